@@ -1,0 +1,1 @@
+"""tradehook: webhooks in, trades out, webhooks out."""

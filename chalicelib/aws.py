@@ -1,0 +1,203 @@
+"""AWS clients and DynamoDB writes, as the rest of the package uses them.
+
+Every call has a timeout, and is retried by botocore's standard mode: 3 tries in all, with backoff and jitter, for throttling,
+5xx and connection errors. That is safe because every write here is idempotent by its key or condition.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from chalicelib import config
+from chalicelib.errors import Retryable, TradehookError
+
+Item = dict[str, Any]
+Key = Mapping[str, Any]
+Write = dict[str, dict[str, Any]]
+
+_CONFIG = Config(connect_timeout=2, read_timeout=8, retries={"mode": "standard", "total_max_attempts": 3}, max_pool_connections=32)
+_serializer = TypeSerializer()
+_deserializer = TypeDeserializer()
+
+
+class WriteRefused(TradehookError):
+    """A condition did not hold, so the transaction wrote nothing.
+
+    Attributes:
+        failed: For each write of the transaction, in order: `None` where its condition held, else the item as it stands
+            (empty if there is none).
+    """
+
+    def __init__(self, failed: Sequence[Item | None]) -> None:
+        super().__init__("a condition of the transaction did not hold")
+        self.failed = failed
+
+
+@cache
+def client(service: str, endpoint: str | None = None) -> Any:
+    """A boto3 client, made once per process."""
+    return boto3.client(service, endpoint_url=endpoint or config.aws_endpoint(), config=_CONFIG)
+
+
+def to_dynamodb(values: Mapping[str, Any]) -> Item:
+    """Python values as DynamoDB attributes. Raises TypeError for a float: money is Decimal."""
+    return {name: _serializer.serialize(value) for name, value in values.items()}
+
+
+def from_dynamodb(item: Mapping[str, Any]) -> Item:
+    """DynamoDB attributes as Python values; numbers are Decimal."""
+    return {name: _deserializer.deserialize(value) for name, value in item.items()}
+
+
+def put(table: str, item: Mapping[str, Any], condition: str | None = None, **values: Any) -> Write:
+    """A put for `transact`; `condition` names its values `:name`, given as keywords."""
+    write: Item = {"TableName": config.table(table), "Item": to_dynamodb(item)}
+    return {"Put": _conditioned(write, condition, values)}
+
+
+def update(table: str, key: Key, expression: str, condition: str | None = None, **values: Any) -> Write:
+    """An update for `transact`. Attribute names that DynamoDB reserves are written `#name` and need no further mention."""
+    write: Item = {"TableName": config.table(table), "Key": to_dynamodb(key), "UpdateExpression": expression}
+    return {"Update": _conditioned(write, condition, values, expression)}
+
+
+def delete(table: str, key: Key, condition: str | None = None, **values: Any) -> Write:
+    """A delete for `transact`."""
+    write: Item = {"TableName": config.table(table), "Key": to_dynamodb(key)}
+    return {"Delete": _conditioned(write, condition, values)}
+
+
+def check(table: str, key: Key, condition: str, **values: Any) -> Write:
+    """A condition on an item that `transact` does not write."""
+    write: Item = {"TableName": config.table(table), "Key": to_dynamodb(key)}
+    return {"ConditionCheck": _conditioned(write, condition, values)}
+
+
+def transact(writes: Sequence[Write]) -> None:
+    """All of the writes or none of them.
+
+    Raises:
+        WriteRefused: A condition did not hold.
+        Retryable: Another transaction was at the same items.
+    """
+    try:
+        client("dynamodb").transact_write_items(TransactItems=list(writes))
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "TransactionCanceledException":
+            raise
+        reasons = error.response.get("CancellationReasons", [])
+        codes = {reason.get("Code") for reason in reasons} - {"None", None}
+        if codes and codes <= {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}:
+            raise Retryable(f"transaction not written: {', '.join(sorted(codes))}") from error
+        if "ConditionalCheckFailed" not in codes:
+            raise
+        raise WriteRefused(
+            [from_dynamodb(reason.get("Item", {})) if reason.get("Code") == "ConditionalCheckFailed" else None for reason in reasons]
+        ) from error
+
+
+def write(single: Write) -> None:
+    """One write by itself. Raises WriteRefused if its condition does not hold."""
+    [(operation, arguments)] = single.items()
+    call = {"Put": "put_item", "Update": "update_item", "Delete": "delete_item"}[operation]
+    try:
+        getattr(client("dynamodb"), call)(**arguments)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            raise
+        raise WriteRefused([from_dynamodb(error.response.get("Item", {}))]) from error
+
+
+def get(table: str, key: Key) -> Item | None:
+    """One item, read consistently; None if there is none."""
+    answer = client("dynamodb").get_item(TableName=config.table(table), Key=to_dynamodb(key), ConsistentRead=True)
+    return from_dynamodb(answer["Item"]) if "Item" in answer else None
+
+
+def get_many(wanted: Sequence[tuple[str, Key]]) -> list[Item | None]:
+    """Several items of several tables in one consistent call, in the order asked for; None where there is none.
+
+    At most 100. Raises Retryable when DynamoDB has not given all of them after three rounds.
+    """
+    keys = [(config.table(table), to_dynamodb(key)) for table, key in wanted]
+    requests: Item = {}
+    for table, key in keys:
+        tables = requests.setdefault(table, {"Keys": [], "ConsistentRead": True})
+        if key not in tables["Keys"]:
+            tables["Keys"].append(key)
+    found: list[tuple[str, Item]] = []
+    for _ in range(3):
+        answer = client("dynamodb").batch_get_item(RequestItems=requests)
+        found += [(table, item) for table, items in answer["Responses"].items() for item in items]
+        requests = answer.get("UnprocessedKeys") or {}
+        if not requests:
+            break
+    else:
+        raise Retryable("DynamoDB is throttling a batch of reads")
+    return [
+        next((from_dynamodb(item) for name, item in found if name == table and key.items() <= item.items()), None) for table, key in keys
+    ]
+
+
+def query(
+    table: str,
+    condition: str,
+    *,
+    index: str | None = None,
+    filter_expression: str | None = None,
+    newest_first: bool = False,
+    limit: int | None = None,
+    start: Key | None = None,
+    consistent: bool = False,
+    **values: Any,
+) -> tuple[list[Item], Item | None]:
+    """One page of a query: its items, and where the next page starts (None at the end)."""
+    arguments: Item = {"TableName": config.table(table), "KeyConditionExpression": condition, "ScanIndexForward": not newest_first}
+    arguments |= _placeholders(values, condition, filter_expression)
+    if index:
+        arguments["IndexName"] = index
+    if filter_expression:
+        arguments["FilterExpression"] = filter_expression
+    if limit:
+        arguments["Limit"] = limit
+    if start:
+        arguments["ExclusiveStartKey"] = to_dynamodb(start)
+    if consistent:
+        arguments["ConsistentRead"] = True
+    answer = client("dynamodb").query(**arguments)
+    following = answer.get("LastEvaluatedKey")
+    return [from_dynamodb(item) for item in answer["Items"]], from_dynamodb(following) if following else None
+
+
+def query_all(table: str, condition: str, **arguments: Any) -> Iterable[Item]:
+    """Every item of a query, page after page."""
+    start: Item | None = None
+    while True:
+        items, start = query(table, condition, start=start, **arguments)
+        yield from items
+        if start is None:
+            return
+
+
+def _conditioned(write: Item, condition: str | None, values: Mapping[str, Any], *expressions: str) -> Item:
+    if condition:
+        write["ConditionExpression"] = condition
+        write["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+    return write | _placeholders(values, condition, *expressions)
+
+
+def _placeholders(values: Mapping[str, Any], *expressions: str | None) -> Item:
+    """The `:value` and `#name` tables that go with the expressions."""
+    placeholders: Item = {}
+    if values:
+        placeholders["ExpressionAttributeValues"] = to_dynamodb({f":{name}": value for name, value in values.items()})
+    words = " ".join(filter(None, expressions)).replace(",", " ").replace("(", " ").replace(")", " ").replace(".", " ").split()
+    names = {word: word[1:] for word in words if word.startswith("#")}
+    if names:
+        placeholders["ExpressionAttributeNames"] = names
+    return placeholders

@@ -1,0 +1,52 @@
+"""What the deployment tells the code. The only module that reads the environment.
+
+A resource's address is there because `infra/stack.yaml` grants the function that resource; asking for one that was not
+granted raises `Misconfigured`, which names what is missing.
+"""
+
+import os
+
+from chalicelib.errors import Misconfigured
+
+
+def table(name: str) -> str:
+    """The full name of a DynamoDB table."""
+    return _granted("TABLE", name)
+
+
+def queue(name: str) -> str:
+    """The URL of an SQS queue."""
+    return _granted("QUEUE", name)
+
+
+def topic(name: str) -> str:
+    """The ARN of an SNS topic."""
+    return _granted("TOPIC", name)
+
+
+def key(name: str) -> str:
+    """The ARN of a KMS key."""
+    return _granted("KEY", name)
+
+
+def websocket(name: str) -> str:
+    """The management URL of a WebSocket API."""
+    return _granted("WEBSOCKET", name)
+
+
+def setting(name: str, default: str = "") -> str:
+    """A deployment setting, `TRADEHOOK_{name}`; empty counts as not set."""
+    return os.environ.get(f"TRADEHOOK_{name}") or default
+
+
+def aws_endpoint() -> str | None:
+    """Where AWS is, when it is not AWS: the local cloud's URL."""
+    return os.environ.get("AWS_ENDPOINT_URL") or None
+
+
+def _granted(kind: str, name: str) -> str:
+    variable = f"{kind}_{name.upper().replace('-', '_')}"
+    try:
+        return os.environ[variable]
+    except KeyError:
+        raise Misconfigured(f"{variable} is not set: infra/stack.yaml grants this function no {kind.lower()} {name!r}") from None

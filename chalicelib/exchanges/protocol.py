@@ -1,0 +1,205 @@
+"""What tradehook asks of an exchange: one Protocol, and the messages that cross it. All immutable, all quantities Decimal.
+
+Quantities are base units everywhere (an adapter converts to contracts where its exchange counts those), prices quote per base,
+times UTC.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+from chalicelib.signals.models import MarketType, OrderType
+
+
+class Side(StrEnum):
+    """Order side."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+class OrderStatus(StrEnum):
+    """Where an order stands. `unknown` means: look it up, never send it again."""
+
+    PLANNED = "planned"
+    CLAIMED = "claimed"
+    OPEN = "open"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+
+    @property
+    def final(self) -> bool:
+        """Nothing more will happen to the order."""
+        return self in (OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """What is traded, with the rules an order must obey.
+
+    Attributes:
+        name: `BTCUSDT`.
+        price_tick: Prices are multiples of this, quote per base.
+        quantity_step: Quantities are multiples of this, base units.
+        minimum_quantity: Base units; None if the exchange sets none. Likewise the others.
+        minimum_notional: Quote units.
+        contract_size: Base units per contract; None on spot.
+    """
+
+    name: str
+    base: str
+    quote: str
+    market_type: MarketType
+    price_tick: Decimal
+    quantity_step: Decimal
+    minimum_quantity: Decimal | None = None
+    maximum_quantity: Decimal | None = None
+    minimum_notional: Decimal | None = None
+    contract_size: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """An order to place.
+
+    Attributes:
+        client_order_id: Ours, `^[A-Za-z0-9]{1,32}$`, the same for every try at this order.
+        quantity: Base units, already a multiple of the step.
+        price: Limit price; None for market orders.
+        stop_price: Trigger price of stop orders.
+        trigger_above: The stop waits for the market to rise to `stop_price` (True) or to fall to it (False).
+        leverage: Futures only.
+        margin_mode: `cross` or `isolated`; futures only.
+        hedged: The account keeps long and short positions apart.
+        time_in_force: `GTC`, `IOC`, `FOK`; None leaves the exchange's default.
+    """
+
+    client_order_id: str
+    instrument: Instrument
+    side: Side
+    order_type: OrderType
+    quantity: Decimal
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    trigger_above: bool | None = None
+    reduce_only: bool = False
+    post_only: bool = False
+    time_in_force: str | None = None
+    leverage: int | None = None
+    margin_mode: str | None = None
+    hedged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OrderState:
+    """An order as the exchange reports it.
+
+    Attributes:
+        exchange_order_id: The exchange's own id; None if it has not given one.
+        filled: Base units.
+        average_price: Quote per base, of what has filled.
+        fee: In `fee_currency`.
+        trigger: It is a conditional order, kept by the exchange in a book of its own.
+    """
+
+    client_order_id: str
+    exchange_order_id: str | None
+    status: OrderStatus
+    instrument_name: str
+    side: Side
+    order_type: OrderType
+    quantity: Decimal
+    filled: Decimal = Decimal(0)
+    average_price: Decimal | None = None
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    fee: Decimal | None = None
+    fee_currency: str | None = None
+    trigger: bool = False
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A futures position, or a spot holding seen as one.
+
+    Attributes:
+        quantity: Base units; negative for a short position.
+        leverage: None on spot.
+    """
+
+    instrument_name: str
+    market_type: MarketType
+    quantity: Decimal
+    entry_price: Decimal | None = None
+    leverage: Decimal | None = None
+    unrealized_profit: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """One currency of an account: `total` is `free` plus what orders and margin hold."""
+
+    currency: str
+    free: Decimal
+    total: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """An exchange API key. Never logged: its repr shows nothing.
+
+    Attributes:
+        demo: Use the exchange's own test environment.
+    """
+
+    api_key: str = field(repr=False)
+    secret: str = field(repr=False)
+    passphrase: str | None = field(default=None, repr=False)
+    demo: bool = True
+
+
+class Exchange(Protocol):
+    """One account on one exchange and market.
+
+    Every method may raise `Retryable` (nothing happened, try again; `RateLimited` among them), `OutcomeUnknown` (only from
+    methods that change something) and `Refused` (the exchange said no, with its reason under a code of ours).
+    """
+
+    def instrument(self, base: str, quote: str) -> Instrument:
+        """The rules for a pair, from cached metadata, never a call on the order path. Raises NotDoable `symbol_unknown`."""
+        ...
+
+    def balances(self) -> Sequence[Balance]:
+        """What the account holds."""
+        ...
+
+    def positions(self) -> Sequence[Position]:
+        """Open futures positions; on spot the holdings."""
+        ...
+
+    def last_price(self, instrument: Instrument) -> Decimal:
+        """The last traded price."""
+        ...
+
+    def place(self, order: OrderRequest) -> OrderState:
+        """Places an order once. On OutcomeUnknown the caller looks it up by client order id and does not place it again."""
+        ...
+
+    def find(self, client_order_id: str, instrument: Instrument, *, trigger: bool) -> OrderState | None:
+        """The order with this client id; None if the exchange is certain there is none."""
+        ...
+
+    def cancel(self, order: OrderState, instrument: Instrument) -> OrderState:
+        """Cancels one order; an order that had already ended is returned as it ended."""
+        ...
+
+    def open_orders(self, instrument: Instrument | None = None) -> Sequence[OrderState]:
+        """Open orders, conditional ones included."""
+        ...

@@ -1,0 +1,44 @@
+"""Sentences for people, by code and language. A catalogue is `{language}.json` beside this file: code to sentence, values in braces."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+LANGUAGES = ("en", "ko", "zh", "ar", "ru")
+
+
+def render(code: str, values: Mapping[str, Any], language: str = "en") -> str:
+    """The sentence for a code. A language that lacks it falls back to English, English to the code itself."""
+    sentence = catalogue(language).get(code) or catalogue("en").get(code) or code
+    return sentence.format_map(_Shown(values))
+
+
+def preferred(accept_language: str) -> str:
+    """The best of our languages for an `Accept-Language` header (RFC 9110 §12.5.4); English if none fits."""
+    ranked = []
+    for position, part in enumerate(accept_language.split(",")):
+        tag, _, parameters = part.partition(";")
+        weight = parameters.strip().removeprefix("q=").strip() if parameters else "1"
+        try:
+            quality = float(weight)
+        except ValueError:
+            continue
+        ranked.append((-quality, position, tag.strip().lower().partition("-")[0]))
+    return next((language for quality, _, language in sorted(ranked) if quality < 0 and language in LANGUAGES), "en")
+
+
+@cache
+def catalogue(language: str) -> dict[str, str]:
+    """All sentences of one language."""
+    path = Path(__file__).parent / f"{language}.json"
+    loaded: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if language in LANGUAGES and path.exists() else {}
+    return loaded
+
+
+class _Shown(dict[str, Any]):
+    """Values for a sentence; one that is missing shows as its own name rather than failing the answer."""
+
+    def __missing__(self, name: str) -> str:
+        return "{" + name + "}"

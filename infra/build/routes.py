@@ -1,0 +1,40 @@
+"""The route document: Chalice's swagger, with each method's function marked.
+
+`x-tradehook-function` names the function, and the integration's `uri` is the placeholder `${name}` of it, which is how
+Terraform's `templatefile` wants it; the local deployment fills it in itself.
+"""
+
+import json
+import sys
+from typing import Any
+
+from chalice.deploy.swagger import SwaggerGenerator
+
+
+class _Generator(SwaggerGenerator):  # type: ignore[misc]
+    """Chalice's generator, with the function's placeholder for the one handler it knows of."""
+
+    def __init__(self, owners: dict[tuple[str, str], str]) -> None:
+        super().__init__("", {})
+        self._owners = owners
+        self._function = ""
+
+    def _generate_route_method(self, view: Any) -> Any:
+        self._function = self._owners[view.method, view.uri_pattern]
+        return {**super()._generate_route_method(view), "x-tradehook-function": self._function}
+
+    def _uri(self, lambda_arn: str | None = None) -> str:  # noqa: ARG002 - the signature is Chalice's
+        return f"${{{self._function}}}"
+
+
+def document() -> dict[str, Any]:
+    """The route document of the root `app.py`."""
+    import app  # noqa: PLC0415 - it imports the product, which a build that has nothing to do must not
+
+    swagger: dict[str, Any] = _Generator(app.OWNERS).generate_swagger(app.app)
+    swagger["paths"] = dict(sorted(swagger["paths"].items()))
+    return swagger
+
+
+if __name__ == "__main__":
+    json.dump(document(), sys.stdout, indent=1, sort_keys=True)

@@ -1,0 +1,235 @@
+"""What `infra/stack.yaml` means: read, expanded and checked.
+
+`load()` gives the stack with every `for_each: exchanges` multiplied out, every placeholder filled in, and each function's
+grants resolved to what they yield: environment variables and IAM statements. A reference to something that does not exist is
+a `StackError` that says where it stands. The local deployment is made from this; `infra/terraform` does the same in HCL, from
+the same file, so this module is also the description of what Terraform must do.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import ValidationError
+
+from infra import stack_schema as schema
+
+ROOT = Path(__file__).resolve().parent.parent
+STACK_YAML = ROOT / "infra" / "stack.yaml"
+
+_SERVICES = {"table": "dynamodb", "queue": "sqs", "topic": "sns", "key": "kms", "websocket": "execute-api"}
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+Kind = Literal["table", "queue", "topic", "key", "websocket"]
+
+
+class StackError(Exception):
+    """`stack.yaml` says something that cannot be deployed."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """Something a function may be granted, by its kind and its short name."""
+
+    kind: Kind
+    name: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that carries its address."""
+        return f"{self.kind}_{self.name}".upper().replace("-", "_")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """Actions that a function is allowed on a resource: `part` is the resource itself, or its "indexes", or its "stream"."""
+
+    resource: Resource
+    actions: tuple[str, ...]
+    part: Literal["itself", "indexes", "stream"] = "itself"
+
+
+@dataclass(frozen=True)
+class Function:
+    """One Lambda function, after expansion."""
+
+    name: str
+    module: str
+    exchange: str | None
+    definition: schema.Function
+    grants: tuple[tuple[Resource, tuple[str, ...]], ...]
+    triggers: tuple[schema.Trigger, ...]
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        """What it is granted, each once, in the order of the file."""
+        return tuple(dict.fromkeys(resource for resource, _ in self.grants))
+
+
+@dataclass(frozen=True)
+class Queue:
+    """One queue, after expansion; its dead-letter queue is `{name}-dead`."""
+
+    name: str
+    definition: schema.Queue
+    visibility_s: int
+
+
+class Stack:
+    """The stack that `stack.yaml` describes.
+
+    Attributes:
+        source: The file as it was read, checked for its form only.
+        functions: Every function by name, those of `for_each` once per exchange.
+        queues: Every queue by name, likewise, without the dead-letter queues.
+    """
+
+    def __init__(self, source: schema.Source) -> None:
+        self.source = source
+        self.functions = {function.name: function for function in self._functions()}
+        self.queues = {queue.name: queue for queue in self._queues()}
+        self._check()
+
+    @property
+    def name(self) -> str:
+        """The product's name, first part of every resource's full name."""
+        return self.source.name
+
+    @cached_property
+    def http_functions(self) -> tuple[Function, ...]:
+        """The functions that answer HTTP requests."""
+        return tuple(function for function in self.functions.values() if function.definition.http)
+
+    @cached_property
+    def ccxt_modules(self) -> tuple[str, ...]:
+        """Every ccxt module that some exchange needs."""
+        return tuple(sorted({module for exchange in self.source.exchanges.values() for module in exchange.ccxt}))
+
+    def full_name(self, stage: str, name: str) -> str:
+        """The name a resource has in a deployment. FIFO queues and topics have `.fifo` after it."""
+        return f"{self.name}-{stage}-{name}"
+
+    def queue_name(self, stage: str, name: str) -> str:
+        """A queue's full name; `name` may be a dead-letter queue's."""
+        suffix = ".fifo" if self.queues[name.removesuffix("-dead")].definition.fifo else ""
+        return self.full_name(stage, name) + suffix
+
+    def topic_name(self, stage: str, name: str) -> str:
+        """A topic's full name."""
+        return self.full_name(stage, name) + (".fifo" if self.source.topics[name].fifo else "")
+
+    def statements(self, function: Function) -> Iterator[Statement]:
+        """What the function's role allows: its grants, and what its triggers need. Writing logs is not among them."""
+        for resource, actions in function.grants:
+            yield Statement(resource, tuple(f"{_SERVICES[resource.kind]}:{action}" for action in actions))
+            if resource.kind == "table" and "Query" in actions and self.source.tables[resource.name].indexes:
+                yield Statement(resource, ("dynamodb:Query",), "indexes")
+        for trigger in function.triggers:
+            if trigger.queue:
+                actions = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes")
+                yield Statement(Resource("queue", trigger.queue), actions)
+            if trigger.stream:
+                actions = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams")
+                yield Statement(Resource("table", trigger.stream), actions, "stream")
+
+    def _functions(self) -> Iterator[Function]:
+        for name, definition in self.source.functions.items():
+            where = f"function {name}"
+            for exchange in self._each(definition.for_each):
+                values = self._values(exchange)
+                triggers = tuple(
+                    schema.Trigger.model_validate({key: _fill(value, values, where) for key, value in trigger.model_dump().items()})
+                    for trigger in definition.triggers
+                )
+                yield Function(
+                    name=f"{name}-{exchange}" if exchange else name,
+                    module=definition.handler.rpartition(".")[0],
+                    exchange=exchange,
+                    definition=definition,
+                    grants=tuple(self._grants(definition, exchange, where)),
+                    triggers=triggers,
+                )
+
+    def _grants(self, definition: schema.Function, exchange: str | None, where: str) -> Iterator[tuple[Resource, tuple[str, ...]]]:
+        """Its grants; outside `for_each`, one that names `{exchange}` stands for every exchange."""
+        for grant in definition.grants:
+            kind, name = grant.resource
+            exchanges = list(self.source.exchanges) if "{exchange}" in name and exchange is None else [exchange]
+            for each in exchanges:
+                yield Resource(kind, _fill(name, self._values(each), where)), tuple(grant.actions)
+
+    def _queues(self) -> Iterator[Queue]:
+        for name, definition in self.source.queues.items():
+            for exchange in self._each(definition.for_each):
+                full = f"{name}-{exchange}" if exchange else name
+                timeouts = [
+                    function.definition.timeout_s
+                    for function in self.functions.values()
+                    if any(trigger.queue == full for trigger in function.triggers)
+                ]
+                yield Queue(full, definition, max(timeouts, default=0) + definition.visibility_margin_s)
+
+    def _each(self, for_each: str | None) -> list[str] | list[None]:
+        return list(self.source.exchanges) if for_each else [None]
+
+    def _values(self, exchange: str | None) -> Mapping[str, Any]:
+        return {"exchange": exchange, **self.source.exchanges[exchange].model_dump()} if exchange else {}
+
+    def _check(self) -> None:
+        """Raises StackError for the first reference to something that is not there."""
+        known: dict[Kind, Mapping[str, Any]] = {
+            "table": self.source.tables,
+            "queue": self.queues,
+            "topic": self.source.topics,
+            "key": self.source.keys,
+            "websocket": self.source.websockets,
+        }
+
+        def must_know(kind: Kind, name: str | None, where: str) -> None:
+            if name is not None and name not in known[kind]:
+                raise StackError(f"{where}: there is no {kind} {name!r}, only {', '.join(sorted(known[kind])) or 'none at all'}")
+
+        for function in self.functions.values():
+            for resource in function.resources:
+                must_know(resource.kind, resource.name, f"function {function.name}, grants")
+            must_know("websocket", function.definition.websocket, f"function {function.name}, websocket")
+            for trigger in function.triggers:
+                must_know("queue", trigger.queue, f"function {function.name}, triggers")
+                must_know("table", trigger.stream, f"function {function.name}, triggers")
+                if trigger.stream and not self.source.tables[trigger.stream].stream:
+                    raise StackError(f"function {function.name}, triggers: table {trigger.stream!r} has no stream")
+        for name, topic in self.source.topics.items():
+            for subscription in topic.subscriptions:
+                must_know("queue", subscription.queue, f"topic {name}, subscriptions")
+        for name in self.source.websockets:
+            if sum(function.definition.websocket == name for function in self.functions.values()) != 1:
+                raise StackError(f"websocket {name}: exactly one function must have `websocket: {name}`")
+
+
+def load(path: Path = STACK_YAML) -> Stack:
+    """The stack that the file describes. Raises StackError where it does not hold together."""
+    try:
+        return Stack(schema.Source.model_validate(yaml.safe_load(path.read_text())))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise StackError(f"{path.name}, {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except yaml.YAMLError as error:
+        raise StackError(f"{path.name} is not YAML: {error}") from error
+
+
+def _fill(value: Any, values: Mapping[str, Any], where: str) -> Any:
+    """The value with its `{placeholders}` filled in; one that is nothing but a placeholder keeps the type of what it names."""
+    if not isinstance(value, str):
+        return value
+
+    def known(name: str) -> Any:
+        if name not in values:
+            raise StackError(f"{where}: {value!r} names {{{name}}}, which is known only under `for_each: exchanges`")
+        return values[name]
+
+    whole = _PLACEHOLDER.fullmatch(value)
+    return known(whole[1]) if whole else _PLACEHOLDER.sub(lambda match: str(known(match[1])), value)

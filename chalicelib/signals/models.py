@@ -47,6 +47,14 @@ class OrderType(StrEnum):
     STOP_MARKET = "stop_market"
 
 
+class TimeInForce(StrEnum):
+    """How long a limit order stays: until cancelled, or filled at once in part, or in full."""
+
+    GTC = "GTC"
+    IOC = "IOC"
+    FOK = "FOK"
+
+
 class Frozen(BaseModel):
     """The base of every value here: immutable, and nothing unknown slips in."""
 
@@ -77,11 +85,11 @@ class Symbol(Frozen):
 
 
 class Leg(Frozen):
-    """One order of a signal.
+    """One order of a group signal.
 
     Attributes:
         percent: Share of the free quote balance (opening) or of what is held (reducing), in percent.
-        price: Limit price, quote per base.
+        price: Limit price, quote per base; None unless the order type has a limit.
         stop_price: Trigger price, quote per base.
     """
 
@@ -94,17 +102,24 @@ class Signal(Frozen):
     """What a sender asks for.
 
     Attributes:
-        quantity: Base units. None where the owner's settings or a percentage size the order.
+        market_type: Where to trade, if the body says so; else the owner's settings do.
+        quantity: Base units. None where the owner's settings or a percentage size the order, and where a position is closed.
         price: Reference price (paper fills, slippage guard), or the limit price where `order_type` says so.
+        stop_price: Trigger price of stop orders, quote per base.
+        time_in_force: Of the order; None leaves the exchange's default. Likewise `post_only`.
+        reduce_only: The order may only make a position smaller.
+        take_profit: Price at which to close with a profit once the order has filled; `stop_loss` likewise with a loss.
         legs: The orders of a group signal: one, or several for a batch. Empty for the other variants.
         batch: The body had an `orders` list, so the answer is the batch one even for a single leg.
+        exchange: The exchange named in the body, `binance`. For a cancel a filter, as `market_type` and `symbol` are; None means all.
+        currency: The quote currency named in the body, upper case.
         account: Name of the paper account it is for.
         demo: xc only: trade on demo accounts.
         sent_at: When the sender says it sent it (`timestamp`, `timenow`), UTC.
         idempotency_key: The sender's own key for this signal (`alert_id`, `idempotency_key`).
         market_position: TradingView's `strategy.market_position` after the alert's order, `long`, `short` or `flat`;
             `prev_market_position` the one before it.
-        unknown: Keys nobody here knows, kept as they came.
+        unknown: Keys nobody here knows, and known ones that mean nothing to this variant, kept as they came; credentials masked.
     """
 
     variant: Variant
@@ -115,6 +130,11 @@ class Signal(Frozen):
     quantity: Decimal | None = None
     price: Decimal | None = None
     stop_price: Decimal | None = None
+    time_in_force: TimeInForce | None = None
+    reduce_only: bool = False
+    post_only: bool = False
+    take_profit: Decimal | None = None
+    stop_loss: Decimal | None = None
     legs: tuple[Leg, ...] = ()
     batch: bool = False
     exchange: str | None = None

@@ -1,0 +1,44 @@
+"""Credentials out of whatever is logged, stored as a trace or shown."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+MASK = "***"
+
+_SENSITIVE = re.compile(r"token|secret|pass(?:phrase|word|wd)|api_?key|private_?key|credential|authorization|code$|^(?:pin|pwd|key|auth)$")
+_SEPARATORS = re.compile(r"[\s\-]+")
+_IN_TEXT = re.compile(
+    r"""((?:token|secret|pass(?:phrase|word|wd)|api[_\s-]?key|private[_\s-]?key|code|pin|pwd)["']?\s*[:=]\s*)("[^"]*"?|'[^']*'?|[^\s"';&,}]+)""",
+    re.IGNORECASE,
+)
+_SHORTEST_SECRET = 6
+"""Characters. A shorter value would be found inside ordinary words and mask those."""
+
+
+def sensitive(name: str) -> bool:
+    """Whether a value of this name is a credential, by its name alone: `token`, `apiKey`, `xc_code`, `passphrase` are."""
+    return bool(_SENSITIVE.search(_SEPARATORS.sub("_", name).lower()))
+
+
+def mask(value: Any, secrets: tuple[str, ...] = ()) -> Any:
+    """A copy of a value with each credential replaced by `***`.
+
+    Args:
+        value: JSON-like; objects and lists are gone through.
+        secrets: Known credentials, replaced wherever they appear inside a text (a token repeated in a comment).
+    """
+    if isinstance(value, Mapping):
+        return {key: MASK if sensitive(key) and inner is not None else mask(inner, secrets) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [mask(inner, secrets) for inner in value]
+    if isinstance(value, str):
+        for secret in secrets:
+            if len(secret) >= _SHORTEST_SECRET:
+                value = value.replace(secret, MASK)
+    return value
+
+
+def mask_text(body: bytes, limit: int = 4096) -> str:
+    """A body that could not be read, for the log: what looks like a credential masked, cut to `limit` characters."""
+    return _IN_TEXT.sub(rf"\1{MASK}", body.decode("utf-8", "replace"))[:limit]

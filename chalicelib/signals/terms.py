@@ -1,0 +1,78 @@
+"""The words senders use, and the parts of a signal that every variant shares. Contract §1."""
+
+import re
+from datetime import datetime
+from typing import Any
+
+from chalicelib.errors import Refused
+from chalicelib.signals.models import Action, MarketType, OrderType, TimeInForce
+from chalicelib.signals.values import Reader
+
+ACTIONS = {
+    "buy": Action.BUY,
+    "sell": Action.SELL,
+    "long": Action.LONG,
+    "short": Action.SHORT,
+    "close": Action.CLOSE,
+    "exit": Action.CLOSE,
+    "stop": Action.STOP,
+}
+PAPER_ACTIONS = {
+    **dict.fromkeys(("buy", "long", "buy_to_open"), Action.BUY),
+    **dict.fromkeys(("sell", "short", "sell_to_close", "close"), Action.SELL),
+}
+"""The paper seed's own table: `close` sells, and there is no position to be told apart from the order."""
+
+MARKET_TYPES = {"spot": MarketType.SPOT, "futures": MarketType.FUTURES}
+ORDER_TYPES = {order_type.value: order_type for order_type in OrderType}
+POSITIONS = {position: position for position in ("long", "short", "flat")}
+EXCHANGES = ("binance", "bybit", "okx", "paper")
+
+WITH_LIMIT = (OrderType.LIMIT, OrderType.STOP_LIMIT)
+WITH_STOP = (OrderType.STOP_LIMIT, OrderType.STOP_MARKET)
+
+_DELAYED = re.compile(r"_dly?$")
+
+
+def common(reader: Reader) -> dict[str, Any]:
+    """What any signal may say about itself: when it was sent, its key, TradingView's positions."""
+    return {
+        "sent_at": _sent_at(reader),
+        "idempotency_key": reader.text("idempotency_key"),
+        "market_position": reader.choice("market_position", POSITIONS),
+        "prev_market_position": reader.choice("prev_market_position", POSITIONS),
+    }
+
+
+def order_terms(reader: Reader) -> dict[str, Any]:
+    """How long an order stays, whether it may only reduce, and where to leave the position it makes."""
+    return {
+        "time_in_force": reader.choice("time_in_force", {term.value: term for term in TimeInForce}),
+        "reduce_only": reader.flag("reduce_only") or False,
+        "post_only": reader.flag("post_only") or False,
+        "take_profit": reader.number("take_profit"),
+        "stop_loss": reader.number("stop_loss"),
+    }
+
+
+def prices(reader: Reader, order_type: OrderType) -> dict[str, Any]:
+    """`price` and `stop_price`, as far as the order type needs them.
+
+    Raises:
+        Refused: `missing_field`; `not_for_order_type` for a stop price on an order that would not wait for it.
+    """
+    reader.require(*(("price",) if order_type in WITH_LIMIT else ()), *(("stop_price",) if order_type in WITH_STOP else ()))
+    if order_type not in WITH_STOP and reader.given("stop_price"):
+        raise Refused("not_for_order_type", field=reader.shown("stop_price"), order_type=order_type.value.upper())
+    return {"price": reader.number("price"), "stop_price": reader.number("stop_price")}
+
+
+def exchange_name(reader: Reader) -> str | None:
+    """The exchange as the sender names it: lower case, without TradingView's mark for delayed data."""
+    name = reader.text("exchange")
+    return _DELAYED.sub("", name.lower()) if name else None
+
+
+def _sent_at(reader: Reader) -> datetime | None:
+    # A bar's time beside the time of sending is common; the older of the two lets nothing stale through.
+    return min(filter(None, (reader.time("timestamp"), reader.time("timenow"))), default=None)

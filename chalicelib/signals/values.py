@@ -1,0 +1,215 @@
+"""Typed values out of `Fields`: text, choices, numbers, times. Each refusal names the field and says what would be right."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from chalicelib.errors import Refused
+from chalicelib.signals import masking
+from chalicelib.signals.fields import ALIASES, MAX_TEXT, PLACEHOLDER, Fields, squash
+
+MAX_DIGITS = 30
+"""Significant digits. DynamoDB keeps 38; arithmetic on the number needs room too."""
+
+SMALLEST, LARGEST = Decimal("1e-18"), Decimal("1e18")
+"""Bounds of every price and quantity. Beyond them lies a mistake, and numbers that a store would round."""
+
+FLAGS: Mapping[str, bool] = {"yes": True, "no": False, "true": True, "false": False, "1": True, "0": False}
+
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
+_EPOCH_SECONDS = (Decimal(946_684_800), Decimal(4_102_444_800))  # the years 2000 to 2100; as milliseconds they cannot be confused
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_T = TypeVar("_T")
+
+
+class Reader:
+    """Reads typed values and remembers which names it was asked for, so that the rest can be kept as unknown.
+
+    Args:
+        fields: Where from.
+        prefix: Put before a name in messages, `orders[0].`.
+    """
+
+    def __init__(self, fields: Fields, prefix: str = "") -> None:
+        self._fields = fields
+        self._prefix = prefix
+        self._used: set[str] = set()
+
+    def given(self, name: str) -> bool:
+        """Whether the field was sent with a value."""
+        return self._fields.values.get(name) is not None
+
+    def names(self) -> list[str]:
+        """Everything that was sent, by canonical name; what nobody knows, as spelled."""
+        return list(self._fields.values)
+
+    def shown(self, name: str) -> str:
+        """The field for a message, as the sender spelled it."""
+        return f"{self._prefix}{self._fields.shown(name)}"
+
+    def require(self, *names: str) -> None:
+        """Refuses with `missing_field`, naming all that are missing."""
+        missing = [f"{self._prefix}{name}" for name in names if not self.given(name)]
+        if missing:
+            raise Refused("missing_field", field=", ".join(missing))
+
+    def raw(self, name: str) -> Any:
+        """The value as it came; None if it was not sent."""
+        self._used.add(name)
+        value = self._fields.values.get(name)
+        if isinstance(value, str) and (found := PLACEHOLDER.search(value)):
+            raise Refused("placeholder", field=self.shown(name), value=found.group())
+        return value
+
+    def text(self, name: str) -> str | None:
+        """A text, without blank ends; a number counts as its digits.
+
+        Raises:
+            Refused: `invalid_text`, `too_long`, `placeholder`.
+        """
+        value = self.raw(name)
+        if isinstance(value, Decimal):
+            value = str(value)
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            raise Refused("invalid_text", field=self.shown(name))
+        value = value.strip()
+        if len(value) > MAX_TEXT:
+            raise Refused("too_long", field=self.shown(name), limit=MAX_TEXT)
+        return value or None
+
+    def choice(self, name: str, choices: Mapping[str, _T]) -> _T | None:
+        """One of the named values, whatever the case and the separators.
+
+        Args:
+            name: The field.
+            choices: What each accepted word means.
+
+        Raises:
+            Refused: `invalid_choice` with the accepted words as `allowed`.
+        """
+        value = self.raw(name)
+        if value is None:
+            return None
+        if isinstance(value, bool):
+            value = "true" if value else "false"
+        wanted = squash(str(value)) if isinstance(value, (str, Decimal)) else None
+        for word, meaning in choices.items():
+            if squash(word) == wanted:
+                return meaning
+        raise Refused("invalid_choice", field=self.shown(name), allowed=", ".join(choices))
+
+    def flag(self, name: str) -> bool | None:
+        """A yes or no."""
+        return self.choice(name, FLAGS)
+
+    def number(self, name: str, largest: Decimal = LARGEST) -> Decimal | None:
+        """A positive number with every digit it was sent with.
+
+        Args:
+            name: The field.
+            largest: The upper bound, included.
+
+        Raises:
+            Refused: `invalid_number`, `must_be_positive`, `too_many_digits`, `out_of_range`.
+        """
+        value = self.raw(name)
+        if value is None:
+            return None
+        if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+            value = Decimal(value.strip())
+        if not isinstance(value, Decimal) or not value.is_finite():
+            raise Refused("invalid_number", field=self.shown(name))
+        if value <= 0:
+            raise Refused("must_be_positive", field=self.shown(name))
+        if not SMALLEST <= value <= largest:
+            raise Refused("out_of_range", field=self.shown(name), minimum=_plain(SMALLEST), maximum=_plain(largest))
+        value = _shortest(value)
+        if len(value.as_tuple().digits) > MAX_DIGITS:
+            raise Refused("too_many_digits", field=self.shown(name), limit=MAX_DIGITS)
+        return value
+
+    def time(self, name: str) -> datetime | None:
+        """A moment in UTC, from ISO 8601 (UTC if it names no offset) or epoch seconds or milliseconds.
+
+        Raises:
+            Refused: `invalid_time`.
+        """
+        value = self.raw(name)
+        if value is None:
+            return None
+        try:
+            return _epoch(Decimal(value)) if _numeric(value) else _iso(value)
+        except (ValueError, TypeError, ArithmeticError):
+            raise Refused("invalid_time", field=self.shown(name)) from None
+
+    def known_beyond(self, names: frozenset[str]) -> list[str]:
+        """The known fields that were sent though only `names` are meant here."""
+        return [name for name in self._fields.values if name in ALIASES and name not in names and self.given(name)]
+
+    def unknown(self) -> dict[str, Any]:
+        """Everything nobody asked for, as it came, credentials masked."""
+        rest = {name: _storable(value) for name, value in self._fields.values.items() if name not in self._used and value is not None}
+        if not rest:
+            return rest
+        masked: dict[str, Any] = masking.mask(rest, self._fields.secrets)
+        return masked
+
+
+def _shortest(value: Decimal) -> Decimal:
+    """The same number without trailing zeros or exponent; `normalize` would round to the context's precision."""
+    _, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)
+    if exponent > 0:
+        return Decimal(int(value))
+    end = len(digits)
+    while exponent < 0 and end > 1 and digits[end - 1] == 0:
+        end -= 1
+        exponent += 1
+    return value if end == len(digits) else Decimal((0, digits[:end], exponent))
+
+
+def _plain(bound: Decimal) -> str:
+    return f"{bound:f}" if Decimal("0.01") <= bound <= Decimal(1_000_000) else f"{bound.normalize():e}"
+
+
+def _numeric(value: Any) -> bool:
+    return isinstance(value, Decimal) or (isinstance(value, str) and bool(_NUMBER.fullmatch(value.strip())))
+
+
+def _epoch(value: Decimal) -> datetime:
+    low, high = _EPOCH_SECONDS
+    seconds = value if low <= value < high else value / 1000
+    if not low <= seconds < high:
+        raise ValueError
+    return _EPOCH + timedelta(microseconds=int(seconds * 1_000_000))
+
+
+def _iso(value: str) -> datetime:
+    text = value.strip()
+    if ":" not in text and "T" not in text.upper():
+        raise ValueError  # a day alone says nothing about how old a signal is
+    parsed = datetime.fromisoformat(text)
+    parsed = (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+    return _epoch_checked(parsed)
+
+
+def _epoch_checked(moment: datetime) -> datetime:
+    low, high = _EPOCH_SECONDS
+    if not low <= Decimal((moment - _EPOCH) // timedelta(seconds=1)) < high:
+        raise ValueError
+    return moment
+
+
+def _storable(value: Any) -> Any:
+    """A value any store takes: a number beyond DynamoDB's 38 digits or range becomes the text it was."""
+    if isinstance(value, Decimal):
+        return value if len(value.as_tuple().digits) <= 38 and abs(value.adjusted()) <= 100 else str(value)  # noqa: PLR2004
+    if isinstance(value, dict):
+        return {key: _storable(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_storable(inner) for inner in value]
+    return value

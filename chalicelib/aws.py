@@ -144,6 +144,19 @@ def get_many(wanted: Sequence[tuple[str, Key]]) -> list[Item | None]:
     ]
 
 
+def delete_many(table: str, keys: Sequence[Key]) -> None:
+    """Deletes items unconditionally, 25 in a call. Raises Retryable when DynamoDB has not taken all after three rounds."""
+    name = config.table(table)
+    for start in range(0, len(keys), 25):
+        requests: Item = {name: [{"DeleteRequest": {"Key": to_dynamodb(key)}} for key in keys[start : start + 25]]}
+        for _ in range(3):
+            requests = client("dynamodb").batch_write_item(RequestItems=requests).get("UnprocessedItems") or {}
+            if not requests:
+                break
+        else:
+            raise Retryable("DynamoDB is throttling a batch of deletes")
+
+
 def query(
     table: str,
     condition: str,
@@ -157,12 +170,7 @@ def query(
     **values: Any,
 ) -> tuple[list[Item], Item | None]:
     """One page of a query: its items, and where the next page starts (None at the end)."""
-    arguments: Item = {"TableName": config.table(table), "KeyConditionExpression": condition, "ScanIndexForward": not newest_first}
-    arguments |= _placeholders(values, condition, filter_expression)
-    if index:
-        arguments["IndexName"] = index
-    if filter_expression:
-        arguments["FilterExpression"] = filter_expression
+    arguments = _query_arguments(table, condition, index, filter_expression, values, newest_first=newest_first)
     if limit:
         arguments["Limit"] = limit
     if start:
@@ -182,6 +190,38 @@ def query_all(table: str, condition: str, **arguments: Any) -> Iterable[Item]:
         yield from items
         if start is None:
             return
+
+
+def count(
+    table: str,
+    condition: str,
+    *,
+    most: int,
+    index: str | None = None,
+    filter_expression: str | None = None,
+    newest_first: bool = False,
+    **values: Any,
+) -> int | None:
+    """How many items a query gives, reading at most `most` of them and one; None if there are more."""
+    arguments = _query_arguments(table, condition, index, filter_expression, values, newest_first=newest_first)
+    seen = 0
+    while True:
+        answer = client("dynamodb").query(**arguments, Select="COUNT", Limit=most + 1 - seen)
+        seen += answer["Count"]
+        if seen > most:
+            return None
+        if "LastEvaluatedKey" not in answer:
+            return seen
+        arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def _query_arguments(
+    table: str, condition: str, index: str | None, filter_expression: str | None, values: Mapping[str, Any], *, newest_first: bool
+) -> Item:
+    arguments: Item = {"TableName": config.table(table), "KeyConditionExpression": condition, "ScanIndexForward": not newest_first}
+    arguments |= _placeholders(values, condition, filter_expression)
+    arguments |= {"IndexName": index} if index else {}
+    return arguments | ({"FilterExpression": filter_expression} if filter_expression else {})
 
 
 def _conditioned(write: Item, condition: str | None, values: Mapping[str, Any], *expressions: str) -> Item:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
+from chalicelib.errors import Retryable
 from chalicelib.signals.models import MarketType, OrderType
 
 
@@ -163,6 +164,69 @@ class Credentials:
     secret: str = field(repr=False)
     passphrase: str | None = field(default=None, repr=False)
     demo: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One trade of an order.
+
+    Attributes:
+        fill_id: The exchange's id of the trade, unique per instrument.
+        quantity: Base units.
+        fee: In `fee_currency`; negative for a rebate.
+    """
+
+    fill_id: str
+    price: Decimal
+    quantity: Decimal
+    fee: Decimal | None
+    fee_currency: str | None
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPermissions:
+    """What an API key may do. None where the exchange does not tell.
+
+    Attributes:
+        addresses: The addresses the key is bound to; empty if to none.
+    """
+
+    read: bool
+    trade: bool
+    withdraw: bool | None
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pacing:
+    """What an exchange's answer says about its limits, for the limiter to honour. None where it says nothing.
+
+    Attributes:
+        used_weight: Request weight used by this address in the current minute.
+        order_counts: Orders placed by the account, by interval as the exchange names it: `10s`, `1m`, `1d`.
+        remaining: Calls of this kind the account has left in the current window.
+        retry_after: Seconds to keep away.
+    """
+
+    used_weight: int | None = None
+    order_counts: tuple[tuple[str, int], ...] = ()
+    remaining: int | None = None
+    retry_after: float | None = None
+
+
+class RateLimited(Retryable):
+    """The exchange refused to look at the request because of a limit; nothing was done.
+
+    Args:
+        retry_after: Seconds until it is worth trying again.
+        scope: Who is limited: the `account`, or the `address` and so every account behind it.
+    """
+
+    def __init__(self, retry_after: float, scope: str) -> None:
+        super().__init__(f"rate limited per {scope}, again in {retry_after:g} s")
+        self.retry_after = retry_after
+        self.scope = scope
 
 
 class Exchange(Protocol):

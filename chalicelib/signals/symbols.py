@@ -19,14 +19,17 @@ OTHER_QUOTES = ("USD", "EUR", "GBP", "JPY", "KRW", "TRY", "BRL", "AUD", "BTC", "
 QUOTES = frozenset({*STABLE, *OTHER_QUOTES, "DAI", "RUB", "UAH", "CHF", "CAD", "MXN", "PLN", "ZAR", "EURI", "RLUSD", "PYUSD", "USDS"})
 """Quotes a name may have after a separator."""
 
-CRYPTO_VENUES = frozenset(  # noqa: SIM905 - a list of 30 quoted words would hide them. A joined name from one of these is a pair, however it ends
-    "BINANCE BINANCEUS BYBIT OKX OKEX KUCOIN KRAKEN COINBASE BITGET GATE GATEIO MEXC BITFINEX BITSTAMP HTX HUOBI GEMINI CRYPTOCOM BINGX"
-    " PHEMEX BITMEX DERIBIT UPBIT BITHUMB WHITEBIT POLONIEX WOONETWORK BITMART LBANK CRYPTO".split()
+CRYPTO_VENUES = re.compile(
+    "BINANCE|BINANCEUS|BYBIT|OKX|OKEX|KUCOIN|KRAKEN|COINBASE|BITGET|GATE|GATEIO|MEXC|BITFINEX|BITSTAMP|HTX|HUOBI|GEMINI|CRYPTOCOM|BINGX"
+    "|PHEMEX|BITMEX|DERIBIT|UPBIT|BITHUMB|WHITEBIT|POLONIEX|BITMART|LBANK|CRYPTO"
 )
-SHARE_VENUES = frozenset(  # noqa: SIM905 - and from one of these a share
-    "NASDAQ NYSE AMEX ARCA BATS CBOE OTC LSE LSIN XETR FWB EURONEXT MIL BME SIX OMXSTO OMXHEX OMXCOP OSL TSX TSXV NSE BSE HKEX TSE KRX"
-    " SSE SZSE TWSE ASX NZX SGX BIST JSE GPW MOEX TADAWUL BMFBOVESPA BMV".split()
+"""A joined name from one of these is a pair, however it ends."""
+
+SHARE_VENUES = re.compile(
+    "NASDAQ|NYSE|AMEX|ARCA|BATS|CBOE|OTC|LSE|LSIN|XETR|FWB|EURONEXT|MIL|BME|SIX|OMXSTO|OMXHEX|OMXCOP|OSL|TSX|TSXV|NSE|BSE|HKEX|TSE|KRX"
+    "|SSE|SZSE|TWSE|ASX|NZX|SGX|BIST|JSE|GPW|MOEX|TADAWUL|BMFBOVESPA|BMV"
 )
+"""A name from one of these is a share, however it ends."""
 
 _LONGEST_SHARE = 5
 """Letters of the longest US ticker: a longer name that ends in a quote is a pair."""
@@ -91,7 +94,7 @@ def _venue(text: str) -> tuple[str | None, str]:
 
 def _split(name: str, shown: str, venue: str | None, *, perpetual: bool, currency: str | None) -> tuple[str, str | None, str | None]:
     """Base, quote and settlement currency."""
-    if venue in SHARE_VENUES:
+    if venue and SHARE_VENUES.fullmatch(venue):
         if perpetual or not _SHARE.fullmatch(name):
             raise Refused("unknown_symbol", symbol=shown)
         return name, None, None
@@ -102,10 +105,11 @@ def _split(name: str, shown: str, venue: str | None, *, perpetual: bool, currenc
         return base, quote, settled
     if name in QUOTES:
         raise Refused("ambiguous_symbol", symbol=shown, choices=f"{name}/USDT" if name not in STABLE else f"BTC/{name}")
-    if joined := _joined(name, shown, currency, certain=perpetual or venue in CRYPTO_VENUES):
+    crypto = perpetual or bool(venue and CRYPTO_VENUES.fullmatch(venue))
+    if joined := _joined(name, shown, currency, certain=crypto):
         return *joined, None
     # A stable coin inside what would be a share is a dated or otherwise unreadable contract: BTCUSDT240628, BTCUSDTM.
-    if perpetual or venue in CRYPTO_VENUES or not _SHARE.fullmatch(name) or any(coin in name for coin in ("USDT", "USDC")):
+    if crypto or not _SHARE.fullmatch(name) or any(coin in name for coin in ("USDT", "USDC")):
         raise Refused("unknown_symbol", symbol=shown)
     return name, None, None
 

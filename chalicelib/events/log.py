@@ -1,0 +1,18 @@
+"""Reading a stream of the event log."""
+
+from collections.abc import Iterator
+
+from chalicelib import aws
+from chalicelib.events.models import LoggedEvent
+
+
+def after(stream: str, sequence: int, limit: int) -> Iterator[LoggedEvent]:
+    """The events of a stream that follow `sequence`, in order, at most `limit`."""
+    items, _ = aws.query("events", "#stream = :stream AND #sequence > :sequence", stream=stream, sequence=max(sequence, 0), limit=limit)
+    return (LoggedEvent.model_validate(item) for item in items)
+
+
+def last(stream: str) -> int:
+    """The sequence of a stream's newest event; 0 for a stream that has none."""
+    counter = aws.get("events", {"stream": stream, "sequence": 0})
+    return int(counter["last"]) if counter else 0

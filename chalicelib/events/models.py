@@ -1,0 +1,60 @@
+"""An event, and an event at its place in a stream."""
+
+import hashlib
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+ADMIN_STREAM = "admin"
+
+
+class Event(BaseModel):
+    """Something that happened.
+
+    Attributes:
+        event_id: The same whenever the same change is told, so telling twice changes nothing.
+        type: `order.filled`, `user.created`.
+        payload: What subscribers get. Money and quantities are strings, so that every receiver re-serialises them alike.
+        entity: What it happened to, `order#...`; events of one entity are told in order.
+        user_id: Whose it is; None for what concerns admins only.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    event_id: str
+    type: str
+    payload: dict[str, Any]
+    entity: str
+    user_id: str | None
+    created_at: datetime
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The streams it appears in: the admins', and its user's."""
+        return (ADMIN_STREAM, user_stream(self.user_id)) if self.user_id else (ADMIN_STREAM,)
+
+
+class LoggedEvent(BaseModel):
+    """An event at its place in one stream, as the log keeps it and the topic carries it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    stream: str
+    sequence: int
+    event_id: str
+    type: str
+    payload: dict[str, Any]
+    entity: str
+    user_id: str | None
+    timestamp: datetime
+
+
+def user_stream(user_id: str) -> str:
+    """The name of a user's stream."""
+    return f"user#{user_id}"
+
+
+def event_id(type_: str, *parts: str) -> str:
+    """A deterministic id for the event of this type about these parts."""
+    return hashlib.sha256("\x00".join((type_, *parts)).encode()).hexdigest()[:32]

@@ -1,0 +1,36 @@
+"""The outbox: an event waits here from the transaction that caused it until it is in the log and on the topic."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from chalicelib import aws
+from chalicelib.events.models import Event
+
+_KEPT = timedelta(days=7)  # only events that could not be published for that long are ever forgotten, and they raise an alarm first
+
+
+def write(event: Event) -> aws.Write:
+    """The write that belongs into the transaction of the change the event tells of."""
+    item = {
+        "event_id": event.event_id,
+        "type": event.type,
+        "payload": _strings(event.payload),
+        "entity": event.entity,
+        "user_id": event.user_id,
+        "created_at": event.created_at.isoformat(),
+        "unpublished": "1",
+        "forget_at": int((event.created_at + _KEPT).timestamp()),
+    }
+    return aws.put("outbox", item)
+
+
+def _strings(value: Any) -> Any:
+    """Money and quantities as plain strings, `0.0015` and never `1.5E-3`; everything else as it is."""
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, dict):
+        return {name: _strings(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strings(inner) for inner in value]
+    return value

@@ -1,0 +1,1 @@
+"""Exchanges: one Protocol, the paper exchange, and adapters to the real ones."""

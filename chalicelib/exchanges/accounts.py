@@ -1,0 +1,38 @@
+"""An account on an exchange, real or paper."""
+
+from decimal import Decimal
+
+from pydantic import BaseModel, ConfigDict
+
+from chalicelib.exchanges.paper_money import Rates
+
+
+class Account(BaseModel):
+    """An account as stored.
+
+    Attributes:
+        kind: `paper`, `demo` (the exchange's test environment, or simulated here) or `live`.
+        currency: What its cash is counted in; shares settle in it, and dollar stablecoins at par with it.
+        starting_cash: In `currency`; a paper account's cash before its first order and after a reset.
+        slippage_bps: Basis points a simulated fill moves against the taker. Likewise `commission_bps`, of the value.
+        fill_rate: The share of a simulated order that fills, 0 to 1.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    account_id: str
+    user_id: str
+    name: str
+    exchange: str
+    kind: str
+    currency: str = "USD"
+    starting_cash: Decimal = Decimal(100_000)
+    slippage_bps: Decimal = Decimal(5)
+    commission_bps: Decimal = Decimal(10)
+    fill_rate: Decimal = Decimal(1)
+    is_active: bool = True
+
+    @property
+    def rates(self) -> Rates:
+        """What its simulated trades cost."""
+        return Rates(self.slippage_bps, self.commission_bps, self.fill_rate)

@@ -1,0 +1,125 @@
+"""One account's calls to its exchange: through ccxt, which signs them, with every failure classed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from chalicelib.errors import TradehookError
+from chalicelib.exchanges import outcomes
+from chalicelib.exchanges.outcomes import Failure, Meaning
+from chalicelib.exchanges.protocol import Credentials, Pacing
+from chalicelib.exchanges.session import ExchangeTransport
+
+_REASON_LENGTH = 200
+_HTTP_ERROR = 400
+
+Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+
+
+class Phrasebook(Protocol):
+    """How one exchange words its errors and its limits."""
+
+    meanings: Sequence[Meaning]
+
+    def said(self, reply: Any) -> tuple[str | None, str]:
+        """The code and the message of a reply; code None if it reports no error."""
+        ...
+
+    def pacing(self, headers: Mapping[str, str]) -> Pacing:
+        """What a reply's headers say about the limits."""
+        ...
+
+
+class Api:
+    """A signed line to an exchange.
+
+    Attributes:
+        client: The ccxt exchange.
+        pacing: What the last answer said about the limits.
+    """
+
+    def __init__(self, name: str, client: Any, transport: ExchangeTransport, phrases: Phrasebook, credentials: Credentials) -> None:
+        self.client = client
+        self.pacing = Pacing()
+        self._name = name
+        self._transport = transport
+        self._phrases = phrases
+        self._secrets = [secret for secret in (credentials.api_key, credentials.secret, credentials.passphrase) if secret]
+
+    def read(self, method: str, parameters: Parameters | None = None) -> Any:
+        """Calls an endpoint that changes nothing, named as ccxt names it, and returns its reply.
+
+        Raises:
+            Retryable, NotDoable, outcomes.Absent: As the exchange's code says; Retryable where it says nothing certain.
+        """
+        return self.run(lambda: getattr(self.client, method)(_copy(parameters)), changes=False)
+
+    def change(self, method: str, parameters: Parameters | None = None) -> Any:
+        """Calls an endpoint that changes something, once.
+
+        Raises:
+            Retryable, NotDoable, outcomes.Duplicate, Absent, Already: As the exchange's code says; nothing was changed.
+            OutcomeUnknown: In every other case.
+        """
+        return self.run(lambda: getattr(self.client, method)(_copy(parameters)), changes=True)
+
+    def run(self, call: Callable[[], Any], *, changes: bool) -> Any:
+        """Makes any ccxt call under the rules of `read` and `change`."""
+        sent_before = self._transport.sent
+        self._forget()
+        try:
+            reply = call()
+        except TradehookError:
+            raise
+        except Exception as error:  # noqa: BLE001  ccxt raises its own classes, requests', and now and then a KeyError
+            failure: Exception | None = error
+        else:
+            failure = None
+        finally:
+            self.pacing = self._phrases.pacing(self.client.last_response_headers or {})
+        if failure is None:
+            code, _ = self._phrases.said(reply)
+            if isinstance(reply, (dict, list)) and code is None:
+                return reply
+        # `from None`: ccxt puts the URL, and so key and signature, into its messages.
+        raise outcomes.reaction(self._failure(failure, sent=self._transport.sent > sent_before), self._phrases.meanings, changes=changes) from None
+
+    def _forget(self) -> None:
+        client = self.client
+        client.last_http_response = client.last_json_response = client.last_response_headers = None
+
+    def _failure(self, error: Exception | None, *, sent: bool) -> Failure:
+        client = self.client
+        code, reason = self._phrases.said(client.last_json_response)
+        status = _status(error)
+        return Failure(
+            exchange=self._name,
+            error=error,
+            sent=sent,
+            status=status,
+            code=code,
+            reason=self._clean(reason),
+            retry_after=self.pacing.retry_after,
+        )
+
+    def _clean(self, reason: str) -> str:
+        """The exchange's message without the key in it: Bybit repeats the signed text when a signature is wrong."""
+        for secret in self._secrets:
+            reason = reason.replace(secret, "***")
+        return reason[:_REASON_LENGTH]
+
+
+def _copy(parameters: Parameters | None) -> Any:
+    # ccxt adds its own fields to what it is given.
+    if parameters is None:
+        return {}
+    return dict(parameters) if isinstance(parameters, Mapping) else [dict(each) for each in parameters]
+
+
+def _status(error: BaseException | None) -> int | None:
+    """The HTTP status behind an error, where it was an error status."""
+    while error is not None:
+        response = getattr(error, "response", None)
+        if response is not None and response.status_code >= _HTTP_ERROR:
+            return int(response.status_code)
+        error = error.__cause__ or error.__context__
+    return None

@@ -1,0 +1,351 @@
+"""Binance: spot, and USDⓈ-M futures.
+
+Conditional futures orders live in a book of their own (`algoOrder`); on firing they become an ordinary order with an id of its own.
+Rules from developers.binance.com: spot and USDⓈ-M REST API, error codes, filters.
+"""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from chalicelib.exchanges.api import Api
+from chalicelib.exchanges.markets import Listing, Listings
+from chalicelib.exchanges.outcomes import Absent, Already, Kind, Meaning
+from chalicelib.exchanges.particulars import RECEIVE_WINDOW_MS, concerns_long, number
+from chalicelib.exchanges.protocol import Balance, Credentials, Fill, KeyPermissions, OrderRequest, OrderState, OrderStatus, Pacing, Position, Side
+from chalicelib.exchanges.wire import amount, flag, moment, positive, text
+from chalicelib.signals.models import MarketType, OrderType
+
+_STATUS = {
+    "NEW": OrderStatus.OPEN,
+    "PENDING_NEW": OrderStatus.OPEN,
+    "PARTIALLY_FILLED": OrderStatus.PARTIALLY_FILLED,
+    "FILLED": OrderStatus.FILLED,
+    "CANCELED": OrderStatus.CANCELLED,
+    "PENDING_CANCEL": OrderStatus.OPEN,
+    "EXPIRED": OrderStatus.CANCELLED,
+    "EXPIRED_IN_MATCH": OrderStatus.CANCELLED,
+    "REJECTED": OrderStatus.REJECTED,
+    # Of the book of conditional orders; one that has fired is read from the order it became.
+    "TRIGGERING": OrderStatus.OPEN,
+    "TRIGGERED": OrderStatus.OPEN,
+    "FINISHED": OrderStatus.OPEN,
+}
+_TYPES = {
+    "MARKET": OrderType.MARKET,
+    "LIMIT": OrderType.LIMIT,
+    "LIMIT_MAKER": OrderType.LIMIT,
+    "STOP_LOSS": OrderType.STOP_MARKET,
+    "STOP_MARKET": OrderType.STOP_MARKET,
+    "TAKE_PROFIT_MARKET": OrderType.STOP_MARKET,
+    "STOP_LOSS_LIMIT": OrderType.STOP_LIMIT,
+    "TAKE_PROFIT_LIMIT": OrderType.STOP_LIMIT,
+    "STOP": OrderType.STOP_LIMIT,
+}
+# The same word for a market order on spot and a limit order on futures.
+_TAKE_PROFIT = {MarketType.SPOT: OrderType.STOP_MARKET, MarketType.FUTURES: OrderType.STOP_LIMIT}
+
+
+def _refused(code: str, ours: str = "exchange_refused", message: str = "") -> Meaning:
+    return Meaning(code, Kind.REFUSED, ours, message)
+
+
+class Binance:
+    """See particulars.Particulars."""
+
+    name: ClassVar[str] = "binance"
+    answers_at_once: ClassVar[bool] = True
+    meanings: ClassVar[Sequence[Meaning]] = (
+        # The code counts first: -1015 comes with HTTP 429 and concerns the account, a bare 429 or 418 the address.
+        Meaning("-1015", Kind.LIMITED, seconds=10),
+        Meaning("-1003", Kind.LIMITED, seconds=60, scope="address"),
+        Meaning("http 429", Kind.LIMITED, seconds=60, scope="address"),
+        Meaning("http 418", Kind.LIMITED, seconds=120, scope="address"),
+        Meaning("http 403", Kind.LIMITED, seconds=300, scope="address"),
+        Meaning("-1021", Kind.PASSING),
+        Meaning("-1008", Kind.PASSING),
+        Meaning("-2010", Kind.DUPLICATE, message="duplicate order"),
+        Meaning("-4111", Kind.DUPLICATE, message="duplicate"),
+        Meaning("-4116", Kind.DUPLICATE),
+        Meaning("-2011", Kind.ABSENT),
+        Meaning("-2013", Kind.ABSENT),
+        Meaning("-4046", Kind.ALREADY),
+        Meaning("-4059", Kind.ALREADY),
+        _refused("-2010", "exchange_insufficient_funds", "insufficient balance"),
+        _refused("-2018", "exchange_insufficient_funds"),
+        _refused("-2019", "exchange_insufficient_funds"),
+        _refused("-2010", "exchange_would_trigger", "trigger immediately"),
+        _refused("-2021", "exchange_would_trigger"),
+        _refused("-2010", "exchange_would_take", "match and take"),
+        _refused("-5022", "exchange_would_take"),
+        _refused("-2010"),
+        _refused("-2022", "exchange_nothing_to_reduce"),
+        _refused("-1002", "exchange_key_rejected"),
+        _refused("-1022", "exchange_key_rejected"),
+        _refused("-2008", "exchange_key_rejected"),
+        _refused("-2014", "exchange_key_rejected"),
+        _refused("-2015", "exchange_key_rejected"),
+        _refused("-4047", "exchange_setting_locked"),
+        _refused("-4048", "exchange_setting_locked"),
+        _refused("-4067", "exchange_setting_locked"),
+        _refused("-4068", "exchange_setting_locked"),
+        _refused("-4028", "exchange_leverage_invalid"),
+        _refused("-4061", "exchange_position_mode_differs"),
+        # Malformed, or against a filter: looked at and turned away.
+        *(_refused(code) for code in ("-1013", "-1100", "-1101", "-1102", "-1104", "-1106", "-1111", "-1116", "-1117", "-1121")),
+        *(_refused(code) for code in ("-2020", "-2027", "-4003", "-4005", "-4014", "-4016", "-4024", "-4120", "-4131", "-4164")),
+    )
+
+    def __init__(self, market_type: MarketType) -> None:
+        self._market_type = market_type
+        self._futures = market_type is MarketType.FUTURES
+        # ccxt's names of the signed endpoints: privatePostOrder, fapiPrivatePostOrder.
+        self._private = "fapiPrivate" if self._futures else "private"
+
+    def ccxt_name(self) -> str:
+        """See particulars.Particulars."""
+        return "binanceusdm" if self._futures else "binance"
+
+    def options(self) -> dict[str, Any]:
+        """See particulars.Particulars."""
+        kind = "linear" if self._futures else "spot"
+        return {"recvWindow": RECEIVE_WINDOW_MS, "fetchMarkets": {"types": [kind]}, "fetchMargins": False, "fetchCurrencies": False}
+
+    def use_test_environment(self, client: Any) -> None:
+        """Demo trading: Binance's futures test network takes no orders any more."""
+        client.enable_demo_trading(True)
+
+    def said(self, reply: Any) -> tuple[str | None, str]:
+        """Errors are `{"code": -1013, "msg": ...}`; some successes carry code 200."""
+        if not isinstance(reply, dict) or str(reply.get("code", "200")) in {"0", "200"}:
+            return None, ""
+        return str(reply["code"]), str(reply.get("msg", ""))
+
+    def pacing(self, headers: Mapping[str, str]) -> Pacing:
+        """`X-MBX-USED-WEIGHT-1M`, `X-MBX-ORDER-COUNT-10S`, `Retry-After`."""
+        named = {name.lower(): value for name, value in headers.items()}
+        counts = {name.rsplit("-", 1)[1]: number(value) for name, value in named.items() if name.startswith("x-mbx-order-count-")}
+        return Pacing(
+            used_weight=number(named.get("x-mbx-used-weight-1m")),
+            order_counts=tuple(sorted((interval, count) for interval, count in counts.items() if count is not None)),
+            retry_after=number(named.get("retry-after")),
+        )
+
+    def instrument_name(self, market_id: str) -> str:
+        """Binance's names are ours."""
+        return market_id
+
+    def place(self, api: Api, order: OrderRequest, listing: Listing) -> OrderState:
+        """See particulars.Particulars."""
+        request: dict[str, Any] = {
+            "symbol": listing.market_id,
+            "side": order.side.value.upper(),
+            "type": self._type(order),
+            "quantity": text(order.quantity),
+        }
+        if order.price is not None:
+            request["price"] = text(order.price)
+        if self._takes_time_in_force(order):
+            request["timeInForce"] = "GTX" if order.post_only else order.time_in_force or "GTC"
+        if self._futures:
+            self._add_position(request, order)
+        if self._futures and order.stop_price is not None:
+            request |= {"algoType": "CONDITIONAL", "triggerPrice": text(order.stop_price), "clientAlgoId": order.client_order_id}
+            return self._state(api.change("fapiPrivatePostAlgoOrder", request), listing)
+        if order.stop_price is not None:
+            request["stopPrice"] = text(order.stop_price)
+        request |= {"newClientOrderId": order.client_order_id, "newOrderRespType": "RESULT" if self._futures else "FULL"}
+        return self._state(api.change(f"{self._private}PostOrder", request), listing)
+
+    def find(self, api: Api, client_order_id: str, listing: Listing, *, trigger: bool) -> OrderState | None:
+        """See particulars.Particulars."""
+        if not (trigger and self._futures):
+            return self._state(api.read(f"{self._private}GetOrder", {"symbol": listing.market_id, "origClientOrderId": client_order_id}), listing)
+        # The endpoint of one conditional order needs no symbol; its reply names it.
+        conditional = api.read("fapiPrivateGetAlgoOrder", {"clientAlgoId": client_order_id})
+        state = self._state(conditional, listing)
+        if not conditional.get("actualOrderId"):
+            return state
+        became = self._state(api.read("fapiPrivateGetOrder", {"symbol": listing.market_id, "orderId": conditional["actualOrderId"]}), listing)
+        return _as_fired(state, became)
+
+    def cancel(self, api: Api, order: OrderState, listing: Listing) -> None:
+        """A conditional order that has fired is cancelled as the order it became, by that order's id."""
+        if self._futures and order.trigger:
+            with contextlib.suppress(Absent):
+                api.change("fapiPrivateDeleteAlgoOrder", {"clientAlgoId": order.client_order_id})
+                return
+            if order.exchange_order_id is None:
+                raise Absent(self.name)
+            conditional = api.read("fapiPrivateGetAlgoOrder", {"clientAlgoId": order.client_order_id})
+            if not conditional.get("actualOrderId"):
+                raise Absent(self.name)
+            api.change("fapiPrivateDeleteOrder", {"symbol": listing.market_id, "orderId": conditional["actualOrderId"]})
+            return
+        api.change(f"{self._private}DeleteOrder", {"symbol": listing.market_id, "origClientOrderId": order.client_order_id})
+
+    def cancel_all(self, api: Api, listing: Listing | None) -> None:
+        """Binance cancels by symbol only, so without one the open orders tell which."""
+        symbols = [listing.market_id] if listing else sorted({row["symbol"] for row in self._open(api, {})})
+        for symbol in symbols:
+            methods = ("fapiPrivateDeleteAllOpenOrders", "fapiPrivateDeleteAlgoOpenOrders") if self._futures else ("privateDeleteOpenOrders",)
+            for method in methods:
+                # Spot answers "Unknown order sent." where there is nothing to cancel.
+                with contextlib.suppress(Absent):
+                    api.change(method, {"symbol": symbol})
+
+    def open_orders(self, api: Api, listing: Listing | None, listings: Listings) -> Sequence[OrderState]:
+        """See particulars.Particulars."""
+        rows = self._open(api, {"symbol": listing.market_id} if listing else {})
+        known = ((row, listing or listings.get(self.instrument_name(row["symbol"]))) for row in rows)
+        return [self._state(row, each) for row, each in known if each is not None]
+
+    def fills(self, api: Api, order: OrderState, listing: Listing) -> Sequence[Fill]:
+        """See particulars.Particulars."""
+        order_id = order.exchange_order_id
+        if self._futures and order.trigger:
+            order_id = api.read("fapiPrivateGetAlgoOrder", {"clientAlgoId": order.client_order_id}).get("actualOrderId")
+        if not order_id:
+            return []
+        method = "fapiPrivateGetUserTrades" if self._futures else "privateGetMyTrades"
+        return [
+            Fill(str(row["id"]), Decimal(row["price"]), Decimal(row["qty"]), amount(row["commission"]), row["commissionAsset"], moment(row["time"]))
+            for row in api.read(method, {"symbol": listing.market_id, "orderId": order_id})
+        ]
+
+    def balances(self, api: Api) -> Sequence[Balance]:
+        """See particulars.Particulars."""
+        if self._futures:
+            rows = api.read("fapiPrivateV3GetBalance")
+            found = [Balance(row["asset"], amount(row["availableBalance"]), amount(row["balance"])) for row in rows]
+        else:
+            rows = api.read("privateGetAccount", {"omitZeroBalances": "true"})["balances"]
+            found = [Balance(row["asset"], amount(row["free"]), amount(row["free"]) + amount(row["locked"])) for row in rows]
+        return [balance for balance in found if balance.total]
+
+    def positions(self, api: Api, listings: Listings) -> Sequence[Position]:
+        """Short positions have a negative amount in both modes. The leverage is part of the symbol's settings, not of this reply."""
+        return [
+            Position(
+                self.instrument_name(row["symbol"]),
+                MarketType.FUTURES,
+                amount(row["positionAmt"]),
+                positive(row["entryPrice"]),
+                positive(row.get("leverage")),
+                amount(row["unRealizedProfit"]),
+            )
+            for row in api.read("fapiPrivateV3GetPositionRisk")
+            if amount(row["positionAmt"]) and listings.get(self.instrument_name(row["symbol"]))
+        ]
+
+    def last_price(self, api: Api, listing: Listing) -> str:
+        """See particulars.Particulars."""
+        method = "fapiPublicV2GetTickerPrice" if self._futures else "publicGetTickerPrice"
+        return str(api.read(method, {"symbol": listing.market_id})["price"])
+
+    def set_position_mode(self, api: Api, listing: Listing, *, hedged: bool) -> None:  # noqa: ARG002  account-wide here
+        """See particulars.Particulars."""
+        if flag(api.read("fapiPrivateGetPositionSideDual")["dualSidePosition"]) is not hedged:
+            with contextlib.suppress(Already):
+                api.change("fapiPrivatePostPositionSideDual", {"dualSidePosition": str(hedged).lower()})
+
+    def set_margin(self, api: Api, listing: Listing, margin_mode: str | None, leverage: int | None, *, hedged: bool) -> None:  # noqa: ARG002
+        """See particulars.Particulars."""
+        symbol = {"symbol": listing.market_id}
+        (current,) = api.read("fapiPrivateGetSymbolConfig", symbol)
+        wanted = {"cross": "CROSSED", "isolated": "ISOLATED", None: current["marginType"]}[margin_mode]
+        if current["marginType"] != wanted:
+            with contextlib.suppress(Already):
+                api.change("fapiPrivatePostMarginType", {**symbol, "marginType": wanted})
+        if leverage is not None and Decimal(current["leverage"]) != leverage:
+            api.change("fapiPrivatePostLeverage", {**symbol, "leverage": str(leverage)})
+
+    def permissions(self, api: Api, credentials: Credentials) -> KeyPermissions:
+        """From the restrictions of the key; demo keys have none to show and cannot withdraw, so there the account answers."""
+        if credentials.demo:
+            self.balances(api)
+            return KeyPermissions(read=True, trade=True, withdraw=False)
+        row = api.read("sapiGetAccountApiRestrictions")
+        trade = flag(row.get("enableFutures" if self._futures else "enableSpotAndMarginTrading"))
+        return KeyPermissions(flag(row["enableReading"]), trade, flag(row["enableWithdrawals"]))
+
+    def _type(self, order: OrderRequest) -> str:
+        match order.order_type:
+            case OrderType.MARKET:
+                return "MARKET"
+            case OrderType.LIMIT:
+                return "LIMIT_MAKER" if order.post_only and not self._futures else "LIMIT"
+        # A stop runs with the market, a take-profit against it: which one it is says the direction the trigger waits for.
+        stop = (order.side is Side.BUY) is bool(order.trigger_above)
+        market = order.order_type is OrderType.STOP_MARKET
+        if self._futures:
+            return ("STOP" if stop else "TAKE_PROFIT") + ("_MARKET" if market else "")
+        return ("STOP_LOSS" if stop else "TAKE_PROFIT") + ("" if market else "_LIMIT")
+
+    def _takes_time_in_force(self, order: OrderRequest) -> bool:
+        limit = order.order_type in {OrderType.LIMIT, OrderType.STOP_LIMIT}
+        return limit and (self._futures or not order.post_only)
+
+    def _add_position(self, request: dict[str, Any], order: OrderRequest) -> None:
+        if order.hedged:
+            # Reduce-only does not exist in hedge mode: the side of the position says it, and Binance never flips one there.
+            request["positionSide"] = "LONG" if concerns_long(order.side, reduce_only=order.reduce_only) else "SHORT"
+        elif order.reduce_only:
+            request["reduceOnly"] = "true"
+
+    def _open(self, api: Api, symbol: Mapping[str, str]) -> list[dict[str, Any]]:
+        rows = list(api.read(f"{self._private}GetOpenOrders", symbol))
+        return rows + list(api.read("fapiPrivateGetOpenAlgoOrders", symbol)) if self._futures else rows
+
+    def _state(self, row: Mapping[str, Any], listing: Listing) -> OrderState:
+        kind = row.get("type") or row["orderType"]
+        order_type = _TAKE_PROFIT[self._market_type] if kind == "TAKE_PROFIT" else _TYPES[kind]
+        filled = amount(row.get("executedQty"))
+        fee, fee_currency = _fee(row.get("fills") or [])
+        return OrderState(
+            client_order_id=row.get("clientAlgoId") or row["clientOrderId"],
+            exchange_order_id=str(row.get("algoId") or row["orderId"]),
+            status=_STATUS[row.get("algoStatus") or row["status"]],
+            instrument_name=listing.instrument.name,
+            side=Side(row["side"].lower()),
+            order_type=order_type,
+            quantity=Decimal(row.get("quantity") or row["origQty"]),
+            filled=filled,
+            average_price=positive(row.get("avgPrice")) or (amount(row.get("cummulativeQuoteQty")) / filled if filled else None),
+            price=positive(row.get("price")),
+            stop_price=positive(row.get("triggerPrice") or row.get("stopPrice")),
+            fee=fee,
+            fee_currency=fee_currency,
+            trigger=order_type in {OrderType.STOP_LIMIT, OrderType.STOP_MARKET},
+            updated_at=moment(row.get("updateTime") or row.get("transactTime") or row.get("time")),
+        )
+
+
+def _as_fired(conditional: OrderState, became: OrderState) -> OrderState:
+    """A conditional order that has fired: asked for as before, filled as the order it became."""
+    return OrderState(
+        client_order_id=conditional.client_order_id,
+        exchange_order_id=conditional.exchange_order_id,
+        status=became.status,
+        instrument_name=conditional.instrument_name,
+        side=conditional.side,
+        order_type=conditional.order_type,
+        quantity=conditional.quantity,
+        filled=became.filled,
+        average_price=became.average_price,
+        price=conditional.price,
+        stop_price=conditional.stop_price,
+        fee=became.fee,
+        fee_currency=became.fee_currency,
+        trigger=True,
+        updated_at=became.updated_at,
+    )
+
+
+def _fee(fills: Sequence[Mapping[str, Any]]) -> tuple[Decimal | None, str | None]:
+    """The fee of an order from its fills, where it was taken in one currency."""
+    currencies = {fill["commissionAsset"] for fill in fills}
+    if len(currencies) != 1:
+        return None, None
+    return sum((amount(fill["commission"]) for fill in fills), Decimal(0)), currencies.pop()

@@ -1,0 +1,281 @@
+"""Bybit v5, unified account: spot, and USDT perpetuals (`linear`).
+
+Orders are acknowledged first and booked afterwards, so a reply to one says only that it was taken; its state has to be fetched.
+Rules from bybit-exchange.github.io/docs/v5: order, position, account, error codes.
+"""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from chalicelib.exchanges.api import Api
+from chalicelib.exchanges.markets import Listing, Listings
+from chalicelib.exchanges.outcomes import Absent, Already, Kind, Meaning
+from chalicelib.exchanges.particulars import RECEIVE_WINDOW_MS, acknowledged, concerns_long, number
+from chalicelib.exchanges.protocol import Balance, Credentials, Fill, KeyPermissions, OrderRequest, OrderState, OrderStatus, Pacing, Position, Side
+from chalicelib.exchanges.wire import amount, moment, positive, text
+from chalicelib.signals.models import MarketType, OrderType
+
+_STATUS = {
+    "New": OrderStatus.OPEN,
+    "PartiallyFilled": OrderStatus.PARTIALLY_FILLED,
+    "Untriggered": OrderStatus.OPEN,
+    "Triggered": OrderStatus.OPEN,
+    "Filled": OrderStatus.FILLED,
+    "Cancelled": OrderStatus.CANCELLED,
+    "PartiallyFilledCanceled": OrderStatus.CANCELLED,
+    "Deactivated": OrderStatus.CANCELLED,
+    "Rejected": OrderStatus.REJECTED,
+}
+_SETTLE_COINS = ("USDT", "USDC")
+_PAGE = "50"
+_ONE_WAY, _HEDGE = 0, 3
+
+
+def _refused(ours: str, *codes: str) -> tuple[Meaning, ...]:
+    return tuple(Meaning(code, Kind.REFUSED, ours) for code in codes)
+
+
+class Bybit:
+    """See particulars.Particulars."""
+
+    name: ClassVar[str] = "bybit"
+    answers_at_once: ClassVar[bool] = False
+    meanings: ClassVar[Sequence[Meaning]] = (
+        Meaning("10006", Kind.LIMITED, seconds=1),
+        Meaning("10018", Kind.LIMITED, seconds=60, scope="address"),
+        Meaning("10429", Kind.LIMITED, seconds=1),
+        Meaning("http 429", Kind.LIMITED, seconds=1),
+        # "403, access too frequent": the address is banned for ten minutes.
+        Meaning("http 403", Kind.LIMITED, seconds=600, scope="address"),
+        Meaning("10002", Kind.PASSING),
+        Meaning("110072", Kind.DUPLICATE),
+        Meaning("170141", Kind.DUPLICATE),
+        Meaning("110001", Kind.ABSENT),
+        Meaning("110008", Kind.ABSENT),
+        Meaning("110010", Kind.ABSENT),
+        Meaning("170213", Kind.ABSENT),
+        Meaning("170142", Kind.ABSENT),
+        Meaning("110025", Kind.ALREADY),
+        Meaning("110026", Kind.ALREADY),
+        Meaning("110043", Kind.ALREADY),
+        *_refused("exchange_key_rejected", "10003", "10004", "10005", "10007", "10009", "10010", "33004"),
+        *_refused("exchange_insufficient_funds", "110004", "110006", "110007", "110012", "110014", "110044", "110045", "110052", "170131", "170033"),
+        *_refused("exchange_nothing_to_reduce", "110017"),
+        *_refused("exchange_would_trigger", "110092", "110093"),
+        *_refused("exchange_setting_locked", "110024", "110028", "3400045"),
+        *_refused("exchange_leverage_invalid", "110013"),
+        *_refused("exchange_position_mode_differs", "10001", "110021"),
+        *_refused("exchange_refused", "110003", "110009", "110020", "110094", "170121", "170124", "170130"),
+        *_refused("exchange_refused", "170132", "170133", "170134", "170135", "170136", "170137", "170140", "170193", "170194", "170810"),
+    )
+
+    def __init__(self, market_type: MarketType) -> None:
+        self._futures = market_type is MarketType.FUTURES
+        self._category = {"category": "linear" if self._futures else "spot"}
+
+    def ccxt_name(self) -> str:
+        """See particulars.Particulars."""
+        return "bybit"
+
+    def options(self) -> dict[str, Any]:
+        """See particulars.Particulars. The account kind is told to ccxt, which would ask for it before the first private call."""
+        kind = "linear" if self._futures else "spot"
+        known = {"enableUnifiedMargin": False, "enableUnifiedAccount": True}
+        return {"recvWindow": RECEIVE_WINDOW_MS, "fetchMarkets": {"types": [kind]}, **known}
+
+    def use_test_environment(self, client: Any) -> None:
+        """Demo trading, api-demo.bybit.com."""
+        client.enable_demo_trading(True)
+
+    def said(self, reply: Any) -> tuple[str | None, str]:
+        """Every reply is `{"retCode": 0, "retMsg": "OK", "result": ...}`."""
+        if not isinstance(reply, dict) or "retCode" not in reply:
+            return ("", "") if isinstance(reply, dict) else (None, "")
+        return (None, "") if str(reply["retCode"]) == "0" else (str(reply["retCode"]), str(reply.get("retMsg", "")))
+
+    def pacing(self, headers: Mapping[str, str]) -> Pacing:
+        """`X-Bapi-Limit-Status` is what is left of this second for this kind of call."""
+        named = {name.lower(): value for name, value in headers.items()}
+        return Pacing(remaining=number(named.get("x-bapi-limit-status")), retry_after=number(named.get("retry-after")))
+
+    def instrument_name(self, market_id: str) -> str:
+        """Bybit's names are ours, but for perpetuals settled in USDC: `BTCPERP`."""
+        return f"{market_id.removesuffix('PERP')}USDC" if self._futures and market_id.endswith("PERP") else market_id
+
+    def place(self, api: Api, order: OrderRequest, listing: Listing) -> OrderState:
+        """See particulars.Particulars."""
+        limit = order.order_type in {OrderType.LIMIT, OrderType.STOP_LIMIT}
+        request: dict[str, Any] = {
+            **self._market(listing),
+            "side": order.side.value.capitalize(),
+            "orderType": "Limit" if limit else "Market",
+            "qty": text(order.quantity),
+            "orderLinkId": order.client_order_id,
+        }
+        if order.price is not None and limit:
+            request["price"] = text(order.price)
+        if limit:
+            request["timeInForce"] = "PostOnly" if order.post_only else order.time_in_force or "GTC"
+        elif not self._futures:
+            # Without it the quantity of a market buy would be an amount of quote currency.
+            request["marketUnit"] = "baseCoin"
+        if order.stop_price is not None:
+            request["triggerPrice"] = text(order.stop_price)
+            request |= {"triggerDirection": 1 if order.trigger_above else 2} if self._futures else {"orderFilter": "StopOrder"}
+        if self._futures:
+            long = concerns_long(order.side, reduce_only=order.reduce_only)
+            request |= {"reduceOnly": order.reduce_only, "positionIdx": (1 if long else 2) if order.hedged else 0}
+        result = api.change("privatePostV5OrderCreate", request)["result"]
+        return acknowledged(order, result["orderId"])
+
+    def find(self, api: Api, client_order_id: str, listing: Listing, *, trigger: bool) -> OrderState | None:  # noqa: ARG002  one book
+        """In the open and recent orders first, then in the history, into which they move minutes later."""
+        query = {**self._market(listing), "orderLinkId": client_order_id}
+        for method in ("privateGetV5OrderRealtime", "privateGetV5OrderHistory"):
+            rows = api.read(method, query)["result"]["list"]
+            if rows:
+                return self._state(rows[0], listing)
+        return None
+
+    def cancel(self, api: Api, order: OrderState, listing: Listing) -> None:
+        """A spot trigger order that has fired is an ordinary one, and is then cancelled as such."""
+        request = {**self._market(listing), "orderLinkId": order.client_order_id}
+        if not self._futures and order.trigger:
+            with contextlib.suppress(Absent):
+                api.change("privatePostV5OrderCancel", {**request, "orderFilter": "StopOrder"})
+                return
+        api.change("privatePostV5OrderCancel", request)
+
+    def cancel_all(self, api: Api, listing: Listing | None) -> None:
+        """Futures: everything of a symbol or settlement coin at once; spot: kind by kind, ordinary orders being the default."""
+        if listing is not None:
+            scopes = [{"symbol": listing.market_id}]
+        else:
+            scopes = [{"settleCoin": coin} for coin in _SETTLE_COINS] if self._futures else [{}]
+        kinds = [{}] if self._futures else [{"orderFilter": kind} for kind in ("Order", "StopOrder", "tpslOrder")]
+        for scope in scopes:
+            for kind in kinds:
+                with contextlib.suppress(Absent):
+                    api.change("privatePostV5OrderCancelAll", {**self._category, **scope, **kind})
+
+    def open_orders(self, api: Api, listing: Listing | None, listings: Listings) -> Sequence[OrderState]:
+        """See particulars.Particulars."""
+        if listing is not None:
+            scopes = [{"symbol": listing.market_id}]
+        else:
+            scopes = [{"settleCoin": coin} for coin in _SETTLE_COINS] if self._futures else [{}]
+        rows = [row for scope in scopes for row in self._pages(api, "privateGetV5OrderRealtime", {**scope, "openOnly": "0"})]
+        known = ((row, listing or listings.get(self.instrument_name(row["symbol"]))) for row in rows)
+        # Asked for open orders only, it still shows some that have just ended.
+        return [state for state in (self._state(row, each) for row, each in known if each is not None) if not state.status.final]
+
+    def fills(self, api: Api, order: OrderState, listing: Listing) -> Sequence[Fill]:
+        """See particulars.Particulars. Newest first there."""
+        rows = self._pages(api, "privateGetV5ExecutionList", {"symbol": listing.market_id, "orderLinkId": order.client_order_id})
+        # Funding and settlement are executions too, without an order of ours.
+        trades = [row for row in rows if row.get("execType", "Trade") == "Trade" and row["orderLinkId"] == order.client_order_id]
+        return [
+            Fill(row["execId"], Decimal(row["execPrice"]), Decimal(row["execQty"]), amount(row["execFee"]), _fee_currency(row, listing), moment(row["execTime"]))
+            for row in reversed(trades)
+        ]
+
+    def balances(self, api: Api) -> Sequence[Balance]:
+        """Free is what neither spot orders nor the margin of orders and positions hold."""
+        (account,) = api.read("privateGetV5AccountWalletBalance", {"accountType": "UNIFIED"})["result"]["list"]
+        found = []
+        for row in account["coin"]:
+            total = amount(row["walletBalance"])
+            held = sum((amount(row.get(name)) for name in ("locked", "totalOrderIM", "totalPositionIM")), Decimal(0))
+            found.append(Balance(row["coin"], max(total - held, Decimal(0)), total))
+        return [balance for balance in found if balance.total]
+
+    def positions(self, api: Api, listings: Listings) -> Sequence[Position]:
+        """Sizes are positive there; the side tells a short one."""
+        found = []
+        for coin in _SETTLE_COINS:
+            for row in self._pages(api, "privateGetV5PositionList", {"settleCoin": coin}):
+                size, name = amount(row["size"]), self.instrument_name(row["symbol"])
+                if size and listings.get(name):
+                    signed = -size if row["side"] == "Sell" else size
+                    prices = positive(row["avgPrice"]), positive(row.get("leverage")), amount(row.get("unrealisedPnl"))
+                    found.append(Position(name, MarketType.FUTURES, signed, *prices))
+        return found
+
+    def last_price(self, api: Api, listing: Listing) -> str:
+        """See particulars.Particulars."""
+        return str(api.read("publicGetV5MarketTickers", self._market(listing))["result"]["list"][0]["lastPrice"])
+
+    def set_position_mode(self, api: Api, listing: Listing, *, hedged: bool) -> None:
+        """Per symbol here. In hedge mode the symbol has two positions, 1 and 2, in one-way mode one, 0."""
+        rows = api.read("privateGetV5PositionList", self._market(listing))["result"]["list"]
+        if any(str(row["positionIdx"]) != "0" for row in rows) is not hedged:
+            with contextlib.suppress(Already):
+                api.change("privatePostV5PositionSwitchMode", {**self._market(listing), "mode": _HEDGE if hedged else _ONE_WAY})
+
+    def set_margin(self, api: Api, listing: Listing, margin_mode: str | None, leverage: int | None, *, hedged: bool) -> None:  # noqa: ARG002
+        """The margin mode is the whole account's here, the leverage a symbol's."""
+        if margin_mode is not None:
+            wanted = {"cross": "REGULAR_MARGIN", "isolated": "ISOLATED_MARGIN"}[margin_mode]
+            if api.read("privateGetV5AccountInfo")["result"]["marginMode"] != wanted:
+                with contextlib.suppress(Already):
+                    api.change("privatePostV5AccountSetMarginMode", {"setMarginMode": wanted})
+        if leverage is not None:
+            rows = api.read("privateGetV5PositionList", self._market(listing))["result"]["list"]
+            if any(positive(row.get("leverage")) != leverage for row in rows) or not rows:
+                both = {"buyLeverage": str(leverage), "sellLeverage": str(leverage)}
+                with contextlib.suppress(Already):
+                    api.change("privatePostV5PositionSetLeverage", {**self._market(listing), **both})
+
+    def permissions(self, api: Api, credentials: Credentials) -> KeyPermissions:  # noqa: ARG002  the demo environment answers too
+        """Permissions are lists by subject: `{"Spot": ["SpotTrade"], "Wallet": ["Withdraw"]}`."""
+        result = api.read("privateGetV5UserQueryApi")["result"]
+        granted = result["permissions"]
+        trade = str(result["readOnly"]) == "0" and bool(granted.get("ContractTrade") if self._futures else granted.get("Spot"))
+        addresses = tuple(address for address in result.get("ips", ()) if address != "*")
+        return KeyPermissions(read=True, trade=trade, withdraw="Withdraw" in granted.get("Wallet", ()), addresses=addresses)
+
+    def _market(self, listing: Listing) -> dict[str, Any]:
+        return {**self._category, "symbol": listing.market_id}
+
+    def _pages(self, api: Api, method: str, query: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        rows: list[Mapping[str, Any]] = []
+        cursor: dict[str, str] = {}
+        while True:
+            result = api.read(method, {**self._category, **query, "limit": _PAGE, **cursor})["result"]
+            rows += result["list"]
+            if not result.get("nextPageCursor") or not result["list"]:
+                return rows
+            cursor = {"cursor": result["nextPageCursor"]}
+
+    def _state(self, row: Mapping[str, Any], listing: Listing) -> OrderState:
+        trigger = bool(positive(row.get("triggerPrice")))
+        limit = row["orderType"] == "Limit"
+        filled = amount(row["cumExecQty"])
+        side = Side(row["side"].lower())
+        return OrderState(
+            client_order_id=row["orderLinkId"],
+            exchange_order_id=row["orderId"],
+            status=_STATUS[row["orderStatus"]],
+            instrument_name=listing.instrument.name,
+            side=side,
+            order_type=(OrderType.STOP_LIMIT if limit else OrderType.STOP_MARKET) if trigger else OrderType.LIMIT if limit else OrderType.MARKET,
+            quantity=Decimal(row["qty"]),
+            filled=filled,
+            average_price=positive(row.get("avgPrice")),
+            price=positive(row["price"]) if limit else None,
+            stop_price=positive(row.get("triggerPrice")),
+            fee=amount(row.get("cumExecFee")) if filled else None,
+            fee_currency=_fee_currency(row, listing) if filled else None,
+            trigger=trigger,
+            updated_at=moment(row.get("updatedTime")),
+        )
+
+
+def _fee_currency(row: Mapping[str, Any], listing: Listing) -> str:
+    """Taken from what is received: on spot the base of a purchase, else the quote."""
+    if row.get("feeCurrency"):
+        return str(row["feeCurrency"])
+    spot_purchase = listing.instrument.market_type is MarketType.SPOT and row["side"] == "Buy"
+    return listing.instrument.base if spot_purchase else listing.instrument.quote

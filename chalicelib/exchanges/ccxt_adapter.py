@@ -1,0 +1,259 @@
+"""The adapter: one account on one exchange and market, over ccxt.
+
+What is common to all exchanges is here; the requests, and the reading of the replies, are the particulars'.
+"""
+
+import importlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, DecimalException
+from typing import Any, TypeVar
+
+from chalicelib.errors import NotDoable, OutcomeUnknown, Refused, Retryable
+from chalicelib.exchanges import filters, session
+from chalicelib.exchanges.api import Api
+from chalicelib.exchanges.markets import Listing, Listings, StoredMarket
+from chalicelib.exchanges.outcomes import Absent, Duplicate
+from chalicelib.exchanges.particulars import LATE_ARRIVAL_S, Particulars
+from chalicelib.exchanges.protocol import Balance, Credentials, Fill, Instrument, KeyPermissions, OrderRequest, OrderState, OrderStatus, Pacing, Position
+from chalicelib.signals.models import MarketType, OrderType
+
+# What reading a reply of an unexpected shape raises.
+_UNREADABLE = (KeyError, IndexError, TypeError, ValueError, AttributeError, DecimalException)
+
+Result = TypeVar("Result")
+
+
+class CcxtExchange:
+    """One account on one exchange and market. Implements protocol.Exchange.
+
+    Args:
+        listings: The stored markets, see markets.py.
+        timeout: Seconds to connect and to read; None takes session.py's.
+        polls, pause_s: How often and how far apart an order is fetched after an exchange has merely acknowledged it.
+
+    Attributes:
+        late_arrival_s: Seconds after which a request that was sent can have no effect any more.
+        pacing: What the last answer said about the limits.
+    """
+
+    late_arrival_s = LATE_ARRIVAL_S
+
+    def __init__(
+        self,
+        particulars: Particulars,
+        market_type: MarketType,
+        credentials: Credentials,
+        listings: Mapping[str, StoredMarket],
+        *,
+        timeout: tuple[float, float] | None = None,
+        polls: int = 4,
+        pause_s: float = 0.1,
+    ) -> None:
+        self._particulars = particulars
+        self._market_type = market_type
+        self._credentials = credentials
+        self._listings = Listings(market_type, listings)
+        self._polls = polls
+        self._pause_s = pause_s
+        client = connect(particulars, credentials)
+        self._api = Api(particulars.name, client, session.mount(client, timeout), particulars, credentials)
+        self._prepared: set[tuple[Any, ...]] = set()
+
+    def __repr__(self) -> str:
+        return f"CcxtExchange({self._particulars.name}, {self._market_type.value})"
+
+    @property
+    def pacing(self) -> Pacing:
+        """What the last answer said about the limits."""
+        return self._api.pacing
+
+    def instrument(self, base: str, quote: str) -> Instrument:
+        """See protocol.Exchange."""
+        return self._listings.of(base, quote).instrument
+
+    def last_price(self, instrument: Instrument) -> Decimal:
+        """See protocol.Exchange."""
+        return self._read(lambda: Decimal(self._particulars.last_price(self._api, self._listing(instrument))))
+
+    def balances(self) -> Sequence[Balance]:
+        """See protocol.Exchange."""
+        return self._read(lambda: self._particulars.balances(self._api))
+
+    def positions(self) -> Sequence[Position]:
+        """See protocol.Exchange. On spot each currency held is a position, named by the currency."""
+        if self._market_type is MarketType.FUTURES:
+            return self._read(lambda: self._particulars.positions(self._api, self._listings))
+        return [Position(each.currency, MarketType.SPOT, each.total) for each in self.balances() if each.total]
+
+    def permissions(self) -> KeyPermissions:
+        """What the key may do, as the exchange says."""
+        return self._read(lambda: self._particulars.permissions(self._api, self._credentials))
+
+    def check_key(self, *, force: bool = False) -> KeyPermissions:
+        """Checks a key when an account is added.
+
+        Raises:
+            NotDoable: `exchange_key_rejected` where the exchange does not know it, `exchange_key_cannot_trade`, and
+                `exchange_key_may_withdraw` unless forced.
+        """
+        permissions = self.permissions()
+        if not permissions.trade:
+            raise NotDoable("exchange_key_cannot_trade", exchange=self._particulars.name)
+        if permissions.withdraw and not force:
+            raise NotDoable("exchange_key_may_withdraw", exchange=self._particulars.name)
+        return permissions
+
+    def place(self, order: OrderRequest) -> OrderState:
+        """See protocol.Exchange. Sets position mode, margin mode and leverage first, where they differ.
+
+        Raises:
+            NotDoable: A filter's refusal (see filters.check) or the exchange's.
+        """
+        filters.check(order)
+        listing = self._listing(order.instrument)
+        if self._market_type is MarketType.FUTURES:
+            self.prepare(order)
+        try:
+            state = self._change(lambda: self._particulars.place(self._api, order, listing))
+        except Duplicate:
+            return self._found_duplicate(order, listing)
+        return state if self._particulars.answers_at_once else self._follow(state, order, listing)
+
+    def prepare(self, order: OrderRequest) -> None:
+        """Sets position mode, margin mode and leverage as an order wants them, once per instance and where they differ.
+
+        An order that reduces leaves margin and leverage alone: it must not fail for a setting that does not concern it.
+
+        Raises:
+            Retryable: Also where it is unknown whether a setting has changed; nothing was placed, and setting it again does no harm.
+        """
+        listing = self._listing(order.instrument)
+        margin = (None, None) if order.reduce_only else (order.margin_mode, order.leverage)
+        wanted = (listing.market_id, order.hedged, *margin)
+        if wanted in self._prepared:
+            return
+        try:
+            self._change(lambda: self._particulars.set_position_mode(self._api, listing, hedged=order.hedged))
+            if any(margin):
+                self._change(lambda: self._particulars.set_margin(self._api, listing, *margin, hedged=order.hedged))
+        except OutcomeUnknown as error:
+            raise Retryable(f"{error} (while preparing the account)") from None
+        self._prepared.add(wanted)
+
+    def find(self, client_order_id: str, instrument: Instrument, *, trigger: bool) -> OrderState | None:
+        """See protocol.Exchange. A trigger order that has fired is reported as the order it became."""
+        listing = self._listing(instrument)
+        try:
+            return self._read(lambda: self._particulars.find(self._api, client_order_id, listing, trigger=trigger))
+        except Absent:
+            return None
+
+    def cancel(self, order: OrderState, instrument: Instrument) -> OrderState:
+        """See protocol.Exchange. Cancelling again does no harm.
+
+        Raises:
+            Retryable: Also where the exchange knows neither the order nor its end, though it took it a moment ago.
+        """
+        listing = self._listing(instrument)
+        try:
+            self._change(lambda: self._particulars.cancel(self._api, order, listing))
+        except Absent:
+            polls = 1
+        else:
+            polls = self._polls
+        state = self._poll(order.client_order_id, listing, polls, trigger=order.trigger or _conditional(order.order_type), final=True)
+        if state is not None:
+            return state
+        if order.updated_at and datetime.now(UTC) - order.updated_at < timedelta(seconds=4 * self.late_arrival_s):
+            raise Retryable(f"{self._particulars.name}: the order is not there to be cancelled, and is too young to have been forgotten")
+        # Exchanges forget unfilled orders after hours or days; nothing is open under this id, and a cancel promises no more.
+        return replace(order, status=OrderStatus.CANCELLED)
+
+    def cancel_all(self, instrument: Instrument | None = None) -> None:
+        """Cancels every open order of the account and market, or of one instrument, conditional ones included. Idempotent."""
+        listing = None if instrument is None else self._listing(instrument)
+        self._change(lambda: self._particulars.cancel_all(self._api, listing))
+
+    def open_orders(self, instrument: Instrument | None = None) -> Sequence[OrderState]:
+        """See protocol.Exchange."""
+        listing = None if instrument is None else self._listing(instrument)
+        return self._read(lambda: self._particulars.open_orders(self._api, listing, self._listings))
+
+    def fills(self, order: OrderState, instrument: Instrument) -> Sequence[Fill]:
+        """The trades of an order with their fees, oldest first; none while it has not traded."""
+        return self._read(lambda: self._particulars.fills(self._api, order, self._listing(instrument)))
+
+    def _listing(self, instrument: Instrument) -> Listing:
+        return self._listings.of(instrument.base, instrument.quote)
+
+    def _found_duplicate(self, order: OrderRequest, listing: Listing) -> OrderState:
+        """The order that already carries this client id: an earlier try of ours got through after all."""
+        trigger = _conditional(order.order_type)
+        try:
+            state = self._poll(order.client_order_id, listing, self._polls, trigger=trigger, final=order.order_type is OrderType.MARKET)
+        except (Retryable, Refused):
+            state = None
+        if state is None:
+            raise OutcomeUnknown(f"{self._particulars.name}: the client order id is taken, and the order does not show")
+        return state
+
+    def _follow(self, placed: OrderState, order: OrderRequest, listing: Listing) -> OrderState:
+        """The order as it stands once the exchange shows it; as acknowledged, if it does not in time."""
+        trigger = _conditional(order.order_type)
+        try:
+            state = self._poll(order.client_order_id, listing, self._polls, trigger=trigger, final=order.order_type is OrderType.MARKET)
+        except (Retryable, Refused):
+            # It has been placed, whatever became of looking at it.
+            return placed
+        return state or placed
+
+    def _poll(self, client_order_id: str, listing: Listing, polls: int, *, trigger: bool, final: bool) -> OrderState | None:
+        state = None
+        for attempt in range(polls):
+            if attempt:
+                time.sleep(self._pause_s)
+            state = self.find(client_order_id, listing.instrument, trigger=trigger)
+            if state is not None and (state.status.final or not final):
+                break
+        return state
+
+    def _read(self, call: Callable[[], Result]) -> Result:
+        try:
+            return call()
+        except _UNREADABLE as error:
+            raise Retryable(f"{self._particulars.name}: an unreadable reply, {type(error).__name__}") from None
+
+    def _change(self, call: Callable[[], Result]) -> Result:
+        try:
+            return call()
+        except _UNREADABLE as error:
+            raise OutcomeUnknown(f"{self._particulars.name}: an unreadable reply, {type(error).__name__}") from None
+
+
+def connect(particulars: Particulars, credentials: Credentials | None) -> Any:
+    """A ccxt exchange, without credentials for public data; it makes no call yet."""
+    name = particulars.ccxt_name()
+    # The artifact carries only the configured exchanges' modules, and importing all of ccxt takes 1.5 s.
+    client = getattr(importlib.import_module(f"ccxt.{name}"), name)(
+        {
+            # Text in place of floats, wherever ccxt itself converts.
+            "number": str,
+            # Its throttle knows one instance only; the limiter shared by all workers lives elsewhere.
+            "enableRateLimit": False,
+            "enableLastHttpResponse": False,
+            "options": {"maxRetriesOnFailure": 0},
+        }
+    )
+    client.options = client.deep_extend(client.options, particulars.options())
+    if credentials is not None:
+        client.apiKey, client.secret, client.password = credentials.api_key, credentials.secret, credentials.passphrase
+        if credentials.demo:
+            particulars.use_test_environment(client)
+    return client
+
+
+def _conditional(order_type: OrderType) -> bool:
+    return order_type in {OrderType.STOP_LIMIT, OrderType.STOP_MARKET}

@@ -1,0 +1,84 @@
+"""An exchange's rules for quantities and prices, kept before anything is sent.
+
+Quantities are base units and rounded toward zero; prices are quote per base and rounded to the side that is safe for whoever asked:
+a buy limit never above, a sell limit never below what was asked.
+"""
+
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
+
+from chalicelib.errors import NotDoable
+from chalicelib.exchanges.protocol import Instrument, OrderRequest, Side
+from chalicelib.exchanges.wire import text
+
+
+def round_quantity(instrument: Instrument, quantity: Decimal) -> Decimal:
+    """The largest multiple of the instrument's step that is not above `quantity`, base units."""
+    return _to_multiple(quantity, instrument.quantity_step, ROUND_DOWN)
+
+
+def round_price(instrument: Instrument, price: Decimal, side: Side) -> Decimal:
+    """The nearest price on the tick that is not worse for this side than `price`."""
+    return _to_multiple(price, instrument.price_tick, ROUND_FLOOR if side is Side.BUY else ROUND_CEILING)
+
+
+def round_trigger(instrument: Instrument, stop_price: Decimal, *, trigger_above: bool) -> Decimal:
+    """The first price on the tick that a market moving there reaches at or after `stop_price`: a stop never fires early."""
+    return _to_multiple(stop_price, instrument.price_tick, ROUND_CEILING if trigger_above else ROUND_FLOOR)
+
+
+def check(order: OrderRequest, reference_price: Decimal | None = None) -> None:
+    """Holds an order against the rules of its instrument.
+
+    Args:
+        reference_price: What a market order will trade at, roughly; without it a market order's notional is left to the exchange.
+
+    Raises:
+        NotDoable: With the rule as its code, and in its values the limit and the nearest value that would do.
+    """
+    instrument = order.instrument
+    check_quantity(instrument, order.quantity)
+    for name, price in (("price", order.price), ("stop_price", order.stop_price)):
+        if price is not None:
+            _check_price(instrument, name, price, order.side)
+    price = order.price or order.stop_price or reference_price
+    if price is not None and not order.reduce_only:
+        check_notional(instrument, order.quantity, price)
+
+
+def check_quantity(instrument: Instrument, quantity: Decimal) -> None:
+    """Step, minimum and maximum. Raises NotDoable as `check` does."""
+    name, step = instrument.name, instrument.quantity_step
+    minimum = instrument.minimum_quantity or step
+    if quantity < minimum:
+        raise NotDoable("below_minimum_quantity", symbol=name, quantity=text(quantity), minimum=text(minimum), nearest=text(minimum))
+    maximum = instrument.maximum_quantity
+    if maximum is not None and quantity > maximum:
+        raise NotDoable("above_maximum_quantity", symbol=name, quantity=text(quantity), maximum=text(maximum), nearest=text(maximum))
+    if quantity % step:
+        nearest = max(round_quantity(instrument, quantity), minimum)
+        raise NotDoable("quantity_off_step", symbol=name, quantity=text(quantity), step=text(step), nearest=text(nearest))
+
+
+def check_notional(instrument: Instrument, quantity: Decimal, price: Decimal) -> None:
+    """The least an order must be worth, in quote units; `nearest` is the smallest quantity that is. Raises NotDoable."""
+    minimum = instrument.minimum_notional
+    if minimum is None or quantity * price >= minimum:
+        return
+    nearest = round_quantity(instrument, minimum / price)
+    if nearest * price < minimum:
+        nearest += instrument.quantity_step
+    nearest = max(nearest, instrument.minimum_quantity or nearest)
+    raise NotDoable(
+        "below_minimum_notional", symbol=instrument.name, notional=text(quantity * price), minimum=text(minimum), nearest=text(nearest)
+    )
+
+
+def _check_price(instrument: Instrument, field: str, price: Decimal, side: Side) -> None:
+    tick = instrument.price_tick
+    if price <= 0 or price % tick:
+        nearest = max(round_price(instrument, price, side), tick)
+        raise NotDoable("price_off_tick", symbol=instrument.name, field=field, price=text(price), tick=text(tick), nearest=text(nearest))
+
+
+def _to_multiple(value: Decimal, step: Decimal, rounding: str) -> Decimal:
+    return (value / step).to_integral_value(rounding=rounding) * step

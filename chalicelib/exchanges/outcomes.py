@@ -1,0 +1,131 @@
+"""What an exchange's error means for the order: it was not placed, it is there already, or nobody knows.
+
+Only what an exchange's own code says for certain counts; everything else that changes something is `OutcomeUnknown`. ccxt's exception
+classes are not consulted: several of them mean both (see knowledge of its error tables in docs/exchanges.md).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from requests.exceptions import ConnectTimeout
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+from chalicelib.errors import NotDoable, OutcomeUnknown, Retryable, TradehookError
+from chalicelib.exchanges.protocol import RateLimited
+
+_NEVER_SENT = (ConnectTimeout, ConnectTimeoutError, NewConnectionError, NameResolutionError)
+_SERVER_ERROR = 500
+
+
+class Kind(Enum):
+    """What a code says."""
+
+    REFUSED = auto()  # no, and not later either
+    PASSING = auto()  # not now: nothing was done, trying again may help
+    LIMITED = auto()  # too many requests: nothing was done
+    DUPLICATE = auto()  # an order with this client id is or was there
+    ABSENT = auto()  # there is no such order, or not any more
+    ALREADY = auto()  # the setting is as asked
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """One row of an exchange's table of codes.
+
+    Attributes:
+        code: The exchange's code, or `http 403`.
+        kind: What it says.
+        ours: The refusal's code in our catalogue.
+        message: The row holds only where the exchange's message contains this, in any case.
+        seconds, scope: For limits, see RateLimited.
+    """
+
+    code: str
+    kind: Kind
+    ours: str = "exchange_refused"
+    message: str = ""
+    seconds: float = 1.0
+    scope: str = "account"
+
+
+class Duplicate(TradehookError):
+    """The client order id is taken: the order has to be looked up."""
+
+
+class Absent(TradehookError):
+    """The exchange knows no such order."""
+
+
+class Already(TradehookError):
+    """The setting already was as asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A call that brought no usable answer.
+
+    Attributes:
+        sent: Whether a request left at all.
+        status: HTTP status, None without an answer.
+        code, reason: The exchange's own, where the answer carried them. `reason` is free of credentials.
+        retry_after: Seconds, from the header of that name.
+    """
+
+    exchange: str
+    error: BaseException | None
+    sent: bool
+    status: int | None = None
+    code: str | None = None
+    reason: str = ""
+    retry_after: float | None = None
+
+
+def reaction(failure: Failure, meanings: Sequence[Meaning], *, changes: bool) -> TradehookError:
+    """The error a failed call is to be answered with.
+
+    Args:
+        changes: The call changes something, so not knowing is OutcomeUnknown; of a call that only reads it is Retryable.
+    """
+    if not failure.sent or any(isinstance(cause, _NEVER_SENT) for cause in _causes(failure.error)):
+        return Retryable(f"{failure.exchange}: the request was not sent")
+    for meaning in meanings:
+        if _applies(meaning, failure):
+            return _error(meaning, failure)
+    said = f"{failure.exchange}: http {failure.status or '-'}, code {failure.code or '-'}, {type(failure.error).__name__}"
+    return OutcomeUnknown(said) if changes else Retryable(said)
+
+
+def _applies(meaning: Meaning, failure: Failure) -> bool:
+    # A gateway's 5xx may carry any body; the order may have gone through behind it.
+    if failure.status is not None and failure.status >= _SERVER_ERROR and meaning.kind is not Kind.DUPLICATE:
+        return False
+    return meaning.code in {failure.code, f"http {failure.status}"} and meaning.message.lower() in failure.reason.lower()
+
+
+def _error(meaning: Meaning, failure: Failure) -> TradehookError:
+    match meaning.kind:
+        case Kind.REFUSED:
+            return NotDoable(meaning.ours, exchange=failure.exchange, exchange_code=failure.code, reason=failure.reason)
+        case Kind.PASSING:
+            return Retryable(f"{failure.exchange}: code {failure.code}")
+        case Kind.LIMITED:
+            return RateLimited(failure.retry_after or meaning.seconds, meaning.scope)
+        case Kind.DUPLICATE:
+            return Duplicate(failure.exchange)
+        case Kind.ABSENT:
+            return Absent(failure.exchange)
+        case Kind.ALREADY:
+            return Already(failure.exchange)
+
+
+def _causes(error: Any) -> Iterator[BaseException]:
+    """An error and everything that led to it; requests keeps urllib3's error in `args`, urllib3 its own in `reason`."""
+    seen: list[Any] = [error]
+    for cause in seen:
+        if isinstance(cause, BaseException):
+            yield cause
+            for more in (cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args):
+                if isinstance(more, BaseException) and all(more is not known for known in seen):
+                    seen.append(more)

@@ -1,0 +1,82 @@
+"""The arithmetic of paper fills, as the paper seed prints it. Decimal throughout, rounded half to even."""
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+
+BASIS_POINT = Decimal("0.0001")
+_FINEST_TICK = Decimal("1E-18")
+_CENT = Decimal("0.01")
+_CURRENCY_PLACES = {"BTC": 8, "ETH": 8, "BNB": 8}
+"""Decimal places of currencies that are not counted in cents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What an account's simulated trades cost.
+
+    Attributes:
+        slippage_bps: The price moves so many basis points against the taker.
+        commission_bps: Basis points of the value.
+        fill_rate: The share of the quantity that fills, 0 to 1.
+    """
+
+    slippage_bps: Decimal = Decimal(5)
+    commission_bps: Decimal = Decimal(10)
+    fill_rate: Decimal = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One simulated fill. Money is quote currency.
+
+    Attributes:
+        total: What a buy costs (value + commission), or what a sale brings in (value - commission).
+    """
+
+    price: Decimal
+    quantity: Decimal
+    value: Decimal
+    slippage: Decimal
+    commission: Decimal
+    total: Decimal
+
+
+def fill(*, buying: bool, price: Decimal, quantity: Decimal, rates: Rates, tick: Decimal, currency: str) -> Fill:
+    """What taking liquidity at `price` gives.
+
+    Args:
+        price: The market price, quote per base.
+        quantity: Base units that fill.
+        tick: Prices are multiples of this.
+        currency: The quote currency; its places round the money.
+    """
+    direction = 1 if buying else -1
+    moved = price * (1 + direction * rates.slippage_bps * BASIS_POINT)
+    executed = round_price(moved, tick)
+    value = round_money(executed * quantity, currency)
+    commission = round_money(value * rates.commission_bps * BASIS_POINT, currency)
+    return Fill(
+        price=executed,
+        quantity=quantity,
+        value=value,
+        slippage=abs(executed - price),
+        commission=commission,
+        total=value + commission if buying else value - commission,
+    )
+
+
+def round_price(price: Decimal, tick: Decimal) -> Decimal:
+    """The multiple of `tick` next to `price`, half to even; never zero."""
+    return max((price / tick).quantize(Decimal(1), ROUND_HALF_EVEN) * tick, tick)
+
+
+def round_money(amount: Decimal, currency: str) -> Decimal:
+    """An amount in its currency's places: 2, or the currency's own."""
+    return amount.quantize(Decimal(1).scaleb(-_CURRENCY_PLACES.get(currency, 2)), ROUND_HALF_EVEN)
+
+
+def assumed_tick(price: Decimal, *, share: bool) -> Decimal:
+    """The tick of a symbol whose exchange has not told it: a cent for shares, five significant digits but at most a cent for crypto."""
+    if share:
+        return _CENT
+    return max(min(_CENT, Decimal(1).scaleb(price.adjusted() - 4)), _FINEST_TICK)

@@ -1,0 +1,48 @@
+"""The order queues: one per exchange, one group per account."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from chalicelib import aws, config
+from chalicelib.errors import Retryable
+from chalicelib.orders.models import Instruction
+
+_AT_ONCE = 10  # SQS takes at most ten messages in one SendMessageBatch
+_THREADS = 8
+
+
+def send(instructions: Sequence[Instruction]) -> None:
+    """Queues instructions. Sending them again changes nothing: SQS drops repeats for five minutes, the ledger for ever.
+
+    Raises:
+        Retryable: SQS did not take all of them.
+    """
+    by_exchange: dict[str, list[Instruction]] = defaultdict(list)
+    for instruction in instructions:
+        by_exchange[instruction.exchange].append(instruction)
+    batches = [
+        (exchange, queued[start : start + _AT_ONCE]) for exchange, queued in by_exchange.items() for start in range(0, len(queued), _AT_ONCE)
+    ]
+    if len(batches) == 1:
+        _send_batch(*batches[0])
+        return
+    with ThreadPoolExecutor(_THREADS) as pool:
+        list(pool.map(lambda batch: _send_batch(*batch), batches))
+
+
+def _send_batch(exchange: str, batch: Sequence[Instruction]) -> None:
+    url = config.queue(f"orders-{exchange}")
+    answer = aws.client("sqs").send_message_batch(QueueUrl=url, Entries=[_entry(index, message) for index, message in enumerate(batch)])
+    if failed := answer.get("Failed"):
+        raise Retryable(f"SQS refused {len(failed)} of {len(batch)} messages: {failed[0].get('Code')}")
+
+
+def _entry(index: int, instruction: Instruction) -> dict[str, Any]:
+    return {
+        "Id": str(index),
+        "MessageBody": instruction.model_dump_json(),
+        "MessageGroupId": instruction.account_id,
+        "MessageDeduplicationId": f"{instruction.signal_id}:{instruction.account_id}",
+    }

@@ -1,0 +1,56 @@
+"""The order ledger: a signal's executions and orders."""
+
+from collections.abc import Sequence
+
+from chalicelib import aws
+from chalicelib.events import outbox
+from chalicelib.events.models import Event
+from chalicelib.orders.models import Execution, Order
+
+
+def settle(execution: Execution, *, alone: bool, effects: Sequence[aws.Write], events: Sequence[Event]) -> None:
+    """Writes how a signal ended on an account: its orders, their effect on a paper account, and their events, all or none.
+
+    Args:
+        alone: The signal went to this account only, so its message is known to have arrived.
+        effects: What the orders changed on a paper account, each with the condition that it was as it was read.
+
+    Raises:
+        WriteRefused: The signal had been settled on this account before, or an effect's condition did not hold.
+    """
+    key = {"signal_id": execution.signal_id, "leg": execution.account_id}
+    record = execution.model_dump(exclude={"orders"}) | key | {"settled_at": execution.settled_at.isoformat()}
+    writes = [aws.put("orders", record, "attribute_not_exists(leg)")]
+    writes += [aws.put("orders", _order_item(order), "attribute_not_exists(leg)") for order in execution.orders]
+    writes += effects
+    writes += [outbox.write(event) for event in events]
+    if alone:
+        writes.append(aws.update("signals", {"signal_id": execution.signal_id}, "REMOVE unqueued"))
+    aws.transact(writes)
+
+
+def settled(signal_id: str, account_id: str) -> bool:
+    """Whether a signal has ended on an account."""
+    return aws.get("orders", {"signal_id": signal_id, "leg": account_id}) is not None
+
+
+def of_signal(signal_id: str) -> tuple[list[Execution], list[Order]]:
+    """All executions and orders of a signal so far."""
+    items = list(aws.query_all("orders", "signal_id = :signal", signal=signal_id, consistent=True))
+    orders = [order_of(item) for item in items if "#" in item["leg"]]
+    executions = [
+        Execution.model_validate(item | {"orders": tuple(order for order in orders if order.account_id == item["account_id"])})
+        for item in items
+        if "#" not in item["leg"]
+    ]
+    return executions, orders
+
+
+def order_of(item: aws.Item) -> Order:
+    """An order out of its ledger item."""
+    return Order.model_validate(item | {"leg": int(item["leg"].rpartition("#")[2])})
+
+
+def _order_item(order: Order) -> aws.Item:
+    times = {"created_at": order.created_at.isoformat()}
+    return order.model_dump() | {"leg": f"{order.account_id}#{order.leg}", "order_id": order.order_id} | times

@@ -1,0 +1,91 @@
+"""Lists, the same everywhere: `?limit`, and `?cursor` or `?offset`, answered by `{"items", "total", "next"}`."""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib import aws
+from chalicelib.errors import Refused
+from chalicelib.http import Answer, Request
+
+DEFAULT_LIMIT = 50
+MOST = 200
+COUNTED = 1000
+"""Totals are exact up to here and `null` beyond, so that reading a page never costs more the more is stored. Offsets end here too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a list is wanted."""
+
+    limit: int
+    offset: int
+    start: aws.Item | None
+
+
+def asked(request: Request) -> Page:
+    """The page a request asks for.
+
+    Raises:
+        Refused: `limit`, `offset` or `cursor` is not what it should be.
+    """
+    limit = _number(request, "limit", DEFAULT_LIMIT, 1, MOST)
+    offset = _number(request, "offset", 0, 0, COUNTED)
+    cursor = request.query.get("cursor")
+    return Page(limit, offset, _position(cursor) if cursor else None)
+
+
+def answer(
+    table: str,
+    condition: str,
+    page: Page,
+    view: Callable[[aws.Item], Any],
+    **arguments: Any,
+) -> Answer:
+    """A page of a query as an answer; `arguments` are those of `aws.query`."""
+    items, following = _read(table, condition, page, arguments)
+    total = aws.count(table, condition, most=COUNTED, **arguments)
+    return listed([view(item) for item in items], total, following)
+
+
+def listed(items: Sequence[Any], total: int | None, following: aws.Item | None) -> Answer:
+    """A list as an answer."""
+    return Answer(200, {"items": list(items), "total": total, "next": _cursor(following) if following else None})
+
+
+def _read(table: str, condition: str, page: Page, arguments: dict[str, Any]) -> tuple[list[aws.Item], aws.Item | None]:
+    """So many items as the page holds, whatever a filter lets through; an offset is skipped by reading over it."""
+    wanted = page.offset + page.limit
+    items: list[aws.Item] = []
+    start = page.start
+    while True:
+        more, start = aws.query(table, condition, start=start, limit=wanted - len(items), **arguments)
+        items += more
+        if start is None or len(items) >= wanted:
+            return items[page.offset :], start
+
+
+def _number(request: Request, name: str, default: int, least: int, most: int) -> int:
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(most)) or not least <= int(text) <= most:
+        raise Refused("out_of_range", field=name, minimum=least, maximum=most)
+    return int(text)
+
+
+def _cursor(position: aws.Item) -> str:
+    return base64.urlsafe_b64encode(json.dumps(position, default=int).encode()).decode()
+
+
+def _position(cursor: str) -> aws.Item:
+    try:
+        position = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+    except (ValueError, binascii.Error):
+        raise Refused("invalid_cursor", field="cursor") from None
+    if not isinstance(position, dict) or not all(isinstance(value, (str, int)) for value in position.values()):
+        raise Refused("invalid_cursor", field="cursor")
+    return position

@@ -1,0 +1,1 @@
+"""Realtime: WebSocket connections, who hears what, and how events reach them."""

@@ -1,0 +1,52 @@
+"""Opening and closing connections."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from chalicelib.errors import Unauthorized
+from chalicelib.events.models import ADMIN_STREAM, user_stream
+from chalicelib.realtime import queue, store
+from chalicelib.telemetry import log
+from chalicelib.users import access
+from chalicelib.users.models import Role
+
+
+def open_connection(connection_id: str, event: dict[str, Any]) -> None:
+    """Admits a client with `?token=` or `?api_key=`, an API token; its first message follows by the realtime queue, because API
+    Gateway takes no message for a connection that is still being opened.
+
+    Raises:
+        Unauthorized: No token, or one that does not open the API.
+        Forbidden: The user is not active.
+    """
+    query = event.get("queryStringParameters") or {}
+    token = query.get("token") or query.get("api_key")
+    if not token:
+        raise Unauthorized("token_missing")
+    now = datetime.now(UTC)
+    caller = access.by_token(token, now)
+    identity = event["requestContext"].get("identity", {})
+    store.add(
+        store.Connection(
+            connection_id=connection_id,
+            stream=ADMIN_STREAM if caller.role is Role.ADMIN else user_stream(caller.user_id),
+            user_id=caller.user_id,
+            user_uuid=caller.user_uuid,
+            role=caller.role.value,
+            connected_at=now,
+            source_ip=identity.get("sourceIp", ""),
+            device=_header(event, "user-agent"),
+        )
+    )
+    queue.welcome(connection_id)
+    log.info("connection opened", extra={"connection_id": connection_id, "user_id": caller.user_id})
+
+
+def close_connection(connection_id: str) -> None:
+    """Forgets a connection that closed."""
+    store.remove(connection_id)
+    log.info("connection closed", extra={"connection_id": connection_id})
+
+
+def _header(event: dict[str, Any], name: str) -> str:
+    return next((str(value) for header, value in (event.get("headers") or {}).items() if header.lower() == name), "")

@@ -1,0 +1,189 @@
+"""Accepting a signal: read it, check it, store it, queue it. The sender is answered only after it is stored.
+
+For one account that is three calls to AWS: one read of everything that permits the signal, one transaction that stores it
+with its idempotency keys, its event and its log entry, one message to the order queue. If the process dies after the second,
+the minute sweep sends the message; if it dies before, nothing was acknowledged and the sender tries again.
+"""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import uniform
+from time import sleep
+from typing import Any
+
+from chalicelib import aws, config
+from chalicelib.errors import Conflict, NotDoable, Refused, Retryable
+from chalicelib.http import Request
+from chalicelib.orders import queue
+from chalicelib.orders.models import Instruction
+from chalicelib.signals import fields as bodies
+from chalicelib.signals import parse, store
+from chalicelib.signals.fields import Fields
+from chalicelib.signals.models import Action, Signal, Variant
+from chalicelib.signals.plan import Target, targets
+from chalicelib.signals.sender import Sender, identify
+from chalicelib.telemetry import log
+
+_LOGGED_BODY_CHARACTERS = 4096
+_SAVE_TRIES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the sender gets to know at once.
+
+    Attributes:
+        replayed: The signal repeats an earlier one, and traded nothing.
+    """
+
+    signal_id: str
+    user_id: str
+    signal: Signal
+    accounts: int
+    replayed: bool
+
+
+def accept(request: Request, variant_of: Callable[[Fields], Variant]) -> Receipt:
+    """Accepts a signal, or refuses it. Either way the attempt is in the webhook log.
+
+    Raises:
+        Refused: Nothing was stored but the log entry, and nothing is traded.
+        Retryable: AWS did not take it; nothing was acknowledged.
+    """
+    attempt = _Attempt(request)
+    try:
+        return attempt.accept(variant_of)
+    except Refused as refused:
+        attempt.log_refusal(refused)
+        raise
+
+
+class _Attempt:
+    """One request on its way to acceptance; what is known of it so far goes into the log if it is refused."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.signal_id = uuid.uuid4().hex
+        self.fields: Fields | None = None
+        self.sender: Sender | None = None
+
+    def accept(self, variant_of: Callable[[Fields], Variant]) -> Receipt:
+        request = self.request
+        broken: Refused | None = None
+        try:
+            self.fields = bodies.read(request.body)
+        except Refused as unreadable:
+            broken = unreadable  # who sent it still matters: a wrong token is told first
+        claimed = request.path.get("user_id") or config.setting("DEFAULT_USER_ID") or None
+        self.sender = identify(request, self.fields, claimed, datetime.now(UTC))
+        if broken or self.fields is None:
+            raise broken or Refused("no_data")
+        variant = variant_of(self.fields)
+        signal = parse.read_signal(variant, self.fields)
+        _check_age(signal, request.received_at, self.sender)
+        chosen = targets(signal, self.sender)
+        accepted = self._accepted(signal, self.sender, chosen)
+        earlier = _save(accepted, _guard(request, signal, self.sender, chosen))
+        if earlier:
+            return self._replay(earlier, signal)
+        queue.send(accepted.instructions)
+        if len(chosen) > 1:
+            store.queued(self.signal_id)  # a single message says so itself, when it is settled
+        log.info("signal accepted", extra={"signal_id": self.signal_id, "user_id": accepted.user_id, "variant": variant.value})
+        return Receipt(self.signal_id, accepted.user_id, signal, len(chosen), replayed=False)
+
+    def _accepted(self, signal: Signal, sender: Sender, chosen: tuple[Target, ...]) -> store.Accepted:
+        instructions = tuple(self._instruction(signal, sender, target, alone=len(chosen) == 1) for target in chosen)
+        return store.Accepted(
+            signal_id=self.signal_id,
+            user_id=sender.user_id,
+            signal=signal,
+            settings=sender.owner.settings,
+            instructions=instructions,
+            received_at=self.request.received_at,
+            log_entry=self._log_entry("accepted", signal_id=self.signal_id),
+        )
+
+    def _instruction(self, signal: Signal, sender: Sender, target: Target, *, alone: bool) -> Instruction:
+        return Instruction(
+            signal_id=self.signal_id,
+            user_id=sender.user_id,
+            account_id=target.account_id,
+            exchange=target.exchange,
+            variant=signal.variant.value,
+            action=signal.action,
+            symbol=signal.symbol,
+            market_type=signal.market_type,
+            order_type=signal.order_type,
+            quantity=signal.quantity,
+            price=signal.price,
+            stop_price=signal.stop_price,
+            legs=signal.legs,
+            batch=signal.batch,
+            group_name=signal.group_name,
+            received_at=self.request.received_at,
+            sent_at=signal.sent_at,
+            max_age_s=sender.owner.settings.max_age_s,
+            alone=alone,
+        )
+
+    def _replay(self, earlier: store.Earlier, signal: Signal) -> Receipt:
+        """The earlier signal's receipt. Should its messages never have been sent, they are now."""
+        if not earlier.same_body:
+            raise Conflict("key_reused")
+        item = store.get(earlier.signal_id)
+        if item is None:
+            raise Retryable("the earlier signal is not to be read")
+        if "unqueued" in item:
+            queue.send(store.instructions_of(item))
+        aws.write(store.log_write(item["user_id"], self.request.received_at, self.signal_id, self._log_entry("replayed", **_id_of(item))))
+        log.info("signal repeated", extra={"signal_id": earlier.signal_id, "user_id": item["user_id"]})
+        return Receipt(earlier.signal_id, item["user_id"], signal, int(item["accounts"]), replayed=True)
+
+    def log_refusal(self, refused: Refused) -> None:
+        owner = self.sender.user_id if self.sender else "unknown"
+        entry = self._log_entry("refused", code=refused.code, status=refused.status)
+        aws.write(store.log_write(owner, self.request.received_at, self.signal_id, entry))
+        log.info("signal refused", extra={"code": refused.code, "user_id": owner, "route": self.request.route})
+
+    def _log_entry(self, outcome: str, **more: Any) -> dict[str, Any]:
+        """The request as the log keeps it; the body with its credentials masked, or only its size if it could not be read."""
+        body = self.fields.masked()[:_LOGGED_BODY_CHARACTERS] if self.fields else f"({len(self.request.body)} bytes, not readable)"
+        return {"outcome": outcome, "route": self.request.route, "source_ip": self.request.source_ip, "body": body, **more}
+
+
+def _id_of(item: aws.Item) -> dict[str, Any]:
+    return {"signal_id": item["signal_id"]}
+
+
+def _check_age(signal: Signal, received_at: datetime, sender: Sender) -> None:
+    """Refuses a signal that is too old to open anything; closing and cancelling never go stale."""
+    opens = signal.action in (Action.BUY, Action.LONG)
+    age = received_at - (signal.sent_at or received_at)
+    if opens and age > timedelta(seconds=sender.owner.settings.max_age_s):
+        raise NotDoable("stale", age=int(age.total_seconds()), limit=sender.owner.settings.max_age_s)
+
+
+def _guard(request: Request, signal: Signal, sender: Sender, chosen: tuple[Target, ...]) -> store.Guard:
+    """What makes a repeat recognisable. Its scope names the strategy or account, so that two strategies sending in turn do not
+    hide each other's repeats."""
+    where = signal.group_name or (chosen[0].account_id if len(chosen) == 1 else "")
+    window = sender.owner.settings.repeat_window_s
+    return store.Guard(
+        key=request.headers.get("idempotency-key") or signal.idempotency_key,
+        scope="#".join((sender.user_id, signal.variant.value, where, signal.symbol.name if signal.symbol else "")),
+        fingerprint=store.fingerprint(request.body),
+        window=timedelta(seconds=window) if window else None,
+    )
+
+
+def _save(accepted: store.Accepted, guard: store.Guard) -> store.Earlier | None:
+    """Stores the signal; alerts for one symbol that arrive in the same instant take turns."""
+    for attempt in range(_SAVE_TRIES - 1):
+        try:
+            return store.save(accepted, guard)
+        except Retryable:
+            sleep(uniform(0.005, 0.02) * 2**attempt)  # noqa: S311 - jitter, not a secret
+    return store.save(accepted, guard)

@@ -1,0 +1,83 @@
+"""What a sender reads: the bodies of the seeds, field for field."""
+
+from collections.abc import Sequence
+from time import monotonic, sleep, time
+from typing import Any
+
+from chalicelib import config, messages
+from chalicelib.http import Answer, Request, preference_wait
+from chalicelib.orders import store as ledger
+from chalicelib.orders.models import Execution
+from chalicelib.signals.accept import Receipt
+from chalicelib.signals.models import Variant
+
+DEFAULT_WAIT_S = 2.5
+"""TradingView hangs up after 3 s, so an answer that waits for the fill has to come before that."""
+
+_POLLS_S = (0.02, 0.02, 0.03, 0.04, 0.05)
+_SYNCHRONOUS = (Variant.GROUP, Variant.PAPER)
+
+
+def answer(request: Request, receipt: Receipt) -> Answer:
+    """The answer to an accepted signal: the seed's body if it has settled in time, else 202 and where to look."""
+    headers = {"X-Signal-Id": receipt.signal_id} | ({"Idempotent-Replayed": "true"} if receipt.replayed else {})
+    default = DEFAULT_WAIT_S if receipt.signal.variant in _SYNCHRONOUS else 0.0
+    patience = preference_wait(request.headers, request.query, default)
+    executions = _wait(receipt, until=_front_receipt(request) + patience) if patience else []
+    if len(executions) < receipt.accounts or receipt.signal.variant not in _SYNCHRONOUS:
+        return Answer(202, accepted_body(receipt.signal_id), headers)
+    status, body = settled(receipt.signal.variant, executions, request.language)
+    return Answer(status, body, headers)
+
+
+def accepted_body(signal_id: str) -> dict[str, Any]:
+    """The body of a 202."""
+    return {"status": "accepted", "signal_id": signal_id, "status_url": f"{config.setting('PUBLIC_URL')}/signals/{signal_id}"}
+
+
+def settled(variant: str, executions: Sequence[Execution], language: str) -> tuple[int, dict[str, Any]]:
+    """Status and body once every account has settled."""
+    return _paper(executions[0], language)
+
+
+def _paper(execution: Execution, language: str) -> tuple[int, dict[str, Any]]:
+    if execution.code:
+        return execution.status, {"error": messages.render(execution.code, execution.values, language), "code": execution.code}
+    order = execution.orders[0]
+    body = {
+        "id": order.number,
+        "symbol": order.symbol,
+        "side": order.side.value,
+        "requested_qty": order.quantity,
+        "filled_qty": order.filled,
+        "requested_price": order.price,
+        "exec_price": order.average_price,
+        "value": order.value,
+        "time": order.created_at.replace(microsecond=0, tzinfo=None),
+        "status": order.status.value,
+        "source": "webhook",
+    }
+    return 200, {"status": "ok", "order": body, "simulation": execution.detail}
+
+
+def _wait(receipt: Receipt, until: float) -> list[Execution]:
+    """The signal's executions, as soon as there is one for each account, or as many as there are at the deadline (epoch seconds)."""
+    deadline = monotonic() + (until - time())
+    for poll in range(10_000):
+        executions, _ = ledger.of_signal(receipt.signal_id)
+        pause = _POLLS_S[min(poll, len(_POLLS_S) - 1)]
+        if len(executions) >= receipt.accounts or monotonic() + pause >= deadline:
+            return executions
+        sleep(pause)
+    return []
+
+
+def _front_receipt(request: Request) -> float:
+    """When the request reached the outermost door, epoch seconds. A proxy in front says so in `X-Request-Start: t=...`; a value
+    later than API Gateway's own is not believed, an earlier one can only shorten the wait."""
+    received = request.received_at.timestamp()
+    told = request.headers.get("x-request-start", "").removeprefix("t=")
+    try:
+        return min(received, float(told))
+    except ValueError:
+        return received

@@ -1,0 +1,124 @@
+"""Who sends a signal, and may they: the one read of the acceptance path, and what follows from it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import ip_address, ip_network
+
+from chalicelib import aws
+from chalicelib.errors import Forbidden, NotFound, Refused, Unauthorized
+from chalicelib.http import Request
+from chalicelib.signals.fields import Fields
+from chalicelib.users import credentials
+from chalicelib.users.models import Owner, owner_of
+
+TRADINGVIEW = ("52.89.214.238/32", "34.212.75.30/32", "54.218.53.128/32", "52.32.178.7/32")
+"""Where TradingView sends from (https://www.tradingview.com/support/solutions/43000529348)."""
+
+_INBOUND = (credentials.Kind.WEBHOOK, credentials.Kind.XC_CODE)
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """The user a signal belongs to, as read at acceptance.
+
+    Attributes:
+        authenticated: A token or code came with the signal, and was right.
+        halted: A halt switch, of everybody or of this user, is on.
+        strategy: The strategy the signal names, as stored; None if it names none or there is none.
+    """
+
+    owner: Owner
+    authenticated: bool
+    halted: bool
+    strategy: aws.Item | None
+
+    @property
+    def user_id(self) -> str:
+        """The owner's id."""
+        return self.owner.user.user_id
+
+
+def identify(request: Request, fields: Fields | None, user_id: str | None, now: datetime) -> Sender:
+    """Finds out whose signal this is, and refuses it if they may not send it.
+
+    Args:
+        fields: The body; None if it could not be read, in which case only header and query can carry a token.
+        user_id: Whose it is if no credential says otherwise: the user in the path, or the deployment's default user.
+
+    Raises:
+        Unauthorized: A credential is wrong, or missing where the user requires one.
+        NotFound: There is no such user.
+        Forbidden: The user is not active, or the address is not on their list.
+    """
+    presented = _presented(request, fields)
+    claimed = user_id if request.path.get("user_id") else None
+    if presented:
+        claimed = claimed or credentials.owner(presented) or _owner_by_lookup(presented)
+    elif claimed is None:
+        claimed = user_id
+    if claimed is None:
+        raise Unauthorized("token_missing")
+    group_name = fields.text("group_name") if fields else None
+    wanted: list[tuple[str, aws.Key]] = [
+        *(("users", {"user_id": claimed, "part": part}) for part in ("profile", "settings", "directory")),
+        ("controls", {"scope": "global"}),
+        ("controls", {"scope": f"user#{claimed}"}),
+    ]
+    if presented:
+        wanted.append(("credentials", {"token_hash": credentials.digest(presented)}))
+    if group_name:
+        wanted.append(("strategies", {"user_id": claimed, "group_name": group_name}))
+    found = iter(aws.get_many(wanted))
+    owner = owner_of(next(found), next(found), next(found))
+    halted = any([bool((next(found) or {}).get("halted")), bool((next(found) or {}).get("halted"))])
+    if presented:
+        _check_credential(presented, next(found), claimed, now)
+    if owner is None:
+        raise NotFound("user_not_found")
+    if not owner.user.is_active:
+        raise Forbidden("user_not_active")
+    if not presented and owner.settings.require_token:
+        raise Unauthorized("token_missing")
+    _check_address(request.source_ip, owner.settings.allowed_addresses)
+    return Sender(owner, bool(presented), halted, next(found) if group_name else None)
+
+
+def _presented(request: Request, fields: Fields | None) -> str | None:
+    """The credential a request carries. Two different ones are refused: which of them counts would be a guess."""
+    distinct = list(dict.fromkeys(_credentials(request, fields)))
+    if len(distinct) > 1:
+        raise Refused("conflicting_tokens")
+    return distinct[0] if distinct else None
+
+
+def _credentials(request: Request, fields: Fields | None) -> Iterator[str]:
+    for value in (request.headers.get("x-webhook-token"), request.query.get("token")):
+        if value:
+            yield value
+    if fields:
+        for value in (fields.token, fields.code):
+            if value:
+                yield value
+
+
+def _owner_by_lookup(credential: str) -> str:
+    """The owner of a credential that was chosen by hand and so does not name them."""
+    stored = aws.get_many([("credentials", {"token_hash": credentials.digest(credential)})])[0]
+    if stored is None:
+        raise Unauthorized("token_wrong")
+    return str(stored["user_id"])
+
+
+def _check_credential(presented: str, stored: aws.Item | None, claimed: str, now: datetime) -> None:
+    credentials.verify(presented, stored, _INBOUND, now)
+    if stored is None or stored["user_id"] != claimed:
+        raise Unauthorized("token_wrong")
+
+
+def _check_address(source_ip: str, allowed: tuple[str, ...]) -> None:
+    if not allowed:
+        return
+    networks = [network for entry in allowed for network in (TRADINGVIEW if entry.lower() == "tradingview" else (entry,))]
+    if not any(ip_address(source_ip) in ip_network(network, strict=False) for network in networks):
+        raise Forbidden("address_refused", address=source_ip)

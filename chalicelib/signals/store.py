@@ -1,0 +1,187 @@
+"""Signals, the idempotency keys that guard them, and the log of every inbound request."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from chalicelib import aws
+from chalicelib.events import outbox
+from chalicelib.events.models import Event, event_id
+from chalicelib.orders.models import Instruction
+from chalicelib.signals.models import Signal
+from chalicelib.users.models import Settings
+
+KEY_KEPT = timedelta(hours=24)
+_SIGNALS_KEPT = timedelta(days=90)
+_LOGS_KEPT = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What makes a repeat of a signal recognisable.
+
+    Attributes:
+        key: The sender's own key; None if it sent none.
+        scope: Whose repeats count: the user, the webhook, the strategy or account and the symbol.
+        fingerprint: Hash of the body.
+        window: How long the same bytes count as a repeat; None turns that off.
+    """
+
+    key: str | None
+    scope: str
+    fingerprint: str
+    window: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The signal a repeat repeats, or contradicts by another body under the same key."""
+
+    signal_id: str
+    same_body: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A signal with all that was decided at acceptance."""
+
+    signal_id: str
+    user_id: str
+    signal: Signal
+    settings: Settings
+    instructions: tuple[Instruction, ...]
+    received_at: datetime
+    log_entry: Mapping[str, Any]
+
+
+def save(accepted: Accepted, guard: Guard) -> Earlier | None:
+    """Stores a signal, its keys, its event and its log entry, all or none; returns the earlier signal if this one repeats it.
+
+    Raises:
+        Retryable: Another transaction was at the same keys; nothing was stored.
+    """
+    writes = [
+        aws.put("signals", _item(accepted), "attribute_not_exists(signal_id)"),
+        log_write(accepted.user_id, accepted.received_at, accepted.signal_id, accepted.log_entry),
+        outbox.write(_accepted_event(accepted)),
+        _last_write(accepted, guard),
+    ]
+    if guard.key:
+        writes.append(_key_write(accepted, guard))
+    try:
+        aws.transact(writes)
+    except aws.WriteRefused as refused:
+        earlier = next(item for item in reversed(refused.failed) if item is not None)
+        return Earlier(str(earlier["signal_id"]), earlier["fingerprint"] == guard.fingerprint)
+    return None
+
+
+def _last_write(accepted: Accepted, guard: Guard) -> aws.Write:
+    """Remembers the scope's last signal. Without a key, the same bytes within the window are refused; a key alone decides else."""
+    item = {
+        "key": f"last#{guard.scope}",
+        "signal_id": accepted.signal_id,
+        "fingerprint": guard.fingerprint,
+        "received_at": accepted.received_at.isoformat(),
+        "forget_at": int((accepted.received_at + KEY_KEPT).timestamp()),
+    }
+    if guard.key or guard.window is None:
+        return aws.put("idempotency", item)
+    return aws.put(
+        "idempotency",
+        item,
+        "attribute_not_exists(signal_id) OR fingerprint <> :fingerprint OR received_at < :since",
+        fingerprint=guard.fingerprint,
+        since=(accepted.received_at - guard.window).isoformat(),
+    )
+
+
+def _key_write(accepted: Accepted, guard: Guard) -> aws.Write:
+    item = {
+        "key": f"key#{accepted.user_id}#{guard.key}",
+        "signal_id": accepted.signal_id,
+        "fingerprint": guard.fingerprint,
+        "received_at": accepted.received_at.isoformat(),
+        "forget_at": int((accepted.received_at + KEY_KEPT).timestamp()),
+    }
+    return aws.put(
+        "idempotency",
+        item,
+        "attribute_not_exists(signal_id) OR received_at < :since",
+        since=(accepted.received_at - KEY_KEPT).isoformat(),
+    )
+
+
+def _item(accepted: Accepted) -> aws.Item:
+    return {
+        "signal_id": accepted.signal_id,
+        "user_id": accepted.user_id,
+        "variant": accepted.signal.variant.value,
+        "received_at": accepted.received_at.isoformat(),
+        "signal": accepted.signal.model_dump(mode="json"),
+        "settings": accepted.settings.model_dump(mode="json"),
+        "instructions": [instruction.model_dump(mode="json", exclude_none=True) for instruction in accepted.instructions],
+        "accounts": len(accepted.instructions),
+        "unqueued": "1",
+        "forget_at": int((accepted.received_at + _SIGNALS_KEPT).timestamp()),
+    }
+
+
+def _accepted_event(accepted: Accepted) -> Event:
+    signal = accepted.signal
+    payload = {
+        "signal_id": accepted.signal_id,
+        "variant": signal.variant.value,
+        "action": signal.action.value,
+        "symbol": signal.symbol.name if signal.symbol else None,
+        "group_name": signal.group_name,
+        "accounts": len(accepted.instructions),
+    }
+    return Event(
+        event_id=event_id("signal.accepted", accepted.signal_id),
+        type="signal.accepted",
+        payload=payload,
+        entity=f"signal#{accepted.signal_id}",
+        user_id=accepted.user_id,
+        created_at=accepted.received_at,
+    )
+
+
+def log_write(owner: str, at: datetime, request_id: str, entry: Mapping[str, Any]) -> aws.Write:
+    """An entry of the webhook log. `owner` is the user once they are known for sure, else "unknown"."""
+    item = {
+        "owner": owner,
+        "at": f"{at.isoformat()}#{request_id}",
+        "received_at": at.isoformat(),
+        "forget_at": int((at + _LOGS_KEPT).timestamp()),
+        **entry,
+    }
+    return aws.put("webhook_logs", item)
+
+
+def get(signal_id: str) -> aws.Item | None:
+    """A stored signal; None if there is none."""
+    return aws.get("signals", {"signal_id": signal_id})
+
+
+def instructions_of(item: aws.Item) -> tuple[Instruction, ...]:
+    """The instructions of a stored signal, as they were first sent."""
+    empty = dict.fromkeys(Instruction.model_fields)
+    return tuple(Instruction.model_validate(empty | stored) for stored in item["instructions"])
+
+
+def unqueued(before: datetime) -> Iterator[aws.Item]:
+    """Signals received before a moment and not known to have reached their queues."""
+    yield from aws.query_all("signals", "unqueued = :yes AND received_at < :before", index="unqueued", yes="1", before=before.isoformat())
+
+
+def queued(signal_id: str) -> None:
+    """Notes that all of a signal's messages are in their queues."""
+    aws.write(aws.update("signals", {"signal_id": signal_id}, "REMOVE unqueued"))
+
+
+def fingerprint(body: bytes) -> str:
+    """What tells one body from another."""
+    return hashlib.sha256(body).hexdigest()

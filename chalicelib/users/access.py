@@ -1,0 +1,59 @@
+"""Who is calling the API: `Authorization: Bearer` with an API token."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from chalicelib import aws
+from chalicelib.errors import Forbidden, NotFound, Unauthorized
+from chalicelib.http import Request
+from chalicelib.users import credentials
+from chalicelib.users.models import Role, User
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The user behind an API request."""
+
+    user_id: str
+    user_uuid: str
+    role: Role
+
+    def require_admin(self) -> None:
+        """Raises Forbidden unless the caller is an admin."""
+        if self.role is not Role.ADMIN:
+            raise Forbidden("admin_only")
+
+    def require_owner(self, user_id: str | None) -> None:
+        """Raises NotFound for another user's record: that it exists is not theirs to know."""
+        if self.role is not Role.ADMIN and self.user_id != user_id:
+            raise NotFound("not_found")
+
+
+def caller(request: Request) -> Caller:
+    """The caller of an API request.
+
+    Raises:
+        Unauthorized: No bearer token, or one that does not open the API.
+        Forbidden: The user is not active.
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthorized("token_missing")
+    return by_token(token.strip(), datetime.now(UTC))
+
+
+def by_token(token: str, now: datetime) -> Caller:
+    """The caller an API token belongs to; raises as `caller` does."""
+    claimed = credentials.owner(token)
+    if claimed is None:
+        raise Unauthorized("token_wrong")
+    stored, profile = aws.get_many(
+        [("credentials", {"token_hash": credentials.digest(token)}), ("users", {"user_id": claimed, "part": "profile"})]
+    )
+    credentials.verify(token, stored, (credentials.Kind.API,), now)
+    if stored is None or profile is None or stored["user_id"] != claimed:
+        raise Unauthorized("token_wrong")
+    user = User.model_validate(profile)
+    if not user.is_active:
+        raise Forbidden("user_not_active")
+    return Caller(user.user_id, user.user_uuid, user.role)

@@ -1,0 +1,111 @@
+"""Users, their settings and the directory of their accounts. Immutable, no I/O."""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from chalicelib.signals.models import MarketType
+
+
+class Record(BaseModel):
+    """The base of every stored record: immutable, and tolerant of attributes a later version added."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Role(StrEnum):
+    """What a user may see and change: an admin everything, a user their own."""
+
+    ADMIN = "admin"
+    USER = "user"
+
+
+class AccountKind(StrEnum):
+    """Whose money: simulated here, the exchange's test environment, or real."""
+
+    PAPER = "paper"
+    DEMO = "demo"
+    LIVE = "live"
+
+    @property
+    def real_money(self) -> bool:
+        """Orders on such an account cost real money."""
+        return self is AccountKind.LIVE
+
+
+class User(Record):
+    """A user's profile."""
+
+    user_id: str
+    user_uuid: str
+    role: Role = Role.USER
+    is_active: bool = True
+    telegram_id: int | None = None
+    username: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    referral_code: str | None = None
+    referred_by_id: str | None = None
+    version: int = 1
+
+
+class Settings(Record):
+    """How a user's signals are taken and traded (contract of seed 001). A new user starts with demo, spot, leverage 1.
+
+    Attributes:
+        trade_amount: Quote currency per signal of the legacy and personal webhooks; on futures times `leverage`.
+        default_account: Name of the paper account that signals without an `account` go to.
+        require_token: False lets tokenless signals reach this user's paper and demo accounts.
+        repeat_window_s: The same bytes again within so many seconds are a repeat; 0 turns that off.
+        max_age_s: Older signals open nothing.
+        allowed_addresses: CIDRs signals may come from; empty allows all.
+    """
+
+    market_type: MarketType = MarketType.SPOT
+    account_type: str = "demo"
+    trade_amount: Decimal = Decimal(100)
+    leverage: int = 1
+    exchange: str = "binance"
+    margin_mode: str = "cross"
+    default_account: str | None = None
+    require_token: bool = True
+    repeat_window_s: int = 30
+    max_age_s: int = 60
+    allowed_addresses: tuple[str, ...] = ()
+    version: int = 1
+
+
+class AccountEntry(Record):
+    """What acceptance must know of an account: enough to choose its queue."""
+
+    account_id: str
+    exchange: str
+    kind: AccountKind
+    is_active: bool = True
+
+
+class Directory(Record):
+    """A user's accounts by name."""
+
+    accounts: dict[str, AccountEntry] = Field(default_factory=dict)
+
+
+class Owner(Record):
+    """A user as acceptance and execution see them: profile, settings and accounts, read together."""
+
+    user: User
+    settings: Settings
+    directory: Directory = Directory()
+
+
+def owner_of(profile: dict[str, Any] | None, settings: dict[str, Any] | None, directory: dict[str, Any] | None) -> Owner | None:
+    """An owner out of their stored parts; None if there is no such user."""
+    if profile is None:
+        return None
+    return Owner(
+        user=User.model_validate(profile),
+        settings=Settings.model_validate(settings or {}),
+        directory=Directory.model_validate(directory or {}),
+    )

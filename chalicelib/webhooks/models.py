@@ -1,0 +1,213 @@
+"""A subscription, a delivery of one event to it, and one attempt at that delivery. No I/O."""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+ADMIN_STREAM = "admin"
+
+
+def stamp(moment: datetime) -> str:
+    """A time as stored and shown: ISO 8601, UTC, milliseconds, so that stamps sort as text."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def canonical(payload: Any) -> str:
+    """The body of a delivery: exactly what the published receiver re-serialises before it verifies."""
+    return json.dumps(payload, sort_keys=True)
+
+
+class Frozen(BaseModel):
+    """The base of the values here: immutable; what a newer version has added to an item is ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Scope(StrEnum):
+    """Whose events a subscription hears: everybody's, or its owner's."""
+
+    ADMIN = "admin"
+    USER = "user"
+
+
+class Format(StrEnum):
+    """The body: the event's payload as it is, or wrapped with `id, type, timestamp, sequence, data`."""
+
+    PLAIN = "plain"
+    ENVELOPE = "envelope"
+
+
+class Status(StrEnum):
+    """Of a subscription. Paused by its owner, disabled by us; either way its deliveries are held."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    DISABLED = "disabled"
+    DELETED = "deleted"
+
+
+class State(StrEnum):
+    """Of a delivery; the books count each of them.
+
+    Pending has an attempt coming. Held waits for its endpoint to be back. Dead is given up, and can be replayed.
+    """
+
+    PENDING = "pending"
+    HELD = "held"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
+class Secret(Frozen):
+    """A signing secret; the newest has no end, the ones before it end when their overlap is over."""
+
+    value: SecretStr
+    expires_at: datetime | None = None
+
+    @property
+    def key(self) -> bytes:
+        """The HMAC key under Standard Webhooks 1.0.0: the decoded part of a `whsec_` secret, else the secret's own bytes."""
+        value = self.value.get_secret_value()
+        if not value.startswith("whsec_"):
+            return value.encode()
+        return base64.b64decode(value.removeprefix("whsec_"), validate=True)
+
+
+def usable(secret: str) -> bool:
+    """Whether a key can be made of this secret; `whsec_` promises base64."""
+    try:
+        return bool(Secret(value=SecretStr(secret)).key)
+    except (binascii.Error, ValueError):
+        return False
+
+
+class Webhook(Frozen):
+    """A subscription.
+
+    Attributes:
+        owner: The user who made it, or whom an admin made it for.
+        event_types: Exact types or wildcards, `order.*`.
+        secrets: The newest first.
+        headers: Sent with every attempt; their values are treated as secrets.
+        filter: Conditions on the payload, by dotted path; see `match.py`.
+        rate_limit: Attempts per second, at most; None for no limit.
+        failing_since: When the first attempt failed after the last that succeeded.
+    """
+
+    webhook_id: int
+    owner: str
+    scope: Scope
+    name: str
+    url: str = Field(repr=False)
+    event_types: tuple[str, ...]
+    secrets: tuple[Secret, ...]
+    description: str | None = None
+    headers: Mapping[str, SecretStr] = Field(default_factory=dict)
+    filter: Mapping[str, Any] = Field(default_factory=dict)
+    rate_limit: int | None = None
+    format: Format = Format.PLAIN
+    status: Status = Status.ACTIVE
+    disabled_reason: str | None = None
+    failing_since: datetime | None = None
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def is_active(self) -> bool:
+        """Whether its deliveries go out."""
+        return self.status is Status.ACTIVE
+
+    @property
+    def stream(self) -> str:
+        """The event stream it hears."""
+        return ADMIN_STREAM if self.scope is Scope.ADMIN else f"user#{self.owner}"
+
+    def active_secrets(self, now: datetime) -> tuple[Secret, ...]:
+        """The secrets to sign with, the newest first."""
+        return tuple(secret for secret in self.secrets if secret.expires_at is None or secret.expires_at > now)
+
+
+class Delivery(Frozen):
+    """One event for one subscription.
+
+    Attributes:
+        delivery_id: The same whenever the same event meets the same subscription; also its `webhook-id`.
+        sequence: The subscription's own count of matched events, 1, 2, 3 ...: what `X-Webhook-Sequence` says.
+        event: The event's payload, as JSON text.
+        tries: Attempts since it was placed or last replayed; `attempts` counts all of them.
+        attempted: The first attempt is over, so what follows it on its entity may go.
+        failed: The last attempt failed.
+        waits: An earlier delivery for the same entity has not had its first attempt yet; `follower` is the other end of that.
+        slotted: It has waited for its place under the endpoint's rate limit.
+        claimed_until: Somebody is making an attempt; after that time they are taken for dead.
+        version: Counts the changes of the item; every change names the version it saw.
+    """
+
+    delivery_id: str
+    webhook_id: int
+    placed: str
+    sequence: int
+    event_id: str
+    type: str
+    entity: str
+    timestamp: datetime
+    event: str = Field(repr=False)
+    state: State
+    version: int
+    attempts: int = 0
+    tries: int = 0
+    attempted: bool = False
+    failed: bool = False
+    waits: bool = False
+    slotted: bool = False
+    follower: str | None = None
+    claimed_until: datetime | None = None
+    first_attempt_at: datetime | None = None
+    next_retry_at: datetime | None = None
+    delivered_at: datetime | None = None
+    response_status: int | None = None
+    duration_ms: int | None = None
+    error: str | None = None
+
+    @property
+    def status(self) -> str:
+        """What the API calls `status`: success, failed once an attempt has failed, pending before that."""
+        if self.state is State.DELIVERED:
+            return "success"
+        return "failed" if self.failed else "pending"
+
+    @property
+    def payload(self) -> Any:
+        """The event's payload."""
+        return json.loads(self.event)
+
+    def body(self, format_: Format) -> str:
+        """The request body, in the subscription's format."""
+        if format_ is Format.PLAIN:
+            return canonical(self.payload)
+        envelope = {"id": self.delivery_id, "type": self.type, "timestamp": stamp(self.timestamp), "sequence": self.sequence}
+        return canonical(envelope | {"data": self.payload})
+
+
+class Outcome(Frozen):
+    """What came of one attempt.
+
+    Attributes:
+        status: The HTTP status, None when there was no answer.
+        error: Why it does not count as delivered: `http_500`, `timeout`, `connection`, `tls`, `dns`, `refused`; None if it does.
+        retry_after: The `Retry-After` header as it came.
+    """
+
+    status: int | None = None
+    error: str | None = None
+    duration_ms: int = 0
+    response_headers: Mapping[str, str] = Field(default_factory=dict)
+    response_body: str = ""
+    truncated: bool = False
+    retry_after: str | None = None

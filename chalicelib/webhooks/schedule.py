@@ -1,0 +1,106 @@
+"""When an attempt follows a failed one, and what becomes of an endpoint that keeps failing. Pure functions of time.
+
+The delays are the example of Standard Webhooks 1.0.0, each moved by up to 20 % so that an endpoint that comes back is not met
+by everything at once. `Retry-After` (RFC 9110 §10.2.3) is obeyed where it says when to come back: on 429 and 503.
+"""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+from chalicelib.webhooks.models import Frozen
+
+DELAYS = (
+    timedelta(seconds=5),
+    timedelta(minutes=5),
+    timedelta(minutes=30),
+    timedelta(hours=2),
+    timedelta(hours=5),
+    timedelta(hours=10),
+    timedelta(hours=14),
+    timedelta(hours=20),
+    timedelta(hours=24),
+)
+FAILING_LIMIT = timedelta(days=5)
+_JITTER = 0.2
+_LONGEST_RETRY_AFTER = timedelta(hours=24)
+_FIRST_PROBE = timedelta(hours=1)
+_SLOWEST_PROBE = timedelta(hours=24)
+_GONE, _TOO_MANY, _UNAVAILABLE = 410, 429, 503
+
+
+class Next(StrEnum):
+    """What becomes of a delivery after a failed attempt."""
+
+    RETRY = "retry"
+    HOLD = "hold"
+    GIVE_UP = "give_up"
+
+
+class Verdict(Frozen):
+    """What a failed attempt leads to.
+
+    Attributes:
+        at: When to try again; None unless it is a retry.
+        switch_off: Why the endpoint is switched off, `gone` or `failing`; None if it is not.
+    """
+
+    next: Next
+    at: datetime | None = None
+    switch_off: str | None = None
+
+
+def after_failure(
+    *,
+    tries: int,
+    status: int | None,
+    retry_after: str | None,
+    first_attempt_at: datetime,
+    failing_since: datetime,
+    now: datetime,
+    jitter: float,
+) -> Verdict:
+    """What follows the `tries`-th failed attempt in a row at a delivery.
+
+    A delivery is given up only when its retries are used up and the endpoint has taken something else since its first attempt:
+    then the fault is the delivery's. While nothing gets through the fault is the endpoint's, so the last delay repeats until
+    the endpoint is switched off and the delivery held.
+
+    Args:
+        failing_since: When the endpoint began to fail without a success in between.
+        jitter: 0 to 1, random.
+    """
+    if status == _GONE:
+        return Verdict(next=Next.HOLD, switch_off="gone")
+    if now - failing_since >= FAILING_LIMIT:
+        return Verdict(next=Next.HOLD, switch_off="failing")
+    if tries > len(DELAYS) and failing_since > first_attempt_at:
+        return Verdict(next=Next.GIVE_UP)
+    asked = parse_retry_after(retry_after, now) if status in (_TOO_MANY, _UNAVAILABLE) else None
+    return Verdict(next=Next.RETRY, at=now + (asked or moved(DELAYS[min(tries, len(DELAYS)) - 1], jitter)))
+
+
+def parse_retry_after(header: str | None, now: datetime) -> timedelta | None:
+    """How long to wait: seconds or an HTTP date; between 1 s and 24 h, None when the header says nothing usable."""
+    if header is None:
+        return None
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        wait = timedelta(seconds=int(text[:9]))
+    else:
+        try:
+            date = parsedate_to_datetime(text)
+        except ValueError:
+            return None
+        wait = (date if date.tzinfo else date.replace(tzinfo=UTC)) - now
+    return min(max(wait, timedelta(seconds=1)), _LONGEST_RETRY_AFTER)
+
+
+def probe_delay(probes: int, jitter: float) -> timedelta:
+    """How long after the `probes`-th probe of a switched-off endpoint the next one is made: 1 h doubling to 24 h, ±20 %."""
+    return moved(min(_FIRST_PROBE * 2 ** min(probes, 5), _SLOWEST_PROBE), jitter)
+
+
+def moved(delay: timedelta, jitter: float) -> timedelta:
+    """The delay ±20 %; `jitter` 0 to 1."""
+    return delay * (1 + _JITTER * (2 * jitter - 1))

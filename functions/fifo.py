@@ -1,0 +1,31 @@
+"""FIFO batches: the groups of a batch side by side, each group in order, a failure holding back its own group only."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import SqsFifoPartialProcessor, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from chalicelib.telemetry import log
+
+_THREADS = 10
+
+
+def each_group(event: dict[str, Any], handle: Callable[[SQSRecord], Any]) -> dict[str, Any]:
+    """Handles every record; returns the failed ones and their followers, which SQS then delivers again."""
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for record in event["Records"]:
+        groups[record["attributes"]["MessageGroupId"]].append(record)
+
+    def in_order(records: list[dict[str, Any]]) -> list[dict[str, str]]:
+        processor = SqsFifoPartialProcessor(skip_group_on_error=True, logger=log)
+        processor.raise_on_entire_batch_failure = False
+        answer = process_partial_response(event={"Records": records}, record_handler=handle, processor=processor)
+        return [{"itemIdentifier": str(failure["itemIdentifier"])} for failure in answer["batchItemFailures"]]
+
+    if len(groups) == 1:
+        return {"batchItemFailures": in_order(event["Records"])}
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return {"batchItemFailures": [failure for failures in pool.map(in_order, groups.values()) for failure in failures]}

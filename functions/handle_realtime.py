@@ -1,0 +1,24 @@
+"""WebSocket connections: opened, spoken to, closed."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from chalicelib.errors import Refused
+from chalicelib.realtime import connect, converse
+
+
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """One WebSocket event. Answers to messages are posted to the connection: AWS drops what a handler returns."""
+    context = event["requestContext"]
+    try:
+        match context["eventType"]:
+            case "CONNECT":
+                connect.open_connection(context["connectionId"], event)
+            case "DISCONNECT":
+                connect.close_connection(context["connectionId"])
+            case _:
+                converse.hear(context["connectionId"], event.get("body") or "")
+    except Refused as refused:
+        return {"statusCode": refused.status}
+    return {"statusCode": 200}

@@ -1,0 +1,33 @@
+"""Users, accounts and tokens for tests, written as the product stores them."""
+
+from typing import Any
+
+from chalicelib import aws
+from chalicelib.users import credentials
+
+
+def add_user(user_id: str = "1", *, role: str = "user", is_active: bool = True, **settings: Any) -> None:
+    """A user who trades on the paper account "main" unless told otherwise."""
+    profile = {"user_id": user_id, "part": "profile", "user_uuid": f"uuid-{user_id}", "role": role, "is_active": is_active}
+    aws.write(aws.put("users", profile))
+    aws.write(aws.put("users", {"user_id": user_id, "part": "settings", "default_account": "main", **settings}))
+    aws.write(aws.put("users", {"user_id": user_id, "part": "directory", "accounts": {}}))
+
+
+def add_account(user_id: str = "1", name: str = "main", *, kind: str = "paper", exchange: str = "paper", **more: Any) -> str:
+    """An account, listed in its owner's directory; returns its id."""
+    account_id = f"{user_id}-{name}"
+    entry = {"account_id": account_id, "exchange": exchange, "kind": kind, "is_active": True}
+    aws.write(aws.put("accounts", {"user_id": user_id, "name": name, **entry, **more}))
+    directory = aws.get("users", {"user_id": user_id, "part": "directory"}) or {}
+    directory["accounts"][name] = entry
+    aws.write(aws.put("users", directory))
+    return account_id
+
+
+def add_token(user_id: str = "1", kind: credentials.Kind = credentials.Kind.WEBHOOK, **more: Any) -> str:
+    """A credential of the user; returns it in clear, as its owner would see it once."""
+    token = credentials.new(kind, user_id)
+    item = {"token_hash": credentials.digest(token), "kind": kind.value, "user_id": user_id, "created_at": "2026-01-01T00:00:00+00:00"}
+    aws.write(aws.put("credentials", item | more))
+    return token

@@ -50,6 +50,7 @@ def _publish_batch(event_ids: Sequence[str]) -> int:
         items = [item for item in aws.get_many([("outbox", {"event_id": event_id}) for event_id in event_ids]) if item]
         if not items:
             return 0
+        items.sort(key=lambda item: item["created_at"])  # the stream keeps the order of one item's changes only
         try:
             logged = _sequenced(items)
         except (aws.WriteRefused, Retryable):

@@ -18,7 +18,10 @@ Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 class Phrasebook(Protocol):
     """How one exchange words its errors and its limits."""
 
-    meanings: Sequence[Meaning]
+    @property
+    def meanings(self) -> Sequence[Meaning]:
+        """The exchange's codes; the first row that applies counts."""
+        ...
 
     def said(self, reply: Any) -> tuple[str | None, str]:
         """The code and the message of a reply; code None if it reports no error."""
@@ -81,7 +84,9 @@ class Api:
             if isinstance(reply, (dict, list)) and code is None:
                 return reply
         # `from None`: ccxt puts the URL, and so key and signature, into its messages.
-        raise outcomes.reaction(self._failure(failure, sent=self._transport.sent > sent_before), self._phrases.meanings, changes=changes) from None
+        raise outcomes.reaction(
+            self._failure(failure, sent=self._transport.sent > sent_before), self._phrases.meanings, changes=changes
+        ) from None
 
     def _forget(self) -> None:
         client = self.client

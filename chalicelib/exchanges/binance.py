@@ -6,6 +6,7 @@ Rules from developers.binance.com: spot and USDⓈ-M REST API, error codes, filt
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -13,7 +14,18 @@ from chalicelib.exchanges.api import Api
 from chalicelib.exchanges.markets import Listing, Listings
 from chalicelib.exchanges.outcomes import Absent, Already, Kind, Meaning
 from chalicelib.exchanges.particulars import RECEIVE_WINDOW_MS, concerns_long, number
-from chalicelib.exchanges.protocol import Balance, Credentials, Fill, KeyPermissions, OrderRequest, OrderState, OrderStatus, Pacing, Position, Side
+from chalicelib.exchanges.protocol import (
+    Balance,
+    Credentials,
+    Fill,
+    KeyPermissions,
+    OrderRequest,
+    OrderState,
+    OrderStatus,
+    Pacing,
+    Position,
+    Side,
+)
 from chalicelib.exchanges.wire import amount, flag, moment, positive, text
 from chalicelib.signals.models import MarketType, OrderType
 
@@ -161,13 +173,17 @@ class Binance:
     def find(self, api: Api, client_order_id: str, listing: Listing, *, trigger: bool) -> OrderState | None:
         """See particulars.Particulars."""
         if not (trigger and self._futures):
-            return self._state(api.read(f"{self._private}GetOrder", {"symbol": listing.market_id, "origClientOrderId": client_order_id}), listing)
+            return self._state(
+                api.read(f"{self._private}GetOrder", {"symbol": listing.market_id, "origClientOrderId": client_order_id}), listing
+            )
         # The endpoint of one conditional order needs no symbol; its reply names it.
         conditional = api.read("fapiPrivateGetAlgoOrder", {"clientAlgoId": client_order_id})
         state = self._state(conditional, listing)
         if not conditional.get("actualOrderId"):
             return state
-        became = self._state(api.read("fapiPrivateGetOrder", {"symbol": listing.market_id, "orderId": conditional["actualOrderId"]}), listing)
+        became = self._state(
+            api.read("fapiPrivateGetOrder", {"symbol": listing.market_id, "orderId": conditional["actualOrderId"]}), listing
+        )
         return _as_fired(state, became)
 
     def cancel(self, api: Api, order: OrderState, listing: Listing) -> None:
@@ -189,7 +205,9 @@ class Binance:
         """Binance cancels by symbol only, so without one the open orders tell which."""
         symbols = [listing.market_id] if listing else sorted({row["symbol"] for row in self._open(api, {})})
         for symbol in symbols:
-            methods = ("fapiPrivateDeleteAllOpenOrders", "fapiPrivateDeleteAlgoOpenOrders") if self._futures else ("privateDeleteOpenOrders",)
+            methods = (
+                ("fapiPrivateDeleteAllOpenOrders", "fapiPrivateDeleteAlgoOpenOrders") if self._futures else ("privateDeleteOpenOrders",)
+            )
             for method in methods:
                 # Spot answers "Unknown order sent." where there is nothing to cancel.
                 with contextlib.suppress(Absent):
@@ -210,7 +228,14 @@ class Binance:
             return []
         method = "fapiPrivateGetUserTrades" if self._futures else "privateGetMyTrades"
         return [
-            Fill(str(row["id"]), Decimal(row["price"]), Decimal(row["qty"]), amount(row["commission"]), row["commissionAsset"], moment(row["time"]))
+            Fill(
+                str(row["id"]),
+                Decimal(row["price"]),
+                Decimal(row["qty"]),
+                amount(row["commission"]),
+                row["commissionAsset"],
+                moment(row["time"]),
+            )
             for row in api.read(method, {"symbol": listing.market_id, "orderId": order_id})
         ]
 
@@ -324,21 +349,13 @@ class Binance:
 
 def _as_fired(conditional: OrderState, became: OrderState) -> OrderState:
     """A conditional order that has fired: asked for as before, filled as the order it became."""
-    return OrderState(
-        client_order_id=conditional.client_order_id,
-        exchange_order_id=conditional.exchange_order_id,
+    return replace(
+        conditional,
         status=became.status,
-        instrument_name=conditional.instrument_name,
-        side=conditional.side,
-        order_type=conditional.order_type,
-        quantity=conditional.quantity,
         filled=became.filled,
         average_price=became.average_price,
-        price=conditional.price,
-        stop_price=conditional.stop_price,
         fee=became.fee,
         fee_currency=became.fee_currency,
-        trigger=True,
         updated_at=became.updated_at,
     )
 

@@ -13,7 +13,18 @@ from chalicelib.exchanges.api import Api
 from chalicelib.exchanges.markets import Listing, Listings
 from chalicelib.exchanges.outcomes import Absent, Already, Kind, Meaning
 from chalicelib.exchanges.particulars import RECEIVE_WINDOW_MS, acknowledged, concerns_long, number
-from chalicelib.exchanges.protocol import Balance, Credentials, Fill, KeyPermissions, OrderRequest, OrderState, OrderStatus, Pacing, Position, Side
+from chalicelib.exchanges.protocol import (
+    Balance,
+    Credentials,
+    Fill,
+    KeyPermissions,
+    OrderRequest,
+    OrderState,
+    OrderStatus,
+    Pacing,
+    Position,
+    Side,
+)
 from chalicelib.exchanges.wire import amount, moment, positive, text
 from chalicelib.signals.models import MarketType, OrderType
 
@@ -61,12 +72,26 @@ class Bybit:
         Meaning("110026", Kind.ALREADY),
         Meaning("110043", Kind.ALREADY),
         *_refused("exchange_key_rejected", "10003", "10004", "10005", "10007", "10009", "10010", "33004"),
-        *_refused("exchange_insufficient_funds", "110004", "110006", "110007", "110012", "110014", "110044", "110045", "110052", "170131", "170033"),
+        *_refused(
+            "exchange_insufficient_funds",
+            "110004",
+            "110006",
+            "110007",
+            "110012",
+            "110014",
+            "110044",
+            "110045",
+            "110052",
+            "170131",
+            "170033",
+        ),
         *_refused("exchange_nothing_to_reduce", "110017"),
         *_refused("exchange_would_trigger", "110092", "110093"),
         *_refused("exchange_setting_locked", "110024", "110028", "3400045"),
         *_refused("exchange_leverage_invalid", "110013"),
-        *_refused("exchange_position_mode_differs", "10001", "110021"),
+        Meaning("10001", Kind.REFUSED, "exchange_position_mode_differs", "position idx"),
+        *_refused("exchange_position_mode_differs", "110021"),
+        *_refused("exchange_refused", "10001"),
         *_refused("exchange_refused", "110003", "110009", "110020", "110094", "170121", "170124", "170130"),
         *_refused("exchange_refused", "170132", "170133", "170134", "170135", "170136", "170137", "170140", "170193", "170194", "170810"),
     )
@@ -177,7 +202,14 @@ class Bybit:
         # Funding and settlement are executions too, without an order of ours.
         trades = [row for row in rows if row.get("execType", "Trade") == "Trade" and row["orderLinkId"] == order.client_order_id]
         return [
-            Fill(row["execId"], Decimal(row["execPrice"]), Decimal(row["execQty"]), amount(row["execFee"]), _fee_currency(row, listing), moment(row["execTime"]))
+            Fill(
+                row["execId"],
+                Decimal(row["execPrice"]),
+                Decimal(row["execQty"]),
+                amount(row["execFee"]),
+                _fee_currency(row, listing),
+                moment(row["execTime"]),
+            )
             for row in reversed(trades)
         ]
 
@@ -260,7 +292,11 @@ class Bybit:
             status=_STATUS[row["orderStatus"]],
             instrument_name=listing.instrument.name,
             side=side,
-            order_type=(OrderType.STOP_LIMIT if limit else OrderType.STOP_MARKET) if trigger else OrderType.LIMIT if limit else OrderType.MARKET,
+            order_type=(OrderType.STOP_LIMIT if limit else OrderType.STOP_MARKET)
+            if trigger
+            else OrderType.LIMIT
+            if limit
+            else OrderType.MARKET,
             quantity=Decimal(row["qty"]),
             filled=filled,
             average_price=positive(row.get("avgPrice")),

@@ -17,7 +17,18 @@ from chalicelib.exchanges.api import Api
 from chalicelib.exchanges.markets import Listing, Listings, StoredMarket
 from chalicelib.exchanges.outcomes import Absent, Duplicate
 from chalicelib.exchanges.particulars import LATE_ARRIVAL_S, Particulars
-from chalicelib.exchanges.protocol import Balance, Credentials, Fill, Instrument, KeyPermissions, OrderRequest, OrderState, OrderStatus, Pacing, Position
+from chalicelib.exchanges.protocol import (
+    Balance,
+    Credentials,
+    Fill,
+    Instrument,
+    KeyPermissions,
+    OrderRequest,
+    OrderState,
+    OrderStatus,
+    Pacing,
+    Position,
+)
 from chalicelib.signals.models import MarketType, OrderType
 
 # What reading a reply of an unexpected shape raises.
@@ -113,6 +124,8 @@ class CcxtExchange:
             NotDoable: A filter's refusal (see filters.check) or the exchange's.
         """
         filters.check(order)
+        if order.post_only and order.order_type is not OrderType.LIMIT:
+            raise NotDoable("post_only_needs_limit", order_type=order.order_type.value)
         listing = self._listing(order.instrument)
         if self._market_type is MarketType.FUTURES:
             self.prepare(order)

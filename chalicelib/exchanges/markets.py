@@ -94,7 +94,11 @@ def dump(client: Any, market_type: MarketType, *, whole: bool = False) -> dict[s
     """
     stored = {}
     for market in client.markets.values():
-        wanted = market["spot"] if market_type is MarketType.SPOT else market["swap"] and market["linear"] and market["settle"] == market["quote"]
+        wanted = (
+            market["spot"]
+            if market_type is MarketType.SPOT
+            else market["swap"] and market["linear"] and market["settle"] == market["quote"]
+        )
         if wanted and market["precision"]["price"] is not None and market["precision"]["amount"] is not None:
             one = _dump_one(client.precisionMode, market)
             if whole:

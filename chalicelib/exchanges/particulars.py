@@ -2,13 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from chalicelib.exchanges.api import Api
 from chalicelib.exchanges.markets import Listing, Listings
 from chalicelib.exchanges.outcomes import Meaning
-from chalicelib.exchanges.protocol import Balance, Credentials, Fill, KeyPermissions, OrderRequest, OrderState, OrderStatus, Pacing, Position, Side
-from chalicelib.signals.models import MarketType
+from chalicelib.exchanges.protocol import (
+    Balance,
+    Credentials,
+    Fill,
+    KeyPermissions,
+    OrderRequest,
+    OrderState,
+    OrderStatus,
+    Pacing,
+    Position,
+    Side,
+)
 
 # How long a request may still take effect after it left: the exchange checks its age (5 s) before matching, plus its own time to answer.
 RECEIVE_WINDOW_MS = 5_000
@@ -19,24 +29,29 @@ class Particulars(Protocol):
     """One exchange and market: the requests it understands, and the reading of its replies.
 
     Methods raise what `Api.read` and `Api.change` raise.
-
-    Attributes:
-        meanings: The exchange's codes; the first row that applies counts.
-        answers_at_once: The reply to an order tells its state; otherwise it only acknowledges, and the order has to be fetched.
     """
 
-    name: ClassVar[str]
-    meanings: ClassVar[Sequence[Meaning]]
-    answers_at_once: ClassVar[bool]
+    @property
+    def name(self) -> str:
+        """The exchange's name."""
+        ...
 
-    def __init__(self, market_type: MarketType) -> None: ...
+    @property
+    def meanings(self) -> Sequence[Meaning]:
+        """See api.Phrasebook."""
+        ...
+
+    @property
+    def answers_at_once(self) -> bool:
+        """The reply to an order tells its state; otherwise it only acknowledges, and the order has to be fetched."""
+        ...
 
     def ccxt_name(self) -> str:
         """The ccxt module and class."""
         ...
 
     def options(self) -> dict[str, Any]:
-        """ccxt settings."""
+        """The settings ccxt is made with."""
         ...
 
     def use_test_environment(self, client: Any) -> None:

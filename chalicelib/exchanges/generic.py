@@ -1,0 +1,235 @@
+"""Any other ccxt exchange, through ccxt's unified methods. Not conformance-tested.
+
+Nothing is known of such an exchange's codes, so only limits and refused keys are told from the rest by HTTP status; every other failure
+of an order is OutcomeUnknown, and is settled by looking the order up. Position mode is left as the account has it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from chalicelib.errors import NotDoable
+from chalicelib.exchanges.api import Api
+from chalicelib.exchanges.markets import Listing, Listings
+from chalicelib.exchanges.outcomes import Absent, Kind, Meaning
+from chalicelib.exchanges.particulars import acknowledged, number
+from chalicelib.exchanges.protocol import (
+    Balance,
+    Credentials,
+    Fill,
+    KeyPermissions,
+    OrderRequest,
+    OrderState,
+    OrderStatus,
+    Pacing,
+    Position,
+    Side,
+)
+from chalicelib.exchanges.wire import amount, decimal, moment, positive, text
+from chalicelib.signals.models import MarketType, OrderType
+
+_STATUS = {
+    "open": OrderStatus.OPEN,
+    "closed": OrderStatus.FILLED,
+    "canceled": OrderStatus.CANCELLED,
+    "expired": OrderStatus.CANCELLED,
+    "canceling": OrderStatus.OPEN,
+    "rejected": OrderStatus.REJECTED,
+}
+
+
+class Generic:
+    """See particulars.Particulars.
+
+    Args:
+        name: ccxt's name of the exchange, `kraken`.
+    """
+
+    answers_at_once: ClassVar[bool] = False
+    meanings: ClassVar[Sequence[Meaning]] = (
+        Meaning("http 429", Kind.LIMITED, seconds=10, scope="address"),
+        Meaning("http 401", Kind.REFUSED, "exchange_key_rejected"),
+    )
+
+    def __init__(self, name: str, market_type: MarketType) -> None:
+        self.name = name
+        self._futures = market_type is MarketType.FUTURES
+
+    def ccxt_name(self) -> str:
+        """See particulars.Particulars."""
+        return self.name
+
+    def options(self) -> dict[str, Any]:
+        """See particulars.Particulars."""
+        return {"defaultType": "swap" if self._futures else "spot"}
+
+    def use_test_environment(self, client: Any) -> None:
+        """See particulars.Particulars. ccxt refuses where the exchange has none."""
+        client.set_sandbox_mode(True)
+
+    def said(self, reply: Any) -> tuple[str | None, str]:  # noqa: ARG002  every exchange words its errors its own way
+        """See api.Phrasebook."""
+        return None, ""
+
+    def pacing(self, headers: Mapping[str, str]) -> Pacing:
+        """See api.Phrasebook."""
+        named = {name.lower(): value for name, value in headers.items()}
+        return Pacing(retry_after=number(named.get("retry-after")))
+
+    def instrument_name(self, market_id: str) -> str:
+        """From ccxt's symbol, `BTC/USDT:USDT`."""
+        return market_id.partition(":")[0].replace("/", "")
+
+    def place(self, api: Api, order: OrderRequest, listing: Listing) -> OrderState:
+        """See particulars.Particulars."""
+        client = _with_market(api, listing)
+        parameters: dict[str, Any] = {"clientOrderId": order.client_order_id}
+        if order.stop_price is not None:
+            parameters |= {"triggerPrice": text(order.stop_price), "triggerDirection": "ascending" if order.trigger_above else "descending"}
+        if order.reduce_only:
+            parameters["reduceOnly"] = True
+        if order.post_only:
+            parameters["postOnly"] = True
+        if order.time_in_force is not None:
+            parameters["timeInForce"] = order.time_in_force
+        if self._futures and order.margin_mode is not None:
+            parameters["marginMode"] = order.margin_mode
+        if order.hedged:
+            parameters["hedged"] = True
+        kind = "market" if order.price is None else "limit"
+        quantity, price = text(order.quantity / listing.contract_size), None if order.price is None else text(order.price)
+        reply = api.run(lambda: client.create_order(listing.symbol, kind, order.side.value, quantity, price, parameters), changes=True)
+        return acknowledged(order, str(reply["id"])) if reply.get("id") else _missing()
+
+    def find(self, api: Api, client_order_id: str, listing: Listing, *, trigger: bool) -> OrderState | None:
+        """Among the open orders and then the closed ones, since few exchanges look up by client id."""
+        client = _with_market(api, listing)
+        parameters = {"trigger": True} if trigger else {}
+        methods: list[Callable[..., Any]] = [client.fetch_open_orders]
+        methods += [getattr(client, method) for method, has in _CLOSED if client.has.get(has)]
+        for method in methods:
+            for row in api.run(lambda method=method: method(listing.symbol, None, None, parameters), changes=False):  # type: ignore[misc]
+                if row.get("clientOrderId") == client_order_id:
+                    return self._state(row, listing)
+        return None
+
+    def cancel(self, api: Api, order: OrderState, listing: Listing) -> None:
+        """See particulars.Particulars. By the exchange's id, which every exchange takes."""
+        client = _with_market(api, listing)
+        if order.exchange_order_id is None:
+            raise Absent(self.name)
+        parameters = {"trigger": True} if order.trigger else {}
+        api.run(lambda: client.cancel_order(order.exchange_order_id, listing.symbol, parameters), changes=True)
+
+    def cancel_all(self, api: Api, listing: Listing | None) -> None:
+        """One instrument only: without one there is no telling what an exchange would leave."""
+        if listing is None:
+            raise NotDoable("exchange_needs_symbol", exchange=self.name)
+        for order in self.open_orders(api, listing, Listings(listing.instrument.market_type, {})):
+            self.cancel(api, order, listing)
+
+    def open_orders(self, api: Api, listing: Listing | None, listings: Listings) -> Sequence[OrderState]:  # noqa: ARG002
+        """See particulars.Particulars. One instrument only, as `cancel_all`."""
+        if listing is None:
+            raise NotDoable("exchange_needs_symbol", exchange=self.name)
+        client = _with_market(api, listing)
+        return [self._state(row, listing) for row in api.run(lambda: client.fetch_open_orders(listing.symbol), changes=False)]
+
+    def fills(self, api: Api, order: OrderState, listing: Listing) -> Sequence[Fill]:
+        """See particulars.Particulars."""
+        client = _with_market(api, listing)
+        rows = api.run(lambda: client.fetch_my_trades(listing.symbol), changes=False)
+        return [
+            Fill(
+                str(row["id"]), Decimal(row["price"]), Decimal(row["amount"]) * listing.contract_size, *_fee(row), moment(row["timestamp"])
+            )
+            for row in rows
+            if row["order"] == order.exchange_order_id
+        ]
+
+    def balances(self, api: Api) -> Sequence[Balance]:
+        """See particulars.Particulars."""
+        reply = api.run(api.client.fetch_balance, changes=False)
+        found = [Balance(currency, amount(reply["free"].get(currency)), amount(total)) for currency, total in reply["total"].items()]
+        return [balance for balance in found if balance.total]
+
+    def positions(self, api: Api, listings: Listings) -> Sequence[Position]:
+        """See particulars.Particulars."""
+        found = []
+        for row in api.run(api.client.fetch_positions, changes=False):
+            listing = listings.get(self.instrument_name(row["symbol"]))
+            size = amount(row["contracts"])
+            if listing is not None and size:
+                signed = (-size if row["side"] == "short" else size) * listing.contract_size
+                prices = decimal(row["entryPrice"]), decimal(row["leverage"]), decimal(row["unrealizedPnl"])
+                found.append(Position(listing.instrument.name, MarketType.FUTURES, signed, *prices))
+        return found
+
+    def last_price(self, api: Api, listing: Listing) -> str:
+        """See particulars.Particulars."""
+        client = _with_market(api, listing)
+        return str(api.run(lambda: client.fetch_ticker(listing.symbol), changes=False)["last"])
+
+    def set_position_mode(self, api: Api, listing: Listing, *, hedged: bool) -> None:
+        """Left as it is."""
+
+    def set_margin(self, api: Api, listing: Listing, margin_mode: str | None, leverage: int | None, *, hedged: bool) -> None:  # noqa: ARG002
+        """The leverage only; the margin mode goes with the order where the exchange takes it."""
+        client = _with_market(api, listing)
+        if leverage is not None and client.has.get("setLeverage"):
+            parameters = {"marginMode": margin_mode} if margin_mode else {}
+            api.run(lambda: client.set_leverage(leverage, listing.symbol, parameters), changes=True)
+
+    def permissions(self, api: Api, credentials: Credentials) -> KeyPermissions:  # noqa: ARG002
+        """There is no common way to ask; that the account answers shows that the key is good."""
+        self.balances(api)
+        return KeyPermissions(read=True, trade=True, withdraw=None)
+
+    def _state(self, row: Mapping[str, Any], listing: Listing) -> OrderState:
+        trigger = bool(positive(row.get("triggerPrice")))
+        limit = row["type"] == "limit"
+        filled = amount(row.get("filled")) * listing.contract_size
+        status = _STATUS[row["status"]]
+        fee, currency = _fee(row)
+        return OrderState(
+            client_order_id=row["clientOrderId"],
+            exchange_order_id=str(row["id"]),
+            status=OrderStatus.PARTIALLY_FILLED if filled and status is OrderStatus.OPEN else status,
+            instrument_name=listing.instrument.name,
+            side=Side(row["side"]),
+            order_type=(OrderType.STOP_LIMIT if limit else OrderType.STOP_MARKET)
+            if trigger
+            else OrderType.LIMIT
+            if limit
+            else OrderType.MARKET,
+            quantity=Decimal(row["amount"]) * listing.contract_size,
+            filled=filled,
+            average_price=positive(row.get("average")),
+            price=positive(row.get("price")) if limit else None,
+            stop_price=positive(row.get("triggerPrice")),
+            fee=fee,
+            fee_currency=currency,
+            trigger=trigger,
+            updated_at=moment(row.get("lastUpdateTimestamp") or row.get("timestamp")),
+        )
+
+
+# ccxt's method, and its name in the exchange's list of abilities.
+_CLOSED = (("fetch_closed_orders", "fetchClosedOrders"), ("fetch_canceled_orders", "fetchCanceledOrders"))
+
+
+def _with_market(api: Api, listing: Listing) -> Any:
+    """The ccxt exchange, knowing this market, so that it loads none."""
+    client = api.client
+    if listing.ccxt is not None and listing.symbol not in (client.markets or {}):
+        client.set_markets([*(client.markets or {}).values(), dict(listing.ccxt)])
+    return client
+
+
+def _fee(row: Mapping[str, Any]) -> tuple[Decimal | None, str | None]:
+    fee = row.get("fee") or {}
+    return decimal(fee.get("cost")), fee.get("currency")
+
+
+def _missing() -> OrderState:
+    raise KeyError("id")

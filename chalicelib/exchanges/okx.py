@@ -1,0 +1,351 @@
+"""OKX v5: spot, and USDT perpetuals (`SWAP`).
+
+Swaps are counted in contracts. Trigger orders live in a book of their own (algo orders); on firing they become an ordinary order with
+an id of its own. Orders are acknowledged first, so their state has to be fetched. Rules from okx.com/docs-v5: trade, account, errors.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from itertools import islice
+from typing import Any, ClassVar
+
+from chalicelib.errors import NotDoable
+from chalicelib.exchanges.api import Api
+from chalicelib.exchanges.markets import Listing, Listings
+from chalicelib.exchanges.outcomes import Absent, Kind, Meaning
+from chalicelib.exchanges.particulars import RECEIVE_WINDOW_MS, acknowledged, concerns_long
+from chalicelib.exchanges.protocol import (
+    Balance,
+    Credentials,
+    Fill,
+    KeyPermissions,
+    OrderRequest,
+    OrderState,
+    OrderStatus,
+    Pacing,
+    Position,
+    Side,
+)
+from chalicelib.exchanges.wire import amount, decimal, moment, positive, text
+from chalicelib.signals.models import MarketType, OrderType
+
+_STATUS = {
+    "live": OrderStatus.OPEN,
+    "partially_filled": OrderStatus.PARTIALLY_FILLED,
+    "filled": OrderStatus.FILLED,
+    "canceled": OrderStatus.CANCELLED,
+    "mmp_canceled": OrderStatus.CANCELLED,
+    # Of the book of trigger orders; one that has fired is read from the order it became.
+    "pause": OrderStatus.OPEN,
+    "effective": OrderStatus.OPEN,
+    "partially_effective": OrderStatus.OPEN,
+    "order_failed": OrderStatus.REJECTED,
+    "partially_failed": OrderStatus.REJECTED,
+}
+_AT_MARKET = "-1"
+# Trigger orders are listed by kind, all of them count when everything is to be cancelled.
+_ALGO_KINDS = ("trigger", "conditional,oco", "move_order_stop")
+_PAGE = 100
+_CANCELS_AT_ONCE, _ALGO_CANCELS_AT_ONCE = 20, 10
+
+
+def _refused(ours: str, *codes: str) -> tuple[Meaning, ...]:
+    return tuple(Meaning(code, Kind.REFUSED, ours) for code in codes)
+
+
+class Okx:
+    """See particulars.Particulars."""
+
+    name: ClassVar[str] = "okx"
+    answers_at_once: ClassVar[bool] = False
+    meanings: ClassVar[Sequence[Meaning]] = (
+        Meaning("50011", Kind.LIMITED, seconds=2),
+        Meaning("50061", Kind.LIMITED, seconds=2),
+        Meaning("http 429", Kind.LIMITED, seconds=2),
+        # 50036, 50037: past its own expiry, or malformed there; not placed.
+        *(Meaning(code, Kind.PASSING) for code in ("50036", "50102", "50112")),
+        Meaning("51016", Kind.DUPLICATE),
+        Meaning("51065", Kind.DUPLICATE),
+        Meaning("50071", Kind.DUPLICATE),
+        *(Meaning(code, Kind.ABSENT) for code in ("51400", "51401", "51402", "51410", "51509", "51510", "51603")),
+        *_refused(
+            "exchange_key_rejected", "50100", "50101", "50103", "50104", "50105", "50110", "50111", "50113", "50114", "50119", "50120"
+        ),
+        *_refused("exchange_insufficient_funds", "51008", "51119", "51127", "51131", "51502", "59200"),
+        *_refused("exchange_nothing_to_reduce", "51112", "51113", "51169", "51170", "51205"),
+        *_refused("exchange_would_trigger", "51277", "51278", "51279", "51280"),
+        *_refused("exchange_setting_locked", "59000", "59001", "59002"),
+        *_refused("exchange_leverage_invalid", "59101", "59102", "59103", "51004"),
+        *_refused("exchange_position_mode_differs", "51010"),
+        *_refused(
+            "exchange_refused", "50014", "50037", "51000", "51001", "51005", "51006", "51020", "51021", "51024", "51028", "51121", "51155"
+        ),
+        *_refused("exchange_refused", "51201", "51202", "51203", "51250", "51251", "51252", "51281"),
+    )
+
+    def __init__(self, market_type: MarketType) -> None:
+        self._futures = market_type is MarketType.FUTURES
+        self._kind = "SWAP" if self._futures else "SPOT"
+
+    def ccxt_name(self) -> str:
+        """See particulars.Particulars."""
+        return "okx"
+
+    def options(self) -> dict[str, Any]:
+        """See particulars.Particulars."""
+        return {"fetchMarkets": {"types": ["swap" if self._futures else "spot"]}}
+
+    def use_test_environment(self, client: Any) -> None:
+        """Demo trading: the same address, told apart by a header."""
+        client.set_sandbox_mode(True)
+
+    def said(self, reply: Any) -> tuple[str | None, str]:
+        """`{"code": "1", "data": [{"sCode": "51008", "sMsg": ...}]}`: 1 and 2 say that the items tell."""
+        if not isinstance(reply, dict):
+            return None, ""
+        items = reply.get("data") or []
+        for item in items if isinstance(items, list) else []:
+            if isinstance(item, dict) and str(item.get("sCode", "0")) != "0":
+                return str(item["sCode"]), str(item.get("sMsg", ""))
+        code = str(reply.get("code", ""))
+        return (None, "") if code == "0" else (code, str(reply.get("msg", "")))
+
+    def pacing(self, headers: Mapping[str, str]) -> Pacing:
+        """OKX sends no figures."""
+        named = {name.lower(): value for name, value in headers.items()}
+        return Pacing(retry_after=float(named["retry-after"])) if named.get("retry-after", "").isdigit() else Pacing()
+
+    def instrument_name(self, market_id: str) -> str:
+        """`BTC-USDT-SWAP` is BTCUSDT."""
+        return market_id.removesuffix("-SWAP").replace("-", "")
+
+    def place(self, api: Api, order: OrderRequest, listing: Listing) -> OrderState:
+        """See particulars.Particulars. OKX itself drops the request once it is older than the receive window."""
+        request: dict[str, Any] = {
+            "instId": listing.market_id,
+            "tdMode": (order.margin_mode or "cross") if self._futures else "cash",
+            "side": order.side.value,
+            "sz": text(order.quantity / listing.contract_size),
+        }
+        if self._futures and order.hedged:
+            # In hedge mode the side of the position says what reduces; `reduceOnly` is ignored there.
+            request["posSide"] = "long" if concerns_long(order.side, reduce_only=order.reduce_only) else "short"
+        elif self._futures:
+            request["reduceOnly"] = order.reduce_only
+        if not self._futures and order.price is None:
+            # Without it the size of a market buy would be an amount of quote currency.
+            request["tgtCcy"] = "base_ccy"
+        if order.stop_price is not None:
+            return self._place_trigger(api, order, request)
+        request |= {"clOrdId": order.client_order_id, "ordType": _order_kind(order)}
+        if order.price is not None:
+            request["px"] = text(order.price)
+        return acknowledged(order, self._send(api, "privatePostTradeOrder", request)["ordId"])
+
+    def find(self, api: Api, client_order_id: str, listing: Listing, *, trigger: bool) -> OrderState | None:
+        """See particulars.Particulars."""
+        query = {"instId": listing.market_id}
+        if not trigger:
+            return self._state(_only(api.read("privateGetTradeOrder", {**query, "clOrdId": client_order_id})), listing)
+        row = _only(api.read("privateGetTradeOrderAlgo", {"algoClOrdId": client_order_id}))
+        state = self._state(row, listing)
+        became_id = _became(row)
+        if became_id is None:
+            return state
+        became = self._state(_only(api.read("privateGetTradeOrder", {**query, "ordId": became_id})), listing)
+        return replace(
+            state,
+            status=became.status,
+            filled=became.filled,
+            average_price=became.average_price,
+            fee=became.fee,
+            fee_currency=became.fee_currency,
+            updated_at=became.updated_at,
+        )
+
+    def cancel(self, api: Api, order: OrderState, listing: Listing) -> None:
+        """A trigger order that has fired is cancelled as the order it became."""
+        query = {"instId": listing.market_id}
+        if not order.trigger:
+            api.change("privatePostTradeCancelOrder", {**query, "clOrdId": order.client_order_id})
+            return
+        with contextlib.suppress(Absent):
+            which = {"algoId": order.exchange_order_id} if order.exchange_order_id else {"algoClOrdId": order.client_order_id}
+            api.change("privatePostTradeCancelAlgos", [{**query, **which}])
+            return
+        became_id = _became(_only(api.read("privateGetTradeOrderAlgo", {"algoClOrdId": order.client_order_id})))
+        if became_id is None:
+            raise Absent(self.name)
+        api.change("privatePostTradeCancelOrder", {**query, "ordId": became_id})
+
+    def cancel_all(self, api: Api, listing: Listing | None) -> None:
+        """OKX has no such request: what is open is listed and cancelled in batches."""
+        orders, triggers = self._open(api, listing)
+        for method, rows, key, size in (
+            ("privatePostTradeCancelBatchOrders", orders, "ordId", _CANCELS_AT_ONCE),
+            ("privatePostTradeCancelAlgos", triggers, "algoId", _ALGO_CANCELS_AT_ONCE),
+        ):
+            for batch in _batches(({"instId": row["instId"], key: row[key]} for row in rows), size):
+                # One that has just ended fails alone, the others of its batch are cancelled all the same.
+                with contextlib.suppress(Absent):
+                    api.change(method, batch)
+
+    def open_orders(self, api: Api, listing: Listing | None, listings: Listings) -> Sequence[OrderState]:
+        """See particulars.Particulars."""
+        orders, triggers = self._open(api, listing)
+        known = ((row, listing or listings.get(self.instrument_name(row["instId"]))) for row in (*orders, *triggers))
+        return [self._state(row, each) for row, each in known if each is not None]
+
+    def fills(self, api: Api, order: OrderState, listing: Listing) -> Sequence[Fill]:
+        """See particulars.Particulars. Newest first there; fees are negative there."""
+        order_id = order.exchange_order_id
+        if order.trigger:
+            order_id = _became(_only(api.read("privateGetTradeOrderAlgo", {"algoClOrdId": order.client_order_id})))
+        if not order_id:
+            return []
+        rows = api.read("privateGetTradeFillsHistory", {"instType": self._kind, "instId": listing.market_id, "ordId": order_id})["data"]
+        size = listing.contract_size
+        return [
+            Fill(
+                row["tradeId"], Decimal(row["fillPx"]), Decimal(row["fillSz"]) * size, -amount(row["fee"]), row["feeCcy"], moment(row["ts"])
+            )
+            for row in reversed(rows)
+        ]
+
+    def balances(self, api: Api) -> Sequence[Balance]:
+        """See particulars.Particulars."""
+        (account,) = api.read("privateGetAccountBalance")["data"]
+        found = [Balance(row["ccy"], amount(row.get("availEq") or row["availBal"]), amount(row["cashBal"])) for row in account["details"]]
+        return [balance for balance in found if balance.total]
+
+    def positions(self, api: Api, listings: Listings) -> Sequence[Position]:
+        """Signed in one-way mode; in hedge mode positive, and `posSide` tells a short one."""
+        found = []
+        for row in api.read("privateGetAccountPositions", {"instType": self._kind})["data"]:
+            listing = listings.get(self.instrument_name(row["instId"]))
+            contracts = amount(row["pos"])
+            if listing is not None and contracts:
+                signed = (-contracts if row["posSide"] == "short" else contracts) * listing.contract_size
+                prices = positive(row["avgPx"]), positive(row["lever"]), decimal(row["upl"])
+                found.append(Position(listing.instrument.name, MarketType.FUTURES, signed, *prices))
+        return found
+
+    def last_price(self, api: Api, listing: Listing) -> str:
+        """See particulars.Particulars."""
+        return str(_only(api.read("publicGetMarketTicker", {"instId": listing.market_id}))["last"])
+
+    def set_position_mode(self, api: Api, listing: Listing, *, hedged: bool) -> None:  # noqa: ARG002  account-wide here
+        """See particulars.Particulars."""
+        wanted = "long_short_mode" if hedged else "net_mode"
+        if _only(api.read("privateGetAccountConfig"))["posMode"] != wanted:
+            api.change("privatePostAccountSetPositionMode", {"posMode": wanted})
+
+    def set_margin(self, api: Api, listing: Listing, margin_mode: str | None, leverage: int | None, *, hedged: bool) -> None:
+        """The margin mode goes with each order here; leverage is set per mode, and isolated and hedged per side of the position."""
+        if leverage is None:
+            return
+        mode = margin_mode or "cross"
+        query = {"instId": listing.market_id, "mgnMode": mode}
+        for row in api.read("privateGetAccountLeverageInfo", query)["data"]:
+            if positive(row["lever"]) != leverage:
+                side = {"posSide": row["posSide"]} if hedged and mode == "isolated" else {}
+                api.change("privatePostAccountSetLeverage", {**query, "lever": str(leverage), **side})
+
+    def permissions(self, api: Api, credentials: Credentials) -> KeyPermissions:  # noqa: ARG002  the demo environment answers too
+        """The account's settings name the permissions of the key that asks: `read_only,trade`."""
+        row = _only(api.read("privateGetAccountConfig"))
+        granted = set(row["perm"].split(","))
+        addresses = tuple(address for address in row.get("ip", "").split(",") if address)
+        return KeyPermissions(read=True, trade="trade" in granted, withdraw="withdraw" in granted, addresses=addresses)
+
+    def _place_trigger(self, api: Api, order: OrderRequest, request: dict[str, Any]) -> OrderState:
+        if order.time_in_force not in {None, "GTC"}:
+            raise NotDoable("time_in_force_with_stop", exchange=self.name, time_in_force=order.time_in_force)
+        stop, price = order.stop_price, order.price
+        request |= {"ordType": "trigger", "algoClOrdId": order.client_order_id, "triggerPxType": "last"}
+        request |= {"triggerPx": text(stop) if stop else "", "orderPx": text(price) if price else _AT_MARKET}
+        return acknowledged(order, self._send(api, "privatePostTradeOrderAlgo", request)["algoId"])
+
+    def _send(self, api: Api, method: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        # ccxt sends `headers` with every request; no other one may expire.
+        api.client.headers = {**(api.client.headers or {}), "expTime": str(int(time.time() * 1000) + RECEIVE_WINDOW_MS)}
+        try:
+            return _only(api.change(method, request))
+        finally:
+            api.client.headers = {name: value for name, value in api.client.headers.items() if name != "expTime"}
+
+    def _open(self, api: Api, listing: Listing | None) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+        query = {"instType": self._kind, **({"instId": listing.market_id} if listing else {})}
+        orders = self._pages(api, "privateGetTradeOrdersPending", query, "ordId")
+        kinds = ({**query, "ordType": kind} for kind in _ALGO_KINDS)
+        return orders, [row for kind in kinds for row in self._pages(api, "privateGetTradeOrdersAlgoPending", kind, "algoId")]
+
+    def _pages(self, api: Api, method: str, query: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+        rows: list[Mapping[str, Any]] = []
+        while True:
+            after = {"after": rows[-1][key]} if rows else {}
+            page = api.read(method, {**query, "limit": str(_PAGE), **after})["data"]
+            rows += page
+            if len(page) < _PAGE:
+                return rows
+
+    def _state(self, row: Mapping[str, Any], listing: Listing) -> OrderState:
+        trigger = bool(row.get("algoId")) and "triggerPx" in row
+        price = positive(row.get("px")) if not trigger else positive(row["orderPx"]) if row["orderPx"] != _AT_MARKET else None
+        limit = price is not None and row.get("ordType") != "market"
+        size = listing.contract_size
+        filled = amount(row.get("accFillSz")) * size
+        fee = decimal(row.get("fee"))
+        return OrderState(
+            client_order_id=row["algoClOrdId"] if trigger else row["clOrdId"],
+            exchange_order_id=row["algoId"] if trigger else row["ordId"],
+            status=_STATUS[row["state"]],
+            instrument_name=listing.instrument.name,
+            side=Side(row["side"]),
+            order_type=(OrderType.STOP_LIMIT if limit else OrderType.STOP_MARKET)
+            if trigger
+            else OrderType.LIMIT
+            if limit
+            else OrderType.MARKET,
+            quantity=Decimal(row["sz"]) * size,
+            filled=filled,
+            average_price=positive(row.get("avgPx")),
+            price=price,
+            stop_price=positive(row["triggerPx"]) if trigger else None,
+            fee=-fee if fee is not None and filled else None,
+            fee_currency=row.get("feeCcy") or None if filled else None,
+            trigger=trigger,
+            updated_at=moment(row.get("uTime") or row.get("cTime")),
+        )
+
+
+def _order_kind(order: OrderRequest) -> str:
+    """OKX puts post-only and time in force into the order's type."""
+    if order.order_type is OrderType.MARKET:
+        return "market"
+    if order.post_only:
+        return "post_only"
+    return {"IOC": "ioc", "FOK": "fok"}.get(order.time_in_force or "", "limit")
+
+
+def _only(reply: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The one item of a reply. Raises ValueError where there are more or none."""
+    (item,) = reply["data"]
+    return dict(item)
+
+
+def _became(row: Mapping[str, Any]) -> str | None:
+    """The id of the order a trigger order has become, None while it waits."""
+    if row["state"] not in {"effective", "partially_effective"}:
+        return None
+    listed = row.get("ordIdList") or []
+    return row.get("ordId") or (listed[0] if listed else None) or None
+
+
+def _batches(rows: Iterable[Mapping[str, Any]], size: int) -> Iterable[list[Mapping[str, Any]]]:
+    remaining = iter(rows)
+    while batch := list(islice(remaining, size)):
+        yield batch

@@ -12,6 +12,7 @@ from typing import Any
 
 from chalicelib.errors import Refused, TooLarge
 from chalicelib.signals import masking
+from chalicelib.signals.spelling import CANONICAL, CASE_MATTERS, squash
 
 MAX_BODY = 64 * 1024
 """Bytes. A signal is a few hundred; more than this is not a signal."""
@@ -24,45 +25,13 @@ MAX_TEXT = 256
 MAX_DEPTH = 8
 """Nesting of lists and objects. `orders` needs three levels; stores and renderers further down recurse, so it has to end somewhere."""
 
-ALIASES: Mapping[str, tuple[str, ...]] = {
-    "symbol": ("ticker", "coinmarket", "pair"),
-    "side": ("action", "command"),
-    "quantity": ("qty", "contracts", "amount"),
-    "price": ("limit_price",),
-    "account": ("account_name",),
-    "token": ("secret",),
-    "idempotency_key": ("alert_id",),
-    "time_in_force": ("tif",),
-    "take_profit": ("tp",),
-    "stop_loss": ("sl",),
-    **dict.fromkeys(
-        (
-            *("code", "chat_id", "strategy_id", "demo", "exchange", "group_name", "market_type", "currency", "order_type"),
-            *("stop_price", "qty_per", "orders", "timestamp", "timenow", "market_position", "prev_market_position"),
-            *("reduce_only", "post_only"),
-        ),
-        (),
-    ),
-}
-"""Every key with a meaning, and the other names it goes by. All spellings of a name count as that name."""
-
-PLACEHOLDER = re.compile(r"\{\{.{0,80}?\}\}")
+PLACEHOLDER = re.compile(r"\{\{[^{}]{1,80}\}\}")
 """A TradingView placeholder that TradingView did not fill, `{{close}}`."""
 
-_SEPARATORS = re.compile(r"[\s_\-]+")
 _SCALAR = re.compile(r"-?\d[\d.eE+-]*|true|false|null|NaN|-?Infinity")
 _PAIR = re.compile(r"""([^\s=;&]+)=(?:"([^"]*)"|'([^']*)'|([^\s;&"'][^\s;&]*)?)(?=[\s;&]|\Z)""")
 _BETWEEN = re.compile(r"[\s;&]+")
 _SHOWN_KEY = 64
-
-
-def squash(name: str) -> str:
-    """A name without the differences in spelling that do not matter: `Group-Name`, `groupName`, `group_name` are `groupname`."""
-    return _SEPARATORS.sub("", name).lower()
-
-
-_CANONICAL = {squash(spelling): name for name, others in ALIASES.items() for spelling in (name, *others)}
-_CASE_MATTERS = frozenset({"token", "code", "account", "idempotency_key", "group_name", "strategy_id"})
 
 
 class Fields:
@@ -87,7 +56,7 @@ class Fields:
             if squashed in seen:
                 raise Refused("duplicate_field", field=key[:_SHOWN_KEY])
             seen.add(squashed)
-            self._add(_CANONICAL.get(squashed, key), key, None if value == "" else value)
+            self._add(CANONICAL.get(squashed, key), key, None if isinstance(value, str) and not value.strip() else value)
         self.token = _credential("token", self.values.pop("token", None))
         self.code = _credential("code", self.values.pop("code", None))
 
@@ -111,7 +80,7 @@ class Fields:
     def text(self, name: str) -> str | None:
         """A text value for looking something up before the signal is parsed; None if it is missing or no text of sane length."""
         value = self.values.get(name)
-        shown = str(value).strip() if isinstance(value, (str, Decimal)) else ""
+        shown = str(value).strip() if isinstance(value, (str, Decimal)) else ""  # an odd one is refused by name when it is parsed
         return shown if 0 < len(shown) <= MAX_TEXT else None
 
     def masked(self) -> str:
@@ -145,7 +114,7 @@ def read(body: bytes) -> Fields:
         raise Refused("not_utf8") from None
     if text in ("", "null"):
         raise Refused("no_data")
-    if text[0] == "{" and not text.startswith("{{"):
+    if text[0] == "{":
         pairs = _from_json(text)
     elif text[0] in '["' or _SCALAR.fullmatch(text):
         raise Refused("not_an_object")
@@ -227,16 +196,12 @@ def _decimal(text: str) -> Decimal | str:
         return text  # An exponent beyond any Decimal: whoever reads the field refuses it by name.
 
 
-def _refuse_constant(_: str) -> Any:
-    raise json.JSONDecodeError("NaN and Infinity are not JSON", "", 0)
-
-
 def _same(name: str, one: Any, other: Any) -> bool:
     if isinstance(one, bool) or isinstance(other, bool) or not isinstance(one, (str, Decimal)) or not isinstance(other, (str, Decimal)):
         return bool(type(one) is type(other) and one == other)
     if str(one) == str(other):
         return True
-    if name in _CASE_MATTERS:
+    if name in CASE_MATTERS:
         return False
     numbers = [_decimal(value.strip()) if isinstance(value, str) else value for value in (one, other)]
     if all(isinstance(number, Decimal) and number.is_finite() for number in numbers):
@@ -256,6 +221,6 @@ _DECODER = json.JSONDecoder(
     strict=False,  # TradingView passes line breaks inside a comment on as they are
     parse_float=_decimal,
     parse_int=_decimal,
-    parse_constant=_refuse_constant,
+    parse_constant=Decimal,  # a plot without a value is NaN; only a field that counts may be refused for it
     object_pairs_hook=_unique,
 )

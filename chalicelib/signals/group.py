@@ -18,7 +18,7 @@ WHOLE = Decimal(100)
 
 MAX_LEGS = 100
 
-_CANCEL = "cancel_all_order"
+_CANCELS = {**dict.fromkeys(terms.ORDER_TYPES, False), Action.CANCEL_ALL.value: True}
 _FILTERS = ("exchange", "market_type", "symbol")
 _CANCEL_FIELDS = frozenset({"group_name", "order_type", "idempotency_key", "timestamp", "timenow", *_FILTERS})
 _LEG_FIELDS = frozenset({"price", "stop_price", "qty_per"})
@@ -35,13 +35,11 @@ def read(fields: Fields, exchanges: Collection[str]) -> Signal:
         Refused: Naming the field, see `docs/errors.md`.
     """
     reader = Reader(fields)
-    if reader.given("order_type"):
-        order_type = reader.choice("order_type", {**terms.ORDER_TYPES, _CANCEL: None})
-        if order_type is None:
-            return _cancel(reader, exchanges)
+    if reader.choice("order_type", _CANCELS):
+        return _cancel(reader, exchanges)
     reader.require(*REQUIRED)
-    assert order_type is not None
-    exchange = _known_exchange(reader, exchanges)
+    order_type = reader.needed("order_type", terms.ORDER_TYPES)
+    exchange = terms.exchange(reader, exchanges)
     market_type = reader.choice("market_type", terms.MARKET_TYPES)
     currency = (reader.text("currency") or "").upper()
     symbol = symbols.resolve(reader.text("symbol") or "", market_type, currency)
@@ -52,7 +50,7 @@ def read(fields: Fields, exchanges: Collection[str]) -> Signal:
     sized = {"legs": _legs(reader, order_type)} if batch else _single(reader, order_type)
     return Signal(
         variant=Variant.GROUP,
-        action=reader.choice("side", terms.ACTIONS) or Action.BUY,
+        action=reader.needed("side", terms.ACTIONS),
         symbol=symbol,
         market_type=market_type,
         order_type=order_type,
@@ -104,7 +102,7 @@ def _cancel(reader: Reader, exchanges: Collection[str]) -> Signal:
         if name in _FILTERS and not reader.given(name):
             # An empty filter may be a template that was not filled: cancelling everything instead would be too much.
             raise Refused("empty_filter", field=reader.shown(name))
-    exchange = _known_exchange(reader, exchanges)
+    exchange = terms.exchange(reader, exchanges)
     market_type = reader.choice("market_type", terms.MARKET_TYPES)
     named = reader.text("symbol")
     symbol = symbols.resolve(named, market_type) if named else None
@@ -117,10 +115,3 @@ def _cancel(reader: Reader, exchanges: Collection[str]) -> Signal:
         group_name=reader.text("group_name"),
         **terms.common(reader),
     )
-
-
-def _known_exchange(reader: Reader, exchanges: Collection[str]) -> str | None:
-    exchange = terms.exchange_name(reader)
-    if exchange is not None and exchange not in exchanges:
-        raise Refused("invalid_choice", field=reader.shown("exchange"), allowed=", ".join(sorted(exchanges)))
-    return exchange

@@ -3,7 +3,6 @@
 from collections.abc import Collection
 from decimal import Decimal
 
-from chalicelib.errors import Refused
 from chalicelib.signals import group, symbols, terms
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Action, OrderType, Signal, Variant
@@ -48,7 +47,7 @@ def _paper(fields: Fields) -> Signal:
     reader.require("symbol", "side", "price")
     return Signal(
         variant=Variant.PAPER,
-        action=reader.choice("side", terms.PAPER_ACTIONS) or Action.BUY,
+        action=reader.needed("side", terms.PAPER_ACTIONS),
         symbol=symbols.resolve(reader.text("symbol") or ""),
         quantity=reader.number("quantity") or DEFAULT_PAPER_QUANTITY,
         price=reader.number("price"),
@@ -63,18 +62,15 @@ def _plain(variant: Variant, fields: Fields, exchanges: Collection[str]) -> Sign
     reader = Reader(fields)
     xc, sized = variant is Variant.XC, variant in (Variant.XC, Variant.MANUAL)
     reader.require(*(("exchange",) if xc else ()), "symbol", "side")
-    action = reader.choice("side", terms.ACTIONS)
-    assert action is not None
+    action = reader.needed("side", terms.ACTIONS)
     if sized and action not in _CLOSING:
         reader.require("quantity")
     order_type = reader.choice("order_type", terms.ORDER_TYPES) or OrderType.MARKET
     market_type = reader.choice("market_type", terms.MARKET_TYPES)
-    exchange = terms.exchange_name(reader)
-    if xc and exchange not in exchanges:
-        raise Refused("invalid_choice", field=reader.shown("exchange"), allowed=", ".join(sorted(exchanges)))
+    # Legacy and personal signals go where the owner's settings say; their `exchange` is often TradingView's, of the chart.
+    exchange = terms.exchange(reader, exchanges) if sized else None
     symbol = symbols.resolve(reader.text("symbol") or "", market_type)
-    if xc:
-        symbols.check_exchange(symbol, exchange)
+    symbols.check_exchange(symbol, exchange)
     quantity = reader.number("quantity") if sized else None
     demo = reader.flag("demo") if xc else None
     return Signal(

@@ -109,6 +109,9 @@ def _split(name: str, shown: str, venue: str | None, *, perpetual: bool, currenc
     if joined := _joined(name, shown, currency, certain=crypto):
         return *joined, None
     # A stable coin inside what would be a share is a dated or otherwise unreadable contract: BTCUSDT240628, BTCUSDTM.
+    stem, dot, _ = name.partition(".")
+    if dot and _joined(stem, shown, currency, certain=False):
+        raise Refused("unknown_symbol", symbol=shown)  # BTCUSD.X is neither a perpetual nor a share
     if crypto or not _SHARE.fullmatch(name) or any(coin in name for coin in ("USDT", "USDC")):
         raise Refused("unknown_symbol", symbol=shown)
     return name, None, None
@@ -125,7 +128,7 @@ def _joined(name: str, shown: str, currency: str | None, *, certain: bool) -> tu
     """
     if not _NAME.fullmatch(name):
         return None
-    if currency and name.endswith(currency) and name != currency:
+    if currency in QUOTES and name.endswith(currency):
         return name.removesuffix(currency), currency
     quote = next((quote for quote in STABLE if name.endswith(quote)), None)
     if quote in ("BUSD", "TUSD"):

@@ -1,6 +1,7 @@
 """The words senders use, and the parts of a signal that every variant shares. Contract §1."""
 
 import re
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -67,10 +68,19 @@ def prices(reader: Reader, order_type: OrderType) -> dict[str, Any]:
     return {"price": reader.number("price"), "stop_price": reader.number("stop_price")}
 
 
-def exchange_name(reader: Reader) -> str | None:
-    """The exchange as the sender names it: lower case, without TradingView's mark for delayed data."""
+def exchange(reader: Reader, known: Collection[str]) -> str | None:
+    """The exchange the body names: lower case, without TradingView's mark for delayed data.
+
+    Raises:
+        Refused: `invalid_choice` for one that is not among `known`.
+    """
     name = reader.text("exchange")
-    return _DELAYED.sub("", name.lower()) if name else None
+    if name is None:
+        return None
+    name = _DELAYED.sub("", name.lower())
+    if name not in known:
+        raise Refused("invalid_choice", field=reader.shown("exchange"), allowed=", ".join(sorted(known)))
+    return name
 
 
 def _sent_at(reader: Reader) -> datetime | None:

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from chalicelib.errors import Refused
 from chalicelib.signals import masking
-from chalicelib.signals.fields import ALIASES, MAX_TEXT, PLACEHOLDER, Fields, squash
+from chalicelib.signals.fields import MAX_TEXT, PLACEHOLDER, Fields
+from chalicelib.signals.spelling import ALIASES, squash
 
 MAX_DIGITS = 30
 """Significant digits. DynamoDB keeps 38; arithmetic on the number needs room too."""
@@ -20,6 +21,7 @@ FLAGS: Mapping[str, bool] = {"yes": True, "no": False, "true": True, "false": Fa
 
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 _EPOCH_SECONDS = (Decimal(946_684_800), Decimal(4_102_444_800))  # the years 2000 to 2100; as milliseconds they cannot be confused
+_STORED_DIGITS, _STORED_MAGNITUDE = 38, 100  # DynamoDB: 38 digits, 1e-130 to 9.9e125
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _T = TypeVar("_T")
 
@@ -55,6 +57,17 @@ class Reader:
         if missing:
             raise Refused("missing_field", field=", ".join(missing))
 
+    def needed(self, name: str, choices: Mapping[str, _T]) -> _T:
+        """One of the named values, for a field that must be there.
+
+        Raises:
+            Refused: `missing_field`, `invalid_choice`.
+        """
+        self.require(name)
+        value = self.choice(name, choices)
+        assert value is not None
+        return value
+
     def raw(self, name: str) -> Any:
         """The value as it came; None if it was not sent."""
         self._used.add(name)
@@ -70,7 +83,7 @@ class Reader:
             Refused: `invalid_text`, `too_long`, `placeholder`.
         """
         value = self.raw(name)
-        if isinstance(value, Decimal):
+        if isinstance(value, Decimal) and value.is_finite():
             value = str(value)
         if value is None:
             return None
@@ -193,13 +206,9 @@ def _iso(value: str) -> datetime:
     if ":" not in text and "T" not in text.upper():
         raise ValueError  # a day alone says nothing about how old a signal is
     parsed = datetime.fromisoformat(text)
-    parsed = (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
-    return _epoch_checked(parsed)
-
-
-def _epoch_checked(moment: datetime) -> datetime:
+    moment = parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
     low, high = _EPOCH_SECONDS
-    if not low <= Decimal((moment - _EPOCH) // timedelta(seconds=1)) < high:
+    if not low <= (moment - _EPOCH) // timedelta(seconds=1) < high:
         raise ValueError
     return moment
 
@@ -207,7 +216,8 @@ def _epoch_checked(moment: datetime) -> datetime:
 def _storable(value: Any) -> Any:
     """A value any store takes: a number beyond DynamoDB's 38 digits or range becomes the text it was."""
     if isinstance(value, Decimal):
-        return value if len(value.as_tuple().digits) <= 38 and abs(value.adjusted()) <= 100 else str(value)  # noqa: PLR2004
+        fits = value.is_finite() and len(value.as_tuple().digits) <= _STORED_DIGITS and abs(value.adjusted()) <= _STORED_MAGNITUDE
+        return value if fits else str(value)
     if isinstance(value, dict):
         return {key: _storable(inner) for key, inner in value.items()}
     if isinstance(value, list):

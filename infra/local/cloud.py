@@ -1,0 +1,130 @@
+"""The emulated cloud as a process: ministack, in a venv of its own, bound to loopback, its state kept between runs."""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+
+from infra.local import process
+from infra.local.place import HOST, REGION, Place
+from infra.stack import ROOT
+
+# Lambda workers see what the cloud's interpreter sees. So that nothing but the artifact's own dependencies is there to import,
+# the cloud gets an interpreter with ministack in it, and with boto3, as Lambda has.
+_VENV = ROOT / ".local" / "cloud-venv"
+_PACKAGES = ("ministack", "boto3")
+
+
+def start(place: Place) -> None:
+    """Starts the cloud and waits until it answers. Does nothing if it is running.
+
+    Raises:
+        ProcessError: Its port is taken, or it does not come up.
+    """
+    if process.running(_pid(place)):
+        _wait(place)
+        return
+    _must_be_free(place.cloud_port)
+    python = interpreter()
+    shutil.rmtree(place.scratch, ignore_errors=True)  # a killed cloud leaves its workers' directories behind
+    place.scratch.mkdir(parents=True)
+    place.state.mkdir(parents=True, exist_ok=True)
+    _forget_stream_positions(place.state / "lambda.json")
+    environment = {
+        "PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(place.scratch),
+        "TMPDIR": str(place.scratch),
+        "LANG": "C.UTF-8",
+        "AUTH": "true",
+        "BIND_HOST": HOST,
+        "MINISTACK_HOST": HOST,
+        "GATEWAY_PORT": str(place.cloud_port),
+        "MINISTACK_REGION": REGION,
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(place.state),
+        "S3_DATA_DIR": str(place.scratch / "s3"),
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "LOG_LEVEL": "WARNING",
+        "AWS_ENDPOINT_URL": place.cloud_url,
+        "PYTHONUNBUFFERED": "1",
+    }
+    process.start([str(python), "-m", "ministack"], _pid(place), place.log("cloud"), environment, place.scratch)
+    _wait(place)
+
+
+def stop(place: Place) -> bool:
+    """Stops the cloud, which writes its state first. False if it was not running."""
+    stopped = process.stop(_pid(place))
+    shutil.rmtree(place.scratch, ignore_errors=True)
+    return stopped
+
+
+def running(place: Place) -> bool:
+    """Whether it is running."""
+    return process.running(_pid(place)) is not None
+
+
+def forget(place: Place) -> None:
+    """Deletes the saved state."""
+    shutil.rmtree(place.state, ignore_errors=True)
+
+
+def interpreter() -> Path:
+    """The cloud's own interpreter, made when it is missing or other versions are asked for."""
+    python = _VENV / "bin" / "python"
+    wanted = [f"{name}=={version(name)}" for name in _PACKAGES]
+    stamp = _VENV / "made-from"
+    made_from = "\n".join([sys.version, *wanted])
+    if stamp.exists() and stamp.read_text() == made_from:
+        return python
+    shutil.rmtree(_VENV, ignore_errors=True)
+    uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
+    steps = [[sys.executable, "-m", "venv", str(_VENV)], [str(python), "-m", "pip", "install", "--quiet", *wanted]]
+    if uv:
+        steps = [
+            [uv, "venv", "--quiet", "--python", sys.executable, str(_VENV)],
+            [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *wanted],
+        ]
+    for step in steps:
+        done = subprocess.run(step, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise process.ProcessError(f"the cloud's venv could not be made: {' '.join(step)}\n{done.stdout}{done.stderr}")
+    stamp.write_text(made_from)
+    return python
+
+
+def _pid(place: Place) -> Path:
+    return place.directory / "cloud.pid"
+
+
+def _must_be_free(port: int) -> None:
+    with socket.socket() as probe:
+        if probe.connect_ex((HOST, port)) == 0:
+            raise process.ProcessError(f"port {port}, for the local cloud, is taken: choose another PORT (the cloud's follows it)")
+
+
+def _forget_stream_positions(saved: Path) -> None:
+    """A saved position in a table's stream outlives the stream's records, and then hides every new one."""
+    if saved.exists():
+        content = json.loads(saved.read_text())
+        content.get("payload", content).pop("dynamodb_stream_positions", None)
+        saved.write_text(json.dumps(content))
+
+
+def _wait(place: Place, within_s: float = 30) -> None:
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        with suppress(OSError), urllib.request.urlopen(f"{place.cloud_url}/_ministack/ready", timeout=2) as answer:
+            if answer.status == 200:
+                return
+        if not process.running(_pid(place)):
+            raise process.ProcessError(f"the local cloud ended at once; {place.log('cloud')} ends with:\n{process.tail(place.log('cloud'))}")
+        time.sleep(0.03)
+    raise process.ProcessError(f"the local cloud does not answer on {place.cloud_url}; see {place.log('cloud')}")

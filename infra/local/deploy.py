@@ -1,0 +1,132 @@
+"""The stack onto the local cloud: zip and template into a bucket, CloudFormation does the rest, in place where it can."""
+
+import json
+import time
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from infra import stack
+from infra.build.__main__ import BUILD
+from infra.local.place import API_STAGE, REGION, ROOT_KEY, STAGE, Place
+from infra.local.template import Template
+
+_BUCKET = "tradehook-artifacts"
+_FAILED = ("FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_IN_PROGRESS")
+
+
+class DeployError(Exception):
+    """CloudFormation did not accept the stack, or could not make it."""
+
+
+def client(place: Place, service: str, endpoint: str | None = None) -> Any:
+    """A boto3 client with root's key."""
+    return boto3.client(
+        service,
+        endpoint_url=endpoint or place.cloud_url,
+        region_name=REGION,
+        aws_access_key_id=ROOT_KEY,
+        aws_secret_access_key=ROOT_KEY,
+        config=Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=2, read_timeout=60),
+    )
+
+
+def deploy(place: Place, manifest: dict[str, Any]) -> bool:
+    """Brings the deployed stack up to date and tells the front door. False if there was nothing to do.
+
+    Raises:
+        StackError: `stack.yaml` does not hold together.
+        DeployError: The cloud refused.
+    """
+    described = stack.load(place.stack_yaml)
+    routes = json.loads((BUILD / "routes.json").read_text())
+    key = f"{manifest['sha256']}.zip"
+    rendered = Template(described, place, routes, (_BUCKET, key)).render()
+    cloudformation = client(place, "cloudformation")
+    name = f"{described.name}-{STAGE}"
+    existing = _described(cloudformation, name)
+    if existing and existing["StackStatus"] in {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}:
+        cloudformation.delete_stack(StackName=name)  # a stack that never came to be cannot be updated
+        _wait(cloudformation, name)
+        existing = None
+    wanted = json.loads(rendered)["Outputs"]["Fingerprint"]["Value"]
+    changed = not existing or _outputs(existing).get("Fingerprint") != wanted
+    if changed:
+        _upload(place, key, rendered)
+        apply = cloudformation.update_stack if existing else cloudformation.create_stack
+        apply(StackName=name, TemplateURL=f"{place.cloud_url}/{_BUCKET}/stack.json", Capabilities=["CAPABILITY_NAMED_IAM"])
+        existing = _wait(cloudformation, name)
+        if not existing or any(existing["StackStatus"].endswith(end) for end in _FAILED):
+            raise DeployError(_complaint(cloudformation, name))
+    _tell_front_door(place, described, routes, _outputs(existing or {}))
+    return changed
+
+
+def outputs(place: Place) -> dict[str, str]:
+    """The deployed stack's outputs; nothing if it is not deployed."""
+    return _outputs(_described(client(place, "cloudformation"), f"{stack.load(place.stack_yaml).name}-{STAGE}") or {})
+
+
+def _upload(place: Place, key: str, rendered: str) -> None:
+    s3 = client(place, "s3")
+    s3.create_bucket(Bucket=_BUCKET)
+    s3.put_object(Bucket=_BUCKET, Key="stack.json", Body=rendered.encode())
+    s3.put_object(Bucket=_BUCKET, Key=key, Body=(BUILD / "tradehook.zip").read_bytes())
+
+
+def _described(cloudformation: Any, name: str) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return None
+        raise
+    return None if found["StackStatus"] == "DELETE_COMPLETE" else found
+
+
+def _wait(cloudformation: Any, name: str, within_s: float = 120) -> dict[str, Any] | None:
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        found = _described(cloudformation, name)
+        if not found or not found["StackStatus"].endswith("_IN_PROGRESS"):
+            return found
+        time.sleep(0.05)
+    raise DeployError(f"CloudFormation is still busy with {name} after {within_s:.0f} s")
+
+
+def _outputs(found: dict[str, Any]) -> dict[str, str]:
+    return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+
+
+def _complaint(cloudformation: Any, name: str) -> str:
+    events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+    reasons = [
+        f"  {event['LogicalResourceId']} ({event['ResourceType']}): {event.get('ResourceStatusReason', '')}"
+        for event in events[:50]
+        if event["ResourceStatus"].endswith("_FAILED")
+    ]
+    return "The local cloud could not make the stack:\n" + "\n".join(reversed(reasons))
+
+
+def _tell_front_door(place: Place, described: stack.Stack, routes: dict[str, Any], values: dict[str, str]) -> None:
+    """Writes what the front door reads, at one stroke, only when it says something new."""
+    api = f"{place.cloud_url}/_aws/execute-api"
+    told = {
+        "http": f"{api}/{values['RestApi']}/{API_STAGE}",
+        "websockets": {
+            websocket.path: f"{api.replace('http', 'ws', 1)}/{values[f'Websocket{name.capitalize()}']}/{API_STAGE}"
+            for name, websocket in described.source.websockets.items()
+        },
+        "routes": [
+            [method.upper(), path, operation.get("x-tradehook-function", "")]
+            for path, methods in routes["paths"].items()
+            for method, operation in methods.items()
+        ],
+    }
+    content = json.dumps(told, indent=1)
+    if not place.front_door.exists() or place.front_door.read_text() != content:
+        unfinished = place.front_door.with_suffix(".part")
+        unfinished.write_text(content)
+        unfinished.replace(place.front_door)

@@ -1,0 +1,123 @@
+"""The front door: the public URLs on loopback, as a custom domain gives them in AWS, in front of the local cloud.
+
+It lets through the routes that Chalice knows, and nothing else: behind it, anybody is root. It says who is calling and when
+the request came, whatever the client claims, and holds back all but a few requests per function, because the emulator would
+start a process for each.
+"""
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+from yarl import URL
+
+from infra.local.place import HOST, Place
+from infra.local.routes import Routes
+from infra.local.websocket_proxy import pass_through
+
+AT_ONCE_PER_FUNCTION = 4
+BODY_LIMIT = 2 * 1024 * 1024
+# API Gateway ends a request after 29 s; a little more, so that it is the one to say so. Queueing does not count.
+_PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=35)
+
+_HOP_BY_HOP = {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"}
+# Only we, the gateway or the emulator may set these.
+_INTERNAL = {"host", "content-length", "forwarded", "via", "x-real-ip", "x-request-start", "x-original-host", "x-api-key"}
+_INTERNAL_STARTS = ("x-forwarded-", "x-amz-", "x-amzn-", "x-ministack-", "x-localstack-", "sec-websocket-")
+
+_PLACE = web.AppKey("place", Place)
+_SESSION = web.AppKey("session", aiohttp.ClientSession)
+_ROUTES = web.AppKey("routes", Routes)
+_GATES = web.AppKey("gates", defaultdict[str, asyncio.Semaphore])
+
+
+def application(place: Place) -> web.Application:
+    """The front door of a place."""
+    app = web.Application(client_max_size=BODY_LIMIT)
+    app[_PLACE] = place
+    app[_ROUTES] = Routes(place.front_door)
+    app[_GATES] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE_PER_FUNCTION))
+    app.cleanup_ctx.append(_session)
+    app.router.add_route("*", "/{path:.*}", _answer)
+    return app
+
+
+async def _session(app: web.Application) -> AsyncIterator[None]:
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector, timeout=_PATIENCE, auto_decompress=False) as session:
+        app[_SESSION] = session
+        yield
+
+
+async def _answer(request: web.Request) -> web.StreamResponse:
+    """Passes the request on, and the answer back."""
+    arrived = time.time()
+    routes = request.app[_ROUTES]
+    routes.refresh()
+    headers = _headers(request, arrived)
+    path = request.rel_url.raw_path
+    try:
+        if path in routes.websockets:
+            if request.headers.get("Upgrade", "").lower() != "websocket":
+                return _refusal(426, "upgrade_required", "This is a WebSocket", {"Upgrade": "websocket"})
+            url = URL(routes.websockets[path], encoded=True).with_query(request.rel_url.query)
+            return await pass_through(request, request.app[_SESSION], url, headers)
+        function = routes.function(request.method, path)
+        if function is None and request.method == "HEAD":
+            function = routes.function("GET", path)
+        if function is None:
+            return _refusal(404, "unknown_route", "There is no such route")
+        body = await request.read()
+        async with request.app[_GATES][function]:
+            return await _forward(request, f"{routes.http}{request.rel_url.raw_path_qs}", headers, body)
+    except web.HTTPRequestEntityTooLarge:
+        return _refusal(413, "too_large", "The body is too large")
+    except TimeoutError:
+        return _refusal(504, "timeout", "The local cloud gave no answer in time")
+    except aiohttp.ClientConnectorError:
+        return _refusal(503, "unavailable", "The local cloud is not running", {"Retry-After": "2"})
+    except aiohttp.ClientError as error:
+        return _refusal(502, "bad_gateway", f"The local cloud broke off: {type(error).__name__}")
+
+
+async def _forward(request: web.Request, url: str, headers: CIMultiDict[str], body: bytes) -> web.Response:
+    method = "GET" if request.method == "HEAD" else request.method
+    async with request.app[_SESSION].request(
+        method, URL(url, encoded=True), headers=headers, data=body or None, allow_redirects=False, skip_auto_headers=("User-Agent", "Accept")
+    ) as answer:
+        passed = ((name, value) for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP | {"content-length", "server"})
+        return web.Response(status=answer.status, headers=CIMultiDict(passed), body=await answer.read())
+
+
+def _headers(request: web.Request, arrived: float) -> CIMultiDict[str]:
+    """The client's headers without those that it has no say in, and ours."""
+    headers = CIMultiDict(
+        (name, value)
+        for name, value in request.headers.items()
+        if name.lower() not in _HOP_BY_HOP | _INTERNAL and not name.lower().startswith(_INTERNAL_STARTS)
+    )
+    headers["X-Forwarded-For"] = request.remote or HOST
+    headers["X-Forwarded-Proto"] = "http"
+    headers["X-Forwarded-Port"] = str(request.app[_PLACE].port)
+    headers["X-Request-Start"] = f"t={arrived:.3f}"
+    return headers
+
+
+def _refusal(status: int, code: str, error: str, headers: dict[str, str] | None = None) -> web.Response:
+    return web.json_response({"error": error, "code": code}, status=status, headers=headers)
+
+
+def main() -> None:
+    """Serves until it is told to end."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    place = Place.here()
+    web.run_app(application(place), host=HOST, port=place.port, print=None, access_log=None, handler_cancellation=True, shutdown_timeout=2, backlog=1024)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""Where a local stack lives: its directory, its ports, its URLs. Two stacks with different directories and ports do not meet."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.stack import ROOT
+
+STAGE = "local"
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+API_STAGE = "v1"
+# ministack's root: any call signed with this key may do anything.
+ROOT_KEY = "test"
+HOST = "127.0.0.1"
+
+# What the developer's environment may tell the functions, and what they are told otherwise.
+ENVIRONMENT = {
+    "TRADEHOOK_EXCHANGE_ENDPOINT": "",
+    "TRADEHOOK_TELEGRAM_API": "",
+    "TRADEHOOK_DEFAULT_USER_ID": "1",
+}
+
+_CLOUD_PORT_DISTANCE = 10_000
+
+
+@dataclass(frozen=True)
+class Place:
+    """One local stack.
+
+    Attributes:
+        directory: Where it keeps its state, logs and `stack.env`.
+        port: The front door's.
+        environment: Settings for the functions.
+        stack_yaml: The description it is deployed from.
+    """
+
+    directory: Path
+    port: int
+    environment: Mapping[str, str]
+    stack_yaml: Path
+
+    @classmethod
+    def here(cls, environ: Mapping[str, str] = os.environ) -> "Place":
+        """The stack that the environment speaks of: `TRADEHOOK_LOCAL_DIR`, `PORT`, `TRADEHOOK_STACK_YAML`."""
+        return cls(
+            directory=Path(environ.get("TRADEHOOK_LOCAL_DIR") or ROOT / ".local").resolve(),
+            port=int(environ.get("PORT") or 8080),
+            environment={name: environ.get(name) or default for name, default in ENVIRONMENT.items()},
+            stack_yaml=Path(environ.get("TRADEHOOK_STACK_YAML") or ROOT / "infra" / "stack.yaml").resolve(),
+        )
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The environment in which a process finds this same place."""
+        return {
+            **os.environ,
+            **self.environment,
+            "TRADEHOOK_LOCAL_DIR": str(self.directory),
+            "TRADEHOOK_STACK_YAML": str(self.stack_yaml),
+            "PORT": str(self.port),
+        }
+
+    @property
+    def cloud_port(self) -> int:
+        """The cloud's port: far enough away that front doors next to each other do not get in each other's way."""
+        return self.port + _CLOUD_PORT_DISTANCE if self.port < 50_000 else self.port - _CLOUD_PORT_DISTANCE
+
+    @property
+    def cloud_url(self) -> str:
+        """Where the AWS APIs are."""
+        return f"http://{HOST}:{self.cloud_port}"
+
+    @property
+    def url(self) -> str:
+        """The front door."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def ws_url(self) -> str:
+        """The front door's WebSocket."""
+        return f"ws://{HOST}:{self.port}/ws"
+
+    @property
+    def state(self) -> Path:
+        """The cloud's saved state."""
+        return self.directory / "state"
+
+    @property
+    def stack_env(self) -> Path:
+        """URLs and demo credentials, as a file of shell variables."""
+        return self.directory / "stack.env"
+
+    @property
+    def front_door(self) -> Path:
+        """What the front door must know: routes, and where to send them."""
+        return self.directory / "front_door.json"
+
+    @property
+    def scratch(self) -> Path:
+        """Where the workers unpack their code: in memory if the machine has a place for it, since every cold start does it."""
+        memory = Path("/dev/shm")
+        if memory.is_dir() and os.access(memory, os.W_OK):
+            return memory / f"tradehook-{os.getuid()}-{hashlib.sha256(str(self.directory).encode()).hexdigest()[:12]}"
+        return self.directory / "scratch"
+
+    def log(self, process: str) -> Path:
+        """A process's log."""
+        return self.directory / f"{process}.log"

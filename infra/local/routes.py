@@ -1,0 +1,46 @@
+"""Which function answers a method and path, as the deployment last said."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+
+class Routes:
+    """The routes in the file that the deployment writes, read again whenever it has changed.
+
+    Attributes:
+        http: The REST API's URL.
+        websockets: Each WebSocket API's URL by its public path.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._seen: tuple[int, int] | None = None
+        self._routes: list[tuple[str, re.Pattern[str], str]] = []
+        self.http = ""
+        self.websockets: Mapping[str, str] = {}
+
+    def refresh(self) -> None:
+        """Reads the file if it is another than before."""
+        try:
+            status = self._file.stat()
+        except FileNotFoundError:
+            return
+        if self._seen != (status.st_mtime_ns, status.st_ino):
+            told = json.loads(self._file.read_text())
+            self.http, self.websockets = told["http"], told["websockets"]
+            # A plain segment wins over a parameter, a parameter over `{rest+}`: with the braces last in the alphabet, and the
+            # greedy ones after them, that is the order of the paths.
+            listed = sorted(told["routes"], key=lambda route: [(part[-2:] == "+}", part[:1] == "{", part) for part in route[1].split("/")])
+            self._routes = [(method, _pattern(path), function) for method, path, function in listed]
+            self._seen = (status.st_mtime_ns, status.st_ino)
+
+    def function(self, method: str, path: str) -> str | None:
+        """The function's name ("" where the gateway answers by itself); None if there is no such route."""
+        return next((function for wanted, pattern, function in self._routes if wanted in {method, "ANY"} and pattern.fullmatch(path)), None)
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    parts = ("" if not part else ".+" if part.endswith("+}") else "[^/]+" if part.startswith("{") else re.escape(part) for part in path.split("/"))
+    return re.compile("/".join(parts))

@@ -1,0 +1,250 @@
+"""The stack as a CloudFormation template for the local cloud.
+
+Only what the emulator knows is in it, and what it does not enforce is left out (Lambda permissions, reserved concurrency).
+Names are spelled out, so that a function's environment holds plain text wherever that is possible.
+"""
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from infra.local.place import ACCOUNT, API_STAGE, REGION, STAGE, Place
+from infra.local.template_apis import rest_api, websocket_api
+from infra.stack import Function, Resource, Stack, Statement
+
+Properties = dict[str, Any]
+
+# AWS has no actions for these batch calls; the emulator asks for them by their own names.
+_BATCH_ACTIONS = {"sqs:SendMessage": "sqs:SendMessageBatch", "sns:Publish": "sns:PublishBatch"}
+
+
+class Template:
+    """The CloudFormation template of a stack at a place.
+
+    Args:
+        stack: What to deploy.
+        place: Where; gives the URLs and the settings.
+        routes: Chalice's route document.
+        code: Bucket and key of the deployment zip.
+    """
+
+    def __init__(self, stack: Stack, place: Place, routes: Mapping[str, Any], code: tuple[str, str]) -> None:
+        self._stack = stack
+        self._place = place
+        self._routes = routes
+        self._code = code
+
+    def render(self) -> str:
+        """The template as JSON. Its output `Fingerprint` is a digest of all the rest."""
+        resources = dict(self._resources())
+        outputs = {"RestApi": {"Value": {"Ref": "RestApi"}}}
+        outputs |= {f"Websocket{_id(name)}": {"Value": {"Ref": f"Websocket{_id(name)}"}} for name in self._stack.source.websockets}
+        outputs |= {f"Key{_id(name)}": {"Value": {"Fn::GetAtt": [f"Key{_id(name)}", "Arn"]}} for name in self._stack.source.keys}
+        content = {"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources, "Outputs": outputs}
+        outputs["Fingerprint"] = {"Value": hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()}
+        return json.dumps(content)
+
+    def environment(self, function: Function) -> Properties:
+        """The function's environment variables: settings, then the addresses of what it is granted."""
+        settings = {**self._stack.source.environment, **function.definition.environment, **self._place.environment}
+        settings |= {
+            "TRADEHOOK_STAGE": STAGE,
+            "TRADEHOOK_PUBLIC_URL": self._place.url,
+            "TRADEHOOK_WS_URL": self._place.ws_url,
+            "AWS_ENDPOINT_URL": self._place.cloud_url,
+        }
+        return {**settings, **{resource.variable: self._address(resource) for resource in function.resources}}
+
+    def _resources(self) -> Iterator[tuple[str, Properties]]:
+        source = self._stack.source
+        for name, table in source.tables.items():
+            yield f"Table{_id(name)}", _resource("DynamoDB::Table", _table(self._full(name), table))
+        for name, key in source.keys.items():
+            root = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"}
+            properties = {"EnableKeyRotation": key.rotation, "KeyPolicy": _policy([root]), "Description": key.does}
+            yield f"Key{_id(name)}", _resource("KMS::Key", properties)
+        yield from self._queues()
+        yield from self._topics()
+        for function in self._stack.functions.values():
+            yield from self._function(function)
+        yield from rest_api(self._full("api"), self._routes, {name: f"Function{_id(name)}" for name in self._stack.functions})
+        for name in source.websockets:
+            [owner] = [function.name for function in self._stack.functions.values() if function.definition.websocket == name]
+            yield from websocket_api(f"Websocket{_id(name)}", self._full(name), f"Function{_id(owner)}")
+
+    def _queues(self) -> Iterator[tuple[str, Properties]]:
+        for name, queue in self._stack.queues.items():
+            common: Properties = {"FifoQueue": True} if queue.definition.fifo else {}
+            dead = {"QueueName": self._stack.queue_name(STAGE, f"{name}-dead"), "MessageRetentionPeriod": 14 * 86_400}
+            yield f"Queue{_id(name)}Dead", _resource("SQS::Queue", common | dead)
+            properties = {
+                "QueueName": self._stack.queue_name(STAGE, name),
+                "VisibilityTimeout": queue.visibility_s,
+                "DelaySeconds": queue.definition.delay_s,
+                "MessageRetentionPeriod": queue.definition.retention_days * 86_400,
+                "RedrivePolicy": {
+                    "deadLetterTargetArn": {"Fn::GetAtt": [f"Queue{_id(name)}Dead", "Arn"]},
+                    "maxReceiveCount": queue.definition.receive_limit,
+                },
+            }
+            yield f"Queue{_id(name)}", _resource("SQS::Queue", common | properties)
+
+    def _topics(self) -> Iterator[tuple[str, Properties]]:
+        subscribed: dict[str, list[str]] = {}
+        for name, topic in self._stack.source.topics.items():
+            arn = self._arn(Resource("topic", name))
+            yield f"Topic{_id(name)}", _resource("SNS::Topic", {"TopicName": arn.rpartition(":")[2]} | ({"FifoTopic": True} if topic.fifo else {}))
+            # Without a policy of its own the emulator lets everybody publish. This one leaves it to the callers' roles.
+            allowed = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sns:*", "Resource": arn}
+            policy = {"Topics": [{"Ref": f"Topic{_id(name)}"}], "PolicyDocument": _policy([allowed])}
+            yield f"Topic{_id(name)}Policy", _resource("SNS::TopicPolicy", policy)
+            for subscription in topic.subscriptions:
+                subscribed.setdefault(subscription.queue, []).append(arn)
+                properties: Properties = {
+                    "TopicArn": {"Ref": f"Topic{_id(name)}"},
+                    "Protocol": "sqs",
+                    "Endpoint": {"Fn::GetAtt": [f"Queue{_id(subscription.queue)}", "Arn"]},
+                    "RawMessageDelivery": True,
+                }
+                if subscription.filter:
+                    properties["FilterPolicy"] = subscription.filter
+                    properties["FilterPolicyScope"] = "MessageBody" if subscription.filter_body else "MessageAttributes"
+                yield f"Topic{_id(name)}To{_id(subscription.queue)}", _resource("SNS::Subscription", properties)
+        for queue, topics in subscribed.items():
+            sending = {
+                "Effect": "Allow",
+                "Principal": {"Service": "sns.amazonaws.com"},
+                "Action": "sqs:SendMessage",
+                "Resource": self._arn(Resource("queue", queue)),
+                "Condition": {"ArnEquals": {"aws:SourceArn": topics}},
+            }
+            properties = {"Queues": [{"Ref": f"Queue{_id(queue)}"}], "PolicyDocument": _policy([sending])}
+            yield f"Queue{_id(queue)}Policy", _resource("SQS::QueuePolicy", properties)
+
+    def _function(self, function: Function) -> Iterator[tuple[str, Properties]]:
+        name = f"Function{_id(function.name)}"
+        bucket, key = self._code
+        yield f"{name}Role", _resource("IAM::Role", self._role(function))
+        properties = {
+            "FunctionName": self._full(function.name),
+            "Handler": function.definition.handler,
+            "Runtime": f"python{sys.version_info.major}.{sys.version_info.minor}",
+            "MemorySize": function.definition.memory_mb,
+            "Timeout": function.definition.timeout_s,
+            "Role": {"Fn::GetAtt": [f"{name}Role", "Arn"]},
+            "Code": {"S3Bucket": bucket, "S3Key": key},
+            "Environment": {"Variables": self.environment(function)},
+        }
+        yield name, _resource("Lambda::Function", properties)
+        arn = {"Fn::GetAtt": [name, "Arn"]}
+        for number, trigger in enumerate(function.triggers):
+            if trigger.schedule:
+                target = {"Arn": arn, "RoleArn": {"Fn::GetAtt": [f"{name}Role", "Arn"]}}
+                schedule = {"Name": f"{self._full(function.name)}-{number}", "ScheduleExpression": trigger.schedule, "Target": target}
+                yield f"{name}Schedule{number}", _resource("Scheduler::Schedule", schedule | {"FlexibleTimeWindow": {"Mode": "OFF"}})
+                continue
+            mapping: Properties = {
+                "FunctionName": {"Ref": name},
+                "BatchSize": trigger.local_batch_size or trigger.batch_size,
+                "MaximumBatchingWindowInSeconds": trigger.window_s,
+            }
+            if trigger.filter:
+                mapping["FilterCriteria"] = {"Filters": [{"Pattern": json.dumps(trigger.filter)}]}
+            if trigger.queue:
+                mapping["EventSourceArn"] = {"Fn::GetAtt": [f"Queue{_id(trigger.queue)}", "Arn"]}
+                mapping["FunctionResponseTypes"] = ["ReportBatchItemFailures"]
+            if trigger.stream:
+                mapping["EventSourceArn"] = {"Fn::GetAtt": [f"Table{_id(trigger.stream)}", "StreamArn"]}
+                # From the oldest: what is written between the table's creation and the mapping's must not be lost.
+                mapping["StartingPosition"] = "TRIM_HORIZON"
+            yield f"{name}Source{number}", _resource("Lambda::EventSourceMapping", mapping)
+
+    def _role(self, function: Function) -> Properties:
+        logs = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/{self._full(function.name)}:*"
+        statements = [{"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": logs}]
+        for statement in self._stack.statements(function):
+            actions = [*statement.actions, *(_BATCH_ACTIONS[action] for action in statement.actions if action in _BATCH_ACTIONS)]
+            statements.append({"Effect": "Allow", "Action": actions, "Resource": self._granted(statement)})
+        assume = {"Effect": "Allow", "Principal": {"Service": ["lambda.amazonaws.com", "scheduler.amazonaws.com"]}, "Action": "sts:AssumeRole"}
+        policy = {"PolicyName": "grants", "PolicyDocument": _policy(statements)}
+        return {"RoleName": self._full(function.name), "AssumeRolePolicyDocument": _policy([assume]), "Policies": [policy]}
+
+    def _granted(self, statement: Statement) -> Any:
+        """The ARN that a statement is about."""
+        resource = statement.resource
+        if resource.kind == "key":
+            return {"Fn::GetAtt": [f"Key{_id(resource.name)}", "Arn"]}
+        if resource.kind == "websocket":
+            return {"Fn::Sub": f"arn:aws:execute-api:{REGION}:{ACCOUNT}:${{Websocket{_id(resource.name)}}}/{API_STAGE}/*/@connections/*"}
+        return self._arn(resource) + {"itself": "", "indexes": "/index/*", "stream": "/stream/*"}[statement.part]
+
+    def _arn(self, resource: Resource) -> str:
+        """The ARN of a table, queue or topic."""
+        if resource.kind == "table":
+            return f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{self._full(resource.name)}"
+        if resource.kind == "queue":
+            return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{self._stack.queue_name(STAGE, resource.name)}"
+        return f"arn:aws:sns:{REGION}:{ACCOUNT}:{self._stack.topic_name(STAGE, resource.name)}"
+
+    def _address(self, resource: Resource) -> Any:
+        """What the code needs to reach the resource."""
+        match resource.kind:
+            case "table":
+                return self._full(resource.name)
+            case "queue":
+                return queue_url(self._place, self._stack, resource.name)
+            case "topic":
+                return self._arn(resource)
+            case "key":
+                return {"Fn::GetAtt": [f"Key{_id(resource.name)}", "Arn"]}
+            case "websocket":
+                api = f"${{Websocket{_id(resource.name)}}}"
+                return {"Fn::Sub": f"{self._place.cloud_url}/_aws/execute-api/{api}/{API_STAGE}"}
+
+    def _full(self, name: str) -> str:
+        return self._stack.full_name(STAGE, name)
+
+
+def queue_url(place: Place, stack: Stack, name: str) -> str:
+    """A queue's URL; `name` may be a dead-letter queue's."""
+    return f"{place.cloud_url}/{ACCOUNT}/{stack.queue_name(STAGE, name)}"
+
+
+def _table(full_name: str, table: Any) -> Properties:
+    keys = [table.key, *table.indexes.values()]
+    attributes = {attribute[0]: attribute[1] for key in keys for attribute in (key.hash, key.range) if attribute}
+    properties: Properties = {
+        "TableName": full_name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": name, "AttributeType": kind} for name, kind in sorted(attributes.items())],
+        "KeySchema": _key_schema(table.key),
+    }
+    if table.indexes:
+        properties["GlobalSecondaryIndexes"] = [
+            {"IndexName": name, "KeySchema": _key_schema(key), "Projection": {"ProjectionType": "ALL"}} for name, key in table.indexes.items()
+        ]
+    if table.stream:
+        properties["StreamSpecification"] = {"StreamViewType": table.stream}
+    if table.ttl:
+        properties["TimeToLiveSpecification"] = {"AttributeName": table.ttl, "Enabled": True}
+    return properties
+
+
+def _key_schema(key: Any) -> list[dict[str, str]]:
+    schema = [{"AttributeName": key.hash[0], "KeyType": "HASH"}]
+    return schema + ([{"AttributeName": key.range[0], "KeyType": "RANGE"}] if key.range else [])
+
+
+def _resource(kind: str, properties: Properties) -> Properties:
+    return {"Type": f"AWS::{kind}", "Properties": properties}
+
+
+def _policy(statements: list[Any]) -> Properties:
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _id(name: str) -> str:
+    """The name as part of a logical id: `orders-paper` -> `OrdersPaper`."""
+    return "".join(part.capitalize() for part in name.replace("_", "-").split("-"))

@@ -1,0 +1,50 @@
+"""WebSocket connections through the front door: first the cloud's consent, then messages both ways."""
+
+import asyncio
+from contextlib import suppress
+
+import aiohttp
+from aiohttp import WSMsgType, web
+from multidict import CIMultiDict
+from yarl import URL
+
+_ABNORMAL = 1006  # what a closure without a close frame is called; may not be sent
+_GOING_AWAY = 1001
+
+
+async def pass_through(request: web.Request, session: aiohttp.ClientSession, url: URL, headers: CIMultiDict[str]) -> web.StreamResponse:
+    """Connects the client to the cloud's WebSocket API. A refusal at `$connect` is the client's 403."""
+    protocols = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",") if name.strip()]
+    try:
+        inner = await session.ws_connect(url, headers=headers, protocols=protocols, max_msg_size=0)
+    except aiohttp.WSServerHandshakeError as refused:
+        status = refused.status if 400 <= refused.status < 500 else 502
+        code, error = ("forbidden", "The connection was refused") if status == 403 else ("bad_gateway", "The connection failed")
+        return web.json_response({"error": error, "code": code}, status=status)
+    async with inner:
+        outer = web.WebSocketResponse(protocols=[inner.protocol] if inner.protocol else (), max_msg_size=0)
+        await outer.prepare(request)
+        inward = asyncio.create_task(_pump(outer, inner))
+        outward = asyncio.create_task(_pump(inner, outer))
+        try:
+            await asyncio.wait((inward, outward), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (inward, outward):
+                task.cancel()
+            code = outer.close_code if inward.done() and not outward.done() else inner.close_code
+            code = _GOING_AWAY if code in {None, _ABNORMAL} else code
+            with suppress(ConnectionError, RuntimeError):
+                await asyncio.gather(inner.close(code=code or _GOING_AWAY), outer.close(code=code or _GOING_AWAY))
+        return outer
+
+
+async def _pump(
+    source: web.WebSocketResponse | aiohttp.ClientWebSocketResponse, target: web.WebSocketResponse | aiohttp.ClientWebSocketResponse
+) -> None:
+    """Passes messages on until the source closes."""
+    async for message in source:
+        with suppress(ConnectionError):
+            if message.type is WSMsgType.TEXT:
+                await target.send_str(message.data)
+            elif message.type is WSMsgType.BINARY:
+                await target.send_bytes(message.data)

@@ -107,7 +107,9 @@ def _complaint(cloudformation: Any, name: str) -> str:
         for event in events[:50]
         if event["ResourceStatus"].endswith("_FAILED")
     ]
-    return "The local cloud could not make the stack:\n" + "\n".join(reversed(reasons))
+    said = "The local cloud could not make the stack:\n" + "\n".join(reversed(reasons))
+    # A table's keys cannot be changed in place, here or in AWS.
+    return f"{said}\nRESET=1 forgets what is there and starts afresh." if "requires replacing" in said else said
 
 
 def _tell_front_door(place: Place, described: stack.Stack, routes: dict[str, Any], values: dict[str, str]) -> None:

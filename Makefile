@@ -1,0 +1,66 @@
+# Everything by `make`; needs Python >= 3.11 and nothing else. `make help` lists the targets.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+# The venv is made from these; another content, another venv.
+STAMP  := $(VENV)/made-from-$(shell cat requirements.txt requirements-dev.txt | cksum | cut -d ' ' -f 1)
+
+export PORT RESET TRADEHOOK_LOCAL_DIR TRADEHOOK_EXCHANGE_ENDPOINT TRADEHOOK_TELEGRAM_API
+
+.DEFAULT_GOAL := help
+.PHONY: help run up down demo test check unit e2e build bench format clean
+
+help: ## What there is
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@echo "  PORT=8080 moves the front door, RESET=1 forgets the local state"
+
+run: $(STAMP) ## Everything on this machine: build, local cloud, deploy, demo data, an example, live events
+	@exec $(BIN)/python -m infra.local run
+
+up: $(STAMP) ## The same in the background
+	@$(BIN)/python -m infra.local up
+
+down: $(STAMP) ## Its end; the state stays
+	@$(BIN)/python -m infra.local down
+
+demo: $(STAMP) ## One signal of each variant, with each answer and order (needs `make up` or `make run`)
+	@$(BIN)/python -m infra.local.demo
+
+test: check unit e2e ## Everything that must be green
+
+check: $(STAMP) ## Style, types and the layer rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(STAMP) ## Tests that need nothing running
+	$(BIN)/pytest tests --ignore tests/e2e
+
+e2e: $(STAMP) ## Tests against a local cloud of their own
+	$(BIN)/pytest tests/e2e
+
+build: $(STAMP) ## The release artifact for Lambda and the route document, into build/lambda
+	$(BIN)/python -m infra.build --target lambda
+
+bench: $(STAMP) ## The benchmarks, with their comparisons
+	$(BIN)/python -m tests.bench
+
+format: $(STAMP) ## Formats the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## Forgets everything that was made here, local state included
+	@[ ! -d $(VENV) ] || $(BIN)/python -m infra.local down
+	rm -rf $(VENV) .local build .mypy_cache .ruff_cache .pytest_cache
+
+# uv installs in seconds what takes pip a minute; where it cannot be had, pip does it.
+$(STAMP): requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "making $(VENV) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv 2>/dev/null \
+	  && $(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt \
+	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,101 @@
+"""`python -m infra.local up | down | run | status`; `RESET=1` forgets the state first."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import aiohttp
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.local import example
+from infra.local.deploy import DeployError
+from infra.local.place import Place
+from infra.local.process import ProcessError
+from infra.local.run import console, down, read_stack_env, running, up
+from infra.stack import StackError
+
+
+def _up(place: Place) -> None:
+    """Starts everything in the background."""
+    started = time.monotonic()
+    up(place, reset=os.environ.get("RESET") == "1")
+    _show_urls(place, started)
+
+
+def _down(place: Place) -> None:
+    """Ends it; the state stays."""
+    console.print("stopped, state kept" if down(place) else "nothing was running")
+
+
+def _run(place: Place) -> None:
+    """Starts everything, shows an example and live events, and ends it all on Ctrl-C."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    started = time.monotonic()
+    try:
+        up(place, reset=os.environ.get("RESET") == "1")
+        _show_urls(place, started)
+        asyncio.run(_example(place))
+    except KeyboardInterrupt:
+        pass
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not cut the saving short
+        console.print("\nstopping …")
+        down(place)
+        console.print("stopped, state kept")
+
+
+def _status(place: Place) -> None:
+    """Says whether it is running."""
+    console.print(f"running on {place.url}" if running(place) else "not running")
+    sys.exit(not running(place))
+
+
+async def _example(place: Place) -> None:
+    try:
+        await example.show(read_stack_env(place))
+        console.print("[yellow]the event stream ended[/]")
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        console.print(f"[yellow]the example did not go through:[/] {error}", markup=True)
+    await asyncio.Event().wait()
+
+
+def _show_urls(place: Place, started: float) -> None:
+    console.print(f"\n[bold]tradehook is up[/] [dim]after {time.monotonic() - started:.1f} s[/]")
+    for name, value in {
+        "webhook": f"{place.url}/api/webhook",
+        "dashboard": f"{place.url}/dashboard",
+        "events": place.ws_url,
+        "tokens": str(place.stack_env),
+        "logs": str(place.directory / "*.log"),
+    }.items():
+        console.print(f"  {name:10} {value}")
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """The command line."""
+    commands: dict[str, Callable[[Place], None]] = {"up": _up, "down": _down, "run": _run, "status": _status}
+    parser = argparse.ArgumentParser(prog="python -m infra.local", description="The product on this machine.")
+    parser.add_argument("command", choices=commands, help="; ".join(f"{name}: {command.__doc__}" for name, command in commands.items()))
+    command = parser.parse_args().command
+    place = Place.here()
+    try:
+        with suppress(KeyboardInterrupt):
+            commands[command](place)
+    except (ProcessError, DeployError, StackError, BotoCoreError, ClientError) as error:
+        console.print(f"[red]✗ {type(error).__name__}:[/]", markup=True)
+        console.print(str(error), markup=False)
+        console.print(f"logs: {place.log('cloud')}, {place.log('front_door')}", markup=False)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""The whole stack up, in order, each step with its progress and time; and down again."""
+
+import importlib
+import importlib.util
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from rich.console import Console
+
+from infra.build.__main__ import build
+from infra.local import cloud, deploy, process
+from infra.local.place import HOST, Place
+from infra.local.stack import connect
+from infra.stack import ROOT
+
+console = Console(highlight=False)
+
+
+def up(place: Place, *, reset: bool = False) -> None:
+    """Builds, starts the cloud, deploys, seeds, opens the front door, writes `stack.env`. What is up already stays up.
+
+    Args:
+        place: Where.
+        reset: Whether to forget what was there before.
+    """
+    place.directory.mkdir(parents=True, exist_ok=True)
+    if reset:
+        with _step("forgetting the old state"):
+            down(place)
+            cloud.forget(place)
+    with _step("building"):
+        manifest = build()
+    with _step("starting the local cloud"):
+        cloud.start(place)
+    with _step("deploying"):
+        deploy.deploy(place, manifest)
+    with _step("demo data"):
+        values = _seed(place)
+    with _step("opening the front door"):
+        open_front_door(place)
+    write_stack_env(place, values)
+
+
+def down(place: Place) -> bool:
+    """Closes the front door and stops the cloud, which keeps its state. False if neither was running."""
+    closed = process.stop(place.directory / "front_door.pid", within_s=5)
+    return cloud.stop(place) or closed
+
+
+def running(place: Place) -> bool:
+    """Whether both the cloud and the front door are running."""
+    return cloud.running(place) and process.running(place.directory / "front_door.pid") is not None
+
+
+def open_front_door(place: Place) -> None:
+    """Starts the front door and waits until it answers."""
+    pid_file = place.directory / "front_door.pid"
+    log = place.log("front_door")
+    if process.running(pid_file):
+        return
+    with socket.socket() as probe:
+        if probe.connect_ex((HOST, place.port)) == 0:
+            raise process.ProcessError(f"port {place.port} is taken: choose another one, PORT=8090 for instance")
+    process.start([sys.executable, "-m", "infra.local.front_door"], pid_file, log, place.environ, ROOT)
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        try:
+            urllib.request.urlopen(f"{place.url}/no-such-route", timeout=2)
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            if not process.running(pid_file):
+                break
+            time.sleep(0.03)
+    raise process.ProcessError(f"the front door does not open; {log} ends with:\n{process.tail(log)}")
+
+
+def write_stack_env(place: Place, values: dict[str, str]) -> None:
+    """Writes `stack.env`, for this user's eyes only."""
+    values = {"TRADEHOOK_URL": place.url, "TRADEHOOK_WS_URL": place.ws_url, **place.environment, **values}
+    content = "".join(f"{name}={_quoted(value)}\n" for name, value in values.items() if value)
+    unfinished = place.stack_env.with_suffix(".part")
+    unfinished.unlink(missing_ok=True)
+    unfinished.touch(mode=0o600)
+    unfinished.write_text(content)
+    unfinished.replace(place.stack_env)
+
+
+def read_stack_env(place: Place) -> dict[str, str]:
+    """What `stack.env` says."""
+    pairs = (line.partition("=") for line in place.stack_env.read_text().splitlines() if line and not line.startswith("#"))
+    return {name: value[1:-1].replace("'\\''", "'") if value[:1] == "'" else value for name, _, value in pairs}
+
+
+def _quoted(value: str) -> str:
+    """The value as the shell reads it."""
+    return value if value.replace("_", "").isalnum() else "'" + value.replace("'", "'\\''") + "'"
+
+
+def _seed(place: Place) -> dict[str, str]:
+    """Demo users, accounts and strategies: `infra.local.demo_data.seed(stack)` makes them, once, and says how to use them."""
+    if importlib.util.find_spec("infra.local.demo_data") is None:
+        return {}
+    seeded: dict[str, str] = importlib.import_module("infra.local.demo_data").seed(connect(place))
+    return seeded
+
+
+@contextmanager
+def _step(what: str) -> Iterator[None]:
+    """Says what is being done, and then how long it took."""
+    started = time.monotonic()
+    shown = console.status(f"{what} …") if console.is_terminal else suppress()
+    with shown:
+        yield
+    console.print(f"[green]✓[/] {what} [dim]{time.monotonic() - started:.1f} s[/]")

@@ -1,0 +1,71 @@
+"""The running stack, for whoever wants to work with it from outside: demo data, tests, benchmarks."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from infra import stack
+from infra.local import deploy
+from infra.local.place import REGION, ROOT_KEY, STAGE, Place
+from infra.local.template import queue_url
+
+
+@dataclass(frozen=True)
+class LocalStack:
+    """A deployed stack: its clients have root's rights.
+
+    Attributes:
+        place: Where it is: URLs, ports, files.
+        description: What `stack.yaml` says.
+        outputs: What CloudFormation gave out: `RestApi`, `KeySecrets`, `WebsocketRealtime` ...
+    """
+
+    place: Place
+    description: stack.Stack
+    outputs: dict[str, str]
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of any service."""
+        return deploy.client(self.place, service)
+
+    def table(self, name: str) -> str:
+        """A table's full name."""
+        return self.description.full_name(STAGE, name)
+
+    def queue(self, name: str) -> str:
+        """A queue's URL; also of a dead-letter queue, `orders-paper-dead`."""
+        return queue_url(self.place, self.description, name)
+
+    def function(self, name: str) -> str:
+        """A function's full name."""
+        return self.description.full_name(STAGE, name)
+
+    def key(self, name: str) -> str:
+        """A KMS key's ARN."""
+        return self.outputs[f"Key{name.capitalize()}"]
+
+    def environment(self) -> dict[str, str]:
+        """The environment with which the product's own code, run in this process, works on this stack as root."""
+        found = {
+            "AWS_ENDPOINT_URL": self.place.cloud_url,
+            "AWS_ACCESS_KEY_ID": ROOT_KEY,
+            "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
+            "AWS_DEFAULT_REGION": REGION,
+            "TRADEHOOK_STAGE": STAGE,
+            "TRADEHOOK_PUBLIC_URL": self.place.url,
+            "TRADEHOOK_WS_URL": self.place.ws_url,
+            **self.place.environment,
+        }
+        found |= {stack.Resource("table", name).variable: self.table(name) for name in self.description.source.tables}
+        found |= {stack.Resource("queue", name).variable: self.queue(name) for name in self.description.queues}
+        found |= {stack.Resource("key", name).variable: self.key(name) for name in self.description.source.keys}
+        return found
+
+
+def connect(place: Place | None = None) -> LocalStack:
+    """The stack of this place, which must be deployed and running."""
+    place = place or Place.here()
+    found = deploy.outputs(place)
+    if not found:
+        raise deploy.DeployError(f"nothing is deployed at {place.cloud_url}")
+    return LocalStack(place, stack.load(place.stack_yaml), found)
+

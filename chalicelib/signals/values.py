@@ -156,7 +156,7 @@ class Reader:
             return None
         try:
             return _epoch(Decimal(value)) if _numeric(value) else _iso(value)
-        except (ValueError, TypeError, ArithmeticError):
+        except (ValueError, ArithmeticError):
             raise Refused("invalid_time", field=self.shown(name)) from None
 
     def known_beyond(self, names: frozenset[str]) -> list[str]:
@@ -201,8 +201,8 @@ def _epoch(value: Decimal) -> datetime:
     return _EPOCH + timedelta(microseconds=int(seconds * 1_000_000))
 
 
-def _iso(value: str) -> datetime:
-    text = value.strip()
+def _iso(value: Any) -> datetime:
+    text = value.strip() if isinstance(value, str) else ""
     if ":" not in text and "T" not in text.upper():
         raise ValueError  # a day alone says nothing about how old a signal is
     parsed = datetime.fromisoformat(text)

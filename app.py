@@ -5,7 +5,7 @@ Each HTTP function has a Chalice app of its own, which is its Lambda handler; `i
 
 from importlib import import_module
 
-from chalice import Chalice
+from chalice.app import Chalice
 
 from infra import stack
 

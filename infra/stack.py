@@ -24,7 +24,7 @@ STACK_YAML = ROOT / "infra" / "stack.yaml"
 _SERVICES = {"table": "dynamodb", "queue": "sqs", "topic": "sns", "key": "kms", "websocket": "execute-api"}
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
-Kind = Literal["table", "queue", "topic", "key", "websocket"]
+Kind = schema.Kind
 
 
 class StackError(Exception):
@@ -181,33 +181,40 @@ class Stack:
 
     def _check(self) -> None:
         """Raises StackError for the first reference to something that is not there."""
-        known: dict[Kind, Mapping[str, Any]] = {
+        for function in self.functions.values():
+            for resource in function.resources:
+                self._must_know(resource, f"function {function.name}, grants")
+            if name := function.definition.websocket:
+                self._must_know(Resource("websocket", name), f"function {function.name}, websocket")
+            for trigger in function.triggers:
+                self._check_trigger(trigger, f"function {function.name}, triggers")
+        for name, topic in self.source.topics.items():
+            for subscription in topic.subscriptions:
+                self._must_know(Resource("queue", subscription.queue), f"topic {name}, subscriptions")
+        for name in self.source.websockets:
+            if sum(function.definition.websocket == name for function in self.functions.values()) != 1:
+                raise StackError(f"websocket {name}: exactly one function must have `websocket: {name}`")
+
+    def _check_trigger(self, trigger: schema.Trigger, where: str) -> None:
+        if trigger.queue:
+            self._must_know(Resource("queue", trigger.queue), where)
+        if trigger.stream:
+            self._must_know(Resource("table", trigger.stream), where)
+            if not self.source.tables[trigger.stream].stream:
+                raise StackError(f"{where}: table {trigger.stream!r} has no stream")
+
+    def _must_know(self, resource: Resource, where: str) -> None:
+        by_kind: Mapping[Kind, Mapping[str, Any]] = {
             "table": self.source.tables,
             "queue": self.queues,
             "topic": self.source.topics,
             "key": self.source.keys,
             "websocket": self.source.websockets,
         }
-
-        def must_know(kind: Kind, name: str | None, where: str) -> None:
-            if name is not None and name not in known[kind]:
-                raise StackError(f"{where}: there is no {kind} {name!r}, only {', '.join(sorted(known[kind])) or 'none at all'}")
-
-        for function in self.functions.values():
-            for resource in function.resources:
-                must_know(resource.kind, resource.name, f"function {function.name}, grants")
-            must_know("websocket", function.definition.websocket, f"function {function.name}, websocket")
-            for trigger in function.triggers:
-                must_know("queue", trigger.queue, f"function {function.name}, triggers")
-                must_know("table", trigger.stream, f"function {function.name}, triggers")
-                if trigger.stream and not self.source.tables[trigger.stream].stream:
-                    raise StackError(f"function {function.name}, triggers: table {trigger.stream!r} has no stream")
-        for name, topic in self.source.topics.items():
-            for subscription in topic.subscriptions:
-                must_know("queue", subscription.queue, f"topic {name}, subscriptions")
-        for name in self.source.websockets:
-            if sum(function.definition.websocket == name for function in self.functions.values()) != 1:
-                raise StackError(f"websocket {name}: exactly one function must have `websocket: {name}`")
+        known = by_kind[resource.kind]
+        if resource.name not in known:
+            listed = ", ".join(sorted(known)) or "none at all"
+            raise StackError(f"{where}: there is no {resource.kind} {resource.name!r}, only {listed}")
 
 
 def load(path: Path = STACK_YAML) -> Stack:

@@ -41,7 +41,7 @@ def _with_parents(package: Path, modules: tuple[str, ...]) -> list[str]:
 
 
 def _init(original: str, modules: list[str]) -> str:
-    """ccxt's own `__init__`, without the exchanges that are not kept."""
+    """The package's own `__init__`, without the exchanges that are not kept."""
     listed = "".join(f"    {module!r},\n" for module in modules)
     shortened, lists = re.subn(r"^exchanges = \[.*?^\]", f"exchanges = [\n{listed}]", original, flags=re.MULTILINE | re.DOTALL)
     kept = {"base", *modules}

@@ -4,22 +4,24 @@ import io
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any
 
-from chalice.deploy.packager import LambdaDeploymentPackager
-from chalice.utils import OSUtils, UI
+from chalice.deploy.packager import DependencyBuilder, LambdaDeploymentPackager
+from chalice.utils import UI, OSUtils
 
 from infra.stack import ROOT
 
 
-class _WithoutDependencies:
+class _WithoutDependencies(DependencyBuilder):
     """In place of Chalice's dependency builder: the dependencies are a layer that is made elsewhere."""
 
-    def build_site_packages(self, *_: Any) -> None:
+    def __init__(self) -> None:
+        super().__init__(OSUtils())
+
+    def build_site_packages(self, abi: str, requirements_filename: str, target_directory: str) -> None:
         """Builds none."""
 
 
-class _Packager(LambdaDeploymentPackager):  # type: ignore[misc]
+class _Packager(LambdaDeploymentPackager):
     """Chalice's packager, which says what goes into the zip: its own runtime, `app.py`, `chalicelib/` and `vendor/`."""
 
     def __init__(self, archive: Path) -> None:

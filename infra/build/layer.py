@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 from infra.build import ccxt_subset, zipping
 
@@ -63,10 +63,10 @@ def _install(listed: Path, site: Path, target: str) -> None:
         raise SystemExit(f"The dependencies could not be installed:\n{done.stdout}{done.stderr}")
 
 
-def _keep_only(site: Path, roots: set[str]) -> None:
+def _keep_only(site: Path, roots: set[NormalizedName]) -> None:
     """Removes the distributions that nothing in `roots` needs, and of the others the traces of their installation."""
     distributions = {canonicalize_name(found.metadata["Name"]): found for found in importlib.metadata.distributions(path=[str(site)])}
-    kept: set[str] = set()
+    kept: set[NormalizedName] = set()
     waiting = set(roots)
     while waiting:
         name = waiting.pop()
@@ -76,10 +76,10 @@ def _keep_only(site: Path, roots: set[str]) -> None:
         needs = (Requirement(need) for need in distributions[name].requires or [])
         names = {canonicalize_name(need.name) for need in needs if not need.marker or need.marker.evaluate({"extra": ""})}
         waiting |= names & _CCXT_NEEDS if name == "ccxt" else names
-    for name, distribution in distributions.items():
+    for installed, distribution in distributions.items():
         for entry in distribution.files or []:
             path = (site / str(entry)).resolve()
-            if name not in kept or ".dist-info" in str(entry) and entry.name in _LEFT_OUT:
+            if installed not in kept or (".dist-info" in str(entry) and entry.name in _LEFT_OUT):
                 path.unlink(missing_ok=True)
     for name in ("bin", "share"):
         shutil.rmtree(site / name, ignore_errors=True)

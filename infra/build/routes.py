@@ -11,7 +11,7 @@ from typing import Any
 from chalice.deploy.swagger import SwaggerGenerator
 
 
-class _Generator(SwaggerGenerator):  # type: ignore[misc]
+class _Generator(SwaggerGenerator):
     """Chalice's generator, with the function's placeholder for the one handler it knows of."""
 
     def __init__(self, owners: dict[tuple[str, str], str]) -> None:

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 
 import aiohttp
@@ -82,7 +81,7 @@ def _interrupt(*_: object) -> None:
 
 def main() -> None:
     """The command line."""
-    commands: dict[str, Callable[[Place], None]] = {"up": _up, "down": _down, "run": _run, "status": _status}
+    commands = {"up": _up, "down": _down, "run": _run, "status": _status}
     parser = argparse.ArgumentParser(prog="python -m infra.local", description="The product on this machine.")
     parser.add_argument("command", choices=commands, help="; ".join(f"{name}: {command.__doc__}" for name, command in commands.items()))
     command = parser.parse_args().command

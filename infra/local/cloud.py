@@ -125,6 +125,7 @@ def _wait(place: Place, within_s: float = 30) -> None:
             if answer.status == 200:
                 return
         if not process.running(_pid(place)):
-            raise process.ProcessError(f"the local cloud ended at once; {place.log('cloud')} ends with:\n{process.tail(place.log('cloud'))}")
+            log = place.log("cloud")
+            raise process.ProcessError(f"the local cloud ended at once; {log} ends with:\n{process.tail(log)}")
         time.sleep(0.03)
     raise process.ProcessError(f"the local cloud does not answer on {place.cloud_url}; see {place.log('cloud')}")

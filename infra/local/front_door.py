@@ -55,26 +55,10 @@ async def _session(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _answer(request: web.Request) -> web.StreamResponse:
-    """Passes the request on, and the answer back."""
-    arrived = time.time()
-    routes = request.app[_ROUTES]
-    routes.refresh()
-    headers = _headers(request, arrived)
-    path = request.rel_url.raw_path
+    """Passes the request on, and the answer back; where that fails, says how."""
+    headers = _headers(request, arrived=time.time())
     try:
-        if path in routes.websockets:
-            if request.headers.get("Upgrade", "").lower() != "websocket":
-                return _refusal(426, "upgrade_required", "This is a WebSocket", {"Upgrade": "websocket"})
-            url = URL(routes.websockets[path], encoded=True).with_query(request.rel_url.query)
-            return await pass_through(request, request.app[_SESSION], url, headers)
-        function = routes.function(request.method, path)
-        if function is None and request.method == "HEAD":
-            function = routes.function("GET", path)
-        if function is None:
-            return _refusal(404, "unknown_route", "There is no such route")
-        body = await request.read()
-        async with request.app[_GATES][function]:
-            return await _forward(request, f"{routes.http}{request.rel_url.raw_path_qs}", headers, body)
+        return await _pass(request, headers)
     except web.HTTPRequestEntityTooLarge:
         return _refusal(413, "too_large", "The body is too large")
     except TimeoutError:
@@ -85,12 +69,34 @@ async def _answer(request: web.Request) -> web.StreamResponse:
         return _refusal(502, "bad_gateway", f"The local cloud broke off: {type(error).__name__}")
 
 
+async def _pass(request: web.Request, headers: CIMultiDict[str]) -> web.StreamResponse:
+    routes = request.app[_ROUTES]
+    routes.refresh()
+    path = request.rel_url.raw_path
+    if path in routes.websockets:
+        if request.headers.get("Upgrade", "").lower() != "websocket":
+            return _refusal(426, "upgrade_required", "This is a WebSocket", {"Upgrade": "websocket"})
+        url = URL(f"{routes.websockets[path]}?{request.rel_url.raw_query_string}", encoded=True)
+        return await pass_through(request, request.app[_SESSION], url, headers)
+    function = routes.function("GET" if request.method == "HEAD" else request.method, path)
+    if function is None:
+        return _refusal(404, "unknown_route", "There is no such route")
+    body = await request.read()
+    async with request.app[_GATES][function]:
+        return await _forward(request, f"{routes.http}{request.rel_url.raw_path_qs}", headers, body)
+
+
 async def _forward(request: web.Request, url: str, headers: CIMultiDict[str], body: bytes) -> web.Response:
-    method = "GET" if request.method == "HEAD" else request.method
     async with request.app[_SESSION].request(
-        method, URL(url, encoded=True), headers=headers, data=body or None, allow_redirects=False, skip_auto_headers=("User-Agent", "Accept")
+        "GET" if request.method == "HEAD" else request.method,
+        URL(url, encoded=True),
+        headers=headers,
+        data=body or None,
+        allow_redirects=False,
+        skip_auto_headers=("User-Agent", "Accept"),
     ) as answer:
-        passed = ((name, value) for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP | {"content-length", "server"})
+        kept_back = _HOP_BY_HOP | {"content-length", "server"}
+        passed = ((name, value) for name, value in answer.headers.items() if name.lower() not in kept_back)
         return web.Response(status=answer.status, headers=CIMultiDict(passed), body=await answer.read())
 
 
@@ -116,7 +122,7 @@ def main() -> None:
     """Serves until it is told to end."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     place = Place.here()
-    web.run_app(application(place), host=HOST, port=place.port, print=None, access_log=None, handler_cancellation=True, shutdown_timeout=2, backlog=1024)
+    web.run_app(application(place), host=HOST, port=place.port, print=None, access_log=None, shutdown_timeout=2, backlog=1024)
 
 
 if __name__ == "__main__":

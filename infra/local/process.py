@@ -21,21 +21,22 @@ class ProcessError(Exception):
 def start(command: Sequence[str], pid_file: Path, log: Path, environment: Mapping[str, str], directory: Path) -> None:
     """Starts the command in a session of its own, so that Ctrl-C reaches it only through us."""
     pid_file.parent.mkdir(parents=True, exist_ok=True)
-    with pid_file.open("a+") as locked, log.open("ab") as output:
+    with pid_file.open("a+") as locked:
         try:
             fcntl.flock(locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ProcessError(f"{pid_file.stem} is running already") from None
-        started = subprocess.Popen(
-            command,
-            env=environment,
-            cwd=directory,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            pass_fds=[locked.fileno()],  # the lock is the open file's, and so becomes the process's
-        )
+        with log.open("wb") as output:
+            started = subprocess.Popen(
+                command,
+                env=environment,
+                cwd=directory,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                pass_fds=[locked.fileno()],  # the lock is the open file's, and so becomes the process's
+            )
         locked.truncate(0)
         locked.write(str(started.pid))
 

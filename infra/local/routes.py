@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -19,7 +18,7 @@ class Routes:
         self._seen: tuple[int, int] | None = None
         self._routes: list[tuple[str, re.Pattern[str], str]] = []
         self.http = ""
-        self.websockets: Mapping[str, str] = {}
+        self.websockets: dict[str, str] = {}
 
     def refresh(self) -> None:
         """Reads the file if it is another than before."""
@@ -42,5 +41,7 @@ class Routes:
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    parts = ("" if not part else ".+" if part.endswith("+}") else "[^/]+" if part.startswith("{") else re.escape(part) for part in path.split("/"))
-    return re.compile("/".join(parts))
+    def matching(part: str) -> str:
+        return ".+" if part.endswith("+}") else "[^/]+" if part.startswith("{") else re.escape(part)
+
+    return re.compile("/".join(matching(part) for part in path.split("/")))

@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from rich.console import Console
 
@@ -114,7 +114,6 @@ def _seed(place: Place) -> dict[str, str]:
 def _step(what: str) -> Iterator[None]:
     """Says what is being done, and then how long it took."""
     started = time.monotonic()
-    shown = console.status(f"{what} …") if console.is_terminal else suppress()
-    with shown:
+    with console.status(f"{what} …"):
         yield
     console.print(f"[green]✓[/] {what} [dim]{time.monotonic() - started:.1f} s[/]")

@@ -68,4 +68,3 @@ def connect(place: Place | None = None) -> LocalStack:
     if not found:
         raise deploy.DeployError(f"nothing is deployed at {place.cloud_url}")
     return LocalStack(place, stack.load(place.stack_yaml), found)
-

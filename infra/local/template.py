@@ -39,10 +39,10 @@ class Template:
     def render(self) -> str:
         """The template as JSON. Its output `Fingerprint` is a digest of all the rest."""
         resources = dict(self._resources())
-        outputs = {"RestApi": {"Value": {"Ref": "RestApi"}}}
+        outputs: Properties = {"RestApi": {"Value": {"Ref": "RestApi"}}}
         outputs |= {f"Websocket{_id(name)}": {"Value": {"Ref": f"Websocket{_id(name)}"}} for name in self._stack.source.websockets}
         outputs |= {f"Key{_id(name)}": {"Value": {"Fn::GetAtt": [f"Key{_id(name)}", "Arn"]}} for name in self._stack.source.keys}
-        content = {"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources, "Outputs": outputs}
+        content: Properties = {"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources, "Outputs": outputs}
         outputs["Fingerprint"] = {"Value": hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()}
         return json.dumps(content)
 
@@ -95,7 +95,8 @@ class Template:
         subscribed: dict[str, list[str]] = {}
         for name, topic in self._stack.source.topics.items():
             arn = self._arn(Resource("topic", name))
-            yield f"Topic{_id(name)}", _resource("SNS::Topic", {"TopicName": arn.rpartition(":")[2]} | ({"FifoTopic": True} if topic.fifo else {}))
+            named: Properties = {"TopicName": self._stack.topic_name(STAGE, name)}
+            yield f"Topic{_id(name)}", _resource("SNS::Topic", named | ({"FifoTopic": True} if topic.fifo else {}))
             # Without a policy of its own the emulator lets everybody publish. This one leaves it to the callers' roles.
             allowed = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sns:*", "Resource": arn}
             policy = {"Topics": [{"Ref": f"Topic{_id(name)}"}], "PolicyDocument": _policy([allowed])}
@@ -163,11 +164,12 @@ class Template:
 
     def _role(self, function: Function) -> Properties:
         logs = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/{self._full(function.name)}:*"
-        statements = [{"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": logs}]
+        statements: list[Properties] = [{"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": logs}]
         for statement in self._stack.statements(function):
             actions = [*statement.actions, *(_BATCH_ACTIONS[action] for action in statement.actions if action in _BATCH_ACTIONS)]
             statements.append({"Effect": "Allow", "Action": actions, "Resource": self._granted(statement)})
-        assume = {"Effect": "Allow", "Principal": {"Service": ["lambda.amazonaws.com", "scheduler.amazonaws.com"]}, "Action": "sts:AssumeRole"}
+        services = ["lambda.amazonaws.com", "scheduler.amazonaws.com"]
+        assume = {"Effect": "Allow", "Principal": {"Service": services}, "Action": "sts:AssumeRole"}
         policy = {"PolicyName": "grants", "PolicyDocument": _policy(statements)}
         return {"RoleName": self._full(function.name), "AssumeRolePolicyDocument": _policy([assume]), "Policies": [policy]}
 
@@ -223,7 +225,8 @@ def _table(full_name: str, table: Any) -> Properties:
     }
     if table.indexes:
         properties["GlobalSecondaryIndexes"] = [
-            {"IndexName": name, "KeySchema": _key_schema(key), "Projection": {"ProjectionType": "ALL"}} for name, key in table.indexes.items()
+            {"IndexName": name, "KeySchema": _key_schema(key), "Projection": {"ProjectionType": "ALL"}}
+            for name, key in table.indexes.items()
         ]
     if table.stream:
         properties["StreamSpecification"] = {"StreamViewType": table.stream}

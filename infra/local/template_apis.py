@@ -48,10 +48,8 @@ def rest_api(name: str, routes: Mapping[str, Any], functions: Mapping[str, str])
         yield f"RestApi{_id(kind)}", _resource("ApiGateway::GatewayResponse", answer | ({"StatusCode": status} if status else {}))
     # A deployment is a picture of the API: it takes a new one to show a change, hence the digest in its name.
     deployed = f"RestApiDeployment{hashlib.sha256(json.dumps([properties, _ANSWERS], sort_keys=True).encode()).hexdigest()[:12]}"
-    yield deployed, {
-        **_resource("ApiGateway::Deployment", {"RestApiId": {"Ref": "RestApi"}}),
-        "DependsOn": [f"RestApi{_id(kind)}" for kind in _ANSWERS],
-    }
+    deployment = _resource("ApiGateway::Deployment", {"RestApiId": {"Ref": "RestApi"}})
+    yield deployed, deployment | {"DependsOn": [f"RestApi{_id(kind)}" for kind in _ANSWERS]}
     stage = {"RestApiId": {"Ref": "RestApi"}, "DeploymentId": {"Ref": deployed}, "StageName": API_STAGE}
     yield "RestApiStage", _resource("ApiGateway::Stage", stage)
 
@@ -59,12 +57,13 @@ def rest_api(name: str, routes: Mapping[str, Any], functions: Mapping[str, str])
 def websocket_api(identity: str, name: str, function: str) -> Iterator[tuple[str, Properties]]:
     """A WebSocket API with all of its routes going to one function. `identity` is its logical id."""
     api = {"Ref": identity}
-    yield identity, _resource("ApiGatewayV2::Api", {"Name": name, "ProtocolType": "WEBSOCKET", "RouteSelectionExpression": "$request.body.action"})
+    properties = {"Name": name, "ProtocolType": "WEBSOCKET", "RouteSelectionExpression": "$request.body.action"}
+    yield identity, _resource("ApiGatewayV2::Api", properties)
     integration = {"ApiId": api, "IntegrationType": "AWS_PROXY", "IntegrationUri": _invocation(function)}
     yield f"{identity}Integration", _resource("ApiGatewayV2::Integration", integration)
     for route in ("connect", "disconnect", "default"):
-        properties = {"ApiId": api, "RouteKey": f"${route}", "Target": {"Fn::Sub": f"integrations/${{{identity}Integration}}"}}
-        yield f"{identity}Route{route.capitalize()}", _resource("ApiGatewayV2::Route", properties)
+        routed = {"ApiId": api, "RouteKey": f"${route}", "Target": {"Fn::Sub": f"integrations/${{{identity}Integration}}"}}
+        yield f"{identity}Route{route.capitalize()}", _resource("ApiGatewayV2::Route", routed)
     yield f"{identity}Stage", _resource("ApiGatewayV2::Stage", {"ApiId": api, "StageName": API_STAGE, "AutoDeploy": True})
 
 

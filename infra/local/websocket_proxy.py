@@ -31,10 +31,10 @@ async def pass_through(request: web.Request, session: aiohttp.ClientSession, url
         finally:
             for task in (inward, outward):
                 task.cancel()
-            code = outer.close_code if inward.done() and not outward.done() else inner.close_code
-            code = _GOING_AWAY if code in {None, _ABNORMAL} else code
+            closed = outer.close_code if inward.done() and not outward.done() else inner.close_code
+            closing = _GOING_AWAY if closed is None or closed == _ABNORMAL else closed
             with suppress(ConnectionError, RuntimeError):
-                await asyncio.gather(inner.close(code=code or _GOING_AWAY), outer.close(code=code or _GOING_AWAY))
+                await asyncio.gather(inner.close(code=closing), outer.close(code=closing))
         return outer
 
 

@@ -20,7 +20,7 @@ def emulated() -> Iterator[None]:
     description = stack.load()
     with mock_aws(), patch.dict("os.environ", _CREDENTIALS):
         aws.client.cache_clear()
-        environment = _tables(description) | _queues(description) | _topics(description)
+        environment = _tables(description) | _queues(description) | _topics(description) | _keys(description)
         environment |= {
             "WEBSOCKET_REALTIME": "https://realtime.execute-api.eu-west-1.amazonaws.com/live",
             "TRADEHOOK_PUBLIC_URL": "http://localhost:8080",
@@ -51,6 +51,11 @@ def _tables(description: stack.Stack) -> dict[str, str]:
         client.create_table(**arguments)
         environment[stack.Resource("table", name).variable] = f"test-{name}"
     return environment
+
+
+def _keys(description: stack.Stack) -> dict[str, str]:
+    client = boto3.client("kms")
+    return {stack.Resource("key", name).variable: client.create_key()["KeyMetadata"]["Arn"] for name in description.source.keys}
 
 
 def _schema(key) -> list[dict[str, str]]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from packaging.requirements import Requirement
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import canonicalize_name
 
 from infra.build import ccxt_subset, zipping
 
@@ -63,10 +63,12 @@ def _install(listed: Path, site: Path, target: str) -> None:
         raise SystemExit(f"The dependencies could not be installed:\n{done.stdout}{done.stderr}")
 
 
-def _keep_only(site: Path, roots: set[NormalizedName]) -> None:
+def _keep_only(site: Path, roots: set[str]) -> None:
     """Removes the distributions that nothing in `roots` needs, and of the others the traces of their installation."""
-    distributions = {canonicalize_name(found.metadata["Name"]): found for found in importlib.metadata.distributions(path=[str(site)])}
-    kept: set[NormalizedName] = set()
+    distributions: dict[str, importlib.metadata.Distribution] = {
+        canonicalize_name(found.metadata["Name"]): found for found in importlib.metadata.distributions(path=[str(site)])
+    }
+    kept: set[str] = set()
     waiting = set(roots)
     while waiting:
         name = waiting.pop()

@@ -93,7 +93,7 @@ async def _forward(request: web.Request, url: str, headers: CIMultiDict[str], bo
         headers=headers,
         data=body or None,
         allow_redirects=False,
-        skip_auto_headers=("User-Agent", "Accept"),
+        skip_auto_headers=("User-Agent", "Accept", "Content-Type"),  # what the client left out stays out
     ) as answer:
         kept_back = _HOP_BY_HOP | {"content-length", "server"}
         passed = ((name, value) for name, value in answer.headers.items() if name.lower() not in kept_back)

@@ -14,6 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 
 
+# Our own children, kept so that they can be buried when they have ended.
+_children: dict[Path, subprocess.Popen[bytes]] = {}
+
+
 class ProcessError(Exception):
     """A process did not start, or did not stop."""
 
@@ -27,7 +31,7 @@ def start(command: Sequence[str], pid_file: Path, log: Path, environment: Mappin
         except BlockingIOError:
             raise ProcessError(f"{pid_file.stem} is running already") from None
         with log.open("wb") as output:
-            started = subprocess.Popen(
+            started = _children[pid_file] = subprocess.Popen(
                 command,
                 env=environment,
                 cwd=directory,
@@ -51,20 +55,26 @@ def running(pid_file: Path) -> int | None:
     return None
 
 
-def stop(pid_file: Path, within_s: float = 60) -> bool:
-    """Asks the process to end and waits until it has; forces it when it does not. False if it was not running."""
+def stop(pid_file: Path, within_s: float = 60, *, kill: bool = False) -> bool:
+    """Asks the process to end and waits until it has; forces it when it does not. False if it was not running.
+
+    Args:
+        pid_file: The process's.
+        within_s: How long it may take.
+        kill: Whether not to ask at all.
+    """
     pid = running(pid_file)
     if pid is None:
         pid_file.unlink(missing_ok=True)
         return False
-    for wanted, patience in ((signal.SIGTERM, within_s), (signal.SIGKILL, 5.0)):
+    for wanted, patience in ((signal.SIGTERM, within_s), (signal.SIGKILL, 5.0))[kill:]:
         with suppress(ProcessLookupError):
             os.kill(pid, wanted)
         until = time.monotonic() + patience
         while time.monotonic() < until:
-            with suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)  # our own child stays a zombie, with its lock gone, until it is asked after
             if running(pid_file) is None:
+                if child := _children.pop(pid_file, None):
+                    child.wait()
                 pid_file.unlink(missing_ok=True)
                 return True
             time.sleep(0.02)

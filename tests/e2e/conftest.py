@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ import pytest
 import yaml
 
 from infra.build.__main__ import build
-from infra.local import cloud, deploy, run
+from infra.local import cloud, deploy, process, run
 from infra.local.place import HOST, Place
 from infra.local.stack import LocalStack, connect
 from infra.stack import STACK_YAML
@@ -58,17 +57,17 @@ class Running:
 
     def crash(self) -> None:
         """Kills the cloud with everything since its last clean stop, and starts it again."""
-        pid = int((self.place.directory / "cloud.pid").read_text())
-        os.kill(pid, signal.SIGKILL)
-        with suppress(ChildProcessError):
-            os.waitpid(pid, 0)
+        process.stop(self.place.directory / "cloud.pid", kill=True)
         cloud.start(self.place)
 
     def kill_workers(self, function: str) -> int:
         """Kills the processes in which a function runs, all functions for "". How many there were."""
         marker = f"ministack-lambda-{self.cloud.function(function) if function else ''}"
-        listed = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout.splitlines()
-        mine = [int(line.split()[0]) for line in listed if marker in line and str(self.place.scratch) in line]
+        mine = [
+            int(found.parent.name)
+            for found in Path("/proc").glob("[0-9]*/cmdline")
+            if f"{self.place.scratch}/{marker}" in found.read_bytes().decode(errors="replace")
+        ]
         for pid in mine:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -113,11 +112,10 @@ def free_port() -> int:
     """A front door's port that is free, and the cloud's that follows from it too."""
     for port in range(18_400, 19_400, 7):
         place = Place(Path(), port, {}, STACK_YAML)
-        with socket.socket() as front, socket.socket() as behind:
-            with suppress(OSError):
-                front.bind((HOST, port))
-                behind.bind((HOST, place.cloud_port))
-                return port
+        with socket.socket() as front, socket.socket() as behind, suppress(OSError):
+            front.bind((HOST, port))
+            behind.bind((HOST, place.cloud_port))
+            return port
     raise RuntimeError("no port is free")
 
 

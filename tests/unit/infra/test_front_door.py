@@ -1,0 +1,181 @@
+"""The front door before a cloud that only says what reached it."""
+
+import asyncio
+import io
+import json
+from dataclasses import replace
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from infra.local import front_door
+from infra.local.place import Place
+from infra.local.routes import Routes
+
+ROUTES = [
+    ["POST", "/api/webhook", "receive_signals"],
+    ["GET", "/signals/{signal_id}", "serve_api"],
+    ["GET", "/signals/newest", "other"],
+    ["GET", "/files/{rest+}", "serve_api"],
+]
+
+
+class Cloud:
+    """Stands in for API Gateway: echoes what it got, and counts how much of it at once."""
+
+    def __init__(self):
+        self.at_once = self.most_at_once = 0
+        self.app = web.Application(client_max_size=10**8)
+        self.app.router.add_get("/live/v1", self.websocket)
+        self.app.router.add_route("*", "/rest/v1/{path:.*}", self.echo)
+
+    async def echo(self, request):
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await asyncio.sleep(0.01)
+        self.at_once -= 1
+        told = {"path": request.raw_path, "headers": {name.lower(): value for name, value in request.headers.items()}}
+        return web.json_response(told, status=202, headers={"X-Answer": "yes"})
+
+    async def websocket(self, request):
+        if request.query.get("token") != "good":
+            return web.Response(status=403)
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for message in socket:
+            if message.data == "bye":
+                await socket.close(code=4001)
+            else:
+                await socket.send_str(f"{request.query['token']}: {message.data}")
+        return socket
+
+
+def through_the_door(tmp_path, test):
+    """Runs the test with a client of a front door before a running cloud."""
+
+    async def run():
+        cloud = Cloud()
+        async with TestServer(cloud.app) as behind:
+            place = replace(Place.here({}), directory=tmp_path)
+            told = {"http": str(behind.make_url("/rest/v1")), "websockets": {"/ws": str(behind.make_url("/live/v1"))}, "routes": ROUTES}
+            place.front_door.write_text(json.dumps(told))
+            async with TestClient(TestServer(front_door.application(place))) as client:
+                await test(client, cloud, behind)
+
+    asyncio.run(run())
+
+
+def test_listed_routes_pass_with_their_answer(tmp_path):
+    """Status, headers and body come back; path and query go through as they were sent."""
+
+    async def test(client, _cloud, _behind):
+        answer = await client.get("/signals/a%2Fb%20c?x=1&x=2")
+        assert (answer.status, answer.headers["X-Answer"]) == (202, "yes")
+        assert (await answer.json())["path"] == "/rest/v1/signals/a%2Fb%20c?x=1&x=2"
+
+    through_the_door(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/"), ("GET", "/api/webhook"), ("POST", "/_aws/x"), ("GET", "/signals/a/b"), ("PUT", "/x")]
+)
+def test_everything_else_is_404_and_stays_outside(tmp_path, method, path):
+    """Behind the door anybody is root, so nothing unlisted goes through."""
+
+    async def test(client, cloud, _behind):
+        answer = await client.request(method, path)
+        assert answer.status == 404
+        assert (await answer.json())["code"] == "unknown_route"
+        assert cloud.most_at_once == 0
+
+    through_the_door(tmp_path, test)
+
+
+def test_the_client_cannot_say_who_or_when_it_is(tmp_path):
+    """Address and time are the door's; headers that steer the emulator are dropped; the client's own stay."""
+
+    async def test(client, _cloud, _behind):
+        sent = {"X-Forwarded-For": "9.9.9.9", "X-Request-Start": "t=1", "X-Amz-Target": "DynamoDB.Scan", "X-Api-Key": "k", "X-Mine": "1"}
+        answer = await client.post("/api/webhook", data=b"{}", headers=sent)
+        got = (await answer.json())["headers"]
+        assert got["x-forwarded-for"] == "127.0.0.1"
+        assert float(got["x-request-start"].removeprefix("t=")) > 10**9
+        assert got["x-mine"] == "1"
+        assert not {"x-amz-target", "x-api-key"} & set(got)
+
+    through_the_door(tmp_path, test)
+
+
+def test_four_at_once_per_function(tmp_path):
+    """The others wait their turn, and all are answered."""
+
+    async def test(client, cloud, _behind):
+        answers = await asyncio.gather(*(client.post("/api/webhook", data=b"{}") for _ in range(20)))
+        assert {answer.status for answer in answers} == {202}
+        assert cloud.most_at_once == front_door.AT_ONCE_PER_FUNCTION
+
+    through_the_door(tmp_path, test)
+
+
+def test_too_large_is_413(tmp_path):
+    """Two megabytes are the limit of the door; the product's own is lower."""
+
+    async def test(client, _cloud, _behind):
+        answer = await client.post("/api/webhook", data=io.BytesIO(b"x" * (front_door.BODY_LIMIT + 1)))
+        assert (answer.status, (await answer.json())["code"]) == (413, "too_large")
+
+    through_the_door(tmp_path, test)
+
+
+def test_no_cloud_is_503(tmp_path):
+    """A cloud that is not there is said in JSON."""
+
+    async def test(client, _cloud, behind):
+        await behind.close()
+        answer = await client.post("/api/webhook", data=b"{}")
+        assert (answer.status, (await answer.json())["code"]) == (503, "unavailable")
+
+    through_the_door(tmp_path, test)
+
+
+def test_websocket_passes_both_ways(tmp_path):
+    """Messages, query string and close code go through."""
+
+    async def test(client, _cloud, _behind):
+        async with client.ws_connect("/ws?token=good") as socket:
+            await socket.send_str("hello")
+            assert await socket.receive_str() == "good: hello"
+            await socket.send_str("bye")
+            assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
+            assert socket.close_code == 4001
+
+    through_the_door(tmp_path, test)
+
+
+def test_websocket_refused_is_403(tmp_path):
+    """Refused at `$connect`, refused at the door."""
+
+    async def test(client, _cloud, _behind):
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await client.ws_connect("/ws?token=bad")
+        assert refused.value.status == 403
+        assert (await client.get("/ws")).status == 426
+
+    through_the_door(tmp_path, test)
+
+
+def test_routes_prefer_the_plain_segment_and_follow_the_file(tmp_path):
+    """`/signals/newest` is not a signal's id; `{rest+}` takes the rest; a new file counts from the next request."""
+    file = tmp_path / "front_door.json"
+    file.write_text(json.dumps({"http": "a", "websockets": {}, "routes": ROUTES}))
+    routes = Routes(file)
+    routes.refresh()
+    assert [routes.function("GET", path) for path in ("/signals/newest", "/signals/7", "/files/a/b")] == ["other", "serve_api", "serve_api"]
+    assert routes.function("DELETE", "/signals/7") is None
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps({"http": "b", "websockets": {}, "routes": []}))
+    other.replace(file)
+    routes.refresh()
+    assert (routes.http, routes.function("GET", "/signals/7")) == ("b", None)

@@ -27,8 +27,8 @@ def imported_refusals(tree: ast.Module) -> set[str]:
     return names | (REFUSALS if whole else set())
 
 
-def raised() -> list[tuple[str, set[str] | None, str]]:
-    """Every refusal with a literal code: the code, the names of its values (None if some are spread in), and where it stands."""
+def raised() -> list[tuple[str, set[str] | None, str, int]]:
+    """Every refusal with a literal code: the code, its values' names (None if some are spread in), where it stands, its status."""
     found = []
     for path in sorted(PACKAGE.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -41,7 +41,7 @@ def raised() -> list[tuple[str, set[str] | None, str]]:
             if called in ours and isinstance(code, ast.Constant) and isinstance(code.value, str):
                 names = {keyword.arg for keyword in node.keywords}
                 values = None if None in names else {name for name in names if name}
-                found.append((code.value, values, f"{path.relative_to(PACKAGE)}:{node.lineno}"))
+                found.append((code.value, values, f"{path.relative_to(PACKAGE)}:{node.lineno}", getattr(errors, called).status))
     return found
 
 
@@ -69,7 +69,7 @@ def test_a_catalogue_names_each_code_once(language):
 def test_every_code_that_is_raised_has_a_sentence():
     """No sender is answered with a bare code."""
     known = messages.catalogue("en")
-    assert not sorted(f"{code} at {where}" for code, _, where in raised() if code not in known)
+    assert not sorted(f"{code} at {where}" for code, _, where, _ in raised() if code not in known)
 
 
 def test_every_refusal_carries_what_its_sentence_shows():
@@ -78,7 +78,7 @@ def test_every_refusal_carries_what_its_sentence_shows():
     known = messages.catalogue("en")
     lacking = [
         f"{code} at {where}: {placeholders(known[code]) - values - automatic}"
-        for code, values, where in raised()
+        for code, values, where, _ in raised()
         if code in known and values is not None and placeholders(known[code]) - values - automatic
     ]
     assert not lacking
@@ -127,7 +127,17 @@ def test_the_readers_language(header, language):
     assert messages.preferred(header) == language
 
 
+def documented() -> dict[str, set[int]]:
+    text = (PACKAGE.parent / "docs" / "errors.md").read_text(encoding="utf-8")
+    return {code: set(map(int, statuses.split(","))) for code, statuses in re.findall(r"^\| `(\w+)` \| ([\d, ]+) \|", text, re.MULTILINE)}
+
+
 def test_the_documented_codes_are_the_catalogues():
     """`docs/errors.md` lists each code, and none that does not exist."""
-    text = (PACKAGE.parent / "docs" / "errors.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"^\| `(\w+)` ", text, re.MULTILINE)) == messages.catalogue("en").keys()
+    assert documented().keys() == messages.catalogue("en").keys()
+
+
+def test_the_documented_status_is_the_one_answered():
+    """`docs/errors.md` gives each code every status it is raised with."""
+    known = documented()
+    assert not [f"{code} is {status} at {where}" for code, _, where, status in raised() if code in known and status not in known[code]]

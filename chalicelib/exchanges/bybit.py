@@ -87,6 +87,7 @@ class Bybit:
         ),
         *_refused("exchange_nothing_to_reduce", "110017"),
         *_refused("exchange_would_trigger", "110092", "110093"),
+        *_refused("exchange_would_take", "170218"),
         *_refused("exchange_setting_locked", "110024", "110028", "3400045"),
         *_refused("exchange_leverage_invalid", "110013"),
         Meaning("10001", Kind.REFUSED, "exchange_position_mode_differs", "position idx"),

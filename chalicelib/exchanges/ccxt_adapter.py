@@ -257,6 +257,9 @@ def connect(particulars: Particulars, credentials: Credentials | None) -> Any:
             # Its throttle knows one instance only; the limiter shared by all workers lives elsewhere.
             "enableRateLimit": False,
             "enableLastHttpResponse": False,
+            # The code in a failed reply is read from here.
+            "enableLastJsonResponse": True,
+            "enableLastResponseHeaders": True,
             "options": {"maxRetriesOnFailure": 0},
         }
     )

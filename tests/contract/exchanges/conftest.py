@@ -1,0 +1,38 @@
+"""The desks the contract is held against."""
+
+import pytest
+
+from tests.contract.exchanges.desk import Desk, SimulatedDesk
+from tests.simulator.client import Simulator
+from tests.simulator.fixtures import VENUES, simulator, simulator_server
+
+__all__ = ["desk", "simulator", "simulator_server"]
+
+DESKS = {f"{exchange}-{market_type.value}": (exchange, market_type) for exchange, market_type in VENUES}
+SPOT = {name: made for name, made in DESKS.items() if name.endswith("spot")}
+FUTURES = {name: made for name, made in DESKS.items() if name.endswith("futures")}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test of `desk` runs on every exchange; with the mark of one kind of market in its name, on that kind."""
+    for fixture, desks in (("desk", DESKS), ("spot", SPOT), ("futures", FUTURES)):
+        if fixture in metafunc.fixturenames:
+            metafunc.parametrize(fixture, desks.values(), ids=desks.keys(), indirect=True)
+
+
+@pytest.fixture
+def desk(request: pytest.FixtureRequest, simulator: Simulator) -> Desk:
+    """Any exchange and market."""
+    return SimulatedDesk(*request.param, simulator)
+
+
+@pytest.fixture
+def spot(request: pytest.FixtureRequest, simulator: Simulator) -> Desk:
+    """Any exchange, spot."""
+    return SimulatedDesk(*request.param, simulator)
+
+
+@pytest.fixture
+def futures(request: pytest.FixtureRequest, simulator: Simulator) -> Desk:
+    """Any exchange, futures."""
+    return SimulatedDesk(*request.param, simulator)

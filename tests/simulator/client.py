@@ -1,0 +1,52 @@
+"""Steers a running simulator from a test."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from chalicelib.exchanges.protocol import Credentials
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """A simulator at `url`, its control calls as methods."""
+
+    url: str
+
+    def call(self, method: str, path: str, **given: Any) -> Any:
+        """Any control call: `call("POST", "price", symbol="BTCUSDT", price="50100")`."""
+        sent = {"params": given} if method in {"GET", "DELETE"} else {"json": given}
+        answer = requests.request(method, f"{self.url}/_sim/{path}", timeout=10, **sent)
+        answer.raise_for_status()
+        return answer.json()
+
+    def reset(self) -> None:
+        self.call("POST", "reset")
+
+    def account(self, exchange: str, **given: Any) -> Credentials:
+        """A new account: balances `{"spot": {"USDT": "1000"}, "futures": {...}}`, permissions of read, trade, withdraw."""
+        made = self.call("POST", "accounts", exchange=exchange, **given)
+        return Credentials(made["api_key"], made["secret"], made["passphrase"], demo=given.get("demo", False))
+
+    def price(self, symbol: str, price: str, **given: Any) -> None:
+        """Moves a price; `size` limits what the book offers there, `exchange` and `market` narrow it down."""
+        self.call("POST", "price", symbol=symbol, price=price, **given)
+
+    def fault(self, **given: Any) -> None:
+        """See faults.Fault."""
+        self.call("POST", "faults", **given)
+
+    def clear_faults(self) -> None:
+        self.call("DELETE", "faults")
+
+    def orders(self, **wanted: str) -> list[dict[str, Any]]:
+        return list(self.call("GET", "orders", **wanted))
+
+    def requests(self) -> list[dict[str, Any]]:
+        return list(self.call("GET", "requests"))
+
+    def holdings(self, credentials: Credentials) -> dict[str, Any]:
+        """What an account holds and how it is set."""
+        (found,) = self.call("GET", "accounts", api_key=credentials.api_key)
+        return dict(found)

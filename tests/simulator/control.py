@@ -1,0 +1,139 @@
+"""`/_sim/...`: how tests make accounts, move prices, inject faults and look at what happened."""
+
+import secrets
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from tests.simulator.engine import Account, Engine, Order
+from tests.simulator.faults import Fault
+from tests.simulator.limits import Limits
+from tests.simulator.messages import Answer, text
+
+
+class Control:
+    """The state that is not any exchange's own: faults, the request log, latency."""
+
+    def __init__(self, engine: Engine, limits: Limits) -> None:
+        self._engine = engine
+        self._limits = limits
+        self.faults: list[Fault] = []
+        self.requests: list[dict[str, Any]] = []
+        self.latency_s = 0.0
+
+    def handle(self, method: str, path: str, given: dict[str, Any]) -> Answer:
+        name = f"_{method.lower()}_{path.removeprefix('/_sim/').strip('/').replace('/', '_')}"
+        handler: Callable[[dict[str, Any]], Any] | None = getattr(self, name, None)
+        return Answer({"error": f"no {method} {path}"}, 404) if handler is None else Answer(handler(given))
+
+    def fault(self, exchange: str, method: str, path: str, api_key: str) -> Fault | None:
+        """The fault a call meets; faults of different `when` are taken one at a time."""
+        return next((each for each in self.faults if each.hits(exchange, method, path, api_key)), None)
+
+    def _get_health(self, given: dict[str, Any]) -> Any:
+        return {"status": "ok"}
+
+    def _post_reset(self, given: dict[str, Any]) -> Any:
+        self._engine.reset()
+        self._limits.__init__()
+        self.faults, self.requests, self.latency_s = [], [], 0.0
+        return {}
+
+    def _post_accounts(self, given: dict[str, Any]) -> Any:
+        account = self._engine.add_account(
+            given["exchange"],
+            given.get("api_key") or secrets.token_hex(16),
+            given.get("secret") or secrets.token_hex(16),
+            given.get("passphrase", "phrase"),
+            given.get("balances", {}),
+            set(given.get("permissions", ["read", "trade"])),
+        )
+        return {"exchange": account.exchange, "api_key": account.key, "secret": account.secret, "passphrase": account.passphrase}
+
+    def _get_accounts(self, given: dict[str, Any]) -> Any:
+        return [_account(each) for each in self._engine.accounts.values() if given.get("api_key") in {None, each.key}]
+
+    def _post_price(self, given: dict[str, Any]) -> Any:
+        size = None if given.get("size") is None else Decimal(str(given["size"]))
+        for book in self._engine.books.values():
+            if (
+                book.name == given["symbol"]
+                and given.get("exchange") in {None, book.exchange}
+                and given.get("market") in {None, book.market}
+            ):
+                self._engine.move(book, Decimal(str(given["price"])), size)
+        return {}
+
+    def _get_orders(self, given: dict[str, Any]) -> Any:
+        orders = [order for account in self._engine.accounts.values() for order in account.orders]
+        wanted = [
+            ("exchange", lambda each: each.account.exchange),
+            ("api_key", lambda each: each.account.key),
+            ("client_id", lambda each: each.client_id),
+        ]
+        return [_order(each) for each in orders if all(given.get(name) in {None, value(each)} for name, value in wanted)]
+
+    def _post_faults(self, given: dict[str, Any]) -> Any:
+        self.faults.append(Fault(**given))
+        return {}
+
+    def _get_faults(self, given: dict[str, Any]) -> Any:
+        return [vars(each) for each in self.faults]
+
+    def _delete_faults(self, given: dict[str, Any]) -> Any:
+        self.faults.clear()
+        return {}
+
+    def _get_requests(self, given: dict[str, Any]) -> Any:
+        return self.requests
+
+    def _get_stats(self, given: dict[str, Any]) -> Any:
+        return {"requests": len(self.requests), "limited": self._limits.limited}
+
+    def _post_limits(self, given: dict[str, Any]) -> Any:
+        self._limits.enabled = given.get("enabled", self._limits.enabled)
+        self._limits.factor = given.get("factor", self._limits.factor)
+        return {}
+
+    def _post_latency(self, given: dict[str, Any]) -> Any:
+        self.latency_s = given["seconds"]
+        return {}
+
+    def _post_clock(self, given: dict[str, Any]) -> Any:
+        self._engine.clock_offset_ms = given["offset_ms"]
+        return {}
+
+
+def _account(account: Account) -> dict[str, Any]:
+    return {
+        "exchange": account.exchange,
+        "api_key": account.key,
+        "balances": {market: {currency: text(value) for currency, value in wallet.items()} for market, wallet in account.wallets.items()},
+        "positions": {
+            f"{name}/{side}": text(position.quantity) for (name, side), position in account.positions.items() if position.quantity
+        },
+        "leverage": account.leverage,
+        "margin_mode": account.margin_mode,
+        "margin_modes": account.margin_modes,
+        "hedged": account.hedged or any(account.hedged_symbols.values()),
+    }
+
+
+def _order(order: Order) -> dict[str, Any]:
+    return {
+        "exchange": order.account.exchange,
+        "market": order.book.market,
+        "symbol": order.book.name,
+        "api_key": order.account.key,
+        "id": order.id,
+        "client_id": order.client_id,
+        "side": order.side,
+        "quantity": text(order.quantity),
+        "filled": text(order.filled),
+        "price": text(order.price),
+        "stop": text(order.stop),
+        "status": order.status,
+        "algo": order.algo,
+        "parent": order.parent.client_id if order.parent else None,
+        "fills": [{"price": text(each.price), "quantity": text(each.quantity), "fee": text(each.fee)} for each in order.fills],
+    }

@@ -3,12 +3,23 @@
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import TypeAdapter
 
-from chalicelib.orders.execute import execute
-from chalicelib.orders.models import Instruction
+from chalicelib.orders.execute import execute, see_prices
+from chalicelib.orders.models import Instruction, PricesSeen
 from functions.fifo import each_group
+
+_MESSAGE: TypeAdapter[Instruction | PricesSeen] = TypeAdapter(Instruction | PricesSeen)
 
 
 def handler(event: dict[str, Any], _context: LambdaContext) -> Any:
     """Executes a batch of instructions."""
-    return each_group(event, lambda record: execute(Instruction.model_validate_json(record.body)))
+    return each_group(event, lambda record: _handle(record.body))
+
+
+def _handle(body: str) -> None:
+    message = _MESSAGE.validate_json(body)
+    if isinstance(message, PricesSeen):
+        see_prices(message)
+    else:
+        execute(message)

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
 BASIS_POINT = Decimal("0.0001")
-_FINEST_TICK = Decimal("1E-18")
-_CENT = Decimal("0.01")
 _CURRENCY_PLACES = {"BTC": 8, "ETH": 8, "BNB": 8}
 """Decimal places of currencies that are not counted in cents."""
 
@@ -73,10 +71,3 @@ def round_price(price: Decimal, tick: Decimal) -> Decimal:
 def round_money(amount: Decimal, currency: str) -> Decimal:
     """An amount in its currency's places: 2, or the currency's own."""
     return amount.quantize(Decimal(1).scaleb(-_CURRENCY_PLACES.get(currency, 2)), ROUND_HALF_EVEN)
-
-
-def assumed_tick(price: Decimal, *, share: bool) -> Decimal:
-    """The tick of a symbol whose exchange has not told it: a cent for shares, five significant digits but at most a cent for crypto."""
-    if share:
-        return _CENT
-    return max(min(_CENT, Decimal(1).scaleb(price.adjusted() - 4)), _FINEST_TICK)

@@ -1,6 +1,5 @@
 """What the order queues carry and the ledger keeps. Immutable, no I/O."""
 
-import hashlib
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -16,7 +15,12 @@ class Instruction(BaseModel):
 
     Attributes:
         variant: Which webhook it came by; the answer's form depends on it.
-        quantity: Base units; None where settings or percent size the order.
+        quantity: Base units, where the sender says how much.
+        quote_amount: Quote units, where the owner's settings say how much; on futures leverage is in it already.
+        legs: Where percent says how much: one order each.
+        price: Market price as the sender saw it, or the limit price where `order_type` says so.
+        weight: The account's share of each percentage, percent.
+        group_name: The strategy its orders belong to.
         alone: The signal goes to this account only, so settling it settles the signal.
         max_age_s: Older than this, it opens nothing any more.
     """
@@ -29,17 +33,24 @@ class Instruction(BaseModel):
     exchange: str
     variant: str
     action: Action
-    symbol: Symbol | None
-    market_type: MarketType | None
-    order_type: OrderType
-    quantity: Decimal | None
-    price: Decimal | None
-    stop_price: Decimal | None
-    legs: tuple[Leg, ...]
-    batch: bool
-    group_name: str | None
+    symbol: Symbol | None = None
+    market_type: MarketType | None = None
+    order_type: OrderType = OrderType.MARKET
+    quantity: Decimal | None = None
+    quote_amount: Decimal | None = None
+    legs: tuple[Leg, ...] = ()
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    reduce_only: bool = False
+    post_only: bool = False
+    time_in_force: str | None = None
+    leverage: int = 1
+    margin_mode: str = "cross"
+    weight: Decimal = Decimal(100)
+    batch: bool = False
+    group_name: str | None = None
     received_at: datetime
-    sent_at: datetime | None
+    sent_at: datetime | None = None
     max_age_s: int
     alone: bool
 
@@ -48,15 +59,38 @@ class Instruction(BaseModel):
         """When the signal's age starts: when the sender says it sent it, else receipt."""
         return self.sent_at or self.received_at
 
+    @property
+    def market_price(self) -> Decimal | None:
+        """The market price the sender saw, quote per base; a limit price is none."""
+        return self.price if self.order_type in (OrderType.MARKET, OrderType.STOP_MARKET) else None
+
+
+class PricesSeen(BaseModel):
+    """A message in an order queue: a new market price, for an account that has orders waiting for one."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    seen_id: str
+    account_id: str
+    exchange: str
+    symbol: str
+    price: Decimal
+    at: datetime
+
 
 class Order(BaseModel):
     """An order in the ledger.
 
     Attributes:
-        leg: Its number within the signal on this account, from 0.
+        leg: Its place within the signal on this account: "0", "1", ... for what was asked for, "close" for what had to go first.
         number: Its number on the account, from 1; what people call the order.
+        exchange_order_id: The exchange's own id.
         quantity: Base units asked for; `filled` of them done.
+        price: The limit price; of a market order the market price it was sized by.
         value: Quote units, filled times average price; `fee` in `fee_currency`.
+        percent: The share it was sized by, if it was.
+        group_name: The strategy it belongs to.
+        code: Why it was rejected or cancelled, if it was not asked for.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -64,22 +98,30 @@ class Order(BaseModel):
     signal_id: str
     account_id: str
     user_id: str
-    leg: int
+    leg: str
     number: int
     client_order_id: str
+    exchange_order_id: str | None = None
     exchange: str
+    market_type: MarketType
     symbol: str
     side: Side
     order_type: OrderType
+    reduce_only: bool = False
     status: OrderStatus
     quantity: Decimal
     filled: Decimal
-    price: Decimal | None
-    average_price: Decimal | None
-    value: Decimal | None
-    fee: Decimal | None
-    fee_currency: str | None
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    average_price: Decimal | None = None
+    value: Decimal | None = None
+    fee: Decimal | None = None
+    fee_currency: str | None = None
+    percent: Decimal | None = None
+    group_name: str | None = None
+    code: str | None = None
     created_at: datetime
+    updated_at: datetime
     version: int = 1
 
     @property
@@ -93,11 +135,23 @@ class Order(BaseModel):
         return f"order#{self.order_id}"
 
 
+class RefusedLeg(BaseModel):
+    """A leg that made no order: why, and the values its message needs."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    leg: str
+    code: str
+    values: dict[str, Any] = {}
+    status: int = 422
+
+
 class Execution(BaseModel):
     """How one signal ended on one account.
 
     Attributes:
-        code: Why nothing was traded; None if something was. `values` go into its message.
+        refused: What could not be done. Without a single order, nothing was traded.
+        cancelled: How many orders a cancel took back; `not_cancelled` how many it could not.
         detail: What the sender's answer tells beside the orders (the paper seed's `simulation`).
     """
 
@@ -107,14 +161,14 @@ class Execution(BaseModel):
     account_id: str
     account_name: str
     exchange: str
-    code: str | None = None
-    values: dict[str, Any] = {}
-    status: int = 200
+    refused: tuple[RefusedLeg, ...] = ()
     orders: tuple[Order, ...] = ()
+    cancelled: int = 0
+    not_cancelled: int = 0
     detail: dict[str, Any] = {}
     settled_at: datetime
 
-
-def client_order_id(signal_id: str, account_id: str, leg: int) -> str:
-    """The id an order carries at the exchange: the same for every try, and within every exchange's rules (32 alphanumerics)."""
-    return hashlib.sha256(f"{signal_id}\x00{account_id}\x00{leg}".encode()).hexdigest()[:32]
+    @property
+    def succeeded(self) -> bool:
+        """Something was done: an order placed, or a cancel carried out in full."""
+        return not self.refused or any(order.status is not OrderStatus.REJECTED for order in self.orders)

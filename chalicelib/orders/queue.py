@@ -7,21 +7,23 @@ from typing import Any
 
 from chalicelib import aws, config
 from chalicelib.errors import Retryable
-from chalicelib.orders.models import Instruction
+from chalicelib.orders.models import Instruction, PricesSeen
+
+Message = Instruction | PricesSeen
 
 _AT_ONCE = 10  # SQS takes at most ten messages in one SendMessageBatch
 _THREADS = 8
 
 
-def send(instructions: Sequence[Instruction]) -> None:
-    """Queues instructions. Sending them again changes nothing: SQS drops repeats for five minutes, the ledger for ever.
+def send(messages: Sequence[Message]) -> None:
+    """Queues messages. Sending them again changes nothing: SQS drops repeats for five minutes, the ledger for ever.
 
     Raises:
         Retryable: SQS did not take all of them.
     """
-    by_exchange: dict[str, list[Instruction]] = defaultdict(list)
-    for instruction in instructions:
-        by_exchange[instruction.exchange].append(instruction)
+    by_exchange: dict[str, list[Message]] = defaultdict(list)
+    for message in messages:
+        by_exchange[message.exchange].append(message)
     batches = [
         (exchange, queued[start : start + _AT_ONCE]) for exchange, queued in by_exchange.items() for start in range(0, len(queued), _AT_ONCE)
     ]
@@ -32,17 +34,18 @@ def send(instructions: Sequence[Instruction]) -> None:
         list(pool.map(lambda batch: _send_batch(*batch), batches))
 
 
-def _send_batch(exchange: str, batch: Sequence[Instruction]) -> None:
+def _send_batch(exchange: str, batch: Sequence[Message]) -> None:
     url = config.queue(f"orders-{exchange}")
     answer = aws.client("sqs").send_message_batch(QueueUrl=url, Entries=[_entry(index, message) for index, message in enumerate(batch)])
     if failed := answer.get("Failed"):
         raise Retryable(f"SQS refused {len(failed)} of {len(batch)} messages: {failed[0].get('Code')}")
 
 
-def _entry(index: int, instruction: Instruction) -> dict[str, Any]:
+def _entry(index: int, message: Message) -> dict[str, Any]:
+    cause = message.signal_id if isinstance(message, Instruction) else message.seen_id
     return {
         "Id": str(index),
-        "MessageBody": instruction.model_dump_json(),
-        "MessageGroupId": instruction.account_id,
-        "MessageDeduplicationId": f"{instruction.signal_id}:{instruction.account_id}",
+        "MessageBody": message.model_dump_json(),
+        "MessageGroupId": message.account_id,
+        "MessageDeduplicationId": f"{cause}:{message.account_id}",
     }

@@ -9,29 +9,37 @@ from chalicelib.orders.models import Execution, Order
 
 
 def settle(execution: Execution, *, alone: bool, effects: Sequence[aws.Write], events: Sequence[Event]) -> None:
-    """Writes how a signal ended on an account: its orders, their effect on a paper account, and their events, all or none.
+    """Writes how a signal ended on an account, with everything it did there and the events that tell of it, all or none.
 
     Args:
         alone: The signal went to this account only, so its message is known to have arrived.
-        effects: What the orders changed on a paper account, each with the condition that it was as it was read.
+        effects: What it did, each write with the condition that things were as they were read.
 
     Raises:
         WriteRefused: The signal had been settled on this account before, or an effect's condition did not hold.
     """
     key = {"signal_id": execution.signal_id, "leg": execution.account_id}
     record = execution.model_dump(exclude={"orders"}) | key | {"settled_at": execution.settled_at.isoformat()}
-    writes = [aws.put("orders", record, "attribute_not_exists(leg)")]
-    writes += [aws.put("orders", _order_item(order), "attribute_not_exists(leg)") for order in execution.orders]
-    writes += effects
+    writes = [aws.put("orders", record, "attribute_not_exists(leg)"), *effects]
     writes += [outbox.write(event) for event in events]
     if alone:
         writes.append(aws.update("signals", {"signal_id": execution.signal_id}, "REMOVE unqueued"))
     aws.transact(writes)
 
 
+def order_put(order: Order) -> aws.Write:
+    """The write of a new order."""
+    return aws.put("orders", _item(order), "attribute_not_exists(leg)")
+
+
+def order_change(order: Order) -> aws.Write:
+    """The write of an order's next version."""
+    return aws.put("orders", _item(order), "version = :before", before=order.version - 1)
+
+
 def settled(signal_id: str, account_id: str) -> bool:
     """Whether a signal has ended on an account."""
-    return aws.get("orders", {"signal_id": signal_id, "leg": account_id}) is not None
+    return aws.get_many([("orders", {"signal_id": signal_id, "leg": account_id})])[0] is not None
 
 
 def of_signal(signal_id: str) -> tuple[list[Execution], list[Order]]:
@@ -48,9 +56,9 @@ def of_signal(signal_id: str) -> tuple[list[Execution], list[Order]]:
 
 def order_of(item: aws.Item) -> Order:
     """An order out of its ledger item."""
-    return Order.model_validate(item | {"leg": int(item["leg"].rpartition("#")[2])})
+    return Order.model_validate(item | {"leg": item["leg"].rpartition("#")[2]})
 
 
-def _order_item(order: Order) -> aws.Item:
-    times = {"created_at": order.created_at.isoformat()}
+def _item(order: Order) -> aws.Item:
+    times = {"created_at": order.created_at.isoformat(), "updated_at": order.updated_at.isoformat()}
     return order.model_dump() | {"leg": f"{order.account_id}#{order.leg}", "order_id": order.order_id} | times

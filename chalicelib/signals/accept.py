@@ -17,12 +17,11 @@ from chalicelib import aws, config
 from chalicelib.errors import Conflict, NotDoable, Refused, Retryable
 from chalicelib.http import Request
 from chalicelib.orders import queue
-from chalicelib.orders.models import Instruction
 from chalicelib.signals import fields as bodies
 from chalicelib.signals import parse, store
+from chalicelib.signals import plan as plans
 from chalicelib.signals.fields import Fields
-from chalicelib.signals.models import Action, Signal, Variant
-from chalicelib.signals.plan import Target, targets
+from chalicelib.signals.models import Signal, Variant
 from chalicelib.signals.sender import Sender, identify
 from chalicelib.telemetry import log
 
@@ -35,6 +34,7 @@ class Receipt:
     """What the sender gets to know at once.
 
     Attributes:
+        accounts: How many accounts take part; `strategy_accounts` how many the strategy has.
         replayed: The signal repeats an earlier one, and traded nothing.
     """
 
@@ -42,6 +42,7 @@ class Receipt:
     user_id: str
     signal: Signal
     accounts: int
+    strategy_accounts: int
     replayed: bool
 
 
@@ -82,51 +83,29 @@ class _Attempt:
             raise broken or Refused("no_data")
         variant = variant_of(self.fields)
         signal = parse.read_signal(variant, self.fields)
-        _check_age(signal, request.received_at, self.sender)
-        chosen = targets(signal, self.sender)
-        accepted = self._accepted(signal, self.sender, chosen)
-        earlier = _save(accepted, _guard(request, signal, self.sender, chosen))
+        plan = plans.make(signal, self.sender)
+        _check_age(signal, plan, request.received_at, self.sender)
+        accepted = self._accepted(signal, self.sender, plan)
+        earlier = _save(accepted, _guard(request, signal, self.sender, plan))
         if earlier:
             return self._replay(earlier, signal)
         queue.send(accepted.instructions)
-        if len(chosen) > 1:
+        if len(plan.targets) > 1:
             store.queued(self.signal_id)  # a single message says so itself, when it is settled
         log.info("signal accepted", extra={"signal_id": self.signal_id, "user_id": accepted.user_id, "variant": variant.value})
-        return Receipt(self.signal_id, accepted.user_id, signal, len(chosen), replayed=False)
+        return Receipt(self.signal_id, accepted.user_id, signal, len(plan.targets), plan.accounts, replayed=False)
 
-    def _accepted(self, signal: Signal, sender: Sender, chosen: tuple[Target, ...]) -> store.Accepted:
-        instructions = tuple(self._instruction(signal, sender, target, alone=len(chosen) == 1) for target in chosen)
+    def _accepted(self, signal: Signal, sender: Sender, plan: plans.Plan) -> store.Accepted:
+        received_at = self.request.received_at
         return store.Accepted(
             signal_id=self.signal_id,
             user_id=sender.user_id,
             signal=signal,
             settings=sender.owner.settings,
-            instructions=instructions,
-            received_at=self.request.received_at,
+            instructions=plans.instructions(self.signal_id, signal, sender, plan, received_at),
+            accounts=plan.accounts,
+            received_at=received_at,
             log_entry=self._log_entry("accepted", signal_id=self.signal_id),
-        )
-
-    def _instruction(self, signal: Signal, sender: Sender, target: Target, *, alone: bool) -> Instruction:
-        return Instruction(
-            signal_id=self.signal_id,
-            user_id=sender.user_id,
-            account_id=target.account_id,
-            exchange=target.exchange,
-            variant=signal.variant.value,
-            action=signal.action,
-            symbol=signal.symbol,
-            market_type=signal.market_type,
-            order_type=signal.order_type,
-            quantity=signal.quantity,
-            price=signal.price,
-            stop_price=signal.stop_price,
-            legs=signal.legs,
-            batch=signal.batch,
-            group_name=signal.group_name,
-            received_at=self.request.received_at,
-            sent_at=signal.sent_at,
-            max_age_s=sender.owner.settings.max_age_s,
-            alone=alone,
         )
 
     def _replay(self, earlier: store.Earlier, signal: Signal) -> Receipt:
@@ -140,7 +119,7 @@ class _Attempt:
             queue.send(store.instructions_of(item))
         aws.write(store.log_write(item["user_id"], self.request.received_at, self.signal_id, self._log_entry("replayed", **_id_of(item))))
         log.info("signal repeated", extra={"signal_id": earlier.signal_id, "user_id": item["user_id"]})
-        return Receipt(earlier.signal_id, item["user_id"], signal, int(item["accounts"]), replayed=True)
+        return Receipt(earlier.signal_id, item["user_id"], signal, len(item["targets"]), int(item["accounts"]), replayed=True)
 
     def log_refusal(self, refused: Refused) -> None:
         owner = self.sender.user_id if self.sender else "unknown"
@@ -158,18 +137,18 @@ def _id_of(item: aws.Item) -> dict[str, Any]:
     return {"signal_id": item["signal_id"]}
 
 
-def _check_age(signal: Signal, received_at: datetime, sender: Sender) -> None:
-    """Refuses a signal that is too old to open anything; closing and cancelling never go stale."""
-    opens = signal.action in (Action.BUY, Action.LONG)
+def _check_age(signal: Signal, plan: plans.Plan, received_at: datetime, sender: Sender) -> None:
+    """Refuses a signal that is too old to open anything; closing, reducing and cancelling never go stale."""
     age = received_at - (signal.sent_at or received_at)
-    if opens and age > timedelta(seconds=sender.owner.settings.max_age_s):
-        raise NotDoable("stale", age=int(age.total_seconds()), limit=sender.owner.settings.max_age_s)
+    limit = sender.owner.settings.max_age_s
+    if plans.only_opens(signal, plan.market_type) and age > timedelta(seconds=limit):
+        raise NotDoable("stale", age=int(age.total_seconds()), limit=limit)
 
 
-def _guard(request: Request, signal: Signal, sender: Sender, chosen: tuple[Target, ...]) -> store.Guard:
+def _guard(request: Request, signal: Signal, sender: Sender, plan: plans.Plan) -> store.Guard:
     """What makes a repeat recognisable. Its scope names the strategy or account, so that two strategies sending in turn do not
     hide each other's repeats."""
-    where = signal.group_name or (chosen[0].account_id if len(chosen) == 1 else "")
+    where = signal.group_name or "".join(target.account_id for target in plan.targets)
     window = sender.owner.settings.repeat_window_s
     return store.Guard(
         key=request.headers.get("idempotency-key") or signal.idempotency_key,

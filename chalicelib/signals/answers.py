@@ -1,6 +1,7 @@
 """What a sender reads: the bodies of the seeds, field for field."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from time import monotonic, sleep, time
 from typing import Any
 
@@ -8,6 +9,7 @@ from chalicelib import config, messages
 from chalicelib.http import Answer, Request, preference_wait
 from chalicelib.orders import store as ledger
 from chalicelib.orders.models import Execution
+from chalicelib.signals import group_answers
 from chalicelib.signals.accept import Receipt
 from chalicelib.signals.models import Variant
 
@@ -21,12 +23,12 @@ _SYNCHRONOUS = (Variant.GROUP, Variant.PAPER)
 def answer(request: Request, receipt: Receipt) -> Answer:
     """The answer to an accepted signal: the seed's body if it has settled in time, else 202 and where to look."""
     headers = {"X-Signal-Id": receipt.signal_id} | ({"Idempotent-Replayed": "true"} if receipt.replayed else {})
-    default = DEFAULT_WAIT_S if receipt.signal.variant in _SYNCHRONOUS else 0.0
-    patience = preference_wait(request.headers, request.query, default)
+    synchronous = receipt.signal.variant in _SYNCHRONOUS
+    patience = preference_wait(request.headers, request.query, DEFAULT_WAIT_S) if synchronous else 0.0
     executions = _wait(receipt, until=_front_receipt(request) + patience) if patience else []
-    if len(executions) < receipt.accounts or receipt.signal.variant not in _SYNCHRONOUS:
+    if len(executions) < receipt.accounts or not synchronous:
         return Answer(202, accepted_body(receipt.signal_id), headers)
-    status, body = settled(receipt.signal.variant, executions, request.language)
+    status, body = settled(receipt.signal.model_dump(mode="json"), receipt.strategy_accounts, executions, request.language)
     return Answer(status, body, headers)
 
 
@@ -35,14 +37,22 @@ def accepted_body(signal_id: str) -> dict[str, Any]:
     return {"status": "accepted", "signal_id": signal_id, "status_url": f"{config.setting('PUBLIC_URL')}/signals/{signal_id}"}
 
 
-def settled(variant: str, executions: Sequence[Execution], language: str) -> tuple[int, dict[str, Any]]:
-    """Status and body once every account has settled."""
+def settled(signal: dict[str, Any], strategy_accounts: int, executions: Sequence[Execution], language: str) -> tuple[int, dict[str, Any]]:
+    """Status and body once every account has settled.
+
+    Args:
+        signal: As it is stored.
+        strategy_accounts: How many accounts the strategy has, taking part or not.
+    """
+    if signal["variant"] == Variant.GROUP:
+        return group_answers.settled(signal, strategy_accounts, executions, language)
     return _paper(executions[0], language)
 
 
 def _paper(execution: Execution, language: str) -> tuple[int, dict[str, Any]]:
-    if execution.code:
-        return execution.status, {"error": messages.render(execution.code, execution.values, language), "code": execution.code}
+    if not execution.orders:
+        refused = execution.refused[0]
+        return refused.status, {"error": messages.render(refused.code, refused.values, language), "code": refused.code}
     order = execution.orders[0]
     body = {
         "id": order.number,
@@ -57,19 +67,20 @@ def _paper(execution: Execution, language: str) -> tuple[int, dict[str, Any]]:
         "status": order.status.value,
         "source": "webhook",
     }
-    return 200, {"status": "ok", "order": body, "simulation": execution.detail}
+    simulation = {name: Decimal(execution.detail[name]) for name in ("slippage", "commission", "fill_rate", "total_cost")}
+    return 200, {"status": "ok", "order": body, "simulation": simulation}
 
 
 def _wait(receipt: Receipt, until: float) -> list[Execution]:
     """The signal's executions, as soon as there is one for each account, or as many as there are at the deadline (epoch seconds)."""
     deadline = monotonic() + (until - time())
-    for poll in range(10_000):
+    polls = iter(_POLLS_S)
+    while True:
         executions, _ = ledger.of_signal(receipt.signal_id)
-        pause = _POLLS_S[min(poll, len(_POLLS_S) - 1)]
+        pause = next(polls, _POLLS_S[-1])
         if len(executions) >= receipt.accounts or monotonic() + pause >= deadline:
             return executions
         sleep(pause)
-    return []
 
 
 def _front_receipt(request: Request) -> float:

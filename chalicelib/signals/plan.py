@@ -1,46 +1,106 @@
-"""Which accounts a signal goes to."""
+"""Which accounts a signal goes to, and what each of them is told to do."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
 
 from chalicelib.errors import Forbidden, NotDoable, NotFound, Unauthorized
-from chalicelib.signals.models import Action, Signal, Variant
+from chalicelib.orders.models import Instruction
+from chalicelib.signals.models import Action, MarketType, OrderType, Signal, Variant
 from chalicelib.signals.sender import Sender
 from chalicelib.users.models import AccountEntry, AccountKind
-
-REDUCING = (Action.CLOSE, Action.STOP, Action.CANCEL_ALL)
-"""What a halt or staleness never holds back. `sell` may reduce too; whether it does is known at execution."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An account a signal goes to."""
+    """An account a signal goes to.
+
+    Attributes:
+        weight: The account's share of each percentage, percent.
+    """
 
     account_id: str
     name: str
     exchange: str
     kind: AccountKind
+    weight: Decimal = Decimal(100)
 
 
-def targets(signal: Signal, sender: Sender) -> tuple[Target, ...]:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A signal's accounts, and on which market it trades there.
+
+    Attributes:
+        accounts: How many accounts the strategy has, taking part or not.
+    """
+
+    targets: tuple[Target, ...]
+    market_type: MarketType | None
+    accounts: int
+
+
+def make(signal: Signal, sender: Sender) -> Plan:
     """The accounts that take part.
 
     Raises:
         NotFound: The account or strategy the signal names does not exist.
-        NotDoable: No account takes part.
+        NotDoable: No account takes part, or the strategy does not trade the symbol.
         Unauthorized: The signal came without a token and would reach real money.
-        Forbidden: Trading is halted, and the signal could open or add.
+        Forbidden: Trading is halted, and the signal could only open.
     """
-    chosen = _CHOOSERS[signal.variant](signal, sender)
-    if not chosen:
+    plan = _PLANNERS[signal.variant](signal, sender)
+    if not plan.targets:
         raise NotDoable("no_accounts")
-    if not sender.authenticated and any(target.kind.real_money for target in chosen):
+    if not sender.authenticated and any(target.kind.real_money for target in plan.targets):
         raise Unauthorized("token_missing")
-    if sender.halted and signal.action in (Action.BUY, Action.LONG):
+    if sender.halted and only_opens(signal, plan.market_type):
         raise Forbidden("halted")
-    return chosen
+    return plan
 
 
-def _paper(signal: Signal, sender: Sender) -> tuple[Target, ...]:
+def only_opens(signal: Signal, market_type: MarketType | None) -> bool:
+    """Whether all the signal can do is open or add. On futures an order may reduce what is opposite; that is known at execution."""
+    return market_type is MarketType.SPOT and signal.action in (Action.BUY, Action.LONG)
+
+
+def instructions(signal_id: str, signal: Signal, sender: Sender, plan: Plan, received_at: datetime) -> tuple[Instruction, ...]:
+    """What each account is told."""
+    settings = sender.owner.settings
+    leverage = settings.leverage if plan.market_type is MarketType.FUTURES else 1
+    by_settings = signal.variant in (Variant.LEGACY, Variant.PERSONAL)
+    shared: dict[str, Any] = {
+        "signal_id": signal_id,
+        "user_id": sender.user_id,
+        "variant": signal.variant.value,
+        "action": signal.action,
+        "symbol": signal.symbol,
+        "market_type": plan.market_type,
+        "order_type": signal.order_type,
+        "quantity": signal.quantity,
+        "quote_amount": settings.trade_amount * leverage if by_settings else None,
+        "legs": signal.legs,
+        "price": signal.price,
+        "stop_price": signal.stop_price,
+        "reduce_only": signal.reduce_only,
+        "post_only": signal.post_only,
+        "time_in_force": signal.time_in_force,
+        "leverage": leverage,
+        "margin_mode": settings.margin_mode,
+        "batch": signal.batch,
+        "group_name": signal.group_name,
+        "received_at": received_at,
+        "sent_at": signal.sent_at,
+        "max_age_s": settings.max_age_s,
+        "alone": len(plan.targets) == 1,
+    }
+    return tuple(
+        Instruction(account_id=target.account_id, exchange=target.exchange, weight=target.weight, **shared) for target in plan.targets
+    )
+
+
+def _paper(signal: Signal, sender: Sender) -> Plan:
     """The paper account named, else the owner's default one. Never another kind, whatever its name."""
     name = signal.account or sender.owner.settings.default_account
     entry = sender.owner.directory.accounts.get(name or "")
@@ -48,11 +108,73 @@ def _paper(signal: Signal, sender: Sender) -> tuple[Target, ...]:
         raise NotFound("account_not_found", account=name or "default")
     if entry.kind is not AccountKind.PAPER:
         raise NotDoable("not_a_paper_account", account=name)
-    return _active({name: entry})
+    return _plan({name: entry}, MarketType.SPOT)
 
 
-def _active(entries: dict[str, AccountEntry]) -> tuple[Target, ...]:
-    return tuple(Target(entry.account_id, name, entry.exchange, entry.kind) for name, entry in entries.items() if entry.is_active)
+def _by_settings(signal: Signal, sender: Sender) -> Plan:
+    """Legacy and personal: the account the settings describe."""
+    settings = sender.owner.settings
+    exchange = signal.exchange or settings.exchange
+    kind = AccountKind.LIVE if settings.account_type == "real" else AccountKind.DEMO
+    return _one(signal, sender, exchange, kind, signal.market_type or settings.market_type)
 
 
-_CHOOSERS = {Variant.PAPER: _paper}
+def _xc(signal: Signal, sender: Sender) -> Plan:
+    """xc: the account on the exchange named; a perpetual's name asks for futures, else the settings decide the market."""
+    perpetual = signal.symbol is not None and signal.symbol.perpetual
+    market_type = signal.market_type or (MarketType.FUTURES if perpetual else sender.owner.settings.market_type)
+    kind = AccountKind.LIVE if signal.demo is False else AccountKind.DEMO
+    return _one(signal, sender, signal.exchange or "", kind, market_type)
+
+
+def _one(signal: Signal, sender: Sender, exchange: str, kind: AccountKind, market_type: MarketType) -> Plan:
+    """The account named, else the only one on the exchange; with several of them, choosing would be a guess about somebody's money."""
+    if market_type is MarketType.SPOT and signal.symbol is not None and signal.symbol.perpetual:
+        raise NotDoable("perpetual_on_spot", symbol=signal.symbol.raw)
+    fitting = {
+        name: entry
+        for name, entry in sender.owner.directory.accounts.items()
+        if entry.exchange == exchange and entry.kind is kind and entry.is_active
+    }
+    name = signal.account or (sender.owner.settings.default_account if len(fitting) > 1 else None)
+    if name is not None:
+        if name not in fitting:
+            raise NotFound("account_not_found", account=name)
+        return _plan({name: fitting[name]}, market_type)
+    if len(fitting) > 1:
+        raise NotDoable("several_accounts", exchange=exchange, kind=kind.value)
+    return _plan(fitting, market_type)
+
+
+def _group(signal: Signal, sender: Sender) -> Plan:
+    """The strategy's active accounts on the exchange and market; an inactive strategy is answered like an unknown one."""
+    strategy = sender.strategy
+    if not strategy or not strategy.get("is_active", True):
+        raise NotFound("strategy_not_found")
+    allowed = strategy.get("symbols")
+    if allowed and signal.symbol is not None and signal.symbol.name not in allowed:
+        raise NotDoable("symbol_not_allowed", symbol=signal.symbol.name)
+    members: Mapping[str, Mapping[str, Any]] = strategy.get("accounts", {})
+    chosen = tuple(
+        Target(account_id, member["name"], member["exchange"], AccountKind(member["kind"]), member.get("weight", Decimal(100)))
+        for account_id, member in sorted(members.items(), key=lambda pair: (len(pair[0]), pair[0]))
+        if member.get("active", True)
+        and signal.exchange in (None, member["exchange"])
+        and (signal.market_type is None or signal.market_type.value in member.get("market_types", ("spot", "futures")))
+    )
+    return Plan(chosen, signal.market_type, len(members))
+
+
+def _plan(entries: Mapping[str, AccountEntry], market_type: MarketType) -> Plan:
+    active = {name: entry for name, entry in entries.items() if entry.is_active}
+    return Plan(tuple(Target(entry.account_id, name, entry.exchange, entry.kind) for name, entry in active.items()), market_type, len(entries))
+
+
+_PLANNERS: Mapping[Variant, Callable[[Signal, Sender], Plan]] = {
+    Variant.PAPER: _paper,
+    Variant.LEGACY: _by_settings,
+    Variant.PERSONAL: _by_settings,
+    Variant.XC: _xc,
+    Variant.MANUAL: _xc,
+    Variant.GROUP: _group,
+}

@@ -1,14 +1,50 @@
 """The webhooks' routes."""
 
-from chalicelib.http import Answer, Request, Route
-from chalicelib.signals import parse
+from chalicelib.errors import Refused
+from chalicelib.http import Answer, Request, Route, refusal
+from chalicelib.signals import fields, parse
 from chalicelib.signals.accept import accept
 from chalicelib.signals.answers import answer
+from chalicelib.signals.models import Variant
 
 
 def api_webhook(request: Request) -> Answer:
     """The group and paper webhook; the fields of the body tell which."""
-    return answer(request, accept(request, parse.variant_of_api_webhook))
+    try:
+        return answer(request, accept(request, parse.variant_of_api_webhook))
+    except Refused as refused:
+        told = refusal(refused, request.language)
+        if not _is_group(request.body):
+            return told
+        return Answer(told.status, {"success": False, **dict(told.body)}, told.headers)  # type: ignore[arg-type]
 
 
-INBOUND = [Route("POST", "/api/webhook", api_webhook)]
+def legacy(request: Request) -> Answer:
+    """The one webhook of the deployment's default user."""
+    return answer(request, accept(request, lambda _: Variant.LEGACY))
+
+
+def personal(request: Request) -> Answer:
+    """A user's own webhook."""
+    return answer(request, accept(request, lambda _: Variant.PERSONAL))
+
+
+def xc(request: Request) -> Answer:
+    """The executor webhook: the code in the body says whose it is."""
+    return answer(request, accept(request, lambda _: Variant.XC))
+
+
+def _is_group(body: bytes) -> bool:
+    """Whether a refused body was meant for a strategy group, whose errors carry `success`."""
+    try:
+        return parse.variant_of_api_webhook(fields.read(body)) is Variant.GROUP
+    except Refused:
+        return False
+
+
+INBOUND = [
+    Route("POST", "/api/webhook", api_webhook),
+    Route("POST", "/webhook", legacy),
+    Route("POST", "/personal/{user_id}/webhook", personal),
+    Route("POST", "/xc", xc),
+]

@@ -1,7 +1,7 @@
 """Signals, the idempotency keys that guard them, and the log of every inbound request."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from chalicelib.users.models import Settings
 KEY_KEPT = timedelta(hours=24)
 _SIGNALS_KEPT = timedelta(days=90)
 _LOGS_KEPT = timedelta(days=30)
+_BY_ACCOUNT = ("account_id", "exchange", "weight")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,18 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A signal with all that was decided at acceptance."""
+    """A signal with all that was decided at acceptance.
+
+    Attributes:
+        accounts: How many accounts its strategy has, taking part or not.
+    """
 
     signal_id: str
     user_id: str
     signal: Signal
     settings: Settings
     instructions: tuple[Instruction, ...]
+    accounts: int
     received_at: datetime
     log_entry: Mapping[str, Any]
 
@@ -122,8 +128,8 @@ def _item(accepted: Accepted) -> aws.Item:
         "received_at": accepted.received_at.isoformat(),
         "signal": accepted.signal.model_dump(mode="json"),
         "settings": accepted.settings.model_dump(mode="json"),
-        "instructions": [instruction.model_dump(mode="json", exclude_none=True) for instruction in accepted.instructions],
-        "accounts": len(accepted.instructions),
+        "accounts": accepted.accounts,
+        **_stored(accepted.instructions),
         "unqueued": "1",
         "forget_at": int((accepted.received_at + _SIGNALS_KEPT).timestamp()),
     }
@@ -166,10 +172,17 @@ def get(signal_id: str) -> aws.Item | None:
     return aws.get("signals", {"signal_id": signal_id})
 
 
+def _stored(instructions: Sequence[Instruction]) -> dict[str, Any]:
+    """The instructions of a signal differ by account only, and there may be a thousand of them in one item."""
+    shared = instructions[0].model_dump(mode="json", exclude_none=True, exclude=set(_BY_ACCOUNT))
+    return {"instruction": shared, "targets": [[str(getattr(each, name)) for name in _BY_ACCOUNT] for each in instructions]}
+
+
 def instructions_of(item: aws.Item) -> tuple[Instruction, ...]:
     """The instructions of a stored signal, as they were first sent."""
-    empty = dict.fromkeys(Instruction.model_fields)
-    return tuple(Instruction.model_validate(empty | stored) for stored in item["instructions"])
+    return tuple(
+        Instruction.model_validate(item["instruction"] | dict(zip(_BY_ACCOUNT, target, strict=True))) for target in item["targets"]
+    )
 
 
 def unqueued(before: datetime) -> Iterator[aws.Item]:

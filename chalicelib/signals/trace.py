@@ -10,7 +10,7 @@ from chalicelib.signals import answers
 def trace(item: dict[str, Any], language: str) -> dict[str, Any]:
     """What was received, as what it was read, under which settings, and how it went on each account; `result` is the seed's body."""
     executions, orders = ledger.of_signal(item["signal_id"])
-    settled = len(executions) >= int(item["accounts"])
+    settled = len(executions) >= len(item["targets"])
     shown = summary(item) | {
         "status": "settled" if settled else "accepted",
         "signal": item["signal"],
@@ -19,13 +19,13 @@ def trace(item: dict[str, Any], language: str) -> dict[str, Any]:
         "orders": [order_view(order) for order in orders],
     }
     if settled and item["variant"] in ("paper", "group"):
-        shown["result"] = answers.settled(item["variant"], executions, language)[1]
+        shown["result"] = answers.settled(item["signal"], int(item["accounts"]), executions, language)[1]
     return shown
 
 
 def summary(item: dict[str, Any]) -> dict[str, Any]:
     """A signal in a list."""
-    return {name: item[name] for name in ("signal_id", "user_id", "variant", "received_at", "accounts")}
+    return {name: item[name] for name in ("signal_id", "user_id", "variant", "received_at")} | {"accounts": len(item["targets"])}
 
 
 def order_view(order: Order) -> dict[str, Any]:
@@ -34,4 +34,4 @@ def order_view(order: Order) -> dict[str, Any]:
 
 
 def _execution(execution: Execution) -> dict[str, Any]:
-    return execution.model_dump(include={"account_id", "account_name", "exchange", "code", "values", "settled_at"})
+    return execution.model_dump(include={"account_id", "account_name", "exchange", "refused", "cancelled", "not_cancelled", "settled_at"})

@@ -1,0 +1,115 @@
+"""The paper exchange's books, as items of the table `portfolios`.
+
+Because the books are ours, an order's effect is written in the same transaction as the order itself: `effects` gives the writes.
+The ledger item carries a version that every change moves on, so a book that somebody else changed meanwhile refuses them all.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from chalicelib import aws
+from chalicelib.exchanges.accounts import Account
+from chalicelib.exchanges.paper import Book, Holding, Position, Waiting
+from chalicelib.exchanges.protocol import Instrument, OrderRequest, Side
+from chalicelib.signals.models import MarketType, OrderType
+
+_LEDGER = "ledger"
+
+
+def read(account: Account) -> Book:
+    """A paper account's book; a fresh account has its starting cash."""
+    return _book(account, aws.query_all("portfolios", "account_id = :account", account=account.account_id, consistent=True))
+
+
+def waiting_for(instrument_name: str) -> Iterator[dict[str, Any]]:
+    """What the callers noted with the orders that wait for a price of this instrument, on any account."""
+    for item in aws.query_all("portfolios", "waiting = :name", index="waiting", name=instrument_name):
+        yield item["reference"]
+
+
+def effects(book: Book) -> list[aws.Write]:
+    """What the orders changed, as writes that hold only if the book is still as it was read."""
+    account_id = book.account.account_id
+    ledger = {
+        "account_id": account_id,
+        "item": _LEDGER,
+        "cash": book.cash,
+        "orders": book.orders,
+        "version": book.version + 1,
+    }
+    if book.version:
+        writes = [aws.put("portfolios", ledger, "version = :read", read=book.version)]
+    else:
+        writes = [aws.put("portfolios", ledger, "attribute_not_exists(version)")]
+    return writes + [_write(book, account_id, name) for name in sorted(book.changed)]
+
+
+def _write(book: Book, account_id: str, item: str) -> aws.Write:
+    key = {"account_id": account_id, "item": item}
+    kind, _, name = item.partition("#")
+    values: dict[str, Any] | None
+    if kind == "asset":
+        holding = book.holdings[name]
+        values = {"quantity": holding.quantity, "average_price": holding.average_price} if holding.quantity else None
+    elif kind == "position":
+        position = book.positions[name]
+        values = _attributes(position) if position.quantity else None
+    else:
+        values = _order_values(book.waiting[name]) if name in book.waiting else None
+    return aws.put("portfolios", key | values) if values else aws.delete("portfolios", key)
+
+
+def _order_values(waiting: Waiting) -> dict[str, Any]:
+    order = _attributes(waiting.order) | {"instrument": _attributes(waiting.order.instrument)}
+    return {
+        "waiting": waiting.order.instrument.name,
+        "order": order,
+        "reserved": waiting.reserved,
+        "triggered": waiting.triggered,
+        "reference": waiting.reference,
+        "placed_at": waiting.placed_at.isoformat(),
+    }
+
+
+def _book(account: Account, items: Iterable[aws.Item]) -> Book:
+    book = Book(account, {account.currency: account.starting_cash})
+    for item in items:
+        kind, _, name = item["item"].partition("#")
+        if kind == _LEDGER:
+            book.cash = dict(item["cash"])
+            book.orders = int(item["orders"])
+            book.version = int(item["version"])
+        elif kind == "asset":
+            book.holdings[name] = Holding(item["quantity"], item["average_price"])
+        elif kind == "position":
+            book.positions[name] = Position(item["quote"], item["quantity"], item["entry_price"], int(item["leverage"]))
+        elif kind == "order":
+            book.waiting[name] = _waiting(item)
+    return book
+
+
+def _waiting(item: aws.Item) -> Waiting:
+    stored = item["order"]
+    instrument = Instrument(**stored["instrument"] | {"market_type": MarketType(stored["instrument"]["market_type"])})
+    leverage = stored["leverage"]
+    order = OrderRequest(
+        **stored
+        | {
+            "instrument": instrument,
+            "side": Side(stored["side"]),
+            "order_type": OrderType(stored["order_type"]),
+            "leverage": None if leverage is None else int(leverage),
+        }
+    )
+    return Waiting(order, item["reserved"], item["triggered"], item["reference"], datetime.fromisoformat(item["placed_at"]))
+
+
+def _attributes(value: Any) -> dict[str, Any]:
+    """A dataclass as a flat map; enumerated values as their text."""
+    return {
+        attribute.name: str(inner) if isinstance(inner := getattr(value, attribute.name), (Side, OrderType, MarketType)) else inner
+        for attribute in fields(value)
+        if attribute.name != "instrument"
+    }

@@ -1,0 +1,50 @@
+"""Where an account's orders are placed: what `trade` asks of a paper book and of a real exchange alike."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Protocol
+
+from chalicelib.exchanges.paper_money import Rates
+from chalicelib.exchanges.protocol import Instrument, OrderRequest
+from chalicelib.orders.models import Order
+from chalicelib.signals.models import MarketType, Symbol
+
+
+class Desk(Protocol):
+    """One account, while one signal runs on it.
+
+    Every method may raise `Refused` with what the sender should be told, and `Retryable` when nothing has happened yet.
+    """
+
+    @property
+    def rates(self) -> Rates:
+        """What trading costs here, for sizing with costs included."""
+        ...
+
+    def instrument(self, symbol: Symbol, market_type: MarketType, near: Decimal | None) -> Instrument:
+        """The instrument and its rules; `near` is a price of about its size, quote per base."""
+        ...
+
+    def market_price(self, symbol: Symbol) -> Decimal | None:
+        """The market price, quote per base; None if none is known."""
+        ...
+
+    def free(self, instrument: Instrument) -> Decimal:
+        """Free quote balance."""
+        ...
+
+    def held(self, instrument: Instrument) -> Decimal:
+        """On spot the free base holdings, on futures the position, negative if short."""
+        ...
+
+    def place(self, leg: str, order: OrderRequest, percent: Decimal | None = None) -> Order:
+        """Places an order, once, whatever happens."""
+        ...
+
+    def open_orders(self, group_name: str | None, symbol: Symbol | None, market_type: MarketType | None) -> Sequence[Order]:
+        """The account's open orders: of one strategy or of all, of one symbol or of all, of one market or of both."""
+        ...
+
+    def cancel(self, order: Order) -> bool:
+        """Cancels an open order; False if it had ended already."""
+        ...

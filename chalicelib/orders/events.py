@@ -1,0 +1,43 @@
+"""What is told of orders and of signals that could not be carried out."""
+
+from chalicelib.events.models import Event, event_id
+from chalicelib.orders.models import Execution, Instruction, Order
+
+_SHOWN = (
+    *("signal_id", "account_id", "number", "exchange", "market_type", "symbol", "side", "order_type", "status", "quantity", "filled"),
+    *("price", "stop_price", "average_price", "value", "fee", "fee_currency", "group_name", "code"),
+)
+
+
+def of_order(order: Order) -> Event:
+    """`order.opened`, `order.filled`, `order.partially_filled`, `order.cancelled`, `order.rejected` or `order.unknown`."""
+    type_ = "order.opened" if order.status == "open" else f"order.{order.status.value}"
+    return Event(
+        event_id=event_id(type_, order.order_id, str(order.version)),
+        type=type_,
+        payload={"order_id": order.order_id, **{name: getattr(order, name) for name in _SHOWN}},
+        entity=order.entity,
+        user_id=order.user_id,
+        created_at=order.updated_at,
+    )
+
+
+def of_refusal(instruction: Instruction, execution: Execution) -> Event:
+    """`signal.refused`: on this account nothing, or not everything, could be done."""
+    payload = {
+        "signal_id": execution.signal_id,
+        "account_id": execution.account_id,
+        "account_name": execution.account_name,
+        "exchange": execution.exchange,
+        "symbol": instruction.symbol.name if instruction.symbol else None,
+        "action": instruction.action.value,
+        "refused": [leg.model_dump() | {"values": {name: str(value) for name, value in leg.values.items()}} for leg in execution.refused],
+    }
+    return Event(
+        event_id=event_id("signal.refused", execution.signal_id, execution.account_id),
+        type="signal.refused",
+        payload=payload,
+        entity=f"signal#{execution.signal_id}",
+        user_id=instruction.user_id,
+        created_at=execution.settled_at,
+    )

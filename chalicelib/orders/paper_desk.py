@@ -1,0 +1,159 @@
+"""The paper exchange as a desk: everything happens in memory, and `writes` gives it all as one transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from chalicelib import aws
+from chalicelib.errors import Retryable
+from chalicelib.events import outbox
+from chalicelib.exchanges import paper_rules, paper_store
+from chalicelib.exchanges.paper import Book
+from chalicelib.exchanges.paper_money import Rates, round_money
+from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus
+from chalicelib.orders import events, store
+from chalicelib.orders.models import Instruction, Order
+from chalicelib.signals.models import MarketType, Symbol
+
+_AT_ONCE = 20  # orders in one transaction: each is three writes
+
+
+class PaperDesk:
+    """A paper book while one signal, or one price, runs on it.
+
+    Attributes:
+        placed: Orders that are new.
+        changed: Orders that were waiting, and now are not.
+    """
+
+    def __init__(self, book: Book, instruction: Instruction | None, prices: dict[str, Decimal], now: datetime) -> None:
+        self.book = book
+        self.placed: list[Order] = []
+        self.changed: list[Order] = []
+        self._instruction = instruction
+        self._prices = prices
+        self._now = now
+
+    @property
+    def rates(self) -> Rates:
+        """What trading costs here."""
+        return self.book.account.rates
+
+    def instrument(self, symbol: Symbol, market_type: MarketType, near: Decimal | None) -> Instrument:
+        """The instrument, by rules usual for its price."""
+        return paper_rules.assumed(symbol, market_type, near or Decimal(1), self.book.account.currency)
+
+    def market_price(self, symbol: Symbol) -> Decimal | None:
+        """The price the signal brought, else the last one seen."""
+        return self._prices.get(symbol.name)
+
+    def free(self, instrument: Instrument) -> Decimal:
+        """Free quote balance."""
+        return self.book.free(instrument.quote)
+
+    def held(self, instrument: Instrument) -> Decimal:
+        """Free holdings or position."""
+        return self.book.held(instrument)
+
+    def place(self, leg: str, order: OrderRequest, percent: Decimal | None = None) -> Order:
+        """Places an order in the book."""
+        assert self._instruction is not None
+        record = self._record(self._instruction, leg, order, percent)
+        price = self._prices.get(order.instrument.name)
+        state = self.book.place(order, price, record.model_dump(mode="json"), self._now)
+        placed = _as_reported(record, state, self._now).model_copy(
+            update={"number": self.book.orders, "exchange_order_id": state.exchange_order_id, "version": 1}
+        )
+        self.placed.append(placed)
+        return placed
+
+    def open_orders(self, group_name: str | None, symbol: Symbol | None, market_type: MarketType | None) -> Sequence[Order]:
+        """The waiting orders that match."""
+        orders = [Order.model_validate(waiting.reference) for waiting in self.book.waiting.values()]
+        return [
+            order
+            for order in orders
+            if (group_name is None or order.group_name == group_name)
+            and (symbol is None or order.symbol == symbol.name)
+            and (market_type is None or order.market_type is market_type)
+        ]
+
+    def cancel(self, order: Order) -> bool:
+        """Takes a waiting order back."""
+        cancelled = self.book.cancel(order.client_order_id)
+        if cancelled:
+            self._note(order, cancelled[1])
+            if len(self.changed) >= _AT_ONCE and not self.placed:
+                self.flush()
+        return cancelled is not None
+
+    def see(self, symbol: str, price: Decimal) -> None:
+        """Lets the waiting orders of a symbol see its new price."""
+        for waiting, state in self.book.see(symbol, price):
+            self._note(Order.model_validate(waiting.reference), state)
+            if len(self.changed) >= _AT_ONCE:
+                self.flush()
+
+    def writes(self) -> list[aws.Write]:
+        """What happened since the last flush, events included, as writes that hold only if the book is as it was read."""
+        if not (self.placed or self.changed or self.book.changed):
+            return []
+        ledger = [store.order_put(order) for order in self.placed] + [store.order_change(order) for order in self.changed]
+        told = [outbox.write(events.of_order(order)) for order in (*self.changed, *self.placed)]
+        return ledger + told + paper_store.effects(self.book)
+
+    def flush(self) -> None:
+        """Writes what happened to waiting orders so far. A transaction holds a hundred writes, and a cancel may concern more.
+
+        Raises:
+            Retryable: Somebody else changed the book meanwhile; nothing was written.
+        """
+        try:
+            aws.transact(self.writes())
+        except aws.WriteRefused as refused:
+            raise Retryable("the account's books changed meanwhile") from refused
+        self.changed = []
+        self.book.changed = set()
+        self.book.version += 1
+
+    def _note(self, order: Order, state: OrderState) -> None:
+        number = self.book.orders if order.number == 0 else order.number
+        self.changed.append(_as_reported(order, state, self._now).model_copy(update={"number": number, "version": order.version + 1}))
+
+    def _record(self, instruction: Instruction, leg: str, order: OrderRequest, percent: Decimal | None) -> Order:
+        account = self.book.account
+        return Order(
+            signal_id=instruction.signal_id,
+            account_id=account.account_id,
+            user_id=account.user_id,
+            leg=leg,
+            number=self.book.orders + 1,
+            client_order_id=order.client_order_id,
+            exchange_order_id=str(self.book.orders + 1),
+            exchange=account.exchange,
+            market_type=order.instrument.market_type,
+            symbol=order.instrument.name,
+            side=order.side,
+            order_type=order.order_type,
+            reduce_only=order.reduce_only,
+            status=OrderStatus.OPEN,
+            quantity=order.quantity,
+            filled=Decimal(0),
+            price=order.price or instruction.market_price,
+            stop_price=order.stop_price,
+            percent=percent,
+            group_name=instruction.group_name,
+            created_at=self._now,
+            updated_at=self._now,
+        )
+
+
+def _as_reported(order: Order, state: OrderState, now: datetime) -> Order:
+    """The order after what the exchange says of it."""
+    told: dict[str, Any] = {"status": state.status, "updated_at": now, "filled": state.filled}
+    if state.average_price is not None:
+        told["average_price"] = state.average_price
+        told["value"] = round_money(state.average_price * state.filled, state.fee_currency or "")
+        told["fee"], told["fee_currency"] = state.fee, state.fee_currency
+    return order.model_copy(update=told)

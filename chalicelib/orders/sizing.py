@@ -1,0 +1,43 @@
+"""How much: from an amount of quote currency, a share of the balance or of what is held, to base units. Pure."""
+
+from decimal import ROUND_DOWN, Decimal
+
+from chalicelib.exchanges.filters import round_quantity
+from chalicelib.exchanges.paper_money import BASIS_POINT, Rates
+from chalicelib.exchanges.protocol import Instrument
+from chalicelib.signals.models import MarketType
+
+HUNDRED = Decimal(100)
+
+
+def of_quote(instrument: Instrument, amount: Decimal, price: Decimal) -> Decimal:
+    """So much of the base as `amount` quote units are worth, rounded toward zero."""
+    return round_quantity(instrument, amount / price)
+
+
+def of_free_balance(
+    instrument: Instrument, free: Decimal, percent: Decimal, price: Decimal, rates: Rates, leverage: int, *, taking: bool
+) -> Decimal:
+    """What a share of the free quote balance buys, its costs included; on futures times leverage.
+
+    Args:
+        free: Quote units.
+        price: What it will trade at, before slippage, quote per base.
+        taking: The order trades at once, so slippage counts.
+    """
+    budget = max(free, Decimal(0)) * percent / HUNDRED
+    traded = price * (1 + rates.slippage_bps * BASIS_POINT) if taking else price
+    traded = max(traded, (traded / instrument.price_tick).to_integral_value() * instrument.price_tick)
+    margin = Decimal(1) / leverage if instrument.market_type is MarketType.FUTURES else Decimal(1)
+    cost = traded * (margin + rates.commission_bps * BASIS_POINT)
+    quantity = round_quantity(instrument, budget / cost)
+    # Commission is rounded to the cent, which can cost half a cent more than the formula says.
+    while quantity > 0 and quantity * cost + Decimal("0.005") > budget and quantity * cost > budget - Decimal("0.005"):
+        quantity -= instrument.quantity_step
+    return max(quantity, Decimal(0))
+
+
+def of_held(instrument: Instrument, held: Decimal, percent: Decimal) -> Decimal:
+    """A share of what is held; all of it is all of it, dust included."""
+    held = abs(held)
+    return held if percent >= HUNDRED else round_quantity(instrument, (held * percent / HUNDRED).quantize(Decimal("1E-18"), ROUND_DOWN))

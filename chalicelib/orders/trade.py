@@ -1,0 +1,233 @@
+"""What an instruction means on an account: which orders, how large, in which sequence.
+
+`buy` and `sell` are order sides: against an opposite futures position they reduce it, at most to flat. `long` and `short` are
+directions: they close an opposite position first, then open. Spot cannot go short: `sell` and `short` sell holdings.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from chalicelib.errors import NotDoable, Refused
+from chalicelib.exchanges import filters
+from chalicelib.exchanges.client_ids import client_order_id
+from chalicelib.exchanges.protocol import Instrument, OrderRequest, Side
+from chalicelib.orders import sizing
+from chalicelib.orders.desk import Desk
+from chalicelib.orders.models import Instruction, Order, RefusedLeg
+from chalicelib.signals.models import Action, Leg, MarketType, OrderType, Symbol
+
+_ZERO = Decimal(0)
+CLOSING_LEG = "close"
+"""The leg of the order that takes an opposite or the whole position away."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of an instruction."""
+
+    orders: list[Order]
+    refused: list[RefusedLeg]
+    cancelled: int = 0
+    not_cancelled: int = 0
+
+
+def run(instruction: Instruction, desk: Desk, check_opening: Callable[[], None]) -> Outcome:
+    """Carries an instruction out, leg by leg; a leg that is refused leaves the others alone.
+
+    Args:
+        check_opening: Raises Refused if nothing may be opened now: halted, stale.
+
+    Raises:
+        Refused: The instruction as a whole cannot be carried out.
+    """
+    outcome = Outcome([], [])
+    if instruction.action is Action.CANCEL_ALL:
+        _cancel(instruction, desk, outcome, instruction.group_name)
+        return outcome
+    symbol, market_type = instruction.symbol, instruction.market_type
+    if symbol is None or market_type is None:
+        raise Refused("missing_field", field="symbol")
+    run_ = _Run(instruction, desk, check_opening, outcome, symbol, market_type)
+    match instruction.action:
+        case Action.STOP:
+            _cancel(instruction, desk, outcome, None)
+            if run_.holds_something() or not outcome.cancelled:
+                run_.close()
+        case Action.CLOSE:
+            run_.close()
+        case Action.LONG | Action.SHORT if market_type is MarketType.FUTURES:
+            side = Side.BUY if instruction.action is Action.LONG else Side.SELL
+            run_.close_opposite(side)
+            run_.open_legs(side)
+        case _:
+            run_.legs(Side.BUY if instruction.action in (Action.BUY, Action.LONG) else Side.SELL)
+    return outcome
+
+
+class _Run:
+    """One trading instruction on one desk."""
+
+    def __init__(
+        self,
+        instruction: Instruction,
+        desk: Desk,
+        check_opening: Callable[[], None],
+        outcome: Outcome,
+        symbol: Symbol,
+        market_type: MarketType,
+    ) -> None:
+        self.instruction, self.desk, self.check_opening, self.outcome = instruction, desk, check_opening, outcome
+        self.market_price = desk.market_price(symbol)
+        near = self.market_price or instruction.price or next((leg.price or leg.stop_price for leg in instruction.legs), None)
+        self.instrument = desk.instrument(symbol, market_type, near or instruction.stop_price)
+        self.spot = market_type is MarketType.SPOT
+
+    def holds_something(self) -> bool:
+        """Whether there is a position to close."""
+        return bool(self.desk.held(self.instrument))
+
+    def close(self) -> None:
+        """Closes the whole position by a market order."""
+        held = self.desk.held(self.instrument)
+        if not held:
+            raise NotDoable("no_position", symbol=self.instrument.name)
+        self._place(CLOSING_LEG, self._closing(held), None)
+
+    def close_opposite(self, side: Side) -> None:
+        """Closes a position against this side, if there is one; it has traded when this returns."""
+        held = self.desk.held(self.instrument)
+        if held * _direction(side) < 0:
+            self._place(CLOSING_LEG, self._closing(held), None)
+
+    def legs(self, side: Side) -> None:
+        """Orders of one side: reducing what is opposite, never beyond flat, else opening."""
+        held = self.desk.held(self.instrument)
+        if self.spot and side is Side.SELL:
+            self._reduce_legs(side, held)
+        elif held * _direction(side) < 0 or self.instruction.reduce_only:
+            self._reduce_legs(side, held if held * _direction(side) < 0 else _ZERO)
+        else:
+            self.open_legs(side)
+
+    def open_legs(self, side: Side) -> None:
+        """Orders that open or add, all sized from one look at the balance."""
+        free = None if self._fixed_size() else self.desk.free(self.instrument)
+        for index, leg in enumerate(self._legs()):
+            self._attempt(str(index), leg, lambda leg=leg: self._opening(side, leg, free))  # type: ignore[misc]
+
+    def _reduce_legs(self, side: Side, held: Decimal) -> None:
+        """Orders that reduce; together at most what is held, unless the sender named the quantity on spot."""
+        left = abs(held)
+        for index, leg in enumerate(self._legs()):
+            order = self._attempt(str(index), leg, lambda leg=leg, left=left: self._reducing(side, leg, held, left))  # type: ignore[misc]
+            left -= order.quantity if order else _ZERO
+
+    def _attempt(self, name: str, leg: Leg, make: Callable[[], OrderRequest]) -> Order | None:
+        try:
+            return self._place(name, make(), leg.percent)
+        except Refused as refused:
+            self.outcome.refused.append(RefusedLeg(leg=name, code=refused.code, values=refused.values, status=refused.status))
+            return None
+
+    def _opening(self, side: Side, leg: Leg, free: Decimal | None) -> OrderRequest:
+        self.check_opening()
+        instruction, price = self.instruction, self._sizing_price(leg)
+        if instruction.quantity is not None:
+            quantity = instruction.quantity
+        elif instruction.quote_amount is not None:
+            quantity = sizing.of_quote(self.instrument, instruction.quote_amount, price)
+        else:
+            assert free is not None
+            percent = (leg.percent or sizing.HUNDRED) * instruction.weight / sizing.HUNDRED
+            taking = instruction.order_type in (OrderType.MARKET, OrderType.STOP_MARKET)
+            leverage = instruction.leverage
+            quantity = sizing.of_free_balance(self.instrument, free, percent, price, self.desk.rates, leverage, taking=taking)
+        return self._request(side, leg, quantity, reduce_only=False)
+
+    def _reducing(self, side: Side, leg: Leg, held: Decimal, left: Decimal) -> OrderRequest:
+        instruction = self.instruction
+        if instruction.quantity is not None:
+            quantity = instruction.quantity if self.spot else min(instruction.quantity, left)
+        elif instruction.quote_amount is not None:
+            quantity = min(sizing.of_quote(self.instrument, instruction.quote_amount, self._sizing_price(leg)), left)
+        else:
+            quantity = min(sizing.of_held(self.instrument, held, leg.percent or sizing.HUNDRED), left)
+        if not left and (instruction.quantity is None or not self.spot):
+            raise NotDoable("no_position", symbol=self.instrument.name)
+        return self._request(side, leg, quantity, reduce_only=not self.spot)
+
+    def _request(self, side: Side, leg: Leg, quantity: Decimal, *, reduce_only: bool) -> OrderRequest:
+        instruction, order_type = self.instruction, self.instruction.order_type
+        limited = order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT)
+        price = filters.round_price(self.instrument, leg.price, side) if limited and leg.price else None
+        above = None if leg.stop_price is None or self.market_price is None else leg.stop_price >= self.market_price
+        stop = leg.stop_price
+        if stop is not None and above is not None:
+            stop = filters.round_trigger(self.instrument, stop, trigger_above=above)
+        return OrderRequest(
+            client_order_id="",
+            instrument=self.instrument,
+            side=side,
+            order_type=order_type,
+            quantity=quantity if reduce_only else filters.round_quantity(self.instrument, quantity),
+            price=price,
+            stop_price=stop,
+            trigger_above=above,
+            reduce_only=reduce_only,
+            post_only=instruction.post_only,
+            time_in_force=instruction.time_in_force,
+            leverage=None if self.spot else instruction.leverage,
+            margin_mode=None if self.spot else instruction.margin_mode,
+        )
+
+    def _closing(self, held: Decimal) -> OrderRequest:
+        return OrderRequest(
+            client_order_id="",
+            instrument=self.instrument,
+            side=Side.SELL if held > 0 else Side.BUY,
+            order_type=OrderType.MARKET,
+            quantity=filters.round_quantity(self.instrument, held) if self.spot else abs(held),
+            reduce_only=not self.spot,
+            leverage=None if self.spot else self.instruction.leverage,
+        )
+
+    def _place(self, name: str, request: OrderRequest, percent: Decimal | None) -> Order:
+        if not request.quantity:
+            raise NotDoable("below_minimum", symbol=self.instrument.name)
+        if not request.reduce_only:
+            filters.check(request, self.market_price)
+        client_id = client_order_id(self.instruction.signal_id, self.instruction.account_id, name)
+        order = self.desk.place(name, replace(request, client_order_id=client_id), percent)
+        self.outcome.orders.append(order)
+        return order
+
+    def _legs(self) -> tuple[Leg, ...]:
+        """The orders asked for; one, where settings or a quantity size it."""
+        instruction = self.instruction
+        return instruction.legs or (Leg(price=instruction.price, stop_price=instruction.stop_price),)
+
+    def _fixed_size(self) -> bool:
+        return self.instruction.quantity is not None or self.instruction.quote_amount is not None
+
+    def _sizing_price(self, leg: Leg) -> Decimal:
+        """What the order will trade at, roughly, quote per base."""
+        order_type = self.instruction.order_type
+        limited = order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT)
+        price = leg.price if limited else leg.stop_price if order_type is OrderType.STOP_MARKET else self.market_price
+        if price is None:
+            raise NotDoable("no_price", symbol=self.instrument.name)
+        return price
+
+
+def _cancel(instruction: Instruction, desk: Desk, outcome: Outcome, group_name: str | None) -> None:
+    """Cancels open orders and counts them."""
+    for order in desk.open_orders(group_name, instruction.symbol, instruction.market_type):
+        if desk.cancel(order):
+            outcome.cancelled += 1
+        else:
+            outcome.not_cancelled += 1
+
+
+def _direction(side: Side) -> int:
+    return 1 if side is Side.BUY else -1

@@ -114,7 +114,7 @@ class Signal(Frozen):
         exchange: The exchange named in the body, `binance`. For a cancel a filter, as `market_type` and `symbol` are; None means all.
         currency: The quote currency named in the body, upper case.
         account: Name of the paper account it is for.
-        demo: xc only: trade on demo accounts.
+        demo: Trade on demo accounts only. Always set for xc, where only an explicit NO is False; else None if the body says nothing.
         sent_at: When the sender says it sent it (`timestamp`, `timenow`), UTC.
         idempotency_key: The sender's own key for this signal (`alert_id`, `idempotency_key`).
         market_position: TradingView's `strategy.market_position` after the alert's order, `long`, `short` or `flat`;

@@ -72,7 +72,9 @@ def _plain(variant: Variant, fields: Fields, exchanges: Collection[str]) -> Sign
     symbol = symbols.resolve(reader.text("symbol") or "", market_type)
     symbols.check_exchange(symbol, exchange)
     quantity = reader.number("quantity") if sized else None
-    demo = reader.flag("demo") if xc else None
+    order_terms = terms.order_terms(reader)
+    if xc:
+        order_terms["demo"] = order_terms["demo"] is not False  # only an explicit NO trades live
     return Signal(
         variant=variant,
         action=action,
@@ -81,11 +83,10 @@ def _plain(variant: Variant, fields: Fields, exchanges: Collection[str]) -> Sign
         order_type=order_type,
         quantity=None if action in _CLOSING else quantity,
         **terms.prices(reader, order_type),
-        **terms.order_terms(reader),
+        **order_terms,
         exchange=exchange,
         account=reader.text("account"),
         strategy_id=reader.text("strategy_id"),
-        demo=demo is not False if xc else None,
         **terms.common(reader),
         unknown=reader.unknown(),
     )

@@ -46,8 +46,9 @@ def common(reader: Reader) -> dict[str, Any]:
 
 
 def order_terms(reader: Reader) -> dict[str, Any]:
-    """How long an order stays, whether it may only reduce, and where to leave the position it makes."""
+    """Whether it is for demo accounts, how long an order stays, whether it may only reduce, where to leave the position it makes."""
     return {
+        "demo": reader.flag("demo"),
         "time_in_force": reader.choice("time_in_force", {term.value: term for term in TimeInForce}),
         "reduce_only": reader.flag("reduce_only") or False,
         "post_only": reader.flag("post_only") or False,

@@ -155,6 +155,13 @@ def test_demo_unless_said_otherwise(demo, meant):
     assert read(Variant.XC, XC.replace("demo=YES", demo)).demo is meant
 
 
+@pytest.mark.parametrize(("variant", "body"), [(Variant.PERSONAL, PERSONAL), (Variant.LEGACY, PERSONAL), (Variant.GROUP, GROUP)])
+def test_demo_is_heard_everywhere(variant, body):
+    """A sender who asks for demo is never taken to mean live because only xc has to say it."""
+    assert read(variant, body).demo is None
+    assert read(variant, body, demo="YES").demo is True
+
+
 def test_a_doubtful_demo_is_refused():
     """A word that is neither yes nor no is not taken for live trading."""
     assert refused(Variant.XC, XC.replace("YES", "maybe")).code == "invalid_choice"

@@ -1,5 +1,6 @@
 """Users, their settings and the directory of their accounts. Immutable, no I/O."""
 
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -13,6 +14,11 @@ class Record(BaseModel):
     """The base of every stored record: immutable, and tolerant of attributes a later version added."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+def shown_id(id_: str | None) -> int | str | None:
+    """An id as JSON shows it: a number, as the seeds have it, wherever it is one."""
+    return int(id_) if id_ and id_.isascii() and id_.isdigit() else id_
 
 
 class Role(StrEnum):
@@ -48,6 +54,8 @@ class User(Record):
     last_name: str | None = None
     referral_code: str | None = None
     referred_by_id: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
     version: int = 1
 
 

@@ -1,0 +1,62 @@
+"""An entry of the audit trail, written in the transaction of the change it tells of."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from chalicelib import aws
+
+EVERYTHING = "audit"
+"""The partition of the index that lists the whole trail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change.
+
+    Attributes:
+        by: Who made it: a user's id, or `bootstrap`, `telegram`, `system`.
+        action: What was done, `user.updated`.
+        entity: What to, `user#1`.
+        user_id: Whose record it is, so that they can see it; None for what belongs to nobody.
+        before: The fields that changed, as they were. Never a credential; `after` likewise, as they are now.
+    """
+
+    by: str
+    action: str
+    entity: str
+    user_id: str | None
+    at: datetime
+    before: Mapping[str, Any] = field(default_factory=dict)
+    after: Mapping[str, Any] = field(default_factory=dict)
+
+
+def write(change: Change) -> aws.Write:
+    """The write that belongs into the transaction of the change."""
+    item = {
+        "audit_id": uuid.uuid4().hex,
+        "trail": EVERYTHING,
+        "at": change.at.isoformat(timespec="microseconds"),
+        "by": change.by,
+        "action": change.action,
+        "entity": change.entity,
+        "before": _stored(change.before),
+        "after": _stored(change.after),
+    }
+    return aws.put("audit", item | ({"user_id": change.user_id} if change.user_id else {}))
+
+
+def _stored(value: Any) -> Any:
+    """A value as DynamoDB takes it."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(name): _stored(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_stored(inner) for inner in value]
+    return value

@@ -1,0 +1,193 @@
+"""What the admin API is given: JSON bodies and query values, checked against a model; every refusal names the field."""
+
+import json
+from decimal import Decimal
+from typing import Annotated, Any, TypeVar
+
+import simplejson
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from chalicelib.errors import Refused, TooLarge
+from chalicelib.http import Request
+
+LARGEST_BODY = 262_144
+"""Bytes; a strategy's whole list of accounts fits in."""
+
+_SHOWN_NAME = 64
+
+
+class Input(BaseModel):
+    """The base of every body: a key it does not know is an error, because a setting that nothing reads looks like one that works."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, hide_input_in_errors=True)
+
+
+def _lowered(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _no_flag(value: Any) -> Any:
+    """`true` is no number, although Python takes it for 1."""
+    if isinstance(value, bool):
+        raise ValueError("a number is wanted")  # noqa: TRY004 - pydantic turns only this into a field's error
+    return value
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("control characters")
+    return text
+
+
+Caseless = BeforeValidator(_lowered)
+"""For enumerated values, whose case does not matter."""
+Whole = Annotated[int, BeforeValidator(_no_flag)]
+Money = Annotated[Decimal, BeforeValidator(_no_flag), Field(ge=0, le=10**15, max_digits=30, decimal_places=12)]
+Line = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
+"""A name or the like: one line without control characters."""
+Note = Annotated[str, Field(max_length=500)]
+UserId = Annotated[int, BeforeValidator(_no_flag), Field(ge=1, le=2**53 - 1)]
+"""Within what every JSON reader keeps exactly."""
+Version = Annotated[int, BeforeValidator(_no_flag), Field(ge=1, le=10**12)]
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def body(request: Request, model: type[Model]) -> Model:
+    """The request's JSON body as a model.
+
+    Raises:
+        Refused: It is no JSON object, or one of its fields is missing, unknown or wrong; the message names the field.
+        TooLarge: It has more than `LARGEST_BODY` bytes.
+    """
+    if len(request.body) > LARGEST_BODY:
+        raise TooLarge("too_large", limit=LARGEST_BODY)
+    return checked(_parsed(request.body), model)
+
+
+def checked(values: Any, model: type[Model]) -> Model:
+    """Values as a model; refused as `body` refuses."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise _refusal(first["type"], _place(first["loc"]), first.get("ctx", {})) from None
+
+
+def given(model: BaseModel, *without: str) -> dict[str, Any]:
+    """The fields a body named, by name, a given null included."""
+    return {name: getattr(model, name) for name in model.model_fields_set if name not in without}
+
+
+def flag(request: Request, name: str) -> bool | None:
+    """`?name=true` or `false`; None if it is not asked for. Refused if it is anything else."""
+    text = request.query.get(name)
+    if text is None:
+        return None
+    if text.lower() not in ("true", "false", "1", "0"):
+        raise Refused("invalid_choice", field=name, allowed="true, false")
+    return text.lower() in ("true", "1")
+
+
+def choice(request: Request, name: str, allowed: tuple[str, ...]) -> str | None:
+    """`?name=` out of a few words, case apart; None if it is not asked for. Refused if it is another word."""
+    text = request.query.get(name)
+    if text is None:
+        return None
+    if text.lower() not in allowed:
+        raise Refused("invalid_choice", field=name, allowed=", ".join(allowed))
+    return text.lower()
+
+
+def number(request: Request, name: str) -> int | None:
+    """`?name=` as a whole number; None if it is not asked for. Refused if it is none."""
+    text = request.query.get(name)
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(2**63)):
+        raise Refused("invalid_number", field=name)
+    return int(text)
+
+
+def _parsed(data: bytes) -> Any:
+    if not data.strip():
+        raise Refused("no_data")
+    try:
+        values = json.loads(data.decode(), parse_float=Decimal, parse_constant=_no_constant)
+        simplejson.dumps(values, use_decimal=True, ensure_ascii=False).encode()  # finds half characters, which nothing can store
+    except json.JSONDecodeError as error:
+        raise Refused("broken_body", line=error.lineno, column=error.colno) from None
+    except UnicodeError:
+        raise Refused("not_utf8") from None
+    except RecursionError:
+        raise Refused("too_deep", limit=100) from None
+    except (ValueError, ArithmeticError):
+        raise Refused("invalid_number", field="body") from None
+    if not isinstance(values, dict):
+        raise Refused("not_a_json_object")
+    return values
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """Where in the body, `accounts.2.weight`; a sender's own key is cut and made printable."""
+    place = ".".join(str(part) for part in location)
+    return ascii(place)[1:-1][:_SHOWN_NAME] if not place.isprintable() else place[:_SHOWN_NAME]
+
+
+_CODES = {
+    "missing": "missing_field",
+    "extra_forbidden": "unknown_field",
+    "greater_than": "must_be_more",
+    "greater_than_equal": "must_be_at_least",
+    "less_than": "must_be_at_most",
+    "less_than_equal": "must_be_at_most",
+    "string_too_long": "too_long",
+    "too_long": "too_many_entries",
+    "string_too_short": "too_short",
+    "too_short": "too_short",
+    "string_type": "invalid_text",
+    "enum": "invalid_choice",
+    "literal_error": "invalid_choice",
+    "list_type": "invalid_list",
+    "tuple_type": "invalid_list",
+    "dict_type": "invalid_object",
+    "model_type": "invalid_object",
+    "decimal_max_digits": "too_many_digits",
+    "decimal_max_places": "too_many_decimals",
+    "decimal_whole_digits": "too_many_digits",
+}
+
+
+def _refusal(kind: str, field: str, context: dict[str, Any]) -> Refused:
+    code = _CODES.get(kind)
+    if code is None:
+        code = next((code for start, code in _CODES_BY_START.items() if kind.startswith(start)), "invalid_value")
+    values = {name: context[key] for key, name in _CONTEXT.items() if key in context}
+    return Refused(code, field=field, **values)
+
+
+_CODES_BY_START = {
+    "decimal": "invalid_number",
+    "int": "invalid_number",
+    "finite": "invalid_number",
+    "bool": "invalid_flag",
+    "datetime": "invalid_time",
+    "timezone": "invalid_time",
+}
+
+_CONTEXT = {
+    "gt": "minimum",
+    "ge": "minimum",
+    "lt": "maximum",
+    "le": "maximum",
+    "max_length": "limit",
+    "min_length": "limit",
+    "max_digits": "limit",
+    "decimal_places": "limit",
+    "whole_digits": "limit",
+    "expected": "allowed",
+}

@@ -1,0 +1,119 @@
+"""The bodies of the users' routes."""
+
+from datetime import datetime
+from ipaddress import ip_network
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, Field, SecretStr
+
+from chalicelib import config
+from chalicelib.errors import Refused
+from chalicelib.inputs import Caseless, Input, Line, Money, UserId, Version, Whole
+from chalicelib.signals.models import MarketType
+from chalicelib.users.models import Role, Settings
+
+ALLOWED_ADDRESSES = 100
+
+
+def exchanges() -> tuple[str, ...]:
+    """The exchanges this deployment trades on."""
+    return tuple(config.setting("EXCHANGES", "binance,bybit,okx").replace(" ", "").split(","))
+
+
+def _configured(exchange: str) -> str:
+    if exchange not in exchanges():
+        raise Refused("invalid_choice", field="exchange", allowed=", ".join(exchanges()))
+    return exchange
+
+
+def _network(address: str) -> str:
+    if address.lower() == "tradingview":
+        return "tradingview"
+    try:
+        return str(ip_network(address, strict=False))
+    except ValueError:
+        raise Refused("invalid_address", field="allowed_addresses") from None
+
+
+Exchange = Annotated[str, Caseless, AfterValidator(_configured)]
+Network = Annotated[str, Field(max_length=64), AfterValidator(_network)]
+TelegramId = Annotated[Whole, Field(ge=1, le=2**53 - 1)]
+ReferralCode = Annotated[str, Field(min_length=4, max_length=32, pattern=r"^[A-Za-z0-9_-]+$")]
+
+_NEW = Settings()
+
+
+class SettingsChange(Input):
+    """Settings as given; the values here are a new user's."""
+
+    market_type: Annotated[MarketType, Caseless] = _NEW.market_type
+    account_type: Annotated[Literal["demo", "real"], Caseless] = "demo"
+    trade_amount: Annotated[Money, Field(gt=0, le=10**9)] = _NEW.trade_amount
+    leverage: Annotated[Whole, Field(ge=1, le=125)] = _NEW.leverage
+    exchange: Exchange = _NEW.exchange
+    margin_mode: Annotated[Literal["cross", "isolated"], Caseless] = "cross"
+    default_account: Line | None = _NEW.default_account
+    require_token: bool = _NEW.require_token
+    repeat_window_s: Annotated[Whole, Field(ge=0, le=86_400)] = _NEW.repeat_window_s
+    max_age_s: Annotated[Whole, Field(ge=1, le=86_400)] = _NEW.max_age_s
+    allowed_addresses: Annotated[tuple[Network, ...], Field(max_length=ALLOWED_ADDRESSES)] = ()
+    version: Version | None = None
+
+
+class OwnProfile(Input):
+    """What users may change of their profile themselves."""
+
+    username: Line | None = None
+    first_name: Line | None = None
+    last_name: Line | None = None
+    version: Version | None = None
+
+
+class Profile(OwnProfile):
+    """What an admin may change of it. A telegram id of one's own choice would be somebody else's chat."""
+
+    telegram_id: TelegramId | None = None
+    referral_code: ReferralCode = ""
+    referred_by_id: UserId | None = None
+    role: Annotated[Role, Caseless] = Role.USER
+    is_active: bool = True
+
+
+class NewUser(Input):
+    """A user to create; without `user_id` the next number is taken, without `referral_code` one is made."""
+
+    user_id: UserId | None = None
+    telegram_id: TelegramId | None = None
+    username: Line | None = None
+    first_name: Line | None = None
+    last_name: Line | None = None
+    referral_code: ReferralCode | None = None
+    referred_by_id: UserId | None = None
+    role: Annotated[Role, Caseless] = Role.USER
+    is_active: bool = True
+    settings: SettingsChange = SettingsChange()
+
+
+class NewTokenInput(Input):
+    """A token to make; `token` is one of the user's own choice."""
+
+    kind: Annotated[Literal["webhook", "api"], Caseless]
+    name: Line | None = None
+    expires_at: AwareDatetime | None = None
+    token: SecretStr | None = Field(default=None, min_length=1, max_length=256)
+
+    @property
+    def chosen(self) -> str | None:
+        """The token in clear."""
+        return self.token.get_secret_value() if self.token else None
+
+    @property
+    def ends(self) -> datetime | None:
+        """When it expires."""
+        return self.expires_at
+
+
+class Rotation(Input):
+    """How long the old token stays valid, seconds."""
+
+    overlap_s: Annotated[Whole, Field(ge=0, le=30 * 86_400)] = 86_400

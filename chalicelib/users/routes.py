@@ -1,0 +1,200 @@
+"""The users' routes. Everybody sees and changes their own; admins everybody's."""
+
+from datetime import timedelta
+from typing import Any
+
+from chalicelib import aws, inputs, paging
+from chalicelib.errors import Conflict, NotFound
+from chalicelib.http import Answer, Request, Route
+from chalicelib.users import change, create, store, tokens, xc_codes
+from chalicelib.users.access import Caller, caller
+from chalicelib.users.inputs import NewTokenInput, NewUser, OwnProfile, Profile, Rotation, SettingsChange
+from chalicelib.users.models import Role, Settings, User, shown_id
+from chalicelib.versions import answering_conflicts
+
+
+def list_users(request: Request) -> Answer:
+    """Every user, newest first, or those that the filters let through; who is no admin sees themselves only."""
+    who, page = caller(request), paging.asked(request)
+    if who.role is not Role.ADMIN:
+        return paging.listed([_view(store.user(who.user_id))], 1, None)
+    for field in store.UNIQUE:
+        if value := request.query.get(field):
+            found = store.lookup(field, value) if len(value) <= _LONGEST_VALUE else None
+            return paging.listed([_view(store.user(found))] if found else [], int(bool(found)), None)
+    filters: dict[str, Any] = {}
+    if (active := inputs.flag(request, "is_active")) is not None:
+        filters["is_active"] = active
+    if role := inputs.choice(request, "role", tuple(Role)):
+        filters["role"] = role
+    if username := request.query.get("username"):
+        filters["username"] = username
+    expression = " AND ".join(f"#{name} = :{name}" for name in filters)
+    more = filters | ({"filter_expression": expression} if filters else {})
+    referrer = inputs.number(request, "referred_by_id")
+    if referrer is not None:
+        return paging.answer(
+            "users", "referred_by_id = :by", page, _item_view, index="by_referrer", by=str(referrer), newest_first=True, **more
+        )
+    return paging.answer("users", "listed = :all", page, _item_view, index="listed", all=store.LISTED, newest_first=True, **more)
+
+
+def create_user(request: Request) -> Answer:
+    """Creates a user."""
+    who = caller(request)
+    who.require_admin()
+    given = inputs.body(request, NewUser)
+    user = create.create_user(by=who.user_id, settings=inputs.given(given.settings, "version"), **inputs.given(given, "settings"))
+    return Answer(201, _view(user))
+
+
+def get_user(request: Request) -> Answer:
+    """One user."""
+    _, user_id = _target(request)
+    return Answer(200, _view(store.user(user_id)))
+
+
+def patch_user(request: Request) -> Answer:
+    """Changes a profile."""
+    who, user_id = _target(request)
+    given = inputs.body(request, Profile if who.role is Role.ADMIN else OwnProfile)
+    fields = inputs.given(given, "version")
+    if user_id == who.user_id and (fields.get("is_active") is False or fields.get("role", who.role) is not who.role):
+        raise Conflict("not_oneself")  # there is always an admin left
+    return Answer(200, _view(change.update_user(user_id, fields, by=who.user_id, version=given.version)))
+
+
+def activate_user(request: Request) -> Answer:
+    """Lets a user trade and sign in again."""
+    return _set_active(request, active=True)
+
+
+def deactivate_user(request: Request) -> Answer:
+    """Stops a user: tokens open nothing, signals are refused."""
+    return _set_active(request, active=False)
+
+
+def get_referrals(request: Request) -> Answer:
+    """Who brought a user, and who brought them, nearest first."""
+    _, user_id = _target(request)
+    chain = change.referral_chain(user_id)
+    return paging.listed([shown_id(above) for above in chain], len(chain), None)
+
+
+def get_settings(request: Request) -> Answer:
+    """A user's settings."""
+    _, user_id = _target(request)
+    return Answer(200, _settings_view(user_id, store.settings(user_id)))
+
+
+def patch_settings(request: Request) -> Answer:
+    """Changes settings."""
+    who, user_id = _target(request)
+    given = inputs.body(request, SettingsChange)
+    settings = change.update_settings(user_id, inputs.given(given, "version"), by=who.user_id, version=given.version)
+    return Answer(200, _settings_view(user_id, settings))
+
+
+def list_tokens(request: Request) -> Answer:
+    """A user's tokens, newest first, never the tokens themselves."""
+    _, user_id = _target(request)
+    page = paging.asked(request)
+    kind = inputs.choice(request, "kind", tuple(tokens.KINDS))
+    kinds = [tokens.KINDS[kind].value] if kind else [stored.value for stored in tokens.KINDS.values()]
+    values = {f"kind{number}": value for number, value in enumerate(kinds)}
+    wanted = " OR ".join(f"kind = :{name}" for name in values)
+    return paging.answer(
+        "credentials", "user_id = :u", page, tokens.view, index="by_user", filter_expression=wanted, newest_first=True, u=user_id, **values
+    )
+
+
+def create_token(request: Request) -> Answer:
+    """Makes a token, and shows it this once."""
+    who, user_id = _target(request)
+    given = inputs.body(request, NewTokenInput)
+    kind = tokens.KINDS[given.kind]
+    made = tokens.create_token(user_id, kind, by=who.user_id, name=given.name, expires_at=given.expires_at, chosen=given.chosen)
+    return Answer(201, tokens.view(made.item) | {"token": made.token}, _UNSTORED)
+
+
+def rotate_token(request: Request) -> Answer:
+    """Makes a token's successor, and shows it this once."""
+    who, user_id = _target(request)
+    given = inputs.body(request, Rotation) if request.body.strip() else Rotation()
+    overlap = timedelta(seconds=given.overlap_s)
+    made = tokens.rotate_token(user_id, request.path["token_id"], by=who.user_id, overlap=overlap)
+    return Answer(201, tokens.view(made.item) | {"token": made.token}, _UNSTORED)
+
+
+def revoke_token(request: Request) -> Answer:
+    """Ends a token at once."""
+    who, user_id = _target(request)
+    tokens.revoke_token(user_id, request.path["token_id"], by=who.user_id)
+    return Answer(200, {"token_id": request.path["token_id"], "is_active": False})
+
+
+def get_xc_code(request: Request) -> Answer:
+    """A user's xc code, made if there is none yet."""
+    who, user_id = _target(request)
+    return Answer(200, {"user_id": shown_id(user_id), "code": xc_codes.get_or_create(user_id, by=who.user_id)}, _UNSTORED)
+
+
+def rotate_xc_code(request: Request) -> Answer:
+    """A new xc code; the old one is void at once."""
+    who, user_id = _target(request)
+    return Answer(201, {"user_id": shown_id(user_id), "code": xc_codes.rotate(user_id, by=who.user_id)}, _UNSTORED)
+
+
+def _set_active(request: Request, *, active: bool) -> Answer:
+    who, user_id = _target(request)
+    who.require_admin()
+    if user_id == who.user_id and not active:
+        raise Conflict("not_oneself")
+    return Answer(200, _view(change.set_active(user_id, active=active, by=who.user_id)))
+
+
+def _target(request: Request) -> tuple[Caller, str]:
+    """The caller, and the user in the path whom they may see; `me` is the caller. Raises NotFound for anybody else."""
+    who = caller(request)
+    user_id = request.path["user_id"]
+    if user_id == "me":
+        return who, who.user_id
+    who.require_owner(user_id)
+    if len(user_id) > _LONGEST_VALUE:
+        raise NotFound("user_not_found")
+    return who, user_id
+
+
+def _view(user: User) -> dict[str, Any]:
+    ids = {"user_id": shown_id(user.user_id), "referred_by_id": shown_id(user.referred_by_id)}
+    return user.model_dump() | ids
+
+
+def _item_view(item: aws.Item) -> dict[str, Any]:
+    return _view(User.model_validate(item))
+
+
+def _settings_view(user_id: str, settings: Settings) -> dict[str, Any]:
+    return {"user_id": shown_id(user_id), **settings.model_dump()}
+
+
+_LONGEST_VALUE = 128
+_UNSTORED = {"Cache-Control": "no-store"}
+
+USERS = [
+    Route("GET", "/users", list_users),
+    Route("POST", "/users", create_user),
+    Route("GET", "/users/{user_id}", get_user),
+    Route("PATCH", "/users/{user_id}", answering_conflicts(patch_user)),
+    Route("POST", "/users/{user_id}/activate", activate_user),
+    Route("POST", "/users/{user_id}/deactivate", deactivate_user),
+    Route("GET", "/users/{user_id}/referrals", get_referrals),
+    Route("GET", "/users/{user_id}/settings", get_settings),
+    Route("PATCH", "/users/{user_id}/settings", answering_conflicts(patch_settings)),
+    Route("GET", "/users/{user_id}/tokens", list_tokens),
+    Route("POST", "/users/{user_id}/tokens", create_token),
+    Route("POST", "/users/{user_id}/tokens/{token_id}/rotate", rotate_token),
+    Route("DELETE", "/users/{user_id}/tokens/{token_id}", revoke_token),
+    Route("GET", "/users/{user_id}/xc-code", get_xc_code),
+    Route("POST", "/users/{user_id}/xc-code", rotate_xc_code),
+]

@@ -1,0 +1,196 @@
+"""A user's tokens: made and shown once, listed without themselves, rotated with an overlap, revoked."""
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from chalicelib import aws
+from chalicelib.audit import record
+from chalicelib.errors import Conflict, NotFound, Refused
+from chalicelib.events import outbox
+from chalicelib.events.models import Event, event_id
+from chalicelib.users import credentials, store
+from chalicelib.users.credentials import Kind
+from chalicelib.users.models import shown_id
+
+KINDS = {"webhook": Kind.WEBHOOK, "api": Kind.API}
+"""What people call a token's kind."""
+SHORTEST_CHOSEN = 20
+OVERLAP = timedelta(hours=24)
+_LONGEST_ID = 64
+_REMEMBERED = timedelta(days=30)  # so long a token that is over still shows in the list
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """A token just made: the only time it is to be seen."""
+
+    token: str = field(repr=False)
+    item: aws.Item
+
+
+def create_token(
+    user_id: str,
+    kind: Kind,
+    *,
+    by: str,
+    name: str | None = None,
+    expires_at: datetime | None = None,
+    chosen: str | None = None,
+) -> NewToken:
+    """Makes a token for a user.
+
+    Args:
+        chosen: The user's own token, a webhook's only, at least `SHORTEST_CHOSEN` characters; None makes a random one.
+
+    Raises:
+        NotFound: There is no such user.
+        Refused: The chosen token is too short, claims another owner, or is for the API; or `expires_at` is over already.
+        Conflict: The chosen token is in use.
+    """
+    now = datetime.now(UTC)
+    _check(kind, chosen, expires_at, now)
+    token = chosen or credentials.new(kind, user_id)
+    item = _item(user_id, token, kind, name=name, expires_at=expires_at, now=now) | {"chosen": chosen is not None}
+    _save(item, [_told("token.created", item, by, now), *_user_exists(user_id)])
+    return NewToken(token, item)
+
+
+def rotate_token(user_id: str, token_id: str, *, by: str, overlap: timedelta = OVERLAP) -> NewToken:
+    """Makes a token's successor of the same kind and name. The old one is valid for the overlap yet, or until it expires.
+
+    Raises:
+        NotFound: The user has no such token, or it was revoked.
+    """
+    now = datetime.now(UTC)
+    old = _find(user_id, token_id)
+    ends = now + overlap
+    if old.get("expires_at"):
+        ends = min(ends, datetime.fromisoformat(old["expires_at"]))
+    token = credentials.new(Kind(old["kind"]), user_id)
+    item = _item(user_id, token, Kind(old["kind"]), name=old.get("name"), expires_at=None, now=now) | {"chosen": False}
+    retired = aws.update(
+        "credentials",
+        {"token_hash": old["token_hash"]},
+        "SET expires_at = :ends, forget_at = :forget, replaced_by = :new",
+        "attribute_not_exists(revoked_at)",
+        ends=ends.isoformat(),
+        forget=int((ends + _REMEMBERED).timestamp()),
+        new=item["token_id"],
+    )
+    before, after = {"token_id": token_id}, {"token_id": item["token_id"], "old_expires_at": ends.isoformat()}
+    _save(item, [_told("token.rotated", item, by, now, before=before, after=after), [retired]])
+    return NewToken(token, item)
+
+
+def revoke_token(user_id: str, token_id: str, *, by: str) -> None:
+    """Ends a token at once. Raises NotFound if the user has no such token, or it was revoked before."""
+    now = datetime.now(UTC)
+    item = _find(user_id, token_id)
+    revoked = aws.update(
+        "credentials",
+        {"token_hash": item["token_hash"]},
+        "SET revoked_at = :now, forget_at = :forget",
+        "attribute_exists(token_hash) AND attribute_not_exists(revoked_at)",
+        now=now.isoformat(),
+        forget=int((now + _REMEMBERED).timestamp()),
+    )
+    try:
+        aws.transact([revoked, *_told("token.revoked", item, by, now)])
+    except aws.WriteRefused:
+        raise NotFound("not_found") from None
+
+
+def view(item: aws.Item) -> dict[str, Any]:
+    """A token as it is shown: never itself, nor its hash."""
+    over = item.get("revoked_at") or (item.get("expires_at") and datetime.fromisoformat(item["expires_at"]) <= datetime.now(UTC))
+    names = {kind.value: name for name, kind in KINDS.items()}
+    return {
+        "token_id": item.get("token_id"),
+        "user_id": shown_id(item["user_id"]),
+        "kind": names.get(item["kind"], item["kind"]),
+        "name": item.get("name"),
+        "chosen": item.get("chosen", False),
+        "is_active": not over,
+        "created_at": item["created_at"],
+        "expires_at": item.get("expires_at"),
+        "revoked_at": item.get("revoked_at"),
+        "last_used_at": item.get("last_used_at"),
+    }
+
+
+def _check(kind: Kind, chosen: str | None, expires_at: datetime | None, now: datetime) -> None:
+    if expires_at is not None and expires_at <= now:
+        raise Refused("must_be_future", field="expires_at")
+    if chosen is None:
+        return
+    if kind is not Kind.WEBHOOK:
+        raise Refused("not_for_kind", field="token", kind="api")
+    if len(chosen) < SHORTEST_CHOSEN:
+        raise Refused("too_short", field="token", limit=SHORTEST_CHOSEN)
+    if credentials.owner(chosen) is not None:
+        raise Refused("invalid_value", field="token")  # it would name its owner, and perhaps another one
+
+
+def _item(user_id: str, token: str, kind: Kind, *, name: str | None, expires_at: datetime | None, now: datetime) -> aws.Item:
+    item: aws.Item = {
+        "token_hash": credentials.digest(token),
+        "token_id": uuid.uuid4().hex[:16],
+        "kind": kind.value,
+        "user_id": user_id,
+        "name": name,
+        "created_at": now.isoformat(timespec="microseconds"),
+    }
+    if expires_at:
+        item |= {"expires_at": expires_at.isoformat(), "forget_at": int((expires_at + _REMEMBERED).timestamp())}
+    return item
+
+
+def _save(item: aws.Item, also: list[list[aws.Write]]) -> None:
+    pointer = {"token_hash": _pointer(item["token_id"]), "points_to": item["token_hash"]}
+    writes = [
+        aws.put("credentials", item, "attribute_not_exists(token_hash)"),
+        aws.put("credentials", pointer, "attribute_not_exists(token_hash)"),
+        *(write for writes in also for write in writes),
+    ]
+    try:
+        aws.transact(writes)
+    except aws.WriteRefused as refused:
+        if refused.failed[0] is not None:
+            raise Conflict("already_exists", field="token") from None
+        raise NotFound("not_found") from None  # the user, or the token to replace
+
+
+def _find(user_id: str, token_id: str) -> aws.Item:
+    pointer = aws.get("credentials", {"token_hash": _pointer(token_id)}) if len(token_id) <= _LONGEST_ID else None
+    item = aws.get("credentials", {"token_hash": pointer["points_to"]}) if pointer else None
+    if item is None or item["user_id"] != user_id or item.get("revoked_at"):
+        raise NotFound("not_found")
+    return item
+
+
+def _pointer(token_id: str) -> str:
+    return f"id#{token_id}"
+
+
+def _user_exists(user_id: str) -> list[list[aws.Write]]:
+    return [[aws.check("users", store.key(user_id, "profile"), "attribute_exists(user_id)")]]
+
+
+def _told(
+    action: str, item: aws.Item, by: str, now: datetime, *, before: dict[str, Any] | None = None, after: dict[str, Any] | None = None
+) -> list[aws.Write]:
+    """The audit entry and the event; neither holds the token or its hash."""
+    seen = {name: item.get(name) for name in ("token_id", "kind", "name", "expires_at")}
+    entity = f"token#{item['token_id']}"
+    event = Event(
+        event_id=event_id(action, item["token_id"]),
+        type=action,
+        payload={"user_id": shown_id(item["user_id"]), **seen},
+        entity=entity,
+        user_id=item["user_id"],
+        created_at=now,
+    )
+    change = record.Change(by, action, entity, item["user_id"], now, before or {}, after or seen)
+    return [record.write(change), outbox.write(event)]

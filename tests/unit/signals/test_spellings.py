@@ -4,6 +4,7 @@ import json
 import re
 from decimal import Decimal
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from chalicelib.errors import Refused
 from chalicelib.signals import fields, parse
 from chalicelib.signals.models import Signal, Variant
 from chalicelib.signals.spelling import ALIASES
+from chalicelib.signals.values import LARGEST, MAX_DIGITS, SMALLEST
 
 # No digits first: JSON has no other spelling for a text, and 1.0 as a name is not 1.
 NAMES = st.text("abcXYZ019.-:가策", max_size=12).map("n".__add__)
@@ -157,10 +159,12 @@ def test_no_accepted_number_loses_a_digit(whole, fraction, exponent, quoted):
     """A price is exactly the number that was written, or it is refused."""
     number = f"{whole.lstrip('0') or '0'}{'.' if fraction else ''}{fraction}e{exponent}"
     body = f'{{"symbol":"AAPL","side":"buy","price":{json.dumps(number) if quoted else number}}}'
-    try:
-        price = parse.read_signal(Variant.PAPER, fields.read(body.encode())).price
-    except Refused as refused:
-        assert refused.code in ("out_of_range", "too_many_digits", "must_be_positive")
+    exact = Decimal(number)
+    significant = "".join(map(str, exact.as_tuple().digits)).strip("0")
+    if not SMALLEST <= exact <= LARGEST or len(significant) > MAX_DIGITS:
+        with pytest.raises(Refused, match="out_of_range|too_many_digits|must_be_positive"):
+            parse.read_signal(Variant.PAPER, fields.read(body.encode()))
         return
-    assert price == Decimal(number)
-    assert len(price.as_tuple().digits) <= 30
+    price = parse.read_signal(Variant.PAPER, fields.read(body.encode())).price
+    assert price == exact
+    assert len(price.as_tuple().digits) <= MAX_DIGITS

@@ -162,7 +162,7 @@ def test_no_accepted_number_loses_a_digit(whole, fraction, exponent, quoted):
     exact = Decimal(number)
     significant = "".join(map(str, exact.as_tuple().digits)).strip("0")
     if not SMALLEST <= exact <= LARGEST or len(significant) > MAX_DIGITS:
-        with pytest.raises(Refused, match="out_of_range|too_many_digits|must_be_positive"):
+        with pytest.raises(Refused, match=r"out_of_range|too_many_digits|must_be_positive"):
             parse.read_signal(Variant.PAPER, fields.read(body.encode()))
         return
     price = parse.read_signal(Variant.PAPER, fields.read(body.encode())).price

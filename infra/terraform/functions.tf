@@ -1,0 +1,136 @@
+locals {
+  reserved_concurrency = {
+    for name, function in local.functions : name => try(
+      var.reserved_concurrency[name],
+      var.reserve_concurrency ? function.reserved_concurrency : null,
+      null
+    )
+  }
+
+  # What every function is told; the rest of its environment are the addresses its grants yield.
+  environment = merge(
+    {
+      TRADEHOOK_STAGE              = var.stage
+      POWERTOOLS_SERVICE_NAME      = local.stack.name
+      POWERTOOLS_METRICS_NAMESPACE = local.metrics_namespace
+      POWERTOOLS_LOG_LEVEL         = var.log_level
+    },
+    local.public_urls,
+    try(local.stack.environment, {}),
+    { for name, value in var.settings : "TRADEHOOK_${upper(name)}" => value }
+  )
+}
+
+# The artifact is uploaded once and shared by all the functions. Its key holds its hash: an earlier release stays where it was, and
+# going back to it is a plan like any other.
+resource "aws_s3_bucket" "artifacts" {
+  #checkov:skip=CKV_AWS_18:No access log - only deployments touch the bucket, and CloudTrail records those
+  #checkov:skip=CKV_AWS_144:No replication - the build is reproducible, so a lost artifact is built again
+  #checkov:skip=CKV_AWS_145:SSE-S3 - the artifact is this repository's code and holds no secret
+  #checkov:skip=CKV2_AWS_62:No event notifications - nothing has to happen when an artifact is uploaded
+  #checkov:skip=CKV2_AWS_61:No lifecycle - earlier releases stay, they are what a rollback needs, at cents a year
+  bucket = "${local.prefix}artifacts-${local.account_id}"
+}
+
+resource "aws_s3_bucket_public_access_block" "artifacts" {
+  bucket                  = aws_s3_bucket.artifacts.id
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+resource "aws_s3_bucket_versioning" "artifacts" {
+  bucket = aws_s3_bucket.artifacts.id
+  versioning_configuration {
+    status = "Enabled"
+  }
+}
+
+resource "aws_s3_object" "artifact" {
+  #checkov:skip=CKV_AWS_186:SSE-S3 - the artifact is this repository's code and holds no secret
+  bucket      = aws_s3_bucket.artifacts.id
+  key         = "tradehook-${filesha256(local.artifact)}.zip"
+  source      = local.artifact
+  source_hash = filesha256(local.artifact)
+
+  # The last release's object would go with the upload of the next, and be missing exactly when it is wanted.
+  lifecycle {
+    create_before_destroy = true
+    precondition {
+      condition     = lower(try(local.manifest.sha256, "")) == filesha256(local.artifact)
+      error_message = "The artifact is not the one its manifest describes: run `make build` again."
+    }
+    precondition {
+      condition     = local.manifest.architecture == "arm64"
+      error_message = "The artifact was built for another processor than Lambda's arm64: build it with `--target lambda`."
+    }
+  }
+
+  depends_on = [aws_s3_bucket_versioning.artifacts]
+}
+
+resource "aws_lambda_function" "this" {
+  #checkov:skip=CKV_AWS_116:A dead-letter queue of the function serves asynchronous calls only; queues, streams and schedules have their own
+  #checkov:skip=CKV_AWS_117:In a VPC only with fixed_egress - the services used have public endpoints, and a VPC adds cost and cold start
+  #checkov:skip=CKV_AWS_173:Lambda encrypts the environment with its own key; a customer key would add a call to each cold start
+  #checkov:skip=CKV_AWS_272:No code signing - who could replace the code could replace the signing profile; the hash is in the plan
+  #checkov:skip=CKV_AWS_115:Reserved concurrency is opt-in - it fails in new accounts, whose whole quota is 10
+  for_each = local.functions
+
+  function_name                  = local.function_names[each.key]
+  description                    = each.value.does
+  role                           = aws_iam_role.function[each.key].arn
+  handler                        = each.value.handler
+  runtime                        = "python${local.manifest.python}"
+  architectures                  = ["arm64"]
+  memory_size                    = each.value.memory_mb
+  timeout                        = each.value.timeout_s
+  reserved_concurrent_executions = local.reserved_concurrency[each.key]
+  s3_bucket                      = aws_s3_object.artifact.bucket
+  s3_key                         = aws_s3_object.artifact.key
+  source_code_hash               = filebase64sha256(local.artifact)
+
+  environment {
+    variables = merge(
+      local.environment,
+      local.grant_environment[each.key],
+      each.value.environment,
+      { for name, value in lookup(var.secret_settings, each.value.base, {}) : "TRADEHOOK_${upper(name)}" => value }
+    )
+  }
+
+  logging_config {
+    log_group             = aws_cloudwatch_log_group.function[each.key].name
+    log_format            = "JSON"
+    application_log_level = "INFO" # a floor under the metrics, which are log lines too; POWERTOOLS_LOG_LEVEL decides above it
+    system_log_level      = "WARN" # three lines less per invocation; duration and memory are in the metrics and traces
+  }
+
+  tracing_config {
+    mode = var.tracing ? "Active" : "PassThrough"
+  }
+
+  dynamic "vpc_config" {
+    for_each = contains(local.egress_functions, each.key) ? [1] : []
+    content {
+      subnet_ids         = aws_subnet.private[*].id
+      security_group_ids = [aws_security_group.functions[0].id]
+    }
+  }
+
+  depends_on = [aws_iam_role_policy.logs, aws_iam_role_policy.traces, aws_iam_role_policy.network, terraform_data.stack_is_sound]
+}
+
+resource "aws_cloudwatch_log_group" "function" {
+  #checkov:skip=CKV_AWS_158:CloudWatch encrypts with its own key; secrets are masked before they are logged
+  #checkov:skip=CKV_AWS_338:Retention is the operator's choice (stack.yaml, log_retention_days); the ledger and webhook log are in tables
+  for_each = local.functions
+
+  name              = "/aws/lambda/${local.function_names[each.key]}"
+  retention_in_days = local.log_retention_days
+}
+
+locals {
+  log_retention_days = coalesce(var.log_retention_days, local.stack.logs.retention_days)
+}

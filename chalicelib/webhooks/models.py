@@ -177,10 +177,10 @@ class Delivery(Frozen):
 
     @property
     def status(self) -> str:
-        """What the API calls `status`: success, failed once an attempt has failed, pending before that."""
+        """What the API calls `status`: success; failed once an attempt has failed, or none will be made; else pending."""
         if self.state is State.DELIVERED:
             return "success"
-        return "failed" if self.failed else "pending"
+        return "failed" if self.failed or self.state is State.DEAD else "pending"
 
     @property
     def payload(self) -> Any:

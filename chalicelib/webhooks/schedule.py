@@ -24,6 +24,7 @@ DELAYS = (
 FAILING_LIMIT = timedelta(days=5)
 _JITTER = 0.2
 _LONGEST_RETRY_AFTER = timedelta(hours=24)
+_OVERLAP = timedelta(minutes=2)  # attempts made side by side do not know of each other's outcome
 _FIRST_PROBE = timedelta(hours=1)
 _SLOWEST_PROBE = timedelta(hours=24)
 _GONE, _TOO_MANY, _UNAVAILABLE = 410, 429, 503
@@ -74,7 +75,7 @@ def after_failure(
         return Verdict(next=Next.HOLD, switch_off="gone")
     if now - failing_since >= FAILING_LIMIT:
         return Verdict(next=Next.HOLD, switch_off="failing")
-    if tries > len(DELAYS) and failing_since > first_attempt_at:
+    if tries > len(DELAYS) and failing_since > first_attempt_at + _OVERLAP:
         return Verdict(next=Next.GIVE_UP)
     asked = parse_retry_after(retry_after, now) if status in (_TOO_MANY, _UNAVAILABLE) else None
     return Verdict(next=Next.RETRY, at=now + (asked or moved(DELAYS[min(tries, len(DELAYS)) - 1], jitter)))

@@ -1,0 +1,213 @@
+"""One attempt at one delivery: claim it, send it, record what came of it.
+
+At least once: the queue message is done with only when the outcome is in the ledger; if this process dies before, the message
+comes back, the claim has run out by then, and the attempt is made again under the same `webhook-id`.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from chalicelib import aws
+from chalicelib.webhooks import hold, ledger, queue, schedule, sign, store
+from chalicelib.webhooks.fan_out import message
+from chalicelib.webhooks.models import Delivery, Outcome, State, Status, Webhook, stamp
+
+CLAIM = timedelta(seconds=75)  # longer than the function may run, shorter than its queue's visibility time
+_SOON = timedelta(seconds=1)
+_TRIES = 5
+
+
+class Post(Protocol):
+    """Makes one HTTP attempt; `send.Sender.post`."""
+
+    def __call__(self, url: str, headers: dict[str, str], body: str) -> Outcome:
+        """What came of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a delivery needs of the world."""
+
+    post: Post
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    jitter: Callable[[], float] = field(default=random.random)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """An attempt that has been made. `headers` are those sent, masked."""
+
+    claimed: Delivery
+    webhook: Webhook
+    outcome: Outcome
+    began: datetime
+    headers: dict[str, str]
+
+    def results(self) -> dict[str, Any]:
+        """What the delivery keeps of it."""
+        return {
+            "attempted": True,
+            "failed": self.outcome.error is not None,
+            "response_status": self.outcome.status,
+            "duration_ms": self.outcome.duration_ms,
+            "error": self.outcome.error,
+            "claimed_until": None,
+        }
+
+    def record(self, now: datetime) -> aws.Write:
+        """What the history keeps of it."""
+        outcome = self.outcome.model_dump(mode="json", exclude={"status", "retry_after"})
+        sent = {"request_headers": self.headers, "request_body": self.claimed.body(self.webhook.format)}
+        item = {"number": self.claimed.attempts, "at": stamp(self.began), "response_status": self.outcome.status} | sent | outcome
+        return ledger.attempt(self.claimed.delivery_id, self.claimed.attempts, item, now)
+
+
+def deliver(delivery_id: str, webhook_id: int, means: Means) -> str:
+    """Makes the attempt that is due, if one is; returns what became of the delivery, in a word for the log.
+
+    Raises:
+        Retryable: The ledger is contended; nothing is lost, let the queue bring the message again.
+    """
+    for _ in range(_TRIES):
+        now = means.clock()
+        item, webhook_item = aws.get_many([(ledger.TABLE, ledger.key(delivery_id)), ("webhooks", store.key(webhook_id))])
+        delivery = ledger.from_item(item) if item else None
+        if delivery is None or not _is_due(delivery, now):
+            return "nothing_due"
+        webhook = store.from_item(webhook_item) if webhook_item else None
+        try:
+            return _proceed(delivery, webhook, means, now)
+        except (ledger.Changed, aws.WriteRefused):
+            continue  # somebody changed the delivery or its subscription: look again
+    return "contended"
+
+
+def attempt(delivery: Delivery, webhook: Webhook, means: Means) -> tuple[Delivery, bool]:
+    """Makes an attempt and records it; returns the delivery as it then stands, and whether it was delivered.
+
+    Raises:
+        ledger.Changed: Somebody else has the delivery; no attempt was made.
+    """
+    began = means.clock()
+    claimed = ledger.change(
+        delivery,
+        began,
+        claimed_until=began + CLAIM,
+        attempts=delivery.attempts + 1,
+        tries=delivery.tries + 1,
+        first_attempt_at=delivery.first_attempt_at or began,
+        slotted=False,
+        look_at=began + ledger.GRACE,
+    )
+    body = claimed.body(webhook.format)
+    headers = sign.headers(
+        webhook, event_type=claimed.type, message_id=claimed.delivery_id, sequence=claimed.sequence, body=body, now=began
+    )
+    outcome = means.post(webhook.url, headers, body)
+    made = _Made(claimed, webhook, outcome, began, sign.masked(headers, webhook))
+    return _record(made, means), outcome.error is None
+
+
+def _is_due(delivery: Delivery, now: datetime) -> bool:
+    """Whether an attempt is due, and nobody is making it."""
+    if delivery.state is not State.PENDING or delivery.waits:
+        return False
+    if delivery.claimed_until and delivery.claimed_until > now:
+        return False
+    return delivery.next_retry_at is None or delivery.next_retry_at <= now + _SOON
+
+
+def _proceed(delivery: Delivery, webhook: Webhook | None, means: Means, now: datetime) -> str:
+    if webhook is None or webhook.status is Status.DELETED:
+        gone = ledger.change(delivery, now, state=State.DEAD, error="webhook_deleted", next_retry_at=None, claimed_until=None)
+        _wake(gone, now)
+        return "dead"
+    if not webhook.is_active:
+        off = store.not_active(webhook.webhook_id)
+        ledger.change(delivery, now, off, state=State.HELD, next_retry_at=None, claimed_until=None)
+        return "held"
+    if webhook.rate_limit and not delivery.slotted:
+        place = store.reserve(webhook, now)
+        if place > now + _SOON:
+            _wait_for(delivery, place, now)
+            return "rate_limited"
+    after, delivered = attempt(delivery, webhook, means)
+    return "delivered" if delivered else str(after.state)
+
+
+def _wait_for(delivery: Delivery, place: datetime, now: datetime) -> None:
+    """Puts a delivery off to its place under the rate limit."""
+    later = put_off(delivery, place, now, slotted=True)
+    if place - now <= queue.REACH:
+        queue.send([(message(later), place)], now)
+
+
+def put_off(delivery: Delivery, at: datetime, now: datetime, *also: aws.Write, **sets: Any) -> Delivery:
+    """Sets a delivery's time. Up to a quarter of an hour off its caller queues it; what is later the sweep finds when it is due."""
+    look_at = at + ledger.GRACE if at - now <= queue.REACH else at
+    return ledger.change(delivery, now, *also, look_at=look_at, **{"next_retry_at": at, "claimed_until": None} | sets)
+
+
+def _record(made: _Made, means: Means) -> Delivery:
+    for _ in range(_TRIES):
+        now = means.clock()
+        try:
+            if made.outcome.error is None:
+                return _delivered(made, now)
+            return _failed(made, now, means.jitter())
+        except ledger.Changed as changed:
+            # A follower has been chained to it meanwhile, or the claim ran out and somebody else took over.
+            current, claimed = changed.now, made.claimed
+            if current is None or current.attempts != claimed.attempts or current.claimed_until != claimed.claimed_until:
+                return claimed
+            made = replace(made, claimed=current)
+        except aws.WriteRefused:
+            # Switched on again while the delivery was to be held.
+            made = replace(made, webhook=store.get(made.webhook.webhook_id) or made.webhook)
+    return made.claimed
+
+
+def _delivered(made: _Made, now: datetime) -> Delivery:
+    done = ledger.change(made.claimed, now, made.record(now), state=State.DELIVERED, delivered_at=now, next_retry_at=None, **made.results())
+    if made.webhook.failing_since:
+        store.set_failing(made.webhook, None)
+    _wake(made.claimed, now)
+    return done
+
+
+def _failed(made: _Made, now: datetime, jitter: float) -> Delivery:
+    claimed, webhook = made.claimed, made.webhook
+    if webhook.failing_since is None:
+        store.set_failing(webhook, made.began)
+    verdict = schedule.after_failure(
+        tries=claimed.tries,
+        status=made.outcome.status,
+        retry_after=made.outcome.retry_after,
+        first_attempt_at=claimed.first_attempt_at or made.began,
+        failing_since=webhook.failing_since or made.began,
+        now=now,
+        jitter=jitter,
+    )
+    if verdict.switch_off and webhook.is_active:
+        # Before the delivery is held: held deliveries of an active endpoint would wait for nobody.
+        hold.switch_off(webhook, verdict.switch_off, now, jitter)
+    if not webhook.is_active or verdict.next is schedule.Next.HOLD:
+        off = store.not_active(webhook.webhook_id)
+        after = ledger.change(claimed, now, made.record(now), off, state=State.HELD, next_retry_at=None, **made.results())
+    elif verdict.at is None:
+        after = ledger.change(claimed, now, made.record(now), state=State.DEAD, next_retry_at=None, **made.results())
+    else:
+        after = put_off(claimed, verdict.at, now, made.record(now), **made.results())
+        if verdict.at - now <= queue.REACH:
+            queue.send([(message(after), verdict.at)], now)
+    _wake(claimed, now)
+    return after
+
+
+def _wake(before: Delivery, now: datetime) -> None:
+    """Queues the follower that the change of `before` has let go. Should this fail, the sweep finds it."""
+    if before.follower and not before.attempted:
+        queue.send([(message(before.model_copy(update={"delivery_id": before.follower})), now)], now)

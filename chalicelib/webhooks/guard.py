@@ -1,0 +1,185 @@
+"""Where a webhook may go. The same guard stands at creation, at the test event and at every delivery.
+
+Server-side request forgery: a subscriber names the URL, so without a guard they could make this system call addresses that
+only it can reach - the cloud's metadata service, a database, itself. Only public unicast addresses are called. The lists follow
+the IANA special-purpose address registries (RFC 6890 and its updates): for IPv4 everything that is listed, for IPv6 everything
+outside 2000::/3 and the special parts of it. An IPv4-mapped or ISATAP address is judged by the IPv4 address in it; the other
+transition forms (NAT64, 6to4, Teredo, IPv4-compatible, IPv4-translated) are refused whatever they embed.
+"""
+
+import ipaddress
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from chalicelib import config
+from chalicelib.errors import Refused
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+Resolve = Callable[..., Sequence[Any]]
+
+_LONGEST_URL = 2048
+_LAST_PORT = 65535
+_SPECIAL_V4 = tuple(
+    IPv4Network(network)
+    for network in (
+        "0.0.0.0/8",  # this network
+        "10.0.0.0/8",  # private
+        "100.64.0.0/10",  # carrier-grade NAT
+        "127.0.0.0/8",  # loopback
+        "169.254.0.0/16",  # link-local; cloud metadata
+        "172.16.0.0/12",  # private
+        "192.0.0.0/24",  # protocol assignments
+        "192.0.2.0/24",  # documentation
+        "192.31.196.0/24",  # AS112
+        "192.52.193.0/24",  # AMT
+        "192.88.99.0/24",  # 6to4 relays
+        "192.168.0.0/16",  # private
+        "192.175.48.0/24",  # AS112
+        "198.18.0.0/15",  # benchmarks
+        "198.51.100.0/24",  # documentation
+        "203.0.113.0/24",  # documentation
+        "224.0.0.0/4",  # multicast
+        "240.0.0.0/4",  # reserved, broadcast
+    )
+)
+_UNICAST_V6 = IPv6Network("2000::/3")
+_SPECIAL_V6 = tuple(
+    IPv6Network(network)
+    for network in (
+        "2001::/23",  # protocol assignments: Teredo, benchmarks, ORCHID
+        "2001:db8::/32",  # documentation
+        "2002::/16",  # 6to4
+        "2620:4f:8000::/48",  # AS112
+        "3fff::/20",  # documentation
+    )
+)
+_ISATAP = (0x00005EFE, 0x02005EFE)  # the upper half of the interface identifier, RFC 5214 §6.1
+
+
+class Forbidden(Exception):
+    """The destination may not be called. The text says why, and names neither path nor query of the URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a deployment allows.
+
+    Attributes:
+        allow_http: Plain http. Only the local stack turns this on, and `allow_loopback` likewise.
+        hosts: If hosts or networks are listed, nothing else is called: `hooks.example.com`, `*.example.com`.
+        networks: Address ranges, all of a name's addresses have to be in them.
+    """
+
+    allow_http: bool = False
+    allow_loopback: bool = False
+    hosts: tuple[str, ...] = ()
+    networks: tuple[Network, ...] = ()
+
+    @classmethod
+    def of_deployment(cls) -> "Policy":
+        """The policy by the settings `WEBHOOK_ALLOW_HTTP`, `WEBHOOK_ALLOW_LOOPBACK`, `WEBHOOK_HOSTS` and `WEBHOOK_NETWORKS`."""
+        return cls(
+            allow_http=_is_on("WEBHOOK_ALLOW_HTTP"),
+            allow_loopback=_is_on("WEBHOOK_ALLOW_LOOPBACK"),
+            hosts=tuple(host.lower() for host in _listed("WEBHOOK_HOSTS")),
+            networks=tuple(ipaddress.ip_network(network) for network in _listed("WEBHOOK_NETWORKS")),
+        )
+
+
+def why_not_public(address: Address) -> str | None:
+    """Why this is not the address of a public unicast host; None if it is."""
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is not None:
+            return why_not_public(address.ipv4_mapped)
+        special = address not in _UNICAST_V6 or any(address in network for network in _SPECIAL_V6)
+        if special or address.scope_id:
+            return "not a public unicast address"
+        if (int(address) >> 32) & 0xFFFFFFFF in _ISATAP:
+            return why_not_public(IPv4Address(int(address) & 0xFFFFFFFF))
+        return None
+    return "not a public unicast address" if any(address in network for network in _SPECIAL_V4) else None
+
+
+def check_url(url: str, policy: Policy) -> SplitResult:
+    """The URL's parts, if its form is one that may be called.
+
+    Raises:
+        Forbidden: It may not.
+    """
+    if len(url) > _LONGEST_URL or not url.isascii() or any(character <= " " or character in '\\<>"\x7f' for character in url):
+        raise Forbidden("URL is too long or has characters that a URL cannot have")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise Forbidden("URL is malformed") from error
+    if parts.scheme not in (("https", "http") if policy.allow_http else ("https",)):
+        raise Forbidden("URL must be https")
+    if not parts.hostname or parts.username is not None or parts.password is not None or "%" in parts.netloc:
+        raise Forbidden("URL must name a host, and no user or password")
+    if port is not None and not 0 < port <= _LAST_PORT:
+        raise Forbidden("port is out of range")
+    return parts
+
+
+def check_addresses(host: str, addresses: Sequence[Address], policy: Policy) -> None:
+    """Raises Forbidden unless every one of a name's addresses may be called: one bad answer condemns the name."""
+    for address in addresses:
+        if _plain(address).is_loopback and policy.allow_loopback:
+            continue
+        if reason := why_not_public(address):
+            raise Forbidden(reason)
+    if not (policy.hosts or policy.networks) or _host_listed(host, policy.hosts):
+        return
+    if not addresses or not policy.networks or not all(_in_any(_plain(address), policy.networks) for address in addresses):
+        raise Forbidden("destination is not on this deployment's list")
+
+
+def resolve(host: str, port: int, getaddrinfo: Resolve = socket.getaddrinfo) -> list[Address]:
+    """Every address of a name, in the resolver's order. Raises OSError when it has none."""
+    return [ipaddress.ip_address(answer[4][0]) for answer in getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+def check(url: str, policy: Policy, getaddrinfo: Resolve = socket.getaddrinfo) -> None:
+    """The guard at creation: raises Refused where a delivery would be refused too.
+
+    A name that does not resolve now is let through, since it may by the time of a delivery, which checks again.
+    """
+    try:
+        parts = check_url(url, policy)
+        host = str(parts.hostname)
+        try:
+            addresses = resolve(host, parts.port or 443, getaddrinfo)
+        except (OSError, UnicodeError):
+            addresses = []
+            if policy.networks and not _host_listed(host, policy.hosts):
+                return
+        check_addresses(host, addresses, policy)
+    except Forbidden as refused:
+        raise Refused("webhook_url_refused", field="url", reason=str(refused)) from None
+
+
+def _plain(address: Address) -> Address:
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+
+
+def _in_any(address: Address, networks: Sequence[Network]) -> bool:
+    return any(address.version == network.version and address in network for network in networks)
+
+
+def _host_listed(host: str, hosts: Sequence[str]) -> bool:
+    host = host.lower().rstrip(".")
+    return any(host == listed or (listed.startswith("*.") and host.endswith(listed[1:])) for listed in hosts)
+
+
+def _is_on(setting: str) -> bool:
+    return config.setting(setting).lower() in ("1", "true", "yes", "on")
+
+
+def _listed(setting: str) -> list[str]:
+    return [entry.strip() for entry in config.setting(setting).split(",") if entry.strip()]

@@ -1,0 +1,159 @@
+"""Endpoints that are switched off: what they miss is held, and drains at their own rate when they are back.
+
+A switched-off endpoint is probed with the oldest delivery it missed (half-open); if it takes that, it is switched on again. One
+that answered 410 asked not to be called, so only its owner switches it on.
+"""
+
+import math
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from chalicelib import aws
+from chalicelib.events import outbox
+from chalicelib.events.models import Event, event_id
+from chalicelib.webhooks import ledger, queue, schedule, store
+from chalicelib.webhooks.models import Delivery, State, Status, Webhook, stamp
+from chalicelib.webhooks.queue import Message, Task
+
+if TYPE_CHECKING:
+    from chalicelib.webhooks.deliver import Means
+
+_DRAIN_RATE = 50  # deliveries per second to an endpoint without a limit of its own
+_DRAIN_S = 10  # seconds' worth of deliveries released at a time
+_RELEASED_AT_ONCE = 100
+_CHECK_AGAIN = timedelta(minutes=1)
+
+Attempt = Callable[[Delivery, Webhook, "Means"], tuple[Delivery, bool]]
+
+
+def task_key(webhook_id: int, task: Task) -> dict[str, str]:
+    """The key of a subscription's due work in the deliveries table."""
+    return ledger.key(f"webhook#{webhook_id}", task.value)
+
+
+def task_item(webhook_id: int, task: Task, look_at: datetime, **values: int) -> aws.Write:
+    """Due work of a subscription."""
+    key = task_key(webhook_id, task)
+    return aws.put(ledger.TABLE, {**key, **ledger.due(key["id"], look_at), **values})
+
+
+def switch_off(webhook: Webhook, reason: str, now: datetime, jitter: float) -> None:
+    """Switches an endpoint off, tells its owner, and plans the first probe. Nothing happens if somebody else has done so."""
+    disabled = webhook.model_copy(update={"status": Status.DISABLED, "disabled_reason": reason, "updated_at": now})
+    also = [outbox.write(_event("webhook.disabled", disabled, now, reason=reason))]
+    if reason != "gone":
+        also.append(task_item(webhook.webhook_id, Task.PROBE, now + schedule.probe_delay(0, jitter), probes=0))
+    try:
+        store.put(disabled, *also, seen=webhook.updated_at)
+    except aws.WriteRefused:
+        return
+
+
+def switch_on(webhook: Webhook, now: datetime) -> Webhook:
+    """Switches an endpoint on and starts to release what it missed.
+
+    Raises:
+        WriteRefused: The subscription has been changed since it was read.
+    """
+    update = {"status": Status.ACTIVE, "disabled_reason": None, "failing_since": None, "updated_at": now}
+    active = webhook.model_copy(update=update)
+    also = [
+        task_item(webhook.webhook_id, Task.DRAIN, now + ledger.GRACE),
+        aws.delete(ledger.TABLE, task_key(webhook.webhook_id, Task.PROBE)),
+    ]
+    if webhook.status is Status.DISABLED:
+        also.append(outbox.write(_event("webhook.enabled", active, now)))
+    store.put(active, *also, seen=webhook.updated_at)
+    queue.send([(Message(task=Task.DRAIN, webhook_id=webhook.webhook_id), now)], now)
+    return active
+
+
+def drain(webhook_id: int, now: datetime) -> int:
+    """Releases some of what an endpoint missed, the oldest first, and comes back for more; returns how many.
+
+    Deliveries of a deleted subscription are given up instead.
+    """
+    webhook = store.get(webhook_id)
+    deleted = webhook is None or webhook.status is Status.DELETED
+    if webhook and not deleted and not webhook.is_active:
+        aws.write(aws.delete(ledger.TABLE, task_key(webhook_id, Task.DRAIN)))
+        return 0
+    rate = (webhook.rate_limit if webhook else None) or _DRAIN_RATE
+    at_once = max(1, min(_RELEASED_AT_ONCE, rate * _DRAIN_S))
+    held, _ = aws.query(ledger.TABLE, "held_for = :id", index="held", limit=at_once, id=webhook_id)
+    ready: list[tuple[Message, datetime]] = []
+    for index, item in enumerate(held):
+        at = now + timedelta(seconds=index / rate)
+        delivery = _release(item["id"], at, now, give_up=deleted)
+        if delivery and not delivery.waits and delivery.state is State.PENDING:
+            ready.append((Message(task=Task.DELIVER, webhook_id=webhook_id, delivery_id=delivery.delivery_id), at))
+    queue.send(ready, now)
+    if not held and store.total(store.shards([webhook_id])[webhook_id])["held"] == 0:
+        aws.write(aws.delete(ledger.TABLE, task_key(webhook_id, Task.DRAIN)))
+        return 0
+    # With nothing found the index lags behind the books: look again in a while.
+    again = now + (timedelta(seconds=math.ceil(len(held) / rate)) if held else _CHECK_AGAIN)
+    aws.write(task_item(webhook_id, Task.DRAIN, again + ledger.GRACE))
+    queue.send([(Message(task=Task.DRAIN, webhook_id=webhook_id), again)], now)
+    return len(held)
+
+
+def probe(webhook_id: int, means: "Means", attempt: Attempt) -> str:
+    """Tries a switched-off endpoint with the oldest delivery it missed; returns what came of it, in a word for the log."""
+    now = means.clock()
+    task = aws.get(ledger.TABLE, task_key(webhook_id, Task.PROBE))
+    webhook = store.get(webhook_id)
+    if task is None or task["look_at"] > stamp(now):
+        return "nothing_due"
+    if webhook is None or webhook.status is not Status.DISABLED:
+        aws.write(aws.delete(ledger.TABLE, task_key(webhook_id, Task.PROBE)))
+        return "nothing_due"
+    probes = int(task["probes"]) + 1
+    following = now + schedule.probe_delay(probes, means.jitter())
+    try:
+        item = dict(task) | ledger.due(task["id"], following) | {"probes": probes}
+        aws.write(aws.put(ledger.TABLE, item, "look_at = :seen", seen=task["look_at"]))
+    except aws.WriteRefused:
+        return "nothing_due"  # somebody else makes it
+    held = aws.query_all(ledger.TABLE, "held_for = :id", index="held", id=webhook_id)
+    for item in held:
+        delivery = ledger.get(item["id"])
+        if delivery is None or delivery.state is not State.HELD or delivery.waits:
+            continue
+        try:
+            _, delivered = attempt(delivery, webhook, means)
+        except ledger.Changed:
+            continue
+        if delivered:
+            switch_on(store.get(webhook_id) or webhook, means.clock())
+        return "recovered" if delivered else "still_failing"
+    return "nothing_held"
+
+
+def _release(delivery_id: str, at: datetime, now: datetime, *, give_up: bool) -> Delivery | None:
+    for _ in range(5):
+        delivery = ledger.get(delivery_id)
+        if delivery is None or delivery.state is not State.HELD:
+            return None
+        try:
+            if give_up:
+                return ledger.change(delivery, now, state=State.DEAD, error="webhook_deleted")
+            look_at = None if delivery.waits else at + ledger.GRACE
+            # Its retries begin anew: those it has used up were used up on an endpoint that was down.
+            return ledger.change(delivery, now, state=State.PENDING, tries=0, next_retry_at=None, look_at=look_at)
+        except ledger.Changed:
+            continue
+    return None
+
+
+def _event(type_: str, webhook: Webhook, now: datetime, **more: str) -> Event:
+    entity = f"webhook#{webhook.webhook_id}"
+    return Event(
+        event_id=event_id(type_, entity, stamp(now)),
+        type=type_,
+        payload={"webhook_id": webhook.webhook_id, "name": webhook.name, **more},
+        entity=entity,
+        user_id=webhook.owner,
+        created_at=now,
+    )

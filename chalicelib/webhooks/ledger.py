@@ -1,0 +1,249 @@
+"""The items of the `deliveries` table, and every change a delivery goes through.
+
+    {delivery_id}   delivery      one event for one subscription
+    {delivery_id}   attempt#0001  one attempt at it
+    lane#12#order#7 lane          the newest delivery to subscription 12 about order#7
+    webhook#12      drain, probe  work that is due for a subscription: release what is held; try a switched-off endpoint
+
+A change names the version it saw and moves the books in the same transaction, so that of two who change a delivery at once one
+starts over, and matched = delivered + pending + held + dead at all times.
+
+Order: the first attempts for one entity form a chain. A delivery placed while the one before it has not had its first attempt
+`waits`, and is that one's `follower`; the change that ends the first attempt lets the follower go, in the same transaction.
+
+`look_at`, with `due_shard`, is when the minute sweep has to look at an item: at once due where nobody else will send it, some
+minutes after it should have been done where a queue message is under way.
+"""
+
+import hashlib
+import random
+import time
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from chalicelib import aws
+from chalicelib.errors import Retryable
+from chalicelib.events.models import LoggedEvent
+from chalicelib.webhooks import store
+from chalicelib.webhooks.models import Delivery, State, Status, Webhook, canonical, stamp
+
+TABLE = "deliveries"
+DUE_SHARDS = 8
+GRACE = timedelta(minutes=3)  # a queue message that has not done its work by then is taken for lost
+QUEUE_REACH = timedelta(minutes=15)  # the longest delay SQS has
+KEPT = timedelta(days=30)
+_TRIES = 6
+
+
+class Changed(Exception):
+    """The delivery is no longer as it was read.
+
+    Attributes:
+        now: As it stands; None if it has gone.
+    """
+
+    def __init__(self, now: Delivery | None) -> None:
+        super().__init__("the delivery has been changed since it was read")
+        self.now = now
+
+
+def delivery_id(webhook_id: int, event_id: str) -> str:
+    """The id of this event's delivery to this subscription. No dot, which Standard Webhooks forbids in an id."""
+    return "msg_" + hashlib.sha256(f"{webhook_id}:{event_id}".encode()).hexdigest()[:32]
+
+
+def key(id_: str, part: str = "delivery") -> dict[str, str]:
+    """The key of an item."""
+    return {"id": id_, "part": part}
+
+
+def get(id_: str) -> Delivery | None:
+    """A delivery."""
+    item = aws.get(TABLE, key(id_))
+    return from_item(item) if item else None
+
+
+def place(event: LoggedEvent, webhook: Webhook, now: datetime) -> Delivery | None:
+    """The delivery of this event to this subscription, placed now unless it was before; None if the subscription is gone.
+
+    Raises:
+        Retryable: The items it touches are contended.
+    """
+    id_ = delivery_id(webhook.webhook_id, event.event_id)
+    lane = key(f"lane#{webhook.webhook_id}#{event.entity}", "lane")
+    counter_key = store.key(webhook.webhook_id, "sequence")
+    for _ in range(_TRIES):
+        existing, tail, counter = aws.get_many([(TABLE, key(id_)), (TABLE, lane), ("webhooks", counter_key)])
+        if existing:
+            return from_item(existing)
+        before = get(tail["tail"]) if tail else None
+        sequence = int(counter["last"]) if counter else 0
+        waits = before is not None and not before.attempted and before.state in (State.PENDING, State.HELD)
+        delivery = _new(id_, event, webhook, sequence + 1, now, waits=waits)
+        counted = "#last = :seen" if counter else "attribute_not_exists(#last)"
+        writes = [
+            aws.put(TABLE, _placed_item(delivery, now), "attribute_not_exists(id)"),
+            aws.update("webhooks", counter_key, "SET #last = :new", counted, new=sequence + 1, **({"seen": sequence} if counter else {})),
+            aws.put(TABLE, lane | {"tail": id_, "forget_at": int((now + KEPT).timestamp())}),
+            store.move_books(webhook.webhook_id, id_, {"matched": 1, delivery.state.value: 1}, now),
+        ]
+        if waits and before:
+            writes.append(_update(before, {"follower": id_}, ()))
+        if delivery.state is State.HELD:
+            writes.append(store.not_active(webhook.webhook_id))
+        try:
+            transact(writes)
+        except aws.WriteRefused as refused:
+            if delivery.state is State.HELD and refused.failed[-1] is not None:
+                if refused.failed[-1].get("status") in (None, Status.DELETED):
+                    return None
+                webhook = store.from_item(refused.failed[-1])
+            continue
+        return delivery
+    raise Retryable("a delivery could not be placed: its items are contended")
+
+
+def change(
+    delivery: Delivery, now: datetime, *also: aws.Write, look_at: datetime | None = None, **sets: Any
+) -> Delivery:
+    """Changes a delivery and moves the books with it.
+
+    Args:
+        delivery: As it was read.
+        also: Writes that belong to the change.
+        look_at: When the sweep shall look; None when there is nothing to look for.
+
+    Raises:
+        Changed: Somebody was faster.
+        WriteRefused: A condition among `also` did not hold.
+    """
+    values = {name: value for name, value in sets.items() if value is not None}
+    gone = {name for name, value in sets.items() if value is None}
+    after = delivery.model_copy(update=sets | {"version": delivery.version + 1})
+    stored = _stored(values)
+    if look_at is None:
+        gone |= {"look_at", "due_shard"}
+    else:
+        stored |= due(delivery.delivery_id, look_at)
+    if after.state is State.HELD:
+        stored["held_for"] = delivery.webhook_id
+    else:
+        gone.add("held_for")
+    if after.state in (State.DELIVERED, State.DEAD):
+        stored["forget_at"] = int((now + KEPT).timestamp())
+    else:
+        gone.add("forget_at")
+    writes = [_update(delivery, stored, gone), *also]
+    moved = {
+        delivery.state.value: -1,
+        "failing": _failing(after) - _failing(delivery),
+    }
+    moved[after.state.value] = moved.get(after.state.value, 0) + 1
+    if any(moved.values()):
+        writes.append(store.move_books(delivery.webhook_id, delivery.delivery_id, moved, now))
+    if _lets_go(after) and not _lets_go(delivery) and delivery.follower:
+        writes.append(_release(delivery.follower, now))
+    try:
+        if len(writes) == 1:
+            aws.write(writes[0])
+        else:
+            transact(writes)
+    except aws.WriteRefused as refused:
+        if refused.failed[0] is None:
+            raise
+        raise Changed(from_item(refused.failed[0]) if refused.failed[0] else None) from refused
+    return after
+
+
+def attempt(id_: str, number: int, item: Mapping[str, Any], now: datetime) -> aws.Write:
+    """The record of an attempt."""
+    return aws.put(TABLE, key(id_, f"attempt#{number:04d}") | dict(item) | {"forget_at": int((now + 3 * KEPT).timestamp())})
+
+
+def transact(writes: Sequence[aws.Write]) -> None:
+    """A transaction, tried again while others are at the same items. Raises WriteRefused, or Retryable in the end."""
+    for again in range(_TRIES):
+        try:
+            aws.transact(writes)
+        except Retryable:
+            if again == _TRIES - 1:
+                raise
+            time.sleep(random.random() * 0.02 * 2**again)  # noqa: S311 - spreads contenders, keeps no secret
+        else:
+            return
+
+
+def due(id_: str, look_at: datetime) -> dict[str, str]:
+    """The attributes that put an item into the due-time index."""
+    return {"due_shard": f"due#{zlib.crc32(id_.encode()) % DUE_SHARDS}", "look_at": stamp(look_at)}
+
+
+def from_item(item: Mapping[str, Any]) -> Delivery:
+    """A stored delivery."""
+    return Delivery.model_validate({**item, "delivery_id": item["id"]})
+
+
+def _lets_go(delivery: Delivery) -> bool:
+    """Whether what follows it on its entity may go."""
+    return delivery.attempted or delivery.state in (State.DELIVERED, State.DEAD)
+
+
+def _failing(delivery: Delivery) -> int:
+    return int(delivery.status == "failed")
+
+
+def _new(id_: str, event: LoggedEvent, webhook: Webhook, sequence: int, now: datetime, *, waits: bool) -> Delivery:
+    return Delivery(
+        delivery_id=id_,
+        webhook_id=webhook.webhook_id,
+        placed=f"{stamp(now)}#{sequence:012d}",
+        sequence=sequence,
+        event_id=event.event_id,
+        type=event.type,
+        entity=event.entity,
+        timestamp=event.timestamp,
+        event=canonical(event.payload),
+        state=State.PENDING if webhook.is_active else State.HELD,
+        version=1,
+        waits=waits,
+        next_retry_at=None,
+    )
+
+
+def _placed_item(delivery: Delivery, now: datetime) -> aws.Item:
+    item = key(delivery.delivery_id) | _stored(delivery.model_dump(exclude={"delivery_id"}, exclude_none=True))
+    if delivery.state is State.HELD:
+        return item | {"held_for": delivery.webhook_id}
+    return item if delivery.waits else item | due(delivery.delivery_id, now + GRACE)
+
+
+def _update(delivery: Delivery, sets: Mapping[str, Any], removes: Iterable[str]) -> aws.Write:
+    sets = {**sets, "version": delivery.version + 1}
+    names = [name for name in removes if name not in sets]
+    expression = "SET " + ", ".join(f"#{name} = :{name}" for name in sets)
+    if names:
+        expression += " REMOVE " + ", ".join(f"#{name}" for name in names)
+    return aws.update(TABLE, key(delivery.delivery_id), expression, "#version = :seen", seen=delivery.version, **sets)
+
+
+def _release(follower: str, now: datetime) -> aws.Write:
+    sets = due(follower, now + GRACE)
+    return aws.update(
+        TABLE,
+        key(follower),
+        "SET waits = :no, due_shard = :shard, look_at = :at ADD #version :one",
+        "attribute_exists(id)",
+        no=False,
+        shard=sets["due_shard"],
+        at=sets["look_at"],
+        one=1,
+    )
+
+
+def _stored(values: Mapping[str, Any]) -> aws.Item:
+    return {
+        name: stamp(value) if isinstance(value, datetime) else str(value) if isinstance(value, State) else value
+        for name, value in values.items()
+    }

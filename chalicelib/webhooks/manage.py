@@ -1,0 +1,159 @@
+"""Subscriptions made, changed, switched on and off, deleted: the use cases behind the webhook API."""
+
+import base64
+import secrets
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import SecretStr
+
+from chalicelib import aws
+from chalicelib.errors import Conflict, NotDoable, NotFound
+from chalicelib.users.access import Caller
+from chalicelib.users.models import Role
+from chalicelib.webhooks import bodies, catalogue, guard, hold, ledger, queue, sign, store
+from chalicelib.webhooks.deliver import Means
+from chalicelib.webhooks.models import Outcome, Scope, Secret, Status, Webhook, canonical, stamp
+from chalicelib.webhooks.queue import Message, Task
+
+_MOST_PER_USER = 50
+_MOST_SECRETS = 5
+_TRIES = 5
+
+
+def made_secret() -> str:
+    """A secret as Standard Webhooks 1.0.0 has them: `whsec_` and 32 random bytes in base64."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def create(body: Mapping[str, Any], caller: Caller, now: datetime) -> tuple[Webhook, str]:
+    """A new subscription and its secret, which is shown this once."""
+    for name in ("name", "url"):
+        bodies.text(body, name)
+    given = bodies.changes({"event_type": None, **body} if "event_types" not in body else body)
+    guard.check(given["url"], guard.Policy.of_deployment())
+    scope, owner = _scope(body, caller)
+    if scope is Scope.USER and len(store.listed(f"user#{owner}")) >= _MOST_PER_USER:
+        raise NotDoable("too_many_webhooks", limit=_MOST_PER_USER)
+    secret = bodies.secret(body) or made_secret()
+    active = bodies.flag(body, "is_active")
+    webhook = Webhook(
+        webhook_id=store.next_id(),
+        owner=owner,
+        scope=scope,
+        secrets=(Secret(value=SecretStr(secret)),),
+        status=Status.PAUSED if active is False else Status.ACTIVE,
+        created_at=now,
+        updated_at=now,
+        **given,
+    )
+    store.put(webhook)
+    return webhook, secret
+
+
+def visible(webhook_id: str, caller: Caller) -> Webhook:
+    """The subscription, if the caller may know of it. Raises NotFound otherwise."""
+    webhook = store.get(int(webhook_id)) if webhook_id.isascii() and webhook_id.isdigit() and len(webhook_id) < 16 else None  # noqa: PLR2004 - digits of a count
+    if webhook is None or webhook.status is Status.DELETED:
+        raise NotFound("not_found")
+    caller.require_owner(webhook.owner if webhook.scope is Scope.USER else None)
+    return webhook
+
+
+def update(webhook: Webhook, body: Mapping[str, Any], now: datetime) -> Webhook:
+    """The subscription with the changes of a PATCH; `is_active` pauses and resumes it."""
+    given = bodies.changes(body)
+    active = bodies.flag(body, "is_active")
+    if "url" in given:
+        guard.check(given["url"], guard.Policy.of_deployment())
+    if given:
+        webhook = _store(webhook, now, **given)
+    return webhook if active is None else switch(webhook, now, on=active)
+
+
+def switch(webhook: Webhook, now: datetime, *, on: bool) -> Webhook:
+    """Pauses or resumes; what arrives while it is paused is held, and goes out when it is resumed."""
+    for _ in range(_TRIES):
+        try:
+            if on and not webhook.is_active:
+                return hold.switch_on(webhook, _after(webhook, now))
+            if not on and webhook.is_active:
+                paused = webhook.model_copy(update={"status": Status.PAUSED, "updated_at": _after(webhook, now)})
+                store.put(paused, seen=webhook.updated_at)
+                return paused
+        except aws.WriteRefused:
+            webhook = store.get(webhook.webhook_id) or webhook
+        else:
+            return webhook
+    raise Conflict("changed_meanwhile")
+
+
+def rotate(webhook: Webhook, body: Mapping[str, Any], now: datetime) -> tuple[Webhook, str]:
+    """A new secret; the others go on signing beside it until the overlap is over."""
+    secret = bodies.secret(body) or made_secret()
+    ends = now + bodies.overlap(body)
+    kept = [
+        Secret(value=old.value, expires_at=min(old.expires_at or ends, ends))
+        for old in webhook.active_secrets(now)
+        if old.value.get_secret_value() != secret
+    ]
+    rotated = (Secret(value=SecretStr(secret)), *(old for old in kept if old.expires_at and old.expires_at > now))
+    return _store(webhook, now, secrets=rotated[:_MOST_SECRETS]), secret
+
+
+def delete(webhook: Webhook, now: datetime) -> None:
+    """Deletes a subscription. Its undelivered deliveries are given up; the history stays for a while."""
+    deleted = webhook.model_copy(update={"status": Status.DELETED, "updated_at": _after(webhook, now)})
+    try:
+        store.put(deleted, hold.task_item(webhook.webhook_id, Task.DRAIN, now + ledger.GRACE), seen=webhook.updated_at)
+    except aws.WriteRefused:
+        raise Conflict("changed_meanwhile") from None
+    queue.send([(Message(task=Task.DRAIN, webhook_id=webhook.webhook_id), now)], now)
+
+
+def test(webhook: Webhook, event_type: str | None, means: Means) -> tuple[Outcome, dict[str, Any]]:
+    """Sends an example event, now and once, through the same guard and sender as a delivery; it is not in the books.
+
+    Returns what came of it, and the request as the history would show it.
+    """
+    example = catalogue.find(event_type or "webhook.test")
+    if example is None:
+        raise NotFound("unknown_event_type", event_type=str(event_type)[:100])
+    now = means.clock()
+    message_id = f"msg_test{secrets.token_hex(12)}"
+    body = canonical(_enveloped(webhook, example, message_id, now))
+    headers = sign.headers(webhook, event_type=example.name, message_id=message_id, sequence=0, body=body, now=now)
+    return means.post(webhook.url, headers, body), {"headers": sign.masked(headers, webhook), "body": body}
+
+
+def _enveloped(webhook: Webhook, example: catalogue.EventType, message_id: str, now: datetime) -> Mapping[str, Any]:
+    if webhook.format.value == "plain":
+        return example.example
+    return {"id": message_id, "type": example.name, "timestamp": stamp(now), "sequence": 0, "data": example.example}
+
+
+def _scope(body: Mapping[str, Any], caller: Caller) -> tuple[Scope, str]:
+    if caller.role is not Role.ADMIN:
+        if body.get("scope") == Scope.ADMIN or body.get("user_id") not in (None, caller.user_id):
+            caller.require_admin()
+        return Scope.USER, caller.user_id
+    owner = str(body.get("user_id") or caller.user_id)
+    asked = body.get("scope") or (Scope.USER if body.get("user_id") else Scope.ADMIN)
+    if asked not in list(Scope):
+        raise NotDoable("invalid_choice", field="scope", allowed=", ".join(Scope))
+    return Scope(asked), owner
+
+
+def _store(webhook: Webhook, now: datetime, **changes: Any) -> Webhook:
+    changed = webhook.model_copy(update={**changes, "updated_at": _after(webhook, now)})
+    try:
+        store.put(changed, seen=webhook.updated_at)
+    except aws.WriteRefused:
+        raise Conflict("changed_meanwhile") from None
+    return changed
+
+
+def _after(webhook: Webhook, now: datetime) -> datetime:
+    """Now, or as soon after the last change as tells the two apart: `updated_at` is what a change is checked by."""
+    return max(now, webhook.updated_at + timedelta(milliseconds=1))

@@ -1,0 +1,242 @@
+"""The webhook API. Every route answers for the caller's own subscriptions; an administrator's for all of them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from chalicelib import aws, paging
+from chalicelib.errors import NotFound, Refused
+from chalicelib.http import Answer, Request, Route
+from chalicelib.users import access
+from chalicelib.users.access import Caller
+from chalicelib.users.models import Role
+from chalicelib.webhooks import bodies, catalogue, ledger, manage, replay, store, sweep, views, work
+from chalicelib.webhooks.match import type_matches
+from chalicelib.webhooks.models import Delivery, State, Webhook
+
+_RECENT = 200  # deliveries that rate and latency are taken from
+_REPLAYED_AT_ONCE = 200
+_BY_STATUS = {
+    "pending": "#state IN ( :pending, :held ) AND failed = :no",
+    "success": "#state = :delivered",
+    "failed": "#state <> :delivered AND ( failed = :yes OR #state = :dead )",
+}
+_VALUES: dict[str, Any] = {state.value: state.value for state in State} | {"yes": True, "no": False}
+
+
+def create_webhook(request: Request) -> Answer:
+    """POST /webhooks. The secret is in this answer and in no other."""
+    webhook, secret = manage.create(bodies.parsed(request), access.caller(request), _now())
+    return Answer(201, _shown(webhook) | {"secret": secret})
+
+
+def list_webhooks(request: Request) -> Answer:
+    """GET /webhooks?event_type&is_active&limit&offset."""
+    page = paging.asked(request)
+    event_type, active = request.query.get("event_type"), request.query.get("is_active")
+    if active not in (None, "true", "false"):
+        raise Refused("invalid_choice", field="is_active", allowed="true, false")
+    found = [
+        webhook
+        for webhook in _visible(access.caller(request))
+        if (event_type is None or any(type_matches(pattern, event_type) for pattern in webhook.event_types))
+        and (active is None or webhook.is_active is (active == "true"))
+    ]
+    offset = int(page.start.get("offset", 0)) if page.start else page.offset
+    part = found[offset : offset + page.limit]
+    shards = store.shards(webhook.webhook_id for webhook in part)
+    items = [views.webhook(webhook, shards[webhook.webhook_id], store.total(shards[webhook.webhook_id])) for webhook in part]
+    return paging.listed(items, len(found), {"offset": offset + page.limit} if offset + page.limit < len(found) else None)
+
+
+def get_webhook(request: Request) -> Answer:
+    """GET /webhooks/{webhook_id}."""
+    return Answer(200, _shown(_asked(request)))
+
+
+def update_webhook(request: Request) -> Answer:
+    """PATCH /webhooks/{webhook_id}."""
+    return Answer(200, _shown(manage.update(_asked(request), bodies.parsed(request), _now())))
+
+
+def delete_webhook(request: Request) -> Answer:
+    """DELETE /webhooks/{webhook_id}."""
+    webhook = _asked(request)
+    manage.delete(webhook, _now())
+    return Answer(200, {"id": webhook.webhook_id, "deleted": True})
+
+
+def pause_webhook(request: Request) -> Answer:
+    """POST /webhooks/{webhook_id}/pause: deliveries are held from now on."""
+    return Answer(200, _shown(manage.switch(_asked(request), _now(), on=False)))
+
+
+def resume_webhook(request: Request) -> Answer:
+    """POST /webhooks/{webhook_id}/resume: what was held goes out, also of an endpoint that had been switched off."""
+    return Answer(200, _shown(manage.switch(_asked(request), _now(), on=True)))
+
+
+def rotate_secret(request: Request) -> Answer:
+    """POST /webhooks/{webhook_id}/rotate-secret {secret?, overlap_s?}."""
+    webhook, secret = manage.rotate(_asked(request), bodies.parsed(request), _now())
+    return Answer(200, _shown(webhook) | {"secret": secret})
+
+
+def test_webhook(request: Request) -> Answer:
+    """POST /webhooks/{webhook_id}/test {event_type?}: sends an example and answers what came of it."""
+    webhook = _asked(request)
+    outcome, sent = manage.test(webhook, bodies.parsed(request).get("event_type"), work.means())
+    return Answer(200, {"status": "failed" if outcome.error else "success", "request": sent, "response": outcome.model_dump(mode="json")})
+
+
+def all_stats(request: Request) -> Answer:
+    """GET /webhooks/stats: the figures of everything the caller sees, and of each subscription."""
+    webhooks = _visible(access.caller(request))
+    shards = store.shards(webhook.webhook_id for webhook in webhooks)
+    unequal = sweep.unequal(shards)
+    total = store.total([item for items in shards.values() for item in items])
+    return Answer(
+        200,
+        {
+            "total_webhooks": len(webhooks),
+            "active_webhooks": sum(webhook.is_active for webhook in webhooks),
+            **views.figures(total, equal=not unequal),
+            "webhooks": [
+                {"id": webhook_id} | views.figures(store.total(items), equal=webhook_id not in unequal)
+                for webhook_id, items in shards.items()
+            ],
+        },
+    )
+
+
+def stats(request: Request) -> Answer:
+    """GET /webhooks/{webhook_id}/stats: its figures, and rate and latency over its recent deliveries."""
+    webhook_id = _asked(request).webhook_id
+    shards = store.shards([webhook_id])
+    items, _ = aws.query(ledger.TABLE, "webhook_id = :id", index="by_webhook", newest_first=True, limit=_RECENT, id=webhook_id)
+    recent = views.latency([ledger.from_item(item) for item in items])
+    return Answer(
+        200, views.figures(store.total(shards[webhook_id]), equal=not sweep.unequal(shards)) | {"id": webhook_id, "recent": recent}
+    )
+
+
+def list_deliveries(request: Request) -> Answer:
+    """GET /webhooks/{webhook_id}/deliveries?status&since&until&limit&offset&cursor, the newest first."""
+    webhook_id = _asked(request).webhook_id
+    condition, filters = _chosen(webhook_id, request.query)
+    return paging.answer(ledger.TABLE, condition, paging.asked(request), _delivery_view, index="by_webhook", newest_first=True, **filters)
+
+
+def get_delivery(request: Request) -> Answer:
+    """GET /webhooks/{webhook_id}/deliveries/{delivery_id}, with its attempts."""
+    delivery = _delivery(request, _asked(request))
+    attempts = aws.query_all(ledger.TABLE, "id = :id AND begins_with( part, :attempts )", id=delivery.delivery_id, attempts="attempt#")
+    return Answer(200, views.delivery(delivery) | {"attempts": [views.attempt(item) for item in attempts]})
+
+
+def replay_delivery(request: Request) -> Answer:
+    """POST /webhooks/{webhook_id}/deliveries/{delivery_id}/replay."""
+    webhook = _asked(request)
+    return Answer(202, views.delivery(replay.replay_one(_delivery(request, webhook).delivery_id, webhook, _now())))
+
+
+def replay_deliveries(request: Request) -> Answer:
+    """POST /webhooks/{webhook_id}/replay {status?, since?, until?, cursor?}: failed ones unless said otherwise.
+
+    A call replays some and gives a cursor for the next call, until `next` is null.
+    """
+    webhook = _asked(request)
+    body = bodies.parsed(request)
+    wanted = {name: str(body[name]) for name in ("status", "since", "until", "cursor") if body.get(name)}
+    if not wanted.keys() & {"status", "since", "until"}:
+        wanted["status"] = "failed"
+    condition, filters = _chosen(webhook.webhook_id, wanted)
+    page = paging.asked(Request(**{**{name: getattr(request, name) for name in Request.__slots__}, "query": wanted}))
+    items, following = aws.query(ledger.TABLE, condition, index="by_webhook", limit=_REPLAYED_AT_ONCE, start=page.start, **filters)
+    replayed = replay.replay((item["id"] for item in items), webhook, _now())
+    listed = paging.listed([], None, following).body
+    return Answer(202, {"replayed": replayed, "next": listed["next"] if isinstance(listed, dict) else None})
+
+
+def event_types(request: Request) -> Answer:
+    """GET /event-types: each with its JSON Schema and an example."""
+    access.caller(request)
+    types = [
+        {"name": each.name, "description": each.description, "schema": each.json_schema, "example": dict(each.example)}
+        for each in catalogue.EVENT_TYPES
+    ]
+    return Answer(200, {"items": types, "total": len(types), "next": None})
+
+
+def _asked(request: Request) -> Webhook:
+    return manage.visible(request.path["webhook_id"], access.caller(request))
+
+
+def _visible(caller: Caller) -> list[Webhook]:
+    return store.listed(None if caller.role is Role.ADMIN else f"user#{caller.user_id}")
+
+
+def _shown(webhook: Webhook) -> dict[str, Any]:
+    shards = store.shards([webhook.webhook_id])[webhook.webhook_id]
+    return views.webhook(webhook, shards, store.total(shards))
+
+
+def _delivery(request: Request, webhook: Webhook) -> Delivery:
+    delivery = ledger.get(request.path["delivery_id"])
+    if delivery is None or delivery.webhook_id != webhook.webhook_id:
+        raise NotFound("not_found")
+    return delivery
+
+
+def _delivery_view(item: aws.Item) -> dict[str, Any]:
+    return views.delivery(ledger.from_item(item))
+
+
+def _chosen(webhook_id: int, query: Any) -> tuple[str, dict[str, Any]]:
+    """The query for a subscription's deliveries: condition, and filter with its values."""
+    condition = "webhook_id = :id"
+    values: dict[str, Any] = {"id": webhook_id}
+    if "since" in query or "until" in query:
+        condition += " AND placed BETWEEN :since AND :until"
+        values |= {"since": _moment(query, "since", "0"), "until": _moment(query, "until", "9") + "~"}
+    status = query.get("status")
+    if status is None or status == "all":
+        return condition, values
+    if status not in _BY_STATUS:
+        raise Refused("invalid_choice", field="status", allowed=", ".join(_BY_STATUS))
+    expression = _BY_STATUS[status]
+    used = {name: value for name, value in _VALUES.items() if f":{name} " in f"{expression} ".replace(",", " ")}
+    return condition, values | used | {"filter_expression": expression}
+
+
+def _moment(query: Any, name: str, default: str) -> str:
+    if name not in query:
+        return default
+    try:
+        moment = datetime.fromisoformat(query[name])
+    except ValueError:
+        raise Refused("invalid_time", field=name) from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def _now() -> datetime:
+    return work.means().clock()
+
+
+ROUTES: list[Route] = [
+    Route("POST", "/webhooks", create_webhook),
+    Route("GET", "/webhooks", list_webhooks),
+    Route("GET", "/webhooks/stats", all_stats),
+    Route("GET", "/webhooks/{webhook_id}", get_webhook),
+    Route("PATCH", "/webhooks/{webhook_id}", update_webhook),
+    Route("DELETE", "/webhooks/{webhook_id}", delete_webhook),
+    Route("GET", "/webhooks/{webhook_id}/stats", stats),
+    Route("POST", "/webhooks/{webhook_id}/pause", pause_webhook),
+    Route("POST", "/webhooks/{webhook_id}/resume", resume_webhook),
+    Route("POST", "/webhooks/{webhook_id}/test", test_webhook),
+    Route("POST", "/webhooks/{webhook_id}/rotate-secret", rotate_secret),
+    Route("POST", "/webhooks/{webhook_id}/replay", replay_deliveries),
+    Route("GET", "/webhooks/{webhook_id}/deliveries", list_deliveries),
+    Route("GET", "/webhooks/{webhook_id}/deliveries/{delivery_id}", get_delivery),
+    Route("POST", "/webhooks/{webhook_id}/deliveries/{delivery_id}/replay", replay_delivery),
+    Route("GET", "/event-types", event_types),
+]

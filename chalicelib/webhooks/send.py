@@ -1,0 +1,195 @@
+"""One HTTP attempt, over requests-hardened's address-pinning adapter with this package's stricter guard on top.
+
+An attempt ends 15 s after it began, whatever the receiver does: the time limits of `requests` count from byte to byte, so a
+receiver that drips would never run into them, and a timer shuts the connection down instead. Redirects are not followed (one
+could lead where the guard would not), proxies, `.netrc` and cookies are not used, of the answer 16 KB are read and kept.
+Connections stay open for the next delivery to the same endpoint.
+"""
+
+import contextlib
+import ipaddress
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import requests
+import urllib3.exceptions
+from requests.adapters import HTTPAdapter
+from requests_hardened.ip_filter import InvalidIPAddress  # type: ignore[import-untyped]
+from requests_hardened.ip_filter_adapter import IPFilterAdapter  # type: ignore[import-untyped]
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from chalicelib.webhooks import guard
+from chalicelib.webhooks.models import Outcome
+
+TIMEOUT_S = 15.0
+BODY_LIMIT = 16 * 1024
+_IDLE_S = 50.0  # load balancers close idle connections after 60 s; one closed under us would cost an attempt
+_POOLS = 64  # endpoints with open connections per process
+_SUCCESS = range(200, 300)
+
+_attempt = threading.local()
+
+
+class _Watched:
+    """Lets the attempt's timer reach the socket that this thread is using, and gives connecting only the time that is left."""
+
+    sock: Any
+    timeout: Any
+
+    def _new_conn(self) -> Any:
+        self.timeout = _attempt.watch.left()
+        sock = super()._new_conn()  # type: ignore[misc]
+        sock.settimeout(_attempt.watch.left())  # for the TLS handshake
+        return sock
+
+    def getresponse(self) -> Any:
+        _attempt.watch.left()
+        _attempt.watch.sock = self.sock
+        return super().getresponse()  # type: ignore[misc]
+
+
+class _Http(_Watched, HTTPConnection):
+    pass
+
+
+class _Https(_Watched, HTTPSConnection):
+    pass
+
+
+class _HttpPool(HTTPConnectionPool):
+    ConnectionCls = _Http
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _Https
+
+
+class _Adapter(IPFilterAdapter):  # type: ignore[misc]
+    """Checks every answer of the name and the pinned address by our guard, after the base has checked and pinned it by its own."""
+
+    def __init__(self, policy: guard.Policy, *, https: bool) -> None:
+        super().__init__(is_https_proto=https, allow_loopback=policy.allow_loopback)
+        self._policy = policy
+        self.init_poolmanager(_POOLS, 16)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
+        HTTPAdapter.init_poolmanager(self, connections, maxsize, block, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+
+    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+        parts = guard.check_url(request.url, self._policy)
+        host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
+        name = str(parts.hostname)
+        pinned = ipaddress.ip_address(host["host"].strip("[]"))
+        guard.check_addresses(name, [pinned, *guard.resolve(name, host["port"] or 443)], self._policy)
+        return host, pool
+
+
+class _Watch:
+    """Ends an attempt when its time is up."""
+
+    def __init__(self, seconds: float) -> None:
+        self.expired = False
+        self.sock: socket.socket | None = None
+        self._ends_at = time.monotonic() + seconds
+        self._timer = threading.Timer(seconds, self._expire)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        _attempt.watch = self
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def left(self) -> float:
+        """Seconds left. Raises TimeoutError when there are none."""
+        seconds = self._ends_at - time.monotonic()
+        if self.expired or seconds <= 0:
+            raise TimeoutError
+        return seconds
+
+    def _expire(self) -> None:
+        self.expired = True
+        if self.sock is not None:
+            with contextlib.suppress(OSError):  # closed already
+                # Not SSLSocket.shutdown, which would drop the TLS state that the reading thread is using.
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+
+
+class Sender:
+    """Makes attempts; one per process, used by several threads.
+
+    Args:
+        ca_bundle: Path of the trusted certificates, where they are not the usual ones.
+    """
+
+    def __init__(
+        self, policy: guard.Policy, *, timeout_s: float = TIMEOUT_S, body_limit: int = BODY_LIMIT, ca_bundle: str | None = None
+    ) -> None:
+        self._timeout_s = timeout_s
+        self._body_limit = body_limit
+        self._verify: bool | str = ca_bundle or True
+        self._adapters = {"https://": _Adapter(policy, https=True), "http://": _Adapter(policy, https=False)}
+        self._used_at = time.monotonic()
+
+    def post(self, url: str, headers: Mapping[str, str], body: str) -> Outcome:
+        """One attempt. Never raises for what a receiver, its name or its certificate does."""
+        began = time.monotonic()
+        if began - self._used_at > _IDLE_S:
+            for adapter in self._adapters.values():
+                adapter.poolmanager.clear()
+        self._used_at = began
+        with _Watch(self._timeout_s) as watch:
+            try:
+                outcome = self._exchange(url, headers, body)
+            except Exception as fault:
+                outcome = Outcome(error=_error(fault))
+                if outcome.error is None:
+                    raise
+        error = "timeout" if watch.expired else outcome.error
+        return outcome.model_copy(update={"error": error, "duration_ms": round((time.monotonic() - began) * 1000)})
+
+    def _exchange(self, url: str, headers: Mapping[str, str], body: str) -> Outcome:
+        request = requests.Request("POST", url, headers={"Accept-Encoding": "identity", **headers}, data=body.encode()).prepare()
+        adapter = self._adapters["http://" if urlsplit(url).scheme == "http" else "https://"]
+        answer = adapter.send(request, stream=True, timeout=(self._timeout_s, self._timeout_s), verify=self._verify)
+        try:
+            content = answer.raw.read(self._body_limit + 1, decode_content=False)
+        except Exception as fault:  # noqa: BLE001 - the answer was cut off, in whatever way
+            return _outcome(answer, b"", self._body_limit, _error(fault) or "connection")
+        finally:
+            answer.close()
+        return _outcome(answer, content, self._body_limit, None if answer.status_code in _SUCCESS else f"http_{answer.status_code}")
+
+
+def _outcome(answer: requests.Response, content: bytes, limit: int, error: str | None) -> Outcome:
+    return Outcome(
+        status=answer.status_code,
+        error=error,
+        response_headers={name[:100]: value[:500] for name, value in list(answer.headers.items())[:50]},
+        response_body=content[:limit].decode("utf-8", "replace"),
+        truncated=len(content) > limit,
+        retry_after=answer.headers.get("Retry-After"),
+    )
+
+
+def _error(fault: Exception) -> str | None:
+    """What to call a fault of the other side; None for a fault of ours."""
+    if isinstance(fault, (guard.Forbidden, InvalidIPAddress, requests.exceptions.InvalidURL)):
+        return "refused"
+    if isinstance(fault, (requests.exceptions.SSLError, urllib3.exceptions.SSLError)):
+        return "tls"
+    if isinstance(fault, (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)):
+        return "timeout"
+    if isinstance(fault, requests.ConnectionError) and "resolve" in str(fault):
+        return "dns"
+    if isinstance(fault, (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError)):
+        return "connection"
+    return None

@@ -1,0 +1,181 @@
+"""The items of the `webhooks` table: subscriptions, and per subscription its books, its counter and its rate limit.
+
+webhook#12     the subscription
+books#12#3     how many deliveries are in which state; a delivery counts in one shard for life, so that deliveries made
+               side by side do not contend for one item, and in each shard the books are equal at any time
+sequence#12    how many events it has matched
+rate#12        when the endpoint may be called next
+counter        the last webhook id given
+"""
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from chalicelib import aws
+from chalicelib.errors import Retryable
+from chalicelib.webhooks.models import Status, Webhook, stamp
+
+BOOK_SHARDS = 8
+COLUMNS = ("matched", "pending", "held", "delivered", "dead", "failing")
+_TABLE = "webhooks"
+_ALL = "webhook"
+_KEPT_DELETED = timedelta(days=30)
+_READ_AT_ONCE = 96
+
+
+def key(webhook_id: int, kind: str = "webhook", *parts: object) -> dict[str, str]:
+    """The key of an item about a subscription."""
+    return {"id": "#".join(map(str, (kind, webhook_id, *parts)))}
+
+
+def books_key(webhook_id: int, delivery_id: str) -> dict[str, str]:
+    """The key of the shard of the books that a delivery counts in."""
+    return key(webhook_id, "books", zlib.crc32(delivery_id.encode()) % BOOK_SHARDS)
+
+
+def next_id() -> int:
+    """An id never given before. Raises Retryable when many ask at once."""
+    for _ in range(20):
+        counter = aws.get(_TABLE, {"id": "counter"})
+        last = int(counter["last"]) if counter else 0
+        condition = "#last = :last" if counter else "attribute_not_exists(#last)"
+        values = {"last": last} if counter else {}
+        try:
+            aws.write(aws.update(_TABLE, {"id": "counter"}, "SET #last = :new", condition, new=last + 1, **values))
+        except aws.WriteRefused:
+            continue
+        return last + 1
+    raise Retryable("the webhook counter is contended")
+
+
+def put(webhook: Webhook, *also: aws.Write, seen: datetime | None = None) -> None:
+    """Stores a subscription, together with other writes.
+
+    Args:
+        seen: `updated_at` as it was read, for a change; None for a new subscription.
+
+    Raises:
+        WriteRefused: It has been changed since.
+    """
+    condition, values = ("updated_at = :seen", {"seen": stamp(seen)}) if seen else ("attribute_not_exists(id)", {})
+    aws.transact([aws.put(_TABLE, _item(webhook), condition, **values), *also])
+
+
+def get(webhook_id: int) -> Webhook | None:
+    """A subscription, also a deleted one."""
+    item = aws.get(_TABLE, key(webhook_id))
+    return from_item(item) if item else None
+
+
+def listed(stream: str | None) -> list[Webhook]:
+    """The subscriptions to a stream, or all of them, by id."""
+    if stream is None:
+        items = aws.query_all(_TABLE, "kind = :kind", index="all", kind=_ALL)
+    else:
+        items = aws.query_all(_TABLE, "#stream = :stream", index="by_stream", stream=stream)
+    return [from_item(item) for item in items]
+
+
+def set_failing(webhook: Webhook, since: datetime | None) -> None:
+    """Notes that an endpoint has begun to fail, or that it works again; a subscription deleted meanwhile stays as it is."""
+    try:
+        if since is None:
+            aws.write(aws.update(_TABLE, key(webhook.webhook_id), "REMOVE failing_since", "attribute_exists(id)"))
+        else:
+            set_ = "SET failing_since = :since"
+            none_yet = "attribute_exists(id) AND attribute_not_exists(failing_since)"
+            aws.write(aws.update(_TABLE, key(webhook.webhook_id), set_, none_yet, since=stamp(since)))
+    except aws.WriteRefused:
+        return
+
+
+def not_active(webhook_id: int) -> aws.Write:
+    """The condition that a subscription is switched off, for a transaction that holds a delivery: else nobody would release it."""
+    off = {"paused": Status.PAUSED.value, "disabled": Status.DISABLED.value}
+    return aws.check(_TABLE, key(webhook_id), "#status IN ( :paused, :disabled )", **off)
+
+
+def move_books(webhook_id: int, delivery_id: str, change: Mapping[str, int], at: datetime) -> aws.Write:
+    """Adds to the columns of the books."""
+    columns = {name: by for name, by in change.items() if by}
+    adds = ", ".join(f"#{name} :{name}" for name in columns)
+    expression = f"SET last_triggered_at = :at ADD {adds}"
+    values: dict[str, Any] = {"at": stamp(at), **columns}
+    return aws.update(_TABLE, books_key(webhook_id, delivery_id), expression, **values)
+
+
+def shards(webhook_ids: Iterable[int]) -> dict[int, list[aws.Item]]:
+    """The books of subscriptions, shard by shard."""
+    wanted = [(webhook_id, shard) for webhook_id in webhook_ids for shard in range(BOOK_SHARDS)]
+    found: dict[int, list[aws.Item]] = {webhook_id: [] for webhook_id, _ in wanted}
+    for start in range(0, len(wanted), _READ_AT_ONCE):
+        batch = wanted[start : start + _READ_AT_ONCE]
+        items = aws.get_many([(_TABLE, key(webhook_id, "books", shard)) for webhook_id, shard in batch])
+        for (webhook_id, _), item in zip(batch, items, strict=True):
+            if item:
+                found[webhook_id].append(item)
+    return found
+
+
+def reserve(webhook: Webhook, now: datetime) -> datetime:
+    """The endpoint's next free place under its rate limit; up to a second's worth may go at once.
+
+    Raises:
+        Retryable: Too many ask at once.
+    """
+    assert webhook.rate_limit is not None
+    spacing = timedelta(seconds=1) / webhook.rate_limit
+    item = aws.get(_TABLE, key(webhook.webhook_id, "rate")) or {}
+    for _ in range(20):
+        taken = datetime.fromisoformat(item["next"]) if item else now
+        place = max(taken, now)
+        condition = "#next = :taken" if item else "attribute_not_exists(#next)"
+        values = {"taken": item["next"]} if item else {}
+        following = (place + spacing).isoformat(timespec="microseconds")
+        try:
+            aws.write(aws.update(_TABLE, key(webhook.webhook_id, "rate"), "SET #next = :new", condition, new=following, **values))
+        except aws.WriteRefused as refused:
+            item = refused.failed[0] or {}
+            continue
+        return place
+    raise Retryable("the rate limit of an endpoint is contended")
+
+
+def from_item(item: Mapping[str, Any]) -> Webhook:
+    """A stored subscription."""
+    return Webhook.model_validate({**item, "filter": json.loads(item.get("filter") or "{}")})
+
+
+def _item(webhook: Webhook) -> aws.Item:
+    item: aws.Item = webhook.model_dump(mode="json", exclude={"secrets", "headers", "filter"}, exclude_none=True)
+    item |= key(webhook.webhook_id) | {
+        "filter": json.dumps(webhook.filter),
+        "headers": {name: value.get_secret_value() for name, value in webhook.headers.items()},
+        "secrets": [_secret(secret.value.get_secret_value(), secret.expires_at) for secret in webhook.secrets],
+        "created_at": stamp(webhook.created_at),
+        "updated_at": stamp(webhook.updated_at),
+    }
+    if webhook.failing_since:
+        item["failing_since"] = stamp(webhook.failing_since)
+    if webhook.status is Status.DELETED:  # out of the indexes; kept for the deliveries that are still under way
+        return item | {"forget_at": int((webhook.updated_at + _KEPT_DELETED).timestamp())}
+    return item | {"kind": _ALL, "stream": webhook.stream}
+
+
+def _secret(value: str, expires_at: datetime | None) -> dict[str, str]:
+    return {"value": value} | ({"expires_at": stamp(expires_at)} if expires_at else {})
+
+
+def total(items: Sequence[aws.Item]) -> dict[str, int]:
+    """The columns of the books, added up."""
+    return {column: sum(int(item.get(column, 0)) for item in items) for column in COLUMNS}
+
+
+def equal(item: Mapping[str, Any]) -> bool:
+    """Whether the books are equal: matched = delivered + pending + held + dead, and no column below zero."""
+    columns = {column: int(item.get(column, 0)) for column in COLUMNS}
+    parts = columns["delivered"] + columns["pending"] + columns["held"] + columns["dead"]
+    return columns["matched"] == parts and min(columns.values()) >= 0

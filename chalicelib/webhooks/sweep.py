@@ -1,0 +1,102 @@
+"""Each minute: what has become due and nobody else will send, what a crash or a lost message left behind, and the books."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+from chalicelib import aws
+from chalicelib.telemetry import log
+from chalicelib.webhooks import ledger, queue, store
+from chalicelib.webhooks.models import Delivery, State, stamp
+from chalicelib.webhooks.queue import Message, Task
+
+_AHEAD = timedelta(minutes=1)  # until the next sweep
+_AT_ONCE = 100
+_PAGES = 20  # per shard and sweep; what is left is found a minute later
+_AUDIT_MINUTES = 60
+
+
+def sweep(now: datetime) -> int:
+    """Queues everything that is due before the next sweep; returns how much that was."""
+    with ThreadPoolExecutor(ledger.DUE_SHARDS) as pool:
+        return sum(pool.map(lambda shard: _sweep_shard(f"due#{shard}", now), range(ledger.DUE_SHARDS)))
+
+
+def audit(now: datetime) -> list[int]:
+    """Checks the books of a sixtieth of the subscriptions, so of each once an hour; returns those whose books are unequal."""
+    counter = aws.get("webhooks", {"id": "counter"})
+    last = int(counter["last"]) if counter else 0
+    minute = int(now.timestamp() // 60) % _AUDIT_MINUTES
+    return check_books(webhook_id for webhook_id in range(1, last + 1) if webhook_id % _AUDIT_MINUTES == minute)
+
+
+def check_books(webhook_ids: Iterable[int]) -> list[int]:
+    """The subscriptions whose books are not equal; one line in the log for each, which raises an alarm."""
+    return unequal(store.shards(webhook_ids))
+
+
+def unequal(shards: Mapping[int, Sequence[aws.Item]]) -> list[int]:
+    """The same, of books that have been read."""
+    found = [webhook_id for webhook_id, items in shards.items() if not all(map(store.equal, items))]
+    for webhook_id in found:
+        log.error("webhook books unequal", extra={"metric": "webhook_books_unequal", "webhook_id": webhook_id})
+    return found
+
+
+def _sweep_shard(shard: str, now: datetime) -> int:
+    sent = 0
+    for items in _pages(shard, now + _AHEAD):
+        ready = [task for task in (_taken_up(item, now) for item in items) if task]
+        queue.send(ready, now)
+        sent += len(ready)
+    return sent
+
+
+def _pages(shard: str, until: datetime) -> Iterator[list[aws.Item]]:
+    start: aws.Item | None = None
+    for _ in range(_PAGES):
+        condition = "due_shard = :shard AND look_at <= :until"
+        items, start = aws.query(ledger.TABLE, condition, index="due", limit=_AT_ONCE, start=start, shard=shard, until=stamp(until))
+        yield items
+        if start is None:
+            return
+
+
+def _taken_up(item: aws.Item, now: datetime) -> tuple[Message, datetime] | None:
+    """The task of an item that is due, and its time. From here a queue message is under way, so the next look is later."""
+    key = ledger.key(item["id"], item["part"])
+    if item["part"] != "delivery":
+        task = Task(item["part"])
+        at = max(datetime.fromisoformat(item["look_at"]), now)
+        message = Message(task=task, webhook_id=int(item["id"].partition("#")[2]))
+        # A probe's time is its `look_at`; probing moves it.
+        return (message, at) if task is Task.PROBE or _look_later(key, item, at) else None
+    delivery = ledger.from_item(item)
+    if delivery.claimed_until and delivery.claimed_until > now:
+        return None
+    if delivery.state is not State.PENDING or delivery.waits:
+        _look_never(key, item)
+        return None
+    at = max(delivery.next_retry_at or now, now)
+    return (_task(delivery), at) if _look_later(key, item, at) else None
+
+
+def _task(delivery: Delivery) -> Message:
+    return Message(task=Task.DELIVER, webhook_id=delivery.webhook_id, delivery_id=delivery.delivery_id)
+
+
+def _look_later(key: dict[str, str], item: aws.Item, at: datetime) -> bool:
+    later = stamp(at + ledger.GRACE)
+    return _write(aws.update(ledger.TABLE, key, "SET look_at = :later", "look_at = :seen", later=later, seen=item["look_at"]))
+
+
+def _look_never(key: dict[str, str], item: aws.Item) -> None:
+    _write(aws.update(ledger.TABLE, key, "REMOVE due_shard, look_at", "look_at = :seen", seen=item["look_at"]))
+
+
+def _write(write: aws.Write) -> bool:
+    try:
+        aws.write(write)
+    except aws.WriteRefused:
+        return False  # it has moved on since the index was read
+    return True

@@ -1,0 +1,93 @@
+"""Subscriptions, deliveries and figures as the API shows them. Secrets and the values of custom headers are not among it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chalicelib import aws
+from chalicelib.webhooks.models import Delivery, Webhook, stamp
+
+
+def webhook(subscription: Webhook, shards: Sequence[aws.Item], books: Mapping[str, int]) -> dict[str, Any]:
+    """A subscription with its counts."""
+    return {
+        "id": subscription.webhook_id,
+        "name": subscription.name,
+        "url": subscription.url,
+        "event_type": subscription.event_types[0],
+        "event_types": list(subscription.event_types),
+        "description": subscription.description,
+        "is_active": subscription.is_active,
+        "status": subscription.status.value,
+        "disabled_reason": subscription.disabled_reason,
+        "failing_since": _time(subscription.failing_since),
+        "scope": subscription.scope.value,
+        "user_id": subscription.owner,
+        "filter": dict(subscription.filter),
+        "headers": dict.fromkeys(subscription.headers, "***"),
+        "rate_limit": subscription.rate_limit,
+        "format": subscription.format.value,
+        "secrets": len(subscription.secrets),
+        "success_count": books["delivered"],
+        "failure_count": books["failing"],
+        "last_triggered_at": max((item["last_triggered_at"] for item in shards if "last_triggered_at" in item), default=None),
+        "created_at": stamp(subscription.created_at),
+        "updated_at": stamp(subscription.updated_at),
+    }
+
+
+def delivery(shown: Delivery) -> dict[str, Any]:
+    """A delivery."""
+    return {
+        "id": shown.delivery_id,
+        "webhook_id": shown.webhook_id,
+        "event_id": shown.event_id,
+        "event_type": shown.type,
+        "entity": shown.entity,
+        "sequence": shown.sequence,
+        "payload": shown.payload,
+        "status": shown.status,
+        "state": shown.state.value,
+        "attempt_number": shown.attempts,
+        "response_status": shown.response_status,
+        "error_message": shown.error,
+        "duration_ms": shown.duration_ms,
+        "created_at": shown.placed.partition("#")[0],
+        "delivered_at": _time(shown.delivered_at),
+        "next_retry_at": _time(shown.next_retry_at),
+    }
+
+
+def attempt(item: Mapping[str, Any]) -> dict[str, Any]:
+    """One attempt, as it is stored."""
+    return {name: value for name, value in item.items() if name not in ("id", "part", "forget_at")}
+
+
+def figures(books: Mapping[str, int], *, equal: bool) -> dict[str, Any]:
+    """The counts of deliveries, under the names the list of a panel expects, and the ledger of the undelivered."""
+    settled = books["delivered"] + books["dead"]
+    return {
+        "total_deliveries": books["matched"],
+        "successful_deliveries": books["delivered"],
+        "failed_deliveries": books["failing"],
+        "pending_deliveries": books["matched"] - books["delivered"] - books["failing"],
+        "success_rate": round(100 * books["delivered"] / settled, 2) if settled else 0,
+        "ledger": {name: books[name] for name in ("matched", "delivered", "pending", "held", "dead")} | {"equal": equal},
+    }
+
+
+def latency(recent: Sequence[Delivery]) -> dict[str, Any]:
+    """Success rate and latency over the last attempts of recent deliveries, milliseconds."""
+    tried = [shown for shown in recent if shown.duration_ms is not None]
+    durations = sorted(shown.duration_ms or 0 for shown in tried)
+    rate = round(100 * sum(not shown.failed for shown in tried) / len(tried), 2) if tried else None
+    return {"deliveries": len(tried), "success_rate": rate} | {f"p{part}_ms": _percentile(durations, part) for part in (50, 95, 99)}
+
+
+def _percentile(ordered: Sequence[int], percent: int) -> int | None:
+    """Nearest rank."""
+    return ordered[math.ceil(percent / 100 * len(ordered)) - 1] if ordered else None
+
+
+def _time(moment: Any) -> str | None:
+    return stamp(moment) if moment else None

@@ -1,0 +1,299 @@
+"""A world in which time is simulated: DynamoDB by moto, with the tables of infra/stack.yaml; SQS and the schedule by hand."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from moto import mock_aws
+
+from chalicelib import aws
+from chalicelib.events.models import LoggedEvent
+from chalicelib.http import Answer, Request
+from chalicelib.users import access
+from chalicelib.users.access import Caller
+from chalicelib.users.models import Role
+from chalicelib.webhooks import guard, ledger, routes, store, work
+from chalicelib.webhooks.deliver import Means
+from chalicelib.webhooks.models import Delivery, Outcome, State, Webhook
+from functions import deliver_webhooks, retry_deliveries
+
+STACK = yaml.safe_load((Path(__file__).parents[3] / "infra" / "stack.yaml").read_text())
+VISIBILITY = timedelta(seconds=STACK["functions"]["deliver_webhooks"]["timeout_s"] + STACK["queues"]["deliveries"]["visibility_margin_s"])
+START = datetime(2026, 3, 2, 12, tzinfo=UTC)
+OK = Outcome(status=200, duration_ms=12)
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+class Sqs:
+    """The deliveries queue in simulated time."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self.clock = clock
+        self.waiting: list[tuple[datetime, int, str]] = []
+        self.groups: list[str] = []
+        self.count = 0
+
+    def send_message_batch(self, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        assert QueueUrl == "queue:deliveries"
+        assert 1 <= len(Entries) <= 10
+        for entry in Entries:
+            assert 0 <= entry.get("DelaySeconds", 0) <= 900
+            self.groups.append(entry["MessageGroupId"])
+            self.put(entry["MessageBody"], self.clock() + timedelta(seconds=entry.get("DelaySeconds", 0)))
+        return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
+
+    def put(self, body: str, at: datetime) -> None:
+        self.count += 1
+        self.waiting.append((at, self.count, body))
+
+    def take(self) -> list[str]:
+        """Up to ten messages whose time has come."""
+        due = sorted(message for message in self.waiting if message[0] <= self.clock())[:10]
+        self.waiting = [message for message in self.waiting if message not in due]
+        return [body for _, _, body in due]
+
+
+class World:
+    """Everything the webhooks need, with a clock that only moves when told."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.sent: list[dict[str, Any]] = []
+        self.answer: Callable[[dict[str, Any]], Outcome] = lambda _sent: OK
+        self.sqs = Sqs(lambda: self.now)
+        self.caller = Caller(user_id="1", user_uuid="u-1", role=Role.ADMIN)
+        self.fuse: int | None = None
+        self.calls = 0
+        self.sequence = 0
+        self.dynamodb = boto3.client("dynamodb", region_name="eu-central-1")
+
+    # What the code under test calls.
+
+    def client(self, service: str, endpoint: str | None = None) -> Any:
+        return _Counted(self, self.sqs if service == "sqs" else self.dynamodb)
+
+    def post(self, url: str, headers: dict[str, str], body: str) -> Outcome:
+        self.burn(before=True)
+        sent = {"at": self.now, "url": url, "headers": headers, "body": body, "id": headers["webhook-id"]}
+        self.sent.append(sent)
+        outcome = self.answer(sent)
+        self.burn()
+        return outcome
+
+    def burn(self, *, before: bool = False) -> None:
+        """Ends the process after so many calls; a dead process makes none."""
+        if before:
+            if self.fuse == 0:
+                raise Crash
+            return
+        self.calls += 1
+        if self.fuse is not None:
+            self.fuse -= 1
+            if self.fuse == 0:
+                raise Crash
+
+    # What happens in the world.
+
+    def event(self, type_: str = "order.filled", *, stream: str = "admin", entity: str = "order#1", **payload: Any) -> LoggedEvent:
+        self.sequence += 1
+        return LoggedEvent(
+            stream=stream,
+            sequence=self.sequence,
+            event_id=f"event-{self.sequence}",
+            type=type_,
+            payload=payload or {"n": self.sequence, "value": "18559.00"},
+            entity=entity,
+            user_id="7",
+            timestamp=self.now,
+        )
+
+    def publish(self, *events: LoggedEvent) -> None:
+        """Brings events to the matching function until it has taken them."""
+        bodies = [(event.stream, event.model_dump_json()) for event in events]
+        while bodies:
+            records = [_record(body, "webhooks.fifo", group) for group, body in bodies[:10]]
+            try:
+                failed = {each["itemIdentifier"] for each in deliver_webhooks.handler({"Records": records}, None)["batchItemFailures"]}
+            except Crash:
+                self.fuse = None
+                continue
+            bodies = [each for each, record in zip(bodies, records, strict=False) if record["messageId"] in failed] + bodies[10:]
+
+    def work(self) -> None:
+        """Everything whose time has come, in the queue."""
+        while bodies := self.sqs.take():
+            records = [_record(body, "deliveries", "") for body in bodies]
+            try:
+                failed = {each["itemIdentifier"] for each in deliver_webhooks.handler({"Records": records}, None)["batchItemFailures"]}
+            except Crash:
+                self.fuse = None
+                failed = {record["messageId"] for record in records}
+            for record in records:
+                if record["messageId"] in failed:
+                    self.sqs.put(record["body"], self.now + VISIBILITY)
+            self.check()
+
+    def until(self, end: datetime) -> None:
+        """Lets time pass: messages come at their time, and the sweep each minute in which it has something to do."""
+        self.work()
+        while (at := self._next()) is not None and at <= end:
+            self.now = max(at, self.now)
+            self.work()
+            if (look := self._look()) is not None and look <= self.now:
+                retry_deliveries.handler({}, None)
+                self.work()
+        self.now = end
+
+    def passes(self, **duration: float) -> None:
+        self.until(self.now + timedelta(**duration))
+
+    def _look(self) -> datetime | None:
+        looks = [item["look_at"] for item in self.rows() if "look_at" in item]
+        return datetime.fromisoformat(min(looks)) if looks else None
+
+    def _next(self) -> datetime | None:
+        times = [at for at, _, _ in self.sqs.waiting]
+        if look := self._look():
+            minute = look.replace(second=0, microsecond=0)
+            times.append(max(minute if minute == look else minute + timedelta(minutes=1), self.now + timedelta(seconds=30)))
+        return min(times, default=None)
+
+    # What tests look at.
+
+    def rows(self, table: str = "deliveries") -> list[dict[str, Any]]:
+        pages = self.dynamodb.get_paginator("scan").paginate(TableName=table)
+        return [aws.from_dynamodb(item) for page in pages for item in page["Items"]]
+
+    def deliveries(self) -> list[Delivery]:
+        found = [ledger.from_item(row) for row in self.rows() if row["part"] == "delivery"]
+        return sorted(found, key=lambda delivery: (delivery.webhook_id, delivery.sequence))
+
+    def attempts(self) -> list[dict[str, Any]]:
+        return sorted((row for row in self.rows() if row["part"].startswith("attempt#")), key=lambda row: (row["id"], row["part"]))
+
+    def books(self, webhook_id: int = 1) -> dict[str, int]:
+        return store.total(store.shards([webhook_id])[webhook_id])
+
+    def webhook(self, webhook_id: int = 1) -> Webhook:
+        found = store.get(webhook_id)
+        assert found
+        return found
+
+    def check(self) -> None:
+        """The books are equal, and count what is there."""
+        counted: dict[tuple[int, str], int] = {}
+        for delivery in self.deliveries():
+            columns = ["matched", delivery.state.value] + (["failing"] if delivery.status == "failed" else [])
+            for column in columns:
+                counted[delivery.webhook_id, column] = counted.get((delivery.webhook_id, column), 0) + 1
+        for row in self.rows("webhooks"):
+            assert not row["id"].startswith("books#") or store.equal(row), row
+        for webhook_id in {webhook_id for webhook_id, _ in counted}:
+            books = self.books(webhook_id)
+            assert books == {column: counted.get((webhook_id, column), 0) for column in books}
+
+    # The API.
+
+    def call(self, method: str, path: str, body: Any = None, **query: str) -> Answer:
+        route, found = _route(method, path)
+        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        return route.answer(Request(method, route.path, {"authorization": "Bearer t"}, query, found, raw, "127.0.0.1", self.now))
+
+    def subscribe(self, event_type: Any = "order.*", **more: Any) -> dict[str, Any]:
+        body = {"name": "My Webhook", "url": "https://example.com/webhook", "event_types": event_type, "secret": "s3cret"} | more
+        if isinstance(event_type, str):
+            body["event_type"] = body.pop("event_types")
+        answer = self.call("POST", "/webhooks", body)
+        assert answer.status == 201
+        assert isinstance(answer.body, dict)
+        return answer.body
+
+
+class _Counted:
+    """A client whose calls burn the fuse."""
+
+    def __init__(self, world: World, inner: Any) -> None:
+        self.world, self.inner = world, inner
+
+    def __getattr__(self, name: str) -> Any:
+        def call(**arguments: Any) -> Any:
+            self.world.burn(before=True)
+            answer = getattr(self.inner, name)(**arguments)
+            self.world.burn()
+            return answer
+
+        return call
+
+
+def _record(body: str, queue: str, group: str) -> dict[str, Any]:
+    _record.count = getattr(_record, "count", 0) + 1  # type: ignore[attr-defined]
+    return {
+        "messageId": f"m-{_record.count}",  # type: ignore[attr-defined]
+        "receiptHandle": "r",
+        "body": body,
+        "attributes": {"MessageGroupId": group, "ApproximateReceiveCount": "1"},
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:eu-central-1:1:{queue}",
+        "awsRegion": "eu-central-1",
+    }
+
+
+def _route(method: str, path: str) -> tuple[Any, dict[str, str]]:
+    parts = path.strip("/").split("/")
+    for route in routes.ROUTES:
+        pattern = route.path.strip("/").split("/")
+        if route.method == method and len(pattern) == len(parts):
+            found = {name[1:-1]: part for name, part in zip(pattern, parts, strict=True) if name.startswith("{")}
+            if all(name.startswith("{") or name == part for name, part in zip(pattern, parts, strict=True)):
+                return route, found
+    raise AssertionError(path)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """The world, with an administrator at the API."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.setenv("QUEUE_DELIVERIES", "queue:deliveries")
+    for table in ("webhooks", "deliveries", "outbox"):
+        monkeypatch.setenv(f"TABLE_{table.upper()}", table)
+    with mock_aws():
+        for table in ("webhooks", "deliveries", "outbox"):
+            _create(table, STACK["tables"][table])
+        world = World()
+        means = Means(post=world.post, clock=lambda: world.now, jitter=lambda: 0.5)
+        monkeypatch.setattr(aws, "client", world.client)
+        monkeypatch.setattr(work, "means", lambda: means)
+        monkeypatch.setattr(access, "caller", lambda _request: world.caller)
+        monkeypatch.setattr(guard, "resolve", lambda *_: [])
+        yield world
+        world.check()
+
+
+def _create(name: str, table: dict[str, Any]) -> None:
+    def schema(key: dict[str, list[str]]) -> list[dict[str, str]]:
+        return [{"AttributeName": key[role][0], "KeyType": role.upper()} for role in ("hash", "range") if role in key]
+
+    indexes = table.get("indexes", {})
+    attributes = {each[0]: each[1] for key in [table["key"], *indexes.values()] for role, each in key.items() if role in ("hash", "range")}
+    secondary = [{"IndexName": index, "KeySchema": schema(key), "Projection": {"ProjectionType": "ALL"}} for index, key in indexes.items()]
+    boto3.client("dynamodb", region_name="eu-central-1").create_table(
+        TableName=name,
+        KeySchema=schema(table["key"]),
+        AttributeDefinitions=[{"AttributeName": attribute, "AttributeType": type_} for attribute, type_ in attributes.items()],
+        BillingMode="PAY_PER_REQUEST",
+        **({"GlobalSecondaryIndexes": secondary} if secondary else {}),
+    )
+
+
+__all__ = ["OK", "START", "Crash", "State", "World"]

@@ -1,0 +1,235 @@
+"""Deliveries in simulated time: what is sent when, what is held, what the books say."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from chalicelib.webhooks.models import Outcome, State
+
+from .conftest import OK, START, World
+
+DOWN = Outcome(error="connection", duration_ms=3)
+
+
+def failing(status: int, **more: str) -> Outcome:
+    return Outcome(status=status, error=f"http_{status}", duration_ms=3, **more)
+
+
+def test_an_event_reaches_its_subscriber_once_with_the_published_headers(world: World) -> None:
+    """A matching event is posted once, as the published client expects it, and counted as delivered."""
+    world.subscribe("order.filled")
+    world.publish(world.event(order_id="o-1", value="18559.00"))
+    world.work()
+    [sent] = world.sent
+    assert sent["body"] == '{"order_id": "o-1", "value": "18559.00"}'
+    assert sent["headers"]["X-Webhook-Event"] == "order.filled"
+    assert sent["headers"]["X-Webhook-Id"] == "1"
+    assert sent["headers"]["X-Webhook-Sequence"] == "1"
+    assert world.books() == {"matched": 1, "pending": 0, "held": 0, "delivered": 1, "dead": 0, "failing": 0}
+    assert set(world.sqs.groups) == {"webhook-1"}
+
+
+def test_retries_follow_the_schedule(world: World) -> None:
+    """Failed attempts are repeated after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h, the id staying the same."""
+    world.subscribe()
+    world.answer = lambda _: failing(500)
+    world.publish(world.event())
+    world.until(START + timedelta(days=3, hours=12))
+    gaps = [later["at"] - earlier["at"] for earlier, later in zip(world.sent, world.sent[1:], strict=False)]
+    wanted = [timedelta(seconds=5), timedelta(minutes=5), timedelta(minutes=30), *(timedelta(hours=hours) for hours in (2, 5, 10, 14, 20, 24))]
+    assert len(gaps) == len(wanted)
+    assert all(want <= gap <= want + timedelta(minutes=1) for gap, want in zip(gaps, wanted, strict=True)), gaps
+    assert len({sent["id"] for sent in world.sent}) == 1
+    assert len({sent["headers"]["webhook-timestamp"] for sent in world.sent}) == len(world.sent)
+
+
+def test_a_delivery_that_alone_fails_is_given_up_in_the_end(world: World) -> None:
+    """When others get through, a delivery whose retries are used up is dead, and can be replayed under the same id."""
+    world.subscribe()
+    world.answer = lambda sent: failing(400) if '"bad"' in sent["body"] else OK
+    world.publish(world.event(entity="order#1", kind="bad"))
+    for day in range(5):
+        world.publish(world.event(entity=f"order#{day + 2}", kind="good"))
+        world.passes(days=1)
+    assert world.books() | {"failing": 0} == {"matched": 6, "pending": 0, "held": 0, "delivered": 5, "dead": 1, "failing": 0}
+    assert world.webhook().is_active
+    world.answer = lambda _: OK
+    answer = world.call("POST", "/webhooks/1/replay")
+    assert (answer.status, answer.body) == (202, {"replayed": 1, "next": None})
+    world.work()
+    assert world.books()["delivered"] == 6
+    assert world.sent[-1]["id"] == world.sent[0]["id"]
+
+
+def test_a_week_down_loses_nothing(world: World) -> None:
+    """A receiver that is down for a week is switched off after five days, probed, switched on by itself, and gets everything."""
+    world.subscribe()
+    world.answer = lambda sent: DOWN if sent["at"] < START + timedelta(days=7) else OK
+    for hour in range(0, 7 * 24, 12):
+        world.until(START + timedelta(hours=hour))
+        world.publish(world.event(entity=f"order#{hour % 36}"))
+    world.until(START + timedelta(days=6))
+    assert world.webhook().status == "disabled"
+    assert world.webhook().disabled_reason == "failing"
+    assert world.books()["dead"] == 0
+    world.until(START + timedelta(days=10))
+    assert world.webhook().is_active
+    assert world.books() == {"matched": 14, "pending": 0, "held": 0, "delivered": 14, "dead": 0, "failing": 0}
+    assert [row["type"] for row in sorted(world.rows("outbox"), key=lambda row: row["created_at"])] == ["webhook.disabled", "webhook.enabled"]
+    last = {sent["headers"]["X-Webhook-Sequence"] for sent in world.sent if sent["at"] >= START + timedelta(days=7)}
+    assert last == {str(number) for number in range(1, 15)}
+
+
+def test_410_switches_the_endpoint_off_until_its_owner_is_back(world: World) -> None:
+    """410 Gone ends deliveries at once and no probe follows; what was missed goes out when the owner resumes."""
+    world.subscribe()
+    world.answer = lambda _: failing(410)
+    world.publish(world.event(entity="order#1"))
+    world.work()
+    world.publish(world.event(entity="order#2"))
+    world.passes(days=8)
+    assert len(world.sent) == 1
+    assert (world.webhook().status, world.webhook().disabled_reason) == ("disabled", "gone")
+    assert world.books()["held"] == 2
+    world.answer = lambda _: OK
+    world.call("POST", "/webhooks/1/resume")
+    world.passes(minutes=5)
+    assert world.books()["delivered"] == 2
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_is_honoured(world: World, status: int) -> None:
+    """On 429 and 503 the next attempt waits exactly as long as the receiver asked, and the API shows until when."""
+    world.subscribe()
+    world.answer = lambda _: failing(status, retry_after="120") if len(world.sent) == 1 else OK
+    world.publish(world.event())
+    world.work()
+    [shown] = world.call("GET", "/webhooks/1/deliveries").body["items"]
+    assert shown["next_retry_at"] == "2026-03-02T12:02:00.000+00:00"
+    assert (shown["status"], shown["state"]) == ("failed", "pending")
+    world.passes(minutes=5)
+    assert [sent["at"] for sent in world.sent] == [START, START + timedelta(seconds=120)]
+
+
+def test_a_paused_endpoint_misses_nothing_and_drains_at_its_own_rate(world: World) -> None:
+    """What arrives during a pause is held, and after it goes out no faster than the endpoint's rate limit."""
+    world.subscribe(rate_limit=2)
+    world.call("PATCH", "/webhooks/1", {"is_active": False})
+    world.publish(*(world.event(entity=f"order#{number}") for number in range(30)))
+    world.passes(hours=1)
+    assert (world.sent, world.books()["held"]) == ([], 30)
+    resumed = world.now
+    world.call("PATCH", "/webhooks/1", {"is_active": True})
+    world.passes(minutes=10)
+    assert world.books()["delivered"] == 30
+    for second in range(20):
+        window = [sent for sent in world.sent if timedelta(seconds=second) <= sent["at"] - resumed < timedelta(seconds=second + 1)]
+        assert len(window) <= 4
+    assert world.sent[-1]["at"] - resumed >= timedelta(seconds=13)
+
+
+def test_first_attempts_for_one_entity_go_in_order(world: World) -> None:
+    """A delivery waits for the first attempt of the one before it on its entity, and only for the first."""
+    world.subscribe()
+    events = [world.event(entity="order#1") for _ in range(4)] + [world.event(entity="order#2")]
+    world.publish(*events)
+    world.answer = lambda sent: DOWN if sent["headers"]["X-Webhook-Sequence"] == "2" and len(world.sent) < 5 else OK
+    assert [delivery.waits for delivery in world.deliveries()] == [False, True, True, True, False]
+    world.work()
+    order = [sent["headers"]["X-Webhook-Sequence"] for sent in world.sent]
+    assert [number for number in order if number != "5"] == ["1", "2", "3", "4"]
+    world.passes(minutes=1)
+    assert world.sent[-1]["headers"]["X-Webhook-Sequence"] == "2"
+    assert world.books()["delivered"] == 5
+
+
+def test_order_within_an_entity_survives_a_pause(world: World) -> None:
+    """Held deliveries of one entity drain in the order of their events, together with what arrives meanwhile."""
+    world.subscribe()
+    world.publish(world.event())
+    world.call("POST", "/webhooks/1/pause")
+    world.publish(world.event(), world.event())
+    world.passes(minutes=10)
+    world.call("POST", "/webhooks/1/resume")
+    world.publish(world.event())
+    world.passes(minutes=10)
+    assert [sent["headers"]["X-Webhook-Sequence"] for sent in world.sent] == ["1", "2", "3", "4"]
+
+
+def test_an_event_told_twice_is_delivered_once(world: World) -> None:
+    """The same event again makes no second delivery."""
+    world.subscribe()
+    event = world.event()
+    world.publish(event, event)
+    world.publish(event)
+    world.work()
+    world.publish(event)
+    world.work()
+    assert len(world.sent) == 1
+
+
+def test_scope_and_filter_decide_who_hears(world: World) -> None:
+    """Admin subscriptions hear the admin stream, a user's the user's own, and only what their types and filter take."""
+    world.subscribe("order.*")
+    world.subscribe("order.filled", scope="user", user_id="7")
+    world.subscribe("*", filter={"symbol": ["BTCUSDT"], "quantity": {"gte": "0.5"}})
+    world.publish(world.event(stream="admin", symbol="BTCUSDT", quantity="0.4"))
+    world.publish(world.event(stream="user#7", symbol="BTCUSDT", quantity="0.5"), world.event(stream="user#8", symbol="BTCUSDT", quantity="1"))
+    world.publish(world.event("signal.accepted", stream="admin", symbol="BTCUSDT", quantity="0.50"))
+    world.work()
+    assert sorted((sent["headers"]["X-Webhook-Id"], sent["headers"]["X-Webhook-Event"]) for sent in world.sent) == [
+        ("1", "order.filled"),
+        ("2", "order.filled"),
+        ("3", "signal.accepted"),
+    ]
+
+
+def test_deleting_a_subscription_ends_its_deliveries(world: World) -> None:
+    """Deliveries of a deleted subscription are given up without an attempt, those held and those pending, and stay in the books."""
+    world.subscribe()
+    world.publish(*(world.event(entity="order#1") for _ in range(2)))
+    world.sqs.waiting.clear()
+    world.call("POST", "/webhooks/1/pause")
+    world.publish(world.event(entity="order#2"))
+    assert world.call("DELETE", "/webhooks/1").status == 200
+    world.publish(world.event())
+    world.passes(hours=1)
+    assert (world.sent, world.books()["dead"]) == ([], 3)
+
+
+def test_the_envelope_wraps_the_payload(world: World) -> None:
+    """With format envelope the body names id, type, timestamp and sequence beside the data."""
+    world.subscribe(format="envelope")
+    world.publish(world.event(order_id="o-1"))
+    world.work()
+    [sent] = world.sent
+    assert json.loads(sent["body"]) == {
+        "id": sent["id"],
+        "type": "order.filled",
+        "timestamp": "2026-03-02T12:00:00.000+00:00",
+        "sequence": 1,
+        "data": {"order_id": "o-1"},
+    }
+
+
+def test_a_lost_message_is_found_by_the_sweep(world: World) -> None:
+    """A delivery whose queue message has vanished is attempted a few minutes later."""
+    world.subscribe()
+    world.publish(world.event())
+    world.sqs.waiting.clear()
+    world.passes(minutes=6)
+    assert world.books()["delivered"] == 1
+
+
+def test_replaying_a_time_range_sends_delivered_ones_again(world: World) -> None:
+    """A range of deliveries, delivered ones included, is sent again under the same ids."""
+    world.subscribe()
+    for number in range(3):
+        world.publish(world.event(entity=f"order#{number}"))
+        world.passes(minutes=10)
+    answer = world.call("POST", "/webhooks/1/replay", {"since": "2026-03-02T12:05:00Z", "until": "2026-03-02T12:15:00Z"})
+    assert answer.body == {"replayed": 1, "next": None}
+    world.work()
+    assert [sent["headers"]["X-Webhook-Sequence"] for sent in world.sent] == ["1", "2", "3", "2"]
+    assert world.sent[-1]["id"] == world.sent[1]["id"]

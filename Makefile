@@ -6,8 +6,6 @@ BIN    := $(VENV)/bin
 # The venv is made from these; another content, another venv.
 STAMP  := $(VENV)/made-from-$(shell cat requirements.txt requirements-dev.txt | cksum | cut -d ' ' -f 1)
 
-export PORT RESET TRADEHOOK_LOCAL_DIR TRADEHOOK_EXCHANGE_ENDPOINT TRADEHOOK_TELEGRAM_API
-
 .DEFAULT_GOAL := help
 .PHONY: help run up down demo test check unit e2e build bench format clean
 

@@ -1,99 +1,12 @@
-"""Makes the deployment zip and the route document, if anything they are made from has changed.
-
-For this machine into `build/`, for Lambda (`--target lambda`) into `build/lambda/`; `manifest.json` beside them says what they
-are. Code alone takes a second or two; nothing changed, next to nothing.
-"""
+"""`python -m infra.build [--target lambda]`: a second or two for changed code, next to nothing when nothing has changed."""
 
 import argparse
-import fcntl
-import json
-import os
-import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
-from typing import Any
 
-from infra import stack
-from infra.build import layer, zipping
-
-ROOT = stack.ROOT
-BUILD = ROOT / "build"
-
-
-def build(target: str = "local") -> dict[str, Any]:
-    """Brings zip, route document and manifest up to date; gives the manifest."""
-    directory = BUILD / "lambda" if target == "lambda" else BUILD
-    cache = BUILD / ".cache"
-    cache.mkdir(parents=True, exist_ok=True)
-    directory.mkdir(exist_ok=True)
-    with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two builds of one checkout take turns
-        described = stack.load()
-        requirements = ROOT / "requirements.txt"
-        wanted = layer.describe(requirements.read_bytes(), described.ccxt_modules, target)
-        http = [function.module for function in described.http_functions]
-        inputs = zipping.fingerprint([*wanted, *http], _sources())
-        manifest_file = directory / "manifest.json"
-        outputs = [directory / "tradehook.zip", directory / "routes.json"]
-        if manifest_file.exists() and all(path.exists() for path in outputs):
-            manifest: dict[str, Any] = json.loads(manifest_file.read_text())
-            if manifest["inputs"] == inputs:
-                return manifest
-        manifest_file.unlink(missing_ok=True)
-        archive = cache / f"layer-{target}-{zipping.fingerprint(wanted, {})[:16]}.zip"
-        if not archive.exists():
-            _say(f"installing the dependencies for {'Lambda' if target == 'lambda' else 'this machine'}")
-            for old in cache.glob(f"layer-{target}-*.zip"):
-                old.unlink()
-            layer.build(requirements, described.ccxt_modules, target, archive)
-        _say("packing the code")
-        manifest = {"inputs": inputs, "target": target} | _pack(archive, *outputs)
-        manifest_file.write_text(json.dumps(manifest, indent=2) + "\n")
-        return manifest
-
-
-def _sources() -> dict[str, Path]:
-    """Everything of ours that the zip and the route document are made from."""
-    found = {"app.py": ROOT / "app.py", "infra/stack.py": ROOT / "infra" / "stack.py"}
-    for package in ("chalicelib", "functions", "infra/build"):
-        files = zipping.files_of(ROOT / package)
-        found |= {f"{package}/{name}": path for name, path in files.items() if "__pycache__" not in name}
-    return found
-
-
-def _pack(archive: Path, zipped: Path, routes: Path) -> dict[str, Any]:
-    """Lays our code over the dependencies and writes the route document; says what came out."""
-    with tempfile.TemporaryDirectory(prefix="code-", dir=archive.parent) as work:
-        # Two processes: importing the product for its routes takes as long as packing it.
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "AWS_DEFAULT_REGION": "us-east-1"}
-        asking = subprocess.Popen(
-            [sys.executable, "-m", "infra.build.routes"], env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        try:
-            subprocess.run([sys.executable, "-m", "infra.build.code", work], env=environment, cwd=ROOT, check=True)
-            zipping.compile_tree(Path(work))
-            unfinished = archive.with_name("tradehook.part")
-            zipping.write(unfinished, zipping.files_of(Path(work)), onto=archive)
-        finally:
-            document, complaint = asking.communicate()
-        if asking.returncode:
-            raise SystemExit(f"The routes could not be read:\n{complaint.decode()}")
-        routes.write_bytes(document + b"\n")
-        unfinished.replace(zipped)
-    return {
-        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
-        "architecture": "arm64" if "lambda" in archive.name else "",
-        "sha256": zipping.digest(zipped.read_bytes()),
-        "size": zipped.stat().st_size,
-        "unpacked_size": zipping.unpacked_size(zipped),
-        "routes_sha256": zipping.digest(routes.read_bytes()),
-    }
-
-
-def _say(what: str) -> None:
-    print(f"  {what} …", flush=True)
+from infra.build.artifact import BUILD, build
+from infra.build.zipping import BuildError
+from infra.stack import ROOT, StackError
 
 
 def main() -> None:
@@ -102,7 +15,10 @@ def main() -> None:
     parser.add_argument("--target", choices=["local", "lambda"], default="local", help="where it will run")
     target = parser.parse_args().target
     started = time.monotonic()
-    manifest = build(target)
+    try:
+        manifest = build(target)
+    except (BuildError, StackError) as error:
+        sys.exit(f"✗ {error}")
     where = (BUILD / "lambda" if target == "lambda" else BUILD).relative_to(ROOT)
     print(
         f"{where}/tradehook.zip for Python {manifest['python']}: {manifest['size'] / 1e6:.1f} MB, "

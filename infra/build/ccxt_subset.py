@@ -8,6 +8,8 @@ import re
 import shutil
 from pathlib import Path
 
+from infra.build.zipping import BuildError
+
 _PARENT = re.compile(r"^from ccxt\.(\w+) import", re.MULTILINE)
 
 
@@ -33,7 +35,7 @@ def _with_parents(package: Path, modules: tuple[str, ...]) -> list[str]:
         module = waiting.pop()
         path = package / f"{module}.py"
         if not path.is_file():
-            raise SystemExit(f"infra/stack.yaml names the ccxt module {module!r}, which ccxt does not have")
+            raise BuildError(f"infra/stack.yaml names the ccxt module {module!r}, which ccxt does not have")
         if module not in kept:
             kept.add(module)
             waiting += [name for name in _PARENT.findall(path.read_text(encoding="utf-8")) if name not in {"base", "abstract"}]
@@ -49,5 +51,5 @@ def _init(original: str, modules: list[str]) -> str:
         r"^from ccxt\.(\w+)\s+import .*\n", lambda line: line[0] if line[1] in kept else "", shortened, flags=re.MULTILINE
     )
     if lists != 1 or not imports:
-        raise SystemExit("ccxt/__init__.py has changed its form: infra/build/ccxt_subset.py no longer knows how to trim it")
+        raise BuildError("ccxt/__init__.py has changed its form: infra/build/ccxt_subset.py no longer knows how to trim it")
     return shortened

@@ -60,7 +60,7 @@ def _install(listed: Path, site: Path, target: str) -> None:
         command += [option, _LAMBDA_PLATFORM["uv" if uv else "pip"], "--python-version", version, "--only-binary=:all:"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"The dependencies could not be installed:\n{done.stdout}{done.stderr}")
+        raise zipping.BuildError(f"The dependencies could not be installed:\n{done.stdout}{done.stderr}")
 
 
 def _keep_only(site: Path, roots: set[str]) -> None:

@@ -20,6 +20,10 @@ sys.exit(not ok)
 """
 
 
+class BuildError(Exception):
+    """The artifact cannot be made."""
+
+
 def digest(data: bytes) -> str:
     """SHA-256, in hex."""
     return hashlib.sha256(data).hexdigest()
@@ -34,13 +38,13 @@ def compile_tree(directory: Path) -> None:
     """Puts bytecode beside every module: valid whatever date the source has, and naming it where Lambda will have it.
 
     Raises:
-        SystemExit: A module does not compile.
+        BuildError: A module does not compile.
     """
     # A process of its own, with a fixed hash seed: bytecode holds sets in the order of their hashes.
     command = [sys.executable, "-I", "-c", _COMPILE, str(directory), str(os.cpu_count() or 1)]
     done = subprocess.run(command, env={"PYTHONHASHSEED": "0"}, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"Not everything compiles:\n{done.stdout}{done.stderr}")
+        raise BuildError(f"Not everything compiles:\n{done.stdout}{done.stderr}")
 
 
 def write(archive: Path, files: Mapping[str, Path], *, onto: Path | None = None) -> None:

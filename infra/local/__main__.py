@@ -11,6 +11,7 @@ from contextlib import suppress
 import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.build.zipping import BuildError
 from infra.local import example
 from infra.local.deploy import DeployError
 from infra.local.place import Place
@@ -35,6 +36,7 @@ def _run(place: Place) -> None:
     """Starts everything, shows an example and live events, and ends it all on Ctrl-C."""
     signal.signal(signal.SIGTERM, _interrupt)
     started = time.monotonic()
+    theirs = running(place)  # `make up` was here before: then its end is not ours to bring about
     try:
         up(place, reset=os.environ.get("RESET") == "1")
         _show_urls(place, started)
@@ -43,9 +45,12 @@ def _run(place: Place) -> None:
         pass
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not cut the saving short
-        console.print("\nstopping …")
-        down(place)
-        console.print("stopped, state kept")
+        if theirs:
+            console.print("\nstill running in the background: `make down` ends it")
+        else:
+            console.print("\nstopping …")
+            down(place)
+            console.print("stopped, state kept")
 
 
 def _status(place: Place) -> None:
@@ -89,7 +94,7 @@ def main() -> None:
     try:
         with suppress(KeyboardInterrupt):
             commands[command](place)
-    except (ProcessError, DeployError, StackError, BotoCoreError, ClientError) as error:
+    except (BuildError, ProcessError, DeployError, StackError, BotoCoreError, ClientError) as error:
         console.print(f"[red]✗ {type(error).__name__}:[/]", markup=True)
         console.print(str(error), markup=False)
         console.print(f"logs: {place.log('cloud')}, {place.log('front_door')}", markup=False)

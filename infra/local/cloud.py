@@ -1,5 +1,6 @@
 """The emulated cloud as a process: ministack, in a venv of its own, bound to loopback, its state kept between runs."""
 
+import fcntl
 import json
 import shutil
 import socket
@@ -27,9 +28,12 @@ def start(place: Place) -> None:
     Raises:
         ProcessError: Its port is taken, or it does not come up.
     """
+    port = place.directory / "cloud.port"
     if process.running(_pid(place)):
-        _wait(place)
-        return
+        if port.exists() and port.read_text() == str(place.cloud_port):
+            _wait(place)
+            return
+        stop(place)
     _must_be_free(place.cloud_port)
     python = interpreter()
     shutil.rmtree(place.scratch, ignore_errors=True)  # a killed cloud leaves its workers' directories behind
@@ -54,7 +58,9 @@ def start(place: Place) -> None:
         "LOG_LEVEL": "WARNING",
         "AWS_ENDPOINT_URL": place.cloud_url,
         "PYTHONUNBUFFERED": "1",
+        "LAMBDA_WARM_TTL_SECONDS": "3600",  # a developer's pause is longer than the usual five minutes
     }
+    port.write_text(str(place.cloud_port))
     process.start([str(python), "-m", "ministack"], _pid(place), place.log("cloud"), environment, place.scratch)
     _wait(place)
 
@@ -78,6 +84,13 @@ def forget(place: Place) -> None:
 
 def interpreter() -> Path:
     """The cloud's own interpreter, made when it is missing or other versions are asked for."""
+    _VENV.parent.mkdir(exist_ok=True)
+    with _VENV.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two stacks of one checkout may want it at once
+        return _interpreter()
+
+
+def _interpreter() -> Path:
     python = _VENV / "bin" / "python"
     wanted = [f"{name}=={version(name)}" for name in _PACKAGES]
     stamp = _VENV / "made-from"

@@ -9,7 +9,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from infra import stack
-from infra.build.__main__ import BUILD
+from infra.build.artifact import BUILD
+from infra.local.naming import logical_id
 from infra.local.place import API_STAGE, REGION, ROOT_KEY, STAGE, Place
 from infra.local.template import Template
 
@@ -118,7 +119,7 @@ def _tell_front_door(place: Place, described: stack.Stack, routes: dict[str, Any
     told = {
         "http": f"{api}/{values['RestApi']}/{API_STAGE}",
         "websockets": {
-            websocket.path: f"{api.replace('http', 'ws', 1)}/{values[f'Websocket{name.capitalize()}']}/{API_STAGE}"
+            websocket.path: f"{api.replace('http', 'ws', 1)}/{values[f'Websocket{logical_id(name)}']}/{API_STAGE}"
             for name, websocket in described.source.websockets.items()
         },
         "routes": [

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-
 # Our own children, kept so that they can be buried when they have ended.
 _children: dict[Path, subprocess.Popen[bytes]] = {}
 

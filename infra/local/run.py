@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from infra.build.__main__ import build
+from infra.build.artifact import build
 from infra.local import cloud, deploy, process
 from infra.local.place import HOST, Place
 from infra.local.stack import connect
@@ -33,8 +33,11 @@ def up(place: Place, *, reset: bool = False) -> None:
         with _step("forgetting the old state"):
             down(place)
             cloud.forget(place)
+            place.stack_env.unlink(missing_ok=True)  # its tokens are for users who are gone
+    if place.stack_env.exists() and read_stack_env(place).get("TRADEHOOK_URL") != place.url:
+        process.stop(place.directory / "front_door.pid", within_s=5)  # PORT has moved
     with _step("building"):
-        manifest = build()
+        manifest = build(say=console.print)
     with _step("starting the local cloud"):
         cloud.start(place)
     with _step("deploying"):

@@ -5,8 +5,8 @@ from typing import Any
 
 from infra import stack
 from infra.local import deploy
+from infra.local.naming import logical_id, queue_url
 from infra.local.place import REGION, ROOT_KEY, STAGE, Place
-from infra.local.template import queue_url
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class LocalStack:
 
     def key(self, name: str) -> str:
         """A KMS key's ARN."""
-        return self.outputs[f"Key{name.capitalize()}"]
+        return self.outputs[f"Key{logical_id(name)}"]
 
     def environment(self) -> dict[str, str]:
         """The environment with which the product's own code, run in this process, works on this stack as root."""

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from infra.local.naming import logical_id, queue_url
 from infra.local.place import ACCOUNT, API_STAGE, REGION, STAGE, Place
 from infra.local.template_apis import rest_api, websocket_api
 from infra.stack import Function, Resource, Stack, Statement
@@ -40,8 +41,10 @@ class Template:
         """The template as JSON. Its output `Fingerprint` is a digest of all the rest."""
         resources = dict(self._resources())
         outputs: Properties = {"RestApi": {"Value": {"Ref": "RestApi"}}}
-        outputs |= {f"Websocket{_id(name)}": {"Value": {"Ref": f"Websocket{_id(name)}"}} for name in self._stack.source.websockets}
-        outputs |= {f"Key{_id(name)}": {"Value": {"Fn::GetAtt": [f"Key{_id(name)}", "Arn"]}} for name in self._stack.source.keys}
+        for identity in (f"Websocket{logical_id(name)}" for name in self._stack.source.websockets):
+            outputs[identity] = {"Value": {"Ref": identity}}
+        for identity in (f"Key{logical_id(name)}" for name in self._stack.source.keys):
+            outputs[identity] = {"Value": {"Fn::GetAtt": [identity, "Arn"]}}
         content: Properties = {"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources, "Outputs": outputs}
         outputs["Fingerprint"] = {"Value": hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()}
         return json.dumps(content)
@@ -60,59 +63,59 @@ class Template:
     def _resources(self) -> Iterator[tuple[str, Properties]]:
         source = self._stack.source
         for name, table in source.tables.items():
-            yield f"Table{_id(name)}", _resource("DynamoDB::Table", _table(self._full(name), table))
+            yield f"Table{logical_id(name)}", _resource("DynamoDB::Table", _table(self._full(name), table))
         for name, key in source.keys.items():
             root = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"}
             properties = {"EnableKeyRotation": key.rotation, "KeyPolicy": _policy([root]), "Description": key.does}
-            yield f"Key{_id(name)}", _resource("KMS::Key", properties)
+            yield f"Key{logical_id(name)}", _resource("KMS::Key", properties)
         yield from self._queues()
         yield from self._topics()
         for function in self._stack.functions.values():
             yield from self._function(function)
-        yield from rest_api(self._full("api"), self._routes, {name: f"Function{_id(name)}" for name in self._stack.functions})
+        yield from rest_api(self._full("api"), self._routes, {name: f"Function{logical_id(name)}" for name in self._stack.functions})
         for name in source.websockets:
             [owner] = [function.name for function in self._stack.functions.values() if function.definition.websocket == name]
-            yield from websocket_api(f"Websocket{_id(name)}", self._full(name), f"Function{_id(owner)}")
+            yield from websocket_api(f"Websocket{logical_id(name)}", self._full(name), f"Function{logical_id(owner)}")
 
     def _queues(self) -> Iterator[tuple[str, Properties]]:
         for name, queue in self._stack.queues.items():
             common: Properties = {"FifoQueue": True} if queue.definition.fifo else {}
             dead = {"QueueName": self._stack.queue_name(STAGE, f"{name}-dead"), "MessageRetentionPeriod": 14 * 86_400}
-            yield f"Queue{_id(name)}Dead", _resource("SQS::Queue", common | dead)
+            yield f"Queue{logical_id(name)}Dead", _resource("SQS::Queue", common | dead)
             properties = {
                 "QueueName": self._stack.queue_name(STAGE, name),
                 "VisibilityTimeout": queue.visibility_s,
                 "DelaySeconds": queue.definition.delay_s,
                 "MessageRetentionPeriod": queue.definition.retention_days * 86_400,
                 "RedrivePolicy": {
-                    "deadLetterTargetArn": {"Fn::GetAtt": [f"Queue{_id(name)}Dead", "Arn"]},
+                    "deadLetterTargetArn": {"Fn::GetAtt": [f"Queue{logical_id(name)}Dead", "Arn"]},
                     "maxReceiveCount": queue.definition.receive_limit,
                 },
             }
-            yield f"Queue{_id(name)}", _resource("SQS::Queue", common | properties)
+            yield f"Queue{logical_id(name)}", _resource("SQS::Queue", common | properties)
 
     def _topics(self) -> Iterator[tuple[str, Properties]]:
         subscribed: dict[str, list[str]] = {}
         for name, topic in self._stack.source.topics.items():
             arn = self._arn(Resource("topic", name))
             named: Properties = {"TopicName": self._stack.topic_name(STAGE, name)}
-            yield f"Topic{_id(name)}", _resource("SNS::Topic", named | ({"FifoTopic": True} if topic.fifo else {}))
+            yield f"Topic{logical_id(name)}", _resource("SNS::Topic", named | ({"FifoTopic": True} if topic.fifo else {}))
             # Without a policy of its own the emulator lets everybody publish. This one leaves it to the callers' roles.
             allowed = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sns:*", "Resource": arn}
-            policy = {"Topics": [{"Ref": f"Topic{_id(name)}"}], "PolicyDocument": _policy([allowed])}
-            yield f"Topic{_id(name)}Policy", _resource("SNS::TopicPolicy", policy)
+            policy = {"Topics": [{"Ref": f"Topic{logical_id(name)}"}], "PolicyDocument": _policy([allowed])}
+            yield f"Topic{logical_id(name)}Policy", _resource("SNS::TopicPolicy", policy)
             for subscription in topic.subscriptions:
                 subscribed.setdefault(subscription.queue, []).append(arn)
                 properties: Properties = {
-                    "TopicArn": {"Ref": f"Topic{_id(name)}"},
+                    "TopicArn": {"Ref": f"Topic{logical_id(name)}"},
                     "Protocol": "sqs",
-                    "Endpoint": {"Fn::GetAtt": [f"Queue{_id(subscription.queue)}", "Arn"]},
+                    "Endpoint": {"Fn::GetAtt": [f"Queue{logical_id(subscription.queue)}", "Arn"]},
                     "RawMessageDelivery": True,
                 }
                 if subscription.filter:
                     properties["FilterPolicy"] = subscription.filter
                     properties["FilterPolicyScope"] = "MessageBody" if subscription.filter_body else "MessageAttributes"
-                yield f"Topic{_id(name)}To{_id(subscription.queue)}", _resource("SNS::Subscription", properties)
+                yield f"Topic{logical_id(name)}To{logical_id(subscription.queue)}", _resource("SNS::Subscription", properties)
         for queue, topics in subscribed.items():
             sending = {
                 "Effect": "Allow",
@@ -121,11 +124,11 @@ class Template:
                 "Resource": self._arn(Resource("queue", queue)),
                 "Condition": {"ArnEquals": {"aws:SourceArn": topics}},
             }
-            properties = {"Queues": [{"Ref": f"Queue{_id(queue)}"}], "PolicyDocument": _policy([sending])}
-            yield f"Queue{_id(queue)}Policy", _resource("SQS::QueuePolicy", properties)
+            properties = {"Queues": [{"Ref": f"Queue{logical_id(queue)}"}], "PolicyDocument": _policy([sending])}
+            yield f"Queue{logical_id(queue)}Policy", _resource("SQS::QueuePolicy", properties)
 
     def _function(self, function: Function) -> Iterator[tuple[str, Properties]]:
-        name = f"Function{_id(function.name)}"
+        name = f"Function{logical_id(function.name)}"
         bucket, key = self._code
         yield f"{name}Role", _resource("IAM::Role", self._role(function))
         properties = {
@@ -154,10 +157,10 @@ class Template:
             if trigger.filter:
                 mapping["FilterCriteria"] = {"Filters": [{"Pattern": json.dumps(trigger.filter)}]}
             if trigger.queue:
-                mapping["EventSourceArn"] = {"Fn::GetAtt": [f"Queue{_id(trigger.queue)}", "Arn"]}
+                mapping["EventSourceArn"] = {"Fn::GetAtt": [f"Queue{logical_id(trigger.queue)}", "Arn"]}
                 mapping["FunctionResponseTypes"] = ["ReportBatchItemFailures"]
             if trigger.stream:
-                mapping["EventSourceArn"] = {"Fn::GetAtt": [f"Table{_id(trigger.stream)}", "StreamArn"]}
+                mapping["EventSourceArn"] = {"Fn::GetAtt": [f"Table{logical_id(trigger.stream)}", "StreamArn"]}
                 # From the oldest: what is written between the table's creation and the mapping's must not be lost.
                 mapping["StartingPosition"] = "TRIM_HORIZON"
             yield f"{name}Source{number}", _resource("Lambda::EventSourceMapping", mapping)
@@ -177,9 +180,10 @@ class Template:
         """The ARN that a statement is about."""
         resource = statement.resource
         if resource.kind == "key":
-            return {"Fn::GetAtt": [f"Key{_id(resource.name)}", "Arn"]}
+            return {"Fn::GetAtt": [f"Key{logical_id(resource.name)}", "Arn"]}
         if resource.kind == "websocket":
-            return {"Fn::Sub": f"arn:aws:execute-api:{REGION}:{ACCOUNT}:${{Websocket{_id(resource.name)}}}/{API_STAGE}/*/@connections/*"}
+            api = f"${{Websocket{logical_id(resource.name)}}}"
+            return {"Fn::Sub": f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{api}/{API_STAGE}/*/@connections/*"}
         return self._arn(resource) + {"itself": "", "indexes": "/index/*", "stream": "/stream/*"}[statement.part]
 
     def _arn(self, resource: Resource) -> str:
@@ -200,18 +204,13 @@ class Template:
             case "topic":
                 return self._arn(resource)
             case "key":
-                return {"Fn::GetAtt": [f"Key{_id(resource.name)}", "Arn"]}
+                return {"Fn::GetAtt": [f"Key{logical_id(resource.name)}", "Arn"]}
             case "websocket":
-                api = f"${{Websocket{_id(resource.name)}}}"
+                api = f"${{Websocket{logical_id(resource.name)}}}"
                 return {"Fn::Sub": f"{self._place.cloud_url}/_aws/execute-api/{api}/{API_STAGE}"}
 
     def _full(self, name: str) -> str:
         return self._stack.full_name(STAGE, name)
-
-
-def queue_url(place: Place, stack: Stack, name: str) -> str:
-    """A queue's URL; `name` may be a dead-letter queue's."""
-    return f"{place.cloud_url}/{ACCOUNT}/{stack.queue_name(STAGE, name)}"
 
 
 def _table(full_name: str, table: Any) -> Properties:
@@ -246,8 +245,3 @@ def _resource(kind: str, properties: Properties) -> Properties:
 
 def _policy(statements: list[Any]) -> Properties:
     return {"Version": "2012-10-17", "Statement": statements}
-
-
-def _id(name: str) -> str:
-    """The name as part of a logical id: `orders-paper` -> `OrdersPaper`."""
-    return "".join(part.capitalize() for part in name.replace("_", "-").split("-"))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from infra.local.naming import logical_id
 from infra.local.place import API_STAGE, REGION
 
 Properties = dict[str, Any]
@@ -45,11 +46,11 @@ def rest_api(name: str, routes: Mapping[str, Any], functions: Mapping[str, str])
             "ResponseType": kind,
             "ResponseTemplates": {"application/json": template},
         }
-        yield f"RestApi{_id(kind)}", _resource("ApiGateway::GatewayResponse", answer | ({"StatusCode": status} if status else {}))
+        yield f"RestApi{logical_id(kind)}", _resource("ApiGateway::GatewayResponse", answer | ({"StatusCode": status} if status else {}))
     # A deployment is a picture of the API: it takes a new one to show a change, hence the digest in its name.
     deployed = f"RestApiDeployment{hashlib.sha256(json.dumps([properties, _ANSWERS], sort_keys=True).encode()).hexdigest()[:12]}"
     deployment = _resource("ApiGateway::Deployment", {"RestApiId": {"Ref": "RestApi"}})
-    yield deployed, deployment | {"DependsOn": [f"RestApi{_id(kind)}" for kind in _ANSWERS]}
+    yield deployed, deployment | {"DependsOn": [f"RestApi{logical_id(kind)}" for kind in _ANSWERS]}
     stage = {"RestApiId": {"Ref": "RestApi"}, "DeploymentId": {"Ref": deployed}, "StageName": API_STAGE}
     yield "RestApiStage", _resource("ApiGateway::Stage", stage)
 
@@ -73,7 +74,3 @@ def _invocation(function: str) -> Properties:
 
 def _resource(kind: str, properties: Properties) -> Properties:
     return {"Type": f"AWS::{kind}", "Properties": properties}
-
-
-def _id(name: str) -> str:
-    return "".join(part.capitalize() for part in name.split("_"))

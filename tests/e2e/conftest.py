@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.build.__main__ import build
+from infra.build.artifact import build
 from infra.local import cloud, deploy, process, run
 from infra.local.place import HOST, Place
 from infra.local.stack import LocalStack, connect

@@ -1,0 +1,145 @@
+"""Users, accounts and a strategy to try everything with; made once, and the same again on every later start."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from chalicelib import aws, config
+from chalicelib.errors import Refused
+from chalicelib.exchanges import paper_store
+from chalicelib.exchanges.accounts import Account
+from chalicelib.exchanges.paper import Holding
+from chalicelib.orders import prices
+from chalicelib.users import store as users
+from chalicelib.users import xc_codes
+from chalicelib.users.create import create_user
+from chalicelib.users.credentials import Kind
+from chalicelib.users.models import Role
+from chalicelib.users.tokens import create_token
+from infra.local.run import read_stack_env
+from infra.local.stack import LocalStack
+
+BY = "demo"
+DEFAULT_USER, ADMIN, DESK, DEMO_USER = "1", "2", "3", "123456789"
+GROUP_NAME = "my_strategy"
+EXCHANGES = ("binance", "bybit", "okx")
+PRICES = {"BTCUSDT": Decimal(95_000), "ETHUSDT": Decimal(3_200)}
+
+
+def seed(stack: LocalStack) -> dict[str, str]:
+    """Makes what is not there yet. Returns the demo part of `stack.env`: tokens made earlier are taken over from it."""
+    with _as_root(stack):
+        earlier = read_stack_env(stack.place) if stack.place.stack_env.exists() else {}
+        if aws.get("users", users.key(DEMO_USER, "profile")) is None or "TRADEHOOK_ADMIN_TOKEN" not in earlier:
+            earlier = _make()
+        for symbol, price in PRICES.items():
+            aws.write(prices.seen(symbol, prices.EVERYBODY, price, datetime.now(UTC)))
+    return {name: earlier[name] for name in _NAMES}
+
+
+_NAMES = (
+    "TRADEHOOK_ADMIN_TOKEN",
+    "TRADEHOOK_DEFAULT_USER_ID",
+    "TRADEHOOK_DEMO_USER_ID",
+    "TRADEHOOK_DEMO_USER_UUID",
+    "TRADEHOOK_USER_TOKEN",
+    "TRADEHOOK_XC_CODE",
+    "TRADEHOOK_GROUP_NAME",
+    "TRADEHOOK_GROUP_TOKEN",
+    "TRADEHOOK_PAPER_TOKEN",
+)
+
+
+def _make() -> dict[str, str]:
+    tokenless = {"require_token": False, "default_account": "策略A"}
+    _user(ADMIN, "Admin", Role.ADMIN, {})
+    _user(DEFAULT_USER, "Default", Role.USER, tokenless)
+    _user(DEMO_USER, "Demo", Role.USER, tokenless)
+    _user(DESK, "Desk", Role.USER, {})
+    for user_id in (DEFAULT_USER, DEMO_USER):
+        _trader_accounts(user_id)
+    _strategy()
+    return {
+        "TRADEHOOK_ADMIN_TOKEN": create_token(ADMIN, Kind.API, by=BY, name="demo").token,
+        "TRADEHOOK_DEFAULT_USER_ID": DEFAULT_USER,
+        "TRADEHOOK_DEMO_USER_ID": DEMO_USER,
+        "TRADEHOOK_DEMO_USER_UUID": users.user(DEMO_USER).user_uuid,
+        "TRADEHOOK_USER_TOKEN": create_token(DEMO_USER, Kind.API, by=BY, name="demo").token,
+        "TRADEHOOK_XC_CODE": xc_codes.get_or_create(DEMO_USER, by=BY),
+        "TRADEHOOK_GROUP_NAME": GROUP_NAME,
+        "TRADEHOOK_GROUP_TOKEN": create_token(DESK, Kind.WEBHOOK, by=BY, name="demo").token,
+        "TRADEHOOK_PAPER_TOKEN": create_token(DEMO_USER, Kind.WEBHOOK, by=BY, name="demo").token,
+    }
+
+
+def _user(user_id: str, name: str, role: Role, settings: dict[str, object]) -> None:
+    try:
+        create_user(by=BY, user_id=user_id, username=name.lower(), first_name=name, role=role, settings=settings)
+    except Refused as refused:
+        if refused.code != "already_exists":
+            raise
+
+
+def _trader_accounts(user_id: str) -> None:
+    """Two paper accounts, the second with shares in it, and a demo account on each exchange with some coins."""
+    _account(f"{user_id}01", user_id, "策略A", "paper", "paper", "USD")
+    _account(f"{user_id}02", user_id, "策略B", "paper", "paper", "USD", {"TSLA": (Decimal(200), Decimal(240))})
+    coins = {"BTC": (Decimal("0.5"), Decimal(90_000)), "ETH": (Decimal(5), Decimal(3_000))}
+    for number, exchange in enumerate(EXCHANGES, 3):
+        _account(f"{user_id}0{number}", user_id, f"Demo {exchange.capitalize()}", "demo", exchange, "USDT", coins)
+
+
+def _strategy() -> None:
+    """A strategy with three demo accounts on each exchange."""
+    members = {}
+    for place, exchange in enumerate(EXCHANGES):
+        for number in (1, 2, 3):
+            account_id, name = str(10 * (place + 1) + number), f"{exchange.capitalize()} {number}"
+            _account(account_id, DESK, name, "demo", exchange, "USDT")
+            members[account_id] = {"name": name, "exchange": exchange, "kind": "demo", "market_types": ["spot", "futures"], "active": True}
+    aws.write(aws.put("strategies", {"user_id": DESK, "group_name": GROUP_NAME, "is_active": True, "accounts": members, "version": 1}))
+
+
+def _account(
+    account_id: str,
+    user_id: str,
+    name: str,
+    kind: str,
+    exchange: str,
+    currency: str,
+    holdings: dict[str, tuple[Decimal, Decimal]] | None = None,
+) -> None:
+    """An account with its place in its owner's directory, and what it holds."""
+    account = Account(account_id=account_id, user_id=user_id, name=name, exchange=exchange, kind=kind, currency=currency)
+    aws.write(aws.put("accounts", account.model_dump() | {"version": 1}))
+    entry = {"account_id": account_id, "exchange": exchange, "kind": kind, "is_active": True}
+    key = {"user_id": user_id, "part": "directory"}
+    aws.client("dynamodb").update_item(
+        TableName=config.table("users"),
+        Key=aws.to_dynamodb(key),
+        UpdateExpression="SET accounts.#account = :entry",
+        ExpressionAttributeNames={"#account": name},
+        ExpressionAttributeValues=aws.to_dynamodb({":entry": entry}),
+    )
+    book = paper_store.read(account)
+    if book.version == 0:
+        for asset, (quantity, price) in (holdings or {}).items():
+            book.holdings[asset] = Holding(quantity, price)
+            book.changed.add(f"asset#{asset}")
+        aws.transact(paper_store.effects(book))
+
+
+@contextmanager
+def _as_root(stack: LocalStack) -> Iterator[None]:
+    """The product's own code, run here on the local cloud with all rights."""
+    before = dict(os.environ)
+    os.environ.update(stack.environment())
+    aws.client.cache_clear()
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        aws.client.cache_clear()

@@ -1,0 +1,100 @@
+"""Making a payment, and changing one: completing it moves the balance, exactly once however often it is asked for."""
+
+from datetime import datetime
+from typing import Any
+
+from chalicelib import aws, counters, versions
+from chalicelib.audit import record
+from chalicelib.errors import Conflict, NotFound, Refused, Retryable
+from chalicelib.events import outbox
+from chalicelib.inputs import given
+from chalicelib.payments import events, move, store
+from chalicelib.payments.models import NewPayment, Payment, PaymentChange, PaymentStatus
+
+_TRIES = 8
+
+
+def create(asked: NewPayment, *, by: str, now: datetime) -> Payment:
+    """A new payment; one that is created as completed moves the balance at once.
+
+    Args:
+        by: The user who does this, for the audit trail.
+
+    Raises:
+        NotFound: There is no such user.
+        Retryable: Others moved the balance at the same time, again and again.
+    """
+    payment = Payment(
+        payment_id=counters.following("payment"),
+        user_id=str(asked.user_id),
+        amount=asked.amount,
+        currency=asked.currency,
+        status=asked.status,
+        description=asked.description,
+        created_at=now,
+        updated_at=now,
+    )
+    told = record.Change(by, "payment.created", _entity(payment), payment.user_id, now, after=given(asked))
+    for _ in range(_TRIES):
+        made, writes = _completed(payment, now) if payment.status is PaymentStatus.COMPLETED else (payment, [])
+        try:
+            aws.transact([store.user_exists(payment.user_id), store.new_payment(made), *writes, record.write(told)])
+        except aws.WriteRefused as refused:
+            if refused.failed[0] is not None:
+                raise NotFound("user_not_found") from None
+        else:
+            return made
+    raise Retryable("the balance is being moved by others")
+
+
+def change(payment_id: int, asked: PaymentChange, *, by: str, now: datetime) -> Payment:
+    """Changes a payment. What it is already is no change, so completing a completed one answers the same and does nothing.
+
+    Args:
+        by: The user who does this, for the audit trail.
+
+    Raises:
+        NotFound: There is no such payment.
+        Conflict: `version_conflict`; `payment_settled` if it is no longer pending, so amount and status stand.
+        Retryable: Others moved the balance at the same time, again and again.
+    """
+    wanted = {name: value for name, value in given(asked, "version").items() if value is not None or name == "description"}
+
+    def plan(item: aws.Item, _version: int) -> versions.Edit:
+        before = Payment.model_validate(item)
+        fields = {name: value for name, value in wanted.items() if getattr(before, name) != value}
+        if not fields:
+            return versions.Edit({})
+        if before.status is not PaymentStatus.PENDING and fields.keys() - {"description"}:
+            raise Conflict("payment_settled", status=before.status.value)
+        after = before.model_copy(update=fields | {"updated_at": now})
+        writes: list[aws.Write] = []
+        if "status" in fields and after.status is PaymentStatus.COMPLETED:
+            after, writes = _completed(after, now)
+        old = {name: getattr(before, name) for name in fields}
+        told = record.Change(by, "payment.updated", _entity(before), before.user_id, now, old, fields)
+        also: list[tuple[aws.Write, Refused | None]] = [(write, None) for write in [*writes, record.write(told)]]
+        return versions.Edit(_stored(after, fields), also)
+
+    return Payment.model_validate(versions.edit("payments", {"payment_id": payment_id}, asked.version, plan))
+
+
+def _completed(payment: Payment, now: datetime) -> tuple[Payment, list[aws.Write]]:
+    """The payment with the transaction it makes, and the writes of that and of both events."""
+    transaction, writes = move.of_payment(payment, now)
+    done = payment.model_copy(update={"transaction_id": transaction.transaction_id})
+    return done, [*writes, outbox.write(events.payment_completed(done, now))]
+
+
+def _stored(payment: Payment, fields: dict[str, Any]) -> dict[str, Any]:
+    """What of a changed payment is to be written."""
+    stored = {name: getattr(payment, name) for name in fields} | {"updated_at": payment.updated_at.isoformat()}
+    if "status" in fields:
+        stored["status"] = payment.status.value
+    if payment.transaction_id is not None:
+        stored["transaction_id"] = payment.transaction_id
+    return stored
+
+
+def _entity(payment: Payment) -> str:
+    return f"payment#{payment.payment_id}"

@@ -1,0 +1,94 @@
+"""Moving a balance: one transaction, the balance it leaves, and its event, written together or not at all."""
+
+from datetime import datetime
+from decimal import Decimal
+from random import uniform
+from time import sleep
+
+from chalicelib import aws, counters
+from chalicelib.audit import record
+from chalicelib.errors import NotDoable, NotFound, Retryable
+from chalicelib.events import outbox
+from chalicelib.inputs import given
+from chalicelib.payments import events, store
+from chalicelib.payments.models import NewTransaction, Payment, Transaction, TransactionType
+
+_TRIES = 8
+
+
+def adjust(asked: NewTransaction, *, by: str, now: datetime) -> Transaction:
+    """Adjusts a user's balance by hand.
+
+    Args:
+        by: The user who does this, for the audit trail.
+
+    Raises:
+        NotFound: There is no such user.
+        NotDoable: `insufficient_funds`: the balance would fall below zero.
+        Retryable: Others moved the balance at the same time, again and again.
+    """
+    user_id = str(asked.user_id)
+    number = counters.following("transaction")
+    told = record.Change(by, "transaction.created", f"transaction#{number}", user_id, now, after=given(asked))
+    for attempt in range(_TRIES):
+        transaction, writes = move(
+            number, user_id, asked.amount, asked.currency, now, type_=TransactionType.ADJUSTMENT, description=asked.description
+        )
+        try:
+            aws.transact([store.user_exists(user_id), *writes, record.write(told)])
+        except aws.WriteRefused as refused:
+            if refused.failed[0] is not None:
+                raise NotFound("user_not_found") from None
+        except Retryable:
+            sleep(uniform(0.005, 0.02) * 2**attempt)  # noqa: S311 - jitter, not a secret
+        else:
+            return transaction
+    raise Retryable("the balance is being moved by others")
+
+
+def of_payment(payment: Payment, now: datetime) -> tuple[Transaction, list[aws.Write]]:
+    """The transaction that completing a payment makes, with its writes."""
+    return move(
+        counters.following("transaction"),
+        payment.user_id,
+        payment.amount,
+        payment.currency,
+        now,
+        type_=TransactionType.PAYMENT,
+        description=payment.description,
+        payment_id=payment.payment_id,
+    )
+
+
+def move(
+    number: int,
+    user_id: str,
+    amount: Decimal,
+    currency: str,
+    now: datetime,
+    *,
+    type_: TransactionType,
+    description: str | None,
+    payment_id: int | None = None,
+) -> tuple[Transaction, list[aws.Write]]:
+    """A transaction on the balance as it stands, with its writes: they are refused if the balance has moved since.
+
+    Raises:
+        NotDoable: `insufficient_funds`: the balance would fall below zero.
+    """
+    before = store.balance(user_id, currency)
+    after = (before or Decimal(0)) + amount
+    if amount < 0 and after < 0:
+        raise NotDoable("insufficient_funds", needed=format(-amount, "f"), available=format(before or Decimal(0), "f"))
+    transaction = Transaction(
+        transaction_id=number,
+        user_id=user_id,
+        type=type_,
+        amount=amount,
+        currency=currency,
+        balance_after=after,
+        description=description,
+        payment_id=payment_id,
+        created_at=now,
+    )
+    return transaction, [*store.moved(transaction, before), outbox.write(events.transaction_created(transaction))]

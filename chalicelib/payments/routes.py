@@ -1,0 +1,116 @@
+"""Payments, transactions and balances over HTTP. Admins make and change them; users see their own."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from chalicelib import aws, inputs, paging
+from chalicelib.errors import NotFound
+from chalicelib.http import Answer, Request, Route
+from chalicelib.payments import change, move, store
+from chalicelib.payments.models import NewPayment, NewTransaction, Payment, PaymentChange, PaymentStatus, Transaction, TransactionType
+from chalicelib.users.access import caller
+from chalicelib.users.models import Role, shown_id
+from chalicelib.versions import answering_conflicts
+
+
+def create_payment(request: Request) -> Answer:
+    """Makes a payment for a user."""
+    who = caller(request)
+    who.require_admin()
+    payment = change.create(inputs.body(request, NewPayment), by=who.user_id, now=datetime.now(UTC))
+    return Answer(201, _shown(payment))
+
+
+def list_payments(request: Request) -> Answer:
+    """Payments, newest first: for an admin everybody's or those of `?user_id=`, else the caller's own."""
+    filters = {"status": inputs.choice(request, "status", tuple(PaymentStatus)), "currency": request.query.get("currency")}
+    return _listed(request, "payments", filters, lambda item: _shown(Payment.model_validate(item)))
+
+
+def get_payment(request: Request) -> Answer:
+    """One payment."""
+    who = caller(request)
+    payment = store.get_payment(_number(request, "payment_id"))
+    if payment is None:
+        raise NotFound("not_found")
+    who.require_owner(payment.user_id)
+    return Answer(200, _shown(payment))
+
+
+@answering_conflicts
+def change_payment(request: Request) -> Answer:
+    """Changes a pending payment; completing it moves the balance."""
+    who = caller(request)
+    who.require_admin()
+    asked = inputs.body(request, PaymentChange)
+    return Answer(200, _shown(change.change(_number(request, "payment_id"), asked, by=who.user_id, now=datetime.now(UTC))))
+
+
+def create_transaction(request: Request) -> Answer:
+    """Adjusts a user's balance by hand."""
+    who = caller(request)
+    who.require_admin()
+    transaction = move.adjust(inputs.body(request, NewTransaction), by=who.user_id, now=datetime.now(UTC))
+    return Answer(201, _shown(transaction))
+
+
+def list_transactions(request: Request) -> Answer:
+    """Transactions, newest first: for an admin everybody's or those of `?user_id=`, else the caller's own."""
+    filters = {"type": inputs.choice(request, "type", tuple(TransactionType)), "currency": request.query.get("currency")}
+    return _listed(request, "transactions", filters, lambda item: _shown(Transaction.model_validate(item)))
+
+
+def get_transaction(request: Request) -> Answer:
+    """One transaction."""
+    who = caller(request)
+    transaction = store.get_transaction(_number(request, "transaction_id"))
+    if transaction is None:
+        raise NotFound("not_found")
+    who.require_owner(transaction.user_id)
+    return Answer(200, _shown(transaction))
+
+
+def get_balance(request: Request) -> Answer:
+    """A user's balance in every currency that has moved."""
+    user_id = request.path["user_id"]
+    caller(request).require_owner(user_id)
+    return Answer(200, {"user_id": shown_id(user_id), "balances": store.balances(user_id)})
+
+
+def _listed(request: Request, table: str, filters: dict[str, str | None], view: Callable[[aws.Item], Any]) -> Answer:
+    who, page = caller(request), paging.asked(request)
+    user_id = request.query.get("user_id", None if who.role is Role.ADMIN else who.user_id)
+    if user_id != who.user_id:
+        who.require_admin()
+    wanted = {name: value.upper() if name == "currency" else value for name, value in filters.items() if value}
+    arguments: dict[str, Any] = dict(wanted)
+    if wanted:
+        arguments["filter_expression"] = " AND ".join(f"#{name} = :{name}" for name in wanted)
+    if user_id is None:
+        return paging.answer(table, "listed = :all", page, view, index="listed", newest_first=True, all=store.LISTED, **arguments)
+    return paging.answer(table, "user_id = :user", page, view, index="by_user", newest_first=True, user=user_id, **arguments)
+
+
+def _shown(record: Payment | Transaction) -> dict[str, Any]:
+    return record.model_dump() | {"user_id": shown_id(record.user_id)}
+
+
+def _number(request: Request, name: str) -> int:
+    """The number in the path; what is none names no record."""
+    text = request.path[name]
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(2**53)):
+        raise NotFound("not_found")
+    return int(text)
+
+
+PAYMENTS = [
+    Route("POST", "/payments", create_payment),
+    Route("GET", "/payments", list_payments),
+    Route("GET", "/payments/{payment_id}", get_payment),
+    Route("PATCH", "/payments/{payment_id}", change_payment),
+    Route("POST", "/transactions", create_transaction),
+    Route("GET", "/transactions", list_transactions),
+    Route("GET", "/transactions/{transaction_id}", get_transaction),
+    Route("GET", "/users/{user_id}/balance", get_balance),
+]

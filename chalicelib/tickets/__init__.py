@@ -1,0 +1,1 @@
+"""Support tickets: a user and the admins write to each other; each ticket knows whose turn it is."""

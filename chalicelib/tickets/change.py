@@ -1,0 +1,130 @@
+"""Opening a ticket, writing into it, changing it: each with its events in one transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from chalicelib import aws, counters
+from chalicelib.audit import record
+from chalicelib.errors import NotFound, Refused
+from chalicelib.inputs import given
+from chalicelib.tickets import events, store
+from chalicelib.tickets.models import Message, NewTicket, Status, Ticket, TicketChange
+from chalicelib.users.access import Caller
+from chalicelib.users.models import Role
+from chalicelib.versions import Edit, edit
+
+
+def create(asked: NewTicket, who: Caller, now: datetime) -> Ticket:
+    """Opens a ticket with its first message; one that an admin opens for a user waits for that user.
+
+    Raises:
+        NotFound: There is no such user.
+    """
+    user_id = who.user_id if asked.user_id is None else str(asked.user_id)
+    from_admin = _from_admin(who, user_id)
+    ticket = Ticket(
+        ticket_id=counters.following("ticket"),
+        user_id=user_id,
+        title=asked.title,
+        status=Status.PENDING if from_admin else Status.OPEN,
+        messages=1,
+        created_at=now,
+        updated_at=now,
+    )
+    first = Message(
+        ticket_id=ticket.ticket_id, message_id=1, author_id=who.user_id, is_from_admin=from_admin, text=asked.message, created_at=now
+    )
+    told = record.Change(who.user_id, "ticket.created", _entity(ticket), user_id, now, after={"title": ticket.title})
+    writes = [
+        aws.check("users", {"user_id": user_id, "part": "profile"}, "attribute_exists(user_id)"),
+        store.new_ticket(ticket),
+        store.new_message(first),
+        events.created(ticket),
+        events.message_added(ticket, first),
+        record.write(told),
+    ]
+    try:
+        aws.transact(writes)
+    except aws.WriteRefused as refused:
+        if refused.failed[0] is not None:
+            raise NotFound("user_not_found") from None
+        raise
+    return ticket
+
+
+def add_message(ticket_id: int, text: str, who: Caller, now: datetime) -> Message:
+    """Writes a message into a ticket, and passes the turn.
+
+    Raises:
+        NotFound: There is no such ticket, or it is another user's.
+        Retryable: Others were writing at the same time, again and again.
+    """
+    added: list[Message] = []
+
+    def plan(item: aws.Item, version: int) -> Edit:
+        ticket = Ticket.model_validate(item)
+        who.require_owner(ticket.user_id)
+        from_admin = _from_admin(who, ticket.user_id)
+        message = Message(
+            ticket_id=ticket_id,
+            message_id=ticket.messages + 1,
+            author_id=who.user_id,
+            is_from_admin=from_admin,
+            text=text,
+            created_at=now,
+        )
+        added[:] = [message]
+        status = _turn(ticket.status, from_admin=from_admin)
+        after = ticket.model_copy(update={"status": status, "version": version})
+        writes = [store.new_message(message), events.message_added(after, message)]
+        if status is not ticket.status:
+            writes.append(events.status_changed(after, ticket.status, now))
+        fields = {"messages": message.message_id, "status": status.value, "updated_at": now.isoformat()}
+        return Edit(fields, _unrefused(writes))
+
+    edit("tickets", store.key(ticket_id), None, plan)
+    return added[0]
+
+
+def change(ticket_id: int, asked: TicketChange, who: Caller, now: datetime) -> Ticket:
+    """Changes title or status; what it is already is no change.
+
+    Raises:
+        NotFound: There is no such ticket, or it is another user's.
+        Conflict: `version_conflict`.
+    """
+    wanted = {name: value for name, value in given(asked, "version").items() if value is not None}
+
+    def plan(item: aws.Item, version: int) -> Edit:
+        before = Ticket.model_validate(item)
+        who.require_owner(before.user_id)
+        fields = {name: value for name, value in wanted.items() if getattr(before, name) != value}
+        if not fields:
+            return Edit({})
+        after = before.model_copy(update=fields | {"version": version})
+        old = {name: getattr(before, name) for name in fields}
+        writes = [record.write(record.Change(who.user_id, "ticket.updated", _entity(before), before.user_id, now, old, fields))]
+        if after.status is not before.status:
+            writes.append(events.status_changed(after, before.status, now))
+        return Edit({name: str(value) for name, value in fields.items()} | {"updated_at": now.isoformat()}, _unrefused(writes))
+
+    return Ticket.model_validate(edit("tickets", store.key(ticket_id), asked.version, plan))
+
+
+def _turn(status: Status, *, from_admin: bool) -> Status:
+    if not from_admin:
+        return Status.OPEN
+    return Status.CLOSED if status is Status.CLOSED else Status.PENDING
+
+
+def _from_admin(who: Caller, user_id: str) -> bool:
+    """An admin in a ticket of their own is its user."""
+    return who.role is Role.ADMIN and who.user_id != user_id
+
+
+def _unrefused(writes: Sequence[aws.Write]) -> list[tuple[aws.Write, Refused | None]]:
+    return [(write, None) for write in writes]
+
+
+def _entity(ticket: Ticket) -> str:
+    return f"ticket#{ticket.ticket_id}"

@@ -1,0 +1,107 @@
+"""Tickets over HTTP. Users open, read, answer, close and reopen their own; admins everybody's."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from chalicelib import aws, inputs, paging
+from chalicelib.errors import NotFound
+from chalicelib.http import Answer, Request, Route
+from chalicelib.tickets import change, store
+from chalicelib.tickets.models import Message, NewMessage, NewTicket, Status, Ticket, TicketChange
+from chalicelib.users.access import Caller, caller
+from chalicelib.users.models import Role, shown_id
+from chalicelib.versions import answering_conflicts
+
+
+def create_ticket(request: Request) -> Answer:
+    """Opens a ticket."""
+    who = caller(request)
+    asked = inputs.body(request, NewTicket)
+    if asked.user_id is not None and str(asked.user_id) != who.user_id:
+        who.require_admin()
+    return Answer(201, _shown(change.create(asked, who, datetime.now(UTC))))
+
+
+def list_tickets(request: Request) -> Answer:
+    """Tickets, newest first: for an admin everybody's or those of `?user_id=`, else the caller's own."""
+    who, page = caller(request), paging.asked(request)
+    user_id = request.query.get("user_id", None if who.role is Role.ADMIN else who.user_id)
+    if user_id != who.user_id:
+        who.require_admin()
+    status = inputs.choice(request, "status", tuple(Status))
+    filters: dict[str, Any] = {"filter_expression": "#status = :status", "status": status} if status else {}
+    if user_id is None:
+        return paging.answer("tickets", "listed = :all", page, _view, index="listed", newest_first=True, all=store.LISTED, **filters)
+    return paging.answer("tickets", "user_id = :user", page, _view, index="by_user", newest_first=True, user=user_id, **filters)
+
+
+def get_ticket(request: Request) -> Answer:
+    """One ticket."""
+    _, ticket = _asked(request)
+    return Answer(200, _shown(ticket))
+
+
+@answering_conflicts
+def change_ticket(request: Request) -> Answer:
+    """Changes a ticket's title or status."""
+    who = caller(request)
+    asked = inputs.body(request, TicketChange)
+    return Answer(200, _shown(change.change(_number(request), asked, who, datetime.now(UTC))))
+
+
+def list_messages(request: Request) -> Answer:
+    """A ticket's messages, oldest first."""
+    _, ticket = _asked(request)
+    page = paging.asked(request)
+    condition = "ticket_id = :ticket AND message_id > :itself"
+    return paging.answer("tickets", condition, page, _message_view, ticket=ticket.ticket_id, itself=0)
+
+
+def add_message(request: Request) -> Answer:
+    """Writes a message into a ticket."""
+    who = caller(request)
+    asked = inputs.body(request, NewMessage)
+    return Answer(201, _message_shown(change.add_message(_number(request), asked.message, who, datetime.now(UTC))))
+
+
+def _asked(request: Request) -> tuple[Caller, Ticket]:
+    who = caller(request)
+    ticket = store.get(_number(request))
+    if ticket is None:
+        raise NotFound("not_found")
+    who.require_owner(ticket.user_id)
+    return who, ticket
+
+
+def _view(item: aws.Item) -> dict[str, Any]:
+    return _shown(Ticket.model_validate(item))
+
+
+def _shown(ticket: Ticket) -> dict[str, Any]:
+    return ticket.model_dump() | {"user_id": shown_id(ticket.user_id)}
+
+
+def _message_view(item: aws.Item) -> dict[str, Any]:
+    return _message_shown(Message.model_validate(item))
+
+
+def _message_shown(message: Message) -> dict[str, Any]:
+    return message.model_dump(exclude={"text"}) | {"author_id": shown_id(message.author_id), "message": message.text}
+
+
+def _number(request: Request) -> int:
+    """The number in the path; what is none names no ticket."""
+    text = request.path["ticket_id"]
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(2**53)):
+        raise NotFound("not_found")
+    return int(text)
+
+
+TICKETS = [
+    Route("POST", "/tickets", create_ticket),
+    Route("GET", "/tickets", list_tickets),
+    Route("GET", "/tickets/{ticket_id}", get_ticket),
+    Route("PATCH", "/tickets/{ticket_id}", change_ticket),
+    Route("GET", "/tickets/{ticket_id}/messages", list_messages),
+    Route("POST", "/tickets/{ticket_id}/messages", add_message),
+]

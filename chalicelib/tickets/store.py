@@ -1,0 +1,33 @@
+"""Tickets and messages as items of one table: message 0 is the ticket itself."""
+
+from typing import Any
+
+from chalicelib import aws
+from chalicelib.tickets.models import Message, Ticket
+
+LISTED = "1"
+"""The value of the one partition that index `listed` has: every ticket by its number."""
+
+
+def key(ticket_id: int, message_id: int = 0) -> dict[str, int]:
+    """The key of a ticket, or of one of its messages."""
+    return {"ticket_id": ticket_id, "message_id": message_id}
+
+
+def get(ticket_id: int) -> Ticket | None:
+    """A ticket; None if there is none."""
+    item = aws.get("tickets", key(ticket_id))
+    return Ticket.model_validate(item) if item else None
+
+
+def new_ticket(ticket: Ticket) -> aws.Write:
+    """The write of a ticket that was not there before."""
+    times = {"created_at": ticket.created_at.isoformat(), "updated_at": ticket.updated_at.isoformat()}
+    item: dict[str, Any] = ticket.model_dump() | key(ticket.ticket_id) | times
+    return aws.put("tickets", item | {"status": ticket.status.value, "listed": LISTED}, "attribute_not_exists(ticket_id)")
+
+
+def new_message(message: Message) -> aws.Write:
+    """The write of a message that was not there before."""
+    item = message.model_dump() | {"created_at": message.created_at.isoformat()}
+    return aws.put("tickets", item, "attribute_not_exists(ticket_id)")

@@ -15,7 +15,7 @@ from chalicelib.errors import NotDoable, OutcomeUnknown, Refused, Retryable
 from chalicelib.exchanges import filters, session
 from chalicelib.exchanges.api import Api
 from chalicelib.exchanges.markets import Listing, Listings, StoredMarket
-from chalicelib.exchanges.outcomes import Absent, Duplicate
+from chalicelib.exchanges.outcomes import Absent, Duplicate, Said
 from chalicelib.exchanges.particulars import LATE_ARRIVAL_S, Particulars
 from chalicelib.exchanges.protocol import (
     Balance,
@@ -130,7 +130,7 @@ class CcxtExchange:
         if self._market_type is MarketType.FUTURES:
             self.prepare(order)
         try:
-            state = self._change(lambda: self._particulars.place(self._api, order, listing))
+            state = self._change(lambda: self._particulars.place(self._api, order, listing), (Duplicate,))
         except Duplicate:
             return self._found_duplicate(order, listing)
         return state if self._particulars.answers_at_once else self._follow(state, order, listing)
@@ -160,7 +160,7 @@ class CcxtExchange:
         """See protocol.Exchange. A trigger order that has fired is reported as the order it became."""
         listing = self._listing(instrument)
         try:
-            return self._read(lambda: self._particulars.find(self._api, client_order_id, listing, trigger=trigger))
+            return self._read(lambda: self._particulars.find(self._api, client_order_id, listing, trigger=trigger), (Absent,))
         except Absent:
             return None
 
@@ -172,7 +172,7 @@ class CcxtExchange:
         """
         listing = self._listing(instrument)
         try:
-            self._change(lambda: self._particulars.cancel(self._api, order, listing))
+            self._change(lambda: self._particulars.cancel(self._api, order, listing), (Absent,))
         except Absent:
             polls = 1
         else:
@@ -233,17 +233,25 @@ class CcxtExchange:
                 break
         return state
 
-    def _read(self, call: Callable[[], Result]) -> Result:
+    def _read(self, call: Callable[[], Result], expected: tuple[type[Said], ...] = ()) -> Result:
         try:
             return call()
-        except _UNREADABLE as error:
-            raise Retryable(f"{self._particulars.name}: an unreadable reply, {type(error).__name__}") from None
+        except expected:
+            raise
+        except (Said, *_UNREADABLE) as error:
+            raise Retryable(self._strange(error)) from None
 
-    def _change(self, call: Callable[[], Result]) -> Result:
+    def _change(self, call: Callable[[], Result], expected: tuple[type[Said], ...] = ()) -> Result:
         try:
             return call()
-        except _UNREADABLE as error:
-            raise OutcomeUnknown(f"{self._particulars.name}: an unreadable reply, {type(error).__name__}") from None
+        except expected:
+            raise
+        except (Said, *_UNREADABLE) as error:
+            raise OutcomeUnknown(self._strange(error)) from None
+
+    def _strange(self, error: Exception) -> str:
+        # The kind of error only: its text may repeat the reply.
+        return f"{self._particulars.name}: an unexpected reply, {type(error).__name__}"
 
 
 def connect(particulars: Particulars, credentials: Credentials | None) -> Any:

@@ -50,15 +50,19 @@ class Meaning:
     scope: str = "account"
 
 
-class Duplicate(TradehookError):
+class Said(TradehookError):
+    """Something an exchange says that is an error only where the caller has not expected it. Does not leave this package."""
+
+
+class Duplicate(Said):
     """The client order id is taken: the order has to be looked up."""
 
 
-class Absent(TradehookError):
+class Absent(Said):
     """The exchange knows no such order."""
 
 
-class Already(TradehookError):
+class Already(Said):
     """The setting already was as asked."""
 
 

@@ -14,7 +14,7 @@ class Simulator:
 
     url: str
 
-    def call(self, method: str, path: str, **given: Any) -> Any:
+    def call(self, method: str, path: str, /, **given: Any) -> Any:
         """Any control call: `call("POST", "price", symbol="BTCUSDT", price="50100")`."""
         sent = {"params": given} if method in {"GET", "DELETE"} else {"json": given}
         answer = requests.request(method, f"{self.url}/_sim/{path}", timeout=10, **sent)

@@ -12,7 +12,8 @@ class Fault:
 
     Attributes:
         path: With wildcards, `/api/v3/order`, `*order*`.
-        when: `before`: the exchange never sees the call; `after`: it has acted, and the answer is what goes wrong.
+        when: `before`: the exchange never sees the call; `after`: it has acted, and the answer is what goes wrong; `late`: it acts
+            when `seconds` have passed, the caller having given up.
         times: How many more calls it hits; -1 for every one.
         seconds: How long `timeout` and `slow` take.
     """

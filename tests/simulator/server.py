@@ -111,6 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
             fault = None
         if fault is not None and fault.when == "before":
             return self._fail(fault, exchange, request, entry)
+        if fault is not None and fault.when == "late":
+            server.stopping.wait(fault.seconds)
         with server.engine.lock:
             answer = exchange.handle(request)
         entry["status"] = answer.status
@@ -120,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
         entry["fault"] = f"{fault.kind} {fault.when}"
         match fault.kind:
             case "timeout":
-                self.server.stopping.wait(fault.seconds)
+                self.server.stopping.wait(0 if fault.when == "late" else fault.seconds)
                 raise _Reset
             case "reset":
                 raise _Reset

@@ -41,7 +41,9 @@ class SimulatedDesk:
     name: str
     market_type: MarketType
     simulator: Simulator
-    balances: dict[str, dict[str, str]] = field(default_factory=lambda: {"spot": {"USDT": "100000", "BTC": "2"}, "futures": {"USDT": "100000"}})
+    balances: dict[str, dict[str, str]] = field(
+        default_factory=lambda: {"spot": {"USDT": "100000", "BTC": "2"}, "futures": {"USDT": "100000"}}
+    )
     ids: Any = field(default_factory=count)
 
     def __post_init__(self) -> None:

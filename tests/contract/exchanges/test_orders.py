@@ -48,7 +48,9 @@ def test_limit_order_fills_partially(desk: Desk):
     assert (OrderStatus.CANCELLED, Decimal("0.04")) == (cancelled.status, cancelled.filled)
 
 
-@pytest.mark.parametrize(("side", "stop", "above"), [(SELL, "49000", False), (BUY, "51000", True), (SELL, "51000", True), (BUY, "49000", False)])
+@pytest.mark.parametrize(
+    ("side", "stop", "above"), [(SELL, "49000", False), (BUY, "51000", True), (SELL, "51000", True), (BUY, "49000", False)]
+)
 def test_stop_market_order_fires_at_its_price(desk: Desk, side, stop, above):
     """A stop waits on either side of the market, fires when the price reaches it, and is then reported as filled."""
     order = desk.order(side, "0.1", stop_price=stop, trigger_above=above)

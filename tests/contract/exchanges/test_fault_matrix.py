@@ -1,0 +1,64 @@
+"""Under every fault no order is lost and none is doubled."""
+
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from chalicelib.signals.models import MarketType
+from tests.contract.exchanges.desk import BUY, SimulatedDesk
+from tests.contract.exchanges.fault_matrix import FAULTS, render, run_matrix, settle
+from tests.simulator.client import Simulator
+from tests.simulator.fixtures import VENUES, stored_markets
+
+
+def test_every_cell_of_the_matrix(simulator: Simulator):
+    """Each fault on each call of each exchange ends with the order there once, in the state the exchange has it in."""
+    cells = run_matrix(simulator)
+
+    assert [] == [cell for cell in cells if cell.lost or cell.doubled or not cell.agrees]
+    written = Path("docs/fault-matrix.md").read_text().splitlines()
+    assert len(render(cells).splitlines()) == len(written), "docs/fault-matrix.md is of another matrix: write it anew"
+
+
+def test_concluding_too_early_doubles(simulator: Simulator):
+    """The matrix would show a double: looked up before the late-arrival bound, an order still on its way is sent again."""
+    simulator.call("POST", "limits", enabled=False)
+    desk = SimulatedDesk("binance", MarketType.SPOT, simulator)
+    simulator.fault(kind="timeout", when="late", method="POST", api_key=desk.credentials.api_key, seconds=0.4)
+
+    settle(desk.open(timeout=(1.0, 0.2)), desk.order(BUY, "0.1"), 0.0, [])
+
+    deadline = time.monotonic() + 5
+    while len(simulator.orders(api_key=desk.credentials.api_key)) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_storm_of_faults(simulator: Simulator, seed: int):
+    """With a third of all calls failing in one way or another, every order of every account still arrives exactly once."""
+    simulator.call("POST", "limits", enabled=False)
+    for venue in VENUES:
+        stored_markets(*venue)
+
+    def trade(number: int) -> int:
+        chance = random.Random(f"{seed} {number}")
+        desk = SimulatedDesk(*VENUES[number % len(VENUES)], simulator)
+        exchange = desk.open(timeout=(1.0, 0.4))
+        for _ in range(5):
+            kind, when = chance.choice([(kind, when) for kind, when in FAULTS if kind not in {"timeout", "slow"}])
+            simulator.fault(kind=kind, when=when, api_key=desk.credentials.api_key, path=chance.choice(["*", "*rder*"]))
+            course: list[str] = []
+            settle(exchange, desk.order(BUY, "0.01"), 0.0, course)
+            simulator.orders(api_key=desk.credentials.api_key)
+        orders = simulator.orders(api_key=desk.credentials.api_key)
+        assert ["filled"] * 5 == [each["status"] for each in orders]
+        assert Decimal("0.05") == sum(Decimal(each["filled"]) for each in orders)
+        return len(orders)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert [5] * 24 == list(pool.map(trade, range(24)))

@@ -1,0 +1,130 @@
+"""The session: to where it is pointed, in the time it is given, once."""
+
+import socket
+import threading
+import time
+
+import pytest
+
+from chalicelib.errors import NotDoable, OutcomeUnknown, Retryable
+from chalicelib.exchanges.protocol import Pacing, RateLimited, Side
+from chalicelib.signals.models import MarketType
+from tests.contract.exchanges.desk import BUY, SimulatedDesk, make_order
+from tests.simulator.client import Simulator
+from tests.simulator.fixtures import VENUES
+
+
+@pytest.fixture(params=VENUES, ids=str)
+def desk(request, simulator: Simulator) -> SimulatedDesk:
+    """Any exchange and market."""
+    return SimulatedDesk(*request.param, simulator)
+
+
+def test_the_real_host_travels_along(desk: SimulatedDesk):
+    """A call that goes elsewhere still says for which exchange it is."""
+    desk.exchange.last_price(desk.instrument)
+    hosts = {"binance": {"api.binance.com", "fapi.binance.com"}, "bybit": {"api.bybit.com"}, "okx": {"www.okx.com"}}
+    assert desk.simulator.requests()[-1]["host"] in hosts[desk.name]
+
+
+def test_an_answer_that_does_not_come_is_given_up(desk: SimulatedDesk):
+    """The read timeout holds, whatever ccxt's own is, and the order's outcome is unknown."""
+    desk.simulator.fault(kind="timeout", method="POST", api_key=desk.credentials.api_key, seconds=2)
+    started = time.monotonic()
+    with pytest.raises(OutcomeUnknown):
+        desk.open(timeout=(1.0, 0.2)).place(desk.order(BUY, "0.1"))
+    assert time.monotonic() - started < 1.5
+
+
+def test_nobody_there_means_not_placed(desk: SimulatedDesk, monkeypatch: pytest.MonkeyPatch):
+    """Without a connection nothing was sent."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("TRADEHOOK_EXCHANGE_ENDPOINT", f"http://127.0.0.1:{unused.getsockname()[1]}")
+        with pytest.raises(Retryable):
+            desk.open().place(desk.order(BUY, "0.1"))
+
+
+def test_redirects_are_not_followed(simulator: Simulator, monkeypatch: pytest.MonkeyPatch):
+    """A key and a signature go to no other place than the one they were made for, and the outcome is unknown."""
+    desk = SimulatedDesk("binance", MarketType.SPOT, simulator)
+    asked = []
+
+    def serve(listener: socket.socket) -> None:
+        with listener.accept()[0] as connection:
+            asked.append(connection.recv(65536))
+            connection.sendall(b"HTTP/1.1 307 Elsewhere\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,), daemon=True)
+        thread.start()
+        monkeypatch.setenv("TRADEHOOK_EXCHANGE_ENDPOINT", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(OutcomeUnknown):
+            desk.open().place(desk.order(BUY, "0.1"))
+        thread.join(2)
+    assert 1 == len(asked)
+
+
+@pytest.mark.parametrize("kind", ["500", "reset", "429"])
+def test_nothing_is_repeated(desk: SimulatedDesk, kind: str):
+    """One order is one request, however it fails."""
+    desk.simulator.fault(kind=kind, method="POST", api_key=desk.credentials.api_key, times=-1)
+    with pytest.raises((OutcomeUnknown, Retryable)):
+        desk.exchange.place(desk.order(BUY, "0.1"))
+    assert 1 == sum(call["method"] == "POST" for call in desk.simulator.requests())
+
+
+def test_a_wrong_clock_places_nothing(desk: SimulatedDesk):
+    """A request from another time is turned away before it has an effect, and may be tried again."""
+    desk.simulator.call("POST", "clock", offset_ms=60_000)
+    with pytest.raises(Retryable):
+        desk.exchange.place(desk.order(BUY, "0.1"))
+    assert [] == desk.simulator.orders()
+
+
+def test_limits_are_reported(simulator: Simulator):
+    """What the exchange says of its limits is there after each call, also after one it refused for them."""
+    binance = SimulatedDesk("binance", MarketType.FUTURES, simulator)
+    binance.exchange.place(binance.order(BUY, "0.1"))
+    assert {"10s": 1, "1m": 1} == dict(binance.exchange.pacing.order_counts)
+    assert binance.exchange.pacing.used_weight > 0
+    bybit = SimulatedDesk("bybit", MarketType.SPOT, simulator)
+    bybit.exchange.balances()
+    assert 49 == bybit.exchange.pacing.remaining
+    okx = SimulatedDesk("okx", MarketType.SPOT, simulator)
+    okx.exchange.balances()
+    assert Pacing() == okx.exchange.pacing
+
+
+def test_too_many_orders_are_rate_limited(desk: SimulatedDesk):
+    """Over the limit an exchange refuses orders, which is retryable; none of those refused was placed."""
+    placed = 0
+    with pytest.raises(RateLimited):
+        for number in range(400):
+            order = make_order(desk.instrument, f"x{number}", Side.BUY, "0.003", price="40000")
+            desk.exchange.place(order)
+            placed += 1
+    assert placed == len(desk.simulator.orders())
+    assert desk.simulator.call("GET", "stats")["limited"] >= 1
+
+
+def test_no_secret_shows(desk: SimulatedDesk, caplog: pytest.LogCaptureFixture):
+    """Neither errors with all that led to them, nor reprs, nor logs at any level carry key, secret, passphrase or signature."""
+    import traceback
+
+    caplog.set_level("DEBUG")
+    wrong = type(desk.credentials)(desk.credentials.api_key, "another-secret", "another-phrase", demo=False)
+    texts = [repr(desk.exchange), repr(wrong), str(wrong)]
+    for credentials in (wrong, desk.credentials):
+        for kind in ("none", "500", "reset", "html"):
+            desk.simulator.fault(kind="500" if kind == "none" else kind, times=0 if kind == "none" else 2, api_key=credentials.api_key)
+            exchange = desk.open(credentials=credentials)
+            for call in (exchange.balances, lambda exchange=exchange: exchange.place(desk.order(BUY, "0.1"))):
+                try:
+                    call()
+                except (NotDoable, OutcomeUnknown, Retryable) as error:
+                    texts += [repr(error), str(error), *traceback.format_exception(error)]
+            desk.simulator.clear_faults()
+    texts += [record.getMessage() for record in caplog.records if record.name.split(".")[0] in {"ccxt", "urllib3", "chalicelib"}]
+    for secret in (wrong.api_key, wrong.secret, desk.credentials.secret, wrong.passphrase, "signature="):
+        assert not [each for each in texts if secret and secret in each]

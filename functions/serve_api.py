@@ -1,12 +1,16 @@
 """The API: everything people read and manage."""
 
+from chalicelib.accounts.routes import ACCOUNTS
+from chalicelib.audit.routes import AUDIT
+from chalicelib.controls.routes import HALT
 from chalicelib.dashboard import DASHBOARD
 from chalicelib.health import HEALTH
 from chalicelib.payments.routes import PAYMENTS
 from chalicelib.realtime.routes import REALTIME
 from chalicelib.signals.read_routes import READING
+from chalicelib.strategies.routes import STRATEGIES
 from chalicelib.tickets.routes import TICKETS
 from chalicelib.users.routes import USERS
 from functions.chalice_app import build
 
-app = build("serve_api", [*DASHBOARD, *HEALTH, *PAYMENTS, *TICKETS, *READING, *REALTIME, *USERS])
+app = build("serve_api", [*DASHBOARD, *HEALTH, *PAYMENTS, *TICKETS, *READING, *REALTIME, *USERS, *ACCOUNTS, *STRATEGIES, *HALT, *AUDIT])

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from chalicelib.exchanges.paper_money import Rates
 
@@ -16,6 +16,10 @@ class Account(BaseModel):
         starting_cash: In `currency`; a paper account's cash before its first order and after a reset.
         slippage_bps: Basis points a simulated fill moves against the taker. Likewise `commission_bps`, of the value.
         fill_rate: The share of a simulated order that fills, 0 to 1.
+        market_types: Where it trades, `spot`, `futures` or both.
+        sealed_keys: Its exchange keys, encrypted (`chalicelib/accounts/keys.py`); None has it simulated here, or is a paper account.
+        key_version: Counts the changes of the keys, so that a decrypted copy can be told from an old one.
+        api_key_last4: The end of the API key, to tell one key from another.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -31,6 +35,10 @@ class Account(BaseModel):
     commission_bps: Decimal = Decimal(10)
     fill_rate: Decimal = Decimal(1)
     is_active: bool = True
+    market_types: tuple[str, ...] = ("spot", "futures")
+    sealed_keys: str | None = Field(default=None, repr=False)
+    key_version: int = 0
+    api_key_last4: str | None = None
 
     @property
     def rates(self) -> Rates:

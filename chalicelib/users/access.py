@@ -9,6 +9,8 @@ from chalicelib.http import Request
 from chalicelib.users import credentials
 from chalicelib.users.models import Role, User
 
+_LONGEST_ID = 128
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -27,6 +29,15 @@ class Caller:
         """Raises NotFound for another user's record: that it exists is not theirs to know."""
         if self.role is not Role.ADMIN and self.user_id != user_id:
             raise NotFound("not_found")
+
+    def whose(self, request: Request) -> str:
+        """The user whose records a list is to show: the caller, or for an admin `?user_id=`. Raises Forbidden for anybody else."""
+        wanted = request.query.get("user_id") or self.user_id
+        if wanted != self.user_id:
+            self.require_admin()
+        if len(wanted) > _LONGEST_ID:
+            raise NotFound("user_not_found")
+        return wanted
 
 
 def caller(request: Request) -> Caller:

@@ -1,0 +1,53 @@
+"""Exchange keys, encrypted by KMS under the account's id: what was sealed for one account cannot be opened as another's.
+
+Sealing needs the grant Encrypt on the key "secrets", opening Decrypt.
+"""
+
+import base64
+import json
+
+from chalicelib import aws, config
+from chalicelib.errors import Retryable
+from chalicelib.exchanges.protocol import Credentials
+from chalicelib.signals.models import MarketType
+from chalicelib.telemetry import log
+
+
+def seal(account_id: str, credentials: Credentials) -> str:
+    """The keys as stored with the account."""
+    plain = json.dumps({"api_key": credentials.api_key, "secret": credentials.secret, "passphrase": credentials.passphrase})
+    answer = aws.client("kms").encrypt(KeyId=config.key("secrets"), Plaintext=plain.encode(), EncryptionContext=_context(account_id))
+    return base64.b64encode(answer["CiphertextBlob"]).decode()
+
+
+def unseal(account_id: str, sealed: str, *, demo: bool) -> Credentials:
+    """The keys of an account.
+
+    Args:
+        demo: They are for the exchange's own test environment.
+    """
+    answer = aws.client("kms").decrypt(
+        KeyId=config.key("secrets"), CiphertextBlob=base64.b64decode(sealed), EncryptionContext=_context(account_id)
+    )
+    stored = json.loads(answer["Plaintext"])
+    return Credentials(stored["api_key"], stored["secret"], stored["passphrase"], demo=demo)
+
+
+def check(exchange: str, market_type: MarketType, credentials: Credentials) -> bool:
+    """Asks the exchange whether the keys may trade; False if it could not be asked now.
+
+    Raises:
+        NotDoable: The exchange does not know the key, or it may not trade, or it may withdraw.
+    """
+    try:
+        from chalicelib.exchanges import registry  # noqa: PLC0415 - ccxt is large, and only this needs it here
+
+        registry.open_exchange(exchange, market_type, credentials, {}).check_key()
+    except (ImportError, Retryable) as fault:
+        log.warning("exchange key not checked", extra={"exchange": exchange, "fault": type(fault).__name__})
+        return False
+    return True
+
+
+def _context(account_id: str) -> dict[str, str]:
+    return {"account_id": account_id}

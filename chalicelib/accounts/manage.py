@@ -1,0 +1,163 @@
+"""Making, changing and deleting accounts. Each change is audited and told in its own transaction, and the directory follows."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from chalicelib import aws, counters
+from chalicelib.accounts import keys, store
+from chalicelib.audit import record
+from chalicelib.errors import Conflict, NotFound, Refused
+from chalicelib.exchanges.accounts import Account
+from chalicelib.exchanges.protocol import Credentials
+from chalicelib.signals.models import MarketType
+from chalicelib.users import store as users
+from chalicelib.users.change import update_settings
+from chalicelib.users.models import AccountKind
+from chalicelib.versions import Edit, differing, edit
+
+PAPER = "paper"
+_SIMULATION = ("currency", "starting_cash", "slippage_bps", "commission_bps", "fill_rate")
+
+
+def create_account(
+    user_id: str, name: str, kind: AccountKind, *, by: str, exchange: str = PAPER, credentials: Credentials | None = None, **more: Any
+) -> Account:
+    """Creates an account; a user's first paper account becomes the default one.
+
+    Args:
+        exchange: For a paper account always `paper`.
+        credentials: The exchange's API key. A live account needs one; a demo account without one is simulated here.
+        more: Other fields of `Account`: `market_types`, `currency`, `starting_cash`, `slippage_bps`, `commission_bps`, `fill_rate`,
+            `is_active`.
+
+    Raises:
+        NotFound: There is no such user.
+        Conflict: The user has an account of this name.
+        Refused: The fields do not go with this kind of account.
+        NotDoable: The exchange says that the key is wrong, may not trade, or may withdraw.
+    """
+    _check_fields(kind, exchange, {name: value for name, value in more.items() if value is not None}, credentials)
+    settings = users.settings(user_id)
+    now = datetime.now(UTC)
+    account = Account(account_id=str(counters.following("account")), user_id=user_id, name=name, exchange=exchange, kind=kind.value, **more)
+    secret = _keys(account, credentials, 0) if credentials else {}
+    account = account.model_copy(update=secret)
+    stamps = {"created_at": now.isoformat(), "updated_at": now.isoformat(), "version": 1}
+    change = record.Change(by, "account.created", f"account#{account.account_id}", user_id, now, after=_audited(account))
+    writes = [
+        aws.put("accounts", account.model_dump() | stamps, "attribute_not_exists(account_id)"),
+        store.list_in_directory(account, "attribute_exists(accounts) AND attribute_not_exists(accounts.#entry)"),
+        record.write(change),
+        store.event("account.created", account, {"is_active": account.is_active}, 1, now),
+    ]
+    try:
+        aws.transact(writes)
+    except aws.WriteRefused:
+        raise Conflict("already_exists", field="name") from None
+    if kind is AccountKind.PAPER and settings.default_account is None:
+        update_settings(user_id, {"default_account": name}, by=by)
+    return account
+
+
+def update_account(account_id: str, wanted: Mapping[str, Any], *, by: str, version: int | None = None) -> aws.Item:
+    """Changes an account; returns it as stored then.
+
+    Args:
+        wanted: Fields of `Account` by name; `credentials` replaces the exchange keys, None takes a demo account's away.
+        version: The version the editor saw; None takes whatever is there.
+
+    Raises:
+        NotFound: There is no such account.
+        Conflict: `version_conflict`.
+        Refused, NotDoable: As `create_account` raises.
+    """
+    now = datetime.now(UTC)
+    fields = {name: value for name, value in wanted.items() if name != "credentials"}
+    old = Account.model_validate(store.item(account_id))
+    credentials = wanted.get("credentials")
+    kept = old.sealed_keys is not None and "credentials" not in wanted
+    _check_fields(AccountKind(old.kind), old.exchange, fields, credentials, has_keys=kept)
+    if credentials:
+        fields |= _keys(old, credentials, old.key_version)
+    elif "credentials" in wanted:
+        fields |= {"sealed_keys": None, "api_key_last4": None, "key_version": old.key_version + 1}
+
+    def plan(found: aws.Item, following: int) -> Edit:
+        if "deleted_at" in found:
+            raise NotFound("not_found")
+        before = Account.model_validate(found)
+        changed = differing(before.model_dump(), fields)
+        if not changed:
+            return Edit({})
+        after = before.model_copy(update=changed)
+        shown = [name for name in changed if name != "sealed_keys"]
+        was, is_ = ({name: getattr(account, name) for name in shown} for account in (before, after))
+        change = record.Change(by, "account.updated", f"account#{account_id}", before.user_id, now, was, is_)
+        also: list[tuple[aws.Write, Refused | None]] = [
+            (record.write(change), None),
+            (store.event("account.updated", after, {name: is_[name] for name in shown}, following, now), None),
+        ]
+        if "is_active" in changed:
+            also.append((store.list_in_directory(after, "attribute_exists(accounts)"), None))
+        return Edit(changed | {"updated_at": now.isoformat()}, also)
+
+    return edit("accounts", {"account_id": account_id}, version, plan)
+
+
+def delete_account(account_id: str, *, by: str) -> None:
+    """Deletes an account: its keys are gone, its name is free, its orders stay in the ledger.
+
+    Raises:
+        NotFound: There is no such account.
+        Conflict: `account_in_use`: it is on a strategy, which is named; that it stops trading there must be said there.
+    """
+    now = datetime.now(UTC)
+    account = Account.model_validate(store.item(account_id))
+    _check_unused(account)
+
+    def plan(found: aws.Item, following: int) -> Edit:
+        if "deleted_at" in found:
+            raise NotFound("not_found")
+        change = record.Change(by, "account.deleted", f"account#{account_id}", account.user_id, now, before=_audited(account))
+        also: list[tuple[aws.Write, Refused | None]] = [
+            (store.unlist_in_directory(account), None),
+            (record.write(change), None),
+            (store.event("account.deleted", account, {}, following, now), None),
+        ]
+        return Edit({"deleted_at": now.isoformat(), "is_active": False}, also, removed=["sealed_keys"])
+
+    edit("accounts", {"account_id": account_id}, None, plan)
+    if users.settings(account.user_id).default_account == account.name:
+        update_settings(account.user_id, {"default_account": None}, by=by)
+
+
+def _check_fields(
+    kind: AccountKind, exchange: str, fields: Mapping[str, Any], credentials: Credentials | None, *, has_keys: bool = False
+) -> None:
+    if (kind is AccountKind.PAPER) != (exchange == PAPER):
+        raise Refused("not_for_kind", field="exchange", kind=kind.value)
+    if kind is AccountKind.PAPER and credentials:
+        raise Refused("not_for_kind", field="api_key", kind=kind.value)
+    if kind is AccountKind.LIVE:
+        if field := next((name for name in _SIMULATION if name in fields), None):
+            raise Refused("not_for_kind", field=field, kind=kind.value)
+        if not credentials and not has_keys:
+            raise Refused("missing_field", field="api_key")
+
+
+def _keys(account: Account, credentials: Credentials, version: int) -> dict[str, Any]:
+    """The keys' attributes, once the exchange has been asked about them."""
+    keys.check(account.exchange, MarketType(account.market_types[0]), credentials)
+    sealed = keys.seal(account.account_id, credentials)
+    return {"sealed_keys": sealed, "api_key_last4": credentials.api_key[-4:], "key_version": version + 1}
+
+
+def _check_unused(account: Account) -> None:
+    for strategy in aws.query_all("strategies", "user_id = :user", user=account.user_id):
+        if account.account_id in strategy.get("accounts", {}):
+            raise Conflict("account_in_use", strategy=strategy["group_name"])
+
+
+def _audited(account: Account) -> dict[str, Any]:
+    return account.model_dump(exclude={"sealed_keys", "user_id"})

@@ -1,0 +1,60 @@
+"""Resetting a simulated account: its starting cash, nothing held, the numbers of its orders going on."""
+
+from datetime import UTC, datetime
+
+from chalicelib import aws
+from chalicelib.accounts import store
+from chalicelib.audit import record
+from chalicelib.errors import Conflict, Refused, Retryable
+from chalicelib.exchanges import paper_store
+from chalicelib.exchanges.accounts import Account
+from chalicelib.exchanges.paper import Book
+from chalicelib.users.models import AccountKind
+
+_AT_ONCE = 90  # writes of a transaction that holds a hundred, the ledger, audit entry and event among them
+_TRIES = 5
+
+
+def reset_account(account_id: str, *, by: str) -> Account:
+    """Sets a paper account, or a demo account that is simulated here, back to its starting cash.
+
+    Raises:
+        NotFound: There is no such account.
+        Refused: It is on a real exchange.
+        Conflict: `open_orders`: cancel them first, so that each of them is told of.
+        Retryable: Orders ran on it meanwhile, again and again.
+    """
+    account = Account.model_validate(store.item(account_id))
+    if account.kind == AccountKind.LIVE or account.sealed_keys:
+        raise Refused("not_for_kind", field="reset", kind=account.kind)
+    for _ in range(_TRIES):
+        try:
+            while not _reset_some(account, by):
+                pass
+        except aws.WriteRefused:
+            continue
+        return account
+    raise Retryable("orders are running on the account")
+
+
+def _reset_some(account: Account, by: str) -> bool:
+    """Empties so much of the book as a transaction holds; True once it was the whole."""
+    now = datetime.now(UTC)
+    book = paper_store.read(account)
+    if book.waiting:
+        raise Conflict("open_orders", orders=len(book.waiting))
+    before = {"cash": dict(book.cash), "holdings": len(book.holdings), "positions": len(book.positions)}
+    items = [*(f"asset#{name}" for name in book.holdings), *(f"position#{name}" for name in book.positions)]
+    _empty(book, items[:_AT_ONCE])
+    change = record.Change(by, "account.reset", f"account#{account.account_id}", account.user_id, now, before, {"cash": book.cash})
+    told = store.event("account.reset", account, {"cash": book.cash}, book.version + 1, now)
+    aws.transact([*paper_store.effects(book), record.write(change), told])
+    return len(items) <= _AT_ONCE
+
+
+def _empty(book: Book, items: list[str]) -> None:
+    book.cash = {book.account.currency: book.account.starting_cash}
+    for item in items:
+        kind, _, name = item.partition("#")
+        (book.holdings if kind == "asset" else book.positions)[name].quantity *= 0
+    book.changed = set(items)

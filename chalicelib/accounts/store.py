@@ -1,0 +1,73 @@
+"""An account's item, and its entry in the owner's directory, which is written in the same transaction."""
+
+from datetime import datetime
+from typing import Any
+
+from chalicelib import aws
+from chalicelib.errors import NotFound
+from chalicelib.events import outbox
+from chalicelib.events.models import Event, event_id
+from chalicelib.exchanges.accounts import Account
+from chalicelib.users.models import shown_id
+
+_LONGEST_ID = 64
+_SHOWN_WITHOUT = {"user_id", "part", "sealed_keys", "deleted_at"}
+NOT_DELETED = "attribute_not_exists(deleted_at)"
+
+
+def item(account_id: str) -> aws.Item:
+    """An account as stored. Raises NotFound if there is none, or it was deleted."""
+    found = aws.get("accounts", {"account_id": account_id}) if len(account_id) <= _LONGEST_ID else None
+    if found is None or "deleted_at" in found:
+        raise NotFound("not_found")
+    return found
+
+
+def view(found: aws.Item) -> dict[str, Any]:
+    """An account as it is shown: never its keys."""
+    account = Account.model_validate(found)
+    shown = account.model_dump(exclude={"sealed_keys", "key_version"})
+    ids = {"account_id": shown_id(account.account_id), "user_id": shown_id(account.user_id)}
+    stamps = {name: found.get(name) for name in ("created_at", "updated_at")}
+    return shown | ids | {"has_keys": account.sealed_keys is not None, **stamps, "version": int(found.get("version", 1))}
+
+
+def entry(account: Account) -> dict[str, Any]:
+    """What the directory says of an account."""
+    return {"account_id": account.account_id, "exchange": account.exchange, "kind": account.kind, "is_active": account.is_active}
+
+
+def list_in_directory(account: Account, condition: str) -> aws.Write:
+    """Writes the account's entry in its owner's directory.
+
+    Args:
+        condition: What must hold of the entry there is, which is named `accounts.#entry`.
+    """
+    return _named(account, "SET accounts.#entry = :entry", condition, entry=entry(account))
+
+
+def unlist_in_directory(account: Account) -> aws.Write:
+    """Takes the account's entry out of its owner's directory."""
+    return _named(account, "REMOVE accounts.#entry", "attribute_exists(accounts)")
+
+
+def event(type_: str, account: Account, payload: dict[str, Any], version: int, at: datetime) -> aws.Write:
+    """`account.created`, `account.updated`, `account.deleted`, `account.reset`."""
+    told = {"account_id": shown_id(account.account_id), "user_id": shown_id(account.user_id), "name": account.name}
+    return outbox.write(
+        Event(
+            event_id=event_id(type_, account.account_id, str(version)),
+            type=type_,
+            payload=told | {"exchange": account.exchange, "kind": account.kind, **payload},
+            entity=f"account#{account.account_id}",
+            user_id=account.user_id,
+            created_at=at,
+        )
+    )
+
+
+def _named(account: Account, expression: str, condition: str, **values: Any) -> aws.Write:
+    """An update of the directory in which `#entry` is the account's name, whatever characters that has."""
+    write = aws.update("users", {"user_id": account.user_id, "part": "directory"}, expression, condition, **values)
+    write["Update"]["ExpressionAttributeNames"]["#entry"] = account.name
+    return write

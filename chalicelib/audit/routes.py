@@ -1,0 +1,32 @@
+"""Reading the audit trail."""
+
+from typing import Any
+
+from chalicelib import aws, paging
+from chalicelib.audit import record
+from chalicelib.http import Answer, Request, Route
+from chalicelib.users.access import caller
+from chalicelib.users.models import Role, shown_id
+
+_FILTERS = ("entity", "action", "by")
+
+
+def list_changes(request: Request) -> Answer:
+    """Who changed what, newest first: for an admin everything or what concerns `?user_id=`, else what concerns the caller."""
+    who, page = caller(request), paging.asked(request)
+    filters = {name: request.query[name] for name in _FILTERS if request.query.get(name)}
+    expression = " AND ".join(f"#{name} = :{name}" for name in filters)
+    only: dict[str, Any] = filters | ({"filter_expression": expression} if filters else {})
+    if who.role is Role.ADMIN and not request.query.get("user_id"):
+        trail = record.EVERYTHING
+        return paging.answer("audit", "trail = :trail", page, _view, index="trail", trail=trail, newest_first=True, **only)
+    user_id = who.whose(request)
+    return paging.answer("audit", "user_id = :user", page, _view, index="by_user", user=user_id, newest_first=True, **only)
+
+
+def _view(item: aws.Item) -> dict[str, Any]:
+    ids = {"user_id": shown_id(item.get("user_id")), "by": shown_id(item["by"])}
+    return {name: value for name, value in item.items() if name != "trail"} | ids
+
+
+AUDIT = [Route("GET", "/audit", list_changes)]

@@ -1,0 +1,1 @@
+"""Halt switches: of everybody, of one user, of one account. A halt holds back what opens or adds; closing always works."""

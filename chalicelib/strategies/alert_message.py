@@ -1,0 +1,103 @@
+"""What to paste into TradingView's alert so that it reaches a strategy: one text per webhook variant.
+
+TradingView fills `{{placeholders}}` when the alert fires, and re-sends the same text when it gets no answer; so an `alert_id`
+out of placeholders is the same in a repeat and another one in the next alert. `strategy.position_size` tells two orders of the
+same second apart. Tokens and codes are not stored in clear, so their owner puts them in.
+"""
+
+import json
+from typing import Any
+
+from chalicelib import config
+from chalicelib.strategies.models import Strategy
+from chalicelib.users.inputs import exchanges
+from chalicelib.users.models import AccountKind, shown_id
+
+VARIANTS = ("group", "batch", "cancel", "paper", "legacy", "personal", "xc")
+TOKEN = "YOUR_WEBHOOK_TOKEN"  # noqa: S105 - stands where the user's own goes
+CODE = "YOUR_XC_CODE"
+_ID = "{{ticker}}-{{interval}}-{{timenow}}-{{strategy.order.action}}-{{strategy.position_size}}"
+_POSITION = {"market_position": "{{strategy.market_position}}", "prev_market_position": "{{strategy.prev_market_position}}"}
+
+__all__ = ["VARIANTS", "build", "exchanges"]
+
+
+def build(strategy: Strategy, variant: str, exchange: str | None = None, market_type: str | None = None) -> dict[str, Any]:
+    """The alert's message for a strategy.
+
+    Args:
+        variant: One of `VARIANTS`.
+        exchange: Where to trade; None takes that of the strategy's first active account.
+        market_type: `spot` or `futures`; likewise.
+
+    Returns:
+        `url` and `text`, which go into the alert's two boxes; `message`, the same as JSON (null for xc); `fill_in`, what the owner
+        must replace first.
+    """
+    member = next((member for member in strategy.accounts.values() if member.active), None)
+    exchange = exchange or (member.exchange if member else exchanges()[0])
+    market_type = market_type or (member.market_types[0] if member else "spot")
+    paper = next((member.name for member in strategy.accounts.values() if member.kind is AccountKind.PAPER), None)
+    path, message = _message(strategy, variant, exchange, market_type, paper)
+    if variant == "xc":
+        text = " ".join(f"{name}={value}" for name, value in message.items())
+    else:
+        text = json.dumps(message, indent=2, ensure_ascii=False)
+    return {
+        "variant": variant,
+        "url": config.setting("PUBLIC_URL") + path,
+        "text": text,
+        "message": None if variant == "xc" else message,
+        "fill_in": [word for word in (TOKEN, CODE) if word in text],
+    }
+
+
+def _message(strategy: Strategy, variant: str, exchange: str, market_type: str, paper: str | None) -> tuple[str, dict[str, Any]]:
+    alert_id = f"{strategy.group_name}-{_ID}"
+    token: dict[str, Any] = {"token": TOKEN}
+    order = {"symbol": "{{ticker}}", "action": "{{strategy.order.action}}", "price": "{{close}}"}
+    timed = {"timenow": "{{timenow}}", "alert_id": alert_id}
+    match variant:
+        case "legacy":
+            return "/webhook", order | token | timed
+        case "personal":
+            return f"/personal/{shown_id(strategy.user_id)}/webhook", order | token | timed
+        case "xc":
+            return "/xc", {
+                "code": CODE,
+                "strategy_id": f'"{strategy.group_name}"',
+                "demo": "YES",
+                "command": "{{strategy.order.action}}",
+                "exchange": exchange,
+                "coinmarket": "{{ticker}}",
+                "amount": "{{strategy.order.contracts}}",
+                "alert_id": f'"{alert_id}"',
+            }
+        case "paper":
+            traded = {"ticker": "{{ticker}}", "action": "{{strategy.order.action}}", "contracts": "{{strategy.order.contracts}}"}
+            return "/api/webhook", traded | {"price": "{{close}}"} | ({"account": paper} if paper else {}) | token | timed
+        case "cancel":
+            return "/api/webhook", {
+                "group_name": strategy.group_name,
+                **token,
+                "order_type": "CANCEL_ALL_ORDER",
+                "symbol": "{{ticker}}",
+                **timed,
+            }
+        case _:
+            return "/api/webhook", _group(strategy, exchange, market_type, batch=variant == "batch") | token | timed
+
+
+def _group(strategy: Strategy, exchange: str, market_type: str, *, batch: bool) -> dict[str, Any]:
+    shared = {
+        "group_name": strategy.group_name,
+        "exchange": exchange.upper(),
+        "market_type": market_type.upper(),
+        "currency": "USDT",
+        "symbol": "{{ticker}}",
+        "side": "{{strategy.order.action}}",
+        **(_POSITION if strategy.resync else {}),
+    }
+    if batch:
+        return shared | {"order_type": "LIMIT", "orders": [{"price": "{{close}}", "qty_per": 50}, {"price": "{{low}}", "qty_per": 50}]}
+    return shared | {"order_type": "MARKET", "qty_per": 100}

@@ -1,0 +1,72 @@
+"""The bodies of the strategies' routes."""
+
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from chalicelib.accounts.inputs import MarketTypes
+from chalicelib.errors import Refused
+from chalicelib.inputs import Input, Line, Money, Note, UserId, Version
+from chalicelib.strategies.models import MOST_ACCOUNTS
+
+AccountId = UserId
+Weight = Annotated[Money, Field(gt=0, le=1000)]
+Symbols = Annotated[tuple[Line, ...], Field(max_length=500)]
+
+
+class StrategyChange(Input):
+    """What may change of a strategy. Its name stays: signals name it."""
+
+    description: Note | None = None
+    is_active: bool = True
+    symbols: Symbols = ()
+    resync: bool = False
+    version: Version | None = None
+
+
+class NewMember(Input):
+    """An account to put on a strategy."""
+
+    account_id: AccountId
+    weight: Weight = Decimal(100)
+    market_types: MarketTypes = ("spot", "futures")
+    active: bool = True
+
+
+class NewMembers(Input):
+    """One account, or a list of them under `accounts`."""
+
+    account_id: AccountId | None = None
+    weight: Weight = Decimal(100)
+    market_types: MarketTypes = ("spot", "futures")
+    active: bool = True
+    accounts: Annotated[tuple[NewMember, ...], Field(max_length=MOST_ACCOUNTS)] = ()
+    version: Version | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> "NewMembers":
+        if self.account_id is None and not self.accounts:
+            raise Refused("missing_field", field="account_id")
+        return self
+
+
+class MemberChange(Input):
+    """What may change of an account on a strategy."""
+
+    weight: Weight = Decimal(100)
+    market_types: MarketTypes = ("spot", "futures")
+    active: bool = True
+    version: Version | None = None
+
+
+class NewStrategy(Input):
+    """A strategy to create; `user_id` is for admins."""
+
+    user_id: UserId | None = None
+    group_name: Line
+    description: Note | None = None
+    is_active: bool = True
+    symbols: Symbols = ()
+    resync: bool = False
+    accounts: Annotated[tuple[NewMember, ...], Field(max_length=MOST_ACCOUNTS)] = ()

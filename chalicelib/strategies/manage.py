@@ -1,0 +1,115 @@
+"""Making, changing and deleting strategies. Each change is audited and told in its own transaction."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from chalicelib import aws, counters
+from chalicelib.audit import record
+from chalicelib.errors import Conflict
+from chalicelib.signals import symbols as names
+from chalicelib.strategies import store
+from chalicelib.strategies.models import Strategy
+from chalicelib.users import store as users
+from chalicelib.versions import Edit, differing, edit
+
+
+def create_strategy(
+    user_id: str,
+    group_name: str,
+    *,
+    by: str,
+    description: str | None = None,
+    symbols: Sequence[str] = (),
+    is_active: bool = True,
+    resync: bool = False,
+) -> Strategy:
+    """Creates a strategy without accounts.
+
+    Args:
+        symbols: In any form that signals may use; only these are traded. Empty trades all.
+
+    Raises:
+        NotFound: There is no such user.
+        Conflict: The user has a strategy of this name.
+        Refused: A symbol is in no known form.
+    """
+    users.user(user_id)
+    now = datetime.now(UTC)
+    strategy = Strategy(
+        strategy_id=str(counters.following("strategy")),
+        user_id=user_id,
+        group_name=group_name,
+        description=description,
+        is_active=is_active,
+        symbols=named(symbols),
+        resync=resync,
+        created_at=now.isoformat(),
+        updated_at=now.isoformat(),
+    )
+    pointer = {**store.pointer_key(strategy.strategy_id), "owner": user_id, "points_to": group_name}
+    change = record.Change(
+        by, "strategy.created", strategy.entity, user_id, now, after=strategy.model_dump(exclude={"accounts", "version"})
+    )
+    writes = [
+        aws.put("strategies", strategy.model_dump(), "attribute_not_exists(user_id)"),
+        aws.put("strategies", pointer, "attribute_not_exists(user_id)"),
+        record.write(change),
+        store.event("strategy.created", strategy, {"is_active": is_active, "symbols": list(strategy.symbols)}, 1, now),
+    ]
+    try:
+        aws.transact(writes)
+    except aws.WriteRefused:
+        raise Conflict("already_exists", field="group_name") from None
+    return strategy
+
+
+def update_strategy(strategy: Strategy, wanted: Mapping[str, Any], *, by: str, version: int | None = None) -> Strategy:
+    """Changes a strategy; returns it as it is then.
+
+    Args:
+        wanted: `description`, `is_active`, `symbols`, `resync` by name.
+        version: The version the editor saw; None takes whatever is there.
+
+    Raises:
+        NotFound: It is gone.
+        Conflict: `version_conflict`.
+        Refused: A symbol is in no known form.
+    """
+    now = datetime.now(UTC)
+    if "symbols" in wanted:
+        wanted = {**wanted, "symbols": named(wanted["symbols"])}
+
+    def plan(item: aws.Item, following: int) -> Edit:
+        before = Strategy.model_validate(item).model_dump()
+        fields = differing(before, wanted)
+        if not fields:
+            return Edit({})
+        old = {name: before[name] for name in fields}
+        change = record.Change(by, "strategy.updated", strategy.entity, strategy.user_id, now, old, fields)
+        told = store.event("strategy.updated", strategy, {**fields}, following, now)
+        return Edit(fields | {"updated_at": now.isoformat()}, [(record.write(change), None), (told, None)])
+
+    return Strategy.model_validate(edit("strategies", store.key(strategy), version, plan))
+
+
+def delete_strategy(strategy: Strategy, *, by: str) -> None:
+    """Deletes a strategy; its accounts stay. Its signals are answered like those of an unknown one."""
+    now = datetime.now(UTC)
+    change = record.Change(by, "strategy.deleted", strategy.entity, strategy.user_id, now, before=strategy.model_dump(exclude={"version"}))
+    try:
+        aws.transact(
+            [
+                aws.delete("strategies", store.key(strategy), "strategy_id = :id", id=strategy.strategy_id),
+                aws.delete("strategies", store.pointer_key(strategy.strategy_id)),
+                record.write(change),
+                store.event("strategy.deleted", strategy, {}, strategy.version + 1, now),
+            ]
+        )
+    except aws.WriteRefused:
+        return  # somebody else has deleted it just now
+
+
+def named(symbols: Sequence[str]) -> tuple[str, ...]:
+    """Symbols by the plain names that planning compares, each once: `BINANCE:BTCUSDT.P` is `BTCUSDT`."""
+    return tuple(dict.fromkeys(names.resolve(symbol).name for symbol in symbols))

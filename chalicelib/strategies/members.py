@@ -1,0 +1,112 @@
+"""The accounts on a strategy: put on, weighted, paused, taken off."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from chalicelib import aws
+from chalicelib.audit import record
+from chalicelib.errors import Conflict, NotDoable, NotFound
+from chalicelib.strategies import store
+from chalicelib.strategies.models import MOST_ACCOUNTS, Member, Strategy
+from chalicelib.versions import Edit, edit
+
+_READ_AT_ONCE = 100
+_TOLD = 50  # accounts an audit entry or event names; beyond it says how many
+
+
+def check(user_id: str, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Raises what `add_accounts` would raise of these entries, whatever strategy they are for."""
+    _members(user_id, entries)
+
+
+def add_accounts(strategy: Strategy, entries: Sequence[Mapping[str, Any]], *, by: str, version: int | None = None) -> Strategy:
+    """Puts accounts on a strategy.
+
+    Args:
+        entries: Each an `account_id` and, if they differ from the defaults, `weight`, `market_types`, `active`.
+        version: The version of the strategy the editor saw; None takes whatever is there.
+
+    Raises:
+        NotDoable: `unknown_reference`: an account does not exist, or is another user's. `too_many_accounts`.
+        Conflict: `already_exists`: an account is on the strategy; or `version_conflict`.
+    """
+    members = _members(strategy.user_id, entries)
+
+    def put_on(accounts: dict[str, Member]) -> dict[str, Member]:
+        if accounts.keys() & members.keys():
+            raise Conflict("already_exists", field="account_id")
+        if len(accounts) + len(members) > MOST_ACCOUNTS:
+            raise NotDoable("too_many_accounts", limit=MOST_ACCOUNTS)
+        return accounts | members
+
+    return _edit(strategy, by, version, put_on)
+
+
+def change_account(strategy: Strategy, account_id: str, wanted: Mapping[str, Any], *, by: str, version: int | None = None) -> Strategy:
+    """Changes an account's `weight`, `market_types` or `active` on a strategy.
+
+    Raises:
+        NotFound: The account is not on it.
+        Conflict: `version_conflict`.
+    """
+
+    def change(accounts: dict[str, Member]) -> dict[str, Member]:
+        if account_id not in accounts:
+            raise NotFound("not_found")
+        return accounts | {account_id: accounts[account_id].model_copy(update=dict(wanted))}
+
+    return _edit(strategy, by, version, change)
+
+
+def remove_account(strategy: Strategy, account_id: str, *, by: str) -> Strategy:
+    """Takes an account off a strategy; what it holds stays. Raises NotFound if it is not on it."""
+
+    def take_off(accounts: dict[str, Member]) -> dict[str, Member]:
+        if account_id not in accounts:
+            raise NotFound("not_found")
+        return {id_: member for id_, member in accounts.items() if id_ != account_id}
+
+    return _edit(strategy, by, None, take_off)
+
+
+def _edit(strategy: Strategy, by: str, version: int | None, change: Callable[[dict[str, Member]], dict[str, Member]]) -> Strategy:
+    now = datetime.now(UTC)
+
+    def plan(item: aws.Item, following: int) -> Edit:
+        before = Strategy.model_validate(item).accounts
+        after = change(before)
+        touched = [id_ for id_ in {**before, **after} if before.get(id_) != after.get(id_)]
+        if not touched:
+            return Edit({})
+        was, is_ = _shown(before, touched), _shown(after, touched)
+        audited = record.Change(by, "strategy.accounts_changed", strategy.entity, strategy.user_id, now, was, is_)
+        told = store.event("strategy.accounts_changed", strategy, {"changed": is_, "accounts": len(after)}, following, now)
+        fields = {"accounts": {id_: member.model_dump() for id_, member in after.items()}, "updated_at": now.isoformat()}
+        return Edit(fields, [(record.write(audited), None), (told, None)])
+
+    return Strategy.model_validate(edit("strategies", store.key(strategy), version, plan))
+
+
+def _shown(accounts: Mapping[str, Member], touched: Sequence[str]) -> dict[str, Any]:
+    """The touched accounts as they are here; an account that is not here is null."""
+    if len(touched) > _TOLD:
+        return {"accounts": sum(id_ in accounts for id_ in touched)}
+    return {id_: accounts[id_].model_dump() if id_ in accounts else None for id_ in touched}
+
+
+def _members(user_id: str, entries: Sequence[Mapping[str, Any]]) -> dict[str, Member]:
+    ids = [str(entry["account_id"]) for entry in entries]
+    if len(set(ids)) < len(ids):
+        raise Conflict("already_exists", field="account_id")
+    found: list[aws.Item | None] = []
+    for start in range(0, len(ids), _READ_AT_ONCE):
+        found += aws.get_many([("accounts", {"account_id": id_}) for id_ in ids[start : start + _READ_AT_ONCE]])
+    members = {}
+    for id_, item, entry in zip(ids, found, entries, strict=True):
+        if item is None or item["user_id"] != user_id or "deleted_at" in item:
+            raise NotDoable("unknown_reference", field="account_id")
+        own = {name: item[name] for name in ("name", "exchange", "kind")}
+        wanted = {name: value for name, value in entry.items() if name != "account_id"}
+        members[id_] = Member.model_validate({"market_types": item.get("market_types", ("spot", "futures"))} | own | wanted)
+    return members

@@ -1,0 +1,127 @@
+"""The strategies' routes. Everybody sees and changes their own; admins everybody's."""
+
+from typing import Any
+
+from chalicelib import aws, inputs, paging
+from chalicelib.http import Answer, Request, Route
+from chalicelib.strategies import alert_message, manage, members, store
+from chalicelib.strategies.inputs import MemberChange, NewMembers, NewStrategy, StrategyChange
+from chalicelib.strategies.models import Strategy, member_view
+from chalicelib.users.access import Caller, caller
+from chalicelib.users.models import shown_id
+from chalicelib.versions import answering_conflicts
+
+
+def list_strategies(request: Request) -> Answer:
+    """A user's strategies by name: the caller's, or for an admin those of `?user_id=`."""
+    who = caller(request)
+    user_id, page = who.whose(request), paging.asked(request)
+    active = inputs.flag(request, "is_active")
+    only: dict[str, Any] = {} if active is None else {"filter_expression": "is_active = :active", "active": active}
+    return paging.answer("strategies", "user_id = :user", page, _item_view, user=user_id, **only)
+
+
+def create_strategy(request: Request) -> Answer:
+    """Creates a strategy, with accounts if some are given."""
+    who = caller(request)
+    given = inputs.body(request, NewStrategy)
+    owner = str(given.user_id) if given.user_id is not None else who.user_id
+    who.require_owner(owner)
+    entries = [inputs.given(entry) for entry in given.accounts]
+    members.check(owner, entries)
+    strategy = manage.create_strategy(owner, by=who.user_id, **inputs.given(given, "user_id", "accounts"))
+    if entries:
+        strategy = members.add_accounts(strategy, entries, by=who.user_id)
+    return Answer(201, strategy.view())
+
+
+def get_strategy(request: Request) -> Answer:
+    """One strategy."""
+    return Answer(200, _own(request)[1].view())
+
+
+def patch_strategy(request: Request) -> Answer:
+    """Changes a strategy."""
+    who, strategy = _own(request)
+    given = inputs.body(request, StrategyChange)
+    changed = manage.update_strategy(strategy, inputs.given(given, "version"), by=who.user_id, version=given.version)
+    return Answer(200, changed.view())
+
+
+def delete_strategy(request: Request) -> Answer:
+    """Deletes a strategy; its accounts stay."""
+    who, strategy = _own(request)
+    manage.delete_strategy(strategy, by=who.user_id)
+    return Answer(200, {"strategy_id": shown_id(strategy.strategy_id), "deleted": True})
+
+
+def list_accounts(request: Request) -> Answer:
+    """The accounts on a strategy, by id; `?limit` and `?offset`."""
+    _, strategy = _own(request)
+    page = paging.asked(request)
+    ordered = sorted(strategy.accounts.items(), key=lambda pair: (len(pair[0]), pair[0]))
+    begin = int(page.start["offset"]) if page.start and str(page.start.get("offset", "")).isdigit() else page.offset
+    end = begin + page.limit
+    following = {"offset": end} if end < len(ordered) else None
+    return paging.listed([member_view(*pair) for pair in ordered[begin:end]], len(ordered), following)
+
+
+def add_accounts(request: Request) -> Answer:
+    """Puts one account, or a list of them, on a strategy."""
+    who, strategy = _own(request)
+    given = inputs.body(request, NewMembers)
+    entries = [inputs.given(entry) for entry in given.accounts]
+    if given.account_id is not None:
+        entries.append(inputs.given(given, "accounts", "version"))
+    return Answer(201, members.add_accounts(strategy, entries, by=who.user_id, version=given.version).view())
+
+
+def patch_account(request: Request) -> Answer:
+    """Changes an account's weight or markets on a strategy, or pauses it."""
+    who, strategy = _own(request)
+    given = inputs.body(request, MemberChange)
+    account_id = request.path["account_id"]
+    fields = inputs.given(given, "version")
+    changed = members.change_account(strategy, account_id, fields, by=who.user_id, version=given.version)
+    return Answer(200, member_view(account_id, changed.accounts[account_id]) | {"version": changed.version})
+
+
+def remove_account(request: Request) -> Answer:
+    """Takes an account off a strategy."""
+    who, strategy = _own(request)
+    return Answer(200, members.remove_account(strategy, request.path["account_id"], by=who.user_id).view())
+
+
+def get_alert_message(request: Request) -> Answer:
+    """The text to paste into TradingView's alert, for `?variant=`."""
+    _, strategy = _own(request)
+    variant = inputs.choice(request, "variant", alert_message.VARIANTS) or "group"
+    exchange = inputs.choice(request, "exchange", alert_message.exchanges())
+    market_type = inputs.choice(request, "market_type", ("spot", "futures"))
+    return Answer(200, alert_message.build(strategy, variant, exchange, market_type))
+
+
+def _own(request: Request) -> tuple[Caller, Strategy]:
+    """The caller, and the strategy in the path if they may see it."""
+    who = caller(request)
+    strategy = store.get(request.path["strategy_id"])
+    who.require_owner(strategy.user_id)
+    return who, strategy
+
+
+def _item_view(item: aws.Item) -> dict[str, Any]:
+    return Strategy.model_validate(item).view()
+
+
+STRATEGIES = [
+    Route("GET", "/strategies", list_strategies),
+    Route("POST", "/strategies", create_strategy),
+    Route("GET", "/strategies/{strategy_id}", get_strategy),
+    Route("PATCH", "/strategies/{strategy_id}", answering_conflicts(patch_strategy)),
+    Route("DELETE", "/strategies/{strategy_id}", delete_strategy),
+    Route("GET", "/strategies/{strategy_id}/accounts", list_accounts),
+    Route("POST", "/strategies/{strategy_id}/accounts", answering_conflicts(add_accounts)),
+    Route("PATCH", "/strategies/{strategy_id}/accounts/{account_id}", answering_conflicts(patch_account)),
+    Route("DELETE", "/strategies/{strategy_id}/accounts/{account_id}", remove_account),
+    Route("GET", "/strategies/{strategy_id}/alert-message", get_alert_message),
+]

@@ -1,0 +1,47 @@
+"""A strategy's item, and the pointer that finds it by its id."""
+
+from datetime import datetime
+from typing import Any
+
+from chalicelib import aws
+from chalicelib.errors import NotFound
+from chalicelib.events import outbox
+from chalicelib.events.models import Event, event_id
+from chalicelib.strategies.models import Strategy
+from chalicelib.users.models import shown_id
+
+_LONGEST_ID = 64
+
+
+def get(strategy_id: str) -> Strategy:
+    """A strategy by its id. Raises NotFound if there is none."""
+    pointer = aws.get("strategies", pointer_key(strategy_id)) if len(strategy_id) <= _LONGEST_ID else None
+    item = aws.get("strategies", {"user_id": pointer["owner"], "group_name": pointer["points_to"]}) if pointer else None
+    if item is None:
+        raise NotFound("not_found")
+    return Strategy.model_validate(item)
+
+
+def key(strategy: Strategy) -> dict[str, str]:
+    """The key of a strategy's item."""
+    return {"user_id": strategy.user_id, "group_name": strategy.group_name}
+
+
+def pointer_key(strategy_id: str) -> dict[str, str]:
+    """The key of the pointer to a strategy."""
+    return {"user_id": f"strategy#{strategy_id}", "group_name": "lookup"}
+
+
+def event(type_: str, strategy: Strategy, payload: dict[str, Any], version: int, at: datetime) -> aws.Write:
+    """`strategy.created`, `strategy.updated`, `strategy.deleted`, `strategy.accounts_changed`."""
+    told = {"strategy_id": shown_id(strategy.strategy_id), "user_id": shown_id(strategy.user_id), "group_name": strategy.group_name}
+    return outbox.write(
+        Event(
+            event_id=event_id(type_, strategy.strategy_id, str(version)),
+            type=type_,
+            payload=told | payload,
+            entity=strategy.entity,
+            user_id=strategy.user_id,
+            created_at=at,
+        )
+    )

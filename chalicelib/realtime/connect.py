@@ -5,26 +5,25 @@ from typing import Any
 
 from chalicelib.errors import Unauthorized
 from chalicelib.events.models import ADMIN_STREAM, user_stream
-from chalicelib.realtime import queue, store
+from chalicelib.realtime import queue, store, tickets
 from chalicelib.telemetry import log
 from chalicelib.users import access
 from chalicelib.users.models import Role
 
+_DEVICE_SHOWN = 200  # characters
+
 
 def open_connection(connection_id: str, event: dict[str, Any]) -> None:
-    """Admits a client with `?token=` or `?api_key=`, an API token; its first message follows by the realtime queue, because API
-    Gateway takes no message for a connection that is still being opened.
+    """Admits a client with `?token=` or `?api_key=`, an API token, or with `?ticket=`.
+
+    Its first message follows by the realtime queue: API Gateway takes none for a connection that is still being opened.
 
     Raises:
         Unauthorized: No token, or one that does not open the API.
         Forbidden: The user is not active.
     """
-    query = event.get("queryStringParameters") or {}
-    token = query.get("token") or query.get("api_key")
-    if not token:
-        raise Unauthorized("token_missing")
     now = datetime.now(UTC)
-    caller = access.by_token(token, now)
+    caller = _caller(event.get("queryStringParameters") or {}, now)
     identity = event["requestContext"].get("identity", {})
     store.add(
         store.Connection(
@@ -35,7 +34,7 @@ def open_connection(connection_id: str, event: dict[str, Any]) -> None:
             role=caller.role.value,
             connected_at=now,
             source_ip=identity.get("sourceIp", ""),
-            device=_header(event, "user-agent"),
+            device=_header(event, "user-agent")[:_DEVICE_SHOWN],
         )
     )
     queue.welcome(connection_id)
@@ -46,6 +45,15 @@ def close_connection(connection_id: str) -> None:
     """Forgets a connection that closed."""
     store.remove(connection_id)
     log.info("connection closed", extra={"connection_id": connection_id})
+
+
+def _caller(query: dict[str, str], now: datetime) -> access.Caller:
+    if ticket := query.get("ticket"):
+        return tickets.use(ticket, now)
+    token = query.get("token") or query.get("api_key")
+    if not token:
+        raise Unauthorized("token_missing")
+    return access.by_token(token, now)
 
 
 def _header(event: dict[str, Any], name: str) -> str:

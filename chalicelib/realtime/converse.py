@@ -1,27 +1,31 @@
 """What clients say, and what they are answered."""
 
 import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chalicelib.errors import Refused
+from chalicelib import aws
+from chalicelib.errors import Forbidden, Refused
 from chalicelib.events import log as event_log
 from chalicelib.http import refusal
-from chalicelib.realtime import store
-from chalicelib.realtime.post import post
-from chalicelib.realtime.push import as_message
+from chalicelib.realtime import patterns, store
+from chalicelib.realtime.frames import encode, frames
+from chalicelib.realtime.post import close, post, send
+from chalicelib.realtime.resume import missed
 from chalicelib.telemetry import log
-from chalicelib.users.models import Role
+from chalicelib.users.models import Role, User
 
-RESUME_LIMIT = 500
-"""So many missed events are replayed; a client that missed more has to read its state anew."""
-
-_KINDS = ("ping", "register", "login", "unregister", "logout", "resume")
+_HINT_BEFORE = timedelta(minutes=10)
+_HIGHEST = 10**15  # a sequence beyond this is no sequence
 
 
 def hear(connection_id: str, body: str) -> None:
     """Answers one message of a client. A message nobody understands is answered by an error, and the connection stays open."""
     connection = store.get(connection_id)
-    if connection is None:
+    now = datetime.now(UTC)
+    if connection is None or connection.ends_at <= now:
+        close(connection_id)  # it would hear nothing; closed, its client connects anew
         return
     try:
         message = _message(body)
@@ -29,22 +33,28 @@ def hear(connection_id: str, body: str) -> None:
         _ANSWERS[message["type"]](connection, message)
     except Refused as refused:
         post(connection_id, {"type": "error", **dict(refusal(refused, "en").body)})  # type: ignore[arg-type]
+    if now >= connection.ends_at - _HINT_BEFORE:
+        post(connection_id, {"type": "reconnect", "reason": "lifetime", "before": connection.ends_at})
 
 
 def _message(body: str) -> dict[str, Any]:
     try:
         message = json.loads(body)
+    except json.JSONDecodeError as error:
+        raise Refused("broken_body", line=error.lineno, column=error.colno) from None
     except (ValueError, RecursionError):
-        raise Refused("broken_body") from None
+        raise Refused("not_an_object") from None
     if not isinstance(message, dict):
         raise Refused("not_an_object")
-    if message.get("type") not in _KINDS:
-        raise Refused("invalid_choice", field="type", allowed=", ".join(_KINDS))
+    if not isinstance(message.get("type"), str) or message["type"] not in _ANSWERS:
+        raise Refused("invalid_choice", field="type", allowed=", ".join(_ANSWERS))
     return message
 
 
-def _ping(connection: store.Connection, _message: dict[str, Any]) -> None:
-    post(connection.connection_id, {"type": "pong"})
+def _ping(connection: store.Connection, message: dict[str, Any]) -> None:
+    """With `after`, the client's last sequence, the answer says where the stream stands, so that it sees whether it lacks any."""
+    told = {"last": event_log.last(connection.stream)} if "after" in message else {}
+    post(connection.connection_id, {"type": "pong", **told})
 
 
 def _register(connection: store.Connection, message: dict[str, Any]) -> None:
@@ -52,8 +62,10 @@ def _register(connection: store.Connection, message: dict[str, Any]) -> None:
     user_uuid = message.get("user_uuid")
     if not isinstance(user_uuid, str) or not user_uuid:
         raise Refused("missing_field", field="user_uuid")
+    if len(user_uuid) > _LONGEST_UUID:
+        raise Refused("too_long", field="user_uuid", limit=_LONGEST_UUID)
     if connection.role != Role.ADMIN and user_uuid != connection.user_uuid:
-        raise Refused("not_your_uuid", field="user_uuid")
+        raise Forbidden("not_your_uuid", field="user_uuid")
     store.register(connection.connection_id, user_uuid)
     post(connection.connection_id, {"type": "registered", "user_uuid": user_uuid})
 
@@ -63,26 +75,66 @@ def _unregister(connection: store.Connection, _message: dict[str, Any]) -> None:
     post(connection.connection_id, {"type": "unregistered"})
 
 
+def _subscribe(connection: store.Connection, message: dict[str, Any]) -> None:
+    """Takes the place of what the connection heard before, so that saying it again after a reconnect changes nothing."""
+    types = _types(message)
+    batch = message.get("batch", connection.batch)
+    if not isinstance(batch, bool):
+        raise Refused("invalid_choice", field="batch", allowed="true, false")
+    _hear_only(connection, types if types is not None else connection.types, batch=batch)
+
+
+def _unsubscribe(connection: store.Connection, message: dict[str, Any]) -> None:
+    """Without `types`, back to what a new connection hears."""
+    types = _types(message)
+    left = (patterns.EVERYTHING,) if types is None else tuple(pattern for pattern in connection.types if pattern not in types)
+    _hear_only(connection, left, batch=connection.batch)
+
+
+def _hear_only(connection: store.Connection, types: tuple[str, ...], *, batch: bool) -> None:
+    store.subscribe(connection.connection_id, types, batch=batch)
+    post(connection.connection_id, {"type": "subscribed", "types": types, "batch": batch})
+
+
+def _types(message: dict[str, Any]) -> tuple[str, ...] | None:
+    types = message.get("types")
+    if types is None:
+        return None
+    if not isinstance(types, list) or not all(patterns.is_pattern(pattern) for pattern in types):
+        raise Refused("invalid_choice", field="types", allowed="*, order.*, order.filled, …")
+    if len(types) > patterns.MOST:
+        raise Refused("too_many_fields", limit=patterns.MOST)
+    return tuple(dict.fromkeys(types))
+
+
 def _resume(connection: store.Connection, message: dict[str, Any]) -> None:
-    """Replays what followed `after`, or says that it cannot: too much, too long ago, or a sequence this stream never had."""
+    """Replays what followed `after`, or says that it cannot."""
     after = message.get("after")
-    if not isinstance(after, int) or isinstance(after, bool) or after < 0:
+    if not isinstance(after, int) or isinstance(after, bool) or not 0 <= after <= _HIGHEST:
         raise Refused("invalid_number", field="after")
-    last = event_log.last(connection.stream)
-    missed = list(event_log.after(connection.stream, after, RESUME_LIMIT + 1)) if after < last else []
-    complete = len(missed) <= RESUME_LIMIT and [event.sequence for event in missed[:1]] in ([], [after + 1])
-    recovered = after <= last and complete and (bool(missed) or after == last)
-    for event in missed if recovered else []:
-        post(connection.connection_id, as_message(event))
-    last = missed[-1].sequence if missed else last
-    post(connection.connection_id, {"type": "resumed", "recovered": recovered, "last": last})
+    _check_still_entitled(connection)
+    found = missed(connection.stream, after)
+    told = {"type": "resumed", "recovered": found.recovered, "last": found.last}
+    send(connection.connection_id, [*frames(connection, found.events), encode(told)])
 
 
-_ANSWERS = {
+def _check_still_entitled(connection: store.Connection) -> None:
+    """The user may have lost the role or been deactivated since the connection was opened."""
+    [profile] = aws.get_many([("users", {"user_id": connection.user_id, "part": "profile"})])
+    user = User.model_validate(profile) if profile else None
+    if user is None or not user.is_active or user.role != connection.role:
+        close(connection.connection_id)
+        raise Forbidden("user_not_active")
+
+
+_LONGEST_UUID = 100
+_ANSWERS: dict[str, Callable[[store.Connection, dict[str, Any]], None]] = {
     "ping": _ping,
     "register": _register,
     "login": _register,
     "unregister": _unregister,
     "logout": _unregister,
+    "subscribe": _subscribe,
+    "unsubscribe": _unsubscribe,
     "resume": _resume,
 }

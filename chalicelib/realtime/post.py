@@ -1,49 +1,76 @@
-"""Posting to WebSocket connections."""
+"""Posting to WebSocket connections, many side by side, none waiting for another."""
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
-from botocore.exceptions import ClientError
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib import aws, config
-from chalicelib.http import to_json
+from chalicelib import config
+from chalicelib.realtime.frames import encode
 from chalicelib.telemetry import log
 
-_THREADS = 16
+THREADS = 32
+_PASSED_OVER_S = 5.0
+# One short try: API Gateway answers a post in milliseconds, and whoever misses a message resumes by itself.
+_CONFIG = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1}, max_pool_connections=THREADS)
+
+# Until when a connection that did not take a message in time is passed over. Its client notices the gap, and gets what it missed
+# together by `resume`; meanwhile it holds no thread that others need.
+_slow: dict[str, float] = {}
 
 
 def post(connection_id: str, message: dict[str, Any]) -> bool:
     """Sends a message to a connection; False if it is gone."""
-    try:
-        _client().post_to_connection(ConnectionId=connection_id, Data=to_json(message).encode())
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "GoneException":
-            raise
-        return False
+    return send(connection_id, [encode(message)])
+
+
+def send(connection_id: str, frames: Sequence[bytes]) -> bool:
+    """Sends messages to a connection, one after the other, up to the first that it does not take; False if it is gone."""
+    for frame in frames:
+        try:
+            client().post_to_connection(ConnectionId=connection_id, Data=frame)
+        except (ClientError, BotoCoreError) as error:
+            fault = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+            if fault == "GoneException":
+                return False
+            _slow[connection_id] = time.monotonic() + _PASSED_OVER_S
+            log.warning("connection not reached", extra={"connection_id": connection_id, "fault": fault})
+            break
     return True
 
 
-def post_to_all(connection_ids: Sequence[str], message: dict[str, Any]) -> list[str]:
-    """Sends a message to many connections side by side; returns those that are gone. One that cannot be reached for another
-    reason is logged and passed over: it mends itself by `resume`."""
-    if not connection_ids:
-        return []
-    data = to_json(message).encode()
-    with ThreadPoolExecutor(min(_THREADS, len(connection_ids))) as pool:
-        return [gone for gone in pool.map(lambda connection_id: _post_data(connection_id, data), connection_ids) if gone]
+def fan_out(messages: Sequence[tuple[str, Sequence[bytes]]]) -> list[str]:
+    """Sends to each connection its messages, the connections side by side; returns those that are gone."""
+    now = time.monotonic()
+    for connection_id in [connection_id for connection_id, until in _slow.items() if until <= now]:
+        _slow.pop(connection_id, None)
+    wanted = [(connection_id, frames) for connection_id, frames in messages if frames and connection_id not in _slow]
+    if len(wanted) == 1:
+        [(connection_id, frames)] = wanted
+        return [] if send(connection_id, frames) else [connection_id]
+    alive = _pool().map(lambda pair: send(*pair), wanted)
+    return [connection_id for (connection_id, _), reached in zip(wanted, alive, strict=True) if not reached]
 
 
-def _post_data(connection_id: str, data: bytes) -> str | None:
+def close(connection_id: str) -> None:
+    """Has API Gateway end a connection."""
     try:
-        _client().post_to_connection(ConnectionId=connection_id, Data=data)
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code == "GoneException":
-            return connection_id
-        log.warning("connection not reached", extra={"connection_id": connection_id, "fault": code})
-    return None
+        client().delete_connection(ConnectionId=connection_id)
+    except (ClientError, BotoCoreError):
+        log.info("connection could not be closed", extra={"connection_id": connection_id})
 
 
-def _client() -> Any:
-    return aws.client("apigatewaymanagementapi", config.websocket("realtime"))
+@cache
+def client() -> Any:
+    """The management API's client."""
+    return boto3.client("apigatewaymanagementapi", endpoint_url=config.websocket("realtime"), config=_CONFIG)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(THREADS)

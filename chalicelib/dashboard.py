@@ -1,0 +1,77 @@
+"""The dashboard's files, out of `web/`. They hold nothing secret; what they show comes from the API, with the reader's token."""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from chalicelib import config
+from chalicelib.errors import NotFound
+from chalicelib.http import Answer, Request, Route
+
+_WEB = Path(__file__).resolve().parent.parent / "web"  # beside this package, in the repository and in the artifact
+# Text only: API Gateway would hand out anything else as base64.
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+}
+_SAFEGUARDS = {
+    "Cache-Control": "no-cache",  # asked for each time, answered 304: a deployed change is seen at once
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+def get_page(request: Request) -> Answer:
+    """The dashboard itself."""
+    return _answer(request, "index.html")
+
+
+def get_file(request: Request) -> Answer:
+    """One of its scripts, styles or pictures."""
+    return _answer(request, "/".join(request.path.values()))
+
+
+def _answer(request: Request, name: str) -> Answer:
+    found = _files().get(name)
+    if found is None:
+        raise NotFound("not_found")
+    text, type_, tag = found
+    headers = _SAFEGUARDS | {"Content-Type": type_, "ETag": tag, "Content-Security-Policy": _policy()}
+    if request.headers.get("if-none-match") == tag:
+        return Answer(304, "", headers)
+    return Answer(200, text, headers)
+
+
+@cache
+def _policy() -> str:
+    """Everything from here and nothing inline; the WebSocket may live under a name of its own."""
+    websocket = urlsplit(config.setting("WS_URL"))
+    elsewhere = f" {websocket.scheme}://{websocket.netloc}" if websocket.netloc else ""
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; manifest-src 'self'; "
+        f"connect-src 'self'{elsewhere}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+@cache
+def _files() -> dict[str, tuple[str, str, str]]:
+    """Every file by its path under `web/`: text, type and entity tag. Read once; a path from outside only ever looks up here."""
+    found = {}
+    for path in sorted(_WEB.rglob("*")):
+        if path.is_file() and path.suffix in _TYPES:
+            text = path.read_text(encoding="utf-8")
+            found[path.relative_to(_WEB).as_posix()] = (text, _TYPES[path.suffix], f'"{hashlib.sha256(text.encode()).hexdigest()[:20]}"')
+    return found
+
+
+DASHBOARD = [
+    Route("GET", "/dashboard", get_page),
+    Route("GET", "/dashboard/{file}", get_file),
+    Route("GET", "/dashboard/{folder}/{file}", get_file),
+]

@@ -1,0 +1,27 @@
+"""Which types of events a connection hears."""
+
+import re
+from collections.abc import Sequence
+
+PRICE = "market.price"
+EVERYTHING = "*"
+"""Every event that is stored. Prices are not: whoever wants them names them."""
+
+MOST = 20
+_FORM = re.compile(r"\*|[a-z][a-z0-9_]{0,39}(\.[a-z][a-z0-9_]{0,39}){0,3}(\.\*)?")
+
+
+def is_pattern(text: object) -> bool:
+    """Whether a text is a pattern: `*`, `order.filled` or `order.*`."""
+    return isinstance(text, str) and _FORM.fullmatch(text) is not None
+
+
+def hears(patterns: Sequence[str], type_: str) -> bool:
+    """Whether one of the patterns takes in an event of this type."""
+    return any(_takes_in(pattern, type_) for pattern in patterns)
+
+
+def _takes_in(pattern: str, type_: str) -> bool:
+    if pattern == EVERYTHING:
+        return type_ != PRICE
+    return type_.startswith(pattern[:-1]) if pattern.endswith(".*") else type_ == pattern

@@ -1,0 +1,44 @@
+"""What a client missed, out of the event log."""
+
+from dataclasses import dataclass
+
+from chalicelib.events import log as event_log
+from chalicelib.events.models import LoggedEvent
+
+MOST = 500
+"""So many missed events are replayed; a client that missed more has to read its state anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """What followed the sequence a client saw last.
+
+    Attributes:
+        events: In order and without a gap; none if not all of them could be given.
+        recovered: These are all.
+        last: The sequence the client is at once it has them; if they are not all, where the stream stands.
+    """
+
+    events: tuple[LoggedEvent, ...]
+    recovered: bool
+    last: int
+
+
+def missed(stream: str, after: int) -> Missed:
+    """Everything that followed `after`, or that it cannot be had: too much, too long ago, or a sequence this stream never had."""
+    last = event_log.last(stream)
+    if not 0 <= last - after <= MOST:
+        return Missed((), recovered=False, last=last)
+    events: list[LoggedEvent] = []
+    while after + len(events) < last:
+        position = after + len(events)
+        page = list(event_log.after(stream, position, last - position))  # a page ends at 1 MB
+        if not page or [event.sequence for event in page] != list(range(position + 1, position + 1 + len(page))):
+            return Missed((), recovered=False, last=last)  # the log has forgotten some of them
+        events += page
+    return Missed(tuple(events), recovered=True, last=last)
+
+
+def one(stream: str, sequence: int) -> LoggedEvent | None:
+    """The event at a place in a stream; None if there is none, or none any more."""
+    return next((event for event in event_log.after(stream, sequence - 1, 1) if event.sequence == sequence), None)

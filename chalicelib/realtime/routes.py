@@ -1,0 +1,63 @@
+"""Realtime over HTTP: tickets to connect with, who is connected, and events too large for a WebSocket message."""
+
+from typing import Any
+
+from chalicelib import aws, config, paging
+from chalicelib.errors import NotFound
+from chalicelib.events.models import ADMIN_STREAM, user_stream
+from chalicelib.http import Answer, Request, Route
+from chalicelib.realtime import resume, store, tickets
+from chalicelib.users.access import Caller, caller
+from chalicelib.users.models import Role
+
+_LONGEST_SEQUENCE = 15  # digits
+
+
+def make_ticket(request: Request) -> Answer:
+    """A ticket that opens one WebSocket connection within a minute."""
+    ticket = tickets.issue(caller(request).user_id, request.received_at)
+    body = {
+        "ticket": ticket,
+        "expires_in": int(tickets.GOOD_FOR.total_seconds()),
+        "expires_at": request.received_at + tickets.GOOD_FOR,
+        "url": f"{config.setting('WS_URL')}?ticket={ticket}",
+    }
+    return Answer(201, body, {"Cache-Control": "no-store"})
+
+
+def list_connections(request: Request) -> Answer:
+    """Who is connected, newest first: to admins everybody or `?user_id=`, to users themselves."""
+    who, page = caller(request), paging.asked(request)
+    user_id = request.query.get("user_id") if who.role is Role.ADMIN else who.user_id
+    now = {"since": (request.received_at - store.LIFETIME).isoformat()}
+    only: dict[str, Any] = {"filter_expression": "user_id = :user", "user": user_id} if user_id else {}
+    return paging.answer(
+        "connections", "#open = :yes AND connected_at > :since", page, _view, index="open", newest_first=True, yes="1", **now, **only
+    )
+
+
+def get_event(request: Request) -> Answer:
+    """The whole of an event of the caller's own stream; a message that had to be trimmed links here."""
+    sequence = request.path["sequence"]
+    if not sequence.isascii() or not sequence.isdigit() or len(sequence) > _LONGEST_SEQUENCE or int(sequence) == 0:
+        raise NotFound("not_found")
+    event = resume.one(_stream(caller(request)), int(sequence))
+    if event is None:
+        raise NotFound("not_found")
+    return Answer(200, event.model_dump(include={"type", "payload", "timestamp", "sequence", "event_id"}))
+
+
+def _stream(who: Caller) -> str:
+    return ADMIN_STREAM if who.role is Role.ADMIN else user_stream(who.user_id)
+
+
+def _view(item: aws.Item) -> aws.Item:
+    connection = store.Connection.model_validate(item)
+    return connection.model_dump(exclude={"stream", "batch"}) | {"ends_at": connection.ends_at}
+
+
+REALTIME = [
+    Route("POST", "/realtime/tickets", make_ticket),
+    Route("GET", "/realtime/connections", list_connections),
+    Route("GET", "/realtime/events/{sequence}", get_event),
+]

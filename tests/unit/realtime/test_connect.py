@@ -1,0 +1,131 @@
+"""Who may connect, with what, and who is told to be connected."""
+
+import time
+
+import pytest
+
+from chalicelib import aws
+from chalicelib.users.credentials import Kind
+from functions.serve_api import app
+from tests.support import records
+from tests.support.gateway import call
+
+WELCOME = {"type": "connection", "status": "connected", "message": "WebSocket connection established"}
+
+
+@pytest.mark.parametrize("parameter", ["token", "api_key"])
+def test_welcome(realtime, tokens, sockets, parameter):
+    """An API token opens a connection under both of the seed's names, and the seed's first message follows."""
+    assert realtime.connect("c", {parameter: tokens["1"]}) == 200
+    assert sockets.sent["c"] == []
+    realtime.deliver()
+    assert sockets.sent["c"] == [WELCOME]
+
+
+@pytest.mark.parametrize("query", [None, {}, {"token": ""}, {"token": "api_1_" + "x" * 43}, {"token": "nonsense"}, {"ticket": "wst_no"}])
+def test_refused(realtime, query):
+    """Without a good token nobody is let in, and nothing is recorded."""
+    assert realtime.connect("c", query) == 401
+    assert aws.get("connections", {"connection_id": "c"}) is None
+
+
+def test_webhook_token_refused(realtime):
+    """A webhook token opens no connection."""
+    assert realtime.connect("c", {"token": records.add_token("1", Kind.WEBHOOK)}) == 401
+
+
+def test_inactive_refused(realtime, tokens):
+    """A user who is not active is not let in, neither by token nor by a ticket from before."""
+    ticket = _ticket(tokens["1"])
+    records.add_user("1", is_active=False)
+    assert realtime.connect("c", {"token": tokens["1"]}) == 403
+    assert realtime.connect("c", {"ticket": ticket}) == 403
+
+
+def test_ticket_once(realtime, tokens):
+    """A ticket lets its user in once."""
+    ticket = _ticket(tokens["2"])
+    assert realtime.connect("c", {"ticket": ticket}) == 200
+    assert aws.get("connections", {"connection_id": "c"})["user_id"] == "2"
+    assert realtime.connect("d", {"ticket": ticket}) == 401
+
+
+def test_ticket_expires(realtime, tokens, monkeypatch):
+    """A ticket is good for a minute, whenever DynamoDB gets round to forgetting it."""
+    status, body, _ = call(app, "POST", "/realtime/tickets", headers={"Authorization": f"Bearer {tokens['1']}"})
+    assert (status, body["expires_in"]) == (201, 60)
+    [item] = aws.client("dynamodb").scan(TableName="test-connect_tickets")["Items"]
+    assert body["ticket"] not in str(item)
+    aws.write(aws.update("connect_tickets", {"ticket_hash": item["ticket_hash"]["S"]}, "SET forget_at = :then", then=int(time.time()) - 1))
+    assert realtime.connect("c", {"ticket": body["ticket"]}) == 401
+
+
+def test_ticket_url(realtime, tokens):
+    """A ticket comes with the address to use it at, and is not to be kept by anything between."""
+    _, body, headers = call(app, "POST", "/realtime/tickets", headers={"Authorization": f"Bearer {tokens['1']}"})
+    assert body["url"] == f"ws://localhost:8080/ws?ticket={body['ticket']}"
+    assert headers["Cache-Control"] == "no-store"
+
+
+def test_tickets_want_a_token(realtime):
+    """Nobody gets a ticket without an API token."""
+    assert call(app, "POST", "/realtime/tickets")[0] == 401
+
+
+def test_welcome_waits(realtime, tokens, sockets, monkeypatch):
+    """While the connection is still being opened it counts as gone; the welcome is tried again within the same delivery."""
+    monkeypatch.setattr("chalicelib.realtime.push.time.sleep", lambda _: sockets.gone.clear())
+    sockets.gone.add("c")
+    realtime.connect("c", {"token": tokens["1"]})
+    assert realtime.deliver() == {"batchItemFailures": []}
+    assert sockets.sent["c"] == [WELCOME]
+
+
+def test_welcome_comes_again(realtime, tokens, sockets, monkeypatch):
+    """A connection that takes too long to open is welcomed by the queue's next delivery; one that closed is not."""
+    monkeypatch.setattr("chalicelib.realtime.push.time.sleep", lambda _: None)
+    sockets.gone.add("c")
+    realtime.connect("c", {"token": tokens["1"]})
+    assert len(realtime.deliver()["batchItemFailures"]) == 1
+    realtime.connect("d", {"token": tokens["1"]})
+    sockets.gone.add("d")
+    realtime.disconnect("d")
+    assert realtime.deliver() == {"batchItemFailures": []}
+
+
+def test_connections_listed(connected, tokens):
+    """Admins see everybody who is connected, or one user; users see themselves, whatever they ask for."""
+    everybody = _listed(tokens["9"])
+    assert [item["connection_id"] for item in everybody["items"]] == ["c9", "c2", "c1"]
+    assert everybody["total"] == 3
+    assert {"device": "Firefox", "source_ip": "192.0.2.1", "user_uuid": "uuid-1"}.items() <= everybody["items"][2].items()
+    assert [item["connection_id"] for item in _listed(tokens["9"], user_id="2")["items"]] == ["c2"]
+    assert [item["connection_id"] for item in _listed(tokens["1"])["items"]] == ["c1"]
+    assert [item["connection_id"] for item in _listed(tokens["1"], user_id="2")["items"]] == ["c1"]
+
+
+def test_disconnect(connected, tokens):
+    """A connection that closed is listed no more."""
+    connected.disconnect("c1")
+    assert _listed(tokens["1"])["items"] == []
+
+
+def test_expired_not_listed(connected, tokens, sockets):
+    """A connection that API Gateway must have ended is neither listed nor posted to, and told to go if it still speaks."""
+    aws.write(aws.update("connections", {"connection_id": "c1"}, "SET connected_at = :then", then="2026-01-01T00:00:00+00:00"))
+    assert _listed(tokens["1"])["items"] == []
+    connected.happen("order.filled")
+    connected.deliver()
+    assert sockets.sent["c1"] == []
+    connected.say("c1", {"type": "ping"})
+    assert sockets.closed == ["c1"]
+
+
+def _ticket(token):
+    return call(app, "POST", "/realtime/tickets", headers={"Authorization": f"Bearer {token}"})[1]["ticket"]
+
+
+def _listed(token, **query):
+    status, body, _ = call(app, "GET", "/realtime/connections", headers={"Authorization": f"Bearer {token}"}, query=query or None)
+    assert status == 200
+    return body

@@ -40,6 +40,8 @@ def start(place: Place) -> None:
     place.scratch.mkdir(parents=True)
     place.state.mkdir(parents=True, exist_ok=True)
     _forget_stream_positions(place.state / "lambda.json")
+    if port.exists():
+        _move_saved_state(place.state, port.read_text(), str(place.cloud_port))
     environment = {
         "PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin",
         "HOME": str(place.scratch),
@@ -129,6 +131,14 @@ def _forget_stream_positions(saved: Path) -> None:
         content = json.loads(saved.read_text())
         content.get("payload", content).pop("dynamodb_stream_positions", None)
         saved.write_text(json.dumps(content))
+
+
+def _move_saved_state(state: Path, old_port: str, new_port: str) -> None:
+    """Saved queue URLs hold the port, and a queue is looked up by its URL."""
+    if old_port == new_port:
+        return
+    for saved in state.glob("*.json"):
+        saved.write_text(saved.read_text().replace(f"{HOST}:{old_port}", f"{HOST}:{new_port}"))
 
 
 def _wait(place: Place, within_s: float = 30) -> None:

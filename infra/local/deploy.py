@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from infra import stack
 from infra.build.artifact import BUILD
 from infra.local.naming import logical_id
-from infra.local.place import API_STAGE, REGION, ROOT_KEY, STAGE, Place
+from infra.local.place import ACCOUNT, API_STAGE, REGION, ROOT_KEY, STAGE, Place
 from infra.local.template import Template
 
 _BUCKET = "tradehook-artifacts"
@@ -61,6 +61,7 @@ def deploy(place: Place, manifest: dict[str, Any]) -> bool:
         existing = _wait(cloudformation, name)
         if not existing or any(existing["StackStatus"].endswith(end) for end in _FAILED):
             raise DeployError(_complaint(cloudformation, name))
+        _make_topics_fifo(place, described)
     _tell_front_door(place, described, routes, _outputs(existing or {}))
     return changed
 
@@ -68,6 +69,15 @@ def deploy(place: Place, manifest: dict[str, Any]) -> bool:
 def outputs(place: Place) -> dict[str, str]:
     """The deployed stack's outputs; nothing if it is not deployed."""
     return _outputs(_described(client(place, "cloudformation"), f"{stack.load(place.stack_yaml).name}-{STAGE}") or {})
+
+
+def _make_topics_fifo(place: Place, described: stack.Stack) -> None:
+    """ministack's CloudFormation leaves `FifoTopic` out, and then messages lose their group on the way to the queues."""
+    sns = client(place, "sns")
+    for name, topic in described.source.topics.items():
+        if topic.fifo:
+            arn = f"arn:aws:sns:{REGION}:{ACCOUNT}:{described.topic_name(STAGE, name)}"
+            sns.set_topic_attributes(TopicArn=arn, AttributeName="FifoTopic", AttributeValue="true")
 
 
 def _upload(place: Place, key: str, rendered: str) -> None:

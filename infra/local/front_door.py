@@ -5,7 +5,6 @@ the request came, whatever the client claims, and holds back all but a few reque
 start a process for each.
 """
 
-import asyncio
 import logging
 import time
 from collections import defaultdict
@@ -16,11 +15,11 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from infra.local.gate import Gate
 from infra.local.place import HOST, Place
 from infra.local.routes import Routes
 from infra.local.websocket_proxy import pass_through
 
-AT_ONCE_PER_FUNCTION = 4
 BODY_LIMIT = 2 * 1024 * 1024
 # API Gateway ends a request after 29 s; a little more, so that it is the one to say so. Queueing does not count.
 _PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=35)
@@ -33,7 +32,7 @@ _INTERNAL_STARTS = ("x-forwarded-", "x-amz-", "x-amzn-", "x-ministack-", "x-loca
 _PLACE = web.AppKey("place", Place)
 _SESSION = web.AppKey("session", aiohttp.ClientSession)
 _ROUTES = web.AppKey("routes", Routes)
-_GATES = web.AppKey("gates", defaultdict[str, asyncio.Semaphore])
+_GATES = web.AppKey("gates", defaultdict[str, Gate])
 
 
 def application(place: Place) -> web.Application:
@@ -41,7 +40,7 @@ def application(place: Place) -> web.Application:
     app = web.Application(client_max_size=BODY_LIMIT)
     app[_PLACE] = place
     app[_ROUTES] = Routes(place.front_door)
-    app[_GATES] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE_PER_FUNCTION))
+    app[_GATES] = defaultdict(Gate)
     app.cleanup_ctx.append(_session)
     app.router.add_route("*", "/{path:.*}", _answer)
     return app
@@ -56,9 +55,9 @@ async def _session(app: web.Application) -> AsyncIterator[None]:
 
 async def _answer(request: web.Request) -> web.StreamResponse:
     """Passes the request on, and the answer back; where that fails, says how."""
-    headers = _headers(request, arrived=time.time())
+    arrived = time.time()
     try:
-        return await _pass(request, headers)
+        return await _pass(request, _headers(request), arrived)
     except web.HTTPRequestEntityTooLarge:
         return _refusal(413, "too_large", "The body is too large")
     except TimeoutError:
@@ -69,7 +68,7 @@ async def _answer(request: web.Request) -> web.StreamResponse:
         return _refusal(502, "bad_gateway", f"The local cloud broke off: {type(error).__name__}")
 
 
-async def _pass(request: web.Request, headers: CIMultiDict[str]) -> web.StreamResponse:
+async def _pass(request: web.Request, headers: CIMultiDict[str], arrived: float) -> web.StreamResponse:
     routes = request.app[_ROUTES]
     routes.refresh()
     path = request.rel_url.raw_path
@@ -82,7 +81,8 @@ async def _pass(request: web.Request, headers: CIMultiDict[str]) -> web.StreamRe
     if function is None:
         return _refusal(404, "unknown_route", "There is no such route")
     body = await request.read()
-    async with request.app[_GATES][function]:
+    async with request.app[_GATES][function].enter() as haste:
+        headers["X-Request-Start"] = f"t={arrived - haste:.3f}"
         return await _forward(request, f"{routes.http}{request.rel_url.raw_path_qs}", headers, body)
 
 
@@ -100,7 +100,7 @@ async def _forward(request: web.Request, url: str, headers: CIMultiDict[str], bo
         return web.Response(status=answer.status, headers=CIMultiDict(passed), body=await answer.read())
 
 
-def _headers(request: web.Request, arrived: float) -> CIMultiDict[str]:
+def _headers(request: web.Request) -> CIMultiDict[str]:
     """The client's headers without those that it has no say in, and ours."""
     headers = CIMultiDict(
         (name, value)
@@ -110,7 +110,6 @@ def _headers(request: web.Request, arrived: float) -> CIMultiDict[str]:
     headers["X-Forwarded-For"] = request.remote or HOST
     headers["X-Forwarded-Proto"] = "http"
     headers["X-Forwarded-Port"] = str(request.app[_PLACE].port)
-    headers["X-Request-Start"] = f"t={arrived:.3f}"
     return headers
 
 

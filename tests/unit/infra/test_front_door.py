@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from infra.local import front_door
+from infra.local import front_door, gate
 from infra.local.place import Place
 from infra.local.routes import Routes
 
@@ -114,7 +114,7 @@ def test_four_at_once_per_function(tmp_path):
     async def test(client, cloud, _behind):
         answers = await asyncio.gather(*(client.post("/api/webhook", data=b"{}") for _ in range(20)))
         assert {answer.status for answer in answers} == {202}
-        assert cloud.most_at_once == front_door.AT_ONCE_PER_FUNCTION
+        assert cloud.most_at_once == gate.AT_ONCE
 
     through_the_door(tmp_path, test)
 

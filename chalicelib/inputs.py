@@ -148,7 +148,7 @@ _CODES = {
     "string_too_long": "too_long",
     "too_long": "too_many_entries",
     "string_too_short": "too_short",
-    "too_short": "too_short",
+    "too_short": "missing_field",
     "string_type": "invalid_text",
     "enum": "invalid_choice",
     "literal_error": "invalid_choice",

@@ -21,8 +21,7 @@ locals {
   )
 }
 
-# The artifact is uploaded once and shared by all the functions. Its key holds its hash: an earlier release stays where it was, and
-# going back to it is a plan like any other.
+# The artifact is uploaded once and shared by all the functions. Each release is a version of one object: the earlier ones stay.
 resource "aws_s3_bucket" "artifacts" {
   #checkov:skip=CKV_AWS_18:No access log - only deployments touch the bucket, and CloudTrail records those
   #checkov:skip=CKV_AWS_144:No replication - the build is reproducible, so a lost artifact is built again
@@ -50,13 +49,11 @@ resource "aws_s3_bucket_versioning" "artifacts" {
 resource "aws_s3_object" "artifact" {
   #checkov:skip=CKV_AWS_186:SSE-S3 - the artifact is this repository's code and holds no secret
   bucket      = aws_s3_bucket.artifacts.id
-  key         = "tradehook-${filesha256(local.artifact)}.zip"
+  key         = "tradehook.zip"
   source      = local.artifact
   source_hash = filesha256(local.artifact)
 
-  # The last release's object would go with the upload of the next, and be missing exactly when it is wanted.
   lifecycle {
-    create_before_destroy = true
     precondition {
       condition     = lower(try(local.manifest.sha256, "")) == filesha256(local.artifact)
       error_message = "The artifact is not the one its manifest describes: run `make build` again."
@@ -89,6 +86,7 @@ resource "aws_lambda_function" "this" {
   reserved_concurrent_executions = local.reserved_concurrency[each.key]
   s3_bucket                      = aws_s3_object.artifact.bucket
   s3_key                         = aws_s3_object.artifact.key
+  s3_object_version              = aws_s3_object.artifact.version_id
   source_code_hash               = filebase64sha256(local.artifact)
 
   environment {

@@ -11,6 +11,15 @@ resource "aws_wafv2_web_acl" "api" {
     allow {}
   }
 
+  # WAF looks at 16 KB of a body unless told otherwise, and takes the rest for oversized.
+  association_config {
+    request_body {
+      api_gateway {
+        default_size_inspection_limit = "KB_64"
+      }
+    }
+  }
+
   rule {
     name     = "rate-per-address"
     priority = 1

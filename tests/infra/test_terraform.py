@@ -183,6 +183,16 @@ def test_metrics_have_a_runbook() -> None:
     assert {name for name, metric in metrics.items() if "alarm" in metric} <= headings
 
 
+def test_metrics_are_written() -> None:
+    """Every metric that Terraform watches or shows is one that the code writes."""
+    metrics = yaml.safe_load((MODULE / "metrics.yaml").read_text())
+    code = "\n".join(path.read_text() for package in ("chalicelib", "functions") for path in (ROOT / package).rglob("*.py"))
+    if "aws_lambda_powertools.metrics" not in code and "import Metrics" not in code:
+        pytest.skip("no function writes metrics, so the alarms on them stay silent")
+
+    assert {name for name in metrics if not re.search(rf"\b{name}\b", code)} == set()
+
+
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
 def test_resources_come_from_the_stack_file(source: Path) -> None:
     """No function, queue or table is named in Terraform: a new one is added in stack.yaml alone."""

@@ -102,7 +102,7 @@ def dump(client: Any, market_type: MarketType, *, whole: bool = False) -> dict[s
         if wanted and market["precision"]["price"] is not None and market["precision"]["amount"] is not None:
             one = _dump_one(client.precisionMode, market)
             if whole:
-                one["ccxt"] = {name: value for name, value in market.items() if name != "info"}
+                one["ccxt"] = dict(market)
             stored[one["name"]] = one
     return stored
 

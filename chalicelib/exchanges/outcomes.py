@@ -92,8 +92,11 @@ def reaction(failure: Failure, meanings: Sequence[Meaning], *, changes: bool) ->
     Args:
         changes: The call changes something, so not knowing is OutcomeUnknown; of a call that only reads it is Retryable.
     """
-    if not failure.sent or any(isinstance(cause, _NEVER_SENT) for cause in _causes(failure.error)):
-        return Retryable(f"{failure.exchange}: the request was not sent")
+    if any(isinstance(cause, _NEVER_SENT) for cause in _causes(failure.error)):
+        return Retryable(f"{failure.exchange}: no connection, the request was not sent")
+    if not failure.sent:
+        # ccxt itself turned it away, and would again.
+        return NotDoable("exchange_refused", exchange=failure.exchange, exchange_code=None, reason=type(failure.error).__name__)
     for meaning in meanings:
         if _applies(meaning, failure):
             return _error(meaning, failure)

@@ -267,3 +267,11 @@ class Exchange(Protocol):
     def open_orders(self, instrument: Instrument | None = None) -> Sequence[OrderState]:
         """Open orders, conditional ones included."""
         ...
+
+    def cancel_all(self, instrument: Instrument | None = None) -> None:
+        """Cancels every open order, or those of one instrument, conditional ones included. Nothing open is fine."""
+        ...
+
+    def fills(self, order: OrderState, instrument: Instrument) -> Sequence[Fill]:
+        """The trades of an order with their fees, oldest first."""
+        ...

@@ -96,11 +96,13 @@ class Binance:
         name = f"{request.method} {request.path.rsplit('/', 1)[1]}"
         given = request.parameters
         if name == "GET exchangeInfo":
+            if request.path.startswith("/dapi/"):
+                return {"symbols": []}  # nothing margined in coins
             books = [book for (exchange, kind, _), book in self._engine.books.items() if (exchange, kind) == ("binance", market)]
             return {"timezone": "UTC", "rateLimits": [], "symbols": [_listed(book) for book in books]}
-        if name == "GET price":
+        if name in {"GET price", "GET 24hr"}:
             book = self._engine.book("binance", market, given["symbol"])
-            return {"symbol": book.name, "price": text(book.last), "time": self._engine.now()}
+            return {"symbol": book.name, "price": text(book.last), "lastPrice": text(book.last), "time": self._engine.now()}
         account = self._authenticate(request, given)
         handler = getattr(self, f"_{name.lower().replace(' ', '_')}", None)
         if handler is None:
@@ -139,14 +141,15 @@ class Binance:
         kind = given["type"]
         if market == FUTURES and kind not in {"LIMIT", "MARKET"}:
             raise error("-4120", "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead.")
-        order = self._order(account, market, given, kind, given.get("newClientOrderId", ""), given.get("stopPrice"))
+        order = self._order(account, market, given, client_id=given.get("newClientOrderId", ""), stop=given.get("stopPrice"))
         return _report(self._engine.place(order), fills=market == SPOT)
 
     def _post_algoorder(self, account: Account, market: str, given: dict[str, str]) -> Any:
-        order = self._order(account, market, given, given["type"], given.get("clientAlgoId", ""), given["triggerPrice"])
+        order = self._order(account, market, given, client_id=given.get("clientAlgoId", ""), stop=given["triggerPrice"])
         return _algo_report(self._engine.place(order))
 
-    def _order(self, account: Account, market: str, given: dict[str, str], kind: str, client_id: str, stop: str | None) -> Order:
+    def _order(self, account: Account, market: str, given: dict[str, str], *, client_id: str, stop: str | None) -> Order:
+        kind = given["type"]
         side = given["side"].lower()
         limit = "MARKET" not in kind and kind not in {"STOP_LOSS", *(("TAKE_PROFIT",) if market == SPOT else ())}
         if limit and not given.get("price"):

@@ -1,7 +1,6 @@
 """`/_sim/...`: how tests make accounts, move prices, inject faults and look at what happened."""
 
 import secrets
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -23,7 +22,7 @@ class Control:
 
     def handle(self, method: str, path: str, given: dict[str, Any]) -> Answer:
         name = f"_{method.lower()}_{path.removeprefix('/_sim/').strip('/').replace('/', '_')}"
-        handler: Callable[[dict[str, Any]], Any] | None = getattr(self, name, None)
+        handler = getattr(self, name, None)
         return Answer({"error": f"no {method} {path}"}, 404) if handler is None else Answer(handler(given))
 
     def fault(self, exchange: str, method: str, path: str, api_key: str) -> Fault | None:
@@ -42,11 +41,11 @@ class Control:
     def _post_accounts(self, given: dict[str, Any]) -> Any:
         account = self._engine.add_account(
             given["exchange"],
-            given.get("api_key") or secrets.token_hex(16),
-            given.get("secret") or secrets.token_hex(16),
-            given.get("passphrase", "phrase"),
-            given.get("balances", {}),
-            set(given.get("permissions", ["read", "trade"])),
+            key=given.get("api_key") or secrets.token_hex(16),
+            secret=given.get("secret") or secrets.token_hex(16),
+            passphrase=given.get("passphrase", "phrase"),
+            balances=given.get("balances", {}),
+            permissions=set(given.get("permissions", ["read", "trade"])),
         )
         return {"exchange": account.exchange, "api_key": account.key, "secret": account.secret, "passphrase": account.passphrase}
 

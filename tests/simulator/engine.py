@@ -136,7 +136,7 @@ class Engine:
     def now(self) -> int:
         return int(time.time() * 1000) + self.clock_offset_ms
 
-    def add_account(self, exchange: str, key: str, secret: str, passphrase: str, balances: dict, permissions: set[str]) -> Account:
+    def add_account(self, exchange: str, *, key: str, secret: str, passphrase: str, balances: dict, permissions: set[str]) -> Account:
         spot = {currency: Decimal(value) for currency, value in balances.get(SPOT, {}).items()}
         futures = {currency: Decimal(value) for currency, value in balances.get(FUTURES, {}).items()}
         if exchange != "binance":

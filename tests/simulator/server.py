@@ -75,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
             # The file objects share the socket; shutting it down first would turn the reset into an orderly end.
             self.connection.close()
 
-    do_POST = do_PUT = do_DELETE = do_GET
+    do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815  http.server's names
 
     def _control(self, parts: Any, body: str) -> Answer:
         given = Request("", "", self.command, parts.path, parts.query, {}, body)

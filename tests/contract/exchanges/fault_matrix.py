@@ -69,7 +69,7 @@ class Cell:
     course: str
     lost: int
     doubled: int
-    agrees: bool
+    disagrees: int
 
 
 def settle(exchange: Exchange, order: OrderRequest, late_arrival_s: float, course: list[str]) -> OrderState:
@@ -119,7 +119,7 @@ def run_cell(simulator: Simulator, name: str, market_type: MarketType, fault: tu
     order = _order(desk, call)
     course: list[str] = []
     placed = None if call in ORDERS or call == "prepare" else exchange.place(order)
-    method, path = _PATHS[name, call.split()[0]]
+    method, path = _PATHS[name, call.partition(" ")[0]]
     seconds = _SLOW_S if kind == "slow" else _LATE_EFFECT_S
     simulator.fault(exchange=name, method=method, path=path, api_key=desk.credentials.api_key, kind=kind, when=when, seconds=seconds)
     if placed is None:
@@ -131,9 +131,17 @@ def run_cell(simulator: Simulator, name: str, market_type: MarketType, fault: tu
     if kind == "timeout" and when == "late":
         time.sleep(_LATE_ARRIVAL_S)
     there = [each for each in simulator.orders(api_key=desk.credentials.api_key) if each["parent"] is None]
-    agrees = state is not None and bool(there) and _as_said(there[0]["status"], state.status)
+    disagrees = state is None or not there or not _as_said(there[0]["status"], state.status)
     return Cell(
-        name, market_type, kind, when, call, " → ".join(_runs(course)), int(not there or state is None), max(len(there) - 1, 0), agrees
+        name,
+        market_type,
+        kind,
+        when,
+        call,
+        " → ".join(_runs(course)),
+        int(not there or state is None),
+        max(len(there) - 1, 0),
+        int(disagrees),
     )
 
 
@@ -153,18 +161,19 @@ def run_matrix(simulator: Simulator) -> list[Cell]:
 
 def render(cells: Sequence[Cell]) -> str:
     """The matrix as Markdown."""
+    lost, doubled, other = (sum(getattr(each, what) for each in cells) for what in ("lost", "doubled", "disagrees"))
+    summary = f"lost {lost}, doubled {doubled}, final state other than the exchange's {other}"
     lines = [
         "# The fault matrix",
         "",
         "Written by `python -m tests.contract.exchanges.fault_matrix > docs/fault-matrix.md`; not by hand.",
         "",
         "Each cell: an order's call meets the fault once, on the exchange simulator, and is carried on by the rules of docs/exchanges.md:",
-        "what is not placed is tried again, what is unknown is looked up after the late-arrival bound, and whatever has been tried before is",
-        "looked up before it is sent again. `before`: the exchange never saw the call; `after`: it had acted; `late`: it acted after the caller",
-        "had given up. Afterwards the exchange's own books are compared.",
+        "what is not placed is tried again, what is unknown is looked up after the late-arrival bound, and whatever has been tried",
+        "before is looked up before it is sent again. `before`: the exchange never saw the call; `after`: it had acted; `late`: it acted",
+        "after the caller had given up. Afterwards the exchange's own books are compared.",
         "",
-        f"**{len(cells)} cells: orders lost {sum(each.lost for each in cells)}, doubled {sum(each.doubled for each in cells)}, "
-        f"final state other than the exchange's {sum(not each.agrees for each in cells)}.**",
+        f"**{len(cells)} cells: orders {summary}.**",
     ]
     for name, market_type in VENUES:
         chosen = [each for each in cells if (each.exchange, each.market_type) == (name, market_type)]
@@ -188,8 +197,8 @@ def main() -> None:
     os.environ["TRADEHOOK_EXCHANGE_ENDPOINT"] = server.url
     cells = run_matrix(Simulator(server.url))
     server.stop()
-    print(render(cells))
-    sys.exit(any(each.lost or each.doubled or not each.agrees for each in cells))
+    print(render(cells))  # noqa: T201
+    sys.exit(any(each.lost or each.doubled or each.disagrees for each in cells))
 
 
 def _order(desk: SimulatedDesk, call: str) -> OrderRequest:

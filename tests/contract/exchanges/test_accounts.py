@@ -19,9 +19,9 @@ def position(desk: Desk):
 
 def test_spot_balances_show_what_orders_hold(spot: Desk):
     """Free is what an open order leaves, total what there is; both are exact after a trade with its fee."""
-    assert (100000, 100000) == (balance(spot, "USDT").free, balance(spot, "USDT").total)
+    assert (balance(spot, "USDT").free, balance(spot, "USDT").total) == (100000, 100000)
     spot.exchange.place(spot.order(BUY, "0.1", price="40000"))
-    assert (96000, 100000) == (balance(spot, "USDT").free, balance(spot, "USDT").total)
+    assert (balance(spot, "USDT").free, balance(spot, "USDT").total) == (96000, 100000)
 
     spot.exchange.cancel_all(spot.instrument)
     spot.exchange.place(spot.order(BUY, "1"))
@@ -51,12 +51,12 @@ def test_reduce_only_never_flips(futures: Desk, opening, closing):
     """A reduce-only order larger than the position closes it and goes no further, and with no position it is refused."""
     futures.exchange.place(futures.order(opening, "0.1"))
     futures.exchange.place(futures.order(closing, "0.5", reduce_only=True))
-    assert {} == position(futures)
+    assert position(futures) == {}
 
     with pytest.raises(NotDoable) as refusal:
         futures.exchange.place(futures.order(closing, "0.1", reduce_only=True))
-    assert "exchange_nothing_to_reduce" == refusal.value.code
-    assert {} == position(futures)
+    assert refusal.value.code == "exchange_nothing_to_reduce"
+    assert position(futures) == {}
 
 
 def test_reduce_only_stop_closes_the_position(futures: Desk):
@@ -66,7 +66,7 @@ def test_reduce_only_stop_closes_the_position(futures: Desk):
 
     futures.move("48990")
 
-    assert {} == position(futures)
+    assert position(futures) == {}
 
 
 def test_a_reduce_only_stop_without_position_does_nothing(futures: Desk):
@@ -77,7 +77,7 @@ def test_a_reduce_only_stop_without_position_does_nothing(futures: Desk):
 
     futures.move("48990")
 
-    assert {} == position(futures)
+    assert position(futures) == {}
 
 
 def test_leverage_and_margin_mode_are_set_where_they_differ(futures: Desk):
@@ -85,7 +85,7 @@ def test_leverage_and_margin_mode_are_set_where_they_differ(futures: Desk):
     fields = {"leverage": 7, "margin_mode": "isolated"}
     futures.exchange.place(futures.order(BUY, "0.1", price="49000", **fields))
     held = futures.holdings
-    assert 7 == held["leverage"]["BTCUSDT"]
+    assert held["leverage"]["BTCUSDT"] == 7
     if futures.name != "okx":  # there the mode goes with each order
         assert "isolated" in {held["margin_mode"], held["margin_modes"].get("BTCUSDT")}
 
@@ -97,7 +97,7 @@ def test_leverage_and_margin_mode_are_set_where_they_differ(futures: Desk):
     sent = len(futures.simulator.requests())
     futures.open().place(futures.order(BUY, "0.1", price="49000", **fields))
     changed = [call["path"] for call in futures.simulator.requests()[sent:] if call["method"] == "POST"]
-    assert 1 == len(changed), "another session finds them set and changes nothing"
+    assert len(changed) == 1, "another session finds them set and changes nothing"
 
 
 def test_hedged_accounts_keep_long_and_short_apart(futures: Desk):
@@ -118,7 +118,7 @@ def test_position_mode_that_cannot_change_is_a_refusal(futures: Desk):
     with pytest.raises(NotDoable) as refusal:
         futures.exchange.place(futures.order(BUY, "0.1", hedged=True))
 
-    assert "exchange_setting_locked" == refusal.value.code
+    assert refusal.value.code == "exchange_setting_locked"
     assert {Decimal("0.1")} == set(position(futures))
 
 
@@ -128,7 +128,7 @@ def test_reducing_leaves_leverage_alone(futures: Desk):
     placed = futures.open().place(futures.order(SELL, "0.1", reduce_only=True, leverage=20, margin_mode="isolated"))
 
     assert OrderStatus.FILLED is placed.status
-    assert {} == futures.holdings["leverage"]
+    assert futures.holdings["leverage"] == {}
 
 
 def test_keys_are_checked(desk: Desk):

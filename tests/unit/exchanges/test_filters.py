@@ -29,7 +29,7 @@ def order(quantity="1", price=None, stop=None, side=Side.BUY, **fields):
 def test_quantity_is_rounded_toward_zero(quantity, step):
     """The rounded quantity is a multiple of the step, not above what was asked, and less than a step below it."""
     rounded = filters.round_quantity(instrument(step=str(step)), quantity)
-    assert 0 == rounded % step
+    assert rounded % step == 0
     assert 0 <= quantity - rounded < step
 
 

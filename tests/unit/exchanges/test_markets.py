@@ -41,9 +41,9 @@ def test_opening_an_exchange_calls_nothing(simulator: Simulator, exchange, marke
     simulator.reset()
     opened = registry.open_exchange(exchange, market_type, simulator.account(exchange), stored)
     opened.instrument("ETH", "USDT")
-    assert [] == simulator.requests()
+    assert simulator.requests() == []
     opened.last_price(opened.instrument("ETH", "USDT"))
-    assert 1 == len(simulator.requests())
+    assert len(simulator.requests()) == 1
 
 
 def test_unknown_and_closed_markets_are_refused():

@@ -73,13 +73,13 @@ def test_limits_are_waited_for(exchange, code):
 def test_retry_after_counts(exchange):
     """The header's seconds win over the table's."""
     failure = Failure(exchange, None, sent=True, status=429, retry_after=17)
-    assert 17 == reaction(failure, CLASSES[exchange].meanings, changes=True).retry_after
+    assert reaction(failure, CLASSES[exchange].meanings, changes=True).retry_after == 17
 
 
 def test_bybits_403_bans_the_address():
     """Too frequent access is answered with 403 and no code, and lasts ten minutes for everybody behind the address."""
     limited = meant("bybit", status=403)
-    assert (600, "address") == (limited.retry_after, limited.scope)
+    assert (limited.retry_after, limited.scope) == (600, "address")
 
 
 @pytest.mark.parametrize(("exchange", "code", "message"), flat(DUPLICATE))
@@ -109,12 +109,17 @@ def test_a_gateways_error_is_never_certain(exchange, code):
 
 @pytest.mark.parametrize("exchange", CLASSES)
 def test_what_was_not_sent_was_not_placed(exchange):
-    """No request, or no connection to send it on: nothing happened, although ccxt calls both a timeout or a network error."""
-    assert isinstance(meant(exchange, sent=False), Retryable)
+    """No connection to send it on: nothing happened, although ccxt calls it a timeout or a network error."""
     for cause in (NewConnectionError(None, "refused"), ConnectTimeoutError("slow")):
         error = RuntimeError("as ccxt raises it")
         error.__cause__ = requests.ConnectionError(MaxRetryError(None, "/", cause))
         assert isinstance(meant(exchange, error=error), Retryable)
+
+
+@pytest.mark.parametrize("exchange", CLASSES)
+def test_what_ccxt_itself_turns_away_is_refused(exchange):
+    """An error before any request is a refusal: trying again would meet it again."""
+    assert isinstance(meant(exchange, sent=False, error=ValueError("an argument")), NotDoable)
 
 
 @pytest.mark.parametrize("exchange", CLASSES)

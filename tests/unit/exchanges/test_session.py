@@ -3,11 +3,12 @@
 import socket
 import threading
 import time
+import traceback
 
 import pytest
 
 from chalicelib.errors import NotDoable, OutcomeUnknown, Retryable
-from chalicelib.exchanges.protocol import Pacing, RateLimited, Side
+from chalicelib.exchanges.protocol import Pacing, RateLimited
 from chalicelib.signals.models import MarketType
 from tests.contract.exchanges.desk import BUY, SimulatedDesk, make_order
 from tests.simulator.client import Simulator
@@ -62,7 +63,7 @@ def test_redirects_are_not_followed(simulator: Simulator, monkeypatch: pytest.Mo
         with pytest.raises(OutcomeUnknown):
             desk.open().place(desk.order(BUY, "0.1"))
         thread.join(2)
-    assert 1 == len(asked)
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("kind", ["500", "reset", "429"])
@@ -71,7 +72,7 @@ def test_nothing_is_repeated(desk: SimulatedDesk, kind: str):
     desk.simulator.fault(kind=kind, method="POST", api_key=desk.credentials.api_key, times=-1)
     with pytest.raises((OutcomeUnknown, Retryable)):
         desk.exchange.place(desk.order(BUY, "0.1"))
-    assert 1 == sum(call["method"] == "POST" for call in desk.simulator.requests())
+    assert sum(call["method"] == "POST" for call in desk.simulator.requests()) == 1
 
 
 def test_a_wrong_clock_places_nothing(desk: SimulatedDesk):
@@ -79,18 +80,18 @@ def test_a_wrong_clock_places_nothing(desk: SimulatedDesk):
     desk.simulator.call("POST", "clock", offset_ms=60_000)
     with pytest.raises(Retryable):
         desk.exchange.place(desk.order(BUY, "0.1"))
-    assert [] == desk.simulator.orders()
+    assert desk.simulator.orders() == []
 
 
 def test_limits_are_reported(simulator: Simulator):
     """What the exchange says of its limits is there after each call, also after one it refused for them."""
     binance = SimulatedDesk("binance", MarketType.FUTURES, simulator)
     binance.exchange.place(binance.order(BUY, "0.1"))
-    assert {"10s": 1, "1m": 1} == dict(binance.exchange.pacing.order_counts)
+    assert dict(binance.exchange.pacing.order_counts) == {"10s": 1, "1m": 1}
     assert binance.exchange.pacing.used_weight > 0
     bybit = SimulatedDesk("bybit", MarketType.SPOT, simulator)
     bybit.exchange.balances()
-    assert 49 == bybit.exchange.pacing.remaining
+    assert bybit.exchange.pacing.remaining == 49
     okx = SimulatedDesk("okx", MarketType.SPOT, simulator)
     okx.exchange.balances()
     assert Pacing() == okx.exchange.pacing
@@ -98,20 +99,16 @@ def test_limits_are_reported(simulator: Simulator):
 
 def test_too_many_orders_are_rate_limited(desk: SimulatedDesk):
     """Over the limit an exchange refuses orders, which is retryable; none of those refused was placed."""
-    placed = 0
+    orders = [make_order(desk.instrument, f"x{number}", BUY, "0.003", price="40000") for number in range(400)]
+    placed = []
     with pytest.raises(RateLimited):
-        for number in range(400):
-            order = make_order(desk.instrument, f"x{number}", Side.BUY, "0.003", price="40000")
-            desk.exchange.place(order)
-            placed += 1
-    assert placed == len(desk.simulator.orders())
+        placed.extend(map(desk.exchange.place, orders))
+    assert [state.client_order_id for state in placed] == [each["client_id"] for each in desk.simulator.orders()]
     assert desk.simulator.call("GET", "stats")["limited"] >= 1
 
 
 def test_no_secret_shows(desk: SimulatedDesk, caplog: pytest.LogCaptureFixture):
     """Neither errors with all that led to them, nor reprs, nor logs at any level carry key, secret, passphrase or signature."""
-    import traceback
-
     caplog.set_level("DEBUG")
     wrong = type(desk.credentials)(desk.credentials.api_key, "another-secret", "another-phrase", demo=False)
     texts = [repr(desk.exchange), repr(wrong), str(wrong)]

@@ -4,8 +4,8 @@ locals {
   # What stack.yaml calls an action, with the service it belongs to.
   grant_service = { table = "dynamodb", queue = "sqs", topic = "sns", key = "kms", websocket = "execute-api" }
 
-  # Query is the only action that reaches an index; it reaches the table's own by name, since a grant on the table is a grant on
-  # its access patterns.
+  # With Query come the table's own indexes, by name, since a grant on the table is a grant on its access patterns. They share the
+  # statement: of all the actions granted here an index knows only Query, and a role's policies have 10,240 characters in all.
   grant_resources = {
     for id, grant in local.grants : id => (
       grant.kind == "table" ? concat(

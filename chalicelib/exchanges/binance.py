@@ -10,9 +10,10 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from chalicelib.exchanges import codes
 from chalicelib.exchanges.api import Api
 from chalicelib.exchanges.markets import Listing, Listings
-from chalicelib.exchanges.outcomes import Absent, Already, Kind, Meaning
+from chalicelib.exchanges.outcomes import Absent, Already, Meaning
 from chalicelib.exchanges.particulars import RECEIVE_WINDOW_MS, concerns_long, number
 from chalicelib.exchanges.protocol import (
     Balance,
@@ -59,55 +60,12 @@ _TYPES = {
 _TAKE_PROFIT = {MarketType.SPOT: OrderType.STOP_MARKET, MarketType.FUTURES: OrderType.STOP_LIMIT}
 
 
-def _refused(code: str, ours: str = "exchange_refused", message: str = "") -> Meaning:
-    return Meaning(code, Kind.REFUSED, ours, message)
-
-
 class Binance:
     """See particulars.Particulars."""
 
     name: ClassVar[str] = "binance"
     answers_at_once: ClassVar[bool] = True
-    meanings: ClassVar[Sequence[Meaning]] = (
-        # The code counts first: -1015 comes with HTTP 429 and concerns the account, a bare 429 or 418 the address.
-        Meaning("-1015", Kind.LIMITED, seconds=10),
-        Meaning("-1003", Kind.LIMITED, seconds=60, scope="address"),
-        Meaning("http 429", Kind.LIMITED, seconds=60, scope="address"),
-        Meaning("http 418", Kind.LIMITED, seconds=120, scope="address"),
-        Meaning("http 403", Kind.LIMITED, seconds=300, scope="address"),
-        Meaning("-1021", Kind.PASSING),
-        Meaning("-1008", Kind.PASSING),
-        Meaning("-2010", Kind.DUPLICATE, message="duplicate order"),
-        Meaning("-4111", Kind.DUPLICATE, message="duplicate"),
-        Meaning("-4116", Kind.DUPLICATE),
-        Meaning("-2011", Kind.ABSENT),
-        Meaning("-2013", Kind.ABSENT),
-        Meaning("-4046", Kind.ALREADY),
-        Meaning("-4059", Kind.ALREADY),
-        _refused("-2010", "exchange_insufficient_funds", "insufficient balance"),
-        _refused("-2018", "exchange_insufficient_funds"),
-        _refused("-2019", "exchange_insufficient_funds"),
-        _refused("-2010", "exchange_would_trigger", "trigger immediately"),
-        _refused("-2021", "exchange_would_trigger"),
-        _refused("-2010", "exchange_would_take", "match and take"),
-        _refused("-5022", "exchange_would_take"),
-        _refused("-2010"),
-        _refused("-2022", "exchange_nothing_to_reduce"),
-        _refused("-1002", "exchange_key_rejected"),
-        _refused("-1022", "exchange_key_rejected"),
-        _refused("-2008", "exchange_key_rejected"),
-        _refused("-2014", "exchange_key_rejected"),
-        _refused("-2015", "exchange_key_rejected"),
-        _refused("-4047", "exchange_setting_locked"),
-        _refused("-4048", "exchange_setting_locked"),
-        _refused("-4067", "exchange_setting_locked"),
-        _refused("-4068", "exchange_setting_locked"),
-        _refused("-4028", "exchange_leverage_invalid"),
-        _refused("-4061", "exchange_position_mode_differs"),
-        # Malformed, or against a filter: looked at and turned away.
-        *(_refused(code) for code in ("-1013", "-1100", "-1101", "-1102", "-1104", "-1106", "-1111", "-1116", "-1117", "-1121")),
-        *(_refused(code) for code in ("-2020", "-2027", "-4003", "-4005", "-4014", "-4016", "-4024", "-4120", "-4131", "-4164")),
-    )
+    meanings: ClassVar[Sequence[Meaning]] = codes.BINANCE
 
     def __init__(self, market_type: MarketType) -> None:
         self._market_type = market_type

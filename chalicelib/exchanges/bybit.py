@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from chalicelib.exchanges import codes
 from chalicelib.exchanges.api import Api
 from chalicelib.exchanges.markets import Listing, Listings
-from chalicelib.exchanges.outcomes import Absent, Already, Kind, Meaning
+from chalicelib.exchanges.outcomes import Absent, Already, Meaning
 from chalicelib.exchanges.particulars import RECEIVE_WINDOW_MS, acknowledged, concerns_long, number
 from chalicelib.exchanges.protocol import (
     Balance,
@@ -44,58 +45,12 @@ _PAGE = "50"
 _ONE_WAY, _HEDGE = 0, 3
 
 
-def _refused(ours: str, *codes: str) -> tuple[Meaning, ...]:
-    return tuple(Meaning(code, Kind.REFUSED, ours) for code in codes)
-
-
 class Bybit:
     """See particulars.Particulars."""
 
     name: ClassVar[str] = "bybit"
     answers_at_once: ClassVar[bool] = False
-    meanings: ClassVar[Sequence[Meaning]] = (
-        Meaning("10006", Kind.LIMITED, seconds=1),
-        Meaning("10018", Kind.LIMITED, seconds=60, scope="address"),
-        Meaning("10429", Kind.LIMITED, seconds=1),
-        Meaning("http 429", Kind.LIMITED, seconds=1),
-        # "403, access too frequent": the address is banned for ten minutes.
-        Meaning("http 403", Kind.LIMITED, seconds=600, scope="address"),
-        Meaning("10002", Kind.PASSING),
-        Meaning("110072", Kind.DUPLICATE),
-        Meaning("170141", Kind.DUPLICATE),
-        Meaning("110001", Kind.ABSENT),
-        Meaning("110008", Kind.ABSENT),
-        Meaning("110010", Kind.ABSENT),
-        Meaning("170213", Kind.ABSENT),
-        Meaning("170142", Kind.ABSENT),
-        Meaning("110025", Kind.ALREADY),
-        Meaning("110026", Kind.ALREADY),
-        Meaning("110043", Kind.ALREADY),
-        *_refused("exchange_key_rejected", "10003", "10004", "10005", "10007", "10009", "10010", "33004"),
-        *_refused(
-            "exchange_insufficient_funds",
-            "110004",
-            "110006",
-            "110007",
-            "110012",
-            "110014",
-            "110044",
-            "110045",
-            "110052",
-            "170131",
-            "170033",
-        ),
-        *_refused("exchange_nothing_to_reduce", "110017"),
-        *_refused("exchange_would_trigger", "110092", "110093"),
-        *_refused("exchange_would_take", "170218"),
-        *_refused("exchange_setting_locked", "110024", "110028", "3400045"),
-        *_refused("exchange_leverage_invalid", "110013"),
-        Meaning("10001", Kind.REFUSED, "exchange_position_mode_differs", "position idx"),
-        *_refused("exchange_position_mode_differs", "110021"),
-        *_refused("exchange_refused", "10001"),
-        *_refused("exchange_refused", "110003", "110009", "110020", "110094", "170121", "170124", "170130"),
-        *_refused("exchange_refused", "170132", "170133", "170134", "170135", "170136", "170137", "170140", "170193", "170194", "170810"),
-    )
+    meanings: ClassVar[Sequence[Meaning]] = codes.BYBIT
 
     def __init__(self, market_type: MarketType) -> None:
         self._futures = market_type is MarketType.FUTURES

@@ -44,6 +44,7 @@ class CcxtExchange:
         listings: The stored markets, see markets.py.
         timeout: Seconds to connect and to read; None takes session.py's.
         polls, pause_s: How often and how far apart an order is fetched after an exchange has merely acknowledged it.
+        prepared: The settings known to stand (see `prepare`); a worker that keeps it per account for a while saves the calls that look.
 
     Attributes:
         late_arrival_s: Seconds after which a request that was sent can have no effect any more.
@@ -62,6 +63,7 @@ class CcxtExchange:
         timeout: tuple[float, float] | None = None,
         polls: int = 4,
         pause_s: float = 0.1,
+        prepared: set[tuple[Any, ...]] | None = None,
     ) -> None:
         self._particulars = particulars
         self._market_type = market_type
@@ -71,7 +73,7 @@ class CcxtExchange:
         self._pause_s = pause_s
         client = connect(particulars, credentials)
         self._api = Api(particulars.name, client, session.mount(client, timeout), particulars, credentials)
-        self._prepared: set[tuple[Any, ...]] = set()
+        self._prepared = set() if prepared is None else prepared
 
     def __repr__(self) -> str:
         return f"CcxtExchange({self._particulars.name}, {self._market_type.value})"
@@ -127,6 +129,8 @@ class CcxtExchange:
         if order.post_only and order.order_type is not OrderType.LIMIT:
             raise NotDoable("post_only_needs_limit", order_type=order.order_type.value)
         listing = self._listing(order.instrument)
+        if not listing.active and not order.reduce_only:
+            raise NotDoable("symbol_not_traded", symbol=order.instrument.name)
         if self._market_type is MarketType.FUTURES:
             self.prepare(order)
         try:
@@ -136,7 +140,7 @@ class CcxtExchange:
         return state if self._particulars.answers_at_once else self._follow(state, order, listing)
 
     def prepare(self, order: OrderRequest) -> None:
-        """Sets position mode, margin mode and leverage as an order wants them, once per instance and where they differ.
+        """Sets position mode, margin mode and leverage as an order wants them, once and where they differ.
 
         An order that reduces leaves margin and leverage alone: it must not fail for a setting that does not concern it.
 

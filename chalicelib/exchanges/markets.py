@@ -55,12 +55,10 @@ class Listings:
         self._stored = stored
 
     def of(self, base: str, quote: str) -> Listing:
-        """The listing of a pair. Raises NotDoable `symbol_unknown` or `symbol_not_traded`."""
+        """The listing of a pair. Raises NotDoable `symbol_unknown`."""
         listing = self.get(f"{base}{quote}")
         if listing is None:
             raise NotDoable("symbol_unknown", symbol=f"{base}{quote}", market_type=self._market_type.value)
-        if not listing.active:
-            raise NotDoable("symbol_not_traded", symbol=listing.instrument.name)
         return listing
 
     def get(self, name: str) -> Listing | None:

@@ -13,9 +13,10 @@ from itertools import islice
 from typing import Any, ClassVar
 
 from chalicelib.errors import NotDoable
+from chalicelib.exchanges import codes
 from chalicelib.exchanges.api import Api
 from chalicelib.exchanges.markets import Listing, Listings
-from chalicelib.exchanges.outcomes import Absent, Kind, Meaning
+from chalicelib.exchanges.outcomes import Absent, Meaning
 from chalicelib.exchanges.particulars import RECEIVE_WINDOW_MS, acknowledged, concerns_long
 from chalicelib.exchanges.protocol import (
     Balance,
@@ -52,39 +53,12 @@ _PAGE = 100
 _CANCELS_AT_ONCE, _ALGO_CANCELS_AT_ONCE = 20, 10
 
 
-def _refused(ours: str, *codes: str) -> tuple[Meaning, ...]:
-    return tuple(Meaning(code, Kind.REFUSED, ours) for code in codes)
-
-
 class Okx:
     """See particulars.Particulars."""
 
     name: ClassVar[str] = "okx"
     answers_at_once: ClassVar[bool] = False
-    meanings: ClassVar[Sequence[Meaning]] = (
-        Meaning("50011", Kind.LIMITED, seconds=2),
-        Meaning("50061", Kind.LIMITED, seconds=2),
-        Meaning("http 429", Kind.LIMITED, seconds=2),
-        # 50036, 50037: past its own expiry, or malformed there; not placed.
-        *(Meaning(code, Kind.PASSING) for code in ("50036", "50102", "50112")),
-        Meaning("51016", Kind.DUPLICATE),
-        Meaning("51065", Kind.DUPLICATE),
-        Meaning("50071", Kind.DUPLICATE),
-        *(Meaning(code, Kind.ABSENT) for code in ("51400", "51401", "51402", "51410", "51509", "51510", "51603")),
-        *_refused(
-            "exchange_key_rejected", "50100", "50101", "50103", "50104", "50105", "50110", "50111", "50113", "50114", "50119", "50120"
-        ),
-        *_refused("exchange_insufficient_funds", "51008", "51119", "51127", "51131", "51502", "59200"),
-        *_refused("exchange_nothing_to_reduce", "51112", "51113", "51169", "51170", "51205"),
-        *_refused("exchange_would_trigger", "51277", "51278", "51279", "51280"),
-        *_refused("exchange_setting_locked", "59000", "59001", "59002"),
-        *_refused("exchange_leverage_invalid", "59101", "59102", "59103", "51004"),
-        *_refused("exchange_position_mode_differs", "51010"),
-        *_refused(
-            "exchange_refused", "50014", "50037", "51000", "51001", "51005", "51006", "51020", "51021", "51024", "51028", "51121", "51155"
-        ),
-        *_refused("exchange_refused", "51201", "51202", "51203", "51250", "51251", "51252", "51281"),
-    )
+    meanings: ClassVar[Sequence[Meaning]] = codes.OKX
 
     def __init__(self, market_type: MarketType) -> None:
         self._futures = market_type is MarketType.FUTURES

@@ -8,8 +8,9 @@ import pytest
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges import registry
 from chalicelib.exchanges.markets import Listings
-from chalicelib.exchanges.protocol import Credentials, Instrument
+from chalicelib.exchanges.protocol import Credentials, Instrument, OrderStatus
 from chalicelib.signals.models import MarketType
+from tests.contract.exchanges.desk import BUY, make_order
 from tests.simulator.client import Simulator
 from tests.simulator.fixtures import VENUES, stored_markets
 
@@ -46,14 +47,27 @@ def test_opening_an_exchange_calls_nothing(simulator: Simulator, exchange, marke
     assert len(simulator.requests()) == 1
 
 
-def test_unknown_and_closed_markets_are_refused():
-    """A pair the exchange does not list, or does not trade now, is refused by name."""
-    closed = {"name": "OLDUSDT", "base": "OLD", "quote": "USDT", "market_id": "OLDUSDT", "symbol": "OLD/USDT", "active": False}
-    listings = Listings(MarketType.SPOT, {"OLDUSDT": {**closed, "price_tick": "1", "quantity_step": "1"}})
-    for base, code in (("OLD", "symbol_not_traded"), ("NEW", "symbol_unknown")):
-        with pytest.raises(NotDoable) as refusal:
-            listings.of(base, "USDT")
-        assert code == refusal.value.code
+def test_unknown_markets_are_refused():
+    """A pair the exchange does not list is refused by name."""
+    with pytest.raises(NotDoable, match="symbol_unknown"):
+        Listings(MarketType.SPOT, {}).of("NEW", "USDT")
+
+
+@pytest.mark.parametrize(("exchange", "market_type"), VENUES)
+def test_a_suspended_market_can_be_left(simulator: Simulator, exchange, market_type):
+    """What is not traded now takes no new order, while open ones are still found and cancelled."""
+    stored = stored_markets(exchange, market_type)
+    credentials = simulator.account(exchange, balances={"spot": {"USDT": "10000"}, "futures": {"USDT": "10000"}})
+    before = registry.open_exchange(exchange, market_type, credentials, stored)
+    order = make_order(before.instrument("BTC", "USDT"), "a", BUY, "0.1", price="40000")
+    placed = before.place(order)
+
+    suspended = {name: {**market, "active": False} for name, market in stored.items()}
+    after = registry.open_exchange(exchange, market_type, credentials, suspended)
+
+    with pytest.raises(NotDoable, match="symbol_not_traded"):
+        after.place(order)
+    assert after.cancel(placed, order.instrument).status is OrderStatus.CANCELLED
 
 
 def test_demo_metadata_comes_from_the_test_environment(simulator: Simulator):

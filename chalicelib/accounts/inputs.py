@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from chalicelib.errors import Refused
 from chalicelib.exchanges.protocol import Credentials
 from chalicelib.inputs import Caseless, Input, Line, Money, UserId, Version
-from chalicelib.users.inputs import Exchange
+from chalicelib.users.inputs import configured
 from chalicelib.users.models import AccountKind
 
 MarketTypes = Annotated[
@@ -16,6 +16,7 @@ MarketTypes = Annotated[
     Field(min_length=1, max_length=2),
     AfterValidator(lambda types: tuple(dict.fromkeys(types))),
 ]
+ExchangeOrPaper = Annotated[str, Caseless, AfterValidator(lambda name: name if name == "paper" else configured(name))]
 Currency = Annotated[str, Field(pattern=r"^[A-Z0-9]{2,12}$")]
 Rate = Annotated[Money, Field(le=1000)]
 Share = Annotated[Money, Field(gt=0, le=1)]
@@ -67,7 +68,7 @@ class NewAccount(_Keys):
     user_id: UserId | None = None
     name: Line
     kind: Annotated[AccountKind, Caseless]
-    exchange: Exchange | Annotated[Literal["paper"], Caseless] | None = None
+    exchange: ExchangeOrPaper | None = None
     market_types: MarketTypes = ("spot", "futures")
     currency: Currency = "USD"
     starting_cash: Annotated[Money, Field(le=10**12)] = Decimal(100_000)

@@ -20,7 +20,8 @@ def exchanges() -> tuple[str, ...]:
     return tuple(config.setting("EXCHANGES", "binance,bybit,okx").replace(" ", "").split(","))
 
 
-def _configured(exchange: str) -> str:
+def configured(exchange: str) -> str:
+    """The exchange, if this deployment trades on it; refused as a field otherwise."""
     if exchange not in exchanges():
         raise Refused("invalid_choice", field="exchange", allowed=", ".join(exchanges()))
     return exchange
@@ -35,7 +36,7 @@ def _network(address: str) -> str:
         raise Refused("invalid_address", field="allowed_addresses") from None
 
 
-Exchange = Annotated[str, Caseless, AfterValidator(_configured)]
+Exchange = Annotated[str, Caseless, AfterValidator(configured)]
 Network = Annotated[str, Field(max_length=64), AfterValidator(_network)]
 TelegramId = Annotated[Whole, Field(ge=1, le=2**53 - 1)]
 ReferralCode = Annotated[str, Field(min_length=4, max_length=32, pattern=r"^[A-Za-z0-9_-]+$")]

@@ -63,6 +63,10 @@ def _sources() -> dict[str, Path]:
     return found
 
 
+def _for_lambda(archive: Path) -> bool:
+    return archive.name.startswith("layer-lambda-")
+
+
 def _pack(archive: Path, zipped: Path, routes: Path) -> dict[str, Any]:
     """Lays our code over the dependencies and writes the route document; says what came out."""
     with tempfile.TemporaryDirectory(prefix="code-", dir=archive.parent) as work:
@@ -79,7 +83,7 @@ def _pack(archive: Path, zipped: Path, routes: Path) -> dict[str, Any]:
                 raise BuildError(f"Chalice could not pack the code:\n{packing.stderr}")
             zipping.compile_tree(Path(work))
             unfinished = archive.with_name("tradehook.part")
-            zipping.write(unfinished, zipping.files_of(Path(work)), onto=archive)
+            zipping.write(unfinished, zipping.files_of(Path(work)), onto=archive, compressed=_for_lambda(archive))
         finally:
             document, complaint = asking.communicate()
         if asking.returncode:
@@ -88,7 +92,7 @@ def _pack(archive: Path, zipped: Path, routes: Path) -> dict[str, Any]:
         unfinished.replace(zipped)
     return {
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
-        "architecture": "arm64" if "lambda" in archive.name else "",
+        "architecture": "arm64" if _for_lambda(archive) else "",
         "sha256": zipping.digest(zipped.read_bytes()),
         "size": zipped.stat().st_size,
         "unpacked_size": zipping.unpacked_size(zipped),

@@ -45,7 +45,7 @@ def build(requirements: Path, modules: tuple[str, ...], target: str, archive: Pa
             ccxt_subset.trim(site / "ccxt", modules)
         zipping.compile_tree(site)
         unfinished = archive.with_suffix(".part")
-        zipping.write(unfinished, zipping.files_of(site))
+        zipping.write(unfinished, zipping.files_of(site), compressed=target == "lambda")
         unfinished.replace(archive)
 
 

@@ -47,13 +47,18 @@ def compile_tree(directory: Path) -> None:
         raise BuildError(f"Not everything compiles:\n{done.stdout}{done.stderr}")
 
 
-def write(archive: Path, files: Mapping[str, Path], *, onto: Path | None = None) -> None:
-    """Writes the files into a zip, sorted, after the entries that the zip `onto` has."""
+def write(archive: Path, files: Mapping[str, Path], *, onto: Path | None = None, compressed: bool = True) -> None:
+    """Writes the files into a zip, sorted, after the entries that the zip `onto` has.
+
+    Args:
+        compressed: Off for the local cloud, which unpacks the zip at every cold start.
+    """
+    method = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
     archive.write_bytes(onto.read_bytes() if onto else b"")
-    with zipfile.ZipFile(archive, "a" if onto else "w", zipfile.ZIP_DEFLATED, compresslevel=6) as output:
+    with zipfile.ZipFile(archive, "a" if onto else "w", method, compresslevel=6) as output:
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, _DATE)
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.compress_type = method
             entry.create_system = 3
             entry.external_attr = _MODE
             output.writestr(entry, files[name].read_bytes())

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from rich.console import Console
 
 from infra.build.artifact import build
-from infra.local import cloud, deploy, process
+from infra.local import cloud, deploy, process, warm
 from infra.local.place import HOST, Place
 from infra.local.stack import connect
 from infra.stack import ROOT
@@ -46,6 +46,8 @@ def up(place: Place, *, reset: bool = False) -> None:
         values = _seed(place)
     with _step("opening the front door"):
         open_front_door(place)
+    with _step("warming the functions up"):
+        warm.up(connect(place))
     write_stack_env(place, values)
 
 

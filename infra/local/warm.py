@@ -1,0 +1,48 @@
+"""Warm functions, so that the first alert is answered in TradingView's time on a machine of two cores, too."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from infra.local.gate import AT_ONCE
+from infra.local.stack import LocalStack
+from infra.stack import Function
+
+_RECEIVER = "receive_signals"
+_THREADS = 2
+
+
+def up(stack: LocalStack) -> None:
+    """Calls every function with an event in which nothing happened. What a function says to it does not matter."""
+    client = stack.client("lambda")
+
+    def call(wanted: tuple[str, dict[str, Any]]) -> None:
+        name, event = wanted
+        client.invoke(FunctionName=stack.function(name), Payload=json.dumps(event).encode())
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        list(pool.map(call, _calls(stack)))
+    with ThreadPoolExecutor(AT_ONCE) as pool:  # as many of these as the front door lets in
+        list(pool.map(call, [(_RECEIVER, _request("/"))] * AT_ONCE))
+
+
+def _calls(stack: LocalStack) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, function in stack.description.functions.items():
+        if name != _RECEIVER:
+            yield name, _nothing(function)
+
+
+def _nothing(function: Function) -> dict[str, Any]:
+    if function.definition.http:
+        return _request("/health")
+    if function.definition.websocket:
+        return {"requestContext": {"eventType": "DISCONNECT", "connectionId": "none"}}
+    return {"Records": []}
+
+
+def _request(path: str) -> dict[str, Any]:
+    """A request as API Gateway hands it on."""
+    context = {"httpMethod": "GET", "resourcePath": path, "identity": {"sourceIp": "127.0.0.1"}}
+    empty = {"headers": {}, "multiValueHeaders": {}, "multiValueQueryStringParameters": None, "pathParameters": {}, "stageVariables": None}
+    return {"requestContext": context, "body": None, "isBase64Encoded": False, **empty}

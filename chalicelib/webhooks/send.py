@@ -161,12 +161,19 @@ class Sender:
         adapter = self._adapters["http://" if urlsplit(url).scheme == "http" else "https://"]
         answer = adapter.send(request, stream=True, timeout=(self._timeout_s, self._timeout_s), verify=self._verify)
         try:
-            content = answer.raw.read(self._body_limit + 1, decode_content=False)
+            content = self._read(answer)
         except Exception as fault:  # noqa: BLE001 - the answer was cut off, in whatever way
             return _outcome(answer, b"", self._body_limit, _error(fault) or "connection")
         finally:
             answer.close()
         return _outcome(answer, content, self._body_limit, None if answer.status_code in _SUCCESS else f"http_{answer.status_code}")
+
+    def _read(self, answer: requests.Response) -> bytes:
+        """The body as it came, to its end or a byte past the limit; that the end was too early shows only on reading past it."""
+        content = b""
+        while len(content) <= self._body_limit and (more := answer.raw.read(self._body_limit + 1 - len(content), decode_content=False)):
+            content += more
+        return content
 
 
 def _outcome(answer: requests.Response, content: bytes, limit: int, error: str | None) -> Outcome:

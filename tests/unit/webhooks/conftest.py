@@ -1,6 +1,7 @@
 """A world in which time is simulated: DynamoDB by moto, with the tables of infra/stack.yaml; SQS and the schedule by hand."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -72,6 +73,7 @@ class World:
         self.caller = Caller(user_id="1", user_uuid="u-1", role=Role.ADMIN)
         self.fuse: int | None = None
         self.calls = 0
+        self.lock = threading.RLock()
         self.sequence = 0
         self.dynamodb = boto3.client("dynamodb", region_name="eu-central-1")
 
@@ -117,29 +119,33 @@ class World:
 
     def publish(self, *events: LoggedEvent) -> None:
         """Brings events to the matching function until it has taken them."""
-        bodies = [(event.stream, event.model_dump_json()) for event in events]
-        while bodies:
-            records = [_record(body, "webhooks.fifo", group) for group, body in bodies[:10]]
-            try:
-                failed = {each["itemIdentifier"] for each in deliver_webhooks.handler({"Records": records}, None)["batchItemFailures"]}
-            except Crash:
-                self.fuse = None
-                continue
-            bodies = [each for each, record in zip(bodies, records, strict=False) if record["messageId"] in failed] + bodies[10:]
+        waiting = [(event.stream, event.model_dump_json()) for event in events]
+        while waiting:
+            records = [_record(body, "webhooks.fifo", group) for group, body in waiting[:10]]
+            failed = self._deliver_webhooks(records)
+            waiting = [each for each, record in zip(waiting, records, strict=False) if record["messageId"] in failed] + waiting[10:]
 
     def work(self) -> None:
         """Everything whose time has come, in the queue."""
         while bodies := self.sqs.take():
             records = [_record(body, "deliveries", "") for body in bodies]
-            try:
-                failed = {each["itemIdentifier"] for each in deliver_webhooks.handler({"Records": records}, None)["batchItemFailures"]}
-            except Crash:
-                self.fuse = None
-                failed = {record["messageId"] for record in records}
+            failed = self._deliver_webhooks(records)
             for record in records:
                 if record["messageId"] in failed:
                     self.sqs.put(record["body"], self.now + VISIBILITY)
-            self.check()
+
+    def _deliver_webhooks(self, records: list[dict[str, Any]]) -> set[str]:
+        try:
+            return {each["itemIdentifier"] for each in deliver_webhooks.handler({"Records": records}, None)["batchItemFailures"]}
+        except Crash:
+            self.fuse = None  # the next process
+            return {record["messageId"] for record in records}
+
+    def _retry_deliveries(self) -> None:
+        try:
+            retry_deliveries.handler({}, None)
+        except Crash:
+            self.fuse = None
 
     def until(self, end: datetime) -> None:
         """Lets time pass: messages come at their time, and the sweep each minute in which it has something to do."""
@@ -148,7 +154,7 @@ class World:
             self.now = max(at, self.now)
             self.work()
             if (look := self._look()) is not None and look <= self.now:
-                retry_deliveries.handler({}, None)
+                self._retry_deliveries()
                 self.work()
         self.now = end
 
@@ -225,9 +231,10 @@ class _Counted:
 
     def __getattr__(self, name: str) -> Any:
         def call(**arguments: Any) -> Any:
-            self.world.burn(before=True)
-            answer = getattr(self.inner, name)(**arguments)
-            self.world.burn()
+            with self.world.lock:  # moto is not atomic between threads, as DynamoDB is
+                self.world.burn(before=True)
+                answer = getattr(self.inner, name)(**arguments)
+                self.world.burn()
             return answer
 
         return call

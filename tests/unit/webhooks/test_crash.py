@@ -1,0 +1,56 @@
+"""The delivery function dies after each of its calls to AWS and to the receiver."""
+
+import pytest
+
+from chalicelib.webhooks.models import Outcome
+
+from .conftest import OK, World
+
+DOWN = Outcome(error="connection", duration_ms=3)
+GONE = Outcome(status=410, error="http_410", duration_ms=3)
+CALLS = 56
+SCENARIOS = ("delivers", "fails_once", "gone", "rate_limited", "paused")
+
+
+def run(world: World, scenario: str, fuse: int | None) -> int:
+    """Two events about one entity; the functions die after so many calls. Returns how many calls they made."""
+    world.subscribe(rate_limit=1 if scenario == "rate_limited" else None)
+    if scenario == "paused":
+        world.call("POST", "/webhooks/1/pause")
+
+    def answer(_sent: dict[str, str]) -> Outcome:
+        if len(world.sent) > 1:
+            return OK
+        return {"fails_once": DOWN, "gone": GONE}.get(scenario, OK)
+
+    world.answer = answer
+    world.calls, world.fuse = 0, fuse
+    world.publish(world.event(), world.event())
+    world.passes(minutes=30)
+    calls, fuse, world.fuse = world.calls, world.fuse, None
+    if not world.webhook().is_active:
+        assert world.books()["held"]
+        world.call("POST", "/webhooks/1/resume")
+        world.calls, world.fuse = 0, fuse
+        world.passes(hours=1)
+        calls, world.fuse = calls + world.calls, None
+    return calls
+
+
+@pytest.mark.parametrize("fuse", range(1, CALLS))
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_crash_after_any_call_loses_nothing(world: World, scenario: str, fuse: int) -> None:
+    """Wherever the functions die, each event arrives at least once, in order, under one id, and the books are equal."""
+    run(world, scenario, fuse)
+    assert world.books() == {"matched": 2, "pending": 0, "held": 0, "delivered": 2, "dead": 0, "failing": 0}
+    assert {sent["body"] for sent in world.sent} == {f'{{"n": {number}, "value": "18559.00"}}' for number in (1, 2)}
+    assert len({(sent["id"], sent["body"], sent["headers"]["X-Webhook-Sequence"]) for sent in world.sent}) == 2
+    order = [sent["headers"]["X-Webhook-Sequence"] for sent in world.sent]
+    assert order.index("1") < order.index("2")
+    assert len(order) <= 4
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_every_call_is_covered(world: World, scenario: str) -> None:
+    """The crashes above reach past the last call of an undisturbed run."""
+    assert run(world, scenario, None) < CALLS

@@ -1,0 +1,297 @@
+"""One attempt over real sockets on loopback, against receivers that misbehave."""
+
+import contextlib
+import datetime as dt
+import hashlib
+import hmac
+import ipaddress
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from chalicelib.webhooks import guard
+from chalicelib.webhooks.guard import Policy
+from chalicelib.webhooks.models import canonical
+from chalicelib.webhooks.send import BODY_LIMIT, Sender
+from chalicelib.webhooks.sign import legacy
+
+LOCAL = Policy(allow_http=True, allow_loopback=True)
+PORTS = iter(range(18450, 18500))
+
+
+@contextlib.contextmanager
+def raw(behave: Callable[[socket.socket], None]) -> Iterator[str]:
+    """A server that reads a request and then behaves as told."""
+    listener, port = _listener()
+    stop = threading.Event()
+
+    def serve() -> None:
+        while not stop.is_set():
+            try:
+                peer, _ = listener.accept()
+            except OSError:
+                return
+            with peer, contextlib.suppress(OSError):
+                request = b""
+                while not request.endswith(b"{}"):
+                    request += peer.recv(65536)
+                behave(peer)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{port}/webhook"
+    finally:
+        stop.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(2)
+
+
+def _listener() -> tuple[socket.socket, int]:
+    for port in PORTS:
+        with contextlib.suppress(OSError):
+            return socket.create_server(("127.0.0.1", port)), port
+    raise AssertionError("no port is free")
+
+
+@contextlib.contextmanager
+def serving(handler: type[BaseHTTPRequestHandler], context: ssl.SSLContext | None = None) -> Iterator[int]:
+    """An HTTP server, over TLS if there is a context."""
+    for port in PORTS:
+        try:
+            server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+        except OSError:
+            continue
+        break
+    if context:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """The published receiver: verifies by re-serialising, answers 200 or 401."""
+
+    protocol_version = "HTTP/1.1"
+    peers: set[Any] = set()  # noqa: RUF012 - shared on purpose
+
+    def do_POST(self) -> None:
+        self.peers.add(self.client_address)
+        payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        expected = hmac.new(b"your-secret", json.dumps(payload, sort_keys=True).encode(), hashlib.sha256).hexdigest()
+        verified = hmac.compare_digest(expected, self.headers.get("X-Webhook-Signature", "").replace("sha256=", ""))
+        body = b'{"status":"ok"}'
+        self.send_response(200 if verified else 401)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def sender() -> Sender:
+    """A sender that may call loopback, with a timeout that does not hold the tests up."""
+    return Sender(LOCAL, timeout_s=0.5)
+
+
+def test_the_published_receiver_accepts_and_the_connection_is_kept(sender: Sender) -> None:
+    """The published receiver verifies what we send, and several deliveries use one connection."""
+    Receiver.peers.clear()
+    body = canonical({"user_id": 123, "username": "Тест", "referred_by_id": None})
+    with serving(Receiver) as port:
+        for _ in range(3):
+            outcome = sender.post(f"http://127.0.0.1:{port}/webhook", {"X-Webhook-Signature": legacy("your-secret", body)}, body)
+            assert (outcome.status, outcome.error, outcome.response_body) == (200, None, '{"status":"ok"}')
+        refused = sender.post(f"http://127.0.0.1:{port}/webhook", {"X-Webhook-Signature": legacy("wrong", body)}, body)
+    assert (refused.status, refused.error) == (401, "http_401")
+    assert len(Receiver.peers) == 1
+
+
+def answering(data: bytes) -> Callable[[socket.socket], None]:
+    return lambda peer: peer.sendall(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "error"),
+    [
+        (b"HTTP/1.1 204 No Content\r\n\r\n", 204, None),
+        (b"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nno", 500, "http_500"),
+        (b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n", 410, "http_410"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n", 302, "http_302"),
+        (b"HTTP/1.1 307 Again\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", 307, "http_307"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort", 200, "connection"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", 200, "connection"),
+        (b"HTTP/1.1 20", None, "connection"),
+        (b"", None, "connection"),
+        (b"not http at all\r\n\r\n", None, "connection"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", None, "connection"),
+    ],
+)
+def test_an_answer_counts_only_when_it_is_whole_and_2xx(sender: Sender, data: bytes, status: int | None, error: str | None) -> None:
+    """2xx is success, a redirect is not followed, an answer that breaks off is a failure."""
+    with raw(answering(data)) as url:
+        outcome = sender.post(url, {}, "{}")
+    assert (outcome.status, outcome.error) == (status, error)
+
+
+def test_retry_after_is_handed_on(sender: Sender) -> None:
+    """The `Retry-After` of an answer reaches the schedule."""
+    with raw(answering(b"HTTP/1.1 429 Slow\r\nRetry-After: 120\r\nContent-Length: 0\r\n\r\n")) as url:
+        outcome = sender.post(url, {}, "{}")
+    assert (outcome.error, outcome.retry_after) == ("http_429", "120")
+
+
+def dripping(head: bytes) -> Callable[[socket.socket], None]:
+    def behave(peer: socket.socket) -> None:
+        peer.sendall(head)
+        for _ in range(200):
+            peer.sendall(b"x")
+            time.sleep(0.02)
+
+    return behave
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: ", b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"],
+)
+def test_a_receiver_that_drips_runs_out_of_time(sender: Sender, head: bytes) -> None:
+    """Body or headers one byte at a time: the attempt ends when its whole time is up."""
+    with raw(dripping(head)) as url:
+        began = time.monotonic()
+        outcome = sender.post(url, {}, "{}")
+        assert outcome.error == "timeout"
+        assert time.monotonic() - began < 2
+
+
+def test_a_silent_receiver_runs_out_of_time(sender: Sender) -> None:
+    """No answer at all is a timeout."""
+    with raw(lambda peer: bool(peer.recv(1)) and None) as url:
+        assert sender.post(url, {}, "{}").error == "timeout"
+
+
+def test_of_a_gigabyte_16_kb_are_read(sender: Sender) -> None:
+    """A huge answer is cut off after 16 KB, and still counts by its status."""
+    sent = [0]
+
+    def behave(peer: socket.socket) -> None:
+        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n")
+        while True:
+            peer.sendall(b"x" * 65536)
+            sent[0] += 65536
+
+    with raw(behave) as url:
+        outcome = sender.post(url, {}, "{}")
+    assert (outcome.status, outcome.error, outcome.truncated, len(outcome.response_body)) == (200, None, True, BODY_LIMIT)
+    assert sent[0] < 64 * 1024 * 1024
+
+
+def test_a_compressed_answer_is_not_unpacked(sender: Sender) -> None:
+    """What calls itself gzip is kept as it came: a decompression bomb has nothing to explode in."""
+    with raw(answering(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope")) as url:
+        assert sender.post(url, {}, "{}").response_body == "nope"
+
+
+def test_a_closed_port_and_an_unknown_name_are_failures(sender: Sender) -> None:
+    """Refused connections and names that do not resolve are failed attempts, to be repeated."""
+    assert sender.post("http://127.0.0.1:9/", {}, "{}").error == "connection"
+    assert sender.post("http://no-such-host.invalid/", {}, "{}").error == "dns"
+
+
+def test_loopback_is_refused_in_a_deployment() -> None:
+    """Without the local stack's settings neither http nor loopback is called."""
+    sender = Sender(Policy(), timeout_s=0.5)
+    for url in ("http://127.0.0.1:18499/", "https://127.0.0.1:18499/", "https://localhost:18499/", "https://169.254.169.254/"):
+        assert sender.post(url, {}, "{}").error == "refused"
+
+
+@pytest.mark.parametrize("answers", [["127.0.0.1", "10.0.0.1"], ["10.0.0.1", "127.0.0.1"], ["127.0.0.1", "fec0::1"], ["::5efe:7f00:1"]])
+def test_any_bad_answer_stops_the_delivery(sender: Sender, monkeypatch: pytest.MonkeyPatch, answers: list[str]) -> None:
+    """At delivery too, one address that may not be called condemns the name."""
+    monkeypatch.setattr(socket, "getaddrinfo", _resolver([answers]))
+    monkeypatch.setattr(guard, "resolve", lambda _host, _port: _addresses(answers))
+    assert sender.post("http://hooks.example.com:18499/", {}, "{}").error == "refused"
+
+
+def test_a_name_that_changes_its_answer_gains_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DNS rebinding: whatever the first answer was, the address that is connected to has itself been checked."""
+    connected: list[Any] = []
+    sender = Sender(Policy(), timeout_s=0.5)
+    monkeypatch.setattr(socket, "getaddrinfo", _resolver([["8.8.8.8"], ["127.0.0.1"]]))
+    monkeypatch.setattr(guard, "resolve", lambda _host, _port: _addresses(["127.0.0.1"]))
+    monkeypatch.setattr(socket.socket, "connect", lambda _self, address: connected.append(address))
+    assert sender.post("https://hooks.example.com/", {}, "{}").error == "refused"
+    monkeypatch.setattr(socket, "getaddrinfo", _resolver([["127.0.0.1"], ["8.8.8.8"]]))
+    monkeypatch.setattr(guard, "resolve", lambda _host, _port: _addresses(["8.8.8.8"]))
+    assert sender.post("https://hooks.example.com/", {}, "{}").error == "refused"
+    assert connected == []
+
+
+def _addresses(answers: list[str]) -> list[Any]:
+    return [ipaddress.ip_address(answer) for answer in answers]
+
+
+def _resolver(rounds: list[list[str]]) -> Any:
+    left = list(rounds)
+
+    def getaddrinfo(_host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+        answers = left.pop(0) if len(left) > 1 else left[0]
+        return [(socket.AF_INET6 if ":" in each else socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in answers]
+
+    return getaddrinfo
+
+
+def test_certificates_are_checked(tmp_path: Path) -> None:
+    """A certificate nobody vouches for, or one for another name, is refused; the right one is accepted."""
+    for name, good in (("localhost", True), ("elsewhere.example.com", False)):
+        certificate = _certificate(tmp_path, name)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        with serving(Receiver, context) as port:
+            body = "{}"
+            headers = {"X-Webhook-Signature": legacy("your-secret", body)}
+            url = f"https://localhost:{port}/webhook"
+            assert Sender(LOCAL, timeout_s=2).post(url, headers, body).error == "tls"
+            trusting = Sender(LOCAL, timeout_s=2, ca_bundle=str(certificate)).post(url, headers, body)
+            assert trusting.error == (None if good else "tls")
+
+
+def _certificate(folder: Path, name: str) -> Path:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / f"{name}.pem"
+    secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + secret)
+    return path

@@ -44,6 +44,11 @@ def aws_endpoint() -> str | None:
     return os.environ.get("AWS_ENDPOINT_URL") or None
 
 
+def in_lambda() -> bool:
+    """Whether this process is a Lambda function's."""
+    return "AWS_LAMBDA_FUNCTION_NAME" in os.environ
+
+
 def _granted(kind: str, name: str) -> str:
     variable = f"{kind}_{name.upper().replace('-', '_')}"
     try:

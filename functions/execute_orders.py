@@ -5,9 +5,12 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import TypeAdapter
 
+from chalicelib import aws
 from chalicelib.orders.execute import execute, see_prices
 from chalicelib.orders.models import Instruction, PricesSeen
 from functions.fifo import each_group
+
+aws.prepare("dynamodb", "sqs")
 
 _MESSAGE: TypeAdapter[Instruction | PricesSeen] = TypeAdapter(Instruction | PricesSeen)
 

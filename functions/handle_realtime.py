@@ -4,8 +4,11 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from chalicelib import aws
 from chalicelib.errors import Refused
 from chalicelib.realtime import connect, converse
+
+aws.prepare("dynamodb", "sqs")
 
 
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:

@@ -7,7 +7,10 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from chalicelib import aws
 from chalicelib.events.publish import from_stream, publish
+
+aws.prepare("dynamodb", "sns")
 
 
 def handler(event: dict[str, Any], _context: LambdaContext) -> None:

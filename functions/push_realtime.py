@@ -6,8 +6,11 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from chalicelib import aws
 from chalicelib.realtime.push import push
 from chalicelib.telemetry import log
+
+aws.prepare("dynamodb")
 
 _THREADS = 10
 

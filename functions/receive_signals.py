@@ -1,6 +1,9 @@
 """Every inbound webhook."""
 
+from chalicelib import aws
 from chalicelib.signals.routes import INBOUND
 from functions.chalice_app import build
+
+aws.prepare("dynamodb", "sqs")
 
 app = build("receive_signals", INBOUND)

@@ -1,5 +1,6 @@
 """The API: everything people read and manage."""
 
+from chalicelib import aws
 from chalicelib.accounts.routes import ACCOUNTS
 from chalicelib.audit.routes import AUDIT
 from chalicelib.controls.routes import HALT
@@ -12,5 +13,7 @@ from chalicelib.strategies.routes import STRATEGIES
 from chalicelib.tickets.routes import TICKETS
 from chalicelib.users.routes import USERS
 from functions.chalice_app import build
+
+aws.prepare("dynamodb")
 
 app = build("serve_api", [*DASHBOARD, *HEALTH, *PAYMENTS, *TICKETS, *READING, *REALTIME, *USERS, *ACCOUNTS, *STRATEGIES, *HALT, *AUDIT])

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-AT_ONCE = 4
+AT_ONCE = 6
 AT_LEISURE = 2
 """So many may wait for their results at length; those beside them only shortly."""
 

@@ -1,0 +1,51 @@
+"""`python -m tradehook`: one group of commands per kind of record."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tradehook import accounts, deployment, signals, strategies, switches, tail, tokens, users
+from tradehook.client import Client, Failed
+from tradehook.show import Output
+
+app = typer.Typer(
+    name="tradehook",
+    help="Users, tokens, accounts, strategies and signals of a tradehook deployment.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for name, group in (("users", users.app), ("tokens", tokens.app), ("accounts", accounts.app), ("strategies", strategies.app)):
+    app.add_typer(group, name=name)
+for command in (signals.send, tail.tail, switches.halt, switches.resume, switches.halts, switches.audit):
+    app.command()(command)
+for operation in (deployment.bootstrap, deployment.dead, deployment.redrive):
+    app.command(rich_help_panel="With AWS credentials")(operation)
+
+
+@app.callback()
+def prepare(
+    context: typer.Context,
+    url: Annotated[str, typer.Option(envvar="TRADEHOOK_URL", help="Where the API is.")] = "http://localhost:8080",
+    token: Annotated[str, typer.Option(envvar="TRADEHOOK_ADMIN_TOKEN", help="An API token.", show_default=False, show_envvar=True)] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Notes whom to talk to, and how to print."""
+    context.obj = Client(url, token, Output(as_json=as_json))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs a command. `--json` may stand anywhere. A refusal is printed and exits with 1."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if "--json" in words:
+        words = ["--json", *(word for word in words if word != "--json")]
+    try:
+        app(words)
+    except Failed as failed:
+        Output(as_json="--json" in words).failure(failed)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

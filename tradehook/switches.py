@@ -1,0 +1,40 @@
+"""`tradehook halt`, `resume`, `halts`, `audit`."""
+
+from typing import Annotated, Any
+
+import typer
+
+from tradehook.client import of
+
+Scope = Annotated[str, typer.Argument(help="global, user or account")]
+Id = Annotated[int | None, typer.Argument(help="The user or account.", show_default=False)]
+Whose = Annotated[str | None, typer.Option(help="For admins: whose.")]
+_COLUMNS = ("scope", "id", "halted", "reason", "by", "at")
+
+
+def halt(context: typer.Context, scope: Scope = "user", id_: Id = None, reason: str | None = None) -> None:
+    """Holds back whatever opens or adds; closing, reducing and cancelling go on."""
+    _throw(context, scope, id_, {"halted": True, "reason": reason})
+
+
+def resume(context: typer.Context, scope: Scope = "user", id_: Id = None) -> None:
+    """Lifts a halt."""
+    _throw(context, scope, id_, {"halted": False})
+
+
+def halts(context: typer.Context, user: Whose = None) -> None:
+    """The switches that concern a user."""
+    client = of(context)
+    client.output.records(client.everything("/halt", {"user_id": user}), _COLUMNS)
+
+
+def audit(context: typer.Context, user: Whose = None, entity: str | None = None, most: Annotated[int, typer.Option(min=1)] = 50) -> None:
+    """Who changed what, newest first."""
+    client = of(context)
+    found = client.everything("/audit", {"user_id": user, "entity": entity}, most)
+    client.output.records(found, ("at", "by", "action", "entity", "before", "after"))
+
+
+def _throw(context: typer.Context, scope: str, id_: int | None, wanted: dict[str, Any]) -> None:
+    body = {"scope": scope, **wanted} | ({"id": id_} if id_ is not None else {})
+    of(context).output.record(of(context)("POST", "/halt", body), first=_COLUMNS)

@@ -1,0 +1,55 @@
+"""`tradehook tokens`."""
+
+from typing import Annotated
+
+import typer
+
+from tradehook.client import of
+from tradehook.users import User
+
+app = typer.Typer(help="Webhook and API tokens.", no_args_is_help=True)
+
+_COLUMNS = ("token_id", "kind", "name", "is_active", "created_at", "expires_at", "last_used_at")
+Token = Annotated[str, typer.Argument(help="A token's id, as `tokens list` shows it.")]
+
+
+@app.command("list")
+def list_(context: typer.Context, user: User = "me") -> None:
+    """A user's tokens, without themselves."""
+    of(context).output.records(of(context).everything(f"/users/{user}/tokens"), _COLUMNS)
+
+
+@app.command()
+def create(
+    context: typer.Context,
+    user: User = "me",
+    *,
+    kind: Annotated[str, typer.Option(help="webhook or api")] = "webhook",
+    name: str | None = None,
+    expires_at: Annotated[str | None, typer.Option(help="Such as 2027-01-01T00:00:00Z.")] = None,
+    own: Annotated[bool, typer.Option(help="Ask for a webhook token of your own making.")] = False,
+) -> None:
+    """Makes a token and prints it, this once."""
+    wanted = {"kind": kind, "name": name, "expires_at": expires_at}
+    if own:
+        wanted["token"] = typer.prompt("Token", hide_input=True)
+    made = of(context)("POST", f"/users/{user}/tokens", {key: value for key, value in wanted.items() if value is not None})
+    of(context).output.secret(f"Token {made['token_id']} ({made['kind']}), shown this once:", made["token"], made)
+
+
+@app.command()
+def rotate(
+    context: typer.Context,
+    token: Token,
+    user: User = "me",
+    overlap_s: Annotated[int, typer.Option(min=0, help="Seconds the old token stays valid.")] = 86_400,
+) -> None:
+    """Makes a token's successor and prints it, this once."""
+    made = of(context)("POST", f"/users/{user}/tokens/{token}/rotate", {"overlap_s": overlap_s})
+    of(context).output.secret(f"Token {made['token_id']} replaces {token}, shown this once:", made["token"], made)
+
+
+@app.command()
+def revoke(context: typer.Context, token: Token, user: User = "me") -> None:
+    """Ends a token at once."""
+    of(context).output.done(f"Token {token} is revoked", of(context)("DELETE", f"/users/{user}/tokens/{token}"))

@@ -83,7 +83,7 @@ class Api:
             code, _ = self._phrases.said(reply)
             if isinstance(reply, (dict, list)) and code is None:
                 return reply
-        # `from None`: ccxt puts the URL, and so key and signature, into its messages.
+        # Not chained: ccxt puts the URL, and so key and signature, into its messages.
         raise outcomes.reaction(
             self._failure(failure, sent=self._transport.sent > sent_before), self._phrases.meanings, changes=changes
         ) from None

@@ -1,5 +1,6 @@
 """The session: to where it is pointed, in the time it is given, once."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -52,17 +53,17 @@ def test_redirects_are_not_followed(simulator: Simulator, monkeypatch: pytest.Mo
     asked = []
 
     def serve(listener: socket.socket) -> None:
-        with listener.accept()[0] as connection:
-            asked.append(connection.recv(65536))
-            connection.sendall(b"HTTP/1.1 307 Elsewhere\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n")
+        with contextlib.suppress(OSError):
+            while True:
+                with listener.accept()[0] as connection:
+                    asked.append(connection.recv(65536))
+                    connection.sendall(b"HTTP/1.1 307 Elsewhere\r\nLocation: /other\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve, args=(listener,), daemon=True)
-        thread.start()
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
         monkeypatch.setenv("TRADEHOOK_EXCHANGE_ENDPOINT", f"http://127.0.0.1:{listener.getsockname()[1]}")
         with pytest.raises(OutcomeUnknown):
             desk.open().place(desk.order(BUY, "0.1"))
-        thread.join(2)
     assert len(asked) == 1
 
 

@@ -34,9 +34,9 @@ export class TradehookClient {
 
   /**
    * @param {object} options
-   * @param {string} options.url The WebSocket's address.
-   * @param {string} [options.token] An API token. It stands in the URL; in a browser prefer `ticket`.
-   * @param {() => Promise<string>} [options.ticket] Gets a fresh ticket, by POST /realtime/tickets, before each connection.
+   * @param {string} [options.url] The WebSocket's address, with
+   * @param {string} [options.token] an API token. It stands in the URL; in a browser prefer a ticket:
+   * @param {() => Promise<{url: string}>} [options.ticket] Gets the answer of POST /realtime/tickets, anew for each connection.
    * @param {string[]} [options.types] Only these types, such as ["order.*", "market.price"]. Events of other types are not sent then,
    *     so a lost event shows only at the next ping, and what was lost between two that came stays lost. Without it nothing is lost.
    * @param {boolean} [options.prices] Prices too, with everything else.
@@ -93,15 +93,15 @@ export class TradehookClient {
     this.#become("connecting");
     const { url, token, ticket, WebSocket } = this.#options;
     const attempt = (this.#socket = {}); // stands for this try until there is a socket
-    let query;
+    let address;
     try {
-      query = ticket ? `ticket=${encodeURIComponent(await ticket())}` : `token=${encodeURIComponent(token)}`;
+      address = ticket ? (await ticket()).url : `${url}?token=${encodeURIComponent(token)}`;
     } catch (error) {
       if (this.#socket === attempt) this.#retry(error);
       return;
     }
     if (this.#socket !== attempt) return; // closed, or opened anew, meanwhile
-    const socket = (this.#socket = new WebSocket(`${url}?${query}`));
+    const socket = (this.#socket = new WebSocket(address));
     const mine = (handle) => (event) => socket === this.#socket && handle(event);
     socket.onopen = mine(() => this.#opened());
     socket.onmessage = mine((event) => this.#hear(JSON.parse(event.data)));

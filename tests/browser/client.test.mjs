@@ -168,7 +168,7 @@ test("each connection takes a ticket of its own, and a refused ticket is asked f
   let number = 0;
   const ticket = async () => {
     if (++number === 1) throw new Error("401");
-    return `wst_${number}`;
+    return { url: `${server.url}?ticket=wst_${number}` };
   };
   await connected({ token: undefined, ticket });
   server.dropEverybody();

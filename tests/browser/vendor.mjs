@@ -1,0 +1,27 @@
+// Copies the dashboard's libraries from node_modules into web/vendor, with their licences: `npm ci && npm run vendor`.
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+
+const FILES = {
+  "preact.js": "preact/dist/preact.mjs",
+  "preact-hooks.js": "preact/hooks/dist/hooks.mjs",
+  "htm.js": "htm/dist/htm.mjs",
+  "uplot.js": "uplot/dist/uPlot.esm.js",
+  "uplot.css": "uplot/dist/uPlot.min.css",
+  "preact.LICENSE.txt": "preact/LICENSE",
+  "htm.LICENSE.txt": "htm/LICENSE",
+  "uplot.LICENSE.txt": "uplot/LICENSE",
+};
+const here = new URL("./node_modules/", import.meta.url);
+const there = new URL("../../web/vendor/", import.meta.url);
+
+await mkdir(there, { recursive: true });
+for (const [name, source] of Object.entries(FILES)) {
+  const text = await readFile(new URL(source, here), "utf8");
+  // A browser finds modules by address, not by name, and an import map would have to stand in the page.
+  const linked = text.replace(/from\s*(["'])preact\1/g, 'from"./preact.js"').replace(/\n?\/\/# sourceMappingURL=.*\n?/g, "\n");
+  await writeFile(new URL(name, there), linked);
+}
+const versions = await Promise.all(
+  ["preact", "htm", "uplot"].map(async (name) => `${name} ${JSON.parse(await readFile(new URL(`${name}/package.json`, here))).version}`),
+);
+await writeFile(new URL("VERSIONS.txt", there), `${versions.join("\n")}\n`);

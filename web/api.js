@@ -1,0 +1,57 @@
+// Talking to the API.
+import { t, language } from "./i18n.js";
+import { session, signOut } from "./session.js";
+
+export class ApiError extends Error {
+  constructor(status, code, message) {
+    super(message);
+    this.status = status; // 0: no answer at all
+    this.code = code;
+  }
+}
+
+const SIGNED_OUT = new Set(["token_missing", "token_wrong", "token_expired", "user_not_active"]);
+
+/** Asks the API, as whoever is signed in. @returns {Promise<object>} The answer's body. @throws {ApiError} */
+export async function api(method, path, body, token = session.value?.token) {
+  const { status, data } = await request(method, path, body, { Authorization: `Bearer ${token}` });
+  if (status < 400) return data;
+  const error = new ApiError(status, data?.code, data?.code === "unknown_route" ? t("This part of the API is not available in this deployment.") : data?.error || `HTTP ${status}`);
+  if ((status === 401 || status === 403) && SIGNED_OUT.has(error.code) && session.value?.token === token) signOut(error.message);
+  throw error;
+}
+
+/** Sends a request and gives what came back, whatever its status: {status, data, ms}. @throws {ApiError} Nothing came back. */
+export async function request(method, path, body, headers = {}) {
+  const started = performance.now();
+  let answer;
+  try {
+    answer = await fetch(path, {
+      method,
+      headers: { ...headers, "Accept-Language": language.value, ...(body !== undefined && { "Content-Type": "application/json" }) },
+      body: body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body),
+    });
+  } catch {
+    throw new ApiError(0, "unreachable", t("The server cannot be reached."));
+  }
+  const text = await answer.text();
+  let data;
+  try {
+    data = JSON.parse(text);
+  } catch {
+    data = { error: text.slice(0, 200) };
+  }
+  return { status: answer.status, data, ms: Math.round(performance.now() - started) };
+}
+
+/** Every item of a list, at most a thousand. */
+export async function everything(path) {
+  const items = [];
+  let cursor = "";
+  do {
+    const page = await api("GET", `${path}${path.includes("?") ? "&" : "?"}limit=200${cursor}`);
+    items.push(...page.items);
+    cursor = page.next ? `&cursor=${encodeURIComponent(page.next)}` : "";
+  } while (cursor && items.length < 1000);
+  return items;
+}

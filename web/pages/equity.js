@@ -1,0 +1,63 @@
+// Equity and profit of each account over time.
+import uPlot from "../vendor/uplot.js";
+import { number, t } from "../i18n.js";
+import { html, useData, useEffect, useEverything, useRef, useState } from "../lib.js";
+import { Badge, Card, Empty, Ltr, Notice, Page, Tiles } from "../ui.js";
+
+const RANGES = [["1", "1 day"], ["7", "7 days"], ["30", "30 days"], ["365", "1 year"]];
+const DAY = 86_400_000;
+
+export function Equity({ user, title }) {
+  const accounts = useEverything(`/accounts?user_id=${user}`);
+  const [days, set] = useState("30");
+  return html`<${Page} title=${title} lead=${t("What each account is worth, at market prices.")} actions=${html`<div class="segments" role="group" aria-label=${t("Period")}>
+      ${RANGES.map(([value, name]) => html`<button aria-pressed=${value === days} onClick=${() => set(value)}>${t(name)}</button>`)}</div>`}>
+    ${accounts.error && html`<${Notice} error=${accounts.error} retry=${accounts.reload} />`}
+    ${accounts.loading && html`<div class="loading" role="status">${t("Loading …")}</div>`}
+    ${accounts.items?.length === 0 && html`<${Empty} icon="equity" title=${t("No accounts")}>${t("Connect an account, and its worth is drawn here.")}<//>`}
+    <div class="charts">${accounts.items?.map((account) => html`<${Account} key=${`${account.account_id}/${days}`} account=${account} days=${days} />`)}</div>
+  <//>`;
+}
+
+function Account({ account, days }) {
+  const [since] = useState(() => new Date(Date.now() - Number(days) * DAY).toISOString());
+  const { data, error, loading } = useData(`/accounts/${account.account_id}/equity?since=${since}&limit=200`);
+  const points = (data?.items ?? []).map((item) => [new Date(item.at ?? item.taken_at).getTime() / 1000, Number(item.equity)]).filter(([at, value]) => at && Number.isFinite(value)).sort((a, b) => a[0] - b[0]);
+  const [first, last] = [points[0]?.[1], points.at(-1)?.[1]];
+  const change = last - first;
+  return html`<${Card} title=${html`${account.name} <small>${account.exchange}</small>`} actions=${html`<${Badge} value=${account.kind} />`}>
+    ${points.length > 1 ? html`<${Tiles} of=${[
+        [t("Now"), html`<${Ltr}>${number(last.toFixed(2))} ${account.currency}<//>`],
+        [t("Profit"), html`<${Ltr}>${change >= 0 ? "+" : ""}${number(change.toFixed(2))} (${((100 * change) / first).toFixed(2)} %)<//>`, change < 0 ? "loss" : "gain"],
+      ]} /><${Chart} points=${points} name=${account.name} />`
+      : html`<div class="no-chart">${loading ? t("Loading …") : error ? error.message : t("There are no figures for this period yet.")}</div>`}
+  <//>`;
+}
+
+function Chart({ points, name }) {
+  const box = useRef();
+  useEffect(() => {
+    const colour = (property) => getComputedStyle(document.documentElement).getPropertyValue(property);
+    const probe = document.createElement("i"); // light-dark() is resolved in a used value only
+    box.current.append(probe);
+    const used = (property) => {
+      probe.style.color = colour(property);
+      return getComputedStyle(probe).color;
+    };
+    const [line, grid, text] = [used("--accent"), used("--line"), used("--soft")];
+    probe.remove();
+    const axis = { stroke: text, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: "12px system-ui" };
+    const chart = new uPlot({
+      width: box.current.clientWidth, height: 180, legend: { show: false }, cursor: { y: false },
+      axes: [axis, { ...axis, size: 74, values: (_, values) => values.map((value) => number(String(value))) }],
+      series: [{}, { stroke: line, width: 2, fill: line.replace("rgb(", "rgba(").replace(")", ", 0.12)"), points: { show: points.length < 3 } }],
+    }, [points.map(([at]) => at), points.map(([, value]) => value)], box.current);
+    const watcher = new ResizeObserver(() => chart.setSize({ width: box.current.clientWidth, height: 180 }));
+    watcher.observe(box.current);
+    return () => {
+      watcher.disconnect();
+      chart.destroy();
+    };
+  }, [points.length, points.at(-1)?.[0]]);
+  return html`<div class="chart" dir="ltr" ref=${box} role="img" aria-label=${t("Equity of {name} over time", { name })}></div>`;
+}

@@ -1,0 +1,24 @@
+// What is held, account by account.
+import { t } from "../i18n.js";
+import { html, useList } from "../lib.js";
+import { Badge, Card, Empty, Ltr, Num, Page, Table } from "../ui.js";
+
+const gain = (value) => (value === undefined || value === null ? "–" : html`<span class=${String(value).startsWith("-") ? "loss" : "gain"}><${Num} value=${value} /></span>`);
+
+export function Positions({ user, title }) {
+  const list = useList(`/positions?user_id=${user}&limit=100`, { again: "order.*" });
+  const items = list.items?.map((item) => ({ ...item, key: `${item.account_id}/${item.symbol ?? item.asset}/${item.side ?? ""}` }));
+  return html`<${Page} title=${title} lead=${t("Holdings and futures positions of every account.")}>
+    <${Card}><${Table} label=${title} list=${{ ...list, items }} columns=${[
+      [t("Symbol"), (item) => html`<b><${Ltr}>${item.symbol ?? item.asset}<//></b>`],
+      [t("Account"), (item) => item.account_name ?? item.account_id],
+      [t("Exchange"), (item) => item.exchange ?? "–"],
+      [t("Side"), (item) => html`<${Badge} value=${item.side ?? (String(item.quantity).startsWith("-") ? "short" : "long")} />`],
+      [t("Quantity"), (item) => html`<${Num} value=${item.quantity} />`, "num"],
+      [t("Entry"), (item) => html`<${Num} value=${item.entry_price ?? item.average_price} />`, "num"],
+      [t("Market price"), (item) => html`<${Num} value=${item.mark_price ?? item.price} />`, "num"],
+      [t("Value"), (item) => html`<${Num} value=${item.value} />`, "num"],
+      [t("Profit"), (item) => gain(item.unrealized_pnl ?? item.profit), "num"],
+    ]} empty=${html`<${Empty} icon="positions" title=${t("No positions")}>${t("Nothing is held on any account.")}<//>`} /><//>
+  <//>`;
+}

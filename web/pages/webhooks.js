@@ -1,0 +1,104 @@
+// Outbound webhooks: endpoints, how they fare, and their deliveries.
+import { api } from "../api.js";
+import { t } from "../i18n.js";
+import { html, useAction, useData, useList, useState } from "../lib.js";
+import { Ask, Badge, Card, Code, Dialog, Empty, Facts, Ltr, Notice, Num, Page, Secret, Table, Tiles, Time } from "../ui.js";
+
+const at = (id, rest = "") => `/webhooks/${encodeURIComponent(id)}${rest}`;
+
+export const Webhooks = ({ id, ...more }) => (id ? html`<${Endpoint} id=${id} ...${more} />` : html`<${Endpoints} ...${more} />`);
+
+const figures = (stats) => [
+  [t("Delivered"), html`<${Num} value=${stats.successful_deliveries} />`],
+  [t("Waiting"), html`<${Num} value=${stats.pending_deliveries} />`],
+  [t("Failed"), html`<${Num} value=${stats.failed_deliveries} />`, stats.failed_deliveries > 0 ? "loss" : ""],
+  [t("Success rate"), html`<${Num} value=${stats.success_rate} unit="%" />`],
+];
+
+function Endpoints({ title }) {
+  const list = useList("/webhooks?limit=100", { again: "webhook.*" });
+  const { data: stats } = useData("/webhooks/stats");
+  const [asking, ask] = useState(false);
+  const [secret, setSecret] = useState(null);
+  return html`<${Page} title=${title} lead=${t("Where events are sent, signed, and sent again until they arrive.")}
+    actions=${html`<button class="main" onClick=${() => ask(true)}>${t("Add an endpoint")}</button>`}>
+    ${stats && html`<${Tiles} of=${[[t("Active endpoints"), html`<${Num} value=${stats.active_webhooks} />`], ...figures(stats)]} />`}
+    <${Card}><${Table} label=${title} list=${list} href=${(item) => `#/webhooks/${item.id}`} columns=${[
+      [t("Name"), (item) => item.name],
+      [t("Address"), (item) => html`<${Ltr} mono>${item.url}<//>`],
+      [t("Events"), (item) => html`<${Ltr} mono>${(item.event_types ?? [item.event_type]).join(", ")}<//>`],
+      [t("Delivered"), (item) => html`<${Num} value=${item.success_count} />`, "num"],
+      [t("Failed"), (item) => html`<${Num} value=${item.failure_count} />`, "num"],
+      [t("Last sent"), (item) => html`<${Time} value=${item.last_triggered_at} />`],
+      [t("Health"), (item) => html`<${Badge} value=${health(item)} />`],
+    ]} empty=${html`<${Empty} icon="webhooks" title=${t("No endpoints")}>${t("Add an address, and every event of the types you choose is posted to it.")}<//>`} /><//>
+    ${asking && html`<${Ask} title=${t("Add an endpoint")} button=${t("Add")} onClose=${() => ask(false)} ask=${[
+        ["name", t("Name"), { required: true }], ["url", t("Address"), { required: true, type: "url", dir: "ltr", placeholder: "https://" }],
+        ["event_type", t("Events"), { required: true, start: "order.*", dir: "ltr", hint: t("A type such as order.filled, or a family such as order.*") }],
+        ["description", t("Description")]]}
+      act=${(given) => api("POST", "/webhooks", given)} onDone=${(made) => { ask(false); list.reload(); setSecret(made.secret); }} />`}
+    ${secret && html`<${Secret} title=${t("The endpoint's signing secret")} value=${secret} onClose=${() => setSecret(null)} />`}
+  <//>`;
+}
+
+const health = (item) => (item.failing_since ? "failing" : item.status ?? (item.is_active ? "active" : "disabled"));
+
+function Endpoint({ id }) {
+  const { data: item, error, reload } = useData(at(id), { again: "webhook.*" });
+  const { data: stats } = useData(at(id, "/stats"));
+  const [status, filter] = useState("");
+  const list = useList(at(id, `/deliveries?limit=50${status && `&status=${status}`}`));
+  const [told, tell] = useState(null);
+  const refresh = () => { reload(); list.reload(); };
+  const [run, { busy, error: fault }] = useAction(async (words, method, path, body) => {
+    const done = await api(method, path, body);
+    tell(words(done));
+    refresh();
+    return done;
+  });
+  const [opened, open] = useState(null);
+  const [secret, setSecret] = useState(null);
+  const back = html`<a class="button" href="#/webhooks">${t("Back to the endpoints")}</a>`;
+  if (error) return html`<${Page} title=${t("Endpoint")} actions=${back}><${Notice} error=${error} retry=${reload} /><//>`;
+  if (!item) return html`<${Page} title=${t("Endpoint")} actions=${back}><div class="loading" role="status">${t("Loading …")}</div><//>`;
+  const replay = (delivery) => run(() => t("Delivery {id} is on its way again.", { id: delivery.id }), "POST", at(id, `/deliveries/${delivery.id}/replay`));
+  const test = () => run((done) => (done.status === "success" ? t("The endpoint took the test event.") : t("The endpoint did not take the test event: {why}", { why: done.response?.error ?? done.response?.status })), "POST", at(id, "/test"), {});
+  const flip = () => run(() => (item.is_active ? t("Deliveries are held from now on.") : t("What was held goes out.")), "POST", at(id, item.is_active ? "/pause" : "/resume"), {});
+  const rotate = async () => { const done = await run(() => null, "POST", at(id, "/rotate-secret"), {}); if (done) setSecret(done.secret); };
+  return html`<${Page} title=${item.name} lead=${html`<${Ltr} mono>${item.url}<//>`} actions=${back}>
+    ${fault && html`<${Notice} error=${fault} />`}${told && html`<p class="told" role="status">${told}</p>`}
+    <${Tiles} of=${[[t("Health"), html`<${Badge} value=${health(item)} />`], ...(stats ? figures(stats) : []),
+      ...(stats?.recent?.p95_ms != null ? [[t("95 of 100 within"), html`<${Num} value=${stats.recent.p95_ms} unit="ms" />`]] : [])]} />
+    <div class="buttons start">
+      <button onClick=${test} disabled=${busy}>${t("Send a test event")}</button>
+      <button onClick=${flip} disabled=${busy}>${item.is_active ? t("Pause") : t("Resume")}</button>
+      <button onClick=${() => run((done) => t("{count} deliveries are on their way again.", { count: done.replayed }), "POST", at(id, "/replay"), { status: "failed" })} disabled=${busy}>${t("Replay all that failed")}</button>
+      <button onClick=${rotate} disabled=${busy}>${t("New secret")}</button>
+    </div>
+    <${Card} title=${t("Deliveries")} actions=${html`<label class="pick"><select aria-label=${t("Status")} onInput=${(event) => filter(event.target.value)}>
+        ${["", "success", "pending", "failed"].map((each) => html`<option value=${each}>${each ? t(each) : t("All")}</option>`)}</select></label>`}>
+      <${Table} label=${t("Deliveries")} list=${list} columns=${[
+        [t("Time"), (each) => html`<button class="as-link" onClick=${() => open(each)}><${Time} value=${each.created_at} /></button>`],
+        [t("Event"), (each) => html`<${Ltr} mono>${each.event_type}<//>`],
+        [t("Attempts"), (each) => html`<${Num} value=${each.attempt_number} />`, "num"],
+        [t("Answer"), (each) => html`<${Num} value=${each.response_status} />`, "num"],
+        [t("Took"), (each) => html`<${Num} value=${each.duration_ms} unit="ms" />`, "num"],
+        [t("Status"), (each) => html`<${Badge} value=${each.status} />${each.next_retry_at ? html` <small>${t("again at")} <${Time} value=${each.next_retry_at} /></small>` : ""}`],
+        ["", (each) => html`<button onClick=${() => replay(each)} disabled=${busy}>${t("Replay")}</button>`],
+      ]} empty=${html`<${Empty} icon="webhooks" title=${t("No deliveries")}>${t("Nothing of the chosen kind has been sent yet.")}<//>`} />
+    <//>
+    ${opened && html`<${Delivery} webhook=${id} delivery=${opened} onClose=${() => open(null)} />`}
+    ${secret && html`<${Secret} title=${t("The endpoint's signing secret")} value=${secret} onClose=${() => setSecret(null)} />`}
+  <//>`;
+}
+
+function Delivery({ webhook, delivery, onClose }) {
+  const { data } = useData(at(webhook, `/deliveries/${encodeURIComponent(delivery.id)}`));
+  const shown = data ?? delivery;
+  return html`<${Dialog} title=${html`<${Ltr} mono>${shown.event_type}<//>`} onClose=${onClose}>
+    <${Facts} of=${{ [t("Status")]: html`<${Badge} value=${shown.status} />`, [t("Event")]: html`<${Ltr} mono>${shown.event_id}<//>`, [t("Delivered")]: shown.delivered_at && html`<${Time} value=${shown.delivered_at} />`, [t("Reason")]: shown.error_message }} />
+    <h3>${t("Payload")}</h3><${Code}>${shown.payload}<//>
+    ${shown.attempts?.length > 0 && html`<h3>${t("Attempts")}</h3><${Code}>${shown.attempts}<//>`}
+    <p class="buttons"><button class="main" onClick=${onClose}>${t("Close")}</button></p>
+  <//>`;
+}

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from chalicelib import aws
+from chalicelib.errors import Retryable
 from chalicelib.webhooks import hold, ledger, queue, schedule, sign, store
 from chalicelib.webhooks.fan_out import message
 from chalicelib.webhooks.models import Delivery, Outcome, State, Status, Webhook, stamp
@@ -82,7 +83,7 @@ def deliver(delivery_id: str, webhook_id: int, means: Means) -> str:
             return _proceed(delivery, webhook, means, now)
         except (ledger.Changed, aws.WriteRefused):
             continue  # somebody changed the delivery or its subscription: look again
-    return "contended"
+    raise Retryable("a delivery is contended")
 
 
 def attempt(delivery: Delivery, webhook: Webhook, means: Means) -> tuple[Delivery, bool]:

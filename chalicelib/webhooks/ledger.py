@@ -105,9 +105,7 @@ def place(event: LoggedEvent, webhook: Webhook, now: datetime) -> Delivery | Non
     raise Retryable("a delivery could not be placed: its items are contended")
 
 
-def change(
-    delivery: Delivery, now: datetime, *also: aws.Write, look_at: datetime | None = None, **sets: Any
-) -> Delivery:
+def change(delivery: Delivery, now: datetime, *also: aws.Write, look_at: datetime | None = None, **sets: Any) -> Delivery:
     """Changes a delivery and moves the books with it.
 
     Args:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.webhooks.models import Outcome, State
+from chalicelib.webhooks.models import Outcome
 
 from .conftest import OK, START, World
 
@@ -37,7 +37,12 @@ def test_retries_follow_the_schedule(world: World) -> None:
     world.publish(world.event())
     world.until(START + timedelta(days=3, hours=12))
     gaps = [later["at"] - earlier["at"] for earlier, later in zip(world.sent, world.sent[1:], strict=False)]
-    wanted = [timedelta(seconds=5), timedelta(minutes=5), timedelta(minutes=30), *(timedelta(hours=hours) for hours in (2, 5, 10, 14, 20, 24))]
+    wanted = [
+        timedelta(seconds=5),
+        timedelta(minutes=5),
+        timedelta(minutes=30),
+        *(timedelta(hours=hours) for hours in (2, 5, 10, 14, 20, 24)),
+    ]
     assert len(gaps) == len(wanted)
     assert all(want <= gap <= want + timedelta(minutes=1) for gap, want in zip(gaps, wanted, strict=True)), gaps
     assert len({sent["id"] for sent in world.sent}) == 1
@@ -76,7 +81,10 @@ def test_a_week_down_loses_nothing(world: World) -> None:
     world.until(START + timedelta(days=10))
     assert world.webhook().is_active
     assert world.books() == {"matched": 14, "pending": 0, "held": 0, "delivered": 14, "dead": 0, "failing": 0}
-    assert [row["type"] for row in sorted(world.rows("outbox"), key=lambda row: row["created_at"])] == ["webhook.disabled", "webhook.enabled"]
+    assert [row["type"] for row in sorted(world.rows("outbox"), key=lambda row: row["created_at"])] == [
+        "webhook.disabled",
+        "webhook.enabled",
+    ]
     last = {sent["headers"]["X-Webhook-Sequence"] for sent in world.sent if sent["at"] >= START + timedelta(days=7)}
     assert last == {str(number) for number in range(1, 15)}
 
@@ -175,7 +183,9 @@ def test_scope_and_filter_decide_who_hears(world: World) -> None:
     world.subscribe("order.filled", scope="user", user_id="7")
     world.subscribe("*", filter={"symbol": ["BTCUSDT"], "quantity": {"gte": "0.5"}})
     world.publish(world.event(stream="admin", symbol="BTCUSDT", quantity="0.4"))
-    world.publish(world.event(stream="user#7", symbol="BTCUSDT", quantity="0.5"), world.event(stream="user#8", symbol="BTCUSDT", quantity="1"))
+    world.publish(
+        world.event(stream="user#7", symbol="BTCUSDT", quantity="0.5"), world.event(stream="user#8", symbol="BTCUSDT", quantity="1")
+    )
     world.publish(world.event("signal.accepted", stream="admin", symbol="BTCUSDT", quantity="0.50"))
     world.work()
     assert sorted((sent["headers"]["X-Webhook-Id"], sent["headers"]["X-Webhook-Event"]) for sent in world.sent) == [
@@ -233,3 +243,27 @@ def test_replaying_a_time_range_sends_delivered_ones_again(world: World) -> None
     world.work()
     assert [sent["headers"]["X-Webhook-Sequence"] for sent in world.sent] == ["1", "2", "3", "2"]
     assert world.sent[-1]["id"] == world.sent[1]["id"]
+
+
+def test_nothing_secret_is_logged_or_told(world: World, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
+    """Secrets, header values, the URL and the payload are in no log line; secrets in no event, message or history either."""
+    world.subscribe(url="https://example.com/hidden-path", secret="hidden-secret", headers={"X-Key": "hidden-header"})
+    world.answer = lambda _: failing(410)
+    world.publish(world.event(amount="hidden-amount"))
+    world.passes(minutes=10)
+    assert world.rows("outbox")
+    logged = "".join([*capsys.readouterr(), caplog.text, *(str(vars(line)) for line in caplog.records)])
+    assert "webhook task" in logged
+    assert "hidden" not in logged
+    told = str([world.rows("outbox"), world.rows("deliveries"), world.sqs.waiting])
+    assert "hidden-secret" not in told
+    assert "hidden-header" not in told
+
+
+def test_a_burst_is_delivered_at_the_endpoints_rate(world: World) -> None:
+    """With a rate limit a burst is spread out, what lies beyond SQS's reach included, and nothing is lost."""
+    world.subscribe(rate_limit=1)
+    world.publish(*(world.event(entity=f"order#{number}") for number in range(20)))
+    world.passes(minutes=5)
+    assert world.books()["delivered"] == 20
+    assert world.sent[-1]["at"] - world.sent[0]["at"] >= timedelta(seconds=18)

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
 from chalicelib.errors import Conflict, Forbidden, NotFound, Refused
@@ -47,7 +48,12 @@ def test_the_published_requests_work_as_printed(world: World) -> None:
     assert (delivery["status"], delivery["response_status"], delivery["attempt_number"]) == ("failed", 500, 1)
     assert delivery["next_retry_at"] == "2026-03-02T12:00:05.000+00:00"
     figures = world.call("GET", "/webhooks/stats").body
-    assert (figures["total_webhooks"], figures["active_webhooks"], figures["total_deliveries"], figures["failed_deliveries"]) == (1, 1, 1, 1)
+    assert (figures["total_webhooks"], figures["active_webhooks"], figures["total_deliveries"], figures["failed_deliveries"]) == (
+        1,
+        1,
+        1,
+        1,
+    )
     assert figures["ledger"] == {"matched": 1, "delivered": 0, "pending": 1, "held": 0, "dead": 0, "equal": True}
     assert world.call("DELETE", "/webhooks/1").status == 200
     with pytest.raises(NotFound):
@@ -186,7 +192,10 @@ def test_a_delivery_shows_every_attempt_and_can_be_replayed(world: World) -> Non
     world.passes(minutes=1)
     path = f"/webhooks/1/deliveries/{world.deliveries()[0].delivery_id}"
     shown = world.call("GET", path).body
-    assert [(each["number"], each["response_status"], each["response_body"]) for each in shown["attempts"]] == [(1, 500, "oops"), (2, 200, "")]
+    assert [(each["number"], each["response_status"], each["response_body"]) for each in shown["attempts"]] == [
+        (1, 500, "oops"),
+        (2, 200, ""),
+    ]
     assert world.call("POST", f"{path}/replay").status == 202
 
     def again(_sent: Any) -> Outcome:
@@ -223,12 +232,10 @@ def test_history_pages_and_filters(world: World) -> None:
 
 def test_every_event_type_has_a_schema_that_its_example_meets(world: World) -> None:
     """The catalogue answers each type with a schema; each example has the required fields, and a wildcard takes it."""
-    jsonschema = pytest.importorskip("jsonschema")
     types = world.call("GET", "/event-types").body["items"]
     assert len(types) == len(catalogue.EVENT_TYPES) >= 19
     for event_type in types:
-        jsonschema.Draft202012Validator.check_schema(event_type["schema"])
-        jsonschema.validate(event_type["example"], event_type["schema"])
+        jsonschema_rs.Draft202012Validator(event_type["schema"]).validate(event_type["example"])
         assert wants(("*",), {}, event_type["name"], event_type["example"])
 
 

@@ -12,7 +12,9 @@ from chalicelib.webhooks.schedule import Next, Verdict, after_failure, parse_ret
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
-def verdict(tries: int = 1, status: int | None = 500, retry_after: str | None = None, failing: timedelta = timedelta(), jitter: float = 0.5) -> Verdict:
+def verdict(
+    tries: int = 1, status: int | None = 500, retry_after: str | None = None, failing: timedelta = timedelta(), jitter: float = 0.5
+) -> Verdict:
     return after_failure(
         tries=tries,
         status=status,

@@ -172,7 +172,11 @@ def dripping(head: bytes) -> Callable[[socket.socket], None]:
 
 @pytest.mark.parametrize(
     "head",
-    [b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: ", b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"],
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: ",
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
+    ],
 )
 def test_a_receiver_that_drips_runs_out_of_time(sender: Sender, head: bytes) -> None:
     """Body or headers one byte at a time: the attempt ends when its whole time is up."""

@@ -32,7 +32,8 @@ def audit(context: typer.Context, user: Whose = None, entity: str | None = None,
     """Who changed what, newest first."""
     client = of(context)
     found = client.everything("/audit", {"user_id": user, "entity": entity}, most)
-    client.output.records(found, ("at", "by", "action", "entity", "before", "after"))
+    shown = [entry | {"changed": sorted({*entry["before"], *entry["after"]})} for entry in found]
+    client.output.records(found if client.output.as_json else shown, ("at", "by", "action", "entity", "changed"))
 
 
 def _throw(context: typer.Context, scope: str, id_: int | None, wanted: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from chalicelib import aws, counters
 from chalicelib.accounts import keys, store
 from chalicelib.audit import record
-from chalicelib.errors import Conflict, NotFound, Refused
+from chalicelib.errors import Conflict, NotFound, Refused, Retryable
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.protocol import Credentials
 from chalicelib.signals.models import MarketType
@@ -17,6 +17,7 @@ from chalicelib.users.models import AccountKind
 from chalicelib.versions import Edit, differing, edit
 
 PAPER = "paper"
+_TRIES = 50  # numbers of the counter that are taken already
 _SIMULATION = ("currency", "starting_cash", "slippage_bps", "commission_bps", "fill_rate")
 
 
@@ -39,22 +40,9 @@ def create_account(
     """
     _check_fields(kind, exchange, {name: value for name, value in more.items() if value is not None}, credentials)
     settings = users.settings(user_id)
-    now = datetime.now(UTC)
-    account = Account(account_id=str(counters.following("account")), user_id=user_id, name=name, exchange=exchange, kind=kind.value, **more)
-    secret = _keys(account, credentials, 0) if credentials else {}
-    account = account.model_copy(update=secret)
-    stamps = {"created_at": now.isoformat(), "updated_at": now.isoformat(), "version": 1}
-    change = record.Change(by, "account.created", f"account#{account.account_id}", user_id, now, after=_audited(account))
-    writes = [
-        aws.put("accounts", account.model_dump() | stamps, "attribute_not_exists(account_id)"),
-        store.list_in_directory(account, "attribute_exists(accounts) AND attribute_not_exists(accounts.#entry)"),
-        record.write(change),
-        store.event("account.created", account, {"is_active": account.is_active}, 1, now),
-    ]
-    try:
-        aws.transact(writes)
-    except aws.WriteRefused:
-        raise Conflict("already_exists", field="name") from None
+    if credentials:
+        keys.check(exchange, MarketType(more.get("market_types", ("spot",))[0]), credentials)
+    account = _created(Account(account_id="", user_id=user_id, name=name, exchange=exchange, kind=kind.value, **more), credentials, by)
     if kind is AccountKind.PAPER and settings.default_account is None:
         update_settings(user_id, {"default_account": name}, by=by)
     return account
@@ -79,7 +67,8 @@ def update_account(account_id: str, wanted: Mapping[str, Any], *, by: str, versi
     kept = old.sealed_keys is not None and "credentials" not in wanted
     _check_fields(AccountKind(old.kind), old.exchange, fields, credentials, has_keys=kept)
     if credentials:
-        fields |= _keys(old, credentials, old.key_version)
+        keys.check(old.exchange, MarketType(old.market_types[0]), credentials)
+        fields |= _sealed(old, credentials)
     elif "credentials" in wanted:
         fields |= {"sealed_keys": None, "api_key_last4": None, "key_version": old.key_version + 1}
 
@@ -132,6 +121,31 @@ def delete_account(account_id: str, *, by: str) -> None:
         update_settings(account.user_id, {"default_account": None}, by=by)
 
 
+def _created(template: Account, credentials: Credentials | None, by: str) -> Account:
+    """Stores the account under the next number that is free."""
+    for _ in range(_TRIES):
+        now = datetime.now(UTC)
+        account = template.model_copy(update={"account_id": str(counters.following("account"))})
+        if credentials:
+            account = account.model_copy(update=_sealed(account, credentials))
+        stamps = {"created_at": now.isoformat(), "updated_at": now.isoformat(), "version": 1}
+        change = record.Change(by, "account.created", f"account#{account.account_id}", account.user_id, now, after=_audited(account))
+        writes = [
+            aws.put("accounts", account.model_dump() | stamps, "attribute_not_exists(account_id)"),
+            store.list_in_directory(account, "attribute_exists(accounts) AND attribute_not_exists(accounts.#entry)"),
+            record.write(change),
+            store.event("account.created", account, {"is_active": account.is_active}, 1, now),
+        ]
+        try:
+            aws.transact(writes)
+        except aws.WriteRefused as refused:
+            if refused.failed[1] is not None:
+                raise Conflict("already_exists", field="name") from None
+        else:
+            return account
+    raise Retryable("no free account id found")
+
+
 def _check_fields(
     kind: AccountKind, exchange: str, fields: Mapping[str, Any], credentials: Credentials | None, *, has_keys: bool = False
 ) -> None:
@@ -146,11 +160,10 @@ def _check_fields(
             raise Refused("missing_field", field="api_key")
 
 
-def _keys(account: Account, credentials: Credentials, version: int) -> dict[str, Any]:
-    """The keys' attributes, once the exchange has been asked about them."""
-    keys.check(account.exchange, MarketType(account.market_types[0]), credentials)
+def _sealed(account: Account, credentials: Credentials) -> dict[str, Any]:
+    """The attributes that hold new keys."""
     sealed = keys.seal(account.account_id, credentials)
-    return {"sealed_keys": sealed, "api_key_last4": credentials.api_key[-4:], "key_version": version + 1}
+    return {"sealed_keys": sealed, "api_key_last4": credentials.api_key[-4:], "key_version": account.key_version + 1}
 
 
 def _check_unused(account: Account) -> None:

@@ -6,12 +6,14 @@ from typing import Any
 
 from chalicelib import aws, counters
 from chalicelib.audit import record
-from chalicelib.errors import Conflict
+from chalicelib.errors import Conflict, Retryable
 from chalicelib.signals import symbols as names
 from chalicelib.strategies import store
 from chalicelib.strategies.models import Strategy
 from chalicelib.users import store as users
 from chalicelib.versions import Edit, differing, edit
+
+_TRIES = 50  # numbers of the counter that are taken already
 
 
 def create_strategy(
@@ -35,33 +37,39 @@ def create_strategy(
         Refused: A symbol is in no known form.
     """
     users.user(user_id)
-    now = datetime.now(UTC)
-    strategy = Strategy(
-        strategy_id=str(counters.following("strategy")),
-        user_id=user_id,
-        group_name=group_name,
-        description=description,
-        is_active=is_active,
-        symbols=named(symbols),
-        resync=resync,
-        created_at=now.isoformat(),
-        updated_at=now.isoformat(),
-    )
-    pointer = {**store.pointer_key(strategy.strategy_id), "owner": user_id, "points_to": group_name}
-    change = record.Change(
-        by, "strategy.created", strategy.entity, user_id, now, after=strategy.model_dump(exclude={"accounts", "version"})
-    )
-    writes = [
+    for _ in range(_TRIES):
+        now = datetime.now(UTC)
+        strategy = Strategy(
+            strategy_id=str(counters.following("strategy")),
+            user_id=user_id,
+            group_name=group_name,
+            description=description,
+            is_active=is_active,
+            symbols=named(symbols),
+            resync=resync,
+            created_at=now.isoformat(),
+            updated_at=now.isoformat(),
+        )
+        try:
+            aws.transact(_writes(strategy, by, now))
+        except aws.WriteRefused as refused:
+            if refused.failed[0] is not None:
+                raise Conflict("already_exists", field="group_name") from None
+        else:
+            return strategy
+    raise Retryable("no free strategy id found")
+
+
+def _writes(strategy: Strategy, by: str, now: datetime) -> list[aws.Write]:
+    pointer = {**store.pointer_key(strategy.strategy_id), "owner": strategy.user_id, "points_to": strategy.group_name}
+    after = strategy.model_dump(exclude={"accounts", "version"})
+    told = {"is_active": strategy.is_active, "symbols": list(strategy.symbols)}
+    return [
         aws.put("strategies", strategy.model_dump(), "attribute_not_exists(user_id)"),
         aws.put("strategies", pointer, "attribute_not_exists(user_id)"),
-        record.write(change),
-        store.event("strategy.created", strategy, {"is_active": is_active, "symbols": list(strategy.symbols)}, 1, now),
+        record.write(record.Change(by, "strategy.created", strategy.entity, strategy.user_id, now, after=after)),
+        store.event("strategy.created", strategy, told, 1, now),
     ]
-    try:
-        aws.transact(writes)
-    except aws.WriteRefused:
-        raise Conflict("already_exists", field="group_name") from None
-    return strategy
 
 
 def update_strategy(strategy: Strategy, wanted: Mapping[str, Any], *, by: str, version: int | None = None) -> Strategy:

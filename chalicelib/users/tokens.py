@@ -105,11 +105,10 @@ def revoke_token(user_id: str, token_id: str, *, by: str) -> None:
 def view(item: aws.Item) -> dict[str, Any]:
     """A token as it is shown: never itself, nor its hash."""
     over = item.get("revoked_at") or (item.get("expires_at") and datetime.fromisoformat(item["expires_at"]) <= datetime.now(UTC))
-    names = {kind.value: name for name, kind in KINDS.items()}
     return {
         "token_id": item.get("token_id"),
         "user_id": shown_id(item["user_id"]),
-        "kind": names.get(item["kind"], item["kind"]),
+        "kind": _named(item["kind"]),
         "name": item.get("name"),
         "chosen": item.get("chosen", False),
         "is_active": not over,
@@ -118,6 +117,11 @@ def view(item: aws.Item) -> dict[str, Any]:
         "revoked_at": item.get("revoked_at"),
         "last_used_at": item.get("last_used_at"),
     }
+
+
+def _named(kind: str) -> str:
+    """A stored kind as people call it."""
+    return next((name for name, stored in KINDS.items() if stored.value == kind), kind)
 
 
 def _check(kind: Kind, chosen: str | None, expires_at: datetime | None, now: datetime) -> None:
@@ -182,7 +186,7 @@ def _told(
     action: str, item: aws.Item, by: str, now: datetime, *, before: dict[str, Any] | None = None, after: dict[str, Any] | None = None
 ) -> list[aws.Write]:
     """The audit entry and the event; neither holds the token or its hash."""
-    seen = {name: item.get(name) for name in ("token_id", "kind", "name", "expires_at")}
+    seen = {name: item.get(name) for name in ("token_id", "name", "expires_at")} | {"kind": _named(item["kind"])}
     entity = f"token#{item['token_id']}"
     event = Event(
         event_id=event_id(action, item["token_id"]),

@@ -219,3 +219,10 @@ def test_deleted_account_has_no_keys(api, unchecked):
     paper = api("7", "POST", "/accounts", {"name": "P", "kind": "paper"})[1]
     api("7", "DELETE", ONE, account_id=paper["account_id"])
     assert users.settings("7").default_account is None
+
+
+def test_number_that_is_taken_is_skipped(api):
+    """An account id that was written by hand is neither given out again nor overwritten."""
+    aws.write(aws.put("accounts", {"account_id": "1", "user_id": "8", "name": "old", "exchange": "paper", "kind": "paper"}))
+    assert api("7", "POST", "/accounts", {"name": "A", "kind": "paper"})[1]["account_id"] == 2
+    assert aws.get("accounts", {"account_id": "1"})["name"] == "old"

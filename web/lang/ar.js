@@ -25,8 +25,8 @@ export default {
   "Point a TradingView alert at your webhook, or send a test signal. It appears here as it arrives.": "وجّه تنبيه TradingView إلى الويب هوك الخاص بك، أو أرسل إشارة تجريبية. تظهر هنا عند وصولها.",
   "Events of everybody": "أحداث الجميع", "Your events": "أحداثك", "Nothing has happened yet": "لم يحدث شيء بعد", "Events appear here the moment they happen.": "تظهر الأحداث هنا لحظة وقوعها.",
   "Back to the signals": "عودة إلى الإشارات", "by the webhook": "عبر الويب هوك", User: "المستخدم", Address: "العنوان", Sent: "أُرسلت", "As it came": "كما وصلت",
-  "Understood as": "فُهمت على أنها", "Settings it used": "الإعدادات المستخدمة", Planned: "خُطّطت", "for {count} accounts": "لـ {count} من الحسابات", "{count} not settled yet": "{count} لم تُحسم بعد",
-  Order: "أمر", Told: "أُبلغ", Answered: "أُجيب", "What the sender reads": "ما يقرؤه المرسل", "All of it": "الكل بالتفصيل", "{count} orders cancelled": "أُلغي {count} من الأوامر",
+  "Understood as": "فُهمت على أنها", "Settings it used": "الإعدادات المستخدمة", Planned: "خُطّطت", "Accounts: {count}": "الحسابات: {count}", "Not settled yet: {count}": "لم تُحسم بعد: {count}",
+  Order: "أمر", Told: "أُبلغ", Answered: "أُجيب", "What the sender reads": "ما يقرؤه المرسل", "All of it": "الكل بالتفصيل", "Orders cancelled: {count}": "الأوامر الملغاة: {count}",
   "Average price": "متوسط السعر", Limit: "الحد", "Client order id": "معرّف الأمر", claimed: "حُجز", attempt: "محاولة", fill: "تنفيذ", Reason: "السبب",
   // الأوامر والمراكز
   Placed: "وُضع", Side: "الجهة", Symbol: "الرمز", Symbols: "الرموز", Exchange: "المنصة", Type: "النوع", Quantity: "الكمية", Filled: "المنفَّذ", Price: "السعر", Fee: "الرسوم",
@@ -43,7 +43,7 @@ export default {
   "Back to the endpoints": "عودة إلى الوجهات", Endpoint: "وجهة", "Delivery {id} is on its way again.": "التسليم {id} في طريقه من جديد.", "The endpoint took the test event.": "استلمت الوجهة الحدث التجريبي.",
   "The endpoint did not take the test event: {why}": "لم تستلم الوجهة الحدث التجريبي: {why}", "Deliveries are held from now on.": "تُحتجز التسليمات من الآن.", "What was held goes out.": "يخرج ما كان محتجزًا.",
   "95 of 100 within": "95 من 100 خلال", "Send a test event": "إرسال حدث تجريبي", Pause: "إيقاف مؤقت", Resume: "استئناف", Activate: "تفعيل", Deactivate: "تعطيل",
-  "{count} deliveries are on their way again.": "{count} من التسليمات في طريقها من جديد.", "Replay all that failed": "أعد كل ما فشل", "New secret": "سر جديد", Deliveries: "التسليمات",
+  "Deliveries on their way again: {count}": "تسليمات في طريقها من جديد: {count}", "Replay all that failed": "أعد كل ما فشل", "New secret": "سر جديد", Deliveries: "التسليمات",
   Time: "الوقت", Attempts: "المحاولات", Answer: "الجواب", Took: "استغرق", "again at": "مجددًا في", Replay: "إعادة", "No deliveries": "لا تسليمات", "Nothing of the chosen kind has been sent yet.": "لم يُرسل شيء من هذا النوع بعد.", Payload: "المحتوى",
   // المستخدمون
   "Add a user": "إضافة مستخدم", Id: "المعرّف", Username: "اسم المستخدم", Role: "الدور", Telegram: "تيليغرام", Since: "منذ", "No users": "لا مستخدمين", "Add the first one.": "أضف الأول.",

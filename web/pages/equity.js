@@ -37,9 +37,10 @@ function Account({ account, days }) {
 function Chart({ points, name }) {
   const box = useRef();
   useEffect(() => {
+    const element = box.current;
     const colour = (property) => getComputedStyle(document.documentElement).getPropertyValue(property);
     const probe = document.createElement("i"); // light-dark() is resolved in a used value only
-    box.current.append(probe);
+    element.append(probe);
     const used = (property) => {
       probe.style.color = colour(property);
       return getComputedStyle(probe).color;
@@ -48,12 +49,12 @@ function Chart({ points, name }) {
     probe.remove();
     const axis = { stroke: text, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: "12px system-ui" };
     const chart = new uPlot({
-      width: box.current.clientWidth, height: 180, legend: { show: false }, cursor: { y: false },
+      width: element.clientWidth, height: 180, legend: { show: false }, cursor: { y: false },
       axes: [axis, { ...axis, size: 74, values: (_, values) => values.map((value) => number(String(value))) }],
       series: [{}, { stroke: line, width: 2, fill: line.replace("rgb(", "rgba(").replace(")", ", 0.12)"), points: { show: points.length < 3 } }],
-    }, [points.map(([at]) => at), points.map(([, value]) => value)], box.current);
-    const watcher = new ResizeObserver(() => chart.setSize({ width: box.current.clientWidth, height: 180 }));
-    watcher.observe(box.current);
+    }, [points.map(([at]) => at), points.map(([, value]) => value)], element);
+    const watcher = new ResizeObserver(() => chart.setSize({ width: element.clientWidth, height: 180 }));
+    watcher.observe(element);
     return () => {
       watcher.disconnect();
       chart.destroy();

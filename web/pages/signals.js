@@ -15,9 +15,12 @@ export function Signals({ user, admin, title }) {
     if (type === "signal.refused") learn(payload.signal_id, { outcome: "refused" });
   });
   useLive("order.*", ({ type, payload }) => payload.signal_id && learn(payload.signal_id, { outcome: type.slice(6) }));
+  // The list says what came, not what came of it: that is in the orders.
+  const { items: orders } = useList(`/orders?user_id=${user}&limit=100`);
+  const made = Object.fromEntries((orders ?? []).map((order) => [order.signal_id, { action: order.side, symbol: order.symbol, outcome: order.status }]));
   const known = new Set((list.items ?? []).map((item) => item.signal_id));
   const fresh = Object.entries(told).filter(([id, facts]) => facts.fresh && !known.has(id)).map(([signal_id, facts]) => ({ signal_id, ...facts }));
-  const items = list.items && [...fresh, ...list.items.map((item) => ({ ...item, ...told[item.signal_id], received_at: item.received_at }))]
+  const items = list.items && [...fresh, ...list.items.map((item) => ({ ...item, ...made[item.signal_id], ...told[item.signal_id], received_at: item.received_at }))]
     .sort((a, b) => (a.received_at < b.received_at ? 1 : -1)).map((item) => ({ ...item, key: item.signal_id }));
   const symbol = (item) => item.symbol?.name ?? item.symbol ?? "–";
   return html`<${Page} title=${title} lead=${t("Each signal opens to everything that came of it.")}

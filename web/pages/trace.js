@@ -22,12 +22,12 @@ export function Trace({ id }) {
         ${signal.body !== undefined && html`<details><summary>${t("As it came")}</summary><${Code}>${signal.body}<//></details>`}
       <//>
       <${Step} title=${t("Understood as")}>
-        <${Facts} of=${facts(read)} />
+        <${Facts} of=${{ [t("Symbol")]: html`<${Ltr}>${read.symbol?.raw ?? read.symbol ?? "–"}<//>`, ...facts(read) }} />
         <details><summary>${t("Settings it used")}</summary><${Facts} of=${facts(signal.settings ?? {})} /></details>
       <//>
       <${Step} title=${t("Planned")}>
-        <p>${t("for {count} accounts", { count: signal.accounts ?? executions.length })} <${Badge} value=${signal.status} /></p>
-        ${waiting > 0 && html`<p class="waiting">${t("{count} not settled yet", { count: waiting })}</p>`}
+        <p>${t("Accounts: {count}", { count: signal.accounts ?? executions.length })} <${Badge} value=${signal.status} /></p>
+        ${waiting > 0 && html`<p class="waiting">${t("Not settled yet: {count}", { count: waiting })}</p>`}
       <//>
       ${executions.map((execution) => html`<${Execution} key=${execution.account_id} ...${{ execution, since }}
         orders=${(signal.orders ?? []).filter((order) => String(order.account_id) === String(execution.account_id))} />`)}
@@ -62,7 +62,7 @@ function Execution({ execution, orders, since }) {
   return html`<${Step} tone=${tone} title=${html`${execution.account_name} <small>${execution.exchange}</small>`} since=${since(execution.settled_at)}>
     ${refused.map((leg) => html`<p><${Badge} value="refused" /> ${leg.message ?? leg.error ?? html`<${Ltr} mono>${leg.code}<//>`}
       <${Facts} of=${facts(leg.values ?? {})} /></p>`)}
-    ${execution.cancelled > 0 && html`<p>${t("{count} orders cancelled", { count: execution.cancelled })}</p>`}
+    ${execution.cancelled > 0 && html`<p>${t("Orders cancelled: {count}", { count: execution.cancelled })}</p>`}
     <${Orders} orders=${orders} since=${since} />
   <//>`;
 }
@@ -71,7 +71,7 @@ const Orders = ({ orders, since }) => orders.map((order) => html`<article class=
   <h3><${Badge} value=${order.side} /> <${Ltr}>${order.symbol}<//> <${Badge} value=${order.status} /></h3>
   <${Facts} of=${{
     [t("Type")]: t(order.order_type), [t("Quantity")]: html`<${Num} value=${order.quantity} />`, [t("Filled")]: html`<${Num} value=${order.filled} />`,
-    [t("Average price")]: order.average_price && html`<${Num} value=${order.average_price} />`, [t("Limit")]: order.order_type !== "market" && order.price && html`<${Num} value=${order.price} />`,
+    [t("Average price")]: order.average_price && html`<${Num} value=${order.average_price} />`, [t("Limit")]: order.order_type.includes("limit") ? html`<${Num} value=${order.price} />` : null,
     [t("Value")]: order.value && html`<${Num} value=${order.value} />`, [t("Fee")]: order.fee && html`<${Num} value=${order.fee} unit=${order.fee_currency} />`,
     [t("Client order id")]: html`<${Ltr} mono>${order.client_order_id}<//>`, [t("Reason")]: order.code && html`<${Ltr} mono>${order.code}<//>`,
   }} />

@@ -72,7 +72,7 @@ function Endpoint({ id }) {
     <div class="buttons start">
       <button onClick=${test} disabled=${busy}>${t("Send a test event")}</button>
       <button onClick=${flip} disabled=${busy}>${item.is_active ? t("Pause") : t("Resume")}</button>
-      <button onClick=${() => run((done) => t("{count} deliveries are on their way again.", { count: done.replayed }), "POST", at(id, "/replay"), { status: "failed" })} disabled=${busy}>${t("Replay all that failed")}</button>
+      <button onClick=${() => run((done) => t("Deliveries on their way again: {count}", { count: done.replayed }), "POST", at(id, "/replay"), { status: "failed" })} disabled=${busy}>${t("Replay all that failed")}</button>
       <button onClick=${rotate} disabled=${busy}>${t("New secret")}</button>
     </div>
     <${Card} title=${t("Deliveries")} actions=${html`<label class="pick"><select aria-label=${t("Status")} onInput=${(event) => filter(event.target.value)}>

@@ -1,0 +1,202 @@
+// The dashboard in Chromium, on a running stack: TRADEHOOK_URL and the tokens of its stack.env in the environment.
+// SCREENSHOTS=directory keeps a picture of each page.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { chromium } from "playwright-core";
+import { furnish } from "./furnish.mjs";
+
+const env = process.env;
+const ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const PAGES = ["signals", "orders", "positions", "equity", "send", "builder", "strategies", "accounts", "webhooks", "users", "tickets", "connections"];
+let browser;
+
+before(async () => {
+  browser = await chromium.launch({ executablePath: env.CHROMIUM, args: ARGUMENTS });
+});
+
+after(() => browser.close());
+
+/** A page that somebody signed in to; `page.faults` holds what went wrong in it. */
+async function signedIn(token, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1360, height: 860 }, locale: "en", ...options });
+  const page = await context.newPage();
+  page.faults = [];
+  page.on("pageerror", (error) => page.faults.push(error.message));
+  page.on("console", (message) => /Content Security Policy/.test(message.text()) && page.faults.push(message.text()));
+  await page.goto(`${env.TRADEHOOK_URL}/dashboard`);
+  await page.locator("input[type=password]").fill(token);
+  await page.keyboard.press("Enter");
+  await page.locator(".link.good").waitFor({ timeout: 20_000 });
+  await page.waitForTimeout(600); // until the new connection is listed
+  return page;
+}
+
+const go = (page, path) => page.evaluate((path) => void (location.hash = `#/${path}`), path);
+
+let sent = 0;
+
+async function signal(token = env.TRADEHOOK_PAPER_TOKEN, qty = "2") {
+  const body = { token, ticker: "AAPL", action: "buy", price: 185.5, qty, alert_id: `browser-${Date.now()}-${++sent}` };
+  const answer = await fetch(`${env.TRADEHOOK_URL}/api/webhook`, { method: "POST", body: JSON.stringify(body) });
+  assert.ok(answer.status < 300, await answer.text());
+}
+
+async function picture(page, name, options = {}) {
+  if (env.SCREENSHOTS) await page.screenshot({ path: `${env.SCREENSHOTS}/${name}.png`, ...options });
+}
+
+test("nobody gets in with a wrong token, and the page says so", async () => {
+  const page = await browser.newPage();
+  await page.goto(`${env.TRADEHOOK_URL}/dashboard`);
+  await page.locator("input[type=password]").fill("api_1_wrong");
+  await page.keyboard.press("Enter");
+  await page.locator("[role=alert]").waitFor();
+  assert.equal(await page.locator(".frame").count(), 0);
+  await picture(page, "sign-in");
+  await page.context().close();
+});
+
+test("a signal is seen within a second of being sent, and opens to its trace", async () => {
+  const page = await signedIn(env.TRADEHOOK_USER_TOKEN);
+  await signal(); // starts the functions
+  await page.locator("tbody tr").first().waitFor({ timeout: 20_000 });
+  await page.waitForTimeout(1500);
+  const before = await page.locator("tbody tr").count();
+  const started = Date.now();
+  const sending = signal();
+  await page.waitForFunction((count) => document.querySelectorAll("tbody tr").length > count, before, { timeout: 10_000, polling: 20 });
+  const seen = Date.now() - started;
+  await sending;
+  await page.locator(".feed li", { hasText: "order.filled" }).first().waitFor();
+  await picture(page, "signals");
+  await page.locator(".row-link").first().click();
+  await page.locator(".trace .order").waitFor();
+  assert.match(await page.locator("h1").innerText(), /AAPL/);
+  assert.match(await page.locator(".trace").innerText(), /Received[^]*Understood as[^]*Planned[^]*filled/);
+  await picture(page, "trace", { fullPage: true });
+  assert.deepEqual(page.faults, []);
+  assert.ok(seen < 1000, `seen after ${seen} ms`);
+  await page.context().close();
+});
+
+test("a user sees no event of another user", async () => {
+  const page = await signedIn(env.TRADEHOOK_USER_TOKEN);
+  const headers = { Authorization: `Bearer ${env.TRADEHOOK_ADMIN_TOKEN}` };
+  await fetch(`${env.TRADEHOOK_URL}/tickets`, { method: "POST", headers, body: JSON.stringify({ title: "Not theirs", message: "m" }) });
+  await signal();
+  await page.locator(".feed li", { hasText: "order.filled" }).first().waitFor({ timeout: 10_000 });
+  await page.waitForTimeout(500);
+  assert.doesNotMatch(await page.locator(".feed").innerText(), /ticket\.|Not theirs/);
+  assert.equal(await page.locator(".subject").count(), 0);
+  await page.context().close();
+});
+
+test("trading is halted with two clicks, cannot be missed while it is, and is resumed", async () => {
+  const page = await signedIn(env.TRADEHOOK_USER_TOKEN);
+  await page.getByRole("button", { name: "Halt trading" }).click();
+  await page.getByLabel("Reason").fill("Checking the books");
+  await page.getByRole("button", { name: "Halt now" }).click();
+  await page.locator(".halted").waitFor();
+  for (const path of ["orders", "tickets"]) {
+    await go(page, path);
+    assert.match(await page.locator(".halted").innerText(), /Trading is halted[^]*Checking the books/);
+  }
+  await go(page, "signals");
+  await page.locator("tbody tr").first().waitFor();
+  await picture(page, "halted");
+  await page.locator(".halted button").first().click();
+  await page.locator("dialog").getByRole("button", { name: "Resume trading" }).click();
+  await page.locator(".halted").waitFor({ state: "detached" });
+  await page.context().close();
+});
+
+test("a delivery is replayed", async () => {
+  const page = await signedIn(env.TRADEHOOK_ADMIN_TOKEN);
+  const asked = await furnish(page);
+  await go(page, "webhooks");
+  await page.getByRole("link", { name: "Accounting" }).click();
+  await page.locator("tr", { hasText: "failed" }).getByRole("button", { name: "Replay" }).click();
+  await page.locator(".told").waitFor();
+  assert.deepEqual(asked, ["/webhooks/1/deliveries/d2/replay"]);
+  await picture(page, "deliveries");
+  await page.context().close();
+});
+
+test("a test signal is sent by the form, and leads to its trace", async () => {
+  const page = await signedIn(env.TRADEHOOK_USER_TOKEN);
+  await go(page, "send");
+  await page.getByLabel("Webhook token").fill(env.TRADEHOOK_PAPER_TOKEN);
+  await page.getByLabel("Quantity").fill(String(1 + (Date.now() % 97)));
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  await page.locator(".badge", { hasText: /^20[02]$/ }).waitFor({ timeout: 10_000 });
+  assert.doesNotMatch(await page.locator("main").innerText(), new RegExp(env.TRADEHOOK_PAPER_TOKEN));
+  await page.context().close();
+});
+
+test("every page shows itself, furnished or not, without a fault", async () => {
+  const page = await signedIn(env.TRADEHOOK_ADMIN_TOKEN);
+  for (const furnished of [false, true]) {
+    if (furnished) await furnish(page);
+    await page.locator(".subject select").selectOption(env.TRADEHOOK_DEMO_USER_ID);
+    for (const path of PAGES) {
+      await go(page, path);
+      await page.locator("h1").waitFor();
+      await page.waitForFunction(() => !document.querySelector("main .loading"), null, { timeout: 10_000 });
+      await page.waitForTimeout(150);
+      if (furnished && path !== "signals") await picture(page, path);
+    }
+    await go(page, "orders");
+  }
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test("Arabic runs from right to left", async () => {
+  const page = await signedIn(env.TRADEHOOK_USER_TOKEN);
+  await furnish(page);
+  await page.getByLabel("Language").selectOption("ar");
+  assert.equal(await page.locator("html").getAttribute("dir"), "rtl");
+  await page.getByRole("link", { name: "المراكز" }).click();
+  await page.locator("tbody tr").first().waitFor();
+  const [nav, main] = await Promise.all(["#nav", "main"].map((part) => page.locator(part).boundingBox()));
+  assert.ok(nav.x > main.x);
+  await picture(page, "arabic");
+  await page.context().close();
+});
+
+test("a phone shows it without scrolling sideways, in the dark", async () => {
+  const page = await signedIn(env.TRADEHOOK_USER_TOKEN, { viewport: { width: 390, height: 844 }, colorScheme: "dark" });
+  await furnish(page);
+  for (const path of PAGES) {
+    await go(page, path);
+    await page.locator("h1").waitFor();
+    await page.waitForTimeout(250);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(wide <= 0, `${path} is ${wide} px too wide`);
+  }
+  await go(page, "positions");
+  await page.locator("tbody tr").first().waitFor();
+  await picture(page, "phone");
+  await page.getByRole("button", { name: "Menu" }).click();
+  await page.getByRole("link", { name: "Orders" }).click();
+  assert.equal(await page.locator("h1").innerText(), "Orders");
+  await page.context().close();
+});
+
+test("the keyboard reaches a signal, a page and the halt switch", async () => {
+  const page = await signedIn(env.TRADEHOOK_USER_TOKEN);
+  await page.locator(".row-link").first().waitFor();
+  await page.locator(".row-link").first().focus();
+  await page.keyboard.press("Enter");
+  await page.locator(".trace").waitFor();
+  await page.locator("#nav a").nth(1).focus();
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.activeElement?.tagName === "H1");
+  assert.equal(await page.evaluate(() => document.activeElement.innerText), "Orders");
+  await page.getByRole("button", { name: "Halt trading" }).focus();
+  await page.keyboard.press("Enter");
+  await page.locator("dialog").waitFor();
+  await page.keyboard.press("Escape");
+  await page.locator("dialog").waitFor({ state: "detached" });
+  await page.context().close();
+});

@@ -1,0 +1,32 @@
+"""The tests that are written in JavaScript, because what they test is."""
+
+import os
+import subprocess
+
+import pytest
+
+from tests.browser.conftest import HERE
+
+
+def test_client(node):
+    """The JavaScript client delivers every event once and in order, whatever is lost, repeated or cut off."""
+    _run(node, "client.test.mjs")
+
+
+@pytest.mark.e2e
+def test_dashboard(node, chromium, stack):
+    """In a real browser the dashboard shows a signal within a second, its trace, halts, replays, and speaks Arabic."""
+    _run(node, "dashboard.test.mjs", stack.env | {"CHROMIUM": chromium})
+
+
+def _run(node, file, environment=None):
+    done = subprocess.run(
+        [node, "--test", file],
+        cwd=HERE,
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

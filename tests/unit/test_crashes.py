@@ -1,0 +1,160 @@
+"""The process may die after any of its calls to AWS: nothing acknowledged is lost, nothing is traded twice, nothing told twice."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from chalicelib.events import publish
+from chalicelib.signals import sweep
+from functions import execute_orders, publish_events, receive_signals
+from tests.support import pump, records
+from tests.support.crash import Killed, killed_after
+from tests.support.gateway import CONTEXT, call, queue_event, stream_event
+
+ALERT = {"symbol": "AAPL", "side": "buy", "qty": 100, "price": 185.50}
+LATER = timedelta(minutes=1)
+
+
+@pytest.fixture(autouse=True)
+def trader(emulated: None) -> None:
+    """A user who trades on paper without a token."""
+    records.add_user("1", require_token=False)
+    records.add_account("1")
+
+
+def send() -> int:
+    """The alert, not waiting for its result."""
+    return call(receive_signals.app, "POST", "/api/webhook", ALERT, query={"wait": "0"})[0]
+
+
+def settle_everything() -> None:
+    """What happens by itself within two minutes: queues, sweep, streams."""
+    pump.execute()
+    sweep.requeue(timedelta(0), datetime.now(UTC) + LATER)
+    pump.execute()
+    pump.publish()
+    publish.sweep(timedelta(0), datetime.now(UTC) + LATER)
+
+
+def one_trade() -> None:
+    """Exactly one order and one fill, told once, at the seed's cost."""
+    orders = [item for item in pump.items("orders") if "#" in item["leg"]]
+    assert [order["status"] for order in orders] == ["filled"]
+    [ledger] = [item for item in pump.items("portfolios") if item["item"] == "ledger"]
+    assert f"{ledger['cash']['USD']:.2f}" == "81422.44"
+    for stream in ("admin", "user#1"):
+        told = pump.events(stream)
+        assert sorted(event["type"] for event in told) == ["order.filled", "signal.accepted"]
+        assert [int(event["sequence"]) for event in told] == [1, 2]
+    assert pump.items("outbox") == []
+    assert not [item for item in pump.items("signals") if "unqueued" in item]
+
+
+@pytest.mark.parametrize("died_after", [1, 2, 3])
+def test_acceptance(died_after: int) -> None:
+    """Acceptance dies after each of its three calls; the sender, unanswered, sends the same bytes again."""
+    with killed_after(died_after) as made, pytest.raises(Killed):
+        send()
+    assert made == ["BatchGetItem", "TransactWriteItems", "SendMessageBatch"][:died_after]
+    assert send() == 202
+    settle_everything()
+    one_trade()
+
+
+@pytest.mark.parametrize("died_after", [2, 3])
+def test_acceptance_without_a_second_try(died_after: int) -> None:
+    """Once the signal is stored it is traded, even if nobody ever sends it again."""
+    with killed_after(died_after), pytest.raises(Killed):
+        send()
+    settle_everything()
+    one_trade()
+
+
+def test_acceptance_makes_three_calls() -> None:
+    """Accepting a signal for one account takes three calls to AWS."""
+    with killed_after(99) as made:
+        assert send() == 202
+    assert made == ["BatchGetItem", "TransactWriteItems", "SendMessageBatch"]
+
+
+@pytest.mark.parametrize("died_after", [1, 2, 3, 4])
+def test_execution(died_after: int) -> None:
+    """The order worker dies after each of its calls; SQS delivers the message again."""
+    assert send() == 202
+    event = queue_event(pump.messages("orders-paper"))
+    with killed_after(died_after) as made:
+        try:
+            execute_orders.handler(event, CONTEXT)
+        except Killed:
+            pass
+    assert len(made) == died_after
+    execute_orders.handler(event, CONTEXT)
+    settle_everything()
+    one_trade()
+
+
+def test_execution_makes_at_most_five_calls() -> None:
+    """A paper order takes at most five calls to AWS."""
+    send()
+    with killed_after(99) as made:
+        pump_event = queue_event(pump.messages("orders-paper"))
+        made.clear()
+        execute_orders.handler(pump_event, CONTEXT)
+    assert len(made) <= 5, made
+
+
+def test_the_same_message_twice() -> None:
+    """SQS delivers a message twice, in one batch and again later: one order."""
+    send()
+    [message] = pump.messages("orders-paper")
+    again = message | {"MessageId": "another"}
+    assert execute_orders.handler(queue_event([message, again]), CONTEXT) == {"batchItemFailures": []}
+    assert execute_orders.handler(queue_event([message]), CONTEXT) == {"batchItemFailures": []}
+    settle_everything()
+    one_trade()
+
+
+@pytest.mark.parametrize("died_after", [1, 2, 3, 4, 5])
+def test_publishing(died_after: int) -> None:
+    """The publisher dies after each of its calls; the stream delivers its records again, and they keep their sequence."""
+    send()
+    pump.execute()
+    event = stream_event([item["event_id"] for item in pump.items("outbox")])
+    with killed_after(died_after) as made:
+        try:
+            publish_events.handler(event, CONTEXT)
+        except Killed:
+            pass
+    assert len(made) == died_after
+    publish_events.handler(event, CONTEXT)
+    told = pump.bodies("realtime")
+    one_trade()
+    # A repeat on the topic within five minutes is dropped by its deduplication id, and carries the same sequence in any case.
+    assert {(message["stream"], message["sequence"]) for message in told} == {(s, n) for s in ("admin", "user#1") for n in (1, 2)}
+
+
+def test_an_unpublished_event_is_swept() -> None:
+    """Events whose stream record was lost are published by the minute sweep, and only those that have waited."""
+    send()
+    assert publish.sweep(LATER, datetime.now(UTC)) == 0
+    assert publish.sweep(timedelta(0), datetime.now(UTC) + LATER) == 1
+    assert [event["type"] for event in pump.events()] == ["signal.accepted"]
+
+
+def test_two_publishers_at_once() -> None:
+    """Two publishers with the same events give each event one place."""
+    send()
+    ids = [item["event_id"] for item in pump.items("outbox")]
+    assert publish.publish(ids) == 1
+    assert publish.publish(ids) == 0
+    assert [int(event["sequence"]) for event in pump.events()] == [1]
+
+
+def test_messages_carry_no_secret() -> None:
+    """Neither the order message nor the events contain a token."""
+    token = records.add_token("1")
+    call(receive_signals.app, "POST", "/api/webhook", ALERT | {"token": token}, query={"wait": "0"})
+    stored = json.dumps([pump.items(table) for table in ("signals", "outbox", "webhook_logs", "orders")], default=str)
+    queued = json.dumps(pump.bodies("orders-paper"))
+    assert token.rpartition("_")[2] not in stored + queued

@@ -10,10 +10,19 @@ from chalicelib.payments.routes import PAYMENTS
 from chalicelib.realtime.routes import REALTIME
 from chalicelib.signals.read_routes import READING
 from chalicelib.strategies.routes import STRATEGIES
+from chalicelib.telegram.routes import TELEGRAM
 from chalicelib.tickets.routes import TICKETS
 from chalicelib.users.routes import USERS
+from chalicelib.webhooks.routes import ROUTES as WEBHOOKS
 from functions.chalice_app import build
 
 aws.prepare("dynamodb")
 
-app = build("serve_api", [*DASHBOARD, *HEALTH, *PAYMENTS, *TICKETS, *READING, *REALTIME, *USERS, *ACCOUNTS, *STRATEGIES, *HALT, *AUDIT])
+app = build(
+    "serve_api",
+    [
+        *(*DASHBOARD, *HEALTH, *READING, *REALTIME),
+        *(*USERS, *ACCOUNTS, *STRATEGIES, *HALT, *AUDIT),
+        *(*PAYMENTS, *TICKETS, *TELEGRAM, *WEBHOOKS),
+    ],
+)

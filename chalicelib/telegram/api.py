@@ -1,0 +1,98 @@
+"""The Bot API (https://core.telegram.org/bots/api), as far as it is used: sending a text to a chat.
+
+The bot's token is part of every URL, so no error of `requests` leaves this module: they carry the URL.
+"""
+
+import logging
+from functools import cache
+
+import requests
+
+from chalicelib import config
+from chalicelib.errors import Misconfigured, Retryable, TradehookError
+
+TIMEOUT_S = 10
+LONGEST = 4096
+"""Characters of a message."""
+
+logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # its warnings and debug lines name the URL
+
+
+class Limited(Retryable):
+    """Too many messages.
+
+    Args:
+        retry_after: Seconds until Telegram takes the next one to this chat.
+    """
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"Telegram wants a pause of {retry_after} s")
+        self.retry_after = retry_after
+
+
+class Blocked(TradehookError):
+    """The bot may not write to this chat: it was blocked, never spoken to, or there is no such chat."""
+
+
+class Undeliverable(TradehookError):
+    """Telegram will never take this message."""
+
+
+def configured() -> bool:
+    """Whether this deployment has a bot."""
+    return bool(config.setting("TELEGRAM_BOT_TOKEN"))
+
+
+def send(chat_id: int, text: str) -> None:
+    """Sends a plain text, cut where it is too long.
+
+    Raises:
+        Limited: Later.
+        Retryable: Telegram is down or slow. After a timeout the message may have been sent all the same.
+        Blocked: The chat is closed to the bot.
+        Undeliverable: Telegram refuses this message for good.
+        Misconfigured: Telegram does not know the token.
+    """
+    shown = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    answer = _post("sendMessage", {"chat_id": chat_id, "text": shown, "link_preview_options": {"is_disabled": True}})
+    if answer.status_code == requests.codes.ok:
+        return
+    description, retry_after = _explained(answer)
+    match answer.status_code:
+        case 429:
+            raise Limited(retry_after)
+        case 403:
+            raise Blocked(description)
+        case 400 if "chat not found" in description.lower():
+            raise Blocked(description)
+        case 401 | 404:
+            raise Misconfigured("Telegram does not know the bot's token")
+        case status if 400 <= status < 500:  # noqa: PLR2004 - the client errors of HTTP
+            raise Undeliverable(f"{status} {description}")
+        case status:
+            raise Retryable(f"Telegram answered {status}")
+
+
+def _post(method: str, body: dict[str, object]) -> requests.Response:
+    url = f"{config.setting('TELEGRAM_API', 'https://api.telegram.org')}/bot{config.setting('TELEGRAM_BOT_TOKEN')}/{method}"
+    try:
+        return _session().post(url, json=body, timeout=TIMEOUT_S, allow_redirects=False)
+    except requests.RequestException as error:
+        fault = type(error).__name__
+    raise Retryable(f"Telegram is not to be reached: {fault}")  # out here, so that the error with the URL is not its context
+
+
+def _explained(answer: requests.Response) -> tuple[str, int]:
+    """Telegram's own words, and the seconds it wants to be left alone (1 if it does not say)."""
+    try:
+        body = answer.json()
+        description = str(body.get("description", ""))
+        retry_after = int(body.get("parameters", {}).get("retry_after", 1))
+    except (ValueError, AttributeError, TypeError):
+        return "", 1
+    return description[:200], max(retry_after, 1)
+
+
+@cache
+def _session() -> requests.Session:
+    return requests.Session()

@@ -1,0 +1,184 @@
+"""The bot's commands: what each does, and what it says."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from chalicelib import aws
+from chalicelib.controls import halt
+from chalicelib.controls.halt import Scope, Switch
+from chalicelib.errors import Forbidden, TooMany
+from chalicelib.exchanges import paper_store
+from chalicelib.exchanges.accounts import Account
+from chalicelib.telegram import hand_out, links
+from chalicelib.telegram.texts import text
+from chalicelib.users import store as users
+from chalicelib.users.models import AccountKind, Owner
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What somebody wrote to the bot.
+
+    Attributes:
+        private: In a private chat, whose id is the person's; elsewhere others would read along.
+        language: Of their Telegram, where it is one of ours.
+        names: Their `username`, `first_name` and `last_name`.
+    """
+
+    update_id: int
+    chat_id: int
+    written: str
+    private: bool
+    language: str | None
+    names: Mapping[str, str | None]
+
+    @property
+    def name(self) -> str:
+        """`/xc`, without the bot's name that may follow; empty if it is no command."""
+        first = self.written.split(maxsplit=1)[0] if self.written.strip() else ""
+        return first.partition("@")[0].lower() if first.startswith("/") else ""
+
+    @property
+    def argument(self) -> str:
+        """What follows the command."""
+        return self.written.partition(" ")[2].strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the bot says, and the user it says it to, if it is one."""
+
+    text: str
+    user_id: str | None
+
+
+def answer(command: Command, now: datetime) -> Reply | None:
+    """Carries a command out; returns the reply, None where nothing is to be said."""
+    if not command.private:
+        return Reply(text("private_only", {}, command.language or "en"), None) if command.name else None
+    user_id = links.owner(command.chat_id)
+    if command.name == "/start" and command.argument:
+        return _link(command, user_id, now)
+    if command.name == "/xc":
+        return _hand_out(command, user_id, now)
+    owner = users.owner(user_id) if user_id else None
+    language = _language(user_id, command)
+    if owner is None:
+        name = "welcome" if command.name in ("/start", "/help") else "not_linked"
+        return Reply(f"{text(name, {}, language)}\n\n{text('help', {}, language)}", None)
+    return Reply(_said(command, owner, language), user_id)
+
+
+def _said(command: Command, owner: Owner, language: str) -> str:
+    does = _COMMANDS.get(command.name)
+    if does is None:
+        return f"{text('unknown_command', {'command': command.written[:64]}, language)}\n\n{_help(owner, language)}"
+    return does(owner, language)
+
+
+def _start(owner: Owner, language: str) -> str:
+    return f"{text('welcome_back', {'user_id': owner.user.user_id}, language)}\n\n{_help(owner, language)}"
+
+
+def _help(_owner: Owner, language: str) -> str:
+    return text("help", {}, language)
+
+
+def _halt(owner: Owner, language: str) -> str:
+    user_id = owner.user.user_id
+    halt.throw(_switch(user_id), halted=True, by=user_id, admin=False, reason="Telegram")
+    return text("halted", {}, language)
+
+
+def _link(command: Command, before: str | None, now: datetime) -> Reply:
+    user_id = links.link(command.argument, command.chat_id, now)
+    language = _language(user_id or before, command)
+    if user_id is None:
+        return Reply(text("code_wrong", {}, language), before)
+    return Reply(text("linked", {"user_id": user_id}, language), user_id)
+
+
+def _hand_out(command: Command, user_id: str | None, now: datetime) -> Reply | None:
+    language = _language(user_id, command)
+    try:
+        hand_out.allow(command.chat_id, now)
+    except TooMany as over:
+        return Reply(text("too_many", {"minutes": -(-over.retry_after // 60)}, language), user_id)
+    user_id = user_id or hand_out.join(command.chat_id, **command.names)
+    if not users.user(user_id).is_active:
+        return Reply(text("user_not_active", {}, language), user_id)
+    hand_out.send(command.chat_id, user_id, f"update:{command.update_id}")
+    return None
+
+
+def _resume(owner: Owner, language: str) -> str:
+    user_id = owner.user.user_id
+    if not owner.user.is_active:
+        return text("user_not_active", {}, language)
+    try:
+        halt.throw(_switch(user_id), halted=False, by=user_id, admin=False)
+    except Forbidden:
+        return text("resume_refused", {}, language)
+    return text("resumed", {}, language)
+
+
+def _status(owner: Owner, language: str) -> str:
+    switches = halt.read([Switch(Scope.GLOBAL), _switch(owner.user.user_id)])
+    words = {
+        "user_id": owner.user.user_id,
+        "active": text("active" if owner.user.is_active else "inactive", {}, language),
+        "halted": text("is_halted" if any(switch["halted"] for switch in switches) else "running", {}, language),
+    }
+    return text("status", owner.settings.model_dump(mode="json") | words, language)
+
+
+def _positions(owner: Owner, language: str) -> str:
+    """What the simulated accounts hold. An account with keys of its own holds its positions at the exchange."""
+    listed = list(owner.directory.accounts.values())
+    found = aws.get_many([("accounts", {"account_id": entry.account_id}) for entry in listed]) if listed else []
+    accounts = [Account.model_validate(item) for item in found if item]
+    blocks = [block for account in accounts if _simulated(account) and (block := _holdings(account, language))]
+    if any(not _simulated(account) for account in accounts):
+        blocks.append(text("live_not_shown", {}, language))
+    return "\n\n".join(blocks) or text("no_positions", {}, language)
+
+
+def _holdings(account: Account, language: str) -> str:
+    book = paper_store.read(account)
+    held: list[dict[str, Any]] = [
+        {"name": name, "quantity": holding.quantity, "average_price": holding.average_price} for name, holding in book.holdings.items()
+    ]
+    held += [
+        {"name": name, "quantity": position.quantity, "average_price": position.entry_price} for name, position in book.positions.items()
+    ]
+    lines = [text("holding", {key: _plain(value) for key, value in each.items()}, language) for each in held if each["quantity"]]
+    return "\n".join([text("positions", {"account": account.name, "exchange": account.exchange}, language), *lines]) if lines else ""
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else format(value.normalize(), "f")
+
+
+def _simulated(account: Account) -> bool:
+    return account.kind == AccountKind.PAPER or (account.kind == AccountKind.DEMO and account.sealed_keys is None)
+
+
+def _switch(user_id: str) -> Switch:
+    return Switch(Scope.USER, user_id, user_id)
+
+
+def _language(user_id: str | None, command: Command) -> str:
+    chosen = links.preferences(user_id).get("language") if user_id else None
+    return chosen or command.language or "en"
+
+
+_COMMANDS: Mapping[str, Callable[[Owner, str], str]] = {
+    "/start": _start,
+    "/status": _status,
+    "/positions": _positions,
+    "/halt": _halt,
+    "/resume": _resume,
+    "/help": _help,
+}

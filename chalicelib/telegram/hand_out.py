@@ -1,0 +1,97 @@
+"""Handing out the connection string for `/xc` signals: to a chat, by Telegram, and by nothing else.
+
+Anybody may ask for any chat, as seed 000 has it, so what comes of it goes to that chat alone, and a chat is not written to more
+than a few times. Telegram itself lets a bot write only to people who wrote to it first.
+"""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from chalicelib import aws, config
+from chalicelib.errors import Conflict, NotFound, Refused, TooMany
+from chalicelib.http import Answer, Request, to_json
+from chalicelib.signals.store import log_write
+from chalicelib.telegram import links, queue, store
+from chalicelib.users.create import create_user
+
+PER_CHAT = 5
+WINDOW = timedelta(minutes=10)
+NEWCOMERS_PER_ADDRESS = 100
+NEWCOMERS_WINDOW = timedelta(hours=1)
+_LARGEST_ID = 2**53 - 1
+_LONGEST_ID = 16
+
+
+def hand_out(chat_id: object, request: Request) -> Answer:
+    """`POST /xc` with only `chat_id`: sends the chat its connection string. Neither answer nor log holds the code.
+
+    Raises:
+        Refused: `chat_id` is not the id of a private chat.
+        NotFound: The chat is nobody's, and this deployment takes no newcomers this way.
+        TooMany: The chat was sent enough for now, or the sender brought too many new chats.
+    """
+    request_id = uuid.uuid4().hex
+    owner = "unknown"
+    chat = None
+    try:
+        chat = _checked(chat_id)
+        owner = links.owner(chat) or _newcomer(chat, request)
+        allow(chat, request.received_at)
+    except Refused as refused:
+        _log(request, owner, request_id, chat, {"outcome": "refused", "code": refused.code, "status": refused.status})
+        raise
+    _log(request, owner, request_id, chat, {"outcome": "accepted"})
+    send(chat, owner, request_id)
+    return Answer(200, {"status": "ok", "chat_id": chat, "webhook_url": f"{config.setting('PUBLIC_URL')}/xc"})
+
+
+def allow(chat_id: int, now: datetime) -> None:
+    """Counts a hand-out to a chat. Raises TooMany if there were enough of them for now."""
+    if not store.counted(f"hand_out#{chat_id}", PER_CHAT, WINDOW, now):
+        raise TooMany("too_many_requests", retry_after=_left(WINDOW, now))
+
+
+def send(chat_id: int, user_id: str, request_id: str) -> None:
+    """Queues the connection string of a user for their chat."""
+    store.known(chat_id)
+    queue.send(queue.Message(chat_id=chat_id, message_id=f"hand_out:{request_id}", user_id=user_id))
+
+
+def join(chat_id: int, **profile: Any) -> str:
+    """The user of a chat, made if it is nobody's: with demo settings, as every new user."""
+    try:
+        return create_user(by="telegram", telegram_id=chat_id, **profile).user_id
+    except Conflict:
+        made_meanwhile = links.owner(chat_id)
+        if made_meanwhile is None:
+            raise
+        return made_meanwhile
+
+
+def _newcomer(chat_id: int, request: Request) -> str:
+    if config.setting("TELEGRAM_KNOWN_CHATS_ONLY").lower() == "true" and store.chat(chat_id) is None:
+        raise NotFound("user_not_found")
+    if not store.counted(f"newcomers#{request.source_ip}", NEWCOMERS_PER_ADDRESS, NEWCOMERS_WINDOW, request.received_at):
+        raise TooMany("too_many_requests", retry_after=_left(NEWCOMERS_WINDOW, request.received_at))
+    return join(chat_id)
+
+
+def _checked(chat_id: object) -> int:
+    """The id of a private chat: a positive number. Groups have negative ones, and a code is not for a group."""
+    if isinstance(chat_id, str) and chat_id.isascii() and chat_id.isdigit() and len(chat_id) <= _LONGEST_ID:
+        chat_id = int(chat_id)
+    if not isinstance(chat_id, int) or isinstance(chat_id, bool) or not 0 < chat_id <= _LARGEST_ID:
+        raise Refused("invalid_number", field="chat_id")
+    return chat_id
+
+
+def _log(request: Request, owner: str, request_id: str, chat_id: int | None, outcome: dict[str, Any]) -> None:
+    shown = {"route": request.route, "source_ip": request.source_ip, "body": to_json({"chat_id": chat_id})}
+    aws.write(log_write(owner, request.received_at, request_id, outcome | shown))
+
+
+def _left(window: timedelta, now: datetime) -> int:
+    """Seconds until the next stretch of time begins."""
+    seconds = int(window.total_seconds())
+    return seconds - int(now.astimezone(UTC).timestamp()) % seconds

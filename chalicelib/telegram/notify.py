@@ -1,0 +1,101 @@
+"""From the queue to Telegram: each message once to its chat, again and again until Telegram has taken it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import simplejson
+
+from chalicelib import aws, config
+from chalicelib.errors import NotFound, Retryable
+from chalicelib.events.models import ADMIN_STREAM, LoggedEvent
+from chalicelib.telegram import api, store, wording
+from chalicelib.telegram.queue import Message
+from chalicelib.telegram.store import Claim
+from chalicelib.telegram.texts import text
+from chalicelib.telemetry import log
+from chalicelib.users import xc_codes
+
+_TUTORIAL = "https://www.tradingview.com/support/solutions/43000529348"
+
+
+def notify(body: str) -> None:
+    """Sends what one message of the queue asks for, if anybody is to be told.
+
+    Raises:
+        Retryable: Telegram did not take it, or not yet.
+    """
+    message = simplejson.loads(body)
+    if "chat_id" in message:
+        _send_message(Message.model_validate(message))
+    else:
+        _tell(LoggedEvent.model_validate(message))
+
+
+def connection_string(code: str) -> str:
+    """What a sender of `/xc` signals puts into an alert (seed 000)."""
+    return f"code={code} strategy_id=MyStrategy demo=YES command=sell exchange=binance coinmarket=BTCUSDT amount=0.05"
+
+
+def _tell(event: LoggedEvent) -> None:
+    if event.stream == ADMIN_STREAM or event.user_id is None:
+        return
+    profile, settings = aws.get_many([("users", {"user_id": event.user_id, "part": part}) for part in ("profile", "settings")])
+    chat_id = int((profile or {}).get("telegram_id") or 0)
+    if not chat_id or not wording.wanted(event.type, (settings or {}).get("telegram_events", wording.EVERYTHING)):
+        return
+    chat = store.chat(chat_id)
+    said = wording.of_event(event, _language(settings, chat))
+    if said is not None:
+        _send_once(chat_id, chat, event.event_id, said, event.user_id)
+
+
+def _send_message(message: Message) -> None:
+    chat = store.chat(message.chat_id)
+    if message.text is not None:
+        _send_once(message.chat_id, chat, message.message_id, message.text, message.user_id)
+        return
+    assert message.user_id is not None
+    try:
+        code = xc_codes.get_or_create(message.user_id, by="telegram")
+    except NotFound:
+        log.warning("no user to hand a code to", extra={"user_id": message.user_id})
+        return
+    values = {
+        "connection": connection_string(code),
+        "url": f"{config.setting('PUBLIC_URL')}/xc",
+        "tutorial": config.setting("TELEGRAM_TUTORIAL_URL", _TUTORIAL),
+    }
+    settings = aws.get("users", {"user_id": message.user_id, "part": "settings"})
+    _send_once(message.chat_id, chat, message.message_id, text("hand_out", values, _language(settings, chat)), message.user_id)
+
+
+def _send_once(chat_id: int, chat: store.Chat | None, message_id: str, said: str, user_id: str | None) -> None:
+    """Sends a text unless it was sent before, or the chat is closed to the bot."""
+    who = {"message_id": message_id, "user_id": user_id}
+    if chat and chat.is_blocked:
+        log.info("chat is closed", extra=who)
+        return
+    claim = store.claim(chat_id, message_id, datetime.now(UTC))
+    if claim is Claim.BUSY:
+        raise Retryable("the message is being sent by somebody else, or was when they died")
+    if claim is Claim.SENT:
+        log.info("sent before", extra=who)
+        return
+    try:
+        api.send(chat_id, said)
+    except api.Blocked as blocked:
+        store.blocked(chat_id, datetime.now(UTC))
+        log.info("chat closed to the bot", extra=who | {"reason": str(blocked)})
+    except api.Undeliverable as refused:
+        log.error("not sent", extra=who | {"reason": str(refused)})
+    except Exception:
+        store.release(chat_id, message_id)
+        raise
+    else:
+        log.info("sent", extra=who)
+    store.set_sent(chat_id, message_id)
+
+
+def _language(settings: dict[str, Any] | None, chat: store.Chat | None) -> str:
+    """The user's own choice, else what their Telegram speaks, else English."""
+    return (settings or {}).get("language") or (chat.language if chat else None) or "en"

@@ -53,7 +53,7 @@ def unlist_in_directory(account: Account) -> aws.Write:
 
 def event(type_: str, account: Account, payload: dict[str, Any], version: int, at: datetime) -> aws.Write:
     """`account.created`, `account.updated`, `account.deleted`, `account.reset`."""
-    told = {"account_id": shown_id(account.account_id), "user_id": shown_id(account.user_id), "name": account.name}
+    told = {"account_id": account.account_id, "user_id": shown_id(account.user_id), "name": account.name}
     return outbox.write(
         Event(
             event_id=event_id(type_, account.account_id, str(version)),

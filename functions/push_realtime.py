@@ -16,9 +16,7 @@ _THREADS = 10
 
 
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Pushes a batch, the groups side by side, each group's messages together; a group that failed comes again as a whole, and
-    clients drop what they have seen.
-    """
+    """Pushes a batch: its groups side by side, each group's messages together."""
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for record in event["Records"]:
         groups[record["attributes"]["MessageGroupId"]].append(record)

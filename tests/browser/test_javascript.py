@@ -19,6 +19,12 @@ def test_dashboard(node, chromium, stack):
     _run(node, "dashboard.test.mjs", stack.env | {"CHROMIUM": chromium})
 
 
+@pytest.mark.e2e
+def test_seeds(node, stack):
+    """The seeds' WebSocket snippets run as printed: the admin panel's client, register and login, refusals, tickets."""
+    _run(node, "seeds.test.mjs", stack.env)
+
+
 def _run(node, file, environment=None):
     done = subprocess.run(
         [node, "--test", file],

@@ -5,9 +5,13 @@ from chalicelib.accounts.routes import ACCOUNTS
 from chalicelib.audit.routes import AUDIT
 from chalicelib.controls.routes import HALT
 from chalicelib.dashboard import DASHBOARD
+from chalicelib.events.routes import EVENTS
 from chalicelib.health import HEALTH
+from chalicelib.orders.positions_routes import POSITIONS
+from chalicelib.orders.price_routes import PRICES
 from chalicelib.payments.routes import PAYMENTS
 from chalicelib.realtime.routes import REALTIME
+from chalicelib.signals.explain import EXPLAINING
 from chalicelib.signals.read_routes import READING
 from chalicelib.strategies.routes import STRATEGIES
 from chalicelib.telegram.routes import TELEGRAM
@@ -21,7 +25,7 @@ aws.prepare("dynamodb")
 app = build(
     "serve_api",
     [
-        *(*DASHBOARD, *HEALTH, *READING, *REALTIME),
+        *(*DASHBOARD, *HEALTH, *READING, *EXPLAINING, *POSITIONS, *PRICES, *EVENTS, *REALTIME),
         *(*USERS, *ACCOUNTS, *STRATEGIES, *HALT, *AUDIT),
         *(*PAYMENTS, *TICKETS, *TELEGRAM, *WEBHOOKS),
     ],

@@ -8,6 +8,7 @@ from chalicelib.exchanges.protocol import Instrument
 from chalicelib.signals.models import MarketType
 
 HUNDRED = Decimal(100)
+_HALF_A_CENT = Decimal("0.005")
 
 
 def of_quote(instrument: Instrument, amount: Decimal, price: Decimal) -> Decimal:
@@ -31,8 +32,9 @@ def of_free_balance(
     margin = Decimal(1) / leverage if instrument.market_type is MarketType.FUTURES else Decimal(1)
     cost = traded * (margin + rates.commission_bps * BASIS_POINT)
     quantity = round_quantity(instrument, budget / cost)
-    # Commission is rounded to the cent, which can cost half a cent more than the formula says.
-    while quantity > 0 and quantity * cost + Decimal("0.005") > budget and quantity * cost > budget - Decimal("0.005"):
+    # The commission is rounded to the cent, which can cost half a cent more than the formula says.
+    slack = _HALF_A_CENT if rates.commission_bps else Decimal(0)
+    while quantity > 0 and quantity * cost + slack > budget:
         quantity -= instrument.quantity_step
     return max(quantity, Decimal(0))
 

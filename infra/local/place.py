@@ -21,6 +21,9 @@ ENVIRONMENT = {
     "TRADEHOOK_EXCHANGE_ENDPOINT": "",
     "TRADEHOOK_TELEGRAM_API": "",
     "TRADEHOOK_DEFAULT_USER_ID": "1",
+    # Receivers of webhooks run on this machine too, without certificates.
+    "TRADEHOOK_WEBHOOK_ALLOW_HTTP": "true",
+    "TRADEHOOK_WEBHOOK_ALLOW_LOOPBACK": "true",
 }
 
 _CLOUD_PORT_DISTANCE = 10_000

@@ -1,5 +1,6 @@
 """Users, accounts and tokens for tests, written as the product stores them."""
 
+from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws
@@ -31,3 +32,23 @@ def add_token(user_id: str = "1", kind: credentials.Kind = credentials.Kind.WEBH
     item = {"token_hash": credentials.digest(token), "kind": kind.value, "user_id": user_id, "created_at": "2026-01-01T00:00:00+00:00"}
     aws.write(aws.put("credentials", item | more))
     return token
+
+
+def add_strategy(user_id: str = "1", group_name: str = "my_strategy", accounts: dict[str, dict[str, Any]] | None = None, **more: Any) -> None:
+    """A strategy with these accounts, by id."""
+    members = {
+        account_id: {"name": account_id, "exchange": "binance", "kind": "demo", "market_types": ["spot", "futures"], "active": True, **member}
+        for account_id, member in (accounts or {}).items()
+    }
+    item = {"user_id": user_id, "group_name": group_name, "is_active": True, "accounts": members, "version": 1}
+    aws.write(aws.put("strategies", item | more))
+
+
+def set_price(symbol: str, price: str, scope: str = "everybody") -> None:
+    """The last price seen of a symbol."""
+    aws.write(aws.put("prices", {"symbol": symbol, "scope": scope, "price": Decimal(price), "at": "2026-01-01T00:00:00+00:00"}))
+
+
+def halt(scope: str) -> None:
+    """Turns a halt switch on: "global", "user#1", "account#1"."""
+    aws.write(aws.put("controls", {"scope": scope, "halted": True}))

@@ -4,11 +4,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from chalicelib import aws
 from chalicelib.exchanges import paper_store
 from chalicelib.orders import queue
 from chalicelib.orders.models import PricesSeen
+from chalicelib.realtime.queue import push_price
+from chalicelib.telemetry import log
 
+_SYMBOLS_AT_ONCE = 50  # two keys each, and a batch of reads holds a hundred
 EVERYBODY = "everybody"
 """The scope of prices an admin set; a user's own come first for that user."""
 
@@ -48,3 +53,24 @@ def tell(symbol: str, price: Decimal, user_id: str | None, seen_id: str, at: dat
     ]
     queue.send(messages)
     return len(messages)
+
+
+def show(symbol: str, price: Decimal, user_id: str | None) -> None:
+    """Has a price pushed to who subscribed to prices; None for one that everybody may see. Failing at that fails nothing else."""
+    try:
+        push_price(symbol, price, user_id)
+    except (BotoCoreError, ClientError) as fault:
+        log.warning("price not pushed", extra={"symbol": symbol, "fault": type(fault).__name__})
+
+
+def known(wanted: Sequence[str], user_id: str) -> dict[str, aws.Item]:
+    """The newest price of each symbol for a user, as stored; symbols nobody has seen a price of are missing."""
+    found: dict[str, aws.Item] = {}
+    symbols = list(dict.fromkeys(wanted))
+    for start in range(0, len(symbols), _SYMBOLS_AT_ONCE):
+        part = symbols[start : start + _SYMBOLS_AT_ONCE]
+        items = aws.get_many([key for symbol in part for key in keys(symbol, user_id)])
+        for item in filter(None, items):
+            if item["symbol"] not in found or str(item["at"]) > str(found[item["symbol"]]["at"]):
+                found[item["symbol"]] = item
+    return found

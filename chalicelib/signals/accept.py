@@ -46,7 +46,25 @@ class Receipt:
     replayed: bool
 
 
-def accept(request: Request, variant_of: Callable[[Fields], Variant]) -> Receipt:
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A way in: who a request's sender is (the body is None if it could not be read), and what the body asks for."""
+
+    sender: Callable[[Request, Fields | None], Sender]
+    signal: Callable[[Fields, Sender], Signal]
+
+
+def webhook(variant_of: Callable[[Fields], Variant]) -> Door:
+    """The door of a webhook: a token or code says who it is."""
+
+    def sender(request: Request, fields: Fields | None) -> Sender:
+        claimed = request.path.get("user_id") or config.setting("DEFAULT_USER_ID") or None
+        return identify(request, fields, claimed, datetime.now(UTC))
+
+    return Door(sender, lambda fields, _: parse.read_signal(variant_of(fields), fields))
+
+
+def accept(request: Request, door: Door) -> Receipt:
     """Accepts a signal, or refuses it. Either way the attempt is in the webhook log.
 
     Raises:
@@ -55,7 +73,7 @@ def accept(request: Request, variant_of: Callable[[Fields], Variant]) -> Receipt
     """
     attempt = _Attempt(request)
     try:
-        return attempt.accept(variant_of)
+        return attempt.accept(door)
     except Refused as refused:
         attempt.log_refusal(refused)
         raise
@@ -70,21 +88,19 @@ class _Attempt:
         self.fields: Fields | None = None
         self.sender: Sender | None = None
 
-    def accept(self, variant_of: Callable[[Fields], Variant]) -> Receipt:
+    def accept(self, door: Door) -> Receipt:
         request = self.request
         broken: Refused | None = None
         try:
             self.fields = bodies.read(request.body)
         except Refused as unreadable:
             broken = unreadable  # who sent it still matters: a wrong token is told first
-        claimed = request.path.get("user_id") or config.setting("DEFAULT_USER_ID") or None
-        self.sender = identify(request, self.fields, claimed, datetime.now(UTC))
+        self.sender = door.sender(request, self.fields)
         if broken or self.fields is None:
             raise broken or Refused("no_data")
-        variant = variant_of(self.fields)
-        signal = parse.read_signal(variant, self.fields)
+        signal = door.signal(self.fields, self.sender)
         plan = plans.make(signal, self.sender)
-        _check_age(signal, plan, request.received_at, self.sender)
+        check_age(signal, plan, request.received_at, self.sender)
         accepted = self._accepted(signal, self.sender, plan)
         earlier = _save(accepted, _guard(request, signal, self.sender, plan))
         if earlier:
@@ -92,7 +108,7 @@ class _Attempt:
         queue.send(accepted.instructions)
         if len(plan.targets) > 1:
             store.queued(self.signal_id)  # a single message says so itself, when it is settled
-        log.info("signal accepted", extra={"signal_id": self.signal_id, "user_id": accepted.user_id, "variant": variant.value})
+        log.info("signal accepted", extra={"signal_id": self.signal_id, "user_id": accepted.user_id, "variant": signal.variant.value})
         return Receipt(self.signal_id, accepted.user_id, signal, len(plan.targets), plan.accounts, replayed=False)
 
     def _accepted(self, signal: Signal, sender: Sender, plan: plans.Plan) -> store.Accepted:
@@ -137,7 +153,7 @@ def _id_of(item: aws.Item) -> dict[str, Any]:
     return {"signal_id": item["signal_id"]}
 
 
-def _check_age(signal: Signal, plan: plans.Plan, received_at: datetime, sender: Sender) -> None:
+def check_age(signal: Signal, plan: plans.Plan, received_at: datetime, sender: Sender) -> None:
     """Refuses a signal that is too old to open anything; closing, reducing and cancelling never go stale."""
     age = received_at - (signal.sent_at or received_at)
     limit = sender.owner.settings.max_age_s
@@ -146,8 +162,7 @@ def _check_age(signal: Signal, plan: plans.Plan, received_at: datetime, sender: 
 
 
 def _guard(request: Request, signal: Signal, sender: Sender, plan: plans.Plan) -> store.Guard:
-    """What makes a repeat recognisable. Its scope names the strategy or account, so that two strategies sending in turn do not
-    hide each other's repeats."""
+    """What makes a repeat recognisable. Its scope names the strategy or account: two that send in turn hide no repeat of each other's."""
     where = signal.group_name or "".join(target.account_id for target in plan.targets)
     window = sender.owner.settings.repeat_window_s
     return store.Guard(

@@ -13,11 +13,13 @@ from chalicelib.signals import group_answers
 from chalicelib.signals.accept import Receipt
 from chalicelib.signals.models import Variant
 
+_SIMULATED = ("slippage", "commission", "fill_rate", "total_cost")
+
 DEFAULT_WAIT_S = 2.5
 """TradingView hangs up after 3 s, so an answer that waits for the fill has to come before that."""
 
 _POLLS_S = (0.02, 0.02, 0.03, 0.04, 0.05)
-_SYNCHRONOUS = (Variant.GROUP, Variant.PAPER)
+_SYNCHRONOUS = (Variant.GROUP, Variant.PAPER, Variant.MANUAL)
 
 
 def answer(request: Request, receipt: Receipt) -> Answer:
@@ -46,14 +48,17 @@ def settled(signal: dict[str, Any], strategy_accounts: int, executions: Sequence
     """
     if signal["variant"] == Variant.GROUP:
         return group_answers.settled(signal, strategy_accounts, executions, language)
-    return _paper(executions[0], language)
+    return _paper(executions[0], signal["variant"], language)
 
 
-def _paper(execution: Execution, language: str) -> tuple[int, dict[str, Any]]:
-    if not execution.orders:
+def _paper(execution: Execution, variant: str, language: str) -> tuple[int, dict[str, Any]]:
+    """The paper seed's body; an order by hand has the same, without `simulation` where nothing was simulated."""
+    if execution.refused:
         refused = execution.refused[0]
         return refused.status, {"error": messages.render(refused.code, refused.values, language), "code": refused.code}
-    order = execution.orders[0]
+    if not execution.orders:
+        return 200, {"status": "ok", "order": None, "cancelled_orders": execution.cancelled}  # a stop that found nothing to close
+    order = execution.orders[-1]
     body = {
         "id": order.number,
         "symbol": order.symbol,
@@ -65,10 +70,12 @@ def _paper(execution: Execution, language: str) -> tuple[int, dict[str, Any]]:
         "value": order.value,
         "time": order.created_at.replace(microsecond=0, tzinfo=None),
         "status": order.status.value,
-        "source": "webhook",
+        "source": "manual" if variant == Variant.MANUAL else "webhook",
     }
-    simulation = {name: Decimal(execution.detail[name]) for name in ("slippage", "commission", "fill_rate", "total_cost")}
-    return 200, {"status": "ok", "order": body, "simulation": simulation}
+    shown: dict[str, Any] = {"status": "ok", "order": body}
+    if execution.detail and order.filled:
+        shown["simulation"] = {name: Decimal(execution.detail[name]) for name in _SIMULATED}
+    return 200, shown
 
 
 def _wait(receipt: Receipt, until: float) -> list[Execution]:
@@ -84,8 +91,11 @@ def _wait(receipt: Receipt, until: float) -> list[Execution]:
 
 
 def _front_receipt(request: Request) -> float:
-    """When the request reached the outermost door, epoch seconds. A proxy in front says so in `X-Request-Start: t=...`; a value
-    later than API Gateway's own is not believed, an earlier one can only shorten the wait."""
+    """When the request reached the outermost door, epoch seconds.
+
+    A proxy in front says so in `X-Request-Start: t=...`; a value later than API Gateway's own is not believed, an earlier one can only
+    shorten the wait.
+    """
     received = request.received_at.timestamp()
     told = request.headers.get("x-request-start", "").removeprefix("t=")
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 from chalicelib.errors import Forbidden, NotDoable, NotFound, Unauthorized
 from chalicelib.orders.models import Instruction
-from chalicelib.signals.models import Action, MarketType, OrderType, Signal, Variant
+from chalicelib.signals.models import Action, MarketType, Signal, Variant
 from chalicelib.signals.sender import Sender
 from chalicelib.users.models import AccountEntry, AccountKind
 
@@ -127,6 +127,16 @@ def _xc(signal: Signal, sender: Sender) -> Plan:
     return _one(signal, sender, signal.exchange or "", kind, market_type)
 
 
+def _manual(signal: Signal, sender: Sender) -> Plan:
+    """By hand: the account named, of whatever kind. Paper accounts trade spot, others what the symbol or the settings say."""
+    entry = sender.owner.directory.accounts.get(signal.account or "")
+    if signal.account is None or entry is None:
+        raise NotFound("account_not_found", account=signal.account)
+    perpetual = signal.symbol is not None and signal.symbol.perpetual
+    usual = MarketType.SPOT if entry.kind is AccountKind.PAPER else sender.owner.settings.market_type
+    return _plan({signal.account: entry}, signal.market_type or (MarketType.FUTURES if perpetual else usual))
+
+
 def _one(signal: Signal, sender: Sender, exchange: str, kind: AccountKind, market_type: MarketType) -> Plan:
     """The account named, else the only one on the exchange; with several of them, choosing would be a guess about somebody's money."""
     if market_type is MarketType.SPOT and signal.symbol is not None and signal.symbol.perpetual:
@@ -167,7 +177,9 @@ def _group(signal: Signal, sender: Sender) -> Plan:
 
 def _plan(entries: Mapping[str, AccountEntry], market_type: MarketType) -> Plan:
     active = {name: entry for name, entry in entries.items() if entry.is_active}
-    return Plan(tuple(Target(entry.account_id, name, entry.exchange, entry.kind) for name, entry in active.items()), market_type, len(entries))
+    return Plan(
+        tuple(Target(entry.account_id, name, entry.exchange, entry.kind) for name, entry in active.items()), market_type, len(entries)
+    )
 
 
 _PLANNERS: Mapping[Variant, Callable[[Signal, Sender], Plan]] = {
@@ -175,6 +187,6 @@ _PLANNERS: Mapping[Variant, Callable[[Signal, Sender], Plan]] = {
     Variant.LEGACY: _by_settings,
     Variant.PERSONAL: _by_settings,
     Variant.XC: _xc,
-    Variant.MANUAL: _xc,
+    Variant.MANUAL: _manual,
     Variant.GROUP: _group,
 }

@@ -1,20 +1,26 @@
 """Reading signals, orders and the webhook log back."""
 
-from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib import aws, paging
-from chalicelib.errors import NotFound
+from chalicelib import aws, inputs, paging
+from chalicelib.errors import NotFound, Refused
+from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.http import Answer, Request, Route
 from chalicelib.orders import store as ledger
-from chalicelib.signals import store, trace
+from chalicelib.signals import store, symbols, trace
+from chalicelib.signals.models import Variant
 from chalicelib.users.access import caller
+
+_LONGEST = 128
+_EARLIEST, _LATEST = "0", "9"
 
 
 def get_signal(request: Request) -> Answer:
-    """One signal, whole."""
+    """One signal, whole: received, read, planned, executed, told."""
     who = caller(request)
-    item = store.get(request.path["signal_id"])
+    signal_id = request.path["signal_id"]
+    item = store.get(signal_id) if len(signal_id) <= _LONGEST else None
     if item is None:
         raise NotFound("not_found")
     who.require_owner(item["user_id"])
@@ -22,42 +28,89 @@ def get_signal(request: Request) -> Answer:
 
 
 def list_signals(request: Request) -> Answer:
-    """A user's signals, newest first."""
-    return _of_user(request, "signals", trace.summary)
+    """A user's signals, newest first; filters `variant`, `symbol`, `group_name`, `since`, `until`."""
+    user_id, page = caller(request).whose(request), paging.asked(request)
+    filters: dict[str, Any] = {}
+    parts = []
+    if variant := inputs.choice(request, "variant", tuple(Variant)):
+        parts.append("variant = :variant")
+        filters["variant"] = variant
+    if wanted := request.query.get("symbol"):
+        symbol = symbols.resolve(wanted)
+        parts.append("#signal.#symbol.#base = :base")
+        filters["base"] = symbol.base
+        if symbol.quote:
+            parts.append("#signal.#symbol.#quote = :quote")
+            filters["quote"] = symbol.quote
+    if group_name := request.query.get("group_name"):
+        parts.append("#signal.#group_name = :group")
+        filters["group"] = group_name
+    condition = "user_id = :user"
+    if "since" in request.query or "until" in request.query:
+        condition += " AND received_at BETWEEN :since AND :until"
+        filters |= {"since": _moment(request, "since", _EARLIEST), "until": _moment(request, "until", _LATEST)}
+    only = filters | ({"filter_expression": " AND ".join(parts)} if parts else {})
+    return paging.answer("signals", condition, page, trace.summary, index="by_user", user=user_id, newest_first=True, **only)
 
 
 def list_orders(request: Request) -> Answer:
-    """A user's orders, newest first."""
-    return _of_user(request, "orders", lambda item: trace.order_view(ledger.order_of(item)))
+    """A user's orders, newest first; filters `status`, `symbol`, `account_id`, `signal_id`."""
+    user_id, page = caller(request).whose(request), paging.asked(request)
+    filters: dict[str, Any] = {}
+    if status := inputs.choice(request, "status", tuple(OrderStatus)):
+        filters["status"] = status
+    if symbol := request.query.get("symbol"):
+        filters["symbol"] = symbols.resolve(symbol).name
+    filters |= {name: value for name in ("account_id", "signal_id") if (value := request.query.get(name))}
+    expression = " AND ".join(f"#{name} = :{name}" for name in filters)
+    only = filters | ({"filter_expression": expression} if filters else {})
+    return paging.answer("orders", "user_id = :user", page, _order, index="by_user", user=user_id, newest_first=True, **only)
+
+
+def get_order(request: Request) -> Answer:
+    """One order."""
+    who = caller(request)
+    signal_id, _, place = request.path["order_id"].partition("-")
+    account_id, _, leg = place.rpartition("-")
+    item = None
+    if signal_id and account_id and leg and len(request.path["order_id"]) <= _LONGEST:
+        item = aws.get("orders", {"signal_id": signal_id, "leg": f"{account_id}#{leg}"})
+    if item is None:
+        raise NotFound("not_found")
+    who.require_owner(item["user_id"])
+    return Answer(200, _order(item))
 
 
 def list_logs(request: Request) -> Answer:
     """Every request that came in for a user, refused ones included, newest first. Admins see those of nobody as `unknown`."""
-    user_id, page = _whose(request), paging.asked(request)
+    user_id, page = caller(request).whose(request), paging.asked(request)
     return paging.answer("webhook_logs", "#owner = :owner", page, _log_view, owner=user_id, newest_first=True)
 
 
-def _of_user(request: Request, table: str, view: Callable[[aws.Item], Any]) -> Answer:
-    user_id, page = _whose(request), paging.asked(request)
-    return paging.answer(table, "user_id = :user", page, view, index="by_user", user=user_id, newest_first=True)
+def _order(item: aws.Item) -> dict[str, Any]:
+    return trace.order_view(ledger.order_of(item))
 
 
 def _log_view(item: aws.Item) -> aws.Item:
     return {name: value for name, value in item.items() if name not in ("at", "forget_at")}
 
 
-def _whose(request: Request) -> str:
-    """The user whose records are wanted: the caller, or for an admin `?user_id=`."""
-    who = caller(request)
-    wanted = request.query.get("user_id", who.user_id)
-    if wanted != who.user_id:
-        who.require_admin()
-    return wanted
+def _moment(request: Request, name: str, default: str) -> str:
+    """`?since=` and `?until=` as they are stored; Refused if one is no time."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    try:
+        moment = datetime.fromisoformat(text.replace(" ", "+"))  # the plus of an offset, which a URL turns into a blank
+    except ValueError:
+        raise Refused("invalid_time", field=name) from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
 
 
 READING = [
     Route("GET", "/signals", list_signals),
     Route("GET", "/signals/{signal_id}", get_signal),
     Route("GET", "/orders", list_orders),
+    Route("GET", "/orders/{order_id}", get_order),
     Route("GET", "/webhook-logs", list_logs),
 ]

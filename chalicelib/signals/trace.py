@@ -1,31 +1,59 @@
-"""A signal's whole life, for reading."""
+"""A signal's whole life, for reading: received, read, planned, executed, told.
 
+Events are not looked up: they follow from the ledger. Their ids are made of what they tell of, and so are those of their deliveries
+to outbound webhooks, which are read by them. An order's earlier states are those its record still shows.
+"""
+
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from chalicelib import aws, messages
+from chalicelib.events.models import event_id
+from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.orders import store as ledger
 from chalicelib.orders.models import Execution, Order
 from chalicelib.signals import answers
+from chalicelib.webhooks import ledger as deliveries
+from chalicelib.webhooks import store as webhooks
+
+_MOST_DELIVERIES = 100  # read in one call
+_ANSWERED = ("paper", "group", "manual")
+_OF_ITEM = ("signal_id", "user_id", "variant", "received_at")
 
 
 def trace(item: dict[str, Any], language: str) -> dict[str, Any]:
     """What was received, as what it was read, under which settings, and how it went on each account; `result` is the seed's body."""
     executions, orders = ledger.of_signal(item["signal_id"])
     settled = len(executions) >= len(item["targets"])
+    events = list(_events(item, executions, orders))
     shown = summary(item) | {
         "status": "settled" if settled else "accepted",
-        "signal": item["signal"],
+        **_received(item),
         "settings": item["settings"],
-        "executions": [_execution(execution) for execution in executions],
+        "signal": item["signal"],
+        "instruction": item["instruction"],
+        "targets": [dict(zip(("account_id", "exchange", "weight"), target, strict=True)) for target in item["targets"]],
+        "queued": "unqueued" not in item,
+        "executions": [_execution(execution, language) for execution in executions],
         "orders": [order_view(order) for order in orders],
+        "events": events,
+        "deliveries": _deliveries(item["user_id"], [event["event_id"] for event in events]),
     }
-    if settled and item["variant"] in ("paper", "group"):
+    if settled and item["variant"] in _ANSWERED:
         shown["result"] = answers.settled(item["signal"], int(item["accounts"]), executions, language)[1]
     return shown
 
 
 def summary(item: dict[str, Any]) -> dict[str, Any]:
     """A signal in a list."""
-    return {name: item[name] for name in ("signal_id", "user_id", "variant", "received_at")} | {"accounts": len(item["targets"])}
+    signal = item["signal"]
+    symbol = signal.get("symbol") or {}
+    read = {
+        "action": signal["action"],
+        "symbol": f"{symbol['base']}{symbol.get('quote') or ''}" if symbol else None,
+        "group_name": signal.get("group_name"),
+    }
+    return {name: item[name] for name in _OF_ITEM} | {"accounts": len(item["targets"])} | read
 
 
 def order_view(order: Order) -> dict[str, Any]:
@@ -33,5 +61,56 @@ def order_view(order: Order) -> dict[str, Any]:
     return order.model_dump() | {"order_id": order.order_id}
 
 
-def _execution(execution: Execution) -> dict[str, Any]:
-    return execution.model_dump(include={"account_id", "account_name", "exchange", "refused", "cancelled", "not_cancelled", "settled_at"})
+def _received(item: dict[str, Any]) -> dict[str, Any]:
+    """Where it came from and as what, credentials masked; the log forgets sooner than the signal, then nulls."""
+    place = f"{item['received_at']}#{item['signal_id']}"
+    entries, _ = aws.query("webhook_logs", "#owner = :owner AND #at = :at", owner=item["user_id"], at=place, limit=1)
+    entry = entries[0] if entries else {}
+    return {name: entry.get(name) for name in ("route", "source_ip", "body")}
+
+
+def _execution(execution: Execution, language: str) -> dict[str, Any]:
+    shown = execution.model_dump(include={"account_id", "account_name", "exchange", "cancelled", "not_cancelled", "settled_at", "detail"})
+    refused = [leg.model_dump() | {"error": messages.render(leg.code, leg.values, language)} for leg in execution.refused]
+    return shown | {"refused": refused}
+
+
+def _events(item: dict[str, Any], executions: Sequence[Execution], orders: Sequence[Order]) -> Iterator[dict[str, Any]]:
+    """What was told of the signal, in its order."""
+    found: list[tuple[str, str, tuple[str, ...]]] = [(item["received_at"], "signal.accepted", (item["signal_id"],))]
+    for order in orders:
+        states = [(order.updated_at, order.status.value, order.version)]
+        if order.version > 1 and order.status is not OrderStatus.OPEN:
+            states.insert(0, (order.created_at, OrderStatus.OPEN.value, 1))
+        for at, status, version in states:
+            type_ = "order.opened" if status == OrderStatus.OPEN else f"order.{status}"
+            found.append((at.isoformat(), type_, (order.order_id, str(version))))
+    unhappy = [execution for execution in executions if execution.refused]
+    found += [(each.settled_at.isoformat(), "signal.refused", (each.signal_id, each.account_id)) for each in unhappy]
+    for told_at, type_, parts in sorted(found):
+        about = f"order#{parts[0]}" if type_.startswith("order.") else f"signal#{parts[0]}"
+        yield {"at": told_at, "type": type_, "entity": about, "event_id": event_id(type_, *parts)}
+
+
+def _deliveries(user_id: str, event_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """What the user's outbound webhooks were sent of these events."""
+    subscribed = webhooks.listed(f"user#{user_id}")
+    ids = [deliveries.delivery_id(webhook.webhook_id, each) for each in event_ids for webhook in subscribed][:_MOST_DELIVERIES]
+    if not ids:
+        return []
+    items = aws.get_many([(deliveries.TABLE, deliveries.key(each)) for each in ids])
+    return [_delivery(item) for item in items if item]
+
+
+def _delivery(item: aws.Item) -> dict[str, Any]:
+    shown = deliveries.from_item(item)
+    return {
+        "delivery_id": shown.delivery_id,
+        "webhook_id": shown.webhook_id,
+        "event_type": shown.type,
+        "status": shown.status,
+        "attempts": shown.attempts,
+        "response_status": shown.response_status,
+        "created_at": shown.placed.partition("#")[0],
+        "delivered_at": shown.delivered_at,
+    }

@@ -1,0 +1,42 @@
+"""The event log over HTTP: what a client that polls reads instead of listening."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from chalicelib import paging
+from chalicelib.errors import Refused
+from chalicelib.events import log as event_log
+from chalicelib.events.models import ADMIN_STREAM, LoggedEvent, user_stream
+from chalicelib.http import Answer, Request, Route
+from chalicelib.users.access import caller
+from chalicelib.users.models import Role
+
+_LONGEST_SEQUENCE = 15  # digits
+_SHOWN = {"type", "payload", "timestamp", "sequence", "event_id", "entity"}
+
+
+def list_events(request: Request) -> Answer:
+    """The events of the caller's stream after a sequence, oldest first: an admin's is everybody's. `next` is the next `after`."""
+    who = caller(request)
+    limit = paging.asked(replace(request, query=_without_cursor(request.query))).limit
+    stream = ADMIN_STREAM if who.role is Role.ADMIN else user_stream(who.user_id)
+    found: list[LoggedEvent] = list(event_log.after(stream, _after(request), limit + 1))
+    shown = [event.model_dump(include=_SHOWN) for event in found[:limit]]
+    following = str(found[limit - 1].sequence) if len(found) > limit else None
+    return Answer(200, {"items": shown, "total": None, "next": following})
+
+
+def _after(request: Request) -> int:
+    """The sequence to go on from; `cursor` is another name for `after`, as every list has one."""
+    name = "after" if "after" in request.query else "cursor"
+    text = request.query.get(name) or "0"
+    if not text.isascii() or not text.isdigit() or len(text) > _LONGEST_SEQUENCE:
+        raise Refused("invalid_number", field=name)
+    return int(text)
+
+
+def _without_cursor(query: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in query.items() if name != "cursor"}
+
+
+EVENTS = [Route("GET", "/events", list_events)]

@@ -1,0 +1,98 @@
+"""The prices that paper orders fill at: telling and reading them. A user's are that user's only, an admin's everybody's."""
+
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from chalicelib import aws, inputs, paging
+from chalicelib.errors import Refused
+from chalicelib.http import Answer, Request, Route
+from chalicelib.inputs import Input, Money, UserId
+from chalicelib.orders import prices
+from chalicelib.signals import symbols
+from chalicelib.users.access import Caller, caller
+from chalicelib.users.models import Role, shown_id
+
+_MOST = 50
+Price = Annotated[Money, Field(gt=0)]
+
+
+class NewPrice(Input):
+    """A price of a symbol, quote per base."""
+
+    symbol: Annotated[str, Field(min_length=1, max_length=64)]
+    price: Price
+
+
+class NewPrices(Input):
+    """One price, or a list of them under `prices`; for admins `user_id` makes it that user's only."""
+
+    symbol: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    price: Price | None = None
+    prices: Annotated[tuple[NewPrice, ...], Field(max_length=_MOST)] = ()
+    user_id: UserId | None = None
+
+    @model_validator(mode="after")
+    def _has_one(self) -> "NewPrices":
+        for name in ("symbol", "price"):
+            if getattr(self, name) is None and (not self.prices or self.symbol or self.price):
+                raise Refused("missing_field", field=name)
+        return self
+
+
+def tell_prices(request: Request) -> Answer:
+    """Tells market prices: waiting paper orders see them, and who subscribed to prices."""
+    who = caller(request)
+    if request.body.lstrip()[:1] == b"[":
+        request = replace(request, body=b'{"prices":' + request.body + b"}")
+    given = inputs.body(request, NewPrices)
+    user_id = _whose(who, None if given.user_id is None else str(given.user_id))
+    one = [NewPrice(symbol=given.symbol, price=given.price)] if given.symbol and given.price else []
+    named = {symbols.resolve(each.symbol).name: each.price for each in (*given.prices, *one)}
+    now, scope = datetime.now(UTC), f"user#{user_id}" if user_id else prices.EVERYBODY
+    told = []
+    for symbol, price in named.items():
+        write = prices.seen(symbol, scope, price, now)
+        aws.write(write)
+        accounts = prices.tell(symbol, price, user_id, uuid.uuid4().hex, now)
+        prices.show(symbol, price, user_id)
+        told.append({"symbol": symbol, "price": price, "scope": _scope(scope), "at": now, "waiting_accounts": accounts})
+    return Answer(201, {"items": told, "total": len(told), "next": None})
+
+
+def list_prices(request: Request) -> Answer:
+    """The last prices seen, by symbol: the caller's own, or with `?scope=everybody` those that serve everybody."""
+    who, page = caller(request), paging.asked(request)
+    everybody = inputs.choice(request, "scope", ("own", prices.EVERYBODY)) == prices.EVERYBODY
+    scope = prices.EVERYBODY if everybody else f"user#{who.whose(request)}"
+    condition, values = "#scope = :scope", {"scope": scope}
+    if wanted := request.query.get("symbol"):
+        condition, values = f"{condition} AND symbol = :symbol", values | {"symbol": symbols.resolve(wanted).name}
+    return paging.answer("prices", condition, page, _view, index="by_scope", **values)
+
+
+def _whose(who: Caller, named: str | None) -> str | None:
+    """Whose prices they are; None for everybody's."""
+    if named is not None and named != who.user_id:
+        who.require_admin()
+    if who.role is Role.ADMIN:
+        return named
+    return who.user_id
+
+
+def _view(item: aws.Item) -> dict[str, Any]:
+    return {"symbol": item["symbol"], "price": item["price"], "scope": _scope(item["scope"]), "at": item["at"]}
+
+
+def _scope(scope: str) -> str | int | None:
+    """`everybody`, or the user's id."""
+    return scope if scope == prices.EVERYBODY else shown_id(scope.removeprefix("user#"))
+
+
+PRICES = [
+    Route("GET", "/paper/prices", list_prices),
+    Route("POST", "/paper/prices", tell_prices),
+]

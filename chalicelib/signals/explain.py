@@ -1,0 +1,220 @@
+"""A dry run: what a signal would do on each account, and why not. Nothing is written, no exchange is asked."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from chalicelib import aws, inputs, messages
+from chalicelib.errors import Forbidden, NotDoable, NotFound, Refused
+from chalicelib.exchanges import paper_store
+from chalicelib.exchanges.accounts import Account
+from chalicelib.exchanges.paper_money import BASIS_POINT, round_money
+from chalicelib.exchanges.protocol import Instrument, OrderStatus, Side
+from chalicelib.http import Answer, Request, Route
+from chalicelib.orders import prices, trade
+from chalicelib.orders.models import Instruction, Order
+from chalicelib.orders.paper_desk import PaperDesk
+from chalicelib.signals import fields as bodies
+from chalicelib.signals import manual, parse
+from chalicelib.signals import plan as plans
+from chalicelib.signals.accept import check_age
+from chalicelib.signals.fields import Fields
+from chalicelib.signals.models import MarketType, Symbol, Variant
+from chalicelib.signals.sender import Sender
+from chalicelib.users import credentials
+from chalicelib.users.access import caller
+from chalicelib.users.models import shown_id
+
+_DRY = "dry-run"
+_MOST_ACCOUNTS = 50
+_THREADS = 8
+_VARIANTS = (*(variant.value for variant in Variant if variant is not Variant.MANUAL), "batch", "cancel")
+_OWN_ROUTE = {variant.value: variant for variant in (Variant.LEGACY, Variant.PERSONAL, Variant.XC)}
+_INBOUND = (credentials.Kind.WEBHOOK, credentials.Kind.XC_CODE)
+
+
+class DryDesk(PaperDesk):
+    """A paper book that nothing is ever written to; it remembers which instrument was asked for."""
+
+    instrument_used: Instrument | None = None
+
+    def instrument(self, symbol: Symbol, market_type: MarketType, near: Decimal | None) -> Instrument:
+        """The instrument."""
+        self.instrument_used = super().instrument(symbol, market_type, near)
+        return self.instrument_used
+
+    def flush(self) -> None:
+        """Writes nothing."""
+
+
+def explain(request: Request) -> Answer:
+    """Says what a webhook body would do: as the webhook would refuse it, or for each account what would be traded and why not.
+
+    The body is a webhook's, in any form; `?variant=` names the webhook where it is not `/api/webhook`. It is read as the caller's, or
+    for an admin as that of `?user_id=`. A token in the body is checked, a missing one is not missed. Sizes come from the last known
+    balances and prices.
+    """
+    who = caller(request)
+    user_id = who.whose(request)
+    named = inputs.choice(request, "variant", _VARIANTS)
+    fields = bodies.read(request.body)
+    variant = _OWN_ROUTE.get(named or "") or parse.variant_of_api_webhook(fields)
+    sender = _sender(user_id, fields)
+    signal = parse.read_signal(variant, fields)
+    plan = plans.make(signal, sender)
+    check_age(signal, plan, request.received_at, sender)
+    instructions = plans.instructions(_DRY, signal, sender, plan, request.received_at)
+    shown = [_Dry(each, request.language) for each in instructions[:_MOST_ACCOUNTS]]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        accounts = list(pool.map(_Dry.run, shown))
+    body = {
+        "variant": variant.value,
+        "user_id": shown_id(user_id),
+        "signal": signal.model_dump(),
+        "settings": sender.owner.settings.model_dump(),
+        "market_type": plan.market_type,
+        "total_accounts": len(plan.targets),
+        "accounts": accounts,
+    }
+    return Answer(200, body)
+
+
+def _sender(user_id: str, fields: Fields) -> Sender:
+    """The user as sender, with the strategy the body names; a token or code in the body has to be this user's.
+
+    Raises:
+        Unauthorized: It is not.
+        Forbidden: The user is not active.
+    """
+    sender = manual.sender_of(user_id)
+    if not sender.owner.user.is_active:
+        raise Forbidden("user_not_active")
+    for presented in filter(None, (fields.token, fields.code)):
+        stored = aws.get("credentials", {"token_hash": credentials.digest(presented)})
+        credentials.verify(presented, stored if stored and stored["user_id"] == user_id else None, _INBOUND, datetime.now(UTC))
+    group_name = fields.text("group_name")
+    strategy = aws.get("strategies", {"user_id": user_id, "group_name": group_name}) if group_name else None
+    return Sender(sender.owner, sender.authenticated, sender.halted, strategy)
+
+
+class _Dry:
+    """One instruction, run on a book that is thrown away."""
+
+    def __init__(self, instruction: Instruction, language: str) -> None:
+        self.instruction, self.language, self.now = instruction, language, datetime.now(UTC)
+
+    def run(self) -> dict[str, Any]:
+        """What would come of it."""
+        instruction = self.instruction
+        symbol = instruction.symbol.name if instruction.symbol else ""
+        wanted: list[tuple[str, aws.Key]] = [("accounts", {"account_id": instruction.account_id})]
+        wanted.append(("controls", {"scope": f"account#{instruction.account_id}"}))
+        wanted += [("controls", {"scope": scope}) for scope in ("global", f"user#{instruction.user_id}")]
+        item, *more = aws.get_many([*wanted, *(prices.keys(symbol, instruction.user_id) if symbol else [])])
+        if item is None:
+            return self._shown(None) | self._why(NotFound("account_not_found", account=instruction.account_id))
+        account = Account.model_validate(item)
+        if account.kind == "live" or account.sealed_keys:
+            return self._shown(account) | {"balances_known": False}
+        halted = any(control and control.get("halted") for control in more[:3])
+        price = instruction.market_price or prices.newest(more[3:])
+        desk = DryDesk(paper_store.read(account), instruction, {symbol: price} if price else {}, self.now)
+        return self._traded(account, desk, halted=halted)
+
+    def _traded(self, account: Account, desk: DryDesk, *, halted: bool) -> dict[str, Any]:
+        instruction = self.instruction
+
+        def check_opening() -> None:
+            if halted:
+                raise Forbidden("halted")
+            age = self.now - instruction.age_from
+            if age > timedelta(seconds=instruction.max_age_s):
+                raise NotDoable("stale", age=int(age.total_seconds()), limit=instruction.max_age_s)
+
+        shown = self._shown(account) | {"balances_known": True}
+        if instruction.market_price and instruction.symbol:
+            desk.see(instruction.symbol.name, instruction.market_price)
+        try:
+            if not account.is_active:
+                raise NotFound("account_not_found", account=account.name)
+            outcome = trade.run(instruction, desk, check_opening)
+        except Refused as refused:
+            return shown | self._rules(desk) | {"orders": self._orders(desk.placed, account, desk)} | self._why(refused)
+        orders = self._orders(outcome.orders, account, desk)
+        refused_legs = [self._why_of(leg.code, leg.values) | {"leg": leg.leg} for leg in outcome.refused]
+        first = orders[-1] if orders else {}
+        told = {name: first[name] for name in ("side", "quantity", "fee", "margin", "cost") if name in first}
+        reason = {name: refused_legs[0][name] for name in ("code", "error")} if refused_legs else {}
+        counts = {"would_cancel": outcome.cancelled, "orders": orders, "refused": refused_legs}
+        return shown | self._rules(desk) | told | counts | reason | {"would_trade": bool(orders)}
+
+    def _shown(self, account: Account | None) -> dict[str, Any]:
+        instruction = self.instruction
+        return {
+            "account_id": shown_id(instruction.account_id),
+            "account_name": account.name if account else None,
+            "exchange": instruction.exchange,
+            "kind": account.kind if account else None,
+            "symbol": instruction.symbol.name if instruction.symbol else None,
+            "balances_known": False,
+            "would_trade": None if account else False,
+            "would_cancel": 0,
+            "orders": [],
+            "refused": [],
+        }
+
+    def _rules(self, desk: DryDesk) -> dict[str, Any]:
+        """What the instrument asks of an order, and the price it was reckoned with."""
+        instrument = desk.instrument_used
+        if instrument is None or self.instruction.symbol is None:
+            return {}
+        return {
+            "price": desk.market_price(self.instruction.symbol),
+            "price_tick": instrument.price_tick,
+            "quantity_step": instrument.quantity_step,
+            "minimum_quantity": instrument.minimum_quantity or instrument.quantity_step,
+            "minimum_notional": instrument.minimum_notional,
+            "currency": instrument.quote,
+        }
+
+    def _orders(self, orders: Sequence[Order], account: Account, desk: DryDesk) -> list[dict[str, Any]]:
+        return [_order(order, account, desk.instrument_used, self.instruction.leverage) for order in orders]
+
+    def _why(self, refused: Refused) -> dict[str, Any]:
+        why = self._why_of(refused.code, refused.values)
+        return {"would_trade": False, "refused": [why | {"leg": "0"}], **why}
+
+    def _why_of(self, code: str, values: dict[str, Any]) -> dict[str, str]:
+        return {"code": code, "error": messages.render(code, values, self.language)}
+
+
+def _order(order: Order, account: Account, instrument: Instrument | None, leverage: int) -> dict[str, Any]:
+    """An order as it would be placed. One that would wait is reckoned at its own price."""
+    quote = instrument.quote if instrument else account.currency
+    price = order.average_price or order.price or order.stop_price or Decimal(0)
+    value = order.value if order.value is not None else round_money(price * order.quantity, quote)
+    fee = order.fee if order.fee is not None else round_money(value * account.commission_bps * BASIS_POINT, quote)
+    futures = order.market_type is MarketType.FUTURES
+    margin = round_money(value / leverage, quote) if futures and not order.reduce_only else None
+    spent = margin if futures else value if order.side is Side.BUY else None
+    return {
+        "leg": order.leg,
+        "symbol": order.symbol,
+        "side": order.side,
+        "order_type": order.order_type,
+        "market_type": order.market_type,
+        "quantity": order.quantity,
+        "price": price,
+        "stop_price": order.stop_price,
+        "reduce_only": order.reduce_only,
+        "status": "open" if order.status is OrderStatus.OPEN else order.status,
+        "value": value,
+        "fee": fee,
+        "margin": margin,
+        "cost": None if spent is None else spent + fee,
+    }
+
+
+EXPLAINING = [Route("POST", "/signals/explain", explain)]

@@ -1,0 +1,110 @@
+"""Orders placed by hand, by a signed-in admin. They go the way of every signal: stored, queued, executed, traced."""
+
+from decimal import Decimal
+from typing import Any
+
+from chalicelib import aws
+from chalicelib.errors import NotFound, Refused, Unauthorized
+from chalicelib.http import Answer, Request
+from chalicelib.signals import symbols, terms
+from chalicelib.signals.accept import Door, accept
+from chalicelib.signals.answers import answer
+from chalicelib.signals.fields import Fields
+from chalicelib.signals.models import Action, Leg, OrderType, Signal, Variant
+from chalicelib.signals.sender import Sender
+from chalicelib.signals.values import Reader
+from chalicelib.users import access
+from chalicelib.users.models import owner_of
+
+_CLOSING = (Action.CLOSE, Action.STOP)
+_WHOLE = Decimal(100)
+_LONGEST_ID = 64
+
+
+def place_order(request: Request) -> Answer:
+    """Places an order by hand, on any account. Only admins may."""
+    return answer(request, accept(request, Door(_sender, _signal)))
+
+
+def sender_of(user_id: str) -> Sender:
+    """A user as the sender of a signal that needs no token, because an API token vouches for it.
+
+    Raises:
+        NotFound: There is no such user.
+    """
+    wanted: list[tuple[str, aws.Key]] = [("users", {"user_id": user_id, "part": part}) for part in ("profile", "settings", "directory")]
+    wanted += [("controls", {"scope": scope}) for scope in ("global", f"user#{user_id}")]
+    profile, settings, directory, *controls = aws.get_many(wanted)
+    owner = owner_of(profile, settings, directory)
+    if owner is None:
+        raise NotFound("user_not_found")
+    return Sender(owner, authenticated=True, halted=any(bool((control or {}).get("halted")) for control in controls), strategy=None)
+
+
+def _sender(request: Request, fields: Fields | None) -> Sender:
+    who = access.caller(request)
+    who.require_admin()
+    if fields and fields.token:
+        raise Unauthorized("token_wrong")  # a webhook token in the body: it is checked as any token, and opens nothing here
+    named = fields.text("user_id") if fields else None
+    if named and len(named) > _LONGEST_ID:
+        raise NotFound("user_not_found")
+    return sender_of(named or who.user_id)
+
+
+def _signal(fields: Fields, sender: Sender) -> Signal:
+    """What the body asks for. A field nobody reads is refused: a person who sends one means something by it."""
+    reader = Reader(fields)
+    reader.text("user_id")
+    reader.require(*(() if reader.given("account_id") else ("account",)), "symbol", "side")
+    action = reader.needed("side", terms.ACTIONS)
+    order_type = reader.choice("order_type", terms.ORDER_TYPES) or OrderType.MARKET
+    market_type = reader.choice("market_type", terms.MARKET_TYPES)
+    given = terms.prices(reader, order_type)
+    signal = Signal(
+        variant=Variant.MANUAL,
+        action=action,
+        symbol=symbols.resolve(reader.text("symbol") or "", market_type),
+        market_type=market_type,
+        order_type=order_type,
+        **_size(reader, action, order_type, given),
+        **given,
+        **terms.order_terms(reader),
+        account=_account(reader, sender),
+        **terms.common(reader),
+    )
+    for name in reader.unknown():
+        raise Refused("unknown_field", field=reader.shown(name))
+    return signal
+
+
+def _size(reader: Reader, action: Action, order_type: OrderType, given: dict[str, Any]) -> dict[str, Any]:
+    """A quantity in base units, or a percentage as group signals have it; closing needs neither."""
+    quantity, percent = reader.number("quantity"), reader.number("percent", largest=_WHOLE)
+    if action in _CLOSING:
+        return {}
+    if quantity is not None and percent is not None:
+        raise Refused("conflicting_fields", field=reader.shown("quantity"), other=reader.shown("percent"))
+    if percent is None:
+        reader.require("quantity")
+        return {"quantity": quantity}
+    limit = given["price"] if order_type in terms.WITH_LIMIT else None
+    return {"legs": (Leg(percent=percent, price=limit, stop_price=given["stop_price"]),)}
+
+
+def _account(reader: Reader, sender: Sender) -> str | None:
+    """The account's name, also where the body gives its id.
+
+    Raises:
+        Refused: `conflicting_fields` where it names one account and gives the id of another.
+        NotFound: The user has no account of this id.
+    """
+    name, account_id = reader.text("account"), reader.text("account_id")
+    if account_id is None:
+        return name
+    found = next((known for known, entry in sender.owner.directory.accounts.items() if entry.account_id == account_id), None)
+    if found is None:
+        raise NotFound("account_not_found", account=account_id)
+    if name not in (None, found):
+        raise Refused("conflicting_fields", field="account", other="account_id")
+    return found

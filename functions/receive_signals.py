@@ -2,8 +2,9 @@
 
 from chalicelib import aws
 from chalicelib.signals.routes import INBOUND
+from chalicelib.telegram.xc import XC
 from functions.chalice_app import build
 
 aws.prepare("dynamodb", "sqs")
 
-app = build("receive_signals", INBOUND)
+app = build("receive_signals", [*INBOUND, *XC])

@@ -10,6 +10,8 @@ import aiohttp
 from rich.console import Console
 
 _PATIENCE_S = 20.0
+ALERT = {"ticker": "AAPL", "action": "buy", "contracts": 100, "price": 185.50}
+"""The paper seed's own example, as TradingView spells it."""
 
 console = Console(highlight=False)
 
@@ -20,64 +22,57 @@ async def show(environment: Mapping[str, str]) -> None:
     Args:
         environment: What `stack.env` says.
     """
-    url, token = environment["TRADEHOOK_URL"], environment.get("TRADEHOOK_USER_TOKEN", "")
+    url, token = environment["TRADEHOOK_URL"], environment["TRADEHOOK_ADMIN_TOKEN"]
     async with aiohttp.ClientSession() as session, session.ws_connect(f"{environment['TRADEHOOK_WS_URL']}?token={token}") as events:
-        began = time.monotonic()
-        # The seed's own example; its user is the one for whom no token is asked.
-        alert = {"symbol": "BTCUSDT", "side": "buy", "quantity": "0.01", "price": "50000"}
-        console.print(f"\n[bold]An alert[/]: POST {url}/api/webhook {json.dumps(alert)}")
-        async with session.post(f"{url}/api/webhook", json=alert) as answer:
-            text = await answer.text()
-        _said(began, f"answered {answer.status} {_short(text)}")
-        signal = _signal_id(text)
-        if signal:
-            await _follow(session, f"{url}/signals/{signal}", token, began, events)
-        console.print("\n[bold]Live events[/] [dim](Ctrl-C ends everything and keeps the state)[/]")
+        await events.receive_json(timeout=_PATIENCE_S)
+        await _send(session, environment, events)
+        console.print(f"\n[bold]Live events[/] [dim]({url}/dashboard shows them too; Ctrl-C ends everything and keeps the state)[/]")
         async for message in events:
-            _event(message.data)
+            _event(json.loads(message.data))
 
 
-async def _follow(session: aiohttp.ClientSession, url: str, token: str, began: float, events: aiohttp.ClientWebSocketResponse) -> None:
-    """Shows each state of the signal, and each event, until the signal is done."""
+async def _send(session: aiohttp.ClientSession, environment: Mapping[str, str], events: aiohttp.ClientWebSocketResponse) -> None:
+    """Shows the alert, its answer and its events, until it has filled."""
+    alert = ALERT | {"alert_id": f"example-{time.time_ns()}"}  # so that a second start is not taken for a repeat
+    headers = {"X-Webhook-Token": environment["TRADEHOOK_PAPER_TOKEN"]}
+    console.print(f"\n[bold]An alert[/]  POST {environment['TRADEHOOK_URL']}/api/webhook  {json.dumps(alert)}")
+    began = time.monotonic()
 
-    async def listen() -> None:
-        async for message in events:
-            _said(began, f"event    {_short(message.data)}")
+    async def answered() -> str:
+        async with session.post(f"{environment['TRADEHOOK_URL']}/api/webhook", json=alert, headers=headers) as answer:
+            body = await answer.json()
+            _said(began, f"answered {answer.status}", _fill(body) if "order" in body else json.dumps(body, ensure_ascii=False))
+            return answer.headers.get("X-Signal-Id", "")
 
-    listening = asyncio.create_task(listen())
-    try:
-        status = ""
-        while time.monotonic() - began < _PATIENCE_S and status not in {"filled", "completed", "failed", "rejected", "done"}:
-            async with session.get(url, headers={"Authorization": f"Bearer {token}"}) as answer:
-                body = await answer.json()
-            if answer.status != 200:
-                _said(began, f"GET {url}: {answer.status} {_short(json.dumps(body))}")
-                break
-            if body.get("status") != status:
-                status = body.get("status", "")
-                _said(began, f"signal   {status}")
-            await asyncio.sleep(0.02)
-        await asyncio.sleep(0.3)  # its events come right behind it
-    finally:
-        listening.cancel()
-
-
-def _signal_id(text: str) -> str:
-    try:
-        body: Any = json.loads(text)
-    except ValueError:
-        return ""
-    return str(body.get("signal_id") or body.get("id") or "") if isinstance(body, dict) else ""
+    sending = asyncio.create_task(answered())
+    heard: list[Any] = []
+    while time.monotonic() - began < _PATIENCE_S:
+        message = await events.receive_json(timeout=_PATIENCE_S)
+        heard.append(message)
+        _said(began, message["type"], _told(message))
+        if message["type"] in ("order.filled", "signal.refused"):
+            break
+    await sending
 
 
-def _event(data: str) -> None:
-    console.print(f"  [dim]{time.strftime('%H:%M:%S')}[/] {_short(data)}")
+def _fill(body: dict[str, Any]) -> str:
+    order, simulation = body["order"], body["simulation"]
+    return (
+        f"{order['side']} {order['filled_qty']} {order['symbol']} at {order['exec_price']}, commission {simulation['commission']}, "
+        f"total {simulation['total_cost']}"
+    )
 
 
-def _said(began: float, what: str) -> None:
-    console.print(f"  [cyan]{(time.monotonic() - began) * 1000:6.0f} ms[/]  {what}", markup=True)
+def _told(message: dict[str, Any]) -> str:
+    payload = message.get("payload", {})
+    shown = ("symbol", "action", "side", "status", "filled", "average_price", "value", "account_id", "signal_id")
+    told = ", ".join(f"{name} {payload[name]}" for name in shown if payload.get(name) is not None)
+    return f"#{message['sequence']}  {told}" if "sequence" in message else told
 
 
-def _short(text: str) -> str:
-    flat = " ".join(text.split()).replace("[", "\\[")
-    return flat if len(flat) <= 200 else f"{flat[:199]}…"
+def _event(message: dict[str, Any]) -> None:
+    console.print(f"  [dim]{time.strftime('%H:%M:%S')}[/]  [cyan]{message['type']:<18}[/] {_told(message)}")
+
+
+def _said(began: float, what: str, more: str) -> None:
+    console.print(f"  [dim]{(time.monotonic() - began) * 1000:6.0f} ms[/]  [cyan]{what:<18}[/] {more}")

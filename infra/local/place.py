@@ -19,14 +19,18 @@ HOST = "127.0.0.1"
 # What the developer's environment may tell the functions, and what they are told otherwise.
 ENVIRONMENT = {
     "TRADEHOOK_EXCHANGE_ENDPOINT": "",
-    "TRADEHOOK_TELEGRAM_API": "",
     "TRADEHOOK_DEFAULT_USER_ID": "1",
     # Receivers of webhooks run on this machine too, without certificates.
+    # Any token and secret will do for the stand-in of the Bot API.
+    "TRADEHOOK_TELEGRAM_BOT_TOKEN": "local:stand-in",
+    "TRADEHOOK_TELEGRAM_WEBHOOK_SECRET": "local-telegram-secret",
+    "TRADEHOOK_TELEGRAM_BOT_NAME": "tradehook_local_bot",
     "TRADEHOOK_WEBHOOK_ALLOW_HTTP": "true",
     "TRADEHOOK_WEBHOOK_ALLOW_LOOPBACK": "true",
 }
 
 _CLOUD_PORT_DISTANCE = 10_000
+_TELEGRAM_PORT_DISTANCE = 11_000
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,12 @@ class Place:
     @classmethod
     def here(cls, environ: Mapping[str, str] = os.environ) -> "Place":
         """The stack that the environment speaks of: `TRADEHOOK_LOCAL_DIR`, `PORT`, `TRADEHOOK_STACK_YAML`."""
+        port = int(environ.get("PORT") or 8080)
+        settings = ENVIRONMENT | {"TRADEHOOK_TELEGRAM_API": f"http://{HOST}:{_away(port, _TELEGRAM_PORT_DISTANCE)}"}
         return cls(
             directory=Path(environ.get("TRADEHOOK_LOCAL_DIR") or ROOT / ".local").resolve(),
-            port=int(environ.get("PORT") or 8080),
-            environment={name: environ.get(name) or default for name, default in ENVIRONMENT.items()},
+            port=port,
+            environment={name: environ.get(name) or default for name, default in settings.items()},
             stack_yaml=Path(environ.get("TRADEHOOK_STACK_YAML") or ROOT / "infra" / "stack.yaml").resolve(),
         )
 
@@ -69,7 +75,13 @@ class Place:
     @property
     def cloud_port(self) -> int:
         """The cloud's port: far enough away that front doors next to each other do not get in each other's way."""
-        return self.port + _CLOUD_PORT_DISTANCE if self.port < 50_000 else self.port - _CLOUD_PORT_DISTANCE
+        return _away(self.port, _CLOUD_PORT_DISTANCE)
+
+    @property
+    def telegram_port(self) -> int | None:
+        """Where the stand-in of the Bot API listens; None if the functions are to talk to another one."""
+        port = _away(self.port, _TELEGRAM_PORT_DISTANCE)
+        return port if self.environment.get("TRADEHOOK_TELEGRAM_API") == f"http://{HOST}:{port}" else None
 
     @property
     def cloud_url(self) -> str:
@@ -112,3 +124,8 @@ class Place:
     def log(self, process: str) -> Path:
         """A process's log."""
         return self.directory / f"{process}.log"
+
+
+def _away(port: int, distance: int) -> int:
+    """A port so far from another one, up or, where there is no more room, down."""
+    return port + distance if port < 50_000 else port - distance

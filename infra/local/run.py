@@ -46,6 +46,7 @@ def up(place: Place, *, reset: bool = False) -> None:
         values = _seed(place)
     with _step("opening the front door"):
         open_front_door(place)
+        start_telegram(place)
     with _step("warming the functions up"):
         warm.up(connect(place))
     write_stack_env(place, values)
@@ -54,6 +55,7 @@ def up(place: Place, *, reset: bool = False) -> None:
 def down(place: Place) -> bool:
     """Closes the front door and stops the cloud, which keeps its state. False if neither was running."""
     closed = process.stop(place.directory / "front_door.pid", within_s=5)
+    process.stop(place.directory / "telegram.pid", within_s=5)
     return cloud.stop(place) or closed
 
 
@@ -85,9 +87,18 @@ def open_front_door(place: Place) -> None:
     raise process.ProcessError(f"the front door does not open; {log} ends with:\n{process.tail(log)}")
 
 
+def start_telegram(place: Place) -> None:
+    """Starts the stand-in of Telegram's Bot API, unless the functions were told of another one."""
+    pid_file = place.directory / "telegram.pid"
+    if place.telegram_port and not process.running(pid_file):
+        command = [sys.executable, "-m", "infra.local.telegram_standin", str(place.telegram_port)]
+        process.start(command, pid_file, place.log("telegram"), place.environ, ROOT)
+
+
 def write_stack_env(place: Place, values: dict[str, str]) -> None:
     """Writes `stack.env`, for this user's eyes only."""
     values = {"TRADEHOOK_URL": place.url, "TRADEHOOK_WS_URL": place.ws_url, **place.environment, **values}
+    values["TRADEHOOK_TELEGRAM_URL"] = place.environment["TRADEHOOK_TELEGRAM_API"]
     content = "".join(f"{name}={_quoted(value)}\n" for name, value in values.items() if value)
     unfinished = place.stack_env.with_suffix(".part")
     unfinished.unlink(missing_ok=True)

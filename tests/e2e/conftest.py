@@ -132,9 +132,13 @@ def _impatient(stack_yaml: Path, directory: Path) -> Path:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The stack, running for as long as the tests do, with demo data."""
-    here = Place.here()
     directory = tmp_path_factory.mktemp("stack")
-    place = replace(here, directory=directory, port=free_port(), stack_yaml=_impatient(here.stack_yaml, directory))
+    own = {
+        "PORT": str(free_port()),
+        "TRADEHOOK_LOCAL_DIR": str(directory),
+        "TRADEHOOK_STACK_YAML": str(_impatient(Place.here().stack_yaml, directory)),
+    }
+    place = Place.here({**os.environ, **own})
     try:
         run.up(place)
         yield Running(place)

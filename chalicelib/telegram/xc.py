@@ -1,0 +1,20 @@
+"""`POST /xc`: a signal, or a chat's request for its connection string."""
+
+from chalicelib.errors import Refused
+from chalicelib.http import Answer, Request, Route
+from chalicelib.signals import fields, routes
+from chalicelib.telegram.hand_out import hand_out
+
+
+def xc(request: Request) -> Answer:
+    """The executor webhook. A body with a `chat_id` and neither code nor command asks for the connection string; all else is a signal."""
+    try:
+        body = fields.read(request.body)
+    except Refused:
+        return routes.xc(request)
+    if "chat_id" in body and not body.code and "side" not in body:
+        return hand_out(body.values["chat_id"], request)
+    return routes.xc(request)
+
+
+XC = [Route("POST", "/xc", xc)]

@@ -7,22 +7,27 @@ from pydantic import TypeAdapter
 
 from chalicelib import aws
 from chalicelib.orders.execute import execute, see_prices
-from chalicelib.orders.models import Instruction, PricesSeen
+from chalicelib.orders.follow import follow
+from chalicelib.orders.models import Follow, Instruction, PricesSeen
 from functions.fifo import each_group
 
 aws.prepare("dynamodb", "sqs")
 
-_MESSAGE: TypeAdapter[Instruction | PricesSeen] = TypeAdapter(Instruction | PricesSeen)
+_MESSAGE: TypeAdapter[Instruction | PricesSeen | Follow] = TypeAdapter(Instruction | PricesSeen | Follow)
+_RESERVE_S = 10  # one exchange call may outlast the waiting by its own timeout
 
 
-def handler(event: dict[str, Any], _context: LambdaContext) -> Any:
-    """Executes a batch of instructions."""
-    return each_group(event, lambda record: _handle(record.body))
+def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+    """Executes a batch of messages."""
+    return each_group(event, lambda record: _handle(record.body, context.get_remaining_time_in_millis() / 1000 - _RESERVE_S))
 
 
-def _handle(body: str) -> None:
+def _handle(body: str, seconds: float) -> None:
     message = _MESSAGE.validate_json(body)
-    if isinstance(message, PricesSeen):
-        see_prices(message)
-    else:
-        execute(message)
+    match message:
+        case PricesSeen():
+            see_prices(message)
+        case Follow():
+            follow(message, seconds)
+        case Instruction():
+            execute(message, seconds)

@@ -41,6 +41,11 @@ class Account(BaseModel):
     api_key_last4: str | None = None
 
     @property
+    def has_exchange(self) -> bool:
+        """It trades at its exchange, in the exchange's test environment if it is a demo account; else it is simulated here."""
+        return self.kind == "live" or self.sealed_keys is not None
+
+    @property
     def rates(self) -> Rates:
         """What its simulated trades cost."""
         return Rates(self.slippage_bps, self.commission_bps, self.fill_rate)

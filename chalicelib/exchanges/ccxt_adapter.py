@@ -29,7 +29,7 @@ from chalicelib.exchanges.protocol import (
     Pacing,
     Position,
 )
-from chalicelib.signals.models import MarketType, OrderType
+from chalicelib.trading import MarketType, OrderType
 
 # What reading a reply of an unexpected shape raises.
 _UNREADABLE = (KeyError, IndexError, TypeError, ValueError, AttributeError, DecimalException)
@@ -150,7 +150,7 @@ class CcxtExchange:
         listing = self._listing(order.instrument)
         margin = (None, None) if order.reduce_only else (order.margin_mode, order.leverage)
         wanted = (listing.market_id, order.hedged, *margin)
-        if wanted in self._prepared:
+        if wanted in self._prepared or (not any(margin) and any(known[:2] == wanted[:2] for known in self._prepared)):
             return
         try:
             self._change(lambda: self._particulars.set_position_mode(self._api, listing, hedged=order.hedged))
@@ -158,6 +158,8 @@ class CcxtExchange:
                 self._change(lambda: self._particulars.set_margin(self._api, listing, *margin, hedged=order.hedged))
         except OutcomeUnknown as error:
             raise Retryable(f"{error} (while preparing the account)") from None
+        # What has just been set may have replaced what was known of this market, or of the whole account.
+        self._prepared -= {known for known in self._prepared if _contradicts(known, wanted)}
         self._prepared.add(wanted)
 
     def find(self, client_order_id: str, instrument: Instrument, *, trigger: bool) -> OrderState | None:
@@ -281,6 +283,14 @@ def connect(particulars: Particulars, credentials: Credentials | None) -> Any:
         if credentials.demo:
             particulars.use_test_environment(client)
     return client
+
+
+def _contradicts(known: tuple[Any, ...], wanted: tuple[Any, ...]) -> bool:
+    """Whether settings known to stand (market, hedged, margin mode, leverage) cannot stand beside those just made."""
+    (market, hedged, mode, leverage), (new_market, new_hedged, new_mode, new_leverage) = known, wanted
+    margin = (new_mode, new_leverage) != (None, None) and (mode, leverage) != (None, None)
+    same_market = market == new_market and (mode, leverage) != (new_mode, new_leverage)
+    return hedged != new_hedged or (margin and (same_market or mode != new_mode))
 
 
 def _conditional(order_type: OrderType) -> bool:

@@ -6,8 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from chalicelib.exchanges.limiter import Delay
 from chalicelib.exchanges.protocol import OrderStatus, Side
-from chalicelib.signals.models import Action, Leg, MarketType, OrderType, Symbol
+from chalicelib.trading import Action, Leg, MarketType, OrderType, Symbol
 
 
 class Instruction(BaseModel):
@@ -78,6 +79,16 @@ class PricesSeen(BaseModel):
     at: datetime
 
 
+class Follow(BaseModel):
+    """A message in an order queue: look after what has not ended yet on an account with exchange keys."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    follow_id: str
+    account_id: str
+    exchange: str
+
+
 class Order(BaseModel):
     """An order in the ledger.
 
@@ -90,7 +101,10 @@ class Order(BaseModel):
         value: Quote units, filled times average price; `fee` in `fee_currency`.
         percent: The share it was sized by, if it was.
         group_name: The strategy it belongs to.
-        code: Why it was rejected or cancelled, if it was not asked for.
+        code: Why it was rejected or cancelled, if it was not asked for; `values` are what the code's sentence mentions.
+        sent_at: When it was last sent to the exchange, or claimed to be sent. Likewise `tries`, how often.
+        basis: What it was sized from: `price`, `held` in base units and `free` in quote units, as far as they were looked at.
+        delays: What it had to wait for.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -120,6 +134,11 @@ class Order(BaseModel):
     percent: Decimal | None = None
     group_name: str | None = None
     code: str | None = None
+    values: dict[str, Any] = {}
+    sent_at: datetime | None = None
+    tries: int = 0
+    basis: dict[str, Decimal] = {}
+    delays: tuple[Delay, ...] = ()
     created_at: datetime
     updated_at: datetime
     version: int = 1
@@ -153,6 +172,7 @@ class Execution(BaseModel):
         refused: What could not be done. Without a single order, nothing was traded.
         cancelled: How many orders a cancel took back; `not_cancelled` how many it could not.
         detail: What the sender's answer tells beside the orders (the paper seed's `simulation`).
+        delays: What the signal had to wait for at the exchange.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -166,6 +186,7 @@ class Execution(BaseModel):
     cancelled: int = 0
     not_cancelled: int = 0
     detail: dict[str, Any] = {}
+    delays: tuple[Delay, ...] = ()
     settled_at: datetime
 
     @property

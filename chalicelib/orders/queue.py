@@ -7,9 +7,9 @@ from typing import Any
 
 from chalicelib import aws, config
 from chalicelib.errors import Retryable
-from chalicelib.orders.models import Instruction, PricesSeen
+from chalicelib.orders.models import Follow, Instruction, PricesSeen
 
-Message = Instruction | PricesSeen
+Message = Instruction | PricesSeen | Follow
 
 _AT_ONCE = 10  # SQS takes at most ten messages in one SendMessageBatch
 _THREADS = 8
@@ -25,7 +25,9 @@ def send(messages: Sequence[Message]) -> None:
     for message in messages:
         by_exchange[message.exchange].append(message)
     batches = [
-        (exchange, queued[start : start + _AT_ONCE]) for exchange, queued in by_exchange.items() for start in range(0, len(queued), _AT_ONCE)
+        (exchange, queued[start : start + _AT_ONCE])
+        for exchange, queued in by_exchange.items()
+        for start in range(0, len(queued), _AT_ONCE)
     ]
     if len(batches) == 1:
         _send_batch(*batches[0])
@@ -42,7 +44,13 @@ def _send_batch(exchange: str, batch: Sequence[Message]) -> None:
 
 
 def _entry(index: int, message: Message) -> dict[str, Any]:
-    cause = message.signal_id if isinstance(message, Instruction) else message.seen_id
+    match message:
+        case Instruction():
+            cause = message.signal_id
+        case PricesSeen():
+            cause = message.seen_id
+        case Follow():
+            cause = message.follow_id
     return {
         "Id": str(index),
         "MessageBody": message.model_dump_json(),

@@ -60,5 +60,9 @@ def order_of(item: aws.Item) -> Order:
 
 
 def _item(order: Order) -> aws.Item:
-    times = {"created_at": order.created_at.isoformat(), "updated_at": order.updated_at.isoformat()}
+    times = {
+        "created_at": order.created_at.isoformat(),
+        "updated_at": order.updated_at.isoformat(),
+        "sent_at": order.sent_at.isoformat() if order.sent_at else None,
+    }
     return order.model_dump() | {"leg": f"{order.account_id}#{order.leg}", "order_id": order.order_id} | times

@@ -1,0 +1,227 @@
+"""Keeping within the exchanges' limits, together with all other workers.
+
+A limit is an item of the table `limits` that holds one number, `booked_until`: the moment up to which the limit's capacity is spoken for,
+in milliseconds since 1970. Taking tokens moves it on by what they take at the limit's rate (the generic cell rate algorithm); the tokens
+may be used as soon as it is no further ahead than the burst allows. Tokens are leased several at a time, so that the item is not written
+for every call, and a lease is good for a few seconds. Keeping away for a while is the same number moved further.
+"""
+
+import threading
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+
+from botocore.exceptions import ClientError
+from pydantic import BaseModel, ConfigDict
+
+from chalicelib import aws, config
+from chalicelib.errors import Retryable
+from chalicelib.exchanges.protocol import Pacing, RateLimited
+from chalicelib.telemetry import log
+from chalicelib.trading import MarketType
+
+_LEASE_S = 2.0
+_FORGOTTEN_AFTER_S = 86_400
+_TRIES = 5
+_SAFE_SHARE = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Tokens per second, so many at once after a pause, and how many a lease takes."""
+
+    per_s: float
+    burst: int
+    lease: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a market of an exchange allows, some way below what its documentation says.
+
+    Attributes:
+        orders: Orders an account may place.
+        weight: Weight an address may use; a call weighs 1, a look at balances or positions `heavy`.
+        weight_per_minute: As the exchange counts it in its answers' headers; None where it does not.
+    """
+
+    orders: Rate
+    weight: Rate
+    heavy: int = 1
+    weight_per_minute: int | None = None
+
+
+# Sources and exact figures: docs/orders.md.
+_LIMITS = {
+    ("binance", MarketType.SPOT): Limits(Rate(9, 45), Rate(85, 400, 40), heavy=20, weight_per_minute=6000),
+    ("binance", MarketType.FUTURES): Limits(Rate(18, 60), Rate(34, 200, 20), heavy=5, weight_per_minute=2400),
+    ("bybit", MarketType.SPOT): Limits(Rate(18, 9), Rate(50, 50, 10)),
+    ("bybit", MarketType.FUTURES): Limits(Rate(9, 5), Rate(50, 50, 10)),
+    ("okx", MarketType.SPOT): Limits(Rate(27, 27), Rate(200, 200, 40)),
+    ("okx", MarketType.FUTURES): Limits(Rate(27, 27), Rate(200, 200, 40)),
+}
+_OTHERS = Limits(Rate(2, 4), Rate(8, 8, 4))
+
+
+class Delay(BaseModel):
+    """A wait on an order's way.
+
+    Attributes:
+        cause: `rate_limit`, `late_arrival`, `fault` or `exit`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    cause: str
+    seconds: Decimal
+
+
+class Patience:
+    """How long a message may still take; every wait on its way goes through it and is noted.
+
+    Attributes:
+        delays: The waits so far.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._until = time.monotonic() + seconds
+        self.delays: list[Delay] = []
+
+    @property
+    def left(self) -> float:
+        """Seconds that may still be spent waiting."""
+        return self._until - time.monotonic()
+
+    def wait(self, seconds: float, cause: str) -> None:
+        """Waits. Raises Retryable, without waiting, if that takes longer than there is time."""
+        if seconds <= 0:
+            return
+        if seconds > self.left:
+            raise Retryable(f"{cause}: {seconds:.1f} s to wait, {max(self.left, 0):.1f} s left")
+        time.sleep(seconds)
+        self.delays.append(Delay(cause=cause, seconds=Decimal(str(round(seconds, 3)))))
+
+
+def limits_of(exchange: str, market_type: MarketType) -> Limits:
+    """The limits of a market."""
+    return _LIMITS.get((exchange, market_type), _OTHERS)
+
+
+class Limiter:
+    """The limits that one account on one market is under: its own, and those of the address its calls come from."""
+
+    def __init__(self, exchange: str, market_type: MarketType, account_id: str) -> None:
+        self.limits = limits_of(exchange, market_type)
+        place = f"{exchange}#{market_type.value}"
+        # Without a NAT gateway nobody knows which address a call will come from; all of them are then counted as one.
+        address = config.setting("EGRESS_ADDRESS", "any")
+        self._buckets = {"account": f"{place}#account#{account_id}", "address": f"{place}#address#{address}"}
+        self._rates = {"account": self.limits.orders, "address": self.limits.weight}
+
+    def take(self, scope: str, tokens: int, *, ahead: int = 0) -> float:
+        """Takes tokens; returns the seconds to wait before they may be used.
+
+        Args:
+            scope: `account` for orders, `address` for the weight of calls.
+            ahead: Tokens that will be asked for next, to be leased along.
+
+        Raises:
+            Retryable: Others have booked the limit for a minute ahead.
+        """
+        return _take(self._buckets[scope], self._rates[scope], tokens, ahead)
+
+    def keep_away(self, limited: RateLimited) -> None:
+        """Keeps everybody under the limit away for as long as the exchange says."""
+        self._block(limited.scope if limited.scope in self._buckets else "account", limited.retry_after)
+
+    def heed(self, pacing: Pacing) -> None:
+        """Slows down before the exchange's own count of what was used reaches its limit."""
+        allowed = self.limits.weight_per_minute
+        if allowed and pacing.used_weight is not None and pacing.used_weight > allowed * _SAFE_SHARE:
+            self._block("address", 60 - time.time() % 60)
+        if pacing.remaining == 0:
+            self._block("account", 1.0)
+
+    def _block(self, scope: str, seconds: float) -> None:
+        bucket, rate = self._buckets[scope], self._rates[scope]
+        with _lock:
+            _leases.pop(bucket, None)
+        until = _now_ms() + int(seconds * 1000) + _burst_ms(rate)
+        log.info("keeping away", extra={"scope": scope, "bucket": bucket, "seconds": seconds})
+        try:
+            _move(
+                bucket,
+                "SET booked_until = :until, forget_at = :forget",
+                "attribute_not_exists(booked_until) OR booked_until < :until",
+                until=until,
+            )
+        except aws.WriteRefused:
+            return  # somebody else keeps away for longer
+
+
+_lock = threading.Lock()
+_leases: dict[str, tuple[int, float]] = {}  # bucket: tokens left, and until when on the monotonic clock
+
+
+def _take(bucket: str, rate: Rate, tokens: int, ahead: int) -> float:
+    with _lock:
+        left, until = _leases.get(bucket, (0, 0.0))
+        if left >= tokens and time.monotonic() < until:
+            _leases[bucket] = (left - tokens, until)
+            return 0.0
+    leased = max(tokens + ahead, rate.lease, tokens)
+    wait = _book(bucket, rate, leased)
+    with _lock:
+        _leases[bucket] = (leased - tokens, time.monotonic() + wait + _LEASE_S)
+    return wait
+
+
+def _book(bucket: str, rate: Rate, tokens: int) -> float:
+    """Moves the booking on by these tokens; returns the seconds until they may be used."""
+    cost, burst = int(tokens * 1000 / rate.per_s), _burst_ms(rate)
+    for _ in range(_TRIES):
+        now = _now_ms()
+        try:
+            _move(
+                bucket,
+                "SET booked_until = :until, forget_at = :forget",
+                "attribute_not_exists(booked_until) OR booked_until < :now",
+                until=now + cost,
+                now=now,
+            )
+        except aws.WriteRefused as refused:
+            booked = int((refused.failed[0] or {}).get("booked_until", now))
+        else:
+            return 0.0
+        if booked + cost - now - burst > 60_000:  # noqa: PLR2004 - nobody waits for more than a minute
+            raise Retryable("the exchange's limit is booked for more than a minute ahead")
+        try:
+            _move(bucket, "SET booked_until = :until, forget_at = :forget", "booked_until = :booked", until=booked + cost, booked=booked)
+        except aws.WriteRefused:
+            continue  # somebody else was faster
+        return max(booked + cost - now - burst, 0) / 1000
+    raise Retryable("the exchange's limit is being booked by too many at once")
+
+
+def _move(bucket: str, expression: str, condition: str, **values: int) -> None:
+    forget_at = int(time.time()) + _FORGOTTEN_AFTER_S
+    try:
+        aws.write(aws.update("limits", {"bucket": bucket}, expression, condition, forget=forget_at, **values))
+    except ClientError as error:
+        if error.response["Error"]["Code"] in {"ProvisionedThroughputExceededException", "ThrottlingException"}:
+            raise Retryable("DynamoDB is throttling the limiter") from error
+        raise
+
+
+def _burst_ms(rate: Rate) -> int:
+    return int(rate.burst * 1000 / rate.per_s)
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def forget() -> None:
+    """Forgets this process's leases; for tests."""
+    with _lock:
+        _leases.clear()

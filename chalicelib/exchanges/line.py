@@ -1,0 +1,121 @@
+"""An account's line to one market of its exchange: every call paced, and repeated where repeating does no harm."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import TypeVar
+
+from chalicelib.errors import NotDoable, OutcomeUnknown, Retryable
+from chalicelib.exchanges.ccxt_adapter import CcxtExchange
+from chalicelib.exchanges.limiter import Limiter, Patience
+from chalicelib.exchanges.market_store import StoredMarkets
+from chalicelib.exchanges.markets import StoredMarket, load
+from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, RateLimited
+from chalicelib.trading import MarketType
+
+_TRIES = 4
+_PAUSE_S = 0.25
+_CONDITIONAL_COST = 2  # conditional orders have tighter limits of their own
+
+Result = TypeVar("Result")
+
+
+class Line:
+    """One account on one market.
+
+    Attributes:
+        late_arrival_s: Seconds after which a request that was sent can have no effect any more.
+    """
+
+    def __init__(
+        self, exchange: CcxtExchange, markets: StoredMarkets, market_type: MarketType, limiter: Limiter, patience: Patience
+    ) -> None:
+        self._exchange = exchange
+        self._markets = markets
+        self._market_type = market_type
+        self._limiter = limiter
+        self._patience = patience
+
+    @property
+    def late_arrival_s(self) -> float:
+        """See CcxtExchange."""
+        return self._exchange.late_arrival_s
+
+    def instrument(self, name: str) -> Instrument:
+        """The instrument of this name, suspended ones included. Raises NotDoable `symbol_unknown`."""
+        stored: StoredMarket | None = self._markets.get(name)
+        if stored is None:
+            raise NotDoable("symbol_unknown", symbol=name, market_type=self._market_type.value)
+        return load(self._market_type, stored).instrument
+
+    def last_price(self, instrument: Instrument) -> Decimal:
+        """See protocol.Exchange."""
+        return self._repeated(lambda exchange: exchange.last_price(instrument))
+
+    def free_and_total(self) -> dict[str, tuple[Decimal, Decimal]]:
+        """Every currency's free and total balance."""
+        rows = self._repeated(lambda exchange: exchange.balances(), weight=self._limiter.limits.heavy)
+        return {row.currency: (row.free, row.total) for row in rows}
+
+    def positions(self) -> dict[str, Decimal]:
+        """Open futures positions, base units, negative if short; a hedged account's sides are added up."""
+        found: dict[str, Decimal] = {}
+        for position in self._repeated(lambda exchange: exchange.positions(), weight=self._limiter.limits.heavy):
+            found[position.instrument_name] = found.get(position.instrument_name, Decimal(0)) + position.quantity
+        return found
+
+    def run(self, call: Callable[[CcxtExchange], Result], *, weight: int = 1) -> Result:
+        """Any call that only reads, or that may be repeated."""
+        return self._repeated(call, weight=weight)
+
+    def find(self, client_order_id: str, instrument: Instrument, *, trigger: bool) -> OrderState | None:
+        """See protocol.Exchange."""
+        return self._repeated(lambda exchange: exchange.find(client_order_id, instrument, trigger=trigger), weight=2)
+
+    def prepare(self, order: OrderRequest, *, ahead: int) -> None:
+        """Does whatever an order needs before it is claimed: the account's settings as it wants them, and its turn under the limits.
+
+        Args:
+            ahead: Orders that will follow.
+        """
+        if self._market_type is MarketType.FUTURES:
+            self._repeated(lambda exchange: exchange.prepare(order), weight=3)
+        self.take_turn(order, ahead=ahead)
+
+    def take_turn(self, order: OrderRequest, *, ahead: int = 0) -> None:
+        """Waits until an order may be sent."""
+        cost = _CONDITIONAL_COST if order.stop_price is not None else 1
+        self._patience.wait(self._limiter.take("account", cost, ahead=ahead * cost), "rate_limit")
+        self._patience.wait(self._limiter.take("address", 3), "rate_limit")
+
+    def place(self, order: OrderRequest) -> OrderState:
+        """Sends an order, once. Its turn has been taken before. See protocol.Exchange."""
+        return self._once(lambda exchange: exchange.place(order))
+
+    def cancel(self, order: OrderState, instrument: Instrument) -> OrderState:
+        """See protocol.Exchange."""
+        return self._repeated(lambda exchange: exchange.cancel(order, instrument), weight=3)
+
+    def _repeated(self, call: Callable[[CcxtExchange], Result], *, weight: int = 1) -> Result:
+        for attempt in range(_TRIES):
+            self._patience.wait(self._limiter.take("address", weight), "rate_limit")
+            try:
+                return self._once(call)
+            except RateLimited as limited:
+                # The bucket has been told, so the next turn comes late enough.
+                if attempt == _TRIES - 1:
+                    raise
+                self._patience.wait(limited.retry_after, "rate_limit")
+            except (Retryable, OutcomeUnknown) as fault:
+                if attempt == _TRIES - 1:
+                    raise Retryable(str(fault)) from None
+                self._patience.wait(_PAUSE_S * 2**attempt, "fault")
+        raise AssertionError
+
+    def _once(self, call: Callable[[CcxtExchange], Result]) -> Result:
+        try:
+            return call(self._exchange)
+        except RateLimited as limited:
+            self._limiter.keep_away(limited)
+            raise
+        finally:
+            self._limiter.heed(self._exchange.pacing)

@@ -1,0 +1,98 @@
+"""Market metadata in the table `markets`: one item per instrument of an exchange, market and environment.
+
+The order path reads single instruments, and keeps them for ten minutes; the scheduled refresh writes those that have changed. Item
+`{venue}#` is the venue's own: when it was refreshed, and a digest of each instrument.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from chalicelib import aws
+from chalicelib.errors import Retryable
+from chalicelib.exchanges.markets import StoredMarket
+from chalicelib.trading import MarketType
+
+_KEPT_S = 600
+_DIGEST_LENGTH = 8
+_kept: dict[str, tuple[float, StoredMarket]] = {}
+
+
+class StoredMarkets(Mapping[str, StoredMarket]):
+    """One venue's markets by instrument name; each is read when it is asked for."""
+
+    def __init__(self, exchange: str, market_type: MarketType, *, demo: bool) -> None:
+        self._venue = venue(exchange, market_type, demo=demo)
+
+    def __getitem__(self, name: str) -> StoredMarket:
+        """The stored market.
+
+        Raises:
+            KeyError: The exchange lists no such instrument.
+            Retryable: The venue's metadata has never been fetched; the refresh does so within minutes.
+        """
+        key = f"{self._venue}#{name}"
+        until, kept = _kept.get(key, (0.0, {}))
+        if time.monotonic() < until:
+            return kept
+        found, refreshed = aws.get_many([("markets", {"listing": key}), ("markets", {"listing": f"{self._venue}#"})])
+        if refreshed is None:
+            raise Retryable(f"no metadata of {self._venue} yet")
+        # A listing that is gone keeps its item: what was bought when it was traded must be found and sold.
+        if found is None:
+            raise KeyError(name)
+        market: StoredMarket = json.loads(found["market"])
+        _kept[key] = (time.monotonic() + _KEPT_S, market)
+        return market
+
+    def __iter__(self) -> Iterator[str]:
+        """Not offered: nothing goes through all instruments."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        """Not offered, likewise."""
+        raise NotImplementedError
+
+
+def venue(exchange: str, market_type: MarketType, *, demo: bool) -> str:
+    """The name of an exchange's market in one environment, as keys begin with it."""
+    return f"{exchange}#{market_type.value}#{'demo' if demo else 'live'}"
+
+
+def age(venue_name: str, now: datetime) -> timedelta | None:
+    """How old a venue's metadata is; None if there is none."""
+    found = aws.get("markets", {"listing": f"{venue_name}#"})
+    return None if found is None else now - datetime.fromisoformat(found["refreshed_at"])
+
+
+def save(venue_name: str, fetched: Mapping[str, StoredMarket]) -> int:
+    """Writes the instruments that are new or have changed; returns how many. One that is gone becomes inactive.
+
+    An interrupted save is completed by the next: the digests are written last.
+    """
+    key = {"listing": f"{venue_name}#"}
+    before: dict[str, str] = (aws.get("markets", key) or {}).get("digests", {})
+    texts = {name: json.dumps(market, sort_keys=True, default=str) for name, market in fetched.items()}
+    digests = {name: hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH] for name, text in texts.items()}
+    changed = [name for name, digest in digests.items() if before.get(name) != digest]
+    for name in changed:
+        _write(venue_name, name, texts[name])
+    for name in before.keys() - digests.keys():
+        gone = aws.get("markets", {"listing": f"{venue_name}#{name}"})
+        if gone:
+            _write(venue_name, name, json.dumps({**json.loads(gone["market"]), "active": False}))
+    aws.write(aws.put("markets", {**key, "refreshed_at": datetime.now(UTC).isoformat(), "digests": digests}))
+    return len(changed)
+
+
+def forget() -> None:
+    """Forgets what this process keeps of the metadata; for tests."""
+    _kept.clear()
+
+
+def _write(venue_name: str, name: str, text: str) -> None:
+    item: dict[str, Any] = {"listing": f"{venue_name}#{name}", "market": text}
+    aws.write(aws.put("markets", item))

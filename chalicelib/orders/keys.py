@@ -1,0 +1,83 @@
+"""An account's exchange keys in clear, for five minutes and in this process only, and its lines to the exchange."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from chalicelib.accounts import keys
+from chalicelib.errors import NotDoable
+from chalicelib.exchanges import registry
+from chalicelib.exchanges.accounts import Account
+from chalicelib.exchanges.limiter import Limiter, Patience
+from chalicelib.exchanges.line import Line
+from chalicelib.exchanges.market_store import StoredMarkets
+from chalicelib.exchanges.protocol import Credentials
+from chalicelib.trading import MarketType
+
+_KEPT_S = 300
+_UNREADABLE = {"InvalidCiphertextException", "IncorrectKeyException"}
+
+
+@dataclass(slots=True)
+class _Opened:
+    """A decrypted key, and the exchange's settings known to stand for it."""
+
+    credentials: Credentials
+    until: float
+    prepared: dict[MarketType, set[tuple[Any, ...]]] = field(default_factory=dict)
+
+
+_opened: dict[tuple[str, int], _Opened] = {}
+
+
+class Lines:
+    """An account's lines, one per market, opened when they are needed; with a session of their own, for one message.
+
+    Raises:
+        NotDoable: `exchange_key_missing`, `exchange_key_unreadable`.
+    """
+
+    def __init__(self, account: Account, patience: Patience) -> None:
+        self._account = account
+        self._patience = patience
+        self._key = _open(account)
+        self._lines: dict[MarketType, Line] = {}
+
+    def of(self, market_type: MarketType) -> Line:
+        """The line to a market."""
+        if market_type not in self._lines:
+            account = self._account
+            markets = StoredMarkets(account.exchange, market_type, demo=self._key.credentials.demo)
+            prepared = self._key.prepared.setdefault(market_type, set())
+            exchange = registry.open_exchange(account.exchange, market_type, self._key.credentials, markets, prepared=prepared)
+            limiter = Limiter(account.exchange, market_type, account.account_id)
+            self._lines[market_type] = Line(exchange, markets, market_type, limiter, self._patience)
+        return self._lines[market_type]
+
+
+def forget() -> None:
+    """Forgets every key; for tests."""
+    _opened.clear()
+
+
+def _open(account: Account) -> _Opened:
+    if account.sealed_keys is None:
+        raise NotDoable("exchange_key_missing", exchange=account.exchange)
+    now = time.monotonic()
+    for stale in [name for name, opened in list(_opened.items()) if opened.until <= now]:
+        _opened.pop(stale, None)
+    name = (account.account_id, account.key_version)
+    if name not in _opened:
+        try:
+            credentials = keys.unseal(account.account_id, account.sealed_keys, demo=account.kind == "demo")
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _UNREADABLE:
+                raise
+            raise NotDoable("exchange_key_unreadable", exchange=account.exchange) from None
+        except (ValueError, KeyError):
+            # The text of the error may hold a piece of the key.
+            raise NotDoable("exchange_key_unreadable", exchange=account.exchange) from None
+        _opened[name] = _Opened(credentials, now + _KEPT_S)
+    return _opened[name]

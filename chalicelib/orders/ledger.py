@@ -1,0 +1,209 @@
+"""Orders at real exchanges in the ledger: claimed before they are sent, then followed until they have ended.
+
+Beside the order stands an item in the table `following` for as long as anything can still happen to it: the account's unfinished orders
+are one consistent query, and what is due to be looked at is found by the sparse index `due`. Item `#account` counts the account's orders.
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from chalicelib import aws
+from chalicelib.errors import Refused, Retryable
+from chalicelib.events import outbox
+from chalicelib.exchanges.protocol import OrderState, OrderStatus
+from chalicelib.orders import events, store
+from chalicelib.orders.models import Order
+
+SHARDS = 8
+ACCOUNT_ITEM = "#account"
+SNAPSHOT_SOON = timedelta(seconds=20)
+SEVERAL = "several"  # the fee currency of an order whose fee was taken in more than one
+_LOOK_AGAIN = timedelta(seconds=55)
+_CLAIM_OVERDUE = timedelta(minutes=3)  # by then its message has been settled, or will not come again
+
+
+class Known:
+    """What the ledger holds of one signal on one account.
+
+    Attributes:
+        orders: By leg.
+        count: Orders the account has had so far.
+    """
+
+    def __init__(self, orders: dict[str, Order], count: int) -> None:
+        self.orders = orders
+        self.count = count
+
+
+def read(signal_id: str, account_id: str, legs: list[str]) -> Known:
+    """The orders of these legs that there are, and the account's count, in one call."""
+    keys: list[tuple[str, aws.Key]] = [("orders", {"signal_id": signal_id, "leg": f"{account_id}#{leg}"}) for leg in legs]
+    *found, account = aws.get_many([*keys, ("following", {"account_id": account_id, "order_id": ACCOUNT_ITEM})])
+    orders = {order.leg: order for order in (store.order_of(item) for item in found if item)}
+    return Known(orders, int((account or {}).get("orders", 0)))
+
+
+def claim(order: Order) -> None:
+    """Writes a new order before it is sent; of several attempts one succeeds.
+
+    Raises:
+        Retryable: Another attempt has it; the next delivery of the message reads how far that came.
+    """
+    try:
+        aws.transact([store.order_put(order), _follow(order, order.created_at + _CLAIM_OVERDUE), _count(order)])
+    except aws.WriteRefused as refused:
+        raise Retryable("the order has been claimed by another attempt") from refused
+
+
+def send_again(order: Order) -> Order:
+    """Notes that an order known not to be at the exchange is about to be sent once more."""
+    now = datetime.now(UTC)
+    changed = order.model_copy(
+        update={"status": OrderStatus.CLAIMED, "sent_at": now, "tries": order.tries + 1, "updated_at": now, "version": order.version + 1}
+    )
+    _transact([store.order_change(changed)])
+    return changed
+
+
+def record(order: Order, state: OrderState, **more: Any) -> Order:
+    """Writes what the exchange says of an order, with its event; nothing if it says nothing new."""
+    told = {**_told(order, state), **more}
+    if all(getattr(order, name) == value for name, value in told.items()):
+        return order
+    return _record(order, told)
+
+
+def unknown(order: Order, *, sent_now: bool = False) -> Order:
+    """Writes that nobody knows what became of an order."""
+    if order.status is OrderStatus.UNKNOWN and not sent_now:
+        return order
+    return _record(order, {"status": OrderStatus.UNKNOWN, **({"sent_at": datetime.now(UTC)} if sent_now else {})})
+
+
+def cancelled(order: Order, code: str) -> Order:
+    """Writes that an order is gone from the exchange."""
+    return _record(order, {"status": OrderStatus.CANCELLED, "code": code})
+
+
+def reject(order: Order, refusal: Refused) -> Order:
+    """Writes that an order was not placed, and why."""
+    values = {name: str(value) for name, value in refusal.values.items() if value is not None}
+    return _record(order, {"status": OrderStatus.REJECTED, "code": refusal.code, "values": values})
+
+
+def complete(order: Order, **fees: Any) -> Order:
+    """Writes an ended order's fees, which were the last thing to be learnt of it."""
+    changed = order.model_copy(update={**fees, "updated_at": datetime.now(UTC), "version": order.version + 1})
+    _transact([store.order_change(changed), _unfollow(changed)])
+    return changed
+
+
+def postpone(order: Order, until: datetime) -> None:
+    """Has an order looked at again at some time."""
+    _transact([_follow(order, until)])
+
+
+def unfinished(account_id: str, *, due_by: datetime | None = None) -> list[Order]:
+    """The account's orders that have not ended, read consistently; only those due, if a time is given."""
+    items = [
+        item
+        for item in aws.query_all("following", "account_id = :account", account=account_id, consistent=True)
+        if item["order_id"] != ACCOUNT_ITEM and (due_by is None or item["due_at"] <= due_by.isoformat())
+    ]
+    orders: list[Order] = []
+    for start in range(0, len(items), 100):
+        keys: list[tuple[str, aws.Key]] = [("orders", item["at"]) for item in items[start : start + 100]]
+        orders += [store.order_of(found) for found in aws.get_many(keys) if found]
+    return sorted(orders, key=lambda order: order.number)
+
+
+def due(now: datetime) -> Iterator[Mapping[str, Any]]:
+    """The items of `following` that are due, of all accounts, shard after shard; each names its account and exchange."""
+    for shard in range(SHARDS):
+        condition = "#shard = :shard AND due_at <= :now"
+        yield from aws.query_all("following", condition, index="due", shard=str(shard), now=now.isoformat())
+
+
+def account_due(account_id: str, exchange: str, at: datetime) -> None:
+    """Has the account itself looked at again at some time, for a snapshot."""
+    expression = "SET #shard = :shard, due_at = :due, exchange = :exchange"
+    values = {"shard": _shard(account_id), "due": at.isoformat(), "exchange": exchange}
+    aws.write(aws.update("following", {"account_id": account_id, "order_id": ACCOUNT_ITEM}, expression, **values))
+
+
+def account_item(account_id: str) -> aws.Item | None:
+    """The account's own item."""
+    return aws.get("following", {"account_id": account_id, "order_id": ACCOUNT_ITEM})
+
+
+def _record(order: Order, told: dict[str, Any]) -> Order:
+    changed = order.model_copy(update={**told, "updated_at": datetime.now(UTC), "version": order.version + 1})
+    follow = _unfollow(changed) if _complete(changed) else _follow(changed, changed.updated_at + _LOOK_AGAIN)
+    _transact([store.order_change(changed), outbox.write(events.of_order(changed)), follow])
+    return changed
+
+
+def _complete(order: Order) -> bool:
+    """Nothing more can be learnt of an order: it has ended, and what it cost is known."""
+    return order.status.final and (order.fee is not None or order.fee_currency is not None or not order.filled)
+
+
+def _told(order: Order, state: OrderState) -> dict[str, Any]:
+    status = state.status
+    if status is OrderStatus.OPEN and state.filled:
+        status = OrderStatus.PARTIALLY_FILLED
+    told: dict[str, Any] = {"status": status, "filled": state.filled}
+    told["exchange_order_id"] = state.exchange_order_id or order.exchange_order_id
+    if state.average_price is not None and state.filled:
+        # Binance spot gives no average but the sums, whose quotient may have no end.
+        told["average_price"] = round(state.average_price, 12).normalize() + 0
+        told["value"] = round(state.average_price * state.filled, 12).normalize() + 0
+    if state.fee is not None:
+        told |= {"fee": state.fee, "fee_currency": state.fee_currency}
+    return told
+
+
+def _follow(order: Order, at: datetime) -> aws.Write:
+    item = {
+        "account_id": order.account_id,
+        "order_id": order.order_id,
+        "at": {"signal_id": order.signal_id, "leg": f"{order.account_id}#{order.leg}"},
+        "exchange": order.exchange,
+        "shard": _shard(order.account_id),
+        "due_at": at.isoformat(),
+    }
+    return aws.put("following", item)
+
+
+def _unfollow(order: Order) -> aws.Write:
+    return aws.delete("following", {"account_id": order.account_id, "order_id": order.order_id})
+
+
+def _count(order: Order) -> aws.Write:
+    """Counts the order, and has the account's snapshot taken afresh."""
+    before = order.number - 1
+    return aws.update(
+        "following",
+        {"account_id": order.account_id, "order_id": ACCOUNT_ITEM},
+        "SET orders = :number, #shard = :shard, due_at = :due, exchange = :exchange",
+        "orders = :before" if before else "attribute_not_exists(orders)",
+        number=Decimal(order.number),
+        shard=_shard(order.account_id),
+        due=(order.created_at + SNAPSHOT_SOON).isoformat(),
+        exchange=order.exchange,
+        **({"before": Decimal(before)} if before else {}),
+    )
+
+
+def _shard(account_id: str) -> str:
+    return str(zlib.crc32(account_id.encode()) % SHARDS)
+
+
+def _transact(writes: list[aws.Write]) -> None:
+    try:
+        aws.transact(writes)
+    except aws.WriteRefused as refused:
+        raise Retryable("the order has changed meanwhile") from refused

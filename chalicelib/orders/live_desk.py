@@ -1,0 +1,287 @@
+"""A real exchange as a desk: claimed in the ledger, sent once, looked up before anything is sent again.
+
+The message of a signal may be delivered any number of times and the process may die between any two steps. What an earlier attempt
+left in the ledger decides what this one does, and what orders were sized from is kept with them, so that a repetition comes to the same
+orders whatever has happened to the balance since.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from chalicelib.errors import NotDoable, OutcomeUnknown, Refused, Retryable
+from chalicelib.exchanges import filters
+from chalicelib.exchanges.accounts import Account
+from chalicelib.exchanges.limiter import Patience
+from chalicelib.exchanges.line import Line
+from chalicelib.exchanges.paper_money import Rates
+from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, RateLimited
+from chalicelib.orders import ledger, lookup
+from chalicelib.orders.keys import Lines
+from chalicelib.orders.models import Instruction, Order
+from chalicelib.orders.trade import CLOSING_LEG
+from chalicelib.telemetry import log
+from chalicelib.trading import Action, MarketType, OrderType, Symbol
+
+_TRIES = 4  # sendings of one order, each after it was found to be absent
+_PAUSE_S = 0.25
+_OPEN = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED, OrderStatus.UNKNOWN)
+
+
+class LiveDesk:
+    """One account with exchange keys, while one signal runs on it.
+
+    Attributes:
+        placed: The orders of the signal so far, those of earlier attempts included once they have been come by.
+    """
+
+    def __init__(self, account: Account, instruction: Instruction, patience: Patience) -> None:
+        self.placed: list[Order] = []
+        self._account = account
+        self._instruction = instruction
+        self._patience = patience
+        self._lines = Lines(account, patience)
+        self._legs = [str(index) for index in range(max(len(instruction.legs), 1))]
+        trades = instruction.action is not Action.CANCEL_ALL
+        self._known = ledger.read(instruction.signal_id, account.account_id, [CLOSING_LEG, *self._legs] if trades else [])
+        self._bases = [self._known.orders[leg].basis for leg in (CLOSING_LEG, *self._legs) if leg in self._known.orders]
+        self._basis: dict[str, Decimal] = dict(self._bases[0]) if self._bases else {}
+
+    @property
+    def rates(self) -> Rates:
+        """What trading costs here, roughly: a share of the balance must leave room for it."""
+        return self._account.rates
+
+    @property
+    def delays(self) -> Sequence[Any]:
+        """What the signal had to wait for."""
+        return self._patience.delays
+
+    def instrument(self, symbol: Symbol, market_type: MarketType, near: Decimal | None) -> Instrument:  # noqa: ARG002
+        """The instrument from the stored metadata."""
+        return self._lines.of(market_type).instrument(symbol.name)
+
+    def market_price(self, symbol: Symbol) -> Decimal | None:
+        """The price the signal brought, else the exchange's last one; a limit order needs none."""
+        instruction = self._instruction
+        if instruction.market_price is not None or instruction.order_type is OrderType.LIMIT:
+            return instruction.market_price
+        assert instruction.market_type is not None
+        line = self._lines.of(instruction.market_type)
+        return self._look("price", lambda: line.last_price(line.instrument(symbol.name)))
+
+    def free(self, instrument: Instrument) -> Decimal:
+        """Free quote balance, of the signal's one look at the balances."""
+        return self._look("free", lambda: self._balance(instrument, instrument.quote))
+
+    def held(self, instrument: Instrument) -> Decimal:
+        """Free holdings, or the position, of the signal's one look at them."""
+        if instrument.market_type is MarketType.FUTURES:
+            return self._look("held", lambda: self._line(instrument).positions().get(instrument.name, Decimal(0)))
+        return self._look("held", lambda: self._balance(instrument, instrument.base))
+
+    def place(self, leg: str, order: OrderRequest, percent: Decimal | None = None) -> Order:
+        """Places an order once, or takes up what an earlier attempt left of it.
+
+        Raises:
+            Refused: A filter or the exchange says no; what was claimed is `rejected` in the ledger.
+            Retryable: Nothing certain could be done in the time there is; the next delivery of the message goes on from here.
+        """
+        if order.reduce_only:
+            order = replace(order, quantity=filters.round_quantity(order.instrument, order.quantity))
+        known = self._known.orders.get(leg)
+        if known is None:
+            filters.check(order)
+            line = self._line(order.instrument)
+            line.prepare(order, ahead=max(len(self._legs) - 1 - int(leg), 0) if leg.isdigit() else 0)
+            known = self._claimed(leg, order, percent)
+            placed = self._send(known, order)
+        elif known.status is OrderStatus.REJECTED:
+            raise NotDoable(known.code or "exchange_refused", **known.values)
+        elif known.status in {OrderStatus.CLAIMED, OrderStatus.UNKNOWN}:
+            placed = self._recover(known, self._as_claimed(known, order))
+        else:
+            placed = known
+        self.placed.append(placed)
+        if leg == CLOSING_LEG and self._instruction.action in {Action.LONG, Action.SHORT}:
+            placed = self._exited(placed, order)
+        return placed
+
+    def open_orders(self, group_name: str | None, symbol: Symbol | None, market_type: MarketType | None) -> Sequence[Order]:
+        """The ledger's unfinished orders that match, those of unknown outcome included."""
+        return [
+            order
+            for order in ledger.unfinished(self._account.account_id)
+            if order.status in _OPEN
+            and (group_name is None or order.group_name == group_name)
+            and (symbol is None or order.symbol == symbol.name)
+            and (market_type is None or order.market_type is market_type)
+        ]
+
+    def cancel(self, order: Order) -> bool:
+        """Cancels an order at the exchange; False if it had ended, or could not be cancelled."""
+        line = self._lines.of(order.market_type)
+        try:
+            state = line.cancel(lookup.state_of(order), line.instrument(order.symbol))
+        except Refused as refusal:
+            log.warning("order not cancelled", extra={"order_id": order.order_id, "code": refusal.code})
+            return False
+        return ledger.record(order, state).status is OrderStatus.CANCELLED
+
+    def leave(self, refusal: Refused | None) -> None:
+        """Takes up the orders of an earlier attempt that this one did not come by, because it was refused before.
+
+        Args:
+            refusal: Why; an order that turns out never to have reached the exchange was not placed for the same reason.
+        """
+        seen = {order.leg for order in self.placed}
+        for leg, order in self._known.orders.items():
+            if leg in seen or order.status is OrderStatus.REJECTED:
+                continue
+            if order.status in {OrderStatus.CLAIMED, OrderStatus.UNKNOWN}:
+                line = self._lines.of(order.market_type)
+                order = lookup.settle(order, line, refusal or NotDoable("exchange_never_arrived"))  # noqa: PLW2901
+            self.placed.append(order)
+
+    def _claimed(self, leg: str, request: OrderRequest, percent: Decimal | None) -> Order:
+        now = datetime.now(UTC)
+        instruction, account = self._instruction, self._account
+        order = Order(
+            signal_id=instruction.signal_id,
+            account_id=account.account_id,
+            user_id=account.user_id,
+            leg=leg,
+            number=self._known.count + 1,
+            client_order_id=request.client_order_id,
+            exchange=account.exchange,
+            market_type=request.instrument.market_type,
+            symbol=request.instrument.name,
+            side=request.side,
+            order_type=request.order_type,
+            reduce_only=request.reduce_only,
+            status=OrderStatus.CLAIMED,
+            quantity=request.quantity,
+            filled=Decimal(0),
+            price=request.price or self._basis.get("price") or instruction.market_price,
+            stop_price=request.stop_price,
+            percent=percent,
+            group_name=instruction.group_name,
+            sent_at=now,
+            tries=1,
+            basis=dict(self._basis),
+            delays=tuple(self._patience.delays),
+            created_at=now,
+            updated_at=now,
+        )
+        ledger.claim(order)
+        self._known.count += 1
+        return order
+
+    def _send(self, order: Order, request: OrderRequest) -> Order:
+        """Sends a claimed order; again only when it certainly is not there."""
+        line = self._line(request.instrument)
+        while True:
+            try:
+                state = line.place(request)
+            except OutcomeUnknown as fault:
+                log.warning("outcome unknown", extra={"order_id": order.order_id, "fault": str(fault)})
+                return self._recover(ledger.unknown(order, sent_now=True), request)
+            except Retryable as fault:
+                log.info("not placed", extra={"order_id": order.order_id, "fault": str(fault)})
+                if order.tries >= _TRIES and not isinstance(fault, RateLimited):
+                    raise
+                if not isinstance(fault, RateLimited):
+                    self._patience.wait(_PAUSE_S * 2**order.tries, "fault")
+                line.take_turn(request)
+                found = self._find(order, request.instrument)
+                if found is not None:
+                    return self._record(order, found, request.instrument)
+                order = ledger.send_again(order)
+            except Refused as refusal:
+                ledger.reject(order, refusal)
+                raise
+            else:
+                return self._record(order, state, request.instrument)
+
+    def _recover(self, order: Order, request: OrderRequest) -> Order:
+        """What became of an order that was sent, or may have been. Only absence after the late-arrival bound is absence."""
+        line = self._line(request.instrument)
+        assert order.sent_at is not None
+        try:
+            found = self._find(order, request.instrument)
+            until = order.sent_at + timedelta(seconds=line.late_arrival_s)
+            wait = (until - datetime.now(UTC)).total_seconds()
+            if found is None and wait > 0:
+                if wait > self._patience.left and order.status is OrderStatus.UNKNOWN:
+                    return order
+                self._patience.wait(wait, "late_arrival")
+                found = self._find(order, request.instrument)
+        except Retryable:
+            if order.status is OrderStatus.CLAIMED and self._patience.left < line.late_arrival_s:
+                raise
+            # The exchange does not say. The order stays unknown, and is looked after by the minute.
+            return ledger.unknown(order)
+        if found is not None:
+            return self._record(order, found, request.instrument)
+        age = datetime.now(UTC) - self._instruction.age_from
+        if not request.reduce_only and age > timedelta(seconds=self._instruction.max_age_s):
+            refusal = NotDoable("stale", age=int(age.total_seconds()), limit=self._instruction.max_age_s)
+            ledger.reject(order, refusal)
+            raise refusal
+        if order.tries >= _TRIES:
+            refusal = NotDoable("exchange_never_arrived")
+            ledger.reject(order, refusal)
+            raise refusal
+        line.prepare(request, ahead=0)
+        return self._send(ledger.send_again(order), request)
+
+    def _exited(self, order: Order, request: OrderRequest) -> Order:
+        """Waits until the position is gone, so that the new one is sized by what is then free.
+
+        Raises:
+            NotDoable: `exit_not_filled`: the exit ended without taking the whole position away.
+            Retryable: It has not traded in the time there is.
+        """
+        pause = _PAUSE_S
+        while not order.status.final and order.status is not OrderStatus.UNKNOWN:
+            self._patience.wait(pause, "exit")
+            pause = min(pause * 2, 2.0)
+            found = self._find(order, request.instrument)
+            if found is not None:
+                order = self._record(order, found, request.instrument)
+        self.placed = [each if each.leg != order.leg else order for each in self.placed]
+        if order.status is not OrderStatus.FILLED:
+            raise NotDoable("exit_not_filled", symbol=order.symbol)
+        later = [self._known.orders[leg].basis for leg in self._legs if leg in self._known.orders]
+        self._basis = dict(later[0]) if later else {name: value for name, value in self._basis.items() if name == "price"}
+        return order
+
+    def _record(self, order: Order, state: OrderState, instrument: Instrument) -> Order:
+        more = lookup.fees(self._line(instrument), state, instrument)
+        return ledger.record(order, state, **more, delays=tuple(self._patience.delays))
+
+    def _find(self, order: Order, instrument: Instrument) -> OrderState | None:
+        return self._line(instrument).find(order.client_order_id, instrument, trigger=order.stop_price is not None)
+
+    def _as_claimed(self, known: Order, order: OrderRequest) -> OrderRequest:
+        """The request as it was claimed, whatever planning has come to this time."""
+        price = known.price if order.price is not None else None
+        return replace(order, side=known.side, quantity=known.quantity, price=price, stop_price=known.stop_price)
+
+    def _line(self, instrument: Instrument) -> Line:
+        return self._lines.of(instrument.market_type)
+
+    def _balance(self, instrument: Instrument, currency: str) -> Decimal:
+        """Free balance; a look at one currency of a pair is a look at both."""
+        balances = self._line(instrument).free_and_total()
+        free = {name: balances.get(name, (Decimal(0), Decimal(0)))[0] for name in (instrument.base, instrument.quote)}
+        if instrument.market_type is MarketType.SPOT:
+            self._basis |= {"held": free[instrument.base], "free": free[instrument.quote]}
+        return free[currency]
+
+    def _look(self, what: str, look: Any) -> Decimal:
+        if what not in self._basis:
+            self._basis[what] = look()
+        return self._basis[what]

@@ -1,0 +1,78 @@
+"""What an account holds, paper and real alike, for the API."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from chalicelib.exchanges import paper_store
+from chalicelib.exchanges.accounts import Account
+from chalicelib.orders import snapshots
+from chalicelib.trading import MarketType
+
+
+def of_account(account: Account) -> list[dict[str, Any]]:
+    """The account's positions: futures positions, and on spot what it holds, cash aside.
+
+    Each has `account_id`, `symbol`, `market_type`, `quantity` (base units, negative if short), `entry_price` (quote per base, None where
+    nobody knows), `leverage`, `unrealized_profit` and `at`: when the exchange was asked, None for a simulated account's books, which
+    are always current.
+    """
+    found = _real(account) if account.has_exchange else _simulated(account)
+    return [{"account_id": account.account_id, **position} for position in found]
+
+
+def balances_of(account: Account) -> list[dict[str, Any]]:
+    """The account's balances by `currency`: `free` and `total`."""
+    if account.has_exchange:
+        snapshot = snapshots.latest(account.account_id) or {}
+        return [{name: row[name] for name in ("currency", "free", "total")} for row in snapshot.get("balances", [])]
+    book = paper_store.read(account)
+    return [{"currency": currency, "free": book.free(currency), "total": total} for currency, total in sorted(book.cash.items())]
+
+
+def equity_of(account: Account, since: datetime) -> list[dict[str, Any]]:
+    """A real account's equity over time in US dollars: `at` and `equity`, oldest first. Simulated accounts have no snapshots."""
+    return snapshots.equity(account.account_id, since) if account.has_exchange else []
+
+
+def _real(account: Account) -> list[dict[str, Any]]:
+    snapshot = snapshots.latest(account.account_id)
+    if snapshot is None:
+        return []
+    at = snapshot["taken_at"]
+    held = [
+        _position(row["currency"], MarketType.SPOT, row["total"], None, at=at)
+        for row in snapshot["balances"]
+        if row["currency"] not in {"USDT", "USDC", "USD"} and row["total"]
+    ]
+    return [{**position, "at": at} for position in snapshot["positions"]] + held
+
+
+def _simulated(account: Account) -> list[dict[str, Any]]:
+    book = paper_store.read(account)
+    held = [_position(name, MarketType.SPOT, holding.quantity, holding.average_price) for name, holding in sorted(book.holdings.items())]
+    positions = [
+        _position(name, MarketType.FUTURES, position.quantity, position.entry_price, leverage=Decimal(position.leverage))
+        for name, position in sorted(book.positions.items())
+    ]
+    return [position for position in positions + held if position["quantity"]]
+
+
+def _position(
+    symbol: str,
+    market_type: MarketType,
+    quantity: Decimal,
+    entry_price: Decimal | None,
+    *,
+    leverage: Decimal | None = None,
+    at: str | None = None,
+) -> dict[str, Any]:
+    return {
+        "symbol": symbol,
+        "market_type": market_type.value,
+        "quantity": quantity,
+        "entry_price": entry_price,
+        "leverage": leverage,
+        "unrealized_profit": None,
+        "at": at,
+    }

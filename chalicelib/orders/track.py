@@ -1,0 +1,19 @@
+"""Each minute: has the accounts followed on which something is due, each on its own message group."""
+
+from datetime import UTC, datetime
+
+from chalicelib.orders import ledger, queue
+from chalicelib.orders.models import Follow
+
+
+def queue_follow_ups() -> int:
+    """Queues one message per account on which an order or a snapshot is due; returns how many."""
+    now = datetime.now(UTC)
+    accounts = {item["account_id"]: item["exchange"] for item in ledger.due(now)}
+    minute = now.strftime("%Y-%m-%dT%H:%M")
+    messages = [
+        Follow(follow_id=f"follow:{minute}", account_id=account_id, exchange=exchange) for account_id, exchange in sorted(accounts.items())
+    ]
+    if messages:
+        queue.send(messages)
+    return len(messages)

@@ -1,0 +1,171 @@
+"""An emulated cloud, the exchange simulator, and accounts with keys on it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+import pytest
+
+from chalicelib import aws
+from chalicelib.accounts import keys as sealed
+from chalicelib.errors import Retryable
+from chalicelib.exchanges import ccxt_adapter, limiter, line, market_store, session
+from chalicelib.orders import execute, follow, keys, live_desk, store
+from chalicelib.orders.models import Execution, Follow, Instruction, Order
+from chalicelib.trading import Action, Leg, MarketType, OrderType, Symbol
+from tests.simulator.client import Simulator
+from tests.simulator.fixtures import VENUES, simulator, simulator_server, stored_markets
+from tests.support.cloud import emulated
+from tests.support.records import add_account, add_user
+
+__all__ = ["simulator", "simulator_server"]
+
+IDS = [f"{exchange}-{market_type.value}" for exchange, market_type in VENUES]
+LATE_S = 0.5
+
+
+@dataclass
+class Live:
+    """An account with keys on a simulated exchange, and its signals."""
+
+    simulator: Simulator
+    exchange: str
+    market_type: MarketType
+    account_id: str
+    credentials: Any
+    ids: Any = field(default_factory=count)
+
+    def signal(self, action: str = "buy", signal_id: str | None = None, **more: Any) -> Instruction:
+        """An instruction; a market order for 0.1 BTC unless told otherwise."""
+        sized = {"quantity", "quote_amount", "legs"} & more.keys()
+        given = {"quantity": Decimal("0.1")} if not sized and action in {"buy", "sell", "long", "short"} else {}
+        return Instruction(
+            signal_id=signal_id or f"signal-{self.account_id}-{next(self.ids)}",
+            user_id="1",
+            account_id=self.account_id,
+            exchange=self.exchange,
+            variant="group",
+            action=Action(action),
+            **{"symbol": Symbol(raw="BTCUSDT", base="BTC", quote="USDT"), "market_type": self.market_type, **given, **more},
+            received_at=datetime.now(UTC),
+            max_age_s=60,
+            alone=False,
+        )
+
+    def execute(self, instruction: Instruction, deliveries: int = 4, seconds: float = 20) -> Execution:
+        """Delivers the message until it has settled, as the queue does."""
+        for _ in range(deliveries):
+            try:
+                execute.execute(instruction, seconds)
+            except Retryable:
+                continue
+            break
+        [execution] = [each for each in store.of_signal(instruction.signal_id)[0] if each.account_id == self.account_id]
+        return execution
+
+    def run(self, action: str = "buy", **more: Any) -> Execution:
+        return self.execute(self.signal(action, **more))
+
+    def limit(self, price: str = "49000", quantity: str = "0.1", **more: Any) -> Execution:
+        """A limit order that rests."""
+        return self.run("buy", order_type=OrderType.LIMIT, quantity=Decimal(quantity), legs=(), price=Decimal(price), **more)
+
+    def follow(self) -> int:
+        """Looks at everything, due or not."""
+        for item in aws.query_all("following", "account_id = :account", account=self.account_id):
+            key = {"account_id": self.account_id, "order_id": item["order_id"]}
+            aws.write(aws.update("following", key, "SET due_at = :past", past="2000"))
+        return follow.follow(Follow(follow_id="now", account_id=self.account_id, exchange=self.exchange), 20)
+
+    def there(self) -> list[dict[str, Any]]:
+        """The orders at the exchange."""
+        return [each for each in self.simulator.orders(api_key=self.credentials.api_key) if each["parent"] is None]
+
+    def ledger(self) -> list[Order]:
+        """The account's orders in the ledger, oldest first."""
+        items = aws.query_all("orders", "account_id = :account", index="by_account", account=self.account_id)
+        return sorted((store.order_of(item) for item in items), key=lambda order: order.number)
+
+    def agrees(self) -> bool:
+        """The ledger's orders are the exchange's, with the same ends; those that never arrived aside."""
+        mine = {each.client_order_id: each for each in self.ledger() if each.status != "rejected"}
+        theirs = {each["client_id"]: each for each in self.there() if each["status"] != "rejected"}
+        assert len(theirs) == len([each for each in self.there() if each["status"] != "rejected"]), "doubled"
+        if mine.keys() != theirs.keys():
+            return False
+        as_said = {
+            "open": {"open", "untriggered"},
+            "filled": {"filled"},
+            "cancelled": {"cancelled"},
+            "partially_filled": {"open", "partial", "partially_filled"},
+        }
+        return all(
+            theirs[name]["status"] in as_said.get(order.status.value, set()) and Decimal(theirs[name]["filled"]) == order.filled
+            for name, order in mine.items()
+        )
+
+    def events(self) -> list[str]:
+        """The types of all events so far."""
+        found = aws.client("dynamodb").scan(TableName="test-outbox")["Items"]
+        return sorted(item["type"]["S"] for item in found)
+
+    @property
+    def holdings(self) -> dict[str, Any]:
+        return self.simulator.holdings(self.credentials)
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Iterator[None]:
+    """Tables as new, one user, the exchanges' metadata in place, and times short enough for tests."""
+    monkeypatch.setattr(ccxt_adapter.CcxtExchange, "late_arrival_s", LATE_S)
+    monkeypatch.setattr(session, "READ_TIMEOUT_S", 0.4)
+    for module in (line, live_desk):
+        monkeypatch.setattr(module, "_PAUSE_S", 0.01)
+    with emulated():
+        for forget in (limiter.forget, market_store.forget, keys.forget):
+            forget()
+        add_user("1")
+        yield
+
+
+@pytest.fixture
+def open_account(cloud: None, simulator: Simulator):
+    """Makes accounts with 100 000 USDT and, on spot, 2 BTC; BTCUSDT stands at 50 000."""
+    numbers = count(1)
+
+    def make(exchange: str = "binance", market_type: MarketType = MarketType.SPOT, **more: Any) -> Live:
+        given = more.pop("balances", {"spot": {"USDT": "100000", "BTC": "2"}, "futures": {"USDT": "100000"}})
+        if market_type is MarketType.FUTURES:
+            given = {"futures": given["futures"]}
+        credentials = simulator.account(exchange, balances=given)
+        account_id = f"1-{exchange}{next(numbers)}"
+        box = sealed.seal(account_id, credentials)
+        market_types = [market_type.value]
+        name = account_id.removeprefix("1-")
+        add_account("1", name, kind="live", exchange=exchange, sealed_keys=box, key_version=1, market_types=market_types, **more)
+        markets = stored_markets(exchange, market_type)
+        wanted = {each: markets[each] for each in ("BTCUSDT", "ETHUSDT")}
+        market_store.save(market_store.venue(exchange, market_type, demo=False), wanted)
+        return Live(simulator, exchange, market_type, account_id, credentials)
+
+    return make
+
+
+@pytest.fixture(params=VENUES, ids=IDS)
+def live(request: pytest.FixtureRequest, open_account) -> Live:
+    """An account on each exchange and market in turn."""
+    return open_account(*request.param)
+
+
+@pytest.fixture(params=[venue for venue in VENUES if venue[1] is MarketType.FUTURES], ids=[each for each in IDS if "futures" in each])
+def futures(request: pytest.FixtureRequest, open_account) -> Live:
+    """A futures account on each exchange in turn."""
+    return open_account(*request.param)
+
+
+def legs(*percents: str, **more: Any) -> tuple[Leg, ...]:
+    """Legs sized by percent."""
+    return tuple(Leg(percent=Decimal(percent), **more) for percent in percents)

@@ -7,14 +7,17 @@ from chalicelib.controls.routes import HALT
 from chalicelib.dashboard import DASHBOARD
 from chalicelib.events.routes import EVENTS
 from chalicelib.health import HEALTH
+from chalicelib.openapi import document as openapi
 from chalicelib.orders.positions_routes import POSITIONS
 from chalicelib.orders.price_routes import PRICES
 from chalicelib.payments.routes import PAYMENTS
 from chalicelib.realtime.routes import REALTIME
 from chalicelib.signals.explain import EXPLAINING
 from chalicelib.signals.read_routes import READING
+from chalicelib.signals.routes import INBOUND
 from chalicelib.strategies.routes import STRATEGIES
 from chalicelib.telegram.routes import TELEGRAM
+from chalicelib.telegram.xc import XC
 from chalicelib.tickets.routes import TICKETS
 from chalicelib.users.routes import USERS
 from chalicelib.webhooks.routes import ROUTES as WEBHOOKS
@@ -22,11 +25,10 @@ from functions.chalice_app import build
 
 aws.prepare("dynamodb")
 
-app = build(
-    "serve_api",
-    [
-        *(*DASHBOARD, *HEALTH, *READING, *EXPLAINING, *POSITIONS, *PRICES, *EVENTS, *REALTIME),
-        *(*USERS, *ACCOUNTS, *STRATEGIES, *HALT, *AUDIT),
-        *(*PAYMENTS, *TICKETS, *TELEGRAM, *WEBHOOKS),
-    ],
-)
+ROUTES = [
+    *(*DASHBOARD, *HEALTH, *READING, *EXPLAINING, *POSITIONS, *PRICES, *EVENTS, *REALTIME),
+    *(*USERS, *ACCOUNTS, *STRATEGIES, *HALT, *AUDIT),
+    *(*PAYMENTS, *TICKETS, *TELEGRAM, *WEBHOOKS),
+]
+
+app = build("serve_api", [*ROUTES, *openapi.routes([*ROUTES, *INBOUND, *XC])])

@@ -1,0 +1,94 @@
+"""JSON Schemas, briefly: of the models that are shown, and of everything else by hand."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
+from pydantic_core import core_schema
+
+Schema = Mapping[str, Any]
+
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "number"}
+WHOLE: Schema = {"type": "integer"}
+FLAG: Schema = {"type": "boolean"}
+TIME: Schema = {"type": "string", "format": "date-time"}
+ID: Schema = {"type": ["integer", "string"], "description": "A number wherever it is one"}
+ANY: Schema = {}
+OBJECT: Schema = {"type": "object"}
+
+
+class _Numbers(GenerateJsonSchema):
+    """Decimals are JSON numbers in every answer; in a request they may be strings too."""
+
+    def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
+        """A decimal."""
+        return {"type": "number"} if self.mode == "serialization" else super().decimal_schema(schema)
+
+
+def maybe(schema: Schema) -> Schema:
+    """The same, or null."""
+    if isinstance(schema.get("type"), str):
+        return {**schema, "type": [schema["type"], "null"]}
+    if isinstance(schema.get("type"), list):
+        return {**schema, "type": [*schema["type"], "null"]}
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def one_of(*words: str) -> Schema:
+    """One of these words."""
+    return {"type": "string", "enum": list(words)}
+
+
+def listed(item: Schema) -> Schema:
+    """A JSON list."""
+    return {"type": "array", "items": item}
+
+
+def obj(optional: Mapping[str, Schema] | None = None, /, **fields: Schema) -> Schema:
+    """An object with these fields, and perhaps the optional ones."""
+    properties = {**fields, **(optional or {})}
+    return {"type": "object", "properties": properties, "required": list(fields)}
+
+
+def page(item: Schema) -> Schema:
+    """A page of a list."""
+    return obj(items=listed(item), total=maybe(WHOLE), next=maybe(TEXT))
+
+
+def record(model: type[BaseModel], without: Sequence[str] = (), **others: Schema) -> Schema:
+    """A model as it is shown; `others` are fields that are shown otherwise, or beside it."""
+    shown = _of(model, "serialization")
+    properties = {name: schema for name, schema in shown["properties"].items() if name not in without} | dict(others)
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def request(model: type[BaseModel]) -> Schema:
+    """A model as it is asked for."""
+    return _of(model, "validation")
+
+
+def _of(model: type[BaseModel], mode: JsonSchemaMode) -> dict[str, Any]:
+    schema = model.model_json_schema(mode=mode, schema_generator=_Numbers)
+    plain: dict[str, Any] = _plain(schema, schema.pop("$defs", {}))
+    return plain
+
+
+def _plain(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """Without references, titles and what is no JSON Schema."""
+    if isinstance(schema, list):
+        return [_plain(each, definitions) for each in schema]
+    if not isinstance(schema, dict):
+        return copy.copy(schema)
+    if "$ref" in schema:
+        target = definitions[schema["$ref"].rpartition("/")[2]]
+        return _plain({**target, **{name: value for name, value in schema.items() if name != "$ref"}}, definitions)
+    plain = {}
+    for name, value in schema.items():
+        if name == "properties":
+            plain[name] = {field: _plain(inner, definitions) for field, inner in value.items()}
+        elif name not in ("title", "ge", "le", "gt", "lt", "max_digits", "decimal_places"):
+            plain[name] = value if name in ("default", "enum") else _plain(value, definitions)
+    return plain

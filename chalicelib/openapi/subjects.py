@@ -1,0 +1,22 @@
+"""The documentation of every subject, together. Read when the document is asked for: nothing on a signal's way pays for it."""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+
+from chalicelib.openapi.docs import Docs
+
+_SUBJECTS = (
+    *("accounts", "audit", "controls", "events", "openapi", "orders", "payments", "realtime", "signals", "strategies"),
+    *("telegram", "tickets", "users", "webhooks"),
+)
+
+
+@cache
+def docs() -> Mapping[str, Docs]:
+    """Every route's documentation, by method and path."""
+    return {name: about for subject in _SUBJECTS for name, about in import_module(_place(subject)).DOCS.items()}
+
+
+def _place(subject: str) -> str:
+    return f"chalicelib.{subject}.{'own_docs' if subject == 'openapi' else 'docs'}"

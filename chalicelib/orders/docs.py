@@ -1,0 +1,61 @@
+"""Documentation of the routes of positions and prices."""
+
+from chalicelib.openapi.docs import OWNER, Docs, listing
+from chalicelib.openapi.examples import ACCOUNT_ID, AT
+from chalicelib.openapi.schemas import ID, NUMBER, TEXT, TIME, WHOLE, maybe, obj, one_of, page
+from chalicelib.orders.price_routes import NewPrices
+
+_POSITION = obj(
+    account_id=ID,
+    account_name=TEXT,
+    exchange=TEXT,
+    kind=TEXT,
+    symbol=TEXT,
+    market_type=one_of("spot", "futures"),
+    side=one_of("long", "short"),
+    quantity=NUMBER,
+    entry_price=maybe(NUMBER),
+    price=maybe(NUMBER),
+    price_at=maybe(TIME),
+    value=maybe(NUMBER),
+    unrealized_pnl=maybe(NUMBER),
+    currency=TEXT,
+    leverage=maybe(NUMBER),
+    margin=maybe(NUMBER),
+)
+_position = {
+    "account_id": ACCOUNT_ID,
+    "account_name": "策略A",
+    "exchange": "paper",
+    "kind": "paper",
+    "symbol": "AAPL",
+    "market_type": "spot",
+    "side": "long",
+    "quantity": 100,
+    "entry_price": 185.59,
+    "price": 190,
+    "price_at": AT,
+    "value": 19000,
+    "unrealized_pnl": 441,
+    "currency": "USD",
+    "leverage": None,
+    "margin": None,
+}
+_PRICE = obj({"waiting_accounts": WHOLE}, symbol=TEXT, price=NUMBER, scope=ID, at=TIME)
+_price = {"symbol": "BTCUSDT", "price": 95000, "scope": "everybody", "at": AT}
+
+DOCS = {
+    "GET /positions": Docs(page(_POSITION), listing(_position), query={**OWNER, "account_id": ID}, paged=True),
+    "GET /paper/prices": Docs(
+        page(_PRICE), listing(_price), query={**OWNER, "scope": one_of("own", "everybody"), "symbol": TEXT}, paged=True
+    ),
+    "POST /paper/prices": Docs(
+        page(_PRICE),
+        listing(_price | {"waiting_accounts": 1}),
+        201,
+        NewPrices,
+        {"symbol": "BTCUSDT", "price": 95000},
+        {"several": {"prices": [{"symbol": "BTCUSDT", "price": 95000}, {"symbol": "AAPL", "price": "185.50"}]}},
+        errors=(404,),
+    ),
+}

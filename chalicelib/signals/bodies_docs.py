@@ -1,0 +1,87 @@
+"""The bodies of the webhooks, as the OpenAPI document shows them. Every key has more spellings: see `docs/signals.md`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chalicelib.openapi.examples import USER_ID
+from chalicelib.openapi.schemas import TEXT, Schema, listed, obj
+
+_NUMBER: Schema = {"type": ["number", "string"], "description": "A number, or a text that is one"}
+_SIDE: Schema = {**TEXT, "examples": ["buy", "sell", "long", "short", "close", "exit", "stop"]}
+_TYPE: Schema = {**TEXT, "examples": ["MARKET", "LIMIT", "STOP_LIMIT", "STOP_MARKET"]}
+_COMMON: Mapping[str, Schema] = {"token": TEXT, "alert_id": TEXT, "timestamp": TEXT}
+_PRICES: Mapping[str, Schema] = {"price": _NUMBER, "stop_price": _NUMBER}
+
+_PAPER = obj(
+    {**_COMMON, "symbol": TEXT, "ticker": TEXT, "side": _SIDE, "action": _SIDE, "qty": _NUMBER, "contracts": _NUMBER, "account": TEXT},
+    price=_NUMBER,
+)
+_LEG = obj({"stop_price": _NUMBER, "price": _NUMBER}, qty_per=_NUMBER)
+_GROUP_SHARED: Mapping[str, Schema] = {
+    "group_name": TEXT,
+    "exchange": TEXT,
+    "market_type": TEXT,
+    "currency": TEXT,
+    "symbol": TEXT,
+    "order_type": _TYPE,
+    "side": _SIDE,
+}
+_GROUP = obj({**_COMMON, **_PRICES, "qty_per": _NUMBER, "orders": listed(_LEG)}, **_GROUP_SHARED)
+_CANCEL = obj(
+    {**_COMMON, "exchange": TEXT, "market_type": TEXT, "symbol": TEXT}, group_name=TEXT, order_type={"enum": ["CANCEL_ALL_ORDER"]}
+)
+EITHER: Schema = {"anyOf": [_PAPER, _GROUP, _CANCEL]}
+SETTINGS_SIZED = obj({**_COMMON, **_PRICES, "order_type": _TYPE}, symbol=TEXT, action=_SIDE)
+XC = obj(
+    {**_COMMON, "strategy_id": TEXT, "demo": TEXT, "price": _NUMBER},
+    code=TEXT,
+    command=_SIDE,
+    exchange=TEXT,
+    coinmarket=TEXT,
+    amount=_NUMBER,
+)
+MANUAL = obj(
+    {
+        **_PRICES,
+        "account": TEXT,
+        "account_id": {"type": ["integer", "string"]},
+        "user_id": {"type": ["integer", "string"]},
+        "quantity": _NUMBER,
+        "percent": _NUMBER,
+        "order_type": _TYPE,
+        "market_type": TEXT,
+    },
+    symbol=TEXT,
+    side=_SIDE,
+)
+
+paper = {"symbol": "AAPL", "side": "buy", "qty": 100, "price": 185.50}
+legacy = {"symbol": "BTCUSDT", "action": "buy", "price": 50000}
+personal = {"symbol": "ETHUSDT", "action": "buy", "price": 3000}
+xc = {
+    "code": f"xc_{USER_ID}_…",
+    "strategy_id": "MyStrategy",
+    "demo": "YES",
+    "command": "sell",
+    "exchange": "binance",
+    "coinmarket": "BTCUSDT",
+    "amount": 0.05,
+}
+manual = {"user_id": USER_ID, "account": "策略A", "symbol": "AAPL", "side": "buy", "quantity": 100, "price": 185.50}
+_group = {
+    "group_name": "my_strategy",
+    "token": "your_webhook_token",
+    "exchange": "BINANCE",
+    "market_type": "FUTURES",
+    "currency": "USDT",
+    "symbol": "BTCUSDT",
+}
+_stops = [{"price": 105000, "stop_price": 104000, "qty_per": 10}, {"price": 107000, "stop_price": 106000, "qty_per": 15}]
+examples: Mapping[str, Any] = {
+    "tradingview": {"ticker": "AAPL", "action": "buy", "contracts": 100, "price": 185.50},
+    "account": {**paper, "account": "策略A"},
+    "group": {**_group, "order_type": "MARKET", "side": "buy", "qty_per": 10},
+    "limit": {**_group, "order_type": "LIMIT", "side": "sell", "price": 105000, "qty_per": 50},
+    "batch": {**_group, "order_type": "STOP_LIMIT", "side": "sell", "orders": _stops},
+    "cancel": {"group_name": "my_strategy", "token": "your_webhook_token", "order_type": "CANCEL_ALL_ORDER"},
+}

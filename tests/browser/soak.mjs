@@ -22,8 +22,8 @@ const all = [];
 for (let number = 0; number < clients; number++) {
   const user = users[number % users.length];
   const one = { user, events: [], foreign: 0, resets: 0, socket: null };
-  // Connected 25 at a time, and begun at 0, so that nothing is missed at the start.
-  one.client = new TradehookClient({ url, token: tokens[user], after: 0, WebSocket: class extends Fragile { constructor(address) { super(address); one.socket = this; } } });
+  // Connected 25 at a time, and begun at 0, so that nothing is missed at the start. Patient, since they all connect to one machine.
+  one.client = new TradehookClient({ url, token: tokens[user], after: 0, patience: 60_000, WebSocket: class extends Fragile { constructor(address) { super(address); one.socket = this; } } });
   one.client.on("*", (event) => {
     one.events.push(event.sequence);
     if (event.payload.owner !== user) one.foreign++;

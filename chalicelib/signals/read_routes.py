@@ -9,7 +9,7 @@ from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.http import Answer, Request, Route
 from chalicelib.orders import store as ledger
 from chalicelib.signals import store, symbols, trace
-from chalicelib.signals.models import Variant
+from chalicelib.trading import Variant
 from chalicelib.users.access import caller
 
 _LONGEST = 128
@@ -48,7 +48,8 @@ def list_signals(request: Request) -> Answer:
     condition = "user_id = :user"
     if "since" in request.query or "until" in request.query:
         condition += " AND received_at BETWEEN :since AND :until"
-        filters |= {"since": _moment(request, "since", _EARLIEST), "until": _moment(request, "until", _LATEST)}
+        since = _moment(request, "since", _EARLIEST)
+        filters |= {"since": since, "until": max(since, _moment(request, "until", _LATEST))}  # DynamoDB takes no range that runs backwards
     only = filters | ({"filter_expression": " AND ".join(parts)} if parts else {})
     return paging.answer("signals", condition, page, trace.summary, index="by_user", user=user_id, newest_first=True, **only)
 
@@ -102,9 +103,9 @@ def _moment(request: Request, name: str, default: str) -> str:
         return default
     try:
         moment = datetime.fromisoformat(text.replace(" ", "+"))  # the plus of an offset, which a URL turns into a blank
-    except ValueError:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
         raise Refused("invalid_time", field=name) from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
 
 
 READING = [

@@ -197,7 +197,8 @@ def _chosen(webhook_id: int, query: Any) -> tuple[str, dict[str, Any]]:
     values: dict[str, Any] = {"id": webhook_id}
     if "since" in query or "until" in query:
         condition += " AND placed BETWEEN :since AND :until"
-        values |= {"since": _moment(query, "since", "0"), "until": _moment(query, "until", "9") + "~"}
+        since = _moment(query, "since", "0")
+        values |= {"since": since, "until": max(since, _moment(query, "until", "9")) + "~"}  # no range may run backwards
     status = query.get("status")
     if status is None or status == "all":
         return condition, values
@@ -213,9 +214,9 @@ def _moment(query: Any, name: str, default: str) -> str:
         return default
     try:
         moment = datetime.fromisoformat(query[name])
-    except ValueError:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError):
         raise Refused("invalid_time", field=name) from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def _now() -> datetime:

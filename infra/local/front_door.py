@@ -42,7 +42,7 @@ def application(place: Place) -> web.Application:
     app[_ROUTES] = Routes(place.front_door)
     app[_GATES] = defaultdict(Gate)
     app.cleanup_ctx.append(_session)
-    app.router.add_route("*", "/{path:.*}", _answer)
+    app.router.add_route("*", r"/{path:[\s\S]*}", _answer)  # a path may hold an encoded line break
     return app
 
 

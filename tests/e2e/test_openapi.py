@@ -1,0 +1,78 @@
+"""The OpenAPI document against the running system: no server error, and no answer that the document does not know."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
+
+from infra.local import run
+from infra.local.place import Place
+from tests.e2e.conftest import Running, free_port
+
+pytestmark = pytest.mark.e2e
+
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+EXAMPLES = 2
+"""For each operation and each way of making them: what the document says, and what it does not."""
+
+
+@pytest.fixture(scope="module")
+def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A stack of its own: an admin who presses every button leaves nothing as others expect it."""
+    place = replace(Place.here(), directory=tmp_path_factory.mktemp("pressed"), port=free_port())
+    try:
+        run.up(place)
+        yield Running(place)
+    finally:
+        run.down(place)
+
+
+@pytest.fixture(scope="module")
+def document(own_stack: Running) -> dict:
+    """The document as it is served."""
+    answer = requests.get(f"{own_stack.url}/openapi.json", timeout=30)
+    assert answer.status_code == 200
+    return answer.json()
+
+
+def test_the_document_is_valid(document: dict) -> None:
+    """It is a valid OpenAPI 3.1 document."""
+    schemathesis.openapi.from_dict(document).validate()
+    assert document["openapi"] == "3.1.0"
+
+
+@pytest.mark.timeout(240)
+def test_every_operation_answers_as_documented(own_stack: Running, document: dict) -> None:
+    """Whatever is sent to any route, with an admin's token: no server error, and an answer as documented."""
+    schema = schemathesis.openapi.from_dict(document)
+    schema.config.base_url = own_stack.url
+    headers = {"Authorization": f"Bearer {own_stack.env['TRADEHOOK_ADMIN_TOKEN']}"}
+    problems: dict[str, str] = {}
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        for mode in schemathesis.GenerationMode:
+            try:
+                press(operation, mode, headers)
+            except (BaseExceptionGroup, Exception) as problem:  # noqa: BLE001 - each is told, not only the first
+                problems[f"{operation.label} {mode.value}"] = f"{problem} {getattr(problem, 'exceptions', '')}"
+    assert not problems, "\n\n".join(f"{label}: {problem}" for label, problem in problems.items())
+
+
+def press(operation: Any, mode: schemathesis.GenerationMode, headers: dict[str, str]) -> None:
+    """Calls an operation a few times, with what its documentation allows or with what it does not."""
+
+    @settings(max_examples=EXAMPLES, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def calls(case: schemathesis.Case) -> None:
+        case.call_and_validate(checks=CHECKS, headers=headers, timeout=30)
+
+    with suppress(Unsatisfiable):  # an operation without parameters cannot be called wrongly
+        calls()

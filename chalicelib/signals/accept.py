@@ -21,9 +21,10 @@ from chalicelib.signals import fields as bodies
 from chalicelib.signals import parse, store
 from chalicelib.signals import plan as plans
 from chalicelib.signals.fields import Fields
-from chalicelib.signals.models import Signal, Variant
+from chalicelib.signals.models import Signal
 from chalicelib.signals.sender import Sender, identify
 from chalicelib.telemetry import log
+from chalicelib.trading import Variant
 
 _LOGGED_BODY_CHARACTERS = 4096
 _SAVE_TRIES = 6
@@ -164,7 +165,8 @@ def check_age(signal: Signal, plan: plans.Plan, received_at: datetime, sender: S
 def _guard(request: Request, signal: Signal, sender: Sender, plan: plans.Plan) -> store.Guard:
     """What makes a repeat recognisable. Its scope names the strategy or account: two that send in turn hide no repeat of each other's."""
     where = signal.group_name or "".join(target.account_id for target in plan.targets)
-    window = sender.owner.settings.repeat_window_s
+    # A cancel of every symbol repeats none: orders of any symbol may have come between, and cancelling twice does no harm.
+    window = sender.owner.settings.repeat_window_s if signal.symbol else 0
     return store.Guard(
         key=request.headers.get("idempotency-key") or signal.idempotency_key,
         scope="#".join((sender.user_id, signal.variant.value, where, signal.symbol.name if signal.symbol else "")),

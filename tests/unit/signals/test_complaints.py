@@ -139,6 +139,18 @@ def test_complaint_14_cancel_and_entry_at_once() -> None:
     assert made == [("buy", "filled"), ("buy", "cancelled"), ("sell", "filled")]
 
 
+def test_complaint_14_a_cancel_of_everything_is_never_a_repeat() -> None:
+    """The same cancel within seconds takes back what was placed since."""
+    token = records.add_token("1")
+    cancel = {"group_name": "my_strategy", "order_type": "CANCEL_ALL_ORDER", "token": token}
+    limit = GROUP | {"order_type": "LIMIT", "price": 40000, "qty_per": 10, "token": token}
+    for price in (40000, 41000):
+        send("/api/webhook", limit | {"price": price})
+        send("/api/webhook", cancel)
+    pump.execute()
+    assert [trade["status"] for trade in trades()] == ["cancelled", "cancelled"]
+
+
 def test_complaint_15_an_address_is_no_token() -> None:
     """TradingView's own address without the token is refused."""
     records.add_user("2", allowed_addresses=["tradingview"])

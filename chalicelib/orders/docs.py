@@ -22,6 +22,7 @@ _POSITION = obj(
     currency=TEXT,
     leverage=maybe(NUMBER),
     margin=maybe(NUMBER),
+    as_of=maybe(TIME),
 )
 _position = {
     "account_id": ACCOUNT_ID,
@@ -40,6 +41,7 @@ _position = {
     "currency": "USD",
     "leverage": None,
     "margin": None,
+    "as_of": None,
 }
 _PRICE = obj({"waiting_accounts": WHOLE}, symbol=TEXT, price=NUMBER, scope=ID, at=TIME)
 _price = {"symbol": "BTCUSDT", "price": 95000, "scope": "everybody", "at": AT}

@@ -1,59 +1,44 @@
-"""What is held: holdings and futures positions of every account of a user whose books are known here."""
+"""What a user holds: holdings and futures positions of every account, priced by the last prices seen."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws, paging
 from chalicelib.errors import NotFound
-from chalicelib.exchanges import paper_store
 from chalicelib.exchanges.accounts import Account
-from chalicelib.exchanges.paper import DOLLARS, Book
+from chalicelib.exchanges.paper import DOLLARS
 from chalicelib.exchanges.paper_money import round_money
 from chalicelib.http import Answer, Request, Route
-from chalicelib.orders import prices
+from chalicelib.orders import positions, prices
 from chalicelib.users import store as users
 from chalicelib.users.access import caller
 from chalicelib.users.models import shown_id
 
 _THREADS = 8
 _ACCOUNTS_AT_ONCE = 100
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """A holding or a position; `priced_as` are the symbols its price may be known under, best first."""
-
-    account: Account
-    symbol: str
-    market_type: str
-    quantity: Decimal
-    entry_price: Decimal
-    currency: str
-    priced_as: tuple[str, ...]
-    leverage: int | None = None
-    margin: Decimal | None = None
+Held = tuple[Account, dict[str, Any]]
 
 
 def list_positions(request: Request) -> Answer:
     """What a user holds, account by account: the caller, or for an admin `?user_id=`; `?account_id=` narrows it.
 
-    Accounts simulated here show their books. What a live account holds is its exchange's to say.
+    Accounts simulated here show their books, others what their exchange said when it was last asked, `as_of`.
     """
     who = caller(request)
     user_id, page = who.whose(request), paging.asked(request)
-    held = [each for book in _books(_accounts(user_id, request.query.get("account_id"))) for each in _of(book)]
+    held = _held(_accounts(user_id, request.query.get("account_id")))
     begin = int(page.start["offset"]) if page.start and str(page.start.get("offset", "")).isdigit() else page.offset
     end = begin + page.limit
-    known = prices.known([symbol for each in held for symbol in each.priced_as], user_id)
-    items = [_view(each, known) for each in held[begin:end]]
-    return paging.listed(items, len(held), {"offset": end} if end < len(held) else None)
+    shown = held[begin:end]
+    known = prices.known([name for each in shown for name in _priced_as(each)], user_id)
+    following = {"offset": end} if end < len(held) else None
+    return paging.listed([_view(each, known) for each in shown], len(held), following)
 
 
 def _accounts(user_id: str, only: str | None) -> list[Account]:
-    """The user's accounts whose books are here, or the one asked for. Raises NotFound if that one is not the user's."""
+    """The user's accounts, or the one asked for. Raises NotFound if that one is not the user's."""
     entries = users.directory(user_id).accounts.values()
     wanted = [entry.account_id for entry in entries if only in (None, entry.account_id)]
     if only and not wanted:
@@ -61,51 +46,51 @@ def _accounts(user_id: str, only: str | None) -> list[Account]:
     found: list[aws.Item | None] = []
     for start in range(0, len(wanted), _ACCOUNTS_AT_ONCE):
         found += aws.get_many([("accounts", {"account_id": each}) for each in wanted[start : start + _ACCOUNTS_AT_ONCE]])
-    accounts = [Account.model_validate(item) for item in found if item]
-    return [account for account in accounts if account.kind != "live" and account.sealed_keys is None]
+    return [Account.model_validate(item) for item in found if item]
 
 
-def _books(accounts: Sequence[Account]) -> list[Book]:
+def _held(accounts: Sequence[Account]) -> list[Held]:
     with ThreadPoolExecutor(_THREADS) as pool:
-        return list(pool.map(paper_store.read, accounts))
+        found = pool.map(positions.of_account, accounts)
+        return [(account, position) for account, held in zip(accounts, found, strict=True) for position in held]
 
 
-def _of(book: Book) -> Iterator[_Held]:
-    account = book.account
-    for asset, holding in sorted(book.holdings.items()):
-        if holding.quantity:
-            quotes = [account.currency, *(["USDT"] if account.currency in DOLLARS else [])]
-            names = (asset, *(f"{asset}{quote}" for quote in dict.fromkeys(quotes)))
-            yield _Held(account, asset, "spot", holding.quantity, holding.average_price, account.currency, names)
-    for name, position in sorted(book.positions.items()):
-        if position.quantity:
-            margin = round_money(position.margin, position.quote)
-            yield _Held(
-                account, name, "futures", position.quantity, position.entry_price, position.quote, (name,), position.leverage, margin
-            )
+def _priced_as(held: Held) -> tuple[str, ...]:
+    """The symbols its price may be known under, best first: a holding is an asset, which its currency makes a pair."""
+    account, position = held
+    symbol = str(position["symbol"])
+    if position["market_type"] == "futures":
+        return (symbol,)
+    quotes = [account.currency, *(["USDT"] if account.currency in DOLLARS else [])]
+    return (symbol, *(f"{symbol}{quote}" for quote in dict.fromkeys(quotes)))
 
 
-def _view(held: _Held, known: dict[str, aws.Item]) -> dict[str, Any]:
-    seen = next((known[symbol] for symbol in held.priced_as if symbol in known), None)
+def _view(held: Held, known: dict[str, aws.Item]) -> dict[str, Any]:
+    account, position = held
+    quantity, entry, leverage = position["quantity"], position["entry_price"], position["leverage"]
+    seen = next((known[symbol] for symbol in _priced_as(held) if symbol in known), None)
     price = seen["price"] if seen else None
-    profit = None if price is None else round_money((price - held.entry_price) * held.quantity, held.currency)
+    profit = position["unrealized_profit"]
+    if profit is None and price is not None and entry is not None:
+        profit = round_money((price - entry) * quantity, account.currency)
     return {
-        "account_id": shown_id(held.account.account_id),
-        "account_name": held.account.name,
-        "exchange": held.account.exchange,
-        "kind": held.account.kind,
-        "symbol": held.symbol,
-        "market_type": held.market_type,
-        "side": "short" if held.quantity < 0 else "long",
-        "quantity": held.quantity,
-        "entry_price": held.entry_price,
+        "account_id": shown_id(account.account_id),
+        "account_name": account.name,
+        "exchange": account.exchange,
+        "kind": account.kind,
+        "symbol": position["symbol"],
+        "market_type": position["market_type"],
+        "side": "short" if quantity < 0 else "long",
+        "quantity": quantity,
+        "entry_price": entry,
         "price": price,
         "price_at": seen["at"] if seen else None,
-        "value": None if price is None else round_money(abs(held.quantity) * price, held.currency),
+        "value": None if price is None else round_money(abs(quantity) * price, account.currency),
         "unrealized_pnl": profit,
-        "currency": held.currency,
-        "leverage": held.leverage,
-        "margin": held.margin,
+        "currency": account.currency,
+        "leverage": leverage,
+        "margin": round_money(abs(quantity) * entry / Decimal(leverage), account.currency) if leverage and entry else None,
+        "as_of": position["at"],
     }
 
 

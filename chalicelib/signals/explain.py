@@ -13,7 +13,7 @@ from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.paper_money import BASIS_POINT, round_money
 from chalicelib.exchanges.protocol import Instrument, OrderStatus, Side
 from chalicelib.http import Answer, Request, Route
-from chalicelib.orders import prices, trade
+from chalicelib.orders import positions, prices, trade
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.orders.paper_desk import PaperDesk
 from chalicelib.signals import fields as bodies
@@ -21,8 +21,8 @@ from chalicelib.signals import manual, parse
 from chalicelib.signals import plan as plans
 from chalicelib.signals.accept import check_age
 from chalicelib.signals.fields import Fields
-from chalicelib.signals.models import MarketType, Symbol, Variant
 from chalicelib.signals.sender import Sender
+from chalicelib.trading import MarketType, Symbol, Variant
 from chalicelib.users import credentials
 from chalicelib.users.access import caller
 from chalicelib.users.models import shown_id
@@ -116,8 +116,8 @@ class _Dry:
         if item is None:
             return self._shown(None) | self._why(NotFound("account_not_found", account=instruction.account_id))
         account = Account.model_validate(item)
-        if account.kind == "live" or account.sealed_keys:
-            return self._shown(account) | {"balances_known": False}
+        if account.has_exchange:
+            return self._shown(account) | {"balances": positions.balances_of(account)}
         halted = any(control and control.get("halted") for control in more[:3])
         price = instruction.market_price or prices.newest(more[3:])
         desk = DryDesk(paper_store.read(account), instruction, {symbol: price} if price else {}, self.now)

@@ -214,7 +214,7 @@ def count(
     seen = 0
     while True:
         answer = client("dynamodb").query(**arguments, Select="COUNT", Limit=most + 1 - seen)
-        seen += answer["Count"]
+        seen += int(answer["Count"])
         if seen > most:
             return None
         if "LastEvaluatedKey" not in answer:

@@ -63,4 +63,5 @@ def _answer(request: Request, route: Route) -> Answer:
 
 def _response(answer: Answer) -> Response:
     body = answer.body if isinstance(answer.body, str) else to_json(answer.body)
-    return Response(body=body, status_code=answer.status, headers={"Content-Type": "application/json"} | dict(answer.headers))
+    headers: dict[str, str | list[str]] = {"Content-Type": "application/json", **answer.headers}
+    return Response(body=body, status_code=answer.status, headers=headers)

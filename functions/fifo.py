@@ -20,7 +20,7 @@ def each_group(event: dict[str, Any], handle: Callable[[SQSRecord], Any]) -> dic
         groups[record["attributes"]["MessageGroupId"]].append(record)
 
     def in_order(records: list[dict[str, Any]]) -> list[dict[str, str]]:
-        processor = SqsFifoPartialProcessor(skip_group_on_error=True, logger=log)
+        processor = SqsFifoPartialProcessor(skip_group_on_error=True, logger=log)  # type: ignore[arg-type]  # Powertools' own Logger is no logging.Logger to mypy
         processor.raise_on_entire_batch_failure = False
         answer = process_partial_response(event={"Records": records}, record_handler=handle, processor=processor)
         return [{"itemIdentifier": str(failure["itemIdentifier"])} for failure in answer["batchItemFailures"]]

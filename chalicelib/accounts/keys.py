@@ -9,8 +9,8 @@ import json
 from chalicelib import aws, config
 from chalicelib.errors import Retryable
 from chalicelib.exchanges.protocol import Credentials
-from chalicelib.signals.models import MarketType
 from chalicelib.telemetry import log
+from chalicelib.trading import MarketType
 
 
 def seal(account_id: str, credentials: Credentials) -> str:

@@ -10,7 +10,7 @@ from chalicelib.audit import record
 from chalicelib.errors import Conflict, NotFound, Refused, Retryable
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.protocol import Credentials
-from chalicelib.signals.models import MarketType
+from chalicelib.trading import MarketType
 from chalicelib.users import store as users
 from chalicelib.users.change import update_settings
 from chalicelib.users.models import AccountKind

@@ -28,7 +28,7 @@ from chalicelib.exchanges.protocol import (
     Side,
 )
 from chalicelib.exchanges.wire import amount, flag, moment, positive, text
-from chalicelib.signals.models import MarketType, OrderType
+from chalicelib.trading import MarketType, OrderType
 
 _STATUS = {
     "NEW": OrderStatus.OPEN,

@@ -27,7 +27,7 @@ from chalicelib.exchanges.protocol import (
     Side,
 )
 from chalicelib.exchanges.wire import amount, moment, positive, text
-from chalicelib.signals.models import MarketType, OrderType
+from chalicelib.trading import MarketType, OrderType
 
 _STATUS = {
     "New": OrderStatus.OPEN,

@@ -12,7 +12,7 @@ from typing import Any
 from chalicelib.errors import Misconfigured, NotDoable
 from chalicelib.exchanges.protocol import Instrument
 from chalicelib.exchanges.wire import decimal, text
-from chalicelib.signals.models import MarketType
+from chalicelib.trading import MarketType
 
 StoredMarket = Mapping[str, Any]
 

@@ -31,7 +31,7 @@ from chalicelib.exchanges.protocol import (
     Side,
 )
 from chalicelib.exchanges.wire import amount, decimal, moment, positive, text
-from chalicelib.signals.models import MarketType, OrderType
+from chalicelib.trading import MarketType, OrderType
 
 _STATUS = {
     "live": OrderStatus.OPEN,

@@ -18,7 +18,7 @@ from chalicelib.errors import NotDoable
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.paper_money import BASIS_POINT, Fill, Rates, fill, round_money
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, Side
-from chalicelib.signals.models import MarketType, OrderType
+from chalicelib.trading import MarketType, OrderType
 
 DOLLARS = frozenset({"USD", "USDT", "USDC", "BUSD", "FDUSD"})
 """Counted at par with each other: a paper account has one purse of them."""

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from chalicelib.exchanges.protocol import Instrument
-from chalicelib.signals.models import MarketType, Symbol
+from chalicelib.trading import MarketType, Symbol
 
 _CENT = Decimal("0.01")
 _FINEST = Decimal("1E-18")

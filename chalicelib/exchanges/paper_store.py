@@ -13,7 +13,7 @@ from chalicelib import aws
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.paper import Book, Holding, Position, Waiting
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, Side
-from chalicelib.signals.models import MarketType, OrderType
+from chalicelib.trading import MarketType, OrderType
 
 _LEDGER = "ledger"
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from chalicelib.errors import Retryable
-from chalicelib.signals.models import MarketType, OrderType
+from chalicelib.trading import MarketType, OrderType
 
 
 class Side(StrEnum):

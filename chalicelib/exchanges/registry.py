@@ -12,7 +12,7 @@ from chalicelib.exchanges.markets import StoredMarket
 from chalicelib.exchanges.okx import Okx
 from chalicelib.exchanges.particulars import Particulars
 from chalicelib.exchanges.protocol import Credentials
-from chalicelib.signals.models import MarketType
+from chalicelib.trading import MarketType
 
 _TESTED: Mapping[str, type[Binance | Bybit | Okx]] = {"binance": Binance, "bybit": Bybit, "okx": Okx}
 # Metadata is fetched in one large reply, off the order path.

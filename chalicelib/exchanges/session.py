@@ -38,7 +38,7 @@ class ExchangeTransport(HTTPAdapter):
         self._timeout = timeout
         self.sent = 0
 
-    def send(  # noqa: PLR0917  requests' signature
+    def send(
         self,
         request: requests.PreparedRequest,
         stream: bool = False,

@@ -7,7 +7,7 @@ from typing import Protocol
 from chalicelib.exchanges.paper_money import Rates
 from chalicelib.exchanges.protocol import Instrument, OrderRequest
 from chalicelib.orders.models import Order
-from chalicelib.signals.models import MarketType, Symbol
+from chalicelib.trading import MarketType, Symbol
 
 
 class Desk(Protocol):

@@ -14,7 +14,7 @@ from chalicelib.exchanges.paper_money import Rates, round_money
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus
 from chalicelib.orders import events, store
 from chalicelib.orders.models import Instruction, Order
-from chalicelib.signals.models import MarketType, Symbol
+from chalicelib.trading import MarketType, Symbol
 
 _AT_ONCE = 20  # orders in one transaction: each is three writes
 

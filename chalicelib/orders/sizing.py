@@ -5,7 +5,7 @@ from decimal import ROUND_DOWN, Decimal
 from chalicelib.exchanges.filters import round_quantity
 from chalicelib.exchanges.paper_money import BASIS_POINT, Rates
 from chalicelib.exchanges.protocol import Instrument
-from chalicelib.signals.models import MarketType
+from chalicelib.trading import MarketType
 
 HUNDRED = Decimal(100)
 _HALF_A_CENT = Decimal("0.005")

@@ -11,11 +11,11 @@ from decimal import Decimal
 from chalicelib.errors import NotDoable, Refused
 from chalicelib.exchanges import filters
 from chalicelib.exchanges.client_ids import client_order_id
-from chalicelib.exchanges.protocol import Instrument, OrderRequest, Side
+from chalicelib.exchanges.protocol import OrderRequest, Side
 from chalicelib.orders import sizing
 from chalicelib.orders.desk import Desk
 from chalicelib.orders.models import Instruction, Order, RefusedLeg
-from chalicelib.signals.models import Action, Leg, MarketType, OrderType, Symbol
+from chalicelib.trading import Action, Leg, MarketType, OrderType, Symbol
 
 _ZERO = Decimal(0)
 CLOSING_LEG = "close"

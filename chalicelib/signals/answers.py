@@ -11,7 +11,7 @@ from chalicelib.orders import store as ledger
 from chalicelib.orders.models import Execution
 from chalicelib.signals import group_answers
 from chalicelib.signals.accept import Receipt
-from chalicelib.signals.models import Variant
+from chalicelib.trading import Variant
 
 _SIMULATED = ("slippage", "commission", "fill_rate", "total_cost")
 

@@ -7,8 +7,9 @@ from typing import Any
 from chalicelib.errors import Refused
 from chalicelib.signals import symbols, terms
 from chalicelib.signals.fields import Fields
-from chalicelib.signals.models import Action, Leg, OrderType, Signal, Variant
+from chalicelib.signals.models import Signal
 from chalicelib.signals.values import Reader
+from chalicelib.trading import Action, Leg, OrderType, Variant
 
 REQUIRED = ("group_name", "exchange", "market_type", "currency", "symbol", "order_type", "side")
 """All but `token`: who may send is asked before what is sent, and a token need not be in the body."""

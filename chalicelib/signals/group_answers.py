@@ -8,7 +8,7 @@ from chalicelib import messages
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.orders.models import Execution, Order, RefusedLeg
 from chalicelib.orders.trade import CLOSING_LEG
-from chalicelib.signals.models import Action
+from chalicelib.trading import Action
 
 _STATUS = {OrderStatus.OPEN: "PENDING", OrderStatus.CLAIMED: "PENDING"}
 """How the seed calls an order the exchange has taken and not filled; the other states carry their own names."""
@@ -67,16 +67,16 @@ def _batch_account(signal: dict[str, Any], execution: Execution, language: str) 
     for index, leg in enumerate(signal["legs"]):
         outcome = _outcome(execution, str(index), language)
         shown = {name: outcome[name] for name in ("order_id", "success", "error", "code") if name in outcome}
-        orders.append(
-            {"order_index": index, "requested_price": _number(leg["price"]), "requested_qty_per": _number(leg["percent"]), **shown}
-        )
+        asked = {"order_index": index, "requested_price": _number(leg["price"]), "requested_qty_per": _number(leg["percent"])}
+        orders.append(asked | shown)
     good = sum(order["success"] for order in orders)
     return _account(execution) | {"successful_orders": good, "failed_orders": len(orders) - good, "orders": orders}
 
 
 def _cancel(signal: dict[str, Any], executions: Sequence[Execution]) -> dict[str, Any]:
     accounts = [
-        _account(execution) | {"cancelled_orders": execution.cancelled, "failed_orders": execution.not_cancelled} for execution in executions
+        _account(execution) | {"cancelled_orders": execution.cancelled, "failed_orders": execution.not_cancelled}
+        for execution in executions
     ]
     return {
         "action": "cancel_all_orders",

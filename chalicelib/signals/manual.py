@@ -10,9 +10,10 @@ from chalicelib.signals import symbols, terms
 from chalicelib.signals.accept import Door, accept
 from chalicelib.signals.answers import answer
 from chalicelib.signals.fields import Fields
-from chalicelib.signals.models import Action, Leg, OrderType, Signal, Variant
+from chalicelib.signals.models import Signal
 from chalicelib.signals.sender import Sender
 from chalicelib.signals.values import Reader
+from chalicelib.trading import Action, Leg, OrderType, Variant
 from chalicelib.users import access
 from chalicelib.users.models import owner_of
 

@@ -5,8 +5,9 @@ from decimal import Decimal
 
 from chalicelib.signals import group, symbols, terms
 from chalicelib.signals.fields import Fields
-from chalicelib.signals.models import Action, OrderType, Signal, Variant
+from chalicelib.signals.models import Signal
 from chalicelib.signals.values import Reader
+from chalicelib.trading import Action, OrderType, Variant
 
 GROUP_MARKS = ("group_name", "order_type", "market_type", "qty_per", "orders")
 """Any of these makes a body on `POST /api/webhook` a group signal."""

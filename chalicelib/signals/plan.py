@@ -8,8 +8,9 @@ from typing import Any
 
 from chalicelib.errors import Forbidden, NotDoable, NotFound, Unauthorized
 from chalicelib.orders.models import Instruction
-from chalicelib.signals.models import Action, MarketType, Signal, Variant
+from chalicelib.signals.models import Signal
 from chalicelib.signals.sender import Sender
+from chalicelib.trading import Action, MarketType, Variant
 from chalicelib.users.models import AccountEntry, AccountKind
 
 

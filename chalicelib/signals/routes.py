@@ -5,7 +5,7 @@ from chalicelib.http import Answer, Request, Route, refusal
 from chalicelib.signals import fields, manual, parse
 from chalicelib.signals.accept import accept, webhook
 from chalicelib.signals.answers import answer
-from chalicelib.signals.models import Variant
+from chalicelib.trading import Variant
 
 
 def api_webhook(request: Request) -> Answer:
@@ -46,7 +46,6 @@ INBOUND = [
     Route("POST", "/api/webhook", api_webhook),
     Route("POST", "/webhook", legacy),
     Route("POST", "/personal/{user_id}/webhook", personal),
-    Route("POST", "/xc", xc),
     Route("POST", "/orders", manual.place_order),
     Route("POST", "/api/orders", manual.place_order),
 ]

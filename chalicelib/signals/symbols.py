@@ -8,7 +8,7 @@ market. `docs/signals.md` has the rules in full.
 import re
 
 from chalicelib.errors import Refused
-from chalicelib.signals.models import MarketType, Symbol
+from chalicelib.trading import MarketType, Symbol
 
 STABLE = ("FDUSD", "USDT", "USDC", "USDE", "USD1", "BUSD", "TUSD")
 """Quotes that end no share's ticker, so that they are recognised without a separator."""

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.errors import Refused
-from chalicelib.signals.models import Action, MarketType, OrderType, TimeInForce
 from chalicelib.signals.values import Reader
+from chalicelib.trading import Action, MarketType, OrderType, TimeInForce
 
 ACTIONS = {
     "buy": Action.BUY,

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, SecretStr
 from chalicelib import config
 from chalicelib.errors import Refused
 from chalicelib.inputs import Caseless, Input, Line, Money, UserId, Version, Whole
-from chalicelib.signals.models import MarketType
+from chalicelib.trading import MarketType
 from chalicelib.users.models import Role, Settings
 
 ALLOWED_ADDRESSES = 100

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chalicelib.signals.models import MarketType
+from chalicelib.trading import MarketType
 
 
 class Record(BaseModel):

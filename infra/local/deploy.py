@@ -72,7 +72,7 @@ def outputs(place: Place) -> dict[str, str]:
 
 
 def _make_topics_fifo(place: Place, described: stack.Stack) -> None:
-    """ministack's CloudFormation leaves `FifoTopic` out, and then messages lose their group on the way to the queues."""
+    """Ministack's CloudFormation leaves `FifoTopic` out, and then messages lose their group on the way to the queues."""
     sns = client(place, "sns")
     for name, topic in described.source.topics.items():
         if topic.fifo:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.exchanges import registry
-from chalicelib.signals.models import MarketType
+from chalicelib.trading import MarketType
 from tests.simulator.client import Simulator
 from tests.simulator.server import SimulatorServer
 

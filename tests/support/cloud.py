@@ -46,7 +46,8 @@ def _tables(description: stack.Stack) -> dict[str, str]:
         }
         if table.indexes:
             arguments["GlobalSecondaryIndexes"] = [
-                {"IndexName": index, "KeySchema": _schema(key), "Projection": {"ProjectionType": "ALL"}} for index, key in table.indexes.items()
+                {"IndexName": index, "KeySchema": _schema(key), "Projection": {"ProjectionType": "ALL"}}
+                for index, key in table.indexes.items()
             ]
         client.create_table(**arguments)
         environment[stack.Resource("table", name).variable] = f"test-{name}"
@@ -79,9 +80,9 @@ def _topics(description: stack.Stack) -> dict[str, str]:
     queues = boto3.client("sqs")
     environment = {}
     for name, topic in description.source.topics.items():
-        arn = client.create_topic(Name=f"test-{name}.fifo" if topic.fifo else f"test-{name}", Attributes={"FifoTopic": "true"} if topic.fifo else {})[
-            "TopicArn"
-        ]
+        arn = client.create_topic(
+            Name=f"test-{name}.fifo" if topic.fifo else f"test-{name}", Attributes={"FifoTopic": "true"} if topic.fifo else {}
+        )["TopicArn"]
         environment[stack.Resource("topic", name).variable] = arn
         for subscription in topic.subscriptions:
             fifo = description.queues[subscription.queue].definition.fifo

@@ -54,9 +54,11 @@ def call(app: Any, method: str, path: str, body: Any = None, **more: Any) -> tup
     """Calls an HTTP function; returns status, body and headers."""
     text = json.dumps(body) if isinstance(body, (dict, list)) else body
     answer = app(request(method, path, text, **more), CONTEXT)
-    return answer["statusCode"], json.loads(answer["body"]), answer["headers"] | {
-        name: values[-1] for name, values in answer.get("multiValueHeaders", {}).items()
-    }
+    return (
+        answer["statusCode"],
+        json.loads(answer["body"]),
+        answer["headers"] | {name: values[-1] for name, values in answer.get("multiValueHeaders", {}).items()},
+    )
 
 
 def queue_event(messages: list[dict[str, Any]]) -> dict[str, Any]:

@@ -34,10 +34,19 @@ def add_token(user_id: str = "1", kind: credentials.Kind = credentials.Kind.WEBH
     return token
 
 
-def add_strategy(user_id: str = "1", group_name: str = "my_strategy", accounts: dict[str, dict[str, Any]] | None = None, **more: Any) -> None:
+def add_strategy(
+    user_id: str = "1", group_name: str = "my_strategy", accounts: dict[str, dict[str, Any]] | None = None, **more: Any
+) -> None:
     """A strategy with these accounts, by id."""
     members = {
-        account_id: {"name": account_id, "exchange": "binance", "kind": "demo", "market_types": ["spot", "futures"], "active": True, **member}
+        account_id: {
+            "name": account_id,
+            "exchange": "binance",
+            "kind": "demo",
+            "market_types": ["spot", "futures"],
+            "active": True,
+            **member,
+        }
         for account_id, member in (accounts or {}).items()
     }
     item = {"user_id": user_id, "group_name": group_name, "is_active": True, "accounts": members, "version": 1}

@@ -1,6 +1,7 @@
 """The process may die after any of its calls to AWS: nothing acknowledged is lost, nothing is traded twice, nothing told twice."""
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -83,11 +84,8 @@ def test_execution(died_after: int) -> None:
     """The order worker dies after each of its calls; SQS delivers the message again."""
     assert send() == 202
     event = queue_event(pump.messages("orders-paper"))
-    with killed_after(died_after) as made:
-        try:
-            execute_orders.handler(event, CONTEXT)
-        except Killed:
-            pass
+    with killed_after(died_after) as made, suppress(Killed):
+        execute_orders.handler(event, CONTEXT)
     assert len(made) == died_after
     execute_orders.handler(event, CONTEXT)
     settle_everything()
@@ -121,11 +119,8 @@ def test_publishing(died_after: int) -> None:
     send()
     pump.execute()
     event = stream_event([item["event_id"] for item in pump.items("outbox")])
-    with killed_after(died_after) as made:
-        try:
-            publish_events.handler(event, CONTEXT)
-        except Killed:
-            pass
+    with killed_after(died_after) as made, suppress(Killed):
+        publish_events.handler(event, CONTEXT)
     assert len(made) == died_after
     publish_events.handler(event, CONTEXT)
     told = pump.bodies("realtime")

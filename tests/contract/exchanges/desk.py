@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from chalicelib.exchanges import registry
 from chalicelib.exchanges.client_ids import client_order_id
 from chalicelib.exchanges.protocol import Exchange, Instrument, OrderRequest, Side
-from chalicelib.signals.models import MarketType, OrderType
+from chalicelib.trading import MarketType, OrderType
 from tests.simulator.client import Simulator
 from tests.simulator.fixtures import stored_markets
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from chalicelib.errors import OutcomeUnknown, Retryable
 from chalicelib.exchanges.protocol import Exchange, OrderRequest, OrderState, OrderStatus
-from chalicelib.signals.models import MarketType
+from chalicelib.trading import MarketType
 from tests.contract.exchanges.desk import BUY, SELL, SimulatedDesk
 from tests.simulator.client import Simulator
 from tests.simulator.fixtures import VENUES, stored_markets

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.signals.models import MarketType
+from chalicelib.trading import MarketType
 from tests.contract.exchanges.desk import BUY, SimulatedDesk
 from tests.contract.exchanges.fault_matrix import FAULTS, render, run_matrix, settle
 from tests.simulator.client import Simulator

@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges.protocol import OrderStatus
-from chalicelib.signals.models import OrderType
+from chalicelib.trading import OrderType
 from tests.contract.exchanges.desk import BUY, SELL, Desk
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges import filters
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, Side
-from chalicelib.signals.models import MarketType, OrderType
+from chalicelib.trading import MarketType, OrderType
 
 numbers = st.decimals("0.00000001", "1000000", places=8)
 steps = st.sampled_from([Decimal(step) for step in ("0.00000001", "0.001", "0.25", "1", "10")])

@@ -19,7 +19,7 @@ stub.__path__ = list(importlib.util.find_spec("ccxt").submodule_search_locations
 sys.modules["ccxt"] = stub
 from chalicelib.exchanges import registry
 from chalicelib.exchanges.protocol import Credentials
-from chalicelib.signals.models import MarketType
+from chalicelib.trading import MarketType
 for name in ("binance", "bybit", "okx"):
     for market_type in MarketType:
         registry.open_exchange(name, market_type, Credentials("k", "s", "p"), {})

@@ -9,7 +9,7 @@ from chalicelib.errors import NotDoable
 from chalicelib.exchanges import registry
 from chalicelib.exchanges.markets import Listings
 from chalicelib.exchanges.protocol import Credentials, Instrument, OrderStatus
-from chalicelib.signals.models import MarketType
+from chalicelib.trading import MarketType
 from tests.contract.exchanges.desk import BUY, make_order
 from tests.simulator.client import Simulator
 from tests.simulator.fixtures import VENUES, stored_markets

@@ -12,7 +12,7 @@ from chalicelib.errors import NotDoable
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.paper import Book
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderStatus, Side
-from chalicelib.signals.models import MarketType, OrderType
+from chalicelib.trading import MarketType, OrderType
 
 D = Decimal
 NOW = datetime(2026, 1, 22, 15, 30, tzinfo=UTC)

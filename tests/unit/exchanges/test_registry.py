@@ -7,7 +7,7 @@ import pytest
 from chalicelib.errors import NotDoable, OutcomeUnknown, Retryable
 from chalicelib.exchanges import registry
 from chalicelib.exchanges.protocol import OrderStatus
-from chalicelib.signals.models import MarketType
+from chalicelib.trading import MarketType
 from tests.contract.exchanges import desk as desks
 from tests.contract.exchanges.desk import BUY, SELL, SimulatedDesk
 from tests.simulator.client import Simulator

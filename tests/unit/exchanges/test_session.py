@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.errors import NotDoable, OutcomeUnknown, Retryable
 from chalicelib.exchanges.protocol import Pacing, RateLimited
-from chalicelib.signals.models import MarketType
+from chalicelib.trading import MarketType
 from tests.contract.exchanges.desk import BUY, SimulatedDesk, make_order
 from tests.simulator.client import Simulator
 from tests.simulator.fixtures import VENUES

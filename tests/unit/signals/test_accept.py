@@ -53,7 +53,11 @@ def test_a_wrong_token_is_always_checked(where: str) -> None:
     records.add_user("1", require_token=False)
     records.add_account("1")
     wrong = "whk_1_" + "A" * 43
-    more = {"header": {"headers": {"X-Webhook-Token": wrong}}, "query": {"query": {"token": wrong}}, "body": {"body": ALERT | {"token": wrong}}}
+    more = {
+        "header": {"headers": {"X-Webhook-Token": wrong}},
+        "query": {"query": {"token": wrong}},
+        "body": {"body": ALERT | {"token": wrong}},
+    }
     status, answer, _ = send(**more[where])
     assert (status, answer["code"]) == (401, "token_wrong")
     assert signals() == 0

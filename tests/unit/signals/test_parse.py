@@ -8,7 +8,8 @@ import pytest
 
 from chalicelib.errors import Refused
 from chalicelib.signals import fields, parse
-from chalicelib.signals.models import Action, Leg, MarketType, OrderType, Signal, TimeInForce, Variant
+from chalicelib.signals.models import Signal
+from chalicelib.trading import Action, Leg, MarketType, OrderType, TimeInForce, Variant
 
 GROUP = {
     "group_name": "my_strategy",

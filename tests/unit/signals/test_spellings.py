@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from chalicelib.errors import Refused
 from chalicelib.signals import fields, parse
-from chalicelib.signals.models import Signal, Variant
+from chalicelib.signals.models import Signal
 from chalicelib.signals.spelling import ALIASES
 from chalicelib.signals.values import LARGEST, MAX_DIGITS, SMALLEST
+from chalicelib.trading import Variant
 
 # No digits first: JSON has no other spelling for a text, and 1.0 as a name is not 1.
 NAMES = st.text("abcXYZ019.-:가策", max_size=12).map("n".__add__)

@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib.errors import Refused
 from chalicelib.signals import symbols
-from chalicelib.signals.models import MarketType
+from chalicelib.trading import MarketType
 
 
 def parts(raw: str, **context):

@@ -228,13 +228,16 @@ def test_a_failing_account_touches_no_other() -> None:
     assert result["result"]["summary"] == {"total_accounts": 2, "executed_accounts": 2, "successful_trades": 1, "failed_trades": 1}
 
 
-@pytest.mark.parametrize(("change", "status", "code"), [
-    ({"group_name": "unknown"}, 404, "strategy_not_found"),
-    ({"exchange": "OKX"}, 422, "no_accounts"),
-    ({"exchange": None}, 400, "missing_field"),
-    ({"symbol": "BTCUSDT.P", "market_type": "SPOT"}, 400, "perpetual_on_spot"),
-    ({"quantity": 1}, 400, "quantity_without_percent"),
-])
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        ({"group_name": "unknown"}, 404, "strategy_not_found"),
+        ({"exchange": "OKX"}, 422, "no_accounts"),
+        ({"exchange": None}, 400, "missing_field"),
+        ({"symbol": "BTCUSDT.P", "market_type": "SPOT"}, 400, "perpetual_on_spot"),
+        ({"quantity": 1}, 400, "quantity_without_percent"),
+    ],
+)
 def test_group_errors_carry_success(change: dict[str, Any], status: int, code: str) -> None:
     """Every error of a group signal says `success: false` and its code."""
     result = group(**change)

@@ -4,10 +4,10 @@ import pytest
 
 from chalicelib.accounts.manage import create_account
 from chalicelib.signals import fields, parse
-from chalicelib.signals.models import Variant
 from chalicelib.strategies.alert_message import CODE, TOKEN, VARIANTS
 from chalicelib.strategies.manage import create_strategy
 from chalicelib.strategies.members import add_accounts
+from chalicelib.trading import Variant
 from chalicelib.users.models import AccountKind
 
 FILLED = {

@@ -106,7 +106,7 @@ def test_simultaneous_additions_all_stay(api, strategy):
         ({"account_id": 1, "leverage": 5}, 400, "unknown_field", "leverage"),
     ],
 )
-def test_bad_member_is_refused_by_field(api, strategy, body, status, code, named):  # noqa: PLR0917 - a table of cases
+def test_bad_member_is_refused_by_field(api, strategy, body, status, code, named):
     """Every bad field of an account on a strategy gets a 4xx that names it."""
     answer = api("7", "POST", ACCOUNTS, body, strategy_id=strategy)
     assert (answer[0], answer[1]["code"]) == (status, code)

@@ -1,0 +1,96 @@
+"""The words everybody here uses: what to do, where, by which kind of order, on which instrument. Immutable, no I/O."""
+
+from decimal import Decimal
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Variant(StrEnum):
+    """Which of the inbound webhooks a signal came by."""
+
+    LEGACY = "legacy"
+    PERSONAL = "personal"
+    XC = "xc"
+    GROUP = "group"
+    PAPER = "paper"
+    MANUAL = "manual"
+
+
+class Action(StrEnum):
+    """What to do. `buy` and `sell` are order sides and never flip a position; `long` and `short` are directions."""
+
+    BUY = "buy"
+    SELL = "sell"
+    LONG = "long"
+    SHORT = "short"
+    CLOSE = "close"
+    STOP = "stop"
+    CANCEL_ALL = "cancel_all_order"
+
+
+class MarketType(StrEnum):
+    """Spot, or USDT-margined perpetual futures."""
+
+    SPOT = "spot"
+    FUTURES = "futures"
+
+
+class OrderType(StrEnum):
+    """How the order reaches the book."""
+
+    MARKET = "market"
+    LIMIT = "limit"
+    STOP_LIMIT = "stop_limit"
+    STOP_MARKET = "stop_market"
+
+
+class TimeInForce(StrEnum):
+    """How long a limit order stays: until cancelled, or filled at once in part, or in full."""
+
+    GTC = "GTC"
+    IOC = "IOC"
+    FOK = "FOK"
+
+
+class Frozen(BaseModel):
+    """The base of every value here: immutable, and nothing unknown slips in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Symbol(Frozen):
+    """An instrument as the sender named it, resolved.
+
+    Attributes:
+        raw: As sent, `BINANCE:BTCUSDT.P`.
+        base: `BTC`; for a share its ticker, `AAPL`.
+        quote: `USDT`; None for a share.
+        perpetual: The form names a perpetual (`.P`, `PERP`, `-SWAP`, `:USDT`).
+        venue: The exchange the form names, lower case, `binance`.
+    """
+
+    raw: str
+    base: str
+    quote: str | None = None
+    perpetual: bool = False
+    venue: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The plain name the books use: `BTCUSDT`, `AAPL`."""
+        return f"{self.base}{self.quote or ''}"
+
+
+class Leg(Frozen):
+    """One order of a group signal.
+
+    Attributes:
+        percent: Share of the free quote balance (opening) or of what is held (reducing), in percent.
+        price: Limit price, quote per base; None unless the order type has a limit.
+        stop_price: Trigger price, quote per base.
+    """
+
+    percent: Decimal | None = None
+    price: Decimal | None = None
+    stop_price: Decimal | None = None

@@ -1,0 +1,136 @@
+"""Each fault, before and after its effect, on each call of an order's way, through the whole of `execute` with the message redelivered."""
+
+import pytest
+
+from chalicelib.trading import Leg, MarketType, OrderType
+from tests.simulator.fixtures import VENUES
+from tests.unit.orders.conftest import IDS, Live
+
+FAULTS = [
+    *(
+        (kind, when)
+        for kind in ("timeout", "reset", "500", "502", "503", "429", "html", "empty", "duplicate")
+        for when in ("before", "after")
+    ),
+    ("timeout", "late"),
+    ("slow", "before"),
+]
+PLACE = {"binance": ("POST", "*rder"), "bybit": ("POST", "*/order/create"), "okx": ("POST", "*/trade/order*")}
+FIND = {"binance": ("GET", "*rder"), "bybit": ("GET", "*/order/realtime"), "okx": ("GET", "*/trade/order*")}
+PREPARE = {"binance": ("GET", "*/positionSide/dual"), "bybit": ("GET", "*/position/list"), "okx": ("GET", "*/account/config")}
+CANCEL = {"binance": ("DELETE", "*rder"), "bybit": ("POST", "*/order/cancel"), "okx": ("POST", "*/trade/cancel-*")}
+
+
+def inject(live: Live, calls: dict[str, tuple[str, str]], kind: str, when: str) -> None:
+    """One fault on the next of these calls by the account."""
+    method, path = calls[live.exchange]
+    # The caller gives up after 0.4 s, a late effect comes after 0.45 s, and nobody concludes anything before 0.5 s.
+    seconds = 0.05 if kind == "slow" else 0.45
+    key = live.credentials.api_key
+    live.simulator.fault(exchange=live.exchange, method=method, path=path, api_key=key, kind=kind, when=when, seconds=seconds)
+
+
+def each_fault(open_account, venue, faults, meet) -> None:
+    """Meets each fault on an account of its own; tells of all that went wrong."""
+    wrong = []
+    for kind, when in faults:
+        try:
+            meet(open_account(*venue), kind, when)
+        except AssertionError as error:
+            wrong.append(f"{kind} {when}: {error}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.fixture(params=VENUES, ids=IDS)
+def venue(request: pytest.FixtureRequest):
+    """Each exchange and market in turn."""
+    return request.param
+
+
+def test_placing(open_account, venue) -> None:
+    """The order is at the exchange once, and the ledger says what the exchange says."""
+
+    def meet(live: Live, kind: str, when: str) -> None:
+        inject(live, PLACE, kind, when)
+        execution = live.run("buy")
+        assert not execution.refused, execution.refused
+        assert len(live.there()) == 1
+        live.follow()
+        assert live.agrees()
+
+    each_fault(open_account, venue, FAULTS, meet)
+
+
+def test_placing_a_stop(open_account, venue) -> None:
+    """Conditional orders, which live in books of their own, likewise."""
+
+    def meet(live: Live, kind: str, when: str) -> None:
+        if live.market_type is MarketType.FUTURES:
+            live.run("buy")
+        inject(live, PLACE, kind, when)
+        live.run("sell", order_type=OrderType.STOP_MARKET, legs=(Leg(stop_price="48000", percent=50),))
+        assert len(live.there()) == (2 if live.market_type is MarketType.FUTURES else 1)
+        live.follow()
+        assert live.agrees()
+
+    each_fault(open_account, venue, [("timeout", "before"), ("reset", "after"), ("html", "before"), ("429", "before")], meet)
+
+
+def test_looking(open_account, venue) -> None:
+    """A fault of a look at the order, after its placing became uncertain, changes nothing."""
+
+    def meet(live: Live, kind: str, when: str) -> None:
+        inject(live, PLACE, "reset", "after")
+        inject(live, FIND, kind, when)
+        live.run("buy")
+        live.follow()
+        assert len(live.there()) == 1
+        assert live.agrees()
+
+    each_fault(open_account, venue, [("timeout", "before"), ("500", "before"), ("html", "after"), ("429", "before")], meet)
+
+
+def test_an_exchange_that_does_not_answer(open_account, venue) -> None:
+    """Placed, and then no look succeeds: the order is unknown, is never sent again, and the follow-up finds what became of it."""
+    live = open_account(*venue)
+    for calls in (PLACE, FIND):
+        method, path = calls[live.exchange]
+        many = {"times": 1 if calls is PLACE else 40}
+        live.simulator.fault(
+            exchange=live.exchange, method=method, path=path, api_key=live.credentials.api_key, kind="502", when="after", **many
+        )
+    live.run("buy")
+    [order] = live.ledger()
+    if order.status != "filled":
+        assert order.status == "unknown"
+        assert "order.unknown" in live.events()
+    live.simulator.clear_faults()
+    live.follow()
+    assert len(live.there()) == 1
+    assert live.agrees()
+
+
+def test_preparing(open_account, venue) -> None:
+    """A fault while the account's settings are made leaves no second order behind."""
+
+    def meet(live: Live, kind: str, when: str) -> None:
+        inject(live, PREPARE, kind, when)
+        live.run("buy")
+        assert len(live.there()) == 1
+        assert live.agrees()
+
+    if venue[1] is MarketType.FUTURES:
+        each_fault(open_account, venue, FAULTS[::3], meet)
+
+
+def test_cancelling(open_account, venue) -> None:
+    """The order is gone from the exchange, and the ledger says so."""
+
+    def meet(live: Live, kind: str, when: str) -> None:
+        live.limit("49000", group_name="mine")
+        inject(live, CANCEL, kind, when)
+        execution = live.run("cancel_all_order", symbol=None, market_type=None, group_name="mine")
+        assert (execution.cancelled, execution.not_cancelled) == (1, 0)
+        assert live.agrees()
+
+    each_fault(open_account, venue, FAULTS[1::4] + FAULTS[:1], meet)

@@ -34,10 +34,10 @@ check: $(STAMP) ## Style, types and the layer rules
 	$(BIN)/lint-imports
 
 unit: $(STAMP) ## Tests that need nothing running
-	$(BIN)/pytest tests --ignore tests/e2e
+	$(BIN)/pytest tests --ignore tests/e2e --ignore tests/browser --numprocesses 2 --dist loadfile
 
 e2e: $(STAMP) ## Tests against a local cloud of their own
-	$(BIN)/pytest tests/e2e
+	$(BIN)/pytest tests/e2e tests/browser
 
 build: $(STAMP) ## The release artifact for Lambda and the route document, into build/lambda
 	$(BIN)/python -m infra.build --target lambda

@@ -58,11 +58,21 @@ def claim(order: Order) -> None:
         raise Retryable("the order has been claimed by another attempt") from refused
 
 
-def send_again(order: Order) -> Order:
-    """Notes that an order known not to be at the exchange is about to be sent once more."""
+def send_again(order: Order, *, limited: bool = False) -> Order:
+    """Notes that an order known not to be at the exchange is about to be sent once more.
+
+    Args:
+        limited: It was only turned away by a limit, which does not count: such an order waits for as long as it takes.
+    """
     now = datetime.now(UTC)
     changed = order.model_copy(
-        update={"status": OrderStatus.CLAIMED, "sent_at": now, "tries": order.tries + 1, "updated_at": now, "version": order.version + 1}
+        update={
+            "status": OrderStatus.CLAIMED,
+            "sent_at": now,
+            "tries": order.tries + (not limited),
+            "updated_at": now,
+            "version": order.version + 1,
+        }
     )
     _transact([store.order_change(changed)])
     return changed

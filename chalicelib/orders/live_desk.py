@@ -198,7 +198,7 @@ class LiveDesk:
                 found = self._find(order, request.instrument)
                 if found is not None:
                     return self._record(order, found, request.instrument)
-                order = ledger.send_again(order)
+                order = ledger.send_again(order, limited=isinstance(fault, RateLimited))
             except Refused as refusal:
                 ledger.reject(order, refusal)
                 raise

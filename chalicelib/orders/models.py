@@ -102,7 +102,7 @@ class Order(BaseModel):
         percent: The share it was sized by, if it was.
         group_name: The strategy it belongs to.
         code: Why it was rejected or cancelled, if it was not asked for; `values` are what the code's sentence mentions.
-        sent_at: When it was last sent to the exchange, or claimed to be sent. Likewise `tries`, how often.
+        sent_at: When it was last sent to the exchange, or claimed to be sent. Likewise `tries`, how often, limits aside.
         basis: What it was sized from: `price`, `held` in base units and `free` in quote units, as far as they were looked at.
         delays: What it had to wait for.
     """

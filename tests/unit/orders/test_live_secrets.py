@@ -1,11 +1,14 @@
 """Exchange keys are nowhere in clear: not in the log, not in an event, not in a table."""
 
 import json
+from decimal import Decimal
 
 import pytest
+from botocore.client import BaseClient
 
 from chalicelib import aws
 from chalicelib.exchanges.limiter import Limiter, Patience
+from chalicelib.orders import execute
 from chalicelib.trading import MarketType
 from tests.unit.orders.conftest import Live
 
@@ -49,6 +52,17 @@ def test_a_rate_limited_order_waits(live: Live) -> None:
     live.simulator.fault(exchange=live.exchange, method=method, path=path, kind="429", when="before")
     execution = live.run("buy")
     [order] = live.ledger()
-    assert (order.status, order.tries) == ("filled", 2)
+    assert (order.status, order.tries) == ("filled", 1)
     assert any(delay.cause == "rate_limit" for delay in order.delays)
     assert any(delay.cause == "rate_limit" for delay in execution.delays)
+
+
+def test_the_price_of_an_order(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a warm worker a market order takes at most nine calls to AWS."""
+    live.run("buy", quantity=Decimal("0.01"), price=Decimal(50000))
+    made = []
+    original = BaseClient._make_api_call
+    monkeypatch.setattr(BaseClient, "_make_api_call", lambda self, name, given: made.append(name) or original(self, name, given))
+    execute.execute(live.signal("buy", quantity=Decimal("0.01"), price=Decimal(50000)), 20)
+    assert len(made) <= 9, made
+    assert made.count("TransactWriteItems") == 3

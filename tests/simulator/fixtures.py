@@ -1,5 +1,6 @@
 """Fixtures for tests that reach exchanges: import them into a conftest."""
 
+import atexit
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -14,14 +15,20 @@ from tests.simulator.server import SimulatorServer
 VENUES = [(exchange, market_type) for exchange in ("binance", "bybit", "okx") for market_type in MarketType]
 
 
+@cache
+def _shared_server() -> SimulatorServer:
+    server = SimulatorServer(0).start()
+    atexit.register(server.stop)
+    return server
+
+
 @pytest.fixture(scope="session")
 def simulator_server() -> Iterator[SimulatorServer]:
-    """A simulator on a free port, with the adapter pointed at it."""
-    server = SimulatorServer(0).start()
+    """A simulator on a free port, with the adapter pointed at it: the same one for every conftest that imports this fixture."""
+    server = _shared_server()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRADEHOOK_EXCHANGE_ENDPOINT", server.url)
         yield server
-    server.stop()
 
 
 @pytest.fixture

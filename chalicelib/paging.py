@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from chalicelib import aws
 from chalicelib.errors import Refused
 from chalicelib.http import Answer, Request
@@ -46,7 +48,12 @@ def answer(
     **arguments: Any,
 ) -> Answer:
     """A page of a query as an answer; `arguments` are those of `aws.query`."""
-    items, following = _read(table, condition, page, arguments)
+    try:
+        items, following = _read(table, condition, page, arguments)
+    except ClientError as error:
+        if page.start is None or error.response["Error"]["Code"] != "ValidationException":
+            raise
+        raise Refused("invalid_cursor", field="cursor") from None  # well formed, and of another list
     total = aws.count(table, condition, most=COUNTED, **arguments)
     return listed([view(item) for item in items], total, following)
 

@@ -1,5 +1,7 @@
 """`POST /xc`: a signal, or a chat's request for its connection string."""
 
+from decimal import Decimal
+
 from chalicelib.errors import Refused
 from chalicelib.http import Answer, Request, Route
 from chalicelib.signals import fields, routes
@@ -13,7 +15,8 @@ def xc(request: Request) -> Answer:
     except Refused:
         return routes.xc(request)
     if "chat_id" in body and not body.code and "side" not in body:
-        return hand_out(body.values["chat_id"], request)
+        chat_id = body.values["chat_id"]
+        return hand_out(f"{chat_id:f}" if isinstance(chat_id, Decimal) else chat_id, request)  # numbers of a body are Decimal
     return routes.xc(request)
 
 

@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/made-from-$(shell cat requirements.txt requirements-dev.txt | cksum | cut -d ' ' -f 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down demo test check unit e2e build format clean
+.PHONY: help run up down demo test check unit e2e build bench format clean
 
 help: ## What there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ e2e: $(STAMP) ## Tests against a local cloud of their own
 
 build: $(STAMP) ## The release artifact for Lambda and the route document, into build/lambda
 	$(BIN)/python -m infra.build --target lambda
+
+bench: $(STAMP) ## Benchmarks, each figure against a floor or a peer, with what it must keep to
+	$(BIN)/python -m bench
 
 format: $(STAMP) ## Formats the code
 	$(BIN)/ruff format .

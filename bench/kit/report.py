@@ -1,0 +1,84 @@
+"""The table, on the screen and in the docs, and the file that keeps the figures."""
+
+import json
+from typing import Any
+
+from rich.table import Column, Table
+
+from bench.kit.figures import Figure, Spread, number
+from bench.kit.stand import KEPT
+from infra.stack import ROOT
+
+LATEST = KEPT / "latest.json"
+PAGE = ROOT / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- python -m bench --write: begin -->\n", "<!-- end -->\n"
+
+Kept = dict[str, Any]
+"""By row: `measured_at`, `machine`, `commit`, and `figures` as JSON."""
+
+
+def load() -> Kept:
+    """The latest figures of every row measured so far."""
+    kept: Kept = json.loads(LATEST.read_text()) if LATEST.exists() else {}
+    return kept
+
+
+def keep(row: str, figures: list[Figure], circumstances: dict[str, str]) -> None:
+    """Puts a row's figures into the file, those of the same row replaced, and into a file of this run's own."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    entry = {**circumstances, "figures": [figure.as_json() for figure in figures]}
+    LATEST.write_text(json.dumps(load() | {row: entry}, indent=1, ensure_ascii=False))
+    stamp = circumstances["measured_at"].replace(":", "")
+    (KEPT / f"{stamp}-{row}.json").write_text(json.dumps(entry, indent=1, ensure_ascii=False))
+
+
+def table(figures: list[Figure]) -> Table:
+    """The table for the screen."""
+    shown = Table(Column("what", min_width=36), "ours", "floor or peer", "ratio", "limit", "")
+    for figure in figures:
+        verdict = {None: "", True: "[green]✓[/]", False: "[red]✗[/]"}[figure.kept]
+        shown.add_row(f"[bold]{figure.name}[/]\n[dim]{figure.means}[/]", *_cells(figure), verdict, end_section=True)
+    return shown
+
+
+def markdown(kept: Kept) -> str:
+    """The table for the docs, row by row."""
+    lines = [
+        "| what | ours | floor or peer | ratio | limit | kept |",
+        "|---|---:|---:|---:|---:|---|",
+    ]
+    for row in sorted(kept):
+        for figure in (Figure.from_json(given) for given in kept[row]["figures"]):
+            verdict = {None: "", True: "yes", False: "**no**"}[figure.kept]
+            grows = f" *Grows*: {figure.grows}" if figure.grows else ""
+            lines.append(f"| **{figure.name}** (`{row}`). {figure.means}{grows} | {' | '.join(_cells(figure))} | {verdict} |")
+    days = sorted({entry["measured_at"][:10] for entry in kept.values()})
+    machines = sorted({entry["machine"] for entry in kept.values()})
+    return "\n".join(lines) + f"\n\nMeasured {' to '.join(dict.fromkeys((days[0], days[-1])))} on {'; '.join(machines)}.\n"
+
+
+def page(text: str, computed: str) -> str:
+    """The page with the table in its place."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return before + BEGIN + computed + END + after
+
+
+def _cells(figure: Figure) -> tuple[str, str, str, str]:
+    floor = f"{_median(figure.floor, figure.unit)} {figure.floor_is}" if figure.floor else figure.floor_is
+    return (
+        _median(figure.ours, figure.unit) if figure.ratio else _whole(figure.ours, figure.unit),
+        floor,
+        _whole(figure.ratio, "") if figure.ratio else "",
+        str(figure.limit or ""),
+    )
+
+
+def _median(measured: Spread, unit: str) -> str:
+    return f"{number(measured.median)} {unit}".strip()
+
+
+def _whole(measured: Spread, unit: str) -> str:
+    if measured.low == measured.high:
+        return _median(measured, unit)
+    return f"{_median(measured, unit)} ({number(measured.low)} … {number(measured.high)})"

@@ -1,0 +1,93 @@
+"""Finding the rows, and running each in a process of its own, bounded in time."""
+
+import argparse
+import importlib
+import json
+import os
+import pkgutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import bench
+from bench.kit.figures import Figure
+from bench.kit.stand import Stand
+from infra.stack import ROOT
+
+
+@dataclass(frozen=True)
+class Row:
+    """A module that measures.
+
+    Attributes:
+        budget_s: How long it plans to take, at most.
+        optional: Runs only when it is asked for by name.
+    """
+
+    name: str
+    about: str
+    budget_s: float
+    optional: bool
+    run: Callable[[Stand], Iterator[Figure]]
+
+
+class RowError(Exception):
+    """A row that gave no figures."""
+
+
+def names() -> list[str]:
+    """Every row there is."""
+    return sorted(found.name for found in pkgutil.iter_modules(bench.__path__) if found.name not in {"kit", "__main__"})
+
+
+def load(name: str) -> Row:
+    """The row of that name."""
+    module = importlib.import_module(f"bench.{name}")
+    about = (module.__doc__ or "").partition("\n")[0]
+    return Row(name, about, module.BUDGET_S, getattr(module, "OPTIONAL", False), module.run)
+
+
+def measured(row: Row, place: dict[str, str], seed: int) -> list[Figure]:
+    """Runs a row in a process of its own.
+
+    Args:
+        place: The environment that says where the stand is.
+
+    Raises:
+        RowError: It failed, or took more than twice its budget and was killed.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        told = Path(directory) / "figures.json"
+        command = [sys.executable, "-m", "bench.kit.rows", row.name, str(told), "--seed", str(seed)]
+        child = subprocess.Popen(command, cwd=ROOT, env=os.environ | place, start_new_session=True)
+        try:
+            child.wait(row.budget_s * 2)
+        except subprocess.TimeoutExpired:
+            raise RowError(f"{row.name} took more than twice its {row.budget_s:.0f} s") from None
+        finally:
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+        if child.returncode:
+            raise RowError(f"{row.name} failed")
+        return [Figure.from_json(figure) for figure in json.loads(told.read_text())]
+
+
+def main() -> None:
+    """The inside of the row's process."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("row")
+    parser.add_argument("told", type=Path)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    row = load(given.row)
+    figures = list(row.run(Stand(given.seed, row.budget_s)))
+    given.told.write_text(json.dumps([figure.as_json() for figure in figures]))
+
+
+if __name__ == "__main__":
+    main()

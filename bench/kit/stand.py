@@ -1,0 +1,86 @@
+"""The stand that rows run on: a local cloud of the benchmarks' own, and the exchange simulator."""
+
+import os
+import sys
+import time
+import urllib.request
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+
+from infra.local import process, run
+from infra.local.place import HOST, Place
+from infra.local.stack import LocalStack, connect
+from infra.stack import ROOT
+from tests.simulator.client import Simulator
+
+KEPT = ROOT / ".local" / "bench"
+_PORT = 18_670
+_SIMULATOR_PORT_DISTANCE = 1
+_SIMULATOR_PATIENCE_S = 20
+
+
+class Stand:
+    """What a row may use; everything is there once it is asked for.
+
+    Attributes:
+        seed: The only source of randomness.
+        ends_at: When the row's budget is used up, on the monotonic clock.
+    """
+
+    def __init__(self, seed: int = 1, budget_s: float = 60) -> None:
+        self.seed = seed
+        self.ends_at = time.monotonic() + budget_s
+
+    @cached_property
+    def place(self) -> Place:
+        """Where the cloud is: `TRADEHOOK_LOCAL_DIR` and `PORT`, else a place of the benchmarks' own."""
+        own = {
+            "PORT": os.environ.get("PORT") or str(_PORT),
+            "TRADEHOOK_LOCAL_DIR": os.environ.get("TRADEHOOK_LOCAL_DIR") or str(KEPT / "stack"),
+        }
+        endpoint = f"http://{HOST}:{int(own['PORT']) + _SIMULATOR_PORT_DISTANCE}"
+        return Place.here({**os.environ, **own, "TRADEHOOK_EXCHANGE_ENDPOINT": endpoint})
+
+    @cached_property
+    def stack(self) -> LocalStack:
+        """The running stack; from now on the product's code, called in this process, works on it."""
+        if not run.running(self.place):
+            run.up(self.place, reset=True)
+        stack = connect(self.place)
+        os.environ.update(stack.environment())
+        return stack
+
+    @cached_property
+    def env(self) -> dict[str, str]:
+        """The stack's `stack.env`: URLs, demo users, tokens."""
+        _ = self.stack
+        return run.read_stack_env(self.place)
+
+    @cached_property
+    def exchanges(self) -> Simulator:
+        """Binance, Bybit and OKX, as new."""
+        simulator = Simulator(self.place.environment["TRADEHOOK_EXCHANGE_ENDPOINT"])
+        pid, log = self._simulator_pid, self.place.log("simulator")
+        if not process.running(pid):
+            port = simulator.url.rsplit(":", 1)[1]
+            process.start([sys.executable, "-m", "tests.simulator", "--port", port], pid, log, dict(os.environ), ROOT)
+        until = time.monotonic() + _SIMULATOR_PATIENCE_S
+        while True:
+            with suppress(OSError), urllib.request.urlopen(f"{simulator.url}/_sim/health", timeout=2):
+                break
+            if time.monotonic() > until:
+                raise process.ProcessError(f"the simulator does not answer; {log} ends with:\n{process.tail(log)}")
+            time.sleep(0.05)
+        simulator.reset()
+        return simulator
+
+    @property
+    def _simulator_pid(self) -> Path:
+        self.place.directory.mkdir(parents=True, exist_ok=True)
+        return self.place.directory / "simulator.pid"
+
+    def clear(self) -> None:
+        """Ends what runs here."""
+        process.stop(self._simulator_pid, within_s=5)
+        run.down(self.place)

@@ -1,0 +1,52 @@
+"""Measuring two things in turns, so that what disturbs the machine disturbs both."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench.kit.figures import Spread, spread
+
+Work = Callable[[], float | None]
+"""A piece of work; what it returns is the measurement, unless that is None: then it is the milliseconds it took."""
+
+_FEWEST = 3
+
+
+@dataclass(frozen=True)
+class Turns:
+    """What came of it, the ratio pair by pair."""
+
+    ours: Spread
+    floor: Spread
+    ratio: Spread
+
+
+def timed(work: Work) -> float:
+    """The measurement of a piece of work."""
+    began = time.perf_counter()
+    own = work()
+    return (time.perf_counter() - began) * 1000 if own is None else own
+
+
+def in_turns(ours: Work, floor: Work, *, rounds: int, warm_up: int = 1, until: float | None = None) -> Turns:
+    """Measures ours and the floor in turns, the order changing from round to round.
+
+    Args:
+        rounds: How many, if there is time.
+        warm_up: Rounds before that do not count.
+        until: When to stop in any case, on the monotonic clock, though not before three rounds.
+    """
+    for _ in range(warm_up):
+        ours()
+        floor()
+    measured: list[tuple[float, float]] = []
+    for index in range(rounds):
+        if index % 2:
+            other = timed(floor)
+            measured.append((timed(ours), other))
+        else:
+            own = timed(ours)
+            measured.append((own, timed(floor)))
+        if until is not None and len(measured) >= _FEWEST and time.monotonic() > until:
+            break
+    return Turns(spread(own for own, _ in measured), spread(other for _, other in measured), spread(own / other for own, other in measured))

@@ -27,7 +27,7 @@ def run(stand: Stand) -> Iterator[Figure]:
     """For each variant, how many bodies become signals in a second of processor time."""
     for variant, body in _BODIES.items():
         turns = in_turns(
-            lambda variant=variant, body=body.encode(): _per_second(lambda: parse.read_signal(variant, fields.read(body))),
+            lambda variant=variant, body=body: _per_second(lambda: parse.read_signal(variant, fields.read(body.encode()))),
             lambda body=body: _per_second(lambda: _bare(body)),
             rounds=_ROUNDS,
             until=stand.ends_at,

@@ -13,11 +13,11 @@ from typing import Any
 from chalicelib import aws
 from chalicelib.errors import Retryable
 from chalicelib.events import topic
-from chalicelib.events.models import Event, LoggedEvent
+from chalicelib.events.models import Event, LoggedEvent, signal_ids
 from chalicelib.telemetry import log
 
 LOG_KEPT = timedelta(days=30)
-BATCH = 25  # a transaction holds 100 writes: for each event one outbox item and at most two log entries, and the counters
+BATCH = 24  # a transaction holds 100 writes: for each event its outbox item, two log entries and its user's counter, and the admins' one
 _TRIES = 5
 
 
@@ -57,7 +57,8 @@ def _publish_batch(event_ids: Sequence[str]) -> int:
             continue  # another publisher was faster; what it sequenced shows in the outbox items now
         topic.announce(logged)
         aws.delete_many("outbox", [{"event_id": item["event_id"]} for item in items])
-        log.info("events published", extra={"events": len(items), "types": sorted({item["type"] for item in items})})
+        about = {"types": sorted({item["type"] for item in items}), "signal_ids": signal_ids(item["payload"] for item in items)}
+        log.info("events published", extra={"events": len(items)} | about)
         return len(items)
     raise Retryable("the event counters are contended")
 

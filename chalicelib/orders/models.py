@@ -20,6 +20,8 @@ class Instruction(BaseModel):
         quote_amount: Quote units, where the owner's settings say how much; on futures leverage is in it already.
         legs: Where percent says how much: one order each.
         price: Market price as the sender saw it, or the limit price where `order_type` says so.
+        take_profit: Where to leave what the order opens, quote per base; likewise `stop_loss`. An order that opens is never placed
+            without them.
         weight: The account's share of each percentage, percent.
         group_name: The strategy its orders belong to.
         alone: The signal goes to this account only, so settling it settles the signal.
@@ -42,6 +44,8 @@ class Instruction(BaseModel):
     legs: tuple[Leg, ...] = ()
     price: Decimal | None = None
     stop_price: Decimal | None = None
+    take_profit: Decimal | None = None
+    stop_loss: Decimal | None = None
     reduce_only: bool = False
     post_only: bool = False
     time_in_force: str | None = None

@@ -132,6 +132,8 @@ class _Run:
 
     def _opening(self, side: Side, leg: Leg, free: Decimal | None) -> OrderRequest:
         self.check_opening()
+        if self.instruction.take_profit is not None or self.instruction.stop_loss is not None:
+            raise NotDoable("exits_unsupported")  # an entry without the stop it came with is not what was asked for
         instruction, price = self.instruction, self._sizing_price(leg)
         if instruction.quantity is not None:
             quantity = instruction.quantity

@@ -17,7 +17,9 @@ REQUIRED = ("group_name", "exchange", "market_type", "currency", "symbol", "orde
 WHOLE = Decimal(100)
 """Percent, and what `qty_per` is when it is not sent."""
 
-MAX_LEGS = 100
+MAX_LEGS = 25
+"""Orders in one batch. On a paper account all of them are one transaction, so that a batch is never half done; a transaction holds a
+hundred writes, and an order is up to three."""
 
 _CANCELS = {**dict.fromkeys(terms.ORDER_TYPES, False), Action.CANCEL_ALL.value: True}
 _FILTERS = ("exchange", "market_type", "symbol")

@@ -84,6 +84,8 @@ def instructions(signal_id: str, signal: Signal, sender: Sender, plan: Plan, rec
         "legs": signal.legs,
         "price": signal.price,
         "stop_price": signal.stop_price,
+        "take_profit": signal.take_profit,
+        "stop_loss": signal.stop_loss,
         "reduce_only": signal.reduce_only,
         "post_only": signal.post_only,
         "time_in_force": signal.time_in_force,
@@ -116,7 +118,8 @@ def _by_settings(signal: Signal, sender: Sender) -> Plan:
     """Legacy and personal: the account the settings describe."""
     settings = sender.owner.settings
     exchange = signal.exchange or settings.exchange
-    kind = AccountKind.LIVE if settings.account_type == "real" else AccountKind.DEMO
+    real = settings.account_type == "real" and not signal.demo  # `demo=NO` makes no demo user a live one
+    kind = AccountKind.LIVE if real else AccountKind.DEMO
     return _one(signal, sender, exchange, kind, signal.market_type or settings.market_type)
 
 
@@ -133,6 +136,8 @@ def _manual(signal: Signal, sender: Sender) -> Plan:
     entry = sender.owner.directory.accounts.get(signal.account or "")
     if signal.account is None or entry is None:
         raise NotFound("account_not_found", account=signal.account)
+    if signal.demo and entry.kind.real_money:
+        raise NotDoable("not_a_demo_account", account=signal.account)
     perpetual = signal.symbol is not None and signal.symbol.perpetual
     usual = MarketType.SPOT if entry.kind is AccountKind.PAPER else sender.owner.settings.market_type
     return _plan({signal.account: entry}, signal.market_type or (MarketType.FUTURES if perpetual else usual))
@@ -170,6 +175,7 @@ def _group(signal: Signal, sender: Sender) -> Plan:
         Target(account_id, member["name"], member["exchange"], AccountKind(member["kind"]), member.get("weight", Decimal(100)))
         for account_id, member in sorted(members.items(), key=lambda pair: (len(pair[0]), pair[0]))
         if member.get("active", True)
+        and not (signal.demo and AccountKind(member["kind"]).real_money)
         and signal.exchange in (None, member["exchange"])
         and (signal.market_type is None or signal.market_type.value in member.get("market_types", ("spot", "futures")))
     )

@@ -73,6 +73,7 @@ def test_only_admins_place_orders(who: str | None, status: int, code: str) -> No
         ({"colour": "red"}, 400, "unknown_field"),
         ({"user_id": 99}, 404, "user_not_found"),
         ({"token": "whk_1_x"}, 401, "token_wrong"),
+        ({"user_id": 2, "account": "real", "demo": True}, 422, "not_a_demo_account"),
     ],
 )
 def test_orders_that_cannot_be_meant(changes: dict[str, Any], status: int, code: str) -> None:

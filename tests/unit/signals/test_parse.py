@@ -328,7 +328,7 @@ def test_group_refusals_name_the_field(more, code, field):
 
 def test_a_batch_has_an_end():
     """More legs than a worker can place are refused at once."""
-    assert refused(Variant.GROUP, GROUP, orders=[{"qty_per": 1}] * 101).code == "too_many_orders"
+    assert refused(Variant.GROUP, GROUP, orders=[{"qty_per": 1}] * 26).code == "too_many_orders"
 
 
 def test_a_quantity_beside_a_percentage_is_only_kept():

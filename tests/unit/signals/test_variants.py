@@ -269,3 +269,66 @@ def test_many_accounts() -> None:
     assert len(stored["targets"]) == 95
     queued = aws.client("sqs").get_queue_attributes(QueueUrl=config.queue("orders-binance"), AttributeNames=["All"])["Attributes"]
     assert queued["ApproximateNumberOfMessages"] == "95"
+
+
+def test_the_largest_batch() -> None:
+    """A batch of 25 orders with an exit before it is one transaction on a paper account: done whole, or not at all."""
+    group(side="short", qty_per=10)
+    batch = [{"stop_price": 60000 + index, "qty_per": 1} for index in range(25)]
+    result = group(order_type="STOP_MARKET", side="long", orders=batch)
+    assert result["result"]["accounts"][0]["successful_orders"] == 25
+    assert position() == 0
+    assert len(orders()) == 1 + 1 + 25
+
+
+@pytest.mark.parametrize("exits", [{"take_profit": 60000}, {"sl": "40000"}, {"tp": 60000, "stopLoss": 40000}])
+def test_no_entry_without_the_exits_it_came_with(exits: dict[str, Any]) -> None:
+    """The exits reach the account's instruction; where they cannot be placed, nothing is entered."""
+    result = group(side="long", qty_per=10, **exits)
+    [stored] = pump.items("signals")
+    told = {name: stored["instruction"][name] for name in ("take_profit", "stop_loss") if name in stored["instruction"]}
+    assert set(told.values()) == {str(value) for value in exits.values()}
+    assert (result["code"], position()) == ("exits_unsupported", 0)
+
+
+def test_exits_on_a_close_are_no_obstacle() -> None:
+    """A close that carries exits, as a template for every alert may, closes."""
+    group(side="long", qty_per=10)
+    assert group(side="close", stop_loss=1)["success"] is True
+    assert position() == 0
+
+
+class TestDemo:
+    """`demo=YES` reaches demo accounts only, whatever the settings say."""
+
+    @pytest.fixture(autouse=True)
+    def live(self, trader: None) -> None:
+        """The user trades live, and has a demo account beside."""
+        records.add_user("1", require_token=False, trade_amount=D(100), account_type="real")
+        records.add_account("1", "binance", kind="demo", exchange="binance", **FREE)
+        records.add_account("1", "real", kind="live", exchange="binance")
+        records.add_strategy(accounts={"1-binance": {}, "1-real": {"kind": "live"}})
+
+    @pytest.mark.parametrize("path", ["/webhook", "/personal/1/webhook"])
+    def test_legacy_and_personal(self, path: str) -> None:
+        """A user of live accounts trades on demo once."""
+        more = {"route": "/personal/{user_id}/webhook", "path_parameters": {"user_id": "1"}} if "personal" in path else {}
+        body = {"symbol": "BTCUSDT", "action": "buy", "price": 50000}
+        assert send(path, body | {"demo": "YES"}, **more)[0] == 202
+        assert [order["account_id"] for order in orders()] == ["1-binance"]
+        assert send(path, body, **more)[1]["code"] == "token_missing"
+
+    def test_no_makes_no_demo_user_a_live_one(self) -> None:
+        """An explicit NO takes what the settings say: demo."""
+        records.add_user("1", require_token=False, trade_amount=D(100))
+        records.add_account("1", "binance", kind="demo", exchange="binance", **FREE)
+        records.add_account("1", "real", kind="live", exchange="binance")
+        token = {"X-Webhook-Token": records.add_token("1")}
+        assert send("/webhook", {"symbol": "BTCUSDT", "action": "buy", "price": 50000, "demo": "NO"}, headers=token)[0] == 202
+        assert [order["account_id"] for order in orders()] == ["1-binance"]
+
+    def test_group(self) -> None:
+        """Of a strategy's accounts only those with play money take part."""
+        result = group(qty_per=10, demo=True)["result"]
+        assert [each["account_id"] for each in result["results"]] == ["1-binance"]
+        assert result["summary"]["executed_accounts"] == 1

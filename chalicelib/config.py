@@ -44,6 +44,11 @@ def aws_endpoint() -> str | None:
     return os.environ.get("AWS_ENDPOINT_URL") or None
 
 
+def metrics_namespace() -> str | None:
+    """The namespace of the metrics; None where nobody collects any."""
+    return os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or None
+
+
 def in_lambda() -> bool:
     """Whether this process is a Lambda function's."""
     return "AWS_LAMBDA_FUNCTION_NAME" in os.environ

@@ -7,6 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from chalicelib.events import publish
 from chalicelib.signals import sweep
+from chalicelib.telemetry import Metric, measure
 
 _SETTLED_BY_NOW = timedelta(seconds=30)
 
@@ -14,4 +15,6 @@ _SETTLED_BY_NOW = timedelta(seconds=30)
 def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
     """Sends signals that were stored but not queued, publishes events that were written but not published."""
     now = datetime.now(UTC)
-    return {"signals": sweep.requeue(_SETTLED_BY_NOW, now), "events": publish.sweep(_SETTLED_BY_NOW, now)}
+    signals = sweep.requeue(_SETTLED_BY_NOW, now)
+    measure(Metric.SIGNALS_SWEPT, signals)
+    return {"signals": signals, "events": publish.sweep(_SETTLED_BY_NOW, now)}

@@ -1,6 +1,7 @@
 """An event, and an event at its place in a stream."""
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -48,6 +49,16 @@ class LoggedEvent(BaseModel):
     entity: str
     user_id: str | None
     timestamp: datetime
+
+    @property
+    def signal_id(self) -> str | None:
+        """The signal that the event is a consequence of; None if it is none's."""
+        return self.payload.get("signal_id")
+
+
+def signal_ids(payloads: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The signals that these payloads of events are about, for a line in the log."""
+    return sorted({str(payload["signal_id"]) for payload in payloads if payload.get("signal_id")})
 
 
 def user_stream(user_id: str) -> str:

@@ -57,8 +57,9 @@ def _publish_batch(event_ids: Sequence[str]) -> int:
             continue  # another publisher was faster; what it sequenced shows in the outbox items now
         topic.announce(logged)
         aws.delete_many("outbox", [{"event_id": item["event_id"]} for item in items])
-        about = {"types": sorted({item["type"] for item in items}), "signal_ids": signal_ids(item["payload"] for item in items)}
-        log.info("events published", extra={"events": len(items)} | about)
+        signals = signal_ids(item["payload"] for item in items)
+        types = sorted({item["type"] for item in items})
+        log.info("events published", extra={"events": len(items), "types": types, "signal_ids": signals})
         return len(items)
     raise Retryable("the event counters are contended")
 

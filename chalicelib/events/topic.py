@@ -1,6 +1,6 @@
 """The SNS topic that carries logged events to their consumers, in order within a stream."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import simplejson
@@ -8,23 +8,48 @@ import simplejson
 from chalicelib import aws, config
 from chalicelib.errors import Retryable
 from chalicelib.events.models import LoggedEvent
+from chalicelib.telemetry import Metric, log, measure
 
-_AT_ONCE = 10  # SNS takes at most ten messages in one PublishBatch
+# What SNS takes in one PublishBatch, all messages with their attributes together
+# (https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html).
+_AT_ONCE = 10
+_BYTES_AT_ONCE = 262_144
+_ATTRIBUTES_BYTES = 300  # at most, of one message
 
 
 def announce(events: Sequence[LoggedEvent]) -> None:
     """Tells the topic; a repeat within five minutes is dropped there by its deduplication id.
 
+    An event that is too large for SNS is set apart: it is in the event log, where clients find it, but nobody is told. It would
+    otherwise hold back every event behind it.
+
     Raises:
         Retryable: SNS did not take all of them.
     """
-    for start in range(0, len(events), _AT_ONCE):
-        batch = events[start : start + _AT_ONCE]
-        answer = aws.client("sns").publish_batch(
-            TopicArn=config.topic("events"), PublishBatchRequestEntries=[_entry(index, event) for index, event in enumerate(batch)]
-        )
+    for batch in _batches(events):
+        answer = aws.client("sns").publish_batch(TopicArn=config.topic("events"), PublishBatchRequestEntries=batch)
         if failed := answer.get("Failed"):
             raise Retryable(f"SNS refused {len(failed)} of {len(batch)} events: {failed[0].get('Code')}")
+
+
+def _batches(events: Sequence[LoggedEvent]) -> Iterator[list[dict[str, Any]]]:
+    batch: list[dict[str, Any]] = []
+    room = _BYTES_AT_ONCE
+    for event in events:
+        entry = _entry(len(batch), event)
+        size = len(entry["Message"].encode()) + _ATTRIBUTES_BYTES
+        if size > _BYTES_AT_ONCE:
+            log.error("event set apart", extra={"event_id": event.event_id, "type": event.type, "stream": event.stream, "bytes": size})
+            measure(Metric.EVENTS_PARKED)
+            continue
+        if size > room or len(batch) == _AT_ONCE:
+            yield batch
+            batch, room = [], _BYTES_AT_ONCE
+            entry["Id"] = "0"
+        batch.append(entry)
+        room -= size
+    if batch:
+        yield batch
 
 
 def message(event: LoggedEvent) -> str:

@@ -79,6 +79,11 @@ class CcxtExchange:
         return f"CcxtExchange({self._particulars.name}, {self._market_type.value})"
 
     @property
+    def name(self) -> str:
+        """The exchange's name, as `infra/stack.yaml` has it."""
+        return self._particulars.name
+
+    @property
     def pacing(self) -> Pacing:
         """What the last answer said about the limits."""
         return self._api.pacing

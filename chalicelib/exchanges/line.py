@@ -4,17 +4,26 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TypeVar
 
-from chalicelib.errors import NotDoable, OutcomeUnknown, Retryable
+from chalicelib.errors import NotDoable, OutcomeUnknown, Refused, Retryable, TradehookError
 from chalicelib.exchanges.ccxt_adapter import CcxtExchange
 from chalicelib.exchanges.limiter import Limiter, Patience
 from chalicelib.exchanges.market_store import StoredMarkets
 from chalicelib.exchanges.markets import StoredMarket, load
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, RateLimited
+from chalicelib.telemetry import Metric, measure
 from chalicelib.trading import MarketType
 
 _TRIES = 4
 _PAUSE_S = 0.25
 _CONDITIONAL_COST = 2  # conditional orders have tighter limits of their own
+
+# What a failed call is counted as; an error of none of these is no fault of the exchange's.
+_REACTIONS: tuple[tuple[type[TradehookError], str], ...] = (
+    (RateLimited, "rate_limited"),
+    (Refused, "refused"),
+    (Retryable, "retryable"),
+    (OutcomeUnknown, "outcome_unknown"),
+)
 
 Result = TypeVar("Result")
 
@@ -114,8 +123,11 @@ class Line:
     def _once(self, call: Callable[[CcxtExchange], Result]) -> Result:
         try:
             return call(self._exchange)
-        except RateLimited as limited:
-            self._limiter.keep_away(limited)
+        except TradehookError as error:
+            if reaction := next((name for kind, name in _REACTIONS if isinstance(error, kind)), None):
+                measure(Metric.EXCHANGE_ERRORS, 1, {"exchange": self._exchange.name, "class": reaction})
+            if isinstance(error, RateLimited):
+                self._limiter.keep_away(error)
             raise
         finally:
             self._limiter.heed(self._exchange.pacing)

@@ -17,7 +17,7 @@ from chalicelib.orders import events, prices, store, trade
 from chalicelib.orders.live_desk import LiveDesk
 from chalicelib.orders.models import Execution, Instruction, PricesSeen, RefusedLeg
 from chalicelib.orders.paper_desk import PaperDesk
-from chalicelib.telemetry import log
+from chalicelib.telemetry import Metric, log, measure
 from chalicelib.trading import Variant
 
 _PATIENCE_S = 45.0
@@ -181,6 +181,10 @@ def _settle(instruction: Instruction, execution: Execution, desk: PaperDesk | No
             raise Retryable("the account's books changed while the orders ran") from None
         log.info("already settled", extra=_who(instruction))
         return
+    if execution.orders:
+        took = datetime.now(UTC) - instruction.received_at
+        measure(Metric.ORDERS_SETTLED, len(execution.orders), {"exchange": execution.exchange})
+        measure(Metric.SIGNAL_TO_ORDER, took / timedelta(milliseconds=1), {"exchange": execution.exchange})
     codes = [leg.code for leg in execution.refused]
     log.info("signal settled", extra=_who(instruction) | {"refused": codes, "orders": len(execution.orders)})
 

@@ -137,6 +137,14 @@ def due(now: datetime) -> Iterator[Mapping[str, Any]]:
         yield from aws.query_all("following", condition, index="due", shard=str(shard), now=now.isoformat())
 
 
+def unknown_outcomes() -> int:
+    """How many orders there are, of all accounts, of which nobody knows yet what became of them. Reads what is open, not what is stored."""
+    return sum(
+        sum(1 for _ in aws.query_all("following", "#shard = :shard", index="due", filter_expression="#status = :unknown", **of))
+        for of in ({"shard": str(shard), "unknown": OrderStatus.UNKNOWN.value} for shard in range(SHARDS))
+    )
+
+
 def account_due(account_id: str, exchange: str, at: datetime) -> None:
     """Has the account itself looked at again at some time, for a snapshot."""
     expression = "SET #shard = :shard, due_at = :due, exchange = :exchange"
@@ -184,6 +192,7 @@ def _follow(order: Order, at: datetime) -> aws.Write:
         "exchange": order.exchange,
         "shard": _shard(order.account_id),
         "due_at": at.isoformat(),
+        "status": order.status.value,
     }
     return aws.put("following", item)
 

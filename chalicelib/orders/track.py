@@ -4,11 +4,13 @@ from datetime import UTC, datetime
 
 from chalicelib.orders import ledger, queue
 from chalicelib.orders.models import Follow
+from chalicelib.telemetry import Metric, measure
 
 
 def queue_follow_ups() -> int:
     """Queues one message per account on which an order or a snapshot is due; returns how many."""
     now = datetime.now(UTC)
+    measure(Metric.UNKNOWN_OUTCOMES, ledger.unknown_outcomes())
     accounts = {item["account_id"]: item["exchange"] for item in ledger.due(now)}
     minute = now.strftime("%Y-%m-%dT%H:%M")
     messages = [

@@ -23,7 +23,7 @@ from chalicelib.signals import plan as plans
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal
 from chalicelib.signals.sender import Sender, identify
-from chalicelib.telemetry import log
+from chalicelib.telemetry import Metric, log, measure
 from chalicelib.trading import Variant
 
 _LOGGED_BODY_CHARACTERS = 4096
@@ -109,6 +109,7 @@ class _Attempt:
         queue.send(accepted.instructions)
         if len(plan.targets) > 1:
             store.queued(self.signal_id)  # a single message says so itself, when it is settled
+        measure(Metric.SIGNALS_ACCEPTED)
         log.info("signal accepted", extra={"signal_id": self.signal_id, "user_id": accepted.user_id, "variant": signal.variant.value})
         return Receipt(self.signal_id, accepted.user_id, signal, len(plan.targets), plan.accounts, replayed=False)
 
@@ -142,6 +143,7 @@ class _Attempt:
         owner = self.sender.user_id if self.sender else "unknown"
         entry = self._log_entry("refused", code=refused.code, status=refused.status)
         aws.write(store.log_write(owner, self.request.received_at, self.signal_id, entry))
+        measure(Metric.SIGNALS_REFUSED)
         log.info("signal refused", extra={"code": refused.code, "user_id": owner, "route": self.request.route})
 
     def _log_entry(self, outcome: str, **more: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from chalicelib import aws
 from chalicelib.errors import Forbidden, NotFound, Refused, Unauthorized
 from chalicelib.http import Request
 from chalicelib.signals.fields import Fields
+from chalicelib.telemetry import Metric, measure
 from chalicelib.users import credentials
 from chalicelib.users.models import Owner, owner_of
 
@@ -80,7 +81,7 @@ def identify(request: Request, fields: Fields | None, user_id: str | None, now: 
         raise Forbidden("user_not_active")
     if not presented and owner.settings.require_token:
         raise Unauthorized("token_missing")
-    _check_address(request.source_ip, owner.settings.allowed_addresses)
+    _check_address(request.source_ip, owner.settings.allowed_addresses, authenticated=bool(presented))
     return Sender(owner, bool(presented), halted, next(found) if group_name else None)
 
 
@@ -116,9 +117,10 @@ def _check_credential(presented: str, stored: aws.Item | None, claimed: str, now
         raise Unauthorized("token_wrong")
 
 
-def _check_address(source_ip: str, allowed: tuple[str, ...]) -> None:
-    if not allowed:
-        return
+def _check_address(source_ip: str, allowed: tuple[str, ...], *, authenticated: bool) -> None:
     networks = [network for entry in allowed for network in (TRADINGVIEW if entry.lower() == "tradingview" else (entry,))]
-    if not any(ip_address(source_ip) in ip_network(network, strict=False) for network in networks):
-        raise Forbidden("address_refused", address=source_ip)
+    if not networks or any(ip_address(source_ip) in ip_network(network, strict=False) for network in networks):
+        return
+    if authenticated:  # somebody else may have the token
+        measure(Metric.TOKEN_FROM_UNKNOWN_ADDRESS)
+    raise Forbidden("address_refused", address=source_ip)

@@ -46,7 +46,7 @@ def _tell(event: LoggedEvent) -> None:
     chat = store.chat(chat_id)
     said = wording.of_event(event, _language(settings, chat))
     if said is not None:
-        _send_once(chat_id, chat, event.event_id, said, event.user_id)
+        _send_once(chat_id, chat, event.event_id, said, event.user_id, event.signal_id)
 
 
 def _send_message(message: Message) -> None:
@@ -69,9 +69,11 @@ def _send_message(message: Message) -> None:
     _send_once(message.chat_id, chat, message.message_id, text("hand_out", values, _language(settings, chat)), message.user_id)
 
 
-def _send_once(chat_id: int, chat: store.Chat | None, message_id: str, said: str, user_id: str | None) -> None:
+def _send_once(
+    chat_id: int, chat: store.Chat | None, message_id: str, said: str, user_id: str | None, signal_id: str | None = None
+) -> None:
     """Sends a text unless it was sent before, or the chat is closed to the bot."""
-    who = {"message_id": message_id, "user_id": user_id}
+    who = {"message_id": message_id, "user_id": user_id, "signal_id": signal_id}
     if chat and chat.is_blocked:
         log.info("chat is closed", extra=who)
         return

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from chalicelib import aws
 from chalicelib.errors import Retryable
+from chalicelib.telemetry import log
 from chalicelib.webhooks import hold, ledger, queue, schedule, sign, store
 from chalicelib.webhooks.fan_out import message
 from chalicelib.webhooks.models import Delivery, Outcome, State, Status, Webhook, stamp
@@ -108,6 +109,18 @@ def attempt(delivery: Delivery, webhook: Webhook, means: Means) -> tuple[Deliver
         webhook, event_type=claimed.type, message_id=claimed.delivery_id, sequence=claimed.sequence, body=body, now=began
     )
     outcome = means.post(webhook.url, headers, body)
+    log.info(
+        "delivery attempted",
+        extra={
+            "signal_id": claimed.signal_id,
+            "event_id": claimed.event_id,
+            "delivery_id": claimed.delivery_id,
+            "webhook_id": webhook.webhook_id,
+            "status": outcome.status,
+            "error": outcome.error,
+            "duration_ms": outcome.duration_ms,
+        },
+    )
     made = _Made(claimed, webhook, outcome, began, sign.masked(headers, webhook))
     return _record(made, means), outcome.error is None
 

@@ -187,6 +187,12 @@ class Delivery(Frozen):
         """The event's payload."""
         return json.loads(self.event)
 
+    @property
+    def signal_id(self) -> str | None:
+        """The signal that the event is a consequence of; None if it is none's."""
+        payload = self.payload
+        return payload.get("signal_id") if isinstance(payload, dict) else None
+
     def body(self, format_: Format) -> str:
         """The request body, in the subscription's format."""
         if format_ is Format.PLAIN:

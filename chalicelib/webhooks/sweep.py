@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 from chalicelib import aws
-from chalicelib.telemetry import log
+from chalicelib.telemetry import Metric, log, measure
 from chalicelib.webhooks import ledger, queue, store
 from chalicelib.webhooks.models import Delivery, State, stamp
 from chalicelib.webhooks.queue import Message, Task
@@ -31,15 +31,17 @@ def audit(now: datetime) -> list[int]:
 
 
 def check_books(webhook_ids: Iterable[int]) -> list[int]:
-    """The subscriptions whose books are not equal; one line in the log for each, which raises an alarm."""
-    return unequal(store.shards(webhook_ids))
+    """The subscriptions whose books are not equal; one line in the log for each, and their number as the metric that raises an alarm."""
+    found = unequal(store.shards(webhook_ids))
+    measure(Metric.DELIVERY_IMBALANCE, len(found))
+    return found
 
 
 def unequal(shards: Mapping[int, Sequence[aws.Item]]) -> list[int]:
     """The same, of books that have been read."""
     found = [webhook_id for webhook_id, items in shards.items() if not all(map(store.equal, items))]
     for webhook_id in found:
-        log.error("webhook books unequal", extra={"metric": "webhook_books_unequal", "webhook_id": webhook_id})
+        log.error("webhook books unequal", extra={"webhook_id": webhook_id})
     return found
 
 

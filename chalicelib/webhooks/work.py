@@ -19,7 +19,8 @@ def means() -> Means:
 def match(event: LoggedEvent) -> None:
     """Places the deliveries of an event. Raises Retryable when the queue has to bring it again."""
     placed = fan_out.fan_out(event, means().clock())
-    log.info("event matched", extra={"event_id": event.event_id, "type": event.type, "stream": event.stream, "deliveries": placed})
+    about = {"event_id": event.event_id, "type": event.type, "stream": event.stream, "signal_id": event.signal_id}
+    log.info("event matched", extra=about | {"deliveries": placed})
 
 
 def do(message: Message) -> None:

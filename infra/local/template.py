@@ -53,6 +53,7 @@ class Template:
         """The function's environment variables: settings, then the addresses of what it is granted."""
         settings = {**self._stack.source.environment, **function.definition.environment, **self._place.environment}
         settings |= {
+            "POWERTOOLS_METRICS_NAMESPACE": f"{self._stack.name}-{STAGE}",
             "TRADEHOOK_STAGE": STAGE,
             "TRADEHOOK_PUBLIC_URL": self._place.url,
             "TRADEHOOK_WS_URL": self._place.ws_url,

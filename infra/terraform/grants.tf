@@ -1,11 +1,20 @@
-# One role per function, and one inline policy per grant: a plan names the grant that comes or goes.
+# One role per function. Its grants on tables are statements of managed policies, named after the table, since all of a role's inline
+# policies together may have 10,240 characters only; every other grant is an inline policy of its own. A plan names what comes or goes.
 
 locals {
   # What stack.yaml calls an action, with the service it belongs to.
   grant_service = { table = "dynamodb", queue = "sqs", topic = "sns", key = "kms", websocket = "execute-api" }
 
+  # A managed policy has 6,144 characters and a role ten of them: a hundred tables.
+  table_policies = merge([
+    for function_name, _ in local.functions : {
+      for number, ids in chunklist([for id, grant in local.grants : id if grant.function == function_name && grant.kind == "table"], 10) :
+      "${function_name}/tables-${number + 1}" => { function = function_name, number = number + 1, grants = ids }
+    }
+  ]...)
+
   # With Query come the table's own indexes, by name, since a grant on the table is a grant on its access patterns. They share the
-  # statement: of all the actions granted here an index knows only Query, and a role's policies have 10,240 characters in all.
+  # statement: of all the actions granted here an index knows only Query.
   grant_resources = {
     for id, grant in local.grants : id => (
       grant.kind == "table" ? concat(
@@ -54,8 +63,33 @@ resource "aws_iam_role" "function" {
   permissions_boundary = var.permissions_boundary
 }
 
+resource "aws_iam_policy" "tables" {
+  for_each = local.table_policies
+
+  name        = "${local.function_names[each.value.function]}-tables-${each.value.number}"
+  description = "Tables that ${each.value.function} is granted in stack.yaml"
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      for id in each.value.grants : {
+        Sid      = join("", [for word in split("_", local.grants[id].name) : title(word)])
+        Effect   = "Allow"
+        Action   = [for action in local.grants[id].actions : "dynamodb:${action}"]
+        Resource = local.grant_resources[id]
+      }
+    ]
+  })
+}
+
+resource "aws_iam_role_policy_attachment" "tables" {
+  for_each = local.table_policies
+
+  role       = aws_iam_role.function[each.value.function].name
+  policy_arn = aws_iam_policy.tables[each.key].arn
+}
+
 resource "aws_iam_role_policy" "grant" {
-  for_each = local.grants
+  for_each = { for id, grant in local.grants : id => grant if grant.kind != "table" }
 
   role = aws_iam_role.function[each.value.function].id
   name = "${each.value.kind}-${each.value.name}"

@@ -59,6 +59,11 @@ class Plan:
             if change["mode"] == "managed"
         ]
 
+    @property
+    def role_policies(self) -> list[Resource]:
+        """What the functions' and schedules' roles allow: inline policies, and the managed ones on tables. Keys begin with the function."""
+        return [resource for resource in self.resources if resource.type in ("aws_iam_role_policy", "aws_iam_policy")]
+
     def all(self, kind: str, name: str | None = None) -> dict[str | int | None, Resource]:
         """The resources of a type, and of one block if it is named, by their key."""
         found = [resource for resource in self.resources if resource.type == kind and name in (None, resource.name)]

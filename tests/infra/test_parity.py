@@ -3,6 +3,7 @@
 import json
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from infra import stack as stack_file
 from infra.local.place import Place
 from infra.local.template import Template
-from infra.stack import Stack
+from infra.stack import Function, Resource, Stack
 from tests.infra.conftest import OWNERS
 from tests.infra.terraform import Plan
 
@@ -20,7 +21,7 @@ Properties = dict[str, Any]
 # What the local deployment adds for its emulator's sake, and what AWS alone has.
 _LOCAL_ACTIONS = {"sqs:SendMessageBatch", "sns:PublishBatch"}
 _LOCAL_VARIABLES = {"AWS_ENDPOINT_URL", "TRADEHOOK_DEFAULT_USER_ID", "TRADEHOOK_EXCHANGE_ENDPOINT", "TRADEHOOK_TELEGRAM_API"}
-_AWS_VARIABLES = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
+_AWS_VARIABLES = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL"}
 
 
 @pytest.fixture(scope="session")
@@ -199,8 +200,8 @@ def test_grants(local: Local, local_plan: Plan) -> None:
     actual: dict[str, set[tuple[str, str]]] = defaultdict(set)
     later: set[tuple[str, str]] = set()
     names = {key: role.values["name"] for key, role in local_plan.all("aws_iam_role", "function").items()}
-    for resource in local_plan.resources:
-        if resource.type != "aws_iam_role_policy" or resource.name in ("traces", "network", "schedule"):
+    for resource in local_plan.role_policies:
+        if resource.name in ("traces", "network", "schedule"):
             continue
         function, _, rest = str(resource.key).partition("/")
         if resource.values.get("policy") is None:
@@ -228,12 +229,38 @@ def _resource(arn: Any) -> str:
 
 
 def test_grants_in_stack_are_grants_in_the_plan(stack: Stack, local_plan: Plan) -> None:
-    """Each grant of stack.yaml is one policy of the plan, under an address that names function, kind and resource."""
-    expected = {
-        f"{function.name}/{resource.kind}/{resource.name}" for function in stack.functions.values() for resource in function.resources
-    }
+    """Each grant of stack.yaml on a table is a statement of the plan, each other one a policy of its own, under the resource's name."""
+    tables = {(function.name, _sid(resource.name)) for function, resource in _granted(stack) if resource.kind == "table"}
+    others = {f"{function.name}/{resource.kind}/{resource.name}" for function, resource in _granted(stack) if resource.kind != "table"}
 
-    assert expected == set(local_plan.all("aws_iam_role_policy", "grant"))
+    assert tables == set(_table_statements(local_plan))
+    assert others == set(local_plan.all("aws_iam_role_policy", "grant"))
+
+
+def test_table_policies_are_attached(local_plan: Plan) -> None:
+    """Every policy on tables is attached to the role of the function that it is for."""
+    roles = {key: role.values["name"] for key, role in local_plan.all("aws_iam_role", "function").items()}
+    attached = local_plan.all("aws_iam_role_policy_attachment", "tables")
+
+    assert set(attached) == set(local_plan.all("aws_iam_policy", "tables"))
+    assert all(attachment.values["role"] == roles[str(key).partition("/")[0]] for key, attachment in attached.items())
+
+
+def _granted(stack: Stack) -> Iterator[tuple[Function, Resource]]:
+    return ((function, resource) for function in stack.functions.values() for resource in function.resources)
+
+
+def _sid(name: str) -> str:
+    return "".join(word.title() for word in name.split("_"))
+
+
+def _table_statements(plan: Plan) -> dict[tuple[str, str], Properties]:
+    """The statements on tables, by function and Sid."""
+    return {
+        (str(key).partition("/")[0], statement["Sid"]): statement
+        for key, policy in plan.all("aws_iam_policy", "tables").items()
+        for statement in json.loads(policy.values["policy"])["Statement"]
+    }
 
 
 def test_indexes_are_reached_by_query_alone(stack: Stack, local_plan: Plan) -> None:
@@ -242,11 +269,10 @@ def test_indexes_are_reached_by_query_alone(stack: Stack, local_plan: Plan) -> N
         for resource, actions in function.grants:
             if resource.kind != "table":
                 continue
-            policy = local_plan.all("aws_iam_role_policy", "grant")[f"{function.name}/table/{resource.name}"]
-            [statement] = json.loads(policy.values["policy"])["Statement"]
+            statement = _table_statements(local_plan)[function.name, _sid(resource.name)]
             reached = {arn.rpartition("/")[2] for arn in statement["Resource"] if "/index/" in arn}
 
-            assert reached == (set(stack.source.tables[resource.name].indexes) if "Query" in actions else set()), policy.address
+            assert reached == (set(stack.source.tables[resource.name].indexes) if "Query" in actions else set()), statement
 
 
 def test_triggers(stack: Stack, local: Local, local_plan: Plan) -> None:

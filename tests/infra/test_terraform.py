@@ -19,7 +19,10 @@ from tests.infra.terraform import MODULE, Plan
 SOURCES = sorted(MODULE.glob("*.tf"))
 _VARIABLE = re.compile(r'^variable "(\w+)" \{\n(.*?)^\}', re.MULTILINE | re.DOTALL)
 _WAIVER = re.compile(r"#\s*checkov:skip=(\w+)(:?)(.*)")
-_INLINE_POLICIES_LIMIT = 10_240  # characters of all the inline policies of a role, blanks not counted
+# IAM's limits (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html), blanks not counted.
+_INLINE_POLICIES_LIMIT = 10_240  # characters of all the inline policies of a role
+_MANAGED_POLICY_LIMIT = 6_144
+_POLICIES_OF_A_ROLE = 10
 
 
 def test_format() -> None:
@@ -72,13 +75,20 @@ def test_wrong_artifact_is_refused(tmp_path: Path, release: Path) -> None:
 
 
 def test_policies_fit(example_plan: Plan) -> None:
-    """The inline policies of each role together are shorter than IAM allows, with room for an ARN that is not known yet."""
-    sizes: dict[str, int] = defaultdict(int)
-    for resource in example_plan.resources:
-        if resource.type == "aws_iam_role_policy":
-            sizes[str(resource.key).partition("/")[0]] += len(resource.values.get("policy") or " " * 700)
+    """Each role's policies are shorter and fewer than IAM allows, with room for an ARN that is not known yet."""
+    inline: dict[str, int] = defaultdict(int)
+    managed: dict[str, list[int]] = defaultdict(list)
+    for resource in example_plan.role_policies:
+        function = str(resource.key).partition("/")[0]
+        size = len(resource.values.get("policy") or " " * 700)
+        if resource.type == "aws_iam_policy":
+            managed[function].append(size)
+        else:
+            inline[function] += size
 
-    assert {function: size for function, size in sizes.items() if size >= _INLINE_POLICIES_LIMIT} == {}
+    assert {function: size for function, size in inline.items() if size >= _INLINE_POLICIES_LIMIT} == {}
+    assert {function: sizes for function, sizes in managed.items() if max(sizes) >= _MANAGED_POLICY_LIMIT} == {}
+    assert {function: sizes for function, sizes in managed.items() if len(sizes) > _POLICIES_OF_A_ROLE} == {}
 
 
 def test_wildcards_are_known(example_plan: Plan) -> None:
@@ -91,8 +101,8 @@ def test_wildcards_are_known(example_plan: Plan) -> None:
     }
     wild = [
         (resource.address, arn)
-        for resource in example_plan.resources
-        if resource.type == "aws_iam_role_policy" and resource.values.get("policy")
+        for resource in example_plan.role_policies
+        if resource.values.get("policy")
         for statement in json.loads(resource.values["policy"])["Statement"]
         for arn in statement["Resource"]
         if "*" in arn and not re.search(known.get(resource.name, r"(?!)"), arn)
@@ -119,8 +129,8 @@ def test_no_action_is_a_wildcard(example_plan: Plan) -> None:
     """A role's actions are spelled out."""
     actions = {
         action
-        for resource in example_plan.resources
-        if resource.type == "aws_iam_role_policy" and resource.values.get("policy")
+        for resource in example_plan.role_policies
+        if resource.values.get("policy")
         for statement in json.loads(resource.values["policy"])["Statement"]
         for action in statement["Action"]
     }

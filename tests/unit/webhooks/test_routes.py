@@ -252,5 +252,5 @@ def test_unequal_books_raise_an_alarm(world: World, monkeypatch: pytest.MonkeyPa
     world.dynamodb.update_item(**spoil, UpdateExpression="ADD matched :n")
     assert world.call("GET", "/webhooks/stats").body["ledger"]["equal"] is False
     assert [found for minute in range(60) if (found := sweep.audit(world.now + timedelta(minutes=minute)))] == [[1]]
-    assert lines[0] == ("webhook books unequal", {"metric": "webhook_books_unequal", "webhook_id": 1})
+    assert lines[0] == ("webhook books unequal", {"webhook_id": 1})
     world.dynamodb.update_item(**spoil | {"ExpressionAttributeValues": {":n": {"N": "-1"}}}, UpdateExpression="ADD matched :n")

@@ -1,0 +1,25 @@
+"""What was written to the log: metrics in CloudWatch's embedded format, and lines about signals."""
+
+import json
+from typing import Any
+
+import pytest
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """Every JSON line that has been written since the last look."""
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+
+
+def written(capsys: pytest.CaptureFixture[str], name: str) -> list[tuple[float, dict[str, str]]]:
+    """The values of a metric since the last look, each with its dimensions besides the service."""
+    found = []
+    for line in lines(capsys):
+        if name not in line or "_aws" not in line:
+            continue
+        [definition] = line["_aws"]["CloudWatchMetrics"]
+        [dimensions] = definition["Dimensions"]
+        assert [metric["Name"] for metric in definition["Metrics"]] == [name]
+        [value] = line[name] if isinstance(line[name], list) else [line[name]]
+        found.append((value, {dimension: line[dimension] for dimension in dimensions if dimension != "service"}))
+    return found

@@ -1,0 +1,306 @@
+"""The metrics that alarms watch are written where the things happen, and one id follows a signal through every log."""
+
+import json
+import re
+import threading
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import SecretStr
+
+from chalicelib import aws
+from chalicelib.errors import NotDoable, OutcomeUnknown, Retryable, TradehookError
+from chalicelib.events import outbox, publish, topic
+from chalicelib.events.models import Event, LoggedEvent
+from chalicelib.exchanges import line
+from chalicelib.exchanges.outcomes import Absent
+from chalicelib.exchanges.protocol import OrderStatus, RateLimited
+from chalicelib.orders import ledger
+from chalicelib.telemetry import Metric, measure
+from chalicelib.trading import MarketType
+from chalicelib.webhooks import store, sweep, work
+from chalicelib.webhooks.deliver import Means
+from chalicelib.webhooks.models import Outcome, Scope, Secret, Webhook
+from functions import receive_signals, retry_deliveries, track_orders
+from functions import sweep as sweep_function
+from infra.stack import ROOT
+from tests.support import pump, records
+from tests.support.gateway import CONTEXT, call
+from tests.support.metrics import lines, written
+
+ALERT = {"symbol": "AAPL", "side": "buy", "qty": 1, "price": 100}
+DESCRIBED = yaml.safe_load((ROOT / "infra" / "terraform" / "metrics.yaml").read_text())
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def trader(emulated: None) -> str:
+    """A user who trades on paper; their token."""
+    records.add_user("1")
+    records.add_account("1")
+    return records.add_token("1")
+
+
+def send(token: str, **more: Any) -> int:
+    """A paper alert that waits for nothing; the status of its answer."""
+    return call(receive_signals.app, "POST", "/api/webhook", ALERT | {"token": token}, query={"wait": "0"}, **more)[0]
+
+
+# The writing itself.
+
+
+def test_a_value_is_a_line_in_the_embedded_format(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """Namespace, dimensions, unit and value stand where CloudWatch looks for them."""
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "tradehook-home")
+    measure(Metric.SIGNAL_TO_ORDER, 12.5, {"exchange": "okx"})
+    [line_] = lines(capsys)
+    [definition] = line_["_aws"]["CloudWatchMetrics"]
+
+    assert definition["Namespace"] == "tradehook-home"
+    assert [sorted(each) for each in definition["Dimensions"]] == [["exchange", "service"]]
+    assert definition["Metrics"] == [{"Name": "SignalToOrder", "Unit": "Milliseconds"}]
+    assert (line_["exchange"], line_["service"], line_["SignalToOrder"]) == ("okx", "tradehook", [12.5])
+    assert abs(line_["_aws"]["Timestamp"] / 1000 - datetime.now(UTC).timestamp()) < 5
+
+
+def test_nothing_is_written_where_nobody_collects(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """Without a namespace, as in the command line, there are no metrics."""
+    monkeypatch.delenv("POWERTOOLS_METRICS_NAMESPACE", raising=False)
+    measure(Metric.SIGNALS_ACCEPTED)
+
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("dimensions", [None, {"exchange": "okx", "class": "refused"}, {"symbol": "BTC"}])
+def test_wrong_dimensions_are_an_error(dimensions: dict[str, str] | None) -> None:
+    """A value under other dimensions would be another metric to CloudWatch, which no alarm watches."""
+    with pytest.raises(ValueError, match="SignalToOrder has the dimensions"):
+        measure(Metric.SIGNAL_TO_ORDER, 1, dimensions)
+
+
+def test_lines_of_threads_stay_whole(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """Accounts run in threads, and a line with another one in its middle is no metric."""
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "tradehook-home")
+    threads = [threading.Thread(target=lambda: [measure(Metric.SIGNALS_ACCEPTED) for _ in range(50)]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    out = capsys.readouterr().out.splitlines()
+
+    assert len(out) == 400
+    assert all(json.loads(each)["SignalsAccepted"] == [1] for each in out)
+
+
+def test_every_metric_is_described_alike() -> None:
+    """metrics.yaml, from which alarms are made, and the code agree on names, units and dimensions."""
+    assert {metric.title: (metric.unit.value, set(metric.dimensions)) for metric in Metric} == {
+        name: (described["unit"], set(described.get("by", []))) for name, described in DESCRIBED.items()
+    }
+
+
+def test_every_metric_is_written_by_some_code() -> None:
+    """No alarm watches a metric that nobody writes."""
+    code = "".join(
+        path.read_text()
+        for package in ("chalicelib", "functions")
+        for path in (ROOT / package).rglob("*.py")
+        if path.name != "telemetry.py"
+    )
+    assert {metric.name for metric in Metric if not re.search(rf"measure\(Metric\.{metric.name}\b", code)} == set()
+
+
+def test_classes_of_errors_are_those_described() -> None:
+    """An alarm adds up the classes by name."""
+    assert {name for _, name in line._REACTIONS} == set(DESCRIBED["ExchangeErrors"]["classes"])
+
+
+# Where the things happen.
+
+
+def test_accepted_and_refused(trader: str, capsys: Capture) -> None:
+    """A stored and queued signal counts as accepted, a refused one as refused, a repeat as neither."""
+    assert send(trader) == 202
+    out = capsys.readouterr().out
+    assert out.count('"SignalsAccepted"') == 2  # definition and value
+    assert "SignalsRefused" not in out
+    send(trader)
+    assert "SignalsAccepted" not in capsys.readouterr().out
+    assert send("whk_1_" + "A" * 43) == 401
+    assert written(capsys, "SignalsRefused") == [(1, {})]
+
+
+def test_orders_and_how_long_they_took(trader: str, capsys: Capture) -> None:
+    """A fill counts under its exchange, with the time since the signal was received."""
+    send(trader)
+    capsys.readouterr()
+    pump.execute()
+    out = capsys.readouterr().out
+    [settled] = [json.loads(each) for each in out.splitlines() if '"OrdersSettled"' in each]
+    [took] = [json.loads(each) for each in out.splitlines() if '"SignalToOrder"' in each]
+
+    assert (settled["OrdersSettled"], settled["exchange"]) == ([1], "paper")
+    assert took["exchange"] == "paper"
+    assert 0 < took["SignalToOrder"][0] < 60_000
+
+
+def test_a_refused_execution_is_no_order(trader: str, capsys: Capture) -> None:
+    """Nothing was traded, so there is nothing whose time could be told."""
+    send(trader)
+    records.halt("global")
+    capsys.readouterr()
+    pump.execute()
+
+    assert not [each for each in lines(capsys) if "SignalToOrder" in each or "OrdersSettled" in each]
+
+
+def test_a_token_from_an_unknown_address(trader: str, capsys: Capture) -> None:
+    """A right token from outside its owner's list raises the alarm; a wrong one there, or a right one inside, does not."""
+    records.add_user("1", allowed_addresses=["192.0.2.0/24"])
+    records.add_account("1")
+    assert send(trader, source_ip="198.51.100.7") == 403
+    assert written(capsys, "TokenFromUnknownAddress") == [(1, {})]
+    assert send("whk_1_" + "A" * 43, source_ip="198.51.100.7") == 401
+    assert send(trader, source_ip="192.0.2.8") == 202
+    assert written(capsys, "TokenFromUnknownAddress") == []
+
+
+@pytest.mark.parametrize(
+    ("error", "class_"),
+    [
+        (NotDoable("exchange_refused"), "refused"),
+        (RateLimited(0, "account"), "rate_limited"),
+        (Retryable("busy"), "retryable"),
+        (OutcomeUnknown("timeout"), "outcome_unknown"),
+        (Absent("okx"), None),
+    ],
+)
+def test_errors_of_exchanges_by_class(error: TradehookError, class_: str | None, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """A failed call counts by the reaction it calls for; what merely says that an order is not there is no fault."""
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "tradehook-home")
+
+    def place(_order: Any) -> None:
+        raise error
+
+    exchange: Any = SimpleNamespace(name="okx", place=place, pacing=None)
+    limiter: Any = SimpleNamespace(keep_away=lambda _limited: None, heed=lambda _pacing: None)
+    here = line.Line(exchange, None, MarketType.SPOT, limiter, None)  # type: ignore[arg-type]  # neither markets nor patience are needed
+    with pytest.raises(type(error)):
+        here.place(None)  # type: ignore[arg-type]
+
+    assert written(capsys, "ExchangeErrors") == ([(1, {"exchange": "okx", "class": class_})] if class_ else [])
+
+
+def test_unknown_outcomes_are_counted_each_minute(emulated: None, capsys: Capture) -> None:
+    """The gauge is written when there are none too, so that the alarm ends; whether they are due does not matter."""
+    track_orders.handler({}, CONTEXT)
+    assert written(capsys, "UnknownOutcomes") == [(0, {})]
+    for number, status in enumerate([OrderStatus.UNKNOWN, OrderStatus.OPEN, OrderStatus.UNKNOWN]):
+        order: Any = SimpleNamespace(account_id=f"a{number}", order_id=f"o{number}", signal_id="s", leg="0", exchange="okx", status=status)
+        ledger.postpone(order, datetime.now(UTC) + timedelta(hours=1))
+    track_orders.handler({}, CONTEXT)
+    assert written(capsys, "UnknownOutcomes") == [(2, {})]
+
+
+def test_unequal_books_are_a_number(emulated: None, capsys: Capture) -> None:
+    """The audit of each minute tells how many books it found unequal, none included."""
+    retry_deliveries.handler({}, CONTEXT)
+    assert written(capsys, "DeliveryImbalance") == [(0, {})]
+    aws.write(store.move_books(1, "msg_1", {"matched": 1, "delivered": 1}, datetime.now(UTC)))
+    aws.write(store.move_books(2, "msg_2", {"matched": 1}, datetime.now(UTC)))
+    assert sweep.check_books([1, 2]) == [2]
+    assert written(capsys, "DeliveryImbalance") == [(1, {})]
+
+
+def test_swept_signals(trader: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the sweep had to queue is counted, none included."""
+    monkeypatch.setattr(sweep_function, "_SETTLED_BY_NOW", timedelta(seconds=-5))
+    sweep_function.handler({}, CONTEXT)
+    assert written(capsys, "SignalsSwept") == [(0, {})]
+    send(trader)
+    capsys.readouterr()
+    sweep_function.handler({}, CONTEXT)
+    assert written(capsys, "SignalsSwept") == [(1, {})]
+
+
+def test_an_event_too_large_for_the_topic_is_set_apart(emulated: None, capsys: Capture) -> None:
+    """It goes into the log and out of the outbox, holds nothing back, and raises the alarm."""
+    for name, size in (("a", 10), ("large", 300_000), ("b", 10)):
+        event = Event(
+            event_id=name, type="test.sized", payload={"text": "x" * size}, entity="test#1", user_id=None, created_at=datetime.now(UTC)
+        )
+        aws.write(outbox.write(event))
+    assert publish.publish(["a", "large", "b"]) == 3
+    assert written(capsys, "EventsParked") == [(1, {})]
+    assert [event["event_id"] for event in pump.events()] == ["a", "large", "b"]
+    assert pump.items("outbox") == []
+
+
+def test_large_events_go_in_several_batches(emulated: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten events of 60 KB are more than SNS takes at once; none is lost, and their order stays."""
+    batches: list[list[str]] = []
+    sns = aws.client("sns")
+    publish_batch = sns.publish_batch
+
+    def watched(**arguments: Any) -> Any:
+        entries = arguments["PublishBatchRequestEntries"]
+        assert len({entry["Id"] for entry in entries}) == len(entries)
+        assert sum(len(entry["Message"].encode()) for entry in entries) < 262_144
+        batches.append([json.loads(entry["Message"])["event_id"] for entry in entries])
+        return publish_batch(**arguments)
+
+    monkeypatch.setattr(sns, "publish_batch", watched)
+    names = [f"e{number}" for number in range(10)]
+    for number, name in enumerate(names):
+        created_at = datetime(2026, 1, 1, 0, 0, number, tzinfo=UTC)
+        event = Event(event_id=name, type="t", payload={"text": "x" * 60_000}, entity="test#1", user_id=None, created_at=created_at)
+        aws.write(outbox.write(event))
+    publish.publish(names)
+
+    assert [name for batch in batches for name in batch] == names
+    assert len(batches) > 1
+
+
+# One id from the webhook to the delivery.
+
+
+def test_one_id_follows_a_signal(trader: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signal's id is in a line of acceptance, execution, publication, matching and the delivery's attempt, and in its body."""
+    sent: list[str] = []
+
+    def post(_url: str, _headers: dict[str, str], body: str) -> Outcome:
+        sent.append(body)
+        return Outcome(status=200, duration_ms=5)
+
+    monkeypatch.setattr(work, "means", lambda: Means(post=post))
+    store.put(_webhook())
+    send(trader)
+    [signal_id] = {item["signal_id"] for item in pump.items("signals")}
+    pump.execute()
+    pump.publish()
+    [told] = [event for event in pump.events("user#1") if event["type"] == "order.filled"]
+    work.match(LoggedEvent.model_validate_json(topic.message(LoggedEvent.model_validate(told))))
+    for body in pump.bodies("deliveries"):
+        work.do(work.Message.model_validate(body))
+    about = {each.message for each in caplog.records if signal_id in repr(vars(each))}
+
+    assert {"signal accepted", "signal settled", "events published", "event matched", "delivery attempted"} <= about
+    assert [signal_id in body for body in sent] == [True]
+
+
+def _webhook() -> Webhook:
+    now = datetime.now(UTC)
+    return Webhook(
+        webhook_id=1,
+        owner="1",
+        scope=Scope.USER,
+        name="fills",
+        url="https://hooks.example.com/",
+        event_types=("order.filled",),
+        secrets=(Secret(value=SecretStr("whsec_c2VjcmV0")),),
+        created_at=now,
+        updated_at=now,
+    )

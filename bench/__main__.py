@@ -16,7 +16,7 @@ from bench.kit.stand import Stand
 from infra.local import run
 from infra.stack import ROOT
 
-console = Console(highlight=False)
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
 
 
 def main() -> None:

@@ -29,11 +29,13 @@ class Limit:
     Attributes:
         at_most: Whether `value` is its ceiling or its floor.
         worst: Whether the worst measurement must keep to it, not the median.
+        on_ours: Whether it is on our own figure, though there is a ratio.
     """
 
     value: float
     at_most: bool = True
     worst: bool = False
+    on_ours: bool = False
 
     def kept_by(self, measured: Spread) -> bool:
         """Whether these measurements keep to it."""
@@ -41,18 +43,19 @@ class Limit:
             return (measured.high if self.worst else measured.median) <= self.value
         return (measured.low if self.worst else measured.median) >= self.value
 
-    def __str__(self) -> str:
-        return f"{'≤' if self.at_most else '≥'} {number(self.value)}{' always' if self.worst else ''}"
+    def said(self, unit: str) -> str:
+        """The limit as the table says it."""
+        return f"{'≤' if self.at_most else '≥'} {number(self.value)} {unit}".strip() + (", each time" if self.worst else "")
 
 
-def at_most(value: float, *, worst: bool = False) -> Limit:
+def at_most(value: float, *, worst: bool = False, on_ours: bool = False) -> Limit:
     """A ceiling."""
-    return Limit(value, worst=worst)
+    return Limit(value, worst=worst, on_ours=on_ours)
 
 
-def at_least(value: float, *, worst: bool = False) -> Limit:
+def at_least(value: float, *, worst: bool = False, on_ours: bool = False) -> Limit:
     """A floor."""
-    return Limit(value, at_most=False, worst=worst)
+    return Limit(value, at_most=False, worst=worst, on_ours=on_ours)
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,12 @@ class Figure:
     @property
     def kept(self) -> bool | None:
         """Whether the limit is kept; None if there is none."""
-        return self.limit.kept_by(self.ratio or self.ours) if self.limit else None
+        return self.limit.kept_by(self.judged) if self.limit else None
+
+    @property
+    def judged(self) -> Spread:
+        """What the limit is on."""
+        return self.ratio if self.ratio and not (self.limit and self.limit.on_ours) else self.ours
 
     def as_json(self) -> dict[str, Any]:
         """For the file."""

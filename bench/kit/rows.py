@@ -85,6 +85,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     row = load(given.row)
+    sys.excepthook = sys.__excepthook__  # a trace for people, not the product's log line
     figures = list(row.run(Stand(given.seed, row.budget_s)))
     given.told.write_text(json.dumps([figure.as_json() for figure in figures]))
 

@@ -50,7 +50,7 @@ def test_the_page_takes_the_table_between_its_marks() -> None:
     kept = {"row": {"measured_at": "2026-01-02T03:04:05+00:00", "machine": "a machine", "figures": []}}
     kept["row"]["figures"] = [Figure("a figure", "It means.", spread([2]), "ms", limit=at_most(1), grows="not.").as_json()]
     page = report.page(f"before\n{report.BEGIN}old\n{report.END}after\n", report.markdown(kept))
-    assert "| **a figure** (`row`). It means. *Grows*: not. | 2 ms |  |  | ≤ 1 | **no** |" in page
+    assert "| **a figure** (`row`). It means. *Grows*: not. | 2 ms |  |  | ≤ 1 ms | **no** |" in page
     assert "old" not in page
     assert page.startswith("before\n")
     assert page.endswith("after\n")

@@ -1,0 +1,46 @@
+"""Tables and queues of a row's own, beside the stack's: same keys, empty, and nothing listens to them."""
+
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from unittest.mock import patch
+
+from bench.kit.stand import Stand
+from infra.stack import Resource
+
+
+@contextmanager
+def apart(stand: Stand, tables: Sequence[str] = (), queues: Sequence[str] = ()) -> Iterator[None]:
+    """Has the product's code in this process use copies of these tables and queues for a while."""
+    tag = f"bench-{uuid.uuid4().hex[:8]}"
+    description = stand.stack.description
+    dynamodb, sqs = stand.stack.client("dynamodb"), stand.stack.client("sqs")
+    environment, urls = {}, []
+    for name in tables:
+        definition = dynamodb.describe_table(TableName=stand.stack.table(name))["Table"]
+        indexes = [
+            {"IndexName": index["IndexName"], "KeySchema": index["KeySchema"], "Projection": {"ProjectionType": "ALL"}}
+            for index in definition.get("GlobalSecondaryIndexes", [])
+        ]
+        dynamodb.create_table(
+            TableName=f"{tag}-{name}",
+            KeySchema=definition["KeySchema"],
+            AttributeDefinitions=definition["AttributeDefinitions"],
+            BillingMode="PAY_PER_REQUEST",
+            **({"GlobalSecondaryIndexes": indexes} if indexes else {}),
+        )
+        environment[Resource("table", name).variable] = f"{tag}-{name}"
+    for name in queues:
+        fifo = description.queues[name].definition.fifo
+        attributes = {"Attributes": {"FifoQueue": "true"}} if fifo else {}
+        urls.append(sqs.create_queue(QueueName=f"{tag}-{name}{'.fifo' if fifo else ''}", **attributes)["QueueUrl"])
+        environment[Resource("queue", name).variable] = urls[-1]
+    try:
+        with patch.dict(os.environ, environment):
+            yield
+    finally:
+        for name in tables:
+            dynamodb.delete_table(TableName=f"{tag}-{name}")
+        for url in urls:
+            sqs.delete_queue(QueueUrl=url)

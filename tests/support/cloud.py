@@ -1,11 +1,21 @@
-"""An emulated AWS in this process (moto), with the resources of `infra/stack.yaml` in it and their addresses in the environment."""
+"""An emulated AWS in this process (moto), with the resources of `infra/stack.yaml` in it and their addresses in the environment.
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+It is entered hundreds of times, so what does not differ from time to time is made once: the stack's description, and the session with
+the services' models.
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from functools import cache
+from typing import Any
 from unittest.mock import patch
 
 import boto3
 from moto import mock_aws
+from moto.dynamodb.models import DynamoDBBackend, Table
+from moto.kms import models as moto_kms
 
 from chalicelib import aws
 from infra import stack
@@ -17,8 +27,17 @@ _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testin
 @contextmanager
 def emulated() -> Iterator[None]:
     """Tables, queues and topics of the stack, empty; every function's environment at once."""
-    description = stack.load()
-    with mock_aws(), patch.dict("os.environ", _CREDENTIALS):
+    description = _description()
+    with ExitStack() as means:
+        for mean in (
+            mock_aws(config={"core": {"reset_boto3_session": False}}),
+            patch("boto3.DEFAULT_SESSION", _session()),
+            patch.dict("os.environ", _CREDENTIALS),
+            patch.object(DynamoDBBackend, "transact_write_items", _transact),
+            patch.object(Table, "__deepcopy__", _copied, create=True),
+            patch.object(moto_kms, "generate_private_key", _private_key),
+        ):
+            means.enter_context(mean)
         aws.client.cache_clear()
         environment = _tables(description) | _queues(description) | _topics(description) | _keys(description)
         environment |= {
@@ -30,6 +49,45 @@ def emulated() -> Iterator[None]:
         with patch.dict("os.environ", environment):
             yield
         aws.client.cache_clear()
+
+
+@cache
+def _description() -> stack.Stack:
+    return stack.load()
+
+
+@cache
+def _session() -> boto3.session.Session:
+    return boto3.session.Session("testing", "testing", region_name=_REGION)
+
+
+_private_key = cache(moto_kms.generate_private_key)
+_transact_by_copies = DynamoDBBackend.transact_write_items
+_touched: ContextVar[frozenset[tuple[str, str]]] = ContextVar("_touched")
+
+
+def _transact(backend: DynamoDBBackend, transact_items: Sequence[dict[str, Any]]) -> None:
+    """Moto's, which copies each table to be able to go back; of the items only those that the transaction touches."""
+    _touched.set(
+        frozenset((op["TableName"], str(value)) for each in transact_items for op in each.values() for value in _keys_in(backend, op))
+    )
+    _transact_by_copies(backend, transact_items)
+
+
+def _copied(table: Table, memo: dict[int, Any]) -> Table:
+    kept = copy.copy(table)
+    kept.items = copy.copy(table.items)
+    for hash_key, item in table.items.items():
+        if (table.name, str(hash_key.to_json())) in _touched.get():
+            kept.items[hash_key] = copy.deepcopy(item, memo)
+    return kept
+
+
+def _keys_in(backend: DynamoDBBackend, op: dict[str, Any]) -> list[Any]:
+    """The value of the hash key that an operation of a transaction is about."""
+    table = backend.tables.get(op["TableName"])
+    key = op.get("Item") or op["Key"]
+    return [key[table.hash_key_attr]] if table and table.hash_key_attr in key else []
 
 
 def _tables(description: stack.Stack) -> dict[str, str]:

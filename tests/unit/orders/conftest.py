@@ -12,7 +12,8 @@ import pytest
 from chalicelib import aws
 from chalicelib.accounts import keys as sealed
 from chalicelib.errors import Retryable
-from chalicelib.exchanges import ccxt_adapter, limiter, line, market_store, session
+from chalicelib.exchanges import ccxt_adapter, limiter, line, market_store
+from chalicelib.exchanges.limiter import Patience
 from chalicelib.orders import execute, follow, keys, live_desk, store
 from chalicelib.orders.models import Execution, Follow, Instruction, Order
 from chalicelib.trading import Action, Leg, MarketType, OrderType, Symbol
@@ -24,7 +25,7 @@ from tests.support.records import add_account, add_user
 __all__ = ["simulator", "simulator_server"]
 
 IDS = [f"{exchange}-{market_type.value}" for exchange, market_type in VENUES]
-LATE_S = 0.5
+LATE_S = 0.05
 
 
 @dataclass
@@ -89,11 +90,19 @@ class Live:
         items = aws.query_all("orders", "account_id = :account", index="by_account", account=self.account_id)
         return sorted((store.order_of(item) for item in items), key=lambda order: order.number)
 
-    def agrees(self) -> bool:
-        """The ledger's orders are the exchange's, with the same ends; those that never arrived aside."""
-        mine = {each.client_order_id: each for each in self.ledger() if each.status != "rejected"}
-        theirs = {each["client_id"]: each for each in self.there() if each["status"] != "rejected"}
-        assert len(theirs) == len([each for each in self.there() if each["status"] != "rejected"]), "doubled"
+    def agrees(self, signal_id: str | None = None) -> bool:
+        """The ledger's orders are the exchange's, with the same ends; those that never arrived aside.
+
+        Args:
+            signal_id: Looks at this signal's orders, and that all others have at least arrived once.
+        """
+        there = [each for each in self.there() if each["status"] != "rejected"]
+        theirs = {each["client_id"]: each for each in there}
+        assert len(theirs) == len(there), "doubled"
+        ledger = self.ledger() if signal_id is None else store.of_signal(signal_id)[1]
+        mine = {each.client_order_id: each for each in ledger if each.status != "rejected"}
+        if signal_id is not None:
+            theirs = {name: each for name, each in theirs.items() if name in mine}
         if mine.keys() != theirs.keys():
             return False
         as_said = {
@@ -121,7 +130,6 @@ class Live:
 def cloud(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Iterator[None]:
     """Tables as new, one user, the exchanges' metadata in place, and times short enough for tests."""
     monkeypatch.setattr(ccxt_adapter.CcxtExchange, "late_arrival_s", LATE_S)
-    monkeypatch.setattr(session, "READ_TIMEOUT_S", 0.4)
     for module in (line, live_desk):
         monkeypatch.setattr(module, "_PAUSE_S", 0.01)
     with emulated():
@@ -129,6 +137,14 @@ def cloud(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Iterator[Non
             forget()
         add_user("1")
         yield
+
+
+@pytest.fixture
+def unlimited(cloud: None, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exchange lets any number of calls pass, and nobody sleeps for a limit. (Limits have tests of their own.)"""
+    simulator.call("POST", "limits", enabled=False)
+    wait = Patience.wait
+    monkeypatch.setattr(Patience, "wait", lambda self, seconds, cause: wait(self, 0 if cause == "rate_limit" else seconds, cause))
 
 
 @pytest.fixture

@@ -12,6 +12,9 @@ from chalicelib.trading import MarketType
 from tests.unit.orders.conftest import Live, legs
 
 
+pytestmark = pytest.mark.usefixtures("unlimited")
+
+
 class Killed(BaseException):
     """The end of the process."""
 
@@ -79,7 +82,7 @@ def test_a_buy(live: Live, monkeypatch: pytest.MonkeyPatch, after: bool) -> None
         assert not execution.refused, (at, execution.refused)
         assert len(live.there()) == at
         live.follow()
-        assert live.agrees(), at
+        assert live.agrees(signal.signal_id), at
 
     calls = killed_everywhere(live, killer, lambda _: live.signal("buy", quantity=Decimal("0.01")), check, after=after)
     assert calls > 8
@@ -94,7 +97,7 @@ def test_a_batch_of_shares(open_account, monkeypatch: pytest.MonkeyPatch) -> Non
         assert not execution.refused, (at, execution.refused)
         first, second = (order for order in live.ledger() if order.signal_id == signal.signal_id)
         assert first.quantity == second.quantity
-        assert live.agrees(), at
+        assert live.agrees(signal.signal_id), at
         live.run("buy", quantity=Decimal(2))
 
     killed_everywhere(live, killer, lambda _: live.signal("sell", legs=legs("50", "50"), price=Decimal(50000)), check, after=True)
@@ -113,7 +116,7 @@ def test_a_reversal(open_account, monkeypatch: pytest.MonkeyPatch, exchange: str
     def check(at, signal, execution):
         assert not execution.refused, (at, execution.refused)
         assert [abs(Decimal(each)) for each in live.holdings["positions"].values()] == [Decimal("0.1")], at
-        assert live.agrees(), at
+        assert live.agrees(signal.signal_id), at
 
     killed_everywhere(live, killer, make, check, after=True)
 

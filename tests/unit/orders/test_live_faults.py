@@ -2,9 +2,12 @@
 
 import pytest
 
+from chalicelib.exchanges import ccxt_adapter, session
 from chalicelib.trading import Leg, MarketType, OrderType
 from tests.simulator.fixtures import VENUES
 from tests.unit.orders.conftest import IDS, Live
+
+pytestmark = pytest.mark.usefixtures("unlimited")
 
 FAULTS = [
     *(
@@ -24,8 +27,8 @@ CANCEL = {"binance": ("DELETE", "*rder"), "bybit": ("POST", "*/order/cancel"), "
 def inject(live: Live, calls: dict[str, tuple[str, str]], kind: str, when: str) -> None:
     """One fault on the next of these calls by the account."""
     method, path = calls[live.exchange]
-    # The caller gives up after 0.4 s, a late effect comes after 0.45 s, and nobody concludes anything before 0.5 s.
-    seconds = 0.05 if kind == "slow" else 0.45
+    # Where time runs out the caller gives up after 0.3 s, a late effect comes after 0.35 s, and nobody concludes anything before 0.5 s.
+    seconds = 0.05 if kind == "slow" else 0.35
     key = live.credentials.api_key
     live.simulator.fault(exchange=live.exchange, method=method, path=path, api_key=key, kind=kind, when=when, seconds=seconds)
 
@@ -35,7 +38,11 @@ def each_fault(open_account, venue, faults, meet) -> None:
     wrong = []
     for kind, when in faults:
         try:
-            meet(open_account(*venue), kind, when)
+            with pytest.MonkeyPatch.context() as patch:
+                if kind == "timeout":
+                    patch.setattr(session, "READ_TIMEOUT_S", 0.3)
+                    patch.setattr(ccxt_adapter.CcxtExchange, "late_arrival_s", 0.5)
+                meet(open_account(*venue), kind, when)
         except AssertionError as error:
             wrong.append(f"{kind} {when}: {error}")
     assert not wrong, "\n".join(wrong)

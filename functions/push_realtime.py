@@ -10,7 +10,7 @@ from chalicelib import aws
 from chalicelib.realtime.push import push
 from chalicelib.telemetry import log
 
-aws.prepare("dynamodb")
+aws.prepare("dynamodb", "sqs")
 
 _THREADS = 10
 

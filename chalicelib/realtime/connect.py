@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.errors import Unauthorized
+from chalicelib.events import log as event_log
 from chalicelib.events.models import ADMIN_STREAM, user_stream
 from chalicelib.realtime import queue, store, tickets
 from chalicelib.telemetry import log
@@ -16,7 +17,8 @@ _DEVICE_SHOWN = 200  # characters
 def open_connection(connection_id: str, event: dict[str, Any]) -> None:
     """Admits a client with `?token=` or `?api_key=`, an API token, or with `?ticket=`.
 
-    Its first message follows by the realtime queue: API Gateway takes none for a connection that is still being opened.
+    Its first message follows by the realtime queue: API Gateway takes none for a connection that is still being opened. Events follow
+    that message, from where the stream stands now.
 
     Raises:
         Unauthorized: No token, or one that does not open the API.
@@ -24,17 +26,21 @@ def open_connection(connection_id: str, event: dict[str, Any]) -> None:
     """
     now = datetime.now(UTC)
     caller = _caller(event.get("queryStringParameters") or {}, now)
+    stream = ADMIN_STREAM if caller.role is Role.ADMIN else user_stream(caller.user_id)
     identity = event["requestContext"].get("identity", {})
     store.add(
         store.Connection(
             connection_id=connection_id,
-            stream=ADMIN_STREAM if caller.role is Role.ADMIN else user_stream(caller.user_id),
+            stream=stream,
+            after=event_log.last(stream),
             user_id=caller.user_id,
             user_uuid=caller.user_uuid,
             role=caller.role.value,
             connected_at=now,
             source_ip=identity.get("sourceIp", ""),
             device=_header(event, "user-agent")[:_DEVICE_SHOWN],
+            token_hash=caller.token_hash,
+            token_expires_at=caller.token_expires_at,
         )
     )
     queue.welcome(connection_id)

@@ -5,16 +5,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chalicelib import aws
 from chalicelib.errors import Forbidden, Refused
 from chalicelib.events import log as event_log
 from chalicelib.http import refusal
-from chalicelib.realtime import patterns, store
+from chalicelib.realtime import entitlement, patterns, store
 from chalicelib.realtime.frames import encode, frames
 from chalicelib.realtime.post import close, post, send
 from chalicelib.realtime.resume import missed
 from chalicelib.telemetry import log
-from chalicelib.users.models import Role, User
+from chalicelib.users.models import Role
 
 _HINT_BEFORE = timedelta(minutes=10)
 _HIGHEST = 10**15  # a sequence beyond this is no sequence
@@ -112,19 +111,11 @@ def _resume(connection: store.Connection, message: dict[str, Any]) -> None:
     after = message.get("after")
     if not isinstance(after, int) or isinstance(after, bool) or not 0 <= after <= _HIGHEST:
         raise Refused("invalid_number", field="after")
-    _check_still_entitled(connection)
+    if not entitlement.renewed(connection):
+        raise Forbidden("user_not_active")
     found = missed(connection.stream, after)
     told = {"type": "resumed", "recovered": found.recovered, "last": found.last}
     send(connection.connection_id, [*frames(connection, found.events), encode(told)])
-
-
-def _check_still_entitled(connection: store.Connection) -> None:
-    """The user may have lost the role or been deactivated since the connection was opened."""
-    [profile] = aws.get_many([("users", {"user_id": connection.user_id, "part": "profile"})])
-    user = User.model_validate(profile) if profile else None
-    if user is None or not user.is_active or user.role != connection.role:
-        close(connection.connection_id)
-        raise Forbidden("user_not_active")
 
 
 _LONGEST_UUID = 100

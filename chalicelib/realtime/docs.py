@@ -4,10 +4,10 @@ from chalicelib.events.docs import EVENT, event
 from chalicelib.openapi.docs import OWNER, Docs, listing
 from chalicelib.openapi.examples import AT, USER_ID
 from chalicelib.openapi.schemas import TEXT, TIME, WHOLE, obj, page, record
-from chalicelib.realtime.store import Connection
+from chalicelib.realtime.store import INTERNAL, Connection
 
 _TICKET = obj(ticket=TEXT, expires_in=WHOLE, expires_at=TIME, url=TEXT)
-_CONNECTION = record(Connection, ("stream", "batch"), ends_at=TIME)
+_CONNECTION = record(Connection, INTERNAL, ends_at=TIME)
 _ticket = {"ticket": "rt_…", "expires_in": 60, "expires_at": AT, "url": "wss://your-domain.com/ws?ticket=rt_…"}
 _connection = {
     "connection_id": "L0SM9cOFvHcCIhw=",

@@ -3,33 +3,32 @@
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import simplejson
 
-from chalicelib.errors import Retryable
-from chalicelib.events.models import LoggedEvent
-from chalicelib.realtime import patterns, store
+from chalicelib.events.models import LoggedEvent, signal_ids
+from chalicelib.realtime import entitlement, patterns, queue, store
 from chalicelib.realtime.frames import encode, frames
-from chalicelib.realtime.post import fan_out, post
+from chalicelib.realtime.post import fan_out, post, send
+from chalicelib.realtime.resume import missed
 from chalicelib.telemetry import log
 
 WELCOME = {"type": "connection", "status": "connected", "message": "WebSocket connection established"}
-_OPENING_S = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)  # how long to wait between tries for a connection that is still being opened
+_OPENING_S = (0.02, 0.05, 0.1)  # how long to wait between tries for a connection that is still being opened
+_OPENED_WITHIN = timedelta(seconds=30)  # API Gateway gives up opening one after 29
 
 
 def push(bodies: Sequence[str]) -> None:
-    """Pushes messages of one group of the realtime queue, in their order.
-
-    Raises:
-        Retryable: The connection to welcome is not open yet.
-    """
+    """Pushes messages of one group of the realtime queue, in their order."""
     events: dict[str, list[LoggedEvent]] = defaultdict(list)
     prices: dict[tuple[str, str | None], dict[str, Any]] = {}
     for message in (simplejson.loads(body, use_decimal=True) for body in bodies):
         if connection_id := message.get("welcome"):
-            _welcome(connection_id)
+            _welcome(connection_id, int(message["tries"]))
+        elif connection_id := message.get("join"):
+            _join(connection_id)
         elif price := message.get("price"):
             prices[price["symbol"], price["user_id"]] = price  # the newest of each is enough
         else:
@@ -44,17 +43,25 @@ def push(bodies: Sequence[str]) -> None:
 def _events(stream: str, events: Sequence[LoggedEvent]) -> None:
     """Sends events of one stream to those who hear it, whom one look into the table gives for all of them."""
     connections = store.hearing(stream, datetime.now(UTC))
-    made: dict[tuple[tuple[str, ...], bool], list[bytes]] = {}
+    made: dict[tuple[tuple[str, ...], bool, int], list[bytes]] = {}
+    messages = []
     for connection in connections:
-        taste = (connection.types, connection.batch)
+        new = [event for event in events if event.sequence > (connection.joined or 0)]
+        taste = (connection.types, connection.batch, len(new))
         if taste not in made:  # most connections want the same: their messages are made once
-            made[taste] = frames(connection, events)
-    gone = fan_out([(connection.connection_id, made[connection.types, connection.batch]) for connection in connections])
+            made[taste] = frames(connection, new)
+        messages.append((connection.connection_id, made[taste]))
+    gone = fan_out(messages)
     _forget(gone)
+    changed = {event.user_id for event in events if event.type in entitlement.CHANGES}
+    for connection in connections:
+        if connection.user_id in changed:
+            entitlement.renewed(connection)
     log.info(
         "events pushed",
         extra={
             "types": sorted({event.type for event in events}),
+            "signal_ids": signal_ids(event.payload for event in events),
             "last": events[-1].sequence,
             "connections": len(connections),
             "gone": len(gone),
@@ -82,14 +89,34 @@ def _forget(gone: Sequence[str]) -> None:
         store.remove(connection_id)
 
 
-def _welcome(connection_id: str) -> None:
+def _welcome(connection_id: str, tries: int) -> None:
     """Says hello. Until `$connect` has been answered the connection counts as gone, which takes a moment."""
     for pause in (*_OPENING_S, None):
         if post(connection_id, WELCOME):
+            connection = store.get(connection_id)
+            if connection:
+                queue.join(connection_id, connection.stream)
             log.info("connection welcomed", extra={"connection_id": connection_id})
             return
-        if pause is None or store.get(connection_id) is None:
-            break
-        time.sleep(pause)
-    if store.get(connection_id):
-        raise Retryable("the connection is not open yet")
+        if pause:
+            time.sleep(pause)
+    connection = store.get(connection_id)
+    if connection and datetime.now(UTC) < connection.connected_at + _OPENED_WITHIN:
+        queue.welcome(connection_id, tries + 1)  # later, behind what waits for others
+    elif connection:
+        store.remove(connection_id)
+
+
+def _join(connection_id: str) -> None:
+    """Gives a welcomed connection what happened since it was opened, and has it told of what follows.
+
+    The stream's events are pushed in turn with this, one message group after the other, so none of them comes between.
+    """
+    connection = store.get(connection_id)
+    if connection is None or connection.joined is not None:
+        return
+    found = missed(connection.stream, connection.after)
+    if send(connection_id, frames(connection, found.events)):
+        store.join(connection_id, found.last)
+    else:
+        store.remove(connection_id)

@@ -10,9 +10,15 @@ import simplejson
 from chalicelib import aws, config
 
 
-def welcome(connection_id: str) -> None:
-    """Has the first message sent to a connection, once it is open."""
-    _send({"welcome": connection_id}, group=f"connection:{connection_id}", once=f"welcome:{connection_id}")
+def welcome(connection_id: str, tries: int = 0) -> None:
+    """Has the first message sent to a connection, once it is open; `tries` counts how often that was too early."""
+    message = {"welcome": connection_id, "tries": tries}
+    _send(message, group=f"connection:{connection_id}", once=f"welcome:{connection_id}:{tries}")
+
+
+def join(connection_id: str, stream: str) -> None:
+    """Has a welcomed connection told of its stream's events, in turn with those events: nothing twice, and nothing left out."""
+    _send({"join": connection_id}, group=stream, once=f"join:{connection_id}")
 
 
 def push_price(symbol: str, price: Decimal, user_id: str | None) -> None:

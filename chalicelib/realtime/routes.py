@@ -15,7 +15,7 @@ _LONGEST_SEQUENCE = 15  # digits
 
 def make_ticket(request: Request) -> Answer:
     """A ticket that opens one WebSocket connection within a minute."""
-    ticket = tickets.issue(caller(request).user_id, request.received_at)
+    ticket = tickets.issue(caller(request), request.received_at)
     body = {
         "ticket": ticket,
         "expires_in": int(tickets.GOOD_FOR.total_seconds()),
@@ -53,7 +53,7 @@ def _stream(who: Caller) -> str:
 
 def _view(item: aws.Item) -> aws.Item:
     connection = store.Connection.model_validate(item)
-    return connection.model_dump(exclude={"stream", "batch"}) | {"ends_at": connection.ends_at}
+    return connection.model_dump(exclude=set(store.INTERNAL)) | {"ends_at": connection.ends_at}
 
 
 REALTIME = [

@@ -11,6 +11,8 @@ from chalicelib.realtime import patterns
 
 LIFETIME = timedelta(hours=2)  # API Gateway ends every WebSocket connection after two hours
 _MARGIN = timedelta(minutes=10)  # between its end and our forgetting it
+INTERNAL = ("stream", "batch", "after", "joined", "token_hash", "token_expires_at")
+"""Fields that nobody is shown."""
 
 
 class Connection(BaseModel):
@@ -21,6 +23,10 @@ class Connection(BaseModel):
         registered_as: The `user_uuid` a dashboard registered with; None before and after.
         types: Patterns of the types it hears.
         batch: It takes several events in one message.
+        after: The newest sequence of its stream when it was opened.
+        joined: The sequence from which on it is told of events as they come; None until it has been welcomed and given those before.
+        token_hash: The digest of the token it was opened with, itself or by a ticket.
+        token_expires_at: When that token's time is over; None for one without an end.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -36,20 +42,27 @@ class Connection(BaseModel):
     registered_as: str | None = None
     types: tuple[str, ...] = (patterns.EVERYTHING,)
     batch: bool = False
+    after: int = 0
+    joined: int | None = None
+    token_hash: str = ""
+    token_expires_at: datetime | None = None
 
     @property
     def ends_at(self) -> datetime:
-        """When API Gateway ends it at the latest."""
-        return self.connected_at + LIFETIME
+        """When it ends at the latest: by API Gateway's limit, or with its token."""
+        end = self.connected_at + LIFETIME
+        return min(end, self.token_expires_at) if self.token_expires_at else end
 
 
 def add(connection: Connection) -> None:
     """Records a connection; it is forgotten by itself if nobody says that it closed."""
-    item = connection.model_dump() | {
+    item = connection.model_dump(exclude={"joined", "token_expires_at"}) | {
         "connected_at": connection.connected_at.isoformat(),
         "forget_at": int((connection.ends_at + _MARGIN).timestamp()),
         "open": "1",
     }
+    if connection.token_expires_at:
+        item["token_expires_at"] = connection.token_expires_at.isoformat()
     if patterns.hears(connection.types, patterns.PRICE):
         item["prices"] = "1"
     aws.write(aws.put("connections", item))
@@ -80,18 +93,32 @@ def subscribe(connection_id: str, types: Sequence[str], *, batch: bool) -> None:
         _change(connection_id, f"{change} REMOVE prices", types=list(types), batch=batch)
 
 
+def join(connection_id: str, sequence: int) -> None:
+    """Notes that a connection has been welcomed, and told of everything up to a sequence."""
+    _change(connection_id, "SET joined = :sequence", sequence=sequence)
+
+
+def token_ends(connection_id: str, expires_at: datetime) -> None:
+    """Notes when a connection's token ends."""
+    _change(connection_id, "SET token_expires_at = :at", at=expires_at.isoformat())
+
+
 def hearing(stream: str, now: datetime) -> Sequence[Connection]:
-    """The connections that hear a stream, those aside that API Gateway has ended without telling us."""
+    """The connections that have joined a stream, those aside that have ended without our being told."""
     items = aws.query_all(
         "connections", "#stream = :stream AND connected_at > :since", index="by_stream", stream=stream, since=_oldest(now)
     )
-    return [Connection.model_validate(item) for item in items]
+    found = [Connection.model_validate(item) for item in items]
+    # An index follows its table a moment later, so one that has not joined there is looked up.
+    current = [connection if connection.joined is not None else get(connection.connection_id) for connection in found]
+    return [connection for connection in current if connection and connection.joined is not None and connection.ends_at > now]
 
 
 def hearing_prices(now: datetime) -> Sequence[Connection]:
     """The connections that hear prices, whoever's."""
     items = aws.query_all("connections", "prices = :yes AND connected_at > :since", index="prices", yes="1", since=_oldest(now))
-    return [Connection.model_validate(item) for item in items]
+    found = [Connection.model_validate(item) for item in items]
+    return [connection for connection in found if connection.joined is not None and connection.ends_at > now]
 
 
 def may_see_price(connection: Connection, user_id: str | None) -> bool:

@@ -12,11 +12,18 @@ from chalicelib.users.models import User
 GOOD_FOR = timedelta(seconds=60)
 
 
-def issue(user_id: str, now: datetime) -> str:
-    """A ticket for a user, shown once; only its hash is stored."""
+def issue(caller: Caller, now: datetime) -> str:
+    """A ticket for a caller, shown once; only its hash is stored. What it opens ends with the token it was asked for with."""
     ticket = f"wst_{secrets.token_urlsafe(32)}"
-    forget_at = int((now + GOOD_FOR).timestamp())
-    aws.write(aws.put("connect_tickets", {"ticket_hash": _digest(ticket), "user_id": user_id, "forget_at": forget_at}))
+    item = {
+        "ticket_hash": _digest(ticket),
+        "user_id": caller.user_id,
+        "token_hash": caller.token_hash,
+        "forget_at": int((now + GOOD_FOR).timestamp()),
+    }
+    if caller.token_expires_at:
+        item["token_expires_at"] = caller.token_expires_at.isoformat()
+    aws.write(aws.put("connect_tickets", item))
     return ticket
 
 
@@ -41,7 +48,9 @@ def use(ticket: str, now: datetime) -> Caller:
     user = User.model_validate(profile)
     if not user.is_active:
         raise Forbidden("user_not_active")
-    return Caller(user.user_id, user.user_uuid, user.role)
+    expires_at = stored.get("token_expires_at")
+    ends = datetime.fromisoformat(expires_at) if expires_at else None
+    return Caller(user.user_id, user.user_uuid, user.role, stored["token_hash"], ends)
 
 
 def _digest(ticket: str) -> str:

@@ -14,11 +14,18 @@ _LONGEST_ID = 128
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The user behind an API request."""
+    """The user behind an API request.
+
+    Attributes:
+        token_hash: The digest of the token that let them in.
+        token_expires_at: When that token's time is over; None for one without an end.
+    """
 
     user_id: str
     user_uuid: str
     role: Role
+    token_hash: str = ""
+    token_expires_at: datetime | None = None
 
     def require_admin(self) -> None:
         """Raises Forbidden unless the caller is an admin."""
@@ -67,4 +74,6 @@ def by_token(token: str, now: datetime) -> Caller:
     user = User.model_validate(profile)
     if not user.is_active:
         raise Forbidden("user_not_active")
-    return Caller(user.user_id, user.user_uuid, user.role)
+    expires_at = stored.get("expires_at")
+    ends = datetime.fromisoformat(expires_at) if expires_at else None
+    return Caller(user.user_id, user.user_uuid, user.role, stored["token_hash"], ends)

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -85,18 +85,31 @@ class Realtime:
         aws.write(outbox.write(event))
         publish.publish([event.event_id])
 
+    def take(self) -> list[Any]:
+        """Takes up to ten messages out of the realtime queue."""
+        client = aws.client("sqs")
+        url = client.get_queue_url(QueueName="test-realtime.fifo")["QueueUrl"]
+        messages: list[Any] = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"]).get("Messages", [])
+        for message in messages:
+            client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return messages
+
+    def collect(self, waiting: defaultdict[str, deque[Any]]) -> None:
+        """Takes everything out of the realtime queue, into its message groups."""
+        while messages := self.take():
+            for message in messages:
+                waiting[message["Attributes"]["MessageGroupId"]].append(message)
+
+    def push(self, messages: list[Any]) -> list[Any]:
+        """Hands messages to `push_realtime`; returns those it gave back."""
+        return list(push_realtime.handler(queue_event(messages), CONTEXT)["batchItemFailures"])
+
     def deliver(self) -> dict[str, Any]:
         """Hands everything in the realtime queue to `push_realtime`."""
-        client = aws.client("sqs")
         failures: list[Any] = []
-        while True:
-            url = client.get_queue_url(QueueName="test-realtime.fifo")["QueueUrl"]
-            messages = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"]).get("Messages", [])
-            if not messages:
-                return {"batchItemFailures": failures}
-            failures += push_realtime.handler(queue_event(messages), CONTEXT)["batchItemFailures"]
-            for message in messages:
-                client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        while messages := self.take():
+            failures += self.push(messages)
+        return {"batchItemFailures": failures}
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """Who may connect, with what, and who is told to be connected."""
 
+import random
 import time
+from collections import defaultdict, deque
 
 import pytest
 
@@ -82,15 +84,74 @@ def test_welcome_waits(realtime, tokens, sockets, monkeypatch):
 
 
 def test_welcome_comes_again(realtime, tokens, sockets, monkeypatch):
-    """A connection that takes too long to open is welcomed by the queue's next delivery; one that closed is not."""
-    monkeypatch.setattr("chalicelib.realtime.push.time.sleep", lambda _: None)
+    """A connection that takes longer to open is welcomed by a later message, and holds up nobody meanwhile."""
+    paused = []
+
+    def pause(seconds):
+        paused.append(seconds)
+        if len(paused) == 5:
+            sockets.gone.clear()
+
+    monkeypatch.setattr("chalicelib.realtime.push.time.sleep", pause)
     sockets.gone.add("c")
     realtime.connect("c", {"token": tokens["1"]})
-    assert len(realtime.deliver()["batchItemFailures"]) == 1
-    realtime.connect("d", {"token": tokens["1"]})
-    sockets.gone.add("d")
-    realtime.disconnect("d")
     assert realtime.deliver() == {"batchItemFailures": []}
+    assert sockets.sent["c"] == [WELCOME]
+    assert sum(paused[:3]) < 0.2
+
+
+def test_welcome_given_up(realtime, tokens, sockets, monkeypatch):
+    """A connection that closed is not welcomed; one that has not opened when API Gateway gave up is forgotten."""
+    monkeypatch.setattr("chalicelib.realtime.push.time.sleep", lambda _: None)
+    sockets.gone |= {"c", "d"}
+    realtime.connect("c", {"token": tokens["1"]})
+    realtime.disconnect("c")
+    realtime.connect("d", {"token": tokens["1"]})
+    aws.write(aws.update("connections", {"connection_id": "d"}, "SET connected_at = :then", then="2026-01-01T00:00:00+00:00"))
+    assert realtime.deliver() == {"batchItemFailures": []}
+    assert aws.get("connections", {"connection_id": "d"}) is None
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_welcome_first(realtime, tokens, sockets, seed):
+    """In whatever turn the message groups come, a connection is welcomed first and then told of each event since, once and in order."""
+    chance = random.Random(seed)
+    realtime.happen("order.placed")
+    realtime.connect("c", {"token": tokens["1"]})
+    waiting = defaultdict(deque)
+    for left in range(6, -1, -1):
+        if left:
+            realtime.happen("order.filled")
+        realtime.collect(waiting)
+        for _ in range(chance.randrange(4) if left else 1000):
+            groups = [group for group in waiting if waiting[group]]
+            if not groups:
+                break
+            group = chance.choice(groups)
+            realtime.push([waiting[group].popleft() for _ in range(chance.randint(1, len(waiting[group])))])
+            realtime.collect(waiting)
+    welcome, *events = sockets.sent["c"]
+    assert welcome == WELCOME
+    assert [event["sequence"] for event in events] == [2, 3, 4, 5, 6, 7]
+
+
+def test_joins_in_turn(realtime, tokens):
+    """What happened meanwhile is given in turn with the stream's events: in their message group, so that neither overtakes the other."""
+    realtime.connect("c", {"token": tokens["1"]})
+    realtime.push(realtime.take())
+    [join] = realtime.take()
+    assert join["Attributes"]["MessageGroupId"] == "user#1"
+
+
+def test_joining_seen_at_once(realtime, tokens, sockets, monkeypatch):
+    """An index that still shows a connection as not joined does not cost it an event."""
+    realtime.connect("c", {"token": tokens["1"]})
+    realtime.deliver()
+    original = aws.query_all
+    monkeypatch.setattr(aws, "query_all", lambda *args, **more: [{**item, "joined": None} for item in original(*args, **more)])
+    realtime.happen("order.filled")
+    realtime.deliver()
+    assert sockets.types("c") == ["connection", "order.filled"]
 
 
 def test_connections_listed(connected, tokens):

@@ -1,0 +1,104 @@
+"""A connection ends with what opened it: its token, its user's activity and role."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from chalicelib import aws
+from chalicelib.users import change
+from chalicelib.users import tokens as user_tokens
+from chalicelib.users.credentials import Kind
+from tests.support import records
+
+
+def _publish(realtime):
+    """Publishes what is in the outbox, and pushes it."""
+    from chalicelib.events import publish
+
+    publish.publish([item["event_id"]["S"] for item in aws.client("dynamodb").scan(TableName="test-outbox")["Items"]])
+    realtime.deliver()
+
+
+def _connected_with(realtime, connection_id, **more):
+    """A connection of user 1 with a token of its own; returns the token's id."""
+    made = user_tokens.create_token("1", Kind.API, by="9", name=connection_id, **more)
+    assert realtime.connect(connection_id, {"token": made.token}) == 200
+    return made.item["token_id"]
+
+
+def test_revoked_token(connected, sockets):
+    """Revoking a token closes the connections it opened, after they were told, and no others."""
+    token_id = _connected_with(connected, "mine")
+    _publish(connected)
+    user_tokens.revoke_token("1", token_id, by="9")
+    _publish(connected)
+    assert sockets.closed == ["mine"]
+    assert sockets.last("mine")["type"] == "token.revoked"
+    assert aws.get("connections", {"connection_id": "mine"}) is None
+    connected.happen("order.filled")
+    connected.deliver()
+    assert (sockets.last("mine")["type"], sockets.last("c1")["type"]) == ("token.revoked", "order.filled")
+
+
+def test_ticket_of_revoked_token(connected, tokens, sockets):
+    """A connection that was opened with a ticket ends with the token that the ticket was asked for with."""
+    from tests.unit.realtime.test_connect import _ticket
+
+    made = user_tokens.create_token("1", Kind.API, by="9")
+    assert connected.connect("mine", {"ticket": _ticket(made.token)}) == 200
+    connected.deliver()
+    user_tokens.revoke_token("1", made.item["token_id"], by="9")
+    _publish(connected)
+    assert sockets.closed == ["mine"]
+
+
+@pytest.mark.parametrize(("user_id", "wanted"), [("1", {"is_active": False}), ("9", {"is_active": False}), ("9", {"role": "user"})])
+def test_changed_user(connected, sockets, user_id, wanted):
+    """Deactivating a user, or changing the role, closes that user's connections."""
+    change.update_user(user_id, wanted, by="9")
+    _publish(connected)
+    assert sockets.closed == [f"c{user_id}"]
+
+
+def test_other_changes(connected, sockets):
+    """A new name, new settings or a new token close nothing."""
+    change.update_user("1", {"first_name": "Ada"}, by="9")
+    change.update_settings("1", {"leverage": 3}, by="9")
+    user_tokens.create_token("1", Kind.API, by="9")
+    _publish(connected)
+    assert sockets.closed == []
+    assert "user.updated" in sockets.types("c1")
+
+
+def test_rotated_token(connected, sockets):
+    """After a rotation the old token's connections end with its overlap."""
+    token_id = _connected_with(connected, "mine")
+    _publish(connected)
+    user_tokens.rotate_token("1", token_id, by="9", overlap=timedelta(minutes=3))
+    _publish(connected)
+    assert sockets.closed == []
+    assert connected.say("mine", {"type": "ping"})["type"] == "reconnect"  # its end is near
+    ends = datetime.fromisoformat(aws.get("connections", {"connection_id": "mine"})["token_expires_at"])
+    assert timedelta(0) < ends - datetime.now(UTC) <= timedelta(minutes=3)
+
+
+def test_expired_token(realtime, sockets):
+    """A connection whose token has expired is told of nothing more, and closed when it speaks."""
+    token = records.add_token("1", Kind.API, expires_at=(datetime.now(UTC) + timedelta(hours=1)).isoformat())
+    realtime.connect("c", {"token": token})
+    realtime.deliver()
+    past = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
+    aws.write(aws.update("connections", {"connection_id": "c"}, "SET token_expires_at = :then", then=past))
+    realtime.happen("order.filled")
+    realtime.deliver()
+    assert sockets.types("c") == ["connection"]
+    realtime.say("c", {"type": "ping"})
+    assert sockets.closed == ["c"]
+
+
+def test_resume_asks_again(connected, sockets):
+    """A connection that no event closed gets nothing out of the log either, once its user is not active."""
+    connected.happen("order.filled")
+    records.add_user("1", is_active=False)
+    assert connected.say("c1", {"type": "resume", "after": 0})["code"] == "user_not_active"
+    assert sockets.closed == ["c1"]

@@ -11,7 +11,6 @@ from chalicelib.orders import execute, keys, store
 from chalicelib.trading import MarketType
 from tests.unit.orders.conftest import Live, legs
 
-
 pytestmark = pytest.mark.usefixtures("unlimited")
 
 

@@ -204,21 +204,26 @@ def count(
     condition: str,
     *,
     most: int,
+    looked_at: int,
     index: str | None = None,
     filter_expression: str | None = None,
     newest_first: bool = False,
     **values: Any,
 ) -> int | None:
-    """How many items a query gives, reading at most `most` of them and one; None if there are more."""
+    """How many items a query gives; None if there are more than `most`, or if more than `looked_at` had to be looked at to tell."""
     arguments = _query_arguments(table, condition, index, filter_expression, values, newest_first=newest_first)
-    seen = 0
+    counted = looked = 0
     while True:
-        answer = client("dynamodb").query(**arguments, Select="COUNT", Limit=most + 1 - seen)
-        seen += int(answer["Count"])
-        if seen > most:
+        limit = looked_at - looked if filter_expression else most + 1 - counted
+        answer = client("dynamodb").query(**arguments, Select="COUNT", Limit=limit)
+        counted += int(answer["Count"])
+        looked += int(answer["ScannedCount"])
+        if counted > most:
             return None
         if "LastEvaluatedKey" not in answer:
-            return seen
+            return counted
+        if looked >= looked_at:
+            return None
         arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 

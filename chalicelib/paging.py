@@ -17,6 +17,9 @@ DEFAULT_LIMIT = 50
 MOST = 200
 COUNTED = 1000
 """Totals are exact up to here and `null` beyond, so that reading a page never costs more the more is stored. Offsets end here too."""
+LOOKED_AT = 5000
+"""So many stored items a filter looks at for one page; one that lets few of them through gives a short page, and a cursor to go on."""
+_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ def answer(
         if page.start is None or error.response["Error"]["Code"] != "ValidationException":
             raise
         raise Refused("invalid_cursor", field="cursor") from None  # well formed, and of another list
-    total = aws.count(table, condition, most=COUNTED, **arguments)
+    total = aws.count(table, condition, most=COUNTED, looked_at=LOOKED_AT, **arguments)
     return listed([view(item) for item in items], total, following)
 
 
@@ -64,15 +67,19 @@ def listed(items: Sequence[Any], total: int | None, following: aws.Item | None) 
 
 
 def _read(table: str, condition: str, page: Page, arguments: dict[str, Any]) -> tuple[list[aws.Item], aws.Item | None]:
-    """So many items as the page holds, whatever a filter lets through; an offset is skipped by reading over it."""
+    """So many items as the page holds, as far as they are found by looking at `LOOKED_AT`; an offset is skipped by reading over it."""
     wanted = page.offset + page.limit
-    items: list[aws.Item] = []
-    start = page.start
-    while True:
-        more, start = aws.query(table, condition, start=start, limit=wanted - len(items), **arguments)
+    items, start = aws.query(table, condition, start=page.start, limit=wanted, **arguments)
+    looked_at = wanted
+    while start is not None and len(items) < wanted and looked_at < LOOKED_AT:
+        position = start.keys()
+        more, start = aws.query(table, condition, start=start, limit=_AT_ONCE, **arguments)
+        looked_at += _AT_ONCE
         items += more
-        if start is None or len(items) >= wanted:
-            return items[page.offset :], start
+        if len(items) > wanted:
+            del items[wanted:]
+            start = {name: items[-1][name] for name in position}
+    return items[page.offset :], start
 
 
 def _number(request: Request, name: str, default: int, least: int, most: int) -> int:

@@ -1,4 +1,4 @@
-"""Each minute: what a crash left half done is done."""
+"""Each minute: what a crash left half done is done, and what should have been heard of by now is told."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -6,15 +6,19 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from chalicelib.events import publish
-from chalicelib.signals import sweep
-from chalicelib.telemetry import Metric, measure
+from chalicelib.signals import silence, sweep
+from chalicelib.telemetry import Metric, log, measure
 
 _SETTLED_BY_NOW = timedelta(seconds=30)
 
 
 def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
-    """Sends signals that were stored but not queued, publishes events that were written but not published."""
+    """Sends signals that were stored but not queued, counts silent strategies, publishes events that were written but not published."""
     now = datetime.now(UTC)
     signals = sweep.requeue(_SETTLED_BY_NOW, now)
     measure(Metric.SIGNALS_SWEPT, signals)
-    return {"signals": signals, "events": publish.sweep(_SETTLED_BY_NOW, now)}
+    silent = silence.silent(now)
+    measure(Metric.SILENT_STRATEGIES, len(silent))
+    if silent:
+        log.warning("strategies silent", extra={"strategies": [f"{each['user_id']}/{each['group_name']}" for each in silent]})
+    return {"signals": signals, "silent": len(silent), "events": publish.sweep(_SETTLED_BY_NOW, now)}

@@ -35,14 +35,10 @@ def publish(event_ids: Sequence[str]) -> int:
 
 def sweep(older_than: timedelta, now: datetime) -> int:
     """Publishes what has waited too long: the stream record was lost, or a publisher crashed."""
-    waiting = aws.query_all(
-        "outbox",
-        "unpublished = :yes AND created_at < :before",
-        index="unpublished",
-        yes="1",
-        before=(now - older_than).isoformat(),
-    )
-    return publish([item["event_id"] for item in waiting])
+    before = (now - older_than).isoformat()
+    condition = "unpublished = :shard AND created_at < :before"
+    waiting = [item for shard in aws.SHARDS for item in aws.query_all("outbox", condition, index="unpublished", shard=shard, before=before)]
+    return publish([item["event_id"] for item in sorted(waiting, key=lambda item: str(item["created_at"]))])
 
 
 def _publish_batch(event_ids: Sequence[str]) -> int:

@@ -18,7 +18,7 @@ from chalicelib.errors import Conflict, NotDoable, Refused, Retryable
 from chalicelib.http import Request
 from chalicelib.orders import queue
 from chalicelib.signals import fields as bodies
-from chalicelib.signals import parse, store
+from chalicelib.signals import parse, silence, store
 from chalicelib.signals import plan as plans
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal
@@ -109,6 +109,7 @@ class _Attempt:
         queue.send(accepted.instructions)
         if len(plan.targets) > 1:
             store.queued(self.signal_id)  # a single message says so itself, when it is settled
+        silence.heard(self.sender.strategy, request.received_at)
         measure(Metric.SIGNALS_ACCEPTED)
         log.info("signal accepted", extra={"signal_id": self.signal_id, "user_id": accepted.user_id, "variant": signal.variant.value})
         return Receipt(self.signal_id, accepted.user_id, signal, len(plan.targets), plan.accounts, replayed=False)

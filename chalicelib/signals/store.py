@@ -130,7 +130,7 @@ def _item(accepted: Accepted) -> aws.Item:
         "settings": accepted.settings.model_dump(mode="json"),
         "accounts": accepted.accounts,
         **_stored(accepted.instructions),
-        "unqueued": "1",
+        "unqueued": aws.shard(accepted.signal_id),
         "forget_at": int((accepted.received_at + _SIGNALS_KEPT).timestamp()),
     }
 
@@ -186,8 +186,10 @@ def instructions_of(item: aws.Item) -> tuple[Instruction, ...]:
 
 
 def unqueued(before: datetime) -> Iterator[aws.Item]:
-    """Signals received before a moment and not known to have reached their queues."""
-    yield from aws.query_all("signals", "unqueued = :yes AND received_at < :before", index="unqueued", yes="1", before=before.isoformat())
+    """Signals received before a moment and not known to have reached their queues, oldest first within a shard."""
+    condition = "unqueued = :shard AND received_at < :before"
+    for shard in aws.SHARDS:
+        yield from aws.query_all("signals", condition, index="unqueued", shard=shard, before=before.isoformat())
 
 
 def queued(signal_id: str) -> None:

@@ -7,11 +7,12 @@ from pydantic import Field, model_validator
 
 from chalicelib.accounts.inputs import MarketTypes
 from chalicelib.errors import Refused
-from chalicelib.inputs import Input, Line, Money, Note, UserId, Version
+from chalicelib.inputs import Input, Line, Money, Note, UserId, Version, Whole
 from chalicelib.strategies.models import MOST_ACCOUNTS
 
 AccountId = UserId
 Weight = Annotated[Money, Field(gt=0, le=1000)]
+Silence = Annotated[Whole, Field(ge=300, le=2_678_400)]  # five minutes to 31 days
 Symbols = Annotated[tuple[Line, ...], Field(max_length=500)]
 
 
@@ -22,6 +23,7 @@ class StrategyChange(Input):
     is_active: bool = True
     symbols: Symbols = ()
     resync: bool = False
+    expect_every_s: Silence | None = None
     version: Version | None = None
 
 
@@ -69,4 +71,5 @@ class NewStrategy(Input):
     is_active: bool = True
     symbols: Symbols = ()
     resync: bool = False
+    expect_every_s: Silence | None = None
     accounts: Annotated[tuple[NewMember, ...], Field(max_length=MOST_ACCOUNTS)] = ()

@@ -7,6 +7,7 @@ from typing import Any
 from chalicelib import aws, counters
 from chalicelib.audit import record
 from chalicelib.errors import Conflict, Retryable
+from chalicelib.signals import silence
 from chalicelib.signals import symbols as names
 from chalicelib.strategies import store
 from chalicelib.strategies.models import Strategy
@@ -25,6 +26,7 @@ def create_strategy(
     symbols: Sequence[str] = (),
     is_active: bool = True,
     resync: bool = False,
+    expect_every_s: int | None = None,
 ) -> Strategy:
     """Creates a strategy without accounts.
 
@@ -47,6 +49,7 @@ def create_strategy(
             is_active=is_active,
             symbols=named(symbols),
             resync=resync,
+            expect_every_s=expect_every_s,
             created_at=now.isoformat(),
             updated_at=now.isoformat(),
         )
@@ -64,8 +67,9 @@ def _writes(strategy: Strategy, by: str, now: datetime) -> list[aws.Write]:
     pointer = {**store.pointer_key(strategy.strategy_id), "owner": strategy.user_id, "points_to": strategy.group_name}
     after = strategy.model_dump(exclude={"accounts", "version"})
     told = {"is_active": strategy.is_active, "symbols": list(strategy.symbols)}
+    watched = silence.watching(strategy.expect_every_s, now, active=strategy.is_active) or {}
     return [
-        aws.put("strategies", strategy.model_dump(), "attribute_not_exists(user_id)"),
+        aws.put("strategies", strategy.model_dump() | watched, "attribute_not_exists(user_id)"),
         aws.put("strategies", pointer, "attribute_not_exists(user_id)"),
         record.write(record.Change(by, "strategy.created", strategy.entity, strategy.user_id, now, after=after)),
         store.event("strategy.created", strategy, told, 1, now),
@@ -76,7 +80,7 @@ def update_strategy(strategy: Strategy, wanted: Mapping[str, Any], *, by: str, v
     """Changes a strategy; returns it as it is then.
 
     Args:
-        wanted: `description`, `is_active`, `symbols`, `resync` by name.
+        wanted: `description`, `is_active`, `symbols`, `resync`, `expect_every_s` by name.
         version: The version the editor saw; None takes whatever is there.
 
     Raises:
@@ -96,7 +100,14 @@ def update_strategy(strategy: Strategy, wanted: Mapping[str, Any], *, by: str, v
         old = {name: before[name] for name in fields}
         change = record.Change(by, "strategy.updated", strategy.entity, strategy.user_id, now, old, fields)
         told = store.event("strategy.updated", strategy, {**fields}, following, now)
-        return Edit(fields | {"updated_at": now.isoformat()}, [(record.write(change), None), (told, None)])
+        more: dict[str, Any] = {"updated_at": now.isoformat()}
+        gone: Sequence[str] = ()
+        if {"expect_every_s", "is_active"} & fields.keys():
+            after = before | fields
+            watched = silence.watching(after["expect_every_s"], now, active=after["is_active"])
+            more |= watched or {}
+            gone = [] if watched else ["watched", "silent_from"]
+        return Edit(fields | more, [(record.write(change), None), (told, None)], removed=gone)
 
     return Strategy.model_validate(edit("strategies", store.key(strategy), version, plan))
 

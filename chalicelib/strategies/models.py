@@ -34,6 +34,7 @@ class Strategy(Record):
         strategy_id: The number the API knows it by; signals name it by `group_name`, which is unique per user.
         symbols: Names such as `BTCUSDT` that it trades; empty trades all.
         resync: Take `market_position` of a signal as the truth, and make up for a signal that was missed.
+        expect_every_s: Seconds within which it should send a signal; longer silence raises an alarm. None expects nothing.
         accounts: By account id.
     """
 
@@ -44,6 +45,7 @@ class Strategy(Record):
     is_active: bool = True
     symbols: tuple[str, ...] = ()
     resync: bool = False
+    expect_every_s: int | None = None
     accounts: dict[str, Member] = Field(default_factory=dict)
     created_at: str | None = None
     updated_at: str | None = None

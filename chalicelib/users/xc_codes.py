@@ -72,12 +72,12 @@ def _writes(user_id: str, code: str, old: aws.Item | None, by: str) -> list[aws.
 
 
 def _sealed(user_id: str, code: str) -> str:
-    answer = aws.client("kms").encrypt(KeyId=config.key("secrets"), Plaintext=code.encode(), EncryptionContext={"user_id": user_id})
+    answer = aws.client("kms").encrypt(KeyId=config.key("codes"), Plaintext=code.encode(), EncryptionContext={"user_id": user_id})
     return base64.b64encode(answer["CiphertextBlob"]).decode()
 
 
 def _opened(user_id: str, stored: aws.Item) -> str:
     answer = aws.client("kms").decrypt(
-        KeyId=config.key("secrets"), CiphertextBlob=base64.b64decode(stored["encrypted"]), EncryptionContext={"user_id": user_id}
+        KeyId=config.key("codes"), CiphertextBlob=base64.b64decode(stored["encrypted"]), EncryptionContext={"user_id": user_id}
     )
     return bytes(answer["Plaintext"]).decode()

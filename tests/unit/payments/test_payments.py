@@ -10,6 +10,7 @@ from botocore.client import BaseClient
 from chalicelib import aws
 from chalicelib.users.credentials import Kind
 from functions.serve_api import app
+from tests.support import pump
 from tests.support.cloud import emulated
 from tests.support.gateway import call
 from tests.support.records import add_token, add_user
@@ -65,7 +66,7 @@ def balances(headers, user_id="2"):
 
 
 def outbox(type_: str) -> list[dict]:
-    items = aws.query_all("outbox", "unpublished = :yes", index="unpublished", yes="1")
+    items = sorted(pump.items("outbox"), key=lambda item: item["created_at"])
     return [item["payload"] for item in items if item["type"] == type_]
 
 

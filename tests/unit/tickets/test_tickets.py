@@ -6,9 +6,9 @@ from threading import Lock
 import pytest
 from botocore.client import BaseClient
 
-from chalicelib import aws
 from chalicelib.users.credentials import Kind
 from functions.serve_api import app
+from tests.support import pump
 from tests.support.cloud import emulated
 from tests.support.gateway import call
 from tests.support.records import add_token, add_user
@@ -59,7 +59,7 @@ def on(method, ticket_id, headers, body=None, *, messages=False, **more):
 
 
 def told() -> list[tuple[str, dict]]:
-    items = aws.query_all("outbox", "unpublished = :yes", index="unpublished", yes="1")
+    items = sorted(pump.items("outbox"), key=lambda item: item["created_at"])
     return [(item["type"], item["payload"]) for item in items]
 
 

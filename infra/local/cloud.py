@@ -12,8 +12,9 @@ from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
-from infra.local import process
-from infra.local.place import HOST, REGION, Place
+from infra import stack
+from infra.local import priority, process
+from infra.local.place import HOST, REGION, STAGE, Place
 from infra.stack import ROOT
 
 # Lambda workers see what the cloud's interpreter sees. So that nothing but the artifact's own dependencies is there to import,
@@ -61,6 +62,7 @@ def start(place: Place) -> None:
         "AWS_ENDPOINT_URL": place.cloud_url,
         "PYTHONUNBUFFERED": "1",
         "LAMBDA_WARM_TTL_SECONDS": "3600",  # a developer's pause is longer than the usual five minutes
+        priority.VARIABLE: " ".join(_nobody_waits_for(stack.load(place.stack_yaml))),
     }
     port.write_text(str(place.cloud_port))
     process.start([str(python), "-m", "ministack"], _pid(place), place.log("cloud"), environment, place.scratch)
@@ -89,7 +91,10 @@ def interpreter() -> Path:
     _VENV.parent.mkdir(exist_ok=True)
     with _VENV.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two stacks of one checkout may want it at once
-        return _interpreter()
+        python = _interpreter()
+        site_packages = _VENV / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+        shutil.copy(priority.__file__, site_packages / "sitecustomize.py")
+        return python
 
 
 def _interpreter() -> Path:
@@ -113,6 +118,10 @@ def _interpreter() -> Path:
             raise process.ProcessError(f"the cloud's venv could not be made: {' '.join(step)}\n{done.stdout}{done.stderr}")
     stamp.write_text(made_from)
     return python
+
+
+def _nobody_waits_for(description: stack.Stack) -> list[str]:
+    return [description.full_name(STAGE, name) for name, function in description.functions.items() if not function.definition.http]
 
 
 def _pid(place: Place) -> Path:

@@ -1,13 +1,19 @@
 """How many requests a function gets at once, and how long they may stay.
 
 The emulator starts a process for every request that finds none idle, on a machine with few cores; and a webhook that waits for
-its order's result keeps its place while it waits. So the gate opens step by step, as processes become warm, and a request that
-others stand behind is told that its time for waiting is over: it is answered 202 as soon as it is accepted.
+its order's result keeps its place while it waits. So there are few places, another one is made only when nobody has left for a
+while, and a request that others stand behind is told that its time for waiting is over: it is answered 202 as soon as it is
+accepted.
 """
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+
+AT_FIRST = 2
+"""As many as there are cores: more of them at once are no faster, and a process takes half a second of a core to start."""
 
 AT_ONCE = 6
 AT_LEISURE = 2
@@ -17,41 +23,52 @@ HURRIED_S = 2.0
 OVER_S = 30.0
 
 _A_LOOK_S = 0.02
+_STUCK_S = 0.25
 
 
 class Gate:
     """The gate of one function."""
 
     def __init__(self) -> None:
-        self._open = 1
+        self._open = AT_FIRST
         self._places = asyncio.Semaphore(self._open)
         self._inside = 0
         self._outside = 0
+        self._moved = -math.inf
 
     @asynccontextmanager
     async def enter(self) -> AsyncIterator[float]:
         """Waits for a place. Gives the seconds by which the request shall count as older than it is."""
         self._outside += 1
         try:
-            await self._places.acquire()
+            await self._place()
         finally:
             self._outside -= 1
         self._inside += 1
         try:
-            if self._open == 1:
-                await asyncio.sleep(_A_LOOK_S)  # the first one of a burst cannot know yet that others come behind it
+            if self._moved == -math.inf:
+                await asyncio.sleep(_A_LOOK_S)  # the first ones of a burst cannot know yet that others come behind them
             yield self._haste()
-            self._widen()
         finally:
             self._inside -= 1
-            self._places.release()
+            self._release()
+
+    async def _place(self) -> None:
+        while True:
+            try:
+                await asyncio.wait_for(self._places.acquire(), _STUCK_S)
+            except TimeoutError:
+                if self._open < AT_ONCE and time.monotonic() - self._moved >= _STUCK_S:
+                    self._open += 1
+                    self._release()
+            else:
+                return
+
+    def _release(self) -> None:
+        self._moved = time.monotonic()
+        self._places.release()
 
     def _haste(self) -> float:
         if self._outside:
             return OVER_S
         return HURRIED_S if self._inside > AT_LEISURE else 0.0
-
-    def _widen(self) -> None:
-        if self._open < AT_ONCE:
-            self._open += 1
-            self._places.release()

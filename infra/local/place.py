@@ -20,11 +20,11 @@ HOST = "127.0.0.1"
 ENVIRONMENT = {
     "TRADEHOOK_EXCHANGE_ENDPOINT": "",
     "TRADEHOOK_DEFAULT_USER_ID": "1",
-    # Receivers of webhooks run on this machine too, without certificates.
     # Any token and secret will do for the stand-in of the Bot API.
     "TRADEHOOK_TELEGRAM_BOT_TOKEN": "local:stand-in",
     "TRADEHOOK_TELEGRAM_WEBHOOK_SECRET": "local-telegram-secret",
     "TRADEHOOK_TELEGRAM_BOT_NAME": "tradehook_local_bot",
+    # Receivers of webhooks run on this machine too, without certificates.
     "TRADEHOOK_WEBHOOK_ALLOW_HTTP": "true",
     "TRADEHOOK_WEBHOOK_ALLOW_LOOPBACK": "true",
 }

@@ -1,7 +1,5 @@
 """The whole stack up, in order, each step with its progress and time; and down again."""
 
-import importlib
-import importlib.util
 import socket
 import sys
 import time
@@ -13,7 +11,7 @@ from contextlib import contextmanager
 from rich.console import Console
 
 from infra.build.artifact import build
-from infra.local import cloud, deploy, process, warm
+from infra.local import cloud, demo_data, deploy, process, warm
 from infra.local.place import HOST, Place
 from infra.local.stack import connect
 from infra.stack import ROOT
@@ -43,7 +41,7 @@ def up(place: Place, *, reset: bool = False) -> None:
     with _step("deploying"):
         deploy.deploy(place, manifest)
     with _step("demo data"):
-        values = _seed(place)
+        values = demo_data.seed(connect(place))
     with _step("opening the front door"):
         open_front_door(place)
         start_telegram(place)
@@ -116,14 +114,6 @@ def read_stack_env(place: Place) -> dict[str, str]:
 def _quoted(value: str) -> str:
     """The value as the shell reads it."""
     return value if value.replace("_", "").isalnum() else "'" + value.replace("'", "'\\''") + "'"
-
-
-def _seed(place: Place) -> dict[str, str]:
-    """Demo users, accounts and strategies: `infra.local.demo_data.seed(stack)` makes them, once, and says how to use them."""
-    if importlib.util.find_spec("infra.local.demo_data") is None:
-        return {}
-    seeded: dict[str, str] = importlib.import_module("infra.local.demo_data").seed(connect(place))
-    return seeded
 
 
 @contextmanager

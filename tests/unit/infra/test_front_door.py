@@ -27,6 +27,7 @@ class Cloud:
 
     def __init__(self):
         self.at_once = self.most_at_once = 0
+        self.takes_s = 0.01
         self.app = web.Application(client_max_size=10**8)
         self.app.router.add_get("/live/v1", self.websocket)
         self.app.router.add_route("*", "/rest/v1/{path:.*}", self.echo)
@@ -34,7 +35,7 @@ class Cloud:
     async def echo(self, request):
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(self.takes_s)
         self.at_once -= 1
         told = {"path": request.raw_path, "headers": {name.lower(): value for name, value in request.headers.items()}}
         return web.json_response(told, status=202, headers={"X-Answer": "yes"})
@@ -108,13 +109,16 @@ def test_the_client_cannot_say_who_or_when_it_is(tmp_path):
     through_the_door(tmp_path, test)
 
 
-def test_four_at_once_per_function(tmp_path):
-    """The others wait their turn, and all are answered."""
+@pytest.mark.parametrize(("takes_s", "at_once"), [(0.01, gate.AT_FIRST), (1.5, gate.AT_ONCE)])
+def test_few_at_once_per_function(tmp_path, monkeypatch, takes_s, at_once):
+    """The others wait their turn, and all are answered; where none leaves for a while, places are added, up to a limit."""
+    monkeypatch.setattr(gate, "_STUCK_S", 0.2)
 
     async def test(client, cloud, _behind):
-        answers = await asyncio.gather(*(client.post("/api/webhook", data=b"{}") for _ in range(20)))
+        cloud.takes_s = takes_s
+        answers = await asyncio.gather(*(client.post("/api/webhook", data=b"{}") for _ in range(12)))
         assert {answer.status for answer in answers} == {202}
-        assert cloud.most_at_once == gate.AT_ONCE
+        assert cloud.most_at_once == at_once
 
     through_the_door(tmp_path, test)
 

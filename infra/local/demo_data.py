@@ -18,7 +18,6 @@ from chalicelib.users.create import create_user
 from chalicelib.users.credentials import Kind
 from chalicelib.users.models import Role
 from chalicelib.users.tokens import create_token
-from infra.local.run import read_stack_env
 from infra.local.stack import LocalStack
 
 BY = "demo"
@@ -28,10 +27,9 @@ EXCHANGES = ("binance", "bybit", "okx")
 PRICES = {"BTCUSDT": Decimal(95_000), "ETHUSDT": Decimal(3_200)}
 
 
-def seed(stack: LocalStack) -> dict[str, str]:
-    """Makes what is not there yet. Returns the demo part of `stack.env`: tokens made earlier are taken over from it."""
+def seed(stack: LocalStack, earlier: dict[str, str]) -> dict[str, str]:
+    """Makes what is not there yet. Returns the demo part of `stack.env`: tokens are taken over from how it was `earlier`."""
     with _as_root(stack):
-        earlier = read_stack_env(stack.place) if stack.place.stack_env.exists() else {}
         if aws.get("users", users.key(DEMO_USER, "profile")) is None or "TRADEHOOK_ADMIN_TOKEN" not in earlier:
             earlier = _make()
         for symbol, price in PRICES.items():

@@ -41,7 +41,7 @@ def up(place: Place, *, reset: bool = False) -> None:
     with _step("deploying"):
         deploy.deploy(place, manifest)
     with _step("demo data"):
-        values = demo_data.seed(connect(place))
+        values = demo_data.seed(connect(place), read_stack_env(place) if place.stack_env.exists() else {})
     with _step("opening the front door"):
         open_front_door(place)
         start_telegram(place)

@@ -11,6 +11,7 @@ from pathlib import Path
 from infra.local import process, run
 from infra.local.place import HOST, Place
 from infra.local.stack import LocalStack, connect
+from infra.local.stack_env import read_stack_env
 from infra.stack import ROOT
 from tests.simulator.client import Simulator
 
@@ -55,7 +56,7 @@ class Stand:
     def env(self) -> dict[str, str]:
         """The stack's `stack.env`: URLs, demo users, tokens."""
         _ = self.stack
-        return run.read_stack_env(self.place)
+        return read_stack_env(self.place)
 
     @cached_property
     def exchanges(self) -> Simulator:

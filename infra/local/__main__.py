@@ -16,7 +16,8 @@ from infra.local import example
 from infra.local.deploy import DeployError
 from infra.local.place import Place
 from infra.local.process import ProcessError
-from infra.local.run import console, down, read_stack_env, running, up
+from infra.local.run import console, down, running, up
+from infra.local.stack_env import read_stack_env
 from infra.stack import StackError
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.local.place import Place
-from infra.local.run import read_stack_env
+from infra.local.stack_env import read_stack_env
 
 _PATIENCE_S = 20.0
 _TIMEOUT_S = 30

@@ -14,6 +14,7 @@ from infra.build.artifact import build
 from infra.local import cloud, demo_data, deploy, process, warm
 from infra.local.place import HOST, Place
 from infra.local.stack import connect
+from infra.local.stack_env import read_stack_env, write_stack_env
 from infra.stack import ROOT
 
 console = Console(highlight=False)
@@ -91,29 +92,6 @@ def start_telegram(place: Place) -> None:
     if place.telegram_port and not process.running(pid_file):
         command = [sys.executable, "-m", "infra.local.telegram_standin", str(place.telegram_port)]
         process.start(command, pid_file, place.log("telegram"), place.environ, ROOT)
-
-
-def write_stack_env(place: Place, values: dict[str, str]) -> None:
-    """Writes `stack.env`, for this user's eyes only."""
-    values = {"TRADEHOOK_URL": place.url, "TRADEHOOK_WS_URL": place.ws_url, **place.environment, **values}
-    values["TRADEHOOK_TELEGRAM_URL"] = place.environment["TRADEHOOK_TELEGRAM_API"]
-    content = "".join(f"{name}={_quoted(value)}\n" for name, value in values.items() if value)
-    unfinished = place.stack_env.with_suffix(".part")
-    unfinished.unlink(missing_ok=True)
-    unfinished.touch(mode=0o600)
-    unfinished.write_text(content)
-    unfinished.replace(place.stack_env)
-
-
-def read_stack_env(place: Place) -> dict[str, str]:
-    """What `stack.env` says."""
-    pairs = (line.partition("=") for line in place.stack_env.read_text().splitlines() if line and not line.startswith("#"))
-    return {name: value[1:-1].replace("'\\''", "'") if value[:1] == "'" else value for name, _, value in pairs}
-
-
-def _quoted(value: str) -> str:
-    """The value as the shell reads it."""
-    return value if value.replace("_", "").isalnum() else "'" + value.replace("'", "'\\''") + "'"
 
 
 @contextmanager

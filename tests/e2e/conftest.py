@@ -16,6 +16,7 @@ from infra.build.artifact import build
 from infra.local import cloud, deploy, process, run
 from infra.local.place import HOST, Place
 from infra.local.stack import LocalStack, connect
+from infra.local.stack_env import read_stack_env
 from infra.stack import STACK_YAML
 
 
@@ -38,7 +39,7 @@ class Running:
     @property
     def env(self) -> dict[str, str]:
         """What `stack.env` says: URLs, demo users and their tokens."""
-        return run.read_stack_env(self.place)
+        return read_stack_env(self.place)
 
     @property
     def cloud(self) -> LocalStack:

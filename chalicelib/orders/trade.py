@@ -49,6 +49,7 @@ def run(instruction: Instruction, desk: Desk, check_opening: Callable[[], None])
     if symbol is None or market_type is None:
         raise Refused("missing_field", field="symbol")
     run_ = _Run(instruction, desk, check_opening, outcome, symbol, market_type)
+    side = Side.BUY if instruction.action in (Action.BUY, Action.LONG) else Side.SELL
     match instruction.action:
         case Action.STOP:
             _cancel(instruction, desk, outcome, None)
@@ -56,12 +57,13 @@ def run(instruction: Instruction, desk: Desk, check_opening: Callable[[], None])
                 run_.close()
         case Action.CLOSE:
             run_.close()
+        case _ if instruction.target:
+            run_.toward(instruction.target, side)
         case Action.LONG | Action.SHORT if market_type is MarketType.FUTURES:
-            side = Side.BUY if instruction.action is Action.LONG else Side.SELL
             run_.close_opposite(side)
             run_.open_legs(side)
         case _:
-            run_.legs(Side.BUY if instruction.action in (Action.BUY, Action.LONG) else Side.SELL)
+            run_.legs(side)
     return outcome
 
 
@@ -103,15 +105,37 @@ class _Run:
     def legs(self, side: Side) -> None:
         """Orders of one side: reducing what is opposite, never beyond flat, else opening."""
         held = self.desk.held(self.instrument)
-        if self.spot and side is Side.SELL:
+        if (self.spot and side is Side.SELL) or held * _direction(side) < 0:
             self._reduce_legs(side, held)
-        elif held * _direction(side) < 0 or self.instruction.reduce_only:
-            self._reduce_legs(side, held if held * _direction(side) < 0 else _ZERO)
         else:
             self.open_legs(side)
 
+    def toward(self, target: str, side: Side) -> None:
+        """Orders of a strategy that says which position they lead to; an alert before them may have been missed.
+
+        What is held against that position is closed, and nothing is opened but toward it. Spot holdings have no direction: they are sold
+        when the strategy sells, and bought when it goes long.
+        """
+        wanted = {"long": Side.BUY, "short": Side.SELL}.get(target)
+        if self.spot and side is Side.SELL:
+            self.legs(side)
+        elif self.spot and wanted is not side:
+            raise NotDoable("no_position", symbol=self.instrument.name)  # it buys a short position back, and spot has none
+        elif wanted is None:
+            self.close()
+        else:
+            self.close_opposite(wanted)
+            if wanted is side:
+                self.open_legs(side)
+            elif not self.outcome.orders:
+                self._reduce_legs(side, self.desk.held(self.instrument))
+
     def open_legs(self, side: Side) -> None:
         """Orders that open or add, all sized from one look at the balance."""
+        if self.instruction.reduce_only:
+            if not self.outcome.orders:
+                raise NotDoable("no_position", symbol=self.instrument.name)
+            return
         free = None if self._fixed_size() else self.desk.free(self.instrument)
         for index, leg in enumerate(self._legs()):
             self._attempt(str(index), leg, lambda leg=leg: self._opening(side, leg, free))  # type: ignore[misc]

@@ -7,10 +7,10 @@ the minute sweep sends the message; if it dies before, nothing was acknowledged 
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from random import uniform
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 
 from chalicelib import aws, config
@@ -25,9 +25,11 @@ from chalicelib.signals.models import Signal
 from chalicelib.signals.sender import Sender, identify
 from chalicelib.telemetry import Metric, log, measure
 from chalicelib.trading import Variant
+from chalicelib.users.usage import Usage
 
 _LOGGED_BODY_CHARACTERS = 4096
-_SAVE_TRIES = 6
+_SAVE_FOR_S = 2.0  # TradingView waits for 3
+_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.16
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class _Attempt:
         plan = plans.make(signal, self.sender)
         check_age(signal, plan, request.received_at, self.sender)
         accepted = self._accepted(signal, self.sender, plan)
-        earlier = _save(accepted, _guard(request, signal, self.sender, plan))
+        earlier = _save(accepted, _guard(request, signal, self.sender, plan), self.sender.usage)
         if earlier:
             return self._replay(earlier, signal)
         queue.send(accepted.instructions)
@@ -125,6 +127,7 @@ class _Attempt:
             accounts=plan.accounts,
             received_at=received_at,
             log_entry=self._log_entry("accepted", signal_id=self.signal_id),
+            closes=plans.only_closes(signal, plan.market_type),
         )
 
     def _replay(self, earlier: store.Earlier, signal: Signal) -> Receipt:
@@ -178,11 +181,17 @@ def _guard(request: Request, signal: Signal, sender: Sender, plan: plans.Plan) -
     )
 
 
-def _save(accepted: store.Accepted, guard: store.Guard) -> store.Earlier | None:
+def _save(accepted: store.Accepted, guard: store.Guard, usage: Usage | None) -> store.Earlier | None:
     """Stores the signal; alerts for one symbol that arrive in the same instant take turns."""
-    for attempt in range(_SAVE_TRIES - 1):
+    until, pause = monotonic() + _SAVE_FOR_S, _SHORTEST_PAUSE_S
+    while True:
         try:
-            return store.save(accepted, guard)
-        except Retryable:
-            sleep(uniform(0.005, 0.02) * 2**attempt)  # noqa: S311 - jitter, not a secret
-    return store.save(accepted, guard)
+            return store.save(accepted, guard, usage)
+        except Retryable as fault:
+            if monotonic() > until:
+                raise
+            if isinstance(fault, store.Overtaken):
+                accepted = replace(accepted, missed=fault.missed)
+                continue
+            sleep(uniform(pause / 4, pause))  # noqa: S311 - jitter, not a secret
+            pause = min(2 * pause, _LONGEST_PAUSE_S)

@@ -66,6 +66,12 @@ def only_opens(signal: Signal, market_type: MarketType | None) -> bool:
     return market_type is MarketType.SPOT and signal.action in (Action.BUY, Action.LONG)
 
 
+def only_closes(signal: Signal, market_type: MarketType | None) -> bool:
+    """Whether the signal can only close, reduce or cancel."""
+    selling = market_type is MarketType.SPOT and signal.action in (Action.SELL, Action.SHORT)
+    return selling or signal.reduce_only or signal.action in (Action.CLOSE, Action.STOP, Action.CANCEL_ALL)
+
+
 def instructions(signal_id: str, signal: Signal, sender: Sender, plan: Plan, received_at: datetime) -> tuple[Instruction, ...]:
     """What each account is told."""
     settings = sender.owner.settings
@@ -86,6 +92,7 @@ def instructions(signal_id: str, signal: Signal, sender: Sender, plan: Plan, rec
         "stop_price": signal.stop_price,
         "take_profit": signal.take_profit,
         "stop_loss": signal.stop_loss,
+        "target": signal.market_position if (sender.strategy or {}).get("resync") else None,
         "reduce_only": signal.reduce_only,
         "post_only": signal.post_only,
         "time_in_force": signal.time_in_force,

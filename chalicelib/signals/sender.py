@@ -10,8 +10,9 @@ from chalicelib.errors import Forbidden, NotFound, Refused, Unauthorized
 from chalicelib.http import Request
 from chalicelib.signals.fields import Fields
 from chalicelib.telemetry import Metric, measure
-from chalicelib.users import credentials
+from chalicelib.users import credentials, usage
 from chalicelib.users.models import Owner, owner_of
+from chalicelib.users.usage import Usage
 
 TRADINGVIEW = ("52.89.214.238/32", "34.212.75.30/32", "54.218.53.128/32", "52.32.178.7/32")
 """Where TradingView sends from (https://www.tradingview.com/support/solutions/43000529348)."""
@@ -27,12 +28,14 @@ class Sender:
         authenticated: A token or code came with the signal, and was right.
         halted: A halt switch, of everybody or of this user, is on.
         strategy: The strategy the signal names, as stored; None if it names none or there is none.
+        usage: How often its token has been used; None for orders by hand, which are not counted.
     """
 
     owner: Owner
     authenticated: bool
     halted: bool
     strategy: aws.Item | None
+    usage: Usage | None = None
 
     @property
     def user_id(self) -> str:
@@ -66,15 +69,17 @@ def identify(request: Request, fields: Fields | None, user_id: str | None, now: 
         ("controls", {"scope": "global"}),
         ("controls", {"scope": f"user#{claimed}"}),
     ]
+    counter = credentials.digest(presented) if presented else usage.TOKENLESS
     if presented:
-        wanted.append(("credentials", {"token_hash": credentials.digest(presented)}))
+        wanted.append(("credentials", {"token_hash": counter}))
     if group_name:
         wanted.append(("strategies", {"user_id": claimed, "group_name": group_name}))
-    found = iter(aws.get_many(wanted))
+    found = iter(aws.get_many([*wanted, *usage.keys(claimed, counter)]))
     owner = owner_of(next(found), next(found), next(found))
     halted = any([bool((next(found) or {}).get("halted")), bool((next(found) or {}).get("halted"))])
+    credential = next(found) if presented else None
     if presented:
-        _check_credential(presented, next(found), claimed, now)
+        _check_credential(presented, credential, claimed, now)
     if owner is None:
         raise NotFound("user_not_found")
     if not owner.user.is_active:
@@ -82,7 +87,9 @@ def identify(request: Request, fields: Fields | None, user_id: str | None, now: 
     if not presented and owner.settings.require_token:
         raise Unauthorized("token_missing")
     _check_address(request.source_ip, owner.settings.allowed_addresses, authenticated=bool(presented))
-    return Sender(owner, bool(presented), halted, next(found) if group_name else None)
+    strategy = next(found) if group_name else None
+    limit = int((credential or {}).get("signals_per_minute") or owner.settings.signals_per_minute)
+    return Sender(owner, bool(presented), halted, strategy, Usage(claimed, counter, list(found), limit))
 
 
 def _presented(request: Request, fields: Fields | None) -> str | None:

@@ -7,11 +7,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib import aws
+from chalicelib.errors import Retryable, TooMany
 from chalicelib.events import outbox
 from chalicelib.events.models import Event, event_id
 from chalicelib.orders.models import Instruction
+from chalicelib.signals import missed
+from chalicelib.signals.missed import Missed
 from chalicelib.signals.models import Signal
 from chalicelib.users.models import Settings
+from chalicelib.users.usage import Usage
 
 KEY_KEPT = timedelta(hours=24)
 _SIGNALS_KEPT = timedelta(days=90)
@@ -50,6 +54,8 @@ class Accepted:
 
     Attributes:
         accounts: How many accounts its strategy has, taking part or not.
+        closes: It can only close, reduce or cancel.
+        missed: The alert that never came, if this one tells of it.
     """
 
     signal_id: str
@@ -60,27 +66,63 @@ class Accepted:
     accounts: int
     received_at: datetime
     log_entry: Mapping[str, Any]
+    closes: bool = False
+    missed: Missed | None = None
 
 
-def save(accepted: Accepted, guard: Guard) -> Earlier | None:
+class Overtaken(Retryable):
+    """Nothing was stored, because another signal came first.
+
+    Attributes:
+        missed: What follows from that one's position, see `Accepted`.
+    """
+
+    def __init__(self, missed: Missed | None) -> None:
+        super().__init__("another signal came first")
+        self.missed = missed
+
+
+def save(accepted: Accepted, guard: Guard, usage: Usage | None) -> Earlier | None:
     """Stores a signal, its keys, its event and its log entry, all or none; returns the earlier signal if this one repeats it.
 
+    Args:
+        usage: Of the token it came with, which it is counted for; None counts nothing.
+
     Raises:
-        Retryable: Another transaction was at the same keys; nothing was stored.
+        TooMany: The token has sent as many as it may in this minute.
+        Overtaken: Another signal changed what this one was to be stored upon; save it again with what was learnt.
+        Retryable: Another transaction was at the same keys.
     """
-    writes = [
-        aws.put("signals", _item(accepted), "attribute_not_exists(signal_id)"),
-        log_write(accepted.user_id, accepted.received_at, accepted.signal_id, accepted.log_entry),
-        outbox.write(_accepted_event(accepted)),
-        _last_write(accepted, guard),
-    ]
+    writes = {
+        "signal": aws.put("signals", _item(accepted), "attribute_not_exists(signal_id)"),
+        "log": log_write(accepted.user_id, accepted.received_at, accepted.signal_id, accepted.log_entry),
+        "event": outbox.write(_accepted_event(accepted)),
+        "last": _last_write(accepted, guard),
+    }
     if guard.key:
-        writes.append(_key_write(accepted, guard))
+        writes["key"] = _key_write(accepted, guard)
+    if accepted.signal.symbol and accepted.signal.market_position:
+        writes["position"] = missed.position_write(accepted.signal, guard.scope, accepted.signal_id, accepted.received_at, accepted.missed)
+    if accepted.missed:
+        writes["missed"] = outbox.write(
+            missed.event(accepted.signal, accepted.missed, accepted.signal_id, accepted.user_id, accepted.received_at)
+        )
+    part = 0
+    if usage:
+        part, writes["usage"] = usage.write(accepted.received_at, closing=accepted.closes)
     try:
-        aws.transact(writes)
+        aws.transact(list(writes.values()))
     except aws.WriteRefused as refused:
-        earlier = next(item for item in reversed(refused.failed) if item is not None)
-        return Earlier(str(earlier["signal_id"]), earlier["fingerprint"] == guard.fingerprint)
+        failed = {name: item for name, item in zip(writes, refused.failed, strict=True) if item is not None}
+        earlier = failed.get("key") or failed.get("last")
+        if earlier:
+            return Earlier(str(earlier["signal_id"]), earlier["fingerprint"] == guard.fingerprint)
+        if usage and "usage" in failed:
+            usage.learn(part, failed["usage"])
+            if usage.full(accepted.received_at, closing=accepted.closes):
+                raise TooMany("too_many_requests", retry_after=60 - accepted.received_at.second) from None
+        known = accepted.missed if "position" not in failed else missed.of(accepted.signal, failed["position"])
+        raise Overtaken(known) from None
     return None
 
 
@@ -130,6 +172,7 @@ def _item(accepted: Accepted) -> aws.Item:
         "settings": accepted.settings.model_dump(mode="json"),
         "accounts": accepted.accounts,
         **_stored(accepted.instructions),
+        **({"missed": accepted.missed.model_dump(mode="json")} if accepted.missed else {}),
         "unqueued": aws.shard(accepted.signal_id),
         "forget_at": int((accepted.received_at + _SIGNALS_KEPT).timestamp()),
     }

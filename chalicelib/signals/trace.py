@@ -33,6 +33,7 @@ def trace(item: dict[str, Any], language: str) -> dict[str, Any]:
         "signal": item["signal"],
         "instruction": item["instruction"],
         "targets": [dict(zip(("account_id", "exchange", "weight"), target, strict=True)) for target in item["targets"]],
+        "missed": item.get("missed"),
         "queued": "unqueued" not in item,
         "executions": [_execution(execution, language) for execution in executions],
         "orders": [order_view(order) for order in orders],
@@ -78,6 +79,8 @@ def _execution(execution: Execution, language: str) -> dict[str, Any]:
 def _events(item: dict[str, Any], executions: Sequence[Execution], orders: Sequence[Order]) -> Iterator[dict[str, Any]]:
     """What was told of the signal, in its order."""
     found: list[tuple[str, str, tuple[str, ...]]] = [(item["received_at"], "signal.accepted", (item["signal_id"],))]
+    if "missed" in item:
+        found.append((item["received_at"], "signal.missed", (item["signal_id"],)))
     for order in orders:
         states = [(order.updated_at, order.status.value, order.version)]
         if order.version > 1 and order.status is not OrderStatus.OPEN:

@@ -2,7 +2,7 @@
 
 from chalicelib.openapi.docs import ACTIVE, Docs, listing
 from chalicelib.openapi.examples import AT, USER_ID
-from chalicelib.openapi.schemas import FLAG, ID, TEXT, TIME, maybe, obj, one_of, page, record
+from chalicelib.openapi.schemas import FLAG, ID, TEXT, TIME, WHOLE, maybe, obj, one_of, page, record
 from chalicelib.users.inputs import NewTokenInput, NewUser, Profile, Rotation, SettingsChange
 from chalicelib.users.models import Settings, User
 
@@ -18,6 +18,7 @@ _TOKEN = obj(
     created_at=TIME,
     expires_at=maybe(TIME),
     revoked_at=maybe(TIME),
+    signals_per_minute=maybe(WHOLE),
     last_used_at=maybe(TIME),
 )
 _NEW_TOKEN = obj(token=TEXT, token_id=TEXT, kind=TEXT, user_id=ID)
@@ -50,6 +51,7 @@ _settings = {
     "require_token": True,
     "repeat_window_s": 30,
     "max_age_s": 60,
+    "signals_per_minute": 1000,
     "allowed_addresses": ["tradingview"],
     "version": 2,
 }
@@ -63,7 +65,8 @@ _token = {
     "created_at": AT,
     "expires_at": None,
     "revoked_at": None,
-    "last_used_at": None,
+    "signals_per_minute": None,
+    "last_used_at": AT,
 }
 _new_token = _token | {"token": f"whk_{USER_ID}_…"}
 _code = {"user_id": USER_ID, "code": f"xc_{USER_ID}_…"}

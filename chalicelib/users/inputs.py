@@ -39,6 +39,7 @@ def _network(address: str) -> str:
 Exchange = Annotated[str, Caseless, AfterValidator(configured)]
 Network = Annotated[str, Field(max_length=64), AfterValidator(_network)]
 TelegramId = Annotated[Whole, Field(ge=1, le=2**53 - 1)]
+PerMinute = Annotated[Whole, Field(ge=1, le=100_000)]
 ReferralCode = Annotated[str, Field(min_length=4, max_length=32, pattern=r"^[A-Za-z0-9_-]+$")]
 
 _NEW = Settings()
@@ -57,6 +58,7 @@ class SettingsChange(Input):
     require_token: bool = _NEW.require_token
     repeat_window_s: Annotated[Whole, Field(ge=0, le=86_400)] = _NEW.repeat_window_s
     max_age_s: Annotated[Whole, Field(ge=1, le=86_400)] = _NEW.max_age_s
+    signals_per_minute: PerMinute = _NEW.signals_per_minute
     allowed_addresses: Annotated[tuple[Network, ...], Field(max_length=ALLOWED_ADDRESSES)] = ()
     version: Version | None = None
 
@@ -96,12 +98,13 @@ class NewUser(Input):
 
 
 class NewTokenInput(Input):
-    """A token to make; `token` is one of the user's own choice."""
+    """A token to make; `token` is one of the user's own choice, `signals_per_minute` a webhook token's own limit."""
 
     kind: Annotated[Literal["webhook", "api"], Caseless]
     name: Line | None = None
     expires_at: AwareDatetime | None = None
     token: SecretStr | None = Field(default=None, min_length=1, max_length=256)
+    signals_per_minute: PerMinute | None = None
 
     @property
     def chosen(self) -> str | None:

@@ -68,6 +68,7 @@ class Settings(Record):
         require_token: False lets tokenless signals reach this user's paper and demo accounts.
         repeat_window_s: The same bytes again within so many seconds are a repeat; 0 turns that off.
         max_age_s: Older signals open nothing.
+        signals_per_minute: How many a token may send, unless the token has a limit of its own; tokenless ones count together.
         allowed_addresses: CIDRs signals may come from; empty allows all.
     """
 
@@ -81,6 +82,7 @@ class Settings(Record):
     require_token: bool = True
     repeat_window_s: int = 30
     max_age_s: int = 60
+    signals_per_minute: int = 1000
     allowed_addresses: tuple[str, ...] = ()
     version: int = 1
 

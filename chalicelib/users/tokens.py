@@ -1,6 +1,7 @@
 """A user's tokens: made and shown once, listed without themselves, rotated with an overlap, revoked."""
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,11 +39,13 @@ def create_token(
     name: str | None = None,
     expires_at: datetime | None = None,
     chosen: str | None = None,
+    signals_per_minute: int | None = None,
 ) -> NewToken:
     """Makes a token for a user.
 
     Args:
         chosen: The user's own token, a webhook's only, at least `SHORTEST_CHOSEN` characters; None makes a random one.
+        signals_per_minute: A webhook token's own limit; None leaves it to the user's settings.
 
     Raises:
         NotFound: There is no such user.
@@ -51,8 +54,11 @@ def create_token(
     """
     now = datetime.now(UTC)
     _check(kind, chosen, expires_at, now)
+    if signals_per_minute is not None and kind is not Kind.WEBHOOK:
+        raise Refused("not_for_kind", field="signals_per_minute", kind="api")
     token = chosen or credentials.new(kind, user_id)
     item = _item(user_id, token, kind, name=name, expires_at=expires_at, now=now) | {"chosen": chosen is not None}
+    item |= {"signals_per_minute": signals_per_minute} if signals_per_minute else {}
     _save(item, [_told("token.created", item, by, now), *_user_exists(user_id)])
     return NewToken(token, item)
 
@@ -70,6 +76,7 @@ def rotate_token(user_id: str, token_id: str, *, by: str, overlap: timedelta = O
         ends = min(ends, datetime.fromisoformat(old["expires_at"]))
     token = credentials.new(Kind(old["kind"]), user_id)
     item = _item(user_id, token, Kind(old["kind"]), name=old.get("name"), expires_at=None, now=now) | {"chosen": False}
+    item |= {"signals_per_minute": old["signals_per_minute"]} if "signals_per_minute" in old else {}
     retired = aws.update(
         "credentials",
         {"token_hash": old["token_hash"]},
@@ -102,8 +109,12 @@ def revoke_token(user_id: str, token_id: str, *, by: str) -> None:
         raise NotFound("not_found") from None
 
 
-def view(item: aws.Item) -> dict[str, Any]:
-    """A token as it is shown: never itself, nor its hash."""
+def view(item: aws.Item, last_used: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """A token as it is shown: never itself, nor its hash.
+
+    Args:
+        last_used: When the user's tokens were used last, by hash; None for a token just made.
+    """
     over = item.get("revoked_at") or (item.get("expires_at") and datetime.fromisoformat(item["expires_at"]) <= datetime.now(UTC))
     return {
         "token_id": item.get("token_id"),
@@ -115,7 +126,8 @@ def view(item: aws.Item) -> dict[str, Any]:
         "created_at": item["created_at"],
         "expires_at": item.get("expires_at"),
         "revoked_at": item.get("revoked_at"),
-        "last_used_at": item.get("last_used_at"),
+        "signals_per_minute": item.get("signals_per_minute"),
+        "last_used_at": (last_used or {}).get(item["token_hash"]),
     }
 
 

@@ -14,6 +14,7 @@ from chalicelib.accounts import keys
 from chalicelib.exchanges import market_store
 from chalicelib.exchanges.accounts import Account
 from chalicelib.orders import store as ledger
+from chalicelib.strategies.manage import create_strategy
 from chalicelib.trading import MarketType
 from chalicelib.users.create import create_user
 from chalicelib.users.credentials import Kind
@@ -63,8 +64,8 @@ class Desk:
             }
             for account in self.accounts
         }
-        strategy = {"user_id": self.user_id, "group_name": GROUP, "is_active": True, "accounts": members, "version": 1}
-        aws.write(aws.put("strategies", strategy))
+        create_strategy(self.user_id, GROUP, by="bench")
+        aws.write(aws.update("strategies", {"user_id": self.user_id, "group_name": GROUP}, "SET accounts = :members", members=members))
 
     def signal(self, exchange: str | None = None, **more: Any) -> dict[str, Any]:
         """The body of a group signal for a market order, to the accounts on one exchange or on all."""

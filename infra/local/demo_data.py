@@ -2,16 +2,17 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 
 from chalicelib import aws, config
-from chalicelib.errors import Refused
+from chalicelib.errors import Conflict, Refused
 from chalicelib.exchanges import paper_store
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.paper import Holding
 from chalicelib.orders import prices
+from chalicelib.strategies.manage import create_strategy
 from chalicelib.users import store as users
 from chalicelib.users import xc_codes
 from chalicelib.users.create import create_user
@@ -97,7 +98,9 @@ def _strategy() -> None:
             account_id, name = str(10 * (place + 1) + number), f"{exchange.capitalize()} {number}"
             _account(account_id, DESK, name, "demo", exchange, "USDT")
             members[account_id] = {"name": name, "exchange": exchange, "kind": "demo", "market_types": ["spot", "futures"], "active": True}
-    aws.write(aws.put("strategies", {"user_id": DESK, "group_name": GROUP_NAME, "is_active": True, "accounts": members, "version": 1}))
+    with suppress(Conflict):
+        create_strategy(DESK, GROUP_NAME, by=BY)
+    aws.write(aws.update("strategies", {"user_id": DESK, "group_name": GROUP_NAME}, "SET accounts = :members", members=members))
 
 
 def _account(

@@ -5,9 +5,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 # The venv is made from these; another content, another venv.
 STAMP  := $(VENV)/made-from-$(shell cat requirements.txt requirements-dev.txt | cksum | cut -d ' ' -f 1)
+CHECKOV := $(VENV)-checkov/made-from-$(shell cksum < requirements-checkov.txt | cut -d ' ' -f 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down demo test check unit e2e build bench format clean
+.PHONY: help run up down demo test check audit unit e2e build bench format clean
 
 help: ## What there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -25,7 +26,7 @@ down: $(STAMP) ## Its end; the state stays
 demo: $(STAMP) ## One signal of each variant, with each answer and order (needs `make up` or `make run`)
 	@$(BIN)/python -m infra.local.demo
 
-test: check unit e2e ## Everything that must be green
+test: check audit unit e2e ## Everything that must be green
 
 check: $(STAMP) ## Style, types and the layer rules
 	$(BIN)/ruff check .
@@ -33,8 +34,11 @@ check: $(STAMP) ## Style, types and the layer rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-unit: $(STAMP) ## Tests that need nothing running
-	$(BIN)/pytest tests --ignore tests/e2e --ignore tests/browser --numprocesses 2 --dist loadfile
+audit: $(STAMP) ## Known weaknesses in the code and in what it depends on (Terraform's are checkov's, under unit)
+	$(BIN)/python -m infra.audit
+
+unit: $(STAMP) $(CHECKOV) ## Tests that need nothing running
+	TRADEHOOK_CHECKOV=$${TRADEHOOK_CHECKOV:-$(CURDIR)/$(VENV)-checkov/bin/checkov} $(BIN)/pytest tests --ignore tests/e2e --ignore tests/browser --numprocesses 2 --dist loadfile
 
 e2e: $(STAMP) ## Tests against a local cloud of their own
 	$(BIN)/pytest tests/e2e tests/browser
@@ -51,7 +55,7 @@ format: $(STAMP) ## Formats the code
 
 clean: ## Forgets everything that was made here, local state included
 	@[ ! -d $(VENV) ] || $(BIN)/python -m infra.local down
-	rm -rf $(VENV) .local build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VENV)-checkov .local build .mypy_cache .ruff_cache .pytest_cache
 
 # uv installs in seconds what takes pip a minute; where it cannot be had, pip does it.
 $(STAMP): requirements.txt requirements-dev.txt
@@ -61,4 +65,11 @@ $(STAMP): requirements.txt requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv 2>/dev/null \
 	  && $(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt \
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(CHECKOV): requirements-checkov.txt $(STAMP)
+	@echo "making $(VENV)-checkov ..."
+	@$(PYTHON) -m venv --clear $(VENV)-checkov
+	@$(BIN)/uv pip install --quiet --python $(VENV)-checkov/bin/python -r requirements-checkov.txt 2>/dev/null \
+	  || $(VENV)-checkov/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-checkov.txt
 	@touch $@

@@ -1,6 +1,7 @@
 """The deployment zip and the route document, made anew only if something they are made from has changed.
 
-For this machine into `build/`, for Lambda into `build/lambda/`; `manifest.json` beside them says what they are.
+For this machine into `build/`, for Lambda into `build/lambda/`; `manifest.json` beside them says what they are, and for Lambda
+`sbom.json` what is in the zip.
 """
 
 import fcntl
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from infra import stack
-from infra.build import layer, zipping
+from infra.build import layer, sbom, zipping
 from infra.build.zipping import BuildError
 
 ROOT = stack.ROOT
@@ -36,7 +37,8 @@ def build(target: str = "local", say: Callable[[str], object] = print) -> dict[s
         inputs = zipping.fingerprint([*wanted, *http], _sources())
         manifest_file = directory / "manifest.json"
         outputs = [directory / "tradehook.zip", directory / "routes.json"]
-        if manifest_file.exists() and all(path.exists() for path in outputs):
+        bill = directory / "sbom.json" if target == "lambda" else None
+        if manifest_file.exists() and all(path.exists() for path in (*outputs, *([bill] if bill else []))):
             manifest: dict[str, Any] = json.loads(manifest_file.read_text())
             if manifest["inputs"] == inputs:
                 return manifest
@@ -49,6 +51,8 @@ def build(target: str = "local", say: Callable[[str], object] = print) -> dict[s
             layer.build(requirements, described.ccxt_modules, target, archive)
         say("  packing the code …")
         manifest = {"inputs": inputs, "target": target} | _pack(archive, *outputs)
+        if bill:
+            sbom.write(outputs[0], bill)
         manifest_file.write_text(json.dumps(manifest, indent=2) + "\n")
         return manifest
 

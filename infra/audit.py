@@ -1,0 +1,120 @@
+"""`python -m infra.audit`: known weaknesses, in the code (bandit) and in what the artifact carries (pip-audit).
+
+Ends with 1 if something is found that is not waived here, in words. Where the advisory service cannot be asked, as on a machine that
+reaches package mirrors only, it says so in so many words and does not fail: a machine without Internet is no weakness of the product,
+and the next audit with Internet finds what this one could not.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from infra.stack import ROOT
+
+# bandit's tests that are switched off, and why.
+WAIVED: Mapping[str, str] = {
+    "B101": "asserts state what the type checker cannot know; nothing is decided by them",
+    "B105": "fields and settings are called token and secret, and examples hold made-up ones; ruff's S105 asks at each other place",
+    "B107": "the empty default of an option is no password; ruff's S107 asks at each other place",
+    "B311": "jitter between tries needs no secret randomness; ruff's S311 has each place waived by itself",
+}
+# In what runs on a developer's machine only.
+WAIVED_IN_TOOLS: Mapping[str, str] = {
+    "B108": "memory-backed scratch space of the local cloud, named after its owner and directory",
+    "B310": "the URLs are the local stack's own, on loopback",
+    "B404": "builds and runs other programs; that is what it is for",
+    "B603": "commands are lists and never pass a shell",
+    "B607": "git and uv are taken from the developer's PATH",
+}
+# Advisories on dependencies that do not concern us, by id, and why.
+ADVISORIES: Mapping[str, str] = {}
+
+PRODUCT = ("app.py", "chalicelib", "functions", "tradehook")
+TOOLS = ("infra", "bench")
+_LAMBDA_HAS = {"boto3", "botocore", "s3transfer"}
+
+
+def code(paths: Sequence[str], waived: Mapping[str, str], root: Path = ROOT) -> list[str]:
+    """What bandit finds, one line each."""
+    command = [sys.executable, "-m", "bandit", "--quiet", "--recursive", "--format", "json", "--skip", ",".join(waived), *paths]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    report = json.loads(done.stdout)
+    return [f"{error['filename']}: {error['reason']}" for error in report["errors"]] + [
+        f"{found['filename']}:{found['line_number']}: {found['test_id']} {found['issue_text']}" for found in report["results"]
+    ]
+
+
+def carried(requirements: Path = ROOT / "requirements.txt") -> dict[str, str]:
+    """Every distribution that the artifact's requirements bring, and its version as installed here."""
+    lines = requirements.read_text().splitlines()
+    waiting = [Requirement(line).name for line in lines if line.strip() and not line.startswith("#")]
+    found: dict[str, str] = {}
+    while waiting:
+        name = canonicalize_name(waiting.pop())
+        if name in found or name in _LAMBDA_HAS:
+            continue
+        try:
+            distribution = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue  # for another platform
+        found[name] = distribution.version
+        needs = (Requirement(need) for need in distribution.requires or [])
+        waiting += [need.name for need in needs if not need.marker or need.marker.evaluate({"extra": ""})]
+    return found
+
+
+def dependencies(versions: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """What advisories there are on these distributions, one line each, and why some could not be looked up."""
+    with tempfile.TemporaryDirectory() as work:
+        listed = Path(work) / "carried.txt"
+        listed.write_text("".join(f"{name}=={version}\n" for name, version in sorted(versions.items())))
+        command = [sys.executable, "-m", "pip_audit", "--requirement", str(listed), "--no-deps", "--disable-pip", "--format", "json"]
+        command += ["--progress-spinner", "off", "--timeout", "10"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        report = json.loads(done.stdout)
+    except json.JSONDecodeError:
+        return [], [f"all of them: {(done.stderr.strip().splitlines() or ['pip-audit said nothing'])[-1][:200]}"]
+    return read(report)
+
+
+def read(report: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """pip-audit's report as findings that are not waived, and the distributions it could not look up."""
+    found, unknown = [], []
+    for each in report["dependencies"]:
+        if reason := each.get("skip_reason"):
+            unknown.append(f"{each['name']}: {reason}")
+        for advisory in each.get("vulns", []):
+            if not {advisory["id"], *advisory.get("aliases", [])} & ADVISORIES.keys():
+                fixed = ", ".join(advisory["fix_versions"]) or "no version yet"
+                found.append(f"{each['name']} {each['version']}: {advisory['id']}, fixed in {fixed}")
+    return found, unknown
+
+
+def main() -> None:
+    """The command line."""
+    findings = code(PRODUCT, WAIVED) + code(TOOLS, {**WAIVED, **WAIVED_IN_TOOLS})
+    print(
+        f"bandit: {len(findings) or 'no'} findings; {len(WAIVED | WAIVED_IN_TOOLS)} of its tests are waived in infra/audit.py, with reasons"
+    )
+    versions = carried()
+    advisories, unknown = dependencies(versions)
+    print(f"pip-audit: {len(advisories) or 'no'} findings in {len(versions) - min(len(unknown), len(versions))} distributions")
+    if unknown:
+        print(f"!! NOT AUDITED: the advisory service could not be asked about {len(unknown)} of {len(versions)} distributions.")
+        print(f"!! Run `make audit` again on a machine that reaches the Internet. The first: {unknown[0]}")
+    for line in (*findings, *advisories):
+        print(f"✗ {line}")
+    sys.exit(1 if findings or advisories else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -5,7 +5,9 @@ comes back, the claim has run out by then, and the attempt is made again under t
 """
 
 import random
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -39,6 +41,15 @@ class Means:
 
 
 @dataclass(frozen=True, slots=True)
+class _Claimed:
+    """A delivery whose attempt nobody else makes now."""
+
+    delivery: Delivery
+    webhook: Webhook
+    began: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class _Made:
     """An attempt that has been made. `headers` are those sent, masked."""
 
@@ -65,6 +76,59 @@ class _Made:
         sent = {"request_headers": self.headers, "request_body": self.claimed.body(self.webhook.format)}
         item = {"number": self.claimed.attempts, "at": stamp(self.began), "response_status": self.outcome.status} | sent | outcome
         return ledger.attempt(self.claimed.delivery_id, self.claimed.attempts, item, now)
+
+
+class _Together:
+    """Writes outcomes that come in side by side: those that come in while one transaction is under way go into the next together."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._waiting: list[tuple[ledger.Change, list[bool]]] = []
+
+    def write(self, change: ledger.Change, now: datetime) -> bool:
+        """Whether the change was written; if not, it is to be written by itself."""
+        written: list[bool] = []
+        with self._lock:
+            self._waiting.append((change, written))
+        with self._writing:
+            if not written:
+                self._write_waiting(now)
+        return written[0]
+
+    def _write_waiting(self, now: datetime) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        done = False
+        try:
+            done = ledger.change_together([change for change, _ in waiting], now)
+        finally:
+            for _, written in waiting:
+                written.append(done)
+
+
+def deliver_all(wanted: Mapping[str, int], means: Means, pool: Executor) -> dict[str, str | Exception]:
+    """Makes the attempts that are due, side by side, with as few calls to AWS as that takes.
+
+    Args:
+        wanted: The subscription of each delivery, up to ten.
+
+    Returns:
+        By delivery what became of it, in a word for the log, or the fault for which the queue has to bring its message again.
+    """
+    together = _Together()
+    claims = _claim_all(wanted, means.clock()) if len(wanted) > 1 else {}
+
+    def one(delivery_id: str) -> str | Exception:
+        try:
+            if claim := claims.get(delivery_id):
+                return _word(_make(claim, means, together))
+            return deliver(delivery_id, wanted[delivery_id], means)
+        except Exception as fault:
+            log.exception("delivery failed", extra={"webhook_id": wanted[delivery_id]})
+            return fault
+
+    return dict(zip(wanted, pool.map(one, wanted), strict=True))
 
 
 def deliver(delivery_id: str, webhook_id: int, means: Means) -> str:
@@ -94,19 +158,44 @@ def attempt(delivery: Delivery, webhook: Webhook, means: Means) -> tuple[Deliver
         ledger.Changed: Somebody else has the delivery; no attempt was made.
     """
     began = means.clock()
-    claimed = ledger.change(
-        delivery,
-        began,
-        claimed_until=began + CLAIM,
-        attempts=delivery.attempts + 1,
-        tries=delivery.tries + 1,
-        first_attempt_at=delivery.first_attempt_at or began,
-        slotted=False,
-        look_at=began + ledger.GRACE,
-    )
+    claimed = ledger.change(delivery, began, **_claim(delivery, began))
+    return _make(_Claimed(claimed, webhook, began), means, _Together())
+
+
+def _claim_all(wanted: Mapping[str, int], now: datetime) -> dict[str, _Claimed]:
+    """Claims the attempts that can go at once, in one transaction. What is not among the claimed is to be looked at by itself."""
+    webhook_ids = sorted(set(wanted.values()))
+    keys = [(ledger.TABLE, ledger.key(delivery_id)) for delivery_id in wanted]
+    items = aws.get_many([*keys, *(("webhooks", store.key(webhook_id)) for webhook_id in webhook_ids)])
+    webhooks = {id_: store.from_item(item) for id_, item in zip(webhook_ids, items[len(wanted) :], strict=True) if item}
+    claims: dict[str, tuple[ledger.Change, Webhook]] = {}
+    for item in items[: len(wanted)]:
+        delivery = ledger.from_item(item) if item else None
+        webhook = webhooks.get(delivery.webhook_id) if delivery else None
+        if delivery and webhook and webhook.is_active and _is_due(delivery, now) and (delivery.slotted or not webhook.rate_limit):
+            claims[delivery.delivery_id] = ledger.plan(delivery, now, **_claim(delivery, now)), webhook
+    if len(claims) > 1 and ledger.change_together([change for change, _ in claims.values()], now):
+        return {delivery_id: _Claimed(change.after, webhook, now) for delivery_id, (change, webhook) in claims.items()}
+    return {}
+
+
+def _claim(delivery: Delivery, began: datetime) -> dict[str, Any]:
+    """What a claim sets."""
+    return {
+        "claimed_until": began + CLAIM,
+        "attempts": delivery.attempts + 1,
+        "tries": delivery.tries + 1,
+        "first_attempt_at": delivery.first_attempt_at or began,
+        "slotted": False,
+        "look_at": began + ledger.GRACE,
+    }
+
+
+def _make(claim: _Claimed, means: Means, together: _Together) -> tuple[Delivery, bool]:
+    claimed, webhook = claim.delivery, claim.webhook
     body = claimed.body(webhook.format)
     headers = sign.headers(
-        webhook, event_type=claimed.type, message_id=claimed.delivery_id, sequence=claimed.sequence, body=body, now=began
+        webhook, event_type=claimed.type, message_id=claimed.delivery_id, sequence=claimed.sequence, body=body, now=claim.began
     )
     outcome = means.post(webhook.url, headers, body)
     log.info(
@@ -121,8 +210,13 @@ def attempt(delivery: Delivery, webhook: Webhook, means: Means) -> tuple[Deliver
             "duration_ms": outcome.duration_ms,
         },
     )
-    made = _Made(claimed, webhook, outcome, began, sign.masked(headers, webhook))
-    return _record(made, means), outcome.error is None
+    made = _Made(claimed, webhook, outcome, claim.began, sign.masked(headers, webhook))
+    return _record(made, means, together), outcome.error is None
+
+
+def _word(made: tuple[Delivery, bool]) -> str:
+    after, delivered = made
+    return "delivered" if delivered else str(after.state)
 
 
 def _is_due(delivery: Delivery, now: datetime) -> bool:
@@ -148,8 +242,7 @@ def _proceed(delivery: Delivery, webhook: Webhook | None, means: Means, now: dat
         if place > now + _SOON:
             _wait_for(delivery, place, now)
             return "rate_limited"
-    after, delivered = attempt(delivery, webhook, means)
-    return "delivered" if delivered else str(after.state)
+    return _word(attempt(delivery, webhook, means))
 
 
 def _wait_for(delivery: Delivery, place: datetime, now: datetime) -> None:
@@ -165,12 +258,12 @@ def put_off(delivery: Delivery, at: datetime, now: datetime, *also: aws.Write, *
     return ledger.change(delivery, now, *also, look_at=look_at, **{"next_retry_at": at, "claimed_until": None} | sets)
 
 
-def _record(made: _Made, means: Means) -> Delivery:
-    for _ in range(_TRIES):
+def _record(made: _Made, means: Means, together: _Together) -> Delivery:
+    for again in range(_TRIES):
         now = means.clock()
         try:
             if made.outcome.error is None:
-                return _delivered(made, now)
+                return _delivered(made, now, None if again else together)
             return _failed(made, now, means.jitter())
         except ledger.Changed as changed:
             # A follower has been chained to it meanwhile, or the claim ran out and somebody else took over.
@@ -184,12 +277,14 @@ def _record(made: _Made, means: Means) -> Delivery:
     return made.claimed
 
 
-def _delivered(made: _Made, now: datetime) -> Delivery:
-    done = ledger.change(made.claimed, now, made.record(now), state=State.DELIVERED, delivered_at=now, next_retry_at=None, **made.results())
+def _delivered(made: _Made, now: datetime, together: _Together | None) -> Delivery:
+    change = ledger.plan(made.claimed, now, made.record(now), state=State.DELIVERED, delivered_at=now, next_retry_at=None, **made.results())
+    if together is None or not together.write(change, now):
+        ledger.write(change, now)
     if made.webhook.failing_since:
         store.set_failing(made.webhook, None)
     _wake(made.claimed, now)
-    return done
+    return change.after
 
 
 def _failed(made: _Made, now: datetime, jitter: float) -> Delivery:

@@ -19,7 +19,9 @@ import hashlib
 import random
 import time
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -105,17 +107,28 @@ def place(event: LoggedEvent, webhook: Webhook, now: datetime) -> Delivery | Non
     raise Retryable("a delivery could not be placed: its items are contended")
 
 
-def change(delivery: Delivery, now: datetime, *also: aws.Write, look_at: datetime | None = None, **sets: Any) -> Delivery:
-    """Changes a delivery and moves the books with it.
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of a delivery that is to be written.
+
+    Attributes:
+        after: The delivery as it will stand.
+        writes: The delivery's own first, then what belongs to it.
+        moved: What it moves in the books of its subscription.
+    """
+
+    after: Delivery
+    writes: tuple[aws.Write, ...]
+    moved: Mapping[str, int]
+
+
+def plan(delivery: Delivery, now: datetime, *also: aws.Write, look_at: datetime | None = None, **sets: Any) -> Change:
+    """A change of a delivery.
 
     Args:
         delivery: As it was read.
         also: Writes that belong to the change.
         look_at: When the sweep shall look; None when there is nothing to look for.
-
-    Raises:
-        Changed: Somebody was faster.
-        WriteRefused: A condition among `also` did not hold.
     """
     values = {name: value for name, value in sets.items() if value is not None}
     gone = {name for name, value in sets.items() if value is None}
@@ -134,15 +147,28 @@ def change(delivery: Delivery, now: datetime, *also: aws.Write, look_at: datetim
     else:
         gone.add("forget_at")
     writes = [_update(delivery, stored, gone), *also]
-    moved = {
-        delivery.state.value: -1,
-        "failing": _failing(after) - _failing(delivery),
-    }
-    moved[after.state.value] = moved.get(after.state.value, 0) + 1
-    if any(moved.values()):
-        writes.append(store.move_books(delivery.webhook_id, delivery.delivery_id, moved, now))
     if _lets_go(after) and not _lets_go(delivery) and delivery.follower:
         writes.append(_release(delivery.follower, now))
+    moved = Counter({delivery.state.value: -1})
+    moved.update({after.state.value: 1, "failing": _failing(after) - _failing(delivery)})
+    return Change(after, tuple(writes), moved)
+
+
+def change(delivery: Delivery, now: datetime, *also: aws.Write, look_at: datetime | None = None, **sets: Any) -> Delivery:
+    """Changes a delivery, arguments as for `plan`, and moves the books with it.
+
+    Raises:
+        Changed: Somebody was faster.
+        WriteRefused: A condition among `also` did not hold.
+    """
+    planned = plan(delivery, now, *also, look_at=look_at, **sets)
+    write(planned, now)
+    return planned.after
+
+
+def write(planned: Change, now: datetime) -> None:
+    """Writes a change and moves the books with it; raises what `change` does."""
+    writes = _with_books([planned], now)
     try:
         if len(writes) == 1:
             aws.write(writes[0])
@@ -152,7 +178,15 @@ def change(delivery: Delivery, now: datetime, *also: aws.Write, look_at: datetim
         if refused.failed[0] is None:
             raise
         raise Changed(from_item(refused.failed[0]) if refused.failed[0] else None) from refused
-    return after
+
+
+def change_together(changes: Sequence[Change], now: datetime) -> bool:
+    """Writes changes of several deliveries in one transaction, up to ten; False, and nothing is written, where it cannot be."""
+    try:
+        aws.transact(_with_books(changes, now))
+    except (aws.WriteRefused, Retryable):
+        return False
+    return True
 
 
 def attempt(id_: str, number: int, item: Mapping[str, Any], now: datetime) -> aws.Write:
@@ -181,6 +215,20 @@ def due(id_: str, look_at: datetime) -> dict[str, str]:
 def from_item(item: Mapping[str, Any]) -> Delivery:
     """A stored delivery."""
     return Delivery.model_validate({**item, "delivery_id": item["id"]})
+
+
+def _with_books(changes: Sequence[Change], now: datetime) -> list[aws.Write]:
+    """The writes of changes, and the books of each subscription moved once for all of them."""
+    first: dict[int, Delivery] = {}
+    moved: dict[int, Counter[str]] = {}
+    for each in changes:
+        first.setdefault(each.after.webhook_id, each.after)
+        moved.setdefault(each.after.webhook_id, Counter()).update(each.moved)
+    writes = [write for each in changes for write in each.writes]
+    for webhook_id, columns in moved.items():
+        if any(columns.values()):
+            writes.append(store.move_books(webhook_id, first[webhook_id].delivery_id, columns, now))
+    return writes
 
 
 def _lets_go(delivery: Delivery) -> bool:

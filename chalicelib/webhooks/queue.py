@@ -7,7 +7,9 @@ import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
+
+from pydantic import model_validator
 
 from chalicelib import aws, config
 from chalicelib.errors import Retryable
@@ -26,11 +28,17 @@ class Task(StrEnum):
 
 
 class Message(Frozen):
-    """One task. `delivery_id` is there for `deliver` only."""
+    """One task. `delivery_id` is there for `deliver`, and for nothing else."""
 
     task: Task
     webhook_id: int
     delivery_id: str | None = None
+
+    @model_validator(mode="after")
+    def _names_what_it_delivers(self) -> Self:
+        if (self.delivery_id is not None) is not (self.task is Task.DELIVER):
+            raise ValueError("a delivery_id belongs to `deliver`")
+        return self
 
 
 def send(messages: Sequence[tuple[Message, datetime]], now: datetime) -> None:

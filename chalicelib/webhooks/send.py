@@ -1,18 +1,19 @@
 """One HTTP attempt, over requests-hardened's address-pinning adapter with this package's stricter guard on top.
 
 An attempt ends 15 s after it began, whatever the receiver does: the time limits of `requests` count from byte to byte, so a
-receiver that drips would never run into them, and a timer shuts the connection down instead. Redirects are not followed (one
+receiver that drips would never run into them, and each wait for bytes is given the time that is left instead. Redirects are not followed (one
 could lead where the guard would not), proxies, `.netrc` and cookies are not used, of the answer 16 KB are read and kept.
 Connections stay open for the next delivery to the same endpoint.
 """
 
-import contextlib
+import io
 import ipaddress
-import socket
 import threading
 import time
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPResponse
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -35,22 +36,68 @@ _SUCCESS = range(200, 300)
 _attempt = threading.local()
 
 
+@contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """What this thread sends and receives meanwhile has so much time in all."""
+    _attempt.ends_at = time.monotonic() + seconds
+    try:
+        yield
+    finally:
+        del _attempt.ends_at
+
+
+def _left() -> float:
+    """Seconds left of this thread's attempt. Raises TimeoutError when there are none."""
+    seconds: float = _attempt.ends_at - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError
+    return seconds
+
+
+class _InTime(io.RawIOBase):
+    """What comes in on a socket, each wait for it bounded by the time left."""
+
+    def __init__(self, raw: io.RawIOBase, sock: Any) -> None:
+        self._raw = raw
+        self._sock = sock
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(_left())
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Answer(HTTPResponse):
+    """An answer that is read in time, headers and body."""
+
+    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp: Any = io.BufferedReader(_InTime(self.fp.detach(), sock))
+
+
 class _Watched:
-    """Lets the attempt's timer reach the socket that this thread is using, and gives connecting only the time that is left."""
+    """Gives connecting, sending and reading only the time that is left."""
 
     sock: Any
     timeout: Any
+    response_class = _Answer
 
     def _new_conn(self) -> Any:
-        self.timeout = _attempt.watch.left()
+        self.timeout = _left()
         sock = super()._new_conn()  # type: ignore[misc]
-        sock.settimeout(_attempt.watch.left())  # for the TLS handshake
+        sock.settimeout(_left())  # for the TLS handshake
         return sock
 
-    def getresponse(self) -> Any:
-        _attempt.watch.left()
-        _attempt.watch.sock = self.sock
-        return super().getresponse()  # type: ignore[misc]
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        if self.sock is not None:
+            self.sock.settimeout(_left())
+        super().request(*args, **kwargs)  # type: ignore[misc]
 
 
 class _Http(_Watched, HTTPConnection):
@@ -90,39 +137,6 @@ class _Adapter(IPFilterAdapter):  # type: ignore[misc]
         return host, pool
 
 
-class _Watch:
-    """Ends an attempt when its time is up."""
-
-    def __init__(self, seconds: float) -> None:
-        self.expired = False
-        self.sock: socket.socket | None = None
-        self._ends_at = time.monotonic() + seconds
-        self._timer = threading.Timer(seconds, self._expire)
-        self._timer.daemon = True
-
-    def __enter__(self) -> Self:
-        _attempt.watch = self
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-
-    def left(self) -> float:
-        """Seconds left. Raises TimeoutError when there are none."""
-        seconds = self._ends_at - time.monotonic()
-        if self.expired or seconds <= 0:
-            raise TimeoutError
-        return seconds
-
-    def _expire(self) -> None:
-        self.expired = True
-        if self.sock is not None:
-            with contextlib.suppress(OSError):  # closed already
-                # Not SSLSocket.shutdown, which would drop the TLS state that the reading thread is using.
-                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
-
-
 class Sender:
     """Makes attempts; one per process, used by several threads.
 
@@ -146,15 +160,14 @@ class Sender:
             for adapter in self._adapters.values():
                 adapter.poolmanager.clear()
         self._used_at = began
-        with _Watch(self._timeout_s) as watch:
-            try:
+        try:
+            with _within(self._timeout_s):
                 outcome = self._exchange(url, headers, body)
-            except Exception as fault:
-                outcome = Outcome(error=_error(fault))
-                if outcome.error is None:
-                    raise
-        error = "timeout" if watch.expired else outcome.error
-        return outcome.model_copy(update={"error": error, "duration_ms": round((time.monotonic() - began) * 1000)})
+        except Exception as fault:
+            outcome = Outcome(error=_error(fault))
+            if outcome.error is None:
+                raise
+        return outcome.model_copy(update={"duration_ms": round((time.monotonic() - began) * 1000)})
 
     def _exchange(self, url: str, headers: Mapping[str, str], body: str) -> Outcome:
         request = requests.Request("POST", url, headers={"Accept-Encoding": "identity", **headers}, data=body.encode()).prepare()

@@ -1,8 +1,9 @@
 """The items of the `webhooks` table: subscriptions, and per subscription its books, its counter and its rate limit.
 
 webhook#12     the subscription
-books#12#3     how many deliveries are in which state; a delivery counts in one shard for life, so that deliveries made
-               side by side do not contend for one item, and in each shard the books are equal at any time
+books#12#3     how many deliveries are in which state, in shards, so that deliveries made side by side do not contend for one
+               item; a move takes from one column what it gives to another, so in each shard the books are equal at any time,
+               while only the sum of the shards says how many there are
 sequence#12    how many events it has matched
 rate#12        when the endpoint may be called next
 counter        the last webhook id given
@@ -32,7 +33,7 @@ def key(webhook_id: int, kind: str = "webhook", *parts: object) -> dict[str, str
 
 
 def books_key(webhook_id: int, delivery_id: str) -> dict[str, str]:
-    """The key of the shard of the books that a delivery counts in."""
+    """The key of the shard of the books in which a delivery is placed."""
     return key(webhook_id, "books", zlib.crc32(delivery_id.encode()) % BOOK_SHARDS)
 
 
@@ -99,7 +100,7 @@ def not_active(webhook_id: int) -> aws.Write:
 
 
 def move_books(webhook_id: int, delivery_id: str, change: Mapping[str, int], at: datetime) -> aws.Write:
-    """Adds to the columns of the books."""
+    """Adds to the columns of the books, in the shard of one of the deliveries that move."""
     columns = {name: by for name, by in change.items() if by}
     adds = ", ".join(f"#{name} :{name}" for name in columns)
     expression = f"SET last_triggered_at = :at ADD {adds}"
@@ -174,8 +175,10 @@ def total(items: Sequence[aws.Item]) -> dict[str, int]:
     return {column: sum(int(item.get(column, 0)) for item in items) for column in COLUMNS}
 
 
-def equal(item: Mapping[str, Any]) -> bool:
-    """Whether the books are equal: matched = delivered + pending + held + dead, and no column below zero."""
-    columns = {column: int(item.get(column, 0)) for column in COLUMNS}
-    parts = columns["delivered"] + columns["pending"] + columns["held"] + columns["dead"]
-    return columns["matched"] == parts and min(columns.values()) >= 0
+def equal(shards: Sequence[aws.Item]) -> bool:
+    """Whether a subscription's books are equal: matched = delivered + pending + held + dead in each shard, no column below zero in all."""
+    return all(_balanced(total([shard])) for shard in shards) and min(total(shards).values()) >= 0
+
+
+def _balanced(columns: Mapping[str, int]) -> bool:
+    return columns["matched"] == columns["delivered"] + columns["pending"] + columns["held"] + columns["dead"]

@@ -1,13 +1,19 @@
 """What the functions call: an event to be matched, a task of the deliveries queue, a minute that has passed."""
 
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+
+from pydantic import ValidationError
 
 from chalicelib.events.models import LoggedEvent
 from chalicelib.telemetry import log
 from chalicelib.webhooks import fan_out, guard, hold, sweep
-from chalicelib.webhooks.deliver import Means, attempt, deliver
+from chalicelib.webhooks.deliver import Means, attempt, deliver_all
 from chalicelib.webhooks.queue import Message, Task
 from chalicelib.webhooks.send import Sender
+
+_THREADS = 10
 
 
 @cache
@@ -23,16 +29,47 @@ def match(event: LoggedEvent) -> None:
     log.info("event matched", extra=about | {"deliveries": placed})
 
 
-def do(message: Message) -> None:
-    """Does one task. Raises Retryable when the queue has to bring it again."""
-    if message.task is Task.DRAIN:
-        result = f"released_{hold.drain(message.webhook_id, means().clock())}"
-    elif message.task is Task.PROBE:
-        result = hold.probe(message.webhook_id, means(), attempt)
-    else:
-        assert message.delivery_id is not None
-        result = deliver(message.delivery_id, message.webhook_id, means())
-    log.info("webhook task", extra={"task": message.task.value, "webhook_id": message.webhook_id, "result": result})
+def do_all(bodies: Mapping[str, str]) -> list[str]:
+    """Does the tasks of a batch of the deliveries queue side by side, up to ten.
+
+    Args:
+        bodies: The messages, by their ids in the queue.
+
+    Returns:
+        The ids of those that the queue has to bring again.
+    """
+    messages = {id_: message for id_, body in bodies.items() if (message := _understood(body))}
+    wanted = {message.delivery_id: message.webhook_id for message in messages.values() if message.delivery_id}
+    with ThreadPoolExecutor(_THREADS) as pool:
+        others = {id_: pool.submit(_do, message) for id_, message in messages.items() if not message.delivery_id}
+        made = deliver_all(wanted, means(), pool)
+        results = {id_: future.result() for id_, future in others.items()}
+    for id_, message in messages.items():
+        result = results[id_] if id_ in results else made[str(message.delivery_id)]
+        if isinstance(result, Exception):
+            results[id_] = result
+        else:
+            log.info("webhook task", extra={"task": message.task.value, "webhook_id": message.webhook_id, "result": result})
+    return [id_ for id_ in bodies if id_ not in messages or isinstance(results.get(id_), Exception)]
+
+
+def _understood(body: str) -> Message | None:
+    try:
+        return Message.model_validate_json(body)
+    except ValidationError as error:
+        log.error("a message of the deliveries queue is broken", extra={"errors": error.errors(include_input=False, include_url=False)})
+        return None
+
+
+def _do(message: Message) -> str | Exception:
+    """Releases what an endpoint missed, or tries it."""
+    try:
+        if message.task is Task.DRAIN:
+            return f"released_{hold.drain(message.webhook_id, means().clock())}"
+        return hold.probe(message.webhook_id, means(), attempt)
+    except Exception as fault:
+        log.exception("webhook task failed", extra={"task": message.task.value, "webhook_id": message.webhook_id})
+        return fault
 
 
 def minute() -> None:

@@ -1,6 +1,5 @@
 """The delivery function: two queues in, failed messages out."""
 
-import threading
 from typing import Any
 
 import pytest
@@ -8,7 +7,6 @@ import pytest
 from chalicelib.errors import Retryable
 from chalicelib.events.models import LoggedEvent
 from chalicelib.webhooks import work
-from chalicelib.webhooks.queue import Message
 from functions import deliver_webhooks
 
 EVENT = (
@@ -46,27 +44,8 @@ def test_events_are_matched_in_the_order_of_their_stream(monkeypatch: pytest.Mon
     assert [failure["itemIdentifier"] for failure in answer["batchItemFailures"]] == ["m-2", "m-3"]
 
 
-def test_deliveries_are_made_side_by_side_and_fail_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All messages of a batch are under way at once, and a failing one comes back without the others."""
-    together = threading.Barrier(10, timeout=10)
-
-    def do(message: Message) -> None:
-        together.wait()
-        if message.webhook_id == 3:
-            raise Retryable("contended")
-
-    monkeypatch.setattr(work, "do", do)
-    bodies = [Message(task="deliver", webhook_id=number, delivery_id="msg_x").model_dump_json() for number in range(10)]
-    records = [record(number, body, "tradehook-dev-deliveries", f"webhook-{number}") for number, body in enumerate(bodies)]
-    answer = deliver_webhooks.handler({"Records": records}, None)
-    assert answer == {"batchItemFailures": [{"itemIdentifier": "m-3"}]}
-
-
-def test_a_message_nobody_understands_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A broken message goes back, and in the end to the dead-letter queue; the rest of the batch is done."""
-    done = []
-    monkeypatch.setattr(work, "do", done.append)
-    good = Message(task="drain", webhook_id=1)
-    records = [record(1, "{", "deliveries"), record(2, good.model_dump_json(), "deliveries")]
+def test_a_batch_of_deliveries_is_done_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole batch is handed on, and what has to come again is named."""
+    monkeypatch.setattr(work, "do_all", lambda bodies: [id_ for id_, body in bodies.items() if body == "bad"])
+    records = [record(number, body, "tradehook-dev-deliveries") for number, body in enumerate(("good", "bad", "good"))]
     assert deliver_webhooks.handler({"Records": records}, None) == {"batchItemFailures": [{"itemIdentifier": "m-1"}]}
-    assert done == [good]

@@ -6,6 +6,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from chalicelib import config
 from chalicelib.errors import Conflict, Forbidden, NotFound, Refused
 from chalicelib.users.access import Caller
 from chalicelib.users.models import Role
@@ -248,7 +249,7 @@ def test_unequal_books_raise_an_alarm(world: World, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sweep.log, "error", lambda message, extra: lines.append((message, extra)))
     assert [sweep.audit(world.now + timedelta(minutes=minute)) for minute in range(60)] == [[]] * 60
     key = store.books_key(1, world.deliveries()[0].delivery_id)
-    spoil = {"TableName": "webhooks", "Key": {"id": {"S": key["id"]}}, "ExpressionAttributeValues": {":n": {"N": "1"}}}
+    spoil = {"TableName": config.table("webhooks"), "Key": {"id": {"S": key["id"]}}, "ExpressionAttributeValues": {":n": {"N": "1"}}}
     world.dynamodb.update_item(**spoil, UpdateExpression="ADD matched :n")
     assert world.call("GET", "/webhooks/stats").body["ledger"]["equal"] is False
     assert [found for minute in range(60) if (found := sweep.audit(world.now + timedelta(minutes=minute)))] == [[1]]

@@ -1,0 +1,169 @@
+"""A batch of the deliveries queue."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from chalicelib import aws
+from chalicelib.errors import Retryable
+from chalicelib.webhooks import hold, ledger, work
+from chalicelib.webhooks.models import Outcome
+from chalicelib.webhooks.queue import Message, Task
+
+from .conftest import OK, World
+
+
+def batch(world: World, number: int = 10) -> dict[str, str]:
+    """The messages of so many deliveries, taken from the queue."""
+    world.subscribe()
+    world.publish(*(world.event(entity=f"order#{each}") for each in range(number)))
+    return {f"m-{index}": body for index, body in enumerate(world.sqs.take())}
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The calls to AWS that are made from now on."""
+    made: list[str] = []
+    inner = aws.client
+
+    class Named:
+        def __init__(self, client: Any) -> None:
+            self.client = client
+
+        def __getattr__(self, name: str) -> Any:
+            made.append(name)
+            return getattr(self.client, name)
+
+    monkeypatch.setattr(aws, "client", lambda *args: Named(inner(*args)))
+    return made
+
+
+def test_all_of_a_batch_are_under_way_at_once(world: World) -> None:
+    """Ten deliveries are posted side by side: each waits for all the others."""
+    together = threading.Barrier(10, timeout=10)
+    bodies = batch(world)
+
+    def answer(_sent: Any) -> Outcome:
+        together.wait()
+        return OK
+
+    world.answer = answer
+    assert work.do_all(bodies) == []
+    assert world.books()["delivered"] == 10
+
+
+def test_a_batch_takes_few_calls(world: World, calls: list[str]) -> None:
+    """Ten deliveries are read and claimed by one call each, and outcomes that come in side by side are recorded together."""
+    together = threading.Barrier(10, timeout=10)
+    bodies = batch(world)
+
+    def answer(_sent: Any) -> Outcome:
+        together.wait()
+        return OK
+
+    world.answer = answer
+    calls.clear()
+    assert work.do_all(bodies) == []
+    assert calls[:2] == ["batch_get_item", "transact_write_items"]
+    assert set(calls[2:]) == {"transact_write_items"}
+    assert len(calls) < 10, calls
+    assert [delivery.attempts for delivery in world.deliveries()] == [1] * 10
+    assert len(world.attempts()) == 10
+
+
+def test_a_slow_endpoint_holds_up_nobody(world: World) -> None:
+    """What the others did is recorded while the slow one is still under way."""
+    world.subscribe(url="https://slow.example.com/")
+    bodies = batch(world, 4)
+    recorded = threading.Event()
+
+    def answer(sent: dict[str, Any]) -> Outcome:
+        if "slow" in sent["url"] and sent["body"] == '{"n": 1, "value": "18559.00"}':
+            assert recorded.wait(10)
+        return OK
+
+    world.answer = answer
+    thread = threading.Thread(target=lambda: work.do_all(bodies))
+    thread.start()
+    for _ in range(500):
+        with world.lock:
+            delivered = [world.books(webhook_id)["delivered"] for webhook_id in (1, 2)]
+        if delivered == [3, 4]:
+            break
+        recorded.wait(0.01)
+    recorded.set()
+    thread.join()
+    assert delivered == [3, 4]
+    assert world.books(1)["delivered"] == 4
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_what_cannot_be_written_together_is_written_alone(world: World, monkeypatch: pytest.MonkeyPatch, stage: int) -> None:
+    """Should claiming or recording together meet with others at the same items, each is done by itself."""
+    bodies = batch(world)
+    tried = 0
+    inner = ledger.change_together
+
+    def contended(changes: Any, now: Any) -> bool:
+        nonlocal tried
+        tried += 1
+        return False if tried >= stage else inner(changes, now)
+
+    monkeypatch.setattr(ledger, "change_together", contended)
+    assert work.do_all(bodies) == []
+    assert world.books()["delivered"] == 10
+    assert len(world.sent) == 10
+
+
+def test_a_delivery_that_somebody_else_has_is_left_to_them(world: World) -> None:
+    """A batch with a message that is being worked on elsewhere makes the other attempts only."""
+    bodies = batch(world, 3)
+    taken = world.deliveries()[1]
+    ledger.change(taken, world.now, claimed_until=world.now + ledger.GRACE)
+    assert work.do_all(bodies) == []
+    assert sorted(sent["headers"]["X-Webhook-Sequence"] for sent in world.sent) == ["1", "3"]
+
+
+def test_a_failing_delivery_fails_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of ours sends one message back to the queue, whatever the rest of the batch is."""
+    bodies = batch(world, 3)
+    inner = ledger.attempt
+
+    def broken(id_: str, *args: Any) -> Any:
+        if id_ == world.deliveries()[1].delivery_id:
+            raise Retryable("contended")
+        return inner(id_, *args)
+
+    monkeypatch.setattr(ledger, "attempt", broken)
+    failed = work.do_all(bodies)
+    assert [Message.model_validate_json(bodies[id_]).delivery_id for id_ in failed] == [world.deliveries()[1].delivery_id]
+    assert world.books()["delivered"] == 2
+
+
+def test_a_failing_task_fails_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draining that fails comes again; the deliveries beside it are made."""
+    bodies = batch(world, 2)
+
+    def contended(*_: Any) -> int:
+        raise Retryable("contended")
+
+    monkeypatch.setattr(hold, "drain", contended)
+    assert work.do_all(bodies | {"d": Message(task=Task.DRAIN, webhook_id=1).model_dump_json()}) == ["d"]
+    assert world.books()["delivered"] == 2
+
+
+@pytest.mark.parametrize("broken", ["{", "[]", '{"task": "deliver", "webhook_id": 1}', '{"task": "drain", "webhook_id": 1, "delivery_id": "x"}'])
+def test_a_message_nobody_understands_fails_alone(world: World, broken: str) -> None:
+    """A broken message goes back, and in the end to the dead-letter queue; the rest of the batch is done."""
+    bodies = batch(world, 2)
+    assert work.do_all({"b": broken} | bodies) == ["b"]
+    assert world.books()["delivered"] == 2
+
+
+def test_the_same_delivery_twice_in_a_batch_is_made_once(world: World) -> None:
+    """Two messages about one delivery lead to one attempt, and both are done with."""
+    bodies = batch(world, 1)
+    assert work.do_all(bodies | {"again": bodies["m-0"]}) == []
+    assert len(world.sent) == 1

@@ -5,11 +5,8 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from typing import Any
 
-import boto3
-
-from bench.kit import Call, Figure, Stand, apart, at_most, in_turns, spread, watched
+from bench.kit import Figure, Stand, apart, at_most, in_turns, script, spread, watched
 
 BUDGET_S = 60
 
@@ -26,9 +23,9 @@ def run(stand: Stand) -> Iterator[Figure]:
         accept()
         with watched() as calls:
             accept()
-        script = _bare(calls)
+        bare = script(calls)
         processor: dict[str, list[float]] = {"ours": [], "floor": []}
-        turns = in_turns(_several(accept, processor["ours"]), _several(script, processor["floor"]), rounds=_ROUNDS, until=stand.ends_at)
+        turns = in_turns(_several(accept, processor["ours"]), _several(bare, processor["floor"]), rounds=_ROUNDS, until=stand.ends_at)
     mine, bares = processor["ours"][1:], processor["floor"][1:]  # the first were the warming up
     yield Figure(
         "acceptance",
@@ -83,37 +80,6 @@ def _acceptance(token: str) -> Callable[[], None]:
     return accept
 
 
-def _bare(calls: list[Call]) -> Callable[[], None]:
-    """The calls once more, as a plain script would make them; only what must be new each time is."""
-    clients = {service: boto3.client(service) for service in {call.service for call in calls}}
-    steps = [(getattr(clients[call.service], _snake(call.operation)), call.arguments) for call in calls]
-    stored = next(call for call in calls if call.operation == "TransactWriteItems").arguments["TransactItems"]
-    items = [write["Put"]["Item"] for write in stored]
-    [signal_id] = {item["signal_id"]["S"] for item in items if "forget_at" in item and "variant" in item}
-    [event_id] = {item["event_id"]["S"] for item in items if "event_id" in item}
-    keys = {item["key"]["S"] for item in items if item.get("key", {"S": ""})["S"].startswith("key#")}
-
-    def once() -> None:
-        fresh = uuid.uuid4().hex
-        renewed = {signal_id: fresh, event_id: fresh * 2} | dict.fromkeys(keys, f"key#{fresh}")
-        for call, arguments in steps:
-            call(**_renewed(arguments, renewed))
-
-    return once
-
-
-def _renewed(value: Any, names: dict[str, str]) -> Any:
-    if isinstance(value, dict):
-        return {name: _renewed(inner, names) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_renewed(inner, names) for inner in value]
-    if isinstance(value, str):
-        for old, new in names.items():
-            if old in value:
-                return value.replace(old, new)
-    return value
-
-
 def _several(work: Callable[[], None], processor: list[float]) -> Callable[[], float]:
     """Milliseconds for one, of ten in a row; the processor's milliseconds go into the list."""
 
@@ -125,7 +91,3 @@ def _several(work: Callable[[], None], processor: list[float]) -> Callable[[], f
         return (time.perf_counter() - began) * 1000 / _EACH
 
     return repeated
-
-
-def _snake(operation: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in operation).lstrip("_")

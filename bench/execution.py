@@ -1,0 +1,121 @@
+"""Executing an order: the calls to AWS it takes, and its time beside a bare script that makes the same calls."""
+
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from bench.kit import Call, Desk, Figure, Stand, apart, at_most, in_turns, script, spread, watched
+from chalicelib import aws, config
+from functions import execute_orders, receive_signals
+from tests.support import gateway, pump
+
+BUDGET_S = 90
+
+_EACH = 5
+_ROUNDS = 25
+_LIVE_ORDERS = 10  # SQS gives ten messages of one group at once
+_EXCHANGES = ("binance", "bybit", "okx")
+_TABLES = ["signals", "orders", "outbox", "webhook_logs", "idempotency"]
+_QUEUES = ["realtime", *(f"orders-{name}" for name in _EXCHANGES)]
+
+
+def run(stand: Stand) -> Iterator[Figure]:
+    """On paper, where all the work is ours; then on accounts at exchanges, where only the calls are counted."""
+    logging.disable(logging.WARNING)
+    with apart(stand, _TABLES, _QUEUES):
+        yield from _on_paper(stand)
+        yield from _at_exchanges(stand)
+
+
+def _on_paper(stand: Stand) -> Iterator[Figure]:
+    desk = Desk(stand, {"binance": 1}, "demo")
+    worker = _Worker(desk, "binance", price="95000")
+    worker.prepare(2)
+    worker.execute()  # the first order of an account writes a ledger that is not there yet
+    calls = worker.execute()
+    bare = script(calls, {desk.accounts[0].account_id: "bench-bare"})
+
+    def bares() -> float:
+        began = time.perf_counter()
+        for _ in range(_EACH):
+            bare()
+        return (time.perf_counter() - began) * 1000 / _EACH
+
+    turns = in_turns(worker.several, bares, rounds=_ROUNDS, until=stand.ends_at - BUDGET_S / 2)
+    yield Figure(
+        "execution on paper",
+        "From the queue's event to the settled order: read, sized, filled, booked, its event written.",
+        turns.ours,
+        "ms",
+        floor=turns.floor,
+        floor_is="the same AWS calls by a bare boto3 script",
+        ratio=turns.ratio,
+        limit=at_most(1.3),
+        grows="with the orders that wait on the account, and its holdings; not with past ones.",
+    )
+    yield _calls("execution on paper, AWS calls", [calls])
+
+
+def _at_exchanges(stand: Stand) -> Iterator[Figure]:
+    for exchange in _EXCHANGES:
+        with Desk(stand, {exchange: 1}) as desk:
+            worker = _Worker(desk, exchange, price="50000")
+            worker.prepare(_LIVE_ORDERS)
+            worker.execute()  # the key is decrypted, the instrument's rules are read: both are kept for minutes
+            made = [worker.execute() for _ in range(_LIVE_ORDERS - 1)]
+            yield _calls(f"execution at {exchange}, AWS calls", made)
+
+
+def _calls(name: str, made: list[list[Call]]) -> Figure:
+    usual = Counter(f"{call.service} {call.operation}" for call in sorted(made, key=len)[len(made) // 2])
+    return Figure(
+        name,
+        "Per order of a warm worker, beside those to the exchange: "
+        + ", ".join(f"{count} × {call}" for call, count in usual.items())
+        + ".",
+        spread(len(calls) for calls in made),
+        "calls",
+        limit=at_most(5),
+        grows="with the orders a signal makes on the account.",
+    )
+
+
+class _Worker:
+    """Executes signals for one account, accepted beforehand."""
+
+    def __init__(self, desk: Desk, exchange: str, price: str) -> None:
+        self._desk = desk
+        self._exchange = exchange
+        self._price = price
+        self._messages: list[dict[str, Any]] = []
+
+    def prepare(self, count: int) -> None:
+        """Accepts so many signals; their messages wait."""
+        for _ in range(count):
+            body = json.dumps(self._desk.signal(self._exchange, price=self._price))
+            request = gateway.request("POST", "/api/webhook", body, headers={"Prefer": "respond-async"})
+            answer = receive_signals.app(request, gateway.CONTEXT)
+            assert answer["statusCode"] == 202, answer
+        self._messages = pump.messages(f"orders-{self._exchange}")
+        assert len(self._messages) == count
+        for message in self._messages:
+            aws.client("sqs").delete_message(QueueUrl=config.queue(f"orders-{self._exchange}"), ReceiptHandle=message["ReceiptHandle"])
+
+    def execute(self) -> list[Call]:
+        """Executes one of them; gives the calls it made."""
+        event = gateway.queue_event([self._messages.pop(0)])
+        with watched() as calls:
+            answer = execute_orders.handler(event, gateway.CONTEXT)
+        assert answer == {"batchItemFailures": []}, answer
+        return calls
+
+    def several(self) -> float:
+        """Milliseconds for one, of some in a row."""
+        self.prepare(_EACH)
+        began = time.perf_counter()
+        for _ in range(_EACH):
+            self.execute()
+        return (time.perf_counter() - began) * 1000 / _EACH

@@ -12,8 +12,7 @@
 
 const DEFAULTS = {
   pingEvery: 30_000, // ms between pings; API Gateway closes a connection after ten silent minutes
-  firstPing: 3_000, // soon after connecting, in case an event fell between being connected and being listed
-  patience: 10_000, // ms to wait for an answer before the connection counts as dead
+  patience: 10_000, // ms to wait for an answer, or for a new connection to be ready, before it counts as dead
   grace: 2_000, // ms that an event may be on its way before it counts as lost
   backoffFirst: 500, // ms before the first try to reconnect, doubled each time
   backoffMost: 30_000,
@@ -91,23 +90,25 @@ export class TradehookClient {
   async #open() {
     this.#drop();
     this.#become("connecting");
-    const { url, token, ticket, WebSocket } = this.#options;
+    const { url, token, ticket, types, prices, batch, patience, WebSocket } = this.#options;
     const attempt = (this.#socket = {}); // stands for this try until there is a socket
     let address;
     try {
-      address = ticket ? (await ticket()).url : `${url}?token=${encodeURIComponent(token)}`;
+      address = new URL(ticket ? (await ticket()).url : url);
     } catch (error) {
       if (this.#socket === attempt) this.#retry(error);
       return;
     }
     if (this.#socket !== attempt) return; // closed, or opened anew, meanwhile
-    const socket = (this.#socket = new WebSocket(address));
+    const wanted = types ?? (prices ? ["*", "market.price"] : undefined);
+    const query = { ...(!ticket && { token }), after: this.#seen ?? "last", batch: String(batch), ...(wanted && { types: wanted.join(",") }) };
+    for (const [name, value] of Object.entries(query)) address.searchParams.set(name, value);
+    const socket = (this.#socket = new WebSocket(address.href));
     const mine = (handle) => (event) => socket === this.#socket && handle(event);
-    socket.onopen = mine(() => this.#opened());
     socket.onmessage = mine((event) => this.#hear(JSON.parse(event.data)));
     socket.onerror = () => {}; // a close always follows
     socket.onclose = mine(() => this.#retry());
-    this.#expectAnswer();
+    this.#timers.ready = setTimeout(() => this.#retry(), patience);
   }
 
   /** Forgets the socket, and closes it. */
@@ -128,20 +129,11 @@ export class TradehookClient {
     this.#timers.retry = setTimeout(() => this.#open(), pause * (0.5 + Math.random() / 2)); // jitter: not everybody at once
   }
 
-  #opened() {
-    const { types, prices, batch } = this.#options;
-    const wanted = types ?? (prices ? ["*", "market.price"] : undefined);
-    // What each message changes must hold before the next is sent: they are handled side by side.
-    if (wanted || batch) this.send({ type: "subscribe", ...(wanted && { types: wanted }), ...(batch && { batch }) });
-    else this.#subscribed();
-  }
-
-  #subscribed() {
-    if (this.#status === "open") return;
+  /** The server has sent everything since `after`; what follows comes by itself. */
+  #ready() {
+    clearTimeout(this.#timers.ready);
     this.#become("open");
-    if (this.#seen === undefined) this.send({ type: "ping", after: 0 });
-    else this.#resume();
-    this.#timers.ping = setTimeout(() => this.#ping(), this.#options.firstPing);
+    this.#timers.ping ??= setTimeout(() => this.#ping(), this.#options.pingEvery);
   }
 
   #ping() {
@@ -161,8 +153,6 @@ export class TradehookClient {
     switch (message.type) {
       case "events":
         return message.events.forEach((event) => this.#take(event));
-      case "subscribed":
-        return this.#subscribed();
       case "pong":
         return "last" in message && this.#compare(message.last);
       case "resumed":
@@ -213,7 +203,11 @@ export class TradehookClient {
     const before = this.#seen;
     this.#resuming = false;
     this.#failures = 0;
-    if (!recovered) {
+    this.#ready();
+    if (before === undefined) { // a new client begins where the stream stood when it connected
+      this.#seen = Math.min(last, ...[...this.#held.keys()].map((sequence) => sequence - 1));
+      this.#release();
+    } else if (!recovered) {
       this.#seen = last;
       this.#tell("reset", { type: "reset", after: before, last });
     }
@@ -230,13 +224,11 @@ export class TradehookClient {
     else this.#release();
   }
 
-  /** What a pong says of the stream: where a new client begins, or whether this one lacks something. */
+  /** What a pong says of the stream: whether this client lacks something. */
   #compare(last) {
     this.#failures = 0;
-    if (this.#seen === undefined) {
-      this.#seen = Math.min(last, ...[...this.#held.keys()].map((sequence) => sequence - 1));
-      this.#release();
-    } else if (last < this.#seen) {
+    if (this.#seen === undefined) return;
+    if (last < this.#seen) {
       this.#resume(); // the stream began anew
     } else if (last > this.#seen) {
       clearTimeout(this.#timers.grace);

@@ -3,10 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib.errors import Unauthorized
+from chalicelib.errors import Refused, Unauthorized
 from chalicelib.events import log as event_log
 from chalicelib.events.models import ADMIN_STREAM, user_stream
-from chalicelib.realtime import queue, store, tickets
+from chalicelib.realtime import patterns, queue, store, tickets
+from chalicelib.realtime.resume import HIGHEST
 from chalicelib.telemetry import log
 from chalicelib.users import access
 from chalicelib.users.models import Role
@@ -18,21 +19,27 @@ def open_connection(connection_id: str, event: dict[str, Any]) -> None:
     """Admits a client with `?token=` or `?api_key=`, an API token, or with `?ticket=`.
 
     Its first message follows by the realtime queue: API Gateway takes none for a connection that is still being opened. Events follow
-    that message, from where the stream stands now.
+    that message, from where the stream stands now. With `?after=N` they go on from there, or with `?after=last` from now, and
+    `resumed` says when it has those of the past; `?batch=true` and `?types=order.*,user.created` are as in `subscribe`.
 
     Raises:
+        Refused: `after`, `batch` or `types` makes no sense.
         Unauthorized: No token, or one that does not open the API.
         Forbidden: The user is not active.
     """
     now = datetime.now(UTC)
-    caller = _caller(event.get("queryStringParameters") or {}, now)
+    query = event.get("queryStringParameters") or {}
+    caller = _caller(query, now)
     stream = ADMIN_STREAM if caller.role is Role.ADMIN else user_stream(caller.user_id)
     identity = event["requestContext"].get("identity", {})
     store.add(
         store.Connection(
             connection_id=connection_id,
             stream=stream,
-            after=event_log.last(stream),
+            after=_after(query, stream),
+            resuming="after" in query,
+            types=patterns.checked(query["types"].split(",")) if "types" in query else (patterns.EVERYTHING,),
+            batch=_flag(query, "batch"),
             user_id=caller.user_id,
             user_uuid=caller.user_uuid,
             role=caller.role.value,
@@ -60,6 +67,22 @@ def _caller(query: dict[str, str], now: datetime) -> access.Caller:
     if not token:
         raise Unauthorized("token_missing")
     return access.by_token(token, now)
+
+
+def _after(query: dict[str, str], stream: str) -> int:
+    after = query.get("after", "last")
+    if after == "last":
+        return event_log.last(stream)
+    if not after.isascii() or not after.isdigit() or int(after[:20]) > HIGHEST:
+        raise Refused("invalid_number", field="after")
+    return int(after)
+
+
+def _flag(query: dict[str, str], name: str) -> bool:
+    value = query.get(name, "false")
+    if value not in {"true", "false"}:
+        raise Refused("invalid_choice", field=name, allowed="true, false")
+    return value == "true"
 
 
 def _header(event: dict[str, Any], name: str) -> str:

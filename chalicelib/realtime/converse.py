@@ -11,12 +11,11 @@ from chalicelib.http import refusal
 from chalicelib.realtime import entitlement, patterns, store
 from chalicelib.realtime.frames import encode, frames
 from chalicelib.realtime.post import close, post, send
-from chalicelib.realtime.resume import missed
+from chalicelib.realtime.resume import HIGHEST, missed, resumed
 from chalicelib.telemetry import log
 from chalicelib.users.models import Role
 
 _HINT_BEFORE = timedelta(minutes=10)
-_HIGHEST = 10**15  # a sequence beyond this is no sequence
 
 
 def hear(connection_id: str, body: str) -> None:
@@ -96,26 +95,18 @@ def _hear_only(connection: store.Connection, types: tuple[str, ...], *, batch: b
 
 
 def _types(message: dict[str, Any]) -> tuple[str, ...] | None:
-    types = message.get("types")
-    if types is None:
-        return None
-    if not isinstance(types, list) or not all(patterns.is_pattern(pattern) for pattern in types):
-        raise Refused("invalid_choice", field="types", allowed="*, order.*, order.filled, …")
-    if len(types) > patterns.MOST:
-        raise Refused("too_many_fields", limit=patterns.MOST)
-    return tuple(dict.fromkeys(types))
+    return None if message.get("types") is None else patterns.checked(message["types"])
 
 
 def _resume(connection: store.Connection, message: dict[str, Any]) -> None:
     """Replays what followed `after`, or says that it cannot."""
     after = message.get("after")
-    if not isinstance(after, int) or isinstance(after, bool) or not 0 <= after <= _HIGHEST:
+    if not isinstance(after, int) or isinstance(after, bool) or not 0 <= after <= HIGHEST:
         raise Refused("invalid_number", field="after")
     if not entitlement.renewed(connection):
         raise Forbidden("user_not_active")
     found = missed(connection.stream, after)
-    told = {"type": "resumed", "recovered": found.recovered, "last": found.last}
-    send(connection.connection_id, [*frames(connection, found.events), encode(told)])
+    send(connection.connection_id, [*frames(connection, found.events), encode(resumed(found))])
 
 
 _LONGEST_UUID = 100

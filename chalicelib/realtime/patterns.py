@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from chalicelib.errors import Refused
+
 PRICE = "market.price"
 EVERYTHING = "*"
 """Every event that is stored. Prices are not: whoever wants them names them."""
@@ -14,6 +16,15 @@ _FORM = re.compile(r"\*|[a-z][a-z0-9_]{0,39}(\.[a-z][a-z0-9_]{0,39}){0,3}(\.\*)?
 def is_pattern(text: object) -> bool:
     """Whether a text is a pattern: `*`, `order.filled` or `order.*`."""
     return isinstance(text, str) and _FORM.fullmatch(text) is not None
+
+
+def checked(types: object) -> tuple[str, ...]:
+    """A client's list of patterns, none twice. Raises Refused for anything else."""
+    if not isinstance(types, list) or not all(is_pattern(pattern) for pattern in types):
+        raise Refused("invalid_choice", field="types", allowed="*, order.*, order.filled, …")
+    if len(types) > MOST:
+        raise Refused("too_many_fields", limit=MOST)
+    return tuple(dict.fromkeys(types))
 
 
 def hears(patterns: Sequence[str], type_: str) -> bool:

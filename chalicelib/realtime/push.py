@@ -12,7 +12,7 @@ from chalicelib.events.models import LoggedEvent, signal_ids
 from chalicelib.realtime import entitlement, patterns, queue, store
 from chalicelib.realtime.frames import encode, frames
 from chalicelib.realtime.post import fan_out, post, send
-from chalicelib.realtime.resume import missed
+from chalicelib.realtime.resume import missed, resumed
 from chalicelib.telemetry import log
 
 WELCOME = {"type": "connection", "status": "connected", "message": "WebSocket connection established"}
@@ -116,7 +116,8 @@ def _join(connection_id: str) -> None:
     if connection is None or connection.joined is not None:
         return
     found = missed(connection.stream, connection.after)
-    if send(connection_id, frames(connection, found.events)):
+    told = [encode(resumed(found))] if connection.resuming else []
+    if send(connection_id, [*frames(connection, found.events), *told]):
         store.join(connection_id, found.last)
     else:
         store.remove(connection_id)

@@ -1,12 +1,16 @@
 """What a client missed, out of the event log."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from chalicelib.events import log as event_log
 from chalicelib.events.models import LoggedEvent
 
 MOST = 500
 """So many missed events are replayed; a client that missed more has to read its state anew."""
+
+HIGHEST = 10**15
+"""A number beyond this is no sequence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,11 @@ def missed(stream: str, after: int) -> Missed:
             return Missed((), recovered=False, last=last)  # the log has forgotten some of them
         events += page
     return Missed(tuple(events), recovered=True, last=last)
+
+
+def resumed(found: Missed) -> dict[str, Any]:
+    """What ends a replay."""
+    return {"type": "resumed", "recovered": found.recovered, "last": found.last}
 
 
 def one(stream: str, sequence: int) -> LoggedEvent | None:

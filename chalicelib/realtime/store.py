@@ -11,7 +11,7 @@ from chalicelib.realtime import patterns
 
 LIFETIME = timedelta(hours=2)  # API Gateway ends every WebSocket connection after two hours
 _MARGIN = timedelta(minutes=10)  # between its end and our forgetting it
-INTERNAL = ("stream", "batch", "after", "joined", "token_hash", "token_expires_at")
+INTERNAL = ("stream", "batch", "after", "resuming", "joined", "token_hash", "token_expires_at")
 """Fields that nobody is shown."""
 
 
@@ -23,7 +23,8 @@ class Connection(BaseModel):
         registered_as: The `user_uuid` a dashboard registered with; None before and after.
         types: Patterns of the types it hears.
         batch: It takes several events in one message.
-        after: The newest sequence of its stream when it was opened.
+        after: The newest sequence of its stream when it was opened, or the one it asked to go on from.
+        resuming: It asked, and is told when it has everything since.
         joined: The sequence from which on it is told of events as they come; None until it has been welcomed and given those before.
         token_hash: The digest of the token it was opened with, itself or by a ticket.
         token_expires_at: When that token's time is over; None for one without an end.
@@ -43,6 +44,7 @@ class Connection(BaseModel):
     types: tuple[str, ...] = (patterns.EVERYTHING,)
     batch: bool = False
     after: int = 0
+    resuming: bool = False
     joined: int | None = None
     token_hash: str = ""
     token_expires_at: datetime | None = None

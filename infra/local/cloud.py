@@ -21,6 +21,7 @@ from infra.stack import ROOT
 # the cloud gets an interpreter with ministack in it, and with boto3, as Lambda has.
 _VENV = ROOT / ".local" / "cloud-venv"
 _PACKAGES = ("ministack", "boto3")
+_EMULATOR = ROOT / "infra" / "local" / "emulator.py"
 
 
 def start(place: Place) -> None:
@@ -65,7 +66,7 @@ def start(place: Place) -> None:
         priority.VARIABLE: " ".join(_nobody_waits_for(stack.load(place.stack_yaml))),
     }
     port.write_text(str(place.cloud_port))
-    process.start([str(python), "-m", "ministack"], _pid(place), place.log("cloud"), environment, place.scratch)
+    process.start([str(python), "-P", str(_EMULATOR)], _pid(place), place.log("cloud"), environment, place.scratch)
     _wait(place)
 
 

@@ -21,7 +21,7 @@ afterEach(async () => {
 
 /** A connected client with short waits, and what it was told. */
 async function connected(options = {}) {
-  const quick = { pingEvery: 100, firstPing: 30, patience: 400, grace: 20, backoffFirst: 10, backoffMost: 50 };
+  const quick = { pingEvery: 60, patience: 400, grace: 20, backoffFirst: 10, backoffMost: 50 };
   const client = new TradehookClient({ url: server.url, token: "t", WebSocket, ...quick, ...options });
   clients.push(client);
   client.events = [];
@@ -66,6 +66,31 @@ test("a new client begins where the stream stands", async () => {
   assert.deepEqual(client.events, [3]);
 });
 
+test("what happens while a new client connects is delivered", async () => {
+  upTo(2).forEach(() => server.happen());
+  const client = new TradehookClient({ url: server.url, token: "t", WebSocket });
+  clients.push(client);
+  const events = [];
+  client.on("*", (event) => events.push(event.sequence));
+  server.silent = true; // no replay of its own: this test sends one
+  client.connect();
+  await until(() => server.sockets.size === 1);
+  server.happen();
+  server.all({ type: "resumed", recovered: true, last: 3 });
+  server.happen();
+  await until(() => client.sequence === 4);
+  assert.deepEqual(events, [3, 4]);
+});
+
+test("a connection that is never ready is left", async () => {
+  server.silent = true;
+  const client = new TradehookClient({ url: server.url, token: "t", WebSocket, patience: 40, backoffFirst: 10 });
+  clients.push(client);
+  client.connect();
+  await until(() => server.tickets.length > 1);
+  assert.notEqual(client.status, "open");
+});
+
 test("a client given a sequence goes on from there", async () => {
   upTo(4).forEach(() => server.happen());
   const client = await connected({ after: 1 });
@@ -82,7 +107,7 @@ test("events that come twice are delivered once", async () => {
 });
 
 test("a lost event is fetched before the next is delivered", async () => {
-  const client = await connected({ pingEvery: 60_000, firstPing: 60_000 });
+  const client = await connected({ pingEvery: 60_000 });
   server.losing = (event) => event.sequence === 2;
   upTo(3).forEach(() => server.happen());
   await until(() => client.sequence === 3);
@@ -196,7 +221,7 @@ test("prices have no sequence and disturb none", async () => {
   server.all({ type: "market.price", payload: { symbol: "BTC/USDT", price: "1" }, timestamp: "" });
   server.happen();
   await until(() => client.sequence === 1 && prices.length === 1);
-  assert.deepEqual(server.said.find((message) => message.type === "subscribe").types, ["*", "market.price"]);
+  assert.equal(server.tickets[0].get("types"), "*,market.price");
 });
 
 test("a handler that throws stops nothing", async (context) => {

@@ -52,16 +52,27 @@ export class RealtimeServer {
   }
 
   #connected(socket, request) {
-    this.tickets.push(new URL(request.url, "ws://x").searchParams);
+    const asked = new URL(request.url, "ws://x").searchParams;
+    this.tickets.push(asked);
     this.sockets.add(socket);
-    socket.types = ["*"];
+    socket.types = asked.get("types")?.split(",") ?? ["*"];
     socket.on("close", () => this.sockets.delete(socket));
     socket.on("message", (data) => this.#hear(socket, JSON.parse(data)));
     this.send(socket, { type: "connection", status: "connected", message: "WebSocket connection established" });
+    if (asked.has("after") && !this.silent) this.#replay(socket, asked.get("after") === "last" ? this.log.length : Number(asked.get("after")));
   }
 
   #hears(socket, type) {
     return socket.types.some((pattern) => pattern === "*" || pattern === type || (pattern.endsWith(".*") && type.startsWith(pattern.slice(0, -1))));
+  }
+
+  #replay(socket, after) {
+    const last = this.log.length;
+    const missed = this.log.slice(after).filter((event) => this.#hears(socket, event.type));
+    const recovered = after <= last && last - after <= this.mostReplayed;
+    if (recovered && missed.length > 1) this.send(socket, { type: "events", events: missed });
+    else if (recovered) missed.forEach((event) => this.send(socket, event));
+    this.send(socket, { type: "resumed", recovered, last });
   }
 
   #hear(socket, message) {
@@ -74,13 +85,8 @@ export class RealtimeServer {
       case "subscribe":
         socket.types = message.types ?? socket.types;
         return this.send(socket, { type: "subscribed", types: socket.types, batch: !!message.batch });
-      case "resume": {
-        const missed = this.log.slice(message.after).filter((event) => this.#hears(socket, event.type));
-        const recovered = message.after <= last && last - message.after <= this.mostReplayed;
-        if (recovered && missed.length > 1) this.send(socket, { type: "events", events: missed });
-        else if (recovered) missed.forEach((event) => this.send(socket, event));
-        return this.send(socket, { type: "resumed", recovered, last });
-      }
+      case "resume":
+        return this.#replay(socket, message.after);
       default:
         return this.send(socket, { type: "error", error: "?", code: "invalid_choice" });
     }

@@ -1,60 +1,71 @@
-// Many clients of many users, a fifth of them dropping at random. Reads {url, tokens, clients} as the first line of its input; at each
-// further line ({user: count of events}) it waits until every client has them all, and says what it found.
+// Many clients, a fifth of them dropping at random. Reads {url, clients: [{stream, token, after}]} as the first line of its input; at the
+// next ({stream: its last sequence}) it waits until every client has everything, and says what it found.
 import { createInterface } from "node:readline";
 import WebSocket from "ws";
 import { TradehookClient } from "../../web/tradehook-client.js";
 
+const AT_ONCE = 25; // connections being opened
+const STAYS_S = 15; // a fragile client's connection, on average
+
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-const { url, tokens, clients } = JSON.parse((await lines.next()).value);
+const { url, clients } = JSON.parse((await lines.next()).value);
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-const users = Object.keys(tokens);
+const began = Date.now();
 let sockets = 0;
 
-class Fragile extends WebSocket {
-  constructor(address) {
-    super(address);
-    sockets++;
-    this.on("error", () => {});
+const all = clients.map(({ stream, token, after }) => {
+  const one = { stream, after, events: [], lateness: [], foreign: 0, resets: 0, socket: null };
+  class Fragile extends WebSocket {
+    constructor(address) {
+      super(address);
+      sockets++;
+      one.socket = this;
+      this.on("error", () => {});
+    }
   }
-}
-
-const all = [];
-for (let number = 0; number < clients; number++) {
-  const user = users[number % users.length];
-  const one = { user, events: [], foreign: 0, resets: 0, socket: null };
-  // Connected 25 at a time, and begun at 0, so that nothing is missed at the start. Patient, since they all connect to one machine.
-  one.client = new TradehookClient({ url, token: tokens[user], after: 0, patience: 60_000, WebSocket: class extends Fragile { constructor(address) { super(address); one.socket = this; } } });
+  one.client = new TradehookClient({ url, token, after, patience: 60_000, WebSocket: Fragile }); // patient: they all connect to one machine
   one.client.on("*", (event) => {
     one.events.push(event.sequence);
-    if (event.payload.owner !== user) one.foreign++;
+    one.lateness.push(Date.now() - event.payload.at);
+    if (stream !== "admin" && event.payload.owner !== stream) one.foreign++;
   });
   one.client.on("reset", () => one.resets++);
+  return one;
+});
+
+const closed = () => all.filter((one) => one.client.status !== "open");
+for (const [number, one] of all.entries()) {
   one.client.connect();
-  all.push(one);
-  if (number % 25 === 24) while (all.filter((each) => each.client.status !== "open").length > 5) await pause(50);
+  if (number % AT_ONCE === AT_ONCE - 1) while (closed().length > all.length - number) await pause(20);
 }
-while (all.some((one) => one.client.status !== "open")) await pause(50);
-console.log(JSON.stringify({ ready: all.length }));
+while (closed().length) await pause(20);
+console.log(JSON.stringify({ ready: all.length, seconds: (Date.now() - began) / 1000 }));
 
 let dropping = true;
+const fragile = all.filter((_, number) => number % 5 === 0);
 (async () => {
-  const fragile = all.filter((_, number) => number % 5 === 0);
   while (dropping) {
-    await pause(60 + Math.random() * 120);
+    await pause((2000 * Math.random() * STAYS_S) / fragile.length);
     fragile[Math.floor(Math.random() * fragile.length)].socket?.terminate();
   }
 })();
 
-const expected = JSON.parse((await lines.next()).value);
+const last = JSON.parse((await lines.next()).value);
 dropping = false;
-const until = Date.now() + 120_000;
-const lacking = () => all.filter((one) => one.events.length < (expected[one.user] ?? 0));
-while (lacking().length && Date.now() < until) await pause(100);
+const told = Date.now();
+const lacking = () => all.filter((one) => one.after + one.events.length < last[one.stream]);
+while (lacking().length && Date.now() < told + 120_000) await pause(50);
+const caughtUp = (Date.now() - told) / 1000;
 await pause(1000); // a repeat would show now
-const wrong = all.filter((one) => one.events.length !== (expected[one.user] ?? 0) || one.events.some((sequence, index) => sequence !== index + 1));
+
+const sum = (number) => all.reduce((total, one) => total + number(one), 0);
+const late = all.flatMap((one) => one.lateness).sort((a, b) => a - b);
 console.log(JSON.stringify({
-  clients: all.length, events: all.reduce((sum, one) => sum + one.events.length, 0), reconnects: sockets - all.length,
-  lacking: lacking().length, wrong: wrong.length, foreign: all.reduce((sum, one) => sum + one.foreign, 0), resets: all.reduce((sum, one) => sum + one.resets, 0),
+  clients: all.length, deliveries: sum((one) => one.events.length), reconnects: sockets - all.length, caught_up_s: caughtUp,
+  late_ms_p50: late[Math.floor(late.length / 2)], late_ms_p99: late[Math.floor(late.length * 0.99)], late_ms_most: late.at(-1),
+  lacking: lacking().length,
+  wrong: sum((one) => one.after + one.events.length !== last[one.stream] || one.events.some((sequence, index) => sequence !== one.after + index + 1)),
+  foreign: sum((one) => one.foreign), resets: sum((one) => one.resets),
 }));
 all.forEach((one) => one.client.close());
 process.exit(0);

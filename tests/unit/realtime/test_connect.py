@@ -3,10 +3,12 @@
 import random
 import time
 from collections import defaultdict, deque
+from decimal import Decimal
 
 import pytest
 
 from chalicelib import aws
+from chalicelib.realtime import queue
 from chalicelib.users.credentials import Kind
 from functions.serve_api import app
 from tests.support import records
@@ -133,6 +135,40 @@ def test_welcome_first(realtime, tokens, sockets, seed):
     welcome, *events = sockets.sent["c"]
     assert welcome == WELCOME
     assert [event["sequence"] for event in events] == [2, 3, 4, 5, 6, 7]
+
+
+def test_goes_on(realtime, tokens, sockets):
+    """A client that says where it was gets what it missed after the welcome, then that it has it, in the packs it asked for."""
+    for _ in range(3):
+        realtime.happen("order.filled")
+    realtime.happen("signal.settled")
+    realtime.connect("c", {"token": tokens["1"], "after": "1", "batch": "true", "types": "order.*,market.price"})
+    realtime.deliver()
+    welcome, missed, resumed = sockets.sent["c"]
+    assert welcome == WELCOME
+    assert [event["sequence"] for event in missed["events"]] == [2, 3]
+    assert resumed == {"type": "resumed", "recovered": True, "last": 4}
+    queue.push_price("BTC/USDT", Decimal(1), None)
+    realtime.deliver()
+    assert sockets.last("c")["type"] == "market.price"
+
+
+def test_begins_now(realtime, tokens, sockets):
+    """A new client asks to begin where the stream stands, and is told where that is; one that knows another past is told so."""
+    realtime.happen("order.filled")
+    for connection_id, after in (("new", "last"), ("lost", "7")):
+        realtime.connect(connection_id, {"token": tokens["1"], "after": after})
+    realtime.deliver()
+    assert sockets.sent["new"] == [WELCOME, {"type": "resumed", "recovered": True, "last": 1}]
+    assert sockets.sent["lost"] == [WELCOME, {"type": "resumed", "recovered": False, "last": 1}]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"after": "-1"}, {"after": "x"}, {"after": "²"}, {"after": "9" * 30}, {"batch": "yes"}, {"types": ""}, {"types": "a b"}]
+)
+def test_nonsense_refused(realtime, tokens, wrong):
+    """What makes no sense in the address refuses the connection."""
+    assert realtime.connect("c", {"token": tokens["1"], **wrong}) == 400
 
 
 def test_joins_in_turn(realtime, tokens):

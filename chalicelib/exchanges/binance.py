@@ -73,6 +73,11 @@ class Binance:
         # ccxt's names of the signed endpoints: privatePostOrder, fapiPrivatePostOrder.
         self._private = "fapiPrivate" if self._futures else "private"
 
+    @property
+    def pairs_at_once(self) -> bool:
+        """Spot conditional orders hold what they will sell."""
+        return not self._futures
+
     def ccxt_name(self) -> str:
         """See particulars.Particulars."""
         return "binanceusdm" if self._futures else "binance"
@@ -114,6 +119,8 @@ class Binance:
             "type": self._type(order),
             "quantity": text(order.quantity),
         }
+        if order.beside is not None:
+            return self._place_pair(api, order, order.beside, listing)
         if order.price is not None:
             request["price"] = text(order.price)
         if self._takes_time_in_force(order):
@@ -252,6 +259,21 @@ class Binance:
         row = api.read("sapiGetAccountApiRestrictions")
         trade = flag(row.get("enableFutures" if self._futures else "enableSpotAndMarginTrading"))
         return KeyPermissions(flag(row["enableReading"]), trade, flag(row["enableWithdrawals"]))
+
+    def _place_pair(self, api: Api, order: OrderRequest, other: OrderRequest, listing: Listing) -> OrderState:
+        """Two conditional market orders of one side, of which the one above the market cancels the one below, or the reverse.
+
+        Source: Binance spot, "New Order list - OCO".
+        """
+        request = {"symbol": listing.market_id, "side": order.side.value.upper(), "quantity": text(order.quantity)}
+        for each in (order, other):
+            assert each.stop_price is not None
+            place = "above" if each.trigger_above else "below"
+            request |= {f"{place}Type": self._type(each), f"{place}StopPrice": text(each.stop_price)}
+            request[f"{place}ClientOrderId"] = each.client_order_id
+        reply = api.change("privatePostOrderListOco", {**request, "newOrderRespType": "FULL"})
+        [report] = [row for row in reply["orderReports"] if row["clientOrderId"] == order.client_order_id]
+        return self._state(report, listing)
 
     def _type(self, order: OrderRequest) -> str:
         match order.order_type:

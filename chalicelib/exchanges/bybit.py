@@ -50,6 +50,7 @@ class Bybit:
 
     name: ClassVar[str] = "bybit"
     answers_at_once: ClassVar[bool] = False
+    pairs_at_once: ClassVar[bool] = False
     meanings: ClassVar[Sequence[Meaning]] = codes.BYBIT
 
     def __init__(self, market_type: MarketType) -> None:

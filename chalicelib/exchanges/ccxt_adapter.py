@@ -84,6 +84,11 @@ class CcxtExchange:
         return self._particulars.name
 
     @property
+    def pairs_at_once(self) -> bool:
+        """An order that waits for a price holds what it will sell, so of a pair the second is refused unless both go in one call."""
+        return self._particulars.pairs_at_once
+
+    @property
     def pacing(self) -> Pacing:
         """What the last answer said about the limits."""
         return self._api.pacing

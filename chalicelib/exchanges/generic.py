@@ -46,6 +46,7 @@ class Generic:
     """
 
     answers_at_once: ClassVar[bool] = False
+    pairs_at_once: ClassVar[bool] = False
     meanings: ClassVar[Sequence[Meaning]] = (
         Meaning("http 429", Kind.LIMITED, seconds=10, scope="address"),
         Meaning("http 401", Kind.REFUSED, "exchange_key_rejected"),

@@ -49,6 +49,11 @@ class Line:
         """See CcxtExchange."""
         return self._exchange.late_arrival_s
 
+    @property
+    def pairs_at_once(self) -> bool:
+        """Two orders that cancel each other are placed in one call here, or the second would be refused."""
+        return self._exchange.pairs_at_once
+
     def instrument(self, name: str) -> Instrument:
         """The instrument of this name, suspended ones included. Raises NotDoable `symbol_unknown`."""
         stored: StoredMarket | None = self._markets.get(name)

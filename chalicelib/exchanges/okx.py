@@ -58,6 +58,7 @@ class Okx:
 
     name: ClassVar[str] = "okx"
     answers_at_once: ClassVar[bool] = False
+    pairs_at_once: ClassVar[bool] = False
     meanings: ClassVar[Sequence[Meaning]] = codes.OKX
 
     def __init__(self, market_type: MarketType) -> None:

@@ -111,5 +111,5 @@ def _attributes(value: Any) -> dict[str, Any]:
     return {
         attribute.name: str(inner) if isinstance(inner := getattr(value, attribute.name), (Side, OrderType, MarketType)) else inner
         for attribute in fields(value)
-        if attribute.name != "instrument"
+        if attribute.name not in {"instrument", "beside"}
     }

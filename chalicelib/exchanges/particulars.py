@@ -46,6 +46,11 @@ class Particulars(Protocol):
         """The reply to an order tells its state; otherwise it only acknowledges, and the order has to be fetched."""
         ...
 
+    @property
+    def pairs_at_once(self) -> bool:
+        """Orders that cancel each other go in one call (`OrderRequest.beside`), or the second would be refused."""
+        ...
+
     def ccxt_name(self) -> str:
         """The ccxt module and class."""
         ...

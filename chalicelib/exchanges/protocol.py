@@ -79,6 +79,11 @@ class OrderRequest:
         margin_mode: `cross` or `isolated`; futures only.
         hedged: The account keeps long and short positions apart.
         time_in_force: `GTC`, `IOC`, `FOK`; None leaves the exchange's default.
+        take_profit, stop_loss: Where to leave what this order opens, quote per base. Orders of their own, placed once it has traded; no
+            exchange is told of them here.
+        pair: Orders of one pair cancel each other: as soon as one trades, the other goes. What a paper book keeps; real exchanges'
+            pairs are kept by the follow-up.
+        beside: The other order of the pair, to be placed with this one in a single call, where the exchange would not take it alone.
     """
 
     client_order_id: str
@@ -95,6 +100,10 @@ class OrderRequest:
     leverage: int | None = None
     margin_mode: str | None = None
     hedged: bool = False
+    take_profit: Decimal | None = None
+    stop_loss: Decimal | None = None
+    pair: str | None = None
+    beside: "OrderRequest | None" = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,7 @@ class Binance:
         handler = getattr(self, f"_{name.lower().replace(' ', '_')}", None)
         if handler is None:
             raise error("-1000", f"the simulator knows no {name}", 404)
-        if name in {"POST order", "POST algoOrder"}:
+        if name in {"POST order", "POST algoOrder", "POST oco"}:
             self._count_order(account, market, headers)
         return handler(account, market, given)
 
@@ -143,6 +143,33 @@ class Binance:
             raise error("-4120", "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead.")
         order = self._order(account, market, given, client_id=given.get("newClientOrderId", ""), stop=given.get("stopPrice"))
         return _report(self._engine.place(order), fills=market == SPOT)
+
+    def _post_oco(self, account: Account, market: str, given: dict[str, str]) -> Any:
+        """Two orders, of which one cancels the other: both are placed, or neither."""
+        orders = []
+        for place in ("above", "below"):
+            kind, stop = given[f"{place}Type"], given.get(f"{place}StopPrice")
+            one = {"type": kind, "symbol": given["symbol"], "side": given["side"], "quantity": given["quantity"]}
+            if kind not in {"STOP_LOSS", "TAKE_PROFIT"}:
+                raise error("-1106", f"Parameter '{place}Type' sent when not required.")
+            order = self._order(account, market, one, client_id=given.get(f"{place}ClientOrderId", ""), stop=stop)
+            last = order.book.last
+            if order.above is not (place == "above") or order.stop is None or (order.stop > last) is not order.above:
+                raise error("-2010", "The relationship of the prices for the orders is not correct.")
+            orders.append(order)
+        first, second = orders
+        self._engine.place(first)
+        # What the first holds is enough for both.
+        held, first.quantity = first.quantity, Decimal(0)
+        try:
+            self._engine.place(second)
+        except Reject:
+            self._engine.cancel(first)
+            raise
+        finally:
+            first.quantity = held
+        first.other, second.other = second, first
+        return {"orderListId": first.id, "contingencyType": "OCO", "orderReports": [_report(order, fills=True) for order in orders]}
 
     def _post_algoorder(self, account: Account, market: str, given: dict[str, str]) -> Any:
         order = self._order(account, market, given, client_id=given.get("clientAlgoId", ""), stop=given["triggerPrice"])

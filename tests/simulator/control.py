@@ -72,6 +72,24 @@ class Control:
         ]
         return [_order(each) for each in orders if all(given.get(name) in {None, value(each)} for name, value in wanted)]
 
+    def _post_refuse(self, given: dict[str, Any]) -> Any:
+        """Turns an account's conditional orders away, for lack of funds."""
+        for account in self._accounts(given):
+            account.refuses_stops = given["stops"]
+        return {}
+
+    def _post_forget(self, given: dict[str, Any]) -> Any:
+        """Makes an order one that never came."""
+        for account in self._accounts(given):
+            for order in [each for each in account.orders if each.client_id == given["client_id"]]:
+                account.orders.remove(order)
+                self._engine.resting.pop(order.id, None)
+                account.by_client = {key: [each for each in found if each is not order] for key, found in account.by_client.items()}
+        return {}
+
+    def _accounts(self, given: dict[str, Any]) -> list[Account]:
+        return [each for each in self._engine.accounts.values() if each.key == given["api_key"]]
+
     def _post_faults(self, given: dict[str, Any]) -> Any:
         self.faults.append(Fault(**given))
         return {}

@@ -34,7 +34,7 @@ class Fill:
 
 @dataclass
 class Order:
-    """`algo` orders live in a book of their own, and on firing become another order, `child`."""
+    """`algo` orders live in a book of their own, and on firing become another order, `child`; `other` goes when this one does."""
 
     id: int
     account: "Account"
@@ -55,6 +55,7 @@ class Order:
     status: str = "new"
     filled: Decimal = ZERO
     fills: list[Fill] = field(default_factory=list)
+    other: "Order | None" = None
     child: "Order | None" = None
     parent: "Order | None" = None
     created: int = 0
@@ -102,6 +103,7 @@ class Account:
     leverage: dict[str, int] = field(default_factory=dict)
     margin_modes: dict[str, str] = field(default_factory=dict)
     margin_mode: str = "cross"
+    refuses_stops: bool = False
     hedged: bool = False
     hedged_symbols: dict[str, bool] = field(default_factory=dict)
     by_client: dict[tuple[str, bool, str], list[Order]] = field(default_factory=dict)
@@ -154,8 +156,9 @@ class Engine:
     # Money
 
     def held(self, account: Account, market: str, currency: str) -> Decimal:
-        """What spot orders hold of a currency."""
-        return sum((_hold(each) for each in account.open_orders(market) if _hold_currency(each) == currency), ZERO)
+        """What spot orders hold of a currency; two of which only one can trade hold once."""
+        holding = [each for each in account.open_orders(market) if _hold_currency(each) == currency]
+        return sum((_hold(each) for each in holding if each.other is None or not each.other.open or each.id < each.other.id), ZERO)
 
     def free(self, account: Account, market: str, currency: str) -> Decimal:
         total = account.wallet(market).get(currency, ZERO)
@@ -182,6 +185,8 @@ class Engine:
     def place(self, order: Order) -> Order:
         """Checks and books an order, and lets it meet the market. Raises Reject."""
         account, book = order.account, order.book
+        if account.refuses_stops and order.stop is not None:
+            raise Reject("funds")
         self._check_filters(order)
         if book.market == FUTURES:
             self._check_position(order)
@@ -307,9 +312,14 @@ class Engine:
             order.child = active
             order.account.orders.append(active)
             self.resting[active.id] = active
+        held = bool(_hold_currency(active))  # and so is there
         active.status, active.updated = "open", self.now()
+        if active.other is not None and active.other.open:
+            self._end(active.other, "cancelled")
+            active.status = "open"
         try:
-            self._check_funds(active)
+            if not held:
+                self._check_funds(active)
         except Reject:
             self._end(active, "cancelled")
             return
@@ -361,6 +371,8 @@ class Engine:
     def _end(self, order: Order, status: str) -> None:
         order.status, order.updated = status, self.now()
         self.resting.pop(order.id, None)
+        if order.other is not None and order.other.open:
+            self._end(order.other, "cancelled")
 
 
 def _trade_position(position: Position, signed: Decimal, price: Decimal) -> Decimal:

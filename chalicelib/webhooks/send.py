@@ -1,8 +1,9 @@
 """One HTTP attempt, over requests-hardened's address-pinning adapter with this package's stricter guard on top.
 
 An attempt ends 15 s after it began, whatever the receiver does: the time limits of `requests` count from byte to byte, so a
-receiver that drips would never run into them, and each wait for bytes is given the time that is left instead. Redirects are not followed (one
-could lead where the guard would not), proxies, `.netrc` and cookies are not used, of the answer 16 KB are read and kept.
+receiver that drips would never run into them, and each wait for bytes is given the time that is left instead. Redirects are not
+followed (one could lead where the guard would not), proxies, `.netrc` and cookies are not used, of the answer 16 KB are read and
+kept.
 Connections stay open for the next delivery to the same endpoint.
 """
 

@@ -154,7 +154,9 @@ def test_a_failing_task_fails_alone(world: World, monkeypatch: pytest.MonkeyPatc
     assert world.books()["delivered"] == 2
 
 
-@pytest.mark.parametrize("broken", ["{", "[]", '{"task": "deliver", "webhook_id": 1}', '{"task": "drain", "webhook_id": 1, "delivery_id": "x"}'])
+@pytest.mark.parametrize(
+    "broken", ["{", "[]", '{"task": "deliver", "webhook_id": 1}', '{"task": "drain", "webhook_id": 1, "delivery_id": "x"}']
+)
 def test_a_message_nobody_understands_fails_alone(world: World, broken: str) -> None:
     """A broken message goes back, and in the end to the dead-letter queue; the rest of the batch is done."""
     bodies = batch(world, 2)

@@ -6,14 +6,15 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import TypeAdapter
 
 from chalicelib import aws
+from chalicelib.orders.close_all import close_all
 from chalicelib.orders.execute import execute, see_prices
 from chalicelib.orders.follow import follow
-from chalicelib.orders.models import Follow, Instruction, PricesSeen
+from chalicelib.orders.models import Flatten, Follow, Instruction, PricesSeen
 from functions.fifo import each_group
 
 aws.prepare("dynamodb", "sqs")
 
-_MESSAGE: TypeAdapter[Instruction | PricesSeen | Follow] = TypeAdapter(Instruction | PricesSeen | Follow)
+_MESSAGE: TypeAdapter[Instruction | PricesSeen | Follow | Flatten] = TypeAdapter(Instruction | PricesSeen | Follow | Flatten)
 _RESERVE_S = 10  # one exchange call may outlast the waiting by its own timeout
 
 
@@ -29,5 +30,7 @@ def _handle(body: str, seconds: float) -> None:
             see_prices(message)
         case Follow():
             follow(message, seconds)
+        case Flatten():
+            close_all(message, seconds)
         case Instruction():
             execute(message, seconds)

@@ -23,25 +23,29 @@ class Scope(StrEnum):
     GLOBAL = "global"
     USER = "user"
     ACCOUNT = "account"
+    STRATEGY = "strategy"
 
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """A switch's name.
+    """What is halted, and what risk rules are about: everybody, a user, an account, a strategy.
 
     Attributes:
-        id: The user or account; None for the global one.
+        id: The user, account or strategy; None for the global one, and for a strategy that a signal named.
         owner: Whose it is, who is told and sees it; None for the global one.
+        name: A strategy's name, which signals know it by.
     """
 
     scope: Scope
     id: str | None = None
     owner: str | None = None
+    name: str | None = None
 
     @property
     def key(self) -> dict[str, str]:
-        """The key of its item: "global", "user#1", "account#1"."""
-        return {"scope": self.scope.value if self.id is None else f"{self.scope.value}#{self.id}"}
+        """The key of its item: "global", "user#1", "account#1", "strategy#1#name" after its owner."""
+        parts = (self.owner, self.name) if self.scope is Scope.STRATEGY else (self.id,)
+        return {"scope": "#".join([self.scope.value, *(part for part in parts if part is not None)])}
 
 
 def throw(switch: Switch, *, halted: bool, by: str, admin: bool = True, reason: str | None = None) -> dict[str, Any]:
@@ -68,28 +72,30 @@ def throw(switch: Switch, *, halted: bool, by: str, admin: bool = True, reason: 
             return view(switch, stored)
         if not halted and stored.get("by_admin") and not admin:
             raise Forbidden("admin_only")
-        version = int(stored.get("version", 0))
-        item = {
-            **switch.key,
-            "halted": halted,
-            "reason": reason,
-            "by": by,
-            "by_admin": admin,
-            "at": now.isoformat(),
-            "version": version + 1,
-        }
-        unmoved = ("version = :read", {"read": version}) if version else ("attribute_not_exists(version)", {})
-        writes = [
-            aws.put("controls", item, unmoved[0], **unmoved[1]),
-            record.write(_change(switch, stored, item, now)),
-            outbox.write(_event(switch, item, now)),
-        ]
+        item, writes = thrown(switch, stored, now, halted=halted, by=by, admin=admin, reason=reason)
         try:
             aws.transact(writes)
         except (aws.WriteRefused, Retryable):
             continue
         return view(switch, item)
     raise Retryable("the switch is being thrown by others")
+
+
+def thrown(
+    switch: Switch, stored: aws.Item, now: datetime, *, halted: bool, by: str, admin: bool = True, reason: str | None = None
+) -> tuple[aws.Item, list[aws.Write]]:
+    """A switch as it will be, and the writes that make it so, its event among them; they hold only if it is still as it was read."""
+    item, put = changed(switch, stored, now, halted=halted, reason=reason, by=by, by_admin=admin, at=now.isoformat())
+    return item, [put, record.write(_change(switch, stored, item, now)), outbox.write(_event(switch, item, now))]
+
+
+def changed(switch: Switch, stored: aws.Item, now: datetime, **fields: Any) -> tuple[aws.Item, aws.Write]:
+    """The item of the table `controls` with other fields, and the write of it."""
+    version = int(stored.get("version", 0))
+    item = {**stored, **switch.key, **fields, "version": version + 1, "updated_at": now.isoformat()}
+    if version:
+        return item, aws.put("controls", item, "version = :read", read=version)
+    return item, aws.put("controls", item, "attribute_not_exists(version)")
 
 
 def read(switches: Sequence[Switch]) -> list[dict[str, Any]]:
@@ -114,7 +120,7 @@ def view(switch: Switch, item: aws.Item) -> dict[str, Any]:
 
 def _change(switch: Switch, before: aws.Item, after: aws.Item, now: datetime) -> record.Change:
     was, is_ = ({name: item.get(name) for name in ("halted", "reason")} for item in (before, after))
-    entity = "trading" if switch.id is None else switch.key["scope"]
+    entity = "trading" if switch.scope is Scope.GLOBAL else switch.key["scope"]
     return record.Change(after["by"], _type(switch, halted=after["halted"]), entity, switch.owner, now, was, is_)
 
 
@@ -124,7 +130,11 @@ def _event(switch: Switch, item: aws.Item, now: datetime) -> Event:
     if switch.scope is Scope.ACCOUNT:
         told["account_id"] = switch.id
     else:
-        told |= {"scope": switch.scope.value, "user_id": shown_id(switch.id)}
+        told |= {"scope": switch.scope.value, "user_id": shown_id(switch.owner)}
+    if switch.scope is Scope.STRATEGY:
+        told["group_name"] = switch.name
+    if item["halted"] and "flattening" in item:
+        told["flatten"] = True
     return Event(
         event_id=event_id(type_, switch.key["scope"], str(item["version"])),
         type=type_,

@@ -81,6 +81,8 @@ class Book:
         orders: How many orders the account has had.
         version: Of the ledger item that was read; 0 if there was none.
         changed: What has to be written: "asset#…", "position#…", "order#…".
+        realised: What its fills have won since it was read, costs taken off, by client order id. In the account's currency: a fill in
+            another is left out, since nobody says what it is worth.
     """
 
     account: Account
@@ -92,6 +94,7 @@ class Book:
     version: int = 0
     changed: set[str] = field(default_factory=set)
     last_fill: Fill | None = None
+    realised: dict[str, Decimal] = field(default_factory=dict)
 
     def purse(self, quote: str) -> str:
         """The cash an instrument quoted in `quote` settles in."""
@@ -110,6 +113,21 @@ class Book:
             return self.positions[instrument.name].quantity if instrument.name in self.positions else _ZERO
         offered = sum((other.order.quantity for other in self.waiting.values() if _sells_holdings(other.order, instrument.base)), _ZERO)
         return self.holdings[instrument.base].quantity - offered if instrument.base in self.holdings else _ZERO
+
+    def exposure(self, instrument: Instrument, side: Side) -> tuple[Decimal, int]:
+        """What stands on one side of an instrument with the waiting orders that would add to it, and how many others are held."""
+        held = {("futures", name): position.quantity for name, position in self.positions.items()}
+        held |= {("spot", asset): holding.quantity for asset, holding in self.holdings.items()}
+        direction = 1 if side is Side.BUY else -1
+        total = max(held.get(_place_of(instrument), _ZERO) * direction, _ZERO)
+        there = {place for place, quantity in held.items() if quantity}
+        for waiting in self.waiting.values():
+            order = waiting.order
+            if not order.reduce_only and not (order.side is Side.SELL and order.instrument.market_type is MarketType.SPOT):
+                there.add(_place_of(order.instrument))
+                if _place_of(order.instrument) == _place_of(instrument) and order.side is side:
+                    total += order.quantity
+        return total, len(there - {_place_of(instrument)})
 
     def place(self, order: OrderRequest, price: Decimal | None, reference: dict[str, Any], now: datetime) -> OrderState:
         """Places an order: fills it, or lets it wait.
@@ -228,7 +246,7 @@ class Book:
 
     def _exchange(self, order: OrderRequest, done: Fill) -> None:
         """Cash against an asset."""
-        asset, purse = order.instrument.base, self.purse(order.instrument.quote)
+        asset, purse, profit = order.instrument.base, self.purse(order.instrument.quote), _ZERO
         if order.side is Side.BUY:
             self._need_funds(order, done.total)
             holding = self.holdings.setdefault(asset, Holding())
@@ -239,8 +257,10 @@ class Book:
         else:
             self._need_holdings(replace(order, quantity=done.quantity))
             self.holdings[asset].quantity -= done.quantity
+            profit = done.quantity * (done.price - self.holdings[asset].average_price)
             self.cash[purse] = self.cash.get(purse, _ZERO) + done.total
         self.changed.add(f"asset#{asset}")
+        self._realise(order, profit - done.commission)
 
     def _move_position(self, order: OrderRequest, done: Fill) -> None:
         """A futures fill: what is opposite closes and realises its profit, the rest opens and ties up margin."""
@@ -263,6 +283,11 @@ class Book:
         self.cash[purse] = self.cash.get(purse, _ZERO) + round_money(profit, purse) - done.commission
         self.positions[name] = position
         self.changed.add(f"position#{name}")
+        self._realise(order, profit - done.commission)
+
+    def _realise(self, order: OrderRequest, profit: Decimal) -> None:
+        if self.purse(order.instrument.quote) == self.account.currency:
+            self.realised[order.client_order_id] = self.realised.get(order.client_order_id, _ZERO) + profit
 
     @staticmethod
     def _profit(position: Position, closing: Decimal, price: Decimal) -> Decimal:
@@ -299,6 +324,12 @@ class Book:
         if waiting:
             self.changed.add(f"order#{client_order_id}")
         return waiting
+
+
+def _place_of(instrument: Instrument) -> tuple[str, str]:
+    """What an instrument's trades move: a position, or on spot an asset, whatever it is quoted in."""
+    futures = instrument.market_type is MarketType.FUTURES
+    return instrument.market_type.value, instrument.name if futures else instrument.base
 
 
 def _reached(order: OrderRequest, price: Decimal | None) -> bool:

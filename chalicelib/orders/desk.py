@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from chalicelib.exchanges.paper_money import Rates
-from chalicelib.exchanges.protocol import Instrument, OrderRequest
+from chalicelib.exchanges.protocol import Instrument, OrderRequest, Side
 from chalicelib.orders.models import Order
 from chalicelib.trading import MarketType, Symbol
 
@@ -35,6 +35,13 @@ class Desk(Protocol):
 
     def held(self, instrument: Instrument) -> Decimal:
         """On spot the free base holdings, on futures the position, negative if short."""
+        ...
+
+    def exposure(self, instrument: Instrument, side: Side) -> tuple[Decimal, int]:
+        """What an order of this side would add to, base units, and how many other positions and holdings there are.
+
+        Open orders count with what they will add or make.
+        """
         ...
 
     def place(self, leg: str, order: OrderRequest, percent: Decimal | None = None) -> Order:

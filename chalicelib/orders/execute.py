@@ -5,15 +5,19 @@ attempt settle. On a paper book the orders, their effect on cash and holdings, a
 each order has its own, before and after it is sent.
 """
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from random import uniform
+from time import sleep
 
 from chalicelib import aws
+from chalicelib.controls import watch
+from chalicelib.controls.watch import Watch
 from chalicelib.errors import Forbidden, Misconfigured, NotDoable, NotFound, Refused, Retryable
 from chalicelib.exchanges import paper_store
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Patience
-from chalicelib.orders import events, prices, store, trade
+from chalicelib.orders import events, flatten, prices, store, trade
+from chalicelib.orders.gate import Gate
 from chalicelib.orders.live_desk import LiveDesk
 from chalicelib.orders.models import Execution, Instruction, PricesSeen, RefusedLeg
 from chalicelib.orders.paper_desk import PaperDesk
@@ -21,6 +25,7 @@ from chalicelib.telemetry import Metric, log, measure
 from chalicelib.trading import Variant
 
 _PATIENCE_S = 45.0
+_TRIES = 12  # on books, or under a rule, that others change at the same time
 
 
 def execute(instruction: Instruction, seconds: float = _PATIENCE_S) -> None:
@@ -33,44 +38,63 @@ def execute(instruction: Instruction, seconds: float = _PATIENCE_S) -> None:
         Retryable: Somebody else changed the account's books meanwhile, or the exchange could not be asked in the time there is; the
             next delivery of the message goes on from what the ledger holds.
     """
+    for attempt in range(_TRIES):
+        try:
+            _attempt(instruction, seconds, again=attempt > 0)
+        except _Moved:
+            sleep(uniform(0.005, 0.02) * 2 ** min(attempt, 5))  # noqa: S311 - jitter, not a secret
+        else:
+            return
+    raise Retryable("the account's books changed while the orders ran")
+
+
+class _Moved(Exception):
+    """What an execution was decided by has changed; nothing was written."""
+
+
+def _attempt(instruction: Instruction, seconds: float, *, again: bool) -> None:
     now = datetime.now(UTC)
-    scopes = ("global", f"user#{instruction.user_id}", f"account#{instruction.account_id}")
+    governing = watch.switches(instruction.user_id, instruction.account_id, instruction.group_name)
+    watch_keys = watch.keys(governing)
     symbol = instruction.symbol.name if instruction.symbol else ""
     settled, account_item, profile, *more = aws.get_many(
         [
             ("orders", {"signal_id": instruction.signal_id, "leg": instruction.account_id}),
             ("accounts", {"account_id": instruction.account_id}),
             ("users", {"user_id": instruction.user_id, "part": "profile"}),
-            *(("controls", {"scope": scope}) for scope in scopes),
+            *watch_keys,
             *(prices.keys(symbol, instruction.user_id) if symbol else []),
         ]
     )
+    watched = Watch(governing, more[: len(watch_keys)])
     if settled:
         log.info("already settled", extra=_who(instruction))
+        flatten.tell(watched.flattening)
         return
     if account_item is None:
         raise Misconfigured(f"account {instruction.account_id} has no record")
     account = Account.model_validate(account_item)
-    controls, known_prices = more[: len(scopes)], more[len(scopes) :]
     if account.has_exchange:
-        _settle(instruction, _live(instruction, account, profile, controls, now=now, seconds=seconds), None, now)
+        execution = _live(instruction, account, profile, watched, now=now, seconds=seconds)
+        _settle(instruction, execution, None, watched, now)
         return
-    price = instruction.market_price or prices.newest(known_prices)
+    price = instruction.market_price or prices.newest(more[len(watch_keys) :])
     desk = PaperDesk(paper_store.read(account), instruction, {symbol: price} if price else {}, now)
     if instruction.market_price and instruction.symbol:
         desk.see(instruction.symbol.name, instruction.market_price)
-    execution = _carry_out(instruction, account, desk, profile, controls, now=now)
-    if instruction.market_price:
+    gate = Gate(instruction, desk, watched, lambda: watched, now)
+    execution = _carry_out(instruction, account, desk, profile, gate, now=now)
+    if instruction.market_price and not again:
         prices.tell(symbol, instruction.market_price, instruction.user_id, instruction.signal_id, now, without=instruction.account_id)
         prices.show(symbol, instruction.market_price, instruction.user_id)
-    _settle(instruction, execution, desk, now)
+    _settle(instruction, execution, desk, watched, now)
 
 
 def _live(
     instruction: Instruction,
     account: Account,
     profile: aws.Item | None,
-    controls: Sequence[aws.Item | None],
+    watched: Watch,
     *,
     now: datetime,
     seconds: float,
@@ -80,7 +104,10 @@ def _live(
         desk = LiveDesk(account, instruction, Patience(seconds))
     except Refused as refused:
         return _nothing_yet(instruction, account, now).model_copy(update={"refused": (_whole(refused),)})
-    execution = _carry_out(instruction, account, desk, profile, controls, now=now)
+    governing = [each.switch for each in watched.governing]
+    gate = Gate(instruction, desk, watched, lambda: Watch(governing, aws.get_many(watch.keys(governing))), now)
+    desk.still = gate.again
+    execution = _carry_out(instruction, account, desk, profile, gate, now=now)
     desk.leave(next((NotDoable(leg.code, **leg.values) for leg in execution.refused), None))
     placed = {order.leg for order in desk.placed}
     # A leg that an earlier attempt has placed was not refused, whatever keeps it from being placed now.
@@ -93,26 +120,18 @@ def _carry_out(
     account: Account,
     desk: PaperDesk | LiveDesk,
     profile: aws.Item | None,
-    controls: Sequence[aws.Item | None],
+    gate: Gate,
     *,
     now: datetime,
 ) -> Execution:
     """Trades, and says what came of it. What permitted the signal at acceptance must still hold."""
-
-    def check_opening() -> None:
-        if any(control and control.get("halted") for control in controls):
-            raise Forbidden("halted")
-        age = now - instruction.age_from
-        if age > timedelta(seconds=instruction.max_age_s):
-            raise NotDoable("stale", age=int(age.total_seconds()), limit=instruction.max_age_s)
-
     execution = _nothing_yet(instruction, account, now)
     try:
         if profile is None or not profile.get("is_active", True):
             raise Forbidden("user_not_active")
         if not account.is_active:
             raise NotFound("account_not_found", account=account.name)
-        outcome = trade.run(instruction, desk, check_opening)
+        outcome = trade.run(instruction, desk, gate)
     except Refused as refused:
         return execution.model_copy(update={"refused": (_whole(refused),), "orders": tuple(desk.placed)})
     told = {
@@ -165,22 +184,50 @@ def see_prices(seen: PricesSeen) -> None:
     desk = PaperDesk(paper_store.read(Account.model_validate(item)), None, {seen.symbol: seen.price}, datetime.now(UTC))
     desk.see(seen.symbol, seen.price)
     if desk.changed or desk.book.changed:
-        desk.flush()
+        _write_seen(desk, Account.model_validate(item))
     log.info("price seen", extra={"account_id": seen.account_id, "symbol": seen.symbol})
 
 
-def _settle(instruction: Instruction, execution: Execution, desk: PaperDesk | None, now: datetime) -> None:
+def _write_seen(desk: PaperDesk, account: Account) -> None:
+    """Writes what a price did to the waiting orders, with what that means for the day's loss."""
+    for _ in range(_TRIES):
+        now = datetime.now(UTC)
+        governing = watch.switches(account.user_id, account.account_id, None)
+        strategies = sorted(name for name in desk.profits if name)
+        governing += [each for name in strategies for each in watch.switches(account.user_id, account.account_id, name)[-1:]]
+        watched = Watch(governing, aws.get_many(watch.keys(governing)))
+        more, flattening = watched.writes(desk.profits, now, traded=bool(desk.profits))
+        try:
+            aws.transact([*desk.writes(), *more])
+        except Retryable:
+            continue
+        except aws.WriteRefused as refused:
+            if all(failed is None for failed in refused.failed[len(refused.failed) - len(more) :]):
+                raise Retryable("the account's books changed meanwhile") from refused
+            continue
+        flatten.tell(flattening)
+        return
+    raise Retryable("the day's loss is being added up by others")
+
+
+def _settle(instruction: Instruction, execution: Execution, desk: PaperDesk | None, watched: Watch, now: datetime) -> None:
     told = [events.of_refusal(instruction, execution)] if execution.refused else []
     effects = desk.writes() if desk else []
+    traded = bool(desk and (desk.placed or desk.profits))
+    more, flattening = watched.writes(desk.profits if desk else {}, now, traded=traded, equity=desk is None)
+    effects += more
     if desk and instruction.market_price and instruction.symbol:
         effects.append(prices.seen(instruction.symbol.name, f"user#{instruction.user_id}", instruction.market_price, now))
     try:
         store.settle(execution, alone=instruction.alone, effects=effects, events=told)
     except aws.WriteRefused:
         if not store.settled(instruction.signal_id, instruction.account_id):
-            raise Retryable("the account's books changed while the orders ran") from None
+            raise _Moved from None
         log.info("already settled", extra=_who(instruction))
         return
+    except Retryable:
+        raise _Moved from None
+    flatten.tell(flattening)
     if execution.orders:
         took = datetime.now(UTC) - instruction.received_at
         measure(Metric.ORDERS_SETTLED, len(execution.orders), {"exchange": execution.exchange})

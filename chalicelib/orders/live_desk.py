@@ -5,7 +5,7 @@ left in the ledger decides what this one does, and what orders were sized from i
 orders whatever has happened to the balance since.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,8 +16,9 @@ from chalicelib.exchanges import filters
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.line import Line
+from chalicelib.exchanges.paper import DOLLARS
 from chalicelib.exchanges.paper_money import Rates
-from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, RateLimited
+from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, RateLimited, Side
 from chalicelib.orders import ledger, lookup
 from chalicelib.orders.keys import Lines
 from chalicelib.orders.models import Instruction, Order
@@ -35,10 +36,12 @@ class LiveDesk:
 
     Attributes:
         placed: The orders of the signal so far, those of earlier attempts included once they have been come by.
+        still: Asked before an order that opens leaves; raises Refused if it may not any more.
     """
 
     def __init__(self, account: Account, instruction: Instruction, patience: Patience) -> None:
         self.placed: list[Order] = []
+        self.still: Callable[[], None] = lambda: None
         self._account = account
         self._instruction = instruction
         self._patience = patience
@@ -81,6 +84,27 @@ class LiveDesk:
         if instrument.market_type is MarketType.FUTURES:
             return self._look("held", lambda: self._line(instrument).positions().get(instrument.name, Decimal(0)))
         return self._look("held", lambda: self._balance(instrument, instrument.base))
+
+    def exposure(self, instrument: Instrument, side: Side) -> tuple[Decimal, int]:
+        """Position or holdings of one side, as the exchange has it now, with the ledger's open orders that would add to it."""
+        direction = 1 if side is Side.BUY else -1
+        if instrument.market_type is MarketType.FUTURES:
+            held = self._line(instrument).positions()
+        else:
+            totals = self._line(instrument).free_and_total()
+            held = {currency: total for currency, (_, total) in totals.items() if currency not in DOLLARS}
+        name = instrument.name if instrument.market_type is MarketType.FUTURES else instrument.base
+        total = max(held.get(name, Decimal(0)) * direction, Decimal(0))
+        there = {each for each, quantity in held.items() if quantity}
+        for order in ledger.unfinished(self._account.account_id):
+            opens = not order.reduce_only and (order.side is Side.BUY or order.market_type is MarketType.FUTURES)
+            if order.status.final or not opens or order.market_type is not instrument.market_type:
+                continue
+            base = order.symbol if instrument.market_type is MarketType.FUTURES else order.symbol.removesuffix(instrument.quote)
+            there.add(base)
+            if base == name and order.side is side:
+                total += order.quantity - order.filled
+        return total, len(there - {name})
 
     def place(self, leg: str, order: OrderRequest, percent: Decimal | None = None) -> Order:
         """Places an order once, or takes up what an earlier attempt left of it.
@@ -184,6 +208,8 @@ class LiveDesk:
         line = self._line(request.instrument)
         while True:
             try:
+                if not (request.reduce_only or (request.side is Side.SELL and request.instrument.market_type is MarketType.SPOT)):
+                    self.still()
                 state = line.place(request)
             except OutcomeUnknown as fault:
                 log.warning("outcome unknown", extra={"order_id": order.order_id, "fault": str(fault)})

@@ -96,6 +96,23 @@ class Follow(BaseModel):
     exchange: str
 
 
+class Flatten(BaseModel):
+    """A message in an order queue: close what is open on an account, since a rule says so.
+
+    Attributes:
+        symbols: Only these, by their plain names; empty for everything.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    flatten_id: str
+    user_id: str
+    account_id: str
+    exchange: str
+    symbols: tuple[str, ...] = ()
+    at: datetime
+
+
 class Order(BaseModel):
     """An order in the ledger.
 

@@ -11,7 +11,7 @@ from chalicelib.events import outbox
 from chalicelib.exchanges import paper_rules, paper_store
 from chalicelib.exchanges.paper import Book
 from chalicelib.exchanges.paper_money import Rates, round_money
-from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus
+from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, Side
 from chalicelib.orders import events, store
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.trading import MarketType, Symbol
@@ -34,6 +34,16 @@ class PaperDesk:
         self._instruction = instruction
         self._prices = prices
         self._now = now
+        self._groups: dict[str, str | None] = {}
+
+    @property
+    def profits(self) -> dict[str | None, Decimal]:
+        """What was realised here so far, costs taken off, in the account's currency, by the strategy the orders belong to."""
+        found: dict[str | None, Decimal] = {}
+        for client_order_id, profit in self.book.realised.items():
+            group_name = self._groups.get(client_order_id)
+            found[group_name] = found.get(group_name, Decimal(0)) + profit
+        return found
 
     @property
     def rates(self) -> Rates:
@@ -56,6 +66,10 @@ class PaperDesk:
         """Free holdings or position."""
         return self.book.held(instrument)
 
+    def exposure(self, instrument: Instrument, side: Side) -> tuple[Decimal, int]:
+        """Position or holdings of one side, with what waits to add to it; and how many others there are."""
+        return self.book.exposure(instrument, side)
+
     def place(self, leg: str, order: OrderRequest, percent: Decimal | None = None) -> Order:
         """Places an order in the book."""
         assert self._instruction is not None
@@ -66,6 +80,7 @@ class PaperDesk:
             update={"number": self.book.orders, "exchange_order_id": state.exchange_order_id, "version": 1}
         )
         self.placed.append(placed)
+        self._groups[order.client_order_id] = self._instruction.group_name
         return placed
 
     def open_orders(self, group_name: str | None, symbol: Symbol | None, market_type: MarketType | None) -> Sequence[Order]:
@@ -119,6 +134,7 @@ class PaperDesk:
 
     def _note(self, order: Order, state: OrderState) -> None:
         number = self.book.orders if order.number == 0 else order.number
+        self._groups[order.client_order_id] = order.group_name
         self.changed.append(_as_reported(order, state, self._now).model_copy(update={"number": number, "version": order.version + 1}))
 
     def _record(self, instruction: Instruction, leg: str, order: OrderRequest, percent: Decimal | None) -> Order:

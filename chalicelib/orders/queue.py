@@ -7,9 +7,9 @@ from typing import Any
 
 from chalicelib import aws, config
 from chalicelib.errors import Retryable
-from chalicelib.orders.models import Follow, Instruction, PricesSeen
+from chalicelib.orders.models import Flatten, Follow, Instruction, PricesSeen
 
-Message = Instruction | PricesSeen | Follow
+Message = Instruction | PricesSeen | Follow | Flatten
 
 _AT_ONCE = 10  # SQS takes at most ten messages in one SendMessageBatch
 _THREADS = 8
@@ -51,6 +51,8 @@ def _entry(index: int, message: Message) -> dict[str, Any]:
             cause = message.seen_id
         case Follow():
             cause = message.follow_id
+        case Flatten():
+            cause = message.flatten_id
     return {
         "Id": str(index),
         "MessageBody": message.model_dump_json(),

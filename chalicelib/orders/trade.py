@@ -7,6 +7,7 @@ directions: they close an opposite position first, then open. Spot cannot go sho
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Protocol
 
 from chalicelib.errors import NotDoable, Refused
 from chalicelib.exchanges import filters
@@ -22,6 +23,22 @@ CLOSING_LEG = "close"
 """The leg of the order that takes an opposite or the whole position away."""
 
 
+class Gate(Protocol):
+    """What an order that opens or adds must pass. What closes or reduces passes freely."""
+
+    def opening(self) -> None:
+        """Raises Refused if nothing may be opened now: halted, stale, against a rule."""
+        ...
+
+    def order(self, order: OrderRequest, price: Decimal) -> None:
+        """Raises Refused if this order is too much; `price` is what it will trade at, roughly, quote per base."""
+        ...
+
+    def opened(self) -> None:
+        """Counts an order that was placed."""
+        ...
+
+
 @dataclass(slots=True)
 class Outcome:
     """What came of an instruction."""
@@ -32,11 +49,8 @@ class Outcome:
     not_cancelled: int = 0
 
 
-def run(instruction: Instruction, desk: Desk, check_opening: Callable[[], None]) -> Outcome:
+def run(instruction: Instruction, desk: Desk, gate: Gate) -> Outcome:
     """Carries an instruction out, leg by leg; a leg that is refused leaves the others alone.
-
-    Args:
-        check_opening: Raises Refused if nothing may be opened now: halted, stale.
 
     Raises:
         Refused: The instruction as a whole cannot be carried out.
@@ -48,7 +62,7 @@ def run(instruction: Instruction, desk: Desk, check_opening: Callable[[], None])
     symbol, market_type = instruction.symbol, instruction.market_type
     if symbol is None or market_type is None:
         raise Refused("missing_field", field="symbol")
-    run_ = _Run(instruction, desk, check_opening, outcome, symbol, market_type)
+    run_ = _Run(instruction, desk, gate, outcome, symbol, market_type)
     side = Side.BUY if instruction.action in (Action.BUY, Action.LONG) else Side.SELL
     match instruction.action:
         case Action.STOP:
@@ -74,12 +88,12 @@ class _Run:
         self,
         instruction: Instruction,
         desk: Desk,
-        check_opening: Callable[[], None],
+        gate: Gate,
         outcome: Outcome,
         symbol: Symbol,
         market_type: MarketType,
     ) -> None:
-        self.instruction, self.desk, self.check_opening, self.outcome = instruction, desk, check_opening, outcome
+        self.instruction, self.desk, self.gate, self.outcome = instruction, desk, gate, outcome
         self.market_price = desk.market_price(symbol)
         near = self.market_price or instruction.price or next((leg.price or leg.stop_price for leg in instruction.legs), None)
         self.instrument = desk.instrument(symbol, market_type, near or instruction.stop_price)
@@ -138,7 +152,8 @@ class _Run:
             return
         free = None if self._fixed_size() else self.desk.free(self.instrument)
         for index, leg in enumerate(self._legs()):
-            self._attempt(str(index), leg, lambda leg=leg: self._opening(side, leg, free))  # type: ignore[misc]
+            if self._attempt(str(index), leg, lambda leg=leg: self._opening(side, leg, free)):  # type: ignore[misc]
+                self.gate.opened()
 
     def _reduce_legs(self, side: Side, held: Decimal) -> None:
         """Orders that reduce; together at most what is held, unless the sender named the quantity on spot."""
@@ -155,7 +170,7 @@ class _Run:
             return None
 
     def _opening(self, side: Side, leg: Leg, free: Decimal | None) -> OrderRequest:
-        self.check_opening()
+        self.gate.opening()
         if self.instruction.take_profit is not None or self.instruction.stop_loss is not None:
             raise NotDoable("exits_unsupported")  # an entry without the stop it came with is not what was asked for
         instruction, price = self.instruction, self._sizing_price(leg)
@@ -169,7 +184,9 @@ class _Run:
             taking = instruction.order_type in (OrderType.MARKET, OrderType.STOP_MARKET)
             leverage = instruction.leverage
             quantity = sizing.of_free_balance(self.instrument, free, percent, price, self.desk.rates, leverage, taking=taking)
-        return self._request(side, leg, quantity, reduce_only=False)
+        order = self._request(side, leg, quantity, reduce_only=False)
+        self.gate.order(order, price)
+        return order
 
     def _reducing(self, side: Side, leg: Leg, held: Decimal, left: Decimal) -> OrderRequest:
         instruction = self.instruction

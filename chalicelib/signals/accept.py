@@ -102,7 +102,7 @@ class _Attempt:
         if broken or self.fields is None:
             raise broken or Refused("no_data")
         signal = door.signal(self.fields, self.sender)
-        plan = plans.make(signal, self.sender)
+        plan = plans.make(signal, self.sender, request.received_at)
         check_age(signal, plan, request.received_at, self.sender)
         accepted = self._accepted(signal, self.sender, plan)
         earlier = _save(accepted, _guard(request, signal, self.sender, plan), self.sender.usage)

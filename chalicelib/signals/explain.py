@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws, inputs, messages
-from chalicelib.errors import Forbidden, NotDoable, NotFound, Refused
+from chalicelib.controls import rules, watch
+from chalicelib.controls.watch import Watch
+from chalicelib.errors import Forbidden, NotFound, Refused
 from chalicelib.exchanges import paper_store
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.paper_money import BASIS_POINT, round_money
 from chalicelib.exchanges.protocol import Instrument, OrderStatus, Side
 from chalicelib.http import Answer, Request, Route
 from chalicelib.orders import positions, prices, trade
+from chalicelib.orders.gate import Gate
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.orders.paper_desk import PaperDesk
 from chalicelib.signals import fields as bodies
@@ -21,7 +24,7 @@ from chalicelib.signals import manual, parse
 from chalicelib.signals import plan as plans
 from chalicelib.signals.accept import check_age
 from chalicelib.signals.fields import Fields
-from chalicelib.signals.sender import Sender
+from chalicelib.signals.sender import Sender, strategy_switch
 from chalicelib.trading import MarketType, Symbol, Variant
 from chalicelib.users import credentials
 from chalicelib.users.access import caller
@@ -63,7 +66,7 @@ def explain(request: Request) -> Answer:
     variant = _OWN_ROUTE.get(named or "") or parse.variant_of_api_webhook(fields)
     sender = _sender(user_id, fields)
     signal = parse.read_signal(variant, fields)
-    plan = plans.make(signal, sender)
+    plan = plans.make(signal, sender, request.received_at)
     check_age(signal, plan, request.received_at, sender)
     instructions = plans.instructions(_DRY, signal, sender, plan, request.received_at)
     shown = [_Dry(each, request.language) for each in instructions[:_MOST_ACCOUNTS]]
@@ -96,7 +99,9 @@ def _sender(user_id: str, fields: Fields) -> Sender:
         credentials.verify(presented, stored if stored and stored["user_id"] == user_id else None, _INBOUND, datetime.now(UTC))
     group_name = fields.text("group_name")
     strategy = aws.get("strategies", {"user_id": user_id, "group_name": group_name}) if group_name else None
-    return Sender(sender.owner, sender.authenticated, sender.halted, strategy)
+    control = aws.get("controls", strategy_switch(user_id, group_name).key) if group_name else None
+    halted = sender.halted or bool((control or {}).get("halted"))
+    return Sender(sender.owner, sender.authenticated, halted, strategy, (*sender.rules, rules.of_item(control)))
 
 
 class _Dry:
@@ -109,37 +114,29 @@ class _Dry:
         """What would come of it."""
         instruction = self.instruction
         symbol = instruction.symbol.name if instruction.symbol else ""
-        wanted: list[tuple[str, aws.Key]] = [("accounts", {"account_id": instruction.account_id})]
-        wanted.append(("controls", {"scope": f"account#{instruction.account_id}"}))
-        wanted += [("controls", {"scope": scope}) for scope in ("global", f"user#{instruction.user_id}")]
-        item, *more = aws.get_many([*wanted, *(prices.keys(symbol, instruction.user_id) if symbol else [])])
+        governing = watch.switches(instruction.user_id, instruction.account_id, instruction.group_name)
+        keys = watch.keys(governing)
+        account_key: tuple[str, aws.Key] = ("accounts", {"account_id": instruction.account_id})
+        item, *more = aws.get_many([account_key, *keys, *(prices.keys(symbol, instruction.user_id) if symbol else [])])
         if item is None:
             return self._shown(None) | self._why(NotFound("account_not_found", account=instruction.account_id))
         account = Account.model_validate(item)
         if account.has_exchange:
             return self._shown(account) | {"balances": positions.balances_of(account)}
-        halted = any(control and control.get("halted") for control in more[:3])
-        price = instruction.market_price or prices.newest(more[3:])
+        price = instruction.market_price or prices.newest(more[len(keys) :])
         desk = DryDesk(paper_store.read(account), instruction, {symbol: price} if price else {}, self.now)
-        return self._traded(account, desk, halted=halted)
+        return self._traded(account, desk, Watch(governing, more[: len(keys)]))
 
-    def _traded(self, account: Account, desk: DryDesk, *, halted: bool) -> dict[str, Any]:
+    def _traded(self, account: Account, desk: DryDesk, watched: Watch) -> dict[str, Any]:
         instruction = self.instruction
-
-        def check_opening() -> None:
-            if halted:
-                raise Forbidden("halted")
-            age = self.now - instruction.age_from
-            if age > timedelta(seconds=instruction.max_age_s):
-                raise NotDoable("stale", age=int(age.total_seconds()), limit=instruction.max_age_s)
-
+        gate = Gate(instruction, desk, watched, lambda: watched, self.now)
         shown = self._shown(account) | {"balances_known": True}
         if instruction.market_price and instruction.symbol:
             desk.see(instruction.symbol.name, instruction.market_price)
         try:
             if not account.is_active:
                 raise NotFound("account_not_found", account=account.name)
-            outcome = trade.run(instruction, desk, check_opening)
+            outcome = trade.run(instruction, desk, gate)
         except Refused as refused:
             return shown | self._rules(desk) | {"orders": self._orders(desk.placed, account, desk)} | self._why(refused)
         orders = self._orders(outcome.orders, account, desk)

@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws
+from chalicelib.controls import rules
 from chalicelib.errors import NotFound, Refused, Unauthorized
 from chalicelib.http import Answer, Request
 from chalicelib.signals import symbols, terms
@@ -39,7 +40,8 @@ def sender_of(user_id: str) -> Sender:
     owner = owner_of(profile, settings, directory)
     if owner is None:
         raise NotFound("user_not_found")
-    return Sender(owner, authenticated=True, halted=any(bool((control or {}).get("halted")) for control in controls), strategy=None)
+    halted = any(bool((control or {}).get("halted")) for control in controls)
+    return Sender(owner, authenticated=True, halted=halted, strategy=None, rules=tuple(map(rules.of_item, controls)))
 
 
 def _sender(request: Request, fields: Fields | None) -> Sender:

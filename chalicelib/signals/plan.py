@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from chalicelib.controls import rules
 from chalicelib.errors import Forbidden, NotDoable, NotFound, Unauthorized
 from chalicelib.orders.models import Instruction
 from chalicelib.signals.models import Signal
@@ -42,7 +43,7 @@ class Plan:
     accounts: int
 
 
-def make(signal: Signal, sender: Sender) -> Plan:
+def make(signal: Signal, sender: Sender, now: datetime) -> Plan:
     """The accounts that take part.
 
     Raises:
@@ -50,6 +51,7 @@ def make(signal: Signal, sender: Sender) -> Plan:
         NotDoable: No account takes part, or the strategy does not trade the symbol.
         Unauthorized: The signal came without a token and would reach real money.
         Forbidden: Trading is halted, and the signal could only open.
+        NotDoable: A risk rule forbids it, and the signal could only open.
     """
     plan = _PLANNERS[signal.variant](signal, sender)
     if not plan.targets:
@@ -58,7 +60,16 @@ def make(signal: Signal, sender: Sender) -> Plan:
         raise Unauthorized("token_missing")
     if sender.halted and only_opens(signal, plan.market_type):
         raise Forbidden("halted")
+    if only_opens(signal, plan.market_type):
+        check_rules(signal, sender, now)
     return plan
+
+
+def check_rules(signal: Signal, sender: Sender, now: datetime) -> None:
+    """Raises NotDoable where a rule of the user or the strategy refuses whatever size, or the size the signal names."""
+    rules.check_signal(sender.rules, signal.symbol.name if signal.symbol else None, now)
+    if signal.quantity is not None and signal.price is not None:
+        rules.check_notional(sender.rules, signal.quantity * signal.price)
 
 
 def only_opens(signal: Signal, market_type: MarketType | None) -> bool:

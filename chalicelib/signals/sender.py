@@ -6,6 +6,9 @@ from datetime import datetime
 from ipaddress import ip_address, ip_network
 
 from chalicelib import aws
+from chalicelib.controls import rules
+from chalicelib.controls.halt import Scope, Switch
+from chalicelib.controls.rules import Rules
 from chalicelib.errors import Forbidden, NotFound, Refused, Unauthorized
 from chalicelib.http import Request
 from chalicelib.signals.fields import Fields
@@ -26,8 +29,9 @@ class Sender:
 
     Attributes:
         authenticated: A token or code came with the signal, and was right.
-        halted: A halt switch, of everybody or of this user, is on.
+        halted: A halt switch, of everybody, of this user or of the strategy, is on.
         strategy: The strategy the signal names, as stored; None if it names none or there is none.
+        rules: The risk rules of the user and of the strategy. Those of the account are asked at execution, as these are again.
         usage: How often its token has been used; None for orders by hand, which are not counted.
     """
 
@@ -35,6 +39,7 @@ class Sender:
     authenticated: bool
     halted: bool
     strategy: aws.Item | None
+    rules: tuple[Rules, ...] = ()
     usage: Usage | None = None
 
     @property
@@ -74,9 +79,10 @@ def identify(request: Request, fields: Fields | None, user_id: str | None, now: 
         wanted.append(("credentials", {"token_hash": counter}))
     if group_name:
         wanted.append(("strategies", {"user_id": claimed, "group_name": group_name}))
+        wanted.append(("controls", strategy_switch(claimed, group_name).key))
     found = iter(aws.get_many([*wanted, *usage.keys(claimed, counter)]))
     owner = owner_of(next(found), next(found), next(found))
-    halted = any([bool((next(found) or {}).get("halted")), bool((next(found) or {}).get("halted"))])
+    controls = [next(found), next(found)]
     credential = next(found) if presented else None
     if presented:
         _check_credential(presented, credential, claimed, now)
@@ -88,8 +94,17 @@ def identify(request: Request, fields: Fields | None, user_id: str | None, now: 
         raise Unauthorized("token_missing")
     _check_address(request.source_ip, owner.settings.allowed_addresses, authenticated=bool(presented))
     strategy = next(found) if group_name else None
+    if group_name:
+        controls.append(next(found))
+    halted = any(bool((control or {}).get("halted")) for control in controls)
     limit = int((credential or {}).get("signals_per_minute") or owner.settings.signals_per_minute)
-    return Sender(owner, bool(presented), halted, strategy, Usage(claimed, counter, list(found), limit))
+    used = usage.Usage(claimed, counter, list(found), limit)
+    return Sender(owner, bool(presented), halted, strategy, tuple(map(rules.of_item, controls)), used)
+
+
+def strategy_switch(user_id: str, group_name: str) -> Switch:
+    """The switch of the strategy that a user's signal names."""
+    return Switch(Scope.STRATEGY, None, user_id, group_name)
 
 
 def _presented(request: Request, fields: Fields | None) -> str | None:

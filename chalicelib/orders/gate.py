@@ -1,0 +1,66 @@
+"""What an order that opens must pass: switches and rules, and the signal's age. What closes or reduces passes freely."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from chalicelib.controls.rules import Opening
+from chalicelib.controls.watch import Watch
+from chalicelib.errors import NotDoable
+from chalicelib.exchanges.protocol import OrderRequest
+from chalicelib.orders.desk import Desk
+from chalicelib.orders.models import Instruction
+
+_FRESH = timedelta(seconds=1)
+
+
+class Gate:
+    """Asked by `trade` before each order that opens.
+
+    Attributes:
+        watch: The switches and rules, as last read.
+
+    Args:
+        read: Reads them again.
+        now: When they were read.
+    """
+
+    def __init__(self, instruction: Instruction, desk: Desk, watch: Watch, read: Callable[[], Watch], now: datetime) -> None:
+        self.watch = watch
+        self._instruction = instruction
+        self._desk = desk
+        self._read = read
+        self._now = now
+
+    def opening(self) -> None:
+        """Raises Refused if nothing may be opened now, whatever its size."""
+        instruction = self._instruction
+        self.watch.check(instruction.symbol.name if instruction.symbol else None, self._now)
+        age = self._now - instruction.age_from
+        if age > timedelta(seconds=instruction.max_age_s):
+            raise NotDoable("stale", age=int(age.total_seconds()), limit=instruction.max_age_s)
+
+    def order(self, order: OrderRequest, price: Decimal) -> None:
+        """Raises Refused if this order is too much; `price` is what it will trade at, roughly, quote per base."""
+        notional = order.quantity * price
+        if not self.watch.looks_at_positions:
+            self.watch.check_order(Opening(notional))
+            return
+        held, others = self._desk.exposure(order.instrument, order.side)
+        self.watch.check_order(Opening(notional, position=(held + order.quantity) * price, positions=others + 1))
+
+    def opened(self) -> None:
+        """Counts an order that opens."""
+        self.watch.opened()
+
+    def again(self) -> None:
+        """Asks once more before an order leaves, if it had to wait: who halted meanwhile did so to keep it back.
+
+        Raises:
+            Refused: It may not leave any more.
+        """
+        now = datetime.now(UTC)
+        if now - self._now > _FRESH:
+            self.watch = self._read().after(self.watch)
+            self._now = now
+            self.opening()

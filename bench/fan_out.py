@@ -1,0 +1,96 @@
+"""One signal to 1, 10, 100 and 1,000 accounts: acknowledged beside the bare calls, and executed on all of them."""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+
+import requests
+
+from bench.kit import Desk, Figure, Stand, apart, at_most, in_turns, script, watched
+from chalicelib.orders import store as ledger
+from functions import receive_signals
+from tests.support import gateway
+
+BUDGET_S = 150
+
+_SIZES = (1, 10, 100, 1_000)
+_EXCHANGES = ("binance", "bybit", "okx")
+_ROUNDS = 8
+_EXECUTED = (10, 100)
+_EXECUTED_ROUNDS = 3
+_PATIENCE_S = 60
+
+
+def run(stand: Stand) -> Iterator[Figure]:
+    """Demo accounts on three exchanges, simulated by our own paper engine."""
+    logging.disable(logging.WARNING)
+    desks = {size: Desk(stand, _spread(size), "demo") for size in _SIZES}
+    queues = [f"orders-{exchange}" for exchange in _EXCHANGES]
+    with apart(stand, ["outbox", "webhook_logs", "idempotency", "signals"], queues):
+        for size, desk in desks.items():
+            accept = _acceptance(desk)
+            accept()
+            with watched() as calls:
+                accept()
+            turns = in_turns(accept, script(calls), rounds=_ROUNDS)
+            yield Figure(
+                f"fan-out to {size:,}, acknowledged",
+                f"A group signal for {size:,} accounts, stored and queued by {len(calls)} AWS calls.",
+                turns.ours,
+                "ms",
+                floor=turns.floor,
+                floor_is="the same AWS calls, one after the other, by a bare boto3 script",
+                ratio=turns.ratio,
+                limit=at_most(1.3),
+                grows="with the accounts, ten to a message batch; batches go out eight at a time.",
+            )
+    few, many = _EXECUTED
+    turns = in_turns(_execution(stand, desks[many]), _execution(stand, desks[few]), rounds=_EXECUTED_ROUNDS)
+    yield Figure(
+        f"fan-out to {many}, executed",
+        f"From the front door to the last of {many} settled accounts, per account; every account is served.",
+        turns.ours,
+        "ms an account",
+        floor=turns.floor,
+        floor_is=f"per account with {few}",
+        ratio=turns.ratio,
+        limit=at_most(1.3),
+        grows="linearly here, where each exchange has one worker; in AWS by the exchange's concurrency in stack.yaml.",
+    )
+
+
+def _spread(size: int) -> dict[str, int]:
+    return {exchange: len(range(place, size, len(_EXCHANGES))) for place, exchange in enumerate(_EXCHANGES)}
+
+
+def _acceptance(desk: Desk) -> Callable[[], None]:
+    def accept() -> None:
+        body = json.dumps(desk.signal(price="95000"))
+        request = gateway.request("POST", "/api/webhook", body, headers={"Prefer": "respond-async"})
+        answer = receive_signals.app(request, gateway.CONTEXT)
+        assert answer["statusCode"] == 202, answer
+
+    return accept
+
+
+def _execution(stand: Stand, desk: Desk) -> Callable[[], float]:
+    """Milliseconds per account until all have settled."""
+    size = len(desk.accounts)
+
+    def execute() -> float:
+        began = time.perf_counter()
+        body = desk.signal(price="95000")
+        answer = requests.post(f"{stand.place.url}/api/webhook", json=body, headers={"Prefer": "respond-async"}, timeout=_PATIENCE_S)
+        assert answer.status_code == 202, answer.text
+        signal_id = answer.json()["signal_id"]
+        while True:
+            executions, orders = ledger.of_signal(signal_id)
+            if len(executions) == size:
+                break
+            assert time.perf_counter() - began < _PATIENCE_S, f"{len(executions)} of {size} have settled"
+            time.sleep(0.02)
+        assert [order.status for order in orders] == ["filled"] * size
+        return (time.perf_counter() - began) * 1000 / size
+
+    return execute

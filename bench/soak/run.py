@@ -1,0 +1,250 @@
+"""The soak: traffic for ten minutes, at the rate of an hour's, while everything fails now and then; then the books."""
+
+import asyncio
+import json
+import logging
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import requests
+import yaml
+
+from bench.kit import Desk, Figure, Stand, at_most, spread
+from bench.kit.desk import fetch_markets
+from bench.kit.stand import KEPT
+from bench.soak.books import Books, compare
+from bench.soak.proxy import FaultyCloud
+from bench.soak.receiver import Receiver
+from bench.soak.traffic import Senders
+from chalicelib import aws
+from infra.local import warm
+from infra.local.place import HOST
+from infra.stack import STACK_YAML
+from tests.e2e.conftest import Running
+from tests.support import pump
+
+OPTIONAL = True
+BUDGET_S = 1300
+_SECONDS = int(os.environ.get("SOAK_SECONDS") or 600)
+_EVERY_S = 0.5  # an hour with a signal every three seconds, in ten minutes
+_SETTLING_S = 420
+_AWAY = 60  # from the ports of the other rows' stand
+_AWS_FAULTS = 0.02
+_KILL_EVERY_S = (4, 12)
+_EXCHANGE_FAULT_EVERY_S = (1, 4)
+_SENT_AGAIN = 0.1
+_VICTIMS = (
+    "receive_signals",
+    "execute_orders-paper",
+    "execute_orders-binance",
+    "execute_orders-bybit",
+    "execute_orders-okx",
+    "publish_events",
+    "deliver_webhooks",
+    "push_realtime",
+)
+_EXCHANGE_FAULTS: tuple[dict[str, Any], ...] = (
+    {"kind": "reset", "when": "before"},
+    {"kind": "reset", "when": "after"},
+    {"kind": "500", "when": "before"},
+    {"kind": "502", "when": "after"},
+    {"kind": "503", "when": "before"},
+    {"kind": "429", "when": "before"},
+    {"kind": "html", "when": "after"},
+    {"kind": "empty", "when": "after"},
+    {"kind": "slow", "when": "before", "seconds": 3},
+    {"kind": "timeout", "when": "after", "seconds": 13},
+    {"kind": "timeout", "when": "late", "seconds": 14},
+)
+
+
+@dataclass
+class _Met:
+    """What there was of trouble."""
+
+    killed: Counter[str]
+    exchange: Counter[str]
+
+
+def run(stand: Stand) -> Iterator[Figure]:
+    """On a stack of its own, whose functions reach AWS through a proxy that fails now and then."""
+    logging.disable(logging.WARNING)
+    own = stand.place.directory.parent / "soak"
+    own.mkdir(parents=True, exist_ok=True)
+    os.environ |= {
+        "PORT": str(stand.place.port + _AWAY),
+        "TRADEHOOK_LOCAL_DIR": str(own),
+        "TRADEHOOK_STACK_YAML": str(_impatient(own)),
+    }
+    soaked = Stand(stand.seed, BUDGET_S)
+    try:
+        books, told = asyncio.run(_soak(soaked))
+    finally:
+        soaked.clear()
+    (KEPT / f"soak-{stand.seed}.json").write_text(json.dumps({"sums": books.sums, "wrong": books.wrong} | told, indent=1))
+    sums = books.sums
+    orders = (
+        f"{sums['orders in the ledger']} in the ledger, {sums['orders at the exchanges']} at the exchanges; "
+        f"{sums['orders on paper']} on paper."
+    )
+    delivered = f"one subscriber was delivered {sums['events delivered']}, for one that is gone {sums['events held']} are held."
+    for what, means in {
+        "signals": f"{sums['acknowledged']} acknowledged, {sums['settled']} settled.",
+        "orders": orders,
+        "events": f"{sums['events published']} published; {delivered}",
+    }.items():
+        wrong = books.wrong[what]
+        for line in wrong[:20]:
+            print(f"  {what}: {line}")
+        yield Figure(
+            f"soak {stand.seed}, {what}",
+            f"{means} Seed {stand.seed}, {_SECONDS} s, {told['faults']} faults.",
+            spread([len(wrong)]),
+            "wrong",
+            limit=at_most(0),
+        )
+
+
+async def _soak(stand: Stand) -> tuple[Books, dict[str, Any]]:
+    dice = random.Random(stand.seed)
+    _ = await asyncio.to_thread(lambda: stand.stack)
+    await asyncio.to_thread(fetch_markets, stand)
+    desk = await asyncio.to_thread(Desk, stand, {"binance": 2, "bybit": 2, "okx": 2})
+    receiver = Receiver(random.Random(dice.random()))
+    endpoint = await receiver.start(HOST, stand.place.port + 3)
+    cloud = FaultyCloud(stand.place.cloud_url, random.Random(dice.random()))
+    proxy = await cloud.start(HOST, stand.place.port + 4)
+    try:
+        await asyncio.to_thread(_redirect, stand, proxy)
+        since = await asyncio.to_thread(_quiet)
+        subscribed = [_subscribe(stand, f"{endpoint}/{name}") for name in ("works", "gone")]
+        senders = Senders(stand.place.url, stand.env, desk, random.Random(dice.random()))
+        met = _Met(Counter(), Counter())
+        await _traffic(stand, senders, cloud, met, dice)
+        books = await _settle(stand, senders, desk, receiver, subscribed, since)
+    finally:
+        await cloud.stop()
+        await receiver.stop()
+    told = {
+        "faults": sum(cloud.met.values()) + sum(met.killed.values()) + sum(met.exchange.values()) + len(receiver.failed),
+        "aws": cloud.met,
+        "killed": met.killed,
+        "exchange": met.exchange,
+        "sent": senders.sent,
+        "refused": senders.refused,
+        "unanswered": senders.unanswered,
+    }
+    return books, told
+
+
+async def _traffic(stand: Stand, senders: Senders, cloud: FaultyCloud, met: _Met, dice: random.Random) -> None:
+    """Sends, moves prices and makes trouble, until the time is over and every sender has its answer."""
+    cloud.rate = _AWS_FAULTS
+    troubles = [
+        asyncio.create_task(_kill(stand, met, random.Random(dice.random()))),
+        asyncio.create_task(_fail_exchanges(stand, met, random.Random(dice.random()))),
+    ]
+    price, sending = Decimal(50_000), set()
+    began = time.monotonic()
+    async with aiohttp.ClientSession() as session:
+        for number in range(int(_SECONDS / _EVERY_S)):
+            price = (price * (1 + Decimal(dice.randint(-20, 20)) / 10_000)) // 1
+            if not number % 4:
+                await asyncio.to_thread(stand.exchanges.price, "BTCUSDT", str(price))
+            task = asyncio.create_task(senders.send(session, senders.next(number, price), again=dice.random() < _SENT_AGAIN))
+            sending.add(task)
+            task.add_done_callback(sending.discard)
+            await asyncio.sleep(max(began + (number + 1) * _EVERY_S - time.monotonic(), 0))
+        for trouble in troubles:
+            trouble.cancel()
+        await asyncio.gather(*troubles, return_exceptions=True)
+        await asyncio.to_thread(stand.exchanges.clear_faults)
+        cloud.rate = 0
+        while sending:
+            await asyncio.gather(*sending)
+
+
+async def _kill(stand: Stand, met: _Met, dice: random.Random) -> None:
+    """Kills the processes of one function after the other."""
+    running = Running(stand.place)
+    while True:
+        await asyncio.sleep(dice.uniform(*_KILL_EVERY_S))
+        victim = dice.choice(_VICTIMS)
+        met.killed[victim] += await asyncio.to_thread(running.kill_workers, victim)
+
+
+async def _fail_exchanges(stand: Stand, met: _Met, dice: random.Random) -> None:
+    """Has some next call to an exchange fail, in one way or another."""
+    while True:
+        await asyncio.sleep(dice.uniform(*_EXCHANGE_FAULT_EVERY_S))
+        fault = {"exchange": dice.choice(("binance", "bybit", "okx")), "times": dice.randint(1, 2), **dice.choice(_EXCHANGE_FAULTS)}
+        met.exchange[f"{fault['kind']} {fault['when']}"] += int(fault["times"])
+        with suppress(requests.RequestException):
+            await asyncio.to_thread(lambda fault=fault: stand.exchanges.fault(**fault))
+
+
+async def _settle(stand: Stand, senders: Senders, desk: Desk, receiver: Receiver, subscribed: list[int], since: int) -> Books:
+    """Lets everything come to its end, the minute's work being done more often than by the minute; then the books as they stand."""
+    until = time.monotonic() + _SETTLING_S
+    while True:
+        books = await asyncio.to_thread(compare, stand, senders, desk, receiver, subscribed, since)
+        if books.equal or time.monotonic() > until:
+            return books
+        await asyncio.sleep(3)
+        for name in ("sweep", "track_orders", "retry_deliveries"):
+            await asyncio.to_thread(_invoke, stand, name)
+
+
+def _invoke(stand: Stand, name: str) -> None:
+    stand.stack.client("lambda").invoke(FunctionName=stand.stack.function(name), Payload=b"{}")
+
+
+def _impatient(directory: Path) -> Path:
+    """The stack with shorter times, so that what a killed function leaves is taken up within the half minute."""
+    source = yaml.safe_load(STACK_YAML.read_text())
+    for function in source["functions"].values():
+        if any("queue" in trigger for trigger in function.get("triggers", [])):
+            function["timeout_s"] = 25
+    for queue in source["queues"].values():
+        queue["visibility_margin_s"] = 3
+    changed = directory / "impatient.yaml"
+    changed.write_text(yaml.safe_dump(source, sort_keys=False))
+    return changed
+
+
+def _redirect(stand: Stand, proxy: str) -> None:
+    """Has every function reach AWS through the proxy."""
+    client = stand.stack.client("lambda")
+    for name in stand.stack.description.functions:
+        full = stand.stack.function(name)
+        variables = client.get_function_configuration(FunctionName=full)["Environment"]["Variables"]
+        variables |= {"AWS_ENDPOINT_URL": proxy}
+        if "WEBSOCKET_REALTIME" in variables:
+            variables["WEBSOCKET_REALTIME"] = variables["WEBSOCKET_REALTIME"].replace(stand.place.cloud_url, proxy)
+        client.update_function_configuration(FunctionName=full, Environment={"Variables": variables})
+    warm.up(stand.stack)
+
+
+def _quiet() -> int:
+    """The last event's number, once no event is on its way any more."""
+    while pump.items("outbox"):
+        time.sleep(0.5)
+    time.sleep(2)
+    return int((aws.get("events", {"stream": "admin", "sequence": 0}) or {"last": 0})["last"])
+
+
+def _subscribe(stand: Stand, url: str) -> int:
+    body = {"name": url, "url": url, "event_types": ["order.*", "signal.*"]}
+    headers = {"Authorization": f"Bearer {stand.env['TRADEHOOK_ADMIN_TOKEN']}"}
+    answer = requests.post(f"{stand.place.url}/webhooks", json=body, headers=headers, timeout=30)
+    answer.raise_for_status()
+    return int(answer.json()["id"])

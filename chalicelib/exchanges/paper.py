@@ -111,8 +111,7 @@ class Book:
         """On spot the holdings of the base asset that no waiting order will sell; on futures the position, negative if short."""
         if instrument.market_type is MarketType.FUTURES:
             return self.positions[instrument.name].quantity if instrument.name in self.positions else _ZERO
-        offered = sum((other.order.quantity for other in self.waiting.values() if _sells_holdings(other.order, instrument.base)), _ZERO)
-        return self.holdings[instrument.base].quantity - offered if instrument.base in self.holdings else _ZERO
+        return self._unoffered(instrument.base, pair=None)
 
     def exposure(self, instrument: Instrument, side: Side) -> tuple[Decimal, int]:
         """What stands on one side of an instrument with the waiting orders that would add to it, and how many others are held."""
@@ -128,6 +127,15 @@ class Book:
                 if _place_of(order.instrument) == _place_of(instrument) and order.side is side:
                     total += order.quantity
         return total, len(there - {_place_of(instrument)})
+
+    def _unoffered(self, base: str, pair: str | None) -> Decimal:
+        """Holdings that no waiting order will sell; of orders that cancel each other only one will, and those of `pair` do not count."""
+        offered: dict[str, Decimal] = {}
+        for client_order_id, waiting in self.waiting.items():
+            if _sells_holdings(waiting.order, base) and (pair is None or waiting.order.pair != pair):
+                key = waiting.order.pair or client_order_id
+                offered[key] = max(offered.get(key, _ZERO), waiting.order.quantity)
+        return self.holdings[base].quantity - sum(offered.values(), _ZERO) if base in self.holdings else _ZERO
 
     def place(self, order: OrderRequest, price: Decimal | None, reference: dict[str, Any], now: datetime) -> OrderState:
         """Places an order: fills it, or lets it wait.
@@ -153,13 +161,24 @@ class Book:
         """What a new market price does to the waiting orders of an instrument, oldest first, one at a time."""
         due = [order for order in self.waiting.values() if order.order.instrument.name == instrument_name]
         for waiting in sorted(due, key=lambda order: order.placed_at):
+            if waiting.order.client_order_id not in self.waiting:
+                continue  # the other of its pair has traded meanwhile
+            others = self._paired(waiting.order)
             if state := self._tried(waiting, price):
                 yield waiting, state
+                if state.filled:
+                    yield from [cancelled for other in others if (cancelled := self.cancel(other))]
 
     def cancel(self, client_order_id: str) -> tuple[Waiting, OrderState] | None:
         """Takes a waiting order back; None if it no longer waits."""
         waiting = self._end(client_order_id)
         return (waiting, _state(waiting.order, OrderStatus.CANCELLED)) if waiting else None
+
+    def _paired(self, order: OrderRequest) -> list[str]:
+        """The waiting orders that go as soon as this one trades."""
+        if order.pair is None:
+            return []
+        return [name for name, other in self.waiting.items() if other.order.pair == order.pair and name != order.client_order_id]
 
     def _tried(self, waiting: Waiting, price: Decimal) -> OrderState | None:
         """The order's new state at this price; None if it goes on waiting as it was."""
@@ -313,7 +332,7 @@ class Book:
             raise NotDoable("insufficient_funds", needed=f"{shown:f}", available=_plain(available))
 
     def _need_holdings(self, order: OrderRequest) -> None:
-        available = self.held(order.instrument)
+        available = self._unoffered(order.instrument.base, order.pair)
         if order.quantity > available:
             raise NotDoable(
                 "insufficient_holdings", needed=_plain(order.quantity), available=_plain(available), asset=order.instrument.base

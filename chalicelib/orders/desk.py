@@ -1,6 +1,6 @@
 """Where an account's orders are placed: what `trade` asks of a paper book and of a real exchange alike."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -19,6 +19,14 @@ class Desk(Protocol):
     @property
     def rates(self) -> Rates:
         """What trading costs here, for sizing with costs included."""
+        ...
+
+    @property
+    def profits(self) -> Mapping[str | None, Decimal]:
+        """What was realised here so far, costs taken off, in the account's currency, by the strategy the orders belong to.
+
+        Nothing where an account's losses are told by its equity.
+        """
         ...
 
     def instrument(self, symbol: Symbol, market_type: MarketType, near: Decimal | None) -> Instrument:
@@ -48,10 +56,14 @@ class Desk(Protocol):
         """Places an order, once, whatever happens."""
         ...
 
+    def protect(self, entry: Order) -> None:
+        """Places take-profit and stop-loss for what an order has opened so far. What cannot be placed is told by an event."""
+        ...
+
     def open_orders(self, group_name: str | None, symbol: Symbol | None, market_type: MarketType | None) -> Sequence[Order]:
         """The account's open orders: of one strategy or of all, of one symbol or of all, of one market or of both."""
         ...
 
-    def cancel(self, order: Order) -> bool:
-        """Cancels an open order; False if it had ended already."""
+    def cancel(self, order: Order, code: str | None = None) -> bool:
+        """Cancels an open order; False if it had ended already. `code` says why, where nobody asked for it."""
         ...

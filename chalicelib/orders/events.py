@@ -1,11 +1,12 @@
 """What is told of orders and of signals that could not be carried out."""
 
+from chalicelib.errors import Refused
 from chalicelib.events.models import Event, event_id
 from chalicelib.orders.models import Execution, Instruction, Order
 
 _SHOWN = (
     *("signal_id", "account_id", "number", "exchange", "market_type", "symbol", "side", "order_type", "status", "quantity", "filled"),
-    *("price", "stop_price", "average_price", "value", "fee", "fee_currency", "group_name", "code"),
+    *("price", "stop_price", "average_price", "value", "fee", "fee_currency", "group_name", "code", "exit_of"),
 )
 
 
@@ -16,6 +17,25 @@ def of_order(order: Order) -> Event:
         event_id=event_id(type_, order.order_id, str(order.version)),
         type=type_,
         payload={"order_id": order.order_id, **{name: getattr(order, name) for name in _SHOWN}},
+        entity=order.entity,
+        user_id=order.user_id,
+        created_at=order.updated_at,
+    )
+
+
+def of_missing_exit(order: Order, refusal: Refused, missing: str, *, again: bool) -> Event:
+    """`order.protection_failed`: what an order has opened stands without its take-profit or stop-loss."""
+    why = {
+        "missing": missing,
+        "again": again,
+        "code": refusal.code,
+        "values": {name: str(value) for name, value in refusal.values.items()},
+        missing: getattr(order, missing),
+    }
+    return Event(
+        event_id=event_id("order.protection_failed", order.order_id, str(order.version)),
+        type="order.protection_failed",
+        payload={"order_id": order.order_id, **{name: getattr(order, name) for name in _SHOWN}, **why},
         entity=order.entity,
         user_id=order.user_id,
         created_at=order.updated_at,

@@ -3,23 +3,29 @@
 Runs on the account's message group, after whatever signal was before it, so that an account has one caller.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from chalicelib import aws
+from chalicelib.controls import watch
 from chalicelib.errors import NotDoable, Refused, Retryable
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.line import Line
 from chalicelib.exchanges.protocol import OrderStatus
-from chalicelib.orders import ledger, lookup, snapshots
+from chalicelib.orders import flatten, ledger, lookup, snapshots
 from chalicelib.orders.keys import Lines
-from chalicelib.orders.models import Follow, Order
+from chalicelib.orders.live_desk import LiveDesk
+from chalicelib.orders.models import Follow, Instruction, Order
 from chalicelib.telemetry import log
+from chalicelib.trading import Action, Symbol
 
 _AGAIN = timedelta(seconds=55)
 _REFUSED_AGAIN = timedelta(minutes=10)  # a key that has been revoked may be replaced
 _FEES_WITHIN = timedelta(hours=1)
 _PATIENCE_S = 40.0
+_EXITS_STAY_DUE_S = 86_400
+_WAITS = {OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED}
 
 
 def follow(message: Follow, seconds: float = _PATIENCE_S) -> int:
@@ -32,8 +38,9 @@ def follow(message: Follow, seconds: float = _PATIENCE_S) -> int:
     if item is None or not (orders or snapshot_due):
         return 0
     account = Account.model_validate(item)
+    patience = Patience(seconds)
     try:
-        lines = Lines(account, Patience(seconds))
+        lines = Lines(account, patience)
     except Refused as refused:
         log.warning("account cannot be followed", extra={"account_id": account.account_id, "code": refused.code})
         for order in orders:
@@ -41,28 +48,71 @@ def follow(message: Follow, seconds: float = _PATIENCE_S) -> int:
         if "deleted_at" in item or not orders:
             snapshots.stop(account.account_id)
         return 0
-    for order in orders:
-        try:
-            _look_at(order, lines.of(order.market_type), now)
-        except (Refused, Retryable) as fault:
-            log.warning("order not followed", extra={"order_id": order.order_id, "fault": str(fault)})
-            ledger.postpone(order, now + (_REFUSED_AGAIN if isinstance(fault, Refused) else _AGAIN))
+    _look_at_all(orders, account, patience, lines, now)
     if snapshot_due or orders:
         _take_snapshot(account, lines, now)
     log.info("account followed", extra={"account_id": account.account_id, "orders": len(orders)})
     return len(orders)
 
 
-def _look_at(order: Order, line: Line, now: datetime) -> None:
+def _look_at_all(orders: Sequence[Order], account: Account, patience: Patience, lines: Lines, now: datetime) -> None:
+    waiting = []
+    for order in orders:
+        try:
+            after = _look_at(order, lines.of(order.market_type), now)
+            if after.unprotected:
+                _desk(account, after, patience, lines).protect(after)
+            elif after.exit_of is not None and after.status in _WAITS:
+                waiting.append(after)
+        except (Refused, Retryable) as fault:
+            log.warning("order not followed", extra={"order_id": order.order_id, "fault": str(fault)})
+            ledger.postpone(order, now + (_REFUSED_AGAIN if isinstance(fault, Refused) else _AGAIN))
+    for order in waiting:
+        _cancel_if_left(order, account, patience, lines)
+
+
+def _look_at(order: Order, line: Line, now: datetime) -> Order:
     if order.status in {OrderStatus.CLAIMED, OrderStatus.UNKNOWN}:
         after = lookup.settle(order, line, NotDoable("exchange_never_arrived"))
+        if after.status is OrderStatus.REJECTED and after.exit_of is not None:
+            ledger.expose(after)
     elif order.status.final:
-        _learn_fees(order, line, now)
-        return
+        return order if order.unprotected else _learn_fees(order, line, now)
     else:
         after = _current(order, line, now)
-    if after == order:
+    if after == order and not order.unprotected:
         ledger.postpone(order, now + _AGAIN)
+    return after
+
+
+def _desk(account: Account, order: Order, patience: Patience, lines: Lines) -> LiveDesk:
+    """A desk that places orders beside one of the ledger."""
+    instrument = lines.of(order.market_type).instrument(order.symbol)
+    instruction = Instruction(
+        signal_id=order.signal_id,
+        user_id=order.user_id,
+        account_id=order.account_id,
+        exchange=order.exchange,
+        variant="exits",
+        action=Action.CLOSE,
+        symbol=Symbol(raw=order.symbol, base=instrument.base, quote=instrument.quote),
+        market_type=order.market_type,
+        group_name=order.group_name,
+        received_at=datetime.now(UTC),
+        max_age_s=_EXITS_STAY_DUE_S,
+        alone=False,
+    )
+    return LiveDesk(account, instruction, patience, lines)
+
+
+def _cancel_if_left(order: Order, account: Account, patience: Patience, lines: Lines) -> None:
+    """Cancels an exit when the other of its pair has traded."""
+    if any(other.filled for other in ledger.exits_of(order)):
+        try:
+            _desk(account, order, patience, lines).cancel(order, "position_left")
+        except Retryable as fault:
+            log.warning("exit not cancelled", extra={"order_id": order.order_id, "fault": str(fault)})
+            ledger.postpone(order, datetime.now(UTC) + _AGAIN)
 
 
 def _current(order: Order, line: Line, now: datetime) -> Order:
@@ -77,20 +127,21 @@ def _current(order: Order, line: Line, now: datetime) -> Order:
     return ledger.cancelled(order, "exchange_forgot")
 
 
-def _learn_fees(order: Order, line: Line, now: datetime) -> None:
+def _learn_fees(order: Order, line: Line, now: datetime) -> Order:
     """The fee of an ended order, once the exchange shows all its trades."""
     found = lookup.fees(line, lookup.state_of(order), line.instrument(order.symbol))
     if found:
-        ledger.complete(order, **found)
-    elif now - order.updated_at > _FEES_WITHIN:
-        ledger.complete(order)
-    else:
-        ledger.postpone(order, now + _AGAIN)
+        return ledger.complete(order, **found)
+    if now - order.updated_at > _FEES_WITHIN:
+        return ledger.complete(order)
+    ledger.postpone(order, now + _AGAIN)
+    return order
 
 
 def _take_snapshot(account: Account, lines: Lines, now: datetime) -> None:
     try:
-        snapshots.take(account, lines, now)
+        seen = snapshots.take(account, lines, now)
+        flatten.tell(watch.equity_seen(account.user_id, account.account_id, seen["equity"], now))
     except (Refused, Retryable) as fault:
         log.warning("no snapshot", extra={"account_id": account.account_id, "fault": str(fault)})
         ledger.account_due(account.account_id, account.exchange, now + _REFUSED_AGAIN)

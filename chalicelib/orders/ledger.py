@@ -107,8 +107,44 @@ def reject(order: Order, refusal: Refused) -> Order:
 def complete(order: Order, **fees: Any) -> Order:
     """Writes an ended order's fees, which were the last thing to be learnt of it."""
     changed = order.model_copy(update={**fees, "updated_at": datetime.now(UTC), "version": order.version + 1})
-    _transact([store.order_change(changed), _unfollow(changed)])
+    follow = _follow(changed, changed.updated_at + _LOOK_AGAIN) if changed.unprotected else _unfollow(changed)
+    _transact([store.order_change(changed), follow])
     return changed
+
+
+def protected(order: Order, *, failed: Refused | None = None, missing: str = "stop_loss", again: bool = False) -> Order:
+    """Writes that an order's exits are placed, or why one of them is not, with an event that says so.
+
+    Args:
+        missing: `stop_loss` or `take_profit`.
+        again: It is tried again in a minute; else what is placed is all there will be.
+    """
+    done = {} if again else {"protected": order.received}
+    now = datetime.now(UTC)
+    changed = order.model_copy(update={**done, "exit_round": order.exit_round + 1, "updated_at": now, "version": order.version + 1})
+    follow = _unfollow(changed) if _complete(changed) else _follow(changed, now + _LOOK_AGAIN)
+    told = [outbox.write(events.of_missing_exit(changed, failed, missing, again=again))] if failed else []
+    _transact([store.order_change(changed), follow, *told])
+    return changed
+
+
+def expose(exit_: Order) -> None:
+    """Has an order's exits placed anew, since this one turned out never to have reached the exchange."""
+    entry = read(exit_.signal_id, exit_.account_id, [exit_.exit_of or ""]).orders[exit_.exit_of or ""]
+    if entry.stop_loss is not None and ".sl" not in exit_.leg:
+        return  # the stop-loss stands
+    now = datetime.now(UTC)
+    uncovered = max(entry.protected - exit_.quantity, Decimal(0))
+    changed = entry.model_copy(update={"protected": uncovered, "updated_at": now, "version": entry.version + 1})
+    _transact([store.order_change(changed), _follow(changed, now)])
+
+
+def exits_of(order: Order) -> list[Order]:
+    """The other exits that were placed together with this one."""
+    assert order.exit_of is not None
+    kind = order.leg.removeprefix(f"{order.exit_of}.")
+    others = [f"{order.exit_of}.{name}{kind[2:]}" for name in ("sl", "tp") if name != kind[:2]]
+    return list(read(order.signal_id, order.account_id, others).orders.values())
 
 
 def postpone(order: Order, until: datetime) -> None:
@@ -165,8 +201,9 @@ def _record(order: Order, told: dict[str, Any]) -> Order:
 
 
 def _complete(order: Order) -> bool:
-    """Nothing more can be learnt of an order: it has ended, and what it cost is known."""
-    return order.status.final and (order.fee is not None or order.fee_currency is not None or not order.filled)
+    """Nothing more can be learnt of an order, or is to be done for it: it has ended, what it cost is known, and its exits are placed."""
+    fees_known = order.fee is not None or order.fee_currency is not None or not order.filled
+    return order.status.final and fees_known and not order.unprotected
 
 
 def _told(order: Order, state: OrderState) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from chalicelib.exchanges.line import Line
 from chalicelib.exchanges.paper import DOLLARS
 from chalicelib.exchanges.paper_money import Rates
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, RateLimited, Side
-from chalicelib.orders import ledger, lookup
+from chalicelib.orders import exits, ledger, lookup
 from chalicelib.orders.keys import Lines
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.orders.trade import CLOSING_LEG
@@ -39,13 +39,13 @@ class LiveDesk:
         still: Asked before an order that opens leaves; raises Refused if it may not any more.
     """
 
-    def __init__(self, account: Account, instruction: Instruction, patience: Patience) -> None:
+    def __init__(self, account: Account, instruction: Instruction, patience: Patience, lines: Lines | None = None) -> None:
         self.placed: list[Order] = []
         self.still: Callable[[], None] = lambda: None
         self._account = account
         self._instruction = instruction
         self._patience = patience
-        self._lines = Lines(account, patience)
+        self._lines = lines or Lines(account, patience)
         self._legs = [str(index) for index in range(max(len(instruction.legs), 1))]
         trades = instruction.action is not Action.CANCEL_ALL
         self._known = ledger.read(instruction.signal_id, account.account_id, [CLOSING_LEG, *self._legs] if trades else [])
@@ -56,6 +56,11 @@ class LiveDesk:
     def rates(self) -> Rates:
         """What trading costs here, roughly: a share of the balance must leave room for it."""
         return self._account.rates
+
+    @property
+    def profits(self) -> dict[str | None, Decimal]:
+        """Nothing: losses here are those of the account's equity."""
+        return {}
 
     @property
     def delays(self) -> Sequence[Any]:
@@ -133,6 +138,50 @@ class LiveDesk:
             placed = self._exited(placed, order)
         return placed
 
+    def protect(self, entry: Order) -> None:
+        """Places what leaves the filled part of an order: the stop-loss first, the take-profit beside it.
+
+        Raises:
+            Retryable: Nothing certain could be done in the time there is. The order stays with the follow-up until it is protected.
+        """
+        if not entry.unprotected:
+            return
+        line = self._lines.of(entry.market_type)
+        instrument = line.instrument(entry.symbol)
+        wanted = exits.requests(entry, instrument, line.last_price(instrument))
+        known = ledger.read(entry.signal_id, entry.account_id, list(wanted))
+        self._known.orders |= known.orders
+        self._known.count = known.count
+        placed = 0
+        try:
+            if len(wanted) > 1 and line.pairs_at_once:
+                self._place_pair(*wanted.items())
+            else:
+                for leg, request in wanted.items():
+                    self.place(leg, request)
+                    placed += 1
+        except Refused as refusal:
+            log.warning("exit not placed", extra={"order_id": entry.order_id, "code": refusal.code})
+            missing = "take_profit" if placed or entry.stop_loss is None else "stop_loss"
+            gone = refusal.code == "exchange_nothing_to_reduce"
+            ledger.protected(entry, failed=refusal, missing=missing, again=not (placed or gone) and entry.exit_round + 1 < exits.ROUNDS)
+        else:
+            ledger.protected(entry)
+
+    def _place_pair(self, first: tuple[str, OrderRequest], second: tuple[str, OrderRequest]) -> None:
+        """Places two orders in one call, where the exchange would not take the second alone."""
+        (leg, request), (other_leg, other_request) = first, second
+        filters.check(other_request)
+        other = self._known.orders.get(other_leg) or self._claimed(other_leg, other_request, None)
+        try:
+            self.place(leg, replace(request, beside=other_request))
+        except Refused as refusal:
+            if other.status is OrderStatus.CLAIMED:
+                ledger.reject(other, refusal)
+            raise
+        if other.status in {OrderStatus.CLAIMED, OrderStatus.UNKNOWN}:
+            self.placed.append(self._recover(other, other_request))
+
     def open_orders(self, group_name: str | None, symbol: Symbol | None, market_type: MarketType | None) -> Sequence[Order]:
         """The ledger's unfinished orders that match, those of unknown outcome included."""
         return [
@@ -144,7 +193,7 @@ class LiveDesk:
             and (market_type is None or order.market_type is market_type)
         ]
 
-    def cancel(self, order: Order) -> bool:
+    def cancel(self, order: Order, code: str | None = None) -> bool:
         """Cancels an order at the exchange; False if it had ended, or could not be cancelled."""
         line = self._lines.of(order.market_type)
         try:
@@ -152,7 +201,8 @@ class LiveDesk:
         except Refused as refusal:
             log.warning("order not cancelled", extra={"order_id": order.order_id, "code": refusal.code})
             return False
-        return ledger.record(order, state).status is OrderStatus.CANCELLED
+        why = {"code": code} if code and state.status is OrderStatus.CANCELLED else {}
+        return ledger.record(order, state, **why).status is OrderStatus.CANCELLED
 
     def leave(self, refusal: Refused | None) -> None:
         """Takes up the orders of an earlier attempt that this one did not come by, because it was refused before.
@@ -190,6 +240,10 @@ class LiveDesk:
             filled=Decimal(0),
             price=request.price or self._basis.get("price") or instruction.market_price,
             stop_price=request.stop_price,
+            take_profit=request.take_profit,
+            stop_loss=request.stop_loss,
+            margin_mode=request.margin_mode,
+            hedged=request.hedged,
             percent=percent,
             group_name=instruction.group_name,
             sent_at=now,
@@ -294,7 +348,8 @@ class LiveDesk:
     def _as_claimed(self, known: Order, order: OrderRequest) -> OrderRequest:
         """The request as it was claimed, whatever planning has come to this time."""
         price = known.price if order.price is not None else None
-        return replace(order, side=known.side, quantity=known.quantity, price=price, stop_price=known.stop_price)
+        kind, quantity = known.order_type, known.quantity
+        return replace(order, side=known.side, order_type=kind, quantity=quantity, price=price, stop_price=known.stop_price)
 
     def _line(self, instrument: Instrument) -> Line:
         return self._lines.of(instrument.market_type)

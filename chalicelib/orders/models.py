@@ -117,7 +117,8 @@ class Order(BaseModel):
     """An order in the ledger.
 
     Attributes:
-        leg: Its place within the signal on this account: "0", "1", ... for what was asked for, "close" for what had to go first.
+        leg: Its place within the signal on this account: "0", "1", ... for what was asked for, "close" for what had to go first, "0.sl"
+            and "0.tp" for the stop-loss and the take-profit of what "0" opened.
         number: Its number on the account, from 1; what people call the order.
         exchange_order_id: The exchange's own id.
         quantity: Base units asked for; `filled` of them done.
@@ -127,6 +128,10 @@ class Order(BaseModel):
         group_name: The strategy it belongs to.
         code: Why it was rejected or cancelled, if it was not asked for; `values` are what the code's sentence mentions.
         sent_at: When it was last sent to the exchange, or claimed to be sent. Likewise `tries`, how often, limits aside.
+        take_profit: Where to leave what it opens, quote per base; likewise `stop_loss`.
+        protected: Base units of what it has filled that its exits have been placed for.
+        margin_mode, hedged: The position it concerns: `cross` or `isolated`, and whether long and short ones are kept apart.
+        exit_round: Counts the tries at its exits, a further one for each part that fills later.
         basis: What it was sized from: `price`, `held` in base units and `free` in quote units, as far as they were looked at.
         delays: What it had to wait for.
     """
@@ -159,6 +164,12 @@ class Order(BaseModel):
     group_name: str | None = None
     code: str | None = None
     values: dict[str, Any] = {}
+    take_profit: Decimal | None = None
+    stop_loss: Decimal | None = None
+    protected: Decimal = Decimal(0)
+    exit_round: int = 0
+    margin_mode: str | None = None
+    hedged: bool = False
     sent_at: datetime | None = None
     tries: int = 0
     basis: dict[str, Decimal] = {}
@@ -176,6 +187,26 @@ class Order(BaseModel):
     def entity(self) -> str:
         """What its events are about."""
         return f"order#{self.order_id}"
+
+    @property
+    def received(self) -> Decimal:
+        """Base units that its fills brought, less a fee that was taken from them."""
+        taken_from_base = self.fee_currency is not None and self.symbol.startswith(self.fee_currency)
+        if self.side is Side.SELL or self.market_type is MarketType.FUTURES or not self.fee or not taken_from_base:
+            return self.filled
+        return max(self.filled - self.fee, Decimal(0))
+
+    @property
+    def exit_of(self) -> str | None:
+        """The leg whose position this order leaves, if it is a take-profit or a stop-loss."""
+        entry, dot, _ = self.leg.partition(".")
+        return entry if dot else None
+
+    @property
+    def unprotected(self) -> Decimal:
+        """Base units that have filled and whose take-profit or stop-loss is not placed yet."""
+        wanted = self.take_profit is not None or self.stop_loss is not None
+        return max(self.received - self.protected, Decimal(0)) if wanted else Decimal(0)
 
 
 class RefusedLeg(BaseModel):

@@ -1,18 +1,19 @@
 """The paper exchange as a desk: everything happens in memory, and `writes` gives it all as one transaction."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws
-from chalicelib.errors import Retryable
+from chalicelib.errors import Refused, Retryable
 from chalicelib.events import outbox
 from chalicelib.exchanges import paper_rules, paper_store
 from chalicelib.exchanges.paper import Book
 from chalicelib.exchanges.paper_money import Rates, round_money
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, Side
-from chalicelib.orders import events, store
+from chalicelib.orders import events, exits, store
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.trading import MarketType, Symbol
 
@@ -35,6 +36,9 @@ class PaperDesk:
         self._prices = prices
         self._now = now
         self._groups: dict[str, str | None] = {}
+        self._instruments: dict[str, Instrument] = {}
+        self._told: list[aws.Write] = []
+        self._written = 0  # of the orders placed
 
     @property
     def profits(self) -> dict[str | None, Decimal]:
@@ -73,15 +77,38 @@ class PaperDesk:
     def place(self, leg: str, order: OrderRequest, percent: Decimal | None = None) -> Order:
         """Places an order in the book."""
         assert self._instruction is not None
-        record = self._record(self._instruction, leg, order, percent)
+        self._instruments[order.client_order_id] = order.instrument
+        return self._place(self._record(self._instruction, leg, order, percent), order)
+
+    def _place(self, record: Order, order: OrderRequest) -> Order:
         price = self._prices.get(order.instrument.name)
         state = self.book.place(order, price, record.model_dump(mode="json"), self._now)
         placed = _as_reported(record, state, self._now).model_copy(
             update={"number": self.book.orders, "exchange_order_id": state.exchange_order_id, "version": 1}
         )
         self.placed.append(placed)
-        self._groups[order.client_order_id] = self._instruction.group_name
+        self._groups[order.client_order_id] = record.group_name
         return placed
+
+    def protect(self, entry: Order) -> None:
+        """Places what leaves the filled part of an order; where the price has passed an exit already, it is left at once."""
+        if not entry.unprotected:
+            return
+        price = self._prices.get(entry.symbol)
+        failed: Refused | None = None
+        missing = "stop_loss"
+        for leg, request in exits.requests(entry, self._instruments[entry.client_order_id], price).items():
+            missing = "stop_loss" if ".sl" in leg else "take_profit"
+            try:
+                self._place(self._exit(entry, leg, request), replace(request, leverage=None))
+            except Refused as refused:
+                failed = refused
+                break
+        protected = entry.model_copy(update={"protected": entry.received, "exit_round": entry.exit_round + 1})
+        for orders in (self.placed, self.changed):
+            orders[:] = [protected if each.order_id == entry.order_id else each for each in orders]
+        if failed:
+            self._told.append(outbox.write(events.of_missing_exit(protected, failed, missing, again=False)))
 
     def open_orders(self, group_name: str | None, symbol: Symbol | None, market_type: MarketType | None) -> Sequence[Order]:
         """The waiting orders that match."""
@@ -94,11 +121,11 @@ class PaperDesk:
             and (market_type is None or order.market_type is market_type)
         ]
 
-    def cancel(self, order: Order) -> bool:
+    def cancel(self, order: Order, code: str | None = None) -> bool:
         """Takes a waiting order back."""
         cancelled = self.book.cancel(order.client_order_id)
         if cancelled:
-            self._note(order, cancelled[1])
+            self._note(order.model_copy(update={"code": code}), cancelled[1])
             if len(self.changed) >= _AT_ONCE and not self.placed:
                 self.flush()
         return cancelled is not None
@@ -106,17 +133,19 @@ class PaperDesk:
     def see(self, symbol: str, price: Decimal) -> None:
         """Lets the waiting orders of a symbol see its new price."""
         for waiting, state in self.book.see(symbol, price):
-            self._note(Order.model_validate(waiting.reference), state)
-            if len(self.changed) >= _AT_ONCE:
+            self._instruments[waiting.order.client_order_id] = waiting.order.instrument
+            self.protect(self._note(Order.model_validate(waiting.reference), state))
+            if len(self.changed) + len(self.placed) - self._written >= _AT_ONCE:
                 self.flush()
 
     def writes(self) -> list[aws.Write]:
         """What happened since the last flush, events included, as writes that hold only if the book is as it was read."""
-        if not (self.placed or self.changed or self.book.changed):
+        new = self.placed[self._written :]
+        if not (new or self.changed or self.book.changed):
             return []
-        ledger = [store.order_put(order) for order in self.placed] + [store.order_change(order) for order in self.changed]
-        told = [outbox.write(events.of_order(order)) for order in (*self.changed, *self.placed)]
-        return ledger + told + paper_store.effects(self.book)
+        ledger = [store.order_put(order) for order in new] + [store.order_change(order) for order in self.changed]
+        told = [outbox.write(events.of_order(order)) for order in (*self.changed, *new)]
+        return ledger + told + self._told + paper_store.effects(self.book)
 
     def flush(self) -> None:
         """Writes what happened to waiting orders so far. A transaction holds a hundred writes, and a cancel may concern more.
@@ -128,14 +157,35 @@ class PaperDesk:
             aws.transact(self.writes())
         except aws.WriteRefused as refused:
             raise Retryable("the account's books changed meanwhile") from refused
-        self.changed = []
+        self.changed, self._told = [], []
+        self._written = len(self.placed)
         self.book.changed = set()
         self.book.version += 1
 
-    def _note(self, order: Order, state: OrderState) -> None:
+    def _note(self, order: Order, state: OrderState) -> Order:
         number = self.book.orders if order.number == 0 else order.number
         self._groups[order.client_order_id] = order.group_name
         self.changed.append(_as_reported(order, state, self._now).model_copy(update={"number": number, "version": order.version + 1}))
+        return self.changed[-1]
+
+    def _exit(self, entry: Order, leg: str, request: OrderRequest) -> Order:
+        """The record of an entry's exit."""
+        own = {
+            "leg": leg,
+            "number": self.book.orders + 1,
+            "client_order_id": request.client_order_id,
+            "side": request.side,
+            "order_type": request.order_type,
+            "reduce_only": request.reduce_only,
+            "status": OrderStatus.OPEN,
+            "quantity": request.quantity,
+            "stop_price": request.stop_price,
+            "created_at": self._now,
+            "version": 1,
+        }
+        nothing_yet = dict.fromkeys(("price", "average_price", "value", "fee", "fee_currency", "percent", "take_profit", "stop_loss"))
+        fresh = {"filled": Decimal(0), "protected": Decimal(0), "exit_round": 0}
+        return entry.model_copy(update={**own, **nothing_yet, **fresh})
 
     def _record(self, instruction: Instruction, leg: str, order: OrderRequest, percent: Decimal | None) -> Order:
         account = self.book.account
@@ -158,6 +208,10 @@ class PaperDesk:
             filled=Decimal(0),
             price=order.price or instruction.market_price,
             stop_price=order.stop_price,
+            take_profit=order.take_profit,
+            stop_loss=order.stop_loss,
+            margin_mode=order.margin_mode,
+            hedged=order.hedged,
             percent=percent,
             group_name=instruction.group_name,
             created_at=self._now,

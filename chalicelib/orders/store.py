@@ -47,7 +47,9 @@ def of_signal(signal_id: str) -> tuple[list[Execution], list[Order]]:
     items = list(aws.query_all("orders", "signal_id = :signal", signal=signal_id, consistent=True))
     orders = [order_of(item) for item in items if "#" in item["leg"]]
     executions = [
-        Execution.model_validate(item | {"orders": tuple(order for order in orders if order.account_id == item["account_id"])})
+        Execution.model_validate(
+            item | {"orders": tuple(order for order in orders if order.account_id == item["account_id"] and order.exit_of is None)}
+        )
         for item in items
         if "#" not in item["leg"]
     ]

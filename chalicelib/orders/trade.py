@@ -12,8 +12,8 @@ from typing import Protocol
 from chalicelib.errors import NotDoable, Refused
 from chalicelib.exchanges import filters
 from chalicelib.exchanges.client_ids import client_order_id
-from chalicelib.exchanges.protocol import OrderRequest, Side
-from chalicelib.orders import sizing
+from chalicelib.exchanges.protocol import OrderRequest, OrderStatus, Side
+from chalicelib.orders import exits, sizing
 from chalicelib.orders.desk import Desk
 from chalicelib.orders.models import Instruction, Order, RefusedLeg
 from chalicelib.trading import Action, Leg, MarketType, OrderType, Symbol
@@ -105,24 +105,40 @@ class _Run:
 
     def close(self) -> None:
         """Closes the whole position by a market order."""
+        if self.spot:
+            self._take_back_exits()
         held = self.desk.held(self.instrument)
         if not held:
             raise NotDoable("no_position", symbol=self.instrument.name)
-        self._place(CLOSING_LEG, self._closing(held), None)
+        self._leave(held)
 
     def close_opposite(self, side: Side) -> None:
         """Closes a position against this side, if there is one; it has traded when this returns."""
         held = self.desk.held(self.instrument)
         if held * _direction(side) < 0:
-            self._place(CLOSING_LEG, self._closing(held), None)
+            self._leave(held)
 
     def legs(self, side: Side) -> None:
         """Orders of one side: reducing what is opposite, never beyond flat, else opening."""
+        if self.spot and side is Side.SELL:
+            self._take_back_exits()
         held = self.desk.held(self.instrument)
         if (self.spot and side is Side.SELL) or held * _direction(side) < 0:
             self._reduce_legs(side, held)
         else:
             self.open_legs(side)
+
+    def _leave(self, held: Decimal) -> None:
+        """Takes the position away, and on futures then the exits that would have: until it is gone they protect it."""
+        closing = self._place(CLOSING_LEG, self._closing(held), None)
+        if not self.spot and closing.status is OrderStatus.FILLED:
+            self._take_back_exits()
+
+    def _take_back_exits(self) -> None:
+        """Cancels what would have left the position: it is gone, or on spot about to be sold, which the exits' hold would prevent."""
+        for order in self.desk.open_orders(None, self.instruction.symbol, self.instruction.market_type):
+            if order.exit_of is not None:
+                self.desk.cancel(order, "position_left")
 
     def toward(self, target: str, side: Side) -> None:
         """Orders of a strategy that says which position they lead to; an alert before them may have been missed.
@@ -150,6 +166,9 @@ class _Run:
             if not self.outcome.orders:
                 raise NotDoable("no_position", symbol=self.instrument.name)
             return
+        with_exits = self.instruction.take_profit is not None or self.instruction.stop_loss is not None
+        if with_exits and len(self._legs()) > exits.MOST_ENTRIES:
+            raise NotDoable("too_many_with_exits", count=len(self._legs()), limit=exits.MOST_ENTRIES)
         free = None if self._fixed_size() else self.desk.free(self.instrument)
         for index, leg in enumerate(self._legs()):
             if self._attempt(str(index), leg, lambda leg=leg: self._opening(side, leg, free)):  # type: ignore[misc]
@@ -171,8 +190,6 @@ class _Run:
 
     def _opening(self, side: Side, leg: Leg, free: Decimal | None) -> OrderRequest:
         self.gate.opening()
-        if self.instruction.take_profit is not None or self.instruction.stop_loss is not None:
-            raise NotDoable("exits_unsupported")  # an entry without the stop it came with is not what was asked for
         instruction, price = self.instruction, self._sizing_price(leg)
         if instruction.quantity is not None:
             quantity = instruction.quantity
@@ -184,7 +201,7 @@ class _Run:
             taking = instruction.order_type in (OrderType.MARKET, OrderType.STOP_MARKET)
             leverage = instruction.leverage
             quantity = sizing.of_free_balance(self.instrument, free, percent, price, self.desk.rates, leverage, taking=taking)
-        order = self._request(side, leg, quantity, reduce_only=False)
+        order = exits.attached(self._request(side, leg, quantity, reduce_only=False), instruction, price)
         self.gate.order(order, price)
         return order
 
@@ -233,6 +250,7 @@ class _Run:
             quantity=filters.round_quantity(self.instrument, held) if self.spot else abs(held),
             reduce_only=not self.spot,
             leverage=None if self.spot else self.instruction.leverage,
+            margin_mode=None if self.spot else self.instruction.margin_mode,
         )
 
     def _place(self, name: str, request: OrderRequest, percent: Decimal | None) -> Order:
@@ -243,6 +261,7 @@ class _Run:
         client_id = client_order_id(self.instruction.signal_id, self.instruction.account_id, name)
         order = self.desk.place(name, replace(request, client_order_id=client_id), percent)
         self.outcome.orders.append(order)
+        self.desk.protect(order)
         return order
 
     def _legs(self) -> tuple[Leg, ...]:

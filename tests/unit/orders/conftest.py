@@ -82,8 +82,10 @@ class Live:
         return follow.follow(Follow(follow_id="now", account_id=self.account_id, exchange=self.exchange), 20)
 
     def there(self) -> list[dict[str, Any]]:
-        """The orders at the exchange."""
-        return [each for each in self.simulator.orders(api_key=self.credentials.api_key) if each["parent"] is None]
+        """The orders at the exchange; one that has fired with the end of the order it became."""
+        orders = self.simulator.orders(api_key=self.credentials.api_key)
+        became = {each["parent"]: {"status": each["status"], "filled": each["filled"]} for each in orders if each["parent"]}
+        return [each | became.get(each["client_id"], {}) for each in orders if each["parent"] is None]
 
     def ledger(self) -> list[Order]:
         """The account's orders in the ledger, oldest first."""

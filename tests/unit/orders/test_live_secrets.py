@@ -37,9 +37,9 @@ def test_the_limiter_spaces_orders_out(cloud: None) -> None:
     """After the burst each order waits its turn, whichever worker asks; waiting beyond the time there is gives up."""
     limiter = Limiter("bybit", MarketType.FUTURES, "1")
     waits = [limiter.take("account", 1) for _ in range(12)]
-    assert waits[:5] == [0.0] * 5
+    assert waits[0] == 0.0
     assert waits == sorted(waits)
-    assert 0.5 < waits[-1] < 1.0
+    assert 0.9 < waits[-1] < 1.3
     from chalicelib.errors import Retryable
 
     with pytest.raises(Retryable):

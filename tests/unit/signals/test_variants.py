@@ -282,13 +282,16 @@ def test_the_largest_batch() -> None:
 
 
 @pytest.mark.parametrize("exits", [{"take_profit": 60000}, {"sl": "40000"}, {"tp": 60000, "stopLoss": 40000}])
-def test_no_entry_without_the_exits_it_came_with(exits: dict[str, Any]) -> None:
-    """The exits reach the account's instruction; where they cannot be placed, nothing is entered."""
+def test_an_entry_brings_the_exits_it_came_with(exits: dict[str, Any]) -> None:
+    """The exits reach the account's instruction, and wait in its book beside what was entered."""
     result = group(side="long", qty_per=10, **exits)
     [stored] = pump.items("signals")
     told = {name: stored["instruction"][name] for name in ("take_profit", "stop_loss") if name in stored["instruction"]}
     assert set(told.values()) == {str(value) for value in exits.values()}
-    assert (result["code"], position()) == ("exits_unsupported", 0)
+    assert result["success"] is True
+    assert position() > 0
+    waiting = {order["stop_price"] for order in orders() if order["status"] == "open"}
+    assert waiting == {Decimal(value) for value in exits.values()}
 
 
 def test_exits_on_a_close_are_no_obstacle() -> None:

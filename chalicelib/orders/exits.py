@@ -1,0 +1,80 @@
+"""Take-profit and stop-loss of an order that opens: orders of their own, placed once it has traded, of which one cancels the other.
+
+The stop-loss is placed first, since it is what protects; a take-profit that fails leaves it standing. Both are conditional market
+orders, reduce-only on futures. Whatever has filled is protected at once; what fills later in a round of its own.
+"""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from chalicelib.errors import NotDoable
+from chalicelib.exchanges import filters
+from chalicelib.exchanges.client_ids import client_order_id
+from chalicelib.exchanges.protocol import Instrument, OrderRequest, Side
+from chalicelib.orders.models import Instruction, Order
+from chalicelib.trading import MarketType, OrderType
+
+ROUNDS = 10
+"""Tries at placing the exits of one order, a minute apart, before it is given up and told so."""
+
+MOST_ENTRIES = 8
+"""Orders with exits in one batch: on a paper account all is one transaction of at most a hundred writes, and each is up to nine."""
+
+_FEE_MARGIN = Decimal("0.998")  # spot exchanges take up to 0.2 % of what was bought, and some tell only later
+
+
+def attached(order: OrderRequest, instruction: Instruction, price: Decimal) -> OrderRequest:
+    """An order that opens, with the signal's take-profit and stop-loss on it, on the tick.
+
+    Args:
+        price: What it will trade at, roughly, quote per base.
+
+    Raises:
+        NotDoable: `exit_on_wrong_side`: the stop-loss would fire at once, or the take-profit at a loss.
+    """
+    found = {}
+    for name, wanted in (("take_profit", instruction.take_profit), ("stop_loss", instruction.stop_loss)):
+        if wanted is not None:
+            above = (name == "take_profit") is (order.side is Side.BUY)
+            found[name] = filters.round_trigger(order.instrument, wanted, trigger_above=above)
+            if found[name] <= 0 or (found[name] > price) is not above or found[name] == price:
+                raise NotDoable("exit_on_wrong_side", symbol=order.instrument.name, field=name, price=f"{wanted:f}", entry=f"{price:f}")
+    return replace(order, take_profit=found.get("take_profit"), stop_loss=found.get("stop_loss"))
+
+
+def requests(entry: Order, instrument: Instrument, market_price: Decimal | None) -> dict[str, OrderRequest]:
+    """The orders that leave what of an entry is unprotected, by leg, the stop-loss first.
+
+    Args:
+        market_price: Quote per base. Where it has reached one of the exits already, there is one order, at market: a conditional order
+            would be refused, or wait for the price to come back.
+    """
+    size = entry.unprotected
+    if instrument.market_type is MarketType.SPOT and entry.fee is None:
+        size *= _FEE_MARGIN
+    quantity = filters.round_quantity(instrument, size)
+    side = Side.SELL if entry.side is Side.BUY else Side.BUY
+    again = str(entry.exit_round or "")
+    made = {}
+    for name, stop in (("sl", entry.stop_loss), ("tp", entry.take_profit)):
+        if stop is None:
+            continue
+        above = (name == "tp") is (entry.side is Side.BUY)
+        leg = f"{entry.leg}.{name}{again}"
+        passed = market_price is not None and (market_price >= stop if above else market_price <= stop)
+        made[leg] = OrderRequest(
+            client_order_id=client_order_id(entry.signal_id, entry.account_id, leg),
+            instrument=instrument,
+            side=side,
+            order_type=OrderType.MARKET if passed else OrderType.STOP_MARKET,
+            quantity=quantity,
+            stop_price=None if passed else stop,
+            trigger_above=above,
+            reduce_only=instrument.market_type is MarketType.FUTURES,
+            margin_mode=entry.margin_mode,
+            hedged=entry.hedged,
+            pair=f"{entry.client_order_id}{again}",
+        )
+        if passed:
+            return {leg: made[leg]}
+    return made

@@ -1,0 +1,93 @@
+"""The limits that all workers share: in none of an exchange's windows more passes than it allows, and nearly all of it does."""
+
+import heapq
+from collections.abc import Iterator
+
+import pytest
+
+from chalicelib.errors import Retryable
+from chalicelib.exchanges import limiter
+from chalicelib.exchanges.limiter import Limiter, limits_of
+from chalicelib.trading import MarketType
+from tests.support.cloud import emulated
+
+DOCUMENTED = {
+    ("binance", MarketType.SPOT): (100, 10),
+    ("binance", MarketType.FUTURES): (300, 10),
+    ("bybit", MarketType.SPOT): (20, 1),
+    ("bybit", MarketType.FUTURES): (10, 1),
+    ("okx", MarketType.SPOT): (60, 2),
+    ("okx", MarketType.FUTURES): (60, 2),
+}
+"""Orders per account: so many in so many seconds."""
+
+
+class Clock:
+    """Time that only moves when a worker waits for it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1_000_000.0
+        monkeypatch.setattr(limiter.time, "time", lambda: self.now)
+        monkeypatch.setattr(limiter.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(limiter.time, "sleep", lambda _: None)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+    with emulated():
+        limiter.forget()
+        clock = Clock(monkeypatch)
+        yield clock
+        monkeypatch.undo()
+        limiter.forget()
+
+
+def passed(clock: Clock, limiters: list[Limiter], scope: str, seconds: float, tokens: int = 1) -> list[float]:
+    """The moments at which calls are let through, with as many workers asking all the time."""
+    asking = [(clock.now, number) for number in range(len(limiters))]
+    began, moments = clock.now, []
+    while asking[0][0] < began + seconds:
+        clock.now, number = heapq.heappop(asking)
+        try:
+            wait = limiters[number].take(scope, tokens)
+        except Retryable:
+            heapq.heappush(asking, (clock.now + 5, number))
+            continue
+        moments.append(clock.now + wait)
+        heapq.heappush(asking, (clock.now + wait, number))
+    return sorted(moment for moment in moments if moment < began + seconds)
+
+
+@pytest.mark.parametrize("venue", DOCUMENTED, ids="-".join)
+def test_no_window_is_overrun_and_little_is_left(clock: Clock, venue: tuple[str, MarketType]) -> None:
+    """Ten workers of one account ask all the time: in no window more orders than allowed, and nearly as many as the rate gives."""
+    allowed, window = DOCUMENTED[venue]
+    moments = passed(clock, [Limiter(*venue, "1") for _ in range(10)], "account", 3 * window)
+    assert all(later - earlier >= window * 0.999 for earlier, later in zip(moments, moments[allowed:], strict=False))
+    assert len(moments) >= 0.85 * 3 * min(allowed, limits_of(*venue).orders.per_s * window)
+
+
+def test_the_weight_of_an_address_is_shared(clock: Clock) -> None:
+    """Two hundred accounts behind one address together stay below Binance's weight, and use nine tenths of it."""
+    venue = ("binance", MarketType.FUTURES)
+    moments = passed(clock, [Limiter(*venue, str(number)) for number in range(200)], "address", 70, tokens=10)
+    assert all(later - earlier >= 60 for earlier, later in zip(moments, moments[240:], strict=False))
+    assert len([moment for moment in moments if moment >= moments[0] + 10]) * 10 >= 0.9 * 36 * 60
+
+
+def test_a_lease_may_not_be_used_before_its_time(clock: Clock) -> None:
+    """What another thread of the process has booked for later is not there at once."""
+    first, second = (Limiter("bybit", MarketType.SPOT, "1") for _ in range(2))
+    waits = [each.take("address", 10) for _ in range(8) for each in (first, second)]
+    assert waits == sorted(waits)
+    assert waits[-1] > 1
+
+
+def test_a_limit_that_is_not_in_use_is_leased_in_one_write(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forty calls of an idle address cost one write."""
+    made = []
+    move = limiter._move
+    monkeypatch.setattr(limiter, "_move", lambda *arguments, **more: made.append(arguments) or move(*arguments, **more))
+    one = Limiter("binance", MarketType.SPOT, "1")
+    assert [one.take("address", 1) for _ in range(40)] == [0.0] * 40
+    assert len(made) == 1

@@ -1,0 +1,192 @@
+"""Take-profit and stop-loss of an entry: placed once it has traded, one cancels the other, and none is silently missing."""
+
+from decimal import Decimal
+
+import pytest
+
+from chalicelib import aws
+from chalicelib.exchanges import limiter, market_store
+from chalicelib.orders import exits, keys
+from chalicelib.trading import MarketType
+from tests.unit.orders.conftest import Live
+from tests.unit.orders.test_live_crashes import Killer, killed_everywhere
+from tests.unit.orders.test_live_faults import FAULTS, PLACE, each_fault, inject, venue
+
+__all__ = ["venue"]
+
+pytestmark = pytest.mark.usefixtures("unlimited")
+
+ANY_PLACE = {**PLACE, "binance": ("POST", "*rder*")}
+EXITS = {"take_profit": Decimal(55000), "stop_loss": Decimal(45000)}
+
+
+def by_leg(live: Live) -> dict[str, str]:
+    """The status of each of the account's orders by its leg."""
+    return {order.leg: order.status.value for order in live.ledger()}
+
+
+def position(live: Live) -> Decimal:
+    """What the account holds of what it did not hold at first."""
+    if live.market_type is MarketType.FUTURES:
+        return sum((Decimal(each) for each in live.holdings["positions"].values()), Decimal(0))
+    return Decimal(live.holdings["balances"]["spot"]["BTC"]) - 2
+
+
+def test_an_entry_gets_its_exits(live: Live) -> None:
+    """Both wait at the exchange, for the quantity that was received, and nothing more is due on the entry."""
+    execution = live.run("buy", **EXITS)
+    assert not execution.refused, execution.refused
+    assert by_leg(live) == {"0": "filled", "0.sl": "open", "0.tp": "open"}
+    entry, *left = live.ledger()
+    assert {order.stop_price for order in left} == {Decimal(45000), Decimal(55000)}
+    assert all(order.quantity <= entry.received and order.quantity > entry.received * Decimal("0.98") for order in left)
+    assert [order.leg for order in execution.orders] == ["0"]
+    assert not entry.unprotected
+    assert live.agrees()
+    followed = {item["order_id"] for item in aws.query_all("following", "account_id = :account", account=live.account_id)}
+    assert entry.order_id not in followed
+
+
+@pytest.mark.parametrize(("price", "filled", "cancelled"), [("55100", "0.tp", "0.sl"), ("44900", "0.sl", "0.tp")])
+def test_one_exit_cancels_the_other(live: Live, price: str, filled: str, cancelled: str) -> None:
+    """The price comes to one: the position is left once, and the other order goes."""
+    live.run("buy", **EXITS)
+    live.simulator.price("BTCUSDT", price)
+    live.follow()
+    live.follow()
+    assert by_leg(live) == {"0": "filled", filled: "filled", cancelled: "cancelled"}
+    assert abs(position(live)) < Decimal("0.001")
+    assert live.agrees()
+
+
+def test_a_short_entry_has_its_exits_on_the_other_sides(futures: Live) -> None:
+    """The stop-loss of a short position is above the market."""
+    futures.run("short", quantity=Decimal("0.1"), take_profit=Decimal(45000), stop_loss=Decimal(55000))
+    futures.simulator.price("BTCUSDT", "55100")
+    futures.follow()
+    futures.follow()
+    assert by_leg(futures) == {"0": "filled", "0.sl": "filled", "0.tp": "cancelled"}
+    assert not position(futures)
+
+
+def test_a_resting_entry_gets_its_exits_when_it_fills(live: Live) -> None:
+    """Each part that fills is protected when it is seen."""
+    live.limit("49000", **EXITS)
+    assert by_leg(live) == {"0": "open"}
+    live.simulator.price("BTCUSDT", "48900", size="0.04")
+    live.follow()
+    assert by_leg(live) == {"0": "partially_filled", "0.sl": "open", "0.tp": "open"}
+    live.simulator.price("BTCUSDT", "48900")
+    live.follow()
+    live.follow()
+    orders = live.ledger()
+    stops = [order for order in orders if order.leg.startswith("0.sl")]
+    assert len(stops) == 2
+    assert Decimal("0.098") < sum(order.quantity for order in stops) <= orders[0].received
+    assert live.agrees()
+
+
+def test_an_exit_that_cannot_be_placed_is_told_and_tried_again(live: Live) -> None:
+    """The exchange turns the stop-loss away: an event says so at once, and the follow-up places it when the exchange takes it."""
+    key = live.credentials.api_key
+    signal = live.signal("buy", **EXITS)
+    live.simulator.call("POST", "refuse", api_key=key, stops=True)
+    live.execute(signal)
+    assert "order.protection_failed" in live.events()
+    assert live.ledger()[0].unprotected
+    live.simulator.call("POST", "refuse", api_key=key, stops=False)
+    live.follow()
+    statuses = by_leg(live)
+    assert (statuses["0.sl1"], statuses["0.tp1"]) == ("open", "open")
+    assert not live.ledger()[0].unprotected
+    assert live.agrees()
+
+
+def test_trying_comes_to_an_end(open_account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After its rounds the order is given up, and the last event says that there will be no further try."""
+    monkeypatch.setattr(exits, "ROUNDS", 2)
+    live = open_account("binance", MarketType.FUTURES)
+    live.simulator.call("POST", "refuse", api_key=live.credentials.api_key, stops=True)
+    live.run("buy", **EXITS)
+    for _ in range(3):
+        live.follow()
+    assert live.events().count("order.protection_failed") == 2
+    assert not live.ledger()[0].unprotected
+
+
+def test_a_price_that_has_passed_the_stop_already(live: Live) -> None:
+    """The market fell through the stop before it could be placed: the position is left at market."""
+    live.limit("49000", stop_loss=Decimal(48000))
+    live.simulator.price("BTCUSDT", "47000")
+    live.follow()
+    assert by_leg(live) == {"0": "filled", "0.sl": "filled"}
+    assert abs(position(live)) < Decimal("0.001")
+
+
+def test_exits_on_the_wrong_side_open_nothing(live: Live) -> None:
+    """A stop-loss above a purchase, or a take-profit below, is refused before anything is placed."""
+    for wrong in ({"stop_loss": Decimal(51000)}, {"take_profit": Decimal(49000)}):
+        execution = live.run("buy", price=Decimal(50000), **wrong)
+        assert [leg.code for leg in execution.refused] == ["exit_on_wrong_side"]
+    assert not live.there()
+
+
+def test_a_signal_that_closes_takes_the_exits_along(live: Live) -> None:
+    """After a close nothing of the position is left, and nothing waits that could open another."""
+    live.run("buy", **EXITS)
+    execution = live.run("close")
+    assert not execution.refused, execution.refused
+    assert {status for leg, status in by_leg(live).items() if "." in leg} == {"cancelled"}
+    assert {order.code for order in live.ledger() if order.exit_of} == {"position_left"}
+    assert live.agrees()
+
+
+def test_an_order_lost_on_its_way_is_placed_anew(open_account) -> None:
+    """The worker died between claiming the stop-loss and sending it: the follow-up finds that out, and places another."""
+    live = open_account("okx", MarketType.FUTURES)
+    live.run("buy", stop_loss=Decimal(45000))
+    stop = live.ledger()[1]
+    live.simulator.call("POST", "forget", api_key=live.credentials.api_key, client_id=stop.client_order_id)
+    key = {"signal_id": stop.signal_id, "leg": f"{stop.account_id}#{stop.leg}"}
+    aws.write(aws.update("orders", key, "SET #status = :claimed", claimed="claimed"))
+    live.follow()
+    assert by_leg(live)["0.sl"] == "rejected"
+    live.follow()
+    assert by_leg(live)["0.sl1"] == "open"
+    assert live.agrees()
+
+
+def test_under_every_fault(open_account, venue) -> None:
+    """A fault on the second and third order of an entry: none is lost, none doubled."""
+
+    def meet(live: Live, kind: str, when: str) -> None:
+        signal = live.signal("buy", **EXITS)
+        inject(live, ANY_PLACE, "slow", "before")  # the entry's own call passes
+        inject(live, ANY_PLACE, kind, when)
+        live.execute(signal)
+        live.follow()
+        live.follow()
+        open_ = [order for order in live.ledger() if order.exit_of and order.status == "open"]
+        assert sorted(order.stop_price for order in open_) == [Decimal(45000), Decimal(55000)]
+        assert live.agrees()
+
+    each_fault(open_account, venue, FAULTS[::3], meet)
+
+
+@pytest.mark.parametrize("place", [("binance", MarketType.SPOT), ("bybit", MarketType.FUTURES)], ids=["pair", "one-by-one"])
+def test_killed_anywhere(open_account, monkeypatch: pytest.MonkeyPatch, place: tuple[str, MarketType]) -> None:
+    """The worker dies after any of its calls: one entry, one stop-loss, one take-profit."""
+    live = open_account(*place, balances={"spot": {"USDT": "1000000", "BTC": "2"}, "futures": {"USDT": "1000000"}})
+    killer = Killer(monkeypatch)
+
+    def check(at, signal, execution):
+        assert not execution.refused, (at, execution.refused)
+        for forget in (limiter.forget, market_store.forget, keys.forget):
+            forget()
+        live.follow()
+        mine = [order for order in live.ledger() if order.signal_id == signal.signal_id and order.status != "rejected"]
+        assert sorted(order.leg.rstrip("1") for order in mine) == ["0", "0.sl", "0.tp"], at
+        assert live.agrees(signal.signal_id), at
+
+    calls = killed_everywhere(live, killer, lambda _: live.signal("buy", quantity=Decimal("0.01"), **EXITS), check, after=True)
+    assert calls > 12

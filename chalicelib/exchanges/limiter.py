@@ -2,8 +2,8 @@
 
 A limit is an item of the table `limits` that holds one number, `booked_until`: the moment up to which the limit's capacity is spoken for,
 in microseconds since 1970. Taking tokens moves it on by what they take at the limit's rate (the generic cell rate algorithm); the tokens
-may be used as soon as it is no further ahead than the burst allows. While a limit is not in use tokens are leased several at a time, so
-that the item is not written for every call, and a lease is good for a few seconds; once others wait, exactly what is needed is booked.
+may be used as soon as it is no further ahead than the burst allows. While nobody has to wait tokens are leased several at a time, so
+that the item is not written for every call, and a lease is good for a few seconds; then exactly what is needed is booked.
 Keeping away for a while is the same number moved further.
 """
 
@@ -203,7 +203,7 @@ def _book(bucket: str, rate: Rate, tokens: int, generous: int) -> tuple[float, i
     """Moves the booking on; returns the seconds until what was booked may be used, and how many tokens it is.
 
     Args:
-        generous: So many tokens while the limit is not in use; then exactly what is needed, so that nobody waits for what lies idle.
+        generous: So many tokens while nobody has to wait; then exactly what is needed, so that nobody waits for what lies idle.
     """
     burst = _burst_us(rate)
     for _ in range(_TRIES):
@@ -220,7 +220,8 @@ def _book(bucket: str, rate: Rate, tokens: int, generous: int) -> tuple[float, i
             booked = int((refused.failed[0] or {}).get("booked_until", now))
         else:
             return 0.0, generous
-        cost = _cost_us(rate, tokens)
+        chosen = generous if booked + _cost_us(rate, generous) - now <= burst else tokens
+        cost = _cost_us(rate, chosen)
         if booked + cost - now - burst > _LONGEST_S * _SECOND:
             raise Retryable("the exchange's limit is booked for more than a minute ahead")
         try:
@@ -228,7 +229,7 @@ def _book(bucket: str, rate: Rate, tokens: int, generous: int) -> tuple[float, i
         except aws.WriteRefused:
             time.sleep(uniform(0, _RACE_S))  # noqa: S311 - somebody else was faster; not at the same moment again
             continue
-        return max(booked + cost - now - burst, 0) / _SECOND, tokens
+        return max(booked + cost - now - burst, 0) / _SECOND, chosen
     raise Retryable("the exchange's limit is being booked by too many at once")
 
 

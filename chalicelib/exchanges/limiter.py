@@ -29,7 +29,7 @@ _LONGEST_S = 60  # nobody waits for more
 _FORGOTTEN_AFTER_S = 86_400
 _TRIES = 12
 _RACE_S = 0.02
-_SAFE_SHARE = 0.9
+_SAFE_SHARE = 0.85  # of the weight of a minute: what others have under way when it is noticed must fit into the rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +48,27 @@ class Limits:
     Attributes:
         orders: Orders an account may place.
         weight: Weight an address may use; a call weighs 1, a look at balances or positions `heavy`.
-        weight_per_minute: As the exchange counts it in its answers' headers; None where it does not.
+        weight_per_minute: As the exchange counts it in its answers' headers; None where it does not. Where it does, the burst may be as
+            large as the minute's weight: what has been used is heeded.
+        shared: The address's weight is one for spot and futures.
     """
 
     orders: Rate
     weight: Rate
     heavy: int = 1
     weight_per_minute: int | None = None
+    shared: bool = False
 
 
 # Sources and exact figures: docs/orders.md. Nine tenths of what the exchange allows, and a burst that together with what flows in
-# during the exchange's window (10 s, 1 s, 2 s for orders; a minute, 5 s for weight) does not exceed what it allows in one.
+# during the exchange's window (10 s, 1 s, 2 s for orders; 5 s for Bybit's weight) does not exceed what it allows in one.
 _LIMITS = {
-    ("binance", MarketType.SPOT): Limits(Rate(9, 9), Rate(90, 500, 40), heavy=20, weight_per_minute=6000),
-    ("binance", MarketType.FUTURES): Limits(Rate(18, 60), Rate(36, 200, 20), heavy=5, weight_per_minute=2400),
-    ("bybit", MarketType.SPOT): Limits(Rate(18, 2), Rate(54, 30, 10)),
-    ("bybit", MarketType.FUTURES): Limits(Rate(9, 1), Rate(54, 30, 10)),
-    ("okx", MarketType.SPOT): Limits(Rate(27, 6), Rate(200, 200, 40)),
-    ("okx", MarketType.FUTURES): Limits(Rate(27, 6), Rate(200, 200, 40)),
+    ("binance", MarketType.SPOT): Limits(Rate(9, 9), Rate(90, 5000, 40), heavy=20, weight_per_minute=6000),
+    ("binance", MarketType.FUTURES): Limits(Rate(18, 60), Rate(36, 2000, 20), heavy=5, weight_per_minute=2400),
+    ("bybit", MarketType.SPOT): Limits(Rate(18, 2), Rate(108, 60, 10), shared=True),
+    ("bybit", MarketType.FUTURES): Limits(Rate(9, 1), Rate(108, 60, 10), shared=True),
+    ("okx", MarketType.SPOT): Limits(Rate(27, 6), Rate(200, 200, 40), shared=True),
+    ("okx", MarketType.FUTURES): Limits(Rate(27, 6), Rate(200, 200, 40), shared=True),
 }
 _OTHERS = Limits(Rate(2, 4), Rate(8, 8, 4))
 
@@ -122,7 +125,8 @@ class Limiter:
         place = f"{exchange}#{market_type.value}"
         # Without a NAT gateway nobody knows which address a call will come from; all of them are then counted as one.
         address = config.setting("EGRESS_ADDRESS", "any")
-        self._buckets = {"account": f"{place}#account#{account_id}", "address": f"{place}#address#{address}"}
+        behind = exchange if self.limits.shared else place
+        self._buckets = {"account": f"{place}#account#{account_id}", "address": f"{behind}#address#{address}"}
         self._rates = {"account": self.limits.orders, "address": self.limits.weight}
 
     def take(self, scope: str, tokens: int, *, ahead: int = 0) -> float:

@@ -29,7 +29,7 @@ from chalicelib import aws
 from chalicelib.errors import Retryable
 from chalicelib.events.models import LoggedEvent
 from chalicelib.webhooks import store
-from chalicelib.webhooks.models import Delivery, State, Status, Webhook, canonical, stamp
+from chalicelib.webhooks.models import Delivery, State, Status, Webhook, canonical, stamp, stored
 
 TABLE = "deliveries"
 DUE_SHARDS = 8
@@ -130,23 +130,24 @@ def plan(delivery: Delivery, now: datetime, *also: aws.Write, look_at: datetime 
         also: Writes that belong to the change.
         look_at: When the sweep shall look; None when there is nothing to look for.
     """
+    sets = {name: stored(value) if isinstance(value, datetime) else value for name, value in sets.items()}
     values = {name: value for name, value in sets.items() if value is not None}
     gone = {name for name, value in sets.items() if value is None}
     after = delivery.model_copy(update=sets | {"version": delivery.version + 1})
-    stored = _stored(values)
+    item = _stored(values)
     if look_at is None:
         gone |= {"look_at", "due_shard"}
     else:
-        stored |= due(delivery.delivery_id, look_at)
+        item |= due(delivery.delivery_id, look_at)
     if after.state is State.HELD:
-        stored["held_for"] = delivery.webhook_id
+        item["held_for"] = delivery.webhook_id
     else:
         gone.add("held_for")
     if after.state in (State.DELIVERED, State.DEAD):
-        stored["forget_at"] = int((now + KEPT).timestamp())
+        item["forget_at"] = int((now + KEPT).timestamp())
     else:
         gone.add("forget_at")
-    writes = [_update(delivery, stored, gone), *also]
+    writes = [_update(delivery, item, gone), *also]
     if _lets_go(after) and not _lets_go(delivery) and delivery.follower:
         writes.append(_release(delivery.follower, now))
     moved = Counter({delivery.state.value: -1})

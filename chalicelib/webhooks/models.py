@@ -18,6 +18,11 @@ def stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
+def stored(moment: datetime) -> datetime:
+    """A time as it comes back from where it was stored."""
+    return datetime.fromisoformat(stamp(moment))
+
+
 def canonical(payload: Any) -> str:
     """The body of a delivery: exactly what the published receiver re-serialises before it verifies."""
     return json.dumps(payload, sort_keys=True)

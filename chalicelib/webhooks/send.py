@@ -87,7 +87,7 @@ class _Watched:
 
     sock: Any
     timeout: Any
-    response_class = _Answer
+    response_class: Any = _Answer
 
     def _new_conn(self) -> Any:
         self.timeout = _left()

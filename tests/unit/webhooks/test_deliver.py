@@ -152,6 +152,28 @@ def test_first_attempts_for_one_entity_go_in_order(world: World) -> None:
     assert world.books()["delivered"] == 5
 
 
+@pytest.mark.parametrize("outcome", [OK, DOWN])
+def test_what_is_placed_during_an_attempt_follows_it(world: World, outcome: Outcome) -> None:
+    """An event about the same entity that comes while an attempt is under way goes out right after it, and the attempt is recorded."""
+    world.subscribe()
+    world.now += timedelta(microseconds=123_456)
+
+    def answer(_sent: object) -> Outcome:
+        if len(world.sent) > 1:
+            return OK
+        world.publish(world.event())
+        return outcome
+
+    world.answer = answer
+    world.publish(world.event())
+    world.work()
+    assert [sent["headers"]["X-Webhook-Sequence"] for sent in world.sent] == ["1", "2"]
+    assert [delivery.attempts for delivery in world.deliveries()] == [1, 1]
+    assert world.books()["delivered"] == (2 if outcome is OK else 1)
+    world.passes(minutes=1)
+    assert world.books()["delivered"] == 2
+
+
 def test_order_within_an_entity_survives_a_pause(world: World) -> None:
     """Held deliveries of one entity drain in the order of their events, together with what arrives meanwhile."""
     world.subscribe()

@@ -1,16 +1,43 @@
-"""Documentation of the halt switches' routes."""
+"""Documentation of the routes of the halt switches and risk rules."""
 
-from chalicelib.controls.routes import HaltInput
+from chalicelib.controls.routes import HaltInput, RulesInput
+from chalicelib.controls.rules import Rules
 from chalicelib.openapi.docs import OWNER, Docs, listing
 from chalicelib.openapi.examples import AT, USER_ID
-from chalicelib.openapi.schemas import FLAG, ID, TEXT, TIME, maybe, obj, one_of, page
+from chalicelib.openapi.schemas import FLAG, ID, TEXT, TIME, WHOLE, maybe, obj, one_of, page, record
 
-_SWITCH = obj(scope=one_of("global", "user", "account"), id=maybe(ID), halted=FLAG, reason=maybe(TEXT), by=maybe(ID), at=maybe(TIME))
+_SWITCH = obj(
+    scope=one_of("global", "user", "account", "strategy"), id=maybe(ID), halted=FLAG, reason=maybe(TEXT), by=maybe(ID), at=maybe(TIME)
+)
 _switch = {"scope": "user", "id": USER_ID, "halted": True, "reason": "on holiday", "by": USER_ID, "at": AT}
+_RULES = record(Rules, scope=one_of("user", "account", "strategy"), id=ID, name=maybe(TEXT), version=WHOLE)
+_rules = {
+    "scope": "user",
+    "id": USER_ID,
+    "name": None,
+    "allowed_symbols": ["BTCUSDT"],
+    "max_order_notional": 5000,
+    "max_position_notional": 20000,
+    "max_open_positions": 5,
+    "max_orders_per_minute": 10,
+    "max_daily_loss": 500,
+    "flatten": True,
+    "trading_hours": [{"days": ["mon", "tue", "wed", "thu", "fri"], "start": "08:00", "end": "16:30"}],
+    "cooldown_s": 30,
+    "version": 1,
+}
 
 DOCS = {
     "GET /halt": Docs(page(_SWITCH), listing(_switch), query=OWNER, paged=True),
     "POST /halt": Docs(
         _SWITCH, _switch, body=HaltInput, given={"scope": "user", "id": USER_ID, "halted": True, "reason": "on holiday"}, errors=(404, 409)
+    ),
+    "GET /risk-rules": Docs(page(_RULES), listing(_rules), query=OWNER, paged=True),
+    "PATCH /risk-rules": Docs(
+        _RULES,
+        _rules,
+        body=RulesInput,
+        given={"scope": "user", "id": USER_ID, "max_daily_loss": 500, "flatten": True},
+        errors=(404, 409),
     ),
 }

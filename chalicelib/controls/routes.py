@@ -1,21 +1,30 @@
-"""The halt switches' routes."""
+"""The routes of the halt switches and of the risk rules."""
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from chalicelib import inputs, paging
+from pydantic import AfterValidator, Field
+
+from chalicelib import aws, inputs, paging
 from chalicelib.accounts import store as accounts
-from chalicelib.controls import halt
+from chalicelib.controls import halt, rules, set_rules
 from chalicelib.controls.halt import Scope, Switch
 from chalicelib.errors import NotFound, Refused
 from chalicelib.http import Answer, Request, Route
-from chalicelib.inputs import Caseless, Input, Note, UserId
+from chalicelib.inputs import Caseless, Input, Line, Money, Note, UserId, Whole
+from chalicelib.signals import symbols
 from chalicelib.users import store as users
 from chalicelib.users.access import Caller, caller
 from chalicelib.users.models import Role
+from chalicelib.versions import answering_conflicts
+
+Clock = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+Day = Annotated[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], Caseless]
+_EVERY_DAY: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+Notional = Annotated[Money, Field(gt=0)]
 
 
 class HaltInput(Input):
-    """A switch to throw; `id` is the user or account, by default the caller."""
+    """A switch to throw; `id` is the user, account or strategy, by default the caller."""
 
     scope: Annotated[Scope, Caseless]
     id: UserId | None = None
@@ -23,13 +32,38 @@ class HaltInput(Input):
     reason: Note | None = None
 
 
+class HoursInput(Input):
+    """A stretch of the week, UTC; without `days` every day. Where `end` is at or before `start` it is on the next day."""
+
+    days: Annotated[tuple[Day, ...], Field(min_length=1, max_length=7), AfterValidator(lambda days: tuple(dict.fromkeys(days)))] = (
+        rules.DAYS
+    )
+    start: Clock
+    end: Clock
+
+
+class RulesInput(Input):
+    """Rules to set; null takes one away. `id` is the user, account or strategy, by default the caller."""
+
+    scope: Annotated[Literal[Scope.USER, Scope.ACCOUNT, Scope.STRATEGY], Caseless]
+    id: UserId | None = None
+    allowed_symbols: Annotated[tuple[Line, ...], Field(max_length=500)] | None = None
+    max_order_notional: Notional | None = None
+    max_position_notional: Notional | None = None
+    max_open_positions: Annotated[Whole, Field(ge=0, le=10_000)] | None = None
+    max_orders_per_minute: Annotated[Whole, Field(ge=0, le=200)] | None = None
+    max_daily_loss: Notional | None = None
+    flatten: bool | None = None
+    trading_hours: Annotated[tuple[HoursInput, ...], Field(max_length=50)] | None = None
+    cooldown_s: Annotated[Whole, Field(ge=0, le=86_400)] | None = None
+    version: Annotated[Whole, Field(ge=0, le=10**12)] | None = None
+
+
 def list_switches(request: Request) -> Answer:
-    """The switches that concern a user: the global one, the user's, those of the user's accounts."""
+    """The switches that concern a user: the global one, the user's, those of the user's accounts and strategies."""
     who = caller(request)
     user_id, page = who.whose(request), paging.asked(request)
-    entries = users.directory(user_id).accounts.values()
-    switches = [Switch(Scope.GLOBAL), Switch(Scope.USER, user_id, user_id)]
-    switches += [Switch(Scope.ACCOUNT, entry.account_id, user_id) for entry in entries]
+    switches = [Switch(Scope.GLOBAL), *_of_user(user_id)]
     shown = halt.read(switches[page.offset : page.offset + page.limit])
     return paging.listed(shown, len(switches), None)
 
@@ -38,31 +72,76 @@ def throw_switch(request: Request) -> Answer:
     """Halts, or resumes."""
     who = caller(request)
     given = inputs.body(request, HaltInput)
-    switch = _switch(who, given)
+    switch = _switch(who, given.scope, given.id)
     admin = who.role is Role.ADMIN
     return Answer(200, halt.throw(switch, halted=given.halted, by=who.user_id, admin=admin, reason=given.reason))
 
 
-def _switch(who: Caller, given: HaltInput) -> Switch:
-    if given.scope is Scope.GLOBAL:
+def list_rules(request: Request) -> Answer:
+    """The risk rules of a user, and of the user's accounts and strategies."""
+    who = caller(request)
+    user_id, page = who.whose(request), paging.asked(request)
+    about = _of_user(user_id)
+    part = about[page.offset : page.offset + page.limit]
+    found = aws.get_many([("controls", each.key) for each in part[:_READ_AT_ONCE]])
+    found += aws.get_many([("controls", each.key) for each in part[_READ_AT_ONCE:]]) if part[_READ_AT_ONCE:] else []
+    return paging.listed([set_rules.view(each, item or {}) for each, item in zip(part, found, strict=True)], len(about), None)
+
+
+def patch_rules(request: Request) -> Answer:
+    """Changes risk rules."""
+    who = caller(request)
+    given = inputs.body(request, RulesInput)
+    about = _switch(who, given.scope, given.id)
+    wanted: dict[str, Any] = inputs.given(given, "scope", "id", "version")
+    if wanted.get("allowed_symbols"):
+        wanted["allowed_symbols"] = tuple(dict.fromkeys(symbols.resolve(each).name for each in wanted["allowed_symbols"]))
+    if wanted.get("trading_hours"):
+        wanted["trading_hours"] = tuple(rules.Hours(**each.model_dump()) for each in wanted["trading_hours"])
+    admin = who.role is Role.ADMIN
+    return Answer(200, set_rules.set_rules(about, wanted, by=who.user_id, admin=admin, version=given.version))
+
+
+def _of_user(user_id: str) -> list[Switch]:
+    """Everything of a user that can be halted and have rules."""
+    accounts_of = users.directory(user_id).accounts.values()
+    found = [Switch(Scope.USER, user_id, user_id), *(Switch(Scope.ACCOUNT, entry.account_id, user_id) for entry in accounts_of)]
+    strategies = aws.query_all("strategies", "user_id = :user", user=user_id)
+    return found + [Switch(Scope.STRATEGY, item["strategy_id"], user_id, item["group_name"]) for item in strategies]
+
+
+def _switch(who: Caller, scope: Scope, id_: int | None) -> Switch:
+    """What a request names, if the caller may change it."""
+    if scope is Scope.GLOBAL:
         who.require_admin()
         return Switch(Scope.GLOBAL)
-    if given.scope is Scope.USER:
-        user_id = str(given.id) if given.id is not None else who.user_id
+    if scope is Scope.USER:
+        user_id = str(id_) if id_ is not None else who.user_id
         who.require_owner(user_id)
         users.user(user_id)
         return Switch(Scope.USER, user_id, user_id)
-    if given.id is None:
+    if id_ is None:
         raise Refused("missing_field", field="id")
+    if scope is Scope.STRATEGY:
+        # By the strategies' own pointer, since a strategy's rules are written below it here.
+        pointer = aws.get("strategies", {"user_id": f"strategy#{id_}", "group_name": "lookup"})
+        if pointer is None:
+            raise NotFound("not_found")
+        who.require_owner(pointer["owner"])
+        return Switch(Scope.STRATEGY, str(id_), pointer["owner"], pointer["points_to"])
     try:
-        account = accounts.item(str(given.id))
+        account = accounts.item(str(id_))
         who.require_owner(account["user_id"])
     except NotFound:
-        raise NotFound("account_not_found", account=given.id) from None
+        raise NotFound("account_not_found", account=id_) from None
     return Switch(Scope.ACCOUNT, account["account_id"], account["user_id"])
 
+
+_READ_AT_ONCE = 100
 
 HALT = [
     Route("GET", "/halt", list_switches),
     Route("POST", "/halt", throw_switch),
+    Route("GET", "/risk-rules", list_rules),
+    Route("PATCH", "/risk-rules", answering_conflicts(patch_rules)),
 ]

@@ -55,6 +55,10 @@ class _Governing:
     tally: aws.Item
     rules: Rules
 
+    def part_of(self, profits: Mapping[str | None, Decimal]) -> Decimal:
+        """What of these profits by strategy counts here."""
+        return profits.get(self.switch.name, _ZERO) if self.switch.scope is Scope.STRATEGY else sum(profits.values(), _ZERO)
+
     def loss(self, at: datetime, more: Decimal = _ZERO) -> Decimal:
         """What was lost today; negative if more was won."""
         profit = self.tally.get("profit", _ZERO) if self.tally.get("date") == at.date().isoformat() else _ZERO
@@ -102,16 +106,17 @@ class Watch:
         """What a daily loss has halted without its accounts having been told yet to close what is open."""
         return [Flattening(each.switch, each.control["flattening"]) for each in self.governing if each.control.get("flattening")]
 
-    def check(self, symbol: str | None, at: datetime) -> None:
-        """Raises Refused if nothing of this symbol may be opened now."""
+    def check(self, symbol: str | None, at: datetime, profits: Mapping[str | None, Decimal]) -> None:
+        """Raises Refused if nothing of this symbol may be opened now; `profits` are this signal's so far, as in `writes`."""
         if any(each.control.get("halted") for each in self.governing):
             raise Forbidden("halted")
         rules.check_signal(self.rules, symbol, at)
         rules.check_pace(self.rules, self._before(), self._placed, at)
         for each in self.governing:
-            if each.over(at):
+            mine = each.part_of(profits)
+            if each.over(at, mine):
                 limit = each.rules.max_daily_loss or _ZERO
-                raise NotDoable("daily_loss", loss=rules.plain(each.loss(at)), limit=rules.plain(limit))
+                raise NotDoable("daily_loss", loss=rules.plain(each.loss(at, mine)), limit=rules.plain(limit))
 
     def check_order(self, opening: Opening) -> None:
         """Raises Refused if this order is more than a rule allows."""
@@ -141,8 +146,7 @@ class Watch:
         for each in self.governing:
             fields: dict[str, Any] = {}
             if traded and each.rules.max_daily_loss is not None and not equity:
-                mine = profits.get(each.switch.name, _ZERO) if each.switch.scope is Scope.STRATEGY else sum(profits.values(), _ZERO)
-                lost, halts, marks = _add_up(each, mine, at)
+                lost, halts, marks = _add_up(each, each.part_of(profits), at)
                 fields |= lost
                 writes += halts
                 flattening += marks

@@ -35,7 +35,7 @@ class Gate:
     def opening(self) -> None:
         """Raises Refused if nothing may be opened now, whatever its size."""
         instruction = self._instruction
-        self.watch.check(instruction.symbol.name if instruction.symbol else None, self._now)
+        self.watch.check(instruction.symbol.name if instruction.symbol else None, self._now, self._desk.profits)
         age = self._now - instruction.age_from
         if age > timedelta(seconds=instruction.max_age_s):
             raise NotDoable("stale", age=int(age.total_seconds()), limit=instruction.max_age_s)

@@ -1,0 +1,84 @@
+"""Setting risk rules, and reading them."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from chalicelib import aws
+from chalicelib.audit import record
+from chalicelib.controls import halt, rules
+from chalicelib.controls.halt import Scope, Switch
+from chalicelib.errors import Conflict, Forbidden, Retryable
+from chalicelib.events import outbox
+from chalicelib.events.models import Event, event_id
+from chalicelib.users.models import shown_id
+
+_TRIES = 5
+
+
+def set_rules(about: Switch, wanted: Mapping[str, Any], *, by: str, admin: bool, version: int | None = None) -> dict[str, Any]:
+    """Changes rules, and tells `trading.rules_changed`; what it is already is no change.
+
+    Args:
+        about: Which user, account or strategy they are about.
+        wanted: Fields of `Rules` by name; None takes a rule away.
+        admin: The one who does this is an admin. Only an admin changes what an admin has set.
+        version: The version the editor saw; None takes whatever is there.
+
+    Returns:
+        The rules as they are shown.
+
+    Raises:
+        Conflict: `version_conflict`.
+        Forbidden: An admin has set them.
+        Retryable: Others were faster again and again.
+    """
+    for _ in range(_TRIES):
+        now = datetime.now(UTC)
+        stored = aws.get("controls", about.key) or {}
+        current = int(stored.get("rules_version", 0))
+        if version is not None and version != current:
+            raise Conflict("version_conflict", version=current)
+        before = rules.of_item(stored)
+        # A rule taken away is the rule of somebody who has set none.
+        given = {name: getattr(rules.NONE, name) if value is None else value for name, value in wanted.items()}
+        fields = {name: value for name, value in given.items() if getattr(before, name) != value}
+        if not fields:
+            return view(about, stored)
+        if stored.get("rules_by_admin") and not admin:
+            raise Forbidden("admin_only")
+        after = rules.Rules.model_validate(before.model_dump() | fields)
+        kept = {"rules": after.model_dump(exclude_defaults=True), "rules_by_admin": admin, "rules_version": current + 1}
+        item, put = halt.changed(about, stored, now, **kept)
+        was, is_ = before.model_dump(include=set(fields)), after.model_dump(include=set(fields))
+        change = record.Change(by, "trading.rules_changed", about.key["scope"], about.owner, now, was, is_)
+        try:
+            aws.transact([put, record.write(change), outbox.write(_event(about, is_, current + 1, now))])
+        except (aws.WriteRefused, Retryable):
+            continue
+        return view(about, item)
+    raise Retryable("the rules are being changed by others")
+
+
+def view(about: Switch, item: aws.Item) -> dict[str, Any]:
+    """Rules as they are shown."""
+    return {**names(about), **rules.of_item(item).model_dump(), "version": int(item.get("rules_version", 0))}
+
+
+def names(about: Switch) -> dict[str, Any]:
+    """What rules are about, as it is shown."""
+    return {"scope": about.scope.value, "id": shown_id(about.id), "name": about.name}
+
+
+def _event(about: Switch, changed: Mapping[str, Any], version: int, now: datetime) -> Event:
+    told = {"scope": about.scope.value, "user_id": shown_id(about.owner), "id": shown_id(about.id), "rules": dict(changed)}
+    if about.scope is Scope.STRATEGY:
+        told["group_name"] = about.name
+    return Event(
+        event_id=event_id("trading.rules_changed", about.key["scope"], str(version)),
+        type="trading.rules_changed",
+        payload=told,
+        entity=about.key["scope"],
+        user_id=about.owner,
+        created_at=now,
+    )

@@ -8,6 +8,7 @@ from chalicelib.dashboard import DASHBOARD
 from chalicelib.events.routes import EVENTS
 from chalicelib.health import HEALTH
 from chalicelib.openapi import document as openapi
+from chalicelib.orders.equity_routes import EQUITY
 from chalicelib.orders.positions_routes import POSITIONS
 from chalicelib.orders.price_routes import PRICES
 from chalicelib.payments.routes import PAYMENTS
@@ -26,7 +27,7 @@ from functions.chalice_app import build
 aws.prepare("dynamodb")
 
 ROUTES = [
-    *(*DASHBOARD, *HEALTH, *READING, *EXPLAINING, *POSITIONS, *PRICES, *EVENTS, *REALTIME),
+    *(*DASHBOARD, *HEALTH, *READING, *EXPLAINING, *POSITIONS, *EQUITY, *PRICES, *EVENTS, *REALTIME),
     *(*USERS, *ACCOUNTS, *STRATEGIES, *HALT, *AUDIT),
     *(*PAYMENTS, *TICKETS, *TELEGRAM, *WEBHOOKS),
 ]

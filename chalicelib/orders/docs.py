@@ -48,6 +48,9 @@ _price = {"symbol": "BTCUSDT", "price": 95000, "scope": "everybody", "at": AT}
 
 DOCS = {
     "GET /positions": Docs(page(_POSITION), listing(_position), query={**OWNER, "account_id": ID}, paged=True),
+    "GET /accounts/{account_id}/equity": Docs(
+        page(obj(at=TIME, equity=NUMBER)), listing({"at": AT, "equity": 100_441}), query={"since": TIME}, paged=True, errors=(404,)
+    ),
     "GET /paper/prices": Docs(
         page(_PRICE), listing(_price), query={**OWNER, "scope": one_of("own", "everybody"), "symbol": TEXT}, paged=True
     ),

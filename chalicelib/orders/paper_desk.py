@@ -13,7 +13,7 @@ from chalicelib.exchanges import paper_rules, paper_store
 from chalicelib.exchanges.paper import Book
 from chalicelib.exchanges.paper_money import Rates, round_money
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, Side
-from chalicelib.orders import events, exits, store
+from chalicelib.orders import equity, events, exits, store
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.trading import MarketType, Symbol
 
@@ -145,7 +145,8 @@ class PaperDesk:
             return []
         ledger = [store.order_put(order) for order in new] + [store.order_change(order) for order in self.changed]
         told = [outbox.write(events.of_order(order)) for order in (*self.changed, *new)]
-        return ledger + told + self._told + paper_store.effects(self.book)
+        worth = equity.point(self.book.account.account_id, equity.of_book(self.book, self._prices), self._now)
+        return [*ledger, *told, *self._told, *paper_store.effects(self.book), worth]
 
     def flush(self) -> None:
         """Writes what happened to waiting orders so far. A transaction holds a hundred writes, and a cancel may concern more.

@@ -1,6 +1,5 @@
 """What an account holds, paper and real alike, for the API."""
 
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -28,11 +27,6 @@ def balances_of(account: Account) -> list[dict[str, Any]]:
         return [{name: row[name] for name in ("currency", "free", "total")} for row in snapshot.get("balances", [])]
     book = paper_store.read(account)
     return [{"currency": currency, "free": book.free(currency), "total": total} for currency, total in sorted(book.cash.items())]
-
-
-def equity_of(account: Account, since: datetime) -> list[dict[str, Any]]:
-    """A real account's equity over time in US dollars: `at` and `equity`, oldest first. Simulated accounts have no snapshots."""
-    return snapshots.equity(account.account_id, since) if account.has_exchange else []
 
 
 def _real(account: Account) -> list[dict[str, Any]]:

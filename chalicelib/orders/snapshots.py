@@ -10,12 +10,11 @@ from typing import Any
 from chalicelib import aws
 from chalicelib.errors import Refused
 from chalicelib.exchanges.accounts import Account
-from chalicelib.orders import ledger
+from chalicelib.orders import equity, ledger
 from chalicelib.orders.keys import Lines
 from chalicelib.trading import MarketType
 
 LATEST = "latest"
-_KEPT = timedelta(days=400)
 _AGAIN_WITH_POSITIONS = timedelta(minutes=5)
 _AGAIN = timedelta(hours=1)
 _DOLLARS = ("USDT", "USDC", "USD", "FDUSD", "BUSD", "DAI")
@@ -26,7 +25,7 @@ def take(account: Account, lines: Lines, now: datetime) -> dict[str, Any]:
     """Looks at an account's balances and positions on its markets, and stores them."""
     balances: dict[str, dict[str, Any]] = {}
     positions: list[dict[str, Any]] = []
-    equity = Decimal(0)
+    worth = Decimal(0)
     # Bybit's and OKX's accounts are one for both markets; counted twice, its equity would double.
     unified = account.exchange in {"bybit", "okx"}
     for name in account.market_types:
@@ -34,10 +33,10 @@ def take(account: Account, lines: Lines, now: datetime) -> dict[str, Any]:
         line = lines.of(market_type)
         found = line.free_and_total() if not (unified and balances) else {}
         for currency, (free, total) in found.items():
-            worth = _worth(lines, market_type, currency, total, len(balances))
+            value = _worth(lines, market_type, currency, total, len(balances))
             key = f"{name}#{currency}" if not unified else currency
-            balances[key] = {"currency": currency, "free": free, "total": total, "value": worth}
-            equity += worth or Decimal(0)
+            balances[key] = {"currency": currency, "free": free, "total": total, "value": value}
+            worth += value or Decimal(0)
         if market_type is MarketType.FUTURES:
             for position in line.run(lambda exchange: exchange.positions(), weight=5):
                 positions.append(
@@ -50,18 +49,17 @@ def take(account: Account, lines: Lines, now: datetime) -> dict[str, Any]:
                         "unrealized_profit": position.unrealized_profit,
                     }
                 )
-                equity += position.unrealized_profit or Decimal(0)
+                worth += position.unrealized_profit or Decimal(0)
     snapshot = {
         "account_id": account.account_id,
         "at": LATEST,
         "taken_at": now.isoformat(),
         "balances": list(balances.values()),
         "positions": positions,
-        "equity": equity,
+        "equity": worth,
     }
     aws.write(aws.put("snapshots", snapshot))
-    point = {"account_id": account.account_id, "at": now.isoformat(), "equity": equity, "forget_at": int((now + _KEPT).timestamp())}
-    aws.write(aws.put("snapshots", point))
+    aws.write(equity.point(account.account_id, worth, now))
     ledger.account_due(account.account_id, account.exchange, now + (_AGAIN_WITH_POSITIONS if positions else _AGAIN))
     return snapshot
 
@@ -69,14 +67,6 @@ def take(account: Account, lines: Lines, now: datetime) -> dict[str, Any]:
 def latest(account_id: str) -> aws.Item | None:
     """The last look at an account; None if there was none yet."""
     return aws.get("snapshots", {"account_id": account_id, "at": LATEST})
-
-
-def equity(account_id: str, since: datetime) -> list[dict[str, Any]]:
-    """The equity points of an account since a time, oldest first, in US dollars."""
-    items = aws.query_all(
-        "snapshots", "account_id = :account AND #at BETWEEN :since AND :end", account=account_id, since=since.isoformat(), end="9"
-    )
-    return [{"at": item["at"], "equity": item["equity"]} for item in items]
 
 
 def stop(account_id: str) -> None:

@@ -1,0 +1,61 @@
+"""What an account was worth, for charts."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from chalicelib import aws, paging
+from chalicelib.errors import NotFound, Refused
+from chalicelib.exchanges import paper_store
+from chalicelib.exchanges.accounts import Account
+from chalicelib.http import Answer, Request, Route
+from chalicelib.orders import equity, prices
+from chalicelib.users.access import caller
+
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_LAST = "9"  # sorts behind every time, and before the item "latest"
+
+
+def list_equity(request: Request) -> Answer:
+    """An account's equity over time, oldest first: the newest `limit` points since `?since=`, and as the last one what it is worth now.
+
+    In the account's currency if it is simulated here, else in US dollars, as its exchange said.
+    """
+    who, page = caller(request), paging.asked(request)
+    item = aws.get("accounts", {"account_id": request.path["account_id"]})
+    if item is None:
+        raise NotFound("not_found")
+    who.require_owner(item["user_id"])
+    account = Account.model_validate(item)
+    condition = "account_id = :account AND #at BETWEEN :since AND :last"
+    since = _since(request)
+    found, _ = aws.query(
+        "snapshots", condition, newest_first=True, limit=page.limit, account=account.account_id, since=since.isoformat(), last=_LAST
+    )
+    points: list[dict[str, Any]] = [{"at": each["at"], "equity": each["equity"]} for each in reversed(found)]
+    if not account.has_exchange:
+        created = item.get("created_at")
+        if created and datetime.fromisoformat(created) >= since and len(points) < page.limit:
+            points.insert(0, {"at": created, "equity": account.starting_cash})
+        points.append({"at": request.received_at.isoformat(), "equity": _now(account)})
+    return paging.listed(points, len(points), None)
+
+
+def _now(account: Account) -> Decimal:
+    book = paper_store.read(account)
+    names = [*book.positions, *(name for asset in book.holdings for name in equity.names(asset, account.currency))]
+    return equity.of_book(book, {name: item["price"] for name, item in prices.known(names, account.user_id).items()})
+
+
+def _since(request: Request) -> datetime:
+    text = request.query.get("since")
+    if not text:
+        return _EARLIEST
+    try:
+        moment = datetime.fromisoformat(text.replace(" ", "+"))  # the plus of an offset, which a URL turns into a blank
+    except (ValueError, OverflowError):
+        raise Refused("invalid_time", field="since") from None
+    return max((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC), _EARLIEST)
+
+
+EQUITY = [Route("GET", "/accounts/{account_id}/equity", list_equity)]

@@ -1,0 +1,86 @@
+"""An account's worth over time."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from chalicelib import aws
+from chalicelib.exchanges.accounts import Account
+from chalicelib.exchanges.paper import Book, Position
+from chalicelib.orders import equity
+from functions import receive_signals
+from tests.support import cloud, pump, records
+from tests.support.api import Api
+from tests.support.gateway import call
+
+ROUTE = "/accounts/{account_id}/equity"
+
+
+@pytest.fixture
+def api():
+    with cloud.emulated():
+        records.add_user("1")
+        records.add_account("1", "main", created_at="2026-01-01T00:00:00+00:00")
+        records.add_user("2")
+        found = Api()
+        found.sign_in("1")
+        found.sign_in("2")
+        yield found
+
+
+def trade(**signal):
+    """A signal on the paper account, executed."""
+    status, answer, _ = call(receive_signals.app, "POST", "/api/webhook", {"token": records.add_token("1"), **signal}, query={"wait": "0"})
+    assert status == 202, answer
+    pump.execute()
+
+
+def test_paper(api):
+    """A paper account begins with its cash; each fill is a point, valued at the prices then; the last point is valued at today's."""
+    trade(symbol="AAPL", side="buy", qty=100, price=185.5)
+    assert api("1", "POST", "/paper/prices", {"symbol": "AAPL", "price": 200})[0] == 201
+    status, body = api("1", "GET", ROUTE, account_id="1-main")
+    assert status == 200
+    start, bought, now = body["items"]
+    assert start == {"at": "2026-01-01T00:00:00+00:00", "equity": 100_000}
+    assert bought["equity"] == pytest.approx(100_000 - 18_577.56 + 18_550)
+    assert now["equity"] == pytest.approx(100_000 - 18_577.56 + 20_000)
+    assert bought["at"] < now["at"]
+
+
+def test_futures():
+    """A futures position counts by what it has won, a short one when the price falls; without a price it counts for nothing."""
+    account = Account(account_id="1", user_id="1", name="main", exchange="paper", kind="paper", currency="USDT")
+    book = Book(account, {"USDT": Decimal(5000)}, positions={"BTCUSDT": Position("USDT", Decimal(-2), Decimal(1000))})
+    assert equity.of_book(book, {"BTCUSDT": Decimal(900)}) == Decimal(5200)
+    assert equity.of_book(book, {}) == Decimal(5000)
+
+
+def test_since_and_limit(api):
+    """The newest points since a time."""
+    for number in (1, 2, 3):
+        trade(symbol="AAPL", side="buy", qty=number, price=100)
+    today = datetime.now(UTC).replace(hour=0, minute=0).isoformat()
+    _, body = api("1", "GET", ROUTE, account_id="1-main", query={"since": today})
+    assert len(body["items"]) == 4
+    _, body = api("1", "GET", ROUTE, account_id="1-main", query={"limit": "2"})
+    assert len(body["items"]) == 3
+    assert [item["at"] for item in body["items"]] == sorted(item["at"] for item in body["items"])
+
+
+def test_real(api):
+    """A real account's points are what its exchange said."""
+    records.add_account("1", "real", kind="live", exchange="okx", created_at="2026-01-01T00:00:00+00:00")
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    aws.write(equity.point("1-real", Decimal("1234.5"), at))
+    aws.write(aws.put("snapshots", {"account_id": "1-real", "at": "latest", "equity": Decimal(1)}))
+    _, body = api("1", "GET", ROUTE, account_id="1-real")
+    assert body["items"] == [{"at": at.isoformat(), "equity": 1234.5}]
+
+
+def test_not_for_others(api):
+    """Another user's account is not there; a time that is none is refused."""
+    assert api("2", "GET", ROUTE, account_id="1-main")[0] == 404
+    assert api("1", "GET", ROUTE, account_id="nobody")[0] == 404
+    assert api("1", "GET", ROUTE, account_id="1-main", query={"since": "yesterday"})[0] == 400

@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -36,6 +37,7 @@ def main() -> None:
         for row in wanted:
             console.print(f"  {row.name:<14} {row.about}{' [dim](only by name)[/]' if row.optional else ''}")
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends what was started
     failed = False
     if given.rows or not given.write:
         failed = _measure([row for row in wanted if given.rows or not row.optional], seed=given.seed, keep=given.keep)

@@ -18,8 +18,7 @@ MOST = 200
 COUNTED = 1000
 """Totals are exact up to here and `null` beyond, so that reading a page never costs more the more is stored. Offsets end here too."""
 LOOKED_AT = 5000
-"""So many stored items a filter looks at for one page; one that lets few of them through gives a short page, and a cursor to go on."""
-_AT_ONCE = 1000
+"""About so many stored items a filter looks at for one page; one that lets few of them through gives a short page, and a cursor to go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +69,9 @@ def _read(table: str, condition: str, page: Page, arguments: dict[str, Any]) -> 
     """So many items as the page holds, as far as they are found by looking at `LOOKED_AT`; an offset is skipped by reading over it."""
     wanted = page.offset + page.limit
     items, start = aws.query(table, condition, start=page.start, limit=wanted, **arguments)
-    looked_at = wanted
-    while start is not None and len(items) < wanted and looked_at < LOOKED_AT:
+    if start is not None and len(items) < wanted:
         position = start.keys()
-        more, start = aws.query(table, condition, start=start, limit=_AT_ONCE, **arguments)
-        looked_at += _AT_ONCE
+        more, start = aws.query(table, condition, start=start, limit=LOOKED_AT, **arguments)
         items += more
         if len(items) > wanted:
             del items[wanted:]

@@ -76,7 +76,7 @@ class Senders:
             case "limit":
                 body = self._desk.signal(exchange, market_type=market_type, order_type="LIMIT", side=side, price=near)
             case _:
-                body = self._desk.signal(dice.choice((exchange, None)), market_type=market_type, side=side)
+                body = self._desk.signal(exchange, market_type=market_type, side=side)
         return Alert(kind, "/api/webhook", {**body, "alert_id": alert_id}, headers)
 
     async def send(self, session: aiohttp.ClientSession, alert: Alert, *, again: bool) -> None:

@@ -59,7 +59,6 @@ def test_an_offset_counts_what_the_filter_lets_through() -> None:
 
 def test_a_filter_looks_at_so_many_and_no_more(monkeypatch, looked_at) -> None:
     monkeypatch.setattr(paging, "LOOKED_AT", 20)
-    monkeypatch.setattr(paging, "_AT_ONCE", 10)
     store(60, every=50)
     found, total, following = read(Page(5, 0, None), **RARE)
     assert (found, total) == ([], None)

@@ -1,10 +1,17 @@
-"""The emulated cloud's process: ministack, with one thing mended. Its own interpreter runs this file; nothing imports it.
+"""The emulated cloud's process: ministack, with two things mended. Its own interpreter runs this file; nothing imports it.
+
+Ministack unpacks the artifact for each process of each function, and nobody else is served meanwhile. Here it is unpacked once, and all
+processes of all functions share it, read only as in AWS.
 
 Ministack hands every WebSocket event of a function to the same one process, one after the other, so that five hundred clients wait for
 each other. In AWS each event has an execution environment to itself; here a few have.
 """
 
-from threading import BoundedSemaphore
+import tempfile
+import zipfile
+from pathlib import Path
+from threading import BoundedSemaphore, Lock
+from types import SimpleNamespace
 from typing import Any
 
 from ministack.app import main
@@ -32,5 +39,25 @@ class _Environments:
                 lambda_runtime.release_worker(worker)
 
 
+class _Artifact(zipfile.ZipFile):
+    """Stands where ministack unpacks a function's code."""
+
+    _one_at_a_time = Lock()
+
+    def extractall(self, path: str) -> None:
+        """Makes `path`, an empty directory, a link to the unpacked code. The zip itself is not needed any more."""
+        content = hash(tuple((entry.filename, entry.CRC) for entry in self.infolist()))
+        shared = Path(tempfile.gettempdir(), f"code-{content:x}")
+        with self._one_at_a_time:
+            if not shared.exists():
+                unfinished = tempfile.mkdtemp(prefix="unpacking-")
+                super().extractall(unfinished)
+                Path(unfinished).rename(shared)
+        Path(path).rmdir()
+        Path(path).symlink_to(shared)
+        Path(self.filename).unlink()
+
+
+lambda_runtime.zipfile = SimpleNamespace(**vars(zipfile) | {"ZipFile": _Artifact})
 lambda_runtime.get_or_create_worker = _Environments
 main()

@@ -22,8 +22,8 @@ class Instruction(BaseModel):
         price: Market price as the sender saw it, or the limit price where `order_type` says so.
         take_profit: Where to leave what the order opens, quote per base; likewise `stop_loss`. An order that opens is never placed
             without them.
-        target: The position that a strategy's order leads to, `long`, `short` or `flat`, where the strategy resyncs: what is held against
-            it is closed, and nothing is opened but toward it.
+        close_same_side: The order takes something off a position on the other side; should there be one on its own side instead, that
+            one is closed.
         weight: The account's share of each percentage, percent.
         group_name: The strategy its orders belong to.
         alone: The signal goes to this account only, so settling it settles the signal.
@@ -48,7 +48,7 @@ class Instruction(BaseModel):
     stop_price: Decimal | None = None
     take_profit: Decimal | None = None
     stop_loss: Decimal | None = None
-    target: str | None = None
+    close_same_side: bool = False
     reduce_only: bool = False
     post_only: bool = False
     time_in_force: str | None = None

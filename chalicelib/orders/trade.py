@@ -71,13 +71,14 @@ def run(instruction: Instruction, desk: Desk, gate: Gate) -> Outcome:
                 run_.close()
         case Action.CLOSE:
             run_.close()
-        case _ if instruction.target:
-            run_.toward(instruction.target, side)
         case Action.LONG | Action.SHORT if market_type is MarketType.FUTURES:
             run_.close_opposite(side)
             run_.open_legs(side)
         case _:
-            run_.legs(side)
+            if instruction.close_same_side:
+                run_.close_opposite(Side.SELL if side is Side.BUY else Side.BUY)
+            if not outcome.orders:
+                run_.legs(side)
     return outcome
 
 
@@ -139,26 +140,6 @@ class _Run:
         for order in self.desk.open_orders(None, self.instruction.symbol, self.instruction.market_type):
             if order.exit_of is not None:
                 self.desk.cancel(order, "position_left")
-
-    def toward(self, target: str, side: Side) -> None:
-        """Orders of a strategy that says which position they lead to; an alert before them may have been missed.
-
-        What is held against that position is closed, and nothing is opened but toward it. Spot holdings have no direction: they are sold
-        when the strategy sells, and bought when it goes long.
-        """
-        wanted = {"long": Side.BUY, "short": Side.SELL}.get(target)
-        if self.spot and side is Side.SELL:
-            self.legs(side)
-        elif self.spot and wanted is not side:
-            raise NotDoable("no_position", symbol=self.instrument.name)  # it buys a short position back, and spot has none
-        elif wanted is None:
-            self.close()
-        else:
-            self.close_opposite(wanted)
-            if wanted is side:
-                self.open_legs(side)
-            elif not self.outcome.orders:
-                self._reduce_legs(side, self.desk.held(self.instrument))
 
     def open_legs(self, side: Side) -> None:
         """Orders that open or add, all sized from one look at the balance."""

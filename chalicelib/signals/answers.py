@@ -79,13 +79,18 @@ def _paper(execution: Execution, variant: str, language: str) -> tuple[int, dict
 
 
 def _wait(receipt: Receipt, until: float) -> list[Execution]:
-    """The signal's executions, as soon as there is one for each account, or as many as there are at the deadline (epoch seconds)."""
+    """The signal's executions, as soon as there is one for each account, or as many as there are at the deadline (epoch seconds).
+
+    Of a thousand accounts one look takes a second: the pauses grow with it, and the last look begins early enough to be over in time.
+    """
     deadline = monotonic() + (until - time())
     polls = iter(_POLLS_S)
     while True:
+        began = monotonic()
         executions, _ = ledger.of_signal(receipt.signal_id)
-        pause = next(polls, _POLLS_S[-1])
-        if len(executions) >= receipt.accounts or monotonic() + pause >= deadline:
+        look = monotonic() - began
+        pause = max(next(polls, _POLLS_S[-1]), 2 * look)
+        if len(executions) >= receipt.accounts or monotonic() + pause + 2 * look >= deadline:
             return executions
         sleep(pause)
 

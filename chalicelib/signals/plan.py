@@ -103,7 +103,6 @@ def instructions(signal_id: str, signal: Signal, sender: Sender, plan: Plan, rec
         "stop_price": signal.stop_price,
         "take_profit": signal.take_profit,
         "stop_loss": signal.stop_loss,
-        "target": signal.market_position if (sender.strategy or {}).get("resync") else None,
         "reduce_only": signal.reduce_only,
         "post_only": signal.post_only,
         "time_in_force": signal.time_in_force,
@@ -116,9 +115,29 @@ def instructions(signal_id: str, signal: Signal, sender: Sender, plan: Plan, rec
         "max_age_s": settings.max_age_s,
         "alone": len(plan.targets) == 1,
     }
+    if (sender.strategy or {}).get("resync"):
+        shared |= _resynced(signal, plan.market_type)
     return tuple(
         Instruction(account_id=target.account_id, exchange=target.exchange, weight=target.weight, **shared) for target in plan.targets
     )
+
+
+def _resynced(signal: Signal, market_type: MarketType | None) -> dict[str, Any]:
+    """What a strategy's order becomes so that it leads to the position the strategy says, whatever was missed before it.
+
+    Nothing is opened but toward that position. Spot holdings have no direction, and there is no short position to buy back.
+    """
+    after = signal.market_position
+    if after is None or signal.action not in (Action.BUY, Action.SELL, Action.LONG, Action.SHORT):
+        return {}
+    buying = signal.action in (Action.BUY, Action.LONG)
+    if market_type is MarketType.SPOT:
+        return {"reduce_only": True} if buying and after != "long" else {}
+    if after == "flat":
+        return {"action": Action.CLOSE}
+    if buying == (after == "long"):
+        return {"action": Action.LONG if buying else Action.SHORT}
+    return {"action": Action.BUY if buying else Action.SELL, "reduce_only": True, "close_same_side": True}
 
 
 def _paper(signal: Signal, sender: Sender) -> Plan:

@@ -93,9 +93,8 @@ def identify(request: Request, fields: Fields | None, user_id: str | None, now: 
     if not presented and owner.settings.require_token:
         raise Unauthorized("token_missing")
     _check_address(request.source_ip, owner.settings.allowed_addresses, authenticated=bool(presented))
-    strategy = next(found) if group_name else None
-    if group_name:
-        controls.append(next(found))
+    strategy, switch = (next(found), next(found)) if group_name else (None, None)
+    controls.append(switch)
     halted = any(bool((control or {}).get("halted")) for control in controls)
     limit = int((credential or {}).get("signals_per_minute") or owner.settings.signals_per_minute)
     used = usage.Usage(claimed, counter, list(found), limit)

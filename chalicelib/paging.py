@@ -18,7 +18,7 @@ MOST = 200
 COUNTED = 1000
 """Totals are exact up to here and `null` beyond, so that reading a page never costs more the more is stored. Offsets end here too."""
 LOOKED_AT = 5000
-"""About so many stored items a filter looks at for one page; one that lets few of them through gives a short page, and a cursor to go on."""
+"""About so many items a filter looks at for one page; one that lets few of them through gives a short page, and a cursor to go on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from chalicelib import dashboard
 from infra.stack import ROOT
 from tests.infra import terraform
 from tests.infra.conftest import EXAMPLES
@@ -143,6 +144,26 @@ def test_tables_are_kept(example_plan: Plan) -> None:
     for table in example_plan.all("aws_dynamodb_table").values():
         assert table.values["deletion_protection_enabled"], table.address
         assert table.values["point_in_time_recovery"][0]["enabled"], table.address
+
+
+def test_dashboard_has_one_content_policy(example_plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CloudFront allows the dashboard what the function that serves it elsewhere allows, and no inline style or script."""
+    policies = [
+        settings["content_security_policy"][0]["content_security_policy"]
+        for policy in example_plan.all("aws_cloudfront_response_headers_policy").values()
+        for settings in policy.values["security_headers_config"]
+    ]
+    domains = [domain.values["domain_name"] for domain in example_plan.all("aws_apigatewayv2_domain_name").values()]
+    monkeypatch.setenv("TRADEHOOK_WS_URL", f"wss://{domains[0]}/ws" if domains else "")
+    dashboard._policy.cache_clear()
+
+    assert policies in ([], [dashboard._policy()])
+    dashboard._policy.cache_clear()
+
+
+def test_some_example_has_the_dashboard() -> None:
+    """The test above compares something."""
+    assert any(re.search(r"^dashboard\s*=\s*true", (MODULE / "examples" / f"{name}.tfvars").read_text(), re.MULTILINE) for name in EXAMPLES)
 
 
 def test_queues_and_topics_are_encrypted_and_ask_for_tls(example_plan: Plan) -> None:

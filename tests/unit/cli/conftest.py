@@ -54,6 +54,7 @@ def cloud():
 def wire(cloud, monkeypatch):
     from functions import receive_signals, serve_api
 
+    monkeypatch.delenv("POWERTOOLS_METRICS_NAMESPACE")  # the functions run in this process, and their metrics are no output of a command
     wire = Wire([serve_api.app, receive_signals.app])
     # a bound method would not be given the session
     monkeypatch.setattr(requests.Session, "request", lambda session, *args, **more: wire.request(session, *args, **more))  # noqa: PLW0108

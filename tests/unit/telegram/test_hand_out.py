@@ -14,7 +14,7 @@ from functions.chalice_app import build
 from tests.support.gateway import call
 from tests.unit.telegram.conftest import CHAT, drain, texts, write
 
-app = build("xc", [Route("POST", "/xc", lambda request: hand_out(json.loads(request.body).get("chat_id"), request))])
+app = build("receive_signals", [Route("POST", "/xc", lambda request: hand_out(json.loads(request.body).get("chat_id"), request))])
 
 
 def ask(chat_id=CHAT):

@@ -1,0 +1,22 @@
+"""What a cold start of the functions need not pay for."""
+
+import subprocess
+import sys
+
+import yaml
+
+from infra.stack import STACK_YAML
+
+_TRADERS = {"functions.execute_orders", "functions.refresh_markets"}
+
+
+def test_ccxt_is_imported_by_no_function_but_those_that_call_exchanges() -> None:
+    """Receiving signals, above all, imports nothing of ccxt: TradingView waits 3 s, and ccxt alone takes one of them."""
+    modules = {function["handler"].rpartition(".")[0] for function in yaml.safe_load(STACK_YAML.read_text())["functions"].values()}
+    others = sorted(modules - _TRADERS)
+    load = f"[importlib.import_module(name) for name in {others}]"
+    asked = f"import importlib, sys; {load}; print([name for name in sys.modules if name.startswith('ccxt')])"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+
+    assert "functions.receive_signals" in others
+    assert done.stdout.strip() == "[]"

@@ -33,7 +33,7 @@ class Metric(Enum):
     SIGNAL_TO_ORDER = ("SignalToOrder", MetricUnit.Milliseconds, "exchange")
     EXCHANGE_ERRORS = ("ExchangeErrors", MetricUnit.Count, "exchange", "class")
     UNKNOWN_OUTCOMES = ("UnknownOutcomes", MetricUnit.Count)
-    EVENTS_PARKED = ("EventsParked", MetricUnit.Count)
+    EVENTS_TRIMMED = ("EventsTrimmed", MetricUnit.Count)
     DELIVERY_IMBALANCE = ("DeliveryImbalance", MetricUnit.Count)
     SILENT_STRATEGIES = ("SilentStrategies", MetricUnit.Count)
     TOKEN_FROM_UNKNOWN_ADDRESS = ("TokenFromUnknownAddress", MetricUnit.Count)

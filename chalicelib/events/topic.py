@@ -7,6 +7,7 @@ import simplejson
 
 from chalicelib import aws, config
 from chalicelib.errors import Retryable
+from chalicelib.events import trim
 from chalicelib.events.models import LoggedEvent
 from chalicelib.telemetry import Metric, log, measure
 
@@ -20,8 +21,8 @@ _ATTRIBUTES_BYTES = 300  # at most, of one message
 def announce(events: Sequence[LoggedEvent]) -> None:
     """Tells the topic; a repeat within five minutes is dropped there by its deduplication id.
 
-    An event that is too large for SNS is set apart: it is in the event log, where clients find it, but nobody is told. It would
-    otherwise hold back every event behind it.
+    An event that is too large for SNS, where it would hold back every event behind it for ever, is told with the small values of its
+    payload, `trimmed` naming those left out and `whole` saying where to read them: the event log has all of it.
 
     Raises:
         Retryable: SNS did not take all of them.
@@ -39,9 +40,10 @@ def _batches(events: Sequence[LoggedEvent]) -> Iterator[list[dict[str, Any]]]:
         entry = _entry(len(batch), event)
         size = len(entry["Message"].encode()) + _ATTRIBUTES_BYTES
         if size > _BYTES_AT_ONCE:
-            log.error("event set apart", extra={"event_id": event.event_id, "type": event.type, "stream": event.stream, "bytes": size})
-            measure(Metric.EVENTS_PARKED)
-            continue
+            log.error("event trimmed", extra={"event_id": event.event_id, "type": event.type, "stream": event.stream, "bytes": size})
+            measure(Metric.EVENTS_TRIMMED)
+            entry = _entry(len(batch), _trimmed(event))
+            size = len(entry["Message"].encode()) + _ATTRIBUTES_BYTES
         if size > room or len(batch) == _AT_ONCE:
             yield batch
             batch, room = [], _BYTES_AT_ONCE
@@ -55,6 +57,11 @@ def _batches(events: Sequence[LoggedEvent]) -> Iterator[list[dict[str, Any]]]:
 def message(event: LoggedEvent) -> str:
     """The event as the topic carries it."""
     return simplejson.dumps(event.model_dump() | {"timestamp": event.timestamp.isoformat()}, use_decimal=True)
+
+
+def _trimmed(event: LoggedEvent) -> LoggedEvent:
+    kept, left_out = trim.small_values(event.payload)
+    return event.model_copy(update={"payload": kept | {"trimmed": left_out, "whole": trim.whole(event)}})
 
 
 def _entry(index: int, event: LoggedEvent) -> dict[str, Any]:

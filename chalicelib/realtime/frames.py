@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from chalicelib import config
+from chalicelib.events import trim
 from chalicelib.events.models import LoggedEvent
 from chalicelib.http import to_json
 from chalicelib.realtime.patterns import hears
@@ -11,9 +11,6 @@ from chalicelib.realtime.store import Connection
 
 LIMIT = 128 * 1024
 """Bytes of one message; API Gateway closes the connection over a larger one."""
-
-_KEPT_VALUE = 1024  # characters of a value that stays in a trimmed payload
-_KEPT = 64 * 1024  # characters of all of them together
 
 
 def encode(message: dict[str, Any]) -> bytes:
@@ -35,15 +32,8 @@ def _event(event: LoggedEvent) -> bytes:
 
 def _trimmed(event: LoggedEvent) -> dict[str, Any]:
     """The payload's small values, the names of those left out, and where the whole event is."""
-    kept: dict[str, Any] = {}
-    room = _KEPT
-    for name, value in event.payload.items():
-        size = len(to_json({name: value}))
-        if size <= min(_KEPT_VALUE, room):
-            kept[name] = value
-            room -= size
-    left_out = [name[:100] for name in event.payload if name not in kept][:100]
-    return {"payload": kept, "trimmed": left_out, "whole": f"{config.setting('PUBLIC_URL')}/realtime/events/{event.sequence}"}
+    kept, left_out = trim.small_values(event.payload)
+    return {"payload": kept, "trimmed": left_out, "whole": trim.whole(event)}
 
 
 def _packed(events: Sequence[bytes]) -> Iterator[bytes]:

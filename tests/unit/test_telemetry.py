@@ -226,17 +226,33 @@ def test_swept_signals(trader: str, capsys: Capture, monkeypatch: pytest.MonkeyP
     assert written(capsys, "SignalsSwept") == [(1, {})]
 
 
-def test_an_event_too_large_for_the_topic_is_set_apart(emulated: None, capsys: Capture) -> None:
-    """It goes into the log and out of the outbox, holds nothing back, and raises the alarm."""
+def test_an_event_too_large_for_the_topic_is_trimmed(emulated: None, capsys: Capture) -> None:
+    """It is told with its small values and where the whole is, in its place, and raises the alarm; the log has all of it."""
     for name, size in (("a", 10), ("large", 300_000), ("b", 10)):
         event = Event(
-            event_id=name, type="test.sized", payload={"text": "x" * size}, entity="test#1", user_id=None, created_at=datetime.now(UTC)
+            event_id=name,
+            type="test.sized",
+            payload={"name": name, "text": "x" * size},
+            entity="test#1",
+            user_id="7" if name == "large" else None,
+            created_at=datetime.now(UTC),
         )
         aws.write(outbox.write(event))
     assert publish.publish(["a", "large", "b"]) == 3
-    assert written(capsys, "EventsParked") == [(1, {})]
+    assert written(capsys, "EventsTrimmed") == [(1, {}), (1, {})]  # in the admins' stream and in the user's
     assert [event["event_id"] for event in pump.events()] == ["a", "large", "b"]
+    assert len(pump.events()[1]["payload"]["text"]) == 300_000
     assert pump.items("outbox") == []
+    told = [LoggedEvent.model_validate(body) for body in pump.bodies("webhooks")]
+    assert sorted((each.stream, each.event_id) for each in told) == [
+        ("admin", "a"),
+        ("admin", "b"),
+        ("admin", "large"),
+        ("user#7", "large"),
+    ]
+    for each in told:
+        left_out = {"trimmed": ["text"], "whole": f"http://localhost:8080/realtime/events/{each.sequence}"}
+        assert each.payload == ({"name": "large"} | left_out if each.event_id == "large" else {"name": each.event_id, "text": "x" * 10})
 
 
 def test_large_events_go_in_several_batches(emulated: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,28 @@
+"""Events too large to be sent: their small values, the names of those left out, and where the whole is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chalicelib import config
+from chalicelib.events.models import LoggedEvent
+from chalicelib.http import to_json
+
+_KEPT_VALUE = 1024  # characters of a value that stays
+_KEPT = 64 * 1024  # characters of all of them together
+
+
+def small_values(payload: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The small values of a payload, and the names of those left out."""
+    kept: dict[str, Any] = {}
+    room = _KEPT
+    for name, value in payload.items():
+        size = len(to_json({name: value}))
+        if size <= min(_KEPT_VALUE, room):
+            kept[name] = value
+            room -= size
+    return kept, [name[:100] for name in payload if name not in kept][:100]
+
+
+def whole(event: LoggedEvent) -> str:
+    """Where those who may hear the event's stream read the whole of it."""
+    return f"{config.setting('PUBLIC_URL')}/realtime/events/{event.sequence}"

@@ -16,9 +16,9 @@ from chalicelib.errors import Forbidden, Misconfigured, NotDoable, NotFound, Ref
 from chalicelib.exchanges import paper_store
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Patience
-from chalicelib.orders import events, flatten, prices, store, trade
+from chalicelib.orders import events, flatten, ledger, prices, store, trade
 from chalicelib.orders.gate import Gate
-from chalicelib.orders.live_desk import LiveDesk
+from chalicelib.orders.live_desk import LiveDesk, legs
 from chalicelib.orders.models import Execution, Instruction, PricesSeen, RefusedLeg
 from chalicelib.orders.paper_desk import PaperDesk
 from chalicelib.telemetry import Metric, log, measure
@@ -57,15 +57,19 @@ def _attempt(instruction: Instruction, seconds: float, *, again: bool) -> None:
     governing = watch.switches(instruction.user_id, instruction.account_id, instruction.group_name)
     watch_keys = watch.keys(governing)
     symbol = instruction.symbol.name if instruction.symbol else ""
+    on_paper = instruction.exchange == "paper"
+    ledger_keys = [] if on_paper else ledger.keys(instruction.signal_id, instruction.account_id, legs(instruction))
     settled, account_item, profile, *more = aws.get_many(
         [
             ("orders", {"signal_id": instruction.signal_id, "leg": instruction.account_id}),
             ("accounts", {"account_id": instruction.account_id}),
             ("users", {"user_id": instruction.user_id, "part": "profile"}),
+            *ledger_keys,
             *watch_keys,
             *(prices.keys(symbol, instruction.user_id) if symbol else []),
         ]
     )
+    in_ledger, more = more[: len(ledger_keys)], more[len(ledger_keys) :]
     watched = Watch(governing, more[: len(watch_keys)])
     if settled:
         log.info("already settled", extra=_who(instruction))
@@ -75,7 +79,7 @@ def _attempt(instruction: Instruction, seconds: float, *, again: bool) -> None:
         raise Misconfigured(f"account {instruction.account_id} has no record")
     account = Account.model_validate(account_item)
     if account.has_exchange:
-        execution = _live(instruction, account, profile, watched, now=now, seconds=seconds)
+        execution = _live(instruction, account, profile, watched, ledger.known(in_ledger), now=now, seconds=seconds)
         _settle(instruction, execution, None, watched, now)
         return
     price = instruction.market_price or prices.newest(more[len(watch_keys) :])
@@ -95,13 +99,14 @@ def _live(
     account: Account,
     profile: aws.Item | None,
     watched: Watch,
+    known: ledger.Known,
     *,
     now: datetime,
     seconds: float,
 ) -> Execution:
     """Trades at the exchange; every order is in the ledger when this returns."""
     try:
-        desk = LiveDesk(account, instruction, Patience(seconds))
+        desk = LiveDesk(account, instruction, Patience(seconds), known=known)
     except Refused as refused:
         return _nothing_yet(instruction, account, now).model_copy(update={"refused": (_whole(refused),)})
     governing = [each.switch for each in watched.governing]

@@ -5,7 +5,7 @@ are one consistent query, and what is due to be looked at is found by the sparse
 """
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -40,9 +40,19 @@ class Known:
 
 def read(signal_id: str, account_id: str, legs: list[str]) -> Known:
     """The orders of these legs that there are, and the account's count, in one call."""
-    keys: list[tuple[str, aws.Key]] = [("orders", {"signal_id": signal_id, "leg": f"{account_id}#{leg}"}) for leg in legs]
-    *found, account = aws.get_many([*keys, ("following", {"account_id": account_id, "order_id": ACCOUNT_ITEM})])
-    orders = {order.leg: order for order in (store.order_of(item) for item in found if item)}
+    return known(aws.get_many(keys(signal_id, account_id, legs)))
+
+
+def keys(signal_id: str, account_id: str, legs: list[str]) -> list[tuple[str, aws.Key]]:
+    """Where that stands, for whoever reads other things along with it."""
+    orders: list[tuple[str, aws.Key]] = [("orders", {"signal_id": signal_id, "leg": f"{account_id}#{leg}"}) for leg in legs]
+    return [*orders, ("following", {"account_id": account_id, "order_id": ACCOUNT_ITEM})]
+
+
+def known(found: Sequence[aws.Item | None]) -> Known:
+    """What was read under `keys`."""
+    *legs, account = found
+    orders = {order.leg: order for order in (store.order_of(item) for item in legs if item)}
     return Known(orders, int((account or {}).get("orders", 0)))
 
 

@@ -31,6 +31,13 @@ _PAUSE_S = 0.25
 _OPEN = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED, OrderStatus.UNKNOWN)
 
 
+def legs(instruction: Instruction) -> list[str]:
+    """What a signal may place on an account, as the ledger names it."""
+    if instruction.action is Action.CANCEL_ALL:
+        return []
+    return [CLOSING_LEG, *(str(index) for index in range(max(len(instruction.legs), 1)))]
+
+
 class LiveDesk:
     """One account with exchange keys, while one signal runs on it.
 
@@ -39,7 +46,19 @@ class LiveDesk:
         still: Asked before an order that opens leaves; raises Refused if it may not any more.
     """
 
-    def __init__(self, account: Account, instruction: Instruction, patience: Patience, lines: Lines | None = None) -> None:
+    def __init__(
+        self,
+        account: Account,
+        instruction: Instruction,
+        patience: Patience,
+        lines: Lines | None = None,
+        known: ledger.Known | None = None,
+    ) -> None:
+        """Opens the account's lines.
+
+        Args:
+            known: What the ledger holds of `legs` on the account; None reads it.
+        """
         self.placed: list[Order] = []
         self.still: Callable[[], None] = lambda: None
         self._account = account
@@ -47,8 +66,7 @@ class LiveDesk:
         self._patience = patience
         self._lines = lines or Lines(account, patience)
         self._legs = [str(index) for index in range(max(len(instruction.legs), 1))]
-        trades = instruction.action is not Action.CANCEL_ALL
-        self._known = ledger.read(instruction.signal_id, account.account_id, [CLOSING_LEG, *self._legs] if trades else [])
+        self._known = known or ledger.read(instruction.signal_id, account.account_id, legs(instruction))
         self._bases = [self._known.orders[leg].basis for leg in (CLOSING_LEG, *self._legs) if leg in self._known.orders]
         self._basis: dict[str, Decimal] = dict(self._bases[0]) if self._bases else {}
 

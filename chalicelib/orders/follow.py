@@ -13,7 +13,7 @@ from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.line import Line
 from chalicelib.exchanges.protocol import OrderStatus
-from chalicelib.orders import flatten, ledger, lookup, snapshots
+from chalicelib.orders import drift, flatten, ledger, lookup, snapshots
 from chalicelib.orders.keys import Lines
 from chalicelib.orders.live_desk import LiveDesk
 from chalicelib.orders.models import Follow, Instruction, Order
@@ -50,7 +50,7 @@ def follow(message: Follow, seconds: float = _PATIENCE_S) -> int:
         return 0
     _look_at_all(orders, account, patience, lines, now)
     if snapshot_due or orders:
-        _take_snapshot(account, lines, now)
+        _take_snapshot(account, lines, own or {}, now)
     log.info("account followed", extra={"account_id": account.account_id, "orders": len(orders)})
     return len(orders)
 
@@ -138,9 +138,11 @@ def _learn_fees(order: Order, line: Line, now: datetime) -> Order:
     return order
 
 
-def _take_snapshot(account: Account, lines: Lines, now: datetime) -> None:
+def _take_snapshot(account: Account, lines: Lines, own: aws.Item, now: datetime) -> None:
     try:
+        unfinished = ledger.unfinished(account.account_id)
         seen = snapshots.take(account, lines, now)
+        drift.check(account, own, unfinished, seen, now)
         flatten.tell(watch.equity_seen(account.user_id, account.account_id, seen["equity"], now))
     except (Refused, Retryable) as fault:
         log.warning("no snapshot", extra={"account_id": account.account_id, "fault": str(fault)})

@@ -198,6 +198,19 @@ def account_due(account_id: str, exchange: str, at: datetime) -> None:
     aws.write(aws.update("following", {"account_id": account_id, "order_id": ACCOUNT_ITEM}, expression, **values))
 
 
+def doubt(account_id: str, exchange: str, at: datetime) -> None:
+    """Notes that an account's positions are not what the books say, and has it looked at again."""
+    expression = "SET doubted = :doubted, #shard = :shard, due_at = :due, exchange = :exchange"
+    values = {"doubted": True, "shard": _shard(account_id), "due": at.isoformat(), "exchange": exchange}
+    aws.write(aws.update("following", {"account_id": account_id, "order_id": ACCOUNT_ITEM}, expression, **values))
+
+
+def keep_books(account_id: str, books: Mapping[str, Any], told: list[aws.Write]) -> None:
+    """Writes what an account holds by the books from now on, with what is to be told of it."""
+    key = {"account_id": account_id, "order_id": ACCOUNT_ITEM}
+    _transact([aws.update("following", key, "SET books = :books REMOVE doubted", books=books), *told])
+
+
 def account_item(account_id: str) -> aws.Item | None:
     """The account's own item."""
     return aws.get("following", {"account_id": account_id, "order_id": ACCOUNT_ITEM})

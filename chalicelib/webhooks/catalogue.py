@@ -231,6 +231,24 @@ EVENT_TYPES: tuple[EventType, ...] = (
     _order("rejected", "An order has been refused by the exchange", "0", None),
     _order("unknown", "What became of an order is being looked up", "0", None),
     EventType(
+        name="account.drifted",
+        description="Futures positions changed although none of the account's orders traded",
+        fields={
+            "account_id": _TEXT,
+            "account_name": _TEXT,
+            "exchange": _TEXT,
+            "market_type": {"const": "futures"},
+            "differences": {"type": "array"},
+        },
+        example={
+            "account_id": "acc_7",
+            "account_name": "Main",
+            "exchange": "binance",
+            "market_type": "futures",
+            "differences": [{"symbol": "BTCUSDT", "books": "0.5", "exchange": "0"}],
+        },
+    ),
+    EventType(
         name="order.protection_failed",
         description="What an order has opened stands without its take-profit or stop-loss",
         fields={

@@ -78,6 +78,25 @@ class Control:
             account.refuses_stops = given["stops"]
         return {}
 
+    def _post_revoke(self, given: dict[str, Any]) -> Any:
+        """Takes a key back."""
+        for account in self._accounts(given):
+            del self._engine.accounts[account.exchange, account.key]
+        return {}
+
+    def _post_trade(self, given: dict[str, Any]) -> Any:
+        """Changes a futures position as if its owner had traded elsewhere; a negative quantity sells."""
+        for account in self._accounts(given):
+            account.position(given["symbol"], "net").quantity += Decimal(given["quantity"])
+        return {}
+
+    def _post_empty(self, given: dict[str, Any]) -> Any:
+        """Takes everything from an account."""
+        for account in self._accounts(given):
+            for wallet in account.wallets.values():
+                wallet.clear()
+        return {}
+
     def _post_forget(self, given: dict[str, Any]) -> Any:
         """Makes an order one that never came."""
         for account in self._accounts(given):

@@ -107,6 +107,10 @@ def test_what_is_told_of_which_event(linked):
             "Trading is halted: daily_loss. Nothing more is opened; closing, reducing and cancelling still work."
         ),
         ("account.resumed", '{"account_id": "3", "reason": ""}'): "Trading on account 3 goes on.",
+        ("webhook.disabled", '{"webhook_id": 1, "name": "My Webhook", "reason": "failing"}'): (
+            "Webhook My Webhook is switched off: failing. What it misses is kept for it."
+        ),
+        ("webhook.enabled", '{"webhook_id": 1, "name": "My Webhook"}'): "Webhook My Webhook is back; what it missed is on its way.",
         ("user.updated", "{}"): None,
     }
     assert {key: of_event(event(key[0], json.loads(key[1])), "en") for key in expected} == expected

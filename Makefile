@@ -8,7 +8,7 @@ STAMP  := $(VENV)/made-from-$(shell cat requirements.txt requirements-dev.txt | 
 CHECKOV := $(VENV)-checkov/made-from-$(shell cksum < requirements-checkov.txt | cut -d ' ' -f 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down demo test check audit unit e2e build bench format clean
+.PHONY: help run up down demo test check audit unit e2e build bench soak format clean
 
 help: ## What there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ build: $(STAMP) ## The release artifact for Lambda and the route document, into 
 
 bench: $(STAMP) ## Benchmarks, each figure against a floor or a peer, with what it must keep to
 	$(BIN)/python -m bench
+
+soak: $(STAMP) ## Ten minutes of traffic with faults in everything, then the books; SEED=2 for other faults, SOAK_SECONDS for less
+	$(BIN)/python -m bench soak --seed $(or $(SEED),1)
 
 format: $(STAMP) ## Formats the code
 	$(BIN)/ruff format .

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from bench.kit import Figure, Stand, apart, at_most, in_turns, script, spread, watched
 
-BUDGET_S = 60
+BUDGET_S = 40
 
 _EACH = 10
 _ROUNDS = 40

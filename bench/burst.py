@@ -11,7 +11,7 @@ import requests
 from bench.kit import Desk, Figure, Stand, at_most, in_turns
 from infra.local import cloud, warm
 
-BUDGET_S = 200
+BUDGET_S = 140
 
 _SIZE = 100
 _WARM_ROUNDS, _COLD_ROUNDS, _SLOW_ROUNDS = 3, 2, 20

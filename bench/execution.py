@@ -12,7 +12,7 @@ from chalicelib import aws, config
 from functions import execute_orders, receive_signals
 from tests.support import gateway, pump
 
-BUDGET_S = 90
+BUDGET_S = 60
 
 _EACH = 5
 _ROUNDS = 25

@@ -12,7 +12,7 @@ from chalicelib.orders import store as ledger
 from functions import receive_signals
 from tests.support import gateway
 
-BUDGET_S = 150
+BUDGET_S = 120
 
 _SIZES = (1, 10, 100, 1_000)
 _EXCHANGE = "binance"  # a group signal names one

@@ -17,7 +17,7 @@ from chalicelib.webhooks.models import State
 from functions import receive_signals, retry_deliveries, serve_api, sweep, track_orders
 from tests.support import gateway, pump
 
-BUDGET_S = 240
+BUDGET_S = 200
 
 SIZES = (1_000, 10_000, 100_000)
 _LOGARITHMIC = 1.25  # 100,000 by 10,000

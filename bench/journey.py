@@ -18,7 +18,7 @@ from bench.kit.bare_functions import BareFunctions
 from bench.kit.turns import Turns
 from chalicelib import aws
 
-BUDGET_S = 100
+BUDGET_S = 70
 
 _ROUNDS = 20
 _PATIENCE_S = 20

@@ -126,7 +126,7 @@ async def _soak(stand: Stand) -> tuple[Books, dict[str, Any]]:
     try:
         await asyncio.to_thread(_redirect, stand, proxy)
         since = await asyncio.to_thread(_quiet)
-        subscribed = [_subscribe(stand, f"{endpoint}/{name}") for name in ("works", "gone")]
+        subscribed = [await asyncio.to_thread(_subscribe, stand, f"{endpoint}/{name}") for name in ("works", "gone")]
         senders = Senders(stand.place.url, stand.env, desk, random.Random(dice.random()))
         met = _Met(Counter(), Counter())
         await _traffic(stand, senders, cloud, met, dice)

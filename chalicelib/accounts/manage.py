@@ -108,7 +108,7 @@ def delete_account(account_id: str, *, by: str) -> None:
     def plan(found: aws.Item, following: int) -> Edit:
         if "deleted_at" in found:
             raise NotFound("not_found")
-        change = record.Change(by, "account.deleted", f"account#{account_id}", account.user_id, now, before=_audited(account))
+        change = record.Change(by, "account.deleted", f"account#{account_id}", account.user_id, now, before=store.audited(account))
         also: list[tuple[aws.Write, Refused | None]] = [
             (store.unlist_in_directory(account), None),
             (record.write(change), None),
@@ -128,18 +128,11 @@ def _created(template: Account, credentials: Credentials | None, by: str) -> Acc
         account = template.model_copy(update={"account_id": str(counters.following("account"))})
         if credentials:
             account = account.model_copy(update=_sealed(account, credentials))
-        stamps = {"created_at": now.isoformat(), "updated_at": now.isoformat(), "version": 1}
-        change = record.Change(by, "account.created", f"account#{account.account_id}", account.user_id, now, after=_audited(account))
-        writes = [
-            aws.put("accounts", account.model_dump() | stamps, "attribute_not_exists(account_id)"),
-            store.list_in_directory(account, "attribute_exists(accounts) AND attribute_not_exists(accounts.#entry)"),
-            record.write(change),
-            store.event("account.created", account, {"is_active": account.is_active}, 1, now),
-        ]
+        listed = store.list_in_directory(account, "attribute_exists(accounts) AND attribute_not_exists(accounts.#entry)")
         try:
-            aws.transact(writes)
+            aws.transact([listed, *store.created(account, by, now)])
         except aws.WriteRefused as refused:
-            if refused.failed[1] is not None:
+            if refused.failed[0] is not None:
                 raise Conflict("already_exists", field="name") from None
         else:
             return account
@@ -170,7 +163,3 @@ def _check_unused(account: Account) -> None:
     for strategy in aws.query_all("strategies", "user_id = :user", user=account.user_id):
         if account.account_id in strategy.get("accounts", {}):
             raise Conflict("account_in_use", strategy=strategy["group_name"])
-
-
-def _audited(account: Account) -> dict[str, Any]:
-    return account.model_dump(exclude={"sealed_keys", "user_id"})

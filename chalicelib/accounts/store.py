@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib import aws
+from chalicelib.audit import record
 from chalicelib.errors import NotFound
 from chalicelib.events import outbox
 from chalicelib.events.models import Event, event_id
@@ -64,6 +65,22 @@ def event(type_: str, account: Account, payload: dict[str, Any], version: int, a
             created_at=at,
         )
     )
+
+
+def created(account: Account, by: str, now: datetime) -> list[aws.Write]:
+    """The writes of a new account, its entry in the directory aside."""
+    stamps = {"created_at": now.isoformat(), "updated_at": now.isoformat(), "version": 1}
+    change = record.Change(by, "account.created", f"account#{account.account_id}", account.user_id, now, after=audited(account))
+    return [
+        aws.put("accounts", account.model_dump() | stamps, "attribute_not_exists(account_id)"),
+        record.write(change),
+        event("account.created", account, {"is_active": account.is_active}, 1, now),
+    ]
+
+
+def audited(account: Account) -> dict[str, Any]:
+    """An account as the audit trail has it: never its keys."""
+    return account.model_dump(exclude={"sealed_keys", "user_id"})
 
 
 def _named(account: Account, expression: str, condition: str, **values: Any) -> aws.Write:

@@ -18,8 +18,9 @@ from chalicelib.users.models import Role
 from chalicelib.versions import answering_conflicts
 
 Clock = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
-Day = Annotated[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], Caseless]
-_EVERY_DAY: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DayName = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+Day = Annotated[_DayName, Caseless]
+_EVERY_DAY: tuple[_DayName, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Notional = Annotated[Money, Field(gt=0)]
 
 
@@ -36,7 +37,7 @@ class HoursInput(Input):
     """A stretch of the week, UTC; without `days` every day. Where `end` is at or before `start` it is on the next day."""
 
     days: Annotated[tuple[Day, ...], Field(min_length=1, max_length=7), AfterValidator(lambda days: tuple(dict.fromkeys(days)))] = (
-        rules.DAYS
+        _EVERY_DAY
     )
     start: Clock
     end: Clock

@@ -6,9 +6,11 @@ than a few times. Telegram itself lets a bot write only to people who wrote to i
 
 import uuid
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from chalicelib import aws, config
+from chalicelib.accounts.first import first_demo
 from chalicelib.errors import Conflict, NotFound, Refused, TooMany
 from chalicelib.http import Answer, Request, to_json
 from chalicelib.signals.store import log_write
@@ -59,9 +61,9 @@ def send(chat_id: int, user_id: str, request_id: str) -> None:
 
 
 def join(chat_id: int, **profile: Any) -> str:
-    """The user of a chat, made if it is nobody's: with demo settings, as every new user."""
+    """The user of a chat, made if it is nobody's: with demo settings, as every new user, and a demo account for the first signal."""
     try:
-        return create_user(by="telegram", telegram_id=chat_id, **profile).user_id
+        return create_user(by="telegram", telegram_id=chat_id, account=partial(first_demo, by="telegram"), **profile).user_id
     except Conflict:
         made_meanwhile = links.owner(chat_id)
         if made_meanwhile is None:

@@ -3,7 +3,8 @@
 import secrets
 import string
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,15 @@ from chalicelib.users.models import Role, Settings, User
 
 _CODE_ALPHABET = string.ascii_letters + string.digits
 _TRIES = 50  # numbers of the counter that are taken already, because somebody chose them
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAccount:
+    """An account that is made together with its user: its entry in the directory, and its own writes."""
+
+    name: str
+    entry: Mapping[str, Any]
+    writes: Sequence[aws.Write]
 
 
 def create_user(
@@ -30,6 +40,7 @@ def create_user(
     role: Role = Role.USER,
     is_active: bool = True,
     settings: Mapping[str, Any] | None = None,
+    account: Callable[[str, datetime], "FirstAccount"] | None = None,
 ) -> User:
     """Creates a user, tells `user.created`, and returns the user.
 
@@ -39,6 +50,7 @@ def create_user(
         referral_code: Chosen by the caller; None makes one.
         referred_by_id: The user who brought this one.
         settings: Fields of `Settings` that differ from a new user's.
+        account: Makes an account that the user is to have from the beginning, out of the user's id.
 
     Raises:
         Conflict: `already_exists`: the id, the telegram id or the referral code is another user's.
@@ -63,7 +75,7 @@ def create_user(
             created_at=now,
             updated_at=now,
         )
-        writes = _writes(user, Settings.model_validate(settings or {}), by, now)
+        writes = _writes(user, Settings.model_validate(settings or {}), by, now, account(user.user_id, now) if account else None)
         if chosen is not None and chosen == referrer:
             raise NotDoable("unknown_reference", field="referred_by_id")
         try:
@@ -76,14 +88,19 @@ def create_user(
     raise Retryable("no free user id found")
 
 
-def _writes(user: User, settings: Settings, by: str, now: datetime) -> list[tuple[aws.Write, Refused | None]]:
+def _writes(user: User, settings: Settings, by: str, now: datetime, first: "FirstAccount | None") -> list[tuple[aws.Write, Refused | None]]:
     """Every write of the transaction, with what is wrong if its condition does not hold."""
     profile = {"part": "profile", "listed": store.LISTED, **stored_profile(user)}
     change = record.Change(by, "user.created", f"user#{user.user_id}", user.user_id, now, after=user.model_dump(exclude={"version"}))
     writes: list[tuple[aws.Write, Refused | None]] = [
         (aws.put("users", profile, "attribute_not_exists(user_id)"), Conflict("already_exists", field="user_id")),
         (aws.put("users", {**store.key(user.user_id, "settings"), **settings.model_dump()}), None),
-        (aws.put("users", {**store.key(user.user_id, "directory"), "accounts": {}, "version": 1}), None),
+        (
+            aws.put(
+                "users", {**store.key(user.user_id, "directory"), "accounts": {first.name: first.entry} if first else {}, "version": 1}
+            ),
+            None,
+        ),
         (record.write(change), None),
         (events.created(user, now), None),
     ]
@@ -94,6 +111,7 @@ def _writes(user: User, settings: Settings, by: str, now: datetime) -> list[tupl
     if user.referred_by_id:
         exists = aws.check("users", store.key(user.referred_by_id, "profile"), "attribute_exists(user_id)")
         writes.append((exists, NotDoable("unknown_reference", field="referred_by_id")))
+    writes += [(write, None) for write in first.writes] if first else []
     return writes
 
 

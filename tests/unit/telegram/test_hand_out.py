@@ -46,6 +46,10 @@ def test_an_unknown_chat_gets_a_user_with_demo_settings(telegram):
     drain()
     user_id = users.lookup("telegram_id", CHAT)
     assert users.settings(user_id).account_type == "demo"
+    [entry] = users.directory(user_id).accounts.values()
+    assert (entry.exchange, entry.kind) == ("binance", "demo"), "so that the first signal finds an account"
+    account = aws.get("accounts", {"account_id": entry.account_id})
+    assert (account["user_id"], account["name"], account["starting_cash"]) == (user_id, "Demo", 100_000)
     assert [connection(user_id) in said for said in texts(telegram)] == [True, True]
 
 

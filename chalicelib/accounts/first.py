@@ -1,0 +1,18 @@
+"""The account a newcomer begins with."""
+
+from datetime import datetime
+
+from chalicelib import counters
+from chalicelib.accounts import store
+from chalicelib.exchanges.accounts import Account
+from chalicelib.users.create import FirstAccount
+from chalicelib.users.inputs import exchanges
+from chalicelib.users.models import AccountKind, Settings
+
+
+def first_demo(user_id: str, now: datetime, *, by: str) -> FirstAccount:
+    """A demo account, simulated here, for a user who is being made: without one their first signal would find none."""
+    exchange = Settings().exchange if Settings().exchange in exchanges() else exchanges()[0]
+    number = str(counters.following("account"))
+    account = Account(account_id=number, user_id=user_id, name="Demo", exchange=exchange, kind=AccountKind.DEMO.value, currency="USDT")
+    return FirstAccount(account.name, store.entry(account), store.created(account, by, now))

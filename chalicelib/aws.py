@@ -23,7 +23,14 @@ Write = dict[str, dict[str, Any]]
 
 SHARDS = tuple("12345678")
 
-_CONFIG = Config(connect_timeout=2, read_timeout=8, retries={"mode": "standard", "total_max_attempts": 3}, max_pool_connections=32)
+# Without botocore's own look at the arguments, which takes as long as all else it does for a call: AWS looks at them too.
+_CONFIG = Config(
+    connect_timeout=2,
+    read_timeout=8,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    max_pool_connections=32,
+    parameter_validation=False,
+)
 _serializer = TypeSerializer()
 _deserializer = TypeDeserializer()
 

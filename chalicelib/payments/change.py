@@ -1,6 +1,8 @@
 """Making a payment, and changing one: completing it moves the balance, exactly once however often it is asked for."""
 
 from datetime import datetime
+from random import uniform
+from time import sleep
 from typing import Any
 
 from chalicelib import aws, counters, versions
@@ -10,17 +12,21 @@ from chalicelib.events import outbox
 from chalicelib.inputs import given
 from chalicelib.payments import events, move, store
 from chalicelib.payments.models import NewPayment, Payment, PaymentChange, PaymentStatus
+from chalicelib.payments.once import Once
 
 _TRIES = 8
 
 
-def create(asked: NewPayment, *, by: str, now: datetime) -> Payment:
+def create(asked: NewPayment, *, by: str, now: datetime, once: Once | None = None) -> Payment:
     """A new payment; one that is created as completed moves the balance at once.
 
     Args:
         by: The user who does this, for the audit trail.
+        once: The key of the request, if it has one.
 
     Raises:
+        Repeated: It was made before, under the same key.
+        Conflict: `key_reused`.
         NotFound: There is no such user.
         Retryable: Others moved the balance at the same time, again and again.
     """
@@ -35,13 +41,18 @@ def create(asked: NewPayment, *, by: str, now: datetime) -> Payment:
         updated_at=now,
     )
     told = record.Change(by, "payment.created", _entity(payment), payment.user_id, now, after=given(asked))
-    for _ in range(_TRIES):
+    for attempt in range(_TRIES):
         made, writes = _completed(payment, now) if payment.status is PaymentStatus.COMPLETED else (payment, [])
+        last = [once.write(made.view())] if once else []
         try:
-            aws.transact([store.user_exists(payment.user_id), store.new_payment(made), *writes, record.write(told)])
+            aws.transact([store.user_exists(payment.user_id), store.new_payment(made), *writes, record.write(told), *last])
         except aws.WriteRefused as refused:
+            if once:
+                once.check(refused)
             if refused.failed[0] is not None:
                 raise NotFound("user_not_found") from None
+        except Retryable:
+            sleep(uniform(0.005, 0.02) * 2**attempt)  # noqa: S311 - jitter, not a secret
         else:
             return made
     raise Retryable("the balance is being moved by others")

@@ -3,12 +3,12 @@
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
 from chalicelib.inputs import Caseless, Input, Line, Money, Note, UserId, Version
-from chalicelib.users.models import Record
+from chalicelib.users.models import Record, shown_id
 
 _LARGEST = 10**15
 
@@ -59,6 +59,10 @@ class Payment(Record):
     updated_at: datetime
     version: int = 1
 
+    def view(self) -> dict[str, Any]:
+        """The payment as it is shown."""
+        return self.model_dump() | {"user_id": shown_id(self.user_id)}
+
 
 class Transaction(Record):
     """One move of a user's balance; it never changes.
@@ -78,6 +82,10 @@ class Transaction(Record):
     description: str | None = None
     payment_id: int | None = None
     created_at: datetime
+
+    def view(self) -> dict[str, Any]:
+        """The transaction as it is shown."""
+        return self.model_dump() | {"user_id": shown_id(self.user_id)}
 
 
 class NewPayment(Input):

@@ -12,17 +12,21 @@ from chalicelib.events import outbox
 from chalicelib.inputs import given
 from chalicelib.payments import events, store
 from chalicelib.payments.models import NewTransaction, Payment, Transaction, TransactionType
+from chalicelib.payments.once import Once
 
 _TRIES = 8
 
 
-def adjust(asked: NewTransaction, *, by: str, now: datetime) -> Transaction:
+def adjust(asked: NewTransaction, *, by: str, now: datetime, once: Once | None = None) -> Transaction:
     """Adjusts a user's balance by hand.
 
     Args:
         by: The user who does this, for the audit trail.
+        once: The key of the request, if it has one.
 
     Raises:
+        Repeated: It was done before, under the same key.
+        Conflict: `key_reused`.
         NotFound: There is no such user.
         NotDoable: `insufficient_funds`: the balance would fall below zero.
         Retryable: Others moved the balance at the same time, again and again.
@@ -34,9 +38,12 @@ def adjust(asked: NewTransaction, *, by: str, now: datetime) -> Transaction:
         transaction, writes = move(
             number, user_id, asked.amount, asked.currency, now, type_=TransactionType.ADJUSTMENT, description=asked.description
         )
+        last = [once.write(transaction.view())] if once else []
         try:
-            aws.transact([store.user_exists(user_id), *writes, record.write(told)])
+            aws.transact([store.user_exists(user_id), *writes, record.write(told), *last])
         except aws.WriteRefused as refused:
+            if once:
+                once.check(refused)
             if refused.failed[0] is not None:
                 raise NotFound("user_not_found") from None
         except Retryable:

@@ -7,7 +7,7 @@ from typing import Any
 from chalicelib import aws, inputs, paging
 from chalicelib.errors import NotFound
 from chalicelib.http import Answer, Request, Route
-from chalicelib.payments import change, move, store
+from chalicelib.payments import change, move, once, store
 from chalicelib.payments.models import NewPayment, NewTransaction, Payment, PaymentChange, PaymentStatus, Transaction, TransactionType
 from chalicelib.users.access import caller
 from chalicelib.users.models import Role, shown_id
@@ -18,14 +18,15 @@ def create_payment(request: Request) -> Answer:
     """Makes a payment for a user."""
     who = caller(request)
     who.require_admin()
-    payment = change.create(inputs.body(request, NewPayment), by=who.user_id, now=datetime.now(UTC))
-    return Answer(201, _shown(payment))
+    asked = inputs.body(request, NewPayment)
+    now = datetime.now(UTC)
+    return once.answer(request, who.user_id, now, lambda key: change.create(asked, by=who.user_id, now=now, once=key).view())
 
 
 def list_payments(request: Request) -> Answer:
     """Payments, newest first: for an admin everybody's or those of `?user_id=`, else the caller's own."""
     filters = {"status": inputs.choice(request, "status", tuple(PaymentStatus)), "currency": request.query.get("currency")}
-    return _listed(request, "payments", filters, lambda item: _shown(Payment.model_validate(item)))
+    return _listed(request, "payments", filters, lambda item: Payment.model_validate(item).view())
 
 
 def get_payment(request: Request) -> Answer:
@@ -35,7 +36,7 @@ def get_payment(request: Request) -> Answer:
     if payment is None:
         raise NotFound("not_found")
     who.require_owner(payment.user_id)
-    return Answer(200, _shown(payment))
+    return Answer(200, payment.view())
 
 
 @answering_conflicts
@@ -44,21 +45,23 @@ def change_payment(request: Request) -> Answer:
     who = caller(request)
     who.require_admin()
     asked = inputs.body(request, PaymentChange)
-    return Answer(200, _shown(change.change(_number(request, "payment_id"), asked, by=who.user_id, now=datetime.now(UTC))))
+    changed = change.change(_number(request, "payment_id"), asked, by=who.user_id, now=datetime.now(UTC))
+    return Answer(200, changed.view())
 
 
 def create_transaction(request: Request) -> Answer:
     """Adjusts a user's balance by hand."""
     who = caller(request)
     who.require_admin()
-    transaction = move.adjust(inputs.body(request, NewTransaction), by=who.user_id, now=datetime.now(UTC))
-    return Answer(201, _shown(transaction))
+    asked = inputs.body(request, NewTransaction)
+    now = datetime.now(UTC)
+    return once.answer(request, who.user_id, now, lambda key: move.adjust(asked, by=who.user_id, now=now, once=key).view())
 
 
 def list_transactions(request: Request) -> Answer:
     """Transactions, newest first: for an admin everybody's or those of `?user_id=`, else the caller's own."""
     filters = {"type": inputs.choice(request, "type", tuple(TransactionType)), "currency": request.query.get("currency")}
-    return _listed(request, "transactions", filters, lambda item: _shown(Transaction.model_validate(item)))
+    return _listed(request, "transactions", filters, lambda item: Transaction.model_validate(item).view())
 
 
 def get_transaction(request: Request) -> Answer:
@@ -68,7 +71,7 @@ def get_transaction(request: Request) -> Answer:
     if transaction is None:
         raise NotFound("not_found")
     who.require_owner(transaction.user_id)
-    return Answer(200, _shown(transaction))
+    return Answer(200, transaction.view())
 
 
 def get_balance(request: Request) -> Answer:
@@ -90,10 +93,6 @@ def _listed(request: Request, table: str, filters: dict[str, str | None], view: 
     if user_id is None:
         return paging.answer(table, "listed = :all", page, view, index="listed", newest_first=True, all=store.LISTED, **arguments)
     return paging.answer(table, "user_id = :user", page, view, index="by_user", newest_first=True, user=user_id, **arguments)
-
-
-def _shown(record: Payment | Transaction) -> dict[str, Any]:
-    return record.model_dump() | {"user_id": shown_id(record.user_id)}
 
 
 def _number(request: Request, name: str) -> int:

@@ -1,0 +1,94 @@
+"""`Idempotency-Key`: money moves once, and the first answer is given again."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from chalicelib.users.credentials import Kind
+from functions.serve_api import app
+from tests.support import pump
+from tests.support.cloud import emulated
+from tests.support.gateway import call
+from tests.support.records import add_token, add_user
+from tests.support.serial import one_call_at_a_time
+
+PAYMENT = {"user_id": 2, "amount": "100.50", "currency": "USDT", "status": "completed"}
+ADJUSTMENT = {"user_id": 2, "amount": "5", "currency": "USDT"}
+
+
+@pytest.fixture(autouse=True)
+def cloud():
+    with emulated():
+        add_user("1", role="admin")
+        add_user("3", role="admin")
+        add_user("2")
+        yield
+
+
+def post(path, body, key=None, by="1"):
+    headers = {"Authorization": f"Bearer {add_token(by, Kind.API)}"} | ({"Idempotency-Key": key} if key else {})
+    return call(app, "POST", path, body, headers=headers)
+
+
+def balance():
+    return [item["amount"] for item in pump.items("balances")]
+
+
+@pytest.mark.parametrize(("path", "body"), [("/payments", PAYMENT), ("/transactions", ADJUSTMENT)])
+def test_the_same_key_moves_money_once(path, body):
+    """The second is answered as the first, and says that it is a repeat; nothing is made by it."""
+    first, second = post(path, body, "key-1"), post(path, body, "key-1")
+    assert (first[0], second[0], second[1]) == (201, 201, first[1])
+    assert "Idempotent-Replayed" not in first[2]
+    assert second[2]["Idempotent-Replayed"] == "true"
+    assert len(pump.items("transactions")) == 1
+    assert len(balance()) == 1
+
+
+def test_many_at_once_move_it_once():
+    """Eight requests with one key, side by side: one transaction, eight equal answers."""
+    with one_call_at_a_time(), ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: post("/payments", PAYMENT, "key-1"), range(8)))
+    assert [status for status, *_ in answers] == [201] * 8
+    assert len({answer["payment_id"] for _, answer, _ in answers}) == 1
+    assert len(pump.items("transactions")) == 1
+
+
+def test_another_body_under_the_key_is_refused():
+    """A key stands for one request."""
+    post("/payments", PAYMENT, "key-1")
+    status, answer, _ = post("/payments", PAYMENT | {"amount": "7"}, "key-1")
+    assert (status, answer["code"]) == (409, "key_reused")
+    assert len(pump.items("payments")) == 1
+
+
+def test_keys_are_the_callers_and_the_routes_own():
+    """Another admin's equal key, another route's, and no key at all are requests of their own."""
+    post("/transactions", ADJUSTMENT, "key-1")
+    post("/transactions", ADJUSTMENT, "key-1", by="3")
+    post("/payments", PAYMENT, "key-1")
+    post("/transactions", ADJUSTMENT)
+    post("/transactions", ADJUSTMENT)
+    assert len(pump.items("transactions")) == 5
+
+
+def test_a_repeat_that_could_no_longer_be_done_is_still_a_repeat():
+    """The first took all there was; its repeat is told so, and not that there is too little."""
+    post("/transactions", ADJUSTMENT)
+    spent = post("/transactions", ADJUSTMENT | {"amount": "-5"}, "key-1")
+    assert post("/transactions", ADJUSTMENT | {"amount": "-5"}, "key-1")[:2] == spent[:2]
+    assert balance() == [0]
+
+
+def test_a_refusal_is_judged_anew():
+    """Only what was done is remembered."""
+    assert post("/transactions", ADJUSTMENT | {"amount": "-5"}, "key-1")[0] == 422
+    post("/transactions", ADJUSTMENT)
+    assert post("/transactions", ADJUSTMENT | {"amount": "-5"}, "key-1")[0] == 201
+
+
+def test_a_key_that_is_too_long():
+    """The limit is named."""
+    status, answer, _ = post("/payments", PAYMENT, "k" * 256)
+    assert (status, answer["code"]) == (400, "too_long")
+    assert "Idempotency-Key" in answer["error"]

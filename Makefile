@@ -12,7 +12,8 @@ CHECKOV := $(VENV)-checkov/made-from-$(shell cksum < requirements-checkov.txt | 
 
 help: ## What there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
-	@echo "  PORT=8080 moves the front door, RESET=1 forgets the local state"
+	@echo "  PORT=8080 moves the front door, RESET=1 forgets the local state,"
+	@echo "  CLOUD=http://127.0.0.1:4566 takes a cloud that runs already (localstack-compose.yml)"
 
 run: $(STAMP) ## Everything on this machine: build, local cloud, deploy, demo data, an example, live events
 	@exec $(BIN)/python -m infra.local run

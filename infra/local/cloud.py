@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from contextlib import suppress
+from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,11 +26,15 @@ _EMULATOR = ROOT / "infra" / "local" / "emulator.py"
 
 
 def start(place: Place) -> None:
-    """Starts the cloud and waits until it answers. Does nothing if it is running.
+    """Starts the cloud and waits until it answers. Does nothing if it is running; one that runs elsewhere only has to answer.
 
     Raises:
         ProcessError: Its port is taken, or it does not come up.
     """
+    if place.elsewhere:
+        if not running(place):
+            raise process.ProcessError(f"no cloud answers at {place.elsewhere}, where CLOUD says there is one")
+        return
     port = place.directory / "cloud.port"
     if process.running(_pid(place)):
         if port.exists() and port.read_text() == str(place.cloud_port):
@@ -71,7 +76,9 @@ def start(place: Place) -> None:
 
 
 def stop(place: Place) -> bool:
-    """Stops the cloud, which writes its state first. False if it was not running."""
+    """Stops the cloud, which writes its state first. False if it was not running, or runs elsewhere and is not ours to stop."""
+    if place.elsewhere:
+        return False
     stopped = process.stop(_pid(place))
     shutil.rmtree(place.scratch, ignore_errors=True)
     return stopped
@@ -79,7 +86,24 @@ def stop(place: Place) -> bool:
 
 def running(place: Place) -> bool:
     """Whether it is running."""
+    if place.elsewhere:
+        return _answers(f"{place.elsewhere}/_ministack/ready") or has_no_websockets(place)
     return process.running(_pid(place)) is not None
+
+
+def has_no_websockets(place: Place) -> bool:
+    """Whether it is a LocalStack, whose free edition has no WebSocket APIs, and whose functions have an endpoint of their own."""
+    return (
+        place.elsewhere is not None
+        and _answers(f"{place.elsewhere}/_localstack/health")
+        and not _answers(f"{place.elsewhere}/_ministack/ready")
+    )
+
+
+def _answers(url: str) -> bool:
+    with suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
+        return bool(answer.status == HTTPStatus.OK)
+    return False
 
 
 def forget(place: Place) -> None:

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from infra import stack
 from infra.build.artifact import BUILD
+from infra.local import cloud
 from infra.local.naming import logical_id
 from infra.local.place import ACCOUNT, API_STAGE, REGION, ROOT_KEY, STAGE, Place
 from infra.local.template import Template
@@ -44,7 +45,7 @@ def deploy(place: Place, manifest: dict[str, Any]) -> bool:
     described = stack.load(place.stack_yaml)
     routes = json.loads((BUILD / "routes.json").read_text())
     key = f"{manifest['sha256']}.zip"
-    rendered = Template(described, place, routes, (_BUCKET, key)).render()
+    rendered = Template(described, place, routes, (_BUCKET, key), localstack=cloud.has_no_websockets(place)).render()
     cloudformation = client(place, "cloudformation")
     name = f"{described.name}-{STAGE}"
     existing = _described(cloudformation, name)
@@ -131,6 +132,7 @@ def _tell_front_door(place: Place, described: stack.Stack, routes: dict[str, Any
         "websockets": {
             websocket.path: f"{api.replace('http', 'ws', 1)}/{values[f'Websocket{logical_id(name)}']}/{API_STAGE}"
             for name, websocket in described.source.websockets.items()
+            if f"Websocket{logical_id(name)}" in values
         },
         "routes": [
             [method.upper(), path, operation.get("x-tradehook-function", "")]

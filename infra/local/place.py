@@ -42,16 +42,18 @@ class Place:
         port: The front door's.
         environment: Settings for the functions.
         stack_yaml: The description it is deployed from.
+        elsewhere: The URL of a cloud that somebody else runs, as `localstack-compose.yml` does; None has one started here.
     """
 
     directory: Path
     port: int
     environment: Mapping[str, str]
     stack_yaml: Path
+    elsewhere: str | None = None
 
     @classmethod
     def here(cls, environ: Mapping[str, str] = os.environ) -> "Place":
-        """The stack that the environment speaks of: `TRADEHOOK_LOCAL_DIR`, `PORT`, `TRADEHOOK_STACK_YAML`."""
+        """The stack that the environment speaks of: `TRADEHOOK_LOCAL_DIR`, `PORT`, `TRADEHOOK_STACK_YAML`, `CLOUD`."""
         port = int(environ.get("PORT") or 8080)
         settings = ENVIRONMENT | {"TRADEHOOK_TELEGRAM_API": f"http://{HOST}:{_away(port, _TELEGRAM_PORT_DISTANCE)}"}
         return cls(
@@ -59,6 +61,7 @@ class Place:
             port=port,
             environment={name: environ.get(name) or default for name, default in settings.items()},
             stack_yaml=Path(environ.get("TRADEHOOK_STACK_YAML") or ROOT / "infra" / "stack.yaml").resolve(),
+            elsewhere=(environ.get("CLOUD") or "").rstrip("/") or None,
         )
 
     @property
@@ -70,6 +73,7 @@ class Place:
             "TRADEHOOK_LOCAL_DIR": str(self.directory),
             "TRADEHOOK_STACK_YAML": str(self.stack_yaml),
             "PORT": str(self.port),
+            "CLOUD": self.elsewhere or "",
         }
 
     @property
@@ -86,7 +90,7 @@ class Place:
     @property
     def cloud_url(self) -> str:
         """Where the AWS APIs are."""
-        return f"http://{HOST}:{self.cloud_port}"
+        return self.elsewhere or f"http://{HOST}:{self.cloud_port}"
 
     @property
     def url(self) -> str:

@@ -29,19 +29,22 @@ class Template:
         place: Where; gives the URLs and the settings.
         routes: Chalice's route document.
         code: Bucket and key of the deployment zip.
+        localstack: For LocalStack: without WebSocket APIs, and with the functions' endpoint left to it.
     """
 
-    def __init__(self, stack: Stack, place: Place, routes: Mapping[str, Any], code: tuple[str, str]) -> None:
+    def __init__(self, stack: Stack, place: Place, routes: Mapping[str, Any], code: tuple[str, str], *, localstack: bool = False) -> None:
         self._stack = stack
         self._place = place
         self._routes = routes
         self._code = code
+        self._localstack = localstack
+        self._websockets = {} if localstack else stack.source.websockets
 
     def render(self) -> str:
         """The template as JSON. Its output `Fingerprint` is a digest of all the rest."""
         resources = dict(self._resources())
         outputs: Properties = {"RestApi": {"Value": {"Ref": "RestApi"}}}
-        for identity in (f"Websocket{logical_id(name)}" for name in self._stack.source.websockets):
+        for identity in (f"Websocket{logical_id(name)}" for name in self._websockets):
             outputs[identity] = {"Value": {"Ref": identity}}
         for identity in (f"Key{logical_id(name)}" for name in self._stack.source.keys):
             outputs[identity] = {"Value": {"Fn::GetAtt": [identity, "Arn"]}}
@@ -57,8 +60,9 @@ class Template:
             "TRADEHOOK_STAGE": STAGE,
             "TRADEHOOK_PUBLIC_URL": self._place.url,
             "TRADEHOOK_WS_URL": self._place.ws_url,
-            "AWS_ENDPOINT_URL": self._place.cloud_url,
         }
+        if not self._localstack:  # where the functions run beside the cloud, and not in containers that know it by another name
+            settings["AWS_ENDPOINT_URL"] = self._place.cloud_url
         return {**settings, **{resource.variable: self._address(resource) for resource in function.resources}}
 
     def _resources(self) -> Iterator[tuple[str, Properties]]:
@@ -74,7 +78,7 @@ class Template:
         for function in self._stack.functions.values():
             yield from self._function(function)
         yield from rest_api(self._full("api"), self._routes, {name: f"Function{logical_id(name)}" for name in self._stack.functions})
-        for name in source.websockets:
+        for name in self._websockets:
             [owner] = [function.name for function in self._stack.functions.values() if function.definition.websocket == name]
             yield from websocket_api(f"Websocket{logical_id(name)}", self._full(name), f"Function{logical_id(owner)}")
 
@@ -170,6 +174,8 @@ class Template:
         logs = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/{self._full(function.name)}:*"
         statements: list[Properties] = [{"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": logs}]
         for statement in self._stack.statements(function):
+            if statement.resource.kind == "websocket" and not self._websockets:
+                continue
             actions = [*statement.actions, *(_BATCH_ACTIONS[action] for action in statement.actions if action in _BATCH_ACTIONS)]
             statements.append({"Effect": "Allow", "Action": actions, "Resource": self._granted(statement)})
         services = ["lambda.amazonaws.com", "scheduler.amazonaws.com"]
@@ -206,6 +212,8 @@ class Template:
                 return self._arn(resource)
             case "key":
                 return {"Fn::GetAtt": [f"Key{logical_id(resource.name)}", "Arn"]}
+            case "websocket" if not self._websockets:
+                return f"{self._place.cloud_url}/no-websockets-here"
             case "websocket":
                 api = f"${{Websocket{logical_id(resource.name)}}}"
                 return {"Fn::Sub": f"{self._place.cloud_url}/_aws/execute-api/{api}/{API_STAGE}"}

@@ -88,3 +88,25 @@ def test_the_same_stack_is_the_same_template(description):
     """Nothing to do is recognised by the template's digest."""
     first, second = (Template(description, PLACE, ROUTES, ("bucket", "code.zip")).render() for _ in range(2))
     assert first == second
+
+
+def test_localstack_gets_all_but_websockets(description):
+    """Its free edition knows no API Gateway v2; the functions find it by themselves, and nothing refers to what is left out."""
+    rendered = Template(description, PLACE, ROUTES, ("bucket", "code.zip"), localstack=True).render()
+    resources = json.loads(rendered)["Resources"]
+    environments = [
+        resource["Properties"]["Environment"]["Variables"] for resource in resources.values() if resource["Type"] == "AWS::Lambda::Function"
+    ]
+
+    assert "ApiGatewayV2" not in rendered
+    assert "${Websocket" not in rendered
+    assert len(environments) == len(description.functions)
+    assert all("AWS_ENDPOINT_URL" not in environment for environment in environments)
+
+
+def test_a_cloud_that_runs_elsewhere():
+    """`CLOUD` names it; nothing is started, and a place finds itself again by its environment."""
+    place = Place.here({"CLOUD": "http://127.0.0.1:4566/", "PORT": "8123"})
+    assert place.cloud_url == "http://127.0.0.1:4566"
+    assert Place.here(place.environ).cloud_url == place.cloud_url
+    assert Place.here({"CLOUD": "", "PORT": "8123"}).cloud_url == "http://127.0.0.1:18123"

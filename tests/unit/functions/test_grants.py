@@ -1,0 +1,95 @@
+"""What the other tests leave out of the functions' grants: each of these needs one that would else be needed by no test."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib import aws
+from chalicelib.exchanges import registry
+from chalicelib.realtime import post
+from functions import handle_realtime, push_realtime, receive_signals, refresh_markets, serve_api, sweep, track_orders
+from tests.support import pump, records
+from tests.support.gateway import CONTEXT, call
+
+ALERT = {"symbol": "AAPL", "side": "buy", "qty": 1, "price": 100}
+
+
+@pytest.fixture
+def trader(emulated: None) -> None:
+    """A user who trades on paper without a token."""
+    records.add_user("1", require_token=False)
+    records.add_account("1")
+
+
+def test_waiting_for_the_result_reads_the_ledger(trader: None) -> None:
+    """`orders`, Query: a sender who waits is told what has become of the signal by then."""
+    assert call(receive_signals.app, "POST", "/api/webhook", ALERT, query={"wait": "1"})[0] == 202
+
+
+def test_the_sweep_notes_a_signal_that_has_long_settled(trader: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`signals`, UpdateItem: its messages arrived, only the note of it was lost."""
+    call(receive_signals.app, "POST", "/api/webhook", ALERT, query={"wait": "0"})
+    pump.execute()
+    [signal] = pump.items("signals")
+    aws.write(aws.update("signals", {"signal_id": signal["signal_id"]}, "SET unqueued = :shard", shard=aws.shard(signal["signal_id"])))
+    monkeypatch.setattr(sweep, "_SETTLED_BY_NOW", timedelta(seconds=-5))
+    sweep.handler({}, CONTEXT)
+    assert "unqueued" not in pump.items("signals")[0]
+
+
+def test_what_is_due_is_queued(emulated: None) -> None:
+    """`orders-{exchange}`, SendMessage: an account on which something is due is told to look after it."""
+    due = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
+    aws.write(aws.put("following", {"account_id": "1", "order_id": "#account", "shard": "0", "due_at": due, "exchange": "okx"}))
+    track_orders.handler({}, CONTEXT)
+    assert [message["account_id"] for message in pump.bodies("orders-okx")] == ["1"]
+
+
+def test_markets_are_stored(emulated: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`markets`, GetItem and PutItem: what is missing is fetched and stored, what is fresh is not fetched again."""
+    fetched: list[str] = []
+
+    def fetch(exchange: str, *_market: Any, **_environment: Any) -> dict[str, Any]:
+        fetched.append(exchange)
+        return {}
+
+    monkeypatch.setenv("TRADEHOOK_EXCHANGES", "okx")
+    monkeypatch.setattr(registry, "fetch_markets", fetch)
+    assert refresh_markets.handler({}, CONTEXT) == {"venues": len(fetched)}
+    assert set(fetched) == {"okx"}
+    assert refresh_markets.handler({}, CONTEXT) == {"venues": 0}
+
+
+@pytest.fixture
+def connected(trader: None) -> str:
+    """A connection that API Gateway and the table know."""
+    post.client.cache_clear()
+    token = records.add_token("1", records.credentials.Kind.API)
+    event = {"requestContext": {"eventType": "CONNECT", "connectionId": "c-1"}, "queryStringParameters": {"token": token}}
+    assert handle_realtime.handler(event, CONTEXT) == {"statusCode": 200}
+    return "c-1"
+
+
+def test_a_connection_is_answered(connected: str) -> None:
+    """`realtime`, ManageConnections: a ping is answered by a post to its connection."""
+    event = {"requestContext": {"eventType": "MESSAGE", "connectionId": connected}, "body": json.dumps({"type": "ping"})}
+    assert handle_realtime.handler(event, CONTEXT) == {"statusCode": 200}
+
+
+def test_a_connection_is_welcomed(connected: str) -> None:
+    """`realtime`, ManageConnections, of the function that pushes."""
+    records_ = [
+        {"messageId": str(number), "body": json.dumps(body), "attributes": {"MessageGroupId": "welcome"}}
+        for number, body in enumerate(pump.bodies("realtime"))
+    ]
+    assert records_
+    assert push_realtime.handler({"Records": records_}, CONTEXT) == {"batchItemFailures": []}
+
+
+def test_a_transaction_by_its_number(trader: None) -> None:
+    """`transactions`, GetItem: one that is not there."""
+    headers = {"Authorization": f"Bearer {records.add_token('1', records.credentials.Kind.API)}"}
+    where: dict[str, Any] = {"route": "/transactions/{transaction_id}", "path_parameters": {"transaction_id": "7"}}
+    assert call(serve_api.app, "GET", "/transactions/7", headers=headers, **where)[0] == 404

@@ -45,6 +45,13 @@ class OrderType(StrEnum):
     STOP_MARKET = "stop_market"
 
 
+class PositionSide(StrEnum):
+    """Which of the two positions of an account in hedge mode an order concerns."""
+
+    LONG = "long"
+    SHORT = "short"
+
+
 class TimeInForce(StrEnum):
     """How long a limit order stays: until cancelled, or filled at once in part, or in full."""
 

@@ -11,7 +11,7 @@ from chalicelib.exchanges.market_store import StoredMarkets
 from chalicelib.exchanges.markets import StoredMarket, load
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, RateLimited
 from chalicelib.telemetry import Metric, measure
-from chalicelib.trading import MarketType
+from chalicelib.trading import MarketType, PositionSide
 
 _TRIES = 4
 _PAUSE_S = 0.25
@@ -70,10 +70,12 @@ class Line:
         rows = self._repeated(lambda exchange: exchange.balances(), weight=self._limiter.limits.heavy)
         return {row.currency: (row.free, row.total) for row in rows}
 
-    def positions(self) -> dict[str, Decimal]:
-        """Open futures positions, base units, negative if short; a hedged account's sides are added up."""
+    def positions(self, side: PositionSide | None = None) -> dict[str, Decimal]:
+        """Open futures positions, base units, negative if short; those of one side, or both sides of a hedged account added up."""
         found: dict[str, Decimal] = {}
         for position in self._repeated(lambda exchange: exchange.positions(), weight=self._limiter.limits.heavy):
+            if side is not None and (position.quantity > 0) is not (side is PositionSide.LONG):
+                continue
             found[position.instrument_name] = found.get(position.instrument_name, Decimal(0)) + position.quantity
         return found
 

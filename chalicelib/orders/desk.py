@@ -7,7 +7,7 @@ from typing import Protocol
 from chalicelib.exchanges.paper_money import Rates
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, Side
 from chalicelib.orders.models import Order
-from chalicelib.trading import MarketType, Symbol
+from chalicelib.trading import MarketType, PositionSide, Symbol
 
 
 class Desk(Protocol):
@@ -41,8 +41,8 @@ class Desk(Protocol):
         """Free quote balance."""
         ...
 
-    def held(self, instrument: Instrument) -> Decimal:
-        """On spot the free base holdings, on futures the position, negative if short."""
+    def held(self, instrument: Instrument, position_side: PositionSide | None = None) -> Decimal:
+        """On spot the free base holdings, on futures the position, negative if short; of an account in hedge mode the one of a side."""
         ...
 
     def exposure(self, instrument: Instrument, side: Side) -> tuple[Decimal, int]:

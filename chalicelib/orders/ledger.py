@@ -201,7 +201,7 @@ def account_due(account_id: str, exchange: str, at: datetime) -> None:
 def doubt(account_id: str, exchange: str, at: datetime) -> None:
     """Notes that an account's positions are not what the books say, and has it looked at again."""
     expression = "SET doubted = :doubted, #shard = :shard, due_at = :due, exchange = :exchange"
-    values = {"doubted": True, "shard": _shard(account_id), "due": at.isoformat(), "exchange": exchange}
+    values: dict[str, Any] = {"doubted": True, "shard": _shard(account_id), "due": at.isoformat(), "exchange": exchange}
     aws.write(aws.update("following", {"account_id": account_id, "order_id": ACCOUNT_ITEM}, expression, **values))
 
 

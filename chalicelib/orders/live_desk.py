@@ -24,7 +24,7 @@ from chalicelib.orders.keys import Lines
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.orders.trade import CLOSING_LEG
 from chalicelib.telemetry import log
-from chalicelib.trading import Action, MarketType, OrderType, Symbol
+from chalicelib.trading import Action, MarketType, OrderType, PositionSide, Symbol
 
 _TRIES = 4  # sendings of one order, each after it was found to be absent
 _PAUSE_S = 0.25
@@ -102,10 +102,10 @@ class LiveDesk:
         """Free quote balance, of the signal's one look at the balances."""
         return self._look("free", lambda: self._balance(instrument, instrument.quote))
 
-    def held(self, instrument: Instrument) -> Decimal:
+    def held(self, instrument: Instrument, position_side: PositionSide | None = None) -> Decimal:
         """Free holdings, or the position, of the signal's one look at them."""
         if instrument.market_type is MarketType.FUTURES:
-            return self._look("held", lambda: self._line(instrument).positions().get(instrument.name, Decimal(0)))
+            return self._look("held", lambda: self._line(instrument).positions(position_side).get(instrument.name, Decimal(0)))
         return self._look("held", lambda: self._balance(instrument, instrument.base))
 
     def exposure(self, instrument: Instrument, side: Side) -> tuple[Decimal, int]:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from chalicelib.exchanges.limiter import Delay
 from chalicelib.exchanges.protocol import OrderStatus, Side
-from chalicelib.trading import Action, Leg, MarketType, OrderType, Symbol
+from chalicelib.trading import Action, Leg, MarketType, OrderType, PositionSide, Symbol
 
 
 class Instruction(BaseModel):
@@ -22,6 +22,8 @@ class Instruction(BaseModel):
         price: Market price as the sender saw it, or the limit price where `order_type` says so.
         take_profit: Where to leave what the order opens, quote per base; likewise `stop_loss`. An order that opens is never placed
             without them.
+        risk_percent: What may be lost at the stop-loss, percent of the free quote balance; the order is no larger than that.
+        position_side: Which position of an account in hedge mode is meant; None is one-way mode.
         close_same_side: The order takes something off a position on the other side; should there be one on its own side instead, that
             one is closed.
         weight: The account's share of each percentage, percent.
@@ -48,6 +50,8 @@ class Instruction(BaseModel):
     stop_price: Decimal | None = None
     take_profit: Decimal | None = None
     stop_loss: Decimal | None = None
+    risk_percent: Decimal | None = None
+    position_side: PositionSide | None = None
     close_same_side: bool = False
     reduce_only: bool = False
     post_only: bool = False

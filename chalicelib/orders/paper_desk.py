@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws
-from chalicelib.errors import Refused, Retryable
+from chalicelib.errors import NotDoable, Refused, Retryable
 from chalicelib.events import outbox
 from chalicelib.exchanges import paper_rules, paper_store
 from chalicelib.exchanges.paper import Book
@@ -15,7 +15,7 @@ from chalicelib.exchanges.paper_money import Rates, round_money
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, Side
 from chalicelib.orders import equity, events, exits, store
 from chalicelib.orders.models import Instruction, Order
-from chalicelib.trading import MarketType, Symbol
+from chalicelib.trading import MarketType, PositionSide, Symbol
 
 _AT_ONCE = 20  # orders in one transaction: each is three writes
 
@@ -66,8 +66,14 @@ class PaperDesk:
         """Free quote balance."""
         return self.book.free(instrument.quote)
 
-    def held(self, instrument: Instrument) -> Decimal:
-        """Free holdings or position."""
+    def held(self, instrument: Instrument, position_side: PositionSide | None = None) -> Decimal:
+        """Free holdings or position.
+
+        Raises:
+            NotDoable: `hedge_unsupported`: a simulated account has one position per symbol.
+        """
+        if position_side is not None:
+            raise NotDoable("hedge_unsupported", account=self.book.account.name)
         return self.book.held(instrument)
 
     def exposure(self, instrument: Instrument, side: Side) -> tuple[Decimal, int]:

@@ -39,6 +39,11 @@ def of_free_balance(
     return max(quantity, Decimal(0))
 
 
+def of_risk(instrument: Instrument, free: Decimal, percent: Decimal, price: Decimal, stop_loss: Decimal) -> Decimal:
+    """So much that leaving it at the stop-loss costs a share of the free quote balance, fees and slippage aside."""
+    return round_quantity(instrument, max(free, Decimal(0)) * percent / HUNDRED / abs(price - stop_loss))
+
+
 def of_held(instrument: Instrument, held: Decimal, percent: Decimal) -> Decimal:
     """A share of what is held; all of it is all of it, dust included."""
     held = abs(held)

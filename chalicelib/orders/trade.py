@@ -16,7 +16,7 @@ from chalicelib.exchanges.protocol import OrderRequest, OrderStatus, Side
 from chalicelib.orders import exits, sizing
 from chalicelib.orders.desk import Desk
 from chalicelib.orders.models import Instruction, Order, RefusedLeg
-from chalicelib.trading import Action, Leg, MarketType, OrderType, Symbol
+from chalicelib.trading import Action, Leg, MarketType, OrderType, PositionSide, Symbol
 
 _ZERO = Decimal(0)
 CLOSING_LEG = "close"
@@ -71,7 +71,7 @@ def run(instruction: Instruction, desk: Desk, gate: Gate) -> Outcome:
                 run_.close()
         case Action.CLOSE:
             run_.close()
-        case Action.LONG | Action.SHORT if market_type is MarketType.FUTURES:
+        case Action.LONG | Action.SHORT if market_type is MarketType.FUTURES and not run_.position_side:
             run_.close_opposite(side)
             run_.open_legs(side)
         case _:
@@ -99,23 +99,27 @@ class _Run:
         near = self.market_price or instruction.price or next((leg.price or leg.stop_price for leg in instruction.legs), None)
         self.instrument = desk.instrument(symbol, market_type, near or instruction.stop_price)
         self.spot = market_type is MarketType.SPOT
+        self.position_side = None if self.spot else instruction.position_side
+
+    def _held(self) -> Decimal:
+        return self.desk.held(self.instrument, self.position_side)
 
     def holds_something(self) -> bool:
         """Whether there is a position to close."""
-        return bool(self.desk.held(self.instrument))
+        return bool(self._held())
 
     def close(self) -> None:
         """Closes the whole position by a market order."""
         if self.spot:
             self._take_back_exits()
-        held = self.desk.held(self.instrument)
+        held = self._held()
         if not held:
             raise NotDoable("no_position", symbol=self.instrument.name)
         self._leave(held)
 
     def close_opposite(self, side: Side) -> None:
         """Closes a position against this side, if there is one; it has traded when this returns."""
-        held = self.desk.held(self.instrument)
+        held = self._held()
         if held * _direction(side) < 0:
             self._leave(held)
 
@@ -123,8 +127,9 @@ class _Run:
         """Orders of one side: reducing what is opposite, never beyond flat, else opening."""
         if self.spot and side is Side.SELL:
             self._take_back_exits()
-        held = self.desk.held(self.instrument)
-        if (self.spot and side is Side.SELL) or held * _direction(side) < 0:
+        held = self._held()
+        leaves = (side is Side.BUY) is not (self.position_side is PositionSide.LONG) if self.position_side else held * _direction(side) < 0
+        if (self.spot and side is Side.SELL) or leaves:
             self._reduce_legs(side, held)
         else:
             self.open_legs(side)
@@ -133,12 +138,12 @@ class _Run:
         """Takes the position away, and on futures then the exits that would have: until it is gone they protect it."""
         closing = self._place(CLOSING_LEG, self._closing(held), None)
         if not self.spot and closing.status is OrderStatus.FILLED:
-            self._take_back_exits()
+            self._take_back_exits(closing.side)
 
-    def _take_back_exits(self) -> None:
+    def _take_back_exits(self, side: Side = Side.SELL) -> None:
         """Cancels what would have left the position: it is gone, or on spot about to be sold, which the exits' hold would prevent."""
         for order in self.desk.open_orders(None, self.instruction.symbol, self.instruction.market_type):
-            if order.exit_of is not None:
+            if order.exit_of is not None and order.side is side:
                 self.desk.cancel(order, "position_left")
 
     def open_legs(self, side: Side) -> None:
@@ -150,7 +155,7 @@ class _Run:
         with_exits = self.instruction.take_profit is not None or self.instruction.stop_loss is not None
         if with_exits and len(self._legs()) > exits.MOST_ENTRIES:
             raise NotDoable("too_many_with_exits", count=len(self._legs()), limit=exits.MOST_ENTRIES)
-        free = None if self._fixed_size() else self.desk.free(self.instrument)
+        free = None if self._fixed_size() and self.instruction.risk_percent is None else self.desk.free(self.instrument)
         for index, leg in enumerate(self._legs()):
             if self._attempt(str(index), leg, lambda leg=leg: self._opening(side, leg, free)):  # type: ignore[misc]
                 self.gate.opened()
@@ -182,6 +187,10 @@ class _Run:
             taking = instruction.order_type in (OrderType.MARKET, OrderType.STOP_MARKET)
             leverage = instruction.leverage
             quantity = sizing.of_free_balance(self.instrument, free, percent, price, self.desk.rates, leverage, taking=taking)
+        if instruction.risk_percent is not None and instruction.stop_loss is not None:
+            assert free is not None
+            risked = sizing.of_risk(self.instrument, free, instruction.risk_percent, price, instruction.stop_loss)
+            quantity = min(quantity, risked)
         order = exits.attached(self._request(side, leg, quantity, reduce_only=False), instruction, price)
         self.gate.order(order, price)
         return order
@@ -220,6 +229,7 @@ class _Run:
             time_in_force=instruction.time_in_force,
             leverage=None if self.spot else instruction.leverage,
             margin_mode=None if self.spot else instruction.margin_mode,
+            hedged=self.position_side is not None,
         )
 
     def _closing(self, held: Decimal) -> OrderRequest:
@@ -232,6 +242,7 @@ class _Run:
             reduce_only=not self.spot,
             leverage=None if self.spot else self.instruction.leverage,
             margin_mode=None if self.spot else self.instruction.margin_mode,
+            hedged=self.position_side is not None,
         )
 
     def _place(self, name: str, request: OrderRequest, percent: Decimal | None) -> Order:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from chalicelib.trading import Action, Frozen, Leg, MarketType, OrderType, Symbol, TimeInForce, Variant
+from chalicelib.trading import Action, Frozen, Leg, MarketType, OrderType, PositionSide, Symbol, TimeInForce, Variant
 
 
 class Signal(Frozen):
@@ -20,6 +20,8 @@ class Signal(Frozen):
         time_in_force: Of the order; None leaves the exchange's default. Likewise `post_only`.
         reduce_only: The order may only make a position smaller.
         take_profit: Price at which to close with a profit once the order has filled; `stop_loss` likewise with a loss.
+        risk_percent: The share of the free balance that is lost at the stop-loss, at most; it makes the order smaller, never larger.
+        position_side: In hedge mode, which of the two positions is meant; None is one-way mode.
         legs: The orders of a group signal: one, or several for a batch. Empty for the other variants.
         batch: The body had an `orders` list, so the answer is the batch one even for a single leg.
         exchange: The exchange named in the body, `binance`. For a cancel a filter, as `market_type` and `symbol` are; None means all.
@@ -46,6 +48,8 @@ class Signal(Frozen):
     post_only: bool = False
     take_profit: Decimal | None = None
     stop_loss: Decimal | None = None
+    risk_percent: Decimal | None = None
+    position_side: PositionSide | None = None
     legs: tuple[Leg, ...] = ()
     batch: bool = False
     exchange: str | None = None

@@ -103,6 +103,8 @@ def instructions(signal_id: str, signal: Signal, sender: Sender, plan: Plan, rec
         "stop_price": signal.stop_price,
         "take_profit": signal.take_profit,
         "stop_loss": signal.stop_loss,
+        "risk_percent": signal.risk_percent,
+        "position_side": signal.position_side,
         "reduce_only": signal.reduce_only,
         "post_only": signal.post_only,
         "time_in_force": signal.time_in_force,

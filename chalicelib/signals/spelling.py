@@ -14,11 +14,12 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "time_in_force": ("tif",),
     "take_profit": ("tp",),
     "stop_loss": ("sl",),
+    "risk_percent": ("risk",),
     **dict.fromkeys(
         (
             *("code", "chat_id", "strategy_id", "demo", "exchange", "group_name", "market_type", "currency", "order_type"),
             *("stop_price", "qty_per", "orders", "timestamp", "timenow", "market_position", "prev_market_position"),
-            *("reduce_only", "post_only"),
+            *("reduce_only", "post_only", "position_side"),
         ),
         (),
     ),

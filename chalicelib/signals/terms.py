@@ -3,11 +3,12 @@
 import re
 from collections.abc import Collection
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from chalicelib.errors import Refused
 from chalicelib.signals.values import Reader
-from chalicelib.trading import Action, MarketType, OrderType, TimeInForce
+from chalicelib.trading import Action, MarketType, OrderType, PositionSide, TimeInForce
 
 ACTIONS = {
     "buy": Action.BUY,
@@ -32,6 +33,8 @@ EXCHANGES = ("binance", "bybit", "okx", "paper")
 WITH_LIMIT = (OrderType.LIMIT, OrderType.STOP_LIMIT)
 WITH_STOP = (OrderType.STOP_LIMIT, OrderType.STOP_MARKET)
 
+_SIDES = {side.value: side for side in PositionSide}
+_WHOLE = Decimal(100)
 _DELAYED = re.compile(r"_dly?$")
 
 
@@ -46,7 +49,13 @@ def common(reader: Reader) -> dict[str, Any]:
 
 
 def order_terms(reader: Reader) -> dict[str, Any]:
-    """Whether it is for demo accounts, how long an order stays, whether it may only reduce, where to leave the position it makes."""
+    """Whether it is for demo accounts, how long an order stays, whether it may only reduce, where to leave the position it makes.
+
+    Raises:
+        Refused: `missing_field` for a risk without the stop-loss it is measured by.
+    """
+    if reader.given("risk_percent"):
+        reader.require("stop_loss")
     return {
         "demo": reader.flag("demo"),
         "time_in_force": reader.choice("time_in_force", {term.value: term for term in TimeInForce}),
@@ -54,6 +63,8 @@ def order_terms(reader: Reader) -> dict[str, Any]:
         "post_only": reader.flag("post_only") or False,
         "take_profit": reader.number("take_profit"),
         "stop_loss": reader.number("stop_loss"),
+        "risk_percent": reader.number("risk_percent", largest=_WHOLE),
+        "position_side": reader.choice("position_side", _SIDES),
     }
 
 

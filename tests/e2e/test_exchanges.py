@@ -1,9 +1,10 @@
-"""A live account on each exchange, here simulated, through the public webhook, the queue and the worker."""
+"""The same contract on every exchange and market, real ones simulated, through the public webhook, the queue and the worker."""
 
 import json
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -14,6 +15,8 @@ import pytest
 from chalicelib import aws
 from chalicelib.accounts import keys
 from chalicelib.exchanges import market_store
+from chalicelib.orders import queue
+from chalicelib.orders.models import Follow
 from chalicelib.trading import MarketType
 from chalicelib.users.credentials import Kind
 from chalicelib.users.tokens import create_token
@@ -25,49 +28,80 @@ from tests.simulator.server import SimulatorServer
 pytestmark = pytest.mark.e2e
 
 EXCHANGES = ("binance", "bybit", "okx")
+VENUES = [("paper", "spot"), *((exchange, market_type) for exchange in EXCHANGES for market_type in ("spot", "futures"))]
 GROUP, DESK = "live_strategy", "3"
 HOLDINGS = {"spot": {"USDT": "100000", "BTC": "2"}, "futures": {"USDT": "100000"}}
+OPEN_THERE = {"open", "untriggered"}
 
 
 class Desk:
-    """A strategy with one live account per exchange, on a stack that reaches the simulator."""
+    """A strategy with one account per exchange and market, on a stack that reaches the simulator."""
 
     def __init__(self, stack: Running, simulator: Simulator) -> None:
         self.stack, self.simulator, self.credentials = stack, simulator, {}
         members = {}
-        for number, exchange in enumerate(EXCHANGES, 901):
-            credentials = self.credentials[exchange] = simulator.account(exchange, balances=HOLDINGS)
-            account = {"account_id": str(number), "exchange": exchange, "kind": "live", "is_active": True}
-            sealed = keys.seal(str(number), credentials)
-            item = account | {"user_id": DESK, "name": f"Live {exchange}", "sealed_keys": sealed, "key_version": 1, "version": 1}
+        for number, (exchange, market_type) in enumerate(VENUES, 901):
+            account_id, kind = str(number), "paper" if exchange == "paper" else "live"
+            account = {"account_id": account_id, "exchange": exchange, "kind": kind, "is_active": True, "market_types": [market_type]}
+            item = account | {"user_id": DESK, "name": f"{exchange} {market_type}", "version": 1}
+            if kind == "live":
+                balances = HOLDINGS if market_type == "spot" else {"futures": HOLDINGS["futures"]}
+                credentials = self.credentials[exchange, market_type] = simulator.account(exchange, balances=balances)
+                item |= {"sealed_keys": keys.seal(account_id, credentials), "key_version": 1}
             aws.write(aws.put("accounts", item))
-            members[str(number)] = {
-                "name": item["name"],
-                "exchange": exchange,
-                "kind": "live",
-                "market_types": ["spot", "futures"],
-                "active": True,
-            }
+            member = {"name": item["name"], "exchange": exchange, "kind": kind, "market_types": [market_type], "active": True}
+            members[account_id] = member
         aws.write(aws.put("strategies", {"user_id": DESK, "group_name": GROUP, "is_active": True, "accounts": members, "version": 1}))
         self.token = create_token(DESK, Kind.WEBHOOK, by="test", name="live").token
 
-    def send(self, exchange: str, market_type: str, side: str, **more: Any) -> dict[str, Any]:
+    def price(self, venue: tuple[str, str], price: str) -> None:
+        """The market moves: at the simulator, and for the paper account by a price that is told."""
+        if venue[0] == "paper":
+            token = self.stack.env["TRADEHOOK_ADMIN_TOKEN"]
+            told = {"symbol": "BTCUSDT", "price": price}
+            answer = post(self.stack, "/paper/prices", told, headers={"Authorization": f"Bearer {token}"})
+            assert answer.status_code == 201, answer.text
+            return
+        self.simulator.price("BTCUSDT", price, exchange=venue[0], market=venue[1])
+
+    def send(self, venue: tuple[str, str], side: str | None = None, **more: Any) -> dict[str, Any]:
         """A group signal; returns its trace once it has settled."""
         body = {
-            "exchange": exchange,
-            "market_type": market_type,
+            "exchange": venue[0],
+            "market_type": venue[1],
             "group_name": GROUP,
             "currency": "USDT",
             "symbol": "BTCUSDT",
-            "side": side,
+            "order_type": "MARKET",
             "token": self.token,
+            "alert_id": uuid.uuid4().hex,
+            **({"side": side} if side else {}),
         }
-        answer = post(self.stack, "/api/webhook", body | {"order_type": "MARKET", "alert_id": uuid.uuid4().hex} | more)
-        assert answer.status_code in {200, 202}, answer.text
+        answer = post(self.stack, "/api/webhook", body | more)
+        assert answer.status_code in {200, 202, 422}, answer.text
         return settled(self.stack, answer.headers["X-Signal-Id"], "TRADEHOOK_ADMIN_TOKEN")
 
-    def there(self, exchange: str) -> list[dict[str, Any]]:
-        return self.simulator.orders(api_key=self.credentials[exchange].api_key)
+    def orders(self, trace: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """The ledger's orders of a signal, by leg."""
+        items = (aws.from_dynamodb(item) for item in self.stack.items("orders") if "client_order_id" in item)
+        return {item["leg"].rpartition("#")[2]: item for item in items if item["signal_id"] == trace["signal_id"]}
+
+    def there(self, venue: tuple[str, str], order: dict[str, Any]) -> list[str]:
+        """The states in which the exchange has an order; the paper account's book has it if it waits there."""
+        if venue[0] == "paper":
+            name = f"order#{order['client_order_id']}"
+            return ["open"] if any(item["item"]["S"] == name for item in self.stack.items("portfolios")) else [order["status"]]
+        found = self.simulator.orders(api_key=self.credentials[venue].api_key, client_id=order["client_order_id"])
+        return [each["status"] for each in found]
+
+    def follow(self, order: dict[str, Any]) -> None:
+        """Has an order looked after now: what `track_orders` does when a minute has passed."""
+        if order["exchange"] == "paper":
+            return
+        key = {"account_id": order["account_id"], "order_id": order["order_id"]}
+        with suppress(aws.WriteRefused):
+            aws.write(aws.update("following", key, "SET due_at = :past", "attribute_exists(account_id)", past="2000"))
+        queue.send([Follow(follow_id=uuid.uuid4().hex, account_id=order["account_id"], exchange=order["exchange"])])
 
 
 @pytest.fixture(scope="module")
@@ -84,40 +118,112 @@ def desk(stack: Running) -> Iterator[Desk]:
     server.stop()
 
 
-@pytest.mark.parametrize("market_type", ["spot", "futures"])
-@pytest.mark.parametrize("exchange", EXCHANGES)
-def test_a_market_order_from_webhook_to_fill(desk: Desk, exchange: str, market_type: str) -> None:
-    """The order is at the exchange once, under the ledger's client id, filled in both."""
-    before = len(desk.there(exchange))
-    trace = desk.send(exchange, market_type, "buy", qty_per=10)
-    orders = [item for item in desk.stack.items("orders") if "client_order_id" in item and item["signal_id"]["S"] == trace["signal_id"]]
-    assert [item["status"]["S"] for item in orders] == ["filled"], json.dumps(trace)
-    placed = desk.there(exchange)[before:]
-    assert [(each["client_id"], each["status"]) for each in placed] == [(orders[0]["client_order_id"]["S"], "filled")]
-    assert Decimal(placed[0]["filled"]) == Decimal(orders[0]["filled"]["N"])
+@pytest.fixture(params=VENUES, ids=[f"{exchange}-{market_type}" for exchange, market_type in VENUES])
+def venue(request: pytest.FixtureRequest, desk: Desk) -> tuple[str, str]:
+    """Each exchange and market in turn, BTCUSDT at 50 000."""
+    desk.price(request.param, "50000")
+    return request.param
 
 
-@pytest.mark.parametrize("exchange", EXCHANGES)
-def test_a_limit_order_is_followed(desk: Desk, exchange: str) -> None:
-    """A resting order's fill is seen within two minutes, by schedule."""
-    desk.send(exchange, "spot", "buy", order_type="LIMIT", price=40000, qty_per=5)
-    desk.simulator.price("BTCUSDT", "39900", exchange=exchange)
+def one(desk: Desk, trace: dict[str, Any], leg: str = "0") -> dict[str, Any]:
+    """The signal's order of this leg; there must be one."""
+    orders = desk.orders(trace)
+    assert leg in orders, json.dumps(trace, default=str)
+    return orders[leg]
+
+
+def test_buy_and_sell(desk: Desk, venue: tuple[str, str]) -> None:
+    """A market order each way: once at the exchange, under the ledger's client id, filled in both."""
+    for side, share in (("buy", 10), ("sell", 50)):
+        order = one(desk, desk.send(venue, side, qty_per=share))
+        assert (order["side"], order["status"]) == (side, "filled"), order
+        assert desk.there(venue, order) == ["filled"]
+        assert order["filled"] == order["quantity"] > 0
+
+
+def test_a_limit_order_is_followed_to_its_fill(desk: Desk, venue: tuple[str, str]) -> None:
+    """It rests, the price comes to it, and the ledger learns of the fill."""
+    trace = desk.send(venue, "buy", order_type="LIMIT", price=40000, qty_per=5)
+    order = one(desk, trace)
+    assert (order["status"], order["price"]) == ("open", Decimal(40000)), order
+    assert set(desk.there(venue, order)) <= OPEN_THERE
+    desk.price(venue, "39900")
+    desk.follow(order)
+    assert eventually(lambda: one(desk, trace)["status"] == "filled"), one(desk, trace)
+    assert desk.there(venue, one(desk, trace)) == ["filled"]
+
+
+def test_the_schedule_finds_what_is_due(desk: Desk) -> None:
+    """The scheduled function has each account with something due looked after, by itself."""
+    venue = ("bybit", "spot")
+    desk.price(venue, "50000")
+    order = one(desk, desk.send(venue, "buy", order_type="LIMIT", price=40000, qty_per=5))
+    desk.price(venue, "39900")
+    key = {"account_id": order["account_id"], "order_id": order["order_id"]}
+    aws.write(aws.update("following", key, "SET due_at = :past", past="2000"))
+    function = desk.stack.cloud.function("track_orders")
+    answer = desk.stack.cloud.client("lambda").invoke(FunctionName=function, Payload=b"{}")
+    assert json.loads(answer["Payload"].read())["accounts"] >= 1
 
     def filled() -> bool:
-        orders = [
-            item
-            for item in desk.stack.items("orders")
-            if item.get("exchange", {}).get("S") == exchange and item.get("price", {}).get("N") == "40000"
-        ]
-        return bool(orders) and orders[0]["status"]["S"] == "filled"
+        items = map(aws.from_dynamodb, desk.stack.items("orders"))
+        return any(item["status"] == "filled" for item in items if item.get("client_order_id") == order["client_order_id"])
 
-    assert eventually(filled, within_s=150)
+    assert eventually(filled, within_s=70)
+
+
+def test_a_stop_rests_and_close_leaves_everything(desk: Desk, venue: tuple[str, str]) -> None:
+    """A stop below the market waits; a stop-limit too; `close` leaves the position whatever it is."""
+    desk.send(venue, "buy", qty_per=5)
+    for kind in ({"order_type": "STOP_MARKET"}, {"order_type": "STOP_LIMIT", "price": 44000}):
+        order = one(desk, desk.send(venue, "sell", stop_price=45000, qty_per=20, **kind))
+        assert (order["status"], order["stop_price"]) == ("open", Decimal(45000)), order
+        assert set(desk.there(venue, order)) <= OPEN_THERE
+    desk.send(venue, order_type="CANCEL_ALL_ORDER")
+    order = one(desk, desk.send(venue, "close"), "close")
+    assert order["status"] == "filled", order
+    again = desk.send(venue, "close")
+    assert not desk.orders(again)
+
+
+def test_exits_come_with_the_entry_and_cancel_each_other(desk: Desk, venue: tuple[str, str]) -> None:
+    """Take-profit and stop-loss wait beside what was bought; the price comes to one, and the other goes."""
+    trace = desk.send(venue, "buy", qty_per=5, take_profit=55000, stop_loss=45000)
+    orders = desk.orders(trace)
+    assert {leg: order["status"] for leg, order in orders.items()} == {"0": "filled", "0.sl": "open", "0.tp": "open"}, trace
+    desk.price(venue, "55100")
+
+    def left() -> bool:
+        now = desk.orders(trace)
+        return (now["0.tp"]["status"], now["0.sl"]["status"]) == ("filled", "cancelled")
+
+    for leg in ("0.tp", "0.sl"):
+        desk.follow(orders[leg])
+    assert eventually(left), desk.orders(trace)
+
+
+def test_cancel_all(desk: Desk, venue: tuple[str, str]) -> None:
+    """Every open order of the strategy goes, conditional ones included; doing it again does no harm."""
+    orders = [one(desk, desk.send(venue, "buy", order_type="LIMIT", price=price, qty_per=2)) for price in (30000, 31000)]
+    orders.append(one(desk, desk.send(venue, "buy", order_type="STOP_MARKET", stop_price=60000, qty_per=2)))
+    for _ in range(2):
+        desk.send(venue, order_type="CANCEL_ALL_ORDER")
+        assert venue[0] == "paper" or [desk.there(venue, order) for order in orders] == [["cancelled"]] * 3
+        statuses = {item["status"] for item in map(aws.from_dynamodb, desk.stack.items("orders")) if _is_one_of(item, orders)}
+        assert statuses == {"cancelled"}
+
+
+def _is_one_of(item: dict[str, Any], orders: list[dict[str, Any]]) -> bool:
+    return item.get("client_order_id") in {order["client_order_id"] for order in orders}
 
 
 def test_no_key_is_stored_or_logged(desk: Desk) -> None:
-    """No key, secret or passphrase is in any table or log of the stack."""
+    """No key, secret, passphrase, signature or token is in any table, queue or log of the stack, after all of the above."""
     tables = json.dumps([desk.stack.items(table) for table in desk.stack.cloud.description.source.tables])
     logs = "".join(path.read_text(errors="replace") for path in desk.stack.place.directory.rglob("*.log"))
     for credentials in desk.credentials.values():
         assert credentials.api_key not in tables + logs
         assert credentials.secret not in tables + logs
+    assert desk.token not in tables + logs
+    for name in ("X-MBX-APIKEY", "X-BAPI-SIGN", "OK-ACCESS-SIGN", "signature="):
+        assert name not in tables + logs

@@ -335,3 +335,16 @@ class TestDemo:
         result = group(qty_per=10, demo=True)["result"]
         assert [each["account_id"] for each in result["results"]] == ["1-binance"]
         assert result["summary"]["executed_accounts"] == 1
+
+
+def test_a_risk_needs_the_stop_it_is_measured_by() -> None:
+    """A share of the balance, lost at the stop, bounds the order; without a stop nothing says how much that is."""
+    assert group(side="long", risk_percent=1)["code"] == "missing_field"
+    assert group(side="long", risk=1, stop_loss=1)["success"] is True
+
+
+def test_a_position_side_on_an_account_that_has_one_position() -> None:
+    """A simulated account is not in hedge mode, and says so instead of trading something else."""
+    assert group(side="buy", qty_per=10, positionSide="LONG")["code"] == "hedge_unsupported"
+    assert group(side="buy", qty_per=10, position_side="up")["code"] == "invalid_choice"
+    assert position() == 0

@@ -55,46 +55,96 @@ def _identifier() -> dict[str, Any]:
     return {"type": ["string", "integer"]}
 
 
-def _order(status: str, description: str, filled: str, price: str | None) -> EventType:
+def _order(name: str, description: str, filled: str, price: str | None) -> EventType:
     fields = {
         "order_id": _TEXT,
         "signal_id": _TEXT,
         "account_id": _TEXT,
         "number": _INTEGER,
         "exchange": _TEXT,
+        "market_type": _TEXT,
         "symbol": _TEXT,
         "side": {"enum": ["buy", "sell"]},
         "order_type": {"enum": ["market", "limit", "stop_limit", "stop_market"]},
-        "status": {"const": status},
+        "status": {"const": "open" if name == "opened" else name},
         "quantity": _DECIMAL,
         "filled": _DECIMAL,
+        "price": _optional(_DECIMAL),
+        "stop_price": _optional(_DECIMAL),
         "average_price": _optional(_DECIMAL),
         "value": _optional(_DECIMAL),
         "fee": _optional(_DECIMAL),
         "fee_currency": _optional(_TEXT),
+        "group_name": _optional(_TEXT),
+        "code": _optional(_TEXT),
     }
     example = {
-        "order_id": "sig_01JH-acc_7-1",
-        "signal_id": "sig_01JH",
-        "account_id": "acc_7",
+        "order_id": "43fcbd06b8e14977b6b55529ab4cc10c-7-1",
+        "signal_id": "43fcbd06b8e14977b6b55529ab4cc10c",
+        "account_id": "7",
         "number": 1,
         "exchange": "binance",
+        "market_type": "spot",
         "symbol": "BTC/USDT",
         "side": "buy",
         "order_type": "market",
-        "status": status,
+        "status": "open" if name == "opened" else name,
         "quantity": "0.0015",
         "filled": filled,
+        "price": None,
+        "stop_price": None,
         "average_price": price,
         "value": "97.50" if price else None,
         "fee": "0.0975" if price else None,
         "fee_currency": "USDT" if price else None,
+        "group_name": None,
+        "code": "insufficient_funds" if name == "rejected" else None,
     }
-    return EventType(name=f"order.{status}", description=description, fields=fields, example=example)
+    return EventType(name=f"order.{name}", description=description, fields=fields, example=example)
+
+
+def _changed(
+    record: str, what: str, description: str, fields: Mapping[str, Any], example: Mapping[str, Any], changed: Mapping[str, Any]
+) -> EventType:
+    """A change of a record: what names it, and the fields that have changed, as they are now."""
+    return EventType(name=f"{record}.{what}", description=description, fields=fields, example={**example, **changed})
 
 
 _TICKET = {"ticket_id": _identifier(), "user_id": _identifier(), "title": _TEXT, "status": _TEXT}
 _TICKET_EXAMPLE = {"ticket_id": 17, "user_id": 123, "title": "Withdrawal is missing", "status": "open"}
+_SWITCH = {"scope": _TEXT, "user_id": {"type": ["string", "integer", "null"]}}
+_SWITCH_EXAMPLE = {"scope": "user", "user_id": 123}
+_USER = {"user_id": _identifier()}
+_USER_EXAMPLE = {"user_id": 123}
+_USER_CHANGES = (
+    ("updated", "A user's profile has been changed", {"first_name": "Test"}),
+    ("activated", "A user may trade and sign in again", {"is_active": True}),
+    ("deactivated", "A user may neither trade nor sign in", {"is_active": False}),
+    ("settings_updated", "A user's settings have been changed", {"leverage": 10}),
+)
+_TOKEN = {"user_id": _identifier(), "token_id": _TEXT, "kind": {"enum": ["webhook", "api"]}, "name": _optional(_TEXT)}
+_TOKEN_EXAMPLE = {"user_id": 123, "token_id": "8cebc8a7922c43f3", "kind": "webhook", "name": "TradingView"}
+_TOKEN_CHANGES = (
+    ("created", "A token has been made"),
+    ("rotated", "A token has been replaced by a new one"),
+    ("revoked", "A token is no longer good"),
+)
+_ACCOUNT = {"account_id": _TEXT, "user_id": _identifier(), "name": _TEXT, "exchange": _TEXT, "kind": _TEXT}
+_ACCOUNT_EXAMPLE = {"account_id": "7", "user_id": 123, "name": "Main Account", "exchange": "binance", "kind": "demo"}
+_ACCOUNT_CHANGES = (
+    ("created", "An account has been made", {"is_active": True}),
+    ("updated", "An account has been changed", {"is_active": False}),
+    ("reset", "A simulated account starts anew", {"cash": "100000"}),
+    ("deleted", "An account has been deleted", {}),
+)
+_STRATEGY = {"strategy_id": _identifier(), "user_id": _identifier(), "group_name": _TEXT}
+_STRATEGY_EXAMPLE = {"strategy_id": 1, "user_id": 123, "group_name": "strategy-a"}
+_STRATEGY_CHANGES = (
+    ("created", "A strategy has been made", {"is_active": True}),
+    ("updated", "A strategy has been changed", {"is_active": False}),
+    ("accounts_changed", "Other accounts take part in a strategy", {"accounts": 3}),
+    ("deleted", "A strategy has been deleted", {}),
+)
 _WEBHOOK = {"webhook_id": _INTEGER, "name": _TEXT}
 _WEBHOOK_EXAMPLE = {"webhook_id": 1, "name": "My Webhook"}
 
@@ -143,8 +193,8 @@ EVENT_TYPES: tuple[EventType, ...] = (
     EventType(
         name="ticket.status_changed",
         description="A ticket has another status",
-        fields={"ticket_id": _identifier(), "user_id": _identifier(), "old_status": _TEXT, "new_status": _TEXT},
-        example={"ticket_id": 17, "user_id": 123, "old_status": "open", "new_status": "closed"},
+        fields={**_TICKET, "old_status": _TEXT, "new_status": _TEXT},
+        example=_TICKET_EXAMPLE | {"status": "closed", "old_status": "open", "new_status": "closed"},
     ),
     EventType(
         name="ticket.message_added",
@@ -153,10 +203,20 @@ EVENT_TYPES: tuple[EventType, ...] = (
             "ticket_id": _identifier(),
             "message_id": _identifier(),
             "user_id": _identifier(),
+            "author_id": _identifier(),
+            "title": _TEXT,
             "is_from_admin": _FLAG,
             "message": _TEXT,
         },
-        example={"ticket_id": 17, "message_id": 4, "user_id": 123, "is_from_admin": True, "message": "It is on its way."},
+        example={
+            "ticket_id": 17,
+            "message_id": 4,
+            "user_id": 123,
+            "author_id": 2,
+            "title": "Withdrawal is missing",
+            "is_from_admin": True,
+            "message": "It is on its way.",
+        },
     ),
     EventType(
         name="signal.accepted",
@@ -170,7 +230,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
             "accounts": _INTEGER,
         },
         example={
-            "signal_id": "sig_01JH",
+            "signal_id": "43fcbd06b8e14977b6b55529ab4cc10c",
             "variant": "group",
             "action": "buy",
             "symbol": "BTCUSDT",
@@ -180,48 +240,51 @@ EVENT_TYPES: tuple[EventType, ...] = (
     ),
     EventType(
         name="signal.refused",
-        description="A signal could not be carried out on an account",
+        description="On an account a signal could not be carried out, or not all of it: which legs, and why",
         fields={
             "signal_id": _TEXT,
             "account_id": _TEXT,
+            "account_name": _TEXT,
             "exchange": _TEXT,
             "symbol": _optional(_TEXT),
             "action": _TEXT,
-            "code": _TEXT,
-            "values": {"type": "object", "additionalProperties": _TEXT},
+            "refused": {
+                "type": "array",
+                "items": {"type": "object", "properties": {"code": _TEXT, "values": {"type": "object"}}, "required": ["code", "values"]},
+            },
         },
         example={
-            "signal_id": "sig_01JH",
-            "account_id": "acc_7",
+            "signal_id": "43fcbd06b8e14977b6b55529ab4cc10c",
+            "account_id": "7",
+            "account_name": "Main Account",
             "exchange": "binance",
             "symbol": "BTCUSDT",
             "action": "buy",
-            "code": "insufficient_funds",
-            "values": {"needed": "18577.56", "available": "10000"},
+            "refused": [{"leg": "0", "code": "insufficient_funds", "values": {"needed": "18577.56", "available": "10000"}}],
         },
     ),
     EventType(
         name="signal.missed",
-        description="An alert says that the position was another than the alert before it left: one between them never arrived",
+        description="A signal says of the position before it what none of those received led to: one was lost on the way here",
         fields={
             "signal_id": _TEXT,
             "symbol": _TEXT,
             "group_name": _optional(_TEXT),
-            "market_position": _TEXT,
-            "prev_market_position": _TEXT,
+            "market_position": _optional(_TEXT),
             "known_position": _TEXT,
+            "prev_market_position": _TEXT,
             "last_signal_id": _TEXT,
             "last_received_at": _TEXT,
         },
         example={
-            "signal_id": "sig_01JH",
+            "signal_id": "43fcbd06b8e14977b6b55529ab4cc10c",
             "symbol": "BTCUSDT",
             "group_name": "strategy-a",
-            "market_position": "long",
-            "prev_market_position": "flat",
-            "known_position": "short",
-            "last_signal_id": "sig_01JG",
-            "last_received_at": "2026-01-22T15:30:00+00:00",
+            "market_position": "flat",
+            "known_position": "flat",
+            "prev_market_position": "long",
+            "last_signal_id": "05c6a1e897a25a102a2941938e880bc8",
+            "last_received_at": "2026-03-02T12:00:00+00:00",
         },
     ),
     _order("opened", "An order is on the book", "0", None),
@@ -230,24 +293,6 @@ EVENT_TYPES: tuple[EventType, ...] = (
     _order("cancelled", "An order has been cancelled", "0", None),
     _order("rejected", "An order has been refused by the exchange", "0", None),
     _order("unknown", "What became of an order is being looked up", "0", None),
-    EventType(
-        name="account.drifted",
-        description="Futures positions changed although none of the account's orders traded",
-        fields={
-            "account_id": _TEXT,
-            "account_name": _TEXT,
-            "exchange": _TEXT,
-            "market_type": {"const": "futures"},
-            "differences": {"type": "array"},
-        },
-        example={
-            "account_id": "acc_7",
-            "account_name": "Main",
-            "exchange": "binance",
-            "market_type": "futures",
-            "differences": [{"symbol": "BTCUSDT", "books": "0.5", "exchange": "0"}],
-        },
-    ),
     EventType(
         name="order.protection_failed",
         description="What an order has opened stands without its take-profit or stop-loss",
@@ -265,8 +310,8 @@ EVENT_TYPES: tuple[EventType, ...] = (
         },
         example={
             "order_id": "sig_01JH-acc_7-0",
-            "signal_id": "sig_01JH",
-            "account_id": "acc_7",
+            "signal_id": "43fcbd06b8e14977b6b55529ab4cc10c",
+            "account_id": "7",
             "exchange": "binance",
             "symbol": "BTCUSDT",
             "side": "buy",
@@ -280,14 +325,60 @@ EVENT_TYPES: tuple[EventType, ...] = (
         name="position.changed",
         description="A position or a holding has changed",
         fields={"account_id": _TEXT, "exchange": _TEXT, "symbol": _TEXT, "quantity": _DECIMAL, "average_price": _optional(_DECIMAL)},
-        example={"account_id": "acc_7", "exchange": "binance", "symbol": "BTC/USDT", "quantity": "0.0015", "average_price": "65000.1"},
+        example={"account_id": "7", "exchange": "binance", "symbol": "BTC/USDT", "quantity": "0.0015", "average_price": "65000.1"},
+    ),
+    EventType(
+        name="account.drifted",
+        description="What an account holds at its exchange is not what its orders say: somebody traded there by hand",
+        fields={
+            "account_id": _TEXT,
+            "account_name": _TEXT,
+            "exchange": _TEXT,
+            "market_type": _TEXT,
+            "differences": {"type": "array", "items": {"type": "object"}},
+        },
+        example={
+            "account_id": "7",
+            "account_name": "Main Account",
+            "exchange": "binance",
+            "market_type": "futures",
+            "differences": [{"symbol": "BTCUSDT", "books": "0.01", "exchange": "0"}],
+        },
     ),
     EventType(
         name="account.halted",
         description="Trading on an account has been halted",
         fields={"account_id": _TEXT, "reason": _TEXT},
-        example={"account_id": "acc_7", "reason": "daily_loss"},
+        example={"account_id": "7", "reason": "daily_loss"},
     ),
+    EventType(
+        name="account.resumed",
+        description="Trading on an account goes on",
+        fields={"account_id": _TEXT, "reason": _TEXT},
+        example={"account_id": "7", "reason": ""},
+    ),
+    EventType(
+        name="trading.halted",
+        description="Trading of a user, of a strategy or of everybody has been halted",
+        fields=_SWITCH | {"reason": _TEXT},
+        example=_SWITCH_EXAMPLE | {"reason": "holiday"},
+    ),
+    EventType(
+        name="trading.resumed",
+        description="Trading goes on",
+        fields=_SWITCH | {"reason": _TEXT},
+        example=_SWITCH_EXAMPLE | {"reason": ""},
+    ),
+    EventType(
+        name="trading.rules_changed",
+        description="Rules on what may be traded have been changed",
+        fields=_SWITCH | {"rules": {"type": "object"}},
+        example=_SWITCH_EXAMPLE | {"id": 123, "rules": {"max_open_orders": 10}},
+    ),
+    *(_changed("user", what, description, _USER, _USER_EXAMPLE, example) for what, description, example in _USER_CHANGES),
+    *(_changed("token", what, description, _TOKEN, _TOKEN_EXAMPLE, {}) for what, description in _TOKEN_CHANGES),
+    *(_changed("account", what, description, _ACCOUNT, _ACCOUNT_EXAMPLE, example) for what, description, example in _ACCOUNT_CHANGES),
+    *(_changed("strategy", what, description, _STRATEGY, _STRATEGY_EXAMPLE, example) for what, description, example in _STRATEGY_CHANGES),
     EventType(
         name="webhook.disabled",
         description="An endpoint has been switched off: it answered 410 (gone), or failed for five days (failing)",

@@ -89,7 +89,7 @@ _webhook = {
     "filter": {},
     "headers": {},
     "rate_limit": None,
-    "format": "seed",
+    "format": "plain",
     "secrets": 1,
     "success_count": 0,
     "failure_count": 0,

@@ -5,10 +5,10 @@ import { html, useData, useEffect, useState, useStore } from "./lib.js";
 import { session, subject } from "./session.js";
 import { Ask, Icon, Time } from "./ui.js";
 
-const WORDS = { global: "everybody", user: "user {id}", account: "account {id}" };
+const WORDS = { global: "everybody", user: "user {id}", account: "account {id}", strategy: "strategy {id}" };
 const POLL = 30_000; // a user is not told of the switch for everybody by an event
 
-export const ofWhom = (item) => t(WORDS[item.scope], { id: item.id });
+export const ofWhom = (item) => t(WORDS[item.scope] ?? "{scope} {id}", { scope: item.scope, id: item.name ?? item.id });
 
 export function Halt() {
   const { admin } = useStore(session);

@@ -1,54 +1,59 @@
-// Answers in the place of API parts that a deployment may not have, or that take weeks to fill, for the pages that show them.
-const HOUR = 3_600_000;
-const now = Date.now();
-const ago = (hours) => new Date(now - hours * HOUR).toISOString();
+// Something to look at: receivers of webhooks, trades on every account, and for pictures a history that would take weeks to grow.
+import { createServer } from "node:http";
 
-const POSITIONS = [
-  { account_id: 3, account_name: "Demo Binance", exchange: "binance", symbol: "BTC/USDT", side: "long", quantity: "0.0421", entry_price: "64210.5", mark_price: "66105.1", value: "2783.02", unrealized_pnl: "79.76" },
-  { account_id: 4, account_name: "Demo Bybit", exchange: "bybit", symbol: "ETH/USDT:USDT", side: "short", quantity: "1.25", entry_price: "3120.4", mark_price: "3188.0", value: "3985.00", unrealized_pnl: "-84.50" },
-  { account_id: 5, account_name: "Demo Okx", exchange: "okx", symbol: "SOL/USDT", side: "long", quantity: "18", entry_price: "141.2", mark_price: "148.9", value: "2680.20", unrealized_pnl: "138.60" },
-];
-
-const WEBHOOK = {
-  id: 1, name: "Accounting", url: "https://books.example.com/hooks", event_type: "order.filled", event_types: ["order.filled"], is_active: true, status: "enabled", failing_since: null,
-  success_count: 1841, failure_count: 2, last_triggered_at: ago(0.1), created_at: ago(900),
-};
-const FIGURES = { total_deliveries: 1845, successful_deliveries: 1841, failed_deliveries: 2, pending_deliveries: 2, success_rate: 99.89 };
-const DELIVERIES = ["success", "success", "failed", "success", "pending"].map((status, index) => ({
-  id: `d${index}`, webhook_id: 1, event_id: `e${index}`, event_type: "order.filled", payload: { symbol: "BTC/USDT", quantity: "0.0015", price: "65000.1" }, status, attempt_number: status === "success" ? 1 : 3,
-  response_status: { success: 200, failed: 500, pending: 503 }[status], duration_ms: 41 + 17 * index, error_message: status === "success" ? null : "HTTP 500", created_at: ago(index / 3), next_retry_at: status === "pending" ? ago(-0.5) : null,
-}));
-
-const list = (items) => ({ items, total: items.length, next: null });
-
-const equity = (url) => {
-  const seed = [...url].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 9973, 7);
-  let value = 100_000;
-  return list(Array.from({ length: 120 }, (_, index) => {
-    value *= 1 + (Math.sin(index / 9 + seed) + 0.35) / 450;
-    return { at: ago((120 - index) * 6), equity: value.toFixed(2) };
-  }));
-};
-
-const ANSWERS = [
-  [/\/positions\?/, () => list(POSITIONS)],
-  [/\/accounts\/[^/]+\/equity/, (url) => equity(new URL(url).pathname)],
-  [/\/webhooks\/stats$/, () => ({ total_webhooks: 1, active_webhooks: 1, ...FIGURES })],
-  [/\/webhooks\?/, () => list([WEBHOOK, { ...WEBHOOK, id: 2, name: "Risk desk", url: "https://risk.example.com/in", event_types: ["position.*", "trading.*"], failing_since: ago(2), success_count: 203, failure_count: 31 }])],
-  [/\/webhooks\/1\/stats$/, () => ({ id: 1, ...FIGURES, recent: { p95_ms: 88 } })],
-  [/\/webhooks\/1\/deliveries\?/, () => list(DELIVERIES)],
-  [/\/webhooks\/1$/, () => WEBHOOK],
-];
-
-/** Furnishes a page; returns what it was asked to change. */
-export async function furnish(page) {
-  const asked = [];
-  for (const [address, answer] of ANSWERS) {
-    await page.route(address, (route) => (route.request().method() === "GET" && !route.request().isNavigationRequest() ? route.fulfill({ json: answer(route.request().url()) }) : route.fallback()));
-  }
-  await page.route(/\/webhooks\/1\/deliveries\/[^/]+\/replay$/, (route) => {
-    asked.push(new URL(route.request().url()).pathname);
-    return route.fulfill({ status: 202, json: { ...DELIVERIES[2], status: "pending" } });
+/** A receiver on loopback: /good takes everything, /bad nothing. `received` holds what came, by its webhook-id. */
+export async function receiver() {
+  const received = [];
+  const server = createServer((request, response) => {
+    let body = "";
+    request.on("data", (chunk) => (body += chunk));
+    request.on("end", () => {
+      received.push({ path: request.url, id: request.headers["webhook-id"], body: JSON.parse(body) });
+      response.writeHead(request.url === "/good" ? 200 : 500).end(request.url === "/good" ? "ok" : "out of order");
+    });
   });
-  return asked;
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return { received, url: `http://127.0.0.1:${server.address().port}`, stop: () => server.close() };
+}
+
+const post = async (path, body, token) => {
+  const headers = { "Content-Type": "application/json", ...(token && { Authorization: `Bearer ${token}` }) };
+  const answer = await fetch(process.env.TRADEHOOK_URL + path, { method: "POST", headers, body: JSON.stringify(body) });
+  if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+  return answer.json();
+};
+
+/** Endpoints of a user's, one that works and one that does not. */
+export async function endpoints(token, url) {
+  await post("/webhooks", { name: "Accounting", url: `${url}/good`, event_type: "order.*" }, token);
+  await post("/webhooks", { name: "Risk desk", url: `${url}/bad`, event_type: "order.filled" }, token);
+}
+
+/** Signals of three kinds: the paper account's shares, and the strategy's coins on three exchanges. */
+export async function trades() {
+  const { TRADEHOOK_PAPER_TOKEN: paper, TRADEHOOK_GROUP_NAME: group_name, TRADEHOOK_GROUP_TOKEN: token } = process.env;
+  const id = Date.now();
+  for (const [ticker, action, price, qty] of [["AAPL", "buy", 185.5, 40], ["MSFT", "buy", 420.1, 12], ["AAPL", "sell", 187.2, 15], ["TSLA", "buy", 251.75, 20]]) {
+    await post("/api/webhook", { token: paper, ticker, action, price, qty, alert_id: `furnish-${id}-${ticker}-${action}` });
+  }
+  const strategy = { group_name, token, currency: "USDT", order_type: "MARKET", side: "buy" };
+  const orders = [["BINANCE", "FUTURES", "BTCUSDT", 10], ["BYBIT", "FUTURES", "ETHUSDT", 15], ["OKX", "SPOT", "BTCUSDT", 5], ["BINANCE", "FUTURES", "ETHUSDT", 8]];
+  for (const [exchange, market_type, symbol, qty_per] of orders) {
+    await post("/api/webhook", { ...strategy, exchange, market_type, symbol, qty_per, alert_id: `furnish-${id}-${exchange}-${symbol}` });
+  }
+}
+
+const HOUR = 3_600_000;
+
+/** Answers a page's requests for equity with a month of it. */
+export async function month(page) {
+  await page.route(/\/accounts\/[^/]+\/equity/, (route) => {
+    const seed = [...new URL(route.request().url()).pathname].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 9973, 7);
+    let value = 100_000;
+    const items = Array.from({ length: 120 }, (_, index) => {
+      value *= 1 + (Math.sin(index / 9 + seed) + 0.35) / 450;
+      return { at: new Date(Date.now() - (120 - index) * 6 * HOUR).toISOString(), equity: value.toFixed(2) };
+    });
+    return route.fulfill({ json: { items, total: items.length, next: null } });
+  });
 }

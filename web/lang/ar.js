@@ -14,7 +14,7 @@ export default {
   "Copy it now: it is not shown again.": "انسخه الآن: لن يظهر مرة أخرى.",
   // الإيقاف
   "Halt trading": "إيقاف التداول", "Halt now": "أوقف الآن", "Trading is halted": "التداول متوقف", "Resume trading": "استئناف التداول", "for {whom}": "لـ {whom}",
-  everybody: "الجميع", "user {id}": "المستخدم {id}", "account {id}": "الحساب {id}", since: "منذ", "What to halt": "ما الذي يُوقَف",
+  everybody: "الجميع", "user {id}": "المستخدم {id}", "strategy {id}": "الاستراتيجية {id}", "account {id}": "الحساب {id}", since: "منذ", "What to halt": "ما الذي يُوقَف",
   "All trading, of everybody": "كل التداول، للجميع", "Trading of {whom}": "تداول {whom}", "Reason (everybody concerned reads it)": "السبب (يقرؤه كل من يعنيه الأمر)",
   "Orders that open or add are refused. Closing, reducing and cancelling work.": "تُرفض الأوامر التي تفتح أو تزيد. الإغلاق والتخفيض والإلغاء تعمل.",
   "From this moment orders that open or add are refused. Open positions stay; closing, reducing and cancelling work.": "من هذه اللحظة تُرفض الأوامر التي تفتح أو تزيد. تبقى المراكز المفتوحة؛ ويعمل الإغلاق والتخفيض والإلغاء.",
@@ -44,7 +44,7 @@ export default {
   "The endpoint did not take the test event: {why}": "لم تستلم الوجهة الحدث التجريبي: {why}", "Deliveries are held from now on.": "تُحتجز التسليمات من الآن.", "What was held goes out.": "يخرج ما كان محتجزًا.",
   "95 of 100 within": "95 من 100 خلال", "Send a test event": "إرسال حدث تجريبي", Pause: "إيقاف مؤقت", Resume: "استئناف", Activate: "تفعيل", Deactivate: "تعطيل",
   "Deliveries on their way again: {count}": "تسليمات في طريقها من جديد: {count}", "Replay all that failed": "أعد كل ما فشل", "New secret": "سر جديد", Deliveries: "التسليمات",
-  Time: "الوقت", Attempts: "المحاولات", Answer: "الجواب", Took: "استغرق", "again at": "مجددًا في", Replay: "إعادة", "No deliveries": "لا تسليمات", "Nothing of the chosen kind has been sent yet.": "لم يُرسل شيء من هذا النوع بعد.", Payload: "المحتوى",
+  Time: "الوقت", "Request and answer": "الطلب والرد", Attempts: "المحاولات", Answer: "الجواب", Took: "استغرق", "again at": "مجددًا في", Replay: "إعادة", "No deliveries": "لا تسليمات", "Nothing of the chosen kind has been sent yet.": "لم يُرسل شيء من هذا النوع بعد.", Payload: "المحتوى",
   // المستخدمون
   "Add a user": "إضافة مستخدم", Id: "المعرّف", Username: "اسم المستخدم", Role: "الدور", Telegram: "تيليغرام", Since: "منذ", "No users": "لا مستخدمين", "Add the first one.": "أضف الأول.",
   "First name": "الاسم الأول", "Last name": "اسم العائلة", "Back to the users": "عودة إلى المستخدمين", Profile: "الملف", "Referral code": "رمز الإحالة", "Brought by": "أحاله", Settings: "الإعدادات",

@@ -97,8 +97,10 @@ function Delivery({ webhook, delivery, onClose }) {
   const shown = data ?? delivery;
   return html`<${Dialog} title=${html`<${Ltr} mono>${shown.event_type}<//>`} onClose=${onClose}>
     <${Facts} of=${{ [t("Status")]: html`<${Badge} value=${shown.status} />`, [t("Event")]: html`<${Ltr} mono>${shown.event_id}<//>`, [t("Delivered")]: shown.delivered_at && html`<${Time} value=${shown.delivered_at} />`, [t("Reason")]: shown.error_message }} />
+    ${shown.attempts?.length > 0 && html`<h3>${t("Attempts")}</h3><ol class="attempts">${shown.attempts.map((each) => html`<li>
+      <p><${Badge} value=${each.response_status ?? each.error} tone=${each.error ? "bad" : "good"} /> <${Time} value=${each.at} /> <${Num} value=${each.duration_ms} unit="ms" /></p>
+      <details><summary>${t("Request and answer")}</summary><${Code}>${each}<//></details></li>`)}</ol>`}
     <h3>${t("Payload")}</h3><${Code}>${shown.payload}<//>
-    ${shown.attempts?.length > 0 && html`<h3>${t("Attempts")}</h3><${Code}>${shown.attempts}<//>`}
     <p class="buttons"><button class="main" onClick=${onClose}>${t("Close")}</button></p>
   <//>`;
 }

@@ -267,23 +267,24 @@ def _resolver(rounds: list[list[str]]) -> Any:
 def test_certificates_are_checked(tmp_path: Path) -> None:
     """A certificate nobody vouches for, or one for another name, is refused; the right one is accepted."""
     for name, good in (("localhost", True), ("elsewhere.example.com", False)):
-        certificate = _certificate(tmp_path, name)
+        pem = certificate(tmp_path, name)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
+        context.load_cert_chain(pem)
         with serving(Receiver, context) as port:
             body = "{}"
             headers = {"X-Webhook-Signature": legacy("your-secret", body)}
             url = f"https://localhost:{port}/webhook"
             assert Sender(LOCAL, timeout_s=2).post(url, headers, body).error == "tls"
-            trusting = Sender(LOCAL, timeout_s=2, ca_bundle=str(certificate)).post(url, headers, body)
+            trusting = Sender(LOCAL, timeout_s=2, ca_bundle=str(pem)).post(url, headers, body)
             assert trusting.error == (None if good else "tls")
 
 
-def _certificate(folder: Path, name: str) -> Path:
+def certificate(folder: Path, name: str) -> Path:
+    """A self-signed certificate for a name, with its key, as a PEM file."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)
-    certificate = (
+    signed = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
@@ -297,5 +298,5 @@ def _certificate(folder: Path, name: str) -> Path:
     )
     path = folder / f"{name}.pem"
     secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + secret)
+    path.write_bytes(signed.public_bytes(serialization.Encoding.PEM) + secret)
     return path

@@ -116,7 +116,7 @@ _SWITCH = {"scope": _TEXT, "user_id": {"type": ["string", "integer", "null"]}}
 _SWITCH_EXAMPLE = {"scope": "user", "user_id": 123}
 _USER = {"user_id": _identifier()}
 _USER_EXAMPLE = {"user_id": 123}
-_USER_CHANGES = (
+_USER_CHANGES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("updated", "A user's profile has been changed", {"first_name": "Test"}),
     ("activated", "A user may trade and sign in again", {"is_active": True}),
     ("deactivated", "A user may neither trade nor sign in", {"is_active": False}),
@@ -131,7 +131,7 @@ _TOKEN_CHANGES = (
 )
 _ACCOUNT = {"account_id": _TEXT, "user_id": _identifier(), "name": _TEXT, "exchange": _TEXT, "kind": _TEXT}
 _ACCOUNT_EXAMPLE = {"account_id": "7", "user_id": 123, "name": "Main Account", "exchange": "binance", "kind": "demo"}
-_ACCOUNT_CHANGES = (
+_ACCOUNT_CHANGES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("created", "An account has been made", {"is_active": True}),
     ("updated", "An account has been changed", {"is_active": False}),
     ("reset", "A simulated account starts anew", {"cash": "100000"}),
@@ -139,7 +139,7 @@ _ACCOUNT_CHANGES = (
 )
 _STRATEGY = {"strategy_id": _identifier(), "user_id": _identifier(), "group_name": _TEXT}
 _STRATEGY_EXAMPLE = {"strategy_id": 1, "user_id": 123, "group_name": "strategy-a"}
-_STRATEGY_CHANGES = (
+_STRATEGY_CHANGES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("created", "A strategy has been made", {"is_active": True}),
     ("updated", "A strategy has been changed", {"is_active": False}),
     ("accounts_changed", "Other accounts take part in a strategy", {"accounts": 3}),

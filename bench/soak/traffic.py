@@ -70,13 +70,13 @@ class Senders:
                 body = self._desk.signal(order_type="CANCEL_ALL_ORDER", symbol="BTCUSDT")
                 body = {name: body[name] for name in ("group_name", "token", "order_type", "symbol")}
             case "batch":
-                legs = [{"price": near, "qty_per": "0.01"}, {"price": str(Decimal(near) - 50), "qty_per": "0.02"}]
+                legs = [{"price": near, "qty_per": "0.1"}, {"price": str(Decimal(near) - 50), "qty_per": "0.2"}]
                 body = self._desk.signal(exchange, market_type=market_type, order_type="LIMIT", side=side, orders=legs)
                 del body["qty_per"]
             case "limit":
-                body = self._desk.signal(exchange, market_type=market_type, order_type="LIMIT", side=side, price=near)
+                body = self._desk.signal(exchange, market_type=market_type, order_type="LIMIT", side=side, price=near, qty_per="0.1")
             case _:
-                body = self._desk.signal(exchange, market_type=market_type, side=side)
+                body = self._desk.signal(exchange, market_type=market_type, side=side, qty_per="0.1")
         return Alert(kind, "/api/webhook", {**body, "alert_id": alert_id}, headers)
 
     async def send(self, session: aiohttp.ClientSession, alert: Alert, *, again: bool) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ import bench
 from bench.kit.figures import Figure
 from bench.kit.stand import Stand
 from infra.stack import ROOT
+
+_POLITE_S = 20
 
 
 @dataclass(frozen=True)
@@ -70,11 +73,20 @@ def measured(row: Row, place: dict[str, str], seed: int) -> list[Figure]:
             raise RowError(f"{row.name} took more than twice its {row.budget_s:.0f} s") from None
         finally:
             if child.poll() is None:
-                os.killpg(child.pid, signal.SIGKILL)
-                child.wait()
+                _end(child)
         if child.returncode:
             raise RowError(f"{row.name} failed")
         return [Figure.from_json(figure) for figure in json.loads(told.read_text())]
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Ends a row that is not done: politely first, so that it can end what it has started."""
+    child.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(_POLITE_S)
+    if child.poll() is None:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
 
 
 def main() -> None:
@@ -85,6 +97,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     row = load(given.row)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     sys.excepthook = sys.__excepthook__  # a trace for people, not the product's log line
     figures = list(row.run(Stand(given.seed, row.budget_s)))
     given.told.write_text(json.dumps([figure.as_json() for figure in figures]))

@@ -86,6 +86,7 @@ def run(stand: Stand) -> Iterator[Figure]:
         "TRADEHOOK_STACK_YAML": str(_impatient(own)),
     }
     soaked = Stand(stand.seed, BUDGET_S)
+    soaked.clear()  # what an earlier soak may have left; the books are of this one
     try:
         books, told = asyncio.run(_soak(soaked))
     finally:

@@ -81,7 +81,7 @@ def _items(answer: dict[str, Any], arguments: dict[str, Any]) -> int:
 
 
 class _Archive:
-    """A user's past: one signal, its execution and order, its log entry and its delivery, made by the product, and copies of them."""
+    """A user's past: one signal, its order and its delivery, made by the product, and copies of them."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -90,14 +90,15 @@ class _Archive:
         assert answer["statusCode"] in {200, 202}, answer
         pump.execute("orders-binance")
         aws.delete_many("outbox", [{"event_id": item["event_id"]} for item in pump.items("outbox")])  # as publishing them would
-        self.signal = next(desk.signals())
-        settled = aws.query_all("orders", "signal_id = :id", id=self.signal["signal_id"])
-        [self.order] = [item for item in settled if "#" in item["leg"]]
-        [self.log] = aws.query_all("webhook_logs", "#owner = :user", user=desk.user_id)
+        stored = next(desk.signals())
+        self.signal_id = stored["signal_id"]
+        self.signal = aws.to_dynamodb({name: value for name, value in stored.items() if name != "unqueued"})
+        settled = aws.query_all("orders", "signal_id = :id", id=self.signal_id)
+        [self.order] = [aws.to_dynamodb(item) for item in settled if "#" in item["leg"]]
         self.webhook_id = self._subscribe()
         now = datetime.now(UTC)
         self.delivery_id = self._deliver(now, State.DELIVERED)
-        self.delivery = aws.get(ledger.TABLE, ledger.key(self.delivery_id)) or {}
+        self.delivery = aws.to_dynamodb(aws.get(ledger.TABLE, ledger.key(self.delivery_id)) or {})
 
     def grow(self, size: int) -> None:
         """Has so many of each stored, and as many as ever open."""
@@ -112,21 +113,19 @@ class _Archive:
             _follow(self._desk.accounts[0].account_id, f"open-{number}", since)
 
     def _store(self, numbers: range) -> None:
-        copies: dict[str, list[aws.Item]] = {"signals": [], "orders": [], "webhook_logs": [], "deliveries": []}
+        """One batch for each table: the copies differ by their keys and their time."""
+        copies: dict[str, list[aws.Item]] = {"signals": [], "orders": [], "deliveries": []}
+        now = datetime.now(UTC)
         for number in numbers:
-            at = (datetime.now(UTC) - timedelta(minutes=number + 1)).isoformat()
-            signal_id = f"{number:032x}"
-            copies["signals"].append({**self.signal, "signal_id": signal_id, "received_at": at})
-            order_id = f"{signal_id}-{self.order['account_id']}-0"
-            copies["orders"].append({**self.order, "signal_id": signal_id, "order_id": order_id, "created_at": at})
-            copies["webhook_logs"].append({**self.log, "at": f"{at}#{number}"})
-            copies["deliveries"].append({**self.delivery, "id": f"msg_{number:032x}", "placed": f"{at}#{number:012d}"})
+            at, signal_id = (now - timedelta(minutes=number + 1)).isoformat(), f"{number:032x}"
+            order_id = f"{signal_id}-{self.order['account_id']['S']}-0"
+            copies["signals"].append(self.signal | _text(signal_id=signal_id, received_at=at))
+            copies["orders"].append(self.order | _text(signal_id=signal_id, order_id=order_id, created_at=at))
+            copies["deliveries"].append(self.delivery | _text(id=f"msg_{signal_id}", placed=f"{at}#{number:012d}"))
         for table, items in copies.items():
-            items = [{name: value for name, value in item.items() if name != "unqueued"} for item in items]  # noqa: PLW2901
-            for start in range(0, len(items), _BATCH):
-                requests = [{"PutRequest": {"Item": aws.to_dynamodb(item)}} for item in items[start : start + _BATCH]]
-                left = aws.client("dynamodb").batch_write_item(RequestItems={config.table(table): requests})["UnprocessedItems"]
-                assert not left, left
+            requests = [{"PutRequest": {"Item": item}} for item in items]
+            left = aws.client("dynamodb").batch_write_item(RequestItems={config.table(table): requests})["UnprocessedItems"]
+            assert not left, left
 
     def _subscribe(self) -> int:
         body = {"name": "bench", "url": "http://127.0.0.1:9/", "event_types": ["order.*"]}
@@ -155,6 +154,10 @@ class _Archive:
         return delivery.delivery_id
 
 
+def _text(**attributes: str) -> aws.Item:
+    return {name: {"S": value} for name, value in attributes.items()}
+
+
 def _follow(account_id: str, order_id: str, at: datetime) -> None:
     """An order to be followed, due since then; as the ledger writes it."""
     key = {"account_id": account_id, "order_id": order_id}
@@ -165,7 +168,7 @@ def _follow(account_id: str, order_id: str, at: datetime) -> None:
 def _routes(stand: Stand, desk: Desk, archive: _Archive) -> Iterator[Read]:
     """Every GET route, by the user and by an admin; those with filters also by one that nothing passes."""
     tokens = {"user": desk.api_token, "admin": stand.env["TRADEHOOK_ADMIN_TOKEN"]}
-    signal_id, account_id = archive.signal["signal_id"], desk.accounts[0].account_id
+    signal_id, account_id = archive.signal_id, desk.accounts[0].account_id
     known = {
         "user_id": desk.user_id,
         "account_id": account_id,

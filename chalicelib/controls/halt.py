@@ -85,8 +85,10 @@ def thrown(
     switch: Switch, stored: aws.Item, now: datetime, *, halted: bool, by: str, admin: bool = True, reason: str | None = None
 ) -> tuple[aws.Item, list[aws.Write]]:
     """A switch as it will be, and the writes that make it so, its event among them; they hold only if it is still as it was read."""
-    item, put = changed(switch, stored, now, halted=halted, reason=reason, by=by, by_admin=admin, at=now.isoformat())
-    return item, [put, record.write(_change(switch, stored, item, now)), outbox.write(_event(switch, item, now))]
+    everybody = {"telling": {}} if switch.scope is Scope.GLOBAL else {}
+    thrown_ = {"halted": halted, "reason": reason, "by": by, "by_admin": admin, "at": now.isoformat(), **everybody}
+    item, put = changed(switch, stored, now, **thrown_)
+    return item, [put, record.write(_change(switch, stored, item, now)), outbox.write(event(switch, item, now))]
 
 
 def changed(switch: Switch, stored: aws.Item, now: datetime, **fields: Any) -> tuple[aws.Item, aws.Write]:
@@ -124,7 +126,8 @@ def _change(switch: Switch, before: aws.Item, after: aws.Item, now: datetime) ->
     return record.Change(after["by"], _type(switch, halted=after["halted"]), entity, switch.owner, now, was, is_)
 
 
-def _event(switch: Switch, item: aws.Item, now: datetime) -> Event:
+def event(switch: Switch, item: aws.Item, now: datetime, *, told_to: str | None = None) -> Event:
+    """What is told of a switch as it stands: to its owner, or of the global one to a user, else to admins."""
     type_ = _type(switch, halted=item["halted"])
     told: dict[str, Any] = {"reason": item["reason"] or ""}
     if switch.scope is Scope.ACCOUNT:
@@ -136,11 +139,12 @@ def _event(switch: Switch, item: aws.Item, now: datetime) -> Event:
     if item["halted"] and "flattening" in item:
         told["flatten"] = True
     return Event(
-        event_id=event_id(type_, switch.key["scope"], str(item["version"])),
+        event_id=event_id(type_, switch.key["scope"], str(item["version"]), *([told_to] if told_to else [])),
         type=type_,
         payload=told,
         entity=switch.key["scope"],
-        user_id=switch.owner,
+        user_id=told_to or switch.owner,
+        personal=told_to is not None,
         created_at=now,
     )
 

@@ -19,6 +19,7 @@ class Event(BaseModel):
         payload: What subscribers get. Money and quantities are strings, so that every receiver re-serialises them alike.
         entity: What it happened to, `order#...`; events of one entity are told in order.
         user_id: Whose it is; None for what concerns admins only.
+        personal: One of many that tell each user the same, which admins are told by an event of its own.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -28,12 +29,14 @@ class Event(BaseModel):
     payload: dict[str, Any]
     entity: str
     user_id: str | None
+    personal: bool = False
     created_at: datetime
 
     @property
     def streams(self) -> tuple[str, ...]:
         """The streams it appears in: the admins', and its user's."""
-        return (ADMIN_STREAM, user_stream(self.user_id)) if self.user_id else (ADMIN_STREAM,)
+        own = (user_stream(self.user_id),) if self.user_id else ()
+        return own if self.personal and own else (ADMIN_STREAM, *own)
 
 
 class LoggedEvent(BaseModel):

@@ -19,6 +19,7 @@ def write(event: Event) -> aws.Write:
         "entity": event.entity,
         "user_id": event.user_id,
         "created_at": event.created_at.isoformat(),
+        **({"personal": True} if event.personal else {}),
         "unpublished": aws.shard(event.event_id),
         "forget_at": int((event.created_at + _KEPT).timestamp()),
     }

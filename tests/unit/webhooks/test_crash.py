@@ -1,14 +1,17 @@
 """The delivery function dies after each of its calls to AWS and to the receiver."""
 
+from datetime import timedelta
+
 import pytest
 
+from chalicelib.webhooks import store
 from chalicelib.webhooks.models import Outcome
 
 from .conftest import OK, World
 
 DOWN = Outcome(error="connection", duration_ms=3)
 GONE = Outcome(status=410, error="http_410", duration_ms=3)
-CALLS = {"delivers": 17, "fails_once": 24, "gone": 38, "rate_limited": 21, "paused": 29, "batch": 20}
+CALLS = {"delivers": 17, "fails_once": 24, "gone": 38, "rate_limited": 21, "paused": 29, "batch": 20, "probed": 53}
 """How many calls each scenario makes when nobody dies; `batch` at most: outcomes are recorded together as they happen to come in."""
 
 
@@ -17,16 +20,18 @@ def run(world: World, scenario: str, fuse: int | None) -> int:
     world.subscribe(rate_limit=1 if scenario == "rate_limited" else None)
     if scenario == "paused":
         world.call("POST", "/webhooks/1/pause")
+    if scenario == "probed":  # the first failure from now on switches it off, and the probe an hour later switches it on
+        store.set_failing(world.webhook(), world.now - timedelta(days=6))
 
     def answer(_sent: dict[str, str]) -> Outcome:
         if len(world.sent) > 1:
             return OK
-        return {"fails_once": DOWN, "gone": GONE}.get(scenario, OK)
+        return {"fails_once": DOWN, "probed": DOWN, "gone": GONE}.get(scenario, OK)
 
     world.answer = answer
     world.calls, world.fuse = 0, fuse
     world.publish(world.event(), world.event(entity="order#2" if scenario == "batch" else "order#1"))
-    world.passes(minutes=30)
+    world.passes(hours=9 if scenario == "probed" else 0.5)
     calls, fuse, world.fuse = world.calls, world.fuse, None
     if not world.webhook().is_active:
         assert world.books()["held"]

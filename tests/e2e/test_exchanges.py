@@ -76,8 +76,10 @@ class Desk:
             "token": self.token,
             "alert_id": uuid.uuid4().hex,
             **({"side": side} if side else {}),
-        }
-        answer = post(self.stack, "/api/webhook", body | more)
+        } | more
+        if body["order_type"] == "CANCEL_ALL_ORDER":
+            del body["currency"]  # no filter of a cancel
+        answer = post(self.stack, "/api/webhook", body)
         assert answer.status_code in {200, 202, 422}, answer.text
         return settled(self.stack, answer.headers["X-Signal-Id"], "TRADEHOOK_ADMIN_TOKEN")
 

@@ -149,21 +149,18 @@ def test_tables_are_kept(example_plan: Plan) -> None:
 def test_dashboard_has_one_content_policy(example_plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     """CloudFront allows the dashboard what the function that serves it elsewhere allows, and no inline style or script."""
     policies = [
-        settings["content_security_policy"][0]["content_security_policy"]
+        content["content_security_policy"]
         for policy in example_plan.all("aws_cloudfront_response_headers_policy").values()
         for settings in policy.values["security_headers_config"]
+        for content in settings["content_security_policy"]
+        if "content_security_policy" in content  # without a domain it is known after the API has been made
     ]
     domains = [domain.values["domain_name"] for domain in example_plan.all("aws_apigatewayv2_domain_name").values()]
     monkeypatch.setenv("TRADEHOOK_WS_URL", f"wss://{domains[0]}/ws" if domains else "")
     dashboard._policy.cache_clear()
 
-    assert policies in ([], [dashboard._policy()])
+    assert policies == ([dashboard._policy()] if domains else [])
     dashboard._policy.cache_clear()
-
-
-def test_some_example_has_the_dashboard() -> None:
-    """The test above compares something."""
-    assert any(re.search(r"^dashboard\s*=\s*true", (MODULE / "examples" / f"{name}.tfvars").read_text(), re.MULTILINE) for name in EXAMPLES)
 
 
 def test_queues_and_topics_are_encrypted_and_ask_for_tls(example_plan: Plan) -> None:

@@ -18,7 +18,7 @@ app = typer.Typer(
 )
 for name, group in (("users", users.app), ("tokens", tokens.app), ("accounts", accounts.app), ("strategies", strategies.app)):
     app.add_typer(group, name=name)
-for command in (signals.send, tail.tail, switches.halt, switches.resume, switches.halts, switches.audit):
+for command in (signals.send, tail.tail, switches.halt, switches.resume, switches.halts, switches.rules, switches.audit):
     app.command()(command)
 for operation in (deployment.bootstrap, deployment.dead, deployment.redrive):
     app.command(rich_help_panel="With AWS credentials")(operation)

@@ -1,13 +1,14 @@
-"""`tradehook halt`, `resume`, `halts`, `audit`."""
+"""`tradehook halt`, `resume`, `halts`, `rules`, `audit`."""
 
 from typing import Annotated, Any
 
 import typer
 
-from tradehook.client import of
+from tradehook.client import fields, of
+from tradehook.users import Fields
 
-Scope = Annotated[str, typer.Argument(help="global, user or account")]
-Id = Annotated[int | None, typer.Argument(help="The user or account.", show_default=False)]
+Scope = Annotated[str, typer.Argument(help="global, user, account or strategy")]
+Id = Annotated[int | None, typer.Argument(help="The user, account or strategy.", show_default=False)]
 Whose = Annotated[str | None, typer.Option(help="For admins: whose.")]
 _COLUMNS = ("scope", "id", "halted", "reason", "by", "at")
 
@@ -26,6 +27,25 @@ def halts(context: typer.Context, user: Whose = None) -> None:
     """The switches that concern a user."""
     client = of(context)
     client.output.records(client.everything("/halt", {"user_id": user}), _COLUMNS)
+
+
+def rules(
+    context: typer.Context,
+    given: Fields = None,
+    *,
+    scope: Annotated[str, typer.Option(help="user, account or strategy")] = "user",
+    id_: Annotated[int | None, typer.Option("--id", help="The user, account or strategy.", show_default=False)] = None,
+    user: Whose = None,
+) -> None:
+    """Shows the risk rules, or changes them: `tradehook rules --scope account --id 3 max_daily_loss=100 flatten=true`."""
+    client = of(context)
+    if given:
+        about = {"scope": scope} | ({"id": id_} if id_ is not None else {})
+        client.output.record(client("PATCH", "/risk-rules", about | fields(given)), first=_COLUMNS[:2])
+        return
+    found = client.everything("/risk-rules", {"user_id": user})
+    names = ("scope", "id", "name", "max_daily_loss", "max_order_notional", "max_position_notional", "max_open_positions")
+    client.output.records(found, names)
 
 
 def audit(context: typer.Context, user: Whose = None, entity: str | None = None, most: Annotated[int, typer.Option(min=1)] = 50) -> None:

@@ -129,3 +129,11 @@ def test_no_answer(run, admin, monkeypatch):
     ended = run("users", "list")
     assert ended.code == 1
     assert admin not in ended.err + ended.out
+
+
+def test_risk_rules(told):
+    """Rules are set by field, and listed."""
+    set_ = told("rules", "max_daily_loss=100.5", "flatten=true")
+    assert (set_["scope"], set_["max_daily_loss"], set_["flatten"]) == ("user", 100.5, True)
+    assert told("rules")[0]["max_daily_loss"] == 100.5
+    assert told("rules", "max_daily_loss=null")["max_daily_loss"] is None

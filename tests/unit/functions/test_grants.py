@@ -10,6 +10,7 @@ from chalicelib import aws
 from chalicelib.exchanges import registry
 from chalicelib.realtime import post
 from functions import handle_realtime, push_realtime, receive_signals, refresh_markets, serve_api, sweep, track_orders
+from tests import conftest
 from tests.support import pump, records
 from tests.support.gateway import CONTEXT, call
 
@@ -93,3 +94,21 @@ def test_a_transaction_by_its_number(trader: None) -> None:
     headers = {"Authorization": f"Bearer {records.add_token('1', records.credentials.Kind.API)}"}
     where: dict[str, Any] = {"route": "/transactions/{transaction_id}", "path_parameters": {"transaction_id": "7"}}
     assert call(serve_api.app, "GET", "/transactions/7", headers=headers, **where)[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("resource", "action"),
+    [
+        ("table:signals", "PutItem"),
+        ("table:idempotency", "PutItem"),
+        ("table:users", "BatchGetItem"),
+        ("queue:orders-{exchange}", "SendMessage"),
+    ],
+)
+def test_without_its_grant_a_call_is_denied(trader: None, monkeypatch: pytest.MonkeyPatch, resource: str, action: str) -> None:
+    """What holds every other test to the grants: the call fails, and is noted by name."""
+    grants = conftest._grants
+    monkeypatch.setattr(grants, "granted", grants.granted - {("receive_signals", resource, action)})
+    assert call(receive_signals.app, "POST", "/api/webhook", ALERT, query={"wait": "0"})[0] == 500
+    assert set(grants.denied) == {f"receive_signals has no grant for {action} on {resource}"}
+    grants.denied.clear()

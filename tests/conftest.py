@@ -1,0 +1,75 @@
+"""What all tests share: the functions' grants, enforced."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.grants import Grants
+
+# Grants whose calls are made only where unit tests do not come, and what makes them there.
+ELSEWHERE: dict[tuple[str, str, str], str] = {}
+
+_grants = Grants()
+_collected: dict[tuple[str, str, str], str] = {}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--grants`: the run is a whole one, so a grant that was not used is one too many."""
+    parser.addoption(
+        "--grants", action="store_true", help="fail if a grant of infra/stack.yaml is used by no test; tell which test uses which"
+    )
+
+
+def pytest_sessionstart() -> None:
+    """Enforces the grants from the beginning."""
+    _grants.install()
+
+
+@pytest.fixture(autouse=True)
+def granted(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every call that a function makes to AWS is one that infra/stack.yaml grants it."""
+    _grants.test = request.node.nodeid
+    _grants.denied.clear()
+    yield
+    assert not _grants.denied
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hands the uses to whoever adds them up; alone, or as that, judges them."""
+    output = getattr(session.config, "workeroutput", None)
+    uses = [[*use, test] for use, test in _grants.used.items()]
+    if output is not None:
+        output["grants"] = uses
+        return
+    _add(uses)
+    if session.config.getoption("--grants") and _unused():
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A worker has ended."""
+    _add(getattr(node, "workeroutput", {}).get("grants", []))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Which test needs which grant, and which grants none does."""
+    if not config.getoption("--grants"):
+        return
+    terminalreporter.section("grants")
+    for use in _unused():
+        terminalreporter.line(f"NOT USED BY ANY TEST: {' '.join(use)}")
+    if config.getoption("verbose") > 0:
+        for use, test in sorted(_collected.items()):
+            terminalreporter.line(f"{' '.join(use)}: {test}")
+    terminalreporter.line(f"{len(_collected)} of {len(_grants.granted)} grants are each used by a test that fails without it")
+
+
+def _add(uses: list[list[str]]) -> None:
+    for function, resource, action, test in uses:
+        _collected.setdefault((function, resource, action), test)
+
+
+def _unused() -> list[tuple[str, str, str]]:
+    return sorted(_grants.granted - _collected.keys() - ELSEWHERE.keys())

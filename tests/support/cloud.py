@@ -25,8 +25,12 @@ _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testin
 
 
 @contextmanager
-def emulated() -> Iterator[None]:
-    """Tables, queues and topics of the stack, empty; every function's environment at once."""
+def emulated(only: Sequence[str] = ()) -> Iterator[None]:
+    """Tables, queues and topics of the stack, empty; every function's environment at once.
+
+    Args:
+        only: These tables and nothing else, for tests so many that the rest would take longer than they do.
+    """
     description = _description()
     with ExitStack() as means:
         for mean in (
@@ -39,7 +43,9 @@ def emulated() -> Iterator[None]:
         ):
             means.enter_context(mean)
         aws.client.cache_clear()
-        environment = _tables(description) | _queues(description) | _topics(description) | _keys(description)
+        environment = _tables(description, only)
+        if not only:
+            environment |= _queues(description) | _topics(description) | _keys(description)
         environment |= {
             "WEBSOCKET_REALTIME": "https://realtime.execute-api.eu-west-1.amazonaws.com/live",
             "TRADEHOOK_PUBLIC_URL": "http://localhost:8080",
@@ -90,10 +96,12 @@ def _keys_in(backend: DynamoDBBackend, op: dict[str, Any]) -> list[Any]:
     return [key[table.hash_key_attr]] if table and table.hash_key_attr in key else []
 
 
-def _tables(description: stack.Stack) -> dict[str, str]:
+def _tables(description: stack.Stack, only: Sequence[str]) -> dict[str, str]:
     client = boto3.client("dynamodb")
     environment = {}
     for name, table in description.source.tables.items():
+        if only and name not in only:
+            continue
         keys = [table.key, *table.indexes.values()]
         attributes = {pair[0]: pair[1] for key in keys for pair in (key.hash, key.range) if pair}
         arguments = {

@@ -24,6 +24,7 @@ from chalicelib.webhooks import guard, ledger, routes, store, work
 from chalicelib.webhooks.deliver import Means
 from chalicelib.webhooks.models import Delivery, Outcome, State, Webhook
 from functions import deliver_webhooks, retry_deliveries
+from tests.support import cloud
 
 STACK = yaml.safe_load((Path(__file__).parents[3] / "infra" / "stack.yaml").read_text())
 VISIBILITY = timedelta(seconds=STACK["functions"]["deliver_webhooks"]["timeout_s"] + STACK["queues"]["deliveries"]["visibility_margin_s"])
@@ -270,7 +271,13 @@ def _route(method: str, path: str) -> tuple[Any, dict[str, str]]:
 
 
 @pytest.fixture
-def world(emulated: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def _tables() -> Iterator[None]:
+    with cloud.emulated(only=("webhooks", "deliveries", "outbox")):
+        yield
+
+
+@pytest.fixture
+def world(_tables: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """The world, with an administrator at the API."""
     monkeypatch.setenv("QUEUE_DELIVERIES", "queue:deliveries")
     world = World()

@@ -50,12 +50,12 @@ _PATHS = {
     ("okx", "find"): ("GET", "*/trade/order*"),
     ("okx", "cancel"): ("POST", "*/trade/cancel-*"),
 }
-# Where time runs out, the caller gives up after 0.4 s, the late effect comes after 0.6 s, and nobody concludes anything before 0.8 s;
+# Where time runs out, the caller gives up after 0.6 s, the late effect comes after 0.8 s, and nobody concludes anything before 1.1 s;
 # those cells mostly wait, so many of them run at once. In the others no call may run out of time, however busy the machine is.
-_GIVES_UP, _WAITS = (1.0, 0.4), (5.0, 10.0)
-_LATE_EFFECT_S, _LATE_ARRIVAL_S, _SLOW_S = 0.6, 0.8, 0.1
+_GIVES_UP, _WAITS = (3.0, 0.6), (5.0, 10.0)
+_LATE_EFFECT_S, _LATE_ARRIVAL_S, _SLOW_S = 0.8, 1.1, 0.1
 _TRIES = 6
-_WORKERS, _WAITERS = 8, 32
+_WORKERS, _WAITERS = 8, 24
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def run_cell(simulator: Simulator, name: str, market_type: MarketType, fault: tu
     exchange = desk.open(timeout=_GIVES_UP if kind == "timeout" else _WAITS)
     order = _order(desk, call)
     course: list[str] = []
-    placed = None if call in ORDERS or call == "prepare" else exchange.place(order)
+    placed = None if call in ORDERS or call == "prepare" else desk.open(timeout=_WAITS).place(order)
     method, path = _PATHS[name, call.partition(" ")[0]]
     seconds = _SLOW_S if kind == "slow" else _LATE_EFFECT_S
     simulator.fault(exchange=name, method=method, path=path, api_key=desk.credentials.api_key, kind=kind, when=when, seconds=seconds)

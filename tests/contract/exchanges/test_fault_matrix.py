@@ -21,7 +21,15 @@ def test_every_cell_of_the_matrix(simulator: Simulator):
 
     assert [cell for cell in cells if cell.lost or cell.doubled or cell.disagrees] == []
     written = Path("docs/fault-matrix.md").read_text().splitlines()
-    assert len(render(cells).splitlines()) == len(written), "docs/fault-matrix.md is of another matrix: write it anew"
+    assert [_outline(line) for line in render(cells).splitlines()] == [_outline(line) for line in written], (
+        "docs/fault-matrix.md is of another matrix: write it anew by the command it names"
+    )
+
+
+def _outline(line: str) -> str:
+    """A line without the course of each cell, which may differ from run to run: a second look, or one more."""
+    parts = [part.strip() for part in line.split("|")]
+    return line if len(parts) < 4 or parts[1] == "fault" else f"{parts[1]} {parts[2]} {len(parts)}"
 
 
 def test_concluding_too_early_doubles(simulator: Simulator):

@@ -27,8 +27,8 @@ CANCEL = {"binance": ("DELETE", "*rder"), "bybit": ("POST", "*/order/cancel"), "
 def inject(live: Live, calls: dict[str, tuple[str, str]], kind: str, when: str) -> None:
     """One fault on the next of these calls by the account."""
     method, path = calls[live.exchange]
-    # Where time runs out the caller gives up after 0.3 s, a late effect comes after 0.35 s, and nobody concludes anything before 0.5 s.
-    seconds = 0.05 if kind == "slow" else 0.35
+    # Where time runs out the caller gives up after 0.5 s, a late effect comes after 0.6 s, and nobody concludes anything before 0.9 s.
+    seconds = 0.05 if kind == "slow" else 0.6
     key = live.credentials.api_key
     live.simulator.fault(exchange=live.exchange, method=method, path=path, api_key=key, kind=kind, when=when, seconds=seconds)
 
@@ -40,8 +40,8 @@ def each_fault(open_account, venue, faults, meet) -> None:
         try:
             with pytest.MonkeyPatch.context() as patch:
                 if kind == "timeout":
-                    patch.setattr(session, "READ_TIMEOUT_S", 0.3)
-                    patch.setattr(ccxt_adapter.CcxtExchange, "late_arrival_s", 0.5)
+                    patch.setattr(session, "READ_TIMEOUT_S", 0.5)
+                    patch.setattr(ccxt_adapter.CcxtExchange, "late_arrival_s", 0.9)
                 meet(open_account(*venue), kind, when)
         except AssertionError as error:
             wrong.append(f"{kind} {when}: {error}")

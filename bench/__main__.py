@@ -62,7 +62,11 @@ def _measure(wanted: list[rows.Row], *, seed: int, keep: bool) -> bool:
                 console.print(f"[red]✗ {error}[/]")
                 failed = True
                 continue
-            report.keep(row.name, figures, circumstances | {"measured_at": datetime.now(UTC).isoformat(timespec="seconds")})
+            report.keep(
+                row.name if seed == 1 else f"{row.name} {seed}",
+                figures,
+                circumstances | {"measured_at": datetime.now(UTC).isoformat(timespec="seconds")},
+            )
             console.print(report.table(figures))
             shown += figures
     finally:

@@ -24,7 +24,7 @@ def load() -> Kept:
 
 
 def keep(row: str, figures: list[Figure], circumstances: dict[str, str]) -> None:
-    """Puts a row's figures into the file, those of the same row replaced, and into a file of this run's own."""
+    """Puts a row's figures into the file, those of the same row and seed replaced, and into a file of this run's own."""
     KEPT.mkdir(parents=True, exist_ok=True)
     entry = {**circumstances, "figures": [figure.as_json() for figure in figures]}
     LATEST.write_text(json.dumps(load() | {row: entry}, indent=1, ensure_ascii=False))

@@ -39,6 +39,8 @@ def _name(type_: str, payload: Mapping[str, Any]) -> str | None:
     if type_ == "ticket.status_changed":  # whose turn it is shows from the messages; its end and its return do not
         reopened = "ticket.reopened" if payload.get("old_status") == "closed" else None
         return "ticket.closed" if payload.get("new_status") == "closed" else reopened
+    if payload.get("scope") == "strategy":
+        type_ = type_.replace("trading.", "strategy.")
     if type_ in catalogue("en"):
         return type_
     return "order.other" if type_.startswith("order.") else None
@@ -49,5 +51,6 @@ def _reason(payload: Mapping[str, Any], language: str) -> str:
     refusals = payload.get("refused") or ([payload] if payload.get("code") else [])
     sentences = [messages.render(refusal["code"], refusal.get("values") or {}, language) for refusal in refusals if refusal.get("code")]
     if payload.get("reason"):
-        sentences.append(str(payload["reason"]))
+        own = f"reason.{payload['reason']}"  # a rule's name; anything else is in somebody's own words
+        sentences.append(text(own, {}, language) if own in catalogue("en") else str(payload["reason"]))
     return f": {'; '.join(dict.fromkeys(sentences))}" if sentences else ""

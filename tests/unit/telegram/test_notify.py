@@ -103,9 +103,14 @@ def test_what_is_told_of_which_event(linked):
         ("ticket.message_added", json.dumps(ticket | {"is_from_admin": False, "message": "x"})): None,
         ("ticket.status_changed", json.dumps(ticket | {"old_status": "open", "new_status": "pending"})): None,
         ("ticket.status_changed", json.dumps(ticket | {"old_status": "open", "new_status": "closed"})): "Ticket 4 is closed: No fill",
-        ("trading.halted", '{"reason": "daily_loss"}'): (
-            "Trading is halted: daily_loss. Nothing more is opened; closing, reducing and cancelling still work."
+        ("trading.halted", '{"reason": "maintenance"}'): (
+            "Trading is halted: maintenance. Nothing more is opened; closing, reducing and cancelling still work."
         ),
+        ("trading.halted", '{"scope": "strategy", "group_name": "g", "reason": "max_daily_loss"}'): (
+            "Strategy g is halted: the daily loss has reached its limit. Nothing more is opened by it; "
+            "closing, reducing and cancelling still work."
+        ),
+        ("trading.resumed", '{"scope": "strategy", "group_name": "g", "reason": ""}'): "Strategy g goes on.",
         ("account.resumed", '{"account_id": "3", "reason": ""}'): "Trading on account 3 goes on.",
         ("webhook.disabled", '{"webhook_id": 1, "name": "My Webhook", "reason": "failing"}'): (
             "Webhook My Webhook is switched off: failing. What it misses is kept for it."

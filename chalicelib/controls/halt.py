@@ -85,7 +85,7 @@ def thrown(
     switch: Switch, stored: aws.Item, now: datetime, *, halted: bool, by: str, admin: bool = True, reason: str | None = None
 ) -> tuple[aws.Item, list[aws.Write]]:
     """A switch as it will be, and the writes that make it so, its event among them; they hold only if it is still as it was read."""
-    everybody = {"telling": {}} if switch.scope is Scope.GLOBAL else {}
+    everybody: dict[str, Any] = {"telling": {}} if switch.scope is Scope.GLOBAL else {}
     thrown_ = {"halted": halted, "reason": reason, "by": by, "by_admin": admin, "at": now.isoformat(), **everybody}
     item, put = changed(switch, stored, now, **thrown_)
     return item, [put, record.write(_change(switch, stored, item, now)), outbox.write(event(switch, item, now))]

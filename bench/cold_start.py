@@ -1,0 +1,94 @@
+"""Cold start of every function from the built artifact, in a fresh process, beside a bare import of what it cannot do without."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from bench.kit import Figure, Stand, at_most, in_turns, spread
+from infra import stack
+from infra.build.artifact import BUILD, build
+
+BUDGET_S = 150
+
+_ROUNDS = 7
+# The exchanges' code is loaded with the first account that has keys; a worker that trades is not up before.
+_TRADING = """
+from chalicelib.exchanges import registry
+from chalicelib.exchanges.protocol import Credentials
+from chalicelib.trading import MarketType
+registry.open_exchange("{exchange}", MarketType.SPOT, Credentials("k", "s", "p"), {{}})
+"""
+_BARE = "import boto3"
+_BARE_TRADING = "import boto3, ccxt"
+_MEASURED = """
+import json, resource, sys, time
+began = time.perf_counter()
+{work}
+took = (time.perf_counter() - began) * 1000
+ccxt = sys.modules.get("ccxt")
+print(json.dumps([took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, ccxt.__file__ if ccxt else ""]))
+"""
+
+
+def run(stand: Stand) -> Iterator[Figure]:
+    """Each function's module imported, and with it the clients it prepares; for those that trade an exchange opened too."""
+    build()
+    described = stack.load()
+    with tempfile.TemporaryDirectory(prefix="cold-") as directory:
+        with zipfile.ZipFile(BUILD / "tradehook.zip") as zipped:
+            zipped.extractall(directory)
+        for name, function in described.functions.items():
+            exchange = function.exchange if function.exchange != "paper" else None
+            if function.exchange and exchange is None:
+                continue  # the same code as the others', less the exchange
+            work = f"import {function.module}" + (_TRADING.format(exchange=exchange) if exchange else "")
+            memory: list[float] = []
+            turns = in_turns(
+                _started(directory, work, memory, ccxt=bool(exchange)),
+                _started(directory, _BARE_TRADING if exchange else _BARE, [], ccxt=bool(exchange)),
+                rounds=_ROUNDS,
+                until=stand.ends_at,
+            )
+            yield Figure(
+                f"cold start, {name}",
+                "A fresh process imports the function and opens an exchange." if exchange else "A fresh process imports the function.",
+                turns.ours,
+                "ms",
+                floor=turns.floor,
+                floor_is="import of boto3 and the trimmed ccxt" if exchange else "import of boto3",
+                ratio=turns.ratio,
+                limit=at_most(2) if exchange else None,
+                grows="with the code of the function, not with anything stored.",
+            )
+            yield Figure(f"memory, {name}", "The most that process held.", spread(memory), "MB")
+
+
+def _started(directory: str, work: str, memory: list[float], *, ccxt: bool) -> Callable[[], float]:
+    """A fresh process that does this work; milliseconds from when its interpreter is up, as Lambda bills them."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": directory,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_LAMBDA_FUNCTION_NAME": "cold",
+        "AWS_ACCESS_KEY_ID": "none",
+        "AWS_SECRET_ACCESS_KEY": "none",
+    }
+    command = [sys.executable, "-c", _MEASURED.format(work=work)]
+
+    def start() -> float:
+        done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        took, held, origin = json.loads(done.stdout.splitlines()[-1])
+        # Without trading nothing of ccxt is loaded; with it, the artifact's own.
+        assert Path(origin).is_relative_to(directory) if ccxt else not origin, origin
+        memory.append(held)
+        return float(took)
+
+    return start

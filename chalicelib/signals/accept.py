@@ -18,7 +18,7 @@ from chalicelib.errors import Conflict, NotDoable, Refused, Retryable
 from chalicelib.http import Request
 from chalicelib.orders import queue
 from chalicelib.signals import fields as bodies
-from chalicelib.signals import parse, silence, store
+from chalicelib.signals import masking, parse, silence, store
 from chalicelib.signals import plan as plans
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal
@@ -151,8 +151,9 @@ class _Attempt:
         log.info("signal refused", extra={"code": refused.code, "user_id": owner, "route": self.request.route})
 
     def _log_entry(self, outcome: str, **more: Any) -> dict[str, Any]:
-        """The request as the log keeps it; the body with its credentials masked, or only its size if it could not be read."""
-        body = self.fields.masked()[:_LOGGED_BODY_CHARACTERS] if self.fields else f"({len(self.request.body)} bytes, not readable)"
+        """The request as the log keeps it; the body with its credentials masked, as far as it could be read."""
+        limit = _LOGGED_BODY_CHARACTERS
+        body = self.fields.masked()[:limit] if self.fields else masking.mask_text(self.request.body, limit)
         return {"outcome": outcome, "route": self.request.route, "source_ip": self.request.source_ip, "body": body, **more}
 
 

@@ -8,6 +8,7 @@ from chalicelib.openapi.examples import ACCOUNT_ID, AT, ORDER_ID, SIGNAL_ID, USE
 from chalicelib.openapi.schemas import FLAG, ID, NUMBER, OBJECT, TEXT, TIME, WHOLE, listed, maybe, obj, one_of, page, record
 from chalicelib.orders.models import Order
 from chalicelib.signals import bodies_docs as given
+from chalicelib.signals.read_routes import OUTCOMES
 from chalicelib.trading import Variant
 
 _ACCEPTED = obj(status=one_of("accepted"), signal_id=TEXT, status_url=TEXT)
@@ -245,5 +246,5 @@ DOCS = {
         paged=True,
     ),
     "GET /orders/{order_id}": Docs(_ORDER, _order),
-    "GET /webhook-logs": Docs(page(_LOG), listing(_log), query=OWNER, paged=True),
+    "GET /webhook-logs": Docs(page(_LOG), listing(_log), query={**OWNER, "outcome": one_of(*OUTCOMES), "code": TEXT}, paged=True),
 }

@@ -12,6 +12,9 @@ _IN_TEXT = re.compile(
     r"""((?:token|secret|pass(?:phrase|word|wd)|api[_\s-]?key|private[_\s-]?key|code|pin|pwd)["']?\s*[:=]\s*)("[^"]*"?|'[^']*'?|[^\s"';&,}]+)""",
     re.IGNORECASE,
 )
+_ISSUED = re.compile(r"\b(?:whk|api|xc)_[A-Za-z0-9]{1,32}_[A-Za-z0-9_-]{20,}")
+"""A token or code of our own making, wherever it stands."""
+
 _SHORTEST_SECRET = 6
 """Characters. A shorter value would be found inside ordinary words and mask those."""
 
@@ -41,4 +44,5 @@ def mask(value: Any, secrets: tuple[str, ...] = ()) -> Any:
 
 def mask_text(body: bytes, limit: int = 4096) -> str:
     """A body that could not be read, for the log: what looks like a credential masked, cut to `limit` characters."""
-    return _IN_TEXT.sub(rf"\1{MASK}", body.decode("utf-8", "replace"))[:limit]
+    text = body[: 8 * limit].decode("utf-8", "replace")  # a credential that the cut would halve is masked before it
+    return _ISSUED.sub(MASK, _IN_TEXT.sub(rf"\1{MASK}", text))[:limit]

@@ -12,6 +12,9 @@ from chalicelib.signals import store, symbols, trace
 from chalicelib.trading import Variant
 from chalicelib.users.access import caller
 
+OUTCOMES = ("accepted", "refused", "replayed")
+"""What can become of an inbound request."""
+
 _LONGEST = 128
 _EARLIEST, _LATEST = "0", "9"
 
@@ -83,9 +86,19 @@ def get_order(request: Request) -> Answer:
 
 
 def list_logs(request: Request) -> Answer:
-    """Every request that came in for a user, refused ones included, newest first. Admins see those of nobody as `unknown`."""
+    """Every request that came in for a user, refused ones included, newest first; filters `outcome`, `code`.
+
+    Admins see those of nobody as `unknown`.
+    """
     user_id, page = caller(request).whose(request), paging.asked(request)
-    return paging.answer("webhook_logs", "#owner = :owner", page, _log_view, owner=user_id, newest_first=True)
+    filters: dict[str, Any] = {}
+    if outcome := inputs.choice(request, "outcome", OUTCOMES):
+        filters["outcome"] = outcome
+    if code := request.query.get("code"):
+        filters["code"] = code
+    expression = " AND ".join(f"#{name} = :{name}" for name in filters)
+    only = filters | ({"filter_expression": expression} if filters else {})
+    return paging.answer("webhook_logs", "#owner = :owner", page, _log_view, owner=user_id, newest_first=True, **only)
 
 
 def _order(item: aws.Item) -> dict[str, Any]:

@@ -200,6 +200,29 @@ def test_the_groups_batch_stop_limit(stack: Running) -> None:
     assert group(stack, CANCEL)["result"]["summary"]["cancelled_orders"] >= 6
 
 
+def test_the_groups_single_bodies(stack: Running) -> None:
+    """The printed bodies of a market, a limit and a stop-limit order, and of the cancel of one symbol, one after the other."""
+    group(stack, CANCEL)
+    body = {"exchange": "BINANCE", "market_type": "FUTURES", "currency": "USDT", "symbol": "BTCUSDT"}
+    orders = [
+        ({"order_type": "MARKET", "side": "buy", "qty_per": 10}, "FILLED"),
+        ({"order_type": "LIMIT", "side": "sell", "price": 105000, "qty_per": 50}, "PENDING"),
+        ({"order_type": "STOP_LIMIT", "side": "sell", "price": 105000, "stop_price": 104000, "qty_per": 25}, "PENDING"),
+    ]
+    for order, status in orders:
+        result = _sent(stack, body | order)["result"]
+        assert [(each["success"], each["status"]) for each in result["results"]] == [(True, status)] * 3, result
+    cancelled = _sent(stack, {"order_type": "CANCEL_ALL_ORDER", "symbol": "BTCUSDT"})
+    assert cancelled["result"]["summary"]["cancelled_orders"] == 6
+    assert _sent(stack, body | {"order_type": "MARKET", "side": "close"})["success"] is True
+
+
+def _sent(stack: Running, body: dict[str, Any]) -> dict[str, Any]:
+    """What becomes of a group signal with the demo strategy's token."""
+    named = {"group_name": stack.env["TRADEHOOK_GROUP_NAME"], "token": stack.env["TRADEHOOK_GROUP_TOKEN"]}
+    return settled_body(stack, post(stack, "/api/webhook", named | body).json(), "TRADEHOOK_ADMIN_TOKEN")
+
+
 def test_the_groups_python(stack: Running) -> None:
     """The Python client prints a status of success."""
     group(stack, CANCEL)

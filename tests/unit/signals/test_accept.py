@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.users.credentials import Kind
-from functions import receive_signals
+from functions import receive_signals, serve_api
 from tests.support import pump, records
 from tests.support.gateway import call
 
@@ -229,6 +229,20 @@ def test_the_log_has_every_attempt() -> None:
     assert sorted(entry["outcome"] for entry in entries) == ["accepted", "refused", "refused", "replayed"]
     assert {entry["owner"] for entry in entries} == {"1"}
     assert token not in json.dumps(entries, default=str)
+
+
+def test_the_log_shows_what_could_not_be_read() -> None:
+    """A broken body is in the log as it came, without the credentials in it, and is found by its outcome and code."""
+    token, bearer = records.add_token("1"), {"Authorization": f"Bearer {records.add_token('1', Kind.API)}"}
+    send(f'{{"symbol": "AAPL", "token": "{token}", "note": "mine is {token}", ', headers={"X-Webhook-Token": token})
+    send(ALERT, headers={"X-Webhook-Token": token})
+    for query, found in (({"outcome": "refused"}, 1), ({"code": "broken_body"}, 1), ({"outcome": "accepted"}, 1), ({"code": "stale"}, 0)):
+        status, answer, _ = call(serve_api.app, "GET", "/webhook-logs", headers=bearer, query=query)
+        assert (status, len(answer["items"])) == (200, found)
+    [entry] = [entry for entry in pump.items("webhook_logs") if entry["outcome"] == "refused"]
+    assert entry["body"].startswith('{"symbol": "AAPL"')
+    assert token not in entry["body"]
+    assert call(serve_api.app, "GET", "/webhook-logs", headers=bearer, query={"outcome": "lost"})[0] == 400
 
 
 def test_any_bytes_are_answered() -> None:

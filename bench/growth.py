@@ -1,7 +1,8 @@
-"""What reading costs with 1,000, 10,000 and 100,000 signals, orders and deliveries stored: items that DynamoDB has to look at."""
+"""What reading costs the more signals, orders and deliveries are stored, up to 100,000: items that DynamoDB has to look at."""
 
 import json
 import logging
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from tests.support import gateway, pump
 BUDGET_S = 200
 
 SIZES = (1_000, 10_000, 100_000)
-_LOGARITHMIC = 1.25  # 100,000 by 10,000
+_LOGARITHMIC = 1.25  # what a logarithm grows by from 10,000 to 100,000; from 1,000 to 10,000 it is more
 _OPEN = 5  # orders to follow, deliveries due: the same at every size
 _BATCH = 25
 _THREADS = 4
@@ -37,8 +38,12 @@ def run(stand: Stand) -> Iterator[Figure]:
         archive = _Archive(desk)
         reads = [*_routes(stand, desk, archive), *_scheduled()]
         looked_at: dict[str, list[int]] = {name: [] for name, _ in reads}
+        sizes = []
         for size in SIZES:
+            if len(sizes) > 1 and time.monotonic() > stand.ends_at - BUDGET_S * 0.8:
+                break  # a machine this slow would not store the most of them in time
             archive.grow(size)
+            sizes.append(size)
             for name, read in reads:
                 with watched() as calls:
                     read()
@@ -50,14 +55,16 @@ def run(stand: Stand) -> Iterator[Figure]:
     ):
         figures = [counts for name, counts in looked_at.items() if chosen(name)]
         assert figures
-        few, some, many = zip(*figures, strict=True)
+        by_size = list(zip(*figures, strict=True))
+        few, some, many = by_size[0], by_size[-2], by_size[-1]
+        begins = f"with {sizes[0]:,} stored they look at {spread(few).median:,.0f} items ({max(few):,.0f} at most)"
         yield Figure(
             what,
-            f"{means} {len(figures)} reads; with 1,000 stored they look at {spread(few).median:,.0f} items ({max(few):,.0f} at most).",
+            f"{means} {len(figures)} reads; {begins}.",
             spread(many),
-            "items with 100,000 stored",
+            f"items with {sizes[-1]:,} stored",
             floor=spread(some),
-            floor_is="with 10,000",
+            floor_is=f"with {sizes[-2]:,}",
             ratio=spread((after + 1) / (before + 1) for before, after in zip(some, many, strict=True)),
             limit=at_most(_LOGARITHMIC, worst=True),
             grows="with what is asked for or open, up to a bound; not with what is stored.",

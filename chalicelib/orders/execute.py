@@ -188,7 +188,7 @@ def see_prices(seen: PricesSeen) -> None:
         return
     desk = PaperDesk(paper_store.read(Account.model_validate(item)), None, {seen.symbol: seen.price}, datetime.now(UTC))
     desk.see(seen.symbol, seen.price)
-    if desk.changed or desk.book.changed:
+    if desk.changed or desk.book.changed or desk.profits:  # the last may be of what `see` has written already
         _write_seen(desk, Account.model_validate(item))
     log.info("price seen", extra={"account_id": seen.account_id, "symbol": seen.symbol})
 
@@ -202,8 +202,11 @@ def _write_seen(desk: PaperDesk, account: Account) -> None:
         governing += [each for name in strategies for each in watch.switches(account.user_id, account.account_id, name)[-1:]]
         watched = Watch(governing, aws.get_many(watch.keys(governing)))
         more, flattening = watched.writes(desk.profits, now, traded=bool(desk.profits))
+        writes = [*desk.writes(), *more]
+        if not writes:
+            return
         try:
-            aws.transact([*desk.writes(), *more])
+            aws.transact(writes)
         except Retryable:
             continue
         except aws.WriteRefused as refused:

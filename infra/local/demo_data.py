@@ -52,11 +52,12 @@ _NAMES = (
 
 
 def _make() -> dict[str, str]:
-    tokenless = {"require_token": False, "default_account": "策略A"}
+    busy = {"signals_per_minute": 10_000}  # benchmarks and tests send in seconds what people send in a day
+    tokenless = {"require_token": False, "default_account": "策略A", **busy}
     _user(ADMIN, "Admin", Role.ADMIN, {})
     _user(DEFAULT_USER, "Default", Role.USER, tokenless)
     _user(DEMO_USER, "Demo", Role.USER, tokenless)
-    _user(DESK, "Desk", Role.USER, {})
+    _user(DESK, "Desk", Role.USER, {**busy})
     for user_id in (DEFAULT_USER, DEMO_USER):
         _trader_accounts(user_id)
     _strategy()

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from unittest.mock import patch
 
 from aiohttp import WSMsgType, web
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from chalicelib.errors import Unauthorized
 from chalicelib.events.models import ADMIN_STREAM, LoggedEvent
@@ -116,6 +116,8 @@ class Gateway:
         assert self.loop
         try:
             asyncio.run_coroutine_threadsafe(socket.send_str(Data.decode()), self.loop).result(1)
+        except TimeoutError:
+            raise ReadTimeoutError(endpoint_url="the gateway") from None  # a full socket: the connection is passed over for a while
         except ConnectionError:
             raise ClientError({"Error": {"Code": "GoneException"}}, "PostToConnection") from None
 

@@ -3,6 +3,9 @@ import { t } from "../i18n.js";
 import { html, useList } from "../lib.js";
 import { Badge, Card, Empty, Ltr, Num, Page, Table } from "../ui.js";
 
+/** An average price to eight digits: what is beyond them says nothing. */
+const price = (value) => (value === undefined || value === null ? value : Number(Number(value).toPrecision(8)));
+
 const gain = (value) => (value === undefined || value === null ? "–" : html`<span class=${String(value).startsWith("-") ? "loss" : "gain"}><${Num} value=${value} /></span>`);
 
 export function Positions({ user, title }) {
@@ -15,10 +18,10 @@ export function Positions({ user, title }) {
       [t("Exchange"), (item) => item.exchange ?? "–"],
       [t("Side"), (item) => html`<${Badge} value=${item.side ?? (String(item.quantity).startsWith("-") ? "short" : "long")} />`],
       [t("Quantity"), (item) => html`<${Num} value=${item.quantity} />`, "num"],
-      [t("Entry"), (item) => html`<${Num} value=${item.entry_price ?? item.average_price} />`, "num"],
-      [t("Market price"), (item) => html`<${Num} value=${item.mark_price ?? item.price} />`, "num"],
+      [t("Entry"), (item) => html`<${Num} value=${price(item.entry_price)} />`, "num"],
+      [t("Market price"), (item) => html`<${Num} value=${item.price} />`, "num"],
       [t("Value"), (item) => html`<${Num} value=${item.value} />`, "num"],
-      [t("Profit"), (item) => gain(item.unrealized_pnl ?? item.profit), "num"],
+      [t("Profit"), (item) => gain(item.unrealized_pnl), "num"],
     ]} empty=${html`<${Empty} icon="positions" title=${t("No positions")}>${t("Nothing is held on any account.")}<//>`} /><//>
   <//>`;
 }

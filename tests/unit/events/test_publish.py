@@ -22,7 +22,7 @@ def test_of_as_many_users_as_there_are_events():
     for index in range(number):
         event = Event(
             event_id=f"e{index:03}",
-            type="order.filled",
+            type="test.happened",
             payload={},
             entity=f"order#{index}",
             user_id=str(index),

@@ -4,6 +4,7 @@ For each number that comes in, fires so many events, delivers them with one work
 database is SQLite, in this process: no server to ask, so nothing of what is measured is spent on the way to one.
 """
 
+import secrets
 import sys
 import time
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ _URL, _DATABASE = sys.argv[1:]
 _SQLITE = {"init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;", "transaction_mode": "IMMEDIATE"}
 
 settings.configure(
-    SECRET_KEY="bench",
+    SECRET_KEY=secrets.token_hex(),
     USE_TZ=True,
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": _DATABASE, "OPTIONS": _SQLITE}},
     DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",

@@ -70,7 +70,7 @@ def _measure(wanted: list[rows.Row], *, seed: int, keep: bool) -> bool:
             console.print(report.table(figures))
             shown += figures
     finally:
-        if not (keep or theirs):
+        if not (keep or theirs or all(row.optional for row in wanted)):  # the optional ones have stands of their own
             stand.clear()
     missed = [figure.name for figure in shown if figure.kept is False]
     console.print(f"{len(shown)} figures in {time.monotonic() - began:.0f} s; {report.LATEST} keeps them")

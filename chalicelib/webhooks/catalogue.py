@@ -373,7 +373,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
         name="trading.rules_changed",
         description="Rules on what may be traded have been changed",
         fields=_SWITCH | {"rules": {"type": "object"}},
-        example=_SWITCH_EXAMPLE | {"id": 123, "rules": {"max_open_orders": 10}},
+        example=_SWITCH_EXAMPLE | {"id": 123, "rules": {"max_open_positions": 10}},
     ),
     *(_changed("user", what, description, _USER, _USER_EXAMPLE, example) for what, description, example in _USER_CHANGES),
     *(_changed("token", what, description, _TOKEN, _TOKEN_EXAMPLE, {}) for what, description in _TOKEN_CHANGES),

@@ -102,10 +102,15 @@ def changed(switch: Switch, stored: aws.Item, now: datetime, **fields: Any) -> t
 
 def read(switches: Sequence[Switch]) -> list[dict[str, Any]]:
     """Switches as they are shown; one that was never thrown is not halted."""
+    return [view(switch, item) for switch, item in zip(switches, stored(switches), strict=True)]
+
+
+def stored(switches: Sequence[Switch]) -> list[aws.Item]:
+    """What is stored of switches and the rules beside them, empty where that is nothing."""
     items: list[aws.Item | None] = []
     for start in range(0, len(switches), _READ_AT_ONCE):
         items += aws.get_many([("controls", switch.key) for switch in switches[start : start + _READ_AT_ONCE]])
-    return [view(switch, item or {}) for switch, item in zip(switches, items, strict=True)]
+    return [item or {} for item in items]
 
 
 def view(switch: Switch, item: aws.Item) -> dict[str, Any]:

@@ -84,9 +84,7 @@ def list_rules(request: Request) -> Answer:
     user_id, page = who.whose(request), paging.asked(request)
     about = _of_user(user_id)
     part = about[page.offset : page.offset + page.limit]
-    found = aws.get_many([("controls", each.key) for each in part[:_READ_AT_ONCE]])
-    found += aws.get_many([("controls", each.key) for each in part[_READ_AT_ONCE:]]) if part[_READ_AT_ONCE:] else []
-    return paging.listed([set_rules.view(each, item or {}) for each, item in zip(part, found, strict=True)], len(about), None)
+    return paging.listed([set_rules.view(each, item) for each, item in zip(part, halt.stored(part), strict=True)], len(about), None)
 
 
 def patch_rules(request: Request) -> Answer:
@@ -137,8 +135,6 @@ def _switch(who: Caller, scope: Scope, id_: int | None) -> Switch:
         raise NotFound("account_not_found", account=id_) from None
     return Switch(Scope.ACCOUNT, account["account_id"], account["user_id"])
 
-
-_READ_AT_ONCE = 100
 
 HALT = [
     Route("GET", "/halt", list_switches),

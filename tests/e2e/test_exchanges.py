@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -164,8 +165,7 @@ def test_the_schedule_finds_what_is_due(desk: Desk) -> None:
     key = {"account_id": order["account_id"], "order_id": order["order_id"]}
     aws.write(aws.update("following", key, "SET due_at = :past", past="2000"))
     function = desk.stack.cloud.function("track_orders")
-    answer = desk.stack.cloud.client("lambda").invoke(FunctionName=function, Payload=b"{}")
-    assert json.loads(answer["Payload"].read())["accounts"] >= 1
+    desk.stack.cloud.client("lambda").invoke(FunctionName=function, Payload=b"{}")  # unless the minute's own run was faster
 
     def filled() -> bool:
         items = map(aws.from_dynamodb, desk.stack.items("orders"))
@@ -196,12 +196,13 @@ def test_exits_come_with_the_entry_and_cancel_each_other(desk: Desk, venue: tupl
     desk.price(venue, "55100")
 
     def left() -> bool:
+        for leg in ("0.tp", "0.sl"):  # what a look finds may need another one to end
+            desk.follow(orders[leg])
+        time.sleep(1)
         now = desk.orders(trace)
         return (now["0.tp"]["status"], now["0.sl"]["status"]) == ("filled", "cancelled")
 
-    for leg in ("0.tp", "0.sl"):
-        desk.follow(orders[leg])
-    assert eventually(left), desk.orders(trace)
+    assert eventually(left, within_s=60), desk.orders(trace)
 
 
 def test_cancel_all(desk: Desk, venue: tuple[str, str]) -> None:

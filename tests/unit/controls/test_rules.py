@@ -25,6 +25,12 @@ def set_(api, who, **body):
     return api(who, "PATCH", "/risk-rules", body)
 
 
+def test_a_page_behind_the_last_is_empty(api):
+    """Nothing is looked up for it."""
+    status, answer = api("7", "GET", "/risk-rules", query={"limit": "5", "offset": "99"})
+    assert (status, answer["items"]) == (200, [])
+
+
 def test_rules_of_each_scope_are_kept_and_listed(api, account, strategy):
     """A user, an account and a strategy have rules of their own; the list has them all, set or not."""
     set_(api, "7", scope="user", max_daily_loss="250.5", flatten=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from bench.kit import Figure, Stand, in_turns
-from chalicelib.signals import fields, parse
+from chalicelib.signals import fields, variants
 from chalicelib.trading import Variant
 
 BUDGET_S = 20
@@ -27,7 +27,7 @@ def run(stand: Stand) -> Iterator[Figure]:
     """For each variant, how many bodies become signals in a second of processor time."""
     for variant, body in _BODIES.items():
         turns = in_turns(
-            lambda variant=variant, body=body: _per_second(lambda: parse.read_signal(variant, fields.read(body.encode()))),
+            lambda variant=variant, body=body: _per_second(lambda: variants.read_signal(variant, fields.read(body.encode()))),
             lambda body=body: _per_second(lambda: _bare(body)),
             rounds=_ROUNDS,
             until=stand.ends_at,

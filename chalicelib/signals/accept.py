@@ -18,14 +18,14 @@ from chalicelib.errors import Conflict, NotDoable, Refused, Retryable
 from chalicelib.http import Request
 from chalicelib.orders import queue
 from chalicelib.signals import fields as bodies
-from chalicelib.signals import masking, parse, silence, store
+from chalicelib.signals import masking, silence, store, variants
 from chalicelib.signals import plan as plans
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal
 from chalicelib.signals.sender import Sender, identify
 from chalicelib.telemetry import Metric, log, measure
 from chalicelib.trading import Variant
-from chalicelib.users.usage import Usage
+from chalicelib.users.rate_limit import Usage
 
 _LOGGED_BODY_CHARACTERS = 4096
 _SAVE_FOR_S = 2.0  # TradingView waits for 3
@@ -64,7 +64,7 @@ def webhook(variant_of: Callable[[Fields], Variant]) -> Door:
         claimed = request.path.get("user_id") or config.setting("DEFAULT_USER_ID") or None
         return identify(request, fields, claimed, datetime.now(UTC))
 
-    return Door(sender, lambda fields, _: parse.read_signal(variant_of(fields), fields))
+    return Door(sender, lambda fields, _: variants.read_signal(variant_of(fields), fields))
 
 
 def accept(request: Request, door: Door) -> Receipt:

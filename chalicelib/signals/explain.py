@@ -20,7 +20,7 @@ from chalicelib.orders.gate import Gate
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.orders.paper_desk import PaperDesk
 from chalicelib.signals import fields as bodies
-from chalicelib.signals import manual, parse
+from chalicelib.signals import manual, variants
 from chalicelib.signals import plan as plans
 from chalicelib.signals.accept import check_age
 from chalicelib.signals.fields import Fields
@@ -63,9 +63,9 @@ def explain(request: Request) -> Answer:
     user_id = who.whose(request)
     named = inputs.choice(request, "variant", _VARIANTS)
     fields = bodies.read(request.body)
-    variant = _OWN_ROUTE.get(named or "") or parse.variant_of_api_webhook(fields)
+    variant = _OWN_ROUTE.get(named or "") or variants.variant_of_api_webhook(fields)
     sender = _sender(user_id, fields)
-    signal = parse.read_signal(variant, fields)
+    signal = variants.read_signal(variant, fields)
     plan = plans.make(signal, sender, request.received_at)
     check_age(signal, plan, request.received_at, sender)
     instructions = plans.instructions(_DRY, signal, sender, plan, request.received_at)

@@ -2,7 +2,7 @@
 
 from chalicelib.errors import Refused
 from chalicelib.http import Answer, Request, Route, refusal
-from chalicelib.signals import fields, manual, parse
+from chalicelib.signals import fields, manual, variants
 from chalicelib.signals.accept import accept, webhook
 from chalicelib.signals.answers import answer
 from chalicelib.trading import Variant
@@ -11,7 +11,7 @@ from chalicelib.trading import Variant
 def api_webhook(request: Request) -> Answer:
     """The group and paper webhook; the fields of the body tell which."""
     try:
-        return answer(request, accept(request, webhook(parse.variant_of_api_webhook)))
+        return answer(request, accept(request, webhook(variants.variant_of_api_webhook)))
     except Refused as refused:
         told = refusal(refused, request.language)
         if not _is_group(request.body):
@@ -37,7 +37,7 @@ def xc(request: Request) -> Answer:
 def _is_group(body: bytes) -> bool:
     """Whether a refused body was meant for a strategy group, whose errors carry `success`."""
     try:
-        return parse.variant_of_api_webhook(fields.read(body)) is Variant.GROUP
+        return variants.variant_of_api_webhook(fields.read(body)) is Variant.GROUP
     except Refused:
         return False
 

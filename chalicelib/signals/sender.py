@@ -13,9 +13,9 @@ from chalicelib.errors import Forbidden, NotFound, Refused, Unauthorized
 from chalicelib.http import Request
 from chalicelib.signals.fields import Fields
 from chalicelib.telemetry import Metric, measure
-from chalicelib.users import credentials, usage
+from chalicelib.users import credentials, rate_limit
 from chalicelib.users.models import Owner, owner_of
-from chalicelib.users.usage import Usage
+from chalicelib.users.rate_limit import Usage
 
 TRADINGVIEW = ("52.89.214.238/32", "34.212.75.30/32", "54.218.53.128/32", "52.32.178.7/32")
 """Where TradingView sends from (https://www.tradingview.com/support/solutions/43000529348)."""
@@ -74,13 +74,13 @@ def identify(request: Request, fields: Fields | None, user_id: str | None, now: 
         ("controls", {"scope": "global"}),
         ("controls", {"scope": f"user#{claimed}"}),
     ]
-    counter = credentials.digest(presented) if presented else usage.TOKENLESS
+    counter = credentials.digest(presented) if presented else rate_limit.TOKENLESS
     if presented:
         wanted.append(("credentials", {"token_hash": counter}))
     if group_name:
         wanted.append(("strategies", {"user_id": claimed, "group_name": group_name}))
         wanted.append(("controls", strategy_switch(claimed, group_name).key))
-    found = iter(aws.get_many([*wanted, *usage.keys(claimed, counter)]))
+    found = iter(aws.get_many([*wanted, *rate_limit.keys(claimed, counter)]))
     owner = owner_of(next(found), next(found), next(found))
     controls = [next(found), next(found)]
     credential = next(found) if presented else None
@@ -97,7 +97,7 @@ def identify(request: Request, fields: Fields | None, user_id: str | None, now: 
     controls.append(switch)
     halted = any(bool((control or {}).get("halted")) for control in controls)
     limit = int((credential or {}).get("signals_per_minute") or owner.settings.signals_per_minute)
-    used = usage.Usage(claimed, counter, list(found), limit)
+    used = rate_limit.Usage(claimed, counter, list(found), limit)
     return Sender(owner, bool(presented), halted, strategy, tuple(map(rules.of_item, controls)), used)
 
 

@@ -15,7 +15,7 @@ from chalicelib.signals import missed
 from chalicelib.signals.missed import Missed
 from chalicelib.signals.models import Signal
 from chalicelib.users.models import Settings
-from chalicelib.users.usage import Usage
+from chalicelib.users.rate_limit import Usage
 
 KEY_KEPT = timedelta(hours=24)
 _SIGNALS_KEPT = timedelta(days=90)

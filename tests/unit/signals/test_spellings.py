@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.errors import Refused
-from chalicelib.signals import fields, parse
+from chalicelib.signals import fields, variants
 from chalicelib.signals.models import Signal
 from chalicelib.signals.spelling import ALIASES
 from chalicelib.signals.values import LARGEST, MAX_DIGITS, SMALLEST
@@ -98,7 +98,7 @@ def respelled(draw, body: dict[str, str]) -> bytes:
 
 def read(variant: Variant, body: bytes) -> dict:
     """The signal without the one thing that keeps the sender's spelling."""
-    signal = parse.read_signal(variant, fields.read(body))
+    signal = variants.read_signal(variant, fields.read(body))
     return signal.model_dump(exclude={"symbol": {"raw"}})
 
 
@@ -146,8 +146,8 @@ def test_complaint_13_no_bytes_whatever_are_more_than_refused(body, variant):
     try:
         read_fields = fields.read(body)
         read_fields.masked()
-        parse.variant_of_api_webhook(read_fields)
-        signal = parse.read_signal(variant, read_fields)
+        variants.variant_of_api_webhook(read_fields)
+        signal = variants.read_signal(variant, read_fields)
     except Refused:
         return
     stored = signal.model_dump_json().encode()
@@ -164,8 +164,8 @@ def test_no_accepted_number_loses_a_digit(whole, fraction, exponent, quoted):
     significant = "".join(map(str, exact.as_tuple().digits)).strip("0")
     if not SMALLEST <= exact <= LARGEST or len(significant) > MAX_DIGITS:
         with pytest.raises(Refused, match=r"out_of_range|too_many_digits|must_be_positive"):
-            parse.read_signal(Variant.PAPER, fields.read(body.encode()))
+            variants.read_signal(Variant.PAPER, fields.read(body.encode()))
         return
-    price = parse.read_signal(Variant.PAPER, fields.read(body.encode())).price
+    price = variants.read_signal(Variant.PAPER, fields.read(body.encode())).price
     assert price == exact
     assert len(price.as_tuple().digits) <= MAX_DIGITS

@@ -1,19 +1,19 @@
-"""Each variant from webhook to orders, on the paper engine that stands in for the exchanges."""
+"""What each variant's fields mean, and each refusal."""
 
+import json
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
-from chalicelib import aws, config
-from chalicelib.users.credentials import Kind
-from functions import receive_signals, serve_api
-from tests.support import pump, records
-from tests.support.gateway import call
+from chalicelib.errors import Refused
+from chalicelib.signals import fields, variants
+from chalicelib.signals.models import Signal
+from chalicelib.trading import Action, Leg, MarketType, OrderType, TimeInForce, Variant
 
-D = Decimal
 GROUP = {
     "group_name": "my_strategy",
+    "token": "your_webhook_token",
     "exchange": "BINANCE",
     "market_type": "FUTURES",
     "currency": "USDT",
@@ -21,330 +21,523 @@ GROUP = {
     "order_type": "MARKET",
     "side": "buy",
 }
-FREE = {"currency": "USDT", "slippage_bps": D(0), "commission_bps": D(0)}
+CANCEL = {"group_name": "my_strategy", "token": "your_webhook_token", "order_type": "CANCEL_ALL_ORDER"}
+PAPER = {"symbol": "AAPL", "side": "buy", "price": 185.5}
+PERSONAL = {"symbol": "BTCUSDT", "action": "buy"}
+XC = "code=c0de strategy_id=MyStrategy demo=YES command=sell exchange=binance coinmarket=BTCUSDT amount=0.05"
 
 
-@pytest.fixture(autouse=True)
-def trader(emulated: None) -> None:
-    """A user with a demo account on each exchange, without costs, and a strategy on two of them."""
-    records.add_user("1", require_token=False, trade_amount=D(100))
-    for exchange in ("binance", "bybit"):
-        records.add_account("1", exchange, kind="demo", exchange=exchange, **FREE)
-    records.add_account("1", "second", kind="demo", exchange="okx", **FREE)
-    records.add_strategy(accounts={"1-binance": {}, "1-bybit": {"exchange": "bybit"}})
-    records.set_price("BTCUSDT", "50000")
+def read(variant: Variant, body: dict | str | bytes, **more) -> Signal:
+    if isinstance(body, dict):
+        body = json.dumps({**body, **more})
+    return variants.read_signal(variant, fields.read(body if isinstance(body, bytes) else body.encode()))
 
 
-def send(path: str, body: Any, **more: Any) -> tuple[int, Any]:
-    """A signal, and its orders done."""
-    status, answer, _ = call(receive_signals.app, "POST", path, body, query={"wait": "0"}, **more)
-    pump.execute()
-    return status, answer
+def refused(variant: Variant, body: dict | str | bytes, **more) -> Refused:
+    with pytest.raises(Refused) as caught:
+        read(variant, body, **more)
+    assert caught.value.status == 400
+    return caught.value
 
 
-def group(**changes: Any) -> dict[str, Any]:
-    """A group signal, and what its sender finds at the status URL."""
-    body = {**GROUP, **changes, "token": records.add_token("1")}
-    status, answer = send("/api/webhook", {name: value for name, value in body.items() if value is not None})
-    if status != 202:
-        return {"status": status, **answer}
-    headers = {"Authorization": f"Bearer {records.add_token('1', Kind.API)}"}
-    where = {"route": "/signals/{signal_id}", "path_parameters": {"signal_id": answer["signal_id"]}}
-    trace = call(serve_api.app, "GET", f"/signals/{answer['signal_id']}", headers=headers, **where)[1]
-    assert trace["status"] == "settled"
-    return dict(trace["result"])
+def without(body: dict, *names: str) -> dict:
+    return {name: value for name, value in body.items() if name not in names}
 
 
-def orders() -> list[dict[str, Any]]:
-    """The orders in the ledger, oldest first."""
-    return sorted((item for item in pump.items("orders") if "#" in item["leg"]), key=lambda item: (item["account_id"], item["number"]))
+# Which variant
 
 
-def position(account_id: str = "1-binance") -> Decimal:
-    """The account's futures position."""
-    found = [item for item in pump.items("portfolios") if item["account_id"] == account_id and item["item"] == "position#BTCUSDT"]
-    return found[0]["quantity"] if found else D(0)
+@pytest.mark.parametrize("mark", ["group_name", "orderType", "MARKET-TYPE", "qty per", "orders"])
+def test_a_group_field_makes_a_group_signal(mark):
+    """Any of the five group fields on /api/webhook, however spelled, makes the body a group signal."""
+    assert variants.variant_of_api_webhook(fields.read(json.dumps({**PAPER, mark: 1}).encode())) is Variant.GROUP
 
 
-def test_legacy_spends_the_trade_amount() -> None:
-    """The seed's legacy curl buys for the default user's trade amount, in quote currency."""
-    assert send("/webhook", '{"symbol": "BTCUSDT", "action": "buy", "price": 50000}')[0] == 202
-    [order] = orders()
-    assert (order["exchange"], order["market_type"], order["side"]) == ("binance", "spot", "buy")
-    assert (order["quantity"], order["value"]) == (D("0.002"), D(100))
+def test_anything_else_is_a_paper_signal():
+    """A body without a group field is a paper signal."""
+    assert variants.variant_of_api_webhook(fields.read(json.dumps({**PAPER, "token": "t", "account": "A"}).encode())) is Variant.PAPER
 
 
-def test_personal_with_leverage() -> None:
-    """On futures the notional is the trade amount times leverage."""
-    records.add_user("1", require_token=False, trade_amount=D(100), leverage=10, market_type="futures")
-    records.add_account("1", "binance", kind="demo", exchange="binance", **FREE)
-    path = {"route": "/personal/{user_id}/webhook", "path_parameters": {"user_id": "1"}}
-    assert send("/personal/1/webhook", {"symbol": "BTCUSDT", "action": "long", "price": 50000}, **path)[0] == 202
-    assert position() == D("0.02")
-    assert send("/personal/1/webhook", {"symbol": "BTCUSDT", "action": "close", "price": 51000}, **path)[0] == 202
-    assert position() == 0
+# Legacy and personal
 
 
-def test_personal_for_nobody() -> None:
-    """An unknown user is a 404 in the seed's words."""
-    path = {"route": "/personal/{user_id}/webhook", "path_parameters": {"user_id": "99"}}
-    assert send("/personal/99/webhook", {"symbol": "BTCUSDT", "action": "buy"}, **path) == (
-        404,
-        {"error": "User not found", "code": "user_not_found"},
-    )
-
-
-def test_xc_trades_the_amount() -> None:
-    """The seed's connection string sells that amount of the base on the exchange it names."""
-    code = records.add_token("1", Kind.XC_CODE)
-    text = f"code={code} strategy_id=MyStrategy demo=YES command={{}} exchange=binance coinmarket=BTCUSDT amount=0.05"
-    assert send("/xc", text.format("buy"))[0] == 202
-    assert send("/xc", text.format("sell"))[0] == 202
-    assert [(order["side"], order["quantity"]) for order in orders()] == [("buy", D("0.05")), ("sell", D("0.05"))]
-
-
-def test_xc_without_demo_means_demo() -> None:
-    """A missing `demo` never reaches real money."""
-    records.add_account("1", "real", kind="live", exchange="binance")
-    code = records.add_token("1", Kind.XC_CODE)
-    send("/xc", f"code={code} command=buy exchange=binance coinmarket=BTCUSDT amount=0.01")
-    assert [order["account_id"] for order in orders()] == ["1-binance"]
-
-
-def test_tokenless_signals_reach_no_real_money() -> None:
-    """Without a token a user's live account is out of reach."""
-    records.add_user("1", require_token=False, account_type="real")
-    records.add_account("1", "real", kind="live", exchange="binance")
-    status, answer = send("/webhook", {"symbol": "BTCUSDT", "action": "buy", "price": 50000})
-    assert (status, answer["code"]) == (401, "token_missing")
-
-
-def test_group_single() -> None:
-    """Ten percent of the free balance, on the accounts of the exchange named; the seed's body field for field."""
-    result = group(qty_per=10)
-    assert result["success"] is True
-    assert result["result"]["results"] == [
-        {
-            "account_id": "1-binance",
-            "account_name": "binance",
-            "exchange": "binance",
-            "success": True,
-            "order_id": "1",
-            "quantity": 0.2,
-            "order_price": 50000,
-            "status": "FILLED",
-        }
-    ]
-    assert result["result"]["summary"] == {"total_accounts": 2, "executed_accounts": 1, "successful_trades": 1, "failed_trades": 0}
-
-
-def test_group_batch_takes_one_snapshot() -> None:
-    """All legs of a batch are sized from one look at the balance."""
-    result = group(order_type="LIMIT", orders=[{"price": 40000, "qty_per": 50}, {"price": 40000, "qty_per": 50}])
-    assert [order["quantity"] for order in orders()] == [D("1.25"), D("1.25")]
-    account = result["result"]["accounts"][0]
-    assert (account["successful_orders"], account["failed_orders"]) == (2, 0)
-    assert [order["order_index"] for order in account["orders"]] == [0, 1]
-
-
-def test_buy_and_sell_never_flip() -> None:
-    """A sell larger than the long position takes it to flat and no further."""
-    group(qty_per=10)
-    group(side="sell", qty_per=100)
-    assert position() == 0
-    assert orders()[-1]["quantity"] == D("0.2")
-
-
-def test_sell_reduces_by_percent_of_the_position() -> None:
-    """Half a sell halves the position."""
-    group(qty_per=10)
-    group(side="sell", qty_per=50)
-    assert position() == D("0.1")
-
-
-def test_short_reverses_in_two_orders() -> None:
-    """A short closes the long position first and opens after."""
-    group(side="long", qty_per=10)
-    group(side="short", qty_per=10)
-    assert [(order["leg"].rpartition("#")[2], order["side"], order["reduce_only"]) for order in orders()] == [
-        ("0", "buy", False),
-        ("close", "sell", True),
-        ("0", "sell", False),
-    ]
-    assert position() < 0
-
-
-def test_close_takes_all() -> None:
-    """Close takes the whole position, whatever its direction, and is refused where there is none."""
-    group(side="short", qty_per=10)
-    group(side="close")
-    assert position() == 0
-    assert group(side="close")["code"] == "no_position"
-
-
-def test_stop_cancels_then_closes() -> None:
-    """Stop takes the symbol's open orders back, then closes."""
-    group(qty_per=10)
-    group(order_type="LIMIT", price=40000, qty_per=10)
-    group(side="stop")
-    assert position() == 0
-    assert [order["status"] for order in orders()].count("cancelled") == 1
-
-
-def test_cancel_by_filter() -> None:
-    """A cancel takes back this strategy's orders that match, and says how many."""
-    group(order_type="LIMIT", price=40000, qty_per=10)
-    group(order_type="LIMIT", price=40000, qty_per=10, symbol="ETHUSDT")
-    cancel = {"order_type": "CANCEL_ALL_ORDER", "side": None, "market_type": None, "currency": None, "exchange": None}
-    result = group(**cancel, symbol="BTCUSDT")
-    assert result["result"]["action"] == "cancel_all_orders"
-    assert result["result"]["summary"]["cancelled_orders"] == 1
-    assert group(**cancel, symbol=None)["result"]["summary"]["cancelled_orders"] == 1
-    assert group(**cancel, symbol=None)["result"]["summary"]["cancelled_orders"] == 0
-
-
-def test_stop_orders_wait_for_a_price() -> None:
-    """A stop order waits for the next price seen, which a signal of the same user brings."""
-    group(side="long", qty_per=10)
-    group(order_type="STOP_MARKET", side="sell", stop_price=45000, qty_per=100)
-    assert orders()[-1]["status"] == "open"
-    send("/webhook", {"symbol": "BTCUSDT", "action": "buy", "price": 44000})
-    assert position() == 0
-
-
-def test_no_account_succeeds() -> None:
-    """When no account could trade, the answer says why: 422's body, with the result beside it."""
-    result = group(symbol="DOGEUSDT")
-    assert (result["success"], result["code"]) == (False, "no_price")
-    assert result["result"]["summary"]["failed_trades"] == 1
-
-
-def test_a_failing_account_touches_no_other() -> None:
-    """One account without money fails alone."""
-    records.add_account("1", "poor", kind="demo", exchange="binance", starting_cash=D(0), **FREE)
-    records.add_strategy(accounts={"1-binance": {}, "1-poor": {}})
-    result = group(qty_per=10)
-    assert result["success"] is True
-    assert result["result"]["summary"] == {"total_accounts": 2, "executed_accounts": 2, "successful_trades": 1, "failed_trades": 1}
+@pytest.mark.parametrize("variant", [Variant.LEGACY, Variant.PERSONAL])
+def test_the_arabic_seeds_signal(variant):
+    """Symbol, action and a reference price; the owner's settings size it."""
+    signal = read(variant, {"symbol": "BTCUSDT", "action": "buy", "price": 50000})
+    assert (signal.variant, signal.action, signal.symbol.name) == (variant, Action.BUY, "BTCUSDT")
+    assert (signal.order_type, signal.price, signal.quantity) == (OrderType.MARKET, Decimal(50000), None)
 
 
 @pytest.mark.parametrize(
-    ("change", "status", "code"),
+    ("word", "action"),
     [
-        ({"group_name": "unknown"}, 404, "strategy_not_found"),
-        ({"exchange": "OKX"}, 422, "no_accounts"),
-        ({"exchange": None}, 400, "missing_field"),
-        ({"symbol": "BTCUSDT.P", "market_type": "SPOT"}, 400, "perpetual_on_spot"),
-        ({"quantity": 1}, 400, "quantity_without_percent"),
+        ("buy", Action.BUY),
+        ("SELL", Action.SELL),
+        ("Long", Action.LONG),
+        ("short", Action.SHORT),
+        ("close", Action.CLOSE),
+        ("exit", Action.CLOSE),
+        (" stop ", Action.STOP),
     ],
 )
-def test_group_errors_carry_success(change: dict[str, Any], status: int, code: str) -> None:
-    """Every error of a group signal says `success: false` and its code."""
-    result = group(**change)
-    assert (result["status"], result["success"], result["code"]) == (status, False, code)
+def test_every_action(word, action):
+    """Each action word, in any case, is known in legacy, personal and group signals."""
+    assert read(Variant.PERSONAL, PERSONAL, action=word).action is action
+    assert read(Variant.LEGACY, PERSONAL, action=word).action is action
+    assert read(Variant.GROUP, GROUP, side=word).action is action
 
 
-def test_an_inactive_strategy() -> None:
-    """An inactive strategy is answered like an unknown one, in the seed's words in Korean."""
-    records.add_strategy(accounts={"1-binance": {}}, is_active=False)
-    body = GROUP | {"token": records.add_token("1")}
-    status, answer = send("/api/webhook", body, headers={"Accept-Language": "ko"})
-    assert (status, answer["error"]) == (404, "활성 전략을 찾을 수 없습니다")
+def test_complaint_7_contracts_do_not_size_a_personal_signal():
+    """`{{strategy.order.contracts}}` counts in the strategy's own equity, so the owner's `trade_amount` decides and it is only kept."""
+    signal = read(Variant.PERSONAL, PERSONAL, contracts="0.37", exchange="NASDAQ")
+    assert signal.quantity is None
+    assert signal.exchange is None
+    assert signal.unknown == {"quantity": "0.37", "exchange": "NASDAQ"}
 
 
-def test_halted_at_execution() -> None:
-    """A halt that comes between acceptance and execution stops what opens and lets what closes through."""
-    group(side="long", qty_per=10)
-    records.halt("account#1-binance")
-    assert group(side="buy", qty_per=10)["code"] == "halted"
-    assert group(side="close")["success"] is True
+def test_a_limit_is_one_only_where_the_order_type_says_so():
+    """`order_type: limit` makes `price` a limit, and needs it."""
+    assert read(Variant.PERSONAL, PERSONAL, order_type="limit", price="50000").order_type is OrderType.LIMIT
+    assert refused(Variant.PERSONAL, PERSONAL, order_type="Limit").values == {"field": "price"}
 
 
-def test_many_accounts() -> None:
-    """A strategy of many accounts is stored in one item and queued whole, ten messages at a time."""
-    records.add_strategy(accounts={str(number): {} for number in range(95)})
-    status, _, _ = call(receive_signals.app, "POST", "/api/webhook", GROUP | {"token": records.add_token("1")}, query={"wait": "0"})
-    assert status == 202
-    [stored] = pump.items("signals")
-    assert len(stored["targets"]) == 95
-    queued = aws.client("sqs").get_queue_attributes(QueueUrl=config.queue("orders-binance"), AttributeNames=["All"])["Attributes"]
-    assert queued["ApproximateNumberOfMessages"] == "95"
+def test_complaint_3_a_perpetual_against_a_spot_market_is_refused():
+    """A body that says SPOT beside a perpetual's name trades neither."""
+    assert refused(Variant.PERSONAL, PERSONAL, symbol="BTCUSDT.P", market_type="SPOT").code == "perpetual_on_spot"
+    assert refused(Variant.GROUP, GROUP, symbol="BTCUSDT.P", market_type="SPOT").code == "perpetual_on_spot"
 
 
-def test_the_largest_batch() -> None:
-    """A batch of 25 orders with an exit before it is one transaction on a paper account: done whole, or not at all."""
-    group(side="short", qty_per=10)
-    batch = [{"stop_price": 60000 + index, "qty_per": 1} for index in range(25)]
-    result = group(order_type="STOP_MARKET", side="long", orders=batch)
-    assert result["result"]["accounts"][0]["successful_orders"] == 25
-    assert position() == 0
-    assert len(orders()) == 1 + 1 + 25
+@pytest.mark.parametrize(("left_out", "named"), [("symbol", "symbol"), ("action", "side")])
+def test_complaint_13_a_missing_field_is_a_400_that_names_it(left_out, named):
+    """A body without symbol or action is answered with the field's name."""
+    error = refused(Variant.PERSONAL, without(PERSONAL, left_out))
+    assert (error.code, error.values) == ("missing_field", {"field": named})
 
 
-@pytest.mark.parametrize("exits", [{"take_profit": 60000}, {"sl": "40000"}, {"tp": 60000, "stopLoss": 40000}])
-def test_an_entry_brings_the_exits_it_came_with(exits: dict[str, Any]) -> None:
-    """The exits reach the account's instruction, and wait in its book beside what was entered."""
-    result = group(side="long", qty_per=10, **exits)
-    [stored] = pump.items("signals")
-    told = {name: stored["instruction"][name] for name in ("take_profit", "stop_loss") if name in stored["instruction"]}
-    assert set(told.values()) == {str(value) for value in exits.values()}
-    assert result["success"] is True
-    assert position() > 0
-    waiting = {order["stop_price"] for order in orders() if order["status"] == "open"}
-    assert waiting == {Decimal(value) for value in exits.values()}
+def test_complaint_17_an_exit_needs_no_trade_id():
+    """A close names only its symbol, which is all TradingView knows."""
+    signal = read(Variant.PERSONAL, PERSONAL, action="exit")
+    assert (signal.action, signal.quantity) == (Action.CLOSE, None)
 
 
-def test_exits_on_a_close_are_no_obstacle() -> None:
-    """A close that carries exits, as a template for every alert may, closes."""
-    group(side="long", qty_per=10)
-    assert group(side="close", stop_loss=1)["success"] is True
-    assert position() == 0
+def test_tradingviews_positions_are_kept():
+    """Position before and after the order stay, to tell a missed alert by."""
+    signal = read(Variant.PERSONAL, PERSONAL, market_position="LONG", prevMarketPosition="flat")
+    assert (signal.market_position, signal.prev_market_position) == ("long", "flat")
+    assert refused(Variant.PERSONAL, PERSONAL, market_position="up").code == "invalid_choice"
 
 
-class TestDemo:
-    """`demo=YES` reaches demo accounts only, whatever the settings say."""
-
-    @pytest.fixture(autouse=True)
-    def live(self, trader: None) -> None:
-        """The user trades live, and has a demo account beside."""
-        records.add_user("1", require_token=False, trade_amount=D(100), account_type="real")
-        records.add_account("1", "binance", kind="demo", exchange="binance", **FREE)
-        records.add_account("1", "real", kind="live", exchange="binance")
-        records.add_strategy(accounts={"1-binance": {}, "1-real": {"kind": "live"}})
-
-    @pytest.mark.parametrize("path", ["/webhook", "/personal/1/webhook"])
-    def test_legacy_and_personal(self, path: str) -> None:
-        """A user of live accounts trades on demo once."""
-        more = {"route": "/personal/{user_id}/webhook", "path_parameters": {"user_id": "1"}} if "personal" in path else {}
-        body = {"symbol": "BTCUSDT", "action": "buy", "price": 50000}
-        assert send(path, body | {"demo": "YES"}, **more)[0] == 202
-        assert [order["account_id"] for order in orders()] == ["1-binance"]
-        assert send(path, body, **more)[1]["code"] == "token_missing"
-
-    def test_no_makes_no_demo_user_a_live_one(self) -> None:
-        """An explicit NO takes what the settings say: demo."""
-        records.add_user("1", require_token=False, trade_amount=D(100))
-        records.add_account("1", "binance", kind="demo", exchange="binance", **FREE)
-        records.add_account("1", "real", kind="live", exchange="binance")
-        token = {"X-Webhook-Token": records.add_token("1")}
-        assert send("/webhook", {"symbol": "BTCUSDT", "action": "buy", "price": 50000, "demo": "NO"}, headers=token)[0] == 202
-        assert [order["account_id"] for order in orders()] == ["1-binance"]
-
-    def test_group(self) -> None:
-        """Of a strategy's accounts only those with play money take part."""
-        result = group(qty_per=10, demo=True)["result"]
-        assert [each["account_id"] for each in result["results"]] == ["1-binance"]
-        assert result["summary"]["executed_accounts"] == 1
+def test_terms_of_an_order():
+    """Time in force, reduce-only, post-only and exits are read in any spelling, and unset by default."""
+    signal = read(Variant.PERSONAL, PERSONAL, tif="ioc", reduceOnly=True, post_only="no", tp="51000", stopLoss=49000)
+    assert (signal.time_in_force, signal.reduce_only, signal.post_only) == (TimeInForce.IOC, True, False)
+    assert (signal.take_profit, signal.stop_loss) == (Decimal(51000), Decimal(49000))
+    plain = read(Variant.PERSONAL, PERSONAL)
+    assert (plain.time_in_force, plain.reduce_only, plain.take_profit) == (None, False, None)
 
 
-def test_a_risk_needs_the_stop_it_is_measured_by() -> None:
-    """A share of the balance, lost at the stop, bounds the order; without a stop nothing says how much that is."""
-    assert group(side="long", risk_percent=1)["code"] == "missing_field"
-    assert group(side="long", risk=1, stop_loss=1)["success"] is True
+# xc
 
 
-def test_a_position_side_on_an_account_that_has_one_position() -> None:
-    """A simulated account is not in hedge mode, and says so instead of trading something else."""
-    assert group(side="buy", qty_per=10, positionSide="LONG")["code"] == "hedge_unsupported"
-    assert group(side="buy", qty_per=10, position_side="up")["code"] == "invalid_choice"
-    assert position() == 0
+def test_the_xc_seeds_connection_string():
+    """The printed connection string is a sell of base units on demo accounts."""
+    signal = read(Variant.XC, XC)
+    assert (signal.action, signal.exchange, signal.symbol.name) == (Action.SELL, "binance", "BTCUSDT")
+    assert (signal.quantity, signal.demo, signal.strategy_id) == (Decimal("0.05"), True, "MyStrategy")
+    assert "c0de" not in repr(signal)
+
+
+@pytest.mark.parametrize(
+    ("demo", "meant"), [("demo=YES", True), ("", True), ("demo=", True), ("demo=no", False), ("demo=false", False), ("demo=1", True)]
+)
+def test_demo_unless_said_otherwise(demo, meant):
+    """Only an explicit NO trades live."""
+    assert read(Variant.XC, XC.replace("demo=YES", demo)).demo is meant
+
+
+@pytest.mark.parametrize(("variant", "body"), [(Variant.PERSONAL, PERSONAL), (Variant.LEGACY, PERSONAL), (Variant.GROUP, GROUP)])
+def test_demo_is_heard_everywhere(variant, body):
+    """A sender who asks for demo is never taken to mean live because only xc has to say it."""
+    assert read(variant, body).demo is None
+    assert read(variant, body, demo="YES").demo is True
+
+
+def test_a_doubtful_demo_is_refused():
+    """A word that is neither yes nor no is not taken for live trading."""
+    assert refused(Variant.XC, XC.replace("YES", "maybe")).code == "invalid_choice"
+
+
+@pytest.mark.parametrize("part", ["exchange=binance", "command=sell", "coinmarket=BTCUSDT", "amount=0.05"])
+def test_xc_needs_its_fields(part):
+    """What to trade, where and how much is never completed by a guess."""
+    assert refused(Variant.XC, XC.replace(part, "")).code == "missing_field"
+
+
+def test_xc_closes_without_an_amount():
+    """A close takes the whole position, whatever amount the template still holds."""
+    assert read(Variant.XC, XC.replace("command=sell", "command=close").replace("amount=0.05", "")).quantity is None
+    assert read(Variant.XC, XC.replace("command=sell", "command=close")).quantity is None
+
+
+def test_xc_refuses_what_its_exchange_cannot_be():
+    """An exchange nobody knows, and a share on a crypto exchange, are told so."""
+    assert refused(Variant.XC, XC.replace("binance", "binnance")).values == {"field": "exchange", "allowed": "binance, bybit, okx, paper"}
+    assert refused(Variant.XC, XC.replace("BTCUSDT", "SOL")).code == "share_on_exchange"
+    assert read(Variant.XC, XC.replace("binance", "BYBIT_DL")).exchange == "bybit"
+
+
+def test_a_further_exchange_is_known_by_configuration():
+    """A deployment that names another exchange has it accepted."""
+    read_fields = fields.read(XC.replace("binance", "kraken").encode())
+    assert variants.read_signal(Variant.XC, read_fields, exchanges=("kraken",)).exchange == "kraken"
+
+
+# Paper
+
+
+@pytest.mark.parametrize(
+    ("body", "quantity"),
+    [
+        ({"symbol": "AAPL", "side": "buy", "qty": 100, "price": 185.5}, 100),
+        ({"ticker": "AAPL", "action": "buy", "contracts": 50, "price": 185.5}, 50),
+        ({"symbol": "AAPL", "side": "buy", "limit_price": "185.50"}, 100),
+        ({"symbol": "AAPL", "side": "buy", "quantity": None, "price": 185.5}, 100),
+    ],
+)
+def test_the_paper_seeds_formats(body, quantity):
+    """Standard and TradingView format, with 100 as the default quantity."""
+    signal = read(Variant.PAPER, body)
+    assert (signal.action, signal.symbol.name, signal.quantity, signal.price) == (Action.BUY, "AAPL", quantity, Decimal("185.5"))
+    assert signal.order_type is OrderType.MARKET
+
+
+def test_paper_account_by_name():
+    """A named account stays as written."""
+    assert read(Variant.PAPER, PAPER, account="策略A").account == "策略A"
+
+
+@pytest.mark.parametrize(
+    ("word", "action"),
+    [
+        *((word, Action.BUY) for word in ("buy", "long", "buy_to_open", "BuyToOpen")),
+        *((word, Action.SELL) for word in ("sell", "short", "sell_to_close", "close", "SELL")),
+    ],
+)
+def test_the_paper_seeds_side_table(word, action):
+    """Paper has its own table of sides, in which close sells."""
+    assert read(Variant.PAPER, PAPER, side=word).action is action
+
+
+@pytest.mark.parametrize("word", ["exit", "stop", "hold", "", 1, True, ["buy"]])
+def test_other_paper_sides_are_refused(word):
+    """A side outside the table is a 400, whatever its type."""
+    assert refused(Variant.PAPER, PAPER, side=word).code in ("invalid_choice", "missing_field")
+
+
+def test_all_missing_fields_are_named_at_once():
+    """A sender mends a body in one go."""
+    assert refused(Variant.PAPER, {"qty": 1}).values == {"field": "symbol, side, price"}
+
+
+# Group
+
+
+def test_a_market_order_of_the_group_seed():
+    """A single order has one leg with its percentage."""
+    signal = read(Variant.GROUP, GROUP, qty_per=10)
+    assert (signal.exchange, signal.market_type, signal.currency) == ("binance", MarketType.FUTURES, "USDT")
+    assert (signal.group_name, signal.batch, signal.legs) == ("my_strategy", False, (Leg(percent=Decimal(10)),))
+
+
+def test_a_group_order_takes_everything_by_default():
+    """`qty_per` is 100 when it is left out."""
+    assert read(Variant.GROUP, GROUP).legs == (Leg(percent=Decimal(100)),)
+
+
+def test_a_stop_limit_order_of_the_group_seed():
+    """Price and stop price go into the leg."""
+    signal = read(Variant.GROUP, GROUP, order_type="STOP_LIMIT", side="sell", price=105000, stop_price="104000", qty_per=25)
+    assert signal.legs == (Leg(percent=Decimal(25), price=Decimal(105000), stop_price=Decimal(104000)),)
+
+
+def test_the_price_of_a_market_order_is_a_reference():
+    """A price beside MARKET never becomes a limit."""
+    signal = read(Variant.GROUP, GROUP, price=80000)
+    assert (signal.price, signal.legs[0].price) == (Decimal(80000), None)
+
+
+def test_a_batch_of_the_group_seed():
+    """Each entry of `orders` is a leg, in order, and even one makes it a batch."""
+    orders = [{"price": 105000, "stop_price": 104000, "qty_per": 10}, {"Price": "107000", "stopPrice": 106000, "qty-per": 15}]
+    signal = read(Variant.GROUP, GROUP, order_type="STOP_LIMIT", orders=orders)
+    assert signal.batch
+    assert signal.legs == (
+        Leg(percent=Decimal(10), price=Decimal(105000), stop_price=Decimal(104000)),
+        Leg(percent=Decimal(15), price=Decimal(107000), stop_price=Decimal(106000)),
+    )
+    assert read(Variant.GROUP, GROUP, order_type="LIMIT", orders=[{"price": 1, "qty_per": 3}]).batch
+
+
+@pytest.mark.parametrize("name", ["group_name", "exchange", "market_type", "currency", "symbol", "order_type", "side"])
+def test_each_required_group_field_is_named(name):
+    """A group signal without a required field names it, in the seed's words."""
+    error = refused(Variant.GROUP, without(GROUP, name))
+    assert (error.code, error.values) == ("missing_field", {"field": name})
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "field"),
+    [
+        ({"order_type": "LIMIT"}, "missing_field", "price"),
+        ({"order_type": "STOP_LIMIT", "price": 1}, "missing_field", "stop_price"),
+        ({"order_type": "STOP_MARKET"}, "missing_field", "stop_price"),
+        ({"order_type": "LIMIT", "price": 1, "stop_price": 2}, "not_for_order_type", "stop_price"),
+        ({"stop_price": 2}, "not_for_order_type", "stop_price"),
+        ({"order_type": "TRAILING"}, "invalid_choice", "order_type"),
+        ({"market_type": "MARGIN"}, "invalid_choice", "market_type"),
+        ({"exchange": "FTX"}, "invalid_choice", "exchange"),
+        ({"side": "hold"}, "invalid_choice", "side"),
+        ({"quantity": 1}, "quantity_without_percent", "quantity"),
+        ({"qty": 1}, "quantity_without_percent", "qty"),
+        ({"qty_per": 0}, "must_be_positive", "qty_per"),
+        ({"qty_per": 100.01}, "out_of_range", "qty_per"),
+        ({"qty_per": "50%"}, "invalid_number", "qty_per"),
+        ({"orders": []}, "invalid_orders", "orders"),
+        ({"orders": {}}, "invalid_orders", "orders"),
+        ({"orders": "[]"}, "invalid_orders", "orders"),
+        ({"orders": [1]}, "invalid_orders", "orders"),
+        ({"orders": [{}]}, "missing_field", "orders[0].qty_per"),
+        ({"orders": [{"qty_per": 1, "price": 5}]}, "not_for_order_type", "orders[0].price"),
+        ({"orders": [{"qty_per": 1, "side": "sell"}]}, "not_in_orders", "orders[0].side"),
+        ({"orders": [{"qty_per": 1}], "qty_per": 5}, "not_beside_orders", "qty_per"),
+        ({"order_type": "LIMIT", "orders": [{"qty_per": 1}]}, "missing_field", "orders[0].price"),
+        (
+            {"order_type": "LIMIT", "orders": [{"qty_per": 1, "price": 1}, {"qty_per": 0, "price": 1}]},
+            "must_be_positive",
+            "orders[1].qty_per",
+        ),
+        ({"orders": [{"qty_per": 1, "stop_price": 1}]}, "not_for_order_type", "orders[0].stop_price"),
+    ],
+)
+def test_group_refusals_name_the_field(more, code, field):
+    """What a group order cannot mean is a 400 with the field as the sender spelled it."""
+    error = refused(Variant.GROUP, GROUP, **more)
+    assert (error.code, error.values["field"]) == (code, field)
+
+
+def test_a_batch_has_an_end():
+    """More legs than a worker can place are refused at once."""
+    assert refused(Variant.GROUP, GROUP, orders=[{"qty_per": 1}] * 26).code == "too_many_orders"
+
+
+def test_a_quantity_beside_a_percentage_is_only_kept():
+    """The percentage sizes the order; a quantity sent for the record stays in the trace."""
+    signal = read(Variant.GROUP, GROUP, qty=3, qty_per=5)
+    assert (signal.quantity, signal.unknown) == (None, {"quantity": Decimal(3)})
+
+
+def test_a_currency_that_is_not_the_symbols_is_refused():
+    """A symbol quoted in something else than the named currency trades neither."""
+    assert refused(Variant.GROUP, GROUP, currency="BUSD").code == "currency_mismatch"
+
+
+# Cancel
+
+
+def test_cancel_everything():
+    """Without filters a cancel covers all of the strategy."""
+    signal = read(Variant.GROUP, CANCEL)
+    assert (signal.action, signal.group_name) == (Action.CANCEL_ALL, "my_strategy")
+    assert (signal.exchange, signal.market_type, signal.symbol) == (None, None, None)
+
+
+def test_cancel_filters():
+    """Exchange, market and symbol narrow a cancel, in any spelling."""
+    signal = read(Variant.GROUP, CANCEL, Exchange="okx", marketType="spot", ticker="BTC-USDT", alert_id="7", timenow="2026-01-22T15:30:00Z")
+    assert (signal.exchange, signal.market_type, signal.symbol.name) == ("okx", MarketType.SPOT, "BTCUSDT")
+    assert signal.idempotency_key == "7"
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({"side": "buy"}, "unknown_filter"),
+        ({"currency": "USDT"}, "unknown_filter"),
+        ({"price": 1}, "unknown_filter"),
+        ({"orders": []}, "unknown_filter"),
+        ({"symbl": "BTCUSDT"}, "unknown_filter"),
+        ({"comment": None}, "unknown_filter"),
+        ({"symbol": ""}, "empty_filter"),
+        ({"exchange": None}, "empty_filter"),
+        ({"market_type": " "}, "empty_filter"),
+        ({"exchange": "BINANC"}, "invalid_choice"),
+        ({"market_type": "MARGIN"}, "invalid_choice"),
+        ({"symbol": "BTC"}, "ambiguous_symbol"),
+        ({"symbol": "BTCUSDT240628"}, "unknown_symbol"),
+        ({"symbol": ["BTCUSDT"]}, "invalid_text"),
+        ({"symbol": "BTCUSDT.P", "market_type": "SPOT"}, "perpetual_on_spot"),
+        ({"symbol": "{{ticker}}"}, "placeholder"),
+    ],
+)
+def test_a_cancel_is_never_widened(more, code):
+    """A filter that is unknown, empty or misspelled refuses the cancel instead of cancelling more than was meant."""
+    assert refused(Variant.GROUP, CANCEL, **more).code == code
+
+
+# Numbers
+
+
+@pytest.mark.parametrize(
+    ("price", "code"),
+    [
+        ("0", "must_be_positive"),
+        ("-5", "must_be_positive"),
+        ("-0.0", "must_be_positive"),
+        ("NaN", "invalid_number"),
+        ("Infinity", "invalid_number"),
+        ("-Infinity", "invalid_number"),
+        ("1e999", "out_of_range"),
+        ("1e99999999999999999999", "invalid_number"),
+        ("1e-19", "out_of_range"),
+        ("1000000000000000001", "out_of_range"),
+        ("1.234567890123456789012345678901", "too_many_digits"),
+        ("true", "invalid_number"),
+        ("[5]", "invalid_number"),
+        ('{"a":5}', "invalid_number"),
+        ('"five"', "invalid_number"),
+        ('"1,000"', "invalid_number"),
+        ('"1_000"', "invalid_number"),
+        ('"٥"', "invalid_number"),
+        ('"0x10"', "invalid_number"),
+        ('"NaN"', "invalid_number"),
+        ('"1e999"', "out_of_range"),
+        ('"{{close}}"', "placeholder"),
+    ],
+)
+def test_what_is_no_price(price, code):
+    """Only a positive finite number within bounds is a price; anything else names the field."""
+    error = refused(Variant.PAPER, f'{{"symbol":"AAPL","side":"buy","price":{price}}}')
+    assert (error.code, error.values["field"]) == (code, "price")
+
+
+@pytest.mark.parametrize(
+    ("price", "value"),
+    [
+        ("185.50", "185.5"),
+        ('"185.50"', "185.5"),
+        ('" 185.5 "', "185.5"),
+        ("1.855e2", "185.5"),
+        ('"+185.5"', "185.5"),
+        ('".5"', "0.5"),
+        ("1e18", "1000000000000000000"),
+        ("1E-18", "1E-18"),
+        ("0.100000000000000000000000000000000000000000000000", "0.1"),
+        ("123456789012345678.123456789012", "123456789012345678.123456789012"),
+    ],
+)
+def test_what_is_a_price(price, value):
+    """JSON numbers, numeric strings and exponents give the same exact Decimal, without trailing zeros."""
+    signal = read(Variant.PAPER, f'{{"symbol":"AAPL","side":"buy","price":{price}}}')
+    assert str(signal.price) == value
+
+
+def test_complaint_10_fractions_of_any_size():
+    """A quantity such as TradingView's 1e-05 is neither rounded nor refused."""
+    assert read(Variant.XC, XC.replace("0.05", "1e-05")).quantity == Decimal("0.00001")
+
+
+# Times and keys
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2026-01-22T15:30:00Z",
+        "2026-01-22T15:30:00",
+        "2026-01-22 15:30:00",
+        "2026-01-23T00:30:00+09:00",
+        1769095800,
+        "1769095800",
+        1769095800000,
+    ],
+)
+@pytest.mark.parametrize("key", ["timestamp", "timenow", "timeNow"])
+def test_when_a_signal_was_sent(key, value):
+    """ISO 8601 and epoch seconds or milliseconds are the same moment in UTC."""
+    assert read(Variant.PERSONAL, PERSONAL, **{key: value}).sent_at == datetime(2026, 1, 22, 15, 30, tzinfo=UTC)
+
+
+def test_fractions_of_a_second_are_kept():
+    """Milliseconds count."""
+    assert read(Variant.PERSONAL, PERSONAL, timestamp=1769095800.25).sent_at.microsecond == 250_000
+    assert read(Variant.PERSONAL, PERSONAL, timestamp=1769095800250).sent_at.microsecond == 250_000
+
+
+def test_the_older_of_two_times_counts():
+    """A bar's time beside the time of sending lets nothing stale through."""
+    signal = read(Variant.PERSONAL, PERSONAL, timestamp="2026-01-22T15:00:00Z", timenow="2026-01-22T15:30:00Z")
+    assert signal.sent_at == datetime(2026, 1, 22, 15, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["yesterday", "2026-01-22", "2026-13-01T00:00:00Z", 0, -1, 12345, 1e20, True, [1], "0001-01-01T00:00:00+14:00", "١٧٦٩٠٩٥٨٠٠", "NaN"],
+)
+def test_a_broken_time_is_refused(value):
+    """A time that cannot be read must not pass for a fresh one."""
+    assert refused(Variant.PERSONAL, PERSONAL, timestamp=value).code == "invalid_time"
+
+
+@pytest.mark.parametrize("body", [{"alert_id": "a-1"}, {"idempotency_key": "a-1"}, {"alertId": "a-1", "idempotencyKey": "a-1"}])
+def test_the_senders_own_key(body):
+    """`alert_id` and `idempotency_key` are one field; `id` is neither."""
+    signal = read(Variant.PERSONAL, PERSONAL, **body, id="9")
+    assert (signal.idempotency_key, signal.unknown) == ("a-1", {"id": "9"})
+
+
+@pytest.mark.parametrize(
+    ("more", "code"), [({"account": "x" * 257}, "too_long"), ({"account": {"a": 1}}, "invalid_text"), ({"account": True}, "invalid_text")]
+)
+def test_names_are_short_texts(more, code):
+    """A name is a text of sane length."""
+    assert refused(Variant.PAPER, PAPER, **more).code == code
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"ticker": "{{ticker}}", "action": "buy"}, "ticker"),
+        ({"symbol": "BINANCE:{{ticker}}", "action": "buy"}, "symbol"),
+        ({"symbol": "BTCUSDT", "action": "{{strategy.order.action}}"}, "action"),
+        ({"symbol": "BTCUSDT", "action": "buy", "price": "{{close}}"}, "price"),
+        ({"symbol": "BTCUSDT", "action": "buy", "timenow": "{{timenow}}"}, "timenow"),
+    ],
+)
+def test_an_unfilled_placeholder_is_named(body, field):
+    """A message that TradingView did not fill, as when it is pasted into curl, says which placeholder is left."""
+    error = refused(Variant.PERSONAL, body)
+    assert (error.code, error.values["field"]) == ("placeholder", field)
+
+
+def test_an_unfilled_placeholder_elsewhere_does_no_harm():
+    """A key nobody uses may hold anything."""
+    assert read(Variant.PERSONAL, PERSONAL, comment="{{strategy.order.comment}}").unknown == {"comment": "{{strategy.order.comment}}"}
+
+
+def test_what_is_unknown_is_kept_without_credentials():
+    """Unknown keys stay in the signal; credentials among them, or repeated inside a text, do not."""
+    signal = read(Variant.GROUP, GROUP, rsi=70, passphrase="open", note="sent with your_webhook_token", huge=10**60)
+    assert signal.unknown == {"rsi": Decimal(70), "passphrase": "***", "note": "sent with ***", "huge": str(10**60)}
+    assert "your_webhook_token" not in signal.model_dump_json()
+
+
+# By hand
+
+
+def test_an_order_by_hand():
+    """An admin's order has its own quantity and order type."""
+    body = {"symbol": "ETHUSDT", "side": "sell", "qty": 2, "order_type": "stop_market", "stop_price": 1900, "market_type": "futures"}
+    signal = read(Variant.MANUAL, body)
+    assert (signal.variant, signal.quantity, signal.stop_price) == (Variant.MANUAL, Decimal(2), Decimal(1900))
+    assert refused(Variant.MANUAL, without(body, "qty")).values == {"field": "quantity"}

@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib.accounts.manage import create_account
-from chalicelib.signals import fields, parse
+from chalicelib.signals import fields, variants
 from chalicelib.strategies.alert_message import CODE, TOKEN, VARIANTS
 from chalicelib.strategies.manage import create_strategy
 from chalicelib.strategies.members import add_accounts
@@ -51,7 +51,7 @@ def test_message_is_read_by_its_own_webhook(api, strategy, variant):
     built = message(api, strategy, variant=variant)
     read = fields.read(as_sent(built["text"]))
     kind = {"group": Variant.GROUP, "batch": Variant.GROUP, "cancel": Variant.GROUP}.get(variant) or Variant(variant)
-    signal = parse.read_signal(kind, read)
+    signal = variants.read_signal(kind, read)
     assert signal.symbol.name == "BTCUSDT"
     assert signal.idempotency_key.startswith("My strategy 1-BTCUSDT-15-2026-01-22T15:30:00Z")
     assert built["fill_in"] == [CODE if variant == "xc" else TOKEN]

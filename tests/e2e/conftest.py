@@ -145,3 +145,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield Running(place)
     finally:
         run.down(place)
+
+
+@pytest.fixture(scope="module")
+def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A stack for one module, which leaves nothing in it as others expect it."""
+    place = replace(Place.here(), directory=tmp_path_factory.mktemp("own"), port=free_port())
+    try:
+        run.up(place)
+        yield Running(place)
+    finally:
+        run.down(place)

@@ -108,8 +108,9 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def desk(stack: Running) -> Iterator[Desk]:
-    """The stack, its exchanges being the simulator."""
+def desk(own_stack: Running) -> Iterator[Desk]:
+    """A stack, its exchanges being the simulator. Its own, because prices move here."""
+    stack = own_stack
     server = SimulatorServer(0).start()
     with stack.deployed_with(environment={"TRADEHOOK_EXCHANGE_ENDPOINT": server.url}), patch.dict(os.environ, stack.cloud.environment()):
         aws.client.cache_clear()

@@ -1,8 +1,6 @@
 """The OpenAPI document against the running system: no server error, and no answer that the document does not know."""
 
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,26 +11,13 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
 
-from infra.local import run
-from infra.local.place import Place
-from tests.e2e.conftest import Running, free_port
+from tests.e2e.conftest import Running
 
 pytestmark = pytest.mark.e2e
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 EXAMPLES = 2
 """For each operation and each way of making them: what the document says, and what it does not."""
-
-
-@pytest.fixture(scope="module")
-def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A stack of its own: an admin who presses every button leaves nothing as others expect it."""
-    place = replace(Place.here(), directory=tmp_path_factory.mktemp("pressed"), port=free_port())
-    try:
-        run.up(place)
-        yield Running(place)
-    finally:
-        run.down(place)
 
 
 @pytest.fixture(scope="module")

@@ -83,7 +83,7 @@ def get_balance(request: Request) -> Answer:
 
 def _listed(request: Request, table: str, filters: dict[str, str | None], view: Callable[[aws.Item], Any]) -> Answer:
     who, page = caller(request), paging.asked(request)
-    user_id = request.query.get("user_id", None if who.role is Role.ADMIN else who.user_id)
+    user_id = request.query.get("user_id") or (None if who.role is Role.ADMIN else who.user_id)
     if user_id != who.user_id:
         who.require_admin()
     wanted = {name: value.upper() if name == "currency" else value for name, value in filters.items() if value}

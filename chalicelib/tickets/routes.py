@@ -25,7 +25,7 @@ def create_ticket(request: Request) -> Answer:
 def list_tickets(request: Request) -> Answer:
     """Tickets, newest first: for an admin everybody's or those of `?user_id=`, else the caller's own."""
     who, page = caller(request), paging.asked(request)
-    user_id = request.query.get("user_id", None if who.role is Role.ADMIN else who.user_id)
+    user_id = request.query.get("user_id") or (None if who.role is Role.ADMIN else who.user_id)
     if user_id != who.user_id:
         who.require_admin()
     status = inputs.choice(request, "status", tuple(Status))

@@ -41,7 +41,7 @@ audit: $(STAMP) ## Known weaknesses in the code and in what it depends on (Terra
 unit: $(STAMP) $(CHECKOV) ## Tests that need nothing running
 	TRADEHOOK_CHECKOV=$${TRADEHOOK_CHECKOV:-$(CURDIR)/$(VENV)-checkov/bin/checkov} $(BIN)/pytest tests --ignore tests/e2e --ignore tests/browser --numprocesses 2 --dist loadfile
 
-e2e: $(STAMP) ## Tests against a local cloud of their own
+e2e: $(STAMP) ## Tests against a local cloud of their own; VENUES=all for every exchange and market
 	$(BIN)/pytest tests/e2e tests/browser
 
 build: $(STAMP) ## The release artifact for Lambda and the route document, into build/lambda

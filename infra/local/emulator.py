@@ -1,13 +1,17 @@
-"""The emulated cloud's process: ministack, with two things mended. Its own interpreter runs this file; nothing imports it.
+"""The emulated cloud's process: ministack, with three things mended. Its own interpreter runs this file; nothing imports it.
 
 Ministack unpacks the artifact for each process of each function, and nobody else is served meanwhile. Here it is unpacked once, and all
 processes of all functions share it, read only as in AWS.
 
 Ministack hands every WebSocket event of a function to the same one process, one after the other, so that five hundred clients wait for
 each other. In AWS each event has an execution environment to itself; here a few have.
+
+Ministack serves everybody with one thread, those who wait for an answer and those whom nobody waits for. In AWS none is in another's
+way; here the event sources stand back, for a moment, while requests crowd at the front door.
 """
 
 import tempfile
+import time
 import zipfile
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
@@ -16,6 +20,7 @@ from typing import Any
 
 from ministack.app import main
 from ministack.core import lambda_runtime
+from ministack.services import apigateway_v1, lambda_svc
 
 _AT_ONCE = 3  # on two processors more would only take turns
 
@@ -58,6 +63,46 @@ class _Artifact(zipfile.ZipFile):
         Path(self.filename).unlink()
 
 
+class _StandBack:
+    """Lets requests that others stand behind go first; the front door marks them."""
+
+    _MARK = "x-ministack-crowd"
+    _BETWEEN_S = 0.05  # from one request's end to the next one's beginning
+    _AT_MOST_S = 2.5
+    _THEN_NOT_FOR_S = 5.0  # so that a crowd without end does not stop the orders
+
+    def __init__(self) -> None:
+        self._invoke = apigateway_v1._call_lambda_raw
+        self._poll = lambda_svc._poll_sqs
+        self._inside = 0
+        self._crowded_until = 0.0
+        self._not_before = 0.0
+
+    async def invoke(self, function: Any, event: dict[str, Any], **options: Any) -> Any:
+        """Invokes a function for a request."""
+        if not any(name.lower() == self._MARK for name in event.get("headers") or {}):
+            return await self._invoke(function, event, **options)
+        self._inside += 1
+        try:
+            return await self._invoke(function, event, **options)
+        finally:
+            self._inside -= 1
+            self._crowded_until = time.monotonic() + self._BETWEEN_S
+
+    def poll(self) -> bool:
+        """Polls the queues, once the crowd has gone or has had its time. Says whether there was something in them."""
+        began = time.monotonic()
+        while began > self._not_before and (self._inside or time.monotonic() < self._crowded_until):
+            if time.monotonic() - began > self._AT_MOST_S:
+                self._not_before = time.monotonic() + self._THEN_NOT_FOR_S
+                break
+            time.sleep(self._BETWEEN_S)
+        return self._poll()
+
+
+_stand_back = _StandBack()
+apigateway_v1._call_lambda_raw = _stand_back.invoke
+lambda_svc._poll_sqs = _stand_back.poll
 lambda_runtime.zipfile = SimpleNamespace(**vars(zipfile) | {"ZipFile": _Artifact})
 lambda_runtime.get_or_create_worker = _Environments
 main()

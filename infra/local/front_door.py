@@ -15,7 +15,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from infra.local.gate import Gate
+from infra.local.gate import OVER_S, Gate
 from infra.local.place import HOST, Place
 from infra.local.routes import Routes
 from infra.local.websocket_proxy import pass_through
@@ -83,6 +83,8 @@ async def _pass(request: web.Request, headers: CIMultiDict[str], arrived: float)
     body = await request.read()
     async with request.app[_GATES][function].enter() as haste:
         headers["X-Request-Start"] = f"t={arrived - haste:.3f}"
+        if haste == OVER_S:
+            headers["X-Ministack-Crowd"] = "1"  # see emulator.py
         return await _forward(request, f"{routes.http}{request.rel_url.raw_path_qs}", headers, body)
 
 

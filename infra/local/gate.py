@@ -24,6 +24,8 @@ OVER_S = 30.0
 
 _A_LOOK_S = 0.02
 _STUCK_S = 0.25
+_STARTING_S = 1.5
+"""After a pause the first processes may have to start, and more of them at once would only make it longer."""
 
 
 class Gate:
@@ -35,10 +37,13 @@ class Gate:
         self._inside = 0
         self._outside = 0
         self._moved = -math.inf
+        self._began = -math.inf
 
     @asynccontextmanager
     async def enter(self) -> AsyncIterator[float]:
         """Waits for a place. Gives the seconds by which the request shall count as older than it is."""
+        if not self._inside and not self._outside:
+            self._began = time.monotonic()
         self._outside += 1
         try:
             await self._place()
@@ -58,11 +63,16 @@ class Gate:
             try:
                 await asyncio.wait_for(self._places.acquire(), _STUCK_S)
             except TimeoutError:
-                if self._open < AT_ONCE and time.monotonic() - self._moved >= _STUCK_S:
+                if self._open < AT_ONCE and self._stuck():
                     self._open += 1
                     self._release()
             else:
                 return
+
+    def _stuck(self) -> bool:
+        if self._moved < self._began:
+            return time.monotonic() - self._began >= _STARTING_S
+        return time.monotonic() - self._moved >= _STUCK_S
 
     def _release(self) -> None:
         self._moved = time.monotonic()

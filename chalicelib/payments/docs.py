@@ -33,13 +33,13 @@ _transaction = {
 _given = {"user_id": USER_ID, "amount": 25.5, "currency": "USDT"}
 
 DOCS = {
-    "POST /payments": Docs(_PAYMENT, _payment, 201, NewPayment, _given, errors=(409, 422)),
+    "POST /payments": Docs(_PAYMENT, _payment, 201, NewPayment, _given, errors=(404, 409, 422)),
     "GET /payments": Docs(
         page(_PAYMENT), listing(_payment), query={**OWNER, "status": one_of(*PaymentStatus), "currency": TEXT}, paged=True
     ),
     "GET /payments/{payment_id}": Docs(_PAYMENT, _payment),
     "PATCH /payments/{payment_id}": Docs(_PAYMENT, _payment, body=PaymentChange, given={"status": "completed"}, errors=(409, 422)),
-    "POST /transactions": Docs(_TRANSACTION, _transaction, 201, NewTransaction, _given, errors=(409, 422)),
+    "POST /transactions": Docs(_TRANSACTION, _transaction, 201, NewTransaction, _given, errors=(404, 409, 422)),
     "GET /transactions": Docs(
         page(_TRANSACTION), listing(_transaction), query={**OWNER, "type": one_of(*TransactionType), "currency": TEXT}, paged=True
     ),

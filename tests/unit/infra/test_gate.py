@@ -1,0 +1,98 @@
+"""The front door's gate: few at once, more only when nobody leaves, and the sign that others stand behind."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+
+from infra.local import gate
+from infra.local.gate import AT_FIRST, AT_LEISURE, AT_ONCE, HURRIED_S, OVER_S, Gate
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Less patience."""
+    for name, seconds in {"_A_LOOK_S": 0.002, "_STUCK_S": 0.1, "_STARTING_S": 0.8}.items():
+        monkeypatch.setattr(gate, name, seconds)
+
+
+class Crowd:
+    """Requests that enter and stay until they are told to leave."""
+
+    def __init__(self, size: int) -> None:
+        self.gate = Gate()
+        self.haste: list[float] = []
+        self._leave = asyncio.Event()
+        self._all = [asyncio.create_task(self._one()) for _ in range(size)]
+
+    async def _one(self) -> None:
+        async with self.gate.enter() as haste:
+            self.haste.append(haste)
+            await self._leave.wait()
+
+    async def leave(self) -> None:
+        """Lets everybody leave."""
+        self._leave.set()
+        await asyncio.gather(*self._all)
+
+
+def test_a_burst_from_cold_starts_no_more_processes_than_there_are_cores():
+    """As long as the first ones may still be starting nobody else is let in; then one after the other, up to the most."""
+
+    async def check() -> None:
+        crowd = Crowd(20)
+        await asyncio.sleep(0.1)
+        assert len(crowd.haste) == AT_FIRST
+        await asyncio.sleep(2)
+        assert len(crowd.haste) == AT_ONCE
+        await crowd.leave()
+        assert len(crowd.haste) == 20
+
+    asyncio.run(check())
+
+
+def test_a_request_that_others_stand_behind_may_not_wait():
+    """The first ones of a burst are told so, too, though they came before the others."""
+
+    async def check() -> None:
+        crowd = Crowd(AT_FIRST + 1)
+        await asyncio.sleep(0.05)
+        assert crowd.haste == [OVER_S] * AT_FIRST
+        await crowd.leave()
+
+    asyncio.run(check())
+
+
+def test_one_alone_has_all_its_time_and_those_beside_many_have_less():
+    """Nobody hurries a request that nobody stands behind."""
+
+    async def check() -> None:
+        door = Gate()
+        async with AsyncExitStack() as inside:
+            for _ in range(AT_FIRST):
+                assert await inside.enter_async_context(door.enter()) == 0.0
+            assert AT_FIRST == AT_LEISURE
+            assert await inside.enter_async_context(door.enter()) == HURRIED_S
+
+    asyncio.run(check())
+
+
+def test_somebody_leaving_keeps_the_others_waiting():
+    """While places become free no other process is started."""
+
+    async def check() -> None:
+        door = Gate()
+        most = inside = 0
+
+        async def passing() -> None:
+            nonlocal most, inside
+            async with door.enter():
+                inside += 1
+                most = max(most, inside)
+                await asyncio.sleep(0.001)
+                inside -= 1
+
+        await asyncio.gather(*(passing() for _ in range(60)))
+        assert most == AT_FIRST
+
+    asyncio.run(check())

@@ -195,11 +195,8 @@ def test_a_stop_rests_and_close_leaves_everything(desk: Desk, venue: tuple[str, 
     assert not desk.orders(again)
 
 
-def test_exits_come_with_the_entry_and_cancel_each_other(desk: Desk, venue: tuple[str, str], request: pytest.FixtureRequest) -> None:
+def test_exits_come_with_the_entry_and_cancel_each_other(desk: Desk, venue: tuple[str, str]) -> None:
     """Take-profit and stop-loss wait beside what was bought; the price comes to one, and the other goes."""
-    if venue == ("bybit", "spot"):
-        why = "an open defect: on an account that holds no more than was bought, the take-profit ends cancelled and the stop-loss stays"
-        request.applymarker(pytest.mark.xfail(reason=why))
     trace = desk.send(venue, "buy", qty_per=5, take_profit=55000, stop_loss=45000)
     orders = desk.orders(trace)
     assert {leg: order["status"] for leg, order in orders.items()} == {"0": "filled", "0.sl": "open", "0.tp": "open"}, trace

@@ -272,7 +272,8 @@ class Engine:
     def _check_funds(self, order: Order) -> None:
         account, book = order.account, order.book
         if book.market == SPOT:
-            if _hold_currency(order) and self.free(account, SPOT, _hold_currency(order)) < _hold(order):
+            own = _hold(order) if order.open else ZERO  # one that is open already holds what it asks for
+            if _hold_currency(order) and self.free(account, SPOT, _hold_currency(order)) + own < _hold(order):
                 raise Reject("funds")
             return
         if order.reduce_only or order.stop is not None:
@@ -289,7 +290,7 @@ class Engine:
         return order.book.last >= order.stop if order.above else order.book.last <= order.stop
 
     def _fire(self, order: Order) -> None:
-        active = order
+        active, held = order, bool(_hold_currency(order))
         if order.algo:
             order.status, order.updated = "triggered", self.now()
             self.resting.pop(order.id, None)
@@ -312,7 +313,6 @@ class Engine:
             order.child = active
             order.account.orders.append(active)
             self.resting[active.id] = active
-        held = bool(_hold_currency(active))  # and so is there
         active.status, active.updated = "open", self.now()
         if active.other is not None and active.other.open:
             self._end(active.other, "cancelled")

@@ -59,6 +59,23 @@ def test_one_exit_cancels_the_other(live: Live, price: str, filled: str, cancell
     assert live.agrees()
 
 
+@pytest.mark.parametrize("price", ["55100", "44900"])
+@pytest.mark.parametrize("exchange", ["binance", "bybit", "okx"])
+def test_an_account_that_holds_no_more_than_it_bought(open_account, exchange: str, price: str) -> None:
+    """The fee was taken from what was bought: either exit is for what is left, rounded down to the step, and sells it."""
+    live = open_account(exchange, MarketType.SPOT, balances={"spot": {"USDT": "100000"}, "futures": {"USDT": "100000"}})
+    live.run("buy", quantity=Decimal("0.123456"), **EXITS)
+    [entry, stop, _] = live.ledger()
+    assert stop.quantity <= Decimal(live.holdings["balances"]["spot"]["BTC"]) < entry.filled
+    live.simulator.price("BTCUSDT", price)
+    live.follow()
+    live.follow()
+    filled, cancelled = ("0.tp", "0.sl") if price == "55100" else ("0.sl", "0.tp")
+    assert by_leg(live) == {"0": "filled", filled: "filled", cancelled: "cancelled"}
+    assert 0 <= Decimal(live.holdings["balances"]["spot"]["BTC"]) < Decimal("0.00001")
+    assert live.agrees()
+
+
 def test_a_short_entry_has_its_exits_on_the_other_sides(futures: Live) -> None:
     """The stop-loss of a short position is above the market."""
     futures.run("short", quantity=Decimal("0.1"), take_profit=Decimal(45000), stop_loss=Decimal(55000))

@@ -45,7 +45,10 @@ class FaultyCloud:
             await self._session.close()
 
     async def _pass(self, request: web.Request) -> web.StreamResponse:
-        body = await request.read()
+        try:
+            body = await request.read()
+        except ConnectionResetError:  # the function was killed in the middle of its call
+            return self._reset(request)
         kind = self._dice.choice(_KINDS) if self._dice.random() < self.rate else None
         if kind:
             self.met[f"{_service(request)}, {kind}"] += 1

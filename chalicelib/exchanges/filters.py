@@ -36,21 +36,22 @@ def check(order: OrderRequest, reference_price: Decimal | None = None) -> None:
         NotDoable: With the rule as its code, and in its values the limit and the nearest value that would do.
     """
     instrument = order.instrument
-    check_quantity(instrument, order.quantity)
+    worth = None if order.reduce_only else order.price or order.stop_price or reference_price
+    check_quantity(instrument, order.quantity, worth)
     for name, price in (("price", order.price), ("stop_price", order.stop_price)):
         if price is not None:
             _check_price(instrument, name, price, order.side)
-    price = order.price or order.stop_price or reference_price
-    if price is not None and not order.reduce_only:
-        check_notional(instrument, order.quantity, price)
+    if worth is not None:
+        check_notional(instrument, order.quantity, worth)
 
 
-def check_quantity(instrument: Instrument, quantity: Decimal) -> None:
-    """Step, minimum and maximum. Raises NotDoable as `check` does."""
+def check_quantity(instrument: Instrument, quantity: Decimal, price: Decimal | None = None) -> None:
+    """Step, minimum and maximum. Raises NotDoable as `check` does; with a price, what would do is worth enough as well."""
     name, step = instrument.name, instrument.quantity_step
     minimum = instrument.minimum_quantity or step
     if quantity < minimum:
-        raise NotDoable("below_minimum_quantity", symbol=name, quantity=text(quantity), minimum=text(minimum), nearest=text(minimum))
+        nearest = least(instrument, price)
+        raise NotDoable("below_minimum_quantity", symbol=name, quantity=text(quantity), minimum=text(minimum), nearest=text(nearest))
     maximum = instrument.maximum_quantity
     if maximum is not None and quantity > maximum:
         raise NotDoable("above_maximum_quantity", symbol=name, quantity=text(quantity), maximum=text(maximum), nearest=text(maximum))
@@ -64,13 +65,18 @@ def check_notional(instrument: Instrument, quantity: Decimal, price: Decimal) ->
     minimum = instrument.minimum_notional
     if minimum is None or quantity * price >= minimum:
         return
-    nearest = round_quantity(instrument, minimum / price)
-    if nearest * price < minimum:
-        nearest += instrument.quantity_step
-    nearest = max(nearest, instrument.minimum_quantity or nearest)
+    nearest = least(instrument, price)
     raise NotDoable(
         "below_minimum_notional", symbol=instrument.name, notional=text(quantity * price), minimum=text(minimum), nearest=text(nearest)
     )
+
+
+def least(instrument: Instrument, price: Decimal | None) -> Decimal:
+    """The smallest quantity that an order may have at this price, base units; where no price is known, whatever it is worth."""
+    quantity = instrument.minimum_quantity or instrument.quantity_step
+    if instrument.minimum_notional is None or price is None or quantity * price >= instrument.minimum_notional:
+        return quantity
+    return _to_multiple(instrument.minimum_notional / price, instrument.quantity_step, ROUND_CEILING)
 
 
 def _check_price(instrument: Instrument, field: str, price: Decimal, side: Side) -> None:

@@ -61,6 +61,10 @@ class Line:
             raise NotDoable("symbol_unknown", symbol=name, market_type=self._market_type.value)
         return load(self._market_type, stored).instrument
 
+    def is_traded(self, instrument: Instrument) -> bool:
+        """Whether the exchange takes orders for it that open."""
+        return load(self._market_type, self._markets[instrument.name]).active
+
     def last_price(self, instrument: Instrument) -> Decimal:
         """See protocol.Exchange."""
         return self._repeated(lambda exchange: exchange.last_price(instrument))

@@ -238,9 +238,16 @@ class LiveDesk:
             self.placed.append(order)
 
     def _claimed(self, leg: str, request: OrderRequest, percent: Decimal | None) -> Order:
+        order = self._order_of(leg, request, percent)
+        ledger.claim(order)
+        self._known.count += 1
+        return order
+
+    def _order_of(self, leg: str, request: OrderRequest, percent: Decimal | None) -> Order:
+        """The order as it is claimed."""
         now = datetime.now(UTC)
         instruction, account = self._instruction, self._account
-        order = Order(
+        return Order(
             signal_id=instruction.signal_id,
             account_id=account.account_id,
             user_id=account.user_id,
@@ -271,9 +278,6 @@ class LiveDesk:
             created_at=now,
             updated_at=now,
         )
-        ledger.claim(order)
-        self._known.count += 1
-        return order
 
     def _send(self, order: Order, request: OrderRequest) -> Order:
         """Sends a claimed order; again only when it certainly is not there."""

@@ -13,6 +13,7 @@ from chalicelib.errors import NotDoable, Refused
 from chalicelib.exchanges import filters
 from chalicelib.exchanges.client_ids import client_order_id
 from chalicelib.exchanges.protocol import OrderRequest, OrderStatus, Side
+from chalicelib.exchanges.wire import text
 from chalicelib.orders import exits, sizing
 from chalicelib.orders.desk import Desk
 from chalicelib.orders.models import Instruction, Order, RefusedLeg
@@ -247,7 +248,8 @@ class _Run:
 
     def _place(self, name: str, request: OrderRequest, percent: Decimal | None) -> Order:
         if not request.quantity:
-            raise NotDoable("below_minimum", symbol=self.instrument.name)
+            least = filters.least(self.instrument, request.price or request.stop_price or self.market_price)
+            raise NotDoable("below_minimum", symbol=self.instrument.name, nearest=text(least))
         if not request.reduce_only:
             filters.check(request, self.market_price)
         client_id = client_order_id(self.instruction.signal_id, self.instruction.account_id, name)

@@ -1,5 +1,10 @@
-"""A dry run: what a signal would do on each account, and why not. Nothing is written, no exchange is asked."""
+"""A dry run: what a signal would do on each account, and why not. Nothing is placed, claimed or written.
 
+Accounts at an exchange are looked at with their own keys: balance or position and price, as the worker would. What the exchange calls cost
+is booked under its limits, and nothing else.
+"""
+
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -9,56 +14,50 @@ from typing import Any
 from chalicelib import aws, inputs, messages
 from chalicelib.controls import rules, watch
 from chalicelib.controls.watch import Watch
-from chalicelib.errors import Forbidden, NotFound, Refused
+from chalicelib.errors import Forbidden, NotDoable, NotFound, Refused, Retryable
 from chalicelib.exchanges import paper_store
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.paper_money import BASIS_POINT, round_money
-from chalicelib.exchanges.protocol import Instrument, OrderStatus, Side
+from chalicelib.exchanges.protocol import Instrument, Side
 from chalicelib.http import Answer, Request, Route
-from chalicelib.orders import positions, prices, trade
+from chalicelib.orders import prices, trade
+from chalicelib.orders.dry_desk import DryLiveDesk, DryPaperDesk
 from chalicelib.orders.gate import Gate
 from chalicelib.orders.models import Instruction, Order
-from chalicelib.orders.paper_desk import PaperDesk
 from chalicelib.signals import fields as bodies
 from chalicelib.signals import manual, variants
 from chalicelib.signals import plan as plans
 from chalicelib.signals.accept import check_age
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.sender import Sender, strategy_switch
-from chalicelib.trading import MarketType, Symbol, Variant
+from chalicelib.telemetry import log
+from chalicelib.trading import MarketType, Variant
 from chalicelib.users import credentials
 from chalicelib.users.access import caller
 from chalicelib.users.models import shown_id
 
 _DRY = "dry-run"
 _MOST_ACCOUNTS = 50
-_THREADS = 8
+_THREADS = 16
+_ACCOUNT_S = 8.0  # that an account may be looked at; a call under way at the end still has its own timeout
+_ALL_S = 18.0  # with the last call's timeout still before API Gateway's 29 s
 _VARIANTS = (*(variant.value for variant in Variant if variant is not Variant.MANUAL), "batch", "cancel")
 _OWN_ROUTE = {variant.value: variant for variant in (Variant.LEGACY, Variant.PERSONAL, Variant.XC)}
 _INBOUND = (credentials.Kind.WEBHOOK, credentials.Kind.XC_CODE)
 
 
-class DryDesk(PaperDesk):
-    """A paper book that nothing is ever written to; it remembers which instrument was asked for."""
-
-    instrument_used: Instrument | None = None
-
-    def instrument(self, symbol: Symbol, market_type: MarketType, near: Decimal | None) -> Instrument:
-        """The instrument."""
-        self.instrument_used = super().instrument(symbol, market_type, near)
-        return self.instrument_used
-
-    def flush(self) -> None:
-        """Writes nothing."""
+Desk = DryPaperDesk | DryLiveDesk
 
 
 def explain(request: Request) -> Answer:
     """Says what a webhook body would do: as the webhook would refuse it, or for each account what would be traded and why not.
 
     The body is a webhook's, in any form; `?variant=` names the webhook where it is not `/api/webhook`. It is read as the caller's, or
-    for an admin as that of `?user_id=`. A token in the body is checked, a missing one is not missed. Sizes come from the last known
-    balances and prices.
+    for an admin as that of `?user_id=`. A token in the body is checked, a missing one is not missed. A simulated account is sized by its
+    books and the last known price, one with exchange keys by what its exchange says now; an exchange that cannot be asked is told beside
+    its account.
     """
+    until = time.monotonic() + _ALL_S
     who = caller(request)
     user_id = who.whose(request)
     named = inputs.choice(request, "variant", _VARIANTS)
@@ -69,7 +68,7 @@ def explain(request: Request) -> Answer:
     plan = plans.make(signal, sender, request.received_at)
     check_age(signal, plan, request.received_at, sender)
     instructions = plans.instructions(_DRY, signal, sender, plan, request.received_at)
-    shown = [_Dry(each, request.language) for each in instructions[:_MOST_ACCOUNTS]]
+    shown = [_Dry(each, request.language, until) for each in instructions[:_MOST_ACCOUNTS]]
     with ThreadPoolExecutor(_THREADS) as pool:
         accounts = list(pool.map(_Dry.run, shown))
     body = {
@@ -105,10 +104,11 @@ def _sender(user_id: str, fields: Fields) -> Sender:
 
 
 class _Dry:
-    """One instruction, run on a book that is thrown away."""
+    """One instruction, run on a desk that places nothing."""
 
-    def __init__(self, instruction: Instruction, language: str) -> None:
+    def __init__(self, instruction: Instruction, language: str, until: float) -> None:
         self.instruction, self.language, self.now = instruction, language, datetime.now(UTC)
+        self._until = until
 
     def run(self) -> dict[str, Any]:
         """What would come of it."""
@@ -121,18 +121,29 @@ class _Dry:
         if item is None:
             return self._shown(None) | self._why(NotFound("account_not_found", account=instruction.account_id))
         account = Account.model_validate(item)
+        watched = Watch(governing, more[: len(keys)])
         if account.has_exchange:
-            return self._shown(account) | {"balances": positions.balances_of(account)}
+            return self._at_exchange(account, watched)
         price = instruction.market_price or prices.newest(more[len(keys) :])
-        desk = DryDesk(paper_store.read(account), instruction, {symbol: price} if price else {}, self.now)
-        return self._traded(account, desk, Watch(governing, more[: len(keys)]))
+        desk = DryPaperDesk(paper_store.read(account), instruction, {symbol: price} if price else {}, self.now)
+        if instruction.market_price:
+            desk.see(symbol, instruction.market_price)
+        return self._traded(account, desk, watched)
 
-    def _traded(self, account: Account, desk: DryDesk, watched: Watch) -> dict[str, Any]:
+    def _at_exchange(self, account: Account, watched: Watch) -> dict[str, Any]:
+        try:
+            return self._traded(account, DryLiveDesk(account, self.instruction, min(_ACCOUNT_S, self._until - time.monotonic())), watched)
+        except Refused as refused:
+            return self._shown(account) | self._why(refused)
+        except Retryable as fault:
+            log.warning("exchange not asked", extra={"account_id": account.account_id, "fault": str(fault)})
+            # Not known, rather than no: the worker goes on trying where this has given up.
+            return self._shown(account) | self._why(NotDoable("exchange_unavailable", exchange=account.exchange)) | {"would_trade": None}
+
+    def _traded(self, account: Account, desk: Desk, watched: Watch) -> dict[str, Any]:
         instruction = self.instruction
         gate = Gate(instruction, desk, watched, lambda: watched, self.now)
         shown = self._shown(account) | {"balances_known": True}
-        if instruction.market_price and instruction.symbol:
-            desk.see(instruction.symbol.name, instruction.market_price)
         try:
             if not account.is_active:
                 raise NotFound("account_not_found", account=account.name)
@@ -143,7 +154,7 @@ class _Dry:
         refused_legs = [self._why_of(leg.code, leg.values) | {"leg": leg.leg} for leg in outcome.refused]
         first = orders[-1] if orders else {}
         told = {name: first[name] for name in ("side", "quantity", "fee", "margin", "cost") if name in first}
-        reason = {name: refused_legs[0][name] for name in ("code", "error")} if refused_legs else {}
+        reason = {name: refused_legs[0][name] for name in ("code", "error", "nearest") if name in refused_legs[0]} if refused_legs else {}
         counts = {"would_cancel": outcome.cancelled, "orders": orders, "refused": refused_legs}
         return shown | self._rules(desk) | told | counts | reason | {"would_trade": bool(orders)}
 
@@ -162,7 +173,7 @@ class _Dry:
             "refused": [],
         }
 
-    def _rules(self, desk: DryDesk) -> dict[str, Any]:
+    def _rules(self, desk: Desk) -> dict[str, Any]:
         """What the instrument asks of an order, and the price it was reckoned with."""
         instrument = desk.instrument_used
         if instrument is None or self.instruction.symbol is None:
@@ -176,15 +187,16 @@ class _Dry:
             "currency": instrument.quote,
         }
 
-    def _orders(self, orders: Sequence[Order], account: Account, desk: DryDesk) -> list[dict[str, Any]]:
+    def _orders(self, orders: Sequence[Order], account: Account, desk: Desk) -> list[dict[str, Any]]:
         return [_order(order, account, desk.instrument_used, self.instruction.leverage) for order in orders]
 
     def _why(self, refused: Refused) -> dict[str, Any]:
         why = self._why_of(refused.code, refused.values)
         return {"would_trade": False, "refused": [why | {"leg": "0"}], **why}
 
-    def _why_of(self, code: str, values: dict[str, Any]) -> dict[str, str]:
-        return {"code": code, "error": messages.render(code, values, self.language)}
+    def _why_of(self, code: str, values: dict[str, Any]) -> dict[str, Any]:
+        nearest = {"nearest": Decimal(values["nearest"])} if "nearest" in values else {}
+        return {"code": code, "error": messages.render(code, values, self.language), **nearest}
 
 
 def _order(order: Order, account: Account, instrument: Instrument | None, leverage: int) -> dict[str, Any]:
@@ -206,7 +218,7 @@ def _order(order: Order, account: Account, instrument: Instrument | None, levera
         "price": price,
         "stop_price": order.stop_price,
         "reduce_only": order.reduce_only,
-        "status": "open" if order.status is OrderStatus.OPEN else order.status,
+        "status": order.status,
         "value": value,
         "fee": fee,
         "margin": margin,

@@ -199,9 +199,9 @@ variable "fixed_egress" {
 }
 
 variable "egress_functions" {
-  description = "Functions that call exchanges besides those that stack.yaml has per exchange, by their name there."
+  description = "Functions that call exchanges with accounts' keys besides those that stack.yaml has per exchange, by their name there."
   type        = set(string)
-  default     = []
+  default     = ["explain_signals"]
 }
 
 variable "egress_zones" {

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.users.credentials import Kind
-from functions import receive_signals, serve_api
+from functions import explain_signals, receive_signals, serve_api
 from tests.support import api, pump, records
 from tests.support.gateway import call
 
@@ -86,7 +86,7 @@ def test_explaining_writes_nothing() -> None:
     """The dry run gives the seed's figures, and no table differs afterwards."""
     token = records.add_token("2", Kind.API)
     before = api.everything()
-    status, plan, _ = call(serve_api.app, "POST", "/signals/explain", SIGNAL, headers={"Authorization": f"Bearer {token}"})
+    status, plan, _ = call(explain_signals.app, "POST", "/signals/explain", SIGNAL, headers={"Authorization": f"Bearer {token}"})
     assert status == 200
     [account] = plan["accounts"]
     assert account["would_trade"] is True
@@ -98,17 +98,10 @@ def test_explaining_says_why_not() -> None:
     """An account without the money says so, in the reader's language."""
     token = records.add_token("2", Kind.API)
     headers = {"Authorization": f"Bearer {token}", "Accept-Language": "zh"}
-    _, plan, _ = call(serve_api.app, "POST", "/signals/explain", SIGNAL | {"qty": 100_000}, headers=headers)
+    _, plan, _ = call(explain_signals.app, "POST", "/signals/explain", SIGNAL | {"qty": 100_000}, headers=headers)
     [account] = plan["accounts"]
     assert (account["would_trade"], account["code"]) == (False, "insufficient_funds")
     assert account["error"].startswith("资金不足")
-
-
-def test_explaining_a_live_account() -> None:
-    """What a live account holds is not known here, and nobody asks its exchange."""
-    body = {"code": None, "command": "buy", "exchange": "okx", "coinmarket": "BTCUSDT", "amount": 1, "demo": "NO"}
-    _, plan = ask("2", "POST", "/signals/explain", {name: value for name, value in body.items() if value}, query={"variant": "xc"})
-    assert [(each["kind"], each["balances_known"]) for each in plan["accounts"]] == [("live", False)]
 
 
 @pytest.mark.parametrize(
@@ -122,14 +115,14 @@ def test_explaining_a_live_account() -> None:
 )
 def test_explaining_what_the_webhook_would_refuse(body: dict[str, Any], status: int, code: str) -> None:
     """A signal the webhook would refuse is refused alike."""
-    got, answer = ask("2", "POST", "/signals/explain", body)
+    got, answer = ask("2", "POST", "/signals/explain", body, app=explain_signals.app)
     assert (got, answer["code"]) == (status, code)
 
 
 def test_explaining_for_somebody_else() -> None:
     """Only admins explain for others."""
-    assert ask("2", "POST", "/signals/explain", SIGNAL, query={"user_id": "1"})[0] == 403
-    assert ask("1", "POST", "/signals/explain", SIGNAL, query={"user_id": "2"})[1]["user_id"] == 2
+    assert ask("2", "POST", "/signals/explain", SIGNAL, query={"user_id": "1"}, app=explain_signals.app)[0] == 403
+    assert ask("1", "POST", "/signals/explain", SIGNAL, query={"user_id": "2"}, app=explain_signals.app)[1]["user_id"] == 2
 
 
 def test_a_users_price_is_theirs_and_an_admins_everybodys() -> None:

@@ -67,6 +67,20 @@ class Desk:
 
     def send(self, venue: tuple[str, str], side: str | None = None, **more: Any) -> dict[str, Any]:
         """A group signal; returns its trace once it has settled."""
+        answer = post(self.stack, "/api/webhook", self.body(venue, side, **more))
+        assert answer.status_code in {200, 202, 422}, answer.text
+        return settled(self.stack, answer.headers["X-Signal-Id"], "TRADEHOOK_ADMIN_TOKEN")
+
+    def explain(self, venue: tuple[str, str], side: str, **more: Any) -> dict[str, Any]:
+        """What a group signal would do on its one account."""
+        headers = {"Authorization": f"Bearer {self.stack.env['TRADEHOOK_ADMIN_TOKEN']}"}
+        answer = post(self.stack, f"/signals/explain?user_id={DESK}", self.body(venue, side, **more), headers=headers)
+        assert answer.status_code == 200, answer.text
+        [account] = answer.json()["accounts"]
+        return account
+
+    def body(self, venue: tuple[str, str], side: str | None, **more: Any) -> dict[str, Any]:
+        """A group signal's body."""
         body = {
             "exchange": venue[0],
             "market_type": venue[1],
@@ -80,9 +94,7 @@ class Desk:
         } | more
         if body["order_type"] == "CANCEL_ALL_ORDER":
             del body["currency"]  # no filter of a cancel
-        answer = post(self.stack, "/api/webhook", body)
-        assert answer.status_code in {200, 202, 422}, answer.text
-        return settled(self.stack, answer.headers["X-Signal-Id"], "TRADEHOOK_ADMIN_TOKEN")
+        return body
 
     def orders(self, trace: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """The ledger's orders of a signal, by leg."""
@@ -149,6 +161,16 @@ def test_buy_and_sell(desk: Desk, venue: tuple[str, str]) -> None:
         assert (order["side"], order["status"]) == (side, "filled"), order
         assert desk.there(venue, order) == ["filled"]
         assert order["filled"] == order["quantity"] > 0
+
+
+def test_a_dry_run_says_what_is_then_placed(desk: Desk, venue: tuple[str, str]) -> None:
+    """Quantity and side are those of the order that follows, and before it there is none."""
+    explained = desk.explain(venue, "buy", qty_per=10)
+    orders = desk.simulator.orders()
+    [told] = explained["orders"]
+    assert (desk.explain(venue, "buy", qty_per=10)["orders"], desk.simulator.orders()) == ([told], orders)
+    order = one(desk, desk.send(venue, "buy", qty_per=10))
+    assert (told["side"], told["order_type"], Decimal(str(told["quantity"]))) == (order["side"], order["order_type"], order["quantity"])
 
 
 def test_a_limit_order_is_followed_to_its_fill(desk: Desk, venue: tuple[str, str]) -> None:

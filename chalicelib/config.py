@@ -39,6 +39,11 @@ def setting(name: str, default: str = "") -> str:
     return os.environ.get(f"TRADEHOOK_{name}") or default
 
 
+def exchanges() -> tuple[str, ...]:
+    """The exchanges this deployment trades on with keys; `paper` is not among them. Lower case."""
+    return tuple(setting("EXCHANGES", "binance bybit okx").split())
+
+
 def aws_endpoint() -> str | None:
     """Where AWS is, when it is not AWS: the local cloud's URL."""
     return os.environ.get("AWS_ENDPOINT_URL") or None

@@ -7,11 +7,9 @@ from typing import Annotated, Any, TypeVar
 import simplejson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from chalicelib import limits
 from chalicelib.errors import Refused, TooLarge
 from chalicelib.http import Request
-
-LARGEST_BODY = 262_144
-"""Bytes; a strategy's whole list of accounts fits in."""
 
 _SHOWN_NAME = 64
 
@@ -58,10 +56,10 @@ def body(request: Request, model: type[Model]) -> Model:
 
     Raises:
         Refused: It is no JSON object, or one of its fields is missing, unknown or wrong; the message names the field.
-        TooLarge: It has more than `LARGEST_BODY` bytes.
+        TooLarge: It has more than `limits.API_BYTES` bytes.
     """
-    if len(request.body) > LARGEST_BODY:
-        raise TooLarge("too_large", limit=LARGEST_BODY)
+    if len(request.body) > limits.API_BYTES:
+        raise TooLarge("too_large", limit=limits.API_BYTES)
     return checked(_parsed(request.body), model)
 
 

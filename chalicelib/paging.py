@@ -9,14 +9,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from chalicelib import aws
+from chalicelib import aws, limits
 from chalicelib.errors import Refused
 from chalicelib.http import Answer, Request
 
-DEFAULT_LIMIT = 50
-MOST = 200
-COUNTED = 1000
-"""Totals are exact up to here and `null` beyond, so that reading a page never costs more the more is stored. Offsets end here too."""
 LOOKED_AT = 5000
 """About so many items a filter looks at for one page; one that lets few of them through gives a short page, and a cursor to go on."""
 
@@ -36,8 +32,8 @@ def asked(request: Request) -> Page:
     Raises:
         Refused: `limit`, `offset` or `cursor` is not what it should be.
     """
-    limit = _number(request, "limit", DEFAULT_LIMIT, 1, MOST)
-    offset = _number(request, "offset", 0, 0, COUNTED)
+    limit = _number(request, "limit", limits.PAGE_ITEMS_USUAL, 1, limits.PAGE_ITEMS)
+    offset = _number(request, "offset", 0, 0, limits.COUNTED)
     cursor = request.query.get("cursor")
     return Page(limit, offset, _position(cursor) if cursor else None)
 
@@ -56,7 +52,7 @@ def answer(
         if page.start is None or error.response["Error"]["Code"] != "ValidationException":
             raise
         raise Refused("invalid_cursor", field="cursor") from None  # well formed, and of another list
-    total = aws.count(table, condition, most=COUNTED, looked_at=LOOKED_AT, **arguments)
+    total = aws.count(table, condition, most=limits.COUNTED, looked_at=LOOKED_AT, **arguments)
     return listed([view(item) for item in items], total, following)
 
 

@@ -109,6 +109,11 @@ class Stack:
         """Every ccxt module that some exchange needs."""
         return tuple(sorted({module for exchange in self.source.exchanges.values() for module in exchange.ccxt}))
 
+    @cached_property
+    def traded(self) -> tuple[str, ...]:
+        """The exchanges that orders are sent to, in the order of their names; every function is told them."""
+        return tuple(sorted(name for name, exchange in self.source.exchanges.items() if exchange.ccxt))
+
     def full_name(self, stage: str, name: str) -> str:
         """The name a resource has in a deployment. FIFO queues and topics have `.fifo` after it."""
         return f"{self.name}-{stage}-{name}"

@@ -4,9 +4,9 @@ from datetime import datetime
 
 from chalicelib import counters
 from chalicelib.accounts import store
+from chalicelib.config import exchanges
 from chalicelib.exchanges.accounts import Account
 from chalicelib.users.create import FirstAccount
-from chalicelib.users.inputs import exchanges
 from chalicelib.users.models import AccountKind, Settings
 
 

@@ -16,7 +16,7 @@ def refresh() -> int:
     A venue that cannot be fetched keeps what it has, and is tried again next time.
     """
     done = 0
-    for exchange in config.setting("EXCHANGES").split():
+    for exchange in config.exchanges():
         for market_type in MarketType:
             for demo in (False, True):
                 done += _refresh(exchange, market_type, demo=demo)

@@ -10,12 +10,10 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from chalicelib import limits
 from chalicelib.errors import Refused, TooLarge
 from chalicelib.signals import masking
 from chalicelib.signals.spelling import CANONICAL, CASE_MATTERS, squash
-
-MAX_BODY = 64 * 1024
-"""Bytes. A signal is a few hundred; more than this is not a signal."""
 
 MAX_FIELDS = 200
 
@@ -106,8 +104,8 @@ def read(body: bytes) -> Fields:
             `duplicate_field`, `conflicting_fields`, `invalid_text` for a token that is no text.
         TooLarge: `too_large`.
     """
-    if len(body) > MAX_BODY:
-        raise TooLarge("too_large", limit=MAX_BODY)
+    if len(body) > limits.SIGNAL_BYTES:
+        raise TooLarge("too_large", limit=limits.SIGNAL_BYTES)
     try:
         text = body.decode("utf-8-sig").strip()
     except UnicodeDecodeError:

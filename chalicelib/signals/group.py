@@ -1,9 +1,9 @@
 """Group signals: single, batch and cancel, for all of a strategy's accounts. Contract §1 'Group fields'."""
 
-from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
 
+from chalicelib import limits
 from chalicelib.errors import Refused
 from chalicelib.signals import symbols, terms
 from chalicelib.signals.fields import Fields
@@ -17,32 +17,27 @@ REQUIRED = ("group_name", "exchange", "market_type", "currency", "symbol", "orde
 WHOLE = Decimal(100)
 """Percent, and what `qty_per` is when it is not sent."""
 
-MAX_LEGS = 25
-"""Orders in one batch. On a paper account all of them are one transaction, so that a batch is never half done; a transaction holds a
-hundred writes, and an order is up to three."""
-
 _CANCELS = {**dict.fromkeys(terms.ORDER_TYPES, False), Action.CANCEL_ALL.value: True}
 _FILTERS = ("exchange", "market_type", "symbol")
 _CANCEL_FIELDS = frozenset({"group_name", "order_type", "idempotency_key", "timestamp", "timenow", *_FILTERS})
 _LEG_FIELDS = frozenset({"price", "stop_price", "qty_per"})
 
 
-def read(fields: Fields, exchanges: Collection[str]) -> Signal:
+def read(fields: Fields) -> Signal:
     """Reads a group signal.
 
     Args:
         fields: The body.
-        exchanges: The exchanges this deployment knows.
 
     Raises:
         Refused: Naming the field, see `docs/errors.md`.
     """
     reader = Reader(fields)
     if reader.choice("order_type", _CANCELS):
-        return _cancel(reader, exchanges)
+        return _cancel(reader)
     reader.require(*REQUIRED)
     order_type = reader.needed("order_type", terms.ORDER_TYPES)
-    exchange = terms.exchange(reader, exchanges)
+    exchange = terms.exchange(reader)
     market_type = reader.choice("market_type", terms.MARKET_TYPES)
     currency = (reader.text("currency") or "").upper()
     symbol = symbols.resolve(reader.text("symbol") or "", market_type, currency)
@@ -79,8 +74,8 @@ def _legs(reader: Reader, order_type: OrderType) -> tuple[Leg, ...]:
     orders = reader.raw("orders")
     if not isinstance(orders, list) or not orders or not all(isinstance(order, dict) for order in orders):
         raise Refused("invalid_orders", field=reader.shown("orders"))
-    if len(orders) > MAX_LEGS:
-        raise Refused("too_many_orders", limit=MAX_LEGS)
+    if len(orders) > limits.BATCH_ORDERS:
+        raise Refused("too_many_orders", limit=limits.BATCH_ORDERS)
     for name in ("price", "stop_price", "qty_per"):
         if reader.given(name):
             raise Refused("not_beside_orders", field=reader.shown(name))
@@ -97,7 +92,7 @@ def _leg(reader: Reader, order_type: OrderType) -> Leg:
     return Leg(percent=reader.number("qty_per", largest=WHOLE), **terms.prices(reader, order_type))
 
 
-def _cancel(reader: Reader, exchanges: Collection[str]) -> Signal:
+def _cancel(reader: Reader) -> Signal:
     reader.require("group_name")
     for name in reader.names():
         if name not in _CANCEL_FIELDS:
@@ -105,7 +100,7 @@ def _cancel(reader: Reader, exchanges: Collection[str]) -> Signal:
         if name in _FILTERS and not reader.given(name):
             # An empty filter may be a template that was not filled: cancelling everything instead would be too much.
             raise Refused("empty_filter", field=reader.shown(name))
-    exchange = terms.exchange(reader, exchanges)
+    exchange = terms.exchange(reader)
     market_type = reader.choice("market_type", terms.MARKET_TYPES)
     named = reader.text("symbol")
     symbol = symbols.resolve(named, market_type) if named else None

@@ -1,11 +1,11 @@
 """The words senders use, and the parts of a signal that every variant shares. Contract §1."""
 
 import re
-from collections.abc import Collection
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from chalicelib import config
 from chalicelib.errors import Refused
 from chalicelib.signals.values import Reader
 from chalicelib.trading import Action, MarketType, OrderType, PositionSide, TimeInForce
@@ -28,7 +28,6 @@ PAPER_ACTIONS = {
 MARKET_TYPES = {"spot": MarketType.SPOT, "futures": MarketType.FUTURES}
 ORDER_TYPES = {order_type.value: order_type for order_type in OrderType}
 POSITIONS = {position: position for position in ("long", "short", "flat")}
-EXCHANGES = ("binance", "bybit", "okx", "paper")
 
 WITH_LIMIT = (OrderType.LIMIT, OrderType.STOP_LIMIT)
 WITH_STOP = (OrderType.STOP_LIMIT, OrderType.STOP_MARKET)
@@ -80,16 +79,17 @@ def prices(reader: Reader, order_type: OrderType) -> dict[str, Any]:
     return {"price": reader.number("price"), "stop_price": reader.number("stop_price")}
 
 
-def exchange(reader: Reader, known: Collection[str]) -> str | None:
+def exchange(reader: Reader) -> str | None:
     """The exchange the body names: lower case, without TradingView's mark for delayed data.
 
     Raises:
-        Refused: `invalid_choice` for one that is not among `known`.
+        Refused: `invalid_choice` for one that this deployment does not know.
     """
     name = reader.text("exchange")
     if name is None:
         return None
     name = _DELAYED.sub("", name.lower())
+    known = (*config.exchanges(), "paper")
     if name not in known:
         raise Refused("invalid_choice", field=reader.shown("exchange"), allowed=", ".join(sorted(known)))
     return name

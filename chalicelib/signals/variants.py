@@ -1,6 +1,5 @@
 """From named values to a `Signal`: which variant a body is, and what each variant's fields mean. Contract §1. Pure."""
 
-from collections.abc import Collection
 from decimal import Decimal
 
 from chalicelib.signals import group, symbols, terms
@@ -23,7 +22,7 @@ def variant_of_api_webhook(fields: Fields) -> Variant:
     return Variant.GROUP if any(mark in fields for mark in GROUP_MARKS) else Variant.PAPER
 
 
-def read_signal(variant: Variant, fields: Fields, exchanges: Collection[str] = terms.EXCHANGES) -> Signal:
+def read_signal(variant: Variant, fields: Fields) -> Signal:
     """Reads what a body asks for.
 
     Whether its token or code is right is not asked here.
@@ -31,16 +30,15 @@ def read_signal(variant: Variant, fields: Fields, exchanges: Collection[str] = t
     Args:
         variant: By the route it came in on, see `variant_of_api_webhook`.
         fields: The body.
-        exchanges: The exchanges this deployment knows, lower case.
 
     Raises:
         Refused: A field is missing or cannot be meant so; `docs/errors.md` lists the codes.
     """
     if variant is Variant.GROUP:
-        return group.read(fields, exchanges)
+        return group.read(fields)
     if variant is Variant.PAPER:
         return _paper(fields)
-    return _plain(variant, fields, exchanges)
+    return _plain(variant, fields)
 
 
 def _paper(fields: Fields) -> Signal:
@@ -58,7 +56,7 @@ def _paper(fields: Fields) -> Signal:
     )
 
 
-def _plain(variant: Variant, fields: Fields, exchanges: Collection[str]) -> Signal:
+def _plain(variant: Variant, fields: Fields) -> Signal:
     """Legacy, personal, xc, and orders placed by hand: one order, sized by the owner's settings or by a quantity."""
     reader = Reader(fields)
     xc, sized = variant is Variant.XC, variant in (Variant.XC, Variant.MANUAL)
@@ -69,7 +67,7 @@ def _plain(variant: Variant, fields: Fields, exchanges: Collection[str]) -> Sign
     order_type = reader.choice("order_type", terms.ORDER_TYPES) or OrderType.MARKET
     market_type = reader.choice("market_type", terms.MARKET_TYPES)
     # Legacy and personal signals go where the owner's settings say; their `exchange` is often TradingView's, of the chart.
-    exchange = terms.exchange(reader, exchanges) if sized else None
+    exchange = terms.exchange(reader) if sized else None
     symbol = symbols.resolve(reader.text("symbol") or "", market_type)
     symbols.check_exchange(symbol, exchange)
     quantity = reader.number("quantity") if sized else None

@@ -9,8 +9,8 @@ import json
 from typing import Any
 
 from chalicelib import config
+from chalicelib.config import exchanges
 from chalicelib.strategies.models import Strategy
-from chalicelib.users.inputs import exchanges
 from chalicelib.users.models import AccountKind, shown_id
 
 VARIANTS = ("group", "batch", "cancel", "paper", "legacy", "personal", "xc")

@@ -5,10 +5,10 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from chalicelib import limits
 from chalicelib.accounts.inputs import MarketTypes
 from chalicelib.errors import Refused
 from chalicelib.inputs import Input, Line, Money, Note, UserId, Version, Whole
-from chalicelib.strategies.models import MOST_ACCOUNTS
 
 AccountId = UserId
 Weight = Annotated[Money, Field(gt=0, le=1000)]
@@ -43,7 +43,7 @@ class NewMembers(Input):
     weight: Weight = Decimal(100)
     market_types: MarketTypes = ("spot", "futures")
     active: bool = True
-    accounts: Annotated[tuple[NewMember, ...], Field(max_length=MOST_ACCOUNTS)] = ()
+    accounts: Annotated[tuple[NewMember, ...], Field(max_length=limits.STRATEGY_ACCOUNTS)] = ()
     version: Version | None = None
 
     @model_validator(mode="after")
@@ -72,4 +72,4 @@ class NewStrategy(Input):
     symbols: Symbols = ()
     resync: bool = False
     expect_every_s: Silence | None = None
-    accounts: Annotated[tuple[NewMember, ...], Field(max_length=MOST_ACCOUNTS)] = ()
+    accounts: Annotated[tuple[NewMember, ...], Field(max_length=limits.STRATEGY_ACCOUNTS)] = ()

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib import aws
+from chalicelib import aws, limits
 from chalicelib.audit import record
 from chalicelib.errors import Conflict, NotDoable, NotFound
 from chalicelib.strategies import store
-from chalicelib.strategies.models import MOST_ACCOUNTS, Member, Strategy
+from chalicelib.strategies.models import Member, Strategy
 from chalicelib.versions import Edit, edit
 
 _READ_AT_ONCE = 100
@@ -36,8 +36,8 @@ def add_accounts(strategy: Strategy, entries: Sequence[Mapping[str, Any]], *, by
     def put_on(accounts: dict[str, Member]) -> dict[str, Member]:
         if accounts.keys() & members.keys():
             raise Conflict("already_exists", field="account_id")
-        if len(accounts) + len(members) > MOST_ACCOUNTS:
-            raise NotDoable("too_many_accounts", limit=MOST_ACCOUNTS)
+        if len(accounts) + len(members) > limits.STRATEGY_ACCOUNTS:
+            raise NotDoable("too_many_accounts", limit=limits.STRATEGY_ACCOUNTS)
         return accounts | members
 
     return _edit(strategy, by, version, put_on)

@@ -7,9 +7,6 @@ from pydantic import Field
 
 from chalicelib.users.models import AccountKind, Record, shown_id
 
-MOST_ACCOUNTS = 1000
-"""On one strategy: it is one item, which acceptance reads whole."""
-
 
 class Member(Record):
     """An account on a strategy, with what planning a signal needs of it.

@@ -15,15 +15,10 @@ from chalicelib.users.models import Role, Settings
 ALLOWED_ADDRESSES = 100
 
 
-def exchanges() -> tuple[str, ...]:
-    """The exchanges this deployment trades on."""
-    return tuple(config.setting("EXCHANGES", "binance,bybit,okx").replace(" ", "").split(","))
-
-
 def configured(exchange: str) -> str:
     """The exchange, if this deployment trades on it; refused as a field otherwise."""
-    if exchange not in exchanges():
-        raise Refused("invalid_choice", field="exchange", allowed=", ".join(exchanges()))
+    if exchange not in config.exchanges():
+        raise Refused("invalid_choice", field="exchange", allowed=", ".join(config.exchanges()))
     return exchange
 
 

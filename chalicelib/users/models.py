@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from chalicelib import limits
 from chalicelib.trading import MarketType
 
 
@@ -82,7 +83,7 @@ class Settings(Record):
     require_token: bool = True
     repeat_window_s: int = 30
     max_age_s: int = 60
-    signals_per_minute: int = 1000
+    signals_per_minute: int = limits.SIGNALS_PER_MINUTE
     allowed_addresses: tuple[str, ...] = ()
     version: int = 1
 

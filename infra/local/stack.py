@@ -50,6 +50,7 @@ class LocalStack:
             "AWS_ACCESS_KEY_ID": ROOT_KEY,
             "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
             "AWS_DEFAULT_REGION": REGION,
+            "TRADEHOOK_EXCHANGES": " ".join(self.description.traded),
             "TRADEHOOK_STAGE": STAGE,
             "TRADEHOOK_PUBLIC_URL": self.place.url,
             "TRADEHOOK_WS_URL": self.place.ws_url,

@@ -57,6 +57,7 @@ class Template:
         settings = {**self._stack.source.environment, **function.definition.environment, **self._place.environment}
         settings |= {
             "POWERTOOLS_METRICS_NAMESPACE": f"{self._stack.name}-{STAGE}",
+            "TRADEHOOK_EXCHANGES": " ".join(self._stack.traded),
             "TRADEHOOK_STAGE": STAGE,
             "TRADEHOOK_PUBLIC_URL": self._place.url,
             "TRADEHOOK_WS_URL": self._place.ws_url,

@@ -11,6 +11,7 @@ locals {
   environment = merge(
     {
       TRADEHOOK_STAGE              = var.stage
+      TRADEHOOK_EXCHANGES          = join(" ", [for name, exchange in local.stack.exchanges : name if length(exchange.ccxt) > 0])
       POWERTOOLS_SERVICE_NAME      = local.stack.name
       POWERTOOLS_METRICS_NAMESPACE = local.metrics_namespace
       POWERTOOLS_LOG_LEVEL         = var.log_level

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 
-from chalicelib import aws, paging
+from chalicelib import aws, limits, paging
 from chalicelib.paging import Page
 
 pytestmark = pytest.mark.usefixtures("emulated")
@@ -73,7 +73,7 @@ def test_a_filter_looks_at_so_many_and_no_more(monkeypatch, looked_at) -> None:
 
 
 def test_totals_end_where_counting_them_would_cost(monkeypatch, looked_at) -> None:
-    monkeypatch.setattr(paging, "COUNTED", 10)
+    monkeypatch.setattr(limits, "COUNTED", 10)
     store(30, every=2)
     assert read(Page(5, 0, None))[1] is None
     assert sum(looked_at) == 5 + 11

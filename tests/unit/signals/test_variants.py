@@ -187,10 +187,11 @@ def test_xc_refuses_what_its_exchange_cannot_be():
     assert read(Variant.XC, XC.replace("binance", "BYBIT_DL")).exchange == "bybit"
 
 
-def test_a_further_exchange_is_known_by_configuration():
+def test_a_further_exchange_is_known_by_configuration(monkeypatch):
     """A deployment that names another exchange has it accepted."""
+    monkeypatch.setenv("TRADEHOOK_EXCHANGES", "binance kraken")
     read_fields = fields.read(XC.replace("binance", "kraken").encode())
-    assert variants.read_signal(Variant.XC, read_fields, exchanges=("kraken",)).exchange == "kraken"
+    assert variants.read_signal(Variant.XC, read_fields).exchange == "kraken"
 
 
 # Paper

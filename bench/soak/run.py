@@ -80,6 +80,7 @@ def run(stand: Stand) -> Iterator[Figure]:
     logging.disable(logging.WARNING)
     own = stand.place.directory.parent / "soak"
     own.mkdir(parents=True, exist_ok=True)
+    KEPT.mkdir(parents=True, exist_ok=True)
     os.environ |= {
         "PORT": str(stand.place.port + _AWAY),
         "TRADEHOOK_LOCAL_DIR": str(own),

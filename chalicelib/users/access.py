@@ -1,15 +1,19 @@
 """Who is calling the API: `Authorization: Bearer` with an API token."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import aws
 from chalicelib.errors import Forbidden, NotFound, Unauthorized
 from chalicelib.http import Request
+from chalicelib.telemetry import log
 from chalicelib.users import credentials
 from chalicelib.users.models import Role, User
 
 _LONGEST_ID = 128
+_NOTED_EVERY = timedelta(minutes=1)  # the last use of a token, so coarse that it costs next to nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,22 @@ def by_token(token: str, now: datetime) -> Caller:
     user = User.model_validate(profile)
     if not user.is_active:
         raise Forbidden("user_not_active")
+    _note_use(stored, now)
     expires_at = stored.get("expires_at")
     ends = datetime.fromisoformat(expires_at) if expires_at else None
     return Caller(user.user_id, user.user_uuid, user.role, stored["token_hash"], ends)
+
+
+def _note_use(stored: aws.Item, now: datetime) -> None:
+    """Notes when a token was used last, at most once a minute. A request never fails for it."""
+    before = (now - _NOTED_EVERY).isoformat()
+    if stored.get("last_used_at", "") > before:
+        return
+    fresh = "attribute_exists(token_hash) AND (attribute_not_exists(last_used_at) OR last_used_at <= :before)"
+    try:
+        noted = {"now": now.isoformat(), "before": before}
+        aws.write(aws.update("credentials", {"token_hash": stored["token_hash"]}, "SET last_used_at = :now", fresh, **noted))
+    except aws.WriteRefused:
+        return  # another request was faster, or the token has just been forgotten
+    except (ClientError, BotoCoreError) as fault:
+        log.warning("last use of a token not noted", extra={"user_id": stored["user_id"], "fault": type(fault).__name__})

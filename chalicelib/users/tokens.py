@@ -113,7 +113,7 @@ def view(item: aws.Item, last_used: Mapping[str, str] | None = None) -> dict[str
     """A token as it is shown: never itself, nor its hash.
 
     Args:
-        last_used: When the user's tokens were used last, by hash; None for a token just made.
+        last_used: When the user's webhook tokens were used last, by hash; None for a token just made. An API token carries it itself.
     """
     over = item.get("revoked_at") or (item.get("expires_at") and datetime.fromisoformat(item["expires_at"]) <= datetime.now(UTC))
     return {
@@ -127,7 +127,7 @@ def view(item: aws.Item, last_used: Mapping[str, str] | None = None) -> dict[str
         "expires_at": item.get("expires_at"),
         "revoked_at": item.get("revoked_at"),
         "signals_per_minute": item.get("signals_per_minute"),
-        "last_used_at": (last_used or {}).get(item["token_hash"]),
+        "last_used_at": item.get("last_used_at") or (last_used or {}).get(item["token_hash"]),
     }
 
 

@@ -84,9 +84,10 @@ def test_orders_that_cannot_be_meant(changes: dict[str, Any], status: int, code:
 
 def test_explaining_writes_nothing() -> None:
     """The dry run gives the seed's figures, and no table differs afterwards."""
-    token = records.add_token("2", Kind.API)
+    headers = {"Authorization": f"Bearer {records.add_token('2', Kind.API)}"}
+    call(explain_signals.app, "POST", "/signals/explain", SIGNAL, headers=headers)  # so that the token has been used this minute
     before = api.everything()
-    status, plan, _ = call(explain_signals.app, "POST", "/signals/explain", SIGNAL, headers={"Authorization": f"Bearer {token}"})
+    status, plan, _ = call(explain_signals.app, "POST", "/signals/explain", SIGNAL, headers=headers)
     assert status == 200
     [account] = plan["accounts"]
     assert account["would_trade"] is True

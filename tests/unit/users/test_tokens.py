@@ -33,6 +33,42 @@ def test_api_token_opens_the_api_until_it_is_revoked(api):
     assert api("7", "DELETE", ONE, user_id=7, token_id=made["token_id"])[0] == 404
 
 
+def last_used(token_id):
+    """What the list shows of a token, to whoever asks with another one."""
+    from chalicelib import aws
+    from chalicelib.users import rate_limit
+
+    [item] = [each for each in aws.query_all("credentials", "user_id = :u", index="by_user", u="7") if each.get("token_id") == token_id]
+    return tokens.view(item, rate_limit.last_used("7"))["last_used_at"]
+
+
+def test_the_last_use_of_an_api_token_is_noted_once_a_minute(api):
+    """The first use shows, the next one within the minute writes nothing, one after it does."""
+    made = tokens.create_token("7", Kind.API, by="test")
+    now = datetime.now(UTC)
+    assert last_used(made.item["token_id"]) is None
+    for later, shown in ((0, 0), (59, 0), (61, 61)):
+        access.by_token(made.token, now + timedelta(seconds=later))
+        assert last_used(made.item["token_id"]) == (now + timedelta(seconds=shown)).isoformat()
+    access.by_token(made.token, now)  # one that was slower
+    assert last_used(made.item["token_id"]) == (now + timedelta(seconds=61)).isoformat()
+
+
+def test_a_request_never_fails_for_noting_the_use(api, monkeypatch):
+    """Where it cannot be written the API opens all the same."""
+    from botocore.exceptions import ClientError
+
+    from chalicelib import aws
+
+    def fail(_write):
+        raise ClientError({"Error": {"Code": "ThrottlingException", "Message": ""}}, "UpdateItem")
+
+    made = tokens.create_token("7", Kind.API, by="test")
+    monkeypatch.setattr(aws, "write", fail)
+    assert access.by_token(made.token, datetime.now(UTC)).user_id == "7"
+    assert last_used(made.item["token_id"]) is None
+
+
 def test_rotation_overlaps(api):
     """Both tokens work during the overlap; after it only the new one does."""
     old = api("7", "POST", TOKENS, {"kind": "api", "name": "bot"}, user_id=7)[1]

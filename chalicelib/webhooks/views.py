@@ -64,14 +64,18 @@ def attempt(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def figures(books: Mapping[str, int], *, equal: bool) -> dict[str, Any]:
-    """The counts of deliveries, under the names the list of a panel expects, and the ledger of the undelivered."""
-    settled = books["delivered"] + books["dead"]
+    """The counts of deliveries, under the names the list of a panel expects, and the ledger of the undelivered.
+
+    As in `status`, a delivery has failed as soon as an attempt at it has, until one succeeds. So has it in the success rate: an endpoint
+    that is down shows at once, not when the last retry has been given up.
+    """
+    tried = books["delivered"] + books["failing"]
     return {
         "total_deliveries": books["matched"],
         "successful_deliveries": books["delivered"],
         "failed_deliveries": books["failing"],
         "pending_deliveries": books["matched"] - books["delivered"] - books["failing"],
-        "success_rate": round(100 * books["delivered"] / settled, 2) if settled else 0,
+        "success_rate": round(100 * books["delivered"] / tried, 2) if tried else 0,
         "ledger": {name: books[name] for name in ("matched", "delivered", "pending", "held", "dead")} | {"equal": equal},
     }
 

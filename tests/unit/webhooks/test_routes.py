@@ -63,6 +63,27 @@ def test_the_published_requests_work_as_printed(world: World) -> None:
     world.passes(minutes=10)
 
 
+def test_the_success_rate_falls_while_deliveries_fail(world: World) -> None:
+    """One of two fails and waits for its retry: half, in the figures of all and of the one; whole again once it has arrived."""
+
+    def rates() -> list[float]:
+        every = world.call("GET", "/webhooks/stats").body
+        return [every["success_rate"], every["webhooks"][0]["success_rate"], world.call("GET", "/webhooks/1/stats").body["success_rate"]]
+
+    world.subscribe()
+    assert rates() == [0, 0, 0]
+    world.publish(world.event(entity="order#1"))
+    world.passes(minutes=1)
+    assert rates() == [100, 100, 100]
+    world.answer = lambda _: Outcome(status=500, error="http_500", response_body="no", duration_ms=4)
+    world.publish(world.event(entity="order#2"))
+    world.work()
+    assert rates() == [50, 50, 50]
+    world.answer = lambda _: OK
+    world.passes(minutes=10)
+    assert rates() == [100, 100, 100]
+
+
 def test_a_secret_is_made_when_none_is_given_and_shown_once(world: World) -> None:
     """The answer to the creation has the secret, no later answer and no stored history has."""
     body = {name: value for name, value in PRINTED.items() if name != "secret"}

@@ -2,7 +2,8 @@
 
 A daily loss is added up in an item of its own, "tally#user#7", and each execution that trades under such a rule moves that item's version
 on in its own transaction. So what reaches the limit halts, and whatever was decided before it knew of that is not written: it is decided
-again. On an account with exchange keys, where an order is out of our hands once it is sent, the loss is that of its equity.
+again. On an account with exchange keys, where an order is out of our hands once it is sent, two sums are kept: what its orders realised,
+as soon as that is known, and what its equity lost, which has fees, funding and open positions in it. The larger loss of the two counts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -59,15 +60,22 @@ class _Governing:
         """What of these profits by strategy counts here."""
         return profits.get(self.switch.name, _ZERO) if self.switch.scope is Scope.STRATEGY else sum(profits.values(), _ZERO)
 
-    def loss(self, at: datetime, more: Decimal = _ZERO) -> Decimal:
-        """What was lost today; negative if more was won."""
-        profit = self.tally.get("profit", _ZERO) if self.tally.get("date") == at.date().isoformat() else _ZERO
-        return -Decimal(profit) - more
+    def sums(self, at: datetime) -> tuple[Decimal, Decimal]:
+        """The day's profit with the equity of accounts at exchanges, and what all orders realised."""
+        if self.tally.get("date") != at.date().isoformat():
+            return _ZERO, _ZERO
+        profit = Decimal(self.tally.get("profit", _ZERO))
+        return profit, Decimal(self.tally.get("realized", profit))
 
-    def over(self, at: datetime, more: Decimal = _ZERO) -> bool:
+    def loss(self, at: datetime, realized: Decimal = _ZERO) -> Decimal:
+        """What was lost today, with this as well; negative if more was won."""
+        profit, before = self.sums(at)
+        return max(-profit, -(before + realized))
+
+    def over(self, at: datetime, realized: Decimal = _ZERO) -> bool:
         """Whether the day's loss has reached the rule's limit."""
         limit = self.rules.max_daily_loss
-        return limit is not None and self.loss(at, more) >= limit
+        return limit is not None and self.loss(at, realized) >= limit
 
 
 class Watch:
@@ -139,14 +147,15 @@ class Watch:
         Args:
             profits: What was realised, costs taken off, by strategy; None for orders of none. In the account's currency.
             traded: Orders were placed or filled.
-            equity: The account's losses are those of its equity, and `equity_seen` adds them up.
+            equity: The account is at an exchange, and `equity_seen` adds up what its equity loses.
         """
         writes: list[aws.Write] = []
         flattening: list[Flattening] = []
         for each in self.governing:
             fields: dict[str, Any] = {}
-            if traded and each.rules.max_daily_loss is not None and not equity:
-                lost, halts, marks = _add_up(each, each.part_of(profits), at)
+            if traded and each.rules.max_daily_loss is not None:
+                realized = each.part_of(profits)
+                lost, halts, marks = _add_up(each, _ZERO if equity else realized, realized, at)
                 fields |= lost
                 writes += halts
                 flattening += marks
@@ -173,7 +182,9 @@ class Watch:
         return [datetime.fromisoformat(moment) for moment in tally.get("opened", [])]
 
 
-def equity_seen(user_id: str, account_id: str, equity: Decimal, at: datetime) -> list[Flattening]:
+def equity_seen(
+    user_id: str, account_id: str, equity: Decimal, at: datetime, realized: Mapping[str | None, Decimal] | None = None
+) -> list[Flattening]:
     """Adds what an account's equity has lost since it was last looked at to the day's loss, and halts what has reached its limit.
 
     A strategy that has traded on the account counts the account's whole loss: whose it is cannot be told from equity. Money taken off the
@@ -181,6 +192,8 @@ def equity_seen(user_id: str, account_id: str, equity: Decimal, at: datetime) ->
 
     Args:
         equity: In US dollars.
+        realized: What orders that have ended since realised, by strategy. It is only held against the limit beside the equity: a crash
+            before it is written loses it here, and what was lost is in the equity all the same.
 
     Returns:
         What is to be flattened.
@@ -191,11 +204,12 @@ def equity_seen(user_id: str, account_id: str, equity: Decimal, at: datetime) ->
     for attempt in range(_TRIES):
         governing = switches(user_id, account_id, None)
         [tally] = aws.get_many([("controls", _tally_key(governing[-1]))])
-        governing += [Switch(Scope.STRATEGY, None, user_id, name) for name in (tally or {}).get("strategies", [])]
+        names = {*(tally or {}).get("strategies", []), *(name for name in realized or {} if name)}
+        governing += [Switch(Scope.STRATEGY, None, user_id, name) for name in sorted(names)]
         watched = Watch(governing, aws.get_many(keys(governing)))
         if not watched.watches_losses:
             return []
-        writes, flattening = _equity_writes(watched, equity, at)
+        writes, flattening = _equity_writes(watched, equity, realized or {}, at)
         try:
             aws.transact(writes)
         except (aws.WriteRefused, Retryable):
@@ -210,7 +224,9 @@ def flattened(switch: Switch) -> None:
     aws.write(aws.update("controls", switch.key, "REMOVE flattening"))
 
 
-def _equity_writes(watched: Watch, equity: Decimal, at: datetime) -> tuple[list[aws.Write], list[Flattening]]:
+def _equity_writes(
+    watched: Watch, equity: Decimal, realized: Mapping[str | None, Decimal], at: datetime
+) -> tuple[list[aws.Write], list[Flattening]]:
     writes: list[aws.Write] = []
     flattening: list[Flattening] = []
     account = next(each for each in watched.governing if each.switch.scope is Scope.ACCOUNT)
@@ -218,7 +234,7 @@ def _equity_writes(watched: Watch, equity: Decimal, at: datetime) -> tuple[list[
     for each in watched.governing:
         fields: dict[str, Any] = {"equity": equity} if each is account else {}
         if each.rules.max_daily_loss is not None:
-            lost, halts, marks = _add_up(each, change, at)
+            lost, halts, marks = _add_up(each, change, each.part_of(realized), at)
             fields |= lost
             writes += halts
             flattening += marks
@@ -227,10 +243,13 @@ def _equity_writes(watched: Watch, equity: Decimal, at: datetime) -> tuple[list[
     return writes, flattening
 
 
-def _add_up(each: _Governing, profit: Decimal, at: datetime) -> tuple[dict[str, Any], list[aws.Write], list[Flattening]]:
-    """The day's profit with this one, and the halt if that reaches the limit."""
-    fields = {"date": at.date().isoformat(), "profit": -each.loss(at, profit)}
-    if not each.over(at, profit) or each.control.get("halted"):
+def _add_up(each: _Governing, profit: Decimal, realized: Decimal, at: datetime) -> tuple[dict[str, Any], list[aws.Write], list[Flattening]]:
+    """The day's two sums with these, and the halt if one reaches the limit."""
+    before, realized_before = each.sums(at)
+    sums = {"profit": before + profit, "realized": realized_before + realized}
+    fields = {"date": at.date().isoformat(), **sums}
+    limit, lost = each.rules.max_daily_loss, -min(sums.values())
+    if limit is None or lost < limit or each.control.get("halted"):
         return fields, [], []
     since = at.isoformat()
     control = each.control | ({"flattening": since} if each.rules.flatten else {})

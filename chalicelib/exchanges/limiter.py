@@ -186,6 +186,7 @@ class _Lease:
 
 _lock = threading.Lock()
 _leases: dict[str, _Lease] = {}
+_booked: dict[str, int] = {}  # what this process last saw of each limit; it only ever grows
 
 
 def _take(bucket: str, rate: Rate, tokens: int, ahead: int) -> float:
@@ -215,30 +216,30 @@ def _book(bucket: str, rate: Rate, tokens: int, generous: int) -> tuple[float, i
         generous: So many tokens while nobody has to wait; then exactly what is needed, so that nobody waits for what lies idle.
     """
     burst = _burst_us(rate)
+    # What this process last knew is most often how it stands while the limit is in use: then one write is enough.
+    booked = _booked.get(bucket, 0)
     for _ in range(_TRIES):
         now = _now_us()
-        try:
-            _move(
-                bucket,
-                "SET booked_until = :until, forget_at = :forget",
-                "attribute_not_exists(booked_until) OR booked_until < :now",
-                until=now + _cost_us(rate, generous),
-                now=now,
-            )
-        except aws.WriteRefused as refused:
-            booked = int((refused.failed[0] or {}).get("booked_until", now))
+        if booked < now:
+            until, chosen, as_known = now + _cost_us(rate, generous), generous, False
         else:
-            return 0.0, generous
-        chosen = generous if booked + _cost_us(rate, generous) - now <= burst else tokens
-        cost = _cost_us(rate, chosen)
-        if booked + cost - now - burst > _LONGEST_S * _SECOND:
+            chosen = generous if booked + _cost_us(rate, generous) - now <= burst else tokens
+            until, as_known = booked + _cost_us(rate, chosen), True
+        if until - now - burst > _LONGEST_S * _SECOND:
             raise Retryable("the exchange's limit is booked for more than a minute ahead")
         try:
-            _move(bucket, "SET booked_until = :until, forget_at = :forget", "booked_until = :booked", until=booked + cost, booked=booked)
-        except aws.WriteRefused:
-            time.sleep(uniform(0, _RACE_S))  # noqa: S311 - somebody else was faster; not at the same moment again
+            if as_known:
+                _move(bucket, "SET booked_until = :until, forget_at = :forget", "booked_until = :booked", until=until, booked=booked)
+            else:
+                condition = "attribute_not_exists(booked_until) OR booked_until < :now"
+                _move(bucket, "SET booked_until = :until, forget_at = :forget", condition, until=until, now=now)
+        except aws.WriteRefused as refused:
+            booked = _booked[bucket] = int((refused.failed[0] or {}).get("booked_until", 0))
+            if as_known:
+                time.sleep(uniform(0, _RACE_S))  # noqa: S311 - somebody else was faster; not at the same moment again
             continue
-        return max(booked + cost - now - burst, 0) / _SECOND, chosen
+        _booked[bucket] = until
+        return max(until - now - burst, 0) / _SECOND, chosen
     raise Retryable("the exchange's limit is being booked by too many at once")
 
 
@@ -265,6 +266,7 @@ def _now_us() -> int:
 
 
 def forget() -> None:
-    """Forgets this process's leases; for tests."""
+    """Forgets this process's leases, and what it has seen; for tests."""
     with _lock:
         _leases.clear()
+        _booked.clear()

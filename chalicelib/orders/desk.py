@@ -25,7 +25,7 @@ class Desk(Protocol):
     def profits(self) -> Mapping[str | None, Decimal]:
         """What was realised here so far, costs taken off, in the account's currency, by the strategy the orders belong to.
 
-        Nothing where an account's losses are told by its equity.
+        At an exchange as far as it is known.
         """
         ...
 

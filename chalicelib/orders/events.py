@@ -1,12 +1,17 @@
 """What is told of orders and of signals that could not be carried out."""
 
+from datetime import datetime
+from decimal import Decimal
+
 from chalicelib.errors import Refused
 from chalicelib.events.models import Event, event_id
+from chalicelib.exchanges.accounts import Account
 from chalicelib.orders.models import Execution, Instruction, Order
+from chalicelib.trading import MarketType
 
 _SHOWN = (
     *("signal_id", "account_id", "number", "exchange", "market_type", "symbol", "side", "order_type", "status", "quantity", "filled"),
-    *("price", "stop_price", "average_price", "value", "fee", "fee_currency", "group_name", "code", "exit_of"),
+    *("price", "stop_price", "average_price", "value", "fee", "fee_currency", "realized_profit", "group_name", "code", "exit_of"),
 )
 
 
@@ -20,6 +25,28 @@ def of_order(order: Order) -> Event:
         entity=order.entity,
         user_id=order.user_id,
         created_at=order.updated_at,
+    )
+
+
+def of_position(
+    account: Account, market_type: MarketType, symbol: str, quantity: Decimal, average_price: Decimal | None, *, version: int, at: datetime
+) -> Event:
+    """`position.changed`: a fill has changed a position, or a holding, which goes by its asset.
+
+    Args:
+        quantity: Base units as they are now, negative if short.
+        average_price: Quote per base; None of a flat position, and where it is not known.
+        version: Of the books it stands in.
+    """
+    entity = f"position#{account.account_id}#{market_type.value}#{symbol}"
+    names = {"account_id": account.account_id, "exchange": account.exchange, "market_type": market_type, "symbol": symbol}
+    return Event(
+        event_id=event_id("position.changed", entity, str(version)),
+        type="position.changed",
+        payload=names | {"quantity": quantity, "average_price": average_price},
+        entity=entity,
+        user_id=account.user_id,
+        created_at=at,
     )
 
 

@@ -16,13 +16,13 @@ from chalicelib.errors import Forbidden, Misconfigured, NotDoable, NotFound, Ref
 from chalicelib.exchanges import paper_store
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Patience
-from chalicelib.orders import events, flatten, ledger, prices, store, trade
+from chalicelib.orders import entries, events, flatten, ledger, prices, store, trade
 from chalicelib.orders.gate import Gate
 from chalicelib.orders.live_desk import LiveDesk, legs
 from chalicelib.orders.models import Execution, Instruction, PricesSeen, RefusedLeg
 from chalicelib.orders.paper_desk import PaperDesk
 from chalicelib.telemetry import Metric, log, measure
-from chalicelib.trading import Variant
+from chalicelib.trading import MarketType, Variant
 
 _PATIENCE_S = 45.0
 _TRIES = 12  # on books, or under a rule, that others change at the same time
@@ -59,17 +59,21 @@ def _attempt(instruction: Instruction, seconds: float, *, again: bool) -> None:
     symbol = instruction.symbol.name if instruction.symbol else ""
     on_paper = instruction.exchange == "paper"
     ledger_keys = [] if on_paper else ledger.keys(instruction.signal_id, instruction.account_id, legs(instruction))
+    entry_keys = [] if on_paper else _entry_keys(instruction)
     settled, account_item, profile, *more = aws.get_many(
         [
             ("orders", {"signal_id": instruction.signal_id, "leg": instruction.account_id}),
             ("accounts", {"account_id": instruction.account_id}),
             ("users", {"user_id": instruction.user_id, "part": "profile"}),
             *ledger_keys,
+            *entry_keys,
             *watch_keys,
             *(prices.keys(symbol, instruction.user_id) if symbol else []),
         ]
     )
     in_ledger, more = more[: len(ledger_keys)], more[len(ledger_keys) :]
+    positions = entries.Entries({key["item"]: item for (_, key), item in zip(entry_keys, more, strict=False)})
+    more = more[len(entry_keys) :]
     watched = Watch(governing, more[: len(watch_keys)])
     if settled:
         log.info("already settled", extra=_who(instruction))
@@ -79,8 +83,17 @@ def _attempt(instruction: Instruction, seconds: float, *, again: bool) -> None:
         raise Misconfigured(f"account {instruction.account_id} has no record")
     account = Account.model_validate(account_item)
     if account.has_exchange:
-        execution = _live(instruction, account, profile, watched, ledger.known(in_ledger), now=now, seconds=seconds)
-        _settle(instruction, execution, None, watched, now)
+        try:
+            # Where others may write under the same rules at the same time, the settlement often needs a second try; the order's record
+            # does not wait for that.
+            deferring = not again and not watched.watches_losses
+            live = LiveDesk(account, instruction, Patience(seconds), None, ledger.known(in_ledger), positions, deferring=deferring)
+        except Refused as refused:
+            execution = _nothing_yet(instruction, account, now).model_copy(update={"refused": (_whole(refused),)})
+            _settle(instruction, execution, None, watched, now)
+            return
+        execution = _live(instruction, account, profile, watched, live, now=now)
+        _settle(instruction, execution, live, watched, now)
         return
     price = instruction.market_price or prices.newest(more[len(watch_keys) :])
     desk = PaperDesk(paper_store.read(account), instruction, {symbol: price} if price else {}, now)
@@ -94,21 +107,17 @@ def _attempt(instruction: Instruction, seconds: float, *, again: bool) -> None:
     _settle(instruction, execution, desk, watched, now)
 
 
+def _entry_keys(instruction: Instruction) -> list[tuple[str, aws.Key]]:
+    if instruction.symbol is None or instruction.market_type is None:
+        return []
+    side = instruction.position_side if instruction.market_type is MarketType.FUTURES else None
+    return [entries.key(instruction.account_id, instruction.market_type, instruction.symbol.name, side)]
+
+
 def _live(
-    instruction: Instruction,
-    account: Account,
-    profile: aws.Item | None,
-    watched: Watch,
-    known: ledger.Known,
-    *,
-    now: datetime,
-    seconds: float,
+    instruction: Instruction, account: Account, profile: aws.Item | None, watched: Watch, desk: LiveDesk, *, now: datetime
 ) -> Execution:
-    """Trades at the exchange; every order is in the ledger when this returns."""
-    try:
-        desk = LiveDesk(account, instruction, Patience(seconds), known=known)
-    except Refused as refused:
-        return _nothing_yet(instruction, account, now).model_copy(update={"refused": (_whole(refused),)})
+    """Trades at the exchange; every order is in the ledger when this returns, the record of the last one's end aside."""
     governing = [each.switch for each in watched.governing]
     gate = Gate(instruction, desk, watched, lambda: Watch(governing, aws.get_many(watch.keys(governing))), now)
     desk.still = gate.again
@@ -218,13 +227,15 @@ def _write_seen(desk: PaperDesk, account: Account) -> None:
     raise Retryable("the day's loss is being added up by others")
 
 
-def _settle(instruction: Instruction, execution: Execution, desk: PaperDesk | None, watched: Watch, now: datetime) -> None:
+def _settle(instruction: Instruction, execution: Execution, desk: PaperDesk | LiveDesk | None, watched: Watch, now: datetime) -> None:
     told = [events.of_refusal(instruction, execution)] if execution.refused else []
+    on_paper = isinstance(desk, PaperDesk)
+    profits = desk.profits if desk else {}
+    traded = bool(profits or (desk and desk.placed and on_paper))
     effects = desk.writes() if desk else []
-    traded = bool(desk and (desk.placed or desk.profits))
-    more, flattening = watched.writes(desk.profits if desk else {}, now, traded=traded, equity=desk is None)
+    more, flattening = watched.writes(profits, now, traded=traded, equity=not on_paper)
     effects += more
-    if desk and instruction.market_price and instruction.symbol:
+    if on_paper and instruction.market_price and instruction.symbol:
         effects.append(prices.seen(instruction.symbol.name, f"user#{instruction.user_id}", instruction.market_price, now))
     try:
         store.settle(execution, alone=instruction.alone, effects=effects, events=told)

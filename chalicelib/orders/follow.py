@@ -3,8 +3,9 @@
 Runs on the account's message group, after whatever signal was before it, so that an account has one caller.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from chalicelib import aws
 from chalicelib.controls import watch
@@ -14,6 +15,7 @@ from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.line import Line
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.orders import drift, flatten, ledger, lookup, snapshots
+from chalicelib.orders.entries import Entries, profits
 from chalicelib.orders.keys import Lines
 from chalicelib.orders.live_desk import LiveDesk
 from chalicelib.orders.models import Follow, Instruction, Order
@@ -48,20 +50,26 @@ def follow(message: Follow, seconds: float = _PATIENCE_S) -> int:
         if "deleted_at" in item or not orders:
             snapshots.stop(account.account_id)
         return 0
-    _look_at_all(orders, account, patience, lines, now)
+    seen = _look_at_all(orders, account, patience, lines, now)
     if snapshot_due or orders:
-        _take_snapshot(account, lines, own or {}, now)
+        _take_snapshot(account, lines, own or {}, profits(seen), now)
     log.info("account followed", extra={"account_id": account.account_id, "orders": len(orders)})
     return len(orders)
 
 
-def _look_at_all(orders: Sequence[Order], account: Account, patience: Patience, lines: Lines, now: datetime) -> None:
-    waiting = []
+def _look_at_all(orders: Sequence[Order], account: Account, patience: Patience, lines: Lines, now: datetime) -> list[Order]:
+    """Looks at orders; gives those that have been booked by that."""
+    waiting, booked = [], []
     for order in orders:
+        entries = Entries()
         try:
-            after = _look_at(order, lines.of(order.market_type), now)
+            after = _look_at(order, lines.of(order.market_type), entries, now)
+            if after.booked and not order.booked:
+                booked.append(after)
             if after.unprotected:
-                _desk(account, after, patience, lines).protect(after)
+                desk = _desk(account, after, patience, lines)
+                desk.protect(after)
+                booked += [exit_ for exit_ in desk.placed if exit_.booked]
             elif after.exit_of is not None and after.status in _WAITS:
                 waiting.append(after)
         except (Refused, Retryable) as fault:
@@ -69,17 +77,18 @@ def _look_at_all(orders: Sequence[Order], account: Account, patience: Patience, 
             ledger.postpone(order, now + (_REFUSED_AGAIN if isinstance(fault, Refused) else _AGAIN))
     for order in waiting:
         _cancel_if_left(order, account, patience, lines)
+    return booked
 
 
-def _look_at(order: Order, line: Line, now: datetime) -> Order:
+def _look_at(order: Order, line: Line, entries: Entries, now: datetime) -> Order:
     if order.status in {OrderStatus.CLAIMED, OrderStatus.UNKNOWN}:
-        after = lookup.settle(order, line, NotDoable("exchange_never_arrived"))
+        after = lookup.settle(order, line, NotDoable("exchange_never_arrived"), entries)
         if after.status is OrderStatus.REJECTED and after.exit_of is not None:
             ledger.expose(after)
     elif order.status.final:
-        return order if order.unprotected else _learn_fees(order, line, now)
+        return order if order.unprotected else _learn_fees(order, line, entries, now)
     else:
-        after = _current(order, line, now)
+        after = _current(order, line, entries, now)
     if after == order and not order.unprotected:
         ledger.postpone(order, now + _AGAIN)
     return after
@@ -115,35 +124,34 @@ def _cancel_if_left(order: Order, account: Account, patience: Patience, lines: L
             ledger.postpone(order, datetime.now(UTC) + _AGAIN)
 
 
-def _current(order: Order, line: Line, now: datetime) -> Order:
+def _current(order: Order, line: Line, entries: Entries, now: datetime) -> Order:
     """An open order as the exchange shows it now."""
     instrument = line.instrument(order.symbol)
     state = line.find(order.client_order_id, instrument, trigger=order.stop_price is not None)
     if state is not None:
-        return ledger.record(order, state, **lookup.fees(line, state, instrument))
+        return ledger.record(order, state, lookup.booking(entries, instrument, order, state), **lookup.fees(line, state, instrument))
     if order.sent_at is not None and now - order.sent_at < 4 * timedelta(seconds=line.late_arrival_s):
         return order  # too young to have been forgotten; it will show
     # Exchanges forget cancelled orders that have not traded, within hours or days. Whoever cancelled it, it was not us.
     return ledger.cancelled(order, "exchange_forgot")
 
 
-def _learn_fees(order: Order, line: Line, now: datetime) -> Order:
+def _learn_fees(order: Order, line: Line, entries: Entries, now: datetime) -> Order:
     """The fee of an ended order, once the exchange shows all its trades."""
-    found = lookup.fees(line, lookup.state_of(order), line.instrument(order.symbol))
-    if found:
-        return ledger.complete(order, **found)
-    if now - order.updated_at > _FEES_WITHIN:
-        return ledger.complete(order)
+    instrument = line.instrument(order.symbol)
+    found = lookup.fees(line, lookup.state_of(order), instrument)
+    if found or now - order.updated_at > _FEES_WITHIN:
+        return ledger.complete(order, lookup.booking(entries, instrument, order, None, fees_final=True), **found)
     ledger.postpone(order, now + _AGAIN)
     return order
 
 
-def _take_snapshot(account: Account, lines: Lines, own: aws.Item, now: datetime) -> None:
+def _take_snapshot(account: Account, lines: Lines, own: aws.Item, realized: Mapping[str | None, Decimal], now: datetime) -> None:
     try:
         unfinished = ledger.unfinished(account.account_id)
         seen = snapshots.take(account, lines, now)
         drift.check(account, own, unfinished, seen, now)
-        flatten.tell(watch.equity_seen(account.user_id, account.account_id, seen["equity"], now))
+        flatten.tell(watch.equity_seen(account.user_id, account.account_id, seen["equity"], now, realized))
     except (Refused, Retryable) as fault:
         log.warning("no snapshot", extra={"account_id": account.account_id, "fault": str(fault)})
         ledger.account_due(account.account_id, account.exchange, now + _REFUSED_AGAIN)

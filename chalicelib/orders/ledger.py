@@ -5,7 +5,7 @@ are one consistent query, and what is due to be looked at is found by the sparse
 """
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -23,6 +23,10 @@ SNAPSHOT_SOON = timedelta(seconds=20)
 SEVERAL = "several"  # the fee currency of an order whose fee was taken in more than one
 _LOOK_AGAIN = timedelta(seconds=55)
 _CLAIM_OVERDUE = timedelta(minutes=3)  # by then its message has been settled, or will not come again
+
+
+Book = Callable[[Order], tuple[Order, list[aws.Write]]]
+"""Reckons what an ended order realised, see entries.py: the order with that, and the write that goes with it."""
 
 
 class Known:
@@ -88,12 +92,24 @@ def send_again(order: Order, *, limited: bool = False) -> Order:
     return changed
 
 
-def record(order: Order, state: OrderState, **more: Any) -> Order:
-    """Writes what the exchange says of an order, with its event; nothing if it says nothing new."""
+def record(order: Order, state: OrderState, book: Book | None = None, **more: Any) -> Order:
+    """Writes what the exchange says of an order, with its event; nothing if it says nothing new.
+
+    Args:
+        book: Books it once it has ended.
+    """
+    changed, writes = recording(order, state, book, **more)
+    if writes:
+        _transact(writes)
+    return changed
+
+
+def recording(order: Order, state: OrderState, book: Book | None = None, **more: Any) -> tuple[Order, list[aws.Write]]:
+    """What `record` writes, for whoever has more to write with it."""
     told = {**_told(order, state), **more}
     if all(getattr(order, name) == value for name, value in told.items()):
-        return order
-    return _record(order, told)
+        return order, []
+    return _recording(order, told, book)
 
 
 def unknown(order: Order, *, sent_now: bool = False) -> Order:
@@ -114,11 +130,12 @@ def reject(order: Order, refusal: Refused) -> Order:
     return _record(order, {"status": OrderStatus.REJECTED, "code": refusal.code, "values": values})
 
 
-def complete(order: Order, **fees: Any) -> Order:
+def complete(order: Order, book: Book, **fees: Any) -> Order:
     """Writes an ended order's fees, which were the last thing to be learnt of it."""
     changed = order.model_copy(update={**fees, "updated_at": datetime.now(UTC), "version": order.version + 1})
+    changed, booked = book(changed)
     follow = _follow(changed, changed.updated_at + _LOOK_AGAIN) if changed.unprotected else _unfollow(changed)
-    _transact([store.order_change(changed), follow])
+    _transact([store.order_change(changed), follow, *booked])
     return changed
 
 
@@ -217,10 +234,16 @@ def account_item(account_id: str) -> aws.Item | None:
 
 
 def _record(order: Order, told: dict[str, Any]) -> Order:
-    changed = order.model_copy(update={**told, "updated_at": datetime.now(UTC), "version": order.version + 1})
-    follow = _unfollow(changed) if _complete(changed) else _follow(changed, changed.updated_at + _LOOK_AGAIN)
-    _transact([store.order_change(changed), outbox.write(events.of_order(changed)), follow])
+    changed, writes = _recording(order, told, None)
+    _transact(writes)
     return changed
+
+
+def _recording(order: Order, told: dict[str, Any], book: Book | None) -> tuple[Order, list[aws.Write]]:
+    changed = order.model_copy(update={**told, "updated_at": datetime.now(UTC), "version": order.version + 1})
+    changed, booked = book(changed) if book else (changed, [])
+    follow = _unfollow(changed) if _complete(changed) else _follow(changed, changed.updated_at + _LOOK_AGAIN)
+    return changed, [store.order_change(changed), outbox.write(events.of_order(changed)), follow, *booked]
 
 
 def _complete(order: Order) -> bool:
@@ -279,6 +302,11 @@ def _count(order: Order) -> aws.Write:
 
 def _shard(account_id: str) -> str:
     return str(zlib.crc32(account_id.encode()) % SHARDS)
+
+
+def write(writes: list[aws.Write]) -> None:
+    """Writes what `recording` gave. Raises Retryable if the order has changed meanwhile."""
+    _transact(writes)
 
 
 def _transact(writes: list[aws.Write]) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from chalicelib import aws
 from chalicelib.errors import NotDoable, OutcomeUnknown, Refused, Retryable
 from chalicelib.exchanges import filters
 from chalicelib.exchanges.accounts import Account
@@ -20,6 +21,7 @@ from chalicelib.exchanges.paper import DOLLARS
 from chalicelib.exchanges.paper_money import Rates
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, RateLimited, Side
 from chalicelib.orders import exits, ledger, lookup
+from chalicelib.orders.entries import OWNED, Entries, profits
 from chalicelib.orders.keys import Lines
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.orders.trade import CLOSING_LEG
@@ -53,11 +55,16 @@ class LiveDesk:
         patience: Patience,
         lines: Lines | None = None,
         known: ledger.Known | None = None,
+        entries: Entries | None = None,
+        *,
+        deferring: bool = False,
     ) -> None:
         """Opens the account's lines.
 
         Args:
             known: What the ledger holds of `legs` on the account; None reads it.
+            entries: The account's positions by its own fills, as far as they have been read.
+            deferring: The record of the last order is left to whoever writes how the signal ended; see `writes`.
         """
         self.placed: list[Order] = []
         self.still: Callable[[], None] = lambda: None
@@ -66,6 +73,9 @@ class LiveDesk:
         self._patience = patience
         self._lines = lines or Lines(account, patience)
         self._legs = [str(index) for index in range(max(len(instruction.legs), 1))]
+        self._entries = entries or Entries()
+        self._deferring = deferring
+        self._unwritten: list[aws.Write] = []
         self._known = known or ledger.read(instruction.signal_id, account.account_id, legs(instruction))
         self._bases = [self._known.orders[leg].basis for leg in (CLOSING_LEG, *self._legs) if leg in self._known.orders]
         self._basis: dict[str, Decimal] = dict(self._bases[0]) if self._bases else {}
@@ -77,8 +87,13 @@ class LiveDesk:
 
     @property
     def profits(self) -> dict[str | None, Decimal]:
-        """Nothing: losses here are those of the account's equity."""
-        return {}
+        """What the signal's orders have realised in dollars, fees taken off, as far as it is known."""
+        return profits(self.placed)
+
+    def writes(self) -> list[aws.Write]:
+        """The record of the last order, for the transaction that settles the signal. If that fails, the order is looked up again."""
+        writes, self._unwritten = self._unwritten, []
+        return writes
 
     @property
     def delays(self) -> Sequence[Any]:
@@ -105,11 +120,14 @@ class LiveDesk:
     def held(self, instrument: Instrument, position_side: PositionSide | None = None) -> Decimal:
         """Free holdings, or the position, of the signal's one look at them."""
         if instrument.market_type is MarketType.FUTURES:
-            return self._look("held", lambda: self._line(instrument).positions(position_side).get(instrument.name, Decimal(0)))
+            held = self._look("held", lambda: self._line(instrument).positions(position_side).get(instrument.name, Decimal(0)))
+            self._basis.setdefault(OWNED, held)
+            return held
         return self._look("held", lambda: self._balance(instrument, instrument.base))
 
     def exposure(self, instrument: Instrument, side: Side) -> tuple[Decimal, int]:
         """Position or holdings of one side, as the exchange has it now, with the ledger's open orders that would add to it."""
+        self._write()
         direction = 1 if side is Side.BUY else -1
         if instrument.market_type is MarketType.FUTURES:
             held = self._line(instrument).positions()
@@ -136,6 +154,7 @@ class LiveDesk:
             Refused: A filter or the exchange says no; what was claimed is `rejected` in the ledger.
             Retryable: Nothing certain could be done in the time there is; the next delivery of the message goes on from here.
         """
+        self._write()
         if order.reduce_only:
             order = replace(order, quantity=filters.round_quantity(order.instrument, order.quantity))
         known = self._known.orders.get(leg)
@@ -164,6 +183,7 @@ class LiveDesk:
         """
         if not entry.unprotected:
             return
+        self._write()
         line = self._lines.of(entry.market_type)
         instrument = line.instrument(entry.symbol)
         wanted = exits.requests(entry, instrument, line.last_price(instrument))
@@ -202,6 +222,7 @@ class LiveDesk:
 
     def open_orders(self, group_name: str | None, symbol: Symbol | None, market_type: MarketType | None) -> Sequence[Order]:
         """The ledger's unfinished orders that match, those of unknown outcome included."""
+        self._write()
         return [
             order
             for order in ledger.unfinished(self._account.account_id)
@@ -213,14 +234,17 @@ class LiveDesk:
 
     def cancel(self, order: Order, code: str | None = None) -> bool:
         """Cancels an order at the exchange; False if it had ended, or could not be cancelled."""
+        self._write()
         line = self._lines.of(order.market_type)
+        instrument = line.instrument(order.symbol)
         try:
-            state = line.cancel(lookup.state_of(order), line.instrument(order.symbol))
+            state = line.cancel(lookup.state_of(order), instrument)
         except Refused as refusal:
             log.warning("order not cancelled", extra={"order_id": order.order_id, "code": refusal.code})
             return False
         why = {"code": code} if code and state.status is OrderStatus.CANCELLED else {}
-        return ledger.record(order, state, **why).status is OrderStatus.CANCELLED
+        book = lookup.booking(self._entries, instrument, order, state)
+        return ledger.record(order, state, book, **why).status is OrderStatus.CANCELLED
 
     def leave(self, refusal: Refused | None) -> None:
         """Takes up the orders of an earlier attempt that this one did not come by, because it was refused before.
@@ -233,8 +257,9 @@ class LiveDesk:
             if leg in seen or order.status is OrderStatus.REJECTED:
                 continue
             if order.status in {OrderStatus.CLAIMED, OrderStatus.UNKNOWN}:
+                self._write()
                 line = self._lines.of(order.market_type)
-                order = lookup.settle(order, line, refusal or NotDoable("exchange_never_arrived"))  # noqa: PLW2901
+                order = lookup.settle(order, line, refusal or NotDoable("exchange_never_arrived"), self._entries)  # noqa: PLW2901
             self.placed.append(order)
 
     def _claimed(self, leg: str, request: OrderRequest, percent: Decimal | None) -> Order:
@@ -354,6 +379,7 @@ class LiveDesk:
             if found is not None:
                 order = self._record(order, found, request.instrument)
         self.placed = [each if each.leg != order.leg else order for each in self.placed]
+        self._write()
         if order.status is not OrderStatus.FILLED:
             raise NotDoable("exit_not_filled", symbol=order.symbol)
         later = [self._known.orders[leg].basis for leg in self._legs if leg in self._known.orders]
@@ -361,8 +387,17 @@ class LiveDesk:
         return order
 
     def _record(self, order: Order, state: OrderState, instrument: Instrument) -> Order:
-        more = lookup.fees(self._line(instrument), state, instrument)
-        return ledger.record(order, state, **more, delays=tuple(self._patience.delays))
+        self._write()
+        more = {**lookup.fees(self._line(instrument), state, instrument), "delays": tuple(self._patience.delays)}
+        order, writes = ledger.recording(order, state, lambda changed: self._entries.booked(changed, instrument), **more)
+        self._unwritten += writes
+        if not self._deferring:
+            self._write()
+        return order
+
+    def _write(self) -> None:
+        if writes := self.writes():
+            ledger.write(writes)
 
     def _find(self, order: Order, instrument: Instrument) -> OrderState | None:
         return self._line(instrument).find(order.client_order_id, instrument, trigger=order.stop_price is not None)
@@ -381,7 +416,8 @@ class LiveDesk:
         balances = self._line(instrument).free_and_total()
         free = {name: balances.get(name, (Decimal(0), Decimal(0)))[0] for name in (instrument.base, instrument.quote)}
         if instrument.market_type is MarketType.SPOT:
-            self._basis |= {"held": free[instrument.base], "free": free[instrument.quote]}
+            owned = balances.get(instrument.base, (Decimal(0), Decimal(0)))[1]
+            self._basis |= {"held": free[instrument.base], "free": free[instrument.quote], OWNED: owned}
         return free[currency]
 
     def _look(self, what: str, look: Any) -> Decimal:

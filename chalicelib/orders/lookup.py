@@ -8,14 +8,16 @@ from chalicelib.errors import Refused, Retryable
 from chalicelib.exchanges.line import Line
 from chalicelib.exchanges.protocol import Instrument, OrderState
 from chalicelib.orders import ledger
+from chalicelib.orders.entries import Entries
 from chalicelib.orders.models import Order
 
 
-def settle(order: Order, line: Line, refusal: Refused) -> Order:
+def settle(order: Order, line: Line, refusal: Refused, entries: Entries) -> Order:
     """Looks a claimed or unknown order up, without ever sending it.
 
     Args:
         refusal: Why it was not placed, if it is absent for certain.
+        entries: Where it is booked if it has ended.
     """
     instrument = line.instrument(order.symbol)
     try:
@@ -23,11 +25,22 @@ def settle(order: Order, line: Line, refusal: Refused) -> Order:
     except Retryable:
         return ledger.unknown(order)
     if found is not None:
-        return ledger.record(order, found, **fees(line, found, instrument))
+        return ledger.record(order, found, booking(entries, instrument, order, found), **fees(line, found, instrument))
     assert order.sent_at is not None
     if datetime.now(UTC) - order.sent_at < timedelta(seconds=line.late_arrival_s):
         return ledger.unknown(order)
     return ledger.reject(order, refusal)
+
+
+def booking(entries: Entries, instrument: Instrument, order: Order, found: OrderState | None, *, fees_final: bool = False) -> ledger.Book:
+    """Books an order that was looked up, some time after it was sent.
+
+    Args:
+        found: As the exchange has it; None where only its fee was looked up.
+        fees_final: A fee that is not known now never will be.
+    """
+    traded_at = (found.updated_at if found else None) or order.created_at
+    return lambda changed: entries.booked(changed, instrument, traded_at=traded_at, fees_final=fees_final)
 
 
 def state_of(order: Order) -> OrderState:

@@ -136,7 +136,10 @@ class Order(BaseModel):
         protected: Base units of what it has filled that its exits have been placed for.
         margin_mode, hedged: The position it concerns: `cross` or `isolated`, and whether long and short ones are kept apart.
         exit_round: Counts the tries at its exits, a further one for each part that fills later.
-        basis: What it was sized from: `price`, `held` in base units and `free` in quote units, as far as they were looked at.
+        realized_profit: Quote units won by what it closed, against the position's average entry price, less its own fee (see entries.py);
+            None until it has ended, and where it is not known. `booked` says that it has been reckoned.
+        basis: What it was sized from: `price`, `held` in base units and `free` in quote units, as far as they were looked at; and what was
+            `owned`, on spot that which orders hold included.
         delays: What it had to wait for.
     """
 
@@ -164,6 +167,8 @@ class Order(BaseModel):
     value: Decimal | None = None
     fee: Decimal | None = None
     fee_currency: str | None = None
+    realized_profit: Decimal | None = None
+    booked: bool = False
     percent: Decimal | None = None
     group_name: str | None = None
     code: str | None = None

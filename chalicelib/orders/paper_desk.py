@@ -1,14 +1,15 @@
 """The paper exchange as a desk: everything happens in memory, and `writes` gives it all as one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws
 from chalicelib.errors import NotDoable, Refused, Retryable
 from chalicelib.events import outbox
+from chalicelib.events.models import Event
 from chalicelib.exchanges import paper_rules, paper_store
 from chalicelib.exchanges.paper import Book
 from chalicelib.exchanges.paper_money import Rates, round_money
@@ -89,7 +90,7 @@ class PaperDesk:
     def _place(self, record: Order, order: OrderRequest) -> Order:
         price = self._prices.get(order.instrument.name)
         state = self.book.place(order, price, record.model_dump(mode="json"), self._now)
-        placed = _as_reported(record, state, self._now).model_copy(
+        placed = self._as_reported(record, state).model_copy(
             update={"number": self.book.orders, "exchange_order_id": state.exchange_order_id, "version": 1}
         )
         self.placed.append(placed)
@@ -150,9 +151,25 @@ class PaperDesk:
         if not (new or self.changed or self.book.changed):
             return []
         ledger = [store.order_put(order) for order in new] + [store.order_change(order) for order in self.changed]
-        told = [outbox.write(events.of_order(order)) for order in (*self.changed, *new)]
+        told = [outbox.write(event) for event in (*map(events.of_order, (*self.changed, *new)), *self._positions())]
         worth = equity.point(self.book.account.account_id, equity.of_book(self.book, self._prices), self._now)
         return [*ledger, *told, *self._told, *paper_store.effects(self.book), worth]
+
+    def _positions(self) -> Iterator[Event]:
+        """What is told of the positions and holdings that fills have changed."""
+        for name in sorted(self.book.changed):
+            kind, _, symbol = name.partition("#")
+            if kind == "asset":
+                market_type, quantity = MarketType.SPOT, self.book.holdings[symbol].quantity
+                average = self.book.holdings[symbol].average_price
+            elif kind == "position":
+                market_type, quantity = MarketType.FUTURES, self.book.positions[symbol].quantity
+                average = self.book.positions[symbol].entry_price
+            else:
+                continue
+            version, known = self.book.version + 1, average if quantity else None
+            at = self._now + timedelta(microseconds=1)  # after the order that changed it
+            yield events.of_position(self.book.account, market_type, symbol, quantity, known, version=version, at=at)
 
     def flush(self) -> None:
         """Writes what happened to waiting orders so far. A transaction holds a hundred writes, and a cancel may concern more.
@@ -172,7 +189,7 @@ class PaperDesk:
     def _note(self, order: Order, state: OrderState) -> Order:
         number = self.book.orders if order.number == 0 else order.number
         self._groups[order.client_order_id] = order.group_name
-        self.changed.append(_as_reported(order, state, self._now).model_copy(update={"number": number, "version": order.version + 1}))
+        self.changed.append(self._as_reported(order, state).model_copy(update={"number": number, "version": order.version + 1}))
         return self.changed[-1]
 
     def _exit(self, entry: Order, leg: str, request: OrderRequest) -> Order:
@@ -190,7 +207,9 @@ class PaperDesk:
             "created_at": self._now,
             "version": 1,
         }
-        nothing_yet = dict.fromkeys(("price", "average_price", "value", "fee", "fee_currency", "percent", "take_profit", "stop_loss"))
+        nothing_yet = dict.fromkeys(
+            ("price", "average_price", "value", "fee", "fee_currency", "realized_profit", "percent", "take_profit", "stop_loss")
+        )
         fresh = {"filled": Decimal(0), "protected": Decimal(0), "exit_round": 0}
         return entry.model_copy(update={**own, **nothing_yet, **fresh})
 
@@ -225,12 +244,12 @@ class PaperDesk:
             updated_at=self._now,
         )
 
-
-def _as_reported(order: Order, state: OrderState, now: datetime) -> Order:
-    """The order after what the exchange says of it."""
-    told: dict[str, Any] = {"status": state.status, "updated_at": now, "filled": state.filled}
-    if state.average_price is not None:
-        told["average_price"] = state.average_price
-        told["value"] = round_money(state.average_price * state.filled, state.fee_currency or "")
-        told["fee"], told["fee_currency"] = state.fee, state.fee_currency
-    return order.model_copy(update=told)
+    def _as_reported(self, order: Order, state: OrderState) -> Order:
+        """The order after what the book says of it."""
+        told: dict[str, Any] = {"status": state.status, "updated_at": self._now, "filled": state.filled}
+        if state.average_price is not None:
+            told["average_price"] = state.average_price
+            told["value"] = round_money(state.average_price * state.filled, state.fee_currency or "")
+            told["fee"], told["fee_currency"] = state.fee, state.fee_currency
+            told["realized_profit"] = self.book.realised.get(order.client_order_id)
+        return order.model_copy(update=told)

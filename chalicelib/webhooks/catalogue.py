@@ -75,6 +75,7 @@ def _order(name: str, description: str, filled: str, price: str | None) -> Event
         "value": _optional(_DECIMAL),
         "fee": _optional(_DECIMAL),
         "fee_currency": _optional(_TEXT),
+        "realized_profit": _optional(_DECIMAL),
         "group_name": _optional(_TEXT),
         "code": _optional(_TEXT),
     }
@@ -97,6 +98,7 @@ def _order(name: str, description: str, filled: str, price: str | None) -> Event
         "value": "97.50" if price else None,
         "fee": "0.0975" if price else None,
         "fee_currency": "USDT" if price else None,
+        "realized_profit": "-0.0975" if price else None,
         "group_name": None,
         "code": "insufficient_funds" if name == "rejected" else None,
     }
@@ -324,8 +326,22 @@ EVENT_TYPES: tuple[EventType, ...] = (
     EventType(
         name="position.changed",
         description="A position or a holding has changed",
-        fields={"account_id": _TEXT, "exchange": _TEXT, "symbol": _TEXT, "quantity": _DECIMAL, "average_price": _optional(_DECIMAL)},
-        example={"account_id": "7", "exchange": "binance", "symbol": "BTC/USDT", "quantity": "0.0015", "average_price": "65000.1"},
+        fields={
+            "account_id": _TEXT,
+            "exchange": _TEXT,
+            "market_type": {"enum": ["spot", "futures"]},
+            "symbol": _TEXT,
+            "quantity": _DECIMAL,
+            "average_price": _optional(_DECIMAL),
+        },
+        example={
+            "account_id": "7",
+            "exchange": "binance",
+            "market_type": "futures",
+            "symbol": "BTCUSDT",
+            "quantity": "0.0015",
+            "average_price": "65000.1",
+        },
     ),
     EventType(
         name="account.drifted",

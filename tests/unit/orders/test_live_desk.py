@@ -1,8 +1,13 @@
 """Signals carried out at real exchanges, here simulated: what is placed, what the ledger says, what is told."""
 
 from decimal import Decimal
+from typing import Any
+
+import pytest
+from botocore.client import BaseClient
 
 from chalicelib import aws
+from chalicelib.orders import execute
 from chalicelib.trading import Leg, MarketType, OrderType
 from tests.unit.orders.conftest import Live, legs
 
@@ -166,3 +171,22 @@ def test_a_snapshot_after_trading(live: Live) -> None:
     [position] = positions.of_account(account)
     assert position["symbol"] in {"BTC", "BTCUSDT"}
     assert position["quantity"] > 0
+
+
+def test_an_order_takes_five_calls_to_aws(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a warm worker, limits in use: the read, the order's turn, at times the address's, the claim, the settlement with the record."""
+    made: list[str] = []
+    original = BaseClient._make_api_call
+
+    def counted(self: Any, operation: str, arguments: Any) -> Any:
+        made.append(operation)
+        return original(self, operation, arguments)
+
+    live.run("buy", quantity=Decimal("0.01"), price=Decimal(50000))
+    monkeypatch.setattr(BaseClient, "_make_api_call", counted)
+    for _ in range(6):
+        signal = live.signal("buy", quantity=Decimal("0.01"), price=Decimal(50000))
+        made.clear()
+        execute.execute(signal, 20)
+        assert len(made) <= 5, made
+    assert [order.status for order in live.ledger()] == ["filled"] * 7

@@ -1,0 +1,158 @@
+"""What an account's own fills at an exchange amount to, position by position, and what each order realised.
+
+An order is booked once, when it has ended and its fee is known. It realises what the part that closes has won against the average entry
+price, less its own fee: an order that only opens realises its fee. Where the books do not explain what the exchange shows (a position
+older than the books, a trade by hand, a deposit), the entry price is unknown, and what is closed realises nobody knows what (None) until
+the position has been seen flat. The table `portfolios` has an item per position: "entry#futures#BTCUSDT".
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from pydantic import BaseModel, ConfigDict
+
+from chalicelib import aws
+from chalicelib.exchanges.paper import DOLLARS
+from chalicelib.exchanges.particulars import concerns_long
+from chalicelib.exchanges.protocol import Instrument, Side
+from chalicelib.orders.models import Order
+from chalicelib.trading import MarketType, PositionSide
+
+OWNED = "owned"
+"""In an order's `basis`: what the account had of the position before, base units, negative if short."""
+
+_ZERO = Decimal(0)
+_CLOCKS = timedelta(seconds=5)  # the exchange's and ours may differ by so much
+
+
+class Entry(BaseModel):
+    """A position by the account's own fills.
+
+    Attributes:
+        quantity: Base units, negative if short.
+        average_price: Quote per base, fees aside; None of a flat position, and where it is not known.
+        known: What closing it wins can be told.
+        since: When the books were last taken from the exchange: what traded before is in them already.
+        signal_id: Whose order was booked last.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    quantity: Decimal
+    average_price: Decimal | None = None
+    known: bool = True
+    since: datetime
+    signal_id: str | None = None
+    version: int = 0
+
+
+def key(account_id: str, market_type: MarketType, symbol: str, position_side: PositionSide | None) -> tuple[str, aws.Key]:
+    """Where a position's entry stands; the two of an account in hedge mode each have one."""
+    parts = ["entry", market_type.value, symbol, *([position_side.value] if position_side else [])]
+    return ("portfolios", {"account_id": account_id, "item": "#".join(parts)})
+
+
+class Entries:
+    """The positions that one message's orders are about; a message has its account to itself.
+
+    Args:
+        known: Items that have been read, under the name of each in `portfolios`; None for there is none.
+    """
+
+    def __init__(self, known: dict[str, aws.Item | None] | None = None) -> None:
+        self._known = {name: Entry.model_validate(item) if item else None for name, item in (known or {}).items()}
+
+    def booked(
+        self, order: Order, instrument: Instrument, *, traded_at: datetime | None = None, fees_final: bool = False
+    ) -> tuple[Order, list[aws.Write]]:
+        """An order as its record says what it realised, and the write that books it; unchanged while there is something to learn.
+
+        Args:
+            traded_at: When it last traded, by the exchange's clock. None for an order of this message's own signal, which came after the
+                look at the position that it was sized from.
+            fees_final: A fee that is not known by now never will be.
+        """
+        fee_known = order.fee is not None or order.fee_currency is not None or fees_final
+        if order.booked or not order.status.final or not order.filled or not fee_known:
+            return order, []
+        table, place = key(order.account_id, order.market_type, order.symbol, _position_side(order))
+        name = place["item"]
+        if name not in self._known:
+            [item] = aws.get_many([(table, place)])
+            self._known[name] = Entry.model_validate(item) if item else None
+        before = self._known[name]
+        entry = _of(before, order, instrument.quantity_step, traded_at)
+        after, profit = _after(entry, order, instrument)
+        after = after.model_copy(update={"signal_id": order.signal_id, "version": entry.version + 1})
+        self._known[name] = after
+        item = {**place, **after.model_dump(), "since": after.since.isoformat()}
+        condition = ("version = :before", {"before": before.version}) if before else ("attribute_not_exists(version)", {})
+        write = aws.put(table, item, condition[0], **condition[1])
+        return order.model_copy(update={"realized_profit": profit, "booked": True}), [write]
+
+
+def _of(before: Entry | None, order: Order, step: Decimal, traded_at: datetime | None) -> Entry:
+    """The entry as it was when the order traded."""
+    owned = order.basis.get(OWNED)
+    flat = owned is not None and abs(owned) < step  # what is less than one step can be neither sold nor closed
+    if before is None:
+        return Entry(quantity=_ZERO if owned is None or flat else owned, known=flat, since=order.created_at)
+    if traded_at is not None:
+        # Whether it is in the books already nobody knows if it may have traded before they were taken from the exchange.
+        doubtful = order.created_at < before.since and traded_at < before.since + _CLOCKS
+        return before.model_copy(update={"known": before.known and not doubtful})
+    if owned is None or before.signal_id == order.signal_id or (before.known and abs(before.quantity - owned) < step):
+        return before
+    return Entry(quantity=_ZERO if flat else owned, known=flat, since=order.created_at, version=before.version)
+
+
+def _after(entry: Entry, order: Order, instrument: Instrument) -> tuple[Entry, Decimal | None]:
+    """The entry with the order's fills, and what those realised."""
+    price, fee, held = order.average_price, _fee_in_quote(order, instrument), entry.quantity
+    spot = instrument.market_type is MarketType.SPOT
+    signed = order.received if order.side is Side.BUY else -order.filled
+    closing = min(abs(signed), abs(held)) if signed * held < 0 else _ZERO
+    left = held + signed
+    if abs(left) < instrument.quantity_step:
+        left = _ZERO
+    # An order that can only close has closed something, which the books must have.
+    beyond = (order.reduce_only or (spot and signed < 0)) and abs(signed) - closing >= instrument.quantity_step
+    if not entry.known or price is None or beyond:
+        only_opens = spot and signed > 0
+        unknown = entry.model_copy(update={"quantity": _ZERO if beyond else left, "average_price": None, "known": False})
+        return unknown, -fee if only_opens and fee is not None else None
+    won, average = _ZERO, price
+    if closing:
+        assert entry.average_price is not None
+        won = closing * (price - entry.average_price) * (1 if held > 0 else -1)
+        average = price if left * held < 0 else entry.average_price
+    elif held:
+        assert entry.average_price is not None
+        average = (abs(held) * entry.average_price + abs(signed) * price) / (abs(held) + abs(signed))
+    after = entry.model_copy(update={"quantity": left, "average_price": round(average, 12).normalize() + 0 if left else None})
+    return after, None if fee is None else round(won - fee, 12).normalize() + 0
+
+
+def _fee_in_quote(order: Order, instrument: Instrument) -> Decimal | None:
+    """The order's fee in quote currency; None where it is unknown, or was taken in a third currency, whose price is unknown here."""
+    if order.fee is None:
+        return None
+    if not order.fee or order.fee_currency == instrument.quote:
+        return order.fee
+    return order.fee * order.average_price if order.fee_currency == instrument.base and order.average_price else None
+
+
+def _position_side(order: Order) -> PositionSide | None:
+    if not order.hedged:
+        return None
+    return PositionSide.LONG if concerns_long(order.side, reduce_only=order.reduce_only) else PositionSide.SHORT
+
+
+def profits(orders: Sequence[Order]) -> dict[str | None, Decimal]:
+    """What orders realised in dollars, as far as it is known, by the strategy they belong to; None for orders of none."""
+    found: dict[str | None, Decimal] = {}
+    for order in orders:
+        if order.realized_profit is not None and order.symbol.endswith(tuple(DOLLARS)):
+            found[order.group_name] = found.get(order.group_name, _ZERO) + order.realized_profit
+    return found

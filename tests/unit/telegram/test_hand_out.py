@@ -50,6 +50,7 @@ def test_an_unknown_chat_gets_a_user_with_demo_settings(telegram):
     assert (entry.exchange, entry.kind) == ("binance", "demo"), "so that the first signal finds an account"
     account = aws.get("accounts", {"account_id": entry.account_id})
     assert (account["user_id"], account["name"], account["starting_cash"]) == (user_id, "Demo", 100_000)
+    assert account["created_at"] == account["updated_at"] == users.user(user_id).created_at.isoformat()
     assert [connection(user_id) in said for said in texts(telegram)] == [True, True]
 
 

@@ -4,6 +4,7 @@ What is common to all exchanges is here; the requests, and the reading of the re
 """
 
 import importlib
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -35,6 +36,8 @@ from chalicelib.trading import MarketType, OrderType
 _UNREADABLE = (KeyError, IndexError, TypeError, ValueError, AttributeError, DecimalException)
 
 Result = TypeVar("Result")
+
+_importing = threading.Lock()  # an untrimmed ccxt imports itself in a circle, in which two threads find it half made
 
 
 class CcxtExchange:
@@ -273,8 +276,10 @@ class CcxtExchange:
 def connect(particulars: Particulars, credentials: Credentials | None) -> Any:
     """A ccxt exchange, without credentials for public data; it makes no call yet."""
     name = particulars.ccxt_name()
-    # The artifact carries only the configured exchanges' modules, and importing all of ccxt takes 1.5 s.
-    client = getattr(importlib.import_module(f"ccxt.{name}"), name)(
+    with _importing:
+        # The artifact carries only the configured exchanges' modules, and importing all of ccxt takes 1.5 s.
+        module = importlib.import_module(f"ccxt.{name}")
+    client = getattr(module, name)(
         {
             # Text in place of floats, wherever ccxt itself converts.
             "number": str,

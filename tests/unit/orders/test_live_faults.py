@@ -1,11 +1,13 @@
 """Each fault, before and after its effect, on each call of an order's way, through the whole of `execute` with the message redelivered."""
 
+import time
+
 import pytest
 
 from chalicelib.exchanges import ccxt_adapter, session
 from chalicelib.trading import Leg, MarketType, OrderType
 from tests.simulator.fixtures import VENUES
-from tests.unit.orders.conftest import IDS, Live
+from tests.unit.orders.conftest import IDS, LATE_S, Live
 
 pytestmark = pytest.mark.usefixtures("unlimited")
 
@@ -141,3 +143,23 @@ def test_cancelling(open_account, venue) -> None:
         assert live.agrees()
 
     each_fault(open_account, venue, FAULTS[1::4] + FAULTS[:1], meet)
+
+
+def test_cancelling_what_never_arrived(open_account, venue) -> None:
+    """An order of unknown outcome that the exchange never saw was not placed: it is rejected, and nothing was cancelled."""
+    live = open_account(*venue)
+    for calls, kind, when, times in ((PLACE, "reset", "before", 40), (FIND, "502", "before", 40)):
+        method, path = calls[live.exchange]
+        live.simulator.fault(
+            exchange=live.exchange, method=method, path=path, api_key=live.credentials.api_key, kind=kind, when=when, times=times
+        )
+    live.limit("49000", group_name="mine")
+    [order] = live.ledger()
+    assert order.status == "unknown"
+    live.simulator.clear_faults()
+    time.sleep(LATE_S)
+    execution = live.run("cancel_all_order", symbol=None, market_type=None, group_name="mine")
+    assert (execution.cancelled, execution.not_cancelled) == (0, 1)
+    [order] = live.ledger()
+    assert (order.status, order.code) == ("rejected", "exchange_never_arrived")
+    assert live.there() == []

@@ -60,7 +60,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     terminalreporter.section("grants")
     for use in _unused():
         terminalreporter.line(f"NOT USED BY ANY TEST: {' '.join(use)}")
-    if config.getoption("verbose") > 0:
+    if config.getoption("verbose") >= 0:  # `-v`, since pyproject.toml says `-q`
         for use, test in sorted(_collected.items()):
             terminalreporter.line(f"{' '.join(use)}: {test}")
     terminalreporter.line(f"{len(_collected)} of {len(_grants.granted)} grants are each used by a test that fails without it")

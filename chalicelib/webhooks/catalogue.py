@@ -325,7 +325,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     ),
     EventType(
         name="position.changed",
-        description="A position or a holding has changed",
+        description="A fill has changed a position, or a holding, on a simulated account",
         fields={
             "account_id": _TEXT,
             "exchange": _TEXT,

@@ -53,7 +53,7 @@ class Books:
             **given,
         )
         name = entries.key("1", order.market_type, "BTCUSDT", None)[1]["item"]
-        booked, [write] = Entries({name: self.item}).booked(order, self.instrument, traded_at=at)
+        booked, [write, *_] = Entries({name: self.item}).booked(order, self.instrument, traded_at=at)
         self.item = aws.from_dynamodb(write["Put"]["Item"])
         assert booked.booked
         return booked.realized_profit

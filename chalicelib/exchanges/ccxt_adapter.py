@@ -187,6 +187,7 @@ class CcxtExchange:
         """See protocol.Exchange. Cancelling again does no harm.
 
         Raises:
+            NotDoable: `exchange_never_arrived`: nobody knew whether the order was placed, and it was not.
             Retryable: Also where the exchange knows neither the order nor its end, though it took it a moment ago.
         """
         listing = self._listing(instrument)
@@ -201,6 +202,8 @@ class CcxtExchange:
             return state
         if order.updated_at and datetime.now(UTC) - order.updated_at < timedelta(seconds=4 * self.late_arrival_s):
             raise Retryable(f"{self._particulars.name}: the order is not there to be cancelled, and is too young to have been forgotten")
+        if order.status is OrderStatus.UNKNOWN:
+            raise NotDoable("exchange_never_arrived")
         # Exchanges forget unfilled orders after hours or days; nothing is open under this id, and a cancel promises no more.
         return replace(order, status=OrderStatus.CANCELLED)
 

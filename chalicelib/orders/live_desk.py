@@ -237,13 +237,11 @@ class LiveDesk:
         self._write()
         line = self._lines.of(order.market_type)
         instrument = line.instrument(order.symbol)
-        if order.status is OrderStatus.UNKNOWN:  # what never arrived is not placed, and no exchange has cancelled it
-            order = lookup.settle(order, line, NotDoable("exchange_never_arrived"), self._entries)
-            if order.status.final:
-                return False
         try:
             state = line.cancel(lookup.state_of(order), instrument)
         except Refused as refusal:
+            if refusal.code == "exchange_never_arrived":
+                ledger.reject(order, refusal)
             log.warning("order not cancelled", extra={"order_id": order.order_id, "code": refusal.code})
             return False
         why = {"code": code} if code and state.status is OrderStatus.CANCELLED else {}

@@ -157,7 +157,7 @@ def test_cancelling_what_never_arrived(open_account, venue) -> None:
     [order] = live.ledger()
     assert order.status == "unknown"
     live.simulator.clear_faults()
-    time.sleep(LATE_S)
+    time.sleep(4 * LATE_S)
     execution = live.run("cancel_all_order", symbol=None, market_type=None, group_name="mine")
     assert (execution.cancelled, execution.not_cancelled) == (0, 1)
     [order] = live.ledger()

@@ -27,9 +27,9 @@ from functions.chalice_app import build
 aws.prepare("dynamodb")
 
 ROUTES = [
-    *(*DASHBOARD, *HEALTH, *READING, *POSITIONS, *EQUITY, *PRICES, *EVENTS, *REALTIME),
+    *(*DASHBOARD, *HEALTH, *READING, *EXPLAINING, *POSITIONS, *EQUITY, *PRICES, *EVENTS, *REALTIME),
     *(*USERS, *ACCOUNTS, *STRATEGIES, *HALT, *AUDIT),
     *(*PAYMENTS, *TICKETS, *TELEGRAM, *WEBHOOKS),
 ]
 
-app = build("serve_api", [*ROUTES, *openapi.routes([*ROUTES, *EXPLAINING, *INBOUND, *XC])])
+app = build("serve_api", [*ROUTES, *openapi.routes([*ROUTES, *INBOUND, *XC])])

@@ -10,7 +10,7 @@ Keeping away for a while is the same number moved further.
 import math
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from random import uniform
 
@@ -118,21 +118,16 @@ def limits_of(exchange: str, market_type: MarketType) -> Limits:
 
 
 class Limiter:
-    """The limits that one account on one market is under: its own, and those of the address its calls come from.
+    """The limits that one account on one market is under: its own, and those of the address its calls come from."""
 
-    Args:
-        leasing: Books several tokens at a time while nobody has to wait; else exactly those that are taken.
-    """
-
-    def __init__(self, exchange: str, market_type: MarketType, account_id: str, *, leasing: bool = True) -> None:
+    def __init__(self, exchange: str, market_type: MarketType, account_id: str) -> None:
         self.limits = limits_of(exchange, market_type)
         place = f"{exchange}#{market_type.value}"
         # Without a NAT gateway nobody knows which address a call will come from; all of them are then counted as one.
         address = config.setting("EGRESS_ADDRESS", "any")
         behind = exchange if self.limits.shared else place
         self._buckets = {"account": f"{place}#account#{account_id}", "address": f"{behind}#address#{address}"}
-        rates = {"account": self.limits.orders, "address": self.limits.weight}
-        self._rates = rates if leasing else {scope: replace(rate, lease=1) for scope, rate in rates.items()}
+        self._rates = {"account": self.limits.orders, "address": self.limits.weight}
 
     def take(self, scope: str, tokens: int, *, ahead: int = 0) -> float:
         """Takes tokens; returns the seconds to wait before they may be used.

@@ -1,6 +1,6 @@
 """An account's line to one market of its exchange: every call paced, and repeated where repeating does no harm."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import TypeVar
 
@@ -76,12 +76,8 @@ class Line:
 
     def positions(self, side: PositionSide | None = None) -> dict[str, Decimal]:
         """Open futures positions, base units, negative if short; those of one side, or both sides of a hedged account added up."""
-        found: dict[str, Decimal] = {}
-        for position in self._repeated(lambda exchange: exchange.positions(), weight=self._limiter.limits.heavy):
-            if side is not None and (position.quantity > 0) is not (side is PositionSide.LONG):
-                continue
-            found[position.instrument_name] = found.get(position.instrument_name, Decimal(0)) + position.quantity
-        return found
+        rows = self._repeated(lambda exchange: exchange.positions(), weight=self._limiter.limits.heavy)
+        return summed(((row.instrument_name, row.quantity) for row in rows), side)
 
     def run(self, call: Callable[[CcxtExchange], Result], *, weight: int = 1) -> Result:
         """Any call that only reads, or that may be repeated."""
@@ -142,3 +138,12 @@ class Line:
             raise
         finally:
             self._limiter.heed(self._exchange.pacing)
+
+
+def summed(positions: Iterable[tuple[str, Decimal]], side: PositionSide | None) -> dict[str, Decimal]:
+    """Positions by instrument name, as `Line.positions` gives them."""
+    found: dict[str, Decimal] = {}
+    for name, quantity in positions:
+        if side is None or (quantity > 0) is (side is PositionSide.LONG):
+            found[name] = found.get(name, Decimal(0)) + quantity
+    return found

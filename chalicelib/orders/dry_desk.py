@@ -1,30 +1,27 @@
 """Desks on which a dry run trades: they say what would become of each order, and place, claim and write nothing.
 
-On a simulated account that is the book itself, in memory. At an exchange it is what can be told from here: the same reads and the same
-sizes as a real run, held against the exchange's rules and the free balance. What only the exchange knows (its own risk limits, its answer
-to a stop that would fire at once) it may still refuse.
+On a simulated account that is the book itself, in memory. For an account at an exchange it is the account as last seen, see last_seen.py:
+sized like a real run, and held against the exchange's rules and the free balance. The exchange itself is never asked. What only it knows
+(its own risk limits, its answer to a stop that would fire at once) it may still refuse.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 
+from chalicelib import aws
 from chalicelib.errors import NotDoable, Retryable
 from chalicelib.exchanges import filters
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderStatus, Side
 from chalicelib.exchanges.wire import text
-from chalicelib.orders.keys import Lines
+from chalicelib.orders.last_seen import SeenLines
 from chalicelib.orders.ledger import Known
 from chalicelib.orders.live_desk import LiveDesk
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.orders.paper_desk import PaperDesk
 from chalicelib.orders.trade import CLOSING_LEG
-from chalicelib.trading import MarketType, OrderType, Symbol
-
-CALL_TIMEOUT_S = (2.0, 4.0)
-"""Seconds to connect and to read: somebody waits for the answer, and a read that takes longer is told as such."""
+from chalicelib.trading import MarketType, OrderType, PositionSide, Symbol
 
 _CONDITIONAL = (OrderType.STOP_LIMIT, OrderType.STOP_MARKET)
 
@@ -48,34 +45,70 @@ class DryPaperDesk(PaperDesk):
 
 
 class DryLiveDesk(LiveDesk):
-    """An account at an exchange that is only looked at.
+    """An account at an exchange, as last seen. One that has not been looked at yet is taken to hold nothing, and to have enough to open.
 
     Attributes:
         instrument_used: The instrument that was asked for.
+        missing: Something was asked for that is not stored, so what it says is not the whole truth.
 
     Raises:
-        NotDoable: `exchange_key_missing`, `exchange_key_unreadable`.
-        Retryable: By every method that asks the exchange: it does not answer in the time there is.
+        NotDoable: `not_looked_at`, where it cannot go on without that.
     """
 
     instrument_used: Instrument | None = None
 
-    def __init__(self, account: Account, instruction: Instruction, seconds: float) -> None:
-        """Opens the account's lines.
+    def __init__(self, account: Account, instruction: Instruction, snapshot: aws.Item | None, price: Decimal | None) -> None:
+        """Takes what is stored.
 
         Args:
-            seconds: How long it may take; a read under way at the end still has its own timeout.
+            snapshot: The account's last one, if there is one.
+            price: The last known price of the instruction's symbol, quote per base.
         """
-        patience = Patience(seconds)
-        # No order comes after these reads, so nothing is booked beyond them.
-        lines = Lines(account, patience, timeout=CALL_TIMEOUT_S, leasing=False)
-        super().__init__(account, instruction, patience, lines, Known({}, 0))
+        super().__init__(account, instruction, Patience(0), SeenLines(account, snapshot, price), Known({}, 0))
+        self.missing = False
+        self._looked_at = snapshot is not None
         self._spent: dict[str, Decimal] = {}
 
     def instrument(self, symbol: Symbol, market_type: MarketType, near: Decimal | None) -> Instrument:
         """The instrument from the stored metadata."""
-        self.instrument_used = super().instrument(symbol, market_type, near)
+        try:
+            self.instrument_used = super().instrument(symbol, market_type, near)
+        except Retryable:  # the market's metadata has never been fetched
+            raise self.not_looked_at() from None
         return self.instrument_used
+
+    def market_price(self, symbol: Symbol) -> Decimal | None:
+        """The price the signal brought, else the last known one; None if there is none."""
+        try:
+            return super().market_price(symbol)
+        except NotDoable as refused:
+            if refused.code != "no_price":
+                raise
+            return None
+        except Retryable:
+            raise self.not_looked_at() from None
+
+    def free(self, instrument: Instrument) -> Decimal:
+        """Free quote balance. Without one, first what keeps an order from being opened whatever its size."""
+        if not self._looked_at:
+            self.still()
+            raise self.not_looked_at()
+        return super().free(instrument)
+
+    def held(self, instrument: Instrument, position_side: PositionSide | None = None) -> Decimal:
+        """Free holdings, or the position."""
+        self.missing |= not self._looked_at
+        return super().held(instrument, position_side)
+
+    def exposure(self, instrument: Instrument, side: Side) -> tuple[Decimal, int]:
+        """Position or holdings of one side, with the ledger's open orders that would add to it."""
+        self.missing |= not self._looked_at
+        return super().exposure(instrument, side)
+
+    def not_looked_at(self) -> NotDoable:
+        """The refusal that says so."""
+        self.missing = True
+        return NotDoable("not_looked_at", account=self._account.name, exchange=self._account.exchange)
 
     def place(self, leg: str, order: OrderRequest, percent: Decimal | None = None) -> Order:
         """The order as it would be placed; one at market as it would fill, at the price it was reckoned with.
@@ -117,6 +150,8 @@ class DryLiveDesk(LiveDesk):
         if instrument.market_type is MarketType.SPOT and order.side is Side.SELL:
             code, currency, needed = "insufficient_holdings", instrument.base, order.quantity
             available = self.held(instrument)
+            if not self._looked_at:
+                raise self.not_looked_at()
         else:
             price = order.price or self._expected_price()
             if price is None:
@@ -131,16 +166,3 @@ class DryLiveDesk(LiveDesk):
 
     def _expected_price(self) -> Decimal | None:
         return self._basis.get("price") or self._instruction.market_price
-
-    def exposure(self, instrument: Instrument, side: Side) -> tuple[Decimal, int]:
-        """Position or holdings of one side, with the ledger's open orders that would add to it."""
-        self._still_time()
-        return super().exposure(instrument, side)
-
-    def _look(self, what: str, look: Callable[[], Decimal]) -> Decimal:
-        self._still_time()
-        return super()._look(what, look)
-
-    def _still_time(self) -> None:
-        if self._patience.left <= 0:
-            raise Retryable("the exchange has not answered in time")

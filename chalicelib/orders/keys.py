@@ -39,16 +39,9 @@ class Lines:
         NotDoable: `exchange_key_missing`, `exchange_key_unreadable`.
     """
 
-    def __init__(self, account: Account, patience: Patience, *, timeout: tuple[float, float] | None = None, leasing: bool = True) -> None:
-        """Opens the keys.
-
-        Args:
-            timeout: Seconds to connect and to read; None takes session.py's.
-            leasing: Books limits for calls to come; see Limiter.
-        """
+    def __init__(self, account: Account, patience: Patience) -> None:
+        """Opens the keys."""
         self._account = account
-        self._timeout = timeout
-        self._leasing = leasing
         self._patience = patience
         self._key = _open(account)
         self._lines: dict[MarketType, Line] = {}
@@ -59,9 +52,8 @@ class Lines:
             account = self._account
             markets = StoredMarkets(account.exchange, market_type, demo=self._key.credentials.demo)
             prepared = self._key.prepared.setdefault(market_type, set())
-            settings = {"prepared": prepared, "timeout": self._timeout}
-            exchange = registry.open_exchange(account.exchange, market_type, self._key.credentials, markets, **settings)
-            limiter = Limiter(account.exchange, market_type, account.account_id, leasing=self._leasing)
+            exchange = registry.open_exchange(account.exchange, market_type, self._key.credentials, markets, prepared=prepared)
+            limiter = Limiter(account.exchange, market_type, account.account_id)
             self._lines[market_type] = Line(exchange, markets, market_type, limiter, self._patience)
         return self._lines[market_type]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 from chalicelib import aws
 from chalicelib.errors import NotDoable, OutcomeUnknown, Refused, Retryable
@@ -33,6 +33,14 @@ _PAUSE_S = 0.25
 _OPEN = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED, OrderStatus.UNKNOWN)
 
 
+class Opened(Protocol):
+    """An account's lines, one per market: to its exchange, or to what is stored of it."""
+
+    def of(self, market_type: MarketType) -> Line:
+        """The line to a market."""
+        ...
+
+
 def legs(instruction: Instruction) -> list[str]:
     """What a signal may place on an account, as the ledger names it."""
     if instruction.action is Action.CANCEL_ALL:
@@ -53,7 +61,7 @@ class LiveDesk:
         account: Account,
         instruction: Instruction,
         patience: Patience,
-        lines: Lines | None = None,
+        lines: Opened | None = None,
         known: ledger.Known | None = None,
         entries: Entries | None = None,
         *,
@@ -71,7 +79,7 @@ class LiveDesk:
         self._account = account
         self._instruction = instruction
         self._patience = patience
-        self._lines = lines or Lines(account, patience)
+        self._lines: Opened = lines or Lines(account, patience)
         self._legs = [str(index) for index in range(max(len(instruction.legs), 1))]
         self._entries = entries or Entries()
         self._deferring = deferring

@@ -35,7 +35,8 @@ def take(account: Account, lines: Lines, now: datetime) -> dict[str, Any]:
         for currency, (free, total) in found.items():
             value = _worth(lines, market_type, currency, total, len(balances))
             key = f"{name}#{currency}" if not unified else currency
-            balances[key] = {"currency": currency, "free": free, "total": total, "value": value}
+            market = None if unified else name
+            balances[key] = {"currency": currency, "market_type": market, "free": free, "total": total, "value": value}
             worth += value or Decimal(0)
         if market_type is MarketType.FUTURES:
             for position in line.run(lambda exchange: exchange.positions(), weight=5):

@@ -1,12 +1,9 @@
 """A dry run: what a signal would do on each account, and why not. Nothing is placed, claimed or written.
 
-Accounts at an exchange are looked at with their own keys: balance or position and price, as the worker would. What the exchange calls cost
-is booked under its limits, and nothing else.
+No exchange is asked and no key is opened: an account at an exchange is reckoned from its last snapshot.
 """
 
-import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -14,13 +11,13 @@ from typing import Any
 from chalicelib import aws, inputs, messages
 from chalicelib.controls import rules, watch
 from chalicelib.controls.watch import Watch
-from chalicelib.errors import Forbidden, NotDoable, NotFound, Refused, Retryable
+from chalicelib.errors import Forbidden, NotDoable, NotFound, Refused
 from chalicelib.exchanges import paper_store
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.paper_money import BASIS_POINT, round_money
 from chalicelib.exchanges.protocol import Instrument, Side
 from chalicelib.http import Answer, Request, Route
-from chalicelib.orders import prices, trade
+from chalicelib.orders import prices, snapshots, trade
 from chalicelib.orders.dry_desk import DryLiveDesk, DryPaperDesk
 from chalicelib.orders.gate import Gate
 from chalicelib.orders.models import Instruction, Order
@@ -30,7 +27,6 @@ from chalicelib.signals import plan as plans
 from chalicelib.signals.accept import check_age
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.sender import Sender, strategy_switch
-from chalicelib.telemetry import log
 from chalicelib.trading import MarketType, Variant
 from chalicelib.users import credentials
 from chalicelib.users.access import caller
@@ -38,9 +34,6 @@ from chalicelib.users.models import shown_id
 
 _DRY = "dry-run"
 _MOST_ACCOUNTS = 50
-_THREADS = 16
-_ACCOUNT_S = 8.0  # that an account may be looked at; a call under way at the end still has its own timeout
-_ALL_S = 18.0  # with the last call's timeout still before API Gateway's 29 s
 _VARIANTS = (*(variant.value for variant in Variant if variant is not Variant.MANUAL), "batch", "cancel")
 _OWN_ROUTE = {variant.value: variant for variant in (Variant.LEGACY, Variant.PERSONAL, Variant.XC)}
 _INBOUND = (credentials.Kind.WEBHOOK, credentials.Kind.XC_CODE)
@@ -54,10 +47,8 @@ def explain(request: Request) -> Answer:
 
     The body is a webhook's, in any form; `?variant=` names the webhook where it is not `/api/webhook`. It is read as the caller's, or
     for an admin as that of `?user_id=`. A token in the body is checked, a missing one is not missed. A simulated account is sized by its
-    books and the last known price, one with exchange keys by what its exchange says now; an exchange that cannot be asked is told beside
-    its account.
+    books and the last known price, one with exchange keys by its last snapshot, of which `balances_at` says how old it is.
     """
-    until = time.monotonic() + _ALL_S
     who = caller(request)
     user_id = who.whose(request)
     named = inputs.choice(request, "variant", _VARIANTS)
@@ -68,9 +59,6 @@ def explain(request: Request) -> Answer:
     plan = plans.make(signal, sender, request.received_at)
     check_age(signal, plan, request.received_at, sender)
     instructions = plans.instructions(_DRY, signal, sender, plan, request.received_at)
-    shown = [_Dry(each, request.language, until) for each in instructions[:_MOST_ACCOUNTS]]
-    with ThreadPoolExecutor(_THREADS) as pool:
-        accounts = list(pool.map(_Dry.run, shown))
     body = {
         "variant": variant.value,
         "user_id": shown_id(user_id),
@@ -78,7 +66,7 @@ def explain(request: Request) -> Answer:
         "settings": sender.owner.settings.model_dump(),
         "market_type": plan.market_type,
         "total_accounts": len(plan.targets),
-        "accounts": accounts,
+        "accounts": [_Dry(each, request.language).run() for each in instructions[:_MOST_ACCOUNTS]],
     }
     return Answer(200, body)
 
@@ -106,9 +94,8 @@ def _sender(user_id: str, fields: Fields) -> Sender:
 class _Dry:
     """One instruction, run on a desk that places nothing."""
 
-    def __init__(self, instruction: Instruction, language: str, until: float) -> None:
+    def __init__(self, instruction: Instruction, language: str) -> None:
         self.instruction, self.language, self.now = instruction, language, datetime.now(UTC)
-        self._until = until
 
     def run(self) -> dict[str, Any]:
         """What would come of it."""
@@ -122,28 +109,35 @@ class _Dry:
             return self._shown(None) | self._why(NotFound("account_not_found", account=instruction.account_id))
         account = Account.model_validate(item)
         watched = Watch(governing, more[: len(keys)])
-        if account.has_exchange:
-            return self._at_exchange(account, watched)
         price = instruction.market_price or prices.newest(more[len(keys) :])
+        if account.has_exchange:
+            return self._at_exchange(account, watched, price)
         desk = DryPaperDesk(paper_store.read(account), instruction, {symbol: price} if price else {}, self.now)
         if instruction.market_price:
             desk.see(symbol, instruction.market_price)
-        return self._traded(account, desk, watched)
+        return self._traded(account, desk, self._gate(desk, watched)) | {"balances_known": True}
 
-    def _at_exchange(self, account: Account, watched: Watch) -> dict[str, Any]:
-        try:
-            return self._traded(account, DryLiveDesk(account, self.instruction, min(_ACCOUNT_S, self._until - time.monotonic())), watched)
-        except Refused as refused:
-            return self._shown(account) | self._why(refused)
-        except Retryable as fault:
-            log.warning("exchange not asked", extra={"account_id": account.account_id, "fault": str(fault)})
-            # Not known, rather than no: the worker goes on trying where this has given up.
-            return self._shown(account) | self._why(NotDoable("exchange_unavailable", exchange=account.exchange)) | {"would_trade": None}
+    def _at_exchange(self, account: Account, watched: Watch, price: Decimal | None) -> dict[str, Any]:
+        if account.sealed_keys is None:
+            return self._shown(account) | self._why(NotDoable("exchange_key_missing", exchange=account.exchange))
+        snapshot = snapshots.latest(account.account_id)
+        desk = DryLiveDesk(account, self.instruction, snapshot, price)
+        gate = self._gate(desk, watched)
+        desk.still = gate.opening
+        told = self._traded(account, desk, gate)
+        if snapshot:
+            told |= {"balances_known": True, "balances_at": snapshot["taken_at"]}
+        if desk.missing:
+            if told.get("code", "no_position") == "no_position":  # nothing held, as far as nobody knows
+                told |= self._why(desk.not_looked_at())
+            told["would_trade"] = None
+        return told
 
-    def _traded(self, account: Account, desk: Desk, watched: Watch) -> dict[str, Any]:
-        instruction = self.instruction
-        gate = Gate(instruction, desk, watched, lambda: watched, self.now)
-        shown = self._shown(account) | {"balances_known": True}
+    def _gate(self, desk: Desk, watched: Watch) -> Gate:
+        return Gate(self.instruction, desk, watched, lambda: watched, self.now)
+
+    def _traded(self, account: Account, desk: Desk, gate: Gate) -> dict[str, Any]:
+        instruction, shown = self.instruction, self._shown(account)
         try:
             if not account.is_active:
                 raise NotFound("account_not_found", account=account.name)
@@ -167,6 +161,7 @@ class _Dry:
             "kind": account.kind if account else None,
             "symbol": instruction.symbol.name if instruction.symbol else None,
             "balances_known": False,
+            "balances_at": None,
             "would_trade": None if account else False,
             "would_cancel": 0,
             "orders": [],

@@ -201,7 +201,7 @@ variable "fixed_egress" {
 variable "egress_functions" {
   description = "Functions that call exchanges with accounts' keys besides those that stack.yaml has per exchange, by their name there."
   type        = set(string)
-  default     = ["explain_signals"]
+  default     = []
 }
 
 variable "egress_zones" {

@@ -16,7 +16,7 @@ import pytest
 from chalicelib import aws
 from chalicelib.accounts import keys
 from chalicelib.exchanges import market_store
-from chalicelib.orders import queue
+from chalicelib.orders import ledger, queue, snapshots
 from chalicelib.orders.models import Follow
 from chalicelib.trading import MarketType
 from chalicelib.users.credentials import Kind
@@ -78,6 +78,14 @@ class Desk:
         assert answer.status_code == 200, answer.text
         [account] = answer.json()["accounts"]
         return account
+
+    def look(self, venue: tuple[str, str]) -> None:
+        """Has what an account holds looked at now, and waits for it."""
+        account_id, began = str(901 + VENUES.index(venue)), datetime.now(UTC)
+        if venue[0] != "paper":
+            ledger.account_due(account_id, venue[0], began)
+            queue.send([Follow(follow_id=uuid.uuid4().hex, account_id=account_id, exchange=venue[0])])
+            assert eventually(lambda: (snapshots.latest(account_id) or {}).get("taken_at", "") >= began.isoformat())
 
     def body(self, venue: tuple[str, str], side: str | None, **more: Any) -> dict[str, Any]:
         """A group signal's body."""
@@ -165,10 +173,11 @@ def test_buy_and_sell(desk: Desk, venue: tuple[str, str]) -> None:
 
 def test_a_dry_run_says_what_is_then_placed(desk: Desk, venue: tuple[str, str]) -> None:
     """Quantity and side are those of the order that follows, and before it there is none."""
-    explained = desk.explain(venue, "buy", qty_per=10)
-    orders = desk.simulator.orders()
-    [told] = explained["orders"]
-    assert (desk.explain(venue, "buy", qty_per=10)["orders"], desk.simulator.orders()) == ([told], orders)
+    desk.look(venue)
+    desk.price(("paper", "spot"), "50000")
+    there = desk.simulator.orders()
+    [told] = desk.explain(venue, "buy", qty_per=10)["orders"]
+    assert desk.simulator.orders() == there
     order = one(desk, desk.send(venue, "buy", qty_per=10))
     assert (told["side"], told["order_type"], Decimal(str(told["quantity"]))) == (order["side"], order["order_type"], order["quantity"])
 

@@ -65,7 +65,7 @@ export default {
   "Registered as": "مسجّل باسم", Device: "الجهاز", Hears: "يسمع", "Nobody is connected": "لا أحد متصل", "This page's own connection appears as soon as it stands.": "يظهر اتصال هذه الصفحة حالما يقوم.",
   // الإرسال والرسائل
   "Send what TradingView would send. It trades like any signal: on paper and demo accounts unless yours are live.": "أرسل ما كان سيرسله TradingView. تتداول كأي إشارة: على حسابات ورقية وتجريبية ما لم تكن حساباتك حقيقية.",
-  "Explain first": "اشرح أولًا", "Sending …": "جارٍ الإرسال …", "What it would do": "ما الذي ستفعله", "Open its trace": "افتح مسارها", Paper: "ورقي", Batch: "دفعة", Legacy: "قديم", Personal: "شخصي", "Executor (xc)": "المنفّذ (xc)",
+  "Explain first": "اشرح أولًا", "Sending …": "جارٍ الإرسال …", "What it would do": "ما الذي ستفعله", "Balances as of": "الأرصدة حتى", "Open its trace": "افتح مسارها", Paper: "ورقي", Batch: "دفعة", Legacy: "قديم", Personal: "شخصي", "Executor (xc)": "المنفّذ (xc)",
   "Trades on a paper account; the answer tells the simulated fill.": "تتداول على حساب ورقي؛ ويذكر الجواب التنفيذ المحاكى.", "Trades on every account that follows the strategy.": "تتداول على كل حساب يتبع الاستراتيجية.",
   "Several orders in one signal, sized from one look at the balance.": "عدة أوامر في إشارة واحدة، تُحجَّم من نظرة واحدة إلى الرصيد.", "Cancels the strategy's own open orders.": "تلغي أوامر الاستراتيجية المفتوحة نفسها.",
   "The one webhook of the deployment's default user.": "الويب هوك الوحيد للمستخدم الافتراضي.", "A user's own webhook, sized by the user's settings.": "ويب هوك المستخدم نفسه، بحجم من إعداداته.",

@@ -2,7 +2,7 @@
 import { api, request } from "../api.js";
 import { t } from "../i18n.js";
 import { html, useAction, useState } from "../lib.js";
-import { Badge, Card, Code, Copy, Field, Ltr, Notice, Num, Page } from "../ui.js";
+import { Badge, Card, Code, Copy, Field, Ltr, Notice, Num, Page, Time } from "../ui.js";
 import { bodyOf, VARIANTS } from "../variants.js";
 
 const HIDDEN = new Set(["token", "code"]);
@@ -58,6 +58,7 @@ export function Send({ user, title }) {
 
 /** The dry run: a line for each account where it has them, and all of it. */
 const Plan = ({ plan }) => html`<ul class="plain">${(plan.accounts ?? plan.items ?? []).map((each) => html`<li>
-    <${Badge} value=${each.error || each.code ? "refused" : "yes"} /> <b>${each.account_name ?? each.name ?? each.account_id}</b>
-    ${" "}${each.error ?? each.message ?? each.code ?? html`<${Ltr}>${[each.side, each.quantity, each.symbol].filter(Boolean).join(" ")}<//>`}</li>`)}</ul>
+    <${Badge} value=${each.would_trade === null ? "unknown" : each.error || each.code ? "refused" : "yes"} /> <b>${each.account_name ?? each.name ?? each.account_id}</b>
+    ${" "}${each.error ?? each.message ?? each.code ?? html`<${Ltr}>${[each.side, each.quantity, each.symbol].filter(Boolean).join(" ")}<//>`}
+    ${each.balances_at && html`<small> · ${t("Balances as of")} <${Time} value=${each.balances_at} /></small>`}</li>`)}</ul>
   <details open=${!(plan.accounts ?? plan.items)}><summary>JSON</summary><${Code}>${plan}<//><p><${Copy} text=${JSON.stringify(plan, null, 2)} /></p></details>`;

@@ -18,14 +18,14 @@ from chalicelib.users.create import create_user
 from chalicelib.users.credentials import Kind
 from chalicelib.users.models import Role
 from chalicelib.webhooks import fan_out
-from functions import explain_signals, receive_signals, serve_api
+from functions import receive_signals, serve_api
 from infra import stack
 from tests.support import cloud, gateway, pump, records
 from tests.support.api import Api
 
 MARK = "theirs"
 """In every text that the victim, user 7, has written; user 8 is the stranger."""
-APPS = {"explain_signals": explain_signals.app, "receive_signals": receive_signals.app, "serve_api": serve_api.app}
+APPS = {"receive_signals": receive_signals.app, "serve_api": serve_api.app}
 NAMED = {"user_id": 7, "id": 7, "account_id": None, "referred_by_id": 7}
 """Fields of documented bodies that name somebody's records, with the victim's."""
 OWN = {"POST /strategies", "POST /tickets", "POST /webhooks", "POST /paper/prices", "POST /realtime/tickets", "POST /signals/explain"}

@@ -1,26 +1,24 @@
-"""The dry run of a signal on accounts with exchange keys: what it says is what a run does, and nothing comes of it."""
+"""The dry run of a signal on accounts with exchange keys: what it says is what a run does, and no exchange hears of it."""
 
-import time
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from chalicelib import aws
-from chalicelib.exchanges.limiter import limits_of
-from chalicelib.orders import dry_desk
-from chalicelib.signals import explain as explaining
+from chalicelib.exchanges import market_store
+from chalicelib.orders import keys, ledger
 from chalicelib.trading import MarketType
 from chalicelib.users.credentials import Kind
-from functions import explain_signals
+from functions import serve_api
 from infra import stack
 from tests.support import pump, records
 from tests.support.gateway import call
-from tests.support.serial import one_call_at_a_time
 from tests.unit.orders.conftest import Live, legs
 
 GROUP = "my_strategy"
-PLACING = {"POST", "PUT", "DELETE"}
+CANCEL = {"order_type": "CANCEL_ALL_ORDER", "side": None, "currency": None}
 
 
 def join(*accounts: Live) -> dict[str, str]:
@@ -30,44 +28,76 @@ def join(*accounts: Live) -> dict[str, str]:
     return {"Authorization": f"Bearer {records.add_token('1', Kind.API)}"}
 
 
+def look(live: Live) -> str:
+    """Has the account looked at now, as the follow-up does; returns when that was."""
+    ledger.account_due(live.account_id, live.exchange, datetime.now(UTC) - timedelta(hours=1))
+    live.follow()
+    snapshot = aws.get("snapshots", {"account_id": live.account_id, "at": "latest"})
+    assert snapshot
+    return str(snapshot["taken_at"])
+
+
+def price(told: str) -> None:
+    """The owner has told a price of BTCUSDT."""
+    records.set_price("BTCUSDT", told, "user#1")
+
+
 def explain(live: Live, headers: dict[str, str], **more: Any) -> list[dict[str, Any]]:
     """What a group signal to buy at market would do, account by account."""
     signal = {"group_name": GROUP, "exchange": live.exchange, "market_type": live.market_type.value, "currency": "USDT"}
     given = signal | {"symbol": "BTCUSDT", "order_type": "MARKET", "side": "buy"} | more
     body = {name: value for name, value in given.items() if value is not None}
-    with one_call_at_a_time():
-        status, plan, _ = call(explain_signals.app, "POST", "/signals/explain", body, headers=headers)
+    status, plan, _ = call(serve_api.app, "POST", "/signals/explain", body, headers=headers)
     assert status == 200, plan
     return plan["accounts"]
 
 
 def stored() -> dict[str, Any]:
-    """Everything in every table but the limits, and when a token was used."""
-    return {table: pump.items(table) for table in stack.load().source.tables if table not in {"limits", "credentials"}}
+    """Everything in every table, but when a token was used."""
+    return {table: pump.items(table) for table in stack.load().source.tables if table != "credentials"}
 
 
 def test_what_it_says_is_what_a_run_does(live: Live) -> None:
-    """Half of the balance: the order that a run then places, with its worth. Until that run nothing is placed or written."""
+    """Half of the balance: the order that a run then places, with its worth; then the position that closing would take away."""
     headers = join(live)
-    before = stored()
+    taken_at = look(live)
+    price("50000")
     [account] = explain(live, headers, qty_per=50)
-    assert (stored(), live.there()) == (before, [])
-    assert not [each for each in live.simulator.requests() if each["method"] in PLACING]
+    assert (account["balances_known"], account["balances_at"]) == (True, taken_at)
     [told] = account["orders"]
     live.run("buy", legs=legs("50"))
     [order] = live.ledger()
     assert (told["side"], told["order_type"], Decimal(str(told["quantity"]))) == ("buy", "market", order.quantity)
     assert (account["would_trade"], told["price"]) == (True, 50000)
     assert told["value"] == pytest.approx(float(order.quantity * 50000), abs=0.01)
+
+    assert look(live) > taken_at
     [account] = explain(live, headers, side="close")
-    held = order.filled + (2 if live.market_type is MarketType.SPOT else 0)
-    assert account["quantity"] == pytest.approx(float(held), abs=0.002)  # a fee may have been taken from it
-    assert len(live.there()) == 1
+    held = Decimal(str(account["quantity"]))
+    live.run("close")
+    assert (held, len(live.there())) == (live.ledger()[-1].quantity, 2)
+
+
+def test_no_exchange_hears_of_it_and_nothing_is_written(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry, an exit and a cancel: no request reaches the exchange, no key is opened and no table changes."""
+    headers = join(live)
+    look(live)
+    live.limit("49000", group_name=GROUP)
+    monkeypatch.setattr(keys, "_open", None)
+    price("50000")
+    asked, before, there = live.simulator.requests(), stored(), live.there()
+    told = [explain(live, headers, **more)[0] for more in ({"qty_per": 50}, {"side": "close"}, CANCEL)]
+    assert [account["balances_known"] for account in told] == [True, True, True]
+    assert (told[0]["would_trade"], told[2]["would_cancel"]) == (True, 1)
+    assert live.simulator.requests() == asked
+    assert (stored(), live.there()) == (before, there)
 
 
 def test_the_rule_that_refuses_and_the_nearest_value_that_would_do(live: Live) -> None:
     """Too little for the exchange: as code and sentence, and the quantity from which on it would take the order."""
     headers = join(live)
+    look(live)
+    price("50000")
     [account] = explain(live, headers, qty_per="0.0001")
     assert (account["would_trade"], account["orders"]) == (False, [])
     assert account["code"].startswith("below_minimum")
@@ -77,56 +107,104 @@ def test_the_rule_that_refuses_and_the_nearest_value_that_would_do(live: Live) -
     assert nearest * 50000 >= Decimal(str(account["minimum_notional"] or 0))
 
 
-def test_limits_are_booked_for_the_reads_alone(live: Live) -> None:
-    """No tokens are leased for calls that never come, and none are taken for an order."""
-    limits = limits_of(live.exchange, live.market_type)
+def test_the_price_is_the_one_told_else_what_the_snapshot_implies(live: Live) -> None:
+    """Without a price that somebody told: what the balance was valued at, or what the position's profit says; a close needs none."""
     headers = join(live)
-    began = time.time()
-    explain(live, headers, qty_per=50)
-    [bucket] = pump.items("limits")
-    booked_s = int(bucket["booked_until"]) / 1e6 - began
-    reads = 1 + limits.heavy * (2 if live.market_type is MarketType.FUTURES else 1)  # price; balances, and on futures positions
-    assert "#address#" in bucket["bucket"]
-    assert booked_s <= reads / limits.weight.per_s + (time.time() - began)
+    look(live)
+    spot = live.market_type is MarketType.SPOT
+    [account] = explain(live, headers, qty_per=10)
+    assert account.get("code") == (None if spot else "no_price")
+    live.run("buy", quantity=Decimal(1))
+    live.simulator.price("BTCUSDT", "60000", exchange=live.exchange, market=live.market_type.value)
+    look(live)
+    assert explain(live, headers, qty_per=10)[0]["price"] == pytest.approx(60000)
+    assert explain(live, headers, side="close")[0]["would_trade"] is True
+    price("61000")
+    assert explain(live, headers, qty_per=10)[0]["price"] == 61000
+
+
+def test_an_account_never_looked_at_and_the_rules_that_need_no_look(live: Live) -> None:
+    """Its balances are not known, so whether it would trade is not; what would refuse it in any case is told."""
+    headers = join(live)
+    price("50000")
+
+    def told(**more: Any) -> tuple[bool, bool | None, str]:
+        [account] = explain(live, headers, **more)
+        assert account["balances_at"] is None
+        assert account["error"]
+        return account["balances_known"], account["would_trade"], account["code"]
+
+    for given in ({"qty_per": 50}, {"side": "close"}, {"side": "sell", "qty_per": 50}):
+        assert told(**given) == (False, None, "not_looked_at")
+    assert told(qty_per=50, symbol="DOGEUSDT") == (False, False, "symbol_unknown")
+    records.halt(f"account#{live.account_id}")
+    assert told(qty_per=50) == (False, None, "halted")
+    assert told(side="close") == (False, None, "not_looked_at")
+
+
+def test_rules_of_size_without_a_look(open_account) -> None:
+    """A signal that says how much is held against the exchange's minimum and the owner's limit without any balance."""
+    live = open_account()
+    headers = {"Authorization": f"Bearer {records.add_token('1', Kind.API)}"}
+    price("50000")
+    signal = {"exchange": live.exchange, "market_type": "SPOT", "symbol": "BTCUSDT", "side": "buy", "demo": "NO"}
+
+    def told(quantity: str) -> tuple[bool | None, str]:
+        body = signal | {"quantity": quantity}
+        _, plan, _ = call(serve_api.app, "POST", "/signals/explain", body, headers=headers, query={"variant": "xc"})
+        [account] = plan["accounts"]
+        return account["would_trade"], account["code"]
+
+    assert told("0.1") == (None, "not_looked_at")
+    assert told("0.00001") == (None, "below_minimum_notional")
+    aws.write(aws.put("controls", {"scope": "user#1", "rules": {"max_order_notional": Decimal(1000)}}))
+    assert told("0.1") == (None, "above_max_order")
+
+
+def test_an_exchange_whose_instruments_were_never_fetched(open_account) -> None:
+    """What may be traded is not known either."""
+    live = open_account()
+    headers = join(live)
+    look(live)
+    price("50000")
+    aws.write(aws.delete("markets", {"listing": f"{market_store.venue('binance', MarketType.SPOT, demo=False)}#"}))
+    market_store.forget()
+    [account] = explain(live, headers, qty_per=50)
+    assert (account["would_trade"], account["code"]) == (None, "not_looked_at")
+
+
+def test_an_account_without_keys(open_account) -> None:
+    """It would be refused for that, and is; beside it stands one that would trade."""
+    live, keyless = open_account(), open_account()
+    aws.write(aws.update("accounts", {"account_id": keyless.account_id}, "REMOVE sealed_keys"))
+    look(live)
+    told = {each["account_id"]: (each["would_trade"], each.get("code")) for each in explain(live, join(live, keyless), qty_per=50)}
+    assert told == {live.account_id: (True, None), keyless.account_id: (False, "exchange_key_missing")}
 
 
 def test_a_batch_is_held_against_what_its_first_orders_leave(open_account) -> None:
     """Two limit orders of 80 % each: the second is more than the first leaves."""
     live = open_account()
+    look(live)
     orders = [{"price": 50000, "qty_per": 80}, {"price": 49000, "qty_per": 80}]
     [account] = explain(live, join(live), order_type="LIMIT", orders=orders)
     assert [order["status"] for order in account["orders"]] == ["open"]
     assert [(refused["leg"], refused["code"]) for refused in account["refused"]] == [("1", "insufficient_funds")]
 
 
-def test_a_cancel_counts_and_cancels_nothing(open_account) -> None:
-    """What is open is counted, and stays."""
+def test_balances_of_the_market_alone_count(open_account) -> None:
+    """Binance keeps spot and futures apart, and so does the snapshot."""
+    live = open_account(balances={"spot": {"USDT": "1000"}, "futures": {"USDT": "50000"}})
+    aws.write(aws.update("accounts", {"account_id": live.account_id}, "SET market_types = :both", both=["spot", "futures"]))
+    look(live)
+    price("50000")
+    [account] = explain(live, join(live), qty_per=100)
+    assert 990 < account["orders"][0]["value"] <= 1000
+
+
+def test_a_cancel_needs_no_look(open_account) -> None:
+    """Open orders stand in the ledger, whatever is known of balances."""
     live = open_account()
     live.limit("49000", group_name=GROUP)
-    [account] = explain(live, join(live), order_type="CANCEL_ALL_ORDER", side=None, currency=None)
-    assert account["would_cancel"] == 1
-    assert [each["status"] for each in live.there()] == ["open"]
-
-
-def test_one_account_that_cannot_be_asked_spoils_no_other(open_account, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One exchange key is refused, one cannot be decrypted, one account gets no answer: each is told; the others are explained."""
-    monkeypatch.setattr(explaining, "_ACCOUNT_S", 0.6)
-    monkeypatch.setattr(dry_desk, "CALL_TIMEOUT_S", (0.3, 0.3))
-    good, silent, refused, unreadable, last = (open_account() for _ in range(5))
-    for key, kind in ((silent, "timeout"), (refused, "500")):
-        key.simulator.fault(exchange=key.exchange, api_key=key.credentials.api_key, kind=kind, when="before", times=-1)
-    aws.write(aws.update("accounts", {"account_id": unreadable.account_id}, "SET sealed_keys = :other", other=good_box(good.account_id)))
-    began = time.monotonic()
-    told = {each["account_id"]: each for each in explain(good, join(good, silent, refused, unreadable, last), qty_per=50)}
-    assert time.monotonic() - began < 10
-    assert [told[each.account_id]["would_trade"] for each in (good, last)] == [True, True]
-    assert [told[each.account_id]["code"] for each in (silent, refused)] == ["exchange_unavailable", "exchange_unavailable"]
-    assert [told[each.account_id]["would_trade"] for each in (silent, refused)] == [None, None]
-    assert told[unreadable.account_id]["code"] == "exchange_key_unreadable"
-
-
-def good_box(account_id: str) -> str:
-    """The sealed keys of an account, which open for no other."""
-    item = aws.get("accounts", {"account_id": account_id})
-    assert item
-    return str(item["sealed_keys"])
+    [account] = explain(live, join(live), **CANCEL)
+    assert (account["would_cancel"], account["would_trade"], "code" in account) == (1, False, False)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.users.credentials import Kind
-from functions import explain_signals, receive_signals, serve_api
+from functions import receive_signals, serve_api
 from tests.support import api, pump, records
 from tests.support.gateway import call
 
@@ -85,9 +85,9 @@ def test_orders_that_cannot_be_meant(changes: dict[str, Any], status: int, code:
 def test_explaining_writes_nothing() -> None:
     """The dry run gives the seed's figures, and no table differs afterwards."""
     headers = {"Authorization": f"Bearer {records.add_token('2', Kind.API)}"}
-    call(explain_signals.app, "POST", "/signals/explain", SIGNAL, headers=headers)  # so that the token has been used this minute
+    call(serve_api.app, "POST", "/signals/explain", SIGNAL, headers=headers)  # so that the token has been used this minute
     before = api.everything()
-    status, plan, _ = call(explain_signals.app, "POST", "/signals/explain", SIGNAL, headers=headers)
+    status, plan, _ = call(serve_api.app, "POST", "/signals/explain", SIGNAL, headers=headers)
     assert status == 200
     [account] = plan["accounts"]
     assert account["would_trade"] is True
@@ -99,7 +99,7 @@ def test_explaining_says_why_not() -> None:
     """An account without the money says so, in the reader's language."""
     token = records.add_token("2", Kind.API)
     headers = {"Authorization": f"Bearer {token}", "Accept-Language": "zh"}
-    _, plan, _ = call(explain_signals.app, "POST", "/signals/explain", SIGNAL | {"qty": 100_000}, headers=headers)
+    _, plan, _ = call(serve_api.app, "POST", "/signals/explain", SIGNAL | {"qty": 100_000}, headers=headers)
     [account] = plan["accounts"]
     assert (account["would_trade"], account["code"]) == (False, "insufficient_funds")
     assert account["error"].startswith("资金不足")
@@ -116,14 +116,14 @@ def test_explaining_says_why_not() -> None:
 )
 def test_explaining_what_the_webhook_would_refuse(body: dict[str, Any], status: int, code: str) -> None:
     """A signal the webhook would refuse is refused alike."""
-    got, answer = ask("2", "POST", "/signals/explain", body, app=explain_signals.app)
+    got, answer = ask("2", "POST", "/signals/explain", body)
     assert (got, answer["code"]) == (status, code)
 
 
 def test_explaining_for_somebody_else() -> None:
     """Only admins explain for others."""
-    assert ask("2", "POST", "/signals/explain", SIGNAL, query={"user_id": "1"}, app=explain_signals.app)[0] == 403
-    assert ask("1", "POST", "/signals/explain", SIGNAL, query={"user_id": "2"}, app=explain_signals.app)[1]["user_id"] == 2
+    assert ask("2", "POST", "/signals/explain", SIGNAL, query={"user_id": "1"})[0] == 403
+    assert ask("1", "POST", "/signals/explain", SIGNAL, query={"user_id": "2"})[1]["user_id"] == 2
 
 
 def test_a_users_price_is_theirs_and_an_admins_everybodys() -> None:

@@ -10,7 +10,7 @@ from tests.support.grants import Grants
 # Grants whose calls are made only where unit tests do not come, and what makes them there.
 ELSEWHERE: dict[tuple[str, str, str], str] = {}
 
-_grants = Grants()
+grants = Grants()
 _collected: dict[tuple[str, str, str], str] = {}
 
 
@@ -23,22 +23,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_sessionstart() -> None:
     """Enforces the grants from the beginning."""
-    _grants.install()
+    grants.install()
 
 
 @pytest.fixture(autouse=True)
 def granted(request: pytest.FixtureRequest) -> Iterator[None]:
     """Every call that a function makes to AWS is one that infra/stack.yaml grants it."""
-    _grants.test = request.node.nodeid
-    _grants.denied.clear()
+    grants.test = request.node.nodeid
+    grants.denied.clear()
     yield
-    assert not _grants.denied
+    assert not grants.denied
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Hands the uses to whoever adds them up; alone, or as that, judges them."""
     output = getattr(session.config, "workeroutput", None)
-    uses = [[*use, test] for use, test in _grants.used.items()]
+    uses = [[*use, test] for use, test in grants.used.items()]
     if output is not None:
         output["grants"] = uses
         return
@@ -58,12 +58,15 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if not config.getoption("--grants"):
         return
     terminalreporter.section("grants")
-    for use in _unused():
-        terminalreporter.line(f"NOT USED BY ANY TEST: {' '.join(use)}")
+    unused = _unused()
+    for use in unused:
+        terminalreporter.line(f"NOT USED BY ANY TEST: {' '.join(use)}", red=True)
+    if unused:
+        terminalreporter.line("Take these out of infra/stack.yaml, or test what needs them.", red=True)
     if config.getoption("verbose") >= 0:  # `-v`, since pyproject.toml says `-q`
         for use, test in sorted(_collected.items()):
             terminalreporter.line(f"{' '.join(use)}: {test}")
-    terminalreporter.line(f"{len(_collected)} of {len(_grants.granted)} grants are each used by a test that fails without it")
+    terminalreporter.line(f"{len(_collected)} of {len(grants.granted)} grants are each used by a test that fails without it")
 
 
 def _add(uses: list[list[str]]) -> None:
@@ -72,4 +75,4 @@ def _add(uses: list[list[str]]) -> None:
 
 
 def _unused() -> list[tuple[str, str, str]]:
-    return sorted(_grants.granted - _collected.keys() - ELSEWHERE.keys())
+    return sorted(grants.granted - _collected.keys() - ELSEWHERE.keys())

@@ -7,10 +7,14 @@ from typing import Any
 import pytest
 
 from chalicelib import aws
+from chalicelib.events import log, topic
+from chalicelib.events.models import LoggedEvent
 from chalicelib.exchanges import registry
+from chalicelib.orders import snapshots
 from chalicelib.realtime import post
+from chalicelib.webhooks import fan_out, guard
 from functions import handle_realtime, push_realtime, receive_signals, refresh_markets, serve_api, sweep, track_orders
-from tests import conftest
+from tests.conftest import grants
 from tests.support import pump, records
 from tests.support.gateway import CONTEXT, call
 
@@ -96,6 +100,35 @@ def test_a_transaction_by_its_number(trader: None) -> None:
     assert call(serve_api.app, "GET", "/transactions/7", headers=headers, **where)[0] == 404
 
 
+def test_what_an_account_at_an_exchange_holds(trader: None) -> None:
+    """`snapshots`, GetItem: what its exchange said when it was last asked."""
+    account_id = records.add_account("1", "real", exchange="okx", kind="live")
+    position = {"symbol": "BTCUSDT", "market_type": "futures", "quantity": 2, "entry_price": 50000, "leverage": 1, "unrealized_profit": 7}
+    looked = {"account_id": account_id, "at": snapshots.LATEST, "taken_at": "2026-01-01T00:00:00+00:00", "balances": []}
+    aws.write(aws.put("snapshots", looked | {"positions": [position]}))
+    headers = {"Authorization": f"Bearer {records.add_token('1', records.credentials.Kind.API)}"}
+    status, shown, _ = call(serve_api.app, "GET", "/positions", headers=headers)
+    assert (status, [each["unrealized_pnl"] for each in shown["items"]]) == (200, [7])
+
+
+def test_a_signal_tells_of_its_deliveries(trader: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`deliveries`, BatchGetItem: what a subscription was sent of it."""
+    monkeypatch.setattr(guard, "resolve", lambda *_: [])
+    headers = {"Authorization": f"Bearer {records.add_token('1', records.credentials.Kind.API)}"}
+    hook = {"name": "all", "url": "https://example.com/", "event_type": "*"}
+    assert call(serve_api.app, "POST", "/webhooks", hook, headers=headers)[0] == 201
+    _, accepted, _ = call(receive_signals.app, "POST", "/api/webhook", ALERT, query={"wait": "0"})
+    pump.execute()
+    pump.publish()
+    for event in log.after("user#1", 0, 100):
+        fan_out.fan_out(LoggedEvent.model_validate_json(topic.message(event)), datetime.now(UTC))
+    path = {"signal_id": accepted["signal_id"]}
+    where: dict[str, Any] = {"route": "/signals/{signal_id}", "path_parameters": path}
+    status, shown, _ = call(serve_api.app, "GET", f"/signals/{path['signal_id']}", headers=headers, **where)
+    assert status == 200
+    assert {"signal.accepted", "order.filled"} <= {delivery["event_type"] for delivery in shown["deliveries"]}
+
+
 @pytest.mark.parametrize(
     ("resource", "action"),
     [
@@ -107,7 +140,6 @@ def test_a_transaction_by_its_number(trader: None) -> None:
 )
 def test_without_its_grant_a_call_is_denied(trader: None, monkeypatch: pytest.MonkeyPatch, resource: str, action: str) -> None:
     """What holds every other test to the grants: the call fails, and is noted by name."""
-    grants = conftest._grants
     monkeypatch.setattr(grants, "granted", grants.granted - {("receive_signals", resource, action)})
     assert call(receive_signals.app, "POST", "/api/webhook", ALERT, query={"wait": "0"})[0] == 500
     assert set(grants.denied) == {f"receive_signals has no grant for {action} on {resource}"}

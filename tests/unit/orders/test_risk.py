@@ -279,6 +279,18 @@ def test_a_strategys_daily_loss_is_its_own() -> None:
     assert paper(price=101) is None
 
 
+def test_a_strategys_daily_loss_closes_its_own_symbols_on_its_own_accounts() -> None:
+    """What the owner holds otherwise stays."""
+    crowd(1)
+    assert paper() is None
+    rule(STRATEGY, max_daily_loss=D("0.5"), flatten=True)
+    group()
+    pump.execute()
+    held = {item["account_id"] for item in pump.items("portfolios") if item["item"] != "ledger"}
+    assert held == {"1-main"}
+    assert "flattening" not in (aws.get("controls", STRATEGY.key) or {})
+
+
 def test_a_waiting_order_that_fills_at_a_loss_halts_too() -> None:
     """Nobody sends anything: a price triggers a stop, and its loss reaches the limit."""
     crowd(1, commission_bps=D(0))

@@ -24,6 +24,7 @@ from chalicelib.webhooks import guard, ledger, routes, store, work
 from chalicelib.webhooks.deliver import Means
 from chalicelib.webhooks.models import Delivery, Outcome, State, Webhook
 from functions import deliver_webhooks, retry_deliveries
+from tests.conftest import grants
 from tests.support import cloud
 
 STACK = yaml.safe_load((Path(__file__).parents[3] / "infra" / "stack.yaml").read_text())
@@ -47,6 +48,7 @@ class Sqs:
 
     def send_message_batch(self, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - boto3's names
         assert QueueUrl == "queue:deliveries"
+        grants.check("sqs", "SendMessageBatch", {"QueueUrl": QueueUrl})
         assert 1 <= len(Entries) <= 10
         for entry in Entries:
             assert 0 <= entry.get("DelaySeconds", 0) <= 900

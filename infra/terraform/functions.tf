@@ -29,7 +29,8 @@ resource "aws_s3_bucket" "artifacts" {
   #checkov:skip=CKV_AWS_145:SSE-S3 - the artifact is this repository's code and holds no secret
   #checkov:skip=CKV2_AWS_62:No event notifications - nothing has to happen when an artifact is uploaded
   #checkov:skip=CKV2_AWS_61:No lifecycle - earlier releases stay, they are what a rollback needs, at cents a year
-  bucket = "${local.prefix}artifacts-${local.account_id}"
+  bucket        = "${local.prefix}artifacts-${local.account_id}"
+  force_destroy = !var.deletion_protection
 }
 
 resource "aws_s3_bucket_public_access_block" "artifacts" {

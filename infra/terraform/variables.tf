@@ -92,7 +92,7 @@ variable "reserved_concurrency" {
 # Safety
 
 variable "deletion_protection" {
-  description = "Tables cannot be deleted until this is false and applied. False is for deployments that are meant to be torn down."
+  description = "Tables, and buckets that hold something, cannot be deleted until this is false and applied. False is for deployments that are meant to be torn down."
   type        = bool
   default     = true
 }

@@ -28,8 +28,9 @@ resource "aws_s3_bucket" "dashboard" {
   #checkov:skip=CKV_AWS_145:SSE-S3 - the files are public
   #checkov:skip=CKV2_AWS_61:No lifecycle - a handful of files
   #checkov:skip=CKV2_AWS_62:No event notifications - nothing has to happen when a file is uploaded
-  count  = var.dashboard ? 1 : 0
-  bucket = "${local.prefix}dashboard-${local.account_id}"
+  count         = var.dashboard ? 1 : 0
+  bucket        = "${local.prefix}dashboard-${local.account_id}"
+  force_destroy = !var.deletion_protection
 }
 
 resource "aws_s3_bucket_public_access_block" "dashboard" {

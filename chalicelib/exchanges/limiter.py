@@ -253,7 +253,7 @@ def _move(bucket: str, expression: str, condition: str, **values: int) -> None:
 
 
 def _burst_us(rate: Rate) -> int:
-    return int(rate.burst * _SECOND / rate.per_s)
+    return _cost_us(rate, rate.burst)
 
 
 def _now_us() -> int:

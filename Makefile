@@ -39,7 +39,7 @@ audit: $(STAMP) ## Known weaknesses in the code and in what it depends on (Terra
 	$(BIN)/python -m infra.audit
 
 unit: $(STAMP) $(CHECKOV) ## Tests that need nothing running
-	TRADEHOOK_CHECKOV=$${TRADEHOOK_CHECKOV:-$(CURDIR)/$(VENV)-checkov/bin/checkov} $(BIN)/pytest tests --ignore tests/e2e --ignore tests/browser --numprocesses 2 --dist loadfile
+	TRADEHOOK_CHECKOV=$${TRADEHOOK_CHECKOV:-$(CURDIR)/$(VENV)-checkov/bin/checkov} $(BIN)/pytest tests --ignore tests/e2e --ignore tests/browser --grants --numprocesses 2 --dist loadfile
 
 e2e: $(STAMP) ## Tests against a local cloud of their own; VENUES=all for every exchange and market
 	$(BIN)/pytest tests/e2e tests/browser

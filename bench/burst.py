@@ -12,10 +12,10 @@ from bench.kit import Desk, Figure, Stand, at_most, in_turns
 from infra.local import cloud, warm
 from tests.support import pump
 
-BUDGET_S = 200
+BUDGET_S = 180
 
 _SIZE = 100
-_WARM_ROUNDS, _COLD_ROUNDS, _SLOW_ROUNDS = 3, 4, 20
+_WARM_ROUNDS, _COLD_ROUNDS, _SLOW_ROUNDS = 3, 3, 20
 _TRADINGVIEW_S = 3.0
 _STILL = 8  # looks, half a second apart, at which no event waits to be published
 _TIMEOUT = aiohttp.ClientTimeout(total=60)

@@ -35,6 +35,11 @@ def text(value: Decimal) -> str:
     return plain.rstrip("0").rstrip(".") if "." in plain else plain
 
 
+def rounded(quotient: Decimal) -> Decimal:
+    """A quotient, which may have no end, to twelve places and without trailing zeros; never a negative zero."""
+    return round(quotient, 12).normalize() + 0
+
+
 def moment(milliseconds: Any) -> datetime | None:
     """A time in milliseconds since 1970, UTC; None for a missing or zero one."""
     return datetime.fromtimestamp(int(milliseconds) / 1000, UTC) if milliseconds and int(milliseconds) else None

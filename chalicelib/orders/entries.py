@@ -16,6 +16,7 @@ from chalicelib import aws
 from chalicelib.exchanges.paper import DOLLARS
 from chalicelib.exchanges.particulars import concerns_long
 from chalicelib.exchanges.protocol import Instrument, Side
+from chalicelib.exchanges.wire import rounded
 from chalicelib.orders.models import Order
 from chalicelib.trading import MarketType, PositionSide
 
@@ -130,8 +131,8 @@ def _after(entry: Entry, order: Order, instrument: Instrument) -> tuple[Entry, D
     elif held:
         assert entry.average_price is not None
         average = (abs(held) * entry.average_price + abs(signed) * price) / (abs(held) + abs(signed))
-    after = entry.model_copy(update={"quantity": left, "average_price": round(average, 12).normalize() + 0 if left else None})
-    return after, None if fee is None else round(won - fee, 12).normalize() + 0
+    after = entry.model_copy(update={"quantity": left, "average_price": rounded(average) if left else None})
+    return after, None if fee is None else rounded(won - fee)
 
 
 def _fee_in_quote(order: Order, instrument: Instrument) -> Decimal | None:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from chalicelib.errors import Refused
 from chalicelib.events.models import Event, event_id
 from chalicelib.exchanges.accounts import Account
+from chalicelib.exchanges.wire import rounded
 from chalicelib.orders.models import Execution, Instruction, Order
 from chalicelib.trading import MarketType
 
@@ -43,7 +44,7 @@ def of_position(
     return Event(
         event_id=event_id("position.changed", entity, str(version)),
         type="position.changed",
-        payload=names | {"quantity": quantity, "average_price": average_price},
+        payload=names | {"quantity": quantity, "average_price": None if average_price is None else rounded(average_price)},
         entity=entity,
         user_id=account.user_id,
         created_at=at,

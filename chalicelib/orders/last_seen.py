@@ -11,6 +11,7 @@ from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.market_store import StoredMarkets
 from chalicelib.exchanges.paper import DOLLARS
 from chalicelib.exchanges.protocol import Instrument, OrderRequest
+from chalicelib.exchanges.wire import rounded
 from chalicelib.trading import MarketType, PositionSide
 
 
@@ -64,11 +65,11 @@ class SeenLine(line.Line):
         """What a balance was valued at, in dollars, or what a position's profit says."""
         for row in self._balances:
             if row["currency"] == instrument.base and row["value"] and row["total"] and instrument.quote in DOLLARS:
-                return _plain(row["value"] / row["total"])
+                return rounded(row["value"] / row["total"])
         for row in self._positions:
             known = row["quantity"] and row["entry_price"] is not None and row["unrealized_profit"] is not None
             if row["symbol"] == instrument.name and known:
-                return _plain(row["entry_price"] + row["unrealized_profit"] / row["quantity"])
+                return rounded(row["entry_price"] + row["unrealized_profit"] / row["quantity"])
         return None
 
     def _repeated(self, call: Callable[..., Any], *, weight: int = 1) -> NoReturn:
@@ -76,8 +77,3 @@ class SeenLine(line.Line):
 
     def _once(self, call: Callable[..., Any]) -> NoReturn:
         raise AssertionError(call)
-
-
-def _plain(price: Decimal) -> Decimal:
-    """Without the digits that only the division has made."""
-    return round(price, 12).normalize() + 0

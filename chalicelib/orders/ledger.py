@@ -14,6 +14,7 @@ from chalicelib import aws
 from chalicelib.errors import Refused, Retryable
 from chalicelib.events import outbox
 from chalicelib.exchanges.protocol import OrderState, OrderStatus
+from chalicelib.exchanges.wire import rounded
 from chalicelib.orders import events, store
 from chalicelib.orders.models import Order
 
@@ -259,9 +260,9 @@ def _told(order: Order, state: OrderState) -> dict[str, Any]:
     told: dict[str, Any] = {"status": status, "filled": state.filled}
     told["exchange_order_id"] = state.exchange_order_id or order.exchange_order_id
     if state.average_price is not None and state.filled:
-        # Binance spot gives no average but the sums, whose quotient may have no end.
-        told["average_price"] = round(state.average_price, 12).normalize() + 0
-        told["value"] = round(state.average_price * state.filled, 12).normalize() + 0
+        # Binance spot gives no average but the sums.
+        told["average_price"] = rounded(state.average_price)
+        told["value"] = rounded(state.average_price * state.filled)
     if state.fee is not None:
         told |= {"fee": state.fee, "fee_currency": state.fee_currency}
     return told

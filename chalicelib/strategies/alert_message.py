@@ -9,7 +9,6 @@ import json
 from typing import Any
 
 from chalicelib import config
-from chalicelib.config import exchanges
 from chalicelib.strategies.models import Strategy
 from chalicelib.users.models import AccountKind, shown_id
 
@@ -19,7 +18,7 @@ CODE = "YOUR_XC_CODE"
 _ID = "{{ticker}}-{{interval}}-{{timenow}}-{{strategy.order.action}}-{{strategy.position_size}}"
 _POSITION = {"market_position": "{{strategy.market_position}}", "prev_market_position": "{{strategy.prev_market_position}}"}
 
-__all__ = ["VARIANTS", "build", "exchanges"]
+__all__ = ["VARIANTS", "build"]
 
 
 def build(strategy: Strategy, variant: str, exchange: str | None = None, market_type: str | None = None) -> dict[str, Any]:
@@ -35,7 +34,7 @@ def build(strategy: Strategy, variant: str, exchange: str | None = None, market_
         must replace first.
     """
     member = next((member for member in strategy.accounts.values() if member.active), None)
-    exchange = exchange or (member.exchange if member else exchanges()[0])
+    exchange = exchange or (member.exchange if member else config.exchanges()[0])
     market_type = market_type or (member.market_types[0] if member else "spot")
     paper = next((member.name for member in strategy.accounts.values() if member.kind is AccountKind.PAPER), None)
     path, message = _message(strategy, variant, exchange, market_type, paper)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chalicelib import aws, inputs, paging
+from chalicelib import aws, config, inputs, paging
 from chalicelib.http import Answer, Request, Route
 from chalicelib.strategies import alert_message, manage, members, store
 from chalicelib.strategies.inputs import MemberChange, NewMembers, NewStrategy, StrategyChange
@@ -96,7 +96,7 @@ def get_alert_message(request: Request) -> Answer:
     """The text to paste into TradingView's alert, for `?variant=`."""
     _, strategy = _own(request)
     variant = inputs.choice(request, "variant", alert_message.VARIANTS) or "group"
-    exchange = inputs.choice(request, "exchange", alert_message.exchanges())
+    exchange = inputs.choice(request, "exchange", config.exchanges())
     market_type = inputs.choice(request, "market_type", ("spot", "futures"))
     return Answer(200, alert_message.build(strategy, variant, exchange, market_type))
 

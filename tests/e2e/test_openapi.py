@@ -36,7 +36,7 @@ def test_the_document_is_valid(document: dict) -> None:
     assert document["openapi"] == "3.1.0"
 
 
-@pytest.mark.timeout(240 * EXAMPLES)
+@pytest.mark.timeout(120 * EXAMPLES)
 def test_every_operation_answers_as_documented(own_stack: Running, document: dict) -> None:
     """Whatever is sent to any route, with an admin's token: no server error, and an answer as documented."""
     schema = schemathesis.openapi.from_dict(document)

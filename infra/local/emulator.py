@@ -1,4 +1,4 @@
-"""The emulated cloud's process: ministack, with three things mended. Its own interpreter runs this file; nothing imports it.
+"""The emulated cloud's process: ministack, with four things mended. Its own interpreter runs this file; nothing imports it.
 
 Ministack unpacks the artifact for each process of each function, and nobody else is served meanwhile. Here it is unpacked once, and all
 processes of all functions share it, read only as in AWS.
@@ -8,19 +8,23 @@ each other. In AWS each event has an execution environment to itself; here a few
 
 Ministack serves everybody with one thread, those who wait for an answer and those whom nobody waits for. In AWS none is in another's
 way; here the event sources stand back, for a moment, while requests crowd at the front door.
+
+With that thread it reads the caller's policies anew for every call, twice, and with every message goes through all that the queue or
+the topic took in the last five minutes. Here a policy is read once, and only what is past its time is looked at.
 """
 
 import tempfile
 import time
 import zipfile
+from functools import lru_cache
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
 from types import SimpleNamespace
 from typing import Any
 
 from ministack.app import main
-from ministack.core import lambda_runtime
-from ministack.services import apigateway_v1, lambda_svc
+from ministack.core import iam_evaluator, lambda_runtime
+from ministack.services import apigateway_v1, lambda_svc, sns, sqs
 
 _AT_ONCE = 3  # on two processors more would only take turns
 
@@ -100,6 +104,24 @@ class _StandBack:
         return self._poll()
 
 
+def _forget_duplicates(queue: dict[str, Any]) -> None:
+    """Drops the deduplication ids past their time, of a queue or a topic. All are kept equally long, so the oldest stand first."""
+    taken, now = queue.setdefault("dedup_cache", {}), time.time()
+    while taken and taken[oldest := next(iter(taken))]["expire"] <= now:
+        del taken[oldest]
+
+
+_read_policy = iam_evaluator.parse_policy_document
+_read_text = lru_cache(maxsize=None)(_read_policy)
+
+
+def _policy(document: str | dict[str, Any]) -> Any:
+    """A policy's statements; they are only looked at, never changed."""
+    return _read_text(document) if isinstance(document, str) else _read_policy(document)
+
+
+iam_evaluator.parse_policy_document = _policy
+sns._prune_sns_dedup = sqs._prune_dedup = _forget_duplicates
 _stand_back = _StandBack()
 apigateway_v1._call_lambda_raw = _stand_back.invoke
 lambda_svc._poll_sqs = _stand_back.poll

@@ -121,10 +121,10 @@ class DryLiveDesk(LiveDesk):
         filters.check(order)
         if order.post_only and order.order_type is not OrderType.LIMIT:
             raise NotDoable("post_only_needs_limit", order_type=order.order_type.value)
-        if not order.reduce_only and not self._line(order.instrument).is_traded(order.instrument):
+        if not order.reduce_only and not self._lines.of(order.instrument.market_type).is_traded(order.instrument):
             raise NotDoable("symbol_not_traded", symbol=order.instrument.name)
         self._afford(order)
-        planned = self._order_of(leg, order, percent)
+        planned = self._sender.planned(leg, order, percent)
         if order.order_type is OrderType.MARKET:
             told = {"status": OrderStatus.FILLED, "filled": order.quantity, "average_price": planned.price}
         else:
@@ -165,4 +165,4 @@ class DryLiveDesk(LiveDesk):
         self._spent[currency] = needed
 
     def _expected_price(self) -> Decimal | None:
-        return self._basis.get("price") or self._instruction.market_price
+        return self._looks.basis.get("price") or self._instruction.market_price

@@ -14,7 +14,7 @@ from chalicelib.accounts import keys as sealed
 from chalicelib.errors import Retryable
 from chalicelib.exchanges import ccxt_adapter, limiter, line, market_store
 from chalicelib.exchanges.limiter import Patience
-from chalicelib.orders import execute, follow, keys, live_desk, store
+from chalicelib.orders import execute, follow, keys, sender, store
 from chalicelib.orders.models import Execution, Follow, Instruction, Order
 from chalicelib.trading import Action, Leg, MarketType, OrderType, Symbol
 from tests.simulator.client import Simulator
@@ -136,7 +136,7 @@ class Live:
 def cloud(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Iterator[None]:
     """Tables as new, one user, the exchanges' metadata in place, and times short enough for tests."""
     monkeypatch.setattr(ccxt_adapter.CcxtExchange, "late_arrival_s", LATE_S)
-    for module in (line, live_desk):
+    for module in (line, sender):
         monkeypatch.setattr(module, "_PAUSE_S", 0.01)
     with emulated():
         for forget in (limiter.forget, market_store.forget, keys.forget):

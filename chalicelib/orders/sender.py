@@ -1,0 +1,257 @@
+"""Sending an order to a real exchange: claimed in the ledger, sent once, looked up before it is sent again.
+
+The message of a signal may be delivered any number of times and the process may die between any two steps. What an earlier attempt
+left in the ledger decides what this one does.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from chalicelib import aws
+from chalicelib.errors import NotDoable, OutcomeUnknown, Refused, Retryable
+from chalicelib.exchanges import filters
+from chalicelib.exchanges.accounts import Account
+from chalicelib.exchanges.limiter import Patience
+from chalicelib.exchanges.line import Line
+from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, RateLimited, Side
+from chalicelib.orders import ledger, lookup
+from chalicelib.orders.entries import Entries
+from chalicelib.orders.looks import Looks, Opened
+from chalicelib.orders.models import Instruction, Order
+from chalicelib.telemetry import log
+from chalicelib.trading import MarketType
+
+_TRIES = 4  # sendings of one order, each after it was found to be absent
+_PAUSE_S = 0.25
+_LONGEST_PAUSE_S = 2.0
+_UNCERTAIN = (OrderStatus.CLAIMED, OrderStatus.UNKNOWN)
+
+
+class Sender:
+    """The orders of one signal on one account.
+
+    Attributes:
+        known: What the ledger holds of them.
+        placed: The orders so far, those of earlier attempts included once they have been come by.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        instruction: Instruction,
+        patience: Patience,
+        lines: Opened,
+        looks: Looks,
+        known: ledger.Known,
+        entries: Entries,
+        still: Callable[[], None],
+        *,
+        deferring: bool,
+    ) -> None:
+        """Has sent nothing yet.
+
+        Args:
+            looks: What the orders are sized from, which is kept with them.
+            still: Asked before an order that opens leaves; raises Refused if it may not any more.
+            deferring: The record of the last order is left to whoever writes how the signal ended; see `writes`.
+        """
+        self.known = known
+        self.placed: list[Order] = []
+        self._account = account
+        self._instruction = instruction
+        self._patience = patience
+        self._lines = lines
+        self._looks = looks
+        self._entries = entries
+        self._still = still
+        self._deferring = deferring
+        self._unwritten: list[aws.Write] = []
+
+    def place(self, leg: str, request: OrderRequest, percent: Decimal | None = None) -> Order:
+        """Places an order once, or takes up what an earlier attempt left of it.
+
+        Raises:
+            Refused: A filter or the exchange says no; what was claimed is `rejected` in the ledger.
+            Retryable: Nothing certain could be done in the time there is; the next delivery of the message goes on from here.
+        """
+        self.write()
+        if request.reduce_only:
+            request = replace(request, quantity=filters.round_quantity(request.instrument, request.quantity))
+        known = self.known.orders.get(leg)
+        if known is None:
+            filters.check(request)
+            ahead = max(len(self._instruction.legs) - 1 - int(leg), 0) if leg.isdigit() else 0
+            self._line(request.instrument).prepare(request, ahead=ahead)
+            placed = self._send(self.claim(leg, request, percent), request)
+        elif known.status is OrderStatus.REJECTED:
+            raise NotDoable(known.code or "exchange_refused", **known.values)
+        elif known.status in _UNCERTAIN:
+            placed = self._recover(known, _as_claimed(known, request))
+        else:
+            placed = known
+        self.placed.append(placed)
+        return placed
+
+    def place_pair(self, first: tuple[str, OrderRequest], second: tuple[str, OrderRequest]) -> None:
+        """Places two orders in one call, where the exchange would not take the second alone."""
+        (leg, request), (other_leg, other_request) = first, second
+        filters.check(other_request)
+        other = self.known.orders.get(other_leg) or self.claim(other_leg, other_request)
+        try:
+            self.place(leg, replace(request, beside=other_request))
+        except Refused as refusal:
+            if other.status is OrderStatus.CLAIMED:
+                ledger.reject(other, refusal)
+            raise
+        if other.status in _UNCERTAIN:
+            self.placed.append(self._recover(other, other_request))
+
+    def until_ended(self, order: Order, request: OrderRequest) -> Order:
+        """Waits for a placed order's end; one whose outcome is unknown is not waited for. Raises Retryable if there is no time left."""
+        pause = _PAUSE_S
+        while not order.status.final and order.status is not OrderStatus.UNKNOWN:
+            self._patience.wait(pause, "exit")
+            pause = min(pause * 2, _LONGEST_PAUSE_S)
+            found = self._find(order, request.instrument)
+            if found is not None:
+                order = self._record(order, found, request.instrument)
+        self.placed[:] = [each if each.leg != order.leg else order for each in self.placed]
+        self.write()
+        return order
+
+    def planned(self, leg: str, request: OrderRequest, percent: Decimal | None = None) -> Order:
+        """The order as it is claimed."""
+        now = datetime.now(UTC)
+        instruction, account, basis = self._instruction, self._account, self._looks.basis
+        return Order(
+            signal_id=instruction.signal_id,
+            account_id=account.account_id,
+            user_id=account.user_id,
+            leg=leg,
+            number=self.known.count + 1,
+            client_order_id=request.client_order_id,
+            exchange=account.exchange,
+            market_type=request.instrument.market_type,
+            symbol=request.instrument.name,
+            side=request.side,
+            order_type=request.order_type,
+            reduce_only=request.reduce_only,
+            status=OrderStatus.CLAIMED,
+            quantity=request.quantity,
+            filled=Decimal(0),
+            price=request.price or basis.get("price") or instruction.market_price,
+            stop_price=request.stop_price,
+            take_profit=request.take_profit,
+            stop_loss=request.stop_loss,
+            margin_mode=request.margin_mode,
+            hedged=request.hedged,
+            percent=percent,
+            group_name=instruction.group_name,
+            sent_at=now,
+            tries=1,
+            basis=dict(basis),
+            delays=tuple(self._patience.delays),
+            created_at=now,
+            updated_at=now,
+        )
+
+    def claim(self, leg: str, request: OrderRequest, percent: Decimal | None = None) -> Order:
+        """Writes an order that is about to be sent."""
+        order = self.planned(leg, request, percent)
+        ledger.claim(order)
+        self.known.count += 1
+        return order
+
+    def writes(self) -> list[aws.Write]:
+        """The record of the last order, for the transaction that settles the signal. If that fails, the order is looked up again."""
+        writes, self._unwritten = self._unwritten, []
+        return writes
+
+    def write(self) -> None:
+        """Writes it now."""
+        if writes := self.writes():
+            ledger.write(writes)
+
+    def _send(self, order: Order, request: OrderRequest) -> Order:
+        """Sends a claimed order; again only when it certainly is not there."""
+        line = self._line(request.instrument)
+        while True:
+            try:
+                if not (request.reduce_only or (request.side is Side.SELL and request.instrument.market_type is MarketType.SPOT)):
+                    self._still()
+                state = line.place(request)
+            except OutcomeUnknown as fault:
+                log.warning("outcome unknown", extra={"order_id": order.order_id, "fault": str(fault)})
+                return self._recover(ledger.unknown(order, sent_now=True), request)
+            except Retryable as fault:
+                log.info("not placed", extra={"order_id": order.order_id, "fault": str(fault)})
+                if order.tries >= _TRIES and not isinstance(fault, RateLimited):
+                    raise
+                if not isinstance(fault, RateLimited):
+                    self._patience.wait(_PAUSE_S * 2**order.tries, "fault")
+                line.take_turn(request)
+                found = self._find(order, request.instrument)
+                if found is not None:
+                    return self._record(order, found, request.instrument)
+                order = ledger.send_again(order, limited=isinstance(fault, RateLimited))
+            except Refused as refusal:
+                ledger.reject(order, refusal)
+                raise
+            else:
+                return self._record(order, state, request.instrument)
+
+    def _recover(self, order: Order, request: OrderRequest) -> Order:
+        """What became of an order that was sent, or may have been. Only absence after the late-arrival bound is absence."""
+        line = self._line(request.instrument)
+        assert order.sent_at is not None
+        try:
+            found = self._find(order, request.instrument)
+            until = order.sent_at + timedelta(seconds=line.late_arrival_s)
+            wait = (until - datetime.now(UTC)).total_seconds()
+            if found is None and wait > 0:
+                if wait > self._patience.left and order.status is OrderStatus.UNKNOWN:
+                    return order
+                self._patience.wait(wait, "late_arrival")
+                found = self._find(order, request.instrument)
+        except Retryable:
+            if order.status is OrderStatus.CLAIMED and self._patience.left < line.late_arrival_s:
+                raise
+            # The exchange does not say. The order stays unknown, and is looked after by the minute.
+            return ledger.unknown(order)
+        if found is not None:
+            return self._record(order, found, request.instrument)
+        age = datetime.now(UTC) - self._instruction.age_from
+        if not request.reduce_only and age > timedelta(seconds=self._instruction.max_age_s):
+            refusal = NotDoable("stale", age=int(age.total_seconds()), limit=self._instruction.max_age_s)
+            ledger.reject(order, refusal)
+            raise refusal
+        if order.tries >= _TRIES:
+            refusal = NotDoable("exchange_never_arrived")
+            ledger.reject(order, refusal)
+            raise refusal
+        line.prepare(request, ahead=0)
+        return self._send(ledger.send_again(order), request)
+
+    def _record(self, order: Order, state: OrderState, instrument: Instrument) -> Order:
+        self.write()
+        more = {**lookup.fees(self._line(instrument), state, instrument), "delays": tuple(self._patience.delays)}
+        order, writes = ledger.recording(order, state, lambda changed: self._entries.booked(changed, instrument), **more)
+        self._unwritten += writes
+        if not self._deferring:
+            self.write()
+        return order
+
+    def _find(self, order: Order, instrument: Instrument) -> OrderState | None:
+        return self._line(instrument).find(order.client_order_id, instrument, trigger=order.stop_price is not None)
+
+    def _line(self, instrument: Instrument) -> Line:
+        return self._lines.of(instrument.market_type)
+
+
+def _as_claimed(known: Order, request: OrderRequest) -> OrderRequest:
+    """The request as it was claimed, whatever planning has come to this time."""
+    price = known.price if request.price is not None else None
+    kind, quantity = known.order_type, known.quantity
+    return replace(request, side=known.side, order_type=kind, quantity=quantity, price=price, stop_price=known.stop_price)

@@ -1,14 +1,20 @@
 """Posting to WebSocket connections, many side by side, none waiting for another."""
 
+import socket
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import boto3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.httpsession import URLLib3Session
 
 from chalicelib import config
 from chalicelib.realtime.frames import encode
@@ -17,7 +23,8 @@ from chalicelib.telemetry import log
 THREADS = 32
 _PASSED_OVER_S = 5.0
 # One short try: API Gateway answers a post in milliseconds, and whoever misses a message resumes by itself.
-_CONFIG = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1}, max_pool_connections=THREADS)
+_TIMEOUT_S = 1
+_CONFIG = Config(connect_timeout=_TIMEOUT_S, read_timeout=_TIMEOUT_S, retries={"total_max_attempts": 1})
 
 # Until when a connection that did not take a message in time is passed over. Its client notices the gap, and gets what it missed
 # together by `resume`; meanwhile it holds no thread that others need.
@@ -31,9 +38,13 @@ def post(connection_id: str, message: dict[str, Any]) -> bool:
 
 def send(connection_id: str, frames: Sequence[bytes]) -> bool:
     """Sends messages to a connection, one after the other, up to the first that it does not take; False if it is gone."""
+    return _send(client(), connection_id, frames)
+
+
+def _send(by: Any, connection_id: str, frames: Sequence[bytes]) -> bool:
     for frame in frames:
         try:
-            client().post_to_connection(ConnectionId=connection_id, Data=frame)
+            by.post_to_connection(ConnectionId=connection_id, Data=frame)
         except (ClientError, BotoCoreError) as error:
             fault = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
             if fault == "GoneException":
@@ -53,7 +64,8 @@ def fan_out(messages: Sequence[tuple[str, Sequence[bytes]]]) -> list[str]:
     if len(wanted) == 1:
         [(connection_id, frames)] = wanted
         return [] if send(connection_id, frames) else [connection_id]
-    alive = _pool().map(lambda pair: send(*pair), wanted)
+    by = swift_client()
+    alive = _pool().map(lambda pair: _send(by, *pair), wanted)
     return [connection_id for (connection_id, _), reached in zip(wanted, alive, strict=True) if not reached]
 
 
@@ -63,6 +75,42 @@ def close(connection_id: str) -> None:
         client().delete_connection(ConnectionId=connection_id)
     except (ClientError, BotoCoreError):
         log.info("connection could not be closed", extra={"connection_id": connection_id})
+
+
+class SwiftClient:
+    """PostToConnection out of botocore's own parts, for many posts at once.
+
+    What its client does around them, the same for each post, takes it as much processor time again, and the last of two hundred
+    connections waits for all of it.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        session = boto3.Session()
+        self._connections = f"{endpoint}/@connections/"
+        self._credentials = session.get_credentials()
+        self._region = session.region_name
+        at_once = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
+        self._http = URLLib3Session(timeout=_TIMEOUT_S, max_pool_connections=THREADS, socket_options=at_once)
+
+    def post_to_connection(self, *, ConnectionId: str, Data: bytes) -> None:  # noqa: N803 - as boto3 names them
+        """Sends `Data` to a connection.
+
+        Raises:
+            ClientError: The management API refused it, with GoneException as the code where the connection is gone.
+            BotoCoreError: It did not answer in time.
+        """
+        request = AWSRequest("POST", self._connections + quote(ConnectionId, safe="-_.~"), data=Data)
+        SigV4Auth(self._credentials.get_frozen_credentials(), "execute-api", self._region).add_auth(request)
+        status = self._http.send(request.prepare()).status_code
+        if status != HTTPStatus.OK:
+            code = "GoneException" if status == HTTPStatus.GONE else str(status)
+            raise ClientError({"Error": {"Code": code}}, "PostToConnection")
+
+
+@cache
+def swift_client() -> SwiftClient:
+    """What posts to many connections at once."""
+    return SwiftClient(config.websocket("realtime"))
 
 
 @cache

@@ -117,6 +117,7 @@ class Realtime:
 def sockets(monkeypatch: pytest.MonkeyPatch) -> Sockets:
     fake = Sockets()
     monkeypatch.setattr(post, "client", lambda: fake)
+    monkeypatch.setattr(post, "swift_client", lambda: fake)
     post._slow.clear()
     return fake
 

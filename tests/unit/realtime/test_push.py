@@ -89,23 +89,6 @@ def test_slow_delays_nobody(sockets, monkeypatch):
     assert [data for _, data in sockets.sent["c7"]] == [b"1", b"2"]
 
 
-def test_hanging_endpoint(monkeypatch):
-    """A post that the management API does not answer is given up after a second, and not tried again."""
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        monkeypatch.setenv("WEBSOCKET_REALTIME", f"http://127.0.0.1:{server.getsockname()[1]}/live")
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-        post.client.cache_clear()
-        started = time.monotonic()
-        assert post.fan_out([("c", [b"{}", b"{}"])]) == []
-        assert 0.9 < time.monotonic() - started < 3
-        post.client.cache_clear()
-        post._slow.clear()
-
-
 def test_batch(connected, sockets):
     """A connection that asked for it gets events that come together in one message, in order; a single one as ever."""
     connected.say("c1", {"type": "subscribe", "batch": True})

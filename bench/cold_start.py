@@ -13,7 +13,7 @@ from bench.kit import Figure, Stand, at_most, in_turns, spread
 from infra import stack
 from infra.build.artifact import BUILD, build
 
-BUDGET_S = 150
+BUDGET_S = 120
 
 _ROUNDS = 7
 # The exchanges' code is loaded with the first account that has keys; a worker that trades is not up before.

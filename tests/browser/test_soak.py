@@ -24,7 +24,7 @@ from tests.browser.conftest import HERE
 SECONDS = int(os.environ.get("SOAK_SECONDS", "8"))
 CLIENTS = int(os.environ.get("SOAK_CLIENTS", "62"))
 PER_SECOND = int(os.environ.get("SOAK_RATE", "50"))
-ADMINS = CLIENTS // 100 + 2 - CLIENTS % 2
+ADMINS = 2 + CLIENTS // 200 * 2 + CLIENTS % 2
 USERS = (CLIENTS - ADMINS) // 2
 TICK_S = 0.1
 WITHIN_S = 180 + CLIENTS  # to connect, which one machine does slowly, and to catch up

@@ -3,7 +3,7 @@ locals {
   attribute_types = { "false" = "N" }
 }
 
-# One table per aggregate, billed per request: nothing is reserved and nothing has to be resized.
+# The tables that infra/stack.yaml defines: one per aggregate, billed per request, so that nothing is reserved and nothing has to be resized.
 resource "aws_dynamodb_table" "this" {
   #checkov:skip=CKV_AWS_119:DynamoDB encrypts with its own key; exchange keys are encrypted by the application with a key of ours
   #checkov:skip=CKV_AWS_28:Point-in-time recovery is a variable, on by default

@@ -15,7 +15,7 @@ from tests.support import gateway, pump
 BUDGET_S = 60
 
 _EACH = 5
-_ROUNDS = 25
+_ROUNDS = 40
 _LIVE_ORDERS = 10  # SQS gives ten messages of one group at once
 _EXCHANGES = ("binance", "bybit", "okx")
 _TABLES = ["signals", "orders", "outbox", "webhook_logs", "idempotency"]
@@ -106,16 +106,23 @@ class _Worker:
 
     def execute(self) -> list[Call]:
         """Executes one of them; gives the calls it made."""
-        event = gateway.queue_event([self._messages.pop(0)])
         with watched() as calls:
-            answer = execute_orders.handler(event, gateway.CONTEXT)
-        assert answer == {"batchItemFailures": []}, answer
+            self._execute(self._event())
         return calls
 
     def several(self) -> float:
         """Milliseconds for one, of some in a row."""
         self.prepare(_EACH)
+        events = [self._event() for _ in range(_EACH)]
         began = time.perf_counter()
-        for _ in range(_EACH):
-            self.execute()
+        for event in events:
+            self._execute(event)  # unwatched, as the bare script is
         return (time.perf_counter() - began) * 1000 / _EACH
+
+    def _event(self) -> dict[str, Any]:
+        return gateway.queue_event([self._messages.pop(0)])
+
+    @staticmethod
+    def _execute(event: dict[str, Any]) -> None:
+        answer = execute_orders.handler(event, gateway.CONTEXT)
+        assert answer == {"batchItemFailures": []}, answer

@@ -13,12 +13,12 @@ from chalicelib.orders import store as ledger
 from infra.local import cloud, warm
 from tests.support import pump
 
-BUDGET_S = 210
+BUDGET_S = 230
 
 _SIZE = 100
 _WARM_ROUNDS, _COLD_ROUNDS, _SLOW_ROUNDS = 3, 3, 30
 _TRADINGVIEW_S = 3.0
-_STILL_S = 4.0  # with no event that waits to be published, a burst is over
+_STILL_S = 3.0  # with no event that waits to be published, a burst is over
 _STILL_AFTER_ONE_S = 0.4
 _LOOK_S = 0.1
 _PATIENCE_S = 30

@@ -32,18 +32,16 @@ class Gate:
     """The gate of one function."""
 
     def __init__(self) -> None:
-        self._open = AT_FIRST
-        self._places = asyncio.Semaphore(self._open)
         self._inside = 0
         self._outside = 0
         self._moved = -math.inf
-        self._began = -math.inf
+        self._begin()
 
     @asynccontextmanager
     async def enter(self) -> AsyncIterator[float]:
         """Waits for a place. Gives the seconds by which the request shall count as older than it is."""
         if not self._inside and not self._outside:
-            self._began = time.monotonic()
+            self._begin()
         self._outside += 1
         try:
             await self._place()
@@ -57,6 +55,12 @@ class Gate:
         finally:
             self._inside -= 1
             self._release()
+
+    def _begin(self) -> None:
+        """After a pause, in which the processes may have ended, there are as few places as at first."""
+        self._began = time.monotonic()
+        self._open = AT_FIRST
+        self._places = asyncio.Semaphore(self._open)
 
     async def _place(self) -> None:
         while True:

@@ -19,8 +19,8 @@ def quick(monkeypatch):
 class Crowd:
     """Requests that enter and stay until they are told to leave."""
 
-    def __init__(self, size: int) -> None:
-        self.gate = Gate()
+    def __init__(self, size: int, door: Gate | None = None) -> None:
+        self.gate = door or Gate()
         self.haste: list[float] = []
         self._leave = asyncio.Event()
         self._all = [asyncio.create_task(self._one()) for _ in range(size)]
@@ -45,6 +45,23 @@ def test_a_burst_from_cold_starts_no_more_processes_than_there_are_cores():
         assert len(crowd.haste) == AT_FIRST
         await asyncio.sleep(2)
         assert len(crowd.haste) == AT_ONCE
+        await crowd.leave()
+        assert len(crowd.haste) == 20
+
+    asyncio.run(check())
+
+
+def test_after_a_pause_there_are_as_few_places_as_at_first():
+    """Meanwhile the processes may have ended."""
+
+    async def check() -> None:
+        before = Crowd(20)
+        await asyncio.sleep(2.1)
+        assert len(before.haste) == AT_ONCE
+        await before.leave()
+        crowd = Crowd(20, before.gate)
+        await asyncio.sleep(0.1)
+        assert len(crowd.haste) == AT_FIRST
         await crowd.leave()
         assert len(crowd.haste) == 20
 

@@ -118,12 +118,13 @@ def transact(writes: Sequence[Write]) -> None:
         ) from error
 
 
-def write(single: Write) -> None:
-    """One write by itself. Raises WriteRefused if its condition does not hold."""
+def write(single: Write, *, returning: bool = False) -> Item:
+    """One write by itself; returns what an update has set, if it is asked for. Raises WriteRefused if its condition does not hold."""
     [(operation, arguments)] = single.items()
     call = {"Put": "put_item", "Update": "update_item", "Delete": "delete_item"}[operation]
+    asked = {"ReturnValues": "UPDATED_NEW"} if returning else {}
     try:
-        getattr(client("dynamodb"), call)(**arguments)
+        return from_dynamodb(getattr(client("dynamodb"), call)(**arguments, **asked).get("Attributes", {}))
     except ClientError as error:
         if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
             raise

@@ -31,6 +31,10 @@ class Phrasebook(Protocol):
         """What a reply's headers say about the limits."""
         ...
 
+    def weight(self, method: str, parameters: Parameters) -> int:
+        """What a call, named as ccxt names it, takes of the address's limit."""
+        ...
+
 
 class Api:
     """A signed line to an exchange.
@@ -38,11 +42,13 @@ class Api:
     Attributes:
         client: The ccxt exchange.
         pacing: What the last answer said about the limits.
+        pace: Waits until a call of this weight may leave; as it comes, it lets every call leave at once.
     """
 
     def __init__(self, name: str, client: Any, transport: ExchangeTransport, phrases: Phrasebook, credentials: Credentials) -> None:
         self.client = client
         self.pacing = Pacing()
+        self.pace: Callable[[int], None] = lambda _weight: None
         self._name = name
         self._transport = transport
         self._phrases = phrases
@@ -54,7 +60,7 @@ class Api:
         Raises:
             Retryable, NotDoable, outcomes.Absent: As the exchange's code says; Retryable where it says nothing certain.
         """
-        return self.run(lambda: getattr(self.client, method)(_copy(parameters)), changes=False)
+        return self._call(method, parameters, changes=False)
 
     def change(self, method: str, parameters: Parameters | None = None) -> Any:
         """Calls an endpoint that changes something, once.
@@ -63,10 +69,15 @@ class Api:
             Retryable, NotDoable, outcomes.Duplicate, Absent, Already: As the exchange's code says; nothing was changed.
             OutcomeUnknown: In every other case.
         """
-        return self.run(lambda: getattr(self.client, method)(_copy(parameters)), changes=True)
+        return self._call(method, parameters, changes=True)
 
-    def run(self, call: Callable[[], Any], *, changes: bool) -> Any:
+    def _call(self, method: str, parameters: Parameters | None, *, changes: bool) -> Any:
+        weight = self._phrases.weight(method, parameters or {})
+        return self.run(lambda: getattr(self.client, method)(_copy(parameters)), changes=changes, weight=weight)
+
+    def run(self, call: Callable[[], Any], *, changes: bool, weight: int = 1) -> Any:
         """Makes any ccxt call under the rules of `read` and `change`."""
+        self.pace(weight)
         sent_before = self._transport.sent
         self._forget()
         try:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from chalicelib.exchanges import codes
-from chalicelib.exchanges.api import Api
+from chalicelib.exchanges.api import Api, Parameters
 from chalicelib.exchanges.markets import Listing, Listings
 from chalicelib.exchanges.outcomes import Absent, Already, Meaning
 from chalicelib.exchanges.particulars import RECEIVE_WINDOW_MS, concerns_long, number
@@ -60,6 +60,24 @@ _TYPES = {
 _TAKE_PROFIT = {MarketType.SPOT: OrderType.STOP_MARKET, MarketType.FUTURES: OrderType.STOP_LIMIT}
 
 
+# What calls weigh that do not weigh 1, by ccxt's names; of all symbols, and of one.
+_WEIGHTS_OF_ALL = {"privateGetOpenOrders": 80, "fapiPrivateGetOpenOrders": 40, "fapiPrivateGetOpenAlgoOrders": 40}
+_WEIGHTS = {
+    "publicGetTickerPrice": 2,
+    "privateGetAccount": 20,
+    "privateGetOrder": 4,
+    "privateGetOpenOrders": 6,
+    "privateGetMyTrades": 20,
+    "fapiPrivateV3GetBalance": 5,
+    "fapiPrivateV3GetPositionRisk": 5,
+    "fapiPrivateGetAccountConfig": 5,
+    "fapiPrivateGetSymbolConfig": 5,
+    "fapiPrivateGetUserTrades": 5,
+    "fapiPrivatePostOrder": 0,
+    "fapiPrivatePostAlgoOrder": 0,
+}
+
+
 class Binance:
     """See particulars.Particulars."""
 
@@ -72,6 +90,11 @@ class Binance:
         self._futures = market_type is MarketType.FUTURES
         # ccxt's names of the signed endpoints: privatePostOrder, fapiPrivatePostOrder.
         self._private = "fapiPrivate" if self._futures else "private"
+
+    @property
+    def order_weight(self) -> int:
+        """See particulars.Particulars."""
+        return 0 if self._futures else 1
 
     @property
     def pairs_at_once(self) -> bool:
@@ -106,6 +129,12 @@ class Binance:
             order_counts=tuple(sorted((interval, count) for interval, count in counts.items() if count is not None)),
             retry_after=number(named.get("retry-after")),
         )
+
+    def weight(self, method: str, parameters: Parameters) -> int:
+        """See api.Phrasebook. As documented; orders weigh nothing on futures."""
+        if not parameters and method in _WEIGHTS_OF_ALL:
+            return _WEIGHTS_OF_ALL[method]
+        return _WEIGHTS.get(method, 1)
 
     def instrument_name(self, market_id: str) -> str:
         """Binance's names are ours."""
@@ -235,8 +264,8 @@ class Binance:
         return str(api.read(method, {"symbol": listing.market_id})["price"])
 
     def set_position_mode(self, api: Api, listing: Listing, *, hedged: bool) -> None:  # noqa: ARG002  account-wide here
-        """See particulars.Particulars."""
-        if flag(api.read("fapiPrivateGetPositionSideDual")["dualSidePosition"]) is not hedged:
+        """See particulars.Particulars. Looked up where it weighs 5; the endpoint that sets it weighs 30 to read."""
+        if flag(api.read("fapiPrivateGetAccountConfig")["dualSidePosition"]) is not hedged:
             with contextlib.suppress(Already):
                 api.change("fapiPrivatePostPositionSideDual", {"dualSidePosition": str(hedged).lower()})
 

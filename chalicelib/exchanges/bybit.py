@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from chalicelib.exchanges import codes
-from chalicelib.exchanges.api import Api
+from chalicelib.exchanges.api import Api, Parameters
 from chalicelib.exchanges.markets import Listing, Listings
 from chalicelib.exchanges.outcomes import Absent, Already, Meaning
 from chalicelib.exchanges.particulars import RECEIVE_WINDOW_MS, acknowledged, concerns_long, number
@@ -50,6 +50,7 @@ class Bybit:
 
     name: ClassVar[str] = "bybit"
     answers_at_once: ClassVar[bool] = False
+    order_weight: ClassVar[int] = 2
     pairs_at_once: ClassVar[bool] = False
     meanings: ClassVar[Sequence[Meaning]] = codes.BYBIT
 
@@ -81,6 +82,10 @@ class Bybit:
         """`X-Bapi-Limit-Status` is what is left of this second for this kind of call."""
         named = {name.lower(): value for name, value in headers.items()}
         return Pacing(remaining=number(named.get("x-bapi-limit-status")), retry_after=number(named.get("retry-after")))
+
+    def weight(self, method: str, parameters: Parameters) -> int:  # noqa: ARG002  every call weighs the same
+        """See api.Phrasebook. Calls are counted."""
+        return 1
 
     def instrument_name(self, market_id: str) -> str:
         """Bybit's names are ours, but for perpetuals settled in USDC: `BTCPERP`."""

@@ -92,9 +92,18 @@ class CcxtExchange:
         return self._particulars.pairs_at_once
 
     @property
+    def order_weight(self) -> int:
+        """What placing an order takes of the address's limit, the look at what became of it included."""
+        return self._particulars.order_weight
+
+    @property
     def pacing(self) -> Pacing:
         """What the last answer said about the limits."""
         return self._api.pacing
+
+    def paced_by(self, pace: Callable[[int], None]) -> None:
+        """Has every call wait for its turn: `pace` is told what it weighs before it leaves. Raises what `pace` raises; nothing was sent."""
+        self._api.pace = pace
 
     def instrument(self, base: str, quote: str) -> Instrument:
         """See protocol.Exchange."""

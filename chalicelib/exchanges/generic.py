@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from chalicelib.errors import NotDoable
-from chalicelib.exchanges.api import Api
+from chalicelib.exchanges.api import Api, Parameters
 from chalicelib.exchanges.markets import Listing, Listings
 from chalicelib.exchanges.outcomes import Absent, Kind, Meaning
 from chalicelib.exchanges.particulars import acknowledged, number
@@ -46,6 +46,7 @@ class Generic:
     """
 
     answers_at_once: ClassVar[bool] = False
+    order_weight: ClassVar[int] = 2
     pairs_at_once: ClassVar[bool] = False
     meanings: ClassVar[Sequence[Meaning]] = (
         Meaning("http 429", Kind.LIMITED, seconds=10, scope="address"),
@@ -76,6 +77,10 @@ class Generic:
         """See api.Phrasebook."""
         named = {name.lower(): value for name, value in headers.items()}
         return Pacing(retry_after=number(named.get("retry-after")))
+
+    def weight(self, method: str, parameters: Parameters) -> int:  # noqa: ARG002  nothing is known of them
+        """See api.Phrasebook."""
+        return 1
 
     def instrument_name(self, market_id: str) -> str:
         """From ccxt's symbol, `BTC/USDT:USDT`."""

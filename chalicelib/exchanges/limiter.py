@@ -4,21 +4,21 @@ A limit is an item of the table `limits` that holds one number, `booked_until`: 
 in microseconds since 1970. Taking tokens moves it on by what they take at the limit's rate (the generic cell rate algorithm); the tokens
 may be used as soon as it is no further ahead than the burst allows. While nobody has to wait tokens are leased several at a time, so
 that the item is not written for every call, and a lease is good for a few seconds; then exactly what is needed is booked.
-Keeping away for a while is the same number moved further.
+What is in use is moved by adding to it, which nobody else's booking can get in the way of. Keeping away for a while is the same number
+moved further.
 """
 
 import math
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from random import uniform
 
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict
 
 from chalicelib import aws, config
-from chalicelib.errors import Retryable
+from chalicelib.errors import Misconfigured, Retryable
 from chalicelib.exchanges.protocol import Pacing, RateLimited
 from chalicelib.telemetry import log
 from chalicelib.trading import MarketType
@@ -27,8 +27,9 @@ _SECOND = 1_000_000
 _LEASE_S = 2.0
 _LONGEST_S = 60  # nobody waits for more
 _FORGOTTEN_AFTER_S = 86_400
-_TRIES = 12
-_RACE_S = 0.02
+_TRIES = (
+    6  # each writes or learns how far the limit is booked; the first booking after a pause is the only one that others can get ahead of
+)
 _SAFE_SHARE = 0.85  # of the weight of a minute: what others have under way when it is noticed must fit into the rest
 
 
@@ -47,7 +48,7 @@ class Limits:
 
     Attributes:
         orders: Orders an account may place.
-        weight: Weight an address may use; a call weighs 1, a look at balances or positions `heavy`.
+        weight: Weight an address may use; what a call weighs, the exchange's particulars say.
         weight_per_minute: As the exchange counts it in its answers' headers; None where it does not. Where it does, the burst may be as
             large as the minute's weight: what has been used is heeded.
         shared: The address's weight is one for spot and futures.
@@ -55,20 +56,20 @@ class Limits:
 
     orders: Rate
     weight: Rate
-    heavy: int = 1
     weight_per_minute: int | None = None
     shared: bool = False
 
 
 # Sources and exact figures: docs/orders.md. Nine tenths of what the exchange allows, and a burst that together with what flows in
-# during the exchange's window (10 s, 1 s, 2 s for orders; 5 s for Bybit's weight) does not exceed what it allows in one.
+# during the exchange's window (10 s, 1 s, 2 s for orders; 5 s for Bybit's weight, 2 s for OKX's prices) does not exceed what it allows in
+# one. OKX counts prices alone by address, so few that calls which arrive closer together than they left must fit in as well.
 _LIMITS = {
-    ("binance", MarketType.SPOT): Limits(Rate(9, 9), Rate(90, 5000, 40), heavy=20, weight_per_minute=6000),
-    ("binance", MarketType.FUTURES): Limits(Rate(18, 60), Rate(36, 2000, 20), heavy=5, weight_per_minute=2400),
+    ("binance", MarketType.SPOT): Limits(Rate(9, 9), Rate(90, 5000, 40), weight_per_minute=6000),
+    ("binance", MarketType.FUTURES): Limits(Rate(18, 60), Rate(36, 2000, 20), weight_per_minute=2400),
     ("bybit", MarketType.SPOT): Limits(Rate(18, 2), Rate(108, 60, 10), shared=True),
     ("bybit", MarketType.FUTURES): Limits(Rate(9, 1), Rate(108, 60, 10), shared=True),
-    ("okx", MarketType.SPOT): Limits(Rate(27, 6), Rate(200, 200, 40), shared=True),
-    ("okx", MarketType.FUTURES): Limits(Rate(27, 6), Rate(200, 200, 40), shared=True),
+    ("okx", MarketType.SPOT): Limits(Rate(27, 6), Rate(8, 2), shared=True),
+    ("okx", MarketType.FUTURES): Limits(Rate(27, 6), Rate(8, 2), shared=True),
 }
 _OTHERS = Limits(Rate(2, 4), Rate(8, 8, 4))
 
@@ -113,8 +114,36 @@ class Patience:
 
 
 def limits_of(exchange: str, market_type: MarketType) -> Limits:
-    """The limits of a market."""
-    return _LIMITS.get((exchange, market_type), _OTHERS)
+    """What of a market's limits is ours: all, or the share that the setting `EXCHANGE_SHARES` leaves us. Raises Misconfigured."""
+    limits = _LIMITS.get((exchange, market_type), _OTHERS)
+    percent = _shares().get(exchange, 100)
+    return limits if percent == 100 else _part(limits, percent)  # noqa: PLR2004
+
+
+def _shares() -> dict[str, int]:
+    """Percent by exchange, from `binance:50 okx:20`; others use the rest of what is allowed to the accounts or the address."""
+    shares = {}
+    for part in config.setting("EXCHANGE_SHARES").split():
+        exchange, _, percent = part.partition(":")
+        if exchange not in config.exchanges() or exchange in shares:
+            raise Misconfigured(f"TRADEHOOK_EXCHANGE_SHARES: {exchange!r} is named twice, or is no exchange that is traded on")
+        if not (percent.isascii() and percent.isdigit() and 1 <= int(percent) <= 100):  # noqa: PLR2004
+            raise Misconfigured(f"TRADEHOOK_EXCHANGE_SHARES: {part!r} should end in a whole number of percent from 1 to 100")
+        shares[exchange] = int(percent)
+    return shares
+
+
+def _part(limits: Limits, percent: int) -> Limits:
+    weight = limits.weight
+    if limits.weight_per_minute:
+        # The exchange's count is everybody's, so it cannot tell us when our own share of the minute is used up: the burst must fit into it.
+        weight = replace(weight, burst=int(limits.weight_per_minute - 60 * weight.per_s))
+    return replace(limits, orders=_less(limits.orders, percent), weight=_less(weight, percent))
+
+
+def _less(rate: Rate, percent: int) -> Rate:
+    burst = max(rate.burst * percent // 100, 1)
+    return Rate(rate.per_s * percent / 100, burst, min(rate.lease, burst))
 
 
 class Limiter:
@@ -129,17 +158,18 @@ class Limiter:
         self._buckets = {"account": f"{place}#account#{account_id}", "address": f"{behind}#address#{address}"}
         self._rates = {"account": self.limits.orders, "address": self.limits.weight}
 
-    def take(self, scope: str, tokens: int, *, ahead: int = 0) -> float:
+    def take(self, scope: str, tokens: int, *, ahead: int = 0, within: float = _LONGEST_S) -> float:
         """Takes tokens; returns the seconds to wait before they may be used.
 
         Args:
             scope: `account` for orders, `address` for the weight of calls.
             ahead: Tokens that will be asked for next, to be leased along.
+            within: Seconds that there is time to wait.
 
         Raises:
-            Retryable: Others have booked the limit for a minute ahead.
+            Retryable: Others have booked the limit for longer ahead, or for a minute; nothing was taken.
         """
-        return _take(self._buckets[scope], self._rates[scope], tokens, ahead)
+        return _take(self._buckets[scope], self._rates[scope], tokens, ahead, max(min(within, _LONGEST_S), 0))
 
     def keep_away(self, limited: RateLimited) -> None:
         """Keeps everybody under the limit away for as long as the exchange says."""
@@ -184,54 +214,70 @@ _leases: dict[str, _Lease] = {}
 _booked: dict[str, int] = {}  # what this process last saw of each limit; it only ever grows
 
 
-def _take(bucket: str, rate: Rate, tokens: int, ahead: int) -> float:
+def _take(bucket: str, rate: Rate, tokens: int, ahead: int, within: float) -> float:
     now = time.monotonic()
     with _lock:
         lease = _leases.get(bucket)
         if lease is not None and now >= lease.until:
-            del _leases[bucket]
             lease = None
-        if lease is not None and lease.tokens >= tokens:
-            lease.tokens -= tokens
-            return max(lease.usable_from - now, 0.0)
+        usable = _Lease(0, now, now) if lease is None else lease
+        if usable.tokens >= tokens:
+            usable.tokens -= tokens
+            return max(usable.usable_from - now, 0.0)
+        # What is left of a lease is used first, so that no more is booked than is used.
+        _leases.pop(bucket, None)
+    lacking = tokens - usable.tokens
     # More than what flows in at once would be more than the exchange allows at once.
-    wanted = max(min(tokens + ahead, rate.burst), tokens)
-    wait, booked = _book(bucket, rate, wanted, max(wanted, rate.lease))
+    wanted = max(min(lacking + ahead, rate.burst), lacking)
+    try:
+        wait, booked = _book(bucket, rate, wanted, max(wanted, rate.lease), within)
+    except Retryable:
+        _keep(bucket, usable)
+        raise
     now = time.monotonic()
-    with _lock:
-        left = _leases[bucket].tokens if bucket in _leases else 0
-        _leases[bucket] = _Lease(left + booked - tokens, now + wait, now + wait + _LEASE_S)
+    wait = max(wait, usable.usable_from - now)
+    _keep(bucket, _Lease(booked - lacking, now + wait, now + wait + _LEASE_S))
     return wait
 
 
-def _book(bucket: str, rate: Rate, tokens: int, generous: int) -> tuple[float, int]:
+def _keep(bucket: str, lease: _Lease) -> None:
+    """Lays tokens by for the process's next calls, with those that another thread has laid by meanwhile."""
+    if not lease.tokens:
+        return
+    with _lock:
+        other = _leases.get(bucket)
+        if other is not None and other.tokens:
+            lease = _Lease(lease.tokens + other.tokens, max(lease.usable_from, other.usable_from), max(lease.until, other.until))
+        _leases[bucket] = lease
+
+
+def _book(bucket: str, rate: Rate, tokens: int, generous: int, within: float) -> tuple[float, int]:
     """Moves the booking on; returns the seconds until what was booked may be used, and how many tokens it is.
 
     Args:
         generous: So many tokens while nobody has to wait; then exactly what is needed, so that nobody waits for what lies idle.
     """
     burst = _burst_us(rate)
-    # What this process last knew is most often how it stands while the limit is in use: then one write is enough.
-    booked = _booked.get(bucket, 0)
     for _ in range(_TRIES):
         now = _now_us()
-        if booked < now:
-            until, chosen, as_known = now + _cost_us(rate, generous), generous, False
-        else:
-            chosen = generous if booked + _cost_us(rate, generous) - now <= burst else tokens
-            until, as_known = booked + _cost_us(rate, chosen), True
-        if until - now - burst > _LONGEST_S * _SECOND:
-            raise Retryable("the exchange's limit is booked for more than a minute ahead")
+        booked = _booked.get(bucket, 0)  # at least as far as this, and while the limit is in use most often not much further
+        chosen = generous if max(booked, now) + _cost_us(rate, generous) - now <= burst else tokens
+        cost = _cost_us(rate, chosen)
+        latest = now + burst + (0 if chosen > tokens else int(within * _SECOND)) - cost
+        if chosen == tokens and booked > latest:
+            raise Retryable(f"the exchange's limit is booked for more than {within:.0f} s ahead")
         try:
-            if as_known:
-                _move(bucket, "SET booked_until = :until, forget_at = :forget", "booked_until = :booked", until=until, booked=booked)
-            else:
+            if booked < now:
+                until = now + cost
                 condition = "attribute_not_exists(booked_until) OR booked_until < :now"
                 _move(bucket, "SET booked_until = :until, forget_at = :forget", condition, until=until, now=now)
+            else:
+                condition = "booked_until BETWEEN :now AND :latest"
+                until = _move(
+                    bucket, "SET booked_until = booked_until + :cost, forget_at = :forget", condition, cost=cost, now=now, latest=latest
+                )
         except aws.WriteRefused as refused:
-            booked = _booked[bucket] = int((refused.failed[0] or {}).get("booked_until", 0))
-            if as_known:
-                time.sleep(uniform(0, _RACE_S))  # noqa: S311 - somebody else was faster; not at the same moment again
+            _booked[bucket] = int((refused.failed[0] or {}).get("booked_until", 0))
             continue
         _booked[bucket] = until
         return max(until - now - burst, 0) / _SECOND, chosen
@@ -242,14 +288,16 @@ def _cost_us(rate: Rate, tokens: int) -> int:
     return math.ceil(tokens * _SECOND / rate.per_s)
 
 
-def _move(bucket: str, expression: str, condition: str, **values: int) -> None:
+def _move(bucket: str, expression: str, condition: str, **values: int) -> int:
+    """Writes a limit's item; returns how far it is booked now."""
     forget_at = int(time.time()) + _FORGOTTEN_AFTER_S
     try:
-        aws.write(aws.update("limits", {"bucket": bucket}, expression, condition, forget=forget_at, **values))
+        written = aws.write(aws.update("limits", {"bucket": bucket}, expression, condition, forget=forget_at, **values), returning=True)
     except ClientError as error:
         if error.response["Error"]["Code"] in {"ProvisionedThroughputExceededException", "ThrottlingException"}:
             raise Retryable("DynamoDB is throttling the limiter") from error
         raise
+    return int(written["booked_until"])
 
 
 def _burst_us(rate: Rate) -> int:

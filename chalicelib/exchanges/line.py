@@ -43,6 +43,9 @@ class Line:
         self._market_type = market_type
         self._limiter = limiter
         self._patience = patience
+        self._turn = 0  # weight taken for the order that comes next
+        self._taken = 0  # and what is left of it while it is placed
+        exchange.paced_by(self._pace)
 
     @property
     def late_arrival_s(self) -> float:
@@ -71,21 +74,21 @@ class Line:
 
     def free_and_total(self) -> dict[str, tuple[Decimal, Decimal]]:
         """Every currency's free and total balance."""
-        rows = self._repeated(lambda exchange: exchange.balances(), weight=self._limiter.limits.heavy)
+        rows = self._repeated(lambda exchange: exchange.balances())
         return {row.currency: (row.free, row.total) for row in rows}
 
     def positions(self, side: PositionSide | None = None) -> dict[str, Decimal]:
         """Open futures positions, base units, negative if short; those of one side, or both sides of a hedged account added up."""
-        rows = self._repeated(lambda exchange: exchange.positions(), weight=self._limiter.limits.heavy)
+        rows = self._repeated(lambda exchange: exchange.positions())
         return summed(((row.instrument_name, row.quantity) for row in rows), side)
 
-    def run(self, call: Callable[[CcxtExchange], Result], *, weight: int = 1) -> Result:
+    def run(self, call: Callable[[CcxtExchange], Result]) -> Result:
         """Any call that only reads, or that may be repeated."""
-        return self._repeated(call, weight=weight)
+        return self._repeated(call)
 
     def find(self, client_order_id: str, instrument: Instrument, *, trigger: bool) -> OrderState | None:
         """See protocol.Exchange."""
-        return self._repeated(lambda exchange: exchange.find(client_order_id, instrument, trigger=trigger), weight=2)
+        return self._repeated(lambda exchange: exchange.find(client_order_id, instrument, trigger=trigger))
 
     def prepare(self, order: OrderRequest, *, ahead: int) -> None:
         """Does whatever an order needs before it is claimed: the account's settings as it wants them, and its turn under the limits.
@@ -94,26 +97,40 @@ class Line:
             ahead: Orders that will follow.
         """
         if self._market_type is MarketType.FUTURES:
-            self._repeated(lambda exchange: exchange.prepare(order), weight=3)
+            self._repeated(lambda exchange: exchange.prepare(order))
         self.take_turn(order, ahead=ahead)
 
     def take_turn(self, order: OrderRequest, *, ahead: int = 0) -> None:
         """Waits until an order may be sent."""
         cost = _CONDITIONAL_COST if order.stop_price is not None else 1
-        self._patience.wait(self._limiter.take("account", cost, ahead=ahead * cost), "rate_limit")
-        self._patience.wait(self._limiter.take("address", 3), "rate_limit")
+        self._patience.wait(self._limiter.take("account", cost, ahead=ahead * cost, within=self._patience.left), "rate_limit")
+        self._turn = self._exchange.order_weight
+        self._take(self._turn)
 
     def place(self, order: OrderRequest) -> OrderState:
         """Sends an order, once. Its turn has been taken before. See protocol.Exchange."""
-        return self._once(lambda exchange: exchange.place(order))
+        self._taken, self._turn = self._turn, 0
+        try:
+            return self._once(lambda exchange: exchange.place(order))
+        finally:
+            self._taken = 0
 
     def cancel(self, order: OrderState, instrument: Instrument) -> OrderState:
         """See protocol.Exchange."""
-        return self._repeated(lambda exchange: exchange.cancel(order, instrument), weight=3)
+        return self._repeated(lambda exchange: exchange.cancel(order, instrument))
 
-    def _repeated(self, call: Callable[[CcxtExchange], Result], *, weight: int = 1) -> Result:
+    def _pace(self, weight: int) -> None:
+        """Waits until a call of this weight may leave; that of an order whose turn has been taken may at once, for it has been claimed."""
+        covered = min(self._taken, weight)
+        self._taken -= covered
+        self._take(weight - covered)
+
+    def _take(self, weight: int) -> None:
+        if weight:
+            self._patience.wait(self._limiter.take("address", weight, within=self._patience.left), "rate_limit")
+
+    def _repeated(self, call: Callable[[CcxtExchange], Result]) -> Result:
         for attempt in range(_TRIES):
-            self._patience.wait(self._limiter.take("address", weight), "rate_limit")
             try:
                 return self._once(call)
             except RateLimited as limited:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges import codes
-from chalicelib.exchanges.api import Api
+from chalicelib.exchanges.api import Api, Parameters
 from chalicelib.exchanges.markets import Listing, Listings
 from chalicelib.exchanges.outcomes import Absent, Meaning
 from chalicelib.exchanges.particulars import RECEIVE_WINDOW_MS, acknowledged, concerns_long
@@ -58,6 +58,7 @@ class Okx:
 
     name: ClassVar[str] = "okx"
     answers_at_once: ClassVar[bool] = False
+    order_weight: ClassVar[int] = 0
     pairs_at_once: ClassVar[bool] = False
     meanings: ClassVar[Sequence[Meaning]] = codes.OKX
 
@@ -92,6 +93,10 @@ class Okx:
         """OKX sends no figures."""
         named = {name.lower(): value for name, value in headers.items()}
         return Pacing(retry_after=float(named["retry-after"])) if named.get("retry-after", "").isdigit() else Pacing()
+
+    def weight(self, method: str, parameters: Parameters) -> int:  # noqa: ARG002
+        """See api.Phrasebook. By address public calls are counted alone."""
+        return 1 if method.startswith("public") else 0
 
     def instrument_name(self, market_id: str) -> str:
         """`BTC-USDT-SWAP` is BTCUSDT."""

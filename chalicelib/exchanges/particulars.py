@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from chalicelib.exchanges.api import Api
+from chalicelib.exchanges.api import Api, Parameters
 from chalicelib.exchanges.markets import Listing, Listings
 from chalicelib.exchanges.outcomes import Meaning
 from chalicelib.exchanges.protocol import (
@@ -47,6 +47,11 @@ class Particulars(Protocol):
         ...
 
     @property
+    def order_weight(self) -> int:
+        """What placing an order weighs, the look at what became of it included."""
+        ...
+
+    @property
     def pairs_at_once(self) -> bool:
         """Orders that cancel each other go in one call (`OrderRequest.beside`), or the second would be refused."""
         ...
@@ -68,6 +73,10 @@ class Particulars(Protocol):
         ...
 
     def pacing(self, headers: Mapping[str, str]) -> Pacing:
+        """See api.Phrasebook."""
+        ...
+
+    def weight(self, method: str, parameters: Parameters) -> int:
         """See api.Phrasebook."""
         ...
 

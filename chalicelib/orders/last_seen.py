@@ -72,8 +72,8 @@ class SeenLine(line.Line):
                 return rounded(row["entry_price"] + row["unrealized_profit"] / row["quantity"])
         return None
 
-    def _repeated(self, call: Callable[..., Any], *, weight: int = 1) -> NoReturn:
-        raise AssertionError(call, weight)
+    def _repeated(self, call: Callable[..., Any]) -> NoReturn:
+        raise AssertionError(call)
 
     def _once(self, call: Callable[..., Any]) -> NoReturn:
         raise AssertionError(call)

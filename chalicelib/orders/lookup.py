@@ -69,7 +69,7 @@ def fees(line: Line, state: OrderState, instrument: Instrument) -> dict[str, Any
     if not state.status.final or not state.filled or state.fee is not None:
         return {}
     try:
-        fills = line.run(lambda exchange: exchange.fills(state, instrument), weight=5)
+        fills = line.run(lambda exchange: exchange.fills(state, instrument))
     except (Retryable, Refused):
         return {}
     if sum((fill.quantity for fill in fills), Decimal(0)) != state.filled:

@@ -39,7 +39,7 @@ def take(account: Account, lines: Lines, now: datetime) -> dict[str, Any]:
             balances[key] = {"currency": currency, "market_type": market, "free": free, "total": total, "value": value}
             worth += value or Decimal(0)
         if market_type is MarketType.FUTURES:
-            for position in line.run(lambda exchange: exchange.positions(), weight=5):
+            for position in line.run(lambda exchange: exchange.positions()):
                 positions.append(
                     {
                         "symbol": position.instrument_name,

@@ -19,6 +19,7 @@ HOST = "127.0.0.1"
 # What the developer's environment may tell the functions, and what they are told otherwise.
 ENVIRONMENT = {
     "TRADEHOOK_EXCHANGE_ENDPOINT": "",
+    "TRADEHOOK_EXCHANGE_SHARES": "",
     "TRADEHOOK_DEFAULT_USER_ID": "1",
     # Any token and secret will do for the stand-in of the Bot API.
     "TRADEHOOK_TELEGRAM_BOT_TOKEN": "local:stand-in",

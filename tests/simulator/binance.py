@@ -51,6 +51,30 @@ _STATUS = {
 }
 _ORDER_COUNTS = {SPOT: ((100, 10, "10S"), (200_000, 86_400, "1D")), FUTURES: ((300, 10, "10S"), (1200, 60, "1M"))}
 _WEIGHT = {SPOT: 6000, FUTURES: 2400}
+# What calls weigh that do not weigh 1; without a symbol, and with one.
+_WEIGHTS_OF_ALL = {
+    "GET /api/v3/openOrders": 80,
+    "GET /api/v3/ticker/price": 4,
+    "GET /fapi/v1/openOrders": 40,
+    "GET /fapi/v1/openAlgoOrders": 40,
+    "GET /fapi/v2/ticker/price": 2,
+}
+_WEIGHTS = {
+    "GET /api/v3/exchangeInfo": 20,
+    "GET /api/v3/ticker/price": 2,
+    "GET /api/v3/account": 20,
+    "GET /api/v3/order": 4,
+    "GET /api/v3/openOrders": 6,
+    "GET /api/v3/myTrades": 20,
+    "GET /fapi/v3/balance": 5,
+    "GET /fapi/v3/positionRisk": 5,
+    "GET /fapi/v1/accountConfig": 5,
+    "GET /fapi/v1/symbolConfig": 5,
+    "GET /fapi/v1/positionSide/dual": 30,
+    "GET /fapi/v1/userTrades": 5,
+    "POST /fapi/v1/order": 0,
+    "POST /fapi/v1/algoOrder": 0,
+}
 
 
 def error(code: str, message: str, status: int = 400) -> ApiError:
@@ -76,7 +100,9 @@ class Binance:
 
     def handle(self, request: Request) -> Answer:
         market = FUTURES if request.path.startswith("/fapi") else SPOT
-        allowed, weight, wait = self._limits.take("address", f"binance-{market}", _WEIGHT[market], 60)
+        call = f"{request.method} {request.path}"
+        weighs = (_WEIGHTS if "symbol" in request.parameters else _WEIGHTS | _WEIGHTS_OF_ALL).get(call, 1)
+        allowed, weight, wait = self._limits.take("address", f"binance-{market}", _WEIGHT[market], 60, weighs)
         headers = {"X-MBX-USED-WEIGHT-1M": str(weight)}
         if not allowed:
             return Answer({"code": -1003, "msg": "Too many requests."}, 429, {"Retry-After": str(int(wait) + 1)} | headers)
@@ -129,7 +155,7 @@ class Binance:
 
     def _count_order(self, account: Account, market: str, headers: dict[str, str]) -> None:
         for limit, seconds, interval in _ORDER_COUNTS[market]:
-            allowed, count, wait = self._limits.take(account.key, f"orders-{market}", limit, seconds)
+            allowed, count, wait = self._limits.take(account.key, f"binance-orders-{market}", limit, seconds)
             headers[f"X-MBX-ORDER-COUNT-{interval}"] = str(count)
             if not allowed:
                 headers["Retry-After"] = str(int(wait) + 1)
@@ -301,6 +327,9 @@ class Binance:
 
     def _get_dual(self, account: Account, market: str, given: dict[str, str]) -> Any:
         return {"dualSidePosition": account.hedged}
+
+    def _get_accountconfig(self, account: Account, market: str, given: dict[str, str]) -> Any:
+        return {"feeTier": 0, "canTrade": "trade" in account.permissions, "dualSidePosition": account.hedged, "multiAssetsMargin": False}
 
     def _post_dual(self, account: Account, market: str, given: dict[str, str]) -> Any:
         wanted = given["dualSidePosition"] == "true"

@@ -77,7 +77,7 @@ class Bybit:
         return Answer({"retCode": 10006, "retMsg": "Too many visits!", "result": {}}, 429)
 
     def handle(self, request: Request) -> Answer:
-        allowed, _, _ = self._limits.take("address", "bybit", 600, 5)
+        allowed, _, _ = self._limits.take("address", "bybit-calls", 600, 5)
         if not allowed:
             return Answer("403, access too frequent", 403)
         given = request.json if request.method == "POST" else request.parameters

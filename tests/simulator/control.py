@@ -9,6 +9,8 @@ from tests.simulator.faults import Fault
 from tests.simulator.limits import Limits
 from tests.simulator.messages import Answer, text
 
+_EXCHANGES = ("binance", "bybit", "okx")
+
 
 class Control:
     """The state that is not any exchange's own: faults, the request log, latency."""
@@ -124,11 +126,12 @@ class Control:
         return self.requests
 
     def _get_stats(self, given: dict[str, Any]) -> Any:
-        return {"requests": len(self.requests), "limited": self._limits.limited}
+        return {"requests": len(self.requests), "limited": self._limits.limited, "weight": self._limits.weight}
 
     def _post_limits(self, given: dict[str, Any]) -> Any:
         self._limits.enabled = given.get("enabled", self._limits.enabled)
-        self._limits.factor = given.get("factor", self._limits.factor)
+        if "factor" in given:
+            self._limits.factors |= dict.fromkeys([given["exchange"]] if "exchange" in given else _EXCHANGES, given["factor"])
         return {}
 
     def _post_latency(self, given: dict[str, Any]) -> Any:

@@ -41,6 +41,7 @@ _LIMITS = {
     "/api/v5/trade/fills-history": 10,
 }
 _OTHERS_PER_2_S = 60
+_PRICES_PER_2_S = 20  # by address
 _ORDERS_PER_2_S = 1000
 
 
@@ -78,6 +79,9 @@ class Okx:
             market = {"SPOT": SPOT, "SWAP": FUTURES}.get(given["instType"])
             return [_listed(book) for (exchange, kind, _), book in self._engine.books.items() if (exchange, kind) == ("okx", market)]
         if request.path == "/api/v5/market/ticker":
+            allowed, _, _ = self._limits.take("address", "okx-prices", _PRICES_PER_2_S, 2)
+            if not allowed:
+                raise failed("50011", "Too Many Requests", 429)
             book = self._book(given["instId"])
             return [{"instId": given["instId"], "last": text(book.last), "ts": str(self._engine.now())}]
         account = self._authenticate(request)

@@ -185,7 +185,7 @@ def test_errors_of_exchanges_by_class(error: TradehookError, class_: str | None,
     def place(_order: Any) -> None:
         raise error
 
-    exchange: Any = SimpleNamespace(name="okx", place=place, pacing=None)
+    exchange: Any = SimpleNamespace(name="okx", place=place, pacing=None, paced_by=lambda _pace: None)
     limiter: Any = SimpleNamespace(keep_away=lambda _limited: None, heed=lambda _pacing: None)
     here = line.Line(exchange, None, MarketType.SPOT, limiter, None)  # type: ignore[arg-type]  # neither markets nor patience are needed
     with pytest.raises(type(error)):

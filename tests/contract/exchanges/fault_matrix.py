@@ -37,7 +37,7 @@ CALLS = ("prepare", *ORDERS, "find", "cancel", "cancel stop")
 
 # The calls meant, by exchange: method and path.
 _PATHS = {
-    ("binance", "prepare"): ("GET", "*/positionSide/dual"),
+    ("binance", "prepare"): ("GET", "*/accountConfig"),
     ("binance", "place"): ("POST", "*rder"),
     ("binance", "find"): ("GET", "*rder"),
     ("binance", "cancel"): ("DELETE", "*rder"),

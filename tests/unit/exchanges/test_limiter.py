@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from chalicelib import aws
-from chalicelib.errors import Retryable
+from chalicelib.errors import Misconfigured, Retryable
 from chalicelib.exchanges import limiter
 from chalicelib.exchanges.limiter import Limiter
 from chalicelib.exchanges.protocol import Pacing
@@ -26,6 +26,17 @@ A_MINUTE = {("binance", MarketType.FUTURES): 1200}
 """And so many in a minute, where that is less."""
 
 
+WEIGHTS = {
+    ("binance", MarketType.SPOT): (6000, 60),
+    ("binance", MarketType.FUTURES): (2400, 60),
+    ("bybit", MarketType.SPOT): (600, 5),
+    ("bybit", MarketType.FUTURES): (600, 5),
+    ("okx", MarketType.SPOT): (20, 2),
+    ("okx", MarketType.FUTURES): (20, 2),
+}
+"""Weight per address: so much in so many seconds."""
+
+
 class Clock:
     """Time that only moves when a worker waits for it."""
 
@@ -41,16 +52,17 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     """The table is a dictionary here: these tests make thousands of calls. (That DynamoDB understands them, the orders' tests show.)"""
     booked: dict[str, int] = {}
 
-    def move(bucket: str, _expression: str, condition: str, **values: int) -> None:
-        there = booked.get(bucket)
+    def move(bucket: str, _expression: str, condition: str, **values: int) -> int:
+        there = booked.get(bucket, 0)
         holds = {
-            "attribute_not_exists(booked_until) OR booked_until < :now": there is None or there < values.get("now", 0),
-            "attribute_not_exists(booked_until) OR booked_until < :until": there is None or there < values["until"],
-            "booked_until = :booked": there == values.get("booked"),
+            "attribute_not_exists(booked_until) OR booked_until < :now": there < values.get("now", 0),
+            "attribute_not_exists(booked_until) OR booked_until < :until": there < values.get("until", 0),
+            "booked_until BETWEEN :now AND :latest": values.get("now", 0) <= there <= values.get("latest", 0),
         }
         if not holds[condition]:
             raise aws.WriteRefused([{"booked_until": there}])
-        booked[bucket] = values["until"]
+        booked[bucket] = values["until"] if "until" in values else there + values["cost"]
+        return booked[bucket]
 
     limiter.forget()
     clock = Clock(monkeypatch)
@@ -131,3 +143,70 @@ def test_a_limit_that_is_not_in_use_is_leased_in_one_write(clock: Clock, monkeyp
     one = Limiter("binance", MarketType.SPOT, "1")
     assert [one.take("address", 1) for _ in range(40)] == [0.0] * 40
     assert len(made) == 1
+
+
+def test_what_is_left_of_a_lease_is_used_before_more_is_booked(clock: Clock) -> None:
+    """Calls of 20 pass as fast as the rate says, though the leases do not come in twenties."""
+    one = Limiter("binance", MarketType.SPOT, "1")
+    assert [one.take("address", weight) for weight in (1, 20, 30, 29)] == [0.0] * 4  # two leases of 40
+    assert one.take("address", one.limits.weight.burst - 80) == pytest.approx(0, abs=1e-4)
+    assert one.take("address", 90) == pytest.approx(1, abs=1e-4)
+
+
+def test_nothing_is_taken_for_which_there_is_no_time(clock: Clock) -> None:
+    """Whoever cannot wait that long leaves the limit to the others."""
+    one = Limiter("bybit", MarketType.FUTURES, "1")
+    assert one.take("account", 1) == 0.0
+    assert one.take("account", 18, within=2) == pytest.approx(2.0)
+    for _ in range(3):
+        with pytest.raises(Retryable):
+            one.take("account", 1, within=2)
+    assert one.take("account", 1, within=3) == pytest.approx(2 + 1 / 9)
+
+
+def test_whoever_is_ahead_stops_nobody(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hundred workers that know nothing of each other's bookings: each is let in, with few writes."""
+    made = []
+    move = limiter._move
+    monkeypatch.setattr(limiter, "_move", lambda *arguments, **more: made.append(arguments) or move(*arguments, **more))
+    waits = []
+    for _ in range(200):
+        limiter.forget()  # a process of its own
+        waits.append(Limiter("bybit", MarketType.FUTURES, "1").take("account", 1))
+    assert waits == pytest.approx([number / 9 for number in range(200)], abs=1e-3)
+    assert len(made) < 2 * 200 + 2
+
+
+@pytest.mark.parametrize("venue", DOCUMENTED, ids="-".join)
+def test_a_share_of_the_limits_leaves_the_others_theirs(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, venue: tuple[str, MarketType]
+) -> None:
+    """Half of the limits is half of the orders and half of the weight, in every window."""
+    monkeypatch.setenv("TRADEHOOK_EXCHANGE_SHARES", "binance:50 bybit:50 okx:50")
+    allowed, window = DOCUMENTED[venue]
+    moments = passed(clock, [Limiter(*venue, "1") for _ in range(10)], "account", 60)
+    assert all(later - earlier >= window * 0.999 for earlier, later in zip(moments, moments[allowed // 2 :], strict=False))
+    assert len(moments) >= 0.45 * A_MINUTE.get(venue, allowed * 60 / window)
+    limiter.forget()
+    weight, window = WEIGHTS[venue]
+    moments = passed(clock, [Limiter(*venue, "1") for _ in range(10)], "address", 120)
+    assert all(later - earlier >= window * 0.999 for earlier, later in zip(moments, moments[weight // 2 :], strict=False))
+    assert len(moments) >= 0.39 * weight * 120 / window
+
+
+@pytest.mark.parametrize(
+    "shares", ["binance", "binance:", "binance:0", "binance:101", "binance:5.5", "binance:-5", "kraken:50", "okx:5 okx:6"]
+)
+def test_nonsense_is_no_share(monkeypatch: pytest.MonkeyPatch, shares: str) -> None:
+    """A share is a whole number of percent of an exchange that is traded on, named once."""
+    monkeypatch.setenv("TRADEHOOK_EXCHANGE_SHARES", shares)
+    with pytest.raises(Misconfigured, match="TRADEHOOK_EXCHANGE_SHARES"):
+        Limiter("bybit", MarketType.SPOT, "1")
+
+
+def test_a_whole_share_is_the_whole_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """100 percent is as if nothing had been said, and one exchange's share is none of another's."""
+    whole = limiter.limits_of("binance", MarketType.SPOT)
+    monkeypatch.setenv("TRADEHOOK_EXCHANGE_SHARES", "binance:100 okx:1")
+    assert limiter.limits_of("binance", MarketType.SPOT) == whole
+    assert limiter.limits_of("okx", MarketType.SPOT).weight == limiter.Rate(0.08, 1)

@@ -22,7 +22,7 @@ FAULTS = [
 ]
 PLACE = {"binance": ("POST", "*rder"), "bybit": ("POST", "*/order/create"), "okx": ("POST", "*/trade/order*")}
 FIND = {"binance": ("GET", "*rder"), "bybit": ("GET", "*/order/realtime"), "okx": ("GET", "*/trade/order*")}
-PREPARE = {"binance": ("GET", "*/positionSide/dual"), "bybit": ("GET", "*/position/list"), "okx": ("GET", "*/account/config")}
+PREPARE = {"binance": ("GET", "*/accountConfig"), "bybit": ("GET", "*/position/list"), "okx": ("GET", "*/account/config")}
 CANCEL = {"binance": ("DELETE", "*rder"), "bybit": ("POST", "*/order/cancel"), "okx": ("POST", "*/trade/cancel-*")}
 
 

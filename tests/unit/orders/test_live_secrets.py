@@ -4,6 +4,7 @@ import json
 import logging
 import re
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from botocore.client import BaseClient
@@ -13,7 +14,7 @@ from chalicelib.exchanges import limiter as limiter_module
 from chalicelib.exchanges.limiter import Limiter, Patience
 from chalicelib.exchanges.session import ExchangeTransport
 from chalicelib.orders import execute
-from chalicelib.trading import MarketType
+from chalicelib.trading import Leg, MarketType
 from tests.unit.orders.conftest import Live
 
 
@@ -83,6 +84,25 @@ def test_the_limiter_spaces_orders_out(cloud: None, monkeypatch: pytest.MonkeyPa
 
     with pytest.raises(Retryable):
         Patience(0.1).wait(waits[-1], "rate_limit")
+
+
+def test_what_is_taken_of_the_address_is_what_the_exchange_counts(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each call takes its own weight, and nothing is taken for a call that is not made."""
+    taken = []
+    take = Limiter.take
+
+    def counting(self: Limiter, scope: str, tokens: int, **more: Any) -> float:
+        taken.append(tokens if scope == "address" else 0)
+        return take(self, scope, tokens, **more)
+
+    monkeypatch.setattr(Limiter, "take", counting)
+    before = live.simulator.call("GET", "stats")["weight"].get(live.exchange, 0)
+    live.run("buy")
+    live.run("buy", legs=(Leg(percent=Decimal(1)), Leg(percent=Decimal(1))))
+    live.run("close")
+    live.follow()
+    counted = live.simulator.call("GET", "stats")["weight"][live.exchange] - before
+    assert sum(taken) == counted > 0
 
 
 def test_a_rate_limited_order_waits(live: Live) -> None:

@@ -174,6 +174,24 @@ def test_limits_by_account_and_address(simulator: Simulator):
     assert [statuses[599], statuses[600]] == [200, 403]
 
 
+def test_weights_and_scaled_limits(simulator: Simulator):
+    """Binance counts what a call weighs; OKX the prices an address asks for; a scaled limit is one exchange's."""
+    keys = simulator.account("binance", balances=MONEY)
+    simulator.call("POST", "limits", exchange="okx", factor=0.5)
+    account = binance(simulator, keys, "GET", "/api/v3/account")
+    order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.001"}
+    assert account.headers["X-MBX-USED-WEIGHT-1M"] == "20"
+    assert binance(simulator, keys, "POST", "/api/v3/order", **order).headers["X-MBX-USED-WEIGHT-1M"] == "21"
+    assert binance(simulator, keys, "GET", "/api/v3/openOrders").headers["X-MBX-USED-WEIGHT-1M"] == "101"
+
+    asked = f"{simulator.url}/api/v5/market/ticker?instId=BTC-USDT"
+    with requests.Session() as session:
+        statuses = [session.get(asked, headers={"X-Original-Host": "www.okx.com"}, timeout=5).status_code for _ in range(11)]
+    assert [statuses[9], statuses[10]] == [200, 429]
+    told = simulator.call("GET", "stats")
+    assert (told["weight"], told["limited"]) == ({"binance": 101, "okx": 10}, 1)
+
+
 def test_a_reading_key_may_not_trade(simulator: Simulator):
     """A key without the permission is refused when it orders, and reads all the same."""
     keys = simulator.account("bybit", balances=MONEY, permissions=["read"])

@@ -25,7 +25,7 @@ OVER_S = 30.0
 _A_LOOK_S = 0.02
 _STUCK_S = 0.25
 _STARTING_S = 1.5
-"""After a pause the first processes may have to start, and more of them at once would only make it longer."""
+"""After a pause the first processes may have to start, and each further one beside them only makes it longer."""
 
 
 class Gate:
@@ -34,7 +34,7 @@ class Gate:
     def __init__(self) -> None:
         self._inside = 0
         self._outside = 0
-        self._moved = -math.inf
+        self._left = -math.inf
         self._begin()
 
     @asynccontextmanager
@@ -49,16 +49,17 @@ class Gate:
             self._outside -= 1
         self._inside += 1
         try:
-            if self._moved == -math.inf:
+            if self._left == -math.inf or (self._inside > 1 and time.monotonic() - self._since < _A_LOOK_S):
                 await asyncio.sleep(_A_LOOK_S)  # the first ones of a burst cannot know yet that others come behind them
             yield self._haste()
         finally:
             self._inside -= 1
-            self._release()
+            self._left = time.monotonic()
+            self._places.release()
 
     def _begin(self) -> None:
         """After a pause, in which the processes may have ended, there are as few places as at first."""
-        self._began = time.monotonic()
+        self._began = self._since = time.monotonic()
         self._open = AT_FIRST
         self._places = asyncio.Semaphore(self._open)
 
@@ -69,18 +70,14 @@ class Gate:
             except TimeoutError:
                 if self._open < AT_ONCE and self._stuck():
                     self._open += 1
-                    self._release()
+                    self._since = time.monotonic()
+                    self._places.release()
             else:
                 return
 
     def _stuck(self) -> bool:
-        if self._moved < self._began:
-            return time.monotonic() - self._began >= _STARTING_S
-        return time.monotonic() - self._moved >= _STUCK_S
-
-    def _release(self) -> None:
-        self._moved = time.monotonic()
-        self._places.release()
+        starting = self._left < self._began
+        return time.monotonic() - max(self._since, self._left) >= (_STARTING_S if starting else _STUCK_S)
 
     def _haste(self) -> float:
         if self._outside:

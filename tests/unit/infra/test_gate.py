@@ -12,7 +12,7 @@ from infra.local.gate import AT_FIRST, AT_LEISURE, AT_ONCE, HURRIED_S, OVER_S, G
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Less patience."""
-    for name, seconds in {"_A_LOOK_S": 0.002, "_STUCK_S": 0.1, "_STARTING_S": 0.8}.items():
+    for name, seconds in {"_A_LOOK_S": 0.002, "_STUCK_S": 0.1, "_STARTING_S": 0.4}.items():
         monkeypatch.setattr(gate, name, seconds)
 
 
@@ -37,12 +37,14 @@ class Crowd:
 
 
 def test_a_burst_from_cold_starts_no_more_processes_than_there_are_cores():
-    """As long as the first ones may still be starting nobody else is let in; then one after the other, up to the most."""
+    """As long as the first ones may still be starting nobody else is let in; then one after the other, each with time to start."""
 
     async def check() -> None:
         crowd = Crowd(20)
         await asyncio.sleep(0.1)
         assert len(crowd.haste) == AT_FIRST
+        await asyncio.sleep(0.6)
+        assert len(crowd.haste) == AT_FIRST + 1
         await asyncio.sleep(2)
         assert len(crowd.haste) == AT_ONCE
         await crowd.leave()
@@ -56,7 +58,7 @@ def test_after_a_pause_there_are_as_few_places_as_at_first():
 
     async def check() -> None:
         before = Crowd(20)
-        await asyncio.sleep(2.1)
+        await asyncio.sleep(2.7)
         assert len(before.haste) == AT_ONCE
         await before.leave()
         crowd = Crowd(20, before.gate)
@@ -75,6 +77,21 @@ def test_a_request_that_others_stand_behind_may_not_wait():
         crowd = Crowd(AT_FIRST + 1)
         await asyncio.sleep(0.05)
         assert crowd.haste == [OVER_S] * AT_FIRST
+        await crowd.leave()
+
+    asyncio.run(check())
+
+
+def test_of_a_later_burst_all_but_the_first_one_are_told():
+    """One that comes alone is not held up by a look for others, so the first of many passes for one; the second does not."""
+
+    async def check() -> None:
+        door = Gate()
+        async with door.enter():
+            pass
+        crowd = Crowd(AT_FIRST + 1, door)
+        await asyncio.sleep(0.05)
+        assert crowd.haste[1:] == [OVER_S] * (AT_FIRST - 1)
         await crowd.leave()
 
     asyncio.run(check())

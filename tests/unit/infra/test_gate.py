@@ -82,17 +82,24 @@ def test_a_request_that_others_stand_behind_may_not_wait():
     asyncio.run(check())
 
 
-def test_of_a_later_burst_all_but_the_first_one_are_told():
-    """One that comes alone is not held up by a look for others, so the first of many passes for one; the second does not."""
+def test_of_a_later_burst_all_but_the_first_one_are_told(monkeypatch):
+    """One that comes alone is not held up by a look for others, so the first of many passes for one; those right behind it do not."""
+    monkeypatch.setattr(gate, "_A_LOOK_S", 0.1)
 
     async def check() -> None:
         door = Gate()
         async with door.enter():
             pass
-        crowd = Crowd(AT_FIRST + 1, door)
-        await asyncio.sleep(0.05)
-        assert crowd.haste[1:] == [OVER_S] * (AT_FIRST - 1)
-        await crowd.leave()
+        first = Crowd(1, door)
+        await asyncio.sleep(0.01)
+        second = Crowd(1, door)
+        await asyncio.sleep(0.01)
+        third = Crowd(1, door)
+        await asyncio.sleep(0.2)
+        assert first.haste == [0.0]
+        assert second.haste == [OVER_S]
+        for crowd in (first, second, third):
+            await crowd.leave()
 
     asyncio.run(check())
 

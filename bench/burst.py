@@ -16,21 +16,21 @@ from tests.support import pump
 BUDGET_S = 230
 
 _SIZE = 100
-_WARM_ROUNDS, _COLD_ROUNDS, _SLOW_ROUNDS = 3, 3, 30
+_WARM_ROUNDS, _COLD_ROUNDS, _SLOW_ROUNDS = 3, 3, 80
 _TRADINGVIEW_S = 3.0
 _STILL_S = 3.0  # with no event that waits to be published, a burst is over
-_STILL_AFTER_ONE_S = 0.4
-_LOOK_S = 0.1
+_STILL_AFTER_ONE_S = 0.25
+_LOOK_S = 0.05
 _PATIENCE_S = 30
 _TIMEOUT = aiohttp.ClientTimeout(total=60)
 
 
 def run(stand: Stand) -> Iterator[Figure]:
     """Warm, cold, and with an exchange that answers in ten seconds."""
-    yield from _slow_exchange(stand)
     yield _burst(stand, "warm", _WARM_ROUNDS, lambda: None)
     yield _burst(stand, "cold", _COLD_ROUNDS, lambda: _chill(stand))
     warm.up(stand.stack)
+    yield from _slow_exchange(stand)
 
 
 def _burst(stand: Stand, how: str, rounds: int, before: Callable[[], None]) -> Figure:
@@ -121,7 +121,7 @@ def _slow_exchange(stand: Stand) -> Iterator[Figure]:
             _until_quiet(_STILL_AFTER_ONE_S)
             return took
 
-        turns = in_turns(lambda: send("bybit"), lambda: send("binance"), rounds=_SLOW_ROUNDS, warm_up=3)
+        turns = in_turns(lambda: send("bybit"), lambda: send("binance"), rounds=_SLOW_ROUNDS, warm_up=3, until=stand.ends_at)
     stand.exchanges.clear_faults()
     desk.settled()
     yield Figure(

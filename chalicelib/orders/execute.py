@@ -16,6 +16,7 @@ from chalicelib.errors import Forbidden, Misconfigured, NotDoable, NotFound, Ref
 from chalicelib.exchanges import paper_store
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Patience
+from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.orders import entries, events, flatten, ledger, prices, store, trade
 from chalicelib.orders.gate import Gate
 from chalicelib.orders.live_desk import LiveDesk, legs
@@ -123,8 +124,8 @@ def _live(
     desk.still = gate.again
     execution = _carry_out(instruction, account, desk, profile, gate, now=now)
     desk.leave(next((NotDoable(leg.code, **leg.values) for leg in execution.refused), None))
-    placed = {order.leg for order in desk.placed}
-    # A leg that an earlier attempt has placed was not refused, whatever keeps it from being placed now.
+    placed = {order.leg for order in desk.placed if order.status is not OrderStatus.REJECTED}
+    # A leg that an earlier attempt has placed was not refused, whatever keeps it from being placed now; one that never arrived was.
     refused_legs = tuple(leg for leg in execution.refused if leg.leg not in placed)
     return execution.model_copy(update={"orders": tuple(desk.placed), "refused": refused_legs, "delays": tuple(desk.delays)})
 

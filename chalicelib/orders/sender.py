@@ -179,7 +179,7 @@ class Sender:
         line = self._line(request.instrument)
         while True:
             try:
-                if not (request.reduce_only or (request.side is Side.SELL and request.instrument.market_type is MarketType.SPOT)):
+                if not _reduces(request):
                     self._still()
                 state = line.place(request)
             except OutcomeUnknown as fault:
@@ -223,7 +223,7 @@ class Sender:
         if found is not None:
             return self._record(order, found, request.instrument)
         age = datetime.now(UTC) - self._instruction.age_from
-        if not request.reduce_only and age > timedelta(seconds=self._instruction.max_age_s):
+        if not _reduces(request) and age > timedelta(seconds=self._instruction.max_age_s):
             refusal = NotDoable("stale", age=int(age.total_seconds()), limit=self._instruction.max_age_s)
             ledger.reject(order, refusal)
             raise refusal
@@ -248,6 +248,11 @@ class Sender:
 
     def _line(self, instrument: Instrument) -> Line:
         return self._lines.of(instrument.market_type)
+
+
+def _reduces(request: OrderRequest) -> bool:
+    """Closing and reducing are held back by nothing and never go stale; on spot every sale is that, since there are no short positions."""
+    return request.reduce_only or (request.side is Side.SELL and request.instrument.market_type is MarketType.SPOT)
 
 
 def _as_claimed(known: Order, request: OrderRequest) -> OrderRequest:

@@ -76,10 +76,14 @@ class Live:
 
     def follow(self) -> int:
         """Looks at everything, due or not."""
+        self.due()
+        return follow.follow(Follow(follow_id="now", account_id=self.account_id, exchange=self.exchange), 20)
+
+    def due(self) -> None:
+        """Has everything looked at with the next follow-up."""
         for item in self.followed():
             key = {"account_id": self.account_id, "order_id": item["order_id"]}
             aws.write(aws.update("following", key, "SET due_at = :past", past="2000"))
-        return follow.follow(Follow(follow_id="now", account_id=self.account_id, exchange=self.exchange), 20)
 
     def followed(self) -> list[aws.Item]:
         """What is looked at again and again, until it ends."""

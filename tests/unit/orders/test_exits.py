@@ -5,19 +5,12 @@ from decimal import Decimal
 import pytest
 
 from chalicelib import aws
-from chalicelib.exchanges import limiter, market_store
-from chalicelib.orders import exits, keys
+from chalicelib.orders import exits
 from chalicelib.trading import MarketType
 from tests.unit.orders.conftest import Live
-from tests.unit.orders.test_live_crashes import Killer, killed_everywhere
-from tests.unit.orders.test_live_faults import FAULTS, PLACE, each_fault, inject, venue
-
-__all__ = ["venue"]
+from tests.unit.orders.ways import EXITS
 
 pytestmark = pytest.mark.usefixtures("unlimited")
-
-ANY_PLACE = {**PLACE, "binance": ("POST", "*rder*")}
-EXITS = {"take_profit": Decimal(55000), "stop_loss": Decimal(45000)}
 
 
 def by_leg(live: Live) -> dict[str, str]:
@@ -171,41 +164,3 @@ def test_an_order_lost_on_its_way_is_placed_anew(open_account) -> None:
     live.follow()
     assert by_leg(live)["0.sl1"] == "open"
     assert live.agrees()
-
-
-def test_under_every_fault(open_account, venue) -> None:
-    """A fault on the second and third order of an entry: none is lost, none doubled."""
-
-    def meet(live: Live, kind: str, when: str) -> None:
-        signal = live.signal("buy", **EXITS)
-        inject(live, ANY_PLACE, "slow", "before")  # the entry's own call passes
-        inject(live, ANY_PLACE, kind, when)
-        live.execute(signal)
-        live.follow()
-        live.follow()
-        open_ = [order for order in live.ledger() if order.exit_of and order.status == "open"]
-        assert sorted(order.stop_price for order in open_) == [Decimal(45000), Decimal(55000)]
-        assert live.agrees()
-
-    each_fault(open_account, venue, FAULTS[::3], meet)
-
-
-@pytest.mark.parametrize("place", [("binance", MarketType.SPOT), ("bybit", MarketType.FUTURES)], ids=["pair", "one-by-one"])
-def test_killed_anywhere(open_account, monkeypatch: pytest.MonkeyPatch, place: tuple[str, MarketType]) -> None:
-    """The worker dies after any of its calls: one entry, one stop-loss, one take-profit."""
-    live = open_account(*place, balances={"spot": {"USDT": "1000000", "BTC": "2"}, "futures": {"USDT": "1000000"}})
-    killer = Killer(monkeypatch)
-
-    def check(at, signal, execution):
-        assert not execution.refused, (at, execution.refused)
-        for forget in (limiter.forget, market_store.forget, keys.forget):
-            forget()
-        live.follow()
-        mine = [order for order in live.ledger() if order.signal_id == signal.signal_id and order.status != "rejected"]
-        assert sorted(order.leg.rstrip("1") for order in mine) == ["0", "0.sl", "0.tp"], at
-        assert live.agrees(signal.signal_id), at
-        # They go on resting; looking at them again with every later signal would prove nothing more.
-        aws.delete_many("following", [{name: item[name] for name in ("account_id", "order_id")} for item in live.followed()])
-
-    calls = killed_everywhere(live, killer, lambda _: live.signal("buy", quantity=Decimal("0.01"), **EXITS), check, after=True)
-    assert calls > 12

@@ -1,41 +1,70 @@
 """The worker is killed before or after each call it makes, to AWS and to the exchange; the message comes again. Nothing is lost or doubled.
 
-With `CRASH_MATRIX=docs/crash-matrix.md` in the environment the run also writes down what became of each order.
+`CRASH_MATRIX=docs/crash-matrix.md` in the environment kills on every way of every venue, and writes down what became of each order;
+without it a part of them is run.
 """
 
 import os
-from collections import defaultdict
-from collections.abc import Iterator
-from decimal import Decimal
-from pathlib import Path
+import time
+from collections import Counter
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from botocore.client import BaseClient
 
-from chalicelib.exchanges import limiter, market_store
+from chalicelib.errors import Retryable
+from chalicelib.exchanges.line import Line
 from chalicelib.exchanges.session import ExchangeTransport
-from chalicelib.orders import execute, keys, store
+from chalicelib.orders import store
 from chalicelib.trading import MarketType
-from tests.unit.orders.conftest import Live, legs
+from tests.simulator.fixtures import VENUES
+from tests.unit.orders import ways
+from tests.unit.orders.conftest import LATE_S, Live
+from tests.unit.orders.matrix import Cell, Matrix, shared, wrong
+from tests.unit.orders.ways import BY_VENUE, Venue, Way
 
 pytestmark = pytest.mark.usefixtures("unlimited")
 
-# Just before a call, nothing has changed since just after the one before it. The longer ways go without it, but for the matrix.
-_SIDES = pytest.mark.parametrize("after", [True, False] if os.environ.get("CRASH_MATRIX") else [True])
+_PAGE = os.environ.get("CRASH_MATRIX")
+_BEFORE, _AFTER = "killed before", "killed after"
 
-_PAGE = """# The crash matrix
+_HEAD = """# The crash matrix
 
-Written by `CRASH_MATRIX=docs/crash-matrix.md pytest -n0 tests/unit/orders/test_live_crashes.py`; not by hand.
+Written by `CRASH_MATRIX=docs/crash-matrix.md pytest tests/unit/orders/test_live_crashes.py`; not by hand.
 
-The worker executes a signal on the exchange simulator and its process ends just before a call, or just after the call took effect
-and before its answer was heard. Then a new process gets the same message. Each line is a call of the order path; each cell says how
-many of the signal's orders stood at the exchange when the process ended, how many do in the end, and how the ledger has them. The
-run fails unless the ledger's orders are the exchange's, one for one, with the same ends.
+The worker carries a message out on the exchange simulator and its process ends just before a call, or just after the call took effect
+and before its answer was heard. Then a new process gets the same message, and the account is followed as in every minute. Each line is
+a call of the order path; each cell says how the message's orders, those it cancels or closes included, stood at the exchange when the
+process ended, and how the ledger has them in the end. The run fails unless the ledger's orders are the exchange's, one for one, with
+the same ends, and those that the way must lead to; unless a position is as large as it must be; and if the message, delivered once
+more after that, does anything at the exchange or in the ledger, or an order's event has been told twice.
 
-**{kills} kills: orders lost {lost}, doubled {doubled}, final state other than the exchange's {other}.**
+**{cells} kills: orders lost {lost}, doubled {doubled}, final state other than the exchange's {differs}.**
 """
+
+# In every run: each way somewhere, and an order at market everywhere, killed after each call that changes something. After one that only
+# reads, and before any, all is as it was after the last that did.
+_ALWAYS = {
+    "a limit order": ("okx", MarketType.FUTURES),
+    "a stop order": ("binance", MarketType.FUTURES),
+    "an entry with take-profit and stop-loss": ("binance", MarketType.SPOT),
+    "a reversal": ("bybit", MarketType.FUTURES),
+    "two sells of half": ("bybit", MarketType.SPOT),
+    "a cancel of a limit and a stop order": ("okx", MarketType.SPOT),
+    "a stop: cancels, then closes": ("bybit", MarketType.SPOT),
+    "a close with take-profit and stop-loss": ("okx", MarketType.FUTURES),
+    "a daily loss that closes all": ("binance", MarketType.FUTURES),
+    "the follow-up of an entry that has filled: places its exits": ("bybit", MarketType.FUTURES),
+    "the follow-up of a stop-loss that has fired: cancels the take-profit": ("binance", MarketType.FUTURES),
+}
+_CASES = [
+    pytest.param(way, venue, side, id=f"{ways.name_of(way, venue)}-{side.partition(' ')[2]}")
+    for way, venue in BY_VENUE
+    for side in (_AFTER, _BEFORE)
+    if _PAGE or (side == _AFTER and _ALWAYS.get(way.name, venue) == venue)
+]
 
 
 class Killed(BaseException):
@@ -43,7 +72,7 @@ class Killed(BaseException):
 
 
 class Killer:
-    """Kills the worker after, or before, its n-th call."""
+    """Kills the worker after, or before, its n-th call; of those that change something, if it is not to make the whole page."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls, self.at, self.after, self.last = 0, -1, True, ""
@@ -52,16 +81,17 @@ class Killer:
 
     def _wrapped(self, original):
         def call(*arguments, **more):
-            self.calls += 1
-            mine = self.calls
-            if mine == self.at:
+            counts = bool(_PAGE) or _changes(*arguments)
+            self.calls += counts
+            mine = counts and self.calls == self.at
+            if mine:
                 self.last = _named(*arguments)
-            if mine == self.at and not self.after:
+            if mine and not self.after:
                 raise Killed
             try:
                 return original(*arguments, **more)
             finally:
-                if mine == self.at:
+                if mine:
                     raise Killed  # in place of whatever the answer was
 
         return call
@@ -77,133 +107,102 @@ def _named(caller: Any, what: Any, *_: Any) -> str:
     return f"{what.method} {urlsplit(what.url).path}"
 
 
-class Matrix:
-    """What became of each signal, by venue and path, call and side of the kill."""
-
-    def __init__(self) -> None:
-        self._cells: dict[tuple[str, str], dict[tuple[int, str], dict[bool, str]]] = defaultdict(lambda: defaultdict(dict))
-        self._lost = self._doubled = self._other = 0
-
-    def add(self, live: Live, killer: Killer, at: int, signal_id: str, path: str, then: int, now: int) -> None:
-        """One kill, of `then` orders at the exchange when the process ended and `now` in the end."""
-        orders = [order for order in store.of_signal(signal_id)[1] if order.status != "rejected"]
-        self._lost += max(0, len(orders) - now)
-        self._doubled += max(0, now - len(orders))
-        self._other += not live.agrees(signal_id)
-        ends = " and ".join(dict.fromkeys(order.status.value for order in orders))
-        venue = f"{live.exchange} {live.market_type.value}"
-        self._cells[venue, path][at, killer.last][killer.after] = f"{then} → {now} {ends}"
-
-    def page(self) -> str:
-        """The page of the documentation."""
-        kills = sum(len(sides) for cells in self._cells.values() for sides in cells.values())
-        lines = [_PAGE.format(kills=kills, lost=self._lost, doubled=self._doubled, other=self._other)]
-        for (venue, path), cells in sorted(self._cells.items()):
-            lines += [f"## {venue.capitalize()}: {path}\n", "| | call | killed before | killed after |", "| --- | --- | --- | --- |"]
-            lines += [f"| {at} | {call} | {sides.get(False, '')} | {sides.get(True, '')} |" for (at, call), sides in sorted(cells.items())]
-            lines.append("")
-        return "\n".join(lines)
+def _changes(caller: Any, what: Any, arguments: Any = None, *_: Any) -> bool:
+    """Whether a call changes something. A limit that has been booked for a process that is gone is nobody's order."""
+    if isinstance(caller, BaseClient):
+        return (
+            what.startswith(("Transact", "Put", "Update", "Delete", "Send", "BatchWrite")) and arguments.get("TableName") != "test-limits"
+        )
+    return what.method != "GET"
 
 
 @pytest.fixture(scope="module")
-def matrix() -> Iterator[Matrix]:
+def matrix(tmp_path_factory: pytest.TempPathFactory) -> Matrix:
     """Collects, and writes where it is asked to."""
-    collected = Matrix()
-    yield collected
-    if page := os.environ.get("CRASH_MATRIX"):
-        Path(page).write_text(collected.page())
+    return Matrix(shared(tmp_path_factory, "crashes"), _PAGE, _HEAD, (_BEFORE, _AFTER))
 
 
-def forget_everything() -> None:
-    """What a new process does not know."""
-    for forget in (limiter.forget, market_store.forget, keys.forget):
-        forget()
+def killed(live: Live, way: Way, killer: Killer, at: int, side: str) -> Cell | None:
+    """Kills the worker at one call of a way; None where it comes to its end before."""
+    message = way.begin(live)
+    ended = {each["client_id"] for each in live.there() if each["status"] not in {"open", "untriggered"}}
+    ways.forget_everything()
+    killer.arm(at, after=side == _AFTER)
+    try:
+        ways.deliver(message)
+    except Killed:
+        reached = True
+    except Retryable:
+        reached = False
+    else:
+        reached = False
+    killer.arm(-1, after=True)
+    then = Counter("open" if each["status"] == "untriggered" else each["status"] for each in live.there() if each["client_id"] not in ended)
+    ways.forget_everything()
+    ways.finish(live, message)
+    found = ways.verdict(live, way)
+    if not reached:
+        assert not found, (found, live.ledger(), live.there())
+        return None
+    now = Counter(order.status.value for order in live.ledger() if order.client_order_id not in ended and order.status != "rejected")
+    return Cell(at, killer.last, side, f"{ways.counted(then)} → {ways.counted(now)}", found.lost, found.doubled, found.differs)
 
 
-def killed_everywhere(live: Live, killer: Killer, make, check, *, matrix: Matrix | None = None, path: str = "", after: bool) -> int:
-    """Runs a fresh signal once per call it makes, killed there; returns how many calls there are."""
-    at = 0
+@pytest.mark.parametrize(("way", "venue", "side"), _CASES)
+def test_killed_anywhere(open_account, monkeypatch: pytest.MonkeyPatch, matrix: Matrix, way: Way, venue: Venue, side: str) -> None:
+    """Whichever call was the last, the orders are those that were asked for."""
+    killer = Killer(monkeypatch)
+    cells: list[Cell] = []
     while True:
-        at += 1
-        signal = make(at)
-        before = len(live.there())
-        forget_everything()
-        killer.arm(at, after=after)
-        try:
-            execute.execute(signal, 20)
-        except Killed:
-            reached = True
-        else:
-            reached = False
-        killer.arm(-1, after=after)
-        then = len(live.there()) - before
-        forget_everything()
-        execution = live.execute(signal)
-        check(at, signal, execution)
-        if not reached:
-            return at
-        if matrix is not None:
-            now = len([each for each in live.there()[before:] if each["status"] != "rejected"])
-            matrix.add(live, killer, at, signal.signal_id, path, then, now)
+        # Each account begins alone: the price where it was, and an address that nobody has used.
+        live = open_account(*venue)
+        live.simulator.price("BTCUSDT", "50000")
+        monkeypatch.setenv("TRADEHOOK_EGRESS_ADDRESS", live.account_id)
+        cell = killed(live, way, killer, len(cells) + 1, side)
+        if cell is None:
+            break
+        cells.append(cell)
+    matrix.add(way, venue, side.partition(" ")[2], cells)
+    assert not wrong(cells)
+    assert not ways.told_twice()
+    assert len(cells) > 1
 
 
-@pytest.mark.parametrize("after", [True, False], ids=["after", "before"])
-def test_a_buy(live: Live, monkeypatch: pytest.MonkeyPatch, matrix: Matrix, after: bool) -> None:
-    """One order per signal, whichever call was the last."""
-    killer = Killer(monkeypatch)
-
-    def check(at, signal, execution):
-        assert not execution.refused, (at, execution.refused)
-        assert len(live.there()) == at
-        live.follow()
-        assert live.agrees(signal.signal_id), at
-
-    calls = killed_everywhere(
-        live, killer, lambda _: live.signal("buy", quantity=Decimal("0.01")), check, matrix=matrix, path="a buy", after=after
-    )
-    assert calls > 8
+def test_every_way_is_killed_somewhere() -> None:
+    """The part of the matrix that every run has leaves no way and no venue out."""
+    always = {(way.name, venue) for way, venue in BY_VENUE if _ALWAYS.get(way.name, venue) == venue}
+    assert {name for name, _ in always} == {way.name for way in ways.WAYS}
+    assert {venue for _, venue in always} == set(VENUES)
 
 
-@_SIDES
-def test_a_batch_of_shares(open_account, monkeypatch: pytest.MonkeyPatch, matrix: Matrix, after: bool) -> None:
-    """Two sells of half of what is held: killed anywhere, the second is still half of what was held at first."""
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_a_message_that_comes_again_too_late(open_account, monkeypatch: pytest.MonkeyPatch, side: str) -> None:
+    """The worker died before it sent what it had claimed: a sale of holdings is sent however old the signal, a purchase is not any more."""
     live = open_account("bybit", MarketType.SPOT)
-    killer = Killer(monkeypatch)
+    signal = live.signal(side)
 
-    def check(at, signal, execution):
-        assert not execution.refused, (at, execution.refused)
-        first, second = (order for order in live.ledger() if order.signal_id == signal.signal_id)
-        assert first.quantity == second.quantity
-        assert live.agrees(signal.signal_id), at
+    def dies(*_: Any) -> None:
+        raise Killed
 
-    def make(at):
-        if at > 1:
-            live.run("buy", quantity=Decimal(2))
-        return live.signal("sell", legs=legs("50", "50"), price=Decimal(50000))
-
-    killed_everywhere(live, killer, make, check, matrix=matrix, path="two sells of half", after=after)
-
-
-@_SIDES
-@pytest.mark.parametrize("exchange", ["binance", "bybit", "okx"])
-def test_a_reversal(open_account, monkeypatch: pytest.MonkeyPatch, matrix: Matrix, exchange: str, after: bool) -> None:
-    """From short to long and back: killed anywhere, each ends with one position of the size asked for."""
-    live = open_account(exchange, MarketType.FUTURES)
-    live.run("short", quantity=Decimal("0.1"))
-    killer = Killer(monkeypatch)
-
-    def make(at):
-        return live.signal("long" if at % 2 else "short", quantity=Decimal("0.1"))
-
-    def check(at, signal, execution):
-        assert not execution.refused, (at, execution.refused)
-        assert [abs(Decimal(each)) for each in live.holdings["positions"].values()] == [Decimal("0.1")], at
-        assert live.agrees(signal.signal_id), at
-
-    killed_everywhere(live, killer, make, check, matrix=matrix, path="a reversal", after=after)
+    with monkeypatch.context() as patch:
+        patch.setattr(Line, "place", dies)
+        with pytest.raises(Killed):
+            ways.deliver(signal)
+    ways.forget_everything()
+    [claimed] = live.ledger()
+    assert claimed.status == "claimed"
+    time.sleep(LATE_S)
+    execution = live.execute(signal.model_copy(update={"received_at": signal.received_at - timedelta(minutes=10)}))
+    [order] = live.ledger()
+    if side == "sell":
+        assert not execution.refused
+        assert (order.status, len(live.there())) == ("filled", 1)
+    else:
+        assert [leg.code for leg in execution.refused] == ["stale"]
+        assert (order.status, order.code, live.there()) == ("rejected", "stale", [])
 
 
-def test_the_settlement_is_written_once(open_account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_settlement_is_written_once(open_account) -> None:
     """Two workers that both get the message place one order and write one execution."""
     live = open_account("okx", MarketType.SPOT)
     signal = live.signal()

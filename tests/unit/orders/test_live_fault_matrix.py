@@ -1,0 +1,132 @@
+"""Each fault on each call that the worker makes to the exchange, on each way of an order: nothing lost, nothing doubled, the ledger right.
+
+`FAULT_MATRIX=docs/order-fault-matrix.md` in the environment meets every fault on every call, and writes down what it came to; without it
+each way meets, on one market of each exchange, one fault per call that changes something.
+"""
+
+import os
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+from chalicelib.exchanges import ccxt_adapter, session
+from chalicelib.exchanges.session import ExchangeTransport
+from tests.simulator.client import Simulator
+from tests.simulator.fixtures import VENUES
+from tests.unit.orders import ways
+from tests.unit.orders.matrix import Cell, Matrix, shared, wrong
+from tests.unit.orders.test_live_faults import FAULTS
+from tests.unit.orders.ways import BY_VENUE, WAYS, Venue, Way
+
+_PAGE = os.environ.get("FAULT_MATRIX")
+
+pytestmark = [pytest.mark.usefixtures("unlimited"), pytest.mark.timeout(1800 if _PAGE else 300)]
+
+# On the page stand the ways that differ in the calls they make; the others are made of the same calls.
+_ON_THE_PAGE = {
+    "a market order",
+    "a limit order",
+    "a stop order",
+    "an entry with take-profit and stop-loss",
+    "a reversal",
+    "a cancel of a limit and a stop order",
+}
+
+
+def _chosen(way: Way, venue: Venue) -> bool:
+    """Whether this run has the way at the venue: if it is on the page; else on one market of each exchange, the next way on the other."""
+    if _PAGE:
+        return way.name in _ON_THE_PAGE
+    return (WAYS.index(way) + VENUES.index(venue) + VENUES.index(venue) // 2) % 2 == 0
+
+
+_CASES = [pytest.param(way, venue, id=ways.name_of(way, venue)) for way, venue in BY_VENUE if _chosen(way, venue)]
+# Where time runs out the caller gives up after 0.5 s, a late effect comes after 0.6 s, and nobody concludes anything before 0.9 s.
+_GIVES_UP_S, _LATE_EFFECT_S, _LATE_ARRIVAL_S, _SLOW_S = 0.5, 0.6, 0.9, 0.05
+
+_HEAD = """# The fault matrix of orders
+
+Written by `FAULT_MATRIX=docs/order-fault-matrix.md pytest tests/unit/orders/test_live_fault_matrix.py`; not by hand.
+
+The worker carries a message out on the exchange simulator, and one of its calls to the exchange meets a fault, once. `before`: the
+exchange never saw the call; `after`: it had acted; `late`: it acted after the caller had given up. The message comes again if the worker
+asks for it, and the account is followed as in every minute. Each line is a call of the order path; each cell says how many calls to the
+exchange the way took with that fault, where it takes as many as there are lines without one. The run fails unless the ledger's orders
+are the exchange's, one for one, with the same ends, and those that the way must lead to; unless a position is as large as it must be;
+and if the message, delivered once more after that, does anything at the exchange or in the ledger. ([The other matrix](fault-matrix.md)
+is that of the exchanges' adapter alone.)
+
+**{cells} cells: orders lost {lost}, doubled {doubled}, final state other than the exchange's {differs}.**
+"""
+
+
+class Faulty:
+    """Has the n-th call to the exchange meet a fault."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> None:
+        self.calls: list[str] = []
+        self._at, self._fault = -1, ("", "")
+        send = ExchangeTransport.send
+
+        def called(transport, request, *arguments, **more):
+            path = urlsplit(request.url).path
+            self.calls.append(f"{request.method} {path}")
+            if len(self.calls) == self._at:
+                kind, when = self._fault
+                seconds = _SLOW_S if kind == "slow" else _LATE_EFFECT_S
+                simulator.fault(method=request.method, path=path, kind=kind, when=when, seconds=seconds)
+            return send(transport, request, *arguments, **more)
+
+        monkeypatch.setattr(ExchangeTransport, "send", called)
+
+    def arm(self, at: int, fault: tuple[str, str]) -> None:
+        self.calls, self._at, self._fault = [], at, fault
+
+
+@pytest.fixture(scope="module")
+def matrix(tmp_path_factory: pytest.TempPathFactory) -> Matrix:
+    """Collects, and writes where it is asked to."""
+    return Matrix(shared(tmp_path_factory, "faults"), _PAGE, _HEAD, tuple(" ".join(fault) for fault in FAULTS))
+
+
+def met(open_account, way: Way, venue: Venue, faulty: Faulty, at: int, fault: tuple[str, str]) -> tuple[list[str], ways.Verdict]:
+    """Meets one fault at one call of a way, on an account of its own; gives the calls it took."""
+    with pytest.MonkeyPatch.context() as patch:
+        live = open_account(*venue)
+        live.simulator.price("BTCUSDT", "50000")
+        patch.setenv("TRADEHOOK_EGRESS_ADDRESS", live.account_id)
+        message = way.begin(live)
+        ways.forget_everything()
+        if fault[0] == "timeout":
+            patch.setattr(session, "READ_TIMEOUT_S", _GIVES_UP_S)
+            patch.setattr(ccxt_adapter.CcxtExchange, "late_arrival_s", _LATE_ARRIVAL_S)
+        started = time.monotonic()
+        faulty.arm(at, fault)
+        ways.settle(message)
+        calls = faulty.calls
+        faulty.arm(-1, fault)
+        live.simulator.clear_faults()
+        if fault[1] == "late":
+            time.sleep(max(started + _GIVES_UP_S + _LATE_ARRIVAL_S - time.monotonic(), 0))
+        ways.finish(live, message)
+        return calls, ways.verdict(live, way)
+
+
+@pytest.mark.parametrize(("way", "venue"), _CASES)
+def test_every_call_meets_faults(open_account, simulator, monkeypatch: pytest.MonkeyPatch, matrix: Matrix, way: Way, venue: Venue) -> None:
+    """Whatever fails, and wherever, the orders are those that were asked for."""
+    faulty = Faulty(monkeypatch, simulator)
+    undisturbed, found = met(open_account, way, venue, faulty, -1, ("", ""))
+    assert not found
+    cells = []
+    turn = WAYS.index(way) * 7 + BY_VENUE.index((way, venue)) * 3
+    for at, call in enumerate(undisturbed, 1):
+        if not _PAGE and call.startswith("GET"):
+            continue
+        for fault in FAULTS if _PAGE else [FAULTS[(turn + at) % len(FAULTS)]]:
+            calls, found = met(open_account, way, venue, faulty, at, fault)
+            cells.append(Cell(at, call, " ".join(fault), str(len(calls)), found.lost, found.doubled, found.differs))
+    matrix.add(way, venue, "all", cells)
+    assert not wrong(cells)
+    assert cells

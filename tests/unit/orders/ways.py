@@ -1,0 +1,228 @@
+"""The ways of an order, each with what it begins from and how it must end: what the crash and the fault matrix disturb everywhere."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from chalicelib import aws
+from chalicelib.errors import Retryable
+from chalicelib.exchanges import limiter, market_store
+from chalicelib.exchanges.protocol import OrderStatus
+from chalicelib.orders import close_all, execute, follow, keys
+from chalicelib.orders.models import Flatten, Follow, Instruction
+from chalicelib.trading import Leg, MarketType, OrderType
+from tests.simulator.fixtures import VENUES
+from tests.unit.orders.conftest import Live, legs
+
+Message = Instruction | Follow | Flatten
+Venue = tuple[str, MarketType]
+
+EXITS = {"take_profit": Decimal(55000), "stop_loss": Decimal(45000)}
+_SECONDS = 20.0
+_DELIVERIES = 4
+_LOOKS = 4  # minutes in which the follow-up looks at what a message has left; fewer, where nothing changes any more
+_UNCERTAIN = (OrderStatus.CLAIMED, OrderStatus.UNKNOWN)
+_SPOT, _FUTURES = MarketType.SPOT, MarketType.FUTURES
+
+
+@dataclass(frozen=True)
+class Way:
+    """A message's way through the worker.
+
+    Attributes:
+        begin: Brings an account to where the way begins, and gives the message.
+        ends: How many orders the account has in the end, those of the beginning included, by leg and status.
+        position: On futures, what the account holds in the end; base units.
+    """
+
+    name: str
+    begin: Callable[[Live], Message]
+    ends: Mapping[str, int]
+    position: str = "0"
+    markets: tuple[MarketType, ...] = (_SPOT, _FUTURES)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How an account stands against the end of its way: orders lost and doubled, and whether ledger or position are otherwise."""
+
+    lost: int
+    doubled: int
+    differs: bool
+
+    def __bool__(self) -> bool:
+        return bool(self.lost or self.doubled or self.differs)
+
+
+def _resting(live: Live) -> None:
+    """A limit order and a stop order of a strategy, in both books where an exchange has two."""
+    live.limit("49000", group_name="mine")
+    _stop(live, group_name="mine")
+
+
+def _stop(live: Live, **more: Any) -> None:
+    live.execute(_stop_signal(live, **more))
+
+
+def _stop_signal(live: Live, **more: Any) -> Instruction:
+    waiting = (Leg(stop_price=Decimal(51000)),)
+    return live.signal("buy", order_type=OrderType.STOP_MARKET, quantity=Decimal("0.1"), legs=waiting, **more)
+
+
+def _reversal(live: Live) -> Message:
+    live.run("short")
+    return live.signal("long", quantity=Decimal("0.1"))
+
+
+def _cancel(live: Live) -> Message:
+    _resting(live)
+    return live.signal("cancel_all_order", symbol=None, market_type=None, group_name="mine")
+
+
+def _stopping(live: Live) -> Message:
+    live.run("buy")
+    _resting(live)
+    return live.signal("stop")
+
+
+def _closing(live: Live) -> Message:
+    live.run("buy", **EXITS)
+    return live.signal("close")
+
+
+def _flattening(live: Live) -> Message:
+    live.run("buy")
+    _resting(live)
+    return Flatten(flatten_id="loss", user_id="1", account_id=live.account_id, exchange=live.exchange, at=datetime.now(UTC))
+
+
+def _entry_fills(live: Live) -> Message:
+    live.limit("49000", **EXITS)
+    return _after(live, "48900")
+
+
+def _exit_fires(live: Live) -> Message:
+    live.run("buy", **EXITS)
+    return _after(live, "44900")
+
+
+def _after(live: Live, price: str) -> Message:
+    """The price moves, and the account is due to be followed."""
+    live.simulator.price("BTCUSDT", price)
+    live.due()
+    return Follow(follow_id="now", account_id=live.account_id, exchange=live.exchange)
+
+
+_PROTECTED = {"0 filled": 1, "0.sl open": 1, "0.tp open": 1}
+
+WAYS = (
+    Way("a market order", lambda live: live.signal("buy"), {"0 filled": 1}, "0.1"),
+    Way(
+        "a limit order",
+        lambda live: live.signal("buy", order_type=OrderType.LIMIT, quantity=Decimal("0.1"), price=Decimal(49000)),
+        {"0 open": 1},
+    ),
+    Way("a stop order", _stop_signal, {"0 open": 1}),
+    Way("an entry with take-profit and stop-loss", lambda live: live.signal("buy", **EXITS), _PROTECTED, "0.1"),
+    Way("a reversal", _reversal, {"0 filled": 2, "close filled": 1}, "0.1", (_FUTURES,)),
+    Way(
+        "two sells of half",
+        lambda live: live.signal("sell", legs=legs("50", "50"), price=Decimal(50000)),
+        {"0 filled": 1, "1 filled": 1},
+        markets=(_SPOT,),
+    ),
+    Way("a cancel of a limit and a stop order", _cancel, {"0 cancelled": 2}),
+    Way("a stop: cancels, then closes", _stopping, {"0 filled": 1, "0 cancelled": 2, "close filled": 1}),
+    Way("a close with take-profit and stop-loss", _closing, {"0 filled": 1, "0.sl cancelled": 1, "0.tp cancelled": 1, "close filled": 1}),
+    Way(
+        "a daily loss that closes all",
+        _flattening,
+        {"0 filled": 1, "0 cancelled": 2, "close filled": 1},
+        markets=(_FUTURES,),
+    ),
+    Way("the follow-up of an entry that has filled: places its exits", _entry_fills, _PROTECTED, "0.1"),
+    Way(
+        "the follow-up of a stop-loss that has fired: cancels the take-profit",
+        _exit_fires,
+        {"0 filled": 1, "0.sl filled": 1, "0.tp cancelled": 1},
+    ),
+)
+BY_VENUE = [(way, venue) for way in WAYS for venue in VENUES if venue[1] in way.markets]
+
+
+def name_of(way: Way, venue: Venue) -> str:
+    """What a way at a venue is called as a test: letters and hyphens."""
+    return f"{re.sub('[^a-z]+', '-', way.name)}-{venue[0]}-{venue[1].value}"
+
+
+def forget_everything() -> None:
+    """What a new process does not know."""
+    for forget in (limiter.forget, market_store.forget, keys.forget):
+        forget()
+
+
+def deliver(message: Message) -> None:
+    """What the worker does with a message, once."""
+    match message:
+        case Instruction():
+            execute.execute(message, _SECONDS)
+        case Follow():
+            follow.follow(message, _SECONDS)
+        case Flatten():
+            close_all.close_all(message, _SECONDS)
+
+
+def finish(live: Live, message: Message) -> None:
+    """What happens by itself after a disturbance: the message comes again, twice, and for some minutes the account is followed."""
+    settle(message)
+    for _ in range(_LOOKS):
+        seen = live.ledger()
+        live.follow()
+        if live.ledger() == seen and not any(order.status in _UNCERTAIN for order in seen):
+            break
+    before = (live.ledger(), live.there())
+    if not isinstance(message, Follow):
+        settle(message)
+        assert (live.ledger(), live.there()) == before, "the message delivered once more has done something more"
+
+
+def settle(message: Message) -> None:
+    """Delivers a message until it need not come again, as the queue does."""
+    for attempt in range(_DELIVERIES):
+        try:
+            deliver(message)
+        except Retryable:
+            if attempt == _DELIVERIES - 1:
+                raise
+        else:
+            return
+
+
+def verdict(live: Live, way: Way) -> Verdict:
+    """Holds an account against the end of its way: the exchange's orders, the ledger's, and the position."""
+    there = [each for each in live.there() if each["status"] != "rejected"]
+    twice = len(there) - len({each["client_id"] for each in there})
+    wanted = sum(way.ends.values())
+    doubled, lost = max(len(there) - wanted, twice), max(wanted - len(there) + twice, 0)
+    # An exit that had to be placed anew has the number of its round at the end.
+    legs_ = ((order.leg.rstrip("0123456789") if order.exit_of else order.leg, order.status.value) for order in live.ledger())
+    ends = Counter(f"{leg} {status}" for leg, status in legs_ if status != "rejected")
+    position = sum((Decimal(each) for each in live.holdings["positions"].values()), Decimal(0))
+    other_position = live.market_type is _FUTURES and position != Decimal(way.position)
+    return Verdict(lost, doubled, bool(doubled) or ends != Counter(way.ends) or other_position or not live.agrees())
+
+
+def told_twice() -> list[tuple[str, str]]:
+    """Events of orders that stand in the outbox more than once: the type, and the order."""
+    items = [aws.from_dynamodb(item) for item in aws.client("dynamodb").scan(TableName="test-outbox")["Items"]]
+    told = Counter((item["type"], item["payload"]["order_id"]) for item in items if item["type"].startswith("order."))
+    return [what for what, times in told.items() if times > 1]
+
+
+def counted(orders: Mapping[str, int]) -> str:
+    """`1 filled and 2 open`."""
+    return " and ".join(f"{count} {status}" for status, count in orders.items()) or "none"

@@ -18,6 +18,7 @@ from chalicelib.errors import Retryable
 from chalicelib.exchanges.line import Line
 from chalicelib.exchanges.session import ExchangeTransport
 from chalicelib.orders import store
+from chalicelib.orders.models import Instruction
 from chalicelib.trading import MarketType
 from tests.simulator.fixtures import VENUES
 from tests.unit.orders import ways
@@ -59,6 +60,13 @@ _ALWAYS = {
     "the follow-up of an entry that has filled: places its exits": ("bybit", MarketType.FUTURES),
     "the follow-up of a stop-loss that has fired: cancels the take-profit": ("binance", MarketType.FUTURES),
 }
+# Likewise where the message comes back too late to open anything.
+_LATE = {
+    "an entry with take-profit and stop-loss": ("bybit", MarketType.FUTURES),
+    "a reversal": ("okx", MarketType.FUTURES),
+    "two sells of half": ("okx", MarketType.SPOT),
+    "a close with take-profit and stop-loss": ("binance", MarketType.SPOT),
+}
 _CASES = [
     pytest.param(way, venue, side, id=f"{ways.name_of(way, venue)}-{side.partition(' ')[2]}")
     for way, venue in BY_VENUE
@@ -96,8 +104,20 @@ class Killer:
 
         return call
 
-    def arm(self, at: int, *, after: bool) -> None:
+    def kills(self, message: ways.Message, at: int, *, after: bool) -> bool:
+        """Delivers a message to a new process and kills it at a call; False if it comes to its end before."""
+        ways.forget_everything()
         self.calls, self.at, self.after = 0, at, after
+        try:
+            ways.deliver(message)
+        except Killed:
+            return True
+        except Retryable:
+            return False
+        finally:
+            self.at = -1
+            ways.forget_everything()
+        return False
 
 
 def _named(caller: Any, what: Any, *_: Any) -> str:
@@ -126,19 +146,8 @@ def killed(live: Live, way: Way, killer: Killer, at: int, side: str) -> Cell | N
     """Kills the worker at one call of a way; None where it comes to its end before."""
     message = way.begin(live)
     ended = {each["client_id"] for each in live.there() if each["status"] not in {"open", "untriggered"}}
-    ways.forget_everything()
-    killer.arm(at, after=side == _AFTER)
-    try:
-        ways.deliver(message)
-    except Killed:
-        reached = True
-    except Retryable:
-        reached = False
-    else:
-        reached = False
-    killer.arm(-1, after=True)
+    reached = killer.kills(message, at, after=side == _AFTER)
     then = Counter("open" if each["status"] == "untriggered" else each["status"] for each in live.there() if each["client_id"] not in ended)
-    ways.forget_everything()
     ways.finish(live, message)
     found = ways.verdict(live, way)
     if not reached:
@@ -148,19 +157,20 @@ def killed(live: Live, way: Way, killer: Killer, at: int, side: str) -> Cell | N
     return Cell(at, killer.last, side, f"{ways.counted(then)} → {ways.counted(now)}", found.lost, found.doubled, found.differs)
 
 
+def alone(open_account, monkeypatch: pytest.MonkeyPatch, venue: Venue) -> Live:
+    """An account that begins as the first did: the price where it was, and an address that nobody has used."""
+    live = open_account(*venue)
+    live.simulator.price("BTCUSDT", "50000")
+    monkeypatch.setenv("TRADEHOOK_EGRESS_ADDRESS", live.account_id)
+    return live
+
+
 @pytest.mark.parametrize(("way", "venue", "side"), _CASES)
 def test_killed_anywhere(open_account, monkeypatch: pytest.MonkeyPatch, matrix: Matrix, way: Way, venue: Venue, side: str) -> None:
     """Whichever call was the last, the orders are those that were asked for."""
     killer = Killer(monkeypatch)
     cells: list[Cell] = []
-    while True:
-        # Each account begins alone: the price where it was, and an address that nobody has used.
-        live = open_account(*venue)
-        live.simulator.price("BTCUSDT", "50000")
-        monkeypatch.setenv("TRADEHOOK_EGRESS_ADDRESS", live.account_id)
-        cell = killed(live, way, killer, len(cells) + 1, side)
-        if cell is None:
-            break
+    while (cell := killed(alone(open_account, monkeypatch, venue), way, killer, len(cells) + 1, side)) is not None:
         cells.append(cell)
     matrix.add(way, venue, side.partition(" ")[2], cells)
     assert not wrong(cells)
@@ -173,6 +183,34 @@ def test_every_way_is_killed_somewhere() -> None:
     always = {(way.name, venue) for way, venue in BY_VENUE if _ALWAYS.get(way.name, venue) == venue}
     assert {name for name, _ in always} == {way.name for way in ways.WAYS}
     assert {venue for _, venue in always} == set(VENUES)
+
+
+_LATE_CASES = [
+    pytest.param(way, venue, id=ways.name_of(way, venue))
+    for way, venue in BY_VENUE
+    if way.message is Instruction and (_PAGE or _LATE.get(way.name) == venue)
+]
+
+
+@pytest.mark.parametrize(("way", "venue"), _LATE_CASES)
+def test_killed_anywhere_and_delivered_too_late(open_account, monkeypatch: pytest.MonkeyPatch, way: Way, venue: Venue) -> None:
+    """The queue gives back a message of a process that died when it is stale: nothing is opened then, and nothing is left half done."""
+    killer, at, reached = Killer(monkeypatch), 0, True
+    while reached:
+        at += 1
+        live = alone(open_account, monkeypatch, venue)
+        message = way.begin(live)
+        reached = killer.kills(message, at, after=True)
+        time.sleep(LATE_S)
+        ways.finish(live, message.model_copy(update={"received_at": message.received_at - timedelta(minutes=10)}))
+        orders = live.ledger()
+        assert live.agrees(), at
+        assert not [order for order in orders if order.status in {"claimed", "unknown"} or order.unprotected], at
+        if not way.opens:
+            assert not ways.verdict(live, way), at
+        [execution], _ = store.of_signal(message.signal_id)
+        done = {order.leg for order in execution.orders if order.status != "rejected"}
+        assert execution.succeeded is bool(done or not way.opens), at
 
 
 @pytest.mark.parametrize("side", ["buy", "sell"])

@@ -37,6 +37,8 @@ class Way:
         begin: Brings an account to where the way begins, and gives the message.
         ends: How many orders the account has in the end, those of the beginning included, by leg and status.
         position: On futures, what the account holds in the end; base units.
+        message: What kind it gives.
+        opens: It has an order that opens or adds, which a stale signal must not.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Way:
     ends: Mapping[str, int]
     position: str = "0"
     markets: tuple[MarketType, ...] = (_SPOT, _FUTURES)
+    message: type[Message] = Instruction
+    opens: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,15 +124,16 @@ def _after(live: Live, price: str) -> Message:
 _PROTECTED = {"0 filled": 1, "0.sl open": 1, "0.tp open": 1}
 
 WAYS = (
-    Way("a market order", lambda live: live.signal("buy"), {"0 filled": 1}, "0.1"),
+    Way("a market order", lambda live: live.signal("buy"), {"0 filled": 1}, "0.1", opens=True),
     Way(
         "a limit order",
         lambda live: live.signal("buy", order_type=OrderType.LIMIT, quantity=Decimal("0.1"), price=Decimal(49000)),
         {"0 open": 1},
+        opens=True,
     ),
-    Way("a stop order", _stop_signal, {"0 open": 1}),
-    Way("an entry with take-profit and stop-loss", lambda live: live.signal("buy", **EXITS), _PROTECTED, "0.1"),
-    Way("a reversal", _reversal, {"0 filled": 2, "close filled": 1}, "0.1", (_FUTURES,)),
+    Way("a stop order", _stop_signal, {"0 open": 1}, opens=True),
+    Way("an entry with take-profit and stop-loss", lambda live: live.signal("buy", **EXITS), _PROTECTED, "0.1", opens=True),
+    Way("a reversal", _reversal, {"0 filled": 2, "close filled": 1}, "0.1", (_FUTURES,), opens=True),
     Way(
         "two sells of half",
         lambda live: live.signal("sell", legs=legs("50", "50"), price=Decimal(50000)),
@@ -143,12 +148,14 @@ WAYS = (
         _flattening,
         {"0 filled": 1, "0 cancelled": 2, "close filled": 1},
         markets=(_FUTURES,),
+        message=Flatten,
     ),
-    Way("the follow-up of an entry that has filled: places its exits", _entry_fills, _PROTECTED, "0.1"),
+    Way("the follow-up of an entry that has filled: places its exits", _entry_fills, _PROTECTED, "0.1", message=Follow),
     Way(
         "the follow-up of a stop-loss that has fired: cancels the take-profit",
         _exit_fires,
         {"0 filled": 1, "0.sl filled": 1, "0.tp cancelled": 1},
+        message=Follow,
     ),
 )
 BY_VENUE = [(way, venue) for way in WAYS for venue in VENUES if venue[1] in way.markets]

@@ -185,10 +185,11 @@ def query(
     limit: int | None = None,
     start: Key | None = None,
     consistent: bool = False,
+    only: Iterable[str] = (),
     **values: Any,
 ) -> tuple[list[Item], Item | None]:
-    """One page of a query: its items, and where the next page starts (None at the end)."""
-    arguments = _query_arguments(table, condition, index, filter_expression, values, newest_first=newest_first)
+    """One page of a query: its items, or `only` these attributes of them, and where the next page starts (None at the end)."""
+    arguments = _query_arguments(table, condition, index, filter_expression, values, newest_first=newest_first, only=only)
     if limit:
         arguments["Limit"] = limit
     if start:
@@ -247,11 +248,20 @@ def count(
 
 
 def _query_arguments(
-    table: str, condition: str, index: str | None, filter_expression: str | None, values: Mapping[str, Any], *, newest_first: bool
+    table: str,
+    condition: str,
+    index: str | None,
+    filter_expression: str | None,
+    values: Mapping[str, Any],
+    *,
+    newest_first: bool,
+    only: Iterable[str] = (),
 ) -> Item:
     arguments: Item = {"TableName": config.table(table), "KeyConditionExpression": condition, "ScanIndexForward": not newest_first}
-    arguments |= _placeholders(values, condition, filter_expression)
+    projection = ", ".join(f"#{name}" for name in only)
+    arguments |= _placeholders(values, condition, filter_expression, projection)
     arguments |= {"IndexName": index} if index else {}
+    arguments |= {"ProjectionExpression": projection} if projection else {}
     return arguments | ({"FilterExpression": filter_expression} if filter_expression else {})
 
 

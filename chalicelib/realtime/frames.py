@@ -7,7 +7,7 @@ from chalicelib.events import trim
 from chalicelib.events.models import LoggedEvent
 from chalicelib.http import to_json
 from chalicelib.realtime.patterns import hears
-from chalicelib.realtime.store import Connection
+from chalicelib.realtime.store import Listener
 
 LIMIT = 128 * 1024
 """Bytes of one message; API Gateway closes the connection over a larger one."""
@@ -18,10 +18,10 @@ def encode(message: dict[str, Any]) -> bytes:
     return to_json(message).encode()
 
 
-def frames(connection: Connection, events: Sequence[LoggedEvent]) -> list[bytes]:
+def frames(listener: Listener, events: Sequence[LoggedEvent]) -> list[bytes]:
     """What to send to a connection: those of the events that it hears, in order, each by itself or as many together as fit."""
-    heard = [_event(event) for event in events if hears(connection.types, event.type)]
-    return list(_packed(heard)) if connection.batch else heard
+    heard = [_event(event) for event in events if hears(listener.types, event.type)]
+    return list(_packed(heard)) if listener.batch else heard
 
 
 def _event(event: LoggedEvent) -> bytes:

@@ -55,8 +55,8 @@ def _events(stream: str, events: Sequence[LoggedEvent]) -> None:
     _forget(gone)
     changed = {event.user_id for event in events if event.type in entitlement.CHANGES}
     for connection in connections:
-        if connection.user_id in changed:
-            entitlement.renewed(connection)
+        if connection.user_id in changed and (known := store.get(connection.connection_id)):
+            entitlement.renewed(known)
     log.info(
         "events pushed",
         extra={

@@ -15,38 +15,24 @@ INTERNAL = ("stream", "batch", "after", "resuming", "joined", "token_hash", "tok
 """Fields that nobody is shown."""
 
 
-class Connection(BaseModel):
-    """An open connection.
+class Listener(BaseModel):
+    """What is to be known of an open connection to tell it of an event.
 
     Attributes:
-        stream: What it hears: the admins' stream, or its user's.
-        registered_as: The `user_uuid` a dashboard registered with; None before and after.
         types: Patterns of the types it hears.
         batch: It takes several events in one message.
-        after: The newest sequence of its stream when it was opened, or the one it asked to go on from.
-        resuming: It asked, and is told when it has everything since.
         joined: The sequence from which on it is told of events as they come; None until it has been welcomed and given those before.
-        token_hash: The digest of the token it was opened with, itself or by a ticket.
-        token_expires_at: When that token's time is over; None for one without an end.
+        token_expires_at: When the time of the token it was opened with is over; None for one without an end.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     connection_id: str
-    stream: str
     user_id: str
-    user_uuid: str
-    role: str
     connected_at: datetime
-    source_ip: str
-    device: str
-    registered_as: str | None = None
     types: tuple[str, ...] = (patterns.EVERYTHING,)
     batch: bool = False
-    after: int = 0
-    resuming: bool = False
     joined: int | None = None
-    token_hash: str = ""
     token_expires_at: datetime | None = None
 
     @property
@@ -54,6 +40,28 @@ class Connection(BaseModel):
         """When it ends at the latest: by API Gateway's limit, or with its token."""
         end = self.connected_at + LIFETIME
         return min(end, self.token_expires_at) if self.token_expires_at else end
+
+
+class Connection(Listener):
+    """An open connection.
+
+    Attributes:
+        stream: What it hears: the admins' stream, or its user's.
+        registered_as: The `user_uuid` a dashboard registered with; None before and after.
+        after: The newest sequence of its stream when it was opened, or the one it asked to go on from.
+        resuming: It asked, and is told when it has everything since.
+        token_hash: The digest of the token it was opened with, itself or by a ticket.
+    """
+
+    stream: str
+    user_uuid: str
+    role: str
+    source_ip: str
+    device: str
+    registered_as: str | None = None
+    after: int = 0
+    resuming: bool = False
+    token_hash: str = ""
 
 
 def add(connection: Connection) -> None:
@@ -105,12 +113,11 @@ def token_ends(connection_id: str, expires_at: datetime) -> None:
     _change(connection_id, "SET token_expires_at = :at", at=expires_at.isoformat())
 
 
-def hearing(stream: str, now: datetime) -> Sequence[Connection]:
+def hearing(stream: str, now: datetime) -> Sequence[Listener]:
     """The connections that have joined a stream, those aside that have ended without our being told."""
-    items = aws.query_all(
-        "connections", "#stream = :stream AND connected_at > :since", index="by_stream", stream=stream, since=_oldest(now)
-    )
-    found = [Connection.model_validate(item) for item in items]
+    condition = "#stream = :stream AND #connected_at > :since"
+    items = aws.query_all("connections", condition, index="by_stream", only=Listener.model_fields, stream=stream, since=_oldest(now))
+    found = [Listener.model_validate(item) for item in items]
     # An index follows its table a moment later, so one that has not joined there is looked up.
     current = [connection if connection.joined is not None else get(connection.connection_id) for connection in found]
     return [connection for connection in current if connection and connection.joined is not None and connection.ends_at > now]

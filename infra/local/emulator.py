@@ -1,4 +1,4 @@
-"""The emulated cloud's process: ministack, with four things mended. Its own interpreter runs this file; nothing imports it.
+"""The emulated cloud's process: ministack, with five things mended. Its own interpreter runs this file; nothing imports it.
 
 Ministack unpacks the artifact for each process of each function, and nobody else is served meanwhile. Here it is unpacked once, and all
 processes of all functions share it, read only as in AWS.
@@ -9,14 +9,18 @@ each other. In AWS each event has an execution environment to itself; here a few
 Ministack serves everybody with one thread, those who wait for an answer and those whom nobody waits for. In AWS none is in another's
 way; here the event sources stand back, for a moment, while requests crowd at the front door.
 
-With that thread it reads the caller's policies anew for every call, twice, and with every message goes through all that the queue or
+Ministack keeps back the answer of a function that has logged nothing for 50 ms, and of one that has logged for 5 ms, to see whether more
+comes; and after a look at the event sources that found nothing it rests for 50 ms. In AWS nobody waits for a log. Here these pauses are as
+short as they can be; what a function logs later than that comes with its next answer.
+
+With that one thread it reads the caller's policies anew for every call, twice, and with every message goes through all that the queue or
 the topic took in the last five minutes. Here a policy is read once, and only what is past its time is looked at.
 """
 
 import tempfile
 import time
 import zipfile
-from functools import lru_cache
+from functools import lru_cache, partialmethod
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
 from types import SimpleNamespace
@@ -27,6 +31,8 @@ from ministack.core import iam_evaluator, lambda_runtime
 from ministack.services import apigateway_v1, lambda_svc, sns, sqs
 
 _AT_ONCE = 3  # on two processors more would only take turns
+_FIRST_LINE_S, _NEXT_LINE_S = 0.002, 0.001
+_BETWEEN_LOOKS_S = 0.005
 
 
 class _Environments:
@@ -124,6 +130,10 @@ iam_evaluator.parse_policy_document = _policy
 sns._prune_sns_dedup = sqs._prune_dedup = _forget_duplicates
 _stand_back = _StandBack()
 apigateway_v1._call_lambda_raw = _stand_back.invoke
+lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS = _BETWEEN_LOOKS_S
+lambda_runtime.Worker._drain_stderr_bounded = partialmethod(
+    lambda_runtime.Worker._drain_stderr_bounded, first_line_wait=_FIRST_LINE_S, idle_confirm=_NEXT_LINE_S
+)
 lambda_svc._poll_sqs = _stand_back.poll
 lambda_runtime.zipfile = SimpleNamespace(**vars(zipfile) | {"ZipFile": _Artifact})
 lambda_runtime.get_or_create_worker = _Environments

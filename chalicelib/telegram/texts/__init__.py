@@ -1,4 +1,4 @@
-"""The bot's words, by name and language: `texts/{language}.json`, values in braces."""
+"""The bot's words, by name and language: `{language}.json` beside this, values in braces."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ def catalogue(language: str) -> dict[str, str]:
     """All texts of one language; none for a language that is not ours."""
     if language not in LANGUAGES:
         return {}
-    words: dict[str, str] = json.loads((Path(__file__).parent / "texts" / f"{language}.json").read_text(encoding="utf-8"))
+    words: dict[str, str] = json.loads(Path(__file__).with_name(f"{language}.json").read_text(encoding="utf-8"))
     return words
 
 

@@ -29,7 +29,7 @@ _ACCOUNTS = {"binance": 67, "bybit": 67, "okx": 66}
 _MARKETS = dict.fromkeys(_ACCOUNTS, MarketType.FUTURES)  # the narrower limits
 # Percent of the exchanges' limits that let two to three accounts a second through, less than half of what this machine can do. The markets
 # are those that are counted by address: Binance's spot account weighs 20, Bybit counts every call, OKX prices only.
-_SHARED = {"binance": (MarketType.SPOT, 50), "bybit": (MarketType.FUTURES, 20), "okx": (MarketType.SPOT, 30)}
+_SHARED = {"binance": (MarketType.SPOT, 60), "bybit": (MarketType.FUTURES, 20), "okx": (MarketType.SPOT, 30)}
 _SPOILED = 3  # accounts of each exchange whose key is revoked; as many are empty
 _PATIENCE_S = 100
 _AT_ONCE = 8
@@ -240,7 +240,7 @@ def _trade(stand: Stand, desk: Desk, markets: dict[str, MarketType], tooks: dict
         if all(len(mine) == _ACCOUNTS[exchange] for exchange, mine in found.items()):
             return [execution for mine in found.values() for execution in mine]
         counts = {exchange: len(mine) for exchange, mine in found.items()}
-        assert time.monotonic() < until, f"settled: {counts}"
+        assert time.monotonic() < until, f"settled: {counts}; {stand.exchanges.call('GET', 'stats')}"
         time.sleep(0.2)
 
 

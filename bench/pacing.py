@@ -22,6 +22,7 @@ from chalicelib.orders import store as executions
 from chalicelib.orders.models import Execution, Instruction
 from chalicelib.trading import Action, Leg, MarketType, Symbol
 from infra.local import warm
+from tests.support import pump
 
 BUDGET_S = 150
 
@@ -32,6 +33,7 @@ _MARKETS = dict.fromkeys(_ACCOUNTS, MarketType.FUTURES)  # the narrower limits
 _SHARED = {"binance": (MarketType.SPOT, 60), "bybit": (MarketType.FUTURES, 20), "okx": (MarketType.SPOT, 30)}
 _SPOILED = 3  # accounts of each exchange whose key is revoked; as many are empty
 _PATIENCE_S = 100
+_QUIET_WITHIN_S = 20
 _AT_ONCE = 8
 _PACED = (("binance", MarketType.SPOT), ("bybit", MarketType.FUTURES), ("okx", MarketType.SPOT))
 _ORDERS = 45
@@ -64,7 +66,9 @@ def run(stand: Stand) -> Iterator[Figure]:
         "calls",
         limit=at_most(0),
     )
+    _quiet()
     yield from _shared(stand)
+    _quiet()
     yield from _paced(stand)
 
 
@@ -105,6 +109,13 @@ def _shared(stand: Stand) -> Iterator[Figure]:
             limit=at_most(0),
         )
     stand.exchanges.reset()
+
+
+def _quiet() -> None:
+    """Waits until the events of what has been done are told: where the limits are to be the bound this machine must be free for them."""
+    until = time.monotonic() + _QUIET_WITHIN_S
+    while pump.items("outbox") and time.monotonic() < until:
+        time.sleep(0.5)
 
 
 @contextmanager

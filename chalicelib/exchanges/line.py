@@ -1,5 +1,6 @@
 """An account's line to one market of its exchange: every call paced, and repeated where repeating does no harm."""
 
+import time
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import TypeVar
@@ -45,6 +46,8 @@ class Line:
         self._patience = patience
         self._turn = 0  # weight taken for the order that comes next
         self._taken = 0  # and what is left of it while it is placed
+        self._sent_at = 0.0  # when the last order left, on the monotonic clock
+        self._gap = 0.0  # seconds by which the next one follows it
         exchange.paced_by(self._pace)
 
     @property
@@ -103,13 +106,18 @@ class Line:
     def take_turn(self, order: OrderRequest, *, ahead: int = 0) -> None:
         """Waits until an order may be sent."""
         cost = _CONDITIONAL_COST if order.stop_price is not None else 1
-        self._patience.wait(self._limiter.take("account", cost, ahead=ahead * cost, within=self._patience.left), "rate_limit")
+        wait = self._limiter.take("account", cost, ahead=ahead * cost, within=self._patience.left)
+        self._gap = cost / self._limiter.limits.orders.per_s if wait else 0.0
+        self._patience.wait(wait, "rate_limit")
         self._turn = self._exchange.order_weight
         self._take(self._turn)
 
     def place(self, order: OrderRequest) -> OrderState:
         """Sends an order, once. Its turn has been taken before. See protocol.Exchange."""
         self._taken, self._turn = self._turn, 0
+        if self._gap:  # what kept the last order after its turn had come must not bring this one closer to it than the limit allows
+            self._patience.wait(self._sent_at + self._gap - time.monotonic(), "rate_limit")
+        self._sent_at, self._gap = time.monotonic(), 0.0
         try:
             return self._once(lambda exchange: exchange.place(order))
         finally:

@@ -32,12 +32,12 @@ def of_order(order: Order) -> Event:
 def of_position(
     account: Account, market_type: MarketType, symbol: str, quantity: Decimal, average_price: Decimal | None, *, version: int, at: datetime
 ) -> Event:
-    """`position.changed`: a fill has changed a position, or a holding, which goes by its asset.
+    """`position.changed`: a position has changed, or a holding, which goes by its asset.
 
     Args:
         quantity: Base units as they are now, negative if short.
-        average_price: Quote per base; None of a flat position, and where it is not known.
-        version: Of the books it stands in.
+        average_price: Quote per base; None of a flat position, of a long and a short one together, and where it is not known.
+        version: Of the books it stands in; greater each time.
     """
     entity = f"position#{account.account_id}#{market_type.value}#{symbol}"
     names = {"account_id": account.account_id, "exchange": account.exchange, "market_type": market_type, "symbol": symbol}

@@ -223,10 +223,18 @@ def doubt(account_id: str, exchange: str, at: datetime) -> None:
     aws.write(aws.update("following", {"account_id": account_id, "order_id": ACCOUNT_ITEM}, expression, **values))
 
 
-def keep_books(account_id: str, books: Mapping[str, Any], told: list[aws.Write]) -> None:
-    """Writes what an account holds by the books from now on, with what is to be told of it."""
+def keep_books(account_id: str, before: Mapping[str, Any] | None, books: Mapping[str, Any], told: list[aws.Write]) -> None:
+    """Writes what an account holds by the books from now on, with what is to be told of it.
+
+    Args:
+        before: The books as they were read; None if there were none.
+
+    Raises:
+        Retryable: Somebody else has written them meanwhile; nothing is told.
+    """
     key = {"account_id": account_id, "order_id": ACCOUNT_ITEM}
-    _transact([aws.update("following", key, "SET books = :books REMOVE doubted", books=books), *told])
+    unchanged, values = ("books = :before", {"before": before}) if before else ("attribute_not_exists(books)", {})
+    _transact([aws.update("following", key, "SET books = :books REMOVE doubted", unchanged, books=books, **values), *told])
 
 
 def account_item(account_id: str) -> aws.Item | None:

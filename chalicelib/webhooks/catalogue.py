@@ -325,7 +325,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     ),
     EventType(
         name="position.changed",
-        description="A fill has changed a position, or a holding, on a simulated account",
+        description="A position has changed, on a simulated account a holding, too; of an account with keys it is told at the next look",
         fields={
             "account_id": _TEXT,
             "exchange": _TEXT,

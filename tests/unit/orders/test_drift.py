@@ -1,10 +1,16 @@
 """Positions that change without an order of ours are told, once, and only if it lasts."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
+import jsonschema_rs
 import pytest
 
 from chalicelib import aws
+from chalicelib.errors import Retryable
+from chalicelib.orders import ledger
+from chalicelib.webhooks import catalogue
 from tests.unit.orders.conftest import Live
 
 pytestmark = pytest.mark.usefixtures("unlimited")
@@ -17,6 +23,45 @@ def by_hand(live: Live, quantity: str) -> None:
 
 def told(live: Live) -> list[str]:
     return [event for event in live.events() if event == "account.drifted"]
+
+
+def changes() -> list[tuple[str, Decimal, bool]]:
+    """What `position.changed` has told so far: symbol, quantity, whether it has a price."""
+    items = [aws.from_dynamodb(item) for item in aws.client("dynamodb").scan(TableName="test-outbox")["Items"]]
+    payloads: list[dict[str, Any]] = [
+        item["payload"] for item in sorted(items, key=lambda item: item["created_at"]) if item["type"] == "position.changed"
+    ]
+    for payload in payloads:
+        jsonschema_rs.validator_for(catalogue.find("position.changed").json_schema).validate(payload)
+    return [(payload["symbol"], Decimal(payload["quantity"]), payload["average_price"] is not None) for payload in payloads]
+
+
+def test_whatever_changes_a_position_is_told_once(futures: Live) -> None:
+    """A fill at the next look, a trade by hand when it is believed, and a close as a flat position."""
+    futures.run("buy")
+    for _ in range(2):
+        futures.follow()
+    assert changes() == [("BTCUSDT", Decimal("0.1"), True)]
+    by_hand(futures, "-0.05")
+    futures.follow()
+    assert len(changes()) == 1
+    for _ in range(2):
+        futures.follow()
+    assert changes()[1:] == [("BTCUSDT", Decimal("0.05"), True)]
+    futures.run("close")
+    for _ in range(2):
+        futures.follow()
+    assert changes()[2:] == [("BTCUSDT", Decimal(0), False)]
+
+
+def test_books_that_somebody_else_has_written_meanwhile(futures: Live) -> None:
+    """Are not written over, and what would have been told of them is not told twice."""
+    futures.run("buy")
+    futures.follow()
+    books = {"positions": {}, "traded": {"orders": 1, "filled": {}}, "at": datetime.now(UTC).isoformat()}
+    for before in (None, books):
+        with pytest.raises(Retryable):
+            ledger.keep_books(futures.account_id, before, books, [])
 
 
 def test_a_position_changed_by_hand(futures: Live) -> None:

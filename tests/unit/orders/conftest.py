@@ -1,7 +1,7 @@
 """An emulated cloud, the exchange simulator, and accounts with keys on it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count
@@ -151,8 +151,11 @@ def cloud(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Iterator[Non
 
 @pytest.fixture
 def unlimited(cloud: None, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The exchange lets any number of calls pass, and nobody sleeps for a limit. (Limits have tests of their own.)"""
+    """The exchange lets any number of calls pass, and nobody waits for a limit. (Limits have tests of their own.)"""
     simulator.call("POST", "limits", enabled=False)
+    for place, limits in list(limiter._LIMITS.items()):
+        orders, weight = (replace(rate, per_s=rate.per_s * 1000) for rate in (limits.orders, limits.weight))
+        monkeypatch.setitem(limiter._LIMITS, place, replace(limits, orders=orders, weight=weight, weight_per_minute=None))
     wait = Patience.wait
     monkeypatch.setattr(Patience, "wait", lambda self, seconds, cause: wait(self, 0 if cause == "rate_limit" else seconds, cause))
 

@@ -27,9 +27,8 @@ _SECOND = 1_000_000
 _LEASE_S = 2.0
 _LONGEST_S = 60  # nobody waits for more
 _FORGOTTEN_AFTER_S = 86_400
-_TRIES = (
-    6  # each writes or learns how far the limit is booked; the first booking after a pause is the only one that others can get ahead of
-)
+# Each writes or learns how far the limit is booked; only in the first booking after a pause can others get ahead.
+_TRIES = 6
 _SAFE_SHARE = 0.85  # of the weight of a minute: what others have under way when it is noticed must fit into the rest
 
 

@@ -1,7 +1,9 @@
 """An emulated AWS in this process (moto), with the resources of `infra/stack.yaml` in it and their addresses in the environment.
 
-It is entered hundreds of times, so what does not differ from time to time is made once: the stack's description, and the session with
-the services' models.
+The resources are made once per process, which takes longer than most tests. Each test gets them back in their first state: tables,
+queues and topics empty, and nothing there that another test created. One call is emulated at a time, as moto is not thread-safe:
+its transactions copy tables, and undo what other threads write in between. DynamoDB's transactions are atomic, so threads of a test
+still interleave between calls, as they do in AWS.
 """
 
 import copy
@@ -9,13 +11,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from functools import cache
+from threading import RLock
 from typing import Any
 from unittest.mock import patch
 
 import boto3
-from moto import mock_aws
-from moto.dynamodb.models import DynamoDBBackend, Table
-from moto.kms import models as moto_kms
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.botocore_stubber import BotocoreStubber
+from moto.core.model_instances import reset_model_data
+from moto.core.models import botocore_stubber
+from moto.dynamodb.models import DynamoDBBackend, Table, dynamodb_backends
+from moto.kms.models import kms_backends
+from moto.sns.models import sns_backends
+from moto.sqs.models import sqs_backends
 
 from chalicelib import aws
 from infra import stack
@@ -25,49 +33,90 @@ _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testin
 
 
 @contextmanager
-def emulated(only: Sequence[str] = ()) -> Iterator[None]:
-    """Tables, queues and topics of the stack, empty; every function's environment at once.
-
-    Args:
-        only: These tables and nothing else, for tests so many that the rest would take longer than they do.
-    """
-    description = _description()
-    with ExitStack() as means:
-        for mean in (
-            mock_aws(config={"core": {"reset_boto3_session": False}}),
+def emulated() -> Iterator[None]:
+    """Tables, queues and topics of the stack, empty; every function's environment at once."""
+    assert not botocore_stubber.enabled, "the emulated cloud is in use already, and entering it would empty it"
+    with ExitStack() as patches:
+        for each in (
+            patch.object(botocore_stubber, "enabled", True),
+            patch.object(BotocoreStubber, "process_request", _one_at_a_time),
             patch("boto3.DEFAULT_SESSION", _session()),
             patch.dict("os.environ", _CREDENTIALS),
             patch.object(DynamoDBBackend, "transact_write_items", _transact),
             patch.object(Table, "__deepcopy__", _copied, create=True),
-            patch.object(moto_kms, "generate_private_key", _private_key),
         ):
-            means.enter_context(mean)
+            patches.enter_context(each)
         aws.client.cache_clear()
-        environment = _tables(description, only)
-        if not only:
-            environment |= _queues(description) | _topics(description) | _keys(description)
-        environment |= {
+        resources = _resources()
+        resources.restore()
+        with patch.dict("os.environ", resources.environment):
+            yield
+        aws.client.cache_clear()
+
+
+class _Session(boto3.session.Session):
+    """Makes each client once: a client takes as long as ten calls."""
+
+    @cache  # noqa: B019 - there is one session for the whole run
+    def client(self, *arguments: Any, **named: Any) -> Any:
+        return super().client(*arguments, **named)
+
+
+@cache
+def _session() -> _Session:
+    return _Session("testing", "testing", region_name=_REGION)
+
+
+class _Resources:
+    """The stack's resources in the emulation, and the state that they are made in.
+
+    Attributes:
+        environment: The variables that name the resources to functions.
+    """
+
+    def __init__(self) -> None:
+        description = stack.load()
+        self.environment = _tables(description) | _queues(description) | _topics(description) | _keys(description)
+        self.environment |= {
             "WEBSOCKET_REALTIME": "https://realtime.execute-api.eu-west-1.amazonaws.com/live",
             "TRADEHOOK_PUBLIC_URL": "http://localhost:8080",
             "TRADEHOOK_DEFAULT_USER_ID": "1",
             "POWERTOOLS_METRICS_NAMESPACE": "tradehook",
         }
-        with patch.dict("os.environ", environment):
-            yield
-        aws.client.cache_clear()
+        dynamodb, sqs, sns, kms = (
+            backends[DEFAULT_ACCOUNT_ID][_REGION] for backends in (dynamodb_backends, sqs_backends, sns_backends, kms_backends)
+        )
+        stateful = (dynamodb, sqs, sns, kms, *dynamodb.tables.values(), *sqs.queues.values())
+        stateful += (*sns.topics.values(), *sns.subscriptions.values(), *kms.keys.values())
+        self._first = [(each, _shallow(vars(each))) for each in stateful]
+
+    def restore(self) -> None:
+        """Undoes all that has happened since the resources were made."""
+        for each, first in self._first:
+            vars(each).clear()
+            vars(each).update(_shallow(first))
+        reset_model_data()
+
+
+def _shallow(state: dict[str, Any]) -> dict[str, Any]:
+    """An object's attributes, with containers of its own."""
+    return {name: copy.copy(value) if isinstance(value, dict | list | set) else value for name, value in state.items()}
 
 
 @cache
-def _description() -> stack.Stack:
-    return stack.load()
+def _resources() -> _Resources:
+    return _Resources()
 
 
-@cache
-def _session() -> boto3.session.Session:
-    return boto3.session.Session("testing", "testing", region_name=_REGION)
+_lock = RLock()
+_process = BotocoreStubber.process_request
 
 
-_private_key = cache(moto_kms.generate_private_key)
+def _one_at_a_time(stubber: BotocoreStubber, request: Any) -> Any:
+    with _lock:
+        return _process(stubber, request)
+
+
 _transact_by_copies = DynamoDBBackend.transact_write_items
 _touched: ContextVar[frozenset[tuple[str, str]]] = ContextVar("_touched")
 
@@ -96,12 +145,10 @@ def _keys_in(backend: DynamoDBBackend, op: dict[str, Any]) -> list[Any]:
     return [key[table.hash_key_attr]] if table and table.hash_key_attr in key else []
 
 
-def _tables(description: stack.Stack, only: Sequence[str]) -> dict[str, str]:
+def _tables(description: stack.Stack) -> dict[str, str]:
     client = boto3.client("dynamodb")
     environment = {}
     for name, table in description.source.tables.items():
-        if only and name not in only:
-            continue
         keys = [table.key, *table.indexes.values()]
         attributes = {pair[0]: pair[1] for key in keys for pair in (key.hash, key.range) if pair}
         arguments = {

@@ -275,7 +275,7 @@ def _route(method: str, path: str) -> tuple[Any, dict[str, str]]:
 
 @pytest.fixture
 def _tables() -> Iterator[None]:
-    with cloud.emulated(only=("webhooks", "deliveries", "outbox")):
+    with cloud.emulated():
         yield
 
 

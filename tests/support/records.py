@@ -34,6 +34,11 @@ def add_token(user_id: str = "1", kind: credentials.Kind = credentials.Kind.WEBH
     return token
 
 
+def bearer(user_id: str) -> dict[str, str]:
+    """Headers with a new API token of the user."""
+    return {"Authorization": f"Bearer {add_token(user_id, credentials.Kind.API)}"}
+
+
 def add_strategy(
     user_id: str = "1", group_name: str = "my_strategy", accounts: dict[str, dict[str, Any]] | None = None, **more: Any
 ) -> None:

@@ -10,8 +10,12 @@ import pytest
 from chalicelib import aws
 from chalicelib.events import outbox
 from chalicelib.events.models import Event
+from chalicelib.users.create import create_user
+from chalicelib.users.models import Role
 from chalicelib.webhooks import catalogue
 from tests.support import cloud
+from tests.support.api import Api
+from tests.support.records import add_user, bearer
 
 
 @pytest.fixture
@@ -19,6 +23,32 @@ def emulated() -> Iterator[None]:
     """The stack's tables, queues and topics in this process, empty."""
     with cloud.emulated():
         yield
+
+
+@pytest.fixture
+def api(emulated: None) -> Api:
+    """The API with an admin (1) and two users (7, 8), all signed in."""
+    create_user(by="test", user_id=1, role=Role.ADMIN)
+    create_user(by="test", user_id=7)
+    create_user(by="test", user_id=8)
+    api = Api()
+    for user_id in ("1", "7", "8"):
+        api.sign_in(user_id)
+    return api
+
+
+@pytest.fixture
+def admin(emulated: None) -> dict[str, str]:
+    """Headers of an administrator, user 1."""
+    add_user("1", role="admin")
+    return bearer("1")
+
+
+@pytest.fixture
+def user(emulated: None) -> dict[str, str]:
+    """Headers of user 2."""
+    add_user("2")
+    return bearer("2")
 
 
 @pytest.fixture(autouse=True)

@@ -7,13 +7,8 @@ import pytest
 from chalicelib import aws
 from chalicelib.events import log, outbox, publish
 from chalicelib.events.models import ADMIN_STREAM, Event, user_stream
-from tests.support import cloud
 
-
-@pytest.fixture(autouse=True)
-def emulated():
-    with cloud.emulated():
-        yield
+pytestmark = pytest.mark.usefixtures("emulated")
 
 
 def test_of_as_many_users_as_there_are_events():

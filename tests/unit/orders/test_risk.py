@@ -19,7 +19,6 @@ from functions import receive_signals
 from tests.support import pump, records
 from tests.support.crash import killed_after
 from tests.support.gateway import call
-from tests.support.serial import one_call_at_a_time
 
 D = Decimal
 USER = Switch(Scope.USER, "1", "1")
@@ -61,8 +60,7 @@ def group(**changes: Any) -> int:
     """A group signal, executed on all its accounts side by side."""
     body = {**GROUP, **changes, "token": records.add_token("1")}
     status, answer, _ = call(receive_signals.app, "POST", "/api/webhook", body, query={"wait": "0"})
-    with one_call_at_a_time():
-        pump.execute()
+    pump.execute()
     assert status in (202, 422), answer
     return status
 

@@ -4,29 +4,24 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chalicelib.users.credentials import Kind
 from functions.serve_api import app
 from tests.support import pump
-from tests.support.cloud import emulated
 from tests.support.gateway import call
-from tests.support.records import add_token, add_user
-from tests.support.serial import one_call_at_a_time
+from tests.support.records import add_user, bearer
 
 PAYMENT = {"user_id": 2, "amount": "100.50", "currency": "USDT", "status": "completed"}
 ADJUSTMENT = {"user_id": 2, "amount": "5", "currency": "USDT"}
 
 
 @pytest.fixture(autouse=True)
-def cloud():
-    with emulated():
-        add_user("1", role="admin")
-        add_user("3", role="admin")
-        add_user("2")
-        yield
+def users(emulated):
+    add_user("1", role="admin")
+    add_user("3", role="admin")
+    add_user("2")
 
 
 def post(path, body, key=None, by="1"):
-    headers = {"Authorization": f"Bearer {add_token(by, Kind.API)}"} | ({"Idempotency-Key": key} if key else {})
+    headers = bearer(by) | ({"Idempotency-Key": key} if key else {})
     return call(app, "POST", path, body, headers=headers)
 
 
@@ -47,7 +42,7 @@ def test_the_same_key_moves_money_once(path, body):
 
 def test_many_at_once_move_it_once():
     """Eight requests with one key, side by side: one transaction, eight equal answers."""
-    with one_call_at_a_time(), ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: post("/payments", PAYMENT, "key-1"), range(8)))
     assert [status for status, *_ in answers] == [201] * 8
     assert len({answer["payment_id"] for _, answer, _ in answers}) == 1

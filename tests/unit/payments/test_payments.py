@@ -2,52 +2,14 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from threading import Lock
 
 import pytest
-from botocore.client import BaseClient
 
 from chalicelib import aws
-from chalicelib.users.credentials import Kind
 from functions.serve_api import app
 from tests.support import pump
-from tests.support.cloud import emulated
 from tests.support.gateway import call
-from tests.support.records import add_token, add_user
-
-
-@pytest.fixture(autouse=True)
-def cloud():
-    with emulated():
-        yield
-
-
-@pytest.fixture
-def admin(cloud):
-    add_user("1", role="admin")
-    return bearer("1")
-
-
-@pytest.fixture
-def user(cloud):
-    add_user("2")
-    return bearer("2")
-
-
-@pytest.fixture
-def one_call_at_a_time(monkeypatch):
-    """Each call to AWS is atomic, as in AWS: the emulation's transactions undo what other threads wrote meanwhile."""
-    lock, make_call = Lock(), BaseClient._make_api_call
-
-    def locked(client, *arguments):
-        with lock:
-            return make_call(client, *arguments)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", locked)
-
-
-def bearer(user_id: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {add_token(user_id, Kind.API)}"}
+from tests.support.records import add_user, bearer
 
 
 def make(headers, **fields):
@@ -118,7 +80,7 @@ def test_completing_again_answers_alike_and_does_nothing(admin, user):
     assert len(outbox("transaction.created")) == 1
 
 
-def test_completed_twice_at_once_makes_one_transaction(admin, user, one_call_at_a_time):
+def test_completed_twice_at_once_makes_one_transaction(admin, user):
     """Eight completions side by side leave one transaction and its amount once on the balance."""
     make(admin)
     with ThreadPoolExecutor(8) as pool:

@@ -11,7 +11,6 @@ from chalicelib.strategies.manage import create_strategy
 from chalicelib.strategies.members import add_accounts
 from chalicelib.users.models import AccountKind
 from tests.support.api import outbox, trail
-from tests.support.serial import one_call_at_a_time
 
 ONE = "/strategies/{strategy_id}"
 ACCOUNTS = ONE + "/accounts"
@@ -89,7 +88,7 @@ def test_simultaneous_additions_all_stay(api, strategy):
     """Accounts put on at the same moment do not push each other off."""
     numbers = [account(f"A{index}") for index in range(4)]
     found = store.get(strategy)
-    with one_call_at_a_time(), ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda number: add_accounts(found, [{"account_id": number}], by="7"), numbers))
     assert store.get(strategy).accounts.keys() == {str(number) for number in numbers}
 

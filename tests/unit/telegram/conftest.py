@@ -7,13 +7,12 @@ import pytest
 
 from chalicelib import config
 from chalicelib.users.create import create_user
-from chalicelib.users.credentials import Kind
 from functions import notify_telegram
 from functions.serve_api import app
 from tests.support import telegram_api
 from tests.support.cloud import emulated
 from tests.support.gateway import CONTEXT, call, queue_event
-from tests.support.records import add_token
+from tests.support.records import bearer
 
 CHAT = 4567
 SECRET = "a secret of the webhook"
@@ -37,10 +36,6 @@ def telegram(cloud):
 def user(cloud):
     """User 1, without a chat."""
     return bearer(create_user(by="test", user_id=1).user_id)
-
-
-def bearer(user_id):
-    return {"Authorization": f"Bearer {add_token(user_id, Kind.API)}"}
 
 
 def post(update, secret=SECRET):

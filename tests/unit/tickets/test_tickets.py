@@ -1,51 +1,13 @@
 """Tickets and their messages through the API."""
 
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
 
 import pytest
-from botocore.client import BaseClient
 
-from chalicelib.users.credentials import Kind
 from functions.serve_api import app
 from tests.support import pump
-from tests.support.cloud import emulated
 from tests.support.gateway import call
-from tests.support.records import add_token, add_user
-
-
-@pytest.fixture(autouse=True)
-def cloud():
-    with emulated():
-        yield
-
-
-@pytest.fixture
-def admin(cloud):
-    add_user("1", role="admin")
-    return bearer("1")
-
-
-@pytest.fixture
-def user(cloud):
-    add_user("2")
-    return bearer("2")
-
-
-@pytest.fixture
-def one_call_at_a_time(monkeypatch):
-    """Each call to AWS is atomic, as in AWS: the emulation's transactions undo what other threads wrote meanwhile."""
-    lock, make_call = Lock(), BaseClient._make_api_call
-
-    def locked(client, *arguments):
-        with lock:
-            return make_call(client, *arguments)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", locked)
-
-
-def bearer(user_id: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {add_token(user_id, Kind.API)}"}
+from tests.support.records import add_user, bearer
 
 
 def open_ticket(headers, **fields):
@@ -100,7 +62,7 @@ def test_messages_pass_the_turn(admin, user):
     assert sorted(changes) == sorted([("open", "pending"), ("pending", "open"), ("open", "closed"), ("closed", "open")])
 
 
-def test_messages_at_once_all_stay(user, one_call_at_a_time):
+def test_messages_at_once_all_stay(user):
     """Five messages written side by side are all there, each with a number of its own."""
     open_ticket(user)
     with ThreadPoolExecutor(5) as pool:

@@ -7,7 +7,6 @@ import pytest
 from chalicelib.users import store
 from chalicelib.users.change import update_user
 from tests.support.api import outbox, trail
-from tests.support.serial import one_call_at_a_time
 
 
 def test_created_user_shows_the_seeds_fields_as_numbers(api):
@@ -160,7 +159,7 @@ def test_two_admins_editing_the_same_settings(api):
     def change(leverage):
         return api("1", "PATCH", "/users/{user_id}/settings", {"leverage": leverage, "version": 1}, user_id=7)
 
-    with one_call_at_a_time(), ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(2) as pool:
         answers = sorted(pool.map(change, (3, 4)), key=lambda answer: answer[0])
     assert [status for status, _ in answers] == [200, 409]
     assert (answers[1][1]["code"], answers[1][1]["version"]) == ("version_conflict", 2)
@@ -170,7 +169,7 @@ def test_two_admins_editing_the_same_settings(api):
 def test_edits_without_a_version_keep_each_others_fields(api):
     """Edits of different fields at once all stay."""
     changes = [{"leverage": 5}, {"max_age_s": 90}, {"trade_amount": 250}, {"repeat_window_s": 0}]
-    with one_call_at_a_time(), ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(4) as pool:
         statuses = list(pool.map(lambda change: api("1", "PATCH", "/users/{user_id}/settings", change, user_id=7)[0], changes))
     assert statuses == [200] * 4
     settings = api("1", "GET", "/users/{user_id}/settings", user_id=7)[1]

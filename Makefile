@@ -7,8 +7,11 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/made-from-$(shell cat requirements.txt requirements-dev.txt | cksum | cut -d ' ' -f 1)
 CHECKOV := $(VENV)-checkov/made-from-$(shell cksum < requirements-checkov.txt | cut -d ' ' -f 1)
 
+# All of the unit tests, on both processors. `--grants` fails a grant that no test needs, so it is for a whole run only.
+UNIT := tests --ignore tests/e2e --ignore tests/browser --grants --numprocesses 2 --dist loadfile
+
 .DEFAULT_GOAL := help
-.PHONY: help run up down demo test check audit unit e2e build bench soak format clean
+.PHONY: help run up down demo test check audit fast unit e2e build bench soak format clean
 
 help: ## What there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -38,8 +41,11 @@ check: $(STAMP) ## Style, types and the layer rules
 audit: $(STAMP) ## Known weaknesses in the code and in what it depends on (Terraform's are checkov's, under unit)
 	$(BIN)/python -m infra.audit
 
-unit: $(STAMP) $(CHECKOV) ## Tests that need nothing running
-	TRADEHOOK_CHECKOV=$${TRADEHOOK_CHECKOV:-$(CURDIR)/$(VENV)-checkov/bin/checkov} $(BIN)/pytest tests --ignore tests/e2e --ignore tests/browser --grants --numprocesses 2 --dist loadfile
+fast: $(STAMP) ## Unit tests that need no emulated cloud, no server and no other process, in half a minute
+	$(BIN)/pytest tests/unit --fast --numprocesses 2
+
+unit: $(STAMP) $(CHECKOV) ## Tests that need nothing running; T=tests/unit/signals for some of them
+	TRADEHOOK_CHECKOV=$${TRADEHOOK_CHECKOV:-$(CURDIR)/$(VENV)-checkov/bin/checkov} $(BIN)/pytest $(or $(T),$(UNIT))
 
 e2e: $(STAMP) ## Tests against a local cloud of their own; VENUES=all for every exchange and market
 	$(BIN)/pytest tests/e2e tests/browser

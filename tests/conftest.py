@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import fast
 from tests.support.grants import Grants
 
 # Grants whose calls are made only where unit tests do not come, and what makes them there.
@@ -19,6 +20,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--grants", action="store_true", help="fail if a grant of infra/stack.yaml is used by no test; tell which test uses which"
     )
+    parser.addoption("--fast", action="store_true", help="run only the tests that need no emulated cloud, no server and no other process")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks what is not pure; with `--fast`, leaves it out."""
+    fast.mark(items)
+    if config.getoption("--fast"):
+        left_out = [item for item in items if item.get_closest_marker("cloud")]
+        items[:] = [item for item in items if not item.get_closest_marker("cloud")]
+        config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.fixture(autouse=True)
+def _pure(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `--fast`, no test gets out of this process."""
+    if request.config.getoption("--fast"):
+        fast.forbid(monkeypatch)
 
 
 def pytest_sessionstart() -> None:

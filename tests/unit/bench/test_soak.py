@@ -14,6 +14,8 @@ from bench.soak.receiver import Receiver
 from bench.soak.traffic import Alert, Senders
 from infra.local.place import HOST
 
+pytestmark = pytest.mark.cloud
+
 ENV = {"TRADEHOOK_PAPER_TOKEN": "whk_1_x", "TRADEHOOK_XC_CODE": "xc_1_x"}
 DESK = SimpleNamespace(
     signal=lambda *exchange, **more: {"group_name": "g", "token": "t", "symbol": "BTCUSDT", "order_type": "MARKET"} | {"qty_per": 1} | more

@@ -8,6 +8,8 @@ from websockets.sync.server import serve
 
 from tradehook import tail
 
+pytestmark = pytest.mark.cloud
+
 
 def event(sequence, type_="order.filled"):
     return json.dumps({"type": type_, "payload": {"order_id": str(sequence)}, "timestamp": "2026-01-01T00:00:00", "sequence": sequence})

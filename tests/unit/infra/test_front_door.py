@@ -14,6 +14,8 @@ from infra.local import front_door, gate
 from infra.local.place import Place
 from infra.local.routes import Routes
 
+pytestmark = pytest.mark.cloud
+
 ROUTES = [
     ["POST", "/api/webhook", "receive_signals"],
     ["GET", "/signals/{signal_id}", "serve_api"],

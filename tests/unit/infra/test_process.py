@@ -7,6 +7,8 @@ import pytest
 
 from infra.local import process
 
+pytestmark = pytest.mark.cloud
+
 
 def start(tmp_path, code):
     process.start([sys.executable, "-c", code], tmp_path / "it.pid", tmp_path / "it.log", dict(os.environ), tmp_path)

@@ -33,10 +33,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(autouse=True)
-def _pure(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def _pure(request: pytest.FixtureRequest) -> Iterator[None]:
     """With `--fast`, no test gets out of this process."""
-    if request.config.getoption("--fast"):
-        fast.forbid(monkeypatch)
+    with pytest.MonkeyPatch.context() as patch:
+        if request.config.getoption("--fast"):
+            fast.forbid(patch)
+        yield
 
 
 def pytest_sessionstart() -> None:

@@ -1,5 +1,6 @@
 """A paper alert on its whole way: front door, acceptance, queue, execution, event log, topic, WebSocket."""
 
+import re
 import subprocess
 import sys
 import uuid
@@ -62,8 +63,11 @@ def test_the_seeds_figures(stack: Running) -> None:
 
 def test_the_seeds_curl_as_printed(stack: Running) -> None:
     """The seed's curl, host and port aside, fills."""
-    done = subprocess.run(SEED_CURL.format(url=stack.url), shell=True, capture_output=True, text=True, check=True)
-    assert '"filled"' in done.stdout or '"accepted"' in done.stdout
+    command = f"{SEED_CURL.format(url=stack.url)} --include"  # the headers name the signal, whether it has filled yet or not
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    [signal_id] = re.findall(r"(?im)^x-signal-id: (\S+)", done.stdout)
+    [order] = settled(stack, signal_id, "TRADEHOOK_ADMIN_TOKEN")["orders"]
+    assert (order["side"], order["quantity"], order["status"]) == ("buy", 100, "filled")
 
 
 def test_the_seeds_python_as_printed(stack: Running) -> None:

@@ -52,7 +52,8 @@ def test_a_crash_after_any_call_loses_nothing(world: World, scenario: str, fuse:
     assert {sent["body"] for sent in world.sent} == {f'{{"n": {number}, "value": "18559.00"}}' for number in (1, 2)}
     assert len({(sent["id"], sent["body"], sent["headers"]["X-Webhook-Sequence"]) for sent in world.sent}) == 2
     order = [sent["headers"]["X-Webhook-Sequence"] for sent in world.sent]
-    assert scenario == "batch" or order.index("1") < order.index("2")
+    if scenario != "batch":  # whose events are about two entities
+        assert order.index("1") < order.index("2")
     assert len(order) <= 4
 
 

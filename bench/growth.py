@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from operator import attrgetter
 from typing import Any
 from unittest.mock import patch
 
@@ -55,7 +57,7 @@ def run(stand: Stand) -> Iterator[Figure]:
         for _, read in reads:
             read()  # what is looked up once and kept for a while is not what is measured
         costs: dict[str, list[_Cost]] = {name: [] for name, _ in reads}
-        sizes = []
+        sizes: list[int] = []
         for size in SIZES:
             if len(sizes) > 1 and time.monotonic() > stand.ends_at - BUDGET_S * 0.7:
                 break  # a machine this slow would not store the most of them in time
@@ -94,13 +96,13 @@ def run(stand: Stand) -> Iterator[Figure]:
 def _beside(sizes: Sequence[int], costs: Sequence[Sequence[_Cost]]) -> Iterator[Figure]:
     """What else a read costs, at the two greatest sizes."""
     for what, means, unit, value, limit in (
-        ("AWS calls", "Calls to AWS by each of these reads.", "calls", lambda cost: cost.calls, at_most(_LOGARITHMIC, worst=True)),
-        ("processor time", "Our process's own time for each of these reads, boto3's included.", "ms", lambda cost: cost.own_ms, None),
+        ("AWS calls", "Calls to AWS by each of these reads.", "calls", attrgetter("calls"), at_most(_LOGARITHMIC, worst=True)),
+        ("processor time", "Our process's own time for each of these reads, boto3's included.", "ms", attrgetter("own_ms"), None),
         (
             "time",
             "The same, waiting included: the emulated DynamoDB sorts a partition whole for each query.",
             "ms",
-            lambda cost: cost.all_ms,
+            attrgetter("all_ms"),
             None,
         ),
     ):
@@ -298,4 +300,4 @@ def _reading(route: str, path: dict[str, str], query: dict[str, str] | None, tok
 
 def _scheduled() -> Iterator[Read]:
     for function in (track_orders, retry_deliveries, sweep):
-        yield function.__name__.rpartition(".")[2], lambda function=function: function.handler({}, gateway.CONTEXT)
+        yield function.__name__.rpartition(".")[2], partial(function.handler, {}, gateway.CONTEXT)

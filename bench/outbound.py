@@ -16,6 +16,7 @@ from typing import Any
 from bench.kit import Figure, Stand, apart, at_least, in_turns, spread
 from bench.kit.stand import KEPT
 from infra.stack import ROOT
+from tests.support.gateway import CONTEXT
 
 BUDGET_S = 120
 
@@ -97,7 +98,7 @@ def _ours(url: str, processor: list[float]) -> Callable[[], float]:
         batches = [_event(bodies) for bodies in _split(taken())]
         began, used = time.perf_counter(), time.process_time()
         for batch in batches:
-            assert deliver_webhooks.handler(batch, None) == {"batchItemFailures": []}
+            assert deliver_webhooks.handler(batch, CONTEXT) == {"batchItemFailures": []}
         took = time.perf_counter() - began
         processor.append((time.process_time() - used) * 1000 / _EACH)
         books = store.total(store.shards([webhook.webhook_id])[webhook.webhook_id])
@@ -133,7 +134,7 @@ def _said(process: subprocess.Popen[str]) -> str:
     assert process.stdout
     line = process.stdout.readline()
     if not line:
-        raise RuntimeError(f"{process.args} has ended")
+        raise RuntimeError(f"{process.args!r} has ended")
     return line.strip()
 
 

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 
 from bench.kit import Figure, Stand, in_turns
 from chalicelib.signals import fields, variants
@@ -27,8 +28,8 @@ def run(stand: Stand) -> Iterator[Figure]:
     """For each variant, how many bodies become signals in a second of processor time."""
     for variant, body in _BODIES.items():
         turns = in_turns(
-            lambda variant=variant, body=body: _per_second(lambda: variants.read_signal(variant, fields.read(body.encode()))),
-            lambda body=body: _per_second(lambda: _bare(body)),
+            partial(_per_second, partial(_read, variant, body)),
+            partial(_per_second, partial(_bare, body)),
             rounds=_ROUNDS,
             until=stand.ends_at,
         )
@@ -42,6 +43,10 @@ def run(stand: Stand) -> Iterator[Figure]:
             ratio=turns.ratio,
             grows="with the length of the body.",
         )
+
+
+def _read(variant: Variant, body: str) -> object:
+    return variants.read_signal(variant, fields.read(body.encode()))
 
 
 def _bare(body: str) -> object:

@@ -102,9 +102,8 @@ def read(report: Mapping[str, Any]) -> tuple[list[str], list[str]]:
 def main() -> None:
     """The command line."""
     findings = code(PRODUCT, WAIVED) + code(TOOLS, {**WAIVED, **WAIVED_IN_TOOLS})
-    print(
-        f"bandit: {len(findings) or 'no'} findings; {len(WAIVED | WAIVED_IN_TOOLS)} of its tests are waived in infra/audit.py, with reasons"
-    )
+    waived = {*WAIVED, *WAIVED_IN_TOOLS}
+    print(f"bandit: {len(findings) or 'no'} findings; {len(waived)} of its tests are waived in infra/audit.py, with reasons")
     versions = carried()
     advisories, unknown = dependencies(versions)
     print(f"pip-audit: {len(advisories) or 'no'} findings in {len(versions) - min(len(unknown), len(versions))} distributions")

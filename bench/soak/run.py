@@ -191,7 +191,7 @@ async def _fail_exchanges(stand: Stand, met: _Met, dice: random.Random) -> None:
         fault = {"exchange": dice.choice(("binance", "bybit", "okx")), "times": dice.randint(1, 2), **dice.choice(_EXCHANGE_FAULTS)}
         met.exchange[f"{fault['kind']} {fault['when']}"] += int(fault["times"])
         with suppress(requests.RequestException):
-            await asyncio.to_thread(lambda fault=fault: stand.exchanges.fault(**fault))
+            await asyncio.to_thread(stand.exchanges.fault, **fault)
 
 
 async def _settle(stand: Stand, senders: Senders, desk: Desk, receiver: Receiver, subscribed: list[int], since: int) -> Books:

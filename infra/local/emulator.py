@@ -59,7 +59,7 @@ class _Artifact(zipfile.ZipFile):
 
     _one_at_a_time = Lock()
 
-    def extractall(self, path: str) -> None:
+    def extractall(self, path: str) -> None:  # type: ignore[override]  # ministack gives nothing but the path
         """Makes `path`, an empty directory, a link to the unpacked code. The zip itself is not needed any more."""
         content = hash(tuple((entry.filename, entry.CRC) for entry in self.infolist()))
         shared = Path(tempfile.gettempdir(), f"code-{content:x}")
@@ -70,7 +70,7 @@ class _Artifact(zipfile.ZipFile):
                 Path(unfinished).rename(shared)
         Path(path).rmdir()
         Path(path).symlink_to(shared)
-        Path(self.filename).unlink()
+        Path(str(self.filename)).unlink()
 
 
 class _StandBack:
@@ -107,7 +107,7 @@ class _StandBack:
                 self._not_before = time.monotonic() + self._THEN_NOT_FOR_S
                 break
             time.sleep(self._BETWEEN_S)
-        return self._poll()
+        return bool(self._poll())
 
 
 def _forget_duplicates(queue: dict[str, Any]) -> None:

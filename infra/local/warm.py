@@ -45,5 +45,6 @@ def _nothing(function: Function) -> dict[str, Any]:
 def _request(path: str) -> dict[str, Any]:
     """A request as API Gateway hands it on."""
     context = {"httpMethod": "GET", "resourcePath": path, "identity": {"sourceIp": "127.0.0.1"}}
-    empty = {"headers": {}, "multiValueHeaders": {}, "multiValueQueryStringParameters": None, "pathParameters": {}, "stageVariables": None}
-    return {"requestContext": context, "body": None, "isBase64Encoded": False, **empty}
+    empty: dict[str, Any] = {"headers": {}, "multiValueHeaders": {}, "pathParameters": {}}
+    absent = {"multiValueQueryStringParameters": None, "stageVariables": None, "body": None}
+    return {"requestContext": context, "isBase64Encoded": False, **empty, **absent}

@@ -16,8 +16,8 @@ class Simulator:
 
     def call(self, method: str, path: str, /, **given: Any) -> Any:
         """Any control call: `call("POST", "price", symbol="BTCUSDT", price="50100")`."""
-        sent = {"params": given} if method in {"GET", "DELETE"} else {"json": given}
-        answer = requests.request(method, f"{self.url}/_sim/{path}", timeout=10, **sent)
+        params, body = (given, None) if method in {"GET", "DELETE"} else (None, given)
+        answer = requests.request(method, f"{self.url}/_sim/{path}", timeout=10, params=params, json=body)
         answer.raise_for_status()
         return answer.json()
 

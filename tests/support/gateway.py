@@ -5,7 +5,8 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
-CONTEXT = SimpleNamespace(
+# What functions read of a LambdaContext, whose attributes cannot be set.
+CONTEXT: Any = SimpleNamespace(
     function_name="test",
     memory_limit_in_mb=512,
     invoked_function_arn="arn:aws:lambda:eu-west-1:000000000000:function:test",

@@ -23,6 +23,7 @@ from moto.core.model_instances import reset_model_data
 from moto.core.models import botocore_stubber
 from moto.core.serialize import BaseJSONSerializer
 from moto.dynamodb.models import DynamoDBBackend, Table, dynamodb_backends
+from moto.kms import models as moto_kms
 from moto.kms.models import kms_backends
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
@@ -199,7 +200,8 @@ def _tables(description: stack.Stack) -> dict[str, str]:
 
 def _keys(description: stack.Stack) -> dict[str, str]:
     client = boto3.client("kms")
-    return {stack.Resource("key", name).variable: client.create_key()["KeyMetadata"]["Arn"] for name in description.source.keys}
+    with patch.object(moto_kms, "generate_private_key", return_value=None):  # the stack's keys are symmetric and have none
+        return {stack.Resource("key", name).variable: client.create_key()["KeyMetadata"]["Arn"] for name in description.source.keys}
 
 
 def _schema(key) -> list[dict[str, str]]:

@@ -12,7 +12,7 @@ from chalicelib.signals import fields, masking
 
 def refusal(body: bytes) -> Refused:
     with pytest.raises(Refused) as caught:
-        fields.read(body)
+        fields.read(body).check()
     return caught.value
 
 
@@ -76,7 +76,7 @@ def test_complaint_13_broken_bodies_say_what_is_wrong(body, code):
 
 def test_a_broken_body_is_located():
     """A sender is told the line and column where the JSON breaks, or which pair is wrong."""
-    assert refusal(b'{"symbol": "BTCUSDT",\n "price": }').values == {"line": 2, "column": 11}
+    assert refusal(b'{"symbol": "BTCUSDT",\n "price": }').values == {"line": 2, "column": 11, "hint": "hint_missing_value"}
     assert refusal(b"symbol=BTCUSDT oops").values == {"position": 2}
 
 

@@ -61,6 +61,8 @@ def run(instruction: Instruction, desk: Desk, gate: Gate) -> Outcome:
     Raises:
         Refused: The instruction as a whole cannot be carried out. `out_of_range` for what cannot be computed.
     """
+    if instruction.came_late:
+        return Outcome([], [], note="came_late")
     try:
         return _run(instruction, desk, gate)
     except ArithmeticError:
@@ -69,9 +71,6 @@ def run(instruction: Instruction, desk: Desk, gate: Gate) -> Outcome:
 
 def _run(instruction: Instruction, desk: Desk, gate: Gate) -> Outcome:
     outcome = Outcome([], [])
-    if instruction.came_late:
-        outcome.note = "came_late"
-        return outcome
     if instruction.action is Action.CANCEL_ALL:
         _cancel(instruction, desk, outcome, instruction.group_name)
         return outcome

@@ -24,39 +24,27 @@ def of_json(text: str, position: int) -> dict[str, str]:
     """Why JSON breaks at a position."""
     here, before = text[position : position + 12], text[:position].rstrip()
     word = found.group() if (found := _WORD.match(here)) else ""
-    if here[:1] and here[0] in _SMART:
-        return {"hint": "hint_smart_quote"}
-    if here.startswith(("//", "/*", "#")):
-        return {"hint": "hint_comment"}
-    if here.startswith("```"):
-        return {"hint": "hint_code_fence"}
-    if before.endswith(",") and here[:1] in ("}", "]"):
-        return {"hint": "hint_trailing_comma"}
-    if here[:1] in ("}", "]") and text[:position].rstrip().endswith(":"):
-        return {"hint": "hint_missing_value"}
-    if here[:1] == "'":
-        return {"hint": "hint_single_quote"}
-    if word in _PYTHON:
-        return {"hint": "hint_python_word"}
-    if word.lower() in _MISSING:
-        return {"hint": "hint_missing_number"}
-    return _of_structure(text, position, here, before, word)
-
-
-def _of_structure(text: str, position: int, here: str, before: str, word: str) -> dict[str, str]:
-    if not text[position:].strip():
-        return {"hint": "hint_ends_early"}
-    if before.endswith("}") and (here[:1] in ("{", ",") or here.startswith("\n{")):
-        return {"hint": "hint_two_objects"}
-    if here[:1] == "\\":
-        return {"hint": "hint_backslash"}
-    if here[:1] == '"':
-        return {"hint": "hint_missing_comma"}
-    if word and before[-1:] in ("{", ","):
-        return {"hint": "hint_unquoted_key"}
-    if word:
-        return {"hint": "hint_unquoted_text"}
-    return {}
+    causes = (
+        (bool(here) and here[0] in _SMART, "hint_smart_quote"),
+        (here.startswith(("//", "/*", "#")), "hint_comment"),
+        (here.startswith("```"), "hint_code_fence"),
+        (before.endswith(",") and here.startswith(("}", "]")), "hint_trailing_comma"),
+        (before.endswith(":") and here.startswith(("}", "]", ",")), "hint_missing_value"),
+        (here.startswith("'"), "hint_single_quote"),
+        (word in _PYTHON, "hint_python_word"),
+        (word.lower() in _MISSING, "hint_missing_number"),
+        (not text[position:].strip(), "hint_ends_early"),
+        (before.endswith("}") and here.lstrip().startswith(("{", ",")), "hint_two_objects"),
+        (here.startswith("\\"), "hint_backslash"),
+        (here.startswith('"'), "hint_missing_comma"),
+        (bool(word) and before.endswith(("{", ",")), "hint_unquoted_key"),
+        (bool(word), "hint_unquoted_text"),
+    )
+    hint = next((hint for applies, hint in causes if applies), None)
+    # A comma before the bracket is where Python 3.13 sees the fault, the bracket where earlier versions do.
+    if hint is None and here.startswith(",") and text[position + 1 :].lstrip().startswith(("}", "]")):
+        hint = "hint_trailing_comma"
+    return {"hint": hint} if hint else {}
 
 
 def of_pairs(text: str) -> dict[str, str]:

@@ -24,7 +24,7 @@ _NAMING = frozenset(
 )
 """What names the position, and whose it is. Two values for one of these are a 400 here too."""
 
-_WORDS = {variant: ("close", "exit", "stop") for variant in Variant} | {Variant.PAPER: ("close",)}
+_WORDS = dict.fromkeys(Variant, ("close", "exit", "stop")) | {Variant.PAPER: ("close",)}
 _EXCHANGE_NAMED = (Variant.XC, Variant.GROUP)
 _SETTINGS_SIZED = (Variant.LEGACY, Variant.PERSONAL)
 _PERCENT = Decimal(100)
@@ -71,9 +71,7 @@ def read(variant: Variant, fields: Fields, account: str | None = None) -> Signal
         position_side=reader.choice("position_side", terms.SIDES),
         demo=demo,
         price=reader.optional(reader.number, "price"),
-        idempotency_key=reader.optional(reader.text, "idempotency_key"),
-        market_position=terms.position(reader, "market_position"),
-        prev_market_position=terms.position(reader, "prev_market_position"),
+        **terms.of_closing(reader),
         unknown=reader.unknown(),
     )
 
@@ -107,11 +105,11 @@ def _demo(reader: Reader, variant: Variant) -> bool | None:
 
 def _order(reader: Reader, variant: Variant, fields: Fields) -> dict[str, Any]:
     """The action and how much of the position goes."""
+    action = reader.optional(lambda name: reader.choice(name, _actions(variant)), "side")
     if variant is Variant.PAPER and _by_word(variant, fields) and not _to_flat(fields):
         return _paper_close(reader)
     if _by_word(variant, fields):
         return {"action": Action.STOP if _word(fields) == "stop" else Action.CLOSE}
-    action = reader.optional(lambda name: reader.choice(name, _actions(variant)), "side")
     return {"action": Action.CLOSE, "ordered": action, "size": _size(reader, variant)}
 
 

@@ -181,7 +181,7 @@ WORDS: Mapping[Kind, tuple[str, ...]] = {
 }
 """Words of keys that would change the trade. A key with one of them is never ignored in an opening signal."""
 
-_BESIDE_CLOSE = frozenset({"time", "price", "prev", "previous", "last", "bar", "daily", "day", "candle", "at", "date", "prior", "ltf", "htf"})
+_BESIDE_CLOSE = frozenset({"time", "price", "prev", "previous", "prior", "last", "bar", "candle", "daily", "day", "date", "at"})
 """`prev_close` and `close_time` are chart data, not a wish to close."""
 
 _WINNING = ("tp", "profit", "takeprofit", "target", "tgt")

@@ -17,10 +17,12 @@ GROUP_URL, XC_URL = "/api/webhook", "/xc"
 
 _SETTINGS_SIZED = (Variant.LEGACY, Variant.PERSONAL)
 _NOT_BY_GROUP = ("qty_per", "orders", "group_name")
-_MAY_BE_EMPTY = frozenset(("price", "timestamp", "timenow", "idempotency_key", "strategy_id", "chat_id", "token", "code", "max_lag", "max_age"))
+_MAY_BE_EMPTY = frozenset(
+    ("price", "timestamp", "timenow", "max_lag", "max_age", "idempotency_key", "strategy_id", "chat_id", "token", "code")
+)
 """Read fields whose default changes nothing about the trade. An empty required field is a missing one."""
 
-_TYPE_WORDS = ("limit", "lmt", "market", "mkt", "stop", "trail", "ioc", "fok", "gtc", "oco", "bracket", "iceberg", "twap", "post")
+_TYPE_WORDS = ("lim", "lmt", "market", "mkt", "stop", "trail", "ioc", "fok", "gtc", "oco", "bracket", "iceberg", "twap", "post")
 
 
 def check_url(fields: Fields, variant: Variant, names: tuple[str, ...] = _NOT_BY_GROUP) -> None:

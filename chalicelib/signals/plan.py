@@ -94,6 +94,11 @@ def leverage_of(signal: Signal, sender: Sender, market_type: MarketType | None) 
     return signal.leverage or most
 
 
+def is_closing(signal: Signal) -> bool:
+    """Whether it was read as a closing signal."""
+    return signal.action in _SIZED_BY_WORD or (signal.variant is Variant.PAPER and signal.market_position == "flat")
+
+
 def only_opens(signal: Signal, market_type: MarketType | None) -> bool:
     """Whether all the signal can do is open or add. On futures an order may reduce what is opposite; that is known at execution."""
     return market_type is MarketType.SPOT and signal.action in (Action.BUY, Action.LONG) and not signal.shrinks

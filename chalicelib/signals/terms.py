@@ -55,9 +55,15 @@ def common(reader: Reader) -> dict[str, Any]:
     }
 
 
-def position(reader: Reader, name: str) -> str | None:
-    """One of TradingView's positions, for a closing signal: None where it cannot be read."""
-    return reader.optional(lambda each: reader.choice(each, POSITIONS), name)
+def of_closing(reader: Reader) -> dict[str, Any]:
+    """The same of a closing signal, as far as it can be read: nothing of it refuses the signal."""
+    read = reader.optional
+    return {
+        "sent_at": read(lambda _: _sent_at(reader), "timestamp"),
+        "idempotency_key": read(reader.text, "idempotency_key"),
+        "market_position": read(lambda name: reader.choice(name, POSITIONS), "market_position"),
+        "prev_market_position": read(lambda name: reader.choice(name, POSITIONS), "prev_market_position"),
+    }
 
 
 def order_terms(reader: Reader) -> dict[str, Any]:

@@ -175,10 +175,10 @@ class Reader:
             raise Refused("must_be_positive", field=self.shown(name))
         if not SMALLEST <= value <= largest:
             raise Refused("out_of_range", field=self.shown(name), minimum=_plain(SMALLEST), maximum=_plain(largest))
-        value = _shortest(value)
-        if len(value.as_tuple().digits) > MAX_DIGITS:
+        number = _shortest(value)
+        if len(number.as_tuple().digits) > MAX_DIGITS:
             raise Refused("too_many_digits", field=self.shown(name), limit=MAX_DIGITS)
-        return value
+        return number
 
     def time(self, name: str) -> datetime | None:
         """A moment in UTC, from ISO 8601 (UTC if it names no offset) or epoch seconds or milliseconds.

@@ -11,11 +11,15 @@ _PYTHON = {"None", "True", "False", "undefined", "nil"}
 _MISSING = {"na", "n/a", "nan", "null", "inf", "infinity"}
 
 
+_REPLACED = "\ufffd".encode()
+"""What a gateway that hands bodies on as text puts for bytes that are not UTF-8."""
+
+
 def of_bytes(body: bytes) -> dict[str, str]:
-    """The encoding of a body that is not UTF-8, as far as its first bytes tell."""
-    if body.startswith(b"\x1f\x8b"):
+    """The encoding of a body, where its first bytes tell that it is not UTF-8; a gateway may have replaced some of them."""
+    if body.startswith((b"\x1f\x8b", b"\x1f" + _REPLACED)):
         return {"hint": "hint_gzip"}
-    if body.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in body[:4]:
+    if body.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in body[:8]:
         return {"hint": "hint_utf16"}
     return {}
 

@@ -142,8 +142,8 @@ def read(body: bytes) -> Fields:
         text = body.decode("utf-8-sig").strip()
     except UnicodeDecodeError:
         raise Refused("not_utf8", **body_hints.of_bytes(body)) from None
-    if "\x00" in text[:4]:
-        raise Refused("not_utf8", **body_hints.of_bytes(body))
+    if hint := body_hints.of_bytes(body):
+        raise Refused("not_utf8", **hint)
     if text in ("", "null"):
         raise Refused("no_data")
     in_pairs = text[0] != "{"
@@ -157,7 +157,10 @@ def read(body: bytes) -> Fields:
         raise Refused("no_data")
     if len(pairs) > MAX_FIELDS:
         raise Refused("too_many_fields", limit=MAX_FIELDS)
-    return Fields(pairs, in_pairs=in_pairs)
+    fields = Fields(pairs, in_pairs=in_pairs)
+    if "\ufffd" in text:  # API Gateway hands a body on as text, with this in place of what was not UTF-8
+        fields.problems["body"] = Refused("not_utf8")
+    return fields
 
 
 def _from_json(text: str) -> list[tuple[str, Any]]:

@@ -139,7 +139,9 @@ def test_group_sizes_that_cannot_be_read() -> None:
     assert not trades()
 
 
-@pytest.mark.parametrize(("change", "quantity"), [({}, "2"), ({"qty_percent": 5}, "0.1"), ({"percent": "5"}, "0.1"), ({"qtyPer": 5}, "0.1")])
+@pytest.mark.parametrize(
+    ("change", "quantity"), [({}, "2"), ({"qty_percent": 5}, "0.1"), ({"percent": "5"}, "0.1"), ({"qtyPer": 5}, "0.1")]
+)
 def test_group_sizes_that_are_read(change: dict[str, Any], quantity: str) -> None:
     """The default holds where nothing was said; an alias of `qty_per` sizes the order."""
     assert group(**change)[0] == 200
@@ -509,7 +511,18 @@ def test_a_limit_that_nobody_would_keep() -> None:
 
 def test_protection_that_nobody_would_place() -> None:
     """A key that reads like protection and is not known opens nothing, in any variant and spelling."""
-    for name in ("stopLossPrice", "slPrice", "sl_percent", "trailing_stop", "tp1", "stop", "Break-Even", "TARGET 1", "takeProfits", "trail_pct"):
+    for name in (
+        "stopLossPrice",
+        "slPrice",
+        "sl_percent",
+        "trailing_stop",
+        "tp1",
+        "stop",
+        "Break-Even",
+        "TARGET 1",
+        "takeProfits",
+        "trail_pct",
+    ):
         refused(personal(**{name: 1}), "unknown_field", name)
         refused(group(**{name: 1}, qty_per=5), "unknown_field", name)
         refused(paper(**{name: 1}), "unknown_field", name)

@@ -3,13 +3,15 @@
 import json
 import re
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import chalicelib
 from chalicelib.errors import Refused
-from chalicelib.signals import fields, variants
+from chalicelib.signals import field_definitions, fields, variants
 from chalicelib.signals.models import Signal
 from chalicelib.signals.spelling import ALIASES
 from chalicelib.signals.values import LARGEST, MAX_DIGITS, SMALLEST
@@ -171,3 +173,9 @@ def test_no_accepted_number_loses_a_digit(whole, fraction, exponent, quoted):
     price = variants.read_signal(Variant.PAPER, fields.read(body.encode())).price
     assert price == exact
     assert len(price.as_tuple().digits) <= MAX_DIGITS
+
+
+def test_the_documented_fields_are_the_parsers():
+    """The table of docs/signals.md is the one that the definitions give."""
+    page = (Path(chalicelib.__file__).parents[1] / "docs" / "signals.md").read_text(encoding="utf-8")
+    assert field_definitions.table() in page

@@ -20,8 +20,8 @@ def _known(variant: Variant) -> dict[str, Schema]:
     found: dict[str, Schema] = {}
     for field in FIELDS:
         if variant in field.variants and field.name != "orders":
-            kind = _NUMBER if field.kind in _NUMBERS else {"type": ["string", "number", "boolean"]}
-            found |= dict.fromkeys((field.name, *field.aliases), kind | {"description": field.meaning})
+            type_ = _NUMBER["type"] if field.kind in _NUMBERS else ["string", "number", "boolean"]
+            found |= {name: {"type": type_, "description": field.meaning} for name in (field.name, *field.aliases)}
     return found
 
 

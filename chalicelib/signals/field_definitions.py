@@ -172,7 +172,8 @@ WORDS: Mapping[Kind, tuple[str, ...]] = {
     Kind.PRICE: ("limit", "trigger", "activation", "entryprice"),
     Kind.LEVERAGE: ("leverage", "lev", "margin", "gearing"),
     Kind.REDUCE: ("reduce", "reduceonly", "close", "closeposition", "closeall", "exit", "flatten", "flat", "reverse", "reversal", "flip"),
-    Kind.DIRECTION: ("direction", "side", "action", "command", "hedge", "hedged"),
+    Kind.DIRECTION: ("direction", "side", "action", "command", "hedge", "hedged", "marketposition"),
+    Kind.INSTRUMENT: ("markettype",),
     Kind.ACCOUNT: (
         *("account", "acct", "acc", "subaccount", "portfolio", "wallet", "demo", "testnet", "sandbox", "dryrun", "simulated", "simulation"),
         *("paper", "live", "testmode", "broker"),
@@ -281,6 +282,7 @@ def _has(word: str, tokens: list[str], squashed: str) -> bool:
 
 
 def _alike(squashed: str, kinds: Collection[Kind], cutoff: float) -> Field | None:
-    names = {squash(name): field for field in FIELDS if field.kind in kinds for name in (field.name, *field.aliases)}
+    named = [field for field in FIELDS if field.kind in kinds or (field.name == "market_type" and len(kinds) > 1)]
+    names = {squash(name): field for field in named for name in (field.name, *field.aliases)}
     found = get_close_matches(squashed, names, n=1, cutoff=cutoff)
     return names[found[0]] if found else None

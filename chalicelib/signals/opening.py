@@ -24,6 +24,9 @@ _MAY_BE_EMPTY = frozenset(
 
 _TYPE_WORDS = ("lim", "lmt", "market", "mkt", "stop", "trail", "ioc", "fok", "gtc", "oco", "bracket", "iceberg", "twap", "post")
 
+_MARKETS = frozenset(("spot", "future", "futures", "perp", "perpetual", "swap", "linear", "margin"))
+"""Values that make an unknown `market` a market type; it is often the exchange or a label."""
+
 
 def check_url(fields: Fields, variant: Variant, names: tuple[str, ...] = _NOT_BY_GROUP) -> None:
     """Raises Refused (`wrong_url`) if a body belongs to another webhook.
@@ -67,6 +70,8 @@ def check_fields(fields: Fields, variant: Variant, besides: tuple[str, ...] = ()
             _check_type(fields, variant, name, value)
         else:
             check_unknown(fields, variant, name)
+            if squash(name) == "market" and isinstance(value, str) and squash(value) in _MARKETS:
+                raise _unknown(fields.shown(name), "market_type")
             for inner in _inner_keys(value):
                 _check_inner(fields, variant, name, inner)
 

@@ -76,6 +76,9 @@ def xc(words: str, command: str = "buy") -> tuple[int, Any]:
     return send("/xc", f"code={CODE[0]} demo=YES command={command} exchange=binance coinmarket=BTCUSDT {words}")
 
 
+CYRILLIC = {"qty_рer": 5}
+"""`qty_per` with a Cyrillic letter."""
+
 ABSENT = object()
 """Leaves a field of the complete group body out."""
 
@@ -128,7 +131,7 @@ def test_group_sizes_that_cannot_be_read() -> None:
     refused(group(percent=""), "empty_field", "percent")
     refused(group(size=0.01), "quantity_without_percent", "size")
     refused(group(positionSizePct=5), "unknown_field", "positionSizePct", "qty_per")
-    refused(group(**{"qty_рer": 5}), "unknown_field")
+    refused(group(**CYRILLIC), "unknown_field")
     refused(group(**{"\u00adqty_per": 5}), "unknown_field")
     refused(group(**{"qty_per\u00a0": 5}), "unknown_field")
     refused(group(sizing={"qty": 5, "percent": 2}), "unknown_field")

@@ -63,7 +63,7 @@ def explain(request: Request) -> Answer:
         "variant": variant.value,
         "user_id": shown_id(user_id),
         "signal": signal.model_dump(),
-        "fields": unused.explained(signal, closing=plans.is_closing(signal), language=request.language),
+        "fields": unused.explained(signal, fields, closing=plans.is_closing(signal), language=request.language),
         "settings": sender.owner.settings.model_dump(),
         "market_type": plan.market_type,
         "total_accounts": len(plan.targets),

@@ -53,6 +53,7 @@ class Signal(Frozen):
     take_profit: Decimal | None = None
     stop_loss: Decimal | None = None
     risk_percent: Decimal | None = None
+    risk_unreadable: bool = False
     position_side: PositionSide | None = None
     legs: tuple[Leg, ...] = ()
     batch: bool = False

@@ -61,7 +61,8 @@ def make(signal: Signal, sender: Sender, now: datetime) -> Plan:
     plan = _PLANNERS[signal.variant](signal, sender)
     if not plan.targets:
         raise NotDoable("no_accounts")
-    if signal.risk_percent is not None and signal.stop_loss is None and not only_closes(signal, plan.market_type):
+    unmeasured = signal.risk_unreadable or (signal.risk_percent is not None and signal.stop_loss is None)
+    if unmeasured and not only_closes(signal, plan.market_type):
         raise Refused("risk_needs_stop", field="risk_percent")
     leverage_of(signal, sender, plan.market_type)
     if not sender.authenticated and any(target.kind.real_money for target in plan.targets):

@@ -78,7 +78,7 @@ def order_terms(reader: Reader) -> dict[str, Any]:
         "post_only": reader.flag("post_only") or False,
         "take_profit": reader.number("take_profit"),
         "stop_loss": reader.number("stop_loss"),
-        "risk_percent": reader.number("risk_percent", largest=_WHOLE),
+        **_risk(reader),
         "leverage": reader.whole("leverage", MOST_LEVERAGE),
         "position_side": reader.choice("position_side", SIDES),
     }
@@ -107,6 +107,16 @@ def prices(reader: Reader, order_type: OrderType) -> dict[str, Any]:
     if order_type not in WITH_STOP and reader.given("stop_price"):
         raise Refused("not_for_order_type", field=reader.shown("stop_price"), order_type=order_type.value.upper())
     return {"price": reader.number("price"), "stop_price": reader.number("stop_price")}
+
+
+def _risk(reader: Reader) -> dict[str, Any]:
+    """The risk; a text that is no number may be a label, and matters only where the signal may open."""
+    try:
+        return {"risk_percent": reader.number("risk_percent", largest=_WHOLE)}
+    except Refused as refused:
+        if refused.code != "invalid_number":
+            raise
+        return {"risk_unreadable": True}
 
 
 def check_stop_loss(signal: Signal) -> None:

@@ -21,7 +21,11 @@ BODIES: dict[Variant, dict[str, Any]] = {
     Variant.LEGACY: {"symbol": "BTCUSDT", "side": "buy", "market_type": "futures", **TERMS},
     Variant.PERSONAL: {"symbol": "BTCUSDT.P", "side": "long", "contracts": 3, "timenow": "2026-01-22T15:30:00Z", **TERMS, **POSITION},
     Variant.XC: {
-        **{"symbol": "BTCUSDT", "side": "buy", "exchange": "binance", "amount": "0.05", "quantity_type": "base"},
+        "symbol": "BTCUSDT",
+        "side": "buy",
+        "exchange": "binance",
+        "amount": "0.05",
+        "quantity_type": "base",
         **TERMS,
         **POSITION,
     },

@@ -312,9 +312,13 @@ def test_what_a_webhook_does_not_use_is_kept() -> None:
     assert position() == D("0.02")
     assert answer["trace"]["signal"]["unknown"] == {"exchange": "BINANCE", "quantity": "3"}
     headers = {"Authorization": f"Bearer {records.add_token('1', Kind.API)}"}
-    body = PERSONAL | {"contracts": 3, "note": "x"}
+    body = PERSONAL | {"contracts": 3, "note": "x", "price": ""}
     plan = call(serve_api.app, "POST", "/signals/explain", body, headers=headers, query={"variant": "personal"})[1]
-    assert [(each["field"], each["code"]) for each in plan["fields"]] == [("quantity", "field_not_used_here"), ("note", "field_unknown")]
+    assert [(each["field"], each["code"]) for each in plan["fields"]] == [
+        ("quantity", "field_not_used_here"),
+        ("note", "field_unknown"),
+        ("price", "field_not_used_here"),
+    ]
 
 
 def test_an_account_narrows_a_group_signal() -> None:
@@ -574,6 +578,19 @@ def test_leverage_counts_up_to_the_users_limit() -> None:
     assert position() == D("0.04")
 
 
+# K14, K15: symbols
+
+
+def test_paper_takes_tradingviews_symbols_only_where_they_fit() -> None:
+    """Forex and any character that TradingView has; a colon whose sides do not fit is refused."""
+    for symbol in ("USDCAD", "VOLV_B", "LSE:BP.", "360ONE", "BRK-B", "NSE:M&M"):
+        assert paper(ticker=symbol, qty=1)[0] == 200
+    assert send("/api/webhook", "symbol='NSE:M&M' side=buy qty=1 price=3000")[0] == 200
+    refused(send("/api/webhook", "symbol=NSE:M&M side=buy qty=1 price=3000"), "broken_pair")
+    for symbol in ("AAPL:NASDAQ", "BTCUSDT:BINANCE", "BTCUSDT:PERP", "BTCUSDTM"):
+        refused(paper(ticker=symbol, qty=1), "unknown_symbol")
+
+
 # K20: errors that help
 
 
@@ -587,3 +604,5 @@ def test_errors_name_what_would_be_right() -> None:
     refused(personal(risk=1), "risk_needs_stop", "risk", "percentage", "stop_loss")
     assert paper(qty=1)[0] == 200
     assert paper(action="sell", qty=1, risk=1)[0] == 200
+    refused(personal(risk="high"), "risk_needs_stop", "risk", "percentage", "stop_loss")
+    assert personal(action="sell", market_type="spot", risk="high")[0] == 202

@@ -10,6 +10,7 @@ from chalicelib.controls import rules
 from chalicelib.errors import Forbidden, NotDoable, NotFound, Refused, Unauthorized
 from chalicelib.orders.models import Instruction
 from chalicelib.signals import sizes
+from chalicelib.signals.missed import Missed
 from chalicelib.signals.models import Signal
 from chalicelib.signals.sender import Sender
 from chalicelib.trading import Action, MarketType, OrderType, Unit, Variant
@@ -150,6 +151,12 @@ def instructions(signal_id: str, signal: Signal, sender: Sender, plan: Plan, rec
     return tuple(
         Instruction(account_id=target.account_id, exchange=target.exchange, weight=target.weight, **shared) for target in plan.targets
     )
+
+
+def overtaken(given: tuple[Instruction, ...], missed: Missed | None) -> tuple[Instruction, ...]:
+    """The instructions of a signal that came after another one: an exit that its entry has overtaken does nothing."""
+    late, entry = (missed.came_late, missed.last_signal_id if missed.may_be_late else None) if missed else (False, None)
+    return tuple(each.model_copy(update={"came_late": late, "overtaken_by": entry}) for each in given)
 
 
 def _size(signal: Signal, trade_amount: Decimal) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from chalicelib.orders.dry_desk import DryLiveDesk, DryPaperDesk
 from chalicelib.orders.gate import Gate
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.signals import fields as bodies
-from chalicelib.signals import manual, variants
+from chalicelib.signals import manual, unused, variants
 from chalicelib.signals import plan as plans
 from chalicelib.signals.accept import check_age
 from chalicelib.signals.fields import Fields
@@ -63,6 +63,7 @@ def explain(request: Request) -> Answer:
         "variant": variant.value,
         "user_id": shown_id(user_id),
         "signal": signal.model_dump(),
+        "fields": unused.explained(signal, fields, closing=plans.is_closing(signal), language=request.language),
         "settings": sender.owner.settings.model_dump(),
         "market_type": plan.market_type,
         "total_accounts": len(plan.targets),

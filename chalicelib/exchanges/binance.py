@@ -7,6 +7,7 @@ Rules from developers.binance.com: spot and USDⓈ-M REST API, error codes, filt
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -14,7 +15,7 @@ from chalicelib.exchanges import codes
 from chalicelib.exchanges.api import Api, Parameters
 from chalicelib.exchanges.markets import Listing, Listings
 from chalicelib.exchanges.outcomes import Absent, Already, Meaning
-from chalicelib.exchanges.particulars import RECEIVE_WINDOW_MS, concerns_long, number
+from chalicelib.exchanges.particulars import RECEIVE_WINDOW_MS, concerns_long, number, position_mode_differs
 from chalicelib.exchanges.protocol import (
     Balance,
     Credentials,
@@ -26,6 +27,7 @@ from chalicelib.exchanges.protocol import (
     Pacing,
     Position,
     Side,
+    Trade,
 )
 from chalicelib.exchanges.wire import amount, flag, moment, positive, text
 from chalicelib.trading import MarketType, OrderType
@@ -221,17 +223,23 @@ class Binance:
         if not order_id:
             return []
         method = "fapiPrivateGetUserTrades" if self._futures else "privateGetMyTrades"
-        return [
-            Fill(
-                str(row["id"]),
-                Decimal(row["price"]),
-                Decimal(row["qty"]),
-                amount(row["commission"]),
-                row["commissionAsset"],
-                moment(row["time"]),
-            )
-            for row in api.read(method, {"symbol": listing.market_id, "orderId": order_id})
-        ]
+        return [_fill(row) for row in api.read(method, {"symbol": listing.market_id, "orderId": order_id})]
+
+    def trades(self, api: Api, listing: Listing, side: Side, since: datetime) -> Sequence[Trade]:
+        """See particulars.Particulars. Trades carry the exchange's order id only, so each order is asked for its client id."""
+        method = "fapiPrivateGetUserTrades" if self._futures else "privateGetMyTrades"
+        rows = api.read(method, {"symbol": listing.market_id, "startTime": str(int(since.timestamp() * 1000)), "limit": "1000"})
+        chosen = [row for row in rows if (flag(row["isBuyer"]) if "isBuyer" in row else row["side"] == "BUY") is (side is Side.BUY)]
+        names = {order_id: self._client_id(api, order_id, listing) for order_id in {str(row["orderId"]) for row in chosen}}
+        return [Trade(names[str(row["orderId"])], str(row["orderId"]), _fill(row)) for row in chosen]
+
+    def _client_id(self, api: Api, order_id: str, listing: Listing) -> str | None:
+        """The client id of an order, None while the exchange does not show the order."""
+        try:
+            row = api.read(f"{self._private}GetOrder", {"symbol": listing.market_id, "orderId": order_id})
+        except Absent:
+            return None
+        return str(row["clientOrderId"])
 
     def balances(self, api: Api) -> Sequence[Balance]:
         """See particulars.Particulars."""
@@ -266,6 +274,8 @@ class Binance:
     def set_position_mode(self, api: Api, listing: Listing, *, hedged: bool) -> None:  # noqa: ARG002  account-wide here
         """See particulars.Particulars. Looked up where it weighs 5; the endpoint that sets it weighs 30 to read."""
         if flag(api.read("fapiPrivateGetAccountConfig")["dualSidePosition"]) is not hedged:
+            if not api.settings.manage_modes:
+                raise position_mode_differs(self.name, hedged=hedged)
             with contextlib.suppress(Already):
                 api.change("fapiPrivatePostPositionSideDual", {"dualSidePosition": str(hedged).lower()})
 
@@ -300,7 +310,9 @@ class Binance:
             place = "above" if each.trigger_above else "below"
             request |= {f"{place}Type": self._type(each), f"{place}StopPrice": text(each.stop_price)}
             request[f"{place}ClientOrderId"] = each.client_order_id
-        reply = api.change("privatePostOrderListOco", {**request, "newOrderRespType": "FULL"})
+        # Without a list id ccxt puts its own broker id there.
+        request |= {"listClientOrderId": order.client_order_id, "newOrderRespType": "FULL"}
+        reply = api.change("privatePostOrderListOco", request)
         [report] = [row for row in reply["orderReports"] if row["clientOrderId"] == order.client_order_id]
         return self._state(report, listing)
 
@@ -354,6 +366,11 @@ class Binance:
             trigger=order_type in {OrderType.STOP_LIMIT, OrderType.STOP_MARKET},
             updated_at=moment(row.get("updateTime") or row.get("transactTime") or row.get("time")),
         )
+
+
+def _fill(row: Mapping[str, Any]) -> Fill:
+    price, quantity = Decimal(row["price"]), Decimal(row["qty"])
+    return Fill(str(row["id"]), price, quantity, amount(row["commission"]), row["commissionAsset"], moment(row["time"]))
 
 
 def _as_fired(conditional: OrderState, became: OrderState) -> OrderState:

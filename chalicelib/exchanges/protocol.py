@@ -194,6 +194,19 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True)
+class Trade:
+    """A fill with the order it belongs to.
+
+    Attributes:
+        client_order_id: Empty if the order has none. None if the exchange does not name the order.
+    """
+
+    client_order_id: str | None
+    exchange_order_id: str
+    fill: Fill
+
+
+@dataclass(frozen=True, slots=True)
 class KeyPermissions:
     """What an API key may do. None where the exchange does not tell.
 

@@ -212,7 +212,13 @@ class Bybit:
 
     def _execution_list(self, account: Account, market: str, given: dict[str, Any]) -> Any:
         fills = [fill for order in account.orders if order.book.market == market for fill in order.fills]
-        wanted = [each for each in fills if given.get("orderLinkId") in {None, each.order.client_id}]
+        wanted = [
+            each
+            for each in fills
+            if given.get("orderLinkId") in {None, each.order.client_id}
+            and given.get("symbol") in {None, each.order.book.name}
+            and each.at >= int(given.get("startTime", 0))
+        ]
         return self._page([_trade(each) for each in reversed(wanted)], given)
 
     def _page(self, rows: list[Any], given: dict[str, Any]) -> Any:

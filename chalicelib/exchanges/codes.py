@@ -49,7 +49,7 @@ BINANCE = (
     *_refused("exchange_nothing_to_reduce", "-2022"),
     *_refused("exchange_key_rejected", "-1002", "-1022", "-2008", "-2014", "-2015"),
     *_refused("exchange_setting_locked", "-4047", "-4048", "-4067", "-4068"),
-    *_refused("exchange_leverage_invalid", "-4028", "-4202", "-4203", "-4205", "-4206", "-4209", "-4403"),
+    *_refused("exchange_leverage_invalid", "-4028"),
     *_refused("exchange_setting_locked", "-4531"),
     *_refused("exchange_position_mode_differs", "-4061"),
 )

@@ -11,6 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from chalicelib.errors import Refused
 from chalicelib.exchanges import codes
 from chalicelib.exchanges.api import Api, Parameters
 from chalicelib.exchanges.markets import Listing, Listings
@@ -81,13 +82,17 @@ _WEIGHTS = {
 
 
 class Binance:
-    """See particulars.Particulars."""
+    """See particulars.Particulars. Also Binance.US, which has spot only and an older interface.
 
-    name: ClassVar[str] = "binance"
+    Args:
+        name: The site, `binance` or `binanceus`.
+    """
+
     answers_at_once: ClassVar[bool] = True
     meanings: ClassVar[Sequence[Meaning]] = codes.BINANCE
 
-    def __init__(self, market_type: MarketType) -> None:
+    def __init__(self, market_type: MarketType, name: str = "binance") -> None:
+        self.name = name
         self._market_type = market_type
         self._futures = market_type is MarketType.FUTURES
         # ccxt's names of the signed endpoints: privatePostOrder, fapiPrivatePostOrder.
@@ -100,12 +105,12 @@ class Binance:
 
     @property
     def pairs_at_once(self) -> bool:
-        """Spot conditional orders hold what they will sell."""
-        return not self._futures
+        """Spot conditional orders hold what they will sell. Binance.US documents no list of two market orders (docs.binance.us, "OCO")."""
+        return not self._futures and self.name == "binance"
 
     def ccxt_name(self) -> str:
         """See particulars.Particulars."""
-        return "binanceusdm" if self._futures else "binance"
+        return "binanceusdm" if self._futures else self.name
 
     def options(self) -> dict[str, Any]:
         """See particulars.Particulars."""
@@ -113,7 +118,9 @@ class Binance:
         return {"recvWindow": RECEIVE_WINDOW_MS, "fetchMarkets": {"types": [kind]}, "fetchMargins": False, "fetchCurrencies": False}
 
     def use_test_environment(self, client: Any) -> None:
-        """Demo trading: Binance's futures test network takes no orders any more."""
+        """Demo trading: Binance's futures test network takes no orders any more. Binance.US has no test environment."""
+        if self.name != "binance":
+            raise Refused("not_for_kind", field="api_key", kind="demo")
         client.enable_demo_trading(True)
 
     def said(self, reply: Any) -> tuple[str | None, str]:
@@ -247,7 +254,7 @@ class Binance:
             rows = api.read("fapiPrivateV3GetBalance")
             found = [Balance(row["asset"], amount(row["availableBalance"]), amount(row["balance"])) for row in rows]
         else:
-            rows = api.read("privateGetAccount", {"omitZeroBalances": "true"})["balances"]
+            rows = api.read("privateGetAccount", {"omitZeroBalances": "true"} if self.name == "binance" else {})["balances"]
             found = [Balance(row["asset"], amount(row["free"]), amount(row["free"]) + amount(row["locked"])) for row in rows]
         return [balance for balance in found if balance.total]
 
@@ -292,9 +299,9 @@ class Binance:
 
     def permissions(self, api: Api, credentials: Credentials) -> KeyPermissions:
         """From the restrictions of the key; demo keys have none to show and cannot withdraw, so there the account answers."""
-        if credentials.demo:
+        if credentials.demo or self.name != "binance":
             self.balances(api)
-            return KeyPermissions(read=True, trade=True, withdraw=False)
+            return KeyPermissions(read=True, trade=True, withdraw=False if credentials.demo else None)
         row = api.read("sapiGetAccountApiRestrictions")
         trade = flag(row.get("enableFutures" if self._futures else "enableSpotAndMarginTrading"))
         return KeyPermissions(flag(row["enableReading"]), trade, flag(row["enableWithdrawals"]))

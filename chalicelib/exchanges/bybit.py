@@ -51,21 +51,25 @@ _ONE_WAY, _HEDGE = 0, 3
 
 
 class Bybit:
-    """See particulars.Particulars."""
+    """See particulars.Particulars. Also Bybit EU, which has spot only.
 
-    name: ClassVar[str] = "bybit"
+    Args:
+        name: The site, `bybit` or `bybiteu`.
+    """
+
     answers_at_once: ClassVar[bool] = False
     order_weight: ClassVar[int] = 2
     pairs_at_once: ClassVar[bool] = False
     meanings: ClassVar[Sequence[Meaning]] = codes.BYBIT
 
-    def __init__(self, market_type: MarketType) -> None:
+    def __init__(self, market_type: MarketType, name: str = "bybit") -> None:
+        self.name = name
         self._futures = market_type is MarketType.FUTURES
         self._category = {"category": "linear" if self._futures else "spot"}
 
     def ccxt_name(self) -> str:
         """See particulars.Particulars."""
-        return "bybit"
+        return self.name
 
     def options(self) -> dict[str, Any]:
         """See particulars.Particulars. The account kind is told to ccxt, which would ask for it before the first private call."""

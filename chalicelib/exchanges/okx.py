@@ -57,21 +57,25 @@ _CANCELS_AT_ONCE, _ALGO_CANCELS_AT_ONCE = 20, 10
 
 
 class Okx:
-    """See particulars.Particulars."""
+    """See particulars.Particulars. Also OKX's sites for the EEA and the United States.
 
-    name: ClassVar[str] = "okx"
+    Args:
+        name: The site, `okx`, `myokx` (EEA) or `okxus`.
+    """
+
     answers_at_once: ClassVar[bool] = False
     order_weight: ClassVar[int] = 0
     pairs_at_once: ClassVar[bool] = False
     meanings: ClassVar[Sequence[Meaning]] = codes.OKX
 
-    def __init__(self, market_type: MarketType) -> None:
+    def __init__(self, market_type: MarketType, name: str = "okx") -> None:
+        self.name = name
         self._futures = market_type is MarketType.FUTURES
         self._kind = "SWAP" if self._futures else "SPOT"
 
     def ccxt_name(self) -> str:
         """See particulars.Particulars."""
-        return "okx"
+        return self.name
 
     def options(self) -> dict[str, Any]:
         """See particulars.Particulars."""

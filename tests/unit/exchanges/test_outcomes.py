@@ -11,7 +11,7 @@ from chalicelib.exchanges.okx import Okx
 from chalicelib.exchanges.outcomes import Absent, Already, Duplicate, Failure, reaction
 from chalicelib.exchanges.protocol import RateLimited
 
-CLASSES = {kind.name: kind for kind in (Binance, Bybit, Okx)}
+CLASSES = {kind.__name__.lower(): kind for kind in (Binance, Bybit, Okx)}
 
 UNKNOWN = {
     "binance": ["-1000", "-1001", "-1006", "-1007"],

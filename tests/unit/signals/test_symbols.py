@@ -188,3 +188,10 @@ def test_a_share_needs_an_exchange_that_has_shares():
     with pytest.raises(Refused) as caught:
         symbols.check_exchange(symbols.resolve("SOL"), "binance")
     assert caught.value.code == "share_on_exchange"
+
+
+@pytest.mark.parametrize("raw", ["币安人生USDT", "BINANCE:币安人生USDT.P", "币安人生/USDT", "龙虾-USDT-SWAP"])
+def test_bases_in_other_scripts(raw):
+    """Exchanges list such perpetuals. Whether one of them does is checked by its market list."""
+    symbol = symbols.resolve(raw)
+    assert (symbol.base in {"币安人生", "龙虾"}, symbol.quote) == (True, "USDT")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from chalicelib.errors import TradehookError
-from chalicelib.exchanges import outcomes
+from chalicelib.exchanges import documented, outcomes
 from chalicelib.exchanges.account_settings import AccountSettings
 from chalicelib.exchanges.outcomes import Failure, Meaning
 from chalicelib.exchanges.protocol import Credentials, Pacing
@@ -104,8 +104,8 @@ class Api:
         raise outcomes.reaction(failed, self._phrases.meanings, changes=changes) from None
 
     def _count_unlisted(self, failed: Failure) -> None:
-        """Counts an answer whose code is in no table, so that the table can be completed."""
-        if outcomes.is_unlisted(failed, self._phrases.meanings):
+        """Counts an answer whose code was never seen, so that the tables can be completed."""
+        if outcomes.is_unlisted(failed, self._phrases.meanings) and failed.code not in documented.codes(self._name):
             log.warning("exchange code not listed", extra={"exchange": self._name, "exchange_code": failed.code, "reason": failed.reason})
             measure(Metric.UNLISTED_EXCHANGE_CODES, 1, {"exchange": self._name})
 

@@ -21,6 +21,7 @@ class Account(BaseModel):
             margin mode.
         sealed_keys: Its exchange keys, encrypted (`chalicelib/accounts/keys.py`); None has it simulated here, or is a paper account.
         key_version: Counts the changes of the keys, so that a decrypted copy can be told from an old one.
+        verified: The exchange has confirmed what the keys may do. None without keys, and for keys stored before this was recorded.
         api_key_last4: The end of the API key, to tell one key from another.
     """
 
@@ -41,6 +42,7 @@ class Account(BaseModel):
     manage_account_modes: bool = False
     sealed_keys: str | None = Field(default=None, repr=False)
     key_version: int = 0
+    verified: bool | None = None
     api_key_last4: str | None = None
 
     @property

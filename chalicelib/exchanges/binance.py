@@ -301,7 +301,7 @@ class Binance:
         """From the restrictions of the key; demo keys have none to show and cannot withdraw, so there the account answers."""
         if credentials.demo or self.name != "binance":
             self.balances(api)
-            return KeyPermissions(read=True, trade=True, withdraw=False if credentials.demo else None)
+            return KeyPermissions(read=True, trade=True, withdraw=False if credentials.demo else None, verified=False)
         row = api.read("sapiGetAccountApiRestrictions")
         trade = flag(row.get("enableFutures" if self._futures else "enableSpotAndMarginTrading"))
         return KeyPermissions(flag(row["enableReading"]), trade, flag(row["enableWithdrawals"]))

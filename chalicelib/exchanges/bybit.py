@@ -231,8 +231,14 @@ class Bybit:
                 with contextlib.suppress(Already):
                     api.change("privatePostV5PositionSetLeverage", {**self._market(listing), **both})
 
-    def permissions(self, api: Api, credentials: Credentials) -> KeyPermissions:  # noqa: ARG002  the demo environment answers too
-        """Permissions are lists by subject: `{"Spot": ["SpotTrade"], "Wallet": ["Withdraw"]}`."""
+    def permissions(self, api: Api, credentials: Credentials) -> KeyPermissions:
+        """Permissions are lists by subject: `{"Spot": ["SpotTrade"], "Wallet": ["Withdraw"]}`.
+
+        Demo trading has no key query (bybit-exchange.github.io/docs/v5/demo, "Available API List"), so there the balance is asked for.
+        """
+        if credentials.demo:
+            self.balances(api)
+            return KeyPermissions(read=True, trade=True, withdraw=False, verified=False)
         result = api.read("privateGetV5UserQueryApi")["result"]
         granted = result["permissions"]
         trade = str(result["readOnly"]) == "0" and bool(granted.get("ContractTrade") if self._futures else granted.get("Spot"))

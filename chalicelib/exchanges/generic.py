@@ -191,7 +191,7 @@ class Generic:
     def permissions(self, api: Api, credentials: Credentials) -> KeyPermissions:  # noqa: ARG002
         """There is no common way to ask; that the account answers shows that the key is good."""
         self.balances(api)
-        return KeyPermissions(read=True, trade=True, withdraw=None)
+        return KeyPermissions(read=True, trade=True, withdraw=None, verified=False)
 
     def _state(self, row: Mapping[str, Any], listing: Listing) -> OrderState:
         trigger = bool(positive(row.get("triggerPrice")))

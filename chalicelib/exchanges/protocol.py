@@ -212,12 +212,14 @@ class KeyPermissions:
 
     Attributes:
         addresses: The addresses the key is bound to; empty if to none.
+        verified: The exchange itself names the permissions. Otherwise it only knows the key.
     """
 
     read: bool
     trade: bool
     withdraw: bool | None
     addresses: tuple[str, ...] = ()
+    verified: bool = True
 
 
 @dataclass(frozen=True, slots=True)

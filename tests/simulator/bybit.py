@@ -103,6 +103,9 @@ class Bybit:
             book = self._engine.book("bybit", market, given["symbol"])
             return {"category": given["category"], "list": [{"symbol": book.name, "lastPrice": text(book.last)}]}
         account = self._authenticate(request)
+        if "demo" in request.host and request.path == "/v5/user/query-api":
+            # bybit-exchange.github.io/docs/v5/demo, "Available API List": the key query is not among them.
+            raise ApiError(failed("10032", "Demo trading are not supported."))
         self._count(account, request.path, market, headers)
         handler = getattr(self, "_" + request.path.removeprefix("/v5/").replace("/", "_").replace("-", "_"), None)
         if handler is None:

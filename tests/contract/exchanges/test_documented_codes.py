@@ -1,7 +1,7 @@
 """Every documented error code of each exchange, answered to an order: a refusal with that code, or one of the listed exceptions.
 
-`chalicelib/exchanges/documented_codes/{exchange}.json` has each code with its class and words, and the pages they are from. Classes: `refused`, `again` (certainly
-not executed, may be sent again), `unknown` (looked up), `duplicate` (the client id is taken: looked up).
+`chalicelib/exchanges/documented_codes/{exchange}.json` has each code with its class and words, and the pages they are from. Classes:
+`refused`, `again` (certainly not executed, may be sent again), `unknown` and `duplicate` (looked up).
 """
 
 from typing import Any

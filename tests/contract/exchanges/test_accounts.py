@@ -1,12 +1,14 @@
 """Balances, positions and an account's settings: the same on every exchange."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges.protocol import OrderStatus
-from tests.contract.exchanges.desk import BUY, SELL, Desk
+from chalicelib.trading import MarketType
+from tests.contract.exchanges.desk import BUY, SELL, Desk, SimulatedDesk
 
 
 def balance(desk: Desk, currency: str):
@@ -146,3 +148,26 @@ def test_keys_are_checked(desk: Desk):
         with pytest.raises(NotDoable) as refusal:
             exchange.check_key()
         assert code == refusal.value.code
+
+
+def test_bybits_demo_keys_are_checked_by_a_call_that_demo_has(simulator):
+    """Demo trading has no key query: a good key is kept as unverified, an unknown one is refused."""
+    desk = SimulatedDesk("bybit", MarketType.SPOT, simulator)
+    demo = replace(desk.credentials, demo=True)
+    assert not desk.open(credentials=demo).check_key().verified
+    assert desk.exchange.check_key().verified
+    with pytest.raises(NotDoable) as refusal:
+        desk.open(credentials=replace(demo, api_key="another")).check_key()
+    assert refusal.value.code == "exchange_key_rejected"
+
+
+def test_binances_order_list_has_our_id(simulator):
+    """Without one ccxt puts its broker id there."""
+    desk = SimulatedDesk("binance", MarketType.SPOT, simulator)
+    sent = []
+    call = desk.exchange._api.client.privatePostOrderListOco
+    desk.exchange._api.client.privatePostOrderListOco = lambda request: sent.append(request) or call(request)
+    stop = desk.order(SELL, "0.1", stop_price="49000", trigger_above=False)
+    target = desk.order(SELL, "0.1", stop_price="51000", trigger_above=True)
+    desk.exchange.place(replace(stop, beside=target))
+    assert [each["listClientOrderId"] for each in sent] == [stop.client_order_id]

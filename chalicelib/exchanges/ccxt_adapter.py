@@ -294,6 +294,8 @@ class CcxtExchange:
             return call()
         except expected:
             raise
+        except Duplicate as said:
+            raise OutcomeUnknown(self._strange(said)) from None
         except Said as said:
             raise NotDoable("exchange_refused", exchange=said.exchange, exchange_code=said.code, reason=said.reason) from None
         except _UNREADABLE as error:

@@ -6,15 +6,18 @@ the exchange, so they are the second proof before an order counts as absent.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from chalicelib.errors import OutcomeUnknown
 from chalicelib.exchanges.api import Api
 from chalicelib.exchanges.client_ids import is_ours
 from chalicelib.exchanges.markets import Listing, Listings
-from chalicelib.exchanges.particulars import Particulars
+from chalicelib.exchanges.particulars import LATE_ARRIVAL_S, Particulars
 from chalicelib.exchanges.protocol import OrderState, OrderStatus, Trade
+from chalicelib.trading import OrderType
+
+_TRADED_WITHIN = timedelta(seconds=2 * LATE_ARRIVAL_S)  # a market order trades when it arrives, or not at all
 
 
 def find(
@@ -23,7 +26,7 @@ def find(
     """Returns an order as its traces show it, None if it left none.
 
     Args:
-        sent: The order as it was sent.
+        sent: The order as it was sent, `updated_at` being when.
         since: The order was sent at this time or later.
         strict: A trade whose order cannot be named counts as a doubt.
 
@@ -44,6 +47,8 @@ def find(
 
 def _may_be(trade: Trade, sent: OrderState) -> bool:
     """Whether a trade may be of the order. A conditional order trades as another order, which need not carry our id."""
+    if sent.order_type is OrderType.MARKET and trade.fill.at and sent.updated_at and trade.fill.at > sent.updated_at + _TRADED_WITHIN:
+        return False
     return trade.client_order_id is None or (sent.trigger and not is_ours(trade.client_order_id))
 
 

@@ -310,6 +310,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
             "filled": _DECIMAL,
             "missing": {"enum": ["stop_loss", "take_profit"]},
             "code": _TEXT,
+            "values": {"type": "object"},
             "again": {"type": "boolean"},
         },
         example={
@@ -321,7 +322,8 @@ EVENT_TYPES: tuple[EventType, ...] = (
             "side": "buy",
             "filled": "0.0015",
             "missing": "stop_loss",
-            "code": "exchange_insufficient_funds",
+            "code": "exchange_refused",
+            "values": {"exchange": "binance", "exchange_code": "-4045", "reason": "Reach max stop order limit."},
             "again": True,
         },
     ),

@@ -33,6 +33,7 @@ from chalicelib.exchanges.protocol import (
 )
 from chalicelib.trading import MarketType, OrderType
 
+_LOOKS_BACK = timedelta(days=6)
 # What reading a reply of an unexpected shape raises.
 _UNREADABLE = (KeyError, IndexError, TypeError, ValueError, AttributeError, DecimalException)
 
@@ -202,8 +203,9 @@ class CcxtExchange:
             return None
 
     def find_by_traces(self, sent: OrderState, instrument: Instrument, since: datetime, *, strict: bool) -> OrderState | None:
-        """See traces.find. For an order that `find` does not show."""
+        """See traces.find. For an order that `find` does not show. Looks back six days at most, since exchanges limit it to seven."""
         listing = self._listing(instrument)
+        since = max(since, datetime.now(UTC) - _LOOKS_BACK)
         return self._read(lambda: traces.find(self._particulars, self._api, listing, self._listings, sent, since, strict=strict))
 
     def cancel(self, order: OrderState, instrument: Instrument) -> OrderState:

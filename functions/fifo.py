@@ -13,8 +13,15 @@ from chalicelib.telemetry import log
 _THREADS = 10
 
 
-def each_group(event: dict[str, Any], handle: Callable[[SQSRecord], Any]) -> dict[str, Any]:
-    """Handles every record; returns the failed ones and their followers, which SQS then delivers again."""
+def each_group(
+    event: dict[str, Any], handle: Callable[[SQSRecord], Any], release: Callable[[list[dict[str, Any]]], None] | None = None
+) -> dict[str, Any]:
+    """Handles every record; returns the failed ones and their followers, which SQS then delivers again.
+
+    Args:
+        release: Called with the records of a group that has been handled while others of the batch go on, so that the group's next
+            messages need not wait for them.
+    """
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for record in event["Records"]:
         groups[record["attributes"]["MessageGroupId"]].append(record)
@@ -23,6 +30,8 @@ def each_group(event: dict[str, Any], handle: Callable[[SQSRecord], Any]) -> dic
         processor = SqsFifoPartialProcessor(skip_group_on_error=True, logger=log)  # type: ignore[arg-type]  # Powertools' own Logger is no logging.Logger to mypy
         processor.raise_on_entire_batch_failure = False
         answer = process_partial_response(event={"Records": records}, record_handler=handle, processor=processor)
+        if release and len(groups) > 1 and not answer["batchItemFailures"]:
+            release(records)
         return [{"itemIdentifier": str(failure["itemIdentifier"])} for failure in answer["batchItemFailures"]]
 
     if len(groups) == 1:

@@ -29,6 +29,8 @@ _account = {
     "fill_rate": 1,
     "is_active": True,
     "market_types": ["spot", "futures"],
+    "manage_account_modes": False,
+    "verified": None,
     "api_key_last4": None,
     "has_keys": False,
     "created_at": AT,

@@ -54,6 +54,7 @@ class AccountChange(_Keys):
     """What may change of an account. Name, kind, exchange and currency stay: signals and books refer to them."""
 
     market_types: MarketTypes = ("spot", "futures")
+    manage_account_modes: bool = False
     starting_cash: Annotated[Money, Field(le=10**12)] = Decimal(100_000)
     slippage_bps: Rate = Decimal(5)
     commission_bps: Rate = Decimal(10)
@@ -70,6 +71,7 @@ class NewAccount(_Keys):
     kind: Annotated[AccountKind, Caseless]
     exchange: ExchangeOrPaper | None = None
     market_types: MarketTypes = ("spot", "futures")
+    manage_account_modes: bool = False
     currency: Currency = "USD"
     starting_cash: Annotated[Money, Field(le=10**12)] = Decimal(100_000)
     slippage_bps: Rate = Decimal(5)

@@ -34,7 +34,7 @@ def unseal(account_id: str, sealed: str, *, demo: bool) -> Credentials:
 
 
 def check(exchange: str, market_type: MarketType, credentials: Credentials) -> bool:
-    """Asks the exchange whether the keys may trade; False if it could not be asked now.
+    """Asks the exchange whether the keys may trade. False if it cannot be asked now, or only says that it knows the key.
 
     Raises:
         NotDoable: The exchange does not know the key, or it may not trade, or it may withdraw.
@@ -42,11 +42,10 @@ def check(exchange: str, market_type: MarketType, credentials: Credentials) -> b
     try:
         from chalicelib.exchanges import registry  # noqa: PLC0415 - ccxt is large, and only this needs it here
 
-        registry.open_exchange(exchange, market_type, credentials, {}).check_key()
+        return registry.open_exchange(exchange, market_type, credentials, {}).check_key().verified
     except (ImportError, Retryable) as fault:
         log.warning("exchange key not checked", extra={"exchange": exchange, "fault": type(fault).__name__})
         return False
-    return True
 
 
 def _context(account_id: str) -> dict[str, str]:

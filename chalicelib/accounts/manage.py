@@ -41,7 +41,7 @@ def create_account(
     _check_fields(kind, exchange, {name: value for name, value in more.items() if value is not None}, credentials)
     settings = users.settings(user_id)
     if credentials:
-        keys.check(exchange, MarketType(more.get("market_types", ("spot",))[0]), credentials)
+        more["verified"] = keys.check(exchange, MarketType(more.get("market_types", ("spot",))[0]), credentials)
     account = _created(Account(account_id="", user_id=user_id, name=name, exchange=exchange, kind=kind.value, **more), credentials, by)
     if kind is AccountKind.PAPER and settings.default_account is None:
         update_settings(user_id, {"default_account": name}, by=by)
@@ -67,10 +67,10 @@ def update_account(account_id: str, wanted: Mapping[str, Any], *, by: str, versi
     kept = old.sealed_keys is not None and "credentials" not in wanted
     _check_fields(AccountKind(old.kind), old.exchange, fields, credentials, has_keys=kept)
     if credentials:
-        keys.check(old.exchange, MarketType(old.market_types[0]), credentials)
+        fields["verified"] = keys.check(old.exchange, MarketType(old.market_types[0]), credentials)
         fields |= _sealed(old, credentials)
     elif "credentials" in wanted:
-        fields |= {"sealed_keys": None, "api_key_last4": None, "key_version": old.key_version + 1}
+        fields |= {"sealed_keys": None, "api_key_last4": None, "verified": None, "key_version": old.key_version + 1}
 
     def plan(found: aws.Item, following: int) -> Edit:
         if "deleted_at" in found:

@@ -17,8 +17,11 @@ class Account(BaseModel):
         slippage_bps: Basis points a simulated fill moves against the taker. Likewise `commission_bps`, of the value.
         fill_rate: The share of a simulated order that fills, 0 to 1.
         market_types: Where it trades, `spot`, `futures` or both.
+        manage_account_modes: Signals may change what holds for the whole account at the exchange: the position mode, and on Bybit the
+            margin mode.
         sealed_keys: Its exchange keys, encrypted (`chalicelib/accounts/keys.py`); None has it simulated here, or is a paper account.
         key_version: Counts the changes of the keys, so that a decrypted copy can be told from an old one.
+        verified: The exchange has confirmed what the keys may do. None without keys, and for keys stored before this was recorded.
         api_key_last4: The end of the API key, to tell one key from another.
     """
 
@@ -36,8 +39,10 @@ class Account(BaseModel):
     fill_rate: Decimal = Decimal(1)
     is_active: bool = True
     market_types: tuple[str, ...] = ("spot", "futures")
+    manage_account_modes: bool = False
     sealed_keys: str | None = Field(default=None, repr=False)
     key_version: int = 0
+    verified: bool | None = None
     api_key_last4: str | None = None
 
     @property

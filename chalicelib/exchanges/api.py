@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from chalicelib.errors import TradehookError
-from chalicelib.exchanges import outcomes
+from chalicelib.exchanges import documented, outcomes
+from chalicelib.exchanges.account_settings import AccountSettings
 from chalicelib.exchanges.outcomes import Failure, Meaning
 from chalicelib.exchanges.protocol import Credentials, Pacing
 from chalicelib.exchanges.session import ExchangeTransport
+from chalicelib.telemetry import Metric, log, measure
 
 _REASON_LENGTH = 200
 _HTTP_ERROR = 400
@@ -42,12 +44,14 @@ class Api:
     Attributes:
         client: The ccxt exchange.
         pacing: What the last answer said about the limits.
+        settings: What is known of the account's settings.
         pace: Waits until a call of this weight may leave; as it comes, it lets every call leave at once.
     """
 
     def __init__(self, name: str, client: Any, transport: ExchangeTransport, phrases: Phrasebook, credentials: Credentials) -> None:
         self.client = client
         self.pacing = Pacing()
+        self.settings = AccountSettings()
         self.pace: Callable[[int], None] = lambda _weight: None
         self._name = name
         self._transport = transport
@@ -67,7 +71,7 @@ class Api:
 
         Raises:
             Retryable, NotDoable, outcomes.Duplicate, Absent, Already: As the exchange's code says; nothing was changed.
-            OutcomeUnknown: In every other case.
+            OutcomeUnknown: No answer, an answer without the exchange's own code, HTTP 500 and above, and codes listed as unknown.
         """
         return self._call(method, parameters, changes=True)
 
@@ -94,10 +98,16 @@ class Api:
             code, _ = self._phrases.said(reply)
             if isinstance(reply, (dict, list)) and code is None:
                 return reply
+        failed = self._failure(failure, sent=self._transport.sent > sent_before)
+        self._count_unlisted(failed)
         # Not chained: ccxt puts the URL, and so key and signature, into its messages.
-        raise outcomes.reaction(
-            self._failure(failure, sent=self._transport.sent > sent_before), self._phrases.meanings, changes=changes
-        ) from None
+        raise outcomes.reaction(failed, self._phrases.meanings, changes=changes) from None
+
+    def _count_unlisted(self, failed: Failure) -> None:
+        """Counts an answer whose code was never seen, so that the tables can be completed."""
+        if outcomes.is_unlisted(failed, self._phrases.meanings) and failed.code not in documented.codes(self._name):
+            log.warning("exchange code not listed", extra={"exchange": self._name, "exchange_code": failed.code, "reason": failed.reason})
+            measure(Metric.UNLISTED_EXCHANGE_CODES, 1, {"exchange": self._name})
 
     def _forget(self) -> None:
         client = self.client

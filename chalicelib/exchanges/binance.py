@@ -7,14 +7,16 @@ Rules from developers.binance.com: spot and USDⓈ-M REST API, error codes, filt
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from chalicelib.errors import Refused
 from chalicelib.exchanges import codes
 from chalicelib.exchanges.api import Api, Parameters
 from chalicelib.exchanges.markets import Listing, Listings
 from chalicelib.exchanges.outcomes import Absent, Already, Meaning
-from chalicelib.exchanges.particulars import RECEIVE_WINDOW_MS, concerns_long, number
+from chalicelib.exchanges.particulars import RECEIVE_WINDOW_MS, concerns_long, number, position_mode_differs
 from chalicelib.exchanges.protocol import (
     Balance,
     Credentials,
@@ -26,6 +28,7 @@ from chalicelib.exchanges.protocol import (
     Pacing,
     Position,
     Side,
+    Trade,
 )
 from chalicelib.exchanges.wire import amount, flag, moment, positive, text
 from chalicelib.trading import MarketType, OrderType
@@ -79,13 +82,17 @@ _WEIGHTS = {
 
 
 class Binance:
-    """See particulars.Particulars."""
+    """See particulars.Particulars. Also Binance.US, which has spot only and an older interface.
 
-    name: ClassVar[str] = "binance"
+    Args:
+        name: The site, `binance` or `binanceus`.
+    """
+
     answers_at_once: ClassVar[bool] = True
     meanings: ClassVar[Sequence[Meaning]] = codes.BINANCE
 
-    def __init__(self, market_type: MarketType) -> None:
+    def __init__(self, market_type: MarketType, name: str = "binance") -> None:
+        self.name = name
         self._market_type = market_type
         self._futures = market_type is MarketType.FUTURES
         # ccxt's names of the signed endpoints: privatePostOrder, fapiPrivatePostOrder.
@@ -98,12 +105,12 @@ class Binance:
 
     @property
     def pairs_at_once(self) -> bool:
-        """Spot conditional orders hold what they will sell."""
-        return not self._futures
+        """Spot conditional orders hold what they will sell. Binance.US documents no list of two market orders (docs.binance.us, "OCO")."""
+        return not self._futures and self.name == "binance"
 
     def ccxt_name(self) -> str:
         """See particulars.Particulars."""
-        return "binanceusdm" if self._futures else "binance"
+        return "binanceusdm" if self._futures else self.name
 
     def options(self) -> dict[str, Any]:
         """See particulars.Particulars."""
@@ -111,7 +118,9 @@ class Binance:
         return {"recvWindow": RECEIVE_WINDOW_MS, "fetchMarkets": {"types": [kind]}, "fetchMargins": False, "fetchCurrencies": False}
 
     def use_test_environment(self, client: Any) -> None:
-        """Demo trading: Binance's futures test network takes no orders any more."""
+        """Demo trading: Binance's futures test network takes no orders any more. Binance.US has no test environment."""
+        if self.name != "binance":
+            raise Refused("not_for_kind", field="api_key", kind="demo")
         client.enable_demo_trading(True)
 
     def said(self, reply: Any) -> tuple[str | None, str]:
@@ -221,17 +230,23 @@ class Binance:
         if not order_id:
             return []
         method = "fapiPrivateGetUserTrades" if self._futures else "privateGetMyTrades"
-        return [
-            Fill(
-                str(row["id"]),
-                Decimal(row["price"]),
-                Decimal(row["qty"]),
-                amount(row["commission"]),
-                row["commissionAsset"],
-                moment(row["time"]),
-            )
-            for row in api.read(method, {"symbol": listing.market_id, "orderId": order_id})
-        ]
+        return [_fill(row) for row in api.read(method, {"symbol": listing.market_id, "orderId": order_id})]
+
+    def trades(self, api: Api, listing: Listing, side: Side, since: datetime) -> Sequence[Trade]:
+        """See particulars.Particulars. Trades carry the exchange's order id only, so each order is asked for its client id."""
+        method = "fapiPrivateGetUserTrades" if self._futures else "privateGetMyTrades"
+        rows = api.read(method, {"symbol": listing.market_id, "startTime": str(int(since.timestamp() * 1000)), "limit": "1000"})
+        chosen = [row for row in rows if (flag(row["isBuyer"]) if "isBuyer" in row else row["side"] == "BUY") is (side is Side.BUY)]
+        names = {order_id: self._client_id(api, order_id, listing) for order_id in {str(row["orderId"]) for row in chosen}}
+        return [Trade(names[str(row["orderId"])], str(row["orderId"]), _fill(row)) for row in chosen]
+
+    def _client_id(self, api: Api, order_id: str, listing: Listing) -> str | None:
+        """The client id of an order, None while the exchange does not show the order."""
+        try:
+            row = api.read(f"{self._private}GetOrder", {"symbol": listing.market_id, "orderId": order_id})
+        except Absent:
+            return None
+        return str(row["clientOrderId"])
 
     def balances(self, api: Api) -> Sequence[Balance]:
         """See particulars.Particulars."""
@@ -239,7 +254,7 @@ class Binance:
             rows = api.read("fapiPrivateV3GetBalance")
             found = [Balance(row["asset"], amount(row["availableBalance"]), amount(row["balance"])) for row in rows]
         else:
-            rows = api.read("privateGetAccount", {"omitZeroBalances": "true"})["balances"]
+            rows = api.read("privateGetAccount", {"omitZeroBalances": "true"} if self.name == "binance" else {})["balances"]
             found = [Balance(row["asset"], amount(row["free"]), amount(row["free"]) + amount(row["locked"])) for row in rows]
         return [balance for balance in found if balance.total]
 
@@ -266,6 +281,8 @@ class Binance:
     def set_position_mode(self, api: Api, listing: Listing, *, hedged: bool) -> None:  # noqa: ARG002  account-wide here
         """See particulars.Particulars. Looked up where it weighs 5; the endpoint that sets it weighs 30 to read."""
         if flag(api.read("fapiPrivateGetAccountConfig")["dualSidePosition"]) is not hedged:
+            if not api.settings.manage_modes:
+                raise position_mode_differs(self.name, hedged=hedged)
             with contextlib.suppress(Already):
                 api.change("fapiPrivatePostPositionSideDual", {"dualSidePosition": str(hedged).lower()})
 
@@ -282,9 +299,9 @@ class Binance:
 
     def permissions(self, api: Api, credentials: Credentials) -> KeyPermissions:
         """From the restrictions of the key; demo keys have none to show and cannot withdraw, so there the account answers."""
-        if credentials.demo:
+        if credentials.demo or self.name != "binance":
             self.balances(api)
-            return KeyPermissions(read=True, trade=True, withdraw=False)
+            return KeyPermissions(read=True, trade=True, withdraw=False if credentials.demo else None, verified=False)
         row = api.read("sapiGetAccountApiRestrictions")
         trade = flag(row.get("enableFutures" if self._futures else "enableSpotAndMarginTrading"))
         return KeyPermissions(flag(row["enableReading"]), trade, flag(row["enableWithdrawals"]))
@@ -300,7 +317,9 @@ class Binance:
             place = "above" if each.trigger_above else "below"
             request |= {f"{place}Type": self._type(each), f"{place}StopPrice": text(each.stop_price)}
             request[f"{place}ClientOrderId"] = each.client_order_id
-        reply = api.change("privatePostOrderListOco", {**request, "newOrderRespType": "FULL"})
+        # Without a list id ccxt puts its own broker id there.
+        request |= {"listClientOrderId": order.client_order_id, "newOrderRespType": "FULL"}
+        reply = api.change("privatePostOrderListOco", request)
         [report] = [row for row in reply["orderReports"] if row["clientOrderId"] == order.client_order_id]
         return self._state(report, listing)
 
@@ -354,6 +373,11 @@ class Binance:
             trigger=order_type in {OrderType.STOP_LIMIT, OrderType.STOP_MARKET},
             updated_at=moment(row.get("updateTime") or row.get("transactTime") or row.get("time")),
         )
+
+
+def _fill(row: Mapping[str, Any]) -> Fill:
+    price, quantity = Decimal(row["price"]), Decimal(row["qty"])
+    return Fill(str(row["id"]), price, quantity, amount(row["commission"]), row["commissionAsset"], moment(row["time"]))
 
 
 def _as_fired(conditional: OrderState, became: OrderState) -> OrderState:

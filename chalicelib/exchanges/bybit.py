@@ -6,9 +6,11 @@ Rules from bybit-exchange.github.io/docs/v5: order, position, account, error cod
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from chalicelib.errors import NotDoable
 from chalicelib.exchanges import codes
 from chalicelib.exchanges.api import Api, Parameters
 from chalicelib.exchanges.markets import Listing, Listings
@@ -25,6 +27,7 @@ from chalicelib.exchanges.protocol import (
     Pacing,
     Position,
     Side,
+    Trade,
 )
 from chalicelib.exchanges.wire import amount, moment, positive, text
 from chalicelib.trading import MarketType, OrderType
@@ -40,27 +43,33 @@ _STATUS = {
     "Deactivated": OrderStatus.CANCELLED,
     "Rejected": OrderStatus.REJECTED,
 }
+# Portfolio margin shares the margin of all positions, as cross margin does: bybit-exchange.github.io/docs/v5/enum#marginmode.
+_MARGIN_MODES = {"ISOLATED_MARGIN": "isolated", "REGULAR_MARGIN": "cross", "PORTFOLIO_MARGIN": "cross"}
 _SETTLE_COINS = ("USDT", "USDC")
 _PAGE = "50"
 _ONE_WAY, _HEDGE = 0, 3
 
 
 class Bybit:
-    """See particulars.Particulars."""
+    """See particulars.Particulars. Also Bybit EU, which has spot only.
 
-    name: ClassVar[str] = "bybit"
+    Args:
+        name: The site, `bybit` or `bybiteu`.
+    """
+
     answers_at_once: ClassVar[bool] = False
     order_weight: ClassVar[int] = 2
     pairs_at_once: ClassVar[bool] = False
     meanings: ClassVar[Sequence[Meaning]] = codes.BYBIT
 
-    def __init__(self, market_type: MarketType) -> None:
+    def __init__(self, market_type: MarketType, name: str = "bybit") -> None:
+        self.name = name
         self._futures = market_type is MarketType.FUTURES
         self._category = {"category": "linear" if self._futures else "spot"}
 
     def ccxt_name(self) -> str:
         """See particulars.Particulars."""
-        return "bybit"
+        return self.name
 
     def options(self) -> dict[str, Any]:
         """See particulars.Particulars. The account kind is told to ccxt, which would ask for it before the first private call."""
@@ -163,17 +172,14 @@ class Bybit:
         rows = self._pages(api, "privateGetV5ExecutionList", {"symbol": listing.market_id, "orderLinkId": order.client_order_id})
         # Funding and settlement are executions too, without an order of ours.
         trades = [row for row in rows if row.get("execType", "Trade") == "Trade" and row["orderLinkId"] == order.client_order_id]
-        return [
-            Fill(
-                row["execId"],
-                Decimal(row["execPrice"]),
-                Decimal(row["execQty"]),
-                amount(row["execFee"]),
-                _fee_currency(row, listing),
-                moment(row["execTime"]),
-            )
-            for row in reversed(trades)
-        ]
+        return [_fill(row, listing) for row in reversed(trades)]
+
+    def trades(self, api: Api, listing: Listing, side: Side, since: datetime) -> Sequence[Trade]:
+        """See particulars.Particulars."""
+        query = {"symbol": listing.market_id, "startTime": str(int(since.timestamp() * 1000))}
+        rows = self._pages(api, "privateGetV5ExecutionList", query)
+        chosen = [row for row in rows if row.get("execType", "Trade") == "Trade" and row["side"] == side.value.capitalize()]
+        return [Trade(row["orderLinkId"], row["orderId"], _fill(row, listing)) for row in reversed(chosen)]
 
     def balances(self, api: Api) -> Sequence[Balance]:
         """Free is what neither spot orders nor the margin of orders and positions hold."""
@@ -212,7 +218,10 @@ class Bybit:
         """The margin mode is the whole account's here, the leverage a symbol's."""
         if margin_mode is not None:
             wanted = {"cross": "REGULAR_MARGIN", "isolated": "ISOLATED_MARGIN"}[margin_mode]
-            if api.read("privateGetV5AccountInfo")["result"]["marginMode"] != wanted:
+            actual = _MARGIN_MODES.get(api.read("privateGetV5AccountInfo")["result"]["marginMode"], "cross")
+            if actual != margin_mode:
+                if not api.settings.manage_modes:
+                    raise NotDoable("account_margin_mode_differs", exchange=self.name, actual=actual, wanted=margin_mode)
                 with contextlib.suppress(Already):
                     api.change("privatePostV5AccountSetMarginMode", {"setMarginMode": wanted})
         if leverage is not None:
@@ -222,8 +231,14 @@ class Bybit:
                 with contextlib.suppress(Already):
                     api.change("privatePostV5PositionSetLeverage", {**self._market(listing), **both})
 
-    def permissions(self, api: Api, credentials: Credentials) -> KeyPermissions:  # noqa: ARG002  the demo environment answers too
-        """Permissions are lists by subject: `{"Spot": ["SpotTrade"], "Wallet": ["Withdraw"]}`."""
+    def permissions(self, api: Api, credentials: Credentials) -> KeyPermissions:
+        """Permissions are lists by subject: `{"Spot": ["SpotTrade"], "Wallet": ["Withdraw"]}`.
+
+        Demo trading has no key query (bybit-exchange.github.io/docs/v5/demo, "Available API List"), so there the balance is asked for.
+        """
+        if credentials.demo:
+            self.balances(api)
+            return KeyPermissions(read=True, trade=True, withdraw=False, verified=False)
         result = api.read("privateGetV5UserQueryApi")["result"]
         granted = result["permissions"]
         trade = str(result["readOnly"]) == "0" and bool(granted.get("ContractTrade") if self._futures else granted.get("Spot"))
@@ -269,6 +284,11 @@ class Bybit:
             trigger=trigger,
             updated_at=moment(row.get("updatedTime")),
         )
+
+
+def _fill(row: Mapping[str, Any], listing: Listing) -> Fill:
+    price, quantity = Decimal(row["execPrice"]), Decimal(row["execQty"])
+    return Fill(row["execId"], price, quantity, amount(row["execFee"]), _fee_currency(row, listing), moment(row["execTime"]))
 
 
 def _fee_currency(row: Mapping[str, Any], listing: Listing) -> str:

@@ -13,7 +13,8 @@ from decimal import Decimal, DecimalException
 from typing import Any, TypeVar
 
 from chalicelib.errors import NotDoable, OutcomeUnknown, Refused, Retryable
-from chalicelib.exchanges import filters, session
+from chalicelib.exchanges import filters, session, traces
+from chalicelib.exchanges.account_settings import AccountSettings
 from chalicelib.exchanges.api import Api
 from chalicelib.exchanges.markets import Listing, Listings, StoredMarket
 from chalicelib.exchanges.outcomes import Absent, Duplicate, Said
@@ -32,6 +33,7 @@ from chalicelib.exchanges.protocol import (
 )
 from chalicelib.trading import MarketType, OrderType
 
+_LOOKS_BACK = timedelta(days=6)
 # What reading a reply of an unexpected shape raises.
 _UNREADABLE = (KeyError, IndexError, TypeError, ValueError, AttributeError, DecimalException)
 
@@ -47,7 +49,7 @@ class CcxtExchange:
         listings: The stored markets, see markets.py.
         timeout: Seconds to connect and to read; None takes session.py's.
         polls, pause_s: How often and how far apart an order is fetched after an exchange has merely acknowledged it.
-        prepared: The settings known to stand (see `prepare`); a worker that keeps it per account for a while saves the calls that look.
+        settings: What is known of the account's settings. A worker that keeps them per account for a while saves the calls that look.
 
     Attributes:
         late_arrival_s: Seconds after which a request that was sent can have no effect any more.
@@ -66,7 +68,7 @@ class CcxtExchange:
         timeout: tuple[float, float] | None = None,
         polls: int = 4,
         pause_s: float = 0.1,
-        prepared: set[tuple[Any, ...]] | None = None,
+        settings: AccountSettings | None = None,
     ) -> None:
         self._particulars = particulars
         self._market_type = market_type
@@ -76,7 +78,7 @@ class CcxtExchange:
         self._pause_s = pause_s
         client = connect(particulars, credentials)
         self._api = Api(particulars.name, client, session.mount(client, timeout), particulars, credentials)
-        self._prepared = set() if prepared is None else prepared
+        self._api.settings = AccountSettings() if settings is None else settings
 
     def __repr__(self) -> str:
         return f"CcxtExchange({self._particulars.name}, {self._market_type.value})"
@@ -159,20 +161,28 @@ class CcxtExchange:
             state = self._change(lambda: self._particulars.place(self._api, order, listing), (Duplicate,))
         except Duplicate:
             return self._found_duplicate(order, listing)
+        except Refused:
+            # The refusal may speak of a setting that was changed by hand. The next order looks again.
+            self._api.settings.forget()
+            raise
         return state if self._particulars.answers_at_once else self._follow(state, order, listing)
 
     def prepare(self, order: OrderRequest) -> None:
         """Sets position mode, margin mode and leverage as an order wants them, once and where they differ.
 
-        An order that reduces leaves margin and leverage alone: it must not fail for a setting that does not concern it.
+        An order that reduces leaves the settings alone: it must not fail for a setting that does not concern it. What holds for the whole
+        account changes only if its owner permits it (`manage_account_modes`).
 
         Raises:
+            NotDoable: The exchange refuses a setting, or the account is in another mode than the order needs.
             Retryable: Also where it is unknown whether a setting has changed; nothing was placed, and setting it again does no harm.
         """
+        if order.reduce_only:
+            return
         listing = self._listing(order.instrument)
-        margin = (None, None) if order.reduce_only else (order.margin_mode, order.leverage)
-        wanted = (listing.market_id, order.hedged, *margin)
-        if wanted in self._prepared or (not any(margin) and any(known[:2] == wanted[:2] for known in self._prepared)):
+        margin = (order.margin_mode, order.leverage)
+        prepared, wanted = self._api.settings.prepared, (listing.market_id, order.hedged, *margin)
+        if wanted in prepared:
             return
         try:
             self._change(lambda: self._particulars.set_position_mode(self._api, listing, hedged=order.hedged))
@@ -181,8 +191,8 @@ class CcxtExchange:
         except OutcomeUnknown as error:
             raise Retryable(f"{error} (while preparing the account)") from None
         # What has just been set may have replaced what was known of this market, or of the whole account.
-        self._prepared -= {known for known in self._prepared if _contradicts(known, wanted)}
-        self._prepared.add(wanted)
+        prepared -= {known for known in prepared if _contradicts(known, wanted)}
+        prepared.add(wanted)
 
     def find(self, client_order_id: str, instrument: Instrument, *, trigger: bool) -> OrderState | None:
         """See protocol.Exchange. A trigger order that has fired is reported as the order it became."""
@@ -192,6 +202,12 @@ class CcxtExchange:
         except Absent:
             return None
 
+    def find_by_traces(self, sent: OrderState, instrument: Instrument, since: datetime, *, strict: bool) -> OrderState | None:
+        """See traces.find. For an order that `find` does not show. Looks back six days at most, since exchanges limit it to seven."""
+        listing = self._listing(instrument)
+        since = max(since, datetime.now(UTC) - _LOOKS_BACK)
+        return self._read(lambda: traces.find(self._particulars, self._api, listing, self._listings, sent, since, strict=strict))
+
     def cancel(self, order: OrderState, instrument: Instrument) -> OrderState:
         """See protocol.Exchange. Cancelling again does no harm.
 
@@ -200,15 +216,18 @@ class CcxtExchange:
             Retryable: Also where the exchange knows neither the order nor its end, though it took it a moment ago.
         """
         listing = self._listing(instrument)
+        accepted = True
         try:
             self._change(lambda: self._particulars.cancel(self._api, order, listing), (Absent,))
         except Absent:
-            polls = 1
-        else:
-            polls = self._polls
+            accepted = False
+        polls = self._polls if accepted else 1
         state = self._poll(order.client_order_id, listing, polls, trigger=order.trigger or _conditional(order.order_type), final=True)
         if state is not None:
             return state
+        if accepted and order.trigger:
+            # Its query does not show it yet. It was waiting, so it has not traded.
+            return replace(order, status=OrderStatus.CANCELLED)
         if order.updated_at and datetime.now(UTC) - order.updated_at < timedelta(seconds=4 * self.late_arrival_s):
             raise Retryable(f"{self._particulars.name}: the order is not there to be cancelled, and is too young to have been forgotten")
         if order.status is OrderStatus.UNKNOWN:
@@ -277,7 +296,11 @@ class CcxtExchange:
             return call()
         except expected:
             raise
-        except (Said, *_UNREADABLE) as error:
+        except Duplicate as said:
+            raise OutcomeUnknown(self._strange(said)) from None
+        except Said as said:
+            raise NotDoable("exchange_refused", exchange=said.exchange, exchange_code=said.code, reason=said.reason) from None
+        except _UNREADABLE as error:
             raise OutcomeUnknown(self._strange(error)) from None
 
     def _strange(self, error: Exception) -> str:

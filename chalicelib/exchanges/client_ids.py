@@ -13,6 +13,11 @@ _PREFIX = "th"
 _LENGTH = 32
 
 
+def is_ours(client_id: str) -> bool:
+    """Whether a client order id has the form of ours."""
+    return client_id.startswith(_PREFIX) and len(client_id) == _LENGTH
+
+
 def client_order_id(signal_id: str, account_id: str, leg: str | int) -> str:
     """The id of one order: a signal's leg on an account. The same arguments always give the same id.
 

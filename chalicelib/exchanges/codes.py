@@ -1,7 +1,9 @@
-"""What each exchange's codes mean, from its own documentation and from trying. The first row that applies counts.
+"""The codes of each exchange that mean more than "refused", from its documentation and from trying. The first row that applies counts.
 
-Only codes that say for certain what happened are here; one that is missing leaves an order's outcome unknown. Missing on purpose, since
-they say that nobody knows: Binance -1000, -1001, -1006, -1007; Bybit 10000, 10016, 3400214, 170146; OKX 50001, 50004, 51054, 51149.
+A code that is missing here is a refusal (`exchange_refused`, with the exchange's code and words), so a refusal only stands here where a
+better name is known for it. Two kinds of rows decide about money: `UNKNOWN`, after which the order may be at the exchange, and `PASSING`
+and `LIMITED`, after which it certainly is not and may be sent again. Sources: developers.binance.com (error codes of spot and USDⓈ-M),
+bybit-exchange.github.io/docs/v5/error, okx.com/docs-v5 (error code).
 """
 
 from chalicelib.exchanges.outcomes import Kind, Meaning
@@ -24,8 +26,15 @@ BINANCE = (
     Meaning("http 403", Kind.LIMITED, seconds=300, scope="address"),
     # From a country Binance does not serve.
     Meaning("http 451", Kind.REFUSED),
-    # The clock; the system overloaded.
-    *_all(Kind.PASSING, "-1021", "-1008"),
+    # -1034: too many connections. Sent before the request is looked at.
+    Meaning("-1034", Kind.LIMITED, seconds=10, scope="address"),
+    # "Execution status unknown", and errors inside Binance whose documentation does not exclude an effect.
+    *_all(Kind.UNKNOWN, "-1000", "-1001", "-1006", "-1007"),
+    # The clock, at the gateway (-1021) and before the matching engine (-5028).
+    *_all(Kind.PASSING, "-1021", "-5028"),
+    # Overloaded. -1008 comes with HTTP 503 and is documented as "a failure API operation": nothing was executed.
+    Meaning("-1008", Kind.PASSING, certain=True),
+    Meaning("-1004", Kind.PASSING, message="server is busy"),
     # One code for every rejection of a spot order, told apart by the message.
     Meaning("-2010", Kind.DUPLICATE, message="duplicate order"),
     *_refused("exchange_insufficient_funds", "-2010", message="insufficient balance"),
@@ -41,10 +50,8 @@ BINANCE = (
     *_refused("exchange_key_rejected", "-1002", "-1022", "-2008", "-2014", "-2015"),
     *_refused("exchange_setting_locked", "-4047", "-4048", "-4067", "-4068"),
     *_refused("exchange_leverage_invalid", "-4028"),
+    *_refused("exchange_setting_locked", "-4531"),
     *_refused("exchange_position_mode_differs", "-4061"),
-    # Malformed, or against a filter: looked at and turned away.
-    *_refused("exchange_refused", "-1013", "-1100", "-1101", "-1102", "-1104", "-1106", "-1111", "-1116", "-1117", "-1121", "-2010"),
-    *_refused("exchange_refused", "-2020", "-2027", "-4003", "-4005", "-4014", "-4016", "-4024", "-4120", "-4131", "-4164"),
 )
 
 BYBIT = (
@@ -52,7 +59,11 @@ BYBIT = (
     Meaning("10018", Kind.LIMITED, seconds=60, scope="address"),
     Meaning("10429", Kind.LIMITED, seconds=1),
     Meaning("10009", Kind.LIMITED, seconds=600, scope="address"),
-    *_all(Kind.PASSING, "10002"),
+    *(Meaning(code, Kind.LIMITED, seconds=1) for code in ("170005", "170222")),
+    # Timeouts and faults inside Bybit: the order may have been created. 10014: the same request once more.
+    *_all(Kind.UNKNOWN, "10000", "10014", "10016", "170001", "170007", "170032", "170035", "170146", "170147", "170234", "3400214", "5004"),
+    # The clock.
+    *_all(Kind.PASSING, "10002", "-1021"),
     *_all(Kind.DUPLICATE, "110072", "170141"),
     *_all(Kind.ABSENT, "110001", "110008", "110010", "170213", "170142"),
     *_all(Kind.ALREADY, "110025", "110026", "110043"),
@@ -65,22 +76,7 @@ BYBIT = (
     *_refused("exchange_setting_locked", "110024", "110028", "3400045"),
     *_refused("exchange_leverage_invalid", "110013"),
     *_refused("exchange_position_mode_differs", "10001", message="position idx"),
-    *_refused(
-        "exchange_refused",
-        "10001",
-        "10024",
-        "110003",
-        "110009",
-        "110020",
-        "110021",
-        "110094",
-        "170121",
-        "170124",
-        "170130",
-        "170132",
-        "170133",
-    ),
-    *_refused("exchange_refused", "170134", "170135", "170136", "170137", "170140", "170193", "170194"),
+    *_refused("exchange_position_mode_differs", "10001", message="position mode"),
     # Without a code of Bybit's. "403, access too frequent": the address is banned for ten minutes.
     Meaning("http 429", Kind.LIMITED, seconds=1),
     Meaning("http 403", Kind.LIMITED, seconds=600, scope="address"),
@@ -90,6 +86,8 @@ OKX = (
     Meaning("50011", Kind.LIMITED, seconds=2),
     Meaning("50061", Kind.LIMITED, seconds=2),
     Meaning("51113", Kind.LIMITED, seconds=2),
+    # "Does not indicate success or failure of order", timeouts, and a system that is busy or being upgraded. 2: partly done.
+    *_all(Kind.UNKNOWN, "2", "50001", "50004", "50005", "50013", "50026", "51054", "51149"),
     # The clock; past the request's own expiry.
     *_all(Kind.PASSING, "50036", "50037", "50102", "50112"),
     *_all(Kind.DUPLICATE, "50071", "51016", "51065"),
@@ -100,9 +98,8 @@ OKX = (
     *_refused("exchange_would_trigger", "51277", "51278", "51279", "51280"),
     *_refused("exchange_setting_locked", "59000", "59001", "59101"),
     *_refused("exchange_leverage_invalid", "59102"),
-    *_refused("exchange_position_mode_differs", "51010"),
+    # "You can't complete this request under your current account mode": spot mode for a swap.
+    *_refused("exchange_account_mode", "51010"),
     *_refused("exchange_position_mode_differs", "51000", message="posside"),
-    *_refused("exchange_refused", "50014", "51000", "51001", "51004", "51005", "51006", "51020", "51021", "51024", "51028", "51121"),
-    *_refused("exchange_refused", "51155", "51201", "51202", "51203", "51250", "51251", "51252"),
     Meaning("http 429", Kind.LIMITED, seconds=2),
 )

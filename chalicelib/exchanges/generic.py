@@ -5,6 +5,7 @@ of an order is OutcomeUnknown, and is settled by looking the order up. Position 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -24,6 +25,7 @@ from chalicelib.exchanges.protocol import (
     Pacing,
     Position,
     Side,
+    Trade,
 )
 from chalicelib.exchanges.wire import amount, decimal, moment, positive, text
 from chalicelib.trading import MarketType, OrderType
@@ -145,13 +147,13 @@ class Generic:
         """See particulars.Particulars."""
         client = _with_market(api, listing)
         rows = api.run(lambda: client.fetch_my_trades(listing.symbol), changes=False)
-        return [
-            Fill(
-                str(row["id"]), Decimal(row["price"]), Decimal(row["amount"]) * listing.contract_size, *_fee(row), moment(row["timestamp"])
-            )
-            for row in rows
-            if row["order"] == order.exchange_order_id
-        ]
+        return [_fill(row, listing) for row in rows if row["order"] == order.exchange_order_id]
+
+    def trades(self, api: Api, listing: Listing, side: Side, since: datetime) -> Sequence[Trade]:
+        """See particulars.Particulars. ccxt's trades name the exchange's order id only."""
+        client = _with_market(api, listing)
+        rows = api.run(lambda: client.fetch_my_trades(listing.symbol, int(since.timestamp() * 1000)), changes=False)
+        return [Trade(None, str(row["order"]), _fill(row, listing)) for row in rows if row["side"] == side.value]
 
     def balances(self, api: Api) -> Sequence[Balance]:
         """See particulars.Particulars."""
@@ -189,7 +191,7 @@ class Generic:
     def permissions(self, api: Api, credentials: Credentials) -> KeyPermissions:  # noqa: ARG002
         """There is no common way to ask; that the account answers shows that the key is good."""
         self.balances(api)
-        return KeyPermissions(read=True, trade=True, withdraw=None)
+        return KeyPermissions(read=True, trade=True, withdraw=None, verified=False)
 
     def _state(self, row: Mapping[str, Any], listing: Listing) -> OrderState:
         trigger = bool(positive(row.get("triggerPrice")))
@@ -230,6 +232,11 @@ def _with_market(api: Api, listing: Listing) -> Any:
     if listing.ccxt is not None and listing.symbol not in (client.markets or {}):
         client.set_markets([*(client.markets or {}).values(), dict(listing.ccxt)])
     return client
+
+
+def _fill(row: Mapping[str, Any], listing: Listing) -> Fill:
+    quantity = Decimal(row["amount"]) * listing.contract_size
+    return Fill(str(row["id"]), Decimal(row["price"]), quantity, *_fee(row), moment(row["timestamp"]))
 
 
 def _fee(row: Mapping[str, Any]) -> tuple[Decimal | None, str | None]:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from chalicelib import aws, config
 from chalicelib.errors import Misconfigured, Retryable
+from chalicelib.exchanges.families import family
 from chalicelib.exchanges.protocol import Pacing, RateLimited
 from chalicelib.telemetry import log
 from chalicelib.trading import MarketType
@@ -66,6 +67,8 @@ class Limits:
 _LIMITS = {
     ("binance", MarketType.SPOT): Limits(Rate(9, 9), Rate(90, 5000, 40), weight_per_minute=6000),
     ("binance", MarketType.FUTURES): Limits(Rate(18, 60), Rate(36, 2000, 20), weight_per_minute=2400),
+    # docs.binance.us, "Limits": 1200 weight a minute.
+    ("binanceus", MarketType.SPOT): Limits(Rate(9, 9), Rate(18, 1000, 20), weight_per_minute=1200),
     ("bybit", MarketType.SPOT): Limits(Rate(18, 2), Rate(102, 24, 8), shared=True),
     ("bybit", MarketType.FUTURES): Limits(Rate(9, 1), Rate(102, 24, 8), shared=True),
     ("okx", MarketType.SPOT): Limits(Rate(27, 6), Rate(8, 2), shared=True),
@@ -115,7 +118,7 @@ class Patience:
 
 def limits_of(exchange: str, market_type: MarketType) -> Limits:
     """What of a market's limits is ours: all, or the share that the setting `EXCHANGE_SHARES` leaves us. Raises Misconfigured."""
-    limits = _LIMITS.get((exchange, market_type), _OTHERS)
+    limits = _LIMITS.get((exchange, market_type)) or _LIMITS.get((family(exchange), market_type), _OTHERS)
     percent = _shares().get(exchange, 100)
     return limits if percent == 100 else _part(limits, percent)  # noqa: PLR2004
 

@@ -1,7 +1,8 @@
 """An account's line to one market of its exchange: every call paced, and repeated where repeating does no harm."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
@@ -92,6 +93,14 @@ class Line:
     def find(self, client_order_id: str, instrument: Instrument, *, trigger: bool) -> OrderState | None:
         """See protocol.Exchange."""
         return self._repeated(lambda exchange: exchange.find(client_order_id, instrument, trigger=trigger))
+
+    def open_orders(self, instrument: Instrument) -> Sequence[OrderState]:
+        """See protocol.Exchange."""
+        return self._repeated(lambda exchange: exchange.open_orders(instrument))
+
+    def find_by_traces(self, sent: OrderState, instrument: Instrument, since: datetime, *, strict: bool) -> OrderState | None:
+        """See traces.find. A doubt is Retryable here."""
+        return self._repeated(lambda exchange: exchange.find_by_traces(sent, instrument, since, strict=strict))
 
     def prepare(self, order: OrderRequest, *, ahead: int) -> None:
         """Does whatever an order needs before it is claimed: the account's settings as it wants them, and its turn under the limits.

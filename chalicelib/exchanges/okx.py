@@ -8,6 +8,7 @@ import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from itertools import islice
 from typing import Any, ClassVar
@@ -17,7 +18,7 @@ from chalicelib.exchanges import codes
 from chalicelib.exchanges.api import Api, Parameters
 from chalicelib.exchanges.markets import Listing, Listings
 from chalicelib.exchanges.outcomes import Absent, Meaning
-from chalicelib.exchanges.particulars import RECEIVE_WINDOW_MS, acknowledged, concerns_long
+from chalicelib.exchanges.particulars import RECEIVE_WINDOW_MS, acknowledged, concerns_long, position_mode_differs
 from chalicelib.exchanges.protocol import (
     Balance,
     Credentials,
@@ -29,6 +30,7 @@ from chalicelib.exchanges.protocol import (
     Pacing,
     Position,
     Side,
+    Trade,
 )
 from chalicelib.exchanges.wire import amount, decimal, moment, positive, text
 from chalicelib.trading import MarketType, OrderType
@@ -47,6 +49,7 @@ _STATUS = {
     "partially_failed": OrderStatus.REJECTED,
 }
 _AT_MARKET = "-1"
+_POOLED_LEVELS = ("3", "4")  # account levels: 1 spot, 2 futures, 3 multi-currency margin, 4 portfolio margin
 # Trigger orders are listed by kind, all of them count when everything is to be cancelled.
 _ALGO_KINDS = ("trigger", "conditional,oco", "move_order_stop")
 _PAGE = 100
@@ -54,21 +57,25 @@ _CANCELS_AT_ONCE, _ALGO_CANCELS_AT_ONCE = 20, 10
 
 
 class Okx:
-    """See particulars.Particulars."""
+    """See particulars.Particulars. Also OKX's sites for the EEA and the United States.
 
-    name: ClassVar[str] = "okx"
+    Args:
+        name: The site, `okx`, `myokx` (EEA) or `okxus`.
+    """
+
     answers_at_once: ClassVar[bool] = False
     order_weight: ClassVar[int] = 0
     pairs_at_once: ClassVar[bool] = False
     meanings: ClassVar[Sequence[Meaning]] = codes.OKX
 
-    def __init__(self, market_type: MarketType) -> None:
+    def __init__(self, market_type: MarketType, name: str = "okx") -> None:
+        self.name = name
         self._futures = market_type is MarketType.FUTURES
         self._kind = "SWAP" if self._futures else "SPOT"
 
     def ccxt_name(self) -> str:
         """See particulars.Particulars."""
-        return "okx"
+        return self.name
 
     def options(self) -> dict[str, Any]:
         """See particulars.Particulars."""
@@ -106,7 +113,7 @@ class Okx:
         """See particulars.Particulars. OKX itself drops the request once it is older than the receive window."""
         request: dict[str, Any] = {
             "instId": listing.market_id,
-            "tdMode": (order.margin_mode or "cross") if self._futures else "cash",
+            "tdMode": (order.margin_mode or "cross") if self._futures else self._spot_mode(api),
             "side": order.side.value,
             "sz": text(order.quantity / listing.contract_size),
         }
@@ -187,13 +194,13 @@ class Okx:
         if not order_id:
             return []
         rows = api.read("privateGetTradeFillsHistory", {"instType": self._kind, "instId": listing.market_id, "ordId": order_id})["data"]
-        size = listing.contract_size
-        return [
-            Fill(
-                row["tradeId"], Decimal(row["fillPx"]), Decimal(row["fillSz"]) * size, -amount(row["fee"]), row["feeCcy"], moment(row["ts"])
-            )
-            for row in reversed(rows)
-        ]
+        return [_fill(row, listing) for row in reversed(rows)]
+
+    def trades(self, api: Api, listing: Listing, side: Side, since: datetime) -> Sequence[Trade]:
+        """See particulars.Particulars. At most 100, the newest."""
+        query = {"instType": self._kind, "instId": listing.market_id, "begin": str(int(since.timestamp() * 1000))}
+        rows = api.read("privateGetTradeFillsHistory", query)["data"]
+        return [Trade(row["clOrdId"], row["ordId"], _fill(row, listing)) for row in reversed(rows) if row["side"] == side.value]
 
     def balances(self, api: Api) -> Sequence[Balance]:
         """See particulars.Particulars."""
@@ -220,7 +227,9 @@ class Okx:
     def set_position_mode(self, api: Api, listing: Listing, *, hedged: bool) -> None:  # noqa: ARG002  account-wide here
         """See particulars.Particulars."""
         wanted = "long_short_mode" if hedged else "net_mode"
-        if _only(api.read("privateGetAccountConfig"))["posMode"] != wanted:
+        if self._account(api)["posMode"] != wanted:
+            if not api.settings.manage_modes:
+                raise position_mode_differs(self.name, hedged=hedged)
             api.change("privatePostAccountSetPositionMode", {"posMode": wanted})
 
     def set_margin(self, api: Api, listing: Listing, margin_mode: str | None, leverage: int | None, *, hedged: bool) -> None:
@@ -236,14 +245,29 @@ class Okx:
 
     def permissions(self, api: Api, credentials: Credentials) -> KeyPermissions:  # noqa: ARG002  the demo environment answers too
         """The account's settings name the permissions of the key that asks: `read_only,trade`."""
-        row = _only(api.read("privateGetAccountConfig"))
+        row = self._account(api)
         granted = set(row["perm"].split(","))
         addresses = tuple(address for address in row.get("ip", "").split(",") if address)
         return KeyPermissions(read=True, trade="trade" in granted, withdraw="withdraw" in granted, addresses=addresses)
 
+    def _account(self, api: Api) -> Mapping[str, Any]:
+        """The account's settings. Its level is kept."""
+        row = _only(api.read("privateGetAccountConfig"))
+        api.settings.level = row.get("acctLv")
+        return row
+
+    def _spot_mode(self, api: Api) -> str:
+        """`cross` where all currencies share one margin pool, which takes no `cash` orders: okx.com/docs-v5, "Place order", `tdMode`."""
+        level = api.settings.level or self._account(api).get("acctLv")
+        return "cross" if level in _POOLED_LEVELS else "cash"
+
     def _place_trigger(self, api: Api, order: OrderRequest, request: dict[str, Any]) -> OrderState:
         if order.time_in_force not in {None, "GTC"}:
             raise NotDoable("time_in_force_with_stop", exchange=self.name, time_in_force=order.time_in_force)
+        if not self._futures and order.order_type is OrderType.STOP_MARKET and order.side is Side.BUY:
+            # `tgtCcy` is documented for `conditional` and `oco` orders, not for `trigger`. Were it ignored, the size would be an amount of
+            # quote currency. Lift this when an order in OKX's demo environment has shown which it is.
+            raise NotDoable("spot_stop_buy_unsupported", exchange=self.name)
         stop, price = order.stop_price, order.price
         request |= {"ordType": "trigger", "algoClOrdId": order.client_order_id, "triggerPxType": "last"}
         request |= {"triggerPx": text(stop) if stop else "", "orderPx": text(price) if price else _AT_MARKET}
@@ -315,6 +339,11 @@ def _only(reply: Mapping[str, Any]) -> Mapping[str, Any]:
     """The one item of a reply. Raises ValueError where there are more or none."""
     (item,) = reply["data"]
     return dict(item)
+
+
+def _fill(row: Mapping[str, Any], listing: Listing) -> Fill:
+    quantity = Decimal(row["fillSz"]) * listing.contract_size
+    return Fill(row["tradeId"], Decimal(row["fillPx"]), quantity, -amount(row["fee"]), row["feeCcy"], moment(row["ts"]))
 
 
 def _became(row: Mapping[str, Any]) -> str | None:

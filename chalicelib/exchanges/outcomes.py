@@ -1,9 +1,10 @@
-"""What an exchange's error means for the order: it was not placed, it is there already, or nobody knows.
+"""What an exchange's error means for the order: it was not placed, it is there already, or its outcome is unknown.
 
-Only what an exchange's own code says for certain counts; everything else that changes something is `OutcomeUnknown`. ccxt's exception
-classes are not consulted: several of them mean both (see knowledge of its error tables in docs/exchanges.md).
+A well-formed answer below HTTP 500 with the exchange's own code is a refusal. `codes.py` lists the exceptions. Without such a code, a call
+that changes something ends in `OutcomeUnknown`. ccxt's exception classes are not consulted, because several of them mean both.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -17,6 +18,8 @@ from chalicelib.exchanges.protocol import RateLimited
 
 _NEVER_SENT = (ConnectTimeout, ConnectTimeoutError, NewConnectionError, NameResolutionError)
 _SERVER_ERROR = 500
+_LIMIT_STATUSES = (418, 429)
+_OWN_CODE = re.compile(r"-?[0-9]{1,12}")  # how the exchanges with a table write their codes
 
 
 class Kind(Enum):
@@ -28,6 +31,7 @@ class Kind(Enum):
     DUPLICATE = auto()  # an order with this client id is or was there
     ABSENT = auto()  # there is no such order, or not any more
     ALREADY = auto()  # the setting is as asked
+    UNKNOWN = auto()  # the exchange itself does not know: it may have acted
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Meaning:
         ours: The refusal's code in our catalogue.
         message: The row holds only where the exchange's message contains this, in any case.
         seconds, scope: For limits, see RateLimited.
+        certain: The code also counts in an answer of HTTP 500 or above.
     """
 
     code: str
@@ -48,10 +53,19 @@ class Meaning:
     message: str = ""
     seconds: float = 1.0
     scope: str = "account"
+    certain: bool = False
 
 
 class Said(TradehookError):
-    """Something an exchange says that is an error only where the caller has not expected it. Does not leave this package."""
+    """Something an exchange says that is an error only where the caller has not expected it. Does not leave this package.
+
+    Args:
+        code, reason: The exchange's own, None and empty where it did not say it with a code.
+    """
+
+    def __init__(self, exchange: str, code: str | None = None, reason: str = "") -> None:
+        super().__init__(exchange)
+        self.exchange, self.code, self.reason = exchange, code, reason
 
 
 class Duplicate(Said):
@@ -64,6 +78,9 @@ class Absent(Said):
 
 class Already(Said):
     """The setting already was as asked."""
+
+
+_SAID: dict[Kind, type[Said]] = {Kind.DUPLICATE: Duplicate, Kind.ABSENT: Absent, Kind.ALREADY: Already}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,25 +107,46 @@ def reaction(failure: Failure, meanings: Sequence[Meaning], *, changes: bool) ->
     """The error a failed call is to be answered with.
 
     Args:
-        changes: The call changes something, so not knowing is OutcomeUnknown; of a call that only reads it is Retryable.
+        changes: The call changes something, so an unknown outcome is OutcomeUnknown. For a call that only reads, it is Retryable.
     """
     if any(isinstance(cause, _NEVER_SENT) for cause in _causes(failure.error)):
         return Retryable(f"{failure.exchange}: no connection, the request was not sent")
     if not failure.sent:
         # ccxt itself turned it away, and would again.
         return NotDoable("exchange_refused", exchange=failure.exchange, exchange_code=None, reason=type(failure.error).__name__)
-    for meaning in meanings:
-        if _applies(meaning, failure):
-            return _error(meaning, failure)
+    meaning = _meaning(failure, meanings)
+    if meaning is None and _well_formed(failure):
+        meaning = Meaning(failure.code or "", Kind.REFUSED)
+    if meaning is not None and meaning.kind is not Kind.UNKNOWN:
+        return _error(meaning, failure)
     said = f"{failure.exchange}: http {failure.status or '-'}, code {failure.code or '-'}, {type(failure.error).__name__}"
     return OutcomeUnknown(said) if changes else Retryable(said)
 
 
+def is_unlisted(failure: Failure, meanings: Sequence[Meaning]) -> bool:
+    """Whether an answer carries a code that the exchange's table does not have."""
+    return _well_formed(failure) and not any(meaning.code == failure.code for meaning in meanings)
+
+
+def _meaning(failure: Failure, meanings: Sequence[Meaning]) -> Meaning | None:
+    """The first row that applies, None if the table does not have the answer."""
+    return next((meaning for meaning in meanings if _applies(meaning, failure)), None)
+
+
+def _well_formed(failure: Failure) -> bool:
+    """The exchange itself has answered: below HTTP 500 and with a code of its own."""
+    answered = failure.status is None or failure.status < _SERVER_ERROR
+    return failure.sent and answered and failure.code is not None and _OWN_CODE.fullmatch(failure.code) is not None
+
+
 def _applies(meaning: Meaning, failure: Failure) -> bool:
-    # A gateway's 5xx may carry any body; the order may have gone through behind it.
-    if failure.status is not None and failure.status >= _SERVER_ERROR and meaning.kind is not Kind.DUPLICATE:
+    # A gateway's 5xx may carry any body. The order may have gone through behind it.
+    if failure.status is not None and failure.status >= _SERVER_ERROR and meaning.kind is not Kind.DUPLICATE and not meaning.certain:
         return False
-    return meaning.code in {failure.code, f"http {failure.status}"} and meaning.message.lower() in failure.reason.lower()
+    if meaning.code == f"http {failure.status}":
+        # A gateway's status counts where the exchange says nothing itself. Limits always count.
+        return failure.status in _LIMIT_STATUSES or not failure.code
+    return meaning.code == failure.code and meaning.message.lower() in failure.reason.lower()
 
 
 def _error(meaning: Meaning, failure: Failure) -> TradehookError:
@@ -119,12 +157,8 @@ def _error(meaning: Meaning, failure: Failure) -> TradehookError:
             return Retryable(f"{failure.exchange}: code {failure.code}")
         case Kind.LIMITED:
             return RateLimited(failure.retry_after or meaning.seconds, meaning.scope)
-        case Kind.DUPLICATE:
-            return Duplicate(failure.exchange)
-        case Kind.ABSENT:
-            return Absent(failure.exchange)
-        case Kind.ALREADY:
-            return Already(failure.exchange)
+        case _:
+            return _SAID[meaning.kind](failure.exchange, failure.code, failure.reason)
 
 
 def _causes(error: Any) -> Iterator[BaseException]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from chalicelib.errors import NotDoable
 from chalicelib.exchanges.api import Api, Parameters
 from chalicelib.exchanges.markets import Listing, Listings
 from chalicelib.exchanges.outcomes import Meaning
@@ -18,6 +19,7 @@ from chalicelib.exchanges.protocol import (
     Pacing,
     Position,
     Side,
+    Trade,
 )
 
 # How long a request may still take effect after it left: the exchange checks its age (5 s) before matching, plus its own time to answer.
@@ -108,6 +110,10 @@ class Particulars(Protocol):
         """The trades of an order, oldest first."""
         ...
 
+    def trades(self, api: Api, listing: Listing, side: Side, since: datetime) -> Sequence[Trade]:
+        """The account's trades of one side of an instrument since a time, each with its order."""
+        ...
+
     def balances(self, api: Api) -> Sequence[Balance]:
         """Currencies with something in them."""
         ...
@@ -121,7 +127,7 @@ class Particulars(Protocol):
         ...
 
     def set_position_mode(self, api: Api, listing: Listing, *, hedged: bool) -> None:
-        """Hedge or one-way, if it differs."""
+        """Hedge or one-way, if it differs. Raises `position_mode_differs` where that holds for the whole account and must stay."""
         ...
 
     def set_margin(self, api: Api, listing: Listing, margin_mode: str | None, leverage: int | None, *, hedged: bool) -> None:
@@ -141,6 +147,13 @@ def number(value: str | None) -> int | None:
 def concerns_long(side: Side, *, reduce_only: bool) -> bool:
     """Whether an order on a hedged account concerns the long position: a buy opens it, a reducing sell closes it."""
     return (side is Side.BUY) is not reduce_only
+
+
+def position_mode_differs(exchange: str, *, hedged: bool) -> NotDoable:
+    """The refusal of an order that needs another position mode than the whole account has."""
+    if hedged:
+        return NotDoable("account_in_one_way_mode", exchange=exchange)
+    return NotDoable("account_in_hedge_mode", exchange=exchange)
 
 
 def acknowledged(order: OrderRequest, exchange_order_id: str) -> OrderState:

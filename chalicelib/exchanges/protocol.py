@@ -194,17 +194,32 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True)
+class Trade:
+    """A fill with the order it belongs to.
+
+    Attributes:
+        client_order_id: Empty if the order has none. None if the exchange does not name the order.
+    """
+
+    client_order_id: str | None
+    exchange_order_id: str
+    fill: Fill
+
+
+@dataclass(frozen=True, slots=True)
 class KeyPermissions:
     """What an API key may do. None where the exchange does not tell.
 
     Attributes:
         addresses: The addresses the key is bound to; empty if to none.
+        verified: The exchange itself names the permissions. Otherwise it only knows the key.
     """
 
     read: bool
     trade: bool
     withdraw: bool | None
     addresses: tuple[str, ...] = ()
+    verified: bool = True
 
 
 @dataclass(frozen=True, slots=True)

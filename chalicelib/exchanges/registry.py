@@ -7,6 +7,7 @@ from chalicelib.exchanges import markets, session
 from chalicelib.exchanges.binance import Binance
 from chalicelib.exchanges.bybit import Bybit
 from chalicelib.exchanges.ccxt_adapter import CcxtExchange, connect
+from chalicelib.exchanges.families import SPOT_ONLY, family
 from chalicelib.exchanges.generic import Generic
 from chalicelib.exchanges.markets import StoredMarket
 from chalicelib.exchanges.okx import Okx
@@ -20,8 +21,8 @@ _FETCH_TIMEOUT = (3.0, 30.0)
 
 
 def conformance_tested(exchange: str) -> bool:
-    """Whether an exchange has particulars of its own, which the contract suite and the fault matrix run against."""
-    return exchange in _TESTED
+    """Whether an exchange's family has particulars of its own, which the contract suite and the fault matrix run against."""
+    return family(exchange) in _TESTED
 
 
 def open_exchange(
@@ -49,6 +50,8 @@ def fetch_markets(exchange: str, market_type: MarketType, *, demo: bool = False)
     Raises:
         Exception: Whatever ccxt raises; the stored metadata stays good until a later refresh.
     """
+    if market_type is MarketType.FUTURES and exchange in SPOT_ONLY:
+        return {}
     particulars = _particulars(exchange, market_type)
     client = connect(particulars, Credentials("", "", demo=True) if demo else None)
     session.mount(client, _FETCH_TIMEOUT)
@@ -58,5 +61,5 @@ def fetch_markets(exchange: str, market_type: MarketType, *, demo: bool = False)
 
 
 def _particulars(exchange: str, market_type: MarketType) -> Particulars:
-    tested = _TESTED.get(exchange)
-    return tested(market_type) if tested else Generic(exchange, market_type)
+    tested = _TESTED.get(family(exchange))
+    return tested(market_type, exchange) if tested else Generic(exchange, market_type)

@@ -5,6 +5,7 @@ sized like a real run, and held against the exchange's rules and the free balanc
 (its own risk limits, its answer to a stop that would fire at once) it may still refuse.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -138,6 +139,10 @@ class DryLiveDesk(LiveDesk):
     def cancel(self, order: Order, code: str | None = None) -> bool:  # noqa: ARG002
         """Cancels nothing, and takes it that it would succeed."""
         return True
+
+    def _reappeared(self, written_off: Sequence[Order]) -> list[Order]:  # noqa: ARG002
+        """None: the exchange is not asked."""
+        return []
 
     def _afford(self, order: OrderRequest) -> None:
         """Holds an order against what is free, with the orders before it.

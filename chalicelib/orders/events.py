@@ -12,7 +12,7 @@ from chalicelib.trading import MarketType
 
 _SHOWN = (
     *("signal_id", "account_id", "number", "exchange", "market_type", "symbol", "side", "order_type", "status", "quantity", "filled"),
-    *("price", "stop_price", "average_price", "value", "fee", "fee_currency", "realized_profit", "group_name", "code", "exit_of"),
+    *("price", "stop_price", "average_price", "value", "fee", "fee_currency", "realized_profit", "group_name", "code", "values", "exit_of"),
 )
 
 

@@ -27,6 +27,7 @@ _REFUSED_AGAIN = timedelta(minutes=10)  # a key that has been revoked may be rep
 _FEES_WITHIN = timedelta(hours=1)
 _PATIENCE_S = 40.0
 _EXITS_STAY_DUE_S = 86_400
+_WATCHED_FOR = timedelta(hours=24)  # Binance and OKX have shown orders hours late after incidents
 _WAITS = {OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED}
 
 
@@ -85,6 +86,8 @@ def _look_at(order: Order, line: Line, entries: Entries, now: datetime) -> Order
         after = lookup.settle(order, line, NotDoable("exchange_never_arrived"), entries)
         if after.status is OrderStatus.REJECTED and after.exit_of is not None:
             ledger.expose(after)
+    elif order.written_off_at is not None:
+        return _watch(order, order.written_off_at, line, entries, now)
     elif order.status.final:
         return order if order.unprotected else _learn_fees(order, line, entries, now)
     else:
@@ -132,8 +135,29 @@ def _current(order: Order, line: Line, entries: Entries, now: datetime) -> Order
         return ledger.record(order, state, lookup.booking(entries, instrument, order, state), **lookup.fees(line, state, instrument))
     if order.sent_at is not None and now - order.sent_at < 4 * timedelta(seconds=line.late_arrival_s):
         return order  # too young to have been forgotten; it will show
-    # Exchanges forget cancelled orders that have not traded, within hours or days. Whoever cancelled it, it was not us.
-    return ledger.cancelled(order, "exchange_forgot")
+    state = line.find_by_traces(lookup.state_of(order), instrument, order.created_at, strict=False)
+    if state is None:
+        # Its own look-up and the list of open orders may both lag. A cancel by its id makes sure that nothing stays live.
+        state = line.cancel(lookup.state_of(order), instrument)
+        if not state.filled:
+            # Exchanges forget cancelled orders that have not traded, within hours or days.
+            return ledger.cancelled(order, "exchange_forgot")
+    return ledger.record(order, state, lookup.booking(entries, instrument, order, state), **lookup.fees(line, state, instrument))
+
+
+def _watch(order: Order, written_off_at: datetime, line: Line, entries: Entries, now: datetime) -> Order:
+    """Looks whether an order that was written off has shown up, at growing intervals."""
+    instrument = line.instrument(order.symbol)
+    state = line.find(order.client_order_id, instrument, trigger=order.stop_price is not None)
+    if state is not None and (state.filled or not state.status.final):
+        log.warning("order shown late", extra={"order_id": order.order_id, "status": state.status.value})
+        book = lookup.booking(entries, instrument, order, state)
+        return ledger.take_up(order, state, book, **lookup.fees(line, state, instrument))
+    if state is not None or now - written_off_at > _WATCHED_FOR:
+        ledger.stop_watching(order)
+    else:
+        ledger.postpone(order, now + max(_AGAIN, now - written_off_at))
+    return order
 
 
 def _learn_fees(order: Order, line: Line, entries: Entries, now: datetime) -> Order:

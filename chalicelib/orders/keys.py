@@ -2,13 +2,13 @@
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 from botocore.exceptions import ClientError
 
 from chalicelib.accounts import keys
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges import registry
+from chalicelib.exchanges.account_settings import AccountSettings
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Limiter, Patience
 from chalicelib.exchanges.line import Line
@@ -26,7 +26,7 @@ class _Opened:
 
     credentials: Credentials
     until: float
-    prepared: dict[MarketType, set[tuple[Any, ...]]] = field(default_factory=dict)
+    settings: dict[MarketType, AccountSettings] = field(default_factory=dict)
 
 
 _opened: dict[tuple[str, int], _Opened] = {}
@@ -51,8 +51,9 @@ class Lines:
         if market_type not in self._lines:
             account = self._account
             markets = StoredMarkets(account.exchange, market_type, demo=self._key.credentials.demo)
-            prepared = self._key.prepared.setdefault(market_type, set())
-            exchange = registry.open_exchange(account.exchange, market_type, self._key.credentials, markets, prepared=prepared)
+            settings = self._key.settings.setdefault(market_type, AccountSettings())
+            settings.manage_modes = account.manage_account_modes
+            exchange = registry.open_exchange(account.exchange, market_type, self._key.credentials, markets, settings=settings)
             limiter = Limiter(account.exchange, market_type, account.account_id)
             self._lines[market_type] = Line(exchange, markets, market_type, limiter, self._patience)
         return self._lines[market_type]

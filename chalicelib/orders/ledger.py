@@ -121,14 +121,29 @@ def unknown(order: Order, *, sent_now: bool = False) -> Order:
 
 
 def cancelled(order: Order, code: str) -> Order:
-    """Writes that an order is gone from the exchange."""
-    return _record(order, {"status": OrderStatus.CANCELLED, "code": code})
+    """Writes that an order is gone from the exchange. It is watched for a while, should it show up again."""
+    return _record(order, {"status": OrderStatus.CANCELLED, "code": code, "written_off_at": datetime.now(UTC)})
 
 
-def reject(order: Order, refusal: Refused) -> Order:
-    """Writes that an order was not placed, and why."""
+def reject(order: Order, refusal: Refused, *, absent: bool = False) -> Order:
+    """Writes that an order was not placed, and why.
+
+    Args:
+        absent: It was sent, and the exchange does not have it. It is watched for a while, should it show up late.
+    """
     values = {name: str(value) for name, value in refusal.values.items() if value is not None}
-    return _record(order, {"status": OrderStatus.REJECTED, "code": refusal.code, "values": values})
+    written_off = {"written_off_at": datetime.now(UTC)} if absent else {}
+    return _record(order, {"status": OrderStatus.REJECTED, "code": refusal.code, "values": values, **written_off})
+
+
+def take_up(order: Order, state: OrderState, book: Book | None = None, **more: Any) -> Order:
+    """Writes that an order that was written off is at the exchange after all, with its event."""
+    return record(order, state, book, written_off_at=None, code=None, values={}, **more)
+
+
+def stop_watching(order: Order) -> None:
+    """Ends the watch over an order that was written off and has not shown up."""
+    _transact([_unfollow(order)])
 
 
 def complete(order: Order, book: Book, **fees: Any) -> Order:
@@ -140,19 +155,31 @@ def complete(order: Order, book: Book, **fees: Any) -> Order:
     return changed
 
 
-def protected(order: Order, *, failed: Refused | None = None, missing: str = "stop_loss", again: bool = False) -> Order:
+def protected(
+    order: Order, *, failed: Refused | None = None, missing: str = "stop_loss", again: bool = False, looked_up: bool = False
+) -> Order:
     """Writes that an order's exits are placed, or why one of them is not, with an event that says so.
 
     Args:
         missing: `stop_loss` or `take_profit`.
-        again: It is tried again in a minute; else what is placed is all there will be.
+        again: It is tried again in a minute. Otherwise what is placed is all there will be.
+        looked_up: It was sent, and its outcome is looked up each minute.
     """
     done = {} if again else {"protected": order.received}
     now = datetime.now(UTC)
     changed = order.model_copy(update={**done, "exit_round": order.exit_round + 1, "updated_at": now, "version": order.version + 1})
     follow = _unfollow(changed) if _complete(changed) else _follow(changed, now + _LOOK_AGAIN)
-    told = [outbox.write(events.of_missing_exit(changed, failed, missing, again=again))] if failed else []
+    told = [outbox.write(events.of_missing_exit(changed, failed, missing, again=again or looked_up))] if failed else []
     _transact([store.order_change(changed), follow, *told])
+    return changed
+
+
+def warn_unprotected(order: Order, failed: Refused, missing: str) -> Order:
+    """Writes that it is not known whether an order's exits stand, with an event. Placing them goes on."""
+    now = datetime.now(UTC)
+    changed = order.model_copy(update={"updated_at": now, "version": order.version + 1})
+    told = outbox.write(events.of_missing_exit(changed, failed, missing, again=True))
+    _transact([store.order_change(changed), _follow(changed, now + _LOOK_AGAIN), told])
     return changed
 
 
@@ -258,7 +285,7 @@ def _recording(order: Order, told: dict[str, Any], book: Book | None) -> tuple[O
 def _complete(order: Order) -> bool:
     """Nothing more can be learnt of an order, or is to be done for it: it has ended, what it cost is known, and its exits are placed."""
     fees_known = order.fee is not None or order.fee_currency is not None or not order.filled
-    return order.status.final and fees_known and not order.unprotected
+    return order.status.final and fees_known and not order.unprotected and order.written_off_at is None
 
 
 def _told(order: Order, state: OrderState) -> dict[str, Any]:

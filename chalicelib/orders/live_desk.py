@@ -150,16 +150,30 @@ class LiveDesk:
             protect(entry, self._lines.of(entry.market_type), self._sender)
 
     def open_orders(self, group_name: str | None, symbol: Symbol | None, market_type: MarketType | None) -> Sequence[Order]:
-        """The ledger's unfinished orders that match, those of unknown outcome included."""
+        """The ledger's unfinished orders that match: those of unknown outcome included, and those written off that are open after all."""
         self._sender.write()
-        return [
+        matching = [
             order
             for order in ledger.unfinished(self._account.account_id)
-            if order.status in _OPEN
-            and (group_name is None or order.group_name == group_name)
+            if (group_name is None or order.group_name == group_name)
             and (symbol is None or order.symbol == symbol.name)
             and (market_type is None or order.market_type is market_type)
         ]
+        reappeared = self._reappeared([order for order in matching if order.written_off_at is not None])
+        return [order for order in matching if order.status in _OPEN] + reappeared
+
+    def _reappeared(self, written_off: Sequence[Order]) -> list[Order]:
+        """Takes up the orders that were written off and that the exchange lists as open."""
+        found = []
+        for market_type, symbol in sorted({(order.market_type, order.symbol) for order in written_off}):
+            line = self._lines.of(market_type)
+            instrument = line.instrument(symbol)
+            listed = {state.client_order_id: state for state in line.open_orders(instrument)}
+            for order in written_off:
+                state = listed.get(order.client_order_id)
+                if state is not None:
+                    found.append(ledger.take_up(order, state, lookup.booking(self._entries, instrument, order, state)))
+        return [order for order in found if order.status in _OPEN]
 
     def cancel(self, order: Order, code: str | None = None) -> bool:
         """Cancels an order at the exchange; False if it had ended, or could not be cancelled."""
@@ -170,7 +184,7 @@ class LiveDesk:
             state = line.cancel(lookup.state_of(order), instrument)
         except Refused as refusal:
             if refusal.code == "exchange_never_arrived":
-                ledger.reject(order, refusal)
+                lookup.settle(order, line, refusal, self._entries)
             log.warning("order not cancelled", extra={"order_id": order.order_id, "code": refusal.code})
             return False
         why = {"code": code} if code and state.status is OrderStatus.CANCELLED else {}

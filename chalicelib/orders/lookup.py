@@ -6,10 +6,15 @@ from typing import Any
 
 from chalicelib.errors import Refused, Retryable
 from chalicelib.exchanges.line import Line
-from chalicelib.exchanges.protocol import Instrument, OrderState
+from chalicelib.exchanges.protocol import Instrument, OrderState, Side
 from chalicelib.orders import ledger
-from chalicelib.orders.entries import Entries
+from chalicelib.orders.entries import OWNED, Entries
 from chalicelib.orders.models import Order
+from chalicelib.trading import MarketType, PositionSide
+
+_CLOCKS_DIFFER = timedelta(seconds=5)
+# Later the position may have been changed by other signals. Exchanges show an order's trades within seconds to a few minutes.
+_POSITION_COUNTS_FOR = timedelta(minutes=10)
 
 
 def settle(order: Order, line: Line, refusal: Refused, entries: Entries) -> Order:
@@ -20,16 +25,51 @@ def settle(order: Order, line: Line, refusal: Refused, entries: Entries) -> Orde
         entries: Where it is booked if it has ended.
     """
     instrument = line.instrument(order.symbol)
+    assert order.sent_at is not None
     try:
         found = line.find(order.client_order_id, instrument, trigger=order.stop_price is not None)
-    except Retryable:
+        if found is None:
+            if datetime.now(UTC) - order.sent_at < timedelta(seconds=line.late_arrival_s):
+                return ledger.unknown(order)
+            found = second_proof(order, line)
+    except (Retryable, Refused):
         return ledger.unknown(order)
     if found is not None:
         return ledger.record(order, found, booking(entries, instrument, order, found), **fees(line, found, instrument))
-    assert order.sent_at is not None
-    if datetime.now(UTC) - order.sent_at < timedelta(seconds=line.late_arrival_s):
-        return ledger.unknown(order)
-    return ledger.reject(order, refusal)
+    return ledger.reject(order, refusal, absent=True)
+
+
+def second_proof(order: Order, line: Line, traded: Decimal = Decimal(0)) -> OrderState | None:
+    """Looks for an order that its own query does not show, after the late-arrival bound. Returns None if it is absent for certain.
+
+    Args:
+        traded: Base units by which the signal's other orders have changed the position since `order.basis` was read.
+
+    Raises:
+        Retryable: There is no certainty: the exchange does not answer, or a trade or the position may be of this order.
+        Refused: The exchange refuses the look.
+    """
+    instrument = line.instrument(order.symbol)
+    found = line.find_by_traces(state_of(order), instrument, order.created_at - _CLOCKS_DIFFER, strict=True)
+    young = datetime.now(UTC) - order.created_at < _POSITION_COUNTS_FOR
+    if found is None and young and not order.reduce_only and _position_moved(order, line, instrument, traded):
+        raise Retryable("the position has changed since the order was sent")
+    return found
+
+
+def _position_moved(order: Order, line: Line, instrument: Instrument, traded: Decimal) -> bool:
+    """Whether position or holdings have changed in the order's direction. False if it is not known what they were before."""
+    before = order.basis.get(OWNED)
+    if before is None:
+        return False
+    buys = order.side is Side.BUY
+    if order.market_type is MarketType.SPOT:
+        now = line.free_and_total().get(instrument.base, (Decimal(0), Decimal(0)))[1]
+    else:
+        side = None if not order.hedged else PositionSide.LONG if buys else PositionSide.SHORT
+        now = line.positions(side).get(instrument.name, Decimal(0))
+    moved = now - before - traded
+    return (moved if buys else -moved) >= instrument.quantity_step
 
 
 def booking(entries: Entries, instrument: Instrument, order: Order, found: OrderState | None, *, fees_final: bool = False) -> ledger.Book:

@@ -145,6 +145,7 @@ class Order(BaseModel):
         take_profit: Where to leave what it opens, quote per base; likewise `stop_loss`.
         protected: Base units of what it has filled that its exits have been placed for.
         margin_mode, hedged: The position it concerns: `cross` or `isolated`, and whether long and short ones are kept apart.
+        written_off_at: When it was found to be absent from the exchange. It is looked up for a while after that, should it show up late.
         exit_round: Counts the tries at its exits, a further one for each part that fills later.
         realized_profit: Quote units won by what it closed, against the position's average entry price, less its own fee (see entries.py);
             None until it has ended, and where it is not known. `booked` says that it has been reckoned.
@@ -186,6 +187,7 @@ class Order(BaseModel):
     take_profit: Decimal | None = None
     stop_loss: Decimal | None = None
     protected: Decimal = Decimal(0)
+    written_off_at: datetime | None = None
     exit_round: int = 0
     margin_mode: str | None = None
     hedged: bool = False

@@ -1,13 +1,16 @@
 """The order queues: one per exchange, one group per account."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from chalicelib import aws, config
 from chalicelib.errors import Retryable
 from chalicelib.orders.models import Flatten, Follow, Instruction, PricesSeen
+from chalicelib.telemetry import log
 
 Message = Instruction | PricesSeen | Follow | Flatten
 
@@ -59,3 +62,17 @@ def _entry(index: int, message: Message) -> dict[str, Any]:
         "MessageGroupId": message.account_id,
         "MessageDeduplicationId": f"{cause}:{message.account_id}",
     }
+
+
+def delete(records: Sequence[Mapping[str, Any]]) -> None:
+    """Deletes messages that have been handled, so that their group's next messages are delivered at once. Best effort.
+
+    Lambda deletes the messages of a batch only when the whole batch is done, which one slow account would delay for the others.
+    """
+    for record in records:
+        name = record["eventSourceARN"].rpartition(":")[2]
+        url = config.queue(name[name.index("orders-") :].removesuffix(".fifo"))
+        try:
+            aws.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=record["receiptHandle"])
+        except ClientError as error:
+            log.warning("message not deleted early", extra={"fault": error.response["Error"]["Code"]})

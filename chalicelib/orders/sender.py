@@ -20,6 +20,7 @@ from chalicelib.orders import ledger, lookup
 from chalicelib.orders.entries import Entries
 from chalicelib.orders.looks import Looks, Opened
 from chalicelib.orders.models import Instruction, Order
+from chalicelib.orders.trade import CLOSING_LEG
 from chalicelib.telemetry import log
 from chalicelib.trading import MarketType
 
@@ -203,7 +204,11 @@ class Sender:
                 return self._record(order, state, request.instrument)
 
     def _recover(self, order: Order, request: OrderRequest) -> Order:
-        """What became of an order that was sent, or may have been. Only absence after the late-arrival bound is absence."""
+        """What became of an order that was sent, or may have been.
+
+        It is absent if its own look-up says so after the late-arrival bound, and if a second proof agrees. Without the second proof nothing
+        that could double is sent again: the order stays unknown, and the follow-up looks after it.
+        """
         line = self._line(request.instrument)
         assert order.sent_at is not None
         try:
@@ -215,8 +220,10 @@ class Sender:
                     return order
                 self._patience.wait(wait, "late_arrival")
                 found = self._find(order, request.instrument)
-        except Retryable:
-            if order.status is OrderStatus.CLAIMED and self._patience.left < line.late_arrival_s:
+            if found is None and not request.reduce_only:
+                found = lookup.second_proof(order, line, self._traded(order))
+        except (Retryable, Refused) as fault:
+            if isinstance(fault, Retryable) and order.status is OrderStatus.CLAIMED and self._patience.left < line.late_arrival_s:
                 raise
             # The exchange does not say. The order stays unknown, and is looked after by the minute.
             return ledger.unknown(order)
@@ -225,14 +232,19 @@ class Sender:
         age = datetime.now(UTC) - self._instruction.age_from
         if not _reduces(request) and age > timedelta(seconds=self._instruction.max_age_s):
             refusal = NotDoable("stale", age=int(age.total_seconds()), limit=self._instruction.max_age_s)
-            ledger.reject(order, refusal)
+            ledger.reject(order, refusal, absent=True)
             raise refusal
         if order.tries >= _TRIES:
             refusal = NotDoable("exchange_never_arrived")
-            ledger.reject(order, refusal)
+            ledger.reject(order, refusal, absent=True)
             raise refusal
         line.prepare(request, ahead=0)
         return self._send(ledger.send_again(order), request)
+
+    def _traded(self, order: Order) -> Decimal:
+        """Base units by which the signal's other orders have changed the position since this one was sized, negative if sold."""
+        others = [each for each in self.placed if each.leg != order.leg and not each.leg.startswith(CLOSING_LEG)]
+        return sum((each.received if each.side is Side.BUY else -each.filled for each in others), Decimal(0))
 
     def _record(self, order: Order, state: OrderState, instrument: Instrument) -> Order:
         self.write()

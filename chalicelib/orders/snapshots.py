@@ -10,6 +10,7 @@ from typing import Any
 from chalicelib import aws
 from chalicelib.errors import Refused
 from chalicelib.exchanges.accounts import Account
+from chalicelib.exchanges.families import family
 from chalicelib.orders import equity, ledger
 from chalicelib.orders.keys import Lines
 from chalicelib.trading import MarketType
@@ -27,7 +28,7 @@ def take(account: Account, lines: Lines, now: datetime) -> dict[str, Any]:
     positions: list[dict[str, Any]] = []
     worth = Decimal(0)
     # Bybit's and OKX's accounts are one for both markets; counted twice, its equity would double.
-    unified = account.exchange in {"bybit", "okx"}
+    unified = family(account.exchange) in {"bybit", "okx"}
     for name in account.market_types:
         market_type = MarketType(name)
         line = lines.of(market_type)

@@ -35,10 +35,13 @@ _LONGEST_SHARE = 5
 """Letters of the longest US ticker: a longer name that ends in a quote is a pair."""
 
 _LONGEST = 40
+_LETTERS = r"A-Z0-9\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+"""Of a base. Binance lists perpetuals such as 币安人生USDT. Scripts with letters that look like Latin ones stay out."""
+
 _VENUE = re.compile(r"([A-Z0-9_]+?)(?:_DLY?)?:(.+)")
 _PERPETUAL = re.compile(r"(.+?)(?:\.P|[-_]?PERP|[-_]SWAP)")
-_PAIR = re.compile(r"([A-Z0-9]{1,20})[/_-]([A-Z0-9]{2,6})(?::([A-Z0-9]{2,6}))?")
-_NAME = re.compile(r"[A-Z0-9]{1,26}")
+_PAIR = re.compile(rf"([{_LETTERS}]{{1,20}})[/_-]([A-Z0-9]{{2,6}})(?::([A-Z0-9]{{2,6}}))?")
+_NAME = re.compile(rf"[{_LETTERS}]{{1,26}}")
 _SHARE = re.compile(r"(?:[A-Z]{1,12}|[0-9]{1,6}|[A-Z0-9]{1,5})(?:\.[A-Z]{1,3})?")
 _TRADINGVIEW = re.compile(r"[A-Z0-9][A-Z0-9_.&-]{0,25}")
 """TradingView's own alphabet: `VOLV_B`, `BP.`, `M&M`, `360ONE`, `BIP.PR.A`, `BRK-B`."""
@@ -66,7 +69,7 @@ def resolve(raw: str, market_type: MarketType | None = None, currency: str | Non
     """
     text = raw.strip().upper()
     shown = raw.strip()[:_LONGEST]
-    if not text.isascii() or len(text) > _LONGEST:
+    if len(text) > _LONGEST or not all(char.isascii() or char.isalnum() for char in text):
         raise Refused("unknown_symbol", symbol=shown)
     currency = currency.upper() if currency else None
     venue, name = _venue(text)

@@ -78,6 +78,7 @@ def _order(name: str, description: str, filled: str, price: str | None) -> Event
         "realized_profit": _optional(_DECIMAL),
         "group_name": _optional(_TEXT),
         "code": _optional(_TEXT),
+        "values": {"type": "object"},
     }
     example = {
         "order_id": "43fcbd06b8e14977b6b55529ab4cc10c-7-1",
@@ -100,7 +101,8 @@ def _order(name: str, description: str, filled: str, price: str | None) -> Event
         "fee_currency": "USDT" if price else None,
         "realized_profit": "-0.0975" if price else None,
         "group_name": None,
-        "code": "insufficient_funds" if name == "rejected" else None,
+        "code": "exchange_refused" if name == "rejected" else None,
+        "values": {"exchange": "binance", "exchange_code": "-4140", "reason": "Invalid symbol status."} if name == "rejected" else {},
     }
     return EventType(name=f"order.{name}", description=description, fields=fields, example=example)
 
@@ -308,6 +310,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
             "filled": _DECIMAL,
             "missing": {"enum": ["stop_loss", "take_profit"]},
             "code": _TEXT,
+            "values": {"type": "object"},
             "again": {"type": "boolean"},
         },
         example={
@@ -319,7 +322,8 @@ EVENT_TYPES: tuple[EventType, ...] = (
             "side": "buy",
             "filled": "0.0015",
             "missing": "stop_loss",
-            "code": "exchange_insufficient_funds",
+            "code": "exchange_refused",
+            "values": {"exchange": "binance", "exchange_code": "-4045", "reason": "Reach max stop order limit."},
             "again": True,
         },
     ),

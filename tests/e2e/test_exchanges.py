@@ -248,7 +248,7 @@ def test_exits_come_with_the_entry_and_cancel_each_other(desk: Desk, venue: tupl
 def test_cancel_all(desk: Desk, venue: tuple[str, str]) -> None:
     """Every open order of the strategy goes, conditional ones included; doing it again does no harm."""
     orders = [one(desk, desk.send(venue, "buy", order_type="LIMIT", price=price, qty_per=2)) for price in (30000, 31000)]
-    orders.append(one(desk, desk.send(venue, "buy", order_type="STOP_MARKET", stop_price=60000, qty_per=2)))
+    orders.append(one(desk, desk.send(venue, "buy", order_type="STOP_LIMIT", stop_price=60000, price=60000, qty_per=2)))
     for _ in range(2):
         desk.send(venue, order_type="CANCEL_ALL_ORDER")
         assert [desk.there(venue, order) for order in orders] == [["cancelled"]] * 3

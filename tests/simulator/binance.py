@@ -195,7 +195,8 @@ class Binance:
         finally:
             first.quantity = held
         first.other, second.other = second, first
-        return {"orderListId": first.id, "contingencyType": "OCO", "orderReports": [_report(order, fills=True) for order in orders]}
+        lists = {"orderListId": first.id, "listClientOrderId": given.get("listClientOrderId", ""), "contingencyType": "OCO"}
+        return lists | {"orderReports": [_report(order, fills=True) for order in orders]}
 
     def _post_algoorder(self, account: Account, market: str, given: dict[str, str]) -> Any:
         order = self._order(account, market, given, client_id=given.get("clientAlgoId", ""), stop=given["triggerPrice"])
@@ -293,7 +294,7 @@ class Binance:
     def _get_mytrades(self, account: Account, market: str, given: dict[str, str]) -> Any:
         orders = [each for each in account.orders if each.book.market == market and each.book.name == given["symbol"]]
         wanted = [each for each in orders if given.get("orderId") in {None, str(each.id)}]
-        return [_trade(fill) for order in wanted for fill in order.fills]
+        return [_trade(fill) for order in wanted for fill in order.fills if fill.at >= int(given.get("startTime", 0))]
 
     _get_usertrades = _get_mytrades
 
@@ -433,7 +434,7 @@ def _algo_report(order: Order) -> dict[str, Any]:
 
 
 def _trade(fill: Fill) -> dict[str, Any]:
-    return {
+    row: dict[str, Any] = {
         "symbol": fill.order.book.name,
         "id": fill.id,
         "orderId": fill.order.id,
@@ -444,6 +445,8 @@ def _trade(fill: Fill) -> dict[str, Any]:
         "time": fill.at,
         "maker": fill.maker,
     }
+    # The two markets name the side in different ways.
+    return row | ({"side": fill.order.side.upper()} if fill.order.book.market == FUTURES else {"isBuyer": fill.order.side == "buy"})
 
 
 def _listed(book: Book) -> dict[str, Any]:

@@ -103,6 +103,9 @@ class Bybit:
             book = self._engine.book("bybit", market, given["symbol"])
             return {"category": given["category"], "list": [{"symbol": book.name, "lastPrice": text(book.last)}]}
         account = self._authenticate(request)
+        if "demo" in request.host and request.path == "/v5/user/query-api":
+            # bybit-exchange.github.io/docs/v5/demo, "Available API List": the key query is not among them.
+            raise ApiError(failed("10032", "Demo trading are not supported."))
         self._count(account, request.path, market, headers)
         handler = getattr(self, "_" + request.path.removeprefix("/v5/").replace("/", "_").replace("-", "_"), None)
         if handler is None:
@@ -212,7 +215,13 @@ class Bybit:
 
     def _execution_list(self, account: Account, market: str, given: dict[str, Any]) -> Any:
         fills = [fill for order in account.orders if order.book.market == market for fill in order.fills]
-        wanted = [each for each in fills if given.get("orderLinkId") in {None, each.order.client_id}]
+        wanted = [
+            each
+            for each in fills
+            if given.get("orderLinkId") in {None, each.order.client_id}
+            and given.get("symbol") in {None, each.order.book.name}
+            and each.at >= int(given.get("startTime", 0))
+        ]
         return self._page([_trade(each) for each in reversed(wanted)], given)
 
     def _page(self, rows: list[Any], given: dict[str, Any]) -> Any:

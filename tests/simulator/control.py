@@ -80,6 +80,16 @@ class Control:
             account.refuses_stops = given["stops"]
         return {}
 
+    def _post_modes(self, given: dict[str, Any]) -> Any:
+        """Changes an account's settings as its owner does by hand: `hedged`, `margin_mode`, OKX's `level`."""
+        for account in self._accounts(given):
+            account.hedged = given.get("hedged", account.hedged)
+            if "hedged" in given:
+                account.hedged_symbols = {}
+            account.margin_mode = given.get("margin_mode", account.margin_mode)
+            account.level = given.get("level", account.level)
+        return {}
+
     def _post_revoke(self, given: dict[str, Any]) -> Any:
         """Takes a key back."""
         for account in self._accounts(given):

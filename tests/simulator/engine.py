@@ -103,6 +103,7 @@ class Account:
     leverage: dict[str, int] = field(default_factory=dict)
     margin_modes: dict[str, str] = field(default_factory=dict)
     margin_mode: str = "cross"
+    level: str = "2"  # OKX: 1 spot, 2 futures, 3 multi-currency margin, 4 portfolio margin
     refuses_stops: bool = False
     hedged: bool = False
     hedged_symbols: dict[str, bool] = field(default_factory=dict)

@@ -1,9 +1,10 @@
 """Faults to inject: which calls, what happens, before or after the effect, and how often."""
 
 import fnmatch
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-KINDS = ("timeout", "reset", "500", "502", "503", "429", "html", "empty", "duplicate", "slow")
+KINDS = ("timeout", "reset", "500", "502", "503", "429", "html", "empty", "duplicate", "slow", "answer")
 
 
 @dataclass
@@ -16,6 +17,7 @@ class Fault:
             when `seconds` have passed, the caller having given up.
         times: How many more calls it hits; -1 for every one.
         seconds: How long `timeout` and `slow` take.
+        answer: Of the kind `answer`: `status` and `body`, given in place of the exchange's own answer.
     """
 
     exchange: str = "*"
@@ -26,6 +28,7 @@ class Fault:
     when: str = "before"
     times: int = 1
     seconds: float = 30.0
+    answer: dict[str, Any] = field(default_factory=dict)
 
     def hits(self, exchange: str, method: str, path: str, api_key: str) -> bool:
         """Whether a call is meant; counts it if so."""

@@ -22,6 +22,7 @@ _REJECTS = {
     "funds": ("51008", "Order failed. Insufficient USDT balance in account"),
     "duplicate": ("51016", "Client order ID already exists."),
     "reduce_only": ("51169", "Order failed because you don't have any positions in this direction to reduce or close."),
+    "account_mode": ("51010", "You can't complete this request under your current account mode."),
     "position_mode": ("51000", "Parameter posSide error"),
     "gone": ("51400", "Cancellation failed as the order has been filled, canceled or does not exist."),
     "mode_locked": ("59000", "Setting failed. Cancel any open orders, close positions, and stop trading bots first."),
@@ -148,7 +149,12 @@ class Okx:
 
     def _order(self, account: Account, given: dict[str, Any], client_id: str, price: Decimal | None) -> Order:
         book = self._book(given["instId"])
-        if (given["tdMode"] == "cash") != (book.market == SPOT):
+        if account.level == "1" and book.market == FUTURES:
+            raise Reject("account_mode")
+        # okx.com/docs-v5, "Place order", tdMode: `cash` is the mode without margin. Where all currencies share one margin pool
+        # (levels 3 and 4), spot orders are `cross`.
+        spot_mode = "cross" if account.level in {"3", "4"} else "cash"
+        if given["tdMode"] not in ({spot_mode} if book.market == SPOT else {"cross", "isolated"}):
             raise ApiError(Answer({"code": "1", "msg": "", "data": [{"sCode": "51000", "sMsg": "Parameter tdMode error"}]}))
         quantity = Decimal(given["sz"]) * book.contract
         if book.market == SPOT and price is None and given["side"] == "buy" and given.get("tgtCcy") != "base_ccy":
@@ -237,7 +243,9 @@ class Okx:
 
     def _get_trade_fills_history(self, account: Account, given: dict[str, str]) -> Any:
         orders = [each for each in account.orders if given.get("ordId") in {None, str(each.id)}]
-        return [_trade(fill) for order in reversed(orders) for fill in reversed(order.fills)]
+        wanted = [each for each in orders if given.get("instId") in {None, _id(each.book)}]
+        fills = [fill for order in reversed(wanted) for fill in reversed(order.fills) if fill.at >= int(given.get("begin", 0))]
+        return [_trade(fill) for fill in fills[: int(given.get("limit", 100))]]
 
     # The account
 
@@ -270,7 +278,8 @@ class Okx:
     def _get_account_config(self, account: Account, given: dict[str, str]) -> Any:
         granted = {"read": "read_only", "trade": "trade", "withdraw": "withdraw"}
         mode = "long_short_mode" if account.hedged else "net_mode"
-        return [{"posMode": mode, "acctLv": "2", "perm": ",".join(granted[each] for each in sorted(account.permissions)), "ip": ""}]
+        perm = ",".join(granted[each] for each in sorted(account.permissions))
+        return [{"posMode": mode, "acctLv": account.level, "perm": perm, "ip": ""}]
 
     def _post_account_set_position_mode(self, account: Account, given: dict[str, str]) -> Any:
         if account.open_orders(FUTURES) or any(position.quantity for position in account.positions.values()):
@@ -353,6 +362,7 @@ def _trade(fill: Fill) -> dict[str, Any]:
         "tradeId": str(fill.id),
         "ordId": str(fill.order.id),
         "clOrdId": fill.order.client_id,
+        "side": fill.order.side,
         "fillPx": text(fill.price),
         "fillSz": text(fill.quantity / fill.order.book.contract),
         "fee": text(-fill.fee),

@@ -132,6 +132,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return exchange.duplicate(request)
             case "html":
                 return Answer(_HTML, 200)
+            case "answer":
+                return Answer(fault.answer["body"], fault.answer.get("status", 200))
             case "empty":
                 return Answer(b"", 200)
             case _:

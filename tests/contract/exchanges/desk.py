@@ -65,6 +65,10 @@ class SimulatedDesk:
     def order(self, side: Side, quantity: str, **fields: Any) -> OrderRequest:
         return make_order(self.instrument, client_order_id("signal", self.name, next(self.ids)), side, quantity, **fields)
 
+    def modes(self, **given: Any) -> None:
+        """Changes the account's settings by hand: `hedged`, `margin_mode`, OKX's `level`."""
+        self.simulator.call("POST", "modes", api_key=self.credentials.api_key, **given)
+
     @property
     def holdings(self) -> dict[str, Any]:
         return self.simulator.holdings(self.credentials)

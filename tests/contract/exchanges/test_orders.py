@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges.protocol import OrderStatus
-from chalicelib.trading import OrderType
+from chalicelib.trading import MarketType, OrderType
 from tests.contract.exchanges.desk import BUY, SELL, Desk
 
 
@@ -54,6 +54,11 @@ def test_limit_order_fills_partially(desk: Desk):
 def test_stop_market_order_fires_at_its_price(desk: Desk, side, stop, above):
     """A stop waits on either side of the market, fires when the price reaches it, and is then reported as filled."""
     order = desk.order(side, "0.1", stop_price=stop, trigger_above=above)
+    if (desk.name, desk.market_type, side) == ("okx", MarketType.SPOT, BUY):
+        # It is not proven in which currency OKX counts the size of such an order.
+        with pytest.raises(NotDoable, match="spot_stop_buy_unsupported"):
+            desk.exchange.place(order)
+        return
     placed = desk.exchange.place(order)
     assert (placed.status, placed.order_type, placed.trigger) == (OrderStatus.OPEN, OrderType.STOP_MARKET, True)
     desk.move("50500" if not above else "49500")

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from chalicelib.errors import NotDoable, OutcomeUnknown, Retryable
-from chalicelib.exchanges import registry
+from chalicelib.exchanges import families, limiter, registry
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.trading import MarketType
 from tests.contract.exchanges import desk as desks
@@ -32,6 +32,32 @@ def test_other_exchanges_are_reached_by_name(simulator: Simulator):
     assert "kraken" in repr(registry.open_exchange("kraken", MarketType.SPOT, credentials, {}))
     with pytest.raises(ModuleNotFoundError):
         registry.open_exchange("nowhere", MarketType.SPOT, credentials, {})
+
+
+SITES = {"binanceus": "api.binance.us", "bybiteu": "api.bybit.eu", "myokx": "eea.okx.com", "okxus": "us.okx.com"}
+
+
+@pytest.mark.parametrize(("site", "host"), SITES.items())
+def test_regional_sites_have_their_familys_particulars(simulator: Simulator, site: str, host: str):
+    """Each trades at its own address, by its family's requests and codes, and shows its own name in a refusal."""
+    family = families.family(site)
+    credentials = simulator.account(family, balances={"spot": {"USDT": "1000"}})
+    stored = registry.fetch_markets(site, MarketType.SPOT)
+    exchange = registry.open_exchange(site, MarketType.SPOT, credentials, stored, pause_s=0.02)
+    instrument = exchange.instrument("BTC", "USDT")
+    assert exchange.place(desks.make_order(instrument, "thregional1", BUY, "0.01")).status is OrderStatus.FILLED
+    with pytest.raises(NotDoable) as refusal:
+        exchange.place(desks.make_order(instrument, "thregional2", BUY, "100"))
+    assert (refusal.value.code, refusal.value.values["exchange"]) == ("exchange_insufficient_funds", site)
+    assert {call["host"] for call in simulator.requests()} == {host}
+    assert registry.conformance_tested(site)
+    assert limiter.limits_of(site, MarketType.SPOT) != limiter.limits_of("kraken", MarketType.SPOT)
+
+
+@pytest.mark.parametrize("site", sorted(families.SPOT_ONLY))
+def test_sites_without_futures_list_none(site: str):
+    """They are not asked for what they do not have."""
+    assert registry.fetch_markets(site, MarketType.FUTURES) == {}
 
 
 def test_generic_orders_fill_and_are_found(desk: SimulatedDesk):

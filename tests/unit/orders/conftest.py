@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from itertools import count
 from typing import Any
 
@@ -73,6 +74,27 @@ class Live:
     def limit(self, price: str = "49000", quantity: str = "0.1", **more: Any) -> Execution:
         """A limit order that rests."""
         return self.run("buy", order_type=OrderType.LIMIT, quantity=Decimal(quantity), legs=(), price=Decimal(price), **more)
+
+    def hedge(self) -> None:
+        """Switches the account to hedge mode, as its owner does by hand."""
+        self.modes(hedged=True)
+
+    def modes(self, **given: Any) -> None:
+        """Changes the account's settings at the exchange, see `/_sim/modes`."""
+        self.simulator.call("POST", "modes", api_key=self.credentials.api_key, **given)
+
+    def answer(self, method: str, path: str, status: int, body: Any, *, times: int = 1, when: str = "before") -> None:
+        """Has the exchange answer the account's next such calls in this way, in place of acting or after it."""
+        key, answer = self.credentials.api_key, {"status": status, "body": body}
+        self.simulator.fault(
+            exchange=self.exchange, method=method, path=path, api_key=key, kind="answer", when=when, times=times, answer=answer
+        )
+
+    def sent(self, method: str, path: str) -> int:
+        """How many such calls of the account the exchange has seen."""
+        key = self.credentials.api_key
+        calls = [each for each in self.simulator.requests() if each["api_key"] == key and each["method"] == method]
+        return sum(fnmatchcase(each["path"], path) for each in calls)
 
     def follow(self) -> int:
         """Looks at everything, due or not."""

@@ -16,6 +16,7 @@ def positions(live: Live) -> dict[str, Decimal]:
 
 def test_both_positions_side_by_side(futures: Live) -> None:
     """Buying opens the long one and reduces the short one, selling the reverse; closing one leaves the other."""
+    futures.hedge()
     for side, quantity, which in (("buy", "0.2", LONG), ("sell", "0.3", SHORT)):
         execution = futures.run(side, quantity=Decimal(quantity), **which)
         assert not execution.refused, execution.refused
@@ -31,6 +32,7 @@ def test_both_positions_side_by_side(futures: Live) -> None:
 
 def test_reducing_never_opens_the_other(futures: Live) -> None:
     """More than there is is cut to it; nothing there is refused."""
+    futures.hedge()
     futures.run("buy", quantity=Decimal("0.1"), **LONG)
     futures.run("sell", quantity=Decimal("0.5"), **LONG)
     assert positions(futures) == {}
@@ -39,6 +41,7 @@ def test_reducing_never_opens_the_other(futures: Live) -> None:
 
 def test_exits_of_one_position(futures: Live) -> None:
     """They belong to the position of their entry, and closing the other leaves them."""
+    futures.hedge()
     futures.run("buy", stop_loss=Decimal(45000), take_profit=Decimal(55000), **LONG)
     futures.run("sell", quantity=Decimal("0.3"), **SHORT)
     futures.run("close", **SHORT)

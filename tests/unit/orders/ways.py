@@ -73,8 +73,8 @@ def _stop(live: Live, **more: Any) -> None:
 
 
 def _stop_signal(live: Live, **more: Any) -> Instruction:
-    waiting = (Leg(stop_price=Decimal(51000)),)
-    return live.signal("buy", order_type=OrderType.STOP_MARKET, quantity=Decimal("0.1"), legs=waiting, **more)
+    waiting = (Leg(stop_price=Decimal(51000), price=Decimal(51000)),)  # with a limit price, since OKX spot has no stop-market buys here
+    return live.signal("buy", order_type=OrderType.STOP_LIMIT, quantity=Decimal("0.1"), legs=waiting, **more)
 
 
 def _reversal(live: Live) -> Message:

@@ -227,3 +227,10 @@ def test_only_paper_takes_tradingviews_alphabet(raw):
 def test_a_multiple_is_an_instrument_of_its_own():
     """SHIBUSDT and 1000SHIBUSDT.P are two instruments."""
     assert symbols.resolve("SHIBUSDT").name != symbols.resolve("1000SHIBUSDT.P").name
+
+
+@pytest.mark.parametrize("raw", ["币安人生USDT", "BINANCE:币安人生USDT.P", "币安人生/USDT", "龙虾-USDT-SWAP"])
+def test_bases_in_other_scripts(raw):
+    """Exchanges list such perpetuals. Whether one of them does is checked by its market list."""
+    symbol = symbols.resolve(raw)
+    assert (symbol.base in {"币安人生", "龙虾"}, symbol.quote) == (True, "USDT")

@@ -129,6 +129,17 @@ def test_every_language_has_every_text(language):
     assert of_event(event(), language)
 
 
+REFUSAL = {"code": "exchange_refused", "values": {"exchange": "binance", "exchange_code": "-4045", "reason": "Reach max stop order limit."}}
+
+
+@pytest.mark.parametrize("type_", ["order.rejected", "order.protection_failed"])
+def test_the_exchanges_code_and_words_are_told(type_):
+    """A refused order, and a stop-loss that does not stand, are told with what the exchange said."""
+    order = {"side": "buy", "symbol": "BTCUSDT", "exchange": "binance", "quantity": "0.1", "filled": "0.1", "missing": "stop_loss"}
+    said = of_event(event(type_, order | REFUSAL), "en")
+    assert "Reach max stop order limit. (-4045)" in said
+
+
 def test_the_users_choices(telegram, linked):
     """Only what was chosen is told, in the language chosen."""
     choose(telegram_events=["payment.*"], language="ru")

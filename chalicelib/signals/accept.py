@@ -14,22 +14,26 @@ from time import monotonic, sleep
 from typing import Any
 
 from chalicelib import aws, config
-from chalicelib.errors import Conflict, NotDoable, Refused, Retryable
+from chalicelib.errors import Conflict, Refused, Retryable
 from chalicelib.http import Request
-from chalicelib.orders import queue
+from chalicelib.orders import age, queue
 from chalicelib.signals import fields as bodies
-from chalicelib.signals import masking, silence, store, variants
+from chalicelib.signals import masking, presented, refusals, silence, store, variants
 from chalicelib.signals import plan as plans
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal
 from chalicelib.signals.sender import Sender, identify
 from chalicelib.telemetry import Metric, log, measure
-from chalicelib.trading import Variant
+from chalicelib.trading import Action, Variant
 from chalicelib.users.rate_limit import Usage
 
 _LOGGED_BODY_CHARACTERS = 4096
 _SAVE_FOR_S = 2.0  # TradingView waits for 3
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.16
+_MOST_AHEAD = timedelta(seconds=60)
+_CLOSING_WORDS = ("close", "exit", "stop")
+_OURS = frozenset({"x-webhook-event", "x-webhook-id", "x-webhook-signature"})
+"""Headers of our own outgoing webhooks: a delivery to a webhook of ours would make orders of orders, without end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,10 @@ def accept(request: Request, door: Door) -> Receipt:
     try:
         return attempt.accept(door)
     except Refused as refused:
-        attempt.log_refusal(refused)
+        refused.values = masking.mask_values(refused.values, attempt.secrets)
+        refusals.record(attempt.refused(refused), refused)
+        measure(Metric.SIGNALS_REFUSED)
+        log.info("signal refused", extra={"code": refused.code, "user_id": attempt.owner or "unknown", "route": request.route})
         raise
 
 
@@ -91,6 +98,16 @@ class _Attempt:
         self.fields: Fields | None = None
         self.sender: Sender | None = None
 
+    @property
+    def owner(self) -> str | None:
+        """Whose signal it is; None while nothing proves it."""
+        return self.sender.user_id if self.sender and self.sender.is_known else None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The credentials it presents, to be masked everywhere."""
+        return presented.of(self.request, self.fields).secrets
+
     def accept(self, door: Door) -> Receipt:
         request = self.request
         broken: Refused | None = None
@@ -99,13 +116,17 @@ class _Attempt:
         except Refused as unreadable:
             broken = unreadable  # who sent it still matters: a wrong token is told first
         self.sender = door.sender(request, self.fields)
+        self.sender.check(request.source_ip)
+        if _OURS.intersection(request.headers):
+            raise Refused(refusals.LOOP)
         if broken or self.fields is None:
             raise broken or Refused("no_data")
         signal = door.signal(self.fields, self.sender)
         plan = plans.make(signal, self.sender, request.received_at)
-        check_age(signal, plan, request.received_at, self.sender)
+        closing = is_closing(signal, self.fields)
+        check_age(signal, plan, request.received_at, self.sender, closing=closing)
         accepted = self._accepted(signal, self.sender, plan)
-        earlier = _save(accepted, _guard(request, signal, self.sender, plan), self.sender.usage)
+        earlier = _save(accepted, _guard(request, signal, self.sender, plan, closing=closing), self.sender.usage)
         if earlier:
             return self._replay(earlier, signal)
         queue.send(accepted.instructions)
@@ -128,6 +149,7 @@ class _Attempt:
             received_at=received_at,
             log_entry=self._log_entry("accepted", signal_id=self.signal_id),
             closes=plans.only_closes(signal, plan.market_type),
+            secrets=self.secrets,
         )
 
     def _replay(self, earlier: store.Earlier, signal: Signal) -> Receipt:
@@ -139,37 +161,61 @@ class _Attempt:
             raise Retryable("the earlier signal is not to be read")
         if "unqueued" in item:
             queue.send(store.instructions_of(item))
-        aws.write(store.log_write(item["user_id"], self.request.received_at, self.signal_id, self._log_entry("replayed", **_id_of(item))))
+        entry = self._log_entry("replayed", signal_id=earlier.signal_id)
+        if earlier.late:
+            refusals.record_repeat(self._attempt(entry), earlier.signal_id, earlier.received_at)
+        else:
+            aws.write(store.log_write(item["user_id"], self.request.received_at, self.signal_id, entry))
         log.info("signal repeated", extra={"signal_id": earlier.signal_id, "user_id": item["user_id"]})
         return Receipt(earlier.signal_id, item["user_id"], signal, len(item["targets"]), int(item["accounts"]), replayed=True)
 
-    def log_refusal(self, refused: Refused) -> None:
-        owner = self.sender.user_id if self.sender else "unknown"
-        entry = self._log_entry("refused", code=refused.code, status=refused.status)
-        aws.write(store.log_write(owner, self.request.received_at, self.signal_id, entry))
-        measure(Metric.SIGNALS_REFUSED)
-        log.info("signal refused", extra={"code": refused.code, "user_id": owner, "route": self.request.route})
+    def refused(self, refused: Refused) -> refusals.Attempt:
+        """What is logged and told of a refusal."""
+        return self._attempt(self._log_entry("refused", code=refused.code, status=refused.status))
+
+    def _attempt(self, log_entry: dict[str, Any]) -> refusals.Attempt:
+        symbol, action = (self.fields.text(name) if self.fields else None for name in ("symbol", "side"))
+        return refusals.Attempt(
+            request_id=self.signal_id,
+            owner=self.owner,
+            webhook=self.request.route,
+            received_at=self.request.received_at,
+            log_entry=log_entry,
+            symbol=masking.mask_values(symbol, self.secrets),
+            action=masking.mask_values(action, self.secrets),
+        )
 
     def _log_entry(self, outcome: str, **more: Any) -> dict[str, Any]:
         """The request as the log keeps it; the body with its credentials masked, as far as it could be read."""
         limit = _LOGGED_BODY_CHARACTERS
-        body = self.fields.masked()[:limit] if self.fields else masking.mask_text(self.request.body, limit)
+        secrets = self.secrets
+        body = self.fields.masked(secrets)[:limit] if self.fields else masking.mask_text(self.request.body, limit, secrets)
         return {"outcome": outcome, "route": self.request.route, "source_ip": self.request.source_ip, "body": body, **more}
 
 
-def _id_of(item: aws.Item) -> dict[str, Any]:
-    return {"signal_id": item["signal_id"]}
+def is_closing(signal: Signal, fields: Fields) -> bool:
+    """Whether it is a closing signal: `close`, `exit`, `stop`, a cancel, or an order that leads to flat."""
+    if signal.market_position == "flat" or signal.action in (Action.CLOSE, Action.STOP, Action.CANCEL_ALL):
+        return True
+    return (fields.text("side") or "").lower() in _CLOSING_WORDS  # paper's `close` is a sale
 
 
-def check_age(signal: Signal, plan: plans.Plan, received_at: datetime, sender: Sender) -> None:
-    """Refuses a signal that is too old to open anything; closing, reducing and cancelling never go stale."""
-    age = received_at - (signal.sent_at or received_at)
-    limit = sender.owner.settings.max_age_s
-    if plans.only_opens(signal, plan.market_type) and age > timedelta(seconds=limit):
-        raise NotDoable("stale", age=int(age.total_seconds()), limit=limit)
+def check_age(signal: Signal, plan: plans.Plan, received_at: datetime, sender: Sender, *, closing: bool) -> None:
+    """Refuses a signal that is too old to open anything, or of the future; closing, reducing and cancelling never go stale.
+
+    On futures an order may turn out to reduce, so execution decides whether it is too old.
+
+    Raises:
+        NotDoable: `stale`.
+        Refused: `invalid_time`: a clock that is so wrong says nothing about the signal's age.
+    """
+    if not closing and signal.sent_at and signal.sent_at > received_at + _MOST_AHEAD:
+        raise Refused("invalid_time", field="timestamp")
+    if plans.only_opens(signal, plan.market_type):
+        age.check(signal.sent_at, received_at, received_at, plans.max_age_s(signal, sender))
 
 
-def _guard(request: Request, signal: Signal, sender: Sender, plan: plans.Plan) -> store.Guard:
+def _guard(request: Request, signal: Signal, sender: Sender, plan: plans.Plan, *, closing: bool) -> store.Guard:
     """What makes a repeat recognisable. Its scope names the strategy or account: two that send in turn hide no repeat of each other's."""
     where = signal.group_name or "".join(target.account_id for target in plan.targets)
     # A cancel of every symbol repeats none: orders of any symbol may have come between, and cancelling twice does no harm.
@@ -177,8 +223,10 @@ def _guard(request: Request, signal: Signal, sender: Sender, plan: plans.Plan) -
     return store.Guard(
         key=request.headers.get("idempotency-key") or signal.idempotency_key,
         scope="#".join((sender.user_id, signal.variant.value, where, signal.symbol.name if signal.symbol else "")),
-        fingerprint=store.fingerprint(request.body),
+        credential=sender.credential,
+        fingerprint=store.fingerprint(request.body, sender.credential),
         window=timedelta(seconds=window) if window else None,
+        closing=closing,
     )
 
 

@@ -19,7 +19,7 @@ WHOLE = Decimal(100)
 
 _CANCELS = {**dict.fromkeys(terms.ORDER_TYPES, False), Action.CANCEL_ALL.value: True}
 _FILTERS = ("exchange", "market_type", "symbol")
-_CANCEL_FIELDS = frozenset({"group_name", "order_type", "idempotency_key", "timestamp", "timenow", *_FILTERS})
+_CANCEL_FIELDS = frozenset({"group_name", "order_type", "idempotency_key", "timestamp", "timenow", "max_lag", "max_age", *_FILTERS})
 _LEG_FIELDS = frozenset({"price", "stop_price", "qty_per"})
 
 

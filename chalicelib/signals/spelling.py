@@ -19,7 +19,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
         (
             *("code", "chat_id", "strategy_id", "demo", "exchange", "group_name", "market_type", "currency", "order_type"),
             *("stop_price", "qty_per", "orders", "timestamp", "timenow", "market_position", "prev_market_position"),
-            *("reduce_only", "post_only", "position_side"),
+            *("reduce_only", "post_only", "position_side", "max_lag", "max_age"),
         ),
         (),
     ),

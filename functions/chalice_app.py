@@ -39,7 +39,7 @@ def _request(current: Any, route: Route, path: dict[str, str]) -> Request:
         route=route.path,
         headers={name.lower(): value for name, value in current.headers.items()},
         query=dict(current.query_params or {}),
-        path=path,
+        path={**(current.uri_params or {}), **path},  # the rest of a catch-all path is no parameter of the view
         body=current.raw_body or b"",
         source_ip=current.context["identity"]["sourceIp"],
         received_at=received_at,

@@ -7,6 +7,7 @@ the minute sweep sends the message; if it dies before, nothing was acknowledged 
 
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from random import uniform
@@ -82,11 +83,19 @@ def accept(request: Request, door: Door) -> Receipt:
     try:
         return attempt.accept(door)
     except Refused as refused:
-        refused.values = masking.mask_values(refused.values, attempt.secrets)
-        refusals.record(attempt.refused(refused), refused)
-        measure(Metric.SIGNALS_REFUSED)
-        log.info("signal refused", extra={"code": refused.code, "user_id": attempt.owner or "unknown", "route": request.route})
+        attempt.record(refused)
         raise
+
+
+def refuse(request: Request, refused: Refused) -> None:
+    """Logs a request that no webhook takes, under its sender if a credential proves who that is, and tells the sender."""
+    attempt = _Attempt(request)
+    with suppress(Refused):
+        attempt.fields = bodies.read(request.body)
+    if presented.of(request, attempt.fields).checked:
+        with suppress(Refused):
+            attempt.sender = identify(request, attempt.fields, None, datetime.now(UTC))
+    attempt.record(refused)
 
 
 class _Attempt:
@@ -169,16 +178,20 @@ class _Attempt:
         log.info("signal repeated", extra={"signal_id": earlier.signal_id, "user_id": item["user_id"]})
         return Receipt(earlier.signal_id, item["user_id"], signal, len(item["targets"]), int(item["accounts"]), replayed=True)
 
-    def refused(self, refused: Refused) -> refusals.Attempt:
-        """What is logged and told of a refusal."""
-        return self._attempt(self._log_entry("refused", code=refused.code, status=refused.status))
+    def record(self, refused: Refused) -> None:
+        """Logs a refusal and tells the owner. What the sender reads of it holds no credential then."""
+        refused.values = masking.mask_values(refused.values, self.secrets)
+        refusals.record(self._attempt(self._log_entry("refused", code=refused.code, status=refused.status)), refused)
+        measure(Metric.SIGNALS_REFUSED)
+        route = masking.mask_values(self.request.route, self.secrets)
+        log.info("signal refused", extra={"code": refused.code, "user_id": self.owner or "unknown", "route": route})
 
     def _attempt(self, log_entry: dict[str, Any]) -> refusals.Attempt:
         symbol, action = (self.fields.text(name) if self.fields else None for name in ("symbol", "side"))
         return refusals.Attempt(
             request_id=self.signal_id,
             owner=self.owner,
-            webhook=self.request.route,
+            webhook=masking.mask_values(self.request.route, self.secrets),
             received_at=self.request.received_at,
             log_entry=log_entry,
             symbol=masking.mask_values(symbol, self.secrets),
@@ -190,7 +203,8 @@ class _Attempt:
         limit = _LOGGED_BODY_CHARACTERS
         secrets = self.secrets
         body = self.fields.masked(secrets)[:limit] if self.fields else masking.mask_text(self.request.body, limit, secrets)
-        return {"outcome": outcome, "route": self.request.route, "source_ip": self.request.source_ip, "body": body, **more}
+        route = masking.mask_values(self.request.route, secrets)
+        return {"outcome": outcome, "route": route, "source_ip": self.request.source_ip, "body": body, **more}
 
 
 def is_closing(signal: Signal, fields: Fields) -> bool:

@@ -12,6 +12,9 @@ SIGNAL_BYTES = 64 * 1024
 SIGNALS_PER_MINUTE = 1000
 """By one webhook token, unless the user's settings or the token say otherwise; see `users/rate_limit.py`."""
 
+REFUSALS_PER_MINUTE = 1000
+"""Refused requests of one user or address that one process records; more are answered 429 and leave no trace but a metric."""
+
 PRICE_DEVIATION_PERCENT = Decimal(10)
 """How far a market order's `price` may be from the market, unless the user's settings or the strategy say otherwise; 0 allows any."""
 

@@ -15,11 +15,11 @@ from time import monotonic, sleep
 from typing import Any
 
 from chalicelib import aws, config
-from chalicelib.errors import Conflict, Refused, Retryable
+from chalicelib.errors import Conflict, Refused, Retryable, TooMany
 from chalicelib.http import Request
 from chalicelib.orders import age, queue
 from chalicelib.signals import fields as bodies
-from chalicelib.signals import masking, presented, refusals, silence, store, variants
+from chalicelib.signals import masking, presented, refusal_limit, refusals, silence, store, variants
 from chalicelib.signals import plan as plans
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal
@@ -179,10 +179,17 @@ class _Attempt:
         return Receipt(earlier.signal_id, item["user_id"], signal, len(item["targets"]), int(item["accounts"]), replayed=True)
 
     def record(self, refused: Refused) -> None:
-        """Logs a refusal and tells the owner. What the sender reads of it holds no credential then."""
+        """Logs a refusal and tells the owner. What the sender reads of it holds no credential then.
+
+        Raises:
+            TooMany: Enough refusals of this user or address are recorded for now.
+        """
+        measure(Metric.SIGNALS_REFUSED)
+        received_at = self.request.received_at
+        if refusal_limit.is_full(self.owner or self.request.source_ip, received_at):
+            raise TooMany("too_many_requests", retry_after=60 - received_at.second)
         refused.values = masking.mask_values(refused.values, self.secrets)
         refusals.record(self._attempt(self._log_entry("refused", code=refused.code, status=refused.status)), refused)
-        measure(Metric.SIGNALS_REFUSED)
         route = masking.mask_values(self.request.route, self.secrets)
         log.info("signal refused", extra={"code": refused.code, "user_id": self.owner or "unknown", "route": route})
 

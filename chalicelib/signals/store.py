@@ -32,19 +32,19 @@ class Guard:
     Attributes:
         key: The sender's own key; None if it sent none.
         scope: Whose repeats count: the user, the webhook, the strategy or account and the symbol.
-        credential: What the signal came with, see `Sender`. Keys and repeats are of one credential only, so that no sender uses up
-            the key of another one.
         fingerprint: Hash of credential and body.
         window: How long the same bytes count as a repeat; None turns that off.
+        credential: What the signal came with, see `Sender`. Keys and repeats are of one credential only, so that no sender uses up
+            the key of another one.
         closing: It is a closing signal, which a key holds back within `key_window` only, and never with another body.
     """
 
     key: str | None
     scope: str
-    credential: str
     fingerprint: str
     window: timedelta | None
-    closing: bool
+    credential: str = ""
+    closing: bool = False
 
     @property
     def key_window(self) -> timedelta:

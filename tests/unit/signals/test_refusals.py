@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib import aws, messages
+from chalicelib import aws, limits, messages
 from chalicelib.errors import Retryable
 from chalicelib.events.models import LoggedEvent
+from chalicelib.signals import refusal_limit
 from chalicelib.telegram.texts import catalogue
 from chalicelib.telegram.wording import of_event
 from tests.support import pump, records
@@ -132,3 +133,17 @@ def test_telegram_says_it(trader: str, language: str) -> None:
         assert messages.render("invalid_choice", payload["refused"][0]["values"], language) in said
         assert ("12" in said) is (count == 12)
     assert "signal.repeated" in catalogue(language)
+
+
+def test_a_flood_of_refusals_is_recorded_up_to_a_limit(trader: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond it 429 and no record, of this user only; what is right goes through, and the next minute counts anew."""
+    monkeypatch.setattr(limits, "REFUSALS_PER_MINUTE", 3)
+    monkeypatch.setattr(refusal_limit, "_minute", "")
+    answers = [send("/personal/1/webhook", WORD, trader) for _ in range(5)]
+    assert [status for status, _, _ in answers] == [400, 400, 400, 429, 429]
+    assert 0 < int(answers[-1][2]["Retry-After"]) <= 60
+    assert len(pump.items("webhook_logs")) == 3
+    assert send("/personal/1/webhook", PERSONAL, trader)[0] == 202
+    assert send("/webhook", WORD, WRONG)[0] == 401
+    monkeypatch.setattr(refusal_limit, "_minute", "2000-01-01T00:00")
+    assert send("/personal/1/webhook", WORD, trader)[0] == 400

@@ -23,7 +23,7 @@ from chalicelib.orders.gate import Gate
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.orders.reference_price import PriceSource
 from chalicelib.signals import fields as bodies
-from chalicelib.signals import manual, variants
+from chalicelib.signals import manual, presented, variants
 from chalicelib.signals import plan as plans
 from chalicelib.signals.accept import check_age, is_closing
 from chalicelib.signals.fields import Fields
@@ -82,9 +82,11 @@ def _sender(user_id: str, fields: Fields) -> Sender:
     sender = manual.sender_of(user_id)
     if not sender.owner.user.is_active:
         raise Forbidden("user_not_active")
-    for presented in filter(None, (fields.token, fields.code)):
-        stored = aws.get("credentials", {"token_hash": credentials.digest(presented)})
-        credentials.verify(presented, stored if stored and stored["user_id"] == user_id else None, _INBOUND, datetime.now(UTC))
+    named = [each for each in (fields.token, fields.code) if each]
+    ours = [each for each in presented.of_body(fields) if credentials.owner(each)]
+    for credential in dict.fromkeys([*named, *ours]):
+        stored = aws.get("credentials", {"token_hash": credentials.digest(credential)})
+        credentials.verify(credential, stored if stored and stored["user_id"] == user_id else None, _INBOUND, datetime.now(UTC))
     group_name = fields.text("group_name")
     strategy = aws.get("strategies", {"user_id": user_id, "group_name": group_name}) if group_name else None
     control = aws.get("controls", strategy_switch(user_id, group_name).key) if group_name else None
@@ -130,7 +132,8 @@ class _Dry:
         if snapshot:
             told |= {"balances_known": True, "balances_at": snapshot["taken_at"]}
         if desk.missing:
-            if told.get("code", "no_position") == "no_position":  # nothing held, as far as nobody knows
+            unseen = desk.price_source is not PriceSource.SIGNAL  # else only the price is missing, and `price_source` says so
+            if unseen and told.get("code", "no_position") == "no_position":  # nothing held, as far as is known
                 told |= self._why(desk.not_looked_at())
             told["would_trade"] = None
         return told

@@ -5,9 +5,10 @@ from typing import Any
 
 from chalicelib import limits
 from chalicelib.errors import Refused
-from chalicelib.signals import symbols, terms
+from chalicelib.signals import presented, symbols, terms
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal
+from chalicelib.signals.spelling import squash
 from chalicelib.signals.values import Reader
 from chalicelib.trading import Action, Leg, OrderType, Variant
 
@@ -95,6 +96,8 @@ def _leg(reader: Reader, order_type: OrderType) -> Leg:
 def _cancel(reader: Reader) -> Signal:
     reader.require("group_name")
     for name in reader.names():
+        if squash(name) in presented.NAMES:
+            continue  # a credential narrows nothing; it has been checked
         if name not in _CANCEL_FIELDS:
             raise Refused("unknown_filter", field=reader.shown(name), allowed=", ".join(_FILTERS))
         if name in _FILTERS and not reader.given(name):

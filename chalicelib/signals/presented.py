@@ -31,7 +31,7 @@ class Presented:
 def of(request: Request, fields: Fields | None) -> Presented:
     """What a request presents; `fields` is None if the body could not be read."""
     outside = [*_of_headers(request), *_of_query(request)]
-    inside = list(_of_body(fields)) if fields else []
+    inside = list(of_body(fields)) if fields else []
     counting = [value for value in inside if credentials.owner(value)] if outside else inside
     return Presented(tuple(dict.fromkeys([*outside, *counting])), tuple(dict.fromkeys([*outside, *inside])))
 
@@ -50,7 +50,8 @@ def _of_query(request: Request) -> Iterator[str]:
             yield value.strip()
 
 
-def _of_body(fields: Fields) -> Iterator[str]:
+def of_body(fields: Fields) -> Iterator[str]:
+    """The credentials in a body."""
     yield from filter(None, (fields.token, fields.code))
     for name, value in fields.values.items():
         if squash(name) not in NAMES:

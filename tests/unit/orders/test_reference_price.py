@@ -10,10 +10,13 @@ from chalicelib import aws
 from chalicelib.controls import set_rules
 from chalicelib.controls.halt import Scope, Switch
 from chalicelib.exchanges.protocol import OrderStatus
-from chalicelib.orders import execute, store
+from chalicelib.orders import execute, ledger, store
 from chalicelib.orders.models import Execution, Instruction
 from chalicelib.trading import MarketType, OrderType
-from tests.support import records
+from chalicelib.users.credentials import Kind
+from functions import receive_signals, serve_api
+from tests.support import pump, records
+from tests.support.gateway import call
 from tests.unit.orders.conftest import Live, legs
 
 MARKET = Decimal(50_000)
@@ -209,3 +212,85 @@ class TestSimulated:
         assert self.run("main", **share).refused[0].code == "above_max_order"
         rule(max_order_notional=18_559)
         assert self.run("main", **share).orders[0].value == 18_559
+
+
+class TestSettings:
+    """`max_price_deviation_percent`, of the user and of the strategy."""
+
+    @pytest.fixture(autouse=True)
+    def account(self, emulated: None) -> None:
+        """A demo account with a live price of 50 000, on a strategy."""
+        records.add_user("1", market_type="futures")
+        account_id = records.add_account("1", "demo", kind="demo", exchange="binance", currency="USDT")
+        records.add_strategy("1", "grp", {account_id: {"name": "demo"}})
+        item = {"symbol": "BTCUSDT", "scope": "live#binance#futures", "price": MARKET, "at": datetime.now(UTC).isoformat()}
+        aws.write(aws.put("prices", item))
+        self.token = records.add_token("1")
+
+    def send(self, price: int) -> str | None:
+        """A group signal; the code it is refused with."""
+        body = {"group_name": "grp", "exchange": "BINANCE", "market_type": "FUTURES", "currency": "USDT", "symbol": "BTCUSDT"}
+        order = {"order_type": "MARKET", "side": "buy", "qty_per": 1, "price": price}
+        call(receive_signals.app, "POST", "/api/webhook", body | order, headers={"X-Webhook-Token": self.token}, query={"wait": "0"})
+        pump.execute()
+        signal_id = max(pump.items("signals"), key=lambda item: item["received_at"])["signal_id"]
+        return next((leg.code for execution in store.of_signal(signal_id)[0] for leg in execution.refused), None)
+
+    def test_ten_percent_by_default(self) -> None:
+        """For whoever has set nothing."""
+        assert (self.send(44_000), self.send(46_000)) == ("price_away", None)
+
+    def test_the_users_own(self) -> None:
+        """Wider, narrower, off."""
+        settings = aws.get("users", {"user_id": "1", "part": "settings"}) or {}
+        for percent, codes in ((1, ("price_away", "price_away")), (20, ("price_away", None)), (0, (None, None))):
+            aws.write(aws.put("users", settings | {"max_price_deviation_percent": Decimal(percent)}))
+            assert (self.send(1_000 + percent), self.send(46_000 + percent)) == codes
+
+    def test_the_strategys_goes_before_it(self) -> None:
+        """Also where it turns the check off."""
+        for percent, code in ((Decimal(1), "price_away"), (Decimal(0), None), (None, None)):
+            aws.write(
+                aws.put(
+                    "strategies",
+                    (aws.get("strategies", {"user_id": "1", "group_name": "grp"}) or {}) | {"max_price_deviation_percent": percent},
+                )
+            )
+            assert self.send(46_000 + int(percent or 7)) == code
+
+    def test_the_dry_run_names_its_price(self) -> None:
+        """Which price it is, and where it comes from."""
+        headers = {"Authorization": f"Bearer {records.add_token('1', Kind.API)}"}
+
+        def explained(**more: Any) -> dict[str, Any]:
+            body = {"symbol": "BTCUSDT", "side": "buy", **more}
+            account = call(serve_api.app, "POST", "/signals/explain", body, headers=headers, query={"variant": "personal"})[1]["accounts"][
+                0
+            ]
+            return {name: account.get(name) for name in ("price", "price_source", "code")}
+
+        assert explained() == {"price": 50_000, "price_source": "live", "code": None}
+        assert explained(price=500) == {"price": 50_000, "price_source": "live", "code": "price_away"}
+        assert explained(symbol="ETHUSDT", price=3_000) == {"price": 3_000, "price_source": "signal", "code": None}
+        records.set_price("SOLUSDT", "200")
+        assert explained(symbol="SOLUSDT") == {"price": 200, "price_source": "last_seen", "code": None}
+
+
+def test_the_dry_run_of_an_account_at_an_exchange(live: Live, unlimited: None) -> None:
+    """The last known price sizes it, never the signal's. Where none is known, it says so and decides nothing."""
+    member = {"exchange": live.exchange, "kind": "live", "market_types": [live.market_type.value]}
+    records.add_strategy("1", "grp", {live.account_id: member})
+    headers = {"Authorization": f"Bearer {records.add_token('1', Kind.API)}"}
+    ledger.account_due(live.account_id, live.exchange, datetime.now(UTC) - timedelta(hours=1))
+    live.follow()
+
+    def explained(symbol: str, price: int) -> dict[str, Any]:
+        where = {"group_name": "grp", "exchange": live.exchange, "market_type": live.market_type.value, "currency": "USDT"}
+        body = {**where, "symbol": symbol, "order_type": "MARKET", "side": "buy", "qty_per": 1, "price": price}
+        account = call(serve_api.app, "POST", "/signals/explain", body, headers=headers)[1]["accounts"][0]
+        return {name: account.get(name) for name in ("price", "price_source", "would_trade", "code")}
+
+    assert explained("ETHUSDT", 3_000) == {"price": 3_000, "price_source": "signal", "would_trade": None, "code": None}
+    records.set_price("BTCUSDT", "50000", "user#1")
+    assert explained("BTCUSDT", 500) == {"price": 50_000, "price_source": "last_seen", "would_trade": False, "code": "price_away"}
+    assert explained("BTCUSDT", 49_000) == {"price": 50_000, "price_source": "last_seen", "would_trade": True, "code": None}

@@ -299,3 +299,11 @@ def test_our_own_webhook_is_no_signal(trader: str, header: str) -> None:
     assert (status, answer["code"]) == (400, "loop_detected")
     assert (signals(), pump.items("outbox")) == ([], [])
     assert [entry["owner"] for entry in pump.items("webhook_logs")] == ["1"]
+
+
+@pytest.mark.parametrize("name", ["token", "secret", "key", "api_key", "passphrase"])
+def test_a_cancel_takes_a_credential_under_every_name(trader: str, name: str) -> None:
+    """It is no filter, and none is missing."""
+    body = {"group_name": "grp", "order_type": "CANCEL_ALL_ORDER", name: trader}
+    assert send("/api/webhook", body)[0] == 202
+    assert [item["signal"]["action"] for item in signals()] == ["cancel_all_order"]

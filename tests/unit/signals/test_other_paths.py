@@ -6,6 +6,7 @@ import pytest
 
 from app import OWNERS
 from functions import receive_signals
+from infra.build.routes import document
 from infra.local.routes import Routes
 from tests.support import pump
 from tests.support.gateway import call
@@ -100,6 +101,15 @@ def test_the_catch_all_has_no_sibling_variable() -> None:
     """API Gateway allows one path variable at each level."""
     below_root = {path.split("/")[1] for _, path in OWNERS if path.split("/")[1].startswith("{")}
     assert below_root == {"{rest+}"}
+
+
+def test_the_route_document_declares_the_catch_all() -> None:
+    """For each of its methods, with the parameter that holds the path."""
+    methods = document()["paths"]["/{rest+}"]
+    assert sorted(methods) == ["delete", "get", "patch", "post", "put"]
+    for operation in methods.values():
+        assert operation["x-tradehook-function"] == "receive_signals"
+        assert operation["parameters"] == [{"name": "rest", "in": "path", "required": True, "type": "string"}]
 
 
 def test_the_front_door_ignores_a_slash_at_the_end(tmp_path: Any) -> None:

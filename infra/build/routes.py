@@ -11,7 +11,6 @@ from typing import Any
 
 from chalice.deploy.swagger import SwaggerGenerator
 
-
 _GREEDY = re.compile(r"\{(\w+)\+\}")
 
 

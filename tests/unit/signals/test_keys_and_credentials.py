@@ -12,7 +12,7 @@ from chalicelib.users import credentials
 from chalicelib.users.credentials import Kind
 from functions import receive_signals, serve_api
 from tests.support import pump, records
-from tests.support.gateway import call
+from tests.support.gateway import CONTEXT, call, request
 
 PAPER = {"symbol": "BTCUSDT", "side": "buy", "qty": 1, "price": 100}
 PERSONAL = {"symbol": "BTCUSDT", "side": "buy", "price": 50000}
@@ -307,3 +307,11 @@ def test_a_cancel_takes_a_credential_under_every_name(trader: str, name: str) ->
     body = {"group_name": "grp", "order_type": "CANCEL_ALL_ORDER", name: trader}
     assert send("/api/webhook", body)[0] == 202
     assert [item["signal"]["action"] for item in signals()] == ["cancel_all_order"]
+
+
+def test_a_token_given_twice_in_the_url(trader: str) -> None:
+    """Both are presented, so both must be right."""
+    for values, status in (([WRONG, trader], 401), ([trader, WRONG], 401), ([trader, trader], 202)):
+        event = request("POST", "/api/webhook", json.dumps(PAPER), query={"token": values[-1], "wait": "0"})
+        event["multiValueQueryStringParameters"]["token"] = values
+        assert receive_signals.app(event, CONTEXT)["statusCode"] == status

@@ -17,22 +17,21 @@ from typing import Any
 from chalicelib import aws, config
 from chalicelib.errors import Conflict, Refused, Retryable, TooMany
 from chalicelib.http import Request
-from chalicelib.orders import age, queue
+from chalicelib.orders import queue
 from chalicelib.signals import fields as bodies
 from chalicelib.signals import masking, presented, refusal_limit, refusals, silence, store, variants
 from chalicelib.signals import plan as plans
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal
 from chalicelib.signals.sender import Sender, identify
+from chalicelib.signals.staleness import check_age, is_closing
 from chalicelib.telemetry import Metric, log, measure
-from chalicelib.trading import Action, Variant
+from chalicelib.trading import Variant
 from chalicelib.users.rate_limit import Usage
 
 _LOGGED_BODY_CHARACTERS = 4096
 _SAVE_FOR_S = 2.0  # TradingView waits for 3
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.16
-_MOST_AHEAD = timedelta(seconds=60)
-_CLOSING_WORDS = ("close", "exit", "stop")
 _OURS = frozenset({"x-webhook-event", "x-webhook-id", "x-webhook-signature"})
 """Headers of our own outgoing webhooks: a delivery to a webhook of ours would make orders of orders, without end."""
 
@@ -212,28 +211,6 @@ class _Attempt:
         body = self.fields.masked(secrets)[:limit] if self.fields else masking.mask_text(self.request.body, limit, secrets)
         route = masking.mask_values(self.request.route, secrets)
         return {"outcome": outcome, "route": route, "source_ip": self.request.source_ip, "body": body, **more}
-
-
-def is_closing(signal: Signal, fields: Fields) -> bool:
-    """Whether it is a closing signal: `close`, `exit`, `stop`, a cancel, or an order that leads to flat."""
-    if signal.market_position == "flat" or signal.action in (Action.CLOSE, Action.STOP, Action.CANCEL_ALL):
-        return True
-    return (fields.text("side") or "").lower() in _CLOSING_WORDS  # paper's `close` is a sale
-
-
-def check_age(signal: Signal, plan: plans.Plan, received_at: datetime, sender: Sender, *, closing: bool) -> None:
-    """Refuses a signal that is too old to open anything, or of the future; closing, reducing and cancelling never go stale.
-
-    On futures an order may turn out to reduce, so execution decides whether it is too old.
-
-    Raises:
-        NotDoable: `stale`.
-        Refused: `invalid_time`: a clock that is so wrong says nothing about the signal's age.
-    """
-    if not closing and signal.sent_at and signal.sent_at > received_at + _MOST_AHEAD:
-        raise Refused("invalid_time", field="timestamp")
-    if plans.only_opens(signal, plan.market_type):
-        age.check(signal.sent_at, received_at, received_at, plans.max_age_s(signal, sender))
 
 
 def _guard(request: Request, signal: Signal, sender: Sender, plan: plans.Plan, *, closing: bool) -> store.Guard:

@@ -25,9 +25,9 @@ from chalicelib.orders.reference_price import PriceSource
 from chalicelib.signals import fields as bodies
 from chalicelib.signals import manual, presented, variants
 from chalicelib.signals import plan as plans
-from chalicelib.signals.accept import check_age, is_closing
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.sender import Sender, strategy_switch
+from chalicelib.signals.staleness import check_age, is_closing
 from chalicelib.trading import MarketType, Variant
 from chalicelib.users import credentials
 from chalicelib.users.access import caller

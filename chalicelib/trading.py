@@ -66,6 +66,22 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Unit(StrEnum):
+    """The unit of a size: base or quote currency, a share of the free balance, or a share of the position, in percent."""
+
+    BASE = "base"
+    QUOTE = "quote"
+    BALANCE_PERCENT = "percent_of_balance"
+    POSITION_PERCENT = "percent_of_position"
+
+
+class Size(Frozen):
+    """How much an order is for. The amount means nothing without its unit."""
+
+    amount: Decimal
+    unit: Unit = Unit.BASE
+
+
 class Symbol(Frozen):
     """An instrument as the sender named it, resolved.
 

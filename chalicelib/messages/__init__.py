@@ -10,9 +10,17 @@ LANGUAGES = ("en", "ko", "zh", "ar", "ru")
 
 
 def render(code: str, values: Mapping[str, Any], language: str = "en") -> str:
-    """The sentence for a code. A language that lacks it falls back to English, English to the code itself."""
-    sentence = catalogue(language).get(code) or catalogue("en").get(code) or code
-    return sentence.format_map(_Shown(values))
+    """The sentence for a code. A language that lacks it falls back to English, English to the code itself.
+
+    A value `hint` is a code of its own, whose sentence follows.
+    """
+    sentence = _sentence(code, language).format_map(_Shown(values))
+    hint = values.get("hint")
+    return f"{sentence}. {_sentence(hint, language).format_map(_Shown(values))}" if hint else sentence
+
+
+def _sentence(code: str, language: str) -> str:
+    return catalogue(language).get(code) or catalogue("en").get(code) or code
 
 
 def preferred(accept_language: str) -> str:

@@ -156,6 +156,7 @@ def _carry_out(
         "refused": tuple(outcome.refused),
         "cancelled": outcome.cancelled,
         "not_cancelled": outcome.not_cancelled,
+        "note": outcome.note,
         "detail": _simulation(instruction, desk) if isinstance(desk, PaperDesk) else {},
     }
     return execution.model_copy(update=told)

@@ -7,7 +7,7 @@ orders, reduce-only on futures. Whatever has filled is protected at once; what f
 from dataclasses import replace
 from decimal import Decimal
 
-from chalicelib.errors import NotDoable
+from chalicelib.errors import NotDoable, Refused
 from chalicelib.exchanges import filters
 from chalicelib.exchanges.client_ids import client_order_id
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, Side
@@ -20,7 +20,16 @@ ROUNDS = 10
 MOST_ENTRIES = 8
 """Orders with exits in one batch: on a paper account all is one transaction of at most a hundred writes, and each is up to nine."""
 
+_FURTHEST = Decimal("0.8")
+"""Share of the entry price that a stop-loss may be away from it. A stop beyond that is a percentage or a distance taken for a price."""
+
 _FEE_MARGIN = Decimal("0.998")  # spot exchanges take up to 0.2 % of what was bought, and some tell only later
+
+
+def check_distance(stop_loss: Decimal | None, entry: Decimal | None) -> None:
+    """Raises Refused (`stop_too_far`) if a stop-loss is more than 80 % away from the entry. None is not known, and passes."""
+    if stop_loss is not None and entry is not None and abs(stop_loss - entry) > entry * _FURTHEST:
+        raise Refused("stop_too_far", field="stop_loss", price=f"{stop_loss:f}", entry=f"{entry:f}")
 
 
 def attached(order: OrderRequest, instruction: Instruction, price: Decimal) -> OrderRequest:
@@ -31,7 +40,9 @@ def attached(order: OrderRequest, instruction: Instruction, price: Decimal) -> O
 
     Raises:
         NotDoable: `exit_on_wrong_side`: the stop-loss would fire at once, or the take-profit at a loss.
+        Refused: `stop_too_far`.
     """
+    check_distance(instruction.stop_loss, price)
     found = {}
     for name, wanted in (("take_profit", instruction.take_profit), ("stop_loss", instruction.stop_loss)):
         if wanted is not None:

@@ -19,7 +19,11 @@ class Instruction(BaseModel):
         variant: Which webhook it came by; the answer's form depends on it.
         quantity: Base units, where the sender says how much.
         quote_amount: Quote units, where the owner's settings say how much; on futures leverage is in it already.
-        legs: Where percent says how much: one order each.
+        position_percent: Percent of the position, where the sender sizes the order by that.
+        legs: Where percent says how much: one order each. Of a close a size is the most that is closed; without one all of it is.
+        target_size: Base units that the position shall have at most after an order sized by `quantity`; None sets no bound.
+        shrinks: A `long` or `short` that leaves its position smaller: it reduces.
+        came_late: An exit that the entry after it has overtaken; it does nothing.
         price: Market price as the sender saw it, or the limit price where `order_type` says so.
         take_profit: Where to leave what the order opens, quote per base; likewise `stop_loss`. An order that opens is never placed
             without them.
@@ -47,6 +51,10 @@ class Instruction(BaseModel):
     order_type: OrderType = OrderType.MARKET
     quantity: Decimal | None = None
     quote_amount: Decimal | None = None
+    position_percent: Decimal | None = None
+    target_size: Decimal | None = None
+    shrinks: bool = False
+    came_late: bool = False
     legs: tuple[Leg, ...] = ()
     price: Decimal | None = None
     stop_price: Decimal | None = None
@@ -236,6 +244,7 @@ class Execution(BaseModel):
     Attributes:
         refused: What could not be done. Without a single order, nothing was traded.
         cancelled: How many orders a cancel took back; `not_cancelled` how many it could not.
+        note: Code of why nothing was done, where that is as it should be: `came_late`.
         detail: What the sender's answer tells beside the orders (the paper seed's `simulation`).
         delays: What the signal had to wait for at the exchange.
     """
@@ -250,6 +259,7 @@ class Execution(BaseModel):
     orders: tuple[Order, ...] = ()
     cancelled: int = 0
     not_cancelled: int = 0
+    note: str | None = None
     detail: dict[str, Any] = {}
     delays: tuple[Delay, ...] = ()
     settled_at: datetime

@@ -2,13 +2,28 @@
 
 from decimal import ROUND_DOWN, Decimal
 
+from chalicelib.errors import Refused
 from chalicelib.exchanges.filters import round_quantity
 from chalicelib.exchanges.paper_money import BASIS_POINT, Rates
 from chalicelib.exchanges.protocol import Instrument
 from chalicelib.trading import MarketType
 
 HUNDRED = Decimal(100)
+MOST_VALUE = Decimal("1e18")
+"""Quote units that an order may be worth at most: beyond that lies a mistake, and numbers that a store would round."""
+
 _HALF_A_CENT = Decimal("0.005")
+
+
+def out_of_range() -> Refused:
+    """The refusal of an order whose value is beyond the bound, or cannot be computed."""
+    return Refused("out_of_range", field="quantity × price", minimum="0", maximum=f"{MOST_VALUE:e}")
+
+
+def check_value(quantity: Decimal, price: Decimal) -> None:
+    """Raises Refused (`out_of_range`) if base units times quote per base is more than any order may be worth."""
+    if quantity * price > MOST_VALUE:
+        raise out_of_range()
 
 
 def of_quote(instrument: Instrument, amount: Decimal, price: Decimal) -> Decimal:

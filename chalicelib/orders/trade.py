@@ -42,20 +42,34 @@ class Gate(Protocol):
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of an instruction."""
+    """What came of an instruction.
+
+    Attributes:
+        note: Code of why nothing was done, where that is as it should be.
+    """
 
     orders: list[Order]
     refused: list[RefusedLeg]
     cancelled: int = 0
     not_cancelled: int = 0
+    note: str | None = None
 
 
 def run(instruction: Instruction, desk: Desk, gate: Gate) -> Outcome:
     """Carries an instruction out, leg by leg; a leg that is refused leaves the others alone.
 
     Raises:
-        Refused: The instruction as a whole cannot be carried out.
+        Refused: The instruction as a whole cannot be carried out. `out_of_range` for what cannot be computed.
     """
+    if instruction.came_late:
+        return Outcome([], [], note="came_late")
+    try:
+        return _run(instruction, desk, gate)
+    except ArithmeticError:
+        raise sizing.out_of_range() from None
+
+
+def _run(instruction: Instruction, desk: Desk, gate: Gate) -> Outcome:
     outcome = Outcome([], [])
     if instruction.action is Action.CANCEL_ALL:
         _cancel(instruction, desk, outcome, instruction.group_name)
@@ -72,6 +86,8 @@ def run(instruction: Instruction, desk: Desk, gate: Gate) -> Outcome:
                 run_.close()
         case Action.CLOSE:
             run_.close()
+        case Action.LONG | Action.SHORT if instruction.shrinks:
+            run_.shrink(side)
         case Action.LONG | Action.SHORT if market_type is MarketType.FUTURES and not run_.position_side:
             run_.close_opposite(side)
             run_.open_legs(side)
@@ -111,13 +127,30 @@ class _Run:
         return bool(self._held())
 
     def close(self) -> None:
-        """Closes the whole position by a market order."""
+        """Closes the whole position by a market order, or at most the size that the instruction names."""
         if self.spot:
             self._take_back_exits()
         held = self._held()
         if not held:
             raise NotDoable("no_position", symbol=self.instrument.name)
-        self._leave(held)
+        side = Side.SELL if held > 0 else Side.BUY
+        if not self._sized() or self._reduction(side, self._legs()[0], held) >= abs(held):
+            self._leave(held)
+        else:
+            self._reduce_legs(side, held)
+
+    def shrink(self, side: Side) -> None:
+        """Reduces a position of this direction; one that is opposite goes as for any `long` or `short`."""
+        other = Side.SELL if side is Side.BUY else Side.BUY
+        if not self.spot and not self.position_side and self._held() * _direction(side) < 0:
+            self.close_opposite(side)
+            self.open_legs(side)
+        elif self.spot and other is Side.BUY:
+            raise NotDoable("no_position", symbol=self.instrument.name)
+        else:
+            if self.spot:
+                self._take_back_exits()
+            self._reduce_legs(other, self._held())
 
     def close_opposite(self, side: Side) -> None:
         """Closes a position against this side, if there is one; it has traded when this returns."""
@@ -181,9 +214,11 @@ class _Run:
         instruction, price = self.instruction, self._sizing_price(leg, side)
         reference_price.check_deviation(instruction, self.market_price, self.desk.price_source)
         if instruction.quantity is not None:
-            quantity = instruction.quantity
+            quantity = self._within_target(side, instruction.quantity)
         elif instruction.quote_amount is not None:
             quantity = sizing.of_quote(self.instrument, instruction.quote_amount, price)
+        elif instruction.position_percent is not None:
+            quantity = sizing.of_held(self.instrument, self._some_position(), instruction.position_percent)
         else:
             assert free is not None
             percent = (leg.percent or sizing.HUNDRED) * instruction.weight / sizing.HUNDRED
@@ -194,21 +229,55 @@ class _Run:
             assert free is not None
             risked = sizing.of_risk(self.instrument, free, instruction.risk_percent, price, instruction.stop_loss)
             quantity = min(quantity, risked)
+        sizing.check_value(quantity, price)
         order = exits.attached(self._request(side, leg, quantity, reduce_only=False), instruction, price)
         self.gate.order(order, self.desk.execution_price(order, price))
         return order
 
     def _reducing(self, side: Side, leg: Leg, held: Decimal, left: Decimal) -> OrderRequest:
+        # A sale on spot that names its quantity sells that or is refused: how much to sell instead would be a guess.
+        exact = self.spot and self.instruction.quantity is not None and not self._only_reduces()
+        if not left and not exact:
+            raise NotDoable("no_position", symbol=self.instrument.name)
+        wanted = self._reduction(side, leg, held)
+        quantity = wanted if exact else min(wanted, left)
+        return self._request(side, leg, quantity, reduce_only=not self.spot)
+
+    def _reduction(self, side: Side, leg: Leg, held: Decimal) -> Decimal:
+        """Base units that a leg takes off what is held, as far as there are so many."""
         instruction = self.instruction
         if instruction.quantity is not None:
-            quantity = instruction.quantity if self.spot else min(instruction.quantity, left)
-        elif instruction.quote_amount is not None:
-            quantity = min(sizing.of_quote(self.instrument, instruction.quote_amount, self._sizing_price(leg, side)), left)
-        else:
-            quantity = min(sizing.of_held(self.instrument, held, leg.percent or sizing.HUNDRED), left)
-        if not left and (instruction.quantity is None or not self.spot):
+            return instruction.quantity
+        if instruction.quote_amount is not None:
+            return sizing.of_quote(self.instrument, instruction.quote_amount, self._sizing_price(leg, side))
+        return sizing.of_held(self.instrument, held, instruction.position_percent or leg.percent or sizing.HUNDRED)
+
+    def _only_reduces(self) -> bool:
+        """Whether the size is the most that goes, not what must go."""
+        return self.instruction.shrinks or self.instruction.action is Action.CLOSE
+
+    def _within_target(self, side: Side, quantity: Decimal) -> Decimal:
+        """At most what is missing to the size that the position shall have.
+
+        TradingView's contracts of a reversal are those of the old position and of the new one together.
+
+        Raises:
+            NotDoable: `target_reached`: nothing is missing.
+        """
+        target = self.instruction.target_size
+        if target is None:
+            return quantity
+        counts = not self.spot and not self.position_side and not any(order.leg == CLOSING_LEG for order in self.outcome.orders)
+        held = max(self._held() * _direction(side), _ZERO) if counts else _ZERO
+        if held >= target:
+            raise NotDoable("target_reached", symbol=self.instrument.name, size=text(target))
+        return min(quantity, target - held)
+
+    def _some_position(self) -> Decimal:
+        held = self._held()
+        if not held:
             raise NotDoable("no_position", symbol=self.instrument.name)
-        return self._request(side, leg, quantity, reduce_only=not self.spot)
+        return held
 
     def _request(self, side: Side, leg: Leg, quantity: Decimal, *, reduce_only: bool) -> OrderRequest:
         instruction, order_type = self.instruction, self.instruction.order_type
@@ -266,7 +335,11 @@ class _Run:
         return instruction.legs or (Leg(price=instruction.price, stop_price=instruction.stop_price),)
 
     def _fixed_size(self) -> bool:
-        return self.instruction.quantity is not None or self.instruction.quote_amount is not None
+        instruction = self.instruction
+        return any(size is not None for size in (instruction.quantity, instruction.quote_amount, instruction.position_percent))
+
+    def _sized(self) -> bool:
+        return self._fixed_size() or bool(self.instruction.legs)
 
     def _sizing_price(self, leg: Leg, side: Side) -> Decimal:
         """What the order will trade at, roughly, quote per base."""

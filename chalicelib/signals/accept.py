@@ -132,9 +132,9 @@ class _Attempt:
         signal = door.signal(self.fields, self.sender)
         plan = plans.make(signal, self.sender, request.received_at)
         closing = is_closing(signal, self.fields)
-        check_age(signal, plan, request.received_at, self.sender, closing=closing)
+        check_age(signal, plan, request.received_at, self.sender, closes=closing)
         accepted = self._accepted(signal, self.sender, plan)
-        earlier = _save(accepted, _guard(request, signal, self.sender, plan, closing=closing), self.sender.usage)
+        earlier, accepted = _save(accepted, _guard(request, signal, self.sender, plan, closing=closing), self.sender.usage)
         if earlier:
             return self._replay(earlier, signal)
         queue.send(accepted.instructions)
@@ -228,17 +228,19 @@ def _guard(request: Request, signal: Signal, sender: Sender, plan: plans.Plan, *
     )
 
 
-def _save(accepted: store.Accepted, guard: store.Guard, usage: Usage | None) -> store.Earlier | None:
-    """Stores the signal; alerts for one symbol that arrive in the same instant take turns."""
+def _save(accepted: store.Accepted, guard: store.Guard, usage: Usage | None) -> tuple[store.Earlier | None, store.Accepted]:
+    """Stores the signal, and returns it as it was stored; alerts for one symbol that arrive in the same instant take turns."""
     until, pause = monotonic() + _SAVE_FOR_S, _SHORTEST_PAUSE_S
     while True:
         try:
-            return store.save(accepted, guard, usage)
+            return store.save(accepted, guard, usage), accepted
         except Retryable as fault:
             if monotonic() > until:
                 raise
             if isinstance(fault, store.Overtaken):
-                accepted = replace(accepted, missed=fault.missed)
+                late = fault.missed is not None and fault.missed.came_late
+                instructions = tuple(each.model_copy(update={"came_late": late}) for each in accepted.instructions)
+                accepted = replace(accepted, missed=fault.missed, instructions=instructions)
                 continue
             sleep(uniform(pause / 4, pause))  # noqa: S311 - jitter, not a secret
             pause = min(2 * pause, _LONGEST_PAUSE_S)

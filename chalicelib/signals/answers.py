@@ -56,6 +56,8 @@ def _paper(execution: Execution, variant: str, language: str) -> tuple[int, dict
     if execution.refused:
         refused = execution.refused[0]
         return refused.status, {"error": messages.render(refused.code, refused.values, language), "code": refused.code}
+    if execution.note:
+        return 200, {"status": "ok", "order": None, "code": execution.note, "message": messages.render(execution.note, {}, language)}
     if not execution.orders:
         return 200, {"status": "ok", "order": None, "cancelled_orders": execution.cancelled}  # a stop that found nothing to close
     order = execution.orders[-1]

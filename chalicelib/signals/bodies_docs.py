@@ -5,15 +5,37 @@ from typing import Any
 
 from chalicelib.openapi.examples import USER_ID
 from chalicelib.openapi.schemas import TEXT, Schema, listed, obj
+from chalicelib.signals.field_definitions import FIELDS, Kind
+from chalicelib.trading import Variant
 
 _NUMBER: Schema = {"type": ["number", "string"], "description": "A number, or a text that is one"}
 _SIDE: Schema = {**TEXT, "examples": ["buy", "sell", "long", "short", "close", "exit", "stop"]}
 _TYPE: Schema = {**TEXT, "examples": ["MARKET", "LIMIT", "STOP_LIMIT", "STOP_MARKET"]}
-_COMMON: Mapping[str, Schema] = {"token": TEXT, "alert_id": TEXT, "timestamp": TEXT}
 _PRICES: Mapping[str, Schema] = {"price": _NUMBER, "stop_price": _NUMBER}
+_NUMBERS = (Kind.SIZE, Kind.PRICE, Kind.PROTECTION, Kind.LEVERAGE)
+
+
+def _known(variant: Variant) -> dict[str, Schema]:
+    """Every field that a webhook reads, under each of its names."""
+    found: dict[str, Schema] = {}
+    for field in FIELDS:
+        if variant in field.variants and field.name != "orders":
+            type_ = _NUMBER["type"] if field.kind in _NUMBERS else ["string", "number", "boolean"]
+            found |= {name: {"type": type_, "description": field.meaning} for name in (field.name, *field.aliases)}
+    return found
+
 
 _PAPER = obj(
-    {**_COMMON, "symbol": TEXT, "ticker": TEXT, "side": _SIDE, "action": _SIDE, "qty": _NUMBER, "contracts": _NUMBER, "account": TEXT},
+    {
+        **_known(Variant.PAPER),
+        "symbol": TEXT,
+        "ticker": TEXT,
+        "side": _SIDE,
+        "action": _SIDE,
+        "qty": _NUMBER,
+        "contracts": _NUMBER,
+        "account": TEXT,
+    },
     price=_NUMBER,
 )
 _LEG = obj({"stop_price": _NUMBER, "price": _NUMBER}, qty_per=_NUMBER)
@@ -26,14 +48,16 @@ _GROUP_SHARED: Mapping[str, Schema] = {
     "order_type": _TYPE,
     "side": _SIDE,
 }
-_GROUP = obj({**_COMMON, **_PRICES, "qty_per": _NUMBER, "orders": listed(_LEG)}, **_GROUP_SHARED)
+_GROUP = obj({**_known(Variant.GROUP), **_PRICES, "qty_per": _NUMBER, "orders": listed(_LEG)}, **_GROUP_SHARED)
 _CANCEL = obj(
-    {**_COMMON, "exchange": TEXT, "market_type": TEXT, "symbol": TEXT}, group_name=TEXT, order_type={"enum": ["CANCEL_ALL_ORDER"]}
+    {**dict.fromkeys(("token", "alert_id", "timestamp", "exchange", "market_type", "symbol", "account"), TEXT)},
+    group_name=TEXT,
+    order_type={"enum": ["CANCEL_ALL_ORDER"]},
 )
 EITHER: Schema = {"anyOf": [_PAPER, _GROUP, _CANCEL]}
-SETTINGS_SIZED = obj({**_COMMON, **_PRICES, "order_type": _TYPE}, symbol=TEXT, action=_SIDE)
+SETTINGS_SIZED = obj({**_known(Variant.PERSONAL), **_PRICES, "order_type": _TYPE}, symbol=TEXT, action=_SIDE)
 XC = obj(
-    {**_COMMON, "strategy_id": TEXT, "demo": TEXT, "price": _NUMBER},
+    {**_known(Variant.XC), "strategy_id": TEXT, "demo": TEXT, "price": _NUMBER},
     code=TEXT,
     command=_SIDE,
     exchange=TEXT,

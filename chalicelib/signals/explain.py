@@ -23,7 +23,7 @@ from chalicelib.orders.gate import Gate
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.orders.reference_price import PriceSource
 from chalicelib.signals import fields as bodies
-from chalicelib.signals import manual, presented, variants
+from chalicelib.signals import manual, presented, unused, variants
 from chalicelib.signals import plan as plans
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.sender import Sender, strategy_switch
@@ -58,12 +58,13 @@ def explain(request: Request) -> Answer:
     sender = _sender(user_id, fields)
     signal = variants.read_signal(variant, fields)
     plan = plans.make(signal, sender, request.received_at)
-    check_age(signal, plan, request.received_at, sender, closing=is_closing(signal, fields))
+    check_age(signal, plan, request.received_at, sender, closes=is_closing(signal, fields))
     instructions = plans.instructions(_DRY, signal, sender, plan, request.received_at)
     body = {
         "variant": variant.value,
         "user_id": shown_id(user_id),
         "signal": signal.model_dump(),
+        "fields": unused.explained(signal, fields, closing=plans.is_closing(signal), language=request.language),
         "settings": sender.owner.settings.model_dump(),
         "market_type": plan.market_type,
         "total_accounts": len(plan.targets),

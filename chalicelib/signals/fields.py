@@ -6,14 +6,16 @@ set it wrongly (TradingView calls JSON with a trailing newline `text/plain`).
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from chalicelib import limits
 from chalicelib.errors import Refused, TooLarge
-from chalicelib.signals import masking
+from chalicelib.signals import body_hints, masking
+from chalicelib.signals.field_definitions import TYPE_NAMES, is_plain
 from chalicelib.signals.spelling import CANONICAL, CASE_MATTERS, squash
+from chalicelib.trading import Action, OrderType
 
 MAX_FIELDS = 200
 
@@ -30,6 +32,7 @@ _SCALAR = re.compile(r"-?\d[\d.eE+-]*|true|false|null|NaN|-?Infinity")
 _PAIR = re.compile(r"""([^\s=;&]+)=(?:"([^"]*)"|'([^']*)'|([^\s;&"'][^\s;&]*)?)(?=[\s;&]|\Z)""")
 _BETWEEN = re.compile(r"[\s;&]+")
 _SHOWN_KEY = 64
+_ORDER_TYPES = frozenset(squash(word) for word in (*OrderType, Action.CANCEL_ALL))
 
 
 class Fields:
@@ -37,33 +40,62 @@ class Fields:
 
     Attributes:
         values: By canonical name, such as `symbol` for `ticker`; a key nobody knows under its own spelling. Numbers are Decimal. A
-            field that was sent empty is there as None. Neither `token` nor `code` is in here.
+            field that was sent empty is there as None, one that was not sent is absent. Neither `token` nor `code` is in here.
         spelling: How the sender spelled each name, for messages.
+        keys: Every known name as it was spelled, squashed: tells `qty_per` from its alias `percent`.
+        problems: By name, what is wrong with a key: given twice, or an alias that disagrees. Which of them matter depends on the signal.
+        in_pairs: The body was a connection string.
+        odd_keys: Keys with a backslash or beyond printable ASCII, with their positions from 1. They name nothing.
         token: The webhook token, if the body carries one.
         code: The xc code, if the body carries one.
     """
 
-    __slots__ = ("code", "spelling", "token", "values")
+    __slots__ = ("code", "in_pairs", "keys", "odd_keys", "problems", "spelling", "token", "values")
 
-    def __init__(self, pairs: Iterable[tuple[str, Any]]) -> None:
+    def __init__(self, pairs: Iterable[tuple[str, Any]], *, in_pairs: bool = False) -> None:
+        self.in_pairs = in_pairs
         self.values: dict[str, Any] = {}
         self.spelling: dict[str, str] = {}
-        seen: set[str] = set()
-        for key, value in pairs:
-            squashed = squash(key)
-            if squashed in seen:
-                raise Refused("duplicate_field", field=key[:_SHOWN_KEY])
-            seen.add(squashed)
-            self._add(CANONICAL.get(squashed, key), key, None if isinstance(value, str) and not value.strip() else value)
+        self.keys: set[str] = set()
+        self.problems: dict[str, Refused] = {}
+        self.odd_keys: list[tuple[int, str]] = []
+        for position, (key, value) in enumerate(pairs, 1):
+            if is_plain(key):
+                self._add(key, None if isinstance(value, str) and not value.strip() else value)
+            else:
+                self.odd_keys.append((position, key))
+                self.values[key], self.spelling[key] = value, key
         self.token = _credential("token", self.values.pop("token", None))
         self.code = _credential("code", self.values.pop("code", None))
 
-    def _add(self, name: str, key: str, value: Any) -> None:
+    def _add(self, key: str, value: Any) -> None:
+        squashed = squash(key)
+        name = "order_type" if squashed in TYPE_NAMES and _is_order_type(value) else CANONICAL.get(squashed, key)
+        if squashed in self.keys:
+            self.problems.setdefault(name, Refused("duplicate_field", field=key[:_SHOWN_KEY]))
+            return
+        self.keys.add(squashed)
+        if isinstance(value, (dict, list)) and (twice := _twice_within(value)):
+            self.problems.setdefault(name, Refused("duplicate_field", field=twice[:_SHOWN_KEY]))
         if name not in self.values or self.values[name] is None:
             self.values[name] = value
             self.spelling[name] = key
         elif value is not None and not _same(name, self.values[name], value):
-            raise Refused("conflicting_fields", field=self.spelling[name], other=key)
+            self.problems.setdefault(name, Refused("conflicting_fields", field=self.spelling[name], other=key))
+
+    def check(self, names: Collection[str] | None = None) -> None:
+        """Raises the first of the problems.
+
+        Args:
+            names: Only these matter; None means all.
+        """
+        for name, problem in self.problems.items():
+            if names is None or name in names:
+                raise problem
+
+    def spelled(self, name: str) -> bool:
+        """Whether the field was sent, with a value or empty, under this very name in any spelling. Its aliases do not count."""
+        return squash(name) in self.keys
 
     def __contains__(self, name: str) -> bool:
         return name in self.values
@@ -105,7 +137,7 @@ def read(body: bytes) -> Fields:
 
     Raises:
         Refused: `no_data`, `not_utf8`, `not_an_object`, `broken_body`, `broken_pair`, `placeholder`, `too_deep`, `too_many_fields`,
-            `duplicate_field`, `conflicting_fields`, `invalid_text` for a token that is no text.
+            `invalid_text` for a token that is no text. Keys given twice stand in `Fields.problems`.
         TooLarge: `too_large`.
     """
     if len(body) > limits.SIGNAL_BYTES:
@@ -113,10 +145,13 @@ def read(body: bytes) -> Fields:
     try:
         text = body.decode("utf-8-sig").strip()
     except UnicodeDecodeError:
-        raise Refused("not_utf8") from None
+        raise Refused("not_utf8", **body_hints.of_bytes(body)) from None
+    if hint := body_hints.of_bytes(body):
+        raise Refused("not_utf8", **hint)
     if text in ("", "null"):
         raise Refused("no_data")
-    if text[0] == "{":
+    in_pairs = text[0] != "{"
+    if not in_pairs:
         pairs = _from_json(text)
     elif text[0] in '["' or _SCALAR.fullmatch(text):
         raise Refused("not_an_object")
@@ -126,24 +161,27 @@ def read(body: bytes) -> Fields:
         raise Refused("no_data")
     if len(pairs) > MAX_FIELDS:
         raise Refused("too_many_fields", limit=MAX_FIELDS)
-    return Fields(pairs)
+    fields = Fields(pairs, in_pairs=in_pairs)
+    if "\ufffd" in text:  # API Gateway hands a body on as text, with this in place of what was not UTF-8
+        fields.problems["body"] = Refused("not_utf8")
+    return fields
 
 
 def _from_json(text: str) -> list[tuple[str, Any]]:
     try:
-        loaded: dict[str, Any] = _DECODER.decode(text)
+        loaded: _Object = _DECODER.decode(text)
         if "\\u" in text:
             # Half a surrogate pair is a legal escape that no store and no answer could encode later.
             json.dumps(loaded, ensure_ascii=False, default=str).encode()
     except json.JSONDecodeError as broken:
         _refuse_placeholder(text)
-        raise Refused("broken_body", line=broken.lineno, column=broken.colno) from None
+        raise Refused("broken_body", line=broken.lineno, column=broken.colno, **body_hints.of_json(text, broken.pos)) from None
     except RecursionError:
         raise Refused("too_deep", limit=MAX_DEPTH) from None
     except UnicodeEncodeError:
         raise Refused("not_utf8") from None
     _refuse_depth(loaded)
-    return list(loaded.items())
+    return loaded.pairs
 
 
 def _from_connection_string(text: str) -> list[tuple[str, Any]]:
@@ -154,7 +192,7 @@ def _from_connection_string(text: str) -> list[tuple[str, Any]]:
         if found is None:
             _refuse_placeholder(text)
             # The part itself is not shown: it may hold a credential.
-            raise Refused("broken_pair", position=len(pairs) + 1)
+            raise Refused("broken_pair", position=len(pairs) + 1, **body_hints.of_pairs(text))
         key, double_quoted, single_quoted, bare = found.groups()
         pairs.append((key, next((value for value in (double_quoted, single_quoted, bare) if value is not None), "")))
         position = _skip(text, found.end())
@@ -183,12 +221,31 @@ def _refuse_depth(loaded: Mapping[str, Any]) -> None:
         level = [value for value in inner if isinstance(value, (dict, list))]
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise Refused("duplicate_field", field=next(name for name in names if names.count(name) > 1)[:_SHOWN_KEY])
-    return found
+class _Object(dict[str, Any]):
+    """A JSON object that remembers the pairs it was made of, a key that stands there twice included."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.pairs = pairs
+
+    @property
+    def twice(self) -> str | None:
+        """A key that the object has twice; None if there is none."""
+        names = [name for name, _ in self.pairs]
+        return next((name for name in names if names.count(name) > 1), None) if len(self) != len(names) else None
+
+
+def _twice_within(value: Any) -> str | None:
+    """A key that stands twice in one object of a nested value. Depth is bounded before."""
+    if isinstance(value, dict):
+        own = value.twice if isinstance(value, _Object) else None
+        return own or next(filter(None, map(_twice_within, value.values())), None)
+    return next(filter(None, map(_twice_within, value)), None) if isinstance(value, list) else None
+
+
+def _is_order_type(value: Any) -> bool:
+    """Whether the value of `type` makes it the order type. An empty one counts: the default would change the order."""
+    return value is None or (isinstance(value, str) and squash(value.strip()) in _ORDER_TYPES)
 
 
 def _decimal(text: str) -> Decimal | str:
@@ -224,5 +281,5 @@ _DECODER = json.JSONDecoder(
     parse_float=_decimal,
     parse_int=_decimal,
     parse_constant=Decimal,  # a plot without a value is NaN; only a field that counts may be refused for it
-    object_pairs_hook=_unique,
+    object_pairs_hook=_Object,
 )

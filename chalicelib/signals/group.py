@@ -5,10 +5,10 @@ from typing import Any
 
 from chalicelib import limits
 from chalicelib.errors import Refused
-from chalicelib.signals import presented, symbols, terms
+from chalicelib.signals import opening, presented, symbols, terms
+from chalicelib.signals.field_definitions import BY_NAME, squash
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal
-from chalicelib.signals.spelling import squash
 from chalicelib.signals.values import Reader
 from chalicelib.trading import Action, Leg, OrderType, Variant
 
@@ -18,9 +18,9 @@ REQUIRED = ("group_name", "exchange", "market_type", "currency", "symbol", "orde
 WHOLE = Decimal(100)
 """Percent, and what `qty_per` is when it is not sent."""
 
-_CANCELS = {**dict.fromkeys(terms.ORDER_TYPES, False), Action.CANCEL_ALL.value: True}
-_FILTERS = ("exchange", "market_type", "symbol")
+_FILTERS = ("exchange", "market_type", "symbol", "account")
 _CANCEL_FIELDS = frozenset({"group_name", "order_type", "idempotency_key", "timestamp", "timenow", "max_lag", "max_age", *_FILTERS})
+_PERCENT_UNIT = dict.fromkeys(("percent", "percent_of_equity", "percent_of_balance"), True)
 _LEG_FIELDS = frozenset({"price", "stop_price", "qty_per"})
 
 
@@ -34,20 +34,21 @@ def read(fields: Fields) -> Signal:
         Refused: Naming the field, see `docs/errors.md`.
     """
     reader = Reader(fields)
-    if reader.choice("order_type", _CANCELS):
-        return _cancel(reader)
-    reader.require(*REQUIRED)
+    _require(reader)
+    if reader.given("quantity") and not reader.sent("qty_per") and not reader.sent("orders"):
+        raise Refused("quantity_without_percent", field=reader.shown("quantity"))
+    opening.check_fields(fields, Variant.GROUP, besides=("orders",))
+    if reader.given("quantity_type") and not reader.given("quantity"):
+        reader.choice("quantity_type", _PERCENT_UNIT)
     order_type = reader.needed("order_type", terms.ORDER_TYPES)
     exchange = terms.exchange(reader)
     market_type = reader.choice("market_type", terms.MARKET_TYPES)
     currency = (reader.text("currency") or "").upper()
     symbol = symbols.resolve(reader.text("symbol") or "", market_type, currency)
     symbols.check_exchange(symbol, exchange)
-    if reader.given("quantity") and not reader.given("qty_per"):
-        raise Refused("quantity_without_percent", field=reader.shown("quantity"))
-    batch = reader.given("orders")
+    batch = reader.sent("orders")
     sized = {"legs": _legs(reader, order_type)} if batch else _single(reader, order_type)
-    return Signal(
+    signal = Signal(
         variant=Variant.GROUP,
         action=reader.needed("side", terms.ACTIONS),
         symbol=symbol,
@@ -56,18 +57,36 @@ def read(fields: Fields) -> Signal:
         exchange=exchange,
         currency=currency,
         group_name=reader.text("group_name"),
+        account=reader.text("account"),
+        strategy_id=reader.text("strategy_id"),
         batch=batch,
         **sized,
         **terms.order_terms(reader),
         **terms.common(reader),
         unknown=reader.unknown(),
     )
+    terms.check_stop_loss(signal)
+    return signal
+
+
+def _require(reader: Reader) -> None:
+    """Names what is missing; a paper signal that one field has made a group signal learns which.
+
+    Raises:
+        Refused: `missing_field`, `makes_group_signal`.
+    """
+    missing = [name for name in REQUIRED if not reader.given(name)]
+    marks = [name for name in ("order_type", "market_type", "qty_per", "orders") if reader.spelled(name)]
+    if len(missing) > 1 and "group_name" in missing and not reader.sent("group_name") and marks:
+        raise Refused("makes_group_signal", field=reader.shown(marks[0]), missing=", ".join(missing))
+    reader.require(*REQUIRED)
 
 
 def _single(reader: Reader, order_type: OrderType) -> dict[str, Any]:
     given = terms.prices(reader, order_type)
     limit = given["price"] if order_type in terms.WITH_LIMIT else None
-    leg = Leg(percent=reader.number("qty_per", largest=WHOLE) or WHOLE, price=limit, stop_price=given["stop_price"])
+    percent = reader.number("qty_per", largest=WHOLE) if reader.sent("qty_per") else WHOLE
+    leg = Leg(percent=percent, price=limit, stop_price=given["stop_price"])
     return {**given, "legs": (leg,)}
 
 
@@ -80,10 +99,17 @@ def _legs(reader: Reader, order_type: OrderType) -> tuple[Leg, ...]:
     for name in ("price", "stop_price", "qty_per"):
         if reader.given(name):
             raise Refused("not_beside_orders", field=reader.shown(name))
-    return tuple(_leg(Reader(Fields(order.items()), f"orders[{index}]."), order_type) for index, order in enumerate(orders))
+    return tuple(_leg(Fields(order.items()), f"orders[{index}].", order_type) for index, order in enumerate(orders))
 
 
-def _leg(reader: Reader, order_type: OrderType) -> Leg:
+def _leg(fields: Fields, prefix: str, order_type: OrderType) -> Leg:
+    reader = Reader(fields, prefix)
+    fields.check()
+    for _, key in fields.odd_keys:
+        raise Refused("unknown_field", field=prefix + fields.shown(key), hint="hint_odd_key")
+    for name in fields.values:
+        if name not in BY_NAME:
+            opening.check_unknown(fields, Variant.GROUP, name, prefix)
     for name in reader.known_beyond(_LEG_FIELDS):
         # Ignoring a side or a quantity of its own would trade something else than was asked for.
         raise Refused("not_in_orders", field=reader.shown(name))
@@ -93,7 +119,21 @@ def _leg(reader: Reader, order_type: OrderType) -> Leg:
     return Leg(percent=reader.number("qty_per", largest=WHOLE), **terms.prices(reader, order_type))
 
 
-def _cancel(reader: Reader) -> Signal:
+def is_cancel(fields: Fields) -> bool:
+    """Whether a body takes orders back."""
+    value = fields.values.get("order_type")
+    return isinstance(value, str) and squash(value.strip()) == squash(Action.CANCEL_ALL)
+
+
+def read_cancel(fields: Fields) -> Signal:
+    """Reads a cancel. It is stricter than any other signal: what is passed over would widen it.
+
+    Raises:
+        Refused: `unknown_filter`, `empty_filter`, and what any field may be refused for.
+    """
+    fields.check()
+    reader = Reader(fields)
+    reader.raw("order_type")
     reader.require("group_name")
     for name in reader.names():
         if squash(name) in presented.NAMES:
@@ -114,5 +154,6 @@ def _cancel(reader: Reader) -> Signal:
         market_type=market_type,
         exchange=exchange,
         group_name=reader.text("group_name"),
+        account=reader.text("account"),
         **terms.common(reader),
     )

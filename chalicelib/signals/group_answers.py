@@ -101,6 +101,8 @@ def _account(execution: Execution) -> dict[str, Any]:
 
 def _outcome(execution: Execution, leg: str, language: str) -> dict[str, Any]:
     """What became of a leg; of a position that was to be closed, of the closing order."""
+    if execution.note:
+        return {"success": True, "code": execution.note, "message": messages.render(execution.note, {}, language)}
     orders = {order.leg: order for order in execution.orders}
     order = orders.get(leg) or (orders.get(CLOSING_LEG) if leg == "0" else None)
     if order is not None and order.status is not OrderStatus.REJECTED:

@@ -1,26 +1,23 @@
 """Orders placed by hand, by a signed-in admin. They go the way of every signal: stored, queued, executed, traced."""
 
-from decimal import Decimal
-from typing import Any
-
 from chalicelib import aws
 from chalicelib.controls import rules
 from chalicelib.errors import NotFound, Refused, Unauthorized
 from chalicelib.http import Answer, Request
-from chalicelib.signals import symbols, terms
+from chalicelib.signals import closing, opening, sizes, symbols, terms
 from chalicelib.signals.accept import Door, accept
 from chalicelib.signals.answers import answer
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal
 from chalicelib.signals.sender import Sender
 from chalicelib.signals.values import Reader
-from chalicelib.trading import Action, Leg, OrderType, Variant
+from chalicelib.trading import Size, Variant
 from chalicelib.users import access
-from chalicelib.users.models import owner_of
+from chalicelib.users.models import AccountKind, owner_of
 
-_CLOSING = (Action.CLOSE, Action.STOP)
-_WHOLE = Decimal(100)
 _LONGEST_ID = 64
+_NULLABLE = ("account", "account_id", "user_id", "quantity", "quantity_type", "qty_per")
+"""Fields of which a client sends null for the one of two that it does not use. One of each two is required."""
 
 
 def place_order(request: Request) -> Answer:
@@ -59,40 +56,45 @@ def _signal(fields: Fields, sender: Sender) -> Signal:
     """What the body asks for. A field nobody reads is refused: a person who sends one means something by it."""
     reader = Reader(fields)
     reader.text("user_id")
-    reader.require(*(() if reader.given("account_id") else ("account",)), "symbol", "side")
+    reader.require(*(() if reader.given("account_id") else ("account",)), "symbol", *(() if reader.given("market_position") else ("side",)))
+    account = _account(reader, sender)
+    if closing.is_closing(Variant.MANUAL, fields):
+        return closing.read(Variant.MANUAL, fields, account)
+    opening.check_fields(fields, Variant.MANUAL, _NULLABLE)
     action = reader.needed("side", terms.ACTIONS)
-    order_type = reader.choice("order_type", terms.ORDER_TYPES) or OrderType.MARKET
+    order_type = terms.order_type(reader)
     market_type = reader.choice("market_type", terms.MARKET_TYPES)
     given = terms.prices(reader, order_type)
+    size = _size(reader)
+    sizes.check_value(size, given["price"])
     signal = Signal(
         variant=Variant.MANUAL,
         action=action,
-        symbol=symbols.resolve(reader.text("symbol") or "", market_type),
+        symbol=symbols.resolve(reader.text("symbol") or "", market_type, paper=_on_paper(sender, account)),
         market_type=market_type,
         order_type=order_type,
-        **_size(reader, action, order_type, given),
+        size=size,
         **given,
         **terms.order_terms(reader),
-        account=_account(reader, sender),
+        account=account,
         **terms.common(reader),
     )
     for name in reader.unknown():
         raise Refused("unknown_field", field=reader.shown(name))
+    terms.check_stop_loss(signal)
     return signal
 
 
-def _size(reader: Reader, action: Action, order_type: OrderType, given: dict[str, Any]) -> dict[str, Any]:
-    """A quantity in base units, or a percentage as group signals have it; closing needs neither."""
-    quantity, percent = reader.number("quantity"), reader.number("percent", largest=_WHOLE)
-    if action in _CLOSING:
-        return {}
-    if quantity is not None and percent is not None:
-        raise Refused("conflicting_fields", field=reader.shown("quantity"), other=reader.shown("percent"))
-    if percent is None:
+def _size(reader: Reader) -> Size | None:
+    """A quantity with its unit, or a percentage as group signals have it; closing needs neither."""
+    if not reader.given("qty_per"):
         reader.require("quantity")
-        return {"quantity": quantity}
-    limit = given["price"] if order_type in terms.WITH_LIMIT else None
-    return {"legs": (Leg(percent=percent, price=limit, stop_price=given["stop_price"]),)}
+    return sizes.read(reader)
+
+
+def _on_paper(sender: Sender, account: str | None) -> bool:
+    entry = sender.owner.directory.accounts.get(account or "")
+    return entry is not None and entry.kind is AccountKind.PAPER
 
 
 def _account(reader: Reader, sender: Sender) -> str | None:

@@ -3,6 +3,8 @@
 Each alert of a TradingView strategy says which position its order makes out of which (`market_position`, `prev_market_position`); where
 the one before made another, an alert between them is missing.
 
+The two alerts of one reversal may arrive swapped, the entry before the exit. The exit then does nothing: it would close the new position.
+
 The position of a scope is the one that its last accepted alert named: a refused alert counts as missed too, because the strategy went
 on without us. The order is that of arrival.
 """
@@ -12,9 +14,15 @@ from datetime import datetime, timedelta
 from chalicelib import aws
 from chalicelib.events.models import Event, event_id
 from chalicelib.signals.models import Signal
-from chalicelib.trading import Frozen
+from chalicelib.trading import Action, Frozen
 
 _KEPT = timedelta(days=90)
+
+_SWAPPED_WITHIN = timedelta(seconds=60)
+"""How far apart the two alerts of one reversal may arrive. TradingView sends both at once, and each up to four times 5 s apart."""
+
+_UNKNOWN = "unknown"
+"""A position that no alert has named."""
 
 
 class Missed(Frozen):
@@ -24,33 +32,52 @@ class Missed(Frozen):
         known_position: What the last alert made of the position: `long`, `short` or `flat`.
         prev_market_position: What this alert says that it was before it.
         last_signal_id: The last alert, received at `last_received_at`, ISO 8601 in UTC.
+        came_late: Nothing is missing. The last alert is the entry of a reversal, this one the exit that should have come before it.
     """
 
     known_position: str
     prev_market_position: str
     last_signal_id: str
     last_received_at: str
+    came_late: bool = False
 
 
 def position_write(signal: Signal, scope: str, signal_id: str, at: datetime, missed: Missed | None) -> aws.Write:
     """The write of a scope's position; refused, with the item as it stands, where an alert is missing that `missed` does not tell of."""
-    item = {
-        "key": f"position#{scope}",
-        "market_position": signal.market_position,
-        "signal_id": signal_id,
-        "received_at": at.isoformat(),
-        "forget_at": int((at + _KEPT).timestamp()),
-    }
+    key = {"key": f"position#{scope}"}
+    if missed and missed.came_late:  # the position stays what the entry made of it
+        forget_at = int((at + _KEPT).timestamp())
+        return aws.update("idempotency", key, "SET forget_at = :at", "signal_id = :last", at=forget_at, last=missed.last_signal_id)
+    condition, values = None, {}
     if missed:
-        return aws.put("idempotency", item, "signal_id = :last", last=missed.last_signal_id)
-    if signal.prev_market_position is None:
-        return aws.put("idempotency", item)
-    condition = "attribute_not_exists(signal_id) OR market_position = :before"
-    return aws.put("idempotency", item, condition, before=signal.prev_market_position)
+        condition, values = "signal_id = :last", {"last": missed.last_signal_id}
+    elif signal.prev_market_position is not None:
+        condition = "attribute_not_exists(signal_id) OR market_position = :said"
+        values = {"said": signal.prev_market_position}
+    return aws.update(
+        "idempotency",
+        key,
+        "SET position_before = if_not_exists(market_position, :unknown), market_position = :position, prev_market_position = :before, "
+        "signal_id = :signal_id, received_at = :at, forget_at = :forget_at",
+        condition,
+        unknown=_UNKNOWN,
+        position=signal.market_position,
+        before=signal.prev_market_position or _UNKNOWN,
+        signal_id=signal_id,
+        at=at.isoformat(),
+        forget_at=int((at + _KEPT).timestamp()),
+        **values,
+    )
 
 
-def of(signal: Signal, last: aws.Item) -> Missed | None:
-    """What follows from a scope's position, which is empty if there is none; None if nothing is missing."""
+def of(signal: Signal, last: aws.Item, at: datetime) -> Missed | None:
+    """What follows from a scope's position, which is empty if there is none; None if nothing is missing.
+
+    Args:
+        signal: The alert.
+        last: The stored position.
+        at: When the alert was received.
+    """
     before = signal.prev_market_position
     if before is None or before == last.get("market_position", before):
         return None
@@ -59,7 +86,16 @@ def of(signal: Signal, last: aws.Item) -> Missed | None:
         prev_market_position=before,
         last_signal_id=last["signal_id"],
         last_received_at=last["received_at"],
+        came_late=_came_late(signal, last, at),
     )
+
+
+def _came_late(signal: Signal, last: aws.Item, at: datetime) -> bool:
+    """Whether an exit is the first half of a reversal whose second half, the entry, came before it."""
+    closes = signal.action in (Action.CLOSE, Action.STOP) or signal.market_position == "flat"
+    follows = signal.market_position is not None and signal.market_position == last.get("prev_market_position")
+    fits = last.get("position_before", _UNKNOWN) in (_UNKNOWN, signal.prev_market_position)
+    return closes and follows and fits and at - datetime.fromisoformat(last["received_at"]) <= _SWAPPED_WITHIN
 
 
 def event(signal: Signal, missed: Missed, signal_id: str, user_id: str, at: datetime) -> Event:
@@ -70,7 +106,7 @@ def event(signal: Signal, missed: Missed, signal_id: str, user_id: str, at: date
         "symbol": signal.symbol.name,
         "group_name": signal.group_name,
         "market_position": signal.market_position,
-        **missed.model_dump(),
+        **missed.model_dump(exclude={"came_late"}),
     }
     return Event(
         event_id=event_id("signal.missed", signal_id),

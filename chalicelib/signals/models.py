@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from chalicelib.trading import Action, Frozen, Leg, MarketType, OrderType, PositionSide, Symbol, TimeInForce, Variant
+from chalicelib.trading import Action, Frozen, Leg, MarketType, OrderType, PositionSide, Size, Symbol, TimeInForce, Unit, Variant
 
 
 class Signal(Frozen):
@@ -14,7 +14,8 @@ class Signal(Frozen):
 
     Attributes:
         market_type: Where to trade, if the body says so; else the owner's settings do.
-        quantity: Base units. None where the owner's settings or a percentage size the order, and where a position is closed.
+        size: How much. None where the owner's settings or `legs` size the order. Of a close it is the most that is closed; None closes
+            the whole position.
         price: Reference price (paper fills, slippage guard), or the limit price where `order_type` says so.
         stop_price: Trigger price of stop orders, quote per base.
         time_in_force: Of the order; None leaves the exchange's default. Likewise `post_only`.
@@ -32,7 +33,10 @@ class Signal(Frozen):
         max_age_s: After so many seconds the sender wants it to open nothing (`max_lag`, `max_age`); None leaves it to the settings.
         idempotency_key: The sender's own key for this signal (`alert_id`, `idempotency_key`).
         market_position: TradingView's `strategy.market_position` after the alert's order, `long`, `short` or `flat`;
-            `prev_market_position` the one before it.
+            `prev_market_position` the one before it. Their sizes are absolute, in base units.
+        leverage: The leverage the body asks for; None leaves it to the owner's settings.
+        ordered: What the order itself says where `market_position: flat` made the signal a close: on spot a purchase that leads to flat
+            does nothing. None otherwise.
         unknown: Keys nobody here knows, and known ones that mean nothing to this variant, kept as they came; credentials masked.
     """
 
@@ -41,7 +45,7 @@ class Signal(Frozen):
     symbol: Symbol | None = None
     market_type: MarketType | None = None
     order_type: OrderType = OrderType.MARKET
-    quantity: Decimal | None = None
+    size: Size | None = None
     price: Decimal | None = None
     stop_price: Decimal | None = None
     time_in_force: TimeInForce | None = None
@@ -50,6 +54,7 @@ class Signal(Frozen):
     take_profit: Decimal | None = None
     stop_loss: Decimal | None = None
     risk_percent: Decimal | None = None
+    risk_unreadable: bool = False
     position_side: PositionSide | None = None
     legs: tuple[Leg, ...] = ()
     batch: bool = False
@@ -64,4 +69,21 @@ class Signal(Frozen):
     idempotency_key: str | None = None
     market_position: str | None = None
     prev_market_position: str | None = None
+    market_position_size: Decimal | None = None
+    prev_market_position_size: Decimal | None = None
+    leverage: int | None = None
+    ordered: Action | None = None
     unknown: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def shrinks(self) -> bool:
+        """Whether a `long` or `short` leaves its position smaller than it was, so that it reduces."""
+        after, before = self.market_position_size, self.prev_market_position_size
+        if self.action not in (Action.LONG, Action.SHORT) or after is None or before is None:
+            return False
+        return after < before and self.prev_market_position in (None, self.action.value)
+
+    @property
+    def quantity(self) -> Decimal | None:
+        """Base units asked for; None where another unit, or something else, sizes the order."""
+        return self.size.amount if self.size and self.size.unit is Unit.BASE else None

@@ -8,13 +8,16 @@ from math import ceil
 from typing import Any
 
 from chalicelib.controls import rules
-from chalicelib.errors import Forbidden, NotDoable, NotFound, Unauthorized
+from chalicelib.errors import Forbidden, NotDoable, NotFound, Refused, Unauthorized
 from chalicelib.orders.models import Instruction
-from chalicelib.signals import symbols, terms
+from chalicelib.signals import sizes, symbols, terms
 from chalicelib.signals.models import Signal
 from chalicelib.signals.sender import Sender
-from chalicelib.trading import Action, MarketType, Variant
+from chalicelib.trading import Action, MarketType, OrderType, Unit, Variant
 from chalicelib.users.models import AccountEntry, AccountKind
+
+_SIZED_BY_WORD = (Action.CLOSE, Action.STOP, Action.CANCEL_ALL)
+"""Actions whose word says how much; a size beside them is the most that goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +57,18 @@ def make(signal: Signal, sender: Sender, now: datetime) -> Plan:
         Unauthorized: The signal came without a token and would reach real money.
         Refused: The symbol is none that a target's exchange trades.
         Forbidden: Trading is halted, and the signal could only open.
-        NotDoable: A risk rule forbids it, and the signal could only open.
+        NotDoable: A risk rule forbids it, and the signal could only open. `leverage_too_high`.
+        Refused: `risk_needs_stop`.
     """
     plan = _PLANNERS[signal.variant](signal, sender)
     for target in plan.targets:
         check_instrument(signal, target)
     if not plan.targets:
         raise NotDoable("no_accounts")
+    unmeasured = signal.risk_unreadable or (signal.risk_percent is not None and signal.stop_loss is None)
+    if unmeasured and not only_closes(signal, plan.market_type):
+        raise Refused("risk_needs_stop", field="risk_percent")
+    leverage_of(signal, sender, plan.market_type)
     if not sender.authenticated and any(target.kind.real_money for target in plan.targets):
         raise Unauthorized("token_missing")
     if sender.halted and only_opens(signal, plan.market_type):
@@ -79,27 +87,45 @@ def check_instrument(signal: Signal, target: Target) -> None:
 def check_rules(signal: Signal, sender: Sender, now: datetime) -> None:
     """Raises NotDoable where a rule of the user or the strategy refuses whatever size, or the size the signal names."""
     rules.check_signal(sender.rules, signal.symbol.name if signal.symbol else None, now)
+    if signal.size and signal.size.unit is Unit.QUOTE:
+        rules.check_notional(sender.rules, signal.size.amount)
     # A purchase trades at its limit at most. What a market order is worth says the market's price, at execution, not the signal's.
     if signal.quantity is not None and signal.price is not None and signal.order_type in terms.WITH_LIMIT:
         rules.check_notional(sender.rules, signal.quantity * signal.price)
 
 
+def leverage_of(signal: Signal, sender: Sender, market_type: MarketType | None) -> int:
+    """The leverage of a signal: what its body asks for, else the setting.
+
+    Raises:
+        NotDoable: `leverage_too_high`: more than the setting, or more than 1 on spot.
+    """
+    most = sender.owner.settings.leverage if market_type is MarketType.FUTURES else 1
+    if signal.leverage is not None and signal.leverage > most:
+        raise NotDoable("leverage_too_high", leverage=signal.leverage, limit=most)
+    return signal.leverage or most
+
+
+def is_closing(signal: Signal) -> bool:
+    """Whether it was read as a closing signal."""
+    return signal.action in _SIZED_BY_WORD or (signal.variant is Variant.PAPER and signal.market_position == "flat")
+
+
 def only_opens(signal: Signal, market_type: MarketType | None) -> bool:
     """Whether all the signal can do is open or add. On futures an order may reduce what is opposite; that is known at execution."""
-    return market_type is MarketType.SPOT and signal.action in (Action.BUY, Action.LONG)
+    return market_type is MarketType.SPOT and signal.action in (Action.BUY, Action.LONG) and not signal.shrinks
 
 
 def only_closes(signal: Signal, market_type: MarketType | None) -> bool:
     """Whether the signal can only close, reduce or cancel."""
-    selling = market_type is MarketType.SPOT and signal.action in (Action.SELL, Action.SHORT)
+    selling = market_type is MarketType.SPOT and (signal.action in (Action.SELL, Action.SHORT) or signal.shrinks)
     return selling or signal.reduce_only or signal.action in (Action.CLOSE, Action.STOP, Action.CANCEL_ALL)
 
 
 def instructions(signal_id: str, signal: Signal, sender: Sender, plan: Plan, received_at: datetime) -> tuple[Instruction, ...]:
     """What each account is told."""
     settings = sender.owner.settings
-    leverage = settings.leverage if plan.market_type is MarketType.FUTURES else 1
-    by_settings = signal.variant in (Variant.LEGACY, Variant.PERSONAL)
+    leverage = leverage_of(signal, sender, plan.market_type)
     shared: dict[str, Any] = {
         "signal_id": signal_id,
         "user_id": sender.user_id,
@@ -108,9 +134,9 @@ def instructions(signal_id: str, signal: Signal, sender: Sender, plan: Plan, rec
         "symbol": signal.symbol,
         "market_type": plan.market_type,
         "order_type": signal.order_type,
-        "quantity": signal.quantity,
-        "quote_amount": settings.trade_amount * leverage if by_settings else None,
         "legs": signal.legs,
+        "target_size": signal.market_position_size,
+        "shrinks": signal.shrinks,
         "price": signal.price,
         "stop_price": signal.stop_price,
         "take_profit": signal.take_profit,
@@ -129,9 +155,10 @@ def instructions(signal_id: str, signal: Signal, sender: Sender, plan: Plan, rec
         "max_price_deviation_percent": _max_price_deviation(sender),
         "max_age_s": max_age_s(signal, sender),
         "alone": len(plan.targets) == 1,
+        **_size(signal, settings.trade_amount * leverage),
     }
-    if (sender.strategy or {}).get("resync"):
-        shared |= _resynced(signal, plan.market_type)
+    resync = bool((sender.strategy or {}).get("resync"))
+    shared |= _resynced(signal, plan.market_type) if resync else _to_flat(signal, plan.market_type)
     return tuple(
         Instruction(account_id=target.account_id, exchange=target.exchange, weight=target.weight, **shared) for target in plan.targets
     )
@@ -149,20 +176,40 @@ def _max_price_deviation(sender: Sender) -> Decimal:
     return sender.owner.settings.max_price_deviation_percent if of_strategy is None else Decimal(of_strategy)
 
 
+def _size(signal: Signal, trade_amount: Decimal) -> dict[str, Any]:
+    """How much: what the settings say where the webhook is sized by them, else what the body says."""
+    if signal.action in _SIZED_BY_WORD:
+        return sizes.instructed(signal.size, None, None)
+    if signal.variant in (Variant.LEGACY, Variant.PERSONAL):
+        return {"quote_amount": trade_amount}
+    limit = signal.price if signal.order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT) else None
+    return sizes.instructed(signal.size, limit, signal.stop_price)
+
+
+def _to_flat(signal: Signal, market_type: MarketType | None) -> dict[str, Any]:
+    """What becomes of an order that leads to flat: on spot a purchase buys nothing, since there is no short position to buy back."""
+    if market_type is MarketType.SPOT and signal.ordered in (Action.BUY, Action.LONG):
+        return {"action": Action.BUY, "reduce_only": True}
+    return {}
+
+
 def _resynced(signal: Signal, market_type: MarketType | None) -> dict[str, Any]:
     """What a strategy's order becomes so that it leads to the position the strategy says, whatever was missed before it.
 
     Nothing is opened but toward that position. Spot holdings have no direction, and there is no short position to buy back.
     """
     after = signal.market_position
+    if signal.action is Action.CLOSE and signal.variant is Variant.GROUP:
+        whole = {"legs": (), "quantity": None, "quote_amount": None, "position_percent": None}
+        return whole | _to_flat(signal, market_type)
     if after is None or signal.action not in (Action.BUY, Action.SELL, Action.LONG, Action.SHORT):
         return {}
     buying = signal.action in (Action.BUY, Action.LONG)
     if market_type is MarketType.SPOT:
         return {"reduce_only": True} if buying and after != "long" else {}
-    if after == "flat":
-        return {"action": Action.CLOSE}
     if buying == (after == "long"):
+        if signal.shrinks:
+            return {}
         return {"action": Action.LONG if buying else Action.SHORT}
     return {"action": Action.BUY if buying else Action.SELL, "reduce_only": True, "close_same_side": True}
 
@@ -221,6 +268,8 @@ def _one(signal: Signal, sender: Sender, exchange: str, kind: AccountKind, marke
         if name not in fitting:
             raise NotFound("account_not_found", account=name)
         return _plan({name: fitting[name]}, market_type)
+    if not fitting:
+        raise NotDoable("no_fitting_account", exchange=exchange, kind=kind.value)
     if len(fitting) > 1:
         raise NotDoable("several_accounts", exchange=exchange, kind=kind.value)
     return _plan(fitting, market_type)
@@ -235,12 +284,15 @@ def _group(signal: Signal, sender: Sender) -> Plan:
     if allowed and signal.symbol is not None and signal.symbol.name not in allowed:
         raise NotDoable("symbol_not_allowed", symbol=signal.symbol.name)
     members: Mapping[str, Mapping[str, Any]] = strategy.get("accounts", {})
+    if signal.account is not None and all(member["name"] != signal.account for member in members.values()):
+        raise NotFound("account_not_found", account=signal.account)
     chosen = tuple(
         Target(account_id, member["name"], member["exchange"], AccountKind(member["kind"]), member.get("weight", Decimal(100)))
         for account_id, member in sorted(members.items(), key=lambda pair: (len(pair[0]), pair[0]))
         if member.get("active", True)
         and not (signal.demo and AccountKind(member["kind"]).real_money)
         and signal.exchange in (None, member["exchange"])
+        and signal.account in (None, member["name"])
         and (signal.market_type is None or signal.market_type.value in member.get("market_types", ("spot", "futures")))
     )
     return Plan(chosen, signal.market_type, len(members))

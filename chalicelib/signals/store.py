@@ -123,7 +123,7 @@ def save(accepted: Accepted, guard: Guard, usage: Usage | None) -> Earlier | Non
         writes["key"] = _key_write(accepted, guard)
     if accepted.signal.symbol and accepted.signal.market_position:
         writes["position"] = missed.position_write(accepted.signal, guard.scope, accepted.signal_id, accepted.received_at, accepted.missed)
-    if accepted.missed:
+    if accepted.missed and not accepted.missed.came_late:
         writes["missed"] = outbox.write(
             missed.event(accepted.signal, accepted.missed, accepted.signal_id, accepted.user_id, accepted.received_at)
         )
@@ -142,7 +142,7 @@ def save(accepted: Accepted, guard: Guard, usage: Usage | None) -> Earlier | Non
             usage.learn(part, failed["usage"])
             if usage.full(accepted.received_at, closing=accepted.closes):
                 raise TooMany("too_many_requests", retry_after=60 - accepted.received_at.second) from None
-        known = accepted.missed if "position" not in failed else missed.of(accepted.signal, failed["position"])
+        known = accepted.missed if "position" not in failed else missed.of(accepted.signal, failed["position"], accepted.received_at)
         raise Overtaken(known) from None
     return None
 

@@ -40,15 +40,25 @@ _PERPETUAL = re.compile(r"(.+?)(?:\.P|[-_]?PERP|[-_]SWAP)")
 _PAIR = re.compile(r"([A-Z0-9]{1,20})[/_-]([A-Z0-9]{2,6})(?::([A-Z0-9]{2,6}))?")
 _NAME = re.compile(r"[A-Z0-9]{1,26}")
 _SHARE = re.compile(r"(?:[A-Z]{1,12}|[0-9]{1,6}|[A-Z0-9]{1,5})(?:\.[A-Z]{1,3})?")
+_TRADINGVIEW = re.compile(r"[A-Z0-9][A-Z0-9_.&-]{0,25}")
+"""TradingView's own alphabet: `VOLV_B`, `BP.`, `M&M`, `360ONE`, `BIP.PR.A`, `BRK-B`."""
+
+_DATED = re.compile(r"(?:USDT|USDC)(?:[_.-]?\d|M\b|M\d|PERP)|[_-]\d{6}$")
+"""A stable coin inside a name marks a contract nobody here reads where a digit, `M` or `PERP` follows it; USDCAD is forex."""
+
+_SUFFIX_WORDS = frozenset(("P", "PERP", "PERPETUAL", "SWAP", "SPOT", "FUTURES", "FUT", "LINEAR", "INVERSE"))
+_UNUSUAL = {"XBT": "BTC"}
+"""Bases under another name than the exchanges' usual one: refused, since they would be instruments of their own here."""
 
 
-def resolve(raw: str, market_type: MarketType | None = None, currency: str | None = None) -> Symbol:
+def resolve(raw: str, market_type: MarketType | None = None, currency: str | None = None, *, paper: bool = False) -> Symbol:
     """The instrument a name stands for.
 
     Args:
         raw: As sent, in any case.
         market_type: Where it is to be traded, when that is known.
         currency: The quote the sender named beside the symbol; decides where a name alone does not.
+        paper: It is for a paper account, which takes every symbol that TradingView has.
 
     Raises:
         Refused: `unknown_symbol`; `ambiguous_symbol` with the readings as `choices`; `perpetual_on_spot`; `inverse_contract` for a
@@ -63,7 +73,9 @@ def resolve(raw: str, market_type: MarketType | None = None, currency: str | Non
     perpetual = bool(found := _PERPETUAL.fullmatch(name))
     if found:
         name = found.group(1)
-    base, quote, settled = _split(name, shown, venue, perpetual=perpetual, currency=currency)
+    base, quote, settled = _split(name, shown, venue, perpetual=perpetual, currency=currency, paper=paper)
+    if base in _UNUSUAL and quote:
+        raise Refused("unknown_symbol", symbol=shown, hint="hint_write", example=f"{_UNUSUAL[base]}{quote}")
     perpetual = perpetual or settled is not None
     if quote and currency and quote != currency:
         raise Refused("currency_mismatch", symbol=shown, currency=currency)
@@ -87,34 +99,58 @@ def check_exchange(symbol: Symbol, exchange: str | None) -> None:
 
 
 def _venue(text: str) -> tuple[str | None, str]:
-    # In `BTC/USDT:USDT` the colon names the settlement, so a venue is what stands before the first colon without a separator.
+    """Venue and name. In `BTC/USDT:USDT` the colon names the settlement, so a venue is what has no separator in it.
+
+    Raises:
+        Refused: `unknown_symbol` where the parts before and after the colon do not fit: `AAPL:NASDAQ`, `BTCUSDT:PERP`.
+    """
     found = _VENUE.fullmatch(text)
-    return (found.group(1), found.group(2)) if found else (None, text)
+    if found is None:
+        return None, text
+    venue, name = found.groups()
+    if not (SHARE_VENUES.fullmatch(venue) or CRYPTO_VENUES.fullmatch(venue)):
+        behind = name.removesuffix("_DLY").removesuffix("_DL")
+        other_way_round = SHARE_VENUES.fullmatch(behind) or CRYPTO_VENUES.fullmatch(behind)
+        if other_way_round or behind in _SUFFIX_WORDS or any(len(venue) > len(coin) and venue.endswith(coin) for coin in STABLE):
+            raise Refused("unknown_symbol", symbol=text[:_LONGEST], hint="hint_colon")
+    return venue, name
 
 
-def _split(name: str, shown: str, venue: str | None, *, perpetual: bool, currency: str | None) -> tuple[str, str | None, str | None]:
+def _split(
+    name: str, shown: str, venue: str | None, *, perpetual: bool, currency: str | None, paper: bool
+) -> tuple[str, str | None, str | None]:
     """Base, quote and settlement currency."""
     if venue and SHARE_VENUES.fullmatch(venue):
-        if perpetual or not _SHARE.fullmatch(name):
+        if perpetual or not _TRADINGVIEW.fullmatch(name):
             raise Refused("unknown_symbol", symbol=shown)
         return name, None, None
+    crypto = perpetual or bool(venue and CRYPTO_VENUES.fullmatch(venue))
+    anything = paper and not crypto
     if pair := _PAIR.fullmatch(name):
         base, quote, settled = pair.groups()
-        if quote not in QUOTES and quote != currency:
+        if quote in QUOTES or quote == currency:
+            return base, quote, settled
+        if not anything or "/" in name or settled or _DATED.search(name):
             raise Refused("unknown_symbol", symbol=shown)
-        return base, quote, settled
+        return name, None, None
     if name in QUOTES:
-        raise Refused("ambiguous_symbol", symbol=shown, choices=f"{name}/USDT" if name not in STABLE else f"BTC/{name}")
-    crypto = perpetual or bool(venue and CRYPTO_VENUES.fullmatch(venue))
+        pairs = f"{name}/USDT" if name not in STABLE else f"BTC/{name}"
+        raise Refused("ambiguous_symbol", symbol=shown, choices=f"{pairs.replace('/', '-')}-PERP" if perpetual else pairs)
     if joined := _joined(name, shown, currency, certain=crypto):
         return *joined, None
-    # A stable coin inside what would be a share is a dated or otherwise unreadable contract: BTCUSDT240628, BTCUSDTM.
-    stem, dot, _ = name.partition(".")
-    if dot and _joined(stem, shown, currency, certain=False):
-        raise Refused("unknown_symbol", symbol=shown)  # BTCUSD.X is neither a perpetual nor a share
-    if crypto or not _SHARE.fullmatch(name) or any(coin in name for coin in ("USDT", "USDC")):
-        raise Refused("unknown_symbol", symbol=shown)
+    _refuse_unreadable(name, shown, perpetual=perpetual, crypto=crypto, pattern=_TRADINGVIEW if anything else _SHARE)
     return name, None, None
+
+
+def _refuse_unreadable(name: str, shown: str, *, perpetual: bool, crypto: bool, pattern: re.Pattern[str]) -> None:
+    """Raises Refused (`unknown_symbol`) unless a name without a quote looks like a share."""
+    if perpetual and _SHARE.fullmatch(name):
+        raise Refused("unknown_symbol", symbol=shown, hint="hint_write", example=f"{name}-USDT-PERP")
+    stem, dot, _ = name.partition(".")
+    if dot and _joined(stem, shown, None, certain=False):
+        raise Refused("unknown_symbol", symbol=shown)  # BTCUSD.X is neither a perpetual nor a share
+    if crypto or not pattern.fullmatch(name) or _DATED.search(name):
+        raise Refused("unknown_symbol", symbol=shown)
 
 
 def _joined(name: str, shown: str, currency: str | None, *, certain: bool) -> tuple[str, str] | None:

@@ -7,6 +7,8 @@ from typing import Any
 
 from chalicelib import config
 from chalicelib.errors import Refused
+from chalicelib.orders import exits
+from chalicelib.signals.models import Signal
 from chalicelib.signals.values import Reader
 from chalicelib.trading import Action, MarketType, OrderType, PositionSide, TimeInForce
 
@@ -25,6 +27,9 @@ PAPER_ACTIONS = {
 }
 """The paper seed's own table: `close` sells, and there is no position to be told apart from the order."""
 
+DIRECTIONS = {word: Action(word) if word in ("long", "short") else None for word in (*ACTIONS, *PAPER_ACTIONS)}
+"""The directions among the words of either table; None for a word that is an order side."""
+
 MARKET_TYPES = {"spot": MarketType.SPOT, "futures": MarketType.FUTURES}
 ORDER_TYPES = {order_type.value: order_type for order_type in OrderType}
 POSITIONS = {position: position for position in ("long", "short", "flat")}
@@ -32,30 +37,41 @@ POSITIONS = {position: position for position in ("long", "short", "flat")}
 WITH_LIMIT = (OrderType.LIMIT, OrderType.STOP_LIMIT)
 WITH_STOP = (OrderType.STOP_LIMIT, OrderType.STOP_MARKET)
 
-_SIDES = {side.value: side for side in PositionSide}
+SIDES = {side.value: side for side in PositionSide}
+MOST_LEVERAGE = 125
 _WHOLE = Decimal(100)
 _DELAYED = re.compile(r"_dly?$")
 
 
 def common(reader: Reader) -> dict[str, Any]:
-    """What any signal may say about itself: when it was sent, how long it holds, its key, TradingView's positions."""
+    """What an opening signal may say about itself: when it was sent, how long it holds, its key, TradingView's positions and sizes."""
     return {
         "sent_at": _sent_at(reader),
         "max_age_s": min(filter(None, (reader.number("max_lag"), reader.number("max_age"))), default=None),
         "idempotency_key": reader.text("idempotency_key"),
         "market_position": reader.choice("market_position", POSITIONS),
         "prev_market_position": reader.choice("prev_market_position", POSITIONS),
+        "market_position_size": reader.number("market_position_size", zero=True),
+        "prev_market_position_size": reader.number("prev_market_position_size", zero=True),
+    }
+
+
+def of_closing(reader: Reader) -> dict[str, Any]:
+    """The same of a closing signal, as far as it can be read: nothing of it refuses the signal."""
+    read = reader.optional
+    return {
+        "sent_at": read(lambda _: _sent_at(reader), "timestamp"),
+        "idempotency_key": read(reader.text, "idempotency_key"),
+        "market_position": read(lambda name: reader.choice(name, POSITIONS), "market_position"),
+        "prev_market_position": read(lambda name: reader.choice(name, POSITIONS), "prev_market_position"),
     }
 
 
 def order_terms(reader: Reader) -> dict[str, Any]:
     """Whether it is for demo accounts, how long an order stays, whether it may only reduce, where to leave the position it makes.
 
-    Raises:
-        Refused: `missing_field` for a risk without the stop-loss it is measured by.
+    Whether a risk has the stop-loss it is measured by is asked when the signal is planned: a sale on spot needs none.
     """
-    if reader.given("risk_percent"):
-        reader.require("stop_loss")
     return {
         "demo": reader.flag("demo"),
         "time_in_force": reader.choice("time_in_force", {term.value: term for term in TimeInForce}),
@@ -63,21 +79,57 @@ def order_terms(reader: Reader) -> dict[str, Any]:
         "post_only": reader.flag("post_only") or False,
         "take_profit": reader.number("take_profit"),
         "stop_loss": reader.number("stop_loss"),
-        "risk_percent": reader.number("risk_percent", largest=_WHOLE),
-        "position_side": reader.choice("position_side", _SIDES),
+        **_risk(reader),
+        "leverage": reader.whole("leverage", MOST_LEVERAGE),
+        "position_side": reader.choice("position_side", SIDES),
     }
+
+
+def order_type(reader: Reader) -> OrderType:
+    """The order type; market where nothing in the body speaks of an order type or of a limit.
+
+    Raises:
+        Refused: `missing_field` for a `limit_price` without an order type, which would be filled at market.
+    """
+    if reader.spelled("limit_price"):
+        reader.require("order_type")
+    return reader.choice("order_type", ORDER_TYPES) or OrderType.MARKET
 
 
 def prices(reader: Reader, order_type: OrderType) -> dict[str, Any]:
     """`price` and `stop_price`, as far as the order type needs them.
 
     Raises:
-        Refused: `missing_field`; `not_for_order_type` for a stop price on an order that would not wait for it.
+        Refused: `missing_field`; `not_for_order_type` for a limit or stop price on an order that would not use it.
     """
+    if order_type not in WITH_LIMIT and reader.spelled("limit_price"):
+        raise Refused("not_for_order_type", field="limit_price", order_type=order_type.value.upper())
     reader.require(*(("price",) if order_type in WITH_LIMIT else ()), *(("stop_price",) if order_type in WITH_STOP else ()))
     if order_type not in WITH_STOP and reader.given("stop_price"):
         raise Refused("not_for_order_type", field=reader.shown("stop_price"), order_type=order_type.value.upper())
     return {"price": reader.number("price"), "stop_price": reader.number("stop_price")}
+
+
+def _risk(reader: Reader) -> dict[str, Any]:
+    """The risk; a text that is no number may be a label, and matters only where the signal may open."""
+    try:
+        return {"risk_percent": reader.number("risk_percent", largest=_WHOLE)}
+    except Refused as refused:
+        if refused.code != "invalid_number":
+            raise
+        return {"risk_unreadable": True}
+
+
+def check_stop_loss(signal: Signal) -> None:
+    """Raises Refused (`stop_too_far`) if the stop-loss is too far from an entry that is known: a limit, a trigger, or the reference."""
+    entries = [leg.price or leg.stop_price for leg in signal.legs] or [None]
+    for entry in entries:
+        own = entry if signal.order_type is not OrderType.MARKET else None
+        exits.check_distance(signal.stop_loss, own or _own_price(signal))
+
+
+def _own_price(signal: Signal) -> Decimal | None:
+    return signal.stop_price if signal.order_type is OrderType.STOP_MARKET else signal.price
 
 
 def exchange(reader: Reader) -> str | None:

@@ -71,7 +71,8 @@ def _received(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _execution(execution: Execution, language: str) -> dict[str, Any]:
-    shown = execution.model_dump(include={"account_id", "account_name", "exchange", "cancelled", "not_cancelled", "settled_at", "detail"})
+    told = {"account_id", "account_name", "exchange", "cancelled", "not_cancelled", "note", "settled_at", "detail"}
+    shown = execution.model_dump(include=told)
     refused = [leg.model_dump() | {"error": messages.render(leg.code, leg.values, language)} for leg in execution.refused]
     return shown | {"refused": refused}
 
@@ -79,7 +80,7 @@ def _execution(execution: Execution, language: str) -> dict[str, Any]:
 def _events(item: dict[str, Any], executions: Sequence[Execution], orders: Sequence[Order]) -> Iterator[dict[str, Any]]:
     """What was told of the signal, in its order."""
     found: list[tuple[str, str, tuple[str, ...]]] = [(item["received_at"], "signal.accepted", (item["signal_id"],))]
-    if "missed" in item:
+    if "missed" in item and not item["missed"].get("came_late"):
         found.append((item["received_at"], "signal.missed", (item["signal_id"],)))
     for order in orders:
         states = [(order.updated_at, order.status.value, order.version)]

@@ -1,7 +1,7 @@
 """Typed values out of `Fields`: text, choices, numbers, times. Each refusal names the field and says what would be right."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -42,6 +42,14 @@ class Reader:
     def given(self, name: str) -> bool:
         """Whether the field was sent with a value."""
         return self._fields.values.get(name) is not None
+
+    def sent(self, name: str) -> bool:
+        """Whether the field was sent, with a value or empty. A default applies only where it was not."""
+        return name in self._fields.values
+
+    def spelled(self, name: str) -> bool:
+        """Whether the field was sent under this very name, in any spelling."""
+        return self._fields.spelled(name)
 
     def names(self) -> list[str]:
         """Everything that was sent, by canonical name; what nobody knows, as spelled."""
@@ -119,31 +127,58 @@ class Reader:
         """A yes or no."""
         return self.choice(name, FLAGS)
 
-    def number(self, name: str, largest: Decimal = LARGEST) -> Decimal | None:
+    def number(self, name: str, largest: Decimal = LARGEST, *, zero: bool = False) -> Decimal | None:
         """A positive number with every digit it was sent with.
 
         Args:
             name: The field.
             largest: The upper bound, included.
+            zero: Zero counts too.
 
         Raises:
             Refused: `invalid_number`, `must_be_positive`, `too_many_digits`, `out_of_range`.
         """
+        return self._number(name, self.raw(name), largest, zero=zero)
+
+    def percentage(self, name: str) -> Decimal | None:
+        """The number of a text such as `5%`, at most 100; None if the value has no percent sign.
+
+        Raises:
+            Refused: As `number` does.
+        """
         value = self.raw(name)
+        if not isinstance(value, str) or not value.rstrip().endswith("%"):
+            return None
+        return self._number(name, value.rstrip().removesuffix("%"), Decimal(100))
+
+    def whole(self, name: str, largest: int) -> int | None:
+        """A whole number from 1 to `largest`.
+
+        Raises:
+            Refused: As `number` does; `invalid_number` for one with a fraction.
+        """
+        value = self.number(name, Decimal(largest))
+        if value is not None and value != value.to_integral_value():
+            raise Refused("invalid_number", field=self.shown(name))
+        return None if value is None else int(value)
+
+    def _number(self, name: str, value: Any, largest: Decimal, *, zero: bool = False) -> Decimal | None:
         if value is None:
             return None
         if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
             value = Decimal(value.strip())
         if not isinstance(value, Decimal) or not value.is_finite():
             raise Refused("invalid_number", field=self.shown(name))
+        if zero and value == 0:
+            return Decimal(0)
         if value <= 0:
             raise Refused("must_be_positive", field=self.shown(name))
         if not SMALLEST <= value <= largest:
             raise Refused("out_of_range", field=self.shown(name), minimum=_plain(SMALLEST), maximum=_plain(largest))
-        value = _shortest(value)
-        if len(value.as_tuple().digits) > MAX_DIGITS:
+        number = _shortest(value)
+        if len(number.as_tuple().digits) > MAX_DIGITS:
             raise Refused("too_many_digits", field=self.shown(name), limit=MAX_DIGITS)
-        return value
+        return number
 
     def time(self, name: str) -> datetime | None:
         """A moment in UTC, from ISO 8601 (UTC if it names no offset) or epoch seconds or milliseconds.
@@ -162,6 +197,13 @@ class Reader:
     def known_beyond(self, names: frozenset[str]) -> list[str]:
         """The known fields that were sent though only `names` are meant here."""
         return [name for name in self._fields.values if name in ALIASES and name not in names and self.given(name)]
+
+    def optional(self, read: Callable[[str], _T | None], name: str) -> _T | None:
+        """What a method of this reader makes of a field; None where it refuses. Only for what must never refuse a closing signal."""
+        try:
+            return read(name)
+        except Refused:
+            return None
 
     def unknown(self) -> dict[str, Any]:
         """Everything nobody asked for, as it came, credentials masked."""

@@ -1,29 +1,24 @@
 """From named values to a `Signal`: which variant a body is, and what each variant's fields mean. Contract §1. Pure."""
 
-from decimal import Decimal
-
-from chalicelib.signals import group, symbols, terms
+from chalicelib.errors import Refused
+from chalicelib.signals import closing, group, opening, sizes, symbols, terms
+from chalicelib.signals.closing import DEFAULT_PAPER_SIZE
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal
 from chalicelib.signals.values import Reader
 from chalicelib.trading import Action, OrderType, Variant
 
 GROUP_MARKS = ("group_name", "order_type", "market_type", "qty_per", "orders")
-"""Any of these makes a body on `POST /api/webhook` a group signal."""
-
-DEFAULT_PAPER_QUANTITY = Decimal(100)
-"""Base units, or shares: what a paper signal without `qty` trades, by its seed."""
-
-_CLOSING = (Action.CLOSE, Action.STOP)
+"""Any of these makes a body on `POST /api/webhook` a group signal. Every spelling counts, an alias does not."""
 
 
 def variant_of_api_webhook(fields: Fields) -> Variant:
     """Which of the two variants on `POST /api/webhook` a body is."""
-    return Variant.GROUP if any(mark in fields for mark in GROUP_MARKS) else Variant.PAPER
+    return Variant.GROUP if any(fields.spelled(mark) for mark in GROUP_MARKS) else Variant.PAPER
 
 
 def read_signal(variant: Variant, fields: Fields) -> Signal:
-    """Reads what a body asks for.
+    """Reads what a body asks for. A signal that only closes is recognised first, and read by a reader of its own.
 
     Whether its token or code is right is not asked here.
 
@@ -34,6 +29,11 @@ def read_signal(variant: Variant, fields: Fields) -> Signal:
     Raises:
         Refused: A field is missing or cannot be meant so; `docs/errors.md` lists the codes.
     """
+    if variant is Variant.GROUP and group.is_cancel(fields):
+        return group.read_cancel(fields)
+    if closing.is_closing(variant, fields):
+        return closing.read(variant, fields)
+    opening.check_url(fields, variant)
     if variant is Variant.GROUP:
         return group.read(fields)
     if variant is Variant.PAPER:
@@ -44,44 +44,62 @@ def read_signal(variant: Variant, fields: Fields) -> Signal:
 def _paper(fields: Fields) -> Signal:
     reader = Reader(fields)
     reader.require("symbol", "side", "price")
-    return Signal(
+    opening.check_fields(fields, Variant.PAPER)
+    reader.choice("order_type", {OrderType.MARKET.value: OrderType.MARKET})  # a limit must not become a market order
+    price = reader.number("price")
+    size = sizes.read(reader, DEFAULT_PAPER_SIZE)
+    sizes.check_value(size, price)
+    if reader.given("stop_price"):
+        raise Refused("not_for_order_type", field=reader.shown("stop_price"), order_type=OrderType.MARKET.value.upper())
+    signal = Signal(
         variant=Variant.PAPER,
         action=reader.needed("side", terms.PAPER_ACTIONS),
-        symbol=symbols.resolve(reader.text("symbol") or ""),
-        quantity=reader.number("quantity") or DEFAULT_PAPER_QUANTITY,
-        price=reader.number("price"),
+        symbol=symbols.resolve(reader.text("symbol") or "", paper=True),
+        size=size,
+        price=price,
         account=reader.text("account"),
+        strategy_id=reader.text("strategy_id"),
+        **terms.order_terms(reader),
         **terms.common(reader),
         unknown=reader.unknown(),
     )
+    terms.check_stop_loss(signal)
+    return _paper_reduction(signal, reader)
+
+
+def _paper_reduction(signal: Signal, reader: Reader) -> Signal:
+    """A `long` that leaves its position smaller sells."""
+    directed = signal.model_copy(update={"action": reader.choice("side", terms.DIRECTIONS) or signal.action})
+    return signal.model_copy(update={"action": Action.SELL, "reduce_only": True}) if directed.shrinks else signal
 
 
 def _plain(variant: Variant, fields: Fields) -> Signal:
-    """Legacy, personal, xc, and orders placed by hand: one order, sized by the owner's settings or by a quantity."""
+    """Legacy, personal and xc: one order, sized by the owner's settings or by a quantity."""
     reader = Reader(fields)
     xc, sized = variant is Variant.XC, variant in (Variant.XC, Variant.MANUAL)
-    reader.require(*(("exchange",) if xc else ()), "symbol", "side")
+    reader.require(*(("exchange",) if xc else ()), "symbol", "side", *(("quantity",) if sized and not reader.sent("quantity") else ()))
+    opening.check_fields(fields, variant)
     action = reader.needed("side", terms.ACTIONS)
-    if sized and action not in _CLOSING:
-        reader.require("quantity")
-    order_type = reader.choice("order_type", terms.ORDER_TYPES) or OrderType.MARKET
+    order_type = terms.order_type(reader)
     market_type = reader.choice("market_type", terms.MARKET_TYPES)
     # Legacy and personal signals go where the owner's settings say; their `exchange` is often TradingView's, of the chart.
     exchange = terms.exchange(reader) if sized else None
     symbol = symbols.resolve(reader.text("symbol") or "", market_type)
     symbols.check_exchange(symbol, exchange)
-    quantity = reader.number("quantity") if sized else None
+    size = sizes.read(reader) if sized else None
+    prices = terms.prices(reader, order_type)
+    sizes.check_value(size, prices["price"])
     order_terms = terms.order_terms(reader)
     if xc:
         order_terms["demo"] = order_terms["demo"] is not False  # only an explicit NO trades live
-    return Signal(
+    signal = Signal(
         variant=variant,
         action=action,
         symbol=symbol,
         market_type=market_type,
         order_type=order_type,
-        quantity=None if action in _CLOSING else quantity,
-        **terms.prices(reader, order_type),
+        size=size,
+        **prices,
         **order_terms,
         exchange=exchange,
         account=reader.text("account"),
@@ -89,3 +107,5 @@ def _plain(variant: Variant, fields: Fields) -> Signal:
         **terms.common(reader),
         unknown=reader.unknown(),
     )
+    terms.check_stop_loss(signal)
+    return signal

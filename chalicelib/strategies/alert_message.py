@@ -17,6 +17,8 @@ TOKEN = "YOUR_WEBHOOK_TOKEN"  # noqa: S105 - stands where the user's own goes
 CODE = "YOUR_XC_CODE"
 _ID = "{{ticker}}-{{interval}}-{{timenow}}-{{strategy.order.action}}-{{strategy.position_size}}"
 _POSITION = {"market_position": "{{strategy.market_position}}", "prev_market_position": "{{strategy.prev_market_position}}"}
+_SIZED = {"market_position": "{{strategy.market_position}}", "market_position_size": "{{strategy.market_position_size}}"}
+"""On a reversal the order's contracts are the old position's and the new one's together; this bounds what is opened."""
 
 __all__ = ["VARIANTS", "build"]
 
@@ -70,6 +72,7 @@ def _message(strategy: Strategy, variant: str, exchange: str, market_type: str, 
                 "exchange": exchange,
                 "coinmarket": "{{ticker}}",
                 "amount": "{{strategy.order.contracts}}",
+                **_SIZED,
                 "alert_id": f'"{alert_id}"',
             }
         case "paper":

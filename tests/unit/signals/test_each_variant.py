@@ -339,8 +339,8 @@ class TestDemo:
 
 def test_a_risk_needs_the_stop_it_is_measured_by() -> None:
     """A share of the balance, lost at the stop, bounds the order; without a stop nothing says how much that is."""
-    assert group(side="long", risk_percent=1)["code"] == "missing_field"
-    assert group(side="long", risk=1, stop_loss=1)["success"] is True
+    assert group(side="long", risk_percent=1)["code"] == "risk_needs_stop"
+    assert group(side="long", risk=1, stop_loss=49000)["success"] is True
 
 
 def test_a_position_side_on_an_account_that_has_one_position() -> None:

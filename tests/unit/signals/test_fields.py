@@ -1,18 +1,19 @@
 """Bodies in every form, and every form that is refused."""
 
+import gzip
 import json
 from decimal import Decimal
 
 import pytest
 
-from chalicelib import limits
+from chalicelib import limits, messages
 from chalicelib.errors import Refused, TooLarge
 from chalicelib.signals import fields, masking
 
 
 def refusal(body: bytes) -> Refused:
     with pytest.raises(Refused) as caught:
-        fields.read(body)
+        fields.read(body).check()
     return caught.value
 
 
@@ -76,7 +77,7 @@ def test_complaint_13_broken_bodies_say_what_is_wrong(body, code):
 
 def test_a_broken_body_is_located():
     """A sender is told the line and column where the JSON breaks, or which pair is wrong."""
-    assert refusal(b'{"symbol": "BTCUSDT",\n "price": }').values == {"line": 2, "column": 11}
+    assert refusal(b'{"symbol": "BTCUSDT",\n "price": }').values == {"line": 2, "column": 11, "hint": "hint_missing_value"}
     assert refusal(b"symbol=BTCUSDT oops").values == {"position": 2}
 
 
@@ -224,3 +225,60 @@ def test_an_unreadable_body_is_logged_without_its_credentials(body):
 def test_a_text_can_be_looked_up_before_the_signal_is_read(body, text):
     """What names the sender is there before the rest is judged, and an odd value is no crash."""
     assert fields.read(body).text("group_name") == text
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "hint"),
+    [
+        ('{“symbol”: "BTCUSDT"}', "broken_body", "hint_smart_quote"),
+        ('{"symbol": “BTCUSDT”}', "broken_body", "hint_smart_quote"),
+        ('{"symbol": "BTCUSDT",}', "broken_body", "hint_trailing_comma"),
+        ('{"symbol": "BTCUSDT",\n}', "broken_body", "hint_trailing_comma"),
+        ('{"orders": [{"qty_per": 5},]}', "broken_body", "hint_trailing_comma"),
+        ('{"price": nan}', "broken_body", "hint_missing_number"),
+        ('{"price": N/A}', "broken_body", "hint_missing_number"),
+        ("{'symbol': 'BTCUSDT'}", "broken_body", "hint_single_quote"),
+        ('{"symbol": None}', "broken_body", "hint_python_word"),
+        ('{"reduce_only": True}', "broken_body", "hint_python_word"),
+        ('{"symbol": "BTCUSDT" // pair\n}', "broken_body", "hint_comment"),
+        ('{"symbol": "BTCUSDT", # pair\n"side": "buy"}', "broken_body", "hint_comment"),
+        ('```json\n{"symbol": "BTCUSDT"}\n```', "broken_pair", "hint_code_fence"),
+        ('{"symbol": "BTCUSDT"}\n```', "broken_body", "hint_code_fence"),
+        ('{"symbol": "BTCUSDT"}{"symbol": "ETHUSDT"}', "broken_body", "hint_two_objects"),
+        ('{"symbol": "BTCUSDT"}, {"symbol": "ETHUSDT"}', "broken_body", "hint_two_objects"),
+        ('{"symbol": "BTCUSDT"', "broken_body", "hint_ends_early"),
+        ('{"symbol": }', "broken_body", "hint_missing_value"),
+        ('{"symbol": "BTCUSDT" "side": "buy"}', "broken_body", "hint_missing_comma"),
+        ('{symbol: "BTCUSDT"}', "broken_body", "hint_unquoted_key"),
+        ('{"symbol": BTCUSDT}', "broken_body", "hint_unquoted_text"),
+        ('{\\r\\n"symbol": "BTCUSDT"}', "broken_body", "hint_backslash"),
+        ('alert: {"symbol": "BTCUSDT"}', "broken_pair", "hint_text_before_json"),
+        ('{"symbol": "{{ticker}}", "price": {{close}}}', "placeholder", None),
+    ],
+)
+def test_a_broken_body_names_its_likely_cause(body, code, hint):
+    """What stands at the place of the fault tells; every language has a sentence for it."""
+    error = refusal(body.encode())
+    assert (error.code, error.values.get("hint")) == (code, hint)
+    for language in messages.LANGUAGES:
+        told = messages.render(code, error.values, language)
+        assert hint is None or messages.catalogue(language)[hint].partition("{")[0] in told
+        assert "{field}" not in told
+
+
+@pytest.mark.parametrize(
+    ("body", "hint"),
+    [
+        ('{"a":1}'.encode("utf-16"), "hint_utf16"),
+        ('{"a":1}'.encode("utf-16-le"), "hint_utf16"),
+        ('{"a":1}'.encode("utf-16").decode("utf-8", "replace").encode(), "hint_utf16"),
+        (gzip.compress(b'{"a":1}'), "hint_gzip"),
+        (gzip.compress(b'{"a":1}').decode("utf-8", "replace").encode(), "hint_gzip"),
+        ('{"comment":"é"}'.encode("latin-1"), None),
+        ('{"comment":"é"}'.encode("latin-1").decode("utf-8", "replace").encode(), None),
+    ],
+)
+def test_another_encoding_is_named(body, hint):
+    """UTF-16 and gzip are told, also where a gateway has replaced the bytes that are not UTF-8."""
+    error = refusal(body)
+    assert (error.code, error.values.get("hint")) == ("not_utf8", hint)

@@ -192,5 +192,5 @@ def test_reduce_only_opens_nothing(market: str, side: str) -> None:
 def test_reduce_only_closes_what_is_opposite() -> None:
     """`long`, reduce-only, closes a short position and leaves it at that."""
     alert("short", None, "short")
-    assert sides(alert("long", None, "flat", reduce_only=True)) == [("buy", True)]
+    assert sides(alert("long", None, "long", reduce_only=True)) == [("buy", True)]
     assert position() == 0

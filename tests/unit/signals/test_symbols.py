@@ -188,3 +188,42 @@ def test_a_share_needs_an_exchange_that_has_shares():
     with pytest.raises(Refused) as caught:
         symbols.check_exchange(symbols.resolve("SOL"), "binance")
     assert caught.value.code == "share_on_exchange"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *("USDCAD", "OANDA:USDCNH", "USDTRY", "EURUSD", "VOLV_B", "LSE:BP.", "NSE:BAJAJ_AUTO", "M_M", "360ONE", "TSX:BIP.PR.A", "BRK-B"),
+        *("NSE:M&M", "NASDAQ:AAPL", "0700.HK", "SPX500USD", "XAUUSD", "LSE:BATS", "NSE:BSE", "7203", "BAJAJ-AUTO", "BF.B", "USDCHF"),
+    ],
+)
+def test_paper_takes_every_symbol_of_tradingview(raw):
+    """Shares, forex, TradingView's characters and leading digits."""
+    assert symbols.resolve(raw, paper=True).raw == raw
+
+
+@pytest.mark.parametrize("paper", [True, False])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *("BTCUSD_PERP", "BTCUSDT_251226", "BTCUSDT251226", "BTCUSDTM", "ES1!", "BTC1!", "BTCUSDT/ETHUSDT", "ETHUSD_240628", "BTC/XYZ"),
+        *("AAPL:NASDAQ", "BTCUSDT:BINANCE", "BTCUSDT:PERP", "BTCUSDT:SPOT", "ETHUSDT:BTCUSDT", "AAPL:NYSE_DLY", "BTC:USDT:X"),
+        *("KRAKEN:XBTUSDT", "XBTUSD", "XBT/USDT", "BTCUSDT.PS", "AAPL MSFT", "NASDAQ:BTC/USDT"),
+    ],
+)
+def test_what_is_refused_on_every_account(raw, paper):
+    """Contracts that nobody here reads, and a colon whose sides do not fit."""
+    with pytest.raises(Refused) as caught:
+        symbols.resolve(raw, paper=paper)
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize("raw", ["VOLV_B", "BAJAJ_AUTO", "360ONE", "M&M", "BRK-B"])
+def test_only_paper_takes_tradingviews_alphabet(raw):
+    """On an account of an exchange the strict reading holds."""
+    assert refused(raw).code == "unknown_symbol"
+
+
+def test_a_multiple_is_an_instrument_of_its_own():
+    """SHIBUSDT and 1000SHIBUSDT.P are two instruments."""
+    assert symbols.resolve("SHIBUSDT").name != symbols.resolve("1000SHIBUSDT.P").name

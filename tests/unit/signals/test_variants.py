@@ -203,7 +203,6 @@ def test_a_further_exchange_is_known_by_configuration(monkeypatch):
         ({"symbol": "AAPL", "side": "buy", "qty": 100, "price": 185.5}, 100),
         ({"ticker": "AAPL", "action": "buy", "contracts": 50, "price": 185.5}, 50),
         ({"symbol": "AAPL", "side": "buy", "limit_price": "185.50"}, 100),
-        ({"symbol": "AAPL", "side": "buy", "quantity": None, "price": 185.5}, 100),
     ],
 )
 def test_the_paper_seeds_formats(body, quantity):
@@ -439,7 +438,7 @@ def test_what_is_no_price(price, code):
 )
 def test_what_is_a_price(price, value):
     """JSON numbers, numeric strings and exponents give the same exact Decimal, without trailing zeros."""
-    signal = read(Variant.PAPER, f'{{"symbol":"AAPL","side":"buy","price":{price}}}')
+    signal = read(Variant.PAPER, f'{{"symbol":"AAPL","side":"buy","qty":1,"price":{price}}}')
     assert str(signal.price) == value
 
 

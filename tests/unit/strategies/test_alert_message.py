@@ -18,6 +18,7 @@ FILLED = {
     "{{low}}": "49000",
     "{{strategy.order.action}}": "buy",
     "{{strategy.order.contracts}}": "0.05",
+    "{{strategy.market_position_size}}": "0.05",
     "{{strategy.position_size}}": "0.05",
     "{{strategy.market_position}}": "long",
     "{{strategy.prev_market_position}}": "flat",

@@ -1,0 +1,294 @@
+"""The fields of a webhook body: names, aliases, kind, the webhooks that read each one, and what each one means.
+
+Parser, documentation, OpenAPI document and `POST /signals/explain` all read this table. The second half is the list of words by which
+an unknown key is recognised as one that would change the trade: an opening signal with such a key is refused, never traded without it.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+
+from chalicelib.trading import Variant
+
+
+class Kind(StrEnum):
+    """What a field decides."""
+
+    SIZE = "size"
+    UNIT = "unit"
+    PROTECTION = "protection"
+    ORDER_TYPE = "order_type"
+    PRICE = "price"
+    LEVERAGE = "leverage"
+    DIRECTION = "direction"
+    REDUCE = "reduce"
+    ACCOUNT = "account"
+    CREDENTIAL = "credential"
+    INSTRUMENT = "instrument"
+    LABEL = "label"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A key with a meaning.
+
+    Attributes:
+        aliases: Other names. Every spelling of each name counts.
+        variants: The webhooks that read the field. Elsewhere it is kept and not used, or refused with the right URL.
+        meaning: One line for the documentation.
+    """
+
+    name: str
+    kind: Kind
+    variants: frozenset[Variant]
+    meaning: str
+    aliases: tuple[str, ...] = ()
+
+
+EVERY = frozenset(Variant)
+"""Every webhook, and orders by hand."""
+
+SIZED = frozenset({Variant.XC, Variant.PAPER, Variant.MANUAL})
+"""The webhooks whose orders are sized by a quantity."""
+
+BY_PERCENT = frozenset({Variant.GROUP, Variant.PAPER, Variant.MANUAL})
+
+TYPE_NAMES = frozenset({"type", "ordtype"})
+"""Squashed names that mean `order_type` only where the value is an order type."""
+
+FIELDS = (
+    Field("symbol", Kind.INSTRUMENT, EVERY, "the instrument, see [Symbols](#symbols)", ("ticker", "coinmarket", "pair")),
+    Field("side", Kind.DIRECTION, EVERY, "what to do, see [Actions](#actions)", ("action", "command")),
+    Field(
+        "quantity",
+        Kind.SIZE,
+        SIZED,
+        "how much, in base units, never in exchange contracts. `5%` is a percentage",
+        ("qty", "contracts", "amount", "size", "units", "shares"),
+    ),
+    Field(
+        "quantity_type",
+        Kind.UNIT,
+        SIZED,
+        "the unit of `quantity`, see [Sizes](#sizes)",
+        (
+            *("qty_type", "amount_type", "size_type", "units_type", "contracts_type", "shares_type", "currency_type"),
+            *("investment_type", "quantity_unit", "qty_unit", "amount_unit", "size_unit"),
+        ),
+    ),
+    Field("qty_per", Kind.SIZE, BY_PERCENT, "how much, in percent", ("percent", "qty_percent", "quantity_percent")),
+    Field("orders", Kind.SIZE, frozenset({Variant.GROUP}), "the orders of a batch"),
+    Field(
+        "order_type",
+        Kind.ORDER_TYPE,
+        EVERY,
+        "the order type. `type` and `ord_type` count where the value is one",
+        ("type", "ord_type"),
+    ),
+    Field("price", Kind.PRICE, EVERY, "limit price, or a reference", ("limit_price",)),
+    Field("stop_price", Kind.PRICE, EVERY, "trigger price of a stop order"),
+    Field("time_in_force", Kind.ORDER_TYPE, EVERY, "`GTC`, `IOC`, `FOK`", ("tif",)),
+    Field("post_only", Kind.ORDER_TYPE, EVERY, "yes or no: a limit order that never takes liquidity"),
+    Field("reduce_only", Kind.REDUCE, EVERY, "yes or no: the order opens nothing"),
+    Field("take_profit", Kind.PROTECTION, EVERY, "price at which to leave with a profit what the order opens", ("tp",)),
+    Field(
+        "stop_loss",
+        Kind.PROTECTION,
+        EVERY,
+        "price at which to leave with a loss what the order opens. A price, never a percentage or a distance",
+        ("sl",),
+    ),
+    Field(
+        "risk_percent",
+        Kind.PROTECTION,
+        EVERY,
+        "percentage of the free balance that the stop-loss may cost. The order is no larger; `stop_loss` is required",
+        ("risk",),
+    ),
+    Field("leverage", Kind.LEVERAGE, EVERY, "whole number, at most the user's setting `leverage`"),
+    Field("position_side", Kind.DIRECTION, EVERY, "`long` or `short`: the position of an account in hedge mode"),
+    Field("market_position", Kind.DIRECTION, EVERY, "TradingView's `long`, `short` or `flat` after the order"),
+    Field("market_position_size", Kind.SIZE, EVERY, "TradingView's size of the position after the order, in base units"),
+    Field("prev_market_position", Kind.DIRECTION, EVERY, "TradingView's position before the order"),
+    Field("prev_market_position_size", Kind.SIZE, EVERY, "TradingView's size of the position before the order"),
+    Field("account", Kind.ACCOUNT, EVERY, "the account by name. On group, only this account of the strategy", ("account_name",)),
+    Field("account_id", Kind.ACCOUNT, frozenset({Variant.MANUAL}), "the account by its id"),
+    Field("user_id", Kind.ACCOUNT, frozenset({Variant.MANUAL}), "whose account"),
+    Field("demo", Kind.ACCOUNT, EVERY, "yes: on demo and paper accounts only. No changes nothing, except for xc"),
+    Field("exchange", Kind.ACCOUNT, frozenset({Variant.XC, Variant.GROUP}), "the exchange"),
+    Field("market_type", Kind.INSTRUMENT, EVERY - {Variant.PAPER}, "`spot` or `futures`"),
+    Field("currency", Kind.INSTRUMENT, frozenset({Variant.GROUP}), "the quote currency"),
+    Field("group_name", Kind.ACCOUNT, frozenset({Variant.GROUP}), "the strategy"),
+    Field("strategy_id", Kind.LABEL, EVERY, "a label"),
+    Field(
+        "token",
+        Kind.CREDENTIAL,
+        EVERY,
+        "the webhook token, also as `key`, `passphrase` or `api_key`, see [Credentials](#credentials)",
+        ("secret",),
+    ),
+    Field("code", Kind.CREDENTIAL, frozenset({Variant.XC}), "the code of xc"),
+    Field("chat_id", Kind.LABEL, frozenset({Variant.XC}), "the Telegram chat that asks for its code"),
+    Field(
+        "idempotency_key",
+        Kind.LABEL,
+        EVERY,
+        "your own key for this signal; a repeat within 24 h trades nothing. At most 256 characters",
+        ("alert_id",),
+    ),
+    Field("timestamp", Kind.LABEL, EVERY, "when the signal was sent: ISO 8601 (UTC unless it names an offset), or epoch (milli)seconds"),
+    Field("timenow", Kind.LABEL, EVERY, "the same. Of two times the older counts"),
+    Field("max_lag", Kind.LABEL, EVERY, "seconds after which the signal opens nothing"),
+    Field("max_age", Kind.LABEL, EVERY, "the same. Of two limits the shorter counts"),
+)
+
+BY_NAME: Mapping[str, Field] = {field.name: field for field in FIELDS}
+
+ALIASES: Mapping[str, tuple[str, ...]] = {field.name: field.aliases for field in FIELDS}
+"""Every key with a meaning, and the other names it goes by. All spellings of a name count as that name."""
+
+CHART_NAMES = frozenset(
+    (
+        *("open", "high", "low", "close", "volume", "time", "interval", "exchange", "currency", "basecurrency"),
+        *("comment", "orderid", "orderprice", "ordercomment", "alertmessage"),
+    )
+)
+"""Squashed names of TradingView's placeholders that templates carry as information only."""
+
+OTHER_CREDENTIALS = frozenset({"key", "passphrase", "apikey"})
+"""Squashed names that may hold another product's secret: masked and ignored beside a token of ours."""
+
+_CHANGES = frozenset(Kind) - {Kind.INSTRUMENT, Kind.LABEL}
+
+WORDS: Mapping[Kind, tuple[str, ...]] = {
+    Kind.PROTECTION: (
+        *("stop", "stoploss", "sl", "tp", "takeprofit", "profit", "loss", "target", "tgt", "trail", "trailing", "breakeven"),
+        *("protect", "protection", "protective", "bracket", "oco", "risk", "drawdown"),
+    ),
+    Kind.SIZE: (
+        *("qty", "quantity", "percent", "percentage", "pct", "perc", "size", "sizing", "amount", "amt", "units", "unit", "lot", "lots"),
+        *("share", "shares", "contract", "contracts", "notional", "cost", "usd", "usdt", "usdc", "cash", "dollar", "dollars", "eur"),
+        *("money", "stake", "invest", "investment", "coins", "allocation", "alloc", "exposure", "budget", "capital", "funds", "equity"),
+        *("balance", "fraction", "multiplier", "weight", "ordervalue", "positionvalue", "tradevalue", "ordervolume", "tradevolume"),
+        *("pyramiding",),
+    ),
+    Kind.ORDER_TYPE: ("ordertype", "executiontype", "exectype", "orderkind", "tif", "timeinforce", "postonly", "iceberg", "twap"),
+    Kind.PRICE: ("limit", "trigger", "activation", "entryprice"),
+    Kind.LEVERAGE: ("leverage", "lev", "margin", "gearing"),
+    Kind.REDUCE: ("reduce", "reduceonly", "close", "closeposition", "closeall", "exit", "flatten", "flat", "reverse", "reversal", "flip"),
+    Kind.DIRECTION: ("direction", "side", "action", "command", "hedge", "hedged", "marketposition"),
+    Kind.INSTRUMENT: ("markettype",),
+    Kind.ACCOUNT: (
+        *("account", "acct", "acc", "subaccount", "portfolio", "wallet", "demo", "testnet", "sandbox", "dryrun", "simulated", "simulation"),
+        *("paper", "live", "testmode", "broker"),
+    ),
+    Kind.CREDENTIAL: ("token", "secret", "password", "passwd", "pwd", "pin", "passphrase", "credential", "auth", "apikey"),
+}
+"""Words of keys that would change the trade. A key with one of them is never ignored in an opening signal."""
+
+_BESIDE_CLOSE = frozenset({"time", "price", "prev", "previous", "prior", "last", "bar", "candle", "daily", "day", "date", "at"})
+"""`prev_close` and `close_time` are chart data, not a wish to close."""
+
+_WINNING = ("tp", "profit", "takeprofit", "target", "tgt")
+_SHORT = ("sl", "tp", "qty")
+_FILLERS = ("price", "level", "value", "pct", "percent", "pips", "points", "ticks", "type", "distance", "dist", "offset", "loss", "profit")
+_LONG_WORD = 6
+"""Letters from which a word counts wherever it stands in a key: shorter ones occur inside others."""
+
+_ALIKE = 0.84
+"""Likeness from which an unknown key counts as a misspelled known one, as `difflib` measures it."""
+
+_PLOT = re.compile(r"plot\d*")
+_TOKEN = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
+_PRINTABLE = re.compile(r"[\x20-\x5b\x5d-\x7e]*")
+_SEPARATORS = re.compile(r"[\s_\-]+")
+
+
+def squash(name: str) -> str:
+    """A name without the differences in spelling that do not matter: `Group-Name`, `groupName`, `group_name` are `groupname`."""
+    return _SEPARATORS.sub("", name).lower()
+
+
+def is_plain(key: str) -> bool:
+    """Whether a key is printable ASCII without a backslash. Any other key names nothing."""
+    return bool(_PRINTABLE.fullmatch(key))
+
+
+def is_chart(key: str) -> bool:
+    """Whether a key is one of TradingView's chart placeholders, which are information only."""
+    squashed = squash(key)
+    return squashed in CHART_NAMES or bool(_PLOT.fullmatch(squashed))
+
+
+def kind_of(key: str) -> Kind | None:
+    """What an unknown key would decide, by the words in it or its likeness to a known key. None if it changes no trade."""
+    squashed = squash(key)
+    if is_chart(key) or squashed in OTHER_CREDENTIALS:
+        return None
+    tokens = [token.lower() for token in _TOKEN.findall(key)]
+    for kind, words in WORDS.items():
+        if any(_has(word, tokens, squashed) for word in words):
+            return kind
+    alike = _alike(squashed, _CHANGES, _ALIKE)
+    return alike.kind if alike else None
+
+
+def nearest(key: str, variant: Variant) -> str:
+    """The known key that an unknown one most probably stands for, of those that the webhook reads."""
+    kind, squashed = kind_of(key), squash(key)
+    if kind is Kind.SIZE:
+        return "quantity" if variant in SIZED else "qty_per" if variant in BY_PERCENT else "trade_amount"
+    if kind is Kind.PROTECTION:
+        wins = any(_has(word, [token.lower() for token in _TOKEN.findall(key)], squashed) for word in _WINNING)
+        return "take_profit" if wins else "risk_percent" if "risk" in squashed else "stop_loss"
+    alike = _alike(squashed, {kind} if kind else _CHANGES, 0)
+    return alike.name if alike else "side"
+
+
+def reads(variant: Variant, name: str) -> bool:
+    """Whether a webhook reads a known field."""
+    return variant in BY_NAME[name].variants
+
+
+def changes_trade(name: str) -> bool:
+    """Whether a known field would change the trade. Chart placeholders and labels would not."""
+    return BY_NAME[name].kind in _CHANGES and not is_chart(name)
+
+
+def table() -> str:
+    """The fields as the Markdown table of `docs/signals.md`."""
+    rows = []
+    for field in FIELDS:
+        also = ", ".join(f"`{alias}`" for alias in field.aliases)
+        rows.append(f"| `{field.name}` | {also} | {field.meaning} | {_where(field)} |".replace("|  |", "| |"))
+    return "\n".join(("| field | also | meaning | read by |", "|---|---|---|---|", *rows))
+
+
+def _where(field: Field) -> str:
+    webhooks = [variant.value for variant in Variant if variant is not Variant.MANUAL]
+    read = [variant.value for variant in Variant if variant in field.variants and variant is not Variant.MANUAL]
+    if len(read) == len(webhooks):
+        return "all"
+    if len(read) == len(webhooks) - 1:
+        return f"all but {next(name for name in webhooks if name not in read)}"
+    return ", ".join(read) or "orders by hand"
+
+
+def _has(word: str, tokens: list[str], squashed: str) -> bool:
+    if word == "close" and _BESIDE_CLOSE.intersection(tokens):
+        return False
+    if any(word in (token, token.removesuffix("s")) for token in tokens):
+        return True
+    if word in _SHORT:
+        bare = squashed.rstrip("0123456789")
+        return bare == word or any(bare in (word + filler, filler + word) for filler in _FILLERS)
+    return len(word) >= _LONG_WORD and word in squashed
+
+
+def _alike(squashed: str, kinds: Collection[Kind], cutoff: float) -> Field | None:
+    named = [field for field in FIELDS if field.kind in kinds or (field.name == "market_type" and len(kinds) > 1)]
+    names = {squash(name): field for field in named for name in (field.name, *field.aliases)}
+    found = get_close_matches(squashed, names, n=1, cutoff=cutoff)
+    return names[found[0]] if found else None

@@ -40,6 +40,7 @@ def execute(instruction: Instruction, seconds: float = _PATIENCE_S) -> None:
         Retryable: Somebody else changed the account's books meanwhile, or the exchange could not be asked in the time there is; the
             next delivery of the message goes on from what the ledger holds.
     """
+    instruction = _overtaken(instruction)
     for attempt in range(_TRIES):
         try:
             _attempt(instruction, seconds, again=attempt > 0)
@@ -52,6 +53,19 @@ def execute(instruction: Instruction, seconds: float = _PATIENCE_S) -> None:
 
 class _Moved(Exception):
     """What an execution was decided by has changed; nothing was written."""
+
+
+def _overtaken(instruction: Instruction) -> Instruction:
+    """The instruction, late if the signal that has probably overtaken it closed the position that it was to close.
+
+    The account's signals run in sequence, so that one has settled.
+    """
+    if instruction.overtaken_by is None:
+        return instruction
+    key = {"signal_id": instruction.overtaken_by, "leg": f"{instruction.account_id}#{trade.CLOSING_LEG}"}
+    [closing] = aws.get_many([("orders", key)])
+    closed = closing is not None and closing["status"] != OrderStatus.REJECTED
+    return instruction.model_copy(update={"came_late": closed})
 
 
 def _attempt(instruction: Instruction, seconds: float, *, again: bool) -> None:

@@ -24,6 +24,7 @@ class Instruction(BaseModel):
         target_size: Base units that the position shall have at most after an order sized by `quantity`; None sets no bound.
         shrinks: A `long` or `short` that leaves its position smaller: it reduces.
         came_late: An exit that the entry after it has overtaken; it does nothing.
+        overtaken_by: The signal that has probably overtaken it: it has, if it closed the account's opposite position.
         price: Market price as the sender saw it, or the limit price where `order_type` says so.
         take_profit: Where to leave what the order opens, quote per base; likewise `stop_loss`. An order that opens is never placed
             without them.
@@ -55,6 +56,7 @@ class Instruction(BaseModel):
     target_size: Decimal | None = None
     shrinks: bool = False
     came_late: bool = False
+    overtaken_by: str | None = None
     legs: tuple[Leg, ...] = ()
     price: Decimal | None = None
     stop_price: Decimal | None = None

@@ -238,9 +238,7 @@ def _save(accepted: store.Accepted, guard: store.Guard, usage: Usage | None) -> 
             if monotonic() > until:
                 raise
             if isinstance(fault, store.Overtaken):
-                late = fault.missed is not None and fault.missed.came_late
-                instructions = tuple(each.model_copy(update={"came_late": late}) for each in accepted.instructions)
-                accepted = replace(accepted, missed=fault.missed, instructions=instructions)
+                accepted = replace(accepted, missed=fault.missed, instructions=plans.overtaken(accepted.instructions, fault.missed))
                 continue
             sleep(uniform(pause / 4, pause))  # noqa: S311 - jitter, not a secret
             pause = min(2 * pause, _LONGEST_PAUSE_S)

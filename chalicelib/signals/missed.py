@@ -33,6 +33,7 @@ class Missed(Frozen):
         prev_market_position: What this alert says that it was before it.
         last_signal_id: The last alert, received at `last_received_at`, ISO 8601 in UTC.
         came_late: Nothing is missing. The last alert is the entry of a reversal, this one the exit that should have come before it.
+        may_be_late: The same, but no alert has named the position before the entry. Execution knows whether the entry closed it.
     """
 
     known_position: str
@@ -40,6 +41,7 @@ class Missed(Frozen):
     last_signal_id: str
     last_received_at: str
     came_late: bool = False
+    may_be_late: bool = False
 
 
 def position_write(signal: Signal, scope: str, signal_id: str, at: datetime, missed: Missed | None) -> aws.Write:
@@ -81,21 +83,23 @@ def of(signal: Signal, last: aws.Item, at: datetime) -> Missed | None:
     before = signal.prev_market_position
     if before is None or before == last.get("market_position", before):
         return None
+    swapped = _are_swapped(signal, last, at)
+    position_before = last.get("position_before", _UNKNOWN)
     return Missed(
         known_position=last["market_position"],
         prev_market_position=before,
         last_signal_id=last["signal_id"],
         last_received_at=last["received_at"],
-        came_late=_came_late(signal, last, at),
+        came_late=swapped and position_before == before,
+        may_be_late=swapped and position_before == _UNKNOWN,
     )
 
 
-def _came_late(signal: Signal, last: aws.Item, at: datetime) -> bool:
-    """Whether an exit is the first half of a reversal whose second half, the entry, came before it."""
+def _are_swapped(signal: Signal, last: aws.Item, at: datetime) -> bool:
+    """Whether an exit looks like the first half of a reversal whose second half, the entry, was the last alert."""
     closes = signal.action in (Action.CLOSE, Action.STOP) or signal.market_position == "flat"
     follows = signal.market_position is not None and signal.market_position == last.get("prev_market_position")
-    fits = last.get("position_before", _UNKNOWN) in (_UNKNOWN, signal.prev_market_position)
-    return closes and follows and fits and at - datetime.fromisoformat(last["received_at"]) <= _SWAPPED_WITHIN
+    return closes and follows and at - datetime.fromisoformat(last["received_at"]) <= _SWAPPED_WITHIN
 
 
 def event(signal: Signal, missed: Missed, signal_id: str, user_id: str, at: datetime) -> Event:
@@ -106,7 +110,7 @@ def event(signal: Signal, missed: Missed, signal_id: str, user_id: str, at: date
         "symbol": signal.symbol.name,
         "group_name": signal.group_name,
         "market_position": signal.market_position,
-        **missed.model_dump(exclude={"came_late"}),
+        **missed.model_dump(exclude={"came_late", "may_be_late"}),
     }
     return Event(
         event_id=event_id("signal.missed", signal_id),

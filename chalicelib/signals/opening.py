@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from chalicelib.errors import Refused
-from chalicelib.signals import field_definitions as definitions
-from chalicelib.signals.field_definitions import BY_NAME, TYPE_NAMES, squash
+from chalicelib.signals import trade_words
+from chalicelib.signals.field_definitions import BY_NAME, TYPE_NAMES, Kind, reads, squash
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.spelling import CANONICAL
 from chalicelib.trading import OrderType, Variant
@@ -78,15 +78,15 @@ def check_fields(fields: Fields, variant: Variant, besides: tuple[str, ...] = ()
 
 def check_unknown(fields: Fields, variant: Variant, name: str, prefix: str = "") -> None:
     """Raises Refused (`unknown_field`) if a key nobody knows reads like one that would change the trade."""
-    if definitions.kind_of(name):
-        raise _unknown(prefix + fields.shown(name), definitions.nearest(name, variant))
+    if trade_words.kind_of(name):
+        raise _unknown(prefix + fields.shown(name), trade_words.nearest(name, variant))
 
 
 def _check_known(fields: Fields, variant: Variant, name: str, value: Any) -> None:
-    read = definitions.reads(variant, name)
+    read = reads(variant, name)
     if read and value is None and name not in _MAY_BE_EMPTY and not (name == "demo" and variant is Variant.XC):
         raise Refused("empty_field", field=fields.shown(name))
-    if not read and BY_NAME[name].kind is definitions.Kind.ACCOUNT and not definitions.is_chart(name):
+    if not read and BY_NAME[name].kind is Kind.ACCOUNT and not trade_words.is_chart(name):
         raise _unknown(fields.shown(name), "account")
 
 
@@ -103,11 +103,11 @@ def _check_inner(fields: Fields, variant: Variant, outer: str, key: str) -> None
     """A key inside an object: what would change the trade at the top must not be passed over one level down."""
     known = CANONICAL.get(squash(key))
     if known:
-        changes = definitions.changes_trade(known) and definitions.reads(variant, known)
+        changes = trade_words.changes_trade(known) and reads(variant, known)
     else:
-        changes = definitions.kind_of(key) is not None and squash(key) not in TYPE_NAMES
+        changes = trade_words.kind_of(key) is not None and squash(key) not in TYPE_NAMES
     if changes:
-        raise _unknown(f"{fields.shown(outer)}.{key}"[:64], known or definitions.nearest(key, variant))
+        raise _unknown(f"{fields.shown(outer)}.{key}"[:64], known or trade_words.nearest(key, variant))
 
 
 def _inner_keys(value: Any) -> Iterator[str]:

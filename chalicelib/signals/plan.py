@@ -11,6 +11,7 @@ from chalicelib.controls import rules
 from chalicelib.errors import Forbidden, NotDoable, NotFound, Refused, Unauthorized
 from chalicelib.orders.models import Instruction
 from chalicelib.signals import sizes, symbols, terms
+from chalicelib.signals.missed import Missed
 from chalicelib.signals.models import Signal
 from chalicelib.signals.sender import Sender
 from chalicelib.trading import Action, MarketType, OrderType, Unit, Variant
@@ -174,6 +175,12 @@ def _max_price_deviation(sender: Sender) -> Decimal:
     """The strategy's own limit where it has one, else its owner's."""
     of_strategy = (sender.strategy or {}).get("max_price_deviation_percent")
     return sender.owner.settings.max_price_deviation_percent if of_strategy is None else Decimal(of_strategy)
+
+
+def overtaken(given: tuple[Instruction, ...], missed: Missed | None) -> tuple[Instruction, ...]:
+    """The instructions of a signal that came after another one: an exit that its entry has overtaken does nothing."""
+    late, entry = (missed.came_late, missed.last_signal_id if missed.may_be_late else None) if missed else (False, None)
+    return tuple(each.model_copy(update={"came_late": late, "overtaken_by": entry}) for each in given)
 
 
 def _size(signal: Signal, trade_amount: Decimal) -> dict[str, Any]:

@@ -199,7 +199,7 @@ def _item(accepted: Accepted) -> aws.Item:
         "settings": accepted.settings.model_dump(mode="json"),
         "accounts": accepted.accounts,
         **_stored(accepted.instructions),
-        **({"missed": accepted.missed.model_dump(mode="json")} if accepted.missed else {}),
+        **({"missed": accepted.missed.model_dump(mode="json", exclude_defaults=True)} if accepted.missed else {}),
         "unqueued": aws.shard(accepted.signal_id),
         "forget_at": int((accepted.received_at + _SIGNALS_KEPT).timestamp()),
     }

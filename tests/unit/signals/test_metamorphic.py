@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from chalicelib.errors import Refused
 from chalicelib.signals import closing, fields, variants
-from chalicelib.signals.field_definitions import ALIASES, BY_NAME, FIELDS, OTHER_CREDENTIALS, TYPE_NAMES, WORDS, Kind, squash
+from chalicelib.signals.field_definitions import ALIASES, BY_NAME, FIELDS, TYPE_NAMES, Kind, squash
 from chalicelib.signals.models import Signal
 from chalicelib.signals.spelling import CANONICAL
+from chalicelib.signals.trade_words import OTHER_CREDENTIALS, WORDS
 from chalicelib.trading import Action, OrderType, Variant
 
 EXAMPLES = 300
@@ -116,7 +117,7 @@ def test_one_value_of_another_type(data: st.DataObject, variant: Variant) -> Non
     name = data.draw(st.sampled_from(list(BODIES[variant])))
     value = BODIES[variant][name]
     upper = value if name in ("account", "group_name") else str(value).upper()  # another account may be called so
-    changes = [str(value), [value], {"value": value}, upper, f" {value} ", f"{value}\n", True, str(value).encode().hex()]
+    changes = [str(value), [value], {"value": value}, upper, f" {value} ", f"{value}\n", True]
     same_or_refused(variant, json.dumps(BODIES[variant] | {name: data.draw(st.sampled_from(changes))}))
 
 

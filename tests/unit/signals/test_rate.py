@@ -177,7 +177,7 @@ def test_a_burst_meets_at_one_token(alerts: int, symbols: int, monkeypatch: pyte
         instruction = Instruction(signal_id=str(number), received_at=now, alone=True, **shared)
         accepted = store.Accepted(str(number), "1", signal, Settings(), (instruction,), 1, now, {})
         guard = store.Guard(None, f"1#paper#1#{symbol}", str(number), timedelta(seconds=30))
-        return accept._save(accepted, guard, Usage("1", "hash", [None] * PARTS, 1000))
+        return accept._save(accepted, guard, Usage("1", "hash", [None] * PARTS, 1000))[0]
 
     started = time.monotonic()
     with ThreadPoolExecutor(alerts) as pool:

@@ -15,7 +15,7 @@ from chalicelib.signals import field_definitions, fields, variants
 from chalicelib.signals.models import Signal
 from chalicelib.signals.spelling import ALIASES
 from chalicelib.signals.values import LARGEST, MAX_DIGITS, SMALLEST
-from chalicelib.trading import Variant
+from chalicelib.trading import Action, Variant
 
 # No digits first: JSON has no other spelling for a text, and 1.0 as a name is not 1.
 NAMES = st.text("abcXYZ019.-:가策", max_size=12).map("n".__add__)
@@ -101,9 +101,10 @@ def respelled(draw, body: dict[str, str]) -> bytes:
 
 
 def read(variant: Variant, body: bytes) -> dict:
-    """The signal without the one thing that keeps the sender's spelling."""
+    """The signal without what keeps the sender's spelling."""
     signal = variants.read_signal(variant, fields.read(body))
-    return signal.model_dump(exclude={"symbol": {"raw"}})
+    kept_as_sent = {"unknown": True} if signal.action in (Action.CLOSE, Action.STOP) else {}  # a close reads none of it
+    return signal.model_dump(exclude={"symbol": {"raw"}, **kept_as_sent})
 
 
 @settings(deadline=None)

@@ -106,9 +106,9 @@ def _demo(reader: Reader, variant: Variant) -> bool | None:
 def _order(reader: Reader, variant: Variant, fields: Fields) -> dict[str, Any]:
     """The action and how much of the position goes."""
     action = reader.optional(lambda name: reader.choice(name, _actions(variant)), "side")
-    if variant is Variant.PAPER and _by_word(variant, fields) and not _to_flat(fields):
+    if variant is Variant.PAPER and not _to_flat(fields):
         return _paper_close(reader)
-    if _by_word(variant, fields):
+    if variant is not Variant.PAPER and _by_word(variant, fields):
         return {"action": Action.STOP if _word(fields) == "stop" else Action.CLOSE}
     return {"action": Action.CLOSE, "ordered": action, "size": _size(reader, variant)}
 

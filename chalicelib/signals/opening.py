@@ -79,7 +79,10 @@ def check_fields(fields: Fields, variant: Variant, besides: tuple[str, ...] = ()
 def check_unknown(fields: Fields, variant: Variant, name: str, prefix: str = "") -> None:
     """Raises Refused (`unknown_field`) if a key nobody knows reads like one that would change the trade."""
     if trade_words.kind_of(name):
-        raise _unknown(prefix + fields.shown(name), trade_words.nearest(name, variant))
+        refused = _unknown(prefix + fields.shown(name), trade_words.nearest(name, variant))
+        if variant in _SETTINGS_SIZED and trade_words.kind_of(name) is Kind.SIZE:
+            refused.values["hint"] = "hint_settings_sized"
+        raise refused
 
 
 def _check_known(fields: Fields, variant: Variant, name: str, value: Any) -> None:

@@ -66,12 +66,12 @@ def make(signal: Signal, sender: Sender, now: datetime) -> Plan:
         check_instrument(signal, target)
     if not plan.targets:
         raise NotDoable("no_accounts")
+    if not sender.authenticated and any(target.kind.real_money for target in plan.targets):
+        raise Unauthorized("token_missing")
     unmeasured = signal.risk_unreadable or (signal.risk_percent is not None and signal.stop_loss is None)
     if unmeasured and not only_closes(signal, plan.market_type):
         raise Refused("risk_needs_stop", field="risk_percent")
     leverage_of(signal, sender, plan.market_type)
-    if not sender.authenticated and any(target.kind.real_money for target in plan.targets):
-        raise Unauthorized("token_missing")
     if sender.halted and only_opens(signal, plan.market_type):
         raise Forbidden("halted")
     if only_opens(signal, plan.market_type):

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
 
-from chalicelib.signals.field_definitions import BY_NAME, BY_PERCENT, FIELDS, SIZED, Field, Kind, squash
+from chalicelib.signals.field_definitions import BY_NAME, FIELDS, Field, Kind, squash
 from chalicelib.trading import Variant
 
 CHART_NAMES = frozenset(
@@ -53,6 +53,9 @@ WORDS: Mapping[Kind, tuple[str, ...]] = {
 _BESIDE_CLOSE = frozenset({"time", "price", "prev", "previous", "prior", "last", "bar", "candle", "daily", "day", "date", "at"})
 """`prev_close` and `close_time` are chart data, not a wish to close."""
 
+_GROUPING = frozenset({"order"})
+"""Names of objects that hold other keys, which are checked themselves."""
+
 _WINNING = ("tp", "profit", "takeprofit", "target", "tgt")
 _SHORT = ("sl", "tp", "qty")
 _FILLERS = ("price", "level", "value", "pct", "percent", "pips", "points", "ticks", "type", "distance", "dist", "offset", "loss", "profit")
@@ -76,7 +79,7 @@ def is_chart(key: str) -> bool:
 def kind_of(key: str) -> Kind | None:
     """What an unknown key would decide, by the words in it or its likeness to a known key. None if it changes no trade."""
     squashed = squash(key)
-    if is_chart(key) or squashed in OTHER_CREDENTIALS:
+    if is_chart(key) or squashed in OTHER_CREDENTIALS or squashed in _GROUPING:
         return None
     tokens = [token.lower() for token in _TOKEN.findall(key)]
     for kind, words in WORDS.items():
@@ -90,10 +93,12 @@ def nearest(key: str, variant: Variant) -> str:
     """The known key that an unknown one most probably stands for, of those that the webhook reads."""
     kind, squashed = kind_of(key), squash(key)
     if kind is Kind.SIZE:
-        return "quantity" if variant in SIZED else "qty_per" if variant in BY_PERCENT else "trade_amount"
+        return "qty_per" if variant is Variant.GROUP else "quantity"
     if kind is Kind.PROTECTION:
         wins = any(_has(word, [token.lower() for token in _TOKEN.findall(key)], squashed) for word in _WINNING)
         return "take_profit" if wins else "risk_percent" if "risk" in squashed else "stop_loss"
+    if kind is Kind.CREDENTIAL:
+        return "token"
     alike = _alike(squashed, {kind} if kind else _CHANGES, 0)
     return alike.name if alike else "side"
 

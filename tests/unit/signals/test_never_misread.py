@@ -275,6 +275,10 @@ def test_a_paper_close() -> None:
     assert paper(action="close")[0] == 200
     assert holding() == 200
     assert paper(action="close", qty=5000)[1]["code"] == "insufficient_holdings"
+    assert paper(action="close", qty=50, market_position="flat")[0] == 200
+    assert holding() == 150
+    assert paper(action="sell", qty=5000, market_position="flat")[0] == 200
+    assert holding() == 0
 
 
 def test_what_names_the_position_stays_strict() -> None:
@@ -604,5 +608,6 @@ def test_errors_name_what_would_be_right() -> None:
     refused(personal(risk=1), "risk_needs_stop", "risk", "percentage", "stop_loss")
     assert paper(qty=1)[0] == 200
     assert paper(action="sell", qty=1, risk=1)[0] == 200
+    refused(personal(lots=1), "unknown_field", "lots", "quantity", "trade_amount")
     refused(personal(risk="high"), "risk_needs_stop", "risk", "percentage", "stop_loss")
     assert personal(action="sell", market_type="spot", risk="high")[0] == 202

@@ -38,12 +38,17 @@ def _request(current: Any, route: Route, path: dict[str, str]) -> Request:
         method=current.method,
         route=route.path,
         headers={name.lower(): value for name, value in current.headers.items()},
-        query=dict(current.query_params or {}),
-        path=path,
+        query=_query(current.query_params),
+        path={**(current.uri_params or {}), **path},  # the rest of a catch-all path is no parameter of the view
         body=current.raw_body or b"",
         source_ip=current.context["identity"]["sourceIp"],
         received_at=received_at,
     )
+
+
+def _query(params: Any) -> dict[str, str]:
+    """The query by name. One that is given twice with different values holds both: taking either would be a guess."""
+    return {name: ",".join(dict.fromkeys(params.getlist(name))) for name in params} if params else {}
 
 
 def _answer(request: Request, route: Route) -> Answer:

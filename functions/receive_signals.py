@@ -1,10 +1,11 @@
 """Every inbound webhook."""
 
 from chalicelib import aws
+from chalicelib.signals.other_paths import other_paths
 from chalicelib.signals.routes import INBOUND
 from chalicelib.telegram.xc import XC
 from functions.chalice_app import build
 
 aws.prepare("dynamodb", "sqs")
 
-app = build("receive_signals", [*INBOUND, *XC])
+app = build("receive_signals", [*INBOUND, *XC, *other_paths([*INBOUND, *XC])])

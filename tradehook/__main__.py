@@ -4,7 +4,10 @@ import sys
 from typing import Annotated
 
 import typer
+from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib import messages
+from chalicelib.errors import Refused
 from tradehook import accounts, deployment, signals, strategies, switches, tail, tokens, users
 from tradehook.client import Client, Failed
 from tradehook.show import Output
@@ -36,15 +39,23 @@ def prepare(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs a command. `--json` may stand anywhere. A refusal is printed and exits with 1."""
+    """Runs a command. `--json` may stand anywhere. A refusal, or settings of AWS that are missing, is one line and exits with 1."""
     words = sys.argv[1:] if arguments is None else arguments
     if "--json" in words:
         words = ["--json", *(word for word in words if word != "--json")]
     try:
         app(words)
     except Failed as failed:
-        Output(as_json="--json" in words).failure(failed)
-        sys.exit(1)
+        failure = failed
+    except Refused as refused:
+        failure = Failed({"error": messages.render(refused.code, refused.values), "code": refused.code}, refused.status)
+    except (BotoCoreError, ClientError) as fault:
+        hint = "Set AWS_REGION and credentials such as AWS_PROFILE, or AWS_ENDPOINT_URL for a local cloud."
+        failure = Failed({"error": f"AWS: {' '.join(str(fault).split())} {hint}", "code": "aws"})
+    else:
+        return
+    Output(as_json="--json" in words).failure(failure)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -1,61 +1,153 @@
 """`tradehook send`: a test signal by each webhook."""
 
 import os
+from collections.abc import Mapping
+from time import monotonic, sleep
 from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
 
-from tradehook.client import Failed, of
+from tradehook.client import Client, Failed, of
 
 VARIANTS = ("legacy", "personal", "xc", "group", "batch", "cancel", "paper")
+
+_ORDER = {"symbol": "symbol", "side": "action", "price": "price", "account": "account"}
+_STRATEGY = {name: name for name in ("group_name", "exchange", "market_type", "symbol", "account")}
+_FIELDS: Mapping[str, Mapping[str, str]] = {
+    "legacy": {**_ORDER, "market_type": "market_type"},
+    "personal": {**_ORDER, "market_type": "market_type", "user": ""},
+    "paper": {**_ORDER, "quantity": "qty"},
+    "xc": {
+        "side": "command",
+        "exchange": "exchange",
+        "symbol": "coinmarket",
+        "quantity": "amount",
+        "price": "price",
+        "market_type": "market_type",
+        "account": "account",
+    },
+    "group": {**_STRATEGY, "side": "side", "percent": "qty_per", "price": "price"},
+    "batch": {**_STRATEGY, "side": "side", "percent": "qty_per", "price": "price"},
+    "cancel": _STRATEGY,
+}
+"""The field that each option becomes, by variant. An option that a variant does not have is refused; `user` goes into the path."""
+
+_DEFAULTS = {"symbol": "BTCUSDT", "side": "buy", "quantity": "0.01", "percent": "5", "exchange": "binance", "market_type": "spot"}
+_OPTIONAL = {"cancel": frozenset(_STRATEGY) - {"group_name"}, "xc": {"market_type"}, "legacy": {"market_type"}, "personal": {"market_type"}}
+"""Options that have no default for a variant: a filter that nobody gave would narrow a cancel."""
+
+_WAITED_FOR = ("legacy", "personal", "xc")
+_PAUSE_S = 0.5
 
 
 def send(
     context: typer.Context,
     variant: Annotated[str, typer.Argument(help=", ".join(VARIANTS))],
     *,
-    symbol: str = "BTCUSDT",
-    side: str = "buy",
-    price: Annotated[str | None, typer.Option(help="Quote per base; paper needs one.")] = None,
-    quantity: Annotated[str, typer.Option(help="Base units, for paper and xc.")] = "0.01",
-    percent: Annotated[str, typer.Option(help="qty_per, for group and batch.")] = "5",
+    symbol: Annotated[str | None, typer.Option(help="BTCUSDT unless given; for cancel a filter.")] = None,
+    side: Annotated[str | None, typer.Option(help="buy unless given.")] = None,
+    price: Annotated[str | None, typer.Option(help="Quote per base; paper and batch need one.")] = None,
+    quantity: Annotated[str | None, typer.Option(help="Base units, for paper and xc; 0.01 unless given.")] = None,
+    percent: Annotated[str | None, typer.Option(help="qty_per, for group and batch; 5 unless given.")] = None,
     group_name: Annotated[str, typer.Option(envvar="TRADEHOOK_GROUP_NAME")] = "my_strategy",
-    exchange: str = "binance",
-    market_type: str = "spot",
-    account: Annotated[str | None, typer.Option(help="A paper account's name.")] = None,
+    exchange: Annotated[str | None, typer.Option(help="For xc and group, binance unless given; for cancel a filter.")] = None,
+    market_type: Annotated[str | None, typer.Option(help="For group spot unless given; for cancel a filter.")] = None,
+    account: Annotated[str | None, typer.Option(help="An account's name.")] = None,
     user: Annotated[str, typer.Option(envvar="TRADEHOOK_DEMO_USER_ID", help="For personal.")] = "1",
     wait: Annotated[int, typer.Option(min=0, max=25, help="Seconds to wait for the result.")] = 10,
 ) -> None:
     """Sends a test signal and prints the answer.
 
     The webhook token is read from TRADEHOOK_WEBHOOK_TOKEN, else TRADEHOOK_GROUP_TOKEN or TRADEHOOK_PAPER_TOKEN, the code from
-    TRADEHOOK_XC_CODE: a credential given as a word would stay in the shell's history.
+    TRADEHOOK_XC_CODE: a credential given as a word would stay in the shell's history. legacy, personal and xc answer before they have
+    traded: with --wait the outcome is then read with the API token, and a refusal exits with 1.
     """
     if variant not in VARIANTS:
         raise Failed({"error": f"variant must be one of: {', '.join(VARIANTS)}", "code": "invalid_choice"})
-    order = {"symbol": symbol, "action": side} | ({"price": price} if price else {})
-    group = {"group_name": group_name, "exchange": exchange, "market_type": market_type, "currency": "USDT", "symbol": symbol, "side": side}
-    bodies: dict[str, tuple[str, Any]] = {
-        "legacy": ("/webhook", order),
-        "personal": (f"/personal/{user}/webhook", order),
-        "paper": ("/api/webhook", order | {"qty": quantity} | ({"account": account} if account else {})),
-        "group": ("/api/webhook", group | {"order_type": "MARKET", "qty_per": percent}),
-        "batch": ("/api/webhook", group | {"order_type": "LIMIT", "orders": [{"price": price, "qty_per": percent}] * 2}),
-        "cancel": ("/api/webhook", {"group_name": group_name, "order_type": "CANCEL_ALL_ORDER"}),
-        "xc": ("/xc", _connection_string(side, exchange, symbol, quantity)),
+    options = {
+        "symbol": symbol,
+        "side": side,
+        "price": price,
+        "quantity": quantity,
+        "percent": percent,
+        "group_name": group_name,
+        "exchange": exchange,
+        "market_type": market_type,
+        "account": account,
+        "user": user,
     }
-    path, body = bodies[variant]
-    if isinstance(body, dict):
-        body = body | {"alert_id": f"test-{uuid4().hex[:12]}"}
+    given = {name for name in options if _is_given(context, name)}
+    values = _fields(variant, options, given)
+    outcome = variant in _WAITED_FOR and wait > 0 and _is_given(context, "wait")
     client = of(context)
-    client.output.record(client.send("POST", path, body, _token(variant), {"wait": wait}))
+    if outcome and not client.token:
+        raise Failed({"error": "--wait reads the outcome with an API token: set TRADEHOOK_ADMIN_TOKEN", "code": "token_missing"})
+    path = {"legacy": "/webhook", "personal": f"/personal/{user}/webhook", "xc": "/xc"}.get(variant, "/api/webhook")
+    query = {"wait": wait} if variant not in _WAITED_FOR else None
+    answer = client.send("POST", path, _body(variant, values), _token(variant), query)
+    client.output.record(_outcome(client, answer, wait) if outcome else answer)
 
 
-def _connection_string(side: str, exchange: str, symbol: str, quantity: str) -> str:
-    code = os.environ.get("TRADEHOOK_XC_CODE", "")
-    words = f"code={code} strategy_id=test demo=YES command={side} exchange={exchange} coinmarket={symbol} amount={quantity}"
-    return f"{words} alert_id=test-{uuid4().hex[:12]}"
+def _is_given(context: typer.Context, name: str) -> bool:
+    """Whether an option stands in the command itself, not in the environment."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _fields(variant: str, options: Mapping[str, str | None], given: set[str]) -> dict[str, str]:
+    """The fields of the body, by name. Raises Failed for an option that the variant does not have."""
+    known = _FIELDS[variant]
+    for name in sorted(given - known.keys()):
+        option = f"--{name.replace('_', '-')}"
+        allowed = ", ".join(f"--{each.replace('_', '-')}" for each in known)
+        raise Failed({"error": f"{variant} does not use {option}, only: {allowed}", "code": "unknown_field"})
+    defaults = {name: value for name, value in _DEFAULTS.items() if name not in _OPTIONAL.get(variant, ())}
+    found = {field: options[name] or defaults.get(name) for name, field in known.items() if field}
+    return {field: value for field, value in found.items() if value is not None}
+
+
+def _body(variant: str, values: dict[str, str]) -> Any:
+    key = f"test-{uuid4().hex[:12]}"
+    if variant == "xc":
+        code = os.environ.get("TRADEHOOK_XC_CODE", "")
+        fields = {"code": code, "strategy_id": "test", "demo": "YES", **values, "alert_id": key}
+        return " ".join(f"{name}={_quoted(value)}" for name, value in fields.items())
+    body: dict[str, Any] = {**values, "alert_id": key}
+    if variant in ("group", "batch"):
+        body |= {"currency": "USDT", "order_type": "MARKET"}
+    if variant == "cancel":
+        body["order_type"] = "CANCEL_ALL_ORDER"
+    if variant == "batch":
+        if "price" not in values:
+            raise Failed({"error": "batch places limit orders: give --price", "code": "missing_field"})
+        leg = {name: body.pop(name) for name in ("price", "qty_per")}
+        body |= {"order_type": "LIMIT", "orders": [leg] * 2}
+    return body
+
+
+def _quoted(value: str) -> str:
+    """A value of a connection string; one with blanks or separators in it needs quotes."""
+    if not any(each.isspace() or each in ";&'\"" for each in value):
+        return value
+    quote = "'" if '"' in value else '"'
+    return f"{quote}{value}{quote}"
+
+
+def _outcome(client: Client, answer: Mapping[str, Any], wait: int) -> dict[str, Any]:
+    """What became of an accepted signal. Raises Failed if it was refused, or has not settled in time."""
+    until = monotonic() + wait
+    path = f"/signals/{answer['signal_id']}"
+    while (signal := client("GET", path))["status"] != "settled":
+        if monotonic() >= until:
+            raise Failed({"error": f"Accepted, but not settled after {wait} s; see {path}", "code": "not_settled"})
+        sleep(_PAUSE_S)
+    refused = [leg for execution in signal["executions"] for leg in execution["refused"]]
+    if refused:
+        raise Failed({"error": refused[0]["error"], "code": refused[0]["code"], "signal_id": signal["signal_id"]})
+    shown = ("order_id", "symbol", "side", "order_type", "status", "quantity", "filled", "average_price")
+    orders = [{name: order[name] for name in shown} for order in signal["orders"]]
+    return {"status": "settled", "signal_id": signal["signal_id"], "orders": orders}
 
 
 def _token(variant: str) -> dict[str, str]:

@@ -74,11 +74,17 @@ def of_refusal(instruction: Instruction, execution: Execution) -> Event:
     """`signal.refused`: on this account nothing, or not everything, could be done."""
     payload = {
         "signal_id": execution.signal_id,
+        "request_id": None,
+        "webhook": None,
         "account_id": execution.account_id,
         "account_name": execution.account_name,
         "exchange": execution.exchange,
         "symbol": instruction.symbol.name if instruction.symbol else None,
         "action": instruction.action.value,
+        "code": execution.refused[0].code,
+        "status": execution.refused[0].status,
+        "field": None if (field := execution.refused[0].values.get("field")) is None else str(field),
+        "count": 1,
         "refused": [leg.model_dump() | {"values": {name: str(value) for name, value in leg.values.items()}} for leg in execution.refused],
     }
     return Event(

@@ -17,11 +17,12 @@ from chalicelib.exchanges import paper_store
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.protocol import OrderStatus
-from chalicelib.orders import entries, events, flatten, ledger, prices, store, trade
+from chalicelib.orders import entries, events, flatten, ledger, prices, reference_price, store, trade
 from chalicelib.orders.gate import Gate
 from chalicelib.orders.live_desk import LiveDesk, legs
 from chalicelib.orders.models import Execution, Instruction, PricesSeen, RefusedLeg
 from chalicelib.orders.paper_desk import PaperDesk
+from chalicelib.orders.reference_price import PriceSource
 from chalicelib.telemetry import Metric, log, measure
 from chalicelib.trading import MarketType, Variant
 
@@ -83,7 +84,7 @@ def _attempt(instruction: Instruction, seconds: float, *, again: bool) -> None:
             *ledger_keys,
             *entry_keys,
             *watch_keys,
-            *(prices.keys(symbol, instruction.user_id) if symbol else []),
+            *prices.keys_for(instruction),
         ]
     )
     in_ledger, more = more[: len(ledger_keys)], more[len(ledger_keys) :]
@@ -110,15 +111,16 @@ def _attempt(instruction: Instruction, seconds: float, *, again: bool) -> None:
         execution = _live(instruction, account, profile, watched, live, now=now)
         _settle(instruction, execution, live, watched, now)
         return
-    price = instruction.market_price or prices.newest(more[len(watch_keys) :])
-    desk = PaperDesk(paper_store.read(account), instruction, {symbol: price} if price else {}, now)
-    if instruction.market_price and instruction.symbol:
-        desk.see(instruction.symbol.name, instruction.market_price)
+    price, source = reference_price.of_simulated(instruction, *prices.live_and_last(more[len(watch_keys) :], now))
+    new_price = price if source is PriceSource.SIGNAL else None
+    desk = PaperDesk(paper_store.read(account), instruction, {symbol: price} if price else {}, now, source)
+    if new_price:
+        desk.see(symbol, new_price)
     gate = Gate(instruction, desk, watched, lambda: watched, now)
     execution = _carry_out(instruction, account, desk, profile, gate, now=now)
-    if instruction.market_price and not again:
-        prices.tell(symbol, instruction.market_price, instruction.user_id, instruction.signal_id, now, without=instruction.account_id)
-        prices.show(symbol, instruction.market_price, instruction.user_id)
+    if new_price and not again:
+        prices.tell(symbol, new_price, instruction.user_id, instruction.signal_id, now, without=instruction.account_id)
+        prices.show(symbol, new_price, instruction.user_id)
     _settle(instruction, execution, desk, watched, now)
 
 
@@ -251,7 +253,7 @@ def _settle(instruction: Instruction, execution: Execution, desk: PaperDesk | Li
     effects = desk.writes() if desk else []
     more, flattening = watched.writes(profits, now, traded=traded, equity=not on_paper)
     effects += more
-    if on_paper and instruction.market_price and instruction.symbol:
+    if isinstance(desk, PaperDesk) and desk.price_source is PriceSource.SIGNAL and instruction.market_price and instruction.symbol:
         effects.append(prices.seen(instruction.symbol.name, f"user#{instruction.user_id}", instruction.market_price, now))
     try:
         store.settle(execution, alone=instruction.alone, effects=effects, events=told)

@@ -12,11 +12,12 @@ from chalicelib.events import outbox
 from chalicelib.events.models import Event
 from chalicelib.exchanges import paper_rules, paper_store
 from chalicelib.exchanges.paper import Book
-from chalicelib.exchanges.paper_money import Rates, round_money
+from chalicelib.exchanges.paper_money import BASIS_POINT, Rates, round_money, round_price
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, Side
 from chalicelib.orders import equity, events, exits, store
 from chalicelib.orders.models import Instruction, Order
-from chalicelib.trading import MarketType, PositionSide, Symbol
+from chalicelib.orders.reference_price import PriceSource
+from chalicelib.trading import MarketType, OrderType, PositionSide, Symbol
 
 _AT_ONCE = 20  # orders in one transaction: each is three writes
 
@@ -27,10 +28,19 @@ class PaperDesk:
     Attributes:
         placed: Orders that are new.
         changed: Orders that were waiting, and now are not.
+        price_source: Where the price of the instruction's symbol comes from; None if none is known.
     """
 
-    def __init__(self, book: Book, instruction: Instruction | None, prices: dict[str, Decimal], now: datetime) -> None:
+    def __init__(
+        self,
+        book: Book,
+        instruction: Instruction | None,
+        prices: dict[str, Decimal],
+        now: datetime,
+        source: PriceSource | None = None,
+    ) -> None:
         self.book = book
+        self.price_source = source
         self.placed: list[Order] = []
         self.changed: list[Order] = []
         self._instruction = instruction
@@ -60,8 +70,19 @@ class PaperDesk:
         return paper_rules.assumed(symbol, market_type, near or Decimal(1), self.book.account.currency)
 
     def market_price(self, symbol: Symbol) -> Decimal | None:
-        """The price the signal brought, else the last one seen."""
+        """The live price, else the price the signal brought, else the last one seen."""
         return self._prices.get(symbol.name)
+
+    def current_price(self, symbol: Symbol) -> Decimal | None:
+        """The same price."""
+        return self.market_price(symbol)
+
+    def execution_price(self, order: OrderRequest, price: Decimal) -> Decimal:
+        """What the order fills at: a market order with slippage, on the tick."""
+        if order.order_type is not OrderType.MARKET:
+            return price
+        direction = 1 if order.side is Side.BUY else -1
+        return round_price(price * (1 + direction * self.rates.slippage_bps * BASIS_POINT), order.instrument.price_tick)
 
     def free(self, instrument: Instrument) -> Decimal:
         """Free quote balance."""
@@ -232,7 +253,7 @@ class PaperDesk:
             status=OrderStatus.OPEN,
             quantity=order.quantity,
             filled=Decimal(0),
-            price=order.price or instruction.market_price,
+            price=order.price or (self._prices.get(order.instrument.name) if order.order_type is OrderType.MARKET else None),
             stop_price=order.stop_price,
             take_profit=order.take_profit,
             stop_loss=order.stop_loss,

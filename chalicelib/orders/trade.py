@@ -14,7 +14,7 @@ from chalicelib.exchanges import filters
 from chalicelib.exchanges.client_ids import client_order_id
 from chalicelib.exchanges.protocol import OrderRequest, OrderStatus, Side
 from chalicelib.exchanges.wire import text
-from chalicelib.orders import exits, sizing
+from chalicelib.orders import exits, reference_price, sizing
 from chalicelib.orders.desk import Desk
 from chalicelib.orders.models import Instruction, Order, RefusedLeg
 from chalicelib.trading import Action, Leg, MarketType, OrderType, PositionSide, Symbol
@@ -112,6 +112,7 @@ class _Run:
         market_type: MarketType,
     ) -> None:
         self.instruction, self.desk, self.gate, self.outcome = instruction, desk, gate, outcome
+        self.symbol = symbol
         self.market_price = desk.market_price(symbol)
         near = self.market_price or instruction.price or next((leg.price or leg.stop_price for leg in instruction.legs), None)
         self.instrument = desk.instrument(symbol, market_type, near or instruction.stop_price)
@@ -132,10 +133,11 @@ class _Run:
         held = self._held()
         if not held:
             raise NotDoable("no_position", symbol=self.instrument.name)
-        if not self._sized() or self._reduction(self._legs()[0], held) >= abs(held):
+        side = Side.SELL if held > 0 else Side.BUY
+        if not self._sized() or self._reduction(side, self._legs()[0], held) >= abs(held):
             self._leave(held)
         else:
-            self._reduce_legs(Side.SELL if held > 0 else Side.BUY, held)
+            self._reduce_legs(side, held)
 
     def shrink(self, side: Side) -> None:
         """Reduces a position of this direction; one that is opposite goes as for any `long` or `short`."""
@@ -209,7 +211,8 @@ class _Run:
 
     def _opening(self, side: Side, leg: Leg, free: Decimal | None) -> OrderRequest:
         self.gate.opening()
-        instruction, price = self.instruction, self._sizing_price(leg)
+        instruction, price = self.instruction, self._sizing_price(leg, side)
+        reference_price.check_deviation(instruction, self.market_price, self.desk.price_source)
         if instruction.quantity is not None:
             quantity = self._within_target(side, instruction.quantity)
         elif instruction.quote_amount is not None:
@@ -228,7 +231,7 @@ class _Run:
             quantity = min(quantity, risked)
         sizing.check_value(quantity, price)
         order = exits.attached(self._request(side, leg, quantity, reduce_only=False), instruction, price)
-        self.gate.order(order, price)
+        self.gate.order(order, self.desk.execution_price(order, price))
         return order
 
     def _reducing(self, side: Side, leg: Leg, held: Decimal, left: Decimal) -> OrderRequest:
@@ -236,17 +239,17 @@ class _Run:
         exact = self.spot and self.instruction.quantity is not None and not self._only_reduces()
         if not left and not exact:
             raise NotDoable("no_position", symbol=self.instrument.name)
-        wanted = self._reduction(leg, held)
+        wanted = self._reduction(side, leg, held)
         quantity = wanted if exact else min(wanted, left)
         return self._request(side, leg, quantity, reduce_only=not self.spot)
 
-    def _reduction(self, leg: Leg, held: Decimal) -> Decimal:
+    def _reduction(self, side: Side, leg: Leg, held: Decimal) -> Decimal:
         """Base units that a leg takes off what is held, as far as there are so many."""
         instruction = self.instruction
         if instruction.quantity is not None:
             return instruction.quantity
         if instruction.quote_amount is not None:
-            return sizing.of_quote(self.instrument, instruction.quote_amount, self._sizing_price(leg))
+            return sizing.of_quote(self.instrument, instruction.quote_amount, self._sizing_price(leg, side))
         return sizing.of_held(self.instrument, held, instruction.position_percent or leg.percent or sizing.HUNDRED)
 
     def _only_reduces(self) -> bool:
@@ -338,13 +341,16 @@ class _Run:
     def _sized(self) -> bool:
         return self._fixed_size() or bool(self.instruction.legs)
 
-    def _sizing_price(self, leg: Leg) -> Decimal:
+    def _sizing_price(self, leg: Leg, side: Side) -> Decimal:
         """What the order will trade at, roughly, quote per base."""
         order_type = self.instruction.order_type
         limited = order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT)
         price = leg.price if limited else leg.stop_price if order_type is OrderType.STOP_MARKET else self.market_price
         if price is None:
             raise NotDoable("no_price", symbol=self.instrument.name)
+        if limited and side is Side.SELL:  # it trades at its limit or better, so a low limit says little about the order's worth
+            better = self.desk.current_price(self.symbol) if leg.stop_price is None else leg.stop_price
+            price = max(price, better or price)
         return price
 
 

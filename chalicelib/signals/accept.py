@@ -7,6 +7,7 @@ the minute sweep sends the message; if it dies before, nothing was acknowledged 
 
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from random import uniform
@@ -14,15 +15,16 @@ from time import monotonic, sleep
 from typing import Any
 
 from chalicelib import aws, config
-from chalicelib.errors import Conflict, NotDoable, Refused, Retryable
+from chalicelib.errors import Conflict, Refused, Retryable, TooMany
 from chalicelib.http import Request
 from chalicelib.orders import queue
 from chalicelib.signals import fields as bodies
-from chalicelib.signals import masking, silence, store, variants
+from chalicelib.signals import masking, presented, refusal_limit, refusals, silence, store, variants
 from chalicelib.signals import plan as plans
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal
 from chalicelib.signals.sender import Sender, identify
+from chalicelib.signals.staleness import check_age, is_closing
 from chalicelib.telemetry import Metric, log, measure
 from chalicelib.trading import Variant
 from chalicelib.users.rate_limit import Usage
@@ -30,6 +32,8 @@ from chalicelib.users.rate_limit import Usage
 _LOGGED_BODY_CHARACTERS = 4096
 _SAVE_FOR_S = 2.0  # TradingView waits for 3
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.16
+_OURS = frozenset({"x-webhook-event", "x-webhook-id", "x-webhook-signature"})
+"""Headers of our own outgoing webhooks: a delivery to a webhook of ours would make orders of orders, without end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +82,19 @@ def accept(request: Request, door: Door) -> Receipt:
     try:
         return attempt.accept(door)
     except Refused as refused:
-        attempt.log_refusal(refused)
+        attempt.record(refused)
         raise
+
+
+def refuse(request: Request, refused: Refused) -> None:
+    """Logs a request that no webhook takes, under its sender if a credential proves who that is, and tells the sender."""
+    attempt = _Attempt(request)
+    with suppress(Refused):
+        attempt.fields = bodies.read(request.body)
+    if presented.of(request, attempt.fields).checked:
+        with suppress(Refused):
+            attempt.sender = identify(request, attempt.fields, None, datetime.now(UTC))
+    attempt.record(refused)
 
 
 class _Attempt:
@@ -91,6 +106,16 @@ class _Attempt:
         self.fields: Fields | None = None
         self.sender: Sender | None = None
 
+    @property
+    def owner(self) -> str | None:
+        """Whose signal it is; None while nothing proves it."""
+        return self.sender.user_id if self.sender and self.sender.is_known else None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The credentials it presents, to be masked everywhere."""
+        return presented.of(self.request, self.fields).secrets
+
     def accept(self, door: Door) -> Receipt:
         request = self.request
         broken: Refused | None = None
@@ -99,13 +124,17 @@ class _Attempt:
         except Refused as unreadable:
             broken = unreadable  # who sent it still matters: a wrong token is told first
         self.sender = door.sender(request, self.fields)
+        self.sender.check(request.source_ip)
+        if _OURS.intersection(request.headers):
+            raise Refused(refusals.LOOP)
         if broken or self.fields is None:
             raise broken or Refused("no_data")
         signal = door.signal(self.fields, self.sender)
         plan = plans.make(signal, self.sender, request.received_at)
-        check_age(signal, plan, request.received_at, self.sender)
+        closing = is_closing(signal, self.fields)
+        check_age(signal, plan, request.received_at, self.sender, closes=closing)
         accepted = self._accepted(signal, self.sender, plan)
-        earlier, accepted = _save(accepted, _guard(request, signal, self.sender, plan), self.sender.usage)
+        earlier, accepted = _save(accepted, _guard(request, signal, self.sender, plan, closing=closing), self.sender.usage)
         if earlier:
             return self._replay(earlier, signal)
         queue.send(accepted.instructions)
@@ -128,6 +157,7 @@ class _Attempt:
             received_at=received_at,
             log_entry=self._log_entry("accepted", signal_id=self.signal_id),
             closes=plans.only_closes(signal, plan.market_type),
+            secrets=self.secrets,
         )
 
     def _replay(self, earlier: store.Earlier, signal: Signal) -> Receipt:
@@ -139,37 +169,51 @@ class _Attempt:
             raise Retryable("the earlier signal is not to be read")
         if "unqueued" in item:
             queue.send(store.instructions_of(item))
-        aws.write(store.log_write(item["user_id"], self.request.received_at, self.signal_id, self._log_entry("replayed", **_id_of(item))))
+        entry = self._log_entry("replayed", signal_id=earlier.signal_id)
+        if earlier.late:
+            refusals.record_repeat(self._attempt(entry), earlier.signal_id, earlier.received_at)
+        else:
+            aws.write(store.log_write(item["user_id"], self.request.received_at, self.signal_id, entry))
         log.info("signal repeated", extra={"signal_id": earlier.signal_id, "user_id": item["user_id"]})
         return Receipt(earlier.signal_id, item["user_id"], signal, len(item["targets"]), int(item["accounts"]), replayed=True)
 
-    def log_refusal(self, refused: Refused) -> None:
-        owner = self.sender.user_id if self.sender else "unknown"
-        entry = self._log_entry("refused", code=refused.code, status=refused.status)
-        aws.write(store.log_write(owner, self.request.received_at, self.signal_id, entry))
+    def record(self, refused: Refused) -> None:
+        """Logs a refusal and tells the owner. What the sender reads of it holds no credential then.
+
+        Raises:
+            TooMany: Enough refusals of this user or address are recorded for now.
+        """
         measure(Metric.SIGNALS_REFUSED)
-        log.info("signal refused", extra={"code": refused.code, "user_id": owner, "route": self.request.route})
+        received_at = self.request.received_at
+        if refusal_limit.is_full(self.owner or self.request.source_ip, received_at):
+            raise TooMany("too_many_requests", retry_after=60 - received_at.second)
+        refused.values = masking.mask_values(refused.values, self.secrets)
+        refusals.record(self._attempt(self._log_entry("refused", code=refused.code, status=refused.status)), refused)
+        route = masking.mask_values(self.request.route, self.secrets)
+        log.info("signal refused", extra={"code": refused.code, "user_id": self.owner or "unknown", "route": route})
+
+    def _attempt(self, log_entry: dict[str, Any]) -> refusals.Attempt:
+        symbol, action = (self.fields.text(name) if self.fields else None for name in ("symbol", "side"))
+        return refusals.Attempt(
+            request_id=self.signal_id,
+            owner=self.owner,
+            webhook=masking.mask_values(self.request.route, self.secrets),
+            received_at=self.request.received_at,
+            log_entry=log_entry,
+            symbol=masking.mask_values(symbol, self.secrets),
+            action=masking.mask_values(action, self.secrets),
+        )
 
     def _log_entry(self, outcome: str, **more: Any) -> dict[str, Any]:
         """The request as the log keeps it; the body with its credentials masked, as far as it could be read."""
         limit = _LOGGED_BODY_CHARACTERS
-        body = self.fields.masked()[:limit] if self.fields else masking.mask_text(self.request.body, limit)
-        return {"outcome": outcome, "route": self.request.route, "source_ip": self.request.source_ip, "body": body, **more}
+        secrets = self.secrets
+        body = self.fields.masked(secrets)[:limit] if self.fields else masking.mask_text(self.request.body, limit, secrets)
+        route = masking.mask_values(self.request.route, secrets)
+        return {"outcome": outcome, "route": route, "source_ip": self.request.source_ip, "body": body, **more}
 
 
-def _id_of(item: aws.Item) -> dict[str, Any]:
-    return {"signal_id": item["signal_id"]}
-
-
-def check_age(signal: Signal, plan: plans.Plan, received_at: datetime, sender: Sender) -> None:
-    """Refuses a signal that is too old to open anything; closing, reducing and cancelling never go stale."""
-    age = received_at - (signal.sent_at or received_at)
-    limit = sender.owner.settings.max_age_s
-    if plans.only_opens(signal, plan.market_type) and age > timedelta(seconds=limit):
-        raise NotDoable("stale", age=int(age.total_seconds()), limit=limit)
-
-
-def _guard(request: Request, signal: Signal, sender: Sender, plan: plans.Plan) -> store.Guard:
+def _guard(request: Request, signal: Signal, sender: Sender, plan: plans.Plan, *, closing: bool) -> store.Guard:
     """What makes a repeat recognisable. Its scope names the strategy or account: two that send in turn hide no repeat of each other's."""
     where = signal.group_name or "".join(target.account_id for target in plan.targets)
     # A cancel of every symbol repeats none: orders of any symbol may have come between, and cancelling twice does no harm.
@@ -177,8 +221,10 @@ def _guard(request: Request, signal: Signal, sender: Sender, plan: plans.Plan) -
     return store.Guard(
         key=request.headers.get("idempotency-key") or signal.idempotency_key,
         scope="#".join((sender.user_id, signal.variant.value, where, signal.symbol.name if signal.symbol else "")),
-        fingerprint=store.fingerprint(request.body),
+        credential=sender.credential,
+        fingerprint=store.fingerprint(request.body, sender.credential),
         window=timedelta(seconds=window) if window else None,
+        closing=closing,
     )
 
 

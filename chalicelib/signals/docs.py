@@ -132,7 +132,16 @@ _trace = {
     "result": _filled,
 }
 _EXPLAINED = obj(
-    {"code": TEXT, "error": TEXT, "side": TEXT, "quantity": NUMBER, "minimum_quantity": NUMBER, "minimum_notional": maybe(NUMBER)},
+    {
+        "code": TEXT,
+        "error": TEXT,
+        "side": TEXT,
+        "quantity": NUMBER,
+        "minimum_quantity": NUMBER,
+        "minimum_notional": maybe(NUMBER),
+        "price": maybe(NUMBER),
+        "price_source": maybe(TEXT),
+    },
     account_id=ID,
     account_name=maybe(TEXT),
     exchange=TEXT,
@@ -159,6 +168,8 @@ _explained = {
     "side": "buy",
     "quantity": 100,
     "fee": 18.56,
+    "price": 185.50,
+    "price_source": "signal",
     "orders": [{"leg": "0", "side": "buy", "quantity": 100, "price": 185.59, "value": 18559, "fee": 18.56, "cost": 18577.56}],
 }
 _PLAN = obj(

@@ -17,16 +17,17 @@ from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.paper_money import BASIS_POINT, round_money
 from chalicelib.exchanges.protocol import Instrument, Side
 from chalicelib.http import Answer, Request, Route
-from chalicelib.orders import prices, snapshots, trade
+from chalicelib.orders import prices, reference_price, snapshots, trade
 from chalicelib.orders.dry_desk import DryLiveDesk, DryPaperDesk
 from chalicelib.orders.gate import Gate
 from chalicelib.orders.models import Instruction, Order
+from chalicelib.orders.reference_price import PriceSource
 from chalicelib.signals import fields as bodies
-from chalicelib.signals import manual, unused, variants
+from chalicelib.signals import manual, presented, unused, variants
 from chalicelib.signals import plan as plans
-from chalicelib.signals.accept import check_age
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.sender import Sender, strategy_switch
+from chalicelib.signals.staleness import check_age, is_closing
 from chalicelib.trading import MarketType, Variant
 from chalicelib.users import credentials
 from chalicelib.users.access import caller
@@ -57,7 +58,7 @@ def explain(request: Request) -> Answer:
     sender = _sender(user_id, fields)
     signal = variants.read_signal(variant, fields)
     plan = plans.make(signal, sender, request.received_at)
-    check_age(signal, plan, request.received_at, sender)
+    check_age(signal, plan, request.received_at, sender, closes=is_closing(signal, fields))
     instructions = plans.instructions(_DRY, signal, sender, plan, request.received_at)
     body = {
         "variant": variant.value,
@@ -82,9 +83,11 @@ def _sender(user_id: str, fields: Fields) -> Sender:
     sender = manual.sender_of(user_id)
     if not sender.owner.user.is_active:
         raise Forbidden("user_not_active")
-    for presented in filter(None, (fields.token, fields.code)):
-        stored = aws.get("credentials", {"token_hash": credentials.digest(presented)})
-        credentials.verify(presented, stored if stored and stored["user_id"] == user_id else None, _INBOUND, datetime.now(UTC))
+    named = [each for each in (fields.token, fields.code) if each]
+    ours = [each for each in presented.of_body(fields) if credentials.owner(each)]
+    for credential in dict.fromkeys([*named, *ours]):
+        stored = aws.get("credentials", {"token_hash": credentials.digest(credential)})
+        credentials.verify(credential, stored if stored and stored["user_id"] == user_id else None, _INBOUND, datetime.now(UTC))
     group_name = fields.text("group_name")
     strategy = aws.get("strategies", {"user_id": user_id, "group_name": group_name}) if group_name else None
     control = aws.get("controls", strategy_switch(user_id, group_name).key) if group_name else None
@@ -105,17 +108,18 @@ class _Dry:
         governing = watch.switches(instruction.user_id, instruction.account_id, instruction.group_name)
         keys = watch.keys(governing)
         account_key: tuple[str, aws.Key] = ("accounts", {"account_id": instruction.account_id})
-        item, *more = aws.get_many([account_key, *keys, *(prices.keys(symbol, instruction.user_id) if symbol else [])])
+        item, *more = aws.get_many([account_key, *keys, *prices.keys_for(instruction)])
         if item is None:
             return self._shown(None) | self._why(NotFound("account_not_found", account=instruction.account_id))
         account = Account.model_validate(item)
         watched = Watch(governing, more[: len(keys)])
-        price = instruction.market_price or prices.newest(more[len(keys) :])
+        live, last_seen = prices.live_and_last(more[len(keys) :], self.now)
         if account.has_exchange:
-            return self._at_exchange(account, watched, price)
-        desk = DryPaperDesk(paper_store.read(account), instruction, {symbol: price} if price else {}, self.now)
-        if instruction.market_price:
-            desk.see(symbol, instruction.market_price)
+            return self._at_exchange(account, watched, live or last_seen)
+        price, source = reference_price.of_simulated(instruction, live, last_seen)
+        desk = DryPaperDesk(paper_store.read(account), instruction, {symbol: price} if price else {}, self.now, source)
+        if price and source is PriceSource.SIGNAL:
+            desk.see(symbol, price)
         return self._traded(account, desk, self._gate(desk, watched)) | {"balances_known": True}
 
     def _at_exchange(self, account: Account, watched: Watch, price: Decimal | None) -> dict[str, Any]:
@@ -129,7 +133,8 @@ class _Dry:
         if snapshot:
             told |= {"balances_known": True, "balances_at": snapshot["taken_at"]}
         if desk.missing:
-            if told.get("code", "no_position") == "no_position":  # nothing held, as far as nobody knows
+            unseen = desk.price_source is not PriceSource.SIGNAL  # else only the price is missing, and `price_source` says so
+            if unseen and told.get("code", "no_position") == "no_position":  # nothing held, as far as is known
                 told |= self._why(desk.not_looked_at())
             told["would_trade"] = None
         return told
@@ -176,6 +181,7 @@ class _Dry:
             return {}
         return {
             "price": desk.market_price(self.instruction.symbol),
+            "price_source": desk.price_source,
             "price_tick": instrument.price_tick,
             "quantity_step": instrument.quantity_step,
             "minimum_quantity": instrument.minimum_quantity or instrument.quantity_step,

@@ -121,7 +121,13 @@ FIELDS = (
     Field("currency", Kind.INSTRUMENT, frozenset({Variant.GROUP}), "the quote currency"),
     Field("group_name", Kind.ACCOUNT, frozenset({Variant.GROUP}), "the strategy"),
     Field("strategy_id", Kind.LABEL, EVERY, "a label"),
-    Field("token", Kind.CREDENTIAL, EVERY, "the webhook token; better sent as header `X-Webhook-Token` or `?token=`", ("secret",)),
+    Field(
+        "token",
+        Kind.CREDENTIAL,
+        EVERY,
+        "the webhook token, also as `key`, `passphrase` or `api_key`, see [Credentials](#credentials)",
+        ("secret",),
+    ),
     Field("code", Kind.CREDENTIAL, frozenset({Variant.XC}), "the code of xc"),
     Field("chat_id", Kind.LABEL, frozenset({Variant.XC}), "the Telegram chat that asks for its code"),
     Field(

@@ -113,11 +113,15 @@ class Fields:
         shown = str(value).strip() if isinstance(value, (str, Decimal)) else ""  # an odd one is refused by name when it is parsed
         return shown if 0 < len(shown) <= MAX_TEXT else None
 
-    def masked(self) -> str:
-        """The body for a log, as JSON: keys as spelled by the sender, every credential replaced by `***`."""
+    def masked(self, others: tuple[str, ...] = ()) -> str:
+        """The body for a log, as JSON: keys as spelled by the sender, every credential replaced by `***`.
+
+        Args:
+            others: Credentials that the request presents elsewhere.
+        """
         credentials = {name: masking.MASK for name, value in (("token", self.token), ("code", self.code)) if value}
         shown = {self.spelling[name]: value for name, value in {**self.values, **credentials}.items()}
-        return json.dumps(masking.mask(shown, self.secrets), ensure_ascii=False, default=str)
+        return json.dumps(masking.mask(shown, (*self.secrets, *others)), ensure_ascii=False, default=str)
 
     @property
     def secrets(self) -> tuple[str, ...]:

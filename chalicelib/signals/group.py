@@ -5,7 +5,7 @@ from typing import Any
 
 from chalicelib import limits
 from chalicelib.errors import Refused
-from chalicelib.signals import opening, symbols, terms
+from chalicelib.signals import opening, presented, symbols, terms
 from chalicelib.signals.field_definitions import BY_NAME, squash
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal
@@ -19,7 +19,7 @@ WHOLE = Decimal(100)
 """Percent, and what `qty_per` is when it is not sent."""
 
 _FILTERS = ("exchange", "market_type", "symbol", "account")
-_CANCEL_FIELDS = frozenset({"group_name", "order_type", "idempotency_key", "timestamp", "timenow", *_FILTERS})
+_CANCEL_FIELDS = frozenset({"group_name", "order_type", "idempotency_key", "timestamp", "timenow", "max_lag", "max_age", *_FILTERS})
 _PERCENT_UNIT = dict.fromkeys(("percent", "percent_of_equity", "percent_of_balance"), True)
 _LEG_FIELDS = frozenset({"price", "stop_price", "qty_per"})
 
@@ -136,6 +136,8 @@ def read_cancel(fields: Fields) -> Signal:
     reader.raw("order_type")
     reader.require("group_name")
     for name in reader.names():
+        if squash(name) in presented.NAMES:
+            continue  # a credential narrows nothing; it has been checked
         if name not in _CANCEL_FIELDS:
             raise Refused("unknown_filter", field=reader.shown(name), allowed=", ".join(_FILTERS))
         if name in _FILTERS and not reader.given(name):

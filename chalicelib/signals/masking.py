@@ -12,7 +12,7 @@ _IN_TEXT = re.compile(
     r"""((?:token|secret|pass(?:phrase|word|wd)|api[_\s-]?key|private[_\s-]?key|code|pin|pwd)["']?\s*[:=]\s*)("[^"]*"?|'[^']*'?|[^\s"';&,}]+)""",
     re.IGNORECASE,
 )
-_ISSUED = re.compile(r"\b(?:whk|api|xc)_[A-Za-z0-9]{1,32}_[A-Za-z0-9_-]{20,}")
+_ISSUED = re.compile(r"(?:whk|(?<![A-Za-z0-9])(?:api|xc))_[A-Za-z0-9]{1,32}_[A-Za-z0-9_-]{20,}")
 """A token or code of our own making, wherever it stands."""
 
 _SHORTEST_SECRET = 6
@@ -29,20 +29,33 @@ def mask(value: Any, secrets: tuple[str, ...] = ()) -> Any:
 
     Args:
         value: JSON-like; objects and lists are gone through.
-        secrets: Known credentials, replaced wherever they appear inside a text (a token repeated in a comment).
+        secrets: Known credentials, replaced wherever they appear inside a text or a key (a token repeated in a comment).
     """
     if isinstance(value, Mapping):
-        return {key: MASK if sensitive(key) and inner is not None else mask(inner, secrets) for key, inner in value.items()}
-    if isinstance(value, list):
+        return {
+            mask_values(key, secrets): MASK if sensitive(key) and inner is not None else mask(inner, secrets)
+            for key, inner in value.items()
+        }
+    if isinstance(value, (list, tuple)):
         return [mask(inner, secrets) for inner in value]
-    if isinstance(value, str):
-        for secret in secrets:
-            if len(secret) >= _SHORTEST_SECRET:
-                value = value.replace(secret, MASK)
-    return value
+    return mask_values(value, secrets)
 
 
-def mask_text(body: bytes, limit: int = 4096) -> str:
+def mask_values(value: Any, secrets: tuple[str, ...] = ()) -> Any:
+    """A copy of a value without the credentials that are in it, whatever its keys are called: known ones, and all of our own making."""
+    if isinstance(value, Mapping):
+        return {mask_values(key, secrets): mask_values(inner, secrets) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [mask_values(inner, secrets) for inner in value]
+    if not isinstance(value, str):
+        return value
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_SECRET:
+            value = value.replace(secret, MASK)
+    return _ISSUED.sub(MASK, value)
+
+
+def mask_text(body: bytes, limit: int = 4096, secrets: tuple[str, ...] = ()) -> str:
     """A body that could not be read, for the log: what looks like a credential masked, cut to `limit` characters."""
     text = body[: 8 * limit].decode("utf-8", "replace")  # a credential that the cut would halve is masked before it
-    return _ISSUED.sub(MASK, _IN_TEXT.sub(rf"\1{MASK}", text))[:limit]
+    return str(mask_values(_IN_TEXT.sub(rf"\1{MASK}", text), secrets))[:limit]

@@ -30,6 +30,7 @@ class Signal(Frozen):
         account: Name of the paper account it is for.
         demo: Trade on demo accounts only. Always set for xc, where only an explicit NO is False; else None if the body says nothing.
         sent_at: When the sender says it sent it (`timestamp`, `timenow`), UTC.
+        max_age_s: After so many seconds the sender wants it to open nothing (`max_lag`, `max_age`); None leaves it to the settings.
         idempotency_key: The sender's own key for this signal (`alert_id`, `idempotency_key`).
         market_position: TradingView's `strategy.market_position` after the alert's order, `long`, `short` or `flat`;
             `prev_market_position` the one before it. Their sizes are absolute, in base units.
@@ -64,6 +65,7 @@ class Signal(Frozen):
     strategy_id: str | None = None
     demo: bool | None = None
     sent_at: datetime | None = None
+    max_age_s: Decimal | None = None
     idempotency_key: str | None = None
     market_position: str | None = None
     prev_market_position: str | None = None

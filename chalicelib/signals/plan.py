@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from math import ceil
 from typing import Any
 
 from chalicelib.controls import rules
 from chalicelib.errors import Forbidden, NotDoable, NotFound, Refused, Unauthorized
 from chalicelib.orders.models import Instruction
-from chalicelib.signals import sizes
+from chalicelib.signals import sizes, symbols, terms
 from chalicelib.signals.missed import Missed
 from chalicelib.signals.models import Signal
 from chalicelib.signals.sender import Sender
@@ -55,11 +56,14 @@ def make(signal: Signal, sender: Sender, now: datetime) -> Plan:
         NotFound: The account or strategy the signal names does not exist.
         NotDoable: No account takes part, or the strategy does not trade the symbol.
         Unauthorized: The signal came without a token and would reach real money.
+        Refused: The symbol is none that a target's exchange trades.
         Forbidden: Trading is halted, and the signal could only open.
         NotDoable: A risk rule forbids it, and the signal could only open. `leverage_too_high`.
         Refused: `risk_needs_stop`.
     """
     plan = _PLANNERS[signal.variant](signal, sender)
+    for target in plan.targets:
+        check_instrument(signal, target)
     if not plan.targets:
         raise NotDoable("no_accounts")
     if not sender.authenticated and any(target.kind.real_money for target in plan.targets):
@@ -75,12 +79,19 @@ def make(signal: Signal, sender: Sender, now: datetime) -> Plan:
     return plan
 
 
+def check_instrument(signal: Signal, target: Target) -> None:
+    """Refuses a symbol that the target's exchange cannot have: a share, or a coin without a quote."""
+    if signal.symbol is not None and signal.action is not Action.CANCEL_ALL:
+        symbols.check_exchange(signal.symbol, target.exchange)
+
+
 def check_rules(signal: Signal, sender: Sender, now: datetime) -> None:
     """Raises NotDoable where a rule of the user or the strategy refuses whatever size, or the size the signal names."""
     rules.check_signal(sender.rules, signal.symbol.name if signal.symbol else None, now)
     if signal.size and signal.size.unit is Unit.QUOTE:
         rules.check_notional(sender.rules, signal.size.amount)
-    if signal.quantity is not None and signal.price is not None:
+    # A purchase trades at its limit at most. What a market order is worth says the market's price, at execution, not the signal's.
+    if signal.quantity is not None and signal.price is not None and signal.order_type in terms.WITH_LIMIT:
         rules.check_notional(sender.rules, signal.quantity * signal.price)
 
 
@@ -142,7 +153,8 @@ def instructions(signal_id: str, signal: Signal, sender: Sender, plan: Plan, rec
         "group_name": signal.group_name,
         "received_at": received_at,
         "sent_at": signal.sent_at,
-        "max_age_s": settings.max_age_s,
+        "max_price_deviation_percent": _max_price_deviation(sender),
+        "max_age_s": max_age_s(signal, sender),
         "alone": len(plan.targets) == 1,
         **_size(signal, settings.trade_amount * leverage),
     }
@@ -151,6 +163,18 @@ def instructions(signal_id: str, signal: Signal, sender: Sender, plan: Plan, rec
     return tuple(
         Instruction(account_id=target.account_id, exchange=target.exchange, weight=target.weight, **shared) for target in plan.targets
     )
+
+
+def max_age_s(signal: Signal, sender: Sender) -> int:
+    """Seconds after which the signal opens nothing: the owner's setting, or what the signal itself says, if that is less."""
+    limit = sender.owner.settings.max_age_s
+    return limit if signal.max_age_s is None else min(limit, ceil(signal.max_age_s))
+
+
+def _max_price_deviation(sender: Sender) -> Decimal:
+    """The strategy's own limit where it has one, else its owner's."""
+    of_strategy = (sender.strategy or {}).get("max_price_deviation_percent")
+    return sender.owner.settings.max_price_deviation_percent if of_strategy is None else Decimal(of_strategy)
 
 
 def overtaken(given: tuple[Instruction, ...], missed: Missed | None) -> tuple[Instruction, ...]:

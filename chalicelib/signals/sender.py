@@ -1,6 +1,6 @@
 """Who sends a signal, and may they: the one read of the acceptance path, and what follows from it."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address, ip_network
@@ -11,6 +11,7 @@ from chalicelib.controls.halt import Scope, Switch
 from chalicelib.controls.rules import Rules
 from chalicelib.errors import Forbidden, NotFound, Refused, Unauthorized
 from chalicelib.http import Request
+from chalicelib.signals import presented
 from chalicelib.signals.fields import Fields
 from chalicelib.telemetry import Metric, measure
 from chalicelib.users import credentials, rate_limit
@@ -20,6 +21,7 @@ from chalicelib.users.rate_limit import Usage
 TRADINGVIEW = ("52.89.214.238/32", "34.212.75.30/32", "54.218.53.128/32", "52.32.178.7/32")
 """Where TradingView sends from (https://www.tradingview.com/support/solutions/43000529348)."""
 
+_MOST_CREDENTIALS = 8  # read together; a request with more of them is no signal
 _INBOUND = (credentials.Kind.WEBHOOK, credentials.Kind.XC_CODE)
 
 
@@ -31,6 +33,7 @@ class Sender:
         authenticated: A token or code came with the signal, and was right.
         halted: A halt switch, of everybody, of this user or of the strategy, is on.
         strategy: The strategy the signal names, as stored; None if it names none or there is none.
+        credential: Digest of the credential it came with; `tokenless` if it came with none, empty for orders by hand.
         rules: The risk rules of the user and of the strategy. Those of the account are asked at execution, as these are again.
         usage: How often its token has been used; None for orders by hand, which are not counted.
     """
@@ -41,29 +44,53 @@ class Sender:
     strategy: aws.Item | None
     rules: tuple[Rules, ...] = ()
     usage: Usage | None = None
+    credential: str = ""
 
     @property
     def user_id(self) -> str:
         """The owner's id."""
         return self.owner.user.user_id
 
+    def check(self, source_ip: str) -> None:
+        """Refuses what the user may not send. An order by hand is permitted by its API token, from any address.
+
+        Raises:
+            Unauthorized: There is no credential, and the user requires one.
+            Forbidden: The user is not active, or the address is not on their list.
+        """
+        if not self.credential:
+            return
+        if not self.owner.user.is_active:
+            raise Forbidden("user_not_active")
+        if not self.is_known:
+            raise Unauthorized("token_missing")
+        _check_address(source_ip, self.owner.settings.allowed_addresses, authenticated=self.authenticated)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the signal is the user's for certain: by its credential, or because the user takes signals without one."""
+        return self.authenticated or not self.owner.settings.require_token
+
 
 def identify(request: Request, fields: Fields | None, user_id: str | None, now: datetime) -> Sender:
-    """Finds out whose signal this is, and refuses it if they may not send it.
+    """Finds out whose signal this is. Whether they may send it, `Sender.check` says.
 
     Args:
         fields: The body; None if it could not be read, in which case only header and query can carry a token.
         user_id: Whose it is if no credential says otherwise: the user in the path, or the deployment's default user.
 
     Raises:
-        Unauthorized: A credential is wrong, or missing where the user requires one.
+        Unauthorized: One of the credentials presented is wrong, or nothing says whose signal it is.
         NotFound: There is no such user.
-        Forbidden: The user is not active, or the address is not on their list.
+        Refused: `conflicting_tokens`: two credentials are right, and which of them counts would be a guess.
     """
-    presented = _presented(request, fields)
+    checked = presented.of(request, fields).checked
+    first = checked[0] if checked else None
+    if len(checked) > _MOST_CREDENTIALS:
+        raise Refused("conflicting_tokens")
     claimed = user_id if request.path.get("user_id") else None
-    if presented:
-        claimed = claimed or credentials.owner(presented) or _owner_by_lookup(presented)
+    if first:
+        claimed = claimed or credentials.owner(first) or _owner_by_lookup(first)
     elif claimed is None:
         claimed = user_id
     if claimed is None:
@@ -74,54 +101,31 @@ def identify(request: Request, fields: Fields | None, user_id: str | None, now: 
         ("controls", {"scope": "global"}),
         ("controls", {"scope": f"user#{claimed}"}),
     ]
-    counter = credentials.digest(presented) if presented else rate_limit.TOKENLESS
-    if presented:
-        wanted.append(("credentials", {"token_hash": counter}))
+    digests = [credentials.digest(each) for each in checked]
+    counter = digests[0] if digests else rate_limit.TOKENLESS
+    wanted += [("credentials", {"token_hash": digest}) for digest in digests]
     if group_name:
         wanted.append(("strategies", {"user_id": claimed, "group_name": group_name}))
         wanted.append(("controls", strategy_switch(claimed, group_name).key))
     found = iter(aws.get_many([*wanted, *rate_limit.keys(claimed, counter)]))
     owner = owner_of(next(found), next(found), next(found))
     controls = [next(found), next(found)]
-    credential = next(found) if presented else None
-    if presented:
-        _check_credential(presented, credential, claimed, now)
+    stored = [next(found) for _ in digests]
+    _check_credentials(dict(zip(checked, stored, strict=True)), claimed, now)
+    credential = stored[0] if stored else None
     if owner is None:
         raise NotFound("user_not_found")
-    if not owner.user.is_active:
-        raise Forbidden("user_not_active")
-    if not presented and owner.settings.require_token:
-        raise Unauthorized("token_missing")
-    _check_address(request.source_ip, owner.settings.allowed_addresses, authenticated=bool(presented))
     strategy, switch = (next(found), next(found)) if group_name else (None, None)
     controls.append(switch)
     halted = any(bool((control or {}).get("halted")) for control in controls)
     limit = int((credential or {}).get("signals_per_minute") or owner.settings.signals_per_minute)
     used = rate_limit.Usage(claimed, counter, list(found), limit)
-    return Sender(owner, bool(presented), halted, strategy, tuple(map(rules.of_item, controls)), used)
+    return Sender(owner, bool(first), halted, strategy, tuple(map(rules.of_item, controls)), used, counter)
 
 
 def strategy_switch(user_id: str, group_name: str) -> Switch:
     """The switch of the strategy that a user's signal names."""
     return Switch(Scope.STRATEGY, None, user_id, group_name)
-
-
-def _presented(request: Request, fields: Fields | None) -> str | None:
-    """The credential a request carries. Two different ones are refused: which of them counts would be a guess."""
-    distinct = list(dict.fromkeys(_credentials(request, fields)))
-    if len(distinct) > 1:
-        raise Refused("conflicting_tokens")
-    return distinct[0] if distinct else None
-
-
-def _credentials(request: Request, fields: Fields | None) -> Iterator[str]:
-    for value in (request.headers.get("x-webhook-token"), request.query.get("token")):
-        if value:
-            yield value
-    if fields:
-        for value in (fields.token, fields.code):
-            if value:
-                yield value
 
 
 def _owner_by_lookup(credential: str) -> str:
@@ -132,10 +136,14 @@ def _owner_by_lookup(credential: str) -> str:
     return str(stored["user_id"])
 
 
-def _check_credential(presented: str, stored: aws.Item | None, claimed: str, now: datetime) -> None:
-    credentials.verify(presented, stored, _INBOUND, now)
-    if stored is None or stored["user_id"] != claimed:
-        raise Unauthorized("token_wrong")
+def _check_credentials(stored: Mapping[str, aws.Item | None], claimed: str, now: datetime) -> None:
+    """Checks every credential presented against its record; the first one has to be the user's."""
+    for position, (credential, record) in enumerate(stored.items()):
+        credentials.verify(credential, record, _INBOUND, now)
+        if position == 0 and (record is None or record["user_id"] != claimed):
+            raise Unauthorized("token_wrong")
+    if len(stored) > 1:
+        raise Refused("conflicting_tokens")
 
 
 def _check_address(source_ip: str, allowed: tuple[str, ...], *, authenticated: bool) -> None:

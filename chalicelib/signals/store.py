@@ -1,6 +1,7 @@
 """Signals, the idempotency keys that guard them, and the log of every inbound request."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,13 +12,14 @@ from chalicelib.errors import Retryable, TooMany
 from chalicelib.events import outbox
 from chalicelib.events.models import Event, event_id
 from chalicelib.orders.models import Instruction
-from chalicelib.signals import missed
+from chalicelib.signals import masking, missed
 from chalicelib.signals.missed import Missed
 from chalicelib.signals.models import Signal
 from chalicelib.users.models import Settings
 from chalicelib.users.rate_limit import Usage
 
 KEY_KEPT = timedelta(hours=24)
+KEY_WINDOW = timedelta(seconds=30)
 _SIGNALS_KEPT = timedelta(days=90)
 _LOGS_KEPT = timedelta(days=30)
 _BY_ACCOUNT = ("account_id", "exchange", "weight")
@@ -30,22 +32,38 @@ class Guard:
     Attributes:
         key: The sender's own key; None if it sent none.
         scope: Whose repeats count: the user, the webhook, the strategy or account and the symbol.
-        fingerprint: Hash of the body.
+        fingerprint: Hash of credential and body.
         window: How long the same bytes count as a repeat; None turns that off.
+        credential: What the signal came with, see `Sender`. Keys and repeats are of one credential only, so that no sender uses up
+            the key of another one.
+        closing: It is a closing signal, which a key holds back within `key_window` only, and never with another body.
     """
 
     key: str | None
     scope: str
     fingerprint: str
     window: timedelta | None
+    credential: str = ""
+    closing: bool = False
+
+    @property
+    def key_window(self) -> timedelta:
+        """How long the same key with the same body is certainly the same signal: a re-send, never the exit of a later trade."""
+        return min(self.window or KEY_WINDOW, KEY_WINDOW)
 
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """The signal a repeat repeats, or contradicts by another body under the same key."""
+    """The signal a repeat repeats, or contradicts by another body under the same key.
+
+    Attributes:
+        late: Its key came again after the window, so the later signal is probably another one with the same key.
+    """
 
     signal_id: str
+    received_at: str
     same_body: bool
+    late: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +74,7 @@ class Accepted:
         accounts: How many accounts its strategy has, taking part or not.
         closes: It can only close, reduce or cancel.
         missed: The alert that never came, if this one tells of it.
+        secrets: The credentials of the request, which no record may hold.
     """
 
     signal_id: str
@@ -68,6 +87,7 @@ class Accepted:
     log_entry: Mapping[str, Any]
     closes: bool = False
     missed: Missed | None = None
+    secrets: tuple[str, ...] = ()
 
 
 class Overtaken(Retryable):
@@ -116,7 +136,8 @@ def save(accepted: Accepted, guard: Guard, usage: Usage | None) -> Earlier | Non
         failed = {name: item for name, item in zip(writes, refused.failed, strict=True) if item is not None}
         earlier = failed.get("key") or failed.get("last")
         if earlier:
-            return Earlier(str(earlier["signal_id"]), earlier["fingerprint"] == guard.fingerprint)
+            late = "key" in failed and earlier["received_at"] < (accepted.received_at - guard.key_window).isoformat()
+            return Earlier(str(earlier["signal_id"]), earlier["received_at"], earlier["fingerprint"] == guard.fingerprint, late)
         if usage and "usage" in failed:
             usage.learn(part, failed["usage"])
             if usage.full(accepted.received_at, closing=accepted.closes):
@@ -147,19 +168,25 @@ def _last_write(accepted: Accepted, guard: Guard) -> aws.Write:
 
 
 def _key_write(accepted: Accepted, guard: Guard) -> aws.Write:
+    """Remembers the sender's key. It refuses whatever comes under it again; a closing signal only where that is its own re-send."""
     item = {
-        "key": f"key#{accepted.user_id}#{guard.key}",
+        "key": _key_of(guard),
         "signal_id": accepted.signal_id,
         "fingerprint": guard.fingerprint,
         "received_at": accepted.received_at.isoformat(),
         "forget_at": int((accepted.received_at + KEY_KEPT).timestamp()),
     }
-    return aws.put(
-        "idempotency",
-        item,
-        "attribute_not_exists(signal_id) OR received_at < :since",
-        since=(accepted.received_at - KEY_KEPT).isoformat(),
-    )
+    condition = "attribute_not_exists(signal_id) OR received_at < :since"
+    if not guard.closing:
+        return aws.put("idempotency", item, condition, since=(accepted.received_at - KEY_KEPT).isoformat())
+    since = (accepted.received_at - guard.key_window).isoformat()
+    return aws.put("idempotency", item, f"{condition} OR fingerprint <> :fingerprint", since=since, fingerprint=guard.fingerprint)
+
+
+def _key_of(guard: Guard) -> str:
+    """Where a sender's key stands. Hashed, because names and keys may be long and hold any character."""
+    parts = json.dumps([guard.credential, guard.scope, guard.key])
+    return f"key#{hashlib.sha256(parts.encode()).hexdigest()}"
 
 
 def _item(accepted: Accepted) -> aws.Item:
@@ -168,7 +195,7 @@ def _item(accepted: Accepted) -> aws.Item:
         "user_id": accepted.user_id,
         "variant": accepted.signal.variant.value,
         "received_at": accepted.received_at.isoformat(),
-        "signal": accepted.signal.model_dump(mode="json"),
+        "signal": masking.mask_values(accepted.signal.model_dump(mode="json"), accepted.secrets),
         "settings": accepted.settings.model_dump(mode="json"),
         "accounts": accepted.accounts,
         **_stored(accepted.instructions),
@@ -240,6 +267,6 @@ def queued(signal_id: str) -> None:
     aws.write(aws.update("signals", {"signal_id": signal_id}, "REMOVE unqueued"))
 
 
-def fingerprint(body: bytes) -> str:
-    """What tells one body from another."""
-    return hashlib.sha256(body).hexdigest()
+def fingerprint(body: bytes, credential: str = "") -> str:
+    """What tells one body of one sender from another."""
+    return hashlib.sha256(credential.encode() + b"\x00" + body).hexdigest()

@@ -44,9 +44,10 @@ _DELAYED = re.compile(r"_dly?$")
 
 
 def common(reader: Reader) -> dict[str, Any]:
-    """What an opening signal may say about itself: when it was sent, its key, TradingView's positions and their sizes."""
+    """What an opening signal may say about itself: when it was sent, how long it holds, its key, TradingView's positions and sizes."""
     return {
         "sent_at": _sent_at(reader),
+        "max_age_s": min(filter(None, (reader.number("max_lag"), reader.number("max_age"))), default=None),
         "idempotency_key": reader.text("idempotency_key"),
         "market_position": reader.choice("market_position", POSITIONS),
         "prev_market_position": reader.choice("prev_market_position", POSITIONS),

@@ -39,6 +39,8 @@ def _name(type_: str, payload: Mapping[str, Any]) -> str | None:
     if type_ == "ticket.status_changed":  # whose turn it is shows from the messages; its end and its return do not
         reopened = "ticket.reopened" if payload.get("old_status") == "closed" else None
         return "ticket.closed" if payload.get("new_status") == "closed" else reopened
+    if type_ == "signal.refused" and payload.get("webhook"):
+        return "signal.not_accepted_again" if int(payload.get("count") or 1) > 1 else "signal.not_accepted"
     if payload.get("scope") == "strategy":
         type_ = type_.replace("trading.", "strategy.")
     if type_ in catalogue("en"):

@@ -5,10 +5,13 @@ Terraform's `templatefile` wants it; the local deployment fills it in itself.
 """
 
 import json
+import re
 import sys
 from typing import Any
 
 from chalice.deploy.swagger import SwaggerGenerator
+
+_GREEDY = re.compile(r"\{(\w+)\+\}")
 
 
 class _Generator(SwaggerGenerator):
@@ -21,7 +24,11 @@ class _Generator(SwaggerGenerator):
 
     def _generate_route_method(self, view: Any) -> Any:
         self._function = self._owners[view.method, view.uri_pattern]
-        return {**super()._generate_route_method(view), "x-tradehook-function": self._function}
+        operation = {**super()._generate_route_method(view), "x-tradehook-function": self._function}
+        # Chalice knows no greedy parameters, and API Gateway's documents declare them by the name without the plus:
+        # https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-set-up-simple-proxy.html
+        greedy = [{"name": name, "in": "path", "required": True, "type": "string"} for name in _GREEDY.findall(view.uri_pattern)]
+        return operation | ({"parameters": [*operation.get("parameters", []), *greedy]} if greedy else {})
 
     def _uri(self, lambda_arn: str | None = None) -> str:  # noqa: ARG002 - the signature is Chalice's
         return f"${{{self._function}}}"

@@ -36,7 +36,8 @@ class Routes:
             self._seen = (status.st_mtime_ns, status.st_ino)
 
     def function(self, method: str, path: str) -> str | None:
-        """The function's name ("" where the gateway answers by itself); None if there is no such route."""
+        """The function's name ("" where the gateway answers by itself); None if there is no such route. A final slash does not count."""
+        path = path.rstrip("/") or "/"
         return next((function for wanted, pattern, function in self._routes if wanted in {method, "ANY"} and pattern.fullmatch(path)), None)
 
 

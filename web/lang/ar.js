@@ -51,7 +51,7 @@ export default {
   Tokens: "الرموز", "New token": "رمز جديد", Opens: "يفتح", "the API": "الواجهة البرمجية", webhooks: "الويب هوك", Made: "أُنشئ", Expires: "ينتهي", "Last used": "آخر استخدام", Rotate: "تدوير", Revoke: "إبطال",
   "No tokens": "لا رموز", "A webhook token lets signals in; an API token opens this dashboard.": "رمز الويب هوك يُدخل الإشارات؛ ورمز الواجهة يفتح هذه اللوحة.", "Make it": "أنشئه",
   "Revoke the token?": "إبطال الرمز؟", "Whatever uses it is refused from this moment.": "يُرفض كل ما يستخدمه من هذه اللحظة.", "The new token": "الرمز الجديد",
-  "market type": "السوق", "account type": "نوع الحساب", "trade amount": "مبلغ الصفقة", leverage: "الرافعة", exchange: "المنصة", "margin mode": "وضع الهامش", "max age s": "أقصى عمر (ث)", "repeat window s": "نافذة التكرار (ث)",
+  "market type": "السوق", "account type": "نوع الحساب", "trade amount": "مبلغ الصفقة", leverage: "الرافعة", exchange: "المنصة", "margin mode": "وضع الهامش", "max age s": "أقصى عمر (ث)", "repeat window s": "نافذة التكرار (ث)", "max price deviation percent": "أقصى انحراف للسعر بالمئة",
   // الاستراتيجيات والحسابات
   "A signal that names a strategy trades on every account that follows it.": "الإشارة التي تسمّي استراتيجية تتداول على كل حساب يتبعها.", "Add a strategy": "إضافة استراتيجية", "No strategies": "لا استراتيجيات",
   "Add one, put accounts on it, and name it in your alerts.": "أضف واحدة، وضع عليها حسابات، وسمّها في تنبيهاتك.", "Alerts name it as group_name.": "تسمّيها التنبيهات group_name.", Strategy: "الاستراتيجية",

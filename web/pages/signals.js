@@ -12,7 +12,7 @@ export function Signals({ user, admin, title }) {
   const learn = (id, facts) => tell((before) => ({ ...before, [id]: { ...before[id], ...facts } }));
   useLive("signal.*", ({ type, payload, timestamp }) => {
     if (type === "signal.accepted") learn(payload.signal_id, { ...payload, received_at: timestamp, fresh: true, outcome: "accepted" });
-    if (type === "signal.refused") learn(payload.signal_id, { outcome: "refused" });
+    if (type === "signal.refused" && payload.signal_id) learn(payload.signal_id, { outcome: "refused" });
   });
   useLive("order.*", ({ type, payload }) => payload.signal_id && learn(payload.signal_id, { outcome: type.slice(6) }));
   // The list says what came, not what came of it: that is in the orders.

@@ -82,7 +82,8 @@ function One({ id, admin }) {
 const CHOICES = { market_type: ["spot", "futures"], account_type: ["demo", "real"], margin_mode: ["cross", "isolated"] };
 
 const Change = ({ id, settings, onClose }) => html`<${Ask} title=${t("Settings")} button=${t("Save")} onClose=${onClose}
-  ask=${["market_type", "account_type", "trade_amount", "leverage", "exchange", "margin_mode", "max_age_s", "repeat_window_s"].map((name) => [
+  ask=${["market_type", "account_type", "trade_amount", "leverage", "exchange", "margin_mode", "max_age_s", "repeat_window_s",
+    "max_price_deviation_percent"].map((name) => [
     name, t(name.replaceAll("_", " ")), { start: String(settings[name] ?? ""), options: CHOICES[name]?.map((each) => [each, t(each)]) }])}
   act=${(given) => api("PATCH", `/users/${id}/settings`, Object.fromEntries(Object.entries(given).filter(([name, value]) => String(settings[name]) !== value)
     .map(([name, value]) => [name, typeof settings[name] === "number" ? Number(value) : value])))} />`;

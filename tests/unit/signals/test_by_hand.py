@@ -178,3 +178,13 @@ def test_events_page_by_page() -> None:
     assert [event["sequence"] for event in first["items"] + rest["items"]] == [1, 2, 3]
     assert rest["next"] is None
     assert not ask("2", "GET", "/events")[1]["items"]
+
+
+def test_an_order_by_hand_comes_from_any_address() -> None:
+    """The list of addresses is for webhooks: an API token permits an order by hand. A refused one is told to its owner."""
+    records.add_user("2", allowed_addresses=["10.0.0.1"])
+    records.add_account("2", "main")
+    assert order("1", user_id=2)[0] == 202
+    assert order("1", user_id=2, account="none")[1]["code"] == "account_not_found"
+    told = [item for item in pump.items("outbox") if item["type"] == "signal.refused"]
+    assert [(item["user_id"], item["payload"]["webhook"]) for item in told] == [("2", "/orders")]

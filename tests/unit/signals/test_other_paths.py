@@ -1,0 +1,126 @@
+"""Webhooks in another spelling, and requests that miss a webhook."""
+
+from typing import Any
+
+import pytest
+
+from app import OWNERS
+from functions import receive_signals
+from infra.build.routes import document
+from infra.local.routes import Routes
+from tests.support import pump
+from tests.support.gateway import call
+from tests.unit.signals.test_keys_and_credentials import GROUP, PAPER, PERSONAL, events, signals, trader
+
+__all__ = ["trader"]
+
+XC = {"symbol": "BTCUSDT", "side": "buy", "exchange": "binance", "amount": "0.1"}
+
+
+def send(path: str, body: Any, token: str | None = None, method: str = "POST", **more: Any) -> tuple[int, Any, dict[str, str]]:
+    """A request as API Gateway passes it on where no route has its path."""
+    given = {"route": "/{rest+}", "path_parameters": {"rest": path.strip("/")}}
+    headers = {"X-Webhook-Token": token} if token else {}
+    return call(receive_signals.app, method, path, body, headers=headers, query={"wait": "0"}, **given, **more)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "variant"),
+    [
+        ("/Webhook", PERSONAL, "legacy"),
+        ("/WEBHOOK/", PERSONAL, "legacy"),
+        ("/api/webhook/", PAPER, "paper"),
+        ("/API/webhook", PAPER, "paper"),
+        ("/Api/WebHook//", GROUP, "group"),
+        ("/personal/1/webhook/", PERSONAL, "personal"),
+        ("/Personal/1/Webhook", PERSONAL, "personal"),
+        ("/XC/", XC, "xc"),
+    ],
+)
+def test_slash_and_case_do_not_matter(trader: str, path: str, body: Any, variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Taken as the plain path."""
+    monkeypatch.setenv("TRADEHOOK_DEFAULT_USER_ID", "1")
+    assert send(path, body, trader)[0] == 202
+    assert [(item["variant"], item["user_id"]) for item in signals()] == [(variant, "1")]
+    assert "{rest+}" not in str(pump.items("webhook_logs"))
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/webhook/extra"),
+        ("POST", "/personal/1/webhok"),
+        ("POST", "/personal/1"),
+        ("POST", "/personal/1/webhook/extra"),
+        ("POST", "/api/webhook/x"),
+        ("PUT", "/xc"),
+        ("GET", "/webhook"),
+        ("DELETE", "/personal/1/webhook"),
+    ],
+)
+def test_what_misses_a_webhook_is_logged(trader: str, method: str, path: str) -> None:
+    """404 and in the log, with or without a token; its owner is told where a token proves who that is."""
+    status, answer, _ = send(path, PAPER, method=method)
+    assert (status, answer["code"]) == (404, "unknown_route")
+    assert (events("signal.refused"), [entry["owner"] for entry in pump.items("webhook_logs")]) == ([], ["unknown"])
+    assert send(path, PAPER, trader, method)[1]["code"] == "unknown_route"
+    assert [(told["code"], told["webhook"]) for told in events("signal.refused")] == [("unknown_route", path)]
+    entries = sorted(pump.items("webhook_logs"), key=lambda entry: entry["owner"])
+    assert [(entry["owner"], entry["route"], entry["code"]) for entry in entries] == [
+        (each, path, "unknown_route") for each in ("1", "unknown")
+    ]
+    assert signals() == []
+
+
+@pytest.mark.parametrize("body", ["", "{", '{"a": ', b"\xff".decode("latin-1")])
+def test_any_body_and_a_wrong_token(trader: str, body: str) -> None:
+    """Still a 404, logged as unknown."""
+    assert send("/webhook/extra", body, "whk_1_" + "A" * 43)[0] == 404
+    assert [entry["owner"] for entry in pump.items("webhook_logs")] == ["unknown"]
+
+
+def test_a_token_in_a_path_is_masked(trader: str) -> None:
+    """People paste the token into the path."""
+    assert send(f"/webhook/{trader}", PAPER, trader)[0] == 404
+    assert trader not in str([pump.items(each) for each in ("webhook_logs", "outbox")])
+
+
+def test_elsewhere_nothing_is_logged(trader: str) -> None:
+    """A path that has nothing to do with webhooks."""
+    for path in ("/", "/wp-login.php", "/webhooks/x/y/z", "/signals/a/b"):
+        assert send(path, "", method="GET")[1]["code"] == "unknown_route"
+    assert pump.items("webhook_logs") == []
+
+
+def test_an_order_by_hand_needs_its_own_credential(trader: str) -> None:
+    """Another spelling opens no other door."""
+    assert send("/Orders/", {"symbol": "BTCUSDT", "side": "buy", "account": "demo", "quantity": 1}, trader)[0] == 401
+
+
+def test_the_catch_all_has_no_sibling_variable() -> None:
+    """API Gateway allows one path variable at each level."""
+    below_root = {path.split("/")[1] for _, path in OWNERS if path.split("/")[1].startswith("{")}
+    assert below_root == {"{rest+}"}
+
+
+def test_the_route_document_declares_the_catch_all() -> None:
+    """For each of its methods, with the parameter that holds the path."""
+    methods = document()["paths"]["/{rest+}"]
+    assert sorted(methods) == ["delete", "get", "patch", "post", "put"]
+    for operation in methods.values():
+        assert operation["x-tradehook-function"] == "receive_signals"
+        assert operation["parameters"] == [{"name": "rest", "in": "path", "required": True, "type": "string"}]
+
+
+def test_the_front_door_ignores_a_slash_at_the_end(tmp_path: Any) -> None:
+    """Locally as at API Gateway."""
+    import json
+
+    file = tmp_path / "routes.json"
+    routes = [["POST", "/webhook", "receive"], ["GET", "/signals/{id}", "serve"], ["POST", "/{rest+}", "other"]]
+    file.write_text(json.dumps({"http": "", "websockets": {}, "routes": routes}))
+    found = Routes(file)
+    found.refresh()
+    wanted = {"/webhook/": "receive", "/webhook": "receive", "/Webhook": "other", "/webhook/extra": "other"}
+    assert {path: found.function("POST", path) for path in wanted} == wanted
+    assert found.function("GET", "/signals/7/") == "serve"

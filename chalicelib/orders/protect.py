@@ -1,7 +1,10 @@
 """Placing an entry's take-profit and stop-loss at a real exchange, once it has traded."""
 
+from collections.abc import Mapping
+
 from chalicelib.errors import Refused
 from chalicelib.exchanges.line import Line
+from chalicelib.exchanges.protocol import OrderRequest
 from chalicelib.orders import exits, ledger
 from chalicelib.orders.models import Order
 from chalicelib.orders.sender import Sender
@@ -20,18 +23,27 @@ def protect(entry: Order, line: Line, sender: Sender) -> None:
     known = ledger.read(entry.signal_id, entry.account_id, list(wanted))
     sender.known.orders |= known.orders
     sender.known.count = known.count
-    placed = 0
+    placed: list[str] = []
     try:
-        if len(wanted) > 1 and line.pairs_at_once:
-            sender.place_pair(*wanted.items())
-        else:
-            for leg, request in wanted.items():
-                sender.place(leg, request)
-                placed += 1
+        for group in _groups(wanted, pairs=line.pairs_at_once):
+            if len(group) > 1:
+                sender.place_pair(*group)
+            else:
+                sender.place(*group[0])
+            placed += [leg for leg, _ in group]
     except Refused as refusal:
         log.warning("exit not placed", extra={"order_id": entry.order_id, "code": refusal.code})
-        missing = "take_profit" if placed or entry.stop_loss is None else "stop_loss"
+        stops = [leg for leg in wanted if ".sl" in leg]
+        missing = "stop_loss" if set(stops) - set(placed) else "take_profit"
         gone = refusal.code == "exchange_nothing_to_reduce"
         ledger.protected(entry, failed=refusal, missing=missing, again=not (placed or gone) and entry.exit_round + 1 < exits.ROUNDS)
     else:
         ledger.protected(entry)
+
+
+def _groups(wanted: Mapping[str, OrderRequest], *, pairs: bool) -> list[list[tuple[str, OrderRequest]]]:
+    """What goes in one call: each order by itself, or the stop-loss with its take-profit."""
+    found: dict[str, list[tuple[str, OrderRequest]]] = {}
+    for leg, request in wanted.items():
+        found.setdefault((request.pair if pairs else None) or leg, []).append((leg, request))
+    return list(found.values())

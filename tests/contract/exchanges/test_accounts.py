@@ -125,7 +125,7 @@ def test_position_mode_that_cannot_change_is_a_refusal(futures: Desk):
 def test_reducing_leaves_leverage_alone(futures: Desk):
     """An order that closes must not fail or wait for a setting that does not concern it."""
     futures.exchange.place(futures.order(BUY, "0.1"))
-    placed = futures.open().place(futures.order(SELL, "0.1", reduce_only=True, leverage=20, margin_mode="isolated"))
+    placed = futures.open().place(futures.order(SELL, "0.1", reduce_only=True, leverage=20, margin_mode="cross"))
 
     assert OrderStatus.FILLED is placed.status
     assert futures.holdings["leverage"] == {}

@@ -6,6 +6,7 @@ nobody can tell what of them was bought here and what its owner keeps. What coul
 
 import time
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws
@@ -18,6 +19,7 @@ from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.paper import DOLLARS
 from chalicelib.exchanges.protocol import Position
+from chalicelib.exchanges.wire import text
 from chalicelib.orders import prices
 from chalicelib.orders.execute import execute
 from chalicelib.orders.keys import Lines
@@ -101,7 +103,7 @@ def _note(message: Flatten, account: Account, left_open: list[dict[str, Any]]) -
 def _shown(account: Account, position: Position) -> dict[str, Any]:
     side = "short" if position.quantity < 0 else "long"
     names = {"account_id": account.account_id, "symbol": position.instrument_name, "side": side}
-    return names | {"quantity": abs(position.quantity), "margin_mode": position.margin_mode}
+    return names | {"quantity": Decimal(text(abs(position.quantity))), "margin_mode": position.margin_mode}
 
 
 def _is_meant(message: Flatten, symbol: str) -> bool:

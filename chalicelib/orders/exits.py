@@ -55,7 +55,8 @@ def requests(entry: Order, instrument: Instrument, market_price: Decimal | None)
     if instrument.market_type is MarketType.SPOT and entry.fee is None:
         size *= _FEE_MARGIN
     quantity = filters.round_quantity(instrument, size)
-    sizes = closing.parts(instrument, quantity, market_price)
+    highest = max((price for price in (market_price, entry.stop_loss, entry.take_profit) if price is not None), default=None)
+    sizes = closing.parts(instrument, quantity, highest)
     again = str(entry.exit_round or "")
     made: dict[str, OrderRequest] = {}
     for name, stop in (("sl", entry.stop_loss), ("tp", entry.take_profit)):

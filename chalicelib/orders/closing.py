@@ -82,9 +82,16 @@ def leavings(positions: Sequence[Position], leg: str, wanted: Decimal | None = N
         if wanted is not None:
             wanted -= quantity
         if quantity:
-            name = "-".join([leg, *(word for word in (position.position_side, position.margin_mode) if word and found)])
+            name = "-".join([leg, *_words(position, positions)]) if found else leg
             found.append(Leaving(position, name, quantity, quantity))
     return found
+
+
+def _words(position: Position, beside: Sequence[Position]) -> list[str]:
+    """What tells a position from those beside it: its side, its margin mode, both, or nothing where it is alone."""
+    same_side = [each for each in beside if each.position_side == position.position_side]
+    words = [position.position_side if len(same_side) < len(beside) else None, position.margin_mode if len(same_side) > 1 else None]
+    return [word for word in words if word]
 
 
 class Leave:
@@ -152,14 +159,9 @@ class Leave:
         if not self._desk.insists:
             return
         closed = sum((each.wanted - each.left for each in all_), _ZERO)
-        left = ", ".join(_shown(each, alone=len(all_) == 1) for each in standing)
+        positions = [each.position for each in all_]
+        left = ", ".join(" ".join([text(each.left), *_words(each.position, positions)]) for each in standing)
         raise NotDoable(CLOSE_INCOMPLETE, symbol=self._instrument.name, closed=text(closed), left=left)
-
-
-def _shown(leaving: Leaving, *, alone: bool) -> str:
-    position = leaving.position
-    words = [] if alone else [word for word in (position.position_side, position.margin_mode) if word]
-    return " ".join([text(leaving.left), *words])
 
 
 def as_order(request: OrderRequest, like: OrderRequest) -> OrderRequest:

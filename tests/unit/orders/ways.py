@@ -179,13 +179,6 @@ WAYS = (
     Way("a stop: cancels, then closes", _stopping, {"0 filled": 1, "0 cancelled": 2, "close filled": 1}),
     Way("a close with take-profit and stop-loss", _closing, {"0 filled": 1, "0.sl cancelled": 1, "0.tp cancelled": 1, "close filled": 1}),
     Way(
-        "a close in parts, each as large as the exchange takes",
-        _splitting,
-        {"close filled": 1, "close-2 filled": 1, "close-3 filled": 1},
-    ),
-    Way("a close that finds too little and is tried again", _partly, {"close cancelled": 1, "close-2 filled": 1}),
-    Way("a close of both sides of a hedged account", _hedged, {"close filled": 1, "close-short filled": 1}, markets=(_FUTURES,)),
-    Way(
         "a daily loss that closes all",
         _flattening,
         {"0 filled": 1, "0 cancelled": 2, "close filled": 1},
@@ -199,6 +192,13 @@ WAYS = (
         {"0 filled": 1, "0.sl filled": 1, "0.tp cancelled": 1},
         message=Follow,
     ),
+    Way(
+        "a close in parts, each as large as the exchange takes",
+        _splitting,
+        {"close filled": 1, "close-2 filled": 1, "close-3 filled": 1},
+    ),
+    Way("a close that finds too little and is tried again", _partly, {"close cancelled": 1, "close-2 filled": 1}),
+    Way("a close of both sides of a hedged account", _hedged, {"close filled": 1, "close-short filled": 1}, markets=(_FUTURES,)),
 )
 BY_VENUE = [(way, venue) for way in WAYS for venue in VENUES if venue[1] in way.markets]
 

@@ -1,12 +1,14 @@
 """Placing an entry's take-profit and stop-loss at a real exchange, once it has traded."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 
-from chalicelib.errors import Refused
+from chalicelib.errors import NotDoable, Refused
 from chalicelib.exchanges.line import Line
-from chalicelib.exchanges.protocol import OrderRequest
+from chalicelib.exchanges.protocol import OrderRequest, OrderStatus
+from chalicelib.exchanges.wire import text
 from chalicelib.orders import exits, ledger
-from chalicelib.orders.models import Order
+from chalicelib.orders.models import CLOSE_INCOMPLETE, Order
 from chalicelib.orders.sender import Sender
 from chalicelib.telemetry import log
 
@@ -38,7 +40,18 @@ def protect(entry: Order, line: Line, sender: Sender) -> None:
         gone = refusal.code == "exchange_nothing_to_reduce"
         ledger.protected(entry, failed=refusal, missing=missing, again=not (placed or gone) and entry.exit_round + 1 < exits.ROUNDS)
     else:
-        ledger.protected(entry)
+        left = sum((each.quantity - each.filled for each in sender.placed if each.leg in wanted and _fell_short(each)), Decimal(0))
+        if left and entry.exit_round + 1 >= exits.ROUNDS:
+            missing = "take_profit" if entry.stop_loss is None else "stop_loss"
+            values = {"symbol": entry.symbol, "closed": text(entry.unprotected - left), "left": text(left)}
+            ledger.protected(entry, failed=NotDoable(CLOSE_INCOMPLETE, **values), missing=missing)
+        else:
+            ledger.protected(entry, left=left)
+
+
+def _fell_short(order: Order) -> bool:
+    """An exit at market that has ended without taking everything away."""
+    return order.status is OrderStatus.CANCELLED and order.filled < order.quantity
 
 
 def _groups(wanted: Mapping[str, OrderRequest], *, pairs: bool) -> list[list[tuple[str, OrderRequest]]]:

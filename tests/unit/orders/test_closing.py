@@ -263,6 +263,21 @@ def test_exits_of_more_than_the_largest_order(live: Live) -> None:
         assert positions(live) == {}
 
 
+@pytest.mark.parametrize("price", ["44900", "60100"])
+def test_an_exit_that_finds_too_little_is_followed_by_another(live: Live, price: str) -> None:
+    """A fired stop-loss or take-profit takes two fifths away; the rest follows at market, until nothing of the entry is left."""
+    live.run("buy", stop_loss=Decimal(45000), take_profit=Decimal(60000))
+    book(live, depth=["0.04", "0.03", None])
+    live.simulator.price("BTCUSDT", price)
+    for _ in range(5):
+        live.follow()
+    left = sum(order.filled for order in live.ledger() if order.exit_of)
+    assert left == live.ledger()[0].received.quantize(left)
+    assert live.agrees()
+    if live.market_type is MarketType.FUTURES:
+        assert positions(live) == {}
+
+
 @pytest.mark.parametrize("action", ["close", "stop", "sell"])
 def test_what_is_left_is_tried_again(live: Live, action: str) -> None:
     """The first order finds two fifths of the depth, the next one the rest: a success, told with all that has filled."""

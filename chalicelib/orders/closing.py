@@ -7,11 +7,12 @@ is left in parts until nothing of it stands or time is up. Each part is an order
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from itertools import count
 
 from chalicelib.errors import NotDoable, Refused
 from chalicelib.exchanges import filters
+from chalicelib.exchanges.oversize import is_too_large
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderStatus, Position, Side
 from chalicelib.exchanges.wire import text
 from chalicelib.orders.desk import Desk
@@ -20,6 +21,7 @@ from chalicelib.orders.models import CLOSE_INCOMPLETE, Order
 from chalicelib.trading import MarketType, OrderType
 
 _ZERO = Decimal(0)
+_MOST_PARTS = 200  # of one position, so that no exchange's odd answers keep it going for ever
 _ROOM = Decimal("0.9")  # where the maximum is a value: the exchange's price of the order may be higher than the last one
 
 
@@ -60,7 +62,8 @@ class Leaving:
         leg: The leg of its first part.
         wanted: How much of it is to go, base units.
         left: How much of that stands.
-        placed: Parts placed so far.
+        number: Parts tried so far; `placed` of them the exchange has taken.
+        largest: What one part may ask for, base units, after the exchange has refused more than it lists as its maximum.
         refusal: Why no further part was taken.
         unknown: What became of the last part is not known, so no further one is sent.
     """
@@ -69,9 +72,16 @@ class Leaving:
     leg: str
     wanted: Decimal
     left: Decimal
+    number: int = 0
     placed: int = 0
+    largest: Decimal | None = None
     refusal: Refused | None = None
     unknown: bool = False
+
+    @property
+    def may_go_on(self) -> bool:
+        """Another part may be tried."""
+        return self.refusal is None and not self.unknown and self.number < _MOST_PARTS
 
 
 def leavings(positions: Sequence[Position], leg: str, wanted: Decimal | None = None) -> list[Leaving]:
@@ -116,7 +126,7 @@ class Leave:
         for each in all_:
             self._advance(each)
         for attempt in count():
-            pending = [each for each in all_ if each.left and not each.refusal and not each.unknown]
+            pending = [each for each in all_ if each.left and each.may_go_on]
             if not pending or not self._desk.wait_for_rest(attempt):
                 break
             for each in pending:
@@ -128,18 +138,31 @@ class Leave:
         """Places parts for as long as each takes all that it asks for, and all that an earlier attempt has claimed."""
         while leaving.left:
             quantity = parts(self._instrument, leaving.left, self._price)[0]
+            quantity = min(quantity, leaving.largest or quantity)
             request = closing_order(leaving.position, self._instrument, quantity)
             try:
-                order = self._place(part_of(leaving.leg, leaving.placed + 1), request)
+                order = self._place(part_of(leaving.leg, leaving.number + 1), request)
             except Refused as refusal:
+                leaving.number += 1
+                leaving.largest = self._half(quantity)
+                if is_too_large(refusal) and leaving.largest < quantity and leaving.number < _MOST_PARTS:
+                    continue
                 leaving.refusal = refusal
                 return
+            leaving.number += 1
             leaving.placed += 1
             leaving.unknown = order.status is OrderStatus.UNKNOWN
             leaving.left = filters.round_quantity(self._instrument, max(leaving.left - order.filled, _ZERO))
             short = order.filled < order.quantity
-            if leaving.unknown or (short and not self._desk.claimed(part_of(leaving.leg, leaving.placed + 1))):
+            if leaving.unknown or leaving.number >= _MOST_PARTS:
                 return
+            if short and not self._desk.claimed(part_of(leaving.leg, leaving.number + 1)):
+                return
+
+    def _half(self, quantity: Decimal) -> Decimal:
+        """Half of it, rounded up to the step, and no less than the minimum."""
+        step = self._instrument.quantity_step
+        return max((quantity / 2 / step).to_integral_value(ROUND_CEILING) * step, filters.least(self._instrument, self._price))
 
     def _look(self, leaving: Leaving) -> None:
         """What of it stands now: something else may have closed it, such as its stop-loss."""

@@ -285,14 +285,14 @@ def in_one(orders: Sequence[Order]) -> list[Order]:
 def _sum(parts: Sequence[Order]) -> Order:
     filled = sum((part.filled for part in parts), Decimal(0))
     value = sum((part.value or Decimal(0) for part in parts), Decimal(0))
-    last = parts[-1]
-    unfilled = Decimal(0) if last.status is OrderStatus.REJECTED else last.quantity - last.filled
-    traded = next((part for part in parts if part.filled), parts[0])
+    taken = [part for part in parts if part.status is not OrderStatus.REJECTED] or list(parts)
+    last = taken[-1]
     told = {
-        "quantity": filled + unfilled,
+        "leg": whole(last.leg),
+        "exchange_order_id": taken[0].exchange_order_id,
+        "quantity": filled + last.quantity - last.filled,
         "filled": filled,
         "value": value if filled else None,
         "average_price": rounded(value / filled) if filled else None,
-        "status": traded.status if last.status is OrderStatus.REJECTED else last.status,
     }
-    return parts[0].model_copy(update=told)
+    return last.model_copy(update=told)

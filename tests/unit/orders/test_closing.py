@@ -208,6 +208,28 @@ def test_more_than_the_largest_order_at_market_is_split(live: Live, parts: str) 
         assert positions(live) == {}
 
 
+@pytest.mark.parametrize("largest", ["0.3", "0.13"])
+def test_a_maximum_that_is_lower_than_the_stored_one(live: Live, largest: str) -> None:
+    """The exchange refuses the size, so half of it is tried, and so on: the position goes, and the answer tells all of it."""
+    if live.market_type is MarketType.FUTURES:
+        by_hand(live, "0.5")
+    else:
+        live.run("sell", quantity=Decimal("1.5"))
+    given = {"market_value": str(Decimal(largest) * 50000)} if live.market_type is MarketType.SPOT else {"market_maximum": largest}
+    given |= {"market_maximum": largest} if live.exchange != "okx" else {}
+    live.simulator.call("POST", "book", symbol="BTCUSDT", exchange=live.exchange, market=live.market_type.value, **given)
+    signal = live.signal("close")
+    execution = live.execute(signal)
+    assert execution.succeeded, execution.refused
+    sent = closings(live)
+    assert [status for _, status, _ in sent].count("rejected") == (1 if largest == "0.3" else 2)
+    assert sum(filled for _, _, filled in sent) == Decimal("0.5")
+    [result] = answered(live, execution)[1]["result"]["results"]
+    assert (result["success"], result["quantity"], result["status"]) == (True, Decimal("0.5"), "FILLED")
+    live.execute(signal)
+    assert closings(live) == sent
+
+
 def test_a_reversal_of_more_than_the_largest_order(futures: Live) -> None:
     """All parts of the exit have traded before the entry."""
     by_hand(futures, "-0.5")

@@ -92,7 +92,9 @@ def thrown(
 
 
 def note_left_open(switch: Switch, account_id: str, positions: Sequence[Mapping[str, Any]]) -> None:
-    """Notes on a halt which positions of an account could not be closed, and tells it; an empty list takes an earlier note back.
+    """Notes on a halt which positions of an account could not be closed, with an event.
+
+    An empty list takes an earlier note back.
 
     A switch that is not halted any more is left alone.
 
@@ -101,14 +103,14 @@ def note_left_open(switch: Switch, account_id: str, positions: Sequence[Mapping[
     """
     for _ in range(_TRIES):
         now = datetime.now(UTC)
-        stored = aws.get("controls", switch.key) or {}
-        before = stored.get("left_open") or {}
+        [item] = stored([switch])
+        before = item.get("left_open") or {}
         after = {name: rows for name, rows in before.items() if name != account_id}
         if positions:
             after[account_id] = [dict(each) for each in positions]
-        if not stored.get("halted") or after == before:
+        if not item.get("halted") or after == before:
             return
-        item, put = changed(switch, stored, now, left_open=after)
+        item, put = changed(switch, item, now, left_open=after)
         try:
             aws.transact([put, *([outbox.write(event(switch, item, now))] if positions else [])])
         except (aws.WriteRefused, Retryable):

@@ -246,9 +246,10 @@ class Binance:
         return [balance for balance in found if balance.total]
 
     def positions(self, api: Api, listings: Listings) -> Sequence[Position]:
-        """Short positions have a negative amount in both modes. The leverage is part of the symbol's settings, not of this reply.
+        """Short positions have a negative amount in both modes.
 
-        Only an isolated position has an isolated wallet. Source: Binance USDⓈ-M futures, "Position Information V3".
+        The leverage is part of the symbol's settings, not of this reply. Only an isolated position has an isolated
+        wallet. Source: Binance USDⓈ-M futures, "Position Information V3".
         """
         return [
             Position(

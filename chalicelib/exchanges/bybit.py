@@ -178,11 +178,11 @@ class Bybit:
         ]
 
     def balances(self, api: Api) -> Sequence[Balance]:
-        """Free is what neither spot orders nor the margin of orders and positions hold, and of a settlement coin what the account has.
+        """Free is what neither spot orders nor margin hold; of a settlement coin it is what the account has available.
 
-        All coins of a unified account stand in for its positions, with what those have won and lost: `totalAvailableBalance` is the margin
-        balance, unrealised profit and loss included, less haircut and initial margin, in USD. In isolated margin the field is empty: there
-        a position loses its own margin only. Source: Bybit v5, "Get Wallet Balance".
+        All coins of a unified account are margin for its positions. `totalAvailableBalance` is the margin balance in
+        USD, unrealised profit and loss included, less haircut and initial margin. In isolated margin the field is
+        empty: there a position loses its own margin only. Source: Bybit v5, "Get Wallet Balance".
         """
         (account,) = api.read("privateGetV5AccountWalletBalance", {"accountType": "UNIFIED"})["result"]["list"]
         available = decimal(account.get("totalAvailableBalance"))

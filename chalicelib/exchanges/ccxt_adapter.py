@@ -164,8 +164,8 @@ class CcxtExchange:
     def prepare(self, order: OrderRequest) -> None:
         """Sets position mode, margin mode and leverage as an order wants them, once and where they differ.
 
-        An order that reduces leaves all of them alone. It is made for a position that stands, so the account's mode is the position's,
-        and it must not fail for a setting that does not concern it.
+        An order that reduces leaves all of them alone. It is made for a position that stands, so the account's mode
+        is the position's, and it must not fail for a setting that does not concern it.
 
         Raises:
             Retryable: Also where it is unknown whether a setting has changed; nothing was placed, and setting it again does no harm.

@@ -83,10 +83,10 @@ def least(instrument: Instrument, price: Decimal | None) -> Decimal:
 
 
 def largest_at_market(instrument: Instrument, price: Decimal | None) -> Decimal | None:
-    """The most that one order at market may ask for, base units, a multiple of the step; None where there is no maximum.
+    """The largest order at market, base units, a multiple of the step; None where there is no maximum.
 
     Args:
-        price: Quote per base, for exchanges that limit what the order is worth; without it that limit does not count.
+        price: Quote per base, for exchanges that limit the order's value; without it that limit does not count.
     """
     found = [each for each in (instrument.maximum_quantity, instrument.maximum_market_quantity) if each is not None]
     if instrument.maximum_market_value is not None and price:

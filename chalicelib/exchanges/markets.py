@@ -137,11 +137,11 @@ def _dump_one(precision_mode: int, market: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _market_maximum(market: Mapping[str, Any]) -> tuple[Any, Decimal | None]:
-    """The largest order at market: in what the exchange counts, and in quote units; None for what it does not say.
+    """The largest order at market: in the exchange's own units, and in quote units; None for what it does not say.
 
-    Of Binance ccxt has it from the filter MARKET_LOT_SIZE. Of the others only the reply itself has it: Bybit `maxMktOrderQty`
-    ("Get Instruments Info"; spot sends it as `maxMarketOrderQty`), OKX `maxMktSz` ("Get instruments"), which counts contracts, but USDT
-    on spot, where `maxMktAmt` limits the value in USD as well.
+    ccxt has Binance's from the filter MARKET_LOT_SIZE. Of the others only the reply itself has it: Bybit
+    `maxMktOrderQty` ("Get Instruments Info"; spot sends it as `maxMarketOrderQty`), OKX `maxMktSz` ("Get
+    instruments"). The latter counts contracts, but USDT on spot, where `maxMktAmt` limits the value in USD as well.
     """
     info = market.get("info") or {}
     lot = info.get("lotSizeFilter") or {}

@@ -206,8 +206,8 @@ class Okx:
     def positions(self, api: Api, listings: Listings) -> Sequence[Position]:
         """Signed in one-way mode; in hedge mode positive, and `posSide` tells a short one.
 
-        A cross and an isolated position of one instrument stand side by side, and an order reduces the one its `tdMode` names. Source:
-        OKX v5, "Get positions" (`mgnMode`) and "Place order" (`tdMode`).
+        A cross and an isolated position of one instrument stand side by side, and an order reduces the one its
+        `tdMode` names. Source: OKX v5, "Get positions" (`mgnMode`) and "Place order" (`tdMode`).
         """
         found = []
         for row in api.read("privateGetAccountPositions", {"instType": self._kind})["data"]:

@@ -1,15 +1,16 @@
-"""How exchanges say that an order at market is larger than they take, by their own code and a piece of their message in lower case.
+"""How exchanges refuse an order at market for its size: by their own code and a piece of their message.
 
-Their listed maxima change between two refreshes of the stored metadata, so an order may be refused although it obeys what is stored.
+Listed maxima change between two refreshes of the stored metadata, so an order may be refused although it obeys
+what is stored.
 """
 
 from chalicelib.errors import Refused
 
 _TOO_LARGE = {
-    # Binance spot, "Filters" (one code for all filters); USDⓈ-M futures, "Error Codes": QTY_GREATER_THAN_MAX_QTY.
+    # Binance spot, "Filters": one code for all of them. USDⓈ-M futures, "Error Codes": QTY_GREATER_THAN_MAX_QTY.
     ("binance", "-1013"): "market_lot_size",
     ("binance", "-4005"): "",
-    # Bybit: 10001 is every malformed parameter; this message is the one of pybit#284. 170135 is spot's upper limit.
+    # Bybit: 10001 is every malformed parameter, this message that of pybit#284. 170135 is spot's upper limit.
     ("bybit", "10001"): "exceeds maximum limit",
     ("bybit", "170135"): "",
     # OKX, "Error Code": market order amount exceeds the maximum amount.

@@ -51,7 +51,7 @@ class Instrument:
         minimum_quantity: Base units; None if the exchange sets none. Likewise the others.
         minimum_notional: Quote units.
         contract_size: Base units per contract; None on spot.
-        maximum_market_quantity: The largest order at market, base units; None if the exchange sets none below `maximum_quantity`.
+        maximum_market_quantity: The largest order at market, base units; None if the exchange sets none.
         maximum_market_value: The same in quote units, where the exchange limits what such an order is worth.
     """
 
@@ -147,7 +147,7 @@ class Position:
         quantity: Base units; negative for a short position.
         leverage: None on spot.
         position_side: Which of the two positions of hedge mode it is; None in one-way mode and on spot.
-        margin_mode: `cross` or `isolated`, where the exchange keeps it for each position; None where it is the account's, and on spot.
+        margin_mode: `cross` or `isolated`; None on spot, and where the mode is the whole account's.
     """
 
     instrument_name: str

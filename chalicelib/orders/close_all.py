@@ -59,7 +59,7 @@ def close_all(message: Flatten, seconds: float) -> None:
 
 
 def _close(message: Flatten, what: Sequence[tuple[Symbol, MarketType]], until: float, round_: str = "") -> None:
-    """Closes one after the other, each with its share of the time; one that cannot be done now does not keep the others."""
+    """Closes one after the other, each with its share of the time. One that has to wait does not keep the others."""
     failed: Retryable | None = None
     for index, (symbol, market_type) in enumerate(what):
         name = f"{market_type.value}#{symbol.name}{round_}"
@@ -73,7 +73,7 @@ def _close(message: Flatten, what: Sequence[tuple[Symbol, MarketType]], until: f
 
 
 def _close_at_exchange(message: Flatten, account: Account, until: float) -> list[dict[str, Any]]:
-    """Closes the futures positions, in rounds for as long as there is time. Returns what is left open, as the halt shows it."""
+    """Closes the futures positions, in rounds while there is time. Returns what is left open, as the halt shows it."""
     if MarketType.FUTURES not in account.market_types:
         return []
     try:
@@ -82,7 +82,7 @@ def _close_at_exchange(message: Flatten, account: Account, until: float) -> list
             standing = [each for each in line.positions() if _is_meant(message, each.instrument_name)]
             if not standing or (number and until - time.monotonic() < _ROUND_S):
                 break
-            # A close without a position side closes each position of its instrument, whichever side and margin mode.
+            # A close without a position side closes each position of its instrument.
             instruments = [line.instrument(name) for name in dict.fromkeys(each.instrument_name for each in standing)]
             symbols = [Symbol(raw=each.name, base=each.base, quote=each.quote) for each in instruments]
             _close(message, [(each, MarketType.FUTURES) for each in symbols], until, f"#{number + 1}" if number else "")

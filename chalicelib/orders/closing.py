@@ -22,11 +22,11 @@ from chalicelib.trading import MarketType, OrderType
 
 _ZERO = Decimal(0)
 _MOST_PARTS = 200  # of one position, so that no exchange's odd answers keep it going for ever
-_ROOM = Decimal("0.9")  # where the maximum is a value: the exchange's price of the order may be higher than the last one
+_ROOM = Decimal("0.9")  # of a maximum that is a value: the exchange's price may be higher than the last one
 
 
 def closing_order(position: Position, instrument: Instrument, quantity: Decimal) -> OrderRequest:
-    """The order at market that takes `quantity` base units of a position away: by its own side and margin mode, never the settings'."""
+    """The order at market that takes `quantity` base units of a position away, by the position's side and margin mode."""
     return OrderRequest(
         client_order_id="",
         instrument=instrument,
@@ -40,7 +40,7 @@ def closing_order(position: Position, instrument: Instrument, quantity: Decimal)
 
 
 def parts(instrument: Instrument, quantity: Decimal, price: Decimal | None) -> list[Decimal]:
-    """A quantity as orders at market that the exchange takes, each as large as possible; none is left below the minimum.
+    """A quantity as orders at market that the exchange takes: as large as possible, and none below the minimum.
 
     Args:
         price: Quote per base; None where it is not known.
@@ -63,7 +63,7 @@ class Leaving:
         wanted: How much of it is to go, base units.
         left: How much of that stands.
         number: Parts tried so far; `placed` of them the exchange has taken.
-        largest: What one part may ask for, base units, after the exchange has refused more than it lists as its maximum.
+        largest: What one part may ask for, base units, after the exchange has refused a part for its size.
         refusal: Why no further part was taken.
         unknown: What became of the last part is not known, so no further one is sent.
     """
@@ -85,7 +85,10 @@ class Leaving:
 
 
 def leavings(positions: Sequence[Position], leg: str, wanted: Decimal | None = None) -> list[Leaving]:
-    """Positions to leave, in their order: whole, or together as much as is wanted, base units. One of several has its name in its leg."""
+    """Positions to leave, in their order: whole, or together as much as is wanted, base units.
+
+    The legs of further positions say which positions they are.
+    """
     found: list[Leaving] = []
     for position in positions:
         quantity = abs(position.quantity) if wanted is None else min(abs(position.quantity), wanted)
@@ -98,7 +101,7 @@ def leavings(positions: Sequence[Position], leg: str, wanted: Decimal | None = N
 
 
 def _words(position: Position, beside: Sequence[Position]) -> list[str]:
-    """What tells a position from those beside it: its side, its margin mode, both, or nothing where it is alone."""
+    """What tells a position from those beside it: side, margin mode, both, or nothing where it is alone."""
     same_side = [each for each in beside if each.position_side == position.position_side]
     words = [position.position_side if len(same_side) < len(beside) else None, position.margin_mode if len(same_side) > 1 else None]
     return [word for word in words if word]
@@ -135,7 +138,7 @@ class Leave:
         self._conclude(all_)
 
     def _advance(self, leaving: Leaving) -> None:
-        """Places parts for as long as each takes all that it asks for, and all that an earlier attempt has claimed."""
+        """Places parts while each fills wholly, and all that an earlier attempt has claimed."""
         while leaving.left:
             quantity = parts(self._instrument, leaving.left, self._price)[0]
             quantity = min(quantity, leaving.largest or quantity)

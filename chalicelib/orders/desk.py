@@ -43,11 +43,11 @@ class Desk(Protocol):
 
     @property
     def insists(self) -> bool:
-        """What a closing order leaves open is tried again, and in the end a refusal. A simulated account fills what its owner has set."""
+        """What a closing order leaves open is tried again, and in the end refused. Not so on simulated accounts."""
         ...
 
     def positions(self, instrument: Instrument, position_side: PositionSide | None = None) -> Sequence[Position]:
-        """On futures the positions in an instrument, those of one side if it is given; on spot the free holdings, as one position."""
+        """The futures positions in an instrument, of one side if it is given; on spot the free holdings, as one."""
         ...
 
     def standing(self, instrument: Instrument, position: Position) -> Decimal:
@@ -74,7 +74,7 @@ class Desk(Protocol):
         ...
 
     def wait_for_rest(self, attempt: int) -> bool:
-        """Waits before the rest of a position is tried again; False when there is no time left, or nothing to be gained."""
+        """Waits before the rest of a position is tried again; False when there is no time left."""
         ...
 
     def look_again(self) -> None:

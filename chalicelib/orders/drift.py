@@ -55,7 +55,7 @@ def _differences(books: Mapping[str, Any], found: Mapping[str, Any]) -> list[dic
 
 
 def _name(position: Mapping[str, Any]) -> str:
-    """A position in the books: its symbol alone in one-way mode and cross margin, else `BTCUSDT#long#isolated`, `BTCUSDT##isolated`.
+    """A position's name in the books: `BTCUSDT`, in hedge mode `BTCUSDT#long`, in isolated margin `BTCUSDT##isolated`.
 
     So two positions in one instrument never add up to what looks like none.
     """
@@ -71,7 +71,7 @@ def _parts(name: str) -> dict[str, str]:
 def _changes(
     account: Account, books: Mapping[str, Any] | None, found: Mapping[str, Any], snapshot: Mapping[str, Any], now: datetime
 ) -> list[Event]:
-    """`position.changed` of each position that is another than in the books, the two of hedge mode each by itself."""
+    """`position.changed` of each position that differs from the books, in hedge mode of each side by itself."""
     before = books["positions"] if books else {}
     told = []
     prices = {_name(position): position["entry_price"] for position in snapshot["positions"]}

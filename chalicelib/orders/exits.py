@@ -45,11 +45,11 @@ def attached(order: OrderRequest, instruction: Instruction, price: Decimal) -> O
 
 
 def requests(entry: Order, instrument: Instrument, market_price: Decimal | None) -> dict[str, OrderRequest]:
-    """The orders that leave what of an entry is unprotected, by leg, the stop-loss first; several of each, where one would be too large.
+    """The orders that leave what of an entry is unprotected, by leg, the stop-loss first; in parts, if too large.
 
     Args:
-        market_price: Quote per base. Where it has reached one of the exits already, there are orders of that one only, at market: a
-            conditional order would be refused, or wait for the price to come back.
+        market_price: Quote per base. Where it has reached one of the exits already, there are orders of that one
+            only, at market: a conditional order would be refused, or wait for the price to come back.
     """
     size = entry.unprotected
     if instrument.market_type is MarketType.SPOT and entry.fee is None:

@@ -166,7 +166,7 @@ def expose(exit_: Order) -> None:
 
 
 def exposing(exit_: Order) -> list[aws.Write]:
-    """The writes that have what an exit has not taken away protected anew; none where the stop-loss stands."""
+    """The writes that have the rest of an exit protected again; none where the stop-loss stands."""
     entry = read(exit_.signal_id, exit_.account_id, [exit_.exit_of or ""]).orders[exit_.exit_of or ""]
     if entry.stop_loss is not None and ".sl" not in exit_.leg and not exit_.filled:
         return []  # a take-profit that has traded takes the stop-loss with it

@@ -1,6 +1,6 @@
-"""The names of a signal's orders on one account: "0", "1", … as asked for, "close" for what goes first, "0.sl" and "0.tp" for exits.
+"""The names of a signal's orders on one account: "0", "1", … as asked for, "close", and "0.sl", "0.tp" for exits.
 
-An order that is sent in parts has further ones, with a hyphen: "close-2", and "close-short" for a second position.
+Further parts of an order have a hyphen, "close-2", and so has the order for a second position, "close-short".
 """
 
 CLOSING_LEG = "close"
@@ -17,5 +17,5 @@ def whole(leg: str) -> str:
 
 
 def is_further_part(leg: str) -> bool:
-    """Whether it is one of which nobody knows beforehand whether there will be one."""
+    """Whether the leg belongs to a further part, so that only its own look-up says whether it exists."""
     return "-" in leg

@@ -27,7 +27,7 @@ from chalicelib.trading import Action, MarketType, PositionSide, Symbol
 _OPEN = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED, OrderStatus.UNKNOWN)
 _REST_PAUSE_S = 0.25  # before the rest of a position is tried again; twice as long each time
 _LONGEST_REST_PAUSE_S = 4.0
-_RESERVE_S = 4.0  # of the time allowed for the signal: to place one more order, see its end and write what came of it
+_RESERVE_S = 4.0  # kept of the time allowed for the signal: to place one more order and write its end
 
 
 def legs(instruction: Instruction) -> list[str]:
@@ -157,11 +157,11 @@ class LiveDesk:
         return leg in self._known.orders
 
     def until_ended(self, order: Order) -> Order:
-        """Waits for a placed order's end; one whose outcome is unknown is not waited for. Raises Retryable if there is no time left."""
+        """Waits for a placed order's end, unless its outcome is unknown. Raises Retryable if there is no time left."""
         return self._sender.until_ended(order, self._lines.of(order.market_type).instrument(order.symbol))
 
     def wait_for_rest(self, attempt: int) -> bool:
-        """Waits before the rest of a position is tried again; False when the time allowed for the signal is up."""
+        """Waits before the rest of a position is tried again; False when the signal's time is up."""
         pause = min(_REST_PAUSE_S * 2**attempt, _LONGEST_REST_PAUSE_S)
         if self._patience.left < pause + _RESERVE_S:
             return False

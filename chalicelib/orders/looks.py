@@ -55,7 +55,7 @@ class Looks:
         return self._once("free", lambda: self._balance(instrument, instrument.quote))
 
     def positions(self, instrument: Instrument, position_side: PositionSide | None) -> Sequence[Position]:
-        """The futures positions in an instrument, those of one side if it is given; on spot the free holdings, as one position."""
+        """The futures positions in an instrument, of one side if it is given; on spot the free holdings, as one."""
         if instrument.market_type is MarketType.SPOT:
             held = self._once(_HELD, lambda: self._balance(instrument, instrument.base))
             return [Position(instrument.base, MarketType.SPOT, held)]
@@ -66,7 +66,7 @@ class Looks:
         return [_position(instrument, name, held) for name, held in self.basis.items() if name.startswith(f"{_HELD}_")]
 
     def standing(self, instrument: Instrument, position: Position) -> Decimal:
-        """What of a position stands now, base units without sign: at the exchange, not in what the signal was sized from."""
+        """What of a position the exchange shows now, base units without sign."""
         line = self._lines.of(instrument.market_type)
         if instrument.market_type is MarketType.SPOT:
             return line.free_and_total().get(instrument.base, (_ZERO, _ZERO))[0]
@@ -74,7 +74,7 @@ class Looks:
         return abs(now) if now * position.quantity > 0 else _ZERO
 
     def basis_of(self, request: OrderRequest) -> dict[str, Decimal]:
-        """What is kept with an order: the basis, and what was owned of the position that the order concerns."""
+        """What is kept with an order: the basis, and what was owned of the order's own position."""
         if request.instrument.market_type is MarketType.SPOT or _HELD not in self.basis:
             return dict(self.basis)
         side = None
@@ -128,7 +128,7 @@ class Looks:
 
 
 def _of(positions: Sequence[Position], instrument: Instrument, side: PositionSide | None) -> list[Position]:
-    """The positions in an instrument; of one side, which is the side of its sign where the account has one position only."""
+    """The positions in an instrument, of one side if it is given. In one-way mode the sign is the side."""
     mine = [each for each in positions if each.instrument_name == instrument.name]
     if side is None:
         return mine

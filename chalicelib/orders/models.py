@@ -265,14 +265,14 @@ class Execution(BaseModel):
 
     @property
     def succeeded(self) -> bool:
-        """Something was done: an order placed, or a cancel carried out in full. A close that leaves something has not succeeded."""
+        """Something was done: an order placed, or a cancel carried out in full. No close that leaves something."""
         if any(leg.code == CLOSE_INCOMPLETE for leg in self.refused):
             return False
         return not self.refused or any(order.status is not OrderStatus.REJECTED for order in self.orders)
 
 
 def in_one(orders: Sequence[Order]) -> list[Order]:
-    """Orders with the parts of each leg as one order, in their sequence: asked for and filled as the sum, at the average price.
+    """Orders with the parts of each leg as one order, in their sequence: the sum, at the average price.
 
     What a part has left open and a later part has closed was asked for once.
     """

@@ -105,7 +105,7 @@ class _Run:
         self.position_side = None if self.spot else instruction.position_side
 
     def _positions(self) -> list[Position]:
-        """What stands: on futures each position of the signal's side, of both sides if it names none; on spot the holdings."""
+        """What stands: on futures the positions of the signal's side, or of both; on spot the holdings."""
         return [each for each in self.desk.positions(self.instrument, self.position_side) if each.quantity]
 
     def _opposite(self, side: Side) -> list[Position]:
@@ -147,7 +147,7 @@ class _Run:
             self.open_legs(side)
 
     def _leave(self, positions: list[Position]) -> None:
-        """Takes positions away, and on futures then the exits that would have: until they are gone the exits protect them."""
+        """Takes positions away, and on futures their exits after that: until then the exits protect them."""
         if self.spot:
             positions = [replace(each, quantity=filters.round_quantity(self.instrument, each.quantity)) for each in positions]
             if not any(each.quantity for each in positions):

@@ -59,5 +59,5 @@ def _reason(payload: Mapping[str, Any], language: str) -> str:
 
 
 def _position(row: Mapping[str, Any]) -> str:
-    """A position that is left open: `ETHUSDT short 0.3`; where the account could not be asked, the reason's code."""
+    """A position that is left open: `ETHUSDT short 0.3`, or the code of why the account could not be asked."""
     return f"{row['symbol']} {row['side']} {row['quantity']}" if "symbol" in row else str(row["code"])

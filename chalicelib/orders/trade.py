@@ -134,7 +134,6 @@ class _Run:
         """Orders of one side: reducing what is opposite, never beyond flat, else opening."""
         if self.spot and side is Side.SELL:
             self._take_back_exits()
-        if self.spot and side is Side.SELL:
             self._reduce_legs(side, self._positions())
         elif self.position_side:
             if (side is Side.BUY) is (self.position_side is PositionSide.LONG):
@@ -152,10 +151,17 @@ class _Run:
             positions = [replace(each, quantity=filters.round_quantity(self.instrument, each.quantity)) for each in positions]
             if not any(each.quantity for each in positions):
                 raise self._too_small(None)
-        self._run_leave(leavings(positions, CLOSING_LEG), None)
+        found, refusal = leavings(positions, CLOSING_LEG), None
+        try:
+            self._run_leave(found, None)
+        except Refused as refused:
+            refusal = refused
         if not self.spot:
-            for side in {_closing_side(each) for each in positions}:
+            standing = {_closing_side(each.position) for each in found if each.left}
+            for side in {_closing_side(each) for each in positions} - standing:
                 self._take_back_exits(side)
+        if refusal:
+            raise refusal
         self.desk.look_again()
 
     def _run_leave(self, positions: list[Leaving], percent: Decimal | None) -> None:

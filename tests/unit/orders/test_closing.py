@@ -350,6 +350,23 @@ def test_a_reversal_that_cannot_close_opens_nothing(futures: Live) -> None:
     assert answered(futures, execution)[1]["result"]["results"][0]["success"] is False
 
 
+def test_exits_go_with_their_own_side(futures: Live) -> None:
+    """Those of the side that has gone are cancelled; those of the side that stands stay, and protect it."""
+    key = futures.credentials.api_key
+    futures.simulator.call("POST", "settings", api_key=key, hedged=True)
+    for side, stops in ((PositionSide.LONG, ("45000", "60000")), (PositionSide.SHORT, ("60000", "45000"))):
+        exits = {"stop_loss": Decimal(stops[0]), "take_profit": Decimal(stops[1])}
+        assert futures.run("buy" if side is PositionSide.LONG else "sell", position_side=side, **exits).succeeded
+    book(futures, depth=["0.04", None])
+    futures.simulator.price("BTCUSDT", "50000", size="0")
+    execution = futures.execute(futures.signal("close"), seconds=5)
+    assert [leg.code for leg in execution.refused] == ["close_incomplete"]
+    assert positions(futures) == {"long": Decimal("0.06")}
+    left = {order.side.value for order in futures.ledger() if order.exit_of and order.status == "open"}
+    assert left == {"sell"}
+    assert futures.agrees()
+
+
 def test_both_sides_are_tried_though_one_stays(futures: Live) -> None:
     """What is left is named with its side."""
     by_hand(futures, "0.5", "long")

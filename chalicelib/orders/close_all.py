@@ -79,7 +79,7 @@ def _close_at_exchange(message: Flatten, account: Account, until: float) -> list
     try:
         line = Lines(account, Patience(until - time.monotonic())).of(MarketType.FUTURES)
         for number in range(_ROUNDS):
-            standing = [each for each in line.positions() if _is_meant(message, each.instrument_name)]
+            standing = [each for each in line.open_positions() if _is_meant(message, each.instrument_name)]
             if not standing or (number and until - time.monotonic() < _ROUND_S):
                 break
             # A close without a position side closes each position of its instrument.
@@ -87,7 +87,7 @@ def _close_at_exchange(message: Flatten, account: Account, until: float) -> list
             symbols = [Symbol(raw=each.name, base=each.base, quote=each.quote) for each in instruments]
             _close(message, [(each, MarketType.FUTURES) for each in symbols], until, f"#{number + 1}" if number else "")
         else:
-            standing = [each for each in line.positions() if _is_meant(message, each.instrument_name)]
+            standing = [each for each in line.open_positions() if _is_meant(message, each.instrument_name)]
     except Refused as refused:
         log.error("account not flattened", extra={"account_id": account.account_id, "code": refused.code})
         return [{"account_id": account.account_id, "code": refused.code}]

@@ -150,7 +150,7 @@ def _left_something(order: Order, line: Line) -> bool:
     if order.market_type is MarketType.SPOT:
         return True
     direction = 1 if order.side is Side.SELL else -1
-    return any(each.instrument_name == order.symbol and each.quantity * direction > 0 for each in line.positions())
+    return any(each.instrument_name == order.symbol and each.quantity * direction > 0 for each in line.open_positions())
 
 
 def _learn_fees(order: Order, line: Line, entries: Entries, now: datetime) -> Order:

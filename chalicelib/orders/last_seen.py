@@ -53,7 +53,7 @@ class SeenLine(line.Line):
         """Every currency's free and total balance."""
         return {row["currency"]: (row["free"], row["total"]) for row in self._balances}
 
-    def positions(self) -> Sequence[Position]:
+    def open_positions(self) -> Sequence[Position]:
         """See Line."""
         return [_position(row) for row in self._positions]
 

@@ -60,7 +60,7 @@ class Looks:
             held = self._once(_HELD, lambda: self._balance(instrument, instrument.base))
             return [Position(instrument.base, MarketType.SPOT, held)]
         if _HELD not in self.basis:
-            found = _of(self._lines.of(instrument.market_type).positions(), instrument, position_side)
+            found = _of(self._lines.of(instrument.market_type).open_positions(), instrument, position_side)
             self.basis |= {_name(each): each.quantity for each in found}
             self.basis[_HELD] = _total(found)
         return [_position(instrument, name, held) for name, held in self.basis.items() if name.startswith(f"{_HELD}_")]
@@ -70,7 +70,7 @@ class Looks:
         line = self._lines.of(instrument.market_type)
         if instrument.market_type is MarketType.SPOT:
             return line.free_and_total().get(instrument.base, (_ZERO, _ZERO))[0]
-        now = _total(each for each in _of(line.positions(), instrument, None) if _name(each) == _name(position))
+        now = _total(each for each in _of(line.open_positions(), instrument, None) if _name(each) == _name(position))
         return abs(now) if now * position.quantity > 0 else _ZERO
 
     def basis_of(self, request: OrderRequest) -> dict[str, Decimal]:
@@ -87,7 +87,7 @@ class Looks:
         direction = 1 if side is Side.BUY else -1
         line = self._lines.of(instrument.market_type)
         if instrument.market_type is MarketType.FUTURES:
-            held = [(each.instrument_name, each.quantity) for each in line.positions()]
+            held = [(each.instrument_name, each.quantity) for each in line.open_positions()]
         else:
             held = [(currency, total) for currency, (_, total) in line.free_and_total().items() if currency not in DOLLARS and total]
         name = instrument.name if instrument.market_type is MarketType.FUTURES else instrument.base

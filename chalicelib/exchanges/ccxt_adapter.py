@@ -182,7 +182,7 @@ class CcxtExchange:
         listing = self._listing(order.instrument)
         margin = (order.margin_mode, order.leverage)
         prepared, wanted = self._api.settings.prepared, (listing.market_id, order.hedged, *margin)
-        if wanted in prepared:
+        if wanted in prepared or (not any(margin) and any(known[:2] == wanted[:2] for known in prepared)):
             return
         try:
             self._change(lambda: self._particulars.set_position_mode(self._api, listing, hedged=order.hedged))

@@ -11,7 +11,7 @@ from chalicelib.exchanges.ccxt_adapter import CcxtExchange
 from chalicelib.exchanges.limiter import Limiter, Patience
 from chalicelib.exchanges.market_store import StoredMarkets
 from chalicelib.exchanges.markets import StoredMarket, load
-from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, RateLimited
+from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, Position, RateLimited
 from chalicelib.telemetry import Metric, measure
 from chalicelib.trading import MarketType, PositionSide
 
@@ -83,8 +83,11 @@ class Line:
 
     def positions(self, side: PositionSide | None = None) -> dict[str, Decimal]:
         """Open futures positions, base units, negative if short; those of one side, or both sides of a hedged account added up."""
-        rows = self._repeated(lambda exchange: exchange.positions())
-        return summed(((row.instrument_name, row.quantity) for row in rows), side)
+        return summed(((row.instrument_name, row.quantity) for row in self.open_positions()), side)
+
+    def open_positions(self) -> Sequence[Position]:
+        """Open futures positions; of an account in hedge mode each side by itself."""
+        return [row for row in self._repeated(lambda exchange: exchange.positions()) if row.quantity]
 
     def run(self, call: Callable[[CcxtExchange], Result]) -> Result:
         """Any call that only reads, or that may be repeated."""

@@ -1,6 +1,7 @@
 """A daily loss that flattens: every account it is about is told, in its own queue, to close what is open."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from datetime import datetime
 
 from chalicelib import aws
@@ -26,6 +27,7 @@ def _message(flattening: Flattening, account_id: str, exchange: str, symbols: tu
         account_id=account_id,
         exchange=exchange,
         symbols=symbols,
+        halt=asdict(flattening.switch),
         at=datetime.fromisoformat(flattening.since),
     )
 

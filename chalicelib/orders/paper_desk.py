@@ -13,7 +13,7 @@ from chalicelib.events.models import Event
 from chalicelib.exchanges import paper_rules, paper_store
 from chalicelib.exchanges.paper import Book
 from chalicelib.exchanges.paper_money import BASIS_POINT, Rates, round_money, round_price
-from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, Side
+from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, Position, Side
 from chalicelib.orders import equity, events, exits, store
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.orders.reference_price import PriceSource
@@ -65,6 +65,11 @@ class PaperDesk:
         """What trading costs here."""
         return self.book.account.rates
 
+    @property
+    def insists(self) -> bool:
+        """The account's owner has set how much of an order fills."""
+        return False
+
     def instrument(self, symbol: Symbol, market_type: MarketType, near: Decimal | None) -> Instrument:
         """The instrument, by rules usual for its price."""
         return paper_rules.assumed(symbol, market_type, near or Decimal(1), self.book.account.currency)
@@ -88,15 +93,34 @@ class PaperDesk:
         """Free quote balance."""
         return self.book.free(instrument.quote)
 
-    def held(self, instrument: Instrument, position_side: PositionSide | None = None) -> Decimal:
-        """Free holdings or position.
+    def positions(self, instrument: Instrument, position_side: PositionSide | None = None) -> Sequence[Position]:
+        """The position, or the free holdings.
 
         Raises:
             NotDoable: `hedge_unsupported`: a simulated account has one position per symbol.
         """
         if position_side is not None:
             raise NotDoable("hedge_unsupported", account=self.book.account.name)
-        return self.book.held(instrument)
+        return [Position(instrument.name, instrument.market_type, self.book.held(instrument))]
+
+    def standing(self, instrument: Instrument, position: Position) -> Decimal:  # noqa: ARG002  there is one position only
+        """What of the position stands now."""
+        return abs(self.book.held(instrument))
+
+    def claimed(self, leg: str) -> bool:  # noqa: ARG002
+        """Never: what an attempt places is written when the signal is settled."""
+        return False
+
+    def until_ended(self, order: Order) -> Order:
+        """An order at market has ended when it has been placed."""
+        return order
+
+    def wait_for_rest(self, attempt: int) -> bool:  # noqa: ARG002
+        """Never: what the account's fill rate leaves, it leaves."""
+        return False
+
+    def look_again(self) -> None:
+        """The book is always as it is now."""
 
     def exposure(self, instrument: Instrument, side: Side) -> tuple[Decimal, int]:
         """Position or holdings of one side, with what waits to add to it; and how many others there are."""
@@ -247,6 +271,7 @@ class PaperDesk:
             exchange=account.exchange,
             market_type=order.instrument.market_type,
             symbol=order.instrument.name,
+            base=order.instrument.base,
             side=order.side,
             order_type=order.order_type,
             reduce_only=order.reduce_only,

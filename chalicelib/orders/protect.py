@@ -1,12 +1,14 @@
 """Placing an entry's take-profit and stop-loss at a real exchange, once it has traded."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 
 from chalicelib.errors import NotDoable, Refused, Retryable
 from chalicelib.exchanges.line import Line
-from chalicelib.exchanges.protocol import OrderStatus
+from chalicelib.exchanges.protocol import OrderRequest, OrderStatus
+from chalicelib.exchanges.wire import text
 from chalicelib.orders import exits, ledger
-from chalicelib.orders.models import Order
+from chalicelib.orders.models import CLOSE_INCOMPLETE, Order
 from chalicelib.orders.sender import Sender
 from chalicelib.telemetry import log
 
@@ -25,42 +27,71 @@ def protect(entry: Order, line: Line, sender: Sender) -> None:
     known = ledger.read(entry.signal_id, entry.account_id, list(wanted))
     sender.known.orders |= known.orders
     sender.known.count = known.count
-    legs = list(wanted)
     placed: list[str] = []
     try:
-        if len(wanted) > 1 and line.pairs_at_once:
-            sender.place_pair(*wanted.items())
-        else:
-            for leg, request in wanted.items():
-                sender.place(leg, request)
-                placed.append(leg)
+        for group in _groups(wanted, pairs=line.pairs_at_once):
+            if len(group) > 1:
+                sender.place_pair(*group)
+            else:
+                sender.place(*group[0])
+            placed += [leg for leg, _ in group]
     except Refused as refusal:
         log.warning("exit not placed", extra={"order_id": entry.order_id, "code": refusal.code})
         gone = refusal.code == "exchange_nothing_to_reduce"
-        doubtful = _doubtful(legs, sender)
+        doubtful = _doubtful(wanted, sender)
         again = not (placed or gone) and entry.exit_round + 1 < exits.ROUNDS
-        changed = ledger.protected(entry, failed=refusal, missing=_missing(entry, legs[len(placed)]), again=again)
+        changed = ledger.protected(entry, failed=refusal, missing=_first_missing(wanted, placed), again=again)
         if doubtful is not None:
-            ledger.warn_unprotected(changed, _unknown(entry), _missing(entry, doubtful))
+            ledger.warn_unprotected(changed, _unknown(entry), _kind(doubtful))
     except Retryable:
-        ledger.warn_unprotected(entry, _unknown(entry), _missing(entry, legs[len(placed)]))
+        ledger.warn_unprotected(entry, _unknown(entry), _first_missing(wanted, placed))
         raise
     else:
-        doubtful = _doubtful(legs, sender)
+        _record(entry, wanted, sender)
+
+
+def _record(entry: Order, wanted: Mapping[str, OrderRequest], sender: Sender) -> None:
+    """Writes what came of exits that the exchange has taken."""
+    doubtful = _doubtful(wanted, sender)
+    left = sum((each.quantity - each.filled for each in sender.placed if each.leg in wanted and _fell_short(each)), Decimal(0))
+    if doubtful is not None:
         # An exit of unknown outcome is looked up each minute. If it is absent, the exits are placed again.
-        failed = None if doubtful is None else _unknown(entry)
-        ledger.protected(entry, failed=failed, missing=_missing(entry, doubtful or legs[0]), looked_up=doubtful is not None)
+        ledger.protected(entry, failed=_unknown(entry), missing=_kind(doubtful), left=left, looked_up=True)
+    elif left and entry.exit_round + 1 >= exits.ROUNDS:
+        missing = "take_profit" if entry.stop_loss is None else "stop_loss"
+        values = {"symbol": entry.symbol, "closed": text(entry.unprotected - left), "left": text(left)}
+        ledger.protected(entry, failed=NotDoable(CLOSE_INCOMPLETE, **values), missing=missing)
+    else:
+        ledger.protected(entry, left=left)
 
 
-def _doubtful(legs: Sequence[str], sender: Sender) -> str | None:
+def _doubtful(legs: Iterable[str], sender: Sender) -> str | None:
     """The first of these legs whose order is not known to stand, None if all stand."""
     uncertain = {order.leg for order in sender.placed if order.status is OrderStatus.UNKNOWN}
     return next((leg for leg in legs if leg in uncertain), None)
 
 
-def _missing(entry: Order, leg: str) -> str:
-    return "stop_loss" if leg.startswith(f"{entry.leg}.sl") else "take_profit"
+def _first_missing(wanted: Iterable[str], placed: Sequence[str]) -> str:
+    """`stop_loss` where a part of it is not placed, else `take_profit`."""
+    return "stop_loss" if any(_kind(leg) == "stop_loss" and leg not in placed for leg in wanted) else "take_profit"
+
+
+def _kind(leg: str) -> str:
+    return "stop_loss" if ".sl" in leg else "take_profit"
 
 
 def _unknown(entry: Order) -> NotDoable:
     return NotDoable("exchange_outcome_unknown", exchange=entry.exchange)
+
+
+def _fell_short(order: Order) -> bool:
+    """An exit at market that has ended without taking everything away."""
+    return order.status is OrderStatus.CANCELLED and order.filled < order.quantity
+
+
+def _groups(wanted: Mapping[str, OrderRequest], *, pairs: bool) -> list[list[tuple[str, OrderRequest]]]:
+    """What goes in one call: each order by itself, or the stop-loss with its take-profit."""
+    found: dict[str, list[tuple[str, OrderRequest]]] = {}
+    for leg, request in wanted.items():
+        found.setdefault((request.pair if pairs else None) or leg, []).append((leg, request))
+    return list(found.values())

@@ -7,21 +7,23 @@ directions: they close an opposite position first, then open. Spot cannot go sho
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from chalicelib.errors import NotDoable, Refused
 from chalicelib.exchanges import filters
 from chalicelib.exchanges.client_ids import client_order_id
-from chalicelib.exchanges.protocol import OrderRequest, OrderStatus, Side
+from chalicelib.exchanges.protocol import OrderRequest, Position, Side
 from chalicelib.exchanges.wire import text
 from chalicelib.orders import exits, reference_price, sizing
+from chalicelib.orders.closing import Leave, Leaving, as_order, closing_order, leavings
 from chalicelib.orders.desk import Desk
+from chalicelib.orders.legs import CLOSING_LEG
 from chalicelib.orders.models import Instruction, Order, RefusedLeg
 from chalicelib.trading import Action, Leg, MarketType, OrderType, PositionSide, Symbol
 
 _ZERO = Decimal(0)
-CLOSING_LEG = "close"
-"""The leg of the order that takes an opposite or the whole position away."""
+
+Result = TypeVar("Result")
 
 
 class Gate(Protocol):
@@ -119,30 +121,39 @@ class _Run:
         self.spot = market_type is MarketType.SPOT
         self.position_side = None if self.spot else instruction.position_side
 
-    def _held(self) -> Decimal:
-        return self.desk.held(self.instrument, self.position_side)
+    def _positions(self) -> list[Position]:
+        """What stands: on futures the positions of the signal's side, or of both; on spot the holdings."""
+        return [each for each in self.desk.positions(self.instrument, self.position_side) if each.quantity]
+
+    def _opposite(self, side: Side) -> list[Position]:
+        """The positions that an order of this side takes off."""
+        return [each for each in self._positions() if each.quantity * _direction(side) < 0]
 
     def holds_something(self) -> bool:
         """Whether there is a position to close."""
-        return bool(self._held())
+        return bool(self._positions())
 
     def close(self) -> None:
-        """Closes the whole position by a market order, or at most the size that the instruction names."""
+        """Closes what stands by market orders, or at most the size that the instruction names.
+
+        Without a position side each position that stands is closed.
+        """
         if self.spot:
             self._take_back_exits()
-        held = self._held()
-        if not held:
+        positions = self._positions()
+        if not positions:
             raise NotDoable("no_position", symbol=self.instrument.name)
-        side = Side.SELL if held > 0 else Side.BUY
-        if not self._sized() or self._reduction(side, self._legs()[0], held) >= abs(held):
-            self._leave(held)
+        held = sum((abs(each.quantity) for each in positions), _ZERO)
+        side = Side.SELL if positions[0].quantity > 0 else Side.BUY
+        if not self._sized() or self._wanted(side, self._legs()[0], held) >= held:
+            self._leave(positions)
         else:
-            self._reduce_legs(side, held)
+            self._reduce_legs(side, positions)
 
     def shrink(self, side: Side) -> None:
         """Reduces a position of this direction; one that is opposite goes as for any `long` or `short`."""
         other = Side.SELL if side is Side.BUY else Side.BUY
-        if not self.spot and not self.position_side and self._held() * _direction(side) < 0:
+        if not self.spot and not self.position_side and self._opposite(side):
             self.close_opposite(side)
             self.open_legs(side)
         elif self.spot and other is Side.BUY:
@@ -150,30 +161,58 @@ class _Run:
         else:
             if self.spot:
                 self._take_back_exits()
-            self._reduce_legs(other, self._held())
+            self._reduce_legs(other, self._opposite(other))
 
     def close_opposite(self, side: Side) -> None:
-        """Closes a position against this side, if there is one; it has traded when this returns."""
-        held = self._held()
-        if held * _direction(side) < 0:
-            self._leave(held)
+        """Closes what stands against this side, if anything does; it has traded when this returns."""
+        if positions := self._opposite(side):
+            self._leave(positions)
 
     def legs(self, side: Side) -> None:
         """Orders of one side: reducing what is opposite, never beyond flat, else opening."""
         if self.spot and side is Side.SELL:
             self._take_back_exits()
-        held = self._held()
-        leaves = (side is Side.BUY) is not (self.position_side is PositionSide.LONG) if self.position_side else held * _direction(side) < 0
-        if (self.spot and side is Side.SELL) or leaves:
-            self._reduce_legs(side, held)
+            self._reduce_legs(side, self._positions())
+        elif self.position_side:
+            if (side is Side.BUY) is (self.position_side is PositionSide.LONG):
+                self.open_legs(side)
+            else:
+                self._reduce_legs(side, self._positions())
+        elif opposite := self._opposite(side):
+            self._reduce_legs(side, opposite)
         else:
             self.open_legs(side)
 
-    def _leave(self, held: Decimal) -> None:
-        """Takes the position away, and on futures then the exits that would have: until it is gone they protect it."""
-        closing = self._place(CLOSING_LEG, self._closing(held), None)
-        if not self.spot and closing.status is OrderStatus.FILLED:
-            self._take_back_exits(closing.side)
+    def _leave(self, positions: list[Position]) -> None:
+        """Takes positions away, and on futures their exits after that: until then the exits protect them."""
+        if self.spot:
+            positions = [replace(each, quantity=filters.round_quantity(self.instrument, each.quantity)) for each in positions]
+            if not any(each.quantity for each in positions):
+                raise self._too_small(None)
+        found, refusal = leavings(positions, CLOSING_LEG), None
+        try:
+            self._run_leave(found, None)
+        except Refused as refused:
+            refusal = refused
+        if not self.spot:
+            standing = {_closing_side(each.position) for each in found if each.left}
+            for side in {_closing_side(each) for each in positions} - standing:
+                self._take_back_exits(side)
+        if refusal:
+            raise refusal
+        self.desk.look_again()
+
+    def _run_leave(self, positions: list[Leaving], percent: Decimal | None) -> None:
+        def place(name: str, request: OrderRequest) -> Order:
+            return self._ended(self._place(name, request, percent))
+
+        Leave(self.desk, self.instrument, place, self.market_price).run(positions)
+
+    def _ended(self, order: Order) -> Order:
+        """An order at market that takes something away, once it has ended."""
+        ended = self.desk.until_ended(order)
+        self.outcome.orders[:] = [ended if each.leg == ended.leg else each for each in self.outcome.orders]
+        return ended
 
     def _take_back_exits(self, side: Side = Side.SELL) -> None:
         """Cancels what would have left the position: it is gone, or on spot about to be sold, which the exits' hold would prevent."""
@@ -192,19 +231,36 @@ class _Run:
             raise NotDoable("too_many_with_exits", count=len(self._legs()), limit=exits.MOST_ENTRIES)
         free = None if self._fixed_size() and self.instruction.risk_percent is None else self.desk.free(self.instrument)
         for index, leg in enumerate(self._legs()):
-            if self._attempt(str(index), leg, lambda leg=leg: self._opening(side, leg, free)):  # type: ignore[misc]
+            name = str(index)
+            if self._attempt(name, lambda name=name, leg=leg: self._place(name, self._opening(side, leg, free), leg.percent)):  # type: ignore[misc]
                 self.gate.opened()
 
-    def _reduce_legs(self, side: Side, held: Decimal) -> None:
+    def _reduce_legs(self, side: Side, positions: list[Position]) -> None:
         """Orders that reduce; together at most what is held, unless the sender named the quantity on spot."""
-        left = abs(held)
+        held = left = sum((abs(each.quantity) for each in positions), _ZERO)
         for index, leg in enumerate(self._legs()):
-            order = self._attempt(str(index), leg, lambda leg=leg, left=left: self._reducing(side, leg, held, left))  # type: ignore[misc]
-            left -= order.quantity if order else _ZERO
+            wanted = self._attempt(str(index), lambda leg=leg, left=left: self._reduction(side, leg, held, left))  # type: ignore[misc]
+            if not wanted:
+                continue
+            of = [Position(self.instrument.base, MarketType.SPOT, wanted)] if self.spot else positions
+            found = leavings(of, str(index), wanted)
+            if self._attempt(str(index), lambda leg=leg, found=found: self._reduce(side, leg, found)):  # type: ignore[misc]
+                left -= wanted
+                positions = _without(positions, wanted)
 
-    def _attempt(self, name: str, leg: Leg, make: Callable[[], OrderRequest]) -> Order | None:
+    def _reduce(self, side: Side, leg: Leg, positions: list[Leaving]) -> bool:
+        """Takes something of positions away, one after the other; True when it is done."""
+        if self.instruction.order_type is OrderType.MARKET:
+            self._run_leave(positions, leg.percent)
+            return True
+        for each in positions:
+            like = self._request(side, leg, each.left, reduce_only=not self.spot)
+            self._place(each.leg, as_order(closing_order(each.position, self.instrument, each.left), like), leg.percent)
+        return True
+
+    def _attempt(self, name: str, do: Callable[[], Result]) -> Result | None:
         try:
-            return self._place(name, make(), leg.percent)
+            return do()
         except Refused as refused:
             self.outcome.refused.append(RefusedLeg(leg=name, code=refused.code, values=refused.values, status=refused.status))
             return None
@@ -234,17 +290,24 @@ class _Run:
         self.gate.order(order, self.desk.execution_price(order, price))
         return order
 
-    def _reducing(self, side: Side, leg: Leg, held: Decimal, left: Decimal) -> OrderRequest:
-        # A sale on spot that names its quantity sells that or is refused: how much to sell instead would be a guess.
+    def _reduction(self, side: Side, leg: Leg, held: Decimal, left: Decimal) -> Decimal:
+        """How much a leg takes away, base units.
+
+        A sale on spot that names its quantity sells that or is refused: how much to sell instead would be a guess.
+        """
         exact = self.spot and self.instruction.quantity is not None and not self._only_reduces()
         if not left and not exact:
             raise NotDoable("no_position", symbol=self.instrument.name)
-        wanted = self._reduction(side, leg, held)
+        wanted = self._wanted(side, leg, held)
         quantity = wanted if exact else min(wanted, left)
-        return self._request(side, leg, quantity, reduce_only=not self.spot)
+        if self.spot:
+            quantity = filters.round_quantity(self.instrument, quantity)
+        if not quantity:
+            raise self._too_small(leg.price or leg.stop_price)
+        return quantity
 
-    def _reduction(self, side: Side, leg: Leg, held: Decimal) -> Decimal:
-        """Base units that a leg takes off what is held, as far as there are so many."""
+    def _wanted(self, side: Side, leg: Leg, held: Decimal) -> Decimal:
+        """Base units that a leg asks to take off what is held."""
         instruction = self.instruction
         if instruction.quantity is not None:
             return instruction.quantity
@@ -268,16 +331,19 @@ class _Run:
         if target is None:
             return quantity
         counts = not self.spot and not self.position_side and not any(order.leg == CLOSING_LEG for order in self.outcome.orders)
-        held = max(self._held() * _direction(side), _ZERO) if counts else _ZERO
+        held = max(self._net() * _direction(side), _ZERO) if counts else _ZERO
         if held >= target:
             raise NotDoable("target_reached", symbol=self.instrument.name, size=text(target))
         return min(quantity, target - held)
 
     def _some_position(self) -> Decimal:
-        held = self._held()
+        held = sum((abs(each.quantity) for each in self._positions()), _ZERO)
         if not held:
             raise NotDoable("no_position", symbol=self.instrument.name)
         return held
+
+    def _net(self) -> Decimal:
+        return sum((each.quantity for each in self._positions()), _ZERO)
 
     def _request(self, side: Side, leg: Leg, quantity: Decimal, *, reduce_only: bool) -> OrderRequest:
         instruction, order_type = self.instruction, self.instruction.order_type
@@ -304,23 +370,13 @@ class _Run:
             hedged=self.position_side is not None,
         )
 
-    def _closing(self, held: Decimal) -> OrderRequest:
-        return OrderRequest(
-            client_order_id="",
-            instrument=self.instrument,
-            side=Side.SELL if held > 0 else Side.BUY,
-            order_type=OrderType.MARKET,
-            quantity=filters.round_quantity(self.instrument, held) if self.spot else abs(held),
-            reduce_only=not self.spot,
-            leverage=None if self.spot else self.instruction.leverage,
-            margin_mode=None if self.spot else self.instruction.margin_mode,
-            hedged=self.position_side is not None,
-        )
+    def _too_small(self, price: Decimal | None) -> NotDoable:
+        least = filters.least(self.instrument, price or self.market_price)
+        return NotDoable("below_minimum", symbol=self.instrument.name, nearest=text(least))
 
     def _place(self, name: str, request: OrderRequest, percent: Decimal | None) -> Order:
         if not request.quantity:
-            least = filters.least(self.instrument, request.price or request.stop_price or self.market_price)
-            raise NotDoable("below_minimum", symbol=self.instrument.name, nearest=text(least))
+            raise self._too_small(request.price or request.stop_price)
         if not request.reduce_only:
             filters.check(request, self.market_price)
         client_id = client_order_id(self.instruction.signal_id, self.instruction.account_id, name)
@@ -365,3 +421,18 @@ def _cancel(instruction: Instruction, desk: Desk, outcome: Outcome, group_name: 
 
 def _direction(side: Side) -> int:
     return 1 if side is Side.BUY else -1
+
+
+def _closing_side(position: Position) -> Side:
+    return Side.BUY if position.quantity < 0 else Side.SELL
+
+
+def _without(positions: list[Position], quantity: Decimal) -> list[Position]:
+    """Positions less what has been taken away of them, from the first on."""
+    found = []
+    for position in positions:
+        taken = min(abs(position.quantity), quantity)
+        quantity -= taken
+        if taken < abs(position.quantity):
+            found.append(replace(position, quantity=position.quantity + taken * _direction(_closing_side(position))))
+    return found

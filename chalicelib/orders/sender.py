@@ -20,7 +20,7 @@ from chalicelib.orders import age, ledger, lookup
 from chalicelib.orders.entries import Entries
 from chalicelib.orders.looks import Looks, Opened
 from chalicelib.orders.models import Instruction, Order
-from chalicelib.orders.trade import CLOSING_LEG
+from chalicelib.orders.legs import CLOSING_LEG
 from chalicelib.telemetry import log
 from chalicelib.trading import MarketType
 

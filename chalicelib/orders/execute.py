@@ -17,7 +17,7 @@ from chalicelib.exchanges import paper_store
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.protocol import OrderStatus
-from chalicelib.orders import entries, events, flatten, ledger, prices, store, trade
+from chalicelib.orders import entries, events, flatten, give_up, ledger, prices, store, trade
 from chalicelib.orders.gate import Gate
 from chalicelib.orders.live_desk import LiveDesk, legs
 from chalicelib.orders.models import Execution, Instruction, PricesSeen, RefusedLeg
@@ -149,6 +149,12 @@ def _carry_out(
         outcome = trade.run(instruction, desk, gate)
     except Refused as refused:
         return execution.model_copy(update={"refused": (_whole(refused),), "orders": tuple(desk.placed)})
+    except ArithmeticError:
+        # What cannot be computed now never can be: it is settled at once, or it would hold up its account for hours.
+        give_up.alarm("signal could not be computed", instruction.account_id, signal_id=instruction.signal_id)
+        if isinstance(desk, PaperDesk):
+            desk.discard()
+        return execution.model_copy(update={"refused": (give_up.INTERNAL,), "orders": tuple(desk.placed)})
     told = {
         "orders": tuple(outcome.orders),
         "refused": tuple(outcome.refused),

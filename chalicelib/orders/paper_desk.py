@@ -171,6 +171,11 @@ class PaperDesk:
             at = self._now + timedelta(microseconds=1)  # after the order that changed it
             yield events.of_position(self.book.account, market_type, symbol, quantity, known, version=version, at=at)
 
+    def discard(self) -> None:
+        """Forgets everything that has not been written, for a fault that may have come in the middle of a change."""
+        self.placed, self.changed, self._told = self.placed[: self._written], [], []
+        self.book.changed, self.book.realised = set(), {}
+
     def flush(self) -> None:
         """Writes what happened to waiting orders so far. A transaction holds a hundred writes, and a cancel may concern more.
 

@@ -178,6 +178,8 @@ class _Run:
     def _opening(self, side: Side, leg: Leg, free: Decimal | None) -> OrderRequest:
         self.gate.opening()
         instruction, price = self.instruction, self._sizing_price(leg)
+        # Before sizing: the distance to a stop-loss that passes here is not zero, so a risk can be divided by it.
+        order = exits.attached(self._request(side, leg, _ZERO, reduce_only=False), instruction, price)
         if instruction.quantity is not None:
             quantity = instruction.quantity
         elif instruction.quote_amount is not None:
@@ -192,7 +194,7 @@ class _Run:
             assert free is not None
             risked = sizing.of_risk(self.instrument, free, instruction.risk_percent, price, instruction.stop_loss)
             quantity = min(quantity, risked)
-        order = exits.attached(self._request(side, leg, quantity, reduce_only=False), instruction, price)
+        order = replace(order, quantity=filters.round_quantity(self.instrument, quantity))
         self.gate.order(order, price)
         return order
 

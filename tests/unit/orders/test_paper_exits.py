@@ -35,9 +35,9 @@ def market_type(request: pytest.FixtureRequest) -> MarketType:
     return request.param
 
 
-def run(action: str, market_type: MarketType, **more) -> Execution:
+def signal(action: str, market_type: MarketType, **more) -> Instruction:
     sized = {} if {"legs", "quantity"} & more.keys() or action == "close" else {"quantity": Decimal("0.1")}
-    signal = Instruction(
+    return Instruction(
         signal_id=f"s{next(_numbers)}",
         user_id="1",
         account_id=ACCOUNT,
@@ -51,8 +51,12 @@ def run(action: str, market_type: MarketType, **more) -> Execution:
         alone=False,
         **{"price": Decimal(50000), **sized, **more},
     )
-    execute.execute(signal)
-    return store.of_signal(signal.signal_id)[0][0]
+
+
+def run(action: str, market_type: MarketType, **more) -> Execution:
+    instruction = signal(action, market_type, **more)
+    execute.execute(instruction)
+    return store.of_signal(instruction.signal_id)[0][0]
 
 
 def see(price: str) -> None:

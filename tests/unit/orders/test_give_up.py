@@ -1,6 +1,6 @@
 """A signal that cannot be computed is settled at once; one that a fault in the code ends does not hold up its account."""
 
-from decimal import Decimal as D
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from tests.support.gateway import CONTEXT, queue_event
 from tests.unit.orders.test_paper_exits import cloud, ledger, market_type, run, signal
 
 __all__ = ["cloud", "market_type"]
+D = Decimal
 
 
 @pytest.mark.parametrize("stop_loss", ["49000", "49001"])

@@ -58,6 +58,18 @@ class PaperDesk:
         """What trading costs here."""
         return self.book.account.rates
 
+    @property
+    def exits_hold(self) -> bool:
+        """Exits hold nothing here: a sale takes what it needs, and they cover the rest."""
+        return False
+
+    def look_again(self) -> None:
+        """The book is always current."""
+
+    def sellable(self, instrument: Instrument, held: Decimal) -> Decimal:  # noqa: ARG002
+        """All of it: the step is only assumed by the price of the moment, and no rest may stay behind."""
+        return held
+
     def instrument(self, symbol: Symbol, market_type: MarketType, near: Decimal | None) -> Instrument:
         """The instrument, by rules usual for its price."""
         return paper_rules.assumed(symbol, market_type, near or Decimal(1), self.book.account.currency)

@@ -111,8 +111,8 @@ class _Run:
 
     def close(self) -> None:
         """Closes the whole position by a market order."""
-        if self.spot:
-            self._take_back_exits()
+        if self.spot and self.desk.exits_hold:
+            self._make_way(None)
         held = self._held()
         if not held:
             raise NotDoable("no_position", symbol=self.instrument.name)
@@ -126,8 +126,8 @@ class _Run:
 
     def legs(self, side: Side) -> None:
         """Orders of one side: reducing what is opposite, never beyond flat, else opening."""
-        if self.spot and side is Side.SELL:
-            self._take_back_exits()
+        if self.spot and side is Side.SELL and self.desk.exits_hold:
+            self._make_way(self.instruction.quantity)
         held = self._held()
         leaves = (side is Side.BUY) is not (self.position_side is PositionSide.LONG) if self.position_side else held * _direction(side) < 0
         if (self.spot and side is Side.SELL) or leaves:
@@ -143,9 +143,33 @@ class _Run:
 
     def _take_back_exits(self, side: Side = Side.SELL) -> None:
         """Cancels what would have left the position: it is gone, or on spot about to be sold, which the exits' hold would prevent."""
-        for order in self.desk.open_orders(None, self.instruction.symbol, self.instruction.market_type):
-            if order.exit_of is not None and order.side is side:
-                self.desk.cancel(order, "position_left")
+        for order in self._exits(side):
+            self.desk.cancel(order, "position_left")
+
+    def _exits(self, side: Side = Side.SELL) -> list[Order]:
+        """Open orders that leave a position of the symbol."""
+        found = self.desk.open_orders(None, self.instruction.symbol, self.instruction.market_type)
+        return [order for order in found if order.exit_of is not None and order.side is side]
+
+    def _make_way(self, wanted: Decimal | None) -> None:
+        """Takes back the exits that hold what a spot sale needs, unless the sale is refused for its size.
+
+        Args:
+            wanted: Base units; None for a share of what is held.
+        """
+        of_entry: dict[str, Decimal] = {}
+        for order in self._exits():
+            entry = f"{order.signal_id}.{order.exit_of}"
+            of_entry[entry] = max(of_entry.get(entry, _ZERO), order.quantity - order.filled)
+        if not of_entry:
+            return
+        owned = self._held() + sum(of_entry.values(), _ZERO)
+        if wanted is not None and wanted > owned:
+            raise NotDoable("insufficient_holdings", needed=text(wanted), available=text(owned), asset=self.instrument.base)
+        if not filters.round_quantity(self.instrument, owned if wanted is None else wanted):
+            raise NotDoable("below_minimum", symbol=self.instrument.name, nearest=text(filters.least(self.instrument, self.market_price)))
+        self._take_back_exits()
+        self.desk.look_again()
 
     def open_legs(self, side: Side) -> None:
         """Orders that open or add, all sized from one look at the balance."""
@@ -163,10 +187,14 @@ class _Run:
 
     def _reduce_legs(self, side: Side, held: Decimal) -> None:
         """Orders that reduce; together at most what is held, unless the sender named the quantity on spot."""
-        left = abs(held)
+        left, percent = abs(held), _ZERO
         for index, leg in enumerate(self._legs()):
-            order = self._attempt(str(index), leg, lambda leg=leg, left=left: self._reducing(side, leg, held, left))  # type: ignore[misc]
+            before, percent = percent, percent + (leg.percent or sizing.HUNDRED)
+            share = sizing.of_held(self.instrument, held, percent) - sizing.of_held(self.instrument, held, before)
+            order = self._attempt(str(index), leg, lambda leg=leg, left=left, share=share: self._reducing(side, leg, share, left))  # type: ignore[misc]
             left -= order.quantity if order else _ZERO
+        if not self.spot and self.outcome.orders and sum(order.filled for order in self.outcome.orders) >= abs(held):
+            self._take_back_exits(side)
 
     def _attempt(self, name: str, leg: Leg, make: Callable[[], OrderRequest]) -> Order | None:
         try:
@@ -198,17 +226,23 @@ class _Run:
         self.gate.order(order, price)
         return order
 
-    def _reducing(self, side: Side, leg: Leg, held: Decimal, left: Decimal) -> OrderRequest:
+    def _reducing(self, side: Side, leg: Leg, share: Decimal, left: Decimal) -> OrderRequest:
+        """An order that reduces.
+
+        Args:
+            share: What the leg's percentage is of what is held; the legs' shares add up to all of it.
+        """
         instruction = self.instruction
         if instruction.quantity is not None:
             quantity = instruction.quantity if self.spot else min(instruction.quantity, left)
         elif instruction.quote_amount is not None:
             quantity = min(sizing.of_quote(self.instrument, instruction.quote_amount, self._sizing_price(leg)), left)
         else:
-            quantity = min(sizing.of_held(self.instrument, held, leg.percent or sizing.HUNDRED), left)
+            quantity = min(share, left)
         if not left and (instruction.quantity is None or not self.spot):
             raise NotDoable("no_position", symbol=self.instrument.name)
-        return self._request(side, leg, quantity, reduce_only=not self.spot)
+        request = self._request(side, leg, quantity, reduce_only=not self.spot)
+        return replace(request, quantity=self.desk.sellable(self.instrument, quantity)) if self.spot and quantity == left else request
 
     def _request(self, side: Side, leg: Leg, quantity: Decimal, *, reduce_only: bool) -> OrderRequest:
         instruction, order_type = self.instruction, self.instruction.order_type
@@ -241,7 +275,7 @@ class _Run:
             instrument=self.instrument,
             side=Side.SELL if held > 0 else Side.BUY,
             order_type=OrderType.MARKET,
-            quantity=filters.round_quantity(self.instrument, held) if self.spot else abs(held),
+            quantity=self.desk.sellable(self.instrument, held) if self.spot else abs(held),
             reduce_only=not self.spot,
             leverage=None if self.spot else self.instruction.leverage,
             margin_mode=None if self.spot else self.instruction.margin_mode,
@@ -252,13 +286,17 @@ class _Run:
         if not request.quantity:
             least = filters.least(self.instrument, request.price or request.stop_price or self.market_price)
             raise NotDoable("below_minimum", symbol=self.instrument.name, nearest=text(least))
-        if not request.reduce_only:
+        if not request.reduce_only and not self._sells_all(request):
             filters.check(request, self.market_price)
         client_id = client_order_id(self.instruction.signal_id, self.instruction.account_id, name)
         order = self.desk.place(name, replace(request, client_order_id=client_id), percent)
         self.outcome.orders.append(order)
         self.desk.protect(order)
         return order
+
+    def _sells_all(self, request: OrderRequest) -> bool:
+        """Whether an order sells a rest that is no multiple of the step, which only a simulated account can."""
+        return self.spot and request.side is Side.SELL and bool(request.quantity % self.instrument.quantity_step)
 
     def _legs(self) -> tuple[Leg, ...]:
         """The orders asked for; one, where settings or a quantity size it."""

@@ -18,6 +18,7 @@ from fractions import Fraction
 from math import floor
 
 F = Fraction
+ZERO, ONE = F(0), F(1)
 MAINTENANCE = F(5, 1000)
 PLACES = {"BTC": 8, "ETH": 8, "USDT": 2}
 
@@ -58,7 +59,7 @@ class Asked:
     pair: str | None = None
     strategy: str = ""
     triggered: bool = False
-    reserved: F = F(0)
+    reserved: F = ZERO
 
     @property
     def symbol(self) -> str:
@@ -75,7 +76,7 @@ class Done:
     """What an order came to."""
 
     status: str
-    filled: F = F(0)
+    filled: F = ZERO
     price: F | None = None
     fee: F | None = None
     code: str | None = None
@@ -85,8 +86,8 @@ class Done:
 class Open:
     """A futures position."""
 
-    quantity: F = F(0)
-    entry: F = F(0)
+    quantity: F = ZERO
+    entry: F = ZERO
     leverage: int = 1
     shares: dict[str, F] = field(default_factory=dict)
 
@@ -102,10 +103,10 @@ class Open:
 class Coin:
     """A holding; `cost` in the account's currency."""
 
-    quantity: F = F(0)
-    cost: F = F(0)
+    quantity: F = ZERO
+    cost: F = ZERO
     shares: dict[str, F] = field(default_factory=dict)
-    carry: F = F(0)
+    carry: F = ZERO
 
 
 class Model:
@@ -113,7 +114,7 @@ class Model:
 
     own = "USDT"
 
-    def __init__(self, cash: F, slippage_bps: F = F(0), commission_bps: F = F(0), fill_rate: F = F(1)) -> None:
+    def __init__(self, cash: F, slippage_bps: F = ZERO, commission_bps: F = ZERO, fill_rate: F = ONE) -> None:
         self.cash, self.slippage, self.commission, self.fill_rate = cash, slippage_bps / 10000, commission_bps / 10000, fill_rate
         self.coins: dict[str, Coin] = {}
         self.open: dict[str, Open] = {}
@@ -133,19 +134,19 @@ class Model:
         return self.prices.get(symbol, self.open[symbol].entry)
 
     def gains(self) -> F:
-        return sum((each.gain(self.mark(symbol)) for symbol, each in self.open.items()), F(0))
+        return sum((each.gain(self.mark(symbol)) for symbol, each in self.open.items()), ZERO)
 
     def available(self, asset: str) -> F:
         """What is free, negative where losses have used up what was set aside."""
-        found = self.balance(asset) - sum((each.reserved for each in self.resting if each.quote == asset), F(0))
-        found -= sum((each.quantity for each in self.resting if each.sells and each.base == asset and not each.pair), F(0))
+        found = self.balance(asset) - sum((each.reserved for each in self.resting if each.quote == asset), ZERO)
+        found -= sum((each.quantity for each in self.resting if each.sells and each.base == asset and not each.pair), ZERO)
         if asset == self.own:
-            found += min(self.gains(), F(0)) - sum((each.margin for each in self.open.values()), F(0))
+            found += min(self.gains(), ZERO) - sum((each.margin for each in self.open.values()), ZERO)
         return found
 
     def free(self, asset: str) -> F:
         unit = F(1, 10 ** PLACES[asset])
-        return max(floor(self.available(asset) / unit) * unit, F(0))
+        return max(floor(self.available(asset) / unit) * unit, ZERO)
 
     def rate(self, asset: str) -> F | None:
         """Worth of a unit in USDT: by the last price, else by what it cost."""
@@ -155,7 +156,7 @@ class Model:
         return self.prices.get(asset + self.own) or (coin.cost / coin.quantity if coin and coin.quantity else None)
 
     def equity(self) -> F:
-        return self.cash + self.gains() + sum((coin.quantity * (self.rate(name) or 0) for name, coin in self.coins.items()), F(0))
+        return self.cash + self.gains() + sum((coin.quantity * (self.rate(name) or 0) for name, coin in self.coins.items()), ZERO)
 
     # Orders
 
@@ -237,28 +238,28 @@ class Model:
     def opened_by(self, order: Asked, quantity: F) -> F:
         position = self.open.get(order.symbol, Open()).quantity
         against = position < 0 if order.buy else position > 0
-        return max(quantity - abs(position), F(0)) if against else quantity
+        return max(quantity - abs(position), ZERO) if against else quantity
 
     def reserve(self, order: Asked) -> F:
         if order.reduce or order.pair:
             self.size(order)
-            return F(0)
+            return ZERO
         price = order.limit if order.limit is not None else order.stop
         assert price is not None
         executed, value, fee = self.priced(order, price, order.quantity, taking=order.kind == "stop_market")
         if order.sells:
             self.need_coins(order, order.quantity)
-            return F(0)
+            return ZERO
         needed = value + fee
         if order.futures:
             before, after, won = self.moved(order, executed, order.quantity)
             needed = after.margin - before.margin + fee - won
-        if needed > max(self.available(order.quote), F(0)):
+        if needed > max(self.available(order.quote), ZERO):
             raise Refused("insufficient_funds")
-        return max(needed, F(0))
+        return max(needed, ZERO)
 
     def need_coins(self, order: Asked, quantity: F) -> None:
-        if quantity > max(self.available(order.base), F(0)):
+        if quantity > max(self.available(order.base), ZERO):
             raise Refused("insufficient_holdings")
 
     def size(self, order: Asked) -> F:
@@ -286,14 +287,14 @@ class Model:
             return Done("cancelled", code="not_filled_at_once")
         executed, value, fee = self.priced(order, price, quantity, taking=taking)
         won = self.trade_position(order, executed, quantity, fee) if order.futures else self.trade_coins(order, quantity, value, fee)
-        self.realised[order.name] = self.realised.get(order.name, F(0)) + won
+        self.realised[order.name] = self.realised.get(order.name, ZERO) + won
         self.trim(order)
         return Done("filled" if quantity == order.quantity else "partially_filled", quantity, executed, fee)
 
     def trade_coins(self, order: Asked, quantity: F, value: F, fee: F) -> F:
         rate = self.rate(order.quote)
         if order.buy:
-            if value + fee > max(self.available(order.quote), F(0)):
+            if value + fee > max(self.available(order.quote), ZERO):
                 raise Refused("insufficient_funds")
             gone = self.pay(order.quote, value + fee, order.strategy)
             came = self.get(order.base, quantity, value * (rate or 0), order.strategy)
@@ -305,7 +306,7 @@ class Model:
         coin = self.coins[order.base]
         exact = came - gone + coin.carry
         won = money(exact, self.own)
-        coin.carry = exact - won if coin.quantity else F(0)
+        coin.carry = exact - won if coin.quantity else ZERO
         return won
 
     def pay(self, asset: str, amount: F, strategy: str) -> F:
@@ -336,17 +337,17 @@ class Model:
         won = money((price - before.entry) * closes * (1 if before.quantity > 0 else -1), order.quote)
         entry, leverage = before.entry, before.leverage
         if opens:
-            stays = F(0) if closes else abs(before.quantity)
+            stays = ZERO if closes else abs(before.quantity)
             entry, leverage = (stays * before.entry + opens * price) / (stays + opens), order.leverage
         return before, Open(after, entry, leverage, shared(before.shares, before.quantity, after, order.strategy)), won
 
     def trade_position(self, order: Asked, price: F, quantity: F, fee: F) -> F:
         before, after, won = self.moved(order, price, quantity)
         if self.opened_by(order, quantity):
-            rest = sum((each.gain(self.mark(symbol)) for symbol, each in self.open.items() if symbol != order.symbol), F(0))
-            now = rest + (before.gain(self.mark(order.symbol)) if order.symbol in self.open else F(0))
-            deeper = min(now, F(0)) - min(rest + after.gain(price), F(0))
-            if after.margin - before.margin + fee - won + deeper > max(self.available(order.quote), F(0)):
+            rest = sum((each.gain(self.mark(symbol)) for symbol, each in self.open.items() if symbol != order.symbol), ZERO)
+            now = rest + (before.gain(self.mark(order.symbol)) if order.symbol in self.open else ZERO)
+            deeper = min(now, ZERO) - min(rest + after.gain(price), ZERO)
+            if after.margin - before.margin + fee - won + deeper > max(self.available(order.quote), ZERO):
                 raise Refused("insufficient_funds")
         if after.quantity:
             self.open[order.symbol] = after
@@ -361,7 +362,7 @@ class Model:
             if missing > 0 and gain > 0:
                 self.open[symbol].entry = self.mark(symbol)
                 profit, missing = profit + gain, missing - gain
-        profit += max(missing, F(0))
+        profit += max(missing, ZERO)
         self.cash += profit
         return profit
 
@@ -374,8 +375,8 @@ class Model:
             if not same or not (each.reduce or each.pair):
                 continue
             if each.pair and each.pair not in cover:
-                cover[each.pair] = min(each.quantity, left.get(each.strategy, F(0)))
-                left[each.strategy] = left.get(each.strategy, F(0)) - cover[each.pair]
+                cover[each.pair] = min(each.quantity, left.get(each.strategy, ZERO))
+                left[each.strategy] = left.get(each.strategy, ZERO) - cover[each.pair]
             covered = cover[each.pair] if each.pair else each.quantity
             if not covered or not (held.quantity < 0 if each.buy else held.quantity > 0):
                 self.end(each, "position_left")
@@ -387,7 +388,7 @@ class Model:
 
     def liquidate(self) -> None:
         while self.open and self.cash + self.gains() <= sum(
-            (abs(each.quantity) * self.mark(symbol) * MAINTENANCE for symbol, each in self.open.items()), F(0)
+            (abs(each.quantity) * self.mark(symbol) * MAINTENANCE for symbol, each in self.open.items()), ZERO
         ):
             for order in [each for each in self.resting if each.futures and not each.reduce]:
                 self.end(order, "liquidated")
@@ -419,10 +420,10 @@ def shared(shares: dict[str, F], before: F, after: F, strategy: str) -> dict[str
         return {strategy: abs(after)}
     found, change = dict(shares), abs(after) - abs(before)
     if change >= 0:
-        found[strategy] = found.get(strategy, F(0)) + change
+        found[strategy] = found.get(strategy, ZERO) + change
         return found
     for name in [strategy, "", *sorted(found)]:
-        taken = min(-change, found.get(name, F(0)))
-        found[name] = found.get(name, F(0)) - taken
+        taken = min(-change, found.get(name, ZERO))
+        found[name] = found.get(name, ZERO) - taken
         change += taken
     return found

@@ -115,6 +115,7 @@ class Both:
             self.place(OrderRequest(**{**_fields(exit_), "pair": entry.client_order_id}), price, strategy)
         self.book.end_exits(entry.instrument)
         self.model.trim(_asked(entry, strategy))
+        self.ended({})
 
     def place(self, request: OrderRequest, price: D, strategy: str) -> D | None:
         """Places an order with both; what one refuses, the other must refuse alike, and nothing may have changed."""
@@ -134,22 +135,26 @@ class Both:
             assert before[:-1] == after[:-1], "a refusal changed something"
             return None
         self.compare(request.client_order_id, state, done)
+        self.ended({})
         return state.filled
 
     def see(self, symbol: str, factor: D) -> None:
+        """A new price: what it fills, cancels and liquidates is the same."""
         price = self.prices[symbol] = USUAL[symbol] * factor
-        self.model.happened = {}
         happened = {waiting.order.client_order_id: state for waiting, state in self.book.see(symbol, price)}
-        for order, state in self.book.liquidate(self.closing):
-            happened[order.client_order_id] = state
-        happened |= {waiting.order.client_order_id: state for waiting, state in self.book.ended if state.status == "cancelled"}
+        happened |= {order.client_order_id: state for order, state in self.book.liquidate(self.closing)}
         self.model.see(symbol, F(price))
+        self.ended(happened)
+
+    def ended(self, happened: dict[str, OrderState]) -> None:
+        """Orders that ended since the last look are the same, for the same reasons."""
+        happened |= {waiting.order.client_order_id: state for waiting, state in self.book.ended if state.status == "cancelled"}
         assert len(happened) == len(self.model.happened), (happened, self.model.happened)
         liquidated = [done for name, done in self.model.happened.items() if name.startswith("liquidation")]
         for name, state in happened.items():
             expected = liquidated.pop(0) if name.startswith("liquidation") else self.model.happened[name]
             self.compare(name, state, expected)
-        self.book.ended = []
+        self.book.ended, self.model.happened = [], {}
 
     def closing(self, name: str, position: Position, strategy: str, quantity: D) -> OrderRequest:
         instrument = next(each for each in INSTRUMENTS if each.name == name and each.market_type is FUTURES)
@@ -161,6 +166,7 @@ class Both:
         if waiting:
             name = waiting[which % len(waiting)]
             assert (self.book.cancel(name) is not None) is self.model.cancel(name)
+            self.model.happened = {}
 
     def compare(self, name: str, state: OrderState, done: Done) -> None:
         reason = self.book.reasons.pop(name, None)

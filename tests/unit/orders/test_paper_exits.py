@@ -18,6 +18,7 @@ from tests.support.records import add_account, add_user
 
 ACCOUNT = "1-main"
 EXITS = {"take_profit": Decimal(55000), "stop_loss": Decimal(45000)}
+BTC = Symbol(raw="BTCUSDT", base="BTC", quote="USDT")
 _numbers = count(1)
 
 
@@ -45,11 +46,10 @@ def signal(action: str, market_type: MarketType, **more) -> Instruction:
         variant="group",
         action=Action(action),
         market_type=market_type,
-        symbol=Symbol(raw="BTCUSDT", base="BTC", quote="USDT"),
         received_at=datetime.now(UTC),
         max_age_s=60,
         alone=False,
-        **{"price": Decimal(50000), **sized, **more},
+        **{"symbol": BTC, "price": Decimal(50000), **sized, **more},
     )
 
 

@@ -103,15 +103,18 @@ class Book(Balances):
             return self.positions[instrument.name].quantity if instrument.name in self.positions else _ZERO
         return max(self._available(instrument.base), _ZERO)
 
-    def exposure(self, instrument: Instrument, side: Side) -> tuple[Decimal, int]:
-        """What stands on one side of an instrument with the waiting orders that would add to it, and how many others are held."""
+    def exposure(self, instrument: Instrument, side: Side, *, waiting: bool = True) -> tuple[Decimal, int]:
+        """What stands on one side of an instrument, and how many others are held.
+
+        Args:
+            waiting: Waiting orders count with what they would add.
+        """
         held = {("futures", name): position.quantity for name, position in self.positions.items()}
         held |= {("spot", asset): holding.quantity for asset, holding in self.holdings.items()}
         direction = 1 if side is Side.BUY else -1
         total = max(held.get(place_of(instrument), _ZERO) * direction, _ZERO)
         there = {place for place, quantity in held.items() if quantity}
-        for waiting in self.waiting.values():
-            order = waiting.order
+        for order in (each.order for each in self.waiting.values() if waiting):
             if not is_reducing(order):
                 there.add(place_of(order.instrument))
                 if place_of(order.instrument) == place_of(instrument) and order.side is side:

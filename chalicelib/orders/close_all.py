@@ -1,12 +1,14 @@
-"""Closing what is open on an account, because a rule says so.
+"""Closing what is open on an account, or cancelling what would open more, because of a halt.
 
 Simulated accounts close everything. At an exchange futures positions are closed and open orders cancelled; spot holdings stay, because
 nobody can tell what of them was bought here and what its owner keeps.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 from chalicelib import aws
+from chalicelib.controls import watch
 from chalicelib.errors import Refused
 from chalicelib.events.models import event_id
 from chalicelib.exchanges import paper_store
@@ -33,7 +35,18 @@ def close_all(message: Flatten, seconds: float) -> None:
     if item is None or "deleted_at" in item:
         return
     account = Account.model_validate(item)
-    execute(_instruction(message, "cancel", Action.CANCEL_ALL), seconds)
+    if message.entries_only and not _cancels_entries(message):
+        return
+    cancelling = {"group_name": message.group_name, "entries_only": message.entries_only}
+    execute(_instruction(message, "cancel", Action.CANCEL_ALL, **cancelling), seconds)
+    if message.entries_only:
+        log.info("entries cancelled", extra={"account_id": account.account_id, "user_id": account.user_id})
+        return
+    if message.group_name and not account.has_exchange:
+        for name, action, more in _owned(message, account):
+            execute(_instruction(message, name, action, group_name=message.group_name, **more), seconds)
+        log.info("strategy flattened", extra={"account_id": account.account_id, "user_id": account.user_id})
+        return
     for symbol, market_type in list(_open(account, seconds)):
         if not message.symbols or symbol.name in message.symbols:
             name = f"{market_type.value}#{symbol.name}"
@@ -41,7 +54,27 @@ def close_all(message: Flatten, seconds: float) -> None:
     log.info("account flattened", extra={"account_id": account.account_id, "user_id": account.user_id})
 
 
-def _instruction(message: Flatten, what: str, action: Action, **more: Symbol | MarketType) -> Instruction:
+def _cancels_entries(message: Flatten) -> bool:
+    """Whether trading is still halted, and no rule keeps resting orders."""
+    governing = watch.switches(message.user_id, message.account_id, message.group_name)
+    watched = watch.Watch(governing, aws.get_many(watch.keys(governing)))
+    return watched.halted and not watched.keeps_resting
+
+
+def _owned(message: Flatten, account: Account) -> list[tuple[str, Action, dict[str, Any]]]:
+    """Orders that close what the message's strategy owns of a simulated account, as name, action and further fields."""
+    book, found = paper_store.read(account), []
+    for symbol, market_type in _open(account, 0):
+        held = book.positions[symbol.name] if market_type is MarketType.FUTURES else book.holdings[symbol.base]
+        quantity = held.owned.get(message.group_name or "")
+        if quantity:
+            side = Action.SELL if held.quantity > 0 else Action.BUY
+            sizing = {"symbol": symbol, "market_type": market_type, "quantity": quantity, "reduce_only": True}
+            found.append((f"{market_type.value}#{symbol.name}", side, sizing))
+    return found
+
+
+def _instruction(message: Flatten, what: str, action: Action, **more: Any) -> Instruction:
     return Instruction.model_validate(
         {
             "signal_id": event_id("flatten", message.flatten_id, what),
@@ -53,6 +86,7 @@ def _instruction(message: Flatten, what: str, action: Action, **more: Symbol | M
             "received_at": message.at,
             "max_age_s": 0,
             "alone": False,
+            "simulated": message.exchange == "paper",
             **more,
         }
     )

@@ -29,6 +29,8 @@ class Instruction(BaseModel):
         weight: The account's share of each percentage, percent.
         group_name: The strategy its orders belong to.
         alone: The signal goes to this account only, so settling it settles the signal.
+        simulated: The account has no exchange, as far as acceptance knows, so its book is read first.
+        entries_only: A cancel spares what closes or reduces, because a halt is its reason.
         max_age_s: Older than this, it opens nothing any more.
     """
 
@@ -59,6 +61,8 @@ class Instruction(BaseModel):
     leverage: int = 1
     margin_mode: str = "cross"
     weight: Decimal = Decimal(100)
+    simulated: bool = False
+    entries_only: bool = False
     batch: bool = False
     group_name: str | None = None
     received_at: datetime
@@ -78,7 +82,7 @@ class Instruction(BaseModel):
 
 
 class PricesSeen(BaseModel):
-    """A message in an order queue: a new market price, for an account that has orders waiting for one."""
+    """A message in an order queue: a new market price, for an account with orders waiting for one, or a futures position."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -101,10 +105,12 @@ class Follow(BaseModel):
 
 
 class Flatten(BaseModel):
-    """A message in an order queue: close what is open on an account, since a rule says so.
+    """A message in an order queue: close what is open on an account, or cancel what would open more, because of a halt.
 
     Attributes:
         symbols: Only these, by their plain names; empty for everything.
+        group_name: Only what belongs to this strategy; None for everything.
+        entries_only: Cancel the orders that would open or add; positions and what protects them stay.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -114,6 +120,8 @@ class Flatten(BaseModel):
     account_id: str
     exchange: str
     symbols: tuple[str, ...] = ()
+    group_name: str | None = None
+    entries_only: bool = False
     at: datetime
 
 

@@ -319,10 +319,17 @@ class _Run:
 def _cancel(instruction: Instruction, desk: Desk, outcome: Outcome, group_name: str | None) -> None:
     """Cancels open orders and counts them."""
     for order in desk.open_orders(group_name, instruction.symbol, instruction.market_type):
-        if desk.cancel(order):
+        if instruction.entries_only and _reduces(order):
+            continue
+        if desk.cancel(order, "halted" if instruction.entries_only else None):
             outcome.cancelled += 1
         else:
             outcome.not_cancelled += 1
+
+
+def _reduces(order: Order) -> bool:
+    """Whether an open order can only close or reduce."""
+    return order.reduce_only or (order.market_type is MarketType.SPOT and order.side is Side.SELL)
 
 
 def _direction(side: Side) -> int:

@@ -11,6 +11,7 @@ from chalicelib.controls.halt import Scope, Switch
 from chalicelib.errors import Forbidden, TooMany
 from chalicelib.exchanges import paper_store
 from chalicelib.exchanges.accounts import Account
+from chalicelib.orders import flatten
 from chalicelib.telegram import hand_out, links
 from chalicelib.telegram.texts import text
 from chalicelib.users import store as users
@@ -88,7 +89,8 @@ def _help(_owner: Owner, language: str) -> str:
 
 def _halt(owner: Owner, language: str) -> str:
     user_id = owner.user.user_id
-    halt.throw(_switch(user_id), halted=True, by=user_id, admin=False, reason="Telegram")
+    shown = halt.throw(_switch(user_id), halted=True, by=user_id, admin=False, reason="Telegram")
+    flatten.cancel_entries(_switch(user_id), shown["at"])
     return text("halted", {}, language)
 
 

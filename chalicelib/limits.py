@@ -4,11 +4,16 @@ What the deployment allows its functions and queues stands in `infra/stack.yaml`
 a user allows the own accounts in `controls/rules.py`.
 """
 
+from decimal import Decimal
+
 SIGNAL_BYTES = 64 * 1024
 """Of a webhook's body. A signal is a few hundred; more than this is not a signal."""
 
 SIGNALS_PER_MINUTE = 1000
 """By one webhook token, unless the user's settings or the token say otherwise; see `users/rate_limit.py`."""
+
+PRICE_DEVIATION_PERCENT = Decimal(10)
+"""How far a market order's `price` may be from the market, unless the user's settings or the strategy say otherwise; 0 allows any."""
 
 BATCH_ORDERS = 25
 """In one batch signal. On a paper account all of them are one transaction, so that a batch is never half done; a transaction holds a

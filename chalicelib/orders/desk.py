@@ -7,6 +7,7 @@ from typing import Protocol
 from chalicelib.exchanges.paper_money import Rates
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, Side
 from chalicelib.orders.models import Order
+from chalicelib.orders.reference_price import PriceSource
 from chalicelib.trading import MarketType, PositionSide, Symbol
 
 
@@ -47,7 +48,20 @@ class Desk(Protocol):
         ...
 
     def market_price(self, symbol: Symbol) -> Decimal | None:
-        """The market price, quote per base; None if none is known."""
+        """The price that market orders are sized by, quote per base; None if none is known or the order has a limit instead."""
+        ...
+
+    def current_price(self, symbol: Symbol) -> Decimal | None:
+        """The market price, quote per base, for a limit order too; None if none is known."""
+        ...
+
+    @property
+    def price_source(self) -> PriceSource | None:
+        """Where these prices come from; None if none is known."""
+        ...
+
+    def execution_price(self, order: OrderRequest, price: Decimal) -> Decimal:
+        """What an order that is sized by `price` will trade at, as far as that is known before it trades."""
         ...
 
     def free(self, instrument: Instrument) -> Decimal:

@@ -20,6 +20,7 @@ from chalicelib.orders.ledger import Known
 from chalicelib.orders.live_desk import LiveDesk
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.orders.paper_desk import PaperDesk
+from chalicelib.orders.reference_price import PriceSource
 from chalicelib.orders.trade import CLOSING_LEG
 from chalicelib.trading import MarketType, OrderType, PositionSide, Symbol
 
@@ -78,15 +79,30 @@ class DryLiveDesk(LiveDesk):
         return self.instrument_used
 
     def market_price(self, symbol: Symbol) -> Decimal | None:
-        """The price the signal brought, else the last known one; None if there is none."""
+        """The last known price. Without one the signal's own, which a run would not use; so `missing` says that it may differ."""
+        price = super().market_price(symbol)
+        if price is None and self._instruction.market_price is not None:
+            self.missing = True
+            return self._instruction.market_price
+        return price
+
+    def current_price(self, symbol: Symbol) -> Decimal | None:
+        """The last known price; None if there is none."""
         try:
-            return super().market_price(symbol)
+            return super().current_price(symbol)
         except NotDoable as refused:
             if refused.code != "no_price":
                 raise
             return None
         except Retryable:
             raise self.not_looked_at() from None
+
+    @property
+    def price_source(self) -> PriceSource | None:
+        """The last price known, else the signal."""
+        if "price" in self._looks.basis:
+            return PriceSource.LAST_SEEN
+        return PriceSource.SIGNAL if self._instruction.market_price is not None else None
 
     def free(self, instrument: Instrument) -> Decimal:
         """Free quote balance. Without one, first what keeps an order from being opened whatever its size."""

@@ -18,11 +18,12 @@ from chalicelib.exchanges import paper_store
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.protocol import OrderStatus
-from chalicelib.orders import entries, events, flatten, give_up, ledger, paper_context, prices, store, trade
+from chalicelib.orders import entries, events, flatten, give_up, ledger, paper_context, prices, reference_price, store, trade
 from chalicelib.orders.gate import Gate
 from chalicelib.orders.live_desk import LiveDesk, legs
 from chalicelib.orders.models import Execution, Instruction, PricesSeen, RefusedLeg
 from chalicelib.orders.paper_desk import PaperDesk
+from chalicelib.orders.reference_price import PriceSource
 from chalicelib.telemetry import Metric, log, measure
 from chalicelib.trading import MarketType, Variant
 
@@ -65,23 +66,23 @@ def _attempt(instruction: Instruction, seconds: float, *, again: bool) -> None:
     on_paper = instruction.exchange == "paper"
     ledger_keys = [] if on_paper else ledger.keys(instruction.signal_id, instruction.account_id, legs(instruction))
     entry_keys = [] if on_paper else _entry_keys(instruction)
-    settled, account_item, profile, *more = aws.get_many(
+    settled, account_item, profile, *more = paper_context.read(
         [
             ("orders", {"signal_id": instruction.signal_id, "leg": instruction.account_id}),
             ("accounts", {"account_id": instruction.account_id}),
             ("users", {"user_id": instruction.user_id, "part": "profile"}),
             *ledger_keys,
             *entry_keys,
-            *paper_context.price_keys(valued, instruction.user_id),
+            *paper_context.price_keys(valued, instruction.user_id, instruction.exchange),
             *watch_keys,
-            *(prices.keys(symbol, instruction.user_id) if symbol else []),
+            *prices.keys_for(instruction),
         ]
     )
     in_ledger, more = more[: len(ledger_keys)], more[len(ledger_keys) :]
     positions = entries.Entries({key["item"]: item for (_, key), item in zip(entry_keys, more, strict=False)})
     more = more[len(entry_keys) :]
-    known = paper_context.prices_of(valued, more)
-    more = more[2 * len(valued) :]
+    known = paper_context.prices_of(valued, more, now)
+    more = more[paper_context.KEYS * len(valued) :]
     watched = Watch(governing, more[: len(watch_keys)], others)
     if settled:
         log.info("already settled", extra=_who(instruction))
@@ -103,20 +104,21 @@ def _attempt(instruction: Instruction, seconds: float, *, again: bool) -> None:
         execution = _live(instruction, account, profile, watched, live, now=now)
         _settle(instruction, execution, live, watched, now)
         return
-    price = instruction.market_price or prices.newest(more[len(watch_keys) :])
+    price, source = reference_price.of_simulated(instruction, *prices.live_and_last(more[len(watch_keys) :], now))
+    new_price = price if source is PriceSource.SIGNAL else None
     watched.count_in(account.currency, _rate(account, watched, known))
     book = paper_store.book(account, stored) if instruction.simulated else paper_store.read(account)
     book.prices = known
-    desk = PaperDesk(book, instruction, {symbol: price} if price else {}, now)
+    desk = PaperDesk(book, instruction, {symbol: price} if price else {}, now, source)
     book.permit = paper_context.permit(book, watched, profile, account, lambda: desk.profits, now)
-    if instruction.market_price and instruction.symbol:
-        desk.see(instruction.symbol.name, instruction.market_price)
+    if new_price:
+        desk.see(symbol, new_price)
     desk.liquidate()
     gate = Gate(instruction, desk, watched, lambda: watched, now)
     execution = _carry_out(instruction, account, desk, profile, gate, now=now)
-    if instruction.market_price and not again:
-        prices.tell(symbol, instruction.market_price, instruction.user_id, instruction.signal_id, now, without=instruction.account_id)
-        prices.show(symbol, instruction.market_price, instruction.user_id)
+    if new_price and not again:
+        prices.tell(symbol, new_price, instruction.user_id, instruction.signal_id, now, without=instruction.account_id)
+        prices.show(symbol, new_price, instruction.user_id)
     _settle(instruction, execution, desk, watched, now)
 
 
@@ -124,7 +126,7 @@ def _rate(account: Account, watched: Watch, known: dict[str, Decimal]) -> Decima
     """US dollars per unit of the account's currency. An account that has never traded is asked about here for the first time."""
     rate = paper_context.dollars_per_unit(account, known)
     if rate is None and watched.watches_losses:
-        found = prices.known(paper_context.symbols([], account.currency), account.user_id)
+        found = prices.known([name for name, _ in paper_context.symbols([], account.currency)], account.user_id)
         rate = paper_context.dollars_per_unit(account, {name: item["price"] for name, item in found.items()})
     return rate
 
@@ -229,10 +231,10 @@ def see_prices(seen: PricesSeen) -> None:
     others = paper_context.other_strategies(stored, account.user_id, None)
     watch_keys, valued = watch.keys([*governing, *others]), paper_context.symbols(stored, account.currency)
     profile_key = ("users", {"user_id": account.user_id, "part": "profile"})
-    profile, *found = aws.get_many([profile_key, *watch_keys, *paper_context.price_keys(valued, account.user_id)])
+    profile, *found = paper_context.read([profile_key, *watch_keys, *paper_context.price_keys(valued, account.user_id, account.exchange)])
     watched = Watch(governing, found[: len(watch_keys)], others)
     book = paper_store.book(account, stored)
-    book.prices = paper_context.prices_of(valued, found[len(watch_keys) :])
+    book.prices = paper_context.prices_of(valued, found[len(watch_keys) :], now)
     watched.count_in(account.currency, paper_context.dollars_per_unit(account, book.prices))
     desk = PaperDesk(book, None, {seen.symbol: seen.price}, now)
     book.permit = paper_context.permit(book, watched, profile, account, lambda: desk.profits, now)
@@ -255,7 +257,7 @@ def _write_seen(desk: PaperDesk, watched: Watch) -> None:
         except (Retryable, aws.WriteRefused) as fault:
             if isinstance(fault, aws.WriteRefused) and all(failed is None for failed in fault.failed[len(fault.failed) - len(more) :]):
                 raise Retryable("the account's books changed meanwhile") from fault
-            before, watched = watched, Watch(governing, aws.get_many(watch.keys([*governing, *others])), others)
+            before, watched = watched, Watch(governing, paper_context.read(watch.keys([*governing, *others])), others)
             watched.count_in(before.currency, before.rate)
             continue
         flatten.tell(flattening)
@@ -271,7 +273,7 @@ def _settle(instruction: Instruction, execution: Execution, desk: PaperDesk | Li
     effects = desk.writes() if desk else []
     more, flattening = watched.writes(profits, now, traded=traded, equity=not on_paper)
     effects += more
-    if on_paper and instruction.market_price and instruction.symbol:
+    if isinstance(desk, PaperDesk) and desk.price_source is PriceSource.SIGNAL and instruction.market_price and instruction.symbol:
         effects.append(prices.seen(instruction.symbol.name, f"user#{instruction.user_id}", instruction.market_price, now))
     try:
         store.settle(execution, alone=instruction.alone, effects=effects, events=told)

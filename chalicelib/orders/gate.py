@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from chalicelib.controls.rules import Opening
 from chalicelib.controls.watch import Watch
-from chalicelib.errors import NotDoable
 from chalicelib.exchanges.protocol import OrderRequest
+from chalicelib.orders import age
 from chalicelib.orders.desk import Desk
 from chalicelib.orders.models import Instruction
 
@@ -36,9 +36,7 @@ class Gate:
         """Raises Refused if nothing may be opened now, whatever its size."""
         instruction = self._instruction
         self.watch.check(instruction.symbol.name if instruction.symbol else None, self._now, self._desk.profits)
-        age = self._now - instruction.age_from
-        if age > timedelta(seconds=instruction.max_age_s):
-            raise NotDoable("stale", age=int(age.total_seconds()), limit=instruction.max_age_s)
+        age.check(instruction.sent_at, instruction.received_at, self._now, instruction.max_age_s)
 
     def order(self, order: OrderRequest, price: Decimal) -> None:
         """Raises Refused if this order is too much; `price` is what it will trade at, roughly, quote per base."""
@@ -47,7 +45,9 @@ class Gate:
             self.watch.check_order(Opening(notional))
             return
         held, others = self._desk.exposure(order.instrument, order.side)
-        self.watch.check_order(Opening(notional, position=(held + order.quantity) * price, positions=others + 1))
+        symbol = self._instruction.symbol
+        current = self._desk.current_price(symbol) if symbol and held else None
+        self.watch.check_order(Opening(notional, position=notional + held * max(price, current or price), positions=others + 1))
 
     def opened(self) -> None:
         """Counts an order that opens."""

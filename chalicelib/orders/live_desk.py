@@ -20,10 +20,11 @@ from chalicelib.orders.keys import Lines
 from chalicelib.orders.looks import Looks, Opened
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.orders.protect import protect
+from chalicelib.orders.reference_price import PriceSource
 from chalicelib.orders.sender import Sender
 from chalicelib.orders.trade import CLOSING_LEG
 from chalicelib.telemetry import log
-from chalicelib.trading import Action, MarketType, PositionSide, Symbol
+from chalicelib.trading import Action, MarketType, OrderType, PositionSide, Symbol
 
 _OPEN = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED, OrderStatus.UNKNOWN)
 
@@ -124,8 +125,21 @@ class LiveDesk:
         return self._lines.of(market_type).instrument(symbol.name)
 
     def market_price(self, symbol: Symbol) -> Decimal | None:
-        """The price the signal brought, else the exchange's last one; a limit order needs none."""
-        return self._looks.market_price(symbol)
+        """The exchange's last price; None for a limit order, which is sized by its limit and saves the call."""
+        return None if self._instruction.order_type is OrderType.LIMIT else self.current_price(symbol)
+
+    def current_price(self, symbol: Symbol) -> Decimal | None:
+        """The exchange's last price."""
+        return self._looks.price(symbol)
+
+    @property
+    def price_source(self) -> PriceSource | None:
+        """The exchange."""
+        return PriceSource.EXCHANGE
+
+    def execution_price(self, order: OrderRequest, price: Decimal) -> Decimal:  # noqa: ARG002
+        """The price itself: what an exchange fills at is known afterwards only."""
+        return price
 
     def free(self, instrument: Instrument) -> Decimal:
         """Free quote balance, of the signal's one look at the balances."""

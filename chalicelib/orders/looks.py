@@ -13,7 +13,7 @@ from chalicelib.exchanges.protocol import Instrument, Side
 from chalicelib.orders import ledger
 from chalicelib.orders.entries import OWNED
 from chalicelib.orders.models import Instruction
-from chalicelib.trading import MarketType, OrderType, PositionSide, Symbol
+from chalicelib.trading import MarketType, PositionSide, Symbol
 
 _ZERO = Decimal(0)
 
@@ -39,13 +39,11 @@ class Looks:
         self._lines = lines
         self._instruction = instruction
 
-    def market_price(self, symbol: Symbol) -> Decimal | None:
-        """The price the signal brought, else the exchange's last one; a limit order needs none."""
-        instruction = self._instruction
-        if instruction.market_price is not None or instruction.order_type is OrderType.LIMIT:
-            return instruction.market_price
-        assert instruction.market_type is not None
-        line = self._lines.of(instruction.market_type)
+    def price(self, symbol: Symbol) -> Decimal:
+        """The exchange's last price. The signal's own price is never used."""
+        market_type = self._instruction.market_type
+        assert market_type is not None
+        line = self._lines.of(market_type)
         return self._once("price", lambda: line.last_price(line.instrument(symbol.name)))
 
     def free(self, instrument: Instrument) -> Decimal:

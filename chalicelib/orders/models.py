@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from chalicelib import limits
 from chalicelib.exchanges.limiter import Delay
 from chalicelib.exchanges.protocol import OrderStatus, Side
 from chalicelib.trading import Action, Leg, MarketType, OrderType, PositionSide, Symbol
@@ -31,6 +32,7 @@ class Instruction(BaseModel):
         alone: The signal goes to this account only, so settling it settles the signal.
         simulated: The account has no exchange, as far as acceptance knows, so its book is read first.
         entries_only: A cancel spares what closes or reduces, because a halt is its reason.
+        max_price_deviation_percent: How far the price of a market order may be from the market; 0 allows any price.
         max_age_s: Older than this, it opens nothing any more.
     """
 
@@ -67,17 +69,16 @@ class Instruction(BaseModel):
     group_name: str | None = None
     received_at: datetime
     sent_at: datetime | None = None
+    max_price_deviation_percent: Decimal = limits.PRICE_DEVIATION_PERCENT
     max_age_s: int
     alone: bool
 
     @property
-    def age_from(self) -> datetime:
-        """When the signal's age starts: when the sender says it sent it, else receipt."""
-        return self.sent_at or self.received_at
-
-    @property
     def market_price(self) -> Decimal | None:
-        """The market price the sender saw, quote per base; a limit price is none."""
+        """The market price as the sender saw it, quote per base; None for an order whose `price` is its limit.
+
+        It sizes orders on simulated accounts without a live price only, see `reference_price`.
+        """
         return self.price if self.order_type in (OrderType.MARKET, OrderType.STOP_MARKET) else None
 
 

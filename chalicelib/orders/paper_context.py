@@ -14,9 +14,15 @@ from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.paper import DOLLARS, Book, price_names
 from chalicelib.exchanges.protocol import OrderRequest
 from chalicelib.orders import prices
+from chalicelib.trading import MarketType
 
-_MOST_SYMBOLS = 20  # two keys each, beside those of a signal; a batch of reads holds a hundred
+KEYS = 3
+"""Keys that the price of one instrument may stand under."""
+
+_MOST_SYMBOLS = 15  # beside the keys of a signal; a batch of reads holds a hundred
+_AT_ONCE = 100
 _USD = "USD"
+Valued = tuple[str, MarketType]
 
 
 def other_strategies(stored: Sequence[aws.Item], user_id: str, group_name: str | None) -> list[Switch]:
@@ -26,31 +32,39 @@ def other_strategies(stored: Sequence[aws.Item], user_id: str, group_name: str |
     return [Switch(Scope.STRATEGY, None, user_id, name) for name in sorted(filter(None, names)) if name != group_name]
 
 
-def symbols(stored: Sequence[aws.Item], currency: str | None = None) -> list[str]:
-    """The instruments whose prices value what an account holds, what its orders are quoted in, and its currency.
+def symbols(stored: Sequence[aws.Item], currency: str | None = None) -> list[Valued]:
+    """The instruments, with their market, whose prices value what an account holds, what its orders are quoted in, and its currency.
 
     Args:
         currency: The account's; None takes it from what is stored.
     """
     currency = currency or next((name for item in stored if item["item"] == "ledger" for name in item["cash"]), _USD)
-    found = [item["item"].removeprefix("position#") for item in stored if item["item"].startswith("position#")]
+    found = [(item["item"].removeprefix("position#"), MarketType.FUTURES) for item in stored if item["item"].startswith("position#")]
     assets = [item["item"].removeprefix("asset#") for item in stored if item["item"].startswith("asset#")]
     assets += [item["order"]["instrument"]["quote"] for item in stored if item["item"].startswith("order#")]
-    for asset in dict.fromkeys(assets):
-        found += price_names(asset, currency) if asset not in {currency, *DOLLARS} else ()
-    found += price_names(currency, _USD) if currency not in DOLLARS else ()
-    return list(dict.fromkeys(found))[:_MOST_SYMBOLS]
+    names = [name for asset in dict.fromkeys(assets) if asset not in {currency, *DOLLARS} for name in price_names(asset, currency)]
+    names += price_names(currency, _USD) if currency not in DOLLARS else ()
+    return [*found, *((name, MarketType.SPOT) for name in dict.fromkeys(names))][:_MOST_SYMBOLS]
 
 
-def price_keys(wanted: Sequence[str], user_id: str) -> list[tuple[str, aws.Key]]:
-    """Where the prices of instruments stand."""
-    return [key for symbol in wanted for key in prices.keys(symbol, user_id)]
+def read(keys: Sequence[tuple[str, aws.Key]]) -> list[aws.Item | None]:
+    """Several items, in one call unless orders of many strategies wait on the account."""
+    return [item for start in range(0, len(keys), _AT_ONCE) for item in aws.get_many(keys[start : start + _AT_ONCE])]
 
 
-def prices_of(wanted: Sequence[str], found: Sequence[aws.Item | None]) -> dict[str, Decimal]:
+def price_keys(wanted: Sequence[Valued], user_id: str, exchange: str) -> list[tuple[str, aws.Key]]:
+    """Where the prices of instruments stand: live ones, and the last ones seen."""
+    return [key for name, market_type in wanted for key in (prices.live_key(name, exchange, market_type), *prices.keys(name, user_id))]
+
+
+def prices_of(wanted: Sequence[Valued], found: Sequence[aws.Item | None], now: datetime) -> dict[str, Decimal]:
     """The prices read under `price_keys`."""
-    newest = {symbol: prices.newest(found[2 * index : 2 * index + 2]) for index, symbol in enumerate(wanted)}
-    return {symbol: price for symbol, price in newest.items() if price is not None}
+    known: dict[str, Decimal] = {}
+    for index, (name, _) in enumerate(wanted):
+        live, last = prices.live_and_last(found[KEYS * index : KEYS * (index + 1)], now)
+        if price := live or last:
+            known.setdefault(name, price)
+    return known
 
 
 def dollars_per_unit(account: Account, known: Mapping[str, Decimal]) -> Decimal | None:

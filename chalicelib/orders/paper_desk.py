@@ -13,9 +13,11 @@ from chalicelib.events.models import Event, event_id
 from chalicelib.exchanges import client_ids, paper_rules, paper_store
 from chalicelib.exchanges.paper import Book, Position
 from chalicelib.exchanges.paper_money import Rates, round_money
+from chalicelib.exchanges.paper_orders import is_marketable
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, Side
 from chalicelib.orders import equity, events, exits, store
 from chalicelib.orders.models import Instruction, Order
+from chalicelib.orders.reference_price import PriceSource
 from chalicelib.trading import Action, MarketType, OrderType, PositionSide, Symbol
 
 CLOSING_LEG = "close"
@@ -28,11 +30,20 @@ class PaperDesk:
     Attributes:
         placed: Orders that are new.
         changed: Orders that were waiting, and now are not.
+        price_source: Where the price of the instruction's symbol comes from; None if none is known.
     """
 
-    def __init__(self, book: Book, instruction: Instruction | None, prices: dict[str, Decimal], now: datetime) -> None:
+    def __init__(
+        self,
+        book: Book,
+        instruction: Instruction | None,
+        prices: dict[str, Decimal],
+        now: datetime,
+        source: PriceSource | None = None,
+    ) -> None:
         self.book = book
         book.prices |= prices
+        self.price_source = source
         self.placed: list[Order] = []
         self.changed: list[Order] = []
         self._instruction = instruction
@@ -75,8 +86,16 @@ class PaperDesk:
         return paper_rules.assumed(symbol, market_type, near or Decimal(1), self.book.account.currency)
 
     def market_price(self, symbol: Symbol) -> Decimal | None:
-        """The price the signal brought, else the last one seen."""
+        """The live price, else the price the signal brought, else the last one seen."""
         return self._prices.get(symbol.name)
+
+    def current_price(self, symbol: Symbol) -> Decimal | None:
+        """The same price."""
+        return self.market_price(symbol)
+
+    def execution_price(self, order: OrderRequest, price: Decimal) -> Decimal:
+        """What the order fills at: with slippage if it takes, never worse than its limit, on the tick."""
+        return self.book.fill_price(order, price, taking=order.order_type is not OrderType.LIMIT or is_marketable(order, price))
 
     def free(self, instrument: Instrument) -> Decimal:
         """Free quote balance."""
@@ -312,7 +331,7 @@ class PaperDesk:
             status=OrderStatus.OPEN,
             quantity=order.quantity,
             filled=Decimal(0),
-            price=order.price or instruction.market_price,
+            price=order.price or (self._prices.get(order.instrument.name) if order.order_type is OrderType.MARKET else None),
             stop_price=order.stop_price,
             take_profit=order.take_profit,
             stop_loss=order.stop_loss,

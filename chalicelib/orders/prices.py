@@ -1,7 +1,7 @@
 """Market prices that paper orders fill at: the last one seen of each symbol, by a user and by everybody."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -9,11 +9,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib import aws
 from chalicelib.exchanges import paper_store
 from chalicelib.orders import queue
-from chalicelib.orders.models import PricesSeen
+from chalicelib.orders.models import Instruction, PricesSeen
 from chalicelib.realtime.queue import push_price
 from chalicelib.telemetry import log
+from chalicelib.trading import MarketType
 
 _SYMBOLS_AT_ONCE = 50  # two keys each, and a batch of reads holds a hundred
+_LIVE_FOR = timedelta(minutes=5)  # a ticker is read each minute; after some failures the market may be elsewhere
 EVERYBODY = "everybody"
 """The scope of prices an admin set; a user's own come first for that user."""
 
@@ -21,6 +23,29 @@ EVERYBODY = "everybody"
 def keys(symbol: str, user_id: str) -> list[tuple[str, aws.Key]]:
     """Where a user's last price of a symbol stands, best first."""
     return [("prices", {"symbol": symbol, "scope": scope}) for scope in (f"user#{user_id}", EVERYBODY)]
+
+
+def live_key(symbol: str, exchange: str, market_type: MarketType) -> tuple[str, aws.Key]:
+    """Where the live price that an exchange's public ticker gave for a symbol stands."""
+    return ("prices", {"symbol": symbol, "scope": f"live#{exchange}#{market_type.value}"})
+
+
+def keys_for(instruction: Instruction) -> list[tuple[str, aws.Key]]:
+    """Where the instruction's symbol has prices, for `live_and_last`; nowhere without a symbol."""
+    if instruction.symbol is None:
+        return []
+    name, market_type = instruction.symbol.name, instruction.market_type or MarketType.SPOT
+    return [live_key(name, instruction.exchange, market_type), *keys(name, instruction.user_id)]
+
+
+def live_and_last(found: Sequence[aws.Item | None], now: datetime) -> tuple[Decimal | None, Decimal | None]:
+    """The live price and the last price seen, of what was read under `keys_for`; each is None where there is none.
+
+    A live price that has not been renewed for some time is not the market's any more, and does not count.
+    """
+    live = found[0] if found else None
+    fresh = live is not None and now - datetime.fromisoformat(str(live["at"])) <= _LIVE_FOR
+    return Decimal(live["price"]) if live and fresh else None, newest(found[1:])
 
 
 def newest(found: Sequence[aws.Item | None]) -> Decimal | None:

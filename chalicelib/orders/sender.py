@@ -16,7 +16,7 @@ from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.line import Line
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, RateLimited, Side
-from chalicelib.orders import ledger, lookup
+from chalicelib.orders import age, ledger, lookup
 from chalicelib.orders.entries import Entries
 from chalicelib.orders.looks import Looks, Opened
 from chalicelib.orders.models import Instruction, Order
@@ -141,7 +141,7 @@ class Sender:
             status=OrderStatus.CLAIMED,
             quantity=request.quantity,
             filled=Decimal(0),
-            price=request.price or basis.get("price") or instruction.market_price,
+            price=request.price or basis.get("price"),
             stop_price=request.stop_price,
             take_profit=request.take_profit,
             stop_loss=request.stop_loss,
@@ -222,11 +222,12 @@ class Sender:
             return ledger.unknown(order)
         if found is not None:
             return self._record(order, found, request.instrument)
-        age = datetime.now(UTC) - self._instruction.age_from
-        if not _reduces(request) and age > timedelta(seconds=self._instruction.max_age_s):
-            refusal = NotDoable("stale", age=int(age.total_seconds()), limit=self._instruction.max_age_s)
-            ledger.reject(order, refusal)
-            raise refusal
+        if not _reduces(request):
+            try:
+                age.check(self._instruction.sent_at, self._instruction.received_at, datetime.now(UTC), self._instruction.max_age_s)
+            except NotDoable as stale:
+                ledger.reject(order, stale)
+                raise
         if order.tries >= _TRIES:
             refusal = NotDoable("exchange_never_arrived")
             ledger.reject(order, refusal)

@@ -14,7 +14,7 @@ from chalicelib.exchanges import filters
 from chalicelib.exchanges.client_ids import client_order_id
 from chalicelib.exchanges.protocol import OrderRequest, OrderStatus, Side
 from chalicelib.exchanges.wire import text
-from chalicelib.orders import exits, sizing
+from chalicelib.orders import exits, reference_price, sizing
 from chalicelib.orders.desk import Desk
 from chalicelib.orders.models import Instruction, Order, RefusedLeg
 from chalicelib.trading import Action, Leg, MarketType, OrderType, PositionSide, Symbol
@@ -96,6 +96,7 @@ class _Run:
         market_type: MarketType,
     ) -> None:
         self.instruction, self.desk, self.gate, self.outcome = instruction, desk, gate, outcome
+        self.symbol = symbol
         self.market_price = desk.market_price(symbol)
         near = self.market_price or instruction.price or next((leg.price or leg.stop_price for leg in instruction.legs), None)
         self.instrument = desk.instrument(symbol, market_type, near or instruction.stop_price)
@@ -205,9 +206,12 @@ class _Run:
 
     def _opening(self, side: Side, leg: Leg, free: Decimal | None) -> OrderRequest:
         self.gate.opening()
-        instruction, price = self.instruction, self._sizing_price(leg)
+        instruction, price = self.instruction, self._sizing_price(leg, side)
+        reference_price.check_deviation(instruction, self.market_price, self.desk.price_source)
         # Before sizing: the distance to a stop-loss that passes here is not zero, so a risk can be divided by it.
         order = exits.attached(self._request(side, leg, _ZERO, reduce_only=False), instruction, price)
+        traded = self.desk.execution_price(order, price)
+        exits.attached(order, instruction, traded)
         if instruction.quantity is not None:
             quantity = instruction.quantity
         elif instruction.quote_amount is not None:
@@ -217,13 +221,14 @@ class _Run:
             percent = (leg.percent or sizing.HUNDRED) * instruction.weight / sizing.HUNDRED
             taking = instruction.order_type in (OrderType.MARKET, OrderType.STOP_MARKET)
             leverage = instruction.leverage
+            price = price if taking else max(price, traded)
             quantity = sizing.of_free_balance(self.instrument, free, percent, price, self.desk.rates, leverage, taking=taking)
         if instruction.risk_percent is not None and instruction.stop_loss is not None:
             assert free is not None
             risked = sizing.of_risk(self.instrument, free, instruction.risk_percent, price, instruction.stop_loss)
             quantity = min(quantity, risked)
         order = replace(order, quantity=filters.round_quantity(self.instrument, quantity))
-        self.gate.order(order, price)
+        self.gate.order(order, traded)
         return order
 
     def _reducing(self, side: Side, leg: Leg, share: Decimal, left: Decimal) -> OrderRequest:
@@ -236,7 +241,7 @@ class _Run:
         if instruction.quantity is not None:
             quantity = instruction.quantity if self.spot else min(instruction.quantity, left)
         elif instruction.quote_amount is not None:
-            quantity = min(sizing.of_quote(self.instrument, instruction.quote_amount, self._sizing_price(leg)), left)
+            quantity = min(sizing.of_quote(self.instrument, instruction.quote_amount, self._sizing_price(leg, side)), left)
         else:
             quantity = min(share, left)
         if not left and (instruction.quantity is None or not self.spot):
@@ -306,13 +311,18 @@ class _Run:
     def _fixed_size(self) -> bool:
         return self.instruction.quantity is not None or self.instruction.quote_amount is not None
 
-    def _sizing_price(self, leg: Leg) -> Decimal:
+    def _sizing_price(self, leg: Leg, side: Side) -> Decimal:
         """What the order will trade at, roughly, quote per base."""
         order_type = self.instruction.order_type
         limited = order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT)
         price = leg.price if limited else leg.stop_price if order_type is OrderType.STOP_MARKET else self.market_price
         if price is None:
             raise NotDoable("no_price", symbol=self.instrument.name)
+        if limited and side is Side.SELL:  # it trades at its limit or better, so a low limit says little about the order's worth
+            better = self.desk.current_price(self.symbol) if leg.stop_price is None else leg.stop_price
+            price = max(price, better or price)
+        elif limited and leg.stop_price is None and self.market_price is not None:
+            price = min(price, self.market_price)  # exchanges set the limit aside for a buy, and no market price is asked for there
         return price
 
 

@@ -18,6 +18,7 @@ _strategy = {
     "is_active": True,
     "symbols": ["BTCUSDT"],
     "resync": False,
+    "max_price_deviation_percent": None,
     "expect_every_s": None,
     "created_at": AT,
     "updated_at": AT,

@@ -9,6 +9,7 @@ from chalicelib import limits
 from chalicelib.accounts.inputs import MarketTypes
 from chalicelib.errors import Refused
 from chalicelib.inputs import Input, Line, Money, Note, UserId, Version, Whole
+from chalicelib.users.inputs import PriceDeviation
 
 AccountId = UserId
 Weight = Annotated[Money, Field(gt=0, le=1000)]
@@ -24,6 +25,7 @@ class StrategyChange(Input):
     symbols: Symbols = ()
     resync: bool = False
     expect_every_s: Silence | None = None
+    max_price_deviation_percent: PriceDeviation | None = None
     version: Version | None = None
 
 
@@ -72,4 +74,5 @@ class NewStrategy(Input):
     symbols: Symbols = ()
     resync: bool = False
     expect_every_s: Silence | None = None
+    max_price_deviation_percent: PriceDeviation | None = None
     accounts: Annotated[tuple[NewMember, ...], Field(max_length=limits.STRATEGY_ACCOUNTS)] = ()

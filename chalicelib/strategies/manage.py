@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws, counters
@@ -27,6 +28,7 @@ def create_strategy(
     is_active: bool = True,
     resync: bool = False,
     expect_every_s: int | None = None,
+    max_price_deviation_percent: Decimal | None = None,
 ) -> Strategy:
     """Creates a strategy without accounts.
 
@@ -50,6 +52,7 @@ def create_strategy(
             symbols=named(symbols),
             resync=resync,
             expect_every_s=expect_every_s,
+            max_price_deviation_percent=max_price_deviation_percent,
             created_at=now.isoformat(),
             updated_at=now.isoformat(),
         )
@@ -80,7 +83,7 @@ def update_strategy(strategy: Strategy, wanted: Mapping[str, Any], *, by: str, v
     """Changes a strategy; returns it as it is then.
 
     Args:
-        wanted: `description`, `is_active`, `symbols`, `resync`, `expect_every_s` by name.
+        wanted: `description`, `is_active`, `symbols`, `resync`, `expect_every_s`, `max_price_deviation_percent` by name.
         version: The version the editor saw; None takes whatever is there.
 
     Raises:

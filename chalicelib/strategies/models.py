@@ -32,6 +32,7 @@ class Strategy(Record):
         symbols: Names such as `BTCUSDT` that it trades; empty trades all.
         resync: Take `market_position` of a signal as the truth, and make up for a signal that was missed.
         expect_every_s: Seconds within which it should send a signal; longer silence raises an alarm. None expects nothing.
+        max_price_deviation_percent: Takes the place of its owner's setting of this name; None leaves that setting.
         accounts: By account id.
     """
 
@@ -43,6 +44,7 @@ class Strategy(Record):
     symbols: tuple[str, ...] = ()
     resync: bool = False
     expect_every_s: int | None = None
+    max_price_deviation_percent: Decimal | None = None
     accounts: dict[str, Member] = Field(default_factory=dict)
     created_at: str | None = None
     updated_at: str | None = None

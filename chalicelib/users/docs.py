@@ -51,6 +51,7 @@ _settings = {
     "require_token": True,
     "repeat_window_s": 30,
     "max_age_s": 60,
+    "max_price_deviation_percent": 10,
     "signals_per_minute": 1000,
     "allowed_addresses": ["tradingview"],
     "version": 2,

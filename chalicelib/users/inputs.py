@@ -34,6 +34,7 @@ def _network(address: str) -> str:
 Exchange = Annotated[str, Caseless, AfterValidator(configured)]
 Network = Annotated[str, Field(max_length=64), AfterValidator(_network)]
 TelegramId = Annotated[Whole, Field(ge=1, le=2**53 - 1)]
+PriceDeviation = Annotated[Money, Field(ge=0, le=1000)]
 PerMinute = Annotated[Whole, Field(ge=1, le=100_000)]
 ReferralCode = Annotated[str, Field(min_length=4, max_length=32, pattern=r"^[A-Za-z0-9_-]+$")]
 
@@ -53,6 +54,7 @@ class SettingsChange(Input):
     require_token: bool = _NEW.require_token
     repeat_window_s: Annotated[Whole, Field(ge=0, le=86_400)] = _NEW.repeat_window_s
     max_age_s: Annotated[Whole, Field(ge=1, le=86_400)] = _NEW.max_age_s
+    max_price_deviation_percent: PriceDeviation = _NEW.max_price_deviation_percent
     signals_per_minute: PerMinute = _NEW.signals_per_minute
     allowed_addresses: Annotated[tuple[Network, ...], Field(max_length=ALLOWED_ADDRESSES)] = ()
     version: Version | None = None

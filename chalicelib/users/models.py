@@ -69,6 +69,7 @@ class Settings(Record):
         require_token: False lets tokenless signals reach this user's paper and demo accounts.
         repeat_window_s: The same bytes again within so many seconds are a repeat; 0 turns that off.
         max_age_s: Older signals open nothing.
+        max_price_deviation_percent: How far the `price` of a market order may be from the market; 0 allows any price.
         signals_per_minute: How many a token may send, unless the token has a limit of its own; tokenless ones count together.
         allowed_addresses: CIDRs signals may come from; empty allows all.
     """
@@ -83,6 +84,7 @@ class Settings(Record):
     require_token: bool = True
     repeat_window_s: int = 30
     max_age_s: int = 60
+    max_price_deviation_percent: Decimal = limits.PRICE_DEVIATION_PERCENT
     signals_per_minute: int = limits.SIGNALS_PER_MINUTE
     allowed_addresses: tuple[str, ...] = ()
     version: int = 1

@@ -53,11 +53,12 @@ _NAMES = (
 
 def _make() -> dict[str, str]:
     busy = {"signals_per_minute": 10_000}  # benchmarks and tests send in seconds what people send in a day
-    tokenless = {"require_token": False, "default_account": "策略A", **busy}
-    _user(ADMIN, "Admin", Role.ADMIN, {})
+    any_price = {"max_price_deviation_percent": Decimal(0)}  # the prices that the source documents print are not today's
+    tokenless = {"require_token": False, "default_account": "策略A", **busy, **any_price}
+    _user(ADMIN, "Admin", Role.ADMIN, {**any_price})
     _user(DEFAULT_USER, "Default", Role.USER, tokenless)
     _user(DEMO_USER, "Demo", Role.USER, tokenless)
-    _user(DESK, "Desk", Role.USER, {**busy})
+    _user(DESK, "Desk", Role.USER, {**busy, **any_price})
     for user_id in (DEFAULT_USER, DEMO_USER):
         _trader_accounts(user_id)
     _strategy()

@@ -2,20 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
 from decimal import Decimal
 
-from chalicelib import aws
+from chalicelib.accounts.equity_points import point
 from chalicelib.exchanges.paper import Book, price_names
 from chalicelib.exchanges.paper_money import round_money
 
-_KEPT = timedelta(days=400)
-
-
-def point(account_id: str, worth: Decimal, at: datetime) -> aws.Write:
-    """The write that keeps what an account was worth at a time."""
-    forget_at = int((at + _KEPT).timestamp())
-    return aws.put("snapshots", {"account_id": account_id, "at": at.isoformat(), "equity": worth, "forget_at": forget_at})
+__all__ = ["names", "of_book", "point"]
 
 
 def of_book(book: Book, known: Mapping[str, Decimal] | None = None) -> Decimal:

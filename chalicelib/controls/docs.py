@@ -4,12 +4,22 @@ from chalicelib.controls.routes import HaltInput, RulesInput
 from chalicelib.controls.rules import Rules
 from chalicelib.openapi.docs import OWNER, Docs, listing
 from chalicelib.openapi.examples import AT, USER_ID
-from chalicelib.openapi.schemas import FLAG, ID, TEXT, TIME, WHOLE, maybe, obj, one_of, page, record
+from chalicelib.openapi.schemas import FLAG, ID, NUMBER, TEXT, TIME, WHOLE, listed, maybe, obj, one_of, page, record
 
-_SWITCH = obj(
-    scope=one_of("global", "user", "account", "strategy"), id=maybe(ID), halted=FLAG, reason=maybe(TEXT), by=maybe(ID), at=maybe(TIME)
+_LEFT_OPEN = obj(
+    {"code": TEXT, "symbol": TEXT, "side": one_of("long", "short"), "quantity": NUMBER, "margin_mode": maybe(TEXT)},
+    account_id=ID,
 )
-_switch = {"scope": "user", "id": USER_ID, "halted": True, "reason": "on holiday", "by": USER_ID, "at": AT}
+_SWITCH = obj(
+    scope=one_of("global", "user", "account", "strategy"),
+    id=maybe(ID),
+    halted=FLAG,
+    reason=maybe(TEXT),
+    by=maybe(ID),
+    at=maybe(TIME),
+    left_open=listed(_LEFT_OPEN),
+)
+_switch = {"scope": "user", "id": USER_ID, "halted": True, "reason": "on holiday", "by": USER_ID, "at": AT, "left_open": []}
 _RULES = record(Rules, scope=one_of("user", "account", "strategy"), id=ID, name=maybe(TEXT), version=WHOLE)
 _rules = {
     "scope": "user",

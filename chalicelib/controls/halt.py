@@ -1,6 +1,6 @@
 """Throwing a halt switch, and reading the switches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -98,9 +98,37 @@ def thrown(
         flatten: What is open is closed too, and the event says so.
     """
     everybody: dict[str, Any] = {"telling": {}} if switch.scope is Scope.GLOBAL else {}
-    thrown_ = {"halted": halted, "reason": reason, "by": by, "by_admin": admin, "at": now.isoformat(), **everybody}
+    thrown_ = {"halted": halted, "reason": reason, "by": by, "by_admin": admin, "at": now.isoformat(), "left_open": {}, **everybody}
     item, put = changed(switch, stored, now, **thrown_)
     return item, [put, record.write(_change(switch, stored, item, now)), outbox.write(event(switch, item, now, flatten=flatten))]
+
+
+def note_left_open(switch: Switch, account_id: str, positions: Sequence[Mapping[str, Any]]) -> None:
+    """Notes on a halt which positions of an account could not be closed, with an event.
+
+    An empty list takes an earlier note back.
+
+    A switch that is not halted any more is left alone.
+
+    Raises:
+        Retryable: Others change the switch again and again.
+    """
+    for _ in range(_TRIES):
+        now = datetime.now(UTC)
+        [item] = stored([switch])
+        before = item.get("left_open") or {}
+        after = {name: rows for name, rows in before.items() if name != account_id}
+        if positions:
+            after[account_id] = [dict(each) for each in positions]
+        if not item.get("halted") or after == before:
+            return
+        item, put = changed(switch, item, now, left_open=after)
+        try:
+            aws.transact([put, *([outbox.write(event(switch, item, now))] if positions else [])])
+        except (aws.WriteRefused, Retryable):
+            continue
+        return
+    raise Retryable("the switch is being changed by others")
 
 
 def changed(switch: Switch, stored: aws.Item, now: datetime, **fields: Any) -> tuple[aws.Item, aws.Write]:
@@ -134,7 +162,14 @@ def view(switch: Switch, item: aws.Item) -> dict[str, Any]:
         "reason": item.get("reason"),
         "by": shown_id(item.get("by")),
         "at": item.get("at"),
+        "left_open": _left_open(item),
     }
+
+
+def _left_open(item: aws.Item) -> list[dict[str, Any]]:
+    """What a daily loss should have closed and could not, of all accounts."""
+    rows = [row for _, found in sorted((item.get("left_open") or {}).items()) for row in found]
+    return [{**row, "account_id": shown_id(row["account_id"])} for row in rows]
 
 
 def _change(switch: Switch, before: aws.Item, after: aws.Item, now: datetime) -> record.Change:
@@ -155,6 +190,8 @@ def event(switch: Switch, item: aws.Item, now: datetime, *, told_to: str | None 
         told["group_name"] = switch.name
     if flatten:
         told["flatten"] = True
+    if item["halted"] and item.get("left_open"):
+        told["left_open"] = [row for _, found in sorted(item["left_open"].items()) for row in found]
     return Event(
         event_id=event_id(type_, switch.key["scope"], str(item["version"]), *([told_to] if told_to else [])),
         type=type_,

@@ -28,7 +28,7 @@ from chalicelib.exchanges.protocol import (
     Side,
 )
 from chalicelib.exchanges.wire import amount, flag, moment, positive, text
-from chalicelib.trading import MarketType, OrderType
+from chalicelib.trading import MarketType, OrderType, PositionSide
 
 _STATUS = {
     "NEW": OrderStatus.OPEN,
@@ -56,6 +56,8 @@ _TYPES = {
     "TAKE_PROFIT_LIMIT": OrderType.STOP_LIMIT,
     "STOP": OrderType.STOP_LIMIT,
 }
+# `BOTH` is the one position of one-way mode.
+_POSITION_SIDES = {"LONG": PositionSide.LONG, "SHORT": PositionSide.SHORT}
 # The same word for a market order on spot and a limit order on futures.
 _TAKE_PROFIT = {MarketType.SPOT: OrderType.STOP_MARKET, MarketType.FUTURES: OrderType.STOP_LIMIT}
 
@@ -244,7 +246,11 @@ class Binance:
         return [balance for balance in found if balance.total]
 
     def positions(self, api: Api, listings: Listings) -> Sequence[Position]:
-        """Short positions have a negative amount in both modes. The leverage is part of the symbol's settings, not of this reply."""
+        """Short positions have a negative amount in both modes.
+
+        The leverage is part of the symbol's settings, not of this reply. Only an isolated position has an isolated
+        wallet. Source: Binance USDⓈ-M futures, "Position Information V3".
+        """
         return [
             Position(
                 self.instrument_name(row["symbol"]),
@@ -253,6 +259,8 @@ class Binance:
                 positive(row["entryPrice"]),
                 positive(row.get("leverage")),
                 amount(row["unRealizedProfit"]),
+                _POSITION_SIDES.get(row["positionSide"]),
+                "isolated" if positive(row.get("isolatedWallet")) else "cross",
             )
             for row in api.read("fapiPrivateV3GetPositionRisk")
             if amount(row["positionAmt"]) and listings.get(self.instrument_name(row["symbol"]))

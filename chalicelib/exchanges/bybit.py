@@ -26,8 +26,8 @@ from chalicelib.exchanges.protocol import (
     Position,
     Side,
 )
-from chalicelib.exchanges.wire import amount, moment, positive, text
-from chalicelib.trading import MarketType, OrderType
+from chalicelib.exchanges.wire import amount, decimal, moment, positive, rounded, text
+from chalicelib.trading import MarketType, OrderType, PositionSide
 
 _STATUS = {
     "New": OrderStatus.OPEN,
@@ -43,6 +43,8 @@ _STATUS = {
 _SETTLE_COINS = ("USDT", "USDC")
 _PAGE = "50"
 _ONE_WAY, _HEDGE = 0, 3
+# `positionIdx` 0 is the one position of one-way mode.
+_POSITION_SIDES = {"1": PositionSide.LONG, "2": PositionSide.SHORT}
 
 
 class Bybit:
@@ -176,17 +178,28 @@ class Bybit:
         ]
 
     def balances(self, api: Api) -> Sequence[Balance]:
-        """Free is what neither spot orders nor the margin of orders and positions hold."""
+        """Free is what neither spot orders nor margin hold; of a settlement coin it is what the account has available.
+
+        All coins of a unified account are margin for its positions. `totalAvailableBalance` is the margin balance in
+        USD, unrealised profit and loss included, less haircut and initial margin. In isolated margin the field is
+        empty: there a position loses its own margin only. Source: Bybit v5, "Get Wallet Balance".
+        """
         (account,) = api.read("privateGetV5AccountWalletBalance", {"accountType": "UNIFIED"})["result"]["list"]
+        available = decimal(account.get("totalAvailableBalance"))
         found = []
         for row in account["coin"]:
             total = amount(row["walletBalance"])
             held = sum((amount(row.get(name)) for name in ("locked", "totalOrderIM", "totalPositionIM")), Decimal(0))
-            found.append(Balance(row["coin"], max(total - held, Decimal(0)), total))
+            free = total - held
+            if available is not None and row["coin"] in _SETTLE_COINS:
+                of_account = available / _usd_price(row)
+                # Spot pays with the coin itself, of which a profit that is not realised is no part.
+                free = of_account if self._futures else min(free, of_account)
+            found.append(Balance(row["coin"], max(rounded(free), Decimal(0)), total))
         return [balance for balance in found if balance.total]
 
     def positions(self, api: Api, listings: Listings) -> Sequence[Position]:
-        """Sizes are positive there; the side tells a short one."""
+        """Sizes are positive there; the side tells a short one. The margin mode is the whole account's."""
         found = []
         for coin in _SETTLE_COINS:
             for row in self._pages(api, "privateGetV5PositionList", {"settleCoin": coin}):
@@ -194,7 +207,7 @@ class Bybit:
                 if size and listings.get(name):
                     signed = -size if row["side"] == "Sell" else size
                     prices = positive(row["avgPrice"]), positive(row.get("leverage")), amount(row.get("unrealisedPnl"))
-                    found.append(Position(name, MarketType.FUTURES, signed, *prices))
+                    found.append(Position(name, MarketType.FUTURES, signed, *prices, _POSITION_SIDES.get(str(row["positionIdx"]))))
         return found
 
     def last_price(self, api: Api, listing: Listing) -> str:
@@ -277,3 +290,9 @@ def _fee_currency(row: Mapping[str, Any], listing: Listing) -> str:
         return str(row["feeCurrency"])
     spot_purchase = listing.instrument.market_type is MarketType.SPOT and row["side"] == "Buy"
     return listing.instrument.base if spot_purchase else listing.instrument.quote
+
+
+def _usd_price(row: Mapping[str, Any]) -> Decimal:
+    """What a coin is worth in USD, by what the account has of it; 1 where it has none."""
+    value, equity = positive(row.get("usdValue")), positive(row.get("equity"))
+    return value / equity if value and equity else Decimal(1)

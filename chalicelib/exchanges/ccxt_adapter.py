@@ -164,13 +164,16 @@ class CcxtExchange:
     def prepare(self, order: OrderRequest) -> None:
         """Sets position mode, margin mode and leverage as an order wants them, once and where they differ.
 
-        An order that reduces leaves margin and leverage alone: it must not fail for a setting that does not concern it.
+        An order that reduces leaves all of them alone. It is made for a position that stands, so the account's mode
+        is the position's, and it must not fail for a setting that does not concern it.
 
         Raises:
             Retryable: Also where it is unknown whether a setting has changed; nothing was placed, and setting it again does no harm.
         """
+        if order.reduce_only:
+            return
         listing = self._listing(order.instrument)
-        margin = (None, None) if order.reduce_only else (order.margin_mode, order.leverage)
+        margin = (order.margin_mode, order.leverage)
         wanted = (listing.market_id, order.hedged, *margin)
         if wanted in self._prepared or (not any(margin) and any(known[:2] == wanted[:2] for known in self._prepared)):
             return

@@ -9,6 +9,9 @@ from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, Side
 from chalicelib.exchanges.wire import text
+from chalicelib.trading import OrderType
+
+_AT_MARKET = (OrderType.MARKET, OrderType.STOP_MARKET)
 
 
 def round_quantity(instrument: Instrument, quantity: Decimal) -> Decimal:
@@ -38,6 +41,8 @@ def check(order: OrderRequest, reference_price: Decimal | None = None) -> None:
     instrument = order.instrument
     worth = None if order.reduce_only else order.price or order.stop_price or reference_price
     check_quantity(instrument, order.quantity, worth)
+    if order.order_type in _AT_MARKET:
+        _check_maximum(instrument, order.quantity, largest_at_market(instrument, order.stop_price or reference_price))
     for name, price in (("price", order.price), ("stop_price", order.stop_price)):
         if price is not None:
             _check_price(instrument, name, price, order.side)
@@ -52,9 +57,7 @@ def check_quantity(instrument: Instrument, quantity: Decimal, price: Decimal | N
     if quantity < minimum:
         nearest = least(instrument, price)
         raise NotDoable("below_minimum_quantity", symbol=name, quantity=text(quantity), minimum=text(minimum), nearest=text(nearest))
-    maximum = instrument.maximum_quantity
-    if maximum is not None and quantity > maximum:
-        raise NotDoable("above_maximum_quantity", symbol=name, quantity=text(quantity), maximum=text(maximum), nearest=text(maximum))
+    _check_maximum(instrument, quantity, instrument.maximum_quantity)
     if quantity % step:
         nearest = max(round_quantity(instrument, quantity), minimum)
         raise NotDoable("quantity_off_step", symbol=name, quantity=text(quantity), step=text(step), nearest=text(nearest))
@@ -77,6 +80,24 @@ def least(instrument: Instrument, price: Decimal | None) -> Decimal:
     if instrument.minimum_notional is None or price is None or quantity * price >= instrument.minimum_notional:
         return quantity
     return _to_multiple(instrument.minimum_notional / price, instrument.quantity_step, ROUND_CEILING)
+
+
+def largest_at_market(instrument: Instrument, price: Decimal | None) -> Decimal | None:
+    """The largest order at market, base units, a multiple of the step; None where there is no maximum.
+
+    Args:
+        price: Quote per base, for exchanges that limit the order's value; without it that limit does not count.
+    """
+    found = [each for each in (instrument.maximum_quantity, instrument.maximum_market_quantity) if each is not None]
+    if instrument.maximum_market_value is not None and price:
+        found.append(instrument.maximum_market_value / price)
+    return round_quantity(instrument, min(found)) if found else None
+
+
+def _check_maximum(instrument: Instrument, quantity: Decimal, maximum: Decimal | None) -> None:
+    if maximum is not None and quantity > maximum:
+        values = {"quantity": text(quantity), "maximum": text(maximum), "nearest": text(maximum)}
+        raise NotDoable("above_maximum_quantity", symbol=instrument.name, **values)
 
 
 def _check_price(instrument: Instrument, field: str, price: Decimal, side: Side) -> None:

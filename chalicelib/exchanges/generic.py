@@ -26,7 +26,7 @@ from chalicelib.exchanges.protocol import (
     Side,
 )
 from chalicelib.exchanges.wire import amount, decimal, moment, positive, text
-from chalicelib.trading import MarketType, OrderType
+from chalicelib.trading import MarketType, OrderType, PositionSide
 
 _STATUS = {
     "open": OrderStatus.OPEN,
@@ -168,7 +168,8 @@ class Generic:
             if listing is not None and size:
                 signed = (-size if row["side"] == "short" else size) * listing.contract_size
                 prices = decimal(row["entryPrice"]), decimal(row["leverage"]), decimal(row["unrealizedPnl"])
-                found.append(Position(listing.instrument.name, MarketType.FUTURES, signed, *prices))
+                which = PositionSide(row["side"]) if row.get("hedged") else None, row.get("marginMode")
+                found.append(Position(listing.instrument.name, MarketType.FUTURES, signed, *prices, *which))
         return found
 
     def last_price(self, api: Api, listing: Listing) -> str:

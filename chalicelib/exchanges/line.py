@@ -1,7 +1,7 @@
 """An account's line to one market of its exchange: every call paced, and repeated where repeating does no harm."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import TypeVar
 
@@ -10,9 +10,9 @@ from chalicelib.exchanges.ccxt_adapter import CcxtExchange
 from chalicelib.exchanges.limiter import Limiter, Patience
 from chalicelib.exchanges.market_store import StoredMarkets
 from chalicelib.exchanges.markets import StoredMarket, load
-from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, RateLimited
+from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, Position, RateLimited
 from chalicelib.telemetry import Metric, measure
-from chalicelib.trading import MarketType, PositionSide
+from chalicelib.trading import MarketType
 
 _TRIES = 4
 _PAUSE_S = 0.25
@@ -80,10 +80,9 @@ class Line:
         rows = self._repeated(lambda exchange: exchange.balances())
         return {row.currency: (row.free, row.total) for row in rows}
 
-    def positions(self, side: PositionSide | None = None) -> dict[str, Decimal]:
-        """Open futures positions, base units, negative if short; those of one side, or both sides of a hedged account added up."""
-        rows = self._repeated(lambda exchange: exchange.positions())
-        return summed(((row.instrument_name, row.quantity) for row in rows), side)
+    def positions(self) -> Sequence[Position]:
+        """Open futures positions; of an account in hedge mode each side by itself."""
+        return [row for row in self._repeated(lambda exchange: exchange.positions()) if row.quantity]
 
     def run(self, call: Callable[[CcxtExchange], Result]) -> Result:
         """Any call that only reads, or that may be repeated."""
@@ -163,12 +162,3 @@ class Line:
             raise
         finally:
             self._limiter.heed(self._exchange.pacing)
-
-
-def summed(positions: Iterable[tuple[str, Decimal]], side: PositionSide | None) -> dict[str, Decimal]:
-    """Positions by instrument name, as `Line.positions` gives them."""
-    found: dict[str, Decimal] = {}
-    for name, quantity in positions:
-        if side is None or (quantity > 0) is (side is PositionSide.LONG):
-            found[name] = found.get(name, Decimal(0)) + quantity
-    return found

@@ -80,6 +80,8 @@ def load(market_type: MarketType, stored: StoredMarket) -> Listing:
         maximum_quantity=decimal(stored.get("maximum_quantity")),
         minimum_notional=decimal(stored.get("minimum_notional")),
         contract_size=decimal(stored.get("contract_size")),
+        maximum_market_quantity=decimal(stored.get("maximum_market_quantity")),
+        maximum_market_value=decimal(stored.get("maximum_market_value")),
     )
     return Listing(instrument, stored["market_id"], stored["symbol"], stored.get("active", True), stored.get("ccxt"))
 
@@ -115,6 +117,7 @@ def _dump_one(precision_mode: int, market: Mapping[str, Any]) -> dict[str, Any]:
         return None if not number else text(number * factor)
 
     notional = decimal(limits["cost"]["min"])
+    market_quantity, market_value = _market_maximum(market)
     return {
         "name": f"{market['baseId']}{market['quoteId']}",
         "base": market["baseId"],
@@ -128,7 +131,25 @@ def _dump_one(precision_mode: int, market: Mapping[str, Any]) -> dict[str, Any]:
         "maximum_quantity": base_units(limits["amount"]["max"]),
         "minimum_notional": None if not notional else text(notional),
         "contract_size": None if size is None else text(size),
+        "maximum_market_quantity": base_units(market_quantity),
+        "maximum_market_value": None if not market_value else text(market_value),
     }
+
+
+def _market_maximum(market: Mapping[str, Any]) -> tuple[Any, Decimal | None]:
+    """The largest order at market: in the exchange's own units, and in quote units; None for what it does not say.
+
+    ccxt has Binance's from the filter MARKET_LOT_SIZE. Of the others only the reply itself has it: Bybit
+    `maxMktOrderQty` ("Get Instruments Info"; spot sends it as `maxMarketOrderQty`), OKX `maxMktSz` ("Get
+    instruments"). The latter counts contracts, but USDT on spot, where `maxMktAmt` limits the value in USD as well.
+    """
+    info = market.get("info") or {}
+    lot = info.get("lotSizeFilter") or {}
+    quantity = (market["limits"].get("market") or {}).get("max") or lot.get("maxMktOrderQty") or lot.get("maxMarketOrderQty")
+    if market["contract"]:
+        return quantity or info.get("maxMktSz"), None
+    values = [value for value in (decimal(info.get("maxMktSz")), decimal(info.get("maxMktAmt"))) if value]
+    return quantity, min(values, default=None)
 
 
 def _step(precision_mode: int, precision: Any) -> Decimal:

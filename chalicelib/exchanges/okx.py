@@ -31,7 +31,7 @@ from chalicelib.exchanges.protocol import (
     Side,
 )
 from chalicelib.exchanges.wire import amount, decimal, moment, positive, text
-from chalicelib.trading import MarketType, OrderType
+from chalicelib.trading import MarketType, OrderType, PositionSide
 
 _STATUS = {
     "live": OrderStatus.OPEN,
@@ -47,6 +47,8 @@ _STATUS = {
     "partially_failed": OrderStatus.REJECTED,
 }
 _AT_MARKET = "-1"
+# `net` is the one position of one-way mode.
+_POSITION_SIDES = {"long": PositionSide.LONG, "short": PositionSide.SHORT}
 # Trigger orders are listed by kind, all of them count when everything is to be cancelled.
 _ALGO_KINDS = ("trigger", "conditional,oco", "move_order_stop")
 _PAGE = 100
@@ -202,7 +204,11 @@ class Okx:
         return [balance for balance in found if balance.total]
 
     def positions(self, api: Api, listings: Listings) -> Sequence[Position]:
-        """Signed in one-way mode; in hedge mode positive, and `posSide` tells a short one."""
+        """Signed in one-way mode; in hedge mode positive, and `posSide` tells a short one.
+
+        A cross and an isolated position of one instrument stand side by side, and an order reduces the one its
+        `tdMode` names. Source: OKX v5, "Get positions" (`mgnMode`) and "Place order" (`tdMode`).
+        """
         found = []
         for row in api.read("privateGetAccountPositions", {"instType": self._kind})["data"]:
             listing = listings.get(self.instrument_name(row["instId"]))
@@ -210,7 +216,8 @@ class Okx:
             if listing is not None and contracts:
                 signed = (-contracts if row["posSide"] == "short" else contracts) * listing.contract_size
                 prices = positive(row["avgPx"]), positive(row["lever"]), decimal(row["upl"])
-                found.append(Position(listing.instrument.name, MarketType.FUTURES, signed, *prices))
+                which = _POSITION_SIDES.get(row["posSide"]), row["mgnMode"]
+                found.append(Position(listing.instrument.name, MarketType.FUTURES, signed, *prices, *which))
         return found
 
     def last_price(self, api: Api, listing: Listing) -> str:

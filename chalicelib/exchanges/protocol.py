@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from chalicelib.errors import Retryable
-from chalicelib.trading import MarketType, OrderType
+from chalicelib.trading import MarketType, OrderType, PositionSide
 
 
 class Side(StrEnum):
@@ -51,6 +51,8 @@ class Instrument:
         minimum_quantity: Base units; None if the exchange sets none. Likewise the others.
         minimum_notional: Quote units.
         contract_size: Base units per contract; None on spot.
+        maximum_market_quantity: The largest order at market, base units; None if the exchange sets none.
+        maximum_market_value: The same in quote units, where the exchange limits what such an order is worth.
     """
 
     name: str
@@ -63,6 +65,8 @@ class Instrument:
     maximum_quantity: Decimal | None = None
     minimum_notional: Decimal | None = None
     contract_size: Decimal | None = None
+    maximum_market_quantity: Decimal | None = None
+    maximum_market_value: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +146,8 @@ class Position:
     Attributes:
         quantity: Base units; negative for a short position.
         leverage: None on spot.
+        position_side: Which of the two positions of hedge mode it is; None in one-way mode and on spot.
+        margin_mode: `cross` or `isolated`; None on spot, and where the mode is the whole account's.
     """
 
     instrument_name: str
@@ -150,6 +156,8 @@ class Position:
     entry_price: Decimal | None = None
     leverage: Decimal | None = None
     unrealized_profit: Decimal | None = None
+    position_side: PositionSide | None = None
+    margin_mode: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,25 @@
 """Closing what is open on an account, or cancelling what would open more, because of a halt.
 
 Simulated accounts close everything. At an exchange futures positions are closed and open orders cancelled; spot holdings stay, because
-nobody can tell what of them was bought here and what its owner keeps.
+nobody can tell what of them was bought here and what its owner keeps. What could not be closed is noted on the halt.
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws
-from chalicelib.controls import watch
-from chalicelib.errors import Refused
+from chalicelib.controls import halt, watch
+from chalicelib.controls.halt import Scope, Switch
+from chalicelib.errors import Refused, Retryable
 from chalicelib.events.models import event_id
 from chalicelib.exchanges import paper_store
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.paper import DOLLARS
+from chalicelib.exchanges.protocol import Position
+from chalicelib.exchanges.wire import text
 from chalicelib.orders import prices
 from chalicelib.orders.execute import execute
 from chalicelib.orders.keys import Lines
@@ -23,10 +28,15 @@ from chalicelib.telemetry import log
 from chalicelib.trading import Action, MarketType, Symbol
 
 _VARIANT = "risk"
+_ROUNDS = 3  # of closes, each of which tries what is left for as long as it may
+_ROUND_S = 10.0  # seconds that must be left for another round
 
 
 def close_all(message: Flatten, seconds: float) -> None:
     """Cancels an account's open orders and closes its positions, each as an execution of its own that is carried out once.
+
+    Args:
+        seconds: How long all of it may wait for the exchange.
 
     Raises:
         Retryable: Not everything could be done in the time there is; the next delivery goes on.
@@ -35,6 +45,7 @@ def close_all(message: Flatten, seconds: float) -> None:
     if item is None or "deleted_at" in item:
         return
     account = Account.model_validate(item)
+    until = time.monotonic() + seconds
     if message.entries_only and not _cancels_entries(message):
         return
     cancelling = {"group_name": message.group_name, "entries_only": message.entries_only}
@@ -42,16 +53,70 @@ def close_all(message: Flatten, seconds: float) -> None:
     if message.entries_only:
         log.info("entries cancelled", extra={"account_id": account.account_id, "user_id": account.user_id})
         return
-    if message.group_name and not account.has_exchange:
+    if account.has_exchange:
+        left_open = _close_at_exchange(message, account, until)
+        _note(message, account, left_open)
+        if left_open:
+            log.error("account not flat, positions left open", extra={"account_id": account.account_id, "positions": left_open})
+            return
+    elif message.group_name:
         for name, action, more in _owned(message, account):
             execute(_instruction(message, name, action, group_name=message.group_name, **more), seconds)
-        log.info("strategy flattened", extra={"account_id": account.account_id, "user_id": account.user_id})
-        return
-    for symbol, market_type in list(_open(account, seconds)):
-        if not message.symbols or symbol.name in message.symbols:
-            name = f"{market_type.value}#{symbol.name}"
-            execute(_instruction(message, name, Action.CLOSE, symbol=symbol, market_type=market_type), seconds)
+    else:
+        _close(message, [each for each in _simulated(account) if _is_meant(message, each[0].name)], until)
     log.info("account flattened", extra={"account_id": account.account_id, "user_id": account.user_id})
+
+
+def _close(message: Flatten, what: Sequence[tuple[Symbol, MarketType]], until: float, round_: str = "") -> None:
+    """Closes one after the other, each with its share of the time. One that has to wait does not keep the others."""
+    failed: Retryable | None = None
+    for index, (symbol, market_type) in enumerate(what):
+        name = f"{market_type.value}#{symbol.name}{round_}"
+        share = (until - time.monotonic()) / (len(what) - index)
+        try:
+            execute(_instruction(message, name, Action.CLOSE, symbol=symbol, market_type=market_type), share)
+        except Retryable as fault:
+            failed = fault
+    if failed:
+        raise failed
+
+
+def _close_at_exchange(message: Flatten, account: Account, until: float) -> list[dict[str, Any]]:
+    """Closes the futures positions, in rounds while there is time. Returns what is left open, as the halt shows it."""
+    if MarketType.FUTURES not in account.market_types:
+        return []
+    try:
+        line = Lines(account, Patience(until - time.monotonic())).of(MarketType.FUTURES)
+        for number in range(_ROUNDS):
+            standing = [each for each in line.positions() if _is_meant(message, each.instrument_name)]
+            if not standing or (number and until - time.monotonic() < _ROUND_S):
+                break
+            # A close without a position side closes each position of its instrument.
+            instruments = [line.instrument(name) for name in dict.fromkeys(each.instrument_name for each in standing)]
+            symbols = [Symbol(raw=each.name, base=each.base, quote=each.quote) for each in instruments]
+            _close(message, [(each, MarketType.FUTURES) for each in symbols], until, f"#{number + 1}" if number else "")
+        else:
+            standing = [each for each in line.positions() if _is_meant(message, each.instrument_name)]
+    except Refused as refused:
+        log.error("account not flattened", extra={"account_id": account.account_id, "code": refused.code})
+        return [{"account_id": account.account_id, "code": refused.code}]
+    return [_shown(account, each) for each in standing]
+
+
+def _note(message: Flatten, account: Account, left_open: list[dict[str, Any]]) -> None:
+    if message.halt is not None:
+        about = Switch(Scope(message.halt["scope"] or ""), message.halt["id"], message.halt["owner"], message.halt["name"])
+        halt.note_left_open(about, account.account_id, left_open)
+
+
+def _shown(account: Account, position: Position) -> dict[str, Any]:
+    side = "short" if position.quantity < 0 else "long"
+    names = {"account_id": account.account_id, "symbol": position.instrument_name, "side": side}
+    return names | {"quantity": Decimal(text(abs(position.quantity))), "margin_mode": position.margin_mode}
+
+
+def _is_meant(message: Flatten, symbol: str) -> bool:
+    return not message.symbols or symbol in message.symbols
 
 
 def _cancels_entries(message: Flatten) -> bool:
@@ -64,7 +129,7 @@ def _cancels_entries(message: Flatten) -> bool:
 def _owned(message: Flatten, account: Account) -> list[tuple[str, Action, dict[str, Any]]]:
     """Orders that close what the message's strategy owns of a simulated account, as name, action and further fields."""
     book, found = paper_store.read(account), []
-    for symbol, market_type in _open(account, 0):
+    for symbol, market_type in _simulated(account):
         held = book.positions[symbol.name] if market_type is MarketType.FUTURES else book.holdings[symbol.base]
         quantity = held.owned.get(message.group_name or "")
         if quantity:
@@ -92,11 +157,8 @@ def _instruction(message: Flatten, what: str, action: Action, **more: Any) -> In
     )
 
 
-def _open(account: Account, seconds: float) -> Iterator[tuple[Symbol, MarketType]]:
-    """What the account holds that is to be closed."""
-    if account.has_exchange:
-        yield from _at_the_exchange(account, seconds)
-        return
+def _simulated(account: Account) -> Iterator[tuple[Symbol, MarketType]]:
+    """What a simulated account holds."""
     book = paper_store.read(account)
     for name, position in book.positions.items():
         if position.quantity:
@@ -108,18 +170,3 @@ def _open(account: Account, seconds: float) -> Iterator[tuple[Symbol, MarketType
         # A share goes by its own name, a coin by its name and what it is priced in.
         quote = next((each for each in quotes if f"{asset}{each or ''}" in known), None)
         yield Symbol(raw=asset, base=asset, quote=quote), MarketType.SPOT
-
-
-def _at_the_exchange(account: Account, seconds: float) -> Iterator[tuple[Symbol, MarketType]]:
-    if MarketType.FUTURES not in account.market_types:
-        return
-    try:
-        line = Lines(account, Patience(seconds)).of(MarketType.FUTURES)
-        found = line.positions()
-    except Refused as refused:
-        log.error("account not flattened", extra={"account_id": account.account_id, "code": refused.code})
-        return
-    for name, quantity in found.items():
-        if quantity:
-            instrument = line.instrument(name)
-            yield Symbol(raw=name, base=instrument.base, quote=instrument.quote), MarketType.FUTURES

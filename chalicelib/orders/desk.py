@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from chalicelib.exchanges.paper_money import Rates
-from chalicelib.exchanges.protocol import Instrument, OrderRequest, Side
+from chalicelib.exchanges.protocol import Instrument, OrderRequest, Position, Side
 from chalicelib.orders.models import Order
 from chalicelib.orders.reference_price import PriceSource
 from chalicelib.trading import MarketType, PositionSide, Symbol
@@ -33,10 +33,6 @@ class Desk(Protocol):
     @property
     def exits_hold(self) -> bool:
         """Whether spot exits hold what they would sell, so that they must go before anything else can sell it."""
-        ...
-
-    def look_again(self) -> None:
-        """Forgets what was seen of the balance, which the signal itself has changed."""
         ...
 
     def sellable(self, instrument: Instrument, held: Decimal) -> Decimal:
@@ -68,8 +64,17 @@ class Desk(Protocol):
         """Free quote balance."""
         ...
 
-    def held(self, instrument: Instrument, position_side: PositionSide | None = None) -> Decimal:
-        """On spot the free base holdings, on futures the position, negative if short; of an account in hedge mode the one of a side."""
+    @property
+    def insists(self) -> bool:
+        """What a closing order leaves open is tried again, and in the end refused. Not so on simulated accounts."""
+        ...
+
+    def positions(self, instrument: Instrument, position_side: PositionSide | None = None) -> Sequence[Position]:
+        """The futures positions in an instrument, of one side if it is given; on spot the free holdings, as one."""
+        ...
+
+    def standing(self, instrument: Instrument, position: Position) -> Decimal:
+        """What of a position stands now, base units without sign."""
         ...
 
     def exposure(self, instrument: Instrument, side: Side) -> tuple[Decimal, int]:
@@ -81,6 +86,22 @@ class Desk(Protocol):
 
     def place(self, leg: str, order: OrderRequest, percent: Decimal | None = None) -> Order:
         """Places an order, once, whatever happens."""
+        ...
+
+    def claimed(self, leg: str) -> bool:
+        """Whether an earlier attempt at the same signal has claimed an order under this leg."""
+        ...
+
+    def until_ended(self, order: Order) -> Order:
+        """Waits for a placed order's end; one whose outcome is unknown is not waited for."""
+        ...
+
+    def wait_for_rest(self, attempt: int) -> bool:
+        """Waits before the rest of a position is tried again; False when there is no time left."""
+        ...
+
+    def look_again(self) -> None:
+        """Has what follows an exit sized by what is free and held then."""
         ...
 
     def protect(self, entry: Order) -> None:

@@ -43,32 +43,47 @@ def check(account: Account, own: Mapping[str, Any], unfinished: Sequence[Order],
 
 
 def _found(own: Mapping[str, Any], unfinished: Sequence[Order], snapshot: Mapping[str, Any]) -> dict[str, Any]:
-    positions: dict[str, Decimal] = {}
-    for position in snapshot["positions"]:
-        positions[position["symbol"]] = positions.get(position["symbol"], _ZERO) + position["quantity"]
+    positions = {_name(position): position["quantity"] for position in snapshot["positions"]}
     filled = {order.order_id: order.filled for order in unfinished if not order.status.final}
     return {"positions": positions, "traded": {"orders": own.get("orders", _ZERO), "filled": filled}}
 
 
 def _differences(books: Mapping[str, Any], found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    symbols = sorted(books["positions"].keys() | found["positions"].keys())
-    pairs = [(symbol, books["positions"].get(symbol, _ZERO), found["positions"].get(symbol, _ZERO)) for symbol in symbols]
-    return [{"symbol": symbol, "books": before, "exchange": after} for symbol, before, after in pairs if before != after]
+    names = sorted(books["positions"].keys() | found["positions"].keys())
+    pairs = [(name, books["positions"].get(name, _ZERO), found["positions"].get(name, _ZERO)) for name in names]
+    return [_parts(name) | {"books": before, "exchange": after} for name, before, after in pairs if before != after]
+
+
+def _name(position: Mapping[str, Any]) -> str:
+    """A position's name in the books: `BTCUSDT`, in hedge mode `BTCUSDT#long`, in isolated margin `BTCUSDT##isolated`.
+
+    So two positions in one instrument never add up to what looks like none.
+    """
+    mode = "isolated" if position.get("margin_mode") == "isolated" else ""
+    return "#".join([position["symbol"], position.get("position_side") or "", mode]).rstrip("#")
+
+
+def _parts(name: str) -> dict[str, str]:
+    symbol, side, mode, *_ = [*name.split("#"), "", ""]
+    return {"symbol": symbol, **({"position_side": side} if side else {}), **({"margin_mode": mode} if mode else {})}
 
 
 def _changes(
     account: Account, books: Mapping[str, Any] | None, found: Mapping[str, Any], snapshot: Mapping[str, Any], now: datetime
 ) -> list[Event]:
-    """`position.changed` of each symbol whose position, a long and a short one added up, is another than in the books."""
+    """`position.changed` of each position that differs from the books, in hedge mode of each side by itself."""
     before = books["positions"] if books else {}
     told = []
-    for symbol in sorted(before.keys() | found["positions"].keys()):
-        quantity = found["positions"].get(symbol, _ZERO)
-        if quantity != before.get(symbol, _ZERO):
-            prices = [position["entry_price"] for position in snapshot["positions"] if position["symbol"] == symbol]
-            price = prices[0] if len(prices) == 1 else None
-            version = int(now.timestamp() * 1_000_000)
-            told.append(events.of_position(account, MarketType.FUTURES, symbol, quantity, price, version=version, at=now))
+    prices = {_name(position): position["entry_price"] for position in snapshot["positions"]}
+    for name in sorted(before.keys() | found["positions"].keys()):
+        quantity = found["positions"].get(name, _ZERO)
+        if quantity != before.get(name, _ZERO):
+            which, version = _parts(name), int(now.timestamp() * 1_000_000)
+            told.append(
+                events.of_position(
+                    account, MarketType.FUTURES, which.pop("symbol"), quantity, prices.get(name), version=version, at=now, **which
+                )
+            )
     return told
 
 

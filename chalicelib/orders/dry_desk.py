@@ -5,6 +5,7 @@ sized like a real run, and held against the exchange's rules and the free balanc
 (its own risk limits, its answer to a stop that would fire at once) it may still refuse.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -13,15 +14,15 @@ from chalicelib.errors import NotDoable, Retryable
 from chalicelib.exchanges import filters
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Patience
-from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderStatus, Side
+from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderStatus, Position, Side
 from chalicelib.exchanges.wire import text
 from chalicelib.orders.last_seen import SeenLines
 from chalicelib.orders.ledger import Known
+from chalicelib.orders.legs import CLOSING_LEG, whole
 from chalicelib.orders.live_desk import LiveDesk
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.orders.paper_desk import PaperDesk
 from chalicelib.orders.reference_price import PriceSource
-from chalicelib.orders.trade import CLOSING_LEG
 from chalicelib.trading import MarketType, OrderType, PositionSide, Symbol
 
 _CONDITIONAL = (OrderType.STOP_LIMIT, OrderType.STOP_MARKET)
@@ -111,10 +112,14 @@ class DryLiveDesk(LiveDesk):
             raise self.not_looked_at()
         return super().free(instrument)
 
-    def held(self, instrument: Instrument, position_side: PositionSide | None = None) -> Decimal:
-        """Free holdings, or the position."""
+    def positions(self, instrument: Instrument, position_side: PositionSide | None = None) -> Sequence[Position]:
+        """The positions, or the free holdings."""
         self.missing |= not self._looked_at
-        return super().held(instrument, position_side)
+        return super().positions(instrument, position_side)
+
+    def claimed(self, leg: str) -> bool:  # noqa: ARG002
+        """Never: a dry run has no earlier attempts."""
+        return False
 
     def exposure(self, instrument: Instrument, side: Side) -> tuple[Decimal, int]:
         """Position or holdings of one side, with the ledger's open orders that would add to it."""
@@ -160,12 +165,12 @@ class DryLiveDesk(LiveDesk):
 
         A conditional order needs nothing until it fires. After an exit it is not known here what that has set free.
         """
-        instrument, exited = order.instrument, any(each.leg == CLOSING_LEG for each in self.placed)
+        instrument, exited = order.instrument, any(whole(each.leg) == CLOSING_LEG for each in self.placed)
         if order.reduce_only or exited or order.order_type in _CONDITIONAL:
             return
         if instrument.market_type is MarketType.SPOT and order.side is Side.SELL:
             code, currency, needed = "insufficient_holdings", instrument.base, order.quantity
-            available = self.held(instrument)
+            available = sum((each.quantity for each in self.positions(instrument)), Decimal(0))
             if not self._looked_at:
                 raise self.not_looked_at()
         else:

@@ -30,21 +30,38 @@ def of_order(order: Order) -> Event:
 
 
 def of_position(
-    account: Account, market_type: MarketType, symbol: str, quantity: Decimal, average_price: Decimal | None, *, version: int, at: datetime
+    account: Account,
+    market_type: MarketType,
+    symbol: str,
+    quantity: Decimal,
+    average_price: Decimal | None,
+    *,
+    version: int,
+    at: datetime,
+    position_side: str | None = None,
+    margin_mode: str | None = None,
 ) -> Event:
     """`position.changed`: a position has changed, or a holding, which goes by its asset.
 
     Args:
         quantity: Base units as they are now, negative if short.
-        average_price: Quote per base; None of a flat position, of a long and a short one together, and where it is not known.
+        average_price: Quote per base; None of a flat position, and where it is not known.
         version: Of the books it stands in; greater each time.
+        position_side: Which of the two positions of hedge mode it is; None in one-way mode.
+        margin_mode: What tells it from another position in the instrument; None where there can be one only.
     """
-    entity = f"position#{account.account_id}#{market_type.value}#{symbol}"
+    apart = [word for word in (position_side, margin_mode) if word]
+    entity = "#".join([f"position#{account.account_id}#{market_type.value}#{symbol}", *apart])
     names = {"account_id": account.account_id, "exchange": account.exchange, "market_type": market_type, "symbol": symbol}
     return Event(
         event_id=event_id("position.changed", entity, str(version)),
         type="position.changed",
-        payload=names | {"quantity": quantity, "average_price": None if average_price is None else rounded(average_price)},
+        payload=names
+        | {
+            "position_side": position_side,
+            "quantity": quantity,
+            "average_price": None if average_price is None else rounded(average_price),
+        },
         entity=entity,
         user_id=account.user_id,
         created_at=at,

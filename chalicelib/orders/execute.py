@@ -21,7 +21,7 @@ from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.orders import entries, events, flatten, give_up, ledger, paper_context, prices, reference_price, store, trade
 from chalicelib.orders.gate import Gate
 from chalicelib.orders.live_desk import LiveDesk, legs
-from chalicelib.orders.models import Execution, Instruction, PricesSeen, RefusedLeg
+from chalicelib.orders.models import CLOSE_INCOMPLETE, Execution, Instruction, PricesSeen, RefusedLeg
 from chalicelib.orders.paper_desk import PaperDesk
 from chalicelib.orders.reference_price import PriceSource
 from chalicelib.telemetry import Metric, log, measure
@@ -149,7 +149,7 @@ def _live(
     desk.leave(next((NotDoable(leg.code, **leg.values) for leg in execution.refused), None))
     placed = {order.leg for order in desk.placed if order.status is not OrderStatus.REJECTED}
     # A leg that an earlier attempt has placed was not refused, whatever keeps it from being placed now; one that never arrived was.
-    refused_legs = tuple(leg for leg in execution.refused if leg.leg not in placed)
+    refused_legs = tuple(leg for leg in execution.refused if leg.leg not in placed or leg.code == CLOSE_INCOMPLETE)
     return execution.model_copy(update={"orders": tuple(desk.placed), "refused": refused_legs, "delays": tuple(desk.delays)})
 
 

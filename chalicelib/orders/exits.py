@@ -10,9 +10,11 @@ from decimal import Decimal
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges import filters
 from chalicelib.exchanges.client_ids import client_order_id
-from chalicelib.exchanges.protocol import Instrument, OrderRequest, Side
+from chalicelib.exchanges.protocol import Instrument, OrderRequest, Position, Side
+from chalicelib.orders import closing
+from chalicelib.orders.legs import part_of
 from chalicelib.orders.models import Instruction, Order
-from chalicelib.trading import MarketType, OrderType
+from chalicelib.trading import MarketType, OrderType, PositionSide
 
 ROUNDS = 10
 """Tries at placing the exits of one order, a minute apart, before it is given up and told so."""
@@ -43,38 +45,45 @@ def attached(order: OrderRequest, instruction: Instruction, price: Decimal) -> O
 
 
 def requests(entry: Order, instrument: Instrument, market_price: Decimal | None) -> dict[str, OrderRequest]:
-    """The orders that leave what of an entry is unprotected, by leg, the stop-loss first.
+    """The orders that leave what of an entry is unprotected, by leg, the stop-loss first; in parts, if too large.
 
     Args:
-        market_price: Quote per base. Where it has reached one of the exits already, there is one order, at market: a conditional order
-            would be refused, or wait for the price to come back.
+        market_price: Quote per base. Where it has reached one of the exits already, there are orders of that one
+            only, at market: a conditional order would be refused, or wait for the price to come back.
     """
     size = entry.unprotected
     if instrument.market_type is MarketType.SPOT and entry.fee is None:
         size *= _FEE_MARGIN
     quantity = filters.round_quantity(instrument, size)
-    side = Side.SELL if entry.side is Side.BUY else Side.BUY
+    highest = max((price for price in (market_price, entry.stop_loss, entry.take_profit) if price is not None), default=None)
+    sizes = closing.parts(instrument, quantity, highest)
     again = str(entry.exit_round or "")
-    made = {}
+    made: dict[str, OrderRequest] = {}
     for name, stop in (("sl", entry.stop_loss), ("tp", entry.take_profit)):
         if stop is None:
             continue
         above = (name == "tp") is (entry.side is Side.BUY)
-        leg = f"{entry.leg}.{name}{again}"
         passed = market_price is not None and (market_price >= stop if above else market_price <= stop)
-        made[leg] = OrderRequest(
-            client_order_id=client_order_id(entry.signal_id, entry.account_id, leg),
-            instrument=instrument,
-            side=side,
-            order_type=OrderType.MARKET if passed else OrderType.STOP_MARKET,
-            quantity=quantity,
-            stop_price=None if passed else stop,
-            trigger_above=above,
-            reduce_only=instrument.market_type is MarketType.FUTURES,
-            margin_mode=entry.margin_mode,
-            hedged=entry.hedged,
-            pair=f"{entry.client_order_id}{again}",
-        )
+        of_stop = {}
+        for number, part in enumerate(sizes, 1):
+            leg = part_of(f"{entry.leg}.{name}{again}", number)
+            of_stop[leg] = replace(
+                closing.closing_order(_position(entry, instrument), instrument, part),
+                client_order_id=client_order_id(entry.signal_id, entry.account_id, leg),
+                order_type=OrderType.MARKET if passed else OrderType.STOP_MARKET,
+                stop_price=None if passed else stop,
+                trigger_above=above,
+                pair=part_of(f"{entry.client_order_id}{again}", number),
+            )
         if passed:
-            return {leg: made[leg]}
+            return of_stop
+        made |= of_stop
     return made
+
+
+def _position(entry: Order, instrument: Instrument) -> Position:
+    """The position that an entry has opened or added to."""
+    long = entry.side is Side.BUY
+    side = (PositionSide.LONG if long else PositionSide.SHORT) if entry.hedged else None
+    quantity = entry.received if long else -entry.received
+    return Position(entry.symbol, instrument.market_type, quantity, position_side=side, margin_mode=entry.margin_mode)

@@ -1,6 +1,7 @@
 """What a halt does to open orders and positions: each account concerned has a message in its own queue, to cancel or to close."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from datetime import datetime
 
 from chalicelib import aws
@@ -47,6 +48,7 @@ def _message(flattening: Flattening, account_id: str, exchange: str, symbols: tu
         symbols=symbols,
         group_name=flattening.switch.name if flattening.switch.scope is Scope.STRATEGY else None,
         entries_only=flattening.entries_only,
+        halt=asdict(flattening.switch),
         at=datetime.fromisoformat(flattening.since),
     )
 

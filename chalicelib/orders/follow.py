@@ -13,14 +13,14 @@ from chalicelib.errors import NotDoable, Refused, Retryable
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.line import Line
-from chalicelib.exchanges.protocol import OrderStatus
+from chalicelib.exchanges.protocol import OrderStatus, Side
 from chalicelib.orders import drift, flatten, ledger, lookup, snapshots
 from chalicelib.orders.entries import Entries, profits
 from chalicelib.orders.keys import Lines
 from chalicelib.orders.live_desk import LiveDesk
 from chalicelib.orders.models import Follow, Instruction, Order
 from chalicelib.telemetry import log
-from chalicelib.trading import Action, Symbol
+from chalicelib.trading import Action, MarketType, Symbol
 
 _AGAIN = timedelta(seconds=55)
 _REFUSED_AGAIN = timedelta(minutes=10)  # a key that has been revoked may be replaced
@@ -129,11 +129,28 @@ def _current(order: Order, line: Line, entries: Entries, now: datetime) -> Order
     instrument = line.instrument(order.symbol)
     state = line.find(order.client_order_id, instrument, trigger=order.stop_price is not None)
     if state is not None:
-        return ledger.record(order, state, lookup.booking(entries, instrument, order, state), **lookup.fees(line, state, instrument))
+        book, fees = lookup.booking(entries, instrument, order, state), lookup.fees(line, state, instrument)
+        after, writes = ledger.recording(order, state, book, **fees)
+        if writes:
+            ledger.write([*writes, *(ledger.exposing(after) if _left_something(after, line) else [])])
+        return after
     if order.sent_at is not None and now - order.sent_at < 4 * timedelta(seconds=line.late_arrival_s):
         return order  # too young to have been forgotten; it will show
     # Exchanges forget cancelled orders that have not traded, within hours or days. Whoever cancelled it, it was not us.
     return ledger.cancelled(order, "exchange_forgot")
+
+
+def _left_something(order: Order, line: Line) -> bool:
+    """Whether an exit has fired, has found too little to trade with, and its position still stands.
+
+    One that has not traded at all may have been cancelled by the account's owner, which is left as it is.
+    """
+    if order.exit_of is None or order.status is not OrderStatus.CANCELLED or not 0 < order.filled < order.quantity:
+        return False
+    if order.market_type is MarketType.SPOT:
+        return True
+    direction = 1 if order.side is Side.SELL else -1
+    return any(each.instrument_name == order.symbol and each.quantity * direction > 0 for each in line.positions())
 
 
 def _learn_fees(order: Order, line: Line, entries: Entries, now: datetime) -> Order:

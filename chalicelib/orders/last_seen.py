@@ -1,6 +1,6 @@
 """An account at an exchange as it was last seen: its snapshot and the stored instruments. Nothing is asked, and nothing can be changed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, NoReturn
 
@@ -10,7 +10,7 @@ from chalicelib.exchanges import line
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.market_store import StoredMarkets
 from chalicelib.exchanges.paper import DOLLARS
-from chalicelib.exchanges.protocol import Instrument, OrderRequest
+from chalicelib.exchanges.protocol import Instrument, OrderRequest, Position
 from chalicelib.exchanges.wire import rounded
 from chalicelib.trading import MarketType, PositionSide
 
@@ -53,9 +53,9 @@ class SeenLine(line.Line):
         """Every currency's free and total balance."""
         return {row["currency"]: (row["free"], row["total"]) for row in self._balances}
 
-    def positions(self, side: PositionSide | None = None) -> dict[str, Decimal]:
+    def positions(self) -> Sequence[Position]:
         """See Line."""
-        return line.summed(((row["symbol"], row["quantity"]) for row in self._positions), side)
+        return [_position(row) for row in self._positions]
 
     def take_turn(self, order: OrderRequest, *, ahead: int = 0) -> NoReturn:
         """Not here."""
@@ -77,3 +77,14 @@ class SeenLine(line.Line):
 
     def _once(self, call: Callable[..., Any]) -> NoReturn:
         raise AssertionError(call)
+
+
+def _position(row: aws.Item) -> Position:
+    side = row.get("position_side")
+    return Position(
+        row["symbol"],
+        MarketType.FUTURES,
+        row["quantity"],
+        position_side=PositionSide(side) if side else None,
+        margin_mode=row.get("margin_mode"),
+    )

@@ -140,14 +140,17 @@ def complete(order: Order, book: Book, **fees: Any) -> Order:
     return changed
 
 
-def protected(order: Order, *, failed: Refused | None = None, missing: str = "stop_loss", again: bool = False) -> Order:
+def protected(
+    order: Order, *, failed: Refused | None = None, missing: str = "stop_loss", again: bool = False, left: Decimal = Decimal(0)
+) -> Order:
     """Writes that an order's exits are placed, or why one of them is not, with an event that says so.
 
     Args:
         missing: `stop_loss` or `take_profit`.
         again: It is tried again in a minute; else what is placed is all there will be.
+        left: What exits at market have not taken away, base units; that is tried again in a minute.
     """
-    done = {} if again else {"protected": order.received}
+    done = {} if again else {"protected": order.received - left}
     now = datetime.now(UTC)
     changed = order.model_copy(update={**done, "exit_round": order.exit_round + 1, "updated_at": now, "version": order.version + 1})
     follow = _unfollow(changed) if _complete(changed) else _follow(changed, now + _LOOK_AGAIN)
@@ -158,13 +161,19 @@ def protected(order: Order, *, failed: Refused | None = None, missing: str = "st
 
 def expose(exit_: Order) -> None:
     """Has an order's exits placed anew, since this one turned out never to have reached the exchange."""
+    if writes := exposing(exit_):
+        _transact(writes)
+
+
+def exposing(exit_: Order) -> list[aws.Write]:
+    """The writes that have the rest of an exit protected again; none where the stop-loss stands."""
     entry = read(exit_.signal_id, exit_.account_id, [exit_.exit_of or ""]).orders[exit_.exit_of or ""]
-    if entry.stop_loss is not None and ".sl" not in exit_.leg:
-        return  # the stop-loss stands
+    if entry.stop_loss is not None and ".sl" not in exit_.leg and not exit_.filled:
+        return []  # a take-profit that has traded takes the stop-loss with it
     now = datetime.now(UTC)
-    uncovered = max(entry.protected - exit_.quantity, Decimal(0))
+    uncovered = max(entry.protected - (exit_.quantity - exit_.filled), Decimal(0))
     changed = entry.model_copy(update={"protected": uncovered, "updated_at": now, "version": entry.version + 1})
-    _transact([store.order_change(changed), _follow(changed, now)])
+    return [store.order_change(changed), _follow(changed, now)]
 
 
 def exits_of(order: Order) -> list[Order]:

@@ -13,24 +13,27 @@ from chalicelib.exchanges import filters
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.paper_money import Rates
-from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderStatus, Side
+from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderStatus, Position, Side
 from chalicelib.orders import ledger, lookup
 from chalicelib.orders.entries import Entries, profits
 from chalicelib.orders.keys import Lines
+from chalicelib.orders.legs import CLOSING_LEG, is_further_part
 from chalicelib.orders.looks import Looks, Opened
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.orders.protect import protect
 from chalicelib.orders.reference_price import PriceSource
 from chalicelib.orders.sender import Sender
-from chalicelib.orders.trade import CLOSING_LEG
 from chalicelib.telemetry import log
 from chalicelib.trading import Action, MarketType, OrderType, PositionSide, Symbol
 
 _OPEN = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED, OrderStatus.UNKNOWN)
+_REST_PAUSE_S = 0.25  # before the rest of a position is tried again; twice as long each time
+_LONGEST_REST_PAUSE_S = 4.0
+_RESERVE_S = 4.0  # kept of the time allowed for the signal: to place one more order and write its end
 
 
 def legs(instruction: Instruction) -> list[str]:
-    """What a signal may place on an account, as the ledger names it."""
+    """What a signal may place on an account, as the ledger names it, further parts aside."""
     return [] if instruction.action is Action.CANCEL_ALL else [CLOSING_LEG, *_opening_legs(instruction)]
 
 
@@ -112,10 +115,6 @@ class LiveDesk:
         """An exchange holds what a conditional order will sell."""
         return True
 
-    def look_again(self) -> None:
-        """Forgets what was seen of the balance."""
-        self._looks.afresh(None)
-
     def sellable(self, instrument: Instrument, held: Decimal) -> Decimal:
         """The largest multiple of the step."""
         return filters.round_quantity(instrument, held)
@@ -145,9 +144,19 @@ class LiveDesk:
         """Free quote balance, of the signal's one look at the balances."""
         return self._looks.free(instrument)
 
-    def held(self, instrument: Instrument, position_side: PositionSide | None = None) -> Decimal:
-        """Free holdings, or the position, of the signal's one look at them."""
-        return self._looks.held(instrument, position_side)
+    @property
+    def insists(self) -> bool:
+        """A position that its owner wants closed must not stand unnoticed."""
+        return True
+
+    def positions(self, instrument: Instrument, position_side: PositionSide | None = None) -> Sequence[Position]:
+        """The positions, or the free holdings, of the signal's one look at them."""
+        return self._looks.positions(instrument, position_side)
+
+    def standing(self, instrument: Instrument, position: Position) -> Decimal:
+        """What of a position stands now, base units without sign."""
+        self._sender.write()
+        return self._looks.standing(instrument, position)
 
     def exposure(self, instrument: Instrument, side: Side) -> tuple[Decimal, int]:
         """Position or holdings of one side, as the exchange has it now, with the ledger's open orders that would add to it."""
@@ -155,22 +164,38 @@ class LiveDesk:
         return self._looks.exposure(self._account.account_id, instrument, side)
 
     def place(self, leg: str, order: OrderRequest, percent: Decimal | None = None) -> Order:
-        """Places an order once, or takes up what an earlier attempt left of it. An exit that makes way for an entry is waited for.
+        """Places an order once, or takes up what an earlier attempt left of it.
 
         Raises:
-            Refused: A filter or the exchange says no; what was claimed is `rejected` in the ledger. `exit_not_filled`: the exit ended
-                without taking the whole position away.
+            Refused: A filter or the exchange says no; what was claimed is `rejected` in the ledger.
             Retryable: Nothing certain could be done in the time there is; the next delivery of the message goes on from here.
         """
-        placed = self._sender.place(leg, order, percent)
-        if leg != CLOSING_LEG or self._instruction.action not in {Action.LONG, Action.SHORT}:
-            return placed
-        placed = self._sender.until_ended(placed, order)
-        if placed.status is not OrderStatus.FILLED:
-            raise NotDoable("exit_not_filled", symbol=placed.symbol)
-        # The new position is sized by what is free now.
+        self.claimed(leg)
+        return self._sender.place(leg, order, percent)
+
+    def claimed(self, leg: str) -> bool:
+        """Whether an earlier attempt at the same signal has claimed an order under this leg."""
+        if is_further_part(leg) and leg not in self._known.orders:
+            self._sender.write()
+            self._known.orders |= ledger.read(self._instruction.signal_id, self._account.account_id, [leg]).orders
+        return leg in self._known.orders
+
+    def until_ended(self, order: Order) -> Order:
+        """Waits for a placed order's end, unless its outcome is unknown. Raises Retryable if there is no time left."""
+        return self._sender.until_ended(order, self._lines.of(order.market_type).instrument(order.symbol))
+
+    def wait_for_rest(self, attempt: int) -> bool:
+        """Waits before the rest of a position is tried again; False when the signal's time is up."""
+        pause = min(_REST_PAUSE_S * 2**attempt, _LONGEST_REST_PAUSE_S)
+        if self._patience.left < pause + _RESERVE_S:
+            return False
+        self._sender.write()
+        self._patience.wait(pause, "exit")
+        return True
+
+    def look_again(self) -> None:
+        """Has what follows an exit sized by what is free and held then."""
         self._looks.afresh(self._seen_by(_opening_legs(self._instruction)))
-        return placed
 
     def protect(self, entry: Order) -> None:
         """Places what leaves the filled part of an order. Raises Retryable as `protect.protect` does."""

@@ -3,19 +3,21 @@
 What was seen is kept with the orders, so that a repetition comes to the same orders whatever has happened to the balance since.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
 from chalicelib.exchanges.line import Line
 from chalicelib.exchanges.paper import DOLLARS
-from chalicelib.exchanges.protocol import Instrument, Side
+from chalicelib.exchanges.particulars import concerns_long
+from chalicelib.exchanges.protocol import Instrument, OrderRequest, Position, Side
 from chalicelib.orders import ledger
 from chalicelib.orders.entries import OWNED
 from chalicelib.orders.models import Instruction
 from chalicelib.trading import MarketType, PositionSide, Symbol
 
 _ZERO = Decimal(0)
+_HELD = "held"  # in the basis: the sum; beside it "held_long_cross" and the like, one for each position
 
 
 class Opened(Protocol):
@@ -50,26 +52,46 @@ class Looks:
         """Free quote balance."""
         return self._once("free", lambda: self._balance(instrument, instrument.quote))
 
-    def held(self, instrument: Instrument, position_side: PositionSide | None) -> Decimal:
-        """Free holdings, or the position."""
-        if instrument.market_type is MarketType.FUTURES:
-            line = self._lines.of(instrument.market_type)
-            held = self._once("held", lambda: line.positions(position_side).get(instrument.name, _ZERO))
-            self.basis.setdefault(OWNED, held)
-            return held
-        return self._once("held", lambda: self._balance(instrument, instrument.base))
+    def positions(self, instrument: Instrument, position_side: PositionSide | None) -> Sequence[Position]:
+        """The futures positions in an instrument, of one side if it is given; on spot the free holdings, as one."""
+        if instrument.market_type is MarketType.SPOT:
+            held = self._once(_HELD, lambda: self._balance(instrument, instrument.base))
+            return [Position(instrument.base, MarketType.SPOT, held)]
+        if _HELD not in self.basis:
+            found = _of(self._lines.of(instrument.market_type).positions(), instrument, position_side)
+            self.basis |= {_name(each): each.quantity for each in found}
+            self.basis[_HELD] = _total(found)
+        return [_position(instrument, name, held) for name, held in self.basis.items() if name.startswith(f"{_HELD}_")]
+
+    def standing(self, instrument: Instrument, position: Position) -> Decimal:
+        """What of a position the exchange shows now, base units without sign."""
+        line = self._lines.of(instrument.market_type)
+        if instrument.market_type is MarketType.SPOT:
+            return line.free_and_total().get(instrument.base, (_ZERO, _ZERO))[0]
+        now = _total(each for each in _of(line.positions(), instrument, None) if _name(each) == _name(position))
+        return abs(now) if now * position.quantity > 0 else _ZERO
+
+    def basis_of(self, request: OrderRequest) -> dict[str, Decimal]:
+        """What is kept with an order: the basis, and what was owned of the order's own position."""
+        if request.instrument.market_type is MarketType.SPOT or _HELD not in self.basis:
+            return dict(self.basis)
+        side = None
+        if request.hedged:
+            side = PositionSide.LONG if concerns_long(request.side, reduce_only=request.reduce_only) else PositionSide.SHORT
+        return {**self.basis, OWNED: _total(_of(self.positions(request.instrument, None), request.instrument, side))}
 
     def exposure(self, account_id: str, instrument: Instrument, side: Side) -> tuple[Decimal, int]:
         """Position or holdings of one side, as the exchange has it now, with the ledger's open orders that would add to it."""
         direction = 1 if side is Side.BUY else -1
         line = self._lines.of(instrument.market_type)
         if instrument.market_type is MarketType.FUTURES:
-            held = line.positions()
+            held = [(each.instrument_name, each.quantity) for each in line.positions()]
         else:
-            held = {currency: total for currency, (_, total) in line.free_and_total().items() if currency not in DOLLARS}
+            held = [(currency, total) for currency, (_, total) in line.free_and_total().items() if currency not in DOLLARS and total]
         name = instrument.name if instrument.market_type is MarketType.FUTURES else instrument.base
-        total = max(held.get(name, _ZERO) * direction, _ZERO)
-        there = {each for each, quantity in held.items() if quantity}
+        # A long and a short position of hedge mode do not cancel each other out.
+        total = sum((max(quantity * direction, _ZERO) for each, quantity in held if each == name), _ZERO)
+        there = {each for each, _ in held}
         for order in ledger.unfinished(account_id):
             opens = not order.reduce_only and (order.side is Side.BUY or order.market_type is MarketType.FUTURES)
             if order.status.final or not opens or order.market_type is not instrument.market_type:
@@ -94,10 +116,43 @@ class Looks:
         free = {name: balances.get(name, (_ZERO, _ZERO))[0] for name in (instrument.base, instrument.quote)}
         if instrument.market_type is MarketType.SPOT:
             owned = balances.get(instrument.base, (_ZERO, _ZERO))[1]
-            self.basis |= {"held": free[instrument.base], "free": free[instrument.quote], OWNED: owned}
+            self.basis |= {_HELD: free[instrument.base], "free": free[instrument.quote], OWNED: owned}
         return free[currency]
 
     def _once(self, what: str, look: Callable[[], Decimal]) -> Decimal:
         if what not in self.basis:
             self.basis[what] = look()
         return self.basis[what]
+
+
+def _of(positions: Sequence[Position], instrument: Instrument, side: PositionSide | None) -> list[Position]:
+    """The positions in an instrument, of one side if it is given. In one-way mode the sign is the side."""
+    mine = [each for each in positions if each.instrument_name == instrument.name]
+    if side is None:
+        return mine
+    return [each for each in mine if (each.position_side or _direction(each)) is side]
+
+
+def _direction(position: Position) -> PositionSide:
+    return PositionSide.LONG if position.quantity > 0 else PositionSide.SHORT
+
+
+def _total(positions: Iterable[Position]) -> Decimal:
+    return sum((each.quantity for each in positions), _ZERO)
+
+
+def _name(position: Position) -> str:
+    """A position's name in the basis: `held_long_cross`, `held_net_isolated`, `held_net_account`."""
+    return "_".join([_HELD, position.position_side or "net", position.margin_mode or "account"])
+
+
+def _position(instrument: Instrument, name: str, quantity: Decimal) -> Position:
+    """The position that stands in the basis under this name."""
+    _, side, mode = name.split("_")
+    return Position(
+        instrument.name,
+        instrument.market_type,
+        quantity,
+        position_side=None if side == "net" else PositionSide(side),
+        margin_mode=None if mode == "account" else mode,
+    )

@@ -1,5 +1,6 @@
 """What the order queues carry and the ledger keeps. Immutable, no I/O."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -9,7 +10,12 @@ from pydantic import BaseModel, ConfigDict
 from chalicelib import limits
 from chalicelib.exchanges.limiter import Delay
 from chalicelib.exchanges.protocol import OrderStatus, Side
+from chalicelib.exchanges.wire import rounded
+from chalicelib.orders.legs import whole
 from chalicelib.trading import Action, Leg, MarketType, OrderType, PositionSide, Symbol
+
+CLOSE_INCOMPLETE = "close_incomplete"
+"""The code of a close that has left something of the position."""
 
 
 class Instruction(BaseModel):
@@ -112,6 +118,7 @@ class Flatten(BaseModel):
         symbols: Only these, by their plain names; empty for everything.
         group_name: Only what belongs to this strategy; None for everything.
         entries_only: Cancel the orders that would open or add; positions and what protects them stay.
+        halt: The halt that wants it, by the fields of its switch; None notes nowhere what is left open.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -123,6 +130,7 @@ class Flatten(BaseModel):
     symbols: tuple[str, ...] = ()
     group_name: str | None = None
     entries_only: bool = False
+    halt: dict[str, str | None] | None = None
     at: datetime
 
 
@@ -134,6 +142,7 @@ class Order(BaseModel):
             and "0.tp" for the stop-loss and the take-profit of what "0" opened.
         number: Its number on the account, from 1; what people call the order.
         exchange_order_id: The exchange's own id.
+        base: The base currency; `symbol` does not say where it ends.
         quantity: Base units asked for; `filled` of them done.
         price: The limit price; of a market order the market price it was sized by.
         value: Quote units, filled times average price; `fee` in `fee_currency`.
@@ -164,6 +173,7 @@ class Order(BaseModel):
     exchange: str
     market_type: MarketType
     symbol: str
+    base: str
     side: Side
     order_type: OrderType
     reduce_only: bool = False
@@ -209,7 +219,7 @@ class Order(BaseModel):
     @property
     def received(self) -> Decimal:
         """Base units that its fills brought, less a fee that was taken from them."""
-        taken_from_base = self.fee_currency is not None and self.symbol.startswith(self.fee_currency)
+        taken_from_base = self.fee_currency is not None and self.fee_currency == self.base
         if self.side is Side.SELL or self.market_type is MarketType.FUTURES or not self.fee or not taken_from_base:
             return self.filled
         return max(self.filled - self.fee, Decimal(0))
@@ -264,5 +274,34 @@ class Execution(BaseModel):
 
     @property
     def succeeded(self) -> bool:
-        """Something was done: an order placed, or a cancel carried out in full."""
+        """Something was done: an order placed, or a cancel carried out in full. No close that leaves something."""
+        if any(leg.code == CLOSE_INCOMPLETE for leg in self.refused):
+            return False
         return not self.refused or any(order.status is not OrderStatus.REJECTED for order in self.orders)
+
+
+def in_one(orders: Sequence[Order]) -> list[Order]:
+    """Orders with the parts of each leg as one order, in their sequence: the sum, at the average price.
+
+    What a part has left open and a later part has closed was asked for once.
+    """
+    found: dict[str, list[Order]] = {}
+    for order in orders:
+        found.setdefault(whole(order.leg), []).append(order)
+    return [_sum(parts) if len(parts) > 1 else parts[0] for parts in found.values()]
+
+
+def _sum(parts: Sequence[Order]) -> Order:
+    filled = sum((part.filled for part in parts), Decimal(0))
+    value = sum((part.value or Decimal(0) for part in parts), Decimal(0))
+    taken = [part for part in parts if part.status is not OrderStatus.REJECTED] or list(parts)
+    last = taken[-1]
+    told = {
+        "leg": whole(last.leg),
+        "exchange_order_id": taken[0].exchange_order_id,
+        "quantity": filled + last.quantity - last.filled,
+        "filled": filled,
+        "value": value if filled else None,
+        "average_price": rounded(value / filled) if filled else None,
+    }
+    return last.model_copy(update=told)

@@ -10,17 +10,17 @@ from chalicelib import aws
 from chalicelib.errors import NotDoable, Refused, Retryable
 from chalicelib.events import outbox
 from chalicelib.events.models import Event, event_id
-from chalicelib.exchanges import client_ids, paper_rules, paper_store
-from chalicelib.exchanges.paper import Book, Position
+from chalicelib.exchanges import client_ids, paper, paper_rules, paper_store
+from chalicelib.exchanges.paper import Book
 from chalicelib.exchanges.paper_money import Rates, round_money
 from chalicelib.exchanges.paper_orders import is_marketable
-from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, Side
+from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, Position, Side
 from chalicelib.orders import equity, events, exits, store
+from chalicelib.orders.legs import CLOSING_LEG
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.orders.reference_price import PriceSource
 from chalicelib.trading import Action, MarketType, OrderType, PositionSide, Symbol
 
-CLOSING_LEG = "close"
 _AT_ONCE = 20  # orders in one transaction: each is three writes
 
 
@@ -74,12 +74,14 @@ class PaperDesk:
         """Exits hold nothing here: a sale takes what it needs, and they cover the rest."""
         return False
 
-    def look_again(self) -> None:
-        """The book is always current."""
-
     def sellable(self, instrument: Instrument, held: Decimal) -> Decimal:  # noqa: ARG002
         """All of it: the step is only assumed by the price of the moment, and no rest may stay behind."""
         return held
+
+    @property
+    def insists(self) -> bool:
+        """The account's owner has set how much of an order fills."""
+        return False
 
     def instrument(self, symbol: Symbol, market_type: MarketType, near: Decimal | None) -> Instrument:
         """The instrument, by rules usual for its price."""
@@ -101,15 +103,34 @@ class PaperDesk:
         """Free quote balance."""
         return self.book.free(instrument.quote)
 
-    def held(self, instrument: Instrument, position_side: PositionSide | None = None) -> Decimal:
-        """Free holdings or position.
+    def positions(self, instrument: Instrument, position_side: PositionSide | None = None) -> Sequence[Position]:
+        """The position, or the free holdings.
 
         Raises:
             NotDoable: `hedge_unsupported`: a simulated account has one position per symbol.
         """
         if position_side is not None:
             raise NotDoable("hedge_unsupported", account=self.book.account.name)
-        return self.book.held(instrument)
+        return [Position(instrument.name, instrument.market_type, self.book.held(instrument))]
+
+    def standing(self, instrument: Instrument, position: Position) -> Decimal:  # noqa: ARG002  there is one position only
+        """What of the position stands now."""
+        return abs(self.book.held(instrument))
+
+    def claimed(self, leg: str) -> bool:  # noqa: ARG002
+        """Never: what an attempt places is written when the signal is settled."""
+        return False
+
+    def until_ended(self, order: Order) -> Order:
+        """An order at market has ended when it has been placed."""
+        return order
+
+    def wait_for_rest(self, attempt: int) -> bool:  # noqa: ARG002
+        """Never: what the account's fill rate leaves, it leaves."""
+        return False
+
+    def look_again(self) -> None:
+        """The book is always as it is now."""
 
     def exposure(self, instrument: Instrument, side: Side) -> tuple[Decimal, int]:
         """Position or holdings of one side, with what waits to add to it; and how many others there are."""
@@ -203,7 +224,7 @@ class PaperDesk:
             self._add(self._liquidation(order), state)
             self._note_ended()
 
-    def _closing(self, name: str, position: Position, group_name: str, quantity: Decimal) -> OrderRequest:
+    def _closing(self, name: str, position: paper.Position, group_name: str, quantity: Decimal) -> OrderRequest:
         symbol = Symbol(raw=name, base=name.removesuffix(position.quote), quote=position.quote)
         instrument = self.instrument(symbol, MarketType.FUTURES, self.book.mark(name))
         signal_id = event_id("liquidation", self.book.account.account_id, str(self.book.version), str(self.book.orders))
@@ -325,6 +346,7 @@ class PaperDesk:
             exchange=account.exchange,
             market_type=order.instrument.market_type,
             symbol=order.instrument.name,
+            base=order.instrument.base,
             side=order.side,
             order_type=order.order_type,
             reduce_only=order.reduce_only,

@@ -108,15 +108,17 @@ class Sender:
         if other.status in _UNCERTAIN:
             self.placed.append(self._recover(other, other_request))
 
-    def until_ended(self, order: Order, request: OrderRequest) -> Order:
+    def until_ended(self, order: Order, instrument: Instrument) -> Order:
         """Waits for a placed order's end; one whose outcome is unknown is not waited for. Raises Retryable if there is no time left."""
+        if order.status.final:
+            return order
         pause = _PAUSE_S
         while not order.status.final and order.status is not OrderStatus.UNKNOWN:
             self._patience.wait(pause, "exit")
             pause = min(pause * 2, _LONGEST_PAUSE_S)
-            found = self._find(order, request.instrument)
+            found = self._find(order, instrument)
             if found is not None:
-                order = self._record(order, found, request.instrument)
+                order = self._record(order, found, instrument)
         self.placed[:] = [each if each.leg != order.leg else order for each in self.placed]
         self.write()
         return order
@@ -124,7 +126,7 @@ class Sender:
     def planned(self, leg: str, request: OrderRequest, percent: Decimal | None = None) -> Order:
         """The order as it is claimed."""
         now = datetime.now(UTC)
-        instruction, account, basis = self._instruction, self._account, self._looks.basis
+        instruction, account, basis = self._instruction, self._account, self._looks.basis_of(request)
         return Order(
             signal_id=instruction.signal_id,
             account_id=account.account_id,
@@ -135,6 +137,7 @@ class Sender:
             exchange=account.exchange,
             market_type=request.instrument.market_type,
             symbol=request.instrument.name,
+            base=request.instrument.base,
             side=request.side,
             order_type=request.order_type,
             reduce_only=request.reduce_only,
@@ -151,7 +154,7 @@ class Sender:
             group_name=instruction.group_name,
             sent_at=now,
             tries=1,
-            basis=dict(basis),
+            basis=basis,
             delays=tuple(self._patience.delays),
             created_at=now,
             updated_at=now,

@@ -48,6 +48,8 @@ def take(account: Account, lines: Lines, now: datetime) -> dict[str, Any]:
                         "entry_price": position.entry_price,
                         "leverage": position.leverage,
                         "unrealized_profit": position.unrealized_profit,
+                        "position_side": position.position_side,
+                        "margin_mode": position.margin_mode,
                     }
                 )
                 worth += position.unrealized_profit or Decimal(0)

@@ -7,21 +7,23 @@ directions: they close an opposite position first, then open. Spot cannot go sho
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from chalicelib.errors import NotDoable, Refused
 from chalicelib.exchanges import filters
 from chalicelib.exchanges.client_ids import client_order_id
-from chalicelib.exchanges.protocol import OrderRequest, OrderStatus, Side
+from chalicelib.exchanges.protocol import OrderRequest, Position, Side
 from chalicelib.exchanges.wire import text
 from chalicelib.orders import exits, reference_price, sizing
+from chalicelib.orders.closing import Leave, Leaving, as_order, closing_order, leavings
 from chalicelib.orders.desk import Desk
+from chalicelib.orders.legs import CLOSING_LEG
 from chalicelib.orders.models import Instruction, Order, RefusedLeg
 from chalicelib.trading import Action, Leg, MarketType, OrderType, PositionSide, Symbol
 
 _ZERO = Decimal(0)
-CLOSING_LEG = "close"
-"""The leg of the order that takes an opposite or the whole position away."""
+
+Result = TypeVar("Result")
 
 
 class Gate(Protocol):
@@ -103,44 +105,78 @@ class _Run:
         self.spot = market_type is MarketType.SPOT
         self.position_side = None if self.spot else instruction.position_side
 
-    def _held(self) -> Decimal:
-        return self.desk.held(self.instrument, self.position_side)
+    def _positions(self) -> list[Position]:
+        """What stands: on futures the positions of the signal's side, or of both; on spot the holdings."""
+        return [each for each in self.desk.positions(self.instrument, self.position_side) if each.quantity]
+
+    def _opposite(self, side: Side) -> list[Position]:
+        """The positions that an order of this side takes off."""
+        return [each for each in self._positions() if each.quantity * _direction(side) < 0]
 
     def holds_something(self) -> bool:
         """Whether there is a position to close."""
-        return bool(self._held())
+        return bool(self._positions())
 
     def close(self) -> None:
-        """Closes the whole position by a market order."""
+        """Closes the whole position by market orders; without a position side each position that stands."""
         if self.spot and self.desk.exits_hold:
             self._make_way(None)
-        held = self._held()
-        if not held:
+        positions = self._positions()
+        if not positions:
             raise NotDoable("no_position", symbol=self.instrument.name)
-        self._leave(held)
+        self._leave(positions)
 
     def close_opposite(self, side: Side) -> None:
-        """Closes a position against this side, if there is one; it has traded when this returns."""
-        held = self._held()
-        if held * _direction(side) < 0:
-            self._leave(held)
+        """Closes what stands against this side, if anything does; it has traded when this returns."""
+        if positions := self._opposite(side):
+            self._leave(positions)
 
     def legs(self, side: Side) -> None:
         """Orders of one side: reducing what is opposite, never beyond flat, else opening."""
-        if self.spot and side is Side.SELL and self.desk.exits_hold:
-            self._make_way(self.instruction.quantity)
-        held = self._held()
-        leaves = (side is Side.BUY) is not (self.position_side is PositionSide.LONG) if self.position_side else held * _direction(side) < 0
-        if (self.spot and side is Side.SELL) or leaves:
-            self._reduce_legs(side, held)
+        if self.spot and side is Side.SELL:
+            if self.desk.exits_hold:
+                self._make_way(self.instruction.quantity)
+            self._reduce_legs(side, self._positions())
+        elif self.position_side:
+            if (side is Side.BUY) is (self.position_side is PositionSide.LONG):
+                self.open_legs(side)
+            else:
+                self._reduce_legs(side, self._positions())
+        elif opposite := self._opposite(side):
+            self._reduce_legs(side, opposite)
         else:
             self.open_legs(side)
 
-    def _leave(self, held: Decimal) -> None:
-        """Takes the position away, and on futures then the exits that would have: until it is gone they protect it."""
-        closing = self._place(CLOSING_LEG, self._closing(held), None)
-        if not self.spot and closing.status is OrderStatus.FILLED:
-            self._take_back_exits(closing.side)
+    def _leave(self, positions: list[Position]) -> None:
+        """Takes positions away, and on futures their exits after that: until then the exits protect them."""
+        if self.spot:
+            positions = [replace(each, quantity=self.desk.sellable(self.instrument, each.quantity)) for each in positions]
+            if not any(each.quantity for each in positions):
+                raise self._too_small(None)
+        found, refusal = leavings(positions, CLOSING_LEG), None
+        try:
+            self._run_leave(found, None)
+        except Refused as refused:
+            refusal = refused
+        if not self.spot:
+            standing = {_closing_side(each.position) for each in found if each.left}
+            for side in {_closing_side(each) for each in positions} - standing:
+                self._take_back_exits(side)
+        if refusal:
+            raise refusal
+        self.desk.look_again()
+
+    def _run_leave(self, positions: list[Leaving], percent: Decimal | None) -> None:
+        def place(name: str, request: OrderRequest) -> Order:
+            return self._ended(self._place(name, request, percent))
+
+        Leave(self.desk, self.instrument, place, self.market_price).run(positions)
+
+    def _ended(self, order: Order) -> Order:
+        """An order at market that takes something away, once it has ended."""
+        ended = self.desk.until_ended(order)
+        self.outcome.orders[:] = [ended if each.leg == ended.leg else each for each in self.outcome.orders]
+        return ended
 
     def _take_back_exits(self, side: Side = Side.SELL) -> None:
         """Cancels what would have left the position: it is gone, or on spot about to be sold, which the exits' hold would prevent."""
@@ -164,11 +200,11 @@ class _Run:
             of_entry[entry] = max(of_entry.get(entry, _ZERO), order.quantity - order.filled)
         if not of_entry:
             return
-        owned = self._held() + sum(of_entry.values(), _ZERO)
+        owned = sum((each.quantity for each in self._positions()), _ZERO) + sum(of_entry.values(), _ZERO)
         if wanted is not None and wanted > owned:
             raise NotDoable("insufficient_holdings", needed=text(wanted), available=text(owned), asset=self.instrument.base)
         if not filters.round_quantity(self.instrument, owned if wanted is None else wanted):
-            raise NotDoable("below_minimum", symbol=self.instrument.name, nearest=text(filters.least(self.instrument, self.market_price)))
+            raise self._too_small(None)
         self._take_back_exits()
         self.desk.look_again()
 
@@ -183,23 +219,39 @@ class _Run:
             raise NotDoable("too_many_with_exits", count=len(self._legs()), limit=exits.MOST_ENTRIES)
         free = None if self._fixed_size() and self.instruction.risk_percent is None else self.desk.free(self.instrument)
         for index, leg in enumerate(self._legs()):
-            if self._attempt(str(index), leg, lambda leg=leg: self._opening(side, leg, free)):  # type: ignore[misc]
+            name = str(index)
+            if self._attempt(name, lambda name=name, leg=leg: self._place(name, self._opening(side, leg, free), leg.percent)):  # type: ignore[misc]
                 self.gate.opened()
 
-    def _reduce_legs(self, side: Side, held: Decimal) -> None:
+    def _reduce_legs(self, side: Side, positions: list[Position]) -> None:
         """Orders that reduce; together at most what is held, unless the sender named the quantity on spot."""
-        left, percent = abs(held), _ZERO
+        held = left = sum((abs(each.quantity) for each in positions), _ZERO)
+        percent = _ZERO
         for index, leg in enumerate(self._legs()):
             before, percent = percent, percent + (leg.percent or sizing.HUNDRED)
             share = sizing.of_held(self.instrument, held, percent) - sizing.of_held(self.instrument, held, before)
-            order = self._attempt(str(index), leg, lambda leg=leg, left=left, share=share: self._reducing(side, leg, share, left))  # type: ignore[misc]
-            left -= order.quantity if order else _ZERO
-        if not self.spot and self.outcome.orders and sum(order.filled for order in self.outcome.orders) >= abs(held):
-            self._take_back_exits(side)
+            wanted = self._attempt(str(index), lambda leg=leg, left=left, share=share: self._reduction(side, leg, share, left))  # type: ignore[misc]
+            if not wanted:
+                continue
+            of = [Position(self.instrument.base, MarketType.SPOT, wanted)] if self.spot else positions
+            found = leavings(of, str(index), wanted)
+            if self._attempt(str(index), lambda leg=leg, found=found: self._reduce(side, leg, found)):  # type: ignore[misc]
+                left -= wanted
+                positions = _without(positions, wanted)
 
-    def _attempt(self, name: str, leg: Leg, make: Callable[[], OrderRequest]) -> Order | None:
+    def _reduce(self, side: Side, leg: Leg, positions: list[Leaving]) -> bool:
+        """Takes something of positions away, one after the other; True when it is done."""
+        if self.instruction.order_type is OrderType.MARKET:
+            self._run_leave(positions, leg.percent)
+            return True
+        for each in positions:
+            like = self._request(side, leg, each.left, reduce_only=not self.spot)
+            self._place(each.leg, as_order(closing_order(each.position, self.instrument, each.left), like), leg.percent)
+        return True
+
+    def _attempt(self, name: str, do: Callable[[], Result]) -> Result | None:
         try:
-            return self._place(name, make(), leg.percent)
+            return do()
         except Refused as refused:
             self.outcome.refused.append(RefusedLeg(leg=name, code=refused.code, values=refused.values, status=refused.status))
             return None
@@ -231,8 +283,8 @@ class _Run:
         self.gate.order(order, traded)
         return order
 
-    def _reducing(self, side: Side, leg: Leg, share: Decimal, left: Decimal) -> OrderRequest:
-        """An order that reduces.
+    def _reduction(self, side: Side, leg: Leg, share: Decimal, left: Decimal) -> Decimal:
+        """How much a leg takes away, base units.
 
         Args:
             share: What the leg's percentage is of what is held; the legs' shares add up to all of it.
@@ -246,8 +298,12 @@ class _Run:
             quantity = min(share, left)
         if not left and (instruction.quantity is None or not self.spot):
             raise NotDoable("no_position", symbol=self.instrument.name)
-        request = self._request(side, leg, quantity, reduce_only=not self.spot)
-        return replace(request, quantity=self.desk.sellable(self.instrument, quantity)) if self.spot and quantity == left else request
+        if self.spot:
+            rounded = filters.round_quantity(self.instrument, quantity)
+            quantity = self.desk.sellable(self.instrument, quantity) if quantity == left else rounded
+        if not quantity:
+            raise self._too_small(leg.price or leg.stop_price)
+        return quantity
 
     def _request(self, side: Side, leg: Leg, quantity: Decimal, *, reduce_only: bool) -> OrderRequest:
         instruction, order_type = self.instruction, self.instruction.order_type
@@ -274,23 +330,13 @@ class _Run:
             hedged=self.position_side is not None,
         )
 
-    def _closing(self, held: Decimal) -> OrderRequest:
-        return OrderRequest(
-            client_order_id="",
-            instrument=self.instrument,
-            side=Side.SELL if held > 0 else Side.BUY,
-            order_type=OrderType.MARKET,
-            quantity=self.desk.sellable(self.instrument, held) if self.spot else abs(held),
-            reduce_only=not self.spot,
-            leverage=None if self.spot else self.instruction.leverage,
-            margin_mode=None if self.spot else self.instruction.margin_mode,
-            hedged=self.position_side is not None,
-        )
+    def _too_small(self, price: Decimal | None) -> NotDoable:
+        least = filters.least(self.instrument, price or self.market_price)
+        return NotDoable("below_minimum", symbol=self.instrument.name, nearest=text(least))
 
     def _place(self, name: str, request: OrderRequest, percent: Decimal | None) -> Order:
         if not request.quantity:
-            least = filters.least(self.instrument, request.price or request.stop_price or self.market_price)
-            raise NotDoable("below_minimum", symbol=self.instrument.name, nearest=text(least))
+            raise self._too_small(request.price or request.stop_price)
         if not request.reduce_only and not self._sells_all(request):
             filters.check(request, self.market_price)
         client_id = client_order_id(self.instruction.signal_id, self.instruction.account_id, name)
@@ -344,3 +390,18 @@ def _reduces(order: Order) -> bool:
 
 def _direction(side: Side) -> int:
     return 1 if side is Side.BUY else -1
+
+
+def _closing_side(position: Position) -> Side:
+    return Side.BUY if position.quantity < 0 else Side.SELL
+
+
+def _without(positions: list[Position], quantity: Decimal) -> list[Position]:
+    """Positions less what has been taken away of them, from the first on."""
+    found = []
+    for position in positions:
+        taken = min(abs(position.quantity), quantity)
+        quantity -= taken
+        if taken < abs(position.quantity):
+            found.append(replace(position, quantity=position.quantity + taken * _direction(_closing_side(position))))
+    return found

@@ -8,7 +8,7 @@ from typing import Any
 from chalicelib import config, messages
 from chalicelib.http import Answer, Request, preference_wait
 from chalicelib.orders import store as ledger
-from chalicelib.orders.models import Execution
+from chalicelib.orders.models import Execution, in_one
 from chalicelib.signals import group_answers
 from chalicelib.signals.accept import Receipt
 from chalicelib.trading import Variant
@@ -58,7 +58,7 @@ def _paper(execution: Execution, variant: str, language: str) -> tuple[int, dict
         return refused.status, {"error": messages.render(refused.code, refused.values, language), "code": refused.code}
     if not execution.orders:
         return 200, {"status": "ok", "order": None, "cancelled_orders": execution.cancelled}  # a stop that found nothing to close
-    order = execution.orders[-1]
+    order = in_one(execution.orders)[-1]
     body = {
         "id": order.number,
         "symbol": order.symbol,

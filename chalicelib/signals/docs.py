@@ -60,6 +60,7 @@ _order = {
         exchange="paper",
         market_type="spot",
         symbol="AAPL",
+        base="AAPL",
         side="buy",
         order_type="market",
         status="filled",

@@ -6,8 +6,8 @@ from typing import Any
 
 from chalicelib import messages
 from chalicelib.exchanges.protocol import OrderStatus
-from chalicelib.orders.models import Execution, Order, RefusedLeg
-from chalicelib.orders.trade import CLOSING_LEG
+from chalicelib.orders.legs import CLOSING_LEG
+from chalicelib.orders.models import CLOSE_INCOMPLETE, Execution, Order, RefusedLeg, in_one
 from chalicelib.trading import Action
 
 _STATUS = {OrderStatus.OPEN: "PENDING", OrderStatus.CLAIMED: "PENDING"}
@@ -101,9 +101,10 @@ def _account(execution: Execution) -> dict[str, Any]:
 
 def _outcome(execution: Execution, leg: str, language: str) -> dict[str, Any]:
     """What became of a leg; of a position that was to be closed, of the closing order."""
-    orders = {order.leg: order for order in execution.orders}
+    orders = {order.leg: order for order in in_one(execution.orders)}
     order = orders.get(leg) or (orders.get(CLOSING_LEG) if leg == "0" else None)
-    if order is not None and order.status is not OrderStatus.REJECTED:
+    incomplete = any(each.code == CLOSE_INCOMPLETE and each.leg == leg for each in execution.refused)
+    if order is not None and order.status is not OrderStatus.REJECTED and not incomplete:
         return _traded(order)
     refused = next((each for each in execution.refused if each.leg == leg), None) or next(iter(execution.refused), None)
     refused = refused or RefusedLeg(leg=leg, code=order.code if order and order.code else "rejected")

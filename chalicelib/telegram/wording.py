@@ -53,4 +53,11 @@ def _reason(payload: Mapping[str, Any], language: str) -> str:
     if payload.get("reason"):
         own = f"reason.{payload['reason']}"  # a rule's name; anything else is in somebody's own words
         sentences.append(text(own, {}, language) if own in catalogue("en") else str(payload["reason"]))
+    if payload.get("left_open"):
+        sentences.append(text("reason.left_open", {"positions": ", ".join(map(_position, payload["left_open"]))}, language))
     return f": {'; '.join(dict.fromkeys(sentences))}" if sentences else ""
+
+
+def _position(row: Mapping[str, Any]) -> str:
+    """A position that is left open: `ETHUSDT short 0.3`, or the code of why the account could not be asked."""
+    return f"{row['symbol']} {row['side']} {row['quantity']}" if "symbol" in row else str(row["code"])

@@ -16,6 +16,8 @@ _REJECTS = {
     "lot": ("-1013", "Filter failure: LOT_SIZE"),
     "minimum": ("-1013", "Filter failure: LOT_SIZE"),
     "maximum": ("-1013", "Filter failure: LOT_SIZE"),
+    # developers.binance.com, spot, "Filters": MARKET_LOT_SIZE.
+    "market_maximum": ("-1013", "Filter failure: MARKET_LOT_SIZE"),
     "tick": ("-1013", "Filter failure: PRICE_FILTER"),
     "notional": ("-1013", "Filter failure: NOTIONAL"),
     "funds": ("-2010", "Account has insufficient balance for requested action."),
@@ -30,6 +32,8 @@ _FUTURES_REJECTS = {
     "lot": ("-1111", "Precision is over the maximum defined for this asset."),
     "minimum": ("-4003", "Quantity less than or equal to zero."),
     "maximum": ("-4005", "Quantity greater than max quantity."),
+    # developers.binance.com, USDⓈ-M futures, "Error Codes": -4005 QTY_GREATER_THAN_MAX_QTY, for LOT_SIZE and MARKET_LOT_SIZE alike.
+    "market_maximum": ("-4005", "Quantity greater than max quantity."),
     "tick": ("-4014", "Price not increased by tick size."),
     "notional": ("-4164", "Order's notional must be no smaller than 100 (unless you choose reduce only)."),
     "funds": ("-2019", "Margin is insufficient."),
@@ -319,6 +323,7 @@ class Binance:
                 "positionSide": {"net": "BOTH"}.get(side, side.upper()),
                 "positionAmt": text(position.quantity),
                 "entryPrice": text(position.entry),
+                "isolatedWallet": "1" if account.margin_modes.get(name) == "isolated" else "0",
                 "unRealizedProfit": text(self._engine.profit(account, name, side)),
             }
             for (name, side), position in account.positions.items()
@@ -452,6 +457,7 @@ def _listed(book: Book) -> dict[str, Any]:
     filters = [
         {"filterType": "PRICE_FILTER", "minPrice": text(book.tick), "maxPrice": "1000000", "tickSize": text(book.tick)},
         {"filterType": "LOT_SIZE", "minQty": text(book.minimum), "maxQty": text(book.maximum), "stepSize": step},
+        {"filterType": "MARKET_LOT_SIZE", "minQty": "0", "maxQty": text(book.market_maximum or book.maximum), "stepSize": step},
         {"filterType": "MIN_NOTIONAL", "notional": notional}
         if futures
         else {"filterType": "NOTIONAL", "minNotional": notional, "maxNotional": "9000000"},

@@ -15,6 +15,7 @@ _REJECTS = {
     "lot": ("170137", "Order volume decimal too long."),
     "minimum": ("170136", "Order quantity exceeded lower limit."),
     "maximum": ("170135", "Order quantity exceeded upper limit."),
+    "market_maximum": ("170135", "Order quantity exceeded upper limit."),
     "tick": ("170134", "Order price decimal too long."),
     "notional": ("170140", "Order value exceeded lower limit."),
     "funds": ("170131", "Balance insufficient."),
@@ -26,6 +27,8 @@ _LINEAR_REJECTS = {
     "lot": ("10001", "Qty invalid"),
     "minimum": ("10001", "The number of contracts exceeds minimum limit allowed"),
     "maximum": ("10001", "The number of contracts exceeds maximum limit allowed"),
+    # As reported by pybit#284: the same code above `maxMktOrderQty`.
+    "market_maximum": ("10001", "The number of contracts exceeds maximum limit allowed: too large"),
     "tick": ("10001", "params error: price invalid"),
     "notional": ("110094", "Order does not meet minimum order value 5USDT"),
     "funds": ("110007", "ab not enough for new order"),
@@ -224,6 +227,9 @@ class Bybit:
 
     def _account_wallet_balance(self, account: Account, market: str, given: dict[str, Any]) -> Any:
         coins = []
+        # bybit-exchange.github.io/docs/v5/account/wallet-balance: in USD, empty in isolated margin. Other coins count nothing here.
+        isolated = account.margin_mode == "isolated"
+        available = "" if isolated else text(self._engine.free(account, FUTURES, "USDT"))
         for currency, total in account.wallet(SPOT).items():
             locked = self._engine.held(account, SPOT, currency)
             margin = self._engine.margin_used(account) if currency == "USDT" else Decimal(0)
@@ -238,7 +244,7 @@ class Bybit:
                     "availableToWithdraw": "",
                 }
             )
-        return {"list": [{"accountType": "UNIFIED", "coin": coins}]}
+        return {"list": [{"accountType": "UNIFIED", "totalAvailableBalance": available, "coin": coins}]}
 
     def _account_info(self, account: Account, market: str, given: dict[str, Any]) -> Any:
         return {"unifiedMarginStatus": 5, "marginMode": {"cross": "REGULAR_MARGIN", "isolated": "ISOLATED_MARGIN"}[account.margin_mode]}
@@ -348,6 +354,8 @@ def _listed(book: Book) -> dict[str, Any]:
         "priceFilter": {"tickSize": text(book.tick)},
     }
     lot = {"minOrderQty": text(book.minimum), "maxOrderQty": text(book.maximum)}
+    # bybit-exchange.github.io/docs/v5/market/instrument: `maxMktOrderQty` of linear; spot sends the other name.
+    lot |= {"maxMarketOrderQty" if book.market == SPOT else "maxMktOrderQty": text(book.market_maximum or book.maximum)}
     if book.market == SPOT:
         lot |= {
             "basePrecision": text(book.step),

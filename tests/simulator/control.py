@@ -4,10 +4,11 @@ import secrets
 from decimal import Decimal
 from typing import Any
 
-from tests.simulator.engine import Account, Engine, Order
+from tests.simulator.engine import Account, Engine, Order, trade_position
 from tests.simulator.faults import Fault
+from tests.simulator.instruments import FUTURES
 from tests.simulator.limits import Limits
-from tests.simulator.messages import Answer, text
+from tests.simulator.messages import Answer, number, text
 
 _EXCHANGES = ("binance", "bybit", "okx")
 
@@ -87,9 +88,37 @@ class Control:
         return {}
 
     def _post_trade(self, given: dict[str, Any]) -> Any:
-        """Changes a futures position as if its owner had traded elsewhere; a negative quantity sells."""
+        """Changes a futures position as if its owner had traded elsewhere, at the last price; a negative quantity sells.
+
+        `side` is `net`, `long` or `short`; `margin_mode` counts on OKX.
+        """
         for account in self._accounts(given):
-            account.position(given["symbol"], "net").quantity += Decimal(given["quantity"])
+            name = given["symbol"]
+            slot = account.slot(given.get("side", "net"), given.get("margin_mode", "cross"))
+            last = self._engine.books[account.exchange, FUTURES, name].last
+            trade_position(account.position(name, slot), Decimal(given["quantity"]), last)
+        return {}
+
+    def _post_settings(self, given: dict[str, Any]) -> Any:
+        """Changes an account's settings as if its owner had done so by hand: `hedged`, and the `margin_mode`, of a `symbol` or of all."""
+        for account in self._accounts(given):
+            if "hedged" in given:
+                account.hedged, account.hedged_symbols = given["hedged"], {}
+            if "margin_mode" in given and "symbol" in given:
+                account.margin_modes[given["symbol"]] = given["margin_mode"]
+            elif "margin_mode" in given:
+                account.margin_mode = given["margin_mode"]
+        return {}
+
+    def _post_book(self, given: dict[str, Any]) -> Any:
+        """Sets what a book takes and offers: `market_maximum`, `market_value`, and `depth` for the next orders at market."""
+        for book in self._engine.books.values():
+            if book.name == given["symbol"] and all(given.get(name) in {None, getattr(book, name)} for name in ("exchange", "market")):
+                for name in ("market_maximum", "market_value"):
+                    if name in given:
+                        setattr(book, name, number(given[name]))
+                if "depth" in given:
+                    book.depth = [number(each) for each in given["depth"]]
         return {}
 
     def _post_empty(self, given: dict[str, Any]) -> Any:

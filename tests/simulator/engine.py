@@ -120,6 +120,13 @@ class Account:
     def position(self, name: str, side: str) -> Position:
         return self.positions.setdefault((name, side), Position())
 
+    def slot(self, side: str, margin_mode: str) -> str:
+        """The name of a position beside others of its instrument.
+
+        OKX alone keeps a cross and an isolated one apart: okx.com/docs-v5, "Get positions", field `mgnMode`.
+        """
+        return f"{side}-isolated" if self.exchange == "okx" and margin_mode == "isolated" else side
+
 
 class Engine:
     """All exchanges' state. Hold `lock` around every use."""
@@ -165,7 +172,19 @@ class Engine:
         free = total - self.held(account, SPOT, currency) if market == SPOT or account.exchange != "binance" else total
         if currency == "USDT" and (market == FUTURES or account.exchange != "binance"):
             free -= self.margin_used(account)
+        if currency == "USDT" and account.exchange != "binance":
+            free += self.unrealised(account) if market == FUTURES else min(self.unrealised(account), ZERO)
         return free
+
+    def unrealised(self, account: Account) -> Decimal:
+        """Profit and loss of all positions, part of what a unified account has available in cross margin.
+
+        bybit-exchange.github.io/docs/v5/account/wallet-balance: totalMarginBalance = totalWalletBalance + totalPerpUPL;
+        okx.com/docs-v5, "Get balance": `availEq`.
+        """
+        if account.margin_mode == "isolated":
+            return ZERO
+        return sum((self.profit(account, name, side) for name, side in list(account.positions)), ZERO)
 
     def margin_used(self, account: Account) -> Decimal:
         used = ZERO
@@ -244,6 +263,12 @@ class Engine:
             raise Reject("minimum")
         if order.quantity > book.maximum:
             raise Reject("maximum")
+        if order.price is None:
+            largest = book.market_maximum
+            if book.market_value is not None:
+                largest = book.market_value / (order.stop or book.last)
+            if largest is not None and order.quantity > largest:
+                raise Reject("market_maximum")
         for price in (order.price, order.stop):
             if price is not None and (price <= 0 or price % book.tick):
                 raise Reject("tick")
@@ -266,7 +291,7 @@ class Engine:
         order.quantity = min(order.quantity, reducible) if order.stop is None else order.quantity
 
     def _reducible(self, order: Order) -> Decimal:
-        held = order.account.position(order.book.name, order.position).quantity
+        held = order.account.position(order.book.name, order.account.slot(order.position, order.margin_mode)).quantity
         return -held if order.side == "buy" else held
 
     def _check_funds(self, order: Order) -> None:
@@ -278,7 +303,7 @@ class Engine:
             return
         if order.reduce_only or order.stop is not None:
             return
-        held = account.position(book.name, order.position).quantity
+        held = account.position(book.name, account.slot(order.position, order.margin_mode)).quantity
         signed = order.quantity if order.side == "buy" else -order.quantity
         opening = max(abs(held + signed) - abs(held), ZERO)
         price = order.price or book.last
@@ -331,14 +356,15 @@ class Engine:
             if order.tif in {"IOC", "FOK"}:
                 self._end(order, "cancelled")
             return
-        offered = order.remaining if book.size is None else min(order.remaining, book.size)
+        size = book.depth.pop(0) if book.depth and not maker else book.size
+        offered = order.remaining if size is None else min(order.remaining, size)
         if order.reduce_only:
             offered = min(offered, max(self._reducible(order), ZERO))
         if order.tif == "FOK" and offered < order.remaining:
             self._end(order, "cancelled")
             return
         if offered > 0:
-            if book.size is not None:
+            if book.size is not None and size is book.size:
                 book.size -= offered
             self._fill(order, order.price if maker else book.last, offered, maker=maker)
         if order.remaining <= 0:
@@ -362,7 +388,8 @@ class Engine:
                 wallet[book.base], wallet[book.quote] = base - quantity, quote + quantity * price - fee
         else:
             fee, currency = quantity * price * rate, book.quote
-            realised = _trade_position(account.position(book.name, order.position), quantity if order.side == "buy" else -quantity, price)
+            position = account.position(book.name, account.slot(order.position, order.margin_mode))
+            realised = trade_position(position, quantity if order.side == "buy" else -quantity, price)
             wallet[book.quote] = wallet.get(book.quote, ZERO) + realised - fee
         order.filled += quantity
         order.updated = self.now()
@@ -375,7 +402,7 @@ class Engine:
             self._end(order.other, "cancelled")
 
 
-def _trade_position(position: Position, signed: Decimal, price: Decimal) -> Decimal:
+def trade_position(position: Position, signed: Decimal, price: Decimal) -> Decimal:
     """Applies a trade to a position and returns the realised profit."""
     held = position.quantity
     if held == 0 or (held > 0) == (signed > 0):

@@ -1,6 +1,6 @@
 """What is traded on each exchange, with the rules as the exchange words them, in base units here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 SPOT, FUTURES = "spot", "futures"
@@ -10,7 +10,10 @@ SPOT, FUTURES = "spot", "futures"
 class Book:
     """One instrument on one exchange with its market.
 
-    `size` is what the book offers at the price, in base units; None for as much as anyone wants.
+    `size` is what the book offers at the price, in base units; None for as much as anyone wants. `depth` is what it offers to the next
+    orders at market, one after the other; None for as much as anyone wants, and after the last one `size` counts again.
+    `market_maximum` is the largest order at market, base units; None for `maximum`. `market_value` is the most it may be worth, quote
+    units, which OKX says of spot.
     """
 
     exchange: str
@@ -27,6 +30,9 @@ class Book:
     maker: Decimal
     last: Decimal
     size: Decimal | None = None
+    depth: list[Decimal | None] = field(default_factory=list)
+    market_maximum: Decimal | None = None
+    market_value: Decimal | None = None
 
     @property
     def name(self) -> str:

@@ -17,6 +17,8 @@ _REJECTS = {
     "lot": ("51121", "Order quantity must be a multiple of the lot size."),
     "minimum": ("51020", "Your order should meet or exceed the minimum order amount."),
     "maximum": ("51202", "Market order amount exceeds the maximum amount."),
+    # okx.com/docs-v5, "Error Code": 51202, above `maxMktSz`.
+    "market_maximum": ("51202", "Market order amount exceeds the maximum amount."),
     "tick": ("51006", "Order price is not within the price limit."),
     "notional": ("51020", "Your order should meet or exceed the minimum order amount."),
     "funds": ("51008", "Order failed. Insufficient USDT balance in account"),
@@ -252,17 +254,18 @@ class Okx:
         rows = []
         for (name, side), position in account.positions.items():
             book = self._engine.books["okx", FUTURES, name]
+            pos_side, _, mode = side.partition("-")
             contracts = position.quantity / book.contract
             rows.append(
                 {
                     "instId": _id(book),
                     "instType": "SWAP",
-                    "posSide": side,
-                    "pos": text(contracts if side == "net" else abs(contracts)),
+                    "posSide": pos_side,
+                    "pos": text(contracts if pos_side == "net" else abs(contracts)),
                     "avgPx": text(position.entry) if position.quantity else "",
                     "lever": str(account.leverage.get(name, 10)),
                     "upl": text(self._engine.profit(account, name, side)),
-                    "mgnMode": "cross",
+                    "mgnMode": mode or "cross",
                 }
             )
         return rows
@@ -378,6 +381,8 @@ def _listed(book: Book) -> dict[str, Any]:
         "lotSz": text(book.step / book.contract),
         "minSz": text(book.minimum / book.contract),
         "maxLmtSz": text(book.maximum / book.contract),
+        # okx.com/docs-v5, "Get instruments": contracts, on spot an amount of USDT.
+        "maxMktSz": text((book.market_maximum or book.maximum) / book.contract) if futures else text(book.market_value or Decimal(10**9)),
         "tickSz": text(book.tick),
         "lever": "100" if futures else "",
         "state": "live",

@@ -1,12 +1,16 @@
 """Balances, positions and an account's settings: the same on every exchange."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges.protocol import OrderStatus
-from tests.contract.exchanges.desk import BUY, SELL, Desk
+from chalicelib.orders.closing import closing_order
+from chalicelib.trading import MarketType, PositionSide
+from tests.contract.exchanges.desk import BUY, SELL, Desk, SimulatedDesk
+from tests.simulator.client import Simulator
 
 
 def balance(desk: Desk, currency: str):
@@ -125,7 +129,7 @@ def test_position_mode_that_cannot_change_is_a_refusal(futures: Desk):
 def test_reducing_leaves_leverage_alone(futures: Desk):
     """An order that closes must not fail or wait for a setting that does not concern it."""
     futures.exchange.place(futures.order(BUY, "0.1"))
-    placed = futures.open().place(futures.order(SELL, "0.1", reduce_only=True, leverage=20, margin_mode="isolated"))
+    placed = futures.open().place(futures.order(SELL, "0.1", reduce_only=True, leverage=20, margin_mode="cross"))
 
     assert OrderStatus.FILLED is placed.status
     assert futures.holdings["leverage"] == {}
@@ -142,3 +146,98 @@ def test_keys_are_checked(desk: Desk):
         with pytest.raises(NotDoable) as refusal:
             exchange.check_key()
         assert code == refusal.value.code
+
+
+@pytest.mark.parametrize("margin_mode", ["cross", "isolated"])
+@pytest.mark.parametrize("sides", [{"net": "0.3"}, {"net": "-0.3"}, {"long": "0.3", "short": "-0.3"}])
+def test_a_position_says_what_it_is_and_is_closed_as_that(futures: Desk, sides: dict[str, str], margin_mode: str):
+    """It carries its side in hedge mode and its margin mode, and the order made of it closes it, whatever mode that is."""
+    key = futures.credentials.api_key
+    futures.simulator.call("POST", "settings", api_key=key, hedged="net" not in sides)
+    futures.simulator.call("POST", "settings", api_key=key, symbol="BTCUSDT", margin_mode=margin_mode)
+    for side, quantity in sides.items():
+        futures.simulator.call("POST", "trade", api_key=key, symbol="BTCUSDT", quantity=quantity, side=side, margin_mode=margin_mode)
+
+    found = futures.exchange.positions()
+
+    named = {"net": None, "long": PositionSide.LONG, "short": PositionSide.SHORT}
+    assert {(named[side], Decimal(quantity)) for side, quantity in sides.items()} == {(each.position_side, each.quantity) for each in found}
+    # Bybit's margin mode is the whole account's.
+    assert {each.margin_mode for each in found} == {None if futures.name == "bybit" else margin_mode}
+    for number, each in enumerate(found):
+        request = closing_order(each, futures.instrument, abs(each.quantity))
+        futures.exchange.place(replace(request, client_order_id=f"thclosing{number}"))
+    assert position(futures) == {}
+
+
+def test_closing_changes_no_setting(futures: Desk):
+    """An order that reduces leaves position mode, margin mode and leverage as they are, and does not even ask for them."""
+    futures.exchange.place(futures.order(BUY, "0.1"))
+    (found,) = futures.exchange.positions()
+    sent = len(futures.simulator.requests())
+    futures.open().place(replace(closing_order(found, futures.instrument, Decimal("0.1")), client_order_id="thclosing"))
+    paths = [call["path"] for call in futures.simulator.requests()[sent:]]
+    assert not [path for path in paths if any(word in path.lower() for word in ("lever", "margin", "mode", "dual", "config"))]
+
+
+@pytest.mark.parametrize(("opened", "moved"), [(BUY, "60000"), (BUY, "49000"), (SELL, "51000")])
+def test_the_free_balance_of_a_unified_account(simulator: Simulator, opened, moved):
+    """On Bybit it is what the account has available: profit and loss that are not realised count, less fees and margin."""
+    desk = SimulatedDesk("bybit", MarketType.FUTURES, simulator)
+    desk.exchange.place(desk.order(opened, "0.1"))
+    before = balance(desk, "USDT")
+    desk.move(moved)
+    after = balance(desk, "USDT")
+    profit = (Decimal(moved) - 50000) * (Decimal("0.1") if opened is BUY else Decimal("-0.1"))
+    assert after.free - before.free == profit
+    assert after.total == before.total
+    whole = (after.free / (Decimal(moved) / 10 * (1 + Decimal("0.01")))).quantize(desk.instrument.quantity_step)
+    assert OrderStatus.FILLED is desk.exchange.place(desk.order(opened, str(whole))).status
+
+
+def test_a_spot_purchase_cannot_be_paid_with_a_profit(simulator: Simulator):
+    """A loss that is not realised takes from the free balance on spot; a profit adds nothing to it."""
+    desk = SimulatedDesk("bybit", MarketType.FUTURES, simulator)
+    desk.exchange.place(desk.order(BUY, "0.1"))
+    spot = SimulatedDesk("bybit", MarketType.SPOT, simulator)
+    spot.credentials = desk.credentials
+    spot.exchange = spot.open()
+    before = balance(spot, "USDT").free
+    desk.move("60000")
+    assert balance(spot, "USDT").free == before
+    desk.move("49000")
+    assert balance(spot, "USDT").free == before - 100
+
+
+def test_isolated_margin_loses_its_own_margin_only(simulator: Simulator):
+    """Bybit tells no available balance of the account there; a loss takes nothing from what is free."""
+    desk = SimulatedDesk("bybit", MarketType.FUTURES, simulator)
+    simulator.call("POST", "settings", api_key=desk.credentials.api_key, margin_mode="isolated")
+    desk.exchange.place(desk.order(BUY, "0.1"))
+    before = balance(desk, "USDT").free
+    desk.move("49000")
+    assert balance(desk, "USDT").free == before
+
+
+def test_more_than_the_largest_order_at_market_is_refused(desk: Desk):
+    """By the exchange too, with its own code, where the stored metadata does not know the maximum yet."""
+    where = {"exchange": desk.name, "market": desk.market_type.value}
+    desk.simulator.call("POST", "book", symbol="BTCUSDT", market_maximum="0.05", **where)
+    if (desk.name, desk.market_type) == ("okx", MarketType.SPOT):
+        desk.simulator.call("POST", "book", symbol="BTCUSDT", market_value="2500", **where)
+    with pytest.raises(NotDoable) as refusal:
+        desk.exchange.place(desk.order(BUY, "0.1"))
+    codes = {"binance-spot": "-1013", "binance-futures": "-4005", "bybit-spot": "170135", "bybit-futures": "10001"}
+    assert codes.get(f"{desk.name}-{desk.market_type.value}", "51202") == refusal.value.values["exchange_code"]
+    assert desk.exchange.place(desk.order(BUY, "0.1", price="40000")).status is OrderStatus.OPEN
+
+
+def test_a_market_order_takes_what_the_book_offers(futures: Desk):
+    """What it does not offer is cancelled, and the filled part told; the next order finds what has come since."""
+    futures.exchange.place(futures.order(BUY, "1"))
+    futures.simulator.call("POST", "book", symbol="BTCUSDT", depth=["0.4", None])
+    (found,) = futures.exchange.positions()
+    first = futures.exchange.place(replace(closing_order(found, futures.instrument, Decimal(1)), client_order_id="thclosing1"))
+    assert (first.status, first.filled) == (OrderStatus.CANCELLED, Decimal("0.4"))
+    second = futures.exchange.place(replace(closing_order(found, futures.instrument, Decimal("0.6")), client_order_id="thclosing2"))
+    assert (second.status, second.filled, position(futures)) == (OrderStatus.FILLED, Decimal("0.6"), {})

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from chalicelib.errors import NotDoable
-from chalicelib.exchanges import registry
+from chalicelib.exchanges import filters, registry
 from chalicelib.exchanges.markets import Listings
 from chalicelib.exchanges.protocol import Credentials, Instrument, OrderStatus
 from chalicelib.trading import MarketType
@@ -31,8 +31,19 @@ def test_rules_survive_storage(simulator: Simulator, exchange, market_type):
     found = Listings(market_type, stored).of("BTC", "USDT").instrument
 
     tick, step, minimum, notional, contract = (None if each is None else Decimal(each) for each in STEPS[exchange, market_type.value])
-    maximum = found.maximum_quantity
-    assert Instrument("BTCUSDT", "BTC", "USDT", market_type, tick, step, minimum, maximum, notional, contract) == found
+    maximum, at_market = found.maximum_quantity, (found.maximum_market_quantity, found.maximum_market_value)
+    assert Instrument("BTCUSDT", "BTC", "USDT", market_type, tick, step, minimum, maximum, notional, contract, *at_market) == found
+
+
+@pytest.mark.parametrize(("exchange", "market_type"), VENUES)
+def test_the_largest_order_at_market(simulator: Simulator, exchange, market_type):
+    """It is smaller than the largest limit order, in base units; of OKX spot an amount of quote currency, by the price."""
+    simulator.call("POST", "book", symbol="BTCUSDT", market_maximum="120", market_value="5000000")
+    found = Listings(market_type, registry.fetch_markets(exchange, market_type)).of("BTC", "USDT").instrument
+
+    value = (exchange, market_type) == ("okx", MarketType.SPOT)
+    assert (found.maximum_market_quantity, found.maximum_market_value) == ((None, 5_000_000) if value else (120, None))
+    assert filters.largest_at_market(found, Decimal(50000)) == (100 if value else 120)
 
 
 @pytest.mark.parametrize(("exchange", "market_type"), VENUES)

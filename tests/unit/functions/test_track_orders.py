@@ -30,6 +30,7 @@ def claimed(account_id: str, exchange: str, number: int) -> Order:
         exchange=exchange,
         market_type=MarketType.SPOT,
         symbol="BTCUSDT",
+        base="BTC",
         side=Side.BUY,
         order_type=OrderType.LIMIT,
         status=OrderStatus.CLAIMED,

@@ -54,6 +54,23 @@ def test_whatever_changes_a_position_is_told_once(futures: Live) -> None:
     assert changes()[2:] == [("BTCUSDT", Decimal(0), False)]
 
 
+def test_two_positions_of_equal_size_are_seen(futures: Live) -> None:
+    """A long and a short one opened by hand do not add up to none: each is told of, and both as a drift."""
+    key = futures.credentials.api_key
+    futures.run("buy")
+    futures.run("close")
+    for _ in range(2):
+        futures.follow()
+    before = len(changes())
+    futures.simulator.call("POST", "settings", api_key=key, hedged=True)
+    for side, quantity in (("long", "0.2"), ("short", "-0.2")):
+        futures.simulator.call("POST", "trade", api_key=key, symbol="BTCUSDT", quantity=quantity, side=side)
+    for _ in range(3):
+        futures.follow()
+    assert {quantity for _, quantity, _ in changes()[before:]} == {Decimal("0.2"), Decimal("-0.2")}
+    assert len(told(futures)) == 1
+
+
 def test_books_that_somebody_else_has_written_meanwhile(futures: Live) -> None:
     """Are not written over, and what would have been told of them is not told twice."""
     futures.run("buy")

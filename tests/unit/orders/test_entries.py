@@ -42,6 +42,7 @@ class Books:
             exchange="bybit",
             market_type=self.instrument.market_type,
             symbol="BTCUSDT",
+            base="BTC",
             side=Side(side),
             order_type=OrderType.MARKET,
             status=OrderStatus.FILLED,

@@ -10,7 +10,7 @@ from typing import Any
 
 from chalicelib import aws
 from chalicelib.errors import Retryable
-from chalicelib.exchanges import limiter, market_store
+from chalicelib.exchanges import limiter, market_store, registry
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.orders import close_all, execute, follow, keys
 from chalicelib.orders.models import Flatten, Follow, Instruction
@@ -104,6 +104,41 @@ def _flattening(live: Live) -> Message:
     return Flatten(flatten_id="loss", user_id="1", account_id=live.account_id, exchange=live.exchange, at=datetime.now(UTC))
 
 
+def _splitting(live: Live) -> Message:
+    """More is held than one order at market may sell."""
+    if live.market_type is _FUTURES:
+        _by_hand(live, "2")
+    _book(live, **({"market_value": "50000"} if (live.exchange, live.market_type) == ("okx", _SPOT) else {"market_maximum": "0.9"}))
+    return live.signal("close")
+
+
+def _partly(live: Live) -> Message:
+    """The first order finds less than it asks for."""
+    if live.market_type is _FUTURES:
+        _by_hand(live, "2")
+    _book(live, depth=["0.5", None])
+    return live.signal("close")
+
+
+def _hedged(live: Live) -> Message:
+    live.simulator.call("POST", "settings", api_key=live.credentials.api_key, hedged=True)
+    _by_hand(live, "0.2", side="long")
+    _by_hand(live, "-0.2", side="short")
+    return live.signal("close")
+
+
+def _by_hand(live: Live, quantity: str, **more: str) -> None:
+    live.simulator.call("POST", "trade", api_key=live.credentials.api_key, symbol="BTCUSDT", quantity=quantity, **more)
+
+
+def _book(live: Live, **given: Any) -> None:
+    """What the exchange takes and offers, with its metadata as the next refresh stores it."""
+    live.simulator.call("POST", "book", symbol="BTCUSDT", exchange=live.exchange, market=live.market_type.value, **given)
+    markets = registry.fetch_markets(live.exchange, live.market_type)
+    market_store.save(market_store.venue(live.exchange, live.market_type, demo=False), {"BTCUSDT": markets["BTCUSDT"]})
+    market_store.forget()
+
+
 def _entry_fills(live: Live) -> Message:
     live.limit("49000", **EXITS)
     return _after(live, "48900")
@@ -157,6 +192,13 @@ WAYS = (
         {"0 filled": 1, "0.sl filled": 1, "0.tp cancelled": 1},
         message=Follow,
     ),
+    Way(
+        "a close in parts, each as large as the exchange takes",
+        _splitting,
+        {"close filled": 1, "close-2 filled": 1, "close-3 filled": 1},
+    ),
+    Way("a close that finds too little and is tried again", _partly, {"close cancelled": 1, "close-2 filled": 1}),
+    Way("a close of both sides of a hedged account", _hedged, {"close filled": 1, "close-short filled": 1}, markets=(_FUTURES,)),
 )
 BY_VENUE = [(way, venue) for way in WAYS for venue in VENUES if venue[1] in way.markets]
 

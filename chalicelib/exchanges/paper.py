@@ -20,10 +20,8 @@ from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.paper_balances import (
     DOLLARS,
     NO_STRATEGY,
-    Balances,
     Holding,
     Position,
-    floor_money,
     owners,
     price_names,
     shares,
@@ -39,11 +37,11 @@ from chalicelib.exchanges.paper_orders import (
     is_reducing,
     is_spot_sale,
     limit_reached,
-    place_of,
     state_of,
     stop_reached,
 )
-from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, Side
+from chalicelib.exchanges.paper_resting import Resting
+from chalicelib.exchanges.protocol import OrderRequest, OrderState, OrderStatus, Side
 from chalicelib.trading import MarketType, OrderType, TimeInForce
 
 __all__ = ["DOLLARS", "Account", "Book", "Holding", "Position", "Waiting", "price_names"]
@@ -56,70 +54,21 @@ Permit = Callable[[OrderRequest, dict[str, Any], Decimal], None]
 
 
 @dataclass(slots=True)
-class Book(Balances):
+class Book(Resting):
     """A paper account while the orders of one signal run.
 
     Attributes:
         orders: How many orders the account has had.
         version: Of the ledger item that was read; 0 if there was none.
         realised: What its fills have won since it was read, costs taken off, by client order id. In the account's currency.
-        reasons: Why orders ended, by client order id, where nobody asked for it.
-        ended: Orders that ended, or shrank, because the position they would leave did. The caller takes them from here.
         permit: Asked before a waiting order opens, with its reference and the price it would fill at; raises Refused.
     """
 
-    waiting: dict[str, Waiting] = field(default_factory=dict)
     orders: int = 0
     version: int = 0
     last_fill: Fill | None = None
     realised: dict[str, Decimal] = field(default_factory=dict)
-    reasons: dict[str, Refused] = field(default_factory=dict)
-    ended: list[tuple[Waiting, OrderState]] = field(default_factory=list)
     permit: Permit | None = None
-
-    def free(self, quote: str) -> Decimal:
-        """Units of an asset that neither margin, nor waiting orders, nor unrealised losses hold. Never negative."""
-        return floor_money(self._available(quote), self.purse(quote))
-
-    def _available(self, asset: str) -> Decimal:
-        """As `free`, exact, and negative where a loss has used up what was set aside."""
-        purse = self.purse(asset)
-        margin = sum((position.margin for _, position in self.settling_in(purse)), _ZERO)
-        held = margin + self._offered(purse)
-        for waiting in self.waiting.values():
-            if self.purse(waiting.order.instrument.quote) == purse:
-                held += waiting.reserved
-        return self.balance(purse) + min(self.unrealised(purse), _ZERO) - held
-
-    def _offered(self, asset: str) -> Decimal:
-        """Units that waiting sales will sell."""
-        orders = [waiting.order for waiting in self.waiting.values()]
-        offers = [order for order in orders if is_spot_sale(order) and not is_exit(order)]
-        return sum((order.quantity for order in offers if self.purse(order.instrument.base) == asset), _ZERO)
-
-    def held(self, instrument: Instrument) -> Decimal:
-        """On spot the free holdings of the base asset; on futures the position, negative if short."""
-        if instrument.market_type is MarketType.FUTURES:
-            return self.positions[instrument.name].quantity if instrument.name in self.positions else _ZERO
-        return max(self._available(instrument.base), _ZERO)
-
-    def exposure(self, instrument: Instrument, side: Side, *, waiting: bool = True) -> tuple[Decimal, int]:
-        """What stands on one side of an instrument, and how many others are held.
-
-        Args:
-            waiting: Waiting orders count with what they would add.
-        """
-        held = {("futures", name): position.quantity for name, position in self.positions.items()}
-        held |= {("spot", asset): holding.quantity for asset, holding in self.holdings.items()}
-        direction = 1 if side is Side.BUY else -1
-        total = max(held.get(place_of(instrument), _ZERO) * direction, _ZERO)
-        there = {place for place, quantity in held.items() if quantity}
-        for order in (each.order for each in self.waiting.values() if waiting):
-            if not is_reducing(order):
-                there.add(place_of(order.instrument))
-                if place_of(order.instrument) == place_of(instrument) and order.side is side:
-                    total += order.quantity
-        return total, len(there - {place_of(instrument)})
 
     def place(self, order: OrderRequest, price: Decimal | None, reference: dict[str, Any], now: datetime) -> OrderState:
         """Places an order: fills it, or lets it wait.
@@ -159,23 +108,6 @@ class Book(Balances):
                 yield waiting, state
                 if state.filled:
                     yield from [cancelled for other in others if (cancelled := self.cancel(other))]
-
-    def cancel(self, client_order_id: str) -> tuple[Waiting, OrderState] | None:
-        """Takes a waiting order back; None if it no longer waits."""
-        waiting = self._end(client_order_id)
-        return (waiting, state_of(waiting.order, OrderStatus.CANCELLED)) if waiting else None
-
-    def cancel_because(self, client_order_id: str, reason: Refused) -> None:
-        """Takes a waiting order back for a reason; the caller finds it among `ended`."""
-        if cancelled := self.cancel(client_order_id):
-            self.reasons[client_order_id] = reason
-            self.ended.append(cancelled)
-
-    def _paired(self, order: OrderRequest) -> list[str]:
-        """The waiting orders that go as soon as this one trades."""
-        if order.pair is None:
-            return []
-        return [name for name, other in self.waiting.items() if other.order.pair == order.pair and name != order.client_order_id]
 
     def _tried(self, waiting: Waiting, price: Decimal) -> OrderState | None:
         """The order's new state at this price; None if it goes on waiting as it was."""
@@ -370,30 +302,6 @@ class Book(Balances):
         loss_after = min(others + after.profit(done.price), _ZERO)
         return after.margin - before.margin + done.commission - won - (loss_after - loss_before)
 
-    def end_exits(self, instrument: Instrument) -> None:
-        """Ends what would leave a position that is gone, and lets exits cover no more than their strategy owns, the oldest first."""
-        spot, place = instrument.market_type is MarketType.SPOT, place_of(instrument)
-        found = (self.holdings.get(instrument.base) if spot else self.positions.get(instrument.name)) or Holding()
-        left = shares(found.owned, found.quantity)
-        cover: dict[str, Decimal] = {}
-        for waiting in sorted(self.waiting.values(), key=lambda each: each.age, reverse=True):
-            order = waiting.order
-            if place_of(order.instrument) != place or not (order.reduce_only or is_exit(order)):
-                continue
-            leaves = found.quantity > 0 if order.side is Side.SELL else found.quantity < 0
-            key = order.pair or order.client_order_id
-            if key not in cover and is_exit(order):
-                own = left.get(waiting.group, _ZERO)
-                cover[key] = min(order.quantity, own)
-                left[waiting.group] = own - cover[key]
-            covered = cover.get(key, order.quantity)
-            if not leaves or not covered:
-                self.cancel_because(order.client_order_id, NotDoable("position_left", symbol=order.instrument.name))
-            elif covered < order.quantity:
-                self._shrink(waiting, covered)
-        if spot:
-            self._end_sales(instrument)
-
     def liquidate(self, closing: Closing) -> Iterator[tuple[OrderRequest, OrderState]]:
         """Closes positions that their balance no longer covers, the greatest loss first, until the others are covered.
 
@@ -421,21 +329,6 @@ class Book(Balances):
             if futures and not order.reduce_only and self.purse(order.instrument.quote) == purse:
                 self.cancel_because(order.client_order_id, NotDoable("liquidated", symbol=order.instrument.name))
 
-    def _end_sales(self, instrument: Instrument) -> None:
-        """Ends the newest waiting sales of an asset of which an exit has sold what they offer."""
-        for waiting in sorted(self.waiting.values(), key=lambda each: each.age, reverse=True):
-            order = waiting.order
-            if self._available(instrument.base) >= 0:
-                return
-            if is_spot_sale(order) and not is_exit(order) and order.instrument.base == instrument.base:
-                self.cancel_because(order.client_order_id, NotDoable("position_left", symbol=order.instrument.name))
-
-    def _shrink(self, waiting: Waiting, quantity: Decimal) -> None:
-        smaller = replace(waiting, order=replace(waiting.order, quantity=quantity))
-        self.waiting[waiting.order.client_order_id] = smaller
-        self.changed.add(f"order#{waiting.order.client_order_id}")
-        self.ended.append((smaller, smaller.state))
-
     def _realise(self, order: OrderRequest, profit: Decimal, holding: Holding | None) -> None:
         """Notes what a fill won, in money; a holding keeps what is less until it is sold."""
         exact = profit + (holding.carry if holding else _ZERO)
@@ -454,12 +347,6 @@ class Book(Balances):
         available = self.held(order.instrument)
         if quantity > available:
             raise NotDoable("insufficient_holdings", needed=_plain(quantity), available=_plain(available), asset=order.instrument.base)
-
-    def _end(self, client_order_id: str) -> Waiting | None:
-        waiting = self.waiting.pop(client_order_id, None)
-        if waiting:
-            self.changed.add(f"order#{client_order_id}")
-        return waiting
 
 
 def _plain(amount: Decimal) -> str:

@@ -16,6 +16,7 @@ from chalicelib.trading import Action, MarketType, OrderType, Symbol
 from chalicelib.users.store import LISTED
 from functions import sweep
 from tests.support import pump, records
+from tests.support.crash import killed_after
 from tests.support.gateway import CONTEXT
 
 D = Decimal
@@ -223,6 +224,21 @@ def test_losses_in_another_currency_are_converted(known: bool) -> None:
         send("buy", "0.045", symbol=symbol, quantity=D(1))
         send("close", "0.04", symbol=symbol)
         assert halted(USER)
+
+
+# Cost
+
+
+def test_five_calls_whatever_the_account_holds() -> None:
+    """Prices of other holdings and rules of other strategies are read with everything else."""
+    rule(USER, max_daily_loss=D(10**6), max_position_notional=D(10**6))
+    send("buy", "50000", "a", stop_loss=D(45000))
+    send("buy", "3000", "b", symbol=ETH, stop_loss=D(2000))
+    send("buy", "150", symbol=Symbol(raw="AAPL", base="AAPL"), market_type=MarketType.SPOT)
+    with killed_after(99) as made:
+        send("buy", "44000", "b", quantity=D("0.01"))
+    assert orders()["BTCUSDT.0.sl"].status == "filled"
+    assert len(made) - 1 <= 5, made  # the last call is this test's own look at the signal
 
 
 # Size at the fill

@@ -38,6 +38,7 @@ class Metric(Enum):
     DELIVERY_IMBALANCE = ("DeliveryImbalance", MetricUnit.Count)
     SILENT_STRATEGIES = ("SilentStrategies", MetricUnit.Count)
     TOKEN_FROM_UNKNOWN_ADDRESS = ("TokenFromUnknownAddress", MetricUnit.Count)
+    EXECUTIONS_GIVEN_UP = ("ExecutionsGivenUp", MetricUnit.Count)
     SIGNALS_SWEPT = ("SignalsSwept", MetricUnit.Count)
 
     def __init__(self, title: str, unit: MetricUnit, *dimensions: str) -> None:

@@ -6,7 +6,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import TypeAdapter
 
 from chalicelib import aws
-from chalicelib.orders import queue
+from chalicelib.orders import give_up, queue
 from chalicelib.orders.close_all import close_all
 from chalicelib.orders.execute import execute, see_prices
 from chalicelib.orders.follow import follow
@@ -21,11 +21,11 @@ _RESERVE_S = 10  # one exchange call may outlast the waiting by its own timeout
 
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     """Executes a batch of messages."""
-    return each_group(event, lambda record: _handle(record.body, context.get_remaining_time_in_millis() / 1000 - _RESERVE_S), queue.delete)
+    return each_group(event, lambda record: give_up.guard(record, lambda: _handle(record.body, context)), queue.delete)
 
 
-def _handle(body: str, seconds: float) -> None:
-    message = _MESSAGE.validate_json(body)
+def _handle(body: str, context: LambdaContext) -> None:
+    message, seconds = _MESSAGE.validate_json(body), context.get_remaining_time_in_millis() / 1000 - _RESERVE_S
     match message:
         case PricesSeen():
             see_prices(message)

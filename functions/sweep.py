@@ -7,6 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from chalicelib.controls.tell import tell_everybody
 from chalicelib.events import publish
+from chalicelib.orders import flatten
 from chalicelib.signals import silence, sweep
 from chalicelib.telemetry import Metric, log, measure
 
@@ -22,4 +23,5 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
     measure(Metric.SILENT_STRATEGIES, len(silent))
     if silent:
         log.warning("strategies silent", extra={"strategies": [f"{each['user_id']}/{each['group_name']}" for each in silent]})
-    return {"signals": signals, "silent": len(silent), "told": tell_everybody(now), "events": publish.sweep(_SETTLED_BY_NOW, now)}
+    told = tell_everybody(now, flatten.cancel_entries_of)
+    return {"signals": signals, "silent": len(silent), "told": told, "events": publish.sweep(_SETTLED_BY_NOW, now)}

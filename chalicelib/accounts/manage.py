@@ -64,8 +64,8 @@ def update_account(account_id: str, wanted: Mapping[str, Any], *, by: str, versi
     fields = {name: value for name, value in wanted.items() if name != "credentials"}
     old = Account.model_validate(store.item(account_id))
     credentials = wanted.get("credentials")
-    kept = old.sealed_keys is not None and "credentials" not in wanted
-    _check_fields(AccountKind(old.kind), old.exchange, fields, credentials, has_keys=kept)
+    has_keys = old.sealed_keys is not None and "credentials" not in wanted
+    _check_fields(AccountKind(old.kind), old.exchange, fields, credentials, has_keys=has_keys)
     if credentials:
         fields["verified"] = keys.check(old.exchange, MarketType(old.market_types[0]), credentials)
         fields |= _sealed(old, credentials)
@@ -89,7 +89,8 @@ def update_account(account_id: str, wanted: Mapping[str, Any], *, by: str, versi
         ]
         if "is_active" in changed:
             also.append((store.list_in_directory(after, "attribute_exists(accounts)"), None))
-        return Edit(changed | {"updated_at": now.isoformat()}, also)
+        kept = {"first_cash": found.get("first_cash", before.starting_cash)} if "starting_cash" in changed else {}
+        return Edit(changed | kept | {"updated_at": now.isoformat()}, also)
 
     return edit("accounts", {"account_id": account_id}, version, plan)
 

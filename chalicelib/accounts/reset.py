@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from chalicelib import aws
 from chalicelib.accounts import store
+from chalicelib.accounts.equity_points import point
 from chalicelib.audit import record
 from chalicelib.errors import Conflict, Refused, Retryable
 from chalicelib.exchanges import paper_store
@@ -48,8 +49,10 @@ def _reset_some(account: Account, by: str) -> bool:
     _empty(book, items[:_AT_ONCE])
     change = record.Change(by, "account.reset", f"account#{account.account_id}", account.user_id, now, before, {"cash": book.cash})
     told = store.event("account.reset", account, {"cash": book.cash}, book.version + 1, now)
-    aws.transact([*paper_store.effects(book), record.write(change), told])
-    return len(items) <= _AT_ONCE
+    whole = len(items) <= _AT_ONCE
+    points = [point(account.account_id, account.starting_cash, now)] if whole else []
+    aws.transact([*paper_store.effects(book), record.write(change), told, *points])
+    return whole
 
 
 def _empty(book: Book, items: list[str]) -> None:

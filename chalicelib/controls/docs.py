@@ -32,6 +32,7 @@ _rules = {
     "max_orders_per_minute": 10,
     "max_daily_loss": 500,
     "flatten": True,
+    "cancel_on_halt": True,
     "trading_hours": [{"days": ["mon", "tue", "wed", "thu", "fri"], "start": "08:00", "end": "16:30"}],
     "cooldown_s": 30,
     "version": 1,

@@ -82,13 +82,25 @@ def throw(switch: Switch, *, halted: bool, by: str, admin: bool = True, reason: 
 
 
 def thrown(
-    switch: Switch, stored: aws.Item, now: datetime, *, halted: bool, by: str, admin: bool = True, reason: str | None = None
+    switch: Switch,
+    stored: aws.Item,
+    now: datetime,
+    *,
+    halted: bool,
+    by: str,
+    admin: bool = True,
+    reason: str | None = None,
+    flatten: bool = False,
 ) -> tuple[aws.Item, list[aws.Write]]:
-    """A switch as it will be, and the writes that make it so, its event among them; they hold only if it is still as it was read."""
+    """A switch as it will be, and the writes that make it so, its event among them; they hold only if it is still as it was read.
+
+    Args:
+        flatten: What is open is closed too, and the event says so.
+    """
     everybody: dict[str, Any] = {"telling": {}} if switch.scope is Scope.GLOBAL else {}
     thrown_ = {"halted": halted, "reason": reason, "by": by, "by_admin": admin, "at": now.isoformat(), "left_open": {}, **everybody}
     item, put = changed(switch, stored, now, **thrown_)
-    return item, [put, record.write(_change(switch, stored, item, now)), outbox.write(event(switch, item, now))]
+    return item, [put, record.write(_change(switch, stored, item, now)), outbox.write(event(switch, item, now, flatten=flatten))]
 
 
 def note_left_open(switch: Switch, account_id: str, positions: Sequence[Mapping[str, Any]]) -> None:
@@ -166,7 +178,7 @@ def _change(switch: Switch, before: aws.Item, after: aws.Item, now: datetime) ->
     return record.Change(after["by"], _type(switch, halted=after["halted"]), entity, switch.owner, now, was, is_)
 
 
-def event(switch: Switch, item: aws.Item, now: datetime, *, told_to: str | None = None) -> Event:
+def event(switch: Switch, item: aws.Item, now: datetime, *, told_to: str | None = None, flatten: bool = False) -> Event:
     """What is told of a switch as it stands: to its owner, or of the global one to a user, else to admins."""
     type_ = _type(switch, halted=item["halted"])
     told: dict[str, Any] = {"reason": item["reason"] or ""}
@@ -176,7 +188,7 @@ def event(switch: Switch, item: aws.Item, now: datetime, *, told_to: str | None 
         told |= {"scope": switch.scope.value, "user_id": shown_id(switch.owner)}
     if switch.scope is Scope.STRATEGY:
         told["group_name"] = switch.name
-    if item["halted"] and "flattening" in item:
+    if flatten:
         told["flatten"] = True
     if item["halted"] and item.get("left_open"):
         told["left_open"] = [row for _, found in sorted(item["left_open"].items()) for row in found]

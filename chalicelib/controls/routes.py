@@ -11,6 +11,7 @@ from chalicelib.controls.halt import Scope, Switch
 from chalicelib.errors import NotFound, Refused
 from chalicelib.http import Answer, Request, Route
 from chalicelib.inputs import Caseless, Input, Line, Money, Note, UserId, Whole
+from chalicelib.orders import flatten
 from chalicelib.signals import symbols
 from chalicelib.users import store as users
 from chalicelib.users.access import Caller, caller
@@ -55,6 +56,7 @@ class RulesInput(Input):
     max_orders_per_minute: Annotated[Whole, Field(ge=0, le=200)] | None = None
     max_daily_loss: Notional | None = None
     flatten: bool | None = None
+    cancel_on_halt: bool | None = None
     trading_hours: Annotated[tuple[HoursInput, ...], Field(max_length=50)] | None = None
     cooldown_s: Annotated[Whole, Field(ge=0, le=86_400)] | None = None
     version: Annotated[Whole, Field(ge=0, le=10**12)] | None = None
@@ -75,7 +77,10 @@ def throw_switch(request: Request) -> Answer:
     given = inputs.body(request, HaltInput)
     switch = _switch(who, given.scope, given.id)
     admin = who.role is Role.ADMIN
-    return Answer(200, halt.throw(switch, halted=given.halted, by=who.user_id, admin=admin, reason=given.reason))
+    shown = halt.throw(switch, halted=given.halted, by=who.user_id, admin=admin, reason=given.reason)
+    if given.halted:  # also if it was halted before: the messages of that time may have been lost
+        flatten.cancel_entries(switch, shown["at"])
+    return Answer(200, shown)
 
 
 def list_rules(request: Request) -> Answer:

@@ -50,9 +50,10 @@ class Rules(Record):
         max_position_notional: Of a position with the open orders that would add to it, in its quote currency.
         max_open_positions: Positions and holdings of one account, with open orders that would make new ones.
         max_orders_per_minute: Orders that open, on one account.
-        max_daily_loss: In the accounts' currency, since midnight UTC, of all the accounts together that the rule is about. Reaching it
-            halts the user, account or strategy.
+        max_daily_loss: Of an account in its currency, else in US dollars, since midnight UTC, of all the accounts together that the rule is
+            about. Reaching it halts the user, account or strategy.
         flatten: A daily loss also closes what is open.
+        cancel_on_halt: A halt also cancels open orders that would open or add.
         trading_hours: When orders may open.
         cooldown_s: Seconds between an order that opens and the signal of the next, on one account.
     """
@@ -64,6 +65,7 @@ class Rules(Record):
     max_orders_per_minute: int | None = None
     max_daily_loss: Decimal | None = None
     flatten: bool = False
+    cancel_on_halt: bool = True
     trading_hours: tuple[Hours, ...] = ()
     cooldown_s: int | None = None
 
@@ -98,11 +100,18 @@ class Opening:
 
 def check_signal(rules: Iterable[Rules], symbol: str | None, at: datetime) -> None:
     """Raises NotDoable if no order of this symbol may open now, whatever its size."""
+    rules = list(rules)
+    if symbol:
+        check_symbol(rules, symbol)
     for each in rules:
-        if symbol and each.allowed_symbols and symbol not in each.allowed_symbols:
-            raise NotDoable("symbol_not_allowed", symbol=symbol)
         if each.trading_hours and not any(hours.hold(at) for hours in each.trading_hours):
             raise NotDoable("outside_trading_hours", at=at.strftime("%a %H:%M"))
+
+
+def check_symbol(rules: Iterable[Rules], symbol: str) -> None:
+    """Raises NotDoable if a symbol may not be opened."""
+    if any(each.allowed_symbols and symbol not in each.allowed_symbols for each in rules):
+        raise NotDoable("symbol_not_allowed", symbol=symbol)
 
 
 def check_notional(rules: Iterable[Rules], notional: Decimal) -> None:

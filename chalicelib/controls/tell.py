@@ -5,6 +5,7 @@ transaction of the events, so each user is told once, however often the sweep di
 """
 
 import time
+from collections.abc import Callable
 from datetime import datetime
 
 from chalicelib import aws
@@ -19,8 +20,12 @@ _PATIENCE_S = 20.0
 _GLOBAL = Switch(Scope.GLOBAL)
 
 
-def tell_everybody(now: datetime, seconds: float = _PATIENCE_S) -> int:
-    """Goes on telling for so long, and returns how many users were told; the next sweep goes on from there."""
+def tell_everybody(now: datetime, cancel_entries: Callable[[list[str], str], None], seconds: float = _PATIENCE_S) -> int:
+    """Goes on telling for so long, and returns how many users were told; the next sweep goes on from there.
+
+    Args:
+        cancel_entries: Has the resting entries of users cancelled, since a time; called for each part of the users while halted.
+    """
     ends, told = time.monotonic() + seconds, 0
     while time.monotonic() < ends:
         item = aws.get("controls", _GLOBAL.key)
@@ -29,6 +34,8 @@ def tell_everybody(now: datetime, seconds: float = _PATIENCE_S) -> int:
         users, following = aws.query("users", "listed = :all", index="listed", limit=_AT_ONCE, start=item["telling"] or None, all=LISTED)
         active = [user["user_id"] for user in users if user.get("is_active", True)]
         writes = [outbox.write(halt.event(_GLOBAL, item, now, told_to=user_id)) for user_id in active]
+        if item["halted"]:
+            cancel_entries(active, item["at"])
         try:
             aws.transact([*writes, _moved(item, following)])
         except (aws.WriteRefused, Retryable):

@@ -7,6 +7,7 @@ as soon as that is known, and what its equity lost, which has fees, funding and 
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -43,10 +44,15 @@ def keys(governing: Sequence[Switch]) -> list[tuple[str, aws.Key]]:
 
 @dataclass(frozen=True, slots=True)
 class Flattening:
-    """Something that a daily loss has halted, and whose accounts are to close what is open; `since` tells one halt from the next."""
+    """Something that is halted, and whose accounts close what is open, or with `entries_only` cancel what would open.
+
+    Attributes:
+        since: Tells one halt from the next.
+    """
 
     switch: Switch
     since: str
+    entries_only: bool = False
 
 
 @dataclass(slots=True)
@@ -56,9 +62,14 @@ class _Governing:
     tally: aws.Item
     rules: Rules
 
-    def part_of(self, profits: Mapping[str | None, Decimal]) -> Decimal:
-        """What of these profits by strategy counts here."""
-        return profits.get(self.switch.name, _ZERO) if self.switch.scope is Scope.STRATEGY else sum(profits.values(), _ZERO)
+    def part_of(self, profits: Mapping[str | None, Decimal], rate: Decimal | None) -> Decimal:
+        """What of these profits by strategy counts here: of an account in its currency, else in US dollars.
+
+        Args:
+            rate: US dollars per unit of the account's currency; None if unknown. What cannot be counted is left out, and nothing opens.
+        """
+        part = profits.get(self.switch.name, _ZERO) if self.switch.scope is Scope.STRATEGY else sum(profits.values(), _ZERO)
+        return part if self.switch.scope is Scope.ACCOUNT else part * (rate or _ZERO)
 
     def sums(self, at: datetime) -> tuple[Decimal, Decimal]:
         """The day's profit with the equity of accounts at exchanges, and what all orders realised."""
@@ -83,16 +94,33 @@ class Watch:
 
     Attributes:
         governing: What governs, with its items.
+        others: Strategies whose orders wait on the account. A price that the signal brings may fill them, so their losses count too.
+        currency: The account's.
+        rate: US dollars per unit of it; None if unknown.
 
     Args:
-        found: The items under `keys`, in that order.
+        found: The items under `keys` of both, in that order.
     """
 
-    def __init__(self, governing: Sequence[Switch], found: Sequence[aws.Item | None]) -> None:
+    def __init__(self, governing: Sequence[Switch], found: Sequence[aws.Item | None], others: Sequence[Switch] = ()) -> None:
         items = [item or {} for item in found]
-        pairs = zip(governing, items[::2], items[1::2], strict=True)
-        self.governing = [_Governing(switch, control, tally, rules.of_item(control)) for switch, control, tally in pairs]
+        pairs = zip([*governing, *others], items[::2], items[1::2], strict=True)
+        every = [_Governing(switch, control, tally, rules.of_item(control)) for switch, control, tally in pairs]
+        self.governing, self.others = every[: len(governing)], every[len(governing) :]
+        self.currency = "USD"
+        self.rate: Decimal | None = Decimal(1)
         self._placed = 0
+
+    def count_in(self, currency: str, rate: Decimal | None) -> None:
+        """Says what currency profits are in, and what it is worth in US dollars."""
+        self.currency, self.rate = currency, rate
+
+    def of_order(self, group_name: str | None) -> "Watch":
+        """The switches and rules that govern a waiting order of a strategy, or of none."""
+        found = copy(self)
+        every = (*self.governing, *self.others)
+        found.governing = [each for each in every if each.switch.scope is not Scope.STRATEGY or each.switch.name == group_name]
+        return found
 
     @property
     def rules(self) -> list[Rules]:
@@ -107,21 +135,48 @@ class Watch:
     @property
     def watches_losses(self) -> bool:
         """Some rule is about the day's loss."""
-        return any(each.max_daily_loss is not None for each in self.rules)
+        return any(each.rules.max_daily_loss is not None for each in (*self.governing, *self.others))
 
     @property
     def flattening(self) -> list[Flattening]:
-        """What a daily loss has halted without its accounts having been told yet to close what is open."""
-        return [Flattening(each.switch, each.control["flattening"]) for each in self.governing if each.control.get("flattening")]
+        """What a daily loss has halted without its accounts having the message that closes or cancels."""
+        marked = [each for each in self.governing if each.control.get("flattening")]
+        return [Flattening(each.switch, each.control["flattening"], entries_only=not each.rules.flatten) for each in marked]
 
     def check(self, symbol: str | None, at: datetime, profits: Mapping[str | None, Decimal]) -> None:
         """Raises Refused if nothing of this symbol may be opened now; `profits` are this signal's so far, as in `writes`."""
-        if any(each.control.get("halted") for each in self.governing):
+        if self.halted:
             raise Forbidden("halted")
         rules.check_signal(self.rules, symbol, at)
         rules.check_pace(self.rules, self._before(), self._placed, at)
+        self._check_loss(at, profits)
+
+    def check_fill(self, symbol: str, at: datetime, profits: Mapping[str | None, Decimal]) -> None:
+        """Raises Refused if a waiting order of this symbol may not open now. Pace and hours hold when an order is placed.
+
+        Where a rule keeps resting orders through a halt, neither a halt nor the daily loss that caused it holds them back.
+        """
+        if not self.keeps_resting:
+            if self.halted:
+                raise Forbidden("halted")
+            self._check_loss(at, profits)
+        rules.check_symbol(self.rules, symbol)
+
+    @property
+    def halted(self) -> bool:
+        """Whether some switch is halted."""
+        return any(each.control.get("halted") for each in self.governing)
+
+    @property
+    def keeps_resting(self) -> bool:
+        """Whether some rule has resting orders stay through a halt."""
+        return any(not each.cancel_on_halt for each in self.rules)
+
+    def _check_loss(self, at: datetime, profits: Mapping[str | None, Decimal]) -> None:
         for each in self.governing:
-            mine = each.part_of(profits)
+            if each.rules.max_daily_loss is not None and self.rate is None and each.switch.scope is not Scope.ACCOUNT:
+                raise NotDoable("rule_cannot_count", currency=self.currency, unit="USD")
+            mine = each.part_of(profits, self.rate)
             if each.over(at, mine):
                 limit = each.rules.max_daily_loss or _ZERO
                 raise NotDoable("daily_loss", loss=rules.plain(each.loss(at, mine)), limit=rules.plain(limit))
@@ -151,10 +206,10 @@ class Watch:
         """
         writes: list[aws.Write] = []
         flattening: list[Flattening] = []
-        for each in self.governing:
+        for each in (*self.governing, *self.others):
             fields: dict[str, Any] = {}
             if traded and each.rules.max_daily_loss is not None:
-                realized = each.part_of(profits)
+                realized = each.part_of(profits, self.rate)
                 lost, halts, marks = _add_up(each, _ZERO if equity else realized, realized, at)
                 fields |= lost
                 writes += halts
@@ -234,7 +289,7 @@ def _equity_writes(
     for each in watched.governing:
         fields: dict[str, Any] = {"equity": equity} if each is account else {}
         if each.rules.max_daily_loss is not None:
-            lost, halts, marks = _add_up(each, change, each.part_of(realized), at)
+            lost, halts, marks = _add_up(each, change, each.part_of(realized, watched.rate), at)
             fields |= lost
             writes += halts
             flattening += marks
@@ -251,10 +306,11 @@ def _add_up(each: _Governing, profit: Decimal, realized: Decimal, at: datetime) 
     limit, lost = each.rules.max_daily_loss, -min(sums.values())
     if limit is None or lost < limit or each.control.get("halted"):
         return fields, [], []
-    since = at.isoformat()
-    control = each.control | ({"flattening": since} if each.rules.flatten else {})
-    _, writes = halt.thrown(each.switch, control, at, halted=True, by=BY, admin=False, reason=DAILY_LOSS)
-    return fields, writes, [Flattening(each.switch, since)] if each.rules.flatten else []
+    since, flatten = at.isoformat(), each.rules.flatten
+    acts = flatten or each.rules.cancel_on_halt
+    control = each.control | ({"flattening": since} if acts else {})
+    _, writes = halt.thrown(each.switch, control, at, halted=True, by=BY, admin=False, reason=DAILY_LOSS, flatten=flatten)
+    return fields, writes, [Flattening(each.switch, since, entries_only=not flatten)] if acts else []
 
 
 def _tally_key(switch: Switch) -> dict[str, str]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
 BASIS_POINT = Decimal("0.0001")
-_CURRENCY_PLACES = {"BTC": 8, "ETH": 8, "BNB": 8}
+_CURRENCY_PLACES = {"BTC": 8, "ETH": 8, "BNB": 8, "JPY": 0, "KRW": 0}
 """Decimal places of currencies that are not counted in cents."""
 
 
@@ -50,7 +50,7 @@ def fill(*, buying: bool, price: Decimal, quantity: Decimal, rates: Rates, tick:
     """
     direction = 1 if buying else -1
     moved = price * (1 + direction * rates.slippage_bps * BASIS_POINT)
-    executed = round_price(moved, tick)
+    executed = round_price(moved, tick, buying=buying)
     value = round_money(executed * quantity, currency)
     commission = round_money(value * rates.commission_bps * BASIS_POINT, currency)
     return Fill(
@@ -63,11 +63,17 @@ def fill(*, buying: bool, price: Decimal, quantity: Decimal, rates: Rates, tick:
     )
 
 
-def round_price(price: Decimal, tick: Decimal) -> Decimal:
-    """The multiple of `tick` next to `price`, half to even; never zero."""
-    return max((price / tick).quantize(Decimal(1), ROUND_HALF_EVEN) * tick, tick)
+def round_price(price: Decimal, tick: Decimal, *, buying: bool = True) -> Decimal:
+    """The multiple of `tick` next to `price`, half to even; never zero for a buy. A sale at zero brings in nothing, and is refused."""
+    rounded = (price / tick).quantize(Decimal(1), ROUND_HALF_EVEN) * tick
+    return max(rounded, tick) if buying else rounded
 
 
 def round_money(amount: Decimal, currency: str) -> Decimal:
     """An amount in its currency's places: 2, or the currency's own."""
-    return amount.quantize(Decimal(1).scaleb(-_CURRENCY_PLACES.get(currency, 2)), ROUND_HALF_EVEN)
+    return amount.quantize(Decimal(1).scaleb(-places(currency)), ROUND_HALF_EVEN)
+
+
+def places(currency: str) -> int:
+    """Decimal places of a currency."""
+    return _CURRENCY_PLACES.get(currency, 2)

@@ -8,6 +8,8 @@ from chalicelib.trading import MarketType, Symbol
 _CENT = Decimal("0.01")
 _FINEST = Decimal("1E-18")
 _SHARE_STEP = Decimal("0.0001")
+_DOLLARS = {"BTC": 5, "ETH": 3, "BNB": 2, "JPY": -2, "KRW": -3}
+"""About what a unit of a quote is worth in dollars, as a power of ten; others are about a dollar."""
 
 
 def assumed(symbol: Symbol, market_type: MarketType, price: Decimal, currency: str) -> Instrument:
@@ -23,5 +25,6 @@ def assumed(symbol: Symbol, market_type: MarketType, price: Decimal, currency: s
     if symbol.quote is None:
         return Instrument(symbol.name, symbol.base, currency, market_type, _CENT, _SHARE_STEP)
     tick = max(min(_CENT, Decimal(1).scaleb(price.adjusted() - 4)), _FINEST)
-    step = max(min(Decimal(1), Decimal(1).scaleb(-price.adjusted() - 2)), _FINEST)
+    worth = price.adjusted() + _DOLLARS.get(symbol.quote, 0)
+    step = max(min(Decimal(1), Decimal(1).scaleb(-worth - 2)), _FINEST)
     return Instrument(symbol.name, symbol.base, symbol.quote, market_type, tick, step)

@@ -7,6 +7,7 @@ The ledger item carries a version that every change moves on, so a book that som
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws
@@ -16,15 +17,21 @@ from chalicelib.exchanges.protocol import Instrument, OrderRequest, Side
 from chalicelib.trading import MarketType, OrderType
 
 _LEDGER = "ledger"
+_ZERO = Decimal(0)
 
 
 def read(account: Account) -> Book:
     """A paper account's book; a fresh account has its starting cash."""
-    return _book(account, aws.query_all("portfolios", "account_id = :account", account=account.account_id, consistent=True))
+    return book(account, items(account.account_id))
+
+
+def items(account_id: str) -> list[aws.Item]:
+    """What is stored of a paper account's book, for `book`."""
+    return list(aws.query_all("portfolios", "account_id = :account", account=account_id, consistent=True))
 
 
 def waiting_for(instrument_name: str) -> Iterator[dict[str, Any]]:
-    """What the callers noted with the orders that wait for a price of this instrument, on any account."""
+    """What was noted with the orders and futures positions that a price of this instrument concerns, on any account."""
     for item in aws.query_all("portfolios", "waiting = :name", index="waiting", name=instrument_name):
         yield item["reference"]
 
@@ -52,13 +59,25 @@ def _write(book: Book, account_id: str, item: str) -> aws.Write:
     values: dict[str, Any] | None
     if kind == "asset":
         holding = book.holdings[name]
-        values = {"quantity": holding.quantity, "average_price": holding.average_price} if holding.quantity else None
+        values = _attributes(holding) | {"owned": _owned(holding.owned)} if holding.quantity else None
     elif kind == "position":
         position = book.positions[name]
-        values = _attributes(position) if position.quantity else None
+        more = {"owned": _owned(position.owned)} | _watching(book.account, name)
+        values = _attributes(position) | more if position.quantity else None
     else:
         values = _order_values(book.waiting[name]) if name in book.waiting else None
     return aws.put("portfolios", key | values) if values else aws.delete("portfolios", key)
+
+
+def _owned(owned: dict[str, Decimal]) -> dict[str, Decimal]:
+    """The shares of strategies. The rest belongs to none, which has no name that DynamoDB would take for a key."""
+    return {name: quantity for name, quantity in owned.items() if name}
+
+
+def _watching(account: Account, name: str) -> dict[str, Any]:
+    """Has a position hear of its prices: a price may liquidate it."""
+    reference = {"account_id": account.account_id, "exchange": account.exchange, "user_id": account.user_id}
+    return {"waiting": name, "reference": reference}
 
 
 def _order_values(waiting: Waiting) -> dict[str, Any]:
@@ -70,24 +89,27 @@ def _order_values(waiting: Waiting) -> dict[str, Any]:
         "triggered": waiting.triggered,
         "reference": waiting.reference,
         "placed_at": waiting.placed_at.isoformat(),
+        "number": waiting.number,
     }
 
 
-def _book(account: Account, items: Iterable[aws.Item]) -> Book:
-    book = Book(account, {account.currency: account.starting_cash})
-    for item in items:
+def book(account: Account, stored: Iterable[aws.Item]) -> Book:
+    """The book as it is stored."""
+    found = Book(account, {account.currency: account.starting_cash})
+    for item in stored:
         kind, _, name = item["item"].partition("#")
         if kind == _LEDGER:
-            book.cash = dict(item["cash"])
-            book.orders = int(item["orders"])
-            book.version = int(item["version"])
+            found.cash = dict(item["cash"])
+            found.orders = int(item["orders"])
+            found.version = int(item["version"])
         elif kind == "asset":
-            book.holdings[name] = Holding(item["quantity"], item["average_price"])
+            found.holdings[name] = Holding(item["quantity"], item["average_price"], dict(item.get("owned", {})), item.get("carry", _ZERO))
         elif kind == "position":
-            book.positions[name] = Position(item["quote"], item["quantity"], item["entry_price"], int(item["leverage"]))
+            leverage, owned = int(item["leverage"]), dict(item.get("owned", {}))
+            found.positions[name] = Position(item["quote"], item["quantity"], item["entry_price"], leverage, owned)
         elif kind == "order":
-            book.waiting[name] = _waiting(item)
-    return book
+            found.waiting[name] = _waiting(item)
+    return found
 
 
 def _waiting(item: aws.Item) -> Waiting:
@@ -103,7 +125,8 @@ def _waiting(item: aws.Item) -> Waiting:
             "leverage": None if leverage is None else int(leverage),
         }
     )
-    return Waiting(order, item["reserved"], item["triggered"], item["reference"], datetime.fromisoformat(item["placed_at"]))
+    placed_at, number = datetime.fromisoformat(item["placed_at"]), int(item.get("number", 0))
+    return Waiting(order, item["reserved"], item["triggered"], item["reference"], placed_at, number)
 
 
 def _attributes(value: Any) -> dict[str, Any]:

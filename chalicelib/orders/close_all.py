@@ -1,4 +1,4 @@
-"""Closing what is open on an account, because a rule says so.
+"""Closing what is open on an account, or cancelling what would open more, because of a halt.
 
 Simulated accounts close everything. At an exchange futures positions are closed and open orders cancelled; spot holdings stay, because
 nobody can tell what of them was bought here and what its owner keeps. What could not be closed is noted on the halt.
@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws
-from chalicelib.controls import halt
+from chalicelib.controls import halt, watch
 from chalicelib.controls.halt import Scope, Switch
 from chalicelib.errors import Refused, Retryable
 from chalicelib.events.models import event_id
@@ -46,13 +46,22 @@ def close_all(message: Flatten, seconds: float) -> None:
         return
     account = Account.model_validate(item)
     until = time.monotonic() + seconds
-    execute(_instruction(message, "cancel", Action.CANCEL_ALL), seconds)
+    if message.entries_only and not _cancels_entries(message):
+        return
+    cancelling = {"group_name": message.group_name, "entries_only": message.entries_only}
+    execute(_instruction(message, "cancel", Action.CANCEL_ALL, **cancelling), seconds)
+    if message.entries_only:
+        log.info("entries cancelled", extra={"account_id": account.account_id, "user_id": account.user_id})
+        return
     if account.has_exchange:
         left_open = _close_at_exchange(message, account, until)
         _note(message, account, left_open)
         if left_open:
             log.error("account not flat, positions left open", extra={"account_id": account.account_id, "positions": left_open})
             return
+    elif message.group_name:
+        for name, action, more in _owned(message, account):
+            execute(_instruction(message, name, action, group_name=message.group_name, **more), seconds)
     else:
         _close(message, [each for each in _simulated(account) if _is_meant(message, each[0].name)], until)
     log.info("account flattened", extra={"account_id": account.account_id, "user_id": account.user_id})
@@ -110,7 +119,27 @@ def _is_meant(message: Flatten, symbol: str) -> bool:
     return not message.symbols or symbol in message.symbols
 
 
-def _instruction(message: Flatten, what: str, action: Action, **more: Symbol | MarketType) -> Instruction:
+def _cancels_entries(message: Flatten) -> bool:
+    """Whether trading is still halted, and no rule keeps resting orders."""
+    governing = watch.switches(message.user_id, message.account_id, message.group_name)
+    watched = watch.Watch(governing, aws.get_many(watch.keys(governing)))
+    return watched.halted and not watched.keeps_resting
+
+
+def _owned(message: Flatten, account: Account) -> list[tuple[str, Action, dict[str, Any]]]:
+    """Orders that close what the message's strategy owns of a simulated account, as name, action and further fields."""
+    book, found = paper_store.read(account), []
+    for symbol, market_type in _simulated(account):
+        held = book.positions[symbol.name] if market_type is MarketType.FUTURES else book.holdings[symbol.base]
+        quantity = held.owned.get(message.group_name or "")
+        if quantity:
+            side = Action.SELL if held.quantity > 0 else Action.BUY
+            sizing = {"symbol": symbol, "market_type": market_type, "quantity": quantity, "reduce_only": True}
+            found.append((f"{market_type.value}#{symbol.name}", side, sizing))
+    return found
+
+
+def _instruction(message: Flatten, what: str, action: Action, **more: Any) -> Instruction:
     return Instruction.model_validate(
         {
             "signal_id": event_id("flatten", message.flatten_id, what),
@@ -122,6 +151,7 @@ def _instruction(message: Flatten, what: str, action: Action, **more: Symbol | M
             "received_at": message.at,
             "max_age_s": 0,
             "alone": False,
+            "simulated": message.exchange == "paper",
             **more,
         }
     )

@@ -30,6 +30,15 @@ class Desk(Protocol):
         """
         ...
 
+    @property
+    def exits_hold(self) -> bool:
+        """Whether spot exits hold what they would sell, so that they must go before anything else can sell it."""
+        ...
+
+    def sellable(self, instrument: Instrument, held: Decimal) -> Decimal:
+        """What an order that sells all of a holding may ask for: at an exchange a multiple of the step."""
+        ...
+
     def instrument(self, symbol: Symbol, market_type: MarketType, near: Decimal | None) -> Instrument:
         """The instrument and its rules; `near` is a price of about its size, quote per base."""
         ...

@@ -36,7 +36,7 @@ def list_equity(request: Request) -> Answer:
     if not account.has_exchange:
         created = item.get("created_at")
         if created and datetime.fromisoformat(created) >= since and len(points) < page.limit:
-            points.insert(0, {"at": created, "equity": account.starting_cash})
+            points.insert(0, {"at": created, "equity": item.get("first_cash", account.starting_cash)})
         points.append({"at": request.received_at.isoformat(), "equity": _now(account)})
     return paging.listed(points, len(points), None)
 

@@ -6,6 +6,7 @@ each order has its own, before and after it is sent.
 """
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from random import uniform
 from time import sleep
 
@@ -17,8 +18,9 @@ from chalicelib.exchanges import paper_store
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.protocol import OrderStatus
-from chalicelib.orders import entries, events, flatten, ledger, prices, reference_price, store, trade
+from chalicelib.orders import entries, events, flatten, give_up, ledger, paper_context, prices, reference_price, store, trade
 from chalicelib.orders.gate import Gate
+from chalicelib.orders.legs import CLOSING_LEG
 from chalicelib.orders.live_desk import LiveDesk, legs
 from chalicelib.orders.models import CLOSE_INCOMPLETE, Execution, Instruction, PricesSeen, RefusedLeg
 from chalicelib.orders.paper_desk import PaperDesk
@@ -62,7 +64,7 @@ def _overtaken(instruction: Instruction) -> Instruction:
     """
     if instruction.overtaken_by is None:
         return instruction
-    key = {"signal_id": instruction.overtaken_by, "leg": f"{instruction.account_id}#{trade.CLOSING_LEG}"}
+    key = {"signal_id": instruction.overtaken_by, "leg": f"{instruction.account_id}#{CLOSING_LEG}"}
     [closing] = aws.get_many([("orders", key)])
     closed = closing is not None and closing["status"] != OrderStatus.REJECTED
     return instruction.model_copy(update={"came_late": closed})
@@ -70,19 +72,23 @@ def _overtaken(instruction: Instruction) -> Instruction:
 
 def _attempt(instruction: Instruction, seconds: float, *, again: bool) -> None:
     now = datetime.now(UTC)
+    stored = paper_store.items(instruction.account_id) if instruction.simulated else []
     governing = watch.switches(instruction.user_id, instruction.account_id, instruction.group_name)
-    watch_keys = watch.keys(governing)
+    others = paper_context.other_strategies(stored, instruction.user_id, instruction.group_name)
+    watch_keys = watch.keys([*governing, *others])
+    valued = paper_context.symbols(stored) if stored else []
     symbol = instruction.symbol.name if instruction.symbol else ""
     on_paper = instruction.exchange == "paper"
     ledger_keys = [] if on_paper else ledger.keys(instruction.signal_id, instruction.account_id, legs(instruction))
     entry_keys = [] if on_paper else _entry_keys(instruction)
-    settled, account_item, profile, *more = aws.get_many(
+    settled, account_item, profile, *more = paper_context.read(
         [
             ("orders", {"signal_id": instruction.signal_id, "leg": instruction.account_id}),
             ("accounts", {"account_id": instruction.account_id}),
             ("users", {"user_id": instruction.user_id, "part": "profile"}),
             *ledger_keys,
             *entry_keys,
+            *paper_context.price_keys(valued, instruction.user_id, instruction.exchange),
             *watch_keys,
             *prices.keys_for(instruction),
         ]
@@ -90,7 +96,9 @@ def _attempt(instruction: Instruction, seconds: float, *, again: bool) -> None:
     in_ledger, more = more[: len(ledger_keys)], more[len(ledger_keys) :]
     positions = entries.Entries({key["item"]: item for (_, key), item in zip(entry_keys, more, strict=False)})
     more = more[len(entry_keys) :]
-    watched = Watch(governing, more[: len(watch_keys)])
+    known = paper_context.prices_of(valued, more, now)
+    more = more[paper_context.KEYS * len(valued) :]
+    watched = Watch(governing, more[: len(watch_keys)], others)
     if settled:
         log.info("already settled", extra=_who(instruction))
         flatten.tell(watched.flattening)
@@ -113,15 +121,29 @@ def _attempt(instruction: Instruction, seconds: float, *, again: bool) -> None:
         return
     price, source = reference_price.of_simulated(instruction, *prices.live_and_last(more[len(watch_keys) :], now))
     new_price = price if source is PriceSource.SIGNAL else None
-    desk = PaperDesk(paper_store.read(account), instruction, {symbol: price} if price else {}, now, source)
+    watched.count_in(account.currency, _rate(account, watched, known))
+    book = paper_store.book(account, stored) if instruction.simulated else paper_store.read(account)
+    book.prices = known
+    desk = PaperDesk(book, instruction, {symbol: price} if price else {}, now, source)
+    book.permit = paper_context.permit(book, watched, profile, account, lambda: desk.profits, now)
     if new_price:
         desk.see(symbol, new_price)
+    desk.liquidate()
     gate = Gate(instruction, desk, watched, lambda: watched, now)
     execution = _carry_out(instruction, account, desk, profile, gate, now=now)
     if new_price and not again:
         prices.tell(symbol, new_price, instruction.user_id, instruction.signal_id, now, without=instruction.account_id)
         prices.show(symbol, new_price, instruction.user_id)
     _settle(instruction, execution, desk, watched, now)
+
+
+def _rate(account: Account, watched: Watch, known: dict[str, Decimal]) -> Decimal | None:
+    """US dollars per unit of the account's currency. An account that has never traded is asked about here for the first time."""
+    rate = paper_context.dollars_per_unit(account, known)
+    if rate is None and watched.watches_losses:
+        found = prices.known([name for name, _ in paper_context.symbols([], account.currency)], account.user_id)
+        rate = paper_context.dollars_per_unit(account, {name: item["price"] for name, item in found.items()})
+    return rate
 
 
 def _entry_keys(instruction: Instruction) -> list[tuple[str, aws.Key]]:
@@ -165,6 +187,12 @@ def _carry_out(
         outcome = trade.run(instruction, desk, gate)
     except Refused as refused:
         return execution.model_copy(update={"refused": (_whole(refused),), "orders": tuple(desk.placed)})
+    except ArithmeticError:
+        # What cannot be computed now never can be: it is settled at once, or it would hold up its account for hours.
+        give_up.alarm("signal could not be computed", instruction.account_id, signal_id=instruction.signal_id)
+        if isinstance(desk, PaperDesk):
+            desk.discard()
+        return execution.model_copy(update={"refused": (give_up.INTERNAL,), "orders": tuple(desk.placed)})
     told = {
         "orders": tuple(outcome.orders),
         "refused": tuple(outcome.refused),
@@ -210,35 +238,43 @@ def see_prices(seen: PricesSeen) -> None:
     Raises:
         Retryable: Somebody else changed the account's books meanwhile; nothing was written.
     """
+    stored = paper_store.items(seen.account_id)
     item = aws.get_many([("accounts", {"account_id": seen.account_id})])[0]
     if item is None:
         return
-    desk = PaperDesk(paper_store.read(Account.model_validate(item)), None, {seen.symbol: seen.price}, datetime.now(UTC))
+    account, now = Account.model_validate(item), datetime.now(UTC)
+    governing = watch.switches(account.user_id, account.account_id, None)
+    others = paper_context.other_strategies(stored, account.user_id, None)
+    watch_keys, valued = watch.keys([*governing, *others]), paper_context.symbols(stored, account.currency)
+    profile_key = ("users", {"user_id": account.user_id, "part": "profile"})
+    profile, *found = paper_context.read([profile_key, *watch_keys, *paper_context.price_keys(valued, account.user_id, account.exchange)])
+    watched = Watch(governing, found[: len(watch_keys)], others)
+    book = paper_store.book(account, stored)
+    book.prices = paper_context.prices_of(valued, found[len(watch_keys) :], now)
+    watched.count_in(account.currency, paper_context.dollars_per_unit(account, book.prices))
+    desk = PaperDesk(book, None, {seen.symbol: seen.price}, now)
+    book.permit = paper_context.permit(book, watched, profile, account, lambda: desk.profits, now)
     desk.see(seen.symbol, seen.price)
-    if desk.changed or desk.book.changed or desk.profits:  # the last may be of what `see` has written already
-        _write_seen(desk, Account.model_validate(item))
+    if desk.placed or desk.changed or desk.book.changed or desk.profits:  # profits may be of what `see` has written already
+        _write_seen(desk, watched)
     log.info("price seen", extra={"account_id": seen.account_id, "symbol": seen.symbol})
 
 
-def _write_seen(desk: PaperDesk, account: Account) -> None:
+def _write_seen(desk: PaperDesk, watched: Watch) -> None:
     """Writes what a price did to the waiting orders, with what that means for the day's loss."""
+    governing, others = ([each.switch for each in part] for part in (watched.governing, watched.others))
     for _ in range(_TRIES):
-        now = datetime.now(UTC)
-        governing = watch.switches(account.user_id, account.account_id, None)
-        strategies = sorted(name for name in desk.profits if name)
-        governing += [each for name in strategies for each in watch.switches(account.user_id, account.account_id, name)[-1:]]
-        watched = Watch(governing, aws.get_many(watch.keys(governing)))
-        more, flattening = watched.writes(desk.profits, now, traded=bool(desk.profits))
+        more, flattening = watched.writes(desk.profits, datetime.now(UTC), traded=bool(desk.profits))
         writes = [*desk.writes(), *more]
         if not writes:
             return
         try:
             aws.transact(writes)
-        except Retryable:
-            continue
-        except aws.WriteRefused as refused:
-            if all(failed is None for failed in refused.failed[len(refused.failed) - len(more) :]):
-                raise Retryable("the account's books changed meanwhile") from refused
+        except (Retryable, aws.WriteRefused) as fault:
+            if isinstance(fault, aws.WriteRefused) and all(failed is None for failed in fault.failed[len(fault.failed) - len(more) :]):
+                raise Retryable("the account's books changed meanwhile") from fault
+            before, watched = watched, Watch(governing, paper_context.read(watch.keys([*governing, *others])), others)
+            watched.count_in(before.currency, before.rate)
             continue
         flatten.tell(flattening)
         return

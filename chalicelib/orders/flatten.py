@@ -1,4 +1,4 @@
-"""A daily loss that flattens: every account it is about is told, in its own queue, to close what is open."""
+"""What a halt does to open orders and positions: each account concerned has a message in its own queue, to cancel or to close."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -20,13 +20,34 @@ def tell(flattening: Iterable[Flattening]) -> None:
         watch.flattened(each.switch)
 
 
+def cancel_entries(switch: Switch, since: str) -> None:
+    """Queues the cancelling of resting entries for each account of a halt by hand; a repeat changes nothing.
+
+    A halt of everybody reaches the accounts user by user, in the sweep that notifies them.
+
+    Args:
+        since: When it was halted.
+    """
+    if switch.scope is not Scope.GLOBAL:
+        halted = Flattening(switch, since, entries_only=True)
+        queue.send([_message(halted, *account) for account in _accounts(switch)])
+
+
+def cancel_entries_of(user_ids: Iterable[str], since: str) -> None:
+    """As `cancel_entries`, for the accounts of users while everybody is halted."""
+    for user_id in user_ids:
+        cancel_entries(Switch(Scope.USER, user_id, user_id), since)
+
+
 def _message(flattening: Flattening, account_id: str, exchange: str, symbols: tuple[str, ...]) -> Flatten:
     return Flatten(
-        flatten_id=event_id("flatten", flattening.switch.key["scope"], flattening.since),
+        flatten_id=event_id("halt" if flattening.entries_only else "flatten", flattening.switch.key["scope"], flattening.since),
         user_id=flattening.switch.owner or "",
         account_id=account_id,
         exchange=exchange,
         symbols=symbols,
+        group_name=flattening.switch.name if flattening.switch.scope is Scope.STRATEGY else None,
+        entries_only=flattening.entries_only,
         halt=asdict(flattening.switch),
         at=datetime.fromisoformat(flattening.since),
     )

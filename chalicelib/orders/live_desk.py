@@ -9,6 +9,7 @@ from typing import Any
 
 from chalicelib import aws
 from chalicelib.errors import NotDoable, Refused
+from chalicelib.exchanges import filters
 from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.paper_money import Rates
@@ -108,6 +109,15 @@ class LiveDesk:
     def writes(self) -> list[aws.Write]:
         """The record of the last order, for the transaction that settles the signal. If that fails, the order is looked up again."""
         return self._sender.writes()
+
+    @property
+    def exits_hold(self) -> bool:
+        """An exchange holds what a conditional order will sell."""
+        return True
+
+    def sellable(self, instrument: Instrument, held: Decimal) -> Decimal:
+        """The largest multiple of the step."""
+        return filters.round_quantity(instrument, held)
 
     def instrument(self, symbol: Symbol, market_type: MarketType, near: Decimal | None) -> Instrument:  # noqa: ARG002
         """The instrument from the stored metadata."""

@@ -41,6 +41,8 @@ class Instruction(BaseModel):
         weight: The account's share of each percentage, percent.
         group_name: The strategy its orders belong to.
         alone: The signal goes to this account only, so settling it settles the signal.
+        simulated: The account has no exchange, as far as acceptance knows, so its book is read first.
+        entries_only: A cancel spares what closes or reduces, because a halt is its reason.
         max_price_deviation_percent: How far the price of a market order may be from the market; 0 allows any price.
         max_age_s: Older than this, it opens nothing any more.
     """
@@ -77,6 +79,8 @@ class Instruction(BaseModel):
     leverage: int = 1
     margin_mode: str = "cross"
     weight: Decimal = Decimal(100)
+    simulated: bool = False
+    entries_only: bool = False
     batch: bool = False
     group_name: str | None = None
     received_at: datetime
@@ -95,7 +99,7 @@ class Instruction(BaseModel):
 
 
 class PricesSeen(BaseModel):
-    """A message in an order queue: a new market price, for an account that has orders waiting for one."""
+    """A message in an order queue: a new market price, for an account with orders waiting for one, or a futures position."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -118,10 +122,12 @@ class Follow(BaseModel):
 
 
 class Flatten(BaseModel):
-    """A message in an order queue: close what is open on an account, since a rule says so.
+    """A message in an order queue: close what is open on an account, or cancel what would open more, because of a halt.
 
     Attributes:
         symbols: Only these, by their plain names; empty for everything.
+        group_name: Only what belongs to this strategy; None for everything.
+        entries_only: Cancel the orders that would open or add; positions and what protects them stay.
         halt: The halt that wants it, by the fields of its switch; None notes nowhere what is left open.
     """
 
@@ -132,6 +138,8 @@ class Flatten(BaseModel):
     account_id: str
     exchange: str
     symbols: tuple[str, ...] = ()
+    group_name: str | None = None
+    entries_only: bool = False
     halt: dict[str, str | None] | None = None
     at: datetime
 

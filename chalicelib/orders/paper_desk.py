@@ -9,15 +9,17 @@ from typing import Any
 from chalicelib import aws
 from chalicelib.errors import NotDoable, Refused, Retryable
 from chalicelib.events import outbox
-from chalicelib.events.models import Event
-from chalicelib.exchanges import paper_rules, paper_store
+from chalicelib.events.models import Event, event_id
+from chalicelib.exchanges import client_ids, paper, paper_rules, paper_store
 from chalicelib.exchanges.paper import Book
-from chalicelib.exchanges.paper_money import BASIS_POINT, Rates, round_money, round_price
+from chalicelib.exchanges.paper_money import Rates, round_money
+from chalicelib.exchanges.paper_orders import is_marketable
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, Position, Side
 from chalicelib.orders import equity, events, exits, store
+from chalicelib.orders.legs import CLOSING_LEG
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.orders.reference_price import PriceSource
-from chalicelib.trading import MarketType, OrderType, PositionSide, Symbol
+from chalicelib.trading import Action, MarketType, OrderType, PositionSide, Symbol
 
 _AT_ONCE = 20  # orders in one transaction: each is three writes
 
@@ -40,6 +42,7 @@ class PaperDesk:
         source: PriceSource | None = None,
     ) -> None:
         self.book = book
+        book.prices |= prices
         self.price_source = source
         self.placed: list[Order] = []
         self.changed: list[Order] = []
@@ -48,6 +51,7 @@ class PaperDesk:
         self._now = now
         self._groups: dict[str, str | None] = {}
         self._instruments: dict[str, Instrument] = {}
+        self._signals: dict[str, str] = {}
         self._told: list[aws.Write] = []
         self._written = 0  # of the orders placed
 
@@ -64,6 +68,15 @@ class PaperDesk:
     def rates(self) -> Rates:
         """What trading costs here."""
         return self.book.account.rates
+
+    @property
+    def exits_hold(self) -> bool:
+        """Exits hold nothing here: a sale takes what it needs, and they cover the rest."""
+        return False
+
+    def sellable(self, instrument: Instrument, held: Decimal) -> Decimal:  # noqa: ARG002
+        """All of it: the step is only assumed by the price of the moment, and no rest may stay behind."""
+        return held
 
     @property
     def insists(self) -> bool:
@@ -83,11 +96,8 @@ class PaperDesk:
         return self.market_price(symbol)
 
     def execution_price(self, order: OrderRequest, price: Decimal) -> Decimal:
-        """What the order fills at: a market order with slippage, on the tick."""
-        if order.order_type is not OrderType.MARKET:
-            return price
-        direction = 1 if order.side is Side.BUY else -1
-        return round_price(price * (1 + direction * self.rates.slippage_bps * BASIS_POINT), order.instrument.price_tick)
+        """What the order fills at: with slippage if it takes, never worse than its limit, on the tick."""
+        return self.book.fill_price(order, price, taking=order.order_type is not OrderType.LIMIT or is_marketable(order, price))
 
     def free(self, instrument: Instrument) -> Decimal:
         """Free quote balance."""
@@ -135,12 +145,26 @@ class PaperDesk:
     def _place(self, record: Order, order: OrderRequest) -> Order:
         price = self._prices.get(order.instrument.name)
         state = self.book.place(order, price, record.model_dump(mode="json"), self._now)
-        placed = self._as_reported(record, state).model_copy(
-            update={"number": self.book.orders, "exchange_order_id": state.exchange_order_id, "version": 1}
-        )
-        self.placed.append(placed)
         self._groups[order.client_order_id] = record.group_name
+        placed = self._add(record, state)
+        self._note_ended()
         return placed
+
+    def _add(self, record: Order, state: OrderState) -> Order:
+        """A new order, as the book reports it."""
+        number = {"number": self.book.orders, "exchange_order_id": state.exchange_order_id, "version": 1}
+        self.placed.append(self._as_reported(record, state).model_copy(update=number))
+        return self.placed[-1]
+
+    def _note_ended(self) -> None:
+        """Records the orders that ended, or shrank, with the position they would have left."""
+        ended, self.book.ended = self.book.ended, []
+        for waiting, state in ended:
+            noted = self._note(Order.model_validate(waiting.reference), state)
+            name = waiting.order.client_order_id
+            if name in self.book.waiting:
+                reference = noted.model_dump(mode="json")
+                self.book.waiting[name] = replace(self.book.waiting[name], reference=reference)
 
     def protect(self, entry: Order) -> None:
         """Places what leaves the filled part of an order; where the price has passed an exit already, it is left at once."""
@@ -154,11 +178,12 @@ class PaperDesk:
             try:
                 self._place(self._exit(entry, leg, request), replace(request, leverage=None))
             except Refused as refused:
-                failed = refused
+                failed = None if refused.code == "no_position" else refused  # nothing is left to protect
                 break
+        self.book.end_exits(self._instruments[entry.client_order_id])
+        self._note_ended()
         protected = entry.model_copy(update={"protected": entry.received, "exit_round": entry.exit_round + 1})
-        for orders in (self.placed, self.changed):
-            orders[:] = [protected if each.order_id == entry.order_id else each for each in orders]
+        self._replace(protected)
         if failed:
             self._told.append(outbox.write(events.of_missing_exit(protected, failed, missing, again=False)))
 
@@ -183,12 +208,47 @@ class PaperDesk:
         return cancelled is not None
 
     def see(self, symbol: str, price: Decimal) -> None:
-        """Lets the waiting orders of a symbol see its new price."""
+        """Lets the waiting orders of a symbol see its new price. What its positions have lost then may liquidate them."""
         for waiting, state in self.book.see(symbol, price):
             self._instruments[waiting.order.client_order_id] = waiting.order.instrument
-            self.protect(self._note(Order.model_validate(waiting.reference), state))
+            filled = self._note(Order.model_validate(waiting.reference), state)
+            self._note_ended()
+            self.protect(filled)
             if len(self.changed) + len(self.placed) - self._written >= _AT_ONCE:
                 self.flush()
+        self.liquidate()
+
+    def liquidate(self) -> None:
+        """Closes positions that the account can no longer keep up; their orders have the code `liquidated`."""
+        for order, state in self.book.liquidate(self._closing):
+            self._add(self._liquidation(order), state)
+            self._note_ended()
+
+    def _closing(self, name: str, position: paper.Position, group_name: str, quantity: Decimal) -> OrderRequest:
+        symbol = Symbol(raw=name, base=name.removesuffix(position.quote), quote=position.quote)
+        instrument = self.instrument(symbol, MarketType.FUTURES, self.book.mark(name))
+        signal_id = event_id("liquidation", self.book.account.account_id, str(self.book.version), str(self.book.orders))
+        client_id = client_ids.client_order_id(signal_id, self.book.account.account_id, CLOSING_LEG)
+        self._groups[client_id], self._signals[client_id] = group_name or None, signal_id
+        side = Side.SELL if position.quantity > 0 else Side.BUY
+        return OrderRequest(client_id, instrument, side, OrderType.MARKET, quantity, reduce_only=True)
+
+    def _liquidation(self, order: OrderRequest) -> Order:
+        """The record of an order that liquidates."""
+        account, name = self.book.account, order.client_order_id
+        nobody = Instruction(
+            signal_id=self._signals[name],
+            user_id=account.user_id,
+            account_id=account.account_id,
+            exchange=account.exchange,
+            variant="liquidation",
+            action=Action.CLOSE,
+            group_name=self._groups[name],
+            received_at=self._now,
+            max_age_s=0,
+            alone=False,
+        )
+        return self._record(nobody, CLOSING_LEG, order, None)
 
     def writes(self) -> list[aws.Write]:
         """What happened since the last flush, events included, as writes that hold only if the book is as it was read."""
@@ -197,7 +257,7 @@ class PaperDesk:
             return []
         ledger = [store.order_put(order) for order in new] + [store.order_change(order) for order in self.changed]
         told = [outbox.write(event) for event in (*map(events.of_order, (*self.changed, *new)), *self._positions())]
-        worth = equity.point(self.book.account.account_id, equity.of_book(self.book, self._prices), self._now)
+        worth = equity.point(self.book.account.account_id, equity.of_book(self.book), self._now)
         return [*ledger, *told, *self._told, *paper_store.effects(self.book), worth]
 
     def _positions(self) -> Iterator[Event]:
@@ -215,6 +275,11 @@ class PaperDesk:
             version, known = self.book.version + 1, average if quantity else None
             at = self._now + timedelta(microseconds=1)  # after the order that changed it
             yield events.of_position(self.book.account, market_type, symbol, quantity, known, version=version, at=at)
+
+    def discard(self) -> None:
+        """Forgets everything that has not been written, for a fault that may have come in the middle of a change."""
+        self.placed, self.changed, self._told = self.placed[: self._written], [], []
+        self.book.changed, self.book.realised = set(), {}
 
     def flush(self) -> None:
         """Writes what happened to waiting orders so far. A transaction holds a hundred writes, and a cancel may concern more.
@@ -234,8 +299,18 @@ class PaperDesk:
     def _note(self, order: Order, state: OrderState) -> Order:
         number = self.book.orders if order.number == 0 else order.number
         self._groups[order.client_order_id] = order.group_name
-        self.changed.append(self._as_reported(order, state).model_copy(update={"number": number, "version": order.version + 1}))
+        noted = self._as_reported(order, state).model_copy(update={"number": number})
+        unwritten = [*self.placed[self._written :], *self.changed]
+        if before := next((each for each in unwritten if each.order_id == order.order_id), None):
+            return self._replace(noted.model_copy(update={"version": before.version}))  # one write for both changes
+        self.changed.append(noted.model_copy(update={"version": order.version + 1}))
         return self.changed[-1]
+
+    def _replace(self, order: Order) -> Order:
+        """Puts an order in the place of what is known of it so far."""
+        for orders in (self.placed, self.changed):
+            orders[:] = [order if each.order_id == order.order_id else each for each in orders]
+        return order
 
     def _exit(self, entry: Order, leg: str, request: OrderRequest) -> Order:
         """The record of an entry's exit."""
@@ -292,7 +367,9 @@ class PaperDesk:
 
     def _as_reported(self, order: Order, state: OrderState) -> Order:
         """The order after what the book says of it."""
-        told: dict[str, Any] = {"status": state.status, "updated_at": self._now, "filled": state.filled}
+        told: dict[str, Any] = {"status": state.status, "updated_at": self._now, "filled": state.filled, "quantity": state.quantity}
+        if reason := self.book.reasons.pop(order.client_order_id, None):
+            told |= {"code": reason.code, "values": reason.values}
         if state.average_price is not None:
             told["average_price"] = state.average_price
             told["value"] = round_money(state.average_price * state.filled, state.fee_currency or "")

@@ -5,6 +5,7 @@ from typing import Any
 
 from chalicelib.exchanges import paper_store
 from chalicelib.exchanges.accounts import Account
+from chalicelib.exchanges.wire import rounded
 from chalicelib.orders import snapshots
 from chalicelib.trading import MarketType
 
@@ -65,7 +66,7 @@ def _position(
         "symbol": symbol,
         "market_type": market_type.value,
         "quantity": quantity,
-        "entry_price": entry_price,
+        "entry_price": None if entry_price is None else rounded(entry_price),
         "leverage": leverage,
         "unrealized_profit": None,
         "at": at,

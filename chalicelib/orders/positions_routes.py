@@ -8,10 +8,9 @@ from typing import Any
 from chalicelib import aws, paging
 from chalicelib.errors import NotFound
 from chalicelib.exchanges.accounts import Account
-from chalicelib.exchanges.paper import DOLLARS
 from chalicelib.exchanges.paper_money import round_money
 from chalicelib.http import Answer, Request, Route
-from chalicelib.orders import positions, prices
+from chalicelib.orders import equity, positions, prices
 from chalicelib.users import store as users
 from chalicelib.users.access import caller
 from chalicelib.users.models import shown_id
@@ -61,8 +60,7 @@ def _priced_as(held: Held) -> tuple[str, ...]:
     symbol = str(position["symbol"])
     if position["market_type"] == "futures":
         return (symbol,)
-    quotes = [account.currency, *(["USDT"] if account.currency in DOLLARS else [])]
-    return (symbol, *(f"{symbol}{quote}" for quote in dict.fromkeys(quotes)))
+    return equity.names(symbol, account.currency)
 
 
 def _view(held: Held, known: dict[str, aws.Item]) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from chalicelib.exchanges.line import Line
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, RateLimited, Side
 from chalicelib.orders import age, ledger, lookup
 from chalicelib.orders.entries import Entries
+from chalicelib.orders.legs import CLOSING_LEG
 from chalicelib.orders.looks import Looks, Opened
 from chalicelib.orders.models import Instruction, Order
-from chalicelib.orders.legs import CLOSING_LEG
 from chalicelib.telemetry import log
 from chalicelib.trading import MarketType
 

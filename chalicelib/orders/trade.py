@@ -138,14 +138,15 @@ class _Run:
 
         Without a position side each position that stands is closed.
         """
-        if self.spot:
-            self._take_back_exits()
+        if self.spot and self.desk.exits_hold:
+            self._make_way(None)
         positions = self._positions()
         if not positions:
             raise NotDoable("no_position", symbol=self.instrument.name)
         held = sum((abs(each.quantity) for each in positions), _ZERO)
         side = Side.SELL if positions[0].quantity > 0 else Side.BUY
-        if not self._sized() or self._wanted(side, self._legs()[0], held) >= held:
+        first = self._legs()[0]
+        if not self._sized() or self._wanted(side, first, sizing.of_held(self.instrument, held, self._percent(first))) >= held:
             self._leave(positions)
         else:
             self._reduce_legs(side, positions)
@@ -159,8 +160,8 @@ class _Run:
         elif self.spot and other is Side.BUY:
             raise NotDoable("no_position", symbol=self.instrument.name)
         else:
-            if self.spot:
-                self._take_back_exits()
+            if self.spot and self.desk.exits_hold:
+                self._make_way(None)
             self._reduce_legs(other, self._opposite(other))
 
     def close_opposite(self, side: Side) -> None:
@@ -171,7 +172,8 @@ class _Run:
     def legs(self, side: Side) -> None:
         """Orders of one side: reducing what is opposite, never beyond flat, else opening."""
         if self.spot and side is Side.SELL:
-            self._take_back_exits()
+            if self.desk.exits_hold:
+                self._make_way(None if self._only_reduces() else self.instruction.quantity)
             self._reduce_legs(side, self._positions())
         elif self.position_side:
             if (side is Side.BUY) is (self.position_side is PositionSide.LONG):
@@ -186,7 +188,7 @@ class _Run:
     def _leave(self, positions: list[Position]) -> None:
         """Takes positions away, and on futures their exits after that: until then the exits protect them."""
         if self.spot:
-            positions = [replace(each, quantity=filters.round_quantity(self.instrument, each.quantity)) for each in positions]
+            positions = [replace(each, quantity=self.desk.sellable(self.instrument, each.quantity)) for each in positions]
             if not any(each.quantity for each in positions):
                 raise self._too_small(None)
         found, refusal = leavings(positions, CLOSING_LEG), None
@@ -216,9 +218,33 @@ class _Run:
 
     def _take_back_exits(self, side: Side = Side.SELL) -> None:
         """Cancels what would have left the position: it is gone, or on spot about to be sold, which the exits' hold would prevent."""
-        for order in self.desk.open_orders(None, self.instruction.symbol, self.instruction.market_type):
-            if order.exit_of is not None and order.side is side:
-                self.desk.cancel(order, "position_left")
+        for order in self._exits(side):
+            self.desk.cancel(order, "position_left")
+
+    def _exits(self, side: Side = Side.SELL) -> list[Order]:
+        """Open orders that leave a position of the symbol."""
+        found = self.desk.open_orders(None, self.instruction.symbol, self.instruction.market_type)
+        return [order for order in found if order.exit_of is not None and order.side is side]
+
+    def _make_way(self, wanted: Decimal | None) -> None:
+        """Takes back the exits that hold what a spot sale needs, unless the sale is refused for its size.
+
+        Args:
+            wanted: Base units; None for a share of what is held.
+        """
+        of_entry: dict[str, Decimal] = {}
+        for order in self._exits():
+            entry = f"{order.signal_id}.{order.exit_of}"
+            of_entry[entry] = max(of_entry.get(entry, _ZERO), order.quantity - order.filled)
+        if not of_entry:
+            return
+        owned = sum((each.quantity for each in self._positions()), _ZERO) + sum(of_entry.values(), _ZERO)
+        if wanted is not None and wanted > owned:
+            raise NotDoable("insufficient_holdings", needed=text(wanted), available=text(owned), asset=self.instrument.base)
+        if not filters.round_quantity(self.instrument, owned if wanted is None else wanted):
+            raise self._too_small(None)
+        self._take_back_exits()
+        self.desk.look_again()
 
     def open_legs(self, side: Side) -> None:
         """Orders that open or add, all sized from one look at the balance."""
@@ -238,8 +264,11 @@ class _Run:
     def _reduce_legs(self, side: Side, positions: list[Position]) -> None:
         """Orders that reduce; together at most what is held, unless the sender named the quantity on spot."""
         held = left = sum((abs(each.quantity) for each in positions), _ZERO)
+        percent = _ZERO
         for index, leg in enumerate(self._legs()):
-            wanted = self._attempt(str(index), lambda leg=leg, left=left: self._reduction(side, leg, held, left))  # type: ignore[misc]
+            before, percent = percent, percent + self._percent(leg)
+            share = sizing.of_held(self.instrument, held, percent) - sizing.of_held(self.instrument, held, before)
+            wanted = self._attempt(str(index), lambda leg=leg, left=left, share=share: self._reduction(side, leg, share, left))  # type: ignore[misc]
             if not wanted:
                 continue
             of = [Position(self.instrument.base, MarketType.SPOT, wanted)] if self.spot else positions
@@ -269,6 +298,10 @@ class _Run:
         self.gate.opening()
         instruction, price = self.instruction, self._sizing_price(leg, side)
         reference_price.check_deviation(instruction, self.market_price, self.desk.price_source)
+        # Before sizing: the distance to a stop-loss that passes here is not zero, so a risk can be divided by it.
+        order = exits.attached(self._request(side, leg, _ZERO, reduce_only=False), instruction, price)
+        traded = self.desk.execution_price(order, price)
+        exits.attached(order, instruction, traded)
         if instruction.quantity is not None:
             quantity = self._within_target(side, instruction.quantity)
         elif instruction.quote_amount is not None:
@@ -280,40 +313,48 @@ class _Run:
             percent = (leg.percent or sizing.HUNDRED) * instruction.weight / sizing.HUNDRED
             taking = instruction.order_type in (OrderType.MARKET, OrderType.STOP_MARKET)
             leverage = instruction.leverage
+            price = price if taking else max(price, traded)
             quantity = sizing.of_free_balance(self.instrument, free, percent, price, self.desk.rates, leverage, taking=taking)
         if instruction.risk_percent is not None and instruction.stop_loss is not None:
             assert free is not None
             risked = sizing.of_risk(self.instrument, free, instruction.risk_percent, price, instruction.stop_loss)
             quantity = min(quantity, risked)
         sizing.check_value(quantity, price)
-        order = exits.attached(self._request(side, leg, quantity, reduce_only=False), instruction, price)
-        self.gate.order(order, self.desk.execution_price(order, price))
+        order = replace(order, quantity=filters.round_quantity(self.instrument, quantity))
+        self.gate.order(order, traded)
         return order
 
-    def _reduction(self, side: Side, leg: Leg, held: Decimal, left: Decimal) -> Decimal:
+    def _reduction(self, side: Side, leg: Leg, share: Decimal, left: Decimal) -> Decimal:
         """How much a leg takes away, base units.
 
         A sale on spot that names its quantity sells that or is refused: how much to sell instead would be a guess.
+
+        Args:
+            share: What the leg's percentage is of what is held; the legs' shares add up to all of it.
         """
         exact = self.spot and self.instruction.quantity is not None and not self._only_reduces()
         if not left and not exact:
             raise NotDoable("no_position", symbol=self.instrument.name)
-        wanted = self._wanted(side, leg, held)
+        wanted = self._wanted(side, leg, share)
         quantity = wanted if exact else min(wanted, left)
         if self.spot:
-            quantity = filters.round_quantity(self.instrument, quantity)
+            rounded = filters.round_quantity(self.instrument, quantity)
+            quantity = self.desk.sellable(self.instrument, quantity) if quantity == left else rounded
         if not quantity:
             raise self._too_small(leg.price or leg.stop_price)
         return quantity
 
-    def _wanted(self, side: Side, leg: Leg, held: Decimal) -> Decimal:
-        """Base units that a leg asks to take off what is held."""
+    def _wanted(self, side: Side, leg: Leg, share: Decimal) -> Decimal:
+        """Base units that a leg asks to take away; `share` where a percentage does."""
         instruction = self.instruction
         if instruction.quantity is not None:
             return instruction.quantity
         if instruction.quote_amount is not None:
             return sizing.of_quote(self.instrument, instruction.quote_amount, self._sizing_price(leg, side))
-        return sizing.of_held(self.instrument, held, instruction.position_percent or leg.percent or sizing.HUNDRED)
+        return share
+
+    def _percent(self, leg: Leg) -> Decimal:
+        return self.instruction.position_percent or leg.percent or sizing.HUNDRED
 
     def _only_reduces(self) -> bool:
         """Whether the size is the most that goes, not what must go."""
@@ -377,13 +418,17 @@ class _Run:
     def _place(self, name: str, request: OrderRequest, percent: Decimal | None) -> Order:
         if not request.quantity:
             raise self._too_small(request.price or request.stop_price)
-        if not request.reduce_only:
+        if not request.reduce_only and not self._sells_all(request):
             filters.check(request, self.market_price)
         client_id = client_order_id(self.instruction.signal_id, self.instruction.account_id, name)
         order = self.desk.place(name, replace(request, client_order_id=client_id), percent)
         self.outcome.orders.append(order)
         self.desk.protect(order)
         return order
+
+    def _sells_all(self, request: OrderRequest) -> bool:
+        """Whether an order sells a rest that is no multiple of the step, which only a simulated account can."""
+        return self.spot and request.side is Side.SELL and bool(request.quantity % self.instrument.quantity_step)
 
     def _legs(self) -> tuple[Leg, ...]:
         """The orders asked for; one, where settings or a quantity size it."""
@@ -407,16 +452,25 @@ class _Run:
         if limited and side is Side.SELL:  # it trades at its limit or better, so a low limit says little about the order's worth
             better = self.desk.current_price(self.symbol) if leg.stop_price is None else leg.stop_price
             price = max(price, better or price)
+        elif limited and leg.stop_price is None and self.market_price is not None:
+            price = min(price, self.market_price)  # exchanges set the limit aside for a buy, and no market price is asked for there
         return price
 
 
 def _cancel(instruction: Instruction, desk: Desk, outcome: Outcome, group_name: str | None) -> None:
     """Cancels open orders and counts them."""
     for order in desk.open_orders(group_name, instruction.symbol, instruction.market_type):
-        if desk.cancel(order):
+        if instruction.entries_only and _reduces(order):
+            continue
+        if desk.cancel(order, "halted" if instruction.entries_only else None):
             outcome.cancelled += 1
         else:
             outcome.not_cancelled += 1
+
+
+def _reduces(order: Order) -> bool:
+    """Whether an open order can only close or reduce."""
+    return order.reduce_only or (order.market_type is MarketType.SPOT and order.side is Side.SELL)
 
 
 def _direction(side: Side) -> int:

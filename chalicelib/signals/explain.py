@@ -17,7 +17,7 @@ from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.paper_money import BASIS_POINT, round_money
 from chalicelib.exchanges.protocol import Instrument, Side
 from chalicelib.http import Answer, Request, Route
-from chalicelib.orders import prices, reference_price, snapshots, trade
+from chalicelib.orders import paper_context, prices, reference_price, snapshots, trade
 from chalicelib.orders.dry_desk import DryLiveDesk, DryPaperDesk
 from chalicelib.orders.gate import Gate
 from chalicelib.orders.models import Instruction, Order
@@ -117,7 +117,13 @@ class _Dry:
         if account.has_exchange:
             return self._at_exchange(account, watched, live or last_seen)
         price, source = reference_price.of_simulated(instruction, live, last_seen)
-        desk = DryPaperDesk(paper_store.read(account), instruction, {symbol: price} if price else {}, self.now, source)
+        stored = paper_store.items(account.account_id)
+        valued = paper_context.symbols(stored, account.currency)
+        found = paper_context.read(paper_context.price_keys(valued, account.user_id, account.exchange)) if valued else []
+        book = paper_store.book(account, stored)
+        book.prices = paper_context.prices_of(valued, found, self.now)
+        watched.count_in(account.currency, paper_context.dollars_per_unit(account, book.prices))
+        desk = DryPaperDesk(book, instruction, {symbol: price} if price else {}, self.now, source)
         if price and source is PriceSource.SIGNAL:
             desk.see(symbol, price)
         return self._traded(account, desk, self._gate(desk, watched)) | {"balances_known": True}

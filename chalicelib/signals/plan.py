@@ -161,7 +161,14 @@ def instructions(signal_id: str, signal: Signal, sender: Sender, plan: Plan, rec
     resync = bool((sender.strategy or {}).get("resync"))
     shared |= _resynced(signal, plan.market_type) if resync else _to_flat(signal, plan.market_type)
     return tuple(
-        Instruction(account_id=target.account_id, exchange=target.exchange, weight=target.weight, **shared) for target in plan.targets
+        Instruction(
+            account_id=target.account_id,
+            exchange=target.exchange,
+            weight=target.weight,
+            simulated=not target.kind.real_money,
+            **shared,
+        )
+        for target in plan.targets
     )
 
 

@@ -11,6 +11,8 @@ from chalicelib.controls.halt import Scope, Switch
 from chalicelib.errors import Forbidden, TooMany
 from chalicelib.exchanges import paper_store
 from chalicelib.exchanges.accounts import Account
+from chalicelib.exchanges.wire import rounded
+from chalicelib.orders import flatten
 from chalicelib.telegram import hand_out, links
 from chalicelib.telegram.texts import text
 from chalicelib.users import store as users
@@ -88,7 +90,8 @@ def _help(_owner: Owner, language: str) -> str:
 
 def _halt(owner: Owner, language: str) -> str:
     user_id = owner.user.user_id
-    halt.throw(_switch(user_id), halted=True, by=user_id, admin=False, reason="Telegram")
+    shown = halt.throw(_switch(user_id), halted=True, by=user_id, admin=False, reason="Telegram")
+    flatten.cancel_entries(_switch(user_id), shown["at"])
     return text("halted", {}, language)
 
 
@@ -148,10 +151,12 @@ def _positions(owner: Owner, language: str) -> str:
 def _holdings(account: Account, language: str) -> str:
     book = paper_store.read(account)
     held: list[dict[str, Any]] = [
-        {"name": name, "quantity": holding.quantity, "average_price": holding.average_price} for name, holding in book.holdings.items()
+        {"name": name, "quantity": holding.quantity, "average_price": rounded(holding.average_price)}
+        for name, holding in book.holdings.items()
     ]
     held += [
-        {"name": name, "quantity": position.quantity, "average_price": position.entry_price} for name, position in book.positions.items()
+        {"name": name, "quantity": position.quantity, "average_price": rounded(position.entry_price)}
+        for name, position in book.positions.items()
     ]
     lines = [text("holding", {key: _plain(value) for key, value in each.items()}, language) for each in held if each["quantity"]]
     return "\n".join([text("positions", {"account": account.name, "exchange": account.exchange}, language), *lines]) if lines else ""

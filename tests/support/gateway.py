@@ -69,7 +69,10 @@ def queue_event(messages: list[dict[str, Any]]) -> dict[str, Any]:
             "messageId": message["MessageId"],
             "receiptHandle": message["ReceiptHandle"],
             "body": message["Body"],
-            "attributes": {"MessageGroupId": message["Attributes"]["MessageGroupId"], "ApproximateReceiveCount": "1"},
+            "attributes": {
+                "MessageGroupId": message["Attributes"]["MessageGroupId"],
+                "ApproximateReceiveCount": message["Attributes"].get("ApproximateReceiveCount", "1"),
+            },
             "messageAttributes": {},
             "eventSource": "aws:sqs",
             "eventSourceARN": "arn:aws:sqs:eu-west-1:000000000000:test.fifo",

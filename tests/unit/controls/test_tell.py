@@ -48,12 +48,16 @@ def test_every_active_user_is_told_once_and_the_admins_once():
     assert event["payload"] == {"reason": "maintenance", "scope": "global", "user_id": None}
 
 
+def cancelled(users, since):
+    """Where the sweep has resting entries cancelled."""
+
+
 def test_the_newest_state_is_told():
     """Who was not told yet of a halt that is over is told that trading goes on."""
     throw()
-    tell.tell_everybody(datetime.now(UTC), seconds=0)
+    tell.tell_everybody(datetime.now(UTC), cancelled, seconds=0)
     throw(halted=False)
-    tell.tell_everybody(datetime.now(UTC))
+    tell.tell_everybody(datetime.now(UTC), cancelled)
     assert told()["user#3"] == ["trading.resumed"]
 
 
@@ -63,8 +67,8 @@ def test_a_sweep_that_dies_leaves_nobody_out_and_tells_nobody_twice(call):
     throw()
     now = datetime.now(UTC)
     with killed_after(call), suppress(Killed):
-        tell.tell_everybody(now)
+        tell.tell_everybody(now, cancelled)
     told()
-    tell.tell_everybody(now)
+    tell.tell_everybody(now, cancelled)
     streams = told()
     assert all(types == ([] if stream == "user#4" else ["trading.halted"]) for stream, types in streams.items())

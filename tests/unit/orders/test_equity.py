@@ -84,3 +84,43 @@ def test_not_for_others(api):
     assert api("2", "GET", ROUTE, account_id="1-main")[0] == 404
     assert api("1", "GET", ROUTE, account_id="nobody")[0] == 404
     assert api("1", "GET", ROUTE, account_id="1-main", query={"since": "yesterday"})[0] == 400
+
+
+def test_every_point_values_everything_at_its_price(api):
+    """A trade in one symbol does not set the others back to their cost."""
+    trade(symbol="AAPL", side="buy", qty=100, price=100)
+    api("1", "POST", "/paper/prices", {"symbol": "AAPL", "price": 200})
+    trade(symbol="MSFT", side="buy", qty=1, price=100)
+    _, body = api("1", "GET", ROUTE, account_id="1-main")
+    *_, traded, now = body["items"]
+    assert traded["equity"] == now["equity"]
+    assert traded["equity"] > 109_900
+
+
+def test_a_new_starting_cash_leaves_the_past_alone(api):
+    """The first point is what the account began with; a reset is a point of its own."""
+    trade(symbol="AAPL", side="buy", qty=1, price=100)
+    for cash in (500, 700):
+        assert api("1", "PATCH", "/accounts/{account_id}", {"starting_cash": cash}, account_id="1-main")[0] == 200
+    _, body = api("1", "GET", ROUTE, account_id="1-main")
+    assert body["items"][0]["equity"] == 100_000
+    assert api("1", "POST", "/accounts/{account_id}/reset", account_id="1-main")[0] == 200
+    _, body = api("1", "GET", ROUTE, account_id="1-main")
+    assert [item["equity"] for item in body["items"]][:1] == [100_000]
+    assert [item["equity"] for item in body["items"]][-2:] == [700, 700]
+
+
+def test_positions_and_equity_know_the_same_prices(api):
+    """A coin bought with one dollar coin is priced by any other, and money earned in a coin counts."""
+    records.add_account("1", "main", currency="USDT", slippage_bps=Decimal(0), commission_bps=Decimal(0))
+    trade(symbol="ETHUSDC", side="buy", qty=1, price=2000)
+    trade(symbol="ETHBTC", side="sell", qty="0.5", price="0.04")
+    api("1", "POST", "/paper/prices", {"prices": [{"symbol": "BTCUSDT", "price": 50000}, {"symbol": "ETHUSDC", "price": 2100}]})
+    _, body = api("1", "GET", "/positions")
+    shown = {item["symbol"]: (item["quantity"], item["price"], item["value"]) for item in body["items"]}
+    assert shown == {"ETH": (0.5, 2100, 1050), "BTC": (0.02, 50000, 1000)}
+    _, body = api("1", "GET", ROUTE, account_id="1-main")
+    assert body["items"][-1]["equity"] == 100_000 - 2000 + 1050 + 1000
+    trade(symbol="BTCUSDT", side="sell", qty="0.02", price=50000)
+    _, body = api("1", "GET", ROUTE, account_id="1-main")
+    assert body["items"][-1]["equity"] == 100_000 - 2000 + 1050 + 1000

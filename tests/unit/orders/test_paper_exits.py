@@ -18,6 +18,7 @@ from tests.support.records import add_account, add_user
 
 ACCOUNT = "1-main"
 EXITS = {"take_profit": Decimal(55000), "stop_loss": Decimal(45000)}
+BTC = Symbol(raw="BTCUSDT", base="BTC", quote="USDT")
 _numbers = count(1)
 
 
@@ -35,9 +36,9 @@ def market_type(request: pytest.FixtureRequest) -> MarketType:
     return request.param
 
 
-def run(action: str, market_type: MarketType, **more) -> Execution:
+def signal(action: str, market_type: MarketType, **more) -> Instruction:
     sized = {} if {"legs", "quantity"} & more.keys() or action == "close" else {"quantity": Decimal("0.1")}
-    signal = Instruction(
+    return Instruction(
         signal_id=f"s{next(_numbers)}",
         user_id="1",
         account_id=ACCOUNT,
@@ -45,14 +46,17 @@ def run(action: str, market_type: MarketType, **more) -> Execution:
         variant="group",
         action=Action(action),
         market_type=market_type,
-        symbol=Symbol(raw="BTCUSDT", base="BTC", quote="USDT"),
         received_at=datetime.now(UTC),
         max_age_s=60,
         alone=False,
-        **{"price": Decimal(50000), **sized, **more},
+        **{"symbol": BTC, "price": Decimal(50000), **sized, **more},
     )
-    execute.execute(signal)
-    return store.of_signal(signal.signal_id)[0][0]
+
+
+def run(action: str, market_type: MarketType, **more) -> Execution:
+    instruction = signal(action, market_type, **more)
+    execute.execute(instruction)
+    return store.of_signal(instruction.signal_id)[0][0]
 
 
 def see(price: str) -> None:

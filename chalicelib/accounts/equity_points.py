@@ -1,0 +1,14 @@
+"""Points of what an account was worth, in the table `snapshots`."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from chalicelib import aws
+
+_KEPT = timedelta(days=400)
+
+
+def point(account_id: str, worth: Decimal, at: datetime) -> aws.Write:
+    """The write that keeps what an account was worth at a time."""
+    forget_at = int((at + _KEPT).timestamp())
+    return aws.put("snapshots", {"account_id": account_id, "at": at.isoformat(), "equity": worth, "forget_at": forget_at})

@@ -1,0 +1,216 @@
+"""What a paper account owns: cash, holdings, futures positions, and how much of it is free. Pure.
+
+There is one balance per asset. The account's own currency is `cash`; dollars of every kind are that one purse on a dollar account.
+Everything else is a holding, whether it was bought as the base of one pair or received as the quote of another. What a holding cost is
+counted in the account's currency.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import ROUND_FLOOR, Decimal
+
+from chalicelib.exchanges.accounts import Account
+from chalicelib.exchanges.paper_money import places, round_money
+
+DOLLARS = frozenset({"USD", "USDT", "USDC", "BUSD", "FDUSD"})
+"""Counted at par with each other: a paper account has one purse of them."""
+
+MAINTENANCE = Decimal("0.005")
+"""Maintenance margin as a share of a position's value, of the lowest tier for BTCUSDT at Bybit; Binance and OKX ask 0.4 %.
+
+https://www.bybit.com/en/help-center/article/Maintenance-Margin-USDT-Contract
+"""
+
+NO_STRATEGY = ""
+"""Owner of what was bought by signals of no strategy."""
+
+_ZERO = Decimal(0)
+
+
+@dataclass(slots=True)
+class Holding:
+    """One asset.
+
+    Attributes:
+        quantity: Base units.
+        average_price: What a unit cost, in the account's currency.
+        owned: Base units by the strategy that bought them.
+        carry: Part of what sales realised that was too small for a cent, until the next sale.
+    """
+
+    quantity: Decimal = _ZERO
+    average_price: Decimal = _ZERO
+    owned: dict[str, Decimal] = field(default_factory=dict)
+    carry: Decimal = _ZERO
+
+
+@dataclass(slots=True)
+class Position:
+    """A futures position: negative quantities are short. `owned` as of a holding, never negative."""
+
+    quote: str
+    quantity: Decimal = _ZERO
+    entry_price: Decimal = _ZERO
+    leverage: int = 1
+    owned: dict[str, Decimal] = field(default_factory=dict)
+
+    @property
+    def margin(self) -> Decimal:
+        """Initial margin, quote units."""
+        return abs(self.quantity) * self.entry_price / self.leverage
+
+    def profit(self, price: Decimal) -> Decimal:
+        """Unrealised profit at a price, quote units."""
+        return (price - self.entry_price) * self.quantity
+
+
+@dataclass(slots=True)
+class Balances:
+    """Balances of an account.
+
+    Attributes:
+        cash: The account's own currency.
+        prices: Last known prices by instrument, for unrealised profits and conversions.
+        changed: What has to be written: "asset#…", "position#…", "order#…".
+    """
+
+    account: Account
+    cash: dict[str, Decimal]
+    holdings: dict[str, Holding] = field(default_factory=dict)
+    positions: dict[str, Position] = field(default_factory=dict)
+    changed: set[str] = field(default_factory=set)
+    prices: dict[str, Decimal] = field(default_factory=dict)
+
+    def purse(self, asset: str) -> str:
+        """The balance an asset is kept in."""
+        return self.account.currency if asset in DOLLARS and self.account.currency in DOLLARS else asset
+
+    def balance(self, asset: str) -> Decimal:
+        """All there is of an asset."""
+        purse = self.purse(asset)
+        if purse == self.account.currency:
+            return self.cash.get(purse, _ZERO)
+        return self.holdings[purse].quantity if purse in self.holdings else _ZERO
+
+    def rate(self, asset: str) -> Decimal | None:
+        """What a unit of an asset is worth in the account's currency: by its last price, else by what it cost. None if unknown."""
+        purse, currency = self.purse(asset), self.account.currency
+        if purse == currency:
+            return Decimal(1)
+        known = next((self.prices[name] for name in price_names(purse, currency) if name in self.prices), None)
+        held = self.holdings.get(purse)
+        return known or (held.average_price if held and held.quantity else None)
+
+    def mark(self, name: str) -> Decimal:
+        """The last known price of a position's instrument; where there is none, its entry price."""
+        return self.prices.get(name, self.positions[name].entry_price)
+
+    def unrealised(self, asset: str) -> Decimal:
+        """Profit of the open futures positions that settle in an asset."""
+        return sum((position.profit(self.mark(name)) for name, position in self.settling_in(asset)), _ZERO)
+
+    def settling_in(self, asset: str) -> Iterator[tuple[str, Position]]:
+        """Futures positions that settle in an asset, by name."""
+        purse = self.purse(asset)
+        for name in sorted(self.positions):
+            position = self.positions[name]
+            if position.quantity and self.purse(position.quote) == purse:
+                yield name, position
+
+    def below_maintenance(self, asset: str) -> bool:
+        """Whether the positions that settle in an asset have to be liquidated: its balance and their profit do not cover their upkeep."""
+        found = list(self.settling_in(asset))
+        upkeep = sum((abs(position.quantity) * self.mark(name) * MAINTENANCE for name, position in found), _ZERO)
+        return bool(found) and self.balance(asset) + self.unrealised(asset) <= upkeep
+
+    def take(self, asset: str, amount: Decimal, group: str) -> Decimal:
+        """Takes an amount off a balance; returns what it had cost, in the account's currency."""
+        purse = self.purse(asset)
+        if purse == self.account.currency:
+            self.cash[purse] = self.cash.get(purse, _ZERO) - amount
+            return amount
+        holding = self.holdings.setdefault(purse, Holding())
+        holding.owned = owners(holding.owned, group, holding.quantity, -amount)
+        holding.quantity -= amount
+        self.changed.add(f"asset#{purse}")
+        return amount * holding.average_price
+
+    def give(self, asset: str, amount: Decimal, cost: Decimal, group: str) -> Decimal:
+        """Adds an amount to a balance; returns what it counts as, in the account's currency.
+
+        Args:
+            cost: What the amount is worth in the account's currency; it becomes the cost of a holding.
+        """
+        purse = self.purse(asset)
+        if purse == self.account.currency:
+            self.cash[purse] = self.cash.get(purse, _ZERO) + amount
+            return amount
+        if not amount:
+            return _ZERO
+        holding = self.holdings.setdefault(purse, Holding())
+        paid = holding.quantity * holding.average_price + cost
+        holding.owned = owners(holding.owned, group, holding.quantity, amount)
+        holding.quantity += amount
+        holding.average_price = paid / holding.quantity
+        self.changed.add(f"asset#{purse}")
+        return cost
+
+    def add_profit(self, asset: str, profit: Decimal, group: str) -> Decimal:
+        """Settles a futures profit or loss, fee included; returns it in the account's currency.
+
+        A loss beyond the balance is first paid from the unrealised profit of other positions. What is then still missing the exchange
+        bears, as its insurance fund does.
+        """
+        rate = self.rate(asset) or _ZERO
+        missing = -(self.balance(asset) + profit)
+        if missing > 0:
+            for name, position in self.settling_in(asset):
+                gain = round_money(position.profit(self.mark(name)), self.purse(asset))
+                if gain > 0 and missing > 0:
+                    position.entry_price, profit, missing = self.mark(name), profit + gain, missing - gain
+                    self.changed.add(f"position#{name}")
+            profit += max(missing, _ZERO)
+        if profit >= 0:
+            return self.give(asset, profit, profit * rate, group) if profit else _ZERO
+        self.take(asset, -profit, group)
+        return profit * rate
+
+
+def owners(owned: dict[str, Decimal], group: str, before: Decimal, change: Decimal) -> dict[str, Decimal]:
+    """Whose a quantity is after a change of it, by strategy. What leaves is first the strategy's own, then of no strategy, then others'.
+
+    Args:
+        before: The quantity, negative if short; `change` likewise.
+    """
+    after = before + change
+    if not after:
+        return {}
+    if before * after <= 0:  # flipped, or from nothing
+        return {group: abs(after)}
+    found = shares(owned, before)
+    if abs(after) > abs(before):
+        found[group] = found.get(group, _ZERO) + abs(change)
+    left = max(abs(before) - abs(after), _ZERO)
+    for name in dict.fromkeys((group, NO_STRATEGY, *sorted(found))):
+        taken = min(left, found.get(name, _ZERO))
+        found[name] = found.get(name, _ZERO) - taken
+        left -= taken
+    return {name: quantity for name, quantity in found.items() if quantity}
+
+
+def shares(owned: dict[str, Decimal], quantity: Decimal) -> dict[str, Decimal]:
+    """What each strategy owns of a quantity; the rest belongs to none."""
+    of_strategies = {name: share for name, share in owned.items() if name != NO_STRATEGY}
+    return of_strategies | {NO_STRATEGY: abs(quantity) - sum(of_strategies.values(), _ZERO)}
+
+
+def price_names(asset: str, currency: str) -> tuple[str, ...]:
+    """The instruments whose price is an asset's price in a currency, best first. Dollars of every kind count alike."""
+    at_par = ("USDT", "USDC", "USD", *sorted(DOLLARS - {"USDT", "USDC", "USD"}))
+    quotes = (currency, *at_par) if currency in DOLLARS else (currency,)
+    return (asset, *(f"{asset}{quote}" for quote in dict.fromkeys(quotes)))
+
+
+def floor_money(amount: Decimal, currency: str) -> Decimal:
+    """An amount that is not more than there is, in its currency's places; never negative."""
+    return max(amount.quantize(Decimal(1).scaleb(-places(currency)), ROUND_FLOOR), _ZERO)

@@ -1,0 +1,132 @@
+"""Orders that wait on a simulated account: what they set aside, and how they end with what they would leave. Pure."""
+
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from chalicelib.errors import NotDoable, Refused
+from chalicelib.exchanges.paper_balances import Balances, Holding, floor_money, shares
+from chalicelib.exchanges.paper_orders import Waiting, is_exit, is_reducing, is_spot_sale, place_of, state_of
+from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, Side
+from chalicelib.trading import MarketType
+
+_ZERO = Decimal(0)
+
+
+@dataclass(slots=True)
+class Resting(Balances):
+    """Balances with the orders that wait.
+
+    Attributes:
+        reasons: Why orders ended, by client order id, where nobody asked for it.
+        ended: Orders that ended, or shrank, because the position they would leave did. The caller takes them from here.
+    """
+
+    waiting: dict[str, Waiting] = field(default_factory=dict)
+    reasons: dict[str, Refused] = field(default_factory=dict)
+    ended: list[tuple[Waiting, OrderState]] = field(default_factory=list)
+
+    def free(self, quote: str) -> Decimal:
+        """Units of an asset that neither margin, nor waiting orders, nor unrealised losses hold. Never negative."""
+        return floor_money(self._available(quote), self.purse(quote))
+
+    def _available(self, asset: str) -> Decimal:
+        """As `free`, exact, and negative where a loss has used up what was set aside."""
+        purse = self.purse(asset)
+        margin = sum((position.margin for _, position in self.settling_in(purse)), _ZERO)
+        held = margin + self._offered(purse)
+        for waiting in self.waiting.values():
+            if self.purse(waiting.order.instrument.quote) == purse:
+                held += waiting.reserved
+        return self.balance(purse) + min(self.unrealised(purse), _ZERO) - held
+
+    def _offered(self, asset: str) -> Decimal:
+        """Units that waiting sales will sell."""
+        orders = [waiting.order for waiting in self.waiting.values()]
+        offers = [order for order in orders if is_spot_sale(order) and not is_exit(order)]
+        return sum((order.quantity for order in offers if self.purse(order.instrument.base) == asset), _ZERO)
+
+    def held(self, instrument: Instrument) -> Decimal:
+        """On spot the free holdings of the base asset; on futures the position, negative if short."""
+        if instrument.market_type is MarketType.FUTURES:
+            return self.positions[instrument.name].quantity if instrument.name in self.positions else _ZERO
+        return max(self._available(instrument.base), _ZERO)
+
+    def exposure(self, instrument: Instrument, side: Side, *, waiting: bool = True) -> tuple[Decimal, int]:
+        """What stands on one side of an instrument, and how many others are held.
+
+        Args:
+            waiting: Waiting orders count with what they would add.
+        """
+        held = {("futures", name): position.quantity for name, position in self.positions.items()}
+        held |= {("spot", asset): holding.quantity for asset, holding in self.holdings.items()}
+        direction = 1 if side is Side.BUY else -1
+        total = max(held.get(place_of(instrument), _ZERO) * direction, _ZERO)
+        there = {place for place, quantity in held.items() if quantity}
+        for order in (each.order for each in self.waiting.values() if waiting):
+            if not is_reducing(order):
+                there.add(place_of(order.instrument))
+                if place_of(order.instrument) == place_of(instrument) and order.side is side:
+                    total += order.quantity
+        return total, len(there - {place_of(instrument)})
+
+    def cancel(self, client_order_id: str) -> tuple[Waiting, OrderState] | None:
+        """Takes a waiting order back; None if it no longer waits."""
+        waiting = self._end(client_order_id)
+        return (waiting, state_of(waiting.order, OrderStatus.CANCELLED)) if waiting else None
+
+    def cancel_because(self, client_order_id: str, reason: Refused) -> None:
+        """Takes a waiting order back for a reason; the caller finds it among `ended`."""
+        if cancelled := self.cancel(client_order_id):
+            self.reasons[client_order_id] = reason
+            self.ended.append(cancelled)
+
+    def _paired(self, order: OrderRequest) -> list[str]:
+        """The waiting orders that go as soon as this one trades."""
+        if order.pair is None:
+            return []
+        return [name for name, other in self.waiting.items() if other.order.pair == order.pair and name != order.client_order_id]
+
+    def end_exits(self, instrument: Instrument) -> None:
+        """Ends what would leave a position that is gone, and lets exits cover no more than their strategy owns, the oldest first."""
+        spot, place = instrument.market_type is MarketType.SPOT, place_of(instrument)
+        found = (self.holdings.get(instrument.base) if spot else self.positions.get(instrument.name)) or Holding()
+        left = shares(found.owned, found.quantity)
+        cover: dict[str, Decimal] = {}
+        for waiting in sorted(self.waiting.values(), key=lambda each: each.age, reverse=True):
+            order = waiting.order
+            if place_of(order.instrument) != place or not (order.reduce_only or is_exit(order)):
+                continue
+            leaves = found.quantity > 0 if order.side is Side.SELL else found.quantity < 0
+            key = order.pair or order.client_order_id
+            if key not in cover and is_exit(order):
+                own = left.get(waiting.group, _ZERO)
+                cover[key] = min(order.quantity, own)
+                left[waiting.group] = own - cover[key]
+            covered = cover.get(key, order.quantity)
+            if not leaves or not covered:
+                self.cancel_because(order.client_order_id, NotDoable("position_left", symbol=order.instrument.name))
+            elif covered < order.quantity:
+                self._shrink(waiting, covered)
+        if spot:
+            self._end_sales(instrument)
+
+    def _end_sales(self, instrument: Instrument) -> None:
+        """Ends the newest waiting sales of an asset of which an exit has sold what they offer."""
+        for waiting in sorted(self.waiting.values(), key=lambda each: each.age, reverse=True):
+            order = waiting.order
+            if self._available(instrument.base) >= 0:
+                return
+            if is_spot_sale(order) and not is_exit(order) and order.instrument.base == instrument.base:
+                self.cancel_because(order.client_order_id, NotDoable("position_left", symbol=order.instrument.name))
+
+    def _shrink(self, waiting: Waiting, quantity: Decimal) -> None:
+        smaller = replace(waiting, order=replace(waiting.order, quantity=quantity))
+        self.waiting[waiting.order.client_order_id] = smaller
+        self.changed.add(f"order#{waiting.order.client_order_id}")
+        self.ended.append((smaller, smaller.state))
+
+    def _end(self, client_order_id: str) -> Waiting | None:
+        waiting = self.waiting.pop(client_order_id, None)
+        if waiting:
+            self.changed.add(f"order#{client_order_id}")
+        return waiting

@@ -403,6 +403,28 @@ EVENT_TYPES: tuple[EventType, ...] = (
     ),
     EventType(name="webhook.enabled", description="A switched-off endpoint is back", fields=_WEBHOOK, example=_WEBHOOK_EXAMPLE),
     EventType(
+        name="webhook.delivery_dead",
+        description="A delivery has been given up: its retries are over although the endpoint has taken others. It can be replayed",
+        fields=_WEBHOOK
+        | {
+            "delivery_id": _TEXT,
+            "event_id": _TEXT,
+            "event_type": _TEXT,
+            "attempts": _INTEGER,
+            "response_status": _optional(_INTEGER),
+            "error": _optional(_TEXT),
+        },
+        example=_WEBHOOK_EXAMPLE
+        | {
+            "delivery_id": "msg_2c26b46b68ffc68ff99b453c1d304134",
+            "event_id": "00a1e897a25a102a2941938e880bc829",
+            "event_type": "order.filled",
+            "attempts": 10,
+            "response_status": 400,
+            "error": "http_400",
+        },
+    ),
+    EventType(
         name="webhook.test",
         description="Sent on request, to try an endpoint",
         fields={"message": _TEXT},

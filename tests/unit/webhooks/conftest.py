@@ -80,6 +80,7 @@ class World:
         self.calls = 0
         self.lock = threading.RLock()
         self.sequence = 0
+        self.jitter: Callable[[], float] = lambda: 0.5
         self.dynamodb = boto3.client("dynamodb")
 
     # What the code under test calls.
@@ -284,7 +285,7 @@ def world(_tables: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """The world, with an administrator at the API."""
     monkeypatch.setenv("QUEUE_DELIVERIES", "queue:deliveries")
     world = World()
-    means = Means(post=world.post, clock=lambda: world.now, jitter=lambda: 0.5)
+    means = Means(post=world.post, clock=lambda: world.now, jitter=lambda: world.jitter())  # noqa: PLW0108 - tests replace it
     monkeypatch.setattr(aws, "client", world.client)
     monkeypatch.setattr(work, "means", lambda: means)
     monkeypatch.setattr(access, "caller", lambda _request: world.caller)

@@ -1,6 +1,7 @@
 """What the admin API is given: JSON bodies and query values, checked against a model; every refusal names the field."""
 
 import json
+import unicodedata
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
@@ -10,8 +11,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from chalicelib import limits
 from chalicelib.errors import Refused, TooLarge
 from chalicelib.http import Request
+from chalicelib.openapi.schemas import request as request_schema
+from chalicelib.unknown_fields import unknown_field
 
 _SHOWN_NAME = 64
+_BREAKING = ("Cc", "Cs", "Zl", "Zp")
+_INVISIBLE = ("Cf", "Zs")
+# Embeddings, overrides and isolates (Unicode Standard Annex #9, table 4), and what takes no room at all.
+_DISGUISING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u00ad\u200b\u2060\ufeff")
 
 
 class Input(BaseModel):
@@ -32,8 +39,15 @@ def _no_flag(value: Any) -> Any:
 
 
 def _printable(text: str) -> str:
-    if not text.isprintable():
+    """Refuses what breaks or disguises a line, and a line in which nothing is visible.
+
+    Format characters that writing needs stay: the joiners of Persian, Indic scripts and emoji, and the marks of Arabic and Hebrew.
+    """
+    kinds = [unicodedata.category(character) for character in text]
+    if any(kind in _BREAKING for kind in kinds) or any(character in _DISGUISING for character in text):
         raise ValueError("control characters")
+    if text and all(kind in _INVISIBLE for kind in kinds):
+        raise ValueError("nothing visible")
     return text
 
 
@@ -69,6 +83,8 @@ def checked(values: Any, model: type[Model]) -> Model:
         return model.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
+        if first["type"] == "extra_forbidden":
+            raise unknown_field(_place(first["loc"]), _names(model)) from None
         raise _refusal(first["type"], _place(first["loc"]), first.get("ctx", {})) from None
 
 
@@ -130,6 +146,20 @@ def _no_constant(name: str) -> Any:
     raise ValueError(name)
 
 
+def _names(model: type[BaseModel]) -> set[str]:
+    """The names of a model's fields, those of the models inside it included, which error messages compare with."""
+    names: set[str] = set()
+    schemas: list[Any] = [request_schema(model)]
+    while schemas:
+        schema = schemas.pop()
+        if isinstance(schema, dict):
+            names.update(schema.get("properties", ()))
+            schemas += schema.values()
+        elif isinstance(schema, list):
+            schemas += schema
+    return names
+
+
 def _place(location: tuple[int | str, ...]) -> str:
     """Where in the body, `accounts.2.weight`; a sender's own key is cut and made printable."""
     place = ".".join(str(part) for part in location)
@@ -138,7 +168,6 @@ def _place(location: tuple[int | str, ...]) -> str:
 
 _CODES = {
     "missing": "missing_field",
-    "extra_forbidden": "unknown_field",
     "greater_than": "must_be_more",
     "greater_than_equal": "must_be_at_least",
     "less_than": "must_be_at_most",

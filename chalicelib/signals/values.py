@@ -43,6 +43,11 @@ class Reader:
         """Whether the field was sent with a value."""
         return self._fields.values.get(name) is not None
 
+    @property
+    def names_read(self) -> frozenset[str]:
+        """The names it was asked for."""
+        return frozenset(self._used)
+
     def names(self) -> list[str]:
         """Everything that was sent, by canonical name; what nobody knows, as spelled."""
         return list(self._fields.values)

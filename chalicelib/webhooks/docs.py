@@ -19,7 +19,7 @@ _FIELDS: dict[str, Any] = {
     "format": TEXT,
 }
 _SECRET = {"secret": maybe({**TEXT, "maxLength": 256})}
-_NEW = {"type": "object", "properties": {**_FIELDS, **_SECRET, "scope": TEXT, "user_id": ID}, "required": ["name", "url"]}
+_NEW = {"type": "object", "properties": {**_FIELDS, **ACTIVE, **_SECRET, "scope": TEXT, "user_id": ID}, "required": ["name", "url"]}
 _CHANGE = {"type": "object", "properties": {**_FIELDS, **ACTIVE}}
 _WEBHOOK = obj(
     id=WHOLE,
@@ -130,12 +130,17 @@ _new = {
     "secret": "optional-secret-for-signing",
     "description": "Webhook для новых пользователей",
 }
-_STATUS = {"status": one_of("pending", "success", "failed", "all")}
+_STATES = one_of("active", "paused", "disabled")
+_STATUS = {
+    "status": one_of("pending", "success", "failed", "all"),
+    "state": one_of("pending", "held", "delivered", "dead"),
+    "event_type": TEXT,
+}
 _BUSY = (400, 409)
 
 DOCS = {
     "POST /webhooks": Docs(_WITH_SECRET, _webhook | {"secret": "optional-secret-for-signing"}, 201, _NEW, _new, errors=(404, 409, 422)),
-    "GET /webhooks": Docs(page(_WEBHOOK), listing(_webhook), query={"event_type": TEXT, **ACTIVE}, paged=True),
+    "GET /webhooks": Docs(page(_WEBHOOK), listing(_webhook), query={"event_type": TEXT, **ACTIVE, "status": _STATES}, paged=True),
     "GET /webhooks/stats": Docs(
         obj(total_webhooks=WHOLE, active_webhooks=WHOLE, webhooks=listed(obj(id=WHOLE, **_FIGURES)), **_FIGURES),
         {"total_webhooks": 1, "active_webhooks": 1, "webhooks": [{"id": 1, **_figures}], **_figures},

@@ -113,6 +113,73 @@ def test_rotation_overlaps(world: World) -> None:
     assert [sent["headers"]["webhook-signature"].count("v1,") for sent in world.sent] == [2, 1]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field", "nearest"),
+    [
+        ("PATCH", "", {"secret": "new"}, "secret", "description"),
+        ("PATCH", "", {"status": "paused"}, "status", "is_active"),
+        ("PATCH", "", {"scope": "user"}, "scope", "is_active"),
+        ("PATCH", "", {"user_id": 7}, "user_id", "url"),
+        ("PATCH", "", {"version": 3}, "version", "description"),
+        ("POST", "/rotate-secret", {"overlap": 5}, "overlap", "overlap_s"),
+        ("POST", "/replay", {"stat": "failed"}, "stat", "state"),
+        ("POST", "/test", {"eventType": "order.filled"}, "eventType", "event_type"),
+    ],
+)
+def test_a_field_that_nothing_reads_is_refused(
+    world: World, method: str, path: str, body: dict[str, Any], field: str, nearest: str
+) -> None:
+    """A setting that looks like one that works is a 400 which names it and the nearest known one; nothing changes."""
+    world.subscribe()
+    before = world.webhook()
+    with pytest.raises(Refused) as refusal:
+        world.call(method, f"/webhooks/1{path}", body)
+    assert (refusal.value.code, refusal.value.values) == ("unknown_field", {"field": field, "nearest": nearest})
+    assert world.webhook() == before
+    assert world.sent == []
+
+
+@pytest.mark.parametrize("field", ["secrets", "eventType", "retry_limit"])
+def test_a_new_subscription_with_an_unknown_field_is_not_made(world: World, field: str) -> None:
+    """A misspelt field of a new subscription is a 400, and there is no subscription."""
+    body = {"name": "n", "url": "https://example.com/webhook", "event_type": "order.*", field: "x"}
+    with pytest.raises(Refused, match="unknown_field"):
+        world.call("POST", "/webhooks", body)
+    assert world.rows("webhooks") == []
+
+
+def test_the_owner_of_a_subscription_exists(world: World) -> None:
+    """`me` is the caller, a number is a user, and one who does not exist is a 404."""
+    assert world.subscribe(user_id="me")["user_id"] == "1"
+    assert world.subscribe(user_id=7)["user_id"] == "7"
+    for user_id in (99999999, "nobody"):
+        with pytest.raises(NotFound, match="user_not_found"):
+            world.subscribe(user_id=user_id)
+    with pytest.raises(Refused, match="invalid_text"):
+        world.subscribe(user_id=True)
+
+
+def test_deliveries_are_found_by_state_and_type(world: World) -> None:
+    """The fields of a delivery narrow its list, alone and together; a word that is none of them is a 400."""
+    world.subscribe("*")
+    world.publish(world.event(), world.event("user.created", entity="user#1"))
+    world.work()
+    world.call("POST", "/webhooks/1/pause")
+    world.publish(world.event())
+
+    def found(**query: str) -> list[int]:
+        return [item["sequence"] for item in world.call("GET", "/webhooks/1/deliveries", **query).body["items"]]
+
+    assert found(state="held") == [3]
+    assert found(state="delivered", event_type="order.filled") == [1]
+    assert found(event_type="user.created", status="success") == [2]
+    assert found(state="held", status="success") == []
+    with pytest.raises(Refused, match="invalid_choice"):
+        found(state="waiting")
+    assert [item["id"] for item in world.call("GET", "/webhooks", status="paused").body["items"]] == [1]
+    assert world.call("GET", "/webhooks", is_active="1").body["items"] == []
+
+
 def test_a_user_sees_and_changes_their_own_only(world: World) -> None:
     """Another user's webhooks and the administrators' do not exist for a user, on any route."""
     world.subscribe()

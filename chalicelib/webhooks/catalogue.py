@@ -60,6 +60,7 @@ def _order(name: str, description: str, filled: str, price: str | None) -> Event
         "order_id": _TEXT,
         "signal_id": _TEXT,
         "account_id": _TEXT,
+        "version": _INTEGER,
         "number": _INTEGER,
         "exchange": _TEXT,
         "market_type": _TEXT,
@@ -83,6 +84,7 @@ def _order(name: str, description: str, filled: str, price: str | None) -> Event
         "order_id": "43fcbd06b8e14977b6b55529ab4cc10c-7-1",
         "signal_id": "43fcbd06b8e14977b6b55529ab4cc10c",
         "account_id": "7",
+        "version": 2,
         "number": 1,
         "exchange": "binance",
         "market_type": "spot",
@@ -300,6 +302,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
         description="What an order has opened stands without its take-profit or stop-loss",
         fields={
             "order_id": _TEXT,
+            "version": _INTEGER,
             "signal_id": _TEXT,
             "account_id": _TEXT,
             "exchange": _TEXT,
@@ -312,6 +315,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
         },
         example={
             "order_id": "sig_01JH-acc_7-0",
+            "version": 3,
             "signal_id": "43fcbd06b8e14977b6b55529ab4cc10c",
             "account_id": "7",
             "exchange": "binance",
@@ -328,6 +332,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
         description="A position has changed, on a simulated account a holding, too; of an account with keys it is told at the next look",
         fields={
             "account_id": _TEXT,
+            "version": _INTEGER,
             "exchange": _TEXT,
             "market_type": {"enum": ["spot", "futures"]},
             "symbol": _TEXT,
@@ -336,6 +341,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
         },
         example={
             "account_id": "7",
+            "version": 12,
             "exchange": "binance",
             "market_type": "futures",
             "symbol": "BTCUSDT",

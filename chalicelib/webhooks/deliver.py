@@ -196,7 +196,13 @@ def _make(claim: _Claimed, means: Means, together: _Together) -> tuple[Delivery,
     claimed, webhook = claim.delivery, claim.webhook
     body = claimed.body(webhook.format)
     headers = sign.headers(
-        webhook, event_type=claimed.type, message_id=claimed.delivery_id, sequence=claimed.sequence, body=body, now=claim.began
+        webhook,
+        event_type=claimed.type,
+        event_id=claimed.event_id,
+        message_id=claimed.delivery_id,
+        sequence=claimed.sequence,
+        body=body,
+        now=claim.began,
     )
     outcome = means.post(webhook.url, headers, body)
     log.info(

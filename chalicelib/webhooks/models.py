@@ -42,7 +42,7 @@ class Scope(StrEnum):
 
 
 class Format(StrEnum):
-    """The body: the event's payload as it is, or wrapped with `id, type, timestamp, sequence, data`."""
+    """The body: the event's payload as it is, or wrapped with `id, event_id, type, timestamp, sequence, data`."""
 
     PLAIN = "plain"
     ENVELOPE = "envelope"
@@ -202,8 +202,15 @@ class Delivery(Frozen):
         """The request body, in the subscription's format."""
         if format_ is Format.PLAIN:
             return canonical(self.payload)
-        envelope = {"id": self.delivery_id, "type": self.type, "timestamp": stamp(self.timestamp), "sequence": self.sequence}
-        return canonical(envelope | {"data": self.payload})
+        envelope = {
+            "id": self.delivery_id,
+            "event_id": self.event_id,
+            "type": self.type,
+            "timestamp": stamp(self.timestamp),
+            "sequence": self.sequence,
+            "data": self.payload,
+        }
+        return canonical(envelope)
 
 
 class Outcome(Frozen):

@@ -320,18 +320,33 @@ def test_deleting_a_subscription_ends_its_deliveries(world: World) -> None:
 
 
 def test_the_envelope_wraps_the_payload(world: World) -> None:
-    """With format envelope the body names id, type, timestamp and sequence beside the data."""
+    """With format envelope the body names ids, type, timestamp and sequence beside the data."""
     world.subscribe(format="envelope")
     world.publish(world.event(order_id="o-1"))
     world.work()
     [sent] = world.sent
     assert json.loads(sent["body"]) == {
         "id": sent["id"],
+        "event_id": "event-1",
         "type": "order.filled",
         "timestamp": "2026-03-02T12:00:00.000+00:00",
         "sequence": 1,
         "data": {"order_id": "o-1"},
     }
+
+
+def test_two_subscriptions_tell_one_event_by_its_id(world: World) -> None:
+    """The event's id is the same for every subscription and format; a plain body is the payload alone, as the published receiver needs."""
+    world.subscribe()
+    world.subscribe(format="envelope")
+    event = world.event(order_id="o-1")
+    world.publish(event)
+    world.work()
+    plain, envelope = sorted(world.sent, key=lambda sent: sent["headers"]["X-Webhook-Id"])
+    assert {sent["headers"]["X-Webhook-Event-Id"] for sent in world.sent} == {"event-1"} == {json.loads(envelope["body"])["event_id"]}
+    assert plain["id"] != envelope["id"]
+    assert plain["body"] == json.dumps({"order_id": "o-1"}, sort_keys=True)
+    assert json.loads(envelope["body"])["timestamp"] == event.shown["timestamp"]
 
 
 def test_a_lost_message_is_found_by_the_sweep(world: World) -> None:

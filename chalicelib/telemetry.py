@@ -35,6 +35,7 @@ class Metric(Enum):
     UNKNOWN_OUTCOMES = ("UnknownOutcomes", MetricUnit.Count)
     EVENTS_TRIMMED = ("EventsTrimmed", MetricUnit.Count)
     DELIVERY_IMBALANCE = ("DeliveryImbalance", MetricUnit.Count)
+    MATCHING_LAG = ("MatchingLag", MetricUnit.Seconds)
     SILENT_STRATEGIES = ("SilentStrategies", MetricUnit.Count)
     TOKEN_FROM_UNKNOWN_ADDRESS = ("TokenFromUnknownAddress", MetricUnit.Count)
     SIGNALS_SWEPT = ("SignalsSwept", MetricUnit.Count)

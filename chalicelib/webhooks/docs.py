@@ -71,6 +71,7 @@ _FIGURES = {
     "pending_deliveries": WHOLE,
     "success_rate": NUMBER,
     "ledger": OBJECT,
+    "lag_s": {**NUMBER, "description": "Age of the oldest event of the stream that has not become deliveries yet, seconds"},
 }
 _TYPE = obj(name=TEXT, description=TEXT, schema=OBJECT, example=OBJECT)
 _webhook = {
@@ -122,6 +123,7 @@ _figures = {
     "pending_deliveries": 0,
     "success_rate": 100,
     "ledger": {"matched": 3, "delivered": 3, "pending": 0, "held": 0, "dead": 0, "equal": True},
+    "lag_s": 0,
 }
 _new = {
     "name": "My Webhook",

@@ -12,9 +12,9 @@ from chalicelib import aws
 from chalicelib.errors import Conflict, NotDoable, NotFound, Refused
 from chalicelib.users.access import Caller
 from chalicelib.users.models import Role
-from chalicelib.webhooks import bodies, catalogue, guard, hold, ledger, queue, sign, store
+from chalicelib.webhooks import bodies, catalogue, guard, hold, lag, ledger, queue, sign, store
 from chalicelib.webhooks.deliver import Means
-from chalicelib.webhooks.models import Outcome, Scope, Secret, Status, Webhook, canonical, stamp
+from chalicelib.webhooks.models import ADMIN_STREAM, Outcome, Scope, Secret, Status, Webhook, canonical, stamp
 from chalicelib.webhooks.queue import Message, Task
 
 _MOST_PER_USER = 50
@@ -34,7 +34,9 @@ def create(body: Mapping[str, Any], caller: Caller, now: datetime) -> tuple[Webh
     given = bodies.changes({"event_type": None, **body} if "event_types" not in body else body)
     guard.check(given["url"], guard.Policy.of_deployment())
     scope, owner = _scope(body, caller)
-    if scope is Scope.USER and len(store.listed(f"user#{owner}")) >= _MOST_PER_USER:
+    stream = ADMIN_STREAM if scope is Scope.ADMIN else f"user#{owner}"
+    others = store.listed(stream)
+    if scope is Scope.USER and len(others) >= _MOST_PER_USER:
         raise NotDoable("too_many_webhooks", limit=_MOST_PER_USER)
     secret = bodies.secret(body) or made_secret()
     active = bodies.flag(body, "is_active")
@@ -49,6 +51,8 @@ def create(body: Mapping[str, Any], caller: Caller, now: datetime) -> tuple[Webh
         **given,
     )
     store.put(webhook)
+    if not others:
+        lag.start(stream)
     return webhook, secret
 
 

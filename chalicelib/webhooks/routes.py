@@ -9,7 +9,7 @@ from chalicelib.http import Answer, Request, Route
 from chalicelib.users import access
 from chalicelib.users.access import Caller
 from chalicelib.users.models import Role
-from chalicelib.webhooks import bodies, catalogue, ledger, manage, replay, store, sweep, views, work
+from chalicelib.webhooks import bodies, catalogue, lag, ledger, manage, replay, store, sweep, views, work
 from chalicelib.webhooks.match import type_matches
 from chalicelib.webhooks.models import Delivery, State, Status, Webhook
 
@@ -96,14 +96,18 @@ def all_stats(request: Request) -> Answer:
     shards = store.shards(webhook.webhook_id for webhook in webhooks)
     unequal = sweep.unequal(shards)
     total = store.total([item for items in shards.values() for item in items])
+    behind = lag.lags({webhook.stream for webhook in webhooks}, _now())
+    streams = {webhook.webhook_id: webhook.stream for webhook in webhooks}
     return Answer(
         200,
         {
             "total_webhooks": len(webhooks),
             "active_webhooks": sum(webhook.is_active for webhook in webhooks),
             **views.figures(total, equal=not unequal),
+            "lag_s": max(behind.values(), default=0),
             "webhooks": [
-                {"id": webhook_id} | views.figures(store.total(items), equal=webhook_id not in unequal)
+                {"id": webhook_id, "lag_s": behind[streams[webhook_id]]}
+                | views.figures(store.total(items), equal=webhook_id not in unequal)
                 for webhook_id, items in shards.items()
             ],
         },
@@ -112,12 +116,16 @@ def all_stats(request: Request) -> Answer:
 
 def stats(request: Request) -> Answer:
     """GET /webhooks/{webhook_id}/stats: its figures, and rate and latency over its recent deliveries."""
-    webhook_id = _asked(request).webhook_id
+    webhook = _asked(request)
+    webhook_id = webhook.webhook_id
     shards = store.shards([webhook_id])
+    behind = lag.lags([webhook.stream], _now())[webhook.stream]
     items, _ = aws.query(ledger.TABLE, "webhook_id = :id", index="by_webhook", newest_first=True, limit=_RECENT, id=webhook_id)
     recent = views.latency([ledger.from_item(item) for item in items])
     return Answer(
-        200, views.figures(store.total(shards[webhook_id]), equal=not sweep.unequal(shards)) | {"id": webhook_id, "recent": recent}
+        200,
+        views.figures(store.total(shards[webhook_id]), equal=not sweep.unequal(shards))
+        | {"id": webhook_id, "lag_s": behind, "recent": recent},
     )
 
 

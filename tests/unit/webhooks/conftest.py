@@ -276,7 +276,7 @@ def _route(method: str, path: str) -> tuple[Any, dict[str, str]]:
 
 @pytest.fixture
 def _tables() -> Iterator[None]:
-    with cloud.emulated(only=("webhooks", "deliveries", "outbox", "users")):
+    with cloud.emulated(only=("webhooks", "deliveries", "outbox", "users", "events")):
         for user_id in ("1", "7", "8"):
             aws.write(aws.put("users", {"user_id": user_id, "part": "profile"}))
         yield

@@ -30,7 +30,7 @@ def _after(request: Request) -> int:
     name = "after" if "after" in request.query else "cursor"
     text = request.query.get(name) or "0"
     if not text.isascii() or not text.isdigit() or len(text) > _LONGEST_SEQUENCE:
-        raise Refused("invalid_number", field=name)
+        raise Refused("invalid_sequence", field=name)
     return int(text)
 
 

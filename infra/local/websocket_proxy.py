@@ -19,7 +19,9 @@ async def pass_through(request: web.Request, session: aiohttp.ClientSession, url
         inner = await session.ws_connect(url, headers=headers, protocols=protocols, max_msg_size=0)
     except aiohttp.WSServerHandshakeError as refused:
         status = refused.status if 400 <= refused.status < 500 else 502
-        code, error = ("forbidden", "The connection was refused") if status == 403 else ("bad_gateway", "The connection failed")
+        code, error = (
+            ("forbidden", "The token or ticket does not open a connection") if status == 403 else ("bad_gateway", "The connection failed")
+        )
         return web.json_response({"error": error, "code": code}, status=status)
     async with inner:
         outer = web.WebSocketResponse(protocols=[inner.protocol] if inner.protocol else (), max_msg_size=0)

@@ -2,6 +2,7 @@
 
 import json
 import unicodedata
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
@@ -15,6 +16,7 @@ from chalicelib.openapi.schemas import request as request_schema
 from chalicelib.unknown_fields import unknown_field
 
 _SHOWN_NAME = 64
+_MILLISECONDS = 10**11  # as seconds this is the year 5138
 _BREAKING = ("Cc", "Cs", "Zl", "Zp")
 _INVISIBLE = ("Cf", "Zs")
 # Embeddings, overrides and isolates (Unicode Standard Annex #9, table 4), and what takes no room at all.
@@ -121,6 +123,19 @@ def number(request: Request, name: str) -> int | None:
     if not text.isascii() or not text.isdigit() or len(text) > len(str(2**63)):
         raise Refused("invalid_number", field=name)
     return int(text)
+
+
+def moment(text: str, field: str) -> datetime:
+    """A time of a query in UTC: ISO 8601 (UTC if it names no offset), or epoch seconds or milliseconds. Refused if it is neither."""
+    try:
+        if text.isascii() and text.isdigit():
+            number = int(text[:20])
+            found = datetime.fromtimestamp(number / 1000 if number >= _MILLISECONDS else number, UTC)
+        else:
+            found = datetime.fromisoformat(text.replace(" ", "+"))  # the plus of an offset, which a URL turns into a blank
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        raise Refused("invalid_time", field=field) from None
 
 
 def _parsed(data: bytes) -> Any:

@@ -22,9 +22,11 @@ def open_connection(connection_id: str, event: dict[str, Any]) -> None:
     """Admits a client with `?token=` or `?api_key=`, an API token, or with `?ticket=`.
 
     Its first message follows by the realtime queue: API Gateway takes none for a connection that is still being opened. Events follow
-    that message, from where the stream stands now. A refusal before the upgrade is about the credential alone: a client of a browser
-    cannot read why. A parameter that makes no sense is named by an `error` message after it, and the connection is then closed. With `?after=N` they go on from there, or with `?after=last` from now, and
+    that message, from where the stream stands now. With `?after=N` they go on from there, or with `?after=last` from now, and
     `resumed` says when it has those of the past; `?batch=true` and `?types=order.*,user.created` are as in `subscribe`.
+
+    A refusal before the upgrade is about the credential alone, because a browser's client cannot read why. A parameter that makes no
+    sense is named by an `error` message after the upgrade, and the connection is closed.
 
     Raises:
         Unauthorized: No token, or one that does not open the API.

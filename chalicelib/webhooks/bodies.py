@@ -84,7 +84,7 @@ def secret(body: Mapping[str, Any]) -> str | None:
     """The secret given, if one is. The refusal does not show it."""
     if body.get("secret") in (None, ""):
         return None
-    value = text(body, "secret")
+    value = text(body, "secret").strip()
     if not usable(value):
         raise Refused("invalid_secret", field="secret")
     return value

@@ -86,7 +86,7 @@ _webhook = {
     "disabled_reason": None,
     "failing_since": None,
     "scope": "user",
-    "user_id": "2",
+    "user_id": 2,
     "filter": {},
     "headers": {},
     "rate_limit": None,

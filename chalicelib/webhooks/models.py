@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 ADMIN_STREAM = "admin"
+_SHORTEST_KEY = 16  # bytes; Standard Webhooks 1.0.0 recommends 24 to 64
 
 
 def stamp(moment: datetime) -> str:
@@ -85,11 +86,12 @@ class Secret(Frozen):
 
 
 def usable(secret: str) -> bool:
-    """Whether a key can be made of this secret; `whsec_` promises base64."""
+    """Whether a key can be made of this secret. `whsec_` promises base64, and a key of that few bytes would be guessed."""
     try:
-        return bool(Secret(value=SecretStr(secret)).key)
+        key = Secret(value=SecretStr(secret)).key
     except (binascii.Error, ValueError):
         return False
+    return len(key) >= _SHORTEST_KEY if secret.startswith("whsec_") else bool(key.strip())
 
 
 class Webhook(Frozen):

@@ -1,6 +1,6 @@
 """The webhook API. Every route answers for the caller's own subscriptions; an administrator's for all of them."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from chalicelib import aws, inputs, paging
@@ -11,7 +11,7 @@ from chalicelib.users.access import Caller
 from chalicelib.users.models import Role
 from chalicelib.webhooks import bodies, catalogue, lag, ledger, manage, replay, store, sweep, views, work
 from chalicelib.webhooks.match import type_matches
-from chalicelib.webhooks.models import Delivery, State, Status, Webhook
+from chalicelib.webhooks.models import Delivery, State, Status, Webhook, stamp
 
 _RECENT = 200  # deliveries that rate and latency are taken from
 _REPLAYED_AT_ONCE = 200
@@ -228,13 +228,7 @@ def _chosen(webhook_id: int, query: Any) -> tuple[str, dict[str, Any]]:
 
 
 def _moment(query: Any, name: str, default: str) -> str:
-    if name not in query:
-        return default
-    try:
-        moment = datetime.fromisoformat(query[name])
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat(timespec="milliseconds")
-    except (ValueError, OverflowError):
-        raise Refused("invalid_time", field=name) from None
+    return stamp(inputs.moment(query[name], name)) if name in query else default
 
 
 def _now() -> datetime:

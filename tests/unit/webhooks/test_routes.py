@@ -150,13 +150,35 @@ def test_a_new_subscription_with_an_unknown_field_is_not_made(world: World, fiel
 
 def test_the_owner_of_a_subscription_exists(world: World) -> None:
     """`me` is the caller, a number is a user, and one who does not exist is a 404."""
-    assert world.subscribe(user_id="me")["user_id"] == "1"
-    assert world.subscribe(user_id=7)["user_id"] == "7"
+    assert world.subscribe(user_id="me")["user_id"] == 1
+    assert world.subscribe(user_id=7)["user_id"] == 7
     for user_id in (99999999, "nobody"):
         with pytest.raises(NotFound, match="user_not_found"):
             world.subscribe(user_id=user_id)
     with pytest.raises(Refused, match="invalid_text"):
         world.subscribe(user_id=True)
+
+
+def test_blanks_around_a_secret_are_no_part_of_it(world: World) -> None:
+    """A secret that was pasted with blanks signs as the secret itself."""
+    secret = "whsec_" + "QUJDREVGR0hJSktMTU5PUA=="
+    assert world.subscribe(secret=f" {secret}\t".replace("\t", " "))["secret"] == secret
+
+
+def test_a_range_of_deliveries_takes_epoch_times(world: World) -> None:
+    """`since` and `until` are ISO 8601, or epoch seconds or milliseconds; anything else is a 400."""
+    world.subscribe()
+    world.publish(world.event())
+    at = int(world.now.timestamp())
+
+    def found(**query: str) -> int:
+        return len(world.call("GET", "/webhooks/1/deliveries", **query).body["items"])
+
+    assert [found(since=str(at)), found(since=str(at + 1)), found(since=str(at * 1000)), found(until=str(at * 1000 - 1))] == [1, 0, 1, 0]
+    assert found(since="2026-03-02T13:00:00 01:00") == 1  # the plus of an offset, as a URL turns it into a blank
+    for wrong in ("yesterday", "9" * 30, ""):
+        with pytest.raises(Refused, match="invalid_time"):
+            found(since=wrong)
 
 
 def test_deliveries_are_found_by_state_and_type(world: World) -> None:
@@ -186,7 +208,7 @@ def test_a_user_sees_and_changes_their_own_only(world: World) -> None:
     world.subscribe(scope="user", user_id="8")
     as_user(world)
     mine = world.subscribe()
-    assert (mine["scope"], mine["user_id"]) == ("user", "7")
+    assert (mine["scope"], mine["user_id"]) == ("user", 7)
     assert [item["id"] for item in world.call("GET", "/webhooks").body["items"]] == [3]
     assert world.call("GET", "/webhooks/stats").body["total_webhooks"] == 1
     for webhook_id in (1, 2, 99):
@@ -233,6 +255,8 @@ def test_a_delivery_of_another_webhook_is_not_found(world: World) -> None:
         ({"event_types": []}, "missing_field", "event_types"),
         ({"event_types": ["order.*", "nope.*"]}, "unknown_event_type", "event_types"),
         ({"secret": "whsec_not base64"}, "invalid_secret", "secret"),
+        ({"secret": "whsec_YQ=="}, "invalid_secret", "secret"),
+        ({"secret": "   "}, "invalid_secret", "secret"),
         ({"secret": 5}, "invalid_text", "secret"),
         ({"filter": {"a": {"like": 1}}}, "invalid_filter", "filter"),
         ({"headers": {"Host": "x"}}, "invalid_headers", "headers.Host"),

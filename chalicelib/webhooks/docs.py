@@ -189,5 +189,6 @@ DOCS = {
     "GET /event-types": Docs(
         page(_TYPE),
         listing({"name": "user.created", "description": "A user has been created", "schema": {"type": "object"}, "example": {}}),
+        paged=True,
     ),
 }

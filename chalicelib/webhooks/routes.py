@@ -170,11 +170,11 @@ def replay_deliveries(request: Request) -> Answer:
 def event_types(request: Request) -> Answer:
     """GET /event-types: each with its JSON Schema and an example."""
     access.caller(request)
-    types = [
-        {"name": each.name, "description": each.description, "schema": each.json_schema, "example": dict(each.example)}
-        for each in catalogue.EVENT_TYPES
-    ]
-    return Answer(200, {"items": types, "total": len(types), "next": None})
+    return paging.part(request, catalogue.EVENT_TYPES, _event_type_view)
+
+
+def _event_type_view(shown: catalogue.EventType) -> dict[str, Any]:
+    return {"name": shown.name, "description": shown.description, "schema": shown.json_schema, "example": dict(shown.example)}
 
 
 def _asked(request: Request) -> Webhook:

@@ -268,7 +268,7 @@ def test_a_balance_never_falls_below_zero(admin, user):
     assert balances(user)["balances"] == {}
 
 
-@pytest.mark.parametrize("amount", [True, "NaN", "1e20", "0.0000000000001", [1]])
+@pytest.mark.parametrize("amount", [True, "NaN", "1e20", "0.0000000000001", [1], 0, "0.00", "-0"])
 def test_bad_amounts_of_an_adjustment(admin, user, amount):
     """An amount is a finite decimal of a sane size."""
     status, body, _ = call(app, "POST", "/transactions", {"user_id": 2, "amount": amount, "currency": "USDT"}, headers=admin)

@@ -362,6 +362,10 @@ def test_history_pages_and_filters(world: World) -> None:
 def test_every_event_type_has_a_schema_that_its_example_meets(world: World) -> None:
     """The catalogue answers each type with a schema; each example has the required fields, and a wildcard takes it."""
     types = world.call("GET", "/event-types").body["items"]
+    first = world.call("GET", "/event-types", limit="2").body
+    after = world.call("GET", "/event-types", limit="2", cursor=first["next"]).body
+    assert [*first["items"], *after["items"]] == types[:4]
+    assert first["total"] == len(types) == len(catalogue.EVENT_TYPES)
     assert len(types) == len(catalogue.EVENT_TYPES) >= 19
     for event_type in types:
         jsonschema_rs.Draft202012Validator(event_type["schema"]).validate(event_type["example"])

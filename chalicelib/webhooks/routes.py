@@ -57,6 +57,8 @@ def get_webhook(request: Request) -> Answer:
 
 def update_webhook(request: Request) -> Answer:
     """PATCH /webhooks/{webhook_id}."""
+    if not request.body.strip():
+        raise Refused("no_data")
     return Answer(200, _shown(manage.update(_asked(request), bodies.parsed(request, bodies.SUBSCRIPTION), _now())))
 
 

@@ -10,6 +10,9 @@ from yarl import URL
 
 _ABNORMAL = 1006  # what a closure without a close frame is called; may not be sent
 _GOING_AWAY = 1001
+# API Gateway closes a connection with 1009 over a larger message
+# (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html).
+_LARGEST_MESSAGE = 128 * 1024 + 1  # aiohttp closes at this size, not above it
 
 
 async def pass_through(request: web.Request, session: aiohttp.ClientSession, url: URL, headers: CIMultiDict[str]) -> web.StreamResponse:
@@ -24,7 +27,7 @@ async def pass_through(request: web.Request, session: aiohttp.ClientSession, url
         )
         return web.json_response({"error": error, "code": code}, status=status)
     async with inner:
-        outer = web.WebSocketResponse(protocols=[inner.protocol] if inner.protocol else (), max_msg_size=0)
+        outer = web.WebSocketResponse(protocols=[inner.protocol] if inner.protocol else (), max_msg_size=_LARGEST_MESSAGE)
         await outer.prepare(request)
         inward = asyncio.create_task(_pump(outer, inner))
         outward = asyncio.create_task(_pump(inner, outer))

@@ -159,6 +159,16 @@ def test_the_owner_of_a_subscription_exists(world: World) -> None:
         world.subscribe(user_id=True)
 
 
+def test_a_change_without_a_body_is_refused(world: World) -> None:
+    """As on every record: a change that says nothing is a 400, and an empty object changes nothing."""
+    world.subscribe()
+    with pytest.raises(Refused, match="no_data"):
+        world.call("PATCH", "/webhooks/1")
+    before = world.webhook()
+    assert world.call("PATCH", "/webhooks/1", {}).status == 200
+    assert world.webhook() == before
+
+
 def test_blanks_around_a_secret_are_no_part_of_it(world: World) -> None:
     """A secret that was pasted with blanks signs as the secret itself."""
     secret = "whsec_" + "QUJDREVGR0hJSktMTU5PUA=="

@@ -15,20 +15,20 @@ _THREADS = 8
 
 
 def fan_out(event: LoggedEvent, now: datetime) -> int:
-    """Places one event's deliveries; returns how many there are. As `fan_out_all`."""
+    """Creates the deliveries of one event and returns how many there are. As `fan_out_all`."""
     return fan_out_all([event], now)[event.event_id]
 
 
 def fan_out_all(events: Sequence[LoggedEvent], now: datetime) -> dict[str, int]:
-    """Places the deliveries of events of one stream and queues those that can go; returns how many there are, by event.
+    """Creates the deliveries of events of one stream and queues those that can go; returns how many there are, by event.
 
-    Told twice, it queues again only what is still waiting for its first attempt. The events of a stream have to come in order,
+    Called again, it queues only what is still waiting for its first attempt. The events of a stream have to come in order,
     one batch at a time: that is what makes `X-Webhook-Sequence` and the order within an entity follow the stream.
 
     A subscription hears nothing from before it existed.
 
     Raises:
-        Retryable: Not all could be placed; call again.
+        Retryable: Not all could be created; call again.
     """
     stream = events[0].stream
     webhooks = store.listed(stream)

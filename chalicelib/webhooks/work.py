@@ -23,7 +23,7 @@ def means() -> Means:
 
 
 def match(*events: LoggedEvent) -> None:
-    """Places the deliveries of events of one stream, in its order. Raises Retryable when the queue has to bring them again."""
+    """Creates the deliveries of events of one stream, in its order. Raises Retryable when the queue has to bring them again."""
     now = means().clock()
     placed = fan_out.fan_out_all(events, now)
     measure(Metric.MATCHING_LAG, max(0.0, (now - min(event.timestamp for event in events)).total_seconds()))

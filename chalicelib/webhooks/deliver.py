@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+from botocore.exceptions import ClientError
+
 from chalicelib import aws
 from chalicelib.errors import Retryable
 from chalicelib.telemetry import log
@@ -23,6 +25,7 @@ from chalicelib.webhooks.notices import delivery_dead
 CLAIM = timedelta(seconds=75)  # longer than the function may run, shorter than its queue's visibility time
 _SOON = timedelta(seconds=1)
 _TRIES = 5
+_INVALID = ("ValidationException", "TransactionCanceledException")  # what DynamoDB says of an item that it cannot store
 
 
 class Post(Protocol):
@@ -59,6 +62,10 @@ class _Made:
     outcome: Outcome
     began: datetime
     headers: dict[str, str]
+
+    def without_answer(self) -> "_Made":
+        """The same attempt, without the words of the answer."""
+        return replace(self, outcome=self.outcome.model_copy(update={"response_headers": {}, "response_body": "", "truncated": True}))
 
     def results(self) -> dict[str, Any]:
         """What the delivery keeps of it."""
@@ -278,6 +285,12 @@ def _record(made: _Made, means: Means, together: _Together) -> Delivery:
             if current is None or current.attempts != claimed.attempts or current.claimed_until != claimed.claimed_until:
                 return claimed
             made = replace(made, claimed=current)
+        except ClientError as fault:
+            if again == _TRIES - 1 or fault.response["Error"]["Code"] not in _INVALID:
+                raise
+            if again:  # the first time others' outcomes were in the same transaction
+                log.error("answer not stored, storing the attempt without it", extra={"delivery_id": made.claimed.delivery_id})
+                made = made.without_answer()
         except aws.WriteRefused:
             # Switched on again while the delivery was to be held.
             made = replace(made, webhook=store.get(made.webhook.webhook_id) or made.webhook)

@@ -142,6 +142,22 @@ def test_a_verdict_that_fails_is_recorded_and_the_schedule_goes_on(world: World,
     assert (len(world.attempts()), delivery.next_retry_at) == (1, START + timedelta(seconds=5))
 
 
+@pytest.mark.parametrize("error", [None, "http_500"])
+def test_an_answer_that_cannot_be_stored_leaves_the_attempt_recorded(world: World, error: str | None) -> None:
+    """An answer too large for an item costs its words, not the record: the others of its batch are recorded as well."""
+    world.subscribe()
+    huge = Outcome(status=500 if error else 200, error=error, response_body="x" * 500_000)
+    world.answer = lambda sent: huge if '"huge"' in sent["body"] else OK
+    world.publish(world.event(entity="order#1", kind="huge"), world.event(entity="order#2", kind="small"))
+    world.work()
+    assert len(world.sent) == 2
+    assert sorted(attempt["truncated"] for attempt in world.attempts()) == [False, True]
+    assert {attempt["response_body"] for attempt in world.attempts()} == {""}
+    first, second = world.deliveries()
+    assert (first.state, second.state) == ("pending" if error else "delivered", "delivered")
+    assert first.next_retry_at == (START + timedelta(seconds=5) if error else None)
+
+
 def test_a_pause_costs_no_retry(world: World) -> None:
     """A delivery that was held for days starts its schedule over: it is not given up at the first failure after the pause."""
     world.subscribe()

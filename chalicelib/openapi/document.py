@@ -8,7 +8,7 @@ from typing import Any
 
 from chalicelib import config, limits, messages
 from chalicelib.http import Answer, Request, Route
-from chalicelib.openapi import examples, subjects
+from chalicelib.openapi import closed, examples, subjects
 from chalicelib.openapi.docs import PAGING, Docs
 from chalicelib.openapi.schemas import TEXT, Schema, obj, request
 
@@ -123,7 +123,7 @@ def _responses(route: Route, docs: Docs) -> dict[str, Any]:
 
 def _error_statuses(route: Route, docs: Docs) -> set[int]:
     statuses = {500, 503, *docs.errors}
-    if docs.body is not None or docs.query or docs.paged:
+    if docs.body is not None or docs.query or not closed.is_open(docs):
         statuses |= {400}
     if docs.body is not None:
         statuses |= {413}

@@ -19,8 +19,14 @@ _FIELDS: dict[str, Any] = {
     "format": TEXT,
 }
 _SECRET = {"secret": maybe({**TEXT, "maxLength": 256})}
-_NEW = {"type": "object", "properties": {**_FIELDS, **ACTIVE, **_SECRET, "scope": TEXT, "user_id": ID}, "required": ["name", "url"]}
-_CHANGE = {"type": "object", "properties": {**_FIELDS, **ACTIVE}}
+_CLOSED = {"additionalProperties": False}
+_NEW = {
+    **_CLOSED,
+    "type": "object",
+    "properties": {**_FIELDS, **ACTIVE, **_SECRET, "scope": TEXT, "user_id": ID},
+    "required": ["name", "url"],
+}
+_CHANGE = {**_CLOSED, "type": "object", "properties": {**_FIELDS, **ACTIVE}}
 _WEBHOOK = obj(
     id=WHOLE,
     name=TEXT,
@@ -161,14 +167,14 @@ DOCS = {
     "POST /webhooks/{webhook_id}/test": Docs(
         obj(status=one_of("success", "failed"), request=OBJECT, response=OBJECT),
         {"status": "success", "request": {"url": "https://example.com/webhook"}, "response": {"status": 200}},
-        body=obj({"event_type": maybe(TEXT)}),
+        body={**_CLOSED, **obj({"event_type": maybe(TEXT)})},
         given={"event_type": "user.created"},
         errors=(409, 422),
     ),
     "POST /webhooks/{webhook_id}/rotate-secret": Docs(
         _WITH_SECRET,
         _webhook | {"secret": "whsec_…"},
-        body=obj({**_SECRET, "overlap_s": {**WHOLE, "minimum": 0, "maximum": 604800}}),
+        body={**_CLOSED, **obj({**_SECRET, "overlap_s": {**WHOLE, "minimum": 0, "maximum": 604800}})},
         given={"overlap_s": 3600},
         errors=(409, 422),
     ),
@@ -176,7 +182,7 @@ DOCS = {
         obj(replayed=WHOLE, next=maybe(TEXT)),
         {"replayed": 3, "next": None},
         202,
-        obj({**_STATUS, **WINDOW, "cursor": TEXT}),
+        {**_CLOSED, **obj({**_STATUS, **WINDOW, "cursor": TEXT})},
         {"status": "failed"},
         errors=(409, 422),
     ),

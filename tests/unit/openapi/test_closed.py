@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import app as served
-from chalicelib.openapi import closed, subjects
+from chalicelib.openapi import closed, document, subjects
 from chalicelib.openapi.examples import PATH, USER_ID
 from chalicelib.users.create import create_user
 from chalicelib.users.models import Role
@@ -104,6 +104,17 @@ def test_a_route_without_a_body_takes_an_empty_one(api: Api, name: str) -> None:
         assert call(api, name, body)[1].get("code") not in ("unknown_field", "not_a_json_object")
     assert call(api, name, "[1]")[1]["code"] == "not_a_json_object"
     assert call(api, name, "{")[1]["code"] == "not_a_json_object"
+
+
+def test_the_document_says_that_bodies_are_closed() -> None:
+    """A client generator and a validator know it from the schema."""
+    spec = document.make([*serve_api.ROUTES])
+    for path, operations in spec["paths"].items():
+        for method, operation in operations.items():
+            name = f"{method.upper()} {path}"
+            if "requestBody" in operation and name in CLOSED and name not in FREE_BODIES:
+                schema = operation["requestBody"]["content"]["application/json"]["schema"]
+                assert all(each.get("additionalProperties") is False for each in schema.get("anyOf", [schema])), name
 
 
 POSTS = [name for name in CLOSED if name.startswith("POST ") and served.OWNERS["POST", name[5:]] == "serve_api"]

@@ -43,7 +43,8 @@ def _no_flag(value: Any) -> Any:
 def _printable(text: str) -> str:
     """Refuses what breaks or disguises a line, and a line in which nothing is visible.
 
-    Format characters that writing needs stay: the joiners of Persian, Indic scripts and emoji, and the marks of Arabic and Hebrew.
+    Format characters that writing needs stay: the joiners of Persian, Indic scripts and emoji, and the marks of
+    Arabic and Hebrew.
     """
     kinds = [unicodedata.category(character) for character in text]
     if any(kind in _BREAKING for kind in kinds) or any(character in _DISGUISING for character in text):
@@ -126,7 +127,11 @@ def number(request: Request, name: str) -> int | None:
 
 
 def moment(text: str, field: str) -> datetime:
-    """A time of a query in UTC: ISO 8601 (UTC if it names no offset), or epoch seconds or milliseconds. Refused if it is neither."""
+    """A time of a query in UTC: ISO 8601 (UTC if it names no offset), or epoch seconds or milliseconds.
+
+    Raises:
+        Refused: It is neither.
+    """
     try:
         if text.isascii() and text.isdigit():
             number = int(text[:20])
@@ -162,7 +167,7 @@ def _no_constant(name: str) -> Any:
 
 
 def _names(model: type[BaseModel]) -> set[str]:
-    """The names of a model's fields, those of the models inside it included, which error messages compare with."""
+    """The names of a model's fields, those of the models inside it included."""
     names: set[str] = set()
     schemas: list[Any] = [request_schema(model)]
     while schemas:

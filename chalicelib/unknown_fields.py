@@ -1,4 +1,4 @@
-"""The refusal of names that a route does not know: `unknown_field`, with the name and the nearest known one."""
+"""The refusal of names that a route does not know: `unknown_field`, with the nearest known name."""
 
 import difflib
 from collections.abc import Collection

@@ -1,4 +1,6 @@
-"""Every route is a closed model: a name in the query, or a body where none is taken, that the document does not know is refused.
+"""Every route is a closed model: a query parameter that the document does not know is refused.
+
+So is a body where none is taken. Bodies that are taken are closed by their models.
 
 A filter that nothing reads would look like one that works: a client that takes the first item of the answer takes a wrong record.
 """
@@ -15,7 +17,9 @@ _WITH_BODY = ("POST", "PATCH", "PUT", "DELETE")
 
 
 def check(request: Request, route: Route) -> None:
-    """Refuses what the route's documentation does not have. Inbound webhooks and the dashboard's files are exempt.
+    """Refuses what the route's documentation does not have.
+
+    Inbound webhooks and the dashboard's files are exempt.
 
     Raises:
         Refused: `unknown_field`; `not_a_json_object` for a body that is something else on a route that takes none;

@@ -1,4 +1,4 @@
-"""Events become deliveries to one subscription: all of a batch in one transaction, in the order of their stream."""
+"""Events become deliveries to one subscription: a batch in one transaction, in the order of its stream."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,7 +15,9 @@ _TRIES = 6
 
 
 def create_deliveries(events: Sequence[LoggedEvent], webhook: Webhook, now: datetime) -> list[Delivery]:
-    """The deliveries of these events to this subscription, made now unless they were before; empty if the subscription is gone.
+    """Creates the deliveries of these events to this subscription, or returns those created before.
+
+    Empty if the subscription is gone.
 
     Args:
         events: At most `MOST`, of one stream and in its order.
@@ -39,7 +41,10 @@ def create_deliveries(events: Sequence[LoggedEvent], webhook: Webhook, now: date
 
 
 def _plan(events: Sequence[LoggedEvent], webhook: Webhook, now: datetime) -> tuple[list[Delivery], list[aws.Write]]:
-    """All deliveries, and the writes of those that are not there yet. The condition on the subscription is the last write."""
+    """All deliveries, and the writes of those that are not there yet.
+
+    The condition on the subscription, where there is one, is the last write.
+    """
     webhook_id = webhook.webhook_id
     ids = [ledger.delivery_id(webhook_id, event.event_id) for event in events]
     lanes = {event.entity: ledger.key(f"lane#{webhook_id}#{event.entity}", "lane") for event in events}

@@ -20,10 +20,12 @@ def fan_out(event: LoggedEvent, now: datetime) -> int:
 
 
 def fan_out_all(events: Sequence[LoggedEvent], now: datetime) -> dict[str, int]:
-    """Creates the deliveries of events of one stream and queues those that can go; returns how many there are, by event.
+    """Creates the deliveries of events of one stream, and queues those that can go.
 
-    Called again, it queues only what is still waiting for its first attempt. The events of a stream have to come in order,
-    one batch at a time: that is what makes `X-Webhook-Sequence` and the order within an entity follow the stream.
+    Returns how many there are, by event.
+
+    Called again, it queues only what is still waiting for its first attempt. The events of a stream have to
+    come in order, one batch at a time: that is what makes `X-Webhook-Sequence` and the order within an entity follow the stream.
 
     A subscription hears nothing from before it existed.
 

@@ -22,7 +22,7 @@ def start(stream: str) -> None:
 
 
 def lags(streams: Collection[str], now: datetime) -> dict[str, float]:
-    """The seconds each stream's matching is behind, 0 if nothing waits. A stream that was never matched counts as not behind."""
+    """The seconds each stream's matching is behind. 0 if nothing waits, or if the stream was never matched."""
     names = sorted(set(streams))
     keys: list[tuple[str, aws.Key]] = [("webhooks", _key(name)) for name in names]
     keys += [("events", {"stream": name, "sequence": 0}) for name in names]

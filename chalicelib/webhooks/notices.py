@@ -12,7 +12,11 @@ DELIVERY_DEAD = "webhook.delivery_dead"
 
 
 def webhook_event(type_: str, webhook: Webhook, now: datetime, *parts: str, **more: Any) -> Event:
-    """An event about an endpoint. `parts` distinguish events of the same type about the same endpoint; by default the time does."""
+    """An event about an endpoint.
+
+    Args:
+        parts: What distinguishes events of one type about one endpoint. By default the time does.
+    """
     entity = f"webhook#{webhook.webhook_id}"
     return Event(
         event_id=event_id(type_, entity, *(parts or (stamp(now),))),
@@ -25,7 +29,10 @@ def webhook_event(type_: str, webhook: Webhook, now: datetime, *parts: str, **mo
 
 
 def delivery_dead(webhook: Webhook, delivery: Delivery, now: datetime, *, status: int | None, error: str | None) -> list[aws.Write]:
-    """The event of a delivery that is given up. Empty if the delivery is itself such an event: one would follow the other for ever."""
+    """The write of the event of a delivery that is given up.
+
+    Empty if the delivery is itself such an event: one would follow the other for ever.
+    """
     if delivery.type == DELIVERY_DEAD:
         return []
     event = webhook_event(

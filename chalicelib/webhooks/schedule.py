@@ -72,9 +72,9 @@ def after_failure(
 ) -> Verdict:
     """What follows a failed attempt at a delivery, the `tries`-th that counts.
 
-    A delivery is given up only when the schedule's length is over and the endpoint has taken something else since its first attempt:
-    then the fault is the delivery's. While nothing gets through the fault is the endpoint's, so the last delay repeats until
-    the endpoint is switched off and the delivery held.
+    A delivery is given up only when the schedule's length is over and the endpoint has taken something else
+    since its first attempt: then the fault is the delivery's. While nothing gets through the fault is the
+    endpoint's, so the last delay repeats until the endpoint is switched off and the delivery held.
 
     Args:
         failing_since: When the endpoint began to fail without a success in between.
@@ -92,7 +92,7 @@ def after_failure(
     asked = parse_retry_after(retry_after, now) if status in (_TOO_MANY, _UNAVAILABLE) else None
     if asked is None or asked <= own:
         return Verdict(next=Next.RETRY, at=now + own)
-    # Of a backlog that was postponed together, later attempts are spread: a receiver with a rate limit takes only some of a burst.
+    # A backlog that was postponed together is spread: a receiver with a rate limit takes only some of a burst.
     spread = jitter * max(asked * _JITTER, DELAYS[0]) if postponed else timedelta()
     least = moved(_delay(bisect_right(_DUE_AFTER, elapsed)), jitter)
     return Verdict(next=Next.RETRY, at=now + max(asked + spread, least), postponed=True)
@@ -130,5 +130,5 @@ def moved(delay: timedelta, jitter: float) -> timedelta:
 
 
 def _delay(tries: int) -> timedelta:
-    """The schedule's delay after so many tries; the last repeats."""
+    """The schedule's delay after this many tries. The last delay repeats."""
     return DELAYS[min(max(tries, 1), len(DELAYS)) - 1]

@@ -217,14 +217,16 @@ def test_joining_seen_at_once(realtime, tokens, sockets, monkeypatch):
 
 
 def test_connections_listed(connected, tokens):
-    """Admins see everybody who is connected, or one user; users see themselves, whatever they ask for."""
+    """Admins see everybody who is connected, or one user; users see themselves, and asking for somebody else is refused."""
     everybody = _listed(tokens["9"])
     assert [item["connection_id"] for item in everybody["items"]] == ["c9", "c2", "c1"]
     assert everybody["total"] == 3
     assert {"device": "Firefox", "source_ip": "192.0.2.1", "user_uuid": "uuid-1"}.items() <= everybody["items"][2].items()
     assert [item["connection_id"] for item in _listed(tokens["9"], user_id="2")["items"]] == ["c2"]
     assert [item["connection_id"] for item in _listed(tokens["1"])["items"]] == ["c1"]
-    assert [item["connection_id"] for item in _listed(tokens["1"], user_id="2")["items"]] == ["c1"]
+    assert [item["connection_id"] for item in _listed(tokens["1"], user_id="me")["items"]] == ["c1"]
+    headers = {"Authorization": f"Bearer {tokens['1']}"}
+    assert call(app, "GET", "/realtime/connections", headers=headers, query={"user_id": "2"})[0] == 403
 
 
 def test_disconnect(connected, tokens):

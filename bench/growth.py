@@ -19,6 +19,7 @@ from chalicelib import aws, config
 from chalicelib.events.models import LoggedEvent
 from chalicelib.orders import ledger as order_ledger
 from chalicelib.webhooks import ledger, store, work
+from chalicelib.webhooks.create_deliveries import create_deliveries
 from chalicelib.webhooks.models import State
 from functions import receive_signals, retry_deliveries, serve_api, sweep, track_orders
 from tests.support import gateway, pump
@@ -223,8 +224,7 @@ class _Archive:
         )
         webhook = store.get(self.webhook_id)
         assert webhook
-        delivery = ledger.place(event, webhook, at)
-        assert delivery
+        [delivery] = create_deliveries([event], webhook, at)
         if state is not State.PENDING:
             ledger.change(delivery, at, state=state, attempted=True)
         return delivery.delivery_id

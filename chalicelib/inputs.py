@@ -1,6 +1,8 @@
 """What the admin API is given: JSON bodies and query values, checked against a model; every refusal names the field."""
 
 import json
+import unicodedata
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
@@ -10,8 +12,15 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from chalicelib import limits
 from chalicelib.errors import Refused, TooLarge
 from chalicelib.http import Request
+from chalicelib.openapi.schemas import request as request_schema
+from chalicelib.unknown_fields import unknown_field
 
 _SHOWN_NAME = 64
+_MILLISECONDS = 10**11  # as seconds this is the year 5138
+_BREAKING = ("Cc", "Cs", "Zl", "Zp")
+_INVISIBLE = ("Cf", "Zs")
+# Embeddings, overrides and isolates (Unicode Standard Annex #9, table 4), and what takes no room at all.
+_DISGUISING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u00ad\u200b\u2060\ufeff")
 
 
 class Input(BaseModel):
@@ -32,8 +41,16 @@ def _no_flag(value: Any) -> Any:
 
 
 def _printable(text: str) -> str:
-    if not text.isprintable():
+    """Refuses what breaks or disguises a line, and a line in which nothing is visible.
+
+    Format characters that writing needs stay: the joiners of Persian, Indic scripts and emoji, and the marks of
+    Arabic and Hebrew.
+    """
+    kinds = [unicodedata.category(character) for character in text]
+    if any(kind in _BREAKING for kind in kinds) or any(character in _DISGUISING for character in text):
         raise ValueError("control characters")
+    if text and all(kind in _INVISIBLE for kind in kinds):
+        raise ValueError("nothing visible")
     return text
 
 
@@ -69,6 +86,8 @@ def checked(values: Any, model: type[Model]) -> Model:
         return model.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
+        if first["type"] == "extra_forbidden":
+            raise unknown_field(_place(first["loc"]), _names(model)) from None
         raise _refusal(first["type"], _place(first["loc"]), first.get("ctx", {})) from None
 
 
@@ -107,6 +126,23 @@ def number(request: Request, name: str) -> int | None:
     return int(text)
 
 
+def moment(text: str, field: str) -> datetime:
+    """A time of a query in UTC: ISO 8601 (UTC if it names no offset), or epoch seconds or milliseconds.
+
+    Raises:
+        Refused: It is neither.
+    """
+    try:
+        if text.isascii() and text.isdigit():
+            number = int(text[:20])
+            found = datetime.fromtimestamp(number / 1000 if number >= _MILLISECONDS else number, UTC)
+        else:
+            found = datetime.fromisoformat(text.replace(" ", "+"))  # the plus of an offset, which a URL turns into a blank
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        raise Refused("invalid_time", field=field) from None
+
+
 def _parsed(data: bytes) -> Any:
     if not data.strip():
         raise Refused("no_data")
@@ -130,6 +166,20 @@ def _no_constant(name: str) -> Any:
     raise ValueError(name)
 
 
+def _names(model: type[BaseModel]) -> set[str]:
+    """The names of a model's fields, those of the models inside it included."""
+    names: set[str] = set()
+    schemas: list[Any] = [request_schema(model)]
+    while schemas:
+        schema = schemas.pop()
+        if isinstance(schema, dict):
+            names.update(schema.get("properties", ()))
+            schemas += schema.values()
+        elif isinstance(schema, list):
+            schemas += schema
+    return names
+
+
 def _place(location: tuple[int | str, ...]) -> str:
     """Where in the body, `accounts.2.weight`; a sender's own key is cut and made printable."""
     place = ".".join(str(part) for part in location)
@@ -138,7 +188,6 @@ def _place(location: tuple[int | str, ...]) -> str:
 
 _CODES = {
     "missing": "missing_field",
-    "extra_forbidden": "unknown_field",
     "greater_than": "must_be_more",
     "greater_than_equal": "must_be_at_least",
     "less_than": "must_be_at_most",

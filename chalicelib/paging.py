@@ -61,6 +61,16 @@ def listed(items: Sequence[Any], total: int | None, following: aws.Item | None) 
     return Answer(200, {"items": list(items), "total": total, "next": _cursor(following) if following else None})
 
 
+def part(request: Request, items: Sequence[Any], view: Callable[[Any], Any]) -> Answer:
+    """A list that is known as a whole and short: all of it, or the page that `limit` asks for."""
+    page = asked(request)
+    start = page.start.get("offset", 0) if page.start else page.offset
+    if not isinstance(start, int):
+        raise Refused("invalid_cursor", field="cursor")
+    end = start + page.limit if "limit" in request.query else len(items)
+    return listed([view(item) for item in items[start:end]], len(items), {"offset": end} if end < len(items) else None)
+
+
 def _read(table: str, condition: str, page: Page, arguments: dict[str, Any]) -> tuple[list[aws.Item], aws.Item | None]:
     """So many items as the page holds, as far as they are found by looking at `LOOKED_AT`; an offset is skipped by reading over it."""
     wanted = page.offset + page.limit

@@ -36,6 +36,7 @@ class Metric(Enum):
     UNKNOWN_OUTCOMES = ("UnknownOutcomes", MetricUnit.Count)
     EVENTS_TRIMMED = ("EventsTrimmed", MetricUnit.Count)
     DELIVERY_IMBALANCE = ("DeliveryImbalance", MetricUnit.Count)
+    MATCHING_LAG = ("MatchingLag", MetricUnit.Seconds)
     SILENT_STRATEGIES = ("SilentStrategies", MetricUnit.Count)
     TOKEN_FROM_UNKNOWN_ADDRESS = ("TokenFromUnknownAddress", MetricUnit.Count)
     EXECUTIONS_GIVEN_UP = ("ExecutionsGivenUp", MetricUnit.Count)

@@ -1,7 +1,7 @@
 """Our routes on a Chalice app: what API Gateway sends in, what goes back out."""
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,19 +14,22 @@ from chalicelib.telemetry import log
 _ANY_TYPE = ["*/*"]  # TradingView's content type says nothing about the body
 
 
-def build(name: str, routes: Sequence[Route]) -> Chalice:
-    """A Chalice app whose Lambda handler serves these routes."""
+Check = Callable[[Request, Route], None]
+
+
+def build(name: str, routes: Sequence[Route], check: Check | None = None) -> Chalice:
+    """A Chalice app whose Lambda handler serves these routes. `check` refuses requests before their route sees them."""
     app = Chalice(app_name=name)
     for route in routes:
-        view = _view(app, route)
+        view = _view(app, route, check)
         types = _ANY_TYPE if route.method in ("POST", "PUT", "PATCH") else ["application/json"]
         app.route(route.path, methods=[route.method], content_types=types, name=f"{route.method} {route.path}")(view)
     return app
 
 
-def _view(app: Chalice, route: Route) -> Any:
+def _view(app: Chalice, route: Route, check: Check | None) -> Any:
     def view(**path: str) -> Response:
-        return _response(_answer(_request(app.current_request, route, path), route))
+        return _response(_answer(_request(app.current_request, route, path), route, check))
 
     return view
 
@@ -51,9 +54,11 @@ def _query(params: Any) -> dict[str, str]:
     return {name: ",".join(dict.fromkeys(params.getlist(name))) for name in params} if params else {}
 
 
-def _answer(request: Request, route: Route) -> Answer:
+def _answer(request: Request, route: Route, check: Check | None) -> Answer:
     """The route's answer; every error becomes HTTP here and nowhere else."""
     try:
+        if check:
+            check(request, route)
         return route.answer(request)
     except Refused as refused:
         return refusal(refused, request.language)

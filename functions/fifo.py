@@ -1,7 +1,7 @@
 """FIFO batches: the groups of a batch side by side, each group in order, a failure holding back its own group only."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -38,3 +38,27 @@ def each_group(
         return {"batchItemFailures": in_order(event["Records"])}
     with ThreadPoolExecutor(_THREADS) as pool:
         return {"batchItemFailures": [failure for failures in pool.map(in_order, groups.values()) for failure in failures]}
+
+
+def each_group_together(event: dict[str, Any], handle: Callable[[Sequence[SQSRecord]], Any]) -> dict[str, Any]:
+    """Handles the records of each group in one call.
+
+    If that fails, they are handled one after the other: a record that fails then holds back only those behind it.
+    """
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for record in event["Records"]:
+        groups[record["attributes"]["MessageGroupId"]].append(record)
+
+    def together(records: list[dict[str, Any]]) -> list[dict[str, str]]:
+        if len(records) > 1:
+            try:
+                handle([SQSRecord(record) for record in records])
+            except Exception:  # noqa: BLE001 - each record is handled by itself below, where its own fault shows
+                log.exception("batch failed, handling its records one by one")
+            else:
+                return []
+        failed: list[dict[str, str]] = each_group({"Records": records}, lambda record: handle([record]))["batchItemFailures"]
+        return failed
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return {"batchItemFailures": [failure for failures in pool.map(together, groups.values()) for failure in failures]}

@@ -6,6 +6,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from chalicelib import aws
 from chalicelib.errors import Refused
+from chalicelib.http import refusal, to_json
 from chalicelib.realtime import connect, converse
 
 aws.prepare("dynamodb", "sqs")
@@ -23,5 +24,5 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
             case _:
                 converse.hear(context["connectionId"], event.get("body") or "")
     except Refused as refused:
-        return {"statusCode": refused.status}
+        return {"statusCode": refused.status, "body": to_json(refusal(refused, "en").body)}
     return {"statusCode": 200}

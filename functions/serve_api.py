@@ -7,6 +7,7 @@ from chalicelib.controls.routes import HALT
 from chalicelib.dashboard import DASHBOARD
 from chalicelib.events.routes import EVENTS
 from chalicelib.health import HEALTH
+from chalicelib.openapi import closed
 from chalicelib.openapi import document as openapi
 from chalicelib.orders.equity_routes import EQUITY
 from chalicelib.orders.positions_routes import POSITIONS
@@ -32,4 +33,4 @@ ROUTES = [
     *(*PAYMENTS, *TICKETS, *TELEGRAM, *WEBHOOKS),
 ]
 
-app = build("serve_api", [*ROUTES, *openapi.routes([*ROUTES, *INBOUND, *XC])])
+app = build("serve_api", [*ROUTES, *openapi.routes([*ROUTES, *INBOUND, *XC])], closed.check)

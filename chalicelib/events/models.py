@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -52,6 +52,17 @@ class LoggedEvent(BaseModel):
     entity: str
     user_id: str | None
     timestamp: datetime
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """The event as clients get it, the same by WebSocket and from the event log. The time is as in a webhook's envelope."""
+        return {
+            "type": self.type,
+            "payload": self.payload,
+            "timestamp": self.timestamp.astimezone(UTC).isoformat(timespec="milliseconds"),
+            "sequence": self.sequence,
+            "event_id": self.event_id,
+        }
 
     @property
     def signal_id(self) -> str | None:

@@ -24,8 +24,9 @@ class Docs:
         bodies: Further examples of it, by name.
         query: Query parameters by name.
         paged: It is a list, with `limit`, `offset` and `cursor`.
-        errors: Statuses beside those that follow from the rest: 400 and 413 with a body, 401 and 403 with a token, 404 with a path
-            parameter.
+        errors: Statuses beside those that follow from the rest: 400, as unknown names are refused, 413 with a body, 401 and 403 with a
+            token, 404 with a path parameter.
+        idempotency_key: It takes an `Idempotency-Key`; every other POST refuses the header.
         also: Further successes by status, with their schemas.
     """
 
@@ -38,6 +39,7 @@ class Docs:
     query: Mapping[str, Schema] = field(default_factory=dict)
     paged: bool = False
     errors: tuple[int, ...] = ()
+    idempotency_key: bool = False
     also: Mapping[int, Schema] = field(default_factory=dict)
     security: Security = "bearer"
     content_type: str = "application/json"

@@ -8,7 +8,7 @@ from typing import Any
 
 from chalicelib import config, limits, messages
 from chalicelib.http import Answer, Request, Route
-from chalicelib.openapi import examples, subjects
+from chalicelib.openapi import closed, examples, subjects
 from chalicelib.openapi.docs import PAGING, Docs
 from chalicelib.openapi.schemas import TEXT, Schema, obj, request
 
@@ -23,6 +23,7 @@ _ERRORS: dict[int, tuple[str, dict[str, Any]]] = {
     429: ("too_many_requests", {"retry_after": 60}),
     500: ("internal", {}),
 }
+_IDEMPOTENCY_KEY = {"name": "Idempotency-Key", "in": "header", "required": False, "schema": {**TEXT, "maxLength": 255}}
 _UNAVAILABLE = {"error": "Try again in a moment", "code": "unavailable"}
 _ABOUT = """Webhooks in, trades out, webhooks out.
 
@@ -81,7 +82,7 @@ def _operation(route: Route, docs: Docs) -> dict[str, Any]:
         "operationId": f"{route.method.lower()}_{re.sub(r'[^a-z0-9]+', '_', route.path.lower()).strip('_')}",
         "tags": [route.path.split("/")[1] or "dashboard"],
         "summary": summary,
-        "parameters": [*_path_parameters(route), *_query_parameters(docs)],
+        "parameters": [*_path_parameters(route), *_query_parameters(docs), *([_IDEMPOTENCY_KEY] if docs.idempotency_key else [])],
         "responses": _responses(route, docs),
         "security": {"none": [], "webhook": [{"webhook": []}, {}]}.get(docs.security, [{docs.security: []}]),
     }
@@ -122,7 +123,7 @@ def _responses(route: Route, docs: Docs) -> dict[str, Any]:
 
 def _error_statuses(route: Route, docs: Docs) -> set[int]:
     statuses = {500, 503, *docs.errors}
-    if docs.body is not None or docs.query or docs.paged:
+    if docs.body is not None or docs.query or not closed.is_open(docs):
         statuses |= {400}
     if docs.body is not None:
         statuses |= {413}

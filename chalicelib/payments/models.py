@@ -13,6 +13,12 @@ from chalicelib.users.models import Record, shown_id
 _LARGEST = 10**15
 
 
+def _something(amount: Decimal) -> Decimal:
+    if not amount:
+        raise ValueError("an adjustment of nothing")
+    return amount
+
+
 def _currency(text: str) -> str:
     if not (text.isascii() and text.isalnum()):
         raise ValueError("not a currency")
@@ -21,7 +27,7 @@ def _currency(text: str) -> str:
 
 Currency = Annotated[Line, Field(min_length=2, max_length=12), AfterValidator(_currency)]
 Positive = Annotated[Money, Field(gt=0)]
-Signed = Annotated[Decimal, Field(ge=-_LARGEST, le=_LARGEST, max_digits=30, decimal_places=12)]
+Signed = Annotated[Decimal, Field(ge=-_LARGEST, le=_LARGEST, max_digits=30, decimal_places=12), AfterValidator(_something)]
 
 
 class PaymentStatus(StrEnum):

@@ -10,8 +10,10 @@ from chalicelib.http import Answer, Request, Route
 from chalicelib.payments import change, move, once, store
 from chalicelib.payments.models import NewPayment, NewTransaction, Payment, PaymentChange, PaymentStatus, Transaction, TransactionType
 from chalicelib.users.access import caller
-from chalicelib.users.models import Role, shown_id
+from chalicelib.users.models import shown_id
 from chalicelib.versions import answering_conflicts
+
+_IDS = {"payments": "payment_id", "transactions": "transaction_id"}
 
 
 def create_payment(request: Request) -> Answer:
@@ -83,10 +85,15 @@ def get_balance(request: Request) -> Answer:
 
 def _listed(request: Request, table: str, filters: dict[str, str | None], view: Callable[[aws.Item], Any]) -> Answer:
     who, page = caller(request), paging.asked(request)
-    user_id = request.query.get("user_id") or (None if who.role is Role.ADMIN else who.user_id)
-    if user_id != who.user_id:
-        who.require_admin()
-    wanted = {name: value.upper() if name == "currency" else value for name, value in filters.items() if value}
+    user_id = who.whose_or_all(request)
+    ids = {name: inputs.number(request, name) for name in ("payment_id", "transaction_id")}
+    given: dict[str, Any] = {**filters, **ids}
+    wanted = {name: value.upper() if name == "currency" else value for name, value in given.items() if value not in (None, "")}
+    own_id = wanted.pop(_IDS[table], None)
+    if own_id is not None:  # at most one record: found by its key, however many others there are
+        item = aws.get(table, {_IDS[table]: own_id}) or {}
+        found = bool(item) and user_id in (None, item["user_id"]) and all(item.get(name) == value for name, value in wanted.items())
+        return paging.listed([view(item)] if found else [], int(found), None)
     arguments: dict[str, Any] = dict(wanted)
     if wanted:
         arguments["filter_expression"] = " AND ".join(f"#{name} = :{name}" for name in wanted)

@@ -6,12 +6,15 @@ from typing import Any
 from chalicelib.errors import Refused, Unauthorized
 from chalicelib.events import log as event_log
 from chalicelib.events.models import ADMIN_STREAM, user_stream
+from chalicelib.http import refusal
 from chalicelib.realtime import patterns, queue, store, tickets
 from chalicelib.realtime.resume import HIGHEST
 from chalicelib.telemetry import log
+from chalicelib.unknown_fields import refuse_unknown
 from chalicelib.users import access
 from chalicelib.users.models import Role
 
+_PARAMETERS = ("token", "api_key", "ticket", "after", "types", "batch")
 _DEVICE_SHOWN = 200  # characters
 
 
@@ -22,8 +25,10 @@ def open_connection(connection_id: str, event: dict[str, Any]) -> None:
     that message, from where the stream stands now. With `?after=N` they go on from there, or with `?after=last` from now, and
     `resumed` says when it has those of the past; `?batch=true` and `?types=order.*,user.created` are as in `subscribe`.
 
+    A refusal before the upgrade is about the credential alone, because a browser's client cannot read why. A parameter that makes no
+    sense is named by an `error` message after the upgrade, and the connection is closed.
+
     Raises:
-        Refused: `after`, `batch` or `types` makes no sense.
         Unauthorized: No token, or one that does not open the API.
         Forbidden: The user is not active.
     """
@@ -32,14 +37,17 @@ def open_connection(connection_id: str, event: dict[str, Any]) -> None:
     caller = _caller(query, now)
     stream = ADMIN_STREAM if caller.role is Role.ADMIN else user_stream(caller.user_id)
     identity = event["requestContext"].get("identity", {})
+    try:
+        wishes = _wishes(query, stream)
+    except Refused as refused:
+        queue.refuse(connection_id, {"type": "error", **dict(refusal(refused, "en").body)})  # type: ignore[arg-type]
+        log.info("connection refused", extra={"connection_id": connection_id, "user_id": caller.user_id, "code": refused.code})
+        return
     store.add(
         store.Connection(
             connection_id=connection_id,
             stream=stream,
-            after=_after(query, stream),
-            resuming="after" in query,
-            types=patterns.checked(query["types"].split(",")) if "types" in query else (patterns.EVERYTHING,),
-            batch=_flag(query, "batch"),
+            **wishes,
             user_id=caller.user_id,
             user_uuid=caller.user_uuid,
             role=caller.role.value,
@@ -69,12 +77,23 @@ def _caller(query: dict[str, str], now: datetime) -> access.Caller:
     return access.by_token(token, now)
 
 
+def _wishes(query: dict[str, str], stream: str) -> dict[str, Any]:
+    """What the address says of the events wanted. Raises Refused for what makes no sense."""
+    refuse_unknown(query, _PARAMETERS)
+    return {
+        "after": _after(query, stream),
+        "resuming": "after" in query,
+        "types": patterns.checked(query["types"].split(",")) if "types" in query else (patterns.EVERYTHING,),
+        "batch": _flag(query, "batch"),
+    }
+
+
 def _after(query: dict[str, str], stream: str) -> int:
     after = query.get("after", "last")
     if after == "last":
         return event_log.last(stream)
     if not after.isascii() or not after.isdigit() or int(after[:20]) > HIGHEST:
-        raise Refused("invalid_number", field="after")
+        raise Refused("invalid_sequence", field="after")
     return int(after)
 
 

@@ -13,6 +13,7 @@ from chalicelib.realtime.frames import encode, frames
 from chalicelib.realtime.post import close, post, send
 from chalicelib.realtime.resume import HIGHEST, missed, resumed
 from chalicelib.telemetry import log
+from chalicelib.unknown_fields import refuse_unknown
 from chalicelib.users.models import Role
 
 _HINT_BEFORE = timedelta(minutes=10)
@@ -41,11 +42,13 @@ def _message(body: str) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise Refused("broken_body", line=error.lineno, column=error.colno) from None
     except (ValueError, RecursionError):
-        raise Refused("not_an_object") from None
+        raise Refused("not_a_json_object") from None
     if not isinstance(message, dict):
-        raise Refused("not_an_object")
+        raise Refused("not_a_json_object")
     if not isinstance(message.get("type"), str) or message["type"] not in _ANSWERS:
         raise Refused("invalid_choice", field="type", allowed=", ".join(_ANSWERS))
+    if message["type"] in _FIELDS:
+        refuse_unknown(message, ("type", *_FIELDS[message["type"]]))
     return message
 
 
@@ -102,7 +105,7 @@ def _resume(connection: store.Connection, message: dict[str, Any]) -> None:
     """Replays what followed `after`, or says that it cannot."""
     after = message.get("after")
     if not isinstance(after, int) or isinstance(after, bool) or not 0 <= after <= HIGHEST:
-        raise Refused("invalid_number", field="after")
+        raise Refused("invalid_sequence", field="after")
     if not entitlement.renewed(connection):
         raise Forbidden("user_not_active")
     found = missed(connection.stream, after)
@@ -110,6 +113,8 @@ def _resume(connection: store.Connection, message: dict[str, Any]) -> None:
 
 
 _LONGEST_UUID = 100
+_FIELDS = {"subscribe": ("types", "batch"), "unsubscribe": ("types",), "resume": ("after",)}
+"""What the messages that choose events may say. A field that nothing reads in the others changes nothing that a client hears."""
 _ANSWERS: dict[str, Callable[[store.Connection, dict[str, Any]], None]] = {
     "ping": _ping,
     "register": _register,

@@ -25,9 +25,8 @@ def frames(listener: Listener, events: Sequence[LoggedEvent]) -> list[bytes]:
 
 
 def _event(event: LoggedEvent) -> bytes:
-    message = {"type": event.type, "payload": event.payload, "timestamp": event.timestamp.isoformat(), "sequence": event.sequence}
-    encoded = encode(message)
-    return encoded if len(encoded) <= LIMIT else encode(message | _trimmed(event))
+    encoded = encode(event.shown)
+    return encoded if len(encoded) <= LIMIT else encode(event.shown | _trimmed(event))
 
 
 def _trimmed(event: LoggedEvent) -> dict[str, Any]:

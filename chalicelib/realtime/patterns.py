@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from chalicelib.errors import Refused
+from chalicelib.webhooks import catalogue
 
 PRICE = "market.price"
 EVERYTHING = "*"
@@ -19,11 +20,14 @@ def is_pattern(text: object) -> bool:
 
 
 def checked(types: object) -> tuple[str, ...]:
-    """A client's list of patterns, none twice. Raises Refused for anything else."""
+    """A client's list of patterns, none twice. Raises Refused for anything else, a type that there is not included."""
     if not isinstance(types, list) or not all(is_pattern(pattern) for pattern in types):
         raise Refused("invalid_choice", field="types", allowed="*, order.*, order.filled, …")
     if len(types) > MOST:
         raise Refused("too_many_fields", limit=MOST)
+    for pattern in types:
+        if not (_takes_in(pattern, PRICE) or catalogue.known(pattern)):
+            raise Refused("unknown_event_type", field="types", event_type=pattern)
     return tuple(dict.fromkeys(types))
 
 

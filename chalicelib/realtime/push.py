@@ -11,12 +11,13 @@ import simplejson
 from chalicelib.events.models import LoggedEvent, signal_ids
 from chalicelib.realtime import entitlement, patterns, queue, store
 from chalicelib.realtime.frames import encode, frames
-from chalicelib.realtime.post import fan_out, post, send
+from chalicelib.realtime.post import close, fan_out, post, send
 from chalicelib.realtime.resume import missed, resumed
 from chalicelib.telemetry import log
 
 WELCOME = {"type": "connection", "status": "connected", "message": "WebSocket connection established"}
 _OPENING_S = (0.02, 0.05, 0.1)  # how long to wait between tries for a connection that is still being opened
+_REFUSAL_TRIES = 20  # some seconds: a client that has gone by then does not wait for the reason
 _OPENED_WITHIN = timedelta(seconds=30)  # API Gateway gives up opening one after 29
 
 
@@ -27,6 +28,8 @@ def push(bodies: Sequence[str]) -> None:
     for message in (simplejson.loads(body, use_decimal=True) for body in bodies):
         if connection_id := message.get("welcome"):
             _welcome(connection_id, int(message["tries"]))
+        elif connection_id := message.get("refuse"):
+            _refuse(connection_id, message["error"], int(message["tries"]))
         elif connection_id := message.get("join"):
             _join(connection_id)
         elif price := message.get("price"):
@@ -105,6 +108,18 @@ def _welcome(connection_id: str, tries: int) -> None:
         queue.welcome(connection_id, tries + 1)  # later, behind what waits for others
     elif connection:
         store.remove(connection_id)
+
+
+def _refuse(connection_id: str, error: dict[str, Any], tries: int) -> None:
+    """Names what was wrong with the address, and closes. A connection that is still being opened counts as gone, as for `_welcome`."""
+    for pause in (*_OPENING_S, None):
+        if post(connection_id, error):
+            close(connection_id)
+            return
+        if pause:
+            time.sleep(pause)
+    if tries < _REFUSAL_TRIES:
+        queue.refuse(connection_id, error, tries + 1)
 
 
 def _join(connection_id: str) -> None:

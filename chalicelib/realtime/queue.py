@@ -16,6 +16,18 @@ def welcome(connection_id: str, tries: int = 0) -> None:
     _send(message, group=f"connection:{connection_id}", once=f"welcome:{connection_id}:{tries}")
 
 
+def refuse(connection_id: str, error: dict[str, Any], tries: int = 0) -> None:
+    """Has an error sent to a connection once it is open, and the connection closed. `tries` as for `welcome`.
+
+    API Gateway documents no body for a refused `$connect`, only its status
+    (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html), and
+    `DeleteConnection` takes no close code
+    (https://docs.aws.amazon.com/apigatewaymanagementapi/latest/APIReference/API_DeleteConnection.html).
+    """
+    message = {"refuse": connection_id, "error": error, "tries": tries}
+    _send(message, group=f"connection:{connection_id}", once=f"refuse:{connection_id}:{tries}")
+
+
 def join(connection_id: str, stream: str) -> None:
     """Has a welcomed connection told of its stream's events, in turn with those events: nothing twice, and nothing left out."""
     _send({"join": connection_id}, group=stream, once=f"join:{connection_id}")

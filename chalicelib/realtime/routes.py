@@ -28,7 +28,7 @@ def make_ticket(request: Request) -> Answer:
 def list_connections(request: Request) -> Answer:
     """Who is connected, newest first: to admins everybody or `?user_id=`, to users themselves."""
     who, page = caller(request), paging.asked(request)
-    user_id = request.query.get("user_id") if who.role is Role.ADMIN else who.user_id
+    user_id = who.whose_or_all(request)
     now = {"since": (request.received_at - store.LIFETIME).isoformat()}
     only: dict[str, Any] = {"filter_expression": "user_id = :user", "user": user_id} if user_id else {}
     return paging.answer(
@@ -44,7 +44,7 @@ def get_event(request: Request) -> Answer:
     event = resume.one(_stream(caller(request)), int(sequence))
     if event is None:
         raise NotFound("not_found")
-    return Answer(200, event.model_dump(include={"type", "payload", "timestamp", "sequence", "event_id"}))
+    return Answer(200, event.shown)
 
 
 def _stream(who: Caller) -> str:

@@ -12,6 +12,7 @@ from chalicelib.signals.models import Signal
 from chalicelib.signals.sender import Sender
 from chalicelib.signals.values import Reader
 from chalicelib.trading import Size, Variant
+from chalicelib.unknown_fields import refuse_unknown, unknown_field
 from chalicelib.users import access
 from chalicelib.users.models import AccountKind, owner_of
 
@@ -22,6 +23,7 @@ _NULLABLE = ("account", "account_id", "user_id", "quantity", "quantity_type", "q
 
 def place_order(request: Request) -> Answer:
     """Places an order by hand, on any account. Only admins may."""
+    refuse_unknown(request.query, ("wait",))
     return answer(request, accept(request, Door(_sender, _signal)))
 
 
@@ -80,7 +82,7 @@ def _signal(fields: Fields, sender: Sender) -> Signal:
         **terms.common(reader),
     )
     for name in reader.unknown():
-        raise Refused("unknown_field", field=reader.shown(name))
+        raise unknown_field(reader.shown(name), reader.names_read)
     terms.check_stop_loss(signal)
     return signal
 

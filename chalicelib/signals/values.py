@@ -51,6 +51,11 @@ class Reader:
         """Whether the field was sent under this very name, in any spelling."""
         return self._fields.spelled(name)
 
+    @property
+    def names_read(self) -> frozenset[str]:
+        """The names it was asked for."""
+        return frozenset(self._used)
+
     def names(self) -> list[str]:
         """Everything that was sent, by canonical name; what nobody knows, as spelled."""
         return list(self._fields.values)

@@ -42,13 +42,28 @@ class Caller:
             raise NotFound("not_found")
 
     def whose(self, request: Request) -> str:
-        """The user whose records a list is to show: the caller, or for an admin `?user_id=`. Raises Forbidden for anybody else."""
-        wanted = request.query.get("user_id") or self.user_id
-        if wanted != self.user_id:
-            self.require_admin()
-        if len(wanted) > _LONGEST_ID:
+        """The user whose records a list is to show: the caller, or for an admin `?user_id=`. Raises as `owner_of` does."""
+        return self.owner_of(request.query.get("user_id"))
+
+    def whose_or_all(self, request: Request) -> str | None:
+        """The same, where an admin who names nobody sees everybody's records (None)."""
+        wanted = request.query.get("user_id")
+        return None if not wanted and self.role is Role.ADMIN else self.owner_of(wanted)
+
+    def owner_of(self, wanted: object) -> str:
+        """The user a request names; `me` and nothing are the caller.
+
+        Raises:
+            Forbidden: It is another user, and the caller is no admin.
+            NotFound: There is no such user.
+        """
+        if wanted in (None, "", "me", self.user_id):
+            return self.user_id
+        self.require_admin()
+        user_id = str(wanted)
+        if len(user_id) > _LONGEST_ID or aws.get("users", {"user_id": user_id, "part": "profile"}) is None:
             raise NotFound("user_not_found")
-        return wanted
+        return user_id
 
 
 def caller(request: Request) -> Caller:

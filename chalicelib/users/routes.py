@@ -78,7 +78,7 @@ def get_referrals(request: Request) -> Answer:
     """Who brought a user, and who brought them, nearest first."""
     _, user_id = _target(request)
     chain = change.referral_chain(user_id)
-    return paging.listed([shown_id(above) for above in chain], len(chain), None)
+    return paging.part(request, chain, shown_id)
 
 
 def get_settings(request: Request) -> Answer:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from chalicelib.errors import Refused
 from chalicelib.http import Request
+from chalicelib.unknown_fields import refuse_unknown
 from chalicelib.webhooks import catalogue, match
 from chalicelib.webhooks.models import Format, usable
 
@@ -24,8 +25,12 @@ _OURS_PREFIXES = ("content-", "transfer-", "connection", "keep-alive", "proxy-",
 _LONGEST_OVERLAP = timedelta(days=7)
 
 
-def parsed(request: Request) -> dict[str, Any]:
-    """The JSON object of a request; an empty body is an empty object."""
+SUBSCRIPTION = ("name", "url", "event_type", "event_types", "description", "filter", "headers", "rate_limit", "format", "is_active")
+"""What a change of a subscription may name."""
+
+
+def parsed(request: Request, known: Collection[str]) -> dict[str, Any]:
+    """The JSON object of a request; an empty body is an empty object. Raises Refused for a name that is not known."""
     if not request.body.strip():
         return {}
     try:
@@ -34,6 +39,7 @@ def parsed(request: Request) -> dict[str, Any]:
         raise Refused("broken_body", line=1, column=1) from None
     if not isinstance(body, dict):
         raise Refused("not_an_object")
+    refuse_unknown(body, known)
     return body
 
 
@@ -78,7 +84,7 @@ def secret(body: Mapping[str, Any]) -> str | None:
     """The secret given, if one is. The refusal does not show it."""
     if body.get("secret") in (None, ""):
         return None
-    value = text(body, "secret")
+    value = text(body, "secret").strip()
     if not usable(value):
         raise Refused("invalid_secret", field="secret")
     return value

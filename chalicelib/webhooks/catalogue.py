@@ -60,6 +60,7 @@ def _order(name: str, description: str, filled: str, price: str | None) -> Event
         "order_id": _TEXT,
         "signal_id": _TEXT,
         "account_id": _TEXT,
+        "version": _INTEGER,
         "number": _INTEGER,
         "exchange": _TEXT,
         "market_type": _TEXT,
@@ -84,6 +85,7 @@ def _order(name: str, description: str, filled: str, price: str | None) -> Event
         "order_id": "43fcbd06b8e14977b6b55529ab4cc10c-7-1",
         "signal_id": "43fcbd06b8e14977b6b55529ab4cc10c",
         "account_id": "7",
+        "version": 2,
         "number": 1,
         "exchange": "binance",
         "market_type": "spot",
@@ -336,6 +338,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
         description="What an order has opened stands without its take-profit or stop-loss",
         fields={
             "order_id": _TEXT,
+            "version": _INTEGER,
             "signal_id": _TEXT,
             "account_id": _TEXT,
             "exchange": _TEXT,
@@ -349,6 +352,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
         },
         example={
             "order_id": "sig_01JH-acc_7-0",
+            "version": 3,
             "signal_id": "43fcbd06b8e14977b6b55529ab4cc10c",
             "account_id": "7",
             "exchange": "binance",
@@ -366,6 +370,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
         description="A position has changed, on a simulated account a holding, too; of an account with keys it is told at the next look",
         fields={
             "account_id": _TEXT,
+            "version": _INTEGER,
             "exchange": _TEXT,
             "market_type": {"enum": ["spot", "futures"]},
             "symbol": _TEXT,
@@ -375,6 +380,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
         },
         example={
             "account_id": "7",
+            "version": 12,
             "exchange": "binance",
             "market_type": "futures",
             "symbol": "BTCUSDT",
@@ -442,6 +448,28 @@ EVENT_TYPES: tuple[EventType, ...] = (
         example=_WEBHOOK_EXAMPLE | {"reason": "failing"},
     ),
     EventType(name="webhook.enabled", description="A switched-off endpoint is back", fields=_WEBHOOK, example=_WEBHOOK_EXAMPLE),
+    EventType(
+        name="webhook.delivery_dead",
+        description="A delivery has been given up: its retries are over although the endpoint has taken others. It can be replayed",
+        fields=_WEBHOOK
+        | {
+            "delivery_id": _TEXT,
+            "event_id": _TEXT,
+            "event_type": _TEXT,
+            "attempts": _INTEGER,
+            "response_status": _optional(_INTEGER),
+            "error": _optional(_TEXT),
+        },
+        example=_WEBHOOK_EXAMPLE
+        | {
+            "delivery_id": "msg_2c26b46b68ffc68ff99b453c1d304134",
+            "event_id": "00a1e897a25a102a2941938e880bc829",
+            "event_type": "order.filled",
+            "attempts": 10,
+            "response_status": 400,
+            "error": "http_400",
+        },
+    ),
     EventType(
         name="webhook.test",
         description="Sent on request, to try an endpoint",

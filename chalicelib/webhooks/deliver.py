@@ -12,16 +12,20 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+from botocore.exceptions import ClientError
+
 from chalicelib import aws
 from chalicelib.errors import Retryable
 from chalicelib.telemetry import log
 from chalicelib.webhooks import hold, ledger, queue, schedule, sign, store
 from chalicelib.webhooks.fan_out import message
 from chalicelib.webhooks.models import Delivery, Outcome, State, Status, Webhook, stamp
+from chalicelib.webhooks.notices import delivery_dead
 
 CLAIM = timedelta(seconds=75)  # longer than the function may run, shorter than its queue's visibility time
 _SOON = timedelta(seconds=1)
 _TRIES = 5
+_INVALID = ("ValidationException", "TransactionCanceledException")  # what DynamoDB says of an item that it cannot store
 
 
 class Post(Protocol):
@@ -58,6 +62,10 @@ class _Made:
     outcome: Outcome
     began: datetime
     headers: dict[str, str]
+
+    def without_answer(self) -> "_Made":
+        """The same attempt, without the words of the answer."""
+        return replace(self, outcome=self.outcome.model_copy(update={"response_headers": {}, "response_body": "", "truncated": True}))
 
     def results(self) -> dict[str, Any]:
         """What the delivery keeps of it."""
@@ -195,7 +203,13 @@ def _make(claim: _Claimed, means: Means, together: _Together) -> tuple[Delivery,
     claimed, webhook = claim.delivery, claim.webhook
     body = claimed.body(webhook.format)
     headers = sign.headers(
-        webhook, event_type=claimed.type, message_id=claimed.delivery_id, sequence=claimed.sequence, body=body, now=claim.began
+        webhook,
+        event_type=claimed.type,
+        event_id=claimed.event_id,
+        message_id=claimed.delivery_id,
+        sequence=claimed.sequence,
+        body=body,
+        now=claim.began,
     )
     outcome = means.post(webhook.url, headers, body)
     log.info(
@@ -271,6 +285,12 @@ def _record(made: _Made, means: Means, together: _Together) -> Delivery:
             if current is None or current.attempts != claimed.attempts or current.claimed_until != claimed.claimed_until:
                 return claimed
             made = replace(made, claimed=current)
+        except ClientError as fault:
+            if again == _TRIES - 1 or fault.response["Error"]["Code"] not in _INVALID:
+                raise
+            if again:  # the first time others' outcomes were in the same transaction
+                log.error("answer not stored, storing the attempt without it", extra={"delivery_id": made.claimed.delivery_id})
+                made = made.without_answer()
         except aws.WriteRefused:
             # Switched on again while the delivery was to be held.
             made = replace(made, webhook=store.get(made.webhook.webhook_id) or made.webhook)
@@ -291,15 +311,7 @@ def _failed(made: _Made, now: datetime, jitter: float) -> Delivery:
     claimed, webhook = made.claimed, made.webhook
     if webhook.failing_since is None:
         store.set_failing(webhook, made.began)
-    verdict = schedule.after_failure(
-        tries=claimed.tries,
-        status=made.outcome.status,
-        retry_after=made.outcome.retry_after,
-        first_attempt_at=claimed.first_attempt_at or made.began,
-        failing_since=webhook.failing_since or made.began,
-        now=now,
-        jitter=jitter,
-    )
+    verdict = _verdict(made, now, jitter)
     if verdict.switch_off and webhook.is_active:
         # Before the delivery is held: held deliveries of an active endpoint would wait for nobody.
         hold.switch_off(webhook, verdict.switch_off, now, jitter)
@@ -307,13 +319,33 @@ def _failed(made: _Made, now: datetime, jitter: float) -> Delivery:
         off = store.not_active(webhook.webhook_id)
         after = ledger.change(claimed, now, made.record(now), off, state=State.HELD, next_retry_at=None, **made.results())
     elif verdict.at is None:
-        after = ledger.change(claimed, now, made.record(now), state=State.DEAD, next_retry_at=None, **made.results())
+        notice = delivery_dead(webhook, claimed, now, status=made.outcome.status, error=made.outcome.error)
+        after = ledger.change(claimed, now, made.record(now), *notice, state=State.DEAD, next_retry_at=None, **made.results())
     else:
-        after = put_off(claimed, verdict.at, now, made.record(now), **made.results())
+        tries = claimed.tries - verdict.postponed
+        after = put_off(claimed, verdict.at, now, made.record(now), tries=tries, **made.results())
         if verdict.at - now <= queue.REACH:
             queue.send([(message(after), verdict.at)], now)
     _wake(claimed, now)
     return after
+
+
+def _verdict(made: _Made, now: datetime, jitter: float) -> schedule.Verdict:
+    """What the attempt leads to. An answer that cannot be judged leads to a retry of the schedule, so that it is recorded all the same."""
+    try:
+        return schedule.after_failure(
+            tries=made.claimed.tries,
+            status=made.outcome.status,
+            retry_after=made.outcome.retry_after,
+            first_attempt_at=made.claimed.first_attempt_at or made.began,
+            failing_since=made.webhook.failing_since or made.began,
+            now=now,
+            jitter=jitter,
+            postponed=made.claimed.attempts - made.claimed.tries,
+        )
+    except Exception:  # noqa: BLE001 - a fault in judging must not keep the attempt from being recorded
+        log.exception("answer not judged, retrying by the schedule", extra={"delivery_id": made.claimed.delivery_id})
+        return schedule.own_retry(made.claimed.tries, now, jitter)
 
 
 def _wake(before: Delivery, now: datetime) -> None:

@@ -19,8 +19,14 @@ _FIELDS: dict[str, Any] = {
     "format": TEXT,
 }
 _SECRET = {"secret": maybe({**TEXT, "maxLength": 256})}
-_NEW = {"type": "object", "properties": {**_FIELDS, **_SECRET, "scope": TEXT, "user_id": ID}, "required": ["name", "url"]}
-_CHANGE = {"type": "object", "properties": {**_FIELDS, **ACTIVE}}
+_CLOSED = {"additionalProperties": False}
+_NEW = {
+    **_CLOSED,
+    "type": "object",
+    "properties": {**_FIELDS, **ACTIVE, **_SECRET, "scope": TEXT, "user_id": ID},
+    "required": ["name", "url"],
+}
+_CHANGE = {**_CLOSED, "type": "object", "properties": {**_FIELDS, **ACTIVE}}
 _WEBHOOK = obj(
     id=WHOLE,
     name=TEXT,
@@ -71,6 +77,7 @@ _FIGURES = {
     "pending_deliveries": WHOLE,
     "success_rate": NUMBER,
     "ledger": OBJECT,
+    "lag_s": {**NUMBER, "description": "Age of the oldest event of the stream that has not become deliveries yet, seconds"},
 }
 _TYPE = obj(name=TEXT, description=TEXT, schema=OBJECT, example=OBJECT)
 _webhook = {
@@ -85,7 +92,7 @@ _webhook = {
     "disabled_reason": None,
     "failing_since": None,
     "scope": "user",
-    "user_id": "2",
+    "user_id": 2,
     "filter": {},
     "headers": {},
     "rate_limit": None,
@@ -122,6 +129,7 @@ _figures = {
     "pending_deliveries": 0,
     "success_rate": 100,
     "ledger": {"matched": 3, "delivered": 3, "pending": 0, "held": 0, "dead": 0, "equal": True},
+    "lag_s": 0,
 }
 _new = {
     "name": "My Webhook",
@@ -130,12 +138,17 @@ _new = {
     "secret": "optional-secret-for-signing",
     "description": "Webhook для новых пользователей",
 }
-_STATUS = {"status": one_of("pending", "success", "failed", "all")}
+_STATES = one_of("active", "paused", "disabled")
+_STATUS = {
+    "status": one_of("pending", "success", "failed", "all"),
+    "state": one_of("pending", "held", "delivered", "dead"),
+    "event_type": TEXT,
+}
 _BUSY = (400, 409)
 
 DOCS = {
     "POST /webhooks": Docs(_WITH_SECRET, _webhook | {"secret": "optional-secret-for-signing"}, 201, _NEW, _new, errors=(404, 409, 422)),
-    "GET /webhooks": Docs(page(_WEBHOOK), listing(_webhook), query={"event_type": TEXT, **ACTIVE}, paged=True),
+    "GET /webhooks": Docs(page(_WEBHOOK), listing(_webhook), query={"event_type": TEXT, **ACTIVE, "status": _STATES}, paged=True),
     "GET /webhooks/stats": Docs(
         obj(total_webhooks=WHOLE, active_webhooks=WHOLE, webhooks=listed(obj(id=WHOLE, **_FIGURES)), **_FIGURES),
         {"total_webhooks": 1, "active_webhooks": 1, "webhooks": [{"id": 1, **_figures}], **_figures},
@@ -154,14 +167,14 @@ DOCS = {
     "POST /webhooks/{webhook_id}/test": Docs(
         obj(status=one_of("success", "failed"), request=OBJECT, response=OBJECT),
         {"status": "success", "request": {"url": "https://example.com/webhook"}, "response": {"status": 200}},
-        body=obj({"event_type": maybe(TEXT)}),
+        body={**_CLOSED, **obj({"event_type": maybe(TEXT)})},
         given={"event_type": "user.created"},
         errors=(409, 422),
     ),
     "POST /webhooks/{webhook_id}/rotate-secret": Docs(
         _WITH_SECRET,
         _webhook | {"secret": "whsec_…"},
-        body=obj({**_SECRET, "overlap_s": {**WHOLE, "minimum": 0, "maximum": 604800}}),
+        body={**_CLOSED, **obj({**_SECRET, "overlap_s": {**WHOLE, "minimum": 0, "maximum": 604800}})},
         given={"overlap_s": 3600},
         errors=(409, 422),
     ),
@@ -169,7 +182,7 @@ DOCS = {
         obj(replayed=WHOLE, next=maybe(TEXT)),
         {"replayed": 3, "next": None},
         202,
-        obj({**_STATUS, **WINDOW, "cursor": TEXT}),
+        {**_CLOSED, **obj({**_STATUS, **WINDOW, "cursor": TEXT})},
         {"status": "failed"},
         errors=(409, 422),
     ),
@@ -182,5 +195,6 @@ DOCS = {
     "GET /event-types": Docs(
         page(_TYPE),
         listing({"name": "user.created", "description": "A user has been created", "schema": {"type": "object"}, "example": {}}),
+        paged=True,
     ),
 }

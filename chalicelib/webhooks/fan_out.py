@@ -1,10 +1,12 @@
 """An event becomes one delivery for each subscription that wants it."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from chalicelib.events.models import LoggedEvent
-from chalicelib.webhooks import ledger, queue, store
+from chalicelib.webhooks import lag, queue, store
+from chalicelib.webhooks.create_deliveries import MOST, create_deliveries
 from chalicelib.webhooks.match import wants
 from chalicelib.webhooks.models import Delivery, State, Webhook
 from chalicelib.webhooks.queue import Message, Task
@@ -13,19 +15,35 @@ _THREADS = 8
 
 
 def fan_out(event: LoggedEvent, now: datetime) -> int:
-    """Places the event's deliveries and queues those that can go; returns how many there are.
+    """Creates the deliveries of one event and returns how many there are. As `fan_out_all`."""
+    return fan_out_all([event], now)[event.event_id]
 
-    Told twice, it queues again only what is still waiting for its first attempt. The events of a stream have to come in order,
-    one at a time: that is what makes `X-Webhook-Sequence` and the order within an entity follow the stream.
+
+def fan_out_all(events: Sequence[LoggedEvent], now: datetime) -> dict[str, int]:
+    """Creates the deliveries of events of one stream, and queues those that can go.
+
+    Returns how many there are, by event.
+
+    Called again, it queues only what is still waiting for its first attempt. The events of a stream have to
+    come in order, one batch at a time: that is what makes `X-Webhook-Sequence` and the order within an entity follow the stream.
+
+    A subscription hears nothing from before it existed.
 
     Raises:
-        Retryable: Not all could be placed; call again.
+        Retryable: Not all could be created; call again.
     """
-    wanting = [webhook for webhook in store.listed(event.stream) if wants(webhook.event_types, webhook.filter, event.type, event.payload)]
-    placed = [delivery for delivery in _place_all(event, wanting, now) if delivery]
-    ready = [delivery for delivery in placed if delivery.state is State.PENDING and not delivery.attempts and not delivery.waits]
-    queue.send([(message(delivery), now) for delivery in ready], now)
-    return len(placed)
+    stream = events[0].stream
+    webhooks = store.listed(stream)
+    placed: dict[str, int] = {event.event_id: 0 for event in events}
+    for start in range(0, len(events), MOST):
+        deliveries = _create(events[start : start + MOST], webhooks, now)
+        for delivery in deliveries:
+            placed[delivery.event_id] += 1
+        ready = [each for each in deliveries if each.state is State.PENDING and not each.attempts and not each.waits]
+        queue.send([(message(delivery), now) for delivery in ready], now)
+    if webhooks:
+        lag.note(stream, max(event.sequence for event in events))
+    return placed
 
 
 def message(delivery: Delivery) -> Message:
@@ -33,8 +51,15 @@ def message(delivery: Delivery) -> Message:
     return Message(task=Task.DELIVER, webhook_id=delivery.webhook_id, delivery_id=delivery.delivery_id)
 
 
-def _place_all(event: LoggedEvent, webhooks: list[Webhook], now: datetime) -> list[Delivery | None]:
-    if len(webhooks) == 1:
-        return [ledger.place(event, webhooks[0], now)]
+def _create(events: Sequence[LoggedEvent], webhooks: Sequence[Webhook], now: datetime) -> list[Delivery]:
+    wanted = [(webhook, [event for event in events if _wants(webhook, event)]) for webhook in webhooks]
+    wanted = [(webhook, theirs) for webhook, theirs in wanted if theirs]
+    if len(wanted) == 1:
+        [(webhook, theirs)] = wanted
+        return create_deliveries(theirs, webhook, now)
     with ThreadPoolExecutor(_THREADS) as pool:
-        return list(pool.map(lambda webhook: ledger.place(event, webhook, now), webhooks))
+        return [delivery for made in pool.map(lambda pair: create_deliveries(pair[1], pair[0], now), wanted) for delivery in made]
+
+
+def _wants(webhook: Webhook, event: LoggedEvent) -> bool:
+    return event.timestamp >= webhook.created_at and wants(webhook.event_types, webhook.filter, event.type, event.payload)

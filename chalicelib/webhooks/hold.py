@@ -7,13 +7,13 @@ that answered 410 asked not to be called, so only its owner switches it on.
 import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chalicelib import aws
 from chalicelib.events import outbox
-from chalicelib.events.models import Event, event_id
 from chalicelib.webhooks import ledger, queue, schedule, store
 from chalicelib.webhooks.models import Delivery, State, Status, Webhook, stamp
+from chalicelib.webhooks.notices import webhook_event
 from chalicelib.webhooks.queue import Message, Task
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ _DRAIN_RATE = 50  # deliveries per second to an endpoint without a limit of its 
 _DRAIN_S = 10  # seconds' worth of deliveries released at a time
 _RELEASED_AT_ONCE = 100
 _CHECK_AGAIN = timedelta(minutes=1)
+_ANEW: dict[str, Any] = {"tries": 0, "first_attempt_at": None, "next_retry_at": None}
 
 Attempt = Callable[[Delivery, Webhook, "Means"], tuple[Delivery, bool]]
 
@@ -41,7 +42,7 @@ def task_item(webhook_id: int, task: Task, look_at: datetime, **values: int) -> 
 def switch_off(webhook: Webhook, reason: str, now: datetime, jitter: float) -> None:
     """Switches an endpoint off, tells its owner, and plans the first probe. Nothing happens if somebody else has done so."""
     disabled = webhook.model_copy(update={"status": Status.DISABLED, "disabled_reason": reason, "updated_at": now})
-    also = [outbox.write(_event("webhook.disabled", disabled, now, reason=reason))]
+    also = [outbox.write(webhook_event("webhook.disabled", disabled, now, reason=reason))]
     if reason != "gone":
         also.append(task_item(webhook.webhook_id, Task.PROBE, now + schedule.probe_delay(0, jitter), probes=0))
     try:
@@ -63,7 +64,7 @@ def switch_on(webhook: Webhook, now: datetime) -> Webhook:
         aws.delete(ledger.TABLE, task_key(webhook.webhook_id, Task.PROBE)),
     ]
     if webhook.status is Status.DISABLED:
-        also.append(outbox.write(_event("webhook.enabled", active, now)))
+        also.append(outbox.write(webhook_event("webhook.enabled", active, now)))
     store.put(active, *also, seen=webhook.updated_at)
     queue.send([(Message(task=Task.DRAIN, webhook_id=webhook.webhook_id), now)], now)
     return active
@@ -140,20 +141,8 @@ def _release(delivery_id: str, at: datetime, now: datetime, *, give_up: bool) ->
             if give_up:
                 return ledger.change(delivery, now, state=State.DEAD, error="webhook_deleted")
             look_at = None if delivery.waits else at + ledger.GRACE
-            # Its retries begin anew: those it has used up were used up on an endpoint that was down.
-            return ledger.change(delivery, now, state=State.PENDING, tries=0, next_retry_at=None, look_at=look_at)
+            # The schedule starts over: the tries and the time so far were spent on an endpoint that was down.
+            return ledger.change(delivery, now, state=State.PENDING, look_at=look_at, **_ANEW)
         except ledger.Changed:
             continue
     return None
-
-
-def _event(type_: str, webhook: Webhook, now: datetime, **more: str) -> Event:
-    entity = f"webhook#{webhook.webhook_id}"
-    return Event(
-        event_id=event_id(type_, entity, stamp(now)),
-        type=type_,
-        payload={"webhook_id": webhook.webhook_id, "name": webhook.name, **more},
-        entity=entity,
-        user_id=webhook.owner,
-        created_at=now,
-    )

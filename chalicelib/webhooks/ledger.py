@@ -27,9 +27,8 @@ from typing import Any
 
 from chalicelib import aws
 from chalicelib.errors import Retryable
-from chalicelib.events.models import LoggedEvent
 from chalicelib.webhooks import store
-from chalicelib.webhooks.models import Delivery, State, Status, Webhook, canonical, stamp, stored
+from chalicelib.webhooks.models import Delivery, State, stamp, stored
 
 TABLE = "deliveries"
 DUE_SHARDS = 8
@@ -65,46 +64,6 @@ def get(id_: str) -> Delivery | None:
     """A delivery."""
     item = aws.get(TABLE, key(id_))
     return from_item(item) if item else None
-
-
-def place(event: LoggedEvent, webhook: Webhook, now: datetime) -> Delivery | None:
-    """The delivery of this event to this subscription, placed now unless it was before; None if the subscription is gone.
-
-    Raises:
-        Retryable: The items it touches are contended.
-    """
-    id_ = delivery_id(webhook.webhook_id, event.event_id)
-    lane = key(f"lane#{webhook.webhook_id}#{event.entity}", "lane")
-    counter_key = store.key(webhook.webhook_id, "sequence")
-    for _ in range(_TRIES):
-        existing, tail, counter = aws.get_many([(TABLE, key(id_)), (TABLE, lane), ("webhooks", counter_key)])
-        if existing:
-            return from_item(existing)
-        before = get(tail["tail"]) if tail else None
-        sequence = int(counter["last"]) if counter else 0
-        waits = before is not None and not before.attempted and before.state in (State.PENDING, State.HELD)
-        delivery = _new(id_, event, webhook, sequence + 1, now, waits=waits)
-        counted = "#last = :seen" if counter else "attribute_not_exists(#last)"
-        writes = [
-            aws.put(TABLE, _placed_item(delivery, now), "attribute_not_exists(id)"),
-            aws.update("webhooks", counter_key, "SET #last = :new", counted, new=sequence + 1, **({"seen": sequence} if counter else {})),
-            aws.put(TABLE, lane | {"tail": id_, "forget_at": int((now + KEPT).timestamp())}),
-            store.move_books(webhook.webhook_id, id_, {"matched": 1, delivery.state.value: 1}, now),
-        ]
-        if waits and before:
-            writes.append(_update(before, {"follower": id_}, ()))
-        if delivery.state is State.HELD:
-            writes.append(store.not_active(webhook.webhook_id))
-        try:
-            transact(writes)
-        except aws.WriteRefused as refused:
-            if delivery.state is State.HELD and refused.failed[-1] is not None:
-                if refused.failed[-1].get("status") in (None, Status.DELETED):
-                    return None
-                webhook = store.from_item(refused.failed[-1])
-            continue
-        return delivery
-    raise Retryable("a delivery could not be placed: its items are contended")
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +172,16 @@ def due(id_: str, look_at: datetime) -> dict[str, str]:
     return {"due_shard": f"due#{zlib.crc32(id_.encode()) % DUE_SHARDS}", "look_at": stamp(look_at)}
 
 
+def follow(delivery: Delivery, follower: str) -> aws.Write:
+    """Chains a delivery behind one of the same entity that has not had its first attempt. Refused if that one has changed."""
+    return _update(delivery, {"follower": follower}, ())
+
+
+def item_of(delivery: Delivery) -> aws.Item:
+    """A delivery as it is stored, without what places it into the indexes."""
+    return key(delivery.delivery_id) | _stored(delivery.model_dump(exclude={"delivery_id"}, exclude_none=True))
+
+
 def from_item(item: Mapping[str, Any]) -> Delivery:
     """A stored delivery."""
     return Delivery.model_validate({**item, "delivery_id": item["id"]})
@@ -239,31 +208,6 @@ def _lets_go(delivery: Delivery) -> bool:
 
 def _failing(delivery: Delivery) -> int:
     return int(delivery.status == "failed")
-
-
-def _new(id_: str, event: LoggedEvent, webhook: Webhook, sequence: int, now: datetime, *, waits: bool) -> Delivery:
-    return Delivery(
-        delivery_id=id_,
-        webhook_id=webhook.webhook_id,
-        placed=f"{stamp(now)}#{sequence:012d}",
-        sequence=sequence,
-        event_id=event.event_id,
-        type=event.type,
-        entity=event.entity,
-        timestamp=event.timestamp,
-        event=canonical(event.payload),
-        state=State.PENDING if webhook.is_active else State.HELD,
-        version=1,
-        waits=waits,
-        next_retry_at=None,
-    )
-
-
-def _placed_item(delivery: Delivery, now: datetime) -> aws.Item:
-    item = key(delivery.delivery_id) | _stored(delivery.model_dump(exclude={"delivery_id"}, exclude_none=True))
-    if delivery.state is State.HELD:
-        return item | {"held_for": delivery.webhook_id}
-    return item if delivery.waits else item | due(delivery.delivery_id, now + GRACE)
 
 
 def _update(delivery: Delivery, sets: Mapping[str, Any], removes: Iterable[str]) -> aws.Write:

@@ -9,12 +9,12 @@ from typing import Any
 from pydantic import SecretStr
 
 from chalicelib import aws
-from chalicelib.errors import Conflict, NotDoable, NotFound
+from chalicelib.errors import Conflict, NotDoable, NotFound, Refused
 from chalicelib.users.access import Caller
 from chalicelib.users.models import Role
-from chalicelib.webhooks import bodies, catalogue, guard, hold, ledger, queue, sign, store
+from chalicelib.webhooks import bodies, catalogue, guard, hold, lag, ledger, queue, sign, store
 from chalicelib.webhooks.deliver import Means
-from chalicelib.webhooks.models import Outcome, Scope, Secret, Status, Webhook, canonical, stamp
+from chalicelib.webhooks.models import ADMIN_STREAM, Outcome, Scope, Secret, Status, Webhook, canonical, stamp
 from chalicelib.webhooks.queue import Message, Task
 
 _MOST_PER_USER = 50
@@ -34,7 +34,9 @@ def create(body: Mapping[str, Any], caller: Caller, now: datetime) -> tuple[Webh
     given = bodies.changes({"event_type": None, **body} if "event_types" not in body else body)
     guard.check(given["url"], guard.Policy.of_deployment())
     scope, owner = _scope(body, caller)
-    if scope is Scope.USER and len(store.listed(f"user#{owner}")) >= _MOST_PER_USER:
+    stream = ADMIN_STREAM if scope is Scope.ADMIN else f"user#{owner}"
+    others = store.listed(stream)
+    if scope is Scope.USER and len(others) >= _MOST_PER_USER:
         raise NotDoable("too_many_webhooks", limit=_MOST_PER_USER)
     secret = bodies.secret(body) or made_secret()
     active = bodies.flag(body, "is_active")
@@ -49,6 +51,8 @@ def create(body: Mapping[str, Any], caller: Caller, now: datetime) -> tuple[Webh
         **given,
     )
     store.put(webhook)
+    if not others:
+        lag.start(stream)
     return webhook, secret
 
 
@@ -123,26 +127,36 @@ def test(webhook: Webhook, event_type: str | None, means: Means) -> tuple[Outcom
     now = means.clock()
     message_id = f"msg_test{secrets.token_hex(12)}"
     body = canonical(_enveloped(webhook, example, message_id, now))
-    headers = sign.headers(webhook, event_type=example.name, message_id=message_id, sequence=0, body=body, now=now)
+    named = {"event_id": message_id, "message_id": message_id}  # the example is no event of a stream
+    headers = sign.headers(webhook, event_type=example.name, sequence=0, body=body, now=now, **named)
     return means.post(webhook.url, headers, body), {"headers": sign.masked(headers, webhook), "body": body}
 
 
 def _enveloped(webhook: Webhook, example: catalogue.EventType, message_id: str, now: datetime) -> Mapping[str, Any]:
     if webhook.format.value == "plain":
         return example.example
-    return {"id": message_id, "type": example.name, "timestamp": stamp(now), "sequence": 0, "data": example.example}
+    return {"id": message_id, "event_id": message_id, "type": example.name, "timestamp": stamp(now), "sequence": 0, "data": example.example}
 
 
 def _scope(body: Mapping[str, Any], caller: Caller) -> tuple[Scope, str]:
-    if caller.role is not Role.ADMIN:
-        if body.get("scope") == Scope.ADMIN or body.get("user_id") not in (None, caller.user_id):
-            caller.require_admin()
-        return Scope.USER, caller.user_id
-    owner = str(body.get("user_id") or caller.user_id)
-    asked = body.get("scope") or (Scope.USER if body.get("user_id") else Scope.ADMIN)
-    if asked not in list(Scope):
+    user_id, asked = body.get("user_id"), body.get("scope")
+    if asked is not None and asked not in list(Scope):
         raise NotDoable("invalid_choice", field="scope", allowed=", ".join(Scope))
+    if asked == Scope.ADMIN:
+        caller.require_admin()
+    owner = caller.owner_of(_shown_user(user_id))
+    if asked is None:
+        asked = Scope.ADMIN if caller.role is Role.ADMIN and not user_id else Scope.USER
     return Scope(asked), owner
+
+
+def _shown_user(user_id: Any) -> str | None:
+    """A user's id as a body gives it: a number or a text."""
+    if user_id is None:
+        return None
+    if isinstance(user_id, bool) or not isinstance(user_id, (int, str)):
+        raise Refused("invalid_text", field="user_id")
+    return str(user_id)
 
 
 def _store(webhook: Webhook, now: datetime, **changes: Any) -> Webhook:

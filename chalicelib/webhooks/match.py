@@ -9,11 +9,13 @@ A filter maps dotted payload paths to conditions, all of which must hold:
 Numbers compare by value, also where the payload has them as text, as money always is.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 _ABSENT = object()
+_DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 def wants(event_types: tuple[str, ...], conditions: Mapping[str, Any], event_type: str, payload: Any) -> bool:
@@ -61,9 +63,14 @@ def _holds(condition: Any, value: Any) -> bool:
 def _equal(value: Any, wanted: Any) -> bool:
     if isinstance(value, bool) or isinstance(wanted, bool):
         return value is wanted
-    if isinstance(value, (int, float)) or isinstance(wanted, (int, float)):
+    if _is_number(value) and _is_number(wanted):
         return _compare(value, wanted, lambda left, right: left == right)
     return bool(value == wanted)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a number, or a text that is one: money is text in events."""
+    return isinstance(value, (int, float, Decimal)) or (isinstance(value, str) and _DECIMAL.fullmatch(value) is not None)
 
 
 def _any_of(value: Any, wanted: list[Any]) -> bool:

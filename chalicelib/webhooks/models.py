@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 ADMIN_STREAM = "admin"
+_SHORTEST_KEY = 16  # bytes; Standard Webhooks 1.0.0 recommends 24 to 64
 
 
 def stamp(moment: datetime) -> str:
@@ -42,7 +43,7 @@ class Scope(StrEnum):
 
 
 class Format(StrEnum):
-    """The body: the event's payload as it is, or wrapped with `id, type, timestamp, sequence, data`."""
+    """The body: the event's payload as it is, or wrapped with `id, event_id, type, timestamp, sequence, data`."""
 
     PLAIN = "plain"
     ENVELOPE = "envelope"
@@ -85,11 +86,12 @@ class Secret(Frozen):
 
 
 def usable(secret: str) -> bool:
-    """Whether a key can be made of this secret; `whsec_` promises base64."""
+    """Whether a key can be made of this secret. `whsec_` promises base64, and a key of that few bytes would be guessed."""
     try:
-        return bool(Secret(value=SecretStr(secret)).key)
+        key = Secret(value=SecretStr(secret)).key
     except (binascii.Error, ValueError):
         return False
+    return len(key) >= _SHORTEST_KEY if secret.startswith("whsec_") else bool(key.strip())
 
 
 class Webhook(Frozen):
@@ -202,8 +204,15 @@ class Delivery(Frozen):
         """The request body, in the subscription's format."""
         if format_ is Format.PLAIN:
             return canonical(self.payload)
-        envelope = {"id": self.delivery_id, "type": self.type, "timestamp": stamp(self.timestamp), "sequence": self.sequence}
-        return canonical(envelope | {"data": self.payload})
+        envelope = {
+            "id": self.delivery_id,
+            "event_id": self.event_id,
+            "type": self.type,
+            "timestamp": stamp(self.timestamp),
+            "sequence": self.sequence,
+            "data": self.payload,
+        }
+        return canonical(envelope)
 
 
 class Outcome(Frozen):

@@ -1,17 +1,17 @@
 """The webhook API. Every route answers for the caller's own subscriptions; an administrator's for all of them."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from chalicelib import aws, paging
+from chalicelib import aws, inputs, paging
 from chalicelib.errors import NotFound, Refused
 from chalicelib.http import Answer, Request, Route
 from chalicelib.users import access
 from chalicelib.users.access import Caller
 from chalicelib.users.models import Role
-from chalicelib.webhooks import bodies, catalogue, ledger, manage, replay, store, sweep, views, work
+from chalicelib.webhooks import bodies, catalogue, lag, ledger, manage, replay, store, sweep, views, work
 from chalicelib.webhooks.match import type_matches
-from chalicelib.webhooks.models import Delivery, State, Webhook
+from chalicelib.webhooks.models import Delivery, State, Status, Webhook, stamp
 
 _RECENT = 200  # deliveries that rate and latency are taken from
 _REPLAYED_AT_ONCE = 200
@@ -20,26 +20,28 @@ _BY_STATUS = {
     "success": "#state = :delivered",
     "failed": "#state <> :delivered AND ( failed = :yes OR #state = :dead )",
 }
+_FILTERS = ("status", "state", "event_type", "since", "until")
+_NEW = (*bodies.SUBSCRIPTION, "secret", "scope", "user_id")
 _VALUES: dict[str, Any] = {state.value: state.value for state in State} | {"yes": True, "no": False}
 
 
 def create_webhook(request: Request) -> Answer:
     """POST /webhooks. The secret is in this answer and in no other."""
-    webhook, secret = manage.create(bodies.parsed(request), access.caller(request), _now())
+    webhook, secret = manage.create(bodies.parsed(request, _NEW), access.caller(request), _now())
     return Answer(201, _shown(webhook) | {"secret": secret})
 
 
 def list_webhooks(request: Request) -> Answer:
-    """GET /webhooks?event_type&is_active&limit&offset."""
+    """GET /webhooks?event_type&is_active&status&limit&offset."""
     page = paging.asked(request)
-    event_type, active = request.query.get("event_type"), request.query.get("is_active")
-    if active not in (None, "true", "false"):
-        raise Refused("invalid_choice", field="is_active", allowed="true, false")
+    event_type, active = request.query.get("event_type"), inputs.flag(request, "is_active")
+    status = inputs.choice(request, "status", (Status.ACTIVE.value, Status.PAUSED.value, Status.DISABLED.value))
     found = [
         webhook
         for webhook in _visible(access.caller(request))
         if (event_type is None or any(type_matches(pattern, event_type) for pattern in webhook.event_types))
-        and (active is None or webhook.is_active is (active == "true"))
+        and (active is None or webhook.is_active is active)
+        and (status is None or webhook.status.value == status)
     ]
     offset = int(page.start.get("offset", 0)) if page.start else page.offset
     part = found[offset : offset + page.limit]
@@ -55,7 +57,9 @@ def get_webhook(request: Request) -> Answer:
 
 def update_webhook(request: Request) -> Answer:
     """PATCH /webhooks/{webhook_id}."""
-    return Answer(200, _shown(manage.update(_asked(request), bodies.parsed(request), _now())))
+    if not request.body.strip():
+        raise Refused("no_data")
+    return Answer(200, _shown(manage.update(_asked(request), bodies.parsed(request, bodies.SUBSCRIPTION), _now())))
 
 
 def delete_webhook(request: Request) -> Answer:
@@ -77,14 +81,14 @@ def resume_webhook(request: Request) -> Answer:
 
 def rotate_secret(request: Request) -> Answer:
     """POST /webhooks/{webhook_id}/rotate-secret {secret?, overlap_s?}."""
-    webhook, secret = manage.rotate(_asked(request), bodies.parsed(request), _now())
+    webhook, secret = manage.rotate(_asked(request), bodies.parsed(request, ("secret", "overlap_s")), _now())
     return Answer(200, _shown(webhook) | {"secret": secret})
 
 
 def test_webhook(request: Request) -> Answer:
     """POST /webhooks/{webhook_id}/test {event_type?}: sends an example and answers what came of it."""
     webhook = _asked(request)
-    outcome, sent = manage.test(webhook, bodies.parsed(request).get("event_type"), work.means())
+    outcome, sent = manage.test(webhook, bodies.parsed(request, ("event_type",)).get("event_type"), work.means())
     return Answer(200, {"status": "failed" if outcome.error else "success", "request": sent, "response": outcome.model_dump(mode="json")})
 
 
@@ -94,14 +98,18 @@ def all_stats(request: Request) -> Answer:
     shards = store.shards(webhook.webhook_id for webhook in webhooks)
     unequal = sweep.unequal(shards)
     total = store.total([item for items in shards.values() for item in items])
+    behind = lag.lags({webhook.stream for webhook in webhooks}, _now())
+    streams = {webhook.webhook_id: webhook.stream for webhook in webhooks}
     return Answer(
         200,
         {
             "total_webhooks": len(webhooks),
             "active_webhooks": sum(webhook.is_active for webhook in webhooks),
             **views.figures(total, equal=not unequal),
+            "lag_s": max(behind.values(), default=0),
             "webhooks": [
-                {"id": webhook_id} | views.figures(store.total(items), equal=webhook_id not in unequal)
+                {"id": webhook_id, "lag_s": behind[streams[webhook_id]]}
+                | views.figures(store.total(items), equal=webhook_id not in unequal)
                 for webhook_id, items in shards.items()
             ],
         },
@@ -110,17 +118,21 @@ def all_stats(request: Request) -> Answer:
 
 def stats(request: Request) -> Answer:
     """GET /webhooks/{webhook_id}/stats: its figures, and rate and latency over its recent deliveries."""
-    webhook_id = _asked(request).webhook_id
+    webhook = _asked(request)
+    webhook_id = webhook.webhook_id
     shards = store.shards([webhook_id])
+    behind = lag.lags([webhook.stream], _now())[webhook.stream]
     items, _ = aws.query(ledger.TABLE, "webhook_id = :id", index="by_webhook", newest_first=True, limit=_RECENT, id=webhook_id)
     recent = views.latency([ledger.from_item(item) for item in items])
     return Answer(
-        200, views.figures(store.total(shards[webhook_id]), equal=not sweep.unequal(shards)) | {"id": webhook_id, "recent": recent}
+        200,
+        views.figures(store.total(shards[webhook_id]), equal=not sweep.unequal(shards))
+        | {"id": webhook_id, "lag_s": behind, "recent": recent},
     )
 
 
 def list_deliveries(request: Request) -> Answer:
-    """GET /webhooks/{webhook_id}/deliveries?status&since&until&limit&offset&cursor, the newest first."""
+    """GET /webhooks/{webhook_id}/deliveries?status&state&event_type&since&until&limit&offset&cursor, the newest first."""
     webhook_id = _asked(request).webhook_id
     condition, filters = _chosen(webhook_id, request.query)
     return paging.answer(ledger.TABLE, condition, paging.asked(request), _delivery_view, index="by_webhook", newest_first=True, **filters)
@@ -140,14 +152,14 @@ def replay_delivery(request: Request) -> Answer:
 
 
 def replay_deliveries(request: Request) -> Answer:
-    """POST /webhooks/{webhook_id}/replay {status?, since?, until?, cursor?}: failed ones unless said otherwise.
+    """POST /webhooks/{webhook_id}/replay {status?, state?, event_type?, since?, until?, cursor?}: failed ones unless said otherwise.
 
     A call replays some and gives a cursor for the next call, until `next` is null.
     """
     webhook = _asked(request)
-    body = bodies.parsed(request)
-    wanted = {name: str(body[name]) for name in ("status", "since", "until", "cursor") if body.get(name)}
-    if not wanted.keys() & {"status", "since", "until"}:
+    body = bodies.parsed(request, (*_FILTERS, "cursor"))
+    wanted = {name: str(body[name]) for name in (*_FILTERS, "cursor") if body.get(name)}
+    if not wanted.keys() & set(_FILTERS):
         wanted["status"] = "failed"
     condition, filters = _chosen(webhook.webhook_id, wanted)
     page = paging.asked(Request(**{**{name: getattr(request, name) for name in Request.__slots__}, "query": wanted}))
@@ -160,11 +172,11 @@ def replay_deliveries(request: Request) -> Answer:
 def event_types(request: Request) -> Answer:
     """GET /event-types: each with its JSON Schema and an example."""
     access.caller(request)
-    types = [
-        {"name": each.name, "description": each.description, "schema": each.json_schema, "example": dict(each.example)}
-        for each in catalogue.EVENT_TYPES
-    ]
-    return Answer(200, {"items": types, "total": len(types), "next": None})
+    return paging.part(request, catalogue.EVENT_TYPES, _event_type_view)
+
+
+def _event_type_view(shown: catalogue.EventType) -> dict[str, Any]:
+    return {"name": shown.name, "description": shown.description, "schema": shown.json_schema, "example": dict(shown.example)}
 
 
 def _asked(request: Request) -> Webhook:
@@ -199,24 +211,26 @@ def _chosen(webhook_id: int, query: Any) -> tuple[str, dict[str, Any]]:
         condition += " AND placed BETWEEN :since AND :until"
         since = _moment(query, "since", "0")
         values |= {"since": since, "until": max(since, _moment(query, "until", "9")) + "~"}  # no range may run backwards
-    status = query.get("status")
-    if status is None or status == "all":
-        return condition, values
-    if status not in _BY_STATUS:
-        raise Refused("invalid_choice", field="status", allowed=", ".join(_BY_STATUS))
-    expression = _BY_STATUS[status]
-    used = {name: value for name, value in _VALUES.items() if f":{name} " in f"{expression} ".replace(",", " ")}
-    return condition, values | used | {"filter_expression": expression}
+    conditions = []
+    status, state = query.get("status"), query.get("state")
+    if status not in (None, "all"):
+        if status not in _BY_STATUS:
+            raise Refused("invalid_choice", field="status", allowed=", ".join(_BY_STATUS))
+        conditions.append(f"({_BY_STATUS[status]})")
+        values |= {name: value for name, value in _VALUES.items() if f":{name} " in f"{_BY_STATUS[status]} ".replace(",", " ")}
+    if state is not None:
+        if state not in list(State):
+            raise Refused("invalid_choice", field="state", allowed=", ".join(State))
+        conditions.append("#state = :wanted_state")
+        values["wanted_state"] = state
+    if event_type := query.get("event_type"):
+        conditions.append("#type = :event_type")
+        values["event_type"] = event_type
+    return condition, values | ({"filter_expression": " AND ".join(conditions)} if conditions else {})
 
 
 def _moment(query: Any, name: str, default: str) -> str:
-    if name not in query:
-        return default
-    try:
-        moment = datetime.fromisoformat(query[name])
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat(timespec="milliseconds")
-    except (ValueError, OverflowError):
-        raise Refused("invalid_time", field=name) from None
+    return stamp(inputs.moment(query[name], name)) if name in query else default
 
 
 def _now() -> datetime:

@@ -1,12 +1,15 @@
 """When an attempt follows a failed one, and what becomes of an endpoint that keeps failing. Pure functions of time.
 
 The delays are the example of Standard Webhooks 1.0.0, each moved by up to 20 % so that an endpoint that comes back is not met
-by everything at once. `Retry-After` (RFC 9110 §10.2.3) is obeyed where it says when to come back: on 429 and 503.
+by everything at once. `Retry-After` (RFC 9110 §10.2.3) counts on 429 and 503, and only makes a wait longer. An attempt that the
+receiver postponed uses up no retry. A delivery is given up by time: never before the length of the whole schedule, about 75 h.
 """
 
+from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from itertools import accumulate
 
 from chalicelib.webhooks.models import Frozen
 
@@ -21,6 +24,9 @@ DELAYS = (
     timedelta(hours=20),
     timedelta(hours=24),
 )
+_DUE_AFTER = tuple(accumulate(DELAYS))
+LENGTH = _DUE_AFTER[-1]
+"""From the first attempt to the last of the schedule."""
 FAILING_LIMIT = timedelta(days=5)
 _JITTER = 0.2
 _LONGEST_RETRY_AFTER = timedelta(hours=24)
@@ -43,11 +49,13 @@ class Verdict(Frozen):
 
     Attributes:
         at: When to try again; None unless it is a retry.
+        postponed: The receiver asked for a longer wait than the schedule's, so the attempt does not count as a try.
         switch_off: Why the endpoint is switched off, `gone` or `failing`; None if it is not.
     """
 
     next: Next
     at: datetime | None = None
+    postponed: bool = False
     switch_off: str | None = None
 
 
@@ -60,41 +68,55 @@ def after_failure(
     failing_since: datetime,
     now: datetime,
     jitter: float,
+    postponed: int = 0,
 ) -> Verdict:
-    """What follows the `tries`-th failed attempt in a row at a delivery.
+    """What follows a failed attempt at a delivery, the `tries`-th that counts.
 
-    A delivery is given up only when its retries are used up and the endpoint has taken something else since its first attempt:
-    then the fault is the delivery's. While nothing gets through the fault is the endpoint's, so the last delay repeats until
-    the endpoint is switched off and the delivery held.
+    A delivery is given up only when the schedule's length is over and the endpoint has taken something else
+    since its first attempt: then the fault is the delivery's. While nothing gets through the fault is the
+    endpoint's, so the last delay repeats until the endpoint is switched off and the delivery held.
 
     Args:
         failing_since: When the endpoint began to fail without a success in between.
         jitter: 0 to 1, random.
+        postponed: How many attempts the receiver postponed before this one.
     """
     if status == _GONE:
         return Verdict(next=Next.HOLD, switch_off="gone")
     if now - failing_since >= FAILING_LIMIT:
         return Verdict(next=Next.HOLD, switch_off="failing")
-    if tries > len(DELAYS) and failing_since > first_attempt_at + _OVERLAP:
+    elapsed = now - first_attempt_at
+    if elapsed >= LENGTH and failing_since > first_attempt_at + _OVERLAP:
         return Verdict(next=Next.GIVE_UP)
+    own = moved(_delay(tries), jitter)
     asked = parse_retry_after(retry_after, now) if status in (_TOO_MANY, _UNAVAILABLE) else None
-    return Verdict(next=Next.RETRY, at=now + (asked or moved(DELAYS[min(tries, len(DELAYS)) - 1], jitter)))
+    if asked is None or asked <= own:
+        return Verdict(next=Next.RETRY, at=now + own)
+    # A backlog that was postponed together is spread: a receiver with a rate limit takes only some of a burst.
+    spread = jitter * max(asked * _JITTER, DELAYS[0]) if postponed else timedelta()
+    least = moved(_delay(bisect_right(_DUE_AFTER, elapsed)), jitter)
+    return Verdict(next=Next.RETRY, at=now + max(asked + spread, least), postponed=True)
+
+
+def own_retry(tries: int, now: datetime, jitter: float) -> Verdict:
+    """A retry at the schedule's own time, whatever the receiver said."""
+    return Verdict(next=Next.RETRY, at=now + moved(_delay(tries), jitter))
 
 
 def parse_retry_after(header: str | None, now: datetime) -> timedelta | None:
-    """How long to wait: seconds or an HTTP date; between 1 s and 24 h, None when the header says nothing usable."""
+    """How long to wait: seconds or an HTTP date; at most 24 h, None when the header says nothing usable."""
     if header is None:
         return None
     text = header.strip()
     if text.isascii() and text.isdigit():
-        wait = timedelta(seconds=int(text[:9]))
-    else:
-        try:
-            date = parsedate_to_datetime(text)
-        except ValueError:
-            return None
+        return min(timedelta(seconds=int(text[:9])), _LONGEST_RETRY_AFTER)
+    try:
+        # An absurd zone is an OverflowError. A date before year 1 in UTC is one, too.
+        date = parsedate_to_datetime(text)
         wait = (date if date.tzinfo else date.replace(tzinfo=UTC)) - now
-    return min(max(wait, timedelta(seconds=1)), _LONGEST_RETRY_AFTER)
+    except (ValueError, OverflowError):
+        return None
+    return min(max(wait, timedelta()), _LONGEST_RETRY_AFTER)
 
 
 def probe_delay(probes: int, jitter: float) -> timedelta:
@@ -105,3 +127,8 @@ def probe_delay(probes: int, jitter: float) -> timedelta:
 def moved(delay: timedelta, jitter: float) -> timedelta:
     """The delay ±20 %; `jitter` 0 to 1."""
     return delay * (1 + _JITTER * (2 * jitter - 1))
+
+
+def _delay(tries: int) -> timedelta:
+    """The schedule's delay after this many tries. The last delay repeats."""
+    return DELAYS[min(max(tries, 1), len(DELAYS)) - 1]

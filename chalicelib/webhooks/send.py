@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.client import HTTPResponse
+from http.client import SWITCHING_PROTOCOLS, HTTPResponse, parse_headers
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,6 +25,7 @@ from requests_hardened.ip_filter_adapter import IPFilterAdapter  # type: ignore[
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from chalicelib.telemetry import log
 from chalicelib.webhooks import guard
 from chalicelib.webhooks.models import Outcome
 
@@ -33,6 +34,7 @@ BODY_LIMIT = 16 * 1024
 _IDLE_S = 50.0  # load balancers close idle connections after 60 s; one closed under us would cost an attempt
 _POOLS = 64  # endpoints with open connections per process
 _SUCCESS = range(200, 300)
+_INTERIM = range(100, 200)
 
 _attempt = threading.local()
 
@@ -67,7 +69,9 @@ class _InTime(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         self._sock.settimeout(_left())
-        return self._raw.readinto(buffer)
+        size = self._raw.readinto(buffer)
+        _attempt.unanswered = _attempt.unanswered and not size
+        return size
 
     def close(self) -> None:
         self._raw.close()
@@ -80,6 +84,14 @@ class _Answer(HTTPResponse):
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp: Any = io.BufferedReader(_InTime(self.fp.detach(), sock))
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """The final status. `http.client` skips 100 only; every other 1xx is interim as well (RFC 9110 §15.2), except 101."""
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if status not in _INTERIM or status == SWITCHING_PROTOCOLS:
+                return version, status, reason
+            parse_headers(self.fp)
 
 
 class _Watched:
@@ -96,6 +108,7 @@ class _Watched:
         return sock
 
     def request(self, *args: Any, **kwargs: Any) -> None:
+        _attempt.reused, _attempt.unanswered = self.sock is not None, True
         if self.sock is not None:
             self.sock.settimeout(_left())
         super().request(*args, **kwargs)  # type: ignore[misc]
@@ -164,23 +177,33 @@ class Sender:
         try:
             with _within(self._timeout_s):
                 outcome = self._exchange(url, headers, body)
-        except Exception as fault:
+        except Exception as fault:  # noqa: BLE001 - an attempt that was made is recorded, whatever came back
             outcome = Outcome(error=_error(fault))
-            if outcome.error is None:
-                raise
         return outcome.model_copy(update={"duration_ms": round((time.monotonic() - began) * 1000)})
 
     def _exchange(self, url: str, headers: Mapping[str, str], body: str) -> Outcome:
         request = requests.Request("POST", url, headers={"Accept-Encoding": "identity", **headers}, data=body.encode()).prepare()
         adapter = self._adapters["http://" if urlsplit(url).scheme == "http" else "https://"]
-        answer = adapter.send(request, stream=True, timeout=(self._timeout_s, self._timeout_s), verify=self._verify)
+        try:
+            answer = self._send(adapter, request)
+        except (requests.ConnectionError, OSError) as fault:
+            if not (_attempt.reused and _attempt.unanswered) or _error(fault) != "connection":
+                raise
+            # The receiver closed an idle connection just as the request went out. Its other idle ones may be closed, too.
+            adapter.poolmanager.clear()
+            answer = self._send(adapter, request)
         try:
             content = self._read(answer)
         except Exception as fault:  # noqa: BLE001 - the answer was cut off, in whatever way
-            return _outcome(answer, b"", self._body_limit, _error(fault) or "connection")
+            return _outcome(answer, b"", self._body_limit, _error(fault))
         finally:
             answer.close()
         return _outcome(answer, content, self._body_limit, None if answer.status_code in _SUCCESS else f"http_{answer.status_code}")
+
+    def _send(self, adapter: _Adapter, request: requests.PreparedRequest) -> requests.Response:
+        _attempt.reused = _attempt.unanswered = False
+        answer: requests.Response = adapter.send(request, stream=True, timeout=(self._timeout_s, self._timeout_s), verify=self._verify)
+        return answer
 
     def _read(self, answer: requests.Response) -> bytes:
         """The body as it came, to its end or a byte past the limit; that the end was too early shows only on reading past it."""
@@ -194,15 +217,16 @@ def _outcome(answer: requests.Response, content: bytes, limit: int, error: str |
     return Outcome(
         status=answer.status_code,
         error=error,
-        response_headers={name[:100]: value[:500] for name, value in list(answer.headers.items())[:50]},
+        # A header without a name cannot be stored: a DynamoDB attribute name has at least one character.
+        response_headers={name[:100]: value[:500] for name, value in list(answer.headers.items())[:50] if name},
         response_body=content[:limit].decode("utf-8", "replace"),
         truncated=len(content) > limit,
         retry_after=answer.headers.get("Retry-After"),
     )
 
 
-def _error(fault: Exception) -> str | None:
-    """What to call a fault of the other side; None for a fault of ours."""
+def _error(fault: Exception) -> str:
+    """What to call a fault. One that is not foreseen is logged with its place."""
     if isinstance(fault, (guard.Forbidden, InvalidIPAddress, requests.exceptions.InvalidURL)):
         return "refused"
     if isinstance(fault, (requests.exceptions.SSLError, urllib3.exceptions.SSLError)):
@@ -211,6 +235,6 @@ def _error(fault: Exception) -> str | None:
         return "timeout"
     if isinstance(fault, requests.ConnectionError) and "resolve" in str(fault):
         return "dns"
-    if isinstance(fault, (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError)):
-        return "connection"
-    return None
+    if not isinstance(fault, (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError)):
+        log.error("unexpected fault of an attempt", exc_info=fault)
+    return "connection"

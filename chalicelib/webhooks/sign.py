@@ -24,8 +24,15 @@ def standard(key: bytes, message_id: str, timestamp: int, body: str) -> str:
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
 
 
-def headers(webhook: Webhook, *, event_type: str, message_id: str, sequence: int, body: str, now: datetime) -> dict[str, str]:
-    """Every header of an attempt made now; the subscription's own never replace ours."""
+def headers(
+    webhook: Webhook, *, event_type: str, event_id: str, message_id: str, sequence: int, body: str, now: datetime
+) -> dict[str, str]:
+    """Every header of an attempt made now; the subscription's own never replace ours.
+
+    Args:
+        event_id: The event's, the same for every subscription, on the WebSocket and in the event log.
+        message_id: The delivery's, one per subscription and event.
+    """
     timestamp = int(now.timestamp())
     secrets = webhook.active_secrets(now)
     own = {name: value.get_secret_value() for name, value in webhook.headers.items()}
@@ -33,6 +40,7 @@ def headers(webhook: Webhook, *, event_type: str, message_id: str, sequence: int
         "Content-Type": "application/json",
         "User-Agent": "tradehook",
         "X-Webhook-Event": event_type,
+        "X-Webhook-Event-Id": event_id,
         "X-Webhook-Id": str(webhook.webhook_id),
         "X-Webhook-Signature": legacy(secrets[0].value.get_secret_value(), body),
         "webhook-id": message_id,

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chalicelib import aws
+from chalicelib.users.models import shown_id
 from chalicelib.webhooks.models import Delivery, Webhook, stamp
 
 
@@ -22,7 +23,7 @@ def webhook(subscription: Webhook, shards: Sequence[aws.Item], books: Mapping[st
         "disabled_reason": subscription.disabled_reason,
         "failing_since": _time(subscription.failing_since),
         "scope": subscription.scope.value,
-        "user_id": subscription.owner,
+        "user_id": shown_id(subscription.owner),
         "filter": dict(subscription.filter),
         "headers": dict.fromkeys(subscription.headers, "***"),
         "rate_limit": subscription.rate_limit,

@@ -7,7 +7,7 @@ from functools import cache
 from pydantic import ValidationError
 
 from chalicelib.events.models import LoggedEvent
-from chalicelib.telemetry import log
+from chalicelib.telemetry import Metric, log, measure
 from chalicelib.webhooks import fan_out, guard, hold, sweep
 from chalicelib.webhooks.deliver import Means, attempt, deliver_all
 from chalicelib.webhooks.queue import Message, Task
@@ -22,11 +22,14 @@ def means() -> Means:
     return Means(post=Sender(guard.Policy.of_deployment()).post)
 
 
-def match(event: LoggedEvent) -> None:
-    """Places the deliveries of an event. Raises Retryable when the queue has to bring it again."""
-    placed = fan_out.fan_out(event, means().clock())
-    about = {"event_id": event.event_id, "type": event.type, "stream": event.stream, "signal_id": event.signal_id}
-    log.info("event matched", extra=about | {"deliveries": placed})
+def match(*events: LoggedEvent) -> None:
+    """Creates the deliveries of events of one stream, in its order. Raises Retryable when the queue has to bring them again."""
+    now = means().clock()
+    placed = fan_out.fan_out_all(events, now)
+    measure(Metric.MATCHING_LAG, max(0.0, (now - min(event.timestamp for event in events)).total_seconds()))
+    for event in events:
+        about = {"event_id": event.event_id, "type": event.type, "stream": event.stream, "signal_id": event.signal_id}
+        log.info("event matched", extra=about | {"deliveries": placed[event.event_id]})
 
 
 def do_all(bodies: Mapping[str, str]) -> list[str]:

@@ -10,6 +10,9 @@ from yarl import URL
 
 _ABNORMAL = 1006  # what a closure without a close frame is called; may not be sent
 _GOING_AWAY = 1001
+# API Gateway closes a connection with 1009 over a larger message
+# (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html).
+_LARGEST_MESSAGE = 128 * 1024 + 1  # aiohttp closes at this size, not above it
 
 
 async def pass_through(request: web.Request, session: aiohttp.ClientSession, url: URL, headers: CIMultiDict[str]) -> web.StreamResponse:
@@ -19,10 +22,12 @@ async def pass_through(request: web.Request, session: aiohttp.ClientSession, url
         inner = await session.ws_connect(url, headers=headers, protocols=protocols, max_msg_size=0)
     except aiohttp.WSServerHandshakeError as refused:
         status = refused.status if 400 <= refused.status < 500 else 502
-        code, error = ("forbidden", "The connection was refused") if status == 403 else ("bad_gateway", "The connection failed")
+        code, error = (
+            ("forbidden", "The token or ticket does not open a connection") if status == 403 else ("bad_gateway", "The connection failed")
+        )
         return web.json_response({"error": error, "code": code}, status=status)
     async with inner:
-        outer = web.WebSocketResponse(protocols=[inner.protocol] if inner.protocol else (), max_msg_size=0)
+        outer = web.WebSocketResponse(protocols=[inner.protocol] if inner.protocol else (), max_msg_size=_LARGEST_MESSAGE)
         await outer.prepare(request)
         inward = asyncio.create_task(_pump(outer, inner))
         outward = asyncio.create_task(_pump(inner, outer))

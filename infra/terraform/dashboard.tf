@@ -26,7 +26,7 @@ locals {
     },
     {
       title   = "Things that must be zero", stat = "Maximum",
-      metrics = [local.own.UnknownOutcomes, local.own.EventsTrimmed, local.own.DeliveryImbalance, local.own.SilentStrategies, local.own.TokenFromUnknownAddress, local.own.ExecutionsGivenUp]
+      metrics = [local.own.UnknownOutcomes, local.own.EventsTrimmed, local.own.DeliveryImbalance, local.own.MatchingLag, local.own.SilentStrategies, local.own.TokenFromUnknownAddress, local.own.ExecutionsGivenUp]
     },
     { title = "Oldest message, s", stat = "Maximum", metrics = [for name in values(local.queue_names) : ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", name]] },
     { title = "Messages waiting", stat = "Maximum", metrics = [for name in values(local.queue_names) : ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", name]] },

@@ -160,6 +160,20 @@ def test_websocket_passes_both_ways(tmp_path):
     through_the_door(tmp_path, test)
 
 
+def test_a_message_larger_than_api_gateway_takes_closes_the_connection(tmp_path):
+    """128 KB go through, a byte more is closed with 1009, as in the cloud."""
+
+    async def test(client, _cloud, _behind):
+        async with client.ws_connect("/ws?token=good", max_msg_size=0) as socket:
+            await socket.send_str("x" * 128 * 1024)
+            assert len(await socket.receive_str()) == 128 * 1024 + len("good: ")
+            await socket.send_str("x" * (128 * 1024 + 1))
+            assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
+            assert socket.close_code == 1009
+
+    through_the_door(tmp_path, test)
+
+
 def test_websocket_refused_is_403(tmp_path):
     """Refused at `$connect`, refused at the door."""
 

@@ -166,6 +166,39 @@ def test_admins_list_everybody_newest_first(admin, user):
     assert call(app, "GET", "/payments", headers=admin, query={"status": "nope"})[1]["code"] == "invalid_choice"
 
 
+def test_one_record_is_found_by_its_ids(admin, user):
+    """`?payment_id=` and `?transaction_id=` give that record and no stranger's; one of somebody else gives nothing."""
+    for _ in range(3):
+        make(admin)
+    patch(2, admin, status="completed")
+
+    def found(path, headers, **query):
+        status, body, _ = call(app, "GET", path, query=query, headers=headers)
+        assert status == 200
+        return [(item["payment_id"], item["transaction_id"]) for item in body["items"]]
+
+    assert found("/payments", admin, payment_id="2") == [(2, 1)]
+    assert found("/payments", user, payment_id="3") == [(3, None)]
+    assert found("/payments", admin, payment_id="2", status="pending") == []
+    assert found("/payments", admin, payment_id="9") == []
+    assert found("/payments", admin, transaction_id="1") == [(2, 1)]
+    assert found("/transactions", admin, payment_id="2") == [(2, 1)]
+    assert found("/transactions", user, transaction_id="1", currency="usdt") == [(2, 1)]
+    add_user("3")
+    assert found("/payments", bearer("3"), payment_id="2") == []
+    assert found("/payments", admin, user_id="3", payment_id="2") == []
+
+
+def test_me_is_the_caller_and_a_stranger_is_not_found(admin, user):
+    """`?user_id=me` gives the caller's own; a user who does not exist is a 404."""
+    make(admin)
+    for path in ("/payments", "/transactions", "/tickets"):
+        assert call(app, "GET", path, query={"user_id": "me"}, headers=admin)[1]["items"] == []
+        status, body, _ = call(app, "GET", path, query={"user_id": "999999"}, headers=admin)
+        assert (status, body["code"]) == (404, "user_not_found")
+    assert [item["payment_id"] for item in call(app, "GET", "/payments", query={"user_id": "me"}, headers=user)[1]["items"]] == [1]
+
+
 def test_pages_of_a_list_meet(admin, user):
     """Following `next` visits each payment once."""
     for _ in range(5):
@@ -197,7 +230,7 @@ def test_a_balance_never_falls_below_zero(admin, user):
     assert balances(user)["balances"] == {}
 
 
-@pytest.mark.parametrize("amount", [True, "NaN", "1e20", "0.0000000000001", [1]])
+@pytest.mark.parametrize("amount", [True, "NaN", "1e20", "0.0000000000001", [1], 0, "0.00", "-0"])
 def test_bad_amounts_of_an_adjustment(admin, user, amount):
     """An amount is a finite decimal of a sane size."""
     status, body, _ = call(app, "POST", "/transactions", {"user_id": 2, "amount": amount, "currency": "USDT"}, headers=admin)

@@ -1,5 +1,6 @@
 """Who may connect, with what, and who is told to be connected."""
 
+import json
 import random
 import time
 from collections import defaultdict, deque
@@ -10,6 +11,7 @@ import pytest
 from chalicelib import aws
 from chalicelib.realtime import queue
 from chalicelib.users.credentials import Kind
+from functions import handle_realtime
 from functions.serve_api import app
 from tests.support import records
 from tests.support.gateway import call
@@ -164,11 +166,35 @@ def test_begins_now(realtime, tokens, sockets):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"after": "-1"}, {"after": "x"}, {"after": "²"}, {"after": "9" * 30}, {"batch": "yes"}, {"types": ""}, {"types": "a b"}]
+    ("wrong", "code"),
+    [
+        *(({"after": after}, "invalid_sequence") for after in ("-1", "x", "²", "9" * 30)),
+        ({"batch": "yes"}, "invalid_choice"),
+        ({"batch": "1"}, "invalid_choice"),
+        ({"types": ""}, "invalid_choice"),
+        ({"types": "Order.*"}, "invalid_choice"),
+        ({"types": "oder.filled"}, "unknown_event_type"),
+        ({"types": "order.*,user.craeted"}, "unknown_event_type"),
+        ({"type": "order.*"}, "unknown_field"),
+    ],
 )
-def test_nonsense_refused(realtime, tokens, wrong):
-    """What makes no sense in the address refuses the connection."""
-    assert realtime.connect("c", {"token": tokens["1"], **wrong}) == 400
+def test_nonsense_is_named(realtime, tokens, sockets, wrong, code):
+    """A good token opens the connection; what makes no sense in the address is named by the first message, and the connection closed."""
+    assert realtime.connect("c", {"token": tokens["1"], **wrong}) == 200
+    realtime.deliver()
+    [error] = sockets.sent["c"]
+    assert (error["type"], error["code"]) == ("error", code)
+    assert next(iter(wrong)) in error["error"] or code == "unknown_event_type"
+    assert "c" in sockets.closed
+    assert aws.get("connections", {"connection_id": "c"}) is None
+
+
+def test_a_refusal_says_why(realtime):
+    """Before the upgrade there is the status, and a body for clients that can read it."""
+    answer = handle_realtime.handler(
+        {"requestContext": {"connectionId": "c", "eventType": "CONNECT"}, "queryStringParameters": {"token": "x"}}, None
+    )
+    assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (401, "token_wrong")
 
 
 def test_joins_in_turn(realtime, tokens):
@@ -191,14 +217,16 @@ def test_joining_seen_at_once(realtime, tokens, sockets, monkeypatch):
 
 
 def test_connections_listed(connected, tokens):
-    """Admins see everybody who is connected, or one user; users see themselves, whatever they ask for."""
+    """Admins see everybody who is connected, or one user; users see themselves, and asking for somebody else is refused."""
     everybody = _listed(tokens["9"])
     assert [item["connection_id"] for item in everybody["items"]] == ["c9", "c2", "c1"]
     assert everybody["total"] == 3
     assert {"device": "Firefox", "source_ip": "192.0.2.1", "user_uuid": "uuid-1"}.items() <= everybody["items"][2].items()
     assert [item["connection_id"] for item in _listed(tokens["9"], user_id="2")["items"]] == ["c2"]
     assert [item["connection_id"] for item in _listed(tokens["1"])["items"]] == ["c1"]
-    assert [item["connection_id"] for item in _listed(tokens["1"], user_id="2")["items"]] == ["c1"]
+    assert [item["connection_id"] for item in _listed(tokens["1"], user_id="me")["items"]] == ["c1"]
+    headers = {"Authorization": f"Bearer {tokens['1']}"}
+    assert call(app, "GET", "/realtime/connections", headers=headers, query={"user_id": "2"})[0] == 403
 
 
 def test_disconnect(connected, tokens):

@@ -115,6 +115,9 @@ def test_what_is_told_of_which_event(linked):
         ("webhook.disabled", '{"webhook_id": 1, "name": "My Webhook", "reason": "failing"}'): (
             "Webhook My Webhook is switched off: failing. What it misses is kept for it."
         ),
+        ("webhook.delivery_dead", '{"webhook_id": 1, "name": "My Webhook", "event_type": "order.filled", "attempts": 10}'): (
+            "Webhook My Webhook did not take an event (order.filled) in 10 attempts. The delivery is given up and can be replayed."
+        ),
         ("webhook.enabled", '{"webhook_id": 1, "name": "My Webhook"}'): "Webhook My Webhook is back; what it missed is on its way.",
         ("user.updated", "{}"): None,
     }

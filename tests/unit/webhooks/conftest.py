@@ -80,6 +80,7 @@ class World:
         self.calls = 0
         self.lock = threading.RLock()
         self.sequence = 0
+        self.jitter: Callable[[], float] = lambda: 0.5
         self.dynamodb = boto3.client("dynamodb")
 
     # What the code under test calls.
@@ -276,6 +277,8 @@ def _route(method: str, path: str) -> tuple[Any, dict[str, str]]:
 @pytest.fixture
 def _tables() -> Iterator[None]:
     with cloud.emulated():
+        for user_id in ("1", "7", "8"):
+            aws.write(aws.put("users", {"user_id": user_id, "part": "profile"}))
         yield
 
 
@@ -284,7 +287,7 @@ def world(_tables: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """The world, with an administrator at the API."""
     monkeypatch.setenv("QUEUE_DELIVERIES", "queue:deliveries")
     world = World()
-    means = Means(post=world.post, clock=lambda: world.now, jitter=lambda: 0.5)
+    means = Means(post=world.post, clock=lambda: world.now, jitter=lambda: world.jitter())  # noqa: PLW0108 - tests replace it
     monkeypatch.setattr(aws, "client", world.client)
     monkeypatch.setattr(work, "means", lambda: means)
     monkeypatch.setattr(access, "caller", lambda _request: world.caller)

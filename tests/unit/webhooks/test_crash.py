@@ -11,7 +11,7 @@ from .conftest import OK, World
 
 DOWN = Outcome(error="connection", duration_ms=3)
 GONE = Outcome(status=410, error="http_410", duration_ms=3)
-CALLS = {"delivers": 17, "fails_once": 24, "gone": 38, "rate_limited": 21, "paused": 29, "batch": 20, "probed": 53}
+CALLS = {"delivers": 14, "fails_once": 21, "gone": 35, "rate_limited": 18, "paused": 26, "batch": 20, "probed": 50}
 """How many calls each scenario makes when nobody dies; `batch` at most: outcomes are recorded together as they happen to come in."""
 
 

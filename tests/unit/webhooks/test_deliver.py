@@ -1,10 +1,13 @@
 """Deliveries in simulated time: what is sent when, what is held, what the books say."""
 
 import json
+import random
 from datetime import timedelta
 
+import jsonschema_rs
 import pytest
 
+from chalicelib.webhooks import catalogue, schedule
 from chalicelib.webhooks.models import Outcome
 
 from .conftest import OK, START, World
@@ -59,12 +62,114 @@ def test_a_delivery_that_alone_fails_is_given_up_in_the_end(world: World) -> Non
         world.passes(days=1)
     assert world.books() | {"failing": 0} == {"matched": 6, "pending": 0, "held": 0, "delivered": 5, "dead": 1, "failing": 0}
     assert world.webhook().is_active
+    [dead] = [row for row in world.rows("outbox") if row["type"] == "webhook.delivery_dead"]
+    assert dead["user_id"] == "1"
+    assert dead["payload"] == {
+        "webhook_id": 1,
+        "name": "My Webhook",
+        "delivery_id": world.sent[0]["id"],
+        "event_id": "event-1",
+        "event_type": "order.filled",
+        "attempts": 10,
+        "response_status": 400,
+        "error": "http_400",
+    }
+    jsonschema_rs.validate(catalogue.find("webhook.delivery_dead").json_schema, dead["payload"])
     world.answer = lambda _: OK
     answer = world.call("POST", "/webhooks/1/replay")
     assert (answer.status, answer.body) == (202, {"replayed": 1, "next": None})
     world.work()
     assert world.books()["delivered"] == 6
     assert world.sent[-1]["id"] == world.sent[0]["id"]
+
+
+def test_the_death_of_such_an_event_is_no_event(world: World) -> None:
+    """A dead delivery of `webhook.delivery_dead` is followed by no further one, or they would follow each other for ever."""
+    world.subscribe("webhook.*")
+    world.answer = lambda sent: failing(400) if sent["headers"]["X-Webhook-Event"] == "webhook.delivery_dead" else OK
+    world.publish(world.event("webhook.delivery_dead", entity="webhook#9", delivery_id="msg_1"))
+    for day in range(5):
+        world.publish(world.event("webhook.enabled", entity=f"webhook#{day}"))
+        world.passes(days=1)
+    assert world.books()["dead"] == 1
+    assert world.rows("outbox") == []
+
+
+def test_a_receiver_that_limits_gets_everything(world: World) -> None:
+    """A receiver that takes one request in 1.3 s and answers the others 429 loses nothing, and soon has it all."""
+    free = [START]
+
+    def limited(sent):
+        if sent["at"] < free[0]:
+            return failing(429, retry_after="8")
+        free[0] = sent["at"] + timedelta(seconds=1.3)
+        return OK
+
+    world.subscribe()
+    world.answer = limited
+    world.jitter = random.Random(1).random
+    world.publish(*(world.event(entity=f"order#{number}") for number in range(30)))
+    world.passes(minutes=4)
+    assert world.books() == {"matched": 30, "pending": 0, "held": 0, "delivered": 30, "dead": 0, "failing": 0}
+
+
+@pytest.mark.parametrize("retry_after", ["0", "1", "8", "Mon, 02 Mar 2026 11:00:00 GMT", "Mon, 02 Mar 2026 12:00:00 +9999999999999"])
+def test_what_a_receiver_asks_for_never_makes_attempts_more_frequent(world: World, retry_after: str) -> None:
+    """However short or absurd `Retry-After` is, every attempt is recorded and a delivery is tried a few dozen times in three days."""
+    world.subscribe()
+    world.answer = lambda _: failing(503, retry_after=retry_after)
+    world.publish(world.event())
+    world.passes(days=3)
+    assert len(world.attempts()) == len(world.sent)
+    assert len(world.sent) <= (60 if retry_after == "8" else 10)
+    assert world.webhook().failing_since == START
+    world.passes(days=3)
+    assert world.webhook().status == "disabled"
+
+
+def test_a_verdict_that_fails_is_recorded_and_the_schedule_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault in judging an answer leaves the attempt recorded and the retry at the schedule's time."""
+
+    def broken(**_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(schedule, "after_failure", broken)
+    world.subscribe()
+    world.answer = lambda _: failing(500)
+    world.publish(world.event())
+    world.work()
+    [delivery] = world.deliveries()
+    assert (len(world.attempts()), delivery.next_retry_at) == (1, START + timedelta(seconds=5))
+
+
+@pytest.mark.parametrize("error", [None, "http_500"])
+def test_an_answer_that_cannot_be_stored_leaves_the_attempt_recorded(world: World, error: str | None) -> None:
+    """An answer too large for an item costs its words, not the record: the others of its batch are recorded as well."""
+    world.subscribe()
+    huge = Outcome(status=500 if error else 200, error=error, response_body="x" * 500_000)
+    world.answer = lambda sent: huge if '"huge"' in sent["body"] else OK
+    world.publish(world.event(entity="order#1", kind="huge"), world.event(entity="order#2", kind="small"))
+    world.work()
+    assert len(world.sent) == 2
+    assert sorted(attempt["truncated"] for attempt in world.attempts()) == [False, True]
+    assert {attempt["response_body"] for attempt in world.attempts()} == {""}
+    first, second = world.deliveries()
+    assert (first.state, second.state) == ("pending" if error else "delivered", "delivered")
+    assert first.next_retry_at == (START + timedelta(seconds=5) if error else None)
+
+
+def test_a_pause_costs_no_retry(world: World) -> None:
+    """A delivery that was held for days starts its schedule over: it is not given up at the first failure after the pause."""
+    world.subscribe()
+    world.answer = lambda sent: failing(400) if '"bad"' in sent["body"] else OK
+    world.publish(world.event(entity="order#1", kind="bad"))
+    world.passes(hours=1)
+    world.call("POST", "/webhooks/1/pause")
+    world.passes(days=4)
+    world.call("POST", "/webhooks/1/resume")
+    world.publish(world.event(entity="order#2", kind="good"))
+    world.passes(hours=1)
+    assert (world.books()["dead"], world.books()["delivered"]) == (0, 1)
 
 
 def test_a_week_down_loses_nothing(world: World) -> None:
@@ -231,18 +336,33 @@ def test_deleting_a_subscription_ends_its_deliveries(world: World) -> None:
 
 
 def test_the_envelope_wraps_the_payload(world: World) -> None:
-    """With format envelope the body names id, type, timestamp and sequence beside the data."""
+    """With format envelope the body names ids, type, timestamp and sequence beside the data."""
     world.subscribe(format="envelope")
     world.publish(world.event(order_id="o-1"))
     world.work()
     [sent] = world.sent
     assert json.loads(sent["body"]) == {
         "id": sent["id"],
+        "event_id": "event-1",
         "type": "order.filled",
         "timestamp": "2026-03-02T12:00:00.000+00:00",
         "sequence": 1,
         "data": {"order_id": "o-1"},
     }
+
+
+def test_two_subscriptions_tell_one_event_by_its_id(world: World) -> None:
+    """The event's id is the same for every subscription and format; a plain body is the payload alone, as the published receiver needs."""
+    world.subscribe()
+    world.subscribe(format="envelope")
+    event = world.event(order_id="o-1")
+    world.publish(event)
+    world.work()
+    plain, envelope = sorted(world.sent, key=lambda sent: sent["headers"]["X-Webhook-Id"])
+    assert {sent["headers"]["X-Webhook-Event-Id"] for sent in world.sent} == {"event-1"} == {json.loads(envelope["body"])["event_id"]}
+    assert plain["id"] != envelope["id"]
+    assert plain["body"] == json.dumps({"order_id": "o-1"}, sort_keys=True)
+    assert json.loads(envelope["body"])["timestamp"] == event.shown["timestamp"]
 
 
 def test_a_lost_message_is_found_by_the_sweep(world: World) -> None:

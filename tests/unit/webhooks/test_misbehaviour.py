@@ -12,6 +12,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from chalicelib.webhooks import guard
 from chalicelib.webhooks.guard import Policy
@@ -192,3 +194,39 @@ def test_nothing_is_lost_to_a_closed_port(real: World) -> None:
         real.call("PATCH", "/webhooks/1", {"url": f"http://127.0.0.1:{server.port}/webhook"})
         real.passes(minutes=1)
     assert real.books()["delivered"] == 1
+
+
+TEXTS = st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_size=40)
+STATUS_LINES = st.one_of(
+    st.builds("HTTP/1.1 {} {}".format, st.sampled_from([101, 102, 103, 199, 200, 204, 299, 304, 400, 410, 429, 503, 999]), TEXTS),
+    st.builds("HTTP/{} {}".format, st.sampled_from(["0.9", "1.0", "1.1", "2", "3.1", ""]), TEXTS),
+    TEXTS,
+)
+HEADERS = st.one_of(
+    st.builds("{}: {}".format, TEXTS, TEXTS),
+    st.builds(
+        "{}: {}".format,
+        st.sampled_from(
+            ["Retry-After", "Content-Length", "Transfer-Encoding", "Content-Type", "Content-Encoding", "Set-Cookie", "Location", "Date", ""]
+        ),
+        st.one_of(TEXTS, st.sampled_from(["0", "-1", "chunked", "gzip", "text/html; charset=\x00", "Mon, 1 Jan 1 0:0:0 +99999999999999"])),
+    ),
+    TEXTS,
+)
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=200), st.lists(HEADERS, max_size=6), STATUS_LINES)
+def test_every_attempt_is_recorded_whatever_comes_back(real: World, body: bytes, headers: list[str], status_line: str) -> None:
+    """Random status lines, headers and bodies: the attempt is in the history, and the delivery is delivered, held or has its next time."""
+    head = "\r\n".join([status_line, *headers, "", ""]).encode("latin-1")
+    with serving(answers(head + body)) as server:
+        webhook_id = real.subscribe(url=f"http://127.0.0.1:{server.port}/webhook")["id"]
+        real.publish(real.event())
+        real.work()
+    [delivery] = [each for each in real.deliveries() if each.webhook_id == webhook_id]
+    attempts = [each for each in real.attempts() if each["id"] == delivery.delivery_id]
+    assert (delivery.attempts, len(attempts), delivery.claimed_until) == (1, 1, None)
+    assert delivery.state in ("delivered", "held") or delivery.next_retry_at is not None
+    real.call("DELETE", f"/webhooks/{webhook_id}")
+    real.sqs.waiting.clear()

@@ -113,13 +113,112 @@ def test_rotation_overlaps(world: World) -> None:
     assert [sent["headers"]["webhook-signature"].count("v1,") for sent in world.sent] == [2, 1]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field", "nearest"),
+    [
+        ("PATCH", "", {"secret": "new"}, "secret", "description"),
+        ("PATCH", "", {"status": "paused"}, "status", "is_active"),
+        ("PATCH", "", {"scope": "user"}, "scope", "is_active"),
+        ("PATCH", "", {"user_id": 7}, "user_id", "url"),
+        ("PATCH", "", {"version": 3}, "version", "description"),
+        ("POST", "/rotate-secret", {"overlap": 5}, "overlap", "overlap_s"),
+        ("POST", "/replay", {"stat": "failed"}, "stat", "state"),
+        ("POST", "/test", {"eventType": "order.filled"}, "eventType", "event_type"),
+    ],
+)
+def test_a_field_that_nothing_reads_is_refused(
+    world: World, method: str, path: str, body: dict[str, Any], field: str, nearest: str
+) -> None:
+    """A setting that looks like one that works is a 400 which names it and the nearest known one; nothing changes."""
+    world.subscribe()
+    before = world.webhook()
+    with pytest.raises(Refused) as refusal:
+        world.call(method, f"/webhooks/1{path}", body)
+    assert (refusal.value.code, refusal.value.values) == ("unknown_field", {"field": field, "nearest": nearest})
+    assert world.webhook() == before
+    assert world.sent == []
+
+
+@pytest.mark.parametrize("field", ["secrets", "eventType", "retry_limit"])
+def test_a_new_subscription_with_an_unknown_field_is_not_made(world: World, field: str) -> None:
+    """A misspelt field of a new subscription is a 400, and there is no subscription."""
+    body = {"name": "n", "url": "https://example.com/webhook", "event_type": "order.*", field: "x"}
+    with pytest.raises(Refused, match="unknown_field"):
+        world.call("POST", "/webhooks", body)
+    assert world.rows("webhooks") == []
+
+
+def test_the_owner_of_a_subscription_exists(world: World) -> None:
+    """`me` is the caller, a number is a user, and one who does not exist is a 404."""
+    assert world.subscribe(user_id="me")["user_id"] == 1
+    assert world.subscribe(user_id=7)["user_id"] == 7
+    for user_id in (99999999, "nobody"):
+        with pytest.raises(NotFound, match="user_not_found"):
+            world.subscribe(user_id=user_id)
+    with pytest.raises(Refused, match="invalid_text"):
+        world.subscribe(user_id=True)
+
+
+def test_a_change_without_a_body_is_refused(world: World) -> None:
+    """As on every record: a change that says nothing is a 400, and an empty object changes nothing."""
+    world.subscribe()
+    with pytest.raises(Refused, match="no_data"):
+        world.call("PATCH", "/webhooks/1")
+    before = world.webhook()
+    assert world.call("PATCH", "/webhooks/1", {}).status == 200
+    assert world.webhook() == before
+
+
+def test_blanks_around_a_secret_are_no_part_of_it(world: World) -> None:
+    """A secret that was pasted with blanks signs as the secret itself."""
+    secret = "whsec_" + "QUJDREVGR0hJSktMTU5PUA=="
+    assert world.subscribe(secret=f" {secret}\t".replace("\t", " "))["secret"] == secret
+
+
+def test_a_range_of_deliveries_takes_epoch_times(world: World) -> None:
+    """`since` and `until` are ISO 8601, or epoch seconds or milliseconds; anything else is a 400."""
+    world.subscribe()
+    world.publish(world.event())
+    at = int(world.now.timestamp())
+
+    def found(**query: str) -> int:
+        return len(world.call("GET", "/webhooks/1/deliveries", **query).body["items"])
+
+    assert [found(since=str(at)), found(since=str(at + 1)), found(since=str(at * 1000)), found(until=str(at * 1000 - 1))] == [1, 0, 1, 0]
+    assert found(since="2026-03-02T13:00:00 01:00") == 1  # the plus of an offset, as a URL turns it into a blank
+    for wrong in ("yesterday", "9" * 30, ""):
+        with pytest.raises(Refused, match="invalid_time"):
+            found(since=wrong)
+
+
+def test_deliveries_are_found_by_state_and_type(world: World) -> None:
+    """The fields of a delivery narrow its list, alone and together; a word that is none of them is a 400."""
+    world.subscribe("*")
+    world.publish(world.event(), world.event("user.created", entity="user#1"))
+    world.work()
+    world.call("POST", "/webhooks/1/pause")
+    world.publish(world.event())
+
+    def found(**query: str) -> list[int]:
+        return [item["sequence"] for item in world.call("GET", "/webhooks/1/deliveries", **query).body["items"]]
+
+    assert found(state="held") == [3]
+    assert found(state="delivered", event_type="order.filled") == [1]
+    assert found(event_type="user.created", status="success") == [2]
+    assert found(state="held", status="success") == []
+    with pytest.raises(Refused, match="invalid_choice"):
+        found(state="waiting")
+    assert [item["id"] for item in world.call("GET", "/webhooks", status="paused").body["items"]] == [1]
+    assert world.call("GET", "/webhooks", is_active="1").body["items"] == []
+
+
 def test_a_user_sees_and_changes_their_own_only(world: World) -> None:
     """Another user's webhooks and the administrators' do not exist for a user, on any route."""
     world.subscribe()
     world.subscribe(scope="user", user_id="8")
     as_user(world)
     mine = world.subscribe()
-    assert (mine["scope"], mine["user_id"]) == ("user", "7")
+    assert (mine["scope"], mine["user_id"]) == ("user", 7)
     assert [item["id"] for item in world.call("GET", "/webhooks").body["items"]] == [3]
     assert world.call("GET", "/webhooks/stats").body["total_webhooks"] == 1
     for webhook_id in (1, 2, 99):
@@ -166,6 +265,8 @@ def test_a_delivery_of_another_webhook_is_not_found(world: World) -> None:
         ({"event_types": []}, "missing_field", "event_types"),
         ({"event_types": ["order.*", "nope.*"]}, "unknown_event_type", "event_types"),
         ({"secret": "whsec_not base64"}, "invalid_secret", "secret"),
+        ({"secret": "whsec_YQ=="}, "invalid_secret", "secret"),
+        ({"secret": "   "}, "invalid_secret", "secret"),
         ({"secret": 5}, "invalid_text", "secret"),
         ({"filter": {"a": {"like": 1}}}, "invalid_filter", "filter"),
         ({"headers": {"Host": "x"}}, "invalid_headers", "headers.Host"),
@@ -271,6 +372,10 @@ def test_history_pages_and_filters(world: World) -> None:
 def test_every_event_type_has_a_schema_that_its_example_meets(world: World) -> None:
     """The catalogue answers each type with a schema; each example has the required fields, and a wildcard takes it."""
     types = world.call("GET", "/event-types").body["items"]
+    first = world.call("GET", "/event-types", limit="2").body
+    after = world.call("GET", "/event-types", limit="2", cursor=first["next"]).body
+    assert [*first["items"], *after["items"]] == types[:4]
+    assert first["total"] == len(types) == len(catalogue.EVENT_TYPES)
     assert len(types) == len(catalogue.EVENT_TYPES) >= 19
     for event_type in types:
         jsonschema_rs.Draft202012Validator(event_type["schema"]).validate(event_type["example"])

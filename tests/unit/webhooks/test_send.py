@@ -134,6 +134,11 @@ def answering(data: bytes) -> Callable[[socket.socket], None]:
     ("data", "status", "error"),
     [
         (b"HTTP/1.1 204 No Content\r\n\r\n", 204, None),
+        (b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200, None),
+        (b"HTTP/1.1 102 Processing\r\n\r\n" * 3 + b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", 204, None),
+        (b"HTTP/1.1 199 Hm\r\n\r\nHTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n", 410, "http_410"),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n", None, "connection"),
+        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", 101, "http_101"),
         (b"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nno", 500, "http_500"),
         (b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n", 410, "http_410"),
         (b"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n", 302, "http_302"),
@@ -151,6 +156,54 @@ def test_an_answer_counts_only_when_it_is_whole_and_2xx(sender: Sender, data: by
     with raw(answering(data)) as url:
         outcome = sender.post(url, {}, "{}")
     assert (outcome.status, outcome.error) == (status, error)
+
+
+def test_endless_interim_answers_run_out_of_time(sender: Sender) -> None:
+    """A receiver that only ever hints ends with the attempt's time."""
+
+    def hints(peer: socket.socket) -> None:
+        while True:
+            peer.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+            time.sleep(0.01)
+
+    with raw(hints) as url:
+        assert sender.post(url, {}, "{}").error == "timeout"
+
+
+@pytest.mark.parametrize("first", [b"", b"HTTP/1.1 2"])
+def test_a_stale_connection_costs_no_attempt(sender: Sender, first: bytes) -> None:
+    """A kept connection that ends before a byte of the answer is replaced once; one that ends later is a failed attempt."""
+    taken = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    requests_seen = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def read(peer: socket.socket) -> None:
+            request = b""
+            while not request.endswith(b"{}"):
+                request += peer.recv(65_536)
+            requests_seen.append(request)
+
+        def serve() -> None:
+            for number in range(3):
+                with listener.accept()[0] as peer:
+                    read(peer)
+                    peer.sendall(taken)
+                    if number == 0:
+                        read(peer)
+                        peer.sendall(first)
+
+        threading.Thread(target=serve, daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        assert sender.post(url, {}, "{}").error is None
+        assert sender.post(url, {}, "{}").error == ("connection" if first else None)
+        assert len(requests_seen) == (2 if first else 3)
+
+
+def test_a_fault_that_is_not_foreseen_is_an_outcome(sender: Sender, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    """The attempt is recorded, and the log says what happened."""
+    monkeypatch.setattr(Sender, "_exchange", lambda *_: 1 / 0)
+    assert sender.post("http://127.0.0.1:1/", {}, "{}").error == "connection"
+    assert "unexpected fault of an attempt" in caplog.text
 
 
 def test_retry_after_is_handed_on(sender: Sender) -> None:

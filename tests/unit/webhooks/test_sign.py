@@ -44,7 +44,8 @@ def subscription(*secrets: Secret, **more: Any) -> Webhook:
 
 
 def signed(webhook: Webhook, body: str) -> dict[str, str]:
-    return sign.headers(webhook, event_type="user.created", message_id="msg_1", sequence=3, body=body, now=datetime.now(UTC))
+    names = {"event_type": "user.created", "event_id": "e-1", "message_id": "msg_1"}
+    return sign.headers(webhook, **names, sequence=3, body=body, now=datetime.now(UTC))
 
 
 @pytest.mark.parametrize("secret", ["optional-secret-for-signing", "s", "ключ", WHSEC])

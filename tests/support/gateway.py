@@ -62,8 +62,8 @@ def call(app: Any, method: str, path: str, body: Any = None, **more: Any) -> tup
     )
 
 
-def queue_event(messages: list[dict[str, Any]]) -> dict[str, Any]:
-    """An SQS event out of received messages."""
+def queue_event(messages: list[dict[str, Any]], queue: str = "orders-paper") -> dict[str, Any]:
+    """An SQS event out of messages that were received from a queue."""
     records = [
         {
             "messageId": message["MessageId"],
@@ -75,7 +75,7 @@ def queue_event(messages: list[dict[str, Any]]) -> dict[str, Any]:
             },
             "messageAttributes": {},
             "eventSource": "aws:sqs",
-            "eventSourceARN": "arn:aws:sqs:eu-west-1:000000000000:test.fifo",
+            "eventSourceARN": f"arn:aws:sqs:eu-west-1:000000000000:tradehook-dev-{queue}.fifo",
             "awsRegion": "eu-west-1",
         }
         for message in messages

@@ -28,7 +28,7 @@ def execute(*queues: str) -> list[dict[str, Any]]:
         received = messages(queue)
         if not received:
             continue
-        answer = execute_orders.handler(queue_event(received), CONTEXT)
+        answer = execute_orders.handler(queue_event(received, queue), CONTEXT)
         failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
         for message in received:
             if message["MessageId"] not in failed:

@@ -7,4 +7,4 @@ from functions.chalice_app import build
 
 aws.prepare("dynamodb", "sqs")
 
-app = build("receive_signals", [*INBOUND, *XC])
+app = build("receive_signals", [*INBOUND, *XC], inbound=True)

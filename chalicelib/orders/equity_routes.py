@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from chalicelib import aws, paging
-from chalicelib.errors import NotFound, Refused
+from chalicelib import aws, inputs, paging
+from chalicelib.errors import NotFound
 from chalicelib.exchanges import paper_store
 from chalicelib.exchanges.accounts import Account
 from chalicelib.http import Answer, Request, Route
@@ -49,13 +49,7 @@ def _now(account: Account) -> Decimal:
 
 def _since(request: Request) -> datetime:
     text = request.query.get("since")
-    if not text:
-        return _EARLIEST
-    try:
-        moment = datetime.fromisoformat(text.replace(" ", "+"))  # the plus of an offset, which a URL turns into a blank
-    except (ValueError, OverflowError):
-        raise Refused("invalid_time", field="since") from None
-    return max((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC), _EARLIEST)
+    return max(inputs.moment(text, "since"), _EARLIEST) if text else _EARLIEST
 
 
 EQUITY = [Route("GET", "/accounts/{account_id}/equity", list_equity)]

@@ -1,10 +1,9 @@
 """Reading signals, orders and the webhook log back."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib import aws, inputs, paging
-from chalicelib.errors import NotFound, Refused
+from chalicelib.errors import NotFound
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.http import Answer, Request, Route
 from chalicelib.orders import store as ledger
@@ -112,13 +111,7 @@ def _log_view(item: aws.Item) -> aws.Item:
 def _moment(request: Request, name: str, default: str) -> str:
     """`?since=` and `?until=` as they are stored; Refused if one is no time."""
     text = request.query.get(name)
-    if text is None:
-        return default
-    try:
-        moment = datetime.fromisoformat(text.replace(" ", "+"))  # the plus of an offset, which a URL turns into a blank
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
-    except (ValueError, OverflowError):
-        raise Refused("invalid_time", field=name) from None
+    return default if text is None else inputs.moment(text, name).isoformat()
 
 
 READING = [

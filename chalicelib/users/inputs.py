@@ -4,11 +4,11 @@ from datetime import datetime
 from ipaddress import ip_network
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from chalicelib import config
 from chalicelib.errors import Refused
-from chalicelib.inputs import Caseless, Input, Line, Money, UserId, Version, Whole
+from chalicelib.inputs import Caseless, Input, Line, Money, Time, UserId, Version, Whole
 from chalicelib.trading import MarketType
 from chalicelib.users.models import Role, Settings
 
@@ -97,7 +97,7 @@ class NewTokenInput(Input):
 
     kind: Annotated[Literal["webhook", "api"], Caseless]
     name: Line | None = None
-    expires_at: AwareDatetime | None = None
+    expires_at: Time | None = None
     token: SecretStr | None = Field(default=None, min_length=1, max_length=256)
     signals_per_minute: PerMinute | None = None
 

@@ -1,6 +1,5 @@
 """The bodies of the webhook API, checked. A refusal names the field."""
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -8,8 +7,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from chalicelib import inputs
 from chalicelib.errors import Refused
-from chalicelib.http import Request
+from chalicelib.http import Request, to_json
 from chalicelib.webhooks import catalogue, match
 from chalicelib.webhooks.models import Format, usable
 
@@ -26,15 +26,7 @@ _LONGEST_OVERLAP = timedelta(days=7)
 
 def parsed(request: Request) -> dict[str, Any]:
     """The JSON object of a request; an empty body is an empty object."""
-    if not request.body.strip():
-        return {}
-    try:
-        body = json.loads(request.body)
-    except (ValueError, RecursionError):
-        raise Refused("broken_body", line=1, column=1) from None
-    if not isinstance(body, dict):
-        raise Refused("not_an_object")
-    return body
+    return inputs.json_object(request) if request.body.strip() else {}
 
 
 def changes(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,6 +98,14 @@ def overlap(body: Mapping[str, Any]) -> timedelta:
     return timedelta(seconds=integer(body, "overlap_s", 0, longest)) if "overlap_s" in body else timedelta(hours=24)
 
 
+def event_type(body: Mapping[str, Any]) -> str | None:
+    """The type of event a test asks for, if it names one."""
+    value = body.get("event_type")
+    if value is not None and not isinstance(value, str):
+        raise Refused("invalid_text", field="event_type")
+    return value
+
+
 def _event_types(body: Mapping[str, Any]) -> tuple[str, ...]:
     field = "event_types" if "event_types" in body else "event_type"
     given = body[field] if isinstance(body[field], list) else [body[field]]
@@ -125,7 +125,7 @@ def _filter(given: Any) -> dict[str, Any]:
     given = {} if given is None else given
     if problem := match.problem(given):
         raise Refused("invalid_filter", field="filter", reason=problem[:200])
-    if len(json.dumps(given)) > _LONGEST_FILTER:
+    if len(to_json(given)) > _LONGEST_FILTER:
         raise Refused("too_long", field="filter", limit=_LONGEST_FILTER)
     return dict(given)
 

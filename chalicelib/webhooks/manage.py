@@ -9,7 +9,9 @@ from typing import Any
 from pydantic import SecretStr
 
 from chalicelib import aws
-from chalicelib.errors import Conflict, NotDoable, NotFound
+from chalicelib.errors import Conflict, NotDoable, NotFound, Refused
+from chalicelib.http import is_id
+from chalicelib.users import store as users
 from chalicelib.users.access import Caller
 from chalicelib.users.models import Role
 from chalicelib.webhooks import bodies, catalogue, guard, hold, ledger, queue, sign, store
@@ -138,7 +140,10 @@ def _scope(body: Mapping[str, Any], caller: Caller) -> tuple[Scope, str]:
         if body.get("scope") == Scope.ADMIN or body.get("user_id") not in (None, caller.user_id):
             caller.require_admin()
         return Scope.USER, caller.user_id
-    owner = str(body.get("user_id") or caller.user_id)
+    named = body.get("user_id") or caller.user_id
+    if not isinstance(named, (str, int)) or isinstance(named, bool) or not is_id(str(named)):
+        raise Refused("invalid_value", field="user_id")
+    owner = caller.user_id if str(named) == caller.user_id else users.user(str(named)).user_id
     asked = body.get("scope") or (Scope.USER if body.get("user_id") else Scope.ADMIN)
     if asked not in list(Scope):
         raise NotDoable("invalid_choice", field="scope", allowed=", ".join(Scope))

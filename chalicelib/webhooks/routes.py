@@ -1,9 +1,9 @@
 """The webhook API. Every route answers for the caller's own subscriptions; an administrator's for all of them."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from chalicelib import aws, paging
+from chalicelib import aws, inputs, paging
 from chalicelib.errors import NotFound, Refused
 from chalicelib.http import Answer, Request, Route
 from chalicelib.users import access
@@ -41,10 +41,15 @@ def list_webhooks(request: Request) -> Answer:
         if (event_type is None or any(type_matches(pattern, event_type) for pattern in webhook.event_types))
         and (active is None or webhook.is_active is (active == "true"))
     ]
-    offset = int(page.start.get("offset", 0)) if page.start else page.offset
+    offset = paging.start_of(page)
     part = found[offset : offset + page.limit]
     shards = store.shards(webhook.webhook_id for webhook in part)
-    items = [views.webhook(webhook, shards[webhook.webhook_id], store.total(shards[webhook.webhook_id])) for webhook in part]
+
+    def view(webhook: Webhook) -> dict[str, Any]:
+        books = shards[webhook.webhook_id]
+        return views.webhook(webhook, books, store.total(books))
+
+    items = [paging.shown(view, webhook) for webhook in part]
     return paging.listed(items, len(found), {"offset": offset + page.limit} if offset + page.limit < len(found) else None)
 
 
@@ -84,7 +89,7 @@ def rotate_secret(request: Request) -> Answer:
 def test_webhook(request: Request) -> Answer:
     """POST /webhooks/{webhook_id}/test {event_type?}: sends an example and answers what came of it."""
     webhook = _asked(request)
-    outcome, sent = manage.test(webhook, bodies.parsed(request).get("event_type"), work.means())
+    outcome, sent = manage.test(webhook, bodies.event_type(bodies.parsed(request)), work.means())
     return Answer(200, {"status": "failed" if outcome.error else "success", "request": sent, "response": outcome.model_dump(mode="json")})
 
 
@@ -151,7 +156,8 @@ def replay_deliveries(request: Request) -> Answer:
         wanted["status"] = "failed"
     condition, filters = _chosen(webhook.webhook_id, wanted)
     page = paging.asked(Request(**{**{name: getattr(request, name) for name in Request.__slots__}, "query": wanted}))
-    items, following = aws.query(ledger.TABLE, condition, index="by_webhook", limit=_REPLAYED_AT_ONCE, start=page.start, **filters)
+    with paging.cursor_checked(page, ledger.TABLE, "by_webhook"):
+        items, following = aws.query(ledger.TABLE, condition, index="by_webhook", limit=_REPLAYED_AT_ONCE, start=page.start, **filters)
     replayed = replay.replay((item["id"] for item in items), webhook, _now())
     listed = paging.listed([], None, following).body
     return Answer(202, {"replayed": replayed, "next": listed["next"] if isinstance(listed, dict) else None})
@@ -210,13 +216,7 @@ def _chosen(webhook_id: int, query: Any) -> tuple[str, dict[str, Any]]:
 
 
 def _moment(query: Any, name: str, default: str) -> str:
-    if name not in query:
-        return default
-    try:
-        moment = datetime.fromisoformat(query[name])
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat(timespec="milliseconds")
-    except (ValueError, OverflowError):
-        raise Refused("invalid_time", field=name) from None
+    return inputs.moment(query[name], name).isoformat(timespec="milliseconds") if name in query else default
 
 
 def _now() -> datetime:

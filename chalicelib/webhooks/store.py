@@ -13,10 +13,12 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws
 from chalicelib.errors import Retryable
+from chalicelib.http import to_json
 from chalicelib.webhooks.models import Status, Webhook, stamp
 
 BOOK_SHARDS = 8
@@ -147,13 +149,13 @@ def reserve(webhook: Webhook, now: datetime) -> datetime:
 
 def from_item(item: Mapping[str, Any]) -> Webhook:
     """A stored subscription."""
-    return Webhook.model_validate({**item, "filter": json.loads(item.get("filter") or "{}")})
+    return Webhook.model_validate({**item, "filter": json.loads(item.get("filter") or "{}", parse_float=Decimal)})
 
 
 def _item(webhook: Webhook) -> aws.Item:
     item: aws.Item = webhook.model_dump(mode="json", exclude={"secrets", "headers", "filter"}, exclude_none=True)
     item |= key(webhook.webhook_id) | {
-        "filter": json.dumps(webhook.filter),
+        "filter": to_json(webhook.filter),
         "headers": {name: value.get_secret_value() for name, value in webhook.headers.items()},
         "secrets": [_secret(secret.value.get_secret_value(), secret.expires_at) for secret in webhook.secrets],
         "created_at": stamp(webhook.created_at),

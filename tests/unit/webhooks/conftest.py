@@ -109,6 +109,13 @@ class World:
 
     # What happens in the world.
 
+    def user(self, user_id: str, *, role: Role, is_active: bool = True) -> None:
+        """A user as stored: new, or changed."""
+        item = {"user_id": user_id, "part": "profile", "user_uuid": f"u-{user_id}", "role": role.value, "is_active": is_active}
+        times = {"created_at": START.isoformat(), "updated_at": START.isoformat()}
+        written = aws.put("users", item | times | {"referral_code": f"code{user_id}"})["Put"]
+        self.dynamodb.put_item(TableName=written["TableName"], Item=written["Item"])
+
     def event(self, type_: str = "order.filled", *, stream: str = "admin", entity: str = "order#1", **payload: Any) -> LoggedEvent:
         self.sequence += 1
         return LoggedEvent(
@@ -275,7 +282,7 @@ def _route(method: str, path: str) -> tuple[Any, dict[str, str]]:
 
 @pytest.fixture
 def _tables() -> Iterator[None]:
-    with cloud.emulated(only=("webhooks", "deliveries", "outbox")):
+    with cloud.emulated(only=("webhooks", "deliveries", "outbox", "users", "audit")):
         yield
 
 
@@ -285,6 +292,8 @@ def world(_tables: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setenv("QUEUE_DELIVERIES", "queue:deliveries")
     world = World()
     means = Means(post=world.post, clock=lambda: world.now, jitter=lambda: 0.5)
+    for user_id in ("1", "2", "7", "8"):
+        world.user(user_id, role=Role.ADMIN if user_id == "1" else Role.USER)
     monkeypatch.setattr(aws, "client", world.client)
     monkeypatch.setattr(work, "means", lambda: means)
     monkeypatch.setattr(access, "caller", lambda _request: world.caller)

@@ -60,7 +60,7 @@ def answer(
 @contextmanager
 def cursor_checked(page: Page, table: str, index: str | None) -> Iterator[None]:
     """Refuses a cursor of another list: one with other keys, or one that the store does not take for this query."""
-    keys = table_keys.TABLES[table] | (table_keys.INDEXES[table, index] if index else {})
+    keys = {**table_keys.TABLES[table], **(table_keys.INDEXES[table, index] if index else {})}
     start = page.start
     if start is not None and (start.keys() != keys.keys() or not all(type(start[name]) is kind for name, kind in keys.items())):
         raise Refused("invalid_cursor", field="cursor")

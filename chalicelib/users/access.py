@@ -69,10 +69,13 @@ def by_token(token: str, now: datetime) -> Caller:
     claimed = credentials.owner(token)
     if claimed is None:
         raise Unauthorized("token_wrong")
-    stored, profile = aws.get_many(
-        [("credentials", {"token_hash": credentials.digest(token)}), ("users", {"user_id": claimed, "part": "profile"})]
-    )
-    credentials.verify(token, stored, (credentials.Kind.API,), now)
+    return by_token_hash(credentials.digest(token), claimed, now)
+
+
+def by_token_hash(token_hash: str, claimed: str, now: datetime) -> Caller:
+    """The caller an API token with this digest belongs to, of the user claimed; raises as `caller` does."""
+    stored, profile = aws.get_many([("credentials", {"token_hash": token_hash}), ("users", {"user_id": claimed, "part": "profile"})])
+    credentials.verify_hash(token_hash, stored, (credentials.Kind.API,), now)
     if stored is None or profile is None or stored["user_id"] != claimed:
         raise Unauthorized("token_wrong")
     user = User.model_validate(profile)

@@ -53,7 +53,12 @@ def verify(credential: str, stored: Mapping[str, Any] | None, kinds: tuple[Kind,
     Raises:
         Unauthorized: `token_wrong` if it is unknown, of another kind or revoked; `token_expired` if its time is over.
     """
-    known = stored is not None and hmac.compare_digest(str(stored["token_hash"]), digest(credential))
+    verify_hash(digest(credential), stored, kinds, now)
+
+
+def verify_hash(token_hash: str, stored: Mapping[str, Any] | None, kinds: tuple[Kind, ...], now: datetime) -> None:
+    """Checks a credential of which only the digest is known, as `verify` does."""
+    known = stored is not None and hmac.compare_digest(str(stored["token_hash"]), token_hash)
     if stored is None or not known or stored["kind"] not in kinds or stored.get("revoked_at"):
         raise Unauthorized("token_wrong")
     expires_at = stored.get("expires_at")

@@ -397,8 +397,11 @@ EVENT_TYPES: tuple[EventType, ...] = (
     *(_changed("strategy", what, description, _STRATEGY, _STRATEGY_EXAMPLE, example) for what, description, example in _STRATEGY_CHANGES),
     EventType(
         name="webhook.disabled",
-        description="An endpoint has been switched off: it answered 410 (gone), or failed for five days (failing)",
-        fields=_WEBHOOK | {"reason": {"enum": ["gone", "failing"]}},
+        description=(
+            "An endpoint has been switched off: it answered 410 (gone), or failed for five days (failing), "
+            "or its owner may no longer read what it sends (not_entitled)"
+        ),
+        fields=_WEBHOOK | {"reason": {"enum": ["gone", "failing", "not_entitled"]}},
         example=_WEBHOOK_EXAMPLE | {"reason": "failing"},
     ),
     EventType(name="webhook.enabled", description="A switched-off endpoint is back", fields=_WEBHOOK, example=_WEBHOOK_EXAMPLE),

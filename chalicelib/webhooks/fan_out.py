@@ -3,8 +3,9 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
-from chalicelib.events.models import LoggedEvent
-from chalicelib.webhooks import ledger, queue, store
+from chalicelib.events.models import ADMIN_STREAM, LoggedEvent, user_stream
+from chalicelib.users import entitlement
+from chalicelib.webhooks import hold, ledger, queue, store
 from chalicelib.webhooks.match import wants
 from chalicelib.webhooks.models import Delivery, State, Webhook
 from chalicelib.webhooks.queue import Message, Task
@@ -21,11 +22,23 @@ def fan_out(event: LoggedEvent, now: datetime) -> int:
     Raises:
         Retryable: Not all could be placed; call again.
     """
+    owners = entitlement.Owners()
+    if event.type in entitlement.CHANGES and event.stream == ADMIN_STREAM and event.user_id:
+        _switch_off_unentitled(event.user_id, owners, now)
     wanting = [webhook for webhook in store.listed(event.stream) if wants(webhook.event_types, webhook.filter, event.type, event.payload)]
-    placed = [delivery for delivery in _place_all(event, wanting, now) if delivery]
+    permitted = [webhook for webhook in wanting if hold.is_permitted(webhook, owners, now)]
+    placed = [delivery for delivery in _place_all(event, permitted, now) if delivery]
     ready = [delivery for delivery in placed if delivery.state is State.PENDING and not delivery.attempts and not delivery.waits]
     queue.send([(message(delivery), now) for delivery in ready], now)
     return len(placed)
+
+
+def _switch_off_unentitled(user_id: str, owners: entitlement.Owners, now: datetime) -> None:
+    """Switches off what a user subscribed to and may no longer read, without waiting for its next event."""
+    for stream in (ADMIN_STREAM, user_stream(user_id)):
+        for webhook in store.listed(stream):
+            if webhook.owner == user_id and webhook.is_active:
+                hold.is_permitted(webhook, owners, now)
 
 
 def message(delivery: Delivery) -> Message:

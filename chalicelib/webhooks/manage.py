@@ -9,10 +9,11 @@ from typing import Any
 from pydantic import SecretStr
 
 from chalicelib import aws
-from chalicelib.errors import Conflict, NotDoable, NotFound, Refused
+from chalicelib.errors import Conflict, Forbidden, NotDoable, NotFound, Refused
 from chalicelib.http import is_id
 from chalicelib.users import store as users
 from chalicelib.users.access import Caller
+from chalicelib.users.entitlement import entitled
 from chalicelib.users.models import Role
 from chalicelib.webhooks import bodies, catalogue, guard, hold, ledger, queue, sign, store
 from chalicelib.webhooks.deliver import Means
@@ -79,6 +80,7 @@ def switch(webhook: Webhook, now: datetime, *, on: bool) -> Webhook:
     for _ in range(_TRIES):
         try:
             if on and not webhook.is_active:
+                _require_entitled(webhook)
                 return hold.switch_on(webhook, _after(webhook, now))
             if not on and webhook.is_active:
                 paused = webhook.model_copy(update={"status": Status.PAUSED, "updated_at": _after(webhook, now)})
@@ -89,6 +91,15 @@ def switch(webhook: Webhook, now: datetime, *, on: bool) -> Webhook:
         else:
             return webhook
     raise Conflict("changed_meanwhile")
+
+
+def _require_entitled(webhook: Webhook) -> None:
+    """Raises Forbidden unless the subscription's owner may read what it sends."""
+    owner = users.user(webhook.owner)
+    if not owner.is_active:
+        raise Forbidden("user_not_active")
+    if not entitled(owner, webhook.stream):
+        raise Forbidden("admin_only")
 
 
 def rotate(webhook: Webhook, body: Mapping[str, Any], now: datetime) -> tuple[Webhook, str]:

@@ -404,6 +404,12 @@ EVENT_TYPES: tuple[EventType, ...] = (
         fields=_WEBHOOK | {"reason": {"enum": ["gone", "failing", "not_entitled"]}},
         example=_WEBHOOK_EXAMPLE | {"reason": "failing"},
     ),
+    EventType(
+        name="webhook.created",
+        description="A subscription to everybody's events has been made; told to the admins",
+        fields=_WEBHOOK | {"scope": {"const": "admin"}, "owner": _TEXT},
+        example=_WEBHOOK_EXAMPLE | {"scope": "admin", "owner": "1"},
+    ),
     EventType(name="webhook.enabled", description="A switched-off endpoint is back", fields=_WEBHOOK, example=_WEBHOOK_EXAMPLE),
     EventType(
         name="webhook.test",

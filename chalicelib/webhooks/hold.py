@@ -63,7 +63,7 @@ def switch_off(webhook: Webhook, reason: str, now: datetime, jitter: float) -> N
         return
 
 
-def switch_on(webhook: Webhook, now: datetime) -> Webhook:
+def switch_on(webhook: Webhook, now: datetime, *further: aws.Write) -> Webhook:
     """Switches an endpoint on and starts to release what it missed.
 
     Raises:
@@ -74,6 +74,7 @@ def switch_on(webhook: Webhook, now: datetime) -> Webhook:
     also = [
         task_item(webhook.webhook_id, Task.DRAIN, now + ledger.GRACE),
         aws.delete(ledger.TABLE, task_key(webhook.webhook_id, Task.PROBE)),
+        *further,
     ]
     if webhook.status is Status.DISABLED:
         also.append(outbox.write(_event("webhook.enabled", active, now)))

@@ -9,7 +9,7 @@ from chalicelib.http import Answer, Request, Route
 from chalicelib.users import access
 from chalicelib.users.access import Caller
 from chalicelib.users.models import Role
-from chalicelib.webhooks import bodies, catalogue, ledger, manage, replay, store, sweep, views, work
+from chalicelib.webhooks import audit, bodies, catalogue, ledger, manage, replay, store, sweep, views, work
 from chalicelib.webhooks.match import type_matches
 from chalicelib.webhooks.models import Delivery, State, Webhook
 
@@ -59,30 +59,31 @@ def get_webhook(request: Request) -> Answer:
 
 
 def update_webhook(request: Request) -> Answer:
-    """PATCH /webhooks/{webhook_id}."""
-    return Answer(200, _shown(manage.update(_asked(request), bodies.parsed(request), _now())))
+    """PATCH /webhooks/{webhook_id}. The answer has the new secret if the URL has another host."""
+    webhook, secret = manage.update(_asked(request), bodies.parsed(request), _now(), by=_by(request))
+    return Answer(200, _shown(webhook) | ({"secret": secret} if secret else {}))
 
 
 def delete_webhook(request: Request) -> Answer:
     """DELETE /webhooks/{webhook_id}."""
     webhook = _asked(request)
-    manage.delete(webhook, _now())
+    manage.delete(webhook, _now(), by=_by(request))
     return Answer(200, {"id": webhook.webhook_id, "deleted": True})
 
 
 def pause_webhook(request: Request) -> Answer:
     """POST /webhooks/{webhook_id}/pause: deliveries are held from now on."""
-    return Answer(200, _shown(manage.switch(_asked(request), _now(), on=False)))
+    return Answer(200, _shown(manage.switch(_asked(request), _now(), on=False, by=_by(request))))
 
 
 def resume_webhook(request: Request) -> Answer:
     """POST /webhooks/{webhook_id}/resume: what was held goes out, also of an endpoint that had been switched off."""
-    return Answer(200, _shown(manage.switch(_asked(request), _now(), on=True)))
+    return Answer(200, _shown(manage.switch(_asked(request), _now(), on=True, by=_by(request))))
 
 
 def rotate_secret(request: Request) -> Answer:
     """POST /webhooks/{webhook_id}/rotate-secret {secret?, overlap_s?}."""
-    webhook, secret = manage.rotate(_asked(request), bodies.parsed(request), _now())
+    webhook, secret = manage.rotate(_asked(request), bodies.parsed(request), _now(), by=_by(request))
     return Answer(200, _shown(webhook) | {"secret": secret})
 
 
@@ -141,7 +142,10 @@ def get_delivery(request: Request) -> Answer:
 def replay_delivery(request: Request) -> Answer:
     """POST /webhooks/{webhook_id}/deliveries/{delivery_id}/replay."""
     webhook = _asked(request)
-    return Answer(202, views.delivery(replay.replay_one(_delivery(request, webhook).delivery_id, webhook, _now())))
+    delivery_id = _delivery(request, webhook).delivery_id
+    replayed = replay.replay_one(delivery_id, webhook, _now())
+    aws.write(audit.replayed(webhook, _by(request), _now(), {"delivery_id": delivery_id}))
+    return Answer(202, views.delivery(replayed))
 
 
 def replay_deliveries(request: Request) -> Answer:
@@ -158,6 +162,7 @@ def replay_deliveries(request: Request) -> Answer:
     page = paging.asked(Request(**{**{name: getattr(request, name) for name in Request.__slots__}, "query": wanted}))
     with paging.cursor_checked(page, ledger.TABLE, "by_webhook"):
         items, following = aws.query(ledger.TABLE, condition, index="by_webhook", limit=_REPLAYED_AT_ONCE, start=page.start, **filters)
+    aws.write(audit.replayed(webhook, _by(request), _now(), {**wanted, "deliveries": len(items)}))
     replayed = replay.replay((item["id"] for item in items), webhook, _now())
     listed = paging.listed([], None, following).body
     return Answer(202, {"replayed": replayed, "next": listed["next"] if isinstance(listed, dict) else None})
@@ -175,6 +180,10 @@ def event_types(request: Request) -> Answer:
 
 def _asked(request: Request) -> Webhook:
     return manage.visible(request.path["webhook_id"], access.caller(request))
+
+
+def _by(request: Request) -> str:
+    return access.caller(request).user_id
 
 
 def _visible(caller: Caller) -> list[Webhook]:

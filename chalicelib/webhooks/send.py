@@ -134,7 +134,7 @@ class _Adapter(IPFilterAdapter):  # type: ignore[misc]
         host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
         name = str(parts.hostname)
         pinned = ipaddress.ip_address(host["host"].strip("[]"))
-        guard.check_addresses(name, [pinned, *guard.resolve(name, host["port"] or 443)], self._policy)
+        guard.check_addresses(name, [pinned, *guard.resolve(name, host["port"] or 443)], self._policy, host["port"] or 443)
         return host, pool
 
 

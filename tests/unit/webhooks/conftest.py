@@ -81,10 +81,13 @@ class World:
         self.lock = threading.RLock()
         self.sequence = 0
         self.dynamodb = boto3.client("dynamodb")
+        self.kms = boto3.client("kms")
 
     # What the code under test calls.
 
     def client(self, service: str, endpoint: str | None = None) -> Any:
+        if service == "kms":
+            return self.kms
         return _Counted(self, self.sqs if service == "sqs" else self.dynamodb)
 
     def post(self, url: str, headers: dict[str, str], body: str) -> Outcome:
@@ -291,6 +294,7 @@ def world(_tables: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """The world, with an administrator at the API."""
     monkeypatch.setenv("QUEUE_DELIVERIES", "queue:deliveries")
     world = World()
+    monkeypatch.setenv("KEY_WEBHOOKS", world.kms.create_key()["KeyMetadata"]["Arn"])
     means = Means(post=world.post, clock=lambda: world.now, jitter=lambda: 0.5)
     for user_id in ("1", "2", "7", "8"):
         world.user(user_id, role=Role.ADMIN if user_id == "1" else Role.USER)

@@ -44,7 +44,7 @@ def create_account(
         keys.check(exchange, MarketType(more.get("market_types", ("spot",))[0]), credentials)
     account = _created(Account(account_id="", user_id=user_id, name=name, exchange=exchange, kind=kind.value, **more), credentials, by)
     if kind is AccountKind.PAPER and settings.default_account is None:
-        update_settings(user_id, {"default_account": name}, by=by)
+        update_settings(user_id, {"default_account": name}, by=by, audited=False)
     return account
 
 
@@ -118,7 +118,7 @@ def delete_account(account_id: str, *, by: str) -> None:
 
     edit("accounts", {"account_id": account_id}, None, plan)
     if users.settings(account.user_id).default_account == account.name:
-        update_settings(account.user_id, {"default_account": None}, by=by)
+        update_settings(account.user_id, {"default_account": None}, by=by, audited=False)
 
 
 def _created(template: Account, credentials: Credentials | None, by: str) -> Account:

@@ -5,6 +5,7 @@ import secrets
 from datetime import datetime, timedelta
 
 from chalicelib import aws
+from chalicelib.audit import record
 from chalicelib.errors import Unauthorized
 from chalicelib.users import access
 from chalicelib.users.access import Caller
@@ -21,7 +22,8 @@ def issue(caller: Caller, now: datetime) -> str:
         "token_hash": caller.token_hash,
         "forget_at": int((now + GOOD_FOR).timestamp()),
     }
-    aws.write(aws.put("connect_tickets", item))
+    change = record.Change(caller.user_id, "realtime.ticket_made", f"user#{caller.user_id}", caller.user_id, now)
+    aws.transact([aws.put("connect_tickets", item), record.write(change)])
     return ticket
 
 

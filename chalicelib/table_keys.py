@@ -34,6 +34,7 @@ INDEXES: Mapping[tuple[str, str], Key] = {
     ("connections", "by_stream"): {"stream": str, "connected_at": str},
     ("connections", "open"): {"open": str, "connected_at": str},
     ("connections", "prices"): {"prices": str, "connected_at": str},
+    ("credentials", "by_maker"): {"made_by": str, "created_at": str},
     ("credentials", "by_user"): {"user_id": str, "created_at": str},
     ("deliveries", "by_webhook"): {"webhook_id": int, "placed": str},
     ("deliveries", "held"): {"held_for": int, "placed": str},

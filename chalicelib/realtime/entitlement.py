@@ -35,7 +35,7 @@ def renewed(connection: store.Connection) -> bool:
 
 
 def _permits(connection: store.Listener, credential: aws.Item | None, user: User | None) -> bool:
-    if not is_valid(credential, datetime.now(UTC)) or not entitled(user, connection.stream) or user is None or user.role != connection.role:
+    if not is_valid(credential, datetime.now(UTC)) or not entitled(user, connection.stream):
         log.info("connection closed by us", extra={"connection_id": connection.connection_id, "user_id": connection.user_id})
         close(connection.connection_id)
         store.remove(connection.connection_id)

@@ -24,6 +24,24 @@ class Kind(StrEnum):
     XC_CODE = "xc"
 
 
+class Scope(StrEnum):
+    """What an API token may do, each as much as the one before and more.
+
+    `read` what its user may read · `trade` orders, prices, halts · `manage` accounts, strategies, webhooks, tokens, settings ·
+    `admin` what only admins may, where its user is one.
+    """
+
+    READ = "read"
+    TRADE = "trade"
+    MANAGE = "manage"
+    ADMIN = "admin"
+
+    def covers(self, other: "Scope") -> bool:
+        """Whether a token of this scope may do what the other scope is needed for."""
+        ranks = list(Scope)
+        return ranks.index(self) >= ranks.index(other)
+
+
 _NAMES_OWNER = re.compile(r"(?:whk|api|xc)_([A-Za-z0-9]{1,32})_[A-Za-z0-9_-]{20,}")
 
 

@@ -10,6 +10,7 @@ from chalicelib import config
 from chalicelib.errors import Refused
 from chalicelib.inputs import Caseless, Input, Line, Money, Time, UserId, Version, Whole
 from chalicelib.trading import MarketType
+from chalicelib.users.credentials import Scope
 from chalicelib.users.models import Role, Settings
 
 ALLOWED_ADDRESSES = 100
@@ -93,13 +94,17 @@ class NewUser(Input):
 
 
 class NewTokenInput(Input):
-    """A token to make; `token` is one of the user's own choice, `signals_per_minute` a webhook token's own limit."""
+    """A token to make; `token` is one of the user's own choice, `signals_per_minute` a webhook token's own limit.
+
+    `scope` is an API token's; without it the token may do what the one that makes it may.
+    """
 
     kind: Annotated[Literal["webhook", "api"], Caseless]
     name: Line | None = None
     expires_at: Time | None = None
     token: SecretStr | None = Field(default=None, min_length=1, max_length=256)
     signals_per_minute: PerMinute | None = None
+    scope: Annotated[Scope, Caseless] | None = None
 
     @property
     def chosen(self) -> str | None:

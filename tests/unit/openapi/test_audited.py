@@ -36,6 +36,7 @@ BODIES: dict[str, Any] = {
     "PATCH /users/{user_id}/telegram": {"language": "ko"},
 }
 LAST = (
+    "DELETE /users/{user_id}/tokens",
     "POST /users/{user_id}/deactivate",
     "POST /users/{user_id}/activate",
     "DELETE /strategies/{strategy_id}/accounts/{account_id}",

@@ -1,5 +1,7 @@
 """What the admin API is given: JSON bodies and query values, checked against a model; every refusal names the field."""
 
+import re
+import unicodedata
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
@@ -11,6 +13,8 @@ from chalicelib.errors import Refused, TooLarge
 from chalicelib.http import Request
 
 _SHOWN_NAME = 64
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+_LAYOUT = "\n\r\t\u200c\u200d\u200e\u200f"  # the last four join letters or set the direction of neighbours, as Arabic and emojis need
 _FIRST_YEAR, _LAST_YEAR = 2000, 2100
 
 
@@ -31,6 +35,20 @@ def _no_flag(value: Any) -> Any:
     return value
 
 
+def _plain_number(value: Any) -> Any:
+    """A number, or a text that is one as JSON writes it: neither `1_0` nor ` 5 `, which Python takes."""
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        raise ValueError("a number is wanted")
+    return _no_flag(value)
+
+
+def _readable(text: str) -> str:
+    """A text of several lines without other control characters, and without marks that turn what follows around."""
+    if any(not character.isprintable() and character not in _LAYOUT for character in text):
+        raise ValueError("control characters")
+    return text
+
+
 def _printable(text: str) -> str:
     if not text.isprintable():
         raise ValueError("control characters")
@@ -46,14 +64,18 @@ def _in_calendar(moment: datetime) -> datetime:
 
 Caseless = BeforeValidator(_lowered)
 """For enumerated values, whose case does not matter."""
-Whole = Annotated[int, BeforeValidator(_no_flag)]
-Money = Annotated[Decimal, BeforeValidator(_no_flag), Field(ge=0, le=10**15, max_digits=30, decimal_places=12)]
-Line = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
+Whole = Annotated[int, BeforeValidator(_plain_number)]
+Money = Annotated[Decimal, BeforeValidator(_plain_number), Field(ge=0, le=10**15, max_digits=30, decimal_places=12)]
+OneLine = AfterValidator(_printable)
+Line = Annotated[str, Field(min_length=1, max_length=64), OneLine]
 """A name or the like: one line without control characters."""
-Note = Annotated[str, Field(max_length=500)]
-UserId = Annotated[int, BeforeValidator(_no_flag), Field(ge=1, le=2**53 - 1)]
+Name = Annotated[Line, AfterValidator(lambda text: unicodedata.normalize("NFKC", text))]
+"""A person's name: look-alikes of the same characters, such as full-width letters, are one."""
+Readable = AfterValidator(_readable)
+Note = Annotated[str, Field(max_length=500), Readable]
+UserId = Annotated[int, BeforeValidator(_plain_number), Field(ge=1, le=2**53 - 1)]
 """Within what every JSON reader keeps exactly."""
-Version = Annotated[int, BeforeValidator(_no_flag), Field(ge=1, le=10**12)]
+Version = Annotated[int, BeforeValidator(_plain_number), Field(ge=1, le=10**12)]
 
 Time = Annotated[AwareDatetime, AfterValidator(_in_calendar)]
 """A time with an offset, from 2000 to 2100, in UTC."""

@@ -6,8 +6,10 @@ part has 256 bits, so a plain SHA-256 is as good as a slow hash here: there is n
 
 import hashlib
 import hmac
+import math
 import re
 import secrets
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -53,6 +55,16 @@ def new(kind: Kind, user_id: str) -> str:
 def digest(credential: str) -> str:
     """What is stored instead of the credential."""
     return hashlib.sha256(credential.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def entropy(text: str) -> float:
+    """At most so many bits a text holds, by how often its characters and its pairs of characters repeat."""
+    return min(_shannon(list(text)), _shannon([text[n : n + 2] for n in range(len(text) - 1)]))
+
+
+def _shannon(parts: list[str]) -> float:
+    counts = Counter(parts)
+    return -sum(count * math.log2(count / len(parts)) for count in counts.values())
 
 
 def owner(credential: str) -> str | None:

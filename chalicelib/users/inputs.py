@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from chalicelib import config
 from chalicelib.errors import Refused
-from chalicelib.inputs import Caseless, Input, Line, Money, Time, UserId, Version, Whole
+from chalicelib.inputs import Caseless, Input, Line, Money, Name, Time, UserId, Version, Whole
 from chalicelib.trading import MarketType
 from chalicelib.users.credentials import Scope
 from chalicelib.users.models import Role, Settings
@@ -62,9 +62,9 @@ class SettingsChange(Input):
 class OwnProfile(Input):
     """What users may change of their profile themselves."""
 
-    username: Line | None = None
-    first_name: Line | None = None
-    last_name: Line | None = None
+    username: Name | None = None
+    first_name: Name | None = None
+    last_name: Name | None = None
     version: Version | None = None
 
 
@@ -83,9 +83,9 @@ class NewUser(Input):
 
     user_id: UserId | None = None
     telegram_id: TelegramId | None = None
-    username: Line | None = None
-    first_name: Line | None = None
-    last_name: Line | None = None
+    username: Name | None = None
+    first_name: Name | None = None
+    last_name: Name | None = None
     referral_code: ReferralCode | None = None
     referred_by_id: UserId | None = None
     role: Annotated[Role, Caseless] = Role.USER

@@ -8,7 +8,7 @@ from typing import Any
 
 from chalicelib import aws
 from chalicelib.audit import record
-from chalicelib.errors import Conflict, Forbidden, NotFound, Refused
+from chalicelib.errors import Forbidden, NotFound, Refused
 from chalicelib.events import outbox
 from chalicelib.events.models import Event, event_id
 from chalicelib.users import credentials, store
@@ -19,6 +19,7 @@ from chalicelib.users.models import shown_id
 KINDS = {"webhook": Kind.WEBHOOK, "api": Kind.API}
 """What people call a token's kind."""
 SHORTEST_CHOSEN = 20
+LEAST_ENTROPY = 60  # bits
 OVERLAP = timedelta(hours=24)
 _LONGEST_ID = 64
 _REVOKED_AT_ONCE = 30  # two writes each, and a transaction holds 100
@@ -56,8 +57,7 @@ def create_token(
     Raises:
         Forbidden: `scope_missing`: the scope is wider than the maker's.
         NotFound: There is no such user.
-        Refused: The chosen token is too short, claims another owner, or is for the API; or `expires_at` is over already.
-        Conflict: The chosen token is in use.
+        Refused: The chosen token is too short, can be guessed, is in use, claims another owner, or is for the API; or `expires_at` is over.
     """
     now = datetime.now(UTC)
     _check(kind, chosen, expires_at, now)
@@ -219,8 +219,8 @@ def _check(kind: Kind, chosen: str | None, expires_at: datetime | None, now: dat
         raise Refused("not_for_kind", field="token", kind="api")
     if len(chosen) < SHORTEST_CHOSEN:
         raise Refused("too_short", field="token", limit=SHORTEST_CHOSEN)
-    if credentials.owner(chosen) is not None:
-        raise Refused("invalid_value", field="token")  # it would name its owner, and perhaps another one
+    if credentials.owner(chosen) is not None or credentials.entropy(chosen) < LEAST_ENTROPY:
+        raise Refused("invalid_value", field="token")  # it can be guessed, or would name its owner, and perhaps another one
 
 
 def _item(user_id: str, token: str, kind: Kind, *, name: str | None, expires_at: datetime | None, now: datetime) -> aws.Item:
@@ -249,7 +249,7 @@ def _save(item: aws.Item, also: list[list[aws.Write]]) -> None:
         aws.transact(writes)
     except aws.WriteRefused as refused:
         if refused.failed[0] is not None:
-            raise Conflict("already_exists", field="token") from None
+            raise Refused("invalid_value", field="token") from None  # as a weak one: that it is taken would give it away
         raise NotFound("not_found") from None  # the user, or the token to replace
 
 

@@ -8,6 +8,7 @@ transition forms (NAT64, 6to4, Teredo, IPv4-compatible, IPv4-translated) are ref
 """
 
 import ipaddress
+import re
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ Resolve = Callable[..., Sequence[Any]]
 _LONGEST_URL = 2048
 _LAST_PORT = 65535
 _LOOPBACK = "loopback"
+_LONGEST_HOST = 253
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_NUMERIC = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")  # the end of a name that some take for an IPv4 address
 _SPECIAL_V4 = tuple(
     IPv4Network(network)
     for network in (
@@ -129,6 +133,8 @@ def check_url(url: str, policy: Policy) -> SplitResult:
         raise Forbidden("URL must be https")
     if not parts.hostname or parts.username is not None or parts.password is not None or "%" in parts.netloc:
         raise Forbidden("URL must name a host, and no user or password")
+    if not _is_host(parts.hostname):
+        raise Forbidden("host is not written as one")
     if port is not None and not 0 < port <= _LAST_PORT:
         raise Forbidden("port is out of range")
     called = port or (443 if parts.scheme == "https" else 80)
@@ -137,6 +143,16 @@ def check_url(url: str, policy: Policy) -> SplitResult:
     if is_own(parts.hostname, called, policy):
         raise Forbidden("URL is this deployment's own")
     return parts
+
+
+def _is_host(host: str) -> bool:
+    """Whether a host is a name by RFC 1123 or an address in its usual form, and not one of the forms that only some resolvers read."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        labels = host.removesuffix(".").split(".")
+        return len(host) <= _LONGEST_HOST and all(map(_LABEL.fullmatch, labels)) and not _NUMERIC.fullmatch(labels[-1])
+    return True
 
 
 def is_own(host: str, port: int, policy: Policy) -> bool:

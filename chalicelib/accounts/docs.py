@@ -30,6 +30,8 @@ _account = {
     "is_active": True,
     "market_types": ["spot", "futures"],
     "api_key_last4": None,
+    "key_checked_at": None,
+    "key_verified": None,
     "has_keys": False,
     "created_at": AT,
     "updated_at": AT,

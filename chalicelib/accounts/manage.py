@@ -40,8 +40,8 @@ def create_account(
     """
     _check_fields(kind, exchange, {name: value for name, value in more.items() if value is not None}, credentials)
     settings = users.settings(user_id)
-    if credentials:
-        keys.check(exchange, MarketType(more.get("market_types", ("spot",))[0]), credentials)
+    if credentials and keys.check(exchange, MarketType(more.get("market_types", ("spot",))[0]), credentials):
+        more |= {"key_checked_at": datetime.now(UTC).isoformat(), "key_verified": True}
     account = _created(Account(account_id="", user_id=user_id, name=name, exchange=exchange, kind=kind.value, **more), credentials, by)
     if kind is AccountKind.PAPER and settings.default_account is None:
         update_settings(user_id, {"default_account": name}, by=by, audited=False)
@@ -67,10 +67,12 @@ def update_account(account_id: str, wanted: Mapping[str, Any], *, by: str, versi
     kept = old.sealed_keys is not None and "credentials" not in wanted
     _check_fields(AccountKind(old.kind), old.exchange, fields, credentials, has_keys=kept)
     if credentials:
-        keys.check(old.exchange, MarketType(old.market_types[0]), credentials)
+        verified = keys.check(old.exchange, MarketType(old.market_types[0]), credentials)
         fields |= _sealed(old, credentials)
+        fields |= {"key_checked_at": now.isoformat() if verified else None, "key_verified": verified or None}
     elif "credentials" in wanted:
         fields |= {"sealed_keys": None, "api_key_last4": None, "key_version": old.key_version + 1}
+        fields |= {"key_checked_at": None, "key_verified": None}
 
     def plan(found: aws.Item, following: int) -> Edit:
         if "deleted_at" in found:

@@ -20,6 +20,8 @@ class Account(BaseModel):
         sealed_keys: Its exchange keys, encrypted (`chalicelib/accounts/keys.py`); None has it simulated here, or is a paper account.
         key_version: Counts the changes of the keys, so that a decrypted copy can be told from an old one.
         api_key_last4: The end of the API key, to tell one key from another.
+        key_checked_at: When the exchange was last asked what the key may do; None before.
+        key_verified: Whether it then might trade and not withdraw; None before.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -39,6 +41,8 @@ class Account(BaseModel):
     sealed_keys: str | None = Field(default=None, repr=False)
     key_version: int = 0
     api_key_last4: str | None = None
+    key_checked_at: str | None = None
+    key_verified: bool | None = None
 
     @property
     def has_exchange(self) -> bool:

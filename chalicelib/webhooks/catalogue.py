@@ -138,6 +138,11 @@ _ACCOUNT_CHANGES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("updated", "An account has been changed", {"is_active": False}),
     ("reset", "A simulated account starts anew", {"cash": "100000"}),
     ("deleted", "An account has been deleted", {}),
+    (
+        "key_failed",
+        "The exchange says that an account's key may not trade any more, or that it may withdraw",
+        {"code": "exchange_key_rejected"},
+    ),
 )
 _STRATEGY = {"strategy_id": _identifier(), "user_id": _identifier(), "group_name": _TEXT}
 _STRATEGY_EXAMPLE = {"strategy_id": 1, "user_id": 123, "group_name": "strategy-a"}

@@ -43,8 +43,16 @@ def application(place: Place) -> web.Application:
     app[_ROUTES] = Routes(place.front_door)
     app[_GATES] = defaultdict(Gate)
     app.cleanup_ctx.append(_session)
+    app.on_response_prepare.append(_guard_headers)
     app.router.add_route("*", r"/{path:[\s\S]*}", _answer)  # a path may hold an encoded line break
     return app
+
+
+async def _guard_headers(_request: web.Request, response: web.StreamResponse) -> None:
+    """Headers of every answer, also of those that no function gives, without the server's versions."""
+    response.headers.popall("Server", None)
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Cache-Control", "no-store")
 
 
 async def _session(app: web.Application) -> AsyncIterator[None]:

@@ -227,3 +227,15 @@ def test_its_own_page_may_post_and_connect(tmp_path):
             await client.ws_connect("/ws?token=good", origin="https://evil.example")
 
     through_the_door(tmp_path, test)
+
+
+def test_every_answer_is_guarded(tmp_path):
+    """Answers of the functions and of the front door itself tell no versions, and are neither guessed at nor cached."""
+
+    async def test(client, _cloud, _behind):
+        for path in ("/signals/1", "/nowhere"):
+            answer = await client.get(path)
+            assert "Server" not in answer.headers
+            assert (answer.headers["X-Content-Type-Options"], answer.headers["Cache-Control"]) == ("nosniff", "no-store")
+
+    through_the_door(tmp_path, test)

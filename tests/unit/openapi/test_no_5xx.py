@@ -72,6 +72,7 @@ def call(api: Api, name: str, body: Any = None, *, path: dict[str, str], query: 
         ),
         gateway.CONTEXT,
     )
+    assert answer["headers"].keys() >= {"X-Content-Type-Options", "Cache-Control", "Strict-Transport-Security", "Referrer-Policy"}, name
     if answer["headers"].get("Content-Type") == "application/json":
         answer["body"].encode()
         json.loads(answer["body"], parse_constant=_no_constant)

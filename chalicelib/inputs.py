@@ -83,14 +83,14 @@ Time = Annotated[AwareDatetime, AfterValidator(_in_calendar)]
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def body(request: Request, model: type[Model]) -> Model:
+def body(request: Request, model: type[Model], depth: int = strict_json.MAX_DEPTH) -> Model:
     """The request's JSON body as a model.
 
     Raises:
         Refused: It is no JSON object, or one of its fields is missing, unknown or wrong; the message names the field.
         TooLarge: It has more than `limits.API_BYTES` bytes.
     """
-    return checked(json_object(request), model)
+    return checked(json_object(request, depth), model)
 
 
 def checked(values: Any, model: type[Model]) -> Model:
@@ -146,13 +146,13 @@ def moment(text: str, name: str) -> datetime:
         raise Refused("invalid_time", field=name) from None
 
 
-def json_object(request: Request) -> dict[str, Any]:
+def json_object(request: Request, depth: int = strict_json.MAX_DEPTH) -> dict[str, Any]:
     """The request's JSON body as an object, read strictly; raises as `body` does."""
     if len(request.body) > limits.API_BYTES:
         raise TooLarge("too_large", limit=limits.API_BYTES)
     if not request.body.strip():
         raise Refused("no_data")
-    values = strict_json.read(request.body)
+    values = strict_json.read(request.body, depth)
     if not isinstance(values, dict):
         raise Refused("not_a_json_object")
     return values

@@ -17,8 +17,8 @@ _LARGEST_EXPONENT = 125  # DynamoDB's numbers end at 10^125
 _SHOWN_KEY = 64
 
 
-def read(data: bytes | str) -> Any:
-    """Returns the JSON value of a text. Numbers with a fraction or an exponent are Decimal.
+def read(data: bytes | str, depth: int = MAX_DEPTH) -> Any:
+    """Returns the JSON value of a text of at most so many levels. Numbers with a fraction or an exponent are Decimal.
 
     Raises:
         Refused: `not_utf8`, `broken_body`, `too_deep`, `duplicate_field` or `invalid_number`.
@@ -26,19 +26,19 @@ def read(data: bytes | str) -> Any:
     try:
         text = data.decode() if isinstance(data, bytes) else data
         value = _DECODER.decode(text)
-        _check(value)
+        _check(value, depth)
     except UnicodeError:
         raise Refused("not_utf8") from None
     except json.JSONDecodeError as error:
         raise Refused("broken_body", line=error.lineno, column=error.colno) from None
     except RecursionError:
-        raise Refused("too_deep", limit=MAX_DEPTH) from None
+        raise Refused("too_deep", limit=depth) from None
     except (ValueError, ArithmeticError):
         raise Refused("invalid_number", field="body") from None
     return value
 
 
-def _check(value: Any) -> None:
+def _check(value: Any, limit: int) -> None:
     """Walks through all levels without recursion. Raises UnicodeError for half of a surrogate pair."""
     level = [value]
     depth = 0
@@ -52,8 +52,8 @@ def _check(value: Any) -> None:
             elif isinstance(each, str) and not each.isascii():
                 each.encode()
         depth += any(isinstance(each, (dict, list)) for each in level)
-        if depth > MAX_DEPTH:
-            raise Refused("too_deep", limit=MAX_DEPTH)
+        if depth > limit:
+            raise Refused("too_deep", limit=limit)
         level = inner
 
 

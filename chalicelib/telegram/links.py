@@ -40,7 +40,7 @@ def link(code: str, chat_id: int, now: datetime) -> str | None:
     Sending the same code from the same chat again does the same again.
     """
     user_id = store.use_code(code, chat_id, now)
-    if user_id is None:
+    if user_id is None or not users.user(user_id).is_active:
         return None
     before = owner(chat_id)
     if before and before != user_id:

@@ -7,6 +7,7 @@ import pytest
 from chalicelib import aws
 from chalicelib.controls import halt
 from chalicelib.telegram import links
+from chalicelib.users import change
 from chalicelib.users import store as users
 from chalicelib.users.create import create_user
 from functions.serve_api import app
@@ -197,3 +198,35 @@ def test_bad_choices_are_named(user, body, field):
     status, answer, _ = on("PATCH", "/telegram", user, body)
     assert status == 400
     assert field in answer["error"]
+
+
+@pytest.mark.parametrize("command", ["/status", "/positions", "/halt", "/resume", "/start", "/help", "/xc", "hello"])
+def test_a_deactivated_user_is_refused_every_command(telegram, user, command):
+    """The bot does nothing for a deactivated user, and says nothing but that."""
+    change.update_user("1", {"telegram_id": CHAT}, by="test")
+    change.set_active("1", active=False, by="test")
+    write(command)
+    drain()
+    assert [said for said in texts(telegram) if "not active" not in said.lower()] == []
+    assert texts(telegram)
+    assert not halted()
+
+
+def test_a_deactivated_users_link_code_links_nothing(telegram, user):
+    """A code that was offered before opens no chat afterwards."""
+    code = links.offer("1", datetime.now(UTC), by="1")["code"]
+    change.set_active("1", active=False, by="test")
+    write(f"/start {code}")
+    drain()
+    assert links.owner(CHAT) is None
+
+
+def test_an_update_may_be_deeper_than_our_own_bodies():
+    """Telegram nests replies, polls and their formatted options."""
+    update = {"update_id": 77}
+    inner = update
+    for name in ("message", "reply_to_message", "poll", "option", "entity", "user", "more", "more", "more"):
+        inner[name] = {}
+        inner = inner[name]
+    update["message"] |= {"chat": {"id": 1, "type": "group"}}
+    assert post(update)[0] == 200

@@ -71,20 +71,20 @@ def test_a_link_code_links_the_chat_once(telegram, user):
 
 def test_an_expired_link_code_links_nothing(user):
     """A code lasts a quarter of an hour."""
-    code = links.offer("1", datetime.now(UTC) - timedelta(minutes=16))["code"]
+    code = links.offer("1", datetime.now(UTC) - timedelta(minutes=16), by="1")["code"]
     assert links.link(code, CHAT, datetime.now(UTC)) is None
 
 
 def test_linking_takes_the_chat_from_whoever_had_it(user):
     """A chat is one user's, so a newcomer's user made by /xc gives it up for the real one."""
     create_user(by="test", user_id=2, telegram_id=CHAT)
-    links.link(links.offer("1", datetime.now(UTC))["code"], CHAT, datetime.now(UTC))
+    links.link(links.offer("1", datetime.now(UTC), by="1")["code"], CHAT, datetime.now(UTC))
     assert (users.user("1").telegram_id, users.user("2").telegram_id) == (CHAT, None)
 
 
 def test_unlinking(user):
     """A user takes their chat away."""
-    links.link(links.offer("1", datetime.now(UTC))["code"], CHAT, datetime.now(UTC))
+    links.link(links.offer("1", datetime.now(UTC), by="1")["code"], CHAT, datetime.now(UTC))
     assert on("DELETE", "/telegram-link", user)[1]["telegram_id"] is None
     assert links.owner(CHAT) is None
 

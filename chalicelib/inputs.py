@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from chalicelib import limits, strict_json
 from chalicelib.errors import Refused, TooLarge
@@ -38,7 +39,7 @@ def _no_flag(value: Any) -> Any:
 def _plain_number(value: Any) -> Any:
     """A number, or a text that is one as JSON writes it: neither `1_0` nor ` 5 `, which Python takes."""
     if isinstance(value, str) and not _NUMBER.fullmatch(value):
-        raise ValueError("a number is wanted")
+        raise PydanticCustomError("decimal_parsing", "a number is wanted")
     return _no_flag(value)
 
 

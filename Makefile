@@ -4,14 +4,14 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 # The venv is made from these; another content, another venv.
-STAMP  := $(VENV)/made-from-$(shell cat requirements.txt requirements-dev.txt | cksum | cut -d ' ' -f 1)
-CHECKOV := $(VENV)-checkov/made-from-$(shell cksum < requirements-checkov.txt | cut -d ' ' -f 1)
+STAMP  := $(VENV)/made-from-$(shell cat requirements.txt requirements-dev.txt requirements-dev.lock | cksum | cut -d ' ' -f 1)
+CHECKOV := $(VENV)-checkov/made-from-$(shell cksum < requirements-checkov.lock | cut -d ' ' -f 1)
 
 # All of the unit tests, on both processors. `--grants` fails a grant that no test needs, so it is for a whole run only.
 UNIT := tests --ignore tests/e2e --ignore tests/browser --grants --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down demo test check audit fast unit e2e build bench soak format clean
+.PHONY: help run up down demo test check audit fast unit e2e build bench soak format lock clean
 
 help: ## What there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -63,23 +63,27 @@ format: $(STAMP) ## Formats the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+lock: $(STAMP) ## Writes the locks: every package that is installed, with the hashes of its files
+	for name in requirements requirements-dev requirements-checkov; do \
+	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate $$name.txt -o $$name.lock; done
+
 clean: ## Forgets everything that was made here, local state included
 	@[ ! -d $(VENV) ] || $(BIN)/python -m infra.local down
 	rm -rf $(VENV) $(VENV)-checkov .local build .mypy_cache .ruff_cache .pytest_cache
 
 # uv installs in seconds what takes pip a minute; where it cannot be had, pip does it.
-$(STAMP): requirements.txt requirements-dev.txt
+$(STAMP): requirements.txt requirements-dev.txt requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
 	@echo "making $(VENV) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv 2>/dev/null \
-	  && $(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt \
-	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	  && $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock \
+	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
-$(CHECKOV): requirements-checkov.txt $(STAMP)
+$(CHECKOV): requirements-checkov.lock $(STAMP)
 	@echo "making $(VENV)-checkov ..."
 	@$(PYTHON) -m venv --clear $(VENV)-checkov
-	@$(BIN)/uv pip install --quiet --python $(VENV)-checkov/bin/python -r requirements-checkov.txt 2>/dev/null \
-	  || $(VENV)-checkov/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-checkov.txt
+	@$(BIN)/uv pip install --quiet --python $(VENV)-checkov/bin/python --require-hashes -r requirements-checkov.lock 2>/dev/null \
+	  || $(VENV)-checkov/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-checkov.lock
 	@touch $@

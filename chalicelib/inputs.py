@@ -1,15 +1,15 @@
 """What the admin API is given: JSON bodies and query values, checked against a model; every refusal names the field."""
 
-import json
+import re
 import unicodedata
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
-import simplejson
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
-from chalicelib import limits
+from chalicelib import limits, strict_json
 from chalicelib.errors import Refused, TooLarge
 from chalicelib.http import Request
 from chalicelib.openapi.schemas import request as request_schema
@@ -21,6 +21,9 @@ _BREAKING = ("Cc", "Cs", "Zl", "Zp")
 _INVISIBLE = ("Cf", "Zs")
 # Embeddings, overrides and isolates (Unicode Standard Annex #9, table 4), and what takes no room at all.
 _DISGUISING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u00ad\u200b\u2060\ufeff")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+_LAYOUT = "\n\r\t\u200c\u200d\u200e\u200f"  # the last four join letters or set the direction of neighbours, as Arabic and emojis need
+_FIRST_YEAR, _LAST_YEAR = 2000, 2100
 
 
 class Input(BaseModel):
@@ -40,6 +43,20 @@ def _no_flag(value: Any) -> Any:
     return value
 
 
+def _plain_number(value: Any) -> Any:
+    """A number, or a text that is one as JSON writes it: neither `1_0` nor ` 5 `, which Python takes."""
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        raise PydanticCustomError("decimal_parsing", "a number is wanted")
+    return _no_flag(value)
+
+
+def _readable(text: str) -> str:
+    """A text of several lines without other control characters, and without marks that turn what follows around."""
+    if any(not character.isprintable() and character not in _LAYOUT for character in text):
+        raise ValueError("control characters")
+    return text
+
+
 def _printable(text: str) -> str:
     """Refuses what breaks or disguises a line, and a line in which nothing is visible.
 
@@ -54,30 +71,42 @@ def _printable(text: str) -> str:
     return text
 
 
+def _in_calendar(moment: datetime) -> datetime:
+    """A time that can be moved by years and to any offset without leaving the calendar."""
+    if not _FIRST_YEAR <= moment.year < _LAST_YEAR:
+        raise ValueError("outside the calendar")
+    return moment.astimezone(UTC)
+
+
 Caseless = BeforeValidator(_lowered)
 """For enumerated values, whose case does not matter."""
-Whole = Annotated[int, BeforeValidator(_no_flag)]
-Money = Annotated[Decimal, BeforeValidator(_no_flag), Field(ge=0, le=10**15, max_digits=30, decimal_places=12)]
-Line = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
+Whole = Annotated[int, BeforeValidator(_plain_number)]
+Money = Annotated[Decimal, BeforeValidator(_plain_number), Field(ge=0, le=10**15, max_digits=30, decimal_places=12)]
+OneLine = AfterValidator(_printable)
+Line = Annotated[str, Field(min_length=1, max_length=64), OneLine]
 """A name or the like: one line without control characters."""
-Note = Annotated[str, Field(max_length=500)]
-UserId = Annotated[int, BeforeValidator(_no_flag), Field(ge=1, le=2**53 - 1)]
+Name = Annotated[Line, AfterValidator(lambda text: unicodedata.normalize("NFKC", text))]
+"""A person's name: look-alikes of the same characters, such as full-width letters, are one."""
+Readable = AfterValidator(_readable)
+Note = Annotated[str, Field(max_length=500), Readable]
+UserId = Annotated[int, BeforeValidator(_plain_number), Field(ge=1, le=2**53 - 1)]
 """Within what every JSON reader keeps exactly."""
-Version = Annotated[int, BeforeValidator(_no_flag), Field(ge=1, le=10**12)]
+Version = Annotated[int, BeforeValidator(_plain_number), Field(ge=1, le=10**12)]
+
+Time = Annotated[AwareDatetime, AfterValidator(_in_calendar)]
+"""A time with an offset, from 2000 to 2100, in UTC."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def body(request: Request, model: type[Model]) -> Model:
+def body(request: Request, model: type[Model], depth: int = strict_json.MAX_DEPTH) -> Model:
     """The request's JSON body as a model.
 
     Raises:
         Refused: It is no JSON object, or one of its fields is missing, unknown or wrong; the message names the field.
         TooLarge: It has more than `limits.API_BYTES` bytes.
     """
-    if len(request.body) > limits.API_BYTES:
-        raise TooLarge("too_large", limit=limits.API_BYTES)
-    return checked(_parsed(request.body), model)
+    return checked(json_object(request, depth), model)
 
 
 def checked(values: Any, model: type[Model]) -> Model:
@@ -143,27 +172,16 @@ def moment(text: str, field: str) -> datetime:
         raise Refused("invalid_time", field=field) from None
 
 
-def _parsed(data: bytes) -> Any:
-    if not data.strip():
+def json_object(request: Request, depth: int = strict_json.MAX_DEPTH) -> dict[str, Any]:
+    """The request's JSON body as an object, read strictly; raises as `body` does."""
+    if len(request.body) > limits.API_BYTES:
+        raise TooLarge("too_large", limit=limits.API_BYTES)
+    if not request.body.strip():
         raise Refused("no_data")
-    try:
-        values = json.loads(data.decode(), parse_float=Decimal, parse_constant=_no_constant)
-        simplejson.dumps(values, use_decimal=True, ensure_ascii=False).encode()  # finds half characters, which nothing can store
-    except json.JSONDecodeError as error:
-        raise Refused("broken_body", line=error.lineno, column=error.colno) from None
-    except UnicodeError:
-        raise Refused("not_utf8") from None
-    except RecursionError:
-        raise Refused("too_deep", limit=100) from None
-    except (ValueError, ArithmeticError):
-        raise Refused("invalid_number", field="body") from None
+    values = strict_json.read(request.body, depth)
     if not isinstance(values, dict):
         raise Refused("not_a_json_object")
     return values
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(name)
 
 
 def _names(model: type[BaseModel]) -> set[str]:

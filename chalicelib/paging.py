@@ -3,15 +3,20 @@
 import base64
 import binascii
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from chalicelib import aws, limits
+from chalicelib import aws, limits, strict_json, table_keys
 from chalicelib.errors import Refused
 from chalicelib.http import Answer, Request
+from chalicelib.telemetry import log
+
+_LONGEST_KEY_BYTES = 1024
+_FURTHEST = 10**6  # offset in a cursor
 
 LOOKED_AT = 5000
 """About so many items a filter looks at for one page; one that lets few of them through gives a short page, and a cursor to go on."""
@@ -46,14 +51,44 @@ def answer(
     **arguments: Any,
 ) -> Answer:
     """A page of a query as an answer; `arguments` are those of `aws.query`."""
-    try:
+    with cursor_checked(page, table, arguments.get("index")):
         items, following = _read(table, condition, page, arguments)
-    except ClientError as error:
-        if page.start is None or error.response["Error"]["Code"] != "ValidationException":
-            raise
-        raise Refused("invalid_cursor", field="cursor") from None  # well formed, and of another list
     total = aws.count(table, condition, most=limits.COUNTED, looked_at=LOOKED_AT, **arguments)
-    return listed([view(item) for item in items], total, following)
+    return listed([shown(view, item) for item in items], total, following)
+
+
+@contextmanager
+def cursor_checked(page: Page, table: str, index: str | None) -> Iterator[None]:
+    """Refuses a cursor of another list: one with other keys, or one that the store does not take for this query."""
+    keys = {**table_keys.TABLES[table], **(table_keys.INDEXES[table, index] if index else {})}
+    start = page.start
+    if start is not None and (start.keys() != keys.keys() or not all(type(start[name]) is kind for name, kind in keys.items())):
+        raise Refused("invalid_cursor", field="cursor")
+    try:
+        yield
+    except ClientError as error:
+        if start is None or error.response["Error"]["Code"] != "ValidationException":
+            raise
+        raise Refused("invalid_cursor", field="cursor") from None
+
+
+def shown(view: Callable[[Any], Any], item: Any) -> Any:
+    """An item of a list. One that cannot be shown is marked: it hides none of the others."""
+    try:
+        return view(item)
+    except (ValueError, TypeError, KeyError, ArithmeticError) as fault:
+        log.error("item of a list not readable, marked", extra={"fault": type(fault).__name__})
+        return {"unreadable": True}
+
+
+def start_of(page: Page) -> int:
+    """Where a page of a list begins whose cursors hold an offset."""
+    if page.start is None:
+        return page.offset
+    offset = page.start.get("offset")
+    if not isinstance(offset, int) or not 0 <= offset <= _FURTHEST:
+        raise Refused("invalid_cursor", field="cursor")
+    return offset
 
 
 def listed(items: Sequence[Any], total: int | None, following: aws.Item | None) -> Answer:
@@ -100,9 +135,16 @@ def _cursor(position: aws.Item) -> str:
 
 def _position(cursor: str) -> aws.Item:
     try:
-        position = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-    except (ValueError, binascii.Error):
+        position = strict_json.read(base64.urlsafe_b64decode(cursor.encode()))
+    except (ValueError, binascii.Error, Refused):
         raise Refused("invalid_cursor", field="cursor") from None
-    if not isinstance(position, dict) or not all(isinstance(value, (str, int)) for value in position.values()):
+    if not isinstance(position, dict) or not all(_is_key_value(value) for value in position.values()):
         raise Refused("invalid_cursor", field="cursor")
     return position
+
+
+def _is_key_value(value: Any) -> bool:
+    """Whether a value can stand in a key of a table: a text of up to 1,024 bytes or a whole number of 38 digits."""
+    if isinstance(value, str):
+        return 0 < len(value.encode()) <= _LONGEST_KEY_BYTES
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**38

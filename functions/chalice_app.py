@@ -12,24 +12,36 @@ from chalicelib.http import Answer, Request, Route, refusal, to_json
 from chalicelib.telemetry import log
 
 _ANY_TYPE = ["*/*"]  # TradingView's content type says nothing about the body
+SAFEGUARDS = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",  # personal data belongs into no cache; the dashboard's files say otherwise themselves
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": "max-age=31536000",  # browsers heed it over TLS only
+}
+"""Headers of every answer, unless the route gives its own."""
 
 
 Check = Callable[[Request, Route], None]
 
 
-def build(name: str, routes: Sequence[Route], check: Check | None = None) -> Chalice:
-    """A Chalice app whose Lambda handler serves these routes. `check` refuses requests before their route sees them."""
+def build(name: str, routes: Sequence[Route], check: Check | None = None, *, inbound: bool = False) -> Chalice:
+    """A Chalice app whose Lambda handler serves these routes.
+
+    Args:
+        check: Refuses requests before their route sees them.
+        inbound: The routes check URL and headers themselves: a request for a webhook is logged however odd it is.
+    """
     app = Chalice(app_name=name)
     for route in routes:
-        view = _view(app, route, check)
+        view = _view(app, route, check, inbound=inbound)
         types = _ANY_TYPE if route.method in ("POST", "PUT", "PATCH") else ["application/json"]
         app.route(route.path, methods=[route.method], content_types=types, name=f"{route.method} {route.path}")(view)
     return app
 
 
-def _view(app: Chalice, route: Route, check: Check | None) -> Any:
+def _view(app: Chalice, route: Route, check: Check | None, *, inbound: bool) -> Any:
     def view(**path: str) -> Response:
-        return _response(_answer(_request(app.current_request, route, path), route, check))
+        return _response(app.current_request, route, path, check, inbound=inbound)
 
     return view
 
@@ -54,24 +66,29 @@ def _query(params: Any) -> dict[str, str]:
     return {name: ",".join(dict.fromkeys(params.getlist(name))) for name in params} if params else {}
 
 
-def _answer(request: Request, route: Route, check: Check | None) -> Answer:
-    """The route's answer; every error becomes HTTP here and nowhere else."""
+def _response(current: Any, route: Route, path: dict[str, str], check: Check | None, *, inbound: bool) -> Response:
+    """The route's answer, written out; every error becomes HTTP here and nowhere else."""
+    language = "en"
     try:
+        request = _request(current, route, path)
+        language = request.language
+        if not inbound:
+            request.check_values()
         if check:
             check(request, route)
-        return route.answer(request)
+        return _rendered(route.answer(request))
     except Refused as refused:
-        return refusal(refused, request.language)
+        return _rendered(refusal(refused, language))
     except Retryable as fault:
         log.warning("not done, the sender may try again", extra={"route": route.path, "fault": str(fault)})
-        return Answer(503, {"error": "Try again in a moment", "code": "unavailable"}, {"Retry-After": "1"})
-    except Exception as fault:  # noqa: BLE001 - the last door: whatever it is, the sender gets JSON and the log the place
+        return _rendered(Answer(503, {"error": "Try again in a moment", "code": "unavailable"}, {"Retry-After": "1"}))
+    except Exception as fault:  # noqa: BLE001 - the last guard: the sender gets JSON whatever it is, and the log the place
         place = traceback.extract_tb(fault.__traceback__)[-1]
         log.error("unexpected error", extra={"route": route.path, "fault": type(fault).__name__, "at": f"{place.filename}:{place.lineno}"})
-        return Answer(500, {"error": "Internal error", "code": "internal"})
+        return _rendered(Answer(500, {"error": "Internal error", "code": "internal"}))
 
 
-def _response(answer: Answer) -> Response:
+def _rendered(answer: Answer) -> Response:
     body = answer.body if isinstance(answer.body, str) else to_json(answer.body)
-    headers: dict[str, str | list[str]] = {"Content-Type": "application/json", **answer.headers}
+    headers: dict[str, str | list[str]] = {**SAFEGUARDS, "Content-Type": "application/json", **answer.headers}
     return Response(body=body, status_code=answer.status, headers=headers)

@@ -8,4 +8,4 @@ from functions.chalice_app import build
 
 aws.prepare("dynamodb", "sqs")
 
-app = build("receive_signals", [*INBOUND, *XC, *other_paths([*INBOUND, *XC])])
+app = build("receive_signals", [*INBOUND, *XC, *other_paths([*INBOUND, *XC])], inbound=True)

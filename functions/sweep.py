@@ -5,6 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from chalicelib.audit import chain
 from chalicelib.controls.tell import tell_everybody
 from chalicelib.events import publish
 from chalicelib.orders import flatten
@@ -23,5 +24,5 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
     measure(Metric.SILENT_STRATEGIES, len(silent))
     if silent:
         log.warning("strategies silent", extra={"strategies": [f"{each['user_id']}/{each['group_name']}" for each in silent]})
-    told = tell_everybody(now, flatten.cancel_entries_of)
-    return {"signals": signals, "silent": len(silent), "told": told, "events": publish.sweep(_SETTLED_BY_NOW, now)}
+    told, events = tell_everybody(now, flatten.cancel_entries_of), publish.sweep(_SETTLED_BY_NOW, now)
+    return {"signals": signals, "silent": len(silent), "told": told, "events": events, "linked": chain.link(now)}

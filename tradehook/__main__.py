@@ -19,9 +19,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for name, group in (("users", users.app), ("tokens", tokens.app), ("accounts", accounts.app), ("strategies", strategies.app)):
+for name, group in (
+    *(("users", users.app), ("tokens", tokens.app), ("accounts", accounts.app)),
+    *(("strategies", strategies.app), ("audit", switches.audit_app)),
+):
     app.add_typer(group, name=name)
-for command in (signals.send, tail.tail, switches.halt, switches.resume, switches.halts, switches.rules, switches.audit):
+for command in (signals.send, tail.tail, switches.halt, switches.resume, switches.halts, switches.rules):
     app.command()(command)
 for operation in (deployment.bootstrap, deployment.dead, deployment.redrive):
     app.command(rich_help_panel="With AWS credentials")(operation)

@@ -48,12 +48,28 @@ def rules(
     client.output.records(found, names)
 
 
+audit_app = typer.Typer(invoke_without_command=True, help="Who changed what, newest first; `verify` checks that nothing was altered since.")
+
+
+@audit_app.callback()
 def audit(context: typer.Context, user: Whose = None, entity: str | None = None, most: Annotated[int, typer.Option(min=1)] = 50) -> None:
-    """Who changed what, newest first."""
+    """Who changed what, newest first; `verify` checks that nothing was altered since."""
+    if context.invoked_subcommand:
+        return
     client = of(context)
     found = client.everything("/audit", {"user_id": user, "entity": entity}, most)
     shown = [entry | {"changed": sorted({*entry["before"], *entry["after"]})} for entry in found]
     client.output.records(found if client.output.as_json else shown, ("at", "by", "action", "entity", "changed"))
+
+
+@audit_app.command()
+def verify(context: typer.Context, month: Annotated[str | None, typer.Option(help="Such as 2026-11.")] = None) -> None:
+    """Checks the hash chain of a month's audit entries. Exits with 1 if an entry was altered, removed or never linked."""
+    client = of(context)
+    found = client("GET", "/audit/verify", query={"month": month} if month else None)
+    client.output.record(found, first=("month", "intact", "entries", "links", "head"))
+    if not found["intact"]:
+        raise typer.Exit(1)
 
 
 def _throw(context: typer.Context, scope: str, id_: int | None, wanted: dict[str, Any]) -> None:

@@ -27,14 +27,21 @@ def create(
     kind: Annotated[str, typer.Option(help="webhook or api")] = "webhook",
     name: str | None = None,
     expires_at: Annotated[str | None, typer.Option(help="Such as 2027-01-01T00:00:00Z.")] = None,
+    scope: Annotated[str | None, typer.Option(help="An API token's: read, trade, manage or admin.")] = None,
     own: Annotated[bool, typer.Option(help="Ask for a webhook token of your own making.")] = False,
 ) -> None:
     """Makes a token and prints it, this once."""
-    wanted = {"kind": kind, "name": name, "expires_at": expires_at}
+    wanted = {"kind": kind, "name": name, "expires_at": expires_at, "scope": scope}
     if own:
         wanted["token"] = typer.prompt("Token", hide_input=True)
     made = of(context)("POST", f"/users/{user}/tokens", {key: value for key, value in wanted.items() if value is not None})
     of(context).output.secret(f"Token {made['token_id']} ({made['kind']}), shown this once:", made["token"], made)
+
+
+@app.command("revoke-all")
+def revoke_all(context: typer.Context, user: User = "me") -> None:
+    """Ends every token of a user at once, with all that was made with them."""
+    of(context).output.record(of(context)("DELETE", f"/users/{user}/tokens"))
 
 
 @app.command()

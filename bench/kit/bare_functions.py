@@ -17,7 +17,7 @@ _CODE = """
 import json, os, urllib.request
 import boto3
 # The emulator's root: what is measured is the way, not the permissions.
-session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test")
+session = boto3.Session(aws_access_key_id=os.environ["ROOT_KEY"], aws_secret_access_key=os.environ["ROOT_KEY"])
 db, sqs, sns = session.client("dynamodb"), session.client("sqs"), session.client("sns")
 posts = session.client("apigatewaymanagementapi", endpoint_url=os.environ["POSTS"])
 table, outbox, queue, topic = (os.environ[name] for name in ("TABLE", "OUTBOX", "QUEUE", "TOPIC"))
@@ -84,6 +84,7 @@ class BareFunctions:
             "WIRE": wire,
             "CONNECTION": connection_id,
             "POSTS": self._posts(),
+            "ROOT_KEY": stand.place.root_key,
             "AWS_ENDPOINT_URL": stand.place.cloud_url,
         }
         self._functions = {name: self._function(name, environment) for name in ("front", "worker", "teller", "pusher")}

@@ -59,7 +59,8 @@ class FaultyCloud:
         if kind == "slow":
             await asyncio.sleep(_SLOW_S)
         assert self._session
-        async with self._session.request(request.method, self._cloud_url + request.path_qs, headers=request.headers, data=body) as answer:
+        url, headers = self._cloud_url + request.path_qs, _passed_on(request)
+        async with self._session.request(request.method, url, headers=headers, data=body) as answer:
             passed = {name: value for name, value in answer.headers.items() if name.lower() not in {"transfer-encoding", "content-length"}}
             response = web.Response(status=answer.status, headers=passed, body=await answer.read())
         return self._reset(request) if kind == "reset after" else response
@@ -68,6 +69,11 @@ class FaultyCloud:
         if request.transport:
             request.transport.abort()
         return web.Response()
+
+
+def _passed_on(request: web.Request) -> dict[str, str]:
+    """The headers without `Host`: the cloud serves requests for itself only."""
+    return {name: value for name, value in request.headers.items() if name.lower() != "host"}
 
 
 def _service(request: web.Request) -> str:

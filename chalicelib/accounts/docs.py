@@ -32,6 +32,7 @@ _account = {
     "manage_account_modes": False,
     "verified": None,
     "api_key_last4": None,
+    "key_checked_at": None,
     "has_keys": False,
     "created_at": AT,
     "updated_at": AT,

@@ -41,10 +41,11 @@ def create_account(
     _check_fields(kind, exchange, {name: value for name, value in more.items() if value is not None}, credentials)
     settings = users.settings(user_id)
     if credentials:
-        more["verified"] = keys.check(exchange, MarketType(more.get("market_types", ("spot",))[0]), credentials)
+        verified = keys.check(exchange, MarketType(more.get("market_types", ("spot",))[0]), credentials)
+        more |= {"verified": verified, "key_checked_at": datetime.now(UTC).isoformat() if verified else None}
     account = _created(Account(account_id="", user_id=user_id, name=name, exchange=exchange, kind=kind.value, **more), credentials, by)
     if kind is AccountKind.PAPER and settings.default_account is None:
-        update_settings(user_id, {"default_account": name}, by=by)
+        update_settings(user_id, {"default_account": name}, by=by, audited=False)
     return account
 
 
@@ -67,10 +68,12 @@ def update_account(account_id: str, wanted: Mapping[str, Any], *, by: str, versi
     has_keys = old.sealed_keys is not None and "credentials" not in wanted
     _check_fields(AccountKind(old.kind), old.exchange, fields, credentials, has_keys=has_keys)
     if credentials:
-        fields["verified"] = keys.check(old.exchange, MarketType(old.market_types[0]), credentials)
+        verified = keys.check(old.exchange, MarketType(old.market_types[0]), credentials)
         fields |= _sealed(old, credentials)
+        fields |= {"key_checked_at": now.isoformat() if verified else None, "verified": verified}
     elif "credentials" in wanted:
-        fields |= {"sealed_keys": None, "api_key_last4": None, "verified": None, "key_version": old.key_version + 1}
+        fields |= {"sealed_keys": None, "api_key_last4": None, "key_version": old.key_version + 1}
+        fields |= {"key_checked_at": None, "verified": None}
 
     def plan(found: aws.Item, following: int) -> Edit:
         if "deleted_at" in found:
@@ -119,7 +122,7 @@ def delete_account(account_id: str, *, by: str) -> None:
 
     edit("accounts", {"account_id": account_id}, None, plan)
     if users.settings(account.user_id).default_account == account.name:
-        update_settings(account.user_id, {"default_account": None}, by=by)
+        update_settings(account.user_id, {"default_account": None}, by=by, audited=False)
 
 
 def _created(template: Account, credentials: Credentials | None, by: str) -> Account:

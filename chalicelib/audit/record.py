@@ -1,9 +1,12 @@
 """An entry of the audit trail, written in the transaction of the change it tells of."""
 
+import hashlib
+import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 
@@ -46,7 +49,25 @@ def write(change: Change) -> aws.Write:
         "before": _stored(change.before),
         "after": _stored(change.after),
     }
-    return aws.put("audit", item | ({"user_id": change.user_id} if change.user_id else {}))
+    item |= {"user_id": change.user_id} if change.user_id else {}
+    return aws.put("audit", item | {"hash": content_hash(item)}, "attribute_not_exists(audit_id)")
+
+
+def content_hash(item: Mapping[str, Any]) -> str:
+    """The SHA-256 of an entry's content, the same before and after it is stored."""
+    content = {name: value for name, value in item.items() if name != "hash"}
+    return hashlib.sha256(json.dumps(_comparable(content), sort_keys=True).encode()).hexdigest()
+
+
+def _comparable(value: Any) -> Any:
+    """A value with numbers as the store gives them back: by their value, whatever their type and trailing zeros."""
+    if isinstance(value, Mapping):
+        return {name: _comparable(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_comparable(inner) for inner in value]
+    if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
+        return f"number:{Decimal(value).normalize():f}"
+    return value
 
 
 def _stored(value: Any) -> Any:

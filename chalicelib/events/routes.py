@@ -6,10 +6,9 @@ from dataclasses import replace
 from chalicelib import paging
 from chalicelib.errors import Refused
 from chalicelib.events import log as event_log
-from chalicelib.events.models import ADMIN_STREAM, LoggedEvent, user_stream
 from chalicelib.http import Answer, Request, Route
+from chalicelib.users import entitlement
 from chalicelib.users.access import caller
-from chalicelib.users.models import Role
 
 _LONGEST_SEQUENCE = 15  # digits
 
@@ -18,8 +17,8 @@ def list_events(request: Request) -> Answer:
     """The events of the caller's stream after a sequence, oldest first: an admin's is everybody's. `next` is the next `after`."""
     who = caller(request)
     limit = paging.asked(replace(request, query=_without_cursor(request.query))).limit
-    stream = ADMIN_STREAM if who.role is Role.ADMIN else user_stream(who.user_id)
-    found: list[LoggedEvent] = list(event_log.after(stream, _after(request), limit + 1))
+    stream = entitlement.stream_of(who.role, who.user_id)
+    found = list(event_log.after(stream, _after(request), limit + 1))
     shown = [event.shown | {"entity": event.entity} for event in found[:limit]]
     following = str(found[limit - 1].sequence) if len(found) > limit else None
     return Answer(200, {"items": shown, "total": None, "next": following})

@@ -23,6 +23,7 @@ class Account(BaseModel):
         key_version: Counts the changes of the keys, so that a decrypted copy can be told from an old one.
         verified: The exchange has confirmed what the keys may do. None without keys, and for keys stored before this was recorded.
         api_key_last4: The end of the API key, to tell one key from another.
+        key_checked_at: When the exchange was last asked what the key may do; None before.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -44,6 +45,7 @@ class Account(BaseModel):
     key_version: int = 0
     verified: bool | None = None
     api_key_last4: str | None = None
+    key_checked_at: str | None = None
 
     @property
     def has_exchange(self) -> bool:

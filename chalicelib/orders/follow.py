@@ -14,7 +14,7 @@ from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.line import Line
 from chalicelib.exchanges.protocol import OrderStatus, Side
-from chalicelib.orders import drift, flatten, ledger, lookup, snapshots
+from chalicelib.orders import drift, flatten, key_check, ledger, lookup, snapshots
 from chalicelib.orders.entries import Entries, profits
 from chalicelib.orders.keys import Lines
 from chalicelib.orders.live_desk import LiveDesk
@@ -54,6 +54,7 @@ def follow(message: Follow, seconds: float = _PATIENCE_S) -> int:
     seen = _look_at_all(orders, account, patience, lines, now)
     if snapshot_due or orders:
         _take_snapshot(account, lines, own or {}, profits(seen), now)
+    key_check.check(account, lines, now)
     log.info("account followed", extra={"account_id": account.account_id, "orders": len(orders)})
     return len(orders)
 

@@ -28,7 +28,7 @@ def list_positions(request: Request) -> Answer:
     who = caller(request)
     user_id, page = who.whose(request), paging.asked(request)
     held = _held(_accounts(user_id, request.query.get("account_id")))
-    begin = int(page.start["offset"]) if page.start and str(page.start.get("offset", "")).isdigit() else page.offset
+    begin = paging.start_of(page)
     end = begin + page.limit
     shown = held[begin:end]
     known = prices.known([name for each in shown for name in _priced_as(each)], user_id)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from chalicelib import aws, inputs, paging
+from chalicelib.audit import record
 from chalicelib.errors import Refused
 from chalicelib.http import Answer, Request, Route
 from chalicelib.inputs import Input, Money, UserId
@@ -54,9 +55,10 @@ def tell_prices(request: Request) -> Answer:
     named = {symbols.resolve(each.symbol).name: each.price for each in (*given.prices, *one)}
     now, scope = datetime.now(UTC), f"user#{user_id}" if user_id else prices.EVERYBODY
     told = []
+    change = record.Change(who.user_id, "prices.told", f"prices#{scope}", user_id, now, after={"symbols": sorted(named)})
+    writes = [prices.seen(symbol, scope, price, now) for symbol, price in named.items()]
+    aws.transact([*writes, record.write(change)])
     for symbol, price in named.items():
-        write = prices.seen(symbol, scope, price, now)
-        aws.write(write)
         accounts = prices.tell(symbol, price, user_id, uuid.uuid4().hex, now)
         prices.show(symbol, price, user_id)
         told.append({"symbol": symbol, "price": price, "scope": _scope(scope), "at": now, "waiting_accounts": accounts})

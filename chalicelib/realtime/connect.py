@@ -5,14 +5,12 @@ from typing import Any
 
 from chalicelib.errors import Refused, Unauthorized
 from chalicelib.events import log as event_log
-from chalicelib.events.models import ADMIN_STREAM, user_stream
 from chalicelib.http import refusal
 from chalicelib.realtime import patterns, queue, store, tickets
 from chalicelib.realtime.resume import HIGHEST
 from chalicelib.telemetry import log
 from chalicelib.unknown_fields import refuse_unknown
-from chalicelib.users import access
-from chalicelib.users.models import Role
+from chalicelib.users import access, entitlement
 
 _PARAMETERS = ("token", "api_key", "ticket", "after", "types", "batch")
 _DEVICE_SHOWN = 200  # characters
@@ -35,7 +33,7 @@ def open_connection(connection_id: str, event: dict[str, Any]) -> None:
     now = datetime.now(UTC)
     query = event.get("queryStringParameters") or {}
     caller = _caller(query, now)
-    stream = ADMIN_STREAM if caller.role is Role.ADMIN else user_stream(caller.user_id)
+    stream = entitlement.stream_of(caller.role, caller.user_id)
     identity = event["requestContext"].get("identity", {})
     try:
         wishes = _wishes(query, stream)

@@ -1,10 +1,10 @@
 """What clients say, and what they are answered."""
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from chalicelib import strict_json
 from chalicelib.errors import Forbidden, Refused
 from chalicelib.events import log as event_log
 from chalicelib.http import refusal
@@ -37,12 +37,7 @@ def hear(connection_id: str, body: str) -> None:
 
 
 def _message(body: str) -> dict[str, Any]:
-    try:
-        message = json.loads(body)
-    except json.JSONDecodeError as error:
-        raise Refused("broken_body", line=error.lineno, column=error.colno) from None
-    except (ValueError, RecursionError):
-        raise Refused("not_a_json_object") from None
+    message = strict_json.read(body)
     if not isinstance(message, dict):
         raise Refused("not_a_json_object")
     if not isinstance(message.get("type"), str) or message["type"] not in _ANSWERS:

@@ -1,35 +1,46 @@
-"""Whether a connection may go on: its token and its user may have changed since it was opened."""
+"""Whether connections may go on: their tokens and their users may have changed since they were opened."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from chalicelib import aws
 from chalicelib.realtime import store
 from chalicelib.realtime.post import close
 from chalicelib.telemetry import log
+from chalicelib.users.entitlement import entitled, is_valid
 from chalicelib.users.models import User
 
-CHANGES = frozenset({"user.updated", "user.deactivated", "token.revoked", "token.rotated"})
-"""Events after which a user's connections are looked at again."""
+_AT_ONCE = 50  # connections in one read: a token and a user each
+_Heard = TypeVar("_Heard", bound=store.Listener)
+
+
+def permitted(connections: Sequence[_Heard]) -> list[_Heard]:
+    """Those of the connections that their tokens and users still open; the others are closed."""
+    allowed: list[_Heard] = []
+    for start in range(0, len(connections), _AT_ONCE):
+        part = connections[start : start + _AT_ONCE]
+        tokens: list[tuple[str, aws.Key]] = [("credentials", {"token_hash": each.token_hash}) for each in part]
+        users: list[tuple[str, aws.Key]] = [("users", {"user_id": each.user_id, "part": "profile"}) for each in part]
+        found = aws.get_many([*tokens, *users])
+        for connection, credential, profile in zip(part, found[: len(part)], found[len(part) :], strict=True):
+            if _permits(connection, credential, User.model_validate(profile) if profile else None):
+                allowed.append(connection)
+    return allowed
 
 
 def renewed(connection: store.Connection) -> bool:
     """Looks at token and user; closes the connection, and is False, if one of them does not open it any more."""
-    credential, profile = aws.get_many(
-        [("credentials", {"token_hash": connection.token_hash}), ("users", {"user_id": connection.user_id, "part": "profile"})]
-    )
-    user = User.model_validate(profile) if profile else None
-    expires_at = _end(credential)
-    over = credential is None or credential.get("revoked_at") or (expires_at and expires_at <= datetime.now(UTC))
-    if over or user is None or not user.is_active or user.role != connection.role:
+    return bool(permitted([connection]))
+
+
+def _permits(connection: store.Listener, credential: aws.Item | None, user: User | None) -> bool:
+    if not is_valid(credential, datetime.now(UTC)) or not entitled(user, connection.stream):
         log.info("connection closed by us", extra={"connection_id": connection.connection_id, "user_id": connection.user_id})
         close(connection.connection_id)
         store.remove(connection.connection_id)
         return False
-    if expires_at and expires_at != connection.token_expires_at:
-        store.token_ends(connection.connection_id, expires_at)
+    ends = credential.get("expires_at") if credential else None
+    if ends and datetime.fromisoformat(ends) != connection.token_expires_at:
+        store.token_ends(connection.connection_id, datetime.fromisoformat(ends))
     return True
-
-
-def _end(credential: aws.Item | None) -> datetime | None:
-    expires_at = credential.get("expires_at") if credential else None
-    return datetime.fromisoformat(expires_at) if expires_at else None

@@ -45,7 +45,7 @@ def push(bodies: Sequence[str]) -> None:
 
 def _events(stream: str, events: Sequence[LoggedEvent]) -> None:
     """Sends events of one stream to those who hear it, whom one look into the table gives for all of them."""
-    connections = store.hearing(stream, datetime.now(UTC))
+    connections = entitlement.permitted(store.hearing(stream, datetime.now(UTC)))
     made: dict[tuple[tuple[str, ...], bool, int], list[bytes]] = {}
     messages = []
     for connection in connections:
@@ -56,10 +56,6 @@ def _events(stream: str, events: Sequence[LoggedEvent]) -> None:
         messages.append((connection.connection_id, made[taste]))
     gone = fan_out(messages)
     _forget(gone)
-    changed = {event.user_id for event in events if event.type in entitlement.CHANGES}
-    for connection in connections:
-        if connection.user_id in changed and (known := store.get(connection.connection_id)):
-            entitlement.renewed(known)
     log.info(
         "events pushed",
         extra={
@@ -73,7 +69,7 @@ def _events(stream: str, events: Sequence[LoggedEvent]) -> None:
 
 
 def _prices(prices: Sequence[dict[str, Any]]) -> None:
-    connections = store.hearing_prices(datetime.now(UTC))
+    connections = entitlement.permitted(store.hearing_prices(datetime.now(UTC)))
     messages = [
         (connection.connection_id, [_price(price) for price in prices if store.may_see_price(connection, price["user_id"])])
         for connection in connections
@@ -128,7 +124,7 @@ def _join(connection_id: str) -> None:
     The stream's events are pushed in turn with this, one message group after the other, so none of them comes between.
     """
     connection = store.get(connection_id)
-    if connection is None or connection.joined is not None:
+    if connection is None or connection.joined is not None or not entitlement.renewed(connection):
         return
     found = missed(connection.stream, connection.after)
     told = [encode(resumed(found))] if connection.resuming else []

@@ -4,11 +4,10 @@ from typing import Any
 
 from chalicelib import aws, config, paging
 from chalicelib.errors import NotFound
-from chalicelib.events.models import ADMIN_STREAM, user_stream
 from chalicelib.http import Answer, Request, Route
 from chalicelib.realtime import resume, store, tickets
+from chalicelib.users import entitlement
 from chalicelib.users.access import Caller, caller
-from chalicelib.users.models import Role
 
 _LONGEST_SEQUENCE = 15  # digits
 
@@ -48,7 +47,7 @@ def get_event(request: Request) -> Answer:
 
 
 def _stream(who: Caller) -> str:
-    return ADMIN_STREAM if who.role is Role.ADMIN else user_stream(who.user_id)
+    return entitlement.stream_of(who.role, who.user_id)
 
 
 def _view(item: aws.Item) -> aws.Item:

@@ -22,6 +22,8 @@ class Listener(BaseModel):
         types: Patterns of the types it hears.
         batch: It takes several events in one message.
         joined: The sequence from which on it is told of events as they come; None until it has been welcomed and given those before.
+        stream: What it hears: the admins' stream, or its user's.
+        token_hash: The digest of the token it was opened with, itself or by a ticket.
         token_expires_at: When the time of the token it was opened with is over; None for one without an end.
     """
 
@@ -33,6 +35,9 @@ class Listener(BaseModel):
     types: tuple[str, ...] = (patterns.EVERYTHING,)
     batch: bool = False
     joined: int | None = None
+    stream: str
+    role: str
+    token_hash: str = ""
     token_expires_at: datetime | None = None
 
     @property
@@ -46,22 +51,17 @@ class Connection(Listener):
     """An open connection.
 
     Attributes:
-        stream: What it hears: the admins' stream, or its user's.
         registered_as: The `user_uuid` a dashboard registered with; None before and after.
         after: The newest sequence of its stream when it was opened, or the one it asked to go on from.
         resuming: It asked, and is told when it has everything since.
-        token_hash: The digest of the token it was opened with, itself or by a ticket.
     """
 
-    stream: str
     user_uuid: str
-    role: str
     source_ip: str
     device: str
     registered_as: str | None = None
     after: int = 0
     resuming: bool = False
-    token_hash: str = ""
 
 
 def add(connection: Connection) -> None:

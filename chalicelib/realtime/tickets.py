@@ -5,9 +5,10 @@ import secrets
 from datetime import datetime, timedelta
 
 from chalicelib import aws
-from chalicelib.errors import Forbidden, Unauthorized
+from chalicelib.audit import record
+from chalicelib.errors import Unauthorized
+from chalicelib.users import access
 from chalicelib.users.access import Caller
-from chalicelib.users.models import User
 
 GOOD_FOR = timedelta(seconds=60)
 
@@ -21,9 +22,8 @@ def issue(caller: Caller, now: datetime) -> str:
         "token_hash": caller.token_hash,
         "forget_at": int((now + GOOD_FOR).timestamp()),
     }
-    if caller.token_expires_at:
-        item["token_expires_at"] = caller.token_expires_at.isoformat()
-    aws.write(aws.put("connect_tickets", item))
+    change = record.Change(caller.user_id, "realtime.ticket_made", f"user#{caller.user_id}", caller.user_id, now)
+    aws.transact([aws.put("connect_tickets", item), record.write(change)])
     return ticket
 
 
@@ -31,7 +31,7 @@ def use(ticket: str, now: datetime) -> Caller:
     """The user whom a ticket lets in, this once.
 
     Raises:
-        Unauthorized: Nobody issued it, or it was used, or its minute is over.
+        Unauthorized: Nobody issued it, or it was used, or its minute is over, or the token it was asked for with holds no more.
         Forbidden: The user is not active any more.
     """
     key = {"ticket_hash": _digest(ticket)}
@@ -42,15 +42,7 @@ def use(ticket: str, now: datetime) -> Caller:
         aws.write(aws.delete("connect_tickets", key, "attribute_exists(ticket_hash)"))
     except aws.WriteRefused:
         raise Unauthorized("token_wrong") from None  # another connection used it between our read and now
-    [profile] = aws.get_many([("users", {"user_id": stored["user_id"], "part": "profile"})])
-    if profile is None:
-        raise Unauthorized("token_wrong")
-    user = User.model_validate(profile)
-    if not user.is_active:
-        raise Forbidden("user_not_active")
-    expires_at = stored.get("token_expires_at")
-    ends = datetime.fromisoformat(expires_at) if expires_at else None
-    return Caller(user.user_id, user.user_uuid, user.role, stored["token_hash"], ends)
+    return access.by_token_hash(stored["token_hash"], stored["user_id"], now)
 
 
 def _digest(ticket: str) -> str:

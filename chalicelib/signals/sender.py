@@ -10,7 +10,7 @@ from chalicelib.controls import rules
 from chalicelib.controls.halt import Scope, Switch
 from chalicelib.controls.rules import Rules
 from chalicelib.errors import Forbidden, NotFound, Refused, Unauthorized
-from chalicelib.http import Request
+from chalicelib.http import Request, is_id
 from chalicelib.signals import presented
 from chalicelib.signals.fields import Fields
 from chalicelib.telemetry import Metric, measure
@@ -93,8 +93,7 @@ def identify(request: Request, fields: Fields | None, user_id: str | None, now: 
         claimed = claimed or credentials.owner(first) or _owner_by_lookup(first)
     elif claimed is None:
         claimed = user_id
-    if claimed is None:
-        raise Unauthorized("token_missing")
+    claimed = _named(claimed)
     group_name = fields.text("group_name") if fields else None
     wanted: list[tuple[str, aws.Key]] = [
         *(("users", {"user_id": claimed, "part": part}) for part in ("profile", "settings", "directory")),
@@ -121,6 +120,15 @@ def identify(request: Request, fields: Fields | None, user_id: str | None, now: 
     limit = int((credential or {}).get("signals_per_minute") or owner.settings.signals_per_minute)
     used = rate_limit.Usage(claimed, counter, list(found), limit)
     return Sender(owner, bool(first), halted, strategy, tuple(map(rules.of_item, controls)), used, counter)
+
+
+def _named(claimed: str | None) -> str:
+    """The user whose signal this claims to be. Raises Unauthorized if it claims nobody, NotFound if that is no id."""
+    if claimed is None:
+        raise Unauthorized("token_missing")
+    if not is_id(claimed):
+        raise NotFound("user_not_found")
+    return claimed
 
 
 def strategy_switch(user_id: str, group_name: str) -> Switch:

@@ -60,7 +60,7 @@ def list_accounts(request: Request) -> Answer:
     _, strategy = _own(request)
     page = paging.asked(request)
     ordered = sorted(strategy.accounts.items(), key=lambda pair: (len(pair[0]), pair[0]))
-    begin = int(page.start["offset"]) if page.start and str(page.start.get("offset", "")).isdigit() else page.offset
+    begin = paging.start_of(page)
     end = begin + page.limit
     following = {"offset": end} if end < len(ordered) else None
     return paging.listed([member_view(*pair) for pair in ordered[begin:end]], len(ordered), following)

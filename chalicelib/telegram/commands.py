@@ -70,6 +70,8 @@ def answer(command: Command, now: datetime) -> Reply | None:
     if owner is None:
         name = "welcome" if command.name in ("/start", "/help") else "not_linked"
         return Reply(f"{text(name, {}, language)}\n\n{text('help', {}, language)}", None)
+    if not owner.user.is_active:
+        return Reply(text("user_not_active", {}, language), user_id)
     return Reply(_said(command, owner, language), user_id)
 
 
@@ -118,8 +120,6 @@ def _hand_out(command: Command, user_id: str | None, now: datetime) -> Reply | N
 
 def _resume(owner: Owner, language: str) -> str:
     user_id = owner.user.user_id
-    if not owner.user.is_active:
-        return text("user_not_active", {}, language)
     try:
         halt.throw(_switch(user_id), halted=False, by=user_id, admin=False)
     except Forbidden:

@@ -7,6 +7,7 @@ than a few times. Telegram itself lets a bot write only to people who wrote to i
 import uuid
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 from chalicelib import aws, config
@@ -72,11 +73,23 @@ def join(chat_id: int, **profile: Any) -> str:
 
 
 def _newcomer(chat_id: int, request: Request) -> str:
-    if config.setting("TELEGRAM_KNOWN_CHATS_ONLY").lower() == "true" and store.chat(chat_id) is None:
+    if _known_chats_only() and store.chat(chat_id) is None:
         raise NotFound("user_not_found")
-    if not store.counted(f"newcomers#{request.source_ip}", NEWCOMERS_PER_ADDRESS, NEWCOMERS_WINDOW, request.received_at):
+    if not store.counted(f"newcomers#{_network(request.source_ip)}", NEWCOMERS_PER_ADDRESS, NEWCOMERS_WINDOW, request.received_at):
         raise TooMany("too_many_requests", retry_after=_left(NEWCOMERS_WINDOW, request.received_at))
     return join(chat_id)
+
+
+def _known_chats_only() -> bool:
+    """Whether a chat must have spoken to the bot first; unless the deployment says otherwise, only the local stack asks for less."""
+    usual = "false" if config.setting("STAGE", "local") == "local" else "true"
+    return config.setting("TELEGRAM_KNOWN_CHATS_ONLY", usual).lower() == "true"
+
+
+def _network(source_ip: str) -> str:
+    """Whom an address counts for: itself, or its /64, of which everybody with IPv6 has a whole one."""
+    address = ip_address(source_ip)
+    return str(ip_network((address, 64), strict=False)) if isinstance(address, IPv6Address) else source_ip
 
 
 def _checked(chat_id: object) -> int:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib import aws, config
+from chalicelib.audit import record
 from chalicelib.telegram import store
 from chalicelib.users import change
 from chalicelib.users import store as users
@@ -12,7 +13,7 @@ from chalicelib.users import store as users
 CODE_LASTS = timedelta(minutes=15)
 
 
-def offer(user_id: str, now: datetime) -> dict[str, Any]:
+def offer(user_id: str, now: datetime, *, by: str) -> dict[str, Any]:
     """A link code, shown this once; whoever sends it to the bot first is this user to the bot.
 
     Raises:
@@ -21,7 +22,8 @@ def offer(user_id: str, now: datetime) -> dict[str, Any]:
     users.user(user_id)
     code = secrets.token_urlsafe(18)
     expires_at = now + CODE_LASTS
-    store.add_code(code, user_id, expires_at)
+    change_ = record.Change(by, "telegram.link_offered", f"user#{user_id}", user_id, now, after={"expires_at": expires_at})
+    aws.transact([store.code_write(code, user_id, expires_at), record.write(change_)])
     bot = config.setting("TELEGRAM_BOT_NAME").lstrip("@")
     url = f"https://t.me/{bot}?start={code}" if bot else None
     return {"code": code, "command": f"/start {code}", "url": url, "expires_at": expires_at}
@@ -38,7 +40,7 @@ def link(code: str, chat_id: int, now: datetime) -> str | None:
     Sending the same code from the same chat again does the same again.
     """
     user_id = store.use_code(code, chat_id, now)
-    if user_id is None:
+    if user_id is None or not users.user(user_id).is_active:
         return None
     before = owner(chat_id)
     if before and before != user_id:

@@ -13,7 +13,10 @@ from chalicelib.telegram.queue import Message
 from chalicelib.telegram.store import Claim
 from chalicelib.telegram.texts import text
 from chalicelib.telemetry import log
+from chalicelib.users import store as users
 from chalicelib.users import xc_codes
+from chalicelib.users.entitlement import entitled
+from chalicelib.users.models import User
 
 _TUTORIAL = "https://www.tradingview.com/support/solutions/43000529348"
 
@@ -40,7 +43,9 @@ def _tell(event: LoggedEvent) -> None:
     if event.stream == ADMIN_STREAM or event.user_id is None:
         return
     profile, settings = aws.get_many([("users", {"user_id": event.user_id, "part": part}) for part in ("profile", "settings")])
-    chat_id = int((profile or {}).get("telegram_id") or 0)
+    if profile is None or not entitled(User.model_validate(profile), event.stream):
+        return
+    chat_id = int(profile.get("telegram_id") or 0)
     if not chat_id or not wording.wanted(event.type, (settings or {}).get("telegram_events", wording.EVERYTHING)):
         return
     chat = store.chat(chat_id)
@@ -56,6 +61,9 @@ def _send_message(message: Message) -> None:
         return
     assert message.user_id is not None
     try:
+        if not users.user(message.user_id).is_active:
+            log.info("user not active, no code handed out", extra={"user_id": message.user_id})
+            return
         code = xc_codes.get_or_create(message.user_id, by="telegram")
     except NotFound:
         log.warning("no user to hand a code to", extra={"user_id": message.user_id})

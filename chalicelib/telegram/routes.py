@@ -30,8 +30,8 @@ class Preferences(Input):
 
 def create_link(request: Request) -> Answer:
     """A one-time code that links a chat to the user: sent to the bot as `/start CODE`."""
-    _, user_id = _target(request)
-    return Answer(201, {"user_id": shown_id(user_id), **links.offer(user_id, datetime.now(UTC))}, _UNSTORED)
+    who, user_id = _target(request)
+    return Answer(201, {"user_id": shown_id(user_id), **links.offer(user_id, datetime.now(UTC), by=who.user_id)}, _UNSTORED)
 
 
 def delete_link(request: Request) -> Answer:

@@ -68,10 +68,10 @@ def blocked(chat_id: int, now: datetime) -> None:
     aws.write(aws.update(_TABLE, _key("chat", chat_id), "SET chat_id = :chat, blocked_at = :now", chat=chat_id, now=now.isoformat()))
 
 
-def add_code(code: str, user_id: str, expires_at: datetime) -> None:
-    """Stores a link code, as its hash."""
+def code_write(code: str, user_id: str, expires_at: datetime) -> aws.Write:
+    """The write that stores a link code, as its hash."""
     item = _key("code", credentials.digest(code)) | {"user_id": user_id, "expires_at": expires_at.isoformat()}
-    aws.write(aws.put(_TABLE, item | _forget(expires_at)))
+    return aws.put(_TABLE, item | _forget(expires_at))
 
 
 def use_code(code: str, chat_id: int, now: datetime) -> str | None:

@@ -76,7 +76,10 @@ def add_message(ticket_id: int, text: str, who: Caller, now: datetime) -> Messag
         added[:] = [message]
         status = _turn(ticket.status, from_admin=from_admin)
         after = ticket.model_copy(update={"status": status, "version": version})
-        writes = [store.new_message(message), events.message_added(after, message)]
+        told = record.Change(
+            who.user_id, "ticket.message_added", _entity(ticket), ticket.user_id, now, after={"message_id": message.message_id}
+        )
+        writes = [store.new_message(message), events.message_added(after, message), record.write(told)]
         if status is not ticket.status:
             writes.append(events.status_changed(after, ticket.status, now))
         fields = {"messages": message.message_id, "status": status.value, "updated_at": now.isoformat()}

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from chalicelib.inputs import Caseless, Input, UserId, Version
+from chalicelib.inputs import Caseless, Input, OneLine, Readable, UserId, Version
 from chalicelib.users.models import Record
 
 LONGEST_TEXT = 4000
@@ -65,8 +65,8 @@ def _said(text: str) -> str:
     return text
 
 
-Title = Annotated[str, Field(min_length=1, max_length=200)]
-Text = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT), AfterValidator(_said)]
+Title = Annotated[str, Field(min_length=1, max_length=200), OneLine]
+Text = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT), AfterValidator(_said), Readable]
 
 
 class NewTicket(Input):

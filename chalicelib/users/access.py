@@ -10,6 +10,7 @@ from chalicelib.errors import Forbidden, NotFound, Unauthorized
 from chalicelib.http import Request
 from chalicelib.telemetry import log
 from chalicelib.users import credentials
+from chalicelib.users.credentials import Scope
 from chalicelib.users.models import Role, User
 
 _LONGEST_ID = 128
@@ -21,7 +22,10 @@ class Caller:
     """The user behind an API request.
 
     Attributes:
+        role: What they act as: an admin only with a token of the scope `admin`.
         token_hash: The digest of the token that let them in.
+        token_family: The id of that token, or of the first it replaces; what it makes carries it as `made_by`.
+        scope: What the token may do.
         token_expires_at: When that token's time is over; None for one without an end.
     """
 
@@ -30,6 +34,8 @@ class Caller:
     role: Role
     token_hash: str = ""
     token_expires_at: datetime | None = None
+    token_family: str = ""
+    scope: Scope = Scope.ADMIN
 
     def require_admin(self) -> None:
         """Raises Forbidden unless the caller is an admin."""
@@ -71,12 +77,27 @@ def caller(request: Request) -> Caller:
 
     Raises:
         Unauthorized: No bearer token, or one that does not open the API.
-        Forbidden: The user is not active.
+        Forbidden: The user is not active, or the token's scope does not cover the route.
     """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthorized("token_missing")
-    return by_token(token.strip(), datetime.now(UTC))
+    found = by_token(token.strip(), datetime.now(UTC))
+    needed = needed_scope(request.method, request.route)
+    if not found.scope.covers(needed):
+        raise Forbidden("scope_missing", scope=needed.value)
+    return found
+
+
+def needed_scope(method: str, route: str) -> Scope:
+    """The scope that a token needs for a route. What shows a credential is no mere reading."""
+    if (method, route) in _READS or (method == "GET" and not route.endswith("/xc-code")):
+        return Scope.READ
+    return Scope.TRADE if route in _TRADES else Scope.MANAGE
+
+
+_READS = {("POST", "/signals/explain"), ("POST", "/realtime/tickets")}
+_TRADES = {"/orders", "/api/orders", "/paper/prices", "/halt"}
 
 
 def by_token(token: str, now: datetime) -> Caller:
@@ -84,10 +105,13 @@ def by_token(token: str, now: datetime) -> Caller:
     claimed = credentials.owner(token)
     if claimed is None:
         raise Unauthorized("token_wrong")
-    stored, profile = aws.get_many(
-        [("credentials", {"token_hash": credentials.digest(token)}), ("users", {"user_id": claimed, "part": "profile"})]
-    )
-    credentials.verify(token, stored, (credentials.Kind.API,), now)
+    return by_token_hash(credentials.digest(token), claimed, now)
+
+
+def by_token_hash(token_hash: str, claimed: str, now: datetime) -> Caller:
+    """The caller an API token with this digest belongs to, of the user claimed; raises as `caller` does."""
+    stored, profile = aws.get_many([("credentials", {"token_hash": token_hash}), ("users", {"user_id": claimed, "part": "profile"})])
+    credentials.verify_hash(token_hash, stored, (credentials.Kind.API,), now)
     if stored is None or profile is None or stored["user_id"] != claimed:
         raise Unauthorized("token_wrong")
     user = User.model_validate(profile)
@@ -96,7 +120,14 @@ def by_token(token: str, now: datetime) -> Caller:
     _note_use(stored, now)
     expires_at = stored.get("expires_at")
     ends = datetime.fromisoformat(expires_at) if expires_at else None
-    return Caller(user.user_id, user.user_uuid, user.role, stored["token_hash"], ends)
+    scope = Scope(stored.get("scope", Scope.ADMIN))
+    role = user.role if scope is Scope.ADMIN else Role.USER
+    return Caller(user.user_id, user.user_uuid, role, stored["token_hash"], ends, family_of(stored), scope)
+
+
+def family_of(stored: aws.Item) -> str:
+    """What a token and its successors have in common: the id of the first of them."""
+    return str(stored.get("family") or stored.get("token_id") or "")
 
 
 def _note_use(stored: aws.Item, now: datetime) -> None:

@@ -56,12 +56,13 @@ def set_active(user_id: str, *, active: bool, by: str) -> User:
     return update_user(user_id, {"is_active": active}, by=by)
 
 
-def update_settings(user_id: str, wanted: Mapping[str, Any], *, by: str, version: int | None = None) -> Settings:
+def update_settings(user_id: str, wanted: Mapping[str, Any], *, by: str, version: int | None = None, audited: bool = True) -> Settings:
     """Changes settings; returns them as they are then.
 
     Args:
         wanted: Fields of `Settings` by name.
         version: The version the editor saw; None takes whatever is there.
+        audited: False for what follows from another change, whose own entry says so.
 
     Raises:
         NotFound: There is no such user.
@@ -79,7 +80,7 @@ def update_settings(user_id: str, wanted: Mapping[str, Any], *, by: str, version
         old = {name: before[name] for name in fields}
         change = record.Change(by, "user.settings_updated", f"user#{user_id}", user_id, now, old, fields)
         told = events.changed("user.settings_updated", user_id, {**fields}, following, now)
-        return Edit(fields, [(record.write(change), None), (told, None)])
+        return Edit(fields, [*([(record.write(change), None)] if audited else []), (told, None)])
 
     return Settings.model_validate(edit("users", store.key(user_id, "settings"), version, plan, "user_not_found"))
 

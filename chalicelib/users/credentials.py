@@ -6,8 +6,10 @@ part has 256 bits, so a plain SHA-256 is as good as a slow hash here: there is n
 
 import hashlib
 import hmac
+import math
 import re
 import secrets
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -24,6 +26,24 @@ class Kind(StrEnum):
     XC_CODE = "xc"
 
 
+class Scope(StrEnum):
+    """What an API token may do, each as much as the one before and more.
+
+    `read` what its user may read · `trade` orders, prices, halts · `manage` accounts, strategies, webhooks, tokens, settings ·
+    `admin` what only admins may, where its user is one.
+    """
+
+    READ = "read"
+    TRADE = "trade"
+    MANAGE = "manage"
+    ADMIN = "admin"
+
+    def covers(self, other: "Scope") -> bool:
+        """Whether a token of this scope may do what the other scope is needed for."""
+        ranks = list(Scope)
+        return ranks.index(self) >= ranks.index(other)
+
+
 _NAMES_OWNER = re.compile(r"(?:whk|api|xc)_([A-Za-z0-9]{1,32})_[A-Za-z0-9_-]{20,}")
 
 
@@ -35,6 +55,16 @@ def new(kind: Kind, user_id: str) -> str:
 def digest(credential: str) -> str:
     """What is stored instead of the credential."""
     return hashlib.sha256(credential.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def entropy(text: str) -> float:
+    """At most so many bits a text holds, by how often its characters and its pairs of characters repeat."""
+    return min(_shannon(list(text)), _shannon([text[n : n + 2] for n in range(len(text) - 1)]))
+
+
+def _shannon(parts: list[str]) -> float:
+    counts = Counter(parts)
+    return -sum(count * math.log2(count / len(parts)) for count in counts.values())
 
 
 def owner(credential: str) -> str | None:
@@ -53,7 +83,12 @@ def verify(credential: str, stored: Mapping[str, Any] | None, kinds: tuple[Kind,
     Raises:
         Unauthorized: `token_wrong` if it is unknown, of another kind or revoked; `token_expired` if its time is over.
     """
-    known = stored is not None and hmac.compare_digest(str(stored["token_hash"]), digest(credential))
+    verify_hash(digest(credential), stored, kinds, now)
+
+
+def verify_hash(token_hash: str, stored: Mapping[str, Any] | None, kinds: tuple[Kind, ...], now: datetime) -> None:
+    """Checks a credential of which only the digest is known, as `verify` does."""
+    known = stored is not None and hmac.compare_digest(str(stored["token_hash"]), token_hash)
     if stored is None or not known or stored["kind"] not in kinds or stored.get("revoked_at"):
         raise Unauthorized("token_wrong")
     expires_at = stored.get("expires_at")

@@ -19,6 +19,8 @@ _TOKEN = obj(
     expires_at=maybe(TIME),
     revoked_at=maybe(TIME),
     signals_per_minute=maybe(WHOLE),
+    scope={"enum": ["read", "trade", "manage", "admin", None]},
+    made_by=maybe(TEXT),
     last_used_at=maybe(TIME),
 )
 _NEW_TOKEN = obj(token=TEXT, token_id=TEXT, kind=TEXT, user_id=ID)
@@ -67,6 +69,8 @@ _token = {
     "expires_at": None,
     "revoked_at": None,
     "signals_per_minute": None,
+    "scope": None,
+    "made_by": "51cc7d0a9e2b4f18",
     "last_used_at": AT,
 }
 _new_token = _token | {"token": f"whk_{USER_ID}_…"}
@@ -90,8 +94,9 @@ DOCS = {
     ),
     "POST /users/{user_id}/tokens/{token_id}/rotate": Docs(_NEW_TOKEN, _new_token, 201, Rotation, {"overlap_s": 3600}, errors=(409, 422)),
     "DELETE /users/{user_id}/tokens/{token_id}": Docs(
-        obj(token_id=TEXT, is_active=FLAG), {"token_id": "8cebc8a7922c43f3", "is_active": False}, errors=(409,)
+        obj(token_id=TEXT, is_active=FLAG, revoked=WHOLE), {"token_id": "8cebc8a7922c43f3", "is_active": False, "revoked": 1}, errors=(409,)
     ),
+    "DELETE /users/{user_id}/tokens": Docs(obj(user_id=ID, revoked=WHOLE), {"user_id": USER_ID, "revoked": 3}, errors=(409,)),
     "GET /users/{user_id}/xc-code": Docs(_CODE, _code, errors=(409,)),
     "POST /users/{user_id}/xc-code": Docs(_CODE, _code, 201, errors=(409,)),
 }

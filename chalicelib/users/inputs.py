@@ -4,12 +4,13 @@ from datetime import datetime
 from ipaddress import ip_network
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from chalicelib import config
 from chalicelib.errors import Refused
-from chalicelib.inputs import Caseless, Input, Line, Money, UserId, Version, Whole
+from chalicelib.inputs import Caseless, Input, Line, Money, Name, Time, UserId, Version, Whole
 from chalicelib.trading import MarketType
+from chalicelib.users.credentials import Scope
 from chalicelib.users.models import Role, Settings
 
 ALLOWED_ADDRESSES = 100
@@ -63,9 +64,9 @@ class SettingsChange(Input):
 class OwnProfile(Input):
     """What users may change of their profile themselves."""
 
-    username: Line | None = None
-    first_name: Line | None = None
-    last_name: Line | None = None
+    username: Name | None = None
+    first_name: Name | None = None
+    last_name: Name | None = None
     version: Version | None = None
 
 
@@ -84,9 +85,9 @@ class NewUser(Input):
 
     user_id: UserId | None = None
     telegram_id: TelegramId | None = None
-    username: Line | None = None
-    first_name: Line | None = None
-    last_name: Line | None = None
+    username: Name | None = None
+    first_name: Name | None = None
+    last_name: Name | None = None
     referral_code: ReferralCode | None = None
     referred_by_id: UserId | None = None
     role: Annotated[Role, Caseless] = Role.USER
@@ -95,13 +96,17 @@ class NewUser(Input):
 
 
 class NewTokenInput(Input):
-    """A token to make; `token` is one of the user's own choice, `signals_per_minute` a webhook token's own limit."""
+    """A token to make; `token` is one of the user's own choice, `signals_per_minute` a webhook token's own limit.
+
+    `scope` is an API token's; without it the token may do what the one that makes it may.
+    """
 
     kind: Annotated[Literal["webhook", "api"], Caseless]
     name: Line | None = None
-    expires_at: AwareDatetime | None = None
+    expires_at: Time | None = None
     token: SecretStr | None = Field(default=None, min_length=1, max_length=256)
     signals_per_minute: PerMinute | None = None
+    scope: Annotated[Scope, Caseless] | None = None
 
     @property
     def chosen(self) -> str | None:

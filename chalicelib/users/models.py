@@ -17,9 +17,12 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+_EXACT_DIGITS = 15  # every JSON reader keeps a whole number of so many digits exactly
+
+
 def shown_id(id_: str | None) -> int | str | None:
     """An id as JSON shows it: a number, as the seeds have it, wherever it is one."""
-    return int(id_) if id_ and id_.isascii() and id_.isdigit() else id_
+    return int(id_) if id_ and id_.isascii() and id_.isdigit() and len(id_) <= _EXACT_DIGITS else id_
 
 
 class Role(StrEnum):

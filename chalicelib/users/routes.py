@@ -117,7 +117,15 @@ def create_token(request: Request) -> Answer:
     kind = tokens.KINDS[given.kind]
     limit = given.signals_per_minute
     made = tokens.create_token(
-        user_id, kind, by=who.user_id, name=given.name, expires_at=given.expires_at, chosen=given.chosen, signals_per_minute=limit
+        user_id,
+        kind,
+        by=who.user_id,
+        name=given.name,
+        expires_at=given.expires_at,
+        chosen=given.chosen,
+        signals_per_minute=limit,
+        scope=given.scope,
+        maker=who,
     )
     return Answer(201, tokens.view(made.item) | {"token": made.token}, _UNSTORED)
 
@@ -127,15 +135,21 @@ def rotate_token(request: Request) -> Answer:
     who, user_id = _target(request)
     given = inputs.body(request, Rotation) if request.body.strip() else Rotation()
     overlap = timedelta(seconds=given.overlap_s)
-    made = tokens.rotate_token(user_id, request.path["token_id"], by=who.user_id, overlap=overlap)
+    made = tokens.rotate_token(user_id, request.path["token_id"], by=who.user_id, overlap=overlap, maker=who)
     return Answer(201, tokens.view(made.item) | {"token": made.token}, _UNSTORED)
 
 
 def revoke_token(request: Request) -> Answer:
-    """Ends a token at once."""
+    """Ends a token at once, with every token that was made with it."""
     who, user_id = _target(request)
-    tokens.revoke_token(user_id, request.path["token_id"], by=who.user_id)
-    return Answer(200, {"token_id": request.path["token_id"], "is_active": False})
+    revoked = tokens.revoke_token(user_id, request.path["token_id"], by=who.user_id)
+    return Answer(200, {"token_id": request.path["token_id"], "is_active": False, "revoked": revoked})
+
+
+def revoke_all_tokens(request: Request) -> Answer:
+    """Ends every token of a user, the caller's own too, with every token that was made with them."""
+    who, user_id = _target(request)
+    return Answer(200, {"user_id": shown_id(user_id), "revoked": tokens.revoke_all(user_id, by=who.user_id)})
 
 
 def get_xc_code(request: Request) -> Answer:
@@ -199,6 +213,7 @@ USERS = [
     Route("GET", "/users/{user_id}/tokens", list_tokens),
     Route("POST", "/users/{user_id}/tokens", create_token),
     Route("POST", "/users/{user_id}/tokens/{token_id}/rotate", rotate_token),
+    Route("DELETE", "/users/{user_id}/tokens", revoke_all_tokens),
     Route("DELETE", "/users/{user_id}/tokens/{token_id}", revoke_token),
     Route("GET", "/users/{user_id}/xc-code", get_xc_code),
     Route("POST", "/users/{user_id}/xc-code", rotate_xc_code),

@@ -8,18 +8,21 @@ from typing import Any
 
 from chalicelib import aws
 from chalicelib.audit import record
-from chalicelib.errors import Conflict, NotFound, Refused
+from chalicelib.errors import Forbidden, NotFound, Refused
 from chalicelib.events import outbox
 from chalicelib.events.models import Event, event_id
 from chalicelib.users import credentials, store
-from chalicelib.users.credentials import Kind
+from chalicelib.users.access import Caller, family_of
+from chalicelib.users.credentials import Kind, Scope
 from chalicelib.users.models import shown_id
 
 KINDS = {"webhook": Kind.WEBHOOK, "api": Kind.API}
 """What people call a token's kind."""
 SHORTEST_CHOSEN = 20
+LEAST_ENTROPY = 60  # bits
 OVERLAP = timedelta(hours=24)
 _LONGEST_ID = 64
+_REVOKED_AT_ONCE = 30  # two writes each, and a transaction holds 100
 _REMEMBERED = timedelta(days=30)  # so long a token that is over still shows in the list
 
 
@@ -40,31 +43,44 @@ def create_token(
     expires_at: datetime | None = None,
     chosen: str | None = None,
     signals_per_minute: int | None = None,
+    scope: Scope | None = None,
+    maker: Caller | None = None,
 ) -> NewToken:
-    """Makes a token for a user.
+    """Makes a token for a user. It ends no later than the token that makes it, and may do no more.
 
     Args:
         chosen: The user's own token, a webhook's only, at least `SHORTEST_CHOSEN` characters; None makes a random one.
         signals_per_minute: A webhook token's own limit; None leaves it to the user's settings.
+        scope: An API token's; None takes the maker's.
+        maker: Whose token makes it; None for the deployment itself.
 
     Raises:
+        Forbidden: `scope_missing`: the scope is wider than the maker's.
         NotFound: There is no such user.
-        Refused: The chosen token is too short, claims another owner, or is for the API; or `expires_at` is over already.
-        Conflict: The chosen token is in use.
+        Refused: The chosen token is too short, can be guessed, is in use, claims another owner, or is for the API; or `expires_at` is over.
     """
     now = datetime.now(UTC)
     _check(kind, chosen, expires_at, now)
     if signals_per_minute is not None and kind is not Kind.WEBHOOK:
         raise Refused("not_for_kind", field="signals_per_minute", kind="api")
+    if scope is not None and kind is not Kind.API:
+        raise Refused("not_for_kind", field="scope", kind="webhook")
+    if scope is not None and maker is not None and not maker.scope.covers(scope):
+        raise Forbidden("scope_missing", scope=scope.value)
+    if maker is not None and maker.token_expires_at:
+        expires_at = min(expires_at or maker.token_expires_at, maker.token_expires_at)
     token = chosen or credentials.new(kind, user_id)
     item = _item(user_id, token, kind, name=name, expires_at=expires_at, now=now) | {"chosen": chosen is not None}
+    item |= {"made_by": maker.token_family} if maker and maker.token_family else {}
+    if kind is Kind.API:
+        item |= {"scope": (scope or (maker.scope if maker else Scope.ADMIN)).value}
     item |= {"signals_per_minute": signals_per_minute} if signals_per_minute else {}
     _save(item, [_told("token.created", item, by, now), *_user_exists(user_id)])
     return NewToken(token, item)
 
 
-def rotate_token(user_id: str, token_id: str, *, by: str, overlap: timedelta = OVERLAP) -> NewToken:
-    """Makes a token's successor of the same kind and name. The old one is valid for the overlap yet, or until it expires.
+def rotate_token(user_id: str, token_id: str, *, by: str, overlap: timedelta = OVERLAP, maker: Caller | None = None) -> NewToken:
+    """Makes a token's successor of the same kind, name, scope and duration. The old one is valid for the overlap yet, or until it expires.
 
     Raises:
         NotFound: The user has no such token, or it was revoked.
@@ -75,8 +91,10 @@ def rotate_token(user_id: str, token_id: str, *, by: str, overlap: timedelta = O
     if old.get("expires_at"):
         ends = min(ends, datetime.fromisoformat(old["expires_at"]))
     token = credentials.new(Kind(old["kind"]), user_id)
-    item = _item(user_id, token, Kind(old["kind"]), name=old.get("name"), expires_at=None, now=now) | {"chosen": False}
-    item |= {"signals_per_minute": old["signals_per_minute"]} if "signals_per_minute" in old else {}
+    expires_at = _successor_ends(old, now, maker)
+    item = _item(user_id, token, Kind(old["kind"]), name=old.get("name"), expires_at=expires_at, now=now) | {"chosen": False}
+    item |= {name: old[name] for name in ("signals_per_minute", "scope", "made_by", "lasts_s") if name in old}
+    item["family"] = family_of(old)
     retired = aws.update(
         "credentials",
         {"token_hash": old["token_hash"]},
@@ -91,11 +109,60 @@ def rotate_token(user_id: str, token_id: str, *, by: str, overlap: timedelta = O
     return NewToken(token, item)
 
 
-def revoke_token(user_id: str, token_id: str, *, by: str) -> None:
-    """Ends a token at once. Raises NotFound if the user has no such token, or it was revoked before."""
-    now = datetime.now(UTC)
+def revoke_token(user_id: str, token_id: str, *, by: str) -> int:
+    """Ends a token at once, with everything that was made with it; returns how many ended.
+
+    Raises:
+        NotFound: The user has no such token, or it was revoked before.
+    """
     item = _find(user_id, token_id)
-    revoked = aws.update(
+    return _revoke([item, *_made_with(item)], by)
+
+
+def revoke_all(user_id: str, *, by: str) -> int:
+    """Ends every token of a user, and everything that was made with them; returns how many ended. Codes of `/xc` stay."""
+    kinds = [kind.value for kind in KINDS.values()]
+    own = [each for each in aws.query_all("credentials", "user_id = :u", index="by_user", u=user_id) if each["kind"] in kinds]
+    found = {each["token_hash"]: each for item in own for each in (item, *_made_with(item)) if not each.get("revoked_at")}
+    return _revoke(list(found.values()), by) if found else 0
+
+
+def _made_with(item: aws.Item) -> list[aws.Item]:
+    """Every token that was made with this one or one of its family, and with those, and so on."""
+    found: dict[str, aws.Item] = {}
+    families = [family] if (family := family_of(item)) else []
+    while families:
+        family = families.pop()
+        for made in aws.query_all("credentials", "made_by = :family", index="by_maker", family=family):
+            if made["token_hash"] not in found and made["token_hash"] != item["token_hash"]:
+                found[made["token_hash"]] = made
+                families += [family_of(made)] if family_of(made) else []
+    return [made for made in found.values() if not made.get("revoked_at")]
+
+
+def _revoke(items: list[aws.Item], by: str) -> int:
+    """Ends tokens, some in each transaction; what was revoked in between stays as it is."""
+    now = datetime.now(UTC)
+    for start in range(0, len(items), _REVOKED_AT_ONCE):
+        part = items[start : start + _REVOKED_AT_ONCE]
+        first, *others = part
+        made = {"also": [_id(each) for each in others]} if others else {}
+        entry, *events = _told("token.revoked", first, by, now, more=made)
+        for each in others:
+            events += _told("token.revoked", each, by, now)[1:]
+        try:
+            aws.transact([*(_revocation(each, now) for each in part), entry, *events])
+        except aws.WriteRefused:
+            if len(items) == 1:
+                raise NotFound("not_found") from None
+            current = [aws.get("credentials", {"token_hash": each["token_hash"]}) for each in part]
+            for each in (each for each in current if each and not each.get("revoked_at")):
+                _revoke([each], by)
+    return len(items)
+
+
+def _revocation(item: aws.Item, now: datetime) -> aws.Write:
+    return aws.update(
         "credentials",
         {"token_hash": item["token_hash"]},
         "SET revoked_at = :now, forget_at = :forget",
@@ -103,10 +170,15 @@ def revoke_token(user_id: str, token_id: str, *, by: str) -> None:
         now=now.isoformat(),
         forget=int((now + _REMEMBERED).timestamp()),
     )
-    try:
-        aws.transact([revoked, *_told("token.revoked", item, by, now)])
-    except aws.WriteRefused:
-        raise NotFound("not_found") from None
+
+
+def _successor_ends(old: aws.Item, now: datetime, maker: Caller | None) -> datetime | None:
+    """When a token's successor ends: after as long as the old one lasted, and no later than another token that makes it."""
+    lasts_s = old.get("lasts_s")
+    ends = now + timedelta(seconds=int(lasts_s)) if lasts_s is not None else None
+    if maker is None or maker.token_expires_at is None or maker.token_family == family_of(old):
+        return ends
+    return min(ends or maker.token_expires_at, maker.token_expires_at)
 
 
 def view(item: aws.Item, last_used: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -127,6 +199,8 @@ def view(item: aws.Item, last_used: Mapping[str, str] | None = None) -> dict[str
         "expires_at": item.get("expires_at"),
         "revoked_at": item.get("revoked_at"),
         "signals_per_minute": item.get("signals_per_minute"),
+        "scope": item.get("scope", Scope.ADMIN.value) if item["kind"] == Kind.API else None,
+        "made_by": item.get("made_by"),
         "last_used_at": item.get("last_used_at") or (last_used or {}).get(item["token_hash"]),
     }
 
@@ -145,8 +219,8 @@ def _check(kind: Kind, chosen: str | None, expires_at: datetime | None, now: dat
         raise Refused("not_for_kind", field="token", kind="api")
     if len(chosen) < SHORTEST_CHOSEN:
         raise Refused("too_short", field="token", limit=SHORTEST_CHOSEN)
-    if credentials.owner(chosen) is not None:
-        raise Refused("invalid_value", field="token")  # it would name its owner, and perhaps another one
+    if credentials.owner(chosen) is not None or credentials.entropy(chosen) < LEAST_ENTROPY:
+        raise Refused("invalid_value", field="token")  # it can be guessed, or would name its owner, and perhaps another one
 
 
 def _item(user_id: str, token: str, kind: Kind, *, name: str | None, expires_at: datetime | None, now: datetime) -> aws.Item:
@@ -159,6 +233,7 @@ def _item(user_id: str, token: str, kind: Kind, *, name: str | None, expires_at:
         "created_at": now.isoformat(timespec="microseconds"),
     }
     if expires_at:
+        item["lasts_s"] = int((expires_at - now).total_seconds()) + 1
         item |= {"expires_at": expires_at.isoformat(), "forget_at": int((expires_at + _REMEMBERED).timestamp())}
     return item
 
@@ -174,7 +249,7 @@ def _save(item: aws.Item, also: list[list[aws.Write]]) -> None:
         aws.transact(writes)
     except aws.WriteRefused as refused:
         if refused.failed[0] is not None:
-            raise Conflict("already_exists", field="token") from None
+            raise Refused("invalid_value", field="token") from None  # as a weak one: that it is taken would give it away
         raise NotFound("not_found") from None  # the user, or the token to replace
 
 
@@ -194,19 +269,31 @@ def _user_exists(user_id: str) -> list[list[aws.Write]]:
     return [[aws.check("users", store.key(user_id, "profile"), "attribute_exists(user_id)")]]
 
 
+def _id(item: aws.Item) -> str:
+    """The id that people see."""
+    return str(item.get("token_id") or item["token_hash"][:16])
+
+
 def _told(
-    action: str, item: aws.Item, by: str, now: datetime, *, before: dict[str, Any] | None = None, after: dict[str, Any] | None = None
+    action: str,
+    item: aws.Item,
+    by: str,
+    now: datetime,
+    *,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    more: dict[str, Any] | None = None,
 ) -> list[aws.Write]:
     """The audit entry and the event; neither holds the token or its hash."""
-    seen = {name: item.get(name) for name in ("token_id", "name", "expires_at")} | {"kind": _named(item["kind"])}
-    entity = f"token#{item['token_id']}"
+    seen = {name: item.get(name) for name in ("name", "expires_at")} | {"token_id": _id(item), "kind": _named(item["kind"])}
+    entity = f"token#{_id(item)}"
     event = Event(
-        event_id=event_id(action, item["token_id"]),
+        event_id=event_id(action, _id(item)),
         type=action,
         payload={"user_id": shown_id(item["user_id"]), **seen},
         entity=entity,
         user_id=item["user_id"],
         created_at=now,
     )
-    change = record.Change(by, action, entity, item["user_id"], now, before or {}, after or seen)
+    change = record.Change(by, action, entity, item["user_id"], now, before or {}, (after or seen) | (more or {}))
     return [record.write(change), outbox.write(event)]

@@ -142,6 +142,11 @@ _ACCOUNT_CHANGES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("updated", "An account has been changed", {"is_active": False}),
     ("reset", "A simulated account starts anew", {"cash": "100000"}),
     ("deleted", "An account has been deleted", {}),
+    (
+        "key_failed",
+        "The exchange says that an account's key may not trade any more, or that it may withdraw",
+        {"code": "exchange_key_rejected"},
+    ),
 )
 _STRATEGY = {"strategy_id": _identifier(), "user_id": _identifier(), "group_name": _TEXT}
 _STRATEGY_EXAMPLE = {"strategy_id": 1, "user_id": 123, "group_name": "strategy-a"}
@@ -443,9 +448,18 @@ EVENT_TYPES: tuple[EventType, ...] = (
     *(_changed("strategy", what, description, _STRATEGY, _STRATEGY_EXAMPLE, example) for what, description, example in _STRATEGY_CHANGES),
     EventType(
         name="webhook.disabled",
-        description="An endpoint has been switched off: it answered 410 (gone), or failed for five days (failing)",
-        fields=_WEBHOOK | {"reason": {"enum": ["gone", "failing"]}},
+        description=(
+            "An endpoint has been switched off: it answered 410 (gone), or failed for five days (failing), "
+            "or its owner may no longer read what it sends (not_entitled)"
+        ),
+        fields=_WEBHOOK | {"reason": {"enum": ["gone", "failing", "not_entitled"]}},
         example=_WEBHOOK_EXAMPLE | {"reason": "failing"},
+    ),
+    EventType(
+        name="webhook.created",
+        description="A subscription to everybody's events has been made; told to the admins",
+        fields=_WEBHOOK | {"scope": {"const": "admin"}, "owner": _TEXT},
+        example=_WEBHOOK_EXAMPLE | {"scope": "admin", "owner": "1"},
     ),
     EventType(name="webhook.enabled", description="A switched-off endpoint is back", fields=_WEBHOOK, example=_WEBHOOK_EXAMPLE),
     EventType(

@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from chalicelib import aws
 from chalicelib.errors import Retryable
 from chalicelib.telemetry import log
+from chalicelib.users import entitlement
 from chalicelib.webhooks import hold, ledger, queue, schedule, sign, store
 from chalicelib.webhooks.fan_out import message
 from chalicelib.webhooks.models import Delivery, Outcome, State, Status, Webhook, stamp
@@ -125,13 +126,14 @@ def deliver_all(wanted: Mapping[str, int], means: Means, pool: Executor) -> dict
         By delivery what became of it, in a word for the log, or the fault for which the queue has to bring its message again.
     """
     together = _Together()
-    claims = _claim_all(wanted, means.clock()) if len(wanted) > 1 else {}
+    owners = entitlement.Owners()
+    claims = _claim_all(wanted, means.clock(), owners) if len(wanted) > 1 else {}
 
     def one(delivery_id: str) -> str | Exception:
         try:
             if claim := claims.get(delivery_id):
                 return _word(_make(claim, means, together))
-            return deliver(delivery_id, wanted[delivery_id], means)
+            return deliver(delivery_id, wanted[delivery_id], means, owners)
         except Exception as fault:  # noqa: BLE001 - one delivery's fault is not the others'
             log.exception("delivery failed", extra={"webhook_id": wanted[delivery_id]})
             return fault
@@ -139,7 +141,7 @@ def deliver_all(wanted: Mapping[str, int], means: Means, pool: Executor) -> dict
     return dict(zip(wanted, pool.map(one, wanted), strict=True))
 
 
-def deliver(delivery_id: str, webhook_id: int, means: Means) -> str:
+def deliver(delivery_id: str, webhook_id: int, means: Means, owners: entitlement.Owners) -> str:
     """Makes the attempt that is due, if one is; returns what became of the delivery, in a word for the log.
 
     Raises:
@@ -153,6 +155,8 @@ def deliver(delivery_id: str, webhook_id: int, means: Means) -> str:
             return "nothing_due"
         webhook = store.from_item(webhook_item) if webhook_item else None
         try:
+            if webhook and webhook.is_active and not hold.is_permitted(webhook, owners, now):
+                webhook = store.get(webhook_id)
             return _proceed(delivery, webhook, means, now)
         except (ledger.Changed, aws.WriteRefused):
             continue  # somebody changed the delivery or its subscription: look again
@@ -170,12 +174,14 @@ def attempt(delivery: Delivery, webhook: Webhook, means: Means) -> tuple[Deliver
     return _make(_Claimed(claimed, webhook, began), means, _Together())
 
 
-def _claim_all(wanted: Mapping[str, int], now: datetime) -> dict[str, _Claimed]:
+def _claim_all(wanted: Mapping[str, int], now: datetime, owners: entitlement.Owners) -> dict[str, _Claimed]:
     """Claims the attempts that can go at once, in one transaction. What is not among the claimed is to be looked at by itself."""
     webhook_ids = sorted(set(wanted.values()))
     keys = [(ledger.TABLE, ledger.key(delivery_id)) for delivery_id in wanted]
     items = aws.get_many([*keys, *(("webhooks", store.key(webhook_id)) for webhook_id in webhook_ids)])
     webhooks = {id_: store.from_item(item) for id_, item in zip(webhook_ids, items[len(wanted) :], strict=True) if item}
+    owners.prepare(webhook.owner for webhook in webhooks.values() if webhook.is_active)
+    webhooks = {id_: webhook for id_, webhook in webhooks.items() if owners.entitled(webhook.owner, webhook.stream)}
     claims: dict[str, tuple[ledger.Change, Webhook]] = {}
     for item in items[: len(wanted)]:
         delivery = ledger.from_item(item) if item else None

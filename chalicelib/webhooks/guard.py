@@ -8,6 +8,7 @@ transition forms (NAT64, 6to4, Teredo, IPv4-compatible, IPv4-translated) are ref
 """
 
 import ipaddress
+import re
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ Resolve = Callable[..., Sequence[Any]]
 
 _LONGEST_URL = 2048
 _LAST_PORT = 65535
+_LOOPBACK = "loopback"
+_LONGEST_HOST = 253
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_NUMERIC = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")  # the end of a name that some take for an IPv4 address
 _SPECIAL_V4 = tuple(
     IPv4Network(network)
     for network in (
@@ -73,12 +78,16 @@ class Policy:
         allow_http: Plain http. Only the local stack turns this on, and `allow_loopback` likewise.
         hosts: If hosts or networks are listed, nothing else is called: `hooks.example.com`, `*.example.com`.
         networks: Address ranges, all of a name's addresses have to be in them.
+        own: The deployment's own hosts and ports. A delivery to one of them would be the next signal, and so on without end.
+        ports: Ports that may be called; None allows any, as the local stack does.
     """
 
     allow_http: bool = False
     allow_loopback: bool = False
     hosts: tuple[str, ...] = ()
     networks: tuple[Network, ...] = ()
+    own: frozenset[tuple[str, int]] = frozenset()
+    ports: frozenset[int] | None = None
 
     @classmethod
     def of_deployment(cls) -> "Policy":
@@ -88,6 +97,8 @@ class Policy:
             allow_loopback=_is_on("WEBHOOK_ALLOW_LOOPBACK"),
             hosts=tuple(host.lower() for host in _listed("WEBHOOK_HOSTS")),
             networks=tuple(ipaddress.ip_network(network) for network in _listed("WEBHOOK_NETWORKS")),
+            own=_own(),
+            ports=None if _is_on("WEBHOOK_ALLOW_LOOPBACK") else frozenset({443, 80, *map(int, _listed("WEBHOOK_PORTS"))}),
         )
 
 
@@ -122,14 +133,39 @@ def check_url(url: str, policy: Policy) -> SplitResult:
         raise Forbidden("URL must be https")
     if not parts.hostname or parts.username is not None or parts.password is not None or "%" in parts.netloc:
         raise Forbidden("URL must name a host, and no user or password")
+    if not _is_host(parts.hostname):
+        raise Forbidden("host is not written as one")
     if port is not None and not 0 < port <= _LAST_PORT:
         raise Forbidden("port is out of range")
+    called = port or (443 if parts.scheme == "https" else 80)
+    if policy.ports is not None and called not in policy.ports:
+        raise Forbidden("port is not one that webhooks may use")
+    if is_own(parts.hostname, called, policy):
+        raise Forbidden("URL is this deployment's own")
     return parts
 
 
-def check_addresses(host: str, addresses: Sequence[Address], policy: Policy) -> None:
+def _is_host(host: str) -> bool:
+    """Whether a host is a name by RFC 1123 or an address in its usual form, and not one of the forms that only some resolvers read."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        labels = host.removesuffix(".").split(".")
+        return len(host) <= _LONGEST_HOST and all(map(_LABEL.fullmatch, labels)) and not _NUMERIC.fullmatch(labels[-1])
+    return True
+
+
+def is_own(host: str, port: int, policy: Policy) -> bool:
+    """Whether a host is the deployment's own. A name of its own counts on every port, loopback on the port it listens on."""
+    name = _canonical(host)
+    return (name, port) in policy.own or (name != _LOOPBACK and any(name == own for own, _ in policy.own))
+
+
+def check_addresses(host: str, addresses: Sequence[Address], policy: Policy, port: int = 443) -> None:
     """Raises Forbidden unless every one of a name's addresses may be called: one bad answer condemns the name."""
     for address in addresses:
+        if is_own(str(address), port, policy):
+            raise Forbidden("URL is this deployment's own")
         if _plain(address).is_loopback and policy.allow_loopback:
             continue
         if reason := why_not_public(address):
@@ -159,9 +195,30 @@ def check(url: str, policy: Policy, getaddrinfo: Resolve = socket.getaddrinfo) -
             addresses = []
             if policy.networks and not _host_listed(host, policy.hosts):
                 return
-        check_addresses(host, addresses, policy)
+        check_addresses(host, addresses, policy, parts.port or (443 if parts.scheme == "https" else 80))
     except Forbidden as refused:
         raise Refused("webhook_url_refused", field="url", reason=str(refused)) from None
+
+
+def _own() -> frozenset[tuple[str, int]]:
+    """The hosts and ports of the deployment's own URLs."""
+    found = set()
+    for url in (*map(config.setting, ("PUBLIC_URL", "WS_URL", "API_URL", "DASHBOARD_URL")), config.aws_endpoint() or ""):
+        parts = urlsplit(url)
+        if parts.hostname:
+            found.add((_canonical(parts.hostname), parts.port or (443 if parts.scheme in ("https", "wss") else 80)))
+    return frozenset(found)
+
+
+def _canonical(host: str) -> str:
+    """A host as it is compared: lower case, without the root's dot; every form of loopback is one host."""
+    name = host.lower().rstrip(".").strip("[]")
+    if name == "localhost" or name.endswith(".localhost"):
+        return _LOOPBACK
+    try:
+        return _LOOPBACK if _plain(ipaddress.ip_address(name)).is_loopback else name
+    except ValueError:
+        return name
 
 
 def _plain(address: Address) -> Address:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib import aws
 from chalicelib.events import outbox
+from chalicelib.users import entitlement
 from chalicelib.webhooks import ledger, queue, schedule, store
 from chalicelib.webhooks.models import Delivery, State, Status, Webhook, stamp
 from chalicelib.webhooks.notices import webhook_event
@@ -24,6 +25,9 @@ _DRAIN_S = 10  # seconds' worth of deliveries released at a time
 _RELEASED_AT_ONCE = 100
 _CHECK_AGAIN = timedelta(minutes=1)
 _ANEW: dict[str, Any] = {"tries": 0, "first_attempt_at": None, "next_retry_at": None}
+NOT_ENTITLED = "not_entitled"
+"""Why a subscription is switched off whose owner may no longer read what it sends."""
+_UNPROBED = ("gone", NOT_ENTITLED)
 
 Attempt = Callable[[Delivery, Webhook, "Means"], tuple[Delivery, bool]]
 
@@ -39,11 +43,20 @@ def task_item(webhook_id: int, task: Task, look_at: datetime, **values: int) -> 
     return aws.put(ledger.TABLE, {**key, **ledger.due(key["id"], look_at), **values})
 
 
+def is_permitted(webhook: Webhook, owners: entitlement.Owners, now: datetime) -> bool:
+    """Whether a subscription's owner may read its stream now. If not, it is switched off, and only its owner switches it on again."""
+    if owners.entitled(webhook.owner, webhook.stream):
+        return True
+    if webhook.is_active:
+        switch_off(webhook, NOT_ENTITLED, now, 0)
+    return False
+
+
 def switch_off(webhook: Webhook, reason: str, now: datetime, jitter: float) -> None:
     """Switches an endpoint off, tells its owner, and plans the first probe. Nothing happens if somebody else has done so."""
     disabled = webhook.model_copy(update={"status": Status.DISABLED, "disabled_reason": reason, "updated_at": now})
     also = [outbox.write(webhook_event("webhook.disabled", disabled, now, reason=reason))]
-    if reason != "gone":
+    if reason not in _UNPROBED:
         also.append(task_item(webhook.webhook_id, Task.PROBE, now + schedule.probe_delay(0, jitter), probes=0))
     try:
         store.put(disabled, *also, seen=webhook.updated_at)
@@ -51,7 +64,7 @@ def switch_off(webhook: Webhook, reason: str, now: datetime, jitter: float) -> N
         return
 
 
-def switch_on(webhook: Webhook, now: datetime) -> Webhook:
+def switch_on(webhook: Webhook, now: datetime, *further: aws.Write) -> Webhook:
     """Switches an endpoint on and starts to release what it missed.
 
     Raises:
@@ -62,6 +75,7 @@ def switch_on(webhook: Webhook, now: datetime) -> Webhook:
     also = [
         task_item(webhook.webhook_id, Task.DRAIN, now + ledger.GRACE),
         aws.delete(ledger.TABLE, task_key(webhook.webhook_id, Task.PROBE)),
+        *further,
     ]
     if webhook.status is Status.DISABLED:
         also.append(outbox.write(webhook_event("webhook.enabled", active, now)))
@@ -107,7 +121,7 @@ def probe(webhook_id: int, means: "Means", attempt: Attempt) -> str:
     webhook = store.get(webhook_id)
     if task is None or task["look_at"] > stamp(now):
         return "nothing_due"
-    if webhook is None or webhook.status is not Status.DISABLED:
+    if webhook is None or webhook.status is not Status.DISABLED or not is_permitted(webhook, entitlement.Owners(), now):
         aws.write(aws.delete(ledger.TABLE, task_key(webhook_id, Task.PROBE)))
         return "nothing_due"
     probes = int(task["probes"]) + 1

@@ -5,14 +5,18 @@ import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from chalicelib import aws
-from chalicelib.errors import Conflict, NotDoable, NotFound, Refused
+from chalicelib.errors import Conflict, Forbidden, NotDoable, NotFound, Refused, TooMany
+from chalicelib.http import is_id
+from chalicelib.users import store as users
 from chalicelib.users.access import Caller
+from chalicelib.users.entitlement import entitled
 from chalicelib.users.models import Role
-from chalicelib.webhooks import bodies, catalogue, guard, hold, lag, ledger, queue, sign, store
+from chalicelib.webhooks import audit, bodies, catalogue, guard, hold, lag, ledger, queue, sign, store
 from chalicelib.webhooks.deliver import Means
 from chalicelib.webhooks.models import ADMIN_STREAM, Outcome, Scope, Secret, Status, Webhook, canonical, stamp
 from chalicelib.webhooks.queue import Message, Task
@@ -50,7 +54,10 @@ def create(body: Mapping[str, Any], caller: Caller, now: datetime) -> tuple[Webh
         updated_at=now,
         **given,
     )
-    store.put(webhook)
+    also = [audit.write("webhook.created", caller.user_id, now, None, webhook)]
+    if scope is Scope.ADMIN:  # one that hears everybody's events is told to all admins
+        also.append(audit.created(webhook, now))
+    store.put(webhook, *also)
     if not others:
         lag.start(stream)
     return webhook, secret
@@ -65,27 +72,41 @@ def visible(webhook_id: str, caller: Caller) -> Webhook:
     return webhook
 
 
-def update(webhook: Webhook, body: Mapping[str, Any], now: datetime) -> Webhook:
-    """The subscription with the changes of a PATCH; `is_active` pauses and resumes it."""
+def update(webhook: Webhook, body: Mapping[str, Any], now: datetime, *, by: str) -> tuple[Webhook, str | None]:
+    """The subscription with the changes of a PATCH; `is_active` pauses and resumes it.
+
+    Another host gets nothing that was meant for the one before: custom headers go unless they are sent again, and a new secret is made.
+
+    Returns:
+        The subscription, and the new secret if one was made. It is shown this once.
+    """
     given = bodies.changes(body)
     active = bodies.flag(body, "is_active")
+    secret = None
     if "url" in given:
         guard.check(given["url"], guard.Policy.of_deployment())
-    if given:
-        webhook = _store(webhook, now, **given)
-    return webhook if active is None else switch(webhook, now, on=active)
+        if _origin(given["url"]) != _origin(webhook.url):
+            secret = made_secret()
+            given = {"headers": {}} | given | {"secrets": (Secret(value=SecretStr(secret)),)}
+    if active is not None and active is not webhook.is_active:
+        return switch(webhook, now, on=active, by=by, **given), secret
+    given = {name: value for name, value in given.items() if getattr(webhook, name) != value}
+    return (_store(webhook, now, by, "webhook.updated", **given) if given else webhook), secret
 
 
-def switch(webhook: Webhook, now: datetime, *, on: bool) -> Webhook:
-    """Pauses or resumes; what arrives while it is paused is held, and goes out when it is resumed."""
+def switch(webhook: Webhook, now: datetime, *, on: bool, by: str, **changes: Any) -> Webhook:
+    """Pauses or resumes, with other changes; what arrives while it is paused is held, and goes out when it is resumed."""
     for _ in range(_TRIES):
+        changed = webhook.model_copy(update=changes)
+        after = changed.model_copy(update={"status": Status.ACTIVE if on else Status.PAUSED, "updated_at": _after(webhook, now)})
+        audited = audit.write("webhook.resumed" if on else "webhook.paused", by, now, webhook, after)
         try:
             if on and not webhook.is_active:
-                return hold.switch_on(webhook, _after(webhook, now))
+                _require_entitled(webhook)
+                return hold.switch_on(changed, after.updated_at, audited)
             if not on and webhook.is_active:
-                paused = webhook.model_copy(update={"status": Status.PAUSED, "updated_at": _after(webhook, now)})
-                store.put(paused, seen=webhook.updated_at)
-                return paused
+                store.put(after, audited, seen=webhook.updated_at)
+                return after
         except aws.WriteRefused:
             webhook = store.get(webhook.webhook_id) or webhook
         else:
@@ -93,7 +114,21 @@ def switch(webhook: Webhook, now: datetime, *, on: bool) -> Webhook:
     raise Conflict("changed_meanwhile")
 
 
-def rotate(webhook: Webhook, body: Mapping[str, Any], now: datetime) -> tuple[Webhook, str]:
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port
+
+
+def _require_entitled(webhook: Webhook) -> None:
+    """Raises Forbidden unless the subscription's owner may read what it sends."""
+    owner = users.user(webhook.owner)
+    if not owner.is_active:
+        raise Forbidden("user_not_active")
+    if not entitled(owner, webhook.stream):
+        raise Forbidden("admin_only")
+
+
+def rotate(webhook: Webhook, body: Mapping[str, Any], now: datetime, *, by: str) -> tuple[Webhook, str]:
     """A new secret; the others go on signing beside it until the overlap is over."""
     secret = bodies.secret(body) or made_secret()
     ends = now + bodies.overlap(body)
@@ -103,14 +138,15 @@ def rotate(webhook: Webhook, body: Mapping[str, Any], now: datetime) -> tuple[We
         if old.value.get_secret_value() != secret
     ]
     rotated = (Secret(value=SecretStr(secret)), *(old for old in kept if old.expires_at and old.expires_at > now))
-    return _store(webhook, now, secrets=rotated[:_MOST_SECRETS]), secret
+    return _store(webhook, now, by, "webhook.secret_rotated", secrets=rotated[:_MOST_SECRETS]), secret
 
 
-def delete(webhook: Webhook, now: datetime) -> None:
+def delete(webhook: Webhook, now: datetime, *, by: str) -> None:
     """Deletes a subscription. Its undelivered deliveries are given up; the history stays for a while."""
     deleted = webhook.model_copy(update={"status": Status.DELETED, "updated_at": _after(webhook, now)})
     try:
-        store.put(deleted, hold.task_item(webhook.webhook_id, Task.DRAIN, now + ledger.GRACE), seen=webhook.updated_at)
+        audited = audit.write("webhook.deleted", by, now, webhook, None)
+        store.put(deleted, hold.task_item(webhook.webhook_id, Task.DRAIN, now + ledger.GRACE), audited, seen=webhook.updated_at)
     except aws.WriteRefused:
         raise Conflict("changed_meanwhile") from None
     queue.send([(Message(task=Task.DRAIN, webhook_id=webhook.webhook_id), now)], now)
@@ -125,6 +161,8 @@ def test(webhook: Webhook, event_type: str | None, means: Means) -> tuple[Outcom
     if example is None:
         raise NotFound("unknown_event_type", event_type=str(event_type)[:100])
     now = means.clock()
+    if webhook.rate_limit and store.reserve(webhook, now) > now:
+        raise TooMany("too_many_requests", retry_after=1)
     message_id = f"msg_test{secrets.token_hex(12)}"
     body = canonical(_enveloped(webhook, example, message_id, now))
     named = {"event_id": message_id, "message_id": message_id}  # the example is no event of a stream
@@ -156,13 +194,15 @@ def _shown_user(user_id: Any) -> str | None:
         return None
     if isinstance(user_id, bool) or not isinstance(user_id, (int, str)):
         raise Refused("invalid_text", field="user_id")
+    if not is_id(str(user_id)):
+        raise Refused("invalid_value", field="user_id")
     return str(user_id)
 
 
-def _store(webhook: Webhook, now: datetime, **changes: Any) -> Webhook:
+def _store(webhook: Webhook, now: datetime, by: str, action: str, **changes: Any) -> Webhook:
     changed = webhook.model_copy(update={**changes, "updated_at": _after(webhook, now)})
     try:
-        store.put(changed, seen=webhook.updated_at)
+        store.put(changed, audit.write(action, by, now, webhook, changed), seen=webhook.updated_at)
     except aws.WriteRefused:
         raise Conflict("changed_meanwhile") from None
     return changed

@@ -9,7 +9,7 @@ from chalicelib.http import Answer, Request, Route
 from chalicelib.users import access
 from chalicelib.users.access import Caller
 from chalicelib.users.models import Role
-from chalicelib.webhooks import bodies, catalogue, lag, ledger, manage, replay, store, sweep, views, work
+from chalicelib.webhooks import audit, bodies, catalogue, lag, ledger, manage, replay, store, sweep, views, work
 from chalicelib.webhooks.match import type_matches
 from chalicelib.webhooks.models import Delivery, State, Status, Webhook, stamp
 
@@ -43,10 +43,15 @@ def list_webhooks(request: Request) -> Answer:
         and (active is None or webhook.is_active is active)
         and (status is None or webhook.status.value == status)
     ]
-    offset = int(page.start.get("offset", 0)) if page.start else page.offset
+    offset = paging.start_of(page)
     part = found[offset : offset + page.limit]
     shards = store.shards(webhook.webhook_id for webhook in part)
-    items = [views.webhook(webhook, shards[webhook.webhook_id], store.total(shards[webhook.webhook_id])) for webhook in part]
+
+    def view(webhook: Webhook) -> dict[str, Any]:
+        books = shards[webhook.webhook_id]
+        return views.webhook(webhook, books, store.total(books))
+
+    items = [paging.shown(view, webhook) for webhook in part]
     return paging.listed(items, len(found), {"offset": offset + page.limit} if offset + page.limit < len(found) else None)
 
 
@@ -56,39 +61,41 @@ def get_webhook(request: Request) -> Answer:
 
 
 def update_webhook(request: Request) -> Answer:
-    """PATCH /webhooks/{webhook_id}."""
+    """PATCH /webhooks/{webhook_id}. The answer has the new secret if the URL has another host."""
     if not request.body.strip():
         raise Refused("no_data")
-    return Answer(200, _shown(manage.update(_asked(request), bodies.parsed(request, bodies.SUBSCRIPTION), _now())))
+    body = bodies.parsed(request, bodies.SUBSCRIPTION)
+    webhook, secret = manage.update(_asked(request), body, _now(), by=_by(request))
+    return Answer(200, _shown(webhook) | ({"secret": secret} if secret else {}))
 
 
 def delete_webhook(request: Request) -> Answer:
     """DELETE /webhooks/{webhook_id}."""
     webhook = _asked(request)
-    manage.delete(webhook, _now())
+    manage.delete(webhook, _now(), by=_by(request))
     return Answer(200, {"id": webhook.webhook_id, "deleted": True})
 
 
 def pause_webhook(request: Request) -> Answer:
     """POST /webhooks/{webhook_id}/pause: deliveries are held from now on."""
-    return Answer(200, _shown(manage.switch(_asked(request), _now(), on=False)))
+    return Answer(200, _shown(manage.switch(_asked(request), _now(), on=False, by=_by(request))))
 
 
 def resume_webhook(request: Request) -> Answer:
     """POST /webhooks/{webhook_id}/resume: what was held goes out, also of an endpoint that had been switched off."""
-    return Answer(200, _shown(manage.switch(_asked(request), _now(), on=True)))
+    return Answer(200, _shown(manage.switch(_asked(request), _now(), on=True, by=_by(request))))
 
 
 def rotate_secret(request: Request) -> Answer:
     """POST /webhooks/{webhook_id}/rotate-secret {secret?, overlap_s?}."""
-    webhook, secret = manage.rotate(_asked(request), bodies.parsed(request, ("secret", "overlap_s")), _now())
+    webhook, secret = manage.rotate(_asked(request), bodies.parsed(request, ("secret", "overlap_s")), _now(), by=_by(request))
     return Answer(200, _shown(webhook) | {"secret": secret})
 
 
 def test_webhook(request: Request) -> Answer:
     """POST /webhooks/{webhook_id}/test {event_type?}: sends an example and answers what came of it."""
     webhook = _asked(request)
-    outcome, sent = manage.test(webhook, bodies.parsed(request, ("event_type",)).get("event_type"), work.means())
+    outcome, sent = manage.test(webhook, bodies.event_type(bodies.parsed(request, ("event_type",))), work.means())
     return Answer(200, {"status": "failed" if outcome.error else "success", "request": sent, "response": outcome.model_dump(mode="json")})
 
 
@@ -148,7 +155,10 @@ def get_delivery(request: Request) -> Answer:
 def replay_delivery(request: Request) -> Answer:
     """POST /webhooks/{webhook_id}/deliveries/{delivery_id}/replay."""
     webhook = _asked(request)
-    return Answer(202, views.delivery(replay.replay_one(_delivery(request, webhook).delivery_id, webhook, _now())))
+    delivery_id = _delivery(request, webhook).delivery_id
+    replayed = replay.replay_one(delivery_id, webhook, _now())
+    aws.write(audit.replayed(webhook, _by(request), _now(), {"delivery_id": delivery_id}))
+    return Answer(202, views.delivery(replayed))
 
 
 def replay_deliveries(request: Request) -> Answer:
@@ -163,7 +173,9 @@ def replay_deliveries(request: Request) -> Answer:
         wanted["status"] = "failed"
     condition, filters = _chosen(webhook.webhook_id, wanted)
     page = paging.asked(Request(**{**{name: getattr(request, name) for name in Request.__slots__}, "query": wanted}))
-    items, following = aws.query(ledger.TABLE, condition, index="by_webhook", limit=_REPLAYED_AT_ONCE, start=page.start, **filters)
+    with paging.cursor_checked(page, ledger.TABLE, "by_webhook"):
+        items, following = aws.query(ledger.TABLE, condition, index="by_webhook", limit=_REPLAYED_AT_ONCE, start=page.start, **filters)
+    aws.write(audit.replayed(webhook, _by(request), _now(), {**wanted, "deliveries": len(items)}))
     replayed = replay.replay((item["id"] for item in items), webhook, _now())
     listed = paging.listed([], None, following).body
     return Answer(202, {"replayed": replayed, "next": listed["next"] if isinstance(listed, dict) else None})
@@ -181,6 +193,10 @@ def _event_type_view(shown: catalogue.EventType) -> dict[str, Any]:
 
 def _asked(request: Request) -> Webhook:
     return manage.visible(request.path["webhook_id"], access.caller(request))
+
+
+def _by(request: Request) -> str:
+    return access.caller(request).user_id
 
 
 def _visible(caller: Caller) -> list[Webhook]:

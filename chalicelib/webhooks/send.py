@@ -1,9 +1,9 @@
 """One HTTP attempt, over requests-hardened's address-pinning adapter with this package's stricter guard on top.
 
-An attempt ends 15 s after it began, whatever the receiver does: the time limits of `requests` count from byte to byte, so a
-receiver that drips would never run into them, and each wait for bytes is given the time that is left instead. Redirects are not
-followed (one could lead where the guard would not), proxies, `.netrc` and cookies are not used, of the answer 16 KB are read and
-kept.
+An attempt ends 15 s after it began, name resolution included, whatever the receiver does: the time limits of `requests` count from
+byte to byte, so a receiver that drips would never run into them, and each wait for bytes is given the time that is left instead.
+Redirects are not followed (one could lead where the guard would not), proxies, `.netrc` and cookies are not used, of the answer 16 KB
+are read and kept.
 Connections stay open for the next delivery to the same endpoint.
 """
 
@@ -12,6 +12,7 @@ import ipaddress
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.client import SWITCHING_PROTOCOLS, HTTPResponse, parse_headers
 from typing import Any
@@ -35,6 +36,8 @@ _IDLE_S = 50.0  # load balancers close idle connections after 60 s; one closed u
 _POOLS = 64  # endpoints with open connections per process
 _SUCCESS = range(200, 300)
 _INTERIM = range(100, 200)
+
+_RESOLVERS = ThreadPoolExecutor(32, thread_name_prefix="resolver")
 
 _attempt = threading.local()
 
@@ -143,11 +146,15 @@ class _Adapter(IPFilterAdapter):  # type: ignore[misc]
         self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
     def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+        # Resolving has no time limit of its own: it is left to itself when the attempt's time is over.
+        return _RESOLVERS.submit(self._pinned, request, verify, cert).result(_left())
+
+    def _pinned(self, request: Any, verify: Any, cert: Any) -> Any:
         parts = guard.check_url(request.url, self._policy)
         host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
         name = str(parts.hostname)
         pinned = ipaddress.ip_address(host["host"].strip("[]"))
-        guard.check_addresses(name, [pinned, *guard.resolve(name, host["port"] or 443)], self._policy)
+        guard.check_addresses(name, [pinned, *guard.resolve(name, host["port"] or 443)], self._policy, host["port"] or 443)
         return host, pool
 
 

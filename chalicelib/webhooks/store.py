@@ -13,11 +13,14 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws
 from chalicelib.errors import Retryable
+from chalicelib.http import to_json
 from chalicelib.webhooks.models import Status, Webhook, stamp
+from chalicelib.webhooks.sealing import Sealed, seal
 
 BOOK_SHARDS = 8
 COLUMNS = ("matched", "pending", "held", "delivered", "dead", "failing")
@@ -146,16 +149,21 @@ def reserve(webhook: Webhook, now: datetime) -> datetime:
 
 
 def from_item(item: Mapping[str, Any]) -> Webhook:
-    """A stored subscription."""
-    return Webhook.model_validate({**item, "filter": json.loads(item.get("filter") or "{}")})
+    """A stored subscription. Its secrets and the values of its headers stay sealed until they are asked for."""
+    webhook_id = int(item["webhook_id"])
+    secrets = [{**secret, "value": Sealed(webhook_id, secret["sealed"])} for secret in item["secrets"]]
+    headers = {name: Sealed(webhook_id, sealed) for name, sealed in item.get("headers", {}).items()}
+    return Webhook.model_validate(
+        {**item, "secrets": secrets, "headers": headers, "filter": json.loads(item.get("filter") or "{}", parse_float=Decimal)}
+    )
 
 
 def _item(webhook: Webhook) -> aws.Item:
     item: aws.Item = webhook.model_dump(mode="json", exclude={"secrets", "headers", "filter"}, exclude_none=True)
     item |= key(webhook.webhook_id) | {
-        "filter": json.dumps(webhook.filter),
-        "headers": {name: value.get_secret_value() for name, value in webhook.headers.items()},
-        "secrets": [_secret(secret.value.get_secret_value(), secret.expires_at) for secret in webhook.secrets],
+        "filter": to_json(webhook.filter),
+        "headers": {name: seal(webhook.webhook_id, value) for name, value in webhook.headers.items()},
+        "secrets": [_secret(seal(webhook.webhook_id, secret.value), secret.expires_at) for secret in webhook.secrets],
         "created_at": stamp(webhook.created_at),
         "updated_at": stamp(webhook.updated_at),
     }
@@ -166,8 +174,8 @@ def _item(webhook: Webhook) -> aws.Item:
     return item | {"kind": _ALL, "stream": webhook.stream}
 
 
-def _secret(value: str, expires_at: datetime | None) -> dict[str, str]:
-    return {"value": value} | ({"expires_at": stamp(expires_at)} if expires_at else {})
+def _secret(sealed: str, expires_at: datetime | None) -> dict[str, str]:
+    return {"sealed": sealed} | ({"expires_at": stamp(expires_at)} if expires_at else {})
 
 
 def total(items: Sequence[aws.Item]) -> dict[str, int]:

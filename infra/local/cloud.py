@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from infra import stack
-from infra.local import priority, process
+from infra.local import loopback_guard, priority, process
 from infra.local.place import HOST, REGION, STAGE, Place
 from infra.stack import ROOT
 
@@ -55,6 +55,8 @@ def start(place: Place) -> None:
         "TMPDIR": str(place.scratch),
         "LANG": "C.UTF-8",
         "AUTH": "true",
+        "AWS_ACCESS_KEY_ID": place.root_key,
+        "AWS_SECRET_ACCESS_KEY": place.root_key,
         "BIND_HOST": HOST,
         "MINISTACK_HOST": HOST,
         "GATEWAY_PORT": str(place.cloud_port),
@@ -119,6 +121,7 @@ def interpreter() -> Path:
         python = _interpreter()
         site_packages = _VENV / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
         shutil.copy(priority.__file__, site_packages / "sitecustomize.py")
+        shutil.copy(loopback_guard.__file__, site_packages / "loopback_guard.py")
         return python
 
 

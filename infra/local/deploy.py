@@ -12,7 +12,7 @@ from infra import stack
 from infra.build.artifact import BUILD
 from infra.local import cloud
 from infra.local.naming import logical_id
-from infra.local.place import ACCOUNT, API_STAGE, REGION, ROOT_KEY, STAGE, Place
+from infra.local.place import ACCOUNT, API_STAGE, REGION, STAGE, Place
 from infra.local.template import Template
 
 _BUCKET = "tradehook-artifacts"
@@ -29,8 +29,8 @@ def client(place: Place, service: str, endpoint: str | None = None) -> Any:
         service,
         endpoint_url=endpoint or place.cloud_url,
         region_name=REGION,
-        aws_access_key_id=ROOT_KEY,
-        aws_secret_access_key=ROOT_KEY,
+        aws_access_key_id=place.root_key,
+        aws_secret_access_key=place.root_key,
         config=Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=2, read_timeout=60),
     )
 

@@ -1,4 +1,4 @@
-"""The emulated cloud's process: ministack, with five things mended. Its own interpreter runs this file; nothing imports it.
+"""The emulated cloud's process: ministack, with six things changed. Its own interpreter runs this file; nothing imports it.
 
 Ministack unpacks the artifact for each process of each function, and nobody else is served meanwhile. Here it is unpacked once, and all
 processes of all functions share it, read only as in AWS.
@@ -15,8 +15,11 @@ short as they can be; what a function logs later than that comes with its next a
 
 With that one thread it reads the caller's policies anew for every call, twice, and with every message goes through all that the queue or
 the topic took in the last five minutes. Here a policy is read once, and only what is past its time is looked at.
+
+Ministack answers to every web page, and everybody is root there. Here a guard stands before it (loopback_guard.py).
 """
 
+import os
 import tempfile
 import time
 import zipfile
@@ -26,7 +29,8 @@ from threading import BoundedSemaphore, Lock
 from types import SimpleNamespace
 from typing import Any
 
-from ministack.app import main
+from loopback_guard import CloudGuard
+from ministack import app as ministack_app
 from ministack.core import iam_evaluator, lambda_runtime
 from ministack.services import apigateway_v1, lambda_svc, sns, sqs
 
@@ -137,4 +141,5 @@ lambda_runtime.Worker._drain_stderr_bounded = partialmethod(
 lambda_svc._poll_sqs = _stand_back.poll
 lambda_runtime.zipfile = SimpleNamespace(**vars(zipfile) | {"ZipFile": _Artifact})
 lambda_runtime.get_or_create_worker = _Environments
-main()
+ministack_app.app = CloudGuard(ministack_app.app, int(os.environ["GATEWAY_PORT"]))
+ministack_app.main()

@@ -15,6 +15,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from infra.local import loopback_guard
 from infra.local.gate import OVER_S, Gate
 from infra.local.place import HOST, Place
 from infra.local.routes import Routes
@@ -26,8 +27,8 @@ _PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=35)
 
 _HOP_BY_HOP = {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"}
 # Only we, the gateway or the emulator may set these.
-_INTERNAL = {"host", "content-length", "forwarded", "via", "x-real-ip", "x-request-start", "x-original-host", "x-api-key"}
-_INTERNAL_STARTS = ("x-forwarded-", "x-amz-", "x-amzn-", "x-ministack-", "x-localstack-", "sec-websocket-")
+_INTERNAL = {"host", "content-length", "forwarded", "via", "x-real-ip", "x-request-start", "x-original-host", "x-api-key", "origin"}
+_INTERNAL_STARTS = ("x-forwarded-", "x-amz-", "x-amzn-", "x-ministack-", "x-localstack-", "sec-websocket-", "sec-fetch-")
 
 _PLACE = web.AppKey("place", Place)
 _SESSION = web.AppKey("session", aiohttp.ClientSession)
@@ -42,8 +43,16 @@ def application(place: Place) -> web.Application:
     app[_ROUTES] = Routes(place.front_door)
     app[_GATES] = defaultdict(Gate)
     app.cleanup_ctx.append(_session)
+    app.on_response_prepare.append(_guard_headers)
     app.router.add_route("*", r"/{path:[\s\S]*}", _answer)  # a path may hold an encoded line break
     return app
+
+
+async def _guard_headers(_request: web.Request, response: web.StreamResponse) -> None:
+    """Headers of every answer, also of those that no function gives, without the server's versions."""
+    response.headers.popall("Server", None)
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Cache-Control", "no-store")
 
 
 async def _session(app: web.Application) -> AsyncIterator[None]:
@@ -56,6 +65,8 @@ async def _session(app: web.Application) -> AsyncIterator[None]:
 async def _answer(request: web.Request) -> web.StreamResponse:
     """Passes the request on, and the answer back; where that fails, says how."""
     arrived = time.time()
+    if refused := _refused(request):
+        return refused
     try:
         return await _pass(request, _headers(request), arrived)
     except web.HTTPRequestEntityTooLarge:
@@ -113,6 +124,28 @@ def _headers(request: web.Request) -> CIMultiDict[str]:
     headers["X-Forwarded-Proto"] = "http"
     headers["X-Forwarded-Port"] = str(request.app[_PLACE].port)
     return headers
+
+
+def _refused(request: web.Request) -> web.Response | None:
+    """The answer to a request that is not for this host, from a page of another site, or packed; None if it may go on."""
+    allowed = _own_hosts(request)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    if loopback_guard.foreign_host(headers, allowed):
+        return _refusal(403, "foreign_host", "This is not the host that was asked for")
+    reads = request.method in loopback_guard.READS and headers.get("upgrade", "").lower() != "websocket"
+    if not reads and loopback_guard.foreign_origin(headers, allowed):
+        return _refusal(403, "foreign_origin", "Pages of other sites may not do this")
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        return _refusal(415, "unsupported_encoding", "Bodies are taken as they are, without Content-Encoding")
+    return None
+
+
+def _own_hosts(request: web.Request) -> frozenset[str]:
+    """The hosts by which the front door is asked for: its place's port, and the one it really listens on, which tests choose."""
+    listening = request.transport.get_extra_info("sockname") if request.transport else None
+    ports = {request.app[_PLACE].port, *([listening[1]] if listening else [])}
+    named = loopback_guard.hosts(*ports)
+    return named | {host.rpartition(":")[0] for host in named if host.endswith(":80")}
 
 
 def _refusal(status: int, code: str, error: str, headers: dict[str, str] | None = None) -> web.Response:

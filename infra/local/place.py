@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +14,6 @@ STAGE = "local"
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 API_STAGE = "v1"
-# ministack's root: any call signed with this key may do anything.
-ROOT_KEY = "test"
 HOST = "127.0.0.1"
 
 # What the developer's environment may tell the functions, and what they are told otherwise.
@@ -104,6 +104,18 @@ class Place:
         return f"ws://{HOST}:{self.port}/ws"
 
     @property
+    def root_key(self) -> str:
+        """The key of the cloud's root, made for this stack: a call signed with it may do anything. LocalStack has one for everybody."""
+        if self.elsewhere:
+            return "test"
+        file = self.directory / "root.key"
+        if not file.exists():
+            self.directory.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError), open(file, "x", opener=_private) as made:  # another process may be faster
+                made.write(f"ROOT{secrets.token_hex(16).upper()}")
+        return file.read_text()
+
+    @property
     def state(self) -> Path:
         """The cloud's saved state."""
         return self.directory / "state"
@@ -129,6 +141,10 @@ class Place:
     def log(self, process: str) -> Path:
         """A process's log."""
         return self.directory / f"{process}.log"
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _away(port: int, distance: int) -> int:

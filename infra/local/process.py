@@ -17,19 +17,23 @@ from pathlib import Path
 _children: dict[Path, subprocess.Popen[bytes]] = {}
 
 
+_MASK = 0o077  # state, logs and keys are this user's own
+
+
 class ProcessError(Exception):
     """A process did not start, or did not stop."""
 
 
 def start(command: Sequence[str], pid_file: Path, log: Path, environment: Mapping[str, str], directory: Path) -> None:
     """Starts the command in a session of its own, so that Ctrl-C reaches it only through us."""
-    pid_file.parent.mkdir(parents=True, exist_ok=True)
+    pid_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    pid_file.parent.chmod(0o700)
     with pid_file.open("a+") as locked:
         try:
             fcntl.flock(locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ProcessError(f"{pid_file.stem} is running already") from None
-        with log.open("wb") as output:
+        with open(log, "wb", opener=_private) as output:
             started = _children[pid_file] = subprocess.Popen(
                 command,
                 env=environment,
@@ -38,10 +42,15 @@ def start(command: Sequence[str], pid_file: Path, log: Path, environment: Mappin
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                umask=_MASK,
                 pass_fds=[locked.fileno()],  # the lock is the open file's, and so becomes the process's
             )
         locked.truncate(0)
         locked.write(str(started.pid))
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def running(pid_file: Path) -> int | None:

@@ -6,7 +6,7 @@ from typing import Any
 from infra import stack
 from infra.local import deploy
 from infra.local.naming import logical_id, queue_url
-from infra.local.place import REGION, ROOT_KEY, STAGE, Place
+from infra.local.place import REGION, STAGE, Place
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class LocalStack:
         """The environment with which the product's own code, run in this process, works on this stack as root."""
         found = {
             "AWS_ENDPOINT_URL": self.place.cloud_url,
-            "AWS_ACCESS_KEY_ID": ROOT_KEY,
-            "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
+            "AWS_ACCESS_KEY_ID": self.place.root_key,
+            "AWS_SECRET_ACCESS_KEY": self.place.root_key,
             "AWS_DEFAULT_REGION": REGION,
             "TRADEHOOK_EXCHANGES": " ".join(self.description.traded),
             "TRADEHOOK_STAGE": STAGE,

@@ -15,6 +15,8 @@ from typing import Any
 
 from aiohttp import web
 
+from infra.local import loopback_guard
+
 _KEPT = 1000
 _LONGEST = 4096
 _WORDS = {
@@ -44,7 +46,7 @@ class StandIn:
 
     def app(self) -> web.Application:
         """The HTTP side."""
-        app = web.Application()
+        app = web.Application(middlewares=[_own_pages_only])
         app.add_routes(
             [
                 web.get("/", self._page),
@@ -120,6 +122,20 @@ class StandIn:
             for message in reversed(self.sent)
         )
         return web.Response(text=_PAGE.replace("{rows}", rows or "<p>Nothing was sent yet.</p>"), content_type="text/html")
+
+
+@web.middleware
+async def _own_pages_only(request: web.Request, handler: Any) -> web.StreamResponse:
+    """Refuses what a page of another site sends, and what is for another host."""
+    listening = request.transport.get_extra_info("sockname") if request.transport else None
+    allowed = loopback_guard.hosts(*([listening[1]] if listening else []))
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    if loopback_guard.foreign_host(headers, allowed):
+        return _failed(403, "Forbidden: foreign host")
+    if request.method not in loopback_guard.READS and loopback_guard.foreign_origin(headers, allowed):
+        return _failed(403, "Forbidden: foreign origin")
+    answer: web.StreamResponse = await handler(request)
+    return answer
 
 
 async def _values(request: web.Request) -> dict[str, Any]:

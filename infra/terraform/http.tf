@@ -62,7 +62,13 @@ locals {
         answer.status == null ? {} : { statusCode = tostring(answer.status) },
         {
           responseParameters = merge(
-            { "gatewayresponse.header.Content-Type" = "'application/json'" },
+            {
+              "gatewayresponse.header.Content-Type"              = "'application/json'"
+              "gatewayresponse.header.X-Content-Type-Options"    = "'nosniff'"
+              "gatewayresponse.header.Cache-Control"             = "'no-store'"
+              "gatewayresponse.header.Referrer-Policy"           = "'no-referrer'"
+              "gatewayresponse.header.Strict-Transport-Security" = "'max-age=31536000'"
+            },
             answer.status == 429 ? { "gatewayresponse.header.Retry-After" = "'1'" } : {}
           )
           responseTemplates = { "application/json" = jsonencode({ code = answer.code, error = answer.error }) }

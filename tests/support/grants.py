@@ -32,6 +32,7 @@ _ENTRIES: Mapping[tuple[str, str], str] = {
     ("events/publish.py", "publish"): "publish_events",
     ("events/publish.py", "sweep"): "sweep",
     ("signals/sweep.py", "requeue"): "sweep",
+    ("audit/chain.py", "link"): "sweep",
     ("realtime/connect.py", "open_connection"): "handle_realtime",
     ("realtime/connect.py", "close_connection"): "handle_realtime",
     ("realtime/converse.py", "hear"): "handle_realtime",

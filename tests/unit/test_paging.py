@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 
-from chalicelib import aws, limits, paging
+from chalicelib import aws, limits, paging, table_keys
 from chalicelib.paging import Page
+from infra import stack
 
 pytestmark = pytest.mark.usefixtures("emulated")
 
@@ -78,3 +79,16 @@ def test_totals_end_where_counting_them_would_cost(monkeypatch, looked_at) -> No
     assert read(Page(5, 0, None))[1] is None
     assert sum(looked_at) == 5 + 11
     assert read(Page(5, 0, None), **RARE)[1] is None
+
+
+def test_the_keys_of_cursors_are_the_tables():
+    """The keys that a cursor may hold are those of `infra/stack.yaml`."""
+    kinds = {"S": str, "N": int}
+
+    def attributes(key):
+        return {pair[0]: kinds[pair[1]] for pair in (key.hash, key.range) if pair}
+
+    tables = stack.load().source.tables
+    assert {name: attributes(tables[name].key) for name in table_keys.TABLES} == table_keys.TABLES
+    indexes = {(name, index): attributes(key) for name in table_keys.TABLES for index, key in tables[name].indexes.items()}
+    assert indexes == table_keys.INDEXES

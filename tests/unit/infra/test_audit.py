@@ -53,12 +53,20 @@ def test_an_advisory_is_a_finding_unless_waived(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(
-    ("advisories", "unknown", "status"), [([], [], 0), ([], ["a: no"], 0), (["a 1: X"], [], 1), (["a 1: X"], ["b: no"], 1)]
+    ("advisories", "unknown", "status"),
+    [
+        ([], [], 0),
+        ([], ["a: no"], 0),
+        (["a 1: X"], [], 1),
+        (["a 1: X"], ["b: no"], 1),
+        ([], ["a: no", "b: no"], 1),
+        ([], ["all of them: no"], 1),
+    ],
 )
 def test_what_was_not_audited_is_said_aloud(
     advisories: list[str], unknown: list[str], status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Findings fail; what could not be looked up does not, but is not passed over either."""
+    """Findings fail, and so does an audit of nothing; what else could not be looked up is not passed over either."""
     monkeypatch.setattr(audit, "code", lambda *_: [])
     monkeypatch.setattr(audit, "carried", lambda: {"a": "1", "b": "2"})
     monkeypatch.setattr(audit, "dependencies", lambda _: (advisories, unknown))
@@ -74,3 +82,14 @@ def test_an_unreachable_service_is_no_clean_bill(monkeypatch: pytest.MonkeyPatch
     ended = subprocess.CompletedProcess([], 1, stdout="", stderr="ConnectionError: nobody there")
     monkeypatch.setattr(audit.subprocess, "run", lambda *_, **__: ended)
     assert audit.dependencies({"a": "1"}) == ([], ["all of them: ConnectionError: nobody there"])
+
+
+def test_an_audit_of_the_code_alone_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that reaches package mirrors only says that it accepts an audit of the code alone."""
+    monkeypatch.setattr(audit, "code", lambda *_: [])
+    monkeypatch.setattr(audit, "carried", lambda: {"a": "1"})
+    monkeypatch.setattr(audit, "dependencies", lambda _: ([], ["a: no"]))
+    monkeypatch.setenv("TRADEHOOK_AUDIT_OFFLINE", "true")
+    with pytest.raises(SystemExit) as ended:
+        audit.main()
+    assert ended.value.code == 0

@@ -199,3 +199,59 @@ def test_routes_prefer_the_plain_segment_and_follow_the_file(tmp_path):
     other.replace(file)
     routes.refresh()
     assert (routes.http, routes.function("GET", "/signals/7")) == ("b", None)
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("GET", {}, 202),
+        ("GET", {"Origin": "https://evil.example"}, 202),
+        ("GET", {"Host": "evil.example"}, 403),
+        ("GET", {"Host": "127.0.0.1"}, 403),
+        ("POST", {}, 202),
+        ("POST", {"Origin": "https://evil.example"}, 403),
+        ("POST", {"Origin": "null"}, 403),
+        ("POST", {"Sec-Fetch-Site": "cross-site"}, 403),
+        ("POST", {"Sec-Fetch-Site": "same-origin"}, 202),
+        ("POST", {"Host": "evil.example"}, 403),
+        ("POST", {"Content-Encoding": "gzip"}, 415),
+    ],
+)
+def test_pages_of_other_sites(tmp_path, method, headers, status):
+    """Another host is refused, and so is everything but reading from a page of another site; packed bodies too."""
+
+    async def test(client, _cloud, _behind):
+        path = "/signals/1" if method == "GET" else "/api/webhook"
+        answer = await client.request(method, path, headers=headers, data=b"x" if method == "POST" else None, skip_auto_headers=["Origin"])
+        assert answer.status == status
+
+    through_the_door(tmp_path, test)
+
+
+def test_its_own_page_may_post_and_connect(tmp_path):
+    """The dashboard's requests carry the front door's own origin, under each of its names; the cloud never sees it."""
+
+    async def test(client, _cloud, _behind):
+        for name in ("127.0.0.1", "localhost"):
+            origin = {"Origin": f"http://{name}:{client.port}", "Sec-Fetch-Site": "same-origin"}
+            answer = await client.post("/api/webhook", headers=origin, data=b"x")
+            assert (answer.status, "origin" in (await answer.json())["headers"]) == (202, False)
+        async with client.ws_connect("/ws?token=good", origin=f"http://127.0.0.1:{client.port}") as socket:
+            await socket.send_str("hello")
+            assert (await socket.receive_str()) == "good: hello"
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await client.ws_connect("/ws?token=good", origin="https://evil.example")
+
+    through_the_door(tmp_path, test)
+
+
+def test_every_answer_is_guarded(tmp_path):
+    """Answers of the functions and of the front door itself tell no versions, and are neither guessed at nor cached."""
+
+    async def test(client, _cloud, _behind):
+        for path in ("/signals/1", "/nowhere"):
+            answer = await client.get(path)
+            assert "Server" not in answer.headers
+            assert (answer.headers["X-Content-Type-Options"], answer.headers["Cache-Control"]) == ("nosniff", "no-store")
+
+    through_the_door(tmp_path, test)

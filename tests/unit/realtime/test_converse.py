@@ -41,7 +41,11 @@ def test_register_as_another(connected):
     [
         ("", "broken_body"),
         ("{", "broken_body"),
-        ("[" * 100_000, "not_a_json_object"),
+        ("[" * 100_000, "too_deep"),
+        ('{"type": "login", "user_uuid": "\\ud800"}', "not_utf8"),
+        ('{"type": "ping", "type": "ping"}', "duplicate_field"),
+        ('{"type": "resume", "after": NaN}', "invalid_number"),
+        ('{"type": "resume", "after": 1e999999}', "invalid_number"),
         ("[]", "not_a_json_object"),
         ("1", "not_a_json_object"),
         ({}, "invalid_choice"),

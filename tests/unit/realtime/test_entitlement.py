@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chalicelib import aws
-from chalicelib.users import change
+from chalicelib.users import change, credentials
 from chalicelib.users import tokens as user_tokens
 from chalicelib.users.credentials import Kind
 from tests.support import records
@@ -27,17 +27,17 @@ def _connected_with(realtime, connection_id, **more):
 
 
 def test_revoked_token(connected, sockets):
-    """Revoking a token closes the connections it opened, after they were told, and no others."""
+    """Revoking a token closes the connections it opened, before anything else is sent to them, and no others."""
     token_id = _connected_with(connected, "mine")
     _publish(connected)
     user_tokens.revoke_token("1", token_id, by="9")
     _publish(connected)
     assert sockets.closed == ["mine"]
-    assert sockets.last("mine")["type"] == "token.revoked"
+    assert sockets.last("mine")["type"] == "token.created"
     assert aws.get("connections", {"connection_id": "mine"}) is None
     connected.happen("order.filled")
     connected.deliver()
-    assert (sockets.last("mine")["type"], sockets.last("c1")["type"]) == ("token.revoked", "order.filled")
+    assert (sockets.last("mine")["type"], sockets.last("c1")["type"]) == ("token.created", "order.filled")
 
 
 def test_ticket_of_revoked_token(connected, tokens, sockets):
@@ -102,3 +102,46 @@ def test_resume_asks_again(connected, sockets):
     records.add_user("1", is_active=False)
     assert connected.say("c1", {"type": "resume", "after": 0})["code"] == "user_not_active"
     assert sockets.closed == ["c1"]
+
+
+@pytest.mark.parametrize("loss", ["inactive", "demoted", "revoked", "expired", "deleted"])
+def test_nothing_is_sent_after_the_loss(connected, tokens, sockets, loss):
+    """An event that is pushed after the loss reaches the connection no more, though no event has told of the loss."""
+    key = {"token_hash": credentials.digest(tokens["9"])}
+    past = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
+    if loss in ("inactive", "demoted"):
+        records.add_user("9", role="admin" if loss == "inactive" else "user", is_active=loss != "inactive")
+    elif loss == "deleted":
+        aws.write(aws.delete("credentials", key))
+    else:
+        aws.write(aws.update("credentials", key, f"SET {'revoked_at' if loss == 'revoked' else 'expires_at'} = :past", past=past))
+    connected.happen("payment.completed")
+    connected.deliver()
+    assert (sockets.types("c9"), sockets.closed) == ([], ["c9"])
+    assert sockets.types("c1") == ["payment.completed"]
+
+
+@pytest.mark.parametrize("when", ["use", "join"])
+@pytest.mark.parametrize("loss", ["inactive", "revoked", "expired", "deleted"])
+def test_a_ticket_opens_no_more_than_its_token(realtime, tokens, sockets, loss, when):
+    """A ticket whose token or user has ended opens nothing; between its use and the joining the connection is closed."""
+    from tests.unit.realtime.test_connect import _ticket
+
+    ticket = _ticket(tokens["1"])
+    if when == "join":
+        assert realtime.connect("mine", {"ticket": ticket}) == 200
+    key = {"token_hash": credentials.digest(tokens["1"])}
+    past = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
+    if loss == "inactive":
+        records.add_user("1", is_active=False)
+    elif loss == "deleted":
+        aws.write(aws.delete("credentials", key))
+    else:
+        aws.write(aws.update("credentials", key, f"SET {'revoked_at' if loss == 'revoked' else 'expires_at'} = :past", past=past))
+    if when == "use":
+        assert realtime.connect("mine", {"ticket": ticket}) in (401, 403)
+        return
+    realtime.deliver()
+    realtime.happen("order.filled")
+    realtime.deliver()
+    assert ("order.filled" in sockets.types("mine"), sockets.closed) == (False, ["mine"])

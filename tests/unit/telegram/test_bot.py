@@ -7,6 +7,7 @@ import pytest
 from chalicelib import aws
 from chalicelib.controls import halt
 from chalicelib.telegram import links
+from chalicelib.users import change
 from chalicelib.users import store as users
 from chalicelib.users.create import create_user
 from functions.serve_api import app
@@ -70,20 +71,20 @@ def test_a_link_code_links_the_chat_once(telegram, user):
 
 def test_an_expired_link_code_links_nothing(user):
     """A code lasts a quarter of an hour."""
-    code = links.offer("1", datetime.now(UTC) - timedelta(minutes=16))["code"]
+    code = links.offer("1", datetime.now(UTC) - timedelta(minutes=16), by="1")["code"]
     assert links.link(code, CHAT, datetime.now(UTC)) is None
 
 
 def test_linking_takes_the_chat_from_whoever_had_it(user):
     """A chat is one user's, so a newcomer's user made by /xc gives it up for the real one."""
     create_user(by="test", user_id=2, telegram_id=CHAT)
-    links.link(links.offer("1", datetime.now(UTC))["code"], CHAT, datetime.now(UTC))
+    links.link(links.offer("1", datetime.now(UTC), by="1")["code"], CHAT, datetime.now(UTC))
     assert (users.user("1").telegram_id, users.user("2").telegram_id) == (CHAT, None)
 
 
 def test_unlinking(user):
     """A user takes their chat away."""
-    links.link(links.offer("1", datetime.now(UTC))["code"], CHAT, datetime.now(UTC))
+    links.link(links.offer("1", datetime.now(UTC), by="1")["code"], CHAT, datetime.now(UTC))
     assert on("DELETE", "/telegram-link", user)[1]["telegram_id"] is None
     assert links.owner(CHAT) is None
 
@@ -197,3 +198,35 @@ def test_bad_choices_are_named(user, body, field):
     status, answer, _ = on("PATCH", "/telegram", user, body)
     assert status == 400
     assert field in answer["error"]
+
+
+@pytest.mark.parametrize("command", ["/status", "/positions", "/halt", "/resume", "/start", "/help", "/xc", "hello"])
+def test_a_deactivated_user_is_refused_every_command(telegram, user, command):
+    """The bot does nothing for a deactivated user, and says nothing but that."""
+    change.update_user("1", {"telegram_id": CHAT}, by="test")
+    change.set_active("1", active=False, by="test")
+    write(command)
+    drain()
+    assert [said for said in texts(telegram) if "not active" not in said.lower()] == []
+    assert texts(telegram)
+    assert not halted()
+
+
+def test_a_deactivated_users_link_code_links_nothing(telegram, user):
+    """A code that was offered before opens no chat afterwards."""
+    code = links.offer("1", datetime.now(UTC), by="1")["code"]
+    change.set_active("1", active=False, by="test")
+    write(f"/start {code}")
+    drain()
+    assert links.owner(CHAT) is None
+
+
+def test_an_update_may_be_deeper_than_our_own_bodies():
+    """Telegram nests replies, polls and their formatted options."""
+    update = {"update_id": 77}
+    inner = update
+    for name in ("message", "reply_to_message", "poll", "option", "entity", "user", "more", "more", "more"):
+        inner[name] = {}
+        inner = inner[name]
+    update["message"] |= {"chat": {"id": 1, "type": "group"}}
+    assert post(update)[0] == 200

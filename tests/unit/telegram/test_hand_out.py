@@ -118,3 +118,21 @@ def test_an_inactive_user_gets_no_string(telegram):
     write("/xc")
     drain()
     assert texts(telegram) == ["Your account is not active."]
+
+
+def test_newcomers_of_one_ipv6_network_count_together():
+    """An address of IPv6 counts by its /64, of which everybody with IPv6 has a whole one."""
+    from chalicelib.telegram.hand_out import _network
+
+    assert _network("2001:db8:1:2::1") == _network("2001:db8:1:2:ffff::9") == "2001:db8:1:2::/64"
+    assert _network("192.0.2.1") == "192.0.2.1"
+
+
+def test_beyond_local_only_known_chats_make_users(monkeypatch):
+    """A deployment that says nothing takes no strangers; the local stack does."""
+    from chalicelib.telegram.hand_out import _known_chats_only
+
+    monkeypatch.setenv("TRADEHOOK_STAGE", "prod")
+    assert _known_chats_only() is True
+    monkeypatch.setenv("TRADEHOOK_TELEGRAM_KNOWN_CHATS_ONLY", "false")
+    assert _known_chats_only() is False

@@ -82,10 +82,13 @@ class World:
         self.sequence = 0
         self.jitter: Callable[[], float] = lambda: 0.5
         self.dynamodb = boto3.client("dynamodb")
+        self.kms = boto3.client("kms")
 
     # What the code under test calls.
 
     def client(self, service: str, endpoint: str | None = None) -> Any:
+        if service == "kms":
+            return self.kms
         return _Counted(self, self.sqs if service == "sqs" else self.dynamodb)
 
     def post(self, url: str, headers: dict[str, str], body: str) -> Outcome:
@@ -109,6 +112,13 @@ class World:
                 raise Crash
 
     # What happens in the world.
+
+    def user(self, user_id: str, *, role: Role, is_active: bool = True) -> None:
+        """A user as stored: new, or changed."""
+        item = {"user_id": user_id, "part": "profile", "user_uuid": f"u-{user_id}", "role": role.value, "is_active": is_active}
+        times = {"created_at": START.isoformat(), "updated_at": START.isoformat()}
+        written = aws.put("users", item | times | {"referral_code": f"code{user_id}"})["Put"]
+        self.dynamodb.put_item(TableName=written["TableName"], Item=written["Item"])
 
     def event(self, type_: str = "order.filled", *, stream: str = "admin", entity: str = "order#1", **payload: Any) -> LoggedEvent:
         self.sequence += 1
@@ -277,8 +287,6 @@ def _route(method: str, path: str) -> tuple[Any, dict[str, str]]:
 @pytest.fixture
 def _tables() -> Iterator[None]:
     with cloud.emulated():
-        for user_id in ("1", "7", "8"):
-            aws.write(aws.put("users", {"user_id": user_id, "part": "profile"}))
         yield
 
 
@@ -287,7 +295,10 @@ def world(_tables: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """The world, with an administrator at the API."""
     monkeypatch.setenv("QUEUE_DELIVERIES", "queue:deliveries")
     world = World()
+    monkeypatch.setenv("KEY_WEBHOOKS", world.kms.create_key()["KeyMetadata"]["Arn"])
     means = Means(post=world.post, clock=lambda: world.now, jitter=lambda: world.jitter())  # noqa: PLW0108 - tests replace it
+    for user_id in ("1", "2", "7", "8"):
+        world.user(user_id, role=Role.ADMIN if user_id == "1" else Role.USER)
     monkeypatch.setattr(aws, "client", world.client)
     monkeypatch.setattr(work, "means", lambda: means)
     monkeypatch.setattr(access, "caller", lambda _request: world.caller)

@@ -177,7 +177,7 @@ def test_a_name_that_does_not_resolve_yet_may_be_subscribed() -> None:
 
 def test_the_policy_comes_from_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """The deployment's settings make the policy; without any, https to public addresses is all."""
-    assert Policy.of_deployment() == Policy()
+    assert Policy.of_deployment() == Policy(ports=frozenset({80, 443}))
     monkeypatch.setenv("TRADEHOOK_WEBHOOK_ALLOW_HTTP", "true")
     monkeypatch.setenv("TRADEHOOK_WEBHOOK_HOSTS", "A.example.com, *.example.org")
     monkeypatch.setenv("TRADEHOOK_WEBHOOK_NETWORKS", "198.20.0.0/16")

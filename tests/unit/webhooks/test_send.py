@@ -246,6 +246,20 @@ def test_a_silent_receiver_runs_out_of_time(sender: Sender) -> None:
         assert sender.post(url, {}, "{}").error == "timeout"
 
 
+def test_a_name_that_resolves_slowly_runs_out_of_time(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The attempt's one time limit holds for its look-ups too."""
+    import time
+
+    def slow(*_: object, **__: object) -> list[object]:
+        time.sleep(2)
+        return []
+
+    monkeypatch.setattr("socket.getaddrinfo", slow)
+    began = time.monotonic()
+    assert sender.post("http://slow.example.com/", {}, "{}").error == "timeout"
+    assert time.monotonic() - began < 1.5
+
+
 def test_of_a_gigabyte_16_kb_are_read(sender: Sender) -> None:
     """A huge answer is cut off after 16 KB, and still counts by its status."""
     sent = [0]

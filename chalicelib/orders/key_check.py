@@ -1,0 +1,47 @@
+"""An exchange key is asked about again: at its first use if the exchange was away when it was stored, and each day."""
+
+from datetime import datetime, timedelta
+
+from chalicelib import aws
+from chalicelib.accounts import store
+from chalicelib.errors import NotDoable, Retryable
+from chalicelib.exchanges.accounts import Account
+from chalicelib.orders.keys import Lines
+from chalicelib.telemetry import log
+from chalicelib.trading import MarketType
+
+EVERY = timedelta(days=1)
+
+
+def check(account: Account, lines: Lines, now: datetime) -> None:
+    """Asks the exchange whether the key may still trade and may not withdraw, if that is due; notifies the owner if not.
+
+    What the exchange cannot say now is asked at the next look.
+    """
+    if account.key_checked_at and now - datetime.fromisoformat(account.key_checked_at) < EVERY:
+        return
+    code = None
+    try:
+        lines.of(MarketType(account.market_types[0])).run(lambda exchange: exchange.check_key())
+    except Retryable as fault:
+        log.warning("exchange key not checked, asked again later", extra={"account_id": account.account_id, "fault": str(fault)})
+        return
+    except NotDoable as refused:
+        code = refused.code
+        log.warning("exchange key failed its check", extra={"account_id": account.account_id, "code": code})
+    noted = {"at": now.isoformat(), "verified": code is None, "seen": account.key_version}
+    writes = [
+        aws.update(
+            "accounts",
+            {"account_id": account.account_id},
+            "SET key_checked_at = :at, verified = :verified",
+            "attribute_exists(sealed_keys) AND key_version = :seen",
+            **noted,
+        )
+    ]
+    if code and account.verified is not False:
+        writes.append(store.event("account.key_failed", account, {"code": code}, int(now.timestamp()), now))
+    try:
+        aws.transact(writes)
+    except aws.WriteRefused:
+        return  # another key has been stored since

@@ -1,0 +1,64 @@
+"""Who may read what, asked at the time of sending: by API, sockets, resume, connect tickets, Telegram and webhooks alike."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from threading import Lock
+from typing import Any
+
+from chalicelib import aws
+from chalicelib.events.models import ADMIN_STREAM, user_stream
+from chalicelib.users.models import Role, User
+
+CHANGES = frozenset({"user.updated", "user.deactivated", "token.revoked", "token.rotated"})
+"""Events after which a user, or what a token opened, may read less than before."""
+_AT_ONCE = 100
+
+
+def entitled(user: User | None, stream: str) -> bool:
+    """Whether a user may read a stream's events now: the own stream, or as an admin everybody's."""
+    if user is None or not user.is_active:
+        return False
+    return stream == user_stream(user.user_id) or (stream == ADMIN_STREAM and user.role is Role.ADMIN)
+
+
+def stream_of(role: Role, user_id: str) -> str:
+    """The stream that a user of this role reads."""
+    return ADMIN_STREAM if role is Role.ADMIN else user_stream(user_id)
+
+
+def is_valid(credential: aws.Item | None, now: datetime) -> bool:
+    """Whether a token that opened something still holds: it is stored, not revoked, and its time is not over."""
+    if credential is None or credential.get("revoked_at"):
+        return False
+    expires_at = credential.get("expires_at")
+    return not expires_at or datetime.fromisoformat(expires_at) > now
+
+
+class Owners:
+    """The users behind a batch of work, each read once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, User | None] = {}
+        self._lock = Lock()
+
+    def entitled(self, user_id: str, stream: str) -> bool:
+        """Whether this user may read the stream now."""
+        with self._lock:
+            if user_id not in self._known:
+                self._read([user_id])
+            return entitled(self._known[user_id], stream)
+
+    def prepare(self, user_ids: Iterable[str]) -> None:
+        """Reads several users with as few calls as that takes."""
+        with self._lock:
+            self._read([user_id for user_id in dict.fromkeys(user_ids) if user_id not in self._known])
+
+    def _read(self, user_ids: list[str]) -> None:
+        for start in range(0, len(user_ids), _AT_ONCE):
+            part = user_ids[start : start + _AT_ONCE]
+            profiles = aws.get_many([("users", {"user_id": user_id, "part": "profile"}) for user_id in part])
+            self._known |= dict(zip(part, map(_user, profiles), strict=True))
+
+
+def _user(profile: dict[str, Any] | None) -> User | None:
+    return User.model_validate(profile) if profile else None

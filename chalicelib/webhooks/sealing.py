@@ -1,0 +1,53 @@
+"""Signing secrets and values of custom headers, encrypted by KMS with the subscription's id as context.
+
+They are opened where an attempt is signed, and nowhere else: a list or a change of a subscription carries them as they are stored.
+Sealing needs the grant Encrypt on the key "webhooks", opening Decrypt.
+"""
+
+import base64
+from functools import lru_cache
+from time import monotonic
+
+from pydantic import SecretStr
+
+from chalicelib import aws, config
+
+_OPEN_FOR_S = 300
+"""How long an opened value stays in memory, so that not each attempt asks KMS."""
+
+
+class Sealed(SecretStr):
+    """A stored value, opened when it is asked for."""
+
+    def __init__(self, webhook_id: int, sealed: str) -> None:
+        super().__init__("")
+        self.webhook_id = webhook_id
+        self.sealed = sealed
+
+    def get_secret_value(self) -> str:
+        """The value itself."""
+        return _opened(self.webhook_id, self.sealed, int(monotonic() // _OPEN_FOR_S))
+
+
+def seal(webhook_id: int, value: SecretStr) -> str:
+    """A value as stored. One that is stored already stays as it is."""
+    if isinstance(value, Sealed) and value.webhook_id == webhook_id:
+        return value.sealed
+    plain = value.get_secret_value().encode()
+    answer = aws.client("kms").encrypt(KeyId=config.key("webhooks"), Plaintext=plain or _EMPTY, EncryptionContext=_context(webhook_id))
+    return base64.b64encode(answer["CiphertextBlob"]).decode()
+
+
+@lru_cache(maxsize=4096)
+def _opened(webhook_id: int, sealed: str, _stretch: int) -> str:
+    blob = base64.b64decode(sealed)
+    answer = aws.client("kms").decrypt(KeyId=config.key("webhooks"), CiphertextBlob=blob, EncryptionContext=_context(webhook_id))
+    plain = bytes(answer["Plaintext"])
+    return "" if plain == _EMPTY else plain.decode()
+
+
+_EMPTY = b"\x00"  # KMS encrypts at least one byte; no secret or header value has this one
+
+
+def _context(webhook_id: int) -> dict[str, str]:
+    return {"webhook_id": str(webhook_id)}

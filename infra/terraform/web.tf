@@ -97,7 +97,10 @@ resource "aws_cloudfront_function" "dashboard_index" {
   code    = <<-JS
     function handler(event) {
       var request = event.request;
-      if (request.uri === '/dashboard' || request.uri === '/dashboard/') {
+      if (request.uri === '/dashboard/') { // the page's relative addresses are read from /dashboard
+        return { statusCode: 301, statusDescription: 'Moved Permanently', headers: { location: { value: '/dashboard' } } };
+      }
+      if (request.uri === '/dashboard') {
         request.uri = '/dashboard/index.html';
       }
       return request;

@@ -17,11 +17,16 @@ _ANY_TYPE = ["*/*"]  # TradingView's content type says nothing about the body
 def build(name: str, routes: Sequence[Route]) -> Chalice:
     """A Chalice app whose Lambda handler serves these routes."""
     app = Chalice(app_name=name)
+    add(app, routes)
+    return app
+
+
+def add(app: Chalice, routes: Sequence[Route]) -> None:
+    """Has the app serve these routes too."""
     for route in routes:
         view = _view(app, route)
         types = _ANY_TYPE if route.method in ("POST", "PUT", "PATCH") else ["application/json"]
         app.route(route.path, methods=[route.method], content_types=types, name=f"{route.method} {route.path}")(view)
-    return app
 
 
 def _view(app: Chalice, route: Route) -> Any:

@@ -7,4 +7,6 @@ from functions.chalice_app import build
 
 aws.prepare("dynamodb", "sqs")
 
-app = build("receive_signals", [*INBOUND, *XC])
+SERVED = [*INBOUND, *XC]
+
+app = build("receive_signals", SERVED)

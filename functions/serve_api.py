@@ -32,4 +32,6 @@ ROUTES = [
     *(*PAYMENTS, *TICKETS, *TELEGRAM, *WEBHOOKS),
 ]
 
-app = build("serve_api", [*ROUTES, *openapi.routes([*ROUTES, *INBOUND, *XC])])
+SERVED = [*ROUTES, *openapi.routes([*ROUTES, *INBOUND, *XC])]
+
+app = build("serve_api", SERVED)

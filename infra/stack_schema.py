@@ -139,6 +139,12 @@ class Key(_Section):
     rotation: bool = True
 
 
+class Setting(_Section):
+    """A setting that a deployment may give the functions."""
+
+    secret: bool = False
+
+
 class Logs(_Section):
     """How long logs are kept."""
 
@@ -158,4 +164,5 @@ class Source(BaseModel):
     tables: dict[str, Table] = {}
     keys: dict[str, Key] = {}
     logs: Logs = Logs()
+    settings: dict[str, Setting] = {}
     environment: dict[str, str] = {}

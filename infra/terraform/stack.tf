@@ -112,6 +112,14 @@ locals {
   }
 }
 
+locals {
+  unknown_settings = sort(setsubtract(
+    concat([for name in keys(var.settings) : upper(name)], flatten([for given in values(nonsensitive(var.secret_settings)) : [for name in keys(given) : upper(name)]])),
+    keys(local.stack.settings)
+  ))
+  misplaced_secrets = sort([for name in keys(var.settings) : upper(name) if try(local.stack.settings[upper(name)].secret, false)])
+}
+
 # A mistake in stack.yaml stops the plan with a sentence, where the expansion above would leave something out in silence.
 resource "terraform_data" "stack_is_sound" {
   lifecycle {
@@ -152,6 +160,14 @@ resource "terraform_data" "stack_is_sound" {
     precondition {
       condition     = length(setsubtract(concat(tolist(var.egress_functions), keys(var.reserved_concurrency), keys(nonsensitive(var.secret_settings))), concat(keys(local.stack.functions), keys(local.functions)))) == 0
       error_message = "egress_functions, reserved_concurrency or secret_settings names a function that stack.yaml does not describe."
+    }
+    precondition {
+      condition     = length(local.unknown_settings) == 0
+      error_message = "settings or secret_settings names what no function reads: ${join(", ", local.unknown_settings)}. stack.yaml lists the names under `settings`."
+    }
+    precondition {
+      condition     = length(local.misplaced_secrets) == 0
+      error_message = "A secret belongs into secret_settings, where one function gets it, not into settings: ${join(", ", local.misplaced_secrets)}."
     }
     precondition {
       condition     = alltrue([for name in values(local.function_names) : length(name) <= 64])

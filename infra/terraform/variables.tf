@@ -53,7 +53,7 @@ variable "settings" {
 }
 
 variable "secret_settings" {
-  description = "Secret settings by function and name, such as { notify_telegram = { TELEGRAM_TOKEN = \"...\" } }: only that function gets them. They are in the state; pass them as TF_VAR_secret_settings, not in a file that is committed."
+  description = "Secret settings by function and name, such as { notify_telegram = { TELEGRAM_BOT_TOKEN = \"...\" } }: only that function gets them. They are in the state; pass them as TF_VAR_secret_settings, not in a file that is committed."
   type        = map(map(string))
   default     = {}
   sensitive   = true

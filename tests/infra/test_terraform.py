@@ -264,3 +264,19 @@ def test_checkov() -> None:
 
     assert report["summary"]["passed"] > 0
     assert [(check["check_id"], check["resource"]) for check in report["results"]["failed_checks"]] == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "said"),
+    [
+        ('secret_settings={"notify_telegram":{"TELEGRAM_TOKEN":"1:x"}}', "what no function reads: TELEGRAM_TOKEN"),
+        ('settings={"DEFAULT_USER":"1"}', "what no function reads: DEFAULT_USER"),
+        ('settings={"TELEGRAM_BOT_TOKEN":"1:x"}', "belongs into secret_settings"),
+    ],
+)
+def test_a_setting_that_nothing_reads_is_refused(tmp_path: Path, release: Path, variable: str, said: str) -> None:
+    """A misspelt setting stops the plan with its name, where the functions would run as if it were not there."""
+    done, plan = terraform.plan(tmp_path, release, "-var=stage=local", f"-var={variable}")
+
+    assert plan is None
+    assert said in " ".join(re.sub(r"[│╷╵]", " ", done.stdout + done.stderr).split())

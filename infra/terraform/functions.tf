@@ -134,3 +134,16 @@ resource "aws_cloudwatch_log_group" "function" {
 locals {
   log_retention_days = coalesce(var.log_retention_days, local.stack.logs.retention_days)
 }
+
+# Lambda stops a chain of about 16 runs through a function's own queue
+# (https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html). Draining held deliveries, the lane of an entity, a welcome's
+# tries and following an order are such chains on purpose, each with an end of its own.
+resource "aws_lambda_function_recursion_config" "this" {
+  for_each = toset([
+    for t in values(local.queue_triggers) : t.function
+    if contains(try(local.grants["${t.function}/queue/${t.source}"].actions, []), "SendMessage")
+  ])
+
+  function_name  = aws_lambda_function.this[each.key].function_name
+  recursive_loop = "Allow"
+}

@@ -22,7 +22,7 @@ def of_order(order: Order) -> Event:
     return Event(
         event_id=event_id(type_, order.order_id, str(order.version)),
         type=type_,
-        payload={"order_id": order.order_id, **{name: getattr(order, name) for name in _SHOWN}},
+        payload={"order_id": order.order_id, "version": order.version, **{name: getattr(order, name) for name in _SHOWN}},
         entity=order.entity,
         user_id=order.user_id,
         created_at=order.updated_at,
@@ -44,7 +44,8 @@ def of_position(
     return Event(
         event_id=event_id("position.changed", entity, str(version)),
         type="position.changed",
-        payload=names | {"quantity": quantity, "average_price": None if average_price is None else rounded(average_price)},
+        payload=names
+        | {"version": version, "quantity": quantity, "average_price": None if average_price is None else rounded(average_price)},
         entity=entity,
         user_id=account.user_id,
         created_at=at,
@@ -63,7 +64,7 @@ def of_missing_exit(order: Order, refusal: Refused, missing: str, *, again: bool
     return Event(
         event_id=event_id("order.protection_failed", order.order_id, str(order.version)),
         type="order.protection_failed",
-        payload={"order_id": order.order_id, **{name: getattr(order, name) for name in _SHOWN}, **why},
+        payload={"order_id": order.order_id, "version": order.version, **{name: getattr(order, name) for name in _SHOWN}, **why},
         entity=order.entity,
         user_id=order.user_id,
         created_at=order.updated_at,

@@ -58,6 +58,7 @@ def _identifier() -> dict[str, Any]:
 def _order(name: str, description: str, filled: str, price: str | None) -> EventType:
     fields = {
         "order_id": _TEXT,
+        "version": _INTEGER,
         "signal_id": _TEXT,
         "account_id": _TEXT,
         "number": _INTEGER,
@@ -81,6 +82,7 @@ def _order(name: str, description: str, filled: str, price: str | None) -> Event
     }
     example = {
         "order_id": "43fcbd06b8e14977b6b55529ab4cc10c-7-1",
+        "version": 1,
         "signal_id": "43fcbd06b8e14977b6b55529ab4cc10c",
         "account_id": "7",
         "number": 1,
@@ -300,6 +302,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
         description="What an order has opened stands without its take-profit or stop-loss",
         fields={
             "order_id": _TEXT,
+            "version": _INTEGER,
             "signal_id": _TEXT,
             "account_id": _TEXT,
             "exchange": _TEXT,
@@ -312,6 +315,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
         },
         example={
             "order_id": "sig_01JH-acc_7-0",
+            "version": 3,
             "signal_id": "43fcbd06b8e14977b6b55529ab4cc10c",
             "account_id": "7",
             "exchange": "binance",
@@ -331,6 +335,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
             "exchange": _TEXT,
             "market_type": {"enum": ["spot", "futures"]},
             "symbol": _TEXT,
+            "version": _INTEGER,
             "quantity": _DECIMAL,
             "average_price": _optional(_DECIMAL),
         },
@@ -339,6 +344,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
             "exchange": "binance",
             "market_type": "futures",
             "symbol": "BTCUSDT",
+            "version": 12,
             "quantity": "0.0015",
             "average_price": "65000.1",
         },

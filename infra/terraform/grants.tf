@@ -129,7 +129,7 @@ resource "aws_iam_role_policy" "stream_trigger" {
     Statement = [
       {
         Effect = "Allow"
-        Action = ["dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream", "dynamodb:ListStreams"]
+        Action = ["dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream"]
         # A stream is named by the time it was switched on, so the last part of its ARN is left open.
         Resource = ["${local.arn_of.table[each.value.source]}/stream/*"]
       },

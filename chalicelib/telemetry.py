@@ -32,6 +32,7 @@ class Metric(Enum):
     ORDERS_SETTLED = ("OrdersSettled", MetricUnit.Count, "exchange")
     SIGNAL_TO_ORDER = ("SignalToOrder", MetricUnit.Milliseconds, "exchange")
     EXCHANGE_ERRORS = ("ExchangeErrors", MetricUnit.Count, "exchange", "class")
+    EXCHANGE_FAULTS = ("ExchangeFaults", MetricUnit.Count, "exchange")
     UNKNOWN_OUTCOMES = ("UnknownOutcomes", MetricUnit.Count)
     EVENTS_TRIMMED = ("EventsTrimmed", MetricUnit.Count)
     DELIVERY_IMBALANCE = ("DeliveryImbalance", MetricUnit.Count)

@@ -24,6 +24,7 @@ locals {
   # (https://www.tradingview.com/support/solutions/43000529348-about-webhooks/). A repeat is safe, since it trades once.
   gateway_responses = {
     MISSING_AUTHENTICATION_TOKEN = { status = 404, code = "unknown_route", error = "There is no such route" } # AWS's name for an unknown path
+    INVALID_SIGNATURE            = { status = 404, code = "unknown_route", error = "There is no such route" } # the same with an Authorization header that is no AWS signature: no route here takes one
     RESOURCE_NOT_FOUND           = { status = 404, code = "unknown_route", error = "There is no such route" }
     ACCESS_DENIED                = { status = 403, code = "forbidden", error = "Access denied" }
     BAD_REQUEST_BODY             = { status = 400, code = "bad_request", error = "The request body is not valid" }

@@ -63,6 +63,14 @@ resource "aws_s3_bucket_policy" "dashboard" {
       # Every file of the dashboard, to this one distribution.
       Resource  = ["arn:${local.partition}:s3:::${local.prefix}dashboard-${local.account_id}/*"]
       Condition = { StringEquals = { "aws:SourceArn" = aws_cloudfront_distribution.dashboard[0].arn } }
+      }, {
+      Sid       = "OnlyWithTLS"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = ["s3:*"]
+      # The bucket and every file in it.
+      Resource  = ["arn:${local.partition}:s3:::${local.prefix}dashboard-${local.account_id}", "arn:${local.partition}:s3:::${local.prefix}dashboard-${local.account_id}/*"]
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
     }]
   })
   depends_on = [aws_s3_bucket_public_access_block.dashboard]

@@ -280,3 +280,40 @@ def test_a_setting_that_nothing_reads_is_refused(tmp_path: Path, release: Path, 
 
     assert plan is None
     assert said in " ".join(re.sub(r"[│╷╵]", " ", done.stdout + done.stderr).split())
+
+
+def test_buckets_ask_for_tls(example_plan: Plan) -> None:
+    """Every bucket of files refuses callers without TLS, as queues and topics do."""
+    buckets = [resource for resource in example_plan.resources if resource.type == "aws_s3_bucket"]
+    policies = [resource for resource in example_plan.resources if resource.type == "aws_s3_bucket_policy"]
+
+    assert {bucket.name for bucket in buckets} == {policy.name for policy in policies}
+    assert all(source.read_text().count("aws:SecureTransport") for source in (MODULE / "functions.tf", MODULE / "web.tf"))
+
+
+def test_indexes_that_throttle_first_have_an_alarm(local_plan: Plan) -> None:
+    """A sparse index whose items come and go has few values and many writes; its throttling does not show in its table's metrics."""
+    stack = yaml.safe_load((ROOT / "infra" / "stack.yaml").read_text())
+    busy = {
+        (table, index) for table, text in stack["tables"].items() for index, keys in text.get("indexes", {}).items() if keys.get("busy")
+    }
+
+    assert {("signals", "unqueued"), ("outbox", "unpublished"), ("deliveries", "due"), ("following", "due")} <= busy
+    assert "GlobalSecondaryIndexName" in (MODULE / "alarms.tf").read_text()
+
+
+def test_debug_reaches_the_log(tmp_path: Path, release: Path) -> None:
+    """`log_level = DEBUG` is not held back by Lambda's own filter."""
+    _, plan = terraform.plan(tmp_path, release, "-var=stage=local", "-var=lambda_quota=1000", "-var=log_level=DEBUG", "-var=alarms=full")
+
+    assert plan is not None
+    levels = {function.values["logging_config"][0]["application_log_level"] for function in plan.all("aws_lambda_function").values()}
+    assert levels == {"DEBUG"}
+    alarms = set(plan.all("aws_cloudwatch_metric_alarm", "this"))
+    assert {
+        "IndexThrottles-outbox-unpublished",
+        "ExchangeFaults-binance",
+        "ApiRefusals",
+        "SchedulerFailures",
+        "EventsDropped-sweep",
+    } <= alarms

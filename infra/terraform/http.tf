@@ -176,7 +176,7 @@ resource "aws_api_gateway_method_settings" "this" {
 }
 
 # The methods that take webhooks have a throttle each, which no other method's requests use up.
-resource "aws_api_gateway_method_settings" "webhooks" {
+resource "aws_api_gateway_method_settings" "inbound" {
   #checkov:skip=CKV_AWS_225:No response cache - every answer is somebody's own and must be current
   #checkov:skip=CKV_AWS_308:No response cache, so none to encrypt
   #checkov:skip=CKV_AWS_276:No data trace - it would write credentials into the log

@@ -35,7 +35,7 @@ def test_firewall_answers_503(example_plan: Plan) -> None:
 
 def test_webhooks_have_a_throttle_each(example_plan: Plan) -> None:
     """Each method that takes webhooks has a throttle of its own, no lower than that of all other methods."""
-    own = example_plan.all("aws_api_gateway_method_settings", "webhooks")
+    own = example_plan.all("aws_api_gateway_method_settings", "inbound")
     assert set(own) == {f"{method} {path}" for (method, path), function in OWNERS.items() if function == "receive_signals"}
     assert own["POST /personal/{user_id}/webhook"].values["method_path"] == "~1personal~1{user_id}~1webhook/POST"
     [others] = example_plan.all("aws_api_gateway_method_settings", "this").values()
@@ -46,7 +46,7 @@ def test_webhooks_have_a_throttle_each(example_plan: Plan) -> None:
 
 def test_no_metrics_that_nothing_uses(example_plan: Plan) -> None:
     """Detailed metrics, by method and route, cost more than a hobbyist's everything and have no alarm."""
-    settings = [one for name in ("this", "webhooks") for one in example_plan.all("aws_api_gateway_method_settings", name).values()]
+    settings = [one for name in ("this", "inbound") for one in example_plan.all("aws_api_gateway_method_settings", name).values()]
     assert not any(one.values["settings"][0]["metrics_enabled"] for one in settings)
     for stage in example_plan.all("aws_apigatewayv2_stage").values():
         assert not stage.values["default_route_settings"][0]["detailed_metrics_enabled"]

@@ -131,7 +131,8 @@ resource "aws_lambda_function" "this" {
       local.environment,
       local.grant_environment[each.key],
       each.value.environment,
-      { for name, value in lookup(var.secret_settings, each.value.base, {}) : "TRADEHOOK_${upper(name)}" => value }
+      { for name, value in lookup(var.secret_settings, each.value.base, {}) : "TRADEHOOK_${upper(name)}" => value },
+      { for name, parameter in lookup(var.secret_parameters, each.value.base, {}) : "TRADEHOOK_${upper(name)}_PARAMETER" => parameter }
     )
   }
 

@@ -209,3 +209,19 @@ resource "aws_iam_role_policy" "network" {
     ]
   })
 }
+
+# Secret settings by name. The key is AWS's own for parameters (alias/aws/ssm), whose policy lets the account's principals decrypt through SSM.
+resource "aws_iam_role_policy" "secrets" {
+  for_each = { for name, function in local.functions : name => var.secret_parameters[function.base] if can(var.secret_parameters[function.base]) }
+
+  role = aws_iam_role.function[each.key].id
+  name = "secrets"
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect   = "Allow"
+      Action   = ["ssm:GetParameter"]
+      Resource = [for parameter in values(each.value) : "arn:${local.partition}:ssm:${var.region}:${local.account_id}:parameter${parameter}"]
+    }]
+  })
+}

@@ -127,7 +127,7 @@ locals {
 
 locals {
   unknown_settings = sort(setsubtract(
-    concat([for name in keys(var.settings) : upper(name)], flatten([for given in values(nonsensitive(var.secret_settings)) : [for name in keys(given) : upper(name)]])),
+    concat([for name in keys(var.settings) : upper(name)], flatten([for given in concat(values(nonsensitive(var.secret_settings)), values(var.secret_parameters)) : [for name in keys(given) : upper(name)]])),
     keys(local.stack.settings)
   ))
   misplaced_secrets = sort([for name in keys(var.settings) : upper(name) if try(local.stack.settings[upper(name)].secret, false)])
@@ -171,8 +171,8 @@ resource "terraform_data" "stack_is_sound" {
       error_message = "stack.yaml: maximum_concurrency of a queue trigger lies between 2 and 1000 (Lambda's limits)."
     }
     precondition {
-      condition     = length(setsubtract(concat(tolist(var.egress_functions), keys(var.reserved_concurrency), keys(nonsensitive(var.secret_settings))), concat(keys(local.stack.functions), keys(local.functions)))) == 0
-      error_message = "egress_functions, reserved_concurrency or secret_settings names a function that stack.yaml does not describe."
+      condition     = length(setsubtract(concat(tolist(var.egress_functions), keys(var.reserved_concurrency), keys(nonsensitive(var.secret_settings)), keys(var.secret_parameters)), concat(keys(local.stack.functions), keys(local.functions)))) == 0
+      error_message = "egress_functions, reserved_concurrency, secret_settings or secret_parameters names a function that stack.yaml does not describe."
     }
     precondition {
       condition     = var.allow_small_quota || local.background_at_once + local.reserved_in_all <= var.lambda_quota - local.quota_margin
@@ -184,7 +184,7 @@ resource "terraform_data" "stack_is_sound" {
     }
     precondition {
       condition     = length(local.misplaced_secrets) == 0
-      error_message = "A secret belongs into secret_settings, where one function gets it, not into settings: ${join(", ", local.misplaced_secrets)}."
+      error_message = "A secret belongs into secret_parameters or secret_settings, where one function gets it, not into settings: ${join(", ", local.misplaced_secrets)}."
     }
     precondition {
       condition     = alltrue([for name in values(local.function_names) : length(name) <= 64])

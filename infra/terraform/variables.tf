@@ -53,10 +53,21 @@ variable "settings" {
 }
 
 variable "secret_settings" {
-  description = "Secret settings by function and name, such as { notify_telegram = { TELEGRAM_BOT_TOKEN = \"...\" } }: only that function gets them. They are in the state; pass them as TF_VAR_secret_settings, not in a file that is committed."
+  description = "Secret settings by function and name, such as { notify_telegram = { TELEGRAM_BOT_TOKEN = \"...\" } }: only that function gets them. They are in the state and in the environment: secret_parameters is better. Pass them as TF_VAR_secret_settings, not in a file that is committed."
   type        = map(map(string))
   default     = {}
   sensitive   = true
+}
+
+variable "secret_parameters" {
+  description = "Names of SSM parameters (SecureString) that hold secret settings, by function and setting, such as { notify_telegram = { TELEGRAM_BOT_TOKEN = \"/tradehook/home/telegram-bot-token\" } }: only that function may read them, and the state holds no secret."
+  type        = map(map(string))
+  default     = {}
+
+  validation {
+    condition     = alltrue(flatten([for given in values(var.secret_parameters) : [for name in values(given) : can(regex("^/[A-Za-z0-9_./-]+$", name))]]))
+    error_message = "The name of a parameter begins with a slash and has letters, digits, _ . / and - only."
+  }
 }
 
 # Size

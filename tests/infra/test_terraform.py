@@ -317,3 +317,16 @@ def test_debug_reaches_the_log(tmp_path: Path, release: Path) -> None:
         "SchedulerFailures",
         "EventsDropped-sweep",
     } <= alarms
+
+
+def test_secrets_by_name(tmp_path: Path, release: Path) -> None:
+    """A secret's function gets the parameter's name and may read that one parameter; no other function gets either."""
+    given = '{"notify_telegram":{"TELEGRAM_BOT_TOKEN":"/tradehook/home/telegram-bot-token"}}'
+    _, plan = terraform.plan(tmp_path, release, "-var=stage=local", "-var=lambda_quota=1000", f"-var=secret_parameters={given}")
+
+    assert plan is not None
+    policies = plan.all("aws_iam_role_policy", "secrets")
+    assert set(policies) == {"notify_telegram"}
+    [statement] = json.loads(policies["notify_telegram"].values["policy"])["Statement"]
+    assert statement["Action"] == ["ssm:GetParameter"]
+    assert [arn.rpartition(":")[2] for arn in statement["Resource"]] == ["parameter/tradehook/home/telegram-bot-token"]

@@ -145,9 +145,10 @@ class Table(_Section):
 
 
 class Key(_Section):
-    """A KMS key."""
+    """A KMS key; `context` names what every use of it has to say whose secret it is about."""
 
     rotation: bool = True
+    context: list[str] = []
 
 
 class Setting(_Section):

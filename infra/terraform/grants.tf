@@ -29,6 +29,8 @@ locals {
     )
   }
 
+  key_context = { for id, grant in local.grants : id => grant.kind == "key" ? try(local.stack.keys[grant.name].context, []) : [] }
+
   grant_address = {
     for id, grant in local.grants : id => (
       grant.kind == "table" ? local.table_names[grant.name] :
@@ -95,11 +97,20 @@ resource "aws_iam_role_policy" "grant" {
   name = "${each.value.kind}-${each.value.name}"
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Effect   = "Allow"
-      Action   = [for action in each.value.actions : "${local.grant_service[each.value.kind]}:${action}"]
-      Resource = local.grant_resources[each.key]
-    }]
+    Statement = [merge(
+      {
+        Effect   = "Allow"
+        Action   = [for action in each.value.actions : "${local.grant_service[each.value.kind]}:${action}"]
+        Resource = local.grant_resources[each.key]
+      },
+      # A key is used for one named account's or user's secret, never without a name.
+      length(local.key_context[each.key]) == 0 ? {} : {
+        Condition = {
+          "ForAllValues:StringEquals" = { "kms:EncryptionContextKeys" = local.key_context[each.key] }
+          Null                        = { "kms:EncryptionContextKeys" = "false" }
+        }
+      }
+    )]
   })
 }
 

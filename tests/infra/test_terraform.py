@@ -271,7 +271,7 @@ def test_checkov() -> None:
     [
         ('secret_settings={"notify_telegram":{"TELEGRAM_TOKEN":"1:x"}}', "what no function reads: TELEGRAM_TOKEN"),
         ('settings={"DEFAULT_USER":"1"}', "what no function reads: DEFAULT_USER"),
-        ('settings={"TELEGRAM_BOT_TOKEN":"1:x"}', "belongs into secret_settings"),
+        ('settings={"TELEGRAM_BOT_TOKEN":"1:x"}', "belongs into secret_parameters or secret_settings"),
     ],
 )
 def test_a_setting_that_nothing_reads_is_refused(tmp_path: Path, release: Path, variable: str, said: str) -> None:

@@ -12,7 +12,7 @@ them be so slow that the other has finished, the event stands in the stream twic
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -40,9 +40,13 @@ def publish(keys: Sequence[OutboxKey]) -> int:
     Raises:
         Retryable: DynamoDB or the topic did not take all.
     """
+    return _publish(keys, _waiting)
+
+
+def _publish(keys: Sequence[OutboxKey], find: Callable[[Sequence[OutboxKey]], list[Event]]) -> int:
     published = 0
     for start in range(0, len(keys), BATCH):
-        events = _ordered(_waiting(list(dict.fromkeys(keys[start : start + BATCH]))))
+        events = _ordered(find(list(dict.fromkeys(keys[start : start + BATCH]))))
         for first in range(0, len(events), BATCH):
             _publish_batch(events[first : first + BATCH])
         published += len(events)
@@ -54,7 +58,8 @@ def sweep(older_than: timedelta, now: datetime) -> int:
     before = (now - older_than).isoformat()
     condition = "unpublished = :shard AND created_at < :before"
     waiting = [item for shard in aws.SHARDS for item in aws.query_all("outbox", condition, index="unpublished", shard=shard, before=before)]
-    return publish([(item["owner"], item["event_id"]) for item in sorted(waiting, key=lambda item: str(item["created_at"]))])
+    keys = [(item["owner"], item["event_id"]) for item in sorted(waiting, key=lambda item: str(item["created_at"]))]
+    return _publish(keys, _these)  # the newer ones are with their own publisher
 
 
 def _waiting(keys: Sequence[OutboxKey]) -> list[Event]:
@@ -66,10 +71,13 @@ def _waiting(keys: Sequence[OutboxKey]) -> list[Event]:
         events |= {item["event_id"]: Event.model_validate(item) for item in items}
         if more:
             asked_for += [key for key in keys if key[0] == owner and key[1] not in events]
-    if asked_for:
-        items_asked = aws.get_many([("outbox", _key(*key)) for key in asked_for])
-        events |= {item["event_id"]: Event.model_validate(item) for item in items_asked if item}
-    return list(events.values())
+    return [*events.values(), *_these(asked_for)]
+
+
+def _these(keys: Sequence[OutboxKey]) -> list[Event]:
+    """The events of these keys that are still in the outbox."""
+    items = aws.get_many([("outbox", _key(*key)) for key in keys]) if keys else []
+    return [Event.model_validate(item) for item in items if item]
 
 
 def _ordered(events: Sequence[Event]) -> list[Event]:

@@ -166,3 +166,12 @@ def test_several_shards_in_random_phase(shards, seed, monkeypatch):
         for entity in {event.entity for event in told if event.stream == stream}:
             versions = [event.payload["version"] for event in told if (event.stream, event.entity) == (stream, entity)]
             assert versions == [1, 2, 3], (stream, entity)
+
+
+def test_the_sweep_leaves_new_events_to_their_publisher():
+    """Only what has waited is swept, not what else lies there of the same owner."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    _put(_event("order#old", 1))
+    _put(_event("order#new", 1, at=60_000))
+    assert publish.sweep(timedelta(seconds=30), now + timedelta(seconds=61)) == 1
+    assert [event.entity for event in log.after(ADMIN_STREAM, 0, 10)] == ["order#old"]

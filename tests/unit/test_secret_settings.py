@@ -1,4 +1,4 @@
-"""Secrets are read by name, seldom, and anew after a while."""
+"""Secrets are read by name, kept for a while, and then read again."""
 
 from types import SimpleNamespace
 

@@ -4,6 +4,8 @@ Every call has a timeout, and is retried by botocore's standard mode: 3 tries in
 5xx and connection errors. That is safe because every write here is idempotent by its key or condition.
 """
 
+import random
+import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -31,6 +33,12 @@ _CONFIG = Config(
     max_pool_connections=32,
     parameter_validation=False,
 )
+# What a single write meets while a transaction is at the same item, and what DynamoDB answers when it is asked too much: nothing was
+# written, so the write is tried again
+# (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling).
+_CONFLICT = "TransactionConflictException"
+_THROTTLED = frozenset({"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"})
+_TRIES = 5
 _serializer = TypeSerializer()
 _deserializer = TypeDeserializer()
 
@@ -119,16 +127,33 @@ def transact(writes: Sequence[Write]) -> None:
 
 
 def write(single: Write, *, returning: bool = False) -> Item:
-    """One write by itself; returns what an update has set, if it is asked for. Raises WriteRefused if its condition does not hold."""
+    """One write by itself; returns what an update has set, if it is asked for.
+
+    Raises:
+        WriteRefused: Its condition did not hold.
+        Retryable: A transaction was at the item in each try, or DynamoDB is throttling.
+    """
     [(operation, arguments)] = single.items()
     call = {"Put": "put_item", "Update": "update_item", "Delete": "delete_item"}[operation]
     asked = {"ReturnValues": "UPDATED_NEW"} if returning else {}
-    try:
-        return from_dynamodb(getattr(client("dynamodb"), call)(**arguments, **asked).get("Attributes", {}))
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-            raise
-        raise WriteRefused([from_dynamodb(error.response.get("Item", {}))]) from error
+    for attempt in range(_TRIES):
+        try:
+            return from_dynamodb(getattr(client("dynamodb"), call)(**arguments, **asked).get("Attributes", {}))
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code == "ConditionalCheckFailedException":
+                raise WriteRefused([from_dynamodb(error.response.get("Item", {}))]) from error
+            if code in _THROTTLED:  # botocore has paused and tried again already
+                raise Retryable(f"not written: {code}") from error
+            if code != _CONFLICT:
+                raise
+        pause(attempt)
+    raise Retryable("a transaction was at the same item in each of several tries")
+
+
+def pause(attempt: int) -> None:
+    """Waits before another try: at most 20, 40, 80 ... 320 ms, evenly spread, so that those who collided do not collide again."""
+    time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 4)))  # noqa: S311 - a pause, no secret
 
 
 def get(table: str, key: Key) -> Item | None:
@@ -163,16 +188,29 @@ def get_many(wanted: Sequence[tuple[str, Key]]) -> list[Item | None]:
 
 
 def delete_many(table: str, keys: Sequence[Key]) -> None:
-    """Deletes items unconditionally, 25 in a call. Raises Retryable when DynamoDB has not taken all after three rounds."""
-    name = config.table(table)
-    for start in range(0, len(keys), 25):
-        requests: Item = {name: [{"DeleteRequest": {"Key": to_dynamodb(key)}} for key in keys[start : start + 25]]}
-        for _ in range(3):
-            requests = client("dynamodb").batch_write_item(RequestItems=requests).get("UnprocessedItems") or {}
+    """Deletes items unconditionally, 25 in a call. Raises Retryable when DynamoDB has not taken all after several tries."""
+    _write_many(config.table(table), [{"DeleteRequest": {"Key": to_dynamodb(key)}} for key in keys])
+
+
+def put_many(table: str, items: Sequence[Mapping[str, Any]]) -> None:
+    """Puts items unconditionally, 25 in a call. Raises Retryable when DynamoDB has not taken all after several tries."""
+    _write_many(config.table(table), [{"PutRequest": {"Item": to_dynamodb(item)}} for item in items])
+
+
+def _write_many(table: str, writes: Sequence[Item]) -> None:
+    for start in range(0, len(writes), 25):
+        requests: Item = {table: list(writes[start : start + 25])}
+        for attempt in range(_TRIES):
+            try:
+                requests = client("dynamodb").batch_write_item(RequestItems=requests).get("UnprocessedItems") or {}
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in _THROTTLED | {_CONFLICT}:
+                    raise
             if not requests:
                 break
+            pause(attempt)
         else:
-            raise Retryable("DynamoDB is throttling a batch of deletes")
+            raise Retryable("DynamoDB has not taken a batch of writes")
 
 
 def query(

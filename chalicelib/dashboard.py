@@ -33,8 +33,13 @@ def get_page(request: Request) -> Answer:
 
 
 def get_file(request: Request) -> Answer:
-    """One of its scripts, styles or pictures."""
-    return _answer(request, "/".join(request.path.values()))
+    """One of its scripts, styles or pictures: `{file}`, or `{name}` in the folder `{file}`."""
+    name = "/".join(request.path[part] for part in ("file", "name") if part in request.path)
+    # The page's relative addresses, read from "/dashboard/" with a slash, come here with "dashboard/" in front.
+    direct = name.removeprefix("dashboard/")
+    if direct != name and direct in _files():
+        return Answer(308, "", {"Location": f"../{direct}"})
+    return _answer(request, name)
 
 
 def _answer(request: Request, name: str) -> Answer:
@@ -73,5 +78,6 @@ def _files() -> dict[str, tuple[str, str, str]]:
 DASHBOARD = [
     Route("GET", "/dashboard", get_page),
     Route("GET", "/dashboard/{file}", get_file),
-    Route("GET", "/dashboard/{folder}/{file}", get_file),
+    # API Gateway takes one variable name per level, so the folder is a `file` here.
+    Route("GET", "/dashboard/{file}/{name}", get_file),
 ]

@@ -33,6 +33,7 @@ class Metric(Enum):
     SIGNAL_TO_ORDER = ("SignalToOrder", MetricUnit.Milliseconds, "exchange")
     EXCHANGE_ERRORS = ("ExchangeErrors", MetricUnit.Count, "exchange", "class")
     UNLISTED_EXCHANGE_CODES = ("UnlistedExchangeCodes", MetricUnit.Count, "exchange")
+    EXCHANGE_FAULTS = ("ExchangeFaults", MetricUnit.Count, "exchange")
     UNKNOWN_OUTCOMES = ("UnknownOutcomes", MetricUnit.Count)
     EVENTS_TRIMMED = ("EventsTrimmed", MetricUnit.Count)
     DELIVERY_IMBALANCE = ("DeliveryImbalance", MetricUnit.Count)

@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,19 +25,33 @@ SAFEGUARDS = {
 Check = Callable[[Request, Route], None]
 
 
-def build(name: str, routes: Sequence[Route], check: Check | None = None, *, inbound: bool = False) -> Chalice:
-    """A Chalice app whose Lambda handler serves these routes.
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What an HTTP function serves.
 
-    Args:
+    Attributes:
         check: Refuses requests before their route sees them.
         inbound: The routes check URL and headers themselves: a request for a webhook is logged however odd it is.
     """
+
+    routes: Sequence[Route]
+    check: Check | None = None
+    inbound: bool = False
+
+
+def build(name: str, served: Served) -> Chalice:
+    """A Chalice app whose Lambda handler serves these routes."""
     app = Chalice(app_name=name)
-    for route in routes:
-        view = _view(app, route, check, inbound=inbound)
+    add(app, served)
+    return app
+
+
+def add(app: Chalice, served: Served) -> None:
+    """Has the app serve these routes too."""
+    for route in served.routes:
+        view = _view(app, route, served.check, inbound=served.inbound)
         types = _ANY_TYPE if route.method in ("POST", "PUT", "PATCH") else ["application/json"]
         app.route(route.path, methods=[route.method], content_types=types, name=f"{route.method} {route.path}")(view)
-    return app
 
 
 def _view(app: Chalice, route: Route, check: Check | None, *, inbound: bool) -> Any:

@@ -4,8 +4,10 @@ from chalicelib import aws
 from chalicelib.signals.other_paths import other_paths
 from chalicelib.signals.routes import INBOUND
 from chalicelib.telegram.xc import XC
-from functions.chalice_app import build
+from functions.chalice_app import Served, build
 
 aws.prepare("dynamodb", "sqs")
 
-app = build("receive_signals", [*INBOUND, *XC, *other_paths([*INBOUND, *XC])], inbound=True)
+SERVED = Served([*INBOUND, *XC, *other_paths([*INBOUND, *XC])], inbound=True)
+
+app = build("receive_signals", SERVED)

@@ -23,7 +23,7 @@ from chalicelib.telegram.xc import XC
 from chalicelib.tickets.routes import TICKETS
 from chalicelib.users.routes import USERS
 from chalicelib.webhooks.routes import ROUTES as WEBHOOKS
-from functions.chalice_app import build
+from functions.chalice_app import Served, build
 
 aws.prepare("dynamodb")
 
@@ -33,4 +33,6 @@ ROUTES = [
     *(*PAYMENTS, *TICKETS, *TELEGRAM, *WEBHOOKS),
 ]
 
-app = build("serve_api", [*ROUTES, *openapi.routes([*ROUTES, *INBOUND, *XC])], closed.check)
+SERVED = Served([*ROUTES, *openapi.routes([*ROUTES, *INBOUND, *XC])], closed.check)
+
+app = build("serve_api", SERVED)

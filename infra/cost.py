@@ -54,7 +54,8 @@ def _used(figures: Figures, size: Figures, described: stack.Stack) -> dict[str, 
         times = runs[step["for"]]
         for name, amount in step.items():
             if name in figures["prices"]["per_million"]:
-                used[name] += times * amount
+                together = size["batch"] if name == "sqs_fifo_request" and step["for"] in _BATCHED else 1
+                used[name] += times * amount / together
         used["log_gb"] += times * step.get("log_kb", 0) / 1e6
         if function := step.get("function"):
             invocations = times / (size["batch"] if step["for"] in _BATCHED else 1)
@@ -84,6 +85,7 @@ def _add_standing(used: dict[str, float], figures: Figures, size: Figures, descr
     used["kms_key_month"] += len(described.source.keys)
     used["alarm_month"] += size["alarms"]
     used["metric_month"] += size["metrics"]
+    used["dashboard_month"] += 1
     used["nat_month"] += size["nat_gateways"]
     if size["waf"]:
         used["waf_month"] += 1
@@ -96,7 +98,7 @@ GROUPS = {
     "SQS": ("sqs_fifo_request", "sqs_request"),
     "SNS": ("sns_fifo_publish", "sns_fifo_delivery"),
     "DynamoDB": ("dynamodb_write", "dynamodb_read", "table_gb_month", "backup_gb_month"),
-    "Logs, metrics, traces, alarms": ("log_gb", "metric_month", "trace", "alarm_month"),
+    "Logs, metrics, traces, alarms": ("log_gb", "metric_month", "trace", "alarm_month", "dashboard_month"),
     "Key, schedules": ("kms_key_month", "kms_request", "schedule"),
     "Firewall, fixed address": ("waf_month", "waf_request", "nat_month"),
 }

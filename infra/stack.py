@@ -138,7 +138,7 @@ class Stack:
                 actions = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes")
                 yield Statement(Resource("queue", trigger.queue), actions)
             if trigger.stream:
-                actions = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams")
+                actions = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
                 yield Statement(Resource("table", trigger.stream), actions, "stream")
 
     def _functions(self) -> Iterator[Function]:

@@ -79,6 +79,7 @@ class Function(_Section):
     timeout_s: int = 30
     reserved_concurrency: int | None = None
     http: bool = False
+    webhooks: bool = False
     websocket: str | None = None
     environment: dict[str, str] = {}
     triggers: list[Trigger] = []
@@ -124,19 +125,36 @@ class Keys(_Section):
     range: Attribute | None = None
 
 
+class Index(Keys):
+    """An index of a table: its key, and whether it holds the keys alone or, by default, all attributes.
+
+    `busy`: its items come and go with signals, events or deliveries, at few values; it has an alarm of its own.
+    """
+
+    keys_only: bool = False
+    busy: bool = False
+
+
 class Table(_Section):
-    """A DynamoDB table. Every index projects all attributes."""
+    """A DynamoDB table."""
 
     key: Keys
-    indexes: dict[str, Keys] = {}
+    indexes: dict[str, Index] = {}
     stream: Literal["NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY"] | None = None
     ttl: str | None = None
 
 
 class Key(_Section):
-    """A KMS key."""
+    """A KMS key; `context` names what every use of it has to say whose secret it is about."""
 
     rotation: bool = True
+    context: list[str] = []
+
+
+class Setting(_Section):
+    """A setting that a deployment may give the functions."""
+
+    secret: bool = False
 
 
 class Logs(_Section):
@@ -158,4 +176,5 @@ class Source(BaseModel):
     tables: dict[str, Table] = {}
     keys: dict[str, Key] = {}
     logs: Logs = Logs()
+    settings: dict[str, Setting] = {}
     environment: dict[str, str] = {}

@@ -2,6 +2,9 @@
 import { t, language } from "./i18n.js";
 import { session, signOut } from "./session.js";
 
+// The API's root: the folder above this file's, which is below the stage's name where the API has no domain of its own.
+const ROOT = new URL("..", import.meta.url);
+
 export class ApiError extends Error {
   constructor(status, code, message) {
     super(message);
@@ -26,7 +29,7 @@ export async function request(method, path, body, headers = {}) {
   const started = performance.now();
   let answer;
   try {
-    answer = await fetch(path, {
+    answer = await fetch(new URL(path.slice(1), ROOT), {
       method,
       headers: { ...headers, "Accept-Language": language.value, ...(body !== undefined && { "Content-Type": "application/json" }) },
       body: body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body),

@@ -19,6 +19,8 @@ import { Trace } from "./pages/trace.js";
 import { Users } from "./pages/users.js";
 import { Webhooks } from "./pages/webhooks.js";
 
+const ICON = new URL("icon.svg", import.meta.url).href;
+
 // Address, page, page of one record, name.
 const PAGES = [
   ["signals", Signals, Trace, "Live signals"],
@@ -55,7 +57,7 @@ function SignIn() {
     run();
   };
   return html`<main class="sign-in"><form class="card" onSubmit=${submit}>
-    <img src="/dashboard/icon.svg" alt="" width="48" height="48" />
+    <img src=${ICON} alt="" width="48" height="48" />
     <h1>tradehook</h1>
     <p class="lead">${t("Webhooks in, trades out, webhooks out.")}</p>
     ${(error || reason) && html`<${Notice} error=${error ?? { message: reason }} />`}
@@ -123,7 +125,7 @@ function Frame() {
     <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); main.current.querySelector("h1")?.focus(); }}>${t("Skip to the page")}</a>
     <header class="top">
       <button class="quiet menu" aria-expanded=${open} aria-controls="nav" onClick=${() => setOpen(!open)}><${Icon} name="menu" /><span class="hidden">${t("Menu")}</span></button>
-      <a class="brand" href="#/signals"><img src="/dashboard/icon.svg" alt="" width="28" height="28" /><span>tradehook</span></a>
+      <a class="brand" href="#/signals"><img src=${ICON} alt="" width="28" height="28" /><span>tradehook</span></a>
       <${Link} /><span class="space"></span>
       ${admin && html`<${Subject} />`}
       <${Halt} />

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from chalicelib import aws
 from chalicelib.events.models import LoggedEvent
+from chalicelib.events.publish import NUMBERED
 
 
 def after(stream: str, sequence: int, limit: int) -> Iterator[LoggedEvent]:
@@ -18,3 +19,9 @@ def last(stream: str) -> int:
     """The sequence of a stream's newest event; 0 for a stream that has none."""
     counter = aws.get("events", {"stream": stream, "sequence": 0})
     return int(counter["last"]) if counter else 0
+
+
+def is_numbered_only(stream: str, sequence: int) -> bool:
+    """Whether an event has this place in the stream but may not be in the log yet: its publisher is at it."""
+    counter = aws.get("events", {"stream": stream, "sequence": 0}) or {}
+    return any(name.startswith(NUMBERED) and number == sequence for name, number in counter.items())

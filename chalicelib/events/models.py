@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -31,6 +32,17 @@ class Event(BaseModel):
     user_id: str | None
     personal: bool = False
     created_at: datetime
+
+    @property
+    def owner(self) -> str:
+        """Whose events are published in order: its user's stream, or the admins' for what concerns nobody else."""
+        return user_stream(self.user_id) if self.user_id else ADMIN_STREAM
+
+    @property
+    def version(self) -> int:
+        """How many changes of its entity it tells of; 0 where the payload does not say."""
+        version = self.payload.get("version")
+        return int(version) if isinstance(version, (int, Decimal)) else 0
 
     @property
     def streams(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ _KEPT = timedelta(days=7)  # only events that could not be published for that lo
 def write(event: Event) -> aws.Write:
     """The write that belongs into the transaction of the change the event tells of."""
     item = {
+        "owner": event.owner,
         "event_id": event.event_id,
         "type": event.type,
         "payload": _strings(event.payload),

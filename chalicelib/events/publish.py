@@ -1,12 +1,18 @@
 """From the outbox to the streams: sequence, log, topic.
 
-One transaction gives a batch of events their sequence numbers: it writes the log entries, moves the counters and notes the
-numbers in the outbox items. Only then the topic is told, and only then the outbox items go. A crash at any point leaves
-something that says how far it came, so the next try goes on from there: an event has one place in each of its streams,
-is told at least once, and its repeats carry the same sequence.
+The outbox is partitioned by owner, so that all events of one owner, and of each of the owner's entities, come through one shard of the
+table's stream, in order, one batch at a time. Several shards, of different owners, publish side by side; what they share is the admins'
+stream. One update of a stream's counter gives a batch its numbers and notes in the counter whose they are: updates of one item wait for
+each other and never conflict, as transactions would. Then the log entries are written, the topic is told, the outbox items go, and last
+the counter's notes.
+
+A crash at any point leaves something that says how far it came, so the next try goes on from there: an event has one place in each of
+its streams, is told at least once, and its repeats carry the same sequence. Should two publishers have the same event at once and one of
+them be so slow that the other has finished, the event stands in the stream twice, under the same id: there is never a gap.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,19 +23,33 @@ from chalicelib.events.models import Event, LoggedEvent, signal_ids
 from chalicelib.telemetry import log
 
 LOG_KEPT = timedelta(days=30)
-BATCH = 24  # a transaction holds 100 writes: for each event its outbox item, two log entries and its user's counter, and the admins' one
-_TRIES = 5
+BATCH = 24  # numbered in one update, whose expressions may have 4 KB
+NUMBERED = "event_"  # and the event's id: the counter's note of the number it has given to an event that is not published yet
+
+OutboxKey = tuple[str, str]
+
+_LOOKED_AT = 100  # of an owner's events in the outbox
+_TRIES = 12
 
 
-def publish(event_ids: Sequence[str]) -> int:
-    """Publishes the events that are still in the outbox, in the order given; returns how many.
+def publish(keys: Sequence[OutboxKey]) -> int:
+    """Publishes the events that are still in the outbox, by owner and id; returns how many.
+
+    What else lies there of the same owners goes with them: events of one transaction may stand in the table's stream in any order.
 
     Raises:
-        Retryable: Another publisher moved the counters at the same time, again and again.
+        Retryable: DynamoDB or the topic did not take all.
     """
+    return _publish(keys, _waiting)
+
+
+def _publish(keys: Sequence[OutboxKey], find: Callable[[Sequence[OutboxKey]], list[Event]]) -> int:
     published = 0
-    for start in range(0, len(event_ids), BATCH):
-        published += _publish_batch(list(dict.fromkeys(event_ids[start : start + BATCH])))
+    for start in range(0, len(keys), BATCH):
+        events = _ordered(find(list(dict.fromkeys(keys[start : start + BATCH]))))
+        for first in range(0, len(events), BATCH):
+            _publish_batch(events[first : first + BATCH])
+        published += len(events)
     return published
 
 
@@ -38,90 +58,107 @@ def sweep(older_than: timedelta, now: datetime) -> int:
     before = (now - older_than).isoformat()
     condition = "unpublished = :shard AND created_at < :before"
     waiting = [item for shard in aws.SHARDS for item in aws.query_all("outbox", condition, index="unpublished", shard=shard, before=before)]
-    return publish([item["event_id"] for item in sorted(waiting, key=lambda item: str(item["created_at"]))])
+    keys = [(item["owner"], item["event_id"]) for item in sorted(waiting, key=lambda item: str(item["created_at"]))]
+    return _publish(keys, _these)  # the newer ones are with their own publisher
 
 
-def _publish_batch(event_ids: Sequence[str]) -> int:
-    for _ in range(_TRIES):
-        items = [item for item in aws.get_many([("outbox", {"event_id": event_id}) for event_id in event_ids]) if item]
-        if not items:
-            return 0
-        items.sort(key=lambda item: item["created_at"])  # the stream keeps the order of one item's changes only
+def _waiting(keys: Sequence[OutboxKey]) -> list[Event]:
+    """The events of these keys, and their owners' other ones; where an owner has very many, these alone."""
+    events: dict[str, Event] = {}
+    asked_for: list[OutboxKey] = []
+    for owner in dict.fromkeys(owner for owner, _ in keys):
+        items, more = aws.query("outbox", "#owner = :owner", owner=owner, limit=_LOOKED_AT, consistent=True)
+        events |= {item["event_id"]: Event.model_validate(item) for item in items}
+        if more:
+            asked_for += [key for key in keys if key[0] == owner and key[1] not in events]
+    return [*events.values(), *_these(asked_for)]
+
+
+def _these(keys: Sequence[OutboxKey]) -> list[Event]:
+    """The events of these keys that are still in the outbox."""
+    items = aws.get_many([("outbox", _key(*key)) for key in keys]) if keys else []
+    return [Event.model_validate(item) for item in items if item]
+
+
+def _ordered(events: Sequence[Event]) -> list[Event]:
+    """By the time of their making, but those of one entity among themselves by its versions, whatever the clocks say."""
+    by_time = sorted(events, key=lambda event: event.created_at)
+    entities: dict[str, list[Event]] = defaultdict(list)
+    for event in by_time:
+        entities[event.entity].append(event)
+    in_turn = {entity: iter(sorted(of_it, key=lambda event: event.version)) for entity, of_it in entities.items()}
+    return [next(in_turn[event.entity]) for event in by_time]
+
+
+def _publish_batch(events: Sequence[Event]) -> None:
+    numbers = {stream: _numbers(stream, of_it) for stream, of_it in _by_stream(events).items()}
+    logged = [_entry(event, stream, numbers[stream][event.event_id]) for event in events for stream in event.streams]
+    aws.put_many("events", [_log_item(entry) for entry in logged])
+    topic.announce(sorted(logged, key=lambda entry: entry.sequence))
+    aws.delete_many("outbox", [_key(event.owner, event.event_id) for event in events])
+    for stream, given in numbers.items():
+        _forget(stream, given)
+    types = sorted({event.type for event in events})
+    log.info("events published", extra={"events": len(events), "types": types, "signal_ids": signal_ids(e.payload for e in events)})
+
+
+def _by_stream(events: Sequence[Event]) -> dict[str, list[Event]]:
+    streams: dict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        for stream in event.streams:
+            streams[stream].append(event)
+    return streams
+
+
+def _numbers(stream: str, events: Sequence[Event]) -> dict[str, int]:
+    """The events' numbers in a stream, given now where they have none yet."""
+    given: dict[str, int] = {}
+    for attempt in range(_TRIES):
+        wanted = [event.event_id for event in events if event.event_id not in given]
+        if not wanted:
+            return given
         try:
-            logged = _sequenced(items)
-        except (aws.WriteRefused, Retryable):
-            continue  # another publisher was faster; what it sequenced shows in the outbox items now
-        topic.announce(logged)
-        aws.delete_many("outbox", [{"event_id": item["event_id"]} for item in items])
-        signals = signal_ids(item["payload"] for item in items)
-        types = sorted({item["type"] for item in items})
-        log.info("events published", extra={"events": len(items), "types": types, "signal_ids": signals})
-        return len(items)
+            given |= _number(stream, wanted)
+        except aws.WriteRefused as refused:  # some have numbers: an earlier try of ours, or another publisher
+            given |= _noted(refused.failed[0] or {}, wanted)
+            if attempt:
+                aws.pause(attempt)
     raise Retryable("the event counters are contended")
 
 
-def _sequenced(items: Sequence[aws.Item]) -> list[LoggedEvent]:
-    """The items with their sequence numbers, given now where they have none yet."""
-    logged: list[LoggedEvent] = []
-    fresh: list[Event] = []
-    for item in items:
-        if sequences := item.get("sequences"):
-            logged += _entries(Event.model_validate(item), sequences)
-        else:
-            fresh.append(Event.model_validate(item))
-    return [*logged, *_sequence(fresh)] if fresh else logged
+def _number(stream: str, event_ids: Sequence[str]) -> dict[str, int]:
+    places = {f"number{index}": index for index in range(1, len(event_ids) + 1)}
+    notes = [f"#{NUMBERED}{each}" for each in event_ids]
+    reached = "if_not_exists( #last , :none )"
+    given = ", ".join(f"{note} = {reached} + :{place}" for note, place in zip(notes, places, strict=True))
+    unnumbered = " AND ".join(f"attribute_not_exists({note})" for note in notes)
+    expression = f"SET {given}, #last = {reached} + :number{len(event_ids)}"
+    counter = aws.update("events", _counter(stream), expression, unnumbered, none=0, **places)
+    return _noted(aws.write(counter, returning=True), event_ids)
 
 
-def _sequence(events: Sequence[Event]) -> list[LoggedEvent]:
-    streams = sorted({stream for event in events for stream in event.streams})
-    counters = aws.get_many([("events", {"stream": stream, "sequence": 0}) for stream in streams])
-    before = {stream: int(counter["last"]) if counter else 0 for stream, counter in zip(streams, counters, strict=True)}
-    last = dict(before)
-    logged: list[LoggedEvent] = []
-    writes: list[aws.Write] = []
-    for event in events:
-        sequences: dict[str, Any] = {}
-        for stream in event.streams:
-            last[stream] += 1
-            sequences[stream] = last[stream]
-        entries = _entries(event, sequences)
-        logged += entries
-        writes += [aws.put("events", _log_item(entry), "attribute_not_exists(#sequence)") for entry in entries]
-        writes.append(
-            aws.update(
-                "outbox",
-                {"event_id": event.event_id},
-                "SET sequences = :sequences",
-                "attribute_exists(event_id) AND attribute_not_exists(sequences)",
-                sequences=sequences,
-            )
-        )
-    writes += [_moved(stream, before[stream], last[stream]) for stream in streams]
-    aws.transact(writes)
-    return logged
+def _noted(counter: aws.Item, event_ids: Iterable[str]) -> dict[str, int]:
+    """The numbers that a stream's counter has noted, of these events."""
+    return {each: int(counter[NUMBERED + each]) for each in event_ids if NUMBERED + each in counter}
 
 
-def _moved(stream: str, before: int, after: int) -> aws.Write:
-    """The counter's move, refused if another publisher moved it since it was read."""
-    unmoved = "#last = :before" if before else "attribute_not_exists(#last)"
-    values = {"after": after} | ({"before": before} if before else {})
-    return aws.update("events", {"stream": stream, "sequence": 0}, "SET #last = :after", unmoved, **values)
+def _forget(stream: str, event_ids: Iterable[str]) -> None:
+    """Takes the notes out of the counter. One that a crash leaves there takes up 40 bytes and no more."""
+    notes = ", ".join(f"#{NUMBERED}{each}" for each in event_ids)
+    aws.write(aws.update("events", _counter(stream), f"REMOVE {notes}"))
 
 
-def _entries(event: Event, sequences: dict[str, Any]) -> list[LoggedEvent]:
-    return [
-        LoggedEvent(
-            stream=stream,
-            sequence=int(sequence),
-            event_id=event.event_id,
-            type=event.type,
-            payload=event.payload,
-            entity=event.entity,
-            user_id=event.user_id,
-            timestamp=event.created_at,
-        )
-        for stream, sequence in sequences.items()
-    ]
+def _entry(event: Event, stream: str, sequence: int) -> LoggedEvent:
+    return LoggedEvent(
+        stream=stream,
+        sequence=sequence,
+        event_id=event.event_id,
+        type=event.type,
+        payload=event.payload,
+        entity=event.entity,
+        user_id=event.user_id,
+        timestamp=event.created_at,
+    )
 
 
 def _log_item(entry: LoggedEvent) -> aws.Item:
@@ -129,6 +166,15 @@ def _log_item(entry: LoggedEvent) -> aws.Item:
     return entry.model_dump() | {"timestamp": entry.timestamp.isoformat(), "forget_at": forget_at}
 
 
-def from_stream(records: Iterable[dict[str, Any]]) -> list[str]:
-    """The ids of the events that DynamoDB stream records tell of: what was put into the outbox, not what left it."""
-    return [record["dynamodb"]["Keys"]["event_id"]["S"] for record in records if record["eventName"] == "INSERT"]
+def _key(owner: str, event_id: str) -> dict[str, Any]:
+    return {"owner": owner, "event_id": event_id}
+
+
+def _counter(stream: str) -> dict[str, Any]:
+    return {"stream": stream, "sequence": 0}
+
+
+def from_stream(records: Iterable[dict[str, Any]]) -> list[OutboxKey]:
+    """The keys of the events that DynamoDB stream records tell of: what was put into the outbox, not what left it."""
+    inserted = [record["dynamodb"]["Keys"] for record in records if record["eventName"] == "INSERT"]
+    return [(keys["owner"]["S"], keys["event_id"]["S"]) for keys in inserted]

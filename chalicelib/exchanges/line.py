@@ -170,6 +170,8 @@ class Line:
         except TradehookError as error:
             if reaction := next((name for kind, name in _REACTIONS if isinstance(error, kind)), None):
                 measure(Metric.EXCHANGE_ERRORS, 1, {"exchange": self._exchange.name, "class": reaction})
+                if reaction != "refused":
+                    measure(Metric.EXCHANGE_FAULTS, 1, {"exchange": self._exchange.name})
             if isinstance(error, RateLimited):
                 self._limiter.keep_away(error)
             raise

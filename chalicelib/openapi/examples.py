@@ -20,5 +20,5 @@ PATH = {
     "delivery_id": "msg_2c26b46b68ffc68ff99b453c1d304134",
     "sequence": "1",
     "file": "app.js",
-    "folder": "pages",
+    "name": "signals.js",
 }

@@ -9,7 +9,7 @@ _FILE = Docs(TEXT, "export {};", security="none", content_type="text/javascript"
 DOCS = {
     "GET /dashboard": _PAGE,
     "GET /dashboard/{file}": _FILE,
-    "GET /dashboard/{folder}/{file}": _FILE,
+    "GET /dashboard/{file}/{name}": _FILE,
     "GET /health": Docs(obj(status=one_of("ok")), {"status": "ok"}, security="none"),
     "GET /openapi.json": Docs(OBJECT, {"openapi": "3.1.0"}, security="none"),
 }

@@ -259,7 +259,10 @@ def unqueued(before: datetime) -> Iterator[aws.Item]:
     """Signals received before a moment and not known to have reached their queues, oldest first within a shard."""
     condition = "unqueued = :shard AND received_at < :before"
     for shard in aws.SHARDS:
-        yield from aws.query_all("signals", condition, index="unqueued", shard=shard, before=before.isoformat())
+        for found in aws.query_all("signals", condition, index="unqueued", shard=shard, before=before.isoformat()):
+            item = aws.get("signals", {"signal_id": found["signal_id"]})  # the index holds keys alone, and may be a moment behind
+            if item and "unqueued" in item:
+                yield item
 
 
 def queued(signal_id: str) -> None:

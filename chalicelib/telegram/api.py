@@ -8,7 +8,7 @@ from functools import cache
 
 import requests
 
-from chalicelib import config
+from chalicelib import config, secret_settings
 from chalicelib.errors import Misconfigured, Retryable, TradehookError
 
 TIMEOUT_S = 10
@@ -40,7 +40,7 @@ class Undeliverable(TradehookError):
 
 def configured() -> bool:
     """Whether this deployment has a bot."""
-    return bool(config.setting("TELEGRAM_BOT_TOKEN"))
+    return secret_settings.is_set("TELEGRAM_BOT_TOKEN")
 
 
 def send(chat_id: int, text: str) -> None:
@@ -74,7 +74,7 @@ def send(chat_id: int, text: str) -> None:
 
 
 def _post(method: str, body: dict[str, object]) -> requests.Response:
-    url = f"{config.setting('TELEGRAM_API', 'https://api.telegram.org')}/bot{config.setting('TELEGRAM_BOT_TOKEN')}/{method}"
+    url = f"{config.setting('TELEGRAM_API', 'https://api.telegram.org')}/bot{secret_settings.secret('TELEGRAM_BOT_TOKEN')}/{method}"
     try:
         return _session().post(url, json=body, timeout=TIMEOUT_S, allow_redirects=False)
     except requests.RequestException as error:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chalicelib import config, inputs
+from chalicelib import inputs, secret_settings
 from chalicelib.errors import Unauthorized
 from chalicelib.http import Answer, Request
 from chalicelib.messages import LANGUAGES
@@ -92,7 +92,7 @@ def receive(request: Request) -> Answer:
 
 
 def _check_secret(presented: str | None) -> None:
-    expected = config.setting("TELEGRAM_WEBHOOK_SECRET")
+    expected = secret_settings.secret("TELEGRAM_WEBHOOK_SECRET")
     if not presented:
         raise Unauthorized("token_missing")
     if not expected or not hmac.compare_digest(presented.encode(), expected.encode()):

@@ -58,9 +58,9 @@ def _identifier() -> dict[str, Any]:
 def _order(name: str, description: str, filled: str, price: str | None) -> EventType:
     fields = {
         "order_id": _TEXT,
+        "version": _INTEGER,
         "signal_id": _TEXT,
         "account_id": _TEXT,
-        "version": _INTEGER,
         "number": _INTEGER,
         "exchange": _TEXT,
         "market_type": _TEXT,
@@ -83,9 +83,9 @@ def _order(name: str, description: str, filled: str, price: str | None) -> Event
     }
     example = {
         "order_id": "43fcbd06b8e14977b6b55529ab4cc10c-7-1",
+        "version": 1,
         "signal_id": "43fcbd06b8e14977b6b55529ab4cc10c",
         "account_id": "7",
-        "version": 2,
         "number": 1,
         "exchange": "binance",
         "market_type": "spot",

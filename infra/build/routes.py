@@ -11,6 +11,9 @@ from typing import Any
 
 from chalice.deploy.swagger import SwaggerGenerator
 
+from infra.build import import_rules
+from infra.build.zipping import BuildError
+
 _GREEDY = re.compile(r"\{(\w+)\+\}")
 
 
@@ -35,11 +38,13 @@ class _Generator(SwaggerGenerator):
 
 
 def document() -> dict[str, Any]:
-    """The route document of the root `app.py`."""
+    """The route document of the root `app.py`. Raises BuildError if API Gateway would refuse it."""
     import app  # noqa: PLC0415 - it imports the product, which a build that has nothing to do must not
 
     swagger: dict[str, Any] = _Generator(app.OWNERS).generate_swagger(app.app)
     swagger["paths"] = dict(sorted(swagger["paths"].items()))
+    if refused := import_rules.problems(swagger):
+        raise BuildError("API Gateway would refuse the routes:\n" + "\n".join(refused))
     return swagger
 
 

@@ -72,7 +72,7 @@ async def _answer(request: web.Request) -> web.StreamResponse:
     except web.HTTPRequestEntityTooLarge:
         return _refusal(413, "too_large", "The body is too large")
     except TimeoutError:
-        return _refusal(504, "timeout", "The local cloud gave no answer in time")
+        return _refusal(503, "unavailable", "Try again in a moment", {"Retry-After": "1"})
     except aiohttp.ClientConnectorError:
         return _refusal(503, "unavailable", "The local cloud is not running", {"Retry-After": "2"})
     except aiohttp.ClientError as error:

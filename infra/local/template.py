@@ -234,7 +234,7 @@ def _table(full_name: str, table: Any) -> Properties:
     }
     if table.indexes:
         properties["GlobalSecondaryIndexes"] = [
-            {"IndexName": name, "KeySchema": _key_schema(key), "Projection": {"ProjectionType": "ALL"}}
+            {"IndexName": name, "KeySchema": _key_schema(key), "Projection": {"ProjectionType": "KEYS_ONLY" if key.keys_only else "ALL"}}
             for name, key in table.indexes.items()
         ]
     if table.stream:

@@ -16,9 +16,9 @@ _ANSWERS = {
     "MISSING_AUTHENTICATION_TOKEN": ("404", '{"error": "There is no such route", "code": "unknown_route"}'),
     "RESOURCE_NOT_FOUND": ("404", '{"error": "There is no such route", "code": "unknown_route"}'),
     "REQUEST_TOO_LARGE": ("413", '{"error": "The body is too large", "code": "too_large"}'),
-    "THROTTLED": ("429", '{"error": "Too many requests", "code": "too_many"}'),
+    "THROTTLED": ("503", '{"error": "Try again in a moment", "code": "unavailable"}'),
     "UNSUPPORTED_MEDIA_TYPE": ("415", '{"error": "This content type is not understood", "code": "unsupported_media_type"}'),
-    "INTEGRATION_TIMEOUT": ("504", '{"error": "No answer in time", "code": "timeout"}'),
+    "INTEGRATION_TIMEOUT": ("503", '{"error": "Try again in a moment", "code": "unavailable"}'),
     "DEFAULT_5XX": (None, '{"error": "Something went wrong on our side", "code": "internal"}'),
 }
 

@@ -6,6 +6,9 @@ locals {
   metrics_namespace = trimsuffix(local.prefix, "-")
   alarm_levels      = { none = [], essential = ["essential"], full = ["essential", "full"] }[var.alarms]
 
+  # Those whose items come and go with each signal, event and delivery: few values, many writes.
+  busy_indexes = flatten([for table, definition in local.stack.tables : [for index, keys in try(definition.indexes, {}) : "${table}.${index}" if try(keys.busy, false)]])
+
   # rate(N minutes) in seconds; other schedules are too rare for a metric to miss them.
   schedule_periods_s = {
     for trigger in values(local.schedule_triggers) : trigger.function => tonumber(regex("^rate\\((\\d+) minutes?\\)$", trigger.source)[0]) * 60...
@@ -49,8 +52,18 @@ locals {
         comparison = "GreaterThanThreshold", threshold = 0, period_s = 60, of = 3, missing = "notBreaching"
       }
       ApiErrors = {
-        level      = "essential", about = "ApiErrors", says = "the REST API answers with 5xx; TradingView sends those alerts again three times, and then no more"
+        level      = "essential", about = "ApiErrors", says = "the REST API answers with 5xx, throttled and late requests (503) among them; TradingView sends those alerts again three times, 5 s apart, and then no more"
         namespace  = "AWS/ApiGateway", metric = "5XXError", stat = "Sum", dimensions = { ApiName = aws_api_gateway_rest_api.this.name, Stage = var.stage }
+        comparison = "GreaterThanThreshold", threshold = 3, period_s = 300, of = 1, missing = "notBreaching"
+      }
+      ApiRefusals = {
+        level      = "full", about = "ApiRefusals", says = "the REST API refuses very many requests with 4xx, which senders do not repeat"
+        namespace  = "AWS/ApiGateway", metric = "4XXError", stat = "Sum", dimensions = { ApiName = aws_api_gateway_rest_api.this.name, Stage = var.stage }
+        comparison = "GreaterThanThreshold", threshold = 100, period_s = 300, of = 2, missing = "notBreaching"
+      }
+      SchedulerFailures = {
+        level      = "essential", about = "ScheduleMissed", says = "EventBridge Scheduler cannot start a scheduled function"
+        namespace  = "AWS/Scheduler", metric = "TargetErrorCount", stat = "Sum", dimensions = { ScheduleGroup = "default" }
         comparison = "GreaterThanThreshold", threshold = 3, period_s = 300, of = 1, missing = "notBreaching"
       }
       ApiLatency = {
@@ -81,6 +94,24 @@ locals {
       }
     },
     {
+      # Schedules call asynchronously, and are not tried again: what Lambda drops was a missed run.
+      for name in distinct(values(local.schedule_triggers)[*].function) : "EventsDropped-${name}" => {
+        level      = "full", about = "ScheduleMissed", says = "Lambda has dropped runs of ${name}"
+        namespace  = "AWS/Lambda", metric = "AsyncEventsDropped", stat = "Sum", dimensions = { FunctionName = local.function_names[name] }
+        comparison = "GreaterThanThreshold", threshold = 3, period_s = 300, of = 1, missing = "notBreaching"
+      }
+    },
+    {
+      for pair in flatten([
+        for table, definition in local.stack.tables : [for index in keys(try(definition.indexes, {})) : { table = table, index = index }]
+        ]) : "IndexThrottles-${pair.table}-${pair.index}" => {
+        # An index that cannot keep up holds back its table's writes, and the table's own metrics do not show it.
+        level      = "full", about = "TableThrottles", says = "DynamoDB throttles writes for the index ${pair.index} of ${pair.table}"
+        namespace  = "AWS/DynamoDB", metric = "WriteThrottleEvents", stat = "Sum", dimensions = { TableName = local.table_names[pair.table], GlobalSecondaryIndexName = pair.index }
+        comparison = "GreaterThanThreshold", threshold = 0, period_s = 60, of = 3, missing = "notBreaching"
+      } if contains(local.busy_indexes, "${pair.table}.${pair.index}")
+    },
+    {
       for name, full_name in local.topic_names : "TopicFailures-${name}" => {
         level      = "essential", about = "TopicFailures", says = "the topic ${name} could not deliver"
         namespace  = "AWS/SNS", metric = "NumberOfNotificationsFailed", stat = "Sum", dimensions = { TopicName = full_name }
@@ -99,22 +130,11 @@ locals {
         dimensions = merge({ service = local.stack.name }, exchange == "" ? {} : { exchange = exchange })
         comparison = "GreaterThanThreshold", threshold = metric.alarm.above, period_s = metric.alarm.period_s, of = metric.alarm.of, missing = "notBreaching"
       }
-    } if can(metric.alarm) && !contains(try(metric.by, []), "class")
+    } if can(metric.alarm)
   ]...)
 
   # Alarms on the sum of several metrics.
   sum_alarms = merge(
-    merge([
-      for name, metric in local.metrics : {
-        for exchange in keys(local.exchanges) : "${name}-${exchange}" => {
-          level     = metric.alarm.level, about = name, says = "${metric.does} (${exchange})"
-          threshold = metric.alarm.above, period_s = metric.alarm.period_s, of = metric.alarm.of, stat = metric.alarm.when
-          metrics = [for class in metric.alarm.classes : {
-            namespace = local.metrics_namespace, metric = name, dimensions = { service = local.stack.name, exchange = exchange, class = class }
-          }]
-        }
-      } if can(metric.alarm) && contains(try(metric.by, []), "class")
-    ]...),
     {
       for name, full_name in local.table_names : "TableThrottles-${name}" => {
         level     = "full", about = "TableThrottles", says = "DynamoDB throttles the table ${name}"

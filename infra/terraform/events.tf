@@ -20,7 +20,7 @@ resource "aws_lambda_event_source_mapping" "queue" {
 
   # The ceiling lies here and not in reserved concurrency: messages above it stay in the queue and are not received in vain.
   dynamic "scaling_config" {
-    for_each = try(each.value.maximum_concurrency, null) == null ? [] : [tonumber(each.value.maximum_concurrency)]
+    for_each = try([local.consumer_ceilings[each.key]], [])
     content {
       maximum_concurrency = scaling_config.value
     }

@@ -28,7 +28,6 @@ resource "aws_s3_bucket" "artifacts" {
   #checkov:skip=CKV_AWS_144:No replication - the build is reproducible, so a lost artifact is built again
   #checkov:skip=CKV_AWS_145:SSE-S3 - the artifact is this repository's code and holds no secret
   #checkov:skip=CKV2_AWS_62:No event notifications - nothing has to happen when an artifact is uploaded
-  #checkov:skip=CKV2_AWS_61:No lifecycle - earlier releases stay, they are what a rollback needs, at cents a year
   bucket        = "${local.prefix}artifacts-${local.account_id}"
   force_destroy = !var.deletion_protection
 }
@@ -46,6 +45,42 @@ resource "aws_s3_bucket_versioning" "artifacts" {
   versioning_configuration {
     status = "Enabled"
   }
+}
+
+# Earlier releases are what a rollback needs; nobody rolls back by a year.
+resource "aws_s3_bucket_lifecycle_configuration" "artifacts" {
+  bucket = aws_s3_bucket.artifacts.id
+
+  rule {
+    id     = "old-releases"
+    status = "Enabled"
+    filter {}
+    noncurrent_version_expiration {
+      noncurrent_days = 365
+    }
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 1
+    }
+  }
+
+  depends_on = [aws_s3_bucket_versioning.artifacts]
+}
+
+resource "aws_s3_bucket_policy" "artifacts" {
+  bucket = aws_s3_bucket.artifacts.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "OnlyWithTLS"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = ["s3:*"]
+      # The bucket and every object in it.
+      Resource  = ["arn:${local.partition}:s3:::${local.prefix}artifacts-${local.account_id}", "arn:${local.partition}:s3:::${local.prefix}artifacts-${local.account_id}/*"]
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }]
+  })
+  depends_on = [aws_s3_bucket_public_access_block.artifacts]
 }
 
 resource "aws_s3_object" "artifact" {
@@ -96,19 +131,21 @@ resource "aws_lambda_function" "this" {
       local.environment,
       local.grant_environment[each.key],
       each.value.environment,
-      { for name, value in lookup(var.secret_settings, each.value.base, {}) : "TRADEHOOK_${upper(name)}" => value }
+      { for name, value in lookup(var.secret_settings, each.value.base, {}) : "TRADEHOOK_${upper(name)}" => value },
+      { for name, parameter in lookup(var.secret_parameters, each.value.base, {}) : "TRADEHOOK_${upper(name)}_PARAMETER" => parameter }
     )
   }
 
   logging_config {
     log_group             = aws_cloudwatch_log_group.function[each.key].name
     log_format            = "JSON"
-    application_log_level = "INFO" # a floor under the metrics, which are log lines too; POWERTOOLS_LOG_LEVEL decides above it
-    system_log_level      = "WARN" # three lines less per invocation; duration and memory are in the metrics and traces
+    application_log_level = var.log_level == "DEBUG" ? "DEBUG" : "INFO" # a floor under the metrics, which are log lines too; POWERTOOLS_LOG_LEVEL decides above it
+    system_log_level      = "WARN"                                      # three lines less per invocation; duration and memory are in the metrics and traces
   }
 
   tracing_config {
-    mode = var.tracing ? "Active" : "PassThrough"
+    # Not those that a schedule starts: 43,200 runs a month each, of which nobody looks up one.
+    mode = var.tracing && !contains(values(local.schedule_triggers)[*].function, each.key) ? "Active" : "PassThrough"
   }
 
   dynamic "vpc_config" {
@@ -119,7 +156,11 @@ resource "aws_lambda_function" "this" {
     }
   }
 
-  depends_on = [aws_iam_role_policy.logs, aws_iam_role_policy.traces, aws_iam_role_policy.network, terraform_data.stack_is_sound]
+  # The grants first, so that no release runs before what it is allowed.
+  depends_on = [
+    aws_iam_role_policy.logs, aws_iam_role_policy.traces, aws_iam_role_policy.network, aws_iam_role_policy.grant,
+    aws_iam_role_policy.queue_trigger, aws_iam_role_policy.stream_trigger, aws_iam_role_policy_attachment.tables, terraform_data.stack_is_sound,
+  ]
 }
 
 resource "aws_cloudwatch_log_group" "function" {
@@ -133,4 +174,17 @@ resource "aws_cloudwatch_log_group" "function" {
 
 locals {
   log_retention_days = coalesce(var.log_retention_days, local.stack.logs.retention_days)
+}
+
+# Lambda stops a chain of about 16 runs through a function's own queue
+# (https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html). Draining held deliveries, the lane of an entity, a welcome's
+# tries and following an order are such chains on purpose, each with an end of its own.
+resource "aws_lambda_function_recursion_config" "this" {
+  for_each = toset([
+    for t in values(local.queue_triggers) : t.function
+    if contains(try(local.grants["${t.function}/queue/${t.source}"].actions, []), "SendMessage")
+  ])
+
+  function_name  = aws_lambda_function.this[each.key].function_name
+  recursive_loop = "Allow"
 }

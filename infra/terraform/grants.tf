@@ -29,6 +29,8 @@ locals {
     )
   }
 
+  key_context = { for id, grant in local.grants : id => grant.kind == "key" ? try(local.stack.keys[grant.name].context, []) : [] }
+
   grant_address = {
     for id, grant in local.grants : id => (
       grant.kind == "table" ? local.table_names[grant.name] :
@@ -95,11 +97,20 @@ resource "aws_iam_role_policy" "grant" {
   name = "${each.value.kind}-${each.value.name}"
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Effect   = "Allow"
-      Action   = [for action in each.value.actions : "${local.grant_service[each.value.kind]}:${action}"]
-      Resource = local.grant_resources[each.key]
-    }]
+    Statement = [merge(
+      {
+        Effect   = "Allow"
+        Action   = [for action in each.value.actions : "${local.grant_service[each.value.kind]}:${action}"]
+        Resource = local.grant_resources[each.key]
+      },
+      # A key is used for one named account's or user's secret, never without a name.
+      length(local.key_context[each.key]) == 0 ? {} : {
+        Condition = {
+          "ForAllValues:StringEquals" = { "kms:EncryptionContextKeys" = local.key_context[each.key] }
+          Null                        = { "kms:EncryptionContextKeys" = "false" }
+        }
+      }
+    )]
   })
 }
 
@@ -129,7 +140,7 @@ resource "aws_iam_role_policy" "stream_trigger" {
     Statement = [
       {
         Effect = "Allow"
-        Action = ["dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream", "dynamodb:ListStreams"]
+        Action = ["dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream"]
         # A stream is named by the time it was switched on, so the last part of its ARN is left open.
         Resource = ["${local.arn_of.table[each.value.source]}/stream/*"]
       },
@@ -207,5 +218,21 @@ resource "aws_iam_role_policy" "network" {
         }
       },
     ]
+  })
+}
+
+# Secret settings by name. The key is AWS's own for parameters (alias/aws/ssm), whose policy lets the account's principals decrypt through SSM.
+resource "aws_iam_role_policy" "secrets" {
+  for_each = { for name, function in local.functions : name => var.secret_parameters[function.base] if can(var.secret_parameters[function.base]) }
+
+  role = aws_iam_role.function[each.key].id
+  name = "secrets"
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect   = "Allow"
+      Action   = ["ssm:GetParameter"]
+      Resource = [for parameter in values(each.value) : "arn:${local.partition}:ssm:${var.region}:${local.account_id}:parameter${parameter}"]
+    }]
   })
 }

@@ -10,19 +10,32 @@ locals {
     for path, item in local.routes.paths : [for method, operation in item : operation["x-tradehook-function"] if can(operation["x-tradehook-function"])]
   ]))
 
-  # Gateway responses: what API Gateway answers without asking a function looks like what the functions answer.
+  # "POST /api/webhook" => "~1api~1webhook/POST", which is how API Gateway names a method in a stage's settings.
+  webhook_methods = merge([
+    for path, item in local.routes.paths : {
+      for method, operation in item :
+      "${method == "x-amazon-apigateway-any-method" ? "ANY" : upper(method)} ${path}" => "${replace(path, "/", "~1")}/${method == "x-amazon-apigateway-any-method" ? "ANY" : upper(method)}"
+      if try(local.functions[operation["x-tradehook-function"]].webhooks, false)
+    }
+  ]...)
+
+  # Gateway responses: what API Gateway answers without asking a function looks like what the functions answer. Where it is overloaded or
+  # late it answers 503: TradingView sends an alert again on 500 to 599 but 504, and on nothing else
+  # (https://www.tradingview.com/support/solutions/43000529348-about-webhooks/). A repeat is safe, since it trades once.
   gateway_responses = {
     MISSING_AUTHENTICATION_TOKEN = { status = 404, code = "unknown_route", error = "There is no such route" } # AWS's name for an unknown path
+    INVALID_SIGNATURE            = { status = 404, code = "unknown_route", error = "There is no such route" } # the same with an Authorization header that is no AWS signature: no route here takes one
     RESOURCE_NOT_FOUND           = { status = 404, code = "unknown_route", error = "There is no such route" }
     ACCESS_DENIED                = { status = 403, code = "forbidden", error = "Access denied" }
     BAD_REQUEST_BODY             = { status = 400, code = "bad_request", error = "The request body is not valid" }
     BAD_REQUEST_PARAMETERS       = { status = 400, code = "bad_request", error = "The request parameters are not valid" }
     UNSUPPORTED_MEDIA_TYPE       = { status = 415, code = "unsupported_media_type", error = "This content type is not understood" }
     REQUEST_TOO_LARGE            = { status = 413, code = "too_large", error = "The body is too large" }
-    THROTTLED                    = { status = 429, code = "too_many", error = "Too many requests" }
-    QUOTA_EXCEEDED               = { status = 429, code = "too_many", error = "Too many requests" }
+    THROTTLED                    = { status = 503, code = "unavailable", error = "Try again in a moment" }
+    QUOTA_EXCEEDED               = { status = 503, code = "unavailable", error = "Try again in a moment" }
     WAF_FILTERED                 = { status = 403, code = "forbidden", error = "Refused by the firewall" }
-    INTEGRATION_TIMEOUT          = { status = 504, code = "timeout", error = "No answer in time" }
+    INTEGRATION_TIMEOUT          = { status = 503, code = "unavailable", error = "Try again in a moment" }
+    INTEGRATION_FAILURE          = { status = 503, code = "unavailable", error = "Try again in a moment" } # 504 otherwise
     DEFAULT_4XX                  = { status = null, code = "bad_request", error = "The request was refused" }
     DEFAULT_5XX                  = { status = null, code = "internal", error = "Something went wrong on our side" }
   }
@@ -69,7 +82,7 @@ locals {
               "gatewayresponse.header.Referrer-Policy"           = "'no-referrer'"
               "gatewayresponse.header.Strict-Transport-Security" = "'max-age=31536000'"
             },
-            answer.status == 429 ? { "gatewayresponse.header.Retry-After" = "'1'" } : {}
+            answer.status == 503 ? { "gatewayresponse.header.Retry-After" = "'1'" } : {}
           )
           responseTemplates = { "application/json" = jsonencode({ code = answer.code, error = answer.error }) }
         }
@@ -160,12 +173,35 @@ resource "aws_api_gateway_method_settings" "this" {
   settings {
     throttling_rate_limit  = var.throttle.rate
     throttling_burst_limit = var.throttle.burst
-    metrics_enabled        = true
+    metrics_enabled        = false # of each method and resource, 0.30 dollars each: the API's own metrics are free and have the alarms
     logging_level          = "ERROR"
     data_trace_enabled     = false # it would write bodies, and with them credentials, into the log
   }
 
   depends_on = [aws_api_gateway_account.this]
+}
+
+# The methods that take webhooks have a throttle each, which no other method's requests use up.
+resource "aws_api_gateway_method_settings" "inbound" {
+  #checkov:skip=CKV_AWS_225:No response cache - every answer is somebody's own and must be current
+  #checkov:skip=CKV_AWS_308:No response cache, so none to encrypt
+  #checkov:skip=CKV_AWS_276:No data trace - it would write credentials into the log
+  for_each = local.webhook_methods
+
+  rest_api_id = aws_api_gateway_rest_api.this.id
+  stage_name  = aws_api_gateway_stage.this.stage_name
+  method_path = each.value
+
+  settings {
+    throttling_rate_limit  = var.webhook_throttle.rate
+    throttling_burst_limit = var.webhook_throttle.burst
+    metrics_enabled        = false
+    logging_level          = "ERROR"
+    data_trace_enabled     = false
+  }
+
+  # One after the other with the stage's own settings: both are updates of the same stage.
+  depends_on = [aws_api_gateway_account.this, aws_api_gateway_method_settings.this]
 }
 
 resource "aws_cloudwatch_log_group" "api" {

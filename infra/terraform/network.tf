@@ -3,7 +3,8 @@
 
 locals {
   egress_functions = !var.fixed_egress ? [] : sort([
-    for name, function in local.functions : name if function.exchange != "" || contains(var.egress_functions, function.base)
+    for name, function in local.functions : name
+    if length(try(local.exchanges[function.exchange].ccxt, [])) > 0 || contains(var.egress_functions, function.base)
   ])
   egress_zones = var.fixed_egress ? [for letter in var.egress_zones : "${var.region}${letter}"] : []
 }

@@ -19,7 +19,7 @@ locals {
     for name, function in local.stack.functions : {
       for exchange in(can(function.for_each) ? keys(local.exchanges) : [""]) :
       (exchange == "" ? name : "${name}-${exchange}") => merge(
-        { does = name, memory_mb = 512, timeout_s = 30, reserved_concurrency = null, http = false, websocket = null, environment = {}, triggers = [], grants = [] },
+        { does = name, memory_mb = 512, timeout_s = 30, reserved_concurrency = null, http = false, webhooks = false, websocket = null, environment = {}, triggers = [], grants = [] },
         exchange == "" ? function : jsondecode(join("", [
           for part in regexall(local.placeholder_parts, jsonencode(function)) :
           can(regex("^\\{\\w+\\}$", part)) ? tostring(local.placeholders[exchange][trim(part, "{}")]) : part
@@ -72,9 +72,22 @@ locals {
       ]
     ]
   ])
-  queue_triggers    = { for t in local.trigger_list : "${t.function}/${t.source}" => t if t.kind == "queue" }
-  stream_triggers   = { for t in local.trigger_list : "${t.function}/${t.source}" => t if t.kind == "stream" }
-  schedule_triggers = { for t in local.trigger_list : "${t.function}-${t.number}" => t if t.kind == "schedule" }
+  queue_triggers = { for t in local.trigger_list : "${t.function}/${t.source}" => t if t.kind == "queue" }
+  # A queue's consumers get their share of a quota of 1,000, for which stack.yaml is written, of the account's own quota: 2 or more, which
+  # is Lambda's least, and never more than stack.yaml says.
+  consumer_ceilings = {
+    for id, t in local.queue_triggers : id => min(
+      tonumber(t.maximum_concurrency),
+      max(2, floor(tonumber(t.maximum_concurrency) * var.lambda_quota / 1000))
+    ) if try(t.maximum_concurrency, null) != null
+  }
+  # What requests do not start can run at once: consumers, one run per schedule, four shards of each stream; and what is reserved.
+  stream_shards      = 4 # a new on-demand table's partitions
+  background_at_once = sum(concat([0], values(local.consumer_ceilings), [length(local.schedule_triggers), local.stream_shards * length(local.stream_triggers)]))
+  reserved_in_all    = sum(concat([0], [for name, value in local.reserved_concurrency : value if value != null && !contains(values(local.schedule_triggers)[*].function, name)]))
+  quota_margin       = max(5, floor(var.lambda_quota / 4)) # for requests
+  stream_triggers    = { for t in local.trigger_list : "${t.function}/${t.source}" => t if t.kind == "stream" }
+  schedule_triggers  = { for t in local.trigger_list : "${t.function}-${t.number}" => t if t.kind == "schedule" }
 
   http_functions      = { for name, function in local.functions : name => function if function.http }
   websocket_functions = { for name, function in local.functions : name => function.websocket if function.websocket != null }
@@ -110,6 +123,14 @@ locals {
     table    = { for name, full in local.table_names : name => "arn:${local.partition}:dynamodb:${var.region}:${local.account_id}:table/${full}" }
     topic    = { for name, full in local.topic_names : name => "arn:${local.partition}:sns:${var.region}:${local.account_id}:${full}" }
   }
+}
+
+locals {
+  unknown_settings = sort(setsubtract(
+    concat([for name in keys(var.settings) : upper(name)], flatten([for given in concat(values(nonsensitive(var.secret_settings)), values(var.secret_parameters)) : [for name in keys(given) : upper(name)]])),
+    keys(local.stack.settings)
+  ))
+  misplaced_secrets = sort([for name in keys(var.settings) : upper(name) if try(local.stack.settings[upper(name)].secret, false)])
 }
 
 # A mistake in stack.yaml stops the plan with a sentence, where the expansion above would leave something out in silence.
@@ -150,8 +171,20 @@ resource "terraform_data" "stack_is_sound" {
       error_message = "stack.yaml: maximum_concurrency of a queue trigger lies between 2 and 1000 (Lambda's limits)."
     }
     precondition {
-      condition     = length(setsubtract(concat(tolist(var.egress_functions), keys(var.reserved_concurrency), keys(nonsensitive(var.secret_settings))), concat(keys(local.stack.functions), keys(local.functions)))) == 0
-      error_message = "egress_functions, reserved_concurrency or secret_settings names a function that stack.yaml does not describe."
+      condition     = length(setsubtract(concat(tolist(var.egress_functions), keys(var.reserved_concurrency), keys(nonsensitive(var.secret_settings)), keys(var.secret_parameters)), concat(keys(local.stack.functions), keys(local.functions)))) == 0
+      error_message = "egress_functions, reserved_concurrency, secret_settings or secret_parameters names a function that stack.yaml does not describe."
+    }
+    precondition {
+      condition     = var.allow_small_quota || local.background_at_once + local.reserved_in_all <= var.lambda_quota - local.quota_margin
+      error_message = "${local.background_at_once} runs of consumers and ${local.reserved_in_all} reserved ones do not fit into a Lambda quota of ${var.lambda_quota} less ${local.quota_margin} for requests: webhooks would be answered 5xx and alerts lost. Ask AWS for more (Service Quotas, Lambda, Concurrent executions; free), then set lambda_quota."
+    }
+    precondition {
+      condition     = length(local.unknown_settings) == 0
+      error_message = "settings or secret_settings names what no function reads: ${join(", ", local.unknown_settings)}. stack.yaml lists the names under `settings`."
+    }
+    precondition {
+      condition     = length(local.misplaced_secrets) == 0
+      error_message = "A secret belongs into secret_parameters or secret_settings, where one function gets it, not into settings: ${join(", ", local.misplaced_secrets)}."
     }
     precondition {
       condition     = alltrue([for name in values(local.function_names) : length(name) <= 64])

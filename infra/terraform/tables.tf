@@ -39,7 +39,7 @@ resource "aws_dynamodb_table" "this" {
       name            = global_secondary_index.key
       hash_key        = global_secondary_index.value.hash[0]
       range_key       = try(global_secondary_index.value.range[0], null)
-      projection_type = "ALL"
+      projection_type = try(global_secondary_index.value.keys_only, false) ? "KEYS_ONLY" : "ALL"
     }
   }
 

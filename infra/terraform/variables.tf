@@ -53,16 +53,27 @@ variable "settings" {
 }
 
 variable "secret_settings" {
-  description = "Secret settings by function and name, such as { notify_telegram = { TELEGRAM_TOKEN = \"...\" } }: only that function gets them. They are in the state; pass them as TF_VAR_secret_settings, not in a file that is committed."
+  description = "Secret settings by function and name, such as { notify_telegram = { TELEGRAM_BOT_TOKEN = \"...\" } }: only that function gets them. They are in the state and in the environment: secret_parameters is better. Pass them as TF_VAR_secret_settings, not in a file that is committed."
   type        = map(map(string))
   default     = {}
   sensitive   = true
 }
 
+variable "secret_parameters" {
+  description = "Names of SSM parameters (SecureString) that hold secret settings, by function and setting, such as { notify_telegram = { TELEGRAM_BOT_TOKEN = \"/tradehook/home/telegram-bot-token\" } }: only that function may read them, and the state holds no secret."
+  type        = map(map(string))
+  default     = {}
+
+  validation {
+    condition     = alltrue(flatten([for given in values(var.secret_parameters) : [for name in values(given) : can(regex("^/[A-Za-z0-9_./-]+$", name))]]))
+    error_message = "The name of a parameter begins with a slash and has letters, digits, _ . / and - only."
+  }
+}
+
 # Size
 
 variable "throttle" {
-  description = "Requests per second, steady and in a burst, that each API accepts; more are answered 429. The account's own limit is 10000 and 5000."
+  description = "Requests per second, steady and in a burst, that each API accepts besides webhooks; more are answered 503. The account's own limit is 10000 and 5000 (2500 and 1250 in some regions)."
   type        = object({ rate = number, burst = number })
   default     = { rate = 100, burst = 200 }
 
@@ -70,6 +81,38 @@ variable "throttle" {
     condition     = var.throttle.rate >= 1 && var.throttle.burst >= 1
     error_message = "Both limits are at least 1."
   }
+}
+
+variable "webhook_throttle" {
+  description = "Requests per second, steady and in a burst, that each webhook route accepts for itself, whatever the other routes get; more are answered 503, which senders repeat."
+  type        = object({ rate = number, burst = number })
+  default     = { rate = 500, burst = 1000 }
+
+  validation {
+    condition     = var.webhook_throttle.rate >= 1 && var.webhook_throttle.burst >= 1
+    error_message = "Both limits are at least 1."
+  }
+  validation {
+    condition     = var.webhook_throttle.rate >= var.throttle.rate && var.webhook_throttle.burst >= var.throttle.burst
+    error_message = "A webhook route gets at least as much as the other routes (throttle): a request there that is turned away may be a lost signal."
+  }
+}
+
+variable "lambda_quota" {
+  description = "The account's Lambda quota (Service Quotas, Concurrent executions): 10 in a new account. The ceilings of the queues' consumers are shares of it, so that they leave room for webhooks."
+  type        = number
+  default     = 10
+
+  validation {
+    condition     = var.lambda_quota >= 10
+    error_message = "Lambda gives every account 10 or more."
+  }
+}
+
+variable "allow_small_quota" {
+  description = "Deploy although the consumers can use up the whole quota, so that webhooks are answered 5xx at such times. For trying out, with no money on it."
+  type        = bool
+  default     = false
 }
 
 variable "reserve_concurrency" {
@@ -122,7 +165,7 @@ variable "waf" {
 }
 
 variable "waf_rate_per_5_minutes" {
-  description = "Requests from one address in five minutes before the firewall answers 429. TradingView sends everybody's alerts from four addresses, so not too low."
+  description = "Requests from one address in five minutes before the firewall answers 503. TradingView sends everybody's alerts from four addresses, so not too low."
   type        = number
   default     = 30000
 

@@ -26,10 +26,10 @@ resource "aws_wafv2_web_acl" "api" {
     action {
       block {
         custom_response {
-          response_code = 429
+          response_code = 503 # not 429, on which TradingView gives an alert up
           response_header {
             name  = "Retry-After"
-            value = "60"
+            value = "1"
           }
         }
       }

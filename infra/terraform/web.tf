@@ -63,6 +63,14 @@ resource "aws_s3_bucket_policy" "dashboard" {
       # Every file of the dashboard, to this one distribution.
       Resource  = ["arn:${local.partition}:s3:::${local.prefix}dashboard-${local.account_id}/*"]
       Condition = { StringEquals = { "aws:SourceArn" = aws_cloudfront_distribution.dashboard[0].arn } }
+      }, {
+      Sid       = "OnlyWithTLS"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = ["s3:*"]
+      # The bucket and every file in it.
+      Resource  = ["arn:${local.partition}:s3:::${local.prefix}dashboard-${local.account_id}", "arn:${local.partition}:s3:::${local.prefix}dashboard-${local.account_id}/*"]
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
     }]
   })
   depends_on = [aws_s3_bucket_public_access_block.dashboard]
@@ -97,7 +105,10 @@ resource "aws_cloudfront_function" "dashboard_index" {
   code    = <<-JS
     function handler(event) {
       var request = event.request;
-      if (request.uri === '/dashboard' || request.uri === '/dashboard/') {
+      if (request.uri === '/dashboard/') { // the page's relative addresses are read from /dashboard
+        return { statusCode: 301, statusDescription: 'Moved Permanently', headers: { location: { value: '/dashboard' } } };
+      }
+      if (request.uri === '/dashboard') {
         request.uri = '/dashboard/index.html';
       }
       return request;

@@ -53,7 +53,7 @@ resource "aws_apigatewayv2_stage" "websocket" {
   default_route_settings {
     throttling_rate_limit    = var.throttle.rate
     throttling_burst_limit   = var.throttle.burst
-    detailed_metrics_enabled = true
+    detailed_metrics_enabled = false # by route, 0.30 dollars each; the API's own are free
     logging_level            = "ERROR"
     data_trace_enabled       = false # it would write messages into the log
   }

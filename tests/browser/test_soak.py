@@ -130,6 +130,7 @@ def _happen(dynamodb, table, users):
 def _event(user_id, number):
     now, event_id = datetime.now(UTC), uuid.uuid4().hex
     return {
+        "owner": f"user#{user_id}" if user_id else "admin",
         "event_id": event_id,
         "type": "order.filled",
         "payload": {"owner": user_id, "n": number, "at": round(now.timestamp() * 1000)},

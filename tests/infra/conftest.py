@@ -35,7 +35,7 @@ def _planned(work: Path, release: Path, *arguments: str) -> Plan:
 @pytest.fixture(scope="session")
 def local_plan(tmp_path_factory: pytest.TempPathFactory, release: Path) -> Plan:
     """The plan for the stage and region that the local cloud has, so that names and addresses are the same."""
-    return _planned(tmp_path_factory.mktemp("local"), release, "-var=stage=local", "-var=region=us-east-1")
+    return _planned(tmp_path_factory.mktemp("local"), release, "-var=stage=local", "-var=region=us-east-1", "-var=lambda_quota=1000")
 
 
 @pytest.fixture(scope="session", params=EXAMPLES)

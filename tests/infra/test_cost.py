@@ -1,6 +1,12 @@
 """The cost page says what its figures give."""
 
+from pathlib import Path
+
+import pytest
+
 from infra import cost, stack
+from tests.infra import terraform
+from tests.infra.terraform import Plan
 
 
 def test_page_holds_the_computed_table() -> None:
@@ -36,3 +42,26 @@ def test_more_accounts_cost_more() -> None:
 
     assert one < two < three
     assert abs((three - two) - (two - one)) < 1e-6
+
+
+def _billed(plan: Plan) -> int:
+    """The metrics of the plan's alarms, each of which is billed like an alarm: one without queries has one."""
+    alarms = [resource for resource in plan.resources if resource.type == "aws_cloudwatch_metric_alarm"]
+    return sum(max(1, sum(bool(query["metric"]) for query in alarm.values["metric_query"])) for alarm in alarms)
+
+
+@pytest.mark.parametrize("size", ["hobbyist", "business"])
+def test_alarms_are_those_of_the_plan(tmp_path: Path, release: Path, size: str) -> None:
+    """The page reckons with as many alarms as the example of that size makes."""
+    _, plan = terraform.plan(tmp_path, release, f"-var-file=examples/{size}.tfvars")
+
+    assert plan is not None
+    assert cost.load()["sizes"][size]["alarms"] == _billed(plan)
+
+
+def test_schedules_are_not_traced(local_plan: Plan) -> None:
+    """Their runs alone would exceed the free traces of a month."""
+    modes = {str(key): function.values["tracing_config"][0]["mode"] for key, function in local_plan.all("aws_lambda_function").items()}
+    scheduled = {str(key).rpartition("-")[0] for key in local_plan.all("aws_scheduler_schedule")}
+
+    assert {name for name, mode in modes.items() if mode == "PassThrough"} == scheduled

@@ -264,3 +264,69 @@ def test_checkov() -> None:
 
     assert report["summary"]["passed"] > 0
     assert [(check["check_id"], check["resource"]) for check in report["results"]["failed_checks"]] == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "said"),
+    [
+        ('secret_settings={"notify_telegram":{"TELEGRAM_TOKEN":"1:x"}}', "what no function reads: TELEGRAM_TOKEN"),
+        ('settings={"DEFAULT_USER":"1"}', "what no function reads: DEFAULT_USER"),
+        ('settings={"TELEGRAM_BOT_TOKEN":"1:x"}', "belongs into secret_parameters or secret_settings"),
+    ],
+)
+def test_a_setting_that_nothing_reads_is_refused(tmp_path: Path, release: Path, variable: str, said: str) -> None:
+    """A misspelt setting stops the plan with its name, where the functions would run as if it were not there."""
+    done, plan = terraform.plan(tmp_path, release, "-var=stage=local", f"-var={variable}")
+
+    assert plan is None
+    assert said in " ".join(re.sub(r"[│╷╵]", " ", done.stdout + done.stderr).split())
+
+
+def test_buckets_ask_for_tls(example_plan: Plan) -> None:
+    """Every bucket of files refuses callers without TLS, as queues and topics do."""
+    buckets = [resource for resource in example_plan.resources if resource.type == "aws_s3_bucket"]
+    policies = [resource for resource in example_plan.resources if resource.type == "aws_s3_bucket_policy"]
+
+    assert {bucket.name for bucket in buckets} == {policy.name for policy in policies}
+    assert all(source.read_text().count("aws:SecureTransport") for source in (MODULE / "functions.tf", MODULE / "web.tf"))
+
+
+def test_indexes_that_throttle_first_have_an_alarm(local_plan: Plan) -> None:
+    """A sparse index whose items come and go has few values and many writes; its throttling does not show in its table's metrics."""
+    stack = yaml.safe_load((ROOT / "infra" / "stack.yaml").read_text())
+    busy = {
+        (table, index) for table, text in stack["tables"].items() for index, keys in text.get("indexes", {}).items() if keys.get("busy")
+    }
+
+    assert {("signals", "unqueued"), ("outbox", "unpublished"), ("deliveries", "due"), ("following", "due")} <= busy
+    assert "GlobalSecondaryIndexName" in (MODULE / "alarms.tf").read_text()
+
+
+def test_debug_reaches_the_log(tmp_path: Path, release: Path) -> None:
+    """`log_level = DEBUG` is not held back by Lambda's own filter."""
+    _, plan = terraform.plan(tmp_path, release, "-var=stage=local", "-var=lambda_quota=1000", "-var=log_level=DEBUG", "-var=alarms=full")
+
+    assert plan is not None
+    levels = {function.values["logging_config"][0]["application_log_level"] for function in plan.all("aws_lambda_function").values()}
+    assert levels == {"DEBUG"}
+    alarms = set(plan.all("aws_cloudwatch_metric_alarm", "this"))
+    assert {
+        "IndexThrottles-outbox-unpublished",
+        "ExchangeFaults-binance",
+        "ApiRefusals",
+        "SchedulerFailures",
+        "EventsDropped-sweep",
+    } <= alarms
+
+
+def test_secrets_by_name(tmp_path: Path, release: Path) -> None:
+    """A secret's function gets the parameter's name and may read that one parameter; no other function gets either."""
+    given = '{"notify_telegram":{"TELEGRAM_BOT_TOKEN":"/tradehook/home/telegram-bot-token"}}'
+    _, plan = terraform.plan(tmp_path, release, "-var=stage=local", "-var=lambda_quota=1000", f"-var=secret_parameters={given}")
+
+    assert plan is not None
+    policies = plan.all("aws_iam_role_policy", "secrets")
+    assert set(policies) == {"notify_telegram"}
+    [statement] = json.loads(policies["notify_telegram"].values["policy"])["Statement"]
+    assert statement["Action"] == ["ssm:GetParameter"]
+    assert [arn.rpartition(":")[2] for arn in statement["Resource"]] == ["parameter/tradehook/home/telegram-bot-token"]

@@ -109,7 +109,10 @@ def _written(table: str, old: _Item, new: _Item, factor: int) -> int:
     for index in _described(table).indexes.values():
         names = _attributes(index)
         was, now = ([item[name] for name in names] if all(name in item for name in names) else None for item in (old, new))
-        if old == new or was == now is None:
+        if old == new or was == now is None or (index.keys_only and was == now):
+            continue
+        if index.keys_only:
+            units += 1 if was is None or now is None else 2
             continue
         if was is not None and now is not None and was != now:  # another place in the index: out there, in here
             units += ceil(_size(old) / _WRITE) + ceil(_size(new) / _WRITE)

@@ -190,7 +190,7 @@ def _tables(description: stack.Stack) -> dict[str, str]:
         }
         if table.indexes:
             arguments["GlobalSecondaryIndexes"] = [
-                {"IndexName": index, "KeySchema": _schema(key), "Projection": {"ProjectionType": "ALL"}}
+                {"IndexName": index, "KeySchema": _schema(key), "Projection": {"ProjectionType": "KEYS_ONLY" if key.keys_only else "ALL"}}
                 for index, key in table.indexes.items()
             ]
         client.create_table(**arguments)

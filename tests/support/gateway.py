@@ -83,6 +83,7 @@ def queue_event(messages: list[dict[str, Any]], queue: str = "orders-paper") -> 
     return {"Records": records}
 
 
-def stream_event(event_ids: list[str]) -> dict[str, Any]:
+def stream_event(items: list[dict[str, Any]]) -> dict[str, Any]:
     """A DynamoDB stream event: these items were put into the outbox."""
-    return {"Records": [{"eventName": "INSERT", "dynamodb": {"Keys": {"event_id": {"S": event_id}}}} for event_id in event_ids]}
+    keys = [{name: {"S": item[name]} for name in ("owner", "event_id")} for item in items]
+    return {"Records": [{"eventName": "INSERT", "dynamodb": {"Keys": key}} for key in keys]}

@@ -13,8 +13,13 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 def written(capsys: pytest.CaptureFixture[str], name: str) -> list[tuple[float, dict[str, str]]]:
     """The values of a metric since the last look, each with its dimensions besides the service."""
+    return values(lines(capsys), name)
+
+
+def values(output: list[dict[str, Any]], name: str) -> list[tuple[float, dict[str, str]]]:
+    """The values of a metric in these lines, each with its dimensions besides the service."""
     found = []
-    for line in lines(capsys):
+    for line in output:
         if name not in line or "_aws" not in line:
             continue
         [definition] = line["_aws"]["CloudWatchMetrics"]

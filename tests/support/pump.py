@@ -39,9 +39,8 @@ def execute(*queues: str) -> list[dict[str, Any]]:
 
 def publish() -> None:
     """Lets the publisher see everything that is in the outbox."""
-    ids = [item["event_id"] for item in items("outbox")]
-    if ids:
-        publish_events.handler(stream_event(ids), CONTEXT)
+    if waiting := items("outbox"):
+        publish_events.handler(stream_event(waiting), CONTEXT)
 
 
 def items(table: str) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ from functions import sweep as sweep_function
 from infra.stack import ROOT
 from tests.support import pump, records
 from tests.support.gateway import CONTEXT, call
-from tests.support.metrics import lines, written
+from tests.support.metrics import lines, values, written
 
 ALERT = {"symbol": "AAPL", "side": "buy", "qty": 1, "price": 100}
 DESCRIBED = yaml.safe_load((ROOT / "infra" / "terraform" / "metrics.yaml").read_text())
@@ -191,7 +191,9 @@ def test_errors_of_exchanges_by_class(error: TradehookError, class_: str | None,
     with pytest.raises(type(error)):
         here.place(None)  # type: ignore[arg-type]
 
-    assert written(capsys, "ExchangeErrors") == ([(1, {"exchange": "okx", "class": class_})] if class_ else [])
+    output = lines(capsys)
+    assert values(output, "ExchangeErrors") == ([(1, {"exchange": "okx", "class": class_})] if class_ else [])
+    assert values(output, "ExchangeFaults") == ([(1, {"exchange": "okx"})] if class_ not in {None, "refused"} else [])
 
 
 def test_unknown_outcomes_are_counted_each_minute(emulated: None, capsys: Capture) -> None:
@@ -238,7 +240,7 @@ def test_an_event_too_large_for_the_topic_is_trimmed(emulated: None, capsys: Cap
             created_at=datetime.now(UTC),
         )
         aws.write(outbox.write(event))
-    assert publish.publish(["a", "large", "b"]) == 3
+    assert publish.publish([(item["owner"], item["event_id"]) for item in pump.items("outbox")]) == 3
     assert written(capsys, "EventsTrimmed") == [(1, {}), (1, {})]  # in the admins' stream and in the user's
     assert [event["event_id"] for event in pump.events()] == ["a", "large", "b"]
     assert len(pump.events()[1]["payload"]["text"]) == 300_000
@@ -274,7 +276,7 @@ def test_large_events_go_in_several_batches(emulated: None, monkeypatch: pytest.
         created_at = datetime(2026, 1, 1, 0, 0, number, tzinfo=UTC)
         event = Event(event_id=name, type="t", payload={"text": "x" * 60_000}, entity="test#1", user_id=None, created_at=created_at)
         aws.write(outbox.write(event))
-    publish.publish(names)
+    publish.publish([(item["owner"], item["event_id"]) for item in pump.items("outbox")])
 
     assert [name for batch in batches for name in batch] == names
     assert len(batches) > 1

@@ -9,7 +9,9 @@ websocket_domain = "live.example.com"
 dashboard        = true
 dashboard_domain = "desk.example.com"
 
-throttle             = { rate = 2000, burst = 4000 }
+throttle             = { rate = 500, burst = 1000 }
+webhook_throttle     = { rate = 2000, burst = 4000 }
+lambda_quota         = 1000
 reserve_concurrency  = true
 reserved_concurrency = { receive_signals = 400 }
 

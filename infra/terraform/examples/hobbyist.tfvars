@@ -2,9 +2,11 @@
 stage  = "home"
 region = "ap-northeast-1"
 
-throttle = { rate = 20, burst = 40 }
+throttle         = { rate = 20, burst = 40 }
+webhook_throttle = { rate = 100, burst = 200 }
 
-# A new account's Lambda quota is 10: nothing can be reserved from it.
+# A new account's Lambda quota is 10, which the queues' consumers alone can use up. Ask for 1,000 first (docs/deploy-aws.md): free, some hours.
+lambda_quota        = 1000
 reserve_concurrency = false
 
 # Nothing that costs by the month.

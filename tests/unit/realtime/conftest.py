@@ -84,7 +84,7 @@ class Realtime:
             created_at=datetime.now(UTC),
         )
         aws.write(write_unchecked(event))
-        publish.publish([event.event_id])
+        publish.publish([(event.owner, event.event_id)])
 
     def take(self) -> list[Any]:
         """Takes up to ten messages out of the realtime queue."""

@@ -45,12 +45,35 @@ def test_nothing_inline():
 @pytest.mark.parametrize(("folder", "file", "type_"), [("pages", "signals.js", "text/javascript"), ("vendor", "uplot.css", "text/css")])
 def test_file(folder, file, type_):
     """Scripts and styles come with their types, and are not sent again to who has them."""
-    parameters = {"folder": folder, "file": file}
-    status, _, headers = _get(f"/dashboard/{folder}/{file}", "/dashboard/{folder}/{file}", parameters)
+    parameters = {"name": file, "file": folder}  # in an order of AWS's choice
+    status, _, headers = _get(f"/dashboard/{folder}/{file}", "/dashboard/{file}/{name}", parameters)
     assert status == 200
     assert headers["content-type"].startswith(type_)
-    again = _get(f"/dashboard/{folder}/{file}", "/dashboard/{folder}/{file}", parameters, {"If-None-Match": headers["etag"]})
+    again = _get(f"/dashboard/{folder}/{file}", "/dashboard/{file}/{name}", parameters, {"If-None-Match": headers["etag"]})
     assert again[:2] == (304, "")
+
+
+def test_addresses_are_relative():
+    """The page works below a stage's name too: no file of ours names an address from the root of the host."""
+    absolute = {
+        path.name: found
+        for path in [*WEB.glob("*.js"), *WEB.glob("pages/*.js"), *WEB.glob("*.css"), *WEB.glob("*.html")]
+        if (found := re.findall(r"""(?:src|href)=["']/[^"']*|url\(["']?/[^)]*|fetch\(path""", path.read_text()))
+    }
+    assert absolute == {}
+
+
+@pytest.mark.parametrize("name", ["app.js", "styles.css", "icon.svg"])
+def test_page_with_a_trailing_slash(name):
+    """From "/dashboard/" the page's relative addresses go one level too deep, and are sent back to the right one."""
+    assert f'"dashboard/{name}"' in (WEB / "index.html").read_text()
+    status, _, headers = _get(f"/dashboard/dashboard/{name}", "/dashboard/{file}/{name}", {"file": "dashboard", "name": name})
+    assert (status, headers["location"]) == (308, f"../{name}")
+
+
+def test_page_names_no_folder():
+    """What the page itself loads lies beside it, where the sending back reaches it."""
+    assert all(address.count("/") == 1 for address in re.findall(r'(?:src|href)="([^"]+)"', (WEB / "index.html").read_text()))
 
 
 @pytest.mark.parametrize("file", ["..", "../stack.yaml", "%2e%2e%2fapp.py", "nothing.js", "/etc/passwd", ""])

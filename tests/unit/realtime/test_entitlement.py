@@ -15,7 +15,7 @@ def _publish(realtime):
     """Publishes what is in the outbox, and pushes it."""
     from chalicelib.events import publish
 
-    publish.publish([item["event_id"]["S"] for item in aws.client("dynamodb").scan(TableName="test-outbox")["Items"]])
+    publish.publish([(item["owner"]["S"], item["event_id"]["S"]) for item in aws.client("dynamodb").scan(TableName="test-outbox")["Items"]])
     realtime.deliver()
 
 

@@ -10,11 +10,11 @@ from chalicelib.telegram.hand_out import PER_CHAT, hand_out
 from chalicelib.users import store as users
 from chalicelib.users import xc_codes
 from chalicelib.users.create import create_user
-from functions.chalice_app import build
+from functions.chalice_app import Served, build
 from tests.support.gateway import call
 from tests.unit.telegram.conftest import CHAT, drain, texts, write
 
-app = build("receive_signals", [Route("POST", "/xc", lambda request: hand_out(json.loads(request.body).get("chat_id"), request))])
+app = build("receive_signals", Served([Route("POST", "/xc", lambda request: hand_out(json.loads(request.body).get("chat_id"), request))]))
 
 
 def ask(chat_id=CHAT):

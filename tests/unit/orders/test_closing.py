@@ -54,7 +54,7 @@ def answered(live: Live, execution: Execution) -> tuple[int, dict[str, Any]]:
     return answers.settled(signal, 1, [execution], "en")
 
 
-def flatten(live: Live, seconds: float = 20, **more: Any) -> None:
+def flatten_now(live: Live, seconds: float = 20, **more: Any) -> None:
     close_all.close_all(
         Flatten(flatten_id="loss", user_id="1", account_id=live.account_id, exchange=live.exchange, at=datetime.now(UTC), **more), seconds
     )
@@ -149,14 +149,14 @@ def test_flatten_closes_hedged_positions(futures: Live, held: dict[str, str]) ->
     """Each side by its own order."""
     for side, quantity in held.items():
         by_hand(futures, quantity, side)
-    flatten(futures)
+    flatten_now(futures)
     assert positions(futures) == {}
 
 
 def test_flatten_closes_isolated_positions(futures: Live) -> None:
     """In their own margin mode."""
     by_hand(futures, "0.2", margin_mode="isolated")
-    flatten(futures)
+    flatten_now(futures)
     assert positions(futures) == {}
 
 
@@ -244,7 +244,7 @@ def test_flatten_of_more_than_the_largest_order(futures: Live) -> None:
     """The same, without a signal."""
     by_hand(futures, "0.5")
     book(futures, market_maximum="0.2")
-    flatten(futures)
+    flatten_now(futures)
     assert (positions(futures), len(closings(futures))) == ({}, 3)
 
 
@@ -387,7 +387,7 @@ def test_flatten_says_what_is_left(futures: Live) -> None:
     by_hand(futures, "-1")
     futures.simulator.price("BTCUSDT", "50000", size="0.4")
     about = {"scope": "account", "id": futures.account_id, "owner": "1", "name": None}
-    flatten(futures, 5, halt=about)
+    flatten_now(futures, 5, halt=about)
     [shown] = halt.read([switch])
     [left] = shown["left_open"]
     assert (left["symbol"], left["side"], left["quantity"]) == ("BTCUSDT", "short", Decimal("0.6"))
@@ -395,7 +395,7 @@ def test_flatten_says_what_is_left(futures: Live) -> None:
     assert [row["quantity"] for row in told[-1]] == ["0.6"]
 
     futures.simulator.price("BTCUSDT", "50000")
-    flatten(futures, 20, halt=about)
+    flatten_now(futures, 20, halt=about)
     assert halt.read([switch])[0]["left_open"] == []
     assert positions(futures) == {}
 

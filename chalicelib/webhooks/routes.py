@@ -181,7 +181,7 @@ def replay_deliveries(request: Request) -> Answer:
     return Answer(202, {"replayed": replayed, "next": listed["next"] if isinstance(listed, dict) else None})
 
 
-def event_types(request: Request) -> Answer:
+def list_event_types(request: Request) -> Answer:
     """GET /event-types: each with its JSON Schema and an example."""
     access.caller(request)
     return paging.part(request, catalogue.EVENT_TYPES, _event_type_view)
@@ -269,5 +269,5 @@ ROUTES: list[Route] = [
     Route("GET", "/webhooks/{webhook_id}/deliveries", list_deliveries),
     Route("GET", "/webhooks/{webhook_id}/deliveries/{delivery_id}", get_delivery),
     Route("POST", "/webhooks/{webhook_id}/deliveries/{delivery_id}/replay", replay_delivery),
-    Route("GET", "/event-types", event_types),
+    Route("GET", "/event-types", list_event_types),
 ]

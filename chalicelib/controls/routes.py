@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from chalicelib import aws, inputs, paging
+from chalicelib import aws, inputs, paging, symbols
 from chalicelib.accounts import store as accounts
 from chalicelib.controls import halt, rules, set_rules
 from chalicelib.controls.halt import Scope, Switch
@@ -12,7 +12,6 @@ from chalicelib.errors import NotFound, Refused
 from chalicelib.http import Answer, Request, Route
 from chalicelib.inputs import Caseless, Input, Line, Money, Note, UserId, Whole
 from chalicelib.orders import flatten
-from chalicelib.signals import symbols
 from chalicelib.users import store as users
 from chalicelib.users.access import Caller, caller
 from chalicelib.users.models import Role

@@ -7,13 +7,12 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from chalicelib import aws, inputs, paging
+from chalicelib import aws, inputs, paging, symbols
 from chalicelib.audit import record
 from chalicelib.errors import Refused
 from chalicelib.http import Answer, Request, Route
 from chalicelib.inputs import Input, Money, UserId
 from chalicelib.orders import prices
-from chalicelib.signals import symbols
 from chalicelib.users.access import Caller, caller
 from chalicelib.users.models import Role, shown_id
 

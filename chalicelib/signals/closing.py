@@ -6,8 +6,9 @@ A lost exit costs more than a sloppy field: whatever else a closing signal carri
 from decimal import Decimal
 from typing import Any
 
+from chalicelib import symbols
 from chalicelib.errors import Refused
-from chalicelib.signals import opening, sizes, symbols, terms
+from chalicelib.signals import opening, sizes, terms
 from chalicelib.signals.field_definitions import squash
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal

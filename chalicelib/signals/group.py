@@ -3,9 +3,9 @@
 from decimal import Decimal
 from typing import Any
 
-from chalicelib import limits
+from chalicelib import limits, symbols
 from chalicelib.errors import Refused
-from chalicelib.signals import opening, presented, symbols, terms
+from chalicelib.signals import opening, presented, terms
 from chalicelib.signals.field_definitions import BY_NAME, squash
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal

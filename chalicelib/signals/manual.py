@@ -1,10 +1,10 @@
 """Orders placed by hand, by a signed-in admin. They go the way of every signal: stored, queued, executed, traced."""
 
-from chalicelib import aws
+from chalicelib import aws, symbols
 from chalicelib.controls import rules
 from chalicelib.errors import NotFound, Refused, Unauthorized
 from chalicelib.http import Answer, Request
-from chalicelib.signals import closing, opening, sizes, symbols, terms
+from chalicelib.signals import closing, opening, sizes, terms
 from chalicelib.signals.accept import Door, accept
 from chalicelib.signals.answers import answer
 from chalicelib.signals.fields import Fields

@@ -7,10 +7,11 @@ from decimal import Decimal
 from math import ceil
 from typing import Any
 
+from chalicelib import symbols
 from chalicelib.controls import rules
 from chalicelib.errors import Forbidden, NotDoable, NotFound, Refused, Unauthorized
 from chalicelib.orders.models import Instruction
-from chalicelib.signals import sizes, symbols, terms
+from chalicelib.signals import sizes, terms
 from chalicelib.signals.missed import Missed
 from chalicelib.signals.models import Signal
 from chalicelib.signals.sender import Sender

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from chalicelib import aws, inputs, paging
+from chalicelib import aws, inputs, paging, symbols
 from chalicelib.errors import NotFound
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.http import Answer, Request, Route
 from chalicelib.orders import store as ledger
-from chalicelib.signals import store, symbols, trace
+from chalicelib.signals import store, trace
 from chalicelib.trading import Variant
 from chalicelib.users.access import caller
 from chalicelib.users.models import Role

@@ -1,7 +1,8 @@
 """From named values to a `Signal`: which variant a body is, and what each variant's fields mean. Contract §1. Pure."""
 
+from chalicelib import symbols
 from chalicelib.errors import Refused
-from chalicelib.signals import closing, group, opening, sizes, symbols, terms
+from chalicelib.signals import closing, group, opening, sizes, terms
 from chalicelib.signals.closing import DEFAULT_PAPER_SIZE
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal

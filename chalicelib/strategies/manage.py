@@ -6,10 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws, counters
+from chalicelib import symbols as names
 from chalicelib.audit import record
 from chalicelib.errors import Conflict, Retryable
 from chalicelib.signals import silence
-from chalicelib.signals import symbols as names
 from chalicelib.strategies import store
 from chalicelib.strategies.models import Strategy
 from chalicelib.users import store as users

@@ -2,8 +2,8 @@
 
 import pytest
 
+from chalicelib import symbols
 from chalicelib.errors import Refused
-from chalicelib.signals import symbols
 from chalicelib.trading import MarketType
 
 

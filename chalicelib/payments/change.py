@@ -9,10 +9,10 @@ from chalicelib import aws, counters, versions
 from chalicelib.audit import record
 from chalicelib.errors import Conflict, NotFound, Refused, Retryable
 from chalicelib.events import outbox
+from chalicelib.idempotency import Once
 from chalicelib.inputs import given
 from chalicelib.payments import events, move, store
 from chalicelib.payments.models import NewPayment, Payment, PaymentChange, PaymentStatus
-from chalicelib.payments.once import Once
 
 _TRIES = 8
 

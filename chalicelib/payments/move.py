@@ -9,10 +9,10 @@ from chalicelib import aws, counters
 from chalicelib.audit import record
 from chalicelib.errors import NotDoable, NotFound, Retryable
 from chalicelib.events import outbox
+from chalicelib.idempotency import Once
 from chalicelib.inputs import given
 from chalicelib.payments import events, store
 from chalicelib.payments.models import NewTransaction, Payment, Transaction, TransactionType
-from chalicelib.payments.once import Once
 
 _TRIES = 8
 

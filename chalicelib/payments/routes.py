@@ -4,10 +4,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib import aws, inputs, paging
+from chalicelib import aws, idempotency, inputs, paging
 from chalicelib.errors import NotFound
 from chalicelib.http import Answer, Request, Route
-from chalicelib.payments import change, move, once, store
+from chalicelib.payments import change, move, store
 from chalicelib.payments.models import NewPayment, NewTransaction, Payment, PaymentChange, PaymentStatus, Transaction, TransactionType
 from chalicelib.users.access import caller
 from chalicelib.users.models import shown_id
@@ -22,7 +22,7 @@ def create_payment(request: Request) -> Answer:
     who.require_admin()
     asked = inputs.body(request, NewPayment)
     now = datetime.now(UTC)
-    return once.answer(request, who.user_id, now, lambda key: change.create(asked, by=who.user_id, now=now, once=key).view())
+    return idempotency.answer(request, who.user_id, now, lambda key: change.create(asked, by=who.user_id, now=now, once=key).view())
 
 
 def list_payments(request: Request) -> Answer:
@@ -57,7 +57,7 @@ def create_transaction(request: Request) -> Answer:
     who.require_admin()
     asked = inputs.body(request, NewTransaction)
     now = datetime.now(UTC)
-    return once.answer(request, who.user_id, now, lambda key: move.adjust(asked, by=who.user_id, now=now, once=key).view())
+    return idempotency.answer(request, who.user_id, now, lambda key: move.adjust(asked, by=who.user_id, now=now, once=key).view())
 
 
 def list_transactions(request: Request) -> Answer:

@@ -10,9 +10,9 @@ from typing import Any, Self
 
 from bench.kit.stand import Stand
 from chalicelib import aws
-from chalicelib.accounts import keys
+from chalicelib.accounts import key_encryption
+from chalicelib.accounts.model import Account
 from chalicelib.exchanges import market_store
-from chalicelib.exchanges.accounts import Account
 from chalicelib.orders import store as ledger
 from chalicelib.strategies.manage import create_strategy
 from chalicelib.trading import MarketType
@@ -101,7 +101,7 @@ class Desk:
         item = Account(account_id=account_id, user_id=self.user_id, name=f"{exchange}-{account_id}", exchange=exchange, kind=kind)
         if kind == "live":
             credentials = self.credentials[account_id] = self._stand.exchanges.account(exchange, balances=HOLDINGS)
-            item = item.model_copy(update={"sealed_keys": keys.seal(account_id, credentials), "key_version": 1})
+            item = item.model_copy(update={"sealed_keys": key_encryption.seal(account_id, credentials), "key_version": 1})
         aws.write(aws.put("accounts", item.model_dump() | {"version": 1}))
         return item
 

@@ -1,1 +1,1 @@
-"""Managing accounts: paper, demo and live. What an account is stands in `chalicelib/exchanges/accounts.py`."""
+"""Managing accounts: paper, demo and live. What an account is stands in `chalicelib/accounts/model.py`."""

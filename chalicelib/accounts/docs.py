@@ -1,7 +1,7 @@
 """Documentation of the accounts' routes."""
 
 from chalicelib.accounts.inputs import AccountChange, NewAccount
-from chalicelib.exchanges.accounts import Account
+from chalicelib.accounts.model import Account
 from chalicelib.openapi.docs import ACTIVE, OWNER, Docs, listing
 from chalicelib.openapi.examples import ACCOUNT_ID, AT, USER_ID
 from chalicelib.openapi.schemas import FLAG, ID, TEXT, TIME, WHOLE, maybe, obj, one_of, page, record

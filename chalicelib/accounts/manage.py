@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib import aws, counters
-from chalicelib.accounts import keys, store
+from chalicelib.accounts import key_encryption, store
+from chalicelib.accounts.model import Account
 from chalicelib.audit import record
 from chalicelib.errors import Conflict, NotFound, Refused, Retryable
-from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.protocol import Credentials
 from chalicelib.trading import MarketType
 from chalicelib.users import store as users
@@ -41,7 +41,7 @@ def create_account(
     _check_fields(kind, exchange, {name: value for name, value in more.items() if value is not None}, credentials)
     settings = users.settings(user_id)
     if credentials:
-        verified = keys.check(exchange, MarketType(more.get("market_types", ("spot",))[0]), credentials)
+        verified = key_encryption.check(exchange, MarketType(more.get("market_types", ("spot",))[0]), credentials)
         more |= {"verified": verified, "key_checked_at": datetime.now(UTC).isoformat() if verified else None}
     account = _created(Account(account_id="", user_id=user_id, name=name, exchange=exchange, kind=kind.value, **more), credentials, by)
     if kind is AccountKind.PAPER and settings.default_account is None:
@@ -68,7 +68,7 @@ def update_account(account_id: str, wanted: Mapping[str, Any], *, by: str, versi
     has_keys = old.sealed_keys is not None and "credentials" not in wanted
     _check_fields(AccountKind(old.kind), old.exchange, fields, credentials, has_keys=has_keys)
     if credentials:
-        verified = keys.check(old.exchange, MarketType(old.market_types[0]), credentials)
+        verified = key_encryption.check(old.exchange, MarketType(old.market_types[0]), credentials)
         fields |= _sealed(old, credentials)
         fields |= {"key_checked_at": now.isoformat() if verified else None, "verified": verified}
     elif "credentials" in wanted:
@@ -159,7 +159,7 @@ def _check_fields(
 
 def _sealed(account: Account, credentials: Credentials) -> dict[str, Any]:
     """The attributes that hold new keys."""
-    sealed = keys.seal(account.account_id, credentials)
+    sealed = key_encryption.seal(account.account_id, credentials)
     return {"sealed_keys": sealed, "api_key_last4": credentials.api_key[-4:], "key_version": account.key_version + 1}
 
 

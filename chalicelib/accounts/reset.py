@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from chalicelib import aws
 from chalicelib.accounts import store
 from chalicelib.accounts.equity_points import point
+from chalicelib.accounts.model import Account
 from chalicelib.audit import record
 from chalicelib.errors import Conflict, Refused, Retryable
 from chalicelib.exchanges import paper_store
-from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.paper import Book
 from chalicelib.users.models import AccountKind
 

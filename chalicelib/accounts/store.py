@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib import aws
+from chalicelib.accounts.model import Account
 from chalicelib.audit import record
 from chalicelib.errors import NotFound
 from chalicelib.events import outbox
 from chalicelib.events.models import Event, event_id
-from chalicelib.exchanges.accounts import Account
 from chalicelib.users.models import shown_id
 
 _LONGEST_ID = 64

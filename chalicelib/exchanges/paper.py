@@ -15,8 +15,8 @@ from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_DOWN, Decimal
 from typing import Any
 
+from chalicelib.accounts.model import Account
 from chalicelib.errors import NotDoable, Refused
-from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.paper_balances import (
     DOLLARS,
     NO_STRATEGY,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
 
-from chalicelib.exchanges.accounts import Account
+from chalicelib.accounts.model import Account
 from chalicelib.exchanges.paper_money import places, round_money
 
 DOLLARS = frozenset({"USD", "USDT", "USDC", "BUSD", "FDUSD"})

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws
-from chalicelib.exchanges.accounts import Account
+from chalicelib.accounts.model import Account
 from chalicelib.exchanges.paper import Book, Holding, Position, Waiting
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, Side
 from chalicelib.trading import MarketType, OrderType

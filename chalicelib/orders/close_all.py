@@ -10,19 +10,19 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws
+from chalicelib.accounts.connections import Lines
+from chalicelib.accounts.model import Account
 from chalicelib.controls import halt, watch
 from chalicelib.controls.halt import Scope, Switch
 from chalicelib.errors import Refused, Retryable
 from chalicelib.events.models import event_id
 from chalicelib.exchanges import paper_store
-from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.paper import DOLLARS
 from chalicelib.exchanges.protocol import Position
 from chalicelib.exchanges.wire import text
 from chalicelib.orders import prices
 from chalicelib.orders.execute import execute
-from chalicelib.orders.keys import Lines
 from chalicelib.orders.models import Flatten, Instruction
 from chalicelib.telemetry import log
 from chalicelib.trading import Action, MarketType, Symbol

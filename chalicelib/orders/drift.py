@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from chalicelib.accounts.model import Account
 from chalicelib.events import outbox
 from chalicelib.events.models import Event, event_id
-from chalicelib.exchanges.accounts import Account
 from chalicelib.orders import events, ledger
 from chalicelib.orders.models import Order
 from chalicelib.telemetry import log

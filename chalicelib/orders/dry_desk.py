@@ -10,9 +10,9 @@ from dataclasses import replace
 from decimal import Decimal
 
 from chalicelib import aws
+from chalicelib.accounts.model import Account
 from chalicelib.errors import NotDoable, Retryable
 from chalicelib.exchanges import filters
-from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderStatus, Position, Side
 from chalicelib.exchanges.wire import text

@@ -5,9 +5,9 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws, inputs, paging
+from chalicelib.accounts.model import Account
 from chalicelib.errors import NotFound
 from chalicelib.exchanges import paper_store
-from chalicelib.exchanges.accounts import Account
 from chalicelib.http import Answer, Request, Route
 from chalicelib.orders import equity, prices
 from chalicelib.users.access import caller

@@ -3,9 +3,9 @@
 from datetime import datetime
 from decimal import Decimal
 
+from chalicelib.accounts.model import Account
 from chalicelib.errors import Refused
 from chalicelib.events.models import Event, event_id
-from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.wire import rounded
 from chalicelib.orders.models import Execution, Instruction, Order
 from chalicelib.trading import MarketType

@@ -11,11 +11,11 @@ from random import uniform
 from time import sleep
 
 from chalicelib import aws
+from chalicelib.accounts.model import Account
 from chalicelib.controls import watch
 from chalicelib.controls.watch import Watch
 from chalicelib.errors import Forbidden, Misconfigured, NotDoable, NotFound, Refused, Retryable
 from chalicelib.exchanges import paper_store
-from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.orders import entries, events, flatten, give_up, ledger, paper_context, prices, reference_price, store, trade

@@ -8,15 +8,15 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from chalicelib import aws
+from chalicelib.accounts.connections import Lines
+from chalicelib.accounts.model import Account
 from chalicelib.controls import watch
 from chalicelib.errors import NotDoable, Refused, Retryable
-from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.line import Line
 from chalicelib.exchanges.protocol import OrderStatus, Side
 from chalicelib.orders import drift, flatten, key_check, ledger, lookup, snapshots
 from chalicelib.orders.entries import Entries, profits
-from chalicelib.orders.keys import Lines
 from chalicelib.orders.live_desk import LiveDesk
 from chalicelib.orders.models import Follow, Instruction, Order
 from chalicelib.telemetry import log

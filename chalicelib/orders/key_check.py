@@ -4,9 +4,9 @@ from datetime import datetime, timedelta
 
 from chalicelib import aws
 from chalicelib.accounts import store
+from chalicelib.accounts.connections import Lines
+from chalicelib.accounts.model import Account
 from chalicelib.errors import NotDoable, Retryable
-from chalicelib.exchanges.accounts import Account
-from chalicelib.orders.keys import Lines
 from chalicelib.telemetry import log
 from chalicelib.trading import MarketType
 

@@ -5,9 +5,9 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 from chalicelib import aws
+from chalicelib.accounts.model import Account
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges import line
-from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.market_store import StoredMarkets
 from chalicelib.exchanges.paper import DOLLARS
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, Position

@@ -8,15 +8,15 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws
+from chalicelib.accounts.connections import Lines
+from chalicelib.accounts.model import Account
 from chalicelib.errors import NotDoable, Refused
 from chalicelib.exchanges import filters
-from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.paper_money import Rates
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderStatus, Position, Side
 from chalicelib.orders import ledger, lookup
 from chalicelib.orders.entries import Entries, profits
-from chalicelib.orders.keys import Lines
 from chalicelib.orders.legs import CLOSING_LEG, is_further_part
 from chalicelib.orders.looks import Looks, Opened
 from chalicelib.orders.models import Instruction, Order

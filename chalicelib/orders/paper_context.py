@@ -6,11 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws
+from chalicelib.accounts.model import Account
 from chalicelib.controls.halt import Scope, Switch
 from chalicelib.controls.rules import Opening
 from chalicelib.controls.watch import Watch
 from chalicelib.errors import Forbidden, NotFound
-from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.paper import DOLLARS, Book, price_names
 from chalicelib.exchanges.protocol import OrderRequest
 from chalicelib.orders import prices

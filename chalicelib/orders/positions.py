@@ -3,8 +3,8 @@
 from decimal import Decimal
 from typing import Any
 
+from chalicelib.accounts.model import Account
 from chalicelib.exchanges import paper_store
-from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.wire import rounded
 from chalicelib.orders import snapshots
 from chalicelib.trading import MarketType

@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws, paging
+from chalicelib.accounts.model import Account
 from chalicelib.errors import NotFound
-from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.paper_money import round_money
 from chalicelib.http import Answer, Request, Route
 from chalicelib.orders import equity, positions, prices

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from chalicelib import aws
+from chalicelib.accounts.model import Account
 from chalicelib.errors import NotDoable, OutcomeUnknown, Refused, Retryable
 from chalicelib.exchanges import filters
-from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.line import Line
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, RateLimited, Side

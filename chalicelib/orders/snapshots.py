@@ -8,11 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws
+from chalicelib.accounts.connections import Lines
+from chalicelib.accounts.model import Account
 from chalicelib.errors import Refused
-from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.families import family
 from chalicelib.orders import equity, ledger
-from chalicelib.orders.keys import Lines
 from chalicelib.trading import MarketType
 
 LATEST = "latest"

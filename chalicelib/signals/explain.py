@@ -9,11 +9,11 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws, inputs, messages
+from chalicelib.accounts.model import Account
 from chalicelib.controls import rules, watch
 from chalicelib.controls.watch import Watch
 from chalicelib.errors import Forbidden, NotDoable, NotFound, Refused
 from chalicelib.exchanges import paper_store
-from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.paper_money import BASIS_POINT, round_money
 from chalicelib.exchanges.protocol import Instrument, Side
 from chalicelib.http import Answer, Request, Route

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib import aws
+from chalicelib.accounts.model import Account
 from chalicelib.controls import halt
 from chalicelib.controls.halt import Scope, Switch
 from chalicelib.errors import Forbidden, TooMany
 from chalicelib.exchanges import paper_store
-from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.wire import rounded
 from chalicelib.orders import flatten
 from chalicelib.telegram import hand_out, links

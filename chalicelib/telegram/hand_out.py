@@ -11,7 +11,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 from chalicelib import aws, config
-from chalicelib.accounts.first import first_demo
+from chalicelib.accounts.starter_account import first_demo
 from chalicelib.errors import Conflict, NotFound, Refused, TooMany
 from chalicelib.http import Answer, Request, to_json
 from chalicelib.signals.store import log_write

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from chalicelib import aws, config
+from chalicelib.accounts.model import Account
 from chalicelib.errors import Conflict, Refused
 from chalicelib.exchanges import paper_store
-from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.paper import Holding
 from chalicelib.orders import prices
 from chalicelib.strategies.manage import create_strategy

@@ -14,7 +14,7 @@ from unittest.mock import patch
 import pytest
 
 from chalicelib import aws
-from chalicelib.accounts import keys
+from chalicelib.accounts import key_encryption
 from chalicelib.exchanges import market_store
 from chalicelib.orders import ledger, queue, snapshots
 from chalicelib.orders.models import Follow
@@ -48,7 +48,7 @@ class Desk:
             if kind == "live":
                 balances = HOLDINGS if market_type == "spot" else {"futures": HOLDINGS["futures"]}
                 credentials = self.credentials[exchange, market_type] = simulator.account(exchange, balances=balances)
-                item |= {"sealed_keys": keys.seal(account_id, credentials), "key_version": 1}
+                item |= {"sealed_keys": key_encryption.seal(account_id, credentials), "key_version": 1}
             aws.write(aws.put("accounts", item))
             member = {"name": item["name"], "exchange": exchange, "kind": kind, "market_types": [market_type], "active": True}
             members[account_id] = member

@@ -5,10 +5,10 @@ from decimal import Decimal
 import pytest
 
 from chalicelib import aws
-from chalicelib.accounts import keys, manage
+from chalicelib.accounts import key_encryption, manage
+from chalicelib.accounts.model import Account
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges import paper_store
-from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.paper import Holding
 from chalicelib.exchanges.protocol import Credentials
 from chalicelib.users import store as users
@@ -23,7 +23,9 @@ KEY, SECRET = "the-api-key-1234", "the-very-secret-part"
 def unchecked(monkeypatch):
     """The exchange takes every key; the list holds what it was asked."""
     asked = []
-    monkeypatch.setattr(keys, "check", lambda exchange, market_type, credentials: asked.append((exchange, credentials.demo)) or True)
+    monkeypatch.setattr(
+        key_encryption, "check", lambda exchange, market_type, credentials: asked.append((exchange, credentials.demo)) or True
+    )
     return asked
 
 
@@ -81,16 +83,16 @@ def test_keys_are_encrypted_and_never_shown(api, unchecked):
         assert secret not in seen + everything() + str(outbox()) + str(trail())
     stored = Account.model_validate(aws.get("accounts", {"account_id": str(account["account_id"])}))
     assert stored.sealed_keys not in repr(stored)
-    opened = keys.unseal(stored.account_id, stored.sealed_keys, demo=False)
+    opened = key_encryption.unseal(stored.account_id, stored.sealed_keys, demo=False)
     assert (opened.api_key, opened.secret) == (KEY, SECRET)
     assert SECRET not in repr(opened)
 
 
 def test_keys_of_one_account_do_not_open_as_anothers(api):
     """The account's id is bound into the encryption."""
-    sealed = keys.seal("5", Credentials(KEY, SECRET))
+    sealed = key_encryption.seal("5", Credentials(KEY, SECRET))
     with pytest.raises(Exception, match="InvalidCiphertext"):
-        keys.unseal("6", sealed, demo=False)
+        key_encryption.unseal("6", sealed, demo=False)
 
 
 def test_new_keys_count_up(api, unchecked):
@@ -107,7 +109,7 @@ def test_key_the_exchange_refuses_is_not_kept(api, monkeypatch):
     def refuse(*_):
         raise NotDoable("exchange_key_may_withdraw", exchange="bybit")
 
-    monkeypatch.setattr(keys, "check", refuse)
+    monkeypatch.setattr(key_encryption, "check", refuse)
     assert live(api)[1]["code"] == "exchange_key_may_withdraw"
     assert users.directory("7").accounts == {}
 

@@ -60,9 +60,9 @@ def test_strategy_with_its_accounts(told, run):
 
 def test_keys_are_asked_for(told, wire, monkeypatch):
     """Exchange keys are asked for, not given as words that a shell remembers."""
-    from chalicelib.accounts import keys
+    from chalicelib.accounts import key_encryption
 
-    monkeypatch.setattr(keys, "check", lambda *_: True)
+    monkeypatch.setattr(key_encryption, "check", lambda *_: True)
     answers = iter(["the-key-1234", "the-secret", ""])
     monkeypatch.setattr("typer.prompt", lambda *_, **__: next(answers))
     made = told("accounts", "create", "L", "live", "exchange=bybit", "--keys")

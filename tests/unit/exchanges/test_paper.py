@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.accounts.model import Account
 from chalicelib.errors import NotDoable
-from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.paper import Book
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderStatus, Side
 from chalicelib.trading import MarketType, OrderType

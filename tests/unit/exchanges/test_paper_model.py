@@ -13,8 +13,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chalicelib.accounts.model import Account
 from chalicelib.errors import Refused
-from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.paper import Book
 from chalicelib.exchanges.paper_balances import Position
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, Side

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from chalicelib import aws
-from chalicelib.accounts import keys as sealed
+from chalicelib.accounts import connections
+from chalicelib.accounts import key_encryption as sealed
 from chalicelib.errors import Retryable
 from chalicelib.exchanges import ccxt_adapter, limiter, line, market_store
 from chalicelib.exchanges.limiter import Patience
-from chalicelib.orders import execute, follow, keys, sender, store
+from chalicelib.orders import execute, follow, sender, store
 from chalicelib.orders.models import Execution, Follow, Instruction, Order
 from chalicelib.trading import Action, Leg, MarketType, OrderType, Symbol
 from tests.simulator.client import Simulator
@@ -165,7 +166,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Iterator[Non
     for module in (line, sender):
         monkeypatch.setattr(module, "_PAUSE_S", 0.01)
     with emulated():
-        for forget in (limiter.forget, market_store.forget, keys.forget):
+        for forget in (limiter.forget, market_store.forget, connections.forget):
             forget()
         add_user("1")
         yield

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from chalicelib import aws
+from chalicelib.accounts import connections
 from chalicelib.exchanges import market_store
-from chalicelib.orders import keys, ledger
+from chalicelib.orders import ledger
 from chalicelib.trading import MarketType
 from chalicelib.users.credentials import Kind
 from functions import serve_api
@@ -83,7 +84,7 @@ def test_no_exchange_hears_of_it_and_nothing_is_written(live: Live, monkeypatch:
     headers = join(live)
     look(live)
     live.limit("49000", group_name=GROUP)
-    monkeypatch.setattr(keys, "_open", None)
+    monkeypatch.setattr(connections, "_open", None)
     price("50000")
     asked, before, there = live.simulator.requests(), stored(), live.there()
     told = [explain(live, headers, **more)[0] for more in ({"qty_per": 50}, {"side": "close"}, CANCEL)]

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from chalicelib import aws
-from chalicelib.exchanges.accounts import Account
+from chalicelib.accounts.model import Account
 from chalicelib.exchanges.paper import Book, Position
 from chalicelib.orders import equity
 from functions import receive_signals

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
+from chalicelib.accounts.model import Account
 from chalicelib.exchanges import paper_store
-from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.paper import Book
 from chalicelib.trading import Leg, MarketType, OrderType, Symbol
 from tests.unit.orders import test_paper_exits

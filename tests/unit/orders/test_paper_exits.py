@@ -8,8 +8,8 @@ from itertools import count
 import pytest
 
 from chalicelib import aws
+from chalicelib.accounts.model import Account
 from chalicelib.exchanges import paper_store
-from chalicelib.exchanges.accounts import Account
 from chalicelib.orders import execute, store
 from chalicelib.orders.models import Execution, Instruction, Order, PricesSeen
 from chalicelib.trading import Action, Leg, MarketType, OrderType, Symbol

@@ -9,10 +9,11 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws
+from chalicelib.accounts import connections
 from chalicelib.errors import Retryable
 from chalicelib.exchanges import limiter, market_store, registry
 from chalicelib.exchanges.protocol import OrderStatus
-from chalicelib.orders import close_all, execute, follow, keys
+from chalicelib.orders import close_all, execute, follow
 from chalicelib.orders.models import Flatten, Follow, Instruction
 from chalicelib.trading import Leg, MarketType, OrderType
 from tests.simulator.fixtures import VENUES
@@ -210,7 +211,7 @@ def name_of(way: Way, venue: Venue) -> str:
 
 def forget_everything() -> None:
     """What a new process does not know."""
-    for forget in (limiter.forget, market_store.forget, keys.forget):
+    for forget in (limiter.forget, market_store.forget, connections.forget):
         forget()
 
 

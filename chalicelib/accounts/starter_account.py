@@ -4,8 +4,8 @@ from datetime import datetime
 
 from chalicelib import counters
 from chalicelib.accounts import store
+from chalicelib.accounts.model import Account
 from chalicelib.config import exchanges
-from chalicelib.exchanges.accounts import Account
 from chalicelib.users.create import FirstAccount
 from chalicelib.users.models import AccountKind, Settings
 

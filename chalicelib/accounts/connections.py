@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 from botocore.exceptions import ClientError
 
-from chalicelib.accounts import keys
+from chalicelib.accounts import key_encryption
+from chalicelib.accounts.model import Account
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges import registry
 from chalicelib.exchanges.account_settings import AccountSettings
-from chalicelib.exchanges.accounts import Account
 from chalicelib.exchanges.limiter import Limiter, Patience
 from chalicelib.exchanges.line import Line
 from chalicelib.exchanges.market_store import StoredMarkets
@@ -73,7 +73,7 @@ def _open(account: Account) -> _Opened:
     name = (account.account_id, account.key_version)
     if name not in _opened:
         try:
-            credentials = keys.unseal(account.account_id, account.sealed_keys, demo=account.kind == "demo")
+            credentials = key_encryption.unseal(account.account_id, account.sealed_keys, demo=account.kind == "demo")
         except ClientError as error:
             if error.response["Error"]["Code"] not in _UNREADABLE:
                 raise

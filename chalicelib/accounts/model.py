@@ -19,7 +19,7 @@ class Account(BaseModel):
         market_types: Where it trades, `spot`, `futures` or both.
         manage_account_modes: Signals may change what holds for the whole account at the exchange: the position mode, and on Bybit the
             margin mode.
-        sealed_keys: Its exchange keys, encrypted (`chalicelib/accounts/keys.py`); None has it simulated here, or is a paper account.
+        sealed_keys: Its exchange keys, encrypted (`chalicelib/accounts/key_encryption.py`); None has it simulated here, or is a paper account.
         key_version: Counts the changes of the keys, so that a decrypted copy can be told from an old one.
         verified: The exchange has confirmed what the keys may do. None without keys, and for keys stored before this was recorded.
         api_key_last4: The end of the API key, to tell one key from another.

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chalicelib.exchanges.paper_money import Rates
+from chalicelib.paper.money import Rates
 
 
 class Account(BaseModel):

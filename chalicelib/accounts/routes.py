@@ -1,10 +1,11 @@
 """The accounts' routes. Everybody sees and changes their own; admins everybody's."""
 
 from chalicelib import aws, inputs, paging
-from chalicelib.accounts import manage, reset, store
+from chalicelib.accounts import manage, store
 from chalicelib.accounts.inputs import AccountChange, NewAccount
 from chalicelib.errors import Refused
 from chalicelib.http import Answer, Request, Route
+from chalicelib.paper import reset
 from chalicelib.users.access import Caller, caller
 from chalicelib.users.models import AccountKind
 from chalicelib.versions import answering_conflicts

@@ -16,14 +16,14 @@ from chalicelib.controls import halt, watch
 from chalicelib.controls.halt import Scope, Switch
 from chalicelib.errors import Refused, Retryable
 from chalicelib.events.models import event_id
-from chalicelib.exchanges import paper_store
 from chalicelib.exchanges.limiter import Patience
-from chalicelib.exchanges.paper import DOLLARS
 from chalicelib.exchanges.protocol import Position
 from chalicelib.exchanges.wire import text
 from chalicelib.orders import prices
 from chalicelib.orders.execute import execute
 from chalicelib.orders.models import Flatten, Instruction
+from chalicelib.paper import store as paper_store
+from chalicelib.paper.book import DOLLARS
 from chalicelib.telemetry import log
 from chalicelib.trading import Action, MarketType, Symbol
 

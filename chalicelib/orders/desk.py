@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
-from chalicelib.exchanges.paper_money import Rates
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, Position, Side
 from chalicelib.orders.models import Order
 from chalicelib.orders.reference_price import PriceSource
+from chalicelib.paper.money import Rates
 from chalicelib.trading import MarketType, PositionSide, Symbol
 
 

@@ -13,11 +13,11 @@ from decimal import Decimal
 from pydantic import BaseModel, ConfigDict
 
 from chalicelib import aws
-from chalicelib.exchanges.paper import DOLLARS
 from chalicelib.exchanges.particulars import concerns_long
 from chalicelib.exchanges.protocol import Instrument, Side
 from chalicelib.exchanges.wire import rounded
 from chalicelib.orders.models import Order
+from chalicelib.paper.book import DOLLARS
 from chalicelib.trading import MarketType, PositionSide
 
 OWNED = "owned"

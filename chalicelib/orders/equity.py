@@ -5,8 +5,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 from chalicelib.accounts.equity_points import point
-from chalicelib.exchanges.paper import Book, price_names
-from chalicelib.exchanges.paper_money import round_money
+from chalicelib.paper.book import Book, price_names
+from chalicelib.paper.money import round_money
 
 __all__ = ["names", "of_book", "point"]
 

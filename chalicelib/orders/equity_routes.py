@@ -7,9 +7,9 @@ from typing import Any
 from chalicelib import aws, inputs, paging
 from chalicelib.accounts.model import Account
 from chalicelib.errors import NotFound
-from chalicelib.exchanges import paper_store
 from chalicelib.http import Answer, Request, Route
 from chalicelib.orders import equity, prices
+from chalicelib.paper import store as paper_store
 from chalicelib.users.access import caller
 
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)

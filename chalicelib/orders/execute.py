@@ -15,7 +15,6 @@ from chalicelib.accounts.model import Account
 from chalicelib.controls import watch
 from chalicelib.controls.watch import Watch
 from chalicelib.errors import Forbidden, Misconfigured, NotDoable, NotFound, Refused, Retryable
-from chalicelib.exchanges import paper_store
 from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.orders import entries, events, flatten, give_up, ledger, paper_context, prices, reference_price, store, trade
@@ -25,6 +24,7 @@ from chalicelib.orders.live_desk import LiveDesk, legs
 from chalicelib.orders.models import CLOSE_INCOMPLETE, Execution, Instruction, PricesSeen, RefusedLeg
 from chalicelib.orders.paper_desk import PaperDesk
 from chalicelib.orders.reference_price import PriceSource
+from chalicelib.paper import store as paper_store
 from chalicelib.telemetry import Metric, log, measure
 from chalicelib.trading import MarketType, Variant
 

@@ -9,9 +9,9 @@ from chalicelib.accounts.model import Account
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges import line
 from chalicelib.exchanges.market_store import StoredMarkets
-from chalicelib.exchanges.paper import DOLLARS
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, Position
 from chalicelib.exchanges.wire import rounded
+from chalicelib.paper.book import DOLLARS
 from chalicelib.trading import MarketType, PositionSide
 
 

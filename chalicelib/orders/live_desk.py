@@ -13,7 +13,6 @@ from chalicelib.accounts.model import Account
 from chalicelib.errors import NotDoable, Refused
 from chalicelib.exchanges import filters
 from chalicelib.exchanges.limiter import Patience
-from chalicelib.exchanges.paper_money import Rates
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderStatus, Position, Side
 from chalicelib.orders import ledger, lookup
 from chalicelib.orders.entries import Entries, profits
@@ -23,6 +22,7 @@ from chalicelib.orders.models import Instruction, Order
 from chalicelib.orders.protect import protect
 from chalicelib.orders.reference_price import PriceSource
 from chalicelib.orders.sender import Sender
+from chalicelib.paper.money import Rates
 from chalicelib.telemetry import log
 from chalicelib.trading import Action, MarketType, OrderType, PositionSide, Symbol
 

@@ -8,12 +8,12 @@ from decimal import Decimal
 from typing import Protocol
 
 from chalicelib.exchanges.line import Line
-from chalicelib.exchanges.paper import DOLLARS
 from chalicelib.exchanges.particulars import concerns_long
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, Position, Side
 from chalicelib.orders import ledger
 from chalicelib.orders.entries import OWNED
 from chalicelib.orders.models import Instruction
+from chalicelib.paper.book import DOLLARS
 from chalicelib.trading import MarketType, PositionSide, Symbol
 
 _ZERO = Decimal(0)

@@ -11,9 +11,9 @@ from chalicelib.controls.halt import Scope, Switch
 from chalicelib.controls.rules import Opening
 from chalicelib.controls.watch import Watch
 from chalicelib.errors import Forbidden, NotFound
-from chalicelib.exchanges.paper import DOLLARS, Book, price_names
 from chalicelib.exchanges.protocol import OrderRequest
 from chalicelib.orders import prices
+from chalicelib.paper.book import DOLLARS, Book, price_names
 from chalicelib.trading import MarketType
 
 KEYS = 3

@@ -10,15 +10,18 @@ from chalicelib import aws
 from chalicelib.errors import NotDoable, Refused, Retryable
 from chalicelib.events import outbox
 from chalicelib.events.models import Event, event_id
-from chalicelib.exchanges import client_ids, paper, paper_rules, paper_store
-from chalicelib.exchanges.paper import Book
-from chalicelib.exchanges.paper_money import Rates, round_money
-from chalicelib.exchanges.paper_orders import is_marketable
+from chalicelib.exchanges import client_ids
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, Position, Side
 from chalicelib.orders import equity, events, exits, store
 from chalicelib.orders.legs import CLOSING_LEG
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.orders.reference_price import PriceSource
+from chalicelib.paper import book as paper_book
+from chalicelib.paper import instruments
+from chalicelib.paper import store as paper_store
+from chalicelib.paper.book import Book
+from chalicelib.paper.money import Rates, round_money
+from chalicelib.paper.orders import is_marketable
 from chalicelib.trading import Action, MarketType, OrderType, PositionSide, Symbol
 
 _AT_ONCE = 20  # orders in one transaction: each is three writes
@@ -85,7 +88,7 @@ class PaperDesk:
 
     def instrument(self, symbol: Symbol, market_type: MarketType, near: Decimal | None) -> Instrument:
         """The instrument, by rules usual for its price."""
-        return paper_rules.assumed(symbol, market_type, near or Decimal(1), self.book.account.currency)
+        return instruments.assumed(symbol, market_type, near or Decimal(1), self.book.account.currency)
 
     def market_price(self, symbol: Symbol) -> Decimal | None:
         """The live price, else the price the signal brought, else the last one seen."""
@@ -224,7 +227,7 @@ class PaperDesk:
             self._add(self._liquidation(order), state)
             self._note_ended()
 
-    def _closing(self, name: str, position: paper.Position, group_name: str, quantity: Decimal) -> OrderRequest:
+    def _closing(self, name: str, position: paper_book.Position, group_name: str, quantity: Decimal) -> OrderRequest:
         symbol = Symbol(raw=name, base=name.removesuffix(position.quote), quote=position.quote)
         instrument = self.instrument(symbol, MarketType.FUTURES, self.book.mark(name))
         signal_id = event_id("liquidation", self.book.account.account_id, str(self.book.version), str(self.book.orders))

@@ -4,9 +4,9 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib.accounts.model import Account
-from chalicelib.exchanges import paper_store
 from chalicelib.exchanges.wire import rounded
 from chalicelib.orders import snapshots
+from chalicelib.paper import store as paper_store
 from chalicelib.trading import MarketType
 
 

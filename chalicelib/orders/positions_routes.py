@@ -8,9 +8,9 @@ from typing import Any
 from chalicelib import aws, paging
 from chalicelib.accounts.model import Account
 from chalicelib.errors import NotFound
-from chalicelib.exchanges.paper_money import round_money
 from chalicelib.http import Answer, Request, Route
 from chalicelib.orders import equity, positions, prices
+from chalicelib.paper.money import round_money
 from chalicelib.users import store as users
 from chalicelib.users.access import caller
 from chalicelib.users.models import shown_id

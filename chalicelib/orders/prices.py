@@ -7,9 +7,9 @@ from decimal import Decimal
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import aws
-from chalicelib.exchanges import paper_store
 from chalicelib.orders import queue
 from chalicelib.orders.models import Instruction, PricesSeen
+from chalicelib.paper import store as paper_store
 from chalicelib.realtime.queue import push_price
 from chalicelib.telemetry import log
 from chalicelib.trading import MarketType

@@ -4,8 +4,8 @@ from decimal import ROUND_DOWN, Decimal
 
 from chalicelib.errors import Refused
 from chalicelib.exchanges.filters import round_quantity
-from chalicelib.exchanges.paper_money import BASIS_POINT, Rates
 from chalicelib.exchanges.protocol import Instrument
+from chalicelib.paper.money import BASIS_POINT, Rates
 from chalicelib.trading import MarketType
 
 HUNDRED = Decimal(100)

@@ -13,8 +13,6 @@ from chalicelib.accounts.model import Account
 from chalicelib.controls import rules, watch
 from chalicelib.controls.watch import Watch
 from chalicelib.errors import Forbidden, NotDoable, NotFound, Refused
-from chalicelib.exchanges import paper_store
-from chalicelib.exchanges.paper_money import BASIS_POINT, round_money
 from chalicelib.exchanges.protocol import Instrument, Side
 from chalicelib.http import Answer, Request, Route
 from chalicelib.orders import paper_context, prices, reference_price, snapshots, trade
@@ -22,6 +20,8 @@ from chalicelib.orders.dry_desk import DryLiveDesk, DryPaperDesk
 from chalicelib.orders.gate import Gate
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.orders.reference_price import PriceSource
+from chalicelib.paper import store as paper_store
+from chalicelib.paper.money import BASIS_POINT, round_money
 from chalicelib.signals import fields as bodies
 from chalicelib.signals import manual, presented, unused, variants
 from chalicelib.signals import plan as plans

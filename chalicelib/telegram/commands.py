@@ -10,9 +10,9 @@ from chalicelib.accounts.model import Account
 from chalicelib.controls import halt
 from chalicelib.controls.halt import Scope, Switch
 from chalicelib.errors import Forbidden, TooMany
-from chalicelib.exchanges import paper_store
 from chalicelib.exchanges.wire import rounded
 from chalicelib.orders import flatten
+from chalicelib.paper import store as paper_store
 from chalicelib.telegram import hand_out, links
 from chalicelib.telegram.texts import text
 from chalicelib.users import store as users

@@ -8,9 +8,9 @@ from chalicelib import aws
 from chalicelib.accounts import key_encryption, manage
 from chalicelib.accounts.model import Account
 from chalicelib.errors import NotDoable
-from chalicelib.exchanges import paper_store
-from chalicelib.exchanges.paper import Holding
 from chalicelib.exchanges.protocol import Credentials
+from chalicelib.paper import store as paper_store
+from chalicelib.paper.book import Holding
 from chalicelib.users import store as users
 from chalicelib.users.models import AccountKind
 from tests.support.api import everything, outbox, trail

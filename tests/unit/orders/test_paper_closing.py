@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 
 from chalicelib.accounts.model import Account
-from chalicelib.exchanges import paper_store
-from chalicelib.exchanges.paper import Book
+from chalicelib.paper import store as paper_store
+from chalicelib.paper.book import Book
 from chalicelib.trading import Leg, MarketType, OrderType, Symbol
 from tests.unit.orders import test_paper_exits
 from tests.unit.orders.test_paper_exits import cloud, events, held, ledger, market_type, run, see

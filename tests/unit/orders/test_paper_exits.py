@@ -9,9 +9,9 @@ import pytest
 
 from chalicelib import aws
 from chalicelib.accounts.model import Account
-from chalicelib.exchanges import paper_store
 from chalicelib.orders import execute, store
 from chalicelib.orders.models import Execution, Instruction, Order, PricesSeen
+from chalicelib.paper import store as paper_store
 from chalicelib.trading import Action, Leg, MarketType, OrderType, Symbol
 from tests.support.cloud import emulated
 from tests.support.records import add_account, add_user

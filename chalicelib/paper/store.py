@@ -12,8 +12,8 @@ from typing import Any
 
 from chalicelib import aws
 from chalicelib.accounts.model import Account
-from chalicelib.exchanges.paper import Book, Holding, Position, Waiting
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, Side
+from chalicelib.paper.book import Book, Holding, Position, Waiting
 from chalicelib.trading import MarketType, OrderType
 
 _LEDGER = "ledger"

@@ -17,17 +17,10 @@ from typing import Any
 
 from chalicelib.accounts.model import Account
 from chalicelib.errors import NotDoable, Refused
-from chalicelib.exchanges.paper_balances import (
-    DOLLARS,
-    NO_STRATEGY,
-    Holding,
-    Position,
-    owners,
-    price_names,
-    shares,
-)
-from chalicelib.exchanges.paper_money import Fill, Rates, fill, places, round_money
-from chalicelib.exchanges.paper_orders import (
+from chalicelib.exchanges.protocol import OrderRequest, OrderState, OrderStatus, Side
+from chalicelib.paper.balances import DOLLARS, NO_STRATEGY, Holding, Position, owners, price_names, shares
+from chalicelib.paper.money import Fill, Rates, fill, places, round_money
+from chalicelib.paper.orders import (
     STOPS,
     Waiting,
     group_of,
@@ -40,8 +33,7 @@ from chalicelib.exchanges.paper_orders import (
     state_of,
     stop_reached,
 )
-from chalicelib.exchanges.paper_resting import Resting
-from chalicelib.exchanges.protocol import OrderRequest, OrderState, OrderStatus, Side
+from chalicelib.paper.resting_orders import Resting
 from chalicelib.trading import MarketType, OrderType, TimeInForce
 
 __all__ = ["DOLLARS", "Account", "Book", "Holding", "Position", "Waiting", "price_names"]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from chalicelib.accounts.model import Account
 from chalicelib.errors import NotDoable
-from chalicelib.exchanges.paper import Book
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderStatus, Side
+from chalicelib.paper.book import Book
 from chalicelib.trading import MarketType, OrderType
 
 D = Decimal

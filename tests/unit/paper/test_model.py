@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from chalicelib.accounts.model import Account
 from chalicelib.errors import Refused
-from chalicelib.exchanges.paper import Book
-from chalicelib.exchanges.paper_balances import Position
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, Side
+from chalicelib.paper.balances import Position
+from chalicelib.paper.book import Book
 from chalicelib.trading import MarketType, OrderType
 from tests.reference.paper_account import Asked, Done, Model
 from tests.reference.paper_account import Refused as ModelRefused

@@ -5,8 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from chalicelib.exchanges.paper_balances import NO_STRATEGY
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, Side
+from chalicelib.paper.balances import NO_STRATEGY
 from chalicelib.trading import MarketType, OrderType, TimeInForce
 
 STOPS = (OrderType.STOP_LIMIT, OrderType.STOP_MARKET)

@@ -8,8 +8,8 @@ from chalicelib.accounts.equity_points import point
 from chalicelib.accounts.model import Account
 from chalicelib.audit import record
 from chalicelib.errors import Conflict, Refused, Retryable
-from chalicelib.exchanges import paper_store
-from chalicelib.exchanges.paper import Book
+from chalicelib.paper import store as paper_store
+from chalicelib.paper.book import Book
 from chalicelib.users.models import AccountKind
 
 _AT_ONCE = 90  # writes of a transaction that holds a hundred, the ledger, audit entry and event among them

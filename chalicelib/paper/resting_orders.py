@@ -4,9 +4,9 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from chalicelib.errors import NotDoable, Refused
-from chalicelib.exchanges.paper_balances import Balances, Holding, floor_money, shares
-from chalicelib.exchanges.paper_orders import Waiting, is_exit, is_reducing, is_spot_sale, place_of, state_of
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, Side
+from chalicelib.paper.balances import Balances, Holding, floor_money, shares
+from chalicelib.paper.orders import Waiting, is_exit, is_reducing, is_spot_sale, place_of, state_of
 from chalicelib.trading import MarketType
 
 _ZERO = Decimal(0)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.exchanges.paper_money import Fill, Rates, fill, round_money, round_price
+from chalicelib.paper.money import Fill, Rates, fill, round_money, round_price
 
 D = Decimal
 

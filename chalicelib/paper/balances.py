@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
 
 from chalicelib.accounts.model import Account
-from chalicelib.exchanges.paper_money import places, round_money
+from chalicelib.paper.money import places, round_money
 
 DOLLARS = frozenset({"USD", "USDT", "USDC", "BUSD", "FDUSD"})
 """Counted at par with each other: a paper account has one purse of them."""

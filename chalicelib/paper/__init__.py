@@ -1,0 +1,1 @@
+"""The simulated exchange: orders fill against the prices that it is given."""

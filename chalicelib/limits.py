@@ -1,7 +1,7 @@
 """How much a user may send or ask for at once.
 
 What the deployment allows its functions and queues stands in `infra/stack.yaml`, what an exchange allows in `exchanges/limiter.py`, what
-a user allows the own accounts in `controls/rules.py`.
+a user allows the own accounts in `risk/rules.py`.
 """
 
 from decimal import Decimal

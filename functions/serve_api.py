@@ -3,7 +3,6 @@
 from chalicelib import aws
 from chalicelib.accounts.routes import ACCOUNTS
 from chalicelib.audit.routes import AUDIT
-from chalicelib.controls.routes import HALT
 from chalicelib.dashboard import DASHBOARD
 from chalicelib.events.routes import EVENTS
 from chalicelib.health import HEALTH
@@ -14,6 +13,7 @@ from chalicelib.orders.positions_routes import POSITIONS
 from chalicelib.orders.price_routes import PRICES
 from chalicelib.payments.routes import PAYMENTS
 from chalicelib.realtime.routes import REALTIME
+from chalicelib.risk.routes import HALT
 from chalicelib.signals.explain import EXPLAINING
 from chalicelib.signals.read_routes import READING
 from chalicelib.signals.routes import INBOUND

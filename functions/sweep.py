@@ -6,9 +6,9 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from chalicelib.audit import chain
-from chalicelib.controls.tell import tell_everybody
 from chalicelib.events import publish
 from chalicelib.orders import flatten
+from chalicelib.risk.announce_halt import tell_everybody
 from chalicelib.signals import silence, sweep
 from chalicelib.telemetry import Metric, log, measure
 

@@ -12,8 +12,6 @@ from typing import Any
 from chalicelib import aws
 from chalicelib.accounts.connections import Lines
 from chalicelib.accounts.model import Account
-from chalicelib.controls import halt, watch
-from chalicelib.controls.halt import Scope, Switch
 from chalicelib.errors import Refused, Retryable
 from chalicelib.events.models import event_id
 from chalicelib.exchanges.limiter import Patience
@@ -24,6 +22,9 @@ from chalicelib.orders.execute import execute
 from chalicelib.orders.models import Flatten, Instruction
 from chalicelib.paper import store as paper_store
 from chalicelib.paper.book import DOLLARS
+from chalicelib.risk import halts
+from chalicelib.risk import state as risk_state
+from chalicelib.risk.halts import Scope, Switch
 from chalicelib.telemetry import log
 from chalicelib.trading import Action, MarketType, Symbol
 
@@ -106,7 +107,7 @@ def _close_at_exchange(message: Flatten, account: Account, until: float) -> list
 def _note(message: Flatten, account: Account, left_open: list[dict[str, Any]]) -> None:
     if message.halt is not None:
         about = Switch(Scope(message.halt["scope"] or ""), message.halt["id"], message.halt["owner"], message.halt["name"])
-        halt.note_left_open(about, account.account_id, left_open)
+        halts.note_left_open(about, account.account_id, left_open)
 
 
 def _shown(account: Account, position: Position) -> dict[str, Any]:
@@ -121,8 +122,8 @@ def _is_meant(message: Flatten, symbol: str) -> bool:
 
 def _cancels_entries(message: Flatten) -> bool:
     """Whether trading is still halted, and no rule keeps resting orders."""
-    governing = watch.switches(message.user_id, message.account_id, message.group_name)
-    watched = watch.Watch(governing, aws.get_many(watch.keys(governing)))
+    governing = risk_state.switches(message.user_id, message.account_id, message.group_name)
+    watched = risk_state.Watch(governing, aws.get_many(risk_state.keys(governing)))
     return watched.halted and not watched.keeps_resting
 
 

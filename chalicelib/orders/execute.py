@@ -12,8 +12,6 @@ from time import sleep
 
 from chalicelib import aws
 from chalicelib.accounts.model import Account
-from chalicelib.controls import watch
-from chalicelib.controls.watch import Watch
 from chalicelib.errors import Forbidden, Misconfigured, NotDoable, NotFound, Refused, Retryable
 from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.protocol import OrderStatus
@@ -25,6 +23,8 @@ from chalicelib.orders.models import CLOSE_INCOMPLETE, Execution, Instruction, P
 from chalicelib.orders.paper_desk import PaperDesk
 from chalicelib.orders.reference_price import PriceSource
 from chalicelib.paper import store as paper_store
+from chalicelib.risk import state as risk_state
+from chalicelib.risk.state import Watch
 from chalicelib.telemetry import Metric, log, measure
 from chalicelib.trading import MarketType, Variant
 
@@ -73,9 +73,9 @@ def _overtaken(instruction: Instruction) -> Instruction:
 def _attempt(instruction: Instruction, seconds: float, *, again: bool) -> None:
     now = datetime.now(UTC)
     stored = paper_store.items(instruction.account_id) if instruction.simulated else []
-    governing = watch.switches(instruction.user_id, instruction.account_id, instruction.group_name)
+    governing = risk_state.switches(instruction.user_id, instruction.account_id, instruction.group_name)
     others = paper_context.other_strategies(stored, instruction.user_id, instruction.group_name)
-    watch_keys = watch.keys([*governing, *others])
+    watch_keys = risk_state.keys([*governing, *others])
     valued = paper_context.symbols(stored) if stored else []
     symbol = instruction.symbol.name if instruction.symbol else ""
     on_paper = instruction.exchange == "paper"
@@ -158,7 +158,7 @@ def _live(
 ) -> Execution:
     """Trades at the exchange; every order is in the ledger when this returns, the record of the last one's end aside."""
     governing = [each.switch for each in watched.governing]
-    gate = Gate(instruction, desk, watched, lambda: Watch(governing, aws.get_many(watch.keys(governing))), now)
+    gate = Gate(instruction, desk, watched, lambda: Watch(governing, aws.get_many(risk_state.keys(governing))), now)
     desk.still = gate.again
     execution = _carry_out(instruction, account, desk, profile, gate, now=now)
     desk.leave(next((NotDoable(leg.code, **leg.values) for leg in execution.refused), None))
@@ -243,9 +243,9 @@ def see_prices(seen: PricesSeen) -> None:
     if item is None:
         return
     account, now = Account.model_validate(item), datetime.now(UTC)
-    governing = watch.switches(account.user_id, account.account_id, None)
+    governing = risk_state.switches(account.user_id, account.account_id, None)
     others = paper_context.other_strategies(stored, account.user_id, None)
-    watch_keys, valued = watch.keys([*governing, *others]), paper_context.symbols(stored, account.currency)
+    watch_keys, valued = risk_state.keys([*governing, *others]), paper_context.symbols(stored, account.currency)
     profile_key = ("users", {"user_id": account.user_id, "part": "profile"})
     profile, *found = paper_context.read([profile_key, *watch_keys, *paper_context.price_keys(valued, account.user_id, account.exchange)])
     watched = Watch(governing, found[: len(watch_keys)], others)
@@ -273,7 +273,7 @@ def _write_seen(desk: PaperDesk, watched: Watch) -> None:
         except (Retryable, aws.WriteRefused) as fault:
             if isinstance(fault, aws.WriteRefused) and all(failed is None for failed in fault.failed[len(fault.failed) - len(more) :]):
                 raise Retryable("the account's books changed meanwhile") from fault
-            before, watched = watched, Watch(governing, paper_context.read(watch.keys([*governing, *others])), others)
+            before, watched = watched, Watch(governing, paper_context.read(risk_state.keys([*governing, *others])), others)
             watched.count_in(before.currency, before.rate)
             continue
         flatten.tell(flattening)

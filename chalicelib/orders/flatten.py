@@ -5,19 +5,19 @@ from dataclasses import asdict
 from datetime import datetime
 
 from chalicelib import aws
-from chalicelib.controls import watch
-from chalicelib.controls.halt import Scope, Switch
-from chalicelib.controls.watch import Flattening
 from chalicelib.events.models import event_id
 from chalicelib.orders import queue
 from chalicelib.orders.models import Flatten
+from chalicelib.risk import state as risk_state
+from chalicelib.risk.halts import Scope, Switch
+from chalicelib.risk.state import Flattening
 
 
 def tell(flattening: Iterable[Flattening]) -> None:
     """Queues the closing for each account; a repeat changes nothing, since its orders have the same names."""
     for each in flattening:
         queue.send([_message(each, *account) for account in _accounts(each.switch)])
-        watch.flattened(each.switch)
+        risk_state.flattened(each.switch)
 
 
 def cancel_entries(switch: Switch, since: str) -> None:

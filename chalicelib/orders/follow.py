@@ -10,7 +10,6 @@ from decimal import Decimal
 from chalicelib import aws
 from chalicelib.accounts.connections import Lines
 from chalicelib.accounts.model import Account
-from chalicelib.controls import watch
 from chalicelib.errors import NotDoable, Refused, Retryable
 from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.line import Line
@@ -19,6 +18,7 @@ from chalicelib.orders import drift, flatten, key_check, ledger, lookup, snapsho
 from chalicelib.orders.entries import Entries, profits
 from chalicelib.orders.live_desk import LiveDesk
 from chalicelib.orders.models import Follow, Instruction, Order
+from chalicelib.risk import state as risk_state
 from chalicelib.telemetry import log
 from chalicelib.trading import Action, MarketType, Symbol
 
@@ -193,7 +193,7 @@ def _take_snapshot(account: Account, lines: Lines, own: aws.Item, realized: Mapp
         unfinished = ledger.unfinished(account.account_id)
         seen = snapshots.take(account, lines, now)
         drift.check(account, own, unfinished, seen, now)
-        flatten.tell(watch.equity_seen(account.user_id, account.account_id, seen["equity"], now, realized))
+        flatten.tell(risk_state.equity_seen(account.user_id, account.account_id, seen["equity"], now, realized))
     except (Refused, Retryable) as fault:
         log.warning("no snapshot", extra={"account_id": account.account_id, "fault": str(fault)})
         ledger.account_due(account.account_id, account.exchange, now + _REFUSED_AGAIN)

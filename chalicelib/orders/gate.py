@@ -4,12 +4,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from chalicelib.controls.rules import Opening
-from chalicelib.controls.watch import Watch
 from chalicelib.exchanges.protocol import OrderRequest
 from chalicelib.orders import age
 from chalicelib.orders.desk import Desk
 from chalicelib.orders.models import Instruction
+from chalicelib.risk.rules import Opening
+from chalicelib.risk.state import Watch
 
 _FRESH = timedelta(seconds=1)
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from chalicelib import aws
 from chalicelib.accounts.model import Account
-from chalicelib.controls.halt import Scope, Switch
-from chalicelib.controls.rules import Opening
-from chalicelib.controls.watch import Watch
 from chalicelib.errors import Forbidden, NotFound
 from chalicelib.exchanges.protocol import OrderRequest
 from chalicelib.orders import prices
 from chalicelib.paper.book import DOLLARS, Book, price_names
+from chalicelib.risk.halts import Scope, Switch
+from chalicelib.risk.rules import Opening
+from chalicelib.risk.state import Watch
 from chalicelib.trading import MarketType
 
 KEYS = 3

@@ -10,8 +10,6 @@ from typing import Any
 
 from chalicelib import aws, inputs, messages
 from chalicelib.accounts.model import Account
-from chalicelib.controls import rules, watch
-from chalicelib.controls.watch import Watch
 from chalicelib.errors import Forbidden, NotDoable, NotFound, Refused
 from chalicelib.exchanges.protocol import Instrument, Side
 from chalicelib.http import Answer, Request, Route
@@ -22,6 +20,9 @@ from chalicelib.orders.models import Instruction, Order
 from chalicelib.orders.reference_price import PriceSource
 from chalicelib.paper import store as paper_store
 from chalicelib.paper.money import BASIS_POINT, round_money
+from chalicelib.risk import rules
+from chalicelib.risk import state as risk_state
+from chalicelib.risk.state import Watch
 from chalicelib.signals import fields as bodies
 from chalicelib.signals import manual, presented, unused, variants
 from chalicelib.signals import plan as plans
@@ -105,8 +106,8 @@ class _Dry:
         """What would come of it."""
         instruction = self.instruction
         symbol = instruction.symbol.name if instruction.symbol else ""
-        governing = watch.switches(instruction.user_id, instruction.account_id, instruction.group_name)
-        keys = watch.keys(governing)
+        governing = risk_state.switches(instruction.user_id, instruction.account_id, instruction.group_name)
+        keys = risk_state.keys(governing)
         account_key: tuple[str, aws.Key] = ("accounts", {"account_id": instruction.account_id})
         item, *more = aws.get_many([account_key, *keys, *prices.keys_for(instruction)])
         if item is None:

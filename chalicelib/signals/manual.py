@@ -1,9 +1,9 @@
 """Orders placed by hand, by a signed-in admin. They go the way of every signal: stored, queued, executed, traced."""
 
 from chalicelib import aws, symbols
-from chalicelib.controls import rules
 from chalicelib.errors import NotFound, Refused, Unauthorized
 from chalicelib.http import Answer, Request
+from chalicelib.risk import rules
 from chalicelib.signals import closing, opening, sizes, terms
 from chalicelib.signals.accept import Door, accept
 from chalicelib.signals.answers import answer

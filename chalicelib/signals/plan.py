@@ -8,9 +8,9 @@ from math import ceil
 from typing import Any
 
 from chalicelib import symbols
-from chalicelib.controls import rules
 from chalicelib.errors import Forbidden, NotDoable, NotFound, Refused, Unauthorized
 from chalicelib.orders.models import Instruction
+from chalicelib.risk import rules
 from chalicelib.signals import sizes, terms
 from chalicelib.signals.missed import Missed
 from chalicelib.signals.models import Signal

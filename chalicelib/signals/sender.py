@@ -6,11 +6,11 @@ from datetime import datetime
 from ipaddress import ip_address, ip_network
 
 from chalicelib import aws
-from chalicelib.controls import rules
-from chalicelib.controls.halt import Scope, Switch
-from chalicelib.controls.rules import Rules
 from chalicelib.errors import Forbidden, NotFound, Refused, Unauthorized
 from chalicelib.http import Request, is_id
+from chalicelib.risk import rules
+from chalicelib.risk.halts import Scope, Switch
+from chalicelib.risk.rules import Rules
 from chalicelib.signals import presented
 from chalicelib.signals.fields import Fields
 from chalicelib.telemetry import Metric, measure

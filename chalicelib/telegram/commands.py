@@ -7,12 +7,12 @@ from typing import Any
 
 from chalicelib import aws
 from chalicelib.accounts.model import Account
-from chalicelib.controls import halt
-from chalicelib.controls.halt import Scope, Switch
 from chalicelib.errors import Forbidden, TooMany
 from chalicelib.exchanges.wire import rounded
 from chalicelib.orders import flatten
 from chalicelib.paper import store as paper_store
+from chalicelib.risk import halts
+from chalicelib.risk.halts import Scope, Switch
 from chalicelib.telegram import hand_out, links
 from chalicelib.telegram.texts import text
 from chalicelib.users import store as users
@@ -92,7 +92,7 @@ def _help(_owner: Owner, language: str) -> str:
 
 def _halt(owner: Owner, language: str) -> str:
     user_id = owner.user.user_id
-    shown = halt.throw(_switch(user_id), halted=True, by=user_id, admin=False, reason="Telegram")
+    shown = halts.throw(_switch(user_id), halted=True, by=user_id, admin=False, reason="Telegram")
     flatten.cancel_entries(_switch(user_id), shown["at"])
     return text("halted", {}, language)
 
@@ -121,14 +121,14 @@ def _hand_out(command: Command, user_id: str | None, now: datetime) -> Reply | N
 def _resume(owner: Owner, language: str) -> str:
     user_id = owner.user.user_id
     try:
-        halt.throw(_switch(user_id), halted=False, by=user_id, admin=False)
+        halts.throw(_switch(user_id), halted=False, by=user_id, admin=False)
     except Forbidden:
         return text("resume_refused", {}, language)
     return text("resumed", {}, language)
 
 
 def _status(owner: Owner, language: str) -> str:
-    switches = halt.read([Switch(Scope.GLOBAL), _switch(owner.user.user_id)])
+    switches = halts.read([Switch(Scope.GLOBAL), _switch(owner.user.user_id)])
     words = {
         "user_id": owner.user.user_id,
         "active": text("active" if owner.user.is_active else "inactive", {}, language),

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from chalicelib import aws, messages
-from chalicelib.controls import halt, set_rules
-from chalicelib.controls.halt import Scope, Switch
 from chalicelib.exchanges import market_store, registry
 from chalicelib.orders import close_all, ledger, queue, store
 from chalicelib.orders.models import Execution, Flatten, Order
+from chalicelib.risk import halts, update_rules
+from chalicelib.risk.halts import Scope, Switch
 from chalicelib.signals import answers
 from chalicelib.trading import Leg, MarketType, OrderType, PositionSide
 from tests.unit.orders.conftest import Live, legs
@@ -166,7 +166,7 @@ def test_a_daily_loss_flattens_a_hedged_account(futures: Live, monkeypatch: pyte
     sent: list[Flatten] = []
     monkeypatch.setattr(queue, "send", sent.extend)
     about = Switch(_ACCOUNT, futures.account_id, "1")
-    set_rules.set_rules(about, {"max_daily_loss": Decimal(50), "flatten": True}, by="1", admin=False)
+    update_rules.set_rules(about, {"max_daily_loss": Decimal(50), "flatten": True}, by="1", admin=False)
     for side in sides:
         by_hand(futures, {"long": "0.3", "short": "-0.1"}[side], side)
     ledger.account_due(futures.account_id, futures.exchange, datetime.now(UTC))
@@ -178,7 +178,7 @@ def test_a_daily_loss_flattens_a_hedged_account(futures: Live, monkeypatch: pyte
     assert message.halt == {"scope": "account", "id": futures.account_id, "owner": "1", "name": None}
     close_all.close_all(Flatten.model_validate_json(message.model_dump_json()), 20)
     assert positions(futures) == {}
-    assert halt.read([about])[0]["left_open"] == []
+    assert halts.read([about])[0]["left_open"] == []
 
 
 # How much of it
@@ -383,12 +383,12 @@ def test_both_sides_are_tried_though_one_stays(futures: Live) -> None:
 def test_flatten_says_what_is_left(futures: Live) -> None:
     """On the halt, in an event of it, and until the position has gone."""
     switch = Switch(_ACCOUNT, futures.account_id, "1")
-    halt.throw(switch, halted=True, by="risk", reason="max_daily_loss")
+    halts.throw(switch, halted=True, by="risk", reason="max_daily_loss")
     by_hand(futures, "-1")
     futures.simulator.price("BTCUSDT", "50000", size="0.4")
     about = {"scope": "account", "id": futures.account_id, "owner": "1", "name": None}
     flatten_now(futures, 5, halt=about)
-    [shown] = halt.read([switch])
+    [shown] = halts.read([switch])
     [left] = shown["left_open"]
     assert (left["symbol"], left["side"], left["quantity"]) == ("BTCUSDT", "short", Decimal("0.6"))
     told = [payload["left_open"] for payload in payloads("account.halted") if payload.get("left_open")]
@@ -396,7 +396,7 @@ def test_flatten_says_what_is_left(futures: Live) -> None:
 
     futures.simulator.price("BTCUSDT", "50000")
     flatten_now(futures, 20, halt=about)
-    assert halt.read([switch])[0]["left_open"] == []
+    assert halts.read([switch])[0]["left_open"] == []
     assert positions(futures) == {}
 
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from chalicelib import aws
-from chalicelib.controls import set_rules
-from chalicelib.controls.halt import Scope, Switch
 from chalicelib.exchanges.protocol import Instrument, OrderStatus, Side
 from chalicelib.orders import entries
 from chalicelib.orders.entries import Entries
 from chalicelib.orders.models import Order
+from chalicelib.risk import update_rules
+from chalicelib.risk.halts import Scope, Switch
 from chalicelib.trading import MarketType, OrderType
 from tests.simulator.fixtures import VENUES
 from tests.unit.orders.conftest import IDS, Live
@@ -149,7 +149,7 @@ def test_what_was_realised_is_what_the_exchange_paid(open_account, place: tuple[
 def test_an_exit_realises_and_halts(open_account) -> None:
     """The stop-loss fires: the follow-up books it, and the loss halts the user."""
     live: Live = open_account("bybit", MarketType.FUTURES)
-    set_rules.set_rules(Switch(Scope.USER, "1", "1"), {"max_daily_loss": D(400)}, by="1", admin=False)
+    update_rules.set_rules(Switch(Scope.USER, "1", "1"), {"max_daily_loss": D(400)}, by="1", admin=False)
     live.run("buy", stop_loss=D(45000))
     live.simulator.price("BTCUSDT", "44900")
     live.follow()
@@ -163,7 +163,7 @@ def test_an_exit_realises_and_halts(open_account) -> None:
 def test_a_loss_counts_with_the_order_that_made_it(open_account) -> None:
     """What a closing order realised halts in the transaction that settles its signal, before any look at the equity."""
     live: Live = open_account("okx", MarketType.FUTURES)
-    set_rules.set_rules(Switch(Scope.USER, "1", "1"), {"max_daily_loss": D(400)}, by="1", admin=False)
+    update_rules.set_rules(Switch(Scope.USER, "1", "1"), {"max_daily_loss": D(400)}, by="1", admin=False)
     live.run("buy")
     live.simulator.price("BTCUSDT", "45000")
     live.run("close")

@@ -4,11 +4,11 @@ from decimal import Decimal
 
 import pytest
 
-from chalicelib.controls import halt, set_rules
-from chalicelib.controls.halt import Scope, Switch
 from chalicelib.orders import flatten
 from chalicelib.orders.close_all import close_all
 from chalicelib.orders.models import Flatten
+from chalicelib.risk import halts, update_rules
+from chalicelib.risk.halts import Scope, Switch
 from chalicelib.trading import MarketType
 from tests.support import pump
 
@@ -38,13 +38,13 @@ def test_a_halt_cancels_resting_entries(open_account, unlimited, keep: bool) -> 
     live.run("buy", stop_loss=D(45000))
     live.limit()
     if keep:
-        set_rules.set_rules(USER, {"cancel_on_halt": False}, by="1", admin=False)
+        update_rules.set_rules(USER, {"cancel_on_halt": False}, by="1", admin=False)
     message = Flatten(
         flatten_id="halt", user_id="1", account_id=live.account_id, exchange="bybit", entries_only=True, at="2026-01-01T00:00:00Z"
     )
     close_all(message, 20)
     assert [order.status for order in live.ledger()] == ["filled", "open", "open"], "not halted"
-    shown = halt.throw(USER, halted=True, by="1")
+    shown = halts.throw(USER, halted=True, by="1")
     flatten.cancel_entries(USER, shown["at"])
     queued = [body for body in pump.bodies("orders-bybit") if body.get("entries_only")]
     assert [body["account_id"] for body in queued] == [live.account_id]

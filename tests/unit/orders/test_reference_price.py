@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from chalicelib import aws
-from chalicelib.controls import set_rules
-from chalicelib.controls.halt import Scope, Switch
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.orders import execute, ledger, store
 from chalicelib.orders.models import Execution, Instruction
+from chalicelib.risk import update_rules
+from chalicelib.risk.halts import Scope, Switch
 from chalicelib.trading import MarketType, OrderType
 from chalicelib.users.credentials import Kind
 from functions import receive_signals, serve_api
@@ -35,7 +35,7 @@ SIZES: dict[str, dict[str, Any]] = {
 
 def rule(**rules: Any) -> None:
     given = {name: Decimal(value) for name, value in rules.items()}
-    set_rules.set_rules(Switch(Scope.USER, "1", "1"), given, by="1", admin=True)
+    update_rules.set_rules(Switch(Scope.USER, "1", "1"), given, by="1", admin=True)
 
 
 def worth(live: Live) -> Decimal:

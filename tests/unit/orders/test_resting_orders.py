@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from chalicelib import aws
-from chalicelib.controls import halt, set_rules
-from chalicelib.controls.halt import Scope, Switch
 from chalicelib.orders import execute as executing
 from chalicelib.orders import flatten, store
 from chalicelib.orders.models import Execution, Instruction, Order, PricesSeen
+from chalicelib.risk import halts, update_rules
+from chalicelib.risk.halts import Scope, Switch
 from chalicelib.trading import Action, MarketType, OrderType, Symbol
 from chalicelib.users.store import LISTED
 from functions import sweep
@@ -83,7 +83,7 @@ def halted(switch: Switch) -> bool:
 
 
 def rule(about: Switch, **rules: Any) -> None:
-    set_rules.set_rules(about, rules, by="1", admin=False)
+    update_rules.set_rules(about, rules, by="1", admin=False)
 
 
 # Halts
@@ -95,7 +95,7 @@ def test_a_resting_entry_does_not_fill_during_a_halt(switch: Switch, order: dict
     """Set in the very moment before the price: no message has cancelled the order yet."""
     send("buy", "50000", "a")
     send("buy", **{"price": "50000", "group": "a", **order})
-    halt.throw(switch, halted=True, by="1")
+    halts.throw(switch, halted=True, by="1")
     see("40000" if "limit" in order else "60000")
     assert held() == {"position#BTCUSDT": D("0.1")}
     assert (orders()["BTCUSDT.0"].status, orders()["BTCUSDT.0"].code) == ("cancelled", "halted")
@@ -104,7 +104,7 @@ def test_a_resting_entry_does_not_fill_during_a_halt(switch: Switch, order: dict
 def test_another_strategys_halt_holds_nothing_back() -> None:
     """A halt of a strategy is about its own orders."""
     send("buy", "40000", "b", limit=True)
-    halt.throw(A, halted=True, by="1")
+    halts.throw(A, halted=True, by="1")
     see("39000")
     assert held() == {"position#BTCUSDT": D("0.1")}
 
@@ -129,7 +129,7 @@ def test_a_halt_cancels_resting_entries(switch: Switch, keep: bool) -> None:
     send("buy", "3000", "a", symbol=ETH, limit=True)
     if keep:
         rule(A if switch is A else USER, cancel_on_halt=False)
-    shown = halt.throw(switch, halted=True, by="1")
+    shown = halts.throw(switch, halted=True, by="1")
     flatten.cancel_entries(switch, shown["at"])
     sweep.handler({}, CONTEXT)
     pump.execute()
@@ -144,9 +144,9 @@ def test_a_halt_cancels_resting_entries(switch: Switch, keep: bool) -> None:
 def test_a_halt_that_is_lifted_in_time_cancels_nothing() -> None:
     """The message is late."""
     send("buy", "40000", limit=True)
-    shown = halt.throw(USER, halted=True, by="1")
+    shown = halts.throw(USER, halted=True, by="1")
     flatten.cancel_entries(USER, shown["at"])
-    halt.throw(USER, halted=False, by="1")
+    halts.throw(USER, halted=False, by="1")
     pump.execute()
     assert orders()["BTCUSDT.0"].status == "open"
 

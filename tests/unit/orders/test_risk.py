@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from chalicelib import aws, config
-from chalicelib.controls import halt, set_rules, watch
-from chalicelib.controls.halt import Scope, Switch
-from chalicelib.controls.rules import Hours
 from chalicelib.orders import prices
 from chalicelib.orders.execute import execute
 from chalicelib.orders.models import Instruction
+from chalicelib.risk import halts, update_rules
+from chalicelib.risk import state as risk_state
+from chalicelib.risk.halts import Scope, Switch
+from chalicelib.risk.rules import Hours
 from functions import receive_signals
 from tests.support import pump, records
 from tests.support.crash import killed_after
@@ -45,7 +46,7 @@ def trader(emulated: None) -> None:
 
 
 def rule(about: Switch = USER, **rules: Any) -> None:
-    set_rules.set_rules(about, rules, by="1", admin=False)
+    update_rules.set_rules(about, rules, by="1", admin=False)
 
 
 def crowd(accounts: int = 20, **more: Any) -> None:
@@ -238,7 +239,7 @@ def test_a_loss_of_yesterday_is_forgotten_and_a_resumed_user_is_still_over_it() 
     rule(max_daily_loss=D("0.05"))
     assert paper() is None
     assert paper(price=101) == "halted"
-    halt.throw(USER, halted=False, by="1", admin=False)
+    halts.throw(USER, halted=False, by="1", admin=False)
     assert paper(price=102) == "daily_loss"
     tally = aws.get("controls", {"scope": "tally#user#1"})
     assert tally is not None
@@ -303,10 +304,10 @@ def test_equity_that_falls_halts_an_account_at_an_exchange() -> None:
     """Of an account with keys the loss is that of its equity, open positions included."""
     now = datetime.now(UTC)
     rule(max_daily_loss=D(500))
-    assert watch.equity_seen("1", "9", D(10_000), now) == []
-    watch.equity_seen("1", "9", D(9_600), now)
+    assert risk_state.equity_seen("1", "9", D(10_000), now) == []
+    risk_state.equity_seen("1", "9", D(9_600), now)
     assert not (aws.get("controls", USER.key) or {}).get("halted")
-    watch.equity_seen("1", "9", D(9_500), now)
+    risk_state.equity_seen("1", "9", D(9_500), now)
     assert (aws.get("controls", USER.key) or {})["halted"] is True
 
 

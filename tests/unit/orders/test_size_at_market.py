@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from chalicelib.controls.halt import Scope, Switch
+from chalicelib.risk.halts import Scope, Switch
 from chalicelib.trading import Leg, MarketType, OrderType
 from tests.support import records
 from tests.unit.orders.test_resting_orders import held, orders, rule, send, trader

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chalicelib import aws
-from chalicelib.controls import halt
+from chalicelib.risk import halts
 from chalicelib.telegram import links
 from chalicelib.users import change
 from chalicelib.users import store as users
@@ -22,7 +22,7 @@ def on(method, path, headers, body=None, user_id="1"):
 
 
 def halted(user_id="1"):
-    return halt.read([halt.Switch(halt.Scope.USER, user_id, user_id)])[0]["halted"]
+    return halts.read([halts.Switch(halts.Scope.USER, user_id, user_id)])[0]["halted"]
 
 
 @pytest.mark.parametrize(("secret", "code"), [(None, "token_missing"), ("wrong", "token_wrong"), ("ключ".encode().decode(), "token_wrong")])
@@ -125,7 +125,7 @@ def test_halt_and_resume(telegram):
 def test_what_an_admin_halted_stays(telegram):
     """A user cannot lift an administrator's halt."""
     create_user(by="test", user_id=1, telegram_id=CHAT)
-    halt.throw(halt.Switch(halt.Scope.USER, "1", "1"), halted=True, by="9", admin=True)
+    halts.throw(halts.Switch(halts.Scope.USER, "1", "1"), halted=True, by="9", admin=True)
     write("/resume")
     drain()
     assert halted()

@@ -16,10 +16,10 @@ from time import sleep
 from typing import Any
 
 from chalicelib import aws
-from chalicelib.controls import halt, rules
-from chalicelib.controls.halt import Scope, Switch
-from chalicelib.controls.rules import Opening, Rules
 from chalicelib.errors import Forbidden, NotDoable, Retryable
+from chalicelib.risk import halts, rules
+from chalicelib.risk.halts import Scope, Switch
+from chalicelib.risk.rules import Opening, Rules
 
 BY = "risk"
 DAILY_LOSS = "max_daily_loss"
@@ -309,7 +309,7 @@ def _add_up(each: _Governing, profit: Decimal, realized: Decimal, at: datetime) 
     since, flatten = at.isoformat(), each.rules.flatten
     acts = flatten or each.rules.cancel_on_halt
     control = each.control | ({"flattening": since} if acts else {})
-    _, writes = halt.thrown(each.switch, control, at, halted=True, by=BY, admin=False, reason=DAILY_LOSS, flatten=flatten)
+    _, writes = halts.thrown(each.switch, control, at, halted=True, by=BY, admin=False, reason=DAILY_LOSS, flatten=flatten)
     return fields, writes, [Flattening(each.switch, since, entries_only=not flatten)] if acts else []
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from chalicelib import aws
 from chalicelib.accounts.manage import create_account
-from chalicelib.controls import halt
-from chalicelib.controls.halt import Scope, Switch
+from chalicelib.risk import halts
+from chalicelib.risk.halts import Scope, Switch
 from chalicelib.users.models import AccountKind
 from tests.support.api import outbox, trail
 
@@ -91,5 +91,5 @@ def test_bad_switch_is_refused(api, body, status, code):
 def test_rules_throw_switches_too(api):
     """A risk rule halts an account without HTTP, and its owner may resume it."""
     switch = Switch(Scope.ACCOUNT, "5", "7")
-    assert halt.throw(switch, halted=True, by="risk", admin=False, reason="daily_loss")["halted"] is True
-    assert halt.throw(switch, halted=False, by="7", admin=False)["halted"] is False
+    assert halts.throw(switch, halted=True, by="risk", admin=False, reason="daily_loss")["halted"] is True
+    assert halts.throw(switch, halted=False, by="7", admin=False)["halted"] is False

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from chalicelib.accounts.manage import create_account
-from chalicelib.controls.rules import Hours
+from chalicelib.risk.rules import Hours
 from chalicelib.strategies.manage import create_strategy
 from chalicelib.users.models import AccountKind
 from tests.support.api import outbox, trail

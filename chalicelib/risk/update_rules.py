@@ -6,11 +6,11 @@ from typing import Any
 
 from chalicelib import aws
 from chalicelib.audit import record
-from chalicelib.controls import halt, rules
-from chalicelib.controls.halt import Scope, Switch
 from chalicelib.errors import Conflict, Forbidden, Retryable
 from chalicelib.events import outbox
 from chalicelib.events.models import Event, event_id
+from chalicelib.risk import halts, rules
+from chalicelib.risk.halts import Scope, Switch
 from chalicelib.users.models import shown_id
 
 _TRIES = 5
@@ -49,7 +49,7 @@ def set_rules(about: Switch, wanted: Mapping[str, Any], *, by: str, admin: bool,
             raise Forbidden("admin_only")
         after = rules.Rules.model_validate(before.model_dump() | fields)
         kept = {"rules": after.model_dump(exclude_defaults=True), "rules_by_admin": admin, "rules_version": current + 1}
-        item, put = halt.changed(about, stored, now, **kept)
+        item, put = halts.changed(about, stored, now, **kept)
         was, is_ = before.model_dump(include=set(fields)), after.model_dump(include=set(fields))
         change = record.Change(by, "trading.rules_changed", about.key["scope"], about.owner, now, was, is_)
         try:

@@ -6,12 +6,12 @@ from pydantic import AfterValidator, Field
 
 from chalicelib import aws, inputs, paging, symbols
 from chalicelib.accounts import store as accounts
-from chalicelib.controls import halt, rules, set_rules
-from chalicelib.controls.halt import Scope, Switch
 from chalicelib.errors import NotFound, Refused
 from chalicelib.http import Answer, Request, Route
 from chalicelib.inputs import Caseless, Input, Line, Money, Note, UserId, Whole
 from chalicelib.orders import flatten
+from chalicelib.risk import halts, rules, update_rules
+from chalicelib.risk.halts import Scope, Switch
 from chalicelib.users import store as users
 from chalicelib.users.access import Caller, caller
 from chalicelib.users.models import Role
@@ -66,7 +66,7 @@ def list_switches(request: Request) -> Answer:
     who = caller(request)
     user_id, page = who.whose(request), paging.asked(request)
     switches = [Switch(Scope.GLOBAL), *_of_user(user_id)]
-    shown = halt.read(switches[page.offset : page.offset + page.limit])
+    shown = halts.read(switches[page.offset : page.offset + page.limit])
     return paging.listed(shown, len(switches), None)
 
 
@@ -76,7 +76,7 @@ def throw_switch(request: Request) -> Answer:
     given = inputs.body(request, HaltInput)
     switch = _switch(who, given.scope, given.id)
     admin = who.role is Role.ADMIN
-    shown = halt.throw(switch, halted=given.halted, by=who.user_id, admin=admin, reason=given.reason)
+    shown = halts.throw(switch, halted=given.halted, by=who.user_id, admin=admin, reason=given.reason)
     if given.halted:  # also if it was halted before: the messages of that time may have been lost
         flatten.cancel_entries(switch, shown["at"])
     return Answer(200, shown)
@@ -88,7 +88,7 @@ def list_rules(request: Request) -> Answer:
     user_id, page = who.whose(request), paging.asked(request)
     about = _of_user(user_id)
     part = about[page.offset : page.offset + page.limit]
-    return paging.listed([set_rules.view(each, item) for each, item in zip(part, halt.stored(part), strict=True)], len(about), None)
+    return paging.listed([update_rules.view(each, item) for each, item in zip(part, halts.stored(part), strict=True)], len(about), None)
 
 
 def patch_rules(request: Request) -> Answer:
@@ -102,7 +102,7 @@ def patch_rules(request: Request) -> Answer:
     if wanted.get("trading_hours"):
         wanted["trading_hours"] = tuple(rules.Hours(**each.model_dump()) for each in wanted["trading_hours"])
     admin = who.role is Role.ADMIN
-    return Answer(200, set_rules.set_rules(about, wanted, by=who.user_id, admin=admin, version=given.version))
+    return Answer(200, update_rules.set_rules(about, wanted, by=who.user_id, admin=admin, version=given.version))
 
 
 def _of_user(user_id: str) -> list[Switch]:

@@ -1,10 +1,10 @@
 """Documentation of the routes of the halt switches and risk rules."""
 
-from chalicelib.controls.routes import HaltInput, RulesInput
-from chalicelib.controls.rules import Rules
 from chalicelib.openapi.docs import OWNER, Docs, listing
 from chalicelib.openapi.examples import AT, USER_ID
 from chalicelib.openapi.schemas import FLAG, ID, NUMBER, TEXT, TIME, WHOLE, listed, maybe, obj, one_of, page, record
+from chalicelib.risk.routes import HaltInput, RulesInput
+from chalicelib.risk.rules import Rules
 
 _LEFT_OPEN = obj(
     {"code": TEXT, "symbol": TEXT, "side": one_of("long", "short"), "quantity": NUMBER, "margin_mode": maybe(TEXT)},

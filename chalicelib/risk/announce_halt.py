@@ -9,10 +9,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from chalicelib import aws
-from chalicelib.controls import halt
-from chalicelib.controls.halt import Scope, Switch
 from chalicelib.errors import Retryable
 from chalicelib.events import outbox
+from chalicelib.risk import halts
+from chalicelib.risk.halts import Scope, Switch
 from chalicelib.users.store import LISTED
 
 _AT_ONCE = 50  # users; a transaction holds a hundred writes
@@ -33,7 +33,7 @@ def tell_everybody(now: datetime, cancel_entries: Callable[[list[str], str], Non
             break
         users, following = aws.query("users", "listed = :all", index="listed", limit=_AT_ONCE, start=item["telling"] or None, all=LISTED)
         active = [user["user_id"] for user in users if user.get("is_active", True)]
-        writes = [outbox.write(halt.event(_GLOBAL, item, now, told_to=user_id)) for user_id in active]
+        writes = [outbox.write(halts.event(_GLOBAL, item, now, told_to=user_id)) for user_id in active]
         if item["halted"]:
             cancel_entries(active, item["at"])
         try:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from chalicelib import aws
-from chalicelib.controls import halt, tell
-from chalicelib.controls.halt import Scope, Switch
+from chalicelib.risk import announce_halt, halts
+from chalicelib.risk.halts import Scope, Switch
 from functions import sweep
 from tests.support import pump, records
 from tests.support.crash import Killed, killed_after
@@ -17,7 +17,7 @@ from tests.support.gateway import CONTEXT
 @pytest.fixture(autouse=True)
 def users(emulated, monkeypatch):
     """Seven users, one of them not active; three are told at a time."""
-    monkeypatch.setattr(tell, "_AT_ONCE", 3)
+    monkeypatch.setattr(announce_halt, "_AT_ONCE", 3)
     for number in range(1, 8):
         records.add_user(str(number), is_active=number != 4)
         profile = aws.get("users", {"user_id": str(number), "part": "profile"})
@@ -25,7 +25,7 @@ def users(emulated, monkeypatch):
 
 
 def throw(*, halted=True):
-    halt.throw(Switch(Scope.GLOBAL), halted=halted, by="1", reason="maintenance" if halted else None)
+    halts.throw(Switch(Scope.GLOBAL), halted=halted, by="1", reason="maintenance" if halted else None)
 
 
 def told():
@@ -55,9 +55,9 @@ def cancelled(users, since):
 def test_the_newest_state_is_told():
     """Who was not told yet of a halt that is over is told that trading goes on."""
     throw()
-    tell.tell_everybody(datetime.now(UTC), cancelled, seconds=0)
+    announce_halt.tell_everybody(datetime.now(UTC), cancelled, seconds=0)
     throw(halted=False)
-    tell.tell_everybody(datetime.now(UTC), cancelled)
+    announce_halt.tell_everybody(datetime.now(UTC), cancelled)
     assert told()["user#3"] == ["trading.resumed"]
 
 
@@ -67,8 +67,8 @@ def test_a_sweep_that_dies_leaves_nobody_out_and_tells_nobody_twice(call):
     throw()
     now = datetime.now(UTC)
     with killed_after(call), suppress(Killed):
-        tell.tell_everybody(now, cancelled)
+        announce_halt.tell_everybody(now, cancelled)
     told()
-    tell.tell_everybody(now, cancelled)
+    announce_halt.tell_everybody(now, cancelled)
     streams = told()
     assert all(types == ([] if stream == "user#4" else ["trading.halted"]) for stream, types in streams.items())

@@ -15,8 +15,8 @@ from unittest.mock import patch
 import requests
 
 from bench.kit import Desk, Figure, Stand, at_most, spread
-from chalicelib.exchanges import limiter
-from chalicelib.exchanges.limiter import limits_of
+from chalicelib.exchanges import rate_limiter
+from chalicelib.exchanges.rate_limiter import limits_of
 from chalicelib.orders import execute, ledger
 from chalicelib.orders import store as executions
 from chalicelib.orders.models import Execution, Instruction
@@ -150,14 +150,14 @@ def _look_later(desk: Desk) -> None:
 def _paced(stand: Stand) -> Iterator[Figure]:
     """An account on each exchange with more orders than its limit lets through at once."""
     narrow = {place: _narrowed(limits_of(*place)) for place in _PACED}
-    with Desk(stand, dict.fromkeys(_ACCOUNTS, 1)) as desk, patch.dict(limiter._LIMITS, narrow):  # noqa: SLF001 - the only way to narrow them
-        limiter.forget()
+    with Desk(stand, dict.fromkeys(_ACCOUNTS, 1)) as desk, patch.dict(rate_limiter._LIMITS, narrow):  # noqa: SLF001 - the only way to narrow them
+        rate_limiter.forget()
         stand.exchanges.call("POST", "limits", factor=_FACTOR)
         with ThreadPoolExecutor(len(_PACED)) as pool:
             tooks = dict(zip(_PACED, pool.map(lambda place: _place_all(desk, *place), _PACED), strict=True))
         limited = stand.exchanges.call("GET", "stats")["limited"]
         stand.exchanges.reset()
-    limiter.forget()
+    rate_limiter.forget()
     for place, took in tooks.items():
         rate = narrow[place].orders
         floor = (_ORDERS - rate.burst) / rate.per_s
@@ -183,10 +183,10 @@ def _paced(stand: Stand) -> Iterator[Figure]:
     )
 
 
-def _narrowed(limits: limiter.Limits) -> limiter.Limits:
+def _narrowed(limits: rate_limiter.Limits) -> rate_limiter.Limits:
     rate = limits.orders
     return replace(
-        limits, orders=limiter.Rate(min(rate.per_s * _FACTOR, _SLOWEST_PER_S), min(max(int(rate.burst * _FACTOR), 1), _MOST_AT_ONCE))
+        limits, orders=rate_limiter.Rate(min(rate.per_s * _FACTOR, _SLOWEST_PER_S), min(max(int(rate.burst * _FACTOR), 1), _MOST_AT_ONCE))
     )
 
 

@@ -1,6 +1,6 @@
 """How much a user may send or ask for at once.
 
-What the deployment allows its functions and queues stands in `infra/stack.yaml`, what an exchange allows in `exchanges/limiter.py`, what
+What the deployment allows its functions and queues stands in `infra/stack.yaml`, what an exchange allows in `exchanges/rate_limiter.py`, what
 a user allows the own accounts in `risk/rules.py`.
 """
 

@@ -10,10 +10,10 @@ from chalicelib.accounts.model import Account
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges import registry
 from chalicelib.exchanges.account_settings import AccountSettings
-from chalicelib.exchanges.limiter import Limiter, Patience
-from chalicelib.exchanges.line import Line
 from chalicelib.exchanges.market_store import StoredMarkets
 from chalicelib.exchanges.protocol import Credentials
+from chalicelib.exchanges.rate_limiter import Limiter, Patience
+from chalicelib.exchanges.session import Line
 from chalicelib.trading import MarketType
 
 _KEPT_S = 300

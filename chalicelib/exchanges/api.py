@@ -8,7 +8,7 @@ from chalicelib.exchanges import documented, outcomes
 from chalicelib.exchanges.account_settings import AccountSettings
 from chalicelib.exchanges.outcomes import Failure, Meaning
 from chalicelib.exchanges.protocol import Credentials, Pacing
-from chalicelib.exchanges.session import ExchangeTransport
+from chalicelib.exchanges.transport import ExchangeTransport
 from chalicelib.telemetry import Metric, log, measure
 
 _REASON_LENGTH = 200

@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 from chalicelib.errors import Refused
 from chalicelib.exchanges import codes
 from chalicelib.exchanges.api import Api, Parameters
+from chalicelib.exchanges.dialect import RECEIVE_WINDOW_MS, concerns_long, number, position_mode_differs
 from chalicelib.exchanges.markets import Listing, Listings
 from chalicelib.exchanges.outcomes import Absent, Already, Meaning
-from chalicelib.exchanges.particulars import RECEIVE_WINDOW_MS, concerns_long, number, position_mode_differs
 from chalicelib.exchanges.protocol import (
     Balance,
     Credentials,

@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges.api import Api, Parameters
+from chalicelib.exchanges.dialect import acknowledged, number
 from chalicelib.exchanges.markets import Listing, Listings
 from chalicelib.exchanges.outcomes import Absent, Kind, Meaning
-from chalicelib.exchanges.particulars import acknowledged, number
 from chalicelib.exchanges.protocol import (
     Balance,
     Credentials,

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chalicelib.exchanges import markets, session
+from chalicelib.exchanges import markets, transport
+from chalicelib.exchanges.adapter import CcxtExchange, connect
 from chalicelib.exchanges.binance import Binance
 from chalicelib.exchanges.bybit import Bybit
-from chalicelib.exchanges.ccxt_adapter import CcxtExchange, connect
+from chalicelib.exchanges.dialect import Particulars
 from chalicelib.exchanges.families import SPOT_ONLY, family
 from chalicelib.exchanges.generic import Generic
 from chalicelib.exchanges.markets import StoredMarket
 from chalicelib.exchanges.okx import Okx
-from chalicelib.exchanges.particulars import Particulars
 from chalicelib.exchanges.protocol import Credentials
 from chalicelib.trading import MarketType
 
@@ -54,7 +54,7 @@ def fetch_markets(exchange: str, market_type: MarketType, *, demo: bool = False)
         return {}
     particulars = _particulars(exchange, market_type)
     client = connect(particulars, Credentials("", "", demo=True) if demo else None)
-    session.mount(client, _FETCH_TIMEOUT)
+    transport.mount(client, _FETCH_TIMEOUT)
     client.has["fetchCurrencies"] = False
     client.load_markets()
     return markets.dump(client, market_type, whole=not conformance_tested(exchange))

@@ -12,8 +12,8 @@ from decimal import Decimal
 from chalicelib.errors import OutcomeUnknown
 from chalicelib.exchanges.api import Api
 from chalicelib.exchanges.client_ids import is_ours
+from chalicelib.exchanges.dialect import LATE_ARRIVAL_S, Particulars
 from chalicelib.exchanges.markets import Listing, Listings
-from chalicelib.exchanges.particulars import LATE_ARRIVAL_S, Particulars
 from chalicelib.exchanges.protocol import OrderState, OrderStatus, Trade
 from chalicelib.trading import OrderType
 

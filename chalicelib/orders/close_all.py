@@ -14,8 +14,8 @@ from chalicelib.accounts.connections import Lines
 from chalicelib.accounts.model import Account
 from chalicelib.errors import Refused, Retryable
 from chalicelib.events.models import event_id
-from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.protocol import Position
+from chalicelib.exchanges.rate_limiter import Patience
 from chalicelib.exchanges.wire import text
 from chalicelib.orders import prices
 from chalicelib.orders.execute import execute

@@ -13,8 +13,8 @@ from chalicelib import aws
 from chalicelib.accounts.model import Account
 from chalicelib.errors import NotDoable, Retryable
 from chalicelib.exchanges import filters
-from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderStatus, Position, Side
+from chalicelib.exchanges.rate_limiter import Patience
 from chalicelib.exchanges.wire import text
 from chalicelib.orders.last_seen import SeenLines
 from chalicelib.orders.ledger import Known

@@ -13,7 +13,7 @@ from decimal import Decimal
 from pydantic import BaseModel, ConfigDict
 
 from chalicelib import aws
-from chalicelib.exchanges.particulars import concerns_long
+from chalicelib.exchanges.dialect import concerns_long
 from chalicelib.exchanges.protocol import Instrument, Side
 from chalicelib.exchanges.wire import rounded
 from chalicelib.orders.models import Order

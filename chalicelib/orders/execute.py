@@ -13,8 +13,8 @@ from time import sleep
 from chalicelib import aws
 from chalicelib.accounts.model import Account
 from chalicelib.errors import Forbidden, Misconfigured, NotDoable, NotFound, Refused, Retryable
-from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.protocol import OrderStatus
+from chalicelib.exchanges.rate_limiter import Patience
 from chalicelib.orders import entries, events, flatten, give_up, ledger, paper_context, prices, reference_price, store, trade
 from chalicelib.orders.gate import Gate
 from chalicelib.orders.legs import CLOSING_LEG

@@ -11,9 +11,9 @@ from chalicelib import aws
 from chalicelib.accounts.connections import Lines
 from chalicelib.accounts.model import Account
 from chalicelib.errors import NotDoable, Refused, Retryable
-from chalicelib.exchanges.limiter import Patience
-from chalicelib.exchanges.line import Line
 from chalicelib.exchanges.protocol import OrderStatus, Side
+from chalicelib.exchanges.rate_limiter import Patience
+from chalicelib.exchanges.session import Line
 from chalicelib.orders import drift, flatten, key_check, ledger, lookup, snapshots
 from chalicelib.orders.entries import Entries, profits
 from chalicelib.orders.live_desk import LiveDesk

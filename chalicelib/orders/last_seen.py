@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from chalicelib import aws
 from chalicelib.accounts.model import Account
 from chalicelib.errors import NotDoable
-from chalicelib.exchanges import line
+from chalicelib.exchanges import session
 from chalicelib.exchanges.market_store import StoredMarkets
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, Position
 from chalicelib.exchanges.wire import rounded
@@ -31,7 +31,7 @@ class SeenLines:
         return SeenLine(self._account, market_type, self._snapshot, self._price)
 
 
-class SeenLine(line.Line):
+class SeenLine(session.Line):
     """One account on one market, as far as it is stored. What would need the exchange raises AssertionError."""
 
     def __init__(self, account: Account, market_type: MarketType, snapshot: aws.Item, price: Decimal | None) -> None:

@@ -12,8 +12,8 @@ from chalicelib.accounts.connections import Lines
 from chalicelib.accounts.model import Account
 from chalicelib.errors import NotDoable, Refused
 from chalicelib.exchanges import filters
-from chalicelib.exchanges.limiter import Patience
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderStatus, Position, Side
+from chalicelib.exchanges.rate_limiter import Patience
 from chalicelib.orders import ledger, lookup
 from chalicelib.orders.entries import Entries, profits
 from chalicelib.orders.legs import CLOSING_LEG, is_further_part

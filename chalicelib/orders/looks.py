@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
-from chalicelib.exchanges.line import Line
-from chalicelib.exchanges.particulars import concerns_long
+from chalicelib.exchanges.dialect import concerns_long
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, Position, Side
+from chalicelib.exchanges.session import Line
 from chalicelib.orders import ledger
 from chalicelib.orders.entries import OWNED
 from chalicelib.orders.models import Instruction

@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib.errors import Refused, Retryable
-from chalicelib.exchanges.line import Line
 from chalicelib.exchanges.protocol import Instrument, OrderState, Side
+from chalicelib.exchanges.session import Line
 from chalicelib.orders import ledger
 from chalicelib.orders.entries import OWNED, Entries
 from chalicelib.orders.models import Order

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from chalicelib import limits
-from chalicelib.exchanges.limiter import Delay
 from chalicelib.exchanges.protocol import OrderStatus, Side
+from chalicelib.exchanges.rate_limiter import Delay
 from chalicelib.exchanges.wire import rounded
 from chalicelib.orders.legs import whole
 from chalicelib.trading import Action, Leg, MarketType, OrderType, PositionSide, Symbol

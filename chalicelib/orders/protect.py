@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from chalicelib.errors import NotDoable, Refused, Retryable
-from chalicelib.exchanges.line import Line
 from chalicelib.exchanges.protocol import OrderRequest, OrderStatus
+from chalicelib.exchanges.session import Line
 from chalicelib.exchanges.wire import text
 from chalicelib.orders import exits, ledger
 from chalicelib.orders.models import CLOSE_INCOMPLETE, Order

@@ -13,9 +13,9 @@ from chalicelib import aws
 from chalicelib.accounts.model import Account
 from chalicelib.errors import NotDoable, OutcomeUnknown, Refused, Retryable
 from chalicelib.exchanges import filters
-from chalicelib.exchanges.limiter import Patience
-from chalicelib.exchanges.line import Line
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, RateLimited, Side
+from chalicelib.exchanges.rate_limiter import Patience
+from chalicelib.exchanges.session import Line
 from chalicelib.orders import age, ledger, lookup
 from chalicelib.orders.entries import Entries
 from chalicelib.orders.legs import CLOSING_LEG

@@ -15,7 +15,7 @@ from chalicelib import aws
 from chalicelib.errors import NotDoable, OutcomeUnknown, Retryable, TradehookError
 from chalicelib.events import outbox, publish, topic
 from chalicelib.events.models import Event, LoggedEvent
-from chalicelib.exchanges import line
+from chalicelib.exchanges import session
 from chalicelib.exchanges.outcomes import Absent
 from chalicelib.exchanges.protocol import OrderStatus, RateLimited
 from chalicelib.orders import ledger
@@ -115,7 +115,7 @@ def test_every_metric_is_written_by_some_code() -> None:
 
 def test_classes_of_errors_are_those_described() -> None:
     """An alarm adds up the classes by name."""
-    assert {name for _, name in line._REACTIONS} == set(DESCRIBED["ExchangeErrors"]["classes"])
+    assert {name for _, name in session._REACTIONS} == set(DESCRIBED["ExchangeErrors"]["classes"])
 
 
 # Where the things happen.
@@ -187,7 +187,7 @@ def test_errors_of_exchanges_by_class(error: TradehookError, class_: str | None,
 
     exchange: Any = SimpleNamespace(name="okx", place=place, pacing=None, paced_by=lambda _pace: None)
     limiter: Any = SimpleNamespace(keep_away=lambda _limited: None, heed=lambda _pacing: None)
-    here = line.Line(exchange, None, MarketType.SPOT, limiter, None)  # type: ignore[arg-type]  # neither markets nor patience are needed
+    here = session.Line(exchange, None, MarketType.SPOT, limiter, None)  # type: ignore[arg-type]  # neither markets nor patience are needed
     with pytest.raises(type(error)):
         here.place(None)  # type: ignore[arg-type]
 

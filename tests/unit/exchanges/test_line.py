@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.exchanges.limiter import Limits, Patience, Rate
-from chalicelib.exchanges.line import Line
+from chalicelib.exchanges.rate_limiter import Limits, Patience, Rate
+from chalicelib.exchanges.session import Line
 from chalicelib.trading import MarketType
 
 GAP_S = 0.1

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from chalicelib.errors import NotDoable, OutcomeUnknown, Retryable
-from chalicelib.exchanges import families, limiter, registry
+from chalicelib.exchanges import families, rate_limiter, registry
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.trading import MarketType
 from tests.contract.exchanges import desk as desks
@@ -51,7 +51,7 @@ def test_regional_sites_have_their_familys_particulars(simulator: Simulator, sit
     assert (refusal.value.code, refusal.value.values["exchange"]) == ("exchange_insufficient_funds", site)
     assert {call["host"] for call in simulator.requests()} == {host}
     assert registry.conformance_tested(site)
-    assert limiter.limits_of(site, MarketType.SPOT) != limiter.limits_of("kraken", MarketType.SPOT)
+    assert rate_limiter.limits_of(site, MarketType.SPOT) != rate_limiter.limits_of("kraken", MarketType.SPOT)
 
 
 @pytest.mark.parametrize("site", sorted(families.SPOT_ONLY))

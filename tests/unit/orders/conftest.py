@@ -14,8 +14,8 @@ from chalicelib import aws
 from chalicelib.accounts import connections
 from chalicelib.accounts import key_encryption as sealed
 from chalicelib.errors import Retryable
-from chalicelib.exchanges import ccxt_adapter, limiter, line, market_store
-from chalicelib.exchanges.limiter import Patience
+from chalicelib.exchanges import adapter, market_store, rate_limiter, session
+from chalicelib.exchanges.rate_limiter import Patience
 from chalicelib.orders import execute, follow, sender, store
 from chalicelib.orders.models import Execution, Follow, Instruction, Order
 from chalicelib.trading import Action, Leg, MarketType, OrderType, Symbol
@@ -162,11 +162,11 @@ class Live:
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Iterator[None]:
     """Tables as new, one user, the exchanges' metadata in place, and times short enough for tests."""
-    monkeypatch.setattr(ccxt_adapter.CcxtExchange, "late_arrival_s", LATE_S)
-    for module in (line, sender):
+    monkeypatch.setattr(adapter.CcxtExchange, "late_arrival_s", LATE_S)
+    for module in (session, sender):
         monkeypatch.setattr(module, "_PAUSE_S", 0.01)
     with emulated():
-        for forget in (limiter.forget, market_store.forget, connections.forget):
+        for forget in (rate_limiter.forget, market_store.forget, connections.forget):
             forget()
         add_user("1")
         yield
@@ -176,9 +176,9 @@ def cloud(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Iterator[Non
 def unlimited(cloud: None, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """The exchange lets any number of calls pass, and nobody waits for a limit. (Limits have tests of their own.)"""
     simulator.call("POST", "limits", enabled=False)
-    for place, limits in list(limiter._LIMITS.items()):
+    for place, limits in list(rate_limiter._LIMITS.items()):
         orders, weight = (replace(rate, per_s=rate.per_s * 1000) for rate in (limits.orders, limits.weight))
-        monkeypatch.setitem(limiter._LIMITS, place, replace(limits, orders=orders, weight=weight, weight_per_minute=None))
+        monkeypatch.setitem(rate_limiter._LIMITS, place, replace(limits, orders=orders, weight=weight, weight_per_minute=None))
     wait = Patience.wait
     monkeypatch.setattr(Patience, "wait", lambda self, seconds, cause: wait(self, 0 if cause == "rate_limit" else seconds, cause))
 

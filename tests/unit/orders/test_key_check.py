@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib import aws
 from chalicelib.errors import NotDoable, Retryable
-from chalicelib.exchanges import ccxt_adapter
+from chalicelib.exchanges import adapter
 from tests.unit.orders.conftest import Live
 
 pytestmark = pytest.mark.usefixtures("unlimited")
@@ -39,7 +39,7 @@ def answer(monkeypatch, fault):
         if fault:
             raise fault
 
-    monkeypatch.setattr(ccxt_adapter.CcxtExchange, "check_key", check_key)
+    monkeypatch.setattr(adapter.CcxtExchange, "check_key", check_key)
     return asked
 
 

@@ -15,8 +15,8 @@ import pytest
 from botocore.client import BaseClient
 
 from chalicelib.errors import Retryable
-from chalicelib.exchanges.line import Line
-from chalicelib.exchanges.session import ExchangeTransport
+from chalicelib.exchanges.session import Line
+from chalicelib.exchanges.transport import ExchangeTransport
 from chalicelib.orders import store
 from chalicelib.orders.models import Instruction
 from chalicelib.trading import MarketType

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from chalicelib.exchanges import ccxt_adapter, session
-from chalicelib.exchanges.session import ExchangeTransport
+from chalicelib.exchanges import adapter, transport
+from chalicelib.exchanges.transport import ExchangeTransport
 from tests.simulator.client import Simulator
 from tests.simulator.fixtures import VENUES
 from tests.unit.orders import ways
@@ -99,8 +99,8 @@ def met(open_account, way: Way, venue: Venue, faulty: Faulty, at: int, fault: tu
         message = way.begin(live)
         ways.forget_everything()
         if fault[0] == "timeout":
-            patch.setattr(session, "READ_TIMEOUT_S", _GIVES_UP_S)
-            patch.setattr(ccxt_adapter.CcxtExchange, "late_arrival_s", _LATE_ARRIVAL_S)
+            patch.setattr(transport, "READ_TIMEOUT_S", _GIVES_UP_S)
+            patch.setattr(adapter.CcxtExchange, "late_arrival_s", _LATE_ARRIVAL_S)
         started = time.monotonic()
         faulty.arm(at, fault)
         ways.settle(message)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from chalicelib.exchanges import ccxt_adapter, session
+from chalicelib.exchanges import adapter, transport
 from chalicelib.trading import MarketType
 from tests.simulator.fixtures import VENUES
 from tests.unit.orders.conftest import IDS, LATE_S, Live
@@ -45,8 +45,8 @@ def each_fault(open_account, venue, faults, meet) -> None:
         try:
             with pytest.MonkeyPatch.context() as patch:
                 if kind == "timeout":
-                    patch.setattr(session, "READ_TIMEOUT_S", 0.5)
-                    patch.setattr(ccxt_adapter.CcxtExchange, "late_arrival_s", 0.9)
+                    patch.setattr(transport, "READ_TIMEOUT_S", 0.5)
+                    patch.setattr(adapter.CcxtExchange, "late_arrival_s", 0.9)
                 meet(open_account(*venue), kind, when)
         except AssertionError as error:
             wrong.append(f"{kind} {when}: {error}")

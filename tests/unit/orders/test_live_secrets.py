@@ -10,9 +10,9 @@ import pytest
 from botocore.client import BaseClient
 
 from chalicelib import aws
-from chalicelib.exchanges import limiter as limiter_module
-from chalicelib.exchanges.limiter import Limiter, Patience
-from chalicelib.exchanges.session import ExchangeTransport
+from chalicelib.exchanges import rate_limiter as limiter_module
+from chalicelib.exchanges.rate_limiter import Limiter, Patience
+from chalicelib.exchanges.transport import ExchangeTransport
 from chalicelib.orders import execute
 from chalicelib.trading import Leg, MarketType
 from tests.unit.orders.conftest import Live

@@ -11,7 +11,7 @@ from typing import Any
 from chalicelib import aws
 from chalicelib.accounts import connections
 from chalicelib.errors import Retryable
-from chalicelib.exchanges import limiter, market_store, registry
+from chalicelib.exchanges import market_store, rate_limiter, registry
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.orders import close_all, execute, follow
 from chalicelib.orders.models import Flatten, Follow, Instruction
@@ -211,7 +211,7 @@ def name_of(way: Way, venue: Venue) -> str:
 
 def forget_everything() -> None:
     """What a new process does not know."""
-    for forget in (limiter.forget, market_store.forget, connections.forget):
+    for forget in (rate_limiter.forget, market_store.forget, connections.forget):
         forget()
 
 

@@ -13,12 +13,12 @@ from decimal import Decimal, DecimalException
 from typing import Any, TypeVar
 
 from chalicelib.errors import NotDoable, OutcomeUnknown, Refused, Retryable
-from chalicelib.exchanges import filters, session, traces
+from chalicelib.exchanges import filters, traces, transport
 from chalicelib.exchanges.account_settings import AccountSettings
 from chalicelib.exchanges.api import Api
+from chalicelib.exchanges.dialect import LATE_ARRIVAL_S, Particulars
 from chalicelib.exchanges.markets import Listing, Listings, StoredMarket
 from chalicelib.exchanges.outcomes import Absent, Duplicate, Said
-from chalicelib.exchanges.particulars import LATE_ARRIVAL_S, Particulars
 from chalicelib.exchanges.protocol import (
     Balance,
     Credentials,
@@ -77,7 +77,7 @@ class CcxtExchange:
         self._polls = polls
         self._pause_s = pause_s
         client = connect(particulars, credentials)
-        self._api = Api(particulars.name, client, session.mount(client, timeout), particulars, credentials)
+        self._api = Api(particulars.name, client, transport.mount(client, timeout), particulars, credentials)
         self._api.settings = AccountSettings() if settings is None else settings
 
     def __repr__(self) -> str:

@@ -7,9 +7,9 @@ import pytest
 
 from chalicelib import aws
 from chalicelib.errors import Misconfigured, Retryable
-from chalicelib.exchanges import limiter
-from chalicelib.exchanges.limiter import Limiter
+from chalicelib.exchanges import rate_limiter
 from chalicelib.exchanges.protocol import Pacing
+from chalicelib.exchanges.rate_limiter import Limiter
 from chalicelib.trading import MarketType
 
 DOCUMENTED = {
@@ -42,9 +42,9 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1_000_000.0
-        monkeypatch.setattr(limiter.time, "time", lambda: self.now)
-        monkeypatch.setattr(limiter.time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(limiter.time, "sleep", lambda _: None)
+        monkeypatch.setattr(rate_limiter.time, "time", lambda: self.now)
+        monkeypatch.setattr(rate_limiter.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(rate_limiter.time, "sleep", lambda _: None)
 
 
 @pytest.fixture
@@ -64,12 +64,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
         booked[bucket] = values["until"] if "until" in values else there + values["cost"]
         return booked[bucket]
 
-    limiter.forget()
+    rate_limiter.forget()
     clock = Clock(monkeypatch)
-    monkeypatch.setattr(limiter, "_move", move)
+    monkeypatch.setattr(rate_limiter, "_move", move)
     yield clock
     monkeypatch.undo()
-    limiter.forget()
+    rate_limiter.forget()
 
 
 def passed(clock: Clock, limiters: list[Limiter], scope: str, seconds: float, tokens: int = 1) -> list[float]:
@@ -138,8 +138,8 @@ def test_a_lease_may_not_be_used_before_its_time(clock: Clock) -> None:
 def test_a_limit_that_is_not_in_use_is_leased_in_one_write(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Forty calls of an idle address cost one write."""
     made = []
-    move = limiter._move
-    monkeypatch.setattr(limiter, "_move", lambda *arguments, **more: made.append(arguments) or move(*arguments, **more))
+    move = rate_limiter._move
+    monkeypatch.setattr(rate_limiter, "_move", lambda *arguments, **more: made.append(arguments) or move(*arguments, **more))
     one = Limiter("binance", MarketType.SPOT, "1")
     assert [one.take("address", 1) for _ in range(40)] == [0.0] * 40
     assert len(made) == 1
@@ -167,11 +167,11 @@ def test_nothing_is_taken_for_which_there_is_no_time(clock: Clock) -> None:
 def test_whoever_is_ahead_stops_nobody(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two hundred workers that know nothing of each other's bookings: each is let in, with few writes."""
     made = []
-    move = limiter._move
-    monkeypatch.setattr(limiter, "_move", lambda *arguments, **more: made.append(arguments) or move(*arguments, **more))
+    move = rate_limiter._move
+    monkeypatch.setattr(rate_limiter, "_move", lambda *arguments, **more: made.append(arguments) or move(*arguments, **more))
     waits = []
     for _ in range(200):
-        limiter.forget()  # a process of its own
+        rate_limiter.forget()  # a process of its own
         waits.append(Limiter("bybit", MarketType.FUTURES, "1").take("account", 1))
     assert waits == pytest.approx([number / 9 for number in range(200)], abs=1e-3)
     assert len(made) < 2 * 200 + 2
@@ -187,7 +187,7 @@ def test_a_share_of_the_limits_leaves_the_others_theirs(
     moments = passed(clock, [Limiter(*venue, "1") for _ in range(10)], "account", 60)
     assert all(later - earlier >= window * 0.999 for earlier, later in zip(moments, moments[allowed // 2 :], strict=False))
     assert len(moments) >= 0.45 * A_MINUTE.get(venue, allowed * 60 / window)
-    limiter.forget()
+    rate_limiter.forget()
     weight, window = WEIGHTS[venue]
     moments = passed(clock, [Limiter(*venue, "1") for _ in range(10)], "address", 120)
     assert all(later - earlier >= window * 0.999 for earlier, later in zip(moments, moments[weight // 2 :], strict=False))
@@ -206,7 +206,7 @@ def test_nonsense_is_no_share(monkeypatch: pytest.MonkeyPatch, shares: str) -> N
 
 def test_a_whole_share_is_the_whole_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """100 percent is as if nothing had been said, and one exchange's share is none of another's."""
-    whole = limiter.limits_of("binance", MarketType.SPOT)
+    whole = rate_limiter.limits_of("binance", MarketType.SPOT)
     monkeypatch.setenv("TRADEHOOK_EXCHANGE_SHARES", "binance:100 okx:1")
-    assert limiter.limits_of("binance", MarketType.SPOT) == whole
-    assert limiter.limits_of("okx", MarketType.SPOT).weight == limiter.Rate(0.08, 1)
+    assert rate_limiter.limits_of("binance", MarketType.SPOT) == whole
+    assert rate_limiter.limits_of("okx", MarketType.SPOT).weight == rate_limiter.Rate(0.08, 1)

@@ -10,8 +10,8 @@ from chalicelib.openapi import closed
 from chalicelib.openapi import document as openapi
 from chalicelib.orders.equity_routes import EQUITY
 from chalicelib.orders.positions_routes import POSITIONS
-from chalicelib.orders.price_routes import PRICES
 from chalicelib.payments.routes import PAYMENTS
+from chalicelib.prices.routes import PRICES
 from chalicelib.realtime.routes import REALTIME
 from chalicelib.risk.routes import HALT
 from chalicelib.signals.explain import EXPLAINING

@@ -17,11 +17,11 @@ from chalicelib.events.models import event_id
 from chalicelib.exchanges.protocol import Position
 from chalicelib.exchanges.rate_limiter import Patience
 from chalicelib.exchanges.wire import text
-from chalicelib.orders import prices
 from chalicelib.orders.execute import execute
 from chalicelib.orders.models import Flatten, Instruction
 from chalicelib.paper import store as paper_store
 from chalicelib.paper.book import DOLLARS
+from chalicelib.prices import store as prices
 from chalicelib.risk import halts
 from chalicelib.risk import state as risk_state
 from chalicelib.risk.halts import Scope, Switch

@@ -3,7 +3,7 @@
 from chalicelib.openapi.docs import OWNER, Docs, listing
 from chalicelib.openapi.examples import ACCOUNT_ID, AT
 from chalicelib.openapi.schemas import ID, NUMBER, TEXT, TIME, WHOLE, maybe, obj, one_of, page
-from chalicelib.orders.price_routes import NewPrices
+from chalicelib.prices.routes import NewPrices
 
 _POSITION = obj(
     account_id=ID,

@@ -8,8 +8,9 @@ from chalicelib import aws, inputs, paging
 from chalicelib.accounts.model import Account
 from chalicelib.errors import NotFound
 from chalicelib.http import Answer, Request, Route
-from chalicelib.orders import equity, prices
+from chalicelib.orders import equity
 from chalicelib.paper import store as paper_store
+from chalicelib.prices import store as prices
 from chalicelib.users.access import caller
 
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)

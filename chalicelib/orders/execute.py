@@ -15,7 +15,7 @@ from chalicelib.accounts.model import Account
 from chalicelib.errors import Forbidden, Misconfigured, NotDoable, NotFound, Refused, Retryable
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.exchanges.rate_limiter import Patience
-from chalicelib.orders import entries, events, flatten, give_up, ledger, paper_context, prices, reference_price, store, trade
+from chalicelib.orders import entries, events, flatten, give_up, ledger, paper_context, reference_price, store, trade
 from chalicelib.orders.gate import Gate
 from chalicelib.orders.legs import CLOSING_LEG
 from chalicelib.orders.live_desk import LiveDesk, legs
@@ -23,6 +23,7 @@ from chalicelib.orders.models import CLOSE_INCOMPLETE, Execution, Instruction, P
 from chalicelib.orders.paper_desk import PaperDesk
 from chalicelib.orders.reference_price import PriceSource
 from chalicelib.paper import store as paper_store
+from chalicelib.prices import store as prices
 from chalicelib.risk import state as risk_state
 from chalicelib.risk.state import Watch
 from chalicelib.telemetry import Metric, log, measure

@@ -9,8 +9,8 @@ from chalicelib import aws
 from chalicelib.accounts.model import Account
 from chalicelib.errors import Forbidden, NotFound
 from chalicelib.exchanges.protocol import OrderRequest
-from chalicelib.orders import prices
 from chalicelib.paper.book import DOLLARS, Book, price_names
+from chalicelib.prices import store as prices
 from chalicelib.risk.halts import Scope, Switch
 from chalicelib.risk.rules import Opening
 from chalicelib.risk.state import Watch

@@ -9,9 +9,9 @@ from decimal import Decimal
 from chalicelib import aws, config
 from chalicelib.accounts.model import Account
 from chalicelib.errors import Conflict, Refused
-from chalicelib.orders import prices
 from chalicelib.paper import store as paper_store
 from chalicelib.paper.book import Holding
+from chalicelib.prices import store as prices
 from chalicelib.strategies.manage import create_strategy
 from chalicelib.users import store as users
 from chalicelib.users import xc_codes

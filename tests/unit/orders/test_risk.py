@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from chalicelib import aws, config
-from chalicelib.orders import prices
 from chalicelib.orders.execute import execute
 from chalicelib.orders.models import Instruction
+from chalicelib.prices import store as prices
 from chalicelib.risk import halts, update_rules
 from chalicelib.risk import state as risk_state
 from chalicelib.risk.halts import Scope, Switch

@@ -12,7 +12,7 @@ from chalicelib.audit import record
 from chalicelib.errors import Refused
 from chalicelib.http import Answer, Request, Route
 from chalicelib.inputs import Input, Money, UserId
-from chalicelib.orders import prices
+from chalicelib.prices import store as prices
 from chalicelib.users.access import Caller, caller
 from chalicelib.users.models import Role, shown_id
 

@@ -1,0 +1,1 @@
+"""Market prices of simulated accounts: the last one of each symbol."""

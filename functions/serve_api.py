@@ -8,9 +8,9 @@ from chalicelib.events.routes import EVENTS
 from chalicelib.health import HEALTH
 from chalicelib.openapi import closed
 from chalicelib.openapi import document as openapi
-from chalicelib.orders.equity_routes import EQUITY
-from chalicelib.orders.positions_routes import POSITIONS
 from chalicelib.payments.routes import PAYMENTS
+from chalicelib.portfolio.equity_routes import EQUITY
+from chalicelib.portfolio.positions_routes import POSITIONS
 from chalicelib.prices.routes import PRICES
 from chalicelib.realtime.routes import REALTIME
 from chalicelib.risk.routes import HALT

@@ -15,7 +15,7 @@ from chalicelib.accounts.model import Account
 from chalicelib.errors import Forbidden, Misconfigured, NotDoable, NotFound, Refused, Retryable
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.exchanges.rate_limiter import Patience
-from chalicelib.orders import entries, events, flatten, give_up, ledger, paper_context, reference_price, store, trade
+from chalicelib.orders import events, flatten, give_up, ledger, paper_context, reference_price, store, trade
 from chalicelib.orders.gate import Gate
 from chalicelib.orders.legs import CLOSING_LEG
 from chalicelib.orders.live_desk import LiveDesk, legs
@@ -23,6 +23,7 @@ from chalicelib.orders.models import CLOSE_INCOMPLETE, Execution, Instruction, P
 from chalicelib.orders.paper_desk import PaperDesk
 from chalicelib.orders.reference_price import PriceSource
 from chalicelib.paper import store as paper_store
+from chalicelib.portfolio import cost_basis
 from chalicelib.prices import store as prices
 from chalicelib.risk import state as risk_state
 from chalicelib.risk.state import Watch
@@ -95,7 +96,7 @@ def _attempt(instruction: Instruction, seconds: float, *, again: bool) -> None:
         ]
     )
     in_ledger, more = more[: len(ledger_keys)], more[len(ledger_keys) :]
-    positions = entries.Entries({key["item"]: item for (_, key), item in zip(entry_keys, more, strict=False)})
+    positions = cost_basis.Entries({key["item"]: item for (_, key), item in zip(entry_keys, more, strict=False)})
     more = more[len(entry_keys) :]
     known = paper_context.prices_of(valued, more, now)
     more = more[paper_context.KEYS * len(valued) :]
@@ -151,7 +152,7 @@ def _entry_keys(instruction: Instruction) -> list[tuple[str, aws.Key]]:
     if instruction.symbol is None or instruction.market_type is None:
         return []
     side = instruction.position_side if instruction.market_type is MarketType.FUTURES else None
-    return [entries.key(instruction.account_id, instruction.market_type, instruction.symbol.name, side)]
+    return [cost_basis.key(instruction.account_id, instruction.market_type, instruction.symbol.name, side)]
 
 
 def _live(

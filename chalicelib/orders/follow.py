@@ -14,10 +14,11 @@ from chalicelib.errors import NotDoable, Refused, Retryable
 from chalicelib.exchanges.protocol import OrderStatus, Side
 from chalicelib.exchanges.rate_limiter import Patience
 from chalicelib.exchanges.session import Line
-from chalicelib.orders import drift, flatten, key_check, ledger, lookup, snapshots
-from chalicelib.orders.entries import Entries, profits
+from chalicelib.orders import drift, flatten, key_check, ledger, lookup
 from chalicelib.orders.live_desk import LiveDesk
 from chalicelib.orders.models import Follow, Instruction, Order
+from chalicelib.portfolio import snapshots
+from chalicelib.portfolio.cost_basis import Entries, profits
 from chalicelib.risk import state as risk_state
 from chalicelib.telemetry import log
 from chalicelib.trading import Action, MarketType, Symbol

@@ -15,7 +15,6 @@ from chalicelib.exchanges import filters
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderStatus, Position, Side
 from chalicelib.exchanges.rate_limiter import Patience
 from chalicelib.orders import ledger, lookup
-from chalicelib.orders.entries import Entries, profits
 from chalicelib.orders.legs import CLOSING_LEG, is_further_part
 from chalicelib.orders.looks import Looks, Opened
 from chalicelib.orders.models import Instruction, Order
@@ -23,6 +22,7 @@ from chalicelib.orders.protect import protect
 from chalicelib.orders.reference_price import PriceSource
 from chalicelib.orders.sender import Sender
 from chalicelib.paper.money import Rates
+from chalicelib.portfolio.cost_basis import Entries, profits
 from chalicelib.telemetry import log
 from chalicelib.trading import Action, MarketType, OrderType, PositionSide, Symbol
 

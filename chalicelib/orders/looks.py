@@ -11,9 +11,9 @@ from chalicelib.exchanges.dialect import concerns_long
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, Position, Side
 from chalicelib.exchanges.session import Line
 from chalicelib.orders import ledger
-from chalicelib.orders.entries import OWNED
 from chalicelib.orders.models import Instruction
 from chalicelib.paper.book import DOLLARS
+from chalicelib.portfolio.cost_basis import OWNED
 from chalicelib.trading import MarketType, PositionSide, Symbol
 
 _ZERO = Decimal(0)

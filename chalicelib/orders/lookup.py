@@ -8,8 +8,8 @@ from chalicelib.errors import Refused, Retryable
 from chalicelib.exchanges.protocol import Instrument, OrderState, Side
 from chalicelib.exchanges.session import Line
 from chalicelib.orders import ledger
-from chalicelib.orders.entries import OWNED, Entries
 from chalicelib.orders.models import Order
+from chalicelib.portfolio.cost_basis import OWNED, Entries
 from chalicelib.trading import MarketType, PositionSide
 
 _CLOCKS_DIFFER = timedelta(seconds=5)

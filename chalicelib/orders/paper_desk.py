@@ -12,7 +12,7 @@ from chalicelib.events import outbox
 from chalicelib.events.models import Event, event_id
 from chalicelib.exchanges import client_ids
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, Position, Side
-from chalicelib.orders import equity, events, exits, store
+from chalicelib.orders import events, exits, store
 from chalicelib.orders.legs import CLOSING_LEG
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.orders.reference_price import PriceSource
@@ -22,6 +22,7 @@ from chalicelib.paper import store as paper_store
 from chalicelib.paper.book import Book
 from chalicelib.paper.money import Rates, round_money
 from chalicelib.paper.orders import is_marketable
+from chalicelib.portfolio import equity
 from chalicelib.trading import Action, MarketType, OrderType, PositionSide, Symbol
 
 _AT_ONCE = 20  # orders in one transaction: each is three writes

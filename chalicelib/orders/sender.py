@@ -17,10 +17,10 @@ from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, 
 from chalicelib.exchanges.rate_limiter import Patience
 from chalicelib.exchanges.session import Line
 from chalicelib.orders import age, ledger, lookup
-from chalicelib.orders.entries import Entries
 from chalicelib.orders.legs import CLOSING_LEG
 from chalicelib.orders.looks import Looks, Opened
 from chalicelib.orders.models import Instruction, Order
+from chalicelib.portfolio.cost_basis import Entries
 from chalicelib.telemetry import log
 from chalicelib.trading import MarketType
 

@@ -13,13 +13,14 @@ from chalicelib.accounts.model import Account
 from chalicelib.errors import Forbidden, NotDoable, NotFound, Refused
 from chalicelib.exchanges.protocol import Instrument, Side
 from chalicelib.http import Answer, Request, Route
-from chalicelib.orders import paper_context, reference_price, snapshots, trade
+from chalicelib.orders import paper_context, reference_price, trade
 from chalicelib.orders.dry_desk import DryLiveDesk, DryPaperDesk
 from chalicelib.orders.gate import Gate
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.orders.reference_price import PriceSource
 from chalicelib.paper import store as paper_store
 from chalicelib.paper.money import BASIS_POINT, round_money
+from chalicelib.portfolio import snapshots
 from chalicelib.prices import store as prices
 from chalicelib.risk import rules
 from chalicelib.risk import state as risk_state

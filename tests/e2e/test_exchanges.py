@@ -16,8 +16,9 @@ import pytest
 from chalicelib import aws
 from chalicelib.accounts import key_encryption
 from chalicelib.exchanges import market_store
-from chalicelib.orders import ledger, queue, snapshots
+from chalicelib.orders import ledger, queue
 from chalicelib.orders.models import Follow
+from chalicelib.portfolio import snapshots
 from chalicelib.trading import MarketType
 from chalicelib.users.credentials import Kind
 from chalicelib.users.tokens import create_token

@@ -10,7 +10,7 @@ from chalicelib import aws
 from chalicelib.events import log, topic
 from chalicelib.events.models import LoggedEvent
 from chalicelib.exchanges import registry
-from chalicelib.orders import snapshots
+from chalicelib.portfolio import snapshots
 from chalicelib.realtime import post
 from chalicelib.webhooks import fan_out, guard
 from functions import handle_realtime, push_realtime, receive_signals, refresh_markets, serve_api, sweep, track_orders

@@ -8,9 +8,9 @@ import pytest
 
 from chalicelib import aws
 from chalicelib.exchanges.protocol import Instrument, OrderStatus, Side
-from chalicelib.orders import entries
-from chalicelib.orders.entries import Entries
 from chalicelib.orders.models import Order
+from chalicelib.portfolio import cost_basis
+from chalicelib.portfolio.cost_basis import Entries
 from chalicelib.risk import update_rules
 from chalicelib.risk.halts import Scope, Switch
 from chalicelib.trading import MarketType, OrderType
@@ -53,7 +53,7 @@ class Books:
             updated_at=NOW,
             **given,
         )
-        name = entries.key("1", order.market_type, "BTCUSDT", None)[1]["item"]
+        name = cost_basis.key("1", order.market_type, "BTCUSDT", None)[1]["item"]
         booked, [write, *_] = Entries({name: self.item}).booked(order, self.instrument, traded_at=at)
         self.item = aws.from_dynamodb(write["Put"]["Item"])
         assert booked.booked

@@ -7,8 +7,8 @@ import pytest
 
 from chalicelib import aws
 from chalicelib.accounts.model import Account
-from chalicelib.orders import equity
 from chalicelib.paper.book import Book, Position
+from chalicelib.portfolio import equity
 from functions import receive_signals
 from tests.support import cloud, pump, records
 from tests.support.api import Api

@@ -164,7 +164,7 @@ def test_a_live_account_without_a_key(open_account) -> None:
 def test_a_snapshot_after_trading(live: Live) -> None:
     """The follow-up stores what the account holds, for the positions API."""
     from chalicelib.accounts.model import Account
-    from chalicelib.orders import positions
+    from chalicelib.portfolio import positions
 
     live.run("buy")
     live.follow()

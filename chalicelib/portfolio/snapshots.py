@@ -12,7 +12,8 @@ from chalicelib.accounts.connections import Lines
 from chalicelib.accounts.model import Account
 from chalicelib.errors import Refused
 from chalicelib.exchanges.families import family
-from chalicelib.orders import equity, ledger
+from chalicelib.orders import ledger
+from chalicelib.portfolio import equity
 from chalicelib.trading import MarketType
 
 LATEST = "latest"

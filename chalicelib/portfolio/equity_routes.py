@@ -8,8 +8,8 @@ from chalicelib import aws, inputs, paging
 from chalicelib.accounts.model import Account
 from chalicelib.errors import NotFound
 from chalicelib.http import Answer, Request, Route
-from chalicelib.orders import equity
 from chalicelib.paper import store as paper_store
+from chalicelib.portfolio import equity
 from chalicelib.prices import store as prices
 from chalicelib.users.access import caller
 

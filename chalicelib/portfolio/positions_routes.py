@@ -9,8 +9,8 @@ from chalicelib import aws, paging
 from chalicelib.accounts.model import Account
 from chalicelib.errors import NotFound
 from chalicelib.http import Answer, Request, Route
-from chalicelib.orders import equity, positions
 from chalicelib.paper.money import round_money
+from chalicelib.portfolio import equity, positions
 from chalicelib.prices import store as prices
 from chalicelib.users import store as users
 from chalicelib.users.access import caller

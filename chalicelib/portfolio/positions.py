@@ -5,8 +5,8 @@ from typing import Any
 
 from chalicelib.accounts.model import Account
 from chalicelib.exchanges.wire import rounded
-from chalicelib.orders import snapshots
 from chalicelib.paper import store as paper_store
+from chalicelib.portfolio import snapshots
 from chalicelib.trading import MarketType
 
 

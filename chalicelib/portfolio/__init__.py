@@ -1,0 +1,1 @@
+"""What an account holds, what it cost and what it is worth."""

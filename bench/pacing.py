@@ -17,7 +17,8 @@ import requests
 from bench.kit import Desk, Figure, Stand, at_most, spread
 from chalicelib.exchanges import rate_limiter
 from chalicelib.exchanges.rate_limiter import limits_of
-from chalicelib.orders import execute, ledger
+from chalicelib.execution import execute_signal
+from chalicelib.orders import ledger
 from chalicelib.orders import store as executions
 from chalicelib.orders.models import Execution, Instruction
 from chalicelib.trading import Action, Leg, MarketType, Symbol
@@ -209,7 +210,7 @@ def _place_all(desk: Desk, exchange: str, market_type: MarketType) -> float:
         max_age_s=_PATIENCE_S,
         alone=False,
     )
-    execute.execute(signal, _PATIENCE_S)
+    execute_signal.execute(signal, _PATIENCE_S)
     orders = executions.of_signal(signal.signal_id)[1]
     assert [order.status for order in orders] == ["filled"] * _ORDERS, [order.status for order in orders]
     sent = [order.sent_at for order in orders if order.sent_at]

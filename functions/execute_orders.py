@@ -6,9 +6,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import TypeAdapter
 
 from chalicelib import aws
-from chalicelib.orders import give_up, queue
-from chalicelib.orders.close_all import close_all
-from chalicelib.orders.execute import execute, see_prices
+from chalicelib.execution import give_up
+from chalicelib.execution.execute_signal import execute, see_prices
+from chalicelib.execution.flatten import close_all
+from chalicelib.orders import queue
 from chalicelib.orders.follow import follow
 from chalicelib.orders.models import Flatten, Follow, Instruction, PricesSeen
 from functions.fifo import each_group

@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from chalicelib.audit import chain
 from chalicelib.events import publish
-from chalicelib.orders import flatten
+from chalicelib.execution import queue_flatten
 from chalicelib.risk.announce_halt import tell_everybody
 from chalicelib.signals import silence, sweep
 from chalicelib.telemetry import Metric, log, measure
@@ -24,5 +24,5 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
     measure(Metric.SILENT_STRATEGIES, len(silent))
     if silent:
         log.warning("strategies silent", extra={"strategies": [f"{each['user_id']}/{each['group_name']}" for each in silent]})
-    told, events = tell_everybody(now, flatten.cancel_entries_of), publish.sweep(_SETTLED_BY_NOW, now)
+    told, events = tell_everybody(now, queue_flatten.cancel_entries_of), publish.sweep(_SETTLED_BY_NOW, now)
     return {"signals": signals, "silent": len(silent), "told": told, "events": events, "linked": chain.link(now)}

@@ -14,8 +14,9 @@ from chalicelib.errors import NotDoable, Refused, Retryable
 from chalicelib.exchanges.protocol import OrderStatus, Side
 from chalicelib.exchanges.rate_limiter import Patience
 from chalicelib.exchanges.session import Line
-from chalicelib.orders import drift, flatten, key_check, ledger, lookup
-from chalicelib.orders.live_desk import LiveDesk
+from chalicelib.execution import key_check, query_order, queue_flatten
+from chalicelib.execution.live import LiveDesk
+from chalicelib.orders import drift, ledger
 from chalicelib.orders.models import Follow, Instruction, Order
 from chalicelib.portfolio import snapshots
 from chalicelib.portfolio.cost_basis import Entries, profits
@@ -85,7 +86,7 @@ def _look_at_all(orders: Sequence[Order], account: Account, patience: Patience, 
 
 def _look_at(order: Order, line: Line, entries: Entries, now: datetime) -> Order:
     if order.status in {OrderStatus.CLAIMED, OrderStatus.UNKNOWN}:
-        after = lookup.settle(order, line, NotDoable("exchange_never_arrived"), entries)
+        after = query_order.settle(order, line, NotDoable("exchange_never_arrived"), entries)
         if after.status is OrderStatus.REJECTED and after.exit_of is not None:
             ledger.expose(after)
     elif order.written_off_at is not None:
@@ -134,21 +135,21 @@ def _current(order: Order, line: Line, entries: Entries, now: datetime) -> Order
     instrument = line.instrument(order.symbol)
     state = line.find(order.client_order_id, instrument, trigger=order.stop_price is not None)
     if state is not None:
-        book, fees = lookup.booking(entries, instrument, order, state), lookup.fees(line, state, instrument)
+        book, fees = query_order.booking(entries, instrument, order, state), query_order.fees(line, state, instrument)
         after, writes = ledger.recording(order, state, book, **fees)
         if writes:
             ledger.write([*writes, *(ledger.exposing(after) if _left_something(after, line) else [])])
         return after
     if order.sent_at is not None and now - order.sent_at < 4 * timedelta(seconds=line.late_arrival_s):
         return order  # too young to have been forgotten; it will show
-    state = line.find_by_traces(lookup.state_of(order), instrument, order.created_at, strict=False)
+    state = line.find_by_traces(query_order.state_of(order), instrument, order.created_at, strict=False)
     if state is None:
         # Its own look-up and the list of open orders may both lag. A cancel by its id makes sure that nothing stays live.
-        state = line.cancel(lookup.state_of(order), instrument)
+        state = line.cancel(query_order.state_of(order), instrument)
         if not state.filled:
             # Exchanges forget cancelled orders that have not traded, within hours or days.
             return ledger.cancelled(order, "exchange_forgot")
-    return ledger.record(order, state, lookup.booking(entries, instrument, order, state), **lookup.fees(line, state, instrument))
+    return ledger.record(order, state, query_order.booking(entries, instrument, order, state), **query_order.fees(line, state, instrument))
 
 
 def _watch(order: Order, written_off_at: datetime, line: Line, entries: Entries, now: datetime) -> Order:
@@ -157,8 +158,8 @@ def _watch(order: Order, written_off_at: datetime, line: Line, entries: Entries,
     state = line.find(order.client_order_id, instrument, trigger=order.stop_price is not None)
     if state is not None and (state.filled or not state.status.final):
         log.warning("order shown late", extra={"order_id": order.order_id, "status": state.status.value})
-        book = lookup.booking(entries, instrument, order, state)
-        return ledger.take_up(order, state, book, **lookup.fees(line, state, instrument))
+        book = query_order.booking(entries, instrument, order, state)
+        return ledger.take_up(order, state, book, **query_order.fees(line, state, instrument))
     if state is not None or now - written_off_at > _WATCHED_FOR:
         ledger.stop_watching(order)
     else:
@@ -182,9 +183,9 @@ def _left_something(order: Order, line: Line) -> bool:
 def _learn_fees(order: Order, line: Line, entries: Entries, now: datetime) -> Order:
     """The fee of an ended order, once the exchange shows all its trades."""
     instrument = line.instrument(order.symbol)
-    found = lookup.fees(line, lookup.state_of(order), instrument)
+    found = query_order.fees(line, query_order.state_of(order), instrument)
     if found or now - order.updated_at > _FEES_WITHIN:
-        return ledger.complete(order, lookup.booking(entries, instrument, order, None, fees_final=True), **found)
+        return ledger.complete(order, query_order.booking(entries, instrument, order, None, fees_final=True), **found)
     ledger.postpone(order, now + _AGAIN)
     return order
 
@@ -194,7 +195,7 @@ def _take_snapshot(account: Account, lines: Lines, own: aws.Item, realized: Mapp
         unfinished = ledger.unfinished(account.account_id)
         seen = snapshots.take(account, lines, now)
         drift.check(account, own, unfinished, seen, now)
-        flatten.tell(risk_state.equity_seen(account.user_id, account.account_id, seen["equity"], now, realized))
+        queue_flatten.tell(risk_state.equity_seen(account.user_id, account.account_id, seen["equity"], now, realized))
     except (Refused, Retryable) as fault:
         log.warning("no snapshot", extra={"account_id": account.account_id, "fault": str(fault)})
         ledger.account_due(account.account_id, account.exchange, now + _REFUSED_AGAIN)

@@ -7,9 +7,9 @@ from pydantic import AfterValidator, Field
 from chalicelib import aws, inputs, paging, symbols
 from chalicelib.accounts import store as accounts
 from chalicelib.errors import NotFound, Refused
+from chalicelib.execution import queue_flatten
 from chalicelib.http import Answer, Request, Route
 from chalicelib.inputs import Caseless, Input, Line, Money, Note, UserId, Whole
-from chalicelib.orders import flatten
 from chalicelib.risk import halts, rules, update_rules
 from chalicelib.risk.halts import Scope, Switch
 from chalicelib.users import store as users
@@ -78,7 +78,7 @@ def throw_switch(request: Request) -> Answer:
     admin = who.role is Role.ADMIN
     shown = halts.throw(switch, halted=given.halted, by=who.user_id, admin=admin, reason=given.reason)
     if given.halted:  # also if it was halted before: the messages of that time may have been lost
-        flatten.cancel_entries(switch, shown["at"])
+        queue_flatten.cancel_entries(switch, shown["at"])
     return Answer(200, shown)
 
 

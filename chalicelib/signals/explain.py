@@ -12,12 +12,12 @@ from chalicelib import aws, inputs, messages
 from chalicelib.accounts.model import Account
 from chalicelib.errors import Forbidden, NotDoable, NotFound, Refused
 from chalicelib.exchanges.protocol import Instrument, Side
+from chalicelib.execution import paper_context, plan_orders, reference_price
+from chalicelib.execution.dry_run import DryLiveDesk, DryPaperDesk
+from chalicelib.execution.reference_price import PriceSource
+from chalicelib.execution.risk_check import Gate
 from chalicelib.http import Answer, Request, Route
-from chalicelib.orders import paper_context, reference_price, trade
-from chalicelib.orders.dry_desk import DryLiveDesk, DryPaperDesk
-from chalicelib.orders.gate import Gate
 from chalicelib.orders.models import Instruction, Order
-from chalicelib.orders.reference_price import PriceSource
 from chalicelib.paper import store as paper_store
 from chalicelib.paper.money import BASIS_POINT, round_money
 from chalicelib.portfolio import snapshots
@@ -156,7 +156,7 @@ class _Dry:
         try:
             if not account.is_active:
                 raise NotFound("account_not_found", account=account.name)
-            outcome = trade.run(instruction, desk, gate)
+            outcome = plan_orders.run(instruction, desk, gate)
         except Refused as refused:
             return shown | self._rules(desk) | {"orders": self._orders(desk.placed, account, desk)} | self._why(refused)
         orders = self._orders(outcome.orders, account, desk)

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib.errors import Refused
-from chalicelib.orders import sizing
+from chalicelib.execution import sizing
 from chalicelib.signals.values import LARGEST, Reader
 from chalicelib.trading import Leg, Size, Unit
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from chalicelib import config
 from chalicelib.errors import Refused
-from chalicelib.orders import exits
+from chalicelib.execution import protective_orders
 from chalicelib.signals.models import Signal
 from chalicelib.signals.values import Reader
 from chalicelib.trading import Action, MarketType, OrderType, PositionSide, TimeInForce
@@ -125,7 +125,7 @@ def check_stop_loss(signal: Signal) -> None:
     entries = [leg.price or leg.stop_price for leg in signal.legs] or [None]
     for entry in entries:
         own = entry if signal.order_type is not OrderType.MARKET else None
-        exits.check_distance(signal.stop_loss, own or _own_price(signal))
+        protective_orders.check_distance(signal.stop_loss, own or _own_price(signal))
 
 
 def _own_price(signal: Signal) -> Decimal | None:

@@ -9,7 +9,7 @@ from chalicelib import aws
 from chalicelib.accounts.model import Account
 from chalicelib.errors import Forbidden, TooMany
 from chalicelib.exchanges.wire import rounded
-from chalicelib.orders import flatten
+from chalicelib.execution import queue_flatten
 from chalicelib.paper import store as paper_store
 from chalicelib.risk import halts
 from chalicelib.risk.halts import Scope, Switch
@@ -93,7 +93,7 @@ def _help(_owner: Owner, language: str) -> str:
 def _halt(owner: Owner, language: str) -> str:
     user_id = owner.user.user_id
     shown = halts.throw(_switch(user_id), halted=True, by=user_id, admin=False, reason="Telegram")
-    flatten.cancel_entries(_switch(user_id), shown["at"])
+    queue_flatten.cancel_entries(_switch(user_id), shown["at"])
     return text("halted", {}, language)
 
 

@@ -24,8 +24,8 @@ Use = tuple[str, str, str]
 
 # Where a function's work begins below its handler, for tests that begin there: a file under chalicelib, and a function in it ("" for all).
 _ENTRIES: Mapping[tuple[str, str], str] = {
-    ("orders/execute.py", "execute"): "execute_orders",
-    ("orders/execute.py", "see_prices"): "execute_orders",
+    ("execution/execute_signal.py", "execute"): "execute_orders",
+    ("execution/execute_signal.py", "see_prices"): "execute_orders",
     ("orders/follow.py", "follow"): "execute_orders",
     ("orders/track.py", "queue_follow_ups"): "track_orders",
     ("exchanges/refresh.py", "refresh"): "refresh_markets",

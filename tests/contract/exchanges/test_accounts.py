@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges.protocol import OrderStatus
-from chalicelib.orders.closing import closing_order
+from chalicelib.execution.closing import closing_order
 from chalicelib.trading import MarketType, PositionSide
 from tests.contract.exchanges.desk import BUY, SELL, Desk, SimulatedDesk
 from tests.simulator.client import Simulator

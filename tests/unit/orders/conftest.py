@@ -16,7 +16,8 @@ from chalicelib.accounts import key_encryption as sealed
 from chalicelib.errors import Retryable
 from chalicelib.exchanges import adapter, market_store, rate_limiter, session
 from chalicelib.exchanges.rate_limiter import Patience
-from chalicelib.orders import execute, follow, sender, store
+from chalicelib.execution import execute_signal, submit_order
+from chalicelib.orders import follow, store
 from chalicelib.orders.models import Execution, Follow, Instruction, Order
 from chalicelib.trading import Action, Leg, MarketType, OrderType, Symbol
 from tests.simulator.client import Simulator
@@ -62,7 +63,7 @@ class Live:
         """Delivers the message until it has settled, as the queue does."""
         for _ in range(deliveries):
             try:
-                execute.execute(instruction, seconds)
+                execute_signal.execute(instruction, seconds)
             except Retryable:
                 continue
             break
@@ -163,7 +164,7 @@ class Live:
 def cloud(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Iterator[None]:
     """Tables as new, one user, the exchanges' metadata in place, and times short enough for tests."""
     monkeypatch.setattr(adapter.CcxtExchange, "late_arrival_s", LATE_S)
-    for module in (session, sender):
+    for module in (session, submit_order):
         monkeypatch.setattr(module, "_PAUSE_S", 0.01)
     with emulated():
         for forget in (rate_limiter.forget, market_store.forget, connections.forget):

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from chalicelib.exchanges.protocol import OrderStatus
-from chalicelib.orders import ledger, lookup, sender, store
+from chalicelib.execution import query_order, submit_order
+from chalicelib.orders import ledger, store
 from chalicelib.orders.models import Order
 from chalicelib.trading import MarketType, OrderType
 from tests.unit.orders.conftest import Live
@@ -162,8 +163,8 @@ def test_an_order_that_was_written_off_is_taken_up(open_account, exchange: str, 
     inject(live, PLACE, "reset", "after")
     hide(live, QUERY[exchange])
     hide_trades(live)
-    monkeypatch.setattr(lookup, "_POSITION_COUNTS_FOR", timedelta(0))
-    monkeypatch.setattr(sender, "_TRIES", 1)
+    monkeypatch.setattr(query_order, "_POSITION_COUNTS_FOR", timedelta(0))
+    monkeypatch.setattr(submit_order, "_TRIES", 1)
     live.run("buy")
     assert [order.status for order in live.ledger()] == [OrderStatus.REJECTED]
     live.simulator.clear_faults()

@@ -8,7 +8,8 @@ import pytest
 
 from chalicelib import aws, messages
 from chalicelib.exchanges import market_store, registry
-from chalicelib.orders import close_all, ledger, queue, store
+from chalicelib.execution import flatten
+from chalicelib.orders import ledger, queue, store
 from chalicelib.orders.models import Execution, Flatten, Order
 from chalicelib.risk import halts, update_rules
 from chalicelib.risk.halts import Scope, Switch
@@ -55,7 +56,7 @@ def answered(live: Live, execution: Execution) -> tuple[int, dict[str, Any]]:
 
 
 def flatten_now(live: Live, seconds: float = 20, **more: Any) -> None:
-    close_all.close_all(
+    flatten.close_all(
         Flatten(flatten_id="loss", user_id="1", account_id=live.account_id, exchange=live.exchange, at=datetime.now(UTC), **more), seconds
     )
 
@@ -176,7 +177,7 @@ def test_a_daily_loss_flattens_a_hedged_account(futures: Live, monkeypatch: pyte
         futures.follow()
     [message] = sent
     assert message.halt == {"scope": "account", "id": futures.account_id, "owner": "1", "name": None}
-    close_all.close_all(Flatten.model_validate_json(message.model_dump_json()), 20)
+    flatten.close_all(Flatten.model_validate_json(message.model_dump_json()), 20)
     assert positions(futures) == {}
     assert halts.read([about])[0]["left_open"] == []
 
@@ -402,7 +403,7 @@ def test_flatten_says_what_is_left(futures: Live) -> None:
 
 def test_what_is_closed_by_something_else_between_is_not_closed_again(futures: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     """The stop-loss takes the rest while the close waits: the close is a success, and no order goes too far."""
-    from chalicelib.orders.live_desk import LiveDesk
+    from chalicelib.execution.live import LiveDesk
 
     by_hand(futures, "1")
     book(futures, depth=["0.4", None])

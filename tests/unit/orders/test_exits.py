@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from chalicelib import aws
-from chalicelib.orders import exits
+from chalicelib.execution import protective_orders
 from chalicelib.trading import MarketType
 from tests.unit.orders.conftest import Live
 from tests.unit.orders.ways import EXITS
@@ -114,7 +114,7 @@ def test_an_exit_that_cannot_be_placed_is_told_and_tried_again(live: Live) -> No
 
 def test_trying_comes_to_an_end(open_account, monkeypatch: pytest.MonkeyPatch) -> None:
     """After its rounds the order is given up, and the last event says that there will be no further try."""
-    monkeypatch.setattr(exits, "ROUNDS", 2)
+    monkeypatch.setattr(protective_orders, "ROUNDS", 2)
     live = open_account("binance", MarketType.FUTURES)
     live.simulator.call("POST", "refuse", api_key=live.credentials.api_key, stops=True)
     live.run("buy", **EXITS)

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from chalicelib.errors import OutcomeUnknown, Retryable
-from chalicelib.orders import execute as executing
+from chalicelib.execution import execute_signal as executing
+from chalicelib.execution.paper import PaperDesk
 from chalicelib.orders import queue, store
 from chalicelib.orders.models import Instruction
-from chalicelib.orders.paper_desk import PaperDesk
 from chalicelib.trading import Leg, MarketType, OrderType
 from functions import execute_orders
 from tests.support import pump

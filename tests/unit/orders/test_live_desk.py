@@ -7,7 +7,7 @@ import pytest
 from botocore.client import BaseClient
 
 from chalicelib import aws
-from chalicelib.orders import execute
+from chalicelib.execution import execute_signal
 from chalicelib.trading import Leg, MarketType, OrderType
 from tests.unit.orders.conftest import Live, legs
 
@@ -188,6 +188,6 @@ def test_an_order_takes_five_calls_to_aws(live: Live, monkeypatch: pytest.Monkey
     for _ in range(6):
         signal = live.signal("buy", quantity=Decimal("0.01"), price=Decimal(50000))
         made.clear()
-        execute.execute(signal, 20)
+        execute_signal.execute(signal, 20)
         assert len(made) <= 5, made
     assert [order.status for order in live.ledger()] == ["filled"] * 7

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from chalicelib.orders import flatten
-from chalicelib.orders.close_all import close_all
+from chalicelib.execution import queue_flatten
+from chalicelib.execution.flatten import close_all
 from chalicelib.orders.models import Flatten
 from chalicelib.risk import halts, update_rules
 from chalicelib.risk.halts import Scope, Switch
@@ -45,7 +45,7 @@ def test_a_halt_cancels_resting_entries(open_account, unlimited, keep: bool) -> 
     close_all(message, 20)
     assert [order.status for order in live.ledger()] == ["filled", "open", "open"], "not halted"
     shown = halts.throw(USER, halted=True, by="1")
-    flatten.cancel_entries(USER, shown["at"])
+    queue_flatten.cancel_entries(USER, shown["at"])
     queued = [body for body in pump.bodies("orders-bybit") if body.get("entries_only")]
     assert [body["account_id"] for body in queued] == [live.account_id]
     close_all(Flatten.model_validate(queued[0]), 20)

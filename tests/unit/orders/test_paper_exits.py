@@ -9,7 +9,8 @@ import pytest
 
 from chalicelib import aws
 from chalicelib.accounts.model import Account
-from chalicelib.orders import execute, store
+from chalicelib.execution import execute_signal
+from chalicelib.orders import store
 from chalicelib.orders.models import Execution, Instruction, Order, PricesSeen
 from chalicelib.paper import store as paper_store
 from chalicelib.trading import Action, Leg, MarketType, OrderType, Symbol
@@ -55,14 +56,14 @@ def signal(action: str, market_type: MarketType, **more) -> Instruction:
 
 def run(action: str, market_type: MarketType, **more) -> Execution:
     instruction = signal(action, market_type, **more)
-    execute.execute(instruction)
+    execute_signal.execute(instruction)
     return store.of_signal(instruction.signal_id)[0][0]
 
 
 def see(price: str) -> None:
     at = datetime.now(UTC)
     seen = PricesSeen(seen_id=price, account_id=ACCOUNT, exchange="paper", symbol="BTCUSDT", price=Decimal(price), at=at)
-    execute.see_prices(seen)
+    execute_signal.see_prices(seen)
 
 
 def ledger() -> dict[str, Order]:

@@ -9,7 +9,7 @@ import pytest
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges.oversize import is_too_large
 from chalicelib.exchanges.protocol import Instrument, Position
-from chalicelib.orders.closing import closing_order, leavings, parts
+from chalicelib.execution.closing import closing_order, leavings, parts
 from chalicelib.orders.legs import part_of, whole
 from chalicelib.orders.models import Order, in_one
 from chalicelib.telegram import wording

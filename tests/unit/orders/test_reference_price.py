@@ -8,7 +8,8 @@ import pytest
 
 from chalicelib import aws
 from chalicelib.exchanges.protocol import OrderStatus
-from chalicelib.orders import execute, ledger, store
+from chalicelib.execution import execute_signal
+from chalicelib.orders import ledger, store
 from chalicelib.orders.models import Execution, Instruction
 from chalicelib.risk import update_rules
 from chalicelib.risk.halts import Scope, Switch
@@ -171,7 +172,7 @@ class TestSimulated:
                 **given,
             }
         )
-        execute.execute(instruction)
+        execute_signal.execute(instruction)
         return store.of_signal(instruction.signal_id)[0][0]
 
     def live(self, price: int, age_s: int = 0) -> None:

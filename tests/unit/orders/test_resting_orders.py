@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from chalicelib import aws
-from chalicelib.orders import execute as executing
-from chalicelib.orders import flatten, store
+from chalicelib.execution import execute_signal as executing
+from chalicelib.execution import queue_flatten
+from chalicelib.orders import store
 from chalicelib.orders.models import Execution, Instruction, Order, PricesSeen
 from chalicelib.risk import halts, update_rules
 from chalicelib.risk.halts import Scope, Switch
@@ -130,7 +131,7 @@ def test_a_halt_cancels_resting_entries(switch: Switch, keep: bool) -> None:
     if keep:
         rule(A if switch is A else USER, cancel_on_halt=False)
     shown = halts.throw(switch, halted=True, by="1")
-    flatten.cancel_entries(switch, shown["at"])
+    queue_flatten.cancel_entries(switch, shown["at"])
     sweep.handler({}, CONTEXT)
     pump.execute()
     entry = orders()["ETHUSDT.0"]
@@ -145,7 +146,7 @@ def test_a_halt_that_is_lifted_in_time_cancels_nothing() -> None:
     """The message is late."""
     send("buy", "40000", limit=True)
     shown = halts.throw(USER, halted=True, by="1")
-    flatten.cancel_entries(USER, shown["at"])
+    queue_flatten.cancel_entries(USER, shown["at"])
     halts.throw(USER, halted=False, by="1")
     pump.execute()
     assert orders()["BTCUSDT.0"].status == "open"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chalicelib import aws, config
-from chalicelib.orders.execute import execute
+from chalicelib.execution.execute_signal import execute
 from chalicelib.orders.models import Instruction
 from chalicelib.prices import store as prices
 from chalicelib.risk import halts, update_rules

@@ -13,7 +13,8 @@ from chalicelib.accounts import connections
 from chalicelib.errors import Retryable
 from chalicelib.exchanges import market_store, rate_limiter, registry
 from chalicelib.exchanges.protocol import OrderStatus
-from chalicelib.orders import close_all, execute, follow
+from chalicelib.execution import execute_signal, flatten
+from chalicelib.orders import follow
 from chalicelib.orders.models import Flatten, Follow, Instruction
 from chalicelib.trading import Leg, MarketType, OrderType
 from tests.simulator.fixtures import VENUES
@@ -219,11 +220,11 @@ def deliver(message: Message) -> None:
     """What the worker does with a message, once."""
     match message:
         case Instruction():
-            execute.execute(message, _SECONDS)
+            execute_signal.execute(message, _SECONDS)
         case Follow():
             follow.follow(message, _SECONDS)
         case Flatten():
-            close_all.close_all(message, _SECONDS)
+            flatten.close_all(message, _SECONDS)
 
 
 def finish(live: Live, message: Message) -> None:

@@ -247,10 +247,10 @@ class TestTime:
         [item] = signals()
         [instruction] = store.instructions_of(item)
         late = instruction.model_copy(update={"received_at": datetime.now(UTC) - timedelta(seconds=90)})
-        from chalicelib.orders import execute
+        from chalicelib.execution import execute_signal
         from chalicelib.orders import store as ledger
 
-        execute.execute(late)
+        execute_signal.execute(late)
         assert [leg.code for leg in ledger.of_signal(item["signal_id"])[0][0].refused] == ["stale"]
 
     @pytest.mark.parametrize("name", ["max_lag", "maxLag", "max_age", "MAX-AGE"])

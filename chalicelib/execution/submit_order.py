@@ -16,9 +16,10 @@ from chalicelib.exchanges import filters
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, RateLimited, Side
 from chalicelib.exchanges.rate_limiter import Patience
 from chalicelib.exchanges.session import Line
-from chalicelib.orders import age, ledger, lookup
+from chalicelib.execution import query_order
+from chalicelib.execution.account_view import Looks, Opened
+from chalicelib.orders import age, ledger
 from chalicelib.orders.legs import CLOSING_LEG
-from chalicelib.orders.looks import Looks, Opened
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.portfolio.cost_basis import Entries
 from chalicelib.telemetry import log
@@ -224,7 +225,7 @@ class Sender:
                 self._patience.wait(wait, "late_arrival")
                 found = self._find(order, request.instrument)
             if found is None and not request.reduce_only:
-                found = lookup.second_proof(order, line, self._traded(order))
+                found = query_order.second_proof(order, line, self._traded(order))
         except (Retryable, Refused) as fault:
             if isinstance(fault, Retryable) and order.status is OrderStatus.CLAIMED and self._patience.left < line.late_arrival_s:
                 raise
@@ -252,7 +253,7 @@ class Sender:
 
     def _record(self, order: Order, state: OrderState, instrument: Instrument) -> Order:
         self.write()
-        more = {**lookup.fees(self._line(instrument), state, instrument), "delays": tuple(self._patience.delays)}
+        more = {**query_order.fees(self._line(instrument), state, instrument), "delays": tuple(self._patience.delays)}
         order, writes = ledger.recording(order, state, lambda changed: self._entries.booked(changed, instrument), **more)
         self._unwritten += writes
         if not self._deferring:

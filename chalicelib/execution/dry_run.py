@@ -16,13 +16,13 @@ from chalicelib.exchanges import filters
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderStatus, Position, Side
 from chalicelib.exchanges.rate_limiter import Patience
 from chalicelib.exchanges.wire import text
-from chalicelib.orders.last_seen import SeenLines
+from chalicelib.execution.live import LiveDesk
+from chalicelib.execution.paper import PaperDesk
+from chalicelib.execution.reference_price import PriceSource
+from chalicelib.execution.snapshot_session import SeenLines
 from chalicelib.orders.ledger import Known
 from chalicelib.orders.legs import CLOSING_LEG, whole
-from chalicelib.orders.live_desk import LiveDesk
 from chalicelib.orders.models import Instruction, Order
-from chalicelib.orders.paper_desk import PaperDesk
-from chalicelib.orders.reference_price import PriceSource
 from chalicelib.trading import MarketType, OrderType, PositionSide, Symbol
 
 _CONDITIONAL = (OrderType.STOP_LIMIT, OrderType.STOP_MARKET)

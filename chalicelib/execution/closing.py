@@ -15,7 +15,7 @@ from chalicelib.exchanges import filters
 from chalicelib.exchanges.oversize import is_too_large
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderStatus, Position, Side
 from chalicelib.exchanges.wire import text
-from chalicelib.orders.desk import Desk
+from chalicelib.execution.client import Desk
 from chalicelib.orders.legs import part_of
 from chalicelib.orders.models import CLOSE_INCOMPLETE, Order
 from chalicelib.trading import MarketType, OrderType

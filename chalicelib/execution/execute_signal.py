@@ -15,13 +15,14 @@ from chalicelib.accounts.model import Account
 from chalicelib.errors import Forbidden, Misconfigured, NotDoable, NotFound, Refused, Retryable
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.exchanges.rate_limiter import Patience
-from chalicelib.orders import events, flatten, give_up, ledger, paper_context, reference_price, store, trade
-from chalicelib.orders.gate import Gate
+from chalicelib.execution import give_up, paper_context, plan_orders, queue_flatten, reference_price
+from chalicelib.execution.live import LiveDesk, legs
+from chalicelib.execution.paper import PaperDesk
+from chalicelib.execution.reference_price import PriceSource
+from chalicelib.execution.risk_check import Gate
+from chalicelib.orders import events, ledger, store
 from chalicelib.orders.legs import CLOSING_LEG
-from chalicelib.orders.live_desk import LiveDesk, legs
 from chalicelib.orders.models import CLOSE_INCOMPLETE, Execution, Instruction, PricesSeen, RefusedLeg
-from chalicelib.orders.paper_desk import PaperDesk
-from chalicelib.orders.reference_price import PriceSource
 from chalicelib.paper import store as paper_store
 from chalicelib.portfolio import cost_basis
 from chalicelib.prices import store as prices
@@ -103,7 +104,7 @@ def _attempt(instruction: Instruction, seconds: float, *, again: bool) -> None:
     watched = Watch(governing, more[: len(watch_keys)], others)
     if settled:
         log.info("already settled", extra=_who(instruction))
-        flatten.tell(watched.flattening)
+        queue_flatten.tell(watched.flattening)
         return
     if account_item is None:
         raise Misconfigured(f"account {instruction.account_id} has no record")
@@ -186,7 +187,7 @@ def _carry_out(
             raise Forbidden("user_not_active")
         if not account.is_active:
             raise NotFound("account_not_found", account=account.name)
-        outcome = trade.run(instruction, desk, gate)
+        outcome = plan_orders.run(instruction, desk, gate)
     except Refused as refused:
         return execution.model_copy(update={"refused": (_whole(refused),), "orders": tuple(desk.placed)})
     except ArithmeticError:
@@ -278,7 +279,7 @@ def _write_seen(desk: PaperDesk, watched: Watch) -> None:
             before, watched = watched, Watch(governing, paper_context.read(risk_state.keys([*governing, *others])), others)
             watched.count_in(before.currency, before.rate)
             continue
-        flatten.tell(flattening)
+        queue_flatten.tell(flattening)
         return
     raise Retryable("the day's loss is being added up by others")
 
@@ -302,7 +303,7 @@ def _settle(instruction: Instruction, execution: Execution, desk: PaperDesk | Li
         return
     except Retryable:
         raise _Moved from None
-    flatten.tell(flattening)
+    queue_flatten.tell(flattening)
     if execution.orders:
         took = datetime.now(UTC) - instruction.received_at
         measure(Metric.ORDERS_SETTLED, len(execution.orders), {"exchange": execution.exchange})

@@ -14,9 +14,9 @@ from chalicelib.exchanges import filters
 from chalicelib.exchanges.client_ids import client_order_id
 from chalicelib.exchanges.protocol import OrderRequest, Position, Side
 from chalicelib.exchanges.wire import text
-from chalicelib.orders import exits, reference_price, sizing
-from chalicelib.orders.closing import Leave, Leaving, as_order, closing_order, leavings
-from chalicelib.orders.desk import Desk
+from chalicelib.execution import protective_orders, reference_price, sizing
+from chalicelib.execution.client import Desk
+from chalicelib.execution.closing import Leave, Leaving, as_order, closing_order, leavings
 from chalicelib.orders.legs import CLOSING_LEG
 from chalicelib.orders.models import Instruction, Order, RefusedLeg
 from chalicelib.trading import Action, Leg, MarketType, OrderType, PositionSide, Symbol
@@ -253,8 +253,8 @@ class _Run:
                 raise NotDoable("no_position", symbol=self.instrument.name)
             return
         with_exits = self.instruction.take_profit is not None or self.instruction.stop_loss is not None
-        if with_exits and len(self._legs()) > exits.MOST_ENTRIES:
-            raise NotDoable("too_many_with_exits", count=len(self._legs()), limit=exits.MOST_ENTRIES)
+        if with_exits and len(self._legs()) > protective_orders.MOST_ENTRIES:
+            raise NotDoable("too_many_with_exits", count=len(self._legs()), limit=protective_orders.MOST_ENTRIES)
         free = None if self._fixed_size() and self.instruction.risk_percent is None else self.desk.free(self.instrument)
         for index, leg in enumerate(self._legs()):
             name = str(index)
@@ -299,9 +299,9 @@ class _Run:
         instruction, price = self.instruction, self._sizing_price(leg, side)
         reference_price.check_deviation(instruction, self.market_price, self.desk.price_source)
         # Before sizing: the distance to a stop-loss that passes here is not zero, so a risk can be divided by it.
-        order = exits.attached(self._request(side, leg, _ZERO, reduce_only=False), instruction, price)
+        order = protective_orders.attached(self._request(side, leg, _ZERO, reduce_only=False), instruction, price)
         traded = self.desk.execution_price(order, price)
-        exits.attached(order, instruction, traded)
+        protective_orders.attached(order, instruction, traded)
         if instruction.quantity is not None:
             quantity = self._within_target(side, instruction.quantity)
         elif instruction.quote_amount is not None:

@@ -7,9 +7,10 @@ from chalicelib.errors import NotDoable, Refused, Retryable
 from chalicelib.exchanges.protocol import OrderRequest, OrderStatus
 from chalicelib.exchanges.session import Line
 from chalicelib.exchanges.wire import text
-from chalicelib.orders import exits, ledger
+from chalicelib.execution import protective_orders
+from chalicelib.execution.submit_order import Sender
+from chalicelib.orders import ledger
 from chalicelib.orders.models import CLOSE_INCOMPLETE, Order
-from chalicelib.orders.sender import Sender
 from chalicelib.telemetry import log
 
 
@@ -23,7 +24,7 @@ def protect(entry: Order, line: Line, sender: Sender) -> None:
     """
     sender.write()
     instrument = line.instrument(entry.symbol)
-    wanted = exits.requests(entry, instrument, line.last_price(instrument))
+    wanted = protective_orders.requests(entry, instrument, line.last_price(instrument))
     known = ledger.read(entry.signal_id, entry.account_id, list(wanted))
     sender.known.orders |= known.orders
     sender.known.count = known.count
@@ -39,7 +40,7 @@ def protect(entry: Order, line: Line, sender: Sender) -> None:
         log.warning("exit not placed", extra={"order_id": entry.order_id, "code": refusal.code})
         gone = refusal.code == "exchange_nothing_to_reduce"
         doubtful = _doubtful(wanted, sender)
-        again = not (placed or gone) and entry.exit_round + 1 < exits.ROUNDS
+        again = not (placed or gone) and entry.exit_round + 1 < protective_orders.ROUNDS
         changed = ledger.protected(entry, failed=refusal, missing=_first_missing(wanted, placed), again=again)
         if doubtful is not None:
             ledger.warn_unprotected(changed, _unknown(entry), _kind(doubtful))
@@ -57,7 +58,7 @@ def _record(entry: Order, wanted: Mapping[str, OrderRequest], sender: Sender) ->
     if doubtful is not None:
         # An exit of unknown outcome is looked up each minute. If it is absent, the exits are placed again.
         ledger.protected(entry, failed=_unknown(entry), missing=_kind(doubtful), left=left, looked_up=True)
-    elif left and entry.exit_round + 1 >= exits.ROUNDS:
+    elif left and entry.exit_round + 1 >= protective_orders.ROUNDS:
         missing = "take_profit" if entry.stop_loss is None else "stop_loss"
         values = {"symbol": entry.symbol, "closed": text(entry.unprotected - left), "left": text(left)}
         ledger.protected(entry, failed=NotDoable(CLOSE_INCOMPLETE, **values), missing=missing)

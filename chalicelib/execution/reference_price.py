@@ -8,8 +8,8 @@ from decimal import Decimal
 from enum import StrEnum
 
 from chalicelib.errors import NotDoable
+from chalicelib.execution.sizing import HUNDRED
 from chalicelib.orders.models import Instruction
-from chalicelib.orders.sizing import HUNDRED
 from chalicelib.trading import OrderType
 
 

@@ -17,7 +17,7 @@ from chalicelib.events.models import event_id
 from chalicelib.exchanges.protocol import Position
 from chalicelib.exchanges.rate_limiter import Patience
 from chalicelib.exchanges.wire import text
-from chalicelib.orders.execute import execute
+from chalicelib.execution.execute_signal import execute
 from chalicelib.orders.models import Flatten, Instruction
 from chalicelib.paper import store as paper_store
 from chalicelib.paper.book import DOLLARS

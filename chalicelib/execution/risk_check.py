@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from chalicelib.exchanges.protocol import OrderRequest
+from chalicelib.execution.client import Desk
 from chalicelib.orders import age
-from chalicelib.orders.desk import Desk
 from chalicelib.orders.models import Instruction
 from chalicelib.risk.rules import Opening
 from chalicelib.risk.state import Watch

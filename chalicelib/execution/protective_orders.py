@@ -11,7 +11,7 @@ from chalicelib.errors import NotDoable, Refused
 from chalicelib.exchanges import filters
 from chalicelib.exchanges.client_ids import client_order_id
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, Position, Side
-from chalicelib.orders import closing
+from chalicelib.execution import closing
 from chalicelib.orders.legs import part_of
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.trading import MarketType, OrderType, PositionSide

@@ -12,10 +12,11 @@ from chalicelib.events import outbox
 from chalicelib.events.models import Event, event_id
 from chalicelib.exchanges import client_ids
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, Position, Side
-from chalicelib.orders import events, exits, store
+from chalicelib.execution import protective_orders
+from chalicelib.execution.reference_price import PriceSource
+from chalicelib.orders import events, store
 from chalicelib.orders.legs import CLOSING_LEG
 from chalicelib.orders.models import Instruction, Order
-from chalicelib.orders.reference_price import PriceSource
 from chalicelib.paper import book as paper_book
 from chalicelib.paper import instruments
 from chalicelib.paper import store as paper_store
@@ -177,7 +178,7 @@ class PaperDesk:
         price = self._prices.get(entry.symbol)
         failed: Refused | None = None
         missing = "stop_loss"
-        for leg, request in exits.requests(entry, self._instruments[entry.client_order_id], price).items():
+        for leg, request in protective_orders.requests(entry, self._instruments[entry.client_order_id], price).items():
             missing = "stop_loss" if ".sl" in leg else "take_profit"
             try:
                 self._place(self._exit(entry, leg, request), replace(request, leverage=None))

@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import Protocol
 
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, Position, Side
+from chalicelib.execution.reference_price import PriceSource
 from chalicelib.orders.models import Order
-from chalicelib.orders.reference_price import PriceSource
 from chalicelib.paper.money import Rates
 from chalicelib.trading import MarketType, PositionSide, Symbol
 

@@ -14,13 +14,14 @@ from chalicelib.errors import NotDoable, Refused
 from chalicelib.exchanges import filters
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderStatus, Position, Side
 from chalicelib.exchanges.rate_limiter import Patience
-from chalicelib.orders import ledger, lookup
+from chalicelib.execution import query_order
+from chalicelib.execution.account_view import Looks, Opened
+from chalicelib.execution.place_protection import protect
+from chalicelib.execution.reference_price import PriceSource
+from chalicelib.execution.submit_order import Sender
+from chalicelib.orders import ledger
 from chalicelib.orders.legs import CLOSING_LEG, is_further_part
-from chalicelib.orders.looks import Looks, Opened
 from chalicelib.orders.models import Instruction, Order
-from chalicelib.orders.protect import protect
-from chalicelib.orders.reference_price import PriceSource
-from chalicelib.orders.sender import Sender
 from chalicelib.paper.money import Rates
 from chalicelib.portfolio.cost_basis import Entries, profits
 from chalicelib.telemetry import log
@@ -225,7 +226,7 @@ class LiveDesk:
             for order in written_off:
                 state = listed.get(order.client_order_id)
                 if state is not None:
-                    found.append(ledger.take_up(order, state, lookup.booking(self._entries, instrument, order, state)))
+                    found.append(ledger.take_up(order, state, query_order.booking(self._entries, instrument, order, state)))
         return [order for order in found if order.status in _OPEN]
 
     def cancel(self, order: Order, code: str | None = None) -> bool:
@@ -234,14 +235,14 @@ class LiveDesk:
         line = self._lines.of(order.market_type)
         instrument = line.instrument(order.symbol)
         try:
-            state = line.cancel(lookup.state_of(order), instrument)
+            state = line.cancel(query_order.state_of(order), instrument)
         except Refused as refusal:
             if refusal.code == "exchange_never_arrived":
-                lookup.settle(order, line, refusal, self._entries)
+                query_order.settle(order, line, refusal, self._entries)
             log.warning("order not cancelled", extra={"order_id": order.order_id, "code": refusal.code})
             return False
         why = {"code": code} if code and state.status is OrderStatus.CANCELLED else {}
-        book = lookup.booking(self._entries, instrument, order, state)
+        book = query_order.booking(self._entries, instrument, order, state)
         return ledger.record(order, state, book, **why).status is OrderStatus.CANCELLED
 
     def leave(self, refusal: Refused | None) -> None:
@@ -257,7 +258,7 @@ class LiveDesk:
             if order.status in {OrderStatus.CLAIMED, OrderStatus.UNKNOWN}:
                 self._sender.write()
                 line = self._lines.of(order.market_type)
-                order = lookup.settle(order, line, refusal or NotDoable("exchange_never_arrived"), self._entries)  # noqa: PLW2901
+                order = query_order.settle(order, line, refusal or NotDoable("exchange_never_arrived"), self._entries)  # noqa: PLW2901
             self.placed.append(order)
 
     def _ask(self) -> None:

@@ -1,0 +1,1 @@
+"""Execution: one message of an order queue becomes orders on one account."""

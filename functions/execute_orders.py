@@ -10,8 +10,8 @@ from chalicelib.execution import give_up
 from chalicelib.execution.execute_signal import execute, see_prices
 from chalicelib.execution.flatten import close_all
 from chalicelib.orders import queue
-from chalicelib.orders.follow import follow
 from chalicelib.orders.models import Flatten, Follow, Instruction, PricesSeen
+from chalicelib.reconciliation.reconcile_account import follow
 from functions.fifo import each_group
 
 aws.prepare("dynamodb", "sqs")

@@ -4,7 +4,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from chalicelib.orders.track import queue_follow_ups
+from chalicelib.reconciliation.schedule import queue_follow_ups
 
 
 def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:

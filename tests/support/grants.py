@@ -26,8 +26,8 @@ Use = tuple[str, str, str]
 _ENTRIES: Mapping[tuple[str, str], str] = {
     ("execution/execute_signal.py", "execute"): "execute_orders",
     ("execution/execute_signal.py", "see_prices"): "execute_orders",
-    ("orders/follow.py", "follow"): "execute_orders",
-    ("orders/track.py", "queue_follow_ups"): "track_orders",
+    ("reconciliation/reconcile_account.py", "follow"): "execute_orders",
+    ("reconciliation/schedule.py", "queue_follow_ups"): "track_orders",
     ("exchanges/refresh.py", "refresh"): "refresh_markets",
     ("events/publish.py", "publish"): "publish_events",
     ("events/publish.py", "sweep"): "sweep",

@@ -17,8 +17,9 @@ from chalicelib.errors import Retryable
 from chalicelib.exchanges import adapter, market_store, rate_limiter, session
 from chalicelib.exchanges.rate_limiter import Patience
 from chalicelib.execution import execute_signal, submit_order
-from chalicelib.orders import follow, store
+from chalicelib.orders import store
 from chalicelib.orders.models import Execution, Follow, Instruction, Order
+from chalicelib.reconciliation import reconcile_account
 from chalicelib.trading import Action, Leg, MarketType, OrderType, Symbol
 from tests.simulator.client import Simulator
 from tests.simulator.fixtures import VENUES, simulator, simulator_server, stored_markets
@@ -101,7 +102,7 @@ class Live:
     def follow(self) -> int:
         """Looks at everything, due or not."""
         self.due()
-        return follow.follow(Follow(follow_id="now", account_id=self.account_id, exchange=self.exchange), 20)
+        return reconcile_account.follow(Follow(follow_id="now", account_id=self.account_id, exchange=self.exchange), 20)
 
     def due(self) -> None:
         """Has everything looked at with the next follow-up."""

@@ -14,8 +14,8 @@ from chalicelib.errors import Retryable
 from chalicelib.exchanges import market_store, rate_limiter, registry
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.execution import execute_signal, flatten
-from chalicelib.orders import follow
 from chalicelib.orders.models import Flatten, Follow, Instruction
+from chalicelib.reconciliation import reconcile_account
 from chalicelib.trading import Leg, MarketType, OrderType
 from tests.simulator.fixtures import VENUES
 from tests.unit.orders.conftest import Live, legs
@@ -222,7 +222,7 @@ def deliver(message: Message) -> None:
         case Instruction():
             execute_signal.execute(message, _SECONDS)
         case Follow():
-            follow.follow(message, _SECONDS)
+            reconcile_account.follow(message, _SECONDS)
         case Flatten():
             flatten.close_all(message, _SECONDS)
 

@@ -16,10 +16,11 @@ from chalicelib.exchanges.rate_limiter import Patience
 from chalicelib.exchanges.session import Line
 from chalicelib.execution import key_check, query_order, queue_flatten
 from chalicelib.execution.live import LiveDesk
-from chalicelib.orders import drift, ledger
+from chalicelib.orders import ledger
 from chalicelib.orders.models import Follow, Instruction, Order
 from chalicelib.portfolio import snapshots
 from chalicelib.portfolio.cost_basis import Entries, profits
+from chalicelib.reconciliation import position_drift
 from chalicelib.risk import state as risk_state
 from chalicelib.telemetry import log
 from chalicelib.trading import Action, MarketType, Symbol
@@ -194,7 +195,7 @@ def _take_snapshot(account: Account, lines: Lines, own: aws.Item, realized: Mapp
     try:
         unfinished = ledger.unfinished(account.account_id)
         seen = snapshots.take(account, lines, now)
-        drift.check(account, own, unfinished, seen, now)
+        position_drift.check(account, own, unfinished, seen, now)
         queue_flatten.tell(risk_state.equity_seen(account.user_id, account.account_id, seen["equity"], now, realized))
     except (Refused, Retryable) as fault:
         log.warning("no snapshot", extra={"account_id": account.account_id, "fault": str(fault)})

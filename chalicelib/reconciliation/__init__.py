@@ -1,0 +1,1 @@
+"""Reconciliation: aligns our records with what the exchange says."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.contract.exchanges.desk import Desk, SimulatedDesk
+from tests.contract.exchanges.exchange_rig import Desk, SimulatedDesk
 from tests.simulator.client import Simulator
 from tests.simulator.fixtures import VENUES, simulator, simulator_server
 

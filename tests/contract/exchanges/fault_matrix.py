@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from chalicelib.errors import OutcomeUnknown, Retryable
 from chalicelib.exchanges.protocol import Exchange, OrderRequest, OrderState, OrderStatus
 from chalicelib.trading import MarketType
-from tests.contract.exchanges.desk import BUY, SELL, SimulatedDesk
+from tests.contract.exchanges.exchange_rig import BUY, SELL, SimulatedDesk
 from tests.simulator.client import Simulator
 from tests.simulator.fixtures import VENUES, stored_markets
 from tests.simulator.server import SimulatorServer

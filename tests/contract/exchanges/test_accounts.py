@@ -9,7 +9,7 @@ from chalicelib.errors import NotDoable
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.execution.closing import closing_order
 from chalicelib.trading import MarketType, PositionSide
-from tests.contract.exchanges.desk import BUY, SELL, Desk, SimulatedDesk
+from tests.contract.exchanges.exchange_rig import BUY, SELL, Desk, SimulatedDesk
 from tests.simulator.client import Simulator
 
 

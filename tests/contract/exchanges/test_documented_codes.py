@@ -11,7 +11,7 @@ import pytest
 from chalicelib.errors import NotDoable, OutcomeUnknown, Retryable, TradehookError
 from chalicelib.exchanges import documented
 from chalicelib.trading import MarketType
-from tests.contract.exchanges.desk import BUY, SimulatedDesk
+from tests.contract.exchanges.exchange_rig import BUY, SimulatedDesk
 from tests.simulator.client import Simulator
 
 PLACE = {"binance": "/fapi/v1/order", "bybit": "/v5/order/create", "okx": "/api/v5/trade/order"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.trading import MarketType
-from tests.contract.exchanges.desk import BUY, SimulatedDesk
+from tests.contract.exchanges.exchange_rig import BUY, SimulatedDesk
 from tests.contract.exchanges.fault_matrix import FAULTS, render, run_matrix, settle
 from tests.simulator.client import Simulator
 from tests.simulator.fixtures import VENUES, stored_markets

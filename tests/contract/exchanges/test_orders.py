@@ -7,7 +7,7 @@ import pytest
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.trading import MarketType, OrderType
-from tests.contract.exchanges.desk import BUY, SELL, Desk
+from tests.contract.exchanges.exchange_rig import BUY, SELL, Desk
 
 
 def test_market_order_fills_at_once(desk: Desk):

@@ -10,7 +10,7 @@ from chalicelib.exchanges import filters, registry
 from chalicelib.exchanges.markets import Listings
 from chalicelib.exchanges.protocol import Credentials, Instrument, OrderStatus
 from chalicelib.trading import MarketType
-from tests.contract.exchanges.desk import BUY, make_order
+from tests.contract.exchanges.exchange_rig import BUY, make_order
 from tests.simulator.client import Simulator
 from tests.simulator.fixtures import VENUES, stored_markets
 

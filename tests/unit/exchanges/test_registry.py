@@ -8,8 +8,8 @@ from chalicelib.errors import NotDoable, OutcomeUnknown, Retryable
 from chalicelib.exchanges import families, rate_limiter, registry
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.trading import MarketType
-from tests.contract.exchanges import desk as desks
-from tests.contract.exchanges.desk import BUY, SELL, SimulatedDesk
+from tests.contract.exchanges import exchange_rig as desks
+from tests.contract.exchanges.exchange_rig import BUY, SELL, SimulatedDesk
 from tests.simulator.client import Simulator
 
 

@@ -1,128 +1,37 @@
-"""The session: to where it is pointed, in the time it is given, once."""
+"""A line's orders as they leave."""
 
-import contextlib
-import socket
-import threading
 import time
-import traceback
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from chalicelib.errors import NotDoable, OutcomeUnknown, Retryable
-from chalicelib.exchanges.protocol import Pacing, RateLimited
+from chalicelib.exchanges.rate_limiter import Limits, Patience, Rate
+from chalicelib.exchanges.session import Line
 from chalicelib.trading import MarketType
-from tests.contract.exchanges.desk import BUY, SimulatedDesk, make_order
-from tests.simulator.client import Simulator
-from tests.simulator.fixtures import VENUES
+
+GAP_S = 0.1
 
 
-@pytest.fixture(params=VENUES, ids=str)
-def desk(request, simulator: Simulator) -> SimulatedDesk:
-    """Any exchange and market."""
-    return SimulatedDesk(*request.param, simulator)
-
-
-def test_the_real_host_travels_along(desk: SimulatedDesk):
-    """A call that goes elsewhere still says for which exchange it is."""
-    desk.exchange.last_price(desk.instrument)
-    hosts = {"binance": {"api.binance.com", "fapi.binance.com"}, "bybit": {"api.bybit.com"}, "okx": {"www.okx.com"}}
-    assert desk.simulator.requests()[-1]["host"] in hosts[desk.name]
-
-
-def test_an_answer_that_does_not_come_is_given_up(desk: SimulatedDesk):
-    """The read timeout holds, whatever ccxt's own is, and the order's outcome is unknown."""
-    desk.simulator.fault(kind="timeout", method="POST", api_key=desk.credentials.api_key, seconds=2)
-    started = time.monotonic()
-    with pytest.raises(OutcomeUnknown):
-        desk.open(timeout=(1.0, 0.2)).place(desk.order(BUY, "0.1"))
-    assert time.monotonic() - started < 1.5
-
-
-def test_nobody_there_means_not_placed(desk: SimulatedDesk, monkeypatch: pytest.MonkeyPatch):
-    """Without a connection nothing was sent."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("TRADEHOOK_EXCHANGE_ENDPOINT", f"http://127.0.0.1:{unused.getsockname()[1]}")
-        with pytest.raises(Retryable):
-            desk.open().place(desk.order(BUY, "0.1"))
-
-
-def test_redirects_are_not_followed(simulator: Simulator, monkeypatch: pytest.MonkeyPatch):
-    """A key and a signature go to no other place than the one they were made for, and the outcome is unknown."""
-    desk = SimulatedDesk("binance", MarketType.SPOT, simulator)
-    asked = []
-
-    def serve(listener: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                with listener.accept()[0] as connection:
-                    asked.append(connection.recv(65536))
-                    connection.sendall(b"HTTP/1.1 307 Elsewhere\r\nLocation: /other\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=serve, args=(listener,), daemon=True).start()
-        monkeypatch.setenv("TRADEHOOK_EXCHANGE_ENDPOINT", f"http://127.0.0.1:{listener.getsockname()[1]}")
-        with pytest.raises(OutcomeUnknown):
-            desk.open().place(desk.order(BUY, "0.1"))
-    assert len(asked) == 1
-
-
-@pytest.mark.parametrize("kind", ["500", "reset", "429"])
-def test_nothing_is_repeated(desk: SimulatedDesk, kind: str):
-    """One order is one request, however it fails."""
-    desk.simulator.fault(kind=kind, method="POST", api_key=desk.credentials.api_key, times=-1)
-    with pytest.raises((OutcomeUnknown, Retryable)):
-        desk.exchange.place(desk.order(BUY, "0.1"))
-    assert sum(call["method"] == "POST" for call in desk.simulator.requests()) == 1
-
-
-def test_a_wrong_clock_places_nothing(desk: SimulatedDesk):
-    """A request from another time is turned away before it has an effect, and may be tried again."""
-    desk.simulator.call("POST", "clock", offset_ms=60_000)
-    with pytest.raises(Retryable):
-        desk.exchange.place(desk.order(BUY, "0.1"))
-    assert desk.simulator.orders() == []
-
-
-def test_limits_are_reported(simulator: Simulator):
-    """What the exchange says of its limits is there after each call, also after one it refused for them."""
-    binance = SimulatedDesk("binance", MarketType.FUTURES, simulator)
-    binance.exchange.place(binance.order(BUY, "0.1"))
-    assert dict(binance.exchange.pacing.order_counts) == {"10s": 1, "1m": 1}
-    assert binance.exchange.pacing.used_weight > 0
-    bybit = SimulatedDesk("bybit", MarketType.SPOT, simulator)
-    bybit.exchange.balances()
-    assert bybit.exchange.pacing.remaining == 49
-    okx = SimulatedDesk("okx", MarketType.SPOT, simulator)
-    okx.exchange.balances()
-    assert Pacing() == okx.exchange.pacing
-
-
-def test_too_many_orders_are_rate_limited(desk: SimulatedDesk):
-    """Over the limit an exchange refuses orders, which is retryable; none of those refused was placed."""
-    orders = [make_order(desk.instrument, f"x{number}", BUY, "0.003", price="40000") for number in range(400)]
-    placed = []
-    with pytest.raises(RateLimited):
-        placed.extend(map(desk.exchange.place, orders))
-    assert [state.client_order_id for state in placed] == [each["client_id"] for each in desk.simulator.orders()]
-    assert desk.simulator.call("GET", "stats")["limited"] >= 1
-
-
-def test_no_secret_shows(desk: SimulatedDesk, caplog: pytest.LogCaptureFixture):
-    """Neither errors with all that led to them, nor reprs, nor logs at any level carry key, secret, passphrase or signature."""
-    caplog.set_level("DEBUG")
-    wrong = type(desk.credentials)(desk.credentials.api_key, "another-secret", "another-phrase", demo=False)
-    texts = [repr(desk.exchange), repr(wrong), str(wrong)]
-    for credentials in (wrong, desk.credentials):
-        for kind in ("none", "500", "reset", "html"):
-            desk.simulator.fault(kind="500" if kind == "none" else kind, times=0 if kind == "none" else 2, api_key=credentials.api_key)
-            exchange = desk.open(credentials=credentials)
-            for call in (exchange.balances, lambda exchange=exchange: exchange.place(desk.order(BUY, "0.1"))):
-                try:
-                    call()
-                except (NotDoable, OutcomeUnknown, Retryable) as error:
-                    texts += [repr(error), str(error), *traceback.format_exception(error)]
-            desk.simulator.clear_faults()
-    texts += [record.getMessage() for record in caplog.records if record.name.split(".")[0] in {"ccxt", "urllib3", "chalicelib"}]
-    for secret in (wrong.api_key, wrong.secret, desk.credentials.secret, wrong.passphrase, "signature="):
-        assert not [each for each in texts if secret and secret in each]
+@pytest.mark.parametrize(("waits", "least"), [([0.0, 0.05, 0.05], GAP_S), ([0.0, 0.0, 0.0], 0.0)])
+def test_an_order_that_was_late_does_not_come_close_to_the_next(waits: list[float], least: float) -> None:
+    """Where orders wait for the account's limit they leave as far apart as it says, however long one was kept after its turn."""
+    sent: list[float] = []
+    turns = iter(waits)
+    limits = Limits(Rate(1 / GAP_S, 1), Rate(100, 100))
+    limiter: Any = SimpleNamespace(
+        limits=limits, take=lambda scope, *_, **__: next(turns) if scope == "account" else 0.0, heed=lambda _: None
+    )
+    exchange: Any = SimpleNamespace(
+        name="bybit", place=lambda _: sent.append(time.monotonic()), pacing=None, paced_by=lambda _: None, order_weight=2
+    )
+    order: Any = SimpleNamespace(stop_price=None)
+    line = Line(exchange, None, MarketType.FUTURES, limiter, Patience(5))  # type: ignore[arg-type]  # markets are not needed
+    for kept_s in (0.0, 0.08, 0.0):
+        line.take_turn(order)
+        time.sleep(kept_s)
+        line.place(order)
+    gaps = [later - earlier for earlier, later in pairwise(sent)]
+    assert min(gaps) >= least
+    assert (gaps[1] >= GAP_S) is bool(least)

@@ -16,7 +16,7 @@ from functions import serve_api
 from infra import stack
 from tests.support import pump, records
 from tests.support.gateway import call
-from tests.unit.orders.conftest import Live, legs
+from tests.unit.execution.conftest import Live, legs
 
 GROUP = "my_strategy"
 CANCEL = {"order_type": "CANCEL_ALL_ORDER", "side": None, "currency": None}

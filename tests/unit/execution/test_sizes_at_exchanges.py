@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.unit.orders.conftest import Live
+from tests.unit.execution.conftest import Live
 
 D = Decimal
 

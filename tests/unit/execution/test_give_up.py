@@ -14,7 +14,7 @@ from chalicelib.trading import Leg, MarketType, OrderType
 from functions import execute_orders
 from tests.support import pump
 from tests.support.gateway import CONTEXT, queue_event
-from tests.unit.orders.test_paper_exits import cloud, ledger, market_type, run, signal
+from tests.unit.execution.test_paper_exits import cloud, ledger, market_type, run, signal
 
 __all__ = ["cloud", "market_type"]
 D = Decimal

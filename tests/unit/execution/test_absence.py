@@ -11,8 +11,8 @@ from chalicelib.execution import query_order, submit_order
 from chalicelib.orders import ledger, store
 from chalicelib.orders.models import Order
 from chalicelib.trading import MarketType, OrderType
-from tests.unit.orders.conftest import Live
-from tests.unit.orders.test_live_faults import FIND, PLACE, inject
+from tests.unit.execution.conftest import Live
+from tests.unit.execution.test_live_faults import FIND, PLACE, inject
 
 pytestmark = pytest.mark.usefixtures("unlimited")
 

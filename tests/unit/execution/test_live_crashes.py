@@ -21,10 +21,10 @@ from chalicelib.orders import store
 from chalicelib.orders.models import Instruction
 from chalicelib.trading import MarketType
 from tests.simulator.fixtures import VENUES
-from tests.unit.orders import ways
-from tests.unit.orders.conftest import LATE_S, Live
-from tests.unit.orders.matrix import Cell, Matrix, shared, wrong
-from tests.unit.orders.ways import BY_VENUE, Venue, Way
+from tests.unit.execution import scenarios
+from tests.unit.execution.conftest import LATE_S, Live
+from tests.unit.execution.matrix import Cell, Matrix, shared, wrong
+from tests.unit.execution.scenarios import BY_VENUE, Venue, Way
 
 pytestmark = pytest.mark.usefixtures("unlimited")
 
@@ -33,7 +33,7 @@ _BEFORE, _AFTER = "killed before", "killed after"
 
 _HEAD = """# The crash matrix
 
-Written by `CRASH_MATRIX=docs/crash-matrix.md pytest tests/unit/orders/test_live_crashes.py`; not by hand.
+Written by `CRASH_MATRIX=docs/crash-matrix.md pytest tests/unit/execution/test_live_crashes.py`; not by hand.
 
 The worker carries a message out on the exchange simulator and its process ends just before a call, or just after the call took effect
 and before its answer was heard. Then a new process gets the same message, and the account is followed as in every minute. Each line is
@@ -71,7 +71,7 @@ _LATE = {
     "a close with take-profit and stop-loss": ("binance", MarketType.SPOT),
 }
 _CASES = [
-    pytest.param(way, venue, side, id=f"{ways.name_of(way, venue)}-{side.partition(' ')[2]}")
+    pytest.param(way, venue, side, id=f"{scenarios.name_of(way, venue)}-{side.partition(' ')[2]}")
     for way, venue in BY_VENUE
     for side in (_AFTER, _BEFORE)
     if _PAGE or (side == _AFTER and _ALWAYS.get(way.name, venue) == venue)
@@ -107,19 +107,19 @@ class Killer:
 
         return call
 
-    def kills(self, message: ways.Message, at: int, *, after: bool) -> bool:
+    def kills(self, message: scenarios.Message, at: int, *, after: bool) -> bool:
         """Delivers a message to a new process and kills it at a call; False if it comes to its end before."""
-        ways.forget_everything()
+        scenarios.forget_everything()
         self.calls, self.at, self.after = 0, at, after
         try:
-            ways.deliver(message)
+            scenarios.deliver(message)
         except Killed:
             return True
         except Retryable:
             return False
         finally:
             self.at = -1
-            ways.forget_everything()
+            scenarios.forget_everything()
         return False
 
 
@@ -151,13 +151,13 @@ def killed(live: Live, way: Way, killer: Killer, at: int, side: str) -> Cell | N
     ended = {each["client_id"] for each in live.there() if each["status"] not in {"open", "untriggered"}}
     reached = killer.kills(message, at, after=side == _AFTER)
     then = Counter("open" if each["status"] == "untriggered" else each["status"] for each in live.there() if each["client_id"] not in ended)
-    ways.finish(live, message)
-    found = ways.verdict(live, way)
+    scenarios.finish(live, message)
+    found = scenarios.verdict(live, way)
     if not reached:
         assert not found, (found, live.ledger(), live.there())
         return None
     now = Counter(order.status.value for order in live.ledger() if order.client_order_id not in ended and order.status != "rejected")
-    return Cell(at, killer.last, side, f"{ways.counted(then)} → {ways.counted(now)}", found.lost, found.doubled, found.differs)
+    return Cell(at, killer.last, side, f"{scenarios.counted(then)} → {scenarios.counted(now)}", found.lost, found.doubled, found.differs)
 
 
 def alone(open_account, monkeypatch: pytest.MonkeyPatch, venue: Venue) -> Live:
@@ -177,19 +177,19 @@ def test_killed_anywhere(open_account, monkeypatch: pytest.MonkeyPatch, matrix: 
         cells.append(cell)
     matrix.add(way, venue, side.partition(" ")[2], cells)
     assert not wrong(cells)
-    assert not ways.told_twice()
+    assert not scenarios.told_twice()
     assert len(cells) > 1
 
 
 def test_every_way_is_killed_somewhere() -> None:
     """The part of the matrix that every run has leaves no way and no venue out."""
     always = {(way.name, venue) for way, venue in BY_VENUE if _ALWAYS.get(way.name, venue) == venue}
-    assert {name for name, _ in always} == {way.name for way in ways.WAYS}
+    assert {name for name, _ in always} == {way.name for way in scenarios.WAYS}
     assert {venue for _, venue in always} == set(VENUES)
 
 
 _LATE_CASES = [
-    pytest.param(way, venue, id=ways.name_of(way, venue))
+    pytest.param(way, venue, id=scenarios.name_of(way, venue))
     for way, venue in BY_VENUE
     if way.message is Instruction and (_PAGE or _LATE.get(way.name) == venue)
 ]
@@ -205,12 +205,12 @@ def test_killed_anywhere_and_delivered_too_late(open_account, monkeypatch: pytes
         message = way.begin(live)
         reached = killer.kills(message, at, after=True)
         time.sleep(LATE_S)
-        ways.finish(live, message.model_copy(update={"received_at": message.received_at - timedelta(minutes=10)}))
+        scenarios.finish(live, message.model_copy(update={"received_at": message.received_at - timedelta(minutes=10)}))
         orders = live.ledger()
         assert live.agrees(), at
         assert not [order for order in orders if order.status in {"claimed", "unknown"} or order.unprotected], at
         if not way.opens:
-            assert not ways.verdict(live, way), at
+            assert not scenarios.verdict(live, way), at
         [execution], _ = store.of_signal(message.signal_id)
         done = {order.leg for order in execution.orders if order.status != "rejected"}
         assert execution.succeeded is bool(done or not way.opens), at
@@ -228,8 +228,8 @@ def test_a_message_that_comes_again_too_late(open_account, monkeypatch: pytest.M
     with monkeypatch.context() as patch:
         patch.setattr(Line, "place", dies)
         with pytest.raises(Killed):
-            ways.deliver(signal)
-    ways.forget_everything()
+            scenarios.deliver(signal)
+    scenarios.forget_everything()
     [claimed] = live.ledger()
     assert claimed.status == "claimed"
     time.sleep(LATE_S)

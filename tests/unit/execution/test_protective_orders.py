@@ -7,8 +7,8 @@ import pytest
 from chalicelib import aws
 from chalicelib.execution import protective_orders
 from chalicelib.trading import MarketType
-from tests.unit.orders.conftest import Live
-from tests.unit.orders.ways import EXITS
+from tests.unit.execution.conftest import Live
+from tests.unit.execution.scenarios import EXITS
 
 pytestmark = pytest.mark.usefixtures("unlimited")
 

@@ -10,8 +10,8 @@ import pytest
 from chalicelib import aws
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.trading import MarketType, PositionSide
-from tests.unit.orders.conftest import Live
-from tests.unit.orders.test_live_faults import PLACE
+from tests.unit.execution.conftest import Live
+from tests.unit.execution.test_live_faults import PLACE
 
 pytestmark = pytest.mark.usefixtures("unlimited")
 

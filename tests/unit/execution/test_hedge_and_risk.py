@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from chalicelib.trading import MarketType, PositionSide
-from tests.unit.orders.conftest import Live, legs
+from tests.unit.execution.conftest import Live, legs
 
 LONG, SHORT = {"position_side": PositionSide.LONG}, {"position_side": PositionSide.SHORT}
 

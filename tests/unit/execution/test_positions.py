@@ -7,7 +7,7 @@ import jsonschema_rs
 from chalicelib.trading import MarketType, OrderType
 from chalicelib.webhooks import catalogue
 from tests.support import pump
-from tests.unit.orders.test_paper_exits import ACCOUNT, cloud, market_type, run
+from tests.unit.execution.test_paper_exits import ACCOUNT, cloud, market_type, run
 
 __all__ = ["cloud", "market_type"]
 

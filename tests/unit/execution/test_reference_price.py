@@ -18,7 +18,7 @@ from chalicelib.users.credentials import Kind
 from functions import receive_signals, serve_api
 from tests.support import pump, records
 from tests.support.gateway import call
-from tests.unit.orders.conftest import Live, legs
+from tests.unit.execution.conftest import Live, legs
 
 MARKET = Decimal(50_000)
 SLACK = Decimal("1.01")  # slippage and fees

@@ -11,7 +11,7 @@ from chalicelib import aws
 from chalicelib.errors import Retryable
 from chalicelib.orders import ledger
 from chalicelib.webhooks import catalogue
-from tests.unit.orders.conftest import Live
+from tests.unit.execution.conftest import Live
 
 pytestmark = pytest.mark.usefixtures("unlimited")
 

@@ -15,7 +15,7 @@ from chalicelib.exchanges.rate_limiter import Limiter, Patience
 from chalicelib.exchanges.transport import ExchangeTransport
 from chalicelib.execution import execute_signal
 from chalicelib.trading import Leg, MarketType
-from tests.unit.orders.conftest import Live
+from tests.unit.execution.conftest import Live
 
 
 def everything_stored() -> str:

@@ -8,8 +8,8 @@ from chalicelib.accounts.model import Account
 from chalicelib.paper import store as paper_store
 from chalicelib.paper.book import Book
 from chalicelib.trading import Leg, MarketType, OrderType, Symbol
-from tests.unit.orders import test_paper_exits
-from tests.unit.orders.test_paper_exits import cloud, events, held, ledger, market_type, run, see
+from tests.unit.execution import test_paper_exits
+from tests.unit.execution.test_paper_exits import cloud, events, held, ledger, market_type, run, see
 
 __all__ = ["cloud", "market_type"]
 D = Decimal

@@ -15,7 +15,7 @@ from chalicelib.risk import update_rules
 from chalicelib.risk.halts import Scope, Switch
 from chalicelib.trading import MarketType, OrderType
 from tests.simulator.fixtures import VENUES
-from tests.unit.orders.conftest import IDS, Live
+from tests.unit.execution.conftest import IDS, Live
 
 D = Decimal
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)

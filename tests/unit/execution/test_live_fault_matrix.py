@@ -14,10 +14,10 @@ from chalicelib.exchanges import adapter, transport
 from chalicelib.exchanges.transport import ExchangeTransport
 from tests.simulator.client import Simulator
 from tests.simulator.fixtures import VENUES
-from tests.unit.orders import ways
-from tests.unit.orders.matrix import Cell, Matrix, shared, wrong
-from tests.unit.orders.test_live_faults import FAULTS
-from tests.unit.orders.ways import BY_VENUE, WAYS, Venue, Way
+from tests.unit.execution import scenarios
+from tests.unit.execution.matrix import Cell, Matrix, shared, wrong
+from tests.unit.execution.scenarios import BY_VENUE, WAYS, Venue, Way
+from tests.unit.execution.test_live_faults import FAULTS
 
 _PAGE = os.environ.get("FAULT_MATRIX")
 
@@ -41,13 +41,13 @@ def _chosen(way: Way, venue: Venue) -> bool:
     return (WAYS.index(way) + VENUES.index(venue) + VENUES.index(venue) // 2) % 2 == 0
 
 
-_CASES = [pytest.param(way, venue, id=ways.name_of(way, venue)) for way, venue in BY_VENUE if _chosen(way, venue)]
+_CASES = [pytest.param(way, venue, id=scenarios.name_of(way, venue)) for way, venue in BY_VENUE if _chosen(way, venue)]
 # Where time runs out the caller gives up after 0.5 s, a late effect comes after 0.6 s, and nobody concludes anything before 0.9 s.
 _GIVES_UP_S, _LATE_EFFECT_S, _LATE_ARRIVAL_S, _SLOW_S = 0.5, 0.6, 0.9, 0.05
 
 _HEAD = """# The fault matrix of orders
 
-Written by `FAULT_MATRIX=docs/order-fault-matrix.md pytest tests/unit/orders/test_live_fault_matrix.py`; not by hand.
+Written by `FAULT_MATRIX=docs/order-fault-matrix.md pytest tests/unit/execution/test_live_fault_matrix.py`; not by hand.
 
 The worker carries a message out on the exchange simulator, and one of its calls to the exchange meets a fault, once. `before`: the
 exchange never saw the call; `after`: it had acted; `late`: it acted after the caller had given up. The message comes again if the worker
@@ -90,27 +90,27 @@ def matrix(tmp_path_factory: pytest.TempPathFactory) -> Matrix:
     return Matrix(shared(tmp_path_factory, "faults"), _PAGE, _HEAD, tuple(" ".join(fault) for fault in FAULTS))
 
 
-def met(open_account, way: Way, venue: Venue, faulty: Faulty, at: int, fault: tuple[str, str]) -> tuple[list[str], ways.Verdict]:
+def met(open_account, way: Way, venue: Venue, faulty: Faulty, at: int, fault: tuple[str, str]) -> tuple[list[str], scenarios.Verdict]:
     """Meets one fault at one call of a way, on an account of its own; gives the calls it took."""
     with pytest.MonkeyPatch.context() as patch:
         live = open_account(*venue)
         live.simulator.price("BTCUSDT", "50000")
         patch.setenv("TRADEHOOK_EGRESS_ADDRESS", live.account_id)
         message = way.begin(live)
-        ways.forget_everything()
+        scenarios.forget_everything()
         if fault[0] == "timeout":
             patch.setattr(transport, "READ_TIMEOUT_S", _GIVES_UP_S)
             patch.setattr(adapter.CcxtExchange, "late_arrival_s", _LATE_ARRIVAL_S)
         started = time.monotonic()
         faulty.arm(at, fault)
-        ways.settle(message)
+        scenarios.settle(message)
         calls = faulty.calls
         faulty.arm(-1, fault)
         live.simulator.clear_faults()
         if fault[1] == "late":
             time.sleep(max(started + _GIVES_UP_S + _LATE_ARRIVAL_S - time.monotonic(), 0))
-        ways.finish(live, message)
-        return calls, ways.verdict(live, way)
+        scenarios.finish(live, message)
+        return calls, scenarios.verdict(live, way)
 
 
 @pytest.mark.parametrize(("way", "venue"), _CASES)

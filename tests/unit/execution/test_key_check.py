@@ -7,7 +7,7 @@ import pytest
 from chalicelib import aws
 from chalicelib.errors import NotDoable, Retryable
 from chalicelib.exchanges import adapter
-from tests.unit.orders.conftest import Live
+from tests.unit.execution.conftest import Live
 
 pytestmark = pytest.mark.usefixtures("unlimited")
 

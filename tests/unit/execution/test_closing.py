@@ -15,7 +15,7 @@ from chalicelib.risk import halts, update_rules
 from chalicelib.risk.halts import Scope, Switch
 from chalicelib.signals import answers
 from chalicelib.trading import Leg, MarketType, OrderType, PositionSide
-from tests.unit.orders.conftest import Live, legs
+from tests.unit.execution.conftest import Live, legs
 
 pytestmark = pytest.mark.usefixtures("unlimited")
 

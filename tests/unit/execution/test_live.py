@@ -9,7 +9,7 @@ from botocore.client import BaseClient
 from chalicelib import aws
 from chalicelib.execution import execute_signal
 from chalicelib.trading import Leg, MarketType, OrderType
-from tests.unit.orders.conftest import Live, legs
+from tests.unit.execution.conftest import Live, legs
 
 
 def test_a_market_order_fills(live: Live) -> None:

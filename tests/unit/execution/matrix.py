@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.orders.ways import BY_VENUE, Venue, Verdict, Way, name_of
+from tests.unit.execution.scenarios import BY_VENUE, Venue, Verdict, Way, name_of
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from chalicelib.orders.models import Flatten, Follow, Instruction
 from chalicelib.reconciliation import reconcile_account
 from chalicelib.trading import Leg, MarketType, OrderType
 from tests.simulator.fixtures import VENUES
-from tests.unit.orders.conftest import Live, legs
+from tests.unit.execution.conftest import Live, legs
 
 Message = Instruction | Follow | Flatten
 Venue = tuple[str, MarketType]

@@ -7,7 +7,7 @@ import pytest
 from chalicelib.risk.halts import Scope, Switch
 from chalicelib.trading import Leg, MarketType, OrderType
 from tests.support import records
-from tests.unit.orders.test_resting_orders import held, orders, rule, send, trader
+from tests.unit.execution.test_resting_orders import held, orders, rule, send, trader
 
 __all__ = ["trader"]
 D = Decimal

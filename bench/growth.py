@@ -17,7 +17,7 @@ from unittest.mock import patch
 from bench.kit import Desk, Figure, Stand, apart, at_most, spread, watched
 from chalicelib import aws, config
 from chalicelib.events.models import LoggedEvent
-from chalicelib.orders import ledger as order_ledger
+from chalicelib.orders import in_flight as order_ledger
 from chalicelib.webhooks import ledger, store, work
 from chalicelib.webhooks.create_deliveries import create_deliveries
 from chalicelib.webhooks.models import State

@@ -18,7 +18,7 @@ from bench.kit import Desk, Figure, Stand, at_most, spread
 from chalicelib.exchanges import rate_limiter
 from chalicelib.exchanges.rate_limiter import limits_of
 from chalicelib.execution import execute_signal
-from chalicelib.orders import ledger
+from chalicelib.orders import in_flight
 from chalicelib.orders import store as executions
 from chalicelib.orders.models import Execution, Instruction
 from chalicelib.trading import Action, Leg, MarketType, Symbol
@@ -145,7 +145,7 @@ def _look_later(desk: Desk) -> None:
     """Puts the minute's look at the accounts off: its calls would be made under the limits that are measured next."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         later = datetime.now(UTC) + timedelta(hours=1)
-        list(pool.map(lambda account: ledger.account_due(account.account_id, account.exchange, later), desk.accounts))
+        list(pool.map(lambda account: in_flight.account_due(account.account_id, account.exchange, later), desk.accounts))
 
 
 def _paced(stand: Stand) -> Iterator[Figure]:

@@ -10,7 +10,7 @@ from typing import Protocol
 from chalicelib.exchanges.dialect import concerns_long
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, Position, Side
 from chalicelib.exchanges.session import Line
-from chalicelib.orders import ledger
+from chalicelib.orders import in_flight
 from chalicelib.orders.models import Instruction
 from chalicelib.paper.book import DOLLARS
 from chalicelib.portfolio.cost_basis import OWNED
@@ -92,7 +92,7 @@ class Looks:
         # A long and a short position of hedge mode do not cancel each other out.
         total = sum((max(quantity * direction, _ZERO) for each, quantity in held if each == name), _ZERO)
         there = {each for each, _ in held}
-        for order in ledger.unfinished(account_id):
+        for order in in_flight.unfinished(account_id):
             opens = not order.reduce_only and (order.side is Side.BUY or order.market_type is MarketType.FUTURES)
             if order.status.final or not opens or order.market_type is not instrument.market_type:
                 continue

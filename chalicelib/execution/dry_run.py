@@ -20,7 +20,7 @@ from chalicelib.execution.live import LiveDesk
 from chalicelib.execution.paper import PaperDesk
 from chalicelib.execution.reference_price import PriceSource
 from chalicelib.execution.snapshot_session import SeenLines
-from chalicelib.orders.ledger import Known
+from chalicelib.orders.in_flight import Known
 from chalicelib.orders.legs import CLOSING_LEG, whole
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.trading import MarketType, OrderType, PositionSide, Symbol

@@ -20,7 +20,7 @@ from chalicelib.execution.live import LiveDesk, legs
 from chalicelib.execution.paper import PaperDesk
 from chalicelib.execution.reference_price import PriceSource
 from chalicelib.execution.risk_check import Gate
-from chalicelib.orders import events, ledger, store
+from chalicelib.orders import events, in_flight, store
 from chalicelib.orders.legs import CLOSING_LEG
 from chalicelib.orders.models import CLOSE_INCOMPLETE, Execution, Instruction, PricesSeen, RefusedLeg
 from chalicelib.paper import store as paper_store
@@ -82,7 +82,7 @@ def _attempt(instruction: Instruction, seconds: float, *, again: bool) -> None:
     valued = paper_context.symbols(stored) if stored else []
     symbol = instruction.symbol.name if instruction.symbol else ""
     on_paper = instruction.exchange == "paper"
-    ledger_keys = [] if on_paper else ledger.keys(instruction.signal_id, instruction.account_id, legs(instruction))
+    ledger_keys = [] if on_paper else in_flight.keys(instruction.signal_id, instruction.account_id, legs(instruction))
     entry_keys = [] if on_paper else _entry_keys(instruction)
     settled, account_item, profile, *more = paper_context.read(
         [
@@ -114,7 +114,7 @@ def _attempt(instruction: Instruction, seconds: float, *, again: bool) -> None:
             # Where others may write under the same rules at the same time, the settlement often needs a second try; the order's record
             # does not wait for that.
             deferring = not again and not watched.watches_losses
-            live = LiveDesk(account, instruction, Patience(seconds), None, ledger.known(in_ledger), positions, deferring=deferring)
+            live = LiveDesk(account, instruction, Patience(seconds), None, in_flight.known(in_ledger), positions, deferring=deferring)
         except Refused as refused:
             execution = _nothing_yet(instruction, account, now).model_copy(update={"refused": (_whole(refused),)})
             _settle(instruction, execution, None, watched, now)

@@ -19,7 +19,7 @@ from chalicelib.execution.account_view import Looks, Opened
 from chalicelib.execution.place_protection import protect
 from chalicelib.execution.reference_price import PriceSource
 from chalicelib.execution.submit_order import Sender
-from chalicelib.orders import ledger
+from chalicelib.orders import in_flight
 from chalicelib.orders.legs import CLOSING_LEG, is_further_part
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.paper.money import Rates
@@ -55,7 +55,7 @@ class LiveDesk:
         instruction: Instruction,
         patience: Patience,
         lines: Opened | None = None,
-        known: ledger.Known | None = None,
+        known: in_flight.Known | None = None,
         entries: Entries | None = None,
         *,
         deferring: bool = False,
@@ -73,7 +73,7 @@ class LiveDesk:
         self._patience = patience
         self._lines: Opened = lines or Lines(account, patience)
         self._entries = entries or Entries()
-        self._known = known or ledger.read(instruction.signal_id, account.account_id, legs(instruction))
+        self._known = known or in_flight.read(instruction.signal_id, account.account_id, legs(instruction))
         self._looks = Looks(self._lines, instruction, self._seen_by([CLOSING_LEG, *_opening_legs(instruction)]) or {})
         self._sender = Sender(
             account,
@@ -178,7 +178,7 @@ class LiveDesk:
         """Whether an earlier attempt at the same signal has claimed an order under this leg."""
         if is_further_part(leg) and leg not in self._known.orders:
             self._sender.write()
-            self._known.orders |= ledger.read(self._instruction.signal_id, self._account.account_id, [leg]).orders
+            self._known.orders |= in_flight.read(self._instruction.signal_id, self._account.account_id, [leg]).orders
         return leg in self._known.orders
 
     def until_ended(self, order: Order) -> Order:
@@ -208,7 +208,7 @@ class LiveDesk:
         self._sender.write()
         matching = [
             order
-            for order in ledger.unfinished(self._account.account_id)
+            for order in in_flight.unfinished(self._account.account_id)
             if (group_name is None or order.group_name == group_name)
             and (symbol is None or order.symbol == symbol.name)
             and (market_type is None or order.market_type is market_type)
@@ -226,7 +226,7 @@ class LiveDesk:
             for order in written_off:
                 state = listed.get(order.client_order_id)
                 if state is not None:
-                    found.append(ledger.take_up(order, state, query_order.booking(self._entries, instrument, order, state)))
+                    found.append(in_flight.take_up(order, state, query_order.booking(self._entries, instrument, order, state)))
         return [order for order in found if order.status in _OPEN]
 
     def cancel(self, order: Order, code: str | None = None) -> bool:
@@ -243,7 +243,7 @@ class LiveDesk:
             return False
         why = {"code": code} if code and state.status is OrderStatus.CANCELLED else {}
         book = query_order.booking(self._entries, instrument, order, state)
-        return ledger.record(order, state, book, **why).status is OrderStatus.CANCELLED
+        return in_flight.record(order, state, book, **why).status is OrderStatus.CANCELLED
 
     def leave(self, refusal: Refused | None) -> None:
         """Takes up the orders of an earlier attempt that this one did not come by, because it was refused before.

@@ -9,7 +9,7 @@ from chalicelib.exchanges.session import Line
 from chalicelib.exchanges.wire import text
 from chalicelib.execution import protective_orders
 from chalicelib.execution.submit_order import Sender
-from chalicelib.orders import ledger
+from chalicelib.orders import in_flight
 from chalicelib.orders.models import CLOSE_INCOMPLETE, Order
 from chalicelib.telemetry import log
 
@@ -25,7 +25,7 @@ def protect(entry: Order, line: Line, sender: Sender) -> None:
     sender.write()
     instrument = line.instrument(entry.symbol)
     wanted = protective_orders.requests(entry, instrument, line.last_price(instrument))
-    known = ledger.read(entry.signal_id, entry.account_id, list(wanted))
+    known = in_flight.read(entry.signal_id, entry.account_id, list(wanted))
     sender.known.orders |= known.orders
     sender.known.count = known.count
     placed: list[str] = []
@@ -41,11 +41,11 @@ def protect(entry: Order, line: Line, sender: Sender) -> None:
         gone = refusal.code == "exchange_nothing_to_reduce"
         doubtful = _doubtful(wanted, sender)
         again = not (placed or gone) and entry.exit_round + 1 < protective_orders.ROUNDS
-        changed = ledger.protected(entry, failed=refusal, missing=_first_missing(wanted, placed), again=again)
+        changed = in_flight.protected(entry, failed=refusal, missing=_first_missing(wanted, placed), again=again)
         if doubtful is not None:
-            ledger.warn_unprotected(changed, _unknown(entry), _kind(doubtful))
+            in_flight.warn_unprotected(changed, _unknown(entry), _kind(doubtful))
     except Retryable:
-        ledger.warn_unprotected(entry, _unknown(entry), _first_missing(wanted, placed))
+        in_flight.warn_unprotected(entry, _unknown(entry), _first_missing(wanted, placed))
         raise
     else:
         _record(entry, wanted, sender)
@@ -57,13 +57,13 @@ def _record(entry: Order, wanted: Mapping[str, OrderRequest], sender: Sender) ->
     left = sum((each.quantity - each.filled for each in sender.placed if each.leg in wanted and _fell_short(each)), Decimal(0))
     if doubtful is not None:
         # An exit of unknown outcome is looked up each minute. If it is absent, the exits are placed again.
-        ledger.protected(entry, failed=_unknown(entry), missing=_kind(doubtful), left=left, looked_up=True)
+        in_flight.protected(entry, failed=_unknown(entry), missing=_kind(doubtful), left=left, looked_up=True)
     elif left and entry.exit_round + 1 >= protective_orders.ROUNDS:
         missing = "take_profit" if entry.stop_loss is None else "stop_loss"
         values = {"symbol": entry.symbol, "closed": text(entry.unprotected - left), "left": text(left)}
-        ledger.protected(entry, failed=NotDoable(CLOSE_INCOMPLETE, **values), missing=missing)
+        in_flight.protected(entry, failed=NotDoable(CLOSE_INCOMPLETE, **values), missing=missing)
     else:
-        ledger.protected(entry, left=left)
+        in_flight.protected(entry, left=left)
 
 
 def _doubtful(legs: Iterable[str], sender: Sender) -> str | None:

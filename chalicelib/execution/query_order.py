@@ -7,7 +7,7 @@ from typing import Any
 from chalicelib.errors import Refused, Retryable
 from chalicelib.exchanges.protocol import Instrument, OrderState, Side
 from chalicelib.exchanges.session import Line
-from chalicelib.orders import ledger
+from chalicelib.orders import in_flight
 from chalicelib.orders.models import Order
 from chalicelib.portfolio.cost_basis import OWNED, Entries
 from chalicelib.trading import MarketType, PositionSide
@@ -30,13 +30,13 @@ def settle(order: Order, line: Line, refusal: Refused, entries: Entries) -> Orde
         found = line.find(order.client_order_id, instrument, trigger=order.stop_price is not None)
         if found is None:
             if datetime.now(UTC) - order.sent_at < timedelta(seconds=line.late_arrival_s):
-                return ledger.unknown(order)
+                return in_flight.unknown(order)
             found = second_proof(order, line)
     except (Retryable, Refused):
-        return ledger.unknown(order)
+        return in_flight.unknown(order)
     if found is not None:
-        return ledger.record(order, found, booking(entries, instrument, order, found), **fees(line, found, instrument))
-    return ledger.reject(order, refusal, absent=True)
+        return in_flight.record(order, found, booking(entries, instrument, order, found), **fees(line, found, instrument))
+    return in_flight.reject(order, refusal, absent=True)
 
 
 def second_proof(order: Order, line: Line, traded: Decimal = Decimal(0)) -> OrderState | None:
@@ -72,7 +72,9 @@ def _position_moved(order: Order, line: Line, instrument: Instrument, traded: De
     return (moved if buys else -moved) >= instrument.quantity_step
 
 
-def booking(entries: Entries, instrument: Instrument, order: Order, found: OrderState | None, *, fees_final: bool = False) -> ledger.Book:
+def booking(
+    entries: Entries, instrument: Instrument, order: Order, found: OrderState | None, *, fees_final: bool = False
+) -> in_flight.Book:
     """Books an order that was looked up, some time after it was sent.
 
     Args:
@@ -117,5 +119,5 @@ def fees(line: Line, state: OrderState, instrument: Instrument) -> dict[str, Any
     # A fee taken in several currencies (a discount token that ran out) is told in none.
     currencies = {fill.fee_currency for fill in fills if fill.fee}
     if len(currencies) > 1:
-        return {"fee_currency": ledger.SEVERAL}
+        return {"fee_currency": in_flight.SEVERAL}
     return {"fee": sum((fill.fee or Decimal(0) for fill in fills), Decimal(0)), "fee_currency": next(iter(currencies), instrument.quote)}

@@ -18,7 +18,7 @@ from chalicelib.exchanges.rate_limiter import Patience
 from chalicelib.exchanges.session import Line
 from chalicelib.execution import query_order
 from chalicelib.execution.account_view import Looks, Opened
-from chalicelib.orders import age, ledger
+from chalicelib.orders import age, in_flight
 from chalicelib.orders.legs import CLOSING_LEG
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.portfolio.cost_basis import Entries
@@ -46,7 +46,7 @@ class Sender:
         patience: Patience,
         lines: Opened,
         looks: Looks,
-        known: ledger.Known,
+        known: in_flight.Known,
         entries: Entries,
         still: Callable[[], None],
         *,
@@ -105,7 +105,7 @@ class Sender:
             self.place(leg, replace(request, beside=other_request))
         except Refused as refusal:
             if other.status is OrderStatus.CLAIMED:
-                ledger.reject(other, refusal)
+                in_flight.reject(other, refusal)
             raise
         if other.status in _UNCERTAIN:
             self.placed.append(self._recover(other, other_request))
@@ -165,7 +165,7 @@ class Sender:
     def claim(self, leg: str, request: OrderRequest, percent: Decimal | None = None) -> Order:
         """Writes an order that is about to be sent."""
         order = self.planned(leg, request, percent)
-        ledger.claim(order)
+        in_flight.claim(order)
         self.known.count += 1
         return order
 
@@ -177,7 +177,7 @@ class Sender:
     def write(self) -> None:
         """Writes it now."""
         if writes := self.writes():
-            ledger.write(writes)
+            in_flight.write(writes)
 
     def _send(self, order: Order, request: OrderRequest) -> Order:
         """Sends a claimed order; again only when it certainly is not there."""
@@ -189,7 +189,7 @@ class Sender:
                 state = line.place(request)
             except OutcomeUnknown as fault:
                 log.warning("outcome unknown", extra={"order_id": order.order_id, "fault": str(fault)})
-                return self._recover(ledger.unknown(order, sent_now=True), request)
+                return self._recover(in_flight.unknown(order, sent_now=True), request)
             except Retryable as fault:
                 log.info("not placed", extra={"order_id": order.order_id, "fault": str(fault)})
                 if order.tries >= _TRIES and not isinstance(fault, RateLimited):
@@ -200,9 +200,9 @@ class Sender:
                 found = self._find(order, request.instrument)
                 if found is not None:
                     return self._record(order, found, request.instrument)
-                order = ledger.send_again(order, limited=isinstance(fault, RateLimited))
+                order = in_flight.send_again(order, limited=isinstance(fault, RateLimited))
             except Refused as refusal:
-                ledger.reject(order, refusal)
+                in_flight.reject(order, refusal)
                 raise
             else:
                 return self._record(order, state, request.instrument)
@@ -230,21 +230,21 @@ class Sender:
             if isinstance(fault, Retryable) and order.status is OrderStatus.CLAIMED and self._patience.left < line.late_arrival_s:
                 raise
             # The exchange does not say. The order stays unknown, and is looked after by the minute.
-            return ledger.unknown(order)
+            return in_flight.unknown(order)
         if found is not None:
             return self._record(order, found, request.instrument)
         if not _reduces(request):
             try:
                 age.check(self._instruction.sent_at, self._instruction.received_at, datetime.now(UTC), self._instruction.max_age_s)
             except NotDoable as stale:
-                ledger.reject(order, stale, absent=True)
+                in_flight.reject(order, stale, absent=True)
                 raise
         if order.tries >= _TRIES:
             refusal = NotDoable("exchange_never_arrived")
-            ledger.reject(order, refusal, absent=True)
+            in_flight.reject(order, refusal, absent=True)
             raise refusal
         line.prepare(request, ahead=0)
-        return self._send(ledger.send_again(order), request)
+        return self._send(in_flight.send_again(order), request)
 
     def _traded(self, order: Order) -> Decimal:
         """Base units by which the signal's other orders have changed the position since this one was sized, negative if sold."""
@@ -254,7 +254,7 @@ class Sender:
     def _record(self, order: Order, state: OrderState, instrument: Instrument) -> Order:
         self.write()
         more = {**query_order.fees(self._line(instrument), state, instrument), "delays": tuple(self._patience.delays)}
-        order, writes = ledger.recording(order, state, lambda changed: self._entries.booked(changed, instrument), **more)
+        order, writes = in_flight.recording(order, state, lambda changed: self._entries.booked(changed, instrument), **more)
         self._unwritten += writes
         if not self._deferring:
             self.write()

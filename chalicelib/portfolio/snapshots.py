@@ -12,7 +12,7 @@ from chalicelib.accounts.connections import Lines
 from chalicelib.accounts.model import Account
 from chalicelib.errors import Refused
 from chalicelib.exchanges.families import family
-from chalicelib.orders import ledger
+from chalicelib.orders import in_flight
 from chalicelib.portfolio import equity
 from chalicelib.trading import MarketType
 
@@ -65,7 +65,7 @@ def take(account: Account, lines: Lines, now: datetime) -> dict[str, Any]:
     }
     aws.write(aws.put("snapshots", snapshot))
     aws.write(equity.point(account.account_id, worth, now))
-    ledger.account_due(account.account_id, account.exchange, now + (_AGAIN_WITH_POSITIONS if positions else _AGAIN))
+    in_flight.account_due(account.account_id, account.exchange, now + (_AGAIN_WITH_POSITIONS if positions else _AGAIN))
     return snapshot
 
 
@@ -76,7 +76,7 @@ def latest(account_id: str) -> aws.Item | None:
 
 def stop(account_id: str) -> None:
     """Takes no further snapshots of an account until it trades again."""
-    aws.write(aws.update("following", {"account_id": account_id, "order_id": ledger.ACCOUNT_ITEM}, "REMOVE #shard, due_at"))
+    aws.write(aws.update("following", {"account_id": account_id, "order_id": in_flight.ACCOUNT_ITEM}, "REMOVE #shard, due_at"))
 
 
 def _worth(lines: Lines, market_type: MarketType, currency: str, total: Decimal, priced: int) -> Decimal | None:

@@ -13,7 +13,7 @@ from typing import Any
 from chalicelib.accounts.model import Account
 from chalicelib.events import outbox
 from chalicelib.events.models import Event, event_id
-from chalicelib.orders import events, ledger
+from chalicelib.orders import events, in_flight
 from chalicelib.orders.models import Order
 from chalicelib.telemetry import log
 from chalicelib.trading import MarketType
@@ -34,10 +34,10 @@ def check(account: Account, own: Mapping[str, Any], unfinished: Sequence[Order],
     differences = _differences(books, found) if books and books["traded"] == found["traded"] else []
     if differences and not own.get("doubted"):
         # The books stay as they were, so that the next look is held against the same.
-        ledger.doubt(account.account_id, account.exchange, now + _LOOK_AGAIN)
+        in_flight.doubt(account.account_id, account.exchange, now + _LOOK_AGAIN)
         return
     told = [*_changes(account, books, found, snapshot, now), *([_event(account, differences, now)] if differences else [])]
-    ledger.keep_books(account.account_id, books, found, [outbox.write(event) for event in told])
+    in_flight.keep_books(account.account_id, books, found, [outbox.write(event) for event in told])
     if differences:
         log.warning("positions differ from the books", extra={"account_id": account.account_id, "differences": differences})
 

@@ -16,7 +16,7 @@ from chalicelib.exchanges.rate_limiter import Patience
 from chalicelib.exchanges.session import Line
 from chalicelib.execution import key_check, query_order, queue_flatten
 from chalicelib.execution.live import LiveDesk
-from chalicelib.orders import ledger
+from chalicelib.orders import in_flight
 from chalicelib.orders.models import Follow, Instruction, Order
 from chalicelib.portfolio import snapshots
 from chalicelib.portfolio.cost_basis import Entries, profits
@@ -38,8 +38,8 @@ def follow(message: Follow, seconds: float = _PATIENCE_S) -> int:
     """Looks at what is due on an account; returns how many orders were looked at."""
     now = datetime.now(UTC)
     item = aws.get_many([("accounts", {"account_id": message.account_id})])[0]
-    orders = ledger.unfinished(message.account_id, due_by=now)
-    own = ledger.account_item(message.account_id)
+    orders = in_flight.unfinished(message.account_id, due_by=now)
+    own = in_flight.account_item(message.account_id)
     snapshot_due = own is not None and own.get("due_at", "~") <= now.isoformat()
     if item is None or not (orders or snapshot_due):
         return 0
@@ -50,7 +50,7 @@ def follow(message: Follow, seconds: float = _PATIENCE_S) -> int:
     except Refused as refused:
         log.warning("account cannot be followed", extra={"account_id": account.account_id, "code": refused.code})
         for order in orders:
-            ledger.postpone(order, now + _REFUSED_AGAIN)
+            in_flight.postpone(order, now + _REFUSED_AGAIN)
         if "deleted_at" in item or not orders:
             snapshots.stop(account.account_id)
         return 0
@@ -79,7 +79,7 @@ def _look_at_all(orders: Sequence[Order], account: Account, patience: Patience, 
                 waiting.append(after)
         except (Refused, Retryable) as fault:
             log.warning("order not followed", extra={"order_id": order.order_id, "fault": str(fault)})
-            ledger.postpone(order, now + (_REFUSED_AGAIN if isinstance(fault, Refused) else _AGAIN))
+            in_flight.postpone(order, now + (_REFUSED_AGAIN if isinstance(fault, Refused) else _AGAIN))
     for order in waiting:
         _cancel_if_left(order, account, patience, lines)
     return booked
@@ -89,7 +89,7 @@ def _look_at(order: Order, line: Line, entries: Entries, now: datetime) -> Order
     if order.status in {OrderStatus.CLAIMED, OrderStatus.UNKNOWN}:
         after = query_order.settle(order, line, NotDoable("exchange_never_arrived"), entries)
         if after.status is OrderStatus.REJECTED and after.exit_of is not None:
-            ledger.expose(after)
+            in_flight.expose(after)
     elif order.written_off_at is not None:
         return _watch(order, order.written_off_at, line, entries, now)
     elif order.status.final:
@@ -97,7 +97,7 @@ def _look_at(order: Order, line: Line, entries: Entries, now: datetime) -> Order
     else:
         after = _current(order, line, entries, now)
     if after == order and not order.unprotected:
-        ledger.postpone(order, now + _AGAIN)
+        in_flight.postpone(order, now + _AGAIN)
     return after
 
 
@@ -123,12 +123,12 @@ def _desk(account: Account, order: Order, patience: Patience, lines: Lines) -> L
 
 def _cancel_if_left(order: Order, account: Account, patience: Patience, lines: Lines) -> None:
     """Cancels an exit when the other of its pair has traded."""
-    if any(other.filled for other in ledger.exits_of(order)):
+    if any(other.filled for other in in_flight.exits_of(order)):
         try:
             _desk(account, order, patience, lines).cancel(order, "position_left")
         except Retryable as fault:
             log.warning("exit not cancelled", extra={"order_id": order.order_id, "fault": str(fault)})
-            ledger.postpone(order, datetime.now(UTC) + _AGAIN)
+            in_flight.postpone(order, datetime.now(UTC) + _AGAIN)
 
 
 def _current(order: Order, line: Line, entries: Entries, now: datetime) -> Order:
@@ -137,9 +137,9 @@ def _current(order: Order, line: Line, entries: Entries, now: datetime) -> Order
     state = line.find(order.client_order_id, instrument, trigger=order.stop_price is not None)
     if state is not None:
         book, fees = query_order.booking(entries, instrument, order, state), query_order.fees(line, state, instrument)
-        after, writes = ledger.recording(order, state, book, **fees)
+        after, writes = in_flight.recording(order, state, book, **fees)
         if writes:
-            ledger.write([*writes, *(ledger.exposing(after) if _left_something(after, line) else [])])
+            in_flight.write([*writes, *(in_flight.exposing(after) if _left_something(after, line) else [])])
         return after
     if order.sent_at is not None and now - order.sent_at < 4 * timedelta(seconds=line.late_arrival_s):
         return order  # too young to have been forgotten; it will show
@@ -149,8 +149,10 @@ def _current(order: Order, line: Line, entries: Entries, now: datetime) -> Order
         state = line.cancel(query_order.state_of(order), instrument)
         if not state.filled:
             # Exchanges forget cancelled orders that have not traded, within hours or days.
-            return ledger.cancelled(order, "exchange_forgot")
-    return ledger.record(order, state, query_order.booking(entries, instrument, order, state), **query_order.fees(line, state, instrument))
+            return in_flight.cancelled(order, "exchange_forgot")
+    return in_flight.record(
+        order, state, query_order.booking(entries, instrument, order, state), **query_order.fees(line, state, instrument)
+    )
 
 
 def _watch(order: Order, written_off_at: datetime, line: Line, entries: Entries, now: datetime) -> Order:
@@ -160,11 +162,11 @@ def _watch(order: Order, written_off_at: datetime, line: Line, entries: Entries,
     if state is not None and (state.filled or not state.status.final):
         log.warning("order shown late", extra={"order_id": order.order_id, "status": state.status.value})
         book = query_order.booking(entries, instrument, order, state)
-        return ledger.take_up(order, state, book, **query_order.fees(line, state, instrument))
+        return in_flight.take_up(order, state, book, **query_order.fees(line, state, instrument))
     if state is not None or now - written_off_at > _WATCHED_FOR:
-        ledger.stop_watching(order)
+        in_flight.stop_watching(order)
     else:
-        ledger.postpone(order, now + max(_AGAIN, now - written_off_at))
+        in_flight.postpone(order, now + max(_AGAIN, now - written_off_at))
     return order
 
 
@@ -186,17 +188,17 @@ def _learn_fees(order: Order, line: Line, entries: Entries, now: datetime) -> Or
     instrument = line.instrument(order.symbol)
     found = query_order.fees(line, query_order.state_of(order), instrument)
     if found or now - order.updated_at > _FEES_WITHIN:
-        return ledger.complete(order, query_order.booking(entries, instrument, order, None, fees_final=True), **found)
-    ledger.postpone(order, now + _AGAIN)
+        return in_flight.complete(order, query_order.booking(entries, instrument, order, None, fees_final=True), **found)
+    in_flight.postpone(order, now + _AGAIN)
     return order
 
 
 def _take_snapshot(account: Account, lines: Lines, own: aws.Item, realized: Mapping[str | None, Decimal], now: datetime) -> None:
     try:
-        unfinished = ledger.unfinished(account.account_id)
+        unfinished = in_flight.unfinished(account.account_id)
         seen = snapshots.take(account, lines, now)
         position_drift.check(account, own, unfinished, seen, now)
         queue_flatten.tell(risk_state.equity_seen(account.user_id, account.account_id, seen["equity"], now, realized))
     except (Refused, Retryable) as fault:
         log.warning("no snapshot", extra={"account_id": account.account_id, "fault": str(fault)})
-        ledger.account_due(account.account_id, account.exchange, now + _REFUSED_AGAIN)
+        in_flight.account_due(account.account_id, account.exchange, now + _REFUSED_AGAIN)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from chalicelib.orders import ledger, queue
+from chalicelib.orders import in_flight, queue
 from chalicelib.orders.models import Follow
 from chalicelib.telemetry import Metric, measure
 
@@ -10,8 +10,8 @@ from chalicelib.telemetry import Metric, measure
 def queue_follow_ups() -> int:
     """Queues one message per account on which an order or a snapshot is due; returns how many."""
     now = datetime.now(UTC)
-    measure(Metric.UNKNOWN_OUTCOMES, ledger.unknown_outcomes())
-    accounts = {item["account_id"]: item["exchange"] for item in ledger.due(now)}
+    measure(Metric.UNKNOWN_OUTCOMES, in_flight.unknown_outcomes())
+    accounts = {item["account_id"]: item["exchange"] for item in in_flight.due(now)}
     minute = now.strftime("%Y-%m-%dT%H:%M")
     messages = [
         Follow(follow_id=f"follow:{minute}", account_id=account_id, exchange=exchange) for account_id, exchange in sorted(accounts.items())

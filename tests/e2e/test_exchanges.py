@@ -16,7 +16,7 @@ import pytest
 from chalicelib import aws
 from chalicelib.accounts import key_encryption
 from chalicelib.exchanges import market_store
-from chalicelib.orders import ledger, queue
+from chalicelib.orders import in_flight, queue
 from chalicelib.orders.models import Follow
 from chalicelib.portfolio import snapshots
 from chalicelib.trading import MarketType
@@ -84,7 +84,7 @@ class Desk:
         """Has what an account holds looked at now, and waits for it."""
         account_id, began = str(901 + VENUES.index(venue)), datetime.now(UTC)
         if venue[0] != "paper":
-            ledger.account_due(account_id, venue[0], began)
+            in_flight.account_due(account_id, venue[0], began)
             queue.send([Follow(follow_id=uuid.uuid4().hex, account_id=account_id, exchange=venue[0])])
             assert eventually(lambda: (snapshots.latest(account_id) or {}).get("taken_at", "") >= began.isoformat())
 

@@ -18,7 +18,7 @@ from chalicelib.events.models import Event, LoggedEvent
 from chalicelib.exchanges import session
 from chalicelib.exchanges.outcomes import Absent
 from chalicelib.exchanges.protocol import OrderStatus, RateLimited
-from chalicelib.orders import ledger
+from chalicelib.orders import in_flight
 from chalicelib.telemetry import Metric, measure
 from chalicelib.trading import MarketType
 from chalicelib.webhooks import store, sweep, work
@@ -202,7 +202,7 @@ def test_unknown_outcomes_are_counted_each_minute(emulated: None, capsys: Captur
     assert written(capsys, "UnknownOutcomes") == [(0, {})]
     for number, status in enumerate([OrderStatus.UNKNOWN, OrderStatus.OPEN, OrderStatus.UNKNOWN]):
         order: Any = SimpleNamespace(account_id=f"a{number}", order_id=f"o{number}", signal_id="s", leg="0", exchange="okx", status=status)
-        ledger.postpone(order, datetime.now(UTC) + timedelta(hours=1))
+        in_flight.postpone(order, datetime.now(UTC) + timedelta(hours=1))
     track_orders.handler({}, CONTEXT)
     assert written(capsys, "UnknownOutcomes") == [(2, {})]
 

@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.execution import query_order, submit_order
-from chalicelib.orders import ledger, store
+from chalicelib.orders import in_flight, store
 from chalicelib.orders.models import Order
 from chalicelib.trading import MarketType, OrderType
 from tests.unit.execution.conftest import Live
@@ -120,7 +120,7 @@ def age(order: Order, seconds: float = 100) -> None:
     """Makes an order old enough to have been forgotten by its exchange."""
     past = datetime.now(UTC) - timedelta(seconds=seconds)
     changed = order.model_copy(update={"sent_at": past, "version": order.version + 1})
-    ledger.write([store.order_change(changed)])
+    in_flight.write([store.order_change(changed)])
 
 
 @pytest.mark.parametrize("way", ["close", "cancel"])
@@ -186,7 +186,7 @@ def test_the_watch_over_what_was_written_off_ends(open_account, monkeypatch: pyt
     [order] = live.ledger()
     assert order.status is OrderStatus.REJECTED
     past = datetime.now(UTC) - timedelta(hours=25)
-    ledger.write([store.order_change(order.model_copy(update={"written_off_at": past, "version": order.version + 1}))])
+    in_flight.write([store.order_change(order.model_copy(update={"written_off_at": past, "version": order.version + 1}))])
     live.follow()
     assert [item["order_id"] for item in live.followed()] == ["#account"]
 

@@ -9,7 +9,7 @@ import pytest
 from chalicelib import aws, messages
 from chalicelib.exchanges import market_store, registry
 from chalicelib.execution import flatten
-from chalicelib.orders import ledger, queue, store
+from chalicelib.orders import in_flight, queue, store
 from chalicelib.orders.models import Execution, Flatten, Order
 from chalicelib.risk import halts, update_rules
 from chalicelib.risk.halts import Scope, Switch
@@ -170,7 +170,7 @@ def test_a_daily_loss_flattens_a_hedged_account(futures: Live, monkeypatch: pyte
     update_rules.set_rules(about, {"max_daily_loss": Decimal(50), "flatten": True}, by="1", admin=False)
     for side in sides:
         by_hand(futures, {"long": "0.3", "short": "-0.1"}[side], side)
-    ledger.account_due(futures.account_id, futures.exchange, datetime.now(UTC))
+    in_flight.account_due(futures.account_id, futures.exchange, datetime.now(UTC))
     futures.follow()
     futures.simulator.price("BTCUSDT", "49000")
     for _ in range(2):

@@ -9,7 +9,7 @@ import pytest
 from chalicelib import aws
 from chalicelib.accounts import connections
 from chalicelib.exchanges import market_store
-from chalicelib.orders import ledger
+from chalicelib.orders import in_flight
 from chalicelib.trading import MarketType
 from chalicelib.users.credentials import Kind
 from functions import serve_api
@@ -31,7 +31,7 @@ def join(*accounts: Live) -> dict[str, str]:
 
 def look(live: Live) -> str:
     """Has the account looked at now, as the follow-up does; returns when that was."""
-    ledger.account_due(live.account_id, live.exchange, datetime.now(UTC) - timedelta(hours=1))
+    in_flight.account_due(live.account_id, live.exchange, datetime.now(UTC) - timedelta(hours=1))
     live.follow()
     snapshot = aws.get("snapshots", {"account_id": live.account_id, "at": "latest"})
     assert snapshot

@@ -9,7 +9,7 @@ import pytest
 from chalicelib import aws
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.execution import execute_signal
-from chalicelib.orders import ledger, store
+from chalicelib.orders import in_flight, store
 from chalicelib.orders.models import Execution, Instruction
 from chalicelib.risk import update_rules
 from chalicelib.risk.halts import Scope, Switch
@@ -282,7 +282,7 @@ def test_the_dry_run_of_an_account_at_an_exchange(live: Live, unlimited: None) -
     member = {"exchange": live.exchange, "kind": "live", "market_types": [live.market_type.value]}
     records.add_strategy("1", "grp", {live.account_id: member})
     headers = {"Authorization": f"Bearer {records.add_token('1', Kind.API)}"}
-    ledger.account_due(live.account_id, live.exchange, datetime.now(UTC) - timedelta(hours=1))
+    in_flight.account_due(live.account_id, live.exchange, datetime.now(UTC) - timedelta(hours=1))
     live.follow()
 
     def explained(symbol: str, price: int) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from chalicelib.signals.explain import EXPLAINING
 from chalicelib.signals.read_routes import READING
 from chalicelib.signals.routes import INBOUND
 from chalicelib.strategies.routes import STRATEGIES
+from chalicelib.support.routes import TICKETS
 from chalicelib.telegram.routes import TELEGRAM
 from chalicelib.telegram.xc import XC
-from chalicelib.tickets.routes import TICKETS
 from chalicelib.users.routes import USERS
 from chalicelib.webhooks.routes import ROUTES as WEBHOOKS
 from functions.chalice_app import Served, build

@@ -6,7 +6,7 @@ from typing import Any
 from chalicelib.errors import Refused, Unauthorized
 from chalicelib.events import log as event_log
 from chalicelib.http import refusal
-from chalicelib.realtime import patterns, queue, store, tickets
+from chalicelib.realtime import connect_tickets, patterns, queue, store
 from chalicelib.realtime.resume import HIGHEST
 from chalicelib.telemetry import log
 from chalicelib.unknown_fields import refuse_unknown
@@ -68,7 +68,7 @@ def close_connection(connection_id: str) -> None:
 
 def _caller(query: dict[str, str], now: datetime) -> access.Caller:
     if ticket := query.get("ticket"):
-        return tickets.use(ticket, now)
+        return connect_tickets.use(ticket, now)
     token = query.get("token") or query.get("api_key")
     if not token:
         raise Unauthorized("token_missing")

@@ -5,7 +5,7 @@ from typing import Any
 from chalicelib import aws, config, paging
 from chalicelib.errors import NotFound
 from chalicelib.http import Answer, Request, Route
-from chalicelib.realtime import resume, store, tickets
+from chalicelib.realtime import connect_tickets, resume, store
 from chalicelib.users import entitlement
 from chalicelib.users.access import Caller, caller
 
@@ -14,11 +14,11 @@ _LONGEST_SEQUENCE = 15  # digits
 
 def make_ticket(request: Request) -> Answer:
     """A ticket that opens one WebSocket connection within a minute."""
-    ticket = tickets.issue(caller(request), request.received_at)
+    ticket = connect_tickets.issue(caller(request), request.received_at)
     body = {
         "ticket": ticket,
-        "expires_in": int(tickets.GOOD_FOR.total_seconds()),
-        "expires_at": request.received_at + tickets.GOOD_FOR,
+        "expires_in": int(connect_tickets.GOOD_FOR.total_seconds()),
+        "expires_at": request.received_at + connect_tickets.GOOD_FOR,
         "url": f"{config.setting('WS_URL')}?ticket={ticket}",
     }
     return Answer(201, body, {"Cache-Control": "no-store"})

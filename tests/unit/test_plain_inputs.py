@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.errors import Refused
 from chalicelib.inputs import Input, Money, Name, Note, Whole, checked
-from chalicelib.tickets.models import NewTicket
+from chalicelib.support.models import NewTicket
 from chalicelib.users import credentials, tokens
 from chalicelib.webhooks import guard
 

@@ -3,7 +3,7 @@
 from chalicelib.openapi.docs import OWNER, Docs, listing
 from chalicelib.openapi.examples import AT, USER_ID
 from chalicelib.openapi.schemas import ID, TEXT, one_of, page, record
-from chalicelib.tickets.models import Message, NewMessage, NewTicket, Status, Ticket, TicketChange
+from chalicelib.support.models import Message, NewMessage, NewTicket, Status, Ticket, TicketChange
 
 _TICKET = record(Ticket, user_id=ID)
 _MESSAGE = record(Message, ("text",), author_id=ID, message=TEXT)

@@ -6,7 +6,7 @@ from typing import Any
 from chalicelib import aws
 from chalicelib.events import outbox
 from chalicelib.events.models import Event, event_id
-from chalicelib.tickets.models import Message, Status, Ticket
+from chalicelib.support.models import Message, Status, Ticket
 from chalicelib.users.models import shown_id
 
 

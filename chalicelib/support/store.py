@@ -3,7 +3,7 @@
 from typing import Any
 
 from chalicelib import aws
-from chalicelib.tickets.models import Message, Ticket
+from chalicelib.support.models import Message, Ticket
 
 LISTED = "1"
 """The value of the one partition that index `listed` has: every ticket by its number."""

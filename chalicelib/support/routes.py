@@ -6,8 +6,8 @@ from typing import Any
 from chalicelib import aws, inputs, paging
 from chalicelib.errors import NotFound
 from chalicelib.http import Answer, Request, Route
-from chalicelib.tickets import change, store
-from chalicelib.tickets.models import Message, NewMessage, NewTicket, Status, Ticket, TicketChange
+from chalicelib.support import change, store
+from chalicelib.support.models import Message, NewMessage, NewTicket, Status, Ticket, TicketChange
 from chalicelib.users.access import Caller, caller
 from chalicelib.users.models import shown_id
 from chalicelib.versions import answering_conflicts

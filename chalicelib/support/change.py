@@ -7,8 +7,8 @@ from chalicelib import aws, counters
 from chalicelib.audit import record
 from chalicelib.errors import NotFound, Refused
 from chalicelib.inputs import given
-from chalicelib.tickets import events, store
-from chalicelib.tickets.models import Message, NewTicket, Status, Ticket, TicketChange
+from chalicelib.support import events, store
+from chalicelib.support.models import Message, NewTicket, Status, Ticket, TicketChange
 from chalicelib.users.access import Caller
 from chalicelib.users.models import Role
 from chalicelib.versions import Edit, edit

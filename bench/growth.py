@@ -18,7 +18,7 @@ from bench.kit import Desk, Figure, Stand, apart, at_most, spread, watched
 from chalicelib import aws, config
 from chalicelib.events.models import LoggedEvent
 from chalicelib.orders import in_flight as order_ledger
-from chalicelib.webhooks import ledger, store, work
+from chalicelib.webhooks import delivery_store, endpoint_store, worker
 from chalicelib.webhooks.create_deliveries import create_deliveries
 from chalicelib.webhooks.models import State
 from functions import receive_signals, retry_deliveries, serve_api, sweep, track_orders
@@ -132,8 +132,8 @@ def _cost(read: Callable[[], None]) -> _Cost:
 def _one_minute() -> Iterator[None]:
     """Has retry_deliveries see the same minute at every size: each minute it audits the books of other subscriptions."""
     now = datetime.now(UTC)
-    means = replace(work.means(), clock=lambda: now)
-    with patch.object(work, "means", lambda: means):
+    means = replace(worker.means(), clock=lambda: now)
+    with patch.object(worker, "means", lambda: means):
         yield
 
 
@@ -167,7 +167,7 @@ class _Archive:
         [order] = [item for item in aws.query_all("orders", "signal_id = :id", id=self.signal_id) if "#" in item["leg"]]
         self.webhook_id = self._subscribe()
         self.delivery_id = self._deliver(datetime.now(UTC), State.DELIVERED)
-        delivery = aws.get(ledger.TABLE, ledger.key(self.delivery_id))
+        delivery = aws.get(delivery_store.TABLE, delivery_store.key(self.delivery_id))
         assert delivery
         settled = {name: value for name, value in stored.items() if name != "unqueued"}
         originals = {"signals": settled, "orders": order, "deliveries": delivery}
@@ -222,11 +222,11 @@ class _Archive:
             user_id=self._desk.user_id,
             timestamp=at,
         )
-        webhook = store.get(self.webhook_id)
+        webhook = endpoint_store.get(self.webhook_id)
         assert webhook
         [delivery] = create_deliveries([event], webhook, at)
         if state is not State.PENDING:
-            ledger.change(delivery, at, state=state, attempted=True)
+            delivery_store.change(delivery, at, state=state, attempted=True)
         return delivery.delivery_id
 
 

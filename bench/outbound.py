@@ -59,7 +59,7 @@ def _ours(url: str, processor: list[float]) -> Callable[[], float]:
     from chalicelib.events.models import LoggedEvent  # noqa: PLC0415
     from chalicelib.users.access import Caller  # noqa: PLC0415
     from chalicelib.users.models import Role  # noqa: PLC0415
-    from chalicelib.webhooks import fan_out, manage, store  # noqa: PLC0415
+    from chalicelib.webhooks import endpoint_store, fan_out, manage  # noqa: PLC0415
     from functions import deliver_webhooks  # noqa: PLC0415
 
     owner = Caller(user_id="1", user_uuid="bench", role=Role.ADMIN)
@@ -101,7 +101,7 @@ def _ours(url: str, processor: list[float]) -> Callable[[], float]:
             assert deliver_webhooks.handler(batch, CONTEXT) == {"batchItemFailures": []}
         took = time.perf_counter() - began
         processor.append((time.process_time() - used) * 1000 / _EACH)
-        books = store.total(store.shards([webhook.webhook_id])[webhook.webhook_id])
+        books = endpoint_store.total(endpoint_store.shards([webhook.webhook_id])[webhook.webhook_id])
         assert books["delivered"] == books["matched"] == placed, books
         return _EACH / took
 

@@ -5,13 +5,15 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from chalicelib.events.models import LoggedEvent
-from chalicelib.webhooks import work
+from chalicelib.webhooks import worker
 from functions.fifo import each_group_together
 
 
 def handler(event: dict[str, Any], _context: LambdaContext) -> Any:
     """A batch of one of the two queues."""
     if event["Records"][0]["eventSourceARN"].endswith(".fifo"):
-        return each_group_together(event, lambda records: work.match(*(LoggedEvent.model_validate_json(record.body) for record in records)))
-    failed = work.do_all({record["messageId"]: record["body"] for record in event["Records"]})
+        return each_group_together(
+            event, lambda records: worker.match(*(LoggedEvent.model_validate_json(record.body) for record in records))
+        )
+    failed = worker.do_all({record["messageId"]: record["body"] for record in event["Records"]})
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}

@@ -4,9 +4,9 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from chalicelib.webhooks import work
+from chalicelib.webhooks import worker
 
 
 def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
     """One minute."""
-    work.minute()
+    worker.minute()

@@ -10,7 +10,7 @@ from bench.kit import Desk, Stand
 from bench.soak.receiver import Receiver
 from bench.soak.traffic import Senders
 from chalicelib import aws, config
-from chalicelib.webhooks import store as webhooks
+from chalicelib.webhooks import endpoint_store as webhooks
 
 _AT_EXCHANGE = {"open": "open", "partially_filled": "partial", "filled": "filled", "cancelled": "cancelled"}
 

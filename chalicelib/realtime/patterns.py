@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from chalicelib.errors import Refused
-from chalicelib.webhooks import catalogue
+from chalicelib.webhooks import event_types
 
 PRICE = "market.price"
 EVERYTHING = "*"
@@ -26,7 +26,7 @@ def checked(types: object) -> tuple[str, ...]:
     if len(types) > MOST:
         raise Refused("too_many_fields", limit=MOST)
     for pattern in types:
-        if not (_takes_in(pattern, PRICE) or catalogue.known(pattern)):
+        if not (_takes_in(pattern, PRICE) or event_types.known(pattern)):
             raise Refused("unknown_event_type", field="types", event_type=pattern)
     return tuple(dict.fromkeys(types))
 

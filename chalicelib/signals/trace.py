@@ -13,8 +13,8 @@ from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.orders import store as ledger
 from chalicelib.orders.models import Execution, Order
 from chalicelib.signals import answers
-from chalicelib.webhooks import ledger as deliveries
-from chalicelib.webhooks import store as webhooks
+from chalicelib.webhooks import delivery_store as deliveries
+from chalicelib.webhooks import endpoint_store as webhooks
 
 _MOST_DELIVERIES = 100  # read in one call
 _ANSWERED = ("paper", "group", "manual")

@@ -11,7 +11,7 @@ from chalicelib import inputs
 from chalicelib.errors import Refused
 from chalicelib.http import Request, to_json
 from chalicelib.unknown_fields import refuse_unknown
-from chalicelib.webhooks import catalogue, match
+from chalicelib.webhooks import event_types, filters
 from chalicelib.webhooks.models import Format, usable
 
 _LONGEST = {"name": 100, "description": 500, "secret": 256, "url": 2048}
@@ -129,14 +129,14 @@ def _event_types(body: Mapping[str, Any]) -> tuple[str, ...]:
     for event_type in given:
         if not isinstance(event_type, str):
             raise Refused("invalid_text", field=field)
-        if not catalogue.known(event_type):
+        if not event_types.known(event_type):
             raise Refused("unknown_event_type", field=field, event_type=event_type[:100])
     return tuple(dict.fromkeys(given))
 
 
 def _filter(given: Any) -> dict[str, Any]:
     given = {} if given is None else given
-    if problem := match.problem(given):
+    if problem := filters.problem(given):
         raise Refused("invalid_filter", field="filter", reason=problem[:200])
     if len(to_json(given)) > _LONGEST_FILTER:
         raise Refused("too_long", field="filter", limit=_LONGEST_FILTER)

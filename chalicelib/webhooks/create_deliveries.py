@@ -6,7 +6,7 @@ from datetime import datetime
 from chalicelib import aws
 from chalicelib.errors import Retryable
 from chalicelib.events.models import LoggedEvent
-from chalicelib.webhooks import ledger, store
+from chalicelib.webhooks import delivery_store, endpoint_store
 from chalicelib.webhooks.models import Delivery, State, Status, Webhook, canonical, stamp
 
 MOST = 10
@@ -29,12 +29,12 @@ def create_deliveries(events: Sequence[LoggedEvent], webhook: Webhook, now: date
         made, writes = _plan(events, webhook, now)
         try:
             if writes:
-                ledger.transact(writes)
+                delivery_store.transact(writes)
         except aws.WriteRefused as refused:
             if not webhook.is_active and refused.failed[-1] is not None:
                 if refused.failed[-1].get("status") in (None, Status.DELETED):
                     return []
-                webhook = store.from_item(refused.failed[-1])
+                webhook = endpoint_store.from_item(refused.failed[-1])
             continue
         return made
     raise Retryable("deliveries could not be made: their items are contended")
@@ -46,13 +46,16 @@ def _plan(events: Sequence[LoggedEvent], webhook: Webhook, now: datetime) -> tup
     The condition on the subscription, where there is one, is the last write.
     """
     webhook_id = webhook.webhook_id
-    ids = [ledger.delivery_id(webhook_id, event.event_id) for event in events]
-    lanes = {event.entity: ledger.key(f"lane#{webhook_id}#{event.entity}", "lane") for event in events}
-    counter_key = store.key(webhook_id, "sequence")
-    keys = [*((ledger.TABLE, ledger.key(id_)) for id_ in ids), *((ledger.TABLE, lane) for lane in lanes.values())]
+    ids = [delivery_store.delivery_id(webhook_id, event.event_id) for event in events]
+    lanes = {event.entity: delivery_store.key(f"lane#{webhook_id}#{event.entity}", "lane") for event in events}
+    counter_key = endpoint_store.key(webhook_id, "sequence")
+    keys = [*((delivery_store.TABLE, delivery_store.key(id_)) for id_ in ids), *((delivery_store.TABLE, lane) for lane in lanes.values())]
     *found, counter = aws.get_many([*keys, ("webhooks", counter_key)])
     existing, tails = found[: len(ids)], [item["tail"] for item in found[len(ids) :] if item]
-    stored = map(ledger.from_item, filter(None, aws.get_many([(ledger.TABLE, ledger.key(tail)) for tail in tails]) if tails else []))
+    stored = map(
+        delivery_store.from_item,
+        filter(None, aws.get_many([(delivery_store.TABLE, delivery_store.key(tail)) for tail in tails]) if tails else []),
+    )
     newest = {delivery.entity: delivery for delivery in stored}
     first = last = int(counter["last"]) if counter else 0
     made: dict[str, Delivery] = {}
@@ -62,14 +65,14 @@ def _plan(events: Sequence[LoggedEvent], webhook: Webhook, now: datetime) -> tup
         if id_ in made:
             continue
         if item:
-            made[id_] = ledger.from_item(item)
+            made[id_] = delivery_store.from_item(item)
             continue
         before = newest.get(event.entity)
         waits = before is not None and not before.attempted and before.state in (State.PENDING, State.HELD)
         if waits and before and before.delivery_id in new:
             made[before.delivery_id] = before.model_copy(update={"follower": id_})
         elif waits and before:
-            followed.append(ledger.follow(before, id_))
+            followed.append(delivery_store.follow(before, id_))
         last += 1
         made[id_] = newest[event.entity] = _new(id_, event, webhook, last, now, waits=waits)
         new.add(id_)
@@ -78,16 +81,16 @@ def _plan(events: Sequence[LoggedEvent], webhook: Webhook, now: datetime) -> tup
         return deliveries, []
     counted = "#last = :seen" if counter else "attribute_not_exists(#last)"
     seen = {"seen": first} if counter else {}
-    writes = [aws.put(ledger.TABLE, _item(made[id_], now), "attribute_not_exists(id)") for id_ in made if id_ in new]
+    writes = [aws.put(delivery_store.TABLE, _item(made[id_], now), "attribute_not_exists(id)") for id_ in made if id_ in new]
     writes.append(aws.update("webhooks", counter_key, "SET #last = :new", counted, new=last, **seen))
-    forget_at = int((now + ledger.KEPT).timestamp())
+    forget_at = int((now + delivery_store.KEPT).timestamp())
     tail_of = {made[id_].entity: id_ for id_ in made if id_ in new}
-    writes += [aws.put(ledger.TABLE, lanes[entity] | {"tail": id_, "forget_at": forget_at}) for entity, id_ in tail_of.items()]
+    writes += [aws.put(delivery_store.TABLE, lanes[entity] | {"tail": id_, "forget_at": forget_at}) for entity, id_ in tail_of.items()]
     state = State.PENDING if webhook.is_active else State.HELD
-    writes.append(store.move_books(webhook_id, next(iter(tail_of.values())), {"matched": len(new), state.value: len(new)}, now))
+    writes.append(endpoint_store.move_books(webhook_id, next(iter(tail_of.values())), {"matched": len(new), state.value: len(new)}, now))
     writes += followed
     if state is State.HELD:
-        writes.append(store.not_active(webhook_id))
+        writes.append(endpoint_store.not_active(webhook_id))
     return deliveries, writes
 
 
@@ -110,7 +113,7 @@ def _new(id_: str, event: LoggedEvent, webhook: Webhook, sequence: int, now: dat
 
 
 def _item(delivery: Delivery, now: datetime) -> aws.Item:
-    item = ledger.item_of(delivery)
+    item = delivery_store.item_of(delivery)
     if delivery.state is State.HELD:
         return item | {"held_for": delivery.webhook_id}
-    return item if delivery.waits else item | ledger.due(delivery.delivery_id, now + ledger.GRACE)
+    return item if delivery.waits else item | delivery_store.due(delivery.delivery_id, now + delivery_store.GRACE)

@@ -18,7 +18,7 @@ from chalicelib import aws
 from chalicelib.errors import Retryable
 from chalicelib.telemetry import log
 from chalicelib.users import entitlement
-from chalicelib.webhooks import hold, ledger, queue, schedule, sign, store
+from chalicelib.webhooks import circuit_breaker, delivery_store, endpoint_store, queue, schedule, sign
 from chalicelib.webhooks.fan_out import message
 from chalicelib.webhooks.models import Delivery, Outcome, State, Status, Webhook, stamp
 from chalicelib.webhooks.notices import delivery_dead
@@ -84,7 +84,7 @@ class _Made:
         outcome = self.outcome.model_dump(mode="json", exclude={"status", "retry_after"})
         sent = {"request_headers": self.headers, "request_body": self.claimed.body(self.webhook.format)}
         item = {"number": self.claimed.attempts, "at": stamp(self.began), "response_status": self.outcome.status} | sent | outcome
-        return ledger.attempt(self.claimed.delivery_id, self.claimed.attempts, item, now)
+        return delivery_store.attempt(self.claimed.delivery_id, self.claimed.attempts, item, now)
 
 
 class _Together:
@@ -93,9 +93,9 @@ class _Together:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._writing = threading.Lock()
-        self._waiting: list[tuple[ledger.Change, list[bool]]] = []
+        self._waiting: list[tuple[delivery_store.Change, list[bool]]] = []
 
-    def write(self, change: ledger.Change, now: datetime) -> bool:
+    def write(self, change: delivery_store.Change, now: datetime) -> bool:
         """Whether the change was written; if not, it is to be written by itself."""
         written: list[bool] = []
         with self._lock:
@@ -110,7 +110,7 @@ class _Together:
             waiting, self._waiting = self._waiting, []
         done = False
         try:
-            done = ledger.change_together([change for change, _ in waiting], now)
+            done = delivery_store.change_together([change for change, _ in waiting], now)
         finally:
             for _, written in waiting:
                 written.append(done)
@@ -149,16 +149,18 @@ def deliver(delivery_id: str, webhook_id: int, means: Means, owners: entitlement
     """
     for _ in range(_TRIES):
         now = means.clock()
-        item, webhook_item = aws.get_many([(ledger.TABLE, ledger.key(delivery_id)), ("webhooks", store.key(webhook_id))])
-        delivery = ledger.from_item(item) if item else None
+        item, webhook_item = aws.get_many(
+            [(delivery_store.TABLE, delivery_store.key(delivery_id)), ("webhooks", endpoint_store.key(webhook_id))]
+        )
+        delivery = delivery_store.from_item(item) if item else None
         if delivery is None or not _is_due(delivery, now):
             return "nothing_due"
-        webhook = store.from_item(webhook_item) if webhook_item else None
+        webhook = endpoint_store.from_item(webhook_item) if webhook_item else None
         try:
-            if webhook and webhook.is_active and not hold.is_permitted(webhook, owners, now):
-                webhook = store.get(webhook_id)
+            if webhook and webhook.is_active and not circuit_breaker.is_permitted(webhook, owners, now):
+                webhook = endpoint_store.get(webhook_id)
             return _proceed(delivery, webhook, means, now)
-        except (ledger.Changed, aws.WriteRefused):
+        except (delivery_store.Changed, aws.WriteRefused):
             continue  # somebody changed the delivery or its subscription: look again
     raise Retryable("a delivery is contended")
 
@@ -170,25 +172,25 @@ def attempt(delivery: Delivery, webhook: Webhook, means: Means) -> tuple[Deliver
         ledger.Changed: Somebody else has the delivery; no attempt was made.
     """
     began = means.clock()
-    claimed = ledger.change(delivery, began, **_claim(delivery, began))
+    claimed = delivery_store.change(delivery, began, **_claim(delivery, began))
     return _make(_Claimed(claimed, webhook, began), means, _Together())
 
 
 def _claim_all(wanted: Mapping[str, int], now: datetime, owners: entitlement.Owners) -> dict[str, _Claimed]:
     """Claims the attempts that can go at once, in one transaction. What is not among the claimed is to be looked at by itself."""
     webhook_ids = sorted(set(wanted.values()))
-    keys = [(ledger.TABLE, ledger.key(delivery_id)) for delivery_id in wanted]
-    items = aws.get_many([*keys, *(("webhooks", store.key(webhook_id)) for webhook_id in webhook_ids)])
-    webhooks = {id_: store.from_item(item) for id_, item in zip(webhook_ids, items[len(wanted) :], strict=True) if item}
+    keys = [(delivery_store.TABLE, delivery_store.key(delivery_id)) for delivery_id in wanted]
+    items = aws.get_many([*keys, *(("webhooks", endpoint_store.key(webhook_id)) for webhook_id in webhook_ids)])
+    webhooks = {id_: endpoint_store.from_item(item) for id_, item in zip(webhook_ids, items[len(wanted) :], strict=True) if item}
     owners.prepare(webhook.owner for webhook in webhooks.values() if webhook.is_active)
     webhooks = {id_: webhook for id_, webhook in webhooks.items() if owners.entitled(webhook.owner, webhook.stream)}
-    claims: dict[str, tuple[ledger.Change, Webhook]] = {}
+    claims: dict[str, tuple[delivery_store.Change, Webhook]] = {}
     for item in items[: len(wanted)]:
-        delivery = ledger.from_item(item) if item else None
+        delivery = delivery_store.from_item(item) if item else None
         webhook = webhooks.get(delivery.webhook_id) if delivery else None
         if delivery and webhook and webhook.is_active and _is_due(delivery, now) and (delivery.slotted or not webhook.rate_limit):
-            claims[delivery.delivery_id] = ledger.plan(delivery, now, **_claim(delivery, now)), webhook
-    if len(claims) > 1 and ledger.change_together([change for change, _ in claims.values()], now):
+            claims[delivery.delivery_id] = delivery_store.plan(delivery, now, **_claim(delivery, now)), webhook
+    if len(claims) > 1 and delivery_store.change_together([change for change, _ in claims.values()], now):
         return {delivery_id: _Claimed(change.after, webhook, now) for delivery_id, (change, webhook) in claims.items()}
     return {}
 
@@ -201,7 +203,7 @@ def _claim(delivery: Delivery, began: datetime) -> dict[str, Any]:
         "tries": delivery.tries + 1,
         "first_attempt_at": delivery.first_attempt_at or began,
         "slotted": False,
-        "look_at": began + ledger.GRACE,
+        "look_at": began + delivery_store.GRACE,
     }
 
 
@@ -250,15 +252,15 @@ def _is_due(delivery: Delivery, now: datetime) -> bool:
 
 def _proceed(delivery: Delivery, webhook: Webhook | None, means: Means, now: datetime) -> str:
     if webhook is None or webhook.status is Status.DELETED:
-        gone = ledger.change(delivery, now, state=State.DEAD, error="webhook_deleted", next_retry_at=None, claimed_until=None)
+        gone = delivery_store.change(delivery, now, state=State.DEAD, error="webhook_deleted", next_retry_at=None, claimed_until=None)
         _wake(gone, now)
         return "dead"
     if not webhook.is_active:
-        off = store.not_active(webhook.webhook_id)
-        ledger.change(delivery, now, off, state=State.HELD, next_retry_at=None, claimed_until=None)
+        off = endpoint_store.not_active(webhook.webhook_id)
+        delivery_store.change(delivery, now, off, state=State.HELD, next_retry_at=None, claimed_until=None)
         return "held"
     if webhook.rate_limit and not delivery.slotted:
-        place = store.reserve(webhook, now)
+        place = endpoint_store.reserve(webhook, now)
         if place > now + _SOON:
             _wait_for(delivery, place, now)
             return "rate_limited"
@@ -274,8 +276,8 @@ def _wait_for(delivery: Delivery, place: datetime, now: datetime) -> None:
 
 def put_off(delivery: Delivery, at: datetime, now: datetime, *also: aws.Write, **sets: Any) -> Delivery:
     """Sets a delivery's time. Up to a quarter of an hour off its caller queues it; what is later the sweep finds when it is due."""
-    look_at = at + ledger.GRACE if at - now <= queue.REACH else at
-    return ledger.change(delivery, now, *also, look_at=look_at, **{"next_retry_at": at, "claimed_until": None} | sets)
+    look_at = at + delivery_store.GRACE if at - now <= queue.REACH else at
+    return delivery_store.change(delivery, now, *also, look_at=look_at, **{"next_retry_at": at, "claimed_until": None} | sets)
 
 
 def _record(made: _Made, means: Means, together: _Together) -> Delivery:
@@ -285,7 +287,7 @@ def _record(made: _Made, means: Means, together: _Together) -> Delivery:
             if made.outcome.error is None:
                 return _delivered(made, now, None if again else together)
             return _failed(made, now, means.jitter())
-        except ledger.Changed as changed:
+        except delivery_store.Changed as changed:
             # A follower has been chained to it meanwhile, or the claim ran out and somebody else took over.
             current, claimed = changed.now, made.claimed
             if current is None or current.attempts != claimed.attempts or current.claimed_until != claimed.claimed_until:
@@ -299,16 +301,18 @@ def _record(made: _Made, means: Means, together: _Together) -> Delivery:
                 made = made.without_answer()
         except aws.WriteRefused:
             # Switched on again while the delivery was to be held.
-            made = replace(made, webhook=store.get(made.webhook.webhook_id) or made.webhook)
+            made = replace(made, webhook=endpoint_store.get(made.webhook.webhook_id) or made.webhook)
     return made.claimed
 
 
 def _delivered(made: _Made, now: datetime, together: _Together | None) -> Delivery:
-    change = ledger.plan(made.claimed, now, made.record(now), state=State.DELIVERED, delivered_at=now, next_retry_at=None, **made.results())
+    change = delivery_store.plan(
+        made.claimed, now, made.record(now), state=State.DELIVERED, delivered_at=now, next_retry_at=None, **made.results()
+    )
     if together is None or not together.write(change, now):
-        ledger.write(change, now)
+        delivery_store.write(change, now)
     if made.webhook.failing_since:
-        store.set_failing(made.webhook, None)
+        endpoint_store.set_failing(made.webhook, None)
     _wake(made.claimed, now)
     return change.after
 
@@ -316,17 +320,17 @@ def _delivered(made: _Made, now: datetime, together: _Together | None) -> Delive
 def _failed(made: _Made, now: datetime, jitter: float) -> Delivery:
     claimed, webhook = made.claimed, made.webhook
     if webhook.failing_since is None:
-        store.set_failing(webhook, made.began)
+        endpoint_store.set_failing(webhook, made.began)
     verdict = _verdict(made, now, jitter)
     if verdict.switch_off and webhook.is_active:
         # Before the delivery is held: held deliveries of an active endpoint would wait for nobody.
-        hold.switch_off(webhook, verdict.switch_off, now, jitter)
+        circuit_breaker.switch_off(webhook, verdict.switch_off, now, jitter)
     if not webhook.is_active or verdict.next is schedule.Next.HOLD:
-        off = store.not_active(webhook.webhook_id)
-        after = ledger.change(claimed, now, made.record(now), off, state=State.HELD, next_retry_at=None, **made.results())
+        off = endpoint_store.not_active(webhook.webhook_id)
+        after = delivery_store.change(claimed, now, made.record(now), off, state=State.HELD, next_retry_at=None, **made.results())
     elif verdict.at is None:
         notice = delivery_dead(webhook, claimed, now, status=made.outcome.status, error=made.outcome.error)
-        after = ledger.change(claimed, now, made.record(now), *notice, state=State.DEAD, next_retry_at=None, **made.results())
+        after = delivery_store.change(claimed, now, made.record(now), *notice, state=State.DEAD, next_retry_at=None, **made.results())
     else:
         tries = claimed.tries - verdict.postponed
         after = put_off(claimed, verdict.at, now, made.record(now), tries=tries, **made.results())

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from chalicelib.events.models import ADMIN_STREAM, LoggedEvent, user_stream
 from chalicelib.users import entitlement
-from chalicelib.webhooks import hold, lag, queue, store
+from chalicelib.webhooks import circuit_breaker, endpoint_store, lag, queue
 from chalicelib.webhooks.create_deliveries import MOST, create_deliveries
-from chalicelib.webhooks.match import wants
+from chalicelib.webhooks.filters import wants
 from chalicelib.webhooks.models import Delivery, State, Webhook
 from chalicelib.webhooks.queue import Message, Task
 
@@ -37,7 +37,7 @@ def fan_out_all(events: Sequence[LoggedEvent], now: datetime) -> dict[str, int]:
     owners = entitlement.Owners()
     for user_id in {event.user_id for event in events if event.type in entitlement.CHANGES and stream == ADMIN_STREAM and event.user_id}:
         _switch_off_unentitled(user_id, owners, now)
-    webhooks = [webhook for webhook in store.listed(stream) if hold.is_permitted(webhook, owners, now)]
+    webhooks = [webhook for webhook in endpoint_store.listed(stream) if circuit_breaker.is_permitted(webhook, owners, now)]
     placed: dict[str, int] = {event.event_id: 0 for event in events}
     for start in range(0, len(events), MOST):
         deliveries = _create(events[start : start + MOST], webhooks, now)
@@ -53,9 +53,9 @@ def fan_out_all(events: Sequence[LoggedEvent], now: datetime) -> dict[str, int]:
 def _switch_off_unentitled(user_id: str, owners: entitlement.Owners, now: datetime) -> None:
     """Switches off what a user subscribed to and may no longer read, without waiting for its next event."""
     for stream in (ADMIN_STREAM, user_stream(user_id)):
-        for webhook in store.listed(stream):
+        for webhook in endpoint_store.listed(stream):
             if webhook.owner == user_id and webhook.is_active:
-                hold.is_permitted(webhook, owners, now)
+                circuit_breaker.is_permitted(webhook, owners, now)
 
 
 def message(delivery: Delivery) -> Message:

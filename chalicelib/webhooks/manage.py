@@ -16,7 +16,7 @@ from chalicelib.users import store as users
 from chalicelib.users.access import Caller
 from chalicelib.users.entitlement import entitled
 from chalicelib.users.models import Role
-from chalicelib.webhooks import audit, bodies, catalogue, guard, hold, lag, ledger, queue, sign, store
+from chalicelib.webhooks import audit, bodies, circuit_breaker, delivery_store, endpoint_store, event_types, lag, queue, sign, ssrf_guard
 from chalicelib.webhooks.deliver import Means
 from chalicelib.webhooks.models import ADMIN_STREAM, Outcome, Scope, Secret, Status, Webhook, canonical, stamp
 from chalicelib.webhooks.queue import Message, Task
@@ -36,16 +36,16 @@ def create(body: Mapping[str, Any], caller: Caller, now: datetime) -> tuple[Webh
     for name in ("name", "url"):
         bodies.text(body, name)
     given = bodies.changes({"event_type": None, **body} if "event_types" not in body else body)
-    guard.check(given["url"], guard.Policy.of_deployment())
+    ssrf_guard.check(given["url"], ssrf_guard.Policy.of_deployment())
     scope, owner = _scope(body, caller)
     stream = ADMIN_STREAM if scope is Scope.ADMIN else f"user#{owner}"
-    others = store.listed(stream)
+    others = endpoint_store.listed(stream)
     if scope is Scope.USER and len(others) >= _MOST_PER_USER:
         raise NotDoable("too_many_webhooks", limit=_MOST_PER_USER)
     secret = bodies.secret(body) or made_secret()
     active = bodies.flag(body, "is_active")
     webhook = Webhook(
-        webhook_id=store.next_id(),
+        webhook_id=endpoint_store.next_id(),
         owner=owner,
         scope=scope,
         secrets=(Secret(value=SecretStr(secret)),),
@@ -57,7 +57,7 @@ def create(body: Mapping[str, Any], caller: Caller, now: datetime) -> tuple[Webh
     also = [audit.write("webhook.created", caller.user_id, now, None, webhook)]
     if scope is Scope.ADMIN:  # one that hears everybody's events is told to all admins
         also.append(audit.created(webhook, now))
-    store.put(webhook, *also)
+    endpoint_store.put(webhook, *also)
     if not others:
         lag.start(stream)
     return webhook, secret
@@ -65,7 +65,7 @@ def create(body: Mapping[str, Any], caller: Caller, now: datetime) -> tuple[Webh
 
 def visible(webhook_id: str, caller: Caller) -> Webhook:
     """The subscription, if the caller may know of it. Raises NotFound otherwise."""
-    webhook = store.get(int(webhook_id)) if webhook_id.isascii() and webhook_id.isdigit() and len(webhook_id) < 16 else None  # noqa: PLR2004 - digits of a count
+    webhook = endpoint_store.get(int(webhook_id)) if webhook_id.isascii() and webhook_id.isdigit() and len(webhook_id) < 16 else None  # noqa: PLR2004 - digits of a count
     if webhook is None or webhook.status is Status.DELETED:
         raise NotFound("not_found")
     caller.require_owner(webhook.owner if webhook.scope is Scope.USER else None)
@@ -84,7 +84,7 @@ def update(webhook: Webhook, body: Mapping[str, Any], now: datetime, *, by: str)
     active = bodies.flag(body, "is_active")
     secret = None
     if "url" in given:
-        guard.check(given["url"], guard.Policy.of_deployment())
+        ssrf_guard.check(given["url"], ssrf_guard.Policy.of_deployment())
         if _origin(given["url"]) != _origin(webhook.url):
             secret = made_secret()
             given = {"headers": {}} | given | {"secrets": (Secret(value=SecretStr(secret)),)}
@@ -103,12 +103,12 @@ def switch(webhook: Webhook, now: datetime, *, on: bool, by: str, **changes: Any
         try:
             if on and not webhook.is_active:
                 _require_entitled(webhook)
-                return hold.switch_on(changed, after.updated_at, audited)
+                return circuit_breaker.switch_on(changed, after.updated_at, audited)
             if not on and webhook.is_active:
-                store.put(after, audited, seen=webhook.updated_at)
+                endpoint_store.put(after, audited, seen=webhook.updated_at)
                 return after
         except aws.WriteRefused:
-            webhook = store.get(webhook.webhook_id) or webhook
+            webhook = endpoint_store.get(webhook.webhook_id) or webhook
         else:
             return webhook
     raise Conflict("changed_meanwhile")
@@ -146,7 +146,9 @@ def delete(webhook: Webhook, now: datetime, *, by: str) -> None:
     deleted = webhook.model_copy(update={"status": Status.DELETED, "updated_at": _after(webhook, now)})
     try:
         audited = audit.write("webhook.deleted", by, now, webhook, None)
-        store.put(deleted, hold.task_item(webhook.webhook_id, Task.DRAIN, now + ledger.GRACE), audited, seen=webhook.updated_at)
+        endpoint_store.put(
+            deleted, circuit_breaker.task_item(webhook.webhook_id, Task.DRAIN, now + delivery_store.GRACE), audited, seen=webhook.updated_at
+        )
     except aws.WriteRefused:
         raise Conflict("changed_meanwhile") from None
     queue.send([(Message(task=Task.DRAIN, webhook_id=webhook.webhook_id), now)], now)
@@ -157,11 +159,11 @@ def test(webhook: Webhook, event_type: str | None, means: Means) -> tuple[Outcom
 
     Returns what came of it, and the request as the history would show it.
     """
-    example = catalogue.find(event_type or "webhook.test")
+    example = event_types.find(event_type or "webhook.test")
     if example is None:
         raise NotFound("unknown_event_type", event_type=str(event_type)[:100])
     now = means.clock()
-    if webhook.rate_limit and store.reserve(webhook, now) > now:
+    if webhook.rate_limit and endpoint_store.reserve(webhook, now) > now:
         raise TooMany("too_many_requests", retry_after=1)
     message_id = f"msg_test{secrets.token_hex(12)}"
     body = canonical(_enveloped(webhook, example, message_id, now))
@@ -170,7 +172,7 @@ def test(webhook: Webhook, event_type: str | None, means: Means) -> tuple[Outcom
     return means.post(webhook.url, headers, body), {"headers": sign.masked(headers, webhook), "body": body}
 
 
-def _enveloped(webhook: Webhook, example: catalogue.EventType, message_id: str, now: datetime) -> Mapping[str, Any]:
+def _enveloped(webhook: Webhook, example: event_types.EventType, message_id: str, now: datetime) -> Mapping[str, Any]:
     if webhook.format.value == "plain":
         return example.example
     return {"id": message_id, "event_id": message_id, "type": example.name, "timestamp": stamp(now), "sequence": 0, "data": example.example}
@@ -202,7 +204,7 @@ def _shown_user(user_id: Any) -> str | None:
 def _store(webhook: Webhook, now: datetime, by: str, action: str, **changes: Any) -> Webhook:
     changed = webhook.model_copy(update={**changes, "updated_at": _after(webhook, now)})
     try:
-        store.put(changed, audit.write(action, by, now, webhook, changed), seen=webhook.updated_at)
+        endpoint_store.put(changed, audit.write(action, by, now, webhook, changed), seen=webhook.updated_at)
     except aws.WriteRefused:
         raise Conflict("changed_meanwhile") from None
     return changed

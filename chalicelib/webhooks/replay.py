@@ -6,7 +6,7 @@ from typing import Any
 
 from chalicelib import aws
 from chalicelib.errors import Conflict
-from chalicelib.webhooks import ledger, queue, store
+from chalicelib.webhooks import delivery_store, endpoint_store, queue
 from chalicelib.webhooks.fan_out import message
 from chalicelib.webhooks.models import Delivery, State, Webhook
 
@@ -42,7 +42,7 @@ def replay_one(delivery_id: str, webhook: Webhook, now: datetime) -> Delivery:
 
 def _again(delivery_id: str, webhook: Webhook, now: datetime) -> Delivery | None:
     for _ in range(_TRIES):
-        delivery = ledger.get(delivery_id)
+        delivery = delivery_store.get(delivery_id)
         if delivery is None:
             return None
         if delivery.claimed_until and delivery.claimed_until > now:
@@ -59,10 +59,10 @@ def _again(delivery_id: str, webhook: Webhook, now: datetime) -> Delivery | None
         }
         try:
             if webhook.is_active:
-                return ledger.change(delivery, now, state=State.PENDING, look_at=now + ledger.GRACE, **anew)
-            return ledger.change(delivery, now, store.not_active(webhook.webhook_id), state=State.HELD, **anew)
-        except ledger.Changed:
+                return delivery_store.change(delivery, now, state=State.PENDING, look_at=now + delivery_store.GRACE, **anew)
+            return delivery_store.change(delivery, now, endpoint_store.not_active(webhook.webhook_id), state=State.HELD, **anew)
+        except delivery_store.Changed:
             continue
         except aws.WriteRefused:
-            webhook = store.get(webhook.webhook_id) or webhook  # switched on or off meanwhile
+            webhook = endpoint_store.get(webhook.webhook_id) or webhook  # switched on or off meanwhile
     raise Conflict("changed_meanwhile")

@@ -9,8 +9,8 @@ from chalicelib.http import Answer, Request, Route
 from chalicelib.users import access
 from chalicelib.users.access import Caller
 from chalicelib.users.models import Role
-from chalicelib.webhooks import audit, bodies, catalogue, lag, ledger, manage, replay, store, sweep, views, work
-from chalicelib.webhooks.match import type_matches
+from chalicelib.webhooks import audit, bodies, delivery_store, endpoint_store, event_types, lag, manage, replay, sweep, views, worker
+from chalicelib.webhooks.filters import type_matches
 from chalicelib.webhooks.models import Delivery, State, Status, Webhook, stamp
 
 _RECENT = 200  # deliveries that rate and latency are taken from
@@ -45,11 +45,11 @@ def list_webhooks(request: Request) -> Answer:
     ]
     offset = paging.start_of(page)
     part = found[offset : offset + page.limit]
-    shards = store.shards(webhook.webhook_id for webhook in part)
+    shards = endpoint_store.shards(webhook.webhook_id for webhook in part)
 
     def view(webhook: Webhook) -> dict[str, Any]:
         books = shards[webhook.webhook_id]
-        return views.webhook(webhook, books, store.total(books))
+        return views.webhook(webhook, books, endpoint_store.total(books))
 
     items = [paging.shown(view, webhook) for webhook in part]
     return paging.listed(items, len(found), {"offset": offset + page.limit} if offset + page.limit < len(found) else None)
@@ -95,16 +95,16 @@ def rotate_secret(request: Request) -> Answer:
 def test_webhook(request: Request) -> Answer:
     """POST /webhooks/{webhook_id}/test {event_type?}: sends an example and answers what came of it."""
     webhook = _asked(request)
-    outcome, sent = manage.test(webhook, bodies.event_type(bodies.parsed(request, ("event_type",))), work.means())
+    outcome, sent = manage.test(webhook, bodies.event_type(bodies.parsed(request, ("event_type",))), worker.means())
     return Answer(200, {"status": "failed" if outcome.error else "success", "request": sent, "response": outcome.model_dump(mode="json")})
 
 
 def all_stats(request: Request) -> Answer:
     """GET /webhooks/stats: the figures of everything the caller sees, and of each subscription."""
     webhooks = _visible(access.caller(request))
-    shards = store.shards(webhook.webhook_id for webhook in webhooks)
+    shards = endpoint_store.shards(webhook.webhook_id for webhook in webhooks)
     unequal = sweep.unequal(shards)
-    total = store.total([item for items in shards.values() for item in items])
+    total = endpoint_store.total([item for items in shards.values() for item in items])
     behind = lag.lags({webhook.stream for webhook in webhooks}, _now())
     streams = {webhook.webhook_id: webhook.stream for webhook in webhooks}
     return Answer(
@@ -116,7 +116,7 @@ def all_stats(request: Request) -> Answer:
             "lag_s": max(behind.values(), default=0),
             "webhooks": [
                 {"id": webhook_id, "lag_s": behind[streams[webhook_id]]}
-                | views.figures(store.total(items), equal=webhook_id not in unequal)
+                | views.figures(endpoint_store.total(items), equal=webhook_id not in unequal)
                 for webhook_id, items in shards.items()
             ],
         },
@@ -127,13 +127,13 @@ def stats(request: Request) -> Answer:
     """GET /webhooks/{webhook_id}/stats: its figures, and rate and latency over its recent deliveries."""
     webhook = _asked(request)
     webhook_id = webhook.webhook_id
-    shards = store.shards([webhook_id])
+    shards = endpoint_store.shards([webhook_id])
     behind = lag.lags([webhook.stream], _now())[webhook.stream]
-    items, _ = aws.query(ledger.TABLE, "webhook_id = :id", index="by_webhook", newest_first=True, limit=_RECENT, id=webhook_id)
-    recent = views.latency([ledger.from_item(item) for item in items])
+    items, _ = aws.query(delivery_store.TABLE, "webhook_id = :id", index="by_webhook", newest_first=True, limit=_RECENT, id=webhook_id)
+    recent = views.latency([delivery_store.from_item(item) for item in items])
     return Answer(
         200,
-        views.figures(store.total(shards[webhook_id]), equal=not sweep.unequal(shards))
+        views.figures(endpoint_store.total(shards[webhook_id]), equal=not sweep.unequal(shards))
         | {"id": webhook_id, "lag_s": behind, "recent": recent},
     )
 
@@ -142,13 +142,17 @@ def list_deliveries(request: Request) -> Answer:
     """GET /webhooks/{webhook_id}/deliveries?status&state&event_type&since&until&limit&offset&cursor, the newest first."""
     webhook_id = _asked(request).webhook_id
     condition, filters = _chosen(webhook_id, request.query)
-    return paging.answer(ledger.TABLE, condition, paging.asked(request), _delivery_view, index="by_webhook", newest_first=True, **filters)
+    return paging.answer(
+        delivery_store.TABLE, condition, paging.asked(request), _delivery_view, index="by_webhook", newest_first=True, **filters
+    )
 
 
 def get_delivery(request: Request) -> Answer:
     """GET /webhooks/{webhook_id}/deliveries/{delivery_id}, with its attempts."""
     delivery = _delivery(request, _asked(request))
-    attempts = aws.query_all(ledger.TABLE, "id = :id AND begins_with( part, :attempts )", id=delivery.delivery_id, attempts="attempt#")
+    attempts = aws.query_all(
+        delivery_store.TABLE, "id = :id AND begins_with( part, :attempts )", id=delivery.delivery_id, attempts="attempt#"
+    )
     return Answer(200, views.delivery(delivery) | {"attempts": [views.attempt(item) for item in attempts]})
 
 
@@ -173,8 +177,10 @@ def replay_deliveries(request: Request) -> Answer:
         wanted["status"] = "failed"
     condition, filters = _chosen(webhook.webhook_id, wanted)
     page = paging.asked(Request(**{**{name: getattr(request, name) for name in Request.__slots__}, "query": wanted}))
-    with paging.cursor_checked(page, ledger.TABLE, "by_webhook"):
-        items, following = aws.query(ledger.TABLE, condition, index="by_webhook", limit=_REPLAYED_AT_ONCE, start=page.start, **filters)
+    with paging.cursor_checked(page, delivery_store.TABLE, "by_webhook"):
+        items, following = aws.query(
+            delivery_store.TABLE, condition, index="by_webhook", limit=_REPLAYED_AT_ONCE, start=page.start, **filters
+        )
     aws.write(audit.replayed(webhook, _by(request), _now(), {**wanted, "deliveries": len(items)}))
     replayed = replay.replay((item["id"] for item in items), webhook, _now())
     listed = paging.listed([], None, following).body
@@ -184,10 +190,10 @@ def replay_deliveries(request: Request) -> Answer:
 def list_event_types(request: Request) -> Answer:
     """GET /event-types: each with its JSON Schema and an example."""
     access.caller(request)
-    return paging.part(request, catalogue.EVENT_TYPES, _event_type_view)
+    return paging.part(request, event_types.EVENT_TYPES, _event_type_view)
 
 
-def _event_type_view(shown: catalogue.EventType) -> dict[str, Any]:
+def _event_type_view(shown: event_types.EventType) -> dict[str, Any]:
     return {"name": shown.name, "description": shown.description, "schema": shown.json_schema, "example": dict(shown.example)}
 
 
@@ -200,23 +206,23 @@ def _by(request: Request) -> str:
 
 
 def _visible(caller: Caller) -> list[Webhook]:
-    return store.listed(None if caller.role is Role.ADMIN else f"user#{caller.user_id}")
+    return endpoint_store.listed(None if caller.role is Role.ADMIN else f"user#{caller.user_id}")
 
 
 def _shown(webhook: Webhook) -> dict[str, Any]:
-    shards = store.shards([webhook.webhook_id])[webhook.webhook_id]
-    return views.webhook(webhook, shards, store.total(shards))
+    shards = endpoint_store.shards([webhook.webhook_id])[webhook.webhook_id]
+    return views.webhook(webhook, shards, endpoint_store.total(shards))
 
 
 def _delivery(request: Request, webhook: Webhook) -> Delivery:
-    delivery = ledger.get(request.path["delivery_id"])
+    delivery = delivery_store.get(request.path["delivery_id"])
     if delivery is None or delivery.webhook_id != webhook.webhook_id:
         raise NotFound("not_found")
     return delivery
 
 
 def _delivery_view(item: aws.Item) -> dict[str, Any]:
-    return views.delivery(ledger.from_item(item))
+    return views.delivery(delivery_store.from_item(item))
 
 
 def _chosen(webhook_id: int, query: Any) -> tuple[str, dict[str, Any]]:
@@ -250,7 +256,7 @@ def _moment(query: Any, name: str, default: str) -> str:
 
 
 def _now() -> datetime:
-    return work.means().clock()
+    return worker.means().clock()
 
 
 ROUTES: list[Route] = [

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from chalicelib import aws
 from chalicelib.telemetry import Metric, log, measure
-from chalicelib.webhooks import ledger, queue, store
+from chalicelib.webhooks import delivery_store, endpoint_store, queue
 from chalicelib.webhooks.models import Delivery, State, stamp
 from chalicelib.webhooks.queue import Message, Task
 
@@ -18,8 +18,8 @@ _AUDIT_MINUTES = 60
 
 def sweep(now: datetime) -> int:
     """Queues everything that is due before the next sweep; returns how much that was."""
-    with ThreadPoolExecutor(ledger.DUE_SHARDS) as pool:
-        return sum(pool.map(lambda shard: _sweep_shard(f"due#{shard}", now), range(ledger.DUE_SHARDS)))
+    with ThreadPoolExecutor(delivery_store.DUE_SHARDS) as pool:
+        return sum(pool.map(lambda shard: _sweep_shard(f"due#{shard}", now), range(delivery_store.DUE_SHARDS)))
 
 
 def audit(now: datetime) -> list[int]:
@@ -32,9 +32,9 @@ def audit(now: datetime) -> list[int]:
 
 def check_books(webhook_ids: Iterable[int]) -> list[int]:
     """The subscriptions whose books are not equal; one line in the log for each, and their number as the metric that raises an alarm."""
-    found = unequal(store.shards(webhook_ids))
+    found = unequal(endpoint_store.shards(webhook_ids))
     if found:  # shards are not read all at one moment: a delivery may have moved between two of them
-        found = unequal(store.shards(found))
+        found = unequal(endpoint_store.shards(found))
     for webhook_id in found:
         log.error("webhook books unequal", extra={"webhook_id": webhook_id})
     measure(Metric.DELIVERY_IMBALANCE, len(found))
@@ -43,7 +43,7 @@ def check_books(webhook_ids: Iterable[int]) -> list[int]:
 
 def unequal(shards: Mapping[int, Sequence[aws.Item]]) -> list[int]:
     """The subscriptions whose books are not equal, of books that have been read."""
-    return [webhook_id for webhook_id, items in shards.items() if not store.equal(items)]
+    return [webhook_id for webhook_id, items in shards.items() if not endpoint_store.equal(items)]
 
 
 def _sweep_shard(shard: str, now: datetime) -> int:
@@ -59,7 +59,7 @@ def _pages(shard: str, until: datetime) -> Iterator[list[aws.Item]]:
     start: aws.Item | None = None
     for _ in range(_PAGES):
         condition = "due_shard = :shard AND look_at <= :until"
-        items, start = aws.query(ledger.TABLE, condition, index="due", limit=_AT_ONCE, start=start, shard=shard, until=stamp(until))
+        items, start = aws.query(delivery_store.TABLE, condition, index="due", limit=_AT_ONCE, start=start, shard=shard, until=stamp(until))
         yield items
         if start is None:
             return
@@ -67,14 +67,14 @@ def _pages(shard: str, until: datetime) -> Iterator[list[aws.Item]]:
 
 def _taken_up(item: aws.Item, now: datetime) -> tuple[Message, datetime] | None:
     """The task of an item that is due, and its time. From here a queue message is under way, so the next look is later."""
-    key = ledger.key(item["id"], item["part"])
+    key = delivery_store.key(item["id"], item["part"])
     if item["part"] != "delivery":
         task = Task(item["part"])
         at = max(datetime.fromisoformat(item["look_at"]), now)
         message = Message(task=task, webhook_id=int(item["id"].partition("#")[2]))
         # A probe's time is its `look_at`; probing moves it.
         return (message, at) if task is Task.PROBE or _look_later(key, item, at) else None
-    delivery = ledger.from_item(item)
+    delivery = delivery_store.from_item(item)
     if delivery.claimed_until and delivery.claimed_until > now:
         return None
     if delivery.state is not State.PENDING or delivery.waits:
@@ -89,12 +89,12 @@ def _task(delivery: Delivery) -> Message:
 
 
 def _look_later(key: dict[str, str], item: aws.Item, at: datetime) -> bool:
-    later = stamp(at + ledger.GRACE)
-    return _write(aws.update(ledger.TABLE, key, "SET look_at = :later", "look_at = :seen", later=later, seen=item["look_at"]))
+    later = stamp(at + delivery_store.GRACE)
+    return _write(aws.update(delivery_store.TABLE, key, "SET look_at = :later", "look_at = :seen", later=later, seen=item["look_at"]))
 
 
 def _look_never(key: dict[str, str], item: aws.Item) -> None:
-    _write(aws.update(ledger.TABLE, key, "REMOVE due_shard, look_at", "look_at = :seen", seen=item["look_at"]))
+    _write(aws.update(delivery_store.TABLE, key, "REMOVE due_shard, look_at", "look_at = :seen", seen=item["look_at"]))
 
 
 def _write(write: aws.Write) -> bool:

@@ -38,7 +38,7 @@ _ENTRIES: Mapping[tuple[str, str], str] = {
     ("realtime/converse.py", "hear"): "handle_realtime",
     ("realtime/push.py", "push"): "push_realtime",
     ("telegram/notify.py", "notify"): "notify_telegram",
-    ("webhooks/work.py", "minute"): "retry_deliveries",
+    ("webhooks/worker.py", "minute"): "retry_deliveries",
     ("webhooks/routes.py", ""): "serve_api",
 }
 _HTTP = "whichever Chalice app the view belongs to"

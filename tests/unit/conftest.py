@@ -12,7 +12,7 @@ from chalicelib.events import outbox
 from chalicelib.events.models import Event
 from chalicelib.users.create import create_user
 from chalicelib.users.models import Role
-from chalicelib.webhooks import catalogue
+from chalicelib.webhooks import event_types
 from tests.support import cloud
 from tests.support.api import Api
 from tests.support.records import add_user, bearer
@@ -67,6 +67,6 @@ def _catalogued() -> Iterator[None]:
 
 @cache
 def _validator(type_: str) -> jsonschema_rs.Draft202012Validator:
-    found = catalogue.find(type_)
+    found = event_types.find(type_)
     assert found, f"{type_} is not in the catalogue of events"
     return jsonschema_rs.Draft202012Validator(found.json_schema)

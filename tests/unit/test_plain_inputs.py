@@ -8,7 +8,7 @@ from chalicelib.errors import Refused
 from chalicelib.inputs import Input, Money, Name, Note, Whole, checked
 from chalicelib.support.models import NewTicket
 from chalicelib.users import credentials, tokens
-from chalicelib.webhooks import guard
+from chalicelib.webhooks import ssrf_guard
 
 
 class Body(Input):
@@ -80,8 +80,8 @@ def api_world(emulated):
 )
 def test_hosts_that_only_some_resolvers_read(host):
     """A host is a name or an address in its usual form."""
-    with pytest.raises(guard.Forbidden):
-        guard.check_url(f"https://{host}/", guard.Policy())
+    with pytest.raises(ssrf_guard.Forbidden):
+        ssrf_guard.check_url(f"https://{host}/", ssrf_guard.Policy())
 
 
 @pytest.mark.parametrize(
@@ -89,4 +89,4 @@ def test_hosts_that_only_some_resolvers_read(host):
 )
 def test_hosts(host):
     """Names and addresses as they are usually written."""
-    guard.check_url(f"https://{host}/", guard.Policy())
+    ssrf_guard.check_url(f"https://{host}/", ssrf_guard.Policy())

@@ -21,7 +21,7 @@ from chalicelib.exchanges.protocol import OrderStatus, RateLimited
 from chalicelib.orders import in_flight
 from chalicelib.telemetry import Metric, measure
 from chalicelib.trading import MarketType
-from chalicelib.webhooks import store, sweep, work
+from chalicelib.webhooks import endpoint_store, sweep, worker
 from chalicelib.webhooks.deliver import Means
 from chalicelib.webhooks.models import Outcome, Scope, Secret, Webhook
 from functions import receive_signals, retry_deliveries, track_orders
@@ -211,8 +211,8 @@ def test_unequal_books_are_a_number(emulated: None, capsys: Capture) -> None:
     """The audit of each minute tells how many books it found unequal, none included."""
     retry_deliveries.handler({}, CONTEXT)
     assert written(capsys, "DeliveryImbalance") == [(0, {})]
-    aws.write(store.move_books(1, "msg_1", {"matched": 1, "delivered": 1}, datetime.now(UTC)))
-    aws.write(store.move_books(2, "msg_2", {"matched": 1}, datetime.now(UTC)))
+    aws.write(endpoint_store.move_books(1, "msg_1", {"matched": 1, "delivered": 1}, datetime.now(UTC)))
+    aws.write(endpoint_store.move_books(2, "msg_2", {"matched": 1}, datetime.now(UTC)))
     assert sweep.check_books([1, 2]) == [2]
     assert written(capsys, "DeliveryImbalance") == [(1, {})]
 
@@ -293,15 +293,15 @@ def test_one_id_follows_a_signal(trader: str, caplog: pytest.LogCaptureFixture, 
         sent.append(body)
         return Outcome(status=200, duration_ms=5)
 
-    monkeypatch.setattr(work, "means", lambda: Means(post=post))
-    store.put(_webhook())
+    monkeypatch.setattr(worker, "means", lambda: Means(post=post))
+    endpoint_store.put(_webhook())
     send(trader)
     [signal_id] = {item["signal_id"] for item in pump.items("signals")}
     pump.execute()
     pump.publish()
     [told] = [event for event in pump.events("user#1") if event["type"] == "order.filled"]
-    work.match(LoggedEvent.model_validate_json(topic.message(LoggedEvent.model_validate(told))))
-    assert work.do_all({str(index): json.dumps(body) for index, body in enumerate(pump.bodies("deliveries"))}) == []
+    worker.match(LoggedEvent.model_validate_json(topic.message(LoggedEvent.model_validate(told))))
+    assert worker.do_all({str(index): json.dumps(body) for index, body in enumerate(pump.bodies("deliveries"))}) == []
     about = {each.message for each in caplog.records if signal_id in repr(vars(each))}
 
     assert {"signal accepted", "signal settled", "events published", "event matched", "delivery attempted"} <= about

@@ -10,7 +10,7 @@ import pytest
 from chalicelib import aws
 from chalicelib.errors import Retryable
 from chalicelib.orders import in_flight
-from chalicelib.webhooks import catalogue
+from chalicelib.webhooks import event_types
 from tests.unit.execution.conftest import Live
 
 pytestmark = pytest.mark.usefixtures("unlimited")
@@ -32,7 +32,7 @@ def changes() -> list[tuple[str, Decimal, bool]]:
         item["payload"] for item in sorted(items, key=lambda item: item["created_at"]) if item["type"] == "position.changed"
     ]
     for payload in payloads:
-        jsonschema_rs.validator_for(catalogue.find("position.changed").json_schema).validate(payload)
+        jsonschema_rs.validator_for(event_types.find("position.changed").json_schema).validate(payload)
     return [(payload["symbol"], Decimal(payload["quantity"]), payload["average_price"] is not None) for payload in payloads]
 
 

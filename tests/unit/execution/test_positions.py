@@ -5,7 +5,7 @@ from decimal import Decimal
 import jsonschema_rs
 
 from chalicelib.trading import MarketType, OrderType
-from chalicelib.webhooks import catalogue
+from chalicelib.webhooks import event_types
 from tests.support import pump
 from tests.unit.execution.test_paper_exits import ACCOUNT, cloud, market_type, run
 
@@ -25,6 +25,6 @@ def test_each_fill_tells_what_is_held_now(market_type: MarketType) -> None:
     assert [(symbol, Decimal(quantity)) for symbol, quantity, _ in shown] == [(name, Decimal("0.1")), (name, Decimal("0.2")), (name, 0)]
     assert [price and Decimal(price) for *_, price in shown] == [50000, 55000, None]
     assert {(event["payload"]["account_id"], event["payload"]["market_type"]) for event in events} == {(ACCOUNT, market_type.value)}
-    schema = catalogue.find("position.changed").json_schema
+    schema = event_types.find("position.changed").json_schema
     for event in events:
         jsonschema_rs.validator_for(schema).validate(event["payload"])

@@ -12,7 +12,7 @@ from chalicelib.events.models import LoggedEvent
 from chalicelib.exchanges import registry
 from chalicelib.portfolio import snapshots
 from chalicelib.realtime import post
-from chalicelib.webhooks import fan_out, guard
+from chalicelib.webhooks import fan_out, ssrf_guard
 from functions import handle_realtime, push_realtime, receive_signals, refresh_markets, serve_api, sweep, track_orders
 from tests.conftest import grants
 from tests.support import pump, records
@@ -113,7 +113,7 @@ def test_what_an_account_at_an_exchange_holds(trader: None) -> None:
 
 def test_a_signal_tells_of_its_deliveries(trader: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """`deliveries`, BatchGetItem: what a subscription was sent of it."""
-    monkeypatch.setattr(guard, "resolve", lambda *_: [])
+    monkeypatch.setattr(ssrf_guard, "resolve", lambda *_: [])
     headers = {"Authorization": f"Bearer {records.add_token('1', records.credentials.Kind.API)}"}
     hook = {"name": "all", "url": "https://example.com/", "event_type": "*"}
     assert call(serve_api.app, "POST", "/webhooks", hook, headers=headers)[0] == 201

@@ -2,13 +2,13 @@
 
 import pytest
 
-from chalicelib.webhooks import work
+from chalicelib.webhooks import worker
 from functions import retry_deliveries
 
 
 def test_each_minute_sweeps_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The schedule's event leads to one sweep."""
     swept = []
-    monkeypatch.setattr(work, "minute", lambda: swept.append(1))
+    monkeypatch.setattr(worker, "minute", lambda: swept.append(1))
     retry_deliveries.handler({}, None)
     assert swept == [1]

@@ -20,7 +20,7 @@ from chalicelib.http import Answer, Request
 from chalicelib.users import access
 from chalicelib.users.access import Caller
 from chalicelib.users.models import Role
-from chalicelib.webhooks import guard, ledger, routes, store, work
+from chalicelib.webhooks import delivery_store, endpoint_store, routes, ssrf_guard, worker
 from chalicelib.webhooks.deliver import Means
 from chalicelib.webhooks.models import Delivery, Outcome, State, Webhook
 from functions import deliver_webhooks, retry_deliveries
@@ -199,17 +199,17 @@ class World:
         return dynamodb_backends[ACCOUNT_ID][self.dynamodb.meta.region_name].tables[config.table(table)].all_items()
 
     def deliveries(self) -> list[Delivery]:
-        found = [ledger.from_item(row) for row in self.rows() if row["part"] == "delivery"]
+        found = [delivery_store.from_item(row) for row in self.rows() if row["part"] == "delivery"]
         return sorted(found, key=lambda delivery: (delivery.webhook_id, delivery.sequence))
 
     def attempts(self) -> list[dict[str, Any]]:
         return sorted((row for row in self.rows() if row["part"].startswith("attempt#")), key=lambda row: (row["id"], row["part"]))
 
     def books(self, webhook_id: int = 1) -> dict[str, int]:
-        return store.total(store.shards([webhook_id])[webhook_id])
+        return endpoint_store.total(endpoint_store.shards([webhook_id])[webhook_id])
 
     def webhook(self, webhook_id: int = 1) -> Webhook:
-        found = store.get(webhook_id)
+        found = endpoint_store.get(webhook_id)
         assert found
         return found
 
@@ -221,7 +221,7 @@ class World:
             for column in columns:
                 counted[delivery.webhook_id, column] = counted.get((delivery.webhook_id, column), 0) + 1
         for webhook_id in {webhook_id for webhook_id, _ in counted}:
-            assert store.equal(store.shards([webhook_id])[webhook_id])
+            assert endpoint_store.equal(endpoint_store.shards([webhook_id])[webhook_id])
             books = self.books(webhook_id)
             assert books == {column: counted.get((webhook_id, column), 0) for column in books}
 
@@ -300,9 +300,9 @@ def world(_tables: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     for user_id in ("1", "2", "7", "8"):
         world.user(user_id, role=Role.ADMIN if user_id == "1" else Role.USER)
     monkeypatch.setattr(aws, "client", world.client)
-    monkeypatch.setattr(work, "means", lambda: means)
+    monkeypatch.setattr(worker, "means", lambda: means)
     monkeypatch.setattr(access, "caller", lambda _request: world.caller)
-    monkeypatch.setattr(guard, "resolve", lambda *_: [])
+    monkeypatch.setattr(ssrf_guard, "resolve", lambda *_: [])
     yield world
     world.check()
 

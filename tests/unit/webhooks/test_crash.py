@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.webhooks import store
+from chalicelib.webhooks import endpoint_store
 from chalicelib.webhooks.models import Outcome
 
 from .conftest import OK, World
@@ -21,7 +21,7 @@ def run(world: World, scenario: str, fuse: int | None) -> int:
     if scenario == "paused":
         world.call("POST", "/webhooks/1/pause")
     if scenario == "probed":  # the first failure from now on switches it off, and the probe an hour later switches it on
-        store.set_failing(world.webhook(), world.now - timedelta(days=6))
+        endpoint_store.set_failing(world.webhook(), world.now - timedelta(days=6))
 
     def answer(_sent: dict[str, str]) -> Outcome:
         if len(world.sent) > 1:

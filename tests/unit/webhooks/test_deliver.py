@@ -7,7 +7,7 @@ from datetime import timedelta
 import jsonschema_rs
 import pytest
 
-from chalicelib.webhooks import catalogue, schedule
+from chalicelib.webhooks import event_types, schedule
 from chalicelib.webhooks.models import Outcome
 
 from .conftest import OK, START, World
@@ -74,7 +74,7 @@ def test_a_delivery_that_alone_fails_is_given_up_in_the_end(world: World) -> Non
         "response_status": 400,
         "error": "http_400",
     }
-    jsonschema_rs.validate(catalogue.find("webhook.delivery_dead").json_schema, dead["payload"])
+    jsonschema_rs.validate(event_types.find("webhook.delivery_dead").json_schema, dead["payload"])
     world.answer = lambda _: OK
     answer = world.call("POST", "/webhooks/1/replay")
     assert (answer.status, answer.body) == (202, {"replayed": 1, "next": None})

@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib import aws
 from chalicelib.telemetry import Metric
-from chalicelib.webhooks import create_deliveries, fan_out, lag, work
+from chalicelib.webhooks import create_deliveries, fan_out, lag, worker
 from functions import deliver_webhooks
 
 from .conftest import OK, START, World
@@ -126,7 +126,7 @@ def test_a_subscription_that_is_paused_while_a_batch_is_made(world: World, monke
 def test_the_lag_is_the_age_of_the_oldest_event_not_yet_matched(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Statistics and the metric say how far behind a stream is; one that is matched up to its end is not."""
     measured: list[tuple[Metric, float]] = []
-    monkeypatch.setattr(work, "measure", lambda metric, value: measured.append((metric, value)))
+    monkeypatch.setattr(worker, "measure", lambda metric, value: measured.append((metric, value)))
     world.subscribe()
     events = [world.event() for _ in range(3)]
     for event in events:

@@ -15,13 +15,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.webhooks import guard
-from chalicelib.webhooks.guard import Policy
+from chalicelib.webhooks import ssrf_guard
+from chalicelib.webhooks.http_client import Sender
 from chalicelib.webhooks.models import Outcome
-from chalicelib.webhooks.send import Sender
+from chalicelib.webhooks.ssrf_guard import Policy
 
 from .conftest import World
-from .test_send import certificate
+from .test_http_client import certificate
 
 Behaviour = Callable[[socket.socket], None]
 TAKEN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -126,7 +126,7 @@ def real(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """The world, whose attempts go over real sockets."""
     monkeypatch.setenv("TRADEHOOK_WEBHOOK_ALLOW_HTTP", "true")
     monkeypatch.setenv("TRADEHOOK_WEBHOOK_ALLOW_LOOPBACK", "true")
-    monkeypatch.setattr(guard, "resolve", lambda *_: [ipaddress.ip_address("127.0.0.1")])
+    monkeypatch.setattr(ssrf_guard, "resolve", lambda *_: [ipaddress.ip_address("127.0.0.1")])
     return through(world, Sender(Policy.of_deployment(), timeout_s=0.4))
 
 

@@ -10,8 +10,8 @@ from chalicelib import config
 from chalicelib.errors import Conflict, Forbidden, NotFound, Refused
 from chalicelib.users.access import Caller
 from chalicelib.users.models import Role
-from chalicelib.webhooks import catalogue, store, sweep
-from chalicelib.webhooks.match import wants
+from chalicelib.webhooks import endpoint_store, event_types, sweep
+from chalicelib.webhooks.filters import wants
 from chalicelib.webhooks.models import Outcome
 from functions import retry_deliveries
 
@@ -375,8 +375,8 @@ def test_every_event_type_has_a_schema_that_its_example_meets(world: World) -> N
     first = world.call("GET", "/event-types", limit="2").body
     after = world.call("GET", "/event-types", limit="2", cursor=first["next"]).body
     assert [*first["items"], *after["items"]] == types[:4]
-    assert first["total"] == len(types) == len(catalogue.EVENT_TYPES)
-    assert len(types) == len(catalogue.EVENT_TYPES) >= 19
+    assert first["total"] == len(types) == len(event_types.EVENT_TYPES)
+    assert len(types) == len(event_types.EVENT_TYPES) >= 19
     for event_type in types:
         jsonschema_rs.Draft202012Validator(event_type["schema"]).validate(event_type["example"])
         assert wants(("*",), {}, event_type["name"], event_type["example"])
@@ -390,7 +390,7 @@ def test_unequal_books_raise_an_alarm(world: World, monkeypatch: pytest.MonkeyPa
     lines: list[Any] = []
     monkeypatch.setattr(sweep.log, "error", lambda message, extra: lines.append((message, extra)))
     assert [sweep.audit(world.now + timedelta(minutes=minute)) for minute in range(60)] == [[]] * 60
-    key = store.books_key(1, world.deliveries()[0].delivery_id)
+    key = endpoint_store.books_key(1, world.deliveries()[0].delivery_id)
     spoil = {"TableName": config.table("webhooks"), "Key": {"id": {"S": key["id"]}}, "ExpressionAttributeValues": {":n": {"N": "1"}}}
     world.dynamodb.update_item(**spoil, UpdateExpression="ADD matched :n")
     assert world.call("GET", "/webhooks/stats").body["ledger"]["equal"] is False

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.errors import Refused, TooMany
-from chalicelib.webhooks import guard
+from chalicelib.webhooks import ssrf_guard
 from tests.unit.webhooks.conftest import World
 
 
@@ -104,7 +104,7 @@ def test_header_names_that_are_read_otherwise(world: World, name: str) -> None:
     assert refused.value.code == "invalid_headers"
 
 
-OWN = guard.Policy(allow_http=True, own=frozenset({("api.example.com", 443), ("loopback", 8080)}))
+OWN = ssrf_guard.Policy(allow_http=True, own=frozenset({("api.example.com", 443), ("loopback", 8080)}))
 
 
 @pytest.mark.parametrize(
@@ -122,19 +122,19 @@ OWN = guard.Policy(allow_http=True, own=frozenset({("api.example.com", 443), ("l
 )
 def test_our_own_hosts_are_refused(url: str) -> None:
     """An order of ours must not become the next signal, however our host is written."""
-    with pytest.raises(guard.Forbidden):
-        guard.check_url(url, OWN)
+    with pytest.raises(ssrf_guard.Forbidden):
+        ssrf_guard.check_url(url, OWN)
 
 
 def test_our_own_hosts_under_another_name() -> None:
     """A name that resolves to our loopback port is refused too; other ports of loopback are not ours."""
     from ipaddress import ip_address
 
-    loopback = guard.Policy(allow_http=True, allow_loopback=True, own=OWN.own)
-    with pytest.raises(guard.Forbidden):
-        guard.check_addresses("ours.example.org", [ip_address("127.0.0.1")], loopback, 8080)
-    guard.check_addresses("ours.example.org", [ip_address("127.0.0.1")], loopback, 9000)
-    guard.check_url("http://127.0.0.1:9000/", loopback)
+    loopback = ssrf_guard.Policy(allow_http=True, allow_loopback=True, own=OWN.own)
+    with pytest.raises(ssrf_guard.Forbidden):
+        ssrf_guard.check_addresses("ours.example.org", [ip_address("127.0.0.1")], loopback, 8080)
+    ssrf_guard.check_addresses("ours.example.org", [ip_address("127.0.0.1")], loopback, 9000)
+    ssrf_guard.check_url("http://127.0.0.1:9000/", loopback)
 
 
 def test_the_deployments_hosts_are_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,12 +142,12 @@ def test_the_deployments_hosts_are_its_own(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("TRADEHOOK_PUBLIC_URL", "https://api.example.com")
     monkeypatch.setenv("TRADEHOOK_WS_URL", "wss://ws.example.com/ws")
     monkeypatch.setenv("TRADEHOOK_WEBHOOK_PORTS", "8443")
-    policy = guard.Policy.of_deployment()
+    policy = ssrf_guard.Policy.of_deployment()
     for url in ("https://api.example.com/x", "https://ws.example.com/", "https://example.org:25/"):
-        with pytest.raises(guard.Forbidden):
-            guard.check_url(url, policy)
+        with pytest.raises(ssrf_guard.Forbidden):
+            ssrf_guard.check_url(url, policy)
     for url in ("https://example.org/", "https://example.org:8443/"):
-        guard.check_url(url, policy)
+        ssrf_guard.check_url(url, policy)
 
 
 def test_the_test_event_keeps_to_the_rate_limit(world: World) -> None:

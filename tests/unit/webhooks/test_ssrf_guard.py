@@ -8,8 +8,8 @@ import pytest
 from requests_hardened.ip_filter import EXTRA_BLOCKED_NET_RANGES
 
 from chalicelib.errors import Refused
-from chalicelib.webhooks import guard
-from chalicelib.webhooks.guard import Policy, why_not_public
+from chalicelib.webhooks import ssrf_guard
+from chalicelib.webhooks.ssrf_guard import Policy, why_not_public
 
 NOT_PUBLIC_V4 = (
     "0.0.0.0",
@@ -80,13 +80,13 @@ def test_an_address_that_is_not_public_unicast_is_refused(address: str) -> None:
     """Every special-purpose address, IPv4, IPv6 and transition form, is refused at creation."""
     assert why_not_public(ipaddress.ip_address(address))
     with pytest.raises(Refused, match="webhook_url_refused"):
-        guard.check("https://example.com/hook", Policy(), answers(address))
+        ssrf_guard.check("https://example.com/hook", Policy(), answers(address))
 
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_a_public_address_is_let_through(address: str) -> None:
     """Public unicast addresses are called."""
-    guard.check("https://example.com/hook", Policy(), answers(address))
+    ssrf_guard.check("https://example.com/hook", Policy(), answers(address))
 
 
 def test_nothing_that_the_base_refuses_is_let_through() -> None:
@@ -102,7 +102,7 @@ def test_one_bad_answer_condemns_the_name(position: int) -> None:
     addresses = ["8.8.8.8", "1.1.1.1", "2606:4700::1111"]
     addresses[position] = "10.0.0.1"
     with pytest.raises(Refused):
-        guard.check("https://example.com/", Policy(), answers(*addresses))
+        ssrf_guard.check("https://example.com/", Policy(), answers(*addresses))
 
 
 @pytest.mark.parametrize(
@@ -130,32 +130,32 @@ def test_one_bad_answer_condemns_the_name(position: int) -> None:
 def test_a_url_of_the_wrong_form_is_refused(url: str) -> None:
     """Other schemes, credentials, odd characters and broken hosts are refused before a name is resolved."""
     with pytest.raises(Refused, match="webhook_url_refused"):
-        guard.check(url, Policy(), answers("8.8.8.8"))
+        ssrf_guard.check(url, Policy(), answers("8.8.8.8"))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "2130706433", "0x7f.1", "0177.0.0.1", "[::1]", "[::ffff:7f00:1]", "0", "localhost"])
 def test_other_spellings_of_loopback_are_refused(host: str) -> None:
     """Loopback is refused however the host spells it."""
     with pytest.raises(Refused):
-        guard.check(f"https://{host}/", Policy(), socket.getaddrinfo)
+        ssrf_guard.check(f"https://{host}/", Policy(), socket.getaddrinfo)
 
 
 def test_http_and_loopback_are_for_the_local_stack() -> None:
     """Both settings open exactly what they name and nothing else."""
     local = Policy(allow_http=True, allow_loopback=True)
-    guard.check("http://localhost:18450/", local, answers("127.0.0.1", "::1"))
+    ssrf_guard.check("http://localhost:18450/", local, answers("127.0.0.1", "::1"))
     with pytest.raises(Refused):
-        guard.check("http://localhost:18450/", local, answers("127.0.0.1", "10.0.0.1"))
+        ssrf_guard.check("http://localhost:18450/", local, answers("127.0.0.1", "10.0.0.1"))
     with pytest.raises(Refused):
-        guard.check("http://example.com/", Policy(allow_loopback=True), answers("8.8.8.8"))
+        ssrf_guard.check("http://example.com/", Policy(allow_loopback=True), answers("8.8.8.8"))
 
 
 def test_a_deployment_may_restrict_destinations() -> None:
     """With hosts or ranges listed nothing else is called; a range does not open what is not public."""
     listed = Policy(hosts=("hooks.example.com", "*.example.org"), networks=(ipaddress.ip_network("198.20.0.0/16"),))
-    guard.check("https://hooks.example.com/", listed, answers("8.8.8.8"))
-    guard.check("https://a.example.org/", listed, answers("8.8.8.8"))
-    guard.check("https://other.example.net/", listed, answers("198.20.0.7"))
+    ssrf_guard.check("https://hooks.example.com/", listed, answers("8.8.8.8"))
+    ssrf_guard.check("https://a.example.org/", listed, answers("8.8.8.8"))
+    ssrf_guard.check("https://other.example.net/", listed, answers("198.20.0.7"))
     for url, addresses in (
         ("https://example.org/", ["8.8.8.8"]),
         ("https://evilexample.org/", ["8.8.8.8"]),
@@ -163,7 +163,7 @@ def test_a_deployment_may_restrict_destinations() -> None:
         ("https://hooks.example.com/", ["10.0.0.1"]),
     ):
         with pytest.raises(Refused):
-            guard.check(url, listed, answers(*addresses))
+            ssrf_guard.check(url, listed, answers(*addresses))
 
 
 def test_a_name_that_does_not_resolve_yet_may_be_subscribed() -> None:
@@ -172,7 +172,7 @@ def test_a_name_that_does_not_resolve_yet_may_be_subscribed() -> None:
     def unknown(*_: Any, **__: Any) -> Any:
         raise socket.gaierror
 
-    guard.check("https://not-yet.example.com/", Policy(), unknown)
+    ssrf_guard.check("https://not-yet.example.com/", Policy(), unknown)
 
 
 def test_the_policy_comes_from_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ payload in time, so none forbids others.
 from collections.abc import Mapping
 from typing import Any
 
-from chalicelib.webhooks.match import type_matches
+from chalicelib.webhooks.filters import type_matches
 from chalicelib.webhooks.models import Frozen
 
 _TEXT: dict[str, Any] = {"type": "string"}

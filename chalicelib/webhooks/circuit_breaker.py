@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib import aws
 from chalicelib.events import outbox
 from chalicelib.users import entitlement
-from chalicelib.webhooks import ledger, queue, schedule, store
+from chalicelib.webhooks import delivery_store, endpoint_store, queue, schedule
 from chalicelib.webhooks.models import Delivery, State, Status, Webhook, stamp
 from chalicelib.webhooks.notices import webhook_event
 from chalicelib.webhooks.queue import Message, Task
@@ -34,13 +34,13 @@ Attempt = Callable[[Delivery, Webhook, "Means"], tuple[Delivery, bool]]
 
 def task_key(webhook_id: int, task: Task) -> dict[str, str]:
     """The key of a subscription's due work in the deliveries table."""
-    return ledger.key(f"webhook#{webhook_id}", task.value)
+    return delivery_store.key(f"webhook#{webhook_id}", task.value)
 
 
 def task_item(webhook_id: int, task: Task, look_at: datetime, **values: int) -> aws.Write:
     """Due work of a subscription."""
     key = task_key(webhook_id, task)
-    return aws.put(ledger.TABLE, {**key, **ledger.due(key["id"], look_at), **values})
+    return aws.put(delivery_store.TABLE, {**key, **delivery_store.due(key["id"], look_at), **values})
 
 
 def is_permitted(webhook: Webhook, owners: entitlement.Owners, now: datetime) -> bool:
@@ -59,7 +59,7 @@ def switch_off(webhook: Webhook, reason: str, now: datetime, jitter: float) -> N
     if reason not in _UNPROBED:
         also.append(task_item(webhook.webhook_id, Task.PROBE, now + schedule.probe_delay(0, jitter), probes=0))
     try:
-        store.put(disabled, *also, seen=webhook.updated_at)
+        endpoint_store.put(disabled, *also, seen=webhook.updated_at)
     except aws.WriteRefused:
         return
 
@@ -73,13 +73,13 @@ def switch_on(webhook: Webhook, now: datetime, *further: aws.Write) -> Webhook:
     update = {"status": Status.ACTIVE, "disabled_reason": None, "failing_since": None, "updated_at": now}
     active = webhook.model_copy(update=update)
     also = [
-        task_item(webhook.webhook_id, Task.DRAIN, now + ledger.GRACE),
-        aws.delete(ledger.TABLE, task_key(webhook.webhook_id, Task.PROBE)),
+        task_item(webhook.webhook_id, Task.DRAIN, now + delivery_store.GRACE),
+        aws.delete(delivery_store.TABLE, task_key(webhook.webhook_id, Task.PROBE)),
         *further,
     ]
     if webhook.status is Status.DISABLED:
         also.append(outbox.write(webhook_event("webhook.enabled", active, now)))
-    store.put(active, *also, seen=webhook.updated_at)
+    endpoint_store.put(active, *also, seen=webhook.updated_at)
     queue.send([(Message(task=Task.DRAIN, webhook_id=webhook.webhook_id), now)], now)
     return active
 
@@ -89,14 +89,14 @@ def drain(webhook_id: int, now: datetime) -> int:
 
     Deliveries of a deleted subscription are given up instead.
     """
-    webhook = store.get(webhook_id)
+    webhook = endpoint_store.get(webhook_id)
     deleted = webhook is None or webhook.status is Status.DELETED
     if webhook and not deleted and not webhook.is_active:
-        aws.write(aws.delete(ledger.TABLE, task_key(webhook_id, Task.DRAIN)))
+        aws.write(aws.delete(delivery_store.TABLE, task_key(webhook_id, Task.DRAIN)))
         return 0
     rate = (webhook.rate_limit if webhook else None) or _DRAIN_RATE
     at_once = max(1, min(_RELEASED_AT_ONCE, rate * _DRAIN_S))
-    held, _ = aws.query(ledger.TABLE, "held_for = :id", index="held", limit=at_once, id=webhook_id)
+    held, _ = aws.query(delivery_store.TABLE, "held_for = :id", index="held", limit=at_once, id=webhook_id)
     ready: list[tuple[Message, datetime]] = []
     for index, item in enumerate(held):
         at = now + timedelta(seconds=index / rate)
@@ -104,12 +104,12 @@ def drain(webhook_id: int, now: datetime) -> int:
         if delivery and not delivery.waits and delivery.state is State.PENDING:
             ready.append((Message(task=Task.DELIVER, webhook_id=webhook_id, delivery_id=delivery.delivery_id), at))
     queue.send(ready, now)
-    if not held and store.total(store.shards([webhook_id])[webhook_id])["held"] == 0:
-        aws.write(aws.delete(ledger.TABLE, task_key(webhook_id, Task.DRAIN)))
+    if not held and endpoint_store.total(endpoint_store.shards([webhook_id])[webhook_id])["held"] == 0:
+        aws.write(aws.delete(delivery_store.TABLE, task_key(webhook_id, Task.DRAIN)))
         return 0
     # With nothing found the index lags behind the books: look again in a while.
     again = now + (timedelta(seconds=math.ceil(len(held) / rate)) if held else _CHECK_AGAIN)
-    aws.write(task_item(webhook_id, Task.DRAIN, again + ledger.GRACE))
+    aws.write(task_item(webhook_id, Task.DRAIN, again + delivery_store.GRACE))
     queue.send([(Message(task=Task.DRAIN, webhook_id=webhook_id), again)], now)
     return len(held)
 
@@ -117,46 +117,46 @@ def drain(webhook_id: int, now: datetime) -> int:
 def probe(webhook_id: int, means: "Means", attempt: Attempt) -> str:
     """Tries a switched-off endpoint with the oldest delivery it missed; returns what came of it, in a word for the log."""
     now = means.clock()
-    task = aws.get(ledger.TABLE, task_key(webhook_id, Task.PROBE))
-    webhook = store.get(webhook_id)
+    task = aws.get(delivery_store.TABLE, task_key(webhook_id, Task.PROBE))
+    webhook = endpoint_store.get(webhook_id)
     if task is None or task["look_at"] > stamp(now):
         return "nothing_due"
     if webhook is None or webhook.status is not Status.DISABLED or not is_permitted(webhook, entitlement.Owners(), now):
-        aws.write(aws.delete(ledger.TABLE, task_key(webhook_id, Task.PROBE)))
+        aws.write(aws.delete(delivery_store.TABLE, task_key(webhook_id, Task.PROBE)))
         return "nothing_due"
     probes = int(task["probes"]) + 1
     following = now + schedule.probe_delay(probes, means.jitter())
     try:
-        item = dict(task) | ledger.due(task["id"], following) | {"probes": probes}
-        aws.write(aws.put(ledger.TABLE, item, "look_at = :seen", seen=task["look_at"]))
+        item = dict(task) | delivery_store.due(task["id"], following) | {"probes": probes}
+        aws.write(aws.put(delivery_store.TABLE, item, "look_at = :seen", seen=task["look_at"]))
     except aws.WriteRefused:
         return "nothing_due"  # somebody else makes it
-    held = aws.query_all(ledger.TABLE, "held_for = :id", index="held", id=webhook_id)
+    held = aws.query_all(delivery_store.TABLE, "held_for = :id", index="held", id=webhook_id)
     for item in held:
-        delivery = ledger.get(item["id"])
+        delivery = delivery_store.get(item["id"])
         if delivery is None or delivery.state is not State.HELD or delivery.waits:
             continue
         try:
             _, delivered = attempt(delivery, webhook, means)
-        except ledger.Changed:
+        except delivery_store.Changed:
             continue
         if delivered:
-            switch_on(store.get(webhook_id) or webhook, means.clock())
+            switch_on(endpoint_store.get(webhook_id) or webhook, means.clock())
         return "recovered" if delivered else "still_failing"
     return "nothing_held"
 
 
 def _release(delivery_id: str, at: datetime, now: datetime, *, give_up: bool) -> Delivery | None:
     for _ in range(5):
-        delivery = ledger.get(delivery_id)
+        delivery = delivery_store.get(delivery_id)
         if delivery is None or delivery.state is not State.HELD:
             return None
         try:
             if give_up:
-                return ledger.change(delivery, now, state=State.DEAD, error="webhook_deleted")
-            look_at = None if delivery.waits else at + ledger.GRACE
+                return delivery_store.change(delivery, now, state=State.DEAD, error="webhook_deleted")
+            look_at = None if delivery.waits else at + delivery_store.GRACE
             # The schedule starts over: the tries and the time so far were spent on an endpoint that was down.
-            return ledger.change(delivery, now, state=State.PENDING, look_at=look_at, **_ANEW)
-        except ledger.Changed:
+            return delivery_store.change(delivery, now, state=State.PENDING, look_at=look_at, **_ANEW)
+        except delivery_store.Changed:
             continue
     return None

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.webhooks import match
+from chalicelib.webhooks import filters
 
 PAYLOAD = {"symbol": "BTCUSDT", "quantity": "0.50", "accounts": 3, "demo": False, "values": {"needed": "18577.56"}, "price": None}
 
@@ -23,7 +23,7 @@ PAYLOAD = {"symbol": "BTCUSDT", "quantity": "0.50", "accounts": 3, "demo": False
 )
 def test_types_match_exactly_or_by_wildcard(pattern: str, event_type: str, *, matches: bool) -> None:
     """A wildcard takes the types below it, anything else only itself."""
-    assert match.type_matches(pattern, event_type) is matches
+    assert filters.type_matches(pattern, event_type) is matches
 
 
 @pytest.mark.parametrize(
@@ -59,11 +59,11 @@ def test_types_match_exactly_or_by_wildcard(pattern: str, event_type: str, *, ma
 )
 def test_every_condition_of_a_filter_has_to_hold(conditions: dict[str, Any], *, wants: bool) -> None:
     """Filters compare by value, money given as text included, along dotted paths."""
-    assert match.problem(conditions) is None
-    assert match.wants(("*",), conditions, "order.filled", PAYLOAD) is wants
+    assert filters.problem(conditions) is None
+    assert filters.wants(("*",), conditions, "order.filled", PAYLOAD) is wants
 
 
 @pytest.mark.parametrize("conditions", [[], "x", {"a": {}}, {"a": {"like": 1}}, {"a": {"in": 1}}])
 def test_a_filter_that_cannot_be_used_is_named(conditions: Any) -> None:
     """A broken filter is described rather than ignored."""
-    assert match.problem(conditions)
+    assert filters.problem(conditions)

@@ -21,11 +21,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from chalicelib.webhooks import guard
-from chalicelib.webhooks.guard import Policy
+from chalicelib.webhooks import ssrf_guard
+from chalicelib.webhooks.http_client import BODY_LIMIT, Sender
 from chalicelib.webhooks.models import canonical
-from chalicelib.webhooks.send import BODY_LIMIT, Sender
 from chalicelib.webhooks.sign import legacy
+from chalicelib.webhooks.ssrf_guard import Policy
 
 LOCAL = Policy(allow_http=True, allow_loopback=True)
 PORTS = iter(range(18450, 18500))
@@ -299,7 +299,7 @@ def test_loopback_is_refused_in_a_deployment() -> None:
 def test_any_bad_answer_stops_the_delivery(sender: Sender, monkeypatch: pytest.MonkeyPatch, answers: list[str]) -> None:
     """At delivery too, one address that may not be called condemns the name."""
     monkeypatch.setattr(socket, "getaddrinfo", _resolver([answers]))
-    monkeypatch.setattr(guard, "resolve", lambda _host, _port: _addresses(answers))
+    monkeypatch.setattr(ssrf_guard, "resolve", lambda _host, _port: _addresses(answers))
     assert sender.post("http://hooks.example.com:18499/", {}, "{}").error == "refused"
 
 
@@ -308,11 +308,11 @@ def test_a_name_that_changes_its_answer_gains_nothing(monkeypatch: pytest.Monkey
     connected: list[Any] = []
     sender = Sender(Policy(), timeout_s=0.5)
     monkeypatch.setattr(socket, "getaddrinfo", _resolver([["8.8.8.8"], ["127.0.0.1"]]))
-    monkeypatch.setattr(guard, "resolve", lambda _host, _port: _addresses(["127.0.0.1"]))
+    monkeypatch.setattr(ssrf_guard, "resolve", lambda _host, _port: _addresses(["127.0.0.1"]))
     monkeypatch.setattr(socket.socket, "connect", lambda _self, address: connected.append(address))
     assert sender.post("https://hooks.example.com/", {}, "{}").error == "refused"
     monkeypatch.setattr(socket, "getaddrinfo", _resolver([["127.0.0.1"], ["8.8.8.8"]]))
-    monkeypatch.setattr(guard, "resolve", lambda _host, _port: _addresses(["8.8.8.8"]))
+    monkeypatch.setattr(ssrf_guard, "resolve", lambda _host, _port: _addresses(["8.8.8.8"]))
     assert sender.post("https://hooks.example.com/", {}, "{}").error == "refused"
     assert connected == []
 

@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib import aws
 from chalicelib.errors import Retryable
-from chalicelib.webhooks import hold, ledger, work
+from chalicelib.webhooks import circuit_breaker, delivery_store, worker
 from chalicelib.webhooks.models import Outcome
 from chalicelib.webhooks.queue import Message, Task
 
@@ -50,7 +50,7 @@ def test_all_of_a_batch_are_under_way_at_once(world: World) -> None:
         return OK
 
     world.answer = answer
-    assert work.do_all(bodies) == []
+    assert worker.do_all(bodies) == []
     assert world.books()["delivered"] == 10
 
 
@@ -65,7 +65,7 @@ def test_a_batch_takes_few_calls(world: World, calls: list[str]) -> None:
 
     world.answer = answer
     calls.clear()
-    assert work.do_all(bodies) == []
+    assert worker.do_all(bodies) == []
     assert calls[:2] == ["batch_get_item", "transact_write_items"]
     assert set(calls[2:]) == {"transact_write_items"}
     assert len(calls) < 10, calls
@@ -85,7 +85,7 @@ def test_a_slow_endpoint_holds_up_nobody(world: World) -> None:
         return OK
 
     world.answer = answer
-    thread = threading.Thread(target=lambda: work.do_all(bodies))
+    thread = threading.Thread(target=lambda: worker.do_all(bodies))
     thread.start()
     for _ in range(500):
         with world.lock:
@@ -104,15 +104,15 @@ def test_what_cannot_be_written_together_is_written_alone(world: World, monkeypa
     """Should claiming or recording together meet with others at the same items, each is done by itself."""
     bodies = batch(world)
     tried = 0
-    inner = ledger.change_together
+    inner = delivery_store.change_together
 
     def contended(changes: Any, now: Any) -> bool:
         nonlocal tried
         tried += 1
         return False if tried >= stage else inner(changes, now)
 
-    monkeypatch.setattr(ledger, "change_together", contended)
-    assert work.do_all(bodies) == []
+    monkeypatch.setattr(delivery_store, "change_together", contended)
+    assert worker.do_all(bodies) == []
     assert world.books()["delivered"] == 10
     assert len(world.sent) == 10
 
@@ -121,23 +121,23 @@ def test_a_delivery_that_somebody_else_has_is_left_to_them(world: World) -> None
     """A batch with a message that is being worked on elsewhere makes the other attempts only."""
     bodies = batch(world, 3)
     taken = world.deliveries()[1]
-    ledger.change(taken, world.now, claimed_until=world.now + ledger.GRACE)
-    assert work.do_all(bodies) == []
+    delivery_store.change(taken, world.now, claimed_until=world.now + delivery_store.GRACE)
+    assert worker.do_all(bodies) == []
     assert sorted(sent["headers"]["X-Webhook-Sequence"] for sent in world.sent) == ["1", "3"]
 
 
 def test_a_failing_delivery_fails_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault of ours sends one message back to the queue, whatever the rest of the batch is."""
     bodies = batch(world, 3)
-    inner = ledger.attempt
+    inner = delivery_store.attempt
 
     def broken(id_: str, *args: Any) -> Any:
         if id_ == world.deliveries()[1].delivery_id:
             raise Retryable("contended")
         return inner(id_, *args)
 
-    monkeypatch.setattr(ledger, "attempt", broken)
-    failed = work.do_all(bodies)
+    monkeypatch.setattr(delivery_store, "attempt", broken)
+    failed = worker.do_all(bodies)
     assert [Message.model_validate_json(bodies[id_]).delivery_id for id_ in failed] == [world.deliveries()[1].delivery_id]
     assert world.books()["delivered"] == 2
 
@@ -149,8 +149,8 @@ def test_a_failing_task_fails_alone(world: World, monkeypatch: pytest.MonkeyPatc
     def contended(*_: Any) -> int:
         raise Retryable("contended")
 
-    monkeypatch.setattr(hold, "drain", contended)
-    assert work.do_all(bodies | {"d": Message(task=Task.DRAIN, webhook_id=1).model_dump_json()}) == ["d"]
+    monkeypatch.setattr(circuit_breaker, "drain", contended)
+    assert worker.do_all(bodies | {"d": Message(task=Task.DRAIN, webhook_id=1).model_dump_json()}) == ["d"]
     assert world.books()["delivered"] == 2
 
 
@@ -160,12 +160,12 @@ def test_a_failing_task_fails_alone(world: World, monkeypatch: pytest.MonkeyPatc
 def test_a_message_nobody_understands_fails_alone(world: World, broken: str) -> None:
     """A broken message goes back, and in the end to the dead-letter queue; the rest of the batch is done."""
     bodies = batch(world, 2)
-    assert work.do_all({"b": broken} | bodies) == ["b"]
+    assert worker.do_all({"b": broken} | bodies) == ["b"]
     assert world.books()["delivered"] == 2
 
 
 def test_the_same_delivery_twice_in_a_batch_is_made_once(world: World) -> None:
     """Two messages about one delivery lead to one attempt, and both are done with."""
     bodies = batch(world, 1)
-    assert work.do_all(bodies | {"again": bodies["m-0"]}) == []
+    assert worker.do_all(bodies | {"again": bodies["m-0"]}) == []
     assert len(world.sent) == 1

@@ -8,10 +8,10 @@ from pydantic import ValidationError
 
 from chalicelib.events.models import LoggedEvent
 from chalicelib.telemetry import Metric, log, measure
-from chalicelib.webhooks import fan_out, guard, hold, sweep
+from chalicelib.webhooks import circuit_breaker, fan_out, ssrf_guard, sweep
 from chalicelib.webhooks.deliver import Means, attempt, deliver_all
+from chalicelib.webhooks.http_client import Sender
 from chalicelib.webhooks.queue import Message, Task
-from chalicelib.webhooks.send import Sender
 
 _THREADS = 10
 
@@ -19,7 +19,7 @@ _THREADS = 10
 @cache
 def means() -> Means:
     """The world as it is: one sender per process, whose connections stay open between invocations."""
-    return Means(post=Sender(guard.Policy.of_deployment()).post)
+    return Means(post=Sender(ssrf_guard.Policy.of_deployment()).post)
 
 
 def match(*events: LoggedEvent) -> None:
@@ -68,8 +68,8 @@ def _do(message: Message) -> str | Exception:
     """Releases what an endpoint missed, or tries it."""
     try:
         if message.task is Task.DRAIN:
-            return f"released_{hold.drain(message.webhook_id, means().clock())}"
-        return hold.probe(message.webhook_id, means(), attempt)
+            return f"released_{circuit_breaker.drain(message.webhook_id, means().clock())}"
+        return circuit_breaker.probe(message.webhook_id, means(), attempt)
     except Exception as fault:  # noqa: BLE001 - one task's fault is not the others'
         log.exception("webhook task failed", extra={"task": message.task.value, "webhook_id": message.webhook_id})
         return fault

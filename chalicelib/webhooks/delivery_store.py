@@ -27,7 +27,7 @@ from typing import Any
 
 from chalicelib import aws
 from chalicelib.errors import Retryable
-from chalicelib.webhooks import store
+from chalicelib.webhooks import endpoint_store
 from chalicelib.webhooks.models import Delivery, State, stamp, stored
 
 TABLE = "deliveries"
@@ -197,7 +197,7 @@ def _with_books(changes: Sequence[Change], now: datetime) -> list[aws.Write]:
     writes = [write for each in changes for write in each.writes]
     for webhook_id, columns in moved.items():
         if any(columns.values()):
-            writes.append(store.move_books(webhook_id, first[webhook_id].delivery_id, columns, now))
+            writes.append(endpoint_store.move_books(webhook_id, first[webhook_id].delivery_id, columns, now))
     return writes
 
 

@@ -27,7 +27,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from chalicelib.telemetry import log
-from chalicelib.webhooks import guard
+from chalicelib.webhooks import ssrf_guard
 from chalicelib.webhooks.models import Outcome
 
 TIMEOUT_S = 15.0
@@ -136,7 +136,7 @@ class _HttpsPool(HTTPSConnectionPool):
 class _Adapter(IPFilterAdapter):  # type: ignore[misc]
     """Checks every answer of the name and the pinned address by our guard, after the base has checked and pinned it by its own."""
 
-    def __init__(self, policy: guard.Policy, *, https: bool) -> None:
+    def __init__(self, policy: ssrf_guard.Policy, *, https: bool) -> None:
         super().__init__(is_https_proto=https, allow_loopback=policy.allow_loopback)
         self._policy = policy
         self.init_poolmanager(_POOLS, 16)
@@ -150,11 +150,11 @@ class _Adapter(IPFilterAdapter):  # type: ignore[misc]
         return _RESOLVERS.submit(self._pinned, request, verify, cert).result(_left())
 
     def _pinned(self, request: Any, verify: Any, cert: Any) -> Any:
-        parts = guard.check_url(request.url, self._policy)
+        parts = ssrf_guard.check_url(request.url, self._policy)
         host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
         name = str(parts.hostname)
         pinned = ipaddress.ip_address(host["host"].strip("[]"))
-        guard.check_addresses(name, [pinned, *guard.resolve(name, host["port"] or 443)], self._policy, host["port"] or 443)
+        ssrf_guard.check_addresses(name, [pinned, *ssrf_guard.resolve(name, host["port"] or 443)], self._policy, host["port"] or 443)
         return host, pool
 
 
@@ -166,7 +166,7 @@ class Sender:
     """
 
     def __init__(
-        self, policy: guard.Policy, *, timeout_s: float = TIMEOUT_S, body_limit: int = BODY_LIMIT, ca_bundle: str | None = None
+        self, policy: ssrf_guard.Policy, *, timeout_s: float = TIMEOUT_S, body_limit: int = BODY_LIMIT, ca_bundle: str | None = None
     ) -> None:
         self._timeout_s = timeout_s
         self._body_limit = body_limit
@@ -234,7 +234,7 @@ def _outcome(answer: requests.Response, content: bytes, limit: int, error: str |
 
 def _error(fault: Exception) -> str:
     """What to call a fault. One that is not foreseen is logged with its place."""
-    if isinstance(fault, (guard.Forbidden, InvalidIPAddress, requests.exceptions.InvalidURL)):
+    if isinstance(fault, (ssrf_guard.Forbidden, InvalidIPAddress, requests.exceptions.InvalidURL)):
         return "refused"
     if isinstance(fault, (requests.exceptions.SSLError, urllib3.exceptions.SSLError)):
         return "tls"

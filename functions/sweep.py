@@ -9,7 +9,7 @@ from chalicelib.audit import chain
 from chalicelib.events import publish
 from chalicelib.execution import queue_flatten
 from chalicelib.risk.announce_halt import tell_everybody
-from chalicelib.signals import silence, sweep
+from chalicelib.signals import expected_signals, sweep
 from chalicelib.telemetry import Metric, log, measure
 
 _SETTLED_BY_NOW = timedelta(seconds=30)
@@ -20,7 +20,7 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
     now = datetime.now(UTC)
     signals = sweep.requeue(_SETTLED_BY_NOW, now)
     measure(Metric.SIGNALS_SWEPT, signals)
-    silent = silence.silent(now)
+    silent = expected_signals.silent(now)
     measure(Metric.SILENT_STRATEGIES, len(silent))
     if silent:
         log.warning("strategies silent", extra={"strategies": [f"{each['user_id']}/{each['group_name']}" for each in silent]})

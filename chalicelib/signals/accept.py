@@ -18,12 +18,12 @@ from chalicelib import aws, config
 from chalicelib.errors import Conflict, Refused, Retryable, TooMany
 from chalicelib.http import Request
 from chalicelib.orders import queue
+from chalicelib.signals import expected_signals, masking, presented, refusal_limit, refusals, store, variants
 from chalicelib.signals import fields as bodies
-from chalicelib.signals import masking, presented, refusal_limit, refusals, silence, store, variants
 from chalicelib.signals import plan as plans
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal
-from chalicelib.signals.sender import Sender, identify
+from chalicelib.signals.source import Sender, identify
 from chalicelib.signals.staleness import check_age, is_closing
 from chalicelib.telemetry import Metric, log, measure
 from chalicelib.trading import Variant
@@ -140,7 +140,7 @@ class _Attempt:
         queue.send(accepted.instructions)
         if len(plan.targets) > 1:
             store.queued(self.signal_id)  # a single message says so itself, when it is settled
-        silence.heard(self.sender.strategy, request.received_at)
+        expected_signals.heard(self.sender.strategy, request.received_at)
         measure(Metric.SIGNALS_ACCEPTED)
         log.info("signal accepted", extra={"signal_id": self.signal_id, "user_id": accepted.user_id, "variant": signal.variant.value})
         return Receipt(self.signal_id, accepted.user_id, signal, len(plan.targets), plan.accounts, replayed=False)

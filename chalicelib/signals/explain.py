@@ -29,7 +29,7 @@ from chalicelib.signals import fields as bodies
 from chalicelib.signals import manual, presented, unused, variants
 from chalicelib.signals import plan as plans
 from chalicelib.signals.fields import Fields
-from chalicelib.signals.sender import Sender, strategy_switch
+from chalicelib.signals.source import Sender, strategy_switch
 from chalicelib.signals.staleness import check_age, is_closing
 from chalicelib.trading import MarketType, Variant
 from chalicelib.users import credentials

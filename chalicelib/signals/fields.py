@@ -13,8 +13,8 @@ from typing import Any
 from chalicelib import limits
 from chalicelib.errors import Refused, TooLarge
 from chalicelib.signals import body_hints, masking
+from chalicelib.signals.aliases import CANONICAL, CASE_MATTERS, squash
 from chalicelib.signals.field_definitions import TYPE_NAMES, is_plain
-from chalicelib.signals.spelling import CANONICAL, CASE_MATTERS, squash
 from chalicelib.trading import Action, OrderType
 
 MAX_FIELDS = 200

@@ -9,7 +9,7 @@ from chalicelib.signals.accept import Door, accept
 from chalicelib.signals.answers import answer
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal
-from chalicelib.signals.sender import Sender
+from chalicelib.signals.source import Sender
 from chalicelib.signals.values import Reader
 from chalicelib.trading import Size, Variant
 from chalicelib.unknown_fields import refuse_unknown, unknown_field

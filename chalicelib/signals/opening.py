@@ -8,9 +8,9 @@ from typing import Any
 
 from chalicelib.errors import Refused
 from chalicelib.signals import trade_words
+from chalicelib.signals.aliases import CANONICAL
 from chalicelib.signals.field_definitions import BY_NAME, TYPE_NAMES, Kind, reads, squash
 from chalicelib.signals.fields import Fields
-from chalicelib.signals.spelling import CANONICAL
 from chalicelib.trading import OrderType, Variant
 
 GROUP_URL, XC_URL = "/api/webhook", "/xc"

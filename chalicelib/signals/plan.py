@@ -12,9 +12,9 @@ from chalicelib.errors import Forbidden, NotDoable, NotFound, Refused, Unauthori
 from chalicelib.orders.models import Instruction
 from chalicelib.risk import rules
 from chalicelib.signals import sizes, terms
-from chalicelib.signals.missed import Missed
+from chalicelib.signals.alert_gaps import Missed
 from chalicelib.signals.models import Signal
-from chalicelib.signals.sender import Sender
+from chalicelib.signals.source import Sender
 from chalicelib.trading import Action, MarketType, OrderType, Unit, Variant
 from chalicelib.users.models import AccountEntry, AccountKind
 

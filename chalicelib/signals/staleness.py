@@ -8,7 +8,7 @@ from chalicelib.signals import closing
 from chalicelib.signals import plan as plans
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal
-from chalicelib.signals.sender import Sender
+from chalicelib.signals.source import Sender
 from chalicelib.trading import Action
 
 _MOST_AHEAD = timedelta(seconds=60)

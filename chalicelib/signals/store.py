@@ -12,8 +12,8 @@ from chalicelib.errors import Retryable, TooMany
 from chalicelib.events import outbox
 from chalicelib.events.models import Event, event_id
 from chalicelib.orders.models import Instruction
-from chalicelib.signals import masking, missed
-from chalicelib.signals.missed import Missed
+from chalicelib.signals import alert_gaps, masking
+from chalicelib.signals.alert_gaps import Missed
 from chalicelib.signals.models import Signal
 from chalicelib.users.models import Settings
 from chalicelib.users.rate_limit import Usage
@@ -122,10 +122,12 @@ def save(accepted: Accepted, guard: Guard, usage: Usage | None) -> Earlier | Non
     if guard.key:
         writes["key"] = _key_write(accepted, guard)
     if accepted.signal.symbol and accepted.signal.market_position:
-        writes["position"] = missed.position_write(accepted.signal, guard.scope, accepted.signal_id, accepted.received_at, accepted.missed)
+        writes["position"] = alert_gaps.position_write(
+            accepted.signal, guard.scope, accepted.signal_id, accepted.received_at, accepted.missed
+        )
     if accepted.missed and not accepted.missed.came_late:
         writes["missed"] = outbox.write(
-            missed.event(accepted.signal, accepted.missed, accepted.signal_id, accepted.user_id, accepted.received_at)
+            alert_gaps.event(accepted.signal, accepted.missed, accepted.signal_id, accepted.user_id, accepted.received_at)
         )
     part = 0
     if usage:
@@ -142,7 +144,7 @@ def save(accepted: Accepted, guard: Guard, usage: Usage | None) -> Earlier | Non
             usage.learn(part, failed["usage"])
             if usage.full(accepted.received_at, closing=accepted.closes):
                 raise TooMany("too_many_requests", retry_after=60 - accepted.received_at.second) from None
-        known = accepted.missed if "position" not in failed else missed.of(accepted.signal, failed["position"], accepted.received_at)
+        known = accepted.missed if "position" not in failed else alert_gaps.of(accepted.signal, failed["position"], accepted.received_at)
         raise Overtaken(known) from None
     return None
 

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from chalicelib.errors import Refused
 from chalicelib.signals import masking
+from chalicelib.signals.aliases import ALIASES, squash
 from chalicelib.signals.fields import MAX_TEXT, PLACEHOLDER, Fields
-from chalicelib.signals.spelling import ALIASES, squash
 
 MAX_DIGITS = 30
 """Significant digits. DynamoDB keeps 38; arithmetic on the number needs room too."""

@@ -9,7 +9,7 @@ from chalicelib import aws, counters
 from chalicelib import symbols as names
 from chalicelib.audit import record
 from chalicelib.errors import Conflict, Retryable
-from chalicelib.signals import silence
+from chalicelib.signals import expected_signals
 from chalicelib.strategies import store
 from chalicelib.strategies.models import Strategy
 from chalicelib.users import store as users
@@ -70,7 +70,7 @@ def _writes(strategy: Strategy, by: str, now: datetime) -> list[aws.Write]:
     pointer = {**store.pointer_key(strategy.strategy_id), "owner": strategy.user_id, "points_to": strategy.group_name}
     after = strategy.model_dump(exclude={"accounts", "version"})
     told = {"is_active": strategy.is_active, "symbols": list(strategy.symbols)}
-    watched = silence.watching(strategy.expect_every_s, now, active=strategy.is_active) or {}
+    watched = expected_signals.watching(strategy.expect_every_s, now, active=strategy.is_active) or {}
     return [
         aws.put("strategies", strategy.model_dump() | watched, "attribute_not_exists(user_id)"),
         aws.put("strategies", pointer, "attribute_not_exists(user_id)"),
@@ -107,7 +107,7 @@ def update_strategy(strategy: Strategy, wanted: Mapping[str, Any], *, by: str, v
         gone: Sequence[str] = ()
         if {"expect_every_s", "is_active"} & fields.keys():
             after = before | fields
-            watched = silence.watching(after["expect_every_s"], now, active=after["is_active"])
+            watched = expected_signals.watching(after["expect_every_s"], now, active=after["is_active"])
             more |= watched or {}
             gone = [] if watched else ["watched", "silent_from"]
         return Edit(fields | more, [(record.write(change), None), (told, None)], removed=gone)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 import chalicelib
 from chalicelib.errors import Refused
 from chalicelib.signals import field_definitions, fields, variants
+from chalicelib.signals.aliases import ALIASES
 from chalicelib.signals.models import Signal
-from chalicelib.signals.spelling import ALIASES
 from chalicelib.signals.values import LARGEST, MAX_DIGITS, SMALLEST
 from chalicelib.trading import Action, Variant
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chalicelib import aws
-from chalicelib.signals import silence
+from chalicelib.signals import expected_signals
 from functions import receive_signals, sweep
 from tests.support import pump, records
 from tests.support.gateway import CONTEXT, call
@@ -22,7 +22,7 @@ def stored() -> dict:
 
 
 def silent_in(**later: float) -> list[str]:
-    return [each["group_name"] for each in silence.silent(datetime.now(UTC) + timedelta(**later))]
+    return [each["group_name"] for each in expected_signals.silent(datetime.now(UTC) + timedelta(**later))]
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_a_deleted_strategy_is_not_brought_back_by_its_last_signal(api, strategy
     """A signal under way while its strategy is deleted does not write a part of it anew."""
     item = stored() | {"silent_from": (datetime.now(UTC) - HOUR).isoformat()}
     assert api("7", "DELETE", ONE, strategy_id=strategy_id)[0] == 200
-    silence.heard(item, datetime.now(UTC))
+    expected_signals.heard(item, datetime.now(UTC))
     assert stored() == {}
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
-from chalicelib import limits, strict_json
+from chalicelib import request_limits, strict_json
 from chalicelib.errors import Refused, TooLarge
 from chalicelib.http import Request
 from chalicelib.openapi.schemas import request as request_schema
@@ -174,8 +174,8 @@ def moment(text: str, field: str) -> datetime:
 
 def json_object(request: Request, depth: int = strict_json.MAX_DEPTH) -> dict[str, Any]:
     """The request's JSON body as an object, read strictly; raises as `body` does."""
-    if len(request.body) > limits.API_BYTES:
-        raise TooLarge("too_large", limit=limits.API_BYTES)
+    if len(request.body) > request_limits.API_BYTES:
+        raise TooLarge("too_large", limit=request_limits.API_BYTES)
     if not request.body.strip():
         raise Refused("no_data")
     values = strict_json.read(request.body, depth)

@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from chalicelib import aws, limits, strict_json, table_keys
+from chalicelib import aws, request_limits, strict_json, table_keys
 from chalicelib.errors import Refused
 from chalicelib.http import Answer, Request
 from chalicelib.telemetry import log
@@ -37,8 +37,8 @@ def asked(request: Request) -> Page:
     Raises:
         Refused: `limit`, `offset` or `cursor` is not what it should be.
     """
-    limit = _number(request, "limit", limits.PAGE_ITEMS_USUAL, 1, limits.PAGE_ITEMS)
-    offset = _number(request, "offset", 0, 0, limits.COUNTED)
+    limit = _number(request, "limit", request_limits.PAGE_ITEMS_USUAL, 1, request_limits.PAGE_ITEMS)
+    offset = _number(request, "offset", 0, 0, request_limits.COUNTED)
     cursor = request.query.get("cursor")
     return Page(limit, offset, _position(cursor) if cursor else None)
 
@@ -53,7 +53,7 @@ def answer(
     """A page of a query as an answer; `arguments` are those of `aws.query`."""
     with cursor_checked(page, table, arguments.get("index")):
         items, following = _read(table, condition, page, arguments)
-    total = aws.count(table, condition, most=limits.COUNTED, looked_at=LOOKED_AT, **arguments)
+    total = aws.count(table, condition, most=request_limits.COUNTED, looked_at=LOOKED_AT, **arguments)
     return listed([shown(view, item) for item in items], total, following)
 
 

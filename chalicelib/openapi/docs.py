@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from chalicelib import limits
+from chalicelib import request_limits
 from chalicelib.openapi.schemas import FLAG, ID, TEXT, TIME, WHOLE, Schema
 
 Security = Literal["bearer", "webhook", "telegram", "none"]
@@ -51,8 +51,8 @@ ACTIVE: Mapping[str, Schema] = {"is_active": FLAG}
 WAIT: Mapping[str, Schema] = {"wait": {"type": "integer", "minimum": 0, "maximum": 25, "description": "Seconds to wait for the result"}}
 TOKEN: Mapping[str, Schema] = {"token": {**TEXT, "description": "The webhook token, where neither header nor body carries it"}}
 PAGING: Mapping[str, Schema] = {
-    "limit": {**WHOLE, "minimum": 1, "maximum": limits.PAGE_ITEMS, "default": limits.PAGE_ITEMS_USUAL},
-    "offset": {**WHOLE, "minimum": 0, "maximum": limits.COUNTED},
+    "limit": {**WHOLE, "minimum": 1, "maximum": request_limits.PAGE_ITEMS, "default": request_limits.PAGE_ITEMS_USUAL},
+    "offset": {**WHOLE, "minimum": 0, "maximum": request_limits.COUNTED},
     "cursor": {**TEXT, "description": "The `next` of the page before"},
 }
 

@@ -6,7 +6,7 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any
 
-from chalicelib import config, limits, messages
+from chalicelib import config, messages, request_limits
 from chalicelib.http import Answer, Request, Route
 from chalicelib.openapi import closed, examples, subjects
 from chalicelib.openapi.docs import PAGING, Docs
@@ -18,7 +18,7 @@ _ERRORS: dict[int, tuple[str, dict[str, Any]]] = {
     403: ("admin_only", {}),
     404: ("not_found", {}),
     409: ("changed_meanwhile", {}),
-    413: ("too_large", {"limit": limits.API_BYTES}),
+    413: ("too_large", {"limit": request_limits.API_BYTES}),
     422: ("insufficient_funds", {"needed": "18577.56", "available": "10000"}),
     429: ("too_many_requests", {"retry_after": 60}),
     500: ("internal", {}),

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from chalicelib import limits
+from chalicelib import request_limits
 from chalicelib.exchanges.protocol import OrderStatus, Side
 from chalicelib.exchanges.rate_limiter import Delay
 from chalicelib.exchanges.wire import rounded
@@ -85,7 +85,7 @@ class Instruction(BaseModel):
     group_name: str | None = None
     received_at: datetime
     sent_at: datetime | None = None
-    max_price_deviation_percent: Decimal = limits.PRICE_DEVIATION_PERCENT
+    max_price_deviation_percent: Decimal = request_limits.PRICE_DEVIATION_PERCENT
     max_age_s: int
     alone: bool
 

@@ -27,7 +27,7 @@ from chalicelib.signals.source import Sender, identify
 from chalicelib.signals.staleness import check_age, is_closing
 from chalicelib.telemetry import Metric, log, measure
 from chalicelib.trading import Variant
-from chalicelib.users.rate_limit import Usage
+from chalicelib.users.signal_quota import Usage
 
 _LOGGED_BODY_CHARACTERS = 4096
 _SAVE_FOR_S = 2.0  # TradingView waits for 3

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from chalicelib import limits
+from chalicelib import request_limits
 from chalicelib.errors import Refused, TooLarge
 from chalicelib.signals import body_hints, masking
 from chalicelib.signals.aliases import CANONICAL, CASE_MATTERS, squash
@@ -140,8 +140,8 @@ def read(body: bytes) -> Fields:
             `invalid_text` for a token that is no text. Keys given twice stand in `Fields.problems`.
         TooLarge: `too_large`.
     """
-    if len(body) > limits.SIGNAL_BYTES:
-        raise TooLarge("too_large", limit=limits.SIGNAL_BYTES)
+    if len(body) > request_limits.SIGNAL_BYTES:
+        raise TooLarge("too_large", limit=request_limits.SIGNAL_BYTES)
     try:
         text = body.decode("utf-8-sig").strip()
     except UnicodeDecodeError:

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from chalicelib import limits, symbols
+from chalicelib import request_limits, symbols
 from chalicelib.errors import Refused
 from chalicelib.signals import opening, presented, terms
 from chalicelib.signals.field_definitions import BY_NAME, squash
@@ -94,8 +94,8 @@ def _legs(reader: Reader, order_type: OrderType) -> tuple[Leg, ...]:
     orders = reader.raw("orders")
     if not isinstance(orders, list) or not orders or not all(isinstance(order, dict) for order in orders):
         raise Refused("invalid_orders", field=reader.shown("orders"))
-    if len(orders) > limits.BATCH_ORDERS:
-        raise Refused("too_many_orders", limit=limits.BATCH_ORDERS)
+    if len(orders) > request_limits.BATCH_ORDERS:
+        raise Refused("too_many_orders", limit=request_limits.BATCH_ORDERS)
     for name in ("price", "stop_price", "qty_per"):
         if reader.given(name):
             raise Refused("not_beside_orders", field=reader.shown(name))

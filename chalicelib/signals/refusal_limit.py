@@ -1,13 +1,13 @@
 """How many refused requests of one source are recorded in a minute: a broken or hostile sender must not fill log and outbox.
 
 Counted in each process, so it costs no call, and a burst that AWS spreads over several processes is recorded by each of them. A signal
-that is accepted is never held back by it: `users/rate_limit.py` counts those.
+that is accepted is never held back by it: `users/signal_quota.py` counts those.
 """
 
 from collections import Counter
 from datetime import datetime
 
-from chalicelib import limits
+from chalicelib import request_limits
 
 _counts: Counter[str] = Counter()
 _minute = ""
@@ -21,4 +21,4 @@ def is_full(source: str, at: datetime) -> bool:
         _minute = minute
         _counts.clear()
     _counts[source] += 1
-    return _counts[source] > limits.REFUSALS_PER_MINUTE
+    return _counts[source] > request_limits.REFUSALS_PER_MINUTE

@@ -14,9 +14,9 @@ from chalicelib.risk.rules import Rules
 from chalicelib.signals import presented
 from chalicelib.signals.fields import Fields
 from chalicelib.telemetry import Metric, measure
-from chalicelib.users import credentials, rate_limit
+from chalicelib.users import credentials, signal_quota
 from chalicelib.users.models import Owner, owner_of
-from chalicelib.users.rate_limit import Usage
+from chalicelib.users.signal_quota import Usage
 
 TRADINGVIEW = ("52.89.214.238/32", "34.212.75.30/32", "54.218.53.128/32", "52.32.178.7/32")
 """Where TradingView sends from (https://www.tradingview.com/support/solutions/43000529348)."""
@@ -101,12 +101,12 @@ def identify(request: Request, fields: Fields | None, user_id: str | None, now: 
         ("controls", {"scope": f"user#{claimed}"}),
     ]
     digests = [credentials.digest(each) for each in checked]
-    counter = digests[0] if digests else rate_limit.TOKENLESS
+    counter = digests[0] if digests else signal_quota.TOKENLESS
     wanted += [("credentials", {"token_hash": digest}) for digest in digests]
     if group_name:
         wanted.append(("strategies", {"user_id": claimed, "group_name": group_name}))
         wanted.append(("controls", strategy_switch(claimed, group_name).key))
-    found = iter(aws.get_many([*wanted, *rate_limit.keys(claimed, counter)]))
+    found = iter(aws.get_many([*wanted, *signal_quota.keys(claimed, counter)]))
     owner = owner_of(next(found), next(found), next(found))
     controls = [next(found), next(found)]
     stored = [next(found) for _ in digests]
@@ -118,7 +118,7 @@ def identify(request: Request, fields: Fields | None, user_id: str | None, now: 
     controls.append(switch)
     halted = any(bool((control or {}).get("halted")) for control in controls)
     limit = int((credential or {}).get("signals_per_minute") or owner.settings.signals_per_minute)
-    used = rate_limit.Usage(claimed, counter, list(found), limit)
+    used = signal_quota.Usage(claimed, counter, list(found), limit)
     return Sender(owner, bool(first), halted, strategy, tuple(map(rules.of_item, controls)), used, counter)
 
 

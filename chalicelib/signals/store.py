@@ -16,7 +16,7 @@ from chalicelib.signals import alert_gaps, masking
 from chalicelib.signals.alert_gaps import Missed
 from chalicelib.signals.models import Signal
 from chalicelib.users.models import Settings
-from chalicelib.users.rate_limit import Usage
+from chalicelib.users.signal_quota import Usage
 
 KEY_KEPT = timedelta(hours=24)
 KEY_WINDOW = timedelta(seconds=30)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from chalicelib import limits
+from chalicelib import request_limits
 from chalicelib.accounts.inputs import MarketTypes
 from chalicelib.errors import Refused
 from chalicelib.inputs import Input, Line, Money, Note, UserId, Version, Whole
@@ -45,7 +45,7 @@ class NewMembers(Input):
     weight: Weight = Decimal(100)
     market_types: MarketTypes = ("spot", "futures")
     active: bool = True
-    accounts: Annotated[tuple[NewMember, ...], Field(max_length=limits.STRATEGY_ACCOUNTS)] = ()
+    accounts: Annotated[tuple[NewMember, ...], Field(max_length=request_limits.STRATEGY_ACCOUNTS)] = ()
     version: Version | None = None
 
     @model_validator(mode="after")
@@ -75,4 +75,4 @@ class NewStrategy(Input):
     resync: bool = False
     expect_every_s: Silence | None = None
     max_price_deviation_percent: PriceDeviation | None = None
-    accounts: Annotated[tuple[NewMember, ...], Field(max_length=limits.STRATEGY_ACCOUNTS)] = ()
+    accounts: Annotated[tuple[NewMember, ...], Field(max_length=request_limits.STRATEGY_ACCOUNTS)] = ()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib import aws, limits
+from chalicelib import aws, request_limits
 from chalicelib.audit import record
 from chalicelib.errors import Conflict, NotDoable, NotFound
 from chalicelib.strategies import store
@@ -36,8 +36,8 @@ def add_accounts(strategy: Strategy, entries: Sequence[Mapping[str, Any]], *, by
     def put_on(accounts: dict[str, Member]) -> dict[str, Member]:
         if accounts.keys() & members.keys():
             raise Conflict("already_exists", field="account_id")
-        if len(accounts) + len(members) > limits.STRATEGY_ACCOUNTS:
-            raise NotDoable("too_many_accounts", limit=limits.STRATEGY_ACCOUNTS)
+        if len(accounts) + len(members) > request_limits.STRATEGY_ACCOUNTS:
+            raise NotDoable("too_many_accounts", limit=request_limits.STRATEGY_ACCOUNTS)
         return accounts | members
 
     return _edit(strategy, by, version, put_on)

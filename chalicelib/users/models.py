@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chalicelib import limits
+from chalicelib import request_limits
 from chalicelib.trading import MarketType
 
 
@@ -87,8 +87,8 @@ class Settings(Record):
     require_token: bool = True
     repeat_window_s: int = 30
     max_age_s: int = 60
-    max_price_deviation_percent: Decimal = limits.PRICE_DEVIATION_PERCENT
-    signals_per_minute: int = limits.SIGNALS_PER_MINUTE
+    max_price_deviation_percent: Decimal = request_limits.PRICE_DEVIATION_PERCENT
+    signals_per_minute: int = request_limits.SIGNALS_PER_MINUTE
     allowed_addresses: tuple[str, ...] = ()
     version: int = 1
 

@@ -6,7 +6,7 @@ from typing import Any
 from chalicelib import aws, inputs, paging
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.http import Answer, Request, Route
-from chalicelib.users import change, create, rate_limit, store, tokens, xc_codes
+from chalicelib.users import change, create, signal_quota, store, tokens, xc_codes
 from chalicelib.users.access import Caller, caller
 from chalicelib.users.inputs import NewTokenInput, NewUser, OwnProfile, Profile, Rotation, SettingsChange
 from chalicelib.users.models import Role, Settings, User, shown_id
@@ -103,7 +103,7 @@ def list_tokens(request: Request) -> Answer:
     kinds = [tokens.KINDS[kind].value] if kind else [stored.value for stored in tokens.KINDS.values()]
     values = {f"kind{number}": value for number, value in enumerate(kinds)}
     wanted = " OR ".join(f"kind = :{name}" for name in values)
-    last_used = rate_limit.last_used(user_id)
+    last_used = signal_quota.last_used(user_id)
     only = values | {"u": user_id, "filter_expression": wanted}
     return paging.answer(
         "credentials", "user_id = :u", page, lambda item: tokens.view(item, last_used), index="by_user", newest_first=True, **only

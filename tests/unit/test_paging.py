@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 
-from chalicelib import aws, limits, paging, table_keys
+from chalicelib import aws, paging, request_limits, table_keys
 from chalicelib.paging import Page
 from infra import stack
 
@@ -74,7 +74,7 @@ def test_a_filter_looks_at_so_many_and_no_more(monkeypatch, looked_at) -> None:
 
 
 def test_totals_end_where_counting_them_would_cost(monkeypatch, looked_at) -> None:
-    monkeypatch.setattr(limits, "COUNTED", 10)
+    monkeypatch.setattr(request_limits, "COUNTED", 10)
     store(30, every=2)
     assert read(Page(5, 0, None))[1] is None
     assert sum(looked_at) == 5 + 11

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from chalicelib import limits, messages
+from chalicelib import messages, request_limits
 from chalicelib.errors import Refused, TooLarge
 from chalicelib.signals import fields, masking
 
@@ -189,7 +189,7 @@ def test_too_many_fields_are_refused():
 def test_too_large_a_body_is_refused():
     """A body over the limit is a 413 before anything looks at it."""
     with pytest.raises(TooLarge) as caught:
-        fields.read(b"a=" + b"x" * limits.SIGNAL_BYTES)
+        fields.read(b"a=" + b"x" * request_limits.SIGNAL_BYTES)
     assert caught.value.code == "too_large"
 
 

@@ -16,7 +16,7 @@ from chalicelib.signals.models import Signal
 from chalicelib.trading import Action, Symbol, Variant
 from chalicelib.users.credentials import Kind
 from chalicelib.users.models import Settings
-from chalicelib.users.rate_limit import PARTS, Usage
+from chalicelib.users.signal_quota import PARTS, Usage
 from functions import receive_signals, serve_api
 from tests.support import pump, records
 from tests.support.crash import killed_after

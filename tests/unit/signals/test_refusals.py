@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import aws, limits, messages
+from chalicelib import aws, messages, request_limits
 from chalicelib.errors import Retryable
 from chalicelib.events.models import LoggedEvent
 from chalicelib.signals import refusal_limit
@@ -137,7 +137,7 @@ def test_telegram_says_it(trader: str, language: str) -> None:
 
 def test_a_flood_of_refusals_is_recorded_up_to_a_limit(trader: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond it 429 and no record, of this user only; what is right goes through, and the next minute counts anew."""
-    monkeypatch.setattr(limits, "REFUSALS_PER_MINUTE", 3)
+    monkeypatch.setattr(request_limits, "REFUSALS_PER_MINUTE", 3)
     monkeypatch.setattr(refusal_limit, "_minute", "")
     answers = [send("/personal/1/webhook", WORD, trader) for _ in range(5)]
     assert [status for status, _, _ in answers] == [400, 400, 400, 429, 429]

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib import aws
-from chalicelib.users import rate_limit
-from chalicelib.users.rate_limit import PARTS, Usage
+from chalicelib.users import signal_quota
+from chalicelib.users.signal_quota import PARTS, Usage
 
 NOW = datetime(2026, 1, 22, 15, 30, 20, tzinfo=UTC)
 MINUTE = "2026-01-22T15:30"
@@ -16,7 +16,7 @@ MINUTE = "2026-01-22T15:30"
 
 def read(limit: int) -> Usage:
     """The token's usage, as acceptance reads it."""
-    return Usage("1", "hash", aws.get_many(rate_limit.keys("1", "hash")), limit)
+    return Usage("1", "hash", aws.get_many(signal_quota.keys("1", "hash")), limit)
 
 
 def count(token: Usage, at: datetime = NOW, *, closing: bool = False) -> bool:
@@ -52,15 +52,15 @@ def test_a_request_of_the_minute_before(emulated):
     """A request that was overtaken by the turn of the minute counts in the new one, and takes nothing from it."""
     assert count(read(4), NOW + timedelta(minutes=1))
     assert [count(read(4)) for _ in range(9)].count(True) >= 3
-    assert sum(int(part["used"]) for part in aws.get_many(rate_limit.keys("1", "hash")) if part and part["minute"] != MINUTE) <= 4
+    assert sum(int(part["used"]) for part in aws.get_many(signal_quota.keys("1", "hash")) if part and part["minute"] != MINUTE) <= 4
 
 
 def test_last_use(emulated):
     """The last use of a token is that of whichever part was written last."""
     for second in range(6):
         count(read(100), NOW + timedelta(seconds=second))
-    assert rate_limit.last_used("1") == {"hash": (NOW + timedelta(seconds=5)).isoformat()}
-    assert rate_limit.last_used("2") == {}
+    assert signal_quota.last_used("1") == {"hash": (NOW + timedelta(seconds=5)).isoformat()}
+    assert signal_quota.last_used("2") == {}
 
 
 @settings(deadline=None)

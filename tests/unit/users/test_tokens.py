@@ -36,10 +36,10 @@ def test_api_token_opens_the_api_until_it_is_revoked(api):
 def last_used(token_id):
     """What the list shows of a token, to whoever asks with another one."""
     from chalicelib import aws
-    from chalicelib.users import rate_limit
+    from chalicelib.users import signal_quota
 
     [item] = [each for each in aws.query_all("credentials", "user_id = :u", index="by_user", u="7") if each.get("token_id") == token_id]
-    return tokens.view(item, rate_limit.last_used("7"))["last_used_at"]
+    return tokens.view(item, signal_quota.last_used("7"))["last_used_at"]
 
 
 def test_the_last_use_of_an_api_token_is_noted_once_a_minute(api):

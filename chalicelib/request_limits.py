@@ -10,7 +10,7 @@ SIGNAL_BYTES = 64 * 1024
 """Of a webhook's body. A signal is a few hundred; more than this is not a signal."""
 
 SIGNALS_PER_MINUTE = 1000
-"""By one webhook token, unless the user's settings or the token say otherwise; see `users/rate_limit.py`."""
+"""By one webhook token, unless the user's settings or the token say otherwise; see `users/signal_quota.py`."""
 
 REFUSALS_PER_MINUTE = 1000
 """Refused requests of one user or address that one process records; more are answered 429 and leave no trace but a metric."""

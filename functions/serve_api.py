@@ -2,10 +2,10 @@
 
 from chalicelib import aws
 from chalicelib.accounts.routes import ACCOUNTS
-from chalicelib.audit.routes import AUDIT
 from chalicelib.dashboard import DASHBOARD
-from chalicelib.events.routes import EVENTS
 from chalicelib.health import HEALTH
+from chalicelib.history.audit_routes import AUDIT
+from chalicelib.history.event_routes import EVENTS
 from chalicelib.openapi import closed
 from chalicelib.openapi import document as openapi
 from chalicelib.payments.routes import PAYMENTS

@@ -1,0 +1,1 @@
+"""Reading what happened: the audit trail and the event log."""

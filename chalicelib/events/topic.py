@@ -7,7 +7,7 @@ import simplejson
 
 from chalicelib import aws, config
 from chalicelib.errors import Retryable
-from chalicelib.events import trim
+from chalicelib.events import oversized
 from chalicelib.events.models import LoggedEvent
 from chalicelib.telemetry import Metric, log, measure
 
@@ -60,8 +60,8 @@ def message(event: LoggedEvent) -> str:
 
 
 def _trimmed(event: LoggedEvent) -> LoggedEvent:
-    kept, left_out = trim.small_values(event.payload)
-    return event.model_copy(update={"payload": kept | {"trimmed": left_out, "whole": trim.whole(event)}})
+    kept, left_out = oversized.small_values(event.payload)
+    return event.model_copy(update={"payload": kept | {"trimmed": left_out, "whole": oversized.whole(event)}})
 
 
 def _entry(index: int, event: LoggedEvent) -> dict[str, Any]:

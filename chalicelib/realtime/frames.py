@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from chalicelib.events import trim
+from chalicelib.events import oversized
 from chalicelib.events.models import LoggedEvent
 from chalicelib.http import to_json
 from chalicelib.realtime.patterns import hears
@@ -31,8 +31,8 @@ def _event(event: LoggedEvent) -> bytes:
 
 def _trimmed(event: LoggedEvent) -> dict[str, Any]:
     """The payload's small values, the names of those left out, and where the whole event is."""
-    kept, left_out = trim.small_values(event.payload)
-    return {"payload": kept, "trimmed": left_out, "whole": trim.whole(event)}
+    kept, left_out = oversized.small_values(event.payload)
+    return {"payload": kept, "trimmed": left_out, "whole": oversized.whole(event)}
 
 
 def _packed(events: Sequence[bytes]) -> Iterator[bytes]:

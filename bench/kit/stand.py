@@ -13,7 +13,7 @@ from infra.local.place import HOST, Place
 from infra.local.stack import LocalStack, connect
 from infra.local.stack_env import read_stack_env
 from infra.stack import ROOT
-from tests.simulator.client import Simulator
+from simulator.client import Simulator
 
 KEPT = ROOT / ".local" / "bench"
 _PORT = 18_670
@@ -67,7 +67,7 @@ class Stand:
         pid, log = self._simulator_pid, self.place.log("simulator")
         if not process.running(pid):
             port = simulator.url.rsplit(":", 1)[1]
-            process.start([sys.executable, "-m", "tests.simulator", "--port", port], pid, log, dict(os.environ), ROOT)
+            process.start([sys.executable, "-m", "simulator", "--port", port], pid, log, dict(os.environ), ROOT)
         until = time.monotonic() + _SIMULATOR_PATIENCE_S
         while True:
             with suppress(OSError), urllib.request.urlopen(f"{simulator.url}/_sim/health", timeout=2):

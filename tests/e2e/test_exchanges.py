@@ -22,10 +22,10 @@ from chalicelib.portfolio import snapshots
 from chalicelib.trading import MarketType
 from chalicelib.users.credentials import Kind
 from chalicelib.users.tokens import create_token
+from simulator.client import Simulator
+from simulator.server import SimulatorServer
 from tests.e2e.calls import eventually, post, settled
 from tests.e2e.conftest import Running
-from tests.simulator.client import Simulator
-from tests.simulator.server import SimulatorServer
 
 pytestmark = pytest.mark.e2e
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from simulator.client import Simulator
+from simulator.fixtures import VENUES, simulator, simulator_server
 from tests.contract.exchanges.exchange_rig import Desk, SimulatedDesk
-from tests.simulator.client import Simulator
-from tests.simulator.fixtures import VENUES, simulator, simulator_server
 
 __all__ = ["desk", "simulator", "simulator_server"]
 

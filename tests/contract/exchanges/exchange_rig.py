@@ -12,8 +12,8 @@ from chalicelib.exchanges import registry
 from chalicelib.exchanges.client_ids import client_order_id
 from chalicelib.exchanges.protocol import Exchange, Instrument, OrderRequest, Side
 from chalicelib.trading import MarketType, OrderType
-from tests.simulator.client import Simulator
-from tests.simulator.fixtures import stored_markets
+from simulator.client import Simulator
+from simulator.fixtures import stored_markets
 
 BUY, SELL = Side.BUY, Side.SELL
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from chalicelib.errors import OutcomeUnknown, Retryable
 from chalicelib.exchanges.protocol import Exchange, OrderRequest, OrderState, OrderStatus
 from chalicelib.trading import MarketType
+from simulator.client import Simulator
+from simulator.fixtures import VENUES, stored_markets
+from simulator.server import SimulatorServer
 from tests.contract.exchanges.exchange_rig import BUY, SELL, SimulatedDesk
-from tests.simulator.client import Simulator
-from tests.simulator.fixtures import VENUES, stored_markets
-from tests.simulator.server import SimulatorServer
 
 FAULTS = [
     *(

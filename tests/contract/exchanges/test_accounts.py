@@ -9,8 +9,8 @@ from chalicelib.errors import NotDoable
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.execution.closing import closing_order
 from chalicelib.trading import MarketType, PositionSide
+from simulator.client import Simulator
 from tests.contract.exchanges.exchange_rig import BUY, SELL, Desk, SimulatedDesk
-from tests.simulator.client import Simulator
 
 
 def balance(desk: Desk, currency: str):

@@ -11,8 +11,8 @@ import pytest
 from chalicelib.errors import NotDoable, OutcomeUnknown, Retryable, TradehookError
 from chalicelib.exchanges import documented
 from chalicelib.trading import MarketType
+from simulator.client import Simulator
 from tests.contract.exchanges.exchange_rig import BUY, SimulatedDesk
-from tests.simulator.client import Simulator
 
 PLACE = {"binance": "/fapi/v1/order", "bybit": "/v5/order/create", "okx": "/api/v5/trade/order"}
 EXPECTED: dict[str, type[TradehookError]] = {

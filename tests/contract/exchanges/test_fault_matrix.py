@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from chalicelib.trading import MarketType
+from simulator.client import Simulator
+from simulator.fixtures import VENUES, stored_markets
 from tests.contract.exchanges.exchange_rig import BUY, SimulatedDesk
 from tests.contract.exchanges.fault_matrix import FAULTS, render, run_matrix, settle
-from tests.simulator.client import Simulator
-from tests.simulator.fixtures import VENUES, stored_markets
 
 
 def test_every_cell_of_the_matrix(simulator: Simulator):

@@ -1,5 +1,5 @@
 """The simulator, for the tests that need something to talk to."""
 
-from tests.simulator.fixtures import simulator, simulator_server
+from simulator.fixtures import simulator, simulator_server
 
 __all__ = ["simulator", "simulator_server"]

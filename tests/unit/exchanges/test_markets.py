@@ -10,9 +10,9 @@ from chalicelib.exchanges import filters, registry
 from chalicelib.exchanges.markets import Listings
 from chalicelib.exchanges.protocol import Credentials, Instrument, OrderStatus
 from chalicelib.trading import MarketType
+from simulator.client import Simulator
+from simulator.fixtures import VENUES, stored_markets
 from tests.contract.exchanges.exchange_rig import BUY, make_order
-from tests.simulator.client import Simulator
-from tests.simulator.fixtures import VENUES, stored_markets
 
 STEPS = {
     ("binance", "spot"): ("0.01", "0.00001", "0.00001", "5", None),

@@ -8,9 +8,9 @@ from chalicelib.errors import NotDoable, OutcomeUnknown, Retryable
 from chalicelib.exchanges import families, rate_limiter, registry
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.trading import MarketType
+from simulator.client import Simulator
 from tests.contract.exchanges import exchange_rig as desks
 from tests.contract.exchanges.exchange_rig import BUY, SELL, SimulatedDesk
-from tests.simulator.client import Simulator
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 import requests
 
-from tests.simulator.client import Simulator
+from simulator.client import Simulator
 
 MONEY = {"spot": {"USDT": "100000", "BTC": "1"}, "futures": {"USDT": "100000"}}
 

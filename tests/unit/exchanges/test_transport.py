@@ -11,9 +11,9 @@ import pytest
 from chalicelib.errors import NotDoable, OutcomeUnknown, Retryable
 from chalicelib.exchanges.protocol import Pacing, RateLimited
 from chalicelib.trading import MarketType
+from simulator.client import Simulator
+from simulator.fixtures import VENUES
 from tests.contract.exchanges.exchange_rig import BUY, SimulatedDesk, make_order
-from tests.simulator.client import Simulator
-from tests.simulator.fixtures import VENUES
 
 
 @pytest.fixture(params=VENUES, ids=str)

@@ -21,8 +21,8 @@ from chalicelib.orders import store
 from chalicelib.orders.models import Execution, Follow, Instruction, Order
 from chalicelib.reconciliation import reconcile_account
 from chalicelib.trading import Action, Leg, MarketType, OrderType, Symbol
-from tests.simulator.client import Simulator
-from tests.simulator.fixtures import VENUES, simulator, simulator_server, stored_markets
+from simulator.client import Simulator
+from simulator.fixtures import VENUES, simulator, simulator_server, stored_markets
 from tests.support.cloud import emulated
 from tests.support.records import add_account, add_user
 

@@ -17,7 +17,7 @@ from chalicelib.execution import execute_signal, flatten
 from chalicelib.orders.models import Flatten, Follow, Instruction
 from chalicelib.reconciliation import reconcile_account
 from chalicelib.trading import Leg, MarketType, OrderType
-from tests.simulator.fixtures import VENUES
+from simulator.fixtures import VENUES
 from tests.unit.execution.conftest import Live, legs
 
 Message = Instruction | Follow | Flatten

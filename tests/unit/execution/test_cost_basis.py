@@ -14,7 +14,7 @@ from chalicelib.portfolio.cost_basis import Entries
 from chalicelib.risk import update_rules
 from chalicelib.risk.halts import Scope, Switch
 from chalicelib.trading import MarketType, OrderType
-from tests.simulator.fixtures import VENUES
+from simulator.fixtures import VENUES
 from tests.unit.execution.conftest import IDS, Live
 
 D = Decimal

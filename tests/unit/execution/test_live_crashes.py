@@ -20,7 +20,7 @@ from chalicelib.exchanges.transport import ExchangeTransport
 from chalicelib.orders import store
 from chalicelib.orders.models import Instruction
 from chalicelib.trading import MarketType
-from tests.simulator.fixtures import VENUES
+from simulator.fixtures import VENUES
 from tests.unit.execution import scenarios
 from tests.unit.execution.conftest import LATE_S, Live
 from tests.unit.execution.matrix import Cell, Matrix, shared, wrong

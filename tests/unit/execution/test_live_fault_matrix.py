@@ -12,8 +12,8 @@ import pytest
 
 from chalicelib.exchanges import adapter, transport
 from chalicelib.exchanges.transport import ExchangeTransport
-from tests.simulator.client import Simulator
-from tests.simulator.fixtures import VENUES
+from simulator.client import Simulator
+from simulator.fixtures import VENUES
 from tests.unit.execution import scenarios
 from tests.unit.execution.matrix import Cell, Matrix, shared, wrong
 from tests.unit.execution.scenarios import BY_VENUE, WAYS, Venue, Way

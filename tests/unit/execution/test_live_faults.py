@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.exchanges import adapter, transport
 from chalicelib.trading import MarketType
-from tests.simulator.fixtures import VENUES
+from simulator.fixtures import VENUES
 from tests.unit.execution.conftest import IDS, LATE_S, Live
 
 pytestmark = pytest.mark.usefixtures("unlimited")

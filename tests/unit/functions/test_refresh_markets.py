@@ -8,7 +8,7 @@ from chalicelib import aws
 from chalicelib.exchanges import market_store, registry
 from chalicelib.trading import MarketType
 from functions import refresh_markets
-from tests.simulator.fixtures import simulator, simulator_server
+from simulator.fixtures import simulator, simulator_server
 from tests.support.gateway import CONTEXT
 
 __all__ = ["simulator", "simulator_server"]

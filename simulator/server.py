@@ -9,14 +9,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.simulator.binance import Binance
-from tests.simulator.bybit import Bybit
-from tests.simulator.control import Control
-from tests.simulator.engine import Engine
-from tests.simulator.faults import Fault
-from tests.simulator.limits import Limits
-from tests.simulator.messages import Answer, Request
-from tests.simulator.okx import Okx
+from simulator.binance import Binance
+from simulator.bybit import Bybit
+from simulator.control import Control
+from simulator.engine import Engine
+from simulator.faults import Fault
+from simulator.limits import Limits
+from simulator.messages import Answer, Request
+from simulator.okx import Okx
 
 _HTML = b"<html><body><h1>Please wait</h1></body></html>"
 

@@ -1,9 +1,9 @@
-"""`python -m tests.simulator --port 18400`: runs the simulator until it is interrupted."""
+"""`python -m simulator --port 18400`: runs the simulator until it is interrupted."""
 
 import argparse
 import contextlib
 
-from tests.simulator.server import SimulatorServer
+from simulator.server import SimulatorServer
 
 
 def main() -> None:

@@ -4,11 +4,11 @@ import secrets
 from decimal import Decimal
 from typing import Any
 
-from tests.simulator.engine import Account, Engine, Order, trade_position
-from tests.simulator.faults import Fault
-from tests.simulator.instruments import FUTURES
-from tests.simulator.limits import Limits
-from tests.simulator.messages import Answer, number, text
+from simulator.engine import Account, Engine, Order, trade_position
+from simulator.faults import Fault
+from simulator.instruments import FUTURES
+from simulator.limits import Limits
+from simulator.messages import Answer, number, text
 
 _EXCHANGES = ("binance", "bybit", "okx")
 

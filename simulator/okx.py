@@ -7,10 +7,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from tests.simulator.engine import Account, Engine, Fill, Order, Reject
-from tests.simulator.instruments import FUTURES, SPOT, Book
-from tests.simulator.limits import Limits
-from tests.simulator.messages import Answer, ApiError, Request, number, text
+from simulator.engine import Account, Engine, Fill, Order, Reject
+from simulator.instruments import FUTURES, SPOT, Book
+from simulator.limits import Limits
+from simulator.messages import Answer, ApiError, Request, number, text
 
 _REJECTS = {
     "symbol": ("51001", "Instrument ID does not exist."),

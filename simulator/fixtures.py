@@ -9,8 +9,8 @@ import pytest
 
 from chalicelib.exchanges import registry
 from chalicelib.trading import MarketType
-from tests.simulator.client import Simulator
-from tests.simulator.server import SimulatorServer
+from simulator.client import Simulator
+from simulator.server import SimulatorServer
 
 VENUES = [(exchange, market_type) for exchange in ("binance", "bybit", "okx") for market_type in MarketType]
 

@@ -5,10 +5,10 @@ import hmac
 from decimal import Decimal
 from typing import Any
 
-from tests.simulator.engine import Account, Engine, Fill, Order, Reject
-from tests.simulator.instruments import FUTURES, SPOT, Book
-from tests.simulator.limits import Limits
-from tests.simulator.messages import Answer, ApiError, Request, number, text
+from simulator.engine import Account, Engine, Fill, Order, Reject
+from simulator.instruments import FUTURES, SPOT, Book
+from simulator.limits import Limits
+from simulator.messages import Answer, ApiError, Request, number, text
 
 _REJECTS = {
     "symbol": ("170121", "Invalid symbol."),

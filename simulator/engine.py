@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from tests.simulator.instruments import FUTURES, SPOT, Book, books
+from simulator.instruments import FUTURES, SPOT, Book, books
 
 ZERO = Decimal(0)
 OPEN = ("untriggered", "open", "partial")

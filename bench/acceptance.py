@@ -67,7 +67,7 @@ def run(stand: Stand) -> Iterator[Figure]:
 def _acceptance(token: str) -> Callable[[], None]:
     """One alert, as API Gateway hands it on."""
     from functions import receive_signals  # noqa: PLC0415 - it makes its clients while it is imported
-    from tests.support import gateway  # noqa: PLC0415
+    from testkit import gateway  # noqa: PLC0415
 
     headers = {"X-Webhook-Token": token, "Prefer": "respond-async", "Content-Type": "text/plain; charset=utf-8"}
 

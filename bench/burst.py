@@ -11,7 +11,7 @@ import requests
 from bench.kit import Desk, Figure, Stand, at_most, in_turns
 from chalicelib.orders import store as ledger
 from infra.local import cloud, warm
-from tests.support import pump
+from testkit import pump
 
 BUDGET_S = 230
 

@@ -10,7 +10,7 @@ from typing import Any
 from bench.kit import Call, Desk, Figure, Stand, apart, at_most, in_turns, script, spread, watched
 from chalicelib import aws, config
 from functions import execute_orders, receive_signals
-from tests.support import gateway, pump
+from testkit import gateway, pump
 
 BUDGET_S = 60
 

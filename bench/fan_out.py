@@ -11,7 +11,7 @@ from bench.kit import Desk, Figure, Stand, apart, at_most, in_turns, script, wat
 from chalicelib import aws
 from chalicelib.orders import store as ledger
 from functions import receive_signals
-from tests.support import gateway
+from testkit import gateway
 
 BUDGET_S = 140
 

@@ -22,7 +22,7 @@ from chalicelib.webhooks import delivery_store, endpoint_store, worker
 from chalicelib.webhooks.create_deliveries import create_deliveries
 from chalicelib.webhooks.models import State
 from functions import receive_signals, retry_deliveries, serve_api, sweep, track_orders
-from tests.support import gateway, pump
+from testkit import gateway, pump
 
 BUDGET_S = 160
 

@@ -16,7 +16,7 @@ from typing import Any
 from bench.kit import Figure, Stand, apart, at_least, in_turns, spread
 from bench.kit.stand import KEPT
 from infra.stack import ROOT
-from tests.support.gateway import CONTEXT
+from testkit.gateway import CONTEXT
 
 BUDGET_S = 120
 

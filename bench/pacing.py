@@ -23,7 +23,7 @@ from chalicelib.orders import store as executions
 from chalicelib.orders.models import Execution, Instruction
 from chalicelib.trading import Action, Leg, MarketType, Symbol
 from infra.local import warm
-from tests.support import pump
+from testkit import pump
 
 BUDGET_S = 150
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.support import fast
-from tests.support.grants import Grants
+from testkit import fast
+from testkit.grants import Grants
 
 # Grants whose calls are made only where unit tests do not come, and what makes them there.
 ELSEWHERE: dict[tuple[str, str, str], str] = {}

@@ -29,8 +29,8 @@ from chalicelib import aws
 from infra.local import warm
 from infra.local.place import HOST
 from infra.stack import STACK_YAML
+from testkit import pump
 from tests.e2e.conftest import Running
-from tests.support import pump
 
 OPTIONAL = True
 BUDGET_S = 1300

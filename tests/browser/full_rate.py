@@ -30,7 +30,7 @@ from chalicelib.telemetry import log
 from chalicelib.users.access import Caller
 from chalicelib.users.models import Role
 from functions import handle_realtime, push_realtime
-from tests.support.gateway import CONTEXT
+from testkit.gateway import CONTEXT
 
 WORKERS = 20  # as many groups at once as stack.yaml lets push_realtime have
 BATCH = 10

@@ -13,9 +13,9 @@ from chalicelib.events.models import Event
 from chalicelib.users.create import create_user
 from chalicelib.users.models import Role
 from chalicelib.webhooks import event_types
-from tests.support import cloud
-from tests.support.api import Api
-from tests.support.records import add_user, bearer
+from testkit import cloud
+from testkit.api import Api
+from testkit.records import add_user, bearer
 
 
 @pytest.fixture

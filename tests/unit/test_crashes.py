@@ -9,9 +9,9 @@ import pytest
 from chalicelib.events import publish
 from chalicelib.signals import sweep
 from functions import execute_orders, publish_events, receive_signals
-from tests.support import pump, records
-from tests.support.crash import Killed, killed_after
-from tests.support.gateway import CONTEXT, call, queue_event, stream_event
+from testkit import pump, records
+from testkit.crash import Killed, killed_after
+from testkit.gateway import CONTEXT, call, queue_event, stream_event
 
 ALERT = {"symbol": "AAPL", "side": "buy", "qty": 100, "price": 185.50}
 LATER = timedelta(minutes=1)

@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from chalicelib import aws, config
-from tests.support import cloud, pump
+from testkit import cloud, pump
 
 
 @pytest.fixture

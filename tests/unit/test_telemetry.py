@@ -27,9 +27,9 @@ from chalicelib.webhooks.models import Outcome, Scope, Secret, Webhook
 from functions import receive_signals, retry_deliveries, track_orders
 from functions import sweep as sweep_function
 from infra.stack import ROOT
-from tests.support import pump, records
-from tests.support.gateway import CONTEXT, call
-from tests.support.metrics import lines, values, written
+from testkit import pump, records
+from testkit.gateway import CONTEXT, call
+from testkit.metrics import lines, values, written
 
 ALERT = {"symbol": "AAPL", "side": "buy", "qty": 1, "price": 100}
 DESCRIBED = yaml.safe_load((ROOT / "infra" / "terraform" / "metrics.yaml").read_text())

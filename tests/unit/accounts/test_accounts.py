@@ -13,7 +13,7 @@ from chalicelib.paper import store as paper_store
 from chalicelib.paper.book import Holding
 from chalicelib.users import store as users
 from chalicelib.users.models import AccountKind
-from tests.support.api import everything, outbox, trail
+from testkit.api import everything, outbox, trail
 
 ONE = "/accounts/{account_id}"
 KEY, SECRET = "the-api-key-1234", "the-very-secret-part"

@@ -7,7 +7,7 @@ from botocore.client import BaseClient
 
 from bench.kit import script, watched
 from chalicelib import aws
-from tests.support import pump
+from testkit import pump
 
 pytestmark = pytest.mark.usefixtures("emulated")
 

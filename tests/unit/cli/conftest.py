@@ -11,9 +11,9 @@ import typer
 
 from chalicelib.users.create import create_user
 from chalicelib.users.models import Role
-from tests.support import gateway
-from tests.support.api import Api
-from tests.support.cloud import emulated
+from testkit import gateway
+from testkit.api import Api
+from testkit.cloud import emulated
 from tradehook.__main__ import main
 
 

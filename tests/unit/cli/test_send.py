@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.support import pump, records
+from testkit import pump, records
 from tradehook import signals
 
 OPTIONS = {

@@ -17,8 +17,8 @@ from chalicelib.events.models import ADMIN_STREAM, Event, user_stream
 from chalicelib.events.outbox import write as write_unchecked  # payloads here are versions alone
 from chalicelib.realtime import resume
 from functions import publish_events
-from tests.support import pump
-from tests.support.gateway import CONTEXT, stream_event
+from testkit import pump
+from testkit.gateway import CONTEXT, stream_event
 
 pytestmark = pytest.mark.usefixtures("emulated")
 

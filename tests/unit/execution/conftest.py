@@ -23,8 +23,8 @@ from chalicelib.reconciliation import reconcile_account
 from chalicelib.trading import Action, Leg, MarketType, OrderType, Symbol
 from simulator.client import Simulator
 from simulator.fixtures import VENUES, simulator, simulator_server, stored_markets
-from tests.support.cloud import emulated
-from tests.support.records import add_account, add_user
+from testkit.cloud import emulated
+from testkit.records import add_account, add_user
 
 __all__ = ["simulator", "simulator_server"]
 

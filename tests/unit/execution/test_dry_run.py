@@ -14,8 +14,8 @@ from chalicelib.trading import MarketType
 from chalicelib.users.credentials import Kind
 from functions import serve_api
 from infra import stack
-from tests.support import pump, records
-from tests.support.gateway import call
+from testkit import pump, records
+from testkit.gateway import call
 from tests.unit.execution.conftest import Live, legs
 
 GROUP = "my_strategy"

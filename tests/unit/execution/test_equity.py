@@ -10,9 +10,9 @@ from chalicelib.accounts.model import Account
 from chalicelib.paper.book import Book, Position
 from chalicelib.portfolio import equity
 from functions import receive_signals
-from tests.support import cloud, pump, records
-from tests.support.api import Api
-from tests.support.gateway import call
+from testkit import cloud, pump, records
+from testkit.api import Api
+from testkit.gateway import call
 
 ROUTE = "/accounts/{account_id}/equity"
 

@@ -12,8 +12,8 @@ from chalicelib.orders import queue, store
 from chalicelib.orders.models import Instruction
 from chalicelib.trading import Leg, MarketType, OrderType
 from functions import execute_orders
-from tests.support import pump
-from tests.support.gateway import CONTEXT, queue_event
+from testkit import pump
+from testkit.gateway import CONTEXT, queue_event
 from tests.unit.execution.test_paper_exits import cloud, ledger, market_type, run, signal
 
 __all__ = ["cloud", "market_type"]

@@ -10,7 +10,7 @@ from chalicelib.orders.models import Flatten
 from chalicelib.risk import halts, update_rules
 from chalicelib.risk.halts import Scope, Switch
 from chalicelib.trading import MarketType
-from tests.support import pump
+from testkit import pump
 
 D = Decimal
 USER = Switch(Scope.USER, "1", "1")

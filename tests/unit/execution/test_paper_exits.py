@@ -14,8 +14,8 @@ from chalicelib.orders import store
 from chalicelib.orders.models import Execution, Instruction, Order, PricesSeen
 from chalicelib.paper import store as paper_store
 from chalicelib.trading import Action, Leg, MarketType, OrderType, Symbol
-from tests.support.cloud import emulated
-from tests.support.records import add_account, add_user
+from testkit.cloud import emulated
+from testkit.records import add_account, add_user
 
 ACCOUNT = "1-main"
 EXITS = {"take_profit": Decimal(55000), "stop_loss": Decimal(45000)}

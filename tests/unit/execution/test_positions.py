@@ -6,7 +6,7 @@ import jsonschema_rs
 
 from chalicelib.trading import MarketType, OrderType
 from chalicelib.webhooks import event_types
-from tests.support import pump
+from testkit import pump
 from tests.unit.execution.test_paper_exits import ACCOUNT, cloud, market_type, run
 
 __all__ = ["cloud", "market_type"]

@@ -16,8 +16,8 @@ from chalicelib.risk.halts import Scope, Switch
 from chalicelib.trading import MarketType, OrderType
 from chalicelib.users.credentials import Kind
 from functions import receive_signals, serve_api
-from tests.support import pump, records
-from tests.support.gateway import call
+from testkit import pump, records
+from testkit.gateway import call
 from tests.unit.execution.conftest import Live, legs
 
 MARKET = Decimal(50_000)

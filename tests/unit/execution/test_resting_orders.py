@@ -16,9 +16,9 @@ from chalicelib.risk.halts import Scope, Switch
 from chalicelib.trading import Action, MarketType, OrderType, Symbol
 from chalicelib.users.store import LISTED
 from functions import sweep
-from tests.support import pump, records
-from tests.support.crash import killed_after
-from tests.support.gateway import CONTEXT
+from testkit import pump, records
+from testkit.crash import killed_after
+from testkit.gateway import CONTEXT
 
 D = Decimal
 GLOBAL, USER = Switch(Scope.GLOBAL), Switch(Scope.USER, "1", "1")

@@ -17,9 +17,9 @@ from chalicelib.risk import state as risk_state
 from chalicelib.risk.halts import Scope, Switch
 from chalicelib.risk.rules import Hours
 from functions import receive_signals
-from tests.support import pump, records
-from tests.support.crash import killed_after
-from tests.support.gateway import call
+from testkit import pump, records
+from testkit.crash import killed_after
+from testkit.gateway import call
 
 D = Decimal
 USER = Switch(Scope.USER, "1", "1")

@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.risk.halts import Scope, Switch
 from chalicelib.trading import Leg, MarketType, OrderType
-from tests.support import records
+from testkit import records
 from tests.unit.execution.test_resting_orders import held, orders, rule, send, trader
 
 __all__ = ["trader"]

@@ -6,7 +6,7 @@ from typing import Any
 from chalicelib import aws, config
 from chalicelib.orders import queue
 from functions.fifo import each_group
-from tests.support.cloud import emulated
+from testkit.cloud import emulated
 
 
 def message(number: int, group: str) -> dict[str, Any]:

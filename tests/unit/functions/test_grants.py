@@ -14,9 +14,9 @@ from chalicelib.portfolio import snapshots
 from chalicelib.realtime import post
 from chalicelib.webhooks import fan_out, ssrf_guard
 from functions import handle_realtime, push_realtime, receive_signals, refresh_markets, serve_api, sweep, track_orders
+from testkit import pump, records
+from testkit.gateway import CONTEXT, call
 from tests.conftest import grants
-from tests.support import pump, records
-from tests.support.gateway import CONTEXT, call
 
 ALERT = {"symbol": "AAPL", "side": "buy", "qty": 1, "price": 100}
 

@@ -5,8 +5,8 @@ from io import StringIO
 import pytest
 
 from functions import notify_telegram
-from tests.support.cloud import emulated
-from tests.support.gateway import CONTEXT
+from testkit.cloud import emulated
+from testkit.gateway import CONTEXT
 
 
 def event(body):

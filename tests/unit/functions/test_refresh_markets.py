@@ -9,7 +9,7 @@ from chalicelib.exchanges import market_store, registry
 from chalicelib.trading import MarketType
 from functions import refresh_markets
 from simulator.fixtures import simulator, simulator_server
-from tests.support.gateway import CONTEXT
+from testkit.gateway import CONTEXT
 
 __all__ = ["simulator", "simulator_server"]
 

@@ -11,8 +11,8 @@ from chalicelib.orders import in_flight
 from chalicelib.orders.models import Order
 from chalicelib.trading import MarketType, OrderType
 from functions import track_orders
-from tests.support import pump
-from tests.support.gateway import CONTEXT
+from testkit import pump
+from testkit.gateway import CONTEXT
 
 pytestmark = pytest.mark.usefixtures("emulated")
 

@@ -9,9 +9,9 @@ import pytest
 from chalicelib import aws, config
 from functions import deliver_webhooks, execute_orders, publish_events, push_realtime, receive_signals
 from infra import cost
-from tests.support import cloud, pump, records
-from tests.support.capacity import billed
-from tests.support.gateway import CONTEXT, call, queue_event, stream_event
+from testkit import cloud, pump, records
+from testkit.capacity import billed
+from testkit.gateway import CONTEXT, call, queue_event, stream_event
 
 # As long as what traders send: names, a comment, the bar's own figures.
 ALERT = {

@@ -10,8 +10,8 @@ import pytest
 from chalicelib.openapi import subjects
 from chalicelib.users.create import create_user
 from chalicelib.users.models import Role
-from tests.support import cloud
-from tests.support.api import Api, trail
+from testkit import cloud
+from testkit.api import Api, trail
 from tests.unit.openapi.test_foreign import call, records_of
 
 CHANGES_NOTHING = {"POST /signals/explain", "POST /webhooks/{webhook_id}/test"}

@@ -12,8 +12,8 @@ from chalicelib.openapi.examples import PATH, USER_ID
 from chalicelib.users.create import create_user
 from chalicelib.users.models import Role
 from functions import receive_signals, serve_api
-from tests.support import cloud, gateway
-from tests.support.api import Api
+from testkit import cloud, gateway
+from testkit.api import Api
 
 APPS = {"receive_signals": receive_signals.app, "serve_api": serve_api.app}
 CLOSED = sorted(name for name, docs in subjects.docs().items() if not closed.is_open(docs))

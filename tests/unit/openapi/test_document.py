@@ -10,7 +10,7 @@ from chalicelib.openapi import document, subjects
 from chalicelib.signals.other_paths import CATCH_ALL
 from functions.serve_api import ROUTES
 from functions.serve_api import app as serve_api
-from tests.support import gateway
+from testkit import gateway
 
 _SPEC_KEYS = {"operationId", "tags", "summary", "parameters", "responses", "security"}
 

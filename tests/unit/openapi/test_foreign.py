@@ -20,8 +20,8 @@ from chalicelib.users.models import Role
 from chalicelib.webhooks import fan_out
 from functions import receive_signals, serve_api
 from infra import stack
-from tests.support import cloud, gateway, pump, records
-from tests.support.api import Api
+from testkit import cloud, gateway, pump, records
+from testkit.api import Api
 
 MARK = "theirs"
 """In every text that the victim, user 7, has written; user 8 is the stranger."""

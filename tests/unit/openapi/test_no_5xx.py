@@ -12,8 +12,8 @@ import app as served
 from chalicelib.http import is_id
 from chalicelib.openapi import subjects
 from functions import receive_signals, serve_api
-from tests.support import cloud, gateway
-from tests.support.api import Api
+from testkit import cloud, gateway
+from testkit.api import Api
 from tests.unit.openapi.test_foreign import records_of
 
 APPS = {"receive_signals": receive_signals.app, "serve_api": serve_api.app}

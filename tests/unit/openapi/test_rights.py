@@ -18,8 +18,8 @@ from chalicelib.users.create import create_user
 from chalicelib.users.credentials import Kind, Scope
 from chalicelib.users.models import Role
 from infra.stack import ROOT
-from tests.support import cloud, records
-from tests.support.api import Api
+from testkit import cloud, records
+from testkit.api import Api
 from tests.unit.openapi.test_foreign import call, records_of
 
 PAGE = ROOT / "docs" / "security.md"

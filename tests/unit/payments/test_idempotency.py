@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from functions.serve_api import app
-from tests.support import pump
-from tests.support.gateway import call
-from tests.support.records import add_user, bearer
+from testkit import pump
+from testkit.gateway import call
+from testkit.records import add_user, bearer
 
 PAYMENT = {"user_id": 2, "amount": "100.50", "currency": "USDT", "status": "completed"}
 ADJUSTMENT = {"user_id": 2, "amount": "5", "currency": "USDT"}

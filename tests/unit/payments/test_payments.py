@@ -7,9 +7,9 @@ import pytest
 
 from chalicelib import aws
 from functions.serve_api import app
-from tests.support import pump
-from tests.support.gateway import call
-from tests.support.records import add_user, bearer
+from testkit import pump
+from testkit.gateway import call
+from testkit.records import add_user, bearer
 
 
 def make(headers, **fields):

@@ -17,8 +17,8 @@ from chalicelib.events.outbox import write as write_unchecked  # payloads here a
 from chalicelib.realtime import post
 from chalicelib.users.credentials import Kind
 from functions import handle_realtime, push_realtime
-from tests.support import cloud, records
-from tests.support.gateway import CONTEXT, queue_event
+from testkit import cloud, records
+from testkit.gateway import CONTEXT, queue_event
 
 
 class Sockets:

@@ -13,8 +13,8 @@ from chalicelib.realtime import queue
 from chalicelib.users.credentials import Kind
 from functions import handle_realtime
 from functions.serve_api import app
-from tests.support import records
-from tests.support.gateway import call
+from testkit import records
+from testkit.gateway import call
 
 WELCOME = {"type": "connection", "status": "connected", "message": "WebSocket connection established"}
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chalicelib import aws
-from tests.support import records
+from testkit import records
 
 
 def test_ping(connected):

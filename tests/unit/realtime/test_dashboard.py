@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib import dashboard
 from functions.serve_api import app
-from tests.support.gateway import CONTEXT, request
+from testkit.gateway import CONTEXT, request
 
 WEB = Path(dashboard.__file__).resolve().parent.parent / "web"
 

@@ -8,7 +8,7 @@ from chalicelib import aws
 from chalicelib.users import change, credentials
 from chalicelib.users import tokens as user_tokens
 from chalicelib.users.credentials import Kind
-from tests.support import records
+from testkit import records
 
 
 def _publish(realtime):

@@ -10,7 +10,7 @@ from chalicelib import aws
 from chalicelib.realtime import post, queue, store
 from chalicelib.realtime.frames import LIMIT
 from functions.serve_api import app
-from tests.support.gateway import call
+from testkit.gateway import call
 
 
 def test_event(connected, sockets):
@@ -165,7 +165,7 @@ def test_repeated_delivery(connected, sockets):
     url = client.get_queue_url(QueueName="test-realtime.fifo")["QueueUrl"]
     messages = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"])["Messages"]
     from functions import push_realtime
-    from tests.support.gateway import CONTEXT, queue_event
+    from testkit.gateway import CONTEXT, queue_event
 
     for _ in range(2):
         push_realtime.handler(queue_event(messages), CONTEXT)

@@ -9,9 +9,9 @@ from chalicelib import aws
 from chalicelib.risk import announce_halt, halts
 from chalicelib.risk.halts import Scope, Switch
 from functions import sweep
-from tests.support import pump, records
-from tests.support.crash import Killed, killed_after
-from tests.support.gateway import CONTEXT
+from testkit import pump, records
+from testkit.crash import Killed, killed_after
+from testkit.gateway import CONTEXT
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from chalicelib.accounts.manage import create_account
 from chalicelib.risk import halts
 from chalicelib.risk.halts import Scope, Switch
 from chalicelib.users.models import AccountKind
-from tests.support.api import outbox, trail
+from testkit.api import outbox, trail
 
 
 @pytest.fixture

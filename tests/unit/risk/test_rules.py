@@ -8,7 +8,7 @@ from chalicelib.accounts.manage import create_account
 from chalicelib.risk.rules import Hours
 from chalicelib.strategies.manage import create_strategy
 from chalicelib.users.models import AccountKind
-from tests.support.api import outbox, trail
+from testkit.api import outbox, trail
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 
 from chalicelib.users.credentials import Kind
 from functions import receive_signals, serve_api
-from tests.support import pump, records
-from tests.support.gateway import call
+from testkit import pump, records
+from testkit.gateway import call
 
 ALERT = {"symbol": "AAPL", "side": "buy", "qty": 1, "price": 100}
 
@@ -191,7 +191,7 @@ class TestRepeats:
 
     def test_the_repeat_after_a_crash_before_the_queue(self) -> None:
         """A repeat of a signal that never reached its queue sends it there."""
-        from tests.support.crash import Killed, killed_after
+        from testkit.crash import Killed, killed_after
 
         with killed_after(2), pytest.raises(Killed):
             self.send()

@@ -7,8 +7,8 @@ import pytest
 
 from chalicelib.users.credentials import Kind
 from functions import receive_signals, serve_api
-from tests.support import api, pump, records
-from tests.support.gateway import call
+from testkit import api, pump, records
+from testkit.gateway import call
 
 ORDER = {"account": "main", "symbol": "AAPL", "side": "buy", "quantity": 100, "price": 185.50}
 SIGNAL = {"symbol": "AAPL", "side": "buy", "qty": 100, "price": 185.50}

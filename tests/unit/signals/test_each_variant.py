@@ -8,8 +8,8 @@ import pytest
 from chalicelib import aws, config
 from chalicelib.users.credentials import Kind
 from functions import receive_signals, serve_api
-from tests.support import pump, records
-from tests.support.gateway import call
+from testkit import pump, records
+from testkit.gateway import call
 
 D = Decimal
 GROUP = {

@@ -11,8 +11,8 @@ from chalicelib.signals import store
 from chalicelib.users import credentials
 from chalicelib.users.credentials import Kind
 from functions import receive_signals, serve_api
-from tests.support import pump, records
-from tests.support.gateway import CONTEXT, call, request
+from testkit import pump, records
+from testkit.gateway import CONTEXT, call, request
 
 PAPER = {"symbol": "BTCUSDT", "side": "buy", "qty": 1, "price": 100}
 PERSONAL = {"symbol": "BTCUSDT", "side": "buy", "price": 50000}

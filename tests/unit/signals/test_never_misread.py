@@ -7,8 +7,8 @@ import pytest
 
 from chalicelib.users.credentials import Kind
 from functions import receive_signals, serve_api
-from tests.support import pump, records
-from tests.support.gateway import call
+from testkit import pump, records
+from testkit.gateway import call
 
 D = Decimal
 FREE = {"currency": "USDT", "slippage_bps": D(0), "commission_bps": D(0), "cash": {"USDT": D(100_000)}}

@@ -8,8 +8,8 @@ from app import OWNERS
 from functions import receive_signals
 from infra.build.routes import document
 from infra.local.routes import Routes
-from tests.support import pump
-from tests.support.gateway import call
+from testkit import pump
+from testkit.gateway import call
 from tests.unit.signals.test_keys_and_credentials import GROUP, PAPER, PERSONAL, events, signals, trader
 
 __all__ = ["trader"]

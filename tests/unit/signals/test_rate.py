@@ -18,9 +18,9 @@ from chalicelib.users.credentials import Kind
 from chalicelib.users.models import Settings
 from chalicelib.users.signal_quota import PARTS, Usage
 from functions import receive_signals, serve_api
-from tests.support import pump, records
-from tests.support.crash import killed_after
-from tests.support.gateway import call
+from testkit import pump, records
+from testkit.crash import killed_after
+from testkit.gateway import call
 
 ALERT = {"symbol": "AAPL", "side": "buy", "qty": 1}
 

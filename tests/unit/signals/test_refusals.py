@@ -11,8 +11,8 @@ from chalicelib.events.models import LoggedEvent
 from chalicelib.signals import refusal_limit
 from chalicelib.telegram.texts import catalogue
 from chalicelib.telegram.wording import of_event
-from tests.support import pump, records
-from tests.support.crash import Killed, killed_after
+from testkit import pump, records
+from testkit.crash import Killed, killed_after
 from tests.unit.signals.test_keys_and_credentials import GROUP, PAPER, PERSONAL, WRONG, events, send, trader
 
 __all__ = ["trader"]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from functions import receive_signals
-from tests.support import gateway, pump, records
-from tests.support.crash import Killed, killed_after
+from testkit import gateway, pump, records
+from testkit.crash import Killed, killed_after
 
 ALERT = '{"ticker": "AAPL", "action": "buy", "contracts": 100, "price": 185.50}\n'
 CALLS = 3  # of acceptance to AWS

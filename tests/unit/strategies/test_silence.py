@@ -7,9 +7,9 @@ import pytest
 from chalicelib import aws
 from chalicelib.signals import expected_signals
 from functions import receive_signals, sweep
-from tests.support import pump, records
-from tests.support.gateway import CONTEXT, call
-from tests.support.metrics import written
+from testkit import pump, records
+from testkit.gateway import CONTEXT, call
+from testkit.metrics import written
 
 ONE = "/strategies/{strategy_id}"
 HOUR = timedelta(hours=1)

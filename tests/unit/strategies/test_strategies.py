@@ -10,7 +10,7 @@ from chalicelib.strategies import store
 from chalicelib.strategies.manage import create_strategy
 from chalicelib.strategies.members import add_accounts
 from chalicelib.users.models import AccountKind
-from tests.support.api import outbox, trail
+from testkit.api import outbox, trail
 
 ONE = "/strategies/{strategy_id}"
 ACCOUNTS = ONE + "/accounts"

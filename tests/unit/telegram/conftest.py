@@ -9,10 +9,10 @@ from chalicelib import config
 from chalicelib.users.create import create_user
 from functions import notify_telegram
 from functions.serve_api import app
-from tests.support import telegram_api
-from tests.support.cloud import emulated
-from tests.support.gateway import CONTEXT, call, queue_event
-from tests.support.records import bearer
+from testkit import telegram_api
+from testkit.cloud import emulated
+from testkit.gateway import CONTEXT, call, queue_event
+from testkit.records import bearer
 
 CHAT = 4567
 SECRET = "a secret of the webhook"

@@ -11,8 +11,8 @@ from chalicelib.users import change
 from chalicelib.users import store as users
 from chalicelib.users.create import create_user
 from functions.serve_api import app
-from tests.support.gateway import call
-from tests.support.records import add_account, bearer
+from testkit.gateway import call
+from testkit.records import add_account, bearer
 from tests.unit.telegram.conftest import CHAT, drain, post, texts, write
 
 

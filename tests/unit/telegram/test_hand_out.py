@@ -11,7 +11,7 @@ from chalicelib.users import store as users
 from chalicelib.users import xc_codes
 from chalicelib.users.create import create_user
 from functions.chalice_app import Served, build
-from tests.support.gateway import call
+from testkit.gateway import call
 from tests.unit.telegram.conftest import CHAT, drain, texts, write
 
 app = build("receive_signals", Served([Route("POST", "/xc", lambda request: hand_out(json.loads(request.body).get("chat_id"), request))]))

@@ -19,7 +19,7 @@ from chalicelib.telegram.texts import catalogue
 from chalicelib.telegram.wording import of_event
 from chalicelib.telemetry import log
 from chalicelib.users.create import create_user
-from tests.support import telegram_api
+from testkit import telegram_api
 from tests.unit.telegram.conftest import CHAT, drain, texts, write
 
 FILL = {

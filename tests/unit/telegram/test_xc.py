@@ -3,8 +3,8 @@
 import pytest
 
 from functions import receive_signals
-from tests.support import pump
-from tests.support.gateway import call
+from testkit import pump
+from testkit.gateway import call
 
 
 @pytest.mark.parametrize("body", [{"chat_id": 4242}, {"chat_id": "4242"}, "chat_id=4242"])

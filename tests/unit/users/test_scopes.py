@@ -8,7 +8,7 @@ from chalicelib import aws
 from chalicelib.openapi import subjects
 from chalicelib.users.access import needed_scope
 from chalicelib.users.credentials import Scope
-from tests.support.api import trail
+from testkit.api import trail
 
 TOKENS = "/users/{user_id}/tokens"
 ONE = "/users/{user_id}/tokens/{token_id}"

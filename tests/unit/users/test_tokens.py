@@ -7,7 +7,7 @@ import pytest
 from chalicelib.errors import Unauthorized
 from chalicelib.users import access, tokens, xc_codes
 from chalicelib.users.credentials import Kind
-from tests.support.api import everything
+from testkit.api import everything
 
 TOKENS = "/users/{user_id}/tokens"
 ONE = "/users/{user_id}/tokens/{token_id}"

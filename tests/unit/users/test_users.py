@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.users import store
 from chalicelib.users.change import update_user
-from tests.support.api import outbox, trail
+from testkit.api import outbox, trail
 
 
 def test_created_user_shows_the_seeds_fields_as_numbers(api):

@@ -24,8 +24,8 @@ from chalicelib.webhooks import delivery_store, endpoint_store, routes, ssrf_gua
 from chalicelib.webhooks.deliver import Means
 from chalicelib.webhooks.models import Delivery, Outcome, State, Webhook
 from functions import deliver_webhooks, retry_deliveries
+from testkit import cloud
 from tests.conftest import grants
-from tests.support import cloud
 
 STACK = yaml.safe_load((Path(__file__).parents[3] / "infra" / "stack.yaml").read_text())
 VISIBILITY = timedelta(seconds=STACK["functions"]["deliver_webhooks"]["timeout_s"] + STACK["queues"]["deliveries"]["visibility_margin_s"])

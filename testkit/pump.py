@@ -5,7 +5,7 @@ from typing import Any
 
 from chalicelib import aws, config
 from functions import execute_orders, publish_events
-from tests.support.gateway import CONTEXT, queue_event, stream_event
+from testkit.gateway import CONTEXT, queue_event, stream_event
 
 EXCHANGES = ("paper", "binance", "bybit", "okx")
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from chalicelib.users.credentials import Kind
-from tests.support import gateway, records
+from testkit import gateway, records
 
 
 class Api:

@@ -8,7 +8,7 @@ import zipfile
 from typing import Any
 
 from bench.kit.stand import Stand
-from infra.local.place import ACCOUNT, REGION
+from infra.local.paths import ACCOUNT, REGION
 
 _OPEN = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sqs:*", "Resource": "*"}]}
 _FIFO = {"FifoQueue": "true", "Policy": json.dumps(_OPEN)}

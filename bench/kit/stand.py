@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from infra.local import process, run
-from infra.local.place import HOST, Place
+from infra.local.paths import HOST, Place
 from infra.local.stack import LocalStack, connect
 from infra.local.stack_env import read_stack_env
 from infra.stack import ROOT

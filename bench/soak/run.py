@@ -27,7 +27,7 @@ from bench.soak.receiver import Receiver
 from bench.soak.traffic import Senders
 from chalicelib import aws
 from infra.local import warm
-from infra.local.place import HOST
+from infra.local.paths import HOST
 from infra.stack import STACK_YAML
 from testkit import pump
 from tests.e2e.conftest import Running

@@ -11,7 +11,7 @@ from typing import Any
 
 from infra import stack
 from infra.local import naming
-from infra.local.place import ACCOUNT, REGION, Place
+from infra.local.paths import ACCOUNT, REGION, Place
 from infra.stack import ROOT, Resource, Stack, Statement
 
 FOLDER = ROOT / ".chalice"

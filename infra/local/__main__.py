@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.build.zipping import BuildError
 from infra.local import example
 from infra.local.deploy import DeployError
-from infra.local.place import Place
+from infra.local.paths import Place
 from infra.local.process import ProcessError
 from infra.local.run import console, down, running, up
 from infra.local.stack_env import read_stack_env

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from infra import stack
 from infra.local import loopback_guard, priority, process
-from infra.local.place import HOST, REGION, STAGE, Place
+from infra.local.paths import HOST, REGION, STAGE, Place
 from infra.stack import ROOT
 
 # Lambda workers see what the cloud's interpreter sees. So that nothing but the artifact's own dependencies is there to import,

@@ -10,7 +10,7 @@ import requests
 from rich.console import Console
 from rich.table import Table
 
-from infra.local.place import Place
+from infra.local.paths import Place
 from infra.local.stack_env import read_stack_env
 
 _PATIENCE_S = 20.0

@@ -12,7 +12,7 @@ from infra import stack
 from infra.build.artifact import BUILD
 from infra.local import cloud
 from infra.local.naming import logical_id
-from infra.local.place import ACCOUNT, API_STAGE, REGION, STAGE, Place
+from infra.local.paths import ACCOUNT, API_STAGE, REGION, STAGE, Place
 from infra.local.template import Template
 
 _BUCKET = "tradehook-artifacts"

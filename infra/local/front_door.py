@@ -16,8 +16,8 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from infra.local import loopback_guard
-from infra.local.gate import OVER_S, Gate
-from infra.local.place import HOST, Place
+from infra.local.admission import OVER_S, Gate
+from infra.local.paths import HOST, Place
 from infra.local.routes import Routes
 from infra.local.websocket_proxy import pass_through
 

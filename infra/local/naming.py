@@ -1,6 +1,6 @@
 """Names in the local cloud that more than one place must agree on."""
 
-from infra.local.place import ACCOUNT, STAGE, Place
+from infra.local.paths import ACCOUNT, STAGE, Place
 from infra.stack import Stack
 
 

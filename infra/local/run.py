@@ -12,7 +12,7 @@ from rich.console import Console
 
 from infra.build.artifact import build
 from infra.local import cloud, demo_data, deploy, process, warm
-from infra.local.place import HOST, Place
+from infra.local.paths import HOST, Place
 from infra.local.stack import connect
 from infra.local.stack_env import read_stack_env, write_stack_env
 from infra.stack import ROOT

@@ -6,7 +6,7 @@ from typing import Any
 from infra import stack
 from infra.local import deploy
 from infra.local.naming import logical_id, queue_url
-from infra.local.place import REGION, STAGE, Place
+from infra.local.paths import REGION, STAGE, Place
 
 
 @dataclass(frozen=True)

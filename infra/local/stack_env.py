@@ -1,6 +1,6 @@
 """`stack.env`: the URLs and demo credentials of a running stack, as a file of shell variables."""
 
-from infra.local.place import Place
+from infra.local.paths import Place
 
 
 def write_stack_env(place: Place, values: dict[str, str]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from infra.local.naming import logical_id, queue_url
-from infra.local.place import ACCOUNT, API_STAGE, REGION, STAGE, Place
+from infra.local.paths import ACCOUNT, API_STAGE, REGION, STAGE, Place
 from infra.local.template_apis import rest_api, websocket_api
 from infra.stack import Function, Resource, Stack, Statement
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from infra.local.naming import logical_id
-from infra.local.place import API_STAGE, REGION
+from infra.local.paths import API_STAGE, REGION
 
 Properties = dict[str, Any]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from infra.local.gate import AT_ONCE
+from infra.local.admission import AT_ONCE
 from infra.local.stack import LocalStack
 from infra.stack import Function
 

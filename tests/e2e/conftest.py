@@ -14,7 +14,7 @@ import yaml
 
 from infra.build.artifact import build
 from infra.local import cloud, deploy, process, run
-from infra.local.place import HOST, Place
+from infra.local.paths import HOST, Place
 from infra.local.stack import LocalStack, connect
 from infra.local.stack_env import read_stack_env
 from infra.stack import STACK_YAML

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from infra import stack as stack_file
-from infra.local.place import Place
+from infra.local.paths import Place
 from infra.local.template import Template
 from infra.stack import Function, Resource, Stack
 from tests.infra.conftest import OWNERS

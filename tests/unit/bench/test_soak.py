@@ -12,7 +12,7 @@ from aiohttp import web
 from bench.soak.proxy import FaultyCloud
 from bench.soak.receiver import Receiver
 from bench.soak.traffic import Alert, Senders
-from infra.local.place import HOST
+from infra.local.paths import HOST
 
 pytestmark = pytest.mark.cloud
 

@@ -10,8 +10,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from infra.local import front_door, gate
-from infra.local.place import Place
+from infra.local import admission, front_door
+from infra.local.paths import Place
 from infra.local.routes import Routes
 
 pytestmark = pytest.mark.cloud
@@ -111,10 +111,10 @@ def test_the_client_cannot_say_who_or_when_it_is(tmp_path):
     through_the_door(tmp_path, test)
 
 
-@pytest.mark.parametrize(("takes_s", "at_once"), [(0.01, gate.AT_FIRST), (1.5, gate.AT_ONCE)])
+@pytest.mark.parametrize(("takes_s", "at_once"), [(0.01, admission.AT_FIRST), (1.5, admission.AT_ONCE)])
 def test_few_at_once_per_function(tmp_path, monkeypatch, takes_s, at_once):
     """The others wait their turn, and all are answered; where none leaves for a while, places are added, up to a limit."""
-    monkeypatch.setattr(gate, "_STUCK_S", 0.2)
+    monkeypatch.setattr(admission, "_STUCK_S", 0.2)
 
     async def test(client, cloud, _behind):
         cloud.takes_s = takes_s

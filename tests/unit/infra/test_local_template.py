@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from infra import stack
-from infra.local.place import Place
+from infra.local.paths import Place
 from infra.local.template import Template
 
 PLACE = Place(Path("/nowhere"), 8123, {"TRADEHOOK_TELEGRAM_API": "http://127.0.0.1:1"}, stack.STACK_YAML)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from infra.local import loopback_guard, process
-from infra.local.place import Place
+from infra.local.paths import Place
 
 PORT = 18080
 SIGNED = {"authorization": "AWS4-HMAC-SHA256 Credential=ROOTABC/20260101/us-east-1/dynamodb/aws4_request"}

@@ -5,15 +5,15 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from infra.local import gate
-from infra.local.gate import AT_FIRST, AT_LEISURE, AT_ONCE, HURRIED_S, OVER_S, Gate
+from infra.local import admission
+from infra.local.admission import AT_FIRST, AT_LEISURE, AT_ONCE, HURRIED_S, OVER_S, Gate
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Less patience."""
     for name, seconds in {"_A_LOOK_S": 0.002, "_STUCK_S": 0.1, "_STARTING_S": 0.4}.items():
-        monkeypatch.setattr(gate, name, seconds)
+        monkeypatch.setattr(admission, name, seconds)
 
 
 class Crowd:
@@ -84,7 +84,7 @@ def test_a_request_that_others_stand_behind_may_not_wait():
 
 def test_of_a_later_burst_all_but_the_first_one_are_told(monkeypatch):
     """One that comes alone is not held up by a look for others, so the first of many passes for one; those right behind it do not."""
-    monkeypatch.setattr(gate, "_A_LOOK_S", 0.1)
+    monkeypatch.setattr(admission, "_A_LOOK_S", 0.1)
 
     async def check() -> None:
         door = Gate()

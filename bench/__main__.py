@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from bench.kit import report, rows
-from bench.kit.figures import Figure
-from bench.kit.stand import Stand
+from bench.harness import cases, report
+from bench.harness.environment import Stand
+from bench.harness.figures import Figure
 from infra.local import run
 from infra.stack import ROOT
 
@@ -29,10 +29,10 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="leaves the local cloud running for the next time")
     parser.add_argument("--seed", type=int, default=1, help="another seed, other random choices")
     given = parser.parse_args()
-    unknown = set(given.rows) - set(rows.names())
+    unknown = set(given.rows) - set(cases.names())
     if unknown:
-        parser.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(rows.names())}")
-    wanted = [rows.load(name) for name in given.rows or rows.names()]
+        parser.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(cases.names())}")
+    wanted = [cases.load(name) for name in given.rows or cases.names()]
     if given.list:
         for row in wanted:
             console.print(f"  {row.name:<14} {row.about}{' [dim](only by name)[/]' if row.optional else ''}")
@@ -46,7 +46,7 @@ def main() -> None:
     sys.exit(failed)
 
 
-def _measure(wanted: list[rows.Row], *, seed: int, keep: bool) -> bool:
+def _measure(wanted: list[cases.Row], *, seed: int, keep: bool) -> bool:
     """Measures row after row, keeps and shows the figures. Whether a row failed or a limit was not kept."""
     stand = Stand(seed)
     theirs = run.running(stand.place)
@@ -57,8 +57,8 @@ def _measure(wanted: list[rows.Row], *, seed: int, keep: bool) -> bool:
         for row in wanted:
             console.print(f"[bold]{row.name}[/] [dim]{row.about}[/]")
             try:
-                figures = rows.measured(row, told, seed)
-            except rows.RowError as error:
+                figures = cases.measured(row, told, seed)
+            except cases.RowError as error:
                 console.print(f"[red]✗ {error}[/]")
                 failed = True
                 continue

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 
-from bench.kit import Figure, Stand, apart, at_most, in_turns, script, spread, watched
+from bench.harness import Figure, Stand, at_most, in_turns, isolated_tables, script, spread, watched
 
 BUDGET_S = 40
 
@@ -18,7 +18,7 @@ def run(stand: Stand) -> Iterator[Figure]:
     """A paper signal for one account, its queue and outbox without anybody behind them: what is measured is acceptance alone."""
     token = stand.env["TRADEHOOK_PAPER_TOKEN"]
     logging.disable(logging.INFO)
-    with apart(stand, ["outbox", "webhook_logs", "idempotency", "signals"], ["orders-paper"]):
+    with isolated_tables(stand, ["outbox", "webhook_logs", "idempotency", "signals"], ["orders-paper"]):
         accept = _acceptance(token)
         accept()
         with watched() as calls:

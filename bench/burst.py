@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import aiohttp
 import requests
 
-from bench.kit import Desk, Figure, Stand, at_most, in_turns
+from bench.harness import Desk, Figure, Stand, at_most, in_turns
 from chalicelib.orders import store as ledger
 from infra.local import cloud, warm
 from testkit import pump

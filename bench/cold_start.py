@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench.kit import Figure, Stand, at_most, in_turns, spread
+from bench.harness import Figure, Stand, at_most, in_turns, spread
 from infra import stack
 from infra.build.artifact import BUILD, build
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from bench.kit import Call, Desk, Figure, Stand, apart, at_most, in_turns, script, spread, watched
+from bench.harness import Call, Desk, Figure, Stand, at_most, in_turns, isolated_tables, script, spread, watched
 from chalicelib import aws, config
 from functions import execute_orders, receive_signals
 from testkit import gateway, pump
@@ -25,7 +25,7 @@ _QUEUES = ["realtime", *(f"orders-{name}" for name in _EXCHANGES)]
 def run(stand: Stand) -> Iterator[Figure]:
     """On paper, where all the work is ours; then on accounts at exchanges, where only the calls are counted."""
     logging.disable(logging.WARNING)
-    with apart(stand, _TABLES, _QUEUES):
+    with isolated_tables(stand, _TABLES, _QUEUES):
         yield from _on_paper(stand)
         yield from _at_exchanges(stand)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import requests
 
-from bench.kit import Desk, Figure, Stand, apart, at_most, in_turns, script, watched
+from bench.harness import Desk, Figure, Stand, at_most, in_turns, isolated_tables, script, watched
 from chalicelib import aws
 from chalicelib.orders import store as ledger
 from functions import receive_signals
@@ -26,7 +26,7 @@ def run(stand: Stand) -> Iterator[Figure]:
     """Demo accounts, simulated by our own paper engine."""
     logging.disable(logging.WARNING)
     desks = {size: Desk(stand, {_EXCHANGE: size}, "demo") for size in {*_ROUNDS, *_EXECUTED}}
-    with apart(stand, ["outbox", "webhook_logs", "idempotency", "signals"], [f"orders-{_EXCHANGE}"]):
+    with isolated_tables(stand, ["outbox", "webhook_logs", "idempotency", "signals"], [f"orders-{_EXCHANGE}"]):
         for size, rounds in _ROUNDS.items():
             accept = _acceptance(desks[size])
             accept()

@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Any
 from unittest.mock import patch
 
-from bench.kit import Desk, Figure, Stand, apart, at_most, spread, watched
+from bench.harness import Desk, Figure, Stand, at_most, isolated_tables, spread, watched
 from chalicelib import aws, config
 from chalicelib.events.models import LoggedEvent
 from chalicelib.orders import in_flight as order_ledger
@@ -51,7 +51,7 @@ def run(stand: Stand) -> Iterator[Figure]:
     """Items looked at: a query's are counted by DynamoDB, filtered ones included; a key asked for is one, found or not."""
     logging.disable(logging.WARNING)
     tables = ["signals", "orders", "deliveries", "webhook_logs", "idempotency", "outbox", "following"]
-    with apart(stand, tables, ["orders-binance", "deliveries"]), _one_minute():
+    with isolated_tables(stand, tables, ["orders-binance", "deliveries"]), _one_minute():
         desk = Desk(stand, {"binance": 1}, "demo")
         archive = _Archive(desk)
         reads = [*_routes(stand, desk, archive), *_scheduled()]

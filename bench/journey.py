@@ -13,9 +13,9 @@ from typing import Any
 import aiohttp
 import requests
 
-from bench.kit import Desk, Figure, Stand, in_turns, spread
-from bench.kit.bare_functions import BareFunctions
-from bench.kit.turns import Turns
+from bench.harness import Desk, Figure, Stand, in_turns, spread
+from bench.harness.bare_functions import BareFunctions
+from bench.harness.interleaved import Turns
 from chalicelib import aws
 
 BUDGET_S = 70

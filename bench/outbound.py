@@ -13,8 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench.kit import Figure, Stand, apart, at_least, in_turns, spread
-from bench.kit.stand import KEPT
+from bench.harness import Figure, Stand, at_least, in_turns, isolated_tables, spread
+from bench.harness.environment import KEPT
 from infra.stack import ROOT
 from testkit.gateway import CONTEXT
 
@@ -32,7 +32,7 @@ def run(stand: Stand) -> Iterator[Figure]:
     _ = stand.env
     logging.disable(logging.INFO)
     processor: list[float] = []
-    with apart(stand, ["webhooks", "deliveries", "outbox"], ["deliveries"]), _receiver() as url, _peer(url) as peer:
+    with isolated_tables(stand, ["webhooks", "deliveries", "outbox"], ["deliveries"]), _receiver() as url, _peer(url) as peer:
         turns = in_turns(_ours(url, processor), peer, rounds=_ROUNDS, until=stand.ends_at)
     yield Figure(
         "outbound deliveries",
@@ -152,7 +152,7 @@ def _environment() -> Path:
 
 @contextmanager
 def _receiver() -> Iterator[str]:
-    process = subprocess.Popen([sys.executable, "-m", "bench.kit.receiver"], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    process = subprocess.Popen([sys.executable, "-m", "bench.harness.receiver"], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     try:
         yield f"http://127.0.0.1:{_said(process)}/webhook"
     finally:

@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 import requests
 
-from bench.kit import Desk, Figure, Stand, at_most, spread
+from bench.harness import Desk, Figure, Stand, at_most, spread
 from chalicelib.exchanges import rate_limiter
 from chalicelib.exchanges.rate_limiter import limits_of
 from chalicelib.execution import execute_signal

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import partial
 
-from bench.kit import Figure, Stand, in_turns
+from bench.harness import Figure, Stand, in_turns
 from chalicelib.signals import fields, variants
 from chalicelib.trading import Variant
 

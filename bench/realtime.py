@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 
 import aiohttp
 
-from bench.kit import Figure, Stand, at_most, in_turns
-from bench.kit.turns import Turns
+from bench.harness import Figure, Stand, at_most, in_turns
+from bench.harness.interleaved import Turns
 from chalicelib import aws
 from chalicelib.events import outbox
 from chalicelib.events.models import Event, user_stream
@@ -93,7 +93,7 @@ def _event(once: str, user_id: str) -> Event:
 
 
 def _poster(endpoint: str, connections: list[str]) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "bench.kit.poster", endpoint]
+    command = [sys.executable, "-m", "bench.harness.poster", endpoint]
     poster = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, cwd=ROOT)
     assert poster.stdin
     poster.stdin.write(json.dumps(connections) + "\n")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from bench.kit import Desk, Stand
+from bench.harness import Desk, Stand
 from bench.soak.receiver import Receiver
 from bench.soak.traffic import Senders
 from chalicelib import aws, config

@@ -18,9 +18,9 @@ import aiohttp
 import requests
 import yaml
 
-from bench.kit import Desk, Figure, Stand, at_most, spread
-from bench.kit.desk import fetch_markets
-from bench.kit.stand import KEPT
+from bench.harness import Desk, Figure, Stand, at_most, spread
+from bench.harness.bench_user import fetch_markets
+from bench.harness.environment import KEPT
 from bench.soak.books import Books, compare
 from bench.soak.proxy import FaultyCloud
 from bench.soak.receiver import Receiver

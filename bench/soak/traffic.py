@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from bench.kit import Desk
+from bench.harness import Desk
 
 _TRIES = 12
 _PAUSE_S = 1.5

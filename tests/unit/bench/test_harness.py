@@ -1,6 +1,6 @@
 import pytest
 
-from bench.kit import Figure, at_least, at_most, in_turns, report, rows, spread
+from bench.harness import Figure, at_least, at_most, cases, in_turns, report, spread
 
 
 def test_a_limit_is_on_the_ratio_where_there_is_one() -> None:
@@ -57,13 +57,13 @@ def test_the_page_takes_the_table_between_its_marks() -> None:
     assert report.page(page, report.markdown(kept)) == page
 
 
-@pytest.mark.parametrize("name", rows.names())
+@pytest.mark.parametrize("name", cases.names())
 def test_every_row_says_what_it_measures_and_how_long_it_takes(name: str) -> None:
-    row = rows.load(name)
+    row = cases.load(name)
     assert row.about
     if not row.optional:
         assert 0 < row.budget_s <= 240
 
 
 def test_all_rows_together_end_in_time() -> None:
-    assert sum(row.budget_s for row in map(rows.load, rows.names()) if not row.optional) <= 20 * 60
+    assert sum(row.budget_s for row in map(cases.load, cases.names()) if not row.optional) <= 20 * 60

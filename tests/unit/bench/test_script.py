@@ -5,7 +5,7 @@ import json
 import pytest
 from botocore.client import BaseClient
 
-from bench.kit import script, watched
+from bench.harness import script, watched
 from chalicelib import aws
 from testkit import pump
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from bench.kit.stand import Stand
+from bench.harness.environment import Stand
 from infra.stack import Resource
 
 

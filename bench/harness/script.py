@@ -8,7 +8,7 @@ from typing import Any
 
 import boto3
 
-from bench.kit.calls import Call
+from bench.harness.calls import Call
 
 _NEW_EACH_TIME = {"signal_id", "event_id", "key", "MessageDeduplicationId"}
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from rich.table import Column, Table
 
-from bench.kit.figures import Figure, Spread, number
-from bench.kit.stand import KEPT
+from bench.harness.environment import KEPT
+from bench.harness.figures import Figure, Spread, number
 from infra.stack import ROOT
 
 LATEST = KEPT / "latest.json"

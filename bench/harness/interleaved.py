@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.kit.figures import Spread, spread
+from bench.harness.figures import Spread, spread
 
 Work = Callable[[], float | None]
 """A piece of work; what it returns is the measurement, unless that is None: then it is the milliseconds it took."""

@@ -7,7 +7,7 @@ import uuid
 import zipfile
 from typing import Any
 
-from bench.kit.stand import Stand
+from bench.harness.environment import Stand
 from infra.local.paths import ACCOUNT, REGION
 
 _OPEN = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sqs:*", "Resource": "*"}]}

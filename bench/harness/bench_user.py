@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from bench.kit.stand import Stand
+from bench.harness.environment import Stand
 from chalicelib import aws
 from chalicelib.accounts import key_encryption
 from chalicelib.accounts.model import Account

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bench
-from bench.kit.figures import Figure
-from bench.kit.stand import Stand
+from bench.harness.environment import Stand
+from bench.harness.figures import Figure
 from infra.stack import ROOT
 
 _POLITE_S = 20
@@ -65,7 +65,7 @@ def measured(row: Row, place: dict[str, str], seed: int) -> list[Figure]:
     """
     with tempfile.TemporaryDirectory() as directory:
         told = Path(directory) / "figures.json"
-        command = [sys.executable, "-m", "bench.kit.rows", row.name, str(told), "--seed", str(seed)]
+        command = [sys.executable, "-m", "bench.harness.cases", row.name, str(told), "--seed", str(seed)]
         child = subprocess.Popen(command, cwd=ROOT, env=os.environ | place, start_new_session=True)
         try:
             child.wait(row.budget_s * 2)

@@ -1,4 +1,4 @@
-"""Posts to WebSocket connections and nothing else: `python -m bench.kit.poster ENDPOINT`.
+"""Posts to WebSocket connections and nothing else: `python -m bench.harness.poster ENDPOINT`.
 
 The first line of its input is a list of connections, in JSON; each further line goes to all of them, side by side.
 """

@@ -1,6 +1,6 @@
 """Each fault, before and after its effect, on each call of an order's way, on each exchange: nothing lost, nothing doubled.
 
-`python -m tests.contract.exchanges.fault_matrix > docs/fault-matrix.md` runs it and writes the table.
+`python -m tests.contract.exchanges.fault_matrix > docs/evidence/fault-matrix.md` runs it and writes the table.
 """
 
 import itertools
@@ -171,7 +171,7 @@ def render(cells: Sequence[Cell]) -> str:
     lines = [
         "# The fault matrix",
         "",
-        "Written by `python -m tests.contract.exchanges.fault_matrix > docs/fault-matrix.md`; not by hand.",
+        "Written by `python -m tests.contract.exchanges.fault_matrix > docs/evidence/fault-matrix.md`; not by hand.",
         "",
         "Each cell: an order's call meets the fault once, on the exchange simulator, and is carried on by the rules of docs/exchanges.md:",
         "what is not placed is tried again, what is unknown is looked up after the late-arrival bound, and whatever has been tried",

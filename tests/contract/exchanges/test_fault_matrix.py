@@ -20,9 +20,9 @@ def test_every_cell_of_the_matrix(simulator: Simulator):
     cells = run_matrix(simulator)
 
     assert [cell for cell in cells if cell.lost or cell.doubled or cell.disagrees] == []
-    written = Path("docs/fault-matrix.md").read_text().splitlines()
+    written = Path("docs/evidence/fault-matrix.md").read_text().splitlines()
     assert [_outline(line) for line in render(cells).splitlines()] == [_outline(line) for line in written], (
-        "docs/fault-matrix.md is of another matrix: write it anew by the command it names"
+        "docs/evidence/fault-matrix.md is of another matrix: write it anew by the command it names"
     )
 
 

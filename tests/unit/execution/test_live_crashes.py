@@ -1,6 +1,6 @@
 """The worker is killed before or after each call it makes, to AWS and to the exchange; the message comes again. Nothing is lost or doubled.
 
-`CRASH_MATRIX=docs/crash-matrix.md` in the environment kills on every way of every venue, and writes down what became of each order;
+`CRASH_MATRIX=docs/evidence/crash-matrix.md` in the environment kills on every way of every venue, and writes down what became of each order;
 without it a part of them is run.
 """
 
@@ -33,7 +33,7 @@ _BEFORE, _AFTER = "killed before", "killed after"
 
 _HEAD = """# The crash matrix
 
-Written by `CRASH_MATRIX=docs/crash-matrix.md pytest tests/unit/execution/test_live_crashes.py`; not by hand.
+Written by `CRASH_MATRIX=docs/evidence/crash-matrix.md pytest tests/unit/execution/test_live_crashes.py`; not by hand.
 
 The worker carries a message out on the exchange simulator and its process ends just before a call, or just after the call took effect
 and before its answer was heard. Then a new process gets the same message, and the account is followed as in every minute. Each line is

@@ -1,6 +1,6 @@
 """Each fault on each call that the worker makes to the exchange, on each way of an order: nothing lost, nothing doubled, the ledger right.
 
-`FAULT_MATRIX=docs/order-fault-matrix.md` in the environment meets every fault on every call, and writes down what it came to; without it
+`FAULT_MATRIX=docs/evidence/order-fault-matrix.md` in the environment meets every fault on every call, and writes down what it came to; without it
 each way meets, on one market of each exchange, one fault per call that changes something.
 """
 
@@ -47,7 +47,7 @@ _GIVES_UP_S, _LATE_EFFECT_S, _LATE_ARRIVAL_S, _SLOW_S = 0.5, 0.6, 0.9, 0.05
 
 _HEAD = """# The fault matrix of orders
 
-Written by `FAULT_MATRIX=docs/order-fault-matrix.md pytest tests/unit/execution/test_live_fault_matrix.py`; not by hand.
+Written by `FAULT_MATRIX=docs/evidence/order-fault-matrix.md pytest tests/unit/execution/test_live_fault_matrix.py`; not by hand.
 
 The worker carries a message out on the exchange simulator, and one of its calls to the exchange meets a fault, once. `before`: the
 exchange never saw the call; `after`: it had acted; `late`: it acted after the caller had given up. The message comes again if the worker

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from bench.harness import cases, report
-from bench.harness.environment import Stand
+from bench.harness.environment import BenchEnvironment
 from bench.harness.figures import Figure
 from infra.local import run
 from infra.stack import ROOT
@@ -48,9 +48,9 @@ def main() -> None:
 
 def _measure(wanted: list[cases.Row], *, seed: int, keep: bool) -> bool:
     """Measures row after row, keeps and shows the figures. Whether a row failed or a limit was not kept."""
-    stand = Stand(seed)
-    theirs = run.running(stand.place)
-    told = {name: value for name, value in stand.place.environ.items() if os.environ.get(name) != value}
+    bench_environment = BenchEnvironment(seed)
+    theirs = run.running(bench_environment.place)
+    told = {name: value for name, value in bench_environment.place.environ.items() if os.environ.get(name) != value}
     began, failed, shown = time.monotonic(), False, list[Figure]()
     circumstances = {"machine": _machine(), "commit": _commit()}
     try:
@@ -71,7 +71,7 @@ def _measure(wanted: list[cases.Row], *, seed: int, keep: bool) -> bool:
             shown += figures
     finally:
         if not (keep or theirs or all(row.optional for row in wanted)):  # the optional ones have stands of their own
-            stand.clear()
+            bench_environment.clear()
     missed = [figure.name for figure in shown if figure.kept is False]
     console.print(f"{len(shown)} figures in {time.monotonic() - began:.0f} s; {report.LATEST} keeps them")
     if missed:

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 
-from bench.harness import Figure, Stand, at_most, in_turns, isolated_tables, script, spread, watched
+from bench.harness import BenchEnvironment, Figure, at_most, interleaved, isolated_tables, script, spread, watched
 
 BUDGET_S = 40
 
@@ -14,25 +14,27 @@ _EACH = 10
 _ROUNDS = 40
 
 
-def run(stand: Stand) -> Iterator[Figure]:
+def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     """A paper signal for one account, its queue and outbox without anybody behind them: what is measured is acceptance alone."""
-    token = stand.env["TRADEHOOK_PAPER_TOKEN"]
+    token = bench_environment.env["TRADEHOOK_PAPER_TOKEN"]
     logging.disable(logging.INFO)
-    with isolated_tables(stand, ["outbox", "webhook_logs", "idempotency", "signals"], ["orders-paper"]):
+    with isolated_tables(bench_environment, ["outbox", "webhook_logs", "idempotency", "signals"], ["orders-paper"]):
         accept = _acceptance(token)
         accept()
         with watched() as calls:
             accept()
         bare = script(calls)
-        processor: dict[str, list[float]] = {"ours": [], "floor": []}
-        turns = in_turns(_several(accept, processor["ours"]), _several(bare, processor["floor"]), rounds=_ROUNDS, until=stand.ends_at)
-    mine, bares = processor["ours"][1:], processor["floor"][1:]  # the first were the warming up
+        processor: dict[str, list[float]] = {"ours": [], "baseline": []}
+        turns = interleaved(
+            _several(accept, processor["ours"]), _several(bare, processor["baseline"]), rounds=_ROUNDS, until=bench_environment.ends_at
+        )
+    mine, bares = processor["ours"][1:], processor["baseline"][1:]  # the first were the warming up
     yield Figure(
         "acceptance",
         "From API Gateway's event to the answer: a paper signal for one account, stored and queued.",
         turns.ours,
         "ms",
-        floor=turns.floor,
+        baseline=turns.baseline,
         floor_is="the same AWS calls by a bare boto3 script",
         ratio=turns.ratio,
         limit=at_most(1.3),
@@ -43,7 +45,7 @@ def run(stand: Stand) -> Iterator[Figure]:
         "Our process's own time per signal, boto3's included.",
         spread(mine),
         "ms",
-        floor=spread(bares),
+        baseline=spread(bares),
         floor_is="the bare boto3 script",
         ratio=spread(own / bare for own, bare in zip(mine, bares, strict=True)),
     )

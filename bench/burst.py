@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import aiohttp
 import requests
 
-from bench.harness import Desk, Figure, Stand, at_most, in_turns
+from bench.harness import BenchEnvironment, BenchUser, Figure, at_most, interleaved
 from chalicelib.orders import store as ledger
 from infra.local import cloud, warm
 from testkit import pump
@@ -25,34 +25,34 @@ _PATIENCE_S = 30
 _TIMEOUT = aiohttp.ClientTimeout(total=60)
 
 
-def run(stand: Stand) -> Iterator[Figure]:
+def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     """Warm, cold, and with an exchange that answers in ten seconds."""
-    yield _burst(stand, "warm", _WARM_ROUNDS, lambda: None)
-    yield _burst(stand, "cold", _COLD_ROUNDS, lambda: _chill(stand))
-    warm.up(stand.stack)
-    yield from _slow_exchange(stand)
+    yield _burst(bench_environment, "warm", _WARM_ROUNDS, lambda: None)
+    yield _burst(bench_environment, "cold", _COLD_ROUNDS, lambda: _chill(bench_environment))
+    warm.up(bench_environment.stack)
+    yield from _slow_exchange(bench_environment)
 
 
-def _burst(stand: Stand, how: str, rounds: int, before: Callable[[], None]) -> Figure:
+def _burst(bench_environment: BenchEnvironment, how: str, rounds: int, before: Callable[[], None]) -> Figure:
     def alerts() -> float:
         before()
-        statuses, slowest = asyncio.run(_at_once(_alert, stand))
+        statuses, slowest = asyncio.run(_at_once(_alert, bench_environment))
         assert set(statuses) <= {200, 202}, statuses
         return slowest
 
     def nothing() -> float:
         before()
-        statuses, slowest = asyncio.run(_at_once(_health, stand))
+        statuses, slowest = asyncio.run(_at_once(_health, bench_environment))
         assert set(statuses) == {200}, statuses
         return slowest
 
-    turns = in_turns(alerts, nothing, rounds=rounds, warm_up=0 if how == "cold" else 1)
+    turns = interleaved(alerts, nothing, rounds=rounds, warm_up=0 if how == "cold" else 1)
     return Figure(
         f"burst, {how}",
         f"The slowest answer to {_SIZE} alerts at once; TradingView hangs up after 3 s.",
         turns.ours,
         "s",
-        floor=turns.floor,
+        baseline=turns.baseline,
         floor_is=f"{_SIZE} requests for /health",
         ratio=turns.ratio,
         limit=at_most(_TRADINGVIEW_S, worst=True, on_ours=True),
@@ -61,13 +61,13 @@ def _burst(stand: Stand, how: str, rounds: int, before: Callable[[], None]) -> F
 
 
 async def _at_once(
-    ask: Callable[[aiohttp.ClientSession, Stand], "aiohttp.client._RequestContextManager"], stand: Stand
+    ask: Callable[[aiohttp.ClientSession, BenchEnvironment], "aiohttp.client._RequestContextManager"], bench_environment: BenchEnvironment
 ) -> tuple[list[int], float]:
     """The statuses, and the seconds the slowest took."""
 
     async def one(session: aiohttp.ClientSession) -> tuple[int, float]:
         began = time.perf_counter()
-        async with ask(session, stand) as answer:
+        async with ask(session, bench_environment) as answer:
             await answer.read()
             return answer.status, time.perf_counter() - began
 
@@ -85,35 +85,37 @@ def _until_quiet(still_s: float = _STILL_S) -> None:
         time.sleep(_LOOK_S)
 
 
-def _alert(session: aiohttp.ClientSession, stand: Stand) -> "aiohttp.client._RequestContextManager":
+def _alert(session: aiohttp.ClientSession, bench_environment: BenchEnvironment) -> "aiohttp.client._RequestContextManager":
     body = {"symbol": "AAPL", "side": "buy", "qty": 1, "price": 185.5, "alert_id": uuid.uuid4().hex}
-    return session.post(f"{stand.place.url}/api/webhook", json=body, headers={"X-Webhook-Token": stand.env["TRADEHOOK_PAPER_TOKEN"]})
+    return session.post(
+        f"{bench_environment.place.url}/api/webhook", json=body, headers={"X-Webhook-Token": bench_environment.env["TRADEHOOK_PAPER_TOKEN"]}
+    )
 
 
-def _health(session: aiohttp.ClientSession, stand: Stand) -> "aiohttp.client._RequestContextManager":
-    return session.get(f"{stand.place.url}/health")
+def _health(session: aiohttp.ClientSession, bench_environment: BenchEnvironment) -> "aiohttp.client._RequestContextManager":
+    return session.get(f"{bench_environment.place.url}/health")
 
 
-def _chill(stand: Stand) -> None:
+def _chill(bench_environment: BenchEnvironment) -> None:
     """Stops the cloud, which ends every function's process, and starts it again; nothing is warmed."""
-    cloud.stop(stand.place)
-    cloud.start(stand.place)
+    cloud.stop(bench_environment.place)
+    cloud.start(bench_environment.place)
     time.sleep(2)  # the emulator itself is to be up: what starts cold are the functions
 
 
-def _slow_exchange(stand: Stand) -> Iterator[Figure]:
+def _slow_exchange(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     """Signals for two live accounts in turns, each when the one before has had its effect; one's exchange takes ten seconds for every call.
 
     Without that pause the order and the events of the signal before share the processors with the answer, and the times tell of those.
     """
-    desk = Desk(stand, {"binance": 1, "bybit": 1})
-    stand.exchanges.fault(exchange="bybit", kind="slow", seconds=10, times=-1)
+    desk = BenchUser(bench_environment, {"binance": 1, "bybit": 1})
+    bench_environment.exchanges.fault(exchange="bybit", kind="slow", seconds=10, times=-1)
     with requests.Session() as session:
 
         def send(exchange: str) -> float:
             body = desk.signal(exchange, qty_per=1)
             began = time.perf_counter()
-            answer = session.post(f"{stand.place.url}/api/webhook", json=body, headers={"Prefer": "respond-async"}, timeout=30)
+            answer = session.post(f"{bench_environment.place.url}/api/webhook", json=body, headers={"Prefer": "respond-async"}, timeout=30)
             took = (time.perf_counter() - began) * 1000
             assert answer.status_code == 202, answer.text
             if exchange == "binance":
@@ -121,15 +123,15 @@ def _slow_exchange(stand: Stand) -> Iterator[Figure]:
             _until_quiet(_STILL_AFTER_ONE_S)
             return took
 
-        turns = in_turns(lambda: send("bybit"), lambda: send("binance"), rounds=_SLOW_ROUNDS, warm_up=3, until=stand.ends_at)
-    stand.exchanges.clear_faults()
+        turns = interleaved(lambda: send("bybit"), lambda: send("binance"), rounds=_SLOW_ROUNDS, warm_up=3, until=bench_environment.ends_at)
+    bench_environment.exchanges.clear_faults()
     desk.settled()
     yield Figure(
         "acknowledgement, slow exchange",
         "The answer to a signal whose exchange takes 10 s for every call; each is sent when the one before has had its effect.",
         turns.ours,
         "ms",
-        floor=turns.floor,
+        baseline=turns.baseline,
         floor_is="the same with an exchange that answers at once",
         ratio=turns.ratio,
         limit=at_most(1.05),
@@ -139,6 +141,6 @@ def _slow_exchange(stand: Stand) -> Iterator[Figure]:
 
 def _until_settled(signal_id: str) -> None:
     until = time.monotonic() + _PATIENCE_S
-    while not ledger.of_signal(signal_id)[0]:
+    while not ledger.results_of(signal_id)[0]:
         assert time.monotonic() < until, f"{signal_id} has not settled"
         time.sleep(_LOOK_S)

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench.harness import Figure, Stand, at_most, in_turns, spread
+from bench.harness import BenchEnvironment, Figure, at_most, interleaved, spread
 from infra import stack
 from infra.build.artifact import BUILD, build
 
@@ -36,7 +36,7 @@ print(json.dumps([took, held / 1024, ccxt.__file__ if ccxt else ""]))
 """
 
 
-def run(stand: Stand) -> Iterator[Figure]:
+def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     """Each function's module imported, and with it the clients it prepares; for those that trade an exchange opened too."""
     build()
     described = stack.load()
@@ -49,18 +49,18 @@ def run(stand: Stand) -> Iterator[Figure]:
                 continue  # the same code as the others', less the exchange
             work = f"import {function.module}" + (_TRADING.format(exchange=exchange) if exchange else "")
             memory: list[float] = []
-            turns = in_turns(
+            turns = interleaved(
                 _started(directory, work, memory, ccxt=bool(exchange)),
                 _started(directory, _BARE_TRADING if exchange else _BARE, [], ccxt=bool(exchange)),
                 rounds=_ROUNDS,
-                until=stand.ends_at,
+                until=bench_environment.ends_at,
             )
             yield Figure(
                 f"cold start, {name}",
                 "A fresh process imports the function and opens an exchange." if exchange else "A fresh process imports the function.",
                 turns.ours,
                 "ms",
-                floor=turns.floor,
+                baseline=turns.baseline,
                 floor_is="import of boto3 and the trimmed ccxt" if exchange else "import of boto3",
                 ratio=turns.ratio,
                 limit=at_most(2) if exchange else None,

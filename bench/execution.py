@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from bench.harness import Call, Desk, Figure, Stand, at_most, in_turns, isolated_tables, script, spread, watched
+from bench.harness import BenchEnvironment, BenchUser, Call, Figure, at_most, interleaved, isolated_tables, script, spread, watched
 from chalicelib import aws, config
 from functions import execute_orders, receive_signals
 from testkit import gateway, pump
@@ -22,16 +22,16 @@ _TABLES = ["signals", "orders", "outbox", "webhook_logs", "idempotency"]
 _QUEUES = ["realtime", *(f"orders-{name}" for name in _EXCHANGES)]
 
 
-def run(stand: Stand) -> Iterator[Figure]:
+def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     """On paper, where all the work is ours; then on accounts at exchanges, where only the calls are counted."""
     logging.disable(logging.WARNING)
-    with isolated_tables(stand, _TABLES, _QUEUES):
-        yield from _on_paper(stand)
-        yield from _at_exchanges(stand)
+    with isolated_tables(bench_environment, _TABLES, _QUEUES):
+        yield from _on_paper(bench_environment)
+        yield from _at_exchanges(bench_environment)
 
 
-def _on_paper(stand: Stand) -> Iterator[Figure]:
-    desk = Desk(stand, {"binance": 1}, "demo")
+def _on_paper(bench_environment: BenchEnvironment) -> Iterator[Figure]:
+    desk = BenchUser(bench_environment, {"binance": 1}, "demo")
     worker = _Worker(desk, "binance", price="95000")
     worker.prepare(2)
     worker.execute()  # the first order of an account writes a ledger that is not there yet
@@ -44,13 +44,13 @@ def _on_paper(stand: Stand) -> Iterator[Figure]:
             bare()
         return (time.perf_counter() - began) * 1000 / _EACH
 
-    turns = in_turns(worker.several, bares, rounds=_ROUNDS, until=stand.ends_at - BUDGET_S / 2)
+    turns = interleaved(worker.several, bares, rounds=_ROUNDS, until=bench_environment.ends_at - BUDGET_S / 2)
     yield Figure(
         "execution on paper",
         "From the queue's event to the settled order: read, sized, filled, booked, its event written.",
         turns.ours,
         "ms",
-        floor=turns.floor,
+        baseline=turns.baseline,
         floor_is="the same AWS calls by a bare boto3 script",
         ratio=turns.ratio,
         limit=at_most(1.3),
@@ -59,9 +59,9 @@ def _on_paper(stand: Stand) -> Iterator[Figure]:
     yield _calls("execution on paper, AWS calls", [calls])
 
 
-def _at_exchanges(stand: Stand) -> Iterator[Figure]:
+def _at_exchanges(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     for exchange in _EXCHANGES:
-        with Desk(stand, {exchange: 1}) as desk:
+        with BenchUser(bench_environment, {exchange: 1}) as desk:
             worker = _Worker(desk, exchange, price="50000")
             worker.prepare(_LIVE_ORDERS)
             worker.execute()  # the key is decrypted, the instrument's rules are read: both are kept for minutes
@@ -86,7 +86,7 @@ def _calls(name: str, made: list[list[Call]]) -> Figure:
 class _Worker:
     """Executes signals for one account, accepted beforehand."""
 
-    def __init__(self, desk: Desk, exchange: str, price: str) -> None:
+    def __init__(self, desk: BenchUser, exchange: str, price: str) -> None:
         self._desk = desk
         self._exchange = exchange
         self._price = price

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import requests
 
-from bench.harness import Desk, Figure, Stand, at_most, in_turns, isolated_tables, script, watched
+from bench.harness import BenchEnvironment, BenchUser, Figure, at_most, interleaved, isolated_tables, script, watched
 from chalicelib import aws
 from chalicelib.orders import store as ledger
 from functions import receive_signals
@@ -22,36 +22,36 @@ _EXECUTED = (50, 1_000)
 _PATIENCE_S = 150
 
 
-def run(stand: Stand) -> Iterator[Figure]:
+def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     """Demo accounts, simulated by our own paper engine."""
     logging.disable(logging.WARNING)
-    desks = {size: Desk(stand, {_EXCHANGE: size}, "demo") for size in {*_ROUNDS, *_EXECUTED}}
-    with isolated_tables(stand, ["outbox", "webhook_logs", "idempotency", "signals"], [f"orders-{_EXCHANGE}"]):
+    desks = {size: BenchUser(bench_environment, {_EXCHANGE: size}, "demo") for size in {*_ROUNDS, *_EXECUTED}}
+    with isolated_tables(bench_environment, ["outbox", "webhook_logs", "idempotency", "signals"], [f"orders-{_EXCHANGE}"]):
         for size, rounds in _ROUNDS.items():
             accept = _acceptance(desks[size])
             accept()
             with watched() as calls:
                 accept()
-            turns = in_turns(accept, script(calls), rounds=rounds, until=stand.ends_at - BUDGET_S / 2)
+            turns = interleaved(accept, script(calls), rounds=rounds, until=bench_environment.ends_at - BUDGET_S / 2)
             yield Figure(
                 f"fan-out to {size:,}, acknowledged",
                 f"A group signal for {size:,} accounts, stored and queued by {len(calls)} AWS calls.",
                 turns.ours,
                 "ms",
-                floor=turns.floor,
+                baseline=turns.baseline,
                 floor_is="the same AWS calls, one after the other, by a bare boto3 script",
                 ratio=turns.ratio,
                 limit=at_most(1.3),
                 grows="with the accounts, ten to a message batch; batches go out eight at a time.",
             )
     few, many = _EXECUTED
-    turns = in_turns(_execution(stand, desks[many]), _execution(stand, desks[few]), rounds=1, warm_up=0)
+    turns = interleaved(_execution(bench_environment, desks[many]), _execution(bench_environment, desks[few]), rounds=1, warm_up=0)
     yield Figure(
         f"fan-out to {many:,}, executed",
         f"From the front door to the last of {many:,} settled accounts, per account; every account is served.",
         turns.ours,
         "ms an account",
-        floor=turns.floor,
+        baseline=turns.baseline,
         floor_is=f"per account with {few}",
         ratio=turns.ratio,
         limit=at_most(1.3),
@@ -59,7 +59,7 @@ def run(stand: Stand) -> Iterator[Figure]:
     )
 
 
-def _acceptance(desk: Desk) -> Callable[[], None]:
+def _acceptance(desk: BenchUser) -> Callable[[], None]:
     def accept() -> None:
         body = json.dumps(desk.signal(_EXCHANGE, price="95000"))
         request = gateway.request("POST", "/api/webhook", body, headers={"Prefer": "respond-async"})
@@ -69,21 +69,23 @@ def _acceptance(desk: Desk) -> Callable[[], None]:
     return accept
 
 
-def _execution(stand: Stand, desk: Desk) -> Callable[[], float]:
+def _execution(bench_environment: BenchEnvironment, desk: BenchUser) -> Callable[[], float]:
     """Milliseconds per account until all have settled."""
     size = len(desk.accounts)
 
     def execute() -> float:
         began = time.perf_counter()
         body = desk.signal(_EXCHANGE, price="95000")
-        answer = requests.post(f"{stand.place.url}/api/webhook", json=body, headers={"Prefer": "respond-async"}, timeout=_PATIENCE_S)
+        answer = requests.post(
+            f"{bench_environment.place.url}/api/webhook", json=body, headers={"Prefer": "respond-async"}, timeout=_PATIENCE_S
+        )
         assert answer.status_code == 202, answer.text
         signal_id = answer.json()["signal_id"]
         while (settled := _settled(signal_id, size)) < size:
             assert time.perf_counter() - began < _PATIENCE_S, f"{settled} of {size} have settled"
             time.sleep(size / 1000)  # looking oftener would take the time that is measured
         took = time.perf_counter() - began
-        executions, orders = ledger.of_signal(signal_id)
+        executions, orders = ledger.results_of(signal_id)
         assert len(executions) == size
         assert [order.status for order in orders] == ["filled"] * size
         return took * 1000 / size

@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Any
 from unittest.mock import patch
 
-from bench.harness import Desk, Figure, Stand, at_most, isolated_tables, spread, watched
+from bench.harness import BenchEnvironment, BenchUser, Figure, at_most, isolated_tables, spread, watched
 from chalicelib import aws, config
 from chalicelib.events.models import LoggedEvent
 from chalicelib.orders import in_flight as order_ledger
@@ -47,20 +47,20 @@ class _Cost:
     all_ms: float
 
 
-def run(stand: Stand) -> Iterator[Figure]:
+def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     """Items looked at: a query's are counted by DynamoDB, filtered ones included; a key asked for is one, found or not."""
     logging.disable(logging.WARNING)
     tables = ["signals", "orders", "deliveries", "webhook_logs", "idempotency", "outbox", "following"]
-    with isolated_tables(stand, tables, ["orders-binance", "deliveries"]), _one_minute():
-        desk = Desk(stand, {"binance": 1}, "demo")
+    with isolated_tables(bench_environment, tables, ["orders-binance", "deliveries"]), _one_minute():
+        desk = BenchUser(bench_environment, {"binance": 1}, "demo")
         archive = _Archive(desk)
-        reads = [*_routes(stand, desk, archive), *_scheduled()]
+        reads = [*_routes(bench_environment, desk, archive), *_scheduled()]
         for _, read in reads:
             read()  # what is looked up once and kept for a while is not what is measured
         costs: dict[str, list[_Cost]] = {name: [] for name, _ in reads}
         sizes: list[int] = []
         for size in SIZES:
-            if len(sizes) > 1 and time.monotonic() > stand.ends_at - BUDGET_S * 0.7:
+            if len(sizes) > 1 and time.monotonic() > bench_environment.ends_at - BUDGET_S * 0.7:
                 break  # a machine this slow would not store the most of them in time
             archive.grow(size)
             sizes.append(size)
@@ -85,7 +85,7 @@ def run(stand: Stand) -> Iterator[Figure]:
             f" none at more than {most:,}." + (f" Grown: {', '.join(grown)}." if grown else ""),
             spread([many]),
             "items",
-            floor=spread([some]),
+            baseline=spread([some]),
             floor_is=f"with {sizes[-2]:,} stored, not {sizes[-1]:,}",
             ratio=spread(ratios.values()),
             limit=at_most(_LOGARITHMIC, worst=True),
@@ -113,7 +113,7 @@ def _beside(sizes: Sequence[int], costs: Sequence[Sequence[_Cost]]) -> Iterator[
             means,
             spread(after),
             unit,
-            floor=spread(before),
+            baseline=spread(before),
             floor_is=f"with {sizes[-2]:,} stored, not {sizes[-1]:,}",
             ratio=spread((one + 1) / (other + 1) for one, other in zip(after, before, strict=True)),
             limit=limit,
@@ -132,8 +132,8 @@ def _cost(read: Callable[[], None]) -> _Cost:
 def _one_minute() -> Iterator[None]:
     """Has retry_deliveries see the same minute at every size: each minute it audits the books of other subscriptions."""
     now = datetime.now(UTC)
-    means = replace(worker.means(), clock=lambda: now)
-    with patch.object(worker, "means", lambda: means):
+    means = replace(worker.dependencies(), clock=lambda: now)
+    with patch.object(worker, "dependencies", lambda: means):
         yield
 
 
@@ -152,7 +152,7 @@ class _Archive:
     indexes are, and for the rest a text of the same size.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: BenchUser) -> None:
         self._desk = desk
         self._size = 0
         answer = receive_signals.app(
@@ -252,12 +252,12 @@ def _follow(account_id: str, order_id: str, at: datetime) -> None:
     """An order to be followed, due since then; as the ledger writes it."""
     key = {"account_id": account_id, "order_id": order_id}
     item = {"exchange": "binance", "shard": str(int(account_id) % order_ledger.SHARDS), "due_at": at.isoformat(), "at": {}}
-    aws.write(aws.put("following", key | item))
+    aws.write(aws.put_write("in_flight_orders", key | item))
 
 
-def _routes(stand: Stand, desk: Desk, archive: _Archive) -> Iterator[Read]:
+def _routes(bench_environment: BenchEnvironment, desk: BenchUser, archive: _Archive) -> Iterator[Read]:
     """Every GET route, by the user and by an admin; those with filters also by one that nothing passes."""
-    tokens = {"user": desk.api_token, "admin": stand.env["TRADEHOOK_ADMIN_TOKEN"]}
+    tokens = {"user": desk.api_token, "admin": bench_environment.env["TRADEHOOK_ADMIN_TOKEN"]}
     signal_id, account_id = archive.signal_id, desk.accounts[0].account_id
     known = {
         "user_id": desk.user_id,

@@ -13,9 +13,9 @@ from typing import Any
 import aiohttp
 import requests
 
-from bench.harness import Desk, Figure, Stand, in_turns, spread
+from bench.harness import BenchEnvironment, BenchUser, Figure, interleaved, spread
 from bench.harness.bare_functions import BareFunctions
-from bench.harness.interleaved import Turns
+from bench.harness.interleaved import Interleaved
 from chalicelib import aws
 
 BUDGET_S = 70
@@ -24,17 +24,17 @@ _ROUNDS = 20
 _PATIENCE_S = 20
 
 
-def run(stand: Stand) -> Iterator[Figure]:
+def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     """Warm; one signal after the other, each followed to its end."""
     logging.disable(logging.WARNING)
-    with Desk(stand, {"binance": 1}) as desk:
-        wire, screen = asyncio.run(_measured(stand, desk))
+    with BenchUser(bench_environment, {"binance": 1}) as desk:
+        wire, screen = asyncio.run(_measured(bench_environment, desk))
     yield Figure(
         "signal to wire",
         "From API Gateway to the order's arrival at the exchange.",
         wire.ours,
         "ms",
-        floor=wire.floor,
+        baseline=wire.baseline,
         floor_is="bare functions: one writes an item and a message, one asks the exchange twice",
         ratio=wire.ratio,
         grows="with what waits before it on the same account; not with other accounts.",
@@ -44,46 +44,48 @@ def run(stand: Stand) -> Iterator[Figure]:
         "From API Gateway to the filled order's event on a WebSocket.",
         screen.ours,
         "ms",
-        floor=screen.floor,
+        baseline=screen.baseline,
         floor_is="bare functions: the same, then an item, its stream, a topic, a queue and one post",
         ratio=screen.ratio,
         grows="with the events of the same stream before it.",
     )
 
 
-async def _measured(stand: Stand, desk: Desk) -> tuple[Turns, Turns]:
+async def _measured(bench_environment: BenchEnvironment, desk: BenchUser) -> tuple[Interleaved, Interleaved]:
     wire_server = _WireServer()
-    token = stand.env["TRADEHOOK_ADMIN_TOKEN"]
-    async with aiohttp.ClientSession() as session, session.ws_connect(f"{stand.place.ws_url}?token={token}") as socket:
+    token = bench_environment.env["TRADEHOOK_ADMIN_TOKEN"]
+    async with aiohttp.ClientSession() as session, session.ws_connect(f"{bench_environment.place.ws_url}?token={token}") as socket:
         welcome = await socket.receive_json(timeout=_PATIENCE_S)
         screen = _Screen(socket)
         listening = asyncio.create_task(screen.listen())
         connection_id = welcome.get("connection_id") or await asyncio.to_thread(_newest_connection)
-        bare = await asyncio.to_thread(BareFunctions, stand, wire_server.url, connection_id)
+        bare = await asyncio.to_thread(BareFunctions, bench_environment, wire_server.url, connection_id)
         arrivals: dict[str, list[tuple[float, float]]] = {"ours": [], "bare": []}
 
         def ours() -> float:
-            arrivals["ours"].append(_ours(stand, desk, screen))
+            arrivals["ours"].append(_ours(bench_environment, desk, screen))
             return arrivals["ours"][-1][0]
 
-        def floor() -> float:
+        def baseline() -> float:
             arrivals["bare"].append(_bare(bare, wire_server, screen))
             return arrivals["bare"][-1][0]
 
         try:
-            wire = await asyncio.to_thread(lambda: in_turns(ours, floor, rounds=_ROUNDS, warm_up=3, until=stand.ends_at - 20))
+            wire = await asyncio.to_thread(
+                lambda: interleaved(ours, baseline, rounds=_ROUNDS, warm_up=3, until=bench_environment.ends_at - 20)
+            )
         finally:
             listening.cancel()
             await asyncio.to_thread(bare.remove)
             wire_server.shutdown()
     counted = wire.ours.rounds
     mine, others = ([seen for _, seen in arrivals[who][-counted:]] for who in ("ours", "bare"))
-    return wire, Turns(spread(mine), spread(others), spread(own / other for own, other in zip(mine, others, strict=True)))
+    return wire, Interleaved(spread(mine), spread(others), spread(own / other for own, other in zip(mine, others, strict=True)))
 
 
-def _ours(stand: Stand, desk: Desk, screen: "_Screen") -> tuple[float, float]:
+def _ours(bench_environment: BenchEnvironment, desk: BenchUser, screen: "_Screen") -> tuple[float, float]:
     """Milliseconds to the wire, and to the screen."""
-    url = json.loads(stand.place.front_door.read_text())["http"]
+    url = json.loads(bench_environment.place.front_door.read_text())["http"]
     body = desk.signal("binance", price="50000")
     began = time.time()
     answer = requests.post(f"{url}/api/webhook", json=body, headers={"Prefer": "respond-async"}, timeout=_PATIENCE_S)
@@ -91,7 +93,7 @@ def _ours(stand: Stand, desk: Desk, screen: "_Screen") -> tuple[float, float]:
     seen = screen.seen(answer.json()["signal_id"])
     arrived = next(
         request["at"]
-        for request in stand.exchanges.requests()
+        for request in bench_environment.exchanges.requests()
         if request["at"] > began and request["method"] == "POST" and request["path"].endswith("/order")
     )
     return (arrived - began) * 1000, (seen - began) * 1000
@@ -107,7 +109,7 @@ def _bare(bare: BareFunctions, wire: "_WireServer", screen: "_Screen") -> tuple[
 
 
 def _newest_connection() -> str:
-    items, _ = aws.query("connections", "#open = :yes", index="open", newest_first=True, limit=1, yes="1")
+    items, _ = aws.query_page("connections", "#open = :yes", index="open", newest_first=True, limit=1, yes="1")
     return str(items[0]["connection_id"])
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench.harness import Figure, Stand, at_least, in_turns, isolated_tables, spread
+from bench.harness import BenchEnvironment, Figure, at_least, interleaved, isolated_tables, spread
 from bench.harness.environment import KEPT
 from infra.stack import ROOT
 from testkit.gateway import CONTEXT
@@ -27,19 +27,19 @@ _PEER = ("django-outbound-webhooks==0.4.0", "django==5.2.19")
 _PAYLOAD = {"symbol": "BTC/USDT", "side": "buy", "quantity": "0.0015", "value": "97.50"}
 
 
-def run(stand: Stand) -> Iterator[Figure]:
+def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     """The same payload to the same receiver on loopback, a hundred at a time, one process each, everything recorded."""
-    _ = stand.env
+    _ = bench_environment.env
     logging.disable(logging.INFO)
     processor: list[float] = []
-    with isolated_tables(stand, ["webhooks", "deliveries", "outbox"], ["deliveries"]), _receiver() as url, _peer(url) as peer:
-        turns = in_turns(_ours(url, processor), peer, rounds=_ROUNDS, until=stand.ends_at)
+    with isolated_tables(bench_environment, ["webhooks", "deliveries", "outbox"], ["deliveries"]), _receiver() as url, _peer(url) as peer:
+        turns = interleaved(_ours(url, processor), peer, rounds=_ROUNDS, until=bench_environment.ends_at)
     yield Figure(
         "outbound deliveries",
         "Deliveries per second of one worker: read, claimed, signed, posted, recorded with headers and bodies, the books kept.",
         turns.ours,
         "/s",
-        floor=turns.floor,
+        baseline=turns.baseline,
         floor_is=f"{_PEER[0]} on SQLite, one worker",
         ratio=turns.ratio,
         limit=at_least(5),
@@ -111,7 +111,7 @@ def _ours(url: str, processor: list[float]) -> Callable[[], float]:
 @contextmanager
 def _peer(url: str) -> Iterator[Callable[[], float]]:
     """The peer's rounds: its deliveries per second."""
-    script = ROOT / "bench" / "kit" / "django_peer.py"
+    script = ROOT / "bench" / "harness" / "django_peer.py"
     with TemporaryDirectory() as directory:
         command = [str(_environment()), str(script), url, f"{directory}/peer.sqlite"]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=directory)

@@ -14,13 +14,13 @@ from unittest.mock import patch
 
 import requests
 
-from bench.harness import Desk, Figure, Stand, at_most, spread
+from bench.harness import BenchEnvironment, BenchUser, Figure, at_most, spread
 from chalicelib.exchanges import rate_limiter
 from chalicelib.exchanges.rate_limiter import limits_of
 from chalicelib.execution import execute_signal
 from chalicelib.orders import in_flight
 from chalicelib.orders import store as executions
-from chalicelib.orders.models import Execution, Instruction
+from chalicelib.orders.models import AccountResult, Instruction
 from chalicelib.trading import Action, Leg, MarketType, Symbol
 from infra.local import warm
 from testkit import pump
@@ -42,16 +42,16 @@ _FACTOR = 0.5
 _SLOWEST_PER_S, _MOST_AT_ONCE = 4.5, 4
 
 
-def run(stand: Stand) -> Iterator[Figure]:
+def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     """One signal per exchange in the same instant, since a group signal names one."""
     logging.disable(logging.WARNING)
-    with Desk(stand, _ACCOUNTS) as desk:
-        spoiled = _spoil(stand, desk)
+    with BenchUser(bench_environment, _ACCOUNTS) as desk:
+        spoiled = _spoil(bench_environment, desk)
         began = time.monotonic()
-        settled = _trade(stand, desk, _MARKETS)
+        settled = _trade(bench_environment, desk, _MARKETS)
         took = time.monotonic() - began
-        _check(stand, desk, settled, spoiled)
-        limited = stand.exchanges.call("GET", "stats")["limited"]
+        _check(bench_environment, desk, settled, spoiled)
+        limited = bench_environment.exchanges.call("GET", "stats")["limited"]
         _look_later(desk)
     yield Figure(
         "200 accounts on three exchanges",
@@ -68,27 +68,27 @@ def run(stand: Stand) -> Iterator[Figure]:
         limit=at_most(0),
     )
     _quiet()
-    yield from _shared(stand)
+    yield from _shared(bench_environment)
     _quiet()
-    yield from _paced(stand)
+    yield from _paced(bench_environment)
 
 
-def _shared(stand: Stand) -> Iterator[Figure]:
+def _shared(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     """All accounts again, with so small a share of the exchanges' limits that the limits are the bound and not this machine."""
-    stand.exchanges.reset()
-    with Desk(stand, _ACCOUNTS) as desk, _shares(stand):
-        spoiled = _spoil(stand, desk)
+    bench_environment.exchanges.reset()
+    with BenchUser(bench_environment, _ACCOUNTS) as desk, _shares(bench_environment):
+        spoiled = _spoil(bench_environment, desk)
         for exchange, (_, percent) in _SHARED.items():
-            stand.exchanges.call("POST", "limits", exchange=exchange, factor=percent / 100)
+            bench_environment.exchanges.call("POST", "limits", exchange=exchange, factor=percent / 100)
         tooks: dict[str, float] = {}
-        settled = _trade(stand, desk, {exchange: market for exchange, (market, _) in _SHARED.items()}, tooks)
-        told = stand.exchanges.call("GET", "stats")
-        _check(stand, desk, settled, spoiled)
+        settled = _trade(bench_environment, desk, {exchange: market for exchange, (market, _) in _SHARED.items()}, tooks)
+        told = bench_environment.exchanges.call("GET", "stats")
+        _check(bench_environment, desk, settled, spoiled)
         _look_later(desk)
         for exchange, (market, percent) in _SHARED.items():
             rate = limits_of(exchange, market).weight
             weight = told["weight"][exchange]
-            floor = (weight - rate.burst) / rate.per_s
+            baseline = (weight - rate.burst) / rate.per_s
             yield Figure(
                 f"{_ACCOUNTS[exchange]} accounts, within {percent} % of {exchange}'s limits",
                 f"From the front door to the last settled account of {sum(_ACCOUNTS.values())}, on three exchanges at once, each with so "
@@ -96,9 +96,9 @@ def _shared(stand: Stand) -> Iterator[Figure]:
                 f"exchange allows as much less). {2 * _SPOILED} have a bad key or nothing to trade with.",
                 spread([tooks[exchange]]),
                 "s",
-                floor=spread([floor]),
+                baseline=spread([baseline]),
                 floor_is=f"the time that the limit takes for the {weight} that the exchange counted, after a burst of {rate.burst}",
-                ratio=spread([tooks[exchange] / floor]),
+                ratio=spread([tooks[exchange] / baseline]),
                 limit=at_most(1.1),
                 grows="with the accounts on the exchange.",
             )
@@ -109,7 +109,7 @@ def _shared(stand: Stand) -> Iterator[Figure]:
             "calls",
             limit=at_most(0),
         )
-    stand.exchanges.reset()
+    bench_environment.exchanges.reset()
 
 
 def _quiet() -> None:
@@ -120,48 +120,48 @@ def _quiet() -> None:
 
 
 @contextmanager
-def _shares(stand: Stand) -> Iterator[None]:
+def _shares(bench_environment: BenchEnvironment) -> Iterator[None]:
     """Leaves the workers, and this process, shares of the exchanges' limits."""
     shares = " ".join(f"{exchange}:{percent}" for exchange, (_, percent) in _SHARED.items())
-    _tell_workers(stand, shares)
+    _tell_workers(bench_environment, shares)
     try:
         with patch.dict(os.environ, TRADEHOOK_EXCHANGE_SHARES=shares):
             yield
     finally:
-        _tell_workers(stand, "")
+        _tell_workers(bench_environment, "")
 
 
-def _tell_workers(stand: Stand, shares: str) -> None:
-    client = stand.stack.client("lambda")
+def _tell_workers(bench_environment: BenchEnvironment, shares: str) -> None:
+    client = bench_environment.stack.client("lambda")
     for exchange in _SHARED:
-        function = stand.stack.function(f"execute_orders-{exchange}")
+        function = bench_environment.stack.function(f"execute_orders-{exchange}")
         variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
         variables["TRADEHOOK_EXCHANGE_SHARES"] = shares
         client.update_function_configuration(FunctionName=function, Environment={"Variables": variables})
-    warm.up(stand.stack)
+    warm.up(bench_environment.stack)
 
 
-def _look_later(desk: Desk) -> None:
+def _look_later(desk: BenchUser) -> None:
     """Puts the minute's look at the accounts off: its calls would be made under the limits that are measured next."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         later = datetime.now(UTC) + timedelta(hours=1)
-        list(pool.map(lambda account: in_flight.account_due(account.account_id, account.exchange, later), desk.accounts))
+        list(pool.map(lambda account: in_flight.schedule_account(account.account_id, account.exchange, later), desk.accounts))
 
 
-def _paced(stand: Stand) -> Iterator[Figure]:
+def _paced(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     """An account on each exchange with more orders than its limit lets through at once."""
     narrow = {place: _narrowed(limits_of(*place)) for place in _PACED}
-    with Desk(stand, dict.fromkeys(_ACCOUNTS, 1)) as desk, patch.dict(rate_limiter._LIMITS, narrow):  # noqa: SLF001 - the only way to narrow them
+    with BenchUser(bench_environment, dict.fromkeys(_ACCOUNTS, 1)) as desk, patch.dict(rate_limiter._LIMITS, narrow):  # noqa: SLF001 - the only way to narrow them
         rate_limiter.forget()
-        stand.exchanges.call("POST", "limits", factor=_FACTOR)
+        bench_environment.exchanges.call("POST", "limits", factor=_FACTOR)
         with ThreadPoolExecutor(len(_PACED)) as pool:
             tooks = dict(zip(_PACED, pool.map(lambda place: _place_all(desk, *place), _PACED), strict=True))
-        limited = stand.exchanges.call("GET", "stats")["limited"]
-        stand.exchanges.reset()
+        limited = bench_environment.exchanges.call("GET", "stats")["limited"]
+        bench_environment.exchanges.reset()
     rate_limiter.forget()
     for place, took in tooks.items():
         rate = narrow[place].orders
-        floor = (_ORDERS - rate.burst) / rate.per_s
+        baseline = (_ORDERS - rate.burst) / rate.per_s
         yield Figure(
             f"pace of an account at {place[0]}",
             f"From the first of {_ORDERS} orders on the wire to the last, at {rate.per_s:g} a second: half of what is kept to at Binance "
@@ -169,9 +169,9 @@ def _paced(stand: Stand) -> Iterator[Figure]:
             f"machine; {limited} calls turned away.",
             spread([took]),
             "s",
-            floor=spread([floor]),
+            baseline=spread([baseline]),
             floor_is="the time that the limit takes",
-            ratio=spread([took / floor]),
+            ratio=spread([took / baseline]),
             limit=at_most(1.1),
             grows="with the orders of one account; other accounts have limits of their own.",
         )
@@ -191,7 +191,7 @@ def _narrowed(limits: rate_limiter.Limits) -> rate_limiter.Limits:
     )
 
 
-def _place_all(desk: Desk, exchange: str, market_type: MarketType) -> float:
+def _place_all(desk: BenchUser, exchange: str, market_type: MarketType) -> float:
     """Seconds from the first order sent to the last."""
     [account] = [each for each in desk.accounts if each.exchange == exchange]
     legs = tuple(Leg(percent=Decimal("0.1")) for _ in range(_ORDERS))
@@ -208,36 +208,38 @@ def _place_all(desk: Desk, exchange: str, market_type: MarketType) -> float:
         price=Decimal(50000),
         received_at=datetime.now(UTC),
         max_age_s=_PATIENCE_S,
-        alone=False,
+        single_account=False,
     )
-    execute_signal.execute(signal, _PATIENCE_S)
-    orders = executions.of_signal(signal.signal_id)[1]
+    execute_signal.execute_signal(signal, _PATIENCE_S)
+    orders = executions.results_of(signal.signal_id)[1]
     assert [order.status for order in orders] == ["filled"] * _ORDERS, [order.status for order in orders]
     sent = [order.sent_at for order in orders if order.sent_at]
     return (max(sent) - min(sent)).total_seconds()
 
 
-def _spoil(stand: Stand, desk: Desk) -> dict[str, str]:
+def _spoil(bench_environment: BenchEnvironment, desk: BenchUser) -> dict[str, str]:
     """Revokes some keys and empties some accounts; what each of them will be refused for."""
     spoiled: dict[str, str] = {}
     for exchange in _ACCOUNTS:
         mine = [account.account_id for account in desk.accounts if account.exchange == exchange]
         for account_id in mine[:_SPOILED]:
-            stand.exchanges.call("POST", "revoke", api_key=desk.credentials[account_id].api_key)
+            bench_environment.exchanges.call("POST", "revoke", api_key=desk.credentials[account_id].api_key)
         for account_id in mine[_SPOILED : 2 * _SPOILED]:
-            stand.exchanges.call("POST", "empty", api_key=desk.credentials[account_id].api_key)
+            bench_environment.exchanges.call("POST", "empty", api_key=desk.credentials[account_id].api_key)
         spoiled |= dict.fromkeys(mine[:_SPOILED], "exchange_key_rejected") | dict.fromkeys(mine[_SPOILED : 2 * _SPOILED], "below_minimum")
     return spoiled
 
 
-def _trade(stand: Stand, desk: Desk, markets: dict[str, MarketType], tooks: dict[str, float] | None = None) -> list[Execution]:
+def _trade(
+    bench_environment: BenchEnvironment, desk: BenchUser, markets: dict[str, MarketType], tooks: dict[str, float] | None = None
+) -> list[AccountResult]:
     """Has every account buy. What came of it; into `tooks`, the seconds from the front door to the last account of each exchange."""
     began = time.monotonic()
     sides = {MarketType.SPOT: "buy", MarketType.FUTURES: "long"}
 
     def send(exchange: str) -> str:
         body = desk.signal(exchange, market_type=markets[exchange].value, side=sides[markets[exchange]], qty_per=1)
-        answer = requests.post(f"{stand.place.url}/api/webhook", json=body, headers={"Prefer": "respond-async"}, timeout=30)
+        answer = requests.post(f"{bench_environment.place.url}/api/webhook", json=body, headers={"Prefer": "respond-async"}, timeout=30)
         assert answer.status_code == 202, answer.text
         return str(answer.json()["signal_id"])
 
@@ -245,21 +247,21 @@ def _trade(stand: Stand, desk: Desk, markets: dict[str, MarketType], tooks: dict
         sent = dict(zip(_ACCOUNTS, pool.map(send, _ACCOUNTS), strict=True))
     until = time.monotonic() + _PATIENCE_S
     while True:
-        found = {exchange: executions.of_signal(signal_id)[0] for exchange, signal_id in sent.items()}
+        found = {exchange: executions.results_of(signal_id)[0] for exchange, signal_id in sent.items()}
         for exchange, mine in found.items():
             if tooks is not None and len(mine) == _ACCOUNTS[exchange]:
                 tooks.setdefault(exchange, time.monotonic() - began)
         if all(len(mine) == _ACCOUNTS[exchange] for exchange, mine in found.items()):
             return [execution for mine in found.values() for execution in mine]
         counts = {exchange: len(mine) for exchange, mine in found.items()}
-        assert time.monotonic() < until, f"settled: {counts}; {stand.exchanges.call('GET', 'stats')}"
+        assert time.monotonic() < until, f"settled: {counts}; {bench_environment.exchanges.call('GET', 'stats')}"
         time.sleep(0.2)
 
 
-def _check(stand: Stand, desk: Desk, settled: list[Execution], spoiled: dict[str, str]) -> None:
+def _check(bench_environment: BenchEnvironment, desk: BenchUser, settled: list[AccountResult], spoiled: dict[str, str]) -> None:
     """Whoever can trade has traded, once; the others are refused, each by a code of their own."""
-    filled = {order["api_key"]: order["status"] for order in stand.exchanges.orders() if order["parent"] is None}
-    assert len(filled) == len([order for order in stand.exchanges.orders() if order["parent"] is None]), "an order was doubled"
+    filled = {order["api_key"]: order["status"] for order in bench_environment.exchanges.orders() if order["parent"] is None}
+    assert len(filled) == len([order for order in bench_environment.exchanges.orders() if order["parent"] is None]), "an order was doubled"
     for execution in settled:
         key = desk.credentials[execution.account_id].api_key
         if execution.account_id in spoiled:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import partial
 
-from bench.harness import Figure, Stand, in_turns
+from bench.harness import BenchEnvironment, Figure, interleaved
 from chalicelib.signals import fields, variants
 from chalicelib.trading import Variant
 
@@ -24,21 +24,21 @@ _BODIES = {
 _ROUNDS, _EACH = 15, 200
 
 
-def run(stand: Stand) -> Iterator[Figure]:
+def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     """For each variant, how many bodies become signals in a second of processor time."""
     for variant, body in _BODIES.items():
-        turns = in_turns(
+        turns = interleaved(
             partial(_per_second, partial(_read, variant, body)),
             partial(_per_second, partial(_bare, body)),
             rounds=_ROUNDS,
-            until=stand.ends_at,
+            until=bench_environment.ends_at,
         )
         yield Figure(
             f"parsing, {variant.value}",
             "Bodies turned into checked signals, per second and processor.",
             turns.ours,
             "/s",
-            floor=turns.floor,
+            baseline=turns.baseline,
             floor_is="split at spaces only" if variant is Variant.XC else "JSON decoded only",
             ratio=turns.ratio,
             grows="with the length of the body.",

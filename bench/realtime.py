@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 
 import aiohttp
 
-from bench.harness import Figure, Stand, at_most, in_turns
-from bench.harness.interleaved import Turns
+from bench.harness import BenchEnvironment, Figure, at_most, interleaved
+from bench.harness.interleaved import Interleaved
 from chalicelib import aws
 from chalicelib.events import outbox
 from chalicelib.events.models import Event, user_stream
@@ -28,17 +28,17 @@ _AT_ONCE = 10
 _PATIENCE_S = 60
 
 
-def run(stand: Stand) -> Iterator[Figure]:
+def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     """All of them one user's, straight at the cloud's WebSocket API, without the front door between."""
     logging.disable(logging.WARNING)
-    _ = stand.stack
-    turns = asyncio.run(_measured(stand))
+    _ = bench_environment.stack
+    turns = asyncio.run(_measured(bench_environment))
     yield Figure(
         "fan-out to subscribers",
         f"From the change that an event tells of to the last of {_SUBSCRIBERS} WebSocket connections that hear it.",
         turns.ours,
         "ms",
-        floor=turns.floor,
+        baseline=turns.baseline,
         floor_is=f"{_SUBSCRIBERS} calls of PostToConnection by a bare boto3 script, {THREADS} at once",
         ratio=turns.ratio,
         limit=at_most(1.3),
@@ -46,12 +46,12 @@ def run(stand: Stand) -> Iterator[Figure]:
     )
 
 
-async def _measured(stand: Stand) -> Turns:
-    url = next(iter(json.loads(stand.place.front_door.read_text())["websockets"].values()))
-    user_id = stand.env["TRADEHOOK_DEMO_USER_ID"]
+async def _measured(bench_environment: BenchEnvironment) -> Interleaved:
+    url = next(iter(json.loads(bench_environment.place.front_door.read_text())["websockets"].values()))
+    user_id = bench_environment.env["TRADEHOOK_DEMO_USER_ID"]
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         screens = _Screens()
-        address = f"{url}?token={stand.env['TRADEHOOK_USER_TOKEN']}&after=last"
+        address = f"{url}?token={bench_environment.env['TRADEHOOK_USER_TOKEN']}&after=last"
         for _ in range(_SUBSCRIBERS // _AT_ONCE):
             sockets = await asyncio.gather(*(session.ws_connect(address, max_msg_size=0) for _ in range(_AT_ONCE)))
             for socket in sockets:
@@ -63,10 +63,10 @@ async def _measured(stand: Stand) -> Turns:
 
             def ours() -> float:
                 one, began = uuid.uuid4().hex, time.perf_counter()
-                aws.write(outbox.write(_event(one, user_id)))
+                aws.write(outbox.event_write(_event(one, user_id)))
                 return (asyncio.run_coroutine_threadsafe(screens.all_heard(one), loop).result(_PATIENCE_S) - began) * 1000
 
-            def floor() -> float:
+            def baseline() -> float:
                 one, began = uuid.uuid4().hex, time.perf_counter()
                 assert poster.stdin
                 poster.stdin.write(json.dumps({"type": "order.filled", "payload": {"once": one}}) + "\n")
@@ -74,7 +74,9 @@ async def _measured(stand: Stand) -> Turns:
                 return (asyncio.run_coroutine_threadsafe(screens.all_heard(one), loop).result(_PATIENCE_S) - began) * 1000
 
             try:
-                return await asyncio.to_thread(lambda: in_turns(ours, floor, rounds=_ROUNDS, warm_up=2, until=stand.ends_at))
+                return await asyncio.to_thread(
+                    lambda: interleaved(ours, baseline, rounds=_ROUNDS, warm_up=2, until=bench_environment.ends_at)
+                )
             finally:
                 assert poster.stdin
                 poster.stdin.close()

@@ -79,28 +79,28 @@ def from_dynamodb(item: Mapping[str, Any]) -> Item:
     return {name: _deserializer.deserialize(value) for name, value in item.items()}
 
 
-def put(table: str, item: Mapping[str, Any], condition: str | None = None, **values: Any) -> Write:
+def put_write(table: str, item: Mapping[str, Any], condition: str | None = None, **values: Any) -> Write:
     """A put for `transact`; `condition` names its values `:name`, given as keywords."""
     write: Item = {"TableName": config.table(table), "Item": to_dynamodb(item)}
-    return {"Put": _conditioned(write, condition, values)}
+    return {"Put": _with_condition(write, condition, values)}
 
 
-def update(table: str, key: Key, expression: str, condition: str | None = None, **values: Any) -> Write:
+def update_write(table: str, key: Key, expression: str, condition: str | None = None, **values: Any) -> Write:
     """An update for `transact`. Attribute names that DynamoDB reserves are written `#name` and need no further mention."""
     write: Item = {"TableName": config.table(table), "Key": to_dynamodb(key), "UpdateExpression": expression}
-    return {"Update": _conditioned(write, condition, values, expression)}
+    return {"Update": _with_condition(write, condition, values, expression)}
 
 
-def delete(table: str, key: Key, condition: str | None = None, **values: Any) -> Write:
+def delete_write(table: str, key: Key, condition: str | None = None, **values: Any) -> Write:
     """A delete for `transact`."""
     write: Item = {"TableName": config.table(table), "Key": to_dynamodb(key)}
-    return {"Delete": _conditioned(write, condition, values)}
+    return {"Delete": _with_condition(write, condition, values)}
 
 
-def check(table: str, key: Key, condition: str, **values: Any) -> Write:
+def check_write(table: str, key: Key, condition: str, **values: Any) -> Write:
     """A condition on an item that `transact` does not write."""
     write: Item = {"TableName": config.table(table), "Key": to_dynamodb(key)}
-    return {"ConditionCheck": _conditioned(write, condition, values)}
+    return {"ConditionCheck": _with_condition(write, condition, values)}
 
 
 def transact(writes: Sequence[Write]) -> None:
@@ -213,7 +213,7 @@ def _write_many(table: str, writes: Sequence[Item]) -> None:
             raise Retryable("DynamoDB has not taken a batch of writes")
 
 
-def query(
+def query_page(
     table: str,
     condition: str,
     *,
@@ -239,7 +239,7 @@ def query(
     return [from_dynamodb(item) for item in answer["Items"]], from_dynamodb(following) if following else None
 
 
-def shard(key: str) -> str:
+def index_shard(key: str) -> str:
     """The value by which an item stands in a sparse index whose items come and go, one of `SHARDS`.
 
     A single value would be a single partition, of at most 1,000 writes a second.
@@ -251,7 +251,7 @@ def query_all(table: str, condition: str, **arguments: Any) -> Iterable[Item]:
     """Every item of a query, page after page."""
     start: Item | None = None
     while True:
-        items, start = query(table, condition, start=start, **arguments)
+        items, start = query_page(table, condition, start=start, **arguments)
         yield from items
         if start is None:
             return
@@ -303,7 +303,7 @@ def _query_arguments(
     return arguments | ({"FilterExpression": filter_expression} if filter_expression else {})
 
 
-def _conditioned(write: Item, condition: str | None, values: Mapping[str, Any], *expressions: str) -> Item:
+def _with_condition(write: Item, condition: str | None, values: Mapping[str, Any], *expressions: str) -> Item:
     if condition:
         write["ConditionExpression"] = condition
         write["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"

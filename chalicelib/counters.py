@@ -6,7 +6,7 @@ A number that was handed out and not used leaves a gap; none is handed out twice
 from chalicelib import aws, config
 
 
-def following(name: str) -> int:
+def next_value(name: str) -> int:
     """The next number of a series, starting at 1."""
     answer = aws.client("dynamodb").update_item(
         TableName=config.table("counters"),

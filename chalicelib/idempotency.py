@@ -20,7 +20,7 @@ LONGEST = 255
 _HEADER = "idempotency-key"
 
 
-class Repeated(Exception):
+class Replayed(Exception):
     """The request was carried out before.
 
     Args:
@@ -33,7 +33,7 @@ class Repeated(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Once:
+class IdempotentRequest:
     """A request under a key."""
 
     key: str
@@ -50,14 +50,14 @@ class Once:
             "forget_at": int((self.at + KEPT).timestamp()),
         }
         free = "attribute_not_exists(fingerprint) OR received_at < :since"
-        return aws.put("idempotency", item, free, since=(self.at - KEPT).isoformat())
+        return aws.put_write("idempotency", item, free, since=(self.at - KEPT).isoformat())
 
     def check(self, refused: aws.WriteRefused) -> None:
         """Says so if a transaction, whose last write was this one's, was refused because the request was carried out before.
 
         Raises:
             Repeated: It was.
-            Conflict: `key_reused`: another request was, under the same key.
+            Conflict: `idempotency_key_reused`: another request was, under the same key.
         """
         self._found(refused.failed[-1])
 
@@ -70,11 +70,11 @@ class Once:
         if earlier is None:
             return
         if earlier["fingerprint"] != self.fingerprint:
-            raise Conflict("key_reused")
-        raise Repeated(Answer(201, json.loads(earlier["answer"]), {"Idempotent-Replayed": "true"}))
+            raise Conflict("idempotency_key_reused")
+        raise Replayed(Answer(201, json.loads(earlier["answer"]), {"Idempotent-Replayed": "true"}))
 
 
-def answer(request: Request, by: str, now: datetime, do: Callable[[Once | None], Mapping[str, Any]]) -> Answer:
+def answer_once(request: Request, by: str, now: datetime, do: Callable[[IdempotentRequest | None], Mapping[str, Any]]) -> Answer:
     """Carries a request out, once where it has a key.
 
     Args:
@@ -82,10 +82,10 @@ def answer(request: Request, by: str, now: datetime, do: Callable[[Once | None],
         do: Does it, writing the key in its own transaction, and gives the body of the answer.
 
     Raises:
-        Conflict: `key_reused`: another request came before under the same key.
+        Conflict: `idempotency_key_reused`: another request came before under the same key.
         Refused: As `do` raises, or the key is none.
     """
-    once = asked(request, by, now)
+    once = requested_key(request, by, now)
     try:
         if once:
             once.look()
@@ -95,15 +95,15 @@ def answer(request: Request, by: str, now: datetime, do: Callable[[Once | None],
             if once:
                 once.look()  # what it needed may be gone because its first try, a moment ago, has taken it
             raise
-    except Repeated as repeated:
+    except Replayed as repeated:
         return repeated.answer
 
 
-def asked(request: Request, by: str, now: datetime) -> Once | None:
+def requested_key(request: Request, by: str, now: datetime) -> IdempotentRequest | None:
     """The key of a request of a caller; None if it has none. Raises Refused for one that is no key."""
     key = request.headers.get(_HEADER)
     if not key:
         return None
     if len(key) > LONGEST:
         raise Refused("too_long", field="Idempotency-Key", limit=LONGEST)
-    return Once(f"api#{by}#{request.route}#{key}", hashlib.sha256(request.body).hexdigest(), now)
+    return IdempotentRequest(f"api#{by}#{request.route}#{key}", hashlib.sha256(request.body).hexdigest(), now)

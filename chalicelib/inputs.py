@@ -32,7 +32,7 @@ class Input(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, hide_input_in_errors=True)
 
 
-def _lowered(value: Any) -> Any:
+def _lower_case(value: Any) -> Any:
     return value.strip().lower() if isinstance(value, str) else value
 
 
@@ -78,14 +78,14 @@ def _in_calendar(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-Caseless = BeforeValidator(_lowered)
+Caseless = BeforeValidator(_lower_case)
 """For enumerated values, whose case does not matter."""
 Whole = Annotated[int, BeforeValidator(_plain_number)]
 Money = Annotated[Decimal, BeforeValidator(_plain_number), Field(ge=0, le=10**15, max_digits=30, decimal_places=12)]
 OneLine = AfterValidator(_printable)
-Line = Annotated[str, Field(min_length=1, max_length=64), OneLine]
+ShortText = Annotated[str, Field(min_length=1, max_length=64), OneLine]
 """A name or the like: one line without control characters."""
-Name = Annotated[Line, AfterValidator(lambda text: unicodedata.normalize("NFKC", text))]
+Name = Annotated[ShortText, AfterValidator(lambda text: unicodedata.normalize("NFKC", text))]
 """A person's name: look-alikes of the same characters, such as full-width letters, are one."""
 Readable = AfterValidator(_readable)
 Note = Annotated[str, Field(max_length=500), Readable]
@@ -106,21 +106,21 @@ def body(request: Request, model: type[Model], depth: int = strict_json.MAX_DEPT
         Refused: It is no JSON object, or one of its fields is missing, unknown or wrong; the message names the field.
         TooLarge: It has more than `limits.API_BYTES` bytes.
     """
-    return checked(json_object(request, depth), model)
+    return validate(json_object(request, depth), model)
 
 
-def checked(values: Any, model: type[Model]) -> Model:
+def validate(values: Any, model: type[Model]) -> Model:
     """Values as a model; refused as `body` refuses."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         if first["type"] == "extra_forbidden":
-            raise unknown_field(_place(first["loc"]), _names(model)) from None
-        raise _refusal(first["type"], _place(first["loc"]), first.get("ctx", {})) from None
+            raise unknown_field(_field_path(first["loc"]), _names(model)) from None
+        raise _refusal(first["type"], _field_path(first["loc"]), first.get("ctx", {})) from None
 
 
-def given(model: BaseModel, *without: str) -> dict[str, Any]:
+def set_fields(model: BaseModel, *without: str) -> dict[str, Any]:
     """The fields a body named, by name, a given null included."""
     return {name: getattr(model, name) for name in model.model_fields_set if name not in without}
 
@@ -198,7 +198,7 @@ def _names(model: type[BaseModel]) -> set[str]:
     return names
 
 
-def _place(location: tuple[int | str, ...]) -> str:
+def _field_path(location: tuple[int | str, ...]) -> str:
     """Where in the body, `accounts.2.weight`; a sender's own key is cut and made printable."""
     place = ".".join(str(part) for part in location)
     return ascii(place)[1:-1][:_SHOWN_NAME] if not place.isprintable() else place[:_SHOWN_NAME]

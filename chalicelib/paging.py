@@ -31,7 +31,7 @@ class Page:
     start: aws.Item | None
 
 
-def asked(request: Request) -> Page:
+def page_request(request: Request) -> Page:
     """The page a request asks for.
 
     Raises:
@@ -52,9 +52,9 @@ def answer(
 ) -> Answer:
     """A page of a query as an answer; `arguments` are those of `aws.query`."""
     with cursor_checked(page, table, arguments.get("index")):
-        items, following = _read(table, condition, page, arguments)
+        items, next_value = _read(table, condition, page, arguments)
     total = aws.count(table, condition, most=request_limits.COUNTED, looked_at=LOOKED_AT, **arguments)
-    return listed([shown(view, item) for item in items], total, following)
+    return list_response([shown(view, item) for item in items], total, next_value)
 
 
 @contextmanager
@@ -91,28 +91,28 @@ def start_of(page: Page) -> int:
     return offset
 
 
-def listed(items: Sequence[Any], total: int | None, following: aws.Item | None) -> Answer:
+def list_response(items: Sequence[Any], total: int | None, next_value: aws.Item | None) -> Answer:
     """A list as an answer."""
-    return Answer(200, {"items": list(items), "total": total, "next": _cursor(following) if following else None})
+    return Answer(200, {"items": list(items), "total": total, "next": _cursor(next_value) if next_value else None})
 
 
 def part(request: Request, items: Sequence[Any], view: Callable[[Any], Any]) -> Answer:
     """A list that is known as a whole and short: all of it, or the page that `limit` asks for."""
-    page = asked(request)
+    page = page_request(request)
     start = page.start.get("offset", 0) if page.start else page.offset
     if not isinstance(start, int):
         raise Refused("invalid_cursor", field="cursor")
     end = start + page.limit if "limit" in request.query else len(items)
-    return listed([view(item) for item in items[start:end]], len(items), {"offset": end} if end < len(items) else None)
+    return list_response([view(item) for item in items[start:end]], len(items), {"offset": end} if end < len(items) else None)
 
 
 def _read(table: str, condition: str, page: Page, arguments: dict[str, Any]) -> tuple[list[aws.Item], aws.Item | None]:
     """So many items as the page holds, as far as they are found by looking at `LOOKED_AT`; an offset is skipped by reading over it."""
     wanted = page.offset + page.limit
-    items, start = aws.query(table, condition, start=page.start, limit=wanted, **arguments)
+    items, start = aws.query_page(table, condition, start=page.start, limit=wanted, **arguments)
     if start is not None and len(items) < wanted:
         position = start.keys()
-        more, start = aws.query(table, condition, start=start, limit=LOOKED_AT, **arguments)
+        more, start = aws.query_page(table, condition, start=start, limit=LOOKED_AT, **arguments)
         items += more
         if len(items) > wanted:
             del items[wanted:]

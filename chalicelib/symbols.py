@@ -139,7 +139,7 @@ def _split(
     if name in QUOTES:
         pairs = f"{name}/USDT" if name not in STABLE else f"BTC/{name}"
         raise Refused("ambiguous_symbol", symbol=shown, choices=f"{pairs.replace('/', '-')}-PERP" if perpetual else pairs)
-    if joined := _joined(name, shown, currency, certain=crypto):
+    if joined := _split_joined(name, shown, currency, certain=crypto):
         return *joined, None
     _refuse_unreadable(name, shown, perpetual=perpetual, crypto=crypto, pattern=_TRADINGVIEW if anything else _SHARE)
     return name, None, None
@@ -150,13 +150,13 @@ def _refuse_unreadable(name: str, shown: str, *, perpetual: bool, crypto: bool, 
     if perpetual and _SHARE.fullmatch(name):
         raise Refused("unknown_symbol", symbol=shown, hint="hint_write", example=f"{name}-USDT-PERP")
     stem, dot, _ = name.partition(".")
-    if dot and _joined(stem, shown, None, certain=False):
+    if dot and _split_joined(stem, shown, None, certain=False):
         raise Refused("unknown_symbol", symbol=shown)  # BTCUSD.X is neither a perpetual nor a share
     if crypto or not pattern.fullmatch(name) or _DATED.search(name):
         raise Refused("unknown_symbol", symbol=shown)
 
 
-def _joined(name: str, shown: str, currency: str | None, *, certain: bool) -> tuple[str, str] | None:
+def _split_joined(name: str, shown: str, currency: str | None, *, certain: bool) -> tuple[str, str] | None:
     """Splits `BTCUSDT`; None if it does not end in a quote, or could be a share's ticker.
 
     Args:

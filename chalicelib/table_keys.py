@@ -37,7 +37,7 @@ INDEXES: Mapping[tuple[str, str], Key] = {
     ("credentials", "by_maker"): {"made_by": str, "created_at": str},
     ("credentials", "by_user"): {"user_id": str, "created_at": str},
     ("deliveries", "by_webhook"): {"webhook_id": int, "placed": str},
-    ("deliveries", "held"): {"held_for": int, "placed": str},
+    ("deliveries", "held"): {"paused_for": int, "placed": str},
     ("deliveries", "due"): {"due_shard": str, "look_at": str},
     ("orders", "by_account"): {"account_id": str, "created_at": str},
     ("orders", "by_user"): {"user_id": str, "created_at": str},

@@ -70,7 +70,7 @@ def edit(table: str, key: aws.Key, asked: int | None, plan: Callable[[aws.Item, 
     raise Retryable("the record is being edited by others")
 
 
-def differing(item: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+def changed_fields(item: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the wanted fields that are not so already."""
     return {name: value for name, value in wanted.items() if name not in item or item[name] != value}
 
@@ -100,4 +100,4 @@ def _update(table: str, key: aws.Key, version: int, planned: Edit) -> aws.Write:
     removes = f" REMOVE {', '.join(f'#{name}' for name in planned.removed)}" if planned.removed else ""
     values = dict(planned.fields) | {"version": version + 1, "seen": version}
     seen = "#version = :seen" if version > 1 else "(#version = :seen OR attribute_not_exists(#version))"
-    return aws.update(table, key, f"SET {sets}{removes}", f"attribute_exists(#{next(iter(key))}) AND {seen}", **values)
+    return aws.update_write(table, key, f"SET {sets}{removes}", f"attribute_exists(#{next(iter(key))}) AND {seen}", **values)

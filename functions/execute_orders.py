@@ -7,16 +7,18 @@ from pydantic import TypeAdapter
 
 from chalicelib import aws
 from chalicelib.execution import give_up
-from chalicelib.execution.execute_signal import execute, see_prices
+from chalicelib.execution.execute_signal import execute_signal, on_price
 from chalicelib.execution.flatten import close_all
 from chalicelib.orders import queue
-from chalicelib.orders.models import Flatten, Follow, Instruction, PricesSeen
-from chalicelib.reconciliation.reconcile_account import follow
+from chalicelib.orders.models import Flatten, Instruction, PriceUpdate, ReconcileAccount
+from chalicelib.reconciliation.reconcile_account import reconcile_account
 from functions.fifo import each_group
 
 aws.prepare("dynamodb", "sqs")
 
-_MESSAGE: TypeAdapter[Instruction | PricesSeen | Follow | Flatten] = TypeAdapter(Instruction | PricesSeen | Follow | Flatten)
+_MESSAGE: TypeAdapter[Instruction | PriceUpdate | ReconcileAccount | Flatten] = TypeAdapter(
+    Instruction | PriceUpdate | ReconcileAccount | Flatten
+)
 _RESERVE_S = 10  # one exchange call may outlast the waiting by its own timeout
 
 
@@ -28,11 +30,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
 def _handle(body: str, context: LambdaContext) -> None:
     message, seconds = _MESSAGE.validate_json(body), context.get_remaining_time_in_millis() / 1000 - _RESERVE_S
     match message:
-        case PricesSeen():
-            see_prices(message)
-        case Follow():
-            follow(message, seconds)
+        case PriceUpdate():
+            on_price(message)
+        case ReconcileAccount():
+            reconcile_account(message, seconds)
         case Flatten():
             close_all(message, seconds)
         case Instruction():
-            execute(message, seconds)
+            execute_signal(message, seconds)

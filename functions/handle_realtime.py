@@ -22,7 +22,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
             case "DISCONNECT":
                 connect.close_connection(context["connectionId"])
             case _:
-                converse.hear(context["connectionId"], event.get("body") or "")
+                converse.answer_message(context["connectionId"], event.get("body") or "")
     except Refused as refused:
         return {"statusCode": refused.status, "body": to_json(refusal(refused, "en").body)}
     return {"statusCode": 200}

@@ -9,4 +9,4 @@ from chalicelib.webhooks import worker
 
 def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
     """One minute."""
-    worker.minute()
+    worker.run_minute()

@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from chalicelib.audit import chain
 from chalicelib.events import publish
 from chalicelib.execution import queue_flatten
-from chalicelib.risk.announce_halt import tell_everybody
+from chalicelib.risk.announce_halt import announce_halt
 from chalicelib.signals import expected_signals, sweep
 from chalicelib.telemetry import Metric, log, measure
 
@@ -20,9 +20,9 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
     now = datetime.now(UTC)
     signals = sweep.requeue(_SETTLED_BY_NOW, now)
     measure(Metric.SIGNALS_SWEPT, signals)
-    silent = expected_signals.silent(now)
+    silent = expected_signals.silent_strategies(now)
     measure(Metric.SILENT_STRATEGIES, len(silent))
     if silent:
         log.warning("strategies silent", extra={"strategies": [f"{each['user_id']}/{each['group_name']}" for each in silent]})
-    told, events = tell_everybody(now, queue_flatten.cancel_entries_of), publish.sweep(_SETTLED_BY_NOW, now)
+    told, events = announce_halt(now, queue_flatten.cancel_entries_of), publish.sweep(_SETTLED_BY_NOW, now)
     return {"signals": signals, "silent": len(silent), "told": told, "events": events, "linked": chain.link(now)}

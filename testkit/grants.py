@@ -25,7 +25,7 @@ Use = tuple[str, str, str]
 # Where a function's work begins below its handler, for tests that begin there: a file under chalicelib, and a function in it ("" for all).
 _ENTRIES: Mapping[tuple[str, str], str] = {
     ("execution/execute_signal.py", "execute"): "execute_orders",
-    ("execution/execute_signal.py", "see_prices"): "execute_orders",
+    ("execution/execute_signal.py", "on_price"): "execute_orders",
     ("reconciliation/reconcile_account.py", "follow"): "execute_orders",
     ("reconciliation/schedule.py", "queue_follow_ups"): "track_orders",
     ("exchanges/refresh.py", "refresh"): "refresh_markets",

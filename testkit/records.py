@@ -10,19 +10,19 @@ from chalicelib.users import credentials
 def add_user(user_id: str = "1", *, role: str = "user", is_active: bool = True, **settings: Any) -> None:
     """A user who trades on the paper account "main" unless told otherwise."""
     profile = {"user_id": user_id, "part": "profile", "user_uuid": f"uuid-{user_id}", "role": role, "is_active": is_active}
-    aws.write(aws.put("users", profile))
-    aws.write(aws.put("users", {"user_id": user_id, "part": "settings", "default_account": "main", **settings}))
-    aws.write(aws.put("users", {"user_id": user_id, "part": "directory", "accounts": {}}))
+    aws.write(aws.put_write("users", profile))
+    aws.write(aws.put_write("users", {"user_id": user_id, "part": "settings", "default_account": "main", **settings}))
+    aws.write(aws.put_write("users", {"user_id": user_id, "part": "directory", "accounts": {}}))
 
 
 def add_account(user_id: str = "1", name: str = "main", *, kind: str = "paper", exchange: str = "paper", **more: Any) -> str:
     """An account, listed in its owner's directory; returns its id."""
     account_id = f"{user_id}-{name}"
     entry = {"account_id": account_id, "exchange": exchange, "kind": kind, "is_active": True}
-    aws.write(aws.put("accounts", {"user_id": user_id, "name": name, **entry, **more}))
+    aws.write(aws.put_write("accounts", {"user_id": user_id, "name": name, **entry, **more}))
     directory = aws.get("users", {"user_id": user_id, "part": "directory"}) or {}
     directory["accounts"][name] = entry
-    aws.write(aws.put("users", directory))
+    aws.write(aws.put_write("users", directory))
     return account_id
 
 
@@ -30,7 +30,7 @@ def add_token(user_id: str = "1", kind: credentials.Kind = credentials.Kind.WEBH
     """A credential of the user; returns it in clear, as its owner would see it once."""
     token = credentials.new(kind, user_id)
     item = {"token_hash": credentials.digest(token), "kind": kind.value, "user_id": user_id, "created_at": "2026-01-01T00:00:00+00:00"}
-    aws.write(aws.put("credentials", item | more))
+    aws.write(aws.put_write("credentials", item | more))
     return token
 
 
@@ -55,14 +55,14 @@ def add_strategy(
         for account_id, member in (accounts or {}).items()
     }
     item = {"user_id": user_id, "group_name": group_name, "is_active": True, "accounts": members, "version": 1}
-    aws.write(aws.put("strategies", item | more))
+    aws.write(aws.put_write("strategies", item | more))
 
 
 def set_price(symbol: str, price: str, scope: str = "everybody") -> None:
     """The last price seen of a symbol."""
-    aws.write(aws.put("prices", {"symbol": symbol, "scope": scope, "price": Decimal(price), "at": "2026-01-01T00:00:00+00:00"}))
+    aws.write(aws.put_write("prices", {"symbol": symbol, "scope": scope, "price": Decimal(price), "at": "2026-01-01T00:00:00+00:00"}))
 
 
 def halt(scope: str) -> None:
     """Turns a halt switch on: "global", "user#1", "account#1"."""
-    aws.write(aws.put("controls", {"scope": scope, "halted": True}))
+    aws.write(aws.put_write("risk", {"scope": scope, "halted": True}))

@@ -94,7 +94,7 @@ function Subject() {
   useEffect(() => void everything("/users").then(set, () => {}), []);
   if (users.length < 2) return null;
   const named = (user) => [user.first_name, user.last_name].filter(Boolean).join(" ") || user.username || `#${user.user_id}`;
-  return html`<label class="pick subject"><span>${t("Records of")}</span>
+  return html`<label class="pick subject"><span>${t("Viewing user")}</span>
     <select onInput=${(event) => subject.set(users.find((user) => String(user.user_id) === event.target.value).user_id)}>
       ${users.map((user) => html`<option value=${user.user_id} selected=${user.user_id === chosen}>${named(user)}${user.role === "admin" ? ` (${t("admin")})` : ""}</option>`)}
     </select></label>`;

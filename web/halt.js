@@ -22,7 +22,7 @@ export function Halt() {
   const halted = (data?.items ?? []).filter((item) => item.halted);
   const free = (data?.items ?? []).filter((item) => !item.halted && (admin || item.scope !== "global"));
   const throwSwitch = (item, reason, on) => api("POST", "/halt", { scope: item.scope, ...(item.id !== null && { id: item.id }), halted: on, ...(reason && { reason }) });
-  const choices = free.map((item) => [`${item.scope}/${item.id ?? ""}`, item.scope === "global" ? t("All trading, of everybody") : t("Trading of {whom}", { whom: ofWhom(item) })]);
+  const choices = free.map((item) => [`${item.scope}/${item.id ?? ""}`, item.scope === "global" ? t("All trading, all users") : t("Trading of {whom}", { whom: ofWhom(item) })]);
   return html`
     <button class="halt" disabled=${!free.length} onClick=${() => ask({ halted: true })}><${Icon} name="halt" />${t("Halt trading")}</button>
     ${halted.length > 0 && html`<div class="halted" role="alert"><${Icon} name="halt" />

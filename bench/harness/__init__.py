@@ -1,25 +1,25 @@
 """What rows are made with."""
 
-from bench.harness.bench_user import Desk
+from bench.harness.bench_user import BenchUser
 from bench.harness.calls import Call, watched
-from bench.harness.environment import Stand
+from bench.harness.environment import BenchEnvironment
 from bench.harness.figures import Figure, Limit, Spread, at_least, at_most, spread
-from bench.harness.interleaved import Turns, in_turns, timed
-from bench.harness.isolated_tables import apart
+from bench.harness.interleaved import Interleaved, interleaved, timed
+from bench.harness.isolated_tables import isolated_tables
 from bench.harness.script import script
 
 __all__ = [
+    "BenchEnvironment",
+    "BenchUser",
     "Call",
-    "Desk",
     "Figure",
+    "Interleaved",
     "Limit",
     "Spread",
-    "Stand",
-    "Turns",
-    "apart",
     "at_least",
     "at_most",
-    "in_turns",
+    "interleaved",
+    "isolated_tables",
     "script",
     "spread",
     "timed",

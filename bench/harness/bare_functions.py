@@ -7,7 +7,7 @@ import uuid
 import zipfile
 from typing import Any
 
-from bench.harness.environment import Stand
+from bench.harness.environment import BenchEnvironment
 from infra.local.paths import ACCOUNT, REGION
 
 _OPEN = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sqs:*", "Resource": "*"}]}
@@ -52,16 +52,16 @@ def pusher(event, _context):
 class BareFunctions:
     """Deployed beside the stack; `url` takes `{"id": ...}`."""
 
-    def __init__(self, stand: Stand, wire: str, connection_id: str) -> None:
+    def __init__(self, bench_environment: BenchEnvironment, wire: str, connection_id: str) -> None:
         """Deploys them.
 
         Args:
             wire: Where the worker asks for a balance and places an order.
             connection_id: The WebSocket connection to which the last one posts.
         """
-        self._stand = stand
+        self._stand = bench_environment
         self._tag = f"bare-{uuid.uuid4().hex[:8]}"
-        client = stand.stack.client
+        client = bench_environment.stack.client
         self._tables = [f"{self._tag}-table", f"{self._tag}-outbox"]
         for table in self._tables:
             client("dynamodb").create_table(
@@ -84,8 +84,8 @@ class BareFunctions:
             "WIRE": wire,
             "CONNECTION": connection_id,
             "POSTS": self._posts(),
-            "ROOT_KEY": stand.place.root_key,
-            "AWS_ENDPOINT_URL": stand.place.cloud_url,
+            "ROOT_KEY": bench_environment.place.root_key,
+            "AWS_ENDPOINT_URL": bench_environment.place.cloud_url,
         }
         self._functions = {name: self._function(name, environment) for name in ("front", "worker", "teller", "pusher")}
         mapping = client("lambda").create_event_source_mapping

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from bench.harness.environment import Stand
+from bench.harness.environment import BenchEnvironment
 from chalicelib import aws
 from chalicelib.accounts import key_encryption
 from chalicelib.accounts.model import Account
@@ -27,7 +27,7 @@ _AT_ONCE = 8
 _ids = itertools.count(time.time_ns() // 1_000_000 % 10**10 * 10_000)
 
 
-class Desk:
+class BenchUser:
     """The user; `with` waits at the end until every signal sent by `signal` has settled.
 
     Attributes:
@@ -35,22 +35,22 @@ class Desk:
         credentials: What the exchanges know each live account by, by account id.
     """
 
-    def __init__(self, stand: Stand, accounts: Mapping[str, int], kind: str = "live") -> None:
+    def __init__(self, bench_environment: BenchEnvironment, accounts: Mapping[str, int], kind: str = "live") -> None:
         """Makes the user.
 
         Args:
             accounts: How many on each exchange.
             kind: `live` accounts trade at the simulator; `demo` and `paper` ones on our own paper engine.
         """
-        self._stand = stand
-        _ = stand.stack
+        self._stand = bench_environment
+        _ = bench_environment.stack
         self.user_id = str(next(_ids))
         self.credentials: dict[str, Any] = {}
         create_user(by="bench", user_id=self.user_id, username=f"bench-{self.user_id}", settings={})
         self.token = create_token(self.user_id, Kind.WEBHOOK, by="bench").token
         self.api_token = create_token(self.user_id, Kind.API, by="bench").token
         if kind == "live":
-            fetch_markets(stand)
+            fetch_markets(bench_environment)
         wanted = [exchange for exchange, count in accounts.items() for _ in range(count)]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             self.accounts = list(pool.map(lambda exchange: self._account(exchange, kind), wanted))
@@ -65,7 +65,9 @@ class Desk:
             for account in self.accounts
         }
         create_strategy(self.user_id, GROUP, by="bench")
-        aws.write(aws.update("strategies", {"user_id": self.user_id, "group_name": GROUP}, "SET accounts = :members", members=members))
+        aws.write(
+            aws.update_write("strategies", {"user_id": self.user_id, "group_name": GROUP}, "SET accounts = :members", members=members)
+        )
 
     def signal(self, exchange: str | None = None, **more: Any) -> dict[str, Any]:
         """The body of a group signal for a market order, to the accounts on one exchange or on all."""
@@ -91,7 +93,7 @@ class Desk:
         left = {item["signal_id"]: len(item["targets"]) for item in self.signals()}
         until = time.monotonic() + within_s
         while left:
-            left = {signal_id: count for signal_id, count in left.items() if len(ledger.of_signal(signal_id)[0]) < count}
+            left = {signal_id: count for signal_id, count in left.items() if len(ledger.results_of(signal_id)[0]) < count}
             if left and time.monotonic() > until:
                 raise TimeoutError(f"{len(left)} signals have not settled within {within_s:.0f} s")
             time.sleep(0.1 if left else 0)
@@ -102,7 +104,7 @@ class Desk:
         if kind == "live":
             credentials = self.credentials[account_id] = self._stand.exchanges.account(exchange, balances=HOLDINGS)
             item = item.model_copy(update={"sealed_keys": key_encryption.seal(account_id, credentials), "key_version": 1})
-        aws.write(aws.put("accounts", item.model_dump() | {"version": 1}))
+        aws.write(aws.put_write("accounts", item.model_dump() | {"version": 1}))
         return item
 
     def __enter__(self) -> Self:
@@ -113,16 +115,16 @@ class Desk:
             self.settled()
 
 
-def fetch_markets(stand: Stand) -> None:
+def fetch_markets(bench_environment: BenchEnvironment) -> None:
     """Has the simulator's instruments stored, if they are not."""
-    _ = stand.exchanges
+    _ = bench_environment.exchanges
 
     def missing() -> list[str]:
         venues = [market_store.venue(name, market, demo=False) for name in ("binance", "bybit", "okx") for market in MarketType]
         return [venue for venue in venues if not market_store.age(venue, datetime.now(UTC))]
 
     if missing():
-        stand.stack.client("lambda").invoke(FunctionName=stand.stack.function("refresh_markets"), Payload=b"{}")
+        bench_environment.stack.client("lambda").invoke(FunctionName=bench_environment.stack.function("refresh_markets"), Payload=b"{}")
     until = time.monotonic() + _PATIENCE_S
     while missing():
         if time.monotonic() > until:

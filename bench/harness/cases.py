@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bench
-from bench.harness.environment import Stand
+from bench.harness.environment import BenchEnvironment
 from bench.harness.figures import Figure
 from infra.stack import ROOT
 
@@ -35,7 +35,7 @@ class Row:
     about: str
     budget_s: float
     optional: bool
-    run: Callable[[Stand], Iterator[Figure]]
+    run: Callable[[BenchEnvironment], Iterator[Figure]]
 
 
 class RowError(Exception):
@@ -44,7 +44,7 @@ class RowError(Exception):
 
 def names() -> list[str]:
     """Every row there is."""
-    return sorted(found.name for found in pkgutil.iter_modules(bench.__path__) if found.name not in {"kit", "__main__"})
+    return sorted(found.name for found in pkgutil.iter_modules(bench.__path__) if found.name not in {"harness", "__main__"})
 
 
 def load(name: str) -> Row:
@@ -99,7 +99,7 @@ def main() -> None:
     row = load(given.row)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     sys.excepthook = sys.__excepthook__  # a trace for people, not the product's log line
-    figures = list(row.run(Stand(given.seed, row.budget_s)))
+    figures = list(row.run(BenchEnvironment(given.seed, row.budget_s)))
     given.told.write_text(json.dumps([figure.as_json() for figure in figures]))
 
 

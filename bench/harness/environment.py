@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from infra.local import process, run
-from infra.local.paths import HOST, Place
+from infra.local.paths import HOST, LocalStackPaths
 from infra.local.stack import LocalStack, connect
 from infra.local.stack_env import read_stack_env
 from infra.stack import ROOT
@@ -21,7 +21,7 @@ _SIMULATOR_PORT_DISTANCE = 1
 _SIMULATOR_PATIENCE_S = 20
 
 
-class Stand:
+class BenchEnvironment:
     """What a row may use; everything is there once it is asked for.
 
     Attributes:
@@ -34,14 +34,14 @@ class Stand:
         self.ends_at = time.monotonic() + budget_s
 
     @cached_property
-    def place(self) -> Place:
+    def place(self) -> LocalStackPaths:
         """Where the cloud is: `TRADEHOOK_LOCAL_DIR` and `PORT`, else a place of the benchmarks' own."""
         own = {
             "PORT": os.environ.get("PORT") or str(_PORT),
             "TRADEHOOK_LOCAL_DIR": os.environ.get("TRADEHOOK_LOCAL_DIR") or str(KEPT / "stack"),
         }
         endpoint = f"http://{HOST}:{int(own['PORT']) + _SIMULATOR_PORT_DISTANCE}"
-        return Place.here({**os.environ, **own, "TRADEHOOK_EXCHANGE_ENDPOINT": endpoint})
+        return LocalStackPaths.here({**os.environ, **own, "TRADEHOOK_EXCHANGE_ENDPOINT": endpoint})
 
     @cached_property
     def stack(self) -> LocalStack:

@@ -65,7 +65,7 @@ class Figure:
     Attributes:
         means: What the figure says, in a sentence.
         ours: Ours, in `unit`.
-        floor: What it is measured against, in the same unit; `floor_is` says what that is.
+        baseline: What it is measured against, in the same unit; `floor_is` says what that is.
         ratio: Ours by the floor's, pair by pair.
         limit: On the ratio, if there is one, else on ours.
         grows: How it grows, and with what.
@@ -75,7 +75,7 @@ class Figure:
     means: str
     ours: Spread
     unit: str
-    floor: Spread | None = None
+    baseline: Spread | None = None
     floor_is: str = ""
     ratio: Spread | None = None
     limit: Limit | None = None
@@ -98,7 +98,7 @@ class Figure:
     @classmethod
     def from_json(cls, given: dict[str, Any]) -> "Figure":
         """From the file."""
-        spreads = {name: Spread(**given[name]) for name in ("ours", "floor", "ratio") if given[name]}
+        spreads = {name: Spread(**given[name]) for name in ("ours", "baseline", "ratio") if given[name]}
         limit = Limit(**given["limit"]) if given["limit"] else None
         return cls(**{name: value for name, value in given.items() if name != "kept"} | spreads | {"limit": limit})
 

@@ -13,11 +13,11 @@ _FEWEST = 3
 
 
 @dataclass(frozen=True)
-class Turns:
+class Interleaved:
     """What came of it, the ratio pair by pair."""
 
     ours: Spread
-    floor: Spread
+    baseline: Spread
     ratio: Spread
 
 
@@ -28,7 +28,7 @@ def timed(work: Work) -> float:
     return (time.perf_counter() - began) * 1000 if own is None else own
 
 
-def in_turns(ours: Work, floor: Work, *, rounds: int, warm_up: int = 1, until: float | None = None) -> Turns:
+def interleaved(ours: Work, baseline: Work, *, rounds: int, warm_up: int = 1, until: float | None = None) -> Interleaved:
     """Measures ours and the floor in turns, the order changing from round to round.
 
     Args:
@@ -38,15 +38,17 @@ def in_turns(ours: Work, floor: Work, *, rounds: int, warm_up: int = 1, until: f
     """
     for _ in range(warm_up):
         ours()
-        floor()
+        baseline()
     measured: list[tuple[float, float]] = []
     for index in range(rounds):
         if index % 2:
-            other = timed(floor)
+            other = timed(baseline)
             measured.append((timed(ours), other))
         else:
             own = timed(ours)
-            measured.append((own, timed(floor)))
+            measured.append((own, timed(baseline)))
         if until is not None and len(measured) >= _FEWEST and time.monotonic() > until:
             break
-    return Turns(spread(own for own, _ in measured), spread(other for _, other in measured), spread(own / other for own, other in measured))
+    return Interleaved(
+        spread(own for own, _ in measured), spread(other for _, other in measured), spread(own / other for own, other in measured)
+    )

@@ -6,19 +6,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from bench.harness.environment import Stand
+from bench.harness.environment import BenchEnvironment
 from infra.stack import Resource
 
 
 @contextmanager
-def apart(stand: Stand, tables: Sequence[str] = (), queues: Sequence[str] = ()) -> Iterator[None]:
+def isolated_tables(bench_environment: BenchEnvironment, tables: Sequence[str] = (), queues: Sequence[str] = ()) -> Iterator[None]:
     """Has the product's code in this process use copies of these tables and queues for a while."""
     tag = f"bench-{uuid.uuid4().hex[:8]}"
-    description = stand.stack.description
-    dynamodb, sqs = stand.stack.client("dynamodb"), stand.stack.client("sqs")
+    description = bench_environment.stack.description
+    dynamodb, sqs = bench_environment.stack.client("dynamodb"), bench_environment.stack.client("sqs")
     environment, urls = {}, []
     for name in tables:
-        definition = dynamodb.describe_table(TableName=stand.stack.table(name))["Table"]
+        definition = dynamodb.describe_table(TableName=bench_environment.stack.table(name))["Table"]
         indexes = [
             {"IndexName": index["IndexName"], "KeySchema": index["KeySchema"], "Projection": {"ProjectionType": "ALL"}}
             for index in definition.get("GlobalSecondaryIndexes", [])

@@ -65,10 +65,10 @@ def page(text: str, computed: str) -> str:
 
 
 def _cells(figure: Figure) -> tuple[str, str, str, str]:
-    floor = f"{_median(figure.floor, figure.unit)} {figure.floor_is}" if figure.floor else figure.floor_is
+    baseline = f"{_median(figure.baseline, figure.unit)} {figure.floor_is}" if figure.baseline else figure.floor_is
     return (
         _median(figure.ours, figure.unit) if figure.judged is figure.ratio else _whole(figure.ours, figure.unit),
-        floor,
+        baseline,
         _whole(figure.ratio, "") if figure.ratio else "",
         figure.limit.said(figure.unit if figure.judged is figure.ours else "") if figure.limit else "",
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from bench.harness import Desk, Stand
+from bench.harness import BenchEnvironment, BenchUser
 from bench.soak.receiver import Receiver
 from bench.soak.traffic import Senders
 from chalicelib import aws, config
@@ -28,7 +28,9 @@ class Books:
         return not any(self.wrong.values())
 
 
-def compare(stand: Stand, senders: Senders, desk: Desk, receiver: Receiver, subscribed: Sequence[int], since: int) -> Books:
+def compare(
+    bench_environment: BenchEnvironment, senders: Senders, desk: BenchUser, receiver: Receiver, subscribed: Sequence[int], since: int
+) -> Books:
     """The books as they stand.
 
     Args:
@@ -37,7 +39,7 @@ def compare(stand: Stand, senders: Senders, desk: Desk, receiver: Receiver, subs
     books = Books()
     ledger = _everything("orders")
     _signals(books, senders, ledger)
-    _orders(books, stand, desk, [item for item in ledger if "client_order_id" in item])
+    _orders(books, bench_environment, desk, [item for item in ledger if "client_order_id" in item])
     _events(books, receiver, subscribed, since)
     return books
 
@@ -58,11 +60,11 @@ def _signals(books: Books, senders: Senders, ledger: Iterable[aws.Item]) -> None
     books.sums |= {"acknowledged": len(acknowledged), "settled": sum(settled[each] == len(stored[each]["targets"]) for each in stored)}
 
 
-def _orders(books: Books, stand: Stand, desk: Desk, ledger: Sequence[aws.Item]) -> None:
+def _orders(books: Books, bench_environment: BenchEnvironment, desk: BenchUser, ledger: Sequence[aws.Item]) -> None:
     wrong = books.wrong["orders"]
     for account_id, credentials in desk.credentials.items():
         there: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for order in stand.exchanges.orders(api_key=credentials.api_key):
+        for order in bench_environment.exchanges.orders(api_key=credentials.api_key):
             there[order["client_id"]].append(order)
         here = {item["client_order_id"]: item for item in ledger if item["account_id"] == account_id}
         wrong += [f"{account_id}: {client_id} is there {len(found)} times" for client_id, found in there.items() if len(found) > 1]
@@ -112,7 +114,7 @@ def _events(books: Books, receiver: Receiver, subscribed: Sequence[int], since: 
         if total["matched"] != len(concerned):
             wrong.append(f"subscription {webhook_id} matched {total['matched']} of {len(concerned)} events")
         behind = _behind_held(webhook_id)
-        if not webhooks.equal(shards) or total["pending"] != behind:
+        if not webhooks.is_balanced(shards) or total["pending"] != behind:
             wrong.append(f"subscription {webhook_id}: {total}, {behind} of the pending behind one that is held")
     works = webhooks.total(webhooks.shards([subscribed[0]])[subscribed[0]])
     if works["delivered"] != len(receiver.taken):
@@ -122,14 +124,14 @@ def _events(books: Books, receiver: Receiver, subscribed: Sequence[int], since: 
         "events delivered more than once": sum(receiver.taken.values()) - len(receiver.taken),
     }
     gone = webhooks.total(webhooks.shards([subscribed[1]])[subscribed[1]])
-    books.sums |= {"events held": gone["held"] + _behind_held(subscribed[1])}
+    books.sums |= {"events held": gone["paused"] + _behind_held(subscribed[1])}
 
 
 def _behind_held(webhook_id: int) -> int:
     """How many deliveries wait for an earlier one about the same entity that is held; they are let go when that one is."""
     deliveries = {item["id"]: item for item in _everything("deliveries") if item.get("webhook_id") == webhook_id and "state" in item}
     found = 0
-    for held in [item for item in deliveries.values() if item["state"] == "held"]:
+    for held in [item for item in deliveries.values() if item["state"] == "paused"]:
         following = deliveries.get(held.get("follower", ""))
         while following and following["state"] == "pending" and following["waits"]:
             found += 1

@@ -18,7 +18,7 @@ import aiohttp
 import requests
 import yaml
 
-from bench.harness import Desk, Figure, Stand, at_most, spread
+from bench.harness import BenchEnvironment, BenchUser, Figure, at_most, spread
 from bench.harness.bench_user import fetch_markets
 from bench.harness.environment import KEPT
 from bench.soak.books import Books, compare
@@ -75,24 +75,24 @@ class _Met:
     exchange: Counter[str]
 
 
-def run(stand: Stand) -> Iterator[Figure]:
+def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     """On a stack of its own, whose functions reach AWS through a proxy that fails now and then."""
     logging.disable(logging.WARNING)
-    own = stand.place.directory.parent / "soak"
+    own = bench_environment.place.directory.parent / "soak"
     own.mkdir(parents=True, exist_ok=True)
     KEPT.mkdir(parents=True, exist_ok=True)
     os.environ |= {
-        "PORT": str(stand.place.port + _AWAY),
+        "PORT": str(bench_environment.place.port + _AWAY),
         "TRADEHOOK_LOCAL_DIR": str(own),
         "TRADEHOOK_STACK_YAML": str(_impatient(own)),
     }
-    soaked = Stand(stand.seed, BUDGET_S)
+    soaked = BenchEnvironment(bench_environment.seed, BUDGET_S)
     soaked.clear()  # what an earlier soak may have left; the books are of this one
     try:
         books, told = asyncio.run(_soak(soaked))
     finally:
         soaked.clear()
-    (KEPT / f"soak-{stand.seed}.json").write_text(json.dumps({"sums": books.sums, "wrong": books.wrong} | told, indent=1))
+    (KEPT / f"soak-{bench_environment.seed}.json").write_text(json.dumps({"sums": books.sums, "wrong": books.wrong} | told, indent=1))
     sums = books.sums
     orders = (
         f"{sums['orders in the ledger']} in the ledger, {sums['orders at the exchanges']} at the exchanges; "
@@ -108,31 +108,31 @@ def run(stand: Stand) -> Iterator[Figure]:
         for line in wrong[:20]:
             print(f"  {what}: {line}")
         yield Figure(
-            f"soak {stand.seed}, {what}",
-            f"{means} Seed {stand.seed}, {_SECONDS} s, {told['faults']} faults.",
+            f"soak {bench_environment.seed}, {what}",
+            f"{means} Seed {bench_environment.seed}, {_SECONDS} s, {told['faults']} faults.",
             spread([len(wrong)]),
             "wrong",
             limit=at_most(0),
         )
 
 
-async def _soak(stand: Stand) -> tuple[Books, dict[str, Any]]:
-    dice = random.Random(stand.seed)
-    _ = await asyncio.to_thread(lambda: stand.stack)
-    await asyncio.to_thread(fetch_markets, stand)
-    desk = await asyncio.to_thread(Desk, stand, {"binance": 2, "bybit": 2, "okx": 2})
+async def _soak(bench_environment: BenchEnvironment) -> tuple[Books, dict[str, Any]]:
+    dice = random.Random(bench_environment.seed)
+    _ = await asyncio.to_thread(lambda: bench_environment.stack)
+    await asyncio.to_thread(fetch_markets, bench_environment)
+    desk = await asyncio.to_thread(BenchUser, bench_environment, {"binance": 2, "bybit": 2, "okx": 2})
     receiver = Receiver(random.Random(dice.random()))
-    endpoint = await receiver.start(HOST, stand.place.port + 3)
-    cloud = FaultyCloud(stand.place.cloud_url, random.Random(dice.random()))
-    proxy = await cloud.start(HOST, stand.place.port + 4)
+    endpoint = await receiver.start(HOST, bench_environment.place.port + 3)
+    cloud = FaultyCloud(bench_environment.place.cloud_url, random.Random(dice.random()))
+    proxy = await cloud.start(HOST, bench_environment.place.port + 4)
     try:
-        await asyncio.to_thread(_redirect, stand, proxy)
+        await asyncio.to_thread(_redirect, bench_environment, proxy)
         since = await asyncio.to_thread(_quiet)
-        subscribed = [await asyncio.to_thread(_subscribe, stand, f"{endpoint}/{name}") for name in ("works", "gone")]
-        senders = Senders(stand.place.url, stand.env, desk, random.Random(dice.random()))
+        subscribed = [await asyncio.to_thread(_subscribe, bench_environment, f"{endpoint}/{name}") for name in ("works", "gone")]
+        senders = Senders(bench_environment.place.url, bench_environment.env, desk, random.Random(dice.random()))
         met = _Met(Counter(), Counter())
-        await _traffic(stand, senders, cloud, met, dice)
-        books = await _settle(stand, senders, desk, receiver, subscribed, since)
+        await _traffic(bench_environment, senders, cloud, met, dice)
+        books = await _settle(bench_environment, senders, desk, receiver, subscribed, since)
     finally:
         await cloud.stop()
         await receiver.stop()
@@ -148,12 +148,12 @@ async def _soak(stand: Stand) -> tuple[Books, dict[str, Any]]:
     return books, told
 
 
-async def _traffic(stand: Stand, senders: Senders, cloud: FaultyCloud, met: _Met, dice: random.Random) -> None:
+async def _traffic(bench_environment: BenchEnvironment, senders: Senders, cloud: FaultyCloud, met: _Met, dice: random.Random) -> None:
     """Sends, moves prices and makes trouble, until the time is over and every sender has its answer."""
     cloud.rate = _AWS_FAULTS
     troubles = [
-        asyncio.create_task(_kill(stand, met, random.Random(dice.random()))),
-        asyncio.create_task(_fail_exchanges(stand, met, random.Random(dice.random()))),
+        asyncio.create_task(_kill(bench_environment, met, random.Random(dice.random()))),
+        asyncio.create_task(_fail_exchanges(bench_environment, met, random.Random(dice.random()))),
     ]
     price, sending = Decimal(50_000), set()
     began = time.monotonic()
@@ -161,7 +161,7 @@ async def _traffic(stand: Stand, senders: Senders, cloud: FaultyCloud, met: _Met
         for number in range(int(_SECONDS / _EVERY_S)):
             price = (price * (1 + Decimal(dice.randint(-20, 20)) / 10_000)) // 1
             if not number % 4:
-                await asyncio.to_thread(stand.exchanges.price, "BTCUSDT", str(price))
+                await asyncio.to_thread(bench_environment.exchanges.price, "BTCUSDT", str(price))
             task = asyncio.create_task(senders.send(session, senders.next(number, price), again=dice.random() < _SENT_AGAIN))
             sending.add(task)
             task.add_done_callback(sending.discard)
@@ -169,45 +169,47 @@ async def _traffic(stand: Stand, senders: Senders, cloud: FaultyCloud, met: _Met
         for trouble in troubles:
             trouble.cancel()
         await asyncio.gather(*troubles, return_exceptions=True)
-        await asyncio.to_thread(stand.exchanges.clear_faults)
+        await asyncio.to_thread(bench_environment.exchanges.clear_faults)
         cloud.rate = 0
         while sending:
             await asyncio.gather(*sending)
 
 
-async def _kill(stand: Stand, met: _Met, dice: random.Random) -> None:
+async def _kill(bench_environment: BenchEnvironment, met: _Met, dice: random.Random) -> None:
     """Kills the processes of one function after the other."""
-    running = Running(stand.place)
+    running = Running(bench_environment.place)
     while True:
         await asyncio.sleep(dice.uniform(*_KILL_EVERY_S))
         victim = dice.choice(_VICTIMS)
         met.killed[victim] += await asyncio.to_thread(running.kill_workers, victim)
 
 
-async def _fail_exchanges(stand: Stand, met: _Met, dice: random.Random) -> None:
+async def _fail_exchanges(bench_environment: BenchEnvironment, met: _Met, dice: random.Random) -> None:
     """Has some next call to an exchange fail, in one way or another."""
     while True:
         await asyncio.sleep(dice.uniform(*_EXCHANGE_FAULT_EVERY_S))
         fault = {"exchange": dice.choice(("binance", "bybit", "okx")), "times": dice.randint(1, 2), **dice.choice(_EXCHANGE_FAULTS)}
         met.exchange[f"{fault['kind']} {fault['when']}"] += int(fault["times"])
         with suppress(requests.RequestException):
-            await asyncio.to_thread(stand.exchanges.fault, **fault)
+            await asyncio.to_thread(bench_environment.exchanges.fault, **fault)
 
 
-async def _settle(stand: Stand, senders: Senders, desk: Desk, receiver: Receiver, subscribed: list[int], since: int) -> Books:
+async def _settle(
+    bench_environment: BenchEnvironment, senders: Senders, desk: BenchUser, receiver: Receiver, subscribed: list[int], since: int
+) -> Books:
     """Lets everything come to its end, the minute's work being done more often than by the minute; then the books as they stand."""
     until = time.monotonic() + _SETTLING_S
     while True:
-        books = await asyncio.to_thread(compare, stand, senders, desk, receiver, subscribed, since)
+        books = await asyncio.to_thread(compare, bench_environment, senders, desk, receiver, subscribed, since)
         if books.equal or time.monotonic() > until:
             return books
         await asyncio.sleep(3)
         for name in ("sweep", "track_orders", "retry_deliveries"):
-            await asyncio.to_thread(_invoke, stand, name)
+            await asyncio.to_thread(_invoke, bench_environment, name)
 
 
-def _invoke(stand: Stand, name: str) -> None:
-    stand.stack.client("lambda").invoke(FunctionName=stand.stack.function(name), Payload=b"{}")
+def _invoke(bench_environment: BenchEnvironment, name: str) -> None:
+    bench_environment.stack.client("lambda").invoke(FunctionName=bench_environment.stack.function(name), Payload=b"{}")
 
 
 def _impatient(directory: Path) -> Path:
@@ -223,17 +225,17 @@ def _impatient(directory: Path) -> Path:
     return changed
 
 
-def _redirect(stand: Stand, proxy: str) -> None:
+def _redirect(bench_environment: BenchEnvironment, proxy: str) -> None:
     """Has every function reach AWS through the proxy."""
-    client = stand.stack.client("lambda")
-    for name in stand.stack.description.functions:
-        full = stand.stack.function(name)
+    client = bench_environment.stack.client("lambda")
+    for name in bench_environment.stack.description.functions:
+        full = bench_environment.stack.function(name)
         variables = client.get_function_configuration(FunctionName=full)["Environment"]["Variables"]
         variables |= {"AWS_ENDPOINT_URL": proxy}
         if "WEBSOCKET_REALTIME" in variables:
-            variables["WEBSOCKET_REALTIME"] = variables["WEBSOCKET_REALTIME"].replace(stand.place.cloud_url, proxy)
+            variables["WEBSOCKET_REALTIME"] = variables["WEBSOCKET_REALTIME"].replace(bench_environment.place.cloud_url, proxy)
         client.update_function_configuration(FunctionName=full, Environment={"Variables": variables})
-    warm.up(stand.stack)
+    warm.up(bench_environment.stack)
 
 
 def _quiet() -> int:
@@ -244,9 +246,9 @@ def _quiet() -> int:
     return int((aws.get("events", {"stream": "admin", "sequence": 0}) or {"last": 0})["last"])
 
 
-def _subscribe(stand: Stand, url: str) -> int:
+def _subscribe(bench_environment: BenchEnvironment, url: str) -> int:
     body = {"name": url, "url": url, "event_types": ["order.*", "signal.*"]}
-    headers = {"Authorization": f"Bearer {stand.env['TRADEHOOK_ADMIN_TOKEN']}"}
-    answer = requests.post(f"{stand.place.url}/webhooks", json=body, headers=headers, timeout=30)
+    headers = {"Authorization": f"Bearer {bench_environment.env['TRADEHOOK_ADMIN_TOKEN']}"}
+    answer = requests.post(f"{bench_environment.place.url}/webhooks", json=body, headers=headers, timeout=30)
     answer.raise_for_status()
     return int(answer.json()["id"])

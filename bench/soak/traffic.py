@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from bench.harness import Desk
+from bench.harness import BenchUser
 
 _TRIES = 12
 _PAUSE_S = 1.5
@@ -38,7 +38,7 @@ class Senders:
         unanswered: Alerts that nobody would take, however often they were sent.
     """
 
-    def __init__(self, url: str, env: Mapping[str, str], desk: Desk, dice: random.Random) -> None:
+    def __init__(self, url: str, env: Mapping[str, str], desk: BenchUser, dice: random.Random) -> None:
         self.sent: Counter[str] = Counter()
         self.acknowledged: dict[str, str] = {}
         self.refused: Counter[str] = Counter()

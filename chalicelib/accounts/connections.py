@@ -13,7 +13,7 @@ from chalicelib.exchanges.account_settings import AccountSettings
 from chalicelib.exchanges.market_store import StoredMarkets
 from chalicelib.exchanges.protocol import Credentials
 from chalicelib.exchanges.rate_limiter import Limiter, Patience
-from chalicelib.exchanges.session import Line
+from chalicelib.exchanges.session import ExchangeSession
 from chalicelib.trading import MarketType
 
 _KEPT_S = 300
@@ -32,7 +32,7 @@ class _Opened:
 _opened: dict[tuple[str, int], _Opened] = {}
 
 
-class Lines:
+class Connections:
     """An account's lines, one per market, opened when they are needed; with a session of their own, for one message.
 
     Raises:
@@ -44,19 +44,19 @@ class Lines:
         self._account = account
         self._patience = patience
         self._key = _open(account)
-        self._lines: dict[MarketType, Line] = {}
+        self._sessions: dict[MarketType, ExchangeSession] = {}
 
-    def of(self, market_type: MarketType) -> Line:
+    def of(self, market_type: MarketType) -> ExchangeSession:
         """The line to a market."""
-        if market_type not in self._lines:
+        if market_type not in self._sessions:
             account = self._account
             markets = StoredMarkets(account.exchange, market_type, demo=self._key.credentials.demo)
             settings = self._key.settings.setdefault(market_type, AccountSettings())
             settings.manage_modes = account.manage_account_modes
             exchange = registry.open_exchange(account.exchange, market_type, self._key.credentials, markets, settings=settings)
             limiter = Limiter(account.exchange, market_type, account.account_id)
-            self._lines[market_type] = Line(exchange, markets, market_type, limiter, self._patience)
-        return self._lines[market_type]
+            self._sessions[market_type] = ExchangeSession(exchange, markets, market_type, limiter, self._patience)
+        return self._sessions[market_type]
 
 
 def forget() -> None:

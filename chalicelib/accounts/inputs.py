@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from chalicelib.errors import Refused
 from chalicelib.exchanges.protocol import Credentials
-from chalicelib.inputs import Caseless, Input, Line, Money, UserId, Version
+from chalicelib.inputs import Caseless, Input, Money, ShortText, UserId, Version
 from chalicelib.users.inputs import configured
 from chalicelib.users.models import AccountKind
 
@@ -67,7 +67,7 @@ class NewAccount(_Keys):
     """An account to create; `user_id` is for admins."""
 
     user_id: UserId | None = None
-    name: Line
+    name: ShortText
     kind: Annotated[AccountKind, Caseless]
     exchange: ExchangeOrPaper | None = None
     market_types: MarketTypes = ("spot", "futures")

@@ -14,7 +14,7 @@ from chalicelib.trading import MarketType
 from chalicelib.users import store as users
 from chalicelib.users.change import update_settings
 from chalicelib.users.models import AccountKind
-from chalicelib.versions import Edit, differing, edit
+from chalicelib.versions import Edit, changed_fields, edit
 
 PAPER = "paper"
 _TRIES = 50  # numbers of the counter that are taken already
@@ -43,7 +43,7 @@ def create_account(
     if credentials:
         verified = key_encryption.check(exchange, MarketType(more.get("market_types", ("spot",))[0]), credentials)
         more |= {"verified": verified, "key_checked_at": datetime.now(UTC).isoformat() if verified else None}
-    account = _created(Account(account_id="", user_id=user_id, name=name, exchange=exchange, kind=kind.value, **more), credentials, by)
+    account = _create(Account(account_id="", user_id=user_id, name=name, exchange=exchange, kind=kind.value, **more), credentials, by)
     if kind is AccountKind.PAPER and settings.default_account is None:
         update_settings(user_id, {"default_account": name}, by=by, audited=False)
     return account
@@ -79,7 +79,7 @@ def update_account(account_id: str, wanted: Mapping[str, Any], *, by: str, versi
         if "deleted_at" in found:
             raise NotFound("not_found")
         before = Account.model_validate(found)
-        changed = differing(before.model_dump(), fields)
+        changed = changed_fields(before.model_dump(), fields)
         if not changed:
             return Edit({})
         after = before.model_copy(update=changed)
@@ -91,7 +91,7 @@ def update_account(account_id: str, wanted: Mapping[str, Any], *, by: str, versi
             (store.event("account.updated", after, {name: is_[name] for name in shown}, following, now), None),
         ]
         if "is_active" in changed:
-            also.append((store.list_in_directory(after, "attribute_exists(accounts)"), None))
+            also.append((store.directory_entry_write(after, "attribute_exists(accounts)"), None))
         kept = {"first_cash": found.get("first_cash", before.starting_cash)} if "starting_cash" in changed else {}
         return Edit(changed | kept | {"updated_at": now.isoformat()}, also)
 
@@ -112,9 +112,9 @@ def delete_account(account_id: str, *, by: str) -> None:
     def plan(found: aws.Item, following: int) -> Edit:
         if "deleted_at" in found:
             raise NotFound("not_found")
-        change = record.Change(by, "account.deleted", f"account#{account_id}", account.user_id, now, before=store.audited(account))
+        change = record.Change(by, "account.deleted", f"account#{account_id}", account.user_id, now, before=store.audited_fields(account))
         also: list[tuple[aws.Write, Refused | None]] = [
-            (store.unlist_in_directory(account), None),
+            (store.directory_removal_write(account), None),
             (record.write(change), None),
             (store.event("account.deleted", account, {}, following, now), None),
         ]
@@ -125,16 +125,16 @@ def delete_account(account_id: str, *, by: str) -> None:
         update_settings(account.user_id, {"default_account": None}, by=by, audited=False)
 
 
-def _created(template: Account, credentials: Credentials | None, by: str) -> Account:
+def _create(template: Account, credentials: Credentials | None, by: str) -> Account:
     """Stores the account under the next number that is free."""
     for _ in range(_TRIES):
         now = datetime.now(UTC)
-        account = template.model_copy(update={"account_id": str(counters.following("account"))})
+        account = template.model_copy(update={"account_id": str(counters.next_value("account"))})
         if credentials:
             account = account.model_copy(update=_sealed(account, credentials))
-        listed = store.list_in_directory(account, "attribute_exists(accounts) AND attribute_not_exists(accounts.#entry)")
+        listed = store.directory_entry_write(account, "attribute_exists(accounts) AND attribute_not_exists(accounts.#entry)")
         try:
-            aws.transact([listed, *store.created(account, by, now)])
+            aws.transact([listed, *store.creation_writes(account, by, now)])
         except aws.WriteRefused as refused:
             if refused.failed[0] is not None:
                 raise Conflict("already_exists", field="name") from None

@@ -16,7 +16,7 @@ _KEYS = ("api_key", "api_secret", "passphrase")
 def list_accounts(request: Request) -> Answer:
     """A user's accounts by name: the caller's, or for an admin those of `?user_id=`."""
     who = caller(request)
-    user_id, page = who.whose(request), paging.asked(request)
+    user_id, page = who.whose(request), paging.page_request(request)
     filters: dict[str, object] = {}
     if kind := inputs.choice(request, "kind", tuple(AccountKind)):
         filters["kind"] = kind
@@ -39,7 +39,7 @@ def create_account(request: Request) -> Answer:
     exchange = given.exchange or (manage.PAPER if given.kind is AccountKind.PAPER else None)
     if exchange is None:
         raise Refused("missing_field", field="exchange")
-    fields = inputs.given(given, "user_id", "name", "kind", "exchange", *_KEYS)
+    fields = inputs.set_fields(given, "user_id", "name", "kind", "exchange", *_KEYS)
     if given.kind is AccountKind.DEMO:
         fields = {"currency": "USDT"} | fields
     keys = given.credentials(demo=given.kind is not AccountKind.LIVE)
@@ -56,7 +56,7 @@ def patch_account(request: Request) -> Answer:
     """Changes an account; null keys take a demo account's away."""
     who, item = _own(request)
     given = inputs.body(request, AccountChange)
-    fields = inputs.given(given, "version", *_KEYS)
+    fields = inputs.set_fields(given, "version", *_KEYS)
     if "api_key" in given.model_fields_set:
         fields["credentials"] = given.credentials(demo=item["kind"] != AccountKind.LIVE)
     return Answer(200, store.view(manage.update_account(item["account_id"], fields, by=who.user_id, version=given.version)))

@@ -10,9 +10,9 @@ from chalicelib.users.create import FirstAccount
 from chalicelib.users.models import AccountKind, Settings
 
 
-def first_demo(user_id: str, now: datetime, *, by: str) -> FirstAccount:
+def starter_account(user_id: str, now: datetime, *, by: str) -> FirstAccount:
     """A demo account, simulated here, for a user who is being made: without one their first signal would find none."""
     exchange = Settings().exchange if Settings().exchange in exchanges() else exchanges()[0]
-    number = str(counters.following("account"))
+    number = str(counters.next_value("account"))
     account = Account(account_id=number, user_id=user_id, name="Demo", exchange=exchange, kind=AccountKind.DEMO.value, currency="USDT")
-    return FirstAccount(account.name, store.entry(account), store.created(account, by, now))
+    return FirstAccount(account.name, store.entry(account), store.creation_writes(account, by, now))

@@ -38,24 +38,24 @@ def entry(account: Account) -> dict[str, Any]:
     return {"account_id": account.account_id, "exchange": account.exchange, "kind": account.kind, "is_active": account.is_active}
 
 
-def list_in_directory(account: Account, condition: str) -> aws.Write:
+def directory_entry_write(account: Account, condition: str) -> aws.Write:
     """Writes the account's entry in its owner's directory.
 
     Args:
         condition: What must hold of the entry there is, which is named `accounts.#entry`.
     """
-    return _named(account, "SET accounts.#entry = :entry", condition, entry=entry(account))
+    return _directory_write(account, "SET accounts.#entry = :entry", condition, entry=entry(account))
 
 
-def unlist_in_directory(account: Account) -> aws.Write:
+def directory_removal_write(account: Account) -> aws.Write:
     """Takes the account's entry out of its owner's directory."""
-    return _named(account, "REMOVE accounts.#entry", "attribute_exists(accounts)")
+    return _directory_write(account, "REMOVE accounts.#entry", "attribute_exists(accounts)")
 
 
 def event(type_: str, account: Account, payload: dict[str, Any], version: int, at: datetime) -> aws.Write:
     """`account.created`, `account.updated`, `account.deleted`, `account.reset`."""
     told = {"account_id": account.account_id, "user_id": shown_id(account.user_id), "name": account.name}
-    return outbox.write(
+    return outbox.event_write(
         Event(
             event_id=event_id(type_, account.account_id, str(version)),
             type=type_,
@@ -67,24 +67,24 @@ def event(type_: str, account: Account, payload: dict[str, Any], version: int, a
     )
 
 
-def created(account: Account, by: str, now: datetime) -> list[aws.Write]:
+def creation_writes(account: Account, by: str, now: datetime) -> list[aws.Write]:
     """The writes of a new account, its entry in the directory aside."""
     stamps = {"created_at": now.isoformat(), "updated_at": now.isoformat(), "version": 1}
-    change = record.Change(by, "account.created", f"account#{account.account_id}", account.user_id, now, after=audited(account))
+    change = record.Change(by, "account.created", f"account#{account.account_id}", account.user_id, now, after=audited_fields(account))
     return [
-        aws.put("accounts", account.model_dump() | stamps, "attribute_not_exists(account_id)"),
+        aws.put_write("accounts", account.model_dump() | stamps, "attribute_not_exists(account_id)"),
         record.write(change),
         event("account.created", account, {"is_active": account.is_active}, 1, now),
     ]
 
 
-def audited(account: Account) -> dict[str, Any]:
+def audited_fields(account: Account) -> dict[str, Any]:
     """An account as the audit trail has it: never its keys."""
     return account.model_dump(exclude={"sealed_keys", "user_id"})
 
 
-def _named(account: Account, expression: str, condition: str, **values: Any) -> aws.Write:
+def _directory_write(account: Account, expression: str, condition: str, **values: Any) -> aws.Write:
     """An update of the directory in which `#entry` is the account's name, whatever characters that has."""
-    write = aws.update("users", {"user_id": account.user_id, "part": "directory"}, expression, condition, **values)
+    write = aws.update_write("users", {"user_id": account.user_id, "part": "directory"}, expression, condition, **values)
     write["Update"]["ExpressionAttributeNames"]["#entry"] = account.name
     return write

@@ -85,7 +85,7 @@ def _link_month(month: str, now: datetime) -> int:
         }
         item["hash"] = before = _link_hash(item)
         try:
-            aws.write(aws.put("audit", item, "attribute_not_exists(audit_id)"))
+            aws.write(aws.put_write("audit", item, "attribute_not_exists(audit_id)"))
         except aws.WriteRefused:
             return start  # another sweep links
     return len(fresh)

@@ -50,7 +50,7 @@ def write(change: Change) -> aws.Write:
         "after": _stored(change.after),
     }
     item |= {"user_id": change.user_id} if change.user_id else {}
-    return aws.put("audit", item | {"hash": content_hash(item)}, "attribute_not_exists(audit_id)")
+    return aws.put_write("audit", item | {"hash": content_hash(item)}, "attribute_not_exists(audit_id)")
 
 
 def content_hash(item: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from chalicelib.events.models import Event
 _KEPT = timedelta(days=7)  # only events that could not be published for that long are ever forgotten, and they raise an alarm first
 
 
-def write(event: Event) -> aws.Write:
+def event_write(event: Event) -> aws.Write:
     """The write that belongs into the transaction of the change the event tells of."""
     item = {
         "owner": event.owner,
@@ -21,10 +21,10 @@ def write(event: Event) -> aws.Write:
         "user_id": event.user_id,
         "created_at": event.created_at.isoformat(),
         **({"personal": True} if event.personal else {}),
-        "unpublished": aws.shard(event.event_id),
+        "unpublished": aws.index_shard(event.event_id),
         "forget_at": int((event.created_at + _KEPT).timestamp()),
     }
-    return aws.put("outbox", item)
+    return aws.put_write("outbox", item)
 
 
 def _strings(value: Any) -> Any:

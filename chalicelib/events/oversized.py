@@ -23,6 +23,6 @@ def small_values(payload: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]
     return kept, [name[:100] for name in payload if name not in kept][:100]
 
 
-def whole(event: LoggedEvent) -> str:
+def full_event_url(event: LoggedEvent) -> str:
     """Where those who may hear the event's stream read the whole of it."""
     return f"{config.setting('PUBLIC_URL')}/realtime/events/{event.sequence}"

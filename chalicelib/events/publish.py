@@ -67,7 +67,7 @@ def _waiting(keys: Sequence[OutboxKey]) -> list[Event]:
     events: dict[str, Event] = {}
     asked_for: list[OutboxKey] = []
     for owner in dict.fromkeys(owner for owner, _ in keys):
-        items, more = aws.query("outbox", "#owner = :owner", owner=owner, limit=_LOOKED_AT, consistent=True)
+        items, more = aws.query_page("outbox", "#owner = :owner", owner=owner, limit=_LOOKED_AT, consistent=True)
         events |= {item["event_id"]: Event.model_validate(item) for item in items}
         if more:
             asked_for += [key for key in keys if key[0] == owner and key[1] not in events]
@@ -94,7 +94,7 @@ def _publish_batch(events: Sequence[Event]) -> None:
     numbers = {stream: _numbers(stream, of_it) for stream, of_it in _by_stream(events).items()}
     logged = [_entry(event, stream, numbers[stream][event.event_id]) for event in events for stream in event.streams]
     aws.put_many("events", [_log_item(entry) for entry in logged])
-    topic.announce(sorted(logged, key=lambda entry: entry.sequence))
+    topic.publish_to_topic(sorted(logged, key=lambda entry: entry.sequence))
     aws.delete_many("outbox", [_key(event.owner, event.event_id) for event in events])
     for stream, given in numbers.items():
         _forget(stream, given)
@@ -133,7 +133,7 @@ def _number(stream: str, event_ids: Sequence[str]) -> dict[str, int]:
     given = ", ".join(f"{note} = {reached} + :{place}" for note, place in zip(notes, places, strict=True))
     unnumbered = " AND ".join(f"attribute_not_exists({note})" for note in notes)
     expression = f"SET {given}, #last = {reached} + :number{len(event_ids)}"
-    counter = aws.update("events", _counter(stream), expression, unnumbered, none=0, **places)
+    counter = aws.update_write("events", _counter(stream), expression, unnumbered, none=0, **places)
     return _noted(aws.write(counter, returning=True), event_ids)
 
 
@@ -145,7 +145,7 @@ def _noted(counter: aws.Item, event_ids: Iterable[str]) -> dict[str, int]:
 def _forget(stream: str, event_ids: Iterable[str]) -> None:
     """Takes the notes out of the counter. One that a crash leaves there takes up 40 bytes and no more."""
     notes = ", ".join(f"#{NUMBERED}{each}" for each in event_ids)
-    aws.write(aws.update("events", _counter(stream), f"REMOVE {notes}"))
+    aws.write(aws.update_write("events", _counter(stream), f"REMOVE {notes}"))
 
 
 def _entry(event: Event, stream: str, sequence: int) -> LoggedEvent:

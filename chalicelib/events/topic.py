@@ -18,7 +18,7 @@ _BYTES_AT_ONCE = 262_144
 _ATTRIBUTES_BYTES = 300  # at most, of one message
 
 
-def announce(events: Sequence[LoggedEvent]) -> None:
+def publish_to_topic(events: Sequence[LoggedEvent]) -> None:
     """Tells the topic; a repeat within five minutes is dropped there by its deduplication id.
 
     An event that is too large for SNS, where it would hold back every event behind it for ever, is told with the small values of its
@@ -42,7 +42,7 @@ def _batches(events: Sequence[LoggedEvent]) -> Iterator[list[dict[str, Any]]]:
         if size > _BYTES_AT_ONCE:
             log.error("event trimmed", extra={"event_id": event.event_id, "type": event.type, "stream": event.stream, "bytes": size})
             measure(Metric.EVENTS_TRIMMED)
-            entry = _entry(len(batch), _trimmed(event))
+            entry = _entry(len(batch), _shortened(event))
             size = len(entry["Message"].encode()) + _ATTRIBUTES_BYTES
         if size > room or len(batch) == _AT_ONCE:
             yield batch
@@ -59,9 +59,9 @@ def message(event: LoggedEvent) -> str:
     return simplejson.dumps(event.model_dump() | {"timestamp": event.timestamp.isoformat()}, use_decimal=True)
 
 
-def _trimmed(event: LoggedEvent) -> LoggedEvent:
+def _shortened(event: LoggedEvent) -> LoggedEvent:
     kept, left_out = oversized.small_values(event.payload)
-    return event.model_copy(update={"payload": kept | {"trimmed": left_out, "whole": oversized.whole(event)}})
+    return event.model_copy(update={"payload": kept | {"trimmed": left_out, "whole": oversized.full_event_url(event)}})
 
 
 def _entry(index: int, event: LoggedEvent) -> dict[str, Any]:

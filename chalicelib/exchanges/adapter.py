@@ -16,9 +16,9 @@ from chalicelib.errors import NotDoable, OutcomeUnknown, Refused, Retryable
 from chalicelib.exchanges import filters, traces, transport
 from chalicelib.exchanges.account_settings import AccountSettings
 from chalicelib.exchanges.api import Api
-from chalicelib.exchanges.dialect import LATE_ARRIVAL_S, Particulars
+from chalicelib.exchanges.dialect import LATE_ARRIVAL_S, ExchangeDialect
 from chalicelib.exchanges.markets import Listing, Listings, StoredMarket
-from chalicelib.exchanges.outcomes import Absent, Duplicate, Said
+from chalicelib.exchanges.outcomes import Absent, Duplicate, ErrorReply
 from chalicelib.exchanges.protocol import (
     Balance,
     Credentials,
@@ -60,7 +60,7 @@ class CcxtExchange:
 
     def __init__(
         self,
-        particulars: Particulars,
+        particulars: ExchangeDialect,
         market_type: MarketType,
         credentials: Credentials,
         listings: Mapping[str, StoredMarket],
@@ -89,9 +89,9 @@ class CcxtExchange:
         return self._particulars.name
 
     @property
-    def pairs_at_once(self) -> bool:
+    def native_oco(self) -> bool:
         """An order that waits for a price holds what it will sell, so of a pair the second is refused unless both go in one call."""
-        return self._particulars.pairs_at_once
+        return self._particulars.native_oco
 
     @property
     def order_weight(self) -> int:
@@ -103,7 +103,7 @@ class CcxtExchange:
         """What the last answer said about the limits."""
         return self._api.pacing
 
-    def paced_by(self, pace: Callable[[int], None]) -> None:
+    def throttle(self, pace: Callable[[int], None]) -> None:
         """Has every call wait for its turn: `pace` is told what it weighs before it leaves. Raises what `pace` raises; nothing was sent."""
         self._api.pace = pace
 
@@ -191,7 +191,7 @@ class CcxtExchange:
         except OutcomeUnknown as error:
             raise Retryable(f"{error} (while preparing the account)") from None
         # What has just been set may have replaced what was known of this market, or of the whole account.
-        prepared -= {known for known in prepared if _contradicts(known, wanted)}
+        prepared -= {known for known in prepared if _has_conflict(known, wanted)}
         prepared.add(wanted)
 
     def find(self, client_order_id: str, instrument: Instrument, *, trigger: bool) -> OrderState | None:
@@ -222,7 +222,7 @@ class CcxtExchange:
         except Absent:
             accepted = False
         polls = self._polls if accepted else 1
-        state = self._poll(order.client_order_id, listing, polls, trigger=order.trigger or _conditional(order.order_type), final=True)
+        state = self._poll(order.client_order_id, listing, polls, trigger=order.trigger or _is_conditional(order.order_type), final=True)
         if state is not None:
             return state
         if accepted and order.trigger:
@@ -254,7 +254,7 @@ class CcxtExchange:
 
     def _found_duplicate(self, order: OrderRequest, listing: Listing) -> OrderState:
         """The order that already carries this client id: an earlier try of ours got through after all."""
-        trigger = _conditional(order.order_type)
+        trigger = _is_conditional(order.order_type)
         try:
             state = self._poll(order.client_order_id, listing, self._polls, trigger=trigger, final=order.order_type is OrderType.MARKET)
         except (Retryable, Refused):
@@ -265,7 +265,7 @@ class CcxtExchange:
 
     def _follow(self, placed: OrderState, order: OrderRequest, listing: Listing) -> OrderState:
         """The order as it stands once the exchange shows it; as acknowledged, if it does not in time."""
-        trigger = _conditional(order.order_type)
+        trigger = _is_conditional(order.order_type)
         try:
             state = self._poll(order.client_order_id, listing, self._polls, trigger=trigger, final=order.order_type is OrderType.MARKET)
         except (Retryable, Refused):
@@ -283,22 +283,22 @@ class CcxtExchange:
                 break
         return state
 
-    def _read(self, call: Callable[[], Result], expected: tuple[type[Said], ...] = ()) -> Result:
+    def _read(self, call: Callable[[], Result], expected: tuple[type[ErrorReply], ...] = ()) -> Result:
         try:
             return call()
         except expected:
             raise
-        except (Said, *_UNREADABLE) as error:
+        except (ErrorReply, *_UNREADABLE) as error:
             raise Retryable(self._strange(error)) from None
 
-    def _change(self, call: Callable[[], Result], expected: tuple[type[Said], ...] = ()) -> Result:
+    def _change(self, call: Callable[[], Result], expected: tuple[type[ErrorReply], ...] = ()) -> Result:
         try:
             return call()
         except expected:
             raise
         except Duplicate as said:
             raise OutcomeUnknown(self._strange(said)) from None
-        except Said as said:
+        except ErrorReply as said:
             raise NotDoable("exchange_refused", exchange=said.exchange, exchange_code=said.code, reason=said.reason) from None
         except _UNREADABLE as error:
             raise OutcomeUnknown(self._strange(error)) from None
@@ -308,7 +308,7 @@ class CcxtExchange:
         return f"{self._particulars.name}: an unexpected reply, {type(error).__name__}"
 
 
-def connect(particulars: Particulars, credentials: Credentials | None) -> Any:
+def connect(particulars: ExchangeDialect, credentials: Credentials | None) -> Any:
     """A ccxt exchange, without credentials for public data; it makes no call yet."""
     name = particulars.ccxt_name()
     with _importing:
@@ -335,7 +335,7 @@ def connect(particulars: Particulars, credentials: Credentials | None) -> Any:
     return client
 
 
-def _contradicts(known: tuple[Any, ...], wanted: tuple[Any, ...]) -> bool:
+def _has_conflict(known: tuple[Any, ...], wanted: tuple[Any, ...]) -> bool:
     """Whether settings known to stand (market, hedged, margin mode, leverage) cannot stand beside those just made."""
     (market, hedged, mode, leverage), (new_market, new_hedged, new_mode, new_leverage) = known, wanted
     margin = (new_mode, new_leverage) != (None, None) and (mode, leverage) != (None, None)
@@ -343,5 +343,5 @@ def _contradicts(known: tuple[Any, ...], wanted: tuple[Any, ...]) -> bool:
     return hedged != new_hedged or (margin and (same_market or mode != new_mode))
 
 
-def _conditional(order_type: OrderType) -> bool:
+def _is_conditional(order_type: OrderType) -> bool:
     return order_type in {OrderType.STOP_LIMIT, OrderType.STOP_MARKET}

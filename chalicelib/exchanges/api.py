@@ -17,15 +17,15 @@ _HTTP_ERROR = 400
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
-class Phrasebook(Protocol):
+class ErrorRules(Protocol):
     """How one exchange words its errors and its limits."""
 
     @property
-    def meanings(self) -> Sequence[Meaning]:
+    def error_rules(self) -> Sequence[Meaning]:
         """The exchange's codes; the first row that applies counts."""
         ...
 
-    def said(self, reply: Any) -> tuple[str | None, str]:
+    def parse_error(self, reply: Any) -> tuple[str | None, str]:
         """The code and the message of a reply; code None if it reports no error."""
         ...
 
@@ -48,7 +48,7 @@ class Api:
         pace: Waits until a call of this weight may leave; as it comes, it lets every call leave at once.
     """
 
-    def __init__(self, name: str, client: Any, transport: ExchangeTransport, phrases: Phrasebook, credentials: Credentials) -> None:
+    def __init__(self, name: str, client: Any, transport: ExchangeTransport, phrases: ErrorRules, credentials: Credentials) -> None:
         self.client = client
         self.pacing = Pacing()
         self.settings = AccountSettings()
@@ -95,17 +95,17 @@ class Api:
         finally:
             self.pacing = self._phrases.pacing(self.client.last_response_headers or {})
         if failure is None:
-            code, _ = self._phrases.said(reply)
+            code, _ = self._phrases.parse_error(reply)
             if isinstance(reply, (dict, list)) and code is None:
                 return reply
         failed = self._failure(failure, sent=self._transport.sent > sent_before)
         self._count_unlisted(failed)
         # Not chained: ccxt puts the URL, and so key and signature, into its messages.
-        raise outcomes.reaction(failed, self._phrases.meanings, changes=changes) from None
+        raise outcomes.reaction(failed, self._phrases.error_rules, changes=changes) from None
 
     def _count_unlisted(self, failed: Failure) -> None:
         """Counts an answer whose code was never seen, so that the tables can be completed."""
-        if outcomes.is_unlisted(failed, self._phrases.meanings) and failed.code not in documented.codes(self._name):
+        if outcomes.is_unlisted(failed, self._phrases.error_rules) and failed.code not in documented.codes(self._name):
             log.warning("exchange code not listed", extra={"exchange": self._name, "exchange_code": failed.code, "reason": failed.reason})
             measure(Metric.UNLISTED_EXCHANGE_CODES, 1, {"exchange": self._name})
 
@@ -115,7 +115,7 @@ class Api:
 
     def _failure(self, error: Exception | None, *, sent: bool) -> Failure:
         client = self.client
-        code, reason = self._phrases.said(client.last_json_response)
+        code, reason = self._phrases.parse_error(client.last_json_response)
         status = _status(error)
         return Failure(
             exchange=self._name,

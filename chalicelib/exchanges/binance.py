@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from chalicelib.errors import Refused
 from chalicelib.exchanges import codes
 from chalicelib.exchanges.api import Api, Parameters
-from chalicelib.exchanges.dialect import RECEIVE_WINDOW_MS, concerns_long, number, position_mode_differs
+from chalicelib.exchanges.dialect import RECEIVE_WINDOW_MS, is_about_long, number, position_mode_differs
 from chalicelib.exchanges.markets import Listing, Listings
 from chalicelib.exchanges.outcomes import Absent, Already, Meaning
 from chalicelib.exchanges.protocol import (
@@ -91,7 +91,7 @@ class Binance:
     """
 
     answers_at_once: ClassVar[bool] = True
-    meanings: ClassVar[Sequence[Meaning]] = codes.BINANCE
+    error_rules: ClassVar[Sequence[Meaning]] = codes.BINANCE
 
     def __init__(self, market_type: MarketType, name: str = "binance") -> None:
         self.name = name
@@ -106,7 +106,7 @@ class Binance:
         return 0 if self._futures else 1
 
     @property
-    def pairs_at_once(self) -> bool:
+    def native_oco(self) -> bool:
         """Spot conditional orders hold what they will sell. Binance.US documents no list of two market orders (docs.binance.us, "OCO")."""
         return not self._futures and self.name == "binance"
 
@@ -125,7 +125,7 @@ class Binance:
             raise Refused("not_for_kind", field="api_key", kind="demo")
         client.enable_demo_trading(True)
 
-    def said(self, reply: Any) -> tuple[str | None, str]:
+    def parse_error(self, reply: Any) -> tuple[str | None, str]:
         """Errors are `{"code": -1013, "msg": ...}`; some successes carry code 200."""
         if not isinstance(reply, dict) or str(reply.get("code", "200")) in {"0", "200"}:
             return None, ""
@@ -159,8 +159,8 @@ class Binance:
             "type": self._type(order),
             "quantity": text(order.quantity),
         }
-        if order.beside is not None:
-            return self._place_pair(api, order, order.beside, listing)
+        if order.oco_sibling is not None:
+            return self._place_oco(api, order, order.oco_sibling, listing)
         if order.price is not None:
             request["price"] = text(order.price)
         if self._takes_time_in_force(order):
@@ -189,7 +189,7 @@ class Binance:
         became = self._state(
             api.read("fapiPrivateGetOrder", {"symbol": listing.market_id, "orderId": conditional["actualOrderId"]}), listing
         )
-        return _as_fired(state, became)
+        return _fired_state(state, became)
 
     def cancel(self, api: Api, order: OrderState, listing: Listing) -> None:
         """A conditional order that has fired is cancelled as the order it became, by that order's id."""
@@ -314,7 +314,7 @@ class Binance:
         trade = flag(row.get("enableFutures" if self._futures else "enableSpotAndMarginTrading"))
         return KeyPermissions(flag(row["enableReading"]), trade, flag(row["enableWithdrawals"]))
 
-    def _place_pair(self, api: Api, order: OrderRequest, other: OrderRequest, listing: Listing) -> OrderState:
+    def _place_oco(self, api: Api, order: OrderRequest, other: OrderRequest, listing: Listing) -> OrderState:
         """Two conditional market orders of one side, of which the one above the market cancels the one below, or the reverse.
 
         Source: Binance spot, "New Order list - OCO".
@@ -351,7 +351,7 @@ class Binance:
     def _add_position(self, request: dict[str, Any], order: OrderRequest) -> None:
         if order.hedged:
             # Reduce-only does not exist in hedge mode: the side of the position says it, and Binance never flips one there.
-            request["positionSide"] = "LONG" if concerns_long(order.side, reduce_only=order.reduce_only) else "SHORT"
+            request["positionSide"] = "LONG" if is_about_long(order.side, reduce_only=order.reduce_only) else "SHORT"
         elif order.reduce_only:
             request["reduceOnly"] = "true"
 
@@ -388,7 +388,7 @@ def _fill(row: Mapping[str, Any]) -> Fill:
     return Fill(str(row["id"]), price, quantity, amount(row["commission"]), row["commissionAsset"], moment(row["time"]))
 
 
-def _as_fired(conditional: OrderState, became: OrderState) -> OrderState:
+def _fired_state(conditional: OrderState, became: OrderState) -> OrderState:
     """A conditional order that has fired: asked for as before, filled as the order it became."""
     return replace(
         conditional,

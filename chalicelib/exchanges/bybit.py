@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges import codes
 from chalicelib.exchanges.api import Api, Parameters
-from chalicelib.exchanges.dialect import RECEIVE_WINDOW_MS, acknowledged, concerns_long, number
+from chalicelib.exchanges.dialect import RECEIVE_WINDOW_MS, is_about_long, new_order_state, number
 from chalicelib.exchanges.markets import Listing, Listings
 from chalicelib.exchanges.outcomes import Absent, Already, Meaning
 from chalicelib.exchanges.protocol import (
@@ -61,8 +61,8 @@ class Bybit:
 
     answers_at_once: ClassVar[bool] = False
     order_weight: ClassVar[int] = 2
-    pairs_at_once: ClassVar[bool] = False
-    meanings: ClassVar[Sequence[Meaning]] = codes.BYBIT
+    native_oco: ClassVar[bool] = False
+    error_rules: ClassVar[Sequence[Meaning]] = codes.BYBIT
 
     def __init__(self, market_type: MarketType, name: str = "bybit") -> None:
         self.name = name
@@ -83,7 +83,7 @@ class Bybit:
         """Demo trading, api-demo.bybit.com."""
         client.enable_demo_trading(True)
 
-    def said(self, reply: Any) -> tuple[str | None, str]:
+    def parse_error(self, reply: Any) -> tuple[str | None, str]:
         """Every reply is `{"retCode": 0, "retMsg": "OK", "result": ...}`."""
         if not isinstance(reply, dict) or "retCode" not in reply:
             return ("", "") if isinstance(reply, dict) else (None, "")
@@ -123,10 +123,10 @@ class Bybit:
             request["triggerPrice"] = text(order.stop_price)
             request |= {"triggerDirection": 1 if order.trigger_above else 2} if self._futures else {"orderFilter": "StopOrder"}
         if self._futures:
-            long = concerns_long(order.side, reduce_only=order.reduce_only)
+            long = is_about_long(order.side, reduce_only=order.reduce_only)
             request |= {"reduceOnly": order.reduce_only, "positionIdx": (1 if long else 2) if order.hedged else 0}
         result = api.change("privatePostV5OrderCreate", request)["result"]
-        return acknowledged(order, result["orderId"])
+        return new_order_state(order, result["orderId"])
 
     def find(self, api: Api, client_order_id: str, listing: Listing, *, trigger: bool) -> OrderState | None:  # noqa: ARG002  one book
         """In the open and recent orders first, then in the history, into which they move minutes later."""

@@ -13,7 +13,7 @@ def _all(kind: Kind, *codes: str) -> tuple[Meaning, ...]:
     return tuple(Meaning(code, kind) for code in codes)
 
 
-def _refused(ours: str, *codes: str, message: str = "") -> tuple[Meaning, ...]:
+def _refusals(ours: str, *codes: str, message: str = "") -> tuple[Meaning, ...]:
     return tuple(Meaning(code, Kind.REFUSED, ours, message) for code in codes)
 
 
@@ -37,21 +37,21 @@ BINANCE = (
     Meaning("-1004", Kind.PASSING, message="server is busy"),
     # One code for every rejection of a spot order, told apart by the message.
     Meaning("-2010", Kind.DUPLICATE, message="duplicate order"),
-    *_refused("exchange_insufficient_funds", "-2010", message="insufficient balance"),
-    *_refused("exchange_would_trigger", "-2010", message="trigger immediately"),
-    *_refused("exchange_would_take", "-2010", message="match and take"),
+    *_refusals("exchange_insufficient_funds", "-2010", message="insufficient balance"),
+    *_refusals("exchange_would_trigger", "-2010", message="trigger immediately"),
+    *_refusals("post_only_would_fill", "-2010", message="match and take"),
     *_all(Kind.DUPLICATE, "-4116"),
     *_all(Kind.ABSENT, "-2011", "-2013"),
     *_all(Kind.ALREADY, "-4046", "-4059"),
-    *_refused("exchange_insufficient_funds", "-2018", "-2019"),
-    *_refused("exchange_would_trigger", "-2021"),
-    *_refused("exchange_would_take", "-5022"),
-    *_refused("exchange_nothing_to_reduce", "-2022"),
-    *_refused("exchange_key_rejected", "-1002", "-1022", "-2008", "-2014", "-2015"),
-    *_refused("exchange_setting_locked", "-4047", "-4048", "-4067", "-4068"),
-    *_refused("exchange_leverage_invalid", "-4028"),
-    *_refused("exchange_setting_locked", "-4531"),
-    *_refused("exchange_position_mode_differs", "-4061"),
+    *_refusals("exchange_insufficient_funds", "-2018", "-2019"),
+    *_refusals("exchange_would_trigger", "-2021"),
+    *_refusals("post_only_would_fill", "-5022"),
+    *_refusals("exchange_nothing_to_reduce", "-2022"),
+    *_refusals("exchange_key_rejected", "-1002", "-1022", "-2008", "-2014", "-2015"),
+    *_refusals("exchange_setting_locked", "-4047", "-4048", "-4067", "-4068"),
+    *_refusals("exchange_leverage_invalid", "-4028"),
+    *_refusals("exchange_setting_locked", "-4531"),
+    *_refusals("exchange_position_mode_differs", "-4061"),
 )
 
 BYBIT = (
@@ -67,16 +67,16 @@ BYBIT = (
     *_all(Kind.DUPLICATE, "110072", "170141"),
     *_all(Kind.ABSENT, "110001", "110008", "110010", "170213", "170142"),
     *_all(Kind.ALREADY, "110025", "110026", "110043"),
-    *_refused("exchange_key_rejected", "10003", "10004", "10005", "10007", "10010", "33004"),
-    *_refused("exchange_insufficient_funds", "110004", "110006", "110007", "110012", "110014", "110044", "110045", "110052"),
-    *_refused("exchange_insufficient_funds", "170131", "170033"),
-    *_refused("exchange_nothing_to_reduce", "110017"),
-    *_refused("exchange_would_trigger", "110092", "110093"),
-    *_refused("exchange_would_take", "170218"),
-    *_refused("exchange_setting_locked", "110024", "110028", "3400045"),
-    *_refused("exchange_leverage_invalid", "110013"),
-    *_refused("exchange_position_mode_differs", "10001", message="position idx"),
-    *_refused("exchange_position_mode_differs", "10001", message="position mode"),
+    *_refusals("exchange_key_rejected", "10003", "10004", "10005", "10007", "10010", "33004"),
+    *_refusals("exchange_insufficient_funds", "110004", "110006", "110007", "110012", "110014", "110044", "110045", "110052"),
+    *_refusals("exchange_insufficient_funds", "170131", "170033"),
+    *_refusals("exchange_nothing_to_reduce", "110017"),
+    *_refusals("exchange_would_trigger", "110092", "110093"),
+    *_refusals("post_only_would_fill", "170218"),
+    *_refusals("exchange_setting_locked", "110024", "110028", "3400045"),
+    *_refusals("exchange_leverage_invalid", "110013"),
+    *_refusals("exchange_position_mode_differs", "10001", message="position idx"),
+    *_refusals("exchange_position_mode_differs", "10001", message="position mode"),
     # Without a code of Bybit's. "403, access too frequent": the address is banned for ten minutes.
     Meaning("http 429", Kind.LIMITED, seconds=1),
     Meaning("http 403", Kind.LIMITED, seconds=600, scope="address"),
@@ -92,14 +92,14 @@ OKX = (
     *_all(Kind.PASSING, "50036", "50037", "50102", "50112"),
     *_all(Kind.DUPLICATE, "50071", "51016", "51065"),
     *_all(Kind.ABSENT, "51400", "51401", "51402", "51410", "51603"),
-    *_refused("exchange_key_rejected", "50100", "50101", "50103", "50104", "50105", "50110", "50111", "50113", "50114", "50119", "50120"),
-    *_refused("exchange_insufficient_funds", "51008", "51119", "51127", "51131", "59103", "59200"),
-    *_refused("exchange_nothing_to_reduce", "51112", "51169", "51170", "51205"),
-    *_refused("exchange_would_trigger", "51277", "51278", "51279", "51280"),
-    *_refused("exchange_setting_locked", "59000", "59001", "59101"),
-    *_refused("exchange_leverage_invalid", "59102"),
+    *_refusals("exchange_key_rejected", "50100", "50101", "50103", "50104", "50105", "50110", "50111", "50113", "50114", "50119", "50120"),
+    *_refusals("exchange_insufficient_funds", "51008", "51119", "51127", "51131", "59103", "59200"),
+    *_refusals("exchange_nothing_to_reduce", "51112", "51169", "51170", "51205"),
+    *_refusals("exchange_would_trigger", "51277", "51278", "51279", "51280"),
+    *_refusals("exchange_setting_locked", "59000", "59001", "59101"),
+    *_refusals("exchange_leverage_invalid", "59102"),
     # "You can't complete this request under your current account mode": spot mode for a swap.
-    *_refused("exchange_account_mode", "51010"),
-    *_refused("exchange_position_mode_differs", "51000", message="posside"),
+    *_refusals("exchange_account_mode", "51010"),
+    *_refusals("exchange_position_mode_differs", "51000", message="posside"),
     Meaning("http 429", Kind.LIMITED, seconds=2),
 )

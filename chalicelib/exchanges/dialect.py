@@ -27,7 +27,7 @@ RECEIVE_WINDOW_MS = 5_000
 LATE_ARRIVAL_S = 15.0
 
 
-class Particulars(Protocol):
+class ExchangeDialect(Protocol):
     """One exchange and market: the requests it understands, and the reading of its replies.
 
     Methods raise what `Api.read` and `Api.change` raise.
@@ -39,7 +39,7 @@ class Particulars(Protocol):
         ...
 
     @property
-    def meanings(self) -> Sequence[Meaning]:
+    def error_rules(self) -> Sequence[Meaning]:
         """See api.Phrasebook."""
         ...
 
@@ -54,7 +54,7 @@ class Particulars(Protocol):
         ...
 
     @property
-    def pairs_at_once(self) -> bool:
+    def native_oco(self) -> bool:
         """Orders that cancel each other go in one call (`OrderRequest.beside`), or the second would be refused."""
         ...
 
@@ -70,7 +70,7 @@ class Particulars(Protocol):
         """Turns a ccxt exchange to the exchange's own test environment."""
         ...
 
-    def said(self, reply: Any) -> tuple[str | None, str]:
+    def parse_error(self, reply: Any) -> tuple[str | None, str]:
         """See api.Phrasebook."""
         ...
 
@@ -144,7 +144,7 @@ def number(value: str | None) -> int | None:
     return int(value) if value is not None and value.isascii() and value.isdigit() else None
 
 
-def concerns_long(side: Side, *, reduce_only: bool) -> bool:
+def is_about_long(side: Side, *, reduce_only: bool) -> bool:
     """Whether an order on a hedged account concerns the long position: a buy opens it, a reducing sell closes it."""
     return (side is Side.BUY) is not reduce_only
 
@@ -156,7 +156,7 @@ def position_mode_differs(exchange: str, *, hedged: bool) -> NotDoable:
     return NotDoable("account_in_hedge_mode", exchange=exchange)
 
 
-def acknowledged(order: OrderRequest, exchange_order_id: str) -> OrderState:
+def new_order_state(order: OrderRequest, exchange_order_id: str) -> OrderState:
     """An order the exchange has taken and not yet told anything about."""
     return OrderState(
         client_order_id=order.client_order_id,

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges.api import Api, Parameters
-from chalicelib.exchanges.dialect import acknowledged, number
+from chalicelib.exchanges.dialect import new_order_state, number
 from chalicelib.exchanges.markets import Listing, Listings
 from chalicelib.exchanges.outcomes import Absent, Kind, Meaning
 from chalicelib.exchanges.protocol import (
@@ -49,8 +49,8 @@ class Generic:
 
     answers_at_once: ClassVar[bool] = False
     order_weight: ClassVar[int] = 2
-    pairs_at_once: ClassVar[bool] = False
-    meanings: ClassVar[Sequence[Meaning]] = (
+    native_oco: ClassVar[bool] = False
+    error_rules: ClassVar[Sequence[Meaning]] = (
         Meaning("http 429", Kind.LIMITED, seconds=10, scope="address"),
         Meaning("http 401", Kind.REFUSED, "exchange_key_rejected"),
     )
@@ -71,7 +71,7 @@ class Generic:
         """See particulars.Particulars. ccxt refuses where the exchange has none."""
         client.set_sandbox_mode(True)
 
-    def said(self, reply: Any) -> tuple[str | None, str]:  # noqa: ARG002  every exchange words its errors its own way
+    def parse_error(self, reply: Any) -> tuple[str | None, str]:  # noqa: ARG002  every exchange words its errors its own way
         """See api.Phrasebook."""
         return None, ""
 
@@ -107,7 +107,7 @@ class Generic:
         kind = "market" if order.price is None else "limit"
         quantity, price = text(order.quantity / listing.contract_size), None if order.price is None else text(order.price)
         reply = api.run(lambda: client.create_order(listing.symbol, kind, order.side.value, quantity, price, parameters), changes=True)
-        return acknowledged(order, str(reply["id"])) if reply.get("id") else _missing()
+        return new_order_state(order, str(reply["id"])) if reply.get("id") else _missing()
 
     def find(self, api: Api, client_order_id: str, listing: Listing, *, trigger: bool) -> OrderState | None:
         """Among the open orders and then the closed ones, since few exchanges look up by client id."""

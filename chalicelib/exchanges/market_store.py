@@ -84,7 +84,7 @@ def save(venue_name: str, fetched: Mapping[str, StoredMarket]) -> int:
         gone = aws.get("markets", {"listing": f"{venue_name}#{name}"})
         if gone:
             _write(venue_name, name, json.dumps({**json.loads(gone["market"]), "active": False}))
-    aws.write(aws.put("markets", {**key, "refreshed_at": datetime.now(UTC).isoformat(), "digests": digests}))
+    aws.write(aws.put_write("markets", {**key, "refreshed_at": datetime.now(UTC).isoformat(), "digests": digests}))
     return len(changed)
 
 
@@ -95,4 +95,4 @@ def forget() -> None:
 
 def _write(venue_name: str, name: str, text: str) -> None:
     item: dict[str, Any] = {"listing": f"{venue_name}#{name}", "market": text}
-    aws.write(aws.put("markets", item))
+    aws.write(aws.put_write("markets", item))

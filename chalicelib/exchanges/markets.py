@@ -64,10 +64,10 @@ class Listings:
     def get(self, name: str) -> Listing | None:
         """The listing of an instrument by its name, None if there is none."""
         stored = self._stored.get(name)
-        return None if stored is None else load(self._market_type, stored)
+        return None if stored is None else market_from_item(self._market_type, stored)
 
 
-def load(market_type: MarketType, stored: StoredMarket) -> Listing:
+def market_from_item(market_type: MarketType, stored: StoredMarket) -> Listing:
     """A listing from its stored form."""
     instrument = Instrument(
         name=stored["name"],
@@ -86,7 +86,7 @@ def load(market_type: MarketType, stored: StoredMarket) -> Listing:
     return Listing(instrument, stored["market_id"], stored["symbol"], stored.get("active", True), stored.get("ccxt"))
 
 
-def dump(client: Any, market_type: MarketType, *, whole: bool = False) -> dict[str, dict[str, Any]]:
+def market_items(client: Any, market_type: MarketType, *, whole: bool = False) -> dict[str, dict[str, Any]]:
     """The stored form of every market a ccxt exchange has loaded that is spot, or a perpetual settled in its quote currency.
 
     Args:
@@ -100,14 +100,14 @@ def dump(client: Any, market_type: MarketType, *, whole: bool = False) -> dict[s
             else market["swap"] and market["linear"] and market["settle"] == market["quote"]
         )
         if wanted and market["precision"]["price"] is not None and market["precision"]["amount"] is not None:
-            one = _dump_one(client.precisionMode, market)
+            one = _market_item(client.precisionMode, market)
             if whole:
                 one["ccxt"] = dict(market)
             stored[one["name"]] = one
     return stored
 
 
-def _dump_one(precision_mode: int, market: Mapping[str, Any]) -> dict[str, Any]:
+def _market_item(precision_mode: int, market: Mapping[str, Any]) -> dict[str, Any]:
     size = decimal(market["contractSize"]) if market["contract"] else None
     factor = size or Decimal(1)
     limits = market["limits"]

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges import codes
 from chalicelib.exchanges.api import Api, Parameters
-from chalicelib.exchanges.dialect import RECEIVE_WINDOW_MS, acknowledged, concerns_long, position_mode_differs
+from chalicelib.exchanges.dialect import RECEIVE_WINDOW_MS, is_about_long, new_order_state, position_mode_differs
 from chalicelib.exchanges.markets import Listing, Listings
 from chalicelib.exchanges.outcomes import Absent, Meaning
 from chalicelib.exchanges.protocol import (
@@ -67,8 +67,8 @@ class Okx:
 
     answers_at_once: ClassVar[bool] = False
     order_weight: ClassVar[int] = 0
-    pairs_at_once: ClassVar[bool] = False
-    meanings: ClassVar[Sequence[Meaning]] = codes.OKX
+    native_oco: ClassVar[bool] = False
+    error_rules: ClassVar[Sequence[Meaning]] = codes.OKX
 
     def __init__(self, market_type: MarketType, name: str = "okx") -> None:
         self.name = name
@@ -87,7 +87,7 @@ class Okx:
         """Demo trading: the same address, told apart by a header."""
         client.set_sandbox_mode(True)
 
-    def said(self, reply: Any) -> tuple[str | None, str]:
+    def parse_error(self, reply: Any) -> tuple[str | None, str]:
         """`{"code": "1", "data": [{"sCode": "51008", "sMsg": ...}]}`: 1 and 2 say that the items tell."""
         if not isinstance(reply, dict):
             return None, ""
@@ -121,7 +121,7 @@ class Okx:
         }
         if self._futures and order.hedged:
             # In hedge mode the side of the position says what reduces; `reduceOnly` is ignored there.
-            request["posSide"] = "long" if concerns_long(order.side, reduce_only=order.reduce_only) else "short"
+            request["posSide"] = "long" if is_about_long(order.side, reduce_only=order.reduce_only) else "short"
         elif self._futures:
             request["reduceOnly"] = order.reduce_only
         if not self._futures and order.price is None:
@@ -132,7 +132,7 @@ class Okx:
         request |= {"clOrdId": order.client_order_id, "ordType": _order_kind(order)}
         if order.price is not None:
             request["px"] = text(order.price)
-        return acknowledged(order, self._send(api, "privatePostTradeOrder", request)["ordId"])
+        return new_order_state(order, self._send(api, "privatePostTradeOrder", request)["ordId"])
 
     def find(self, api: Api, client_order_id: str, listing: Listing, *, trigger: bool) -> OrderState | None:
         """See particulars.Particulars."""
@@ -141,7 +141,7 @@ class Okx:
             return self._state(_only(api.read("privateGetTradeOrder", {**query, "clOrdId": client_order_id})), listing)
         row = _only(api.read("privateGetTradeOrderAlgo", {"algoClOrdId": client_order_id}))
         state = self._state(row, listing)
-        became_id = _became(row)
+        became_id = _triggered_id(row)
         if became_id is None:
             return state
         became = self._state(_only(api.read("privateGetTradeOrder", {**query, "ordId": became_id})), listing)
@@ -165,7 +165,7 @@ class Okx:
             which = {"algoId": order.exchange_order_id} if order.exchange_order_id else {"algoClOrdId": order.client_order_id}
             api.change("privatePostTradeCancelAlgos", [{**query, **which}])
             return
-        became_id = _became(_only(api.read("privateGetTradeOrderAlgo", {"algoClOrdId": order.client_order_id})))
+        became_id = _triggered_id(_only(api.read("privateGetTradeOrderAlgo", {"algoClOrdId": order.client_order_id})))
         if became_id is None:
             raise Absent(self.name)
         api.change("privatePostTradeCancelOrder", {**query, "ordId": became_id})
@@ -192,7 +192,7 @@ class Okx:
         """See particulars.Particulars. Newest first there; fees are negative there."""
         order_id = order.exchange_order_id
         if order.trigger:
-            order_id = _became(_only(api.read("privateGetTradeOrderAlgo", {"algoClOrdId": order.client_order_id})))
+            order_id = _triggered_id(_only(api.read("privateGetTradeOrderAlgo", {"algoClOrdId": order.client_order_id})))
         if not order_id:
             return []
         rows = api.read("privateGetTradeFillsHistory", {"instType": self._kind, "instId": listing.market_id, "ordId": order_id})["data"]
@@ -278,7 +278,7 @@ class Okx:
         stop, price = order.stop_price, order.price
         request |= {"ordType": "trigger", "algoClOrdId": order.client_order_id, "triggerPxType": "last"}
         request |= {"triggerPx": text(stop) if stop else "", "orderPx": text(price) if price else _AT_MARKET}
-        return acknowledged(order, self._send(api, "privatePostTradeOrderAlgo", request)["algoId"])
+        return new_order_state(order, self._send(api, "privatePostTradeOrderAlgo", request)["algoId"])
 
     def _send(self, api: Api, method: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
         # ccxt sends `headers` with every request; no other one may expire.
@@ -353,7 +353,7 @@ def _fill(row: Mapping[str, Any], listing: Listing) -> Fill:
     return Fill(row["tradeId"], Decimal(row["fillPx"]), quantity, -amount(row["fee"]), row["feeCcy"], moment(row["ts"]))
 
 
-def _became(row: Mapping[str, Any]) -> str | None:
+def _triggered_id(row: Mapping[str, Any]) -> str | None:
     """The id of the order a trigger order has become, None while it waits."""
     if row["state"] not in {"effective", "partially_effective"}:
         return None

@@ -56,7 +56,7 @@ class Meaning:
     certain: bool = False
 
 
-class Said(TradehookError):
+class ErrorReply(TradehookError):
     """Something an exchange says that is an error only where the caller has not expected it. Does not leave this package.
 
     Args:
@@ -68,19 +68,19 @@ class Said(TradehookError):
         self.exchange, self.code, self.reason = exchange, code, reason
 
 
-class Duplicate(Said):
+class Duplicate(ErrorReply):
     """The client order id is taken: the order has to be looked up."""
 
 
-class Absent(Said):
+class Absent(ErrorReply):
     """The exchange knows no such order."""
 
 
-class Already(Said):
+class Already(ErrorReply):
     """The setting already was as asked."""
 
 
-_SAID: dict[Kind, type[Said]] = {Kind.DUPLICATE: Duplicate, Kind.ABSENT: Absent, Kind.ALREADY: Already}
+_SAID: dict[Kind, type[ErrorReply]] = {Kind.DUPLICATE: Duplicate, Kind.ABSENT: Absent, Kind.ALREADY: Already}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Failure:
     retry_after: float | None = None
 
 
-def reaction(failure: Failure, meanings: Sequence[Meaning], *, changes: bool) -> TradehookError:
+def reaction(failure: Failure, error_rules: Sequence[Meaning], *, changes: bool) -> TradehookError:
     """The error a failed call is to be answered with.
 
     Args:
@@ -114,7 +114,7 @@ def reaction(failure: Failure, meanings: Sequence[Meaning], *, changes: bool) ->
     if not failure.sent:
         # ccxt itself turned it away, and would again.
         return NotDoable("exchange_refused", exchange=failure.exchange, exchange_code=None, reason=type(failure.error).__name__)
-    meaning = _meaning(failure, meanings)
+    meaning = _meaning(failure, error_rules)
     if meaning is None and _well_formed(failure):
         meaning = Meaning(failure.code or "", Kind.REFUSED)
     if meaning is not None and meaning.kind is not Kind.UNKNOWN:
@@ -123,14 +123,14 @@ def reaction(failure: Failure, meanings: Sequence[Meaning], *, changes: bool) ->
     return OutcomeUnknown(said) if changes else Retryable(said)
 
 
-def is_unlisted(failure: Failure, meanings: Sequence[Meaning]) -> bool:
+def is_unlisted(failure: Failure, error_rules: Sequence[Meaning]) -> bool:
     """Whether an answer carries a code that the exchange's table does not have."""
-    return _well_formed(failure) and not any(meaning.code == failure.code for meaning in meanings)
+    return _well_formed(failure) and not any(meaning.code == failure.code for meaning in error_rules)
 
 
-def _meaning(failure: Failure, meanings: Sequence[Meaning]) -> Meaning | None:
+def _meaning(failure: Failure, error_rules: Sequence[Meaning]) -> Meaning | None:
     """The first row that applies, None if the table does not have the answer."""
-    return next((meaning for meaning in meanings if _applies(meaning, failure)), None)
+    return next((meaning for meaning in error_rules if _applies(meaning, failure)), None)
 
 
 def _well_formed(failure: Failure) -> bool:

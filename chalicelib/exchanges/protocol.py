@@ -26,7 +26,7 @@ class OrderStatus(StrEnum):
     """Where an order stands. `unknown` means: look it up, never send it again."""
 
     PLANNED = "planned"
-    CLAIMED = "claimed"
+    PENDING_NEW = "pending_new"
     OPEN = "open"
     PARTIALLY_FILLED = "partially_filled"
     FILLED = "filled"
@@ -85,9 +85,9 @@ class OrderRequest:
         time_in_force: `GTC`, `IOC`, `FOK`; None leaves the exchange's default.
         take_profit, stop_loss: Where to leave what this order opens, quote per base. Orders of their own, placed once it has traded; no
             exchange is told of them here.
-        pair: Orders of one pair cancel each other: as soon as one trades, the other goes. What a paper book keeps; real exchanges'
+        oco_group: Orders of one pair cancel each other: as soon as one trades, the other goes. What a paper book keeps; real exchanges'
             pairs are kept by the follow-up.
-        beside: The other order of the pair, to be placed with this one in a single call, where the exchange would not take it alone.
+        oco_sibling: The other order of the pair, to be placed with this one in a single call, where the exchange would not take it alone.
     """
 
     client_order_id: str
@@ -106,8 +106,8 @@ class OrderRequest:
     hedged: bool = False
     take_profit: Decimal | None = None
     stop_loss: Decimal | None = None
-    pair: str | None = None
-    beside: "OrderRequest | None" = None
+    oco_group: str | None = None
+    oco_sibling: "OrderRequest | None" = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,11 +174,11 @@ class Limiter:
         """
         return _take(self._buckets[scope], self._rates[scope], tokens, ahead, max(min(within, _LONGEST_S), 0))
 
-    def keep_away(self, limited: RateLimited) -> None:
+    def back_off(self, limited: RateLimited) -> None:
         """Keeps everybody under the limit away for as long as the exchange says."""
         self._block(limited.scope if limited.scope in self._buckets else "account", limited.retry_after)
 
-    def heed(self, pacing: Pacing) -> None:
+    def apply_server_limits(self, pacing: Pacing) -> None:
         """Slows down before the exchange's own count of what was used reaches its limit."""
         allowed = self.limits.weight_per_minute
         if allowed and pacing.used_weight is not None and pacing.used_weight > allowed * _SAFE_SHARE:
@@ -295,7 +295,9 @@ def _move(bucket: str, expression: str, condition: str, **values: int) -> int:
     """Writes a limit's item; returns how far it is booked now."""
     forget_at = int(time.time()) + _FORGOTTEN_AFTER_S
     try:
-        written = aws.write(aws.update("limits", {"bucket": bucket}, expression, condition, forget=forget_at, **values), returning=True)
+        written = aws.write(
+            aws.update_write("limits", {"bucket": bucket}, expression, condition, forget=forget_at, **values), returning=True
+        )
     except ClientError as error:
         if error.response["Error"]["Code"] in {"ProvisionedThroughputExceededException", "ThrottlingException"}:
             raise Retryable("DynamoDB is throttling the limiter") from error

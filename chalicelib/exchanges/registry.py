@@ -7,7 +7,7 @@ from chalicelib.exchanges import markets, transport
 from chalicelib.exchanges.adapter import CcxtExchange, connect
 from chalicelib.exchanges.binance import Binance
 from chalicelib.exchanges.bybit import Bybit
-from chalicelib.exchanges.dialect import Particulars
+from chalicelib.exchanges.dialect import ExchangeDialect
 from chalicelib.exchanges.families import SPOT_ONLY, family
 from chalicelib.exchanges.generic import Generic
 from chalicelib.exchanges.markets import StoredMarket
@@ -20,7 +20,7 @@ _TESTED: Mapping[str, type[Binance | Bybit | Okx]] = {"binance": Binance, "bybit
 _FETCH_TIMEOUT = (3.0, 30.0)
 
 
-def conformance_tested(exchange: str) -> bool:
+def is_conformance_tested(exchange: str) -> bool:
     """Whether an exchange's family has particulars of its own, which the contract suite and the fault matrix run against."""
     return family(exchange) in _TESTED
 
@@ -38,7 +38,7 @@ def open_exchange(
     Raises:
         ModuleNotFoundError: If the artifact does not carry the exchange.
     """
-    return CcxtExchange(_particulars(exchange, market_type), market_type, credentials, stored, **settings)
+    return CcxtExchange(_dialect(exchange, market_type), market_type, credentials, stored, **settings)
 
 
 def fetch_markets(exchange: str, market_type: MarketType, *, demo: bool = False) -> dict[str, dict[str, Any]]:
@@ -52,14 +52,14 @@ def fetch_markets(exchange: str, market_type: MarketType, *, demo: bool = False)
     """
     if market_type is MarketType.FUTURES and exchange in SPOT_ONLY:
         return {}
-    particulars = _particulars(exchange, market_type)
+    particulars = _dialect(exchange, market_type)
     client = connect(particulars, Credentials("", "", demo=True) if demo else None)
     transport.mount(client, _FETCH_TIMEOUT)
     client.has["fetchCurrencies"] = False
     client.load_markets()
-    return markets.dump(client, market_type, whole=not conformance_tested(exchange))
+    return markets.market_items(client, market_type, whole=not is_conformance_tested(exchange))
 
 
-def _particulars(exchange: str, market_type: MarketType) -> Particulars:
+def _dialect(exchange: str, market_type: MarketType) -> ExchangeDialect:
     tested = _TESTED.get(family(exchange))
     return tested(market_type, exchange) if tested else Generic(exchange, market_type)

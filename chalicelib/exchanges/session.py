@@ -9,7 +9,7 @@ from typing import TypeVar
 from chalicelib.errors import NotDoable, OutcomeUnknown, Refused, Retryable, TradehookError
 from chalicelib.exchanges.adapter import CcxtExchange
 from chalicelib.exchanges.market_store import StoredMarkets
-from chalicelib.exchanges.markets import StoredMarket, load
+from chalicelib.exchanges.markets import StoredMarket, market_from_item
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, Position, RateLimited
 from chalicelib.exchanges.rate_limiter import Limiter, Patience
 from chalicelib.telemetry import Metric, measure
@@ -30,7 +30,7 @@ _REACTIONS: tuple[tuple[type[TradehookError], str], ...] = (
 Result = TypeVar("Result")
 
 
-class Line:
+class ExchangeSession:
     """One account on one market.
 
     Attributes:
@@ -49,7 +49,7 @@ class Line:
         self._taken = 0  # and what is left of it while it is placed
         self._sent_at = 0.0  # when the last order left, on the monotonic clock
         self._gap = 0.0  # seconds by which the next one follows it
-        exchange.paced_by(self._pace)
+        exchange.throttle(self._pace)
 
     @property
     def late_arrival_s(self) -> float:
@@ -57,20 +57,20 @@ class Line:
         return self._exchange.late_arrival_s
 
     @property
-    def pairs_at_once(self) -> bool:
+    def native_oco(self) -> bool:
         """Two orders that cancel each other are placed in one call here, or the second would be refused."""
-        return self._exchange.pairs_at_once
+        return self._exchange.native_oco
 
     def instrument(self, name: str) -> Instrument:
         """The instrument of this name, suspended ones included. Raises NotDoable `symbol_unknown`."""
         stored: StoredMarket | None = self._markets.get(name)
         if stored is None:
             raise NotDoable("symbol_unknown", symbol=name, market_type=self._market_type.value)
-        return load(self._market_type, stored).instrument
+        return market_from_item(self._market_type, stored).instrument
 
     def is_traded(self, instrument: Instrument) -> bool:
         """Whether the exchange takes orders for it that open."""
-        return load(self._market_type, self._markets[instrument.name]).active
+        return market_from_item(self._market_type, self._markets[instrument.name]).active
 
     def last_price(self, instrument: Instrument) -> Decimal:
         """See protocol.Exchange."""
@@ -83,7 +83,7 @@ class Line:
 
     def positions(self, side: PositionSide | None = None) -> dict[str, Decimal]:
         """Open futures positions, base units, negative if short; those of one side, or both sides of a hedged account added up."""
-        return summed(((row.instrument_name, row.quantity) for row in self.open_positions()), side)
+        return total_positions(((row.instrument_name, row.quantity) for row in self.open_positions()), side)
 
     def open_positions(self) -> Sequence[Position]:
         """Open futures positions; of an account in hedge mode each side by itself."""
@@ -113,9 +113,9 @@ class Line:
         """
         if self._market_type is MarketType.FUTURES:
             self._repeated(lambda exchange: exchange.prepare(order))
-        self.take_turn(order, ahead=ahead)
+        self.acquire(order, ahead=ahead)
 
-    def take_turn(self, order: OrderRequest, *, ahead: int = 0) -> None:
+    def acquire(self, order: OrderRequest, *, ahead: int = 0) -> None:
         """Waits until an order may be sent."""
         cost = _CONDITIONAL_COST if order.stop_price is not None else 1
         wait = self._limiter.take("account", cost, ahead=ahead * cost, within=self._patience.left)
@@ -173,13 +173,13 @@ class Line:
                 if reaction != "refused":
                     measure(Metric.EXCHANGE_FAULTS, 1, {"exchange": self._exchange.name})
             if isinstance(error, RateLimited):
-                self._limiter.keep_away(error)
+                self._limiter.back_off(error)
             raise
         finally:
-            self._limiter.heed(self._exchange.pacing)
+            self._limiter.apply_server_limits(self._exchange.pacing)
 
 
-def summed(positions: Iterable[tuple[str, Decimal]], side: PositionSide | None) -> dict[str, Decimal]:
+def total_positions(positions: Iterable[tuple[str, Decimal]], side: PositionSide | None) -> dict[str, Decimal]:
     """Positions by instrument name, as `Line.positions` gives them."""
     found: dict[str, Decimal] = {}
     for name, quantity in positions:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from chalicelib.errors import OutcomeUnknown
 from chalicelib.exchanges.api import Api
 from chalicelib.exchanges.client_ids import is_ours
-from chalicelib.exchanges.dialect import LATE_ARRIVAL_S, Particulars
+from chalicelib.exchanges.dialect import LATE_ARRIVAL_S, ExchangeDialect
 from chalicelib.exchanges.markets import Listing, Listings
 from chalicelib.exchanges.protocol import OrderState, OrderStatus, Trade
 from chalicelib.trading import OrderType
@@ -21,7 +21,7 @@ _TRADED_WITHIN = timedelta(seconds=2 * LATE_ARRIVAL_S)  # a market order trades 
 
 
 def find(
-    particulars: Particulars, api: Api, listing: Listing, listings: Listings, sent: OrderState, since: datetime, *, strict: bool
+    particulars: ExchangeDialect, api: Api, listing: Listing, listings: Listings, sent: OrderState, since: datetime, *, strict: bool
 ) -> OrderState | None:
     """Returns an order as its traces show it, None if it left none.
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
-from chalicelib.exchanges.dialect import concerns_long
+from chalicelib.exchanges.dialect import is_about_long
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, Position, Side
-from chalicelib.exchanges.session import Line
+from chalicelib.exchanges.session import ExchangeSession
 from chalicelib.orders import in_flight
 from chalicelib.orders.models import Instruction
 from chalicelib.paper.book import DOLLARS
@@ -20,33 +20,33 @@ _ZERO = Decimal(0)
 _HELD = "held"  # in the basis: the sum; beside it "held_long_cross" and the like, one for each position
 
 
-class Opened(Protocol):
+class SessionSource(Protocol):
     """An account's lines, one per market: to its exchange, or to what is stored of it."""
 
-    def of(self, market_type: MarketType) -> Line:
+    def of(self, market_type: MarketType) -> ExchangeSession:
         """The line to a market."""
         ...
 
 
-class Looks:
+class AccountView:
     """One signal's looks at one account.
 
     Attributes:
         basis: What was seen so far, by name; part of every order that is claimed.
     """
 
-    def __init__(self, lines: Opened, instruction: Instruction, basis: Mapping[str, Decimal]) -> None:
+    def __init__(self, sessions: SessionSource, instruction: Instruction, basis: Mapping[str, Decimal]) -> None:
         """Starts from what an earlier attempt has seen."""
         self.basis = dict(basis)
-        self._lines = lines
+        self._sessions = sessions
         self._instruction = instruction
 
     def price(self, symbol: Symbol) -> Decimal:
         """The exchange's last price. The signal's own price is never used."""
         market_type = self._instruction.market_type
         assert market_type is not None
-        line = self._lines.of(market_type)
-        return self._once("price", lambda: line.last_price(line.instrument(symbol.name)))
+        session = self._sessions.of(market_type)
+        return self._once("price", lambda: session.last_price(session.instrument(symbol.name)))
 
     def free(self, instrument: Instrument) -> Decimal:
         """Free quote balance."""
@@ -58,17 +58,17 @@ class Looks:
             held = self._once(_HELD, lambda: self._balance(instrument, instrument.base))
             return [Position(instrument.base, MarketType.SPOT, held)]
         if _HELD not in self.basis:
-            found = _of(self._lines.of(instrument.market_type).open_positions(), instrument, position_side)
+            found = _of(self._sessions.of(instrument.market_type).open_positions(), instrument, position_side)
             self.basis |= {_name(each): each.quantity for each in found}
             self.basis[_HELD] = _total(found)
         return [_position(instrument, name, held) for name, held in self.basis.items() if name.startswith(f"{_HELD}_")]
 
     def standing(self, instrument: Instrument, position: Position) -> Decimal:
         """What of a position the exchange shows now, base units without sign."""
-        line = self._lines.of(instrument.market_type)
+        session = self._sessions.of(instrument.market_type)
         if instrument.market_type is MarketType.SPOT:
-            return line.free_and_total().get(instrument.base, (_ZERO, _ZERO))[0]
-        now = _total(each for each in _of(line.open_positions(), instrument, None) if _name(each) == _name(position))
+            return session.free_and_total().get(instrument.base, (_ZERO, _ZERO))[0]
+        now = _total(each for each in _of(session.open_positions(), instrument, None) if _name(each) == _name(position))
         return abs(now) if now * position.quantity > 0 else _ZERO
 
     def basis_of(self, request: OrderRequest) -> dict[str, Decimal]:
@@ -77,17 +77,17 @@ class Looks:
             return dict(self.basis)
         side = None
         if request.hedged:
-            side = PositionSide.LONG if concerns_long(request.side, reduce_only=request.reduce_only) else PositionSide.SHORT
+            side = PositionSide.LONG if is_about_long(request.side, reduce_only=request.reduce_only) else PositionSide.SHORT
         return {**self.basis, OWNED: _total(_of(self.positions(request.instrument, None), request.instrument, side))}
 
     def exposure(self, account_id: str, instrument: Instrument, side: Side) -> tuple[Decimal, int]:
         """Position or holdings of one side, as the exchange has it now, with the ledger's open orders that would add to it."""
         direction = 1 if side is Side.BUY else -1
-        line = self._lines.of(instrument.market_type)
+        session = self._sessions.of(instrument.market_type)
         if instrument.market_type is MarketType.FUTURES:
-            held = [(each.instrument_name, each.quantity) for each in line.open_positions()]
+            held = [(each.instrument_name, each.quantity) for each in session.open_positions()]
         else:
-            held = [(currency, total) for currency, (_, total) in line.free_and_total().items() if currency not in DOLLARS and total]
+            held = [(currency, total) for currency, (_, total) in session.free_and_total().items() if currency not in DOLLARS and total]
         name = instrument.name if instrument.market_type is MarketType.FUTURES else instrument.base
         # A long and a short position of hedge mode do not cancel each other out.
         total = sum((max(quantity * direction, _ZERO) for each, quantity in held if each == name), _ZERO)
@@ -102,7 +102,7 @@ class Looks:
                 total += order.quantity - order.filled
         return total, len(there - {name})
 
-    def afresh(self, seen_later: Mapping[str, Decimal] | None) -> None:
+    def refresh(self, seen_later: Mapping[str, Decimal] | None) -> None:
         """Forgets what an exit has changed.
 
         Args:
@@ -112,7 +112,7 @@ class Looks:
 
     def _balance(self, instrument: Instrument, currency: str) -> Decimal:
         """Free balance; a look at one currency of a pair is a look at both."""
-        balances = self._lines.of(instrument.market_type).free_and_total()
+        balances = self._sessions.of(instrument.market_type).free_and_total()
         free = {name: balances.get(name, (_ZERO, _ZERO))[0] for name in (instrument.base, instrument.quote)}
         if instrument.market_type is MarketType.SPOT:
             owned = balances.get(instrument.base, (_ZERO, _ZERO))[1]

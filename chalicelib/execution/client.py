@@ -11,7 +11,7 @@ from chalicelib.paper.money import Rates
 from chalicelib.trading import MarketType, PositionSide, Symbol
 
 
-class Desk(Protocol):
+class ExecutionClient(Protocol):
     """One account, while one signal runs on it.
 
     Every method may raise `Refused` with what the sender should be told, and `Retryable` when nothing has happened yet.

@@ -15,7 +15,7 @@ from chalicelib.exchanges import filters
 from chalicelib.exchanges.oversize import is_too_large
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderStatus, Position, Side
 from chalicelib.exchanges.wire import text
-from chalicelib.execution.client import Desk
+from chalicelib.execution.client import ExecutionClient
 from chalicelib.orders.legs import part_of
 from chalicelib.orders.models import CLOSE_INCOMPLETE, Order
 from chalicelib.trading import MarketType, OrderType
@@ -100,10 +100,10 @@ def leavings(positions: Sequence[Position], leg: str, wanted: Decimal | None = N
     return found
 
 
-def _words(position: Position, beside: Sequence[Position]) -> list[str]:
+def _words(position: Position, oco_sibling: Sequence[Position]) -> list[str]:
     """What tells a position from those beside it: side, margin mode, both, or nothing where it is alone."""
-    same_side = [each for each in beside if each.position_side == position.position_side]
-    words = [position.position_side if len(same_side) < len(beside) else None, position.margin_mode if len(same_side) > 1 else None]
+    same_side = [each for each in oco_sibling if each.position_side == position.position_side]
+    words = [position.position_side if len(same_side) < len(oco_sibling) else None, position.margin_mode if len(same_side) > 1 else None]
     return [word for word in words if word]
 
 
@@ -115,8 +115,10 @@ class Leave:
         price: Quote per base; None where it is not known.
     """
 
-    def __init__(self, desk: Desk, instrument: Instrument, place: Callable[[str, OrderRequest], Order], price: Decimal | None) -> None:
-        self._desk, self._instrument, self._place, self._price = desk, instrument, place, price
+    def __init__(
+        self, client: ExecutionClient, instrument: Instrument, place: Callable[[str, OrderRequest], Order], price: Decimal | None
+    ) -> None:
+        self._client, self._instrument, self._place, self._price = client, instrument, place, price
 
     def run(self, all_: Sequence[Leaving]) -> None:
         """Leaves them: each once, then what is left of each again and again.
@@ -130,7 +132,7 @@ class Leave:
             self._advance(each)
         for attempt in count():
             pending = [each for each in all_ if each.left and each.may_go_on]
-            if not pending or not self._desk.wait_for_rest(attempt):
+            if not pending or not self._client.wait_for_rest(attempt):
                 break
             for each in pending:
                 self._look(each)
@@ -159,7 +161,7 @@ class Leave:
             short = order.filled < order.quantity
             if leaving.unknown or leaving.number >= _MOST_PARTS:
                 return
-            if short and not self._desk.claimed(part_of(leaving.leg, leaving.number + 1)):
+            if short and not self._client.claimed(part_of(leaving.leg, leaving.number + 1)):
                 return
 
     def _half(self, quantity: Decimal) -> Decimal:
@@ -169,7 +171,7 @@ class Leave:
 
     def _look(self, leaving: Leaving) -> None:
         """What of it stands now: something else may have closed it, such as its stop-loss."""
-        standing = self._desk.standing(self._instrument, leaving.position)
+        standing = self._client.standing(self._instrument, leaving.position)
         leaving.left = filters.round_quantity(self._instrument, min(leaving.left, standing))
 
     def _conclude(self, all_: Sequence[Leaving]) -> None:
@@ -182,7 +184,7 @@ class Leave:
         refusal = next((each.refusal for each in standing if each.refusal), None)
         if refusal and not any(each.placed for each in all_):
             raise refusal
-        if not self._desk.insists:
+        if not self._client.insists:
             return
         closed = sum((each.wanted - each.left for each in all_), _ZERO)
         positions = [each.position for each in all_]

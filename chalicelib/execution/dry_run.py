@@ -16,11 +16,11 @@ from chalicelib.exchanges import filters
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderStatus, Position, Side
 from chalicelib.exchanges.rate_limiter import Patience
 from chalicelib.exchanges.wire import text
-from chalicelib.execution.live import LiveDesk
-from chalicelib.execution.paper import PaperDesk
+from chalicelib.execution.live import LiveExecution
+from chalicelib.execution.paper import PaperExecution
 from chalicelib.execution.reference_price import PriceSource
-from chalicelib.execution.snapshot_session import SeenLines
-from chalicelib.orders.in_flight import Known
+from chalicelib.execution.snapshot_session import SnapshotSessions
+from chalicelib.orders.in_flight import ExistingOrders
 from chalicelib.orders.legs import CLOSING_LEG, whole
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.trading import MarketType, OrderType, PositionSide, Symbol
@@ -28,7 +28,7 @@ from chalicelib.trading import MarketType, OrderType, PositionSide, Symbol
 _CONDITIONAL = (OrderType.STOP_LIMIT, OrderType.STOP_MARKET)
 
 
-class DryPaperDesk(PaperDesk):
+class PaperDryRun(PaperExecution):
     """A paper book that nothing is ever written to.
 
     Attributes:
@@ -46,7 +46,7 @@ class DryPaperDesk(PaperDesk):
         """Writes nothing."""
 
 
-class DryLiveDesk(LiveDesk):
+class DryRunExecution(LiveExecution):
     """An account at an exchange, as last seen. One that has not been looked at yet is taken to hold nothing, and to have enough to open.
 
     Attributes:
@@ -54,7 +54,7 @@ class DryLiveDesk(LiveDesk):
         missing: Something was asked for that is not stored, so what it says is not the whole truth.
 
     Raises:
-        NotDoable: `not_looked_at`, where it cannot go on without that.
+        NotDoable: `no_snapshot_yet`, where it cannot go on without that.
     """
 
     instrument_used: Instrument | None = None
@@ -66,7 +66,7 @@ class DryLiveDesk(LiveDesk):
             snapshot: The account's last one, if there is one.
             price: The last known price of the instruction's symbol, quote per base.
         """
-        super().__init__(account, instruction, Patience(0), SeenLines(account, snapshot, price), Known({}, 0))
+        super().__init__(account, instruction, Patience(0), SnapshotSessions(account, snapshot, price), ExistingOrders({}, 0))
         self.missing = False
         self._looked_at = snapshot is not None
         self._spent: dict[str, Decimal] = {}
@@ -76,7 +76,7 @@ class DryLiveDesk(LiveDesk):
         try:
             self.instrument_used = super().instrument(symbol, market_type, near)
         except Retryable:  # the market's metadata has never been fetched
-            raise self.not_looked_at() from None
+            raise self.no_snapshot_yet() from None
         return self.instrument_used
 
     def market_price(self, symbol: Symbol) -> Decimal | None:
@@ -96,20 +96,20 @@ class DryLiveDesk(LiveDesk):
                 raise
             return None
         except Retryable:
-            raise self.not_looked_at() from None
+            raise self.no_snapshot_yet() from None
 
     @property
     def price_source(self) -> PriceSource | None:
         """The last price known, else the signal."""
-        if "price" in self._looks.basis:
+        if "price" in self._view.basis:
             return PriceSource.LAST_SEEN
         return PriceSource.SIGNAL if self._instruction.market_price is not None else None
 
     def free(self, instrument: Instrument) -> Decimal:
         """Free quote balance. Without one, first what keeps an order from being opened whatever its size."""
         if not self._looked_at:
-            self.still()
-            raise self.not_looked_at()
+            self.recheck_risk()
+            raise self.no_snapshot_yet()
         return super().free(instrument)
 
     def positions(self, instrument: Instrument, position_side: PositionSide | None = None) -> Sequence[Position]:
@@ -126,10 +126,10 @@ class DryLiveDesk(LiveDesk):
         self.missing |= not self._looked_at
         return super().exposure(instrument, side)
 
-    def not_looked_at(self) -> NotDoable:
+    def no_snapshot_yet(self) -> NotDoable:
         """The refusal that says so."""
         self.missing = True
-        return NotDoable("not_looked_at", account=self._account.name, exchange=self._account.exchange)
+        return NotDoable("no_snapshot_yet", account=self._account.name, exchange=self._account.exchange)
 
     def place(self, leg: str, order: OrderRequest, percent: Decimal | None = None) -> Order:
         """The order as it would be placed; one at market as it would fill, at the price it was reckoned with.
@@ -142,10 +142,10 @@ class DryLiveDesk(LiveDesk):
         filters.check(order)
         if order.post_only and order.order_type is not OrderType.LIMIT:
             raise NotDoable("post_only_needs_limit", order_type=order.order_type.value)
-        if not order.reduce_only and not self._lines.of(order.instrument.market_type).is_traded(order.instrument):
+        if not order.reduce_only and not self._sessions.of(order.instrument.market_type).is_traded(order.instrument):
             raise NotDoable("symbol_not_traded", symbol=order.instrument.name)
         self._afford(order)
-        planned = self._sender.planned(leg, order, percent)
+        planned = self._submitter.planned(leg, order, percent)
         if order.order_type is OrderType.MARKET:
             told = {"status": OrderStatus.FILLED, "filled": order.quantity, "average_price": planned.price}
         else:
@@ -176,7 +176,7 @@ class DryLiveDesk(LiveDesk):
             code, currency, needed = "insufficient_holdings", instrument.base, order.quantity
             available = sum((each.quantity for each in self.positions(instrument)), Decimal(0))
             if not self._looked_at:
-                raise self.not_looked_at()
+                raise self.no_snapshot_yet()
         else:
             price = order.price or self._expected_price()
             if price is None:
@@ -190,4 +190,4 @@ class DryLiveDesk(LiveDesk):
         self._spent[currency] = needed
 
     def _expected_price(self) -> Decimal | None:
-        return self._looks.basis.get("price") or self._instruction.market_price
+        return self._view.basis.get("price") or self._instruction.market_price

@@ -16,18 +16,18 @@ from chalicelib.errors import Forbidden, Misconfigured, NotDoable, NotFound, Ref
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.exchanges.rate_limiter import Patience
 from chalicelib.execution import give_up, paper_context, plan_orders, queue_flatten, reference_price
-from chalicelib.execution.live import LiveDesk, legs
-from chalicelib.execution.paper import PaperDesk
+from chalicelib.execution.live import LiveExecution, order_legs
+from chalicelib.execution.paper import PaperExecution
 from chalicelib.execution.reference_price import PriceSource
-from chalicelib.execution.risk_check import Gate
+from chalicelib.execution.risk_check import PreTradeRiskCheck
 from chalicelib.orders import events, in_flight, store
 from chalicelib.orders.legs import CLOSING_LEG
-from chalicelib.orders.models import CLOSE_INCOMPLETE, Execution, Instruction, PricesSeen, RefusedLeg
+from chalicelib.orders.models import CLOSE_INCOMPLETE, AccountResult, Instruction, PriceUpdate, RefusedLeg
 from chalicelib.paper import store as paper_store
 from chalicelib.portfolio import cost_basis
 from chalicelib.prices import store as prices
 from chalicelib.risk import state as risk_state
-from chalicelib.risk.state import Watch
+from chalicelib.risk.state import RiskState
 from chalicelib.telemetry import Metric, log, measure
 from chalicelib.trading import MarketType, Variant
 
@@ -35,7 +35,7 @@ _PATIENCE_S = 45.0
 _TRIES = 12  # on books, or under a rule, that others change at the same time
 
 
-def execute(instruction: Instruction, seconds: float = _PATIENCE_S) -> None:
+def execute_signal(instruction: Instruction, seconds: float = _PATIENCE_S) -> None:
     """Executes an instruction once; a repeat of one that has settled does nothing.
 
     Args:
@@ -48,15 +48,15 @@ def execute(instruction: Instruction, seconds: float = _PATIENCE_S) -> None:
     instruction = _overtaken(instruction)
     for attempt in range(_TRIES):
         try:
-            _attempt(instruction, seconds, again=attempt > 0)
-        except _Moved:
+            _attempt(instruction, seconds, recheck=attempt > 0)
+        except _BookChanged:
             sleep(uniform(0.005, 0.02) * 2 ** min(attempt, 5))  # noqa: S311 - jitter, not a secret
         else:
             return
     raise Retryable("the account's books changed while the orders ran")
 
 
-class _Moved(Exception):
+class _BookChanged(Exception):
     """What an execution was decided by has changed; nothing was written."""
 
 
@@ -73,17 +73,17 @@ def _overtaken(instruction: Instruction) -> Instruction:
     return instruction.model_copy(update={"came_late": closed})
 
 
-def _attempt(instruction: Instruction, seconds: float, *, again: bool) -> None:
+def _attempt(instruction: Instruction, seconds: float, *, recheck: bool) -> None:
     now = datetime.now(UTC)
     stored = paper_store.items(instruction.account_id) if instruction.simulated else []
-    governing = risk_state.switches(instruction.user_id, instruction.account_id, instruction.group_name)
+    active_rules = risk_state.switches(instruction.user_id, instruction.account_id, instruction.group_name)
     others = paper_context.other_strategies(stored, instruction.user_id, instruction.group_name)
-    watch_keys = risk_state.keys([*governing, *others])
+    watch_keys = risk_state.item_keys([*active_rules, *others])
     valued = paper_context.symbols(stored) if stored else []
     symbol = instruction.symbol.name if instruction.symbol else ""
     on_paper = instruction.exchange == "paper"
-    ledger_keys = [] if on_paper else in_flight.keys(instruction.signal_id, instruction.account_id, legs(instruction))
-    entry_keys = [] if on_paper else _entry_keys(instruction)
+    ledger_keys = [] if on_paper else in_flight.item_keys(instruction.signal_id, instruction.account_id, order_legs(instruction))
+    entry_keys = [] if on_paper else _cost_basis_keys(instruction)
     settled, account_item, profile, *more = paper_context.read(
         [
             ("orders", {"signal_id": instruction.signal_id, "leg": instruction.account_id}),
@@ -97,14 +97,14 @@ def _attempt(instruction: Instruction, seconds: float, *, again: bool) -> None:
         ]
     )
     in_ledger, more = more[: len(ledger_keys)], more[len(ledger_keys) :]
-    positions = cost_basis.Entries({key["item"]: item for (_, key), item in zip(entry_keys, more, strict=False)})
+    positions = cost_basis.CostBasisBook({key["item"]: item for (_, key), item in zip(entry_keys, more, strict=False)})
     more = more[len(entry_keys) :]
-    known = paper_context.prices_of(valued, more, now)
+    existing_orders = paper_context.prices_of(valued, more, now)
     more = more[paper_context.KEYS * len(valued) :]
-    watched = Watch(governing, more[: len(watch_keys)], others)
+    watched = RiskState(active_rules, more[: len(watch_keys)], others)
     if settled:
-        log.info("already settled", extra=_who(instruction))
-        queue_flatten.tell(watched.flattening)
+        log.info("already settled", extra=_order_of_whom(instruction))
+        queue_flatten.queue_flatten(watched.flattening)
         return
     if account_item is None:
         raise Misconfigured(f"account {instruction.account_id} has no record")
@@ -113,10 +113,12 @@ def _attempt(instruction: Instruction, seconds: float, *, again: bool) -> None:
         try:
             # Where others may write under the same rules at the same time, the settlement often needs a second try; the order's record
             # does not wait for that.
-            deferring = not again and not watched.watches_losses
-            live = LiveDesk(account, instruction, Patience(seconds), None, in_flight.known(in_ledger), positions, deferring=deferring)
+            defer_write = not recheck and not watched.watches_losses
+            live = LiveExecution(
+                account, instruction, Patience(seconds), None, in_flight.from_items(in_ledger), positions, defer_write=defer_write
+            )
         except Refused as refused:
-            execution = _nothing_yet(instruction, account, now).model_copy(update={"refused": (_whole(refused),)})
+            execution = _is_untouched(instruction, account, now).model_copy(update={"refused": (_whole_refusal(refused),)})
             _settle(instruction, execution, None, watched, now)
             return
         execution = _live(instruction, account, profile, watched, live, now=now)
@@ -124,32 +126,32 @@ def _attempt(instruction: Instruction, seconds: float, *, again: bool) -> None:
         return
     price, source = reference_price.of_simulated(instruction, *prices.live_and_last(more[len(watch_keys) :], now))
     new_price = price if source is PriceSource.SIGNAL else None
-    watched.count_in(account.currency, _rate(account, watched, known))
-    book = paper_store.book(account, stored) if instruction.simulated else paper_store.read(account)
-    book.prices = known
-    desk = PaperDesk(book, instruction, {symbol: price} if price else {}, now, source)
-    book.permit = paper_context.permit(book, watched, profile, account, lambda: desk.profits, now)
+    watched.count_in(account.currency, _rate(account, watched, existing_orders))
+    book = paper_store.book(account, stored) if instruction.simulated else paper_store.read_book(account)
+    book.prices = existing_orders
+    client = PaperExecution(book, instruction, {symbol: price} if price else {}, now, source)
+    book.permit = paper_context.permit(book, watched, profile, account, lambda: client.profits, now)
     if new_price:
-        desk.see(symbol, new_price)
-    desk.liquidate()
-    gate = Gate(instruction, desk, watched, lambda: watched, now)
-    execution = _carry_out(instruction, account, desk, profile, gate, now=now)
-    if new_price and not again:
-        prices.tell(symbol, new_price, instruction.user_id, instruction.signal_id, now, without=instruction.account_id)
-        prices.show(symbol, new_price, instruction.user_id)
-    _settle(instruction, execution, desk, watched, now)
+        client.on_price(symbol, new_price)
+    client.liquidate()
+    risk_check = PreTradeRiskCheck(instruction, client, watched, lambda: watched, now)
+    execution = _carry_out(instruction, account, client, profile, risk_check, now=now)
+    if new_price and not recheck:
+        prices.queue_price_updates(symbol, new_price, instruction.user_id, instruction.signal_id, now, without=instruction.account_id)
+        prices.push_price(symbol, new_price, instruction.user_id)
+    _settle(instruction, execution, client, watched, now)
 
 
-def _rate(account: Account, watched: Watch, known: dict[str, Decimal]) -> Decimal | None:
+def _rate(account: Account, watched: RiskState, existing_orders: dict[str, Decimal]) -> Decimal | None:
     """US dollars per unit of the account's currency. An account that has never traded is asked about here for the first time."""
-    rate = paper_context.dollars_per_unit(account, known)
+    rate = paper_context.dollars_per_unit(account, existing_orders)
     if rate is None and watched.watches_losses:
-        found = prices.known([name for name, _ in paper_context.symbols([], account.currency)], account.user_id)
+        found = prices.latest([name for name, _ in paper_context.symbols([], account.currency)], account.user_id)
         rate = paper_context.dollars_per_unit(account, {name: item["price"] for name, item in found.items()})
     return rate
 
 
-def _entry_keys(instruction: Instruction) -> list[tuple[str, aws.Key]]:
+def _cost_basis_keys(instruction: Instruction) -> list[tuple[str, aws.Key]]:
     if instruction.symbol is None or instruction.market_type is None:
         return []
     side = instruction.position_side if instruction.market_type is MarketType.FUTURES else None
@@ -157,58 +159,60 @@ def _entry_keys(instruction: Instruction) -> list[tuple[str, aws.Key]]:
 
 
 def _live(
-    instruction: Instruction, account: Account, profile: aws.Item | None, watched: Watch, desk: LiveDesk, *, now: datetime
-) -> Execution:
+    instruction: Instruction, account: Account, profile: aws.Item | None, watched: RiskState, client: LiveExecution, *, now: datetime
+) -> AccountResult:
     """Trades at the exchange; every order is in the ledger when this returns, the record of the last one's end aside."""
-    governing = [each.switch for each in watched.governing]
-    gate = Gate(instruction, desk, watched, lambda: Watch(governing, aws.get_many(risk_state.keys(governing))), now)
-    desk.still = gate.again
-    execution = _carry_out(instruction, account, desk, profile, gate, now=now)
-    desk.leave(next((NotDoable(leg.code, **leg.values) for leg in execution.refused), None))
-    placed = {order.leg for order in desk.placed if order.status is not OrderStatus.REJECTED}
+    active_rules = [each.switch for each in watched.active_rules]
+    risk_check = PreTradeRiskCheck(
+        instruction, client, watched, lambda: RiskState(active_rules, aws.get_many(risk_state.item_keys(active_rules))), now
+    )
+    client.recheck_risk = risk_check.recheck
+    execution = _carry_out(instruction, account, client, profile, risk_check, now=now)
+    client.leave(next((NotDoable(leg.code, **leg.values) for leg in execution.refused), None))
+    placed = {order.leg for order in client.placed if order.status is not OrderStatus.REJECTED}
     # A leg that an earlier attempt has placed was not refused, whatever keeps it from being placed now; one that never arrived was.
     refused_legs = tuple(leg for leg in execution.refused if leg.leg not in placed or leg.code == CLOSE_INCOMPLETE)
-    return execution.model_copy(update={"orders": tuple(desk.placed), "refused": refused_legs, "delays": tuple(desk.delays)})
+    return execution.model_copy(update={"orders": tuple(client.placed), "refused": refused_legs, "delays": tuple(client.delays)})
 
 
 def _carry_out(
     instruction: Instruction,
     account: Account,
-    desk: PaperDesk | LiveDesk,
+    client: PaperExecution | LiveExecution,
     profile: aws.Item | None,
-    gate: Gate,
+    risk_check: PreTradeRiskCheck,
     *,
     now: datetime,
-) -> Execution:
+) -> AccountResult:
     """Trades, and says what came of it. What permitted the signal at acceptance must still hold."""
-    execution = _nothing_yet(instruction, account, now)
+    execution = _is_untouched(instruction, account, now)
     try:
         if profile is None or not profile.get("is_active", True):
             raise Forbidden("user_not_active")
         if not account.is_active:
             raise NotFound("account_not_found", account=account.name)
-        outcome = plan_orders.run(instruction, desk, gate)
+        outcome = plan_orders.plan_orders(instruction, client, risk_check)
     except Refused as refused:
-        return execution.model_copy(update={"refused": (_whole(refused),), "orders": tuple(desk.placed)})
+        return execution.model_copy(update={"refused": (_whole_refusal(refused),), "orders": tuple(client.placed)})
     except ArithmeticError:
         # What cannot be computed now never can be: it is settled at once, or it would hold up its account for hours.
         give_up.alarm("signal could not be computed", instruction.account_id, signal_id=instruction.signal_id)
-        if isinstance(desk, PaperDesk):
-            desk.discard()
-        return execution.model_copy(update={"refused": (give_up.INTERNAL,), "orders": tuple(desk.placed)})
+        if isinstance(client, PaperExecution):
+            client.discard()
+        return execution.model_copy(update={"refused": (give_up.INTERNAL,), "orders": tuple(client.placed)})
     told = {
         "orders": tuple(outcome.orders),
         "refused": tuple(outcome.refused),
         "cancelled": outcome.cancelled,
         "not_cancelled": outcome.not_cancelled,
         "note": outcome.note,
-        "detail": _simulation(instruction, desk) if isinstance(desk, PaperDesk) else {},
+        "detail": _simulation(instruction, client) if isinstance(client, PaperExecution) else {},
     }
     return execution.model_copy(update=told)
 
 
-def _nothing_yet(instruction: Instruction, account: Account, now: datetime) -> Execution:
-    return Execution(
+def _is_untouched(instruction: Instruction, account: Account, now: datetime) -> AccountResult:
+    return AccountResult(
         signal_id=instruction.signal_id,
         account_id=account.account_id,
         account_name=account.name,
@@ -217,25 +221,25 @@ def _nothing_yet(instruction: Instruction, account: Account, now: datetime) -> E
     )
 
 
-def _whole(refused: Refused) -> RefusedLeg:
+def _whole_refusal(refused: Refused) -> RefusedLeg:
     """The refusal of the instruction as a whole."""
     return RefusedLeg(leg="0", code=refused.code, values=refused.values, status=refused.status)
 
 
-def _simulation(instruction: Instruction, desk: PaperDesk) -> dict[str, object]:
+def _simulation(instruction: Instruction, client: PaperExecution) -> dict[str, object]:
     """What the paper seed's answer tells of a fill; an order by hand is answered alike."""
-    fill = desk.book.last_fill
+    fill = client.book.last_fill
     if instruction.variant not in (Variant.PAPER, Variant.MANUAL) or fill is None:
         return {}
     return {
         "slippage": fill.slippage,
         "commission": fill.commission,
-        "fill_rate": desk.book.account.fill_rate,
+        "fill_rate": client.book.account.fill_rate,
         "total_cost": fill.total,
     }
 
 
-def see_prices(seen: PricesSeen) -> None:
+def on_price(seen: PriceUpdate) -> None:
     """Lets an account's waiting orders see a new price.
 
     Raises:
@@ -246,29 +250,29 @@ def see_prices(seen: PricesSeen) -> None:
     if item is None:
         return
     account, now = Account.model_validate(item), datetime.now(UTC)
-    governing = risk_state.switches(account.user_id, account.account_id, None)
+    active_rules = risk_state.switches(account.user_id, account.account_id, None)
     others = paper_context.other_strategies(stored, account.user_id, None)
-    watch_keys, valued = risk_state.keys([*governing, *others]), paper_context.symbols(stored, account.currency)
+    watch_keys, valued = risk_state.item_keys([*active_rules, *others]), paper_context.symbols(stored, account.currency)
     profile_key = ("users", {"user_id": account.user_id, "part": "profile"})
     profile, *found = paper_context.read([profile_key, *watch_keys, *paper_context.price_keys(valued, account.user_id, account.exchange)])
-    watched = Watch(governing, found[: len(watch_keys)], others)
+    watched = RiskState(active_rules, found[: len(watch_keys)], others)
     book = paper_store.book(account, stored)
     book.prices = paper_context.prices_of(valued, found[len(watch_keys) :], now)
     watched.count_in(account.currency, paper_context.dollars_per_unit(account, book.prices))
-    desk = PaperDesk(book, None, {seen.symbol: seen.price}, now)
-    book.permit = paper_context.permit(book, watched, profile, account, lambda: desk.profits, now)
-    desk.see(seen.symbol, seen.price)
-    if desk.placed or desk.changed or desk.book.changed or desk.profits:  # profits may be of what `see` has written already
-        _write_seen(desk, watched)
+    client = PaperExecution(book, None, {seen.symbol: seen.price}, now)
+    book.permit = paper_context.permit(book, watched, profile, account, lambda: client.profits, now)
+    client.on_price(seen.symbol, seen.price)
+    if client.placed or client.changed or client.book.changed or client.profits:  # profits may be of what `see` has written already
+        _write_price_effects(client, watched)
     log.info("price seen", extra={"account_id": seen.account_id, "symbol": seen.symbol})
 
 
-def _write_seen(desk: PaperDesk, watched: Watch) -> None:
+def _write_price_effects(client: PaperExecution, watched: RiskState) -> None:
     """Writes what a price did to the waiting orders, with what that means for the day's loss."""
-    governing, others = ([each.switch for each in part] for part in (watched.governing, watched.others))
+    active_rules, others = ([each.switch for each in part] for part in (watched.active_rules, watched.others))
     for _ in range(_TRIES):
-        more, flattening = watched.writes(desk.profits, datetime.now(UTC), traded=bool(desk.profits))
-        writes = [*desk.writes(), *more]
+        more, flattening = watched.writes(client.profits, datetime.now(UTC), traded=bool(client.profits))
+        writes = [*client.writes(), *more]
         if not writes:
             return
         try:
@@ -276,41 +280,43 @@ def _write_seen(desk: PaperDesk, watched: Watch) -> None:
         except (Retryable, aws.WriteRefused) as fault:
             if isinstance(fault, aws.WriteRefused) and all(failed is None for failed in fault.failed[len(fault.failed) - len(more) :]):
                 raise Retryable("the account's books changed meanwhile") from fault
-            before, watched = watched, Watch(governing, paper_context.read(risk_state.keys([*governing, *others])), others)
+            before, watched = watched, RiskState(active_rules, paper_context.read(risk_state.item_keys([*active_rules, *others])), others)
             watched.count_in(before.currency, before.rate)
             continue
-        queue_flatten.tell(flattening)
+        queue_flatten.queue_flatten(flattening)
         return
     raise Retryable("the day's loss is being added up by others")
 
 
-def _settle(instruction: Instruction, execution: Execution, desk: PaperDesk | LiveDesk | None, watched: Watch, now: datetime) -> None:
-    told = [events.of_refusal(instruction, execution)] if execution.refused else []
-    on_paper = isinstance(desk, PaperDesk)
-    profits = desk.profits if desk else {}
-    traded = bool(profits or (desk and desk.placed and on_paper))
-    effects = desk.writes() if desk else []
+def _settle(
+    instruction: Instruction, execution: AccountResult, client: PaperExecution | LiveExecution | None, watched: RiskState, now: datetime
+) -> None:
+    told = [events.refusal_event(instruction, execution)] if execution.refused else []
+    on_paper = isinstance(client, PaperExecution)
+    profits = client.profits if client else {}
+    traded = bool(profits or (client and client.placed and on_paper))
+    effects = client.writes() if client else []
     more, flattening = watched.writes(profits, now, traded=traded, equity=not on_paper)
     effects += more
-    if isinstance(desk, PaperDesk) and desk.price_source is PriceSource.SIGNAL and instruction.market_price and instruction.symbol:
-        effects.append(prices.seen(instruction.symbol.name, f"user#{instruction.user_id}", instruction.market_price, now))
+    if isinstance(client, PaperExecution) and client.price_source is PriceSource.SIGNAL and instruction.market_price and instruction.symbol:
+        effects.append(prices.price_write(instruction.symbol.name, f"user#{instruction.user_id}", instruction.market_price, now))
     try:
-        store.settle(execution, alone=instruction.alone, effects=effects, events=told)
+        store.record_result(execution, single_account=instruction.single_account, effects=effects, events=told)
     except aws.WriteRefused:
-        if not store.settled(instruction.signal_id, instruction.account_id):
-            raise _Moved from None
-        log.info("already settled", extra=_who(instruction))
+        if not store.is_settled(instruction.signal_id, instruction.account_id):
+            raise _BookChanged from None
+        log.info("already settled", extra=_order_of_whom(instruction))
         return
     except Retryable:
-        raise _Moved from None
-    queue_flatten.tell(flattening)
+        raise _BookChanged from None
+    queue_flatten.queue_flatten(flattening)
     if execution.orders:
         took = datetime.now(UTC) - instruction.received_at
         measure(Metric.ORDERS_SETTLED, len(execution.orders), {"exchange": execution.exchange})
         measure(Metric.SIGNAL_TO_ORDER, took / timedelta(milliseconds=1), {"exchange": execution.exchange})
     codes = [leg.code for leg in execution.refused]
-    log.info("signal settled", extra=_who(instruction) | {"refused": codes, "orders": len(execution.orders)})
+    log.info("signal settled", extra=_order_of_whom(instruction) | {"refused": codes, "orders": len(execution.orders)})
 
 
-def _who(instruction: Instruction) -> dict[str, str]:
+def _order_of_whom(instruction: Instruction) -> dict[str, str]:
     return {"signal_id": instruction.signal_id, "account_id": instruction.account_id, "user_id": instruction.user_id}

@@ -10,14 +10,14 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws
-from chalicelib.accounts.connections import Lines
+from chalicelib.accounts.connections import Connections
 from chalicelib.accounts.model import Account
 from chalicelib.errors import Refused, Retryable
 from chalicelib.events.models import event_id
 from chalicelib.exchanges.protocol import Position
 from chalicelib.exchanges.rate_limiter import Patience
 from chalicelib.exchanges.wire import text
-from chalicelib.execution.execute_signal import execute
+from chalicelib.execution.execute_signal import execute_signal
 from chalicelib.orders.models import Flatten, Instruction
 from chalicelib.paper import store as paper_store
 from chalicelib.paper.book import DOLLARS
@@ -50,7 +50,7 @@ def close_all(message: Flatten, seconds: float) -> None:
     if message.entries_only and not _cancels_entries(message):
         return
     cancelling = {"group_name": message.group_name, "entries_only": message.entries_only}
-    execute(_instruction(message, "cancel", Action.CANCEL_ALL, **cancelling), seconds)
+    execute_signal(_instruction(message, "cancel", Action.CANCEL_ALL, **cancelling), seconds)
     if message.entries_only:
         log.info("entries cancelled", extra={"account_id": account.account_id, "user_id": account.user_id})
         return
@@ -62,7 +62,7 @@ def close_all(message: Flatten, seconds: float) -> None:
             return
     elif message.group_name:
         for name, action, more in _owned(message, account):
-            execute(_instruction(message, name, action, group_name=message.group_name, **more), seconds)
+            execute_signal(_instruction(message, name, action, group_name=message.group_name, **more), seconds)
     else:
         _close(message, [each for each in _simulated(account) if _is_meant(message, each[0].name)], until)
     log.info("account flattened", extra={"account_id": account.account_id, "user_id": account.user_id})
@@ -75,7 +75,7 @@ def _close(message: Flatten, what: Sequence[tuple[Symbol, MarketType]], until: f
         name = f"{market_type.value}#{symbol.name}{round_}"
         share = (until - time.monotonic()) / (len(what) - index)
         try:
-            execute(_instruction(message, name, Action.CLOSE, symbol=symbol, market_type=market_type), share)
+            execute_signal(_instruction(message, name, Action.CLOSE, symbol=symbol, market_type=market_type), share)
         except Retryable as fault:
             failed = fault
     if failed:
@@ -87,17 +87,17 @@ def _close_at_exchange(message: Flatten, account: Account, until: float) -> list
     if MarketType.FUTURES not in account.market_types:
         return []
     try:
-        line = Lines(account, Patience(until - time.monotonic())).of(MarketType.FUTURES)
+        session = Connections(account, Patience(until - time.monotonic())).of(MarketType.FUTURES)
         for number in range(_ROUNDS):
-            standing = [each for each in line.open_positions() if _is_meant(message, each.instrument_name)]
+            standing = [each for each in session.open_positions() if _is_meant(message, each.instrument_name)]
             if not standing or (number and until - time.monotonic() < _ROUND_S):
                 break
             # A close without a position side closes each position of its instrument.
-            instruments = [line.instrument(name) for name in dict.fromkeys(each.instrument_name for each in standing)]
+            instruments = [session.instrument(name) for name in dict.fromkeys(each.instrument_name for each in standing)]
             symbols = [Symbol(raw=each.name, base=each.base, quote=each.quote) for each in instruments]
             _close(message, [(each, MarketType.FUTURES) for each in symbols], until, f"#{number + 1}" if number else "")
         else:
-            standing = [each for each in line.open_positions() if _is_meant(message, each.instrument_name)]
+            standing = [each for each in session.open_positions() if _is_meant(message, each.instrument_name)]
     except Refused as refused:
         log.error("account not flattened", extra={"account_id": account.account_id, "code": refused.code})
         return [{"account_id": account.account_id, "code": refused.code}]
@@ -122,14 +122,14 @@ def _is_meant(message: Flatten, symbol: str) -> bool:
 
 def _cancels_entries(message: Flatten) -> bool:
     """Whether trading is still halted, and no rule keeps resting orders."""
-    governing = risk_state.switches(message.user_id, message.account_id, message.group_name)
-    watched = risk_state.Watch(governing, aws.get_many(risk_state.keys(governing)))
+    active_rules = risk_state.switches(message.user_id, message.account_id, message.group_name)
+    watched = risk_state.RiskState(active_rules, aws.get_many(risk_state.item_keys(active_rules)))
     return watched.halted and not watched.keeps_resting
 
 
 def _owned(message: Flatten, account: Account) -> list[tuple[str, Action, dict[str, Any]]]:
     """Orders that close what the message's strategy owns of a simulated account, as name, action and further fields."""
-    book, found = paper_store.read(account), []
+    book, found = paper_store.read_book(account), []
     for symbol, market_type in _simulated(account):
         held = book.positions[symbol.name] if market_type is MarketType.FUTURES else book.holdings[symbol.base]
         quantity = held.owned.get(message.group_name or "")
@@ -151,7 +151,7 @@ def _instruction(message: Flatten, what: str, action: Action, **more: Any) -> In
             "action": action,
             "received_at": message.at,
             "max_age_s": 0,
-            "alone": False,
+            "single_account": False,
             "simulated": message.exchange == "paper",
             **more,
         }
@@ -160,14 +160,14 @@ def _instruction(message: Flatten, what: str, action: Action, **more: Any) -> In
 
 def _simulated(account: Account) -> Iterator[tuple[Symbol, MarketType]]:
     """What a simulated account holds."""
-    book = paper_store.read(account)
+    book = paper_store.read_book(account)
     for name, position in book.positions.items():
         if position.quantity:
             yield Symbol(raw=name, base=name.removesuffix(position.quote), quote=position.quote), MarketType.FUTURES
     held = [asset for asset, holding in book.holdings.items() if holding.quantity]
     quotes = [None, account.currency, *(sorted(DOLLARS - {account.currency}) if account.currency in DOLLARS else [])]
-    known = prices.known([f"{asset}{quote or ''}" for asset in held for quote in quotes], account.user_id)
+    existing_orders = prices.latest([f"{asset}{quote or ''}" for asset in held for quote in quotes], account.user_id)
     for asset in held:
         # A share goes by its own name, a coin by its name and what it is priced in.
-        quote = next((each for each in quotes if f"{asset}{each or ''}" in known), None)
+        quote = next((each for each in quotes if f"{asset}{each or ''}" in existing_orders), None)
         yield Symbol(raw=asset, base=asset, quote=quote), MarketType.SPOT

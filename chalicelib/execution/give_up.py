@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib import aws
 from chalicelib.errors import OutcomeUnknown, Retryable
 from chalicelib.orders import events, store
-from chalicelib.orders.models import Execution, Instruction, RefusedLeg
+from chalicelib.orders.models import AccountResult, Instruction, RefusedLeg
 from chalicelib.telemetry import Metric, log, measure
 
 RECEIVES = 3
@@ -48,7 +48,7 @@ def alarm(what: str, account_id: str | None, *, signal_id: str | None) -> None:
 def _settle(body: str) -> None:
     """Settles the message's signal on its account as refused. Orders that it has placed stay in the order store and are followed."""
     instruction = Instruction.model_validate_json(body)
-    execution = Execution(
+    execution = AccountResult(
         signal_id=instruction.signal_id,
         account_id=instruction.account_id,
         account_name=instruction.account_id,
@@ -56,9 +56,9 @@ def _settle(body: str) -> None:
         refused=(INTERNAL,),
         settled_at=datetime.now(UTC),
     )
-    told = [events.of_refusal(instruction, execution)]
+    told = [events.refusal_event(instruction, execution)]
     try:
-        store.settle(execution, alone=instruction.alone, effects=[], events=told)
+        store.record_result(execution, single_account=instruction.single_account, effects=[], events=told)
     except aws.WriteRefused:
-        if not store.settled(instruction.signal_id, instruction.account_id):
+        if not store.is_settled(instruction.signal_id, instruction.account_id):
             raise

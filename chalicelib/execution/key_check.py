@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from chalicelib import aws
 from chalicelib.accounts import store
-from chalicelib.accounts.connections import Lines
+from chalicelib.accounts.connections import Connections
 from chalicelib.accounts.model import Account
 from chalicelib.errors import NotDoable, Retryable
 from chalicelib.telemetry import log
@@ -13,7 +13,7 @@ from chalicelib.trading import MarketType
 EVERY = timedelta(days=1)
 
 
-def check(account: Account, lines: Lines, now: datetime) -> None:
+def check(account: Account, sessions: Connections, now: datetime) -> None:
     """Asks the exchange whether the key may still trade and may not withdraw, if that is due; notifies the owner if not.
 
     What the exchange cannot say now is asked at the next look.
@@ -22,7 +22,7 @@ def check(account: Account, lines: Lines, now: datetime) -> None:
         return
     code = None
     try:
-        lines.of(MarketType(account.market_types[0])).run(lambda exchange: exchange.check_key())
+        sessions.of(MarketType(account.market_types[0])).run(lambda exchange: exchange.check_key())
     except Retryable as fault:
         log.warning("exchange key not checked, asked again later", extra={"account_id": account.account_id, "fault": str(fault)})
         return
@@ -31,7 +31,7 @@ def check(account: Account, lines: Lines, now: datetime) -> None:
         log.warning("exchange key failed its check", extra={"account_id": account.account_id, "code": code})
     noted = {"at": now.isoformat(), "verified": code is None, "seen": account.key_version}
     writes = [
-        aws.update(
+        aws.update_write(
             "accounts",
             {"account_id": account.account_id},
             "SET key_checked_at = :at, verified = :verified",

@@ -8,22 +8,22 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws
-from chalicelib.accounts.connections import Lines
+from chalicelib.accounts.connections import Connections
 from chalicelib.accounts.model import Account
 from chalicelib.errors import NotDoable, Refused
 from chalicelib.exchanges import filters
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderStatus, Position, Side
 from chalicelib.exchanges.rate_limiter import Patience
 from chalicelib.execution import query_order
-from chalicelib.execution.account_view import Looks, Opened
-from chalicelib.execution.place_protection import protect
+from chalicelib.execution.account_view import AccountView, SessionSource
+from chalicelib.execution.place_protection import place_protection
 from chalicelib.execution.reference_price import PriceSource
-from chalicelib.execution.submit_order import Sender
+from chalicelib.execution.submit_order import OrderSubmitter
 from chalicelib.orders import in_flight
 from chalicelib.orders.legs import CLOSING_LEG, is_further_part
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.paper.money import Rates
-from chalicelib.portfolio.cost_basis import Entries, profits
+from chalicelib.portfolio.cost_basis import CostBasisBook, profits
 from chalicelib.telemetry import log
 from chalicelib.trading import Action, MarketType, OrderType, PositionSide, Symbol
 
@@ -33,7 +33,7 @@ _LONGEST_REST_PAUSE_S = 4.0
 _RESERVE_S = 4.0  # kept of the time allowed for the signal: to place one more order and write its end
 
 
-def legs(instruction: Instruction) -> list[str]:
+def order_legs(instruction: Instruction) -> list[str]:
     """What a signal may place on an account, as the ledger names it, further parts aside."""
     return [] if instruction.action is Action.CANCEL_ALL else [CLOSING_LEG, *_opening_legs(instruction)]
 
@@ -42,11 +42,11 @@ def _opening_legs(instruction: Instruction) -> list[str]:
     return [str(index) for index in range(max(len(instruction.legs), 1))]
 
 
-class LiveDesk:
+class LiveExecution:
     """One account with exchange keys, while one signal runs on it.
 
     Attributes:
-        still: Asked before an order that opens leaves; raises Refused if it may not any more.
+        recheck_risk: Asked before an order that opens leaves; raises Refused if it may not any more.
     """
 
     def __init__(
@@ -54,43 +54,45 @@ class LiveDesk:
         account: Account,
         instruction: Instruction,
         patience: Patience,
-        lines: Opened | None = None,
-        known: in_flight.Known | None = None,
-        entries: Entries | None = None,
+        sessions: SessionSource | None = None,
+        existing_orders: in_flight.ExistingOrders | None = None,
+        cost_basis: CostBasisBook | None = None,
         *,
-        deferring: bool = False,
+        defer_write: bool = False,
     ) -> None:
         """Opens the account's lines.
 
         Args:
-            known: What the ledger holds of `legs` on the account; None reads it.
-            entries: The account's positions by its own fills, as far as they have been read.
-            deferring: The record of the last order is left to whoever writes how the signal ended; see `writes`.
+            existing_orders: What the ledger holds of `legs` on the account; None reads it.
+            cost_basis: The account's positions by its own fills, as far as they have been read.
+            defer_write: The record of the last order is left to whoever writes how the signal ended; see `writes`.
         """
-        self.still: Callable[[], None] = lambda: None
+        self.recheck_risk: Callable[[], None] = lambda: None
         self._account = account
         self._instruction = instruction
         self._patience = patience
-        self._lines: Opened = lines or Lines(account, patience)
-        self._entries = entries or Entries()
-        self._known = known or in_flight.read(instruction.signal_id, account.account_id, legs(instruction))
-        self._looks = Looks(self._lines, instruction, self._seen_by([CLOSING_LEG, *_opening_legs(instruction)]) or {})
-        self._sender = Sender(
+        self._sessions: SessionSource = sessions or Connections(account, patience)
+        self._cost_basis = cost_basis or CostBasisBook()
+        self._existing_orders = existing_orders or in_flight.read_existing(
+            instruction.signal_id, account.account_id, order_legs(instruction)
+        )
+        self._view = AccountView(self._sessions, instruction, self._seen_by([CLOSING_LEG, *_opening_legs(instruction)]) or {})
+        self._submitter = OrderSubmitter(
             account,
             instruction,
             patience,
-            self._lines,
-            self._looks,
-            self._known,
-            self._entries,
+            self._sessions,
+            self._view,
+            self._existing_orders,
+            self._cost_basis,
             self._ask,
-            deferring=deferring,
+            defer_write=defer_write,
         )
 
     @property
     def placed(self) -> list[Order]:
         """The orders of the signal so far, those of earlier attempts included once they have been come by."""
-        return self._sender.placed
+        return self._submitter.placed
 
     @property
     def rates(self) -> Rates:
@@ -109,7 +111,7 @@ class LiveDesk:
 
     def writes(self) -> list[aws.Write]:
         """The record of the last order, for the transaction that settles the signal. If that fails, the order is looked up again."""
-        return self._sender.writes()
+        return self._submitter.writes()
 
     @property
     def exits_hold(self) -> bool:
@@ -122,7 +124,7 @@ class LiveDesk:
 
     def instrument(self, symbol: Symbol, market_type: MarketType, near: Decimal | None) -> Instrument:  # noqa: ARG002
         """The instrument from the stored metadata."""
-        return self._lines.of(market_type).instrument(symbol.name)
+        return self._sessions.of(market_type).instrument(symbol.name)
 
     def market_price(self, symbol: Symbol) -> Decimal | None:
         """The exchange's last price; None for a limit order, which is sized by its limit and saves the call."""
@@ -130,7 +132,7 @@ class LiveDesk:
 
     def current_price(self, symbol: Symbol) -> Decimal | None:
         """The exchange's last price."""
-        return self._looks.price(symbol)
+        return self._view.price(symbol)
 
     @property
     def price_source(self) -> PriceSource | None:
@@ -143,7 +145,7 @@ class LiveDesk:
 
     def free(self, instrument: Instrument) -> Decimal:
         """Free quote balance, of the signal's one look at the balances."""
-        return self._looks.free(instrument)
+        return self._view.free(instrument)
 
     @property
     def insists(self) -> bool:
@@ -152,17 +154,17 @@ class LiveDesk:
 
     def positions(self, instrument: Instrument, position_side: PositionSide | None = None) -> Sequence[Position]:
         """The positions, or the free holdings, of the signal's one look at them."""
-        return self._looks.positions(instrument, position_side)
+        return self._view.positions(instrument, position_side)
 
     def standing(self, instrument: Instrument, position: Position) -> Decimal:
         """What of a position stands now, base units without sign."""
-        self._sender.write()
-        return self._looks.standing(instrument, position)
+        self._submitter.write()
+        return self._view.standing(instrument, position)
 
     def exposure(self, instrument: Instrument, side: Side) -> tuple[Decimal, int]:
         """Position or holdings of one side, as the exchange has it now, with the ledger's open orders that would add to it."""
-        self._sender.write()
-        return self._looks.exposure(self._account.account_id, instrument, side)
+        self._submitter.write()
+        return self._view.exposure(self._account.account_id, instrument, side)
 
     def place(self, leg: str, order: OrderRequest, percent: Decimal | None = None) -> Order:
         """Places an order once, or takes up what an earlier attempt left of it.
@@ -172,40 +174,40 @@ class LiveDesk:
             Retryable: Nothing certain could be done in the time there is; the next delivery of the message goes on from here.
         """
         self.claimed(leg)
-        return self._sender.place(leg, order, percent)
+        return self._submitter.place(leg, order, percent)
 
     def claimed(self, leg: str) -> bool:
         """Whether an earlier attempt at the same signal has claimed an order under this leg."""
-        if is_further_part(leg) and leg not in self._known.orders:
-            self._sender.write()
-            self._known.orders |= in_flight.read(self._instruction.signal_id, self._account.account_id, [leg]).orders
-        return leg in self._known.orders
+        if is_further_part(leg) and leg not in self._existing_orders.orders:
+            self._submitter.write()
+            self._existing_orders.orders |= in_flight.read_existing(self._instruction.signal_id, self._account.account_id, [leg]).orders
+        return leg in self._existing_orders.orders
 
     def until_ended(self, order: Order) -> Order:
         """Waits for a placed order's end, unless its outcome is unknown. Raises Retryable if there is no time left."""
-        return self._sender.until_ended(order, self._lines.of(order.market_type).instrument(order.symbol))
+        return self._submitter.until_ended(order, self._sessions.of(order.market_type).instrument(order.symbol))
 
     def wait_for_rest(self, attempt: int) -> bool:
         """Waits before the rest of a position is tried again; False when the signal's time is up."""
         pause = min(_REST_PAUSE_S * 2**attempt, _LONGEST_REST_PAUSE_S)
         if self._patience.left < pause + _RESERVE_S:
             return False
-        self._sender.write()
+        self._submitter.write()
         self._patience.wait(pause, "exit")
         return True
 
     def look_again(self) -> None:
         """Has what follows an exit sized by what is free and held then."""
-        self._looks.afresh(self._seen_by(_opening_legs(self._instruction)))
+        self._view.refresh(self._seen_by(_opening_legs(self._instruction)))
 
     def protect(self, entry: Order) -> None:
         """Places what leaves the filled part of an order. Raises Retryable as `protect.protect` does."""
         if entry.unprotected:
-            protect(entry, self._lines.of(entry.market_type), self._sender)
+            place_protection(entry, self._sessions.of(entry.market_type), self._submitter)
 
     def open_orders(self, group_name: str | None, symbol: Symbol | None, market_type: MarketType | None) -> Sequence[Order]:
         """The ledger's unfinished orders that match: those of unknown outcome included, and those written off that are open after all."""
-        self._sender.write()
+        self._submitter.write()
         matching = [
             order
             for order in in_flight.unfinished(self._account.account_id)
@@ -220,29 +222,31 @@ class LiveDesk:
         """Takes up the orders that were written off and that the exchange lists as open."""
         found = []
         for market_type, symbol in sorted({(order.market_type, order.symbol) for order in written_off}):
-            line = self._lines.of(market_type)
-            instrument = line.instrument(symbol)
-            listed = {state.client_order_id: state for state in line.open_orders(instrument)}
+            session = self._sessions.of(market_type)
+            instrument = session.instrument(symbol)
+            listed = {state.client_order_id: state for state in session.open_orders(instrument)}
             for order in written_off:
                 state = listed.get(order.client_order_id)
                 if state is not None:
-                    found.append(in_flight.take_up(order, state, query_order.booking(self._entries, instrument, order, state)))
+                    found.append(
+                        in_flight.take_up(order, state, query_order.cost_basis_booking(self._cost_basis, instrument, order, state))
+                    )
         return [order for order in found if order.status in _OPEN]
 
     def cancel(self, order: Order, code: str | None = None) -> bool:
         """Cancels an order at the exchange; False if it had ended, or could not be cancelled."""
-        self._sender.write()
-        line = self._lines.of(order.market_type)
-        instrument = line.instrument(order.symbol)
+        self._submitter.write()
+        session = self._sessions.of(order.market_type)
+        instrument = session.instrument(order.symbol)
         try:
-            state = line.cancel(query_order.state_of(order), instrument)
+            state = session.cancel(query_order.order_state(order), instrument)
         except Refused as refusal:
             if refusal.code == "exchange_never_arrived":
-                query_order.settle(order, line, refusal, self._entries)
+                query_order.resolve_order(order, session, refusal, self._cost_basis)
             log.warning("order not cancelled", extra={"order_id": order.order_id, "code": refusal.code})
             return False
         why = {"code": code} if code and state.status is OrderStatus.CANCELLED else {}
-        book = query_order.booking(self._entries, instrument, order, state)
+        book = query_order.cost_basis_booking(self._cost_basis, instrument, order, state)
         return in_flight.record(order, state, book, **why).status is OrderStatus.CANCELLED
 
     def leave(self, refusal: Refused | None) -> None:
@@ -252,18 +256,18 @@ class LiveDesk:
             refusal: Why; an order that turns out never to have reached the exchange was not placed for the same reason.
         """
         seen = {order.leg for order in self.placed}
-        for leg, order in self._known.orders.items():
+        for leg, order in self._existing_orders.orders.items():
             if leg in seen or order.status is OrderStatus.REJECTED:
                 continue
-            if order.status in {OrderStatus.CLAIMED, OrderStatus.UNKNOWN}:
-                self._sender.write()
-                line = self._lines.of(order.market_type)
-                order = query_order.settle(order, line, refusal or NotDoable("exchange_never_arrived"), self._entries)  # noqa: PLW2901
+            if order.status in {OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN}:
+                self._submitter.write()
+                session = self._sessions.of(order.market_type)
+                order = query_order.resolve_order(order, session, refusal or NotDoable("exchange_never_arrived"), self._cost_basis)  # noqa: PLW2901
             self.placed.append(order)
 
     def _ask(self) -> None:
-        self.still()
+        self.recheck_risk()
 
     def _seen_by(self, names: Sequence[str]) -> dict[str, Decimal] | None:
         """What the first of these legs was sized from, if an earlier attempt has claimed one."""
-        return next((self._known.orders[leg].basis for leg in names if leg in self._known.orders), None)
+        return next((self._existing_orders.orders[leg].basis for leg in names if leg in self._existing_orders.orders), None)

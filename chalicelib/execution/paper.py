@@ -29,7 +29,7 @@ from chalicelib.trading import Action, MarketType, OrderType, PositionSide, Symb
 _AT_ONCE = 20  # orders in one transaction: each is three writes
 
 
-class PaperDesk:
+class PaperExecution:
     """A paper book while one signal, or one price, runs on it.
 
     Attributes:
@@ -90,7 +90,7 @@ class PaperDesk:
 
     def instrument(self, symbol: Symbol, market_type: MarketType, near: Decimal | None) -> Instrument:
         """The instrument, by rules usual for its price."""
-        return instruments.assumed(symbol, market_type, near or Decimal(1), self.book.account.currency)
+        return instruments.assumed_instrument(symbol, market_type, near or Decimal(1), self.book.account.currency)
 
     def market_price(self, symbol: Symbol) -> Decimal | None:
         """The live price, else the price the signal brought, else the last one seen."""
@@ -178,7 +178,7 @@ class PaperDesk:
         price = self._prices.get(entry.symbol)
         failed: Refused | None = None
         missing = "stop_loss"
-        for leg, request in protective_orders.requests(entry, self._instruments[entry.client_order_id], price).items():
+        for leg, request in protective_orders.exit_orders(entry, self._instruments[entry.client_order_id], price).items():
             missing = "stop_loss" if ".sl" in leg else "take_profit"
             try:
                 self._place(self._exit(entry, leg, request), replace(request, leverage=None))
@@ -190,7 +190,7 @@ class PaperDesk:
         protected = entry.model_copy(update={"protected": entry.received, "exit_round": entry.exit_round + 1})
         self._replace(protected)
         if failed:
-            self._told.append(outbox.write(events.of_missing_exit(protected, failed, missing, again=False)))
+            self._told.append(outbox.event_write(events.protection_failed_event(protected, failed, missing, again=False)))
 
     def open_orders(self, group_name: str | None, symbol: Symbol | None, market_type: MarketType | None) -> Sequence[Order]:
         """The waiting orders that match."""
@@ -212,9 +212,9 @@ class PaperDesk:
                 self.flush()
         return cancelled is not None
 
-    def see(self, symbol: str, price: Decimal) -> None:
+    def on_price(self, symbol: str, price: Decimal) -> None:
         """Lets the waiting orders of a symbol see its new price. What its positions have lost then may liquidate them."""
-        for waiting, state in self.book.see(symbol, price):
+        for waiting, state in self.book.on_price(symbol, price):
             self._instruments[waiting.order.client_order_id] = waiting.order.instrument
             filled = self._note(Order.model_validate(waiting.reference), state)
             self._note_ended()
@@ -251,7 +251,7 @@ class PaperDesk:
             group_name=self._groups[name],
             received_at=self._now,
             max_age_s=0,
-            alone=False,
+            single_account=False,
         )
         return self._record(nobody, CLOSING_LEG, order, None)
 
@@ -260,10 +260,10 @@ class PaperDesk:
         new = self.placed[self._written :]
         if not (new or self.changed or self.book.changed):
             return []
-        ledger = [store.order_put(order) for order in new] + [store.order_change(order) for order in self.changed]
-        told = [outbox.write(event) for event in (*map(events.of_order, (*self.changed, *new)), *self._positions())]
-        worth = equity.point(self.book.account.account_id, equity.of_book(self.book), self._now)
-        return [*ledger, *told, *self._told, *paper_store.effects(self.book), worth]
+        ledger = [store.order_write(order) for order in new] + [store.order_change_write(order) for order in self.changed]
+        told = [outbox.event_write(event) for event in (*map(events.order_event, (*self.changed, *new)), *self._positions())]
+        worth = equity.point_write(self.book.account.account_id, equity.book_equity(self.book), self._now)
+        return [*ledger, *told, *self._told, *paper_store.effect_writes(self.book), worth]
 
     def _positions(self) -> Iterator[Event]:
         """What is told of the positions and holdings that fills have changed."""
@@ -277,9 +277,9 @@ class PaperDesk:
                 average = self.book.positions[symbol].entry_price
             else:
                 continue
-            version, known = self.book.version + 1, average if quantity else None
+            version, existing_orders = self.book.version + 1, average if quantity else None
             at = self._now + timedelta(microseconds=1)  # after the order that changed it
-            yield events.of_position(self.book.account, market_type, symbol, quantity, known, version=version, at=at)
+            yield events.position_event(self.book.account, market_type, symbol, quantity, existing_orders, version=version, at=at)
 
     def discard(self) -> None:
         """Forgets everything that has not been written, for a fault that may have come in the middle of a change."""

@@ -13,7 +13,7 @@ from chalicelib.paper.book import DOLLARS, Book, price_names
 from chalicelib.prices import store as prices
 from chalicelib.risk.halts import Scope, Switch
 from chalicelib.risk.rules import Opening
-from chalicelib.risk.state import Watch
+from chalicelib.risk.state import RiskState
 from chalicelib.trading import MarketType
 
 KEYS = 3
@@ -54,29 +54,29 @@ def read(keys: Sequence[tuple[str, aws.Key]]) -> list[aws.Item | None]:
 
 def price_keys(wanted: Sequence[Valued], user_id: str, exchange: str) -> list[tuple[str, aws.Key]]:
     """Where the prices of instruments stand: live ones, and the last ones seen."""
-    return [key for name, market_type in wanted for key in (prices.live_key(name, exchange, market_type), *prices.keys(name, user_id))]
+    return [key for name, market_type in wanted for key in (prices.live_key(name, exchange, market_type), *prices.item_keys(name, user_id))]
 
 
 def prices_of(wanted: Sequence[Valued], found: Sequence[aws.Item | None], now: datetime) -> dict[str, Decimal]:
     """The prices read under `price_keys`."""
-    known: dict[str, Decimal] = {}
+    existing_orders: dict[str, Decimal] = {}
     for index, (name, _) in enumerate(wanted):
         live, last = prices.live_and_last(found[KEYS * index : KEYS * (index + 1)], now)
         if price := live or last:
-            known.setdefault(name, price)
-    return known
+            existing_orders.setdefault(name, price)
+    return existing_orders
 
 
-def dollars_per_unit(account: Account, known: Mapping[str, Decimal]) -> Decimal | None:
+def dollars_per_unit(account: Account, existing_orders: Mapping[str, Decimal]) -> Decimal | None:
     """US dollars per unit of the account's currency; None if no price of it is known."""
     if account.currency in DOLLARS:
         return Decimal(1)
-    return next((known[name] for name in price_names(account.currency, _USD) if name in known), None)
+    return next((existing_orders[name] for name in price_names(account.currency, _USD) if name in existing_orders), None)
 
 
 def permit(
     book: Book,
-    watched: Watch,
+    watched: RiskState,
     profile: aws.Item | None,
     account: Account,
     profits: Callable[[], Mapping[str | None, Decimal]],

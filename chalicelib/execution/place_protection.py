@@ -5,16 +5,16 @@ from decimal import Decimal
 
 from chalicelib.errors import NotDoable, Refused, Retryable
 from chalicelib.exchanges.protocol import OrderRequest, OrderStatus
-from chalicelib.exchanges.session import Line
+from chalicelib.exchanges.session import ExchangeSession
 from chalicelib.exchanges.wire import text
 from chalicelib.execution import protective_orders
-from chalicelib.execution.submit_order import Sender
+from chalicelib.execution.submit_order import OrderSubmitter
 from chalicelib.orders import in_flight
 from chalicelib.orders.models import CLOSE_INCOMPLETE, Order
 from chalicelib.telemetry import log
 
 
-def protect(entry: Order, line: Line, sender: Sender) -> None:
+def place_protection(entry: Order, session: ExchangeSession, submitter: OrderSubmitter) -> None:
     """Places what leaves the filled part of an order: the stop-loss first, the take-profit beside it.
 
     Emits `order.protection_failed` for what is refused, and for what is not known to stand.
@@ -22,53 +22,53 @@ def protect(entry: Order, line: Line, sender: Sender) -> None:
     Raises:
         Retryable: Nothing certain could be done in the time there is. The order stays with the follow-up until it is protected.
     """
-    sender.write()
-    instrument = line.instrument(entry.symbol)
-    wanted = protective_orders.requests(entry, instrument, line.last_price(instrument))
-    known = in_flight.read(entry.signal_id, entry.account_id, list(wanted))
-    sender.known.orders |= known.orders
-    sender.known.count = known.count
+    submitter.write()
+    instrument = session.instrument(entry.symbol)
+    wanted = protective_orders.exit_orders(entry, instrument, session.last_price(instrument))
+    existing_orders = in_flight.read_existing(entry.signal_id, entry.account_id, list(wanted))
+    submitter.existing_orders.orders |= existing_orders.orders
+    submitter.existing_orders.count = existing_orders.count
     placed: list[str] = []
     try:
-        for group in _groups(wanted, pairs=line.pairs_at_once):
+        for group in _groups(wanted, pairs=session.native_oco):
             if len(group) > 1:
-                sender.place_pair(*group)
+                submitter.place_oco(*group)
             else:
-                sender.place(*group[0])
+                submitter.place(*group[0])
             placed += [leg for leg, _ in group]
     except Refused as refusal:
         log.warning("exit not placed", extra={"order_id": entry.order_id, "code": refusal.code})
         gone = refusal.code == "exchange_nothing_to_reduce"
-        doubtful = _doubtful(wanted, sender)
+        doubtful = _doubtful(wanted, submitter)
         again = not (placed or gone) and entry.exit_round + 1 < protective_orders.ROUNDS
-        changed = in_flight.protected(entry, failed=refusal, missing=_first_missing(wanted, placed), again=again)
+        changed = in_flight.mark_protected(entry, failed=refusal, missing=_first_missing(wanted, placed), again=again)
         if doubtful is not None:
             in_flight.warn_unprotected(changed, _unknown(entry), _kind(doubtful))
     except Retryable:
         in_flight.warn_unprotected(entry, _unknown(entry), _first_missing(wanted, placed))
         raise
     else:
-        _record(entry, wanted, sender)
+        _record(entry, wanted, submitter)
 
 
-def _record(entry: Order, wanted: Mapping[str, OrderRequest], sender: Sender) -> None:
+def _record(entry: Order, wanted: Mapping[str, OrderRequest], submitter: OrderSubmitter) -> None:
     """Writes what came of exits that the exchange has taken."""
-    doubtful = _doubtful(wanted, sender)
-    left = sum((each.quantity - each.filled for each in sender.placed if each.leg in wanted and _fell_short(each)), Decimal(0))
+    doubtful = _doubtful(wanted, submitter)
+    left = sum((each.quantity - each.filled for each in submitter.placed if each.leg in wanted and _fell_short(each)), Decimal(0))
     if doubtful is not None:
         # An exit of unknown outcome is looked up each minute. If it is absent, the exits are placed again.
-        in_flight.protected(entry, failed=_unknown(entry), missing=_kind(doubtful), left=left, looked_up=True)
+        in_flight.mark_protected(entry, failed=_unknown(entry), missing=_kind(doubtful), left=left, looked_up=True)
     elif left and entry.exit_round + 1 >= protective_orders.ROUNDS:
         missing = "take_profit" if entry.stop_loss is None else "stop_loss"
         values = {"symbol": entry.symbol, "closed": text(entry.unprotected - left), "left": text(left)}
-        in_flight.protected(entry, failed=NotDoable(CLOSE_INCOMPLETE, **values), missing=missing)
+        in_flight.mark_protected(entry, failed=NotDoable(CLOSE_INCOMPLETE, **values), missing=missing)
     else:
-        in_flight.protected(entry, left=left)
+        in_flight.mark_protected(entry, left=left)
 
 
-def _doubtful(legs: Iterable[str], sender: Sender) -> str | None:
+def _doubtful(legs: Iterable[str], submitter: OrderSubmitter) -> str | None:
     """The first of these legs whose order is not known to stand, None if all stand."""
-    uncertain = {order.leg for order in sender.placed if order.status is OrderStatus.UNKNOWN}
+    uncertain = {order.leg for order in submitter.placed if order.status is OrderStatus.UNKNOWN}
     return next((leg for leg in legs if leg in uncertain), None)
 
 
@@ -94,5 +94,5 @@ def _groups(wanted: Mapping[str, OrderRequest], *, pairs: bool) -> list[list[tup
     """What goes in one call: each order by itself, or the stop-loss with its take-profit."""
     found: dict[str, list[tuple[str, OrderRequest]]] = {}
     for leg, request in wanted.items():
-        found.setdefault((request.pair if pairs else None) or leg, []).append((leg, request))
+        found.setdefault((request.oco_group if pairs else None) or leg, []).append((leg, request))
     return list(found.values())

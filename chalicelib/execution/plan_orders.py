@@ -15,7 +15,7 @@ from chalicelib.exchanges.client_ids import client_order_id
 from chalicelib.exchanges.protocol import OrderRequest, Position, Side
 from chalicelib.exchanges.wire import text
 from chalicelib.execution import protective_orders, reference_price, sizing
-from chalicelib.execution.client import Desk
+from chalicelib.execution.client import ExecutionClient
 from chalicelib.execution.closing import Leave, Leaving, as_order, closing_order, leavings
 from chalicelib.orders.legs import CLOSING_LEG
 from chalicelib.orders.models import Instruction, Order, RefusedLeg
@@ -26,7 +26,7 @@ _ZERO = Decimal(0)
 Result = TypeVar("Result")
 
 
-class Gate(Protocol):
+class PreTradeRiskCheck(Protocol):
     """What an order that opens or adds must pass. What closes or reduces passes freely."""
 
     def opening(self) -> None:
@@ -57,7 +57,7 @@ class Outcome:
     note: str | None = None
 
 
-def run(instruction: Instruction, desk: Desk, gate: Gate) -> Outcome:
+def plan_orders(instruction: Instruction, client: ExecutionClient, risk_check: PreTradeRiskCheck) -> Outcome:
     """Carries an instruction out, leg by leg; a leg that is refused leaves the others alone.
 
     Raises:
@@ -66,24 +66,24 @@ def run(instruction: Instruction, desk: Desk, gate: Gate) -> Outcome:
     if instruction.came_late:
         return Outcome([], [], note="came_late")
     try:
-        return _run(instruction, desk, gate)
+        return _run(instruction, client, risk_check)
     except ArithmeticError:
         raise sizing.out_of_range() from None
 
 
-def _run(instruction: Instruction, desk: Desk, gate: Gate) -> Outcome:
+def _run(instruction: Instruction, client: ExecutionClient, risk_check: PreTradeRiskCheck) -> Outcome:
     outcome = Outcome([], [])
     if instruction.action is Action.CANCEL_ALL:
-        _cancel(instruction, desk, outcome, instruction.group_name)
+        _cancel(instruction, client, outcome, instruction.group_name)
         return outcome
     symbol, market_type = instruction.symbol, instruction.market_type
     if symbol is None or market_type is None:
         raise Refused("missing_field", field="symbol")
-    run_ = _Run(instruction, desk, gate, outcome, symbol, market_type)
+    run_ = _Run(instruction, client, risk_check, outcome, symbol, market_type)
     side = Side.BUY if instruction.action in (Action.BUY, Action.LONG) else Side.SELL
     match instruction.action:
         case Action.STOP:
-            _cancel(instruction, desk, outcome, None)
+            _cancel(instruction, client, outcome, None)
             if run_.holds_something() or not outcome.cancelled:
                 run_.close()
         case Action.CLOSE:
@@ -107,23 +107,23 @@ class _Run:
     def __init__(
         self,
         instruction: Instruction,
-        desk: Desk,
-        gate: Gate,
+        client: ExecutionClient,
+        risk_check: PreTradeRiskCheck,
         outcome: Outcome,
         symbol: Symbol,
         market_type: MarketType,
     ) -> None:
-        self.instruction, self.desk, self.gate, self.outcome = instruction, desk, gate, outcome
+        self.instruction, self.client, self.risk_check, self.outcome = instruction, client, risk_check, outcome
         self.symbol = symbol
-        self.market_price = desk.market_price(symbol)
+        self.market_price = client.market_price(symbol)
         near = self.market_price or instruction.price or next((leg.price or leg.stop_price for leg in instruction.legs), None)
-        self.instrument = desk.instrument(symbol, market_type, near or instruction.stop_price)
+        self.instrument = client.instrument(symbol, market_type, near or instruction.stop_price)
         self.spot = market_type is MarketType.SPOT
         self.position_side = None if self.spot else instruction.position_side
 
     def _positions(self) -> list[Position]:
         """What stands: on futures the positions of the signal's side, or of both; on spot the holdings."""
-        return [each for each in self.desk.positions(self.instrument, self.position_side) if each.quantity]
+        return [each for each in self.client.positions(self.instrument, self.position_side) if each.quantity]
 
     def _opposite(self, side: Side) -> list[Position]:
         """The positions that an order of this side takes off."""
@@ -138,7 +138,7 @@ class _Run:
 
         Without a position side each position that stands is closed.
         """
-        if self.spot and self.desk.exits_hold:
+        if self.spot and self.client.exits_hold:
             self._make_way(None)
         positions = self._positions()
         if not positions:
@@ -146,7 +146,7 @@ class _Run:
         held = sum((abs(each.quantity) for each in positions), _ZERO)
         side = Side.SELL if positions[0].quantity > 0 else Side.BUY
         first = self._legs()[0]
-        if not self._sized() or self._wanted(side, first, sizing.of_held(self.instrument, held, self._percent(first))) >= held:
+        if not self._sized() or self._wanted(side, first, sizing.size_of_position(self.instrument, held, self._percent(first))) >= held:
             self._leave(positions)
         else:
             self._reduce_legs(side, positions)
@@ -160,7 +160,7 @@ class _Run:
         elif self.spot and other is Side.BUY:
             raise NotDoable("no_position", symbol=self.instrument.name)
         else:
-            if self.spot and self.desk.exits_hold:
+            if self.spot and self.client.exits_hold:
                 self._make_way(None)
             self._reduce_legs(other, self._opposite(other))
 
@@ -172,7 +172,7 @@ class _Run:
     def legs(self, side: Side) -> None:
         """Orders of one side: reducing what is opposite, never beyond flat, else opening."""
         if self.spot and side is Side.SELL:
-            if self.desk.exits_hold:
+            if self.client.exits_hold:
                 self._make_way(None if self._only_reduces() else self.instruction.quantity)
             self._reduce_legs(side, self._positions())
         elif self.position_side:
@@ -188,7 +188,7 @@ class _Run:
     def _leave(self, positions: list[Position]) -> None:
         """Takes positions away, and on futures their exits after that: until then the exits protect them."""
         if self.spot:
-            positions = [replace(each, quantity=self.desk.sellable(self.instrument, each.quantity)) for each in positions]
+            positions = [replace(each, quantity=self.client.sellable(self.instrument, each.quantity)) for each in positions]
             if not any(each.quantity for each in positions):
                 raise self._too_small(None)
         found, refusal = leavings(positions, CLOSING_LEG), None
@@ -202,28 +202,28 @@ class _Run:
                 self._take_back_exits(side)
         if refusal:
             raise refusal
-        self.desk.look_again()
+        self.client.look_again()
 
     def _run_leave(self, positions: list[Leaving], percent: Decimal | None) -> None:
         def place(name: str, request: OrderRequest) -> Order:
             return self._ended(self._place(name, request, percent))
 
-        Leave(self.desk, self.instrument, place, self.market_price).run(positions)
+        Leave(self.client, self.instrument, place, self.market_price).run(positions)
 
     def _ended(self, order: Order) -> Order:
         """An order at market that takes something away, once it has ended."""
-        ended = self.desk.until_ended(order)
+        ended = self.client.until_ended(order)
         self.outcome.orders[:] = [ended if each.leg == ended.leg else each for each in self.outcome.orders]
         return ended
 
     def _take_back_exits(self, side: Side = Side.SELL) -> None:
         """Cancels what would have left the position: it is gone, or on spot about to be sold, which the exits' hold would prevent."""
         for order in self._exits(side):
-            self.desk.cancel(order, "position_left")
+            self.client.cancel(order, "position_left")
 
     def _exits(self, side: Side = Side.SELL) -> list[Order]:
         """Open orders that leave a position of the symbol."""
-        found = self.desk.open_orders(None, self.instruction.symbol, self.instruction.market_type)
+        found = self.client.open_orders(None, self.instruction.symbol, self.instruction.market_type)
         return [order for order in found if order.exit_of is not None and order.side is side]
 
     def _make_way(self, wanted: Decimal | None) -> None:
@@ -244,7 +244,7 @@ class _Run:
         if not filters.round_quantity(self.instrument, owned if wanted is None else wanted):
             raise self._too_small(None)
         self._take_back_exits()
-        self.desk.look_again()
+        self.client.look_again()
 
     def open_legs(self, side: Side) -> None:
         """Orders that open or add, all sized from one look at the balance."""
@@ -255,11 +255,11 @@ class _Run:
         with_exits = self.instruction.take_profit is not None or self.instruction.stop_loss is not None
         if with_exits and len(self._legs()) > protective_orders.MOST_ENTRIES:
             raise NotDoable("too_many_with_exits", count=len(self._legs()), limit=protective_orders.MOST_ENTRIES)
-        free = None if self._fixed_size() and self.instruction.risk_percent is None else self.desk.free(self.instrument)
+        free = None if self._fixed_size() and self.instruction.risk_percent is None else self.client.free(self.instrument)
         for index, leg in enumerate(self._legs()):
             name = str(index)
             if self._attempt(name, lambda name=name, leg=leg: self._place(name, self._opening(side, leg, free), leg.percent)):  # type: ignore[misc]
-                self.gate.opened()
+                self.risk_check.opened()
 
     def _reduce_legs(self, side: Side, positions: list[Position]) -> None:
         """Orders that reduce; together at most what is held, unless the sender named the quantity on spot."""
@@ -267,7 +267,7 @@ class _Run:
         percent = _ZERO
         for index, leg in enumerate(self._legs()):
             before, percent = percent, percent + self._percent(leg)
-            share = sizing.of_held(self.instrument, held, percent) - sizing.of_held(self.instrument, held, before)
+            share = sizing.size_of_position(self.instrument, held, percent) - sizing.size_of_position(self.instrument, held, before)
             wanted = self._attempt(str(index), lambda leg=leg, left=left, share=share: self._reduction(side, leg, share, left))  # type: ignore[misc]
             if not wanted:
                 continue
@@ -295,33 +295,33 @@ class _Run:
             return None
 
     def _opening(self, side: Side, leg: Leg, free: Decimal | None) -> OrderRequest:
-        self.gate.opening()
+        self.risk_check.opening()
         instruction, price = self.instruction, self._sizing_price(leg, side)
-        reference_price.check_deviation(instruction, self.market_price, self.desk.price_source)
+        reference_price.check_deviation(instruction, self.market_price, self.client.price_source)
         # Before sizing: the distance to a stop-loss that passes here is not zero, so a risk can be divided by it.
-        order = protective_orders.attached(self._request(side, leg, _ZERO, reduce_only=False), instruction, price)
-        traded = self.desk.execution_price(order, price)
-        protective_orders.attached(order, instruction, traded)
+        order = protective_orders.with_exits(self._request(side, leg, _ZERO, reduce_only=False), instruction, price)
+        traded = self.client.execution_price(order, price)
+        protective_orders.with_exits(order, instruction, traded)
         if instruction.quantity is not None:
             quantity = self._within_target(side, instruction.quantity)
         elif instruction.quote_amount is not None:
-            quantity = sizing.of_quote(self.instrument, instruction.quote_amount, price)
+            quantity = sizing.size_of_quote(self.instrument, instruction.quote_amount, price)
         elif instruction.position_percent is not None:
-            quantity = sizing.of_held(self.instrument, self._some_position(), instruction.position_percent)
+            quantity = sizing.size_of_position(self.instrument, self._some_position(), instruction.position_percent)
         else:
             assert free is not None
             percent = (leg.percent or sizing.HUNDRED) * instruction.weight / sizing.HUNDRED
             taking = instruction.order_type in (OrderType.MARKET, OrderType.STOP_MARKET)
             leverage = instruction.leverage
             price = price if taking else max(price, traded)
-            quantity = sizing.of_free_balance(self.instrument, free, percent, price, self.desk.rates, leverage, taking=taking)
+            quantity = sizing.size_of_free_balance(self.instrument, free, percent, price, self.client.rates, leverage, taking=taking)
         if instruction.risk_percent is not None and instruction.stop_loss is not None:
             assert free is not None
-            risked = sizing.of_risk(self.instrument, free, instruction.risk_percent, price, instruction.stop_loss)
+            risked = sizing.size_of_risk(self.instrument, free, instruction.risk_percent, price, instruction.stop_loss)
             quantity = min(quantity, risked)
         sizing.check_value(quantity, price)
         order = replace(order, quantity=filters.round_quantity(self.instrument, quantity))
-        self.gate.order(order, traded)
+        self.risk_check.order(order, traded)
         return order
 
     def _reduction(self, side: Side, leg: Leg, share: Decimal, left: Decimal) -> Decimal:
@@ -339,7 +339,7 @@ class _Run:
         quantity = wanted if exact else min(wanted, left)
         if self.spot:
             rounded = filters.round_quantity(self.instrument, quantity)
-            quantity = self.desk.sellable(self.instrument, quantity) if quantity == left else rounded
+            quantity = self.client.sellable(self.instrument, quantity) if quantity == left else rounded
         if not quantity:
             raise self._too_small(leg.price or leg.stop_price)
         return quantity
@@ -350,7 +350,7 @@ class _Run:
         if instruction.quantity is not None:
             return instruction.quantity
         if instruction.quote_amount is not None:
-            return sizing.of_quote(self.instrument, instruction.quote_amount, self._sizing_price(leg, side))
+            return sizing.size_of_quote(self.instrument, instruction.quote_amount, self._sizing_price(leg, side))
         return share
 
     def _percent(self, leg: Leg) -> Decimal:
@@ -421,9 +421,9 @@ class _Run:
         if not request.reduce_only and not self._sells_all(request):
             filters.check(request, self.market_price)
         client_id = client_order_id(self.instruction.signal_id, self.instruction.account_id, name)
-        order = self.desk.place(name, replace(request, client_order_id=client_id), percent)
+        order = self.client.place(name, replace(request, client_order_id=client_id), percent)
         self.outcome.orders.append(order)
-        self.desk.protect(order)
+        self.client.protect(order)
         return order
 
     def _sells_all(self, request: OrderRequest) -> bool:
@@ -450,19 +450,19 @@ class _Run:
         if price is None:
             raise NotDoable("no_price", symbol=self.instrument.name)
         if limited and side is Side.SELL:  # it trades at its limit or better, so a low limit says little about the order's worth
-            better = self.desk.current_price(self.symbol) if leg.stop_price is None else leg.stop_price
+            better = self.client.current_price(self.symbol) if leg.stop_price is None else leg.stop_price
             price = max(price, better or price)
         elif limited and leg.stop_price is None and self.market_price is not None:
             price = min(price, self.market_price)  # exchanges set the limit aside for a buy, and no market price is asked for there
         return price
 
 
-def _cancel(instruction: Instruction, desk: Desk, outcome: Outcome, group_name: str | None) -> None:
+def _cancel(instruction: Instruction, client: ExecutionClient, outcome: Outcome, group_name: str | None) -> None:
     """Cancels open orders and counts them."""
-    for order in desk.open_orders(group_name, instruction.symbol, instruction.market_type):
+    for order in client.open_orders(group_name, instruction.symbol, instruction.market_type):
         if instruction.entries_only and _reduces(order):
             continue
-        if desk.cancel(order, "halted" if instruction.entries_only else None):
+        if client.cancel(order, "halted" if instruction.entries_only else None):
             outcome.cancelled += 1
         else:
             outcome.not_cancelled += 1

@@ -34,7 +34,7 @@ def check_distance(stop_loss: Decimal | None, entry: Decimal | None) -> None:
         raise Refused("stop_too_far", field="stop_loss", price=f"{stop_loss:f}", entry=f"{entry:f}")
 
 
-def attached(order: OrderRequest, instruction: Instruction, price: Decimal) -> OrderRequest:
+def with_exits(order: OrderRequest, instruction: Instruction, price: Decimal) -> OrderRequest:
     """An order that opens, with the signal's take-profit and stop-loss on it, on the tick.
 
     Args:
@@ -55,7 +55,7 @@ def attached(order: OrderRequest, instruction: Instruction, price: Decimal) -> O
     return replace(order, take_profit=found.get("take_profit"), stop_loss=found.get("stop_loss"))
 
 
-def requests(entry: Order, instrument: Instrument, market_price: Decimal | None) -> dict[str, OrderRequest]:
+def exit_orders(entry: Order, instrument: Instrument, market_price: Decimal | None) -> dict[str, OrderRequest]:
     """The orders that leave what of an entry is unprotected, by leg, the stop-loss first; in parts, if too large.
 
     Args:
@@ -84,7 +84,7 @@ def requests(entry: Order, instrument: Instrument, market_price: Decimal | None)
                 order_type=OrderType.MARKET if passed else OrderType.STOP_MARKET,
                 stop_price=None if passed else stop,
                 trigger_above=above,
-                pair=part_of(f"{entry.client_order_id}{again}", number),
+                oco_group=part_of(f"{entry.client_order_id}{again}", number),
             )
         if passed:
             return of_stop

@@ -6,10 +6,10 @@ from typing import Any
 
 from chalicelib.errors import Refused, Retryable
 from chalicelib.exchanges.protocol import Instrument, OrderState, Side
-from chalicelib.exchanges.session import Line
+from chalicelib.exchanges.session import ExchangeSession
 from chalicelib.orders import in_flight
 from chalicelib.orders.models import Order
-from chalicelib.portfolio.cost_basis import OWNED, Entries
+from chalicelib.portfolio.cost_basis import OWNED, CostBasisBook
 from chalicelib.trading import MarketType, PositionSide
 
 _CLOCKS_DIFFER = timedelta(seconds=5)
@@ -17,29 +17,31 @@ _CLOCKS_DIFFER = timedelta(seconds=5)
 _POSITION_COUNTS_FOR = timedelta(minutes=10)
 
 
-def settle(order: Order, line: Line, refusal: Refused, entries: Entries) -> Order:
+def resolve_order(order: Order, session: ExchangeSession, refusal: Refused, cost_basis: CostBasisBook) -> Order:
     """Looks a claimed or unknown order up, without ever sending it.
 
     Args:
         refusal: Why it was not placed, if it is absent for certain.
-        entries: Where it is booked if it has ended.
+        cost_basis: Where it is booked if it has ended.
     """
-    instrument = line.instrument(order.symbol)
+    instrument = session.instrument(order.symbol)
     assert order.sent_at is not None
     try:
-        found = line.find(order.client_order_id, instrument, trigger=order.stop_price is not None)
+        found = session.find(order.client_order_id, instrument, trigger=order.stop_price is not None)
         if found is None:
-            if datetime.now(UTC) - order.sent_at < timedelta(seconds=line.late_arrival_s):
-                return in_flight.unknown(order)
-            found = second_proof(order, line)
+            if datetime.now(UTC) - order.sent_at < timedelta(seconds=session.late_arrival_s):
+                return in_flight.mark_unknown(order)
+            found = second_proof(order, session)
     except (Retryable, Refused):
-        return in_flight.unknown(order)
+        return in_flight.mark_unknown(order)
     if found is not None:
-        return in_flight.record(order, found, booking(entries, instrument, order, found), **fees(line, found, instrument))
+        return in_flight.record(
+            order, found, cost_basis_booking(cost_basis, instrument, order, found), **order_fees(session, found, instrument)
+        )
     return in_flight.reject(order, refusal, absent=True)
 
 
-def second_proof(order: Order, line: Line, traded: Decimal = Decimal(0)) -> OrderState | None:
+def second_proof(order: Order, session: ExchangeSession, traded: Decimal = Decimal(0)) -> OrderState | None:
     """Looks for an order that its own query does not show, after the late-arrival bound. Returns None if it is absent for certain.
 
     Args:
@@ -49,31 +51,31 @@ def second_proof(order: Order, line: Line, traded: Decimal = Decimal(0)) -> Orde
         Retryable: There is no certainty: the exchange does not answer, or a trade or the position may be of this order.
         Refused: The exchange refuses the look.
     """
-    instrument = line.instrument(order.symbol)
-    found = line.find_by_traces(state_of(order), instrument, order.created_at - _CLOCKS_DIFFER, strict=True)
+    instrument = session.instrument(order.symbol)
+    found = session.find_by_traces(order_state(order), instrument, order.created_at - _CLOCKS_DIFFER, strict=True)
     young = datetime.now(UTC) - order.created_at < _POSITION_COUNTS_FOR
-    if found is None and young and not order.reduce_only and _position_moved(order, line, instrument, traded):
+    if found is None and young and not order.reduce_only and _position_moved(order, session, instrument, traded):
         raise Retryable("the position has changed since the order was sent")
     return found
 
 
-def _position_moved(order: Order, line: Line, instrument: Instrument, traded: Decimal) -> bool:
+def _position_moved(order: Order, session: ExchangeSession, instrument: Instrument, traded: Decimal) -> bool:
     """Whether position or holdings have changed in the order's direction. False if it is not known what they were before."""
     before = order.basis.get(OWNED)
     if before is None:
         return False
     buys = order.side is Side.BUY
     if order.market_type is MarketType.SPOT:
-        now = line.free_and_total().get(instrument.base, (Decimal(0), Decimal(0)))[1]
+        now = session.free_and_total().get(instrument.base, (Decimal(0), Decimal(0)))[1]
     else:
         side = None if not order.hedged else PositionSide.LONG if buys else PositionSide.SHORT
-        now = line.positions(side).get(instrument.name, Decimal(0))
+        now = session.positions(side).get(instrument.name, Decimal(0))
     moved = now - before - traded
     return (moved if buys else -moved) >= instrument.quantity_step
 
 
-def booking(
-    entries: Entries, instrument: Instrument, order: Order, found: OrderState | None, *, fees_final: bool = False
+def cost_basis_booking(
+    cost_basis: CostBasisBook, instrument: Instrument, order: Order, found: OrderState | None, *, fees_final: bool = False
 ) -> in_flight.Book:
     """Books an order that was looked up, some time after it was sent.
 
@@ -82,10 +84,10 @@ def booking(
         fees_final: A fee that is not known now never will be.
     """
     traded_at = (found.updated_at if found else None) or order.created_at
-    return lambda changed: entries.booked(changed, instrument, traded_at=traded_at, fees_final=fees_final)
+    return lambda changed: cost_basis.booked(changed, instrument, traded_at=traded_at, fees_final=fees_final)
 
 
-def state_of(order: Order) -> OrderState:
+def order_state(order: Order) -> OrderState:
     """An order of the ledger as the adapter takes it."""
     return OrderState(
         client_order_id=order.client_order_id,
@@ -106,12 +108,12 @@ def state_of(order: Order) -> OrderState:
     )
 
 
-def fees(line: Line, state: OrderState, instrument: Instrument) -> dict[str, Any]:
+def order_fees(session: ExchangeSession, state: OrderState, instrument: Instrument) -> dict[str, Any]:
     """The fee of an ended order from its trades, where its state does not tell; nothing while the exchange does not show them."""
     if not state.status.final or not state.filled or state.fee is not None:
         return {}
     try:
-        fills = line.run(lambda exchange: exchange.fills(state, instrument))
+        fills = session.run(lambda exchange: exchange.fills(state, instrument))
     except (Retryable, Refused):
         return {}
     if sum((fill.quantity for fill in fills), Decimal(0)) != state.filled:

@@ -13,11 +13,11 @@ from chalicelib.risk.halts import Scope, Switch
 from chalicelib.risk.state import Flattening
 
 
-def tell(flattening: Iterable[Flattening]) -> None:
+def queue_flatten(flattening: Iterable[Flattening]) -> None:
     """Queues the closing for each account; a repeat changes nothing, since its orders have the same names."""
     for each in flattening:
-        queue.send([_message(each, *account) for account in _accounts(each.switch)])
-        risk_state.flattened(each.switch)
+        queue.send_messages([_message(each, *account) for account in _accounts(each.switch)])
+        risk_state.mark_flattened(each.switch)
 
 
 def cancel_entries(switch: Switch, since: str) -> None:
@@ -30,7 +30,7 @@ def cancel_entries(switch: Switch, since: str) -> None:
     """
     if switch.scope is not Scope.GLOBAL:
         halted = Flattening(switch, since, entries_only=True)
-        queue.send([_message(halted, *account) for account in _accounts(switch)])
+        queue.send_messages([_message(halted, *account) for account in _accounts(switch)])
 
 
 def cancel_entries_of(user_ids: Iterable[str], since: str) -> None:

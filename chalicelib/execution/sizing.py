@@ -26,12 +26,12 @@ def check_value(quantity: Decimal, price: Decimal) -> None:
         raise out_of_range()
 
 
-def of_quote(instrument: Instrument, amount: Decimal, price: Decimal) -> Decimal:
+def size_of_quote(instrument: Instrument, amount: Decimal, price: Decimal) -> Decimal:
     """So much of the base as `amount` quote units are worth, rounded toward zero."""
     return round_quantity(instrument, amount / price)
 
 
-def of_free_balance(
+def size_of_free_balance(
     instrument: Instrument, free: Decimal, percent: Decimal, price: Decimal, rates: Rates, leverage: int, *, taking: bool
 ) -> Decimal:
     """What a share of the free quote balance buys, its costs included; on futures times leverage.
@@ -54,12 +54,12 @@ def of_free_balance(
     return max(quantity, Decimal(0))
 
 
-def of_risk(instrument: Instrument, free: Decimal, percent: Decimal, price: Decimal, stop_loss: Decimal) -> Decimal:
+def size_of_risk(instrument: Instrument, free: Decimal, percent: Decimal, price: Decimal, stop_loss: Decimal) -> Decimal:
     """So much that leaving it at the stop-loss costs a share of the free quote balance, fees and slippage aside."""
     return round_quantity(instrument, max(free, Decimal(0)) * percent / HUNDRED / abs(price - stop_loss))
 
 
-def of_held(instrument: Instrument, held: Decimal, percent: Decimal) -> Decimal:
+def size_of_position(instrument: Instrument, held: Decimal, percent: Decimal) -> Decimal:
     """A share of what is held; all of it is all of it, dust included."""
     held = abs(held)
     return held if percent >= HUNDRED else round_quantity(instrument, (held * percent / HUNDRED).quantize(Decimal("1E-18"), ROUND_DOWN))

@@ -15,7 +15,7 @@ from chalicelib.paper.book import DOLLARS
 from chalicelib.trading import MarketType, PositionSide
 
 
-class SeenLines:
+class SnapshotSessions:
     """An account's lines, for whoever only looks at what is stored.
 
     Args:
@@ -26,12 +26,12 @@ class SeenLines:
     def __init__(self, account: Account, snapshot: aws.Item | None, price: Decimal | None) -> None:
         self._account, self._snapshot, self._price = account, snapshot or {}, price
 
-    def of(self, market_type: MarketType) -> "SeenLine":
+    def of(self, market_type: MarketType) -> "SnapshotSession":
         """The line to a market."""
-        return SeenLine(self._account, market_type, self._snapshot, self._price)
+        return SnapshotSession(self._account, market_type, self._snapshot, self._price)
 
 
-class SeenLine(session.Line):
+class SnapshotSession(session.ExchangeSession):
     """One account on one market, as far as it is stored. What would need the exchange raises AssertionError."""
 
     def __init__(self, account: Account, market_type: MarketType, snapshot: aws.Item, price: Decimal | None) -> None:
@@ -57,7 +57,7 @@ class SeenLine(session.Line):
         """See Line."""
         return [_position(row) for row in self._positions]
 
-    def take_turn(self, order: OrderRequest, *, ahead: int = 0) -> NoReturn:
+    def acquire(self, order: OrderRequest, *, ahead: int = 0) -> NoReturn:
         """Not here."""
         raise AssertionError(order, ahead)
 
@@ -67,8 +67,8 @@ class SeenLine(session.Line):
             if row["currency"] == instrument.base and row["value"] and row["total"] and instrument.quote in DOLLARS:
                 return rounded(row["value"] / row["total"])
         for row in self._positions:
-            known = row["quantity"] and row["entry_price"] is not None and row["unrealized_profit"] is not None
-            if row["symbol"] == instrument.name and known:
+            existing_orders = row["quantity"] and row["entry_price"] is not None and row["unrealized_profit"] is not None
+            if row["symbol"] == instrument.name and existing_orders:
                 return rounded(row["entry_price"] + row["unrealized_profit"] / row["quantity"])
         return None
 

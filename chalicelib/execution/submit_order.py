@@ -15,27 +15,27 @@ from chalicelib.errors import NotDoable, OutcomeUnknown, Refused, Retryable
 from chalicelib.exchanges import filters
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, RateLimited, Side
 from chalicelib.exchanges.rate_limiter import Patience
-from chalicelib.exchanges.session import Line
+from chalicelib.exchanges.session import ExchangeSession
 from chalicelib.execution import query_order
-from chalicelib.execution.account_view import Looks, Opened
+from chalicelib.execution.account_view import AccountView, SessionSource
 from chalicelib.orders import age, in_flight
 from chalicelib.orders.legs import CLOSING_LEG
 from chalicelib.orders.models import Instruction, Order
-from chalicelib.portfolio.cost_basis import Entries
+from chalicelib.portfolio.cost_basis import CostBasisBook
 from chalicelib.telemetry import log
 from chalicelib.trading import MarketType
 
 _TRIES = 4  # sendings of one order, each after it was found to be absent
 _PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 2.0
-_UNCERTAIN = (OrderStatus.CLAIMED, OrderStatus.UNKNOWN)
+_UNCERTAIN = (OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN)
 
 
-class Sender:
+class OrderSubmitter:
     """The orders of one signal on one account.
 
     Attributes:
-        known: What the ledger holds of them.
+        existing_orders: What the ledger holds of them.
         placed: The orders so far, those of earlier attempts included once they have been come by.
     """
 
@@ -44,31 +44,31 @@ class Sender:
         account: Account,
         instruction: Instruction,
         patience: Patience,
-        lines: Opened,
-        looks: Looks,
-        known: in_flight.Known,
-        entries: Entries,
-        still: Callable[[], None],
+        sessions: SessionSource,
+        view: AccountView,
+        existing_orders: in_flight.ExistingOrders,
+        cost_basis: CostBasisBook,
+        recheck_risk: Callable[[], None],
         *,
-        deferring: bool,
+        defer_write: bool,
     ) -> None:
         """Has sent nothing yet.
 
         Args:
-            looks: What the orders are sized from, which is kept with them.
-            still: Asked before an order that opens leaves; raises Refused if it may not any more.
-            deferring: The record of the last order is left to whoever writes how the signal ended; see `writes`.
+            view: What the orders are sized from, which is kept with them.
+            recheck_risk: Asked before an order that opens leaves; raises Refused if it may not any more.
+            defer_write: The record of the last order is left to whoever writes how the signal ended; see `writes`.
         """
-        self.known = known
+        self.existing_orders = existing_orders
         self.placed: list[Order] = []
         self._account = account
         self._instruction = instruction
         self._patience = patience
-        self._lines = lines
-        self._looks = looks
-        self._entries = entries
-        self._still = still
-        self._deferring = deferring
+        self._sessions = sessions
+        self._view = view
+        self._cost_basis = cost_basis
+        self._recheck_risk = recheck_risk
+        self._defer_write = defer_write
         self._unwritten: list[aws.Write] = []
 
     def place(self, leg: str, request: OrderRequest, percent: Decimal | None = None) -> Order:
@@ -81,30 +81,30 @@ class Sender:
         self.write()
         if request.reduce_only:
             request = replace(request, quantity=filters.round_quantity(request.instrument, request.quantity))
-        known = self.known.orders.get(leg)
-        if known is None:
+        existing_orders = self.existing_orders.orders.get(leg)
+        if existing_orders is None:
             filters.check(request)
             ahead = max(len(self._instruction.legs) - 1 - int(leg), 0) if leg.isdigit() else 0
-            self._line(request.instrument).prepare(request, ahead=ahead)
+            self._session(request.instrument).prepare(request, ahead=ahead)
             placed = self._send(self.claim(leg, request, percent), request)
-        elif known.status is OrderStatus.REJECTED:
-            raise NotDoable(known.code or "exchange_refused", **known.values)
-        elif known.status in _UNCERTAIN:
-            placed = self._recover(known, _as_claimed(known, request))
+        elif existing_orders.status is OrderStatus.REJECTED:
+            raise NotDoable(existing_orders.code or "exchange_refused", **existing_orders.values)
+        elif existing_orders.status in _UNCERTAIN:
+            placed = self._recover(existing_orders, _claimed_request(existing_orders, request))
         else:
-            placed = known
+            placed = existing_orders
         self.placed.append(placed)
         return placed
 
-    def place_pair(self, first: tuple[str, OrderRequest], second: tuple[str, OrderRequest]) -> None:
+    def place_oco(self, first: tuple[str, OrderRequest], second: tuple[str, OrderRequest]) -> None:
         """Places two orders in one call, where the exchange would not take the second alone."""
         (leg, request), (other_leg, other_request) = first, second
         filters.check(other_request)
-        other = self.known.orders.get(other_leg) or self.claim(other_leg, other_request)
+        other = self.existing_orders.orders.get(other_leg) or self.claim(other_leg, other_request)
         try:
-            self.place(leg, replace(request, beside=other_request))
+            self.place(leg, replace(request, oco_sibling=other_request))
         except Refused as refusal:
-            if other.status is OrderStatus.CLAIMED:
+            if other.status is OrderStatus.PENDING_NEW:
                 in_flight.reject(other, refusal)
             raise
         if other.status in _UNCERTAIN:
@@ -128,13 +128,13 @@ class Sender:
     def planned(self, leg: str, request: OrderRequest, percent: Decimal | None = None) -> Order:
         """The order as it is claimed."""
         now = datetime.now(UTC)
-        instruction, account, basis = self._instruction, self._account, self._looks.basis_of(request)
+        instruction, account, basis = self._instruction, self._account, self._view.basis_of(request)
         return Order(
             signal_id=instruction.signal_id,
             account_id=account.account_id,
             user_id=account.user_id,
             leg=leg,
-            number=self.known.count + 1,
+            number=self.existing_orders.count + 1,
             client_order_id=request.client_order_id,
             exchange=account.exchange,
             market_type=request.instrument.market_type,
@@ -143,7 +143,7 @@ class Sender:
             side=request.side,
             order_type=request.order_type,
             reduce_only=request.reduce_only,
-            status=OrderStatus.CLAIMED,
+            status=OrderStatus.PENDING_NEW,
             quantity=request.quantity,
             filled=Decimal(0),
             price=request.price or basis.get("price"),
@@ -166,7 +166,7 @@ class Sender:
         """Writes an order that is about to be sent."""
         order = self.planned(leg, request, percent)
         in_flight.claim(order)
-        self.known.count += 1
+        self.existing_orders.count += 1
         return order
 
     def writes(self) -> list[aws.Write]:
@@ -181,22 +181,22 @@ class Sender:
 
     def _send(self, order: Order, request: OrderRequest) -> Order:
         """Sends a claimed order; again only when it certainly is not there."""
-        line = self._line(request.instrument)
+        session = self._session(request.instrument)
         while True:
             try:
-                if not _reduces(request):
-                    self._still()
-                state = line.place(request)
+                if not _is_reducing(request):
+                    self._recheck_risk()
+                state = session.place(request)
             except OutcomeUnknown as fault:
                 log.warning("outcome unknown", extra={"order_id": order.order_id, "fault": str(fault)})
-                return self._recover(in_flight.unknown(order, sent_now=True), request)
+                return self._recover(in_flight.mark_unknown(order, sent_now=True), request)
             except Retryable as fault:
                 log.info("not placed", extra={"order_id": order.order_id, "fault": str(fault)})
                 if order.tries >= _TRIES and not isinstance(fault, RateLimited):
                     raise
                 if not isinstance(fault, RateLimited):
                     self._patience.wait(_PAUSE_S * 2**order.tries, "fault")
-                line.take_turn(request)
+                session.acquire(request)
                 found = self._find(order, request.instrument)
                 if found is not None:
                     return self._record(order, found, request.instrument)
@@ -213,11 +213,11 @@ class Sender:
         It is absent if its own look-up says so after the late-arrival bound, and if a second proof agrees. Without the second proof nothing
         that could double is sent again: the order stays unknown, and the follow-up looks after it.
         """
-        line = self._line(request.instrument)
+        session = self._session(request.instrument)
         assert order.sent_at is not None
         try:
             found = self._find(order, request.instrument)
-            until = order.sent_at + timedelta(seconds=line.late_arrival_s)
+            until = order.sent_at + timedelta(seconds=session.late_arrival_s)
             wait = (until - datetime.now(UTC)).total_seconds()
             if found is None and wait > 0:
                 if wait > self._patience.left and order.status is OrderStatus.UNKNOWN:
@@ -225,15 +225,15 @@ class Sender:
                 self._patience.wait(wait, "late_arrival")
                 found = self._find(order, request.instrument)
             if found is None and not request.reduce_only:
-                found = query_order.second_proof(order, line, self._traded(order))
+                found = query_order.second_proof(order, session, self._traded(order))
         except (Retryable, Refused) as fault:
-            if isinstance(fault, Retryable) and order.status is OrderStatus.CLAIMED and self._patience.left < line.late_arrival_s:
+            if isinstance(fault, Retryable) and order.status is OrderStatus.PENDING_NEW and self._patience.left < session.late_arrival_s:
                 raise
             # The exchange does not say. The order stays unknown, and is looked after by the minute.
-            return in_flight.unknown(order)
+            return in_flight.mark_unknown(order)
         if found is not None:
             return self._record(order, found, request.instrument)
-        if not _reduces(request):
+        if not _is_reducing(request):
             try:
                 age.check(self._instruction.sent_at, self._instruction.received_at, datetime.now(UTC), self._instruction.max_age_s)
             except NotDoable as stale:
@@ -243,7 +243,7 @@ class Sender:
             refusal = NotDoable("exchange_never_arrived")
             in_flight.reject(order, refusal, absent=True)
             raise refusal
-        line.prepare(request, ahead=0)
+        session.prepare(request, ahead=0)
         return self._send(in_flight.send_again(order), request)
 
     def _traded(self, order: Order) -> Decimal:
@@ -253,27 +253,29 @@ class Sender:
 
     def _record(self, order: Order, state: OrderState, instrument: Instrument) -> Order:
         self.write()
-        more = {**query_order.fees(self._line(instrument), state, instrument), "delays": tuple(self._patience.delays)}
-        order, writes = in_flight.recording(order, state, lambda changed: self._entries.booked(changed, instrument), **more)
+        more = {**query_order.order_fees(self._session(instrument), state, instrument), "delays": tuple(self._patience.delays)}
+        order, writes = in_flight.record_writes(order, state, lambda changed: self._cost_basis.booked(changed, instrument), **more)
         self._unwritten += writes
-        if not self._deferring:
+        if not self._defer_write:
             self.write()
         return order
 
     def _find(self, order: Order, instrument: Instrument) -> OrderState | None:
-        return self._line(instrument).find(order.client_order_id, instrument, trigger=order.stop_price is not None)
+        return self._session(instrument).find(order.client_order_id, instrument, trigger=order.stop_price is not None)
 
-    def _line(self, instrument: Instrument) -> Line:
-        return self._lines.of(instrument.market_type)
+    def _session(self, instrument: Instrument) -> ExchangeSession:
+        return self._sessions.of(instrument.market_type)
 
 
-def _reduces(request: OrderRequest) -> bool:
+def _is_reducing(request: OrderRequest) -> bool:
     """Closing and reducing are held back by nothing and never go stale; on spot every sale is that, since there are no short positions."""
     return request.reduce_only or (request.side is Side.SELL and request.instrument.market_type is MarketType.SPOT)
 
 
-def _as_claimed(known: Order, request: OrderRequest) -> OrderRequest:
+def _claimed_request(existing_orders: Order, request: OrderRequest) -> OrderRequest:
     """The request as it was claimed, whatever planning has come to this time."""
-    price = known.price if request.price is not None else None
-    kind, quantity = known.order_type, known.quantity
-    return replace(request, side=known.side, order_type=kind, quantity=quantity, price=price, stop_price=known.stop_price)
+    price = existing_orders.price if request.price is not None else None
+    kind, quantity = existing_orders.order_type, existing_orders.quantity
+    return replace(
+        request, side=existing_orders.side, order_type=kind, quantity=quantity, price=price, stop_price=existing_orders.stop_price
+    )

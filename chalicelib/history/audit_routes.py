@@ -15,7 +15,7 @@ _FILTERS = ("entity", "action", "by")
 
 def list_changes(request: Request) -> Answer:
     """Who changed what, newest first: for an admin everything or what concerns `?user_id=`, else what concerns the caller."""
-    who, page = caller(request), paging.asked(request)
+    who, page = caller(request), paging.page_request(request)
     filters = {name: request.query[name] for name in _FILTERS if request.query.get(name)}
     expression = " AND ".join(f"#{name} = :{name}" for name in filters)
     only: dict[str, Any] = filters | ({"filter_expression": expression} if filters else {})

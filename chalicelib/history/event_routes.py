@@ -16,7 +16,7 @@ _LONGEST_SEQUENCE = 15  # digits
 def list_events(request: Request) -> Answer:
     """The events of the caller's stream after a sequence, oldest first: an admin's is everybody's. `next` is the next `after`."""
     who = caller(request)
-    limit = paging.asked(replace(request, query=_without_cursor(request.query))).limit
+    limit = paging.page_request(replace(request, query=_without_cursor(request.query))).limit
     stream = entitlement.stream_of(who.role, who.user_id)
     found = list(event_log.after(stream, _after(request), limit + 1))
     shown = [event.shown | {"entity": event.entity} for event in found[:limit]]

@@ -7,8 +7,8 @@ from importlib import import_module
 from chalicelib.openapi.docs import Docs
 
 _SUBJECTS = (
-    *("accounts", "audit", "controls", "events", "openapi", "orders", "payments", "realtime", "signals", "strategies"),
-    *("telegram", "tickets", "users", "webhooks"),
+    *("accounts", "audit", "events", "openapi", "payments", "portfolio", "realtime", "risk", "signals", "strategies"),
+    *("telegram", "support", "users", "webhooks"),
 )
 
 

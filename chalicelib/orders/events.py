@@ -7,7 +7,7 @@ from chalicelib.accounts.model import Account
 from chalicelib.errors import Refused
 from chalicelib.events.models import Event, event_id
 from chalicelib.exchanges.wire import rounded
-from chalicelib.orders.models import Execution, Instruction, Order
+from chalicelib.orders.models import AccountResult, Instruction, Order
 from chalicelib.trading import MarketType
 
 _SHOWN = (
@@ -16,7 +16,7 @@ _SHOWN = (
 )
 
 
-def of_order(order: Order) -> Event:
+def order_event(order: Order) -> Event:
     """`order.opened`, `order.filled`, `order.partially_filled`, `order.cancelled`, `order.rejected` or `order.unknown`."""
     type_ = "order.opened" if order.status == "open" else f"order.{order.status.value}"
     return Event(
@@ -29,7 +29,7 @@ def of_order(order: Order) -> Event:
     )
 
 
-def of_position(
+def position_event(
     account: Account,
     market_type: MarketType,
     symbol: str,
@@ -69,7 +69,7 @@ def of_position(
     )
 
 
-def of_missing_exit(order: Order, refusal: Refused, missing: str, *, again: bool) -> Event:
+def protection_failed_event(order: Order, refusal: Refused, missing: str, *, again: bool) -> Event:
     """`order.protection_failed`: what an order has opened stands without its take-profit or stop-loss."""
     why = {
         "missing": missing,
@@ -88,7 +88,7 @@ def of_missing_exit(order: Order, refusal: Refused, missing: str, *, again: bool
     )
 
 
-def of_refusal(instruction: Instruction, execution: Execution) -> Event:
+def refusal_event(instruction: Instruction, execution: AccountResult) -> Event:
     """`signal.refused`: on this account nothing, or not everything, could be done."""
     payload = {
         "signal_id": execution.signal_id,

@@ -1,6 +1,6 @@
 """Orders at real exchanges in the ledger: claimed before they are sent, then followed until they have ended.
 
-Beside the order stands an item in the table `following` for as long as anything can still happen to it: the account's unfinished orders
+Beside the order stands an item in the table `in_flight_orders` for as long as anything can still happen to it: the account's unfinished orders
 are one consistent query, and what is due to be looked at is found by the sparse index `due`. Item `#account` counts the account's orders.
 """
 
@@ -30,7 +30,7 @@ Book = Callable[[Order], tuple[Order, list[aws.Write]]]
 """Reckons what an ended order realised, see entries.py: the order with that, and the write that goes with it."""
 
 
-class Known:
+class ExistingOrders:
     """What the ledger holds of one signal on one account.
 
     Attributes:
@@ -43,22 +43,22 @@ class Known:
         self.count = count
 
 
-def read(signal_id: str, account_id: str, legs: list[str]) -> Known:
+def read_existing(signal_id: str, account_id: str, legs: list[str]) -> ExistingOrders:
     """The orders of these legs that there are, and the account's count, in one call."""
-    return known(aws.get_many(keys(signal_id, account_id, legs)))
+    return from_items(aws.get_many(item_keys(signal_id, account_id, legs)))
 
 
-def keys(signal_id: str, account_id: str, legs: list[str]) -> list[tuple[str, aws.Key]]:
+def item_keys(signal_id: str, account_id: str, legs: list[str]) -> list[tuple[str, aws.Key]]:
     """Where that stands, for whoever reads other things along with it."""
     orders: list[tuple[str, aws.Key]] = [("orders", {"signal_id": signal_id, "leg": f"{account_id}#{leg}"}) for leg in legs]
-    return [*orders, ("following", {"account_id": account_id, "order_id": ACCOUNT_ITEM})]
+    return [*orders, ("in_flight_orders", {"account_id": account_id, "order_id": ACCOUNT_ITEM})]
 
 
-def known(found: Sequence[aws.Item | None]) -> Known:
+def from_items(found: Sequence[aws.Item | None]) -> ExistingOrders:
     """What was read under `keys`."""
     *legs, account = found
-    orders = {order.leg: order for order in (store.order_of(item) for item in legs if item)}
-    return Known(orders, int((account or {}).get("orders", 0)))
+    orders = {order.leg: order for order in (store.order_from_item(item) for item in legs if item)}
+    return ExistingOrders(orders, int((account or {}).get("orders", 0)))
 
 
 def claim(order: Order) -> None:
@@ -68,7 +68,7 @@ def claim(order: Order) -> None:
         Retryable: Another attempt has it; the next delivery of the message reads how far that came.
     """
     try:
-        aws.transact([store.order_put(order), _follow(order, order.created_at + _CLAIM_OVERDUE), _count(order)])
+        aws.transact([store.order_write(order), _in_flight_write(order, order.created_at + _CLAIM_OVERDUE), _count_write(order)])
     except aws.WriteRefused as refused:
         raise Retryable("the order has been claimed by another attempt") from refused
 
@@ -82,14 +82,14 @@ def send_again(order: Order, *, limited: bool = False) -> Order:
     now = datetime.now(UTC)
     changed = order.model_copy(
         update={
-            "status": OrderStatus.CLAIMED,
+            "status": OrderStatus.PENDING_NEW,
             "sent_at": now,
             "tries": order.tries + (not limited),
             "updated_at": now,
             "version": order.version + 1,
         }
     )
-    _transact([store.order_change(changed)])
+    _transact([store.order_change_write(changed)])
     return changed
 
 
@@ -99,28 +99,28 @@ def record(order: Order, state: OrderState, book: Book | None = None, **more: An
     Args:
         book: Books it once it has ended.
     """
-    changed, writes = recording(order, state, book, **more)
+    changed, writes = record_writes(order, state, book, **more)
     if writes:
         _transact(writes)
     return changed
 
 
-def recording(order: Order, state: OrderState, book: Book | None = None, **more: Any) -> tuple[Order, list[aws.Write]]:
+def record_writes(order: Order, state: OrderState, book: Book | None = None, **more: Any) -> tuple[Order, list[aws.Write]]:
     """What `record` writes, for whoever has more to write with it."""
-    told = {**_told(order, state), **more}
+    told = {**_reported_fields(order, state), **more}
     if all(getattr(order, name) == value for name, value in told.items()):
         return order, []
-    return _recording(order, told, book)
+    return _record_writes(order, told, book)
 
 
-def unknown(order: Order, *, sent_now: bool = False) -> Order:
+def mark_unknown(order: Order, *, sent_now: bool = False) -> Order:
     """Writes that nobody knows what became of an order."""
     if order.status is OrderStatus.UNKNOWN and not sent_now:
         return order
     return _record(order, {"status": OrderStatus.UNKNOWN, **({"sent_at": datetime.now(UTC)} if sent_now else {})})
 
 
-def cancelled(order: Order, code: str) -> Order:
+def mark_cancelled(order: Order, code: str) -> Order:
     """Writes that an order is gone from the exchange. It is watched for a while, should it show up again."""
     return _record(order, {"status": OrderStatus.CANCELLED, "code": code, "written_off_at": datetime.now(UTC)})
 
@@ -143,19 +143,19 @@ def take_up(order: Order, state: OrderState, book: Book | None = None, **more: A
 
 def stop_watching(order: Order) -> None:
     """Ends the watch over an order that was written off and has not shown up."""
-    _transact([_unfollow(order)])
+    _transact([_ended_write(order)])
 
 
 def complete(order: Order, book: Book, **fees: Any) -> Order:
     """Writes an ended order's fees, which were the last thing to be learnt of it."""
     changed = order.model_copy(update={**fees, "updated_at": datetime.now(UTC), "version": order.version + 1})
     changed, booked = book(changed)
-    follow = _follow(changed, changed.updated_at + _LOOK_AGAIN) if changed.unprotected else _unfollow(changed)
-    _transact([store.order_change(changed), follow, *booked])
+    follow = _in_flight_write(changed, changed.updated_at + _LOOK_AGAIN) if changed.unprotected else _ended_write(changed)
+    _transact([store.order_change_write(changed), follow, *booked])
     return changed
 
 
-def protected(
+def mark_protected(
     order: Order,
     *,
     failed: Refused | None = None,
@@ -175,9 +175,9 @@ def protected(
     done = {} if again else {"protected": order.received - left}
     now = datetime.now(UTC)
     changed = order.model_copy(update={**done, "exit_round": order.exit_round + 1, "updated_at": now, "version": order.version + 1})
-    follow = _unfollow(changed) if _complete(changed) else _follow(changed, now + _LOOK_AGAIN)
-    told = [outbox.write(events.of_missing_exit(changed, failed, missing, again=again or looked_up))] if failed else []
-    _transact([store.order_change(changed), follow, *told])
+    follow = _ended_write(changed) if _is_complete(changed) else _in_flight_write(changed, now + _LOOK_AGAIN)
+    told = [outbox.event_write(events.protection_failed_event(changed, failed, missing, again=again or looked_up))] if failed else []
+    _transact([store.order_change_write(changed), follow, *told])
     return changed
 
 
@@ -185,12 +185,12 @@ def warn_unprotected(order: Order, failed: Refused, missing: str) -> Order:
     """Writes that it is not known whether an order's exits stand, with an event. Placing them goes on."""
     now = datetime.now(UTC)
     changed = order.model_copy(update={"updated_at": now, "version": order.version + 1})
-    told = outbox.write(events.of_missing_exit(changed, failed, missing, again=True))
-    _transact([store.order_change(changed), _follow(changed, now + _LOOK_AGAIN), told])
+    told = outbox.event_write(events.protection_failed_event(changed, failed, missing, again=True))
+    _transact([store.order_change_write(changed), _in_flight_write(changed, now + _LOOK_AGAIN), told])
     return changed
 
 
-def expose(exit_: Order) -> None:
+def mark_unprotected(exit_: Order) -> None:
     """Has an order's exits placed anew, since this one turned out never to have reached the exchange."""
     if writes := exposing(exit_):
         _transact(writes)
@@ -198,13 +198,13 @@ def expose(exit_: Order) -> None:
 
 def exposing(exit_: Order) -> list[aws.Write]:
     """The writes that have the rest of an exit protected again; none where the stop-loss stands."""
-    entry = read(exit_.signal_id, exit_.account_id, [exit_.exit_of or ""]).orders[exit_.exit_of or ""]
+    entry = read_existing(exit_.signal_id, exit_.account_id, [exit_.exit_of or ""]).orders[exit_.exit_of or ""]
     if entry.stop_loss is not None and ".sl" not in exit_.leg and not exit_.filled:
         return []  # a take-profit that has traded takes the stop-loss with it
     now = datetime.now(UTC)
     uncovered = max(entry.protected - (exit_.quantity - exit_.filled), Decimal(0))
     changed = entry.model_copy(update={"protected": uncovered, "updated_at": now, "version": entry.version + 1})
-    return [store.order_change(changed), _follow(changed, now)]
+    return [store.order_change_write(changed), _in_flight_write(changed, now)]
 
 
 def exits_of(order: Order) -> list[Order]:
@@ -212,58 +212,58 @@ def exits_of(order: Order) -> list[Order]:
     assert order.exit_of is not None
     kind = order.leg.removeprefix(f"{order.exit_of}.")
     others = [f"{order.exit_of}.{name}{kind[2:]}" for name in ("sl", "tp") if name != kind[:2]]
-    return list(read(order.signal_id, order.account_id, others).orders.values())
+    return list(read_existing(order.signal_id, order.account_id, others).orders.values())
 
 
-def postpone(order: Order, until: datetime) -> None:
+def schedule_order(order: Order, until: datetime) -> None:
     """Has an order looked at again at some time."""
-    _transact([_follow(order, until)])
+    _transact([_in_flight_write(order, until)])
 
 
 def unfinished(account_id: str, *, due_by: datetime | None = None) -> list[Order]:
     """The account's orders that have not ended, read consistently; only those due, if a time is given."""
     items = [
         item
-        for item in aws.query_all("following", "account_id = :account", account=account_id, consistent=True)
+        for item in aws.query_all("in_flight_orders", "account_id = :account", account=account_id, consistent=True)
         if item["order_id"] != ACCOUNT_ITEM and (due_by is None or item["due_at"] <= due_by.isoformat())
     ]
     orders: list[Order] = []
     for start in range(0, len(items), 100):
         keys: list[tuple[str, aws.Key]] = [("orders", item["at"]) for item in items[start : start + 100]]
-        orders += [store.order_of(found) for found in aws.get_many(keys) if found]
+        orders += [store.order_from_item(found) for found in aws.get_many(keys) if found]
     return sorted(orders, key=lambda order: order.number)
 
 
-def due(now: datetime) -> Iterator[Mapping[str, Any]]:
-    """The items of `following` that are due, of all accounts, shard after shard; each names its account and exchange."""
+def due_items(now: datetime) -> Iterator[Mapping[str, Any]]:
+    """The items of `in_flight_orders` that are due, of all accounts, shard after shard; each names its account and exchange."""
     for shard in range(SHARDS):
         condition = "#shard = :shard AND due_at <= :now"
-        yield from aws.query_all("following", condition, index="due", shard=str(shard), now=now.isoformat())
+        yield from aws.query_all("in_flight_orders", condition, index="due", shard=str(shard), now=now.isoformat())
 
 
 def unknown_outcomes() -> int:
     """How many orders there are, of all accounts, of which nobody knows yet what became of them. Reads what is open, not what is stored."""
     return sum(
-        sum(1 for _ in aws.query_all("following", "#shard = :shard", index="due", filter_expression="#status = :unknown", **of))
+        sum(1 for _ in aws.query_all("in_flight_orders", "#shard = :shard", index="due", filter_expression="#status = :unknown", **of))
         for of in ({"shard": str(shard), "unknown": OrderStatus.UNKNOWN.value} for shard in range(SHARDS))
     )
 
 
-def account_due(account_id: str, exchange: str, at: datetime) -> None:
+def schedule_account(account_id: str, exchange: str, at: datetime) -> None:
     """Has the account itself looked at again at some time, for a snapshot."""
     expression = "SET #shard = :shard, due_at = :due, exchange = :exchange"
     values = {"shard": _shard(account_id), "due": at.isoformat(), "exchange": exchange}
-    aws.write(aws.update("following", {"account_id": account_id, "order_id": ACCOUNT_ITEM}, expression, **values))
+    aws.write(aws.update_write("in_flight_orders", {"account_id": account_id, "order_id": ACCOUNT_ITEM}, expression, **values))
 
 
-def doubt(account_id: str, exchange: str, at: datetime) -> None:
+def mark_doubtful(account_id: str, exchange: str, at: datetime) -> None:
     """Notes that an account's positions are not what the books say, and has it looked at again."""
     expression = "SET doubted = :doubted, #shard = :shard, due_at = :due, exchange = :exchange"
     values: dict[str, Any] = {"doubted": True, "shard": _shard(account_id), "due": at.isoformat(), "exchange": exchange}
-    aws.write(aws.update("following", {"account_id": account_id, "order_id": ACCOUNT_ITEM}, expression, **values))
+    aws.write(aws.update_write("in_flight_orders", {"account_id": account_id, "order_id": ACCOUNT_ITEM}, expression, **values))
 
 
-def keep_books(account_id: str, before: Mapping[str, Any] | None, books: Mapping[str, Any], told: list[aws.Write]) -> None:
+def write_books(account_id: str, before: Mapping[str, Any] | None, books: Mapping[str, Any], told: list[aws.Write]) -> None:
     """Writes what an account holds by the books from now on, with what is to be told of it.
 
     Args:
@@ -274,34 +274,34 @@ def keep_books(account_id: str, before: Mapping[str, Any] | None, books: Mapping
     """
     key = {"account_id": account_id, "order_id": ACCOUNT_ITEM}
     unchanged, values = ("books = :before", {"before": before}) if before else ("attribute_not_exists(books)", {})
-    _transact([aws.update("following", key, "SET books = :books REMOVE doubted", unchanged, books=books, **values), *told])
+    _transact([aws.update_write("in_flight_orders", key, "SET books = :books REMOVE doubted", unchanged, books=books, **values), *told])
 
 
 def account_item(account_id: str) -> aws.Item | None:
     """The account's own item."""
-    return aws.get("following", {"account_id": account_id, "order_id": ACCOUNT_ITEM})
+    return aws.get("in_flight_orders", {"account_id": account_id, "order_id": ACCOUNT_ITEM})
 
 
 def _record(order: Order, told: dict[str, Any]) -> Order:
-    changed, writes = _recording(order, told, None)
+    changed, writes = _record_writes(order, told, None)
     _transact(writes)
     return changed
 
 
-def _recording(order: Order, told: dict[str, Any], book: Book | None) -> tuple[Order, list[aws.Write]]:
+def _record_writes(order: Order, told: dict[str, Any], book: Book | None) -> tuple[Order, list[aws.Write]]:
     changed = order.model_copy(update={**told, "updated_at": datetime.now(UTC), "version": order.version + 1})
     changed, booked = book(changed) if book else (changed, [])
-    follow = _unfollow(changed) if _complete(changed) else _follow(changed, changed.updated_at + _LOOK_AGAIN)
-    return changed, [store.order_change(changed), outbox.write(events.of_order(changed)), follow, *booked]
+    follow = _ended_write(changed) if _is_complete(changed) else _in_flight_write(changed, changed.updated_at + _LOOK_AGAIN)
+    return changed, [store.order_change_write(changed), outbox.event_write(events.order_event(changed)), follow, *booked]
 
 
-def _complete(order: Order) -> bool:
+def _is_complete(order: Order) -> bool:
     """Nothing more can be learnt of an order, or is to be done for it: it has ended, what it cost is known, and its exits are placed."""
     fees_known = order.fee is not None or order.fee_currency is not None or not order.filled
     return order.status.final and fees_known and not order.unprotected and order.written_off_at is None
 
 
-def _told(order: Order, state: OrderState) -> dict[str, Any]:
+def _reported_fields(order: Order, state: OrderState) -> dict[str, Any]:
     status = state.status
     if status is OrderStatus.OPEN and state.filled:
         status = OrderStatus.PARTIALLY_FILLED
@@ -316,7 +316,7 @@ def _told(order: Order, state: OrderState) -> dict[str, Any]:
     return told
 
 
-def _follow(order: Order, at: datetime) -> aws.Write:
+def _in_flight_write(order: Order, at: datetime) -> aws.Write:
     item = {
         "account_id": order.account_id,
         "order_id": order.order_id,
@@ -326,18 +326,18 @@ def _follow(order: Order, at: datetime) -> aws.Write:
         "due_at": at.isoformat(),
         "status": order.status.value,
     }
-    return aws.put("following", item)
+    return aws.put_write("in_flight_orders", item)
 
 
-def _unfollow(order: Order) -> aws.Write:
-    return aws.delete("following", {"account_id": order.account_id, "order_id": order.order_id})
+def _ended_write(order: Order) -> aws.Write:
+    return aws.delete_write("in_flight_orders", {"account_id": order.account_id, "order_id": order.order_id})
 
 
-def _count(order: Order) -> aws.Write:
+def _count_write(order: Order) -> aws.Write:
     """Counts the order, and has the account's snapshot taken afresh."""
     before = order.number - 1
-    return aws.update(
-        "following",
+    return aws.update_write(
+        "in_flight_orders",
         {"account_id": order.account_id, "order_id": ACCOUNT_ITEM},
         "SET orders = :number, #shard = :shard, due_at = :due, exchange = :exchange",
         "orders = :before" if before else "attribute_not_exists(orders)",

@@ -40,7 +40,7 @@ class Instruction(BaseModel):
             one is closed.
         weight: The account's share of each percentage, percent.
         group_name: The strategy its orders belong to.
-        alone: The signal goes to this account only, so settling it settles the signal.
+        single_account: The signal goes to this account only, so settling it settles the signal.
         simulated: The account has no exchange, as far as acceptance knows, so its book is read first.
         entries_only: A cancel spares what closes or reduces, because a halt is its reason.
         max_price_deviation_percent: How far the price of a market order may be from the market; 0 allows any price.
@@ -87,7 +87,7 @@ class Instruction(BaseModel):
     sent_at: datetime | None = None
     max_price_deviation_percent: Decimal = request_limits.PRICE_DEVIATION_PERCENT
     max_age_s: int
-    alone: bool
+    single_account: bool
 
     @property
     def market_price(self) -> Decimal | None:
@@ -98,12 +98,12 @@ class Instruction(BaseModel):
         return self.price if self.order_type in (OrderType.MARKET, OrderType.STOP_MARKET) else None
 
 
-class PricesSeen(BaseModel):
+class PriceUpdate(BaseModel):
     """A message in an order queue: a new market price, for an account with orders waiting for one, or a futures position."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    seen_id: str
+    update_id: str
     account_id: str
     exchange: str
     symbol: str
@@ -111,7 +111,7 @@ class PricesSeen(BaseModel):
     at: datetime
 
 
-class Follow(BaseModel):
+class ReconcileAccount(BaseModel):
     """A message in an order queue: look after what has not ended yet on an account with exchange keys."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -260,7 +260,7 @@ class RefusedLeg(BaseModel):
     status: int = 422
 
 
-class Execution(BaseModel):
+class AccountResult(BaseModel):
     """How one signal ended on one account.
 
     Attributes:

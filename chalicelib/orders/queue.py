@@ -9,16 +9,16 @@ from botocore.exceptions import ClientError
 
 from chalicelib import aws, config
 from chalicelib.errors import Retryable
-from chalicelib.orders.models import Flatten, Follow, Instruction, PricesSeen
+from chalicelib.orders.models import Flatten, Instruction, PriceUpdate, ReconcileAccount
 from chalicelib.telemetry import log
 
-Message = Instruction | PricesSeen | Follow | Flatten
+Message = Instruction | PriceUpdate | ReconcileAccount | Flatten
 
 _AT_ONCE = 10  # SQS takes at most ten messages in one SendMessageBatch
 _THREADS = 8
 
 
-def send(messages: Sequence[Message]) -> None:
+def send_messages(messages: Sequence[Message]) -> None:
     """Queues messages. Sending them again changes nothing: SQS drops repeats for five minutes, the ledger for ever.
 
     Raises:
@@ -50,9 +50,9 @@ def _entry(index: int, message: Message) -> dict[str, Any]:
     match message:
         case Instruction():
             cause = message.signal_id
-        case PricesSeen():
-            cause = message.seen_id
-        case Follow():
+        case PriceUpdate():
+            cause = message.update_id
+        case ReconcileAccount():
             cause = message.follow_id
         case Flatten():
             cause = message.flatten_id

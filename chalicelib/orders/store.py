@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from chalicelib import aws
 from chalicelib.events import outbox
 from chalicelib.events.models import Event
-from chalicelib.orders.models import Execution, Order
+from chalicelib.orders.models import AccountResult, Order
 
 
-def settle(execution: Execution, *, alone: bool, effects: Sequence[aws.Write], events: Sequence[Event]) -> None:
+def record_result(execution: AccountResult, *, single_account: bool, effects: Sequence[aws.Write], events: Sequence[Event]) -> None:
     """Writes how a signal ended on an account, with everything it did there and the events that tell of it, all or none.
 
     Args:
-        alone: The signal went to this account only, so its message is known to have arrived.
+        single_account: The signal went to this account only, so its message is known to have arrived.
         effects: What it did, each write with the condition that things were as they were read.
 
     Raises:
@@ -20,34 +20,34 @@ def settle(execution: Execution, *, alone: bool, effects: Sequence[aws.Write], e
     """
     key = {"signal_id": execution.signal_id, "leg": execution.account_id}
     record = execution.model_dump(exclude={"orders"}) | key | {"settled_at": execution.settled_at.isoformat()}
-    writes = [aws.put("orders", record, "attribute_not_exists(leg)"), *effects]
-    writes += [outbox.write(event) for event in events]
-    if alone:
-        writes.append(aws.update("signals", {"signal_id": execution.signal_id}, "REMOVE unqueued"))
+    writes = [aws.put_write("orders", record, "attribute_not_exists(leg)"), *effects]
+    writes += [outbox.event_write(event) for event in events]
+    if single_account:
+        writes.append(aws.update_write("signals", {"signal_id": execution.signal_id}, "REMOVE unqueued"))
     aws.transact(writes)
 
 
-def order_put(order: Order) -> aws.Write:
+def order_write(order: Order) -> aws.Write:
     """The write of a new order."""
-    return aws.put("orders", _item(order), "attribute_not_exists(leg)")
+    return aws.put_write("orders", _item(order), "attribute_not_exists(leg)")
 
 
-def order_change(order: Order) -> aws.Write:
+def order_change_write(order: Order) -> aws.Write:
     """The write of an order's next version."""
-    return aws.put("orders", _item(order), "version = :before", before=order.version - 1)
+    return aws.put_write("orders", _item(order), "version = :before", before=order.version - 1)
 
 
-def settled(signal_id: str, account_id: str) -> bool:
+def is_settled(signal_id: str, account_id: str) -> bool:
     """Whether a signal has ended on an account."""
     return aws.get_many([("orders", {"signal_id": signal_id, "leg": account_id})])[0] is not None
 
 
-def of_signal(signal_id: str) -> tuple[list[Execution], list[Order]]:
+def results_of(signal_id: str) -> tuple[list[AccountResult], list[Order]]:
     """All executions and orders of a signal so far."""
     items = list(aws.query_all("orders", "signal_id = :signal", signal=signal_id, consistent=True))
-    orders = [order_of(item) for item in items if "#" in item["leg"]]
+    orders = [order_from_item(item) for item in items if "#" in item["leg"]]
     executions = [
-        Execution.model_validate(
+        AccountResult.model_validate(
             item | {"orders": tuple(order for order in orders if order.account_id == item["account_id"] and order.exit_of is None)}
         )
         for item in items
@@ -56,7 +56,7 @@ def of_signal(signal_id: str) -> tuple[list[Execution], list[Order]]:
     return executions, orders
 
 
-def order_of(item: aws.Item) -> Order:
+def order_from_item(item: aws.Item) -> Order:
     """An order out of its ledger item."""
     return Order.model_validate(item | {"leg": item["leg"].rpartition("#")[2]})
 

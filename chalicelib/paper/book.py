@@ -69,7 +69,7 @@ class Book(Resting):
             price: The market price, quote per base; None if none is known, which a waiting limit order does not mind.
 
         Raises:
-            NotDoable: `no_price`, `insufficient_funds`, `insufficient_holdings`, `would_take`, `below_minimum_notional`; nothing changed.
+            NotDoable: `no_price`, `insufficient_funds`, `insufficient_holdings`, `post_only_would_fill`, `below_minimum_notional`; nothing changed.
         """
         if price is not None:
             self.prices[order.instrument.name] = price
@@ -77,7 +77,7 @@ class Book(Resting):
             if price is None:
                 raise NotDoable("no_price", symbol=order.instrument.name)
             if order.post_only:
-                raise NotDoable("would_take", symbol=order.instrument.name)
+                raise NotDoable("post_only_would_fill", symbol=order.instrument.name)
             state = self._execute(order, price, group_of(reference), taking=True)
         elif order.order_type is OrderType.LIMIT and is_immediate(order):
             self._reserve(order)
@@ -87,7 +87,7 @@ class Book(Resting):
         self.orders += 1
         return replace(state, exchange_order_id=str(self.orders))
 
-    def see(self, instrument_name: str, price: Decimal) -> Iterator[tuple[Waiting, OrderState]]:
+    def on_price(self, instrument_name: str, price: Decimal) -> Iterator[tuple[Waiting, OrderState]]:
         """What a new market price does to the waiting orders of an instrument, oldest first, one at a time."""
         self.prices[instrument_name] = price
         due = [order for order in self.waiting.values() if order.order.instrument.name == instrument_name]
@@ -95,7 +95,7 @@ class Book(Resting):
             waiting = self.waiting.get(each.order.client_order_id)
             if waiting is None:
                 continue  # the other of its pair has traded, or the position is gone
-            others = self._paired(waiting.order)
+            others = self._in_oco_group(waiting.order)
             if state := self._tried(waiting, price):
                 yield waiting, state
                 if state.filled:

@@ -64,7 +64,7 @@ def is_reducing(order: OrderRequest) -> bool:
 
 def is_exit(order: OrderRequest) -> bool:
     """Whether an order is a take-profit or stop-loss: it leaves what is there, and holds nothing until then."""
-    return order.pair is not None
+    return order.oco_group is not None
 
 
 def is_immediate(order: OrderRequest) -> bool:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from chalicelib import aws
 from chalicelib.accounts import store
-from chalicelib.accounts.equity_points import point
+from chalicelib.accounts.equity_points import point_write
 from chalicelib.accounts.model import Account
 from chalicelib.audit import record
 from chalicelib.errors import Conflict, Refused, Retryable
@@ -41,7 +41,7 @@ def reset_account(account_id: str, *, by: str) -> Account:
 def _reset_some(account: Account, by: str) -> bool:
     """Empties so much of the book as a transaction holds; True once it was the whole."""
     now = datetime.now(UTC)
-    book = paper_store.read(account)
+    book = paper_store.read_book(account)
     if book.waiting:
         raise Conflict("open_orders", orders=len(book.waiting))
     before = {"cash": dict(book.cash), "holdings": len(book.holdings), "positions": len(book.positions)}
@@ -50,8 +50,8 @@ def _reset_some(account: Account, by: str) -> bool:
     change = record.Change(by, "account.reset", f"account#{account.account_id}", account.user_id, now, before, {"cash": book.cash})
     told = store.event("account.reset", account, {"cash": book.cash}, book.version + 1, now)
     whole = len(items) <= _AT_ONCE
-    points = [point(account.account_id, account.starting_cash, now)] if whole else []
-    aws.transact([*paper_store.effects(book), record.write(change), told, *points])
+    points = [point_write(account.account_id, account.starting_cash, now)] if whole else []
+    aws.transact([*paper_store.effect_writes(book), record.write(change), told, *points])
     return whole
 
 

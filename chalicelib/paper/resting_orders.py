@@ -80,11 +80,11 @@ class Resting(Balances):
             self.reasons[client_order_id] = reason
             self.ended.append(cancelled)
 
-    def _paired(self, order: OrderRequest) -> list[str]:
+    def _in_oco_group(self, order: OrderRequest) -> list[str]:
         """The waiting orders that go as soon as this one trades."""
-        if order.pair is None:
+        if order.oco_group is None:
             return []
-        return [name for name, other in self.waiting.items() if other.order.pair == order.pair and name != order.client_order_id]
+        return [name for name, other in self.waiting.items() if other.order.oco_group == order.oco_group and name != order.client_order_id]
 
     def end_exits(self, instrument: Instrument) -> None:
         """Ends what would leave a position that is gone, and lets exits cover no more than their strategy owns, the oldest first."""
@@ -97,7 +97,7 @@ class Resting(Balances):
             if place_of(order.instrument) != place or not (order.reduce_only or is_exit(order)):
                 continue
             leaves = found.quantity > 0 if order.side is Side.SELL else found.quantity < 0
-            key = order.pair or order.client_order_id
+            key = order.oco_group or order.client_order_id
             if key not in cover and is_exit(order):
                 own = left.get(waiting.group, _ZERO)
                 cover[key] = min(order.quantity, own)

@@ -20,7 +20,7 @@ _LEDGER = "ledger"
 _ZERO = Decimal(0)
 
 
-def read(account: Account) -> Book:
+def read_book(account: Account) -> Book:
     """A paper account's book; a fresh account has its starting cash."""
     return book(account, items(account.account_id))
 
@@ -36,7 +36,7 @@ def waiting_for(instrument_name: str) -> Iterator[dict[str, Any]]:
         yield item["reference"]
 
 
-def effects(book: Book) -> list[aws.Write]:
+def effect_writes(book: Book) -> list[aws.Write]:
     """What the orders changed, as writes that hold only if the book is still as it was read."""
     account_id = book.account.account_id
     ledger = {
@@ -47,9 +47,9 @@ def effects(book: Book) -> list[aws.Write]:
         "version": book.version + 1,
     }
     if book.version:
-        writes = [aws.put("portfolios", ledger, "version = :read", read=book.version)]
+        writes = [aws.put_write("portfolios", ledger, "version = :read", read=book.version)]
     else:
-        writes = [aws.put("portfolios", ledger, "attribute_not_exists(version)")]
+        writes = [aws.put_write("portfolios", ledger, "attribute_not_exists(version)")]
     return writes + [_write(book, account_id, name) for name in sorted(book.changed)]
 
 
@@ -66,7 +66,7 @@ def _write(book: Book, account_id: str, item: str) -> aws.Write:
         values = _attributes(position) | more if position.quantity else None
     else:
         values = _order_values(book.waiting[name]) if name in book.waiting else None
-    return aws.put("portfolios", key | values) if values else aws.delete("portfolios", key)
+    return aws.put_write("portfolios", key | values) if values else aws.delete_write("portfolios", key)
 
 
 def _owned(owned: dict[str, Decimal]) -> dict[str, Decimal]:

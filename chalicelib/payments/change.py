@@ -9,15 +9,15 @@ from chalicelib import aws, counters, versions
 from chalicelib.audit import record
 from chalicelib.errors import Conflict, NotFound, Refused, Retryable
 from chalicelib.events import outbox
-from chalicelib.idempotency import Once
-from chalicelib.inputs import given
+from chalicelib.idempotency import IdempotentRequest
+from chalicelib.inputs import set_fields
 from chalicelib.payments import events, move, store
 from chalicelib.payments.models import NewPayment, Payment, PaymentChange, PaymentStatus
 
 _TRIES = 8
 
 
-def create(asked: NewPayment, *, by: str, now: datetime, once: Once | None = None) -> Payment:
+def create(asked: NewPayment, *, by: str, now: datetime, once: IdempotentRequest | None = None) -> Payment:
     """A new payment; one that is created as completed moves the balance at once.
 
     Args:
@@ -26,12 +26,12 @@ def create(asked: NewPayment, *, by: str, now: datetime, once: Once | None = Non
 
     Raises:
         Repeated: It was made before, under the same key.
-        Conflict: `key_reused`.
+        Conflict: `idempotency_key_reused`.
         NotFound: There is no such user.
         Retryable: Others moved the balance at the same time, again and again.
     """
     payment = Payment(
-        payment_id=counters.following("payment"),
+        payment_id=counters.next_value("payment"),
         user_id=str(asked.user_id),
         amount=asked.amount,
         currency=asked.currency,
@@ -40,12 +40,12 @@ def create(asked: NewPayment, *, by: str, now: datetime, once: Once | None = Non
         created_at=now,
         updated_at=now,
     )
-    told = record.Change(by, "payment.created", _entity(payment), payment.user_id, now, after=given(asked))
+    told = record.Change(by, "payment.created", _entity(payment), payment.user_id, now, after=set_fields(asked))
     for attempt in range(_TRIES):
         made, writes = _completed(payment, now) if payment.status is PaymentStatus.COMPLETED else (payment, [])
         last = [once.write(made.view())] if once else []
         try:
-            aws.transact([store.user_exists(payment.user_id), store.new_payment(made), *writes, record.write(told), *last])
+            aws.transact([store.user_exists_write(payment.user_id), store.new_payment_write(made), *writes, record.write(told), *last])
         except aws.WriteRefused as refused:
             if once:
                 once.check(refused)
@@ -69,7 +69,7 @@ def change(payment_id: int, asked: PaymentChange, *, by: str, now: datetime) -> 
         Conflict: `version_conflict`; `payment_settled` if it is no longer pending, so amount and status stand.
         Retryable: Others moved the balance at the same time, again and again.
     """
-    wanted = {name: value for name, value in given(asked, "version").items() if value is not None or name == "description"}
+    wanted = {name: value for name, value in set_fields(asked, "version").items() if value is not None or name == "description"}
 
     def plan(item: aws.Item, _version: int) -> versions.Edit:
         before = Payment.model_validate(item)
@@ -94,7 +94,7 @@ def _completed(payment: Payment, now: datetime) -> tuple[Payment, list[aws.Write
     """The payment with the transaction it makes, and the writes of that and of both events."""
     transaction, writes = move.of_payment(payment, now)
     done = payment.model_copy(update={"transaction_id": transaction.transaction_id})
-    return done, [*writes, outbox.write(events.payment_completed(done, now))]
+    return done, [*writes, outbox.event_write(events.payment_completed_write(done, now))]
 
 
 def _stored(payment: Payment, fields: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from chalicelib.payments.models import Payment, Transaction
 from chalicelib.users.models import shown_id
 
 
-def payment_completed(payment: Payment, now: datetime) -> Event:
+def payment_completed_write(payment: Payment, now: datetime) -> Event:
     """A payment was completed; `transaction.created` tells what that did to the balance."""
     payload = {
         "payment_id": payment.payment_id,
@@ -28,7 +28,7 @@ def payment_completed(payment: Payment, now: datetime) -> Event:
     )
 
 
-def transaction_created(transaction: Transaction) -> Event:
+def transaction_created_write(transaction: Transaction) -> Event:
     """A balance moved."""
     payload = {
         "transaction_id": transaction.transaction_id,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from chalicelib.inputs import Caseless, Input, Line, Money, Note, UserId, Version
+from chalicelib.inputs import Caseless, Input, Money, Note, ShortText, UserId, Version
 from chalicelib.users.models import Record, shown_id
 
 _LARGEST = 10**15
@@ -25,7 +25,7 @@ def _currency(text: str) -> str:
     return text.upper()
 
 
-Currency = Annotated[Line, Field(min_length=2, max_length=12), AfterValidator(_currency)]
+Currency = Annotated[ShortText, Field(min_length=2, max_length=12), AfterValidator(_currency)]
 Positive = Annotated[Money, Field(gt=0)]
 Signed = Annotated[Decimal, Field(ge=-_LARGEST, le=_LARGEST, max_digits=30, decimal_places=12), AfterValidator(_something)]
 

@@ -9,15 +9,15 @@ from chalicelib import aws, counters
 from chalicelib.audit import record
 from chalicelib.errors import NotDoable, NotFound, Retryable
 from chalicelib.events import outbox
-from chalicelib.idempotency import Once
-from chalicelib.inputs import given
+from chalicelib.idempotency import IdempotentRequest
+from chalicelib.inputs import set_fields
 from chalicelib.payments import events, store
 from chalicelib.payments.models import NewTransaction, Payment, Transaction, TransactionType
 
 _TRIES = 8
 
 
-def adjust(asked: NewTransaction, *, by: str, now: datetime, once: Once | None = None) -> Transaction:
+def adjust(asked: NewTransaction, *, by: str, now: datetime, once: IdempotentRequest | None = None) -> Transaction:
     """Adjusts a user's balance by hand.
 
     Args:
@@ -26,21 +26,21 @@ def adjust(asked: NewTransaction, *, by: str, now: datetime, once: Once | None =
 
     Raises:
         Repeated: It was done before, under the same key.
-        Conflict: `key_reused`.
+        Conflict: `idempotency_key_reused`.
         NotFound: There is no such user.
         NotDoable: `insufficient_funds`: the balance would fall below zero.
         Retryable: Others moved the balance at the same time, again and again.
     """
     user_id = str(asked.user_id)
-    number = counters.following("transaction")
-    told = record.Change(by, "transaction.created", f"transaction#{number}", user_id, now, after=given(asked))
+    number = counters.next_value("transaction")
+    told = record.Change(by, "transaction.created", f"transaction#{number}", user_id, now, after=set_fields(asked))
     for attempt in range(_TRIES):
         transaction, writes = move(
             number, user_id, asked.amount, asked.currency, now, type_=TransactionType.ADJUSTMENT, description=asked.description
         )
         last = [once.write(transaction.view())] if once else []
         try:
-            aws.transact([store.user_exists(user_id), *writes, record.write(told), *last])
+            aws.transact([store.user_exists_write(user_id), *writes, record.write(told), *last])
         except aws.WriteRefused as refused:
             if once:
                 once.check(refused)
@@ -56,7 +56,7 @@ def adjust(asked: NewTransaction, *, by: str, now: datetime, once: Once | None =
 def of_payment(payment: Payment, now: datetime) -> tuple[Transaction, list[aws.Write]]:
     """The transaction that completing a payment makes, with its writes."""
     return move(
-        counters.following("transaction"),
+        counters.next_value("transaction"),
         payment.user_id,
         payment.amount,
         payment.currency,
@@ -98,4 +98,4 @@ def move(
         payment_id=payment_id,
         created_at=now,
     )
-    return transaction, [*store.moved(transaction, before), outbox.write(events.transaction_created(transaction))]
+    return transaction, [*store.move_writes(transaction, before), outbox.event_write(events.transaction_created_write(transaction))]

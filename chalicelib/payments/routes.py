@@ -22,7 +22,7 @@ def create_payment(request: Request) -> Answer:
     who.require_admin()
     asked = inputs.body(request, NewPayment)
     now = datetime.now(UTC)
-    return idempotency.answer(request, who.user_id, now, lambda key: change.create(asked, by=who.user_id, now=now, once=key).view())
+    return idempotency.answer_once(request, who.user_id, now, lambda key: change.create(asked, by=who.user_id, now=now, once=key).view())
 
 
 def list_payments(request: Request) -> Answer:
@@ -57,7 +57,7 @@ def create_transaction(request: Request) -> Answer:
     who.require_admin()
     asked = inputs.body(request, NewTransaction)
     now = datetime.now(UTC)
-    return idempotency.answer(request, who.user_id, now, lambda key: move.adjust(asked, by=who.user_id, now=now, once=key).view())
+    return idempotency.answer_once(request, who.user_id, now, lambda key: move.adjust(asked, by=who.user_id, now=now, once=key).view())
 
 
 def list_transactions(request: Request) -> Answer:
@@ -84,7 +84,7 @@ def get_balance(request: Request) -> Answer:
 
 
 def _listed(request: Request, table: str, filters: dict[str, str | None], view: Callable[[aws.Item], Any]) -> Answer:
-    who, page = caller(request), paging.asked(request)
+    who, page = caller(request), paging.page_request(request)
     user_id = who.whose_or_all(request)
     ids = {name: inputs.number(request, name) for name in ("payment_id", "transaction_id")}
     given: dict[str, Any] = {**filters, **ids}
@@ -93,7 +93,7 @@ def _listed(request: Request, table: str, filters: dict[str, str | None], view: 
     if own_id is not None:  # at most one record: found by its key, however many others there are
         item = aws.get(table, {_IDS[table]: own_id}) or {}
         found = bool(item) and user_id in (None, item["user_id"]) and all(item.get(name) == value for name, value in wanted.items())
-        return paging.listed([view(item)] if found else [], int(found), None)
+        return paging.list_response([view(item)] if found else [], int(found), None)
     arguments: dict[str, Any] = dict(wanted)
     if wanted:
         arguments["filter_expression"] = " AND ".join(f"#{name} = :{name}" for name in wanted)

@@ -15,11 +15,11 @@ def get_payment(payment_id: int) -> Payment | None:
     return Payment.model_validate(item) if item else None
 
 
-def new_payment(payment: Payment) -> aws.Write:
+def new_payment_write(payment: Payment) -> aws.Write:
     """The write of a payment that was not there before."""
     times = {"created_at": payment.created_at.isoformat(), "updated_at": payment.updated_at.isoformat()}
     item = payment.model_dump(exclude_none=True) | times | {"status": payment.status.value, "listed": LISTED}
-    return aws.put("payments", item, "attribute_not_exists(payment_id)")
+    return aws.put_write("payments", item, "attribute_not_exists(payment_id)")
 
 
 def get_transaction(transaction_id: int) -> Transaction | None:
@@ -40,23 +40,23 @@ def balances(user_id: str) -> dict[str, Decimal]:
     return {item["currency"]: item["amount"] for item in items}
 
 
-def moved(transaction: Transaction, before: Decimal | None) -> list[aws.Write]:
+def move_writes(transaction: Transaction, before: Decimal | None) -> list[aws.Write]:
     """The writes of a transaction and of the balance it moves, holding only while the balance is still what it was before."""
     item = transaction.model_dump(exclude_none=True) | {
         "created_at": transaction.created_at.isoformat(),
         "type": transaction.type.value,
         "listed": LISTED,
     }
-    return [_balance(transaction, before), aws.put("transactions", item, "attribute_not_exists(transaction_id)")]
+    return [_balance(transaction, before), aws.put_write("transactions", item, "attribute_not_exists(transaction_id)")]
 
 
-def user_exists(user_id: str) -> aws.Write:
+def user_exists_write(user_id: str) -> aws.Write:
     """The condition that there is such a user."""
-    return aws.check("users", {"user_id": user_id, "part": "profile"}, "attribute_exists(user_id)")
+    return aws.check_write("users", {"user_id": user_id, "part": "profile"}, "attribute_exists(user_id)")
 
 
 def _balance(transaction: Transaction, before: Decimal | None) -> aws.Write:
     item = {"user_id": transaction.user_id, "currency": transaction.currency, "amount": transaction.balance_after}
     if before is None:
-        return aws.put("balances", item, "attribute_not_exists(amount)")
-    return aws.put("balances", item, "amount = :before", before=before)
+        return aws.put_write("balances", item, "attribute_not_exists(amount)")
+    return aws.put_write("balances", item, "amount = :before", before=before)

@@ -3,7 +3,7 @@
 An order is booked once, when it has ended and its fee is known. It realises what the part that closes has won against the average entry
 price, less its own fee: an order that only opens realises its fee. Where the books do not explain what the exchange shows (a position
 older than the books, a trade by hand, a deposit), the entry price is unknown, and what is closed realises nobody knows what (None) until
-the position has been seen flat. The table `portfolios` has an item per position: "entry#futures#BTCUSDT".
+the position has been seen flat. The table `portfolios` has an item per position: "cost_basis#futures#BTCUSDT".
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from decimal import Decimal
 from pydantic import BaseModel, ConfigDict
 
 from chalicelib import aws
-from chalicelib.exchanges.dialect import concerns_long
+from chalicelib.exchanges.dialect import is_about_long
 from chalicelib.exchanges.protocol import Instrument, Side
 from chalicelib.exchanges.wire import rounded
 from chalicelib.orders.models import Order
@@ -27,7 +27,7 @@ _ZERO = Decimal(0)
 _CLOCKS = timedelta(seconds=5)  # the exchange's and ours may differ by so much
 
 
-class Entry(BaseModel):
+class CostBasis(BaseModel):
     """A position by the account's own fills.
 
     Attributes:
@@ -54,7 +54,7 @@ def key(account_id: str, market_type: MarketType, symbol: str, position_side: Po
     return ("portfolios", {"account_id": account_id, "item": "#".join(parts)})
 
 
-class Entries:
+class CostBasisBook:
     """The positions that one message's orders are about; a message has its account to itself.
 
     Args:
@@ -62,7 +62,7 @@ class Entries:
     """
 
     def __init__(self, known: dict[str, aws.Item | None] | None = None) -> None:
-        self._known = {name: Entry.model_validate(item) if item else None for name, item in (known or {}).items()}
+        self._known = {name: CostBasis.model_validate(item) if item else None for name, item in (known or {}).items()}
 
     def booked(
         self, order: Order, instrument: Instrument, *, traded_at: datetime | None = None, fees_final: bool = False
@@ -81,34 +81,34 @@ class Entries:
         name = place["item"]
         if name not in self._known:
             [item] = aws.get_many([(table, place)])
-            self._known[name] = Entry.model_validate(item) if item else None
+            self._known[name] = CostBasis.model_validate(item) if item else None
         before = self._known[name]
-        entry = _of(before, order, instrument.quantity_step, traded_at)
-        after, profit = _after(entry, order, instrument)
+        entry = _basis_before(before, order, instrument.quantity_step, traded_at)
+        after, profit = _basis_after(entry, order, instrument)
         after = after.model_copy(update={"signal_id": order.signal_id, "version": entry.version + 1})
         self._known[name] = after
         item = {**place, **after.model_dump(), "since": after.since.isoformat()}
         condition = ("version = :before", {"before": before.version}) if before else ("attribute_not_exists(version)", {})
-        write = aws.put(table, item, condition[0], **condition[1])
+        write = aws.put_write(table, item, condition[0], **condition[1])
         return order.model_copy(update={"realized_profit": profit, "booked": True}), [write]
 
 
-def _of(before: Entry | None, order: Order, step: Decimal, traded_at: datetime | None) -> Entry:
+def _basis_before(before: CostBasis | None, order: Order, step: Decimal, traded_at: datetime | None) -> CostBasis:
     """The entry as it was when the order traded."""
     owned = order.basis.get(OWNED)
     flat = owned is not None and abs(owned) < step  # what is less than one step can be neither sold nor closed
     if before is None:
-        return Entry(quantity=_ZERO if owned is None or flat else owned, known=flat, since=order.created_at)
+        return CostBasis(quantity=_ZERO if owned is None or flat else owned, known=flat, since=order.created_at)
     if traded_at is not None:
         # Whether it is in the books already nobody knows if it may have traded before they were taken from the exchange.
         doubtful = order.created_at < before.since and traded_at < before.since + _CLOCKS
         return before.model_copy(update={"known": before.known and not doubtful})
     if owned is None or before.signal_id == order.signal_id or (before.known and abs(before.quantity - owned) < step):
         return before
-    return Entry(quantity=_ZERO if flat else owned, known=flat, since=order.created_at, version=before.version)
+    return CostBasis(quantity=_ZERO if flat else owned, known=flat, since=order.created_at, version=before.version)
 
 
-def _after(entry: Entry, order: Order, instrument: Instrument) -> tuple[Entry, Decimal | None]:
+def _basis_after(entry: CostBasis, order: Order, instrument: Instrument) -> tuple[CostBasis, Decimal | None]:
     """The entry with the order's fills, and what those realised."""
     price, fee, held = order.average_price, _fee_in_quote(order, instrument), entry.quantity
     spot = instrument.market_type is MarketType.SPOT
@@ -147,7 +147,7 @@ def _fee_in_quote(order: Order, instrument: Instrument) -> Decimal | None:
 def _position_side(order: Order) -> PositionSide | None:
     if not order.hedged:
         return None
-    return PositionSide.LONG if concerns_long(order.side, reduce_only=order.reduce_only) else PositionSide.SHORT
+    return PositionSide.LONG if is_about_long(order.side, reduce_only=order.reduce_only) else PositionSide.SHORT
 
 
 def profits(orders: Sequence[Order]) -> dict[str | None, Decimal]:

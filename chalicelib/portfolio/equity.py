@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from chalicelib.accounts.equity_points import point
+from chalicelib.accounts.equity_points import point_write
 from chalicelib.paper.book import Book, price_names
 from chalicelib.paper.money import round_money
 
-__all__ = ["names", "of_book", "point"]
+__all__ = ["book_equity", "point_write", "price_symbols"]
 
 
-def of_book(book: Book, known: Mapping[str, Decimal] | None = None) -> Decimal:
+def book_equity(book: Book, known: Mapping[str, Decimal] | None = None) -> Decimal:
     """A paper account's cash and what it holds, in its currency; what no price is known of counts at its cost.
 
     Args:
@@ -27,6 +27,6 @@ def of_book(book: Book, known: Mapping[str, Decimal] | None = None) -> Decimal:
     return round_money(worth, currency)
 
 
-def names(asset: str, currency: str) -> tuple[str, ...]:
+def price_symbols(asset: str, currency: str) -> tuple[str, ...]:
     """The instruments whose price is an asset's price in a currency, best first. Dollars of every kind count alike."""
     return price_names(asset, currency)

@@ -22,7 +22,7 @@ def list_equity(request: Request) -> Answer:
 
     In the account's currency if it is simulated here, else in US dollars, as its exchange said.
     """
-    who, page = caller(request), paging.asked(request)
+    who, page = caller(request), paging.page_request(request)
     item = aws.get("accounts", {"account_id": request.path["account_id"]})
     if item is None:
         raise NotFound("not_found")
@@ -30,7 +30,7 @@ def list_equity(request: Request) -> Answer:
     account = Account.model_validate(item)
     condition = "account_id = :account AND #at BETWEEN :since AND :last"
     since = _since(request)
-    found, _ = aws.query(
+    found, _ = aws.query_page(
         "snapshots", condition, newest_first=True, limit=page.limit, account=account.account_id, since=since.isoformat(), last=_LAST
     )
     points: list[dict[str, Any]] = [{"at": each["at"], "equity": each["equity"]} for each in reversed(found)]
@@ -39,13 +39,13 @@ def list_equity(request: Request) -> Answer:
         if created and datetime.fromisoformat(created) >= since and len(points) < page.limit:
             points.insert(0, {"at": created, "equity": item.get("first_cash", account.starting_cash)})
         points.append({"at": request.received_at.isoformat(), "equity": _now(account)})
-    return paging.listed(points, len(points), None)
+    return paging.list_response(points, len(points), None)
 
 
 def _now(account: Account) -> Decimal:
-    book = paper_store.read(account)
-    names = [*book.positions, *(name for asset in book.holdings for name in equity.names(asset, account.currency))]
-    return equity.of_book(book, {name: item["price"] for name, item in prices.known(names, account.user_id).items()})
+    book = paper_store.read_book(account)
+    names = [*book.positions, *(name for asset in book.holdings for name in equity.price_symbols(asset, account.currency))]
+    return equity.book_equity(book, {name: item["price"] for name, item in prices.latest(names, account.user_id).items()})
 
 
 def _since(request: Request) -> datetime:

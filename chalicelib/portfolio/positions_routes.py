@@ -27,14 +27,14 @@ def list_positions(request: Request) -> Answer:
     Accounts simulated here show their books, others what their exchange said when it was last asked, `as_of`.
     """
     who = caller(request)
-    user_id, page = who.whose(request), paging.asked(request)
-    held = _held(_accounts(user_id, request.query.get("account_id")))
+    user_id, page = who.whose(request), paging.page_request(request)
+    held = _holdings(_accounts(user_id, request.query.get("account_id")))
     begin = paging.start_of(page)
     end = begin + page.limit
     shown = held[begin:end]
-    known = prices.known([name for each in shown for name in _priced_as(each)], user_id)
+    known = prices.latest([name for each in shown for name in _price_symbols(each)], user_id)
     following = {"offset": end} if end < len(held) else None
-    return paging.listed([_view(each, known) for each in shown], len(held), following)
+    return paging.list_response([_view(each, known) for each in shown], len(held), following)
 
 
 def _accounts(user_id: str, only: str | None) -> list[Account]:
@@ -49,25 +49,25 @@ def _accounts(user_id: str, only: str | None) -> list[Account]:
     return [Account.model_validate(item) for item in found if item]
 
 
-def _held(accounts: Sequence[Account]) -> list[Held]:
+def _holdings(accounts: Sequence[Account]) -> list[Held]:
     with ThreadPoolExecutor(_THREADS) as pool:
-        found = pool.map(positions.of_account, accounts)
+        found = pool.map(positions.positions_of, accounts)
         return [(account, position) for account, held in zip(accounts, found, strict=True) for position in held]
 
 
-def _priced_as(held: Held) -> tuple[str, ...]:
+def _price_symbols(held: Held) -> tuple[str, ...]:
     """The symbols its price may be known under, best first: a holding is an asset, which its currency makes a pair."""
     account, position = held
     symbol = str(position["symbol"])
     if position["market_type"] == "futures":
         return (symbol,)
-    return equity.names(symbol, account.currency)
+    return equity.price_symbols(symbol, account.currency)
 
 
 def _view(held: Held, known: dict[str, aws.Item]) -> dict[str, Any]:
     account, position = held
     quantity, entry, leverage = position["quantity"], position["entry_price"], position["leverage"]
-    seen = next((known[symbol] for symbol in _priced_as(held) if symbol in known), None)
+    seen = next((known[symbol] for symbol in _price_symbols(held) if symbol in known), None)
     price = seen["price"] if seen else None
     profit = position["unrealized_profit"]
     if profit is None and price is not None and entry is not None:

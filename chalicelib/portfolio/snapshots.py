@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws
-from chalicelib.accounts.connections import Lines
+from chalicelib.accounts.connections import Connections
 from chalicelib.accounts.model import Account
 from chalicelib.errors import Refused
 from chalicelib.exchanges.families import family
@@ -23,7 +23,7 @@ _DOLLARS = ("USDT", "USDC", "USD", "FDUSD", "BUSD", "DAI")
 _PRICED = 10  # holdings whose price is looked up, largest accounts have a long tail of dust
 
 
-def take(account: Account, lines: Lines, now: datetime) -> dict[str, Any]:
+def take_snapshot(account: Account, sessions: Connections, now: datetime) -> dict[str, Any]:
     """Looks at an account's balances and positions on its markets, and stores them."""
     balances: dict[str, dict[str, Any]] = {}
     positions: list[dict[str, Any]] = []
@@ -32,16 +32,16 @@ def take(account: Account, lines: Lines, now: datetime) -> dict[str, Any]:
     unified = family(account.exchange) in {"bybit", "okx"}
     for name in account.market_types:
         market_type = MarketType(name)
-        line = lines.of(market_type)
-        found = line.free_and_total() if not (unified and balances) else {}
+        session = sessions.of(market_type)
+        found = session.free_and_total() if not (unified and balances) else {}
         for currency, (free, total) in found.items():
-            value = _worth(lines, market_type, currency, total, len(balances))
+            value = _worth(sessions, market_type, currency, total, len(balances))
             key = f"{name}#{currency}" if not unified else currency
             market = None if unified else name
             balances[key] = {"currency": currency, "market_type": market, "free": free, "total": total, "value": value}
             worth += value or Decimal(0)
         if market_type is MarketType.FUTURES:
-            for position in line.run(lambda exchange: exchange.positions()):
+            for position in session.run(lambda exchange: exchange.positions()):
                 positions.append(
                     {
                         "symbol": position.instrument_name,
@@ -63,30 +63,30 @@ def take(account: Account, lines: Lines, now: datetime) -> dict[str, Any]:
         "positions": positions,
         "equity": worth,
     }
-    aws.write(aws.put("snapshots", snapshot))
-    aws.write(equity.point(account.account_id, worth, now))
-    in_flight.account_due(account.account_id, account.exchange, now + (_AGAIN_WITH_POSITIONS if positions else _AGAIN))
+    aws.write(aws.put_write("snapshots", snapshot))
+    aws.write(equity.point_write(account.account_id, worth, now))
+    in_flight.schedule_account(account.account_id, account.exchange, now + (_AGAIN_WITH_POSITIONS if positions else _AGAIN))
     return snapshot
 
 
-def latest(account_id: str) -> aws.Item | None:
+def latest_snapshot(account_id: str) -> aws.Item | None:
     """The last look at an account; None if there was none yet."""
     return aws.get("snapshots", {"account_id": account_id, "at": LATEST})
 
 
-def stop(account_id: str) -> None:
+def stop_snapshots(account_id: str) -> None:
     """Takes no further snapshots of an account until it trades again."""
-    aws.write(aws.update("following", {"account_id": account_id, "order_id": in_flight.ACCOUNT_ITEM}, "REMOVE #shard, due_at"))
+    aws.write(aws.update_write("in_flight_orders", {"account_id": account_id, "order_id": in_flight.ACCOUNT_ITEM}, "REMOVE #shard, due_at"))
 
 
-def _worth(lines: Lines, market_type: MarketType, currency: str, total: Decimal, priced: int) -> Decimal | None:
+def _worth(sessions: Connections, market_type: MarketType, currency: str, total: Decimal, priced: int) -> Decimal | None:
     """What a balance is worth in US dollars; None where no price is known."""
     if currency in _DOLLARS:
         return total
     if priced >= _PRICED:
         return None
-    line = lines.of(market_type)
+    session = sessions.of(market_type)
     try:
-        return line.last_price(line.instrument(f"{currency}USDT")) * total
+        return session.last_price(session.instrument(f"{currency}USDT")) * total
     except Refused:
         return None

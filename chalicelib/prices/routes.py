@@ -43,30 +43,30 @@ class NewPrices(Input):
         return self
 
 
-def tell_prices(request: Request) -> Answer:
+def post_prices(request: Request) -> Answer:
     """Tells market prices: waiting paper orders see them, and who subscribed to prices."""
     who = caller(request)
     if request.body.lstrip()[:1] == b"[":
         request = replace(request, body=b'{"prices":' + request.body + b"}")
     given = inputs.body(request, NewPrices)
-    user_id = _whose(who, None if given.user_id is None else str(given.user_id))
+    user_id = _price_owner(who, None if given.user_id is None else str(given.user_id))
     one = [NewPrice(symbol=given.symbol, price=given.price)] if given.symbol and given.price else []
     named = {symbols.resolve(each.symbol).name: each.price for each in (*given.prices, *one)}
     now, scope = datetime.now(UTC), f"user#{user_id}" if user_id else prices.EVERYBODY
     told = []
     change = record.Change(who.user_id, "prices.told", f"prices#{scope}", user_id, now, after={"symbols": sorted(named)})
-    writes = [prices.seen(symbol, scope, price, now) for symbol, price in named.items()]
+    writes = [prices.price_write(symbol, scope, price, now) for symbol, price in named.items()]
     aws.transact([*writes, record.write(change)])
     for symbol, price in named.items():
-        accounts = prices.tell(symbol, price, user_id, uuid.uuid4().hex, now)
-        prices.show(symbol, price, user_id)
+        accounts = prices.queue_price_updates(symbol, price, user_id, uuid.uuid4().hex, now)
+        prices.push_price(symbol, price, user_id)
         told.append({"symbol": symbol, "price": price, "scope": _scope(scope), "at": now, "waiting_accounts": accounts})
     return Answer(201, {"items": told, "total": len(told), "next": None})
 
 
 def list_prices(request: Request) -> Answer:
     """The last prices seen, by symbol: the caller's own, or with `?scope=everybody` those that serve everybody."""
-    who, page = caller(request), paging.asked(request)
+    who, page = caller(request), paging.page_request(request)
     everybody = inputs.choice(request, "scope", ("own", prices.EVERYBODY)) == prices.EVERYBODY
     scope = prices.EVERYBODY if everybody else f"user#{who.whose(request)}"
     condition, values = "#scope = :scope", {"scope": scope}
@@ -75,7 +75,7 @@ def list_prices(request: Request) -> Answer:
     return paging.answer("prices", condition, page, _view, index="by_scope", **values)
 
 
-def _whose(who: Caller, named: str | None) -> str | None:
+def _price_owner(who: Caller, named: str | None) -> str | None:
     """Whose prices they are; None for everybody's."""
     if named is not None and named != who.user_id:
         who.require_admin()
@@ -95,5 +95,5 @@ def _scope(scope: str) -> str | int | None:
 
 PRICES = [
     Route("GET", "/paper/prices", list_prices),
-    Route("POST", "/paper/prices", tell_prices),
+    Route("POST", "/paper/prices", post_prices),
 ]

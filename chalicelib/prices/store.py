@@ -8,9 +8,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import aws
 from chalicelib.orders import queue
-from chalicelib.orders.models import Instruction, PricesSeen
+from chalicelib.orders.models import Instruction, PriceUpdate
 from chalicelib.paper import store as paper_store
-from chalicelib.realtime.queue import push_price
+from chalicelib.realtime import queue as realtime_queue
 from chalicelib.telemetry import log
 from chalicelib.trading import MarketType
 
@@ -20,7 +20,7 @@ EVERYBODY = "everybody"
 """The scope of prices an admin set; a user's own come first for that user."""
 
 
-def keys(symbol: str, user_id: str) -> list[tuple[str, aws.Key]]:
+def item_keys(symbol: str, user_id: str) -> list[tuple[str, aws.Key]]:
     """Where a user's last price of a symbol stands, best first."""
     return [("prices", {"symbol": symbol, "scope": scope}) for scope in (f"user#{user_id}", EVERYBODY)]
 
@@ -35,7 +35,7 @@ def keys_for(instruction: Instruction) -> list[tuple[str, aws.Key]]:
     if instruction.symbol is None:
         return []
     name, market_type = instruction.symbol.name, instruction.market_type or MarketType.SPOT
-    return [live_key(name, instruction.exchange, market_type), *keys(name, instruction.user_id)]
+    return [live_key(name, instruction.exchange, market_type), *item_keys(name, instruction.user_id)]
 
 
 def live_and_last(found: Sequence[aws.Item | None], now: datetime) -> tuple[Decimal | None, Decimal | None]:
@@ -45,26 +45,28 @@ def live_and_last(found: Sequence[aws.Item | None], now: datetime) -> tuple[Deci
     """
     live = found[0] if found else None
     fresh = live is not None and now - datetime.fromisoformat(str(live["at"])) <= _LIVE_FOR
-    return Decimal(live["price"]) if live and fresh else None, newest(found[1:])
+    return Decimal(live["price"]) if live and fresh else None, newest_price(found[1:])
 
 
-def newest(found: Sequence[aws.Item | None]) -> Decimal | None:
+def newest_price(found: Sequence[aws.Item | None]) -> Decimal | None:
     """The price to go by among those read under `keys`: the newest."""
     prices = [item for item in found if item]
     return max(prices, key=lambda item: str(item["at"]))["price"] if prices else None
 
 
-def seen(symbol: str, scope: str, price: Decimal, at: datetime) -> aws.Write:
+def price_write(symbol: str, scope: str, price: Decimal, at: datetime) -> aws.Write:
     """The write that remembers a price."""
-    return aws.put("prices", {"symbol": symbol, "scope": scope, "price": price, "at": at.isoformat()})
+    return aws.put_write("prices", {"symbol": symbol, "scope": scope, "price": price, "at": at.isoformat()})
 
 
-def tell(symbol: str, price: Decimal, user_id: str | None, seen_id: str, at: datetime, *, without: str | None = None) -> int:
+def queue_price_updates(
+    symbol: str, price: Decimal, user_id: str | None, update_id: str, at: datetime, *, without: str | None = None
+) -> int:
     """Queues a price for the paper accounts that have an order waiting for it; returns how many.
 
     Args:
         user_id: Whose accounts; None for everybody's.
-        seen_id: Makes a repeat of the same price recognisable.
+        update_id: Makes a repeat of the same price recognisable.
         without: An account that sees the price anyway.
     """
     waiting = {
@@ -73,28 +75,28 @@ def tell(symbol: str, price: Decimal, user_id: str | None, seen_id: str, at: dat
         if user_id in (None, reference["user_id"]) and reference["account_id"] != without
     }
     messages = [
-        PricesSeen(seen_id=seen_id, account_id=account_id, exchange=exchange, symbol=symbol, price=price, at=at)
+        PriceUpdate(update_id=update_id, account_id=account_id, exchange=exchange, symbol=symbol, price=price, at=at)
         for account_id, exchange in waiting.items()
     ]
-    queue.send(messages)
+    queue.send_messages(messages)
     return len(messages)
 
 
-def show(symbol: str, price: Decimal, user_id: str | None) -> None:
+def push_price(symbol: str, price: Decimal, user_id: str | None) -> None:
     """Has a price pushed to who subscribed to prices; None for one that everybody may see. Failing at that fails nothing else."""
     try:
-        push_price(symbol, price, user_id)
+        realtime_queue.push_price(symbol, price, user_id)
     except (BotoCoreError, ClientError) as fault:
         log.warning("price not pushed", extra={"symbol": symbol, "fault": type(fault).__name__})
 
 
-def known(wanted: Sequence[str], user_id: str) -> dict[str, aws.Item]:
+def latest(wanted: Sequence[str], user_id: str) -> dict[str, aws.Item]:
     """The newest price of each symbol for a user, as stored; symbols nobody has seen a price of are missing."""
     found: dict[str, aws.Item] = {}
     symbols = list(dict.fromkeys(wanted))
     for start in range(0, len(symbols), _SYMBOLS_AT_ONCE):
         part = symbols[start : start + _SYMBOLS_AT_ONCE]
-        items = aws.get_many([key for symbol in part for key in keys(symbol, user_id)])
+        items = aws.get_many([key for symbol in part for key in item_keys(symbol, user_id)])
         for item in filter(None, items):
             if item["symbol"] not in found or str(item["at"]) > str(found[item["symbol"]]["at"]):
                 found[item["symbol"]] = item

@@ -68,7 +68,7 @@ def close_connection(connection_id: str) -> None:
 
 def _caller(query: dict[str, str], now: datetime) -> access.Caller:
     if ticket := query.get("ticket"):
-        return connect_tickets.use(ticket, now)
+        return connect_tickets.use_ticket(ticket, now)
     token = query.get("token") or query.get("api_key")
     if not token:
         raise Unauthorized("token_missing")
@@ -81,7 +81,7 @@ def _wishes(query: dict[str, str], stream: str) -> dict[str, Any]:
     return {
         "after": _after(query, stream),
         "resuming": "after" in query,
-        "types": patterns.checked(query["types"].split(",")) if "types" in query else (patterns.EVERYTHING,),
+        "types": patterns.validate_patterns(query["types"].split(",")) if "types" in query else (patterns.EVERYTHING,),
         "batch": _flag(query, "batch"),
     }
 

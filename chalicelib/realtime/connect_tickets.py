@@ -13,7 +13,7 @@ from chalicelib.users.access import Caller
 GOOD_FOR = timedelta(seconds=60)
 
 
-def issue(caller: Caller, now: datetime) -> str:
+def issue_ticket(caller: Caller, now: datetime) -> str:
     """A ticket for a caller, shown once; only its hash is stored. What it opens ends with the token it was asked for with."""
     ticket = f"wst_{secrets.token_urlsafe(32)}"
     item = {
@@ -23,11 +23,11 @@ def issue(caller: Caller, now: datetime) -> str:
         "forget_at": int((now + GOOD_FOR).timestamp()),
     }
     change = record.Change(caller.user_id, "realtime.ticket_made", f"user#{caller.user_id}", caller.user_id, now)
-    aws.transact([aws.put("connect_tickets", item), record.write(change)])
+    aws.transact([aws.put_write("connect_tickets", item), record.write(change)])
     return ticket
 
 
-def use(ticket: str, now: datetime) -> Caller:
+def use_ticket(ticket: str, now: datetime) -> Caller:
     """The user whom a ticket lets in, this once.
 
     Raises:
@@ -39,7 +39,7 @@ def use(ticket: str, now: datetime) -> Caller:
     if stored is None or int(stored["forget_at"]) <= now.timestamp():
         raise Unauthorized("token_wrong")
     try:
-        aws.write(aws.delete("connect_tickets", key, "attribute_exists(ticket_hash)"))
+        aws.write(aws.delete_write("connect_tickets", key, "attribute_exists(ticket_hash)"))
     except aws.WriteRefused:
         raise Unauthorized("token_wrong") from None  # another connection used it between our read and now
     return access.by_token_hash(stored["token_hash"], stored["user_id"], now)

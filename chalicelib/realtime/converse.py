@@ -11,7 +11,7 @@ from chalicelib.http import refusal
 from chalicelib.realtime import entitlement, patterns, store
 from chalicelib.realtime.frames import encode, frames
 from chalicelib.realtime.post import close, post, send
-from chalicelib.realtime.resume import HIGHEST, missed, resumed
+from chalicelib.realtime.resume import HIGHEST, missed_events, resumed_message
 from chalicelib.telemetry import log
 from chalicelib.unknown_fields import refuse_unknown
 from chalicelib.users.models import Role
@@ -19,7 +19,7 @@ from chalicelib.users.models import Role
 _HINT_BEFORE = timedelta(minutes=10)
 
 
-def hear(connection_id: str, body: str) -> None:
+def answer_message(connection_id: str, body: str) -> None:
     """Answers one message of a client. A message nobody understands is answered by an error, and the connection stays open."""
     connection = store.get(connection_id)
     now = datetime.now(UTC)
@@ -93,7 +93,7 @@ def _hear_only(connection: store.Connection, types: tuple[str, ...], *, batch: b
 
 
 def _types(message: dict[str, Any]) -> tuple[str, ...] | None:
-    return None if message.get("types") is None else patterns.checked(message["types"])
+    return None if message.get("types") is None else patterns.validate_patterns(message["types"])
 
 
 def _resume(connection: store.Connection, message: dict[str, Any]) -> None:
@@ -101,10 +101,10 @@ def _resume(connection: store.Connection, message: dict[str, Any]) -> None:
     after = message.get("after")
     if not isinstance(after, int) or isinstance(after, bool) or not 0 <= after <= HIGHEST:
         raise Refused("invalid_sequence", field="after")
-    if not entitlement.renewed(connection):
+    if not entitlement.is_still_entitled(connection):
         raise Forbidden("user_not_active")
-    found = missed(connection.stream, after)
-    send(connection.connection_id, [*frames(connection, found.events), encode(resumed(found))])
+    found = missed_events(connection.stream, after)
+    send(connection.connection_id, [*frames(connection, found.events), encode(resumed_message(found))])
 
 
 _LONGEST_UUID = 100

@@ -29,7 +29,7 @@ def permitted(connections: Sequence[_Heard]) -> list[_Heard]:
     return allowed
 
 
-def renewed(connection: store.Connection) -> bool:
+def is_still_entitled(connection: store.Connection) -> bool:
     """Looks at token and user; closes the connection, and is False, if one of them does not open it any more."""
     return bool(permitted([connection]))
 

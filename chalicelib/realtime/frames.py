@@ -6,7 +6,7 @@ from typing import Any
 from chalicelib.events import oversized
 from chalicelib.events.models import LoggedEvent
 from chalicelib.http import to_json
-from chalicelib.realtime.patterns import hears
+from chalicelib.realtime.patterns import is_heard
 from chalicelib.realtime.store import Listener
 
 LIMIT = 128 * 1024
@@ -20,7 +20,7 @@ def encode(message: dict[str, Any]) -> bytes:
 
 def frames(listener: Listener, events: Sequence[LoggedEvent]) -> list[bytes]:
     """What to send to a connection: those of the events that it hears, in order, each by itself or as many together as fit."""
-    heard = [_event(event) for event in events if hears(listener.types, event.type)]
+    heard = [_event(event) for event in events if is_heard(listener.types, event.type)]
     return list(_packed(heard)) if listener.batch else heard
 
 
@@ -32,7 +32,7 @@ def _event(event: LoggedEvent) -> bytes:
 def _trimmed(event: LoggedEvent) -> dict[str, Any]:
     """The payload's small values, the names of those left out, and where the whole event is."""
     kept, left_out = oversized.small_values(event.payload)
-    return {"payload": kept, "trimmed": left_out, "whole": oversized.whole(event)}
+    return {"payload": kept, "trimmed": left_out, "whole": oversized.full_event_url(event)}
 
 
 def _packed(events: Sequence[bytes]) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from chalicelib.events.models import LoggedEvent, signal_ids
 from chalicelib.realtime import entitlement, patterns, queue, store
 from chalicelib.realtime.frames import encode, frames
 from chalicelib.realtime.post import close, fan_out, post, send
-from chalicelib.realtime.resume import missed, resumed
+from chalicelib.realtime.resume import missed_events, resumed_message
 from chalicelib.telemetry import log
 
 WELCOME = {"type": "connection", "status": "connected", "message": "WebSocket connection established"}
@@ -45,17 +45,17 @@ def push(bodies: Sequence[str]) -> None:
 
 def _events(stream: str, events: Sequence[LoggedEvent]) -> None:
     """Sends events of one stream to those who hear it, whom one look into the table gives for all of them."""
-    connections = entitlement.permitted(store.hearing(stream, datetime.now(UTC)))
+    connections = entitlement.permitted(store.listeners(stream, datetime.now(UTC)))
     made: dict[tuple[tuple[str, ...], bool, int], list[bytes]] = {}
     messages = []
     for connection in connections:
         new = [event for event in events if event.sequence > (connection.joined or 0)]
-        taste = (connection.types, connection.batch, len(new))
-        if taste not in made:  # most connections want the same: their messages are made once
-            made[taste] = frames(connection, new)
-        messages.append((connection.connection_id, made[taste]))
+        cache_key = (connection.types, connection.batch, len(new))
+        if cache_key not in made:  # most connections want the same: their messages are made once
+            made[cache_key] = frames(connection, new)
+        messages.append((connection.connection_id, made[cache_key]))
     gone = fan_out(messages)
-    _forget(gone)
+    _remove_gone(gone)
     log.info(
         "events pushed",
         extra={
@@ -69,12 +69,12 @@ def _events(stream: str, events: Sequence[LoggedEvent]) -> None:
 
 
 def _prices(prices: Sequence[dict[str, Any]]) -> None:
-    connections = entitlement.permitted(store.hearing_prices(datetime.now(UTC)))
+    connections = entitlement.permitted(store.price_listeners(datetime.now(UTC)))
     messages = [
         (connection.connection_id, [_price(price) for price in prices if store.may_see_price(connection, price["user_id"])])
         for connection in connections
     ]
-    _forget(fan_out(messages))
+    _remove_gone(fan_out(messages))
     log.info("prices pushed", extra={"symbols": sorted({price["symbol"] for price in prices}), "connections": len(connections)})
 
 
@@ -83,7 +83,7 @@ def _price(price: dict[str, Any]) -> bytes:
     return encode({"type": patterns.PRICE, "payload": payload, "timestamp": price["timestamp"]})
 
 
-def _forget(gone: Sequence[str]) -> None:
+def _remove_gone(gone: Sequence[str]) -> None:
     for connection_id in gone:
         store.remove(connection_id)
 
@@ -124,10 +124,10 @@ def _join(connection_id: str) -> None:
     The stream's events are pushed in turn with this, one message group after the other, so none of them comes between.
     """
     connection = store.get(connection_id)
-    if connection is None or connection.joined is not None or not entitlement.renewed(connection):
+    if connection is None or connection.joined is not None or not entitlement.is_still_entitled(connection):
         return
-    found = missed(connection.stream, connection.after)
-    told = [encode(resumed(found))] if connection.resuming else []
+    found = missed_events(connection.stream, connection.after)
+    told = [encode(resumed_message(found))] if connection.resuming else []
     if send(connection_id, [*frames(connection, found.events), *told]):
         store.join(connection_id, found.last)
     else:

@@ -33,7 +33,7 @@ class Missed:
     last: int
 
 
-def missed(stream: str, after: int) -> Missed:
+def missed_events(stream: str, after: int) -> Missed:
     """Everything that followed `after`, or that it cannot be had: too much, too long ago, or a sequence this stream never had."""
     last = event_log.last(stream)
     if not 0 <= last - after <= MOST:
@@ -57,11 +57,11 @@ def missed(stream: str, after: int) -> Missed:
     return Missed(tuple(events), recovered=True, last=last)
 
 
-def resumed(found: Missed) -> dict[str, Any]:
+def resumed_message(found: Missed) -> dict[str, Any]:
     """What ends a replay."""
     return {"type": "resumed", "recovered": found.recovered, "last": found.last}
 
 
-def one(stream: str, sequence: int) -> LoggedEvent | None:
+def event_at(stream: str, sequence: int) -> LoggedEvent | None:
     """The event at a place in a stream; None if there is none, or none any more."""
     return next((event for event in event_log.after(stream, sequence - 1, 1) if event.sequence == sequence), None)

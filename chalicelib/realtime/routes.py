@@ -14,7 +14,7 @@ _LONGEST_SEQUENCE = 15  # digits
 
 def make_ticket(request: Request) -> Answer:
     """A ticket that opens one WebSocket connection within a minute."""
-    ticket = connect_tickets.issue(caller(request), request.received_at)
+    ticket = connect_tickets.issue_ticket(caller(request), request.received_at)
     body = {
         "ticket": ticket,
         "expires_in": int(connect_tickets.GOOD_FOR.total_seconds()),
@@ -26,7 +26,7 @@ def make_ticket(request: Request) -> Answer:
 
 def list_connections(request: Request) -> Answer:
     """Who is connected, newest first: to admins everybody or `?user_id=`, to users themselves."""
-    who, page = caller(request), paging.asked(request)
+    who, page = caller(request), paging.page_request(request)
     user_id = who.whose_or_all(request)
     now = {"since": (request.received_at - store.LIFETIME).isoformat()}
     only: dict[str, Any] = {"filter_expression": "user_id = :user", "user": user_id} if user_id else {}
@@ -40,7 +40,7 @@ def get_event(request: Request) -> Answer:
     sequence = request.path["sequence"]
     if not sequence.isascii() or not sequence.isdigit() or len(sequence) > _LONGEST_SEQUENCE or int(sequence) == 0:
         raise NotFound("not_found")
-    event = resume.one(_stream(caller(request)), int(sequence))
+    event = resume.event_at(_stream(caller(request)), int(sequence))
     if event is None:
         raise NotFound("not_found")
     return Answer(200, event.shown)

@@ -73,9 +73,9 @@ def add(connection: Connection) -> None:
     }
     if connection.token_expires_at:
         item["token_expires_at"] = connection.token_expires_at.isoformat()
-    if patterns.hears(connection.types, patterns.PRICE):
+    if patterns.is_heard(connection.types, patterns.PRICE):
         item["prices"] = "1"
-    aws.write(aws.put("connections", item))
+    aws.write(aws.put_write("connections", item))
 
 
 def get(connection_id: str) -> Connection | None:
@@ -86,7 +86,7 @@ def get(connection_id: str) -> Connection | None:
 
 def remove(connection_id: str) -> None:
     """Forgets a connection."""
-    aws.write(aws.delete("connections", {"connection_id": connection_id}))
+    aws.write(aws.delete_write("connections", {"connection_id": connection_id}))
 
 
 def register(connection_id: str, user_uuid: str | None) -> None:
@@ -97,7 +97,7 @@ def register(connection_id: str, user_uuid: str | None) -> None:
 def subscribe(connection_id: str, types: Sequence[str], *, batch: bool) -> None:
     """Notes what a connection hears. It stands in the index `prices` only while it hears prices."""
     change = "SET #types = :types, #batch = :batch"
-    if patterns.hears(types, patterns.PRICE):
+    if patterns.is_heard(types, patterns.PRICE):
         _change(connection_id, f"{change}, prices = :yes", types=list(types), batch=batch, yes="1")
     else:
         _change(connection_id, f"{change} REMOVE prices", types=list(types), batch=batch)
@@ -113,7 +113,7 @@ def token_ends(connection_id: str, expires_at: datetime) -> None:
     _change(connection_id, "SET token_expires_at = :at", at=expires_at.isoformat())
 
 
-def hearing(stream: str, now: datetime) -> Sequence[Listener]:
+def listeners(stream: str, now: datetime) -> Sequence[Listener]:
     """The connections that have joined a stream, those aside that have ended without our being told."""
     condition = "#stream = :stream AND #connected_at > :since"
     items = aws.query_all("connections", condition, index="by_stream", only=Listener.model_fields, stream=stream, since=_oldest(now))
@@ -123,7 +123,7 @@ def hearing(stream: str, now: datetime) -> Sequence[Listener]:
     return [connection for connection in current if connection and connection.joined is not None and connection.ends_at > now]
 
 
-def hearing_prices(now: datetime) -> Sequence[Connection]:
+def price_listeners(now: datetime) -> Sequence[Connection]:
     """The connections that hear prices, whoever's."""
     items = aws.query_all("connections", "prices = :yes AND connected_at > :since", index="prices", yes="1", since=_oldest(now))
     found = [Connection.model_validate(item) for item in items]
@@ -142,6 +142,6 @@ def _oldest(now: datetime) -> str:
 def _change(connection_id: str, change: str, **values: object) -> None:
     """A change to a recorded connection; one that is gone by now needs none."""
     try:
-        aws.write(aws.update("connections", {"connection_id": connection_id}, change, "attribute_exists(connection_id)", **values))
+        aws.write(aws.update_write("connections", {"connection_id": connection_id}, change, "attribute_exists(connection_id)", **values))
     except aws.WriteRefused:
         return

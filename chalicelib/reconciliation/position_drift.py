@@ -1,7 +1,7 @@
 """Whether an exchange and the books disagree: futures positions that changed although none of our orders traded.
 
 Somebody traded by hand, or the exchange liquidated. The books of an account are its positions as last looked at and what its orders had
-filled by then, on its own item in `following`. A difference counts when it is still there a minute later: an order that fills between the
+filled by then, on its own item in `in_flight_orders`. A difference counts when it is still there a minute later: an order that fills between the
 look at the orders and the look at the positions is none. Whatever changed the positions, the change of the books is told.
 """
 
@@ -26,7 +26,7 @@ def check(account: Account, own: Mapping[str, Any], unfinished: Sequence[Order],
     """Holds a snapshot against the books, and keeps it as the books for the next time.
 
     Args:
-        own: The account's item in `following`, as it was before the snapshot.
+        own: The account's item in `in_flight_orders`, as it was before the snapshot.
         unfinished: Its orders that have not ended, as they were before the snapshot.
     """
     found = _found(own, unfinished, snapshot)
@@ -34,10 +34,10 @@ def check(account: Account, own: Mapping[str, Any], unfinished: Sequence[Order],
     differences = _differences(books, found) if books and books["traded"] == found["traded"] else []
     if differences and not own.get("doubted"):
         # The books stay as they were, so that the next look is held against the same.
-        in_flight.doubt(account.account_id, account.exchange, now + _LOOK_AGAIN)
+        in_flight.mark_doubtful(account.account_id, account.exchange, now + _LOOK_AGAIN)
         return
     told = [*_changes(account, books, found, snapshot, now), *([_event(account, differences, now)] if differences else [])]
-    in_flight.keep_books(account.account_id, books, found, [outbox.write(event) for event in told])
+    in_flight.write_books(account.account_id, books, found, [outbox.event_write(event) for event in told])
     if differences:
         log.warning("positions differ from the books", extra={"account_id": account.account_id, "differences": differences})
 
@@ -80,7 +80,7 @@ def _changes(
         if quantity != before.get(name, _ZERO):
             which, version = _parts(name), int(now.timestamp() * 1_000_000)
             told.append(
-                events.of_position(
+                events.position_event(
                     account, MarketType.FUTURES, which.pop("symbol"), quantity, prices.get(name), version=version, at=now, **which
                 )
             )

@@ -8,18 +8,18 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from chalicelib import aws
-from chalicelib.accounts.connections import Lines
+from chalicelib.accounts.connections import Connections
 from chalicelib.accounts.model import Account
 from chalicelib.errors import NotDoable, Refused, Retryable
 from chalicelib.exchanges.protocol import OrderStatus, Side
 from chalicelib.exchanges.rate_limiter import Patience
-from chalicelib.exchanges.session import Line
+from chalicelib.exchanges.session import ExchangeSession
 from chalicelib.execution import key_check, query_order, queue_flatten
-from chalicelib.execution.live import LiveDesk
+from chalicelib.execution.live import LiveExecution
 from chalicelib.orders import in_flight
-from chalicelib.orders.models import Follow, Instruction, Order
+from chalicelib.orders.models import Instruction, Order, ReconcileAccount
 from chalicelib.portfolio import snapshots
-from chalicelib.portfolio.cost_basis import Entries, profits
+from chalicelib.portfolio.cost_basis import CostBasisBook, profits
 from chalicelib.reconciliation import position_drift
 from chalicelib.risk import state as risk_state
 from chalicelib.telemetry import log
@@ -34,7 +34,7 @@ _WATCHED_FOR = timedelta(hours=24)  # Binance and OKX have shown orders hours la
 _WAITS = {OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED}
 
 
-def follow(message: Follow, seconds: float = _PATIENCE_S) -> int:
+def reconcile_account(message: ReconcileAccount, seconds: float = _PATIENCE_S) -> int:
     """Looks at what is due on an account; returns how many orders were looked at."""
     now = datetime.now(UTC)
     item = aws.get_many([("accounts", {"account_id": message.account_id})])[0]
@@ -46,64 +46,64 @@ def follow(message: Follow, seconds: float = _PATIENCE_S) -> int:
     account = Account.model_validate(item)
     patience = Patience(seconds)
     try:
-        lines = Lines(account, patience)
+        sessions = Connections(account, patience)
     except Refused as refused:
         log.warning("account cannot be followed", extra={"account_id": account.account_id, "code": refused.code})
         for order in orders:
-            in_flight.postpone(order, now + _REFUSED_AGAIN)
+            in_flight.schedule_order(order, now + _REFUSED_AGAIN)
         if "deleted_at" in item or not orders:
-            snapshots.stop(account.account_id)
+            snapshots.stop_snapshots(account.account_id)
         return 0
-    seen = _look_at_all(orders, account, patience, lines, now)
+    seen = _query_orders(orders, account, patience, sessions, now)
     if snapshot_due or orders:
-        _take_snapshot(account, lines, own or {}, profits(seen), now)
-    key_check.check(account, lines, now)
+        _take_snapshot(account, sessions, own or {}, profits(seen), now)
+    key_check.check(account, sessions, now)
     log.info("account followed", extra={"account_id": account.account_id, "orders": len(orders)})
     return len(orders)
 
 
-def _look_at_all(orders: Sequence[Order], account: Account, patience: Patience, lines: Lines, now: datetime) -> list[Order]:
+def _query_orders(orders: Sequence[Order], account: Account, patience: Patience, sessions: Connections, now: datetime) -> list[Order]:
     """Looks at orders; gives those that have been booked by that."""
     waiting, booked = [], []
     for order in orders:
-        entries = Entries()
+        cost_basis = CostBasisBook()
         try:
-            after = _look_at(order, lines.of(order.market_type), entries, now)
+            after = _query_order(order, sessions.of(order.market_type), cost_basis, now)
             if after.booked and not order.booked:
                 booked.append(after)
             if after.unprotected:
-                desk = _desk(account, after, patience, lines)
-                desk.protect(after)
-                booked += [exit_ for exit_ in desk.placed if exit_.booked]
+                client = _execution_client(account, after, patience, sessions)
+                client.protect(after)
+                booked += [exit_ for exit_ in client.placed if exit_.booked]
             elif after.exit_of is not None and after.status in _WAITS:
                 waiting.append(after)
         except (Refused, Retryable) as fault:
             log.warning("order not followed", extra={"order_id": order.order_id, "fault": str(fault)})
-            in_flight.postpone(order, now + (_REFUSED_AGAIN if isinstance(fault, Refused) else _AGAIN))
+            in_flight.schedule_order(order, now + (_REFUSED_AGAIN if isinstance(fault, Refused) else _AGAIN))
     for order in waiting:
-        _cancel_if_left(order, account, patience, lines)
+        _cancel_sibling_exit(order, account, patience, sessions)
     return booked
 
 
-def _look_at(order: Order, line: Line, entries: Entries, now: datetime) -> Order:
-    if order.status in {OrderStatus.CLAIMED, OrderStatus.UNKNOWN}:
-        after = query_order.settle(order, line, NotDoable("exchange_never_arrived"), entries)
+def _query_order(order: Order, session: ExchangeSession, cost_basis: CostBasisBook, now: datetime) -> Order:
+    if order.status in {OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN}:
+        after = query_order.resolve_order(order, session, NotDoable("exchange_never_arrived"), cost_basis)
         if after.status is OrderStatus.REJECTED and after.exit_of is not None:
-            in_flight.expose(after)
+            in_flight.mark_unprotected(after)
     elif order.written_off_at is not None:
-        return _watch(order, order.written_off_at, line, entries, now)
+        return _watch(order, order.written_off_at, session, cost_basis, now)
     elif order.status.final:
-        return order if order.unprotected else _learn_fees(order, line, entries, now)
+        return order if order.unprotected else _learn_fees(order, session, cost_basis, now)
     else:
-        after = _current(order, line, entries, now)
+        after = _current_state(order, session, cost_basis, now)
     if after == order and not order.unprotected:
-        in_flight.postpone(order, now + _AGAIN)
+        in_flight.schedule_order(order, now + _AGAIN)
     return after
 
 
-def _desk(account: Account, order: Order, patience: Patience, lines: Lines) -> LiveDesk:
+def _execution_client(account: Account, order: Order, patience: Patience, sessions: Connections) -> LiveExecution:
     """A desk that places orders beside one of the ledger."""
-    instrument = lines.of(order.market_type).instrument(order.symbol)
+    instrument = sessions.of(order.market_type).instrument(order.symbol)
     instruction = Instruction(
         signal_id=order.signal_id,
         user_id=order.user_id,
@@ -116,61 +116,67 @@ def _desk(account: Account, order: Order, patience: Patience, lines: Lines) -> L
         group_name=order.group_name,
         received_at=datetime.now(UTC),
         max_age_s=_EXITS_STAY_DUE_S,
-        alone=False,
+        single_account=False,
     )
-    return LiveDesk(account, instruction, patience, lines)
+    return LiveExecution(account, instruction, patience, sessions)
 
 
-def _cancel_if_left(order: Order, account: Account, patience: Patience, lines: Lines) -> None:
+def _cancel_sibling_exit(order: Order, account: Account, patience: Patience, sessions: Connections) -> None:
     """Cancels an exit when the other of its pair has traded."""
     if any(other.filled for other in in_flight.exits_of(order)):
         try:
-            _desk(account, order, patience, lines).cancel(order, "position_left")
+            _execution_client(account, order, patience, sessions).cancel(order, "position_left")
         except Retryable as fault:
             log.warning("exit not cancelled", extra={"order_id": order.order_id, "fault": str(fault)})
-            in_flight.postpone(order, datetime.now(UTC) + _AGAIN)
+            in_flight.schedule_order(order, datetime.now(UTC) + _AGAIN)
 
 
-def _current(order: Order, line: Line, entries: Entries, now: datetime) -> Order:
+def _current_state(order: Order, session: ExchangeSession, cost_basis: CostBasisBook, now: datetime) -> Order:
     """An open order as the exchange shows it now."""
-    instrument = line.instrument(order.symbol)
-    state = line.find(order.client_order_id, instrument, trigger=order.stop_price is not None)
+    instrument = session.instrument(order.symbol)
+    state = session.find(order.client_order_id, instrument, trigger=order.stop_price is not None)
     if state is not None:
-        book, fees = query_order.booking(entries, instrument, order, state), query_order.fees(line, state, instrument)
-        after, writes = in_flight.recording(order, state, book, **fees)
+        book, fees = (
+            query_order.cost_basis_booking(cost_basis, instrument, order, state),
+            query_order.order_fees(session, state, instrument),
+        )
+        after, writes = in_flight.record_writes(order, state, book, **fees)
         if writes:
-            in_flight.write([*writes, *(in_flight.exposing(after) if _left_something(after, line) else [])])
+            in_flight.write([*writes, *(in_flight.exposing(after) if _left_something(after, session) else [])])
         return after
-    if order.sent_at is not None and now - order.sent_at < 4 * timedelta(seconds=line.late_arrival_s):
+    if order.sent_at is not None and now - order.sent_at < 4 * timedelta(seconds=session.late_arrival_s):
         return order  # too young to have been forgotten; it will show
-    state = line.find_by_traces(query_order.state_of(order), instrument, order.created_at, strict=False)
+    state = session.find_by_traces(query_order.order_state(order), instrument, order.created_at, strict=False)
     if state is None:
         # Its own look-up and the list of open orders may both lag. A cancel by its id makes sure that nothing stays live.
-        state = line.cancel(query_order.state_of(order), instrument)
+        state = session.cancel(query_order.order_state(order), instrument)
         if not state.filled:
             # Exchanges forget cancelled orders that have not traded, within hours or days.
-            return in_flight.cancelled(order, "exchange_forgot")
+            return in_flight.mark_cancelled(order, "order_not_found_at_exchange")
     return in_flight.record(
-        order, state, query_order.booking(entries, instrument, order, state), **query_order.fees(line, state, instrument)
+        order,
+        state,
+        query_order.cost_basis_booking(cost_basis, instrument, order, state),
+        **query_order.order_fees(session, state, instrument),
     )
 
 
-def _watch(order: Order, written_off_at: datetime, line: Line, entries: Entries, now: datetime) -> Order:
+def _watch(order: Order, written_off_at: datetime, session: ExchangeSession, cost_basis: CostBasisBook, now: datetime) -> Order:
     """Looks whether an order that was written off has shown up, at growing intervals."""
-    instrument = line.instrument(order.symbol)
-    state = line.find(order.client_order_id, instrument, trigger=order.stop_price is not None)
+    instrument = session.instrument(order.symbol)
+    state = session.find(order.client_order_id, instrument, trigger=order.stop_price is not None)
     if state is not None and (state.filled or not state.status.final):
         log.warning("order shown late", extra={"order_id": order.order_id, "status": state.status.value})
-        book = query_order.booking(entries, instrument, order, state)
-        return in_flight.take_up(order, state, book, **query_order.fees(line, state, instrument))
+        book = query_order.cost_basis_booking(cost_basis, instrument, order, state)
+        return in_flight.take_up(order, state, book, **query_order.order_fees(session, state, instrument))
     if state is not None or now - written_off_at > _WATCHED_FOR:
         in_flight.stop_watching(order)
     else:
-        in_flight.postpone(order, now + max(_AGAIN, now - written_off_at))
+        in_flight.schedule_order(order, now + max(_AGAIN, now - written_off_at))
     return order
 
 
-def _left_something(order: Order, line: Line) -> bool:
+def _left_something(order: Order, session: ExchangeSession) -> bool:
     """Whether an exit has fired, has found too little to trade with, and its position still stands.
 
     One that has not traded at all may have been cancelled by the account's owner, which is left as it is.
@@ -180,25 +186,25 @@ def _left_something(order: Order, line: Line) -> bool:
     if order.market_type is MarketType.SPOT:
         return True
     direction = 1 if order.side is Side.SELL else -1
-    return any(each.instrument_name == order.symbol and each.quantity * direction > 0 for each in line.open_positions())
+    return any(each.instrument_name == order.symbol and each.quantity * direction > 0 for each in session.open_positions())
 
 
-def _learn_fees(order: Order, line: Line, entries: Entries, now: datetime) -> Order:
+def _learn_fees(order: Order, session: ExchangeSession, cost_basis: CostBasisBook, now: datetime) -> Order:
     """The fee of an ended order, once the exchange shows all its trades."""
-    instrument = line.instrument(order.symbol)
-    found = query_order.fees(line, query_order.state_of(order), instrument)
+    instrument = session.instrument(order.symbol)
+    found = query_order.order_fees(session, query_order.order_state(order), instrument)
     if found or now - order.updated_at > _FEES_WITHIN:
-        return in_flight.complete(order, query_order.booking(entries, instrument, order, None, fees_final=True), **found)
-    in_flight.postpone(order, now + _AGAIN)
+        return in_flight.complete(order, query_order.cost_basis_booking(cost_basis, instrument, order, None, fees_final=True), **found)
+    in_flight.schedule_order(order, now + _AGAIN)
     return order
 
 
-def _take_snapshot(account: Account, lines: Lines, own: aws.Item, realized: Mapping[str | None, Decimal], now: datetime) -> None:
+def _take_snapshot(account: Account, sessions: Connections, own: aws.Item, realized: Mapping[str | None, Decimal], now: datetime) -> None:
     try:
         unfinished = in_flight.unfinished(account.account_id)
-        seen = snapshots.take(account, lines, now)
+        seen = snapshots.take_snapshot(account, sessions, now)
         position_drift.check(account, own, unfinished, seen, now)
-        queue_flatten.tell(risk_state.equity_seen(account.user_id, account.account_id, seen["equity"], now, realized))
+        queue_flatten.queue_flatten(risk_state.add_equity_change(account.user_id, account.account_id, seen["equity"], now, realized))
     except (Refused, Retryable) as fault:
         log.warning("no snapshot", extra={"account_id": account.account_id, "fault": str(fault)})
-        in_flight.account_due(account.account_id, account.exchange, now + _REFUSED_AGAIN)
+        in_flight.schedule_account(account.account_id, account.exchange, now + _REFUSED_AGAIN)

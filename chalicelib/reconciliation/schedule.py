@@ -3,19 +3,20 @@
 from datetime import UTC, datetime
 
 from chalicelib.orders import in_flight, queue
-from chalicelib.orders.models import Follow
+from chalicelib.orders.models import ReconcileAccount
 from chalicelib.telemetry import Metric, measure
 
 
-def queue_follow_ups() -> int:
+def queue_due_accounts() -> int:
     """Queues one message per account on which an order or a snapshot is due; returns how many."""
     now = datetime.now(UTC)
     measure(Metric.UNKNOWN_OUTCOMES, in_flight.unknown_outcomes())
-    accounts = {item["account_id"]: item["exchange"] for item in in_flight.due(now)}
+    accounts = {item["account_id"]: item["exchange"] for item in in_flight.due_items(now)}
     minute = now.strftime("%Y-%m-%dT%H:%M")
     messages = [
-        Follow(follow_id=f"follow:{minute}", account_id=account_id, exchange=exchange) for account_id, exchange in sorted(accounts.items())
+        ReconcileAccount(follow_id=f"follow:{minute}", account_id=account_id, exchange=exchange)
+        for account_id, exchange in sorted(accounts.items())
     ]
     if messages:
-        queue.send(messages)
+        queue.send_messages(messages)
     return len(messages)

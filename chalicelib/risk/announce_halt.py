@@ -20,7 +20,7 @@ _PATIENCE_S = 20.0
 _GLOBAL = Switch(Scope.GLOBAL)
 
 
-def tell_everybody(now: datetime, cancel_entries: Callable[[list[str], str], None], seconds: float = _PATIENCE_S) -> int:
+def announce_halt(now: datetime, cancel_entries: Callable[[list[str], str], None], seconds: float = _PATIENCE_S) -> int:
     """Goes on telling for so long, and returns how many users were told; the next sweep goes on from there.
 
     Args:
@@ -28,26 +28,28 @@ def tell_everybody(now: datetime, cancel_entries: Callable[[list[str], str], Non
     """
     ends, told = time.monotonic() + seconds, 0
     while time.monotonic() < ends:
-        item = aws.get("controls", _GLOBAL.key)
+        item = aws.get("risk", _GLOBAL.key)
         if item is None or "telling" not in item:
             break
-        users, following = aws.query("users", "listed = :all", index="listed", limit=_AT_ONCE, start=item["telling"] or None, all=LISTED)
+        users, following = aws.query_page(
+            "users", "listed = :all", index="listed", limit=_AT_ONCE, start=item["telling"] or None, all=LISTED
+        )
         active = [user["user_id"] for user in users if user.get("is_active", True)]
-        writes = [outbox.write(halts.event(_GLOBAL, item, now, told_to=user_id)) for user_id in active]
+        writes = [outbox.event_write(halts.event(_GLOBAL, item, now, told_to=user_id)) for user_id in active]
         if item["halted"]:
             cancel_entries(active, item["at"])
         try:
-            aws.transact([*writes, _moved(item, following)])
+            aws.transact([*writes, _progress_write(item, following)])
         except (aws.WriteRefused, Retryable):
             continue  # another sweep, or the switch was thrown again
         told += len(active)
     return told
 
 
-def _moved(item: aws.Item, following: aws.Item | None) -> aws.Write:
+def _progress_write(item: aws.Item, following: aws.Item | None) -> aws.Write:
     """The note of how far it has come; it ends where there is nobody left."""
     unmoved = "version = :version AND telling = :before"
     values = {"version": item["version"], "before": item["telling"]}
     if following is None:
-        return aws.update("controls", _GLOBAL.key, "REMOVE telling", unmoved, **values)
-    return aws.update("controls", _GLOBAL.key, "SET telling = :after", unmoved, **values, after=following)
+        return aws.update_write("risk", _GLOBAL.key, "REMOVE telling", unmoved, **values)
+    return aws.update_write("risk", _GLOBAL.key, "SET telling = :after", unmoved, **values, after=following)

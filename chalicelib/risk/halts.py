@@ -48,7 +48,7 @@ class Switch:
         return {"scope": "#".join([self.scope.value, *(part for part in parts if part is not None)])}
 
 
-def throw(switch: Switch, *, halted: bool, by: str, admin: bool = True, reason: str | None = None) -> dict[str, Any]:
+def set_switch(switch: Switch, *, halted: bool, by: str, admin: bool = True, reason: str | None = None) -> dict[str, Any]:
     """Sets a switch, and tells `trading.halted` or `trading.resumed`, for an account `account.halted` or `account.resumed`.
 
     Setting it as it is already changes and tells nothing.
@@ -67,12 +67,12 @@ def throw(switch: Switch, *, halted: bool, by: str, admin: bool = True, reason: 
     """
     for _ in range(_TRIES):
         now = datetime.now(UTC)
-        stored = aws.get("controls", switch.key) or {}
+        stored = aws.get("risk", switch.key) or {}
         if bool(stored.get("halted")) == halted:
             return view(switch, stored)
         if not halted and stored.get("by_admin") and not admin:
             raise Forbidden("admin_only")
-        item, writes = thrown(switch, stored, now, halted=halted, by=by, admin=admin, reason=reason)
+        item, writes = switch_writes(switch, stored, now, halted=halted, by=by, admin=admin, reason=reason)
         try:
             aws.transact(writes)
         except (aws.WriteRefused, Retryable):
@@ -81,7 +81,7 @@ def throw(switch: Switch, *, halted: bool, by: str, admin: bool = True, reason: 
     raise Retryable("the switch is being thrown by others")
 
 
-def thrown(
+def switch_writes(
     switch: Switch,
     stored: aws.Item,
     now: datetime,
@@ -99,8 +99,8 @@ def thrown(
     """
     everybody: dict[str, Any] = {"telling": {}} if switch.scope is Scope.GLOBAL else {}
     thrown_ = {"halted": halted, "reason": reason, "by": by, "by_admin": admin, "at": now.isoformat(), "left_open": {}, **everybody}
-    item, put = changed(switch, stored, now, **thrown_)
-    return item, [put, record.write(_change(switch, stored, item, now)), outbox.write(event(switch, item, now, flatten=flatten))]
+    item, put = switch_write(switch, stored, now, **thrown_)
+    return item, [put, record.write(_change(switch, stored, item, now)), outbox.event_write(event(switch, item, now, flatten=flatten))]
 
 
 def note_left_open(switch: Switch, account_id: str, positions: Sequence[Mapping[str, Any]]) -> None:
@@ -115,41 +115,41 @@ def note_left_open(switch: Switch, account_id: str, positions: Sequence[Mapping[
     """
     for _ in range(_TRIES):
         now = datetime.now(UTC)
-        [item] = stored([switch])
+        [item] = stored_parts([switch])
         before = item.get("left_open") or {}
         after = {name: rows for name, rows in before.items() if name != account_id}
         if positions:
             after[account_id] = [dict(each) for each in positions]
         if not item.get("halted") or after == before:
             return
-        item, put = changed(switch, item, now, left_open=after)
+        item, put = switch_write(switch, item, now, left_open=after)
         try:
-            aws.transact([put, *([outbox.write(event(switch, item, now))] if positions else [])])
+            aws.transact([put, *([outbox.event_write(event(switch, item, now))] if positions else [])])
         except (aws.WriteRefused, Retryable):
             continue
         return
     raise Retryable("the switch is being changed by others")
 
 
-def changed(switch: Switch, stored: aws.Item, now: datetime, **fields: Any) -> tuple[aws.Item, aws.Write]:
-    """The item of the table `controls` with other fields, and the write of it."""
+def switch_write(switch: Switch, stored: aws.Item, now: datetime, **fields: Any) -> tuple[aws.Item, aws.Write]:
+    """The item of the table `risk` with other fields, and the write of it."""
     version = int(stored.get("version", 0))
     item = {**stored, **switch.key, **fields, "version": version + 1, "updated_at": now.isoformat()}
     if version:
-        return item, aws.put("controls", item, "version = :read", read=version)
-    return item, aws.put("controls", item, "attribute_not_exists(version)")
+        return item, aws.put_write("risk", item, "version = :read", read=version)
+    return item, aws.put_write("risk", item, "attribute_not_exists(version)")
 
 
-def read(switches: Sequence[Switch]) -> list[dict[str, Any]]:
+def read_switches(switches: Sequence[Switch]) -> list[dict[str, Any]]:
     """Switches as they are shown; one that was never thrown is not halted."""
-    return [view(switch, item) for switch, item in zip(switches, stored(switches), strict=True)]
+    return [view(switch, item) for switch, item in zip(switches, stored_parts(switches), strict=True)]
 
 
-def stored(switches: Sequence[Switch]) -> list[aws.Item]:
+def stored_parts(switches: Sequence[Switch]) -> list[aws.Item]:
     """What is stored of switches and the rules beside them, empty where that is nothing."""
     items: list[aws.Item | None] = []
     for start in range(0, len(switches), _READ_AT_ONCE):
-        items += aws.get_many([("controls", switch.key) for switch in switches[start : start + _READ_AT_ONCE]])
+        items += aws.get_many([("risk", switch.key) for switch in switches[start : start + _READ_AT_ONCE]])
     return [item or {} for item in items]
 
 

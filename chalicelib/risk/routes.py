@@ -9,7 +9,7 @@ from chalicelib.accounts import store as accounts
 from chalicelib.errors import NotFound, Refused
 from chalicelib.execution import queue_flatten
 from chalicelib.http import Answer, Request, Route
-from chalicelib.inputs import Caseless, Input, Line, Money, Note, UserId, Whole
+from chalicelib.inputs import Caseless, Input, Money, Note, ShortText, UserId, Whole
 from chalicelib.risk import halts, rules, update_rules
 from chalicelib.risk.halts import Scope, Switch
 from chalicelib.users import store as users
@@ -48,7 +48,7 @@ class RulesInput(Input):
 
     scope: Annotated[Literal[Scope.USER, Scope.ACCOUNT, Scope.STRATEGY], Caseless]
     id: UserId | None = None
-    allowed_symbols: Annotated[tuple[Line, ...], Field(max_length=500)] | None = None
+    allowed_symbols: Annotated[tuple[ShortText, ...], Field(max_length=500)] | None = None
     max_order_notional: Notional | None = None
     max_position_notional: Notional | None = None
     max_open_positions: Annotated[Whole, Field(ge=0, le=10_000)] | None = None
@@ -64,19 +64,19 @@ class RulesInput(Input):
 def list_switches(request: Request) -> Answer:
     """The switches that concern a user: the global one, the user's, those of the user's accounts and strategies."""
     who = caller(request)
-    user_id, page = who.whose(request), paging.asked(request)
+    user_id, page = who.whose(request), paging.page_request(request)
     switches = [Switch(Scope.GLOBAL), *_of_user(user_id)]
-    shown = halts.read(switches[page.offset : page.offset + page.limit])
-    return paging.listed(shown, len(switches), None)
+    shown = halts.read_switches(switches[page.offset : page.offset + page.limit])
+    return paging.list_response(shown, len(switches), None)
 
 
-def throw_switch(request: Request) -> Answer:
+def post_switch(request: Request) -> Answer:
     """Halts, or resumes."""
     who = caller(request)
     given = inputs.body(request, HaltInput)
     switch = _switch(who, given.scope, given.id)
     admin = who.role is Role.ADMIN
-    shown = halts.throw(switch, halted=given.halted, by=who.user_id, admin=admin, reason=given.reason)
+    shown = halts.set_switch(switch, halted=given.halted, by=who.user_id, admin=admin, reason=given.reason)
     if given.halted:  # also if it was halted before: the messages of that time may have been lost
         queue_flatten.cancel_entries(switch, shown["at"])
     return Answer(200, shown)
@@ -85,10 +85,12 @@ def throw_switch(request: Request) -> Answer:
 def list_rules(request: Request) -> Answer:
     """The risk rules of a user, and of the user's accounts and strategies."""
     who = caller(request)
-    user_id, page = who.whose(request), paging.asked(request)
+    user_id, page = who.whose(request), paging.page_request(request)
     about = _of_user(user_id)
     part = about[page.offset : page.offset + page.limit]
-    return paging.listed([update_rules.view(each, item) for each, item in zip(part, halts.stored(part), strict=True)], len(about), None)
+    return paging.list_response(
+        [update_rules.view(each, item) for each, item in zip(part, halts.stored_parts(part), strict=True)], len(about), None
+    )
 
 
 def patch_rules(request: Request) -> Answer:
@@ -96,13 +98,13 @@ def patch_rules(request: Request) -> Answer:
     who = caller(request)
     given = inputs.body(request, RulesInput)
     about = _switch(who, given.scope, given.id)
-    wanted: dict[str, Any] = inputs.given(given, "scope", "id", "version")
+    wanted: dict[str, Any] = inputs.set_fields(given, "scope", "id", "version")
     if wanted.get("allowed_symbols"):
         wanted["allowed_symbols"] = tuple(dict.fromkeys(symbols.resolve(each).name for each in wanted["allowed_symbols"]))
     if wanted.get("trading_hours"):
         wanted["trading_hours"] = tuple(rules.Hours(**each.model_dump()) for each in wanted["trading_hours"])
     admin = who.role is Role.ADMIN
-    return Answer(200, update_rules.set_rules(about, wanted, by=who.user_id, admin=admin, version=given.version))
+    return Answer(200, update_rules.update_rules(about, wanted, by=who.user_id, admin=admin, version=given.version))
 
 
 def _of_user(user_id: str) -> list[Switch]:
@@ -142,7 +144,7 @@ def _switch(who: Caller, scope: Scope, id_: int | None) -> Switch:
 
 HALT = [
     Route("GET", "/halt", list_switches),
-    Route("POST", "/halt", throw_switch),
+    Route("POST", "/halt", post_switch),
     Route("GET", "/risk-rules", list_rules),
     Route("PATCH", "/risk-rules", answering_conflicts(patch_rules)),
 ]

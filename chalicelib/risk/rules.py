@@ -148,8 +148,8 @@ def check_pace(rules: Sequence[Rules], before: Sequence[datetime], now_placed: i
         raise NotDoable("cooling_down", seconds=max(1, round(wait - since)), limit=wait)
 
 
-def of_item(control: dict[str, Any] | None) -> Rules:
-    """The rules in an item of the table `controls`."""
+def rules_from_item(control: dict[str, Any] | None) -> Rules:
+    """The rules in an item of the table `risk`."""
     return Rules.model_validate((control or {}).get("rules") or {})
 
 

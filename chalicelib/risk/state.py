@@ -1,6 +1,6 @@
 """The halt switches and risk rules over one signal on one account: read with everything else, asked before each order that opens.
 
-A daily loss is added up in an item of its own, "tally#user#7", and each execution that trades under such a rule moves that item's version
+A daily loss is added up in an item of its own, "daily_totals#user#7", and each execution that trades under such a rule moves that item's version
 on in its own transaction. So what reaches the limit halts, and whatever was decided before it knew of that is not written: it is decided
 again. On an account with exchange keys, where an order is out of our hands once it is sent, two sums are kept: what its orders realised,
 as soon as that is known, and what its equity lost, which has fees, funding and open positions in it. The larger loss of the two counts.
@@ -37,9 +37,9 @@ def switches(user_id: str, account_id: str, group_name: str | None) -> list[Swit
     return [*found, Switch(Scope.STRATEGY, None, user_id, group_name)] if group_name else found
 
 
-def keys(governing: Sequence[Switch]) -> list[tuple[str, aws.Key]]:
+def item_keys(active_rules: Sequence[Switch]) -> list[tuple[str, aws.Key]]:
     """Where the switches with their rules stand, and what was added up under them."""
-    return [("controls", key) for switch in governing for key in (switch.key, _tally_key(switch))]
+    return [("risk", key) for switch in active_rules for key in (switch.key, _daily_totals_key(switch))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,10 @@ class Flattening:
 
 
 @dataclass(slots=True)
-class _Governing:
+class _ActiveRules:
     switch: Switch
     control: aws.Item
-    tally: aws.Item
+    daily_totals: aws.Item
     rules: Rules
 
     def part_of(self, profits: Mapping[str | None, Decimal], rate: Decimal | None) -> Decimal:
@@ -73,10 +73,10 @@ class _Governing:
 
     def sums(self, at: datetime) -> tuple[Decimal, Decimal]:
         """The day's profit with the equity of accounts at exchanges, and what all orders realised."""
-        if self.tally.get("date") != at.date().isoformat():
+        if self.daily_totals.get("date") != at.date().isoformat():
             return _ZERO, _ZERO
-        profit = Decimal(self.tally.get("profit", _ZERO))
-        return profit, Decimal(self.tally.get("realized", profit))
+        profit = Decimal(self.daily_totals.get("profit", _ZERO))
+        return profit, Decimal(self.daily_totals.get("realized", profit))
 
     def loss(self, at: datetime, realized: Decimal = _ZERO) -> Decimal:
         """What was lost today, with this as well; negative if more was won."""
@@ -89,11 +89,11 @@ class _Governing:
         return limit is not None and self.loss(at, realized) >= limit
 
 
-class Watch:
+class RiskState:
     """The switches and rules that govern one account's orders, as they were read.
 
     Attributes:
-        governing: What governs, with its items.
+        active_rules: What governs, with its items.
         others: Strategies whose orders wait on the account. A price that the signal brings may fill them, so their losses count too.
         currency: The account's.
         rate: US dollars per unit of it; None if unknown.
@@ -102,11 +102,11 @@ class Watch:
         found: The items under `keys` of both, in that order.
     """
 
-    def __init__(self, governing: Sequence[Switch], found: Sequence[aws.Item | None], others: Sequence[Switch] = ()) -> None:
+    def __init__(self, active_rules: Sequence[Switch], found: Sequence[aws.Item | None], others: Sequence[Switch] = ()) -> None:
         items = [item or {} for item in found]
-        pairs = zip([*governing, *others], items[::2], items[1::2], strict=True)
-        every = [_Governing(switch, control, tally, rules.of_item(control)) for switch, control, tally in pairs]
-        self.governing, self.others = every[: len(governing)], every[len(governing) :]
+        pairs = zip([*active_rules, *others], items[::2], items[1::2], strict=True)
+        every = [_ActiveRules(switch, control, daily_totals, rules.rules_from_item(control)) for switch, control, daily_totals in pairs]
+        self.active_rules, self.others = every[: len(active_rules)], every[len(active_rules) :]
         self.currency = "USD"
         self.rate: Decimal | None = Decimal(1)
         self._placed = 0
@@ -115,17 +115,17 @@ class Watch:
         """Says what currency profits are in, and what it is worth in US dollars."""
         self.currency, self.rate = currency, rate
 
-    def of_order(self, group_name: str | None) -> "Watch":
+    def of_order(self, group_name: str | None) -> "RiskState":
         """The switches and rules that govern a waiting order of a strategy, or of none."""
         found = copy(self)
-        every = (*self.governing, *self.others)
-        found.governing = [each for each in every if each.switch.scope is not Scope.STRATEGY or each.switch.name == group_name]
+        every = (*self.active_rules, *self.others)
+        found.active_rules = [each for each in every if each.switch.scope is not Scope.STRATEGY or each.switch.name == group_name]
         return found
 
     @property
     def rules(self) -> list[Rules]:
         """Every rule there is."""
-        return [each.rules for each in self.governing]
+        return [each.rules for each in self.active_rules]
 
     @property
     def looks_at_positions(self) -> bool:
@@ -135,12 +135,12 @@ class Watch:
     @property
     def watches_losses(self) -> bool:
         """Some rule is about the day's loss."""
-        return any(each.rules.max_daily_loss is not None for each in (*self.governing, *self.others))
+        return any(each.rules.max_daily_loss is not None for each in (*self.active_rules, *self.others))
 
     @property
     def flattening(self) -> list[Flattening]:
         """What a daily loss has halted without its accounts having the message that closes or cancels."""
-        marked = [each for each in self.governing if each.control.get("flattening")]
+        marked = [each for each in self.active_rules if each.control.get("flattening")]
         return [Flattening(each.switch, each.control["flattening"], entries_only=not each.rules.flatten) for each in marked]
 
     def check(self, symbol: str | None, at: datetime, profits: Mapping[str | None, Decimal]) -> None:
@@ -165,7 +165,7 @@ class Watch:
     @property
     def halted(self) -> bool:
         """Whether some switch is halted."""
-        return any(each.control.get("halted") for each in self.governing)
+        return any(each.control.get("halted") for each in self.active_rules)
 
     @property
     def keeps_resting(self) -> bool:
@@ -173,7 +173,7 @@ class Watch:
         return any(not each.cancel_on_halt for each in self.rules)
 
     def _check_loss(self, at: datetime, profits: Mapping[str | None, Decimal]) -> None:
-        for each in self.governing:
+        for each in self.active_rules:
             if each.rules.max_daily_loss is not None and self.rate is None and each.switch.scope is not Scope.ACCOUNT:
                 raise NotDoable("rule_cannot_count", currency=self.currency, unit="USD")
             mine = each.part_of(profits, self.rate)
@@ -189,7 +189,7 @@ class Watch:
         """Counts an order that opens."""
         self._placed += 1
 
-    def after(self, before: "Watch") -> "Watch":
+    def after(self, before: "RiskState") -> "RiskState":
         """This, read later in the course of the same signal."""
         self._placed = before._placed  # noqa: SLF001 - its own kind
         return self
@@ -206,38 +206,38 @@ class Watch:
         """
         writes: list[aws.Write] = []
         flattening: list[Flattening] = []
-        for each in (*self.governing, *self.others):
+        for each in (*self.active_rules, *self.others):
             fields: dict[str, Any] = {}
             if traded and each.rules.max_daily_loss is not None:
                 realized = each.part_of(profits, self.rate)
-                lost, halts, marks = _add_up(each, _ZERO if equity else realized, realized, at)
+                lost, halts, marks = _add_loss_writes(each, _ZERO if equity else realized, realized, at)
                 fields |= lost
                 writes += halts
                 flattening += marks
             if each.switch.scope is Scope.ACCOUNT and self._placed:
-                fields |= self._opened(each.tally, at, equity=equity)
+                fields |= self._opened(each.daily_totals, at, equity=equity)
             if fields:
-                writes.append(_tally_put(each, fields))
+                writes.append(_daily_totals_write(each, fields))
         return writes, flattening
 
-    def _opened(self, tally: aws.Item, at: datetime, *, equity: bool) -> dict[str, Any]:
+    def _opened(self, daily_totals: aws.Item, at: datetime, *, equity: bool) -> dict[str, Any]:
         """What is remembered of the orders that opened, as far as a rule asks for it."""
         fields: dict[str, Any] = {}
         if any(each.about_pace for each in self.rules):
             fields["opened"] = [moment.isoformat() for moment in [*self._before(), *[at] * self._placed]][-_MOST_REMEMBERED:]
-        strategy = next((each for each in self.governing if each.switch.scope is Scope.STRATEGY), None)
+        strategy = next((each for each in self.active_rules if each.switch.scope is Scope.STRATEGY), None)
         if equity and strategy and strategy.rules.max_daily_loss is not None:
-            others = [name for name in tally.get("strategies", []) if name != strategy.switch.name]
+            others = [name for name in daily_totals.get("strategies", []) if name != strategy.switch.name]
             fields["strategies"] = [*others, strategy.switch.name][-_MOST_STRATEGIES:]
         return fields
 
     def _before(self) -> list[datetime]:
         """When earlier signals' orders opened on this account, as far back as matters."""
-        tally = next(each.tally for each in self.governing if each.switch.scope is Scope.ACCOUNT)
-        return [datetime.fromisoformat(moment) for moment in tally.get("opened", [])]
+        daily_totals = next(each.daily_totals for each in self.active_rules if each.switch.scope is Scope.ACCOUNT)
+        return [datetime.fromisoformat(moment) for moment in daily_totals.get("opened", [])]
 
 
-def equity_seen(
+def add_equity_change(
     user_id: str, account_id: str, equity: Decimal, at: datetime, realized: Mapping[str | None, Decimal] | None = None
 ) -> list[Flattening]:
     """Adds what an account's equity has lost since it was last looked at to the day's loss, and halts what has reached its limit.
@@ -257,14 +257,14 @@ def equity_seen(
         Retryable: Others were adding up again and again.
     """
     for attempt in range(_TRIES):
-        governing = switches(user_id, account_id, None)
-        [tally] = aws.get_many([("controls", _tally_key(governing[-1]))])
-        names = {*(tally or {}).get("strategies", []), *(name for name in realized or {} if name)}
-        governing += [Switch(Scope.STRATEGY, None, user_id, name) for name in sorted(names)]
-        watched = Watch(governing, aws.get_many(keys(governing)))
-        if not watched.watches_losses:
+        active_rules = switches(user_id, account_id, None)
+        [daily_totals] = aws.get_many([("risk", _daily_totals_key(active_rules[-1]))])
+        names = {*(daily_totals or {}).get("strategies", []), *(name for name in realized or {} if name)}
+        active_rules += [Switch(Scope.STRATEGY, None, user_id, name) for name in sorted(names)]
+        state = RiskState(active_rules, aws.get_many(item_keys(active_rules)))
+        if not state.watches_losses:
             return []
-        writes, flattening = _equity_writes(watched, equity, realized or {}, at)
+        writes, flattening = _equity_writes(state, equity, realized or {}, at)
         try:
             aws.transact(writes)
         except (aws.WriteRefused, Retryable):
@@ -274,31 +274,33 @@ def equity_seen(
     raise Retryable("the day's loss is being added up by others")
 
 
-def flattened(switch: Switch) -> None:
+def mark_flattened(switch: Switch) -> None:
     """Notes that the accounts a halt is about have been told to close what is open."""
-    aws.write(aws.update("controls", switch.key, "REMOVE flattening"))
+    aws.write(aws.update_write("risk", switch.key, "REMOVE flattening"))
 
 
 def _equity_writes(
-    watched: Watch, equity: Decimal, realized: Mapping[str | None, Decimal], at: datetime
+    state: RiskState, equity: Decimal, realized: Mapping[str | None, Decimal], at: datetime
 ) -> tuple[list[aws.Write], list[Flattening]]:
     writes: list[aws.Write] = []
     flattening: list[Flattening] = []
-    account = next(each for each in watched.governing if each.switch.scope is Scope.ACCOUNT)
-    change = equity - account.tally.get("equity", equity)
-    for each in watched.governing:
+    account = next(each for each in state.active_rules if each.switch.scope is Scope.ACCOUNT)
+    change = equity - account.daily_totals.get("equity", equity)
+    for each in state.active_rules:
         fields: dict[str, Any] = {"equity": equity} if each is account else {}
         if each.rules.max_daily_loss is not None:
-            lost, halts, marks = _add_up(each, change, each.part_of(realized, watched.rate), at)
+            lost, halts, marks = _add_loss_writes(each, change, each.part_of(realized, state.rate), at)
             fields |= lost
             writes += halts
             flattening += marks
         if fields:
-            writes.append(_tally_put(each, fields))
+            writes.append(_daily_totals_write(each, fields))
     return writes, flattening
 
 
-def _add_up(each: _Governing, profit: Decimal, realized: Decimal, at: datetime) -> tuple[dict[str, Any], list[aws.Write], list[Flattening]]:
+def _add_loss_writes(
+    each: _ActiveRules, profit: Decimal, realized: Decimal, at: datetime
+) -> tuple[dict[str, Any], list[aws.Write], list[Flattening]]:
     """The day's two sums with these, and the halt if one reaches the limit."""
     before, realized_before = each.sums(at)
     sums = {"profit": before + profit, "realized": realized_before + realized}
@@ -309,17 +311,17 @@ def _add_up(each: _Governing, profit: Decimal, realized: Decimal, at: datetime) 
     since, flatten = at.isoformat(), each.rules.flatten
     acts = flatten or each.rules.cancel_on_halt
     control = each.control | ({"flattening": since} if acts else {})
-    _, writes = halts.thrown(each.switch, control, at, halted=True, by=BY, admin=False, reason=DAILY_LOSS, flatten=flatten)
+    _, writes = halts.switch_writes(each.switch, control, at, halted=True, by=BY, admin=False, reason=DAILY_LOSS, flatten=flatten)
     return fields, writes, [Flattening(each.switch, since, entries_only=not flatten)] if acts else []
 
 
-def _tally_key(switch: Switch) -> dict[str, str]:
-    return {"scope": f"tally#{switch.key['scope']}"}
+def _daily_totals_key(switch: Switch) -> dict[str, str]:
+    return {"scope": f"daily_totals#{switch.key['scope']}"}
 
 
-def _tally_put(each: _Governing, fields: Mapping[str, Any]) -> aws.Write:
-    version = int(each.tally.get("version", 0))
-    item = {**each.tally, **_tally_key(each.switch), **fields, "version": version + 1}
+def _daily_totals_write(each: _ActiveRules, fields: Mapping[str, Any]) -> aws.Write:
+    version = int(each.daily_totals.get("version", 0))
+    item = {**each.daily_totals, **_daily_totals_key(each.switch), **fields, "version": version + 1}
     if version:
-        return aws.put("controls", item, "version = :read", read=version)
-    return aws.put("controls", item, "attribute_not_exists(version)")
+        return aws.put_write("risk", item, "version = :read", read=version)
+    return aws.put_write("risk", item, "attribute_not_exists(version)")

@@ -16,7 +16,7 @@ from chalicelib.users.models import shown_id
 _TRIES = 5
 
 
-def set_rules(about: Switch, wanted: Mapping[str, Any], *, by: str, admin: bool, version: int | None = None) -> dict[str, Any]:
+def update_rules(about: Switch, wanted: Mapping[str, Any], *, by: str, admin: bool, version: int | None = None) -> dict[str, Any]:
     """Changes rules, and tells `trading.rules_changed`; what it is already is no change.
 
     Args:
@@ -35,11 +35,11 @@ def set_rules(about: Switch, wanted: Mapping[str, Any], *, by: str, admin: bool,
     """
     for _ in range(_TRIES):
         now = datetime.now(UTC)
-        stored = aws.get("controls", about.key) or {}
+        stored = aws.get("risk", about.key) or {}
         current = int(stored.get("rules_version", 0))
         if version is not None and version != current:
             raise Conflict("version_conflict", version=current)
-        before = rules.of_item(stored)
+        before = rules.rules_from_item(stored)
         # A rule taken away is the rule of somebody who has set none.
         given = {name: getattr(rules.NONE, name) if value is None else value for name, value in wanted.items()}
         fields = {name: value for name, value in given.items() if getattr(before, name) != value}
@@ -49,11 +49,11 @@ def set_rules(about: Switch, wanted: Mapping[str, Any], *, by: str, admin: bool,
             raise Forbidden("admin_only")
         after = rules.Rules.model_validate(before.model_dump() | fields)
         kept = {"rules": after.model_dump(exclude_defaults=True), "rules_by_admin": admin, "rules_version": current + 1}
-        item, put = halts.changed(about, stored, now, **kept)
+        item, put = halts.switch_write(about, stored, now, **kept)
         was, is_ = before.model_dump(include=set(fields)), after.model_dump(include=set(fields))
         change = record.Change(by, "trading.rules_changed", about.key["scope"], about.owner, now, was, is_)
         try:
-            aws.transact([put, record.write(change), outbox.write(_event(about, is_, current + 1, now))])
+            aws.transact([put, record.write(change), outbox.event_write(_event(about, is_, current + 1, now))])
         except (aws.WriteRefused, Retryable):
             continue
         return view(about, item)
@@ -62,10 +62,10 @@ def set_rules(about: Switch, wanted: Mapping[str, Any], *, by: str, admin: bool,
 
 def view(about: Switch, item: aws.Item) -> dict[str, Any]:
     """Rules as they are shown."""
-    return {**names(about), **rules.of_item(item).model_dump(), "version": int(item.get("rules_version", 0))}
+    return {**scope_fields(about), **rules.rules_from_item(item).model_dump(), "version": int(item.get("rules_version", 0))}
 
 
-def names(about: Switch) -> dict[str, Any]:
+def scope_fields(about: Switch) -> dict[str, Any]:
     """What rules are about, as it is shown."""
     return {"scope": about.scope.value, "id": shown_id(about.id), "name": about.name}
 

@@ -23,7 +23,7 @@ from chalicelib.signals import fields as bodies
 from chalicelib.signals import plan as plans
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal
-from chalicelib.signals.source import Sender, identify
+from chalicelib.signals.source import SignalSource, identify
 from chalicelib.signals.staleness import check_age, is_closing
 from chalicelib.telemetry import Metric, log, measure
 from chalicelib.trading import Variant
@@ -54,24 +54,24 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class InboundRoute:
     """A way in: who a request's sender is (the body is None if it could not be read), and what the body asks for."""
 
-    sender: Callable[[Request, Fields | None], Sender]
-    signal: Callable[[Fields, Sender], Signal]
+    sender: Callable[[Request, Fields | None], SignalSource]
+    signal: Callable[[Fields, SignalSource], Signal]
 
 
-def webhook(variant_of: Callable[[Fields], Variant]) -> Door:
+def inbound_route(variant_of: Callable[[Fields], Variant]) -> InboundRoute:
     """The door of a webhook: a token or code says who it is."""
 
-    def sender(request: Request, fields: Fields | None) -> Sender:
+    def sender(request: Request, fields: Fields | None) -> SignalSource:
         claimed = request.path.get("user_id") or config.setting("DEFAULT_USER_ID") or None
         return identify(request, fields, claimed, datetime.now(UTC))
 
-    return Door(sender, lambda fields, _: variants.read_signal(variant_of(fields), fields))
+    return InboundRoute(sender, lambda fields, _: variants.read_signal(variant_of(fields), fields))
 
 
-def accept(request: Request, door: Door) -> Receipt:
+def accept(request: Request, door: InboundRoute) -> Receipt:
     """Accepts a signal, or refuses it. Either way the attempt is in the webhook log.
 
     Raises:
@@ -104,7 +104,7 @@ class _Attempt:
         self.request = request
         self.signal_id = uuid.uuid4().hex
         self.fields: Fields | None = None
-        self.sender: Sender | None = None
+        self.sender: SignalSource | None = None
 
     @property
     def owner(self) -> str | None:
@@ -116,7 +116,7 @@ class _Attempt:
         """The credentials it presents, to be masked everywhere."""
         return presented.of(self.request, self.fields).secrets
 
-    def accept(self, door: Door) -> Receipt:
+    def accept(self, door: InboundRoute) -> Receipt:
         request = self.request
         broken: Refused | None = None
         try:
@@ -130,22 +130,22 @@ class _Attempt:
         if broken or self.fields is None:
             raise broken or Refused("no_data")
         signal = door.signal(self.fields, self.sender)
-        plan = plans.make(signal, self.sender, request.received_at)
+        plan = plans.make_plan(signal, self.sender, request.received_at)
         closing = is_closing(signal, self.fields)
         check_age(signal, plan, request.received_at, self.sender, closes=closing)
         accepted = self._accepted(signal, self.sender, plan)
         earlier, accepted = _save(accepted, _guard(request, signal, self.sender, plan, closing=closing), self.sender.usage)
         if earlier:
             return self._replay(earlier, signal)
-        queue.send(accepted.instructions)
+        queue.send_messages(accepted.instructions)
         if len(plan.targets) > 1:
-            store.queued(self.signal_id)  # a single message says so itself, when it is settled
-        expected_signals.heard(self.sender.strategy, request.received_at)
+            store.mark_queued(self.signal_id)  # a single message says so itself, when it is settled
+        expected_signals.note_signal(self.sender.strategy, request.received_at)
         measure(Metric.SIGNALS_ACCEPTED)
         log.info("signal accepted", extra={"signal_id": self.signal_id, "user_id": accepted.user_id, "variant": signal.variant.value})
         return Receipt(self.signal_id, accepted.user_id, signal, len(plan.targets), plan.accounts, replayed=False)
 
-    def _accepted(self, signal: Signal, sender: Sender, plan: plans.Plan) -> store.Accepted:
+    def _accepted(self, signal: Signal, sender: SignalSource, plan: plans.Plan) -> store.Accepted:
         received_at = self.request.received_at
         return store.Accepted(
             signal_id=self.signal_id,
@@ -163,12 +163,12 @@ class _Attempt:
     def _replay(self, earlier: store.Earlier, signal: Signal) -> Receipt:
         """The earlier signal's receipt. Should its messages never have been sent, they are now."""
         if not earlier.same_body:
-            raise Conflict("key_reused")
+            raise Conflict("idempotency_key_reused")
         item = store.get(earlier.signal_id)
         if item is None:
             raise Retryable("the earlier signal is not to be read")
         if "unqueued" in item:
-            queue.send(store.instructions_of(item))
+            queue.send_messages(store.instructions_of(item))
         entry = self._log_entry("replayed", signal_id=earlier.signal_id)
         if earlier.late:
             refusals.record_repeat(self._attempt(entry), earlier.signal_id, earlier.received_at)
@@ -213,12 +213,12 @@ class _Attempt:
         return {"outcome": outcome, "route": route, "source_ip": self.request.source_ip, "body": body, **more}
 
 
-def _guard(request: Request, signal: Signal, sender: Sender, plan: plans.Plan, *, closing: bool) -> store.Guard:
+def _guard(request: Request, signal: Signal, sender: SignalSource, plan: plans.Plan, *, closing: bool) -> store.IdempotencyKeys:
     """What makes a repeat recognisable. Its scope names the strategy or account: two that send in turn hide no repeat of each other's."""
     where = signal.group_name or "".join(target.account_id for target in plan.targets)
     # A cancel of every symbol repeats none: orders of any symbol may have come between, and cancelling twice does no harm.
     window = sender.owner.settings.repeat_window_s if signal.symbol else 0
-    return store.Guard(
+    return store.IdempotencyKeys(
         key=request.headers.get("idempotency-key") or signal.idempotency_key,
         scope="#".join((sender.user_id, signal.variant.value, where, signal.symbol.name if signal.symbol else "")),
         credential=sender.credential,
@@ -228,7 +228,7 @@ def _guard(request: Request, signal: Signal, sender: Sender, plan: plans.Plan, *
     )
 
 
-def _save(accepted: store.Accepted, guard: store.Guard, usage: Usage | None) -> tuple[store.Earlier | None, store.Accepted]:
+def _save(accepted: store.Accepted, guard: store.IdempotencyKeys, usage: Usage | None) -> tuple[store.Earlier | None, store.Accepted]:
     """Stores the signal, and returns it as it was stored; alerts for one symbol that arrive in the same instant take turns."""
     until, pause = monotonic() + _SAVE_FOR_S, _SHORTEST_PAUSE_S
     while True:

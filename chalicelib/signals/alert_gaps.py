@@ -25,7 +25,7 @@ _UNKNOWN = "unknown"
 """A position that no alert has named."""
 
 
-class Missed(Frozen):
+class AlertGap(Frozen):
     """What an alert tells of the one that is missing before it.
 
     Attributes:
@@ -44,19 +44,19 @@ class Missed(Frozen):
     may_be_late: bool = False
 
 
-def position_write(signal: Signal, scope: str, signal_id: str, at: datetime, missed: Missed | None) -> aws.Write:
+def position_write(signal: Signal, scope: str, signal_id: str, at: datetime, missed: AlertGap | None) -> aws.Write:
     """The write of a scope's position; refused, with the item as it stands, where an alert is missing that `missed` does not tell of."""
     key = {"key": f"position#{scope}"}
     if missed and missed.came_late:  # the position stays what the entry made of it
         forget_at = int((at + _KEPT).timestamp())
-        return aws.update("idempotency", key, "SET forget_at = :at", "signal_id = :last", at=forget_at, last=missed.last_signal_id)
+        return aws.update_write("idempotency", key, "SET forget_at = :at", "signal_id = :last", at=forget_at, last=missed.last_signal_id)
     condition, values = None, {}
     if missed:
         condition, values = "signal_id = :last", {"last": missed.last_signal_id}
     elif signal.prev_market_position is not None:
         condition = "attribute_not_exists(signal_id) OR market_position = :said"
         values = {"said": signal.prev_market_position}
-    return aws.update(
+    return aws.update_write(
         "idempotency",
         key,
         "SET position_before = if_not_exists(market_position, :unknown), market_position = :position, prev_market_position = :before, "
@@ -72,7 +72,7 @@ def position_write(signal: Signal, scope: str, signal_id: str, at: datetime, mis
     )
 
 
-def of(signal: Signal, last: aws.Item, at: datetime) -> Missed | None:
+def gap_of(signal: Signal, last: aws.Item, at: datetime) -> AlertGap | None:
     """What follows from a scope's position, which is empty if there is none; None if nothing is missing.
 
     Args:
@@ -85,7 +85,7 @@ def of(signal: Signal, last: aws.Item, at: datetime) -> Missed | None:
         return None
     swapped = _are_swapped(signal, last, at)
     position_before = last.get("position_before", _UNKNOWN)
-    return Missed(
+    return AlertGap(
         known_position=last["market_position"],
         prev_market_position=before,
         last_signal_id=last["signal_id"],
@@ -102,7 +102,7 @@ def _are_swapped(signal: Signal, last: aws.Item, at: datetime) -> bool:
     return closes and follows and at - datetime.fromisoformat(last["received_at"]) <= _SWAPPED_WITHIN
 
 
-def event(signal: Signal, missed: Missed, signal_id: str, user_id: str, at: datetime) -> Event:
+def gap_event(signal: Signal, missed: AlertGap, signal_id: str, user_id: str, at: datetime) -> Event:
     """Tells of it: `signal.missed`."""
     assert signal.symbol is not None
     payload = {

@@ -8,7 +8,7 @@ from typing import Any
 from chalicelib import config, messages
 from chalicelib.http import Answer, Request, preference_wait
 from chalicelib.orders import store as ledger
-from chalicelib.orders.models import Execution, in_one
+from chalicelib.orders.models import AccountResult, in_one
 from chalicelib.signals import group_answers
 from chalicelib.signals.accept import Receipt
 from chalicelib.trading import Variant
@@ -30,7 +30,7 @@ def answer(request: Request, receipt: Receipt) -> Answer:
     executions = _wait(receipt, until=_front_receipt(request) + patience) if patience else []
     if len(executions) < receipt.accounts or not synchronous:
         return Answer(202, accepted_body(receipt.signal_id), headers)
-    status, body = settled(receipt.signal.model_dump(mode="json"), receipt.strategy_accounts, executions, request.language)
+    status, body = settled_response(receipt.signal.model_dump(mode="json"), receipt.strategy_accounts, executions, request.language)
     return Answer(status, body, headers)
 
 
@@ -39,7 +39,9 @@ def accepted_body(signal_id: str) -> dict[str, Any]:
     return {"status": "accepted", "signal_id": signal_id, "status_url": f"{config.setting('PUBLIC_URL')}/signals/{signal_id}"}
 
 
-def settled(signal: dict[str, Any], strategy_accounts: int, executions: Sequence[Execution], language: str) -> tuple[int, dict[str, Any]]:
+def settled_response(
+    signal: dict[str, Any], strategy_accounts: int, executions: Sequence[AccountResult], language: str
+) -> tuple[int, dict[str, Any]]:
     """Status and body once every account has settled.
 
     Args:
@@ -47,11 +49,11 @@ def settled(signal: dict[str, Any], strategy_accounts: int, executions: Sequence
         strategy_accounts: How many accounts the strategy has, taking part or not.
     """
     if signal["variant"] == Variant.GROUP:
-        return group_answers.settled(signal, strategy_accounts, executions, language)
+        return group_answers.settled_response(signal, strategy_accounts, executions, language)
     return _paper(executions[0], signal["variant"], language)
 
 
-def _paper(execution: Execution, variant: str, language: str) -> tuple[int, dict[str, Any]]:
+def _paper(execution: AccountResult, variant: str, language: str) -> tuple[int, dict[str, Any]]:
     """The paper seed's body; an order by hand has the same, without `simulation` where nothing was simulated."""
     if execution.refused:
         refused = execution.refused[0]
@@ -80,7 +82,7 @@ def _paper(execution: Execution, variant: str, language: str) -> tuple[int, dict
     return 200, shown
 
 
-def _wait(receipt: Receipt, until: float) -> list[Execution]:
+def _wait(receipt: Receipt, until: float) -> list[AccountResult]:
     """The signal's executions, as soon as there is one for each account, or as many as there are at the deadline (epoch seconds).
 
     Of a thousand accounts one look takes a second: the pauses grow with it, and the last look begins early enough to be over in time.
@@ -89,7 +91,7 @@ def _wait(receipt: Receipt, until: float) -> list[Execution]:
     polls = iter(_POLLS_S)
     while True:
         began = monotonic()
-        executions, _ = ledger.of_signal(receipt.signal_id)
+        executions, _ = ledger.results_of(receipt.signal_id)
         look = monotonic() - began
         pause = max(next(polls, _POLLS_S[-1]), 2 * look)
         if len(executions) >= receipt.accounts or monotonic() + pause + 2 * look >= deadline:

@@ -13,9 +13,9 @@ from chalicelib.accounts.model import Account
 from chalicelib.errors import Forbidden, NotDoable, NotFound, Refused
 from chalicelib.exchanges.protocol import Instrument, Side
 from chalicelib.execution import paper_context, plan_orders, reference_price
-from chalicelib.execution.dry_run import DryLiveDesk, DryPaperDesk
+from chalicelib.execution.dry_run import DryRunExecution, PaperDryRun
 from chalicelib.execution.reference_price import PriceSource
-from chalicelib.execution.risk_check import Gate
+from chalicelib.execution.risk_check import PreTradeRiskCheck
 from chalicelib.http import Answer, Request, Route
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.paper import store as paper_store
@@ -24,12 +24,12 @@ from chalicelib.portfolio import snapshots
 from chalicelib.prices import store as prices
 from chalicelib.risk import rules
 from chalicelib.risk import state as risk_state
-from chalicelib.risk.state import Watch
+from chalicelib.risk.state import RiskState
 from chalicelib.signals import fields as bodies
 from chalicelib.signals import manual, presented, unused, variants
 from chalicelib.signals import plan as plans
 from chalicelib.signals.fields import Fields
-from chalicelib.signals.source import Sender, strategy_switch
+from chalicelib.signals.source import SignalSource, strategy_switch
 from chalicelib.signals.staleness import check_age, is_closing
 from chalicelib.trading import MarketType, Variant
 from chalicelib.users import credentials
@@ -43,7 +43,7 @@ _OWN_ROUTE = {variant.value: variant for variant in (Variant.LEGACY, Variant.PER
 _INBOUND = (credentials.Kind.WEBHOOK, credentials.Kind.XC_CODE)
 
 
-Desk = DryPaperDesk | DryLiveDesk
+Desk = PaperDryRun | DryRunExecution
 
 
 def explain(request: Request) -> Answer:
@@ -60,7 +60,7 @@ def explain(request: Request) -> Answer:
     variant = _OWN_ROUTE.get(named or "") or variants.variant_of_api_webhook(fields)
     sender = _sender(user_id, fields)
     signal = variants.read_signal(variant, fields)
-    plan = plans.make(signal, sender, request.received_at)
+    plan = plans.make_plan(signal, sender, request.received_at)
     check_age(signal, plan, request.received_at, sender, closes=is_closing(signal, fields))
     instructions = plans.instructions(_DRY, signal, sender, plan, request.received_at)
     body = {
@@ -76,7 +76,7 @@ def explain(request: Request) -> Answer:
     return Answer(200, body)
 
 
-def _sender(user_id: str, fields: Fields) -> Sender:
+def _sender(user_id: str, fields: Fields) -> SignalSource:
     """The user as sender, with the strategy the body names; a token or code in the body has to be this user's.
 
     Raises:
@@ -93,9 +93,9 @@ def _sender(user_id: str, fields: Fields) -> Sender:
         credentials.verify(credential, stored if stored and stored["user_id"] == user_id else None, _INBOUND, datetime.now(UTC))
     group_name = fields.text("group_name")
     strategy = aws.get("strategies", {"user_id": user_id, "group_name": group_name}) if group_name else None
-    control = aws.get("controls", strategy_switch(user_id, group_name).key) if group_name else None
+    control = aws.get("risk", strategy_switch(user_id, group_name).key) if group_name else None
     halted = sender.halted or bool((control or {}).get("halted"))
-    return Sender(sender.owner, sender.authenticated, halted, strategy, (*sender.rules, rules.of_item(control)))
+    return SignalSource(sender.owner, sender.authenticated, halted, strategy, (*sender.rules, rules.rules_from_item(control)))
 
 
 class _Dry:
@@ -108,14 +108,14 @@ class _Dry:
         """What would come of it."""
         instruction = self.instruction
         symbol = instruction.symbol.name if instruction.symbol else ""
-        governing = risk_state.switches(instruction.user_id, instruction.account_id, instruction.group_name)
-        keys = risk_state.keys(governing)
+        active_rules = risk_state.switches(instruction.user_id, instruction.account_id, instruction.group_name)
+        keys = risk_state.item_keys(active_rules)
         account_key: tuple[str, aws.Key] = ("accounts", {"account_id": instruction.account_id})
         item, *more = aws.get_many([account_key, *keys, *prices.keys_for(instruction)])
         if item is None:
             return self._shown(None) | self._why(NotFound("account_not_found", account=instruction.account_id))
         account = Account.model_validate(item)
-        watched = Watch(governing, more[: len(keys)])
+        watched = RiskState(active_rules, more[: len(keys)])
         live, last_seen = prices.live_and_last(more[len(keys) :], self.now)
         if account.has_exchange:
             return self._at_exchange(account, watched, live or last_seen)
@@ -126,46 +126,46 @@ class _Dry:
         book = paper_store.book(account, stored)
         book.prices = paper_context.prices_of(valued, found, self.now)
         watched.count_in(account.currency, paper_context.dollars_per_unit(account, book.prices))
-        desk = DryPaperDesk(book, instruction, {symbol: price} if price else {}, self.now, source)
+        client = PaperDryRun(book, instruction, {symbol: price} if price else {}, self.now, source)
         if price and source is PriceSource.SIGNAL:
-            desk.see(symbol, price)
-        return self._traded(account, desk, self._gate(desk, watched)) | {"balances_known": True}
+            client.on_price(symbol, price)
+        return self._traded(account, client, self._risk_check(client, watched)) | {"balances_known": True}
 
-    def _at_exchange(self, account: Account, watched: Watch, price: Decimal | None) -> dict[str, Any]:
+    def _at_exchange(self, account: Account, watched: RiskState, price: Decimal | None) -> dict[str, Any]:
         if account.sealed_keys is None:
             return self._shown(account) | self._why(NotDoable("exchange_key_missing", exchange=account.exchange))
-        snapshot = snapshots.latest(account.account_id)
-        desk = DryLiveDesk(account, self.instruction, snapshot, price)
-        gate = self._gate(desk, watched)
-        desk.still = gate.opening
-        told = self._traded(account, desk, gate)
+        snapshot = snapshots.latest_snapshot(account.account_id)
+        client = DryRunExecution(account, self.instruction, snapshot, price)
+        risk_check = self._risk_check(client, watched)
+        client.recheck_risk = risk_check.opening
+        told = self._traded(account, client, risk_check)
         if snapshot:
             told |= {"balances_known": True, "balances_at": snapshot["taken_at"]}
-        if desk.missing:
-            unseen = desk.price_source is not PriceSource.SIGNAL  # else only the price is missing, and `price_source` says so
+        if client.missing:
+            unseen = client.price_source is not PriceSource.SIGNAL  # else only the price is missing, and `price_source` says so
             if unseen and told.get("code", "no_position") == "no_position":  # nothing held, as far as is known
-                told |= self._why(desk.not_looked_at())
+                told |= self._why(client.no_snapshot_yet())
             told["would_trade"] = None
         return told
 
-    def _gate(self, desk: Desk, watched: Watch) -> Gate:
-        return Gate(self.instruction, desk, watched, lambda: watched, self.now)
+    def _risk_check(self, client: Desk, watched: RiskState) -> PreTradeRiskCheck:
+        return PreTradeRiskCheck(self.instruction, client, watched, lambda: watched, self.now)
 
-    def _traded(self, account: Account, desk: Desk, gate: Gate) -> dict[str, Any]:
+    def _traded(self, account: Account, client: Desk, risk_check: PreTradeRiskCheck) -> dict[str, Any]:
         instruction, shown = self.instruction, self._shown(account)
         try:
             if not account.is_active:
                 raise NotFound("account_not_found", account=account.name)
-            outcome = plan_orders.run(instruction, desk, gate)
+            outcome = plan_orders.plan_orders(instruction, client, risk_check)
         except Refused as refused:
-            return shown | self._rules(desk) | {"orders": self._orders(desk.placed, account, desk)} | self._why(refused)
-        orders = self._orders(outcome.orders, account, desk)
+            return shown | self._rules(client) | {"orders": self._orders(client.placed, account, client)} | self._why(refused)
+        orders = self._orders(outcome.orders, account, client)
         refused_legs = [self._why_of(leg.code, leg.values) | {"leg": leg.leg} for leg in outcome.refused]
         first = orders[-1] if orders else {}
         told = {name: first[name] for name in ("side", "quantity", "fee", "margin", "cost") if name in first}
         reason = {name: refused_legs[0][name] for name in ("code", "error", "nearest") if name in refused_legs[0]} if refused_legs else {}
         counts = {"would_cancel": outcome.cancelled, "orders": orders, "refused": refused_legs}
-        return shown | self._rules(desk) | told | counts | reason | {"would_trade": bool(orders)}
+        return shown | self._rules(client) | told | counts | reason | {"would_trade": bool(orders)}
 
     def _shown(self, account: Account | None) -> dict[str, Any]:
         instruction = self.instruction
@@ -183,14 +183,14 @@ class _Dry:
             "refused": [],
         }
 
-    def _rules(self, desk: Desk) -> dict[str, Any]:
+    def _rules(self, client: Desk) -> dict[str, Any]:
         """What the instrument asks of an order, and the price it was reckoned with."""
-        instrument = desk.instrument_used
+        instrument = client.instrument_used
         if instrument is None or self.instruction.symbol is None:
             return {}
         return {
-            "price": desk.market_price(self.instruction.symbol),
-            "price_source": desk.price_source,
+            "price": client.market_price(self.instruction.symbol),
+            "price_source": client.price_source,
             "price_tick": instrument.price_tick,
             "quantity_step": instrument.quantity_step,
             "minimum_quantity": instrument.minimum_quantity or instrument.quantity_step,
@@ -198,8 +198,8 @@ class _Dry:
             "currency": instrument.quote,
         }
 
-    def _orders(self, orders: Sequence[Order], account: Account, desk: Desk) -> list[dict[str, Any]]:
-        return [_order(order, account, desk.instrument_used, self.instruction.leverage) for order in orders]
+    def _orders(self, orders: Sequence[Order], account: Account, client: Desk) -> list[dict[str, Any]]:
+        return [_order(order, account, client.instrument_used, self.instruction.leverage) for order in orders]
 
     def _why(self, refused: Refused) -> dict[str, Any]:
         why = self._why_of(refused.code, refused.values)

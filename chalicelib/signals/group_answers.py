@@ -7,14 +7,16 @@ from typing import Any
 from chalicelib import messages
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.orders.legs import CLOSING_LEG
-from chalicelib.orders.models import CLOSE_INCOMPLETE, Execution, Order, RefusedLeg, in_one
+from chalicelib.orders.models import CLOSE_INCOMPLETE, AccountResult, Order, RefusedLeg, in_one
 from chalicelib.trading import Action
 
-_STATUS = {OrderStatus.OPEN: "PENDING", OrderStatus.CLAIMED: "PENDING"}
+_STATUS = {OrderStatus.OPEN: "PENDING", OrderStatus.PENDING_NEW: "PENDING"}
 """How the seed calls an order the exchange has taken and not filled; the other states carry their own names."""
 
 
-def settled(signal: dict[str, Any], strategy_accounts: int, executions: Sequence[Execution], language: str) -> tuple[int, dict[str, Any]]:
+def settled_response(
+    signal: dict[str, Any], strategy_accounts: int, executions: Sequence[AccountResult], language: str
+) -> tuple[int, dict[str, Any]]:
     """Status and body once every account has settled: 200 if any account succeeded, else 422 with the first reason."""
     executions = sorted(executions, key=lambda execution: (len(execution.account_id), execution.account_id))
     if signal["action"] == Action.CANCEL_ALL:
@@ -29,7 +31,7 @@ def settled(signal: dict[str, Any], strategy_accounts: int, executions: Sequence
     return 422, {"success": False, "error": messages.render(why.code, why.values, language), "code": why.code, "result": result}
 
 
-def _single(signal: dict[str, Any], strategy_accounts: int, executions: Sequence[Execution], language: str) -> dict[str, Any]:
+def _single(signal: dict[str, Any], strategy_accounts: int, executions: Sequence[AccountResult], language: str) -> dict[str, Any]:
     successes = sum(execution.succeeded for execution in executions)
     return {
         "action": "trading_signal",
@@ -44,7 +46,7 @@ def _single(signal: dict[str, Any], strategy_accounts: int, executions: Sequence
     }
 
 
-def _batch(signal: dict[str, Any], strategy_accounts: int, executions: Sequence[Execution], language: str) -> dict[str, Any]:
+def _batch(signal: dict[str, Any], strategy_accounts: int, executions: Sequence[AccountResult], language: str) -> dict[str, Any]:
     accounts = [_batch_account(signal, execution, language) for execution in executions]
     return {
         "action": "batch_trading_signal",
@@ -62,7 +64,7 @@ def _batch(signal: dict[str, Any], strategy_accounts: int, executions: Sequence[
     }
 
 
-def _batch_account(signal: dict[str, Any], execution: Execution, language: str) -> dict[str, Any]:
+def _batch_account(signal: dict[str, Any], execution: AccountResult, language: str) -> dict[str, Any]:
     orders = []
     for index, leg in enumerate(signal["legs"]):
         outcome = _outcome(execution, str(index), language)
@@ -73,7 +75,7 @@ def _batch_account(signal: dict[str, Any], execution: Execution, language: str) 
     return _account(execution) | {"successful_orders": good, "failed_orders": len(orders) - good, "orders": orders}
 
 
-def _cancel(signal: dict[str, Any], executions: Sequence[Execution]) -> dict[str, Any]:
+def _cancel(signal: dict[str, Any], executions: Sequence[AccountResult]) -> dict[str, Any]:
     accounts = [
         _account(execution) | {"cancelled_orders": execution.cancelled, "failed_orders": execution.not_cancelled}
         for execution in executions
@@ -90,7 +92,7 @@ def _cancel(signal: dict[str, Any], executions: Sequence[Execution]) -> dict[str
     }
 
 
-def _account(execution: Execution) -> dict[str, Any]:
+def _account(execution: AccountResult) -> dict[str, Any]:
     number = execution.account_id
     return {
         "account_id": int(number) if number.isdigit() else number,
@@ -99,7 +101,7 @@ def _account(execution: Execution) -> dict[str, Any]:
     }
 
 
-def _outcome(execution: Execution, leg: str, language: str) -> dict[str, Any]:
+def _outcome(execution: AccountResult, leg: str, language: str) -> dict[str, Any]:
     """What became of a leg; of a position that was to be closed, of the closing order."""
     if execution.note:
         return {"success": True, "code": execution.note, "message": messages.render(execution.note, {}, language)}
@@ -107,13 +109,13 @@ def _outcome(execution: Execution, leg: str, language: str) -> dict[str, Any]:
     order = orders.get(leg) or (orders.get(CLOSING_LEG) if leg == "0" else None)
     incomplete = any(each.code == CLOSE_INCOMPLETE and each.leg == leg for each in execution.refused)
     if order is not None and order.status is not OrderStatus.REJECTED and not incomplete:
-        return _traded(order)
+        return _has_traded(order)
     refused = next((each for each in execution.refused if each.leg == leg), None) or next(iter(execution.refused), None)
     refused = refused or RefusedLeg(leg=leg, code=order.code if order and order.code else "rejected")
     return {"success": False, "error": messages.render(refused.code, refused.values, language), "code": refused.code}
 
 
-def _traded(order: Order) -> dict[str, Any]:
+def _has_traded(order: Order) -> dict[str, Any]:
     return {
         "success": True,
         "order_id": order.exchange_order_id,

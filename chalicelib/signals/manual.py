@@ -5,16 +5,16 @@ from chalicelib.errors import NotFound, Refused, Unauthorized
 from chalicelib.http import Answer, Request
 from chalicelib.risk import rules
 from chalicelib.signals import closing, opening, sizes, terms
-from chalicelib.signals.accept import Door, accept
+from chalicelib.signals.accept import InboundRoute, accept
 from chalicelib.signals.answers import answer
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal
-from chalicelib.signals.source import Sender
+from chalicelib.signals.source import SignalSource
 from chalicelib.signals.values import Reader
 from chalicelib.trading import Size, Variant
 from chalicelib.unknown_fields import refuse_unknown, unknown_field
 from chalicelib.users import access
-from chalicelib.users.models import AccountKind, owner_of
+from chalicelib.users.models import AccountKind, user_context_from_items
 
 _LONGEST_ID = 64
 _NULLABLE = ("account", "account_id", "user_id", "quantity", "quantity_type", "qty_per")
@@ -24,26 +24,26 @@ _NULLABLE = ("account", "account_id", "user_id", "quantity", "quantity_type", "q
 def place_order(request: Request) -> Answer:
     """Places an order by hand, on any account. Only admins may."""
     refuse_unknown(request.query, ("wait",))
-    return answer(request, accept(request, Door(_sender, _signal)))
+    return answer(request, accept(request, InboundRoute(_sender, _signal)))
 
 
-def sender_of(user_id: str) -> Sender:
+def sender_of(user_id: str) -> SignalSource:
     """A user as the sender of a signal that needs no token, because an API token vouches for it.
 
     Raises:
         NotFound: There is no such user.
     """
     wanted: list[tuple[str, aws.Key]] = [("users", {"user_id": user_id, "part": part}) for part in ("profile", "settings", "directory")]
-    wanted += [("controls", {"scope": scope}) for scope in ("global", f"user#{user_id}")]
+    wanted += [("risk", {"scope": scope}) for scope in ("global", f"user#{user_id}")]
     profile, settings, directory, *controls = aws.get_many(wanted)
-    owner = owner_of(profile, settings, directory)
+    owner = user_context_from_items(profile, settings, directory)
     if owner is None:
         raise NotFound("user_not_found")
     halted = any(bool((control or {}).get("halted")) for control in controls)
-    return Sender(owner, authenticated=True, halted=halted, strategy=None, rules=tuple(map(rules.of_item, controls)))
+    return SignalSource(owner, authenticated=True, halted=halted, strategy=None, rules=tuple(map(rules.rules_from_item, controls)))
 
 
-def _sender(request: Request, fields: Fields | None) -> Sender:
+def _sender(request: Request, fields: Fields | None) -> SignalSource:
     who = access.caller(request)
     who.require_admin()
     if fields and fields.token:
@@ -54,7 +54,7 @@ def _sender(request: Request, fields: Fields | None) -> Sender:
     return sender_of(named or who.user_id)
 
 
-def _signal(fields: Fields, sender: Sender) -> Signal:
+def _signal(fields: Fields, sender: SignalSource) -> Signal:
     """What the body asks for. A field nobody reads is refused: a person who sends one means something by it."""
     reader = Reader(fields)
     reader.text("user_id")
@@ -94,12 +94,12 @@ def _size(reader: Reader) -> Size | None:
     return sizes.read(reader)
 
 
-def _on_paper(sender: Sender, account: str | None) -> bool:
+def _on_paper(sender: SignalSource, account: str | None) -> bool:
     entry = sender.owner.directory.accounts.get(account or "")
     return entry is not None and entry.kind is AccountKind.PAPER
 
 
-def _account(reader: Reader, sender: Sender) -> str | None:
+def _account(reader: Reader, sender: SignalSource) -> str | None:
     """The account's name, also where the body gives its id.
 
     Raises:

@@ -19,7 +19,7 @@ _SHORTEST_SECRET = 6
 """Characters. A shorter value would be found inside ordinary words and mask those."""
 
 
-def sensitive(name: str) -> bool:
+def is_sensitive(name: str) -> bool:
     """Whether a value of this name is a credential, by its name alone: `token`, `apiKey`, `xc_code`, `passphrase` are."""
     return bool(_SENSITIVE.search(_SEPARATORS.sub("_", name).lower()))
 
@@ -33,7 +33,7 @@ def mask(value: Any, secrets: tuple[str, ...] = ()) -> Any:
     """
     if isinstance(value, Mapping):
         return {
-            mask_values(key, secrets): MASK if sensitive(key) and inner is not None else mask(inner, secrets)
+            mask_values(key, secrets): MASK if is_sensitive(key) and inner is not None else mask(inner, secrets)
             for key, inner in value.items()
         }
     if isinstance(value, (list, tuple)):

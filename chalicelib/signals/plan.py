@@ -12,9 +12,9 @@ from chalicelib.errors import Forbidden, NotDoable, NotFound, Refused, Unauthori
 from chalicelib.orders.models import Instruction
 from chalicelib.risk import rules
 from chalicelib.signals import sizes, terms
-from chalicelib.signals.alert_gaps import Missed
+from chalicelib.signals.alert_gaps import AlertGap
 from chalicelib.signals.models import Signal
-from chalicelib.signals.source import Sender
+from chalicelib.signals.source import SignalSource
 from chalicelib.trading import Action, MarketType, OrderType, Unit, Variant
 from chalicelib.users.models import AccountEntry, AccountKind
 
@@ -50,7 +50,7 @@ class Plan:
     accounts: int
 
 
-def make(signal: Signal, sender: Sender, now: datetime) -> Plan:
+def make_plan(signal: Signal, sender: SignalSource, now: datetime) -> Plan:
     """The accounts that take part.
 
     Raises:
@@ -86,7 +86,7 @@ def check_instrument(signal: Signal, target: Target) -> None:
         symbols.check_exchange(signal.symbol, target.exchange)
 
 
-def check_rules(signal: Signal, sender: Sender, now: datetime) -> None:
+def check_rules(signal: Signal, sender: SignalSource, now: datetime) -> None:
     """Raises NotDoable where a rule of the user or the strategy refuses whatever size, or the size the signal names."""
     rules.check_signal(sender.rules, signal.symbol.name if signal.symbol else None, now)
     if signal.size and signal.size.unit is Unit.QUOTE:
@@ -96,7 +96,7 @@ def check_rules(signal: Signal, sender: Sender, now: datetime) -> None:
         rules.check_notional(sender.rules, signal.quantity * signal.price)
 
 
-def leverage_of(signal: Signal, sender: Sender, market_type: MarketType | None) -> int:
+def leverage_of(signal: Signal, sender: SignalSource, market_type: MarketType | None) -> int:
     """The leverage of a signal: what its body asks for, else the setting.
 
     Raises:
@@ -124,7 +124,7 @@ def only_closes(signal: Signal, market_type: MarketType | None) -> bool:
     return selling or signal.reduce_only or signal.action in (Action.CLOSE, Action.STOP, Action.CANCEL_ALL)
 
 
-def instructions(signal_id: str, signal: Signal, sender: Sender, plan: Plan, received_at: datetime) -> tuple[Instruction, ...]:
+def instructions(signal_id: str, signal: Signal, sender: SignalSource, plan: Plan, received_at: datetime) -> tuple[Instruction, ...]:
     """What each account is told."""
     settings = sender.owner.settings
     leverage = leverage_of(signal, sender, plan.market_type)
@@ -156,11 +156,11 @@ def instructions(signal_id: str, signal: Signal, sender: Sender, plan: Plan, rec
         "sent_at": signal.sent_at,
         "max_price_deviation_percent": _max_price_deviation(sender),
         "max_age_s": max_age_s(signal, sender),
-        "alone": len(plan.targets) == 1,
+        "single_account": len(plan.targets) == 1,
         **_size(signal, settings.trade_amount * leverage),
     }
     resync = bool((sender.strategy or {}).get("resync"))
-    shared |= _resynced(signal, plan.market_type) if resync else _to_flat(signal, plan.market_type)
+    shared |= _resync(signal, plan.market_type) if resync else _to_flat(signal, plan.market_type)
     return tuple(
         Instruction(
             account_id=target.account_id,
@@ -173,19 +173,19 @@ def instructions(signal_id: str, signal: Signal, sender: Sender, plan: Plan, rec
     )
 
 
-def max_age_s(signal: Signal, sender: Sender) -> int:
+def max_age_s(signal: Signal, sender: SignalSource) -> int:
     """Seconds after which the signal opens nothing: the owner's setting, or what the signal itself says, if that is less."""
     limit = sender.owner.settings.max_age_s
     return limit if signal.max_age_s is None else min(limit, ceil(signal.max_age_s))
 
 
-def _max_price_deviation(sender: Sender) -> Decimal:
+def _max_price_deviation(sender: SignalSource) -> Decimal:
     """The strategy's own limit where it has one, else its owner's."""
     of_strategy = (sender.strategy or {}).get("max_price_deviation_percent")
     return sender.owner.settings.max_price_deviation_percent if of_strategy is None else Decimal(of_strategy)
 
 
-def overtaken(given: tuple[Instruction, ...], missed: Missed | None) -> tuple[Instruction, ...]:
+def overtaken(given: tuple[Instruction, ...], missed: AlertGap | None) -> tuple[Instruction, ...]:
     """The instructions of a signal that came after another one: an exit that its entry has overtaken does nothing."""
     late, entry = (missed.came_late, missed.last_signal_id if missed.may_be_late else None) if missed else (False, None)
     return tuple(each.model_copy(update={"came_late": late, "overtaken_by": entry}) for each in given)
@@ -208,7 +208,7 @@ def _to_flat(signal: Signal, market_type: MarketType | None) -> dict[str, Any]:
     return {}
 
 
-def _resynced(signal: Signal, market_type: MarketType | None) -> dict[str, Any]:
+def _resync(signal: Signal, market_type: MarketType | None) -> dict[str, Any]:
     """What a strategy's order becomes so that it leads to the position the strategy says, whatever was missed before it.
 
     Nothing is opened but toward that position. Spot holdings have no direction, and there is no short position to buy back.
@@ -229,7 +229,7 @@ def _resynced(signal: Signal, market_type: MarketType | None) -> dict[str, Any]:
     return {"action": Action.BUY if buying else Action.SELL, "reduce_only": True, "close_same_side": True}
 
 
-def _paper(signal: Signal, sender: Sender) -> Plan:
+def _paper(signal: Signal, sender: SignalSource) -> Plan:
     """The paper account named, else the owner's default one. Never another kind, whatever its name."""
     name = signal.account or sender.owner.settings.default_account
     entry = sender.owner.directory.accounts.get(name or "")
@@ -240,7 +240,7 @@ def _paper(signal: Signal, sender: Sender) -> Plan:
     return _plan({name: entry}, MarketType.SPOT)
 
 
-def _by_settings(signal: Signal, sender: Sender) -> Plan:
+def _by_settings(signal: Signal, sender: SignalSource) -> Plan:
     """Legacy and personal: the account the settings describe."""
     settings = sender.owner.settings
     exchange = signal.exchange or settings.exchange
@@ -249,7 +249,7 @@ def _by_settings(signal: Signal, sender: Sender) -> Plan:
     return _one(signal, sender, exchange, kind, signal.market_type or settings.market_type)
 
 
-def _xc(signal: Signal, sender: Sender) -> Plan:
+def _xc(signal: Signal, sender: SignalSource) -> Plan:
     """xc: the account on the exchange named; a perpetual's name asks for futures, else the settings decide the market."""
     perpetual = signal.symbol is not None and signal.symbol.perpetual
     market_type = signal.market_type or (MarketType.FUTURES if perpetual else sender.owner.settings.market_type)
@@ -257,7 +257,7 @@ def _xc(signal: Signal, sender: Sender) -> Plan:
     return _one(signal, sender, signal.exchange or "", kind, market_type)
 
 
-def _manual(signal: Signal, sender: Sender) -> Plan:
+def _manual(signal: Signal, sender: SignalSource) -> Plan:
     """By hand: the account named, of whatever kind. Paper accounts trade spot, others what the symbol or the settings say."""
     entry = sender.owner.directory.accounts.get(signal.account or "")
     if signal.account is None or entry is None:
@@ -269,7 +269,7 @@ def _manual(signal: Signal, sender: Sender) -> Plan:
     return _plan({signal.account: entry}, signal.market_type or (MarketType.FUTURES if perpetual else usual))
 
 
-def _one(signal: Signal, sender: Sender, exchange: str, kind: AccountKind, market_type: MarketType) -> Plan:
+def _one(signal: Signal, sender: SignalSource, exchange: str, kind: AccountKind, market_type: MarketType) -> Plan:
     """The account named, else the only one on the exchange; with several of them, choosing would be a guess about somebody's money."""
     if market_type is MarketType.SPOT and signal.symbol is not None and signal.symbol.perpetual:
         raise NotDoable("perpetual_on_spot", symbol=signal.symbol.raw)
@@ -290,7 +290,7 @@ def _one(signal: Signal, sender: Sender, exchange: str, kind: AccountKind, marke
     return _plan(fitting, market_type)
 
 
-def _group(signal: Signal, sender: Sender) -> Plan:
+def _group(signal: Signal, sender: SignalSource) -> Plan:
     """The strategy's active accounts on the exchange and market; an inactive strategy is answered like an unknown one."""
     strategy = sender.strategy
     if not strategy or not strategy.get("is_active", True):
@@ -320,7 +320,7 @@ def _plan(entries: Mapping[str, AccountEntry], market_type: MarketType) -> Plan:
     )
 
 
-_PLANNERS: Mapping[Variant, Callable[[Signal, Sender], Plan]] = {
+_PLANNERS: Mapping[Variant, Callable[[Signal, SignalSource], Plan]] = {
     Variant.PAPER: _paper,
     Variant.LEGACY: _by_settings,
     Variant.PERSONAL: _by_settings,

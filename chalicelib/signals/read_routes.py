@@ -33,7 +33,7 @@ def get_signal(request: Request) -> Answer:
 
 def list_signals(request: Request) -> Answer:
     """A user's signals, newest first; filters `variant`, `symbol`, `group_name`, `since`, `until`."""
-    user_id, page = caller(request).whose(request), paging.asked(request)
+    user_id, page = caller(request).whose(request), paging.page_request(request)
     filters: dict[str, Any] = {}
     parts = []
     if variant := inputs.choice(request, "variant", tuple(Variant)):
@@ -60,7 +60,7 @@ def list_signals(request: Request) -> Answer:
 
 def list_orders(request: Request) -> Answer:
     """A user's orders, newest first; filters `status`, `symbol`, `account_id`, `signal_id`."""
-    user_id, page = caller(request).whose(request), paging.asked(request)
+    user_id, page = caller(request).whose(request), paging.page_request(request)
     filters: dict[str, Any] = {}
     if status := inputs.choice(request, "status", tuple(OrderStatus)):
         filters["status"] = status
@@ -91,7 +91,7 @@ def list_logs(request: Request) -> Answer:
 
     Admins see those of nobody as `unknown`.
     """
-    who, page = caller(request), paging.asked(request)
+    who, page = caller(request), paging.page_request(request)
     user_id = _UNKNOWN if who.role is Role.ADMIN and request.query.get("user_id") == _UNKNOWN else who.whose(request)
     filters: dict[str, Any] = {}
     if outcome := inputs.choice(request, "outcome", OUTCOMES):
@@ -104,7 +104,7 @@ def list_logs(request: Request) -> Answer:
 
 
 def _order(item: aws.Item) -> dict[str, Any]:
-    return trace.order_view(ledger.order_of(item))
+    return trace.order_view(ledger.order_from_item(item))
 
 
 def _log_view(item: aws.Item) -> aws.Item:

@@ -81,9 +81,9 @@ def _once_a_minute(attempt: Attempt, type_: str, code: str, told: Mapping[str, A
             "forget_at": int((attempt.received_at + _KEPT).timestamp()),
         }
         condition = "version = :read" if known else "attribute_not_exists(version)"
-        counted = aws.put("idempotency", item, condition, **({"read": known["version"]} if known else {}))
+        counted = aws.put_write("idempotency", item, condition, **({"read": known["version"]} if known else {}))
         try:
-            aws.transact([counted, log] if held_back else [counted, log, outbox.write(_event(attempt, type_, count, told))])
+            aws.transact([counted, log] if held_back else [counted, log, outbox.event_write(_event(attempt, type_, count, told))])
         except aws.WriteRefused as refused:
             known = refused.failed[0] or {}
         except Retryable:

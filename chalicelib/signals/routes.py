@@ -3,7 +3,7 @@
 from chalicelib.errors import Refused
 from chalicelib.http import Answer, Request, Route, refusal
 from chalicelib.signals import fields, manual, variants
-from chalicelib.signals.accept import accept, webhook
+from chalicelib.signals.accept import accept, inbound_route
 from chalicelib.signals.answers import answer
 from chalicelib.trading import Variant
 
@@ -11,7 +11,7 @@ from chalicelib.trading import Variant
 def api_webhook(request: Request) -> Answer:
     """The group and paper webhook; the fields of the body tell which."""
     try:
-        return answer(request, accept(request, webhook(variants.variant_of_api_webhook)))
+        return answer(request, accept(request, inbound_route(variants.variant_of_api_webhook)))
     except Refused as refused:
         told = refusal(refused, request.language)
         if not _is_group(request.body):
@@ -21,17 +21,17 @@ def api_webhook(request: Request) -> Answer:
 
 def legacy(request: Request) -> Answer:
     """The one webhook of the deployment's default user."""
-    return answer(request, accept(request, webhook(lambda _: Variant.LEGACY)))
+    return answer(request, accept(request, inbound_route(lambda _: Variant.LEGACY)))
 
 
 def personal(request: Request) -> Answer:
     """A user's own webhook."""
-    return answer(request, accept(request, webhook(lambda _: Variant.PERSONAL)))
+    return answer(request, accept(request, inbound_route(lambda _: Variant.PERSONAL)))
 
 
 def xc(request: Request) -> Answer:
     """The executor webhook: the code in the body says whose it is."""
-    return answer(request, accept(request, webhook(lambda _: Variant.XC)))
+    return answer(request, accept(request, inbound_route(lambda _: Variant.XC)))
 
 
 def _is_group(body: bytes) -> bool:

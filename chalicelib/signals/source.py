@@ -15,7 +15,7 @@ from chalicelib.signals import presented
 from chalicelib.signals.fields import Fields
 from chalicelib.telemetry import Metric, measure
 from chalicelib.users import credentials, signal_quota
-from chalicelib.users.models import Owner, owner_of
+from chalicelib.users.models import UserContext, user_context_from_items
 from chalicelib.users.signal_quota import Usage
 
 TRADINGVIEW = ("52.89.214.238/32", "34.212.75.30/32", "54.218.53.128/32", "52.32.178.7/32")
@@ -26,7 +26,7 @@ _INBOUND = (credentials.Kind.WEBHOOK, credentials.Kind.XC_CODE)
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
+class SignalSource:
     """The user a signal belongs to, as read at acceptance.
 
     Attributes:
@@ -38,7 +38,7 @@ class Sender:
         usage: How often its token has been used; None for orders by hand, which are not counted.
     """
 
-    owner: Owner
+    owner: UserContext
     authenticated: bool
     halted: bool
     strategy: aws.Item | None
@@ -72,7 +72,7 @@ class Sender:
         return self.authenticated or not self.owner.settings.require_token
 
 
-def identify(request: Request, fields: Fields | None, user_id: str | None, now: datetime) -> Sender:
+def identify(request: Request, fields: Fields | None, user_id: str | None, now: datetime) -> SignalSource:
     """Finds out whose signal this is. Whether they may send it, `Sender.check` says.
 
     Args:
@@ -97,17 +97,17 @@ def identify(request: Request, fields: Fields | None, user_id: str | None, now: 
     group_name = fields.text("group_name") if fields else None
     wanted: list[tuple[str, aws.Key]] = [
         *(("users", {"user_id": claimed, "part": part}) for part in ("profile", "settings", "directory")),
-        ("controls", {"scope": "global"}),
-        ("controls", {"scope": f"user#{claimed}"}),
+        ("risk", {"scope": "global"}),
+        ("risk", {"scope": f"user#{claimed}"}),
     ]
     digests = [credentials.digest(each) for each in checked]
     counter = digests[0] if digests else signal_quota.TOKENLESS
     wanted += [("credentials", {"token_hash": digest}) for digest in digests]
     if group_name:
         wanted.append(("strategies", {"user_id": claimed, "group_name": group_name}))
-        wanted.append(("controls", strategy_switch(claimed, group_name).key))
-    found = iter(aws.get_many([*wanted, *signal_quota.keys(claimed, counter)]))
-    owner = owner_of(next(found), next(found), next(found))
+        wanted.append(("risk", strategy_switch(claimed, group_name).key))
+    found = iter(aws.get_many([*wanted, *signal_quota.item_keys(claimed, counter)]))
+    owner = user_context_from_items(next(found), next(found), next(found))
     controls = [next(found), next(found)]
     stored = [next(found) for _ in digests]
     _check_credentials(dict(zip(checked, stored, strict=True)), claimed, now)
@@ -119,7 +119,7 @@ def identify(request: Request, fields: Fields | None, user_id: str | None, now: 
     halted = any(bool((control or {}).get("halted")) for control in controls)
     limit = int((credential or {}).get("signals_per_minute") or owner.settings.signals_per_minute)
     used = signal_quota.Usage(claimed, counter, list(found), limit)
-    return Sender(owner, bool(first), halted, strategy, tuple(map(rules.of_item, controls)), used, counter)
+    return SignalSource(owner, bool(first), halted, strategy, tuple(map(rules.rules_from_item, controls)), used, counter)
 
 
 def _named(claimed: str | None) -> str:

@@ -8,7 +8,7 @@ from chalicelib.signals import closing
 from chalicelib.signals import plan as plans
 from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal
-from chalicelib.signals.source import Sender
+from chalicelib.signals.source import SignalSource
 from chalicelib.trading import Action
 
 _MOST_AHEAD = timedelta(seconds=60)
@@ -19,7 +19,7 @@ def is_closing(signal: Signal, fields: Fields) -> bool:
     return signal.action is Action.CANCEL_ALL or closing.is_closing(signal.variant, fields)
 
 
-def check_age(signal: Signal, plan: plans.Plan, received_at: datetime, sender: Sender, *, closes: bool) -> None:
+def check_age(signal: Signal, plan: plans.Plan, received_at: datetime, sender: SignalSource, *, closes: bool) -> None:
     """Refuses a signal that is too old to open anything, or of the future; closing, reducing and cancelling never go stale.
 
     On futures an order may turn out to reduce, so execution decides whether it is too old.

@@ -13,7 +13,7 @@ from chalicelib.events import outbox
 from chalicelib.events.models import Event, event_id
 from chalicelib.orders.models import Instruction
 from chalicelib.signals import alert_gaps, masking
-from chalicelib.signals.alert_gaps import Missed
+from chalicelib.signals.alert_gaps import AlertGap
 from chalicelib.signals.models import Signal
 from chalicelib.users.models import Settings
 from chalicelib.users.signal_quota import Usage
@@ -26,7 +26,7 @@ _BY_ACCOUNT = ("account_id", "exchange", "weight")
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class IdempotencyKeys:
     """What makes a repeat of a signal recognisable.
 
     Attributes:
@@ -86,7 +86,7 @@ class Accepted:
     received_at: datetime
     log_entry: Mapping[str, Any]
     closes: bool = False
-    missed: Missed | None = None
+    missed: AlertGap | None = None
     secrets: tuple[str, ...] = ()
 
 
@@ -97,12 +97,12 @@ class Overtaken(Retryable):
         missed: What follows from that one's position, see `Accepted`.
     """
 
-    def __init__(self, missed: Missed | None) -> None:
+    def __init__(self, missed: AlertGap | None) -> None:
         super().__init__("another signal came first")
         self.missed = missed
 
 
-def save(accepted: Accepted, guard: Guard, usage: Usage | None) -> Earlier | None:
+def save(accepted: Accepted, guard: IdempotencyKeys, usage: Usage | None) -> Earlier | None:
     """Stores a signal, its keys, its event and its log entry, all or none; returns the earlier signal if this one repeats it.
 
     Args:
@@ -114,9 +114,9 @@ def save(accepted: Accepted, guard: Guard, usage: Usage | None) -> Earlier | Non
         Retryable: Another transaction was at the same keys.
     """
     writes = {
-        "signal": aws.put("signals", _item(accepted), "attribute_not_exists(signal_id)"),
+        "signal": aws.put_write("signals", _item(accepted), "attribute_not_exists(signal_id)"),
         "log": log_write(accepted.user_id, accepted.received_at, accepted.signal_id, accepted.log_entry),
-        "event": outbox.write(_accepted_event(accepted)),
+        "event": outbox.event_write(_accepted_event(accepted)),
         "last": _last_write(accepted, guard),
     }
     if guard.key:
@@ -126,8 +126,8 @@ def save(accepted: Accepted, guard: Guard, usage: Usage | None) -> Earlier | Non
             accepted.signal, guard.scope, accepted.signal_id, accepted.received_at, accepted.missed
         )
     if accepted.missed and not accepted.missed.came_late:
-        writes["missed"] = outbox.write(
-            alert_gaps.event(accepted.signal, accepted.missed, accepted.signal_id, accepted.user_id, accepted.received_at)
+        writes["missed"] = outbox.event_write(
+            alert_gaps.gap_event(accepted.signal, accepted.missed, accepted.signal_id, accepted.user_id, accepted.received_at)
         )
     part = 0
     if usage:
@@ -144,12 +144,14 @@ def save(accepted: Accepted, guard: Guard, usage: Usage | None) -> Earlier | Non
             usage.learn(part, failed["usage"])
             if usage.full(accepted.received_at, closing=accepted.closes):
                 raise TooMany("too_many_requests", retry_after=60 - accepted.received_at.second) from None
-        known = accepted.missed if "position" not in failed else alert_gaps.of(accepted.signal, failed["position"], accepted.received_at)
+        known = (
+            accepted.missed if "position" not in failed else alert_gaps.gap_of(accepted.signal, failed["position"], accepted.received_at)
+        )
         raise Overtaken(known) from None
     return None
 
 
-def _last_write(accepted: Accepted, guard: Guard) -> aws.Write:
+def _last_write(accepted: Accepted, guard: IdempotencyKeys) -> aws.Write:
     """Remembers the scope's last signal. Without a key, the same bytes within the window are refused; a key alone decides else."""
     item = {
         "key": f"last#{guard.scope}",
@@ -159,8 +161,8 @@ def _last_write(accepted: Accepted, guard: Guard) -> aws.Write:
         "forget_at": int((accepted.received_at + KEY_KEPT).timestamp()),
     }
     if guard.key or guard.window is None:
-        return aws.put("idempotency", item)
-    return aws.put(
+        return aws.put_write("idempotency", item)
+    return aws.put_write(
         "idempotency",
         item,
         "attribute_not_exists(signal_id) OR fingerprint <> :fingerprint OR received_at < :since",
@@ -169,7 +171,7 @@ def _last_write(accepted: Accepted, guard: Guard) -> aws.Write:
     )
 
 
-def _key_write(accepted: Accepted, guard: Guard) -> aws.Write:
+def _key_write(accepted: Accepted, guard: IdempotencyKeys) -> aws.Write:
     """Remembers the sender's key. It refuses whatever comes under it again; a closing signal only where that is its own re-send."""
     item = {
         "key": _key_of(guard),
@@ -180,12 +182,12 @@ def _key_write(accepted: Accepted, guard: Guard) -> aws.Write:
     }
     condition = "attribute_not_exists(signal_id) OR received_at < :since"
     if not guard.closing:
-        return aws.put("idempotency", item, condition, since=(accepted.received_at - KEY_KEPT).isoformat())
+        return aws.put_write("idempotency", item, condition, since=(accepted.received_at - KEY_KEPT).isoformat())
     since = (accepted.received_at - guard.key_window).isoformat()
-    return aws.put("idempotency", item, f"{condition} OR fingerprint <> :fingerprint", since=since, fingerprint=guard.fingerprint)
+    return aws.put_write("idempotency", item, f"{condition} OR fingerprint <> :fingerprint", since=since, fingerprint=guard.fingerprint)
 
 
-def _key_of(guard: Guard) -> str:
+def _key_of(guard: IdempotencyKeys) -> str:
     """Where a sender's key stands. Hashed, because names and keys may be long and hold any character."""
     parts = json.dumps([guard.credential, guard.scope, guard.key])
     return f"key#{hashlib.sha256(parts.encode()).hexdigest()}"
@@ -200,9 +202,9 @@ def _item(accepted: Accepted) -> aws.Item:
         "signal": masking.mask_values(accepted.signal.model_dump(mode="json"), accepted.secrets),
         "settings": accepted.settings.model_dump(mode="json"),
         "accounts": accepted.accounts,
-        **_stored(accepted.instructions),
+        **_stored_instructions(accepted.instructions),
         **({"missed": accepted.missed.model_dump(mode="json", exclude_defaults=True)} if accepted.missed else {}),
-        "unqueued": aws.shard(accepted.signal_id),
+        "unqueued": aws.index_shard(accepted.signal_id),
         "forget_at": int((accepted.received_at + _SIGNALS_KEPT).timestamp()),
     }
 
@@ -236,7 +238,7 @@ def log_write(owner: str, at: datetime, request_id: str, entry: Mapping[str, Any
         "forget_at": int((at + _LOGS_KEPT).timestamp()),
         **entry,
     }
-    return aws.put("webhook_logs", item)
+    return aws.put_write("webhook_logs", item)
 
 
 def get(signal_id: str) -> aws.Item | None:
@@ -244,7 +246,7 @@ def get(signal_id: str) -> aws.Item | None:
     return aws.get("signals", {"signal_id": signal_id})
 
 
-def _stored(instructions: Sequence[Instruction]) -> dict[str, Any]:
+def _stored_instructions(instructions: Sequence[Instruction]) -> dict[str, Any]:
     """The instructions of a signal differ by account only, and there may be a thousand of them in one item."""
     shared = instructions[0].model_dump(mode="json", exclude_none=True, exclude=set(_BY_ACCOUNT))
     return {"instruction": shared, "targets": [[str(getattr(each, name)) for name in _BY_ACCOUNT] for each in instructions]}
@@ -257,7 +259,7 @@ def instructions_of(item: aws.Item) -> tuple[Instruction, ...]:
     )
 
 
-def unqueued(before: datetime) -> Iterator[aws.Item]:
+def unqueued_signals(before: datetime) -> Iterator[aws.Item]:
     """Signals received before a moment and not known to have reached their queues, oldest first within a shard."""
     condition = "unqueued = :shard AND received_at < :before"
     for shard in aws.SHARDS:
@@ -267,9 +269,9 @@ def unqueued(before: datetime) -> Iterator[aws.Item]:
                 yield item
 
 
-def queued(signal_id: str) -> None:
+def mark_queued(signal_id: str) -> None:
     """Notes that all of a signal's messages are in their queues."""
-    aws.write(aws.update("signals", {"signal_id": signal_id}, "REMOVE unqueued"))
+    aws.write(aws.update_write("signals", {"signal_id": signal_id}, "REMOVE unqueued"))
 
 
 def fingerprint(body: bytes, credential: str = "") -> str:

@@ -11,12 +11,12 @@ from chalicelib.telemetry import log
 def requeue(older_than: timedelta, now: datetime) -> int:
     """Sends the messages of such signals again, as far as their accounts have not settled; returns how many signals."""
     swept = 0
-    for item in store.unqueued(now - older_than):
-        done = {execution.account_id for execution in ledger.of_signal(item["signal_id"])[0]}
+    for item in store.unqueued_signals(now - older_than):
+        done = {execution.account_id for execution in ledger.results_of(item["signal_id"])[0]}
         missing = [instruction for instruction in store.instructions_of(item) if instruction.account_id not in done]
-        queue.send(missing)
+        queue.send_messages(missing)
         if not missing:
-            store.queued(item["signal_id"])
+            store.mark_queued(item["signal_id"])
         log.info("signal swept", extra={"signal_id": item["signal_id"], "messages": len(missing)})
         swept += 1
     return swept

@@ -11,7 +11,7 @@ from chalicelib import aws, messages
 from chalicelib.events.models import event_id
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.orders import store as ledger
-from chalicelib.orders.models import Execution, Order
+from chalicelib.orders.models import AccountResult, Order
 from chalicelib.signals import answers
 from chalicelib.webhooks import delivery_store as deliveries
 from chalicelib.webhooks import endpoint_store as webhooks
@@ -23,7 +23,7 @@ _OF_ITEM = ("signal_id", "user_id", "variant", "received_at")
 
 def trace(item: dict[str, Any], language: str) -> dict[str, Any]:
     """What was received, as what it was read, under which settings, and how it went on each account; `result` is the seed's body."""
-    executions, orders = ledger.of_signal(item["signal_id"])
+    executions, orders = ledger.results_of(item["signal_id"])
     settled = len(executions) >= len(item["targets"])
     events = list(_events(item, executions, orders))
     shown = summary(item) | {
@@ -41,7 +41,7 @@ def trace(item: dict[str, Any], language: str) -> dict[str, Any]:
         "deliveries": _deliveries(item["user_id"], [event["event_id"] for event in events]),
     }
     if settled and item["variant"] in _ANSWERED:
-        shown["result"] = answers.settled(item["signal"], int(item["accounts"]), executions, language)[1]
+        shown["result"] = answers.settled_response(item["signal"], int(item["accounts"]), executions, language)[1]
     return shown
 
 
@@ -65,19 +65,19 @@ def order_view(order: Order) -> dict[str, Any]:
 def _received(item: dict[str, Any]) -> dict[str, Any]:
     """Where it came from and as what, credentials masked; the log forgets sooner than the signal, then nulls."""
     place = f"{item['received_at']}#{item['signal_id']}"
-    entries, _ = aws.query("webhook_logs", "#owner = :owner AND #at = :at", owner=item["user_id"], at=place, limit=1)
+    entries, _ = aws.query_page("webhook_logs", "#owner = :owner AND #at = :at", owner=item["user_id"], at=place, limit=1)
     entry = entries[0] if entries else {}
     return {name: entry.get(name) for name in ("route", "source_ip", "body")}
 
 
-def _execution(execution: Execution, language: str) -> dict[str, Any]:
+def _execution(execution: AccountResult, language: str) -> dict[str, Any]:
     told = {"account_id", "account_name", "exchange", "cancelled", "not_cancelled", "note", "settled_at", "detail"}
     shown = execution.model_dump(include=told)
     refused = [leg.model_dump() | {"error": messages.render(leg.code, leg.values, language)} for leg in execution.refused]
     return shown | {"refused": refused}
 
 
-def _events(item: dict[str, Any], executions: Sequence[Execution], orders: Sequence[Order]) -> Iterator[dict[str, Any]]:
+def _events(item: dict[str, Any], executions: Sequence[AccountResult], orders: Sequence[Order]) -> Iterator[dict[str, Any]]:
     """What was told of the signal, in its order."""
     found: list[tuple[str, str, tuple[str, ...]]] = [(item["received_at"], "signal.accepted", (item["signal_id"],))]
     if "missed" in item and not item["missed"].get("came_late"):
@@ -98,7 +98,7 @@ def _events(item: dict[str, Any], executions: Sequence[Execution], orders: Seque
 
 def _deliveries(user_id: str, event_ids: Sequence[str]) -> list[dict[str, Any]]:
     """What the user's outbound webhooks were sent of these events."""
-    subscribed = webhooks.listed(f"user#{user_id}")
+    subscribed = webhooks.list_page(f"user#{user_id}")
     ids = [deliveries.delivery_id(webhook.webhook_id, each) for each in event_ids for webhook in subscribed][:_MOST_DELIVERIES]
     if not ids:
         return []

@@ -212,7 +212,7 @@ class Reader:
 
     def unknown(self) -> dict[str, Any]:
         """Everything nobody asked for, as it came, credentials masked."""
-        rest = {name: _storable(value) for name, value in self._fields.values.items() if name not in self._used and value is not None}
+        rest = {name: _storable_value(value) for name, value in self._fields.values.items() if name not in self._used and value is not None}
         if not rest:
             return rest
         masked: dict[str, Any] = masking.mask(rest, self._fields.secrets)
@@ -260,13 +260,13 @@ def _iso(value: Any) -> datetime:
     return moment
 
 
-def _storable(value: Any) -> Any:
+def _storable_value(value: Any) -> Any:
     """A value any store takes: a number beyond DynamoDB's 38 digits or range becomes the text it was."""
     if isinstance(value, Decimal):
         fits = value.is_finite() and len(value.as_tuple().digits) <= _STORED_DIGITS and abs(value.adjusted()) <= _STORED_MAGNITUDE
         return value if fits else str(value)
     if isinstance(value, dict):
-        return {key: _storable(inner) for key, inner in value.items()}
+        return {key: _storable_value(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_storable(inner) for inner in value]
+        return [_storable_value(inner) for inner in value]
     return value

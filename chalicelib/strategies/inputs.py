@@ -8,13 +8,13 @@ from pydantic import Field, model_validator
 from chalicelib import request_limits
 from chalicelib.accounts.inputs import MarketTypes
 from chalicelib.errors import Refused
-from chalicelib.inputs import Input, Line, Money, Note, UserId, Version, Whole
+from chalicelib.inputs import Input, Money, Note, ShortText, UserId, Version, Whole
 from chalicelib.users.inputs import PriceDeviation
 
 AccountId = UserId
 Weight = Annotated[Money, Field(gt=0, le=1000)]
 Silence = Annotated[Whole, Field(ge=300, le=2_678_400)]  # five minutes to 31 days
-Symbols = Annotated[tuple[Line, ...], Field(max_length=500)]
+Symbols = Annotated[tuple[ShortText, ...], Field(max_length=500)]
 
 
 class StrategyChange(Input):
@@ -68,7 +68,7 @@ class NewStrategy(Input):
     """A strategy to create; `user_id` is for admins."""
 
     user_id: UserId | None = None
-    group_name: Line
+    group_name: ShortText
     description: Note | None = None
     is_active: bool = True
     symbols: Symbols = ()

@@ -13,7 +13,7 @@ from chalicelib.signals import expected_signals
 from chalicelib.strategies import store
 from chalicelib.strategies.models import Strategy
 from chalicelib.users import store as users
-from chalicelib.versions import Edit, differing, edit
+from chalicelib.versions import Edit, changed_fields, edit
 
 _TRIES = 50  # numbers of the counter that are taken already
 
@@ -44,12 +44,12 @@ def create_strategy(
     for _ in range(_TRIES):
         now = datetime.now(UTC)
         strategy = Strategy(
-            strategy_id=str(counters.following("strategy")),
+            strategy_id=str(counters.next_value("strategy")),
             user_id=user_id,
             group_name=group_name,
             description=description,
             is_active=is_active,
-            symbols=named(symbols),
+            symbols=plain_symbols(symbols),
             resync=resync,
             expect_every_s=expect_every_s,
             max_price_deviation_percent=max_price_deviation_percent,
@@ -70,10 +70,10 @@ def _writes(strategy: Strategy, by: str, now: datetime) -> list[aws.Write]:
     pointer = {**store.pointer_key(strategy.strategy_id), "owner": strategy.user_id, "points_to": strategy.group_name}
     after = strategy.model_dump(exclude={"accounts", "version"})
     told = {"is_active": strategy.is_active, "symbols": list(strategy.symbols)}
-    watched = expected_signals.watching(strategy.expect_every_s, now, active=strategy.is_active) or {}
+    watched = expected_signals.expecting_attributes(strategy.expect_every_s, now, active=strategy.is_active) or {}
     return [
-        aws.put("strategies", strategy.model_dump() | watched, "attribute_not_exists(user_id)"),
-        aws.put("strategies", pointer, "attribute_not_exists(user_id)"),
+        aws.put_write("strategies", strategy.model_dump() | watched, "attribute_not_exists(user_id)"),
+        aws.put_write("strategies", pointer, "attribute_not_exists(user_id)"),
         record.write(record.Change(by, "strategy.created", strategy.entity, strategy.user_id, now, after=after)),
         store.event("strategy.created", strategy, told, 1, now),
     ]
@@ -93,11 +93,11 @@ def update_strategy(strategy: Strategy, wanted: Mapping[str, Any], *, by: str, v
     """
     now = datetime.now(UTC)
     if "symbols" in wanted:
-        wanted = {**wanted, "symbols": named(wanted["symbols"])}
+        wanted = {**wanted, "symbols": plain_symbols(wanted["symbols"])}
 
     def plan(item: aws.Item, following: int) -> Edit:
         before = Strategy.model_validate(item).model_dump()
-        fields = differing(before, wanted)
+        fields = changed_fields(before, wanted)
         if not fields:
             return Edit({})
         old = {name: before[name] for name in fields}
@@ -107,7 +107,7 @@ def update_strategy(strategy: Strategy, wanted: Mapping[str, Any], *, by: str, v
         gone: Sequence[str] = ()
         if {"expect_every_s", "is_active"} & fields.keys():
             after = before | fields
-            watched = expected_signals.watching(after["expect_every_s"], now, active=after["is_active"])
+            watched = expected_signals.expecting_attributes(after["expect_every_s"], now, active=after["is_active"])
             more |= watched or {}
             gone = [] if watched else ["watched", "silent_from"]
         return Edit(fields | more, [(record.write(change), None), (told, None)], removed=gone)
@@ -122,8 +122,8 @@ def delete_strategy(strategy: Strategy, *, by: str) -> None:
     try:
         aws.transact(
             [
-                aws.delete("strategies", store.key(strategy), "strategy_id = :id", id=strategy.strategy_id),
-                aws.delete("strategies", store.pointer_key(strategy.strategy_id)),
+                aws.delete_write("strategies", store.key(strategy), "strategy_id = :id", id=strategy.strategy_id),
+                aws.delete_write("strategies", store.pointer_key(strategy.strategy_id)),
                 record.write(change),
                 store.event("strategy.deleted", strategy, {}, strategy.version + 1, now),
             ]
@@ -132,6 +132,6 @@ def delete_strategy(strategy: Strategy, *, by: str) -> None:
         return  # somebody else has deleted it just now
 
 
-def named(symbols: Sequence[str]) -> tuple[str, ...]:
+def plain_symbols(symbols: Sequence[str]) -> tuple[str, ...]:
     """Symbols by the plain names that planning compares, each once: `BINANCE:BTCUSDT.P` is `BTCUSDT`."""
     return tuple(dict.fromkeys(names.resolve(symbol).name for symbol in symbols))

@@ -15,7 +15,7 @@ from chalicelib.versions import answering_conflicts
 def list_strategies(request: Request) -> Answer:
     """A user's strategies by name: the caller's, or for an admin those of `?user_id=`."""
     who = caller(request)
-    user_id, page = who.whose(request), paging.asked(request)
+    user_id, page = who.whose(request), paging.page_request(request)
     active = inputs.flag(request, "is_active")
     only: dict[str, Any] = {} if active is None else {"filter_expression": "is_active = :active", "active": active}
     return paging.answer("strategies", "user_id = :user", page, _item_view, user=user_id, **only)
@@ -27,9 +27,9 @@ def create_strategy(request: Request) -> Answer:
     given = inputs.body(request, NewStrategy)
     owner = str(given.user_id) if given.user_id is not None else who.user_id
     who.require_owner(owner)
-    entries = [inputs.given(entry) for entry in given.accounts]
+    entries = [inputs.set_fields(entry) for entry in given.accounts]
     members.check(owner, entries)
-    strategy = manage.create_strategy(owner, by=who.user_id, **inputs.given(given, "user_id", "accounts"))
+    strategy = manage.create_strategy(owner, by=who.user_id, **inputs.set_fields(given, "user_id", "accounts"))
     if entries:
         strategy = members.add_accounts(strategy, entries, by=who.user_id)
     return Answer(201, strategy.view())
@@ -44,7 +44,7 @@ def patch_strategy(request: Request) -> Answer:
     """Changes a strategy."""
     who, strategy = _own(request)
     given = inputs.body(request, StrategyChange)
-    changed = manage.update_strategy(strategy, inputs.given(given, "version"), by=who.user_id, version=given.version)
+    changed = manage.update_strategy(strategy, inputs.set_fields(given, "version"), by=who.user_id, version=given.version)
     return Answer(200, changed.view())
 
 
@@ -58,21 +58,21 @@ def delete_strategy(request: Request) -> Answer:
 def list_accounts(request: Request) -> Answer:
     """The accounts on a strategy, by id; `?limit` and `?offset`."""
     _, strategy = _own(request)
-    page = paging.asked(request)
+    page = paging.page_request(request)
     ordered = sorted(strategy.accounts.items(), key=lambda pair: (len(pair[0]), pair[0]))
     begin = paging.start_of(page)
     end = begin + page.limit
     following = {"offset": end} if end < len(ordered) else None
-    return paging.listed([member_view(*pair) for pair in ordered[begin:end]], len(ordered), following)
+    return paging.list_response([member_view(*pair) for pair in ordered[begin:end]], len(ordered), following)
 
 
 def add_accounts(request: Request) -> Answer:
     """Puts one account, or a list of them, on a strategy."""
     who, strategy = _own(request)
     given = inputs.body(request, NewMembers)
-    entries = [inputs.given(entry) for entry in given.accounts]
+    entries = [inputs.set_fields(entry) for entry in given.accounts]
     if given.account_id is not None:
-        entries.append(inputs.given(given, "accounts", "version"))
+        entries.append(inputs.set_fields(given, "accounts", "version"))
     return Answer(201, members.add_accounts(strategy, entries, by=who.user_id, version=given.version).view())
 
 
@@ -81,7 +81,7 @@ def patch_account(request: Request) -> Answer:
     who, strategy = _own(request)
     given = inputs.body(request, MemberChange)
     account_id = request.path["account_id"]
-    fields = inputs.given(given, "version")
+    fields = inputs.set_fields(given, "version")
     changed = members.change_account(strategy, account_id, fields, by=who.user_id, version=given.version)
     return Answer(200, member_view(account_id, changed.accounts[account_id]) | {"version": changed.version})
 

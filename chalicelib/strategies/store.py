@@ -35,7 +35,7 @@ def pointer_key(strategy_id: str) -> dict[str, str]:
 def event(type_: str, strategy: Strategy, payload: dict[str, Any], version: int, at: datetime) -> aws.Write:
     """`strategy.created`, `strategy.updated`, `strategy.deleted`, `strategy.accounts_changed`."""
     told = {"strategy_id": shown_id(strategy.strategy_id), "user_id": shown_id(strategy.user_id), "group_name": strategy.group_name}
-    return outbox.write(
+    return outbox.event_write(
         Event(
             event_id=event_id(type_, strategy.strategy_id, str(version)),
             type=type_,

@@ -6,7 +6,7 @@ from datetime import datetime
 from chalicelib import aws, counters
 from chalicelib.audit import record
 from chalicelib.errors import NotFound, Refused
-from chalicelib.inputs import given
+from chalicelib.inputs import set_fields
 from chalicelib.support import events, store
 from chalicelib.support.models import Message, NewTicket, Status, Ticket, TicketChange
 from chalicelib.users.access import Caller
@@ -23,7 +23,7 @@ def create(asked: NewTicket, who: Caller, now: datetime) -> Ticket:
     user_id = who.user_id if asked.user_id is None else str(asked.user_id)
     from_admin = _from_admin(who, user_id)
     ticket = Ticket(
-        ticket_id=counters.following("ticket"),
+        ticket_id=counters.next_value("ticket"),
         user_id=user_id,
         title=asked.title,
         status=Status.PENDING if from_admin else Status.OPEN,
@@ -36,11 +36,11 @@ def create(asked: NewTicket, who: Caller, now: datetime) -> Ticket:
     )
     told = record.Change(who.user_id, "ticket.created", _entity(ticket), user_id, now, after={"title": ticket.title})
     writes = [
-        aws.check("users", {"user_id": user_id, "part": "profile"}, "attribute_exists(user_id)"),
-        store.new_ticket(ticket),
-        store.new_message(first),
-        events.created(ticket),
-        events.message_added(ticket, first),
+        aws.check_write("users", {"user_id": user_id, "part": "profile"}, "attribute_exists(user_id)"),
+        store.new_ticket_write(ticket),
+        store.new_message_write(first),
+        events.created_write(ticket),
+        events.message_added_write(ticket, first),
         record.write(told),
     ]
     try:
@@ -79,9 +79,9 @@ def add_message(ticket_id: int, text: str, who: Caller, now: datetime) -> Messag
         told = record.Change(
             who.user_id, "ticket.message_added", _entity(ticket), ticket.user_id, now, after={"message_id": message.message_id}
         )
-        writes = [store.new_message(message), events.message_added(after, message), record.write(told)]
+        writes = [store.new_message_write(message), events.message_added_write(after, message), record.write(told)]
         if status is not ticket.status:
-            writes.append(events.status_changed(after, ticket.status, now))
+            writes.append(events.status_changed_write(after, ticket.status, now))
         fields = {"messages": message.message_id, "status": status.value, "updated_at": now.isoformat()}
         return Edit(fields, _unrefused(writes))
 
@@ -96,7 +96,7 @@ def change(ticket_id: int, asked: TicketChange, who: Caller, now: datetime) -> T
         NotFound: There is no such ticket, or it is another user's.
         Conflict: `version_conflict`.
     """
-    wanted = {name: value for name, value in given(asked, "version").items() if value is not None}
+    wanted = {name: value for name, value in set_fields(asked, "version").items() if value is not None}
 
     def plan(item: aws.Item, version: int) -> Edit:
         before = Ticket.model_validate(item)
@@ -108,7 +108,7 @@ def change(ticket_id: int, asked: TicketChange, who: Caller, now: datetime) -> T
         old = {name: getattr(before, name) for name in fields}
         writes = [record.write(record.Change(who.user_id, "ticket.updated", _entity(before), before.user_id, now, old, fields))]
         if after.status is not before.status:
-            writes.append(events.status_changed(after, before.status, now))
+            writes.append(events.status_changed_write(after, before.status, now))
         return Edit({name: str(value) for name, value in fields.items()} | {"updated_at": now.isoformat()}, _unrefused(writes))
 
     return Ticket.model_validate(edit("tickets", store.key(ticket_id), asked.version, plan))

@@ -10,18 +10,18 @@ from chalicelib.support.models import Message, Status, Ticket
 from chalicelib.users.models import shown_id
 
 
-def created(ticket: Ticket) -> aws.Write:
+def created_write(ticket: Ticket) -> aws.Write:
     """`ticket.created`; its first message is told by `ticket.message_added`."""
     return _write("ticket.created", ticket, {"status": ticket.status.value}, ticket.created_at)
 
 
-def status_changed(ticket: Ticket, old: Status, at: datetime) -> aws.Write:
+def status_changed_write(ticket: Ticket, old: Status, at: datetime) -> aws.Write:
     """`ticket.status_changed`, of the ticket as it is now."""
     payload = {"status": ticket.status.value, "old_status": old.value, "new_status": ticket.status.value}
     return _write("ticket.status_changed", ticket, payload, at, str(ticket.version))
 
 
-def message_added(ticket: Ticket, message: Message) -> aws.Write:
+def message_added_write(ticket: Ticket, message: Message) -> aws.Write:
     """`ticket.message_added`, by the user or by an admin."""
     payload = {
         "message_id": message.message_id,
@@ -34,7 +34,7 @@ def message_added(ticket: Ticket, message: Message) -> aws.Write:
 
 def _write(type_: str, ticket: Ticket, more: dict[str, Any], at: datetime, *parts: str) -> aws.Write:
     payload = {"ticket_id": ticket.ticket_id, "user_id": shown_id(ticket.user_id), "title": ticket.title}
-    return outbox.write(
+    return outbox.event_write(
         Event(
             event_id=event_id(type_, str(ticket.ticket_id), *parts),
             type=type_,

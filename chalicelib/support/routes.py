@@ -24,7 +24,7 @@ def create_ticket(request: Request) -> Answer:
 
 def list_tickets(request: Request) -> Answer:
     """Tickets, newest first: for an admin everybody's or those of `?user_id=`, else the caller's own."""
-    who, page = caller(request), paging.asked(request)
+    who, page = caller(request), paging.page_request(request)
     user_id = who.whose_or_all(request)
     status = inputs.choice(request, "status", tuple(Status))
     filters: dict[str, Any] = {"filter_expression": "#status = :status", "status": status} if status else {}
@@ -50,7 +50,7 @@ def change_ticket(request: Request) -> Answer:
 def list_messages(request: Request) -> Answer:
     """A ticket's messages, oldest first."""
     _, ticket = _asked(request)
-    page = paging.asked(request)
+    page = paging.page_request(request)
     condition = "ticket_id = :ticket AND message_id > :itself"
     return paging.answer("tickets", condition, page, _message_view, ticket=ticket.ticket_id, itself=0)
 

@@ -20,14 +20,14 @@ def get(ticket_id: int) -> Ticket | None:
     return Ticket.model_validate(item) if item else None
 
 
-def new_ticket(ticket: Ticket) -> aws.Write:
+def new_ticket_write(ticket: Ticket) -> aws.Write:
     """The write of a ticket that was not there before."""
     times = {"created_at": ticket.created_at.isoformat(), "updated_at": ticket.updated_at.isoformat()}
     item: dict[str, Any] = ticket.model_dump() | key(ticket.ticket_id) | times
-    return aws.put("tickets", item | {"status": ticket.status.value, "listed": LISTED}, "attribute_not_exists(ticket_id)")
+    return aws.put_write("tickets", item | {"status": ticket.status.value, "listed": LISTED}, "attribute_not_exists(ticket_id)")
 
 
-def new_message(message: Message) -> aws.Write:
+def new_message_write(message: Message) -> aws.Write:
     """The write of a message that was not there before."""
     item = message.model_dump() | {"created_at": message.created_at.isoformat()}
-    return aws.put("tickets", item, "attribute_not_exists(ticket_id)")
+    return aws.put_write("tickets", item, "attribute_not_exists(ticket_id)")

@@ -57,7 +57,7 @@ def send(chat_id: int, text: str) -> None:
     answer = _post("sendMessage", {"chat_id": chat_id, "text": shown, "link_preview_options": {"is_disabled": True}})
     if answer.status_code == requests.codes.ok:
         return
-    description, retry_after = _explained(answer)
+    description, retry_after = _error_details(answer)
     match answer.status_code:
         case 429:
             raise Limited(retry_after)
@@ -82,7 +82,7 @@ def _post(method: str, body: dict[str, object]) -> requests.Response:
     raise Retryable(f"Telegram is not to be reached: {fault}")  # out here, so that the error with the URL is not its context
 
 
-def _explained(answer: requests.Response) -> tuple[str, int]:
+def _error_details(answer: requests.Response) -> tuple[str, int]:
     """Telegram's own words, and the seconds it wants to be left alone (1 if it does not say)."""
     try:
         body = answer.json()

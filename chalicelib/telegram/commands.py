@@ -16,7 +16,7 @@ from chalicelib.risk.halts import Scope, Switch
 from chalicelib.telegram import hand_out, links
 from chalicelib.telegram.texts import text
 from chalicelib.users import store as users
-from chalicelib.users.models import AccountKind, Owner
+from chalicelib.users.models import AccountKind, UserContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,34 +65,34 @@ def answer(command: Command, now: datetime) -> Reply | None:
         return _link(command, user_id, now)
     if command.name == "/xc":
         return _hand_out(command, user_id, now)
-    owner = users.owner(user_id) if user_id else None
+    owner = users.load_user_context(user_id) if user_id else None
     language = _language(user_id, command)
     if owner is None:
         name = "welcome" if command.name in ("/start", "/help") else "not_linked"
         return Reply(f"{text(name, {}, language)}\n\n{text('help', {}, language)}", None)
     if not owner.user.is_active:
         return Reply(text("user_not_active", {}, language), user_id)
-    return Reply(_said(command, owner, language), user_id)
+    return Reply(_reply(command, owner, language), user_id)
 
 
-def _said(command: Command, owner: Owner, language: str) -> str:
+def _reply(command: Command, owner: UserContext, language: str) -> str:
     does = _COMMANDS.get(command.name)
     if does is None:
         return f"{text('unknown_command', {'command': command.written[:64]}, language)}\n\n{_help(owner, language)}"
     return does(owner, language)
 
 
-def _start(owner: Owner, language: str) -> str:
+def _start(owner: UserContext, language: str) -> str:
     return f"{text('welcome_back', {'user_id': owner.user.user_id}, language)}\n\n{_help(owner, language)}"
 
 
-def _help(_owner: Owner, language: str) -> str:
+def _help(_owner: UserContext, language: str) -> str:
     return text("help", {}, language)
 
 
-def _halt(owner: Owner, language: str) -> str:
+def _halt(owner: UserContext, language: str) -> str:
     user_id = owner.user.user_id
-    shown = halts.throw(_switch(user_id), halted=True, by=user_id, admin=False, reason="Telegram")
+    shown = halts.set_switch(_switch(user_id), halted=True, by=user_id, admin=False, reason="Telegram")
     queue_flatten.cancel_entries(_switch(user_id), shown["at"])
     return text("halted", {}, language)
 
@@ -118,17 +118,17 @@ def _hand_out(command: Command, user_id: str | None, now: datetime) -> Reply | N
     return None
 
 
-def _resume(owner: Owner, language: str) -> str:
+def _resume(owner: UserContext, language: str) -> str:
     user_id = owner.user.user_id
     try:
-        halts.throw(_switch(user_id), halted=False, by=user_id, admin=False)
+        halts.set_switch(_switch(user_id), halted=False, by=user_id, admin=False)
     except Forbidden:
         return text("resume_refused", {}, language)
     return text("resumed", {}, language)
 
 
-def _status(owner: Owner, language: str) -> str:
-    switches = halts.read([Switch(Scope.GLOBAL), _switch(owner.user.user_id)])
+def _status(owner: UserContext, language: str) -> str:
+    switches = halts.read_switches([Switch(Scope.GLOBAL), _switch(owner.user.user_id)])
     words = {
         "user_id": owner.user.user_id,
         "active": text("active" if owner.user.is_active else "inactive", {}, language),
@@ -137,19 +137,19 @@ def _status(owner: Owner, language: str) -> str:
     return text("status", owner.settings.model_dump(mode="json") | words, language)
 
 
-def _positions(owner: Owner, language: str) -> str:
+def _positions(owner: UserContext, language: str) -> str:
     """What the simulated accounts hold. An account with keys of its own holds its positions at the exchange."""
     listed = list(owner.directory.accounts.values())
     found = aws.get_many([("accounts", {"account_id": entry.account_id}) for entry in listed]) if listed else []
     accounts = [Account.model_validate(item) for item in found if item]
-    blocks = [block for account in accounts if _simulated(account) and (block := _holdings(account, language))]
-    if any(not _simulated(account) for account in accounts):
+    blocks = [block for account in accounts if _is_simulated(account) and (block := _holdings(account, language))]
+    if any(not _is_simulated(account) for account in accounts):
         blocks.append(text("live_not_shown", {}, language))
     return "\n\n".join(blocks) or text("no_positions", {}, language)
 
 
 def _holdings(account: Account, language: str) -> str:
-    book = paper_store.read(account)
+    book = paper_store.read_book(account)
     held: list[dict[str, Any]] = [
         {"name": name, "quantity": holding.quantity, "average_price": rounded(holding.average_price)}
         for name, holding in book.holdings.items()
@@ -166,7 +166,7 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else format(value.normalize(), "f")
 
 
-def _simulated(account: Account) -> bool:
+def _is_simulated(account: Account) -> bool:
     return account.kind == AccountKind.PAPER or (account.kind == AccountKind.DEMO and account.sealed_keys is None)
 
 
@@ -179,7 +179,7 @@ def _language(user_id: str | None, command: Command) -> str:
     return chosen or command.language or "en"
 
 
-_COMMANDS: Mapping[str, Callable[[Owner, str], str]] = {
+_COMMANDS: Mapping[str, Callable[[UserContext, str], str]] = {
     "/start": _start,
     "/status": _status,
     "/positions": _positions,

@@ -11,7 +11,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 from chalicelib import aws, config
-from chalicelib.accounts.starter_account import first_demo
+from chalicelib.accounts.starter_account import starter_account
 from chalicelib.errors import Conflict, NotFound, Refused, TooMany
 from chalicelib.http import Answer, Request, to_json
 from chalicelib.signals.store import log_write
@@ -38,7 +38,7 @@ def hand_out(chat_id: object, request: Request) -> Answer:
     owner = "unknown"
     chat = None
     try:
-        chat = _checked(chat_id)
+        chat = _private_chat_id(chat_id)
         owner = links.owner(chat) or _newcomer(chat, request)
         allow(chat, request.received_at)
     except Refused as refused:
@@ -51,20 +51,20 @@ def hand_out(chat_id: object, request: Request) -> Answer:
 
 def allow(chat_id: int, now: datetime) -> None:
     """Counts a hand-out to a chat. Raises TooMany if there were enough of them for now."""
-    if not store.counted(f"hand_out#{chat_id}", PER_CHAT, WINDOW, now):
-        raise TooMany("too_many_requests", retry_after=_left(WINDOW, now))
+    if not store.count_use(f"hand_out#{chat_id}", PER_CHAT, WINDOW, now):
+        raise TooMany("too_many_requests", retry_after=_seconds_left(WINDOW, now))
 
 
 def send(chat_id: int, user_id: str, request_id: str) -> None:
     """Queues the connection string of a user for their chat."""
-    store.known(chat_id)
+    store.ensure_chat(chat_id)
     queue.send(queue.Message(chat_id=chat_id, message_id=f"hand_out:{request_id}", user_id=user_id))
 
 
 def join(chat_id: int, **profile: Any) -> str:
     """The user of a chat, made if it is nobody's: with demo settings, as every new user, and a demo account for the first signal."""
     try:
-        return create_user(by="telegram", telegram_id=chat_id, account=partial(first_demo, by="telegram"), **profile).user_id
+        return create_user(by="telegram", telegram_id=chat_id, account=partial(starter_account, by="telegram"), **profile).user_id
     except Conflict:
         made_meanwhile = links.owner(chat_id)
         if made_meanwhile is None:
@@ -75,8 +75,8 @@ def join(chat_id: int, **profile: Any) -> str:
 def _newcomer(chat_id: int, request: Request) -> str:
     if _known_chats_only() and store.chat(chat_id) is None:
         raise NotFound("user_not_found")
-    if not store.counted(f"newcomers#{_network(request.source_ip)}", NEWCOMERS_PER_ADDRESS, NEWCOMERS_WINDOW, request.received_at):
-        raise TooMany("too_many_requests", retry_after=_left(NEWCOMERS_WINDOW, request.received_at))
+    if not store.count_use(f"newcomers#{_network(request.source_ip)}", NEWCOMERS_PER_ADDRESS, NEWCOMERS_WINDOW, request.received_at):
+        raise TooMany("too_many_requests", retry_after=_seconds_left(NEWCOMERS_WINDOW, request.received_at))
     return join(chat_id)
 
 
@@ -92,7 +92,7 @@ def _network(source_ip: str) -> str:
     return str(ip_network((address, 64), strict=False)) if isinstance(address, IPv6Address) else source_ip
 
 
-def _checked(chat_id: object) -> int:
+def _private_chat_id(chat_id: object) -> int:
     """The id of a private chat: a positive number. Groups have negative ones, and a code is not for a group."""
     if isinstance(chat_id, str) and chat_id.isascii() and chat_id.isdigit() and len(chat_id) <= _LONGEST_ID:
         chat_id = int(chat_id)
@@ -106,7 +106,7 @@ def _log(request: Request, owner: str, request_id: str, chat_id: int | None, out
     aws.write(log_write(owner, request.received_at, request_id, outcome | shown))
 
 
-def _left(window: timedelta, now: datetime) -> int:
+def _seconds_left(window: timedelta, now: datetime) -> int:
     """Seconds until the next stretch of time begins."""
     seconds = int(window.total_seconds())
     return seconds - int(now.astimezone(UTC).timestamp()) % seconds

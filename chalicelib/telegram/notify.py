@@ -31,7 +31,7 @@ def notify(body: str) -> None:
     if "chat_id" in message:
         _send_message(Message.model_validate(message))
     else:
-        _tell(LoggedEvent.model_validate(message))
+        _notify_user(LoggedEvent.model_validate(message))
 
 
 def connection_string(code: str) -> str:
@@ -39,14 +39,14 @@ def connection_string(code: str) -> str:
     return f"code={code} strategy_id=MyStrategy demo=YES command=sell exchange=binance coinmarket=BTCUSDT amount=0.05"
 
 
-def _tell(event: LoggedEvent) -> None:
+def _notify_user(event: LoggedEvent) -> None:
     if event.stream == ADMIN_STREAM or event.user_id is None:
         return
     profile, settings = aws.get_many([("users", {"user_id": event.user_id, "part": part}) for part in ("profile", "settings")])
     if profile is None or not entitled(User.model_validate(profile), event.stream):
         return
     chat_id = int(profile.get("telegram_id") or 0)
-    if not chat_id or not wording.wanted(event.type, (settings or {}).get("telegram_events", wording.EVERYTHING)):
+    if not chat_id or not wording.is_wanted(event.type, (settings or {}).get("telegram_events", wording.EVERYTHING)):
         return
     chat = store.chat(chat_id)
     said = wording.of_event(event, _language(settings, chat))
@@ -85,7 +85,7 @@ def _send_once(
     if chat and chat.is_blocked:
         log.info("chat is closed", extra=who)
         return
-    claim = store.claim(chat_id, message_id, datetime.now(UTC))
+    claim = store.claim_message(chat_id, message_id, datetime.now(UTC))
     if claim is Claim.BUSY:
         raise Retryable("the message is being sent by somebody else, or was when they died")
     if claim is Claim.SENT:
@@ -94,7 +94,7 @@ def _send_once(
     try:
         api.send(chat_id, said)
     except api.Blocked as blocked:
-        store.blocked(chat_id, datetime.now(UTC))
+        store.mark_blocked(chat_id, datetime.now(UTC))
         log.info("chat closed to the bot", extra=who | {"reason": str(blocked)})
     except api.Undeliverable as refused:
         log.error("not sent", extra=who | {"reason": str(refused)})

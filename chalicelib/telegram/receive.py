@@ -79,11 +79,11 @@ def receive(request: Request) -> Answer:
     _check_secret(request.headers.get(_HEADER))
     update = inputs.body(request, Update, _DEPTH)
     now = datetime.now(UTC)
-    if store.handled(update.update_id):
+    if store.is_handled(update.update_id):
         log.info("update repeated", extra={"update_id": update.update_id})
         return _OK
     if update.my_chat_member and update.my_chat_member.new_chat_member.status == "kicked":
-        store.blocked(update.my_chat_member.chat.id, now)
+        store.mark_blocked(update.my_chat_member.chat.id, now)
     if update.message:
         _answer(update.update_id, update.message, now)
     store.set_handled(update.update_id, now)
@@ -105,7 +105,7 @@ def _answer(update_id: int, message: _Message, now: datetime) -> None:
         return
     private = chat.type == "private"
     if private:
-        store.heard(chat.id, sender.language)
+        store.note_chat(chat.id, sender.language)
     names = {name: (value or "")[:64] or None for name, value in sender.model_dump(include={"username", "first_name", "last_name"}).items()}
     said = commands.Command(update_id, chat.id, message.text, private=private, language=sender.language, names=names)
     reply = commands.answer(said, now)

@@ -14,7 +14,7 @@ from chalicelib.telegram.receive import receive
 from chalicelib.users import store as users
 from chalicelib.users.access import Caller, caller
 from chalicelib.users.models import shown_id
-from chalicelib.versions import Edit, answering_conflicts, differing, edit
+from chalicelib.versions import Edit, answering_conflicts, changed_fields, edit
 
 _UNSTORED = {"Cache-Control": "no-store"}
 EventPattern = Annotated[str, Caseless, Field(min_length=1, max_length=64, pattern=r"^[a-z_.*]+$")]
@@ -53,11 +53,11 @@ def change_telegram(request: Request) -> Answer:
     who, user_id = _target(request)
     asked = inputs.body(request, Preferences)
     users.user(user_id)
-    given = {name: list(value) if isinstance(value, tuple) else value for name, value in inputs.given(asked, "version").items()}
+    given = {name: list(value) if isinstance(value, tuple) else value for name, value in inputs.set_fields(asked, "version").items()}
     now = datetime.now(UTC)
 
     def plan(item: dict[str, Any], _version: int) -> Edit:
-        fields = {name: value for name, value in differing(item, given).items() if value is not None}
+        fields = {name: value for name, value in changed_fields(item, given).items() if value is not None}
         removed = [name for name, value in given.items() if value is None and item.get(name) is not None]
         old = {name: item.get(name) for name in [*fields, *removed]}
         new = fields | dict.fromkeys(removed)

@@ -53,25 +53,25 @@ def chat(chat_id: int) -> Chat | None:
     return Chat.model_validate(item) if item else None
 
 
-def heard(chat_id: int, language: str | None) -> None:
+def note_chat(chat_id: int, language: str | None) -> None:
     """Notes that somebody wrote from a chat, which opens it to the bot again."""
-    aws.write(aws.put(_TABLE, _key("chat", chat_id) | {"chat_id": chat_id, "language": language}))
+    aws.write(aws.put_write(_TABLE, _key("chat", chat_id) | {"chat_id": chat_id, "language": language}))
 
 
-def known(chat_id: int) -> None:
+def ensure_chat(chat_id: int) -> None:
     """Notes a chat that something is sent to, if it is new."""
-    aws.write(aws.update(_TABLE, _key("chat", chat_id), "SET chat_id = :chat", chat=chat_id))
+    aws.write(aws.update_write(_TABLE, _key("chat", chat_id), "SET chat_id = :chat", chat=chat_id))
 
 
-def blocked(chat_id: int, now: datetime) -> None:
+def mark_blocked(chat_id: int, now: datetime) -> None:
     """Notes that a chat is closed to the bot."""
-    aws.write(aws.update(_TABLE, _key("chat", chat_id), "SET chat_id = :chat, blocked_at = :now", chat=chat_id, now=now.isoformat()))
+    aws.write(aws.update_write(_TABLE, _key("chat", chat_id), "SET chat_id = :chat, blocked_at = :now", chat=chat_id, now=now.isoformat()))
 
 
 def code_write(code: str, user_id: str, expires_at: datetime) -> aws.Write:
     """The write that stores a link code, as its hash."""
     item = _key("code", credentials.digest(code)) | {"user_id": user_id, "expires_at": expires_at.isoformat()}
-    return aws.put(_TABLE, item | _forget(expires_at))
+    return aws.put_write(_TABLE, item | _forget(expires_at))
 
 
 def use_code(code: str, chat_id: int, now: datetime) -> str | None:
@@ -79,30 +79,32 @@ def use_code(code: str, chat_id: int, now: datetime) -> str | None:
     key = _key("code", credentials.digest(code))
     unused = "expires_at > :now AND (attribute_not_exists(used_by) OR used_by = :chat)"
     try:
-        aws.write(aws.update(_TABLE, key, "SET used_by = :chat", unused, chat=chat_id, now=now.isoformat()))
+        aws.write(aws.update_write(_TABLE, key, "SET used_by = :chat", unused, chat=chat_id, now=now.isoformat()))
     except aws.WriteRefused:
         return None
     item = aws.get(_TABLE, key)
     return str(item["user_id"]) if item else None
 
 
-def handled(update_id: int) -> bool:
+def is_handled(update_id: int) -> bool:
     """Whether an update was handled."""
     return aws.get(_TABLE, _key("update", update_id)) is not None
 
 
 def set_handled(update_id: int, now: datetime) -> None:
     """Notes that an update was handled."""
-    aws.write(aws.put(_TABLE, _key("update", update_id) | _forget(now)))
+    aws.write(aws.put_write(_TABLE, _key("update", update_id) | _forget(now)))
 
 
-def claim(chat_id: int, message_id: str, now: datetime) -> Claim:
+def claim_message(chat_id: int, message_id: str, now: datetime) -> Claim:
     """Claims the sending of a message."""
     lease = (now + _LEASE).isoformat()
     free = "attribute_not_exists(#item) OR lease < :now"
     key = _key("sent", chat_id, message_id)
     try:
-        aws.write(aws.update(_TABLE, key, "SET lease = :lease, forget_at = :then", free, lease=lease, now=now.isoformat(), then=_then(now)))
+        aws.write(
+            aws.update_write(_TABLE, key, "SET lease = :lease, forget_at = :then", free, lease=lease, now=now.isoformat(), then=_then(now))
+        )
     except aws.WriteRefused as refused:
         return Claim.BUSY if "lease" in (refused.failed[0] or {}) else Claim.SENT
     return Claim.OURS
@@ -110,20 +112,20 @@ def claim(chat_id: int, message_id: str, now: datetime) -> Claim:
 
 def set_sent(chat_id: int, message_id: str) -> None:
     """Notes that a message was sent, or never will be."""
-    aws.write(aws.update(_TABLE, _key("sent", chat_id, message_id), "REMOVE lease"))
+    aws.write(aws.update_write(_TABLE, _key("sent", chat_id, message_id), "REMOVE lease"))
 
 
 def release(chat_id: int, message_id: str) -> None:
     """Gives a claim back: the message was not sent."""
-    aws.write(aws.delete(_TABLE, _key("sent", chat_id, message_id)))
+    aws.write(aws.delete_write(_TABLE, _key("sent", chat_id, message_id)))
 
 
-def counted(what: str, most: int, window: timedelta, now: datetime) -> bool:
+def count_use(what: str, most: int, window: timedelta, now: datetime) -> bool:
     """Counts one more of something; False if there were `most` of it in this stretch of time already."""
     key = _key("rate", what, int(now.timestamp() // window.total_seconds()))
     below = "attribute_not_exists(#count) OR #count < :most"
     try:
-        aws.write(aws.update(_TABLE, key, "SET forget_at = :then ADD #count :one", below, one=1, most=most, then=_then(now + window)))
+        aws.write(aws.update_write(_TABLE, key, "SET forget_at = :then ADD #count :one", below, one=1, most=most, then=_then(now + window)))
     except aws.WriteRefused:
         return False
     return True

@@ -12,7 +12,7 @@ EVERYTHING = ("*",)
 """What a user is told who has chosen nothing."""
 
 
-def wanted(type_: str, choice: Sequence[str]) -> bool:
+def is_wanted(type_: str, choice: Sequence[str]) -> bool:
     """Whether a choice of types and wildcards, such as `order.*`, takes a type."""
     return any(fnmatchcase(type_, pattern) for pattern in choice)
 

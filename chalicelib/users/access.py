@@ -138,7 +138,7 @@ def _note_use(stored: aws.Item, now: datetime) -> None:
     fresh = "attribute_exists(token_hash) AND (attribute_not_exists(last_used_at) OR last_used_at <= :before)"
     try:
         noted = {"now": now.isoformat(), "before": before}
-        aws.write(aws.update("credentials", {"token_hash": stored["token_hash"]}, "SET last_used_at = :now", fresh, **noted))
+        aws.write(aws.update_write("credentials", {"token_hash": stored["token_hash"]}, "SET last_used_at = :now", fresh, **noted))
     except aws.WriteRefused:
         return  # another request was faster, or the token has just been forgotten
     except (ClientError, BotoCoreError) as fault:

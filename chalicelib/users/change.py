@@ -9,7 +9,7 @@ from chalicelib.audit import record
 from chalicelib.errors import Conflict, NotDoable, Refused
 from chalicelib.users import events, store
 from chalicelib.users.models import AccountKind, Settings, User
-from chalicelib.versions import Edit, differing, edit
+from chalicelib.versions import Edit, changed_fields, edit
 
 LONGEST_CHAIN = 50
 """Referrers above a user, at most: a transaction checks that none of them moves while a link is made."""
@@ -31,19 +31,19 @@ def update_user(user_id: str, wanted: Mapping[str, Any], *, by: str, version: in
 
     def plan(item: aws.Item, following: int) -> Edit:
         before = User.model_validate(item).model_dump()
-        fields = differing(before, _with_text_ids(wanted))
+        fields = changed_fields(before, _with_text_ids(wanted))
         if not fields:
             return Edit({})
         also: list[tuple[aws.Write, Refused | None]] = []
         for field in store.UNIQUE:
             if field in fields:
-                also += _moved(field, before[field], fields[field], user_id)
+                also += _referral_checks_moved(field, before[field], fields[field], user_id)
         referrer = fields.get("referred_by_id")
         if referrer:
             also += _chain_checks(user_id, referrer)
         old = {name: before[name] for name in fields}
         also.append((record.write(record.Change(by, _action(fields), f"user#{user_id}", user_id, now, old, fields)), None))
-        also.append((events.changed(_action(fields), user_id, {**fields}, following, now), None))
+        also.append((events.changed_write(_action(fields), user_id, {**fields}, following, now), None))
         removed = ["referred_by_id"] if "referred_by_id" in fields and not referrer else []
         kept = {name: value for name, value in fields.items() if name not in removed}
         return Edit(kept | {"updated_at": now.isoformat()}, also, removed)
@@ -74,12 +74,12 @@ def update_settings(user_id: str, wanted: Mapping[str, Any], *, by: str, version
 
     def plan(item: aws.Item, following: int) -> Edit:
         before = Settings.model_validate(item).model_dump()
-        fields = differing(before, wanted)
+        fields = changed_fields(before, wanted)
         if not fields:
             return Edit({})
         old = {name: before[name] for name in fields}
         change = record.Change(by, "user.settings_updated", f"user#{user_id}", user_id, now, old, fields)
-        told = events.changed("user.settings_updated", user_id, {**fields}, following, now)
+        told = events.changed_write("user.settings_updated", user_id, {**fields}, following, now)
         return Edit(fields, [*([(record.write(change), None)] if audited else []), (told, None)])
 
     return Settings.model_validate(edit("users", store.key(user_id, "settings"), version, plan, "user_not_found"))
@@ -107,12 +107,12 @@ def _action(fields: Mapping[str, Any]) -> str:
     return "user.updated"
 
 
-def _moved(field: str, old: Any, new: Any, user_id: str) -> list[tuple[aws.Write, Refused | None]]:
+def _referral_checks_moved(field: str, old: Any, new: Any, user_id: str) -> list[tuple[aws.Write, Refused | None]]:
     writes: list[tuple[aws.Write, Refused | None]] = []
     if old is not None:
-        writes.append((store.release(field, old), None))
+        writes.append((store.release_write(field, old), None))
     if new is not None:
-        writes.append((store.claim(field, new, user_id), Conflict("already_exists", field=field)))
+        writes.append((store.claim_write(field, new, user_id), Conflict("already_exists", field=field)))
     return writes
 
 
@@ -129,9 +129,9 @@ def _chain_checks(user_id: str, referrer: str) -> list[tuple[aws.Write, Refused 
             raise NotDoable("unknown_reference", field="referred_by_id")
         above = item.get("referred_by_id")
         if above:
-            checks.append((aws.check("users", key, "referred_by_id = :above", above=above), None))
+            checks.append((aws.check_write("users", key, "referred_by_id = :above", above=above), None))
         else:
-            checks.append((aws.check("users", key, "attribute_exists(user_id) AND attribute_not_exists(referred_by_id)"), None))
+            checks.append((aws.check_write("users", key, "attribute_exists(user_id) AND attribute_not_exists(referred_by_id)"), None))
     return checks
 
 

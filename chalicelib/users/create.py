@@ -62,7 +62,7 @@ def create_user(
     for _ in range(_TRIES):
         now = datetime.now(UTC)
         user = User(
-            user_id=chosen or str(counters.following("user")),
+            user_id=chosen or str(counters.next_value("user")),
             user_uuid=str(uuid.uuid4()),
             role=role,
             is_active=is_active,
@@ -93,23 +93,23 @@ def _writes(user: User, settings: Settings, by: str, now: datetime, first: "Firs
     profile = {"part": "profile", "listed": store.LISTED, **stored_profile(user)}
     change = record.Change(by, "user.created", f"user#{user.user_id}", user.user_id, now, after=user.model_dump(exclude={"version"}))
     writes: list[tuple[aws.Write, Refused | None]] = [
-        (aws.put("users", profile, "attribute_not_exists(user_id)"), Conflict("already_exists", field="user_id")),
-        (aws.put("users", {**store.key(user.user_id, "settings"), **settings.model_dump()}), None),
+        (aws.put_write("users", profile, "attribute_not_exists(user_id)"), Conflict("already_exists", field="user_id")),
+        (aws.put_write("users", {**store.key(user.user_id, "settings"), **settings.model_dump()}), None),
         (
-            aws.put(
+            aws.put_write(
                 "users", {**store.key(user.user_id, "directory"), "accounts": {first.name: first.entry} if first else {}, "version": 1}
             ),
             None,
         ),
         (record.write(change), None),
-        (events.created(user, now), None),
+        (events.created_write(user, now), None),
     ]
     for field in store.UNIQUE:
         value = getattr(user, field)
         if value is not None:
-            writes.append((store.claim(field, value, user.user_id), Conflict("already_exists", field=field)))
+            writes.append((store.claim_write(field, value, user.user_id), Conflict("already_exists", field=field)))
     if user.referred_by_id:
-        exists = aws.check("users", store.key(user.referred_by_id, "profile"), "attribute_exists(user_id)")
+        exists = aws.check_write("users", store.key(user.referred_by_id, "profile"), "attribute_exists(user_id)")
         writes.append((exists, NotDoable("unknown_reference", field="referred_by_id")))
     writes += [(write, None) for write in first.writes] if first else []
     return writes

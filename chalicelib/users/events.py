@@ -9,7 +9,7 @@ from chalicelib.events.models import Event, event_id
 from chalicelib.users.models import User, shown_id
 
 
-def created(user: User, at: datetime) -> aws.Write:
+def created_write(user: User, at: datetime) -> aws.Write:
     """`user.created`, with exactly the fields of the admin seed."""
     payload = {
         "user_id": shown_id(user.user_id),
@@ -23,13 +23,13 @@ def created(user: User, at: datetime) -> aws.Write:
     return _write("user.created", user.user_id, payload, 1, at)
 
 
-def changed(type_: str, user_id: str, payload: dict[str, Any], version: int, at: datetime) -> aws.Write:
+def changed_write(type_: str, user_id: str, payload: dict[str, Any], version: int, at: datetime) -> aws.Write:
     """`user.updated`, `user.activated`, `user.deactivated`, `user.settings_updated`: the fields that changed, as they are now."""
     return _write(type_, user_id, {"user_id": shown_id(user_id), **payload}, version, at)
 
 
 def _write(type_: str, user_id: str, payload: dict[str, Any], version: int, at: datetime) -> aws.Write:
-    return outbox.write(
+    return outbox.event_write(
         Event(
             event_id=event_id(type_, user_id, str(version)),
             type=type_,

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from chalicelib import config
 from chalicelib.errors import Refused
-from chalicelib.inputs import Caseless, Input, Line, Money, Name, Time, UserId, Version, Whole
+from chalicelib.inputs import Caseless, Input, Money, Name, ShortText, Time, UserId, Version, Whole
 from chalicelib.trading import MarketType
 from chalicelib.users.credentials import Scope
 from chalicelib.users.models import Role, Settings
@@ -51,7 +51,7 @@ class SettingsChange(Input):
     leverage: Annotated[Whole, Field(ge=1, le=125)] = _NEW.leverage
     exchange: Exchange = _NEW.exchange
     margin_mode: Annotated[Literal["cross", "isolated"], Caseless] = "cross"
-    default_account: Line | None = _NEW.default_account
+    default_account: ShortText | None = _NEW.default_account
     require_token: bool = _NEW.require_token
     repeat_window_s: Annotated[Whole, Field(ge=0, le=86_400)] = _NEW.repeat_window_s
     max_age_s: Annotated[Whole, Field(ge=1, le=86_400)] = _NEW.max_age_s
@@ -102,7 +102,7 @@ class NewTokenInput(Input):
     """
 
     kind: Annotated[Literal["webhook", "api"], Caseless]
-    name: Line | None = None
+    name: ShortText | None = None
     expires_at: Time | None = None
     token: SecretStr | None = Field(default=None, min_length=1, max_length=256)
     signals_per_minute: PerMinute | None = None

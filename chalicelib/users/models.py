@@ -108,7 +108,7 @@ class Directory(Record):
     accounts: dict[str, AccountEntry] = Field(default_factory=dict)
 
 
-class Owner(Record):
+class UserContext(Record):
     """A user as acceptance and execution see them: profile, settings and accounts, read together."""
 
     user: User
@@ -116,11 +116,13 @@ class Owner(Record):
     directory: Directory = Directory()
 
 
-def owner_of(profile: dict[str, Any] | None, settings: dict[str, Any] | None, directory: dict[str, Any] | None) -> Owner | None:
+def user_context_from_items(
+    profile: dict[str, Any] | None, settings: dict[str, Any] | None, directory: dict[str, Any] | None
+) -> UserContext | None:
     """An owner out of their stored parts; None if there is no such user."""
     if profile is None:
         return None
-    return Owner(
+    return UserContext(
         user=User.model_validate(profile),
         settings=Settings.model_validate(settings or {}),
         directory=Directory.model_validate(directory or {}),

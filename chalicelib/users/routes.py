@@ -15,13 +15,13 @@ from chalicelib.versions import answering_conflicts
 
 def list_users(request: Request) -> Answer:
     """Every user, newest first, or those that the filters let through; who is no admin sees themselves only."""
-    who, page = caller(request), paging.asked(request)
+    who, page = caller(request), paging.page_request(request)
     if who.role is not Role.ADMIN:
-        return paging.listed([_view(store.user(who.user_id))], 1, None)
+        return paging.list_response([_view(store.user(who.user_id))], 1, None)
     for field in store.UNIQUE:
         if value := request.query.get(field):
             found = store.lookup(field, value) if len(value) <= _LONGEST_VALUE else None
-            return paging.listed([_view(store.user(found))] if found else [], int(bool(found)), None)
+            return paging.list_response([_view(store.user(found))] if found else [], int(bool(found)), None)
     filters: dict[str, Any] = {}
     if (active := inputs.flag(request, "is_active")) is not None:
         filters["is_active"] = active
@@ -44,7 +44,7 @@ def create_user(request: Request) -> Answer:
     who = caller(request)
     who.require_admin()
     given = inputs.body(request, NewUser)
-    user = create.create_user(by=who.user_id, settings=inputs.given(given.settings, "version"), **inputs.given(given, "settings"))
+    user = create.create_user(by=who.user_id, settings=inputs.set_fields(given.settings, "version"), **inputs.set_fields(given, "settings"))
     return Answer(201, _view(user))
 
 
@@ -58,7 +58,7 @@ def patch_user(request: Request) -> Answer:
     """Changes a profile."""
     who, user_id = _target(request)
     given = inputs.body(request, Profile if who.role is Role.ADMIN else OwnProfile)
-    fields = inputs.given(given, "version")
+    fields = inputs.set_fields(given, "version")
     if user_id == who.user_id and (fields.get("is_active") is False or fields.get("role", who.role) is not who.role):
         raise Conflict("not_oneself")  # there is always an admin left
     return Answer(200, _view(change.update_user(user_id, fields, by=who.user_id, version=given.version)))
@@ -91,14 +91,14 @@ def patch_settings(request: Request) -> Answer:
     """Changes settings."""
     who, user_id = _target(request)
     given = inputs.body(request, SettingsChange)
-    settings = change.update_settings(user_id, inputs.given(given, "version"), by=who.user_id, version=given.version)
+    settings = change.update_settings(user_id, inputs.set_fields(given, "version"), by=who.user_id, version=given.version)
     return Answer(200, _settings_view(user_id, settings))
 
 
 def list_tokens(request: Request) -> Answer:
     """A user's tokens, newest first, never the tokens themselves."""
     _, user_id = _target(request)
-    page = paging.asked(request)
+    page = paging.page_request(request)
     kind = inputs.choice(request, "kind", tuple(tokens.KINDS))
     kinds = [tokens.KINDS[kind].value] if kind else [stored.value for stored in tokens.KINDS.values()]
     values = {f"kind{number}": value for number, value in enumerate(kinds)}

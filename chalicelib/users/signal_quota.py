@@ -36,7 +36,7 @@ class Usage:
 
     def __init__(self, user_id: str, counter: str, parts: Sequence[aws.Item | None], limit: int) -> None:
         self.limit = limit
-        self._keys = [key for _, key in keys(user_id, counter)]
+        self._keys = [key for _, key in item_keys(user_id, counter)]
         self._parts = [part or {} for part in parts]
 
     def full(self, at: datetime, *, closing: bool) -> bool:
@@ -52,10 +52,10 @@ class Usage:
         noted = "last_used_at = :at, forget_at = :forget"
         if not used:
             begun = "attribute_not_exists(#minute) OR #minute < :minute"
-            return part, aws.update(_TABLE, self._keys[part], f"SET #minute = :minute, used = :one, {noted}", begun, **values)
+            return part, aws.update_write(_TABLE, self._keys[part], f"SET #minute = :minute, used = :one, {noted}", begun, **values)
         most = self._share(part, closing=closing)
         going_on = "#minute = :minute AND used < :most"
-        return part, aws.update(_TABLE, self._keys[part], f"SET used = used + :one, {noted}", going_on, **values, most=most)
+        return part, aws.update_write(_TABLE, self._keys[part], f"SET used = used + :one, {noted}", going_on, **values, most=most)
 
     def learn(self, part: int, item: aws.Item) -> None:
         """Notes a part as it stands: somebody else has written it meanwhile."""
@@ -75,7 +75,7 @@ class Usage:
         return (minute, int(stored["used"])) if minute >= now else (now, 0)
 
 
-def keys(user_id: str, counter: str) -> list[tuple[str, aws.Key]]:
+def item_keys(user_id: str, counter: str) -> list[tuple[str, aws.Key]]:
     """Where the parts are, for `aws.get_many`."""
     return [(_TABLE, {"user_id": user_id, "part": f"{counter}#{part}"}) for part in range(PARTS)]
 

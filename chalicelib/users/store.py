@@ -4,7 +4,7 @@ from typing import Any
 
 from chalicelib import aws
 from chalicelib.errors import NotFound
-from chalicelib.users.models import Directory, Owner, Settings, User, owner_of
+from chalicelib.users.models import Directory, Settings, User, UserContext, user_context_from_items
 
 LISTED = "user"
 """The partition of the index that lists every profile."""
@@ -27,7 +27,7 @@ def user(user_id: str) -> User:
 
 def settings(user_id: str) -> Settings:
     """A user's settings. Raises NotFound if there is no such user."""
-    return owner(user_id).settings
+    return load_user_context(user_id).settings
 
 
 def directory(user_id: str) -> Directory:
@@ -35,9 +35,9 @@ def directory(user_id: str) -> Directory:
     return Directory.model_validate(aws.get("users", key(user_id, "directory")) or {})
 
 
-def owner(user_id: str) -> Owner:
+def load_user_context(user_id: str) -> UserContext:
     """A user with settings and accounts. Raises NotFound if there is no such user."""
-    found = owner_of(*aws.get_many([("users", key(user_id, part)) for part in ("profile", "settings", "directory")]))
+    found = user_context_from_items(*aws.get_many([("users", key(user_id, part)) for part in ("profile", "settings", "directory")]))
     if found is None:
         raise NotFound("user_not_found")
     return found
@@ -49,14 +49,14 @@ def lookup(field: str, value: Any) -> str | None:
     return str(item["owner"]) if item else None
 
 
-def claim(field: str, value: Any, user_id: str) -> aws.Write:
+def claim_write(field: str, value: Any, user_id: str) -> aws.Write:
     """Makes a value of a unique field this user's; refused if it is somebody's already."""
-    return aws.put("users", _pointer(field, value) | {"owner": user_id}, "attribute_not_exists(user_id)")
+    return aws.put_write("users", _pointer(field, value) | {"owner": user_id}, "attribute_not_exists(user_id)")
 
 
-def release(field: str, value: Any) -> aws.Write:
+def release_write(field: str, value: Any) -> aws.Write:
     """Gives a value of a unique field back."""
-    return aws.delete("users", _pointer(field, value))
+    return aws.delete_write("users", _pointer(field, value))
 
 
 def _pointer(field: str, value: Any) -> dict[str, str]:

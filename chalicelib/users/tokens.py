@@ -75,7 +75,7 @@ def create_token(
     if kind is Kind.API:
         item |= {"scope": (scope or (maker.scope if maker else Scope.ADMIN)).value}
     item |= {"signals_per_minute": signals_per_minute} if signals_per_minute else {}
-    _save(item, [_told("token.created", item, by, now), *_user_exists(user_id)])
+    _save(item, [_audit_and_event_writes("token.created", item, by, now), *_user_exists(user_id)])
     return NewToken(token, item)
 
 
@@ -95,7 +95,7 @@ def rotate_token(user_id: str, token_id: str, *, by: str, overlap: timedelta = O
     item = _item(user_id, token, Kind(old["kind"]), name=old.get("name"), expires_at=expires_at, now=now) | {"chosen": False}
     item |= {name: old[name] for name in ("signals_per_minute", "scope", "made_by", "lasts_s") if name in old}
     item["family"] = family_of(old)
-    retired = aws.update(
+    retired = aws.update_write(
         "credentials",
         {"token_hash": old["token_hash"]},
         "SET expires_at = :ends, forget_at = :forget, replaced_by = :new",
@@ -105,7 +105,7 @@ def rotate_token(user_id: str, token_id: str, *, by: str, overlap: timedelta = O
         new=item["token_id"],
     )
     before, after = {"token_id": token_id}, {"token_id": item["token_id"], "old_expires_at": ends.isoformat()}
-    _save(item, [_told("token.rotated", item, by, now, before=before, after=after), [retired]])
+    _save(item, [_audit_and_event_writes("token.rotated", item, by, now, before=before, after=after), [retired]])
     return NewToken(token, item)
 
 
@@ -147,9 +147,9 @@ def _revoke(items: list[aws.Item], by: str) -> int:
         part = items[start : start + _REVOKED_AT_ONCE]
         first, *others = part
         made = {"also": [_id(each) for each in others]} if others else {}
-        entry, *events = _told("token.revoked", first, by, now, more=made)
+        entry, *events = _audit_and_event_writes("token.revoked", first, by, now, more=made)
         for each in others:
-            events += _told("token.revoked", each, by, now)[1:]
+            events += _audit_and_event_writes("token.revoked", each, by, now)[1:]
         try:
             aws.transact([*(_revocation(each, now) for each in part), entry, *events])
         except aws.WriteRefused:
@@ -162,7 +162,7 @@ def _revoke(items: list[aws.Item], by: str) -> int:
 
 
 def _revocation(item: aws.Item, now: datetime) -> aws.Write:
-    return aws.update(
+    return aws.update_write(
         "credentials",
         {"token_hash": item["token_hash"]},
         "SET revoked_at = :now, forget_at = :forget",
@@ -191,7 +191,7 @@ def view(item: aws.Item, last_used: Mapping[str, str] | None = None) -> dict[str
     return {
         "token_id": item.get("token_id"),
         "user_id": shown_id(item["user_id"]),
-        "kind": _named(item["kind"]),
+        "kind": _kind_name(item["kind"]),
         "name": item.get("name"),
         "chosen": item.get("chosen", False),
         "is_active": not over,
@@ -205,7 +205,7 @@ def view(item: aws.Item, last_used: Mapping[str, str] | None = None) -> dict[str
     }
 
 
-def _named(kind: str) -> str:
+def _kind_name(kind: str) -> str:
     """A stored kind as people call it."""
     return next((name for name, stored in KINDS.items() if stored.value == kind), kind)
 
@@ -241,8 +241,8 @@ def _item(user_id: str, token: str, kind: Kind, *, name: str | None, expires_at:
 def _save(item: aws.Item, also: list[list[aws.Write]]) -> None:
     pointer = {"token_hash": _pointer(item["token_id"]), "points_to": item["token_hash"]}
     writes = [
-        aws.put("credentials", item, "attribute_not_exists(token_hash)"),
-        aws.put("credentials", pointer, "attribute_not_exists(token_hash)"),
+        aws.put_write("credentials", item, "attribute_not_exists(token_hash)"),
+        aws.put_write("credentials", pointer, "attribute_not_exists(token_hash)"),
         *(write for writes in also for write in writes),
     ]
     try:
@@ -266,7 +266,7 @@ def _pointer(token_id: str) -> str:
 
 
 def _user_exists(user_id: str) -> list[list[aws.Write]]:
-    return [[aws.check("users", store.key(user_id, "profile"), "attribute_exists(user_id)")]]
+    return [[aws.check_write("users", store.key(user_id, "profile"), "attribute_exists(user_id)")]]
 
 
 def _id(item: aws.Item) -> str:
@@ -274,7 +274,7 @@ def _id(item: aws.Item) -> str:
     return str(item.get("token_id") or item["token_hash"][:16])
 
 
-def _told(
+def _audit_and_event_writes(
     action: str,
     item: aws.Item,
     by: str,
@@ -285,7 +285,7 @@ def _told(
     more: dict[str, Any] | None = None,
 ) -> list[aws.Write]:
     """The audit entry and the event; neither holds the token or its hash."""
-    seen = {name: item.get(name) for name in ("name", "expires_at")} | {"token_id": _id(item), "kind": _named(item["kind"])}
+    seen = {name: item.get(name) for name in ("name", "expires_at")} | {"token_id": _id(item), "kind": _kind_name(item["kind"])}
     entity = f"token#{_id(item)}"
     event = Event(
         event_id=event_id(action, _id(item)),
@@ -296,4 +296,4 @@ def _told(
         created_at=now,
     )
     change = record.Change(by, action, entity, item["user_id"], now, before or {}, (after or seen) | (more or {}))
-    return [record.write(change), outbox.write(event)]
+    return [record.write(change), outbox.event_write(event)]

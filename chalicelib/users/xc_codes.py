@@ -18,7 +18,7 @@ def get_or_create(user_id: str, *, by: str = "system") -> str:
         NotFound: There is no such user.
     """
     stored = aws.get("users", store.key(user_id, "xc_code"))
-    return _opened(user_id, stored) if stored else _replace(user_id, by=by, only_if_none=True)
+    return _decrypt(user_id, stored) if stored else _replace(user_id, by=by, only_if_none=True)
 
 
 def rotate(user_id: str, *, by: str) -> str:
@@ -34,7 +34,7 @@ def _replace(user_id: str, *, by: str, only_if_none: bool) -> str:
     for _ in range(_TRIES):
         stored = aws.get("users", store.key(user_id, "xc_code"))
         if stored and only_if_none:
-            return _opened(user_id, stored)
+            return _decrypt(user_id, stored)
         code = credentials.new(credentials.Kind.XC_CODE, user_id)
         try:
             aws.transact(_writes(user_id, code, stored, by))
@@ -49,7 +49,7 @@ def _replace(user_id: str, *, by: str, only_if_none: bool) -> str:
 def _writes(user_id: str, code: str, old: aws.Item | None, by: str) -> list[aws.Write]:
     now = datetime.now(UTC)
     hashed = credentials.digest(code)
-    item = {**store.key(user_id, "xc_code"), "encrypted": _sealed(user_id, code), "token_hash": hashed, "created_at": now.isoformat()}
+    item = {**store.key(user_id, "xc_code"), "encrypted": _encrypt(user_id, code), "token_hash": hashed, "created_at": now.isoformat()}
     credential = {
         "token_hash": hashed,
         "kind": credentials.Kind.XC_CODE.value,
@@ -60,23 +60,23 @@ def _writes(user_id: str, code: str, old: aws.Item | None, by: str) -> list[aws.
     unmoved = ("token_hash = :old", {"old": old["token_hash"]}) if old else ("attribute_not_exists(user_id)", {})
     action = "xc_code.rotated" if old else "xc_code.created"
     writes = [
-        aws.check("users", store.key(user_id, "profile"), "attribute_exists(user_id)"),
-        aws.put("users", item, unmoved[0], **unmoved[1]),
-        aws.put("credentials", credential, "attribute_not_exists(token_hash)"),
+        aws.check_write("users", store.key(user_id, "profile"), "attribute_exists(user_id)"),
+        aws.put_write("users", item, unmoved[0], **unmoved[1]),
+        aws.put_write("credentials", credential, "attribute_not_exists(token_hash)"),
         record.write(record.Change(by, action, f"user#{user_id}", user_id, now)),
     ]
     if old:
-        void = aws.update("credentials", {"token_hash": old["token_hash"]}, "SET revoked_at = :now", now=now.isoformat())
+        void = aws.update_write("credentials", {"token_hash": old["token_hash"]}, "SET revoked_at = :now", now=now.isoformat())
         writes.append(void)
     return writes
 
 
-def _sealed(user_id: str, code: str) -> str:
+def _encrypt(user_id: str, code: str) -> str:
     answer = aws.client("kms").encrypt(KeyId=config.key("codes"), Plaintext=code.encode(), EncryptionContext={"user_id": user_id})
     return base64.b64encode(answer["CiphertextBlob"]).decode()
 
 
-def _opened(user_id: str, stored: aws.Item) -> str:
+def _decrypt(user_id: str, stored: aws.Item) -> str:
     answer = aws.client("kms").decrypt(
         KeyId=config.key("codes"), CiphertextBlob=base64.b64decode(stored["encrypted"]), EncryptionContext={"user_id": user_id}
     )

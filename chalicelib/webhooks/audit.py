@@ -34,7 +34,7 @@ def created(webhook: Webhook, now: datetime) -> aws.Write:
     event = Event(
         event_id=event_id("webhook.created", entity), type="webhook.created", payload=payload, entity=entity, user_id=None, created_at=now
     )
-    return outbox.write(event)
+    return outbox.event_write(event)
 
 
 def _shown(webhook: Webhook | None) -> dict[str, Any]:

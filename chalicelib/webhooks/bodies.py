@@ -12,7 +12,7 @@ from chalicelib.errors import Refused
 from chalicelib.http import Request, to_json
 from chalicelib.unknown_fields import refuse_unknown
 from chalicelib.webhooks import event_types, filters
-from chalicelib.webhooks.models import Format, usable
+from chalicelib.webhooks.models import Format, is_usable_secret
 
 _LONGEST = {"name": 100, "description": 500, "secret": 256, "url": 2048}
 _MOST_TYPES = 50
@@ -35,7 +35,7 @@ SUBSCRIPTION = ("name", "url", "event_type", "event_types", "description", "filt
 """What a change of a subscription may name."""
 
 
-def parsed(request: Request, known: Collection[str]) -> dict[str, Any]:
+def parse_body(request: Request, known: Collection[str]) -> dict[str, Any]:
     """The JSON object of a request; an empty body is an empty object. Raises Refused for a name that is not known."""
     body = inputs.json_object(request) if request.body.strip() else {}
     refuse_unknown(body, known)
@@ -84,7 +84,7 @@ def secret(body: Mapping[str, Any]) -> str | None:
     if body.get("secret") in (None, ""):
         return None
     value = text(body, "secret").strip()
-    if not usable(value):
+    if not is_usable_secret(value):
         raise Refused("invalid_secret", field="secret")
     return value
 
@@ -129,14 +129,14 @@ def _event_types(body: Mapping[str, Any]) -> tuple[str, ...]:
     for event_type in given:
         if not isinstance(event_type, str):
             raise Refused("invalid_text", field=field)
-        if not event_types.known(event_type):
+        if not event_types.is_known(event_type):
             raise Refused("unknown_event_type", field=field, event_type=event_type[:100])
     return tuple(dict.fromkeys(given))
 
 
 def _filter(given: Any) -> dict[str, Any]:
     given = {} if given is None else given
-    if problem := filters.problem(given):
+    if problem := filters.find_problem(given):
         raise Refused("invalid_filter", field="filter", reason=problem[:200])
     if len(to_json(given)) > _LONGEST_FILTER:
         raise Refused("too_long", field="filter", limit=_LONGEST_FILTER)

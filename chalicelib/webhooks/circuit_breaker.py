@@ -1,4 +1,4 @@
-"""Endpoints that are switched off: what they miss is held, and drains at their own rate when they are back.
+"""Endpoints that are switched off: what they miss is paused, and drains at their own rate when they are back.
 
 A switched-off endpoint is probed with the oldest delivery it missed (half-open); if it takes that, it is switched on again. One
 that answered 410 asked not to be called, so only its owner switches it on.
@@ -18,7 +18,7 @@ from chalicelib.webhooks.notices import webhook_event
 from chalicelib.webhooks.queue import Message, Task
 
 if TYPE_CHECKING:
-    from chalicelib.webhooks.deliver import Means
+    from chalicelib.webhooks.deliver import Dependencies
 
 _DRAIN_RATE = 50  # deliveries per second to an endpoint without a limit of its own
 _DRAIN_S = 10  # seconds' worth of deliveries released at a time
@@ -29,7 +29,7 @@ NOT_ENTITLED = "not_entitled"
 """Why a subscription is switched off whose owner may no longer read what it sends."""
 _UNPROBED = ("gone", NOT_ENTITLED)
 
-Attempt = Callable[[Delivery, Webhook, "Means"], tuple[Delivery, bool]]
+Attempt = Callable[[Delivery, Webhook, "Dependencies"], tuple[Delivery, bool]]
 
 
 def task_key(webhook_id: int, task: Task) -> dict[str, str]:
@@ -37,10 +37,10 @@ def task_key(webhook_id: int, task: Task) -> dict[str, str]:
     return delivery_store.key(f"webhook#{webhook_id}", task.value)
 
 
-def task_item(webhook_id: int, task: Task, look_at: datetime, **values: int) -> aws.Write:
+def plan_task_write(webhook_id: int, task: Task, look_at: datetime, **values: int) -> aws.Write:
     """Due work of a subscription."""
     key = task_key(webhook_id, task)
-    return aws.put(delivery_store.TABLE, {**key, **delivery_store.due(key["id"], look_at), **values})
+    return aws.put_write(delivery_store.TABLE, {**key, **delivery_store.due_attributes(key["id"], look_at), **values})
 
 
 def is_permitted(webhook: Webhook, owners: entitlement.Owners, now: datetime) -> bool:
@@ -55,9 +55,9 @@ def is_permitted(webhook: Webhook, owners: entitlement.Owners, now: datetime) ->
 def switch_off(webhook: Webhook, reason: str, now: datetime, jitter: float) -> None:
     """Switches an endpoint off, tells its owner, and plans the first probe. Nothing happens if somebody else has done so."""
     disabled = webhook.model_copy(update={"status": Status.DISABLED, "disabled_reason": reason, "updated_at": now})
-    also = [outbox.write(webhook_event("webhook.disabled", disabled, now, reason=reason))]
+    also = [outbox.event_write(webhook_event("webhook.disabled", disabled, now, reason=reason))]
     if reason not in _UNPROBED:
-        also.append(task_item(webhook.webhook_id, Task.PROBE, now + schedule.probe_delay(0, jitter), probes=0))
+        also.append(plan_task_write(webhook.webhook_id, Task.PROBE, now + schedule.probe_delay(0, jitter), probes=0))
     try:
         endpoint_store.put(disabled, *also, seen=webhook.updated_at)
     except aws.WriteRefused:
@@ -73,12 +73,12 @@ def switch_on(webhook: Webhook, now: datetime, *further: aws.Write) -> Webhook:
     update = {"status": Status.ACTIVE, "disabled_reason": None, "failing_since": None, "updated_at": now}
     active = webhook.model_copy(update=update)
     also = [
-        task_item(webhook.webhook_id, Task.DRAIN, now + delivery_store.GRACE),
-        aws.delete(delivery_store.TABLE, task_key(webhook.webhook_id, Task.PROBE)),
+        plan_task_write(webhook.webhook_id, Task.DRAIN, now + delivery_store.GRACE),
+        aws.delete_write(delivery_store.TABLE, task_key(webhook.webhook_id, Task.PROBE)),
         *further,
     ]
     if webhook.status is Status.DISABLED:
-        also.append(outbox.write(webhook_event("webhook.enabled", active, now)))
+        also.append(outbox.event_write(webhook_event("webhook.enabled", active, now)))
     endpoint_store.put(active, *also, seen=webhook.updated_at)
     queue.send([(Message(task=Task.DRAIN, webhook_id=webhook.webhook_id), now)], now)
     return active
@@ -92,56 +92,56 @@ def drain(webhook_id: int, now: datetime) -> int:
     webhook = endpoint_store.get(webhook_id)
     deleted = webhook is None or webhook.status is Status.DELETED
     if webhook and not deleted and not webhook.is_active:
-        aws.write(aws.delete(delivery_store.TABLE, task_key(webhook_id, Task.DRAIN)))
+        aws.write(aws.delete_write(delivery_store.TABLE, task_key(webhook_id, Task.DRAIN)))
         return 0
     rate = (webhook.rate_limit if webhook else None) or _DRAIN_RATE
     at_once = max(1, min(_RELEASED_AT_ONCE, rate * _DRAIN_S))
-    held, _ = aws.query(delivery_store.TABLE, "held_for = :id", index="held", limit=at_once, id=webhook_id)
+    paused, _ = aws.query_page(delivery_store.TABLE, "paused_for = :id", index="paused", limit=at_once, id=webhook_id)
     ready: list[tuple[Message, datetime]] = []
-    for index, item in enumerate(held):
+    for index, item in enumerate(paused):
         at = now + timedelta(seconds=index / rate)
         delivery = _release(item["id"], at, now, give_up=deleted)
-        if delivery and not delivery.waits and delivery.state is State.PENDING:
+        if delivery and not delivery.blocked and delivery.state is State.PENDING:
             ready.append((Message(task=Task.DELIVER, webhook_id=webhook_id, delivery_id=delivery.delivery_id), at))
     queue.send(ready, now)
-    if not held and endpoint_store.total(endpoint_store.shards([webhook_id])[webhook_id])["held"] == 0:
-        aws.write(aws.delete(delivery_store.TABLE, task_key(webhook_id, Task.DRAIN)))
+    if not paused and endpoint_store.total(endpoint_store.shards([webhook_id])[webhook_id])["paused"] == 0:
+        aws.write(aws.delete_write(delivery_store.TABLE, task_key(webhook_id, Task.DRAIN)))
         return 0
     # With nothing found the index lags behind the books: look again in a while.
-    again = now + (timedelta(seconds=math.ceil(len(held) / rate)) if held else _CHECK_AGAIN)
-    aws.write(task_item(webhook_id, Task.DRAIN, again + delivery_store.GRACE))
+    again = now + (timedelta(seconds=math.ceil(len(paused) / rate)) if paused else _CHECK_AGAIN)
+    aws.write(plan_task_write(webhook_id, Task.DRAIN, again + delivery_store.GRACE))
     queue.send([(Message(task=Task.DRAIN, webhook_id=webhook_id), again)], now)
-    return len(held)
+    return len(paused)
 
 
-def probe(webhook_id: int, means: "Means", attempt: Attempt) -> str:
+def probe(webhook_id: int, dependencies: "Dependencies", attempt: Attempt) -> str:
     """Tries a switched-off endpoint with the oldest delivery it missed; returns what came of it, in a word for the log."""
-    now = means.clock()
+    now = dependencies.clock()
     task = aws.get(delivery_store.TABLE, task_key(webhook_id, Task.PROBE))
     webhook = endpoint_store.get(webhook_id)
     if task is None or task["look_at"] > stamp(now):
         return "nothing_due"
     if webhook is None or webhook.status is not Status.DISABLED or not is_permitted(webhook, entitlement.Owners(), now):
-        aws.write(aws.delete(delivery_store.TABLE, task_key(webhook_id, Task.PROBE)))
+        aws.write(aws.delete_write(delivery_store.TABLE, task_key(webhook_id, Task.PROBE)))
         return "nothing_due"
     probes = int(task["probes"]) + 1
-    following = now + schedule.probe_delay(probes, means.jitter())
+    next_probe_at = now + schedule.probe_delay(probes, dependencies.jitter())
     try:
-        item = dict(task) | delivery_store.due(task["id"], following) | {"probes": probes}
-        aws.write(aws.put(delivery_store.TABLE, item, "look_at = :seen", seen=task["look_at"]))
+        item = dict(task) | delivery_store.due_attributes(task["id"], next_probe_at) | {"probes": probes}
+        aws.write(aws.put_write(delivery_store.TABLE, item, "look_at = :seen", seen=task["look_at"]))
     except aws.WriteRefused:
         return "nothing_due"  # somebody else makes it
-    held = aws.query_all(delivery_store.TABLE, "held_for = :id", index="held", id=webhook_id)
-    for item in held:
+    paused = aws.query_all(delivery_store.TABLE, "paused_for = :id", index="paused", id=webhook_id)
+    for item in paused:
         delivery = delivery_store.get(item["id"])
-        if delivery is None or delivery.state is not State.HELD or delivery.waits:
+        if delivery is None or delivery.state is not State.PAUSED or delivery.blocked:
             continue
         try:
-            _, delivered = attempt(delivery, webhook, means)
+            _, delivered = attempt(delivery, webhook, dependencies)
         except delivery_store.Changed:
             continue
         if delivered:
-            switch_on(endpoint_store.get(webhook_id) or webhook, means.clock())
+            switch_on(endpoint_store.get(webhook_id) or webhook, dependencies.clock())
         return "recovered" if delivered else "still_failing"
     return "nothing_held"
 
@@ -149,12 +149,12 @@ def probe(webhook_id: int, means: "Means", attempt: Attempt) -> str:
 def _release(delivery_id: str, at: datetime, now: datetime, *, give_up: bool) -> Delivery | None:
     for _ in range(5):
         delivery = delivery_store.get(delivery_id)
-        if delivery is None or delivery.state is not State.HELD:
+        if delivery is None or delivery.state is not State.PAUSED:
             return None
         try:
             if give_up:
                 return delivery_store.change(delivery, now, state=State.DEAD, error="webhook_deleted")
-            look_at = None if delivery.waits else at + delivery_store.GRACE
+            look_at = None if delivery.blocked else at + delivery_store.GRACE
             # The schedule starts over: the tries and the time so far were spent on an endpoint that was down.
             return delivery_store.change(delivery, now, state=State.PENDING, look_at=look_at, **_ANEW)
         except delivery_store.Changed:

@@ -47,9 +47,12 @@ def _plan(events: Sequence[LoggedEvent], webhook: Webhook, now: datetime) -> tup
     """
     webhook_id = webhook.webhook_id
     ids = [delivery_store.delivery_id(webhook_id, event.event_id) for event in events]
-    lanes = {event.entity: delivery_store.key(f"lane#{webhook_id}#{event.entity}", "lane") for event in events}
+    orderings = {event.entity: delivery_store.key(f"ordering#{webhook_id}#{event.entity}", "ordering") for event in events}
     counter_key = endpoint_store.key(webhook_id, "sequence")
-    keys = [*((delivery_store.TABLE, delivery_store.key(id_)) for id_ in ids), *((delivery_store.TABLE, lane) for lane in lanes.values())]
+    keys = [
+        *((delivery_store.TABLE, delivery_store.key(id_)) for id_ in ids),
+        *((delivery_store.TABLE, ordering) for ordering in orderings.values()),
+    ]
     *found, counter = aws.get_many([*keys, ("webhooks", counter_key)])
     existing, tails = found[: len(ids)], [item["tail"] for item in found[len(ids) :] if item]
     stored = map(
@@ -68,33 +71,37 @@ def _plan(events: Sequence[LoggedEvent], webhook: Webhook, now: datetime) -> tup
             made[id_] = delivery_store.from_item(item)
             continue
         before = newest.get(event.entity)
-        waits = before is not None and not before.attempted and before.state in (State.PENDING, State.HELD)
-        if waits and before and before.delivery_id in new:
-            made[before.delivery_id] = before.model_copy(update={"follower": id_})
-        elif waits and before:
+        blocked = before is not None and not before.attempted and before.state in (State.PENDING, State.PAUSED)
+        if blocked and before and before.delivery_id in new:
+            made[before.delivery_id] = before.model_copy(update={"next_delivery_id": id_})
+        elif blocked and before:
             followed.append(delivery_store.follow(before, id_))
         last += 1
-        made[id_] = newest[event.entity] = _new(id_, event, webhook, last, now, waits=waits)
+        made[id_] = newest[event.entity] = _new(id_, event, webhook, last, now, blocked=blocked)
         new.add(id_)
     deliveries = list(made.values())
     if not new:
         return deliveries, []
     counted = "#last = :seen" if counter else "attribute_not_exists(#last)"
     seen = {"seen": first} if counter else {}
-    writes = [aws.put(delivery_store.TABLE, _item(made[id_], now), "attribute_not_exists(id)") for id_ in made if id_ in new]
-    writes.append(aws.update("webhooks", counter_key, "SET #last = :new", counted, new=last, **seen))
+    writes = [aws.put_write(delivery_store.TABLE, _item(made[id_], now), "attribute_not_exists(id)") for id_ in made if id_ in new]
+    writes.append(aws.update_write("webhooks", counter_key, "SET #last = :new", counted, new=last, **seen))
     forget_at = int((now + delivery_store.KEPT).timestamp())
     tail_of = {made[id_].entity: id_ for id_ in made if id_ in new}
-    writes += [aws.put(delivery_store.TABLE, lanes[entity] | {"tail": id_, "forget_at": forget_at}) for entity, id_ in tail_of.items()]
-    state = State.PENDING if webhook.is_active else State.HELD
-    writes.append(endpoint_store.move_books(webhook_id, next(iter(tail_of.values())), {"matched": len(new), state.value: len(new)}, now))
+    writes += [
+        aws.put_write(delivery_store.TABLE, orderings[entity] | {"tail": id_, "forget_at": forget_at}) for entity, id_ in tail_of.items()
+    ]
+    state = State.PENDING if webhook.is_active else State.PAUSED
+    writes.append(
+        endpoint_store.counters_write(webhook_id, next(iter(tail_of.values())), {"matched": len(new), state.value: len(new)}, now)
+    )
     writes += followed
-    if state is State.HELD:
-        writes.append(endpoint_store.not_active(webhook_id))
+    if state is State.PAUSED:
+        writes.append(endpoint_store.not_active_write(webhook_id))
     return deliveries, writes
 
 
-def _new(id_: str, event: LoggedEvent, webhook: Webhook, sequence: int, now: datetime, *, waits: bool) -> Delivery:
+def _new(id_: str, event: LoggedEvent, webhook: Webhook, sequence: int, now: datetime, *, blocked: bool) -> Delivery:
     return Delivery(
         delivery_id=id_,
         webhook_id=webhook.webhook_id,
@@ -105,15 +112,15 @@ def _new(id_: str, event: LoggedEvent, webhook: Webhook, sequence: int, now: dat
         entity=event.entity,
         timestamp=event.timestamp,
         event=canonical(event.payload),
-        state=State.PENDING if webhook.is_active else State.HELD,
+        state=State.PENDING if webhook.is_active else State.PAUSED,
         version=1,
-        waits=waits,
+        blocked=blocked,
         next_retry_at=None,
     )
 
 
 def _item(delivery: Delivery, now: datetime) -> aws.Item:
     item = delivery_store.item_of(delivery)
-    if delivery.state is State.HELD:
-        return item | {"held_for": delivery.webhook_id}
-    return item if delivery.waits else item | delivery_store.due(delivery.delivery_id, now + delivery_store.GRACE)
+    if delivery.state is State.PAUSED:
+        return item | {"paused_for": delivery.webhook_id}
+    return item if delivery.blocked else item | delivery_store.due_attributes(delivery.delivery_id, now + delivery_store.GRACE)

@@ -37,7 +37,7 @@ class Post(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class Dependencies:
     """What a delivery needs of the world."""
 
     post: Post
@@ -55,7 +55,7 @@ class _Claimed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
+class _Attempted:
     """An attempt that has been made. `headers` are those sent, masked."""
 
     claimed: Delivery
@@ -64,7 +64,7 @@ class _Made:
     began: datetime
     headers: dict[str, str]
 
-    def without_answer(self) -> "_Made":
+    def without_answer(self) -> "_Attempted":
         """The same attempt, without the words of the answer."""
         return replace(self, outcome=self.outcome.model_copy(update={"response_headers": {}, "response_body": "", "truncated": True}))
 
@@ -84,10 +84,10 @@ class _Made:
         outcome = self.outcome.model_dump(mode="json", exclude={"status", "retry_after"})
         sent = {"request_headers": self.headers, "request_body": self.claimed.body(self.webhook.format)}
         item = {"number": self.claimed.attempts, "at": stamp(self.began), "response_status": self.outcome.status} | sent | outcome
-        return delivery_store.attempt(self.claimed.delivery_id, self.claimed.attempts, item, now)
+        return delivery_store.attempt_write(self.claimed.delivery_id, self.claimed.attempts, item, now)
 
 
-class _Together:
+class _GroupCommit:
     """Writes outcomes that come in side by side: those that come in while one transaction is under way go into the next together."""
 
     def __init__(self) -> None:
@@ -116,7 +116,7 @@ class _Together:
                 written.append(done)
 
 
-def deliver_all(wanted: Mapping[str, int], means: Means, pool: Executor) -> dict[str, str | Exception]:
+def deliver_all(wanted: Mapping[str, int], dependencies: Dependencies, pool: Executor) -> dict[str, str | Exception]:
     """Makes the attempts that are due, side by side, with as few calls to AWS as that takes.
 
     Args:
@@ -125,15 +125,15 @@ def deliver_all(wanted: Mapping[str, int], means: Means, pool: Executor) -> dict
     Returns:
         By delivery what became of it, in a word for the log, or the fault for which the queue has to bring its message again.
     """
-    together = _Together()
+    together = _GroupCommit()
     owners = entitlement.Owners()
-    claims = _claim_all(wanted, means.clock(), owners) if len(wanted) > 1 else {}
+    claims = _claim_all(wanted, dependencies.clock(), owners) if len(wanted) > 1 else {}
 
     def one(delivery_id: str) -> str | Exception:
         try:
             if claim := claims.get(delivery_id):
-                return _word(_make(claim, means, together))
-            return deliver(delivery_id, wanted[delivery_id], means, owners)
+                return _word(_make(claim, dependencies, together))
+            return deliver(delivery_id, wanted[delivery_id], dependencies, owners)
         except Exception as fault:  # noqa: BLE001 - one delivery's fault is not the others'
             log.exception("delivery failed", extra={"webhook_id": wanted[delivery_id]})
             return fault
@@ -141,14 +141,14 @@ def deliver_all(wanted: Mapping[str, int], means: Means, pool: Executor) -> dict
     return dict(zip(wanted, pool.map(one, wanted), strict=True))
 
 
-def deliver(delivery_id: str, webhook_id: int, means: Means, owners: entitlement.Owners) -> str:
+def deliver(delivery_id: str, webhook_id: int, dependencies: Dependencies, owners: entitlement.Owners) -> str:
     """Makes the attempt that is due, if one is; returns what became of the delivery, in a word for the log.
 
     Raises:
         Retryable: The ledger is contended; nothing is lost, let the queue bring the message again.
     """
     for _ in range(_TRIES):
-        now = means.clock()
+        now = dependencies.clock()
         item, webhook_item = aws.get_many(
             [(delivery_store.TABLE, delivery_store.key(delivery_id)), ("webhooks", endpoint_store.key(webhook_id))]
         )
@@ -159,21 +159,21 @@ def deliver(delivery_id: str, webhook_id: int, means: Means, owners: entitlement
         try:
             if webhook and webhook.is_active and not circuit_breaker.is_permitted(webhook, owners, now):
                 webhook = endpoint_store.get(webhook_id)
-            return _proceed(delivery, webhook, means, now)
+            return _proceed(delivery, webhook, dependencies, now)
         except (delivery_store.Changed, aws.WriteRefused):
             continue  # somebody changed the delivery or its subscription: look again
     raise Retryable("a delivery is contended")
 
 
-def attempt(delivery: Delivery, webhook: Webhook, means: Means) -> tuple[Delivery, bool]:
+def attempt(delivery: Delivery, webhook: Webhook, dependencies: Dependencies) -> tuple[Delivery, bool]:
     """Makes an attempt and records it; returns the delivery as it then stands, and whether it was delivered.
 
     Raises:
         ledger.Changed: Somebody else has the delivery; no attempt was made.
     """
-    began = means.clock()
+    began = dependencies.clock()
     claimed = delivery_store.change(delivery, began, **_claim(delivery, began))
-    return _make(_Claimed(claimed, webhook, began), means, _Together())
+    return _make(_Claimed(claimed, webhook, began), dependencies, _GroupCommit())
 
 
 def _claim_all(wanted: Mapping[str, int], now: datetime, owners: entitlement.Owners) -> dict[str, _Claimed]:
@@ -189,7 +189,7 @@ def _claim_all(wanted: Mapping[str, int], now: datetime, owners: entitlement.Own
         delivery = delivery_store.from_item(item) if item else None
         webhook = webhooks.get(delivery.webhook_id) if delivery else None
         if delivery and webhook and webhook.is_active and _is_due(delivery, now) and (delivery.slotted or not webhook.rate_limit):
-            claims[delivery.delivery_id] = delivery_store.plan(delivery, now, **_claim(delivery, now)), webhook
+            claims[delivery.delivery_id] = delivery_store.plan_change(delivery, now, **_claim(delivery, now)), webhook
     if len(claims) > 1 and delivery_store.change_together([change for change, _ in claims.values()], now):
         return {delivery_id: _Claimed(change.after, webhook, now) for delivery_id, (change, webhook) in claims.items()}
     return {}
@@ -207,7 +207,7 @@ def _claim(delivery: Delivery, began: datetime) -> dict[str, Any]:
     }
 
 
-def _make(claim: _Claimed, means: Means, together: _Together) -> tuple[Delivery, bool]:
+def _make(claim: _Claimed, dependencies: Dependencies, together: _GroupCommit) -> tuple[Delivery, bool]:
     claimed, webhook = claim.delivery, claim.webhook
     body = claimed.body(webhook.format)
     headers = sign.headers(
@@ -219,7 +219,7 @@ def _make(claim: _Claimed, means: Means, together: _Together) -> tuple[Delivery,
         body=body,
         now=claim.began,
     )
-    outcome = means.post(webhook.url, headers, body)
+    outcome = dependencies.post(webhook.url, headers, body)
     log.info(
         "delivery attempted",
         extra={
@@ -232,8 +232,8 @@ def _make(claim: _Claimed, means: Means, together: _Together) -> tuple[Delivery,
             "duration_ms": outcome.duration_ms,
         },
     )
-    made = _Made(claimed, webhook, outcome, claim.began, sign.masked(headers, webhook))
-    return _record(made, means, together), outcome.error is None
+    made = _Attempted(claimed, webhook, outcome, claim.began, sign.mask_headers(headers, webhook))
+    return _record(made, dependencies, together), outcome.error is None
 
 
 def _word(made: tuple[Delivery, bool]) -> str:
@@ -243,28 +243,28 @@ def _word(made: tuple[Delivery, bool]) -> str:
 
 def _is_due(delivery: Delivery, now: datetime) -> bool:
     """Whether an attempt is due, and nobody is making it."""
-    if delivery.state is not State.PENDING or delivery.waits:
+    if delivery.state is not State.PENDING or delivery.blocked:
         return False
     if delivery.claimed_until and delivery.claimed_until > now:
         return False
     return delivery.next_retry_at is None or delivery.next_retry_at <= now + _SOON
 
 
-def _proceed(delivery: Delivery, webhook: Webhook | None, means: Means, now: datetime) -> str:
+def _proceed(delivery: Delivery, webhook: Webhook | None, dependencies: Dependencies, now: datetime) -> str:
     if webhook is None or webhook.status is Status.DELETED:
         gone = delivery_store.change(delivery, now, state=State.DEAD, error="webhook_deleted", next_retry_at=None, claimed_until=None)
         _wake(gone, now)
         return "dead"
     if not webhook.is_active:
-        off = endpoint_store.not_active(webhook.webhook_id)
-        delivery_store.change(delivery, now, off, state=State.HELD, next_retry_at=None, claimed_until=None)
-        return "held"
+        off = endpoint_store.not_active_write(webhook.webhook_id)
+        delivery_store.change(delivery, now, off, state=State.PAUSED, next_retry_at=None, claimed_until=None)
+        return "paused"
     if webhook.rate_limit and not delivery.slotted:
-        place = endpoint_store.reserve(webhook, now)
+        place = endpoint_store.slot_at(webhook, now)
         if place > now + _SOON:
             _wait_for(delivery, place, now)
             return "rate_limited"
-    return _word(attempt(delivery, webhook, means))
+    return _word(attempt(delivery, webhook, dependencies))
 
 
 def _wait_for(delivery: Delivery, place: datetime, now: datetime) -> None:
@@ -280,15 +280,15 @@ def put_off(delivery: Delivery, at: datetime, now: datetime, *also: aws.Write, *
     return delivery_store.change(delivery, now, *also, look_at=look_at, **{"next_retry_at": at, "claimed_until": None} | sets)
 
 
-def _record(made: _Made, means: Means, together: _Together) -> Delivery:
+def _record(made: _Attempted, dependencies: Dependencies, together: _GroupCommit) -> Delivery:
     for again in range(_TRIES):
-        now = means.clock()
+        now = dependencies.clock()
         try:
             if made.outcome.error is None:
                 return _delivered(made, now, None if again else together)
-            return _failed(made, now, means.jitter())
+            return _failed(made, now, dependencies.jitter())
         except delivery_store.Changed as changed:
-            # A follower has been chained to it meanwhile, or the claim ran out and somebody else took over.
+            # A next delivery has been chained to it meanwhile, or the claim ran out and somebody else took over.
             current, claimed = changed.now, made.claimed
             if current is None or current.attempts != claimed.attempts or current.claimed_until != claimed.claimed_until:
                 return claimed
@@ -300,13 +300,13 @@ def _record(made: _Made, means: Means, together: _Together) -> Delivery:
                 log.error("answer not stored, storing the attempt without it", extra={"delivery_id": made.claimed.delivery_id})
                 made = made.without_answer()
         except aws.WriteRefused:
-            # Switched on again while the delivery was to be held.
+            # Switched on again while the delivery was to be paused.
             made = replace(made, webhook=endpoint_store.get(made.webhook.webhook_id) or made.webhook)
     return made.claimed
 
 
-def _delivered(made: _Made, now: datetime, together: _Together | None) -> Delivery:
-    change = delivery_store.plan(
+def _delivered(made: _Attempted, now: datetime, together: _GroupCommit | None) -> Delivery:
+    change = delivery_store.plan_change(
         made.claimed, now, made.record(now), state=State.DELIVERED, delivered_at=now, next_retry_at=None, **made.results()
     )
     if together is None or not together.write(change, now):
@@ -317,17 +317,17 @@ def _delivered(made: _Made, now: datetime, together: _Together | None) -> Delive
     return change.after
 
 
-def _failed(made: _Made, now: datetime, jitter: float) -> Delivery:
+def _failed(made: _Attempted, now: datetime, jitter: float) -> Delivery:
     claimed, webhook = made.claimed, made.webhook
     if webhook.failing_since is None:
         endpoint_store.set_failing(webhook, made.began)
     verdict = _verdict(made, now, jitter)
     if verdict.switch_off and webhook.is_active:
-        # Before the delivery is held: held deliveries of an active endpoint would wait for nobody.
+        # Before the delivery is paused: paused deliveries of an active endpoint would wait for nobody.
         circuit_breaker.switch_off(webhook, verdict.switch_off, now, jitter)
     if not webhook.is_active or verdict.next is schedule.Next.HOLD:
-        off = endpoint_store.not_active(webhook.webhook_id)
-        after = delivery_store.change(claimed, now, made.record(now), off, state=State.HELD, next_retry_at=None, **made.results())
+        off = endpoint_store.not_active_write(webhook.webhook_id)
+        after = delivery_store.change(claimed, now, made.record(now), off, state=State.PAUSED, next_retry_at=None, **made.results())
     elif verdict.at is None:
         notice = delivery_dead(webhook, claimed, now, status=made.outcome.status, error=made.outcome.error)
         after = delivery_store.change(claimed, now, made.record(now), *notice, state=State.DEAD, next_retry_at=None, **made.results())
@@ -340,7 +340,7 @@ def _failed(made: _Made, now: datetime, jitter: float) -> Delivery:
     return after
 
 
-def _verdict(made: _Made, now: datetime, jitter: float) -> schedule.Verdict:
+def _verdict(made: _Attempted, now: datetime, jitter: float) -> schedule.Verdict:
     """What the attempt leads to. An answer that cannot be judged leads to a retry of the schedule, so that it is recorded all the same."""
     try:
         return schedule.after_failure(
@@ -359,6 +359,6 @@ def _verdict(made: _Made, now: datetime, jitter: float) -> schedule.Verdict:
 
 
 def _wake(before: Delivery, now: datetime) -> None:
-    """Queues the follower that the change of `before` has let go. Should this fail, the sweep finds it."""
-    if before.follower and not before.attempted:
-        queue.send([(message(before.model_copy(update={"delivery_id": before.follower})), now)], now)
+    """Queues the next delivery that the change of `before` has let go. Should this fail, the sweep finds it."""
+    if before.next_delivery_id and not before.attempted:
+        queue.send([(message(before.model_copy(update={"delivery_id": before.next_delivery_id})), now)], now)

@@ -2,14 +2,14 @@
 
     {delivery_id}   delivery      one event for one subscription
     {delivery_id}   attempt#0001  one attempt at it
-    lane#12#order#7 lane          the newest delivery to subscription 12 about order#7
-    webhook#12      drain, probe  work that is due for a subscription: release what is held; try a switched-off endpoint
+    ordering#12#order#7 lane          the newest delivery to subscription 12 about order#7
+    webhook#12      drain, probe  work that is due for a subscription: release what is paused; try a switched-off endpoint
 
 A change names the version it saw and moves the books in the same transaction, so that of two who change a delivery at once one
-starts over, and matched = delivered + pending + held + dead at all times.
+starts over, and matched = delivered + pending + paused + dead at all times.
 
 Order: the first attempts for one entity form a chain. A delivery placed while the one before it has not had its first attempt
-`waits`, and is that one's `follower`; the change that ends the first attempt lets the follower go, in the same transaction.
+`blocked`, and is that one's `next_delivery_id`; the change that ends the first attempt lets the next delivery go, in the same transaction.
 
 `look_at`, with `due_shard`, is when the minute sweep has to look at an item: at once due where nobody else will send it, some
 minutes after it should have been done where a queue message is under way.
@@ -28,7 +28,7 @@ from typing import Any
 from chalicelib import aws
 from chalicelib.errors import Retryable
 from chalicelib.webhooks import endpoint_store
-from chalicelib.webhooks.models import Delivery, State, stamp, stored
+from chalicelib.webhooks.models import Delivery, State, from_stored, stamp
 
 TABLE = "deliveries"
 DUE_SHARDS = 8
@@ -81,7 +81,7 @@ class Change:
     moved: Mapping[str, int]
 
 
-def plan(delivery: Delivery, now: datetime, *also: aws.Write, look_at: datetime | None = None, **sets: Any) -> Change:
+def plan_change(delivery: Delivery, now: datetime, *also: aws.Write, look_at: datetime | None = None, **sets: Any) -> Change:
     """A change of a delivery.
 
     Args:
@@ -89,7 +89,7 @@ def plan(delivery: Delivery, now: datetime, *also: aws.Write, look_at: datetime 
         also: Writes that belong to the change.
         look_at: When the sweep shall look; None when there is nothing to look for.
     """
-    sets = {name: stored(value) if isinstance(value, datetime) else value for name, value in sets.items()}
+    sets = {name: from_stored(value) if isinstance(value, datetime) else value for name, value in sets.items()}
     values = {name: value for name, value in sets.items() if value is not None}
     gone = {name for name, value in sets.items() if value is None}
     after = delivery.model_copy(update=sets | {"version": delivery.version + 1})
@@ -97,18 +97,18 @@ def plan(delivery: Delivery, now: datetime, *also: aws.Write, look_at: datetime 
     if look_at is None:
         gone |= {"look_at", "due_shard"}
     else:
-        item |= due(delivery.delivery_id, look_at)
-    if after.state is State.HELD:
-        item["held_for"] = delivery.webhook_id
+        item |= due_attributes(delivery.delivery_id, look_at)
+    if after.state is State.PAUSED:
+        item["paused_for"] = delivery.webhook_id
     else:
-        gone.add("held_for")
+        gone.add("paused_for")
     if after.state in (State.DELIVERED, State.DEAD):
         item["forget_at"] = int((now + KEPT).timestamp())
     else:
         gone.add("forget_at")
-    writes = [_update(delivery, item, gone), *also]
-    if _lets_go(after) and not _lets_go(delivery) and delivery.follower:
-        writes.append(_release(delivery.follower, now))
+    writes = [_update_write(delivery, item, gone), *also]
+    if _is_unblocking(after) and not _is_unblocking(delivery) and delivery.next_delivery_id:
+        writes.append(_unblock_write(delivery.next_delivery_id, now))
     moved = Counter({delivery.state.value: -1})
     moved.update({after.state.value: 1, "failing": _failing(after) - _failing(delivery)})
     return Change(after, tuple(writes), moved)
@@ -121,14 +121,14 @@ def change(delivery: Delivery, now: datetime, *also: aws.Write, look_at: datetim
         Changed: Somebody was faster.
         WriteRefused: A condition among `also` did not hold.
     """
-    planned = plan(delivery, now, *also, look_at=look_at, **sets)
+    planned = plan_change(delivery, now, *also, look_at=look_at, **sets)
     write(planned, now)
     return planned.after
 
 
 def write(planned: Change, now: datetime) -> None:
     """Writes a change and moves the books with it; raises what `change` does."""
-    writes = _with_books([planned], now)
+    writes = _with_counters([planned], now)
     try:
         if len(writes) == 1:
             aws.write(writes[0])
@@ -143,15 +143,15 @@ def write(planned: Change, now: datetime) -> None:
 def change_together(changes: Sequence[Change], now: datetime) -> bool:
     """Writes changes of several deliveries in one transaction, up to ten; False, and nothing is written, where it cannot be."""
     try:
-        aws.transact(_with_books(changes, now))
+        aws.transact(_with_counters(changes, now))
     except (aws.WriteRefused, Retryable):
         return False
     return True
 
 
-def attempt(id_: str, number: int, item: Mapping[str, Any], now: datetime) -> aws.Write:
+def attempt_write(id_: str, number: int, item: Mapping[str, Any], now: datetime) -> aws.Write:
     """The record of an attempt."""
-    return aws.put(TABLE, key(id_, f"attempt#{number:04d}") | dict(item) | {"forget_at": int((now + 3 * KEPT).timestamp())})
+    return aws.put_write(TABLE, key(id_, f"attempt#{number:04d}") | dict(item) | {"forget_at": int((now + 3 * KEPT).timestamp())})
 
 
 def transact(writes: Sequence[aws.Write]) -> None:
@@ -167,14 +167,14 @@ def transact(writes: Sequence[aws.Write]) -> None:
             return
 
 
-def due(id_: str, look_at: datetime) -> dict[str, str]:
+def due_attributes(id_: str, look_at: datetime) -> dict[str, str]:
     """The attributes that put an item into the due-time index."""
     return {"due_shard": f"due#{zlib.crc32(id_.encode()) % DUE_SHARDS}", "look_at": stamp(look_at)}
 
 
-def follow(delivery: Delivery, follower: str) -> aws.Write:
+def follow(delivery: Delivery, next_delivery_id: str) -> aws.Write:
     """Chains a delivery behind one of the same entity that has not had its first attempt. Refused if that one has changed."""
-    return _update(delivery, {"follower": follower}, ())
+    return _update_write(delivery, {"next_delivery_id": next_delivery_id}, ())
 
 
 def item_of(delivery: Delivery) -> aws.Item:
@@ -187,7 +187,7 @@ def from_item(item: Mapping[str, Any]) -> Delivery:
     return Delivery.model_validate({**item, "delivery_id": item["id"]})
 
 
-def _with_books(changes: Sequence[Change], now: datetime) -> list[aws.Write]:
+def _with_counters(changes: Sequence[Change], now: datetime) -> list[aws.Write]:
     """The writes of changes, and the books of each subscription moved once for all of them."""
     first: dict[int, Delivery] = {}
     moved: dict[int, Counter[str]] = {}
@@ -197,11 +197,11 @@ def _with_books(changes: Sequence[Change], now: datetime) -> list[aws.Write]:
     writes = [write for each in changes for write in each.writes]
     for webhook_id, columns in moved.items():
         if any(columns.values()):
-            writes.append(endpoint_store.move_books(webhook_id, first[webhook_id].delivery_id, columns, now))
+            writes.append(endpoint_store.counters_write(webhook_id, first[webhook_id].delivery_id, columns, now))
     return writes
 
 
-def _lets_go(delivery: Delivery) -> bool:
+def _is_unblocking(delivery: Delivery) -> bool:
     """Whether what follows it on its entity may go."""
     return delivery.attempted or delivery.state in (State.DELIVERED, State.DEAD)
 
@@ -210,21 +210,21 @@ def _failing(delivery: Delivery) -> int:
     return int(delivery.status == "failed")
 
 
-def _update(delivery: Delivery, sets: Mapping[str, Any], removes: Iterable[str]) -> aws.Write:
+def _update_write(delivery: Delivery, sets: Mapping[str, Any], removes: Iterable[str]) -> aws.Write:
     sets = {**sets, "version": delivery.version + 1}
     names = [name for name in removes if name not in sets]
     expression = "SET " + ", ".join(f"#{name} = :{name}" for name in sets)
     if names:
         expression += " REMOVE " + ", ".join(f"#{name}" for name in names)
-    return aws.update(TABLE, key(delivery.delivery_id), expression, "#version = :seen", seen=delivery.version, **sets)
+    return aws.update_write(TABLE, key(delivery.delivery_id), expression, "#version = :seen", seen=delivery.version, **sets)
 
 
-def _release(follower: str, now: datetime) -> aws.Write:
-    sets = due(follower, now + GRACE)
-    return aws.update(
+def _unblock_write(next_delivery_id: str, now: datetime) -> aws.Write:
+    sets = due_attributes(next_delivery_id, now + GRACE)
+    return aws.update_write(
         TABLE,
-        key(follower),
-        "SET waits = :no, due_shard = :shard, look_at = :at ADD #version :one",
+        key(next_delivery_id),
+        "SET blocked = :no, due_shard = :shard, look_at = :at ADD #version :one",
         "attribute_exists(id)",
         no=False,
         shard=sets["due_shard"],

@@ -128,7 +128,7 @@ _figures = {
     "failed_deliveries": 0,
     "pending_deliveries": 0,
     "success_rate": 100,
-    "ledger": {"matched": 3, "delivered": 3, "pending": 0, "held": 0, "dead": 0, "equal": True},
+    "ledger": {"matched": 3, "delivered": 3, "pending": 0, "paused": 0, "dead": 0, "equal": True},
     "lag_s": 0,
 }
 _new = {
@@ -141,7 +141,7 @@ _new = {
 _STATES = one_of("active", "paused", "disabled")
 _STATUS = {
     "status": one_of("pending", "success", "failed", "all"),
-    "state": one_of("pending", "held", "delivered", "dead"),
+    "state": one_of("pending", "paused", "delivered", "dead"),
     "event_type": TEXT,
 }
 _BUSY = (400, 409)

@@ -1,7 +1,7 @@
 """The items of the `webhooks` table: subscriptions, and per subscription its books, its counter and its rate limit.
 
 webhook#12     the subscription
-books#12#3     how many deliveries are in which state, in shards, so that deliveries made side by side do not contend for one
+counters#12#3     how many deliveries are in which state, in shards, so that deliveries made side by side do not contend for one
                item; a move takes from one column what it gives to another, so in each shard the books are equal at any time,
                while only the sum of the shards says how many there are
 sequence#12    how many events it has matched
@@ -23,7 +23,7 @@ from chalicelib.webhooks.models import Status, Webhook, stamp
 from chalicelib.webhooks.sealing import Sealed, seal
 
 BOOK_SHARDS = 8
-COLUMNS = ("matched", "pending", "held", "delivered", "dead", "failing")
+COLUMNS = ("matched", "pending", "paused", "delivered", "dead", "failing")
 _TABLE = "webhooks"
 _ALL = "webhook"
 _KEPT_DELETED = timedelta(days=30)
@@ -35,9 +35,9 @@ def key(webhook_id: int, kind: str = "webhook", *parts: object) -> dict[str, str
     return {"id": "#".join(map(str, (kind, webhook_id, *parts)))}
 
 
-def books_key(webhook_id: int, delivery_id: str) -> dict[str, str]:
+def counters_key(webhook_id: int, delivery_id: str) -> dict[str, str]:
     """The key of the shard of the books in which a delivery is placed."""
-    return key(webhook_id, "books", zlib.crc32(delivery_id.encode()) % BOOK_SHARDS)
+    return key(webhook_id, "counters", zlib.crc32(delivery_id.encode()) % BOOK_SHARDS)
 
 
 def next_id() -> int:
@@ -48,7 +48,7 @@ def next_id() -> int:
         condition = "#last = :last" if counter else "attribute_not_exists(#last)"
         values = {"last": last} if counter else {}
         try:
-            aws.write(aws.update(_TABLE, {"id": "counter"}, "SET #last = :new", condition, new=last + 1, **values))
+            aws.write(aws.update_write(_TABLE, {"id": "counter"}, "SET #last = :new", condition, new=last + 1, **values))
         except aws.WriteRefused:
             continue
         return last + 1
@@ -65,7 +65,7 @@ def put(webhook: Webhook, *also: aws.Write, seen: datetime | None = None) -> Non
         WriteRefused: It has been changed since.
     """
     condition, values = ("updated_at = :seen", {"seen": stamp(seen)}) if seen else ("attribute_not_exists(id)", {})
-    aws.transact([aws.put(_TABLE, _item(webhook), condition, **values), *also])
+    aws.transact([aws.put_write(_TABLE, _item(webhook), condition, **values), *also])
 
 
 def get(webhook_id: int) -> Webhook | None:
@@ -74,7 +74,7 @@ def get(webhook_id: int) -> Webhook | None:
     return from_item(item) if item else None
 
 
-def listed(stream: str | None) -> list[Webhook]:
+def list_page(stream: str | None) -> list[Webhook]:
     """The subscriptions to a stream, or all of them, by id."""
     if stream is None:
         items = aws.query_all(_TABLE, "kind = :kind", index="all", kind=_ALL)
@@ -87,28 +87,28 @@ def set_failing(webhook: Webhook, since: datetime | None) -> None:
     """Notes that an endpoint has begun to fail, or that it works again; a subscription deleted meanwhile stays as it is."""
     try:
         if since is None:
-            aws.write(aws.update(_TABLE, key(webhook.webhook_id), "REMOVE failing_since", "attribute_exists(id)"))
+            aws.write(aws.update_write(_TABLE, key(webhook.webhook_id), "REMOVE failing_since", "attribute_exists(id)"))
         else:
             set_ = "SET failing_since = :since"
             none_yet = "attribute_exists(id) AND attribute_not_exists(failing_since)"
-            aws.write(aws.update(_TABLE, key(webhook.webhook_id), set_, none_yet, since=stamp(since)))
+            aws.write(aws.update_write(_TABLE, key(webhook.webhook_id), set_, none_yet, since=stamp(since)))
     except aws.WriteRefused:
         return
 
 
-def not_active(webhook_id: int) -> aws.Write:
+def not_active_write(webhook_id: int) -> aws.Write:
     """The condition that a subscription is switched off, for a transaction that holds a delivery: else nobody would release it."""
     off = {"paused": Status.PAUSED.value, "disabled": Status.DISABLED.value}
-    return aws.check(_TABLE, key(webhook_id), "#status IN ( :paused, :disabled )", **off)
+    return aws.check_write(_TABLE, key(webhook_id), "#status IN ( :paused, :disabled )", **off)
 
 
-def move_books(webhook_id: int, delivery_id: str, change: Mapping[str, int], at: datetime) -> aws.Write:
+def counters_write(webhook_id: int, delivery_id: str, change: Mapping[str, int], at: datetime) -> aws.Write:
     """Adds to the columns of the books, in the shard of one of the deliveries that move."""
     columns = {name: by for name, by in change.items() if by}
     adds = ", ".join(f"#{name} :{name}" for name in columns)
     expression = f"SET last_triggered_at = :at ADD {adds}"
     values: dict[str, Any] = {"at": stamp(at), **columns}
-    return aws.update(_TABLE, books_key(webhook_id, delivery_id), expression, **values)
+    return aws.update_write(_TABLE, counters_key(webhook_id, delivery_id), expression, **values)
 
 
 def shards(webhook_ids: Iterable[int]) -> dict[int, list[aws.Item]]:
@@ -117,14 +117,14 @@ def shards(webhook_ids: Iterable[int]) -> dict[int, list[aws.Item]]:
     found: dict[int, list[aws.Item]] = {webhook_id: [] for webhook_id, _ in wanted}
     for start in range(0, len(wanted), _READ_AT_ONCE):
         batch = wanted[start : start + _READ_AT_ONCE]
-        items = aws.get_many([(_TABLE, key(webhook_id, "books", shard)) for webhook_id, shard in batch])
+        items = aws.get_many([(_TABLE, key(webhook_id, "counters", shard)) for webhook_id, shard in batch])
         for (webhook_id, _), item in zip(batch, items, strict=True):
             if item:
                 found[webhook_id].append(item)
     return found
 
 
-def reserve(webhook: Webhook, now: datetime) -> datetime:
+def slot_at(webhook: Webhook, now: datetime) -> datetime:
     """The endpoint's next free place under its rate limit; up to a second's worth may go at once.
 
     Raises:
@@ -138,9 +138,9 @@ def reserve(webhook: Webhook, now: datetime) -> datetime:
         place = max(taken, now)
         condition = "#next = :taken" if item else "attribute_not_exists(#next)"
         values = {"taken": item["next"]} if item else {}
-        following = (place + spacing).isoformat(timespec="microseconds")
+        next_slot = (place + spacing).isoformat(timespec="microseconds")
         try:
-            aws.write(aws.update(_TABLE, key(webhook.webhook_id, "rate"), "SET #next = :new", condition, new=following, **values))
+            aws.write(aws.update_write(_TABLE, key(webhook.webhook_id, "rate"), "SET #next = :new", condition, new=next_slot, **values))
         except aws.WriteRefused as refused:
             item = refused.failed[0] or {}
             continue
@@ -183,10 +183,10 @@ def total(items: Sequence[aws.Item]) -> dict[str, int]:
     return {column: sum(int(item.get(column, 0)) for item in items) for column in COLUMNS}
 
 
-def equal(shards: Sequence[aws.Item]) -> bool:
-    """Whether a subscription's books are equal: matched = delivered + pending + held + dead in each shard, no column below zero in all."""
-    return all(_balanced(total([shard])) for shard in shards) and min(total(shards).values()) >= 0
+def is_balanced(shards: Sequence[aws.Item]) -> bool:
+    """Whether a subscription's books are equal: matched = delivered + pending + paused + dead in each shard, no column below zero in all."""
+    return all(_is_balanced(total([shard])) for shard in shards) and min(total(shards).values()) >= 0
 
 
-def _balanced(columns: Mapping[str, int]) -> bool:
-    return columns["matched"] == columns["delivered"] + columns["pending"] + columns["held"] + columns["dead"]
+def _is_balanced(columns: Mapping[str, int]) -> bool:
+    return columns["matched"] == columns["delivered"] + columns["pending"] + columns["paused"] + columns["dead"]

@@ -42,7 +42,7 @@ def find(name: str) -> EventType | None:
     return next((event_type for event_type in EVENT_TYPES if event_type.name == name), None)
 
 
-def known(pattern: str) -> bool:
+def is_known(pattern: str) -> bool:
     """Whether a type or wildcard takes anything there is."""
     return any(type_matches(pattern, event_type.name) for event_type in EVENT_TYPES)
 
@@ -109,7 +109,7 @@ def _order(name: str, description: str, filled: str, price: str | None) -> Event
     return EventType(name=f"order.{name}", description=description, fields=fields, example=example)
 
 
-def _changed(
+def _changed_schema(
     record: str, what: str, description: str, fields: Mapping[str, Any], example: Mapping[str, Any], changed: Mapping[str, Any]
 ) -> EventType:
     """A change of a record: what names it, and the fields that have changed, as they are now."""
@@ -288,7 +288,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     ),
     EventType(
         name="signal.repeated",
-        description="The sender's key held back a signal long after the first one of that key: the key is probably not unique",
+        description="The sender's key paused back a signal long after the first one of that key: the key is probably not unique",
         fields={
             "signal_id": _TEXT,
             "request_id": _TEXT,
@@ -409,7 +409,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
             "account_name": "Main Account",
             "exchange": "binance",
             "market_type": "futures",
-            "differences": [{"symbol": "BTCUSDT", "books": "0.01", "exchange": "0"}],
+            "differences": [{"symbol": "BTCUSDT", "counters": "0.01", "exchange": "0"}],
         },
     ),
     EventType(
@@ -432,7 +432,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     ),
     EventType(
         name="trading.resumed",
-        description="Trading goes on",
+        description="Trading resumed",
         fields=_SWITCH | {"reason": _TEXT},
         example=_SWITCH_EXAMPLE | {"reason": ""},
     ),
@@ -442,10 +442,16 @@ EVENT_TYPES: tuple[EventType, ...] = (
         fields=_SWITCH | {"rules": {"type": "object"}},
         example=_SWITCH_EXAMPLE | {"id": 123, "rules": {"max_open_positions": 10}},
     ),
-    *(_changed("user", what, description, _USER, _USER_EXAMPLE, example) for what, description, example in _USER_CHANGES),
-    *(_changed("token", what, description, _TOKEN, _TOKEN_EXAMPLE, {}) for what, description in _TOKEN_CHANGES),
-    *(_changed("account", what, description, _ACCOUNT, _ACCOUNT_EXAMPLE, example) for what, description, example in _ACCOUNT_CHANGES),
-    *(_changed("strategy", what, description, _STRATEGY, _STRATEGY_EXAMPLE, example) for what, description, example in _STRATEGY_CHANGES),
+    *(_changed_schema("user", what, description, _USER, _USER_EXAMPLE, example) for what, description, example in _USER_CHANGES),
+    *(_changed_schema("token", what, description, _TOKEN, _TOKEN_EXAMPLE, {}) for what, description in _TOKEN_CHANGES),
+    *(
+        _changed_schema("account", what, description, _ACCOUNT, _ACCOUNT_EXAMPLE, example)
+        for what, description, example in _ACCOUNT_CHANGES
+    ),
+    *(
+        _changed_schema("strategy", what, description, _STRATEGY, _STRATEGY_EXAMPLE, example)
+        for what, description, example in _STRATEGY_CHANGES
+    ),
     EventType(
         name="webhook.disabled",
         description=(

@@ -8,7 +8,7 @@ from chalicelib.events.models import ADMIN_STREAM, LoggedEvent, user_stream
 from chalicelib.users import entitlement
 from chalicelib.webhooks import circuit_breaker, endpoint_store, lag, queue
 from chalicelib.webhooks.create_deliveries import MOST, create_deliveries
-from chalicelib.webhooks.filters import wants
+from chalicelib.webhooks.filters import is_wanted
 from chalicelib.webhooks.models import Delivery, State, Webhook
 from chalicelib.webhooks.queue import Message, Task
 
@@ -37,13 +37,13 @@ def fan_out_all(events: Sequence[LoggedEvent], now: datetime) -> dict[str, int]:
     owners = entitlement.Owners()
     for user_id in {event.user_id for event in events if event.type in entitlement.CHANGES and stream == ADMIN_STREAM and event.user_id}:
         _switch_off_unentitled(user_id, owners, now)
-    webhooks = [webhook for webhook in endpoint_store.listed(stream) if circuit_breaker.is_permitted(webhook, owners, now)]
+    webhooks = [webhook for webhook in endpoint_store.list_page(stream) if circuit_breaker.is_permitted(webhook, owners, now)]
     placed: dict[str, int] = {event.event_id: 0 for event in events}
     for start in range(0, len(events), MOST):
         deliveries = _create(events[start : start + MOST], webhooks, now)
         for delivery in deliveries:
             placed[delivery.event_id] += 1
-        ready = [each for each in deliveries if each.state is State.PENDING and not each.attempts and not each.waits]
+        ready = [each for each in deliveries if each.state is State.PENDING and not each.attempts and not each.blocked]
         queue.send([(message(delivery), now) for delivery in ready], now)
     if webhooks:
         lag.note(stream, max(event.sequence for event in events))
@@ -53,7 +53,7 @@ def fan_out_all(events: Sequence[LoggedEvent], now: datetime) -> dict[str, int]:
 def _switch_off_unentitled(user_id: str, owners: entitlement.Owners, now: datetime) -> None:
     """Switches off what a user subscribed to and may no longer read, without waiting for its next event."""
     for stream in (ADMIN_STREAM, user_stream(user_id)):
-        for webhook in endpoint_store.listed(stream):
+        for webhook in endpoint_store.list_page(stream):
             if webhook.owner == user_id and webhook.is_active:
                 circuit_breaker.is_permitted(webhook, owners, now)
 
@@ -74,4 +74,4 @@ def _create(events: Sequence[LoggedEvent], webhooks: Sequence[Webhook], now: dat
 
 
 def _wants(webhook: Webhook, event: LoggedEvent) -> bool:
-    return event.timestamp >= webhook.created_at and wants(webhook.event_types, webhook.filter, event.type, event.payload)
+    return event.timestamp >= webhook.created_at and is_wanted(webhook.event_types, webhook.filter, event.type, event.payload)

@@ -18,7 +18,7 @@ _ABSENT = object()
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
-def wants(event_types: tuple[str, ...], conditions: Mapping[str, Any], event_type: str, payload: Any) -> bool:
+def is_wanted(event_types: tuple[str, ...], conditions: Mapping[str, Any], event_type: str, payload: Any) -> bool:
     """Whether an event of this type and payload goes to a subscription with these types and this filter."""
     return any(type_matches(pattern, event_type) for pattern in event_types) and all(
         _holds(condition, _at(payload, path)) for path, condition in conditions.items()
@@ -30,7 +30,7 @@ def type_matches(pattern: str, event_type: str) -> bool:
     return pattern in ("*", event_type) or (pattern.endswith(".*") and event_type.startswith(pattern[:-1]))
 
 
-def problem(conditions: Any) -> str | None:
+def find_problem(conditions: Any) -> str | None:
     """What is wrong with a filter; None if it can be used."""
     if not isinstance(conditions, Mapping):
         return "must be an object"

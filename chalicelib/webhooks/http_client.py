@@ -158,7 +158,7 @@ class _Adapter(IPFilterAdapter):  # type: ignore[misc]
         return host, pool
 
 
-class Sender:
+class WebhookHttpClient:
     """Makes attempts; one per process, used by several threads.
 
     Args:

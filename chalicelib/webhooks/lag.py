@@ -11,7 +11,7 @@ def note(stream: str, sequence: int) -> None:
     """Notes up to where a stream has been matched. A repeat of an earlier batch changes nothing."""
     forward = "attribute_not_exists(#sequence) OR #sequence < :sequence"
     try:
-        aws.write(aws.update("webhooks", _key(stream), "SET #sequence = :sequence", forward, sequence=sequence))
+        aws.write(aws.update_write("webhooks", _key(stream), "SET #sequence = :sequence", forward, sequence=sequence))
     except aws.WriteRefused:
         return
 

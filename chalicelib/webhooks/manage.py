@@ -17,7 +17,7 @@ from chalicelib.users.access import Caller
 from chalicelib.users.entitlement import entitled
 from chalicelib.users.models import Role
 from chalicelib.webhooks import audit, bodies, circuit_breaker, delivery_store, endpoint_store, event_types, lag, queue, sign, ssrf_guard
-from chalicelib.webhooks.deliver import Means
+from chalicelib.webhooks.deliver import Dependencies
 from chalicelib.webhooks.models import ADMIN_STREAM, Outcome, Scope, Secret, Status, Webhook, canonical, stamp
 from chalicelib.webhooks.queue import Message, Task
 
@@ -39,7 +39,7 @@ def create(body: Mapping[str, Any], caller: Caller, now: datetime) -> tuple[Webh
     ssrf_guard.check(given["url"], ssrf_guard.Policy.of_deployment())
     scope, owner = _scope(body, caller)
     stream = ADMIN_STREAM if scope is Scope.ADMIN else f"user#{owner}"
-    others = endpoint_store.listed(stream)
+    others = endpoint_store.list_page(stream)
     if scope is Scope.USER and len(others) >= _MOST_PER_USER:
         raise NotDoable("too_many_webhooks", limit=_MOST_PER_USER)
     secret = bodies.secret(body) or made_secret()
@@ -95,7 +95,7 @@ def update(webhook: Webhook, body: Mapping[str, Any], now: datetime, *, by: str)
 
 
 def switch(webhook: Webhook, now: datetime, *, on: bool, by: str, **changes: Any) -> Webhook:
-    """Pauses or resumes, with other changes; what arrives while it is paused is held, and goes out when it is resumed."""
+    """Pauses or resumes, with other changes; what arrives while it is paused is paused, and goes out when it is resumed."""
     for _ in range(_TRIES):
         changed = webhook.model_copy(update=changes)
         after = changed.model_copy(update={"status": Status.ACTIVE if on else Status.PAUSED, "updated_at": _after(webhook, now)})
@@ -147,14 +147,17 @@ def delete(webhook: Webhook, now: datetime, *, by: str) -> None:
     try:
         audited = audit.write("webhook.deleted", by, now, webhook, None)
         endpoint_store.put(
-            deleted, circuit_breaker.task_item(webhook.webhook_id, Task.DRAIN, now + delivery_store.GRACE), audited, seen=webhook.updated_at
+            deleted,
+            circuit_breaker.plan_task_write(webhook.webhook_id, Task.DRAIN, now + delivery_store.GRACE),
+            audited,
+            seen=webhook.updated_at,
         )
     except aws.WriteRefused:
         raise Conflict("changed_meanwhile") from None
     queue.send([(Message(task=Task.DRAIN, webhook_id=webhook.webhook_id), now)], now)
 
 
-def test(webhook: Webhook, event_type: str | None, means: Means) -> tuple[Outcome, dict[str, Any]]:
+def test(webhook: Webhook, event_type: str | None, dependencies: Dependencies) -> tuple[Outcome, dict[str, Any]]:
     """Sends an example event, now and once, through the same guard and sender as a delivery; it is not in the books.
 
     Returns what came of it, and the request as the history would show it.
@@ -162,14 +165,14 @@ def test(webhook: Webhook, event_type: str | None, means: Means) -> tuple[Outcom
     example = event_types.find(event_type or "webhook.test")
     if example is None:
         raise NotFound("unknown_event_type", event_type=str(event_type)[:100])
-    now = means.clock()
-    if webhook.rate_limit and endpoint_store.reserve(webhook, now) > now:
+    now = dependencies.clock()
+    if webhook.rate_limit and endpoint_store.slot_at(webhook, now) > now:
         raise TooMany("too_many_requests", retry_after=1)
     message_id = f"msg_test{secrets.token_hex(12)}"
     body = canonical(_enveloped(webhook, example, message_id, now))
     named = {"event_id": message_id, "message_id": message_id}  # the example is no event of a stream
     headers = sign.headers(webhook, event_type=example.name, sequence=0, body=body, now=now, **named)
-    return means.post(webhook.url, headers, body), {"headers": sign.masked(headers, webhook), "body": body}
+    return dependencies.post(webhook.url, headers, body), {"headers": sign.mask_headers(headers, webhook), "body": body}
 
 
 def _enveloped(webhook: Webhook, example: event_types.EventType, message_id: str, now: datetime) -> Mapping[str, Any]:

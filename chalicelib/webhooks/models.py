@@ -19,7 +19,7 @@ def stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
-def stored(moment: datetime) -> datetime:
+def from_stored(moment: datetime) -> datetime:
     """A time as it comes back from where it was stored."""
     return datetime.fromisoformat(stamp(moment))
 
@@ -50,7 +50,7 @@ class Format(StrEnum):
 
 
 class Status(StrEnum):
-    """Of a subscription. Paused by its owner, disabled by us; either way its deliveries are held."""
+    """Of a subscription. Paused by its owner, disabled by us; either way its deliveries are paused."""
 
     ACTIVE = "active"
     PAUSED = "paused"
@@ -65,7 +65,7 @@ class State(StrEnum):
     """
 
     PENDING = "pending"
-    HELD = "held"
+    PAUSED = "paused"
     DELIVERED = "delivered"
     DEAD = "dead"
 
@@ -85,7 +85,7 @@ class Secret(Frozen):
         return base64.b64decode(value.removeprefix("whsec_"), validate=True)
 
 
-def usable(secret: str) -> bool:
+def is_usable_secret(secret: str) -> bool:
     """Whether a key can be made of this secret. `whsec_` promises base64, and a key of that few bytes would be guessed."""
     try:
         key = Secret(value=SecretStr(secret)).key
@@ -150,7 +150,7 @@ class Delivery(Frozen):
         tries: Attempts since it was placed or last replayed; `attempts` counts all of them.
         attempted: The first attempt is over, so what follows it on its entity may go.
         failed: The last attempt failed.
-        waits: An earlier delivery for the same entity has not had its first attempt yet; `follower` is the other end of that.
+        blocked: An earlier delivery for the same entity has not had its first attempt yet; `next_delivery_id` is the other end of that.
         slotted: It has waited for its place under the endpoint's rate limit.
         claimed_until: Somebody is making an attempt; after that time they are taken for dead.
         version: Counts the changes of the item; every change names the version it saw.
@@ -171,9 +171,9 @@ class Delivery(Frozen):
     tries: int = 0
     attempted: bool = False
     failed: bool = False
-    waits: bool = False
+    blocked: bool = False
     slotted: bool = False
-    follower: str | None = None
+    next_delivery_id: str | None = None
     claimed_until: datetime | None = None
     first_attempt_at: datetime | None = None
     next_retry_at: datetime | None = None

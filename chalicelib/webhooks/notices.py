@@ -48,4 +48,4 @@ def delivery_dead(webhook: Webhook, delivery: Delivery, now: datetime, *, status
         response_status=status,
         error=error,
     )
-    return [outbox.write(event)]
+    return [outbox.event_write(event)]

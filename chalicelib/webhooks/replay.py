@@ -22,12 +22,12 @@ def replay(delivery_ids: Iterable[str], webhook: Webhook, now: datetime) -> int:
         except Conflict:
             continue
         ready += [delivery] if delivery else []
-    queue.send([(message(delivery), now) for delivery in ready if delivery.state is State.PENDING and not delivery.waits], now)
+    queue.send([(message(delivery), now) for delivery in ready if delivery.state is State.PENDING and not delivery.blocked], now)
     return len(ready)
 
 
 def replay_one(delivery_id: str, webhook: Webhook, now: datetime) -> Delivery:
-    """Sends a delivery again; one of an endpoint that is switched off is held until it is back.
+    """Sends a delivery again; one of an endpoint that is switched off is paused until it is back.
 
     Raises:
         Conflict: An attempt is being made right now.
@@ -35,7 +35,7 @@ def replay_one(delivery_id: str, webhook: Webhook, now: datetime) -> Delivery:
     delivery = _again(delivery_id, webhook, now)
     if delivery is None:
         raise Conflict("delivery_in_progress")
-    if delivery.state is State.PENDING and not delivery.waits:
+    if delivery.state is State.PENDING and not delivery.blocked:
         queue.send([(message(delivery), now)], now)
     return delivery
 
@@ -47,7 +47,7 @@ def _again(delivery_id: str, webhook: Webhook, now: datetime) -> Delivery | None
             return None
         if delivery.claimed_until and delivery.claimed_until > now:
             raise Conflict("delivery_in_progress")
-        if delivery.state is State.HELD or delivery.waits:
+        if delivery.state is State.PAUSED or delivery.blocked:
             return delivery
         anew: dict[str, Any] = {
             "tries": 0,
@@ -60,7 +60,7 @@ def _again(delivery_id: str, webhook: Webhook, now: datetime) -> Delivery | None
         try:
             if webhook.is_active:
                 return delivery_store.change(delivery, now, state=State.PENDING, look_at=now + delivery_store.GRACE, **anew)
-            return delivery_store.change(delivery, now, endpoint_store.not_active(webhook.webhook_id), state=State.HELD, **anew)
+            return delivery_store.change(delivery, now, endpoint_store.not_active_write(webhook.webhook_id), state=State.PAUSED, **anew)
         except delivery_store.Changed:
             continue
         except aws.WriteRefused:

@@ -16,7 +16,7 @@ from chalicelib.webhooks.models import Delivery, State, Status, Webhook, stamp
 _RECENT = 200  # deliveries that rate and latency are taken from
 _REPLAYED_AT_ONCE = 200
 _BY_STATUS = {
-    "pending": "#state IN ( :pending, :held ) AND failed = :no",
+    "pending": "#state IN ( :pending, :paused ) AND failed = :no",
     "success": "#state = :delivered",
     "failed": "#state <> :delivered AND ( failed = :yes OR #state = :dead )",
 }
@@ -27,13 +27,13 @@ _VALUES: dict[str, Any] = {state.value: state.value for state in State} | {"yes"
 
 def create_webhook(request: Request) -> Answer:
     """POST /webhooks. The secret is in this answer and in no other."""
-    webhook, secret = manage.create(bodies.parsed(request, _NEW), access.caller(request), _now())
+    webhook, secret = manage.create(bodies.parse_body(request, _NEW), access.caller(request), _now())
     return Answer(201, _shown(webhook) | {"secret": secret})
 
 
 def list_webhooks(request: Request) -> Answer:
     """GET /webhooks?event_type&is_active&status&limit&offset."""
-    page = paging.asked(request)
+    page = paging.page_request(request)
     event_type, active = request.query.get("event_type"), inputs.flag(request, "is_active")
     status = inputs.choice(request, "status", (Status.ACTIVE.value, Status.PAUSED.value, Status.DISABLED.value))
     found = [
@@ -48,11 +48,11 @@ def list_webhooks(request: Request) -> Answer:
     shards = endpoint_store.shards(webhook.webhook_id for webhook in part)
 
     def view(webhook: Webhook) -> dict[str, Any]:
-        books = shards[webhook.webhook_id]
-        return views.webhook(webhook, books, endpoint_store.total(books))
+        counters = shards[webhook.webhook_id]
+        return views.webhook(webhook, counters, endpoint_store.total(counters))
 
     items = [paging.shown(view, webhook) for webhook in part]
-    return paging.listed(items, len(found), {"offset": offset + page.limit} if offset + page.limit < len(found) else None)
+    return paging.list_response(items, len(found), {"offset": offset + page.limit} if offset + page.limit < len(found) else None)
 
 
 def get_webhook(request: Request) -> Answer:
@@ -64,7 +64,7 @@ def update_webhook(request: Request) -> Answer:
     """PATCH /webhooks/{webhook_id}. The answer has the new secret if the URL has another host."""
     if not request.body.strip():
         raise Refused("no_data")
-    body = bodies.parsed(request, bodies.SUBSCRIPTION)
+    body = bodies.parse_body(request, bodies.SUBSCRIPTION)
     webhook, secret = manage.update(_asked(request), body, _now(), by=_by(request))
     return Answer(200, _shown(webhook) | ({"secret": secret} if secret else {}))
 
@@ -77,25 +77,25 @@ def delete_webhook(request: Request) -> Answer:
 
 
 def pause_webhook(request: Request) -> Answer:
-    """POST /webhooks/{webhook_id}/pause: deliveries are held from now on."""
+    """POST /webhooks/{webhook_id}/pause: deliveries are paused from now on."""
     return Answer(200, _shown(manage.switch(_asked(request), _now(), on=False, by=_by(request))))
 
 
 def resume_webhook(request: Request) -> Answer:
-    """POST /webhooks/{webhook_id}/resume: what was held goes out, also of an endpoint that had been switched off."""
+    """POST /webhooks/{webhook_id}/resume: what was paused goes out, also of an endpoint that had been switched off."""
     return Answer(200, _shown(manage.switch(_asked(request), _now(), on=True, by=_by(request))))
 
 
 def rotate_secret(request: Request) -> Answer:
     """POST /webhooks/{webhook_id}/rotate-secret {secret?, overlap_s?}."""
-    webhook, secret = manage.rotate(_asked(request), bodies.parsed(request, ("secret", "overlap_s")), _now(), by=_by(request))
+    webhook, secret = manage.rotate(_asked(request), bodies.parse_body(request, ("secret", "overlap_s")), _now(), by=_by(request))
     return Answer(200, _shown(webhook) | {"secret": secret})
 
 
 def test_webhook(request: Request) -> Answer:
     """POST /webhooks/{webhook_id}/test {event_type?}: sends an example and answers what came of it."""
     webhook = _asked(request)
-    outcome, sent = manage.test(webhook, bodies.event_type(bodies.parsed(request, ("event_type",))), worker.means())
+    outcome, sent = manage.test(webhook, bodies.event_type(bodies.parse_body(request, ("event_type",))), worker.dependencies())
     return Answer(200, {"status": "failed" if outcome.error else "success", "request": sent, "response": outcome.model_dump(mode="json")})
 
 
@@ -103,7 +103,7 @@ def all_stats(request: Request) -> Answer:
     """GET /webhooks/stats: the figures of everything the caller sees, and of each subscription."""
     webhooks = _visible(access.caller(request))
     shards = endpoint_store.shards(webhook.webhook_id for webhook in webhooks)
-    unequal = sweep.unequal(shards)
+    unequal = sweep.unbalanced_endpoints(shards)
     total = endpoint_store.total([item for items in shards.values() for item in items])
     behind = lag.lags({webhook.stream for webhook in webhooks}, _now())
     streams = {webhook.webhook_id: webhook.stream for webhook in webhooks}
@@ -129,11 +129,11 @@ def stats(request: Request) -> Answer:
     webhook_id = webhook.webhook_id
     shards = endpoint_store.shards([webhook_id])
     behind = lag.lags([webhook.stream], _now())[webhook.stream]
-    items, _ = aws.query(delivery_store.TABLE, "webhook_id = :id", index="by_webhook", newest_first=True, limit=_RECENT, id=webhook_id)
+    items, _ = aws.query_page(delivery_store.TABLE, "webhook_id = :id", index="by_webhook", newest_first=True, limit=_RECENT, id=webhook_id)
     recent = views.latency([delivery_store.from_item(item) for item in items])
     return Answer(
         200,
-        views.figures(endpoint_store.total(shards[webhook_id]), equal=not sweep.unequal(shards))
+        views.figures(endpoint_store.total(shards[webhook_id]), equal=not sweep.unbalanced_endpoints(shards))
         | {"id": webhook_id, "lag_s": behind, "recent": recent},
     )
 
@@ -143,7 +143,7 @@ def list_deliveries(request: Request) -> Answer:
     webhook_id = _asked(request).webhook_id
     condition, filters = _chosen(webhook_id, request.query)
     return paging.answer(
-        delivery_store.TABLE, condition, paging.asked(request), _delivery_view, index="by_webhook", newest_first=True, **filters
+        delivery_store.TABLE, condition, paging.page_request(request), _delivery_view, index="by_webhook", newest_first=True, **filters
     )
 
 
@@ -171,19 +171,19 @@ def replay_deliveries(request: Request) -> Answer:
     A call replays some and gives a cursor for the next call, until `next` is null.
     """
     webhook = _asked(request)
-    body = bodies.parsed(request, (*_FILTERS, "cursor"))
+    body = bodies.parse_body(request, (*_FILTERS, "cursor"))
     wanted = {name: str(body[name]) for name in (*_FILTERS, "cursor") if body.get(name)}
     if not wanted.keys() & set(_FILTERS):
         wanted["status"] = "failed"
     condition, filters = _chosen(webhook.webhook_id, wanted)
-    page = paging.asked(Request(**{**{name: getattr(request, name) for name in Request.__slots__}, "query": wanted}))
+    page = paging.page_request(Request(**{**{name: getattr(request, name) for name in Request.__slots__}, "query": wanted}))
     with paging.cursor_checked(page, delivery_store.TABLE, "by_webhook"):
-        items, following = aws.query(
+        items, next_key = aws.query_page(
             delivery_store.TABLE, condition, index="by_webhook", limit=_REPLAYED_AT_ONCE, start=page.start, **filters
         )
     aws.write(audit.replayed(webhook, _by(request), _now(), {**wanted, "deliveries": len(items)}))
     replayed = replay.replay((item["id"] for item in items), webhook, _now())
-    listed = paging.listed([], None, following).body
+    listed = paging.list_response([], None, next_key).body
     return Answer(202, {"replayed": replayed, "next": listed["next"] if isinstance(listed, dict) else None})
 
 
@@ -206,7 +206,7 @@ def _by(request: Request) -> str:
 
 
 def _visible(caller: Caller) -> list[Webhook]:
-    return endpoint_store.listed(None if caller.role is Role.ADMIN else f"user#{caller.user_id}")
+    return endpoint_store.list_page(None if caller.role is Role.ADMIN else f"user#{caller.user_id}")
 
 
 def _shown(webhook: Webhook) -> dict[str, Any]:
@@ -256,7 +256,7 @@ def _moment(query: Any, name: str, default: str) -> str:
 
 
 def _now() -> datetime:
-    return worker.means().clock()
+    return worker.dependencies().clock()
 
 
 ROUTES: list[Route] = [

@@ -74,7 +74,7 @@ def after_failure(
 
     A delivery is given up only when the schedule's length is over and the endpoint has taken something else
     since its first attempt: then the fault is the delivery's. While nothing gets through the fault is the
-    endpoint's, so the last delay repeats until the endpoint is switched off and the delivery held.
+    endpoint's, so the last delay repeats until the endpoint is switched off and the delivery paused.
 
     Args:
         failing_since: When the endpoint began to fail without a success in between.
@@ -88,19 +88,19 @@ def after_failure(
     elapsed = now - first_attempt_at
     if elapsed >= LENGTH and failing_since > first_attempt_at + _OVERLAP:
         return Verdict(next=Next.GIVE_UP)
-    own = moved(_delay(tries), jitter)
+    own = with_jitter(_delay(tries), jitter)
     asked = parse_retry_after(retry_after, now) if status in (_TOO_MANY, _UNAVAILABLE) else None
     if asked is None or asked <= own:
         return Verdict(next=Next.RETRY, at=now + own)
     # A backlog that was postponed together is spread: a receiver with a rate limit takes only some of a burst.
     spread = jitter * max(asked * _JITTER, DELAYS[0]) if postponed else timedelta()
-    least = moved(_delay(bisect_right(_DUE_AFTER, elapsed)), jitter)
+    least = with_jitter(_delay(bisect_right(_DUE_AFTER, elapsed)), jitter)
     return Verdict(next=Next.RETRY, at=now + max(asked + spread, least), postponed=True)
 
 
 def own_retry(tries: int, now: datetime, jitter: float) -> Verdict:
     """A retry at the schedule's own time, whatever the receiver said."""
-    return Verdict(next=Next.RETRY, at=now + moved(_delay(tries), jitter))
+    return Verdict(next=Next.RETRY, at=now + with_jitter(_delay(tries), jitter))
 
 
 def parse_retry_after(header: str | None, now: datetime) -> timedelta | None:
@@ -121,10 +121,10 @@ def parse_retry_after(header: str | None, now: datetime) -> timedelta | None:
 
 def probe_delay(probes: int, jitter: float) -> timedelta:
     """How long after the `probes`-th probe of a switched-off endpoint the next one is made: 1 h doubling to 24 h, ±20 %."""
-    return moved(min(_FIRST_PROBE * 2 ** min(probes, 5), _SLOWEST_PROBE), jitter)
+    return with_jitter(min(_FIRST_PROBE * 2 ** min(probes, 5), _SLOWEST_PROBE), jitter)
 
 
-def moved(delay: timedelta, jitter: float) -> timedelta:
+def with_jitter(delay: timedelta, jitter: float) -> timedelta:
     """The delay ±20 %; `jitter` 0 to 1."""
     return delay * (1 + _JITTER * (2 * jitter - 1))
 

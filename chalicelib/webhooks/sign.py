@@ -52,7 +52,7 @@ def headers(
     return own | ours
 
 
-def masked(sent: dict[str, str], webhook: Webhook) -> dict[str, str]:
+def mask_headers(sent: dict[str, str], webhook: Webhook) -> dict[str, str]:
     """The same headers as the history keeps them: values of the subscription's own headers are secrets."""
     hidden = {name.lower() for name in webhook.headers}
     return {name: "***" if name.lower() in hidden else value for name, value in sent.items()}

@@ -27,23 +27,23 @@ def audit(now: datetime) -> list[int]:
     counter = aws.get("webhooks", {"id": "counter"})
     last = int(counter["last"]) if counter else 0
     minute = int(now.timestamp() // 60) % _AUDIT_MINUTES
-    return check_books(webhook_id for webhook_id in range(1, last + 1) if webhook_id % _AUDIT_MINUTES == minute)
+    return check_counters(webhook_id for webhook_id in range(1, last + 1) if webhook_id % _AUDIT_MINUTES == minute)
 
 
-def check_books(webhook_ids: Iterable[int]) -> list[int]:
+def check_counters(webhook_ids: Iterable[int]) -> list[int]:
     """The subscriptions whose books are not equal; one line in the log for each, and their number as the metric that raises an alarm."""
-    found = unequal(endpoint_store.shards(webhook_ids))
+    found = unbalanced_endpoints(endpoint_store.shards(webhook_ids))
     if found:  # shards are not read all at one moment: a delivery may have moved between two of them
-        found = unequal(endpoint_store.shards(found))
+        found = unbalanced_endpoints(endpoint_store.shards(found))
     for webhook_id in found:
-        log.error("webhook books unequal", extra={"webhook_id": webhook_id})
+        log.error("delivery counters do not balance", extra={"webhook_id": webhook_id})
     measure(Metric.DELIVERY_IMBALANCE, len(found))
     return found
 
 
-def unequal(shards: Mapping[int, Sequence[aws.Item]]) -> list[int]:
+def unbalanced_endpoints(shards: Mapping[int, Sequence[aws.Item]]) -> list[int]:
     """The subscriptions whose books are not equal, of books that have been read."""
-    return [webhook_id for webhook_id, items in shards.items() if not endpoint_store.equal(items)]
+    return [webhook_id for webhook_id, items in shards.items() if not endpoint_store.is_balanced(items)]
 
 
 def _sweep_shard(shard: str, now: datetime) -> int:
@@ -59,7 +59,9 @@ def _pages(shard: str, until: datetime) -> Iterator[list[aws.Item]]:
     start: aws.Item | None = None
     for _ in range(_PAGES):
         condition = "due_shard = :shard AND look_at <= :until"
-        items, start = aws.query(delivery_store.TABLE, condition, index="due", limit=_AT_ONCE, start=start, shard=shard, until=stamp(until))
+        items, start = aws.query_page(
+            delivery_store.TABLE, condition, index="due", limit=_AT_ONCE, start=start, shard=shard, until=stamp(until)
+        )
         yield items
         if start is None:
             return
@@ -77,7 +79,7 @@ def _taken_up(item: aws.Item, now: datetime) -> tuple[Message, datetime] | None:
     delivery = delivery_store.from_item(item)
     if delivery.claimed_until and delivery.claimed_until > now:
         return None
-    if delivery.state is not State.PENDING or delivery.waits:
+    if delivery.state is not State.PENDING or delivery.blocked:
         _look_never(key, item)
         return None
     at = max(delivery.next_retry_at or now, now)
@@ -90,11 +92,11 @@ def _task(delivery: Delivery) -> Message:
 
 def _look_later(key: dict[str, str], item: aws.Item, at: datetime) -> bool:
     later = stamp(at + delivery_store.GRACE)
-    return _write(aws.update(delivery_store.TABLE, key, "SET look_at = :later", "look_at = :seen", later=later, seen=item["look_at"]))
+    return _write(aws.update_write(delivery_store.TABLE, key, "SET look_at = :later", "look_at = :seen", later=later, seen=item["look_at"]))
 
 
 def _look_never(key: dict[str, str], item: aws.Item) -> None:
-    _write(aws.update(delivery_store.TABLE, key, "REMOVE due_shard, look_at", "look_at = :seen", seen=item["look_at"]))
+    _write(aws.update_write(delivery_store.TABLE, key, "REMOVE due_shard, look_at", "look_at = :seen", seen=item["look_at"]))
 
 
 def _write(write: aws.Write) -> bool:

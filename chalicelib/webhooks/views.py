@@ -9,7 +9,7 @@ from chalicelib.users.models import shown_id
 from chalicelib.webhooks.models import Delivery, Webhook, stamp
 
 
-def webhook(subscription: Webhook, shards: Sequence[aws.Item], books: Mapping[str, int]) -> dict[str, Any]:
+def webhook(subscription: Webhook, shards: Sequence[aws.Item], counters: Mapping[str, int]) -> dict[str, Any]:
     """A subscription with its counts."""
     return {
         "id": subscription.webhook_id,
@@ -29,8 +29,8 @@ def webhook(subscription: Webhook, shards: Sequence[aws.Item], books: Mapping[st
         "rate_limit": subscription.rate_limit,
         "format": subscription.format.value,
         "secrets": len(subscription.secrets),
-        "success_count": books["delivered"],
-        "failure_count": books["failing"],
+        "success_count": counters["delivered"],
+        "failure_count": counters["failing"],
         "last_triggered_at": max((item["last_triggered_at"] for item in shards if "last_triggered_at" in item), default=None),
         "created_at": stamp(subscription.created_at),
         "updated_at": stamp(subscription.updated_at),
@@ -64,20 +64,20 @@ def attempt(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in item.items() if name not in ("id", "part", "forget_at")}
 
 
-def figures(books: Mapping[str, int], *, equal: bool) -> dict[str, Any]:
+def figures(counters: Mapping[str, int], *, equal: bool) -> dict[str, Any]:
     """The counts of deliveries, under the names the list of a panel expects, and the ledger of the undelivered.
 
     As in `status`, a delivery has failed as soon as an attempt at it has, until one succeeds. So has it in the success rate: an endpoint
     that is down shows at once, not when the last retry has been given up.
     """
-    tried = books["delivered"] + books["failing"]
+    tried = counters["delivered"] + counters["failing"]
     return {
-        "total_deliveries": books["matched"],
-        "successful_deliveries": books["delivered"],
-        "failed_deliveries": books["failing"],
-        "pending_deliveries": books["matched"] - books["delivered"] - books["failing"],
-        "success_rate": round(100 * books["delivered"] / tried, 2) if tried else 0,
-        "ledger": {name: books[name] for name in ("matched", "delivered", "pending", "held", "dead")} | {"equal": equal},
+        "total_deliveries": counters["matched"],
+        "successful_deliveries": counters["delivered"],
+        "failed_deliveries": counters["failing"],
+        "pending_deliveries": counters["matched"] - counters["delivered"] - counters["failing"],
+        "success_rate": round(100 * counters["delivered"] / tried, 2) if tried else 0,
+        "ledger": {name: counters[name] for name in ("matched", "delivered", "pending", "paused", "dead")} | {"equal": equal},
     }
 
 

@@ -9,22 +9,22 @@ from pydantic import ValidationError
 from chalicelib.events.models import LoggedEvent
 from chalicelib.telemetry import Metric, log, measure
 from chalicelib.webhooks import circuit_breaker, fan_out, ssrf_guard, sweep
-from chalicelib.webhooks.deliver import Means, attempt, deliver_all
-from chalicelib.webhooks.http_client import Sender
+from chalicelib.webhooks.deliver import Dependencies, attempt, deliver_all
+from chalicelib.webhooks.http_client import WebhookHttpClient
 from chalicelib.webhooks.queue import Message, Task
 
 _THREADS = 10
 
 
 @cache
-def means() -> Means:
+def dependencies() -> Dependencies:
     """The world as it is: one sender per process, whose connections stay open between invocations."""
-    return Means(post=Sender(ssrf_guard.Policy.of_deployment()).post)
+    return Dependencies(post=WebhookHttpClient(ssrf_guard.Policy.of_deployment()).post)
 
 
-def match(*events: LoggedEvent) -> None:
+def match_event(*events: LoggedEvent) -> None:
     """Creates the deliveries of events of one stream, in its order. Raises Retryable when the queue has to bring them again."""
-    now = means().clock()
+    now = dependencies().clock()
     placed = fan_out.fan_out_all(events, now)
     measure(Metric.MATCHING_LAG, max(0.0, (now - min(event.timestamp for event in events)).total_seconds()))
     for event in events:
@@ -32,7 +32,7 @@ def match(*events: LoggedEvent) -> None:
         log.info("event matched", extra=about | {"deliveries": placed[event.event_id]})
 
 
-def do_all(bodies: Mapping[str, str]) -> list[str]:
+def handle_tasks(bodies: Mapping[str, str]) -> list[str]:
     """Does the tasks of a batch of the deliveries queue side by side, up to ten.
 
     Args:
@@ -41,11 +41,11 @@ def do_all(bodies: Mapping[str, str]) -> list[str]:
     Returns:
         The ids of those that the queue has to bring again.
     """
-    messages = {id_: message for id_, body in bodies.items() if (message := _understood(body))}
+    messages = {id_: message for id_, body in bodies.items() if (message := _parse_task(body))}
     wanted = {message.delivery_id: message.webhook_id for message in messages.values() if message.delivery_id}
     with ThreadPoolExecutor(_THREADS) as pool:
-        others = {id_: pool.submit(_do, message) for id_, message in messages.items() if not message.delivery_id}
-        made = deliver_all(wanted, means(), pool)
+        others = {id_: pool.submit(_handle_task, message) for id_, message in messages.items() if not message.delivery_id}
+        made = deliver_all(wanted, dependencies(), pool)
         results = {id_: future.result() for id_, future in others.items()}
     for id_, message in messages.items():
         result = results[id_] if id_ in results else made[str(message.delivery_id)]
@@ -56,7 +56,7 @@ def do_all(bodies: Mapping[str, str]) -> list[str]:
     return [id_ for id_ in bodies if id_ not in messages or isinstance(results.get(id_), Exception)]
 
 
-def _understood(body: str) -> Message | None:
+def _parse_task(body: str) -> Message | None:
     try:
         return Message.model_validate_json(body)
     except ValidationError as error:
@@ -64,18 +64,18 @@ def _understood(body: str) -> Message | None:
         return None
 
 
-def _do(message: Message) -> str | Exception:
+def _handle_task(message: Message) -> str | Exception:
     """Releases what an endpoint missed, or tries it."""
     try:
         if message.task is Task.DRAIN:
-            return f"released_{circuit_breaker.drain(message.webhook_id, means().clock())}"
-        return circuit_breaker.probe(message.webhook_id, means(), attempt)
+            return f"released_{circuit_breaker.drain(message.webhook_id, dependencies().clock())}"
+        return circuit_breaker.probe(message.webhook_id, dependencies(), attempt)
     except Exception as fault:  # noqa: BLE001 - one task's fault is not the others'
         log.exception("webhook task failed", extra={"task": message.task.value, "webhook_id": message.webhook_id})
         return fault
 
 
-def minute() -> None:
+def run_minute() -> None:
     """Queues what has become due, and checks the books."""
-    now = means().clock()
+    now = dependencies().clock()
     log.info("deliveries swept", extra={"queued": sweep.sweep(now), "unequal_books": len(sweep.audit(now))})

@@ -11,7 +11,7 @@ from typing import Any
 
 from infra import stack
 from infra.local import naming
-from infra.local.paths import ACCOUNT, REGION, Place
+from infra.local.paths import ACCOUNT, REGION, LocalStackPaths
 from infra.stack import ROOT, Resource, Stack, Statement
 
 FOLDER = ROOT / ".chalice"
@@ -53,7 +53,7 @@ def policy(described: Stack) -> dict[str, Any]:
 
 
 def _local(described: Stack) -> dict[str, str]:
-    place = Place.here({})
+    place = LocalStackPaths.here({})
     resources = dict.fromkeys(resource for function in described.http_functions for resource in function.resources)
     return {
         "AWS_DEFAULT_REGION": REGION,
@@ -66,7 +66,7 @@ def _local(described: Stack) -> dict[str, str]:
     }
 
 
-def _address(described: Stack, place: Place, resource: Resource) -> str:
+def _address(described: Stack, place: LocalStackPaths, resource: Resource) -> str:
     match resource.kind:
         case "table":
             return described.full_name("local", resource.name)

@@ -14,26 +14,26 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.build.zipping import BuildError
 from infra.local import example
 from infra.local.deploy import DeployError
-from infra.local.paths import Place
+from infra.local.paths import LocalStackPaths
 from infra.local.process import ProcessError
 from infra.local.run import console, down, running, up
 from infra.local.stack_env import read_stack_env
 from infra.stack import StackError
 
 
-def _up(place: Place) -> None:
+def _up(place: LocalStackPaths) -> None:
     """Starts everything in the background."""
     started = time.monotonic()
     up(place, reset=os.environ.get("RESET") == "1")
     _show_urls(place, started)
 
 
-def _down(place: Place) -> None:
+def _down(place: LocalStackPaths) -> None:
     """Ends it; the state stays."""
     console.print("stopped, state kept" if down(place) else "nothing was running")
 
 
-def _run(place: Place) -> None:
+def _run(place: LocalStackPaths) -> None:
     """Starts everything, shows an example and live events, and ends it all on Ctrl-C."""
     signal.signal(signal.SIGTERM, _interrupt)
     started = time.monotonic()
@@ -54,13 +54,13 @@ def _run(place: Place) -> None:
             console.print("stopped, state kept")
 
 
-def _status(place: Place) -> None:
+def _status(place: LocalStackPaths) -> None:
     """Says whether it is running."""
     console.print(f"running on {place.url}" if running(place) else "not running")
     sys.exit(not running(place))
 
 
-async def _example(place: Place) -> None:
+async def _example(place: LocalStackPaths) -> None:
     try:
         await example.show(read_stack_env(place))
         console.print("[yellow]the event stream ended[/]")
@@ -69,7 +69,7 @@ async def _example(place: Place) -> None:
     await asyncio.Event().wait()
 
 
-def _show_urls(place: Place, started: float) -> None:
+def _show_urls(place: LocalStackPaths, started: float) -> None:
     console.print(f"\n[bold]tradehook is up[/] [dim]after {time.monotonic() - started:.1f} s[/]")
     for name, value in {
         "webhook": f"{place.url}/api/webhook",
@@ -91,7 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m infra.local", description="The product on this machine.")
     parser.add_argument("command", choices=commands, help="; ".join(f"{name}: {command.__doc__}" for name, command in commands.items()))
     command = parser.parse_args().command
-    place = Place.here()
+    place = LocalStackPaths.here()
     try:
         with suppress(KeyboardInterrupt):
             commands[command](place)

@@ -16,10 +16,10 @@ AT_FIRST = 2
 """As many as there are cores: more of them at once are no faster, and a process takes half a second of a core to start."""
 
 AT_ONCE = 6
-AT_LEISURE = 2
+SLOW_SLOTS = 2
 """So many may wait for their results at length; those beside them only shortly."""
 
-HURRIED_S = 2.0
+SHORT_WAIT_S = 2.0
 OVER_S = 30.0
 
 _A_LOOK_S = 0.02
@@ -28,7 +28,7 @@ _STARTING_S = 1.5
 """After a pause the first processes may have to start, and each further one beside them only makes it longer."""
 
 
-class Gate:
+class AdmissionControl:
     """The gate of one function."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Gate:
         try:
             if self._left == -math.inf or (self._inside > 1 and time.monotonic() - self._since < _A_LOOK_S):
                 await asyncio.sleep(_A_LOOK_S)  # the first ones of a burst cannot know yet that others come behind them
-            yield self._haste()
+            yield self._deadline_shift()
         finally:
             self._inside -= 1
             self._left = time.monotonic()
@@ -79,7 +79,7 @@ class Gate:
         starting = self._left < self._began
         return time.monotonic() - max(self._since, self._left) >= (_STARTING_S if starting else _STUCK_S)
 
-    def _haste(self) -> float:
+    def _deadline_shift(self) -> float:
         if self._outside:
             return OVER_S
-        return HURRIED_S if self._inside > AT_LEISURE else 0.0
+        return SHORT_WAIT_S if self._inside > SLOW_SLOTS else 0.0

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from infra import stack
 from infra.local import loopback_guard, priority, process
-from infra.local.paths import HOST, REGION, STAGE, Place
+from infra.local.paths import HOST, REGION, STAGE, LocalStackPaths
 from infra.stack import ROOT
 
 # Lambda workers see what the cloud's interpreter sees. So that nothing but the artifact's own dependencies is there to import,
@@ -25,7 +25,7 @@ _PACKAGES = ("ministack", "boto3")
 _EMULATOR = ROOT / "infra" / "local" / "emulator.py"
 
 
-def start(place: Place) -> None:
+def start(place: LocalStackPaths) -> None:
     """Starts the cloud and waits until it answers. Does nothing if it is running; one that runs elsewhere only has to answer.
 
     Raises:
@@ -77,7 +77,7 @@ def start(place: Place) -> None:
     _wait(place)
 
 
-def stop(place: Place) -> bool:
+def stop(place: LocalStackPaths) -> bool:
     """Stops the cloud, which writes its state first. False if it was not running, or runs elsewhere and is not ours to stop."""
     if place.elsewhere:
         return False
@@ -86,14 +86,14 @@ def stop(place: Place) -> bool:
     return stopped
 
 
-def running(place: Place) -> bool:
+def running(place: LocalStackPaths) -> bool:
     """Whether it is running."""
     if place.elsewhere:
         return _answers(f"{place.elsewhere}/_ministack/ready") or has_no_websockets(place)
     return process.running(_pid(place)) is not None
 
 
-def has_no_websockets(place: Place) -> bool:
+def has_no_websockets(place: LocalStackPaths) -> bool:
     """Whether it is a LocalStack, whose free edition has no WebSocket APIs, and whose functions have an endpoint of their own."""
     return (
         place.elsewhere is not None
@@ -108,7 +108,7 @@ def _answers(url: str) -> bool:
     return False
 
 
-def forget(place: Place) -> None:
+def forget(place: LocalStackPaths) -> None:
     """Deletes the saved state."""
     shutil.rmtree(place.state, ignore_errors=True)
 
@@ -152,7 +152,7 @@ def _nobody_waits_for(description: stack.Stack) -> list[str]:
     return [description.full_name(STAGE, name) for name, function in description.functions.items() if not function.definition.http]
 
 
-def _pid(place: Place) -> Path:
+def _pid(place: LocalStackPaths) -> Path:
     return place.directory / "cloud.pid"
 
 
@@ -178,7 +178,7 @@ def _move_saved_state(state: Path, old_port: str, new_port: str) -> None:
         saved.write_text(saved.read_text().replace(f"{HOST}:{old_port}", f"{HOST}:{new_port}"))
 
 
-def _wait(place: Place, within_s: float = 30) -> None:
+def _wait(place: LocalStackPaths, within_s: float = 30) -> None:
     until = time.monotonic() + within_s
     while time.monotonic() < until:
         with suppress(OSError), urllib.request.urlopen(f"{place.cloud_url}/_ministack/ready", timeout=2) as answer:

@@ -10,7 +10,7 @@ import requests
 from rich.console import Console
 from rich.table import Table
 
-from infra.local.paths import Place
+from infra.local.paths import LocalStackPaths
 from infra.local.stack_env import read_stack_env
 
 _PATIENCE_S = 20.0
@@ -65,7 +65,7 @@ def samples(environment: Mapping[str, str]) -> list[Sample]:
 
 def main() -> None:
     """Sends them one after the other and prints a table."""
-    place = Place.here()
+    place = LocalStackPaths.here()
     if not place.stack_env.exists():
         sys.exit("Nothing is running here: `make up` starts it.")
     environment = read_stack_env(place)

@@ -34,7 +34,7 @@ def seed(stack: LocalStack, earlier: dict[str, str]) -> dict[str, str]:
         if aws.get("users", users.key(DEMO_USER, "profile")) is None or "TRADEHOOK_ADMIN_TOKEN" not in earlier:
             earlier = _make()
         for symbol, price in PRICES.items():
-            aws.write(prices.seen(symbol, prices.EVERYBODY, price, datetime.now(UTC)))
+            aws.write(prices.price_write(symbol, prices.EVERYBODY, price, datetime.now(UTC)))
     return {name: earlier[name] for name in _NAMES}
 
 
@@ -102,7 +102,7 @@ def _strategy() -> None:
             members[account_id] = {"name": name, "exchange": exchange, "kind": "demo", "market_types": ["spot", "futures"], "active": True}
     with suppress(Conflict):
         create_strategy(DESK, GROUP_NAME, by=BY)
-    aws.write(aws.update("strategies", {"user_id": DESK, "group_name": GROUP_NAME}, "SET accounts = :members", members=members))
+    aws.write(aws.update_write("strategies", {"user_id": DESK, "group_name": GROUP_NAME}, "SET accounts = :members", members=members))
 
 
 def _account(
@@ -116,7 +116,7 @@ def _account(
 ) -> None:
     """An account with its place in its owner's directory, and what it holds."""
     account = Account(account_id=account_id, user_id=user_id, name=name, exchange=exchange, kind=kind, currency=currency)
-    aws.write(aws.put("accounts", account.model_dump() | {"version": 1}))
+    aws.write(aws.put_write("accounts", account.model_dump() | {"version": 1}))
     entry = {"account_id": account_id, "exchange": exchange, "kind": kind, "is_active": True}
     key = {"user_id": user_id, "part": "directory"}
     aws.client("dynamodb").update_item(
@@ -126,12 +126,12 @@ def _account(
         ExpressionAttributeNames={"#account": name},
         ExpressionAttributeValues=aws.to_dynamodb({":entry": entry}),
     )
-    book = paper_store.read(account)
+    book = paper_store.read_book(account)
     if book.version == 0:
         for asset, (quantity, price) in (holdings or {}).items():
             book.holdings[asset] = Holding(quantity, price)
             book.changed.add(f"asset#{asset}")
-        aws.transact(paper_store.effects(book))
+        aws.transact(paper_store.effect_writes(book))
 
 
 @contextmanager

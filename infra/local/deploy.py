@@ -12,7 +12,7 @@ from infra import stack
 from infra.build.artifact import BUILD
 from infra.local import cloud
 from infra.local.naming import logical_id
-from infra.local.paths import ACCOUNT, API_STAGE, REGION, STAGE, Place
+from infra.local.paths import ACCOUNT, API_STAGE, REGION, STAGE, LocalStackPaths
 from infra.local.template import Template
 
 _BUCKET = "tradehook-artifacts"
@@ -23,7 +23,7 @@ class DeployError(Exception):
     """CloudFormation did not accept the stack, or could not make it."""
 
 
-def client(place: Place, service: str, endpoint: str | None = None) -> Any:
+def client(place: LocalStackPaths, service: str, endpoint: str | None = None) -> Any:
     """A boto3 client with root's key."""
     return boto3.client(
         service,
@@ -35,7 +35,7 @@ def client(place: Place, service: str, endpoint: str | None = None) -> Any:
     )
 
 
-def deploy(place: Place, manifest: dict[str, Any]) -> bool:
+def deploy(place: LocalStackPaths, manifest: dict[str, Any]) -> bool:
     """Brings the deployed stack up to date and tells the front door. False if there was nothing to do.
 
     Raises:
@@ -67,12 +67,12 @@ def deploy(place: Place, manifest: dict[str, Any]) -> bool:
     return changed
 
 
-def outputs(place: Place) -> dict[str, str]:
+def outputs(place: LocalStackPaths) -> dict[str, str]:
     """The deployed stack's outputs; nothing if it is not deployed."""
     return _outputs(_described(client(place, "cloudformation"), f"{stack.load(place.stack_yaml).name}-{STAGE}") or {})
 
 
-def _make_topics_fifo(place: Place, described: stack.Stack) -> None:
+def _make_topics_fifo(place: LocalStackPaths, described: stack.Stack) -> None:
     """Ministack's CloudFormation leaves `FifoTopic` out, and then messages lose their group on the way to the queues."""
     sns = client(place, "sns")
     for name, topic in described.source.topics.items():
@@ -81,7 +81,7 @@ def _make_topics_fifo(place: Place, described: stack.Stack) -> None:
             sns.set_topic_attributes(TopicArn=arn, AttributeName="FifoTopic", AttributeValue="true")
 
 
-def _upload(place: Place, key: str, rendered: str) -> None:
+def _upload(place: LocalStackPaths, key: str, rendered: str) -> None:
     s3 = client(place, "s3")
     s3.create_bucket(Bucket=_BUCKET)
     s3.put_object(Bucket=_BUCKET, Key="stack.json", Body=rendered.encode())
@@ -124,7 +124,7 @@ def _complaint(cloudformation: Any, name: str) -> str:
     return f"{said}\nRESET=1 forgets what is there and starts afresh." if "requires replacing" in said else said
 
 
-def _tell_front_door(place: Place, described: stack.Stack, routes: dict[str, Any], values: dict[str, str]) -> None:
+def _tell_front_door(place: LocalStackPaths, described: stack.Stack, routes: dict[str, Any], values: dict[str, str]) -> None:
     """Writes what the front door reads, at one stroke, only when it says something new."""
     api = f"{place.cloud_url}/_aws/execute-api"
     told = {

@@ -16,8 +16,8 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from infra.local import loopback_guard
-from infra.local.admission import OVER_S, Gate
-from infra.local.paths import HOST, Place
+from infra.local.admission import OVER_S, AdmissionControl
+from infra.local.paths import HOST, LocalStackPaths
 from infra.local.routes import Routes
 from infra.local.websocket_proxy import pass_through
 
@@ -30,18 +30,18 @@ _HOP_BY_HOP = {"connection", "keep-alive", "proxy-authenticate", "proxy-authoriz
 _INTERNAL = {"host", "content-length", "forwarded", "via", "x-real-ip", "x-request-start", "x-original-host", "x-api-key", "origin"}
 _INTERNAL_STARTS = ("x-forwarded-", "x-amz-", "x-amzn-", "x-ministack-", "x-localstack-", "sec-websocket-", "sec-fetch-")
 
-_PLACE = web.AppKey("place", Place)
+_PLACE = web.AppKey("place", LocalStackPaths)
 _SESSION = web.AppKey("session", aiohttp.ClientSession)
 _ROUTES = web.AppKey("routes", Routes)
-_GATES = web.AppKey("gates", defaultdict[str, Gate])
+_ADMISSIONS = web.AppKey("gates", defaultdict[str, AdmissionControl])
 
 
-def application(place: Place) -> web.Application:
+def application(place: LocalStackPaths) -> web.Application:
     """The front door of a place."""
     app = web.Application(client_max_size=BODY_LIMIT)
     app[_PLACE] = place
     app[_ROUTES] = Routes(place.front_door)
-    app[_GATES] = defaultdict(Gate)
+    app[_ADMISSIONS] = defaultdict(AdmissionControl)
     app.cleanup_ctx.append(_session)
     app.on_response_prepare.append(_guard_headers)
     app.router.add_route("*", r"/{path:[\s\S]*}", _answer)  # a path may hold an encoded line break
@@ -92,10 +92,10 @@ async def _pass(request: web.Request, headers: CIMultiDict[str], arrived: float)
     if function is None:
         return _refusal(404, "unknown_route", "There is no such route")
     body = await request.read()
-    async with request.app[_GATES][function].enter() as haste:
-        headers["X-Request-Start"] = f"t={arrived - haste:.3f}"
-        if haste == OVER_S:
-            headers["X-Ministack-Crowd"] = "1"  # see emulator.py
+    async with request.app[_ADMISSIONS][function].enter() as deadline_shift:
+        headers["X-Request-Start"] = f"t={arrived - deadline_shift:.3f}"
+        if deadline_shift == OVER_S:
+            headers["X-Local-Busy"] = "1"  # see emulator.py
         return await _forward(request, f"{routes.http}{request.rel_url.raw_path_qs}", headers, body)
 
 
@@ -155,7 +155,7 @@ def _refusal(status: int, code: str, error: str, headers: dict[str, str] | None 
 def main() -> None:
     """Serves until it is told to end."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    place = Place.here()
+    place = LocalStackPaths.here()
     web.run_app(application(place), host=HOST, port=place.port, print=None, access_log=None, shutdown_timeout=2, backlog=1024)
 
 

@@ -1,6 +1,6 @@
 """Names in the local cloud that more than one place must agree on."""
 
-from infra.local.paths import ACCOUNT, STAGE, Place
+from infra.local.paths import ACCOUNT, STAGE, LocalStackPaths
 from infra.stack import Stack
 
 
@@ -9,6 +9,6 @@ def logical_id(name: str) -> str:
     return "".join(part.capitalize() for part in name.replace("_", "-").split("-"))
 
 
-def queue_url(place: Place, stack: Stack, name: str) -> str:
+def queue_url(place: LocalStackPaths, stack: Stack, name: str) -> str:
     """A queue's URL; `name` may be a dead-letter queue's."""
     return f"{place.cloud_url}/{ACCOUNT}/{stack.queue_name(STAGE, name)}"

@@ -35,7 +35,7 @@ _TELEGRAM_PORT_DISTANCE = 11_000
 
 
 @dataclass(frozen=True)
-class Place:
+class LocalStackPaths:
     """One local stack.
 
     Attributes:
@@ -53,7 +53,7 @@ class Place:
     elsewhere: str | None = None
 
     @classmethod
-    def here(cls, environ: Mapping[str, str] = os.environ) -> "Place":
+    def here(cls, environ: Mapping[str, str] = os.environ) -> "LocalStackPaths":
         """The stack that the environment speaks of: `TRADEHOOK_LOCAL_DIR`, `PORT`, `TRADEHOOK_STACK_YAML`, `CLOUD`."""
         port = int(environ.get("PORT") or 8080)
         settings = ENVIRONMENT | {"TRADEHOOK_TELEGRAM_API": f"http://{HOST}:{_away(port, _TELEGRAM_PORT_DISTANCE)}"}

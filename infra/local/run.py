@@ -12,7 +12,7 @@ from rich.console import Console
 
 from infra.build.artifact import build
 from infra.local import cloud, demo_data, deploy, process, warm
-from infra.local.paths import HOST, Place
+from infra.local.paths import HOST, LocalStackPaths
 from infra.local.stack import connect
 from infra.local.stack_env import read_stack_env, write_stack_env
 from infra.stack import ROOT
@@ -20,7 +20,7 @@ from infra.stack import ROOT
 console = Console(highlight=False)
 
 
-def up(place: Place, *, reset: bool = False) -> None:
+def up(place: LocalStackPaths, *, reset: bool = False) -> None:
     """Builds, starts the cloud, deploys, seeds, opens the front door, writes `stack.env`. What is up already stays up.
 
     Args:
@@ -51,19 +51,19 @@ def up(place: Place, *, reset: bool = False) -> None:
     write_stack_env(place, values)
 
 
-def down(place: Place) -> bool:
+def down(place: LocalStackPaths) -> bool:
     """Closes the front door and stops the cloud, which keeps its state. False if neither was running."""
     closed = process.stop(place.directory / "front_door.pid", within_s=5)
     process.stop(place.directory / "telegram.pid", within_s=5)
     return cloud.stop(place) or closed
 
 
-def running(place: Place) -> bool:
+def running(place: LocalStackPaths) -> bool:
     """Whether both the cloud and the front door are running."""
     return cloud.running(place) and process.running(place.directory / "front_door.pid") is not None
 
 
-def open_front_door(place: Place) -> None:
+def open_front_door(place: LocalStackPaths) -> None:
     """Starts the front door and waits until it answers."""
     pid_file = place.directory / "front_door.pid"
     log = place.log("front_door")
@@ -86,7 +86,7 @@ def open_front_door(place: Place) -> None:
     raise process.ProcessError(f"the front door does not open; {log} ends with:\n{process.tail(log)}")
 
 
-def start_telegram(place: Place) -> None:
+def start_telegram(place: LocalStackPaths) -> None:
     """Starts the stand-in of Telegram's Bot API, unless the functions were told of another one."""
     pid_file = place.directory / "telegram.pid"
     if place.telegram_port and not process.running(pid_file):

@@ -6,7 +6,7 @@ from typing import Any
 from infra import stack
 from infra.local import deploy
 from infra.local.naming import logical_id, queue_url
-from infra.local.paths import REGION, STAGE, Place
+from infra.local.paths import REGION, STAGE, LocalStackPaths
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class LocalStack:
         outputs: What CloudFormation gave out: `RestApi`, `KeySecrets`, `WebsocketRealtime` ...
     """
 
-    place: Place
+    place: LocalStackPaths
     description: stack.Stack
     outputs: dict[str, str]
 
@@ -62,9 +62,9 @@ class LocalStack:
         return found
 
 
-def connect(place: Place | None = None) -> LocalStack:
+def connect(place: LocalStackPaths | None = None) -> LocalStack:
     """The stack of this place, which must be deployed and running."""
-    place = place or Place.here()
+    place = place or LocalStackPaths.here()
     found = deploy.outputs(place)
     if not found:
         raise deploy.DeployError(f"nothing is deployed at {place.cloud_url}")

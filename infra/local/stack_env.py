@@ -1,9 +1,9 @@
 """`stack.env`: the URLs and demo credentials of a running stack, as a file of shell variables."""
 
-from infra.local.paths import Place
+from infra.local.paths import LocalStackPaths
 
 
-def write_stack_env(place: Place, values: dict[str, str]) -> None:
+def write_stack_env(place: LocalStackPaths, values: dict[str, str]) -> None:
     """Writes `stack.env`, for this user's eyes only."""
     values = {"TRADEHOOK_URL": place.url, "TRADEHOOK_WS_URL": place.ws_url, **place.environment, **values}
     values["TRADEHOOK_TELEGRAM_URL"] = place.environment["TRADEHOOK_TELEGRAM_API"]
@@ -15,7 +15,7 @@ def write_stack_env(place: Place, values: dict[str, str]) -> None:
     unfinished.replace(place.stack_env)
 
 
-def read_stack_env(place: Place) -> dict[str, str]:
+def read_stack_env(place: LocalStackPaths) -> dict[str, str]:
     """What `stack.env` says."""
     pairs = (line.partition("=") for line in place.stack_env.read_text().splitlines() if line and not line.startswith("#"))
     return {name: value[1:-1].replace("'\\''", "'") if value[:1] == "'" else value for name, _, value in pairs}

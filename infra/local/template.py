@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from infra.local.naming import logical_id, queue_url
-from infra.local.paths import ACCOUNT, API_STAGE, REGION, STAGE, Place
+from infra.local.paths import ACCOUNT, API_STAGE, REGION, STAGE, LocalStackPaths
 from infra.local.template_apis import rest_api, websocket_api
 from infra.stack import Function, Resource, Stack, Statement
 
@@ -32,7 +32,9 @@ class Template:
         localstack: For LocalStack: without WebSocket APIs, and with the functions' endpoint left to it.
     """
 
-    def __init__(self, stack: Stack, place: Place, routes: Mapping[str, Any], code: tuple[str, str], *, localstack: bool = False) -> None:
+    def __init__(
+        self, stack: Stack, place: LocalStackPaths, routes: Mapping[str, Any], code: tuple[str, str], *, localstack: bool = False
+    ) -> None:
         self._stack = stack
         self._place = place
         self._routes = routes

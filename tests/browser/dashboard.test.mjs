@@ -86,7 +86,7 @@ test("a signal is seen within a second of being sent, and opens to its trace", a
   await page.locator(".row-link").first().click();
   await page.locator(".trace .order").waitFor();
   assert.match(await page.locator("h1").innerText(), /AAPL/);
-  assert.match(await page.locator(".trace").innerText(), /Received[^]*Understood as[^]*Planned[^]*filled/);
+  assert.match(await page.locator(".trace").innerText(), /Received[^]*Parsed[^]*Planned[^]*filled/);
   await picture(page, "trace", { fullPage: true });
   assert.deepEqual(page.faults, []);
   assert.ok(Math.min(...seen) < 1000, `seen after ${seen} ms`);

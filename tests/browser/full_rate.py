@@ -157,7 +157,7 @@ def running() -> Iterator[tuple[Tables, Queue, Gateway, str]]:
         patch.object(store, "get", tables.connections.get),
         patch.object(store, "remove", lambda connection_id: tables.connections.pop(connection_id, None)),
         patch.object(store, "join", lambda connection_id, sequence: tables.change(connection_id, joined=sequence)),
-        patch.object(store, "hearing", tables.hearing),
+        patch.object(store, "listeners", tables.hearing),
         patch.object(resuming.event_log, "after", tables.after),
         patch.object(resuming.event_log, "last", tables.last),
         patch.object(queue, "_send", messages.send),

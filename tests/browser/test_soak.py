@@ -137,7 +137,7 @@ def _event(user_id, number):
         "entity": f"soak#{number}",
         "user_id": user_id,
         "created_at": now.isoformat(),
-        "unpublished": aws.shard(event_id),
+        "unpublished": aws.index_shard(event_id),
         "forget_at": int(now.timestamp()) + 86_400,
     }
 

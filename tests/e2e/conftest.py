@@ -14,7 +14,7 @@ import yaml
 
 from infra.build.artifact import build
 from infra.local import cloud, deploy, process, run
-from infra.local.paths import HOST, Place
+from infra.local.paths import HOST, LocalStackPaths
 from infra.local.stack import LocalStack, connect
 from infra.local.stack_env import read_stack_env
 from infra.stack import STACK_YAML
@@ -24,7 +24,7 @@ from infra.stack import STACK_YAML
 class Running:
     """The running stack, and what a test may do to it."""
 
-    place: Place
+    place: LocalStackPaths
 
     @property
     def url(self) -> str:
@@ -112,7 +112,7 @@ class Running:
 def free_port() -> int:
     """A front door's port that is free, and the cloud's that follows from it too."""
     for port in range(18_400, 19_400, 7):
-        place = Place(Path(), port, {}, STACK_YAML)
+        place = LocalStackPaths(Path(), port, {}, STACK_YAML)
         with socket.socket() as front, socket.socket() as behind, suppress(OSError):
             front.bind((HOST, port))
             behind.bind((HOST, place.cloud_port))
@@ -137,9 +137,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     own = {
         "PORT": str(free_port()),
         "TRADEHOOK_LOCAL_DIR": str(directory),
-        "TRADEHOOK_STACK_YAML": str(_impatient(Place.here().stack_yaml, directory)),
+        "TRADEHOOK_STACK_YAML": str(_impatient(LocalStackPaths.here().stack_yaml, directory)),
     }
-    place = Place.here({**os.environ, **own})
+    place = LocalStackPaths.here({**os.environ, **own})
     try:
         run.up(place)
         yield Running(place)
@@ -150,7 +150,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 @pytest.fixture(scope="module")
 def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A stack for one module, which leaves nothing in it as others expect it."""
-    place = replace(Place.here(), directory=tmp_path_factory.mktemp("own"), port=free_port())
+    place = replace(LocalStackPaths.here(), directory=tmp_path_factory.mktemp("own"), port=free_port())
     try:
         run.up(place)
         yield Running(place)

@@ -17,7 +17,7 @@ from chalicelib import aws
 from chalicelib.accounts import key_encryption
 from chalicelib.exchanges import market_store
 from chalicelib.orders import in_flight, queue
-from chalicelib.orders.models import Follow
+from chalicelib.orders.models import ReconcileAccount
 from chalicelib.portfolio import snapshots
 from chalicelib.trading import MarketType
 from chalicelib.users.credentials import Kind
@@ -50,10 +50,10 @@ class Desk:
                 balances = HOLDINGS if market_type == "spot" else {"futures": HOLDINGS["futures"]}
                 credentials = self.credentials[exchange, market_type] = simulator.account(exchange, balances=balances)
                 item |= {"sealed_keys": key_encryption.seal(account_id, credentials), "key_version": 1}
-            aws.write(aws.put("accounts", item))
+            aws.write(aws.put_write("accounts", item))
             member = {"name": item["name"], "exchange": exchange, "kind": kind, "market_types": [market_type], "active": True}
             members[account_id] = member
-        aws.write(aws.put("strategies", {"user_id": DESK, "group_name": GROUP, "is_active": True, "accounts": members, "version": 1}))
+        aws.write(aws.put_write("strategies", {"user_id": DESK, "group_name": GROUP, "is_active": True, "accounts": members, "version": 1}))
         self.token = create_token(DESK, Kind.WEBHOOK, by="test", name="live").token
 
     def price(self, venue: tuple[str, str], price: str) -> None:
@@ -84,9 +84,9 @@ class Desk:
         """Has what an account holds looked at now, and waits for it."""
         account_id, began = str(901 + VENUES.index(venue)), datetime.now(UTC)
         if venue[0] != "paper":
-            in_flight.account_due(account_id, venue[0], began)
-            queue.send([Follow(follow_id=uuid.uuid4().hex, account_id=account_id, exchange=venue[0])])
-            assert eventually(lambda: (snapshots.latest(account_id) or {}).get("taken_at", "") >= began.isoformat())
+            in_flight.schedule_account(account_id, venue[0], began)
+            queue.send_messages([ReconcileAccount(follow_id=uuid.uuid4().hex, account_id=account_id, exchange=venue[0])])
+            assert eventually(lambda: (snapshots.latest_snapshot(account_id) or {}).get("taken_at", "") >= began.isoformat())
 
     def body(self, venue: tuple[str, str], side: str | None, **more: Any) -> dict[str, Any]:
         """A group signal's body."""
@@ -126,8 +126,8 @@ class Desk:
             return
         key = {"account_id": order["account_id"], "order_id": order["order_id"]}
         with suppress(aws.WriteRefused):
-            aws.write(aws.update("following", key, "SET due_at = :past", "attribute_exists(account_id)", past="2000"))
-        queue.send([Follow(follow_id=uuid.uuid4().hex, account_id=order["account_id"], exchange=order["exchange"])])
+            aws.write(aws.update_write("in_flight_orders", key, "SET due_at = :past", "attribute_exists(account_id)", past="2000"))
+        queue.send_messages([ReconcileAccount(follow_id=uuid.uuid4().hex, account_id=order["account_id"], exchange=order["exchange"])])
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +204,7 @@ def test_the_schedule_finds_what_is_due(desk: Desk) -> None:
     order = one(desk, desk.send(venue, "buy", order_type="LIMIT", price=40000, qty_per=5))
     desk.price(venue, "39900")
     key = {"account_id": order["account_id"], "order_id": order["order_id"]}
-    aws.write(aws.update("following", key, "SET due_at = :past", past="2000"))
+    aws.write(aws.update_write("in_flight_orders", key, "SET due_at = :past", past="2000"))
     function = desk.stack.cloud.function("track_orders")
     desk.stack.cloud.client("lambda").invoke(FunctionName=function, Payload=b"{}")  # unless the minute's own run was faster
 

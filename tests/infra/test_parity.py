@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from infra import stack as stack_file
-from infra.local.paths import Place
+from infra.local.paths import LocalStackPaths
 from infra.local.template import Template
 from infra.stack import Function, Resource, Stack
 from tests.infra.conftest import OWNERS
@@ -52,7 +52,7 @@ class Local:
 
 @pytest.fixture(scope="session")
 def local(stack: Stack, release: Path) -> Local:
-    place = Place(directory=release / "state", port=8080, environment={}, stack_yaml=stack_file.STACK_YAML)
+    place = LocalStackPaths(directory=release / "state", port=8080, environment={}, stack_yaml=stack_file.STACK_YAML)
     routes = json.loads((release / "routes.json").read_text())
     return Local(json.loads(Template(stack, place, routes, ("bucket", "key")).render())["Resources"])
 

@@ -298,7 +298,7 @@ def test_indexes_that_throttle_first_have_an_alarm(local_plan: Plan) -> None:
         (table, index) for table, text in stack["tables"].items() for index, keys in text.get("indexes", {}).items() if keys.get("busy")
     }
 
-    assert {("signals", "unqueued"), ("outbox", "unpublished"), ("deliveries", "due"), ("following", "due")} <= busy
+    assert {("signals", "unqueued"), ("outbox", "unpublished"), ("deliveries", "due"), ("in_flight_orders", "due")} <= busy
     assert "GlobalSecondaryIndexName" in (MODULE / "alarms.tf").read_text()
 
 

@@ -168,7 +168,7 @@ class Model:
             if price is None:
                 raise Refused("no_price")
             if order.post_only:
-                raise Refused("would_take")
+                raise Refused("post_only_would_fill")
             return self.fill(order, price, taking=True)
         if order.kind == "limit" and order.wait:
             self.reserve(order)
@@ -181,7 +181,7 @@ class Model:
         self.resting.append(order)
         return Done("open")
 
-    def see(self, symbol: str, price: F) -> None:
+    def on_price(self, symbol: str, price: F) -> None:
         self.prices[symbol] = price
         for order in [each for each in self.resting if each.symbol == symbol]:
             if order not in self.resting:

@@ -54,14 +54,14 @@ def user(emulated: None) -> dict[str, str]:
 @pytest.fixture(autouse=True)
 def _catalogued() -> Iterator[None]:
     """Every event that any test has the product write is of a type in the catalogue, and as its schema says."""
-    write = outbox.write
+    write = outbox.event_write
 
     def checked(event: Event) -> aws.Write:
         if event.type != "t" and not event.type.startswith("test."):
             _validator(event.type).validate(outbox._strings(event.payload))
         return write(event)
 
-    with patch.object(outbox, "write", checked):
+    with patch.object(outbox, "event_write", checked):
         yield
 
 

@@ -41,7 +41,7 @@ def faulty(monkeypatch):
 
 def _writes():
     key = {"id": "webhook#1"}
-    return [aws.put("webhooks", key), aws.update("webhooks", key, "REMOVE failing_since"), aws.delete("webhooks", key)]
+    return [aws.put_write("webhooks", key), aws.update_write("webhooks", key, "REMOVE failing_since"), aws.delete_write("webhooks", key)]
 
 
 @pytest.mark.parametrize("kind", [0, 1, 2])

@@ -27,8 +27,8 @@ def test_transactions_and_writes_of_eight_threads_all_stay() -> None:
 
     def write(thread: int) -> None:
         for number in range(6):
-            aws.transact([aws.put("users", {"user_id": f"{thread}-{number}-{each}", "part": "profile"}) for each in range(3)])
-            aws.write(aws.put("users", {"user_id": f"{thread}-{number}", "part": "settings"}))
+            aws.transact([aws.put_write("users", {"user_id": f"{thread}-{number}-{each}", "part": "profile"}) for each in range(3)])
+            aws.write(aws.put_write("users", {"user_id": f"{thread}-{number}", "part": "settings"}))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(8)))
@@ -38,11 +38,11 @@ def test_transactions_and_writes_of_eight_threads_all_stay() -> None:
 @pytest.mark.usefixtures("emulated")
 def test_a_refused_transaction_writes_nothing() -> None:
     """All of its writes or none, for items that are there and items that are not."""
-    aws.write(aws.put("users", {"user_id": "1", "part": "profile", "name": "before"}))
+    aws.write(aws.put_write("users", {"user_id": "1", "part": "profile", "name": "before"}))
     writes = [
-        aws.put("users", {"user_id": "1", "part": "profile", "name": "after"}),
-        aws.put("users", {"user_id": "2", "part": "profile"}),
-        aws.put("users", {"user_id": "3", "part": "profile"}, "attribute_exists(user_id)"),
+        aws.put_write("users", {"user_id": "1", "part": "profile", "name": "after"}),
+        aws.put_write("users", {"user_id": "2", "part": "profile"}),
+        aws.put_write("users", {"user_id": "3", "part": "profile"}, "attribute_exists(user_id)"),
     ]
     with pytest.raises(aws.WriteRefused):
         aws.transact(writes)
@@ -54,7 +54,7 @@ def test_nothing_of_one_test_is_there_in_the_next() -> None:
     with cloud.emulated():
         sqs, dynamodb = boto3.client("sqs"), boto3.client("dynamodb")
         queues, tables = sqs.list_queues()["QueueUrls"], dynamodb.list_tables()["TableNames"]
-        aws.write(aws.put("users", {"user_id": "1", "part": "profile"}))
+        aws.write(aws.put_write("users", {"user_id": "1", "part": "profile"}))
         message = {"MessageBody": "m", "MessageGroupId": "g", "MessageDeduplicationId": "d"}
         sqs.send_message(QueueUrl=config.queue("orders-paper"), **message)
         sqs.send_message(QueueUrl=config.queue("orders-binance"), **message)
@@ -85,7 +85,7 @@ def test_attributes_come_back_as_they_were_written() -> None:
         "map": {},
         "nested": {"list": [{"map": {"bytes": b"x", "text": "t"}}, [Decimal(1), None, False]]},
     }
-    aws.write(aws.put("users", item))
+    aws.write(aws.put_write("users", item))
     [found] = pump.items("users")
     assert {name: getattr(value, "value", value) for name, value in found.items() if name != "nested"} == {
         name: value for name, value in item.items() if name != "nested"

@@ -3,9 +3,9 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from chalicelib.inputs import Line
+from chalicelib.inputs import ShortText
 
-LINE: TypeAdapter[str] = TypeAdapter(Line)
+LINE: TypeAdapter[str] = TypeAdapter(ShortText)
 
 
 @pytest.mark.parametrize(

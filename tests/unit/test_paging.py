@@ -31,7 +31,7 @@ def looked_at(monkeypatch):
 def store(count: int, every: int) -> None:
     """So many events of one stream, one in `every` of them rare."""
     for number in range(1, count + 1):
-        aws.write(aws.put("events", {"stream": "s", "sequence": Decimal(number), "kind": "usual" if number % every else "rare"}))
+        aws.write(aws.put_write("events", {"stream": "s", "sequence": Decimal(number), "kind": "usual" if number % every else "rare"}))
 
 
 def read(page: Page, **only: Any) -> tuple[list[int], int | None, aws.Item | None]:

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from chalicelib.errors import Refused
-from chalicelib.inputs import Input, Money, Name, Note, Whole, checked
+from chalicelib.inputs import Input, Money, Name, Note, Whole, validate
 from chalicelib.support.models import NewTicket
 from chalicelib.users import credentials, tokens
 from chalicelib.webhooks import ssrf_guard
@@ -23,14 +23,14 @@ def test_what_is_no_number(text):
     """Forms that Python takes for numbers and JSON does not have."""
     for field in ("money", "whole"):
         with pytest.raises(Refused) as refused:
-            checked({field: text}, Body)
+            validate({field: text}, Body)
         assert refused.value.values["field"] == field
 
 
 @pytest.mark.parametrize(("text", "value"), [("5", 5), ("0.50", Decimal("0.50")), ("1e3", 1000), (".5", Decimal("0.5")), (7, 7)])
 def test_what_is_a_number(text, value):
     """Numbers, and texts as JSON writes them."""
-    assert checked({"money": text}, Body).money == value
+    assert validate({"money": text}, Body).money == value
 
 
 @pytest.mark.parametrize("mark", ["\u202e", "\u2066", "\x00", "\x1b", "\ud800"])
@@ -42,16 +42,16 @@ def test_marks_that_turn_texts_around(mark):
         (NewTicket, {"title": f"a{mark}b", "message": "m"}),
     ):
         with pytest.raises(Refused):
-            checked(values, model)
+            validate(values, model)
     with pytest.raises(Refused):
-        checked({"title": "t", "message": f"a{mark}b"}, NewTicket)
+        validate({"title": "t", "message": f"a{mark}b"}, NewTicket)
 
 
 def test_texts_of_several_lines_and_scripts():
     """Line breaks, emojis that are joined, and Arabic with its marks stay; look-alike letters of a name become one."""
     text = "one\n\ttwo 👩\u200d💻 \u200fمرحبا"
-    assert checked({"note": text}, Body).note == text
-    assert checked({"name": "Ａｄａ"}, Body).name == "Ada"
+    assert validate({"note": text}, Body).note == text
+    assert validate({"name": "Ａｄａ"}, Body).name == "Ada"
 
 
 @pytest.mark.parametrize("chosen", ["x" * 40, "ab" * 20, "abc" * 10, "0123456789" * 1 + "0" * 15])

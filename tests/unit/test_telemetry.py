@@ -22,7 +22,7 @@ from chalicelib.orders import in_flight
 from chalicelib.telemetry import Metric, measure
 from chalicelib.trading import MarketType
 from chalicelib.webhooks import endpoint_store, sweep, worker
-from chalicelib.webhooks.deliver import Means
+from chalicelib.webhooks.deliver import Dependencies
 from chalicelib.webhooks.models import Outcome, Scope, Secret, Webhook
 from functions import receive_signals, retry_deliveries, track_orders
 from functions import sweep as sweep_function
@@ -185,9 +185,9 @@ def test_errors_of_exchanges_by_class(error: TradehookError, class_: str | None,
     def place(_order: Any) -> None:
         raise error
 
-    exchange: Any = SimpleNamespace(name="okx", place=place, pacing=None, paced_by=lambda _pace: None)
-    limiter: Any = SimpleNamespace(keep_away=lambda _limited: None, heed=lambda _pacing: None)
-    here = session.Line(exchange, None, MarketType.SPOT, limiter, None)  # type: ignore[arg-type]  # neither markets nor patience are needed
+    exchange: Any = SimpleNamespace(name="okx", place=place, pacing=None, throttle=lambda _pace: None)
+    limiter: Any = SimpleNamespace(back_off=lambda _limited: None, apply_server_limits=lambda _pacing: None)
+    here = session.ExchangeSession(exchange, None, MarketType.SPOT, limiter, None)  # type: ignore[arg-type]  # neither markets nor patience are needed
     with pytest.raises(type(error)):
         here.place(None)  # type: ignore[arg-type]
 
@@ -202,7 +202,7 @@ def test_unknown_outcomes_are_counted_each_minute(emulated: None, capsys: Captur
     assert written(capsys, "UnknownOutcomes") == [(0, {})]
     for number, status in enumerate([OrderStatus.UNKNOWN, OrderStatus.OPEN, OrderStatus.UNKNOWN]):
         order: Any = SimpleNamespace(account_id=f"a{number}", order_id=f"o{number}", signal_id="s", leg="0", exchange="okx", status=status)
-        in_flight.postpone(order, datetime.now(UTC) + timedelta(hours=1))
+        in_flight.schedule_order(order, datetime.now(UTC) + timedelta(hours=1))
     track_orders.handler({}, CONTEXT)
     assert written(capsys, "UnknownOutcomes") == [(2, {})]
 
@@ -211,9 +211,9 @@ def test_unequal_books_are_a_number(emulated: None, capsys: Capture) -> None:
     """The audit of each minute tells how many books it found unequal, none included."""
     retry_deliveries.handler({}, CONTEXT)
     assert written(capsys, "DeliveryImbalance") == [(0, {})]
-    aws.write(endpoint_store.move_books(1, "msg_1", {"matched": 1, "delivered": 1}, datetime.now(UTC)))
-    aws.write(endpoint_store.move_books(2, "msg_2", {"matched": 1}, datetime.now(UTC)))
-    assert sweep.check_books([1, 2]) == [2]
+    aws.write(endpoint_store.counters_write(1, "msg_1", {"matched": 1, "delivered": 1}, datetime.now(UTC)))
+    aws.write(endpoint_store.counters_write(2, "msg_2", {"matched": 1}, datetime.now(UTC)))
+    assert sweep.check_counters([1, 2]) == [2]
     assert written(capsys, "DeliveryImbalance") == [(1, {})]
 
 
@@ -239,7 +239,7 @@ def test_an_event_too_large_for_the_topic_is_trimmed(emulated: None, capsys: Cap
             user_id="7" if name == "large" else None,
             created_at=datetime.now(UTC),
         )
-        aws.write(outbox.write(event))
+        aws.write(outbox.event_write(event))
     assert publish.publish([(item["owner"], item["event_id"]) for item in pump.items("outbox")]) == 3
     assert written(capsys, "EventsTrimmed") == [(1, {}), (1, {})]  # in the admins' stream and in the user's
     assert [event["event_id"] for event in pump.events()] == ["a", "large", "b"]
@@ -275,7 +275,7 @@ def test_large_events_go_in_several_batches(emulated: None, monkeypatch: pytest.
     for number, name in enumerate(names):
         created_at = datetime(2026, 1, 1, 0, 0, number, tzinfo=UTC)
         event = Event(event_id=name, type="t", payload={"text": "x" * 60_000}, entity="test#1", user_id=None, created_at=created_at)
-        aws.write(outbox.write(event))
+        aws.write(outbox.event_write(event))
     publish.publish([(item["owner"], item["event_id"]) for item in pump.items("outbox")])
 
     assert [name for batch in batches for name in batch] == names
@@ -293,15 +293,15 @@ def test_one_id_follows_a_signal(trader: str, caplog: pytest.LogCaptureFixture, 
         sent.append(body)
         return Outcome(status=200, duration_ms=5)
 
-    monkeypatch.setattr(worker, "means", lambda: Means(post=post))
+    monkeypatch.setattr(worker, "dependencies", lambda: Dependencies(post=post))
     endpoint_store.put(_webhook())
     send(trader)
     [signal_id] = {item["signal_id"] for item in pump.items("signals")}
     pump.execute()
     pump.publish()
     [told] = [event for event in pump.events("user#1") if event["type"] == "order.filled"]
-    worker.match(LoggedEvent.model_validate_json(topic.message(LoggedEvent.model_validate(told))))
-    assert worker.do_all({str(index): json.dumps(body) for index, body in enumerate(pump.bodies("deliveries"))}) == []
+    worker.match_event(LoggedEvent.model_validate_json(topic.message(LoggedEvent.model_validate(told))))
+    assert worker.handle_tasks({str(index): json.dumps(body) for index, body in enumerate(pump.bodies("deliveries"))}) == []
     about = {each.message for each in caplog.records if signal_id in repr(vars(each))}
 
     assert {"signal accepted", "signal settled", "events published", "event matched", "delivery attempted"} <= about

@@ -26,7 +26,7 @@ export function Accounts({ user, title }) {
       [t("Since"), (item) => html`<${Time} value=${item.created_at} />`],
       [t("Status"), (item) => html`<${Badge} value=${item.is_active ? "active" : "paused"} />`],
       ["", (item) => html`<button disabled=${busy} onClick=${() => run("PATCH", `/accounts/${item.account_id}`, { is_active: !item.is_active })}>${item.is_active ? t("Pause") : t("Activate")}</button>`],
-    ]} empty=${html`<${Empty} icon="accounts" title=${t("No accounts")}>${t("A paper account trades with play money, at real prices and costs.")}<//>`} /><//>
+    ]} empty=${html`<${Empty} icon="accounts" title=${t("No accounts")}>${t("A paper account trades with simulated money, at real prices and costs.")}<//>`} /><//>
     ${asking && html`<${Ask} title=${t("Add an account")} button=${t("Add")} onClose=${() => ask(false)} ask=${[
         ["name", t("Name"), { required: true }],
         ["kind", t("Money"), { options: [["paper", t("paper")], ["demo", t("demo")], ["live", t("live")]], start: "paper" }],

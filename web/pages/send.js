@@ -38,7 +38,7 @@ export function Send({ user, title }) {
           ${fields.map(({ name: field, start, label, options, json, ...more }) => html`<${Field} key=${field} label=${label} value=${given[field]} dir="ltr" ...${more}
             options=${options?.map((each) => [each, each === "" ? t("All") : each])} onInput=${(value) => keep((before) => ({ ...before, [field]: value }))} />`)}
           ${broken && html`<${Notice} error=${broken} />`}
-          <p class="buttons wide"><button type="button" disabled=${!body || explained.busy} onClick=${() => explain()}>${t("Explain first")}</button>
+          <p class="buttons wide"><button type="button" disabled=${!body || explained.busy} onClick=${() => explain()}>${t("Dry run")}</button>
             <button class="main" disabled=${!body || sent.busy}>${sent.busy ? t("Sending …") : t("Send")}</button></p>
         </form>
       <//>

@@ -10,7 +10,7 @@ function All({ user, title }) {
   const list = useList(`/strategies?user_id=${user}&limit=100`);
   const [asking, ask] = useState(false);
   const items = list.items?.map((item) => ({ ...item, key: item.strategy_id }));
-  return html`<${Page} title=${title} lead=${t("A signal that names a strategy trades on every account that follows it.")}
+  return html`<${Page} title=${title} lead=${t("A signal that names a strategy trades on every account on the strategy.")}
     actions=${html`<button class="main" onClick=${() => ask(true)}>${t("Add a strategy")}</button>`}>
     <${Card}><${Table} label=${title} list=${{ ...list, items }} href=${(item) => `#/strategies/${item.strategy_id}`} columns=${[
       [t("Name"), (item) => html`<${Ltr}>${item.group_name}<//>`],

@@ -19,9 +19,9 @@ export function Trace({ id }) {
       <${Step} title=${t("Received")} at=${signal.received_at}>
         <p>${t("by the webhook")} <${Badge} value=${signal.variant} tone="plain" /></p>
         <${Facts} of=${{ [t("User")]: signal.user_id, [t("Address")]: signal.source_ip, [t("Sent")]: read.sent_at && html`<${Time} value=${read.sent_at} />` }} />
-        ${signal.body !== undefined && html`<details><summary>${t("As it came")}</summary><${Code}>${signal.body}<//></details>`}
+        ${signal.body !== undefined && html`<details><summary>${t("Raw request")}</summary><${Code}>${signal.body}<//></details>`}
       <//>
-      <${Step} title=${t("Understood as")}>
+      <${Step} title=${t("Parsed")}>
         <${Facts} of=${{ [t("Symbol")]: html`<${Ltr}>${read.symbol?.raw ?? read.symbol ?? "–"}<//>`, ...facts(read) }} />
         <details><summary>${t("Settings it used")}</summary><${Facts} of=${facts(signal.settings ?? {})} /></details>
       <//>
@@ -32,10 +32,10 @@ export function Trace({ id }) {
       ${executions.map((execution) => html`<${Execution} key=${execution.account_id} ...${{ execution, since }}
         orders=${(signal.orders ?? []).filter((order) => String(order.account_id) === String(execution.account_id))} />`)}
       ${waiting > 0 && orphans(signal, executions).map((order) => html`<${Step} title=${t("Order")} at=${order.created_at}><${Orders} orders=${[order]} since=${since} /><//>`)}
-      ${(signal.deliveries ?? []).length > 0 && html`<${Step} title=${t("Told")}>
+      ${(signal.deliveries ?? []).length > 0 && html`<${Step} title=${t("Notifications")}>
         <ul class="plain">${signal.deliveries.map((each) => html`<li><${Badge} value=${each.status} /> <${Ltr} mono>${each.event_type}<//> ${since(each.delivered_at ?? each.created_at)}</li>`)}</ul>
       <//>`}
-      ${signal.result && html`<${Step} title=${t("Answered")}><details open><summary>${t("What the sender reads")}</summary><${Code}>${signal.result}<//></details><//>`}
+      ${signal.result && html`<${Step} title=${t("Answered")}><details open><summary>${t("Response")}</summary><${Code}>${signal.result}<//></details><//>`}
     </ol>
     <${Card} title=${t("All of it")}><details><summary>JSON</summary><${Code}>${signal}<//></details><//>
   <//>`;

@@ -62,13 +62,13 @@ function Endpoint({ id }) {
   if (error) return html`<${Page} title=${t("Endpoint")} actions=${back}><${Notice} error=${error} retry=${reload} /><//>`;
   if (!item) return html`<${Page} title=${t("Endpoint")} actions=${back}><div class="loading" role="status">${t("Loading …")}</div><//>`;
   const replay = (delivery) => run(() => t("Delivery {id} is on its way again.", { id: delivery.id }), "POST", at(id, `/deliveries/${delivery.id}/replay`));
-  const test = () => run((done) => (done.status === "success" ? t("The endpoint took the test event.") : t("The endpoint did not take the test event: {why}", { why: done.response?.error ?? done.response?.status })), "POST", at(id, "/test"), {});
-  const flip = () => run(() => (item.is_active ? t("Deliveries are held from now on.") : t("What was held goes out.")), "POST", at(id, item.is_active ? "/pause" : "/resume"), {});
+  const test = () => run((done) => (done.status === "success" ? t("The endpoint took the test event.") : t("Test event failed: {why}", { why: done.response?.error ?? done.response?.status })), "POST", at(id, "/test"), {});
+  const flip = () => run(() => (item.is_active ? t("Deliveries are paused from now on.") : t("What was paused goes out.")), "POST", at(id, item.is_active ? "/pause" : "/resume"), {});
   const rotate = async () => { const done = await run(() => null, "POST", at(id, "/rotate-secret"), {}); if (done) setSecret(done.secret); };
   return html`<${Page} title=${item.name} lead=${html`<${Ltr} mono>${item.url}<//>`} actions=${back}>
     ${fault && html`<${Notice} error=${fault} />`}${told && html`<p class="told" role="status">${told}</p>`}
     <${Tiles} of=${[[t("Health"), html`<${Badge} value=${health(item)} />`], ...(stats ? figures(stats) : []),
-      ...(stats?.recent?.p95_ms != null ? [[t("95 of 100 within"), html`<${Num} value=${stats.recent.p95_ms} unit="ms" />`]] : [])]} />
+      ...(stats?.recent?.p95_ms != null ? [[t("p95"), html`<${Num} value=${stats.recent.p95_ms} unit="ms" />`]] : [])]} />
     <div class="buttons start">
       <button onClick=${test} disabled=${busy}>${t("Send a test event")}</button>
       <button onClick=${flip} disabled=${busy}>${item.is_active ? t("Pause") : t("Resume")}</button>

@@ -4,7 +4,7 @@ import pytest
 
 from simulator.client import Simulator
 from simulator.fixtures import VENUES, simulator, simulator_server
-from tests.contract.exchanges.exchange_rig import Desk, SimulatedDesk
+from tests.contract.exchanges.exchange_rig import ExchangeRig, SimulatedDesk
 
 __all__ = ["desk", "simulator", "simulator_server"]
 
@@ -21,18 +21,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def desk(request: pytest.FixtureRequest, simulator: Simulator) -> Desk:
+def desk(request: pytest.FixtureRequest, simulator: Simulator) -> ExchangeRig:
     """Any exchange and market."""
     return SimulatedDesk(*request.param, simulator)
 
 
 @pytest.fixture
-def spot(request: pytest.FixtureRequest, simulator: Simulator) -> Desk:
+def spot(request: pytest.FixtureRequest, simulator: Simulator) -> ExchangeRig:
     """Any exchange, spot."""
     return SimulatedDesk(*request.param, simulator)
 
 
 @pytest.fixture
-def futures(request: pytest.FixtureRequest, simulator: Simulator) -> Desk:
+def futures(request: pytest.FixtureRequest, simulator: Simulator) -> ExchangeRig:
     """Any exchange, futures."""
     return SimulatedDesk(*request.param, simulator)

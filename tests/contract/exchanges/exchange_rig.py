@@ -18,7 +18,7 @@ from simulator.fixtures import stored_markets
 BUY, SELL = Side.BUY, Side.SELL
 
 
-class Desk(Protocol):
+class ExchangeRig(Protocol):
     """An account with 100 000 USDT and, on spot, 2 BTC; BTCUSDT stands at 50 000."""
 
     exchange: Exchange

@@ -10,18 +10,18 @@ from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.execution.closing import closing_order
 from chalicelib.trading import MarketType, PositionSide
 from simulator.client import Simulator
-from tests.contract.exchanges.exchange_rig import BUY, SELL, Desk, SimulatedDesk
+from tests.contract.exchanges.exchange_rig import BUY, SELL, ExchangeRig, SimulatedDesk
 
 
-def balance(desk: Desk, currency: str):
+def balance(desk: ExchangeRig, currency: str):
     return next(each for each in desk.exchange.balances() if each.currency == currency)
 
 
-def position(desk: Desk):
+def position(desk: ExchangeRig):
     return {each.quantity: each for each in desk.exchange.positions()}
 
 
-def test_spot_balances_show_what_orders_hold(spot: Desk):
+def test_spot_balances_show_what_orders_hold(spot: ExchangeRig):
     """Free is what an open order leaves, total what there is; both are exact after a trade with its fee."""
     assert (balance(spot, "USDT").free, balance(spot, "USDT").total) == (100000, 100000)
     spot.exchange.place(spot.order(BUY, "0.1", price="40000"))
@@ -35,12 +35,12 @@ def test_spot_balances_show_what_orders_hold(spot: Desk):
     assert {"BTC": Decimal("2.999"), "USDT": 50000} == {each.instrument_name: each.quantity for each in spot.exchange.positions()}
 
 
-def test_spot_market_orders_count_base_units(spot: Desk):
+def test_spot_market_orders_count_base_units(spot: ExchangeRig):
     """A market buy of 0.1 buys 0.1, on exchanges too that take the amount of a market buy for quote currency."""
     assert Decimal("0.1") == spot.exchange.place(spot.order(BUY, "0.1")).filled
 
 
-def test_futures_positions_are_signed_base_units(futures: Desk):
+def test_futures_positions_are_signed_base_units(futures: ExchangeRig):
     """A short position is negative, in base units also where the exchange counts contracts, with its entry price and profit."""
     futures.exchange.place(futures.order(SELL, "0.3"))
     futures.move("49000")
@@ -51,7 +51,7 @@ def test_futures_positions_are_signed_base_units(futures: Desk):
 
 
 @pytest.mark.parametrize(("opening", "closing"), [(BUY, SELL), (SELL, BUY)])
-def test_reduce_only_never_flips(futures: Desk, opening, closing):
+def test_reduce_only_never_flips(futures: ExchangeRig, opening, closing):
     """A reduce-only order larger than the position closes it and goes no further, and with no position it is refused."""
     futures.exchange.place(futures.order(opening, "0.1"))
     futures.exchange.place(futures.order(closing, "0.5", reduce_only=True))
@@ -63,7 +63,7 @@ def test_reduce_only_never_flips(futures: Desk, opening, closing):
     assert position(futures) == {}
 
 
-def test_reduce_only_stop_closes_the_position(futures: Desk):
+def test_reduce_only_stop_closes_the_position(futures: ExchangeRig):
     """A reduce-only stop, as a stop-loss is placed, closes the position when it fires."""
     futures.exchange.place(futures.order(BUY, "0.1"))
     futures.exchange.place(futures.order(SELL, "0.1", stop_price="49000", trigger_above=False, reduce_only=True))
@@ -73,7 +73,7 @@ def test_reduce_only_stop_closes_the_position(futures: Desk):
     assert position(futures) == {}
 
 
-def test_a_reduce_only_stop_without_position_does_nothing(futures: Desk):
+def test_a_reduce_only_stop_without_position_does_nothing(futures: ExchangeRig):
     """A stop-loss left over after its position has gone opens none when it fires."""
     futures.exchange.place(futures.order(BUY, "0.1"))
     futures.exchange.place(futures.order(SELL, "0.1", stop_price="49000", trigger_above=False, reduce_only=True))
@@ -84,7 +84,7 @@ def test_a_reduce_only_stop_without_position_does_nothing(futures: Desk):
     assert position(futures) == {}
 
 
-def test_leverage_and_margin_mode_are_set_where_they_differ(futures: Desk):
+def test_leverage_and_margin_mode_are_set_where_they_differ(futures: ExchangeRig):
     """The first order sets them, further ones leave the settings alone."""
     fields = {"leverage": 7, "margin_mode": "isolated"}
     if futures.name == "bybit":  # there the margin mode is the whole account's
@@ -106,7 +106,7 @@ def test_leverage_and_margin_mode_are_set_where_they_differ(futures: Desk):
     assert len(changed) == 1, "another session finds them set and changes nothing"
 
 
-def test_hedged_accounts_keep_long_and_short_apart(futures: Desk):
+def test_hedged_accounts_keep_long_and_short_apart(futures: ExchangeRig):
     """In hedge mode both positions stand side by side, and a reducing order closes its own."""
     futures.modes(hedged=True)
     for side in (BUY, SELL):
@@ -118,7 +118,7 @@ def test_hedged_accounts_keep_long_and_short_apart(futures: Desk):
     assert {Decimal("-0.1")} == set(position(futures))
 
 
-def test_position_mode_that_cannot_change_is_a_refusal(futures: Desk):
+def test_position_mode_that_cannot_change_is_a_refusal(futures: ExchangeRig):
     """With a position open the mode stays as it is, and the order is refused rather than placed in the wrong mode."""
     futures.exchange.place(futures.order(BUY, "0.1"))
 
@@ -130,7 +130,7 @@ def test_position_mode_that_cannot_change_is_a_refusal(futures: Desk):
     assert {Decimal("0.1")} == set(position(futures))
 
 
-def test_reducing_leaves_leverage_alone(futures: Desk):
+def test_reducing_leaves_leverage_alone(futures: ExchangeRig):
     """An order that closes must not fail or wait for a setting that does not concern it."""
     futures.exchange.place(futures.order(BUY, "0.1"))
     placed = futures.open().place(futures.order(SELL, "0.1", reduce_only=True, leverage=20, margin_mode="cross"))
@@ -139,7 +139,7 @@ def test_reducing_leaves_leverage_alone(futures: Desk):
     assert futures.holdings["leverage"] == {}
 
 
-def test_keys_are_checked(desk: Desk):
+def test_keys_are_checked(desk: ExchangeRig):
     """A key that may withdraw is refused unless forced, one that may not trade in any case, and an unknown one too."""
     assert desk.exchange.check_key().trade
     rich = desk.open(credentials=desk.simulator.account(desk.name, balances=desk.balances, permissions=["read", "trade", "withdraw"]))
@@ -171,13 +171,13 @@ def test_binances_order_list_has_our_id(simulator):
     desk.exchange._api.client.privatePostOrderListOco = lambda request: sent.append(request) or call(request)
     stop = desk.order(SELL, "0.1", stop_price="49000", trigger_above=False)
     target = desk.order(SELL, "0.1", stop_price="51000", trigger_above=True)
-    desk.exchange.place(replace(stop, beside=target))
+    desk.exchange.place(replace(stop, oco_sibling=target))
     assert [each["listClientOrderId"] for each in sent] == [stop.client_order_id]
 
 
 @pytest.mark.parametrize("margin_mode", ["cross", "isolated"])
 @pytest.mark.parametrize("sides", [{"net": "0.3"}, {"net": "-0.3"}, {"long": "0.3", "short": "-0.3"}])
-def test_a_position_says_what_it_is_and_is_closed_as_that(futures: Desk, sides: dict[str, str], margin_mode: str):
+def test_a_position_says_what_it_is_and_is_closed_as_that(futures: ExchangeRig, sides: dict[str, str], margin_mode: str):
     """It carries its side in hedge mode and its margin mode, and the order made of it closes it, whatever mode that is."""
     key = futures.credentials.api_key
     futures.simulator.call("POST", "settings", api_key=key, hedged="net" not in sides)
@@ -197,7 +197,7 @@ def test_a_position_says_what_it_is_and_is_closed_as_that(futures: Desk, sides: 
     assert position(futures) == {}
 
 
-def test_closing_changes_no_setting(futures: Desk):
+def test_closing_changes_no_setting(futures: ExchangeRig):
     """An order that reduces leaves position mode, margin mode and leverage as they are, and does not even ask for them."""
     futures.exchange.place(futures.order(BUY, "0.1"))
     (found,) = futures.exchange.positions()
@@ -246,7 +246,7 @@ def test_isolated_margin_loses_its_own_margin_only(simulator: Simulator):
     assert balance(desk, "USDT").free == before
 
 
-def test_more_than_the_largest_order_at_market_is_refused(desk: Desk):
+def test_more_than_the_largest_order_at_market_is_refused(desk: ExchangeRig):
     """By the exchange too, with its own code, where the stored metadata does not know the maximum yet."""
     where = {"exchange": desk.name, "market": desk.market_type.value}
     desk.simulator.call("POST", "book", symbol="BTCUSDT", market_maximum="0.05", **where)
@@ -259,7 +259,7 @@ def test_more_than_the_largest_order_at_market_is_refused(desk: Desk):
     assert desk.exchange.place(desk.order(BUY, "0.1", price="40000")).status is OrderStatus.OPEN
 
 
-def test_a_market_order_takes_what_the_book_offers(futures: Desk):
+def test_a_market_order_takes_what_the_book_offers(futures: ExchangeRig):
     """What it does not offer is cancelled, and the filled part told; the next order finds what has come since."""
     futures.exchange.place(futures.order(BUY, "1"))
     futures.simulator.call("POST", "book", symbol="BTCUSDT", depth=["0.4", None])

@@ -7,10 +7,10 @@ import pytest
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.trading import MarketType, OrderType
-from tests.contract.exchanges.exchange_rig import BUY, SELL, Desk
+from tests.contract.exchanges.exchange_rig import BUY, SELL, ExchangeRig
 
 
-def test_market_order_fills_at_once(desk: Desk):
+def test_market_order_fills_at_once(desk: ExchangeRig):
     """A market order comes back filled, with its price, and with the sum of its fills' fees where the exchange tells it."""
     placed = desk.exchange.place(order := desk.order(BUY, "0.1"))
 
@@ -23,7 +23,7 @@ def test_market_order_fills_at_once(desk: Desk):
     assert placed.fee in {None, fill.fee}
 
 
-def test_limit_order_waits_and_fills(desk: Desk):
+def test_limit_order_waits_and_fills(desk: ExchangeRig):
     """A limit order below the market is open, and filled once the price comes to it, at its price."""
     order = desk.order(BUY, "0.1", price="49000")
     assert OrderStatus.OPEN is desk.exchange.place(order).status
@@ -35,7 +35,7 @@ def test_limit_order_waits_and_fills(desk: Desk):
     assert (OrderType.LIMIT, Decimal(49000), Decimal("0.1")) == (found.order_type, found.price, found.quantity)
 
 
-def test_limit_order_fills_partially(desk: Desk):
+def test_limit_order_fills_partially(desk: ExchangeRig):
     """What the book does not offer stays open, and the filled part shows."""
     order = desk.order(BUY, "0.1", price="49000")
     desk.exchange.place(order)
@@ -51,7 +51,7 @@ def test_limit_order_fills_partially(desk: Desk):
 @pytest.mark.parametrize(
     ("side", "stop", "above"), [(SELL, "49000", False), (BUY, "51000", True), (SELL, "51000", True), (BUY, "49000", False)]
 )
-def test_stop_market_order_fires_at_its_price(desk: Desk, side, stop, above):
+def test_stop_market_order_fires_at_its_price(desk: ExchangeRig, side, stop, above):
     """A stop waits on either side of the market, fires when the price reaches it, and is then reported as filled."""
     order = desk.order(side, "0.1", stop_price=stop, trigger_above=above)
     if (desk.name, desk.market_type, side) == ("okx", MarketType.SPOT, BUY):
@@ -72,7 +72,7 @@ def test_stop_market_order_fires_at_its_price(desk: Desk, side, stop, above):
     assert Decimal("0.1") == sum(fill.quantity for fill in desk.exchange.fills(found, desk.instrument))
 
 
-def test_stop_limit_order_becomes_a_limit_order(desk: Desk):
+def test_stop_limit_order_becomes_a_limit_order(desk: ExchangeRig):
     """A fired stop-limit that its price does not let trade is still open, and is cancelled like any other."""
     order = desk.order(BUY, "0.1", stop_price="51000", price="51000", trigger_above=True)
     desk.exchange.place(order)
@@ -86,7 +86,7 @@ def test_stop_limit_order_becomes_a_limit_order(desk: Desk):
 
 
 @pytest.mark.parametrize("fields", [{"price": "49000"}, {"stop_price": "49000", "trigger_above": False}])
-def test_cancel_is_idempotent(desk: Desk, fields):
+def test_cancel_is_idempotent(desk: ExchangeRig, fields):
     """A cancelled order is reported cancelled, however often it is cancelled."""
     placed = desk.exchange.place(desk.order(SELL if "stop_price" in fields else BUY, "0.1", **fields))
 
@@ -94,7 +94,7 @@ def test_cancel_is_idempotent(desk: Desk, fields):
     assert list(desk.exchange.open_orders()) == []
 
 
-def test_cancelling_what_has_filled_tells_so(desk: Desk):
+def test_cancelling_what_has_filled_tells_so(desk: ExchangeRig):
     """An order that filled before the cancel arrived is returned as filled."""
     placed = desk.exchange.place(desk.order(BUY, "0.1", price="49000"))
     desk.move("48000")
@@ -102,7 +102,7 @@ def test_cancelling_what_has_filled_tells_so(desk: Desk):
     assert OrderStatus.FILLED is desk.exchange.cancel(placed, desk.instrument).status
 
 
-def test_cancelling_a_fired_stop_cancels_its_order(desk: Desk):
+def test_cancelling_a_fired_stop_cancels_its_order(desk: ExchangeRig):
     """A stop that has fired meanwhile is cancelled as the order it became, also with what was known before it fired."""
     placed = desk.exchange.place(desk.order(BUY, "0.1", stop_price="51000", price="51000", trigger_above=True))
     desk.move("51200")
@@ -112,7 +112,7 @@ def test_cancelling_a_fired_stop_cancels_its_order(desk: Desk):
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_cancel_all_takes_triggers_too(desk: Desk, named):
+def test_cancel_all_takes_triggers_too(desk: ExchangeRig, named):
     """Cancel-all leaves nothing open, conditional orders included, and does no harm when nothing is."""
     for _ in range(3):
         desk.exchange.place(desk.order(BUY, "0.01", price="49000"))
@@ -124,7 +124,7 @@ def test_cancel_all_takes_triggers_too(desk: Desk, named):
         assert list(desk.exchange.open_orders()) == []
 
 
-def test_open_orders_tell_what_they_are(desk: Desk):
+def test_open_orders_tell_what_they_are(desk: ExchangeRig):
     """Open orders carry client id, prices and quantity in base units, and say whether they are conditional."""
     limit = desk.order(BUY, "0.1", price="49000")
     stop = desk.order(SELL, "0.2", stop_price="48000", trigger_above=False)
@@ -142,13 +142,13 @@ def test_open_orders_tell_what_they_are(desk: Desk):
 
 
 @pytest.mark.parametrize("trigger", [True, False])
-def test_an_unknown_client_id_is_not_there(desk: Desk, trigger):
+def test_an_unknown_client_id_is_not_there(desk: ExchangeRig, trigger):
     """An order that was never placed is None, not an error."""
     assert desk.exchange.find("th0000", desk.instrument, trigger=trigger) is None
 
 
 @pytest.mark.parametrize("fields", [{"price": "49000"}, {"stop_price": "49000", "trigger_above": False}])
-def test_placing_twice_places_once(desk: Desk, fields):
+def test_placing_twice_places_once(desk: ExchangeRig, fields):
     """While the first is open, a second order with its client id is found to be the first one."""
     order = desk.order(SELL if "stop_price" in fields else BUY, "0.1", **fields)
     first, second = desk.exchange.place(order), desk.exchange.place(order)
@@ -157,7 +157,7 @@ def test_placing_twice_places_once(desk: Desk, fields):
     assert len(desk.exchange.open_orders()) == 1
 
 
-def test_post_only_never_takes(desk: Desk):
+def test_post_only_never_takes(desk: ExchangeRig):
     """A post-only order that would trade at once is refused or cancelled, and trades nothing."""
     order = desk.order(BUY, "0.1", price="51000", post_only=True)
     before = desk.exchange.balances()
@@ -172,7 +172,7 @@ def test_post_only_never_takes(desk: Desk):
     assert desk.exchange.balances() == before
 
 
-def test_immediate_or_cancel_leaves_nothing_open(desk: Desk):
+def test_immediate_or_cancel_leaves_nothing_open(desk: ExchangeRig):
     """IOC takes what is there and cancels the rest."""
     desk.move("50000", size="0.04")
     order = desk.order(BUY, "0.1", price="50000", time_in_force="IOC")
@@ -182,7 +182,7 @@ def test_immediate_or_cancel_leaves_nothing_open(desk: Desk):
     assert (OrderStatus.CANCELLED, Decimal("0.04")) == (found.status, found.filled)
 
 
-def test_too_little_money_is_refused_by_name(desk: Desk):
+def test_too_little_money_is_refused_by_name(desk: ExchangeRig):
     """What the account cannot pay is refused under one code on every exchange, with the exchange's own beside it."""
     with pytest.raises(NotDoable) as refusal:
         desk.exchange.place(desk.order(BUY, "100"))
@@ -191,13 +191,13 @@ def test_too_little_money_is_refused_by_name(desk: Desk):
     assert refusal.value.values["exchange_code"]
 
 
-def test_last_price(desk: Desk):
+def test_last_price(desk: ExchangeRig):
     """The last price is the market's, exactly."""
     desk.move("50123.4")
     assert Decimal("50123.4") == desk.exchange.last_price(desk.instrument)
 
 
-def test_filters_refuse_before_sending(desk: Desk):
+def test_filters_refuse_before_sending(desk: ExchangeRig):
     """An order against the instrument's rules is refused with the rule and the nearest value that would do, and nothing is sent."""
     step, tick = desk.instrument.quantity_step, desk.instrument.price_tick
     cases = {

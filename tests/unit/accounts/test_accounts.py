@@ -174,21 +174,21 @@ def test_versions_are_kept(api):
 def test_reset_gives_the_starting_cash_back(api):
     """After a reset the account has its starting cash and holds nothing, and its orders go on counting."""
     account = manage.create_account("7", "A", AccountKind.PAPER, by="7")
-    book = paper_store.read(account)
+    book = paper_store.read_book(account)
     book.cash, book.orders = {"USD": Decimal(5), "EUR": Decimal(3)}, 4
     book.holdings = {f"S{number}": Holding(Decimal(1), Decimal(1)) for number in range(95)}
     book.changed = {f"asset#S{number}" for number in range(95)}
-    aws.transact(paper_store.effects(book))
+    aws.transact(paper_store.effect_writes(book))
     assert api("7", "POST", ONE + "/reset", account_id=account.account_id)[0] == 200
-    after = paper_store.read(account)
+    after = paper_store.read_book(account)
     assert (after.cash, after.holdings, after.orders) == ({"USD": Decimal(100_000)}, {}, 4)
 
 
 def test_account_with_open_orders_is_not_reset(api, monkeypatch):
     """Open orders have to be cancelled first, so that each of them is told of."""
     account = manage.create_account("7", "A", AccountKind.PAPER, by="7")
-    read = paper_store.read
-    monkeypatch.setattr(paper_store, "read", lambda account: _waiting(read(account)))
+    read = paper_store.read_book
+    monkeypatch.setattr(paper_store, "read_book", lambda account: _waiting(read(account)))
     assert api("7", "POST", ONE + "/reset", account_id=account.account_id)[1]["code"] == "open_orders"
 
 
@@ -225,6 +225,6 @@ def test_deleted_account_has_no_keys(api, unchecked):
 
 def test_number_that_is_taken_is_skipped(api):
     """An account id that was written by hand is neither given out again nor overwritten."""
-    aws.write(aws.put("accounts", {"account_id": "1", "user_id": "8", "name": "old", "exchange": "paper", "kind": "paper"}))
+    aws.write(aws.put_write("accounts", {"account_id": "1", "user_id": "8", "name": "old", "exchange": "paper", "kind": "paper"}))
     assert api("7", "POST", "/accounts", {"name": "A", "kind": "paper"})[1]["account_id"] == 2
     assert aws.get("accounts", {"account_id": "1"})["name"] == "old"

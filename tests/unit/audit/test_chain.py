@@ -44,15 +44,15 @@ def test_an_intact_chain(trail):
 def test_an_altered_entry(trail):
     """Another value, also with a matching hash of its own."""
     key = {"audit_id": trail[1]}
-    aws.write(aws.update("audit", key, "SET #by = :by", by="2"))
+    aws.write(aws.update_write("audit", key, "SET #by = :by", by="2"))
     assert problems() == [f"entry {trail[1]} is not as it was written"]
-    aws.write(aws.update("audit", key, "SET #hash = :hash", hash=record.content_hash(aws.get("audit", key))))
+    aws.write(aws.update_write("audit", key, "SET #hash = :hash", hash=record.content_hash(aws.get("audit", key))))
     assert problems() == [f"entry {trail[1]} is not as it was written"]
 
 
 def test_a_removed_entry(trail):
     """An entry that is gone."""
-    aws.write(aws.delete("audit", {"audit_id": trail[4]}))
+    aws.write(aws.delete_write("audit", {"audit_id": trail[4]}))
     assert problems() == [f"entry {trail[4]} is missing"]
 
 
@@ -60,9 +60,9 @@ def test_a_removed_entry(trail):
 def test_a_removed_or_altered_link(trail, number):
     """A link that is gone or changed, the last one too: what it linked is not linked any more."""
     key = {"audit_id": f"chain#2026-03#{number:08}"}
-    aws.write(aws.update("audit", key, "SET #before = :before", before="0" * 64))
+    aws.write(aws.update_write("audit", key, "SET #before = :before", before="0" * 64))
     assert f"link {number} does not follow from the one before it" in problems()
-    aws.write(aws.delete("audit", key))
+    aws.write(aws.delete_write("audit", key))
     assert [each for each in problems() if "is missing" in each or "is not linked" in each]
 
 

@@ -1,10 +1,10 @@
 import pytest
 
-from bench.harness import Figure, at_least, at_most, cases, in_turns, report, spread
+from bench.harness import Figure, at_least, at_most, cases, interleaved, report, spread
 
 
 def test_a_limit_is_on_the_ratio_where_there_is_one() -> None:
-    slow = Figure("row", "meaning", spread([10, 20, 30]), "ms", floor=spread([10]), ratio=spread([1.0, 2.0, 9.0]), limit=at_most(1.5))
+    slow = Figure("row", "meaning", spread([10, 20, 30]), "ms", baseline=spread([10]), ratio=spread([1.0, 2.0, 9.0]), limit=at_most(1.5))
     assert slow.kept is False
     assert Figure("row", "meaning", spread([1, 2, 9]), "calls", limit=at_most(3)).kept is True
     assert Figure("row", "meaning", spread([1, 2, 9]), "calls", limit=at_most(3, worst=True)).kept is False
@@ -25,24 +25,24 @@ def test_turns_are_taken_in_changing_order_and_compared_pair_by_pair() -> None:
 
         return once
 
-    turns = in_turns(work("ours", 1, 2, 30, 4), work("floor", 1, 1, 10, 1), rounds=3)
-    assert "".join(name[0] for name in done) == "ofoffoof"
+    turns = interleaved(work("ours", 1, 2, 30, 4), work("baseline", 1, 1, 10, 1), rounds=3)
+    assert "".join(name[0] for name in done) == "obobboob"
     assert (turns.ratio.low, turns.ratio.median, turns.ratio.high) == (2, 3, 4)
     assert turns.ours.rounds == 3
 
 
 def test_turns_end_in_time_but_not_before_three_rounds() -> None:
-    assert in_turns(lambda: 1, lambda: 1, rounds=100, until=0).ratio.rounds == 3
+    assert interleaved(lambda: 1, lambda: 1, rounds=100, until=0).ratio.rounds == 3
 
 
 def test_what_is_timed_is_in_milliseconds() -> None:
-    turns = in_turns(lambda: None, lambda: 5.0, rounds=1)
+    turns = interleaved(lambda: None, lambda: 5.0, rounds=1)
     assert 0 < turns.ours.median < 5
-    assert turns.floor.median == 5
+    assert turns.baseline.median == 5
 
 
 def test_figures_come_back_from_their_file() -> None:
-    figure = Figure("row", "meaning", spread([1, 2]), "ms", floor=spread([1]), floor_is="bare", ratio=spread([2]), limit=at_most(1.3))
+    figure = Figure("row", "meaning", spread([1, 2]), "ms", baseline=spread([1]), floor_is="bare", ratio=spread([2]), limit=at_most(1.3))
     assert Figure.from_json(figure.as_json()) == figure
 
 

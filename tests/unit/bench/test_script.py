@@ -17,8 +17,10 @@ def recorded():
         signal = {"signal_id": "s-1", "received_at": "now", "text": "about s-1"}
         aws.transact(
             [
-                aws.put("signals", signal, "attribute_not_exists(signal_id)"),
-                aws.update("counters", {"name": "n"}, "SET #last = :one", "attribute_not_exists(#last) OR #last < :most", one=1, most=5),
+                aws.put_write("signals", signal, "attribute_not_exists(signal_id)"),
+                aws.update_write(
+                    "counters", {"name": "n"}, "SET #last = :one", "attribute_not_exists(#last) OR #last < :most", one=1, most=5
+                ),
             ]
         )
         aws.get_many([("signals", {"signal_id": "s-1"})])

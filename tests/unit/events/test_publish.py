@@ -14,7 +14,7 @@ from chalicelib.errors import Retryable
 from chalicelib.events import log, publish
 from chalicelib.events import outbox as checked_outbox
 from chalicelib.events.models import ADMIN_STREAM, Event, user_stream
-from chalicelib.events.outbox import write as write_unchecked  # payloads here are versions alone
+from chalicelib.events.outbox import event_write as write_unchecked  # payloads here are versions alone
 from chalicelib.realtime import resume
 from functions import publish_events
 from testkit import pump
@@ -35,7 +35,7 @@ def test_of_as_many_users_as_there_are_events():
             user_id=str(index),
             created_at=datetime(2026, 1, 1, 0, 0, index, tzinfo=UTC),
         )
-        aws.write(checked_outbox.write(event))
+        aws.write(checked_outbox.event_write(event))
     assert publish.publish([(user_stream(str(index)), f"e{index:03}") for index in range(number)]) == number
     assert [event.event_id for event in log.after(ADMIN_STREAM, 0, 100)] == [f"e{index:03}" for index in range(number)]
     assert all(log.last(user_stream(str(index))) == 1 for index in range(number))
@@ -106,10 +106,10 @@ def test_a_replay_waits_for_a_number_that_is_being_logged(monkeypatch):
     monkeypatch.setattr(resume, "_WAIT_S", 0)
     publish._number(ADMIN_STREAM, ["slow"])
     publish.publish([_put(_event("order#b", 1, at=5))])
-    found = resume.missed(ADMIN_STREAM, 0)
+    found = resume.missed_events(ADMIN_STREAM, 0)
     assert (found.recovered, found.last, [event.sequence for event in found.events]) == (True, 1, [1])
     monkeypatch.setattr(resume.time, "sleep", lambda _: aws.put_many("events", [_log_entry("slow", 2)]))
-    found = resume.missed(ADMIN_STREAM, 0)
+    found = resume.missed_events(ADMIN_STREAM, 0)
     assert (found.recovered, [event.sequence for event in found.events]) == (True, [1, 2, 3])
 
 
@@ -117,7 +117,7 @@ def test_what_the_log_has_forgotten_is_not_recovered():
     """A gap that no publisher is at is one of age."""
     publish.publish([_put(_event(f"order#{index}", 1, at=index)) for index in range(3)])
     aws.delete_many("events", [{"stream": ADMIN_STREAM, "sequence": 1}])
-    assert not resume.missed(ADMIN_STREAM, 0).recovered
+    assert not resume.missed_events(ADMIN_STREAM, 0).recovered
 
 
 def _log_entry(event_id, sequence):

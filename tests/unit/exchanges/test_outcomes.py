@@ -39,7 +39,7 @@ ABSENT = {"binance": ["-2011", "-2013"], "bybit": ["110001", "170213"], "okx": [
 
 
 def meant(exchange, code=None, message="", *, changes=True, status=None, sent=True, error=None):
-    return reaction(Failure(exchange, error, sent, status, code, message), CLASSES[exchange].meanings, changes=changes)
+    return reaction(Failure(exchange, error, sent, status, code, message), CLASSES[exchange].error_rules, changes=changes)
 
 
 def flat(table):
@@ -73,7 +73,7 @@ def test_limits_are_waited_for(exchange, code):
 def test_retry_after_counts(exchange):
     """The header's seconds win over the table's."""
     failure = Failure(exchange, None, sent=True, status=429, retry_after=17)
-    assert reaction(failure, CLASSES[exchange].meanings, changes=True).retry_after == 17
+    assert reaction(failure, CLASSES[exchange].error_rules, changes=True).retry_after == 17
 
 
 def test_bybits_403_bans_the_address():

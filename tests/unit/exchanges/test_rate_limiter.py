@@ -113,7 +113,7 @@ def test_a_weight_that_the_exchange_counts_is_used_up_at_once(clock: Clock, mark
             continue
         minute = int(clock.now // 60)
         used[minute] = used.get(minute, 0) + 40
-        limiters[number].heed(Pacing(used_weight=used[minute]))
+        limiters[number].apply_server_limits(Pacing(used_weight=used[minute]))
         heapq.heappush(asking, (clock.now + 0.1, number))
     assert max(used.values()) <= allowed
     assert all(weight >= least * allowed for weight in list(used.values())[:3])

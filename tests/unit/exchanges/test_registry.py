@@ -23,7 +23,7 @@ def desk(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> SimulatedDesk
 
 def test_what_is_tested_is_marked():
     """The three exchanges with particulars are conformance-tested, any other is not."""
-    assert [registry.conformance_tested(each) for each in ("binance", "bybit", "okx", "kraken")] == [True, True, True, False]
+    assert [registry.is_conformance_tested(each) for each in ("binance", "bybit", "okx", "kraken")] == [True, True, True, False]
 
 
 def test_other_exchanges_are_reached_by_name(simulator: Simulator):
@@ -50,7 +50,7 @@ def test_regional_sites_have_their_familys_particulars(simulator: Simulator, sit
         exchange.place(desks.make_order(instrument, "thregional2", BUY, "100"))
     assert (refusal.value.code, refusal.value.values["exchange"]) == ("exchange_insufficient_funds", site)
     assert {call["host"] for call in simulator.requests()} == {host}
-    assert registry.conformance_tested(site)
+    assert registry.is_conformance_tested(site)
     assert rate_limiter.limits_of(site, MarketType.SPOT) != rate_limiter.limits_of("kraken", MarketType.SPOT)
 
 

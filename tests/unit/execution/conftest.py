@@ -18,7 +18,7 @@ from chalicelib.exchanges import adapter, market_store, rate_limiter, session
 from chalicelib.exchanges.rate_limiter import Patience
 from chalicelib.execution import execute_signal, submit_order
 from chalicelib.orders import store
-from chalicelib.orders.models import Execution, Follow, Instruction, Order
+from chalicelib.orders.models import AccountResult, Instruction, Order, ReconcileAccount
 from chalicelib.reconciliation import reconcile_account
 from chalicelib.trading import Action, Leg, MarketType, OrderType, Symbol
 from simulator.client import Simulator
@@ -57,24 +57,24 @@ class Live:
             **{"symbol": Symbol(raw="BTCUSDT", base="BTC", quote="USDT"), "market_type": self.market_type, **given, **more},
             received_at=datetime.now(UTC),
             max_age_s=60,
-            alone=False,
+            single_account=False,
         )
 
-    def execute(self, instruction: Instruction, deliveries: int = 4, seconds: float = 20) -> Execution:
+    def execute(self, instruction: Instruction, deliveries: int = 4, seconds: float = 20) -> AccountResult:
         """Delivers the message until it has settled, as the queue does."""
         for _ in range(deliveries):
             try:
-                execute_signal.execute(instruction, seconds)
+                execute_signal.execute_signal(instruction, seconds)
             except Retryable:
                 continue
             break
-        [execution] = [each for each in store.of_signal(instruction.signal_id)[0] if each.account_id == self.account_id]
+        [execution] = [each for each in store.results_of(instruction.signal_id)[0] if each.account_id == self.account_id]
         return execution
 
-    def run(self, action: str = "buy", **more: Any) -> Execution:
+    def run(self, action: str = "buy", **more: Any) -> AccountResult:
         return self.execute(self.signal(action, **more))
 
-    def limit(self, price: str = "49000", quantity: str = "0.1", **more: Any) -> Execution:
+    def limit(self, price: str = "49000", quantity: str = "0.1", **more: Any) -> AccountResult:
         """A limit order that rests."""
         return self.run("buy", order_type=OrderType.LIMIT, quantity=Decimal(quantity), legs=(), price=Decimal(price), **more)
 
@@ -102,17 +102,19 @@ class Live:
     def follow(self) -> int:
         """Looks at everything, due or not."""
         self.due()
-        return reconcile_account.follow(Follow(follow_id="now", account_id=self.account_id, exchange=self.exchange), 20)
+        return reconcile_account.reconcile_account(
+            ReconcileAccount(follow_id="now", account_id=self.account_id, exchange=self.exchange), 20
+        )
 
     def due(self) -> None:
         """Has everything looked at with the next follow-up."""
         for item in self.followed():
             key = {"account_id": self.account_id, "order_id": item["order_id"]}
-            aws.write(aws.update("following", key, "SET due_at = :past", past="2000"))
+            aws.write(aws.update_write("in_flight_orders", key, "SET due_at = :past", past="2000"))
 
     def followed(self) -> list[aws.Item]:
         """What is looked at again and again, until it ends."""
-        return aws.query_all("following", "account_id = :account", account=self.account_id)
+        return aws.query_all("in_flight_orders", "account_id = :account", account=self.account_id)
 
     def there(self) -> list[dict[str, Any]]:
         """The orders at the exchange; one that has fired with the end of the order it became."""
@@ -123,7 +125,7 @@ class Live:
     def ledger(self) -> list[Order]:
         """The account's orders in the ledger, oldest first."""
         items = aws.query_all("orders", "account_id = :account", index="by_account", account=self.account_id)
-        return sorted((store.order_of(item) for item in items), key=lambda order: order.number)
+        return sorted((store.order_from_item(item) for item in items), key=lambda order: order.number)
 
     def agrees(self, signal_id: str | None = None) -> bool:
         """The ledger's orders are the exchange's, with the same ends; those that never arrived aside.
@@ -134,7 +136,7 @@ class Live:
         there = [each for each in self.there() if each["status"] != "rejected"]
         theirs = {each["client_id"]: each for each in there}
         assert len(theirs) == len(there), "doubled"
-        ledger = self.ledger() if signal_id is None else store.of_signal(signal_id)[1]
+        ledger = self.ledger() if signal_id is None else store.results_of(signal_id)[1]
         mine = {each.client_order_id: each for each in ledger if each.status != "rejected"}
         if signal_id is not None:
             theirs = {name: each for name, each in theirs.items() if name in mine}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.execution.scenarios import BY_VENUE, Venue, Verdict, Way, name_of
+from tests.unit.execution.scenarios import BY_VENUE, Scenario, ScenarioResult, Venue, name_of
 
 
 @dataclass(frozen=True)
@@ -30,19 +30,19 @@ class Matrix:
         """`head` begins the page, with `{cells}` and the sums of what went wrong; without a `page` nothing is written."""
         self._parts, self._page, self._head, self._columns = parts, page, head, columns
 
-    def add(self, way: Way, venue: Venue, part: str, cells: list[Cell]) -> None:
+    def add(self, scenario: Scenario, venue: Venue, part: str, cells: list[Cell]) -> None:
         """The cells of one test."""
         if self._page is None:
             return
-        (self._parts / f"{name_of(way, venue)}-{part}.json").write_text(json.dumps([asdict(cell) for cell in cells]))
+        (self._parts / f"{name_of(scenario, venue)}-{part}.json").write_text(json.dumps([asdict(cell) for cell in cells]))
         with (self._parts / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             Path(self._page).write_text(self._rendered())
 
     def _rendered(self) -> str:
         lines, everything = [], []
-        for way, venue in sorted(BY_VENUE, key=lambda each: (each[1][0], each[1][1].value)):
-            found = sorted(self._parts.glob(f"{name_of(way, venue)}-*.json"))
+        for scenario, venue in sorted(BY_VENUE, key=lambda each: (each[1][0], each[1][1].value)):
+            found = sorted(self._parts.glob(f"{name_of(scenario, venue)}-*.json"))
             cells = [Cell(**cell) for part in found for cell in json.loads(part.read_text())]
             if not cells:
                 continue
@@ -50,7 +50,7 @@ class Matrix:
             rows: dict[tuple[int, str], dict[str, str]] = {}
             for cell in cells:
                 rows.setdefault((cell.at, cell.row), {})[cell.column] = cell.text
-            lines += [f"## {venue[0].capitalize()} {venue[1].value}: {way.name}\n", _line(["", "call", *self._columns])]
+            lines += [f"## {venue[0].capitalize()} {venue[1].value}: {scenario.name}\n", _line(["", "call", *self._columns])]
             lines.append(_line(["---"] * (len(self._columns) + 2)))
             lines += [_line([str(at), row, *(of.get(column, "") for column in self._columns)]) for (at, row), of in sorted(rows.items())]
             lines.append("")
@@ -68,7 +68,7 @@ def shared(factory: pytest.TempPathFactory, name: str) -> Path:
 
 def wrong(cells: list[Cell]) -> list[Cell]:
     """The cells in which something was lost, doubled, or ended otherwise."""
-    return [cell for cell in cells if Verdict(cell.lost, cell.doubled, cell.differs)]
+    return [cell for cell in cells if ScenarioResult(cell.lost, cell.doubled, cell.differs)]
 
 
 def _line(cells: list[str]) -> str:

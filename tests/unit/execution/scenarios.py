@@ -14,25 +14,25 @@ from chalicelib.errors import Retryable
 from chalicelib.exchanges import market_store, rate_limiter, registry
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.execution import execute_signal, flatten
-from chalicelib.orders.models import Flatten, Follow, Instruction
+from chalicelib.orders.models import Flatten, Instruction, ReconcileAccount
 from chalicelib.reconciliation import reconcile_account
 from chalicelib.trading import Leg, MarketType, OrderType
 from simulator.fixtures import VENUES
 from tests.unit.execution.conftest import Live, legs
 
-Message = Instruction | Follow | Flatten
+Message = Instruction | ReconcileAccount | Flatten
 Venue = tuple[str, MarketType]
 
 EXITS = {"take_profit": Decimal(55000), "stop_loss": Decimal(45000)}
 _SECONDS = 20.0
 _DELIVERIES = 4
 _LOOKS = 4  # minutes in which the follow-up looks at what a message has left; fewer, where nothing changes any more
-_UNCERTAIN = (OrderStatus.CLAIMED, OrderStatus.UNKNOWN)
+_UNCERTAIN = (OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN)
 _SPOT, _FUTURES = MarketType.SPOT, MarketType.FUTURES
 
 
 @dataclass(frozen=True)
-class Way:
+class Scenario:
     """A message's way through the worker.
 
     Attributes:
@@ -53,7 +53,7 @@ class Way:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ScenarioResult:
     """How an account stands against the end of its way: orders lost and doubled, and whether ledger or position are otherwise."""
 
     lost: int
@@ -155,59 +155,61 @@ def _after(live: Live, price: str) -> Message:
     """The price moves, and the account is due to be followed."""
     live.simulator.price("BTCUSDT", price)
     live.due()
-    return Follow(follow_id="now", account_id=live.account_id, exchange=live.exchange)
+    return ReconcileAccount(follow_id="now", account_id=live.account_id, exchange=live.exchange)
 
 
 _PROTECTED = {"0 filled": 1, "0.sl open": 1, "0.tp open": 1}
 
-WAYS = (
-    Way("a market order", lambda live: live.signal("buy"), {"0 filled": 1}, "0.1", opens=True),
-    Way(
+SCENARIOS = (
+    Scenario("a market order", lambda live: live.signal("buy"), {"0 filled": 1}, "0.1", opens=True),
+    Scenario(
         "a limit order",
         lambda live: live.signal("buy", order_type=OrderType.LIMIT, quantity=Decimal("0.1"), price=Decimal(49000)),
         {"0 open": 1},
         opens=True,
     ),
-    Way("a stop order", _stop_signal, {"0 open": 1}, opens=True),
-    Way("an entry with take-profit and stop-loss", lambda live: live.signal("buy", **EXITS), _PROTECTED, "0.1", opens=True),
-    Way("a reversal", _reversal, {"0 filled": 2, "close filled": 1}, "0.1", (_FUTURES,), opens=True),
-    Way(
+    Scenario("a stop order", _stop_signal, {"0 open": 1}, opens=True),
+    Scenario("an entry with take-profit and stop-loss", lambda live: live.signal("buy", **EXITS), _PROTECTED, "0.1", opens=True),
+    Scenario("a reversal", _reversal, {"0 filled": 2, "close filled": 1}, "0.1", (_FUTURES,), opens=True),
+    Scenario(
         "two sells of half",
         lambda live: live.signal("sell", legs=legs("50", "50"), price=Decimal(50000)),
         {"0 filled": 1, "1 filled": 1},
         markets=(_SPOT,),
     ),
-    Way("a cancel of a limit and a stop order", _cancel, {"0 cancelled": 2}),
-    Way("a stop: cancels, then closes", _stopping, {"0 filled": 1, "0 cancelled": 2, "close filled": 1}),
-    Way("a close with take-profit and stop-loss", _closing, {"0 filled": 1, "0.sl cancelled": 1, "0.tp cancelled": 1, "close filled": 1}),
-    Way(
+    Scenario("a cancel of a limit and a stop order", _cancel, {"0 cancelled": 2}),
+    Scenario("a stop: cancels, then closes", _stopping, {"0 filled": 1, "0 cancelled": 2, "close filled": 1}),
+    Scenario(
+        "a close with take-profit and stop-loss", _closing, {"0 filled": 1, "0.sl cancelled": 1, "0.tp cancelled": 1, "close filled": 1}
+    ),
+    Scenario(
         "a daily loss that closes all",
         _flattening,
         {"0 filled": 1, "0 cancelled": 2, "close filled": 1},
         markets=(_FUTURES,),
         message=Flatten,
     ),
-    Way("the follow-up of an entry that has filled: places its exits", _entry_fills, _PROTECTED, "0.1", message=Follow),
-    Way(
+    Scenario("the follow-up of an entry that has filled: places its exits", _entry_fills, _PROTECTED, "0.1", message=ReconcileAccount),
+    Scenario(
         "the follow-up of a stop-loss that has fired: cancels the take-profit",
         _exit_fires,
         {"0 filled": 1, "0.sl filled": 1, "0.tp cancelled": 1},
-        message=Follow,
+        message=ReconcileAccount,
     ),
-    Way(
+    Scenario(
         "a close in parts, each as large as the exchange takes",
         _splitting,
         {"close filled": 1, "close-2 filled": 1, "close-3 filled": 1},
     ),
-    Way("a close that finds too little and is tried again", _partly, {"close cancelled": 1, "close-2 filled": 1}),
-    Way("a close of both sides of a hedged account", _hedged, {"close filled": 1, "close-short filled": 1}, markets=(_FUTURES,)),
+    Scenario("a close that finds too little and is tried again", _partly, {"close cancelled": 1, "close-2 filled": 1}),
+    Scenario("a close of both sides of a hedged account", _hedged, {"close filled": 1, "close-short filled": 1}, markets=(_FUTURES,)),
 )
-BY_VENUE = [(way, venue) for way in WAYS for venue in VENUES if venue[1] in way.markets]
+BY_VENUE = [(scenario, venue) for scenario in SCENARIOS for venue in VENUES if venue[1] in scenario.markets]
 
 
-def name_of(way: Way, venue: Venue) -> str:
+def name_of(scenario: Scenario, venue: Venue) -> str:
     """What a way at a venue is called as a test: letters and hyphens."""
-    return f"{re.sub('[^a-z]+', '-', way.name)}-{venue[0]}-{venue[1].value}"
+    return f"{re.sub('[^a-z]+', '-', scenario.name)}-{venue[0]}-{venue[1].value}"
 
 
 def forget_everything() -> None:
@@ -220,9 +222,9 @@ def deliver(message: Message) -> None:
     """What the worker does with a message, once."""
     match message:
         case Instruction():
-            execute_signal.execute(message, _SECONDS)
-        case Follow():
-            reconcile_account.follow(message, _SECONDS)
+            execute_signal.execute_signal(message, _SECONDS)
+        case ReconcileAccount():
+            reconcile_account.reconcile_account(message, _SECONDS)
         case Flatten():
             flatten.close_all(message, _SECONDS)
 
@@ -236,7 +238,7 @@ def finish(live: Live, message: Message) -> None:
         if live.ledger() == seen and not any(order.status in _UNCERTAIN for order in seen):
             break
     before = (live.ledger(), live.there())
-    if not isinstance(message, Follow):
+    if not isinstance(message, ReconcileAccount):
         settle(message)
         assert (live.ledger(), live.there()) == before, "the message delivered once more has done something more"
 
@@ -253,18 +255,18 @@ def settle(message: Message) -> None:
             return
 
 
-def verdict(live: Live, way: Way) -> Verdict:
+def compare_records(live: Live, scenario: Scenario) -> ScenarioResult:
     """Holds an account against the end of its way: the exchange's orders, the ledger's, and the position."""
     there = [each for each in live.there() if each["status"] != "rejected"]
     twice = len(there) - len({each["client_id"] for each in there})
-    wanted = sum(way.ends.values())
+    wanted = sum(scenario.ends.values())
     doubled, lost = max(len(there) - wanted, twice), max(wanted - len(there) + twice, 0)
     # An exit that had to be placed anew has the number of its round at the end.
     legs_ = ((order.leg.rstrip("0123456789") if order.exit_of else order.leg, order.status.value) for order in live.ledger())
     ends = Counter(f"{leg} {status}" for leg, status in legs_ if status != "rejected")
     position = sum((Decimal(each) for each in live.holdings["positions"].values()), Decimal(0))
-    other_position = live.market_type is _FUTURES and position != Decimal(way.position)
-    return Verdict(lost, doubled, bool(doubled) or ends != Counter(way.ends) or other_position or not live.agrees())
+    other_position = live.market_type is _FUTURES and position != Decimal(scenario.position)
+    return ScenarioResult(lost, doubled, bool(doubled) or ends != Counter(scenario.ends) or other_position or not live.agrees())
 
 
 def told_twice() -> list[tuple[str, str]]:

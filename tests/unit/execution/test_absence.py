@@ -120,12 +120,12 @@ def age(order: Order, seconds: float = 100) -> None:
     """Makes an order old enough to have been forgotten by its exchange."""
     past = datetime.now(UTC) - timedelta(seconds=seconds)
     changed = order.model_copy(update={"sent_at": past, "version": order.version + 1})
-    in_flight.write([store.order_change(changed)])
+    in_flight.write([store.order_change_write(changed)])
 
 
-@pytest.mark.parametrize("way", ["close", "cancel"])
+@pytest.mark.parametrize("scenario", ["close", "cancel"])
 @pytest.mark.parametrize("exchange", ALGO_QUERY)
-def test_a_stop_that_its_query_hides_stays_ours(open_account, exchange: str, way: str) -> None:
+def test_a_stop_that_its_query_hides_stays_ours(open_account, exchange: str, scenario: str) -> None:
     """The list of open conditional orders shows it: it stays open in the order store, and goes with the position or by a cancel."""
     live = open_account(exchange, FUTURES)
     live.run("buy", stop_loss=Decimal(45000), group_name="mine")
@@ -134,7 +134,7 @@ def test_a_stop_that_its_query_hides_stays_ours(open_account, exchange: str, way
     hide(live, ALGO_QUERY[exchange])
     live.follow()
     assert live.ledger()[1].status is OrderStatus.OPEN
-    if way == "close":
+    if scenario == "close":
         live.run("close")
     else:
         live.run("cancel_all_order", symbol=None, market_type=None, group_name="mine")
@@ -186,7 +186,7 @@ def test_the_watch_over_what_was_written_off_ends(open_account, monkeypatch: pyt
     [order] = live.ledger()
     assert order.status is OrderStatus.REJECTED
     past = datetime.now(UTC) - timedelta(hours=25)
-    in_flight.write([store.order_change(order.model_copy(update={"written_off_at": past, "version": order.version + 1}))])
+    in_flight.write([store.order_change_write(order.model_copy(update={"written_off_at": past, "version": order.version + 1}))])
     live.follow()
     assert [item["order_id"] for item in live.followed()] == ["#account"]
 

@@ -10,7 +10,7 @@ from chalicelib import aws, messages
 from chalicelib.exchanges import market_store, registry
 from chalicelib.execution import flatten
 from chalicelib.orders import in_flight, queue, store
-from chalicelib.orders.models import Execution, Flatten, Order
+from chalicelib.orders.models import AccountResult, Flatten, Order
 from chalicelib.risk import halts, update_rules
 from chalicelib.risk.halts import Scope, Switch
 from chalicelib.signals import answers
@@ -49,10 +49,10 @@ def closings(live: Live) -> list[tuple[str, str, Decimal]]:
     return [(order.leg, order.status.value, order.filled) for order in live.ledger() if order.leg.startswith("close")]
 
 
-def answered(live: Live, execution: Execution) -> tuple[int, dict[str, Any]]:
+def answered(live: Live, execution: AccountResult) -> tuple[int, dict[str, Any]]:
     """What a group sender reads."""
     signal = {"variant": "group", "action": "close", "batch": False, "group_name": "mine"}
-    return answers.settled(signal, 1, [execution], "en")
+    return answers.settled_response(signal, 1, [execution], "en")
 
 
 def flatten_now(live: Live, seconds: float = 20, **more: Any) -> None:
@@ -165,12 +165,12 @@ def test_flatten_closes_isolated_positions(futures: Live) -> None:
 def test_a_daily_loss_flattens_a_hedged_account(futures: Live, monkeypatch: pytest.MonkeyPatch, sides: tuple[str, ...]) -> None:
     """From the look at the account to flat: the loss halts, and the message that follows closes what stands."""
     sent: list[Flatten] = []
-    monkeypatch.setattr(queue, "send", sent.extend)
+    monkeypatch.setattr(queue, "send_messages", sent.extend)
     about = Switch(_ACCOUNT, futures.account_id, "1")
-    update_rules.set_rules(about, {"max_daily_loss": Decimal(50), "flatten": True}, by="1", admin=False)
+    update_rules.update_rules(about, {"max_daily_loss": Decimal(50), "flatten": True}, by="1", admin=False)
     for side in sides:
         by_hand(futures, {"long": "0.3", "short": "-0.1"}[side], side)
-    in_flight.account_due(futures.account_id, futures.exchange, datetime.now(UTC))
+    in_flight.schedule_account(futures.account_id, futures.exchange, datetime.now(UTC))
     futures.follow()
     futures.simulator.price("BTCUSDT", "49000")
     for _ in range(2):
@@ -179,7 +179,7 @@ def test_a_daily_loss_flattens_a_hedged_account(futures: Live, monkeypatch: pyte
     assert message.halt == {"scope": "account", "id": futures.account_id, "owner": "1", "name": None}
     flatten.close_all(Flatten.model_validate_json(message.model_dump_json()), 20)
     assert positions(futures) == {}
-    assert halts.read([about])[0]["left_open"] == []
+    assert halts.read_switches([about])[0]["left_open"] == []
 
 
 # How much of it
@@ -384,12 +384,12 @@ def test_both_sides_are_tried_though_one_stays(futures: Live) -> None:
 def test_flatten_says_what_is_left(futures: Live) -> None:
     """On the halt, in an event of it, and until the position has gone."""
     switch = Switch(_ACCOUNT, futures.account_id, "1")
-    halts.throw(switch, halted=True, by="risk", reason="max_daily_loss")
+    halts.set_switch(switch, halted=True, by="risk", reason="max_daily_loss")
     by_hand(futures, "-1")
     futures.simulator.price("BTCUSDT", "50000", size="0.4")
     about = {"scope": "account", "id": futures.account_id, "owner": "1", "name": None}
     flatten_now(futures, 5, halt=about)
-    [shown] = halts.read([switch])
+    [shown] = halts.read_switches([switch])
     [left] = shown["left_open"]
     assert (left["symbol"], left["side"], left["quantity"]) == ("BTCUSDT", "short", Decimal("0.6"))
     told = [payload["left_open"] for payload in payloads("account.halted") if payload.get("left_open")]
@@ -397,23 +397,23 @@ def test_flatten_says_what_is_left(futures: Live) -> None:
 
     futures.simulator.price("BTCUSDT", "50000")
     flatten_now(futures, 20, halt=about)
-    assert halts.read([switch])[0]["left_open"] == []
+    assert halts.read_switches([switch])[0]["left_open"] == []
     assert positions(futures) == {}
 
 
 def test_what_is_closed_by_something_else_between_is_not_closed_again(futures: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     """The stop-loss takes the rest while the close waits: the close is a success, and no order goes too far."""
-    from chalicelib.execution.live import LiveDesk
+    from chalicelib.execution.live import LiveExecution
 
     by_hand(futures, "1")
     book(futures, depth=["0.4", None])
-    waits = LiveDesk.wait_for_rest
+    waits = LiveExecution.wait_for_rest
 
-    def meanwhile(self: LiveDesk, attempt: int) -> bool:
+    def meanwhile(self: LiveExecution, attempt: int) -> bool:
         by_hand(futures, "-0.6")
         return waits(self, attempt)
 
-    monkeypatch.setattr(LiveDesk, "wait_for_rest", meanwhile)
+    monkeypatch.setattr(LiveExecution, "wait_for_rest", meanwhile)
     execution = futures.run("close")
     assert execution.succeeded
     assert (positions(futures), len(closings(futures))) == ({}, 1)
@@ -429,7 +429,7 @@ def test_parts_of_a_close_have_ids_of_their_own(open_account) -> None:
     ids = [order.client_order_id for order in live.ledger()]
     assert len(set(ids)) == 3
     live.execute(signal)
-    _, orders = store.of_signal(signal.signal_id)
+    _, orders = store.results_of(signal.signal_id)
     assert sorted(order.client_order_id for order in orders) == sorted(ids)
     assert len(live.there()) == 3
 

@@ -10,7 +10,7 @@ from chalicelib import aws
 from chalicelib.exchanges.protocol import Instrument, OrderStatus, Side
 from chalicelib.orders.models import Order
 from chalicelib.portfolio import cost_basis
-from chalicelib.portfolio.cost_basis import Entries
+from chalicelib.portfolio.cost_basis import CostBasisBook
 from chalicelib.risk import update_rules
 from chalicelib.risk.halts import Scope, Switch
 from chalicelib.trading import MarketType, OrderType
@@ -54,7 +54,7 @@ class Books:
             **given,
         )
         name = cost_basis.key("1", order.market_type, "BTCUSDT", None)[1]["item"]
-        booked, [write, *_] = Entries({name: self.item}).booked(order, self.instrument, traded_at=at)
+        booked, [write, *_] = CostBasisBook({name: self.item}).booked(order, self.instrument, traded_at=at)
         self.item = aws.from_dynamodb(write["Put"]["Item"])
         assert booked.booked
         return booked.realized_profit
@@ -149,7 +149,7 @@ def test_what_was_realised_is_what_the_exchange_paid(open_account, place: tuple[
 def test_an_exit_realises_and_halts(open_account) -> None:
     """The stop-loss fires: the follow-up books it, and the loss halts the user."""
     live: Live = open_account("bybit", MarketType.FUTURES)
-    update_rules.set_rules(Switch(Scope.USER, "1", "1"), {"max_daily_loss": D(400)}, by="1", admin=False)
+    update_rules.update_rules(Switch(Scope.USER, "1", "1"), {"max_daily_loss": D(400)}, by="1", admin=False)
     live.run("buy", stop_loss=D(45000))
     live.simulator.price("BTCUSDT", "44900")
     live.follow()
@@ -163,7 +163,7 @@ def test_an_exit_realises_and_halts(open_account) -> None:
 def test_a_loss_counts_with_the_order_that_made_it(open_account) -> None:
     """What a closing order realised halts in the transaction that settles its signal, before any look at the equity."""
     live: Live = open_account("okx", MarketType.FUTURES)
-    update_rules.set_rules(Switch(Scope.USER, "1", "1"), {"max_daily_loss": D(400)}, by="1", admin=False)
+    update_rules.update_rules(Switch(Scope.USER, "1", "1"), {"max_daily_loss": D(400)}, by="1", admin=False)
     live.run("buy")
     live.simulator.price("BTCUSDT", "45000")
     live.run("close")

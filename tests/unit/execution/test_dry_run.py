@@ -31,7 +31,7 @@ def join(*accounts: Live) -> dict[str, str]:
 
 def look(live: Live) -> str:
     """Has the account looked at now, as the follow-up does; returns when that was."""
-    in_flight.account_due(live.account_id, live.exchange, datetime.now(UTC) - timedelta(hours=1))
+    in_flight.schedule_account(live.account_id, live.exchange, datetime.now(UTC) - timedelta(hours=1))
     live.follow()
     snapshot = aws.get("snapshots", {"account_id": live.account_id, "at": "latest"})
     assert snapshot
@@ -136,11 +136,11 @@ def test_an_account_never_looked_at_and_the_rules_that_need_no_look(live: Live) 
         return account["balances_known"], account["would_trade"], account["code"]
 
     for given in ({"qty_per": 50}, {"side": "close"}, {"side": "sell", "qty_per": 50}):
-        assert told(**given) == (False, None, "not_looked_at")
+        assert told(**given) == (False, None, "no_snapshot_yet")
     assert told(qty_per=50, symbol="DOGEUSDT") == (False, False, "symbol_unknown")
     records.halt(f"account#{live.account_id}")
     assert told(qty_per=50) == (False, None, "halted")
-    assert told(side="close") == (False, None, "not_looked_at")
+    assert told(side="close") == (False, None, "no_snapshot_yet")
 
 
 def test_rules_of_size_without_a_look(open_account) -> None:
@@ -156,9 +156,9 @@ def test_rules_of_size_without_a_look(open_account) -> None:
         [account] = plan["accounts"]
         return account["would_trade"], account["code"]
 
-    assert told("0.1") == (None, "not_looked_at")
+    assert told("0.1") == (None, "no_snapshot_yet")
     assert told("0.00001") == (None, "below_minimum_notional")
-    aws.write(aws.put("controls", {"scope": "user#1", "rules": {"max_order_notional": Decimal(1000)}}))
+    aws.write(aws.put_write("risk", {"scope": "user#1", "rules": {"max_order_notional": Decimal(1000)}}))
     assert told("0.1") == (None, "above_max_order")
 
 
@@ -168,16 +168,16 @@ def test_an_exchange_whose_instruments_were_never_fetched(open_account) -> None:
     headers = join(live)
     look(live)
     price("50000")
-    aws.write(aws.delete("markets", {"listing": f"{market_store.venue('binance', MarketType.SPOT, demo=False)}#"}))
+    aws.write(aws.delete_write("markets", {"listing": f"{market_store.venue('binance', MarketType.SPOT, demo=False)}#"}))
     market_store.forget()
     [account] = explain(live, headers, qty_per=50)
-    assert (account["would_trade"], account["code"]) == (None, "not_looked_at")
+    assert (account["would_trade"], account["code"]) == (None, "no_snapshot_yet")
 
 
 def test_an_account_without_keys(open_account) -> None:
     """It would be refused for that, and is; beside it stands one that would trade."""
     live, keyless = open_account(), open_account()
-    aws.write(aws.update("accounts", {"account_id": keyless.account_id}, "REMOVE sealed_keys"))
+    aws.write(aws.update_write("accounts", {"account_id": keyless.account_id}, "REMOVE sealed_keys"))
     look(live)
     told = {each["account_id"]: (each["would_trade"], each.get("code")) for each in explain(live, join(live, keyless), qty_per=50)}
     assert told == {live.account_id: (True, None), keyless.account_id: (False, "exchange_key_missing")}
@@ -196,7 +196,7 @@ def test_a_batch_is_held_against_what_its_first_orders_leave(open_account) -> No
 def test_balances_of_the_market_alone_count(open_account) -> None:
     """Binance keeps spot and futures apart, and so does the snapshot."""
     live = open_account(balances={"spot": {"USDT": "1000"}, "futures": {"USDT": "50000"}})
-    aws.write(aws.update("accounts", {"account_id": live.account_id}, "SET market_types = :both", both=["spot", "futures"]))
+    aws.write(aws.update_write("accounts", {"account_id": live.account_id}, "SET market_types = :both", both=["spot", "futures"]))
     look(live)
     price("50000")
     [account] = explain(live, join(live), qty_per=100)

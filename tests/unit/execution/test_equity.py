@@ -53,8 +53,8 @@ def test_futures():
     """A futures position counts by what it has won, a short one when the price falls; without a price it counts for nothing."""
     account = Account(account_id="1", user_id="1", name="main", exchange="paper", kind="paper", currency="USDT")
     book = Book(account, {"USDT": Decimal(5000)}, positions={"BTCUSDT": Position("USDT", Decimal(-2), Decimal(1000))})
-    assert equity.of_book(book, {"BTCUSDT": Decimal(900)}) == Decimal(5200)
-    assert equity.of_book(book, {}) == Decimal(5000)
+    assert equity.book_equity(book, {"BTCUSDT": Decimal(900)}) == Decimal(5200)
+    assert equity.book_equity(book, {}) == Decimal(5000)
 
 
 def test_since_and_limit(api):
@@ -73,8 +73,8 @@ def test_real(api):
     """A real account's points are what its exchange said."""
     records.add_account("1", "real", kind="live", exchange="okx", created_at="2026-01-01T00:00:00+00:00")
     at = datetime(2026, 1, 2, tzinfo=UTC)
-    aws.write(equity.point("1-real", Decimal("1234.5"), at))
-    aws.write(aws.put("snapshots", {"account_id": "1-real", "at": "latest", "equity": Decimal(1)}))
+    aws.write(equity.point_write("1-real", Decimal("1234.5"), at))
+    aws.write(aws.put_write("snapshots", {"account_id": "1-real", "at": "latest", "equity": Decimal(1)}))
     _, body = api("1", "GET", ROUTE, account_id="1-real")
     assert body["items"] == [{"at": at.isoformat(), "equity": 1234.5}]
 

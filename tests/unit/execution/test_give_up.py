@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.errors import OutcomeUnknown, Retryable
 from chalicelib.execution import execute_signal as executing
-from chalicelib.execution.paper import PaperDesk
+from chalicelib.execution.paper import PaperExecution
 from chalicelib.orders import queue, store
 from chalicelib.orders.models import Instruction
 from chalicelib.trading import Leg, MarketType, OrderType
@@ -32,22 +32,22 @@ def test_a_risk_without_a_distance_is_refused(market_type: MarketType, stop_loss
 
 def test_what_cannot_be_computed_is_settled_at_once(market_type: MarketType, monkeypatch: pytest.MonkeyPatch) -> None:
     """An arithmetic fault in the middle leaves nothing behind, is settled by the first delivery, and the next signal runs."""
-    place = PaperDesk.place
+    place = PaperExecution.place
 
-    def faulty(desk: PaperDesk, *of: Any, **more: Any) -> Any:
-        place(desk, *of, **more)
+    def faulty(client: PaperExecution, *of: Any, **more: Any) -> Any:
+        place(client, *of, **more)
         return D(1) / D(0)
 
-    monkeypatch.setattr(PaperDesk, "place", faulty)
+    monkeypatch.setattr(PaperExecution, "place", faulty)
     assert [(leg.code, leg.status) for leg in run("buy", market_type).refused] == [("internal", 500)]
     assert not ledger()
-    monkeypatch.setattr(PaperDesk, "place", place)
+    monkeypatch.setattr(PaperExecution, "place", place)
     assert not run("buy", market_type).refused
 
 
 def _delivered(instruction: Instruction, times: int) -> list[bool]:
     """Whether each delivery of the message failed."""
-    queue.send([instruction])
+    queue.send_messages([instruction])
     [message] = pump.messages("orders-paper")
     event = queue_event([message])
     found = []
@@ -67,7 +67,7 @@ def test_a_fault_in_the_code_ends_after_three_receives(market_type: MarketType, 
     monkeypatch.setattr(executing, "_carry_out", broken)
     instruction = signal("buy", market_type)
     assert _delivered(instruction, 3) == [True, True, False]
-    [execution] = store.of_signal(instruction.signal_id)[0]
+    [execution] = store.results_of(instruction.signal_id)[0]
     assert [(leg.code, leg.status) for leg in execution.refused] == [("internal", 500)]
     assert [item["type"] for item in pump.items("outbox")] == ["signal.refused"]
     assert capsys.readouterr().out.count('"ExecutionsGivenUp":') == 1
@@ -84,4 +84,4 @@ def test_passing_faults_are_tried_again(market_type: MarketType, monkeypatch: py
     monkeypatch.setattr(executing, "_TRIES", 1)
     instruction = signal("buy", market_type)
     assert _delivered(instruction, 5) == [True] * 5
-    assert not store.settled(instruction.signal_id, instruction.account_id)
+    assert not store.is_settled(instruction.signal_id, instruction.account_id)

@@ -148,7 +148,7 @@ def test_an_unknown_symbol(live: Live) -> None:
 def test_a_bad_key_touches_nobody_else(live: Live, open_account) -> None:
     """One account's revoked key is its own refusal; the other account trades."""
     other = open_account(live.exchange, live.market_type)
-    aws.write(aws.update("accounts", {"account_id": other.account_id}, "SET sealed_keys = :box", box="bm9uc2Vuc2U="))
+    aws.write(aws.update_write("accounts", {"account_id": other.account_id}, "SET sealed_keys = :box", box="bm9uc2Vuc2U="))
     assert [leg.code for leg in other.run().refused] == ["exchange_key_unreadable"]
     assert live.run().succeeded
     assert not other.there()
@@ -157,7 +157,7 @@ def test_a_bad_key_touches_nobody_else(live: Live, open_account) -> None:
 def test_a_live_account_without_a_key(open_account) -> None:
     """It is refused, and never simulated instead."""
     account = open_account()
-    aws.write(aws.update("accounts", {"account_id": account.account_id}, "REMOVE sealed_keys"))
+    aws.write(aws.update_write("accounts", {"account_id": account.account_id}, "REMOVE sealed_keys"))
     assert [leg.code for leg in account.run().refused] == ["exchange_key_missing"]
 
 
@@ -169,7 +169,7 @@ def test_a_snapshot_after_trading(live: Live) -> None:
     live.run("buy")
     live.follow()
     account = Account.model_validate(aws.get("accounts", {"account_id": live.account_id}))
-    [position] = positions.of_account(account)
+    [position] = positions.positions_of(account)
     assert position["symbol"] in {"BTC", "BTCUSDT"}
     assert position["quantity"] > 0
 
@@ -188,6 +188,6 @@ def test_an_order_takes_five_calls_to_aws(live: Live, monkeypatch: pytest.Monkey
     for _ in range(6):
         signal = live.signal("buy", quantity=Decimal("0.01"), price=Decimal(50000))
         made.clear()
-        execute_signal.execute(signal, 20)
+        execute_signal.execute_signal(signal, 20)
         assert len(made) <= 5, made
     assert [order.status for order in live.ledger()] == ["filled"] * 7

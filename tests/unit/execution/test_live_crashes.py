@@ -15,7 +15,7 @@ import pytest
 from botocore.client import BaseClient
 
 from chalicelib.errors import Retryable
-from chalicelib.exchanges.session import Line
+from chalicelib.exchanges.session import ExchangeSession
 from chalicelib.exchanges.transport import ExchangeTransport
 from chalicelib.orders import store
 from chalicelib.orders.models import Instruction
@@ -24,7 +24,7 @@ from simulator.fixtures import VENUES
 from tests.unit.execution import scenarios
 from tests.unit.execution.conftest import LATE_S, Live
 from tests.unit.execution.matrix import Cell, Matrix, shared, wrong
-from tests.unit.execution.scenarios import BY_VENUE, Venue, Way
+from tests.unit.execution.scenarios import BY_VENUE, Scenario, Venue
 
 pytestmark = pytest.mark.usefixtures("unlimited")
 
@@ -71,10 +71,10 @@ _LATE = {
     "a close with take-profit and stop-loss": ("binance", MarketType.SPOT),
 }
 _CASES = [
-    pytest.param(way, venue, side, id=f"{scenarios.name_of(way, venue)}-{side.partition(' ')[2]}")
-    for way, venue in BY_VENUE
+    pytest.param(scenario, venue, side, id=f"{scenarios.name_of(scenario, venue)}-{side.partition(' ')[2]}")
+    for scenario, venue in BY_VENUE
     for side in (_AFTER, _BEFORE)
-    if _PAGE or (side == _AFTER and _ALWAYS.get(way.name, venue) == venue)
+    if _PAGE or (side == _AFTER and _ALWAYS.get(scenario.name, venue) == venue)
 ]
 
 
@@ -145,14 +145,14 @@ def matrix(tmp_path_factory: pytest.TempPathFactory) -> Matrix:
     return Matrix(shared(tmp_path_factory, "crashes"), _PAGE, _HEAD, (_BEFORE, _AFTER))
 
 
-def killed(live: Live, way: Way, killer: Killer, at: int, side: str) -> Cell | None:
+def killed(live: Live, scenario: Scenario, killer: Killer, at: int, side: str) -> Cell | None:
     """Kills the worker at one call of a way; None where it comes to its end before."""
-    message = way.begin(live)
+    message = scenario.begin(live)
     ended = {each["client_id"] for each in live.there() if each["status"] not in {"open", "untriggered"}}
     reached = killer.kills(message, at, after=side == _AFTER)
     then = Counter("open" if each["status"] == "untriggered" else each["status"] for each in live.there() if each["client_id"] not in ended)
     scenarios.finish(live, message)
-    found = scenarios.verdict(live, way)
+    found = scenarios.compare_records(live, scenario)
     if not reached:
         assert not found, (found, live.ledger(), live.there())
         return None
@@ -160,7 +160,7 @@ def killed(live: Live, way: Way, killer: Killer, at: int, side: str) -> Cell | N
     return Cell(at, killer.last, side, f"{scenarios.counted(then)} → {scenarios.counted(now)}", found.lost, found.doubled, found.differs)
 
 
-def alone(open_account, monkeypatch: pytest.MonkeyPatch, venue: Venue) -> Live:
+def single_account(open_account, monkeypatch: pytest.MonkeyPatch, venue: Venue) -> Live:
     """An account that begins as the first did: the price where it was, and an address that nobody has used."""
     live = open_account(*venue)
     live.simulator.price("BTCUSDT", "50000")
@@ -168,14 +168,16 @@ def alone(open_account, monkeypatch: pytest.MonkeyPatch, venue: Venue) -> Live:
     return live
 
 
-@pytest.mark.parametrize(("way", "venue", "side"), _CASES)
-def test_killed_anywhere(open_account, monkeypatch: pytest.MonkeyPatch, matrix: Matrix, way: Way, venue: Venue, side: str) -> None:
+@pytest.mark.parametrize(("scenario", "venue", "side"), _CASES)
+def test_killed_anywhere(
+    open_account, monkeypatch: pytest.MonkeyPatch, matrix: Matrix, scenario: Scenario, venue: Venue, side: str
+) -> None:
     """Whichever call was the last, the orders are those that were asked for."""
     killer = Killer(monkeypatch)
     cells: list[Cell] = []
-    while (cell := killed(alone(open_account, monkeypatch, venue), way, killer, len(cells) + 1, side)) is not None:
+    while (cell := killed(single_account(open_account, monkeypatch, venue), scenario, killer, len(cells) + 1, side)) is not None:
         cells.append(cell)
-    matrix.add(way, venue, side.partition(" ")[2], cells)
+    matrix.add(scenario, venue, side.partition(" ")[2], cells)
     assert not wrong(cells)
     assert not scenarios.told_twice()
     assert len(cells) > 1
@@ -183,37 +185,37 @@ def test_killed_anywhere(open_account, monkeypatch: pytest.MonkeyPatch, matrix: 
 
 def test_every_way_is_killed_somewhere() -> None:
     """The part of the matrix that every run has leaves no way and no venue out."""
-    always = {(way.name, venue) for way, venue in BY_VENUE if _ALWAYS.get(way.name, venue) == venue}
-    assert {name for name, _ in always} == {way.name for way in scenarios.WAYS}
+    always = {(scenario.name, venue) for scenario, venue in BY_VENUE if _ALWAYS.get(scenario.name, venue) == venue}
+    assert {name for name, _ in always} == {scenario.name for scenario in scenarios.SCENARIOS}
     assert {venue for _, venue in always} == set(VENUES)
 
 
 _LATE_CASES = [
-    pytest.param(way, venue, id=scenarios.name_of(way, venue))
-    for way, venue in BY_VENUE
-    if way.message is Instruction and (_PAGE or _LATE.get(way.name) == venue)
+    pytest.param(scenario, venue, id=scenarios.name_of(scenario, venue))
+    for scenario, venue in BY_VENUE
+    if scenario.message is Instruction and (_PAGE or _LATE.get(scenario.name) == venue)
 ]
 
 
-@pytest.mark.parametrize(("way", "venue"), _LATE_CASES)
-def test_killed_anywhere_and_delivered_too_late(open_account, monkeypatch: pytest.MonkeyPatch, way: Way, venue: Venue) -> None:
+@pytest.mark.parametrize(("scenario", "venue"), _LATE_CASES)
+def test_killed_anywhere_and_delivered_too_late(open_account, monkeypatch: pytest.MonkeyPatch, scenario: Scenario, venue: Venue) -> None:
     """The queue gives back a message of a process that died when it is stale: nothing is opened then, and nothing is left half done."""
     killer, at, reached = Killer(monkeypatch), 0, True
     while reached:
         at += 1
-        live = alone(open_account, monkeypatch, venue)
-        message = way.begin(live)
+        live = single_account(open_account, monkeypatch, venue)
+        message = scenario.begin(live)
         reached = killer.kills(message, at, after=True)
         time.sleep(LATE_S)
         scenarios.finish(live, message.model_copy(update={"received_at": message.received_at - timedelta(minutes=10)}))
         orders = live.ledger()
         assert live.agrees(), at
-        assert not [order for order in orders if order.status in {"claimed", "unknown"} or order.unprotected], at
-        if not way.opens:
-            assert not scenarios.verdict(live, way), at
-        [execution], _ = store.of_signal(message.signal_id)
+        assert not [order for order in orders if order.status in {"pending_new", "unknown"} or order.unprotected], at
+        if not scenario.opens:
+            assert not scenarios.compare_records(live, scenario), at
+        [execution], _ = store.results_of(message.signal_id)
         done = {order.leg for order in execution.orders if order.status != "rejected"}
-        assert execution.succeeded is bool(done or not way.opens), at
+        assert execution.succeeded is bool(done or not scenario.opens), at
 
 
 @pytest.mark.parametrize("side", ["buy", "sell"])
@@ -226,12 +228,12 @@ def test_a_message_that_comes_again_too_late(open_account, monkeypatch: pytest.M
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(Line, "place", dies)
+        patch.setattr(ExchangeSession, "place", dies)
         with pytest.raises(Killed):
             scenarios.deliver(signal)
     scenarios.forget_everything()
     [claimed] = live.ledger()
-    assert claimed.status == "claimed"
+    assert claimed.status == "pending_new"
     time.sleep(LATE_S)
     execution = live.execute(signal.model_copy(update={"received_at": signal.received_at - timedelta(minutes=10)}))
     [order] = live.ledger()
@@ -249,5 +251,5 @@ def test_the_settlement_is_written_once(open_account) -> None:
     signal = live.signal()
     live.execute(signal)
     live.execute(signal)
-    executions, orders = store.of_signal(signal.signal_id)
+    executions, orders = store.results_of(signal.signal_id)
     assert (len(executions), len(orders)) == (1, 1)

@@ -16,7 +16,7 @@ from simulator.client import Simulator
 from simulator.fixtures import VENUES
 from tests.unit.execution import scenarios
 from tests.unit.execution.matrix import Cell, Matrix, shared, wrong
-from tests.unit.execution.scenarios import BY_VENUE, WAYS, Venue, Way
+from tests.unit.execution.scenarios import BY_VENUE, SCENARIOS, Scenario, Venue
 from tests.unit.execution.test_live_faults import FAULTS
 
 _PAGE = os.environ.get("FAULT_MATRIX")
@@ -34,14 +34,14 @@ _ON_THE_PAGE = {
 }
 
 
-def _chosen(way: Way, venue: Venue) -> bool:
+def _chosen(scenario: Scenario, venue: Venue) -> bool:
     """Whether this run has the way at the venue: if it is on the page; else on one market of each exchange, the next way on the other."""
     if _PAGE:
-        return way.name in _ON_THE_PAGE
-    return (WAYS.index(way) + VENUES.index(venue) + VENUES.index(venue) // 2) % 2 == 0
+        return scenario.name in _ON_THE_PAGE
+    return (SCENARIOS.index(scenario) + VENUES.index(venue) + VENUES.index(venue) // 2) % 2 == 0
 
 
-_CASES = [pytest.param(way, venue, id=scenarios.name_of(way, venue)) for way, venue in BY_VENUE if _chosen(way, venue)]
+_CASES = [pytest.param(scenario, venue, id=scenarios.name_of(scenario, venue)) for scenario, venue in BY_VENUE if _chosen(scenario, venue)]
 # Where time runs out the caller gives up after 0.5 s, a late effect comes after 0.6 s, and nobody concludes anything before 0.9 s.
 _GIVES_UP_S, _LATE_EFFECT_S, _LATE_ARRIVAL_S, _SLOW_S = 0.5, 0.6, 0.9, 0.05
 
@@ -90,13 +90,15 @@ def matrix(tmp_path_factory: pytest.TempPathFactory) -> Matrix:
     return Matrix(shared(tmp_path_factory, "faults"), _PAGE, _HEAD, tuple(" ".join(fault) for fault in FAULTS))
 
 
-def met(open_account, way: Way, venue: Venue, faulty: Faulty, at: int, fault: tuple[str, str]) -> tuple[list[str], scenarios.Verdict]:
+def met(
+    open_account, scenario: Scenario, venue: Venue, faulty: Faulty, at: int, fault: tuple[str, str]
+) -> tuple[list[str], scenarios.ScenarioResult]:
     """Meets one fault at one call of a way, on an account of its own; gives the calls it took."""
     with pytest.MonkeyPatch.context() as patch:
         live = open_account(*venue)
         live.simulator.price("BTCUSDT", "50000")
         patch.setenv("TRADEHOOK_EGRESS_ADDRESS", live.account_id)
-        message = way.begin(live)
+        message = scenario.begin(live)
         scenarios.forget_everything()
         if fault[0] == "timeout":
             patch.setattr(transport, "READ_TIMEOUT_S", _GIVES_UP_S)
@@ -110,23 +112,25 @@ def met(open_account, way: Way, venue: Venue, faulty: Faulty, at: int, fault: tu
         if fault[1] == "late":
             time.sleep(max(started + _GIVES_UP_S + _LATE_ARRIVAL_S - time.monotonic(), 0))
         scenarios.finish(live, message)
-        return calls, scenarios.verdict(live, way)
+        return calls, scenarios.compare_records(live, scenario)
 
 
-@pytest.mark.parametrize(("way", "venue"), _CASES)
-def test_every_call_meets_faults(open_account, simulator, monkeypatch: pytest.MonkeyPatch, matrix: Matrix, way: Way, venue: Venue) -> None:
+@pytest.mark.parametrize(("scenario", "venue"), _CASES)
+def test_every_call_meets_faults(
+    open_account, simulator, monkeypatch: pytest.MonkeyPatch, matrix: Matrix, scenario: Scenario, venue: Venue
+) -> None:
     """Whatever fails, and wherever, the orders are those that were asked for."""
     faulty = Faulty(monkeypatch, simulator)
-    undisturbed, found = met(open_account, way, venue, faulty, -1, ("", ""))
+    undisturbed, found = met(open_account, scenario, venue, faulty, -1, ("", ""))
     assert not found
     cells = []
-    turn = WAYS.index(way) * 7 + BY_VENUE.index((way, venue)) * 3
+    turn = SCENARIOS.index(scenario) * 7 + BY_VENUE.index((scenario, venue)) * 3
     for at, call in enumerate(undisturbed, 1):
         if not _PAGE and call.startswith("GET"):
             continue
         for fault in FAULTS if _PAGE else [FAULTS[(turn + at) % len(FAULTS)]]:
-            calls, found = met(open_account, way, venue, faulty, at, fault)
+            calls, found = met(open_account, scenario, venue, faulty, at, fault)
             cells.append(Cell(at, call, " ".join(fault), str(len(calls)), found.lost, found.doubled, found.differs))
-    matrix.add(way, venue, "all", cells)
+    matrix.add(scenario, venue, "all", cells)
     assert not wrong(cells)
     assert cells

@@ -38,13 +38,13 @@ def test_a_halt_cancels_resting_entries(open_account, unlimited, keep: bool) -> 
     live.run("buy", stop_loss=D(45000))
     live.limit()
     if keep:
-        update_rules.set_rules(USER, {"cancel_on_halt": False}, by="1", admin=False)
+        update_rules.update_rules(USER, {"cancel_on_halt": False}, by="1", admin=False)
     message = Flatten(
         flatten_id="halt", user_id="1", account_id=live.account_id, exchange="bybit", entries_only=True, at="2026-01-01T00:00:00Z"
     )
     close_all(message, 20)
     assert [order.status for order in live.ledger()] == ["filled", "open", "open"], "not halted"
-    shown = halts.throw(USER, halted=True, by="1")
+    shown = halts.set_switch(USER, halted=True, by="1")
     queue_flatten.cancel_entries(USER, shown["at"])
     queued = [body for body in pump.bodies("orders-bybit") if body.get("entries_only")]
     assert [body["account_id"] for body in queued] == [live.account_id]

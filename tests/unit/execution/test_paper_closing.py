@@ -18,7 +18,7 @@ DOGE = Symbol(raw="DOGEUSDT", base="DOGE", quote="USDT")
 
 
 def book() -> Book:
-    return paper_store.read(Account.model_validate(test_paper_exits.aws.get("accounts", {"account_id": test_paper_exits.ACCOUNT})))
+    return paper_store.read_book(Account.model_validate(test_paper_exits.aws.get("accounts", {"account_id": test_paper_exits.ACCOUNT})))
 
 
 def waiting() -> list[tuple[str, Decimal]]:

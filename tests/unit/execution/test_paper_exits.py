@@ -11,7 +11,7 @@ from chalicelib import aws
 from chalicelib.accounts.model import Account
 from chalicelib.execution import execute_signal
 from chalicelib.orders import store
-from chalicelib.orders.models import Execution, Instruction, Order, PricesSeen
+from chalicelib.orders.models import AccountResult, Instruction, Order, PriceUpdate
 from chalicelib.paper import store as paper_store
 from chalicelib.trading import Action, Leg, MarketType, OrderType, Symbol
 from testkit.cloud import emulated
@@ -49,26 +49,26 @@ def signal(action: str, market_type: MarketType, **more) -> Instruction:
         market_type=market_type,
         received_at=datetime.now(UTC),
         max_age_s=60,
-        alone=False,
+        single_account=False,
         **{"symbol": BTC, "price": Decimal(50000), **sized, **more},
     )
 
 
-def run(action: str, market_type: MarketType, **more) -> Execution:
+def run(action: str, market_type: MarketType, **more) -> AccountResult:
     instruction = signal(action, market_type, **more)
-    execute_signal.execute(instruction)
-    return store.of_signal(instruction.signal_id)[0][0]
+    execute_signal.execute_signal(instruction)
+    return store.results_of(instruction.signal_id)[0][0]
 
 
 def see(price: str) -> None:
     at = datetime.now(UTC)
-    seen = PricesSeen(seen_id=price, account_id=ACCOUNT, exchange="paper", symbol="BTCUSDT", price=Decimal(price), at=at)
-    execute_signal.see_prices(seen)
+    seen = PriceUpdate(update_id=price, account_id=ACCOUNT, exchange="paper", symbol="BTCUSDT", price=Decimal(price), at=at)
+    execute_signal.on_price(seen)
 
 
 def ledger() -> dict[str, Order]:
     items = aws.query_all("orders", "account_id = :account", index="by_account", account=ACCOUNT)
-    return {order.leg: order for order in sorted((store.order_of(item) for item in items), key=lambda order: order.number)}
+    return {order.leg: order for order in sorted((store.order_from_item(item) for item in items), key=lambda order: order.number)}
 
 
 def statuses() -> dict[str, str]:
@@ -76,7 +76,7 @@ def statuses() -> dict[str, str]:
 
 
 def held() -> Decimal:
-    book = paper_store.read(Account.model_validate(aws.get("accounts", {"account_id": ACCOUNT})))
+    book = paper_store.read_book(Account.model_validate(aws.get("accounts", {"account_id": ACCOUNT})))
     return sum((each.quantity for each in (*book.holdings.values(), *book.positions.values())), Decimal(0))
 
 

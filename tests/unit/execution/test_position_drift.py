@@ -78,7 +78,7 @@ def test_books_that_somebody_else_has_written_meanwhile(futures: Live) -> None:
     books = {"positions": {}, "traded": {"orders": 1, "filled": {}}, "at": datetime.now(UTC).isoformat()}
     for before in (None, books):
         with pytest.raises(Retryable):
-            in_flight.keep_books(futures.account_id, before, books, [])
+            in_flight.write_books(futures.account_id, before, books, [])
 
 
 def test_a_position_changed_by_hand(futures: Live) -> None:

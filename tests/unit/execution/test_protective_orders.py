@@ -36,7 +36,7 @@ def test_an_entry_gets_its_exits(live: Live) -> None:
     assert [order.leg for order in execution.orders] == ["0"]
     assert not entry.unprotected
     assert live.agrees()
-    followed = {item["order_id"] for item in aws.query_all("following", "account_id = :account", account=live.account_id)}
+    followed = {item["order_id"] for item in aws.query_all("in_flight_orders", "account_id = :account", account=live.account_id)}
     assert entry.order_id not in followed
 
 
@@ -158,7 +158,7 @@ def test_an_order_lost_on_its_way_is_placed_anew(open_account) -> None:
     stop = live.ledger()[1]
     live.simulator.call("POST", "forget", api_key=live.credentials.api_key, client_id=stop.client_order_id)
     key = {"signal_id": stop.signal_id, "leg": f"{stop.account_id}#{stop.leg}"}
-    aws.write(aws.update("orders", key, "SET #status = :claimed", claimed="claimed"))
+    aws.write(aws.update_write("orders", key, "SET #status = :claimed", claimed="pending_new"))
     live.follow()
     assert by_leg(live)["0.sl"] == "rejected"
     live.follow()

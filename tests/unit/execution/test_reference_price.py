@@ -10,7 +10,7 @@ from chalicelib import aws
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.execution import execute_signal
 from chalicelib.orders import in_flight, store
-from chalicelib.orders.models import Execution, Instruction
+from chalicelib.orders.models import AccountResult, Instruction
 from chalicelib.risk import update_rules
 from chalicelib.risk.halts import Scope, Switch
 from chalicelib.trading import MarketType, OrderType
@@ -36,7 +36,7 @@ SIZES: dict[str, dict[str, Any]] = {
 
 def rule(**rules: Any) -> None:
     given = {name: Decimal(value) for name, value in rules.items()}
-    update_rules.set_rules(Switch(Scope.USER, "1", "1"), given, by="1", admin=True)
+    update_rules.update_rules(Switch(Scope.USER, "1", "1"), given, by="1", admin=True)
 
 
 def worth(live: Live) -> Decimal:
@@ -44,7 +44,7 @@ def worth(live: Live) -> Decimal:
     return sum((order.quantity * MARKET for order in live.ledger() if order.status is not OrderStatus.REJECTED), Decimal(0))
 
 
-def run(live: Live, variant: str, price: Decimal | None, deviation: int = 0, **more: Any) -> Execution:
+def run(live: Live, variant: str, price: Decimal | None, deviation: int = 0, **more: Any) -> AccountResult:
     given = {**SIZES[variant], "price": price, "max_price_deviation_percent": Decimal(deviation), **more}
     return live.execute(live.signal("buy", **given).model_copy(update={"variant": variant}))
 
@@ -156,7 +156,7 @@ class TestSimulated:
         records.add_account("1", "main", currency="USD")
         self.numbers = iter(range(100))
 
-    def run(self, account: str = "demo", **more: Any) -> Execution:
+    def run(self, account: str = "demo", **more: Any) -> AccountResult:
         """A purchase on futures."""
         given = {"action": "buy", "symbol": {"raw": "BTCUSDT", "base": "BTC", "quote": "USDT"}, "market_type": "futures", **more}
         instruction = Instruction.model_validate(
@@ -168,18 +168,18 @@ class TestSimulated:
                 "variant": "xc",
                 "received_at": datetime.now(UTC),
                 "max_age_s": 60,
-                "alone": True,
+                "single_account": True,
                 **given,
             }
         )
-        execute_signal.execute(instruction)
-        return store.of_signal(instruction.signal_id)[0][0]
+        execute_signal.execute_signal(instruction)
+        return store.results_of(instruction.signal_id)[0][0]
 
     def live(self, price: int, age_s: int = 0) -> None:
         """A live price of BTCUSDT."""
         at = (datetime.now(UTC) - timedelta(seconds=age_s)).isoformat()
         item = {"symbol": "BTCUSDT", "scope": "live#binance#futures", "price": Decimal(price), "at": at}
-        aws.write(aws.put("prices", item))
+        aws.write(aws.put_write("prices", item))
 
     def test_a_live_price_goes_before_the_bodys(self) -> None:
         """It sizes, fills and measures; the body's price is not remembered as the market's."""
@@ -225,7 +225,7 @@ class TestSettings:
         account_id = records.add_account("1", "demo", kind="demo", exchange="binance", currency="USDT")
         records.add_strategy("1", "grp", {account_id: {"name": "demo"}})
         item = {"symbol": "BTCUSDT", "scope": "live#binance#futures", "price": MARKET, "at": datetime.now(UTC).isoformat()}
-        aws.write(aws.put("prices", item))
+        aws.write(aws.put_write("prices", item))
         self.token = records.add_token("1")
 
     def send(self, price: int) -> str | None:
@@ -235,7 +235,7 @@ class TestSettings:
         call(receive_signals.app, "POST", "/api/webhook", body | order, headers={"X-Webhook-Token": self.token}, query={"wait": "0"})
         pump.execute()
         signal_id = max(pump.items("signals"), key=lambda item: item["received_at"])["signal_id"]
-        return next((leg.code for execution in store.of_signal(signal_id)[0] for leg in execution.refused), None)
+        return next((leg.code for execution in store.results_of(signal_id)[0] for leg in execution.refused), None)
 
     def test_ten_percent_by_default(self) -> None:
         """For whoever has set nothing."""
@@ -245,14 +245,14 @@ class TestSettings:
         """Wider, narrower, off."""
         settings = aws.get("users", {"user_id": "1", "part": "settings"}) or {}
         for percent, codes in ((1, ("price_away", "price_away")), (20, ("price_away", None)), (0, (None, None))):
-            aws.write(aws.put("users", settings | {"max_price_deviation_percent": Decimal(percent)}))
+            aws.write(aws.put_write("users", settings | {"max_price_deviation_percent": Decimal(percent)}))
             assert (self.send(1_000 + percent), self.send(46_000 + percent)) == codes
 
     def test_the_strategys_goes_before_it(self) -> None:
         """Also where it turns the check off."""
         for percent, code in ((Decimal(1), "price_away"), (Decimal(0), None), (None, None)):
             aws.write(
-                aws.put(
+                aws.put_write(
                     "strategies",
                     (aws.get("strategies", {"user_id": "1", "group_name": "grp"}) or {}) | {"max_price_deviation_percent": percent},
                 )
@@ -282,7 +282,7 @@ def test_the_dry_run_of_an_account_at_an_exchange(live: Live, unlimited: None) -
     member = {"exchange": live.exchange, "kind": "live", "market_types": [live.market_type.value]}
     records.add_strategy("1", "grp", {live.account_id: member})
     headers = {"Authorization": f"Bearer {records.add_token('1', Kind.API)}"}
-    in_flight.account_due(live.account_id, live.exchange, datetime.now(UTC) - timedelta(hours=1))
+    in_flight.schedule_account(live.account_id, live.exchange, datetime.now(UTC) - timedelta(hours=1))
     live.follow()
 
     def explained(symbol: str, price: int) -> dict[str, Any]:

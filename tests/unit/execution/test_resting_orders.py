@@ -10,7 +10,7 @@ from chalicelib import aws
 from chalicelib.execution import execute_signal as executing
 from chalicelib.execution import queue_flatten
 from chalicelib.orders import store
-from chalicelib.orders.models import Execution, Instruction, Order, PricesSeen
+from chalicelib.orders.models import AccountResult, Instruction, Order, PriceUpdate
 from chalicelib.risk import halts, update_rules
 from chalicelib.risk.halts import Scope, Switch
 from chalicelib.trading import Action, MarketType, OrderType, Symbol
@@ -32,7 +32,7 @@ def trader(emulated: None) -> None:
     """A user with one paper account without costs, and two strategies on it."""
     records.add_user("1")
     profile = aws.get("users", {"user_id": "1", "part": "profile"}) or {}
-    aws.write(aws.put("users", profile | {"listed": LISTED, "created_at": "2026-01-01T00:00:00+00:00"}))
+    aws.write(aws.put_write("users", profile | {"listed": LISTED, "created_at": "2026-01-01T00:00:00+00:00"}))
     records.add_account("1", "main", slippage_bps=D(0), commission_bps=D(0))
     for number, name in enumerate("ab", 1):
         records.add_strategy(group_name=name, strategy_id=str(number), accounts={"1-main": {"exchange": "paper"}})
@@ -41,7 +41,7 @@ def trader(emulated: None) -> None:
 _ids = iter(range(10**6))
 
 
-def send(action: str, price: str | None = "50000", group: str | None = None, symbol: Symbol = BTC, **more: Any) -> Execution:
+def send(action: str, price: str | None = "50000", group: str | None = None, symbol: Symbol = BTC, **more: Any) -> AccountResult:
     """A signal, executed."""
     sized = {} if action == "close" or "legs" in more else {"quantity": D("0.1")}
     limits = {"order_type": OrderType.LIMIT} if more.pop("limit", False) else {}
@@ -54,24 +54,24 @@ def send(action: str, price: str | None = "50000", group: str | None = None, sym
         action=Action(action),
         received_at=datetime.now(UTC),
         max_age_s=60,
-        alone=False,
+        single_account=False,
         **{"market_type": MarketType.FUTURES, "simulated": True, "leverage": 10, **sized, **limits, **more},
         symbol=symbol,
         price=None if price is None else D(price),
         group_name=group,
     )
-    executing.execute(instruction)
-    return store.of_signal(instruction.signal_id)[0][0]
+    executing.execute_signal(instruction)
+    return store.results_of(instruction.signal_id)[0][0]
 
 
 def see(price: str, symbol: str = "BTCUSDT", account_id: str = "1-main") -> None:
     at = datetime.now(UTC)
-    executing.see_prices(PricesSeen(seen_id=price, account_id=account_id, exchange="paper", symbol=symbol, price=D(price), at=at))
+    executing.on_price(PriceUpdate(update_id=price, account_id=account_id, exchange="paper", symbol=symbol, price=D(price), at=at))
 
 
 def orders() -> dict[str, Order]:
     """The orders in the store, by symbol and leg; the newest of each."""
-    found = sorted((store.order_of(item) for item in pump.items("orders") if "#" in item["leg"]), key=lambda order: order.number)
+    found = sorted((store.order_from_item(item) for item in pump.items("orders") if "#" in item["leg"]), key=lambda order: order.number)
     return {f"{order.symbol}.{order.leg}": order for order in found}
 
 
@@ -80,11 +80,11 @@ def held() -> dict[str, Decimal]:
 
 
 def halted(switch: Switch) -> bool:
-    return bool((aws.get("controls", switch.key) or {}).get("halted"))
+    return bool((aws.get("risk", switch.key) or {}).get("halted"))
 
 
 def rule(about: Switch, **rules: Any) -> None:
-    update_rules.set_rules(about, rules, by="1", admin=False)
+    update_rules.update_rules(about, rules, by="1", admin=False)
 
 
 # Halts
@@ -96,7 +96,7 @@ def test_a_resting_entry_does_not_fill_during_a_halt(switch: Switch, order: dict
     """Set in the very moment before the price: no message has cancelled the order yet."""
     send("buy", "50000", "a")
     send("buy", **{"price": "50000", "group": "a", **order})
-    halts.throw(switch, halted=True, by="1")
+    halts.set_switch(switch, halted=True, by="1")
     see("40000" if "limit" in order else "60000")
     assert held() == {"position#BTCUSDT": D("0.1")}
     assert (orders()["BTCUSDT.0"].status, orders()["BTCUSDT.0"].code) == ("cancelled", "halted")
@@ -105,7 +105,7 @@ def test_a_resting_entry_does_not_fill_during_a_halt(switch: Switch, order: dict
 def test_another_strategys_halt_holds_nothing_back() -> None:
     """A halt of a strategy is about its own orders."""
     send("buy", "40000", "b", limit=True)
-    halts.throw(A, halted=True, by="1")
+    halts.set_switch(A, halted=True, by="1")
     see("39000")
     assert held() == {"position#BTCUSDT": D("0.1")}
 
@@ -115,7 +115,7 @@ def test_a_resting_entry_of_somebody_inactive(record: str) -> None:
     """What permitted the order must still hold."""
     send("buy", "40000", limit=True)
     key = {"user_id": "1", "part": "profile"} if record == "users" else {"account_id": "1-main"}
-    aws.write(aws.put(record, {**(aws.get(record, key) or {}), "is_active": False}))
+    aws.write(aws.put_write(record, {**(aws.get(record, key) or {}), "is_active": False}))
     see("39000")
     assert held() == {}
     assert orders()["BTCUSDT.0"].code == ("user_not_active" if record == "users" else "account_not_found")
@@ -130,7 +130,7 @@ def test_a_halt_cancels_resting_entries(switch: Switch, keep: bool) -> None:
     send("buy", "3000", "a", symbol=ETH, limit=True)
     if keep:
         rule(A if switch is A else USER, cancel_on_halt=False)
-    shown = halts.throw(switch, halted=True, by="1")
+    shown = halts.set_switch(switch, halted=True, by="1")
     queue_flatten.cancel_entries(switch, shown["at"])
     sweep.handler({}, CONTEXT)
     pump.execute()
@@ -145,9 +145,9 @@ def test_a_halt_cancels_resting_entries(switch: Switch, keep: bool) -> None:
 def test_a_halt_that_is_lifted_in_time_cancels_nothing() -> None:
     """The message is late."""
     send("buy", "40000", limit=True)
-    shown = halts.throw(USER, halted=True, by="1")
+    shown = halts.set_switch(USER, halted=True, by="1")
     queue_flatten.cancel_entries(USER, shown["at"])
-    halts.throw(USER, halted=False, by="1")
+    halts.set_switch(USER, halted=False, by="1")
     pump.execute()
     assert orders()["BTCUSDT.0"].status == "open"
 
@@ -203,23 +203,23 @@ def test_a_strategys_flatten_leaves_the_others_alone() -> None:
     assert held() == {"position#BTCUSDT": D("0.1"), "position#ETHUSDT": D(1)}
     stops = sorted(
         str(order.stop_price)
-        for order in map(store.order_of, (i for i in pump.items("orders") if "#" in i["leg"]))
+        for order in map(store.order_from_item, (i for i in pump.items("orders") if "#" in i["leg"]))
         if order.status == "open"
     )
     assert stops == ["2000", "30000"]
 
 
-@pytest.mark.parametrize("known", [False, True])
-def test_losses_in_another_currency_are_converted(known: bool) -> None:
+@pytest.mark.parametrize("existing_orders", [False, True])
+def test_losses_in_another_currency_are_converted(existing_orders: bool) -> None:
     """Two bitcoins are not two dollars. Without a price of the currency nothing opens under the rule."""
     records.add_account("1", "main", currency="BTC", starting_cash=D(10), slippage_bps=D(0), commission_bps=D(0))
     symbol = Symbol(raw="ETHBTC", base="ETH", quote="BTC")
     rule(USER, max_daily_loss=D(500))
-    if known:
+    if existing_orders:
         records.set_price("BTCUSDT", "50000")
     execution = send("buy", "0.05", symbol=symbol, quantity=D(1))
-    assert [leg.code for leg in execution.refused] == ([] if known else ["rule_cannot_count"])
-    if known:
+    assert [leg.code for leg in execution.refused] == ([] if existing_orders else ["rule_cannot_count"])
+    if existing_orders:
         send("close", "0.045", symbol=symbol)
         assert not halted(USER), "0.005 BTC are 250 dollars"
         send("buy", "0.045", symbol=symbol, quantity=D(1))

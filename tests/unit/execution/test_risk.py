@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chalicelib import aws, config
-from chalicelib.execution.execute_signal import execute
+from chalicelib.execution.execute_signal import execute_signal
 from chalicelib.orders.models import Instruction
 from chalicelib.prices import store as prices
 from chalicelib.risk import halts, update_rules
@@ -46,10 +46,10 @@ def trader(emulated: None) -> None:
 
 
 def rule(about: Switch = USER, **rules: Any) -> None:
-    update_rules.set_rules(about, rules, by="1", admin=False)
+    update_rules.update_rules(about, rules, by="1", admin=False)
 
 
-def crowd(accounts: int = 20, **more: Any) -> None:
+def many_accounts(accounts: int = 20, **more: Any) -> None:
     """A strategy with so many demo accounts."""
     names = [f"a{number:02}" for number in range(accounts)]
     for name in names:
@@ -160,7 +160,7 @@ def test_a_position_is_limited_with_what_waits_to_add_to_it() -> None:
     assert paper(price=100) is None
     assert paper(price=101) is None
     assert paper(price=102) == "above_max_position"
-    crowd(1)
+    many_accounts(1)
     rule(max_position_notional=D(5000))
     group(order_type="LIMIT", price=40000, qty_per=1)
     group(order_type="LIMIT", price=40001, qty_per=10)
@@ -181,16 +181,16 @@ def test_a_cooldown_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert paper() is None
     assert paper(price=101) == "cooling_down"
     assert paper("sell", price=102) is None
-    item = aws.get("controls", {"scope": "tally#account#1-main"})
+    item = aws.get("risk", {"scope": "daily_totals#account#1-main"})
     assert item is not None
     earlier = (datetime.now(UTC) - timedelta(seconds=61)).isoformat()
-    aws.write(aws.put("controls", {**item, "opened": [earlier]}))
+    aws.write(aws.put_write("risk", {**item, "opened": [earlier]}))
     assert paper(price=103) is None
 
 
 def test_orders_of_a_minute_are_counted_by_account() -> None:
     """A batch's legs count one by one, on each account by itself."""
-    crowd(2)
+    many_accounts(2)
     rule(max_orders_per_minute=2)
     group(qty_per=None, orders=[{"qty_per": 1}, {"qty_per": 1}, {"qty_per": 1}])
     assert Counter(order["account_id"] for order in orders()) == {"1-a00": 2, "1-a01": 2}
@@ -199,7 +199,7 @@ def test_orders_of_a_minute_are_counted_by_account() -> None:
 
 def test_a_daily_loss_halts_in_the_middle_of_a_signal() -> None:
     """The accounts add up to the limit while one signal runs on twenty of them: not one order more, and everybody is told."""
-    crowd(20)
+    many_accounts(20)
     rule(max_daily_loss=D(75))
     group()
     placed, loss = orders(), sum(order["fee"] for order in orders())
@@ -207,7 +207,7 @@ def test_a_daily_loss_halts_in_the_middle_of_a_signal() -> None:
     assert refusals() == {"halted": 20 - len(placed)}
     [halted] = [event for event in events() if event["type"] == "trading.halted"]
     assert halted["payload"] == {"reason": "max_daily_loss", "scope": "user", "user_id": 1}
-    assert (aws.get("controls", USER.key) or {})["halted"] is True
+    assert (aws.get("risk", USER.key) or {})["halted"] is True
     assert sum(event["type"] == "signal.refused" for event in events()) == 20 - len(placed)
     pump.publish()
     types = Counter(event["type"] for event in pump.events("user#1"))
@@ -221,7 +221,7 @@ def test_a_daily_loss_halts_in_the_middle_of_a_signal() -> None:
 
 def test_a_reversal_that_reaches_the_limit_only_closes() -> None:
     """Every account gives up its long position; those that lose beyond the limit open no short one."""
-    crowd(20, commission_bps=D(0))
+    many_accounts(20, commission_bps=D(0))
     group(side="long")
     records.set_price("BTCUSDT", "49000")
     rule(max_daily_loss=D(1000))
@@ -239,17 +239,17 @@ def test_a_loss_of_yesterday_is_forgotten_and_a_resumed_user_is_still_over_it() 
     rule(max_daily_loss=D("0.05"))
     assert paper() is None
     assert paper(price=101) == "halted"
-    halts.throw(USER, halted=False, by="1", admin=False)
+    halts.set_switch(USER, halted=False, by="1", admin=False)
     assert paper(price=102) == "daily_loss"
-    tally = aws.get("controls", {"scope": "tally#user#1"})
-    assert tally is not None
-    aws.write(aws.put("controls", {**tally, "date": "2026-01-01"}))
+    daily_totals = aws.get("risk", {"scope": "daily_totals#user#1"})
+    assert daily_totals is not None
+    aws.write(aws.put_write("risk", {**daily_totals, "date": "2026-01-01"}))
     assert paper(price=103) is None
 
 
 def test_a_daily_loss_flattens_every_account_of_its_scope() -> None:
     """By choice everything is closed: positions, holdings and open orders, on all accounts, told to each in its own queue."""
-    crowd(3)
+    many_accounts(3)
     assert paper(symbol="AAPL", quantity=3) is None
     group(side="long")
     rule(max_daily_loss=D(4), flatten=True)
@@ -261,17 +261,17 @@ def test_a_daily_loss_flattens_every_account_of_its_scope() -> None:
         assert held == [], account_id
     [halted] = [event for event in events() if event["type"] == "trading.halted"]
     assert halted["payload"]["flatten"] is True
-    assert "flattening" not in (aws.get("controls", USER.key) or {})
+    assert "flattening" not in (aws.get("risk", USER.key) or {})
 
 
 def test_a_strategys_daily_loss_is_its_own() -> None:
     """What another strategy or a paper signal loses does not count, and only the strategy is halted."""
-    crowd(2)
+    many_accounts(2)
     rule(STRATEGY, max_daily_loss=D(15))
     assert paper(quantity=300) is None  # costs 30
     group()
     assert len(orders()) == 3
-    assert (aws.get("controls", STRATEGY.key) or {})["halted"] is True
+    assert (aws.get("risk", STRATEGY.key) or {})["halted"] is True
     group(qty_per=11)
     assert len(orders()) == 3
     assert paper(price=101) is None
@@ -279,36 +279,36 @@ def test_a_strategys_daily_loss_is_its_own() -> None:
 
 def test_a_strategys_daily_loss_closes_its_own_symbols_on_its_own_accounts() -> None:
     """What the owner holds otherwise stays."""
-    crowd(1)
+    many_accounts(1)
     assert paper() is None
     rule(STRATEGY, max_daily_loss=D("0.5"), flatten=True)
     group()
     pump.execute()
     held = {item["account_id"] for item in pump.items("portfolios") if item["item"] != "ledger"}
     assert held == {"1-main"}
-    assert "flattening" not in (aws.get("controls", STRATEGY.key) or {})
+    assert "flattening" not in (aws.get("risk", STRATEGY.key) or {})
 
 
 def test_a_waiting_order_that_fills_at_a_loss_halts_too() -> None:
     """Nobody sends anything: a price triggers a stop, and its loss reaches the limit."""
-    crowd(1, commission_bps=D(0))
+    many_accounts(1, commission_bps=D(0))
     group(side="long")
     group(order_type="STOP_MARKET", side="sell", stop_price=49000, qty_per=100)
     rule(max_daily_loss=D(100))
-    prices.tell("BTCUSDT", D(48000), "1", "seen", datetime.now(UTC))
+    prices.queue_price_updates("BTCUSDT", D(48000), "1", "seen", datetime.now(UTC))
     pump.execute()
-    assert (aws.get("controls", USER.key) or {})["halted"] is True
+    assert (aws.get("risk", USER.key) or {})["halted"] is True
 
 
 def test_equity_that_falls_halts_an_account_at_an_exchange() -> None:
     """Of an account with keys the loss is that of its equity, open positions included."""
     now = datetime.now(UTC)
     rule(max_daily_loss=D(500))
-    assert risk_state.equity_seen("1", "9", D(10_000), now) == []
-    risk_state.equity_seen("1", "9", D(9_600), now)
-    assert not (aws.get("controls", USER.key) or {}).get("halted")
-    risk_state.equity_seen("1", "9", D(9_500), now)
-    assert (aws.get("controls", USER.key) or {})["halted"] is True
+    assert risk_state.add_equity_change("1", "9", D(10_000), now) == []
+    risk_state.add_equity_change("1", "9", D(9_600), now)
+    assert not (aws.get("risk", USER.key) or {}).get("halted")
+    risk_state.add_equity_change("1", "9", D(9_500), now)
+    assert (aws.get("risk", USER.key) or {})["halted"] is True
 
 
 def test_paper_stays_within_five_calls() -> None:
@@ -319,5 +319,5 @@ def test_paper_stays_within_five_calls() -> None:
     call(receive_signals.app, "POST", "/api/webhook", body, query={"wait": "0"}, headers=headers)
     [message] = pump.messages("orders-paper")
     with killed_after(99) as made:
-        execute(Instruction.model_validate_json(message["Body"]))
+        execute_signal(Instruction.model_validate_json(message["Body"]))
     assert len(made) <= 5, made

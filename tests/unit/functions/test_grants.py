@@ -38,7 +38,9 @@ def test_the_sweep_notes_a_signal_that_has_long_settled(trader: None, monkeypatc
     call(receive_signals.app, "POST", "/api/webhook", ALERT, query={"wait": "0"})
     pump.execute()
     [signal] = pump.items("signals")
-    aws.write(aws.update("signals", {"signal_id": signal["signal_id"]}, "SET unqueued = :shard", shard=aws.shard(signal["signal_id"])))
+    aws.write(
+        aws.update_write("signals", {"signal_id": signal["signal_id"]}, "SET unqueued = :shard", shard=aws.index_shard(signal["signal_id"]))
+    )
     monkeypatch.setattr(sweep, "_SETTLED_BY_NOW", timedelta(seconds=-5))
     sweep.handler({}, CONTEXT)
     assert "unqueued" not in pump.items("signals")[0]
@@ -47,7 +49,9 @@ def test_the_sweep_notes_a_signal_that_has_long_settled(trader: None, monkeypatc
 def test_what_is_due_is_queued(emulated: None) -> None:
     """`orders-{exchange}`, SendMessage: an account on which something is due is told to look after it."""
     due = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
-    aws.write(aws.put("following", {"account_id": "1", "order_id": "#account", "shard": "0", "due_at": due, "exchange": "okx"}))
+    aws.write(
+        aws.put_write("in_flight_orders", {"account_id": "1", "order_id": "#account", "shard": "0", "due_at": due, "exchange": "okx"})
+    )
     track_orders.handler({}, CONTEXT)
     assert [message["account_id"] for message in pump.bodies("orders-okx")] == ["1"]
 
@@ -105,7 +109,7 @@ def test_what_an_account_at_an_exchange_holds(trader: None) -> None:
     account_id = records.add_account("1", "real", exchange="okx", kind="live")
     position = {"symbol": "BTCUSDT", "market_type": "futures", "quantity": 2, "entry_price": 50000, "leverage": 1, "unrealized_profit": 7}
     looked = {"account_id": account_id, "at": snapshots.LATEST, "taken_at": "2026-01-01T00:00:00+00:00", "balances": []}
-    aws.write(aws.put("snapshots", looked | {"positions": [position]}))
+    aws.write(aws.put_write("snapshots", looked | {"positions": [position]}))
     headers = {"Authorization": f"Bearer {records.add_token('1', records.credentials.Kind.API)}"}
     status, shown, _ = call(serve_api.app, "GET", "/positions", headers=headers)
     assert (status, [each["unrealized_pnl"] for each in shown["items"]]) == (200, [7])

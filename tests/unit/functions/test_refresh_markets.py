@@ -37,7 +37,7 @@ def test_every_venue_once_an_hour(fetched: list[tuple]) -> None:
     assert refresh_markets.handler({}, CONTEXT) == {"venues": len(VENUES)}
     assert refresh_markets.handler({}, CONTEXT) == {"venues": 0}
     old = (datetime.now(UTC) - timedelta(minutes=61)).isoformat()
-    aws.write(aws.update("markets", {"listing": f"{VENUES[0]}#"}, "SET refreshed_at = :old", old=old))
+    aws.write(aws.update_write("markets", {"listing": f"{VENUES[0]}#"}, "SET refreshed_at = :old", old=old))
     assert refresh_markets.handler({}, CONTEXT) == {"venues": 1}
     assert len(fetched) == len(VENUES) + 1
 
@@ -46,7 +46,7 @@ def test_one_that_fails_keeps_what_it_has(fetched: list[tuple], monkeypatch: pyt
     """The others are refreshed; the failed one is tried again the next time."""
     refresh_markets.handler({}, CONTEXT)
     for venue in VENUES:
-        aws.write(aws.update("markets", {"listing": f"{venue}#"}, "SET refreshed_at = :old", old="2026-01-01T00:00:00+00:00"))
+        aws.write(aws.update_write("markets", {"listing": f"{venue}#"}, "SET refreshed_at = :old", old="2026-01-01T00:00:00+00:00"))
     fetch = registry.fetch_markets
 
     def failing(exchange: str, market_type: MarketType, *, demo: bool) -> dict:

@@ -33,7 +33,7 @@ def claimed(account_id: str, exchange: str, number: int) -> Order:
         base="BTC",
         side=Side.BUY,
         order_type=OrderType.LIMIT,
-        status=OrderStatus.CLAIMED,
+        status=OrderStatus.PENDING_NEW,
         quantity=Decimal(1),
         filled=Decimal(0),
         sent_at=now,
@@ -41,7 +41,7 @@ def claimed(account_id: str, exchange: str, number: int) -> Order:
         updated_at=now,
     )
     in_flight.claim(order)
-    in_flight.postpone(order, now - timedelta(hours=1))
+    in_flight.schedule_order(order, now - timedelta(hours=1))
     return order
 
 
@@ -50,7 +50,7 @@ def test_each_account_with_something_due_gets_one_message() -> None:
     for number in (1, 2):
         claimed("7", "binance", number)
     claimed("8", "okx", 1)
-    in_flight.postpone(claimed("9", "bybit", 1), datetime.now(UTC) + timedelta(minutes=1))
+    in_flight.schedule_order(claimed("9", "bybit", 1), datetime.now(UTC) + timedelta(minutes=1))
     assert track_orders.handler({}, CONTEXT) == {"accounts": 2}
     [first], [second] = pump.messages("orders-binance"), pump.messages("orders-okx")
     assert (first["Attributes"]["MessageGroupId"], second["Attributes"]["MessageGroupId"]) == ("7", "8")
@@ -72,6 +72,6 @@ def test_a_schedule_that_fires_twice_queues_once() -> None:
 
 def test_an_account_is_found_for_its_snapshot() -> None:
     """Also without an order, when its holdings are to be looked at."""
-    in_flight.account_due("7", "okx", datetime.now(UTC) - timedelta(seconds=1))
+    in_flight.schedule_account("7", "okx", datetime.now(UTC) - timedelta(seconds=1))
     assert track_orders.handler({}, CONTEXT) == {"accounts": 1}
-    assert aws.get("following", {"account_id": "7", "order_id": in_flight.ACCOUNT_ITEM})
+    assert aws.get("in_flight_orders", {"account_id": "7", "order_id": in_flight.ACCOUNT_ITEM})

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from infra.local import admission
-from infra.local.admission import AT_FIRST, AT_LEISURE, AT_ONCE, HURRIED_S, OVER_S, Gate
+from infra.local.admission import AT_FIRST, AT_ONCE, OVER_S, SHORT_WAIT_S, SLOW_SLOTS, AdmissionControl
 
 
 @pytest.fixture(autouse=True)
@@ -16,18 +16,18 @@ def quick(monkeypatch):
         monkeypatch.setattr(admission, name, seconds)
 
 
-class Crowd:
+class ManyRequests:
     """Requests that enter and stay until they are told to leave."""
 
-    def __init__(self, size: int, door: Gate | None = None) -> None:
-        self.gate = door or Gate()
-        self.haste: list[float] = []
+    def __init__(self, size: int, door: AdmissionControl | None = None) -> None:
+        self.admission = door or AdmissionControl()
+        self.deadline_shift: list[float] = []
         self._leave = asyncio.Event()
         self._all = [asyncio.create_task(self._one()) for _ in range(size)]
 
     async def _one(self) -> None:
-        async with self.gate.enter() as haste:
-            self.haste.append(haste)
+        async with self.admission.enter() as deadline_shift:
+            self.deadline_shift.append(deadline_shift)
             await self._leave.wait()
 
     async def leave(self) -> None:
@@ -40,15 +40,15 @@ def test_a_burst_from_cold_starts_no_more_processes_than_there_are_cores():
     """As long as the first ones may still be starting nobody else is let in; then one after the other, each with time to start."""
 
     async def check() -> None:
-        crowd = Crowd(20)
+        many_requests = ManyRequests(20)
         await asyncio.sleep(0.1)
-        assert len(crowd.haste) == AT_FIRST
+        assert len(many_requests.deadline_shift) == AT_FIRST
         await asyncio.sleep(0.6)
-        assert len(crowd.haste) == AT_FIRST + 1
+        assert len(many_requests.deadline_shift) == AT_FIRST + 1
         await asyncio.sleep(2)
-        assert len(crowd.haste) == AT_ONCE
-        await crowd.leave()
-        assert len(crowd.haste) == 20
+        assert len(many_requests.deadline_shift) == AT_ONCE
+        await many_requests.leave()
+        assert len(many_requests.deadline_shift) == 20
 
     asyncio.run(check())
 
@@ -57,15 +57,15 @@ def test_after_a_pause_there_are_as_few_places_as_at_first():
     """Meanwhile the processes may have ended."""
 
     async def check() -> None:
-        before = Crowd(20)
+        before = ManyRequests(20)
         await asyncio.sleep(2.7)
-        assert len(before.haste) == AT_ONCE
+        assert len(before.deadline_shift) == AT_ONCE
         await before.leave()
-        crowd = Crowd(20, before.gate)
+        many_requests = ManyRequests(20, before.admission)
         await asyncio.sleep(0.1)
-        assert len(crowd.haste) == AT_FIRST
-        await crowd.leave()
-        assert len(crowd.haste) == 20
+        assert len(many_requests.deadline_shift) == AT_FIRST
+        await many_requests.leave()
+        assert len(many_requests.deadline_shift) == 20
 
     asyncio.run(check())
 
@@ -74,10 +74,10 @@ def test_a_request_that_others_stand_behind_may_not_wait():
     """The first ones of a burst are told so, too, though they came before the others."""
 
     async def check() -> None:
-        crowd = Crowd(AT_FIRST + 1)
+        many_requests = ManyRequests(AT_FIRST + 1)
         await asyncio.sleep(0.05)
-        assert crowd.haste == [OVER_S] * AT_FIRST
-        await crowd.leave()
+        assert many_requests.deadline_shift == [OVER_S] * AT_FIRST
+        await many_requests.leave()
 
     asyncio.run(check())
 
@@ -87,19 +87,19 @@ def test_of_a_later_burst_all_but_the_first_one_are_told(monkeypatch):
     monkeypatch.setattr(admission, "_A_LOOK_S", 0.1)
 
     async def check() -> None:
-        door = Gate()
+        door = AdmissionControl()
         async with door.enter():
             pass
-        first = Crowd(1, door)
+        first = ManyRequests(1, door)
         await asyncio.sleep(0.01)
-        second = Crowd(1, door)
+        second = ManyRequests(1, door)
         await asyncio.sleep(0.01)
-        third = Crowd(1, door)
+        third = ManyRequests(1, door)
         await asyncio.sleep(0.2)
-        assert first.haste == [0.0]
-        assert second.haste == [OVER_S]
-        for crowd in (first, second, third):
-            await crowd.leave()
+        assert first.deadline_shift == [0.0]
+        assert second.deadline_shift == [OVER_S]
+        for many_requests in (first, second, third):
+            await many_requests.leave()
 
     asyncio.run(check())
 
@@ -108,12 +108,12 @@ def test_one_alone_has_all_its_time_and_those_beside_many_have_less():
     """Nobody hurries a request that nobody stands behind."""
 
     async def check() -> None:
-        door = Gate()
+        door = AdmissionControl()
         async with AsyncExitStack() as inside:
             for _ in range(AT_FIRST):
                 assert await inside.enter_async_context(door.enter()) == 0.0
-            assert AT_FIRST == AT_LEISURE
-            assert await inside.enter_async_context(door.enter()) == HURRIED_S
+            assert AT_FIRST == SLOW_SLOTS
+            assert await inside.enter_async_context(door.enter()) == SHORT_WAIT_S
 
     asyncio.run(check())
 
@@ -122,7 +122,7 @@ def test_somebody_leaving_keeps_the_others_waiting():
     """While places become free no other process is started."""
 
     async def check() -> None:
-        door = Gate()
+        door = AdmissionControl()
         most = inside = 0
 
         async def passing() -> None:

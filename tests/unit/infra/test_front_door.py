@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from infra.local import admission, front_door
-from infra.local.paths import Place
+from infra.local.paths import LocalStackPaths
 from infra.local.routes import Routes
 
 pytestmark = pytest.mark.cloud
@@ -61,7 +61,7 @@ def through_the_door(tmp_path, test):
     async def run():
         cloud = Cloud()
         async with TestServer(cloud.app) as behind:
-            place = replace(Place.here({}), directory=tmp_path)
+            place = replace(LocalStackPaths.here({}), directory=tmp_path)
             told = {"http": str(behind.make_url("/rest/v1")), "websockets": {"/ws": str(behind.make_url("/live/v1"))}, "routes": ROUTES}
             place.front_door.write_text(json.dumps(told))
             async with TestClient(TestServer(front_door.application(place))) as client:

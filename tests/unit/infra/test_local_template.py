@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from infra import stack
-from infra.local.paths import Place
+from infra.local.paths import LocalStackPaths
 from infra.local.template import Template
 
-PLACE = Place(Path("/nowhere"), 8123, {"TRADEHOOK_TELEGRAM_API": "http://127.0.0.1:1"}, stack.STACK_YAML)
+PLACE = LocalStackPaths(Path("/nowhere"), 8123, {"TRADEHOOK_TELEGRAM_API": "http://127.0.0.1:1"}, stack.STACK_YAML)
 ROUTES = {
     "info": {},
     "paths": {
@@ -106,7 +106,7 @@ def test_localstack_gets_all_but_websockets(description):
 
 def test_a_cloud_that_runs_elsewhere():
     """`CLOUD` names it; nothing is started, and a place finds itself again by its environment."""
-    place = Place.here({"CLOUD": "http://127.0.0.1:4566/", "PORT": "8123"})
+    place = LocalStackPaths.here({"CLOUD": "http://127.0.0.1:4566/", "PORT": "8123"})
     assert place.cloud_url == "http://127.0.0.1:4566"
-    assert Place.here(place.environ).cloud_url == place.cloud_url
-    assert Place.here({"CLOUD": "", "PORT": "8123"}).cloud_url == "http://127.0.0.1:18123"
+    assert LocalStackPaths.here(place.environ).cloud_url == place.cloud_url
+    assert LocalStackPaths.here({"CLOUD": "", "PORT": "8123"}).cloud_url == "http://127.0.0.1:18123"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from infra.local import loopback_guard, process
-from infra.local.paths import Place
+from infra.local.paths import LocalStackPaths
 
 PORT = 18080
 SIGNED = {"authorization": "AWS4-HMAC-SHA256 Credential=ROOTABC/20260101/us-east-1/dynamodb/aws4_request"}
@@ -74,7 +74,7 @@ def test_what_is_open():
 
 def test_the_root_key_is_the_stacks_own(tmp_path):
     """Each stack makes its key once, in a file that only its user reads."""
-    places = [replace(Place.here({}), directory=tmp_path / name) for name in ("one", "two")]
+    places = [replace(LocalStackPaths.here({}), directory=tmp_path / name) for name in ("one", "two")]
     keys = [place.root_key for place in places]
     assert keys[0] != keys[1]
     assert places[0].root_key == keys[0]

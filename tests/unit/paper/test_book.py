@@ -90,8 +90,8 @@ def test_a_limit_waits_and_sets_funds_aside() -> None:
     on = book()
     place(on, order(Side.BUY, "1", order_type=OrderType.LIMIT, price=D(40000)))
     assert on.free("USDT") == D(60000)
-    assert list(on.see("BTCUSDT", D(41000))) == []
-    [(_, state)] = on.see("BTCUSDT", D(39000))
+    assert list(on.on_price("BTCUSDT", D(41000))) == []
+    [(_, state)] = on.on_price("BTCUSDT", D(39000))
     assert (state.status, state.average_price, on.held(SPOT)) == (OrderStatus.FILLED, D(40000), D(1))
 
 
@@ -106,7 +106,7 @@ def test_post_only_does_not_take() -> None:
     """A post-only order that would trade at once is refused."""
     with pytest.raises(NotDoable) as refused:
         place(book(), order(Side.BUY, "1", order_type=OrderType.LIMIT, price=D(50001), post_only=True))
-    assert refused.value.code == "would_take"
+    assert refused.value.code == "post_only_would_fill"
 
 
 @pytest.mark.parametrize(
@@ -118,8 +118,8 @@ def test_a_stop_waits_for_the_market_to_come(side: Side, stop: str, quiet: str, 
     on = book()
     place(on, order(Side.BUY, "1", PERP, leverage=1))
     place(on, order(side, "0.1", PERP, order_type=OrderType.STOP_MARKET, stop_price=D(stop), leverage=1))
-    assert list(on.see("BTCUSDT", D(quiet))) == []
-    [(_, state)] = on.see("BTCUSDT", D(loud))
+    assert list(on.on_price("BTCUSDT", D(quiet))) == []
+    [(_, state)] = on.on_price("BTCUSDT", D(loud))
     assert state.status is OrderStatus.FILLED
 
 
@@ -128,10 +128,10 @@ def test_a_stop_limit_becomes_a_limit() -> None:
     on = book()
     place(on, order(Side.BUY, "1", PERP, leverage=1))
     place(on, order(Side.SELL, "1", PERP, order_type=OrderType.STOP_LIMIT, stop_price=D(104000), price=D(105000), leverage=1))
-    assert list(on.see("BTCUSDT", D(104500))) == []
+    assert list(on.on_price("BTCUSDT", D(104500))) == []
     [waiting] = on.waiting.values()
     assert waiting.triggered
-    [(_, state)] = on.see("BTCUSDT", D(105000))
+    [(_, state)] = on.on_price("BTCUSDT", D(105000))
     assert state.average_price == D(105000)
 
 
@@ -158,7 +158,7 @@ def test_the_oldest_order_fills_first() -> None:
     for minute, quantity in enumerate(("1", "0.5")):
         what = order(Side.BUY, quantity, order_type=OrderType.LIMIT, price=D(40000))
         on.place(what, D(50000), {}, NOW - timedelta(minutes=minute))
-    assert [state.quantity for _, state in on.see("BTCUSDT", D(40000))] == [D("0.5"), D(1)]
+    assert [state.quantity for _, state in on.on_price("BTCUSDT", D(40000))] == [D("0.5"), D(1)]
 
 
 def test_the_fill_rate() -> None:
@@ -187,7 +187,7 @@ def test_money_is_neither_made_nor_lost(steps: list[Any]) -> None:
             on.place(what, price, {}, NOW)
         except NotDoable:
             continue
-    list(on.see("BTCUSDT", price))
+    list(on.on_price("BTCUSDT", price))
     holdings = sum(holding.quantity * price for holding in on.holdings.values())
     profit = sum(position.quantity * (price - position.entry_price) for position in on.positions.values())
     equity = on.cash["USDT"] + holdings + profit

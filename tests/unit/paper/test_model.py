@@ -138,12 +138,12 @@ class Both:
         self.ended({})
         return state.filled
 
-    def see(self, symbol: str, factor: D) -> None:
+    def on_price(self, symbol: str, factor: D) -> None:
         """A new price: what it fills, cancels and liquidates is the same."""
         price = self.prices[symbol] = USUAL[symbol] * factor
-        happened = {waiting.order.client_order_id: state for waiting, state in self.book.see(symbol, price)}
+        happened = {waiting.order.client_order_id: state for waiting, state in self.book.on_price(symbol, price)}
         happened |= {order.client_order_id: state for order, state in self.book.liquidate(self.closing)}
-        self.model.see(symbol, F(price))
+        self.model.on_price(symbol, F(price))
         self.ended(happened)
 
     def ended(self, happened: dict[str, OrderState]) -> None:
@@ -207,7 +207,7 @@ class Both:
             assert _near(waiting.reserved, resting[name].reserved)
             if waiting.order.reduce_only:
                 assert waiting.order.instrument.name in found, "an exit outlived its position"
-            if waiting.order.pair and not waiting.order.reduce_only:
+            if waiting.order.oco_group and not waiting.order.reduce_only:
                 assert book.balance(waiting.order.instrument.base), "an exit outlived its holding"
 
 
@@ -247,7 +247,7 @@ def _asked(order: OrderRequest, strategy: str) -> Asked:
         order.reduce_only,
         order.post_only,
         order.time_in_force if order.time_in_force in ("IOC", "FOK") else None,
-        order.pair,
+        order.oco_group,
         strategy,
     )
 
@@ -262,7 +262,7 @@ def test_the_product_equals_the_model(account: dict[str, D], steps: list[dict[st
             case "order":
                 both.order(step)
             case "see":
-                both.see(step["symbol"], step["factor"])
+                both.on_price(step["symbol"], step["factor"])
             case "cancel":
                 both.cancel(step["which"])
         both.check()

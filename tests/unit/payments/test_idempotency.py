@@ -53,7 +53,7 @@ def test_another_body_under_the_key_is_refused():
     """A key stands for one request."""
     post("/payments", PAYMENT, "key-1")
     status, answer, _ = post("/payments", PAYMENT | {"amount": "7"}, "key-1")
-    assert (status, answer["code"]) == (409, "key_reused")
+    assert (status, answer["code"]) == (409, "idempotency_key_reused")
     assert len(pump.items("payments")) == 1
 
 

@@ -13,7 +13,9 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from chalicelib import aws
 from chalicelib.events import publish
 from chalicelib.events.models import Event, event_id
-from chalicelib.events.outbox import write as write_unchecked  # payloads here are what a test can tell apart, not what the catalogue says
+from chalicelib.events.outbox import (
+    event_write as write_unchecked,  # payloads here are what a test can tell apart, not what the catalogue says
+)
 from chalicelib.realtime import post
 from chalicelib.users.credentials import Kind
 from functions import handle_realtime, push_realtime

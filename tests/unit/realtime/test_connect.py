@@ -62,7 +62,9 @@ def test_ticket_expires(realtime, tokens, monkeypatch):
     assert (status, body["expires_in"]) == (201, 60)
     [item] = aws.client("dynamodb").scan(TableName="test-connect_tickets")["Items"]
     assert body["ticket"] not in str(item)
-    aws.write(aws.update("connect_tickets", {"ticket_hash": item["ticket_hash"]["S"]}, "SET forget_at = :then", then=int(time.time()) - 1))
+    aws.write(
+        aws.update_write("connect_tickets", {"ticket_hash": item["ticket_hash"]["S"]}, "SET forget_at = :then", then=int(time.time()) - 1)
+    )
     assert realtime.connect("c", {"ticket": body["ticket"]}) == 401
 
 
@@ -111,7 +113,7 @@ def test_welcome_given_up(realtime, tokens, sockets, monkeypatch):
     realtime.connect("c", {"token": tokens["1"]})
     realtime.disconnect("c")
     realtime.connect("d", {"token": tokens["1"]})
-    aws.write(aws.update("connections", {"connection_id": "d"}, "SET connected_at = :then", then="2026-01-01T00:00:00+00:00"))
+    aws.write(aws.update_write("connections", {"connection_id": "d"}, "SET connected_at = :then", then="2026-01-01T00:00:00+00:00"))
     assert realtime.deliver() == {"batchItemFailures": []}
     assert aws.get("connections", {"connection_id": "d"}) is None
 
@@ -237,7 +239,7 @@ def test_disconnect(connected, tokens):
 
 def test_expired_not_listed(connected, tokens, sockets):
     """A connection that API Gateway must have ended is neither listed nor posted to, and told to go if it still speaks."""
-    aws.write(aws.update("connections", {"connection_id": "c1"}, "SET connected_at = :then", then="2026-01-01T00:00:00+00:00"))
+    aws.write(aws.update_write("connections", {"connection_id": "c1"}, "SET connected_at = :then", then="2026-01-01T00:00:00+00:00"))
     assert _listed(tokens["1"])["items"] == []
     connected.happen("order.filled")
     connected.deliver()

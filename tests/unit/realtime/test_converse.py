@@ -89,7 +89,7 @@ def test_unknown_connection_closed(connected, sockets):
 def test_reconnect_hint(connected, sockets):
     """In its last ten minutes a connection that speaks is told to connect anew."""
     since = datetime.now(UTC) - timedelta(minutes=111)
-    aws.write(aws.update("connections", {"connection_id": "c1"}, "SET connected_at = :then", then=since.isoformat()))
+    aws.write(aws.update_write("connections", {"connection_id": "c1"}, "SET connected_at = :then", then=since.isoformat()))
     hint = connected.say("c1", {"type": "ping"})
     assert sockets.types("c1") == ["pong", "reconnect"]
     assert hint["before"] == (since + timedelta(hours=2)).isoformat()

@@ -88,7 +88,7 @@ def test_expired_token(realtime, sockets):
     realtime.connect("c", {"token": token})
     realtime.deliver()
     past = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
-    aws.write(aws.update("connections", {"connection_id": "c"}, "SET token_expires_at = :then", then=past))
+    aws.write(aws.update_write("connections", {"connection_id": "c"}, "SET token_expires_at = :then", then=past))
     realtime.happen("order.filled")
     realtime.deliver()
     assert sockets.types("c") == ["connection"]
@@ -112,9 +112,9 @@ def test_nothing_is_sent_after_the_loss(connected, tokens, sockets, loss):
     if loss in ("inactive", "demoted"):
         records.add_user("9", role="admin" if loss == "inactive" else "user", is_active=loss != "inactive")
     elif loss == "deleted":
-        aws.write(aws.delete("credentials", key))
+        aws.write(aws.delete_write("credentials", key))
     else:
-        aws.write(aws.update("credentials", key, f"SET {'revoked_at' if loss == 'revoked' else 'expires_at'} = :past", past=past))
+        aws.write(aws.update_write("credentials", key, f"SET {'revoked_at' if loss == 'revoked' else 'expires_at'} = :past", past=past))
     connected.happen("payment.completed")
     connected.deliver()
     assert (sockets.types("c9"), sockets.closed) == ([], ["c9"])
@@ -135,9 +135,9 @@ def test_a_ticket_opens_no_more_than_its_token(realtime, tokens, sockets, loss, 
     if loss == "inactive":
         records.add_user("1", is_active=False)
     elif loss == "deleted":
-        aws.write(aws.delete("credentials", key))
+        aws.write(aws.delete_write("credentials", key))
     else:
-        aws.write(aws.update("credentials", key, f"SET {'revoked_at' if loss == 'revoked' else 'expires_at'} = :past", past=past))
+        aws.write(aws.update_write("credentials", key, f"SET {'revoked_at' if loss == 'revoked' else 'expires_at'} = :past", past=past))
     if when == "use":
         assert realtime.connect("mine", {"ticket": ticket}) in (401, 403)
         return

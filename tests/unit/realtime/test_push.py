@@ -39,8 +39,8 @@ def test_isolation(connected, sockets):
 def test_one_look_per_stream(connected, monkeypatch):
     """However many events of a stream come together, the connections are looked up once."""
     looked = []
-    original = store.hearing
-    monkeypatch.setattr(store, "hearing", lambda stream, now: looked.append(stream) or original(stream, now))
+    original = store.listeners
+    monkeypatch.setattr(store, "listeners", lambda stream, now: looked.append(stream) or original(stream, now))
     for _ in range(4):
         connected.happen("order.filled", None)
     connected.deliver()
@@ -174,14 +174,14 @@ def test_repeated_delivery(connected, sockets):
 
 def test_failed_group_comes_again(connected, sockets, monkeypatch):
     """A stream whose connections cannot be looked up comes again as a whole; the other streams are served."""
-    original = store.hearing
+    original = store.listeners
 
     def hearing(stream, now):
         if stream == "user#1":
             raise RuntimeError("throttled")
         return original(stream, now)
 
-    monkeypatch.setattr(store, "hearing", hearing)
+    monkeypatch.setattr(store, "listeners", hearing)
     connected.happen("order.placed")
     connected.happen("order.filled")
     assert len(connected.deliver()["batchItemFailures"]) == 2

@@ -46,7 +46,7 @@ def test_forgotten(connected, sockets, forgotten):
     """If the log has forgotten any one of the missed events, none is replayed: a gap would pass for completeness."""
     for _ in range(3):
         connected.happen("order.filled")
-    aws.write(aws.delete("events", {"stream": "user#1", "sequence": forgotten}))
+    aws.write(aws.delete_write("events", {"stream": "user#1", "sequence": forgotten}))
     assert connected.say("c1", {"type": "resume", "after": 0}) == {"type": "resumed", "recovered": False, "last": 3}
     assert sockets.types("c1") == ["resumed"]
 

@@ -21,11 +21,11 @@ def users(emulated, monkeypatch):
     for number in range(1, 8):
         records.add_user(str(number), is_active=number != 4)
         profile = aws.get("users", {"user_id": str(number), "part": "profile"})
-        aws.write(aws.put("users", profile | {"listed": "user", "created_at": f"2026-01-0{number}"}))
+        aws.write(aws.put_write("users", profile | {"listed": "user", "created_at": f"2026-01-0{number}"}))
 
 
 def throw(*, halted=True):
-    halts.throw(Switch(Scope.GLOBAL), halted=halted, by="1", reason="maintenance" if halted else None)
+    halts.set_switch(Switch(Scope.GLOBAL), halted=halted, by="1", reason="maintenance" if halted else None)
 
 
 def told():
@@ -55,9 +55,9 @@ def cancelled(users, since):
 def test_the_newest_state_is_told():
     """Who was not told yet of a halt that is over is told that trading goes on."""
     throw()
-    announce_halt.tell_everybody(datetime.now(UTC), cancelled, seconds=0)
+    announce_halt.announce_halt(datetime.now(UTC), cancelled, seconds=0)
     throw(halted=False)
-    announce_halt.tell_everybody(datetime.now(UTC), cancelled)
+    announce_halt.announce_halt(datetime.now(UTC), cancelled)
     assert told()["user#3"] == ["trading.resumed"]
 
 
@@ -67,8 +67,8 @@ def test_a_sweep_that_dies_leaves_nobody_out_and_tells_nobody_twice(call):
     throw()
     now = datetime.now(UTC)
     with killed_after(call), suppress(Killed):
-        announce_halt.tell_everybody(now, cancelled)
+        announce_halt.announce_halt(now, cancelled)
     told()
-    announce_halt.tell_everybody(now, cancelled)
+    announce_halt.announce_halt(now, cancelled)
     streams = told()
     assert all(types == ([] if stream == "user#4" else ["trading.halted"]) for stream, types in streams.items())

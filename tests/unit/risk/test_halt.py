@@ -25,9 +25,9 @@ def test_switch_is_stored_as_execution_reads_it(api, account):
     throw(api, "7", scope="user", halted=True)
     throw(api, "7", scope="account", id=account, halted=True)
     for scope in ("global", "user#7", f"account#{account}"):
-        assert aws.get("controls", {"scope": scope})["halted"] is True
+        assert aws.get("risk", {"scope": scope})["halted"] is True
     throw(api, "1", scope="global", halted=False)
-    assert aws.get("controls", {"scope": "global"})["halted"] is False
+    assert aws.get("risk", {"scope": "global"})["halted"] is False
 
 
 def test_everybody_concerned_is_told(api, account):
@@ -91,5 +91,5 @@ def test_bad_switch_is_refused(api, body, status, code):
 def test_rules_throw_switches_too(api):
     """A risk rule halts an account without HTTP, and its owner may resume it."""
     switch = Switch(Scope.ACCOUNT, "5", "7")
-    assert halts.throw(switch, halted=True, by="risk", admin=False, reason="daily_loss")["halted"] is True
-    assert halts.throw(switch, halted=False, by="7", admin=False)["halted"] is False
+    assert halts.set_switch(switch, halted=True, by="risk", admin=False, reason="daily_loss")["halted"] is True
+    assert halts.set_switch(switch, halted=False, by="7", admin=False)["halted"] is False

@@ -102,7 +102,7 @@ def test_a_token_chosen_by_hand() -> None:
 
     chosen = "correct-horse-battery-staple"
     item = {"token_hash": credentials.digest(chosen), "kind": "whk", "user_id": "2", "created_at": "2026-01-01T00:00:00+00:00"}
-    aws.write(aws.put("credentials", item))
+    aws.write(aws.put_write("credentials", item))
     assert send(headers={"X-Webhook-Token": chosen})[0] == 202
     assert pump.items("signals")[0]["user_id"] == "2"
 
@@ -174,7 +174,7 @@ class TestRepeats:
         self.send(ALERT | {"price": 7})
         assert self.send(ALERT | extra, **headers)[2]["Idempotent-Replayed"] == "true"
         status, answer, _ = self.send(ALERT | extra | {"qty": 2}, **headers)
-        assert (status, answer["code"]) == (409, "key_reused")
+        assert (status, answer["code"]) == (409, "idempotency_key_reused")
         assert signals() == 2
 
     def test_different_keys_make_the_same_bytes_two_signals(self) -> None:

@@ -64,7 +64,7 @@ class TestKeys:
         for item in pump.items("idempotency"):
             at = datetime.fromisoformat(item["received_at"]) if "received_at" in item else None
             if at:
-                aws.write(aws.put("idempotency", item | {"received_at": (at - timedelta(seconds=seconds)).isoformat()}))
+                aws.write(aws.put_write("idempotency", item | {"received_at": (at - timedelta(seconds=seconds)).isoformat()}))
 
     def test_two_charts_may_use_the_same_key(self, trader: str) -> None:
         """Keys are of one symbol, as two charts close their bars in the same second."""
@@ -135,9 +135,9 @@ class TestKeys:
         """409, and the message names the usual mistake."""
         send("/personal/1/webhook", PERSONAL | {"alert_id": "7"}, trader)
         status, answer, _ = send("/personal/1/webhook", PERSONAL | {"alert_id": "7", "price": 50001}, trader)
-        assert (status, answer["code"]) == (409, "key_reused")
+        assert (status, answer["code"]) == (409, "idempotency_key_reused")
         assert "order id" in answer["error"]
-        assert [told["code"] for told in events("signal.refused")] == ["key_reused"]
+        assert [told["code"] for told in events("signal.refused")] == ["idempotency_key_reused"]
 
     def test_a_key_of_any_length_and_letters(self, trader: str) -> None:
         """The store's own limits are no limits of a key."""
@@ -212,7 +212,7 @@ def test_a_token_anywhere_in_a_body_is_masked(trader: str) -> None:
     """In a text, as a key, nested, chosen by hand: in no table, answer or event."""
     chosen = "correct-horse-battery-staple"
     item = {"token_hash": credentials.digest(chosen), "kind": "whk", "user_id": "1", "created_at": "2026-01-01T00:00:00+00:00"}
-    aws.write(aws.put("credentials", item))
+    aws.write(aws.put_write("credentials", item))
     for token in (trader, chosen):
         url = f"https://h/webhook?token={token}"
         more = {"comment": url, token: "1", "nested": [{token: token}], "strategy_id": token, "alert_id": token}
@@ -250,8 +250,8 @@ class TestTime:
         from chalicelib.execution import execute_signal
         from chalicelib.orders import store as ledger
 
-        execute_signal.execute(late)
-        assert [leg.code for leg in ledger.of_signal(item["signal_id"])[0][0].refused] == ["stale"]
+        execute_signal.execute_signal(late)
+        assert [leg.code for leg in ledger.results_of(item["signal_id"])[0][0].refused] == ["stale"]
 
     @pytest.mark.parametrize("name", ["max_lag", "maxLag", "max_age", "MAX-AGE"])
     def test_the_senders_own_limit(self, name: str, trader: str) -> None:

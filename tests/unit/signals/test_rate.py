@@ -174,9 +174,9 @@ def test_a_burst_meets_at_one_token(alerts: int, symbols: int, monkeypatch: pyte
         symbol = f"S{number % symbols}"
         signal = Signal(variant=Variant.PAPER, action=Action.BUY, symbol=Symbol(raw=symbol, base=symbol))
         shared = {"user_id": "1", "account_id": "1", "exchange": "paper", "variant": "paper", "action": Action.BUY, "max_age_s": 60}
-        instruction = Instruction(signal_id=str(number), received_at=now, alone=True, **shared)
+        instruction = Instruction(signal_id=str(number), received_at=now, single_account=True, **shared)
         accepted = store.Accepted(str(number), "1", signal, Settings(), (instruction,), 1, now, {})
-        guard = store.Guard(None, f"1#paper#1#{symbol}", str(number), timedelta(seconds=30))
+        guard = store.IdempotencyKeys(None, f"1#paper#1#{symbol}", str(number), timedelta(seconds=30))
         return accept._save(accepted, guard, Usage("1", "hash", [None] * PARTS, 1000))[0]
 
     started = time.monotonic()

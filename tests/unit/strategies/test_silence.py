@@ -22,7 +22,7 @@ def stored() -> dict:
 
 
 def silent_in(**later: float) -> list[str]:
-    return [each["group_name"] for each in expected_signals.silent(datetime.now(UTC) + timedelta(**later))]
+    return [each["group_name"] for each in expected_signals.silent_strategies(datetime.now(UTC) + timedelta(**later))]
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_silence_is_noticed_after_the_expected_time_and_a_twentieth(strategy_id)
 def test_a_signal_ends_silence(api, strategy_id):
     """An accepted signal moves the time; one that would move it by less than a twentieth writes nothing."""
     account = records.add_account("7", "demo", kind="demo", exchange="binance")
-    aws.write(aws.update("strategies", {"user_id": "7", "group_name": "watched"}, "SET accounts = :of", of=member(account)))
+    aws.write(aws.update_write("strategies", {"user_id": "7", "group_name": "watched"}, "SET accounts = :of", of=member(account)))
     token = records.add_token("7")
 
     def send(price: str) -> int:
@@ -52,7 +52,7 @@ def test_a_signal_ends_silence(api, strategy_id):
     assert send("50000") == 202
     assert stored()["silent_from"] == before
     overdue = (datetime.now(UTC) - HOUR).isoformat()
-    aws.write(aws.update("strategies", {"user_id": "7", "group_name": "watched"}, "SET silent_from = :then", then=overdue))
+    aws.write(aws.update_write("strategies", {"user_id": "7", "group_name": "watched"}, "SET silent_from = :then", then=overdue))
     assert silent_in() == ["watched"]
     assert send("50001") == 202
     assert silent_in(minutes=62) == []
@@ -85,7 +85,7 @@ def test_a_deleted_strategy_is_not_brought_back_by_its_last_signal(api, strategy
     """A signal under way while its strategy is deleted does not write a part of it anew."""
     item = stored() | {"silent_from": (datetime.now(UTC) - HOUR).isoformat()}
     assert api("7", "DELETE", ONE, strategy_id=strategy_id)[0] == 200
-    expected_signals.heard(item, datetime.now(UTC))
+    expected_signals.note_signal(item, datetime.now(UTC))
     assert stored() == {}
 
 
@@ -102,6 +102,6 @@ def test_the_sweep_counts_them(api, strategy_id, capsys):
     sweep.handler({}, CONTEXT)
     assert written(capsys, "SilentStrategies") == [(0, {})]
     past = (datetime.now(UTC) - HOUR).isoformat()
-    aws.write(aws.update("strategies", {"user_id": "7", "group_name": "watched"}, "SET silent_from = :then", then=past))
+    aws.write(aws.update_write("strategies", {"user_id": "7", "group_name": "watched"}, "SET silent_from = :then", then=past))
     assert sweep.handler({}, CONTEXT)["silent"] == 1
     assert pump.items("strategies")

@@ -73,7 +73,7 @@ def test_thousand_accounts_fit(api, strategy):
     """A strategy takes a thousand accounts in one call, and not one more."""
     for number in range(10_000, 11_001):
         item = {"account_id": str(number), "user_id": "7", "name": f"계좌 {number} " + "가" * 50, "exchange": "binance", "kind": "demo"}
-        aws.write(aws.put("accounts", item))
+        aws.write(aws.put_write("accounts", item))
     entries = [{"account_id": number} for number in range(10_000, 11_000)]
     assert api("7", "POST", ACCOUNTS, {"accounts": entries}, strategy_id=strategy)[1]["accounts"] == 1000
     page = api("7", "GET", ACCOUNTS, strategy_id=strategy, query={"limit": "200"})[1]

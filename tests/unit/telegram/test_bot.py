@@ -22,7 +22,7 @@ def on(method, path, headers, body=None, user_id="1"):
 
 
 def halted(user_id="1"):
-    return halts.read([halts.Switch(halts.Scope.USER, user_id, user_id)])[0]["halted"]
+    return halts.read_switches([halts.Switch(halts.Scope.USER, user_id, user_id)])[0]["halted"]
 
 
 @pytest.mark.parametrize(("secret", "code"), [(None, "token_missing"), ("wrong", "token_wrong"), ("ключ".encode().decode(), "token_wrong")])
@@ -119,13 +119,13 @@ def test_halt_and_resume(telegram):
     write("/resume", update_id=2)
     assert not halted()
     drain()
-    assert [said.partition(".")[0] for said in texts(telegram)] == ["Trading is halted", "Trading goes on"]
+    assert [said.partition(".")[0] for said in texts(telegram)] == ["Trading is halted", "Trading resumed"]
 
 
 def test_what_an_admin_halted_stays(telegram):
     """A user cannot lift an administrator's halt."""
     create_user(by="test", user_id=1, telegram_id=CHAT)
-    halts.throw(halts.Switch(halts.Scope.USER, "1", "1"), halted=True, by="9", admin=True)
+    halts.set_switch(halts.Switch(halts.Scope.USER, "1", "1"), halted=True, by="9", admin=True)
     write("/resume")
     drain()
     assert halted()
@@ -159,7 +159,7 @@ def test_positions_of_simulated_accounts(telegram):
     create_user(by="test", user_id=1, telegram_id=CHAT)
     account_id = add_account("1")
     write("/positions", update_id=1)
-    aws.write(aws.put("portfolios", {"account_id": account_id, "item": "asset#BTC", "quantity": 5, "average_price": 65000}))
+    aws.write(aws.put_write("portfolios", {"account_id": account_id, "item": "asset#BTC", "quantity": 5, "average_price": 65000}))
     write("/positions", update_id=2)
     drain()
     assert texts(telegram) == ["Your simulated accounts hold nothing but cash.", "main (paper)\n  BTC: 5 at 65000"]

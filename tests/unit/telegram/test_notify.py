@@ -57,7 +57,7 @@ def event(type_="order.filled", payload=None, *, number=1, stream="user#1", user
 
 def choose(**settings):
     item = aws.get("users", {"user_id": "1", "part": "settings"})
-    aws.write(aws.put("users", item | settings))
+    aws.write(aws.put_write("users", item | settings))
 
 
 def queued(*events):
@@ -170,11 +170,11 @@ def test_an_event_is_told_once(telegram, linked):
 def test_somebody_else_is_sending(telegram, linked):
     """While another worker has a message in hand it is left alone; when that worker died, the message goes out."""
     now = datetime.now(UTC)
-    store.claim(CHAT, "event-1", now)
+    store.claim_message(CHAT, "event-1", now)
     with pytest.raises(Retryable):
         notify(message(event()))
     store.release(CHAT, "event-1")
-    store.claim(CHAT, "event-1", now - timedelta(minutes=5))
+    store.claim_message(CHAT, "event-1", now - timedelta(minutes=5))
     notify(message(event()))
     assert len(texts(telegram)) == 1
 

@@ -16,7 +16,7 @@ MINUTE = "2026-01-22T15:30"
 
 def read(limit: int) -> Usage:
     """The token's usage, as acceptance reads it."""
-    return Usage("1", "hash", aws.get_many(signal_quota.keys("1", "hash")), limit)
+    return Usage("1", "hash", aws.get_many(signal_quota.item_keys("1", "hash")), limit)
 
 
 def count(token: Usage, at: datetime = NOW, *, closing: bool = False) -> bool:
@@ -52,7 +52,7 @@ def test_a_request_of_the_minute_before(emulated):
     """A request that was overtaken by the turn of the minute counts in the new one, and takes nothing from it."""
     assert count(read(4), NOW + timedelta(minutes=1))
     assert [count(read(4)) for _ in range(9)].count(True) >= 3
-    assert sum(int(part["used"]) for part in aws.get_many(signal_quota.keys("1", "hash")) if part and part["minute"] != MINUTE) <= 4
+    assert sum(int(part["used"]) for part in aws.get_many(signal_quota.item_keys("1", "hash")) if part and part["minute"] != MINUTE) <= 4
 
 
 def test_last_use(emulated):

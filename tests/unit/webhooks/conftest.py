@@ -21,7 +21,7 @@ from chalicelib.users import access
 from chalicelib.users.access import Caller
 from chalicelib.users.models import Role
 from chalicelib.webhooks import delivery_store, endpoint_store, routes, ssrf_guard, worker
-from chalicelib.webhooks.deliver import Means
+from chalicelib.webhooks.deliver import Dependencies
 from chalicelib.webhooks.models import Delivery, Outcome, State, Webhook
 from functions import deliver_webhooks, retry_deliveries
 from testkit import cloud
@@ -117,7 +117,7 @@ class World:
         """A user as stored: new, or changed."""
         item = {"user_id": user_id, "part": "profile", "user_uuid": f"u-{user_id}", "role": role.value, "is_active": is_active}
         times = {"created_at": START.isoformat(), "updated_at": START.isoformat()}
-        written = aws.put("users", item | times | {"referral_code": f"code{user_id}"})["Put"]
+        written = aws.put_write("users", item | times | {"referral_code": f"code{user_id}"})["Put"]
         self.dynamodb.put_item(TableName=written["TableName"], Item=written["Item"])
 
     def event(self, type_: str = "order.filled", *, stream: str = "admin", entity: str = "order#1", **payload: Any) -> LoggedEvent:
@@ -205,7 +205,7 @@ class World:
     def attempts(self) -> list[dict[str, Any]]:
         return sorted((row for row in self.rows() if row["part"].startswith("attempt#")), key=lambda row: (row["id"], row["part"]))
 
-    def books(self, webhook_id: int = 1) -> dict[str, int]:
+    def counters(self, webhook_id: int = 1) -> dict[str, int]:
         return endpoint_store.total(endpoint_store.shards([webhook_id])[webhook_id])
 
     def webhook(self, webhook_id: int = 1) -> Webhook:
@@ -221,9 +221,9 @@ class World:
             for column in columns:
                 counted[delivery.webhook_id, column] = counted.get((delivery.webhook_id, column), 0) + 1
         for webhook_id in {webhook_id for webhook_id, _ in counted}:
-            assert endpoint_store.equal(endpoint_store.shards([webhook_id])[webhook_id])
-            books = self.books(webhook_id)
-            assert books == {column: counted.get((webhook_id, column), 0) for column in books}
+            assert endpoint_store.is_balanced(endpoint_store.shards([webhook_id])[webhook_id])
+            counters = self.counters(webhook_id)
+            assert counters == {column: counted.get((webhook_id, column), 0) for column in counters}
 
     # The API.
 
@@ -296,11 +296,11 @@ def world(_tables: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setenv("QUEUE_DELIVERIES", "queue:deliveries")
     world = World()
     monkeypatch.setenv("KEY_WEBHOOKS", world.kms.create_key()["KeyMetadata"]["Arn"])
-    means = Means(post=world.post, clock=lambda: world.now, jitter=lambda: world.jitter())  # noqa: PLW0108 - tests replace it
+    dependencies = Dependencies(post=world.post, clock=lambda: world.now, jitter=lambda: world.jitter())  # noqa: PLW0108 - tests replace it
     for user_id in ("1", "2", "7", "8"):
         world.user(user_id, role=Role.ADMIN if user_id == "1" else Role.USER)
     monkeypatch.setattr(aws, "client", world.client)
-    monkeypatch.setattr(worker, "means", lambda: means)
+    monkeypatch.setattr(worker, "dependencies", lambda: dependencies)
     monkeypatch.setattr(access, "caller", lambda _request: world.caller)
     monkeypatch.setattr(ssrf_guard, "resolve", lambda *_: [])
     yield world

@@ -34,7 +34,7 @@ def run(world: World, scenario: str, fuse: int | None) -> int:
     world.passes(hours=9 if scenario == "probed" else 0.5)
     calls, fuse, world.fuse = world.calls, world.fuse, None
     if not world.webhook().is_active:
-        assert world.books()["held"]
+        assert world.counters()["paused"]
         world.call("POST", "/webhooks/1/resume")
         world.calls, world.fuse = 0, fuse
         world.passes(hours=1)
@@ -48,7 +48,7 @@ def test_a_crash_after_any_call_loses_nothing(world: World, scenario: str, fuse:
     are equal.
     """
     run(world, scenario, fuse)
-    assert world.books() == {"matched": 2, "pending": 0, "held": 0, "delivered": 2, "dead": 0, "failing": 0}
+    assert world.counters() == {"matched": 2, "pending": 0, "paused": 0, "delivered": 2, "dead": 0, "failing": 0}
     assert {sent["body"] for sent in world.sent} == {f'{{"n": {number}, "value": "18559.00"}}' for number in (1, 2)}
     assert len({(sent["id"], sent["body"], sent["headers"]["X-Webhook-Sequence"]) for sent in world.sent}) == 2
     order = [sent["headers"]["X-Webhook-Sequence"] for sent in world.sent]

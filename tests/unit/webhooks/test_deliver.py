@@ -1,4 +1,4 @@
-"""Deliveries in simulated time: what is sent when, what is held, what the books say."""
+"""Deliveries in simulated time: what is sent when, what is paused, what the books say."""
 
 import json
 import random
@@ -29,7 +29,7 @@ def test_an_event_reaches_its_subscriber_once_with_the_published_headers(world: 
     assert sent["headers"]["X-Webhook-Event"] == "order.filled"
     assert sent["headers"]["X-Webhook-Id"] == "1"
     assert sent["headers"]["X-Webhook-Sequence"] == "1"
-    assert world.books() == {"matched": 1, "pending": 0, "held": 0, "delivered": 1, "dead": 0, "failing": 0}
+    assert world.counters() == {"matched": 1, "pending": 0, "paused": 0, "delivered": 1, "dead": 0, "failing": 0}
     assert set(world.sqs.groups) == {"webhook-1"}
 
 
@@ -60,7 +60,7 @@ def test_a_delivery_that_alone_fails_is_given_up_in_the_end(world: World) -> Non
     for day in range(5):
         world.publish(world.event(entity=f"order#{day + 2}", kind="good"))
         world.passes(days=1)
-    assert world.books() | {"failing": 0} == {"matched": 6, "pending": 0, "held": 0, "delivered": 5, "dead": 1, "failing": 0}
+    assert world.counters() | {"failing": 0} == {"matched": 6, "pending": 0, "paused": 0, "delivered": 5, "dead": 1, "failing": 0}
     assert world.webhook().is_active
     [dead] = [row for row in world.rows("outbox") if row["type"] == "webhook.delivery_dead"]
     assert dead["user_id"] == "1"
@@ -79,7 +79,7 @@ def test_a_delivery_that_alone_fails_is_given_up_in_the_end(world: World) -> Non
     answer = world.call("POST", "/webhooks/1/replay")
     assert (answer.status, answer.body) == (202, {"replayed": 1, "next": None})
     world.work()
-    assert world.books()["delivered"] == 6
+    assert world.counters()["delivered"] == 6
     assert world.sent[-1]["id"] == world.sent[0]["id"]
 
 
@@ -91,7 +91,7 @@ def test_the_death_of_such_an_event_is_no_event(world: World) -> None:
     for day in range(5):
         world.publish(world.event("webhook.enabled", entity=f"webhook#{day}"))
         world.passes(days=1)
-    assert world.books()["dead"] == 1
+    assert world.counters()["dead"] == 1
     assert world.rows("outbox") == []
 
 
@@ -110,7 +110,7 @@ def test_a_receiver_that_limits_gets_everything(world: World) -> None:
     world.jitter = random.Random(1).random
     world.publish(*(world.event(entity=f"order#{number}") for number in range(30)))
     world.passes(minutes=4)
-    assert world.books() == {"matched": 30, "pending": 0, "held": 0, "delivered": 30, "dead": 0, "failing": 0}
+    assert world.counters() == {"matched": 30, "pending": 0, "paused": 0, "delivered": 30, "dead": 0, "failing": 0}
 
 
 @pytest.mark.parametrize("retry_after", ["0", "1", "8", "Mon, 02 Mar 2026 11:00:00 GMT", "Mon, 02 Mar 2026 12:00:00 +9999999999999"])
@@ -159,7 +159,7 @@ def test_an_answer_that_cannot_be_stored_leaves_the_attempt_recorded(world: Worl
 
 
 def test_a_pause_costs_no_retry(world: World) -> None:
-    """A delivery that was held for days starts its schedule over: it is not given up at the first failure after the pause."""
+    """A delivery that was paused for days starts its schedule over: it is not given up at the first failure after the pause."""
     world.subscribe()
     world.answer = lambda sent: failing(400) if '"bad"' in sent["body"] else OK
     world.publish(world.event(entity="order#1", kind="bad"))
@@ -169,7 +169,7 @@ def test_a_pause_costs_no_retry(world: World) -> None:
     world.call("POST", "/webhooks/1/resume")
     world.publish(world.event(entity="order#2", kind="good"))
     world.passes(hours=1)
-    assert (world.books()["dead"], world.books()["delivered"]) == (0, 1)
+    assert (world.counters()["dead"], world.counters()["delivered"]) == (0, 1)
 
 
 def test_a_week_down_loses_nothing(world: World) -> None:
@@ -182,10 +182,10 @@ def test_a_week_down_loses_nothing(world: World) -> None:
     world.until(START + timedelta(days=6))
     assert world.webhook().status == "disabled"
     assert world.webhook().disabled_reason == "failing"
-    assert world.books()["dead"] == 0
+    assert world.counters()["dead"] == 0
     world.until(START + timedelta(days=10))
     assert world.webhook().is_active
-    assert world.books() == {"matched": 14, "pending": 0, "held": 0, "delivered": 14, "dead": 0, "failing": 0}
+    assert world.counters() == {"matched": 14, "pending": 0, "paused": 0, "delivered": 14, "dead": 0, "failing": 0}
     assert [row["type"] for row in sorted(world.rows("outbox"), key=lambda row: row["created_at"])] == [
         "webhook.created",
         "webhook.disabled",
@@ -205,11 +205,11 @@ def test_410_switches_the_endpoint_off_until_its_owner_is_back(world: World) -> 
     world.passes(days=8)
     assert len(world.sent) == 1
     assert (world.webhook().status, world.webhook().disabled_reason) == ("disabled", "gone")
-    assert world.books()["held"] == 2
+    assert world.counters()["paused"] == 2
     world.answer = lambda _: OK
     world.call("POST", "/webhooks/1/resume")
     world.passes(minutes=5)
-    assert world.books()["delivered"] == 2
+    assert world.counters()["delivered"] == 2
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -227,16 +227,16 @@ def test_retry_after_is_honoured(world: World, status: int) -> None:
 
 
 def test_a_paused_endpoint_misses_nothing_and_drains_at_its_own_rate(world: World) -> None:
-    """What arrives during a pause is held, and after it goes out no faster than the endpoint's rate limit."""
+    """What arrives during a pause is paused, and after it goes out no faster than the endpoint's rate limit."""
     world.subscribe(rate_limit=2)
     world.call("PATCH", "/webhooks/1", {"is_active": False})
     world.publish(*(world.event(entity=f"order#{number}") for number in range(30)))
     world.passes(hours=1)
-    assert (world.sent, world.books()["held"]) == ([], 30)
+    assert (world.sent, world.counters()["paused"]) == ([], 30)
     resumed = world.now
     world.call("PATCH", "/webhooks/1", {"is_active": True})
     world.passes(minutes=10)
-    assert world.books()["delivered"] == 30
+    assert world.counters()["delivered"] == 30
     for second in range(20):
         window = [sent for sent in world.sent if timedelta(seconds=second) <= sent["at"] - resumed < timedelta(seconds=second + 1)]
         assert len(window) <= 4
@@ -249,13 +249,13 @@ def test_first_attempts_for_one_entity_go_in_order(world: World) -> None:
     events = [world.event(entity="order#1") for _ in range(4)] + [world.event(entity="order#2")]
     world.publish(*events)
     world.answer = lambda sent: DOWN if sent["headers"]["X-Webhook-Sequence"] == "2" and len(world.sent) < 5 else OK
-    assert [delivery.waits for delivery in world.deliveries()] == [False, True, True, True, False]
+    assert [delivery.blocked for delivery in world.deliveries()] == [False, True, True, True, False]
     world.work()
     order = [sent["headers"]["X-Webhook-Sequence"] for sent in world.sent]
     assert [number for number in order if number != "5"] == ["1", "2", "3", "4"]
     world.passes(minutes=1)
     assert world.sent[-1]["headers"]["X-Webhook-Sequence"] == "2"
-    assert world.books()["delivered"] == 5
+    assert world.counters()["delivered"] == 5
 
 
 @pytest.mark.parametrize("outcome", [OK, DOWN])
@@ -275,9 +275,9 @@ def test_what_is_placed_during_an_attempt_follows_it(world: World, outcome: Outc
     world.work()
     assert [sent["headers"]["X-Webhook-Sequence"] for sent in world.sent] == ["1", "2"]
     assert [delivery.attempts for delivery in world.deliveries()] == [1, 1]
-    assert world.books()["delivered"] == (2 if outcome is OK else 1)
+    assert world.counters()["delivered"] == (2 if outcome is OK else 1)
     world.passes(minutes=1)
-    assert world.books()["delivered"] == 2
+    assert world.counters()["delivered"] == 2
 
 
 def test_order_within_an_entity_survives_a_pause(world: World) -> None:
@@ -324,7 +324,7 @@ def test_scope_and_filter_decide_who_hears(world: World) -> None:
 
 
 def test_deleting_a_subscription_ends_its_deliveries(world: World) -> None:
-    """Deliveries of a deleted subscription are given up without an attempt, those held and those pending, and stay in the books."""
+    """Deliveries of a deleted subscription are given up without an attempt, those paused and those pending, and stay in the books."""
     world.subscribe()
     world.publish(*(world.event(entity="order#1") for _ in range(2)))
     world.sqs.waiting.clear()
@@ -333,7 +333,7 @@ def test_deleting_a_subscription_ends_its_deliveries(world: World) -> None:
     assert world.call("DELETE", "/webhooks/1").status == 200
     world.publish(world.event())
     world.passes(hours=1)
-    assert (world.sent, world.books()["dead"]) == ([], 3)
+    assert (world.sent, world.counters()["dead"]) == ([], 3)
 
 
 def test_the_envelope_wraps_the_payload(world: World) -> None:
@@ -372,7 +372,7 @@ def test_a_lost_message_is_found_by_the_sweep(world: World) -> None:
     world.publish(world.event())
     world.sqs.waiting.clear()
     world.passes(minutes=6)
-    assert world.books()["delivered"] == 1
+    assert world.counters()["delivered"] == 1
 
 
 def test_replaying_a_time_range_sends_delivered_ones_again(world: World) -> None:
@@ -408,5 +408,5 @@ def test_a_burst_is_delivered_at_the_endpoints_rate(world: World) -> None:
     world.subscribe(rate_limit=1)
     world.publish(*(world.event(entity=f"order#{number}") for number in range(20)))
     world.passes(minutes=5)
-    assert world.books()["delivered"] == 20
+    assert world.counters()["delivered"] == 20
     assert world.sent[-1]["at"] - world.sent[0]["at"] >= timedelta(seconds=18)

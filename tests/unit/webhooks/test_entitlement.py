@@ -44,7 +44,7 @@ def test_a_delivery_that_waits_is_held(world: World, lose) -> None:
     lose(world)
     world.passes(days=8)
     assert world.sent == []
-    assert {delivery.state for delivery in world.deliveries()} == {State.HELD}
+    assert {delivery.state for delivery in world.deliveries()} == {State.PAUSED}
 
 
 @LOSSES

@@ -42,9 +42,9 @@ def test_a_batch_is_matched_together(world: World, calls: list[str]) -> None:
         mine = [delivery for delivery in world.deliveries() if delivery.webhook_id == webhook_id]
         assert [delivery.sequence for delivery in mine] == list(range(1, 11))
         assert [delivery.event_id for delivery in mine] == [f"event-{number}" for number in range(1, 11)]
-        assert [delivery.waits for delivery in mine] == [False] * 7 + [True] * 3
-        assert {delivery.delivery_id for delivery in mine if delivery.waits} == {
-            delivery.follower for delivery in mine if delivery.follower
+        assert [delivery.blocked for delivery in mine] == [False] * 7 + [True] * 3
+        assert {delivery.delivery_id for delivery in mine if delivery.blocked} == {
+            delivery.next_delivery_id for delivery in mine if delivery.next_delivery_id
         }
 
 
@@ -56,13 +56,13 @@ def test_many_events_and_a_slow_endpoint(world: World) -> None:
     world.publish(*(world.event(entity=f"order#{number % 15}") for number in range(50)))
     world.work()
     for webhook_id in range(2, 6):
-        assert world.books(webhook_id)["delivered"] == 50
+        assert world.counters(webhook_id)["delivered"] == 50
         sent = [each for each in world.sent if each["headers"]["X-Webhook-Id"] == str(webhook_id)]
         for entity in range(15):
             order = [int(each["headers"]["X-Webhook-Sequence"]) for each in sent]
             mine = [number for number in order if (number - 1) % 15 == entity]
             assert mine == sorted(mine)
-    assert world.books(1)["pending"] == 50
+    assert world.counters(1)["pending"] == 50
 
 
 def test_a_batch_that_was_partly_matched_goes_on(world: World) -> None:
@@ -75,7 +75,7 @@ def test_a_batch_that_was_partly_matched_goes_on(world: World) -> None:
     assert [delivery.event_id for delivery in world.deliveries()] == [event.event_id for event in events]
     assert [delivery.placed for delivery in world.deliveries()][:3] == [delivery.placed for delivery in before]
     world.work()
-    assert world.books()["delivered"] == 6
+    assert world.counters()["delivered"] == 6
     order = [int(sent["headers"]["X-Webhook-Sequence"]) for sent in world.sent]
     assert [number for number in order if number % 2] == [1, 3, 5]
 
@@ -130,8 +130,8 @@ def test_the_lag_is_the_age_of_the_oldest_event_not_yet_matched(world: World, mo
     world.subscribe()
     events = [world.event() for _ in range(3)]
     for event in events:
-        aws.write(aws.put("events", event.model_dump() | {"timestamp": event.timestamp.isoformat()}))
-    aws.write(aws.update("events", {"stream": "admin", "sequence": 0}, "SET #last = :last", last=3))
+        aws.write(aws.put_write("events", event.model_dump() | {"timestamp": event.timestamp.isoformat()}))
+    aws.write(aws.update_write("events", {"stream": "admin", "sequence": 0}, "SET #last = :last", last=3))
     world.now += timedelta(seconds=30)
     world.publish(events[0])
     world.now += timedelta(seconds=10)

@@ -59,11 +59,11 @@ def test_types_match_exactly_or_by_wildcard(pattern: str, event_type: str, *, ma
 )
 def test_every_condition_of_a_filter_has_to_hold(conditions: dict[str, Any], *, wants: bool) -> None:
     """Filters compare by value, money given as text included, along dotted paths."""
-    assert filters.problem(conditions) is None
-    assert filters.wants(("*",), conditions, "order.filled", PAYLOAD) is wants
+    assert filters.find_problem(conditions) is None
+    assert filters.is_wanted(("*",), conditions, "order.filled", PAYLOAD) is wants
 
 
 @pytest.mark.parametrize("conditions", [[], "x", {"a": {}}, {"a": {"like": 1}}, {"a": {"in": 1}}])
 def test_a_filter_that_cannot_be_used_is_named(conditions: Any) -> None:
     """A broken filter is described rather than ignored."""
-    assert filters.problem(conditions)
+    assert filters.find_problem(conditions)

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from chalicelib.webhooks import ssrf_guard
-from chalicelib.webhooks.http_client import BODY_LIMIT, Sender
+from chalicelib.webhooks.http_client import BODY_LIMIT, WebhookHttpClient
 from chalicelib.webhooks.models import canonical
 from chalicelib.webhooks.sign import legacy
 from chalicelib.webhooks.ssrf_guard import Policy
@@ -108,12 +108,12 @@ class Receiver(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def sender() -> Sender:
+def sender() -> WebhookHttpClient:
     """A sender that may call loopback, with a timeout that does not hold the tests up."""
-    return Sender(LOCAL, timeout_s=0.5)
+    return WebhookHttpClient(LOCAL, timeout_s=0.5)
 
 
-def test_the_published_receiver_accepts_and_the_connection_is_kept(sender: Sender) -> None:
+def test_the_published_receiver_accepts_and_the_connection_is_kept(sender: WebhookHttpClient) -> None:
     """The published receiver verifies what we send, and several deliveries use one connection."""
     Receiver.peers.clear()
     body = canonical({"user_id": 123, "username": "Тест", "referred_by_id": None})
@@ -151,14 +151,16 @@ def answering(data: bytes) -> Callable[[socket.socket], None]:
         (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", None, "connection"),
     ],
 )
-def test_an_answer_counts_only_when_it_is_whole_and_2xx(sender: Sender, data: bytes, status: int | None, error: str | None) -> None:
+def test_an_answer_counts_only_when_it_is_whole_and_2xx(
+    sender: WebhookHttpClient, data: bytes, status: int | None, error: str | None
+) -> None:
     """2xx is success, a redirect is not followed, an answer that breaks off is a failure."""
     with raw(answering(data)) as url:
         outcome = sender.post(url, {}, "{}")
     assert (outcome.status, outcome.error) == (status, error)
 
 
-def test_endless_interim_answers_run_out_of_time(sender: Sender) -> None:
+def test_endless_interim_answers_run_out_of_time(sender: WebhookHttpClient) -> None:
     """A receiver that only ever hints ends with the attempt's time."""
 
     def hints(peer: socket.socket) -> None:
@@ -171,7 +173,7 @@ def test_endless_interim_answers_run_out_of_time(sender: Sender) -> None:
 
 
 @pytest.mark.parametrize("first", [b"", b"HTTP/1.1 2"])
-def test_a_stale_connection_costs_no_attempt(sender: Sender, first: bytes) -> None:
+def test_a_stale_connection_costs_no_attempt(sender: WebhookHttpClient, first: bytes) -> None:
     """A kept connection that ends before a byte of the answer is replaced once; one that ends later is a failed attempt."""
     taken = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
     requests_seen = []
@@ -199,14 +201,14 @@ def test_a_stale_connection_costs_no_attempt(sender: Sender, first: bytes) -> No
         assert len(requests_seen) == (2 if first else 3)
 
 
-def test_a_fault_that_is_not_foreseen_is_an_outcome(sender: Sender, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+def test_a_fault_that_is_not_foreseen_is_an_outcome(sender: WebhookHttpClient, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     """The attempt is recorded, and the log says what happened."""
-    monkeypatch.setattr(Sender, "_exchange", lambda *_: 1 / 0)
+    monkeypatch.setattr(WebhookHttpClient, "_exchange", lambda *_: 1 / 0)
     assert sender.post("http://127.0.0.1:1/", {}, "{}").error == "connection"
     assert "unexpected fault of an attempt" in caplog.text
 
 
-def test_retry_after_is_handed_on(sender: Sender) -> None:
+def test_retry_after_is_handed_on(sender: WebhookHttpClient) -> None:
     """The `Retry-After` of an answer reaches the schedule."""
     with raw(answering(b"HTTP/1.1 429 Slow\r\nRetry-After: 120\r\nContent-Length: 0\r\n\r\n")) as url:
         outcome = sender.post(url, {}, "{}")
@@ -231,7 +233,7 @@ def dripping(head: bytes) -> Callable[[socket.socket], None]:
         b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
     ],
 )
-def test_a_receiver_that_drips_runs_out_of_time(sender: Sender, head: bytes) -> None:
+def test_a_receiver_that_drips_runs_out_of_time(sender: WebhookHttpClient, head: bytes) -> None:
     """Body or headers one byte at a time: the attempt ends when its whole time is up."""
     with raw(dripping(head)) as url:
         began = time.monotonic()
@@ -240,13 +242,13 @@ def test_a_receiver_that_drips_runs_out_of_time(sender: Sender, head: bytes) -> 
         assert time.monotonic() - began < 2
 
 
-def test_a_silent_receiver_runs_out_of_time(sender: Sender) -> None:
+def test_a_silent_receiver_runs_out_of_time(sender: WebhookHttpClient) -> None:
     """No answer at all is a timeout."""
     with raw(lambda peer: bool(peer.recv(1)) and None) as url:
         assert sender.post(url, {}, "{}").error == "timeout"
 
 
-def test_a_name_that_resolves_slowly_runs_out_of_time(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_resolves_slowly_runs_out_of_time(sender: WebhookHttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """The attempt's one time limit holds for its look-ups too."""
     import time
 
@@ -260,7 +262,7 @@ def test_a_name_that_resolves_slowly_runs_out_of_time(sender: Sender, monkeypatc
     assert time.monotonic() - began < 1.5
 
 
-def test_of_a_gigabyte_16_kb_are_read(sender: Sender) -> None:
+def test_of_a_gigabyte_16_kb_are_read(sender: WebhookHttpClient) -> None:
     """A huge answer is cut off after 16 KB, and still counts by its status."""
     sent = [0]
 
@@ -276,13 +278,13 @@ def test_of_a_gigabyte_16_kb_are_read(sender: Sender) -> None:
     assert sent[0] < 64 * 1024 * 1024
 
 
-def test_a_compressed_answer_is_not_unpacked(sender: Sender) -> None:
+def test_a_compressed_answer_is_not_unpacked(sender: WebhookHttpClient) -> None:
     """What calls itself gzip is kept as it came: a decompression bomb has nothing to explode in."""
     with raw(answering(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope")) as url:
         assert sender.post(url, {}, "{}").response_body == "nope"
 
 
-def test_a_closed_port_and_an_unknown_name_are_failures(sender: Sender) -> None:
+def test_a_closed_port_and_an_unknown_name_are_failures(sender: WebhookHttpClient) -> None:
     """Refused connections and names that do not resolve are failed attempts, to be repeated."""
     assert sender.post("http://127.0.0.1:9/", {}, "{}").error == "connection"
     assert sender.post("http://no-such-host.invalid/", {}, "{}").error == "dns"
@@ -290,13 +292,13 @@ def test_a_closed_port_and_an_unknown_name_are_failures(sender: Sender) -> None:
 
 def test_loopback_is_refused_in_a_deployment() -> None:
     """Without the local stack's settings neither http nor loopback is called."""
-    sender = Sender(Policy(), timeout_s=0.5)
+    sender = WebhookHttpClient(Policy(), timeout_s=0.5)
     for url in ("http://127.0.0.1:18499/", "https://127.0.0.1:18499/", "https://localhost:18499/", "https://169.254.169.254/"):
         assert sender.post(url, {}, "{}").error == "refused"
 
 
 @pytest.mark.parametrize("answers", [["127.0.0.1", "10.0.0.1"], ["10.0.0.1", "127.0.0.1"], ["127.0.0.1", "fec0::1"], ["::5efe:7f00:1"]])
-def test_any_bad_answer_stops_the_delivery(sender: Sender, monkeypatch: pytest.MonkeyPatch, answers: list[str]) -> None:
+def test_any_bad_answer_stops_the_delivery(sender: WebhookHttpClient, monkeypatch: pytest.MonkeyPatch, answers: list[str]) -> None:
     """At delivery too, one address that may not be called condemns the name."""
     monkeypatch.setattr(socket, "getaddrinfo", _resolver([answers]))
     monkeypatch.setattr(ssrf_guard, "resolve", lambda _host, _port: _addresses(answers))
@@ -306,7 +308,7 @@ def test_any_bad_answer_stops_the_delivery(sender: Sender, monkeypatch: pytest.M
 def test_a_name_that_changes_its_answer_gains_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """DNS rebinding: whatever the first answer was, the address that is connected to has itself been checked."""
     connected: list[Any] = []
-    sender = Sender(Policy(), timeout_s=0.5)
+    sender = WebhookHttpClient(Policy(), timeout_s=0.5)
     monkeypatch.setattr(socket, "getaddrinfo", _resolver([["8.8.8.8"], ["127.0.0.1"]]))
     monkeypatch.setattr(ssrf_guard, "resolve", lambda _host, _port: _addresses(["127.0.0.1"]))
     monkeypatch.setattr(socket.socket, "connect", lambda _self, address: connected.append(address))
@@ -341,8 +343,8 @@ def test_certificates_are_checked(tmp_path: Path) -> None:
             body = "{}"
             headers = {"X-Webhook-Signature": legacy("your-secret", body)}
             url = f"https://localhost:{port}/webhook"
-            assert Sender(LOCAL, timeout_s=2).post(url, headers, body).error == "tls"
-            trusting = Sender(LOCAL, timeout_s=2, ca_bundle=str(pem)).post(url, headers, body)
+            assert WebhookHttpClient(LOCAL, timeout_s=2).post(url, headers, body).error == "tls"
+            trusting = WebhookHttpClient(LOCAL, timeout_s=2, ca_bundle=str(pem)).post(url, headers, body)
             assert trusting.error == (None if good else "tls")
 
 

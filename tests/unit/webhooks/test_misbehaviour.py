@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.webhooks import ssrf_guard
-from chalicelib.webhooks.http_client import Sender
+from chalicelib.webhooks.http_client import WebhookHttpClient
 from chalicelib.webhooks.models import Outcome
 from chalicelib.webhooks.ssrf_guard import Policy
 
@@ -127,10 +127,10 @@ def real(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("TRADEHOOK_WEBHOOK_ALLOW_HTTP", "true")
     monkeypatch.setenv("TRADEHOOK_WEBHOOK_ALLOW_LOOPBACK", "true")
     monkeypatch.setattr(ssrf_guard, "resolve", lambda *_: [ipaddress.ip_address("127.0.0.1")])
-    return through(world, Sender(Policy.of_deployment(), timeout_s=0.4))
+    return through(world, WebhookHttpClient(Policy.of_deployment(), timeout_s=0.4))
 
 
-def through(world: World, sender: Sender) -> World:
+def through(world: World, sender: WebhookHttpClient) -> World:
     """Attempts by this sender."""
 
     def answer(sent: dict[str, object]) -> Outcome:
@@ -153,13 +153,13 @@ def test_nothing_is_lost_to_a_receiver_that_misbehaves(real: World, case: Case) 
         if case.error and case.again_s:
             assert delivery.next_retry_at == real.now + timedelta(seconds=case.again_s)
         elif case.error:
-            assert (real.webhook().status, real.books()["held"]) == ("disabled", 1)
+            assert (real.webhook().status, real.counters()["paused"]) == ("disabled", 1)
         server.behave = answers(TAKEN)
         if not real.webhook().is_active:
             real.call("POST", "/webhooks/1/resume")
         real.passes(hours=3)
         assert server.requests == (2 if case.error else 1)
-    assert real.books() == {"matched": 1, "pending": 0, "held": 0, "delivered": 1, "dead": 0, "failing": 0}
+    assert real.counters() == {"matched": 1, "pending": 0, "paused": 0, "delivered": 1, "dead": 0, "failing": 0}
     assert len({sent["id"] for sent in real.sent}) == 1
     assert [attempt.get("error") for attempt in real.attempts()] == ([case.error, None] if case.error else [None])
 
@@ -176,10 +176,10 @@ def test_nothing_is_lost_to_a_bad_certificate(real: World, tmp_path: Path) -> No
         [delivery] = real.deliveries()
         assert (delivery.error, server.requests) == ("tls", 0)
         assert delivery.next_retry_at == real.now + timedelta(seconds=5)
-        through(real, Sender(Policy.of_deployment(), timeout_s=2, ca_bundle=str(pem)))
+        through(real, WebhookHttpClient(Policy.of_deployment(), timeout_s=2, ca_bundle=str(pem)))
         real.passes(minutes=1)
         assert server.requests == 1
-    assert real.books()["delivered"] == 1
+    assert real.counters()["delivered"] == 1
 
 
 def test_nothing_is_lost_to_a_closed_port(real: World) -> None:
@@ -193,7 +193,7 @@ def test_nothing_is_lost_to_a_closed_port(real: World) -> None:
     with serving(answers(TAKEN)) as server:
         real.call("PATCH", "/webhooks/1", {"url": f"http://127.0.0.1:{server.port}/webhook"})
         real.passes(minutes=1)
-    assert real.books()["delivered"] == 1
+    assert real.counters()["delivered"] == 1
 
 
 TEXTS = st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_size=40)
@@ -218,7 +218,7 @@ HEADERS = st.one_of(
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=200), st.lists(HEADERS, max_size=6), STATUS_LINES)
 def test_every_attempt_is_recorded_whatever_comes_back(real: World, body: bytes, headers: list[str], status_line: str) -> None:
-    """Random status lines, headers and bodies: the attempt is in the history, and the delivery is delivered, held or has its next time."""
+    """Random status lines, headers and bodies: the attempt is in the history, and the delivery is delivered, paused or has its next time."""
     head = "\r\n".join([status_line, *headers, "", ""]).encode("latin-1")
     with serving(answers(head + body)) as server:
         webhook_id = real.subscribe(url=f"http://127.0.0.1:{server.port}/webhook")["id"]
@@ -227,6 +227,6 @@ def test_every_attempt_is_recorded_whatever_comes_back(real: World, body: bytes,
     [delivery] = [each for each in real.deliveries() if each.webhook_id == webhook_id]
     attempts = [each for each in real.attempts() if each["id"] == delivery.delivery_id]
     assert (delivery.attempts, len(attempts), delivery.claimed_until) == (1, 1, None)
-    assert delivery.state in ("delivered", "held") or delivery.next_retry_at is not None
+    assert delivery.state in ("delivered", "paused") or delivery.next_retry_at is not None
     real.call("DELETE", f"/webhooks/{webhook_id}")
     real.sqs.waiting.clear()

@@ -11,7 +11,7 @@ from chalicelib.errors import Conflict, Forbidden, NotFound, Refused
 from chalicelib.users.access import Caller
 from chalicelib.users.models import Role
 from chalicelib.webhooks import endpoint_store, event_types, sweep
-from chalicelib.webhooks.filters import wants
+from chalicelib.webhooks.filters import is_wanted
 from chalicelib.webhooks.models import Outcome
 from functions import retry_deliveries
 
@@ -56,7 +56,7 @@ def test_the_published_requests_work_as_printed(world: World) -> None:
         1,
         1,
     )
-    assert figures["ledger"] == {"matched": 1, "delivered": 0, "pending": 1, "held": 0, "dead": 0, "equal": True}
+    assert figures["ledger"] == {"matched": 1, "delivered": 0, "pending": 1, "paused": 0, "dead": 0, "equal": True}
     assert world.call("DELETE", "/webhooks/1").status == 200
     with pytest.raises(NotFound):
         world.call("GET", "/webhooks/1")
@@ -202,10 +202,10 @@ def test_deliveries_are_found_by_state_and_type(world: World) -> None:
     def found(**query: str) -> list[int]:
         return [item["sequence"] for item in world.call("GET", "/webhooks/1/deliveries", **query).body["items"]]
 
-    assert found(state="held") == [3]
+    assert found(state="paused") == [3]
     assert found(state="delivered", event_type="order.filled") == [1]
     assert found(event_type="user.created", status="success") == [2]
-    assert found(state="held", status="success") == []
+    assert found(state="paused", status="success") == []
     with pytest.raises(Refused, match="invalid_choice"):
         found(state="waiting")
     assert [item["id"] for item in world.call("GET", "/webhooks", status="paused").body["items"]] == [1]
@@ -303,7 +303,7 @@ def test_a_test_event_goes_out_at_once(world: World) -> None:
     answer = world.call("POST", "/webhooks/1/test", {"event_type": "order.filled"})
     assert (answer.body["status"], answer.body["response"]["response_body"]) == ("failed", "Invalid signature")
     assert world.sent[0]["headers"]["X-Webhook-Event"] == "order.filled"
-    assert world.books()["matched"] == 0
+    assert world.counters()["matched"] == 0
     with pytest.raises(NotFound):
         world.call("POST", "/webhooks/1/test", {"event_type": "nope"})
 
@@ -334,7 +334,7 @@ def test_a_delivery_shows_every_attempt_and_can_be_replayed(world: World) -> Non
 
 
 def test_what_is_replayed_while_paused_goes_out_when_resumed(world: World) -> None:
-    """It is held until then, like everything else."""
+    """It is paused until then, like everything else."""
     world.subscribe()
     world.publish(world.event())
     world.work()
@@ -342,7 +342,7 @@ def test_what_is_replayed_while_paused_goes_out_when_resumed(world: World) -> No
     [delivery] = world.deliveries()
     assert world.call("POST", f"/webhooks/1/deliveries/{delivery.delivery_id}/replay").status == 202
     world.work()
-    assert (world.deliveries()[0].state, len(world.sent)) == (State.HELD, 1)
+    assert (world.deliveries()[0].state, len(world.sent)) == (State.PAUSED, 1)
     world.call("POST", "/webhooks/1/resume")
     world.passes(minutes=1)
     assert (world.deliveries()[0].state, len(world.sent)) == (State.DELIVERED, 2)
@@ -379,7 +379,7 @@ def test_every_event_type_has_a_schema_that_its_example_meets(world: World) -> N
     assert len(types) == len(event_types.EVENT_TYPES) >= 19
     for event_type in types:
         jsonschema_rs.Draft202012Validator(event_type["schema"]).validate(event_type["example"])
-        assert wants(("*",), {}, event_type["name"], event_type["example"])
+        assert is_wanted(("*",), {}, event_type["name"], event_type["example"])
 
 
 def test_unequal_books_raise_an_alarm(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -390,12 +390,12 @@ def test_unequal_books_raise_an_alarm(world: World, monkeypatch: pytest.MonkeyPa
     lines: list[Any] = []
     monkeypatch.setattr(sweep.log, "error", lambda message, extra: lines.append((message, extra)))
     assert [sweep.audit(world.now + timedelta(minutes=minute)) for minute in range(60)] == [[]] * 60
-    key = endpoint_store.books_key(1, world.deliveries()[0].delivery_id)
+    key = endpoint_store.counters_key(1, world.deliveries()[0].delivery_id)
     spoil = {"TableName": config.table("webhooks"), "Key": {"id": {"S": key["id"]}}, "ExpressionAttributeValues": {":n": {"N": "1"}}}
     world.dynamodb.update_item(**spoil, UpdateExpression="ADD matched :n")
     assert world.call("GET", "/webhooks/stats").body["ledger"]["equal"] is False
     for _ in range(60):
         world.passes(minutes=1)
         retry_deliveries.handler({}, None)
-    assert lines == [("webhook books unequal", {"webhook_id": 1})]
+    assert lines == [("delivery counters do not balance", {"webhook_id": 1})]
     world.dynamodb.update_item(**spoil | {"ExpressionAttributeValues": {":n": {"N": "-1"}}}, UpdateExpression="ADD matched :n")

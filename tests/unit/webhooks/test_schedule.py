@@ -78,7 +78,7 @@ def test_no_header_breaks_the_verdict(header: str, status: int | None, tries: in
     found = verdict(tries, status, header, failing, jitter)
     if found.at:
         assert timedelta(seconds=4) <= found.at - NOW <= timedelta(hours=24) * 1.2
-        assert found.postponed or found.at - NOW == schedule.moved(schedule.DELAYS[min(max(tries, 1), 9) - 1], jitter)
+        assert found.postponed or found.at - NOW == schedule.with_jitter(schedule.DELAYS[min(max(tries, 1), 9) - 1], jitter)
 
 
 @pytest.mark.parametrize("header", ["0", "1", "4", "Mon, 02 Mar 2026 11:00:00 GMT"])
@@ -106,7 +106,7 @@ def test_only_429_and_503_may_say_when(status: int | None, seconds: int) -> None
 
 
 def test_410_and_five_days_switch_off() -> None:
-    """Gone switches off at once, failing after five days; the delivery is held either way."""
+    """Gone switches off at once, failing after five days; the delivery is paused either way."""
     assert verdict(status=410) == Verdict(next=Next.HOLD, switch_off="gone")
     assert verdict(10, failing=timedelta(days=5)) == Verdict(next=Next.HOLD, switch_off="failing")
     assert verdict(10, failing=timedelta(days=4, hours=23)).at == NOW + timedelta(hours=24)

@@ -89,7 +89,7 @@ def test_own_headers_are_sent_and_never_replace_ours() -> None:
     headers = signed(webhook, "{}")
     assert headers["Authorization"] == "Bearer abc"
     assert headers["X-Webhook-Id"] == "1"
-    assert sign.masked(headers, webhook)["Authorization"] == "***"
+    assert sign.mask_headers(headers, webhook)["Authorization"] == "***"
 
 
 def test_secrets_do_not_show() -> None:

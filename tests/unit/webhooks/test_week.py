@@ -80,8 +80,8 @@ def test_a_week(world: World) -> None:
 
     for name, webhook_id in ids.items():
         dead = 1 if name == "dislikes" else 0
-        books = world.books(int(webhook_id))
-        assert books == {"matched": events, "delivered": events - dead, "dead": dead, "pending": 0, "held": 0, "failing": dead}, name
+        counters = world.counters(int(webhook_id))
+        assert counters == {"matched": events, "delivered": events - dead, "dead": dead, "pending": 0, "paused": 0, "failing": dead}, name
         assert world.webhook(int(webhook_id)).is_active
     notices = [row["payload"] for row in world.rows("outbox") if row["type"] == "webhook.delivery_dead"]
     assert [(notice["name"], notice["event_type"]) for notice in notices] == [("dislikes", "order.filled")]

@@ -50,8 +50,8 @@ def test_all_of_a_batch_are_under_way_at_once(world: World) -> None:
         return OK
 
     world.answer = answer
-    assert worker.do_all(bodies) == []
-    assert world.books()["delivered"] == 10
+    assert worker.handle_tasks(bodies) == []
+    assert world.counters()["delivered"] == 10
 
 
 def test_a_batch_takes_few_calls(world: World, calls: list[str]) -> None:
@@ -65,7 +65,7 @@ def test_a_batch_takes_few_calls(world: World, calls: list[str]) -> None:
 
     world.answer = answer
     calls.clear()
-    assert worker.do_all(bodies) == []
+    assert worker.handle_tasks(bodies) == []
     assert calls[:2] == ["batch_get_item", "transact_write_items"]
     assert set(calls[2:]) == {"transact_write_items"}
     assert len(calls) < 10, calls
@@ -85,18 +85,18 @@ def test_a_slow_endpoint_holds_up_nobody(world: World) -> None:
         return OK
 
     world.answer = answer
-    thread = threading.Thread(target=lambda: worker.do_all(bodies))
+    thread = threading.Thread(target=lambda: worker.handle_tasks(bodies))
     thread.start()
     for _ in range(500):
         with world.lock:
-            delivered = [world.books(webhook_id)["delivered"] for webhook_id in (1, 2)]
+            delivered = [world.counters(webhook_id)["delivered"] for webhook_id in (1, 2)]
         if delivered == [3, 4]:
             break
         recorded.wait(0.01)
     recorded.set()
     thread.join()
     assert delivered == [3, 4]
-    assert world.books(1)["delivered"] == 4
+    assert world.counters(1)["delivered"] == 4
 
 
 @pytest.mark.parametrize("stage", [1, 2])
@@ -112,8 +112,8 @@ def test_what_cannot_be_written_together_is_written_alone(world: World, monkeypa
         return False if tried >= stage else inner(changes, now)
 
     monkeypatch.setattr(delivery_store, "change_together", contended)
-    assert worker.do_all(bodies) == []
-    assert world.books()["delivered"] == 10
+    assert worker.handle_tasks(bodies) == []
+    assert world.counters()["delivered"] == 10
     assert len(world.sent) == 10
 
 
@@ -122,24 +122,24 @@ def test_a_delivery_that_somebody_else_has_is_left_to_them(world: World) -> None
     bodies = batch(world, 3)
     taken = world.deliveries()[1]
     delivery_store.change(taken, world.now, claimed_until=world.now + delivery_store.GRACE)
-    assert worker.do_all(bodies) == []
+    assert worker.handle_tasks(bodies) == []
     assert sorted(sent["headers"]["X-Webhook-Sequence"] for sent in world.sent) == ["1", "3"]
 
 
 def test_a_failing_delivery_fails_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault of ours sends one message back to the queue, whatever the rest of the batch is."""
     bodies = batch(world, 3)
-    inner = delivery_store.attempt
+    inner = delivery_store.attempt_write
 
     def broken(id_: str, *args: Any) -> Any:
         if id_ == world.deliveries()[1].delivery_id:
             raise Retryable("contended")
         return inner(id_, *args)
 
-    monkeypatch.setattr(delivery_store, "attempt", broken)
-    failed = worker.do_all(bodies)
+    monkeypatch.setattr(delivery_store, "attempt_write", broken)
+    failed = worker.handle_tasks(bodies)
     assert [Message.model_validate_json(bodies[id_]).delivery_id for id_ in failed] == [world.deliveries()[1].delivery_id]
-    assert world.books()["delivered"] == 2
+    assert world.counters()["delivered"] == 2
 
 
 def test_a_failing_task_fails_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,8 +150,8 @@ def test_a_failing_task_fails_alone(world: World, monkeypatch: pytest.MonkeyPatc
         raise Retryable("contended")
 
     monkeypatch.setattr(circuit_breaker, "drain", contended)
-    assert worker.do_all(bodies | {"d": Message(task=Task.DRAIN, webhook_id=1).model_dump_json()}) == ["d"]
-    assert world.books()["delivered"] == 2
+    assert worker.handle_tasks(bodies | {"d": Message(task=Task.DRAIN, webhook_id=1).model_dump_json()}) == ["d"]
+    assert world.counters()["delivered"] == 2
 
 
 @pytest.mark.parametrize(
@@ -160,12 +160,12 @@ def test_a_failing_task_fails_alone(world: World, monkeypatch: pytest.MonkeyPatc
 def test_a_message_nobody_understands_fails_alone(world: World, broken: str) -> None:
     """A broken message goes back, and in the end to the dead-letter queue; the rest of the batch is done."""
     bodies = batch(world, 2)
-    assert worker.do_all({"b": broken} | bodies) == ["b"]
-    assert world.books()["delivered"] == 2
+    assert worker.handle_tasks({"b": broken} | bodies) == ["b"]
+    assert world.counters()["delivered"] == 2
 
 
 def test_the_same_delivery_twice_in_a_batch_is_made_once(world: World) -> None:
     """Two messages about one delivery lead to one attempt, and both are done with."""
     bodies = batch(world, 1)
-    assert worker.do_all(bodies | {"again": bodies["m-0"]}) == []
+    assert worker.handle_tasks(bodies | {"again": bodies["m-0"]}) == []
     assert len(world.sent) == 1

@@ -22,11 +22,17 @@ console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Measures, and says what must be kept to.")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Measures, and says what must be kept to."
+    )
     parser.add_argument("rows", nargs="*", help="which, by name; without, all but the optional ones")
     parser.add_argument("--list", action="store_true", help="says what rows there are")
-    parser.add_argument("--write", action="store_true", help="puts the latest figures of every row into docs/benchmarks.md")
-    parser.add_argument("--keep", action="store_true", help="leaves the local cloud running for the next time")
+    parser.add_argument(
+        "--write", action="store_true", help="puts the latest figures of every row into docs/benchmarks.md"
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="leaves the local cloud running for the next time"
+    )
     parser.add_argument("--seed", type=int, default=1, help="another seed, other random choices")
     given = parser.parse_args()
     unknown = set(given.rows) - set(cases.names())
@@ -40,7 +46,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends what was started
     failed = False
     if given.rows or not given.write:
-        failed = _measure([row for row in wanted if given.rows or not row.optional], seed=given.seed, keep=given.keep)
+        failed = _measure(
+            [row for row in wanted if given.rows or not row.optional], seed=given.seed, keep=given.keep
+        )
     if given.write:
         report.PAGE.write_text(report.page(report.PAGE.read_text(), report.markdown(report.load())))
     sys.exit(failed)
@@ -50,7 +58,11 @@ def _measure(wanted: list[cases.Row], *, seed: int, keep: bool) -> bool:
     """Measures row after row, keeps and shows the figures. Whether a row failed or a limit was not kept."""
     bench_environment = BenchEnvironment(seed)
     theirs = run.running(bench_environment.place)
-    told = {name: value for name, value in bench_environment.place.environ.items() if os.environ.get(name) != value}
+    told = {
+        name: value
+        for name, value in bench_environment.place.environ.items()
+        if os.environ.get(name) != value
+    }
     began, failed, shown = time.monotonic(), False, list[Figure]()
     circumstances = {"machine": _machine(), "commit": _commit()}
     try:
@@ -70,7 +82,9 @@ def _measure(wanted: list[cases.Row], *, seed: int, keep: bool) -> bool:
             console.print(report.table(figures))
             shown += figures
     finally:
-        if not (keep or theirs or all(row.optional for row in wanted)):  # the optional ones have stands of their own
+        if not (
+            keep or theirs or all(row.optional for row in wanted)
+        ):  # the optional ones have stands of their own
             bench_environment.clear()
     missed = [figure.name for figure in shown if figure.kept is False]
     console.print(f"{len(shown)} figures in {time.monotonic() - began:.0f} s; {report.LATEST} keeps them")
@@ -84,7 +98,9 @@ def _machine() -> str:
 
 
 def _commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     return done.stdout.strip()
 
 

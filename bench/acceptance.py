@@ -6,7 +6,16 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 
-from bench.harness import BenchEnvironment, Figure, at_most, interleaved, isolated_tables, script, spread, watched
+from bench.harness import (
+    BenchEnvironment,
+    Figure,
+    at_most,
+    interleaved,
+    isolated_tables,
+    script,
+    spread,
+    watched,
+)
 
 BUDGET_S = 40
 
@@ -15,10 +24,15 @@ _ROUNDS = 40
 
 
 def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
-    """A paper signal for one account, its queue and outbox without anybody behind them: what is measured is acceptance alone."""
+    """A paper signal for one account, its queue and outbox without anybody behind them.
+
+    What is measured is acceptance alone.
+    """
     token = bench_environment.env["TRADEHOOK_PAPER_TOKEN"]
     logging.disable(logging.INFO)
-    with isolated_tables(bench_environment, ["outbox", "webhook_logs", "idempotency", "signals"], ["orders-paper"]):
+    with isolated_tables(
+        bench_environment, ["outbox", "webhook_logs", "idempotency", "signals"], ["orders-paper"]
+    ):
         accept = _acceptance(token)
         accept()
         with watched() as calls:
@@ -26,7 +40,10 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
         bare = script(calls)
         processor: dict[str, list[float]] = {"ours": [], "baseline": []}
         turns = interleaved(
-            _several(accept, processor["ours"]), _several(bare, processor["baseline"]), rounds=_ROUNDS, until=bench_environment.ends_at
+            _several(accept, processor["ours"]),
+            _several(bare, processor["baseline"]),
+            rounds=_ROUNDS,
+            until=bench_environment.ends_at,
         )
     mine, bares = processor["ours"][1:], processor["baseline"][1:]  # the first were the warming up
     yield Figure(
@@ -71,7 +88,11 @@ def _acceptance(token: str) -> Callable[[], None]:
     from functions import receive_signals  # noqa: PLC0415 - it makes its clients while it is imported
     from testkit import gateway  # noqa: PLC0415
 
-    headers = {"X-Webhook-Token": token, "Prefer": "respond-async", "Content-Type": "text/plain; charset=utf-8"}
+    headers = {
+        "X-Webhook-Token": token,
+        "Prefer": "respond-async",
+        "Content-Type": "text/plain; charset=utf-8",
+    }
 
     def accept() -> None:
         body = {"symbol": "AAPL", "side": "buy", "qty": 1, "price": 185.5, "alert_id": uuid.uuid4().hex}

@@ -1,4 +1,7 @@
-"""A hundred alerts in the same instant at the front door, every function warm and every one cold; and with a slow exchange behind it."""
+"""A hundred alerts in the same instant at the front door, every function warm and every one cold.
+
+And with a slow exchange behind it.
+"""
 
 import asyncio
 import time
@@ -61,7 +64,8 @@ def _burst(bench_environment: BenchEnvironment, how: str, rounds: int, before: C
 
 
 async def _at_once(
-    ask: Callable[[aiohttp.ClientSession, BenchEnvironment], "aiohttp.client._RequestContextManager"], bench_environment: BenchEnvironment
+    ask: Callable[[aiohttp.ClientSession, BenchEnvironment], "aiohttp.client._RequestContextManager"],
+    bench_environment: BenchEnvironment,
 ) -> tuple[list[int], float]:
     """The statuses, and the seconds the slowest took."""
 
@@ -73,7 +77,9 @@ async def _at_once(
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=_TIMEOUT) as session:
         answers = await asyncio.gather(*(one(session) for _ in range(_SIZE)))
-    await asyncio.to_thread(_until_quiet)  # what follows from the alerts belongs to this round, not to the next
+    await asyncio.to_thread(
+        _until_quiet
+    )  # what follows from the alerts belongs to this round, not to the next
     return [status for status, _ in answers], max(seconds for _, seconds in answers)
 
 
@@ -85,14 +91,20 @@ def _until_quiet(still_s: float = _STILL_S) -> None:
         time.sleep(_LOOK_S)
 
 
-def _alert(session: aiohttp.ClientSession, bench_environment: BenchEnvironment) -> "aiohttp.client._RequestContextManager":
+def _alert(
+    session: aiohttp.ClientSession, bench_environment: BenchEnvironment
+) -> "aiohttp.client._RequestContextManager":
     body = {"symbol": "AAPL", "side": "buy", "qty": 1, "price": 185.5, "alert_id": uuid.uuid4().hex}
     return session.post(
-        f"{bench_environment.place.url}/api/webhook", json=body, headers={"X-Webhook-Token": bench_environment.env["TRADEHOOK_PAPER_TOKEN"]}
+        f"{bench_environment.place.url}/api/webhook",
+        json=body,
+        headers={"X-Webhook-Token": bench_environment.env["TRADEHOOK_PAPER_TOKEN"]},
     )
 
 
-def _health(session: aiohttp.ClientSession, bench_environment: BenchEnvironment) -> "aiohttp.client._RequestContextManager":
+def _health(
+    session: aiohttp.ClientSession, bench_environment: BenchEnvironment
+) -> "aiohttp.client._RequestContextManager":
     return session.get(f"{bench_environment.place.url}/health")
 
 
@@ -104,9 +116,12 @@ def _chill(bench_environment: BenchEnvironment) -> None:
 
 
 def _slow_exchange(bench_environment: BenchEnvironment) -> Iterator[Figure]:
-    """Signals for two live accounts in turns, each when the one before has had its effect; one's exchange takes ten seconds for every call.
+    """Signals for two live accounts in turns, each when the one before has had its effect.
 
-    Without that pause the order and the events of the signal before share the processors with the answer, and the times tell of those.
+    One's exchange takes ten seconds for every call.
+
+    Without that pause the order and the events of the signal before share the processors with the answer, and
+    the times tell of those.
     """
     desk = BenchUser(bench_environment, {"binance": 1, "bybit": 1})
     bench_environment.exchanges.fault(exchange="bybit", kind="slow", seconds=10, times=-1)
@@ -115,7 +130,12 @@ def _slow_exchange(bench_environment: BenchEnvironment) -> Iterator[Figure]:
         def send(exchange: str) -> float:
             body = desk.signal(exchange, qty_per=1)
             began = time.perf_counter()
-            answer = session.post(f"{bench_environment.place.url}/api/webhook", json=body, headers={"Prefer": "respond-async"}, timeout=30)
+            answer = session.post(
+                f"{bench_environment.place.url}/api/webhook",
+                json=body,
+                headers={"Prefer": "respond-async"},
+                timeout=30,
+            )
             took = (time.perf_counter() - began) * 1000
             assert answer.status_code == 202, answer.text
             if exchange == "binance":
@@ -123,7 +143,13 @@ def _slow_exchange(bench_environment: BenchEnvironment) -> Iterator[Figure]:
             _until_quiet(_STILL_AFTER_ONE_S)
             return took
 
-        turns = interleaved(lambda: send("bybit"), lambda: send("binance"), rounds=_SLOW_ROUNDS, warm_up=3, until=bench_environment.ends_at)
+        turns = interleaved(
+            lambda: send("bybit"),
+            lambda: send("binance"),
+            rounds=_SLOW_ROUNDS,
+            warm_up=3,
+            until=bench_environment.ends_at,
+        )
     bench_environment.exchanges.clear_faults()
     desk.settled()
     yield Figure(

@@ -1,4 +1,6 @@
-"""Cold start of every function from the built artifact, in a fresh process, beside a bare import of what it cannot do without."""
+"""Cold start of every function from the built artifact, in a fresh process, beside a bare import of what it
+cannot do without.
+"""
 
 import json
 import os
@@ -37,7 +39,10 @@ print(json.dumps([took, held / 1024, ccxt.__file__ if ccxt else ""]))
 
 
 def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
-    """Each function's module imported, and with it the clients it prepares; for those that trade an exchange opened too."""
+    """Each function's module imported, and with it the clients it prepares.
+
+    For those that trade an exchange opened too.
+    """
     build()
     described = stack.load()
     with tempfile.TemporaryDirectory(prefix="cold-") as directory:
@@ -57,7 +62,9 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
             )
             yield Figure(
                 f"cold start, {name}",
-                "A fresh process imports the function and opens an exchange." if exchange else "A fresh process imports the function.",
+                "A fresh process imports the function and opens an exchange."
+                if exchange
+                else "A fresh process imports the function.",
                 turns.ours,
                 "ms",
                 baseline=turns.baseline,
@@ -70,7 +77,10 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
 
 
 def _started(directory: str, work: str, memory: list[float], *, ccxt: bool) -> Callable[[], float]:
-    """A fresh process that does this work; milliseconds from when its interpreter is up, as Lambda bills them."""
+    """A fresh process that does this work.
+
+    Milliseconds from when its interpreter is up, as Lambda bills them.
+    """
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": directory,
@@ -83,7 +93,9 @@ def _started(directory: str, work: str, memory: list[float], *, ccxt: bool) -> C
     command = [sys.executable, "-c", _MEASURED.format(work=work)]
 
     def start() -> float:
-        done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=directory, env=environment, capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise RuntimeError(done.stderr)
         took, held, origin = json.loads(done.stdout.splitlines()[-1])

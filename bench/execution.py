@@ -1,4 +1,7 @@
-"""Executing an order: the calls to AWS it takes, and its time beside a bare script that makes the same calls."""
+"""Executing an order.
+
+The calls to AWS it takes, and its time beside a bare script that makes the same calls.
+"""
 
 import json
 import logging
@@ -7,7 +10,18 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from bench.harness import BenchEnvironment, BenchUser, Call, Figure, at_most, interleaved, isolated_tables, script, spread, watched
+from bench.harness import (
+    BenchEnvironment,
+    BenchUser,
+    Call,
+    Figure,
+    at_most,
+    interleaved,
+    isolated_tables,
+    script,
+    spread,
+    watched,
+)
 from chalicelib import aws, config
 from functions import execute_orders, receive_signals
 from testkit import gateway, pump
@@ -23,7 +37,10 @@ _QUEUES = ["realtime", *(f"orders-{name}" for name in _EXCHANGES)]
 
 
 def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
-    """On paper, where all the work is ours; then on accounts at exchanges, where only the calls are counted."""
+    """On paper, where all the work is ours.
+
+    Then on accounts at exchanges, where only the calls are counted.
+    """
     logging.disable(logging.WARNING)
     with isolated_tables(bench_environment, _TABLES, _QUEUES):
         yield from _on_paper(bench_environment)
@@ -64,7 +81,8 @@ def _at_exchanges(bench_environment: BenchEnvironment) -> Iterator[Figure]:
         with BenchUser(bench_environment, {exchange: 1}) as desk:
             worker = _Worker(desk, exchange, price="50000")
             worker.prepare(_LIVE_ORDERS)
-            worker.execute()  # the key is decrypted, the instrument's rules are read: both are kept for minutes
+            # The key is decrypted, the instrument's rules are read: both are kept for minutes
+            worker.execute()
             made = [worker.execute() for _ in range(_LIVE_ORDERS - 1)]
             yield _calls(f"execution at {exchange}, AWS calls", made)
 
@@ -102,7 +120,9 @@ class _Worker:
         self._messages = pump.messages(f"orders-{self._exchange}")
         assert len(self._messages) == count
         for message in self._messages:
-            aws.client("sqs").delete_message(QueueUrl=config.queue(f"orders-{self._exchange}"), ReceiptHandle=message["ReceiptHandle"])
+            aws.client("sqs").delete_message(
+                QueueUrl=config.queue(f"orders-{self._exchange}"), ReceiptHandle=message["ReceiptHandle"]
+            )
 
     def execute(self) -> list[Call]:
         """Executes one of them; gives the calls it made."""

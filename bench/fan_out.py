@@ -1,4 +1,7 @@
-"""One signal to 1, 10, 100 and 1,000 accounts: acknowledged beside the bare calls, and executed on all of them."""
+"""One signal to 1, 10, 100 and 1,000 accounts.
+
+Acknowledged beside the bare calls, and executed on all of them.
+"""
 
 import json
 import logging
@@ -7,7 +10,16 @@ from collections.abc import Callable, Iterator
 
 import requests
 
-from bench.harness import BenchEnvironment, BenchUser, Figure, at_most, interleaved, isolated_tables, script, watched
+from bench.harness import (
+    BenchEnvironment,
+    BenchUser,
+    Figure,
+    at_most,
+    interleaved,
+    isolated_tables,
+    script,
+    watched,
+)
 from chalicelib import aws
 from chalicelib.orders import store as ledger
 from functions import receive_signals
@@ -26,13 +38,17 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     """Demo accounts, simulated by our own paper engine."""
     logging.disable(logging.WARNING)
     desks = {size: BenchUser(bench_environment, {_EXCHANGE: size}, "demo") for size in {*_ROUNDS, *_EXECUTED}}
-    with isolated_tables(bench_environment, ["outbox", "webhook_logs", "idempotency", "signals"], [f"orders-{_EXCHANGE}"]):
+    with isolated_tables(
+        bench_environment, ["outbox", "webhook_logs", "idempotency", "signals"], [f"orders-{_EXCHANGE}"]
+    ):
         for size, rounds in _ROUNDS.items():
             accept = _acceptance(desks[size])
             accept()
             with watched() as calls:
                 accept()
-            turns = interleaved(accept, script(calls), rounds=rounds, until=bench_environment.ends_at - BUDGET_S / 2)
+            turns = interleaved(
+                accept, script(calls), rounds=rounds, until=bench_environment.ends_at - BUDGET_S / 2
+            )
             yield Figure(
                 f"fan-out to {size:,}, acknowledged",
                 f"A group signal for {size:,} accounts, stored and queued by {len(calls)} AWS calls.",
@@ -45,7 +61,12 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
                 grows="with the accounts, ten to a message batch; batches go out eight at a time.",
             )
     few, many = _EXECUTED
-    turns = interleaved(_execution(bench_environment, desks[many]), _execution(bench_environment, desks[few]), rounds=1, warm_up=0)
+    turns = interleaved(
+        _execution(bench_environment, desks[many]),
+        _execution(bench_environment, desks[few]),
+        rounds=1,
+        warm_up=0,
+    )
     yield Figure(
         f"fan-out to {many:,}, executed",
         f"From the front door to the last of {many:,} settled accounts, per account; every account is served.",
@@ -77,7 +98,10 @@ def _execution(bench_environment: BenchEnvironment, desk: BenchUser) -> Callable
         began = time.perf_counter()
         body = desk.signal(_EXCHANGE, price="95000")
         answer = requests.post(
-            f"{bench_environment.place.url}/api/webhook", json=body, headers={"Prefer": "respond-async"}, timeout=_PATIENCE_S
+            f"{bench_environment.place.url}/api/webhook",
+            json=body,
+            headers={"Prefer": "respond-async"},
+            timeout=_PATIENCE_S,
         )
         assert answer.status_code == 202, answer.text
         signal_id = answer.json()["signal_id"]

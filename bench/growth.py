@@ -1,4 +1,7 @@
-"""What reading costs the more signals, orders and deliveries are stored, up to 100,000: items that DynamoDB has to look at."""
+"""What reading costs the more signals, orders and deliveries are stored, up to 100,000.
+
+Items that DynamoDB has to look at.
+"""
 
 import json
 import logging
@@ -48,7 +51,10 @@ class _Cost:
 
 
 def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
-    """Items looked at: a query's are counted by DynamoDB, filtered ones included; a key asked for is one, found or not."""
+    """Items looked at: a query's are counted by DynamoDB, filtered ones included.
+
+    A key asked for is one, found or not.
+    """
     logging.disable(logging.WARNING)
     tables = ["signals", "orders", "deliveries", "webhook_logs", "idempotency", "outbox", "following"]
     with isolated_tables(bench_environment, tables, ["orders-binance", "deliveries"]), _one_minute():
@@ -72,9 +78,17 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
             "Every GET of the admin API, by a user and an admin; lists with totals, and by a filter that nothing passes.",
             True,
         ),
-        ("growth, each minute", "track_orders, retry_deliveries and sweep, with five open orders and five due deliveries.", False),
+        (
+            "growth, each minute",
+            "track_orders, retry_deliveries and sweep, with five open orders and five due deliveries.",
+            False,
+        ),
     ):
-        counts = {name: [cost.items for cost in by_size] for name, by_size in costs.items() if name.startswith("GET") is chosen}
+        counts = {
+            name: [cost.items for cost in by_size]
+            for name, by_size in costs.items()
+            if name.startswith("GET") is chosen
+        }
         few, some, many = (sum(by_size[index] for by_size in counts.values()) for index in (0, -2, -1))
         most = max(by_size[-1] for by_size in counts.values())
         ratios = {name: (by_size[-1] + 1) / (by_size[-2] + 1) for name, by_size in counts.items()}
@@ -97,8 +111,20 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
 def _beside(sizes: Sequence[int], costs: Sequence[Sequence[_Cost]]) -> Iterator[Figure]:
     """What else a read costs, at the two greatest sizes."""
     for what, means, unit, value, limit in (
-        ("AWS calls", "Calls to AWS by each of these reads.", "calls", attrgetter("calls"), at_most(_LOGARITHMIC, worst=True)),
-        ("processor time", "Our process's own time for each of these reads, boto3's included.", "ms", attrgetter("own_ms"), None),
+        (
+            "AWS calls",
+            "Calls to AWS by each of these reads.",
+            "calls",
+            attrgetter("calls"),
+            at_most(_LOGARITHMIC, worst=True),
+        ),
+        (
+            "processor time",
+            "Our process's own time for each of these reads, boto3's included.",
+            "ms",
+            attrgetter("own_ms"),
+            None,
+        ),
         (
             "time",
             "The same, waiting included: the emulated DynamoDB sorts a partition whole for each query.",
@@ -130,7 +156,10 @@ def _cost(read: Callable[[], None]) -> _Cost:
 
 @contextmanager
 def _one_minute() -> Iterator[None]:
-    """Has retry_deliveries see the same minute at every size: each minute it audits the books of other subscriptions."""
+    """Has retry_deliveries see the same minute at every size.
+
+    Each minute it audits the books of other subscriptions.
+    """
     now = datetime.now(UTC)
     means = replace(worker.dependencies(), clock=lambda: now)
     with patch.object(worker, "dependencies", lambda: means):
@@ -148,30 +177,39 @@ def _items(answer: dict[str, Any], arguments: dict[str, Any]) -> int:
 class _Archive:
     """A user's past: one signal, its order and its delivery, made by the product, and copies of them.
 
-    The newest thousand, which pages show, are copied whole. What lies behind is passed over unread: of it the attributes of keys and
-    indexes are, and for the rest a text of the same size.
+    The newest thousand, which pages show, are copied whole. What lies behind is passed over unread: of it the
+    attributes of keys and indexes are, and for the rest a text of the same size.
     """
 
     def __init__(self, desk: BenchUser) -> None:
         self._desk = desk
         self._size = 0
         answer = receive_signals.app(
-            gateway.request("POST", "/api/webhook", json.dumps(desk.signal("binance", price="95000"))), gateway.CONTEXT
+            gateway.request("POST", "/api/webhook", json.dumps(desk.signal("binance", price="95000"))),
+            gateway.CONTEXT,
         )
         assert answer["statusCode"] in {200, 202}, answer
         pump.execute("orders-binance")
-        aws.delete_many("outbox", [{"event_id": item["event_id"]} for item in pump.items("outbox")])  # as publishing them would
+        aws.delete_many(
+            "outbox", [{"event_id": item["event_id"]} for item in pump.items("outbox")]
+        )  # as publishing them would
         stored = next(desk.signals())
         self.signal_id = stored["signal_id"]
         self._account_id = desk.accounts[0].account_id
-        [order] = [item for item in aws.query_all("orders", "signal_id = :id", id=self.signal_id) if "#" in item["leg"]]
+        [order] = [
+            item
+            for item in aws.query_all("orders", "signal_id = :id", id=self.signal_id)
+            if "#" in item["leg"]
+        ]
         self.webhook_id = self._subscribe()
         self.delivery_id = self._deliver(datetime.now(UTC), State.DELIVERED)
         delivery = aws.get(delivery_store.TABLE, delivery_store.key(self.delivery_id))
         assert delivery
         settled = {name: value for name, value in stored.items() if name != "unqueued"}
         originals = {"signals": settled, "orders": order, "deliveries": delivery}
-        self._copied = {table: (aws.to_dynamodb(item), _stuffed(table, item)) for table, item in originals.items()}
+        self._copied = {
+            table: (aws.to_dynamodb(item), _stuffed(table, item)) for table, item in originals.items()
+        }
 
     def grow(self, size: int) -> None:
         """Has so many of each stored, and as many as ever open."""
@@ -201,7 +239,9 @@ class _Archive:
                 copies[table].append((whole if number < SIZES[0] else stuffed) | own[table])
         for table, items in copies.items():
             requests = [{"PutRequest": {"Item": item}} for item in items]
-            left = aws.client("dynamodb").batch_write_item(RequestItems={config.table(table): requests})["UnprocessedItems"]
+            left = aws.client("dynamodb").batch_write_item(RequestItems={config.table(table): requests})[
+                "UnprocessedItems"
+            ]
             assert not left, left
 
     def _subscribe(self) -> int:
@@ -235,7 +275,9 @@ def _text(**attributes: str) -> aws.Item:
 
 
 def _stuffed(table: str, item: aws.Item) -> aws.Item:
-    definitions = aws.client("dynamodb").describe_table(TableName=config.table(table))["Table"]["AttributeDefinitions"]
+    definitions = aws.client("dynamodb").describe_table(TableName=config.table(table))["Table"][
+        "AttributeDefinitions"
+    ]
     whole, keys = aws.to_dynamodb(item), {definition["AttributeName"] for definition in definitions}
     stuffing = "x" * sum(len(name) + _size(value) for name, value in whole.items() if name not in keys)
     return {name: value for name, value in whole.items() if name in keys} | _text(stuffing=stuffing)
@@ -251,7 +293,12 @@ def _size(value: Any) -> int:
 def _follow(account_id: str, order_id: str, at: datetime) -> None:
     """An order to be followed, due since then; as the ledger writes it."""
     key = {"account_id": account_id, "order_id": order_id}
-    item = {"exchange": "binance", "shard": str(int(account_id) % order_ledger.SHARDS), "due_at": at.isoformat(), "at": {}}
+    item = {
+        "exchange": "binance",
+        "shard": str(int(account_id) % order_ledger.SHARDS),
+        "due_at": at.isoformat(),
+        "at": {},
+    }
     aws.write(aws.put_write("in_flight_orders", key | item))
 
 
@@ -279,10 +326,15 @@ def _routes(bench_environment: BenchEnvironment, desk: BenchUser, archive: _Arch
         for query in [None, *filters.get(route, [])]:
             for who, token in tokens.items() if query is None else [("user", desk.api_token)]:
                 narrowed = f" by {', '.join(query)}" if query else ""
-                yield f"GET {route}{narrowed} as {who}", _reading(route, path, query, token, known=path.keys() <= known.keys())
+                yield (
+                    f"GET {route}{narrowed} as {who}",
+                    _reading(route, path, query, token, known=path.keys() <= known.keys()),
+                )
 
 
-def _reading(route: str, path: dict[str, str], query: dict[str, str] | None, token: str, *, known: bool) -> Callable[[], None]:
+def _reading(
+    route: str, path: dict[str, str], query: dict[str, str] | None, token: str, *, known: bool
+) -> Callable[[], None]:
     def read() -> None:
         request = gateway.request(
             "GET",

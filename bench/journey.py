@@ -1,4 +1,6 @@
-"""From the signal to the order on the wire and to the dashboard, beside bare functions that are as many hops apart."""
+"""From the signal to the order on the wire and to the dashboard, beside bare functions that are as many hops
+apart.
+"""
 
 import asyncio
 import json
@@ -54,7 +56,10 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
 async def _measured(bench_environment: BenchEnvironment, desk: BenchUser) -> tuple[Interleaved, Interleaved]:
     wire_server = _WireServer()
     token = bench_environment.env["TRADEHOOK_ADMIN_TOKEN"]
-    async with aiohttp.ClientSession() as session, session.ws_connect(f"{bench_environment.place.ws_url}?token={token}") as socket:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(f"{bench_environment.place.ws_url}?token={token}") as socket,
+    ):
         welcome = await socket.receive_json(timeout=_PATIENCE_S)
         screen = _Screen(socket)
         listening = asyncio.create_task(screen.listen())
@@ -72,7 +77,9 @@ async def _measured(bench_environment: BenchEnvironment, desk: BenchUser) -> tup
 
         try:
             wire = await asyncio.to_thread(
-                lambda: interleaved(ours, baseline, rounds=_ROUNDS, warm_up=3, until=bench_environment.ends_at - 20)
+                lambda: interleaved(
+                    ours, baseline, rounds=_ROUNDS, warm_up=3, until=bench_environment.ends_at - 20
+                )
             )
         finally:
             listening.cancel()
@@ -80,7 +87,9 @@ async def _measured(bench_environment: BenchEnvironment, desk: BenchUser) -> tup
             wire_server.shutdown()
     counted = wire.ours.rounds
     mine, others = ([seen for _, seen in arrivals[who][-counted:]] for who in ("ours", "bare"))
-    return wire, Interleaved(spread(mine), spread(others), spread(own / other for own, other in zip(mine, others, strict=True)))
+    return wire, Interleaved(
+        spread(mine), spread(others), spread(own / other for own, other in zip(mine, others, strict=True))
+    )
 
 
 def _ours(bench_environment: BenchEnvironment, desk: BenchUser, screen: "_Screen") -> tuple[float, float]:
@@ -88,7 +97,9 @@ def _ours(bench_environment: BenchEnvironment, desk: BenchUser, screen: "_Screen
     url = json.loads(bench_environment.place.front_door.read_text())["http"]
     body = desk.signal("binance", price="50000")
     began = time.time()
-    answer = requests.post(f"{url}/api/webhook", json=body, headers={"Prefer": "respond-async"}, timeout=_PATIENCE_S)
+    answer = requests.post(
+        f"{url}/api/webhook", json=body, headers={"Prefer": "respond-async"}, timeout=_PATIENCE_S
+    )
     assert answer.status_code == 202, answer.text
     seen = screen.seen(answer.json()["signal_id"])
     arrived = next(
@@ -109,7 +120,9 @@ def _bare(bare: BareFunctions, wire: "_WireServer", screen: "_Screen") -> tuple[
 
 
 def _newest_connection() -> str:
-    items, _ = aws.query_page("connections", "#open = :yes", index="open", newest_first=True, limit=1, yes="1")
+    items, _ = aws.query_page(
+        "connections", "#open = :yes", index="open", newest_first=True, limit=1, yes="1"
+    )
     return str(items[0]["connection_id"])
 
 

@@ -28,11 +28,17 @@ _PAYLOAD = {"symbol": "BTC/USDT", "side": "buy", "quantity": "0.0015", "value": 
 
 
 def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
-    """The same payload to the same receiver on loopback, a hundred at a time, one process each, everything recorded."""
+    """The same payload to the same receiver on loopback, a hundred at a time, one process each, everything
+    recorded.
+    """
     _ = bench_environment.env
     logging.disable(logging.INFO)
     processor: list[float] = []
-    with isolated_tables(bench_environment, ["webhooks", "deliveries", "outbox"], ["deliveries"]), _receiver() as url, _peer(url) as peer:
+    with (
+        isolated_tables(bench_environment, ["webhooks", "deliveries", "outbox"], ["deliveries"]),
+        _receiver() as url,
+        _peer(url) as peer,
+    ):
         turns = interleaved(_ours(url, processor), peer, rounds=_ROUNDS, until=bench_environment.ends_at)
     yield Figure(
         "outbound deliveries",
@@ -54,7 +60,10 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
 
 
 def _ours(url: str, processor: list[float]) -> Callable[[], float]:
-    """A round: as many deliveries placed and queued; then the function works its batches off, and only that is timed."""
+    """A round: as many deliveries placed and queued.
+
+    Then the function works its batches off, and only that is timed.
+    """
     from chalicelib import aws, config  # noqa: PLC0415 - with the stand's environment
     from chalicelib.events.models import LoggedEvent  # noqa: PLC0415
     from chalicelib.users.access import Caller  # noqa: PLC0415
@@ -63,7 +72,9 @@ def _ours(url: str, processor: list[float]) -> Callable[[], float]:
     from functions import deliver_webhooks  # noqa: PLC0415
 
     owner = Caller(user_id="1", user_uuid="bench", role=Role.ADMIN)
-    webhook, _ = manage.create({"name": "bench", "url": url, "event_type": "order.filled"}, owner, datetime.now(UTC))
+    webhook, _ = manage.create(
+        {"name": "bench", "url": url, "event_type": "order.filled"}, owner, datetime.now(UTC)
+    )
     placed = 0
 
     def place() -> None:
@@ -87,8 +98,13 @@ def _ours(url: str, processor: list[float]) -> Callable[[], float]:
         sqs, queue = aws.client("sqs"), config.queue("deliveries")
         bodies: list[str] = []
         while len(bodies) < _EACH:
-            messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=_BATCH, WaitTimeSeconds=5)["Messages"]
-            entries = [{"Id": str(index), "ReceiptHandle": each["ReceiptHandle"]} for index, each in enumerate(messages)]
+            messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=_BATCH, WaitTimeSeconds=5)[
+                "Messages"
+            ]
+            entries = [
+                {"Id": str(index), "ReceiptHandle": each["ReceiptHandle"]}
+                for index, each in enumerate(messages)
+            ]
             sqs.delete_message_batch(QueueUrl=queue, Entries=entries)
             bodies += [each["Body"] for each in messages]
         return bodies
@@ -114,7 +130,9 @@ def _peer(url: str) -> Iterator[Callable[[], float]]:
     script = ROOT / "bench" / "harness" / "django_peer.py"
     with TemporaryDirectory() as directory:
         command = [str(_environment()), str(script), url, f"{directory}/peer.sqlite"]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=directory)
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=directory
+        )
         try:
             _said(process)
             yield lambda: _EACH / float(_asked(process, _EACH))
@@ -145,14 +163,20 @@ def _environment() -> Path:
     done = directory / "installed"
     if not done.exists():
         venv.create(directory, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *_PEER], check=True, timeout=BUDGET_S)
+        subprocess.run(
+            [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *_PEER],
+            check=True,
+            timeout=BUDGET_S,
+        )
         done.touch()
     return python
 
 
 @contextmanager
 def _receiver() -> Iterator[str]:
-    process = subprocess.Popen([sys.executable, "-m", "bench.harness.receiver"], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.harness.receiver"], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
     try:
         yield f"http://127.0.0.1:{_said(process)}/webhook"
     finally:
@@ -169,4 +193,8 @@ def _event(bodies: list[str]) -> dict[str, Any]:
     """A batch as Lambda hands it on."""
     about = {"receiptHandle": "-", "attributes": {}, "messageAttributes": {}, "eventSource": "aws:sqs"}
     arn = "arn:aws:sqs:us-east-1:000000000000:deliveries"
-    return {"Records": [{**about, "messageId": uuid.uuid4().hex, "body": body, "eventSourceARN": arn} for body in bodies]}
+    return {
+        "Records": [
+            {**about, "messageId": uuid.uuid4().hex, "body": body, "eventSourceARN": arn} for body in bodies
+        ]
+    }

@@ -1,4 +1,7 @@
-"""Signals for 200 live accounts on three exchanges at once: all are served, nobody is turned away. And the pace where limits bind."""
+"""Signals for 200 live accounts on three exchanges at once: all are served, nobody is turned away.
+
+And the pace where limits bind.
+"""
 
 import logging
 import os
@@ -29,8 +32,10 @@ BUDGET_S = 150
 
 _ACCOUNTS = {"binance": 67, "bybit": 67, "okx": 66}
 _MARKETS = dict.fromkeys(_ACCOUNTS, MarketType.FUTURES)  # the narrower limits
-# Percent of the exchanges' limits that let two to three accounts a second through, less than half of what this machine can do. The markets
-# are those that are counted by address: Binance's spot account weighs 20, Bybit counts every call, OKX prices only.
+# Percent of the exchanges' limits that let two to three accounts a second through, less than half of what
+# this machine can do. The markets
+# are those that are counted by address: Binance's spot account weighs 20, Bybit counts every call, OKX prices
+# only.
 _SHARED = {"binance": (MarketType.SPOT, 60), "bybit": (MarketType.FUTURES, 20), "okx": (MarketType.SPOT, 30)}
 _SPOILED = 3  # accounts of each exchange whose key is revoked; as many are empty
 _PATIENCE_S = 100
@@ -74,14 +79,18 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
 
 
 def _shared(bench_environment: BenchEnvironment) -> Iterator[Figure]:
-    """All accounts again, with so small a share of the exchanges' limits that the limits are the bound and not this machine."""
+    """All accounts again, with so small a share of the exchanges' limits that the limits are the bound and
+    not this machine.
+    """
     bench_environment.exchanges.reset()
     with BenchUser(bench_environment, _ACCOUNTS) as desk, _shares(bench_environment):
         spoiled = _spoil(bench_environment, desk)
         for exchange, (_, percent) in _SHARED.items():
             bench_environment.exchanges.call("POST", "limits", exchange=exchange, factor=percent / 100)
         tooks: dict[str, float] = {}
-        settled = _trade(bench_environment, desk, {exchange: market for exchange, (market, _) in _SHARED.items()}, tooks)
+        settled = _trade(
+            bench_environment, desk, {exchange: market for exchange, (market, _) in _SHARED.items()}, tooks
+        )
         told = bench_environment.exchanges.call("GET", "stats")
         _check(bench_environment, desk, settled, spoiled)
         _look_later(desk)
@@ -113,7 +122,10 @@ def _shared(bench_environment: BenchEnvironment) -> Iterator[Figure]:
 
 
 def _quiet() -> None:
-    """Waits until the events of what has been done are told: where the limits are to be the bound this machine must be free for them."""
+    """Waits until the events of what has been done are told.
+
+    Where the limits are to be the bound this machine must be free for them.
+    """
     until = time.monotonic() + _QUIET_WITHIN_S
     while pump.items("outbox") and time.monotonic() < until:
         time.sleep(0.5)
@@ -142,16 +154,27 @@ def _tell_workers(bench_environment: BenchEnvironment, shares: str) -> None:
 
 
 def _look_later(desk: BenchUser) -> None:
-    """Puts the minute's look at the accounts off: its calls would be made under the limits that are measured next."""
+    """Puts the minute's look at the accounts off.
+
+    Its calls would be made under the limits that are measured next.
+    """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         later = datetime.now(UTC) + timedelta(hours=1)
-        list(pool.map(lambda account: in_flight.schedule_account(account.account_id, account.exchange, later), desk.accounts))
+        list(
+            pool.map(
+                lambda account: in_flight.schedule_account(account.account_id, account.exchange, later),
+                desk.accounts,
+            )
+        )
 
 
 def _paced(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     """An account on each exchange with more orders than its limit lets through at once."""
     narrow = {place: _narrowed(limits_of(*place)) for place in _PACED}
-    with BenchUser(bench_environment, dict.fromkeys(_ACCOUNTS, 1)) as desk, patch.dict(rate_limiter._LIMITS, narrow):  # noqa: SLF001 - the only way to narrow them
+    with (
+        BenchUser(bench_environment, dict.fromkeys(_ACCOUNTS, 1)) as desk,
+        patch.dict(rate_limiter._LIMITS, narrow),  # noqa: SLF001
+    ):
         rate_limiter.forget()
         bench_environment.exchanges.call("POST", "limits", factor=_FACTOR)
         with ThreadPoolExecutor(len(_PACED)) as pool:
@@ -187,7 +210,10 @@ def _paced(bench_environment: BenchEnvironment) -> Iterator[Figure]:
 def _narrowed(limits: rate_limiter.Limits) -> rate_limiter.Limits:
     rate = limits.orders
     return replace(
-        limits, orders=rate_limiter.Rate(min(rate.per_s * _FACTOR, _SLOWEST_PER_S), min(max(int(rate.burst * _FACTOR), 1), _MOST_AT_ONCE))
+        limits,
+        orders=rate_limiter.Rate(
+            min(rate.per_s * _FACTOR, _SLOWEST_PER_S), min(max(int(rate.burst * _FACTOR), 1), _MOST_AT_ONCE)
+        ),
     )
 
 
@@ -226,20 +252,35 @@ def _spoil(bench_environment: BenchEnvironment, desk: BenchUser) -> dict[str, st
             bench_environment.exchanges.call("POST", "revoke", api_key=desk.credentials[account_id].api_key)
         for account_id in mine[_SPOILED : 2 * _SPOILED]:
             bench_environment.exchanges.call("POST", "empty", api_key=desk.credentials[account_id].api_key)
-        spoiled |= dict.fromkeys(mine[:_SPOILED], "exchange_key_rejected") | dict.fromkeys(mine[_SPOILED : 2 * _SPOILED], "below_minimum")
+        spoiled |= dict.fromkeys(mine[:_SPOILED], "exchange_key_rejected") | dict.fromkeys(
+            mine[_SPOILED : 2 * _SPOILED], "below_minimum"
+        )
     return spoiled
 
 
 def _trade(
-    bench_environment: BenchEnvironment, desk: BenchUser, markets: dict[str, MarketType], tooks: dict[str, float] | None = None
+    bench_environment: BenchEnvironment,
+    desk: BenchUser,
+    markets: dict[str, MarketType],
+    tooks: dict[str, float] | None = None,
 ) -> list[AccountResult]:
-    """Has every account buy. What came of it; into `tooks`, the seconds from the front door to the last account of each exchange."""
+    """Has every account buy. What came of it.
+
+    Into `tooks`, the seconds from the front door to the last account of each exchange.
+    """
     began = time.monotonic()
     sides = {MarketType.SPOT: "buy", MarketType.FUTURES: "long"}
 
     def send(exchange: str) -> str:
-        body = desk.signal(exchange, market_type=markets[exchange].value, side=sides[markets[exchange]], qty_per=1)
-        answer = requests.post(f"{bench_environment.place.url}/api/webhook", json=body, headers={"Prefer": "respond-async"}, timeout=30)
+        body = desk.signal(
+            exchange, market_type=markets[exchange].value, side=sides[markets[exchange]], qty_per=1
+        )
+        answer = requests.post(
+            f"{bench_environment.place.url}/api/webhook",
+            json=body,
+            headers={"Prefer": "respond-async"},
+            timeout=30,
+        )
         assert answer.status_code == 202, answer.text
         return str(answer.json()["signal_id"])
 
@@ -254,14 +295,27 @@ def _trade(
         if all(len(mine) == _ACCOUNTS[exchange] for exchange, mine in found.items()):
             return [execution for mine in found.values() for execution in mine]
         counts = {exchange: len(mine) for exchange, mine in found.items()}
-        assert time.monotonic() < until, f"settled: {counts}; {bench_environment.exchanges.call('GET', 'stats')}"
+        assert time.monotonic() < until, (
+            f"settled: {counts}; {bench_environment.exchanges.call('GET', 'stats')}"
+        )
         time.sleep(0.2)
 
 
-def _check(bench_environment: BenchEnvironment, desk: BenchUser, settled: list[AccountResult], spoiled: dict[str, str]) -> None:
+def _check(
+    bench_environment: BenchEnvironment,
+    desk: BenchUser,
+    settled: list[AccountResult],
+    spoiled: dict[str, str],
+) -> None:
     """Whoever can trade has traded, once; the others are refused, each by a code of their own."""
-    filled = {order["api_key"]: order["status"] for order in bench_environment.exchanges.orders() if order["parent"] is None}
-    assert len(filled) == len([order for order in bench_environment.exchanges.orders() if order["parent"] is None]), "an order was doubled"
+    filled = {
+        order["api_key"]: order["status"]
+        for order in bench_environment.exchanges.orders()
+        if order["parent"] is None
+    }
+    assert len(filled) == len(
+        [order for order in bench_environment.exchanges.orders() if order["parent"] is None]
+    ), "an order was doubled"
     for execution in settled:
         key = desk.credentials[execution.account_id].api_key
         if execution.account_id in spoiled:

@@ -12,13 +12,23 @@ from chalicelib.trading import Variant
 
 BUDGET_S = 20
 
-_GROUP = {"group_name": "my_strategy", "token": "whk_1_x", "exchange": "BINANCE", "market_type": "FUTURES", "currency": "USDT"}
+_GROUP = {
+    "group_name": "my_strategy",
+    "token": "whk_1_x",
+    "exchange": "BINANCE",
+    "market_type": "FUTURES",
+    "currency": "USDT",
+}
 _LEGS = [{"price": 78000 - 1000 * leg, "qty_per": 3} for leg in range(4)]
 _BODIES = {
     Variant.LEGACY: json.dumps({"symbol": "BTCUSDT", "action": "buy", "price": 95000}),
-    Variant.PERSONAL: json.dumps({"symbol": "BINANCE:ETHUSDT.P", "action": "buy", "price": "3200.5", "alert_id": "a-1"}),
+    Variant.PERSONAL: json.dumps(
+        {"symbol": "BINANCE:ETHUSDT.P", "action": "buy", "price": "3200.5", "alert_id": "a-1"}
+    ),
     Variant.XC: "code=xc_1_abcdef strategy_id=MyStrategy demo=YES command=sell exchange=binance coinmarket=BTCUSDT amount=0.05",
-    Variant.GROUP: json.dumps(_GROUP | {"symbol": "BTCUSDT", "order_type": "LIMIT", "side": "buy", "orders": _LEGS}),
+    Variant.GROUP: json.dumps(
+        _GROUP | {"symbol": "BTCUSDT", "order_type": "LIMIT", "side": "buy", "orders": _LEGS}
+    ),
     Variant.PAPER: json.dumps({"symbol": "AAPL", "side": "buy", "qty": 10, "price": 185.50}),
 }
 _ROUNDS, _EACH = 15, 200
@@ -50,7 +60,11 @@ def _read(variant: Variant, body: str) -> object:
 
 
 def _bare(body: str) -> object:
-    return json.loads(body, parse_float=Decimal) if body.startswith("{") else [pair.split("=") for pair in body.split()]
+    return (
+        json.loads(body, parse_float=Decimal)
+        if body.startswith("{")
+        else [pair.split("=") for pair in body.split()]
+    )
 
 
 def _per_second(work: Callable[[], object]) -> float:

@@ -53,7 +53,9 @@ async def _measured(bench_environment: BenchEnvironment) -> Interleaved:
         screens = _Screens()
         address = f"{url}?token={bench_environment.env['TRADEHOOK_USER_TOKEN']}&after=last"
         for _ in range(_SUBSCRIBERS // _AT_ONCE):
-            sockets = await asyncio.gather(*(session.ws_connect(address, max_msg_size=0) for _ in range(_AT_ONCE)))
+            sockets = await asyncio.gather(
+                *(session.ws_connect(address, max_msg_size=0) for _ in range(_AT_ONCE))
+            )
             for socket in sockets:
                 screens.watch(socket)
         await screens.all_heard("resumed")
@@ -64,18 +66,24 @@ async def _measured(bench_environment: BenchEnvironment) -> Interleaved:
             def ours() -> float:
                 one, began = uuid.uuid4().hex, time.perf_counter()
                 aws.write(outbox.event_write(_event(one, user_id)))
-                return (asyncio.run_coroutine_threadsafe(screens.all_heard(one), loop).result(_PATIENCE_S) - began) * 1000
+                return (
+                    asyncio.run_coroutine_threadsafe(screens.all_heard(one), loop).result(_PATIENCE_S) - began
+                ) * 1000
 
             def baseline() -> float:
                 one, began = uuid.uuid4().hex, time.perf_counter()
                 assert poster.stdin
                 poster.stdin.write(json.dumps({"type": "order.filled", "payload": {"once": one}}) + "\n")
                 poster.stdin.flush()
-                return (asyncio.run_coroutine_threadsafe(screens.all_heard(one), loop).result(_PATIENCE_S) - began) * 1000
+                return (
+                    asyncio.run_coroutine_threadsafe(screens.all_heard(one), loop).result(_PATIENCE_S) - began
+                ) * 1000
 
             try:
                 return await asyncio.to_thread(
-                    lambda: interleaved(ours, baseline, rounds=_ROUNDS, warm_up=2, until=bench_environment.ends_at)
+                    lambda: interleaved(
+                        ours, baseline, rounds=_ROUNDS, warm_up=2, until=bench_environment.ends_at
+                    )
                 )
             finally:
                 assert poster.stdin
@@ -90,7 +98,12 @@ def _connections(user_id: str) -> list[str]:
 
 def _event(once: str, user_id: str) -> Event:
     return Event(
-        event_id=once, type="bench.told", payload={"once": once}, entity=f"bench#{once}", user_id=user_id, created_at=datetime.now(UTC)
+        event_id=once,
+        type="bench.told",
+        payload={"once": once},
+        entity=f"bench#{once}",
+        user_id=user_id,
+        created_at=datetime.now(UTC),
     )
 
 

@@ -1,7 +1,8 @@
 """AWS clients and DynamoDB writes, as the rest of the package uses them.
 
-Every call has a timeout, and is retried by botocore's standard mode: 3 tries in all, with backoff and jitter, for throttling,
-5xx and connection errors. That is safe because every write here is idempotent by its key or condition.
+Every call has a timeout, and is retried by botocore's standard mode: 3 tries in all, with backoff and jitter,
+for throttling, 5xx and connection errors. That is safe because every write here is idempotent by its key or
+condition.
 """
 
 import random
@@ -25,7 +26,8 @@ Write = dict[str, dict[str, Any]]
 
 SHARDS = tuple("12345678")
 
-# Without botocore's own look at the arguments, which takes as long as all else it does for a call: AWS looks at them too.
+# Without botocore's own look at the arguments, which takes as long as all else it does for a call: AWS looks
+# at them too.
 _CONFIG = Config(
     connect_timeout=2,
     read_timeout=8,
@@ -33,11 +35,14 @@ _CONFIG = Config(
     max_pool_connections=32,
     parameter_validation=False,
 )
-# What a single write meets while a transaction is at the same item, and what DynamoDB answers when it is asked too much: nothing was
+# What a single write meets while a transaction is at the same item, and what DynamoDB answers when it is
+# asked too much: nothing was
 # written, so the write is tried again
 # (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling).
 _CONFLICT = "TransactionConflictException"
-_THROTTLED = frozenset({"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"})
+_THROTTLED = frozenset(
+    {"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"}
+)
 _TRIES = 5
 _serializer = TypeSerializer()
 _deserializer = TypeDeserializer()
@@ -47,8 +52,8 @@ class WriteRefused(TradehookError):
     """A condition did not hold, so the transaction wrote nothing.
 
     Attributes:
-        failed: For each write of the transaction, in order: `None` where its condition held, else the item as it stands
-            (empty if there is none).
+        failed: For each write of the transaction, in order: `None` where its condition held, else the item as
+            it stands (empty if there is none).
     """
 
     def __init__(self, failed: Sequence[Item | None]) -> None:
@@ -63,7 +68,10 @@ def client(service: str, endpoint: str | None = None) -> Any:
 
 
 def prepare(*services: str) -> None:
-    """Makes clients while Lambda starts a function, when it has a whole processor to itself; does nothing elsewhere."""
+    """Makes clients while Lambda starts a function, when it has a whole processor to itself.
+
+    Does nothing elsewhere.
+    """
     if config.in_lambda():
         for service in services:
             client(service)
@@ -86,7 +94,10 @@ def put_write(table: str, item: Mapping[str, Any], condition: str | None = None,
 
 
 def update_write(table: str, key: Key, expression: str, condition: str | None = None, **values: Any) -> Write:
-    """An update for `transact`. Attribute names that DynamoDB reserves are written `#name` and need no further mention."""
+    """An update for `transact`.
+
+    Attribute names that DynamoDB reserves are written `#name` and need no further mention.
+    """
     write: Item = {"TableName": config.table(table), "Key": to_dynamodb(key), "UpdateExpression": expression}
     return {"Update": _with_condition(write, condition, values, expression)}
 
@@ -122,7 +133,12 @@ def transact(writes: Sequence[Write]) -> None:
         if "ConditionalCheckFailed" not in codes:
             raise
         raise WriteRefused(
-            [from_dynamodb(reason.get("Item", {})) if reason.get("Code") == "ConditionalCheckFailed" else None for reason in reasons]
+            [
+                from_dynamodb(reason.get("Item", {}))
+                if reason.get("Code") == "ConditionalCheckFailed"
+                else None
+                for reason in reasons
+            ]
         ) from error
 
 
@@ -138,7 +154,9 @@ def write(single: Write, *, returning: bool = False) -> Item:
     asked = {"ReturnValues": "UPDATED_NEW"} if returning else {}
     for attempt in range(_TRIES):
         try:
-            return from_dynamodb(getattr(client("dynamodb"), call)(**arguments, **asked).get("Attributes", {}))
+            return from_dynamodb(
+                getattr(client("dynamodb"), call)(**arguments, **asked).get("Attributes", {})
+            )
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code == "ConditionalCheckFailedException":
@@ -152,18 +170,25 @@ def write(single: Write, *, returning: bool = False) -> Item:
 
 
 def pause(attempt: int) -> None:
-    """Waits before another try: at most 20, 40, 80 ... 320 ms, evenly spread, so that those who collided do not collide again."""
+    """Waits before another try: at most 20, 40, 80 ...
+
+    320 ms, evenly spread, so that those who collided do not collide again.
+    """
     time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 4)))  # noqa: S311 - a pause, no secret
 
 
 def get(table: str, key: Key) -> Item | None:
     """One item, read consistently; None if there is none."""
-    answer = client("dynamodb").get_item(TableName=config.table(table), Key=to_dynamodb(key), ConsistentRead=True)
+    answer = client("dynamodb").get_item(
+        TableName=config.table(table), Key=to_dynamodb(key), ConsistentRead=True
+    )
     return from_dynamodb(answer["Item"]) if "Item" in answer else None
 
 
 def get_many(wanted: Sequence[tuple[str, Key]]) -> list[Item | None]:
-    """Several items of several tables in one consistent call, in the order asked for; None where there is none.
+    """Several items of several tables in one consistent call, in the order asked for.
+
+    None where there is none.
 
     At most 100. Raises Retryable when DynamoDB has not given all of them after three rounds.
     """
@@ -183,17 +208,27 @@ def get_many(wanted: Sequence[tuple[str, Key]]) -> list[Item | None]:
     else:
         raise Retryable("DynamoDB is throttling a batch of reads")
     return [
-        next((from_dynamodb(item) for name, item in found if name == table and key.items() <= item.items()), None) for table, key in keys
+        next(
+            (from_dynamodb(item) for name, item in found if name == table and key.items() <= item.items()),
+            None,
+        )
+        for table, key in keys
     ]
 
 
 def delete_many(table: str, keys: Sequence[Key]) -> None:
-    """Deletes items unconditionally, 25 in a call. Raises Retryable when DynamoDB has not taken all after several tries."""
+    """Deletes items unconditionally, 25 in a call.
+
+    Raises Retryable when DynamoDB has not taken all after several tries.
+    """
     _write_many(config.table(table), [{"DeleteRequest": {"Key": to_dynamodb(key)}} for key in keys])
 
 
 def put_many(table: str, items: Sequence[Mapping[str, Any]]) -> None:
-    """Puts items unconditionally, 25 in a call. Raises Retryable when DynamoDB has not taken all after several tries."""
+    """Puts items unconditionally, 25 in a call.
+
+    Raises Retryable when DynamoDB has not taken all after several tries.
+    """
     _write_many(config.table(table), [{"PutRequest": {"Item": to_dynamodb(item)}} for item in items])
 
 
@@ -202,7 +237,9 @@ def _write_many(table: str, writes: Sequence[Item]) -> None:
         requests: Item = {table: list(writes[start : start + 25])}
         for attempt in range(_TRIES):
             try:
-                requests = client("dynamodb").batch_write_item(RequestItems=requests).get("UnprocessedItems") or {}
+                requests = (
+                    client("dynamodb").batch_write_item(RequestItems=requests).get("UnprocessedItems") or {}
+                )
             except ClientError as error:
                 if error.response["Error"]["Code"] not in _THROTTLED | {_CONFLICT}:
                     raise
@@ -226,8 +263,13 @@ def query_page(
     only: Iterable[str] = (),
     **values: Any,
 ) -> tuple[list[Item], Item | None]:
-    """One page of a query: its items, or `only` these attributes of them, and where the next page starts (None at the end)."""
-    arguments = _query_arguments(table, condition, index, filter_expression, values, newest_first=newest_first, only=only)
+    """One page of a query.
+
+    Its items, or `only` these attributes of them, and where the next page starts (None at the end).
+    """
+    arguments = _query_arguments(
+        table, condition, index, filter_expression, values, newest_first=newest_first, only=only
+    )
     if limit:
         arguments["Limit"] = limit
     if start:
@@ -268,8 +310,13 @@ def count(
     newest_first: bool = False,
     **values: Any,
 ) -> int | None:
-    """How many items a query gives; None if there are more than `most`, or if more than `looked_at` had to be looked at to tell."""
-    arguments = _query_arguments(table, condition, index, filter_expression, values, newest_first=newest_first)
+    """How many items a query gives.
+
+    None if there are more than `most`, or if more than `looked_at` had to be looked at to tell.
+    """
+    arguments = _query_arguments(
+        table, condition, index, filter_expression, values, newest_first=newest_first
+    )
     counted = looked = 0
     while True:
         limit = looked_at - looked if filter_expression else most + 1 - counted
@@ -295,7 +342,11 @@ def _query_arguments(
     newest_first: bool,
     only: Iterable[str] = (),
 ) -> Item:
-    arguments: Item = {"TableName": config.table(table), "KeyConditionExpression": condition, "ScanIndexForward": not newest_first}
+    arguments: Item = {
+        "TableName": config.table(table),
+        "KeyConditionExpression": condition,
+        "ScanIndexForward": not newest_first,
+    }
     projection = ", ".join(f"#{name}" for name in only)
     arguments |= _placeholders(values, condition, filter_expression, projection)
     arguments |= {"IndexName": index} if index else {}
@@ -314,8 +365,17 @@ def _placeholders(values: Mapping[str, Any], *expressions: str | None) -> Item:
     """The `:value` and `#name` tables that go with the expressions."""
     placeholders: Item = {}
     if values:
-        placeholders["ExpressionAttributeValues"] = to_dynamodb({f":{name}": value for name, value in values.items()})
-    words = " ".join(filter(None, expressions)).replace(",", " ").replace("(", " ").replace(")", " ").replace(".", " ").split()
+        placeholders["ExpressionAttributeValues"] = to_dynamodb(
+            {f":{name}": value for name, value in values.items()}
+        )
+    words = (
+        " ".join(filter(None, expressions))
+        .replace(",", " ")
+        .replace("(", " ")
+        .replace(")", " ")
+        .replace(".", " ")
+        .split()
+    )
     names = {word: word[1:] for word in words if word.startswith("#")}
     if names:
         placeholders["ExpressionAttributeNames"] = names

@@ -1,7 +1,7 @@
 """What the deployment tells the code. The only module that reads the environment.
 
-A resource's address is there because `infra/stack.yaml` grants the function that resource; asking for one that was not
-granted raises `Misconfigured`, which names what is missing.
+A resource's address is there because `infra/stack.yaml` grants the function that resource; asking for one
+that was not granted raises `Misconfigured`, which names what is missing.
 """
 
 import os
@@ -64,4 +64,6 @@ def _granted(kind: str, name: str) -> str:
     try:
         return os.environ[variable]
     except KeyError:
-        raise Misconfigured(f"{variable} is not set: infra/stack.yaml grants this function no {kind.lower()} {name!r}") from None
+        raise Misconfigured(
+            f"{variable} is not set: infra/stack.yaml grants this function no {kind.lower()} {name!r}"
+        ) from None

@@ -1,4 +1,7 @@
-"""The dashboard's files, out of `web/`. They hold nothing secret; what they show comes from the API, with the reader's token."""
+"""The dashboard's files, out of `web/`. They hold nothing secret.
+
+What they show comes from the API, with the reader's token.
+"""
 
 import hashlib
 from functools import cache
@@ -9,7 +12,9 @@ from chalicelib import config
 from chalicelib.errors import NotFound
 from chalicelib.http import Answer, Request, Route
 
-_WEB = Path(__file__).resolve().parent.parent / "web"  # beside this package, in the repository and in the artifact
+_WEB = (
+    Path(__file__).resolve().parent.parent / "web"
+)  # beside this package, in the repository and in the artifact
 # Text only: API Gateway would hand out anything else as base64.
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -35,7 +40,8 @@ def get_page(request: Request) -> Answer:
 def get_file(request: Request) -> Answer:
     """One of its scripts, styles or pictures: `{file}`, or `{name}` in the folder `{file}`."""
     name = "/".join(request.path[part] for part in ("file", "name") if part in request.path)
-    # The page's relative addresses, read from "/dashboard/" with a slash, come here with "dashboard/" in front.
+    # The page's relative addresses, read from "/dashboard/" with a slash, come here with "dashboard/" in
+    # front.
     direct = name.removeprefix("dashboard/")
     if direct != name and direct in _files():
         return Answer(308, "", {"Location": f"../{direct}"})
@@ -66,12 +72,19 @@ def _policy() -> str:
 
 @cache
 def _files() -> dict[str, tuple[str, str, str]]:
-    """Every file by its path under `web/`: text, type and entity tag. Read once; a path from outside only ever looks up here."""
+    """Every file by its path under `web/`: text, type and entity tag. Read once.
+
+    A path from outside only ever looks up here.
+    """
     found = {}
     for path in sorted(_WEB.rglob("*")):
         if path.is_file() and path.suffix in _TYPES:
             text = path.read_text(encoding="utf-8")
-            found[path.relative_to(_WEB).as_posix()] = (text, _TYPES[path.suffix], f'"{hashlib.sha256(text.encode()).hexdigest()[:20]}"')
+            found[path.relative_to(_WEB).as_posix()] = (
+                text,
+                _TYPES[path.suffix],
+                f'"{hashlib.sha256(text.encode()).hexdigest()[:20]}"',
+            )
     return found
 
 

@@ -13,8 +13,8 @@
     ├── OutcomeUnknown     something may have been done: look it up, never do it again blindly
     └── Misconfigured      the deployment is wrong; somebody must be told
 
-A refusal carries a `code`, which never changes, and the values its message needs. The message itself comes from the catalogue
-of the reader's language (`chalicelib/messages`), so nothing here is prose.
+A refusal carries a `code`, which never changes, and the values its message needs. The message itself comes
+from the catalogue of the reader's language (`chalicelib/messages`), so nothing here is prose.
 """
 
 from typing import Any

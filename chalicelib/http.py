@@ -40,16 +40,21 @@ class Request:
         return messages.preferred(self.headers.get("accept-language", ""))
 
     def check_values(self) -> None:
-        """Checks what the URL and the headers name: it becomes keys and values of the store, which have limits of their own.
+        """Checks what the URL and the headers name.
+
+        It becomes keys and values of the store, which have limits of their own.
 
         Raises:
             NotFound: A path parameter that no record is called.
-            Refused: `too_long` or, for control characters, `invalid_value`: a query parameter or an `Idempotency-Key`.
+            Refused: `too_long` or, for control characters, `invalid_value`: a query parameter or an
+                `Idempotency-Key`.
         """
         if not all(is_id(value) for value in self.path.values()):
             raise NotFound("not_found")
         for name, value in self.query.items():
-            _check_line(name if is_id(name) else "query", value, LONGEST_CURSOR if name == "cursor" else LONGEST_ID)
+            _check_line(
+                name if is_id(name) else "query", value, LONGEST_CURSOR if name == "cursor" else LONGEST_ID
+            )
         _check_line("Idempotency-Key", self.headers.get("idempotency-key", ""), LONGEST_KEY)
 
 
@@ -82,7 +87,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One path and method, and the function that answers it. Chalice and the OpenAPI document are both made from these."""
+    """One path and method, and the function that answers it.
+
+    Chalice and the OpenAPI document are both made from these.
+    """
 
     method: str
     path: str
@@ -92,7 +100,8 @@ class Route:
 def to_json(value: Any) -> str:
     """Strict JSON for people: Decimal as a plain JSON number without trailing zeros, times as ISO 8601.
 
-    What strict JSON cannot hold never fails an answer: a number that is not finite shows as null, half of a surrogate pair as `?`.
+    What strict JSON cannot hold never fails an answer: a number that is not finite shows as null, half of a
+    surrogate pair as `?`.
     """
     text = simplejson.dumps(_plain(value), use_decimal=True, ensure_ascii=False)
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
@@ -106,22 +115,37 @@ def refusal(error: Refused, language: str) -> Answer:
 
 
 def preference_wait(headers: Mapping[str, str], query: Mapping[str, str], default: float) -> float:
-    """Seconds the sender will wait for the result: `?wait=N`, else `Prefer` (RFC 7240), else the default; 0 to 25."""
+    """Seconds the sender will wait for the result: `?wait=N`, else `Prefer` (RFC 7240), else the default.
+
+    0 to 25.
+    """
     prefer = headers.get("prefer", "")
     asked = query.get("wait")
     if asked is None:
         found = re.search(r"(?:^|[,;\s])wait\s*=\s*\"?(\d+)", prefer, re.IGNORECASE)
-        asked = found.group(1) if found else "0" if re.search(r"(?:^|[,;\s])respond-async\b", prefer, re.IGNORECASE) else None
+        asked = (
+            found.group(1)
+            if found
+            else "0"
+            if re.search(r"(?:^|[,;\s])respond-async\b", prefer, re.IGNORECASE)
+            else None
+        )
     if asked is None or not asked.isascii() or not asked.isdigit():
         return default
     return float(min(int(asked[:6]), 25))
 
 
 def _plain(value: Any) -> Any:
-    if (isinstance(value, Decimal) and not value.is_finite()) or (isinstance(value, float) and not math.isfinite(value)):
+    if (isinstance(value, Decimal) and not value.is_finite()) or (
+        isinstance(value, float) and not math.isfinite(value)
+    ):
         return None
     if isinstance(value, Decimal):
-        return value.quantize(Decimal(1)) if value == value.to_integral_value() and abs(value) < Decimal(10) ** 27 else value.normalize()
+        return (
+            value.quantize(Decimal(1))
+            if value == value.to_integral_value() and abs(value) < Decimal(10) ** 27
+            else value.normalize()
+        )
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):

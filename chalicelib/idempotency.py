@@ -1,7 +1,9 @@
-"""`Idempotency-Key`: a request that moves money, sent again under the same key, moves it once and gets the first answer.
+"""`Idempotency-Key`.
 
-As https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header describes it, keys being the caller's own. Only what was done
-is remembered; a refusal is judged anew.
+A request that moves money, sent again under the same key, moves it once and gets the first answer.
+
+As https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header describes it, keys being the
+caller's own. Only what was done is remembered; a refusal is judged anew.
 """
 
 import hashlib
@@ -41,7 +43,10 @@ class IdempotentRequest:
     at: datetime
 
     def write(self, answer: Mapping[str, Any]) -> aws.Write:
-        """The write that belongs into the transaction of what the request does; refused if it was carried out before."""
+        """The write that belongs into the transaction of what the request does.
+
+        Refused if it was carried out before.
+        """
         item = {
             "key": self.key,
             "fingerprint": self.fingerprint,
@@ -74,7 +79,9 @@ class IdempotentRequest:
         raise Replayed(Answer(201, json.loads(earlier["answer"]), {"Idempotent-Replayed": "true"}))
 
 
-def answer_once(request: Request, by: str, now: datetime, do: Callable[[IdempotentRequest | None], Mapping[str, Any]]) -> Answer:
+def answer_once(
+    request: Request, by: str, now: datetime, do: Callable[[IdempotentRequest | None], Mapping[str, Any]]
+) -> Answer:
     """Carries a request out, once where it has a key.
 
     Args:

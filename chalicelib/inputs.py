@@ -1,4 +1,7 @@
-"""What the admin API is given: JSON bodies and query values, checked against a model; every refusal names the field."""
+"""What the admin API is given: JSON bodies and query values, checked against a model.
+
+Every refusal names the field.
+"""
 
 import re
 import unicodedata
@@ -6,7 +9,15 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 from pydantic_core import PydanticCustomError
 
 from chalicelib import request_limits, strict_json
@@ -22,14 +33,20 @@ _INVISIBLE = ("Cf", "Zs")
 # Embeddings, overrides and isolates (Unicode Standard Annex #9, table 4), and what takes no room at all.
 _DISGUISING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u00ad\u200b\u2060\ufeff")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
-_LAYOUT = "\n\r\t\u200c\u200d\u200e\u200f"  # the last four join letters or set the direction of neighbours, as Arabic and emojis need
+# The last four join letters or set the direction of neighbours, as Arabic and emojis need
+_LAYOUT = "\n\r\t\u200c\u200d\u200e\u200f"
 _FIRST_YEAR, _LAST_YEAR = 2000, 2100
 
 
 class Input(BaseModel):
-    """The base of every body: a key it does not know is an error, because a setting that nothing reads looks like one that works."""
+    """The base of every body.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, hide_input_in_errors=True)
+    A key it does not know is an error, because a setting that nothing reads looks like one that works.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, str_strip_whitespace=True, hide_input_in_errors=True
+    )
 
 
 def _lower_case(value: Any) -> Any:
@@ -60,8 +77,8 @@ def _readable(text: str) -> str:
 def _printable(text: str) -> str:
     """Refuses what breaks or disguises a line, and a line in which nothing is visible.
 
-    Format characters that writing needs stay: the joiners of Persian, Indic scripts and emoji, and the marks of
-    Arabic and Hebrew.
+    Format characters that writing needs stay: the joiners of Persian, Indic scripts and emoji, and the marks
+    of Arabic and Hebrew.
     """
     kinds = [unicodedata.category(character) for character in text]
     if any(kind in _BREAKING for kind in kinds) or any(character in _DISGUISING for character in text):
@@ -81,7 +98,9 @@ def _in_calendar(moment: datetime) -> datetime:
 Caseless = BeforeValidator(_lower_case)
 """For enumerated values, whose case does not matter."""
 Whole = Annotated[int, BeforeValidator(_plain_number)]
-Money = Annotated[Decimal, BeforeValidator(_plain_number), Field(ge=0, le=10**15, max_digits=30, decimal_places=12)]
+Money = Annotated[
+    Decimal, BeforeValidator(_plain_number), Field(ge=0, le=10**15, max_digits=30, decimal_places=12)
+]
 OneLine = AfterValidator(_printable)
 ShortText = Annotated[str, Field(min_length=1, max_length=64), OneLine]
 """A name or the like: one line without control characters."""
@@ -103,7 +122,8 @@ def body(request: Request, model: type[Model], depth: int = strict_json.MAX_DEPT
     """The request's JSON body as a model.
 
     Raises:
-        Refused: It is no JSON object, or one of its fields is missing, unknown or wrong; the message names the field.
+        Refused: It is no JSON object, or one of its fields is missing, unknown or wrong; the message names
+            the field.
         TooLarge: It has more than `limits.API_BYTES` bytes.
     """
     return validate(json_object(request, depth), model)
@@ -166,7 +186,9 @@ def moment(text: str, field: str) -> datetime:
             number = int(text[:20])
             found = datetime.fromtimestamp(number / 1000 if number >= _MILLISECONDS else number, UTC)
         else:
-            found = datetime.fromisoformat(text.replace(" ", "+"))  # the plus of an offset, which a URL turns into a blank
+            found = datetime.fromisoformat(
+                text.replace(" ", "+")
+            )  # the plus of an offset, which a URL turns into a blank
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         raise Refused("invalid_time", field=field) from None
@@ -230,7 +252,9 @@ _CODES = {
 def _refusal(kind: str, field: str, context: dict[str, Any]) -> Refused:
     code = _CODES.get(kind)
     if code is None:
-        code = next((code for start, code in _CODES_BY_START.items() if kind.startswith(start)), "invalid_value")
+        code = next(
+            (code for start, code in _CODES_BY_START.items() if kind.startswith(start)), "invalid_value"
+        )
     values = {name: context[key] for key, name in _CONTEXT.items() if key in context}
     return Refused(code, field=field, **values)
 

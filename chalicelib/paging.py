@@ -1,4 +1,7 @@
-"""Lists, the same everywhere: `?limit`, and `?cursor` or `?offset`, answered by `{"items", "total", "next"}`."""
+"""Lists, the same everywhere.
+
+`?limit`, and `?cursor` or `?offset`, answered by `{"items", "total", "next"}`.
+"""
 
 import base64
 import binascii
@@ -19,7 +22,10 @@ _LONGEST_KEY_BYTES = 1024
 _FURTHEST = 10**6  # offset in a cursor
 
 LOOKED_AT = 5000
-"""About so many items a filter looks at for one page; one that lets few of them through gives a short page, and a cursor to go on."""
+"""About so many items a filter looks at for one page.
+
+One that lets few of them through gives a short page, and a cursor to go on.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +65,15 @@ def answer(
 
 @contextmanager
 def cursor_checked(page: Page, table: str, index: str | None) -> Iterator[None]:
-    """Refuses a cursor of another list: one with other keys, or one that the store does not take for this query."""
+    """Refuses a cursor of another list.
+
+    One with other keys, or one that the store does not take for this query.
+    """
     keys = {**table_keys.TABLES[table], **(table_keys.INDEXES[table, index] if index else {})}
     start = page.start
-    if start is not None and (start.keys() != keys.keys() or not all(type(start[name]) is kind for name, kind in keys.items())):
+    if start is not None and (
+        start.keys() != keys.keys() or not all(type(start[name]) is kind for name, kind in keys.items())
+    ):
         raise Refused("invalid_cursor", field="cursor")
     try:
         yield
@@ -93,7 +104,9 @@ def start_of(page: Page) -> int:
 
 def list_response(items: Sequence[Any], total: int | None, next_value: aws.Item | None) -> Answer:
     """A list as an answer."""
-    return Answer(200, {"items": list(items), "total": total, "next": _cursor(next_value) if next_value else None})
+    return Answer(
+        200, {"items": list(items), "total": total, "next": _cursor(next_value) if next_value else None}
+    )
 
 
 def part(request: Request, items: Sequence[Any], view: Callable[[Any], Any]) -> Answer:
@@ -103,11 +116,18 @@ def part(request: Request, items: Sequence[Any], view: Callable[[Any], Any]) -> 
     if not isinstance(start, int):
         raise Refused("invalid_cursor", field="cursor")
     end = start + page.limit if "limit" in request.query else len(items)
-    return list_response([view(item) for item in items[start:end]], len(items), {"offset": end} if end < len(items) else None)
+    return list_response(
+        [view(item) for item in items[start:end]], len(items), {"offset": end} if end < len(items) else None
+    )
 
 
-def _read(table: str, condition: str, page: Page, arguments: dict[str, Any]) -> tuple[list[aws.Item], aws.Item | None]:
-    """So many items as the page holds, as far as they are found by looking at `LOOKED_AT`; an offset is skipped by reading over it."""
+def _read(
+    table: str, condition: str, page: Page, arguments: dict[str, Any]
+) -> tuple[list[aws.Item], aws.Item | None]:
+    """So many items as the page holds, as far as they are found by looking at `LOOKED_AT`.
+
+    An offset is skipped by reading over it.
+    """
     wanted = page.offset + page.limit
     items, start = aws.query_page(table, condition, start=page.start, limit=wanted, **arguments)
     if start is not None and len(items) < wanted:
@@ -124,7 +144,12 @@ def _number(request: Request, name: str, default: int, least: int, most: int) ->
     text = request.query.get(name)
     if text is None:
         return default
-    if not text.isascii() or not text.isdigit() or len(text) > len(str(most)) or not least <= int(text) <= most:
+    if (
+        not text.isascii()
+        or not text.isdigit()
+        or len(text) > len(str(most))
+        or not least <= int(text) <= most
+    ):
         raise Refused("out_of_range", field=name, minimum=least, maximum=most)
     return int(text)
 
@@ -144,7 +169,10 @@ def _position(cursor: str) -> aws.Item:
 
 
 def _is_key_value(value: Any) -> bool:
-    """Whether a value can stand in a key of a table: a text of up to 1,024 bytes or a whole number of 38 digits."""
+    """Whether a value can stand in a key of a table.
+
+    A text of up to 1,024 bytes or a whole number of 38 digits.
+    """
     if isinstance(value, str):
         return 0 < len(value.encode()) <= _LONGEST_KEY_BYTES
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**38

@@ -1,6 +1,7 @@
 """Secret settings: given to the function as they are, or kept in SSM Parameter Store and read by name.
 
-The name stands in the environment and in Terraform's state, the secret in neither. A rotated secret is seen within five minutes.
+The name stands in the environment and in Terraform's state, the secret in neither. A rotated secret is seen
+within five minutes.
 """
 
 import time
@@ -12,7 +13,10 @@ _KEPT_S = 300
 
 
 def secret(name: str) -> str:
-    """A secret setting; empty if the deployment gives none. Raises botocore's ClientError where the parameter cannot be read."""
+    """A secret setting; empty if the deployment gives none.
+
+    Raises botocore's ClientError where the parameter cannot be read.
+    """
     if given := config.setting(name):
         return given
     parameter = config.setting(f"{name}_PARAMETER")

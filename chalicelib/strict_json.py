@@ -1,7 +1,9 @@
-"""The one reader of JSON that comes from outside: what it returns can be stored, and read back as strict JSON.
+"""The one reader of JSON that comes from outside.
 
-`json.loads` alone takes what RFC 8259 does not have or leaves open: NaN and infinities, half of a surrogate pair, a key given twice,
-any depth. Each of them is refused here, with the code that the webhooks use for it.
+What it returns can be stored, and read back as strict JSON.
+
+`json.loads` alone takes what RFC 8259 does not have or leaves open: NaN and infinities, half of a surrogate
+pair, a key given twice, any depth. Each of them is refused here, with the code that the webhooks use for it.
 """
 
 import json
@@ -18,7 +20,9 @@ _SHOWN_KEY = 64
 
 
 def read(data: bytes | str, depth: int = MAX_DEPTH) -> Any:
-    """Returns the JSON value of a text of at most so many levels. Numbers with a fraction or an exponent are Decimal.
+    """Returns the JSON value of a text of at most so many levels.
+
+    Numbers with a fraction or an exponent are Decimal.
 
     Raises:
         Refused: `not_utf8`, `broken_body`, `too_deep`, `duplicate_field` or `invalid_number`.
@@ -87,4 +91,6 @@ def _constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_whole, parse_float=_fraction, parse_constant=_constant)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_whole, parse_float=_fraction, parse_constant=_constant
+)

@@ -1,8 +1,8 @@
 """Instruments by every name senders use for them. Pure.
 
-`BTCUSDT`, `BTC/USDT`, `BTC-USDT`, `BTC_USDT`, `BINANCE:BTCUSDT`, `BINANCE_DLY:BTCUSDT`, `BTCUSDT.P`, `BTCUSDTPERP`, `BTC-USDT-SWAP`,
-`BTC/USDT:USDT`; shares as `AAPL`, `NASDAQ:AAPL`, `BRK.B`. A name that can be read in two ways is refused: a guess trades the wrong
-market. `docs/signals.md` has the rules in full.
+`BTCUSDT`, `BTC/USDT`, `BTC-USDT`, `BTC_USDT`, `BINANCE:BTCUSDT`, `BINANCE_DLY:BTCUSDT`, `BTCUSDT.P`,
+`BTCUSDTPERP`, `BTC-USDT-SWAP`, `BTC/USDT:USDT`; shares as `AAPL`, `NASDAQ:AAPL`, `BRK.B`. A name that can be
+read in two ways is refused: a guess trades the wrong market. `docs/signals.md` has the rules in full.
 """
 
 import re
@@ -16,7 +16,24 @@ STABLE = ("FDUSD", "USDT", "USDC", "USDE", "USD1", "BUSD", "TUSD")
 OTHER_QUOTES = ("USD", "EUR", "GBP", "JPY", "KRW", "TRY", "BRL", "AUD", "BTC", "ETH", "BNB")
 """Quotes that tickers end in too (ABNB, GBTC, FETH): see `_joined`."""
 
-QUOTES = frozenset({*STABLE, *OTHER_QUOTES, "DAI", "RUB", "UAH", "CHF", "CAD", "MXN", "PLN", "ZAR", "EURI", "RLUSD", "PYUSD", "USDS"})
+QUOTES = frozenset(
+    {
+        *STABLE,
+        *OTHER_QUOTES,
+        "DAI",
+        "RUB",
+        "UAH",
+        "CHF",
+        "CAD",
+        "MXN",
+        "PLN",
+        "ZAR",
+        "EURI",
+        "RLUSD",
+        "PYUSD",
+        "USDS",
+    }
+)
 """Quotes a name may have after a separator."""
 
 CRYPTO_VENUES = re.compile(
@@ -36,7 +53,10 @@ _LONGEST_SHARE = 5
 
 _LONGEST = 40
 _LETTERS = r"A-Z0-9\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-"""Of a base. Binance lists perpetuals such as 币安人生USDT. Scripts with letters that look like Latin ones stay out."""
+"""Of a base. Binance lists perpetuals such as 币安人生USDT.
+
+Scripts with letters that look like Latin ones stay out.
+"""
 
 _VENUE = re.compile(r"([A-Z0-9_]+?)(?:_DLY?)?:(.+)")
 _PERPETUAL = re.compile(r"(.+?)(?:\.P|[-_]?PERP|[-_]SWAP)")
@@ -47,14 +67,22 @@ _TRADINGVIEW = re.compile(r"[A-Z0-9][A-Z0-9_.&-]{0,25}")
 """TradingView's own alphabet: `VOLV_B`, `BP.`, `M&M`, `360ONE`, `BIP.PR.A`, `BRK-B`."""
 
 _DATED = re.compile(r"(?:USDT|USDC)(?:[_.-]?\d|M\b|M\d|PERP)|[_-]\d{6}$")
-"""A stable coin inside a name marks a contract nobody here reads where a digit, `M` or `PERP` follows it; USDCAD is forex."""
+"""A stable coin inside a name marks a contract nobody here reads where a digit, `M` or `PERP` follows it.
+
+USDCAD is forex.
+"""
 
 _SUFFIX_WORDS = frozenset(("P", "PERP", "PERPETUAL", "SWAP", "SPOT", "FUTURES", "FUT", "LINEAR", "INVERSE"))
 _UNUSUAL = {"XBT": "BTC"}
-"""Bases under another name than the exchanges' usual one: refused, since they would be instruments of their own here."""
+"""Bases under another name than the exchanges' usual one.
+
+Refused, since they would be instruments of their own here.
+"""
 
 
-def resolve(raw: str, market_type: MarketType | None = None, currency: str | None = None, *, paper: bool = False) -> Symbol:
+def resolve(
+    raw: str, market_type: MarketType | None = None, currency: str | None = None, *, paper: bool = False
+) -> Symbol:
     """The instrument a name stands for.
 
     Args:
@@ -64,8 +92,8 @@ def resolve(raw: str, market_type: MarketType | None = None, currency: str | Non
         paper: It is for a paper account, which takes every symbol that TradingView has.
 
     Raises:
-        Refused: `unknown_symbol`; `ambiguous_symbol` with the readings as `choices`; `perpetual_on_spot`; `inverse_contract` for a
-            contract that is not settled in its quote; `currency_mismatch`.
+        Refused: `unknown_symbol`; `ambiguous_symbol` with the readings as `choices`; `perpetual_on_spot`;
+            `inverse_contract` for a contract that is not settled in its quote; `currency_mismatch`.
     """
     text = raw.strip().upper()
     shown = raw.strip()[:_LONGEST]
@@ -84,13 +112,18 @@ def resolve(raw: str, market_type: MarketType | None = None, currency: str | Non
         raise Refused("currency_mismatch", symbol=shown, currency=currency)
     if perpetual and (quote not in STABLE or settled not in (None, quote)):
         raise Refused("inverse_contract", symbol=shown)
-    symbol = Symbol(raw=raw.strip(), base=base, quote=quote, perpetual=perpetual, venue=venue.lower() if venue else None)
+    symbol = Symbol(
+        raw=raw.strip(), base=base, quote=quote, perpetual=perpetual, venue=venue.lower() if venue else None
+    )
     check_market(symbol, market_type)
     return symbol
 
 
 def check_market(symbol: Symbol, market_type: MarketType | None) -> None:
-    """Refuses with `perpetual_on_spot` a name that means a perpetual where spot is traded. Contract §1: never a guess."""
+    """Refuses with `perpetual_on_spot` a name that means a perpetual where spot is traded. Contract §1.
+
+    Never a guess.
+    """
     if symbol.perpetual and market_type is MarketType.SPOT:
         raise Refused("perpetual_on_spot", symbol=symbol.raw)
 
@@ -102,10 +135,13 @@ def check_exchange(symbol: Symbol, exchange: str | None) -> None:
 
 
 def _venue(text: str) -> tuple[str | None, str]:
-    """Venue and name. In `BTC/USDT:USDT` the colon names the settlement, so a venue is what has no separator in it.
+    """Venue and name.
+
+    In `BTC/USDT:USDT` the colon names the settlement, so a venue is what has no separator in it.
 
     Raises:
-        Refused: `unknown_symbol` where the parts before and after the colon do not fit: `AAPL:NASDAQ`, `BTCUSDT:PERP`.
+        Refused: `unknown_symbol` where the parts before and after the colon do not fit: `AAPL:NASDAQ`,
+            `BTCUSDT:PERP`.
     """
     found = _VENUE.fullmatch(text)
     if found is None:
@@ -114,7 +150,11 @@ def _venue(text: str) -> tuple[str | None, str]:
     if not (SHARE_VENUES.fullmatch(venue) or CRYPTO_VENUES.fullmatch(venue)):
         behind = name.removesuffix("_DLY").removesuffix("_DL")
         other_way_round = SHARE_VENUES.fullmatch(behind) or CRYPTO_VENUES.fullmatch(behind)
-        if other_way_round or behind in _SUFFIX_WORDS or any(len(venue) > len(coin) and venue.endswith(coin) for coin in STABLE):
+        if (
+            other_way_round
+            or behind in _SUFFIX_WORDS
+            or any(len(venue) > len(coin) and venue.endswith(coin) for coin in STABLE)
+        ):
             raise Refused("unknown_symbol", symbol=text[:_LONGEST], hint="hint_colon")
     return venue, name
 
@@ -138,14 +178,22 @@ def _split(
         return name, None, None
     if name in QUOTES:
         pairs = f"{name}/USDT" if name not in STABLE else f"BTC/{name}"
-        raise Refused("ambiguous_symbol", symbol=shown, choices=f"{pairs.replace('/', '-')}-PERP" if perpetual else pairs)
+        raise Refused(
+            "ambiguous_symbol",
+            symbol=shown,
+            choices=f"{pairs.replace('/', '-')}-PERP" if perpetual else pairs,
+        )
     if joined := _split_joined(name, shown, currency, certain=crypto):
         return *joined, None
-    _refuse_unreadable(name, shown, perpetual=perpetual, crypto=crypto, pattern=_TRADINGVIEW if anything else _SHARE)
+    _refuse_unreadable(
+        name, shown, perpetual=perpetual, crypto=crypto, pattern=_TRADINGVIEW if anything else _SHARE
+    )
     return name, None, None
 
 
-def _refuse_unreadable(name: str, shown: str, *, perpetual: bool, crypto: bool, pattern: re.Pattern[str]) -> None:
+def _refuse_unreadable(
+    name: str, shown: str, *, perpetual: bool, crypto: bool, pattern: re.Pattern[str]
+) -> None:
     """Raises Refused (`unknown_symbol`) unless a name without a quote looks like a share."""
     if perpetual and _SHARE.fullmatch(name):
         raise Refused("unknown_symbol", symbol=shown, hint="hint_write", example=f"{name}-USDT-PERP")

@@ -1,4 +1,6 @@
-"""The keys of the tables that lists are read from, as `infra/stack.yaml` has them: what a cursor of such a list holds, and nothing else.
+"""The keys of the tables that lists are read from, as `infra/stack.yaml` has them.
+
+What a cursor of such a list holds, and nothing else.
 
 `tests/unit/test_paging.py` compares the two.
 """

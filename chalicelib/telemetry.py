@@ -1,12 +1,15 @@
-"""One structured log for every function, and the metrics that alarms watch: both JSON lines, and nothing secret in either.
+"""One structured log for every function, and the metrics that alarms watch.
 
-The code logs identifiers and outcomes, never bodies, headers or credentials; those live masked in the webhook log. A line about a
-signal, or about what came of one, carries its `signal_id`, from the webhook to the last delivery.
+Both JSON lines, and nothing secret in either.
+
+The code logs identifiers and outcomes, never bodies, headers or credentials; those live masked in the webhook
+log. A line about a signal, or about what came of one, carries its `signal_id`, from the webhook to the last
+delivery.
 
 A metric is a line in CloudWatch's embedded metric format
-(https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html): no call to AWS,
-so that measuring can neither fail nor slow down what it measures. `infra/terraform/metrics.yaml` says what each means and which have
-alarms.
+(https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html):
+no call to AWS, so that measuring can neither fail nor slow down what it measures.
+`infra/terraform/metrics.yaml` says what each means and which have alarms.
 """
 
 import json
@@ -57,7 +60,9 @@ def measure(metric: Metric, value: float = 1, dimensions: Mapping[str, str] | No
     """
     given = dict(dimensions or {})
     if given.keys() != metric.dimensions:
-        raise ValueError(f"{metric.title} has the dimensions {sorted(metric.dimensions)}, not {sorted(given)}")
+        raise ValueError(
+            f"{metric.title} has the dimensions {sorted(metric.dimensions)}, not {sorted(given)}"
+        )
     namespace = config.metrics_namespace()
     if namespace is None:
         return

@@ -1,4 +1,7 @@
-"""The words everybody here uses: what to do, where, by which kind of order, on which instrument. Immutable, no I/O."""
+"""The words everybody here uses: what to do, where, by which kind of order, on which instrument.
+
+Immutable, no I/O.
+"""
 
 from decimal import Decimal
 from enum import StrEnum
@@ -18,7 +21,10 @@ class Variant(StrEnum):
 
 
 class Action(StrEnum):
-    """What to do. `buy` and `sell` are order sides and never flip a position; `long` and `short` are directions."""
+    """What to do. `buy` and `sell` are order sides and never flip a position.
+
+    `long` and `short` are directions.
+    """
 
     BUY = "buy"
     SELL = "sell"
@@ -67,7 +73,10 @@ class Frozen(BaseModel):
 
 
 class Unit(StrEnum):
-    """The unit of a size: base or quote currency, a share of the free balance, or a share of the position, in percent."""
+    """The unit of a size.
+
+    Base or quote currency, a share of the free balance, or a share of the position, in percent.
+    """
 
     BASE = "base"
     QUOTE = "quote"

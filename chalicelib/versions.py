@@ -1,7 +1,7 @@
 """Optimistic versions: what two people may edit carries a number, and an edit says which number it saw.
 
-An edit that names no version is made on whatever is there, again if somebody was faster; it touches only the fields it names,
-so neither loses the other's.
+An edit that names no version is made on whatever is there, again if somebody was faster; it touches only the
+fields it names, so neither loses the other's.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,8 @@ class Edit:
     Attributes:
         fields: Attributes to set; none of them leaves everything as it is.
         removed: Attributes to take away.
-        also: Writes of the same transaction, each with what to say if its own condition does not hold (None: try again).
+        also: Writes of the same transaction, each with what to say if its own condition does not hold (None:
+            try again).
     """
 
     fields: Mapping[str, Any]
@@ -33,17 +34,25 @@ class Edit:
     removed: Sequence[str] = field(default=())
 
 
-def edit(table: str, key: aws.Key, asked: int | None, plan: Callable[[aws.Item, int], Edit], missing: str = "not_found") -> aws.Item:
+def edit(
+    table: str,
+    key: aws.Key,
+    asked: int | None,
+    plan: Callable[[aws.Item, int], Edit],
+    missing: str = "not_found",
+) -> aws.Item:
     """Edits an item in one transaction with all that goes with it; returns it as it is afterwards.
 
     Args:
         asked: The version the editor saw; None takes whatever is there.
-        plan: From the item as read and the version it will have, what to do. Called again if somebody was faster.
+        plan: From the item as read and the version it will have, what to do. Called again if somebody was
+            faster.
         missing: The code for an item that is not there.
 
     Raises:
         NotFound: There is no such item.
-        Conflict: `version_conflict` if the item has moved on since the editor saw it; its `version` says where it is now.
+        Conflict: `version_conflict` if the item has moved on since the editor saw it; its `version` says
+            where it is now.
         Retryable: Others were faster again and again.
     """
     for attempt in range(_TRIES):
@@ -100,4 +109,6 @@ def _update(table: str, key: aws.Key, version: int, planned: Edit) -> aws.Write:
     removes = f" REMOVE {', '.join(f'#{name}' for name in planned.removed)}" if planned.removed else ""
     values = dict(planned.fields) | {"version": version + 1, "seen": version}
     seen = "#version = :seen" if version > 1 else "(#version = :seen OR attribute_not_exists(#version))"
-    return aws.update_write(table, key, f"SET {sets}{removes}", f"attribute_exists(#{next(iter(key))}) AND {seen}", **values)
+    return aws.update_write(
+        table, key, f"SET {sets}{removes}", f"attribute_exists(#{next(iter(key))}) AND {seen}", **values
+    )

@@ -5,8 +5,10 @@ from typing import Any
 
 from chalicelib import config
 
-# A start makes 110,000 to 170,000 objects that all stay. Looking among them for garbage some 180 times takes 16 to 18 % of the CPU time of
-# a start with its first event, so the first look comes after it; what has stayed until then is never looked at again, and all later looks
+# A start makes 110,000 to 170,000 objects that all stay. Looking among them for garbage some 180 times takes
+# 16 to 18 % of the CPU time of
+# a start with its first event, so the first look comes after it; what has stayed until then is never looked
+# at again, and all later looks
 # are Python's usual ones.
 _STARTED = 200_000
 _USUAL = gc.get_threshold()

@@ -15,7 +15,8 @@ from chalicelib.telemetry import log
 _ANY_TYPE = ["*/*"]  # TradingView's content type says nothing about the body
 SAFEGUARDS = {
     "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",  # personal data belongs into no cache; the dashboard's files say otherwise themselves
+    # Personal data belongs into no cache; the dashboard's files say otherwise themselves
+    "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "Strict-Transport-Security": "max-age=31536000",  # browsers heed it over TLS only
 }
@@ -31,7 +32,8 @@ class Served:
 
     Attributes:
         check: Refuses requests before their route sees them.
-        inbound: The routes check URL and headers themselves: a request for a webhook is logged however odd it is.
+        inbound: The routes check URL and headers themselves: a request for a webhook is logged however odd it
+            is.
     """
 
     routes: Sequence[Route]
@@ -51,7 +53,9 @@ def add(app: Chalice, served: Served) -> None:
     for route in served.routes:
         view = _view(app, route, served.check, inbound=served.inbound)
         types = _ANY_TYPE if route.method in ("POST", "PUT", "PATCH") else ["application/json"]
-        app.route(route.path, methods=[route.method], content_types=types, name=f"{route.method} {route.path}")(view)
+        app.route(
+            route.path, methods=[route.method], content_types=types, name=f"{route.method} {route.path}"
+        )(view)
 
 
 def _view(app: Chalice, route: Route, check: Check | None, *, inbound: bool) -> Any:
@@ -69,7 +73,10 @@ def _request(current: Any, route: Route, path: dict[str, str]) -> Request:
         route=route.path,
         headers={name.lower(): value for name, value in current.headers.items()},
         query=_query(current.query_params),
-        path={**(current.uri_params or {}), **path},  # the rest of a catch-all path is no parameter of the view
+        path={
+            **(current.uri_params or {}),
+            **path,
+        },  # the rest of a catch-all path is no parameter of the view
         body=current.raw_body or b"",
         source_ip=current.context["identity"]["sourceIp"],
         received_at=received_at,
@@ -77,11 +84,16 @@ def _request(current: Any, route: Route, path: dict[str, str]) -> Request:
 
 
 def _query(params: Any) -> dict[str, str]:
-    """The query by name. One that is given twice with different values holds both: taking either would be a guess."""
+    """The query by name. One that is given twice with different values holds both.
+
+    Taking either would be a guess.
+    """
     return {name: ",".join(dict.fromkeys(params.getlist(name))) for name in params} if params else {}
 
 
-def _response(current: Any, route: Route, path: dict[str, str], check: Check | None, *, inbound: bool) -> Response:
+def _response(
+    current: Any, route: Route, path: dict[str, str], check: Check | None, *, inbound: bool
+) -> Response:
     """The route's answer, written out; every error becomes HTTP here and nowhere else."""
     language = "en"
     try:
@@ -96,10 +108,19 @@ def _response(current: Any, route: Route, path: dict[str, str], check: Check | N
         return _rendered(refusal(refused, language))
     except Retryable as fault:
         log.warning("not done, the sender may try again", extra={"route": route.path, "fault": str(fault)})
-        return _rendered(Answer(503, {"error": "Try again in a moment", "code": "unavailable"}, {"Retry-After": "1"}))
+        return _rendered(
+            Answer(503, {"error": "Try again in a moment", "code": "unavailable"}, {"Retry-After": "1"})
+        )
     except Exception as fault:  # noqa: BLE001 - the last guard: the sender gets JSON whatever it is, and the log the place
         place = traceback.extract_tb(fault.__traceback__)[-1]
-        log.error("unexpected error", extra={"route": route.path, "fault": type(fault).__name__, "at": f"{place.filename}:{place.lineno}"})
+        log.error(
+            "unexpected error",
+            extra={
+                "route": route.path,
+                "fault": type(fault).__name__,
+                "at": f"{place.filename}:{place.lineno}",
+            },
+        )
         return _rendered(Answer(500, {"error": "Internal error", "code": "internal"}))
 
 

@@ -13,7 +13,10 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> Any:
     """A batch of one of the two queues."""
     if event["Records"][0]["eventSourceARN"].endswith(".fifo"):
         return each_group_together(
-            event, lambda records: worker.match_event(*(LoggedEvent.model_validate_json(record.body) for record in records))
+            event,
+            lambda records: worker.match_event(
+                *(LoggedEvent.model_validate_json(record.body) for record in records)
+            ),
         )
     failed = worker.handle_tasks({record["messageId"]: record["body"] for record in event["Records"]})
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}

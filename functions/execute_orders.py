@@ -1,4 +1,7 @@
-"""Orders of one signal on one account, per message; accounts side by side, each account's messages in order."""
+"""Orders of one signal on one account, per message.
+
+Accounts side by side, each account's messages in order.
+"""
 
 from typing import Any
 
@@ -24,11 +27,16 @@ _RESERVE_S = 10  # one exchange call may outlast the waiting by its own timeout
 
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     """Executes a batch of messages."""
-    return each_group(event, lambda record: give_up.guard(record, lambda: _handle(record.body, context)), queue.delete)
+    return each_group(
+        event, lambda record: give_up.guard(record, lambda: _handle(record.body, context)), queue.delete
+    )
 
 
 def _handle(body: str, context: LambdaContext) -> None:
-    message, seconds = _MESSAGE.validate_json(body), context.get_remaining_time_in_millis() / 1000 - _RESERVE_S
+    message, seconds = (
+        _MESSAGE.validate_json(body),
+        context.get_remaining_time_in_millis() / 1000 - _RESERVE_S,
+    )
     match message:
         case PriceUpdate():
             on_price(message)

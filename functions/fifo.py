@@ -1,4 +1,7 @@
-"""FIFO batches: the groups of a batch side by side, each group in order, a failure holding back its own group only."""
+"""FIFO batches.
+
+The groups of a batch side by side, each group in order, a failure holding back its own group only.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -14,13 +17,15 @@ _THREADS = 10
 
 
 def each_group(
-    event: dict[str, Any], handle: Callable[[SQSRecord], Any], release: Callable[[list[dict[str, Any]]], None] | None = None
+    event: dict[str, Any],
+    handle: Callable[[SQSRecord], Any],
+    release: Callable[[list[dict[str, Any]]], None] | None = None,
 ) -> dict[str, Any]:
     """Handles every record; returns the failed ones and their followers, which SQS then delivers again.
 
     Args:
-        release: Called with the records of a group that has been handled while others of the batch go on, so that the group's next
-            messages need not wait for them.
+        release: Called with the records of a group that has been handled while others of the batch go on, so
+            that the group's next messages need not wait for them.
     """
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for record in event["Records"]:
@@ -29,7 +34,9 @@ def each_group(
     def in_order(records: list[dict[str, Any]]) -> list[dict[str, str]]:
         processor = SqsFifoPartialProcessor(skip_group_on_error=True, logger=log)  # type: ignore[arg-type]  # Powertools' own Logger is no logging.Logger to mypy
         processor.raise_on_entire_batch_failure = False
-        answer = process_partial_response(event={"Records": records}, record_handler=handle, processor=processor)
+        answer = process_partial_response(
+            event={"Records": records}, record_handler=handle, processor=processor
+        )
         if release and len(groups) > 1 and not answer["batchItemFailures"]:
             release(records)
         return [{"itemIdentifier": str(failure["itemIdentifier"])} for failure in answer["batchItemFailures"]]
@@ -37,13 +44,20 @@ def each_group(
     if len(groups) == 1:
         return {"batchItemFailures": in_order(event["Records"])}
     with ThreadPoolExecutor(_THREADS) as pool:
-        return {"batchItemFailures": [failure for failures in pool.map(in_order, groups.values()) for failure in failures]}
+        return {
+            "batchItemFailures": [
+                failure for failures in pool.map(in_order, groups.values()) for failure in failures
+            ]
+        }
 
 
-def each_group_together(event: dict[str, Any], handle: Callable[[Sequence[SQSRecord]], Any]) -> dict[str, Any]:
+def each_group_together(
+    event: dict[str, Any], handle: Callable[[Sequence[SQSRecord]], Any]
+) -> dict[str, Any]:
     """Handles the records of each group in one call.
 
-    If that fails, they are handled one after the other: a record that fails then holds back only those behind it.
+    If that fails, they are handled one after the other: a record that fails then holds back only those behind
+    it.
     """
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for record in event["Records"]:
@@ -57,8 +71,14 @@ def each_group_together(event: dict[str, Any], handle: Callable[[Sequence[SQSRec
                 log.exception("batch failed, handling its records one by one")
             else:
                 return []
-        failed: list[dict[str, str]] = each_group({"Records": records}, lambda record: handle([record]))["batchItemFailures"]
+        failed: list[dict[str, str]] = each_group({"Records": records}, lambda record: handle([record]))[
+            "batchItemFailures"
+        ]
         return failed
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        return {"batchItemFailures": [failure for failures in pool.map(together, groups.values()) for failure in failures]}
+        return {
+            "batchItemFailures": [
+                failure for failures in pool.map(together, groups.values()) for failure in failures
+            ]
+        }

@@ -13,7 +13,10 @@ aws.prepare("dynamodb", "sqs")
 
 
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """One WebSocket event. Answers to messages are posted to the connection: AWS drops what a handler returns."""
+    """One WebSocket event. Answers to messages are posted to the connection.
+
+    AWS drops what a handler returns.
+    """
     context = event["requestContext"]
     try:
         match context["eventType"]:

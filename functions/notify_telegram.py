@@ -1,4 +1,7 @@
-"""What users are told by Telegram, one message per record; users side by side, each user's messages in order."""
+"""What users are told by Telegram, one message per record.
+
+Users side by side, each user's messages in order.
+"""
 
 from functools import cache
 from typing import Any
@@ -13,7 +16,10 @@ from functions.fifo import each_group
 
 
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Sends a batch; what Telegram did not take comes again after a pause. Without a bot there is nothing to do."""
+    """Sends a batch; what Telegram did not take comes again after a pause.
+
+    Without a bot there is nothing to do.
+    """
     if not api.configured():
         _say_once()
         return {"batchItemFailures": []}
@@ -27,10 +33,16 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
             raise
 
     answer = each_group(event, tell)
-    queue.hold(event["Records"], frozenset(failure["itemIdentifier"] for failure in answer["batchItemFailures"]), pauses)
+    queue.hold(
+        event["Records"],
+        frozenset(failure["itemIdentifier"] for failure in answer["batchItemFailures"]),
+        pauses,
+    )
     return answer
 
 
 @cache
 def _say_once() -> None:
-    log.warning("no Telegram bot is configured: TRADEHOOK_TELEGRAM_BOT_TOKEN is not set, nobody is told anything")
+    log.warning(
+        "no Telegram bot is configured: TRADEHOOK_TELEGRAM_BOT_TOKEN is not set, nobody is told anything"
+    )

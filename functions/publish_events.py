@@ -1,6 +1,7 @@
 """The outbox's stream: each new event gets its place in its streams and goes to the topic.
 
-A fault is raised, so that the stream's records come again; what is lost even so, the minute sweep finds in the outbox.
+A fault is raised, so that the stream's records come again; what is lost even so, the minute sweep finds in
+the outbox.
 """
 
 from typing import Any

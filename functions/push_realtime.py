@@ -21,11 +21,18 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     for record in event["Records"]:
         groups[record["attributes"]["MessageGroupId"]].append(record)
     with ThreadPoolExecutor(_THREADS) as pool:
-        return {"batchItemFailures": [failure for failures in pool.map(_pushed, groups.values()) for failure in failures]}
+        return {
+            "batchItemFailures": [
+                failure for failures in pool.map(_pushed, groups.values()) for failure in failures
+            ]
+        }
 
 
 def _pushed(records: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """Pushes one group; returns what SQS has to deliver again: all of it, since clients drop what they have seen."""
+    """Pushes one group; returns what SQS has to deliver again.
+
+    All of it, since clients drop what they have seen.
+    """
     try:
         push([record["body"] for record in records])
     except Exception:  # noqa: BLE001 - whatever befell one group, the others of the batch are served

@@ -3,11 +3,13 @@
 from chalicelib import aws
 from chalicelib.accounts.routes import ACCOUNTS
 from chalicelib.dashboard import DASHBOARD
+from chalicelib.execution.halt_routes import SET_HALT
 from chalicelib.health import HEALTH
 from chalicelib.history.audit_routes import AUDIT
 from chalicelib.history.event_routes import EVENTS
 from chalicelib.openapi import closed
 from chalicelib.openapi import document as openapi
+from chalicelib.paper.routes import PAPER_ACCOUNTS
 from chalicelib.payments.routes import PAYMENTS
 from chalicelib.portfolio.equity_routes import EQUITY
 from chalicelib.portfolio.positions_routes import POSITIONS
@@ -29,7 +31,7 @@ aws.prepare("dynamodb")
 
 ROUTES = [
     *(*DASHBOARD, *HEALTH, *READING, *EXPLAINING, *POSITIONS, *EQUITY, *PRICES, *EVENTS, *REALTIME),
-    *(*USERS, *ACCOUNTS, *STRATEGIES, *HALT, *AUDIT),
+    *(*USERS, *ACCOUNTS, *STRATEGIES, *HALT, *SET_HALT, *PAPER_ACCOUNTS, *AUDIT),
     *(*PAYMENTS, *TICKETS, *TELEGRAM, *WEBHOOKS),
 ]
 

@@ -23,6 +23,15 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
     silent = expected_signals.silent_strategies(now)
     measure(Metric.SILENT_STRATEGIES, len(silent))
     if silent:
-        log.warning("strategies silent", extra={"strategies": [f"{each['user_id']}/{each['group_name']}" for each in silent]})
+        log.warning(
+            "strategies silent",
+            extra={"strategies": [f"{each['user_id']}/{each['group_name']}" for each in silent]},
+        )
     told, events = announce_halt(now, queue_flatten.cancel_entries_of), publish.sweep(_SETTLED_BY_NOW, now)
-    return {"signals": signals, "silent": len(silent), "told": told, "events": events, "linked": chain.link(now)}
+    return {
+        "signals": signals,
+        "silent": len(silent),
+        "told": told,
+        "events": events,
+        "linked": chain.link(now),
+    }

@@ -1,1 +1,4 @@
-"""What the product runs on: its description in `stack.yaml`, the build, the local cloud, and Terraform for AWS."""
+"""What the product runs on.
+
+Its description in `stack.yaml`, the build, the local cloud, and Terraform for AWS.
+"""

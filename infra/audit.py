@@ -1,7 +1,10 @@
-"""`python -m infra.audit`: known weaknesses, in the code (bandit) and in what the artifact carries (pip-audit).
+"""`python -m infra.audit`.
 
-Ends with 1 if something is found that is not waived here, in words, or if no dependency could be looked up at all: an audit of nothing is
-no audit. On a machine that reaches package mirrors only, `TRADEHOOK_AUDIT_OFFLINE=true make audit` checks the code alone, and says so.
+Known weaknesses, in the code (bandit) and in what the artifact carries (pip-audit).
+
+Ends with 1 if something is found that is not waived here, in words, or if no dependency could be looked up at
+all: an audit of nothing is no audit. On a machine that reaches package mirrors only,
+`TRADEHOOK_AUDIT_OFFLINE=true make audit` checks the code alone, and says so.
 """
 
 import json
@@ -44,11 +47,23 @@ _LAMBDA_HAS = {"boto3", "botocore", "s3transfer"}
 
 def code(paths: Sequence[str], waived: Mapping[str, str], root: Path = ROOT) -> list[str]:
     """What bandit finds, one line each."""
-    command = [sys.executable, "-m", "bandit", "--quiet", "--recursive", "--format", "json", "--skip", ",".join(waived), *paths]
+    command = [
+        sys.executable,
+        "-m",
+        "bandit",
+        "--quiet",
+        "--recursive",
+        "--format",
+        "json",
+        "--skip",
+        ",".join(waived),
+        *paths,
+    ]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     report = json.loads(done.stdout)
     return [f"{error['filename']}: {error['reason']}" for error in report["errors"]] + [
-        f"{found['filename']}:{found['line_number']}: {found['test_id']} {found['issue_text']}" for found in report["results"]
+        f"{found['filename']}:{found['line_number']}: {found['test_id']} {found['issue_text']}"
+        for found in report["results"]
     ]
 
 
@@ -76,13 +91,25 @@ def dependencies(versions: Mapping[str, str]) -> tuple[list[str], list[str]]:
     with tempfile.TemporaryDirectory() as work:
         listed = Path(work) / "carried.txt"
         listed.write_text("".join(f"{name}=={version}\n" for name, version in sorted(versions.items())))
-        command = [sys.executable, "-m", "pip_audit", "--requirement", str(listed), "--no-deps", "--disable-pip", "--format", "json"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip_audit",
+            "--requirement",
+            str(listed),
+            "--no-deps",
+            "--disable-pip",
+            "--format",
+            "json",
+        ]
         command += ["--progress-spinner", "off", "--timeout", "10"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
         report = json.loads(done.stdout)
     except json.JSONDecodeError:
-        return [], [f"all of them: {(done.stderr.strip().splitlines() or ['pip-audit said nothing'])[-1][:200]}"]
+        return [], [
+            f"all of them: {(done.stderr.strip().splitlines() or ['pip-audit said nothing'])[-1][:200]}"
+        ]
     return read(report)
 
 
@@ -103,12 +130,18 @@ def main() -> None:
     """The command line."""
     findings = code(PRODUCT, WAIVED) + code(TOOLS, {**WAIVED, **WAIVED_IN_TOOLS})
     waived = {*WAIVED, *WAIVED_IN_TOOLS}
-    print(f"bandit: {len(findings) or 'no'} findings; {len(waived)} of its tests are waived in infra/audit.py, with reasons")
+    print(
+        f"bandit: {len(findings) or 'no'} findings; {len(waived)} of its tests are waived in infra/audit.py, with reasons"
+    )
     versions = carried()
     advisories, unknown = dependencies(versions)
-    print(f"pip-audit: {len(advisories) or 'no'} findings in {len(versions) - min(len(unknown), len(versions))} distributions")
+    print(
+        f"pip-audit: {len(advisories) or 'no'} findings in {len(versions) - min(len(unknown), len(versions))} distributions"
+    )
     if unknown:
-        print(f"!! NOT AUDITED: the advisory service could not be asked about {len(unknown)} of {len(versions)} distributions.")
+        print(
+            f"!! NOT AUDITED: the advisory service could not be asked about {len(unknown)} of {len(versions)} distributions."
+        )
         print(f"!! Run `make audit` again on a machine that reaches the Internet. The first: {unknown[0]}")
     for line in (*findings, *advisories):
         print(f"✗ {line}")

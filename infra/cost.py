@@ -1,4 +1,6 @@
-"""What a deployment costs on AWS: `python -m infra.cost`, from the figures in `cost.yaml` and the memory in `stack.yaml`.
+"""What a deployment costs on AWS.
+
+`python -m infra.cost`, from the figures in `cost.yaml` and the memory in `stack.yaml`.
 
 It prints the table of docs/cost.md; `--write` puts it there.
 """
@@ -24,9 +26,18 @@ Figures = Mapping[str, Any]
 def monthly(figures: Figures, size: Figures, described: stack.Stack) -> dict[str, float]:
     """Dollars a month for one size of deployment, by what is paid for."""
     prices = figures["prices"]
-    used = {name: max(0.0, amount - prices["free"].get(name, 0)) for name, amount in _used(figures, size, described).items()}
-    costs = {name: amount * prices["per_million"][name] / 1e6 for name, amount in used.items() if name in prices["per_million"]}
-    costs |= {name: amount * prices["per_unit"][name] for name, amount in used.items() if name in prices["per_unit"]}
+    used = {
+        name: max(0.0, amount - prices["free"].get(name, 0))
+        for name, amount in _used(figures, size, described).items()
+    }
+    costs = {
+        name: amount * prices["per_million"][name] / 1e6
+        for name, amount in used.items()
+        if name in prices["per_million"]
+    }
+    costs |= {
+        name: amount * prices["per_unit"][name] for name, amount in used.items() if name in prices["per_unit"]
+    }
     assert costs.keys() == used.keys(), f"without a price: {used.keys() - costs.keys()}"
     return costs
 
@@ -61,7 +72,9 @@ def _used(figures: Figures, size: Figures, described: stack.Stack) -> dict[str, 
             invocations = times / (size["batch"] if step["for"] in _BATCHED else 1)
             used["lambda_request"] += invocations
             waiting = size["wait_ms"] if step["for"] == "signal" else 0
-            used["lambda_gb_s"] += times * (step["ms"] + waiting) / 1000 * described.source.functions[function].memory_mb / 1024
+            used["lambda_gb_s"] += (
+                times * (step["ms"] + waiting) / 1000 * described.source.functions[function].memory_mb / 1024
+            )
     used["trace"] += signals * size["traced"]
     used["websocket_minute"] += size["dashboard_hours"] * 60
     _add_standing(used, figures, size, described)
@@ -74,12 +87,23 @@ def _add_standing(used: dict[str, float], figures: Figures, size: Figures, descr
     fifo = sum(queue.definition.fifo for queue in described.queues.values())
     used["sqs_fifo_request"] += fifo * idle["polls_per_queue"]
     used["sqs_request"] += (len(described.queues) - fifo) * idle["polls_per_queue"]
-    scheduled = [function for function in described.functions.values() if any(trigger.schedule for trigger in function.triggers)]
+    scheduled = [
+        function
+        for function in described.functions.values()
+        if any(trigger.schedule for trigger in function.triggers)
+    ]
     used["schedule"] += len(scheduled) * idle["schedule_runs"]
     used["lambda_request"] += len(scheduled) * idle["schedule_runs"]
     for function in scheduled:
-        used["lambda_gb_s"] += idle["schedule_runs"] * idle["schedule_ms"] / 1000 * function.definition.memory_mb / 1024
-    gigabytes = size["signals"] * (kept["per_signal"] + kept["per_account"] * size["accounts_per_signal"]) * kept["months"] / 1e6
+        used["lambda_gb_s"] += (
+            idle["schedule_runs"] * idle["schedule_ms"] / 1000 * function.definition.memory_mb / 1024
+        )
+    gigabytes = (
+        size["signals"]
+        * (kept["per_signal"] + kept["per_account"] * size["accounts_per_signal"])
+        * kept["months"]
+        / 1e6
+    )
     used["table_gb_month"] += gigabytes
     used["backup_gb_month"] += gigabytes
     used["kms_key_month"] += len(described.source.keys)
@@ -112,14 +136,24 @@ def table(figures: Figures, described: stack.Stack) -> str:
         "| dollars per million signals | " + " | ".join(sizes) + " |",
         "|---|" + "---:|" * len(sizes),
         "| signals a month | " + " | ".join(f"{size['signals']:,}" for size in sizes.values()) + " |",
-        "| accounts per signal | " + " | ".join(str(size["accounts_per_signal"]) for size in sizes.values()) + " |",
+        "| accounts per signal | "
+        + " | ".join(str(size["accounts_per_signal"]) for size in sizes.values())
+        + " |",
     ]
     lines += [
-        f"| {group} | " + " | ".join(f"{sum(costs.get(name, 0) for name in names):,.2f}" for costs in columns.values()) + " |"
+        f"| {group} | "
+        + " | ".join(f"{sum(costs.get(name, 0) for name in names):,.2f}" for costs in columns.values())
+        + " |"
         for group, names in GROUPS.items()
     ]
-    lines.append("| **per million signals** | " + " | ".join(f"**{sum(costs.values()):,.2f}**" for costs in columns.values()) + " |")
-    per_order = {name: sum(costs.values()) / sizes[name]["accounts_per_signal"] for name, costs in columns.items()}
+    lines.append(
+        "| **per million signals** | "
+        + " | ".join(f"**{sum(costs.values()):,.2f}**" for costs in columns.values())
+        + " |"
+    )
+    per_order = {
+        name: sum(costs.values()) / sizes[name]["accounts_per_signal"] for name, costs in columns.items()
+    }
     lines.append("| per million orders | " + " | ".join(f"{cost:,.2f}" for cost in per_order.values()) + " |")
     months = {name: sum(monthly(figures, size, described).values()) for name, size in sizes.items()}
     lines.append("| **per month** | " + " | ".join(f"**{cost:,.2f}**" for cost in months.values()) + " |")
@@ -141,7 +175,9 @@ def page(text: str, computed: str) -> str:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m infra.cost", description="What a deployment costs on AWS.")
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.cost", description="What a deployment costs on AWS."
+    )
     parser.add_argument("--write", action="store_true", help="put the table into docs/cost.md")
     computed = table(load(), stack.load())
     if parser.parse_args().write:

@@ -1,9 +1,11 @@
 """What `infra/stack.yaml` means: read, expanded and checked.
 
-`load()` gives the stack with every `for_each: exchanges` multiplied out, every placeholder filled in, and each function's
-grants resolved to what they yield: environment variables and IAM statements. A reference to something that does not exist is
-a `StackError` that says where it stands. The local deployment is made from this; `infra/terraform` does the same in HCL, from
-the same file, so this module is also the description of what Terraform must do.
+`load()` gives the stack with every `for_each: exchanges` multiplied out, every placeholder filled in, and
+each function's
+grants resolved to what they yield: environment variables and IAM statements. A reference to something that
+does not exist is a `StackError` that says where it stands. The local deployment is made from this;
+`infra/terraform` does the same in HCL, from the same file, so this module is also the description of what
+Terraform must do.
 """
 
 import re
@@ -46,7 +48,10 @@ class Resource:
 
 @dataclass(frozen=True)
 class Statement:
-    """Actions that a function is allowed on a resource: `part` is the resource itself, or its "indexes", or its "stream"."""
+    """Actions that a function is allowed on a resource.
+
+    `part` is the resource itself, or its "indexes", or its "stream".
+    """
 
     resource: Resource
     actions: tuple[str, ...]
@@ -107,7 +112,9 @@ class Stack:
     @cached_property
     def ccxt_modules(self) -> tuple[str, ...]:
         """Every ccxt module that some exchange needs."""
-        return tuple(sorted({module for exchange in self.source.exchanges.values() for module in exchange.ccxt}))
+        return tuple(
+            sorted({module for exchange in self.source.exchanges.values() for module in exchange.ccxt})
+        )
 
     @cached_property
     def traded(self) -> tuple[str, ...]:
@@ -128,14 +135,22 @@ class Stack:
         return self.full_name(stage, name) + (".fifo" if self.source.topics[name].fifo else "")
 
     def statements(self, function: Function) -> Iterator[Statement]:
-        """What the function's role allows: its grants, and what its triggers need. Writing logs is not among them."""
+        """What the function's role allows: its grants, and what its triggers need.
+
+        Writing logs is not among them.
+        """
         for resource, actions in function.grants:
             yield Statement(resource, tuple(f"{_SERVICES[resource.kind]}:{action}" for action in actions))
             if resource.kind == "table" and "Query" in actions and self.source.tables[resource.name].indexes:
                 yield Statement(resource, ("dynamodb:Query",), "indexes")
         for trigger in function.triggers:
             if trigger.queue:
-                actions = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes")
+                actions = (
+                    "sqs:ReceiveMessage",
+                    "sqs:DeleteMessage",
+                    "sqs:ChangeMessageVisibility",
+                    "sqs:GetQueueAttributes",
+                )
                 yield Statement(Resource("queue", trigger.queue), actions)
             if trigger.stream:
                 actions = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
@@ -147,7 +162,9 @@ class Stack:
             for exchange in self._each(definition.for_each):
                 values = self._values(exchange)
                 triggers = tuple(
-                    schema.Trigger.model_validate({key: _fill(value, values, where) for key, value in trigger.model_dump().items()})
+                    schema.Trigger.model_validate(
+                        {key: _fill(value, values, where) for key, value in trigger.model_dump().items()}
+                    )
                     for trigger in definition.triggers
                 )
                 yield Function(
@@ -159,11 +176,15 @@ class Stack:
                     triggers=triggers,
                 )
 
-    def _grants(self, definition: schema.Function, exchange: str | None, where: str) -> Iterator[tuple[Resource, tuple[str, ...]]]:
+    def _grants(
+        self, definition: schema.Function, exchange: str | None, where: str
+    ) -> Iterator[tuple[Resource, tuple[str, ...]]]:
         """Its grants; outside `for_each`, one that names `{exchange}` stands for every exchange."""
         for grant in definition.grants:
             kind, name = grant.resource
-            exchanges = list(self.source.exchanges) if "{exchange}" in name and exchange is None else [exchange]
+            exchanges = (
+                list(self.source.exchanges) if "{exchange}" in name and exchange is None else [exchange]
+            )
             for each in exchanges:
                 yield Resource(kind, _fill(name, self._values(each), where)), tuple(grant.actions)
 
@@ -234,13 +255,18 @@ def load(path: Path = STACK_YAML) -> Stack:
 
 
 def _fill(value: Any, values: Mapping[str, Any], where: str) -> Any:
-    """The value with its `{placeholders}` filled in; one that is nothing but a placeholder keeps the type of what it names."""
+    """The value with its `{placeholders}` filled in.
+
+    One that is nothing but a placeholder keeps the type of what it names.
+    """
     if not isinstance(value, str):
         return value
 
     def known(name: str) -> Any:
         if name not in values:
-            raise StackError(f"{where}: {value!r} names {{{name}}}, which is known only under `for_each: exchanges`")
+            raise StackError(
+                f"{where}: {value!r} names {{{name}}}, which is known only under `for_each: exchanges`"
+            )
         return values[name]
 
     whole = _PLACEHOLDER.fullmatch(value)

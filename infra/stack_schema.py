@@ -1,7 +1,9 @@
 """The form of `infra/stack.yaml`, section by section: which keys there are, and of what type.
 
-An unknown key is an error, because a setting that nothing reads looks like one that works. Only exchanges, and the file's top
-level, may hold more than is named here: limits and settings that the code reads, or that are placeholders for `for_each`.
+An unknown key is an error, because a setting that nothing reads looks like one that works. Only exchanges,
+and the file's top
+level, may hold more than is named here: limits and settings that the code reads, or that are placeholders for
+`for_each`.
 """
 
 from typing import Any, Literal
@@ -98,7 +100,10 @@ class Queue(_Section):
 
 
 class Subscription(_Section):
-    """A queue that gets a topic's messages, raw; `filter` is by message attribute, or by body where `filter_body` is true."""
+    """A queue that gets a topic's messages, raw.
+
+    `filter` is by message attribute, or by body where `filter_body` is true.
+    """
 
     queue: str
     filter: dict[str, Any] | None = None
@@ -128,7 +133,8 @@ class Keys(_Section):
 class Index(Keys):
     """An index of a table: its key, and whether it holds the keys alone or, by default, all attributes.
 
-    `busy`: its items come and go with signals, events or deliveries, at few values; it has an alarm of its own.
+    `busy`: its items come and go with signals, events or deliveries, at few values; it has an alarm of its
+    own.
     """
 
     keys_only: bool = False

@@ -32,14 +32,18 @@ _FUTURES_REJECTS = {
     "lot": ("-1111", "Precision is over the maximum defined for this asset."),
     "minimum": ("-4003", "Quantity less than or equal to zero."),
     "maximum": ("-4005", "Quantity greater than max quantity."),
-    # developers.binance.com, USDⓈ-M futures, "Error Codes": -4005 QTY_GREATER_THAN_MAX_QTY, for LOT_SIZE and MARKET_LOT_SIZE alike.
+    # developers.binance.com, USDⓈ-M futures, "Error Codes": -4005 QTY_GREATER_THAN_MAX_QTY, for LOT_SIZE and
+    # MARKET_LOT_SIZE alike.
     "market_maximum": ("-4005", "Quantity greater than max quantity."),
     "tick": ("-4014", "Price not increased by tick size."),
     "notional": ("-4164", "Order's notional must be no smaller than 100 (unless you choose reduce only)."),
     "funds": ("-2019", "Margin is insufficient."),
     "duplicate": ("-4116", "ClientOrderId is duplicated."),
     "would_trigger": ("-2021", "Order would immediately trigger."),
-    "would_take": ("-5022", "Due to the order could not be executed as maker, the Post Only order will be rejected."),
+    "would_take": (
+        "-5022",
+        "Due to the order could not be executed as maker, the Post Only order will be rejected.",
+    ),
     "reduce_only": ("-2022", "ReduceOnly Order is rejected."),
     "position_mode": ("-4061", "Order's position side does not match user's setting."),
     "locked": ("-4048", "Margin type cannot be changed if there exists position."),
@@ -53,7 +57,10 @@ _STATUS = {
     "cancelled": "CANCELED",
     "rejected": "REJECTED",
 }
-_ORDER_COUNTS = {SPOT: ((100, 10, "10S"), (200_000, 86_400, "1D")), FUTURES: ((300, 10, "10S"), (1200, 60, "1M"))}
+_ORDER_COUNTS = {
+    SPOT: ((100, 10, "10S"), (200_000, 86_400, "1D")),
+    FUTURES: ((300, 10, "10S"), (1200, 60, "1M")),
+}
 _WEIGHT = {SPOT: 6000, FUTURES: 2400}
 # What calls weigh that do not weigh 1; without a symbol, and with one.
 _WEIGHTS_OF_ALL = {
@@ -109,7 +116,11 @@ class Binance:
         allowed, weight, wait = self._limits.take("address", f"binance-{market}", _WEIGHT[market], 60, weighs)
         headers = {"X-MBX-USED-WEIGHT-1M": str(weight)}
         if not allowed:
-            return Answer({"code": -1003, "msg": "Too many requests."}, 429, {"Retry-After": str(int(wait) + 1)} | headers)
+            return Answer(
+                {"code": -1003, "msg": "Too many requests."},
+                429,
+                {"Retry-After": str(int(wait) + 1)} | headers,
+            )
         try:
             body = self._route(request, market, headers)
         except Reject as reject:
@@ -128,11 +139,20 @@ class Binance:
         if name == "GET exchangeInfo":
             if request.path.startswith("/dapi/"):
                 return {"symbols": []}  # nothing margined in coins
-            books = [book for (exchange, kind, _), book in self._engine.books.items() if (exchange, kind) == ("binance", market)]
+            books = [
+                book
+                for (exchange, kind, _), book in self._engine.books.items()
+                if (exchange, kind) == ("binance", market)
+            ]
             return {"timezone": "UTC", "rateLimits": [], "symbols": [_listed(book) for book in books]}
         if name in {"GET price", "GET 24hr"}:
             book = self._engine.book("binance", market, given["symbol"])
-            return {"symbol": book.name, "price": text(book.last), "lastPrice": text(book.last), "time": self._engine.now()}
+            return {
+                "symbol": book.name,
+                "price": text(book.last),
+                "lastPrice": text(book.last),
+                "time": self._engine.now(),
+            }
         account = self._authenticate(request, given)
         handler = getattr(self, f"_{name.lower().replace(' ', '_')}", None)
         if handler is None:
@@ -148,7 +168,9 @@ class Binance:
         signed, _, signature = (request.body or request.query).rpartition("&signature=")
         if request.body:
             signed = request.query + signed
-        if not hmac.compare_digest(hmac.new(account.secret.encode(), signed.encode(), hashlib.sha256).hexdigest(), signature):
+        if not hmac.compare_digest(
+            hmac.new(account.secret.encode(), signed.encode(), hashlib.sha256).hexdigest(), signature
+        ):
             raise error("-1022", "Signature for this request is not valid.")
         age = self._engine.now() - int(given["timestamp"])
         if age > int(given.get("recvWindow", 5000)) or age < -1000:
@@ -170,8 +192,13 @@ class Binance:
     def _post_order(self, account: Account, market: str, given: dict[str, str]) -> Any:
         kind = given["type"]
         if market == FUTURES and kind not in {"LIMIT", "MARKET"}:
-            raise error("-4120", "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead.")
-        order = self._order(account, market, given, client_id=given.get("newClientOrderId", ""), stop=given.get("stopPrice"))
+            raise error(
+                "-4120",
+                "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead.",
+            )
+        order = self._order(
+            account, market, given, client_id=given.get("newClientOrderId", ""), stop=given.get("stopPrice")
+        )
         return _report(self._engine.place(order), fills=market == SPOT)
 
     def _post_oco(self, account: Account, market: str, given: dict[str, str]) -> Any:
@@ -179,12 +206,23 @@ class Binance:
         orders = []
         for place in ("above", "below"):
             kind, stop = given[f"{place}Type"], given.get(f"{place}StopPrice")
-            one = {"type": kind, "symbol": given["symbol"], "side": given["side"], "quantity": given["quantity"]}
+            one = {
+                "type": kind,
+                "symbol": given["symbol"],
+                "side": given["side"],
+                "quantity": given["quantity"],
+            }
             if kind not in {"STOP_LOSS", "TAKE_PROFIT"}:
                 raise error("-1106", f"Parameter '{place}Type' sent when not required.")
-            order = self._order(account, market, one, client_id=given.get(f"{place}ClientOrderId", ""), stop=stop)
+            order = self._order(
+                account, market, one, client_id=given.get(f"{place}ClientOrderId", ""), stop=stop
+            )
             last = order.book.last
-            if order.above is not (place == "above") or order.stop is None or (order.stop > last) is not order.above:
+            if (
+                order.above is not (place == "above")
+                or order.stop is None
+                or (order.stop > last) is not order.above
+            ):
                 raise error("-2010", "The relationship of the prices for the orders is not correct.")
             orders.append(order)
         first, second = orders
@@ -199,21 +237,34 @@ class Binance:
         finally:
             first.quantity = held
         first.other, second.other = second, first
-        lists = {"orderListId": first.id, "listClientOrderId": given.get("listClientOrderId", ""), "contingencyType": "OCO"}
+        lists = {
+            "orderListId": first.id,
+            "listClientOrderId": given.get("listClientOrderId", ""),
+            "contingencyType": "OCO",
+        }
         return lists | {"orderReports": [_report(order, fills=True) for order in orders]}
 
     def _post_algoorder(self, account: Account, market: str, given: dict[str, str]) -> Any:
-        order = self._order(account, market, given, client_id=given.get("clientAlgoId", ""), stop=given["triggerPrice"])
+        order = self._order(
+            account, market, given, client_id=given.get("clientAlgoId", ""), stop=given["triggerPrice"]
+        )
         return _algo_report(self._engine.place(order))
 
-    def _order(self, account: Account, market: str, given: dict[str, str], *, client_id: str, stop: str | None) -> Order:
+    def _order(
+        self, account: Account, market: str, given: dict[str, str], *, client_id: str, stop: str | None
+    ) -> Order:
         kind = given["type"]
         side = given["side"].lower()
-        limit = "MARKET" not in kind and kind not in {"STOP_LOSS", *(("TAKE_PROFIT",) if market == SPOT else ())}
+        limit = "MARKET" not in kind and kind not in {
+            "STOP_LOSS",
+            *(("TAKE_PROFIT",) if market == SPOT else ()),
+        }
         if limit and not given.get("price"):
             raise error("-1102", "Mandatory parameter 'price' was not sent, was empty/null, or malformed.")
         if limit and kind != "LIMIT_MAKER" and market == SPOT and "timeInForce" not in given:
-            raise error("-1102", "Mandatory parameter 'timeInForce' was not sent, was empty/null, or malformed.")
+            raise error(
+                "-1102", "Mandatory parameter 'timeInForce' was not sent, was empty/null, or malformed."
+            )
         tif = given.get("timeInForce", "GTC")
         order = Order(
             id=0,
@@ -296,9 +347,18 @@ class Binance:
         return {"code": 200, "msg": "The operation of cancel all open order is done."}
 
     def _get_mytrades(self, account: Account, market: str, given: dict[str, str]) -> Any:
-        orders = [each for each in account.orders if each.book.market == market and each.book.name == given["symbol"]]
+        orders = [
+            each
+            for each in account.orders
+            if each.book.market == market and each.book.name == given["symbol"]
+        ]
         wanted = [each for each in orders if given.get("orderId") in {None, str(each.id)}]
-        return [_trade(fill) for order in wanted for fill in order.fills if fill.at >= int(given.get("startTime", 0))]
+        return [
+            _trade(fill)
+            for order in wanted
+            for fill in order.fills
+            if fill.at >= int(given.get("startTime", 0))
+        ]
 
     _get_usertrades = _get_mytrades
 
@@ -307,13 +367,20 @@ class Binance:
     def _get_account(self, account: Account, market: str, given: dict[str, str]) -> Any:
         wallet = account.wallet(SPOT)
         rows = [(currency, self._engine.held(account, SPOT, currency)) for currency in wallet]
-        balances = [{"asset": currency, "free": text(wallet[currency] - held), "locked": text(held)} for currency, held in rows]
+        balances = [
+            {"asset": currency, "free": text(wallet[currency] - held), "locked": text(held)}
+            for currency, held in rows
+        ]
         return {"canTrade": "trade" in account.permissions, "accountType": "SPOT", "balances": balances}
 
     def _get_balance(self, account: Account, market: str, given: dict[str, str]) -> Any:
         wallet = account.wallet(FUTURES)
         return [
-            {"asset": currency, "balance": text(total), "availableBalance": text(self._engine.free(account, FUTURES, currency))}
+            {
+                "asset": currency,
+                "balance": text(total),
+                "availableBalance": text(self._engine.free(account, FUTURES, currency)),
+            }
             for currency, total in wallet.items()
         ]
 
@@ -335,7 +402,12 @@ class Binance:
         return {"dualSidePosition": account.hedged}
 
     def _get_accountconfig(self, account: Account, market: str, given: dict[str, str]) -> Any:
-        return {"feeTier": 0, "canTrade": "trade" in account.permissions, "dualSidePosition": account.hedged, "multiAssetsMargin": False}
+        return {
+            "feeTier": 0,
+            "canTrade": "trade" in account.permissions,
+            "dualSidePosition": account.hedged,
+            "multiAssetsMargin": False,
+        }
 
     def _post_dual(self, account: Account, market: str, given: dict[str, str]) -> Any:
         wanted = given["dualSidePosition"] == "true"
@@ -349,7 +421,14 @@ class Binance:
     def _get_symbolconfig(self, account: Account, market: str, given: dict[str, str]) -> Any:
         name = given["symbol"]
         mode = {"cross": "CROSSED", "isolated": "ISOLATED"}[account.margin_modes.get(name, "cross")]
-        return [{"symbol": name, "marginType": mode, "isAutoAddMargin": False, "leverage": account.leverage.get(name, 10)}]
+        return [
+            {
+                "symbol": name,
+                "marginType": mode,
+                "isAutoAddMargin": False,
+                "leverage": account.leverage.get(name, 10),
+            }
+        ]
 
     def _post_margintype(self, account: Account, market: str, given: dict[str, str]) -> Any:
         wanted = {"CROSSED": "cross", "ISOLATED": "isolated"}[given["marginType"]]
@@ -388,7 +467,9 @@ def _report(order: Order, *, fills: bool = False) -> dict[str, Any]:
         "price": text(order.price or Decimal(0)),
         "origQty": text(order.quantity),
         "executedQty": text(order.filled),
-        "status": "EXPIRED" if order.status == "cancelled" and (order.price is None or order.tif != "GTC") else _STATUS[order.status],
+        "status": "EXPIRED"
+        if order.status == "cancelled" and (order.price is None or order.tif != "GTC")
+        else _STATUS[order.status],
         "timeInForce": "GTX" if order.post_only and futures else order.tif,
         "type": order.kind,
         "side": order.side.upper(),
@@ -396,8 +477,15 @@ def _report(order: Order, *, fills: bool = False) -> dict[str, Any]:
         "updateTime": order.updated,
     }
     if futures:
-        row |= {"avgPrice": text(order.average or Decimal(0)), "cumQuote": text(order.cost), "reduceOnly": order.reduce_only}
-        row |= {"positionSide": {"net": "BOTH"}.get(order.position, order.position.upper()), "origType": order.kind}
+        row |= {
+            "avgPrice": text(order.average or Decimal(0)),
+            "cumQuote": text(order.cost),
+            "reduceOnly": order.reduce_only,
+        }
+        row |= {
+            "positionSide": {"net": "BOTH"}.get(order.position, order.position.upper()),
+            "origType": order.kind,
+        }
     else:
         row |= {"cummulativeQuoteQty": text(order.cost), "transactTime": order.updated, "time": order.created}
     if fills:
@@ -417,7 +505,9 @@ def _report(order: Order, *, fills: bool = False) -> dict[str, Any]:
 
 def _algo_report(order: Order) -> dict[str, Any]:
     child = order.child
-    status = "NEW" if order.open else "CANCELED" if child is None else "TRIGGERED" if child.open else "FINISHED"
+    status = (
+        "NEW" if order.open else "CANCELED" if child is None else "TRIGGERED" if child.open else "FINISHED"
+    )
     return {
         "algoId": order.id,
         "clientAlgoId": order.client_id,
@@ -451,16 +541,35 @@ def _trade(fill: Fill) -> dict[str, Any]:
         "maker": fill.maker,
     }
     # The two markets name the side in different ways.
-    return row | ({"side": fill.order.side.upper()} if fill.order.book.market == FUTURES else {"isBuyer": fill.order.side == "buy"})
+    return row | (
+        {"side": fill.order.side.upper()}
+        if fill.order.book.market == FUTURES
+        else {"isBuyer": fill.order.side == "buy"}
+    )
 
 
 def _listed(book: Book) -> dict[str, Any]:
     futures = book.market == FUTURES
     step, notional = text(book.step), text(book.notional)
     filters = [
-        {"filterType": "PRICE_FILTER", "minPrice": text(book.tick), "maxPrice": "1000000", "tickSize": text(book.tick)},
-        {"filterType": "LOT_SIZE", "minQty": text(book.minimum), "maxQty": text(book.maximum), "stepSize": step},
-        {"filterType": "MARKET_LOT_SIZE", "minQty": "0", "maxQty": text(book.market_maximum or book.maximum), "stepSize": step},
+        {
+            "filterType": "PRICE_FILTER",
+            "minPrice": text(book.tick),
+            "maxPrice": "1000000",
+            "tickSize": text(book.tick),
+        },
+        {
+            "filterType": "LOT_SIZE",
+            "minQty": text(book.minimum),
+            "maxQty": text(book.maximum),
+            "stepSize": step,
+        },
+        {
+            "filterType": "MARKET_LOT_SIZE",
+            "minQty": "0",
+            "maxQty": text(book.market_maximum or book.maximum),
+            "stepSize": step,
+        },
         {"filterType": "MIN_NOTIONAL", "notional": notional}
         if futures
         else {"filterType": "NOTIONAL", "minNotional": notional, "maxNotional": "9000000"},
@@ -477,11 +586,29 @@ def _listed(book: Book) -> dict[str, Any]:
         "filters": filters,
     }
     if futures:
-        row |= {"contractType": "PERPETUAL", "marginAsset": book.quote, "deliveryDate": 4133404800000, "onboardDate": 1569398400000}
+        row |= {
+            "contractType": "PERPETUAL",
+            "marginAsset": book.quote,
+            "deliveryDate": 4133404800000,
+            "onboardDate": 1569398400000,
+        }
         return row | {
             "pair": book.name,
             "underlyingType": "COIN",
             "orderTypes": ["LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET"],
         }
-    kinds = ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"]
-    return row | {"isSpotTradingAllowed": True, "isMarginTradingAllowed": True, "permissions": ["SPOT"], "orderTypes": kinds}
+    kinds = [
+        "LIMIT",
+        "LIMIT_MAKER",
+        "MARKET",
+        "STOP_LOSS",
+        "STOP_LOSS_LIMIT",
+        "TAKE_PROFIT",
+        "TAKE_PROFIT_LIMIT",
+    ]
+    return row | {
+        "isSpotTradingAllowed": True,
+        "isMarginTradingAllowed": True,
+        "permissions": ["SPOT"],
+        "orderTypes": kinds,
+    }

@@ -93,24 +93,35 @@ class Bybit:
         except ApiError as failure:
             answer = failure.answer
         else:
-            answer = Answer({"retCode": 0, "retMsg": "OK", "result": result, "retExtInfo": {}, "time": self._engine.now()})
+            answer = Answer(
+                {"retCode": 0, "retMsg": "OK", "result": result, "retExtInfo": {}, "time": self._engine.now()}
+            )
         answer.headers.update(headers)
         return answer
 
     def _route(self, request: Request, market: str, given: dict[str, Any], headers: dict[str, str]) -> Any:
         if request.path == "/v5/market/instruments-info":
-            books = [book for (exchange, kind, _), book in self._engine.books.items() if (exchange, kind) == ("bybit", market)]
+            books = [
+                book
+                for (exchange, kind, _), book in self._engine.books.items()
+                if (exchange, kind) == ("bybit", market)
+            ]
             listed = [] if given.get("status") == "PreLaunch" else [_listed(book) for book in books]
             return {"category": given["category"], "list": listed, "nextPageCursor": ""}
         if request.path == "/v5/market/tickers":
             book = self._engine.book("bybit", market, given["symbol"])
-            return {"category": given["category"], "list": [{"symbol": book.name, "lastPrice": text(book.last)}]}
+            return {
+                "category": given["category"],
+                "list": [{"symbol": book.name, "lastPrice": text(book.last)}],
+            }
         account = self._authenticate(request)
         if "demo" in request.host and request.path == "/v5/user/query-api":
             # bybit-exchange.github.io/docs/v5/demo, "Available API List": the key query is not among them.
             raise ApiError(failed("10032", "Demo trading are not supported."))
         self._count(account, request.path, market, headers)
-        handler = getattr(self, "_" + request.path.removeprefix("/v5/").replace("/", "_").replace("-", "_"), None)
+        handler = getattr(
+            self, "_" + request.path.removeprefix("/v5/").replace("/", "_").replace("-", "_"), None
+        )
         if handler is None:
             raise ApiError(Answer("404 page not found", 404))
         return handler(account, market, given)
@@ -127,7 +138,9 @@ class Bybit:
             raise ApiError(failed("10004", f"error sign! origin_string[{signed}]"))
         age = self._engine.now() - int(stamp)
         if age > int(window) or age < -1000:
-            raise ApiError(failed("10002", "invalid request, please check your server timestamp or recv_window param."))
+            raise ApiError(
+                failed("10002", "invalid request, please check your server timestamp or recv_window param.")
+            )
         if request.method == "POST" and "trade" not in account.permissions:
             raise ApiError(failed("10005", "Permission denied, please check your API key permissions."))
         return account
@@ -158,7 +171,9 @@ class Bybit:
         if market == SPOT and not limit and side == "buy" and given.get("marketUnit") != "baseCoin":
             quantity = (quantity / book.last) // book.step * book.step
         stop = number(given.get("triggerPrice"))
-        above = stop is not None and (given["triggerDirection"] == 1 if market == FUTURES else stop > book.last)
+        above = stop is not None and (
+            given["triggerDirection"] == 1 if market == FUTURES else stop > book.last
+        )
         order = Order(
             id=0,
             account=account,
@@ -180,7 +195,11 @@ class Bybit:
 
     def _order_cancel(self, account: Account, market: str, given: dict[str, Any]) -> Any:
         client_id = given.get("orderLinkId")
-        order = self._engine.by_client(account, market, client_id) if client_id else self._engine.by_id(account, given["orderId"])
+        order = (
+            self._engine.by_client(account, market, client_id)
+            if client_id
+            else self._engine.by_id(account, given["orderId"])
+        )
         waits = order is not None and order.status == "untriggered"
         if order is None or (market == SPOT and waits != (given.get("orderFilter", "Order") == "StopOrder")):
             raise Reject("gone")
@@ -190,19 +209,34 @@ class Bybit:
     def _order_cancel_all(self, account: Account, market: str, given: dict[str, Any]) -> Any:
         if market == FUTURES and not given.get("symbol") and not given.get("settleCoin"):
             raise ApiError(failed("10001", "params error: symbol, settleCoin or baseCoin needed"))
-        chosen = [each for each in account.open_orders(market, given.get("symbol")) if given.get("settleCoin") in {None, each.book.quote}]
+        chosen = [
+            each
+            for each in account.open_orders(market, given.get("symbol"))
+            if given.get("settleCoin") in {None, each.book.quote}
+        ]
         if market == SPOT:
             wanted = given.get("orderFilter", "Order")
-            chosen = [each for each in chosen if ("StopOrder" if each.status == "untriggered" else "Order") == wanted]
+            chosen = [
+                each
+                for each in chosen
+                if ("StopOrder" if each.status == "untriggered" else "Order") == wanted
+            ]
         for order in chosen:
             self._engine.cancel(order)
-        return {"list": [{"orderId": str(each.id), "orderLinkId": each.client_id} for each in chosen], "success": "1"}
+        return {
+            "list": [{"orderId": str(each.id), "orderLinkId": each.client_id} for each in chosen],
+            "success": "1",
+        }
 
     def _order_realtime(self, account: Account, market: str, given: dict[str, Any]) -> Any:
         if market == FUTURES and not given.get("symbol") and not given.get("settleCoin"):
             raise ApiError(failed("10001", "params error: symbol, settleCoin or baseCoin needed"))
         if "orderLinkId" in given or "orderId" in given:
-            found = [each for each in self._asked(account, market, given) if each.book.name == given.get("symbol", each.book.name)]
+            found = [
+                each
+                for each in self._asked(account, market, given)
+                if each.book.name == given.get("symbol", each.book.name)
+            ]
         else:
             found = account.open_orders(market, given.get("symbol"))
         found = [each for each in found if given.get("settleCoin") in {None, each.book.quote}]
@@ -213,7 +247,11 @@ class Bybit:
 
     def _asked(self, account: Account, market: str, given: dict[str, Any]) -> list[Order]:
         client_id = given.get("orderLinkId")
-        order = self._engine.by_client(account, market, client_id) if client_id else self._engine.by_id(account, given.get("orderId", ""))
+        order = (
+            self._engine.by_client(account, market, client_id)
+            if client_id
+            else self._engine.by_id(account, given.get("orderId", ""))
+        )
         return [] if order is None else [order]
 
     def _execution_list(self, account: Account, market: str, given: dict[str, Any]) -> Any:
@@ -230,13 +268,18 @@ class Bybit:
     def _page(self, rows: list[Any], given: dict[str, Any]) -> Any:
         start, size = int(given.get("cursor") or 0), int(given.get("limit", 20))
         following = str(start + size) if start + size < len(rows) else ""
-        return {"category": given.get("category"), "list": rows[start : start + size], "nextPageCursor": following}
+        return {
+            "category": given.get("category"),
+            "list": rows[start : start + size],
+            "nextPageCursor": following,
+        }
 
     # The account
 
     def _account_wallet_balance(self, account: Account, market: str, given: dict[str, Any]) -> Any:
         coins = []
-        # bybit-exchange.github.io/docs/v5/account/wallet-balance: in USD, empty in isolated margin. Other coins count nothing here.
+        # bybit-exchange.github.io/docs/v5/account/wallet-balance: in USD, empty in isolated margin. Other
+        # coins count nothing here.
         isolated = account.margin_mode == "isolated"
         available = "" if isolated else text(self._engine.free(account, FUTURES, "USDT"))
         for currency, total in account.wallet(SPOT).items():
@@ -256,12 +299,17 @@ class Bybit:
         return {"list": [{"accountType": "UNIFIED", "totalAvailableBalance": available, "coin": coins}]}
 
     def _account_info(self, account: Account, market: str, given: dict[str, Any]) -> Any:
-        return {"unifiedMarginStatus": 5, "marginMode": {"cross": "REGULAR_MARGIN", "isolated": "ISOLATED_MARGIN"}[account.margin_mode]}
+        return {
+            "unifiedMarginStatus": 5,
+            "marginMode": {"cross": "REGULAR_MARGIN", "isolated": "ISOLATED_MARGIN"}[account.margin_mode],
+        }
 
     def _account_set_margin_mode(self, account: Account, market: str, given: dict[str, Any]) -> Any:
         if any(position.quantity for position in account.positions.values()):
             raise Reject("locked")
-        account.margin_mode = {"REGULAR_MARGIN": "cross", "ISOLATED_MARGIN": "isolated"}[given["setMarginMode"]]
+        account.margin_mode = {"REGULAR_MARGIN": "cross", "ISOLATED_MARGIN": "isolated"}[
+            given["setMarginMode"]
+        ]
         return {"reasons": []}
 
     def _position_list(self, account: Account, market: str, given: dict[str, Any]) -> Any:
@@ -269,7 +317,11 @@ class Bybit:
             hedged = account.is_hedged(given["symbol"])
             keys = [(given["symbol"], side) for side in (("long", "short") if hedged else ("net",))]
         else:
-            keys = [key for key, position in account.positions.items() if position.quantity and given["settleCoin"] == "USDT"]
+            keys = [
+                key
+                for key, position in account.positions.items()
+                if position.quantity and given["settleCoin"] == "USDT"
+            ]
         rows = []
         for name, side in keys:
             position = account.position(name, side)
@@ -299,7 +351,9 @@ class Bybit:
         name, wanted = given["symbol"], given["mode"] == 3
         if account.is_hedged(name) == wanted:
             raise ApiError(failed("110025", "Position mode is not modified"))
-        if account.open_orders(FUTURES, name) or any(each.quantity for (symbol, _), each in account.positions.items() if symbol == name):
+        if account.open_orders(FUTURES, name) or any(
+            each.quantity for (symbol, _), each in account.positions.items() if symbol == name
+        ):
             raise Reject("mode_locked")
         account.hedged_symbols[name] = wanted
         return {}
@@ -308,7 +362,11 @@ class Bybit:
         may = account.permissions
         trade = ["SpotTrade"] if "trade" in may else []
         wallet = ["AccountTransfer", *(["Withdraw"] if "withdraw" in may else [])]
-        permissions = {"ContractTrade": ["Order", "Position"] if trade else [], "Spot": trade, "Wallet": wallet}
+        permissions = {
+            "ContractTrade": ["Order", "Position"] if trade else [],
+            "Spot": trade,
+            "Wallet": wallet,
+        }
         return {"readOnly": 0 if trade else 1, "permissions": permissions, "ips": ["*"]}
 
 
@@ -324,7 +382,11 @@ def _report(order: Order) -> dict[str, Any]:
         "qty": text(order.quantity),
         "price": text(order.price or Decimal(0)),
         "triggerPrice": text(order.stop),
-        "orderStatus": "PartiallyFilledCanceled" if partly else "Deactivated" if stopped else _STATUS[order.status],
+        "orderStatus": "PartiallyFilledCanceled"
+        if partly
+        else "Deactivated"
+        if stopped
+        else _STATUS[order.status],
         "cumExecQty": text(order.filled),
         "cumExecValue": text(order.cost),
         "cumExecFee": text(order.fee),
@@ -363,8 +425,13 @@ def _listed(book: Book) -> dict[str, Any]:
         "priceFilter": {"tickSize": text(book.tick)},
     }
     lot = {"minOrderQty": text(book.minimum), "maxOrderQty": text(book.maximum)}
-    # bybit-exchange.github.io/docs/v5/market/instrument: `maxMktOrderQty` of linear; spot sends the other name.
-    lot |= {"maxMarketOrderQty" if book.market == SPOT else "maxMktOrderQty": text(book.market_maximum or book.maximum)}
+    # bybit-exchange.github.io/docs/v5/market/instrument: `maxMktOrderQty` of linear; spot sends the other
+    # name.
+    lot |= {
+        "maxMarketOrderQty" if book.market == SPOT else "maxMktOrderQty": text(
+            book.market_maximum or book.maximum
+        )
+    }
     if book.market == SPOT:
         lot |= {
             "basePrecision": text(book.step),

@@ -25,7 +25,10 @@ class Simulator:
         self.call("POST", "reset")
 
     def account(self, exchange: str, **given: Any) -> Credentials:
-        """A new account: balances `{"spot": {"USDT": "1000"}, "futures": {...}}`, permissions of read, trade, withdraw."""
+        """A new account: balances `{"spot": {"USDT": "1000"}, "futures".
+
+        {...}}`, permissions of read, trade, withdraw.
+        """
         made = self.call("POST", "accounts", exchange=exchange, **given)
         return Credentials(made["api_key"], made["secret"], made["passphrase"], demo=given.get("demo", False))
 

@@ -50,10 +50,19 @@ class Control:
             balances=given.get("balances", {}),
             permissions=set(given.get("permissions", ["read", "trade"])),
         )
-        return {"exchange": account.exchange, "api_key": account.key, "secret": account.secret, "passphrase": account.passphrase}
+        return {
+            "exchange": account.exchange,
+            "api_key": account.key,
+            "secret": account.secret,
+            "passphrase": account.passphrase,
+        }
 
     def _get_accounts(self, given: dict[str, Any]) -> Any:
-        return [_account(each) for each in self._engine.accounts.values() if given.get("api_key") in {None, each.key}]
+        return [
+            _account(each)
+            for each in self._engine.accounts.values()
+            if given.get("api_key") in {None, each.key}
+        ]
 
     def _post_price(self, given: dict[str, Any]) -> Any:
         size = None if given.get("size") is None else Decimal(str(given["size"]))
@@ -73,7 +82,11 @@ class Control:
             ("api_key", lambda each: each.account.key),
             ("client_id", lambda each: each.client_id),
         ]
-        return [_order(each) for each in orders if all(given.get(name) in {None, value(each)} for name, value in wanted)]
+        return [
+            _order(each)
+            for each in orders
+            if all(given.get(name) in {None, value(each)} for name, value in wanted)
+        ]
 
     def _post_refuse(self, given: dict[str, Any]) -> Any:
         """Turns an account's conditional orders away, for lack of funds."""
@@ -98,7 +111,9 @@ class Control:
         return {}
 
     def _post_trade(self, given: dict[str, Any]) -> Any:
-        """Changes a futures position as if its owner had traded elsewhere, at the last price; a negative quantity sells.
+        """Changes a futures position as if its owner had traded elsewhere, at the last price.
+
+        A negative quantity sells.
 
         `side` is `net`, `long` or `short`; `margin_mode` counts on OKX.
         """
@@ -110,7 +125,10 @@ class Control:
         return {}
 
     def _post_settings(self, given: dict[str, Any]) -> Any:
-        """Changes an account's settings as if its owner had done so by hand: `hedged`, and the `margin_mode`, of a `symbol` or of all."""
+        """Changes an account's settings as if its owner had done so by hand.
+
+        `hedged`, and the `margin_mode`, of a `symbol` or of all.
+        """
         for account in self._accounts(given):
             if "hedged" in given:
                 account.hedged, account.hedged_symbols = given["hedged"], {}
@@ -121,9 +139,14 @@ class Control:
         return {}
 
     def _post_book(self, given: dict[str, Any]) -> Any:
-        """Sets what a book takes and offers: `market_maximum`, `market_value`, and `depth` for the next orders at market."""
+        """Sets what a book takes and offers.
+
+        `market_maximum`, `market_value`, and `depth` for the next orders at market.
+        """
         for book in self._engine.books.values():
-            if book.name == given["symbol"] and all(given.get(name) in {None, getattr(book, name)} for name in ("exchange", "market")):
+            if book.name == given["symbol"] and all(
+                given.get(name) in {None, getattr(book, name)} for name in ("exchange", "market")
+            ):
                 for name in ("market_maximum", "market_value"):
                     if name in given:
                         setattr(book, name, number(given[name]))
@@ -144,7 +167,10 @@ class Control:
             for order in [each for each in account.orders if each.client_id == given["client_id"]]:
                 account.orders.remove(order)
                 self._engine.resting.pop(order.id, None)
-                account.by_client = {key: [each for each in found if each is not order] for key, found in account.by_client.items()}
+                account.by_client = {
+                    key: [each for each in found if each is not order]
+                    for key, found in account.by_client.items()
+                }
         return {}
 
     def _accounts(self, given: dict[str, Any]) -> list[Account]:
@@ -165,12 +191,18 @@ class Control:
         return self.requests
 
     def _get_stats(self, given: dict[str, Any]) -> Any:
-        return {"requests": len(self.requests), "limited": self._limits.limited, "weight": self._limits.weight}
+        return {
+            "requests": len(self.requests),
+            "limited": self._limits.limited,
+            "weight": self._limits.weight,
+        }
 
     def _post_limits(self, given: dict[str, Any]) -> Any:
         self._limits.enabled = given.get("enabled", self._limits.enabled)
         if "factor" in given:
-            self._limits.factors |= dict.fromkeys([given["exchange"]] if "exchange" in given else _EXCHANGES, given["factor"])
+            self._limits.factors |= dict.fromkeys(
+                [given["exchange"]] if "exchange" in given else _EXCHANGES, given["factor"]
+            )
         return {}
 
     def _post_latency(self, given: dict[str, Any]) -> Any:
@@ -186,9 +218,14 @@ def _account(account: Account) -> dict[str, Any]:
     return {
         "exchange": account.exchange,
         "api_key": account.key,
-        "balances": {market: {currency: text(value) for currency, value in wallet.items()} for market, wallet in account.wallets.items()},
+        "balances": {
+            market: {currency: text(value) for currency, value in wallet.items()}
+            for market, wallet in account.wallets.items()
+        },
         "positions": {
-            f"{name}/{side}": text(position.quantity) for (name, side), position in account.positions.items() if position.quantity
+            f"{name}/{side}": text(position.quantity)
+            for (name, side), position in account.positions.items()
+            if position.quantity
         },
         "leverage": account.leverage,
         "margin_mode": account.margin_mode,
@@ -213,5 +250,8 @@ def _order(order: Order) -> dict[str, Any]:
         "status": order.status,
         "algo": order.algo,
         "parent": order.parent.client_id if order.parent else None,
-        "fills": [{"price": text(each.price), "quantity": text(each.quantity), "fee": text(each.fee)} for each in order.fills],
+        "fills": [
+            {"price": text(each.price), "quantity": text(each.quantity), "fee": text(each.fee)}
+            for each in order.fills
+        ],
     }

@@ -1,4 +1,7 @@
-"""What the exchanges have in common: accounts, orders, matching by a price that tests move, positions, fees."""
+"""What the exchanges have in common.
+
+Accounts, orders, matching by a price that tests move, positions, fees.
+"""
 
 import itertools
 import threading
@@ -34,7 +37,10 @@ class Fill:
 
 @dataclass
 class Order:
-    """`algo` orders live in a book of their own, and on firing become another order, `child`; `other` goes when this one does."""
+    """`algo` orders live in a book of their own, and on firing become another order, `child`.
+
+    `other` goes when this one does.
+    """
 
     id: int
     account: "Account"
@@ -113,7 +119,11 @@ class Account:
         return self.wallets[market]
 
     def open_orders(self, market: str, name: str | None = None) -> list[Order]:
-        return [each for each in self.orders if each.open and each.book.market == market and name in (None, each.book.name)]
+        return [
+            each
+            for each in self.orders
+            if each.open and each.book.market == market and name in (None, each.book.name)
+        ]
 
     def is_hedged(self, name: str) -> bool:
         return self.hedged_symbols.get(name, self.hedged)
@@ -146,12 +156,16 @@ class Engine:
     def now(self) -> int:
         return int(time.time() * 1000) + self.clock_offset_ms
 
-    def add_account(self, exchange: str, *, key: str, secret: str, passphrase: str, balances: dict, permissions: set[str]) -> Account:
+    def add_account(
+        self, exchange: str, *, key: str, secret: str, passphrase: str, balances: dict, permissions: set[str]
+    ) -> Account:
         spot = {currency: Decimal(value) for currency, value in balances.get(SPOT, {}).items()}
         futures = {currency: Decimal(value) for currency, value in balances.get(FUTURES, {}).items()}
         if exchange != "binance":
             spot = futures = {**spot, **futures}
-        account = Account(exchange, key, secret, passphrase, permissions, wallets={SPOT: spot, FUTURES: futures})
+        account = Account(
+            exchange, key, secret, passphrase, permissions, wallets={SPOT: spot, FUTURES: futures}
+        )
         self.accounts[exchange, key] = account
         return account
 
@@ -166,11 +180,22 @@ class Engine:
     def held(self, account: Account, market: str, currency: str) -> Decimal:
         """What spot orders hold of a currency; two of which only one can trade hold once."""
         holding = [each for each in account.open_orders(market) if _hold_currency(each) == currency]
-        return sum((_hold(each) for each in holding if each.other is None or not each.other.open or each.id < each.other.id), ZERO)
+        return sum(
+            (
+                _hold(each)
+                for each in holding
+                if each.other is None or not each.other.open or each.id < each.other.id
+            ),
+            ZERO,
+        )
 
     def free(self, account: Account, market: str, currency: str) -> Decimal:
         total = account.wallet(market).get(currency, ZERO)
-        free = total - self.held(account, SPOT, currency) if market == SPOT or account.exchange != "binance" else total
+        free = (
+            total - self.held(account, SPOT, currency)
+            if market == SPOT or account.exchange != "binance"
+            else total
+        )
         if currency == "USDT" and (market == FUTURES or account.exchange != "binance"):
             free -= self.margin_used(account)
         if currency == "USDT" and account.exchange != "binance":
@@ -180,8 +205,8 @@ class Engine:
     def unrealised(self, account: Account) -> Decimal:
         """Profit and loss of all positions, part of what a unified account has available in cross margin.
 
-        bybit-exchange.github.io/docs/v5/account/wallet-balance: totalMarginBalance = totalWalletBalance + totalPerpUPL;
-        okx.com/docs-v5, "Get balance": `availEq`.
+        bybit-exchange.github.io/docs/v5/account/wallet-balance: totalMarginBalance = totalWalletBalance +
+        totalPerpUPL; okx.com/docs-v5, "Get balance": `availEq`.
         """
         if account.margin_mode == "isolated":
             return ZERO
@@ -193,7 +218,11 @@ class Engine:
             used += abs(position.quantity) * position.entry / account.leverage.get(name, 10)
         for order in account.open_orders(FUTURES):
             if not order.reduce_only and order.status != "untriggered":
-                used += order.remaining * (order.price or order.book.last) / account.leverage.get(order.book.name, 10)
+                used += (
+                    order.remaining
+                    * (order.price or order.book.last)
+                    / account.leverage.get(order.book.name, 10)
+                )
         return used
 
     def profit(self, account: Account, name: str, side: str) -> Decimal:
@@ -212,7 +241,9 @@ class Engine:
             self._check_position(order)
         if order.stop is not None and self._fires(order) and account.exchange != "okx":
             raise Reject("would_trigger")
-        crosses = order.price is None or (order.price >= book.last if order.side == "buy" else order.price <= book.last)
+        crosses = order.price is None or (
+            order.price >= book.last if order.side == "buy" else order.price <= book.last
+        )
         would_take = order.post_only and crosses and order.stop is None
         if would_take and account.exchange == "binance":
             raise Reject("would_take")
@@ -237,7 +268,9 @@ class Engine:
         return found[-1] if found else None
 
     def by_id(self, account: Account, order_id: str, *, algo: bool = False) -> Order | None:
-        return next((each for each in account.orders if str(each.id) == str(order_id) and each.algo == algo), None)
+        return next(
+            (each for each in account.orders if str(each.id) == str(order_id) and each.algo == algo), None
+        )
 
     def cancel(self, order: Order) -> None:
         """Raises Reject `gone` for an order that is not open."""
@@ -292,7 +325,9 @@ class Engine:
         order.quantity = min(order.quantity, reducible) if order.stop is None else order.quantity
 
     def _reducible(self, order: Order) -> Decimal:
-        held = order.account.position(order.book.name, order.account.slot(order.position, order.margin_mode)).quantity
+        held = order.account.position(
+            order.book.name, order.account.slot(order.position, order.margin_mode)
+        ).quantity
         return -held if order.side == "buy" else held
 
     def _check_funds(self, order: Order) -> None:
@@ -353,7 +388,9 @@ class Engine:
 
     def _meet(self, order: Order, *, maker: bool) -> None:
         book = order.book
-        if order.price is not None and not (order.price >= book.last if order.side == "buy" else order.price <= book.last):
+        if order.price is not None and not (
+            order.price >= book.last if order.side == "buy" else order.price <= book.last
+        ):
             if order.tif in {"IOC", "FOK"}:
                 self._end(order, "cancelled")
             return
@@ -423,7 +460,9 @@ def trade_position(position: Position, signed: Decimal, price: Decimal) -> Decim
 def _hold_currency(order: Order) -> str:
     """What a spot order holds while it is open; only Binance holds for a stop that waits."""
     if order.book.market != SPOT or (
-        order.stop is not None and order.status in {"new", "untriggered"} and order.account.exchange != "binance"
+        order.stop is not None
+        and order.status in {"new", "untriggered"}
+        and order.account.exchange != "binance"
     ):
         return ""
     return order.book.quote if order.side == "buy" else order.book.base

@@ -24,7 +24,10 @@ def _shared_server() -> SimulatorServer:
 
 @pytest.fixture(scope="session")
 def simulator_server() -> Iterator[SimulatorServer]:
-    """A simulator on a free port, with the adapter pointed at it: the same one for every conftest that imports this fixture."""
+    """A simulator on a free port, with the adapter pointed at it.
+
+    The same one for every conftest that imports this fixture.
+    """
     server = _shared_server()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRADEHOOK_EXCHANGE_ENDPOINT", server.url)

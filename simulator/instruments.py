@@ -10,10 +10,10 @@ SPOT, FUTURES = "spot", "futures"
 class Book:
     """One instrument on one exchange with its market.
 
-    `size` is what the book offers at the price, in base units; None for as much as anyone wants. `depth` is what it offers to the next
-    orders at market, one after the other; None for as much as anyone wants, and after the last one `size` counts again.
-    `market_maximum` is the largest order at market, base units; None for `maximum`. `market_value` is the most it may be worth, quote
-    units, which OKX says of spot.
+    `size` is what the book offers at the price, in base units; None for as much as anyone wants. `depth` is
+    what it offers to the next orders at market, one after the other; None for as much as anyone wants, and
+    after the last one `size` counts again. `market_maximum` is the largest order at market, base units; None
+    for `maximum`. `market_value` is the most it may be worth, quote units, which OKX says of spot.
     """
 
     exchange: str
@@ -42,12 +42,36 @@ class Book:
 # (base, price) and per exchange and market: tick, step, minimum quantity, minimum notional, contract size.
 _PRICES = {"BTC": "50000", "ETH": "2500", "SOL": "100"}
 _RULES = {
-    ("binance", SPOT): {"BTC": "0.01 0.00001 0.00001 5 1", "ETH": "0.01 0.0001 0.0001 5 1", "SOL": "0.01 0.001 0.001 5 1"},
-    ("binance", FUTURES): {"BTC": "0.1 0.001 0.001 100 1", "ETH": "0.01 0.001 0.001 20 1", "SOL": "0.01 0.01 0.01 5 1"},
-    ("bybit", SPOT): {"BTC": "0.01 0.000001 0.000048 5 1", "ETH": "0.01 0.00001 0.00062 5 1", "SOL": "0.01 0.001 0.05 5 1"},
-    ("bybit", FUTURES): {"BTC": "0.1 0.001 0.001 5 1", "ETH": "0.01 0.01 0.01 5 1", "SOL": "0.01 0.1 0.1 5 1"},
-    ("okx", SPOT): {"BTC": "0.1 0.00000001 0.00001 0 1", "ETH": "0.01 0.000001 0.001 0 1", "SOL": "0.01 0.000001 0.01 0 1"},
-    ("okx", FUTURES): {"BTC": "0.1 0.0001 0.0001 0 0.01", "ETH": "0.01 0.001 0.001 0 0.1", "SOL": "0.01 0.01 0.01 0 1"},
+    ("binance", SPOT): {
+        "BTC": "0.01 0.00001 0.00001 5 1",
+        "ETH": "0.01 0.0001 0.0001 5 1",
+        "SOL": "0.01 0.001 0.001 5 1",
+    },
+    ("binance", FUTURES): {
+        "BTC": "0.1 0.001 0.001 100 1",
+        "ETH": "0.01 0.001 0.001 20 1",
+        "SOL": "0.01 0.01 0.01 5 1",
+    },
+    ("bybit", SPOT): {
+        "BTC": "0.01 0.000001 0.000048 5 1",
+        "ETH": "0.01 0.00001 0.00062 5 1",
+        "SOL": "0.01 0.001 0.05 5 1",
+    },
+    ("bybit", FUTURES): {
+        "BTC": "0.1 0.001 0.001 5 1",
+        "ETH": "0.01 0.01 0.01 5 1",
+        "SOL": "0.01 0.1 0.1 5 1",
+    },
+    ("okx", SPOT): {
+        "BTC": "0.1 0.00000001 0.00001 0 1",
+        "ETH": "0.01 0.000001 0.001 0 1",
+        "SOL": "0.01 0.000001 0.01 0 1",
+    },
+    ("okx", FUTURES): {
+        "BTC": "0.1 0.0001 0.0001 0 0.01",
+        "ETH": "0.01 0.001 0.001 0 0.1",
+        "SOL": "0.01 0.01 0.01 0 1",
+    },
 }
 _FEES = {SPOT: ("0.001", "0.001"), FUTURES: ("0.0005", "0.0002")}
 

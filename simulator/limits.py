@@ -18,8 +18,12 @@ class Limits:
         self.weight: dict[str, int] = {}
         self._windows: dict[tuple[str, str, float], tuple[float, int]] = {}
 
-    def take(self, who: str, what: str, limit: int, seconds: float, weight: int = 1) -> tuple[bool, int, float]:
-        """Counts one call. Returns whether it is within the limit, how many there were, and the seconds until the window ends.
+    def take(
+        self, who: str, what: str, limit: int, seconds: float, weight: int = 1
+    ) -> tuple[bool, int, float]:
+        """Counts one call.
+
+        Returns whether it is within the limit, how many there were, and the seconds until the window ends.
 
         Args:
             what: Begins with the exchange's name and a dash.

@@ -23,7 +23,9 @@ class Request:
     def parameters(self) -> dict[str, str]:
         """Query and form fields together."""
         form = "" if self.body.startswith(("{", "[")) else self.body
-        return dict(parse_qsl(self.query, keep_blank_values=True)) | dict(parse_qsl(form, keep_blank_values=True))
+        return dict(parse_qsl(self.query, keep_blank_values=True)) | dict(
+            parse_qsl(form, keep_blank_values=True)
+        )
 
     @property
     def json(self) -> Any:

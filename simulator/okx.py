@@ -23,11 +23,17 @@ _REJECTS = {
     "notional": ("51020", "Your order should meet or exceed the minimum order amount."),
     "funds": ("51008", "Order failed. Insufficient USDT balance in account"),
     "duplicate": ("51016", "Client order ID already exists."),
-    "reduce_only": ("51169", "Order failed because you don't have any positions in this direction to reduce or close."),
+    "reduce_only": (
+        "51169",
+        "Order failed because you don't have any positions in this direction to reduce or close.",
+    ),
     "account_mode": ("51010", "You can't complete this request under your current account mode."),
     "position_mode": ("51000", "Parameter posSide error"),
     "gone": ("51400", "Cancellation failed as the order has been filled, canceled or does not exist."),
-    "mode_locked": ("59000", "Setting failed. Cancel any open orders, close positions, and stop trading bots first."),
+    "mode_locked": (
+        "59000",
+        "Setting failed. Cancel any open orders, close positions, and stop trading bots first.",
+    ),
 }
 # Calls per 2 s, by path; those for orders count per instrument.
 _LIMITS = {
@@ -80,7 +86,11 @@ class Okx:
         given = request.json if request.method == "POST" else request.parameters
         if request.path == "/api/v5/public/instruments":
             market = {"SPOT": SPOT, "SWAP": FUTURES}.get(given["instType"])
-            return [_listed(book) for (exchange, kind, _), book in self._engine.books.items() if (exchange, kind) == ("okx", market)]
+            return [
+                _listed(book)
+                for (exchange, kind, _), book in self._engine.books.items()
+                if (exchange, kind) == ("okx", market)
+            ]
         if request.path == "/api/v5/market/ticker":
             allowed, _, _ = self._limits.take("address", "okx-prices", _PRICES_PER_2_S, 2)
             if not allowed:
@@ -91,7 +101,11 @@ class Okx:
         self._count(account, request.path, request.method, given)
         if "exptime" in request.headers and int(request.headers["exptime"]) < self._engine.now():
             raise failed("50036", "The expTime can't be earlier than the current system time.")
-        name = f"_{request.method}_{request.path.removeprefix('/api/v5/')}".lower().replace("/", "_").replace("-", "_")
+        name = (
+            f"_{request.method}_{request.path.removeprefix('/api/v5/')}".lower()
+            .replace("/", "_")
+            .replace("-", "_")
+        )
         handler = getattr(self, name, None)
         if handler is None:
             raise ApiError(Answer({"code": "404", "msg": f"the simulator knows no {name}", "data": []}, 404))
@@ -105,8 +119,16 @@ class Okx:
         if headers.get("ok-access-passphrase") != account.passphrase:
             raise failed("50105", "OK-ACCESS-PASSPHRASE incorrect", 401)
         stamp = headers["ok-access-timestamp"]
-        signed = stamp + request.method + request.path + (f"?{request.query}" if request.query else "") + request.body
-        wanted = base64.b64encode(hmac.new(account.secret.encode(), signed.encode(), hashlib.sha256).digest()).decode()
+        signed = (
+            stamp
+            + request.method
+            + request.path
+            + (f"?{request.query}" if request.query else "")
+            + request.body
+        )
+        wanted = base64.b64encode(
+            hmac.new(account.secret.encode(), signed.encode(), hashlib.sha256).digest()
+        ).decode()
         if not hmac.compare_digest(wanted, headers.get("ok-access-sign", "")):
             raise failed("50113", "Invalid Sign", 401)
         if abs(self._engine.now() - datetime.fromisoformat(stamp).timestamp() * 1000) > 30_000:
@@ -117,7 +139,9 @@ class Okx:
 
     def _count(self, account: Account, path: str, method: str, given: Any) -> None:
         instrument = given.get("instId", "") if isinstance(given, dict) and "/trade/" in path else ""
-        allowed, _, _ = self._limits.take(account.key, f"okx-{method}-{path}-{instrument}", _LIMITS.get(path, _OTHERS_PER_2_S), 2)
+        allowed, _, _ = self._limits.take(
+            account.key, f"okx-{method}-{path}-{instrument}", _LIMITS.get(path, _OTHERS_PER_2_S), 2
+        )
         if not allowed:
             raise failed("50011", "Too Many Requests", 429)
         if method == "POST" and path in {"/api/v5/trade/order", "/api/v5/trade/order-algo"}:
@@ -133,12 +157,23 @@ class Okx:
 
     def _post_trade_order(self, account: Account, given: dict[str, Any]) -> Any:
         limit = given["ordType"] != "market"
-        order = self._order(account, given, given.get("clOrdId", ""), number(given.get("px")) if limit else None)
+        order = self._order(
+            account, given, given.get("clOrdId", ""), number(given.get("px")) if limit else None
+        )
         order.tif = {"ioc": "IOC", "fok": "FOK"}.get(given["ordType"], "GTC")
         order.post_only = given["ordType"] == "post_only"
         self._refuse_duplicate(order)
         self._engine.place(order)
-        return [{"ordId": str(order.id), "clOrdId": order.client_id, "tag": "", "sCode": "0", "sMsg": "", "ts": str(order.created)}]
+        return [
+            {
+                "ordId": str(order.id),
+                "clOrdId": order.client_id,
+                "tag": "",
+                "sCode": "0",
+                "sMsg": "",
+                "ts": str(order.created),
+            }
+        ]
 
     def _post_trade_order_algo(self, account: Account, given: dict[str, Any]) -> Any:
         price = None if given["orderPx"] == "-1" else number(given["orderPx"])
@@ -147,19 +182,31 @@ class Okx:
         order.above = order.stop > order.book.last
         self._refuse_duplicate(order)
         self._engine.place(order)
-        return [{"algoId": str(order.id), "algoClOrdId": order.client_id, "sCode": "0", "sMsg": "", "tag": ""}]
+        return [
+            {"algoId": str(order.id), "algoClOrdId": order.client_id, "sCode": "0", "sMsg": "", "tag": ""}
+        ]
 
     def _order(self, account: Account, given: dict[str, Any], client_id: str, price: Decimal | None) -> Order:
         book = self._book(given["instId"])
         if account.level == "1" and book.market == FUTURES:
             raise Reject("account_mode")
-        # okx.com/docs-v5, "Place order", tdMode: `cash` is the mode without margin. Where all currencies share one margin pool
+        # okx.com/docs-v5, "Place order", tdMode: `cash` is the mode without margin. Where all currencies
+        # share one margin pool
         # (levels 3 and 4), spot orders are `cross`.
         spot_mode = "cross" if account.level in {"3", "4"} else "cash"
         if given["tdMode"] not in ({spot_mode} if book.market == SPOT else {"cross", "isolated"}):
-            raise ApiError(Answer({"code": "1", "msg": "", "data": [{"sCode": "51000", "sMsg": "Parameter tdMode error"}]}))
+            raise ApiError(
+                Answer(
+                    {"code": "1", "msg": "", "data": [{"sCode": "51000", "sMsg": "Parameter tdMode error"}]}
+                )
+            )
         quantity = Decimal(given["sz"]) * book.contract
-        if book.market == SPOT and price is None and given["side"] == "buy" and given.get("tgtCcy") != "base_ccy":
+        if (
+            book.market == SPOT
+            and price is None
+            and given["side"] == "buy"
+            and given.get("tgtCcy") != "base_ccy"
+        ):
             quantity = (quantity / book.last) // book.step * book.step
         return Order(
             id=0,
@@ -187,10 +234,19 @@ class Okx:
     def _get_trade_order_algo(self, account: Account, given: dict[str, str]) -> Any:
         return [_algo_report(self._named(account, given, "algoClOrdId", "algoId", algo=True))]
 
-    def _named(self, account: Account, given: dict[str, str], client: str, exchange: str, *, algo: bool) -> Order:
+    def _named(
+        self, account: Account, given: dict[str, str], client: str, exchange: str, *, algo: bool
+    ) -> Order:
         if given.get(client):
             markets = [self._book(given["instId"]).market] if "instId" in given else [SPOT, FUTURES]
-            found = next((each for market in markets if (each := self._engine.by_client(account, market, given[client], algo=algo))), None)
+            found = next(
+                (
+                    each
+                    for market in markets
+                    if (each := self._engine.by_client(account, market, given[client], algo=algo))
+                ),
+                None,
+            )
         else:
             found = self._engine.by_id(account, given.get(exchange, ""), algo=algo)
         if found is None:
@@ -206,7 +262,9 @@ class Okx:
     def _post_trade_cancel_algos(self, account: Account, given: list[dict[str, Any]]) -> Any:
         return self._cancel_many(account, given, "algoClOrdId", "algoId", algo=True)
 
-    def _cancel(self, account: Account, given: dict[str, Any], client: str, exchange: str, *, algo: bool) -> dict[str, Any]:
+    def _cancel(
+        self, account: Account, given: dict[str, Any], client: str, exchange: str, *, algo: bool
+    ) -> dict[str, Any]:
         try:
             order = self._named(account, given, client, exchange, algo=algo)
         except ApiError:
@@ -214,7 +272,9 @@ class Okx:
         self._engine.cancel(order)
         return {exchange: str(order.id), client: order.client_id, "sCode": "0", "sMsg": ""}
 
-    def _cancel_many(self, account: Account, given: list[dict[str, Any]], client: str, exchange: str, *, algo: bool) -> Any:
+    def _cancel_many(
+        self, account: Account, given: list[dict[str, Any]], client: str, exchange: str, *, algo: bool
+    ) -> Any:
         done, refused = [], []
         for each in given:
             try:
@@ -227,11 +287,17 @@ class Okx:
         return done
 
     def _get_trade_orders_pending(self, account: Account, given: dict[str, str]) -> Any:
-        return self._page([_report(each) for each in self._open(account, given) if not each.algo], given, "ordId")
+        return self._page(
+            [_report(each) for each in self._open(account, given) if not each.algo], given, "ordId"
+        )
 
     def _get_trade_orders_algo_pending(self, account: Account, given: dict[str, str]) -> Any:
         kinds = given["ordType"].split(",")
-        return self._page([_algo_report(each) for each in self._open(account, given) if each.algo and each.kind in kinds], given, "algoId")
+        return self._page(
+            [_algo_report(each) for each in self._open(account, given) if each.algo and each.kind in kinds],
+            given,
+            "algoId",
+        )
 
     def _open(self, account: Account, given: dict[str, str]) -> list[Order]:
         market = {"SPOT": SPOT, "SWAP": FUTURES}[given["instType"]]
@@ -246,7 +312,12 @@ class Okx:
     def _get_trade_fills_history(self, account: Account, given: dict[str, str]) -> Any:
         orders = [each for each in account.orders if given.get("ordId") in {None, str(each.id)}]
         wanted = [each for each in orders if given.get("instId") in {None, _id(each.book)}]
-        fills = [fill for order in reversed(wanted) for fill in reversed(order.fills) if fill.at >= int(given.get("begin", 0))]
+        fills = [
+            fill
+            for order in reversed(wanted)
+            for fill in reversed(order.fills)
+            if fill.at >= int(given.get("begin", 0))
+        ]
         return [_trade(fill) for fill in fills[: int(given.get("limit", 100))]]
 
     # The account
@@ -255,7 +326,15 @@ class Okx:
         details = []
         for currency, total in account.wallet(SPOT).items():
             free = text(self._engine.free(account, SPOT, currency))
-            details.append({"ccy": currency, "cashBal": text(total), "availBal": free, "availEq": free, "eq": text(total)})
+            details.append(
+                {
+                    "ccy": currency,
+                    "cashBal": text(total),
+                    "availBal": free,
+                    "availEq": free,
+                    "eq": text(total),
+                }
+            )
         return [{"details": details, "totalEq": "", "uTime": str(self._engine.now())}]
 
     def _get_account_positions(self, account: Account, given: dict[str, str]) -> Any:
@@ -293,19 +372,35 @@ class Okx:
     def _get_account_leverage_info(self, account: Account, given: dict[str, str]) -> Any:
         sides = ["long", "short"] if account.hedged and given["mgnMode"] == "isolated" else ["net"]
         lever = str(account.leverage.get(self._book(given["instId"]).name, 10))
-        return [{"instId": given["instId"], "mgnMode": given["mgnMode"], "posSide": side, "lever": lever} for side in sides]
+        return [
+            {"instId": given["instId"], "mgnMode": given["mgnMode"], "posSide": side, "lever": lever}
+            for side in sides
+        ]
 
     def _post_account_set_leverage(self, account: Account, given: dict[str, str]) -> Any:
         leverage = int(given["lever"])
         if not 1 <= leverage <= 100:
             raise failed("59102", "Leverage exceeds the maximum leverage")
         account.leverage[self._book(given["instId"]).name] = leverage
-        return [{"instId": given["instId"], "lever": given["lever"], "mgnMode": given["mgnMode"], "posSide": given.get("posSide", "")}]
+        return [
+            {
+                "instId": given["instId"],
+                "lever": given["lever"],
+                "mgnMode": given["mgnMode"],
+                "posSide": given.get("posSide", ""),
+            }
+        ]
 
 
 def _item_failed(kind: str) -> Answer:
     code, message = _REJECTS[kind]
-    return Answer({"code": "1", "msg": "All operations failed", "data": [{"ordId": "", "clOrdId": "", "sCode": code, "sMsg": message}]})
+    return Answer(
+        {
+            "code": "1",
+            "msg": "All operations failed",
+            "data": [{"ordId": "", "clOrdId": "", "sCode": code, "sMsg": message}],
+        }
+    )
 
 
 def _id(book: Book) -> str:
@@ -313,7 +408,9 @@ def _id(book: Book) -> str:
 
 
 def _report(order: Order) -> dict[str, Any]:
-    status = {"open": "live", "partial": "partially_filled", "filled": "filled", "cancelled": "canceled"}[order.status]
+    status = {"open": "live", "partial": "partially_filled", "filled": "filled", "cancelled": "canceled"}[
+        order.status
+    ]
     currency = order.fills[0].fee_currency if order.fills else ""
     return {
         "instId": _id(order.book),
@@ -392,7 +489,9 @@ def _listed(book: Book) -> dict[str, Any]:
         "minSz": text(book.minimum / book.contract),
         "maxLmtSz": text(book.maximum / book.contract),
         # okx.com/docs-v5, "Get instruments": contracts, on spot an amount of USDT.
-        "maxMktSz": text((book.market_maximum or book.maximum) / book.contract) if futures else text(book.market_value or Decimal(10**9)),
+        "maxMktSz": text((book.market_maximum or book.maximum) / book.contract)
+        if futures
+        else text(book.market_value or Decimal(10**9)),
         "tickSz": text(book.tick),
         "lever": "100" if futures else "",
         "state": "live",

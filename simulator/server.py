@@ -1,4 +1,7 @@
-"""The HTTP server: reads a call, lets a fault have its way, hands it to its exchange, answers in one write."""
+"""The HTTP server.
+
+Reads a call, lets a fault have its way, hands it to its exchange, answers in one write.
+"""
 
 import json
 import socket
@@ -32,7 +35,9 @@ class SimulatorServer(ThreadingHTTPServer):
         super().__init__((host, port), _Handler)
         self.engine, self.limits = Engine(), Limits()
         self.control = Control(self.engine, self.limits)
-        self.exchanges = {kind.__name__.lower(): kind(self.engine, self.limits) for kind in (Binance, Bybit, Okx)}
+        self.exchanges = {
+            kind.__name__.lower(): kind(self.engine, self.limits) for kind in (Binance, Bybit, Okx)
+        }
         # Ends the waits of `timeout` and `slow` when the server stops.
         self.stopping = threading.Event()
 
@@ -67,12 +72,15 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(length).decode() if length else ""
         parts = urlsplit(self.path)
         try:
-            answer = self._control(parts, body) if parts.path.startswith("/_sim/") else self._exchange(parts, body)
+            answer = (
+                self._control(parts, body) if parts.path.startswith("/_sim/") else self._exchange(parts, body)
+            )
             self._write(answer)
         except _Reset:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
-            # The file objects share the socket; shutting it down first would turn the reset into an orderly end.
+            # The file objects share the socket; shutting it down first would turn the reset into an orderly
+            # end.
             self.connection.close()
 
     do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815  http.server's names
@@ -80,7 +88,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _control(self, parts: Any, body: str) -> Answer:
         given = Request("", "", self.command, parts.path, parts.query, {}, body)
         with self.server.engine.lock:
-            return self.server.control.handle(self.command, parts.path, given.json if body else given.parameters)
+            return self.server.control.handle(
+                self.command, parts.path, given.json if body else given.parameters
+            )
 
     def _exchange(self, parts: Any, body: str) -> Answer:
         server = self.server

@@ -1,8 +1,9 @@
 """What calls to the emulated AWS would be billed as: requests, and DynamoDB's read and write units.
 
-The units by AWS's rules: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html; sizes of items:
-https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html. The emulated tables count neither
-indexes nor sizes, so that is done here.
+The units by AWS's rules:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html; sizes of items:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html. The emulated
+tables count neither indexes nor sizes, so that is done here.
 """
 
 from collections import Counter
@@ -98,23 +99,35 @@ def _key(write: Mapping[str, Any]) -> _Item:
 
 
 def _stored(client: BaseClient, table: str, key: _Item) -> _Item:
-    """The item as it stands, asked of the emulator itself: as a call it would be the function's, and not granted."""
+    """The item as it stands, asked of the emulator itself.
+
+    As a call it would be the function's, and not granted.
+    """
     item = dynamodb_backends[DEFAULT_ACCOUNT_ID][client.meta.region_name].get_item(table, dict(key))
     return item.to_json()["Attributes"] if item else {}
 
 
 def _written(table: str, old: _Item, new: _Item, factor: int) -> int:
-    """Units of one write: the larger of the item before and after, and each index whose entry changed, never at a transaction's price."""
+    """Units of one write.
+
+    The larger of the item before and after, and each index whose entry changed, never at a transaction's
+    price.
+    """
     units = max(1, ceil(max(_size(old), _size(new)) / _WRITE)) * factor
     for index in _described(table).indexes.values():
         names = _attributes(index)
-        was, now = ([item[name] for name in names] if all(name in item for name in names) else None for item in (old, new))
+        was, now = (
+            [item[name] for name in names] if all(name in item for name in names) else None
+            for item in (old, new)
+        )
         if old == new or was == now is None or (index.keys_only and was == now):
             continue
         if index.keys_only:
             units += 1 if was is None or now is None else 2
             continue
-        if was is not None and now is not None and was != now:  # another place in the index: out there, in here
+        if (
+            was is not None and now is not None and was != now
+        ):  # another place in the index: out there, in here
             units += ceil(_size(old) / _WRITE) + ceil(_size(new) / _WRITE)
         else:
             units += ceil(max(_size(old if was else {}), _size(new if now else {})) / _WRITE)

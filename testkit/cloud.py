@@ -1,4 +1,5 @@
-"""An emulated AWS in this process (moto), with the resources of `infra/stack.yaml` in it and their addresses in the environment.
+"""An emulated AWS in this process (moto), with the resources of `infra/stack.yaml` in it and their addresses
+in the environment.
 
 The resources are made once per process, which takes longer than most tests. Each test gets them back in their first state: tables,
 queues and topics empty, and nothing there that another test created. One call is emulated at a time, as moto is not thread-safe:
@@ -32,13 +33,19 @@ from chalicelib import aws
 from infra import stack
 
 _REGION = "eu-west-1"
-_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": _REGION}
+_CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": _REGION,
+}
 
 
 @contextmanager
 def emulated() -> Iterator[None]:
     """Tables, queues and topics of the stack, empty; every function's environment at once."""
-    assert not botocore_stubber.enabled, "the emulated cloud is in use already, and entering it would empty it"
+    assert not botocore_stubber.enabled, (
+        "the emulated cloud is in use already, and entering it would empty it"
+    )
     with ExitStack() as patches:
         for each in (
             patch.object(botocore_stubber, "enabled", True),
@@ -81,7 +88,9 @@ class _Resources:
 
     def __init__(self) -> None:
         description = stack.load()
-        self.environment = _tables(description) | _queues(description) | _topics(description) | _keys(description)
+        self.environment = (
+            _tables(description) | _queues(description) | _topics(description) | _keys(description)
+        )
         self.environment |= {
             "WEBSOCKET_REALTIME": "https://realtime.execute-api.eu-west-1.amazonaws.com/live",
             "TRADEHOOK_PUBLIC_URL": "http://localhost:8080",
@@ -89,7 +98,8 @@ class _Resources:
             "POWERTOOLS_METRICS_NAMESPACE": "tradehook",
         }
         dynamodb, sqs, sns, kms = (
-            backends[DEFAULT_ACCOUNT_ID][_REGION] for backends in (dynamodb_backends, sqs_backends, sns_backends, kms_backends)
+            backends[DEFAULT_ACCOUNT_ID][_REGION]
+            for backends in (dynamodb_backends, sqs_backends, sns_backends, kms_backends)
         )
         stateful = (dynamodb, sqs, sns, kms, *dynamodb.tables.values(), *sqs.queues.values())
         stateful += (*sns.topics.values(), *sns.subscriptions.values(), *kms.keys.values())
@@ -105,7 +115,10 @@ class _Resources:
 
 def _shallow(state: dict[str, Any]) -> dict[str, Any]:
     """An object's attributes, with containers of its own."""
-    return {name: copy.copy(value) if isinstance(value, dict | list | set) else value for name, value in state.items()}
+    return {
+        name: copy.copy(value) if isinstance(value, dict | list | set) else value
+        for name, value in state.items()
+    }
 
 
 @cache
@@ -126,8 +139,13 @@ _method_names = cache(moto_responses.method_names_from_class)
 _serialize_by_model = BaseJSONSerializer._serialize_type_structure
 
 
-def _serialize_structure(serializer: BaseJSONSerializer, serialized: dict[str, Any], value: Any, shape: Any, key: str) -> None:
-    """Moto's, which tries ten names for each of the ten types that an attribute may have: half of what a call takes."""
+def _serialize_structure(
+    serializer: BaseJSONSerializer, serialized: dict[str, Any], value: Any, shape: Any, key: str
+) -> None:
+    """Moto's, which tries ten names for each of the ten types that an attribute may have.
+
+    Half of what a call takes.
+    """
     if shape.name == "AttributeValue" and _is_wire_form(value):
         serializer._default_serialize(serialized, value, shape, key)
     else:
@@ -153,9 +171,17 @@ _touched: ContextVar[frozenset[tuple[str, str]]] = ContextVar("_touched")
 
 
 def _transact(backend: DynamoDBBackend, transact_items: Sequence[dict[str, Any]]) -> None:
-    """Moto's, which copies each table to be able to go back; of the items only those that the transaction touches."""
+    """Moto's, which copies each table to be able to go back.
+
+    Of the items only those that the transaction touches.
+    """
     _touched.set(
-        frozenset((op["TableName"], str(value)) for each in transact_items for op in each.values() for value in _keys_in(backend, op))
+        frozenset(
+            (op["TableName"], str(value))
+            for each in transact_items
+            for op in each.values()
+            for value in _keys_in(backend, op)
+        )
     )
     _transact_by_copies(backend, transact_items)
 
@@ -185,12 +211,19 @@ def _tables(description: stack.Stack) -> dict[str, str]:
         arguments = {
             "TableName": f"test-{name}",
             "KeySchema": _schema(table.key),
-            "AttributeDefinitions": [{"AttributeName": attribute, "AttributeType": type_} for attribute, type_ in attributes.items()],
+            "AttributeDefinitions": [
+                {"AttributeName": attribute, "AttributeType": type_}
+                for attribute, type_ in attributes.items()
+            ],
             "BillingMode": "PAY_PER_REQUEST",
         }
         if table.indexes:
             arguments["GlobalSecondaryIndexes"] = [
-                {"IndexName": index, "KeySchema": _schema(key), "Projection": {"ProjectionType": "KEYS_ONLY" if key.keys_only else "ALL"}}
+                {
+                    "IndexName": index,
+                    "KeySchema": _schema(key),
+                    "Projection": {"ProjectionType": "KEYS_ONLY" if key.keys_only else "ALL"},
+                }
                 for index, key in table.indexes.items()
             ]
         client.create_table(**arguments)
@@ -200,8 +233,13 @@ def _tables(description: stack.Stack) -> dict[str, str]:
 
 def _keys(description: stack.Stack) -> dict[str, str]:
     client = boto3.client("kms")
-    with patch.object(moto_kms, "generate_private_key", return_value=None):  # the stack's keys are symmetric and have none
-        return {stack.Resource("key", name).variable: client.create_key()["KeyMetadata"]["Arn"] for name in description.source.keys}
+    with patch.object(
+        moto_kms, "generate_private_key", return_value=None
+    ):  # the stack's keys are symmetric and have none
+        return {
+            stack.Resource("key", name).variable: client.create_key()["KeyMetadata"]["Arn"]
+            for name in description.source.keys
+        }
 
 
 def _schema(key) -> list[dict[str, str]]:
@@ -215,7 +253,9 @@ def _queues(description: stack.Stack) -> dict[str, str]:
     for name, queue in description.queues.items():
         fifo = queue.definition.fifo
         attributes = {"FifoQueue": "true"} if fifo else {}
-        url = client.create_queue(QueueName=f"test-{name}{'.fifo' if fifo else ''}", Attributes=attributes)["QueueUrl"]
+        url = client.create_queue(QueueName=f"test-{name}{'.fifo' if fifo else ''}", Attributes=attributes)[
+            "QueueUrl"
+        ]
         environment[stack.Resource("queue", name).variable] = url
     return environment
 
@@ -226,12 +266,19 @@ def _topics(description: stack.Stack) -> dict[str, str]:
     environment = {}
     for name, topic in description.source.topics.items():
         arn = client.create_topic(
-            Name=f"test-{name}.fifo" if topic.fifo else f"test-{name}", Attributes={"FifoTopic": "true"} if topic.fifo else {}
+            Name=f"test-{name}.fifo" if topic.fifo else f"test-{name}",
+            Attributes={"FifoTopic": "true"} if topic.fifo else {},
         )["TopicArn"]
         environment[stack.Resource("topic", name).variable] = arn
         for subscription in topic.subscriptions:
             fifo = description.queues[subscription.queue].definition.fifo
-            url = queues.get_queue_url(QueueName=f"test-{subscription.queue}{'.fifo' if fifo else ''}")["QueueUrl"]
-            queue_arn = queues.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-            client.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue_arn, Attributes={"RawMessageDelivery": "true"})
+            url = queues.get_queue_url(QueueName=f"test-{subscription.queue}{'.fifo' if fifo else ''}")[
+                "QueueUrl"
+            ]
+            queue_arn = queues.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
+                "QueueArn"
+            ]
+            client.subscribe(
+                TopicArn=arn, Protocol="sqs", Endpoint=queue_arn, Attributes={"RawMessageDelivery": "true"}
+            )
     return environment

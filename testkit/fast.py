@@ -1,4 +1,7 @@
-"""Which tests are pure: they need no emulated cloud, no server and no other process. `make fast` runs these only."""
+"""Which tests are pure: they need no emulated cloud, no server and no other process.
+
+`make fast` runs these only.
+"""
 
 import inspect
 import re
@@ -33,7 +36,9 @@ def forbid(patch: pytest.MonkeyPatch) -> None:
 
 def _needs_more_than_itself(item: pytest.Function) -> bool:
     definitions = item._fixtureinfo.name2fixturedefs
-    fixtures = [definition.func for name in item.fixturenames for definition in definitions.get(name, ())[-1:]]
+    fixtures = [
+        definition.func for name in item.fixturenames for definition in definitions.get(name, ())[-1:]
+    ]
     return any(map(_enters, [item.function, *fixtures])) or _imports_the_outside(item.module)
 
 

@@ -33,9 +33,13 @@ def request(
         "path": path,
         "httpMethod": method,
         "headers": {"Content-Type": "application/json", **(headers or {})},
-        "multiValueHeaders": {name: [value] for name, value in {"Content-Type": "application/json", **(headers or {})}.items()},
+        "multiValueHeaders": {
+            name: [value] for name, value in {"Content-Type": "application/json", **(headers or {})}.items()
+        },
         "queryStringParameters": query,
-        "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} if query else None,
+        "multiValueQueryStringParameters": {name: [value] for name, value in query.items()}
+        if query
+        else None,
         "pathParameters": path_parameters,
         "stageVariables": None,
         "requestContext": {
@@ -58,7 +62,8 @@ def call(app: Any, method: str, path: str, body: Any = None, **more: Any) -> tup
     return (
         answer["statusCode"],
         json.loads(answer["body"]),
-        answer["headers"] | {name: values[-1] for name, values in answer.get("multiValueHeaders", {}).items()},
+        answer["headers"]
+        | {name: values[-1] for name, values in answer.get("multiValueHeaders", {}).items()},
     )
 
 

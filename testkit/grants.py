@@ -1,4 +1,5 @@
-"""The grants of `infra/stack.yaml`, enforced on the functions in unit tests, and what each function really uses of them.
+"""The grants of `infra/stack.yaml`, enforced on the functions in unit tests, and what each function really
+uses of them.
 
 While a function runs, whether by its handler or by the entry point that the handler hands on to, each of its calls to the emulated AWS
 must be one it is granted: an ungranted one is denied, as in AWS, and fails the test. So taking out a grant fails the tests that make
@@ -22,7 +23,8 @@ from infra import stack
 Use = tuple[str, str, str]
 """A function, a resource as `kind:name`, an action."""
 
-# Where a function's work begins below its handler, for tests that begin there: a file under chalicelib, and a function in it ("" for all).
+# Where a function's work begins below its handler, for tests that begin there: a file under chalicelib, and a
+# function in it ("" for all).
 _ENTRIES: Mapping[tuple[str, str], str] = {
     ("execution/execute_signal.py", "execute"): "execute_orders",
     ("execution/execute_signal.py", "on_price"): "execute_orders",
@@ -44,7 +46,12 @@ _ENTRIES: Mapping[tuple[str, str], str] = {
 _HTTP = "whichever Chalice app the view belongs to"
 _FUNCTIONS = stack.ROOT / "functions"
 _PACKAGE = stack.ROOT / "chalicelib"
-_DYNAMODB_WRITES = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
+_DYNAMODB_WRITES = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+}
 _ADDRESSES = {"sqs": "QueueUrl", "sns": "TopicArn", "kms": "KeyId"}
 
 _here = local()
@@ -97,7 +104,10 @@ class Grants:
         return sorted(self.granted - self.used.keys())
 
     def check(self, service: str, operation: str, arguments: Mapping[str, Any]) -> None:
-        """Raises ClientError if a function is running that is not granted this call; also for fakes, which no client stands before."""
+        """Raises ClientError if a function is running that is not granted this call.
+
+        Also for fakes, which no client stands before.
+        """
         function = self._acting()
         if function is None:
             return
@@ -107,14 +117,22 @@ class Grants:
                 self.used.setdefault(use, self.test)
                 continue
             self.denied.append(f"{function} has no grant for {action} on {use[1]}")
-            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": self.denied[-1]}}, operation)
+            raise ClientError(
+                {"Error": {"Code": "AccessDeniedException", "Message": self.denied[-1]}}, operation
+            )
 
     def _name(self, address: str) -> str:
         """The resource whose address the environment gives so."""
-        return next((name for variable, name in self._resources.items() if os.environ.get(variable) == address), f"unknown:{address}")
+        return next(
+            (name for variable, name in self._resources.items() if os.environ.get(variable) == address),
+            f"unknown:{address}",
+        )
 
     def _acting(self) -> str | None:
-        """The function that is running in this thread: the outermost, since functions share what lies below."""
+        """The function that is running in this thread.
+
+        The outermost, since functions share what lies below.
+        """
         found = getattr(_here, "function", None)
         frame: Any = sys._getframe(2)
         while frame is not None:

@@ -26,5 +26,7 @@ def values(output: list[dict[str, Any]], name: str) -> list[tuple[float, dict[st
         [dimensions] = definition["Dimensions"]
         assert [metric["Name"] for metric in definition["Metrics"]] == [name]
         [value] = line[name] if isinstance(line[name], list) else [line[name]]
-        found.append((value, {dimension: line[dimension] for dimension in dimensions if dimension != "service"}))
+        found.append(
+            (value, {dimension: line[dimension] for dimension in dimensions if dimension != "service"})
+        )
     return found

@@ -14,7 +14,9 @@ def messages(queue: str) -> list[dict[str, Any]]:
     """Everything that is to be received from a queue now."""
     found: list[dict[str, Any]] = []
     while True:
-        answer = aws.client("sqs").receive_message(QueueUrl=config.queue(queue), MaxNumberOfMessages=10, AttributeNames=["All"])
+        answer = aws.client("sqs").receive_message(
+            QueueUrl=config.queue(queue), MaxNumberOfMessages=10, AttributeNames=["All"]
+        )
         more = answer.get("Messages", [])
         if not more:
             return found
@@ -32,7 +34,9 @@ def execute(*queues: str) -> list[dict[str, Any]]:
         failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
         for message in received:
             if message["MessageId"] not in failed:
-                aws.client("sqs").delete_message(QueueUrl=config.queue(queue), ReceiptHandle=message["ReceiptHandle"])
+                aws.client("sqs").delete_message(
+                    QueueUrl=config.queue(queue), ReceiptHandle=message["ReceiptHandle"]
+                )
         handled += received
     return handled
 
@@ -51,7 +55,10 @@ def items(table: str) -> list[dict[str, Any]]:
 
 def events(stream: str = "admin") -> list[dict[str, Any]]:
     """The event log of a stream, in order, its counter aside."""
-    return sorted((item for item in items("events") if item["stream"] == stream and item["sequence"]), key=lambda item: item["sequence"])
+    return sorted(
+        (item for item in items("events") if item["stream"] == stream and item["sequence"]),
+        key=lambda item: item["sequence"],
+    )
 
 
 def bodies(queue: str) -> list[dict[str, Any]]:

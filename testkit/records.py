@@ -9,13 +9,25 @@ from chalicelib.users import credentials
 
 def add_user(user_id: str = "1", *, role: str = "user", is_active: bool = True, **settings: Any) -> None:
     """A user who trades on the paper account "main" unless told otherwise."""
-    profile = {"user_id": user_id, "part": "profile", "user_uuid": f"uuid-{user_id}", "role": role, "is_active": is_active}
+    profile = {
+        "user_id": user_id,
+        "part": "profile",
+        "user_uuid": f"uuid-{user_id}",
+        "role": role,
+        "is_active": is_active,
+    }
     aws.write(aws.put_write("users", profile))
-    aws.write(aws.put_write("users", {"user_id": user_id, "part": "settings", "default_account": "main", **settings}))
+    aws.write(
+        aws.put_write(
+            "users", {"user_id": user_id, "part": "settings", "default_account": "main", **settings}
+        )
+    )
     aws.write(aws.put_write("users", {"user_id": user_id, "part": "directory", "accounts": {}}))
 
 
-def add_account(user_id: str = "1", name: str = "main", *, kind: str = "paper", exchange: str = "paper", **more: Any) -> str:
+def add_account(
+    user_id: str = "1", name: str = "main", *, kind: str = "paper", exchange: str = "paper", **more: Any
+) -> str:
     """An account, listed in its owner's directory; returns its id."""
     account_id = f"{user_id}-{name}"
     entry = {"account_id": account_id, "exchange": exchange, "kind": kind, "is_active": True}
@@ -29,7 +41,12 @@ def add_account(user_id: str = "1", name: str = "main", *, kind: str = "paper", 
 def add_token(user_id: str = "1", kind: credentials.Kind = credentials.Kind.WEBHOOK, **more: Any) -> str:
     """A credential of the user; returns it in clear, as its owner would see it once."""
     token = credentials.new(kind, user_id)
-    item = {"token_hash": credentials.digest(token), "kind": kind.value, "user_id": user_id, "created_at": "2026-01-01T00:00:00+00:00"}
+    item = {
+        "token_hash": credentials.digest(token),
+        "kind": kind.value,
+        "user_id": user_id,
+        "created_at": "2026-01-01T00:00:00+00:00",
+    }
     aws.write(aws.put_write("credentials", item | more))
     return token
 
@@ -40,7 +57,10 @@ def bearer(user_id: str) -> dict[str, str]:
 
 
 def add_strategy(
-    user_id: str = "1", group_name: str = "my_strategy", accounts: dict[str, dict[str, Any]] | None = None, **more: Any
+    user_id: str = "1",
+    group_name: str = "my_strategy",
+    accounts: dict[str, dict[str, Any]] | None = None,
+    **more: Any,
 ) -> None:
     """A strategy with these accounts, by id."""
     members = {
@@ -54,13 +74,24 @@ def add_strategy(
         }
         for account_id, member in (accounts or {}).items()
     }
-    item = {"user_id": user_id, "group_name": group_name, "is_active": True, "accounts": members, "version": 1}
+    item = {
+        "user_id": user_id,
+        "group_name": group_name,
+        "is_active": True,
+        "accounts": members,
+        "version": 1,
+    }
     aws.write(aws.put_write("strategies", item | more))
 
 
 def set_price(symbol: str, price: str, scope: str = "everybody") -> None:
     """The last price seen of a symbol."""
-    aws.write(aws.put_write("prices", {"symbol": symbol, "scope": scope, "price": Decimal(price), "at": "2026-01-01T00:00:00+00:00"}))
+    aws.write(
+        aws.put_write(
+            "prices",
+            {"symbol": symbol, "scope": scope, "price": Decimal(price), "at": "2026-01-01T00:00:00+00:00"},
+        )
+    )
 
 
 def halt(scope: str) -> None:

@@ -23,7 +23,10 @@ def running() -> Iterator[StandIn]:
     thread.start()
     try:
         port = asyncio.run_coroutine_threadsafe(_start(runner), loop).result(10)
-        settings = {"TRADEHOOK_TELEGRAM_API": f"http://127.0.0.1:{port}", "TRADEHOOK_TELEGRAM_BOT_TOKEN": TOKEN}
+        settings = {
+            "TRADEHOOK_TELEGRAM_API": f"http://127.0.0.1:{port}",
+            "TRADEHOOK_TELEGRAM_BOT_TOKEN": TOKEN,
+        }
         with patch.dict("os.environ", settings):
             yield stand_in
     finally:

@@ -18,9 +18,15 @@ _collected: dict[tuple[str, str, str], str] = {}
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--grants`: the run is a whole one, so a grant that was not used is one too many."""
     parser.addoption(
-        "--grants", action="store_true", help="fail if a grant of infra/stack.yaml is used by no test; tell which test uses which"
+        "--grants",
+        action="store_true",
+        help="fail if a grant of infra/stack.yaml is used by no test; tell which test uses which",
     )
-    parser.addoption("--fast", action="store_true", help="run only the tests that need no emulated cloud, no server and no other process")
+    parser.addoption(
+        "--fast",
+        action="store_true",
+        help="run only the tests that need no emulated cloud, no server and no other process",
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -86,7 +92,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if config.getoption("verbose") >= 0:  # `-v`, since pyproject.toml says `-q`
         for use, test in sorted(_collected.items()):
             terminalreporter.line(f"{' '.join(use)}: {test}")
-    terminalreporter.line(f"{len(_collected)} of {len(grants.granted)} grants are each used by a test that fails without it")
+    terminalreporter.line(
+        f"{len(_collected)} of {len(grants.granted)} grants are each used by a test that fails without it"
+    )
 
 
 def _add(uses: list[list[str]]) -> None:

@@ -1,1 +1,4 @@
-"""`tradehook` on the command line: the admin API for people, and what needs the deployment's own AWS credentials."""
+"""`tradehook` on the command line.
+
+The admin API for people, and what needs the deployment's own AWS credentials.
+"""

@@ -33,8 +33,15 @@ for operation in (deployment.bootstrap, deployment.dead, deployment.redrive):
 @app.callback()
 def prepare(
     context: typer.Context,
-    url: Annotated[str, typer.Option(envvar="TRADEHOOK_URL", help="Where the API is.")] = "http://localhost:8080",
-    token: Annotated[str, typer.Option(envvar="TRADEHOOK_ADMIN_TOKEN", help="An API token.", show_default=False, show_envvar=True)] = "",
+    url: Annotated[
+        str, typer.Option(envvar="TRADEHOOK_URL", help="Where the API is.")
+    ] = "http://localhost:8080",
+    token: Annotated[
+        str,
+        typer.Option(
+            envvar="TRADEHOOK_ADMIN_TOKEN", help="An API token.", show_default=False, show_envvar=True
+        ),
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Notes whom to talk to, and how to print."""
@@ -42,7 +49,10 @@ def prepare(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs a command. `--json` may stand anywhere. A refusal, or settings of AWS that are missing, is one line and exits with 1."""
+    """Runs a command. `--json` may stand anywhere.
+
+    A refusal, or settings of AWS that are missing, is one line and exits with 1.
+    """
     words = sys.argv[1:] if arguments is None else arguments
     if "--json" in words:
         words = ["--json", *(word for word in words if word != "--json")]
@@ -51,7 +61,9 @@ def main(arguments: list[str] | None = None) -> None:
     except Failed as failed:
         failure = failed
     except Refused as refused:
-        failure = Failed({"error": messages.render(refused.code, refused.values), "code": refused.code}, refused.status)
+        failure = Failed(
+            {"error": messages.render(refused.code, refused.values), "code": refused.code}, refused.status
+        )
     except (BotoCoreError, ClientError) as fault:
         hint = "Set AWS_REGION and credentials such as AWS_PROFILE, or AWS_ENDPOINT_URL for a local cloud."
         failure = Failed({"error": f"AWS: {' '.join(str(fault).split())} {hint}", "code": "aws"})

@@ -23,7 +23,9 @@ def _keys() -> dict[str, str]:
 
 
 @app.command("list")
-def list_(context: typer.Context, user: Annotated[str | None, typer.Option(help="For admins: whose.")] = None) -> None:
+def list_(
+    context: typer.Context, user: Annotated[str | None, typer.Option(help="For admins: whose.")] = None
+) -> None:
     """A user's accounts."""
     of(context).output.records(of(context).everything("/accounts", {"user_id": user}), _COLUMNS)
 

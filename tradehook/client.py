@@ -41,33 +41,58 @@ class Client:
         self.output = output
         self._session = requests.Session()
 
-    def __call__(self, method: str, path: str, body: Any = None, query: Mapping[str, Any] | None = None) -> Any:
+    def __call__(
+        self, method: str, path: str, body: Any = None, query: Mapping[str, Any] | None = None
+    ) -> Any:
         """One call of the API. Raises Failed unless it succeeds."""
         if not self.token:
-            raise Failed({"error": "No API token: set TRADEHOOK_ADMIN_TOKEN or give --token", "code": "token_missing"})
+            raise Failed(
+                {"error": "No API token: set TRADEHOOK_ADMIN_TOKEN or give --token", "code": "token_missing"}
+            )
         return self.send(method, path, body, {"Authorization": f"Bearer {self.token}"}, query)
 
     def send(
-        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None, query: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, Any] | None = None,
     ) -> Any:
-        """A request with no token of its own, such as a webhook; a text goes out as it is, anything else as JSON."""
-        data = body.encode() if isinstance(body, str) else None if body is None else simplejson.dumps(body, use_decimal=True).encode()
+        """A request with no token of its own, such as a webhook.
+
+        A text goes out as it is, anything else as JSON.
+        """
+        data = (
+            body.encode()
+            if isinstance(body, str)
+            else None
+            if body is None
+            else simplejson.dumps(body, use_decimal=True).encode()
+        )
         try:
             answer = self._session.request(
                 method,
                 self.url + path,
                 data=data,
                 params={name: value for name, value in (query or {}).items() if value is not None},
-                headers={"Content-Type": "text/plain" if isinstance(body, str) else "application/json", **(headers or {})},
+                headers={
+                    "Content-Type": "text/plain" if isinstance(body, str) else "application/json",
+                    **(headers or {}),
+                },
                 timeout=_TIMEOUT_S,
                 allow_redirects=False,
             )
         except requests.RequestException as fault:
             # The exception's own text may hold the URL with what is in its query.
-            raise Failed({"error": f"No answer from {self.url} ({type(fault).__name__})", "code": "no_answer"}) from None
+            raise Failed(
+                {"error": f"No answer from {self.url} ({type(fault).__name__})", "code": "no_answer"}
+            ) from None
         return _read(answer)
 
-    def everything(self, path: str, query: Mapping[str, Any] | None = None, most: int | None = None) -> list[Any]:
+    def everything(
+        self, path: str, query: Mapping[str, Any] | None = None, most: int | None = None
+    ) -> list[Any]:
         """The items of a list, page after page, at most so many."""
         items: list[Any] = []
         for page in self._pages(path, query or {}, min(most or _PAGE, _PAGE)):
@@ -94,7 +119,10 @@ def of(context: typer.Context) -> Client:
 
 
 def fields(words: list[str]) -> dict[str, Any]:
-    """`name=value` words as a body: what reads as JSON is taken as that, anything else as text. Raises Failed for another form."""
+    """`name=value` words as a body: what reads as JSON is taken as that, anything else as text.
+
+    Raises Failed for another form.
+    """
     values: dict[str, Any] = {}
     for word in words:
         name, equals, text = word.partition("=")

@@ -9,7 +9,9 @@ import typer
 from infra import stack
 from tradehook.client import Failed, of
 
-Stage = Annotated[str, typer.Option(envvar="TRADEHOOK_STAGE", help="The deployment's stage, part of every resource's name.")]
+Stage = Annotated[
+    str, typer.Option(envvar="TRADEHOOK_STAGE", help="The deployment's stage, part of every resource's name.")
+]
 _BATCH = 10  # SQS gives at most ten messages in one call
 
 
@@ -30,15 +32,27 @@ def bootstrap(
     from chalicelib.users.models import Role  # noqa: PLC0415
 
     listed = aws.query_all(
-        "users", "listed = :all", index="listed", filter_expression="#role = :role", all=store.LISTED, role=Role.ADMIN.value
+        "users",
+        "listed = :all",
+        index="listed",
+        filter_expression="#role = :role",
+        all=store.LISTED,
+        role=Role.ADMIN.value,
     )
     admin = next(iter(listed), None)
     if admin and not another:
-        raise Failed({"error": f"User {admin['user_id']} is an admin already; --another makes one more", "code": "already_exists"})
+        raise Failed(
+            {
+                "error": f"User {admin['user_id']} is an admin already; --another makes one more",
+                "code": "already_exists",
+            }
+        )
     user = create_user(by="bootstrap", user_id=user_id, role=Role.ADMIN)
     made = tokens.create_token(user.user_id, Kind.API, by="bootstrap", name=name)
     record = tokens.view(made.item) | {"token": made.token}
-    of(context).output.secret(f"Admin {user.user_id}; API token, shown this once (TRADEHOOK_ADMIN_TOKEN):", made.token, record)
+    of(context).output.secret(
+        f"Admin {user.user_id}; API token, shown this once (TRADEHOOK_ADMIN_TOKEN):", made.token, record
+    )
 
 
 def dead(context: typer.Context, stage: Stage = "prod") -> None:
@@ -47,7 +61,9 @@ def dead(context: typer.Context, stage: Stage = "prod") -> None:
     waiting = []
     for queue in description.queues:
         url = _url(sqs, description, stage, f"{queue}-dead")
-        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])[
+            "Attributes"
+        ]
         waiting.append({"queue": queue, "dead": int(attributes["ApproximateNumberOfMessages"])})
     of(context).output.records(waiting, ("queue", "dead"))
 
@@ -60,12 +76,17 @@ def redrive(
 ) -> None:
     """Sends the messages of a dead-letter queue to their queue again.
 
-    A message leaves the dead-letter queue only once it is in its queue, so an interruption loses none; one that is then in both
-    does no harm, since every consumer settles a message once.
+    A message leaves the dead-letter queue only once it is in its queue, so an interruption loses none; one
+    that is then in both does no harm, since every consumer settles a message once.
     """
     sqs, description = _sqs(), stack.load()
     if queue not in description.queues:
-        raise Failed({"error": f"There is no queue {queue}, only: {', '.join(description.queues)}", "code": "invalid_choice"})
+        raise Failed(
+            {
+                "error": f"There is no queue {queue}, only: {', '.join(description.queues)}",
+                "code": "invalid_choice",
+            }
+        )
     source, target = (_url(sqs, description, stage, name) for name in (f"{queue}-dead", queue))
     moved = 0
     while moved < most:
@@ -87,9 +108,14 @@ def redrive(
 
 
 def _same_place(message: dict[str, Any]) -> dict[str, Any]:
-    """The group a FIFO message belongs to. Its deduplication id is its own anew: SQS would drop the old one for five minutes."""
+    """The group a FIFO message belongs to. Its deduplication id is its own anew.
+
+    SQS would drop the old one for five minutes.
+    """
     attributes = message.get("Attributes", {})
-    more: dict[str, Any] = {"MessageAttributes": message["MessageAttributes"]} if message.get("MessageAttributes") else {}
+    more: dict[str, Any] = (
+        {"MessageAttributes": message["MessageAttributes"]} if message.get("MessageAttributes") else {}
+    )
     if "MessageGroupId" in attributes:
         more["MessageGroupId"] = attributes["MessageGroupId"]
     if "MessageDeduplicationId" in attributes:

@@ -74,14 +74,24 @@ class Output:
     def failure(self, failed: "Failed") -> None:
         """Why something is not done, on stderr."""
         if self.as_json:
-            sys.stderr.write(simplejson.dumps(failed.body | {"status": failed.status}, use_decimal=True, ensure_ascii=False) + "\n")
+            sys.stderr.write(
+                simplejson.dumps(
+                    failed.body | {"status": failed.status}, use_decimal=True, ensure_ascii=False
+                )
+                + "\n"
+            )
             return
         console = Console(stderr=True, highlight=False)
         code = f" [dim]({escape(str(failed.body.get('code')))})[/dim]" if failed.body.get("code") else ""
         console.print(f"[red]{escape(str(failed))}[/red]{code}")
 
     def _json(self, value: Any) -> None:
-        sys.stdout.write(simplejson.dumps(value, use_decimal=True, ensure_ascii=False, indent=None if _is_event(value) else 2) + "\n")
+        sys.stdout.write(
+            simplejson.dumps(
+                value, use_decimal=True, ensure_ascii=False, indent=None if _is_event(value) else 2
+            )
+            + "\n"
+        )
 
 
 def _is_event(value: Any) -> bool:

@@ -31,10 +31,25 @@ _FIELDS: Mapping[str, Mapping[str, str]] = {
     "batch": {**_STRATEGY, "side": "side", "percent": "qty_per", "price": "price"},
     "cancel": _STRATEGY,
 }
-"""The field that each option becomes, by variant. An option that a variant does not have is refused; `user` goes into the path."""
+"""The field that each option becomes, by variant. An option that a variant does not have is refused.
 
-_DEFAULTS = {"symbol": "BTCUSDT", "side": "buy", "quantity": "0.01", "percent": "5", "exchange": "binance", "market_type": "spot"}
-_OPTIONAL = {"cancel": frozenset(_STRATEGY) - {"group_name"}, "xc": {"market_type"}, "legacy": {"market_type"}, "personal": {"market_type"}}
+`user` goes into the path.
+"""
+
+_DEFAULTS = {
+    "symbol": "BTCUSDT",
+    "side": "buy",
+    "quantity": "0.01",
+    "percent": "5",
+    "exchange": "binance",
+    "market_type": "spot",
+}
+_OPTIONAL = {
+    "cancel": frozenset(_STRATEGY) - {"group_name"},
+    "xc": {"market_type"},
+    "legacy": {"market_type"},
+    "personal": {"market_type"},
+}
 """Options that have no default for a variant: a filter that nobody gave would narrow a cancel."""
 
 _WAITED_FOR = ("legacy", "personal", "xc")
@@ -48,19 +63,27 @@ def send(
     symbol: Annotated[str | None, typer.Option(help="BTCUSDT unless given; for cancel a filter.")] = None,
     side: Annotated[str | None, typer.Option(help="buy unless given.")] = None,
     price: Annotated[str | None, typer.Option(help="Quote per base; paper and batch need one.")] = None,
-    quantity: Annotated[str | None, typer.Option(help="Base units, for paper and xc; 0.01 unless given.")] = None,
+    quantity: Annotated[
+        str | None, typer.Option(help="Base units, for paper and xc; 0.01 unless given.")
+    ] = None,
     percent: Annotated[str | None, typer.Option(help="qty_per, for group and batch; 5 unless given.")] = None,
     group_name: Annotated[str, typer.Option(envvar="TRADEHOOK_GROUP_NAME")] = "my_strategy",
-    exchange: Annotated[str | None, typer.Option(help="For xc and group, binance unless given; for cancel a filter.")] = None,
-    market_type: Annotated[str | None, typer.Option(help="For group spot unless given; for cancel a filter.")] = None,
+    exchange: Annotated[
+        str | None, typer.Option(help="For xc and group, binance unless given; for cancel a filter.")
+    ] = None,
+    market_type: Annotated[
+        str | None, typer.Option(help="For group spot unless given; for cancel a filter.")
+    ] = None,
     account: Annotated[str | None, typer.Option(help="An account's name.")] = None,
     user: Annotated[str, typer.Option(envvar="TRADEHOOK_DEMO_USER_ID", help="For personal.")] = "1",
     wait: Annotated[int, typer.Option(min=0, max=25, help="Seconds to wait for the result.")] = 10,
 ) -> None:
     """Sends a test signal and prints the answer.
 
-    The webhook token is read from TRADEHOOK_WEBHOOK_TOKEN, else TRADEHOOK_GROUP_TOKEN or TRADEHOOK_PAPER_TOKEN, the code from
-    TRADEHOOK_XC_CODE: a credential given as a word would stay in the shell's history. legacy, personal and xc answer before they have
+    The webhook token is read from TRADEHOOK_WEBHOOK_TOKEN, else TRADEHOOK_GROUP_TOKEN or
+    TRADEHOOK_PAPER_TOKEN, the code from
+    TRADEHOOK_XC_CODE: a credential given as a word would stay in the shell's history. legacy, personal and xc
+    answer before they have
     traded: with --wait the outcome is then read with the API token, and a refusal exits with 1.
     """
     if variant not in VARIANTS:
@@ -82,8 +105,15 @@ def send(
     outcome = variant in _WAITED_FOR and wait > 0 and _is_given(context, "wait")
     client = of(context)
     if outcome and not client.token:
-        raise Failed({"error": "--wait reads the outcome with an API token: set TRADEHOOK_ADMIN_TOKEN", "code": "token_missing"})
-    path = {"legacy": "/webhook", "personal": f"/personal/{user}/webhook", "xc": "/xc"}.get(variant, "/api/webhook")
+        raise Failed(
+            {
+                "error": "--wait reads the outcome with an API token: set TRADEHOOK_ADMIN_TOKEN",
+                "code": "token_missing",
+            }
+        )
+    path = {"legacy": "/webhook", "personal": f"/personal/{user}/webhook", "xc": "/xc"}.get(
+        variant, "/api/webhook"
+    )
     query = {"wait": wait} if variant not in _WAITED_FOR else None
     answer = client.send("POST", path, _body(variant, values), _token(variant), query)
     client.output.record(_outcome(client, answer, wait) if outcome else answer)
@@ -140,11 +170,15 @@ def _outcome(client: Client, answer: Mapping[str, Any], wait: int) -> dict[str, 
     path = f"/signals/{answer['signal_id']}"
     while (signal := client("GET", path))["status"] != "settled":
         if monotonic() >= until:
-            raise Failed({"error": f"Accepted, but not settled after {wait} s; see {path}", "code": "not_settled"})
+            raise Failed(
+                {"error": f"Accepted, but not settled after {wait} s; see {path}", "code": "not_settled"}
+            )
         sleep(_PAUSE_S)
     refused = [leg for execution in signal["executions"] for leg in execution["refused"]]
     if refused:
-        raise Failed({"error": refused[0]["error"], "code": refused[0]["code"], "signal_id": signal["signal_id"]})
+        raise Failed(
+            {"error": refused[0]["error"], "code": refused[0]["code"], "signal_id": signal["signal_id"]}
+        )
     shown = ("order_id", "symbol", "side", "order_type", "status", "quantity", "filled", "average_price")
     orders = [{name: order[name] for name in shown} for order in signal["orders"]]
     return {"status": "settled", "signal_id": signal["signal_id"], "orders": orders}
@@ -152,6 +186,10 @@ def _outcome(client: Client, answer: Mapping[str, Any], wait: int) -> dict[str, 
 
 def _token(variant: str) -> dict[str, str]:
     names = ["TRADEHOOK_WEBHOOK_TOKEN"]
-    names += {"paper": ["TRADEHOOK_PAPER_TOKEN"], "xc": []}.get(variant, ["TRADEHOOK_GROUP_TOKEN"] if variant in VARIANTS[3:6] else [])
-    token = next((value for name in names if (value := os.environ.get(name))), None) if variant != "xc" else None
+    names += {"paper": ["TRADEHOOK_PAPER_TOKEN"], "xc": []}.get(
+        variant, ["TRADEHOOK_GROUP_TOKEN"] if variant in VARIANTS[3:6] else []
+    )
+    token = (
+        next((value for name in names if (value := os.environ.get(name))), None) if variant != "xc" else None
+    )
     return {"X-Webhook-Token": token} if token else {}

@@ -16,7 +16,9 @@ Account = Annotated[int, typer.Argument(help="An account id.")]
 
 
 @app.command("list")
-def list_(context: typer.Context, user: Annotated[str | None, typer.Option(help="For admins: whose.")] = None) -> None:
+def list_(
+    context: typer.Context, user: Annotated[str | None, typer.Option(help="For admins: whose.")] = None
+) -> None:
     """A user's strategies."""
     of(context).output.records(of(context).everything("/strategies", {"user_id": user}), _COLUMNS)
 
@@ -31,13 +33,17 @@ def create(context: typer.Context, group_name: str, given: Fields = None) -> Non
 @app.command()
 def update(context: typer.Context, strategy: Strategy, given: Fields = None) -> None:
     """Changes a strategy: `tradehook strategies update 1 is_active=false`."""
-    of(context).output.record(of(context)("PATCH", f"/strategies/{strategy}", fields(given or [])), first=_COLUMNS)
+    of(context).output.record(
+        of(context)("PATCH", f"/strategies/{strategy}", fields(given or [])), first=_COLUMNS
+    )
 
 
 @app.command()
 def delete(context: typer.Context, strategy: Strategy) -> None:
     """Deletes a strategy; its accounts stay."""
-    of(context).output.done(f"Strategy {strategy} is deleted", of(context)("DELETE", f"/strategies/{strategy}"))
+    of(context).output.done(
+        f"Strategy {strategy} is deleted", of(context)("DELETE", f"/strategies/{strategy}")
+    )
 
 
 @app.command()
@@ -63,14 +69,18 @@ def change(context: typer.Context, strategy: Strategy, account: Account, given: 
 @app.command()
 def remove(context: typer.Context, strategy: Strategy, account: Account) -> None:
     """Takes an account off a strategy."""
-    of(context).output.record(of(context)("DELETE", f"/strategies/{strategy}/accounts/{account}"), first=_COLUMNS)
+    of(context).output.record(
+        of(context)("DELETE", f"/strategies/{strategy}/accounts/{account}"), first=_COLUMNS
+    )
 
 
 @app.command("alert-message")
 def alert_message(
     context: typer.Context,
     strategy: Strategy,
-    variant: Annotated[str, typer.Option(help="group, batch, cancel, paper, legacy, personal or xc")] = "group",
+    variant: Annotated[
+        str, typer.Option(help="group, batch, cancel, paper, legacy, personal or xc")
+    ] = "group",
     exchange: str | None = None,
     market_type: str | None = None,
 ) -> None:

@@ -34,37 +34,65 @@ def rules(
     given: Fields = None,
     *,
     scope: Annotated[str, typer.Option(help="user, account or strategy")] = "user",
-    id_: Annotated[int | None, typer.Option("--id", help="The user, account or strategy.", show_default=False)] = None,
+    id_: Annotated[
+        int | None, typer.Option("--id", help="The user, account or strategy.", show_default=False)
+    ] = None,
     user: Whose = None,
 ) -> None:
-    """Shows the risk rules, or changes them: `tradehook rules --scope account --id 3 max_daily_loss=100 flatten=true`."""
+    """Shows the risk rules, or changes them.
+
+    `tradehook rules --scope account --id 3 max_daily_loss=100 flatten=true`.
+    """
     client = of(context)
     if given:
         about = {"scope": scope} | ({"id": id_} if id_ is not None else {})
         client.output.record(client("PATCH", "/risk-rules", about | fields(given)), first=_COLUMNS[:2])
         return
     found = client.everything("/risk-rules", {"user_id": user})
-    names = ("scope", "id", "name", "max_daily_loss", "max_order_notional", "max_position_notional", "max_open_positions")
+    names = (
+        "scope",
+        "id",
+        "name",
+        "max_daily_loss",
+        "max_order_notional",
+        "max_position_notional",
+        "max_open_positions",
+    )
     client.output.records(found, names)
 
 
-audit_app = typer.Typer(invoke_without_command=True, help="Who changed what, newest first; `verify` checks that nothing was altered since.")
+audit_app = typer.Typer(
+    invoke_without_command=True,
+    help="Who changed what, newest first; `verify` checks that nothing was altered since.",
+)
 
 
 @audit_app.callback()
-def audit(context: typer.Context, user: Whose = None, entity: str | None = None, most: Annotated[int, typer.Option(min=1)] = 50) -> None:
+def audit(
+    context: typer.Context,
+    user: Whose = None,
+    entity: str | None = None,
+    most: Annotated[int, typer.Option(min=1)] = 50,
+) -> None:
     """Who changed what, newest first; `verify` checks that nothing was altered since."""
     if context.invoked_subcommand:
         return
     client = of(context)
     found = client.everything("/audit", {"user_id": user, "entity": entity}, most)
     shown = [entry | {"changed": sorted({*entry["before"], *entry["after"]})} for entry in found]
-    client.output.records(found if client.output.as_json else shown, ("at", "by", "action", "entity", "changed"))
+    client.output.records(
+        found if client.output.as_json else shown, ("at", "by", "action", "entity", "changed")
+    )
 
 
 @audit_app.command()
-def verify(context: typer.Context, month: Annotated[str | None, typer.Option(help="Such as 2026-11.")] = None) -> None:
-    """Checks the hash chain of a month's audit entries. Exits with 1 if an entry was altered, removed or never linked."""
+def verify(
+    context: typer.Context, month: Annotated[str | None, typer.Option(help="Such as 2026-11.")] = None
+) -> None:
+    """Checks the hash chain of a month's audit entries.
+
+    Exits with 1 if an entry was altered, removed or never linked.
+    """
     client = of(context)
     found = client("GET", "/audit/verify", query={"month": month} if month else None)
     client.output.record(found, first=("month", "intact", "entries", "links", "head"))

@@ -21,7 +21,9 @@ def tail(
     only: Annotated[str, typer.Option("--type", help="Such as order.* or user.created.")] = "*",
     after: Annotated[int | None, typer.Option(help="Replay the events after this sequence first.")] = None,
     most: Annotated[int | None, typer.Option(min=1, help="Stop after so many events.")] = None,
-    ws_url: Annotated[str | None, typer.Option(envvar="TRADEHOOK_WS_URL", help="By default /ws under the API's URL.")] = None,
+    ws_url: Annotated[
+        str | None, typer.Option(envvar="TRADEHOOK_WS_URL", help="By default /ws under the API's URL.")
+    ] = None,
 ) -> None:
     """Prints events as they happen; after a broken connection goes on where it was. Ends with Ctrl-C."""
     client = of(context)
@@ -52,7 +54,10 @@ class _Listener:
                     self._follow(socket)
             except InvalidStatus as refused:
                 raise Failed(
-                    {"error": f"Refused with HTTP {refused.response.status_code}: is the token right?", "code": "refused"}
+                    {
+                        "error": f"Refused with HTTP {refused.response.status_code}: is the token right?",
+                        "code": "refused",
+                    }
                 ) from None
             except (OSError, ConnectionClosed, InvalidHandshake):
                 if failures == len(_RETRY_S):

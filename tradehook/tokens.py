@@ -34,8 +34,12 @@ def create(
     wanted = {"kind": kind, "name": name, "expires_at": expires_at, "scope": scope}
     if own:
         wanted["token"] = typer.prompt("Token", hide_input=True)
-    made = of(context)("POST", f"/users/{user}/tokens", {key: value for key, value in wanted.items() if value is not None})
-    of(context).output.secret(f"Token {made['token_id']} ({made['kind']}), shown this once:", made["token"], made)
+    made = of(context)(
+        "POST", f"/users/{user}/tokens", {key: value for key, value in wanted.items() if value is not None}
+    )
+    of(context).output.secret(
+        f"Token {made['token_id']} ({made['kind']}), shown this once:", made["token"], made
+    )
 
 
 @app.command("revoke-all")
@@ -53,10 +57,14 @@ def rotate(
 ) -> None:
     """Makes a token's successor and prints it, this once."""
     made = of(context)("POST", f"/users/{user}/tokens/{token}/rotate", {"overlap_s": overlap_s})
-    of(context).output.secret(f"Token {made['token_id']} replaces {token}, shown this once:", made["token"], made)
+    of(context).output.secret(
+        f"Token {made['token_id']} replaces {token}, shown this once:", made["token"], made
+    )
 
 
 @app.command()
 def revoke(context: typer.Context, token: Token, user: User = "me") -> None:
     """Ends a token at once."""
-    of(context).output.done(f"Token {token} is revoked", of(context)("DELETE", f"/users/{user}/tokens/{token}"))
+    of(context).output.done(
+        f"Token {token} is revoked", of(context)("DELETE", f"/users/{user}/tokens/{token}")
+    )

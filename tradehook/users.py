@@ -8,13 +8,24 @@ from tradehook.client import fields, of
 
 app = typer.Typer(help="Users and their settings.", no_args_is_help=True)
 
-_COLUMNS = ("user_id", "username", "first_name", "role", "is_active", "telegram_id", "referral_code", "referred_by_id")
+_COLUMNS = (
+    "user_id",
+    "username",
+    "first_name",
+    "role",
+    "is_active",
+    "telegram_id",
+    "referral_code",
+    "referred_by_id",
+)
 User = Annotated[str, typer.Argument(help="A user id, or `me`.")]
 Fields = Annotated[list[str] | None, typer.Argument(help="field=value ...", show_default=False)]
 
 
 @app.command("list")
-def list_(context: typer.Context, most: Annotated[int, typer.Option(min=1)] = 50, active: bool | None = None) -> None:
+def list_(
+    context: typer.Context, most: Annotated[int, typer.Option(min=1)] = 50, active: bool | None = None
+) -> None:
     """Users, newest first."""
     client = of(context)
     wanted = {} if active is None else {"is_active": str(active).lower()}
@@ -68,7 +79,9 @@ def referrals(context: typer.Context, user: User) -> None:
 
 @app.command("xc-code")
 def xc_code(
-    context: typer.Context, user: User, rotate: Annotated[bool, typer.Option(help="Make a new one; the old is void.")] = False
+    context: typer.Context,
+    user: User,
+    rotate: Annotated[bool, typer.Option(help="Make a new one; the old is void.")] = False,
 ) -> None:
     """Shows a user's xc code."""
     answer = of(context)("POST" if rotate else "GET", f"/users/{user}/xc-code")

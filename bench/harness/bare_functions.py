@@ -1,4 +1,7 @@
-"""The floor of a signal's way: functions of a few lines, as many hops apart as the product's, on the same cloud."""
+"""The floor of a signal's way.
+
+Functions of a few lines, as many hops apart as the product's, on the same cloud.
+"""
 
 import io
 import json
@@ -10,7 +13,10 @@ from typing import Any
 from bench.harness.environment import BenchEnvironment
 from infra.local.paths import ACCOUNT, REGION
 
-_OPEN = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sqs:*", "Resource": "*"}]}
+_OPEN = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sqs:*", "Resource": "*"}],
+}
 _FIFO = {"FifoQueue": "true", "Policy": json.dumps(_OPEN)}
 
 _CODE = """
@@ -72,10 +78,17 @@ class BareFunctions:
                 StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"},
             )
         stream = client("dynamodb").describe_table(TableName=self._tables[1])["Table"]["LatestStreamArn"]
-        self._queues = [client("sqs").create_queue(QueueName=f"{self._tag}-{n}.fifo", Attributes=_FIFO)["QueueUrl"] for n in (1, 2)]
+        self._queues = [
+            client("sqs").create_queue(QueueName=f"{self._tag}-{n}.fifo", Attributes=_FIFO)["QueueUrl"]
+            for n in (1, 2)
+        ]
         arns = [f"arn:aws:sqs:{REGION}:{ACCOUNT}:{self._tag}-{number}.fifo" for number in (1, 2)]
-        self._topic = client("sns").create_topic(Name=f"{self._tag}.fifo", Attributes={"FifoTopic": "true"})["TopicArn"]
-        client("sns").subscribe(TopicArn=self._topic, Protocol="sqs", Endpoint=arns[1], Attributes={"RawMessageDelivery": "true"})
+        self._topic = client("sns").create_topic(Name=f"{self._tag}.fifo", Attributes={"FifoTopic": "true"})[
+            "TopicArn"
+        ]
+        client("sns").subscribe(
+            TopicArn=self._topic, Protocol="sqs", Endpoint=arns[1], Attributes={"RawMessageDelivery": "true"}
+        )
         environment = {
             "TABLE": self._tables[0],
             "OUTBOX": self._tables[1],
@@ -87,11 +100,18 @@ class BareFunctions:
             "ROOT_KEY": bench_environment.place.root_key,
             "AWS_ENDPOINT_URL": bench_environment.place.cloud_url,
         }
-        self._functions = {name: self._function(name, environment) for name in ("front", "worker", "teller", "pusher")}
+        self._functions = {
+            name: self._function(name, environment) for name in ("front", "worker", "teller", "pusher")
+        }
         mapping = client("lambda").create_event_source_mapping
         self._sources = [
             mapping(FunctionName=self._functions["worker"], EventSourceArn=arns[0], BatchSize=10)["UUID"],
-            mapping(FunctionName=self._functions["teller"], EventSourceArn=stream, BatchSize=25, StartingPosition="TRIM_HORIZON")["UUID"],
+            mapping(
+                FunctionName=self._functions["teller"],
+                EventSourceArn=stream,
+                BatchSize=25,
+                StartingPosition="TRIM_HORIZON",
+            )["UUID"],
             mapping(FunctionName=self._functions["pusher"], EventSourceArn=arns[1], BatchSize=10)["UUID"],
         ]
         self._api, self.url = self._rest_api()
@@ -114,7 +134,9 @@ class BareFunctions:
     def _posts(self) -> str:
         """The management URL of the stack's WebSocket API, as the product's own function is told."""
         stack = self._stand.stack
-        found = stack.client("lambda").get_function_configuration(FunctionName=stack.function("push_realtime"))
+        found = stack.client("lambda").get_function_configuration(
+            FunctionName=stack.function("push_realtime")
+        )
         return str(found["Environment"]["Variables"]["WEBSOCKET_REALTIME"])
 
     def _function(self, name: str, environment: dict[str, str]) -> str:
@@ -122,7 +144,9 @@ class BareFunctions:
         with zipfile.ZipFile(archive, "w") as files:
             files.writestr("bare.py", _CODE)
         stack = self._stand.stack
-        like = stack.client("lambda").get_function_configuration(FunctionName=stack.function("receive_signals"))
+        like = stack.client("lambda").get_function_configuration(
+            FunctionName=stack.function("receive_signals")
+        )
         made: dict[str, Any] = stack.client("lambda").create_function(
             FunctionName=f"{self._tag}-{name}",
             Runtime=like["Runtime"],

@@ -35,7 +35,9 @@ class BenchUser:
         credentials: What the exchanges know each live account by, by account id.
     """
 
-    def __init__(self, bench_environment: BenchEnvironment, accounts: Mapping[str, int], kind: str = "live") -> None:
+    def __init__(
+        self, bench_environment: BenchEnvironment, accounts: Mapping[str, int], kind: str = "live"
+    ) -> None:
         """Makes the user.
 
         Args:
@@ -66,7 +68,12 @@ class BenchUser:
         }
         create_strategy(self.user_id, GROUP, by="bench")
         aws.write(
-            aws.update_write("strategies", {"user_id": self.user_id, "group_name": GROUP}, "SET accounts = :members", members=members)
+            aws.update_write(
+                "strategies",
+                {"user_id": self.user_id, "group_name": GROUP},
+                "SET accounts = :members",
+                members=members,
+            )
         )
 
     def signal(self, exchange: str | None = None, **more: Any) -> dict[str, Any]:
@@ -93,17 +100,31 @@ class BenchUser:
         left = {item["signal_id"]: len(item["targets"]) for item in self.signals()}
         until = time.monotonic() + within_s
         while left:
-            left = {signal_id: count for signal_id, count in left.items() if len(ledger.results_of(signal_id)[0]) < count}
+            left = {
+                signal_id: count
+                for signal_id, count in left.items()
+                if len(ledger.results_of(signal_id)[0]) < count
+            }
             if left and time.monotonic() > until:
                 raise TimeoutError(f"{len(left)} signals have not settled within {within_s:.0f} s")
             time.sleep(0.1 if left else 0)
 
     def _account(self, exchange: str, kind: str) -> Account:
         account_id = str(next(_ids))
-        item = Account(account_id=account_id, user_id=self.user_id, name=f"{exchange}-{account_id}", exchange=exchange, kind=kind)
+        item = Account(
+            account_id=account_id,
+            user_id=self.user_id,
+            name=f"{exchange}-{account_id}",
+            exchange=exchange,
+            kind=kind,
+        )
         if kind == "live":
-            credentials = self.credentials[account_id] = self._stand.exchanges.account(exchange, balances=HOLDINGS)
-            item = item.model_copy(update={"sealed_keys": key_encryption.seal(account_id, credentials), "key_version": 1})
+            credentials = self.credentials[account_id] = self._stand.exchanges.account(
+                exchange, balances=HOLDINGS
+            )
+            item = item.model_copy(
+                update={"sealed_keys": key_encryption.seal(account_id, credentials), "key_version": 1}
+            )
         aws.write(aws.put_write("accounts", item.model_dump() | {"version": 1}))
         return item
 
@@ -120,11 +141,17 @@ def fetch_markets(bench_environment: BenchEnvironment) -> None:
     _ = bench_environment.exchanges
 
     def missing() -> list[str]:
-        venues = [market_store.venue(name, market, demo=False) for name in ("binance", "bybit", "okx") for market in MarketType]
+        venues = [
+            market_store.venue(name, market, demo=False)
+            for name in ("binance", "bybit", "okx")
+            for market in MarketType
+        ]
         return [venue for venue in venues if not market_store.age(venue, datetime.now(UTC))]
 
     if missing():
-        bench_environment.stack.client("lambda").invoke(FunctionName=bench_environment.stack.function("refresh_markets"), Payload=b"{}")
+        bench_environment.stack.client("lambda").invoke(
+            FunctionName=bench_environment.stack.function("refresh_markets"), Payload=b"{}"
+        )
     until = time.monotonic() + _PATIENCE_S
     while missing():
         if time.monotonic() > until:

@@ -44,7 +44,11 @@ class RowError(Exception):
 
 def names() -> list[str]:
     """Every row there is."""
-    return sorted(found.name for found in pkgutil.iter_modules(bench.__path__) if found.name not in {"harness", "__main__"})
+    return sorted(
+        found.name
+        for found in pkgutil.iter_modules(bench.__path__)
+        if found.name not in {"harness", "__main__"}
+    )
 
 
 def load(name: str) -> Row:

@@ -1,7 +1,9 @@
 """django-outbound-webhooks at work, in an environment of its own: `python django_peer.py URL DATABASE`.
 
-For each number that comes in, fires so many events, delivers them with one worker, and says how many seconds the delivering took. The
-database is SQLite, in this process: no server to ask, so nothing of what is measured is spent on the way to one.
+For each number that comes in, fires so many events, delivers them with one worker, and says how many seconds
+the delivering took. The
+database is SQLite, in this process: no server to ask, so nothing of what is measured is spent on the way to
+one.
 """
 
 import secrets
@@ -13,14 +15,22 @@ import django
 from django.conf import settings
 
 _URL, _DATABASE = sys.argv[1:]
-_SQLITE = {"init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;", "transaction_mode": "IMMEDIATE"}
+_SQLITE = {
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    "transaction_mode": "IMMEDIATE",
+}
 
 settings.configure(
     SECRET_KEY=secrets.token_hex(),
     USE_TZ=True,
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": _DATABASE, "OPTIONS": _SQLITE}},
     DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
-    INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "django_domain_events", "django_outbound_webhooks"],
+    INSTALLED_APPS=[
+        "django.contrib.contenttypes",
+        "django.contrib.auth",
+        "django_domain_events",
+        "django_outbound_webhooks",
+    ],
     DJANGO_OUTBOUND_WEBHOOKS={"ALLOW_PRIVATE_ADDRESSES": True},  # the receiver is on loopback
 )
 django.setup()
@@ -53,7 +63,15 @@ def main() -> None:
         number = int(line)
         for index in range(number):
             with transaction.atomic():
-                fire(OrderFilled(order_id=f"order-{index}", symbol="BTC/USDT", side="buy", quantity="0.0015", value="97.50"))
+                fire(
+                    OrderFilled(
+                        order_id=f"order-{index}",
+                        symbol="BTC/USDT",
+                        side="buy",
+                        quantity="0.0015",
+                        value="97.50",
+                    )
+                )
         began = time.perf_counter()
         delivered = deliver_pending()
         took = time.perf_counter() - began

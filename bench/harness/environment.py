@@ -67,13 +67,17 @@ class BenchEnvironment:
         pid, log = self._simulator_pid, self.place.log("simulator")
         if not process.running(pid):
             port = simulator.url.rsplit(":", 1)[1]
-            process.start([sys.executable, "-m", "simulator", "--port", port], pid, log, dict(os.environ), ROOT)
+            process.start(
+                [sys.executable, "-m", "simulator", "--port", port], pid, log, dict(os.environ), ROOT
+            )
         until = time.monotonic() + _SIMULATOR_PATIENCE_S
         while True:
             with suppress(OSError), urllib.request.urlopen(f"{simulator.url}/_sim/health", timeout=2):
                 break
             if time.monotonic() > until:
-                raise process.ProcessError(f"the simulator does not answer; {log} ends with:\n{process.tail(log)}")
+                raise process.ProcessError(
+                    f"the simulator does not answer; {log} ends with:\n{process.tail(log)}"
+                )
             time.sleep(0.05)
         simulator.reset()
         return simulator

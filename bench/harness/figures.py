@@ -45,7 +45,9 @@ class Limit:
 
     def said(self, unit: str) -> str:
         """The limit as the table says it."""
-        return f"{'≤' if self.at_most else '≥'} {number(self.value)} {unit}".strip() + (", each time" if self.worst else "")
+        return f"{'≤' if self.at_most else '≥'} {number(self.value)} {unit}".strip() + (
+            ", each time" if self.worst else ""
+        )
 
 
 def at_most(value: float, *, worst: bool = False, on_ours: bool = False) -> Limit:
@@ -100,7 +102,9 @@ class Figure:
         """From the file."""
         spreads = {name: Spread(**given[name]) for name in ("ours", "baseline", "ratio") if given[name]}
         limit = Limit(**given["limit"]) if given["limit"] else None
-        return cls(**{name: value for name, value in given.items() if name != "kept"} | spreads | {"limit": limit})
+        return cls(
+            **{name: value for name, value in given.items() if name != "kept"} | spreads | {"limit": limit}
+        )
 
 
 def number(value: float) -> str:

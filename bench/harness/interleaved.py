@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from bench.harness.figures import Spread, spread
 
 Work = Callable[[], float | None]
-"""A piece of work; what it returns is the measurement, unless that is None: then it is the milliseconds it took."""
+"""A piece of work; what it returns is the measurement, unless that is None.
+
+Then it is the milliseconds it took.
+"""
 
 _FEWEST = 3
 
@@ -28,7 +31,9 @@ def timed(work: Work) -> float:
     return (time.perf_counter() - began) * 1000 if own is None else own
 
 
-def interleaved(ours: Work, baseline: Work, *, rounds: int, warm_up: int = 1, until: float | None = None) -> Interleaved:
+def interleaved(
+    ours: Work, baseline: Work, *, rounds: int, warm_up: int = 1, until: float | None = None
+) -> Interleaved:
     """Measures ours and the floor in turns, the order changing from round to round.
 
     Args:
@@ -50,5 +55,7 @@ def interleaved(ours: Work, baseline: Work, *, rounds: int, warm_up: int = 1, un
         if until is not None and len(measured) >= _FEWEST and time.monotonic() > until:
             break
     return Interleaved(
-        spread(own for own, _ in measured), spread(other for _, other in measured), spread(own / other for own, other in measured)
+        spread(own for own, _ in measured),
+        spread(other for _, other in measured),
+        spread(own / other for own, other in measured),
     )

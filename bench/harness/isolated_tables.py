@@ -11,7 +11,9 @@ from infra.stack import Resource
 
 
 @contextmanager
-def isolated_tables(bench_environment: BenchEnvironment, tables: Sequence[str] = (), queues: Sequence[str] = ()) -> Iterator[None]:
+def isolated_tables(
+    bench_environment: BenchEnvironment, tables: Sequence[str] = (), queues: Sequence[str] = ()
+) -> Iterator[None]:
     """Has the product's code in this process use copies of these tables and queues for a while."""
     tag = f"bench-{uuid.uuid4().hex[:8]}"
     description = bench_environment.stack.description
@@ -20,7 +22,11 @@ def isolated_tables(bench_environment: BenchEnvironment, tables: Sequence[str] =
     for name in tables:
         definition = dynamodb.describe_table(TableName=bench_environment.stack.table(name))["Table"]
         indexes = [
-            {"IndexName": index["IndexName"], "KeySchema": index["KeySchema"], "Projection": {"ProjectionType": "ALL"}}
+            {
+                "IndexName": index["IndexName"],
+                "KeySchema": index["KeySchema"],
+                "Projection": {"ProjectionType": "ALL"},
+            }
             for index in definition.get("GlobalSecondaryIndexes", [])
         ]
         dynamodb.create_table(
@@ -34,7 +40,9 @@ def isolated_tables(bench_environment: BenchEnvironment, tables: Sequence[str] =
     for name in queues:
         fifo = description.queues[name].definition.fifo
         attributes = {"Attributes": {"FifoQueue": "true"}} if fifo else {}
-        urls.append(sqs.create_queue(QueueName=f"{tag}-{name}{'.fifo' if fifo else ''}", **attributes)["QueueUrl"])
+        urls.append(
+            sqs.create_queue(QueueName=f"{tag}-{name}{'.fifo' if fifo else ''}", **attributes)["QueueUrl"]
+        )
         environment[Resource("queue", name).variable] = urls[-1]
     try:
         with patch.dict(os.environ, environment):

@@ -1,6 +1,7 @@
 """Posts to WebSocket connections and nothing else: `python -m bench.harness.poster ENDPOINT`.
 
-The first line of its input is a list of connections, in JSON; each further line goes to all of them, side by side.
+The first line of its input is a list of connections, in JSON; each further line goes to all of them, side by
+side.
 """
 
 import json
@@ -21,7 +22,14 @@ def main() -> None:
     with ThreadPoolExecutor(THREADS) as pool:
         for line in sys.stdin:
             data = line.strip().encode()
-            list(pool.map(lambda connection_id, data=data: client.post_to_connection(ConnectionId=connection_id, Data=data), connections))
+            list(
+                pool.map(
+                    lambda connection_id, data=data: client.post_to_connection(
+                        ConnectionId=connection_id, Data=data
+                    ),
+                    connections,
+                )
+            )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""A receiver of webhooks that costs as little as a receiver can: `python -m bench.harness.receiver`; says its port, answers every POST 200."""
+"""A receiver of webhooks that costs as little as a receiver can: `python -m bench.harness.receiver`.
+
+Says its port, answers every POST 200.
+"""
 
 import asyncio
 

@@ -24,7 +24,9 @@ def load() -> Kept:
 
 
 def keep(row: str, figures: list[Figure], circumstances: dict[str, str]) -> None:
-    """Puts a row's figures into the file, those of the same row and seed replaced, and into a file of this run's own."""
+    """Puts a row's figures into the file, those of the same row and seed replaced, and into a file of this
+    run's own.
+    """
     KEPT.mkdir(parents=True, exist_ok=True)
     entry = {**circumstances, "figures": [figure.as_json() for figure in figures]}
     LATEST.write_text(json.dumps(load() | {row: entry}, indent=1, ensure_ascii=False))
@@ -37,7 +39,9 @@ def table(figures: list[Figure]) -> Table:
     shown = Table(Column("what", min_width=36), "ours", "floor or peer", "ratio", "limit", "")
     for figure in figures:
         verdict = {None: "", True: "[green]✓[/]", False: "[red]✗[/]"}[figure.kept]
-        shown.add_row(f"[bold]{figure.name}[/]\n[dim]{figure.means}[/]", *_cells(figure), verdict, end_section=True)
+        shown.add_row(
+            f"[bold]{figure.name}[/]\n[dim]{figure.means}[/]", *_cells(figure), verdict, end_section=True
+        )
     return shown
 
 
@@ -51,10 +55,15 @@ def markdown(kept: Kept) -> str:
         for figure in (Figure.from_json(given) for given in kept[row]["figures"]):
             verdict = {None: "", True: "yes", False: "**no**"}[figure.kept]
             grows = f" *Grows*: {figure.grows}" if figure.grows else ""
-            lines.append(f"| **{figure.name}** (`{row}`). {figure.means}{grows} | {' | '.join(_cells(figure))} | {verdict} |")
+            lines.append(
+                f"| **{figure.name}** (`{row}`). {figure.means}{grows} | {' | '.join(_cells(figure))} | {verdict} |"
+            )
     days = sorted({entry["measured_at"][:10] for entry in kept.values()})
     machines = sorted({entry["machine"] for entry in kept.values()})
-    return "\n".join(lines) + f"\n\nMeasured {' to '.join(dict.fromkeys((days[0], days[-1])))} on {'; '.join(machines)}.\n"
+    return (
+        "\n".join(lines)
+        + f"\n\nMeasured {' to '.join(dict.fromkeys((days[0], days[-1])))} on {'; '.join(machines)}.\n"
+    )
 
 
 def page(text: str, computed: str) -> str:
@@ -65,9 +74,13 @@ def page(text: str, computed: str) -> str:
 
 
 def _cells(figure: Figure) -> tuple[str, str, str, str]:
-    baseline = f"{_median(figure.baseline, figure.unit)} {figure.floor_is}" if figure.baseline else figure.floor_is
+    baseline = (
+        f"{_median(figure.baseline, figure.unit)} {figure.floor_is}" if figure.baseline else figure.floor_is
+    )
     return (
-        _median(figure.ours, figure.unit) if figure.judged is figure.ratio else _whole(figure.ours, figure.unit),
+        _median(figure.ours, figure.unit)
+        if figure.judged is figure.ratio
+        else _whole(figure.ours, figure.unit),
         baseline,
         _whole(figure.ratio, "") if figure.ratio else "",
         figure.limit.said(figure.unit if figure.judged is figure.ours else "") if figure.limit else "",

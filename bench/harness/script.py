@@ -1,4 +1,7 @@
-"""The floor of anything that calls AWS: a bare script that makes the same calls, as they were recorded, and nothing else."""
+"""The floor of anything that calls AWS.
+
+A bare script that makes the same calls, as they were recorded, and nothing else.
+"""
 
 import json
 import re
@@ -16,16 +19,22 @@ _NEW_EACH_TIME = {"signal_id", "event_id", "key", "MessageDeduplicationId"}
 def script(calls: Sequence[Call], instead: Mapping[str, str] | None = None) -> Callable[[], None]:
     """A function that makes the calls once, with boto3's clients as they come.
 
-    What identifies a signal, an event, a message or an idempotency key is new each time, so that nothing is taken for a repeat; and no
-    conditions are made, since the recorded calls have changed what they were about.
+    What identifies a signal, an event, a message or an idempotency key is new each time, so that nothing is
+    taken for a repeat; and no conditions are made, since the recorded calls have changed what they were
+    about.
 
     Args:
         instead: Other words to be replaced, the same each time.
     """
     clients = {service: boto3.client(service) for service in {call.service for call in calls}}
-    steps = [(getattr(clients[call.service], _method(call.operation)), json.dumps(_unconditional(call.arguments))) for call in calls]
+    steps = [
+        (getattr(clients[call.service], _method(call.operation)), json.dumps(_unconditional(call.arguments)))
+        for call in calls
+    ]
     renewed = {name for call in calls for name in _named(call.arguments)}
-    words = re.compile("|".join(re.escape(word) for word in sorted({*renewed, *(instead or {})}, key=len, reverse=True)))
+    words = re.compile(
+        "|".join(re.escape(word) for word in sorted({*renewed, *(instead or {})}, key=len, reverse=True))
+    )
 
     def once() -> None:
         fresh = {name: uuid.uuid4().hex for name in renewed} | dict(instead or {})

@@ -29,12 +29,18 @@ class Books:
 
 
 def compare(
-    bench_environment: BenchEnvironment, senders: Senders, desk: BenchUser, receiver: Receiver, subscribed: Sequence[int], since: int
+    bench_environment: BenchEnvironment,
+    senders: Senders,
+    desk: BenchUser,
+    receiver: Receiver,
+    subscribed: Sequence[int],
+    since: int,
 ) -> Books:
     """The books as they stand.
 
     Args:
-        subscribed: The subscriptions to everybody's orders and signals, the one that works first; made after event `since`.
+        subscribed: The subscriptions to everybody's orders and signals, the one that works first; made after
+            event `since`.
     """
     books = Books()
     ledger = _everything("orders")
@@ -52,30 +58,49 @@ def _signals(books: Books, senders: Senders, ledger: Iterable[aws.Item]) -> None
     wrong += [f"{alert} was given two signals" for alert in senders.contradicted]
     for signal_id, item in stored.items():
         if settled[signal_id] != len(item["targets"]):
-            wrong.append(f"{signal_id} has settled on {settled[signal_id]} of {len(item['targets'])} accounts")
+            wrong.append(
+                f"{signal_id} has settled on {settled[signal_id]} of {len(item['targets'])} accounts"
+            )
     if len(acknowledged) != len(senders.acknowledged):
         wrong.append(f"{len(senders.acknowledged)} alerts were given {len(acknowledged)} signals")
     if len(stored.keys() - acknowledged) > len(senders.unanswered):
-        wrong.append(f"{len(stored.keys() - acknowledged)} signals are stored that no answer told of; {len(senders.unanswered)} had none")
-    books.sums |= {"acknowledged": len(acknowledged), "settled": sum(settled[each] == len(stored[each]["targets"]) for each in stored)}
+        wrong.append(
+            f"{len(stored.keys() - acknowledged)} signals are stored that no answer told of; {len(senders.unanswered)} had none"
+        )
+    books.sums |= {
+        "acknowledged": len(acknowledged),
+        "settled": sum(settled[each] == len(stored[each]["targets"]) for each in stored),
+    }
 
 
-def _orders(books: Books, bench_environment: BenchEnvironment, desk: BenchUser, ledger: Sequence[aws.Item]) -> None:
+def _orders(
+    books: Books, bench_environment: BenchEnvironment, desk: BenchUser, ledger: Sequence[aws.Item]
+) -> None:
     wrong = books.wrong["orders"]
     for account_id, credentials in desk.credentials.items():
         there: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for order in bench_environment.exchanges.orders(api_key=credentials.api_key):
             there[order["client_id"]].append(order)
         here = {item["client_order_id"]: item for item in ledger if item["account_id"] == account_id}
-        wrong += [f"{account_id}: {client_id} is there {len(found)} times" for client_id, found in there.items() if len(found) > 1]
-        wrong += [f"{account_id}: {client_id} is there and not in the ledger" for client_id in there.keys() - here.keys()]
+        wrong += [
+            f"{account_id}: {client_id} is there {len(found)} times"
+            for client_id, found in there.items()
+            if len(found) > 1
+        ]
+        wrong += [
+            f"{account_id}: {client_id} is there and not in the ledger"
+            for client_id in there.keys() - here.keys()
+        ]
         for client_id, item in here.items():
             found = there.get(client_id)
             if item["status"] == "rejected":
                 wrong += [f"{account_id}: {client_id} is rejected in the ledger and there"] if found else []
             elif not found:
                 wrong.append(f"{account_id}: {client_id} is {item['status']} in the ledger and not there")
-            elif (_AT_EXCHANGE.get(item["status"]), item["filled"]) != (found[0]["status"], Decimal(found[0]["filled"])):
+            elif (_AT_EXCHANGE.get(item["status"]), item["filled"]) != (
+                found[0]["status"],
+                Decimal(found[0]["filled"]),
+            ):
                 wrong.append(
                     f"{account_id}: {client_id} is {item['status']} {item['filled']} in the ledger, "
                     f"{found[0]['status']} {found[0]['filled']} there"
@@ -83,13 +108,17 @@ def _orders(books: Books, bench_environment: BenchEnvironment, desk: BenchUser, 
         books.sums["orders in the ledger"] = books.sums.get("orders in the ledger", 0) + sum(
             item["status"] != "rejected" for item in here.values()
         )
-        books.sums["orders at the exchanges"] = books.sums.get("orders at the exchanges", 0) + sum(map(len, there.values()))
+        books.sums["orders at the exchanges"] = books.sums.get("orders at the exchanges", 0) + sum(
+            map(len, there.values())
+        )
     simulated = Counter(item["account_id"] for item in ledger if item["account_id"] not in desk.credentials)
     books.sums["orders on paper"] = sum(simulated.values())
     for account_id, count in simulated.items():
         book = aws.get("portfolios", {"account_id": account_id, "item": "ledger"}) or {}
         if book.get("orders") != count:
-            wrong.append(f"paper account {account_id} counts {book.get('orders')} orders, the ledger holds {count}")
+            wrong.append(
+                f"paper account {account_id} counts {book.get('orders')} orders, the ledger holds {count}"
+            )
 
 
 def _events(books: Books, receiver: Receiver, subscribed: Sequence[int], since: int) -> None:
@@ -106,7 +135,11 @@ def _events(books: Books, receiver: Receiver, subscribed: Sequence[int], since: 
             wrong.append(f"the sequence of stream {stream} has gaps")
         if len({item["event_id"] for item in items}) != len(items):
             wrong.append(f"an event is twice in stream {stream}")
-    concerned = [item for item in streams["admin"] if item["sequence"] > since and item["type"].startswith(("order.", "signal."))]
+    concerned = [
+        item
+        for item in streams["admin"]
+        if item["sequence"] > since and item["type"].startswith(("order.", "signal."))
+    ]
     books.sums["events published"] = len(concerned)
     for webhook_id in subscribed:
         shards = webhooks.shards([webhook_id])[webhook_id]
@@ -115,10 +148,14 @@ def _events(books: Books, receiver: Receiver, subscribed: Sequence[int], since: 
             wrong.append(f"subscription {webhook_id} matched {total['matched']} of {len(concerned)} events")
         behind = _behind_held(webhook_id)
         if not webhooks.is_balanced(shards) or total["pending"] != behind:
-            wrong.append(f"subscription {webhook_id}: {total}, {behind} of the pending behind one that is held")
+            wrong.append(
+                f"subscription {webhook_id}: {total}, {behind} of the pending behind one that is held"
+            )
     works = webhooks.total(webhooks.shards([subscribed[0]])[subscribed[0]])
     if works["delivered"] != len(receiver.taken):
-        wrong.append(f"{works['delivered']} deliveries are called delivered, {len(receiver.taken)} were taken")
+        wrong.append(
+            f"{works['delivered']} deliveries are called delivered, {len(receiver.taken)} were taken"
+        )
     books.sums |= {
         "events delivered": works["delivered"],
         "events delivered more than once": sum(receiver.taken.values()) - len(receiver.taken),
@@ -128,8 +165,15 @@ def _events(books: Books, receiver: Receiver, subscribed: Sequence[int], since: 
 
 
 def _behind_held(webhook_id: int) -> int:
-    """How many deliveries wait for an earlier one about the same entity that is held; they are let go when that one is."""
-    deliveries = {item["id"]: item for item in _everything("deliveries") if item.get("webhook_id") == webhook_id and "state" in item}
+    """How many deliveries wait for an earlier one about the same entity that is held.
+
+    They are let go when that one is.
+    """
+    deliveries = {
+        item["id"]: item
+        for item in _everything("deliveries")
+        if item.get("webhook_id") == webhook_id and "state" in item
+    }
     found = 0
     for held in [item for item in deliveries.values() if item["state"] == "paused"]:
         following = deliveries.get(held.get("follower", ""))
@@ -140,5 +184,9 @@ def _behind_held(webhook_id: int) -> int:
 
 
 def _everything(table: str) -> list[aws.Item]:
-    pages = aws.client("dynamodb").get_paginator("scan").paginate(TableName=config.table(table), ConsistentRead=True)
+    pages = (
+        aws.client("dynamodb")
+        .get_paginator("scan")
+        .paginate(TableName=config.table(table), ConsistentRead=True)
+    )
     return [aws.from_dynamodb(item) for page in pages for item in page["Items"]]

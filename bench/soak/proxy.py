@@ -1,4 +1,7 @@
-"""Between the functions and the emulated AWS: passes calls on, and has some of them fail as AWS's and the network's do."""
+"""Between the functions and the emulated AWS.
+
+Passes calls on, and has some of them fail as AWS's and the network's do.
+"""
 
 import asyncio
 import random
@@ -61,7 +64,11 @@ class FaultyCloud:
         assert self._session
         url, headers = self._cloud_url + request.path_qs, _passed_on(request)
         async with self._session.request(request.method, url, headers=headers, data=body) as answer:
-            passed = {name: value for name, value in answer.headers.items() if name.lower() not in {"transfer-encoding", "content-length"}}
+            passed = {
+                name: value
+                for name, value in answer.headers.items()
+                if name.lower() not in {"transfer-encoding", "content-length"}
+            }
             response = web.Response(status=answer.status, headers=passed, body=await answer.read())
         return self._reset(request) if kind == "reset after" else response
 

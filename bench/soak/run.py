@@ -1,4 +1,7 @@
-"""The soak: traffic for ten minutes, at the rate of an hour's, while everything fails now and then; then the books."""
+"""The soak: traffic for ten minutes, at the rate of an hour's, while everything fails now and then.
+
+Then the books.
+"""
 
 import asyncio
 import json
@@ -92,7 +95,9 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
         books, told = asyncio.run(_soak(soaked))
     finally:
         soaked.clear()
-    (KEPT / f"soak-{bench_environment.seed}.json").write_text(json.dumps({"sums": books.sums, "wrong": books.wrong} | told, indent=1))
+    (KEPT / f"soak-{bench_environment.seed}.json").write_text(
+        json.dumps({"sums": books.sums, "wrong": books.wrong} | told, indent=1)
+    )
     sums = books.sums
     orders = (
         f"{sums['orders in the ledger']} in the ledger, {sums['orders at the exchanges']} at the exchanges; "
@@ -128,8 +133,13 @@ async def _soak(bench_environment: BenchEnvironment) -> tuple[Books, dict[str, A
     try:
         await asyncio.to_thread(_redirect, bench_environment, proxy)
         since = await asyncio.to_thread(_quiet)
-        subscribed = [await asyncio.to_thread(_subscribe, bench_environment, f"{endpoint}/{name}") for name in ("works", "gone")]
-        senders = Senders(bench_environment.place.url, bench_environment.env, desk, random.Random(dice.random()))
+        subscribed = [
+            await asyncio.to_thread(_subscribe, bench_environment, f"{endpoint}/{name}")
+            for name in ("works", "gone")
+        ]
+        senders = Senders(
+            bench_environment.place.url, bench_environment.env, desk, random.Random(dice.random())
+        )
         met = _Met(Counter(), Counter())
         await _traffic(bench_environment, senders, cloud, met, dice)
         books = await _settle(bench_environment, senders, desk, receiver, subscribed, since)
@@ -137,7 +147,10 @@ async def _soak(bench_environment: BenchEnvironment) -> tuple[Books, dict[str, A
         await cloud.stop()
         await receiver.stop()
     told = {
-        "faults": sum(cloud.met.values()) + sum(met.killed.values()) + sum(met.exchange.values()) + len(receiver.failed),
+        "faults": sum(cloud.met.values())
+        + sum(met.killed.values())
+        + sum(met.exchange.values())
+        + len(receiver.failed),
         "aws": cloud.met,
         "killed": met.killed,
         "exchange": met.exchange,
@@ -148,7 +161,9 @@ async def _soak(bench_environment: BenchEnvironment) -> tuple[Books, dict[str, A
     return books, told
 
 
-async def _traffic(bench_environment: BenchEnvironment, senders: Senders, cloud: FaultyCloud, met: _Met, dice: random.Random) -> None:
+async def _traffic(
+    bench_environment: BenchEnvironment, senders: Senders, cloud: FaultyCloud, met: _Met, dice: random.Random
+) -> None:
     """Sends, moves prices and makes trouble, until the time is over and every sender has its answer."""
     cloud.rate = _AWS_FAULTS
     troubles = [
@@ -162,7 +177,9 @@ async def _traffic(bench_environment: BenchEnvironment, senders: Senders, cloud:
             price = (price * (1 + Decimal(dice.randint(-20, 20)) / 10_000)) // 1
             if not number % 4:
                 await asyncio.to_thread(bench_environment.exchanges.price, "BTCUSDT", str(price))
-            task = asyncio.create_task(senders.send(session, senders.next(number, price), again=dice.random() < _SENT_AGAIN))
+            task = asyncio.create_task(
+                senders.send(session, senders.next(number, price), again=dice.random() < _SENT_AGAIN)
+            )
             sending.add(task)
             task.add_done_callback(sending.discard)
             await asyncio.sleep(max(began + (number + 1) * _EVERY_S - time.monotonic(), 0))
@@ -188,19 +205,33 @@ async def _fail_exchanges(bench_environment: BenchEnvironment, met: _Met, dice: 
     """Has some next call to an exchange fail, in one way or another."""
     while True:
         await asyncio.sleep(dice.uniform(*_EXCHANGE_FAULT_EVERY_S))
-        fault = {"exchange": dice.choice(("binance", "bybit", "okx")), "times": dice.randint(1, 2), **dice.choice(_EXCHANGE_FAULTS)}
+        fault = {
+            "exchange": dice.choice(("binance", "bybit", "okx")),
+            "times": dice.randint(1, 2),
+            **dice.choice(_EXCHANGE_FAULTS),
+        }
         met.exchange[f"{fault['kind']} {fault['when']}"] += int(fault["times"])
         with suppress(requests.RequestException):
             await asyncio.to_thread(bench_environment.exchanges.fault, **fault)
 
 
 async def _settle(
-    bench_environment: BenchEnvironment, senders: Senders, desk: BenchUser, receiver: Receiver, subscribed: list[int], since: int
+    bench_environment: BenchEnvironment,
+    senders: Senders,
+    desk: BenchUser,
+    receiver: Receiver,
+    subscribed: list[int],
+    since: int,
 ) -> Books:
-    """Lets everything come to its end, the minute's work being done more often than by the minute; then the books as they stand."""
+    """Lets everything come to its end, the minute's work being done more often than by the minute.
+
+    Then the books as they stand.
+    """
     until = time.monotonic() + _SETTLING_S
     while True:
-        books = await asyncio.to_thread(compare, bench_environment, senders, desk, receiver, subscribed, since)
+        books = await asyncio.to_thread(
+            compare, bench_environment, senders, desk, receiver, subscribed, since
+        )
         if books.equal or time.monotonic() > until:
             return books
         await asyncio.sleep(3)
@@ -209,7 +240,9 @@ async def _settle(
 
 
 def _invoke(bench_environment: BenchEnvironment, name: str) -> None:
-    bench_environment.stack.client("lambda").invoke(FunctionName=bench_environment.stack.function(name), Payload=b"{}")
+    bench_environment.stack.client("lambda").invoke(
+        FunctionName=bench_environment.stack.function(name), Payload=b"{}"
+    )
 
 
 def _impatient(directory: Path) -> Path:
@@ -233,7 +266,9 @@ def _redirect(bench_environment: BenchEnvironment, proxy: str) -> None:
         variables = client.get_function_configuration(FunctionName=full)["Environment"]["Variables"]
         variables |= {"AWS_ENDPOINT_URL": proxy}
         if "WEBSOCKET_REALTIME" in variables:
-            variables["WEBSOCKET_REALTIME"] = variables["WEBSOCKET_REALTIME"].replace(bench_environment.place.cloud_url, proxy)
+            variables["WEBSOCKET_REALTIME"] = variables["WEBSOCKET_REALTIME"].replace(
+                bench_environment.place.cloud_url, proxy
+            )
         client.update_function_configuration(FunctionName=full, Environment={"Variables": variables})
     warm.up(bench_environment.stack)
 

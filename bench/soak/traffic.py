@@ -49,18 +49,32 @@ class Senders:
     def next(self, number: int, price: Decimal) -> Alert:
         """One of the mix; `price` is about what BTCUSDT costs."""
         dice, alert_id = self._dice, f"soak-{number}"
-        kind = dice.choices(("paper", "market", "limit", "batch", "cancel", "xc", "broken"), (30, 30, 12, 8, 6, 10, 4))[0]
+        kind = dice.choices(
+            ("paper", "market", "limit", "batch", "cancel", "xc", "broken"), (30, 30, 12, 8, 6, 10, 4)
+        )[0]
         side = dice.choice(("buy", "sell"))
         exchange, market_type = dice.choice(_EXCHANGES), dice.choice(("SPOT", "FUTURES"))
         headers = {"Prefer": dice.choice(("respond-async", "wait=1"))}
         near = str(price * (1 + Decimal(dice.randint(-60, 60)) / 10_000) // 1)
         match kind:
             case "paper":
-                body = {"symbol": "AAPL", "side": side, "qty": dice.randint(1, 5), "price": 180 + dice.randint(0, 1000) / 100}
+                body = {
+                    "symbol": "AAPL",
+                    "side": side,
+                    "qty": dice.randint(1, 5),
+                    "price": 180 + dice.randint(0, 1000) / 100,
+                }
                 headers["X-Webhook-Token"] = self._env["TRADEHOOK_PAPER_TOKEN"]
             case "xc":
                 code = self._env["TRADEHOOK_XC_CODE"]
-                body = {"code": code, "strategy_id": "soak", "demo": "YES", "command": side, "exchange": "binance", "coinmarket": "BTCUSDT"}
+                body = {
+                    "code": code,
+                    "strategy_id": "soak",
+                    "demo": "YES",
+                    "command": side,
+                    "exchange": "binance",
+                    "coinmarket": "BTCUSDT",
+                }
                 body |= {"amount": "0.001"}
                 return Alert(kind, "/xc", body, headers | {"Idempotency-Key": alert_id})
             case "broken":
@@ -70,11 +84,23 @@ class Senders:
                 body = self._desk.signal(order_type="CANCEL_ALL_ORDER", symbol="BTCUSDT")
                 body = {name: body[name] for name in ("group_name", "token", "order_type", "symbol")}
             case "batch":
-                legs = [{"price": near, "qty_per": "0.1"}, {"price": str(Decimal(near) - 50), "qty_per": "0.2"}]
-                body = self._desk.signal(exchange, market_type=market_type, order_type="LIMIT", side=side, orders=legs)
+                legs = [
+                    {"price": near, "qty_per": "0.1"},
+                    {"price": str(Decimal(near) - 50), "qty_per": "0.2"},
+                ]
+                body = self._desk.signal(
+                    exchange, market_type=market_type, order_type="LIMIT", side=side, orders=legs
+                )
                 del body["qty_per"]
             case "limit":
-                body = self._desk.signal(exchange, market_type=market_type, order_type="LIMIT", side=side, price=near, qty_per="0.1")
+                body = self._desk.signal(
+                    exchange,
+                    market_type=market_type,
+                    order_type="LIMIT",
+                    side=side,
+                    price=near,
+                    qty_per="0.1",
+                )
             case _:
                 body = self._desk.signal(exchange, market_type=market_type, side=side, qty_per="0.1")
         return Alert(kind, "/api/webhook", {**body, "alert_id": alert_id}, headers)
@@ -94,8 +120,14 @@ class Senders:
 
     async def _once(self, session: aiohttp.ClientSession, alert: Alert, own_id: str) -> bool:
         try:
-            async with session.post(self._url + alert.path, json=alert.body, headers=alert.headers, timeout=_TIMEOUT) as answer:
-                status, signal_id, body = answer.status, answer.headers.get("X-Signal-Id"), await answer.text()
+            async with session.post(
+                self._url + alert.path, json=alert.body, headers=alert.headers, timeout=_TIMEOUT
+            ) as answer:
+                status, signal_id, body = (
+                    answer.status,
+                    answer.headers.get("X-Signal-Id"),
+                    await answer.text(),
+                )
         except (aiohttp.ClientError, TimeoutError):
             return False
         if signal_id:

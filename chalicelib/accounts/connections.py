@@ -33,7 +33,9 @@ _opened: dict[tuple[str, int], _Opened] = {}
 
 
 class Connections:
-    """An account's lines, one per market, opened when they are needed; with a session of their own, for one message.
+    """An account's lines, one per market, opened when they are needed.
+
+    With a session of their own, for one message.
 
     Raises:
         NotDoable: `exchange_key_missing`, `exchange_key_unreadable`.
@@ -53,9 +55,13 @@ class Connections:
             markets = StoredMarkets(account.exchange, market_type, demo=self._key.credentials.demo)
             settings = self._key.settings.setdefault(market_type, AccountSettings())
             settings.manage_modes = account.manage_account_modes
-            exchange = registry.open_exchange(account.exchange, market_type, self._key.credentials, markets, settings=settings)
+            exchange = registry.open_exchange(
+                account.exchange, market_type, self._key.credentials, markets, settings=settings
+            )
             limiter = Limiter(account.exchange, market_type, account.account_id)
-            self._sessions[market_type] = ExchangeSession(exchange, markets, market_type, limiter, self._patience)
+            self._sessions[market_type] = ExchangeSession(
+                exchange, markets, market_type, limiter, self._patience
+            )
         return self._sessions[market_type]
 
 
@@ -73,7 +79,9 @@ def _open(account: Account) -> _Opened:
     name = (account.account_id, account.key_version)
     if name not in _opened:
         try:
-            credentials = key_encryption.unseal(account.account_id, account.sealed_keys, demo=account.kind == "demo")
+            credentials = key_encryption.unseal(
+                account.account_id, account.sealed_keys, demo=account.kind == "demo"
+            )
         except ClientError as error:
             if error.response["Error"]["Code"] not in _UNREADABLE:
                 raise

@@ -39,16 +39,26 @@ _account = {
     "version": 1,
 }
 _new = {"user_id": USER_ID, "name": "策略C", "kind": "paper", "starting_cash": 50000}
-_live = {"name": "Main Account", "kind": "live", "exchange": "binance", "api_key": "…key…", "api_secret": "…secret…"}
+_live = {
+    "name": "Main Account",
+    "kind": "live",
+    "exchange": "binance",
+    "api_key": "…key…",
+    "api_secret": "…secret…",
+}
 _FILTERS = {**OWNER, **ACTIVE, "kind": one_of("paper", "demo", "live"), "exchange": TEXT}
 
 DOCS = {
     "GET /accounts": Docs(page(_ACCOUNT), listing(_account), query=_FILTERS, paged=True),
-    "POST /accounts": Docs(_ACCOUNT, _account, 201, NewAccount, _new, {"live": _live}, errors=(404, 409, 422)),
+    "POST /accounts": Docs(
+        _ACCOUNT, _account, 201, NewAccount, _new, {"live": _live}, errors=(404, 409, 422)
+    ),
     "GET /accounts/{account_id}": Docs(_ACCOUNT, _account),
     "PATCH /accounts/{account_id}": Docs(
         _ACCOUNT, _account, body=AccountChange, given={"slippage_bps": 2, "version": 1}, errors=(409, 422)
     ),
-    "DELETE /accounts/{account_id}": Docs(obj(account_id=ID, deleted=FLAG), {"account_id": ACCOUNT_ID, "deleted": True}, errors=(409, 422)),
+    "DELETE /accounts/{account_id}": Docs(
+        obj(account_id=ID, deleted=FLAG), {"account_id": ACCOUNT_ID, "deleted": True}, errors=(409, 422)
+    ),
     "POST /accounts/{account_id}/reset": Docs(_ACCOUNT, _account, errors=(400, 409, 422)),
 }

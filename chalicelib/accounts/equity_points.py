@@ -11,4 +11,6 @@ _KEPT = timedelta(days=400)
 def point_write(account_id: str, worth: Decimal, at: datetime) -> aws.Write:
     """The write that keeps what an account was worth at a time."""
     forget_at = int((at + _KEPT).timestamp())
-    return aws.put_write("snapshots", {"account_id": account_id, "at": at.isoformat(), "equity": worth, "forget_at": forget_at})
+    return aws.put_write(
+        "snapshots", {"account_id": account_id, "at": at.isoformat(), "equity": worth, "forget_at": forget_at}
+    )

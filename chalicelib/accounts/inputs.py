@@ -16,7 +16,9 @@ MarketTypes = Annotated[
     Field(min_length=1, max_length=2),
     AfterValidator(lambda types: tuple(dict.fromkeys(types))),
 ]
-ExchangeOrPaper = Annotated[str, Caseless, AfterValidator(lambda name: name if name == "paper" else configured(name))]
+ExchangeOrPaper = Annotated[
+    str, Caseless, AfterValidator(lambda name: name if name == "paper" else configured(name))
+]
 Currency = Annotated[str, Field(pattern=r"^[A-Z0-9]{2,12}$")]
 Rate = Annotated[Money, Field(le=1000)]
 Share = Annotated[Money, Field(gt=0, le=1)]
@@ -47,11 +49,16 @@ class _Keys(Input):
         if not self.api_key or not self.api_secret:
             return None
         passphrase = self.passphrase.get_secret_value() if self.passphrase else None
-        return Credentials(self.api_key.get_secret_value(), self.api_secret.get_secret_value(), passphrase, demo=demo)
+        return Credentials(
+            self.api_key.get_secret_value(), self.api_secret.get_secret_value(), passphrase, demo=demo
+        )
 
 
 class AccountChange(_Keys):
-    """What may change of an account. Name, kind, exchange and currency stay: signals and books refer to them."""
+    """What may change of an account. Name, kind, exchange and currency stay.
+
+    Signals and books refer to them.
+    """
 
     market_types: MarketTypes = ("spot", "futures")
     manage_account_modes: bool = False

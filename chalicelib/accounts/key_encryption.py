@@ -1,4 +1,6 @@
-"""Exchange keys, encrypted by KMS under the account's id: what was sealed for one account cannot be opened as another's.
+"""Exchange keys, encrypted by KMS under the account's id.
+
+What was sealed for one account cannot be opened as another's.
 
 Sealing needs the grant Encrypt on the key "secrets", opening Decrypt.
 """
@@ -15,8 +17,12 @@ from chalicelib.trading import MarketType
 
 def seal(account_id: str, credentials: Credentials) -> str:
     """The keys as stored with the account."""
-    plain = json.dumps({"api_key": credentials.api_key, "secret": credentials.secret, "passphrase": credentials.passphrase})
-    answer = aws.client("kms").encrypt(KeyId=config.key("secrets"), Plaintext=plain.encode(), EncryptionContext=_context(account_id))
+    plain = json.dumps(
+        {"api_key": credentials.api_key, "secret": credentials.secret, "passphrase": credentials.passphrase}
+    )
+    answer = aws.client("kms").encrypt(
+        KeyId=config.key("secrets"), Plaintext=plain.encode(), EncryptionContext=_context(account_id)
+    )
     return base64.b64encode(answer["CiphertextBlob"]).decode()
 
 
@@ -27,14 +33,18 @@ def unseal(account_id: str, sealed: str, *, demo: bool) -> Credentials:
         demo: They are for the exchange's own test environment.
     """
     answer = aws.client("kms").decrypt(
-        KeyId=config.key("secrets"), CiphertextBlob=base64.b64decode(sealed), EncryptionContext=_context(account_id)
+        KeyId=config.key("secrets"),
+        CiphertextBlob=base64.b64decode(sealed),
+        EncryptionContext=_context(account_id),
     )
     stored = json.loads(answer["Plaintext"])
     return Credentials(stored["api_key"], stored["secret"], stored["passphrase"], demo=demo)
 
 
 def check(exchange: str, market_type: MarketType, credentials: Credentials) -> bool:
-    """Asks the exchange whether the keys may trade. False if it cannot be asked now, or only says that it knows the key.
+    """Asks the exchange whether the keys may trade.
+
+    False if it cannot be asked now, or only says that it knows the key.
 
     Raises:
         NotDoable: The exchange does not know the key, or it may not trade, or it may withdraw.

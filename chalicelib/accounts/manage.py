@@ -1,4 +1,7 @@
-"""Making, changing and deleting accounts. Each change is audited and told in its own transaction, and the directory follows."""
+"""Making, changing and deleting accounts.
+
+Each change is audited and told in its own transaction, and the directory follows.
+"""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -22,15 +25,23 @@ _SIMULATION = ("currency", "starting_cash", "slippage_bps", "commission_bps", "f
 
 
 def create_account(
-    user_id: str, name: str, kind: AccountKind, *, by: str, exchange: str = PAPER, credentials: Credentials | None = None, **more: Any
+    user_id: str,
+    name: str,
+    kind: AccountKind,
+    *,
+    by: str,
+    exchange: str = PAPER,
+    credentials: Credentials | None = None,
+    **more: Any,
 ) -> Account:
     """Creates an account; a user's first paper account becomes the default one.
 
     Args:
         exchange: For a paper account always `paper`.
-        credentials: The exchange's API key. A live account needs one; a demo account without one is simulated here.
-        more: Other fields of `Account`: `market_types`, `currency`, `starting_cash`, `slippage_bps`, `commission_bps`, `fill_rate`,
-            `is_active`.
+        credentials: The exchange's API key. A live account needs one; a demo account without one is simulated
+            here.
+        more: Other fields of `Account`: `market_types`, `currency`, `starting_cash`, `slippage_bps`,
+            `commission_bps`, `fill_rate`, `is_active`.
 
     Raises:
         NotFound: There is no such user.
@@ -38,22 +49,33 @@ def create_account(
         Refused: The fields do not go with this kind of account.
         NotDoable: The exchange says that the key is wrong, may not trade, or may withdraw.
     """
-    _check_fields(kind, exchange, {name: value for name, value in more.items() if value is not None}, credentials)
+    _check_fields(
+        kind, exchange, {name: value for name, value in more.items() if value is not None}, credentials
+    )
     settings = users.settings(user_id)
     if credentials:
-        verified = key_encryption.check(exchange, MarketType(more.get("market_types", ("spot",))[0]), credentials)
+        verified = key_encryption.check(
+            exchange, MarketType(more.get("market_types", ("spot",))[0]), credentials
+        )
         more |= {"verified": verified, "key_checked_at": datetime.now(UTC).isoformat() if verified else None}
-    account = _create(Account(account_id="", user_id=user_id, name=name, exchange=exchange, kind=kind.value, **more), credentials, by)
+    account = _create(
+        Account(account_id="", user_id=user_id, name=name, exchange=exchange, kind=kind.value, **more),
+        credentials,
+        by,
+    )
     if kind is AccountKind.PAPER and settings.default_account is None:
         update_settings(user_id, {"default_account": name}, by=by, audited=False)
     return account
 
 
-def update_account(account_id: str, wanted: Mapping[str, Any], *, by: str, version: int | None = None) -> aws.Item:
+def update_account(
+    account_id: str, wanted: Mapping[str, Any], *, by: str, version: int | None = None
+) -> aws.Item:
     """Changes an account; returns it as stored then.
 
     Args:
-        wanted: Fields of `Account` by name; `credentials` replaces the exchange keys, None takes a demo account's away.
+        wanted: Fields of `Account` by name; `credentials` replaces the exchange keys, None takes a demo
+            account's away.
         version: The version the editor saw; None takes whatever is there.
 
     Raises:
@@ -88,11 +110,18 @@ def update_account(account_id: str, wanted: Mapping[str, Any], *, by: str, versi
         change = record.Change(by, "account.updated", f"account#{account_id}", before.user_id, now, was, is_)
         also: list[tuple[aws.Write, Refused | None]] = [
             (record.write(change), None),
-            (store.event("account.updated", after, {name: is_[name] for name in shown}, following, now), None),
+            (
+                store.event("account.updated", after, {name: is_[name] for name in shown}, following, now),
+                None,
+            ),
         ]
         if "is_active" in changed:
             also.append((store.directory_entry_write(after, "attribute_exists(accounts)"), None))
-        kept = {"first_cash": found.get("first_cash", before.starting_cash)} if "starting_cash" in changed else {}
+        kept = (
+            {"first_cash": found.get("first_cash", before.starting_cash)}
+            if "starting_cash" in changed
+            else {}
+        )
         return Edit(changed | kept | {"updated_at": now.isoformat()}, also)
 
     return edit("accounts", {"account_id": account_id}, version, plan)
@@ -103,7 +132,8 @@ def delete_account(account_id: str, *, by: str) -> None:
 
     Raises:
         NotFound: There is no such account.
-        Conflict: `account_in_use`: it is on a strategy, which is named; that it stops trading there must be said there.
+        Conflict: `account_in_use`: it is on a strategy, which is named; that it stops trading there must be
+            said there.
     """
     now = datetime.now(UTC)
     account = Account.model_validate(store.item(account_id))
@@ -112,7 +142,14 @@ def delete_account(account_id: str, *, by: str) -> None:
     def plan(found: aws.Item, following: int) -> Edit:
         if "deleted_at" in found:
             raise NotFound("not_found")
-        change = record.Change(by, "account.deleted", f"account#{account_id}", account.user_id, now, before=store.audited_fields(account))
+        change = record.Change(
+            by,
+            "account.deleted",
+            f"account#{account_id}",
+            account.user_id,
+            now,
+            before=store.audited_fields(account),
+        )
         also: list[tuple[aws.Write, Refused | None]] = [
             (store.directory_removal_write(account), None),
             (record.write(change), None),
@@ -132,7 +169,9 @@ def _create(template: Account, credentials: Credentials | None, by: str) -> Acco
         account = template.model_copy(update={"account_id": str(counters.next_value("account"))})
         if credentials:
             account = account.model_copy(update=_sealed(account, credentials))
-        listed = store.directory_entry_write(account, "attribute_exists(accounts) AND attribute_not_exists(accounts.#entry)")
+        listed = store.directory_entry_write(
+            account, "attribute_exists(accounts) AND attribute_not_exists(accounts.#entry)"
+        )
         try:
             aws.transact([listed, *store.creation_writes(account, by, now)])
         except aws.WriteRefused as refused:
@@ -144,7 +183,12 @@ def _create(template: Account, credentials: Credentials | None, by: str) -> Acco
 
 
 def _check_fields(
-    kind: AccountKind, exchange: str, fields: Mapping[str, Any], credentials: Credentials | None, *, has_keys: bool = False
+    kind: AccountKind,
+    exchange: str,
+    fields: Mapping[str, Any],
+    credentials: Credentials | None,
+    *,
+    has_keys: bool = False,
 ) -> None:
     if (kind is AccountKind.PAPER) != (exchange == PAPER):
         raise Refused("not_for_kind", field="exchange", kind=kind.value)
@@ -160,7 +204,11 @@ def _check_fields(
 def _sealed(account: Account, credentials: Credentials) -> dict[str, Any]:
     """The attributes that hold new keys."""
     sealed = key_encryption.seal(account.account_id, credentials)
-    return {"sealed_keys": sealed, "api_key_last4": credentials.api_key[-4:], "key_version": account.key_version + 1}
+    return {
+        "sealed_keys": sealed,
+        "api_key_last4": credentials.api_key[-4:],
+        "key_version": account.key_version + 1,
+    }
 
 
 def _check_unused(account: Account) -> None:

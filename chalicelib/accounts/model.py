@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chalicelib.paper.money import Rates
+from chalicelib.accounts.rates import Rates
 
 
 class Account(BaseModel):
@@ -14,14 +14,17 @@ class Account(BaseModel):
         kind: `paper`, `demo` (the exchange's test environment, or simulated here) or `live`.
         currency: What its cash is counted in; shares settle in it, and dollar stablecoins at par with it.
         starting_cash: In `currency`; a paper account's cash before its first order and after a reset.
-        slippage_bps: Basis points a simulated fill moves against the taker. Likewise `commission_bps`, of the value.
+        slippage_bps: Basis points a simulated fill moves against the taker. Likewise `commission_bps`, of the
+            value.
         fill_rate: The share of a simulated order that fills, 0 to 1.
         market_types: Where it trades, `spot`, `futures` or both.
-        manage_account_modes: Signals may change what holds for the whole account at the exchange: the position mode, and on Bybit the
-            margin mode.
-        sealed_keys: Its exchange keys, encrypted (`chalicelib/accounts/key_encryption.py`); None has it simulated here, or is a paper account.
+        manage_account_modes: Signals may change what holds for the whole account at the exchange: the
+            position mode, and on Bybit the margin mode.
+        sealed_keys: Its exchange keys, encrypted (`chalicelib/accounts/key_encryption.py`); None has it
+            simulated here, or is a paper account.
         key_version: Counts the changes of the keys, so that a decrypted copy can be told from an old one.
-        verified: The exchange has confirmed what the keys may do. None without keys, and for keys stored before this was recorded.
+        verified: The exchange has confirmed what the keys may do. None without keys, and for keys stored
+            before this was recorded.
         api_key_last4: The end of the API key, to tell one key from another.
         key_checked_at: When the exchange was last asked what the key may do; None before.
     """
@@ -49,7 +52,10 @@ class Account(BaseModel):
 
     @property
     def has_exchange(self) -> bool:
-        """It trades at its exchange, in the exchange's test environment if it is a demo account; else it is simulated here."""
+        """It trades at its exchange, in the exchange's test environment if it is a demo account.
+
+        Else it is simulated here.
+        """
         return self.kind == "live" or self.sealed_keys is not None
 
     @property

@@ -5,7 +5,6 @@ from chalicelib.accounts import manage, store
 from chalicelib.accounts.inputs import AccountChange, NewAccount
 from chalicelib.errors import Refused
 from chalicelib.http import Answer, Request, Route
-from chalicelib.paper import reset
 from chalicelib.users.access import Caller, caller
 from chalicelib.users.models import AccountKind
 from chalicelib.versions import answering_conflicts
@@ -26,7 +25,14 @@ def list_accounts(request: Request) -> Answer:
         filters["is_active"] = active
     expression = " AND ".join([store.NOT_DELETED, *(f"#{name} = :{name}" for name in filters)])
     return paging.answer(
-        "accounts", "user_id = :user", page, store.view, index="by_user", filter_expression=expression, user=user_id, **filters
+        "accounts",
+        "user_id = :user",
+        page,
+        store.view,
+        index="by_user",
+        filter_expression=expression,
+        user=user_id,
+        **filters,
     )
 
 
@@ -43,40 +49,38 @@ def create_account(request: Request) -> Answer:
     if given.kind is AccountKind.DEMO:
         fields = {"currency": "USDT"} | fields
     keys = given.credentials(demo=given.kind is not AccountKind.LIVE)
-    account = manage.create_account(owner, given.name, given.kind, by=who.user_id, exchange=exchange, credentials=keys, **fields)
+    account = manage.create_account(
+        owner, given.name, given.kind, by=who.user_id, exchange=exchange, credentials=keys, **fields
+    )
     return Answer(201, store.view(store.item(account.account_id)))
 
 
 def get_account(request: Request) -> Answer:
     """One account, without its keys."""
-    return Answer(200, store.view(_own(request)[1]))
+    return Answer(200, store.view(own_account(request)[1]))
 
 
 def patch_account(request: Request) -> Answer:
     """Changes an account; null keys take a demo account's away."""
-    who, item = _own(request)
+    who, item = own_account(request)
     given = inputs.body(request, AccountChange)
     fields = inputs.set_fields(given, "version", *_KEYS)
     if "api_key" in given.model_fields_set:
         fields["credentials"] = given.credentials(demo=item["kind"] != AccountKind.LIVE)
-    return Answer(200, store.view(manage.update_account(item["account_id"], fields, by=who.user_id, version=given.version)))
+    return Answer(
+        200,
+        store.view(manage.update_account(item["account_id"], fields, by=who.user_id, version=given.version)),
+    )
 
 
 def delete_account(request: Request) -> Answer:
     """Deletes an account and its keys."""
-    who, item = _own(request)
+    who, item = own_account(request)
     manage.delete_account(item["account_id"], by=who.user_id)
     return Answer(200, {"account_id": store.view(item)["account_id"], "deleted": True})
 
 
-def reset_account(request: Request) -> Answer:
-    """Sets a simulated account back to its starting cash."""
-    who, item = _own(request)
-    reset.reset_account(item["account_id"], by=who.user_id)
-    return Answer(200, store.view(item))
-
-
-def _own(request: Request) -> tuple[Caller, aws.Item]:
+def own_account(request: Request) -> tuple[Caller, aws.Item]:
     """The caller, and the account in the path if they may see it."""
     who = caller(request)
     item = store.item(request.path["account_id"])
@@ -90,5 +94,4 @@ ACCOUNTS = [
     Route("GET", "/accounts/{account_id}", get_account),
     Route("PATCH", "/accounts/{account_id}", answering_conflicts(patch_account)),
     Route("DELETE", "/accounts/{account_id}", delete_account),
-    Route("POST", "/accounts/{account_id}/reset", reset_account),
 ]

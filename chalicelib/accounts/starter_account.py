@@ -11,8 +11,18 @@ from chalicelib.users.models import AccountKind, Settings
 
 
 def starter_account(user_id: str, now: datetime, *, by: str) -> FirstAccount:
-    """A demo account, simulated here, for a user who is being made: without one their first signal would find none."""
+    """A demo account, simulated here, for a user who is being made.
+
+    Without one their first signal would find none.
+    """
     exchange = Settings().exchange if Settings().exchange in exchanges() else exchanges()[0]
     number = str(counters.next_value("account"))
-    account = Account(account_id=number, user_id=user_id, name="Demo", exchange=exchange, kind=AccountKind.DEMO.value, currency="USDT")
+    account = Account(
+        account_id=number,
+        user_id=user_id,
+        name="Demo",
+        exchange=exchange,
+        kind=AccountKind.DEMO.value,
+        currency="USDT",
+    )
     return FirstAccount(account.name, store.entry(account), store.creation_writes(account, by, now))

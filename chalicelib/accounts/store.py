@@ -30,12 +30,21 @@ def view(found: aws.Item) -> dict[str, Any]:
     shown = account.model_dump(exclude={"sealed_keys", "key_version"})
     ids = {"account_id": shown_id(account.account_id), "user_id": shown_id(account.user_id)}
     stamps = {name: found.get(name) for name in ("created_at", "updated_at")}
-    return shown | ids | {"has_keys": account.sealed_keys is not None, **stamps, "version": int(found.get("version", 1))}
+    return (
+        shown
+        | ids
+        | {"has_keys": account.sealed_keys is not None, **stamps, "version": int(found.get("version", 1))}
+    )
 
 
 def entry(account: Account) -> dict[str, Any]:
     """What the directory says of an account."""
-    return {"account_id": account.account_id, "exchange": account.exchange, "kind": account.kind, "is_active": account.is_active}
+    return {
+        "account_id": account.account_id,
+        "exchange": account.exchange,
+        "kind": account.kind,
+        "is_active": account.is_active,
+    }
 
 
 def directory_entry_write(account: Account, condition: str) -> aws.Write:
@@ -70,7 +79,14 @@ def event(type_: str, account: Account, payload: dict[str, Any], version: int, a
 def creation_writes(account: Account, by: str, now: datetime) -> list[aws.Write]:
     """The writes of a new account, its entry in the directory aside."""
     stamps = {"created_at": now.isoformat(), "updated_at": now.isoformat(), "version": 1}
-    change = record.Change(by, "account.created", f"account#{account.account_id}", account.user_id, now, after=audited_fields(account))
+    change = record.Change(
+        by,
+        "account.created",
+        f"account#{account.account_id}",
+        account.user_id,
+        now,
+        after=audited_fields(account),
+    )
     return [
         aws.put_write("accounts", account.model_dump() | stamps, "attribute_not_exists(account_id)"),
         record.write(change),
@@ -85,6 +101,8 @@ def audited_fields(account: Account) -> dict[str, Any]:
 
 def _directory_write(account: Account, expression: str, condition: str, **values: Any) -> aws.Write:
     """An update of the directory in which `#entry` is the account's name, whatever characters that has."""
-    write = aws.update_write("users", {"user_id": account.user_id, "part": "directory"}, expression, condition, **values)
+    write = aws.update_write(
+        "users", {"user_id": account.user_id, "part": "directory"}, expression, condition, **values
+    )
     write["Update"]["ExpressionAttributeNames"]["#entry"] = account.name
     return write

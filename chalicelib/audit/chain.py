@@ -1,8 +1,9 @@
 """The hash chain over the audit trail: what was written can be changed or removed only by breaking it.
 
-An entry is written in the transaction of its change and carries a hash of its content. Linking there would make all changes take turns, so
-the minute sweep links: each link names entries with their hashes, and the link before by its hash. A month is a chain of its own. Links are
-written once, under a condition.
+An entry is written in the transaction of its change and carries a hash of its content. Linking there would
+make all changes take turns, so
+the minute sweep links: each link names entries with their hashes, and the link before by its hash. A month is
+a chain of its own. Links are written once, under a condition.
 """
 
 import hashlib
@@ -21,7 +22,10 @@ _ENTRIES = 200  # of one link
 
 
 def link(now: datetime) -> int:
-    """Links the entries that are not linked yet; returns how many. The first days of a month finish the month before."""
+    """Links the entries that are not linked yet; returns how many.
+
+    The first days of a month finish the month before.
+    """
     months = dict.fromkeys(month_of(moment) for moment in (now - _OVERLAP - SETTLED, now))
     return sum(_link_month(month, now) for month in months)
 
@@ -35,7 +39,8 @@ def verify(month: str, now: datetime) -> dict[str, Any]:
     """Checks a month's chain against its entries.
 
     Returns:
-        `entries` and `links` counted, `head` (the hash of the last link, None without one), and `problems`, none if nothing was altered.
+        `entries` and `links` counted, `head` (the hash of the last link, None without one), and `problems`,
+        none if nothing was altered.
     """
     problems: list[str] = []
     links = _links(month)
@@ -58,7 +63,13 @@ def verify(month: str, now: datetime) -> dict[str, Any]:
                 problems.append(f"entry {audit_id} is not linked")
         elif item.get("hash") != linked[audit_id] or record.content_hash(item) != linked[audit_id]:
             problems.append(f"entry {audit_id} is not as it was written")
-    return {"month": month, "entries": len(entries), "links": len(links), "head": before or None, "problems": problems}
+    return {
+        "month": month,
+        "entries": len(entries),
+        "links": len(links),
+        "head": before or None,
+        "problems": problems,
+    }
 
 
 def _link_month(month: str, now: datetime) -> int:
@@ -98,7 +109,12 @@ def _links(month: str) -> Sequence[aws.Item]:
 def _entries(month: str, since: str, until: str) -> Iterable[aws.Item]:
     begin = max(since, f"{month}-01")
     return aws.query_all(
-        "audit", "trail = :trail AND #at BETWEEN :begin AND :until", index="trail", trail=record.EVERYTHING, begin=begin, until=until
+        "audit",
+        "trail = :trail AND #at BETWEEN :begin AND :until",
+        index="trail",
+        trail=record.EVERYTHING,
+        begin=begin,
+        until=until,
     )
 
 
@@ -107,5 +123,11 @@ def _end(month: str) -> str:
 
 
 def _link_hash(item: aws.Item) -> str:
-    content = [str(item["audit_id"]), item["before"], item["until"], list(item["entries"]), list(item["hashes"])]
+    content = [
+        str(item["audit_id"]),
+        item["before"],
+        item["until"],
+        list(item["entries"]),
+        list(item["hashes"]),
+    ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -60,7 +60,10 @@ def content_hash(item: Mapping[str, Any]) -> str:
 
 
 def _comparable(value: Any) -> Any:
-    """A value with numbers as the store gives them back: by their value, whatever their type and trailing zeros."""
+    """A value with numbers as the store gives them back.
+
+    By their value, whatever their type and trailing zeros.
+    """
     if isinstance(value, Mapping):
         return {name: _comparable(inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):

@@ -10,7 +10,12 @@ from chalicelib.events.publish import NUMBERED
 def after(stream: str, sequence: int, limit: int) -> Iterator[LoggedEvent]:
     """The events of a stream that follow `sequence`, in order, at most `limit`."""
     items, _ = aws.query_page(
-        "events", "#stream = :stream AND #sequence > :sequence", stream=stream, sequence=max(sequence, 0), limit=limit, consistent=True
+        "events",
+        "#stream = :stream AND #sequence > :sequence",
+        stream=stream,
+        sequence=max(sequence, 0),
+        limit=limit,
+        consistent=True,
     )
     return (LoggedEvent.model_validate(item) for item in items)
 

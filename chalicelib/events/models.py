@@ -17,7 +17,8 @@ class Event(BaseModel):
     Attributes:
         event_id: The same whenever the same change is told, so telling twice changes nothing.
         type: `order.filled`, `user.created`.
-        payload: What subscribers get. Money and quantities are strings, so that every receiver re-serialises them alike.
+        payload: What subscribers get. Money and quantities are strings, so that every receiver re-serialises
+            them alike.
         entity: What it happened to, `order#...`; events of one entity are told in order.
         user_id: Whose it is; None for what concerns admins only.
         personal: One of many that tell each user the same, which admins are told by an event of its own.
@@ -35,7 +36,10 @@ class Event(BaseModel):
 
     @property
     def owner(self) -> str:
-        """Whose events are published in order: its user's stream, or the admins' for what concerns nobody else."""
+        """Whose events are published in order.
+
+        Its user's stream, or the admins' for what concerns nobody else.
+        """
         return user_stream(self.user_id) if self.user_id else ADMIN_STREAM
 
     @property
@@ -67,7 +71,10 @@ class LoggedEvent(BaseModel):
 
     @property
     def shown(self) -> dict[str, Any]:
-        """The event as clients get it, the same by WebSocket and from the event log. The time is as in a webhook's envelope."""
+        """The event as clients get it, the same by WebSocket and from the event log.
+
+        The time is as in a webhook's envelope.
+        """
         return {
             "type": self.type,
             "payload": self.payload,

@@ -1,4 +1,7 @@
-"""The outbox: an event waits here from the transaction that caused it until it is in the log and on the topic."""
+"""The outbox.
+
+An event waits here from the transaction that caused it until it is in the log and on the topic.
+"""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -7,7 +10,9 @@ from typing import Any
 from chalicelib import aws
 from chalicelib.events.models import Event
 
-_KEPT = timedelta(days=7)  # only events that could not be published for that long are ever forgotten, and they raise an alarm first
+_KEPT = timedelta(
+    days=7
+)  # only events that could not be published for that long are ever forgotten, and they raise an alarm first
 
 
 def event_write(event: Event) -> aws.Write:

@@ -1,14 +1,17 @@
 """From the outbox to the streams: sequence, log, topic.
 
-The outbox is partitioned by owner, so that all events of one owner, and of each of the owner's entities, come through one shard of the
-table's stream, in order, one batch at a time. Several shards, of different owners, publish side by side; what they share is the admins'
-stream. One update of a stream's counter gives a batch its numbers and notes in the counter whose they are: updates of one item wait for
-each other and never conflict, as transactions would. Then the log entries are written, the topic is told, the outbox items go, and last
-the counter's notes.
+The outbox is partitioned by owner, so that all events of one owner, and of each of the owner's entities, come
+through one shard of the table's stream, in order, one batch at a time. Several shards, of different owners,
+publish side by side; what they share is the admins' stream. One update of a stream's counter gives a batch
+its numbers and notes in the counter whose they are: updates of one item wait for each other and never
+conflict, as transactions would. Then the log entries are written, the topic is told, the outbox items go, and
+last the counter's notes.
 
-A crash at any point leaves something that says how far it came, so the next try goes on from there: an event has one place in each of
-its streams, is told at least once, and its repeats carry the same sequence. Should two publishers have the same event at once and one of
-them be so slow that the other has finished, the event stands in the stream twice, under the same id: there is never a gap.
+A crash at any point leaves something that says how far it came, so the next try goes on from there: an event
+has one place in each of its streams, is told at least once, and its repeats carry the same sequence. Should
+two publishers have the same event at once and one of
+them be so slow that the other has finished, the event stands in the stream twice, under the same id: there is
+never a gap.
 """
 
 from collections import defaultdict
@@ -24,7 +27,8 @@ from chalicelib.telemetry import log
 
 LOG_KEPT = timedelta(days=30)
 BATCH = 24  # numbered in one update, whose expressions may have 4 KB
-NUMBERED = "event_"  # and the event's id: the counter's note of the number it has given to an event that is not published yet
+# And the event's id: the counter's note of the number it has given to an event that is not published yet
+NUMBERED = "event_"
 
 OutboxKey = tuple[str, str]
 
@@ -35,7 +39,8 @@ _TRIES = 12
 def publish(keys: Sequence[OutboxKey]) -> int:
     """Publishes the events that are still in the outbox, by owner and id; returns how many.
 
-    What else lies there of the same owners goes with them: events of one transaction may stand in the table's stream in any order.
+    What else lies there of the same owners goes with them: events of one transaction may stand in the table's
+    stream in any order.
 
     Raises:
         Retryable: DynamoDB or the topic did not take all.
@@ -57,8 +62,15 @@ def sweep(older_than: timedelta, now: datetime) -> int:
     """Publishes what has waited too long: the stream record was lost, or a publisher crashed."""
     before = (now - older_than).isoformat()
     condition = "unpublished = :shard AND created_at < :before"
-    waiting = [item for shard in aws.SHARDS for item in aws.query_all("outbox", condition, index="unpublished", shard=shard, before=before)]
-    keys = [(item["owner"], item["event_id"]) for item in sorted(waiting, key=lambda item: str(item["created_at"]))]
+    waiting = [
+        item
+        for shard in aws.SHARDS
+        for item in aws.query_all("outbox", condition, index="unpublished", shard=shard, before=before)
+    ]
+    keys = [
+        (item["owner"], item["event_id"])
+        for item in sorted(waiting, key=lambda item: str(item["created_at"]))
+    ]
     return _publish(keys, _these)  # the newer ones are with their own publisher
 
 
@@ -67,7 +79,9 @@ def _waiting(keys: Sequence[OutboxKey]) -> list[Event]:
     events: dict[str, Event] = {}
     asked_for: list[OutboxKey] = []
     for owner in dict.fromkeys(owner for owner, _ in keys):
-        items, more = aws.query_page("outbox", "#owner = :owner", owner=owner, limit=_LOOKED_AT, consistent=True)
+        items, more = aws.query_page(
+            "outbox", "#owner = :owner", owner=owner, limit=_LOOKED_AT, consistent=True
+        )
         events |= {item["event_id"]: Event.model_validate(item) for item in items}
         if more:
             asked_for += [key for key in keys if key[0] == owner and key[1] not in events]
@@ -86,20 +100,27 @@ def _ordered(events: Sequence[Event]) -> list[Event]:
     entities: dict[str, list[Event]] = defaultdict(list)
     for event in by_time:
         entities[event.entity].append(event)
-    in_turn = {entity: iter(sorted(of_it, key=lambda event: event.version)) for entity, of_it in entities.items()}
+    in_turn = {
+        entity: iter(sorted(of_it, key=lambda event: event.version)) for entity, of_it in entities.items()
+    }
     return [next(in_turn[event.entity]) for event in by_time]
 
 
 def _publish_batch(events: Sequence[Event]) -> None:
     numbers = {stream: _numbers(stream, of_it) for stream, of_it in _by_stream(events).items()}
-    logged = [_entry(event, stream, numbers[stream][event.event_id]) for event in events for stream in event.streams]
+    logged = [
+        _entry(event, stream, numbers[stream][event.event_id]) for event in events for stream in event.streams
+    ]
     aws.put_many("events", [_log_item(entry) for entry in logged])
     topic.publish_to_topic(sorted(logged, key=lambda entry: entry.sequence))
     aws.delete_many("outbox", [_key(event.owner, event.event_id) for event in events])
     for stream, given in numbers.items():
         _forget(stream, given)
     types = sorted({event.type for event in events})
-    log.info("events published", extra={"events": len(events), "types": types, "signal_ids": signal_ids(e.payload for e in events)})
+    log.info(
+        "events published",
+        extra={"events": len(events), "types": types, "signal_ids": signal_ids(e.payload for e in events)},
+    )
 
 
 def _by_stream(events: Sequence[Event]) -> dict[str, list[Event]]:
@@ -175,6 +196,9 @@ def _counter(stream: str) -> dict[str, Any]:
 
 
 def from_stream(records: Iterable[dict[str, Any]]) -> list[OutboxKey]:
-    """The keys of the events that DynamoDB stream records tell of: what was put into the outbox, not what left it."""
+    """The keys of the events that DynamoDB stream records tell of.
+
+    What was put into the outbox, not what left it.
+    """
     inserted = [record["dynamodb"]["Keys"] for record in records if record["eventName"] == "INSERT"]
     return [(keys["owner"]["S"], keys["event_id"]["S"]) for keys in inserted]

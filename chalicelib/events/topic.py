@@ -21,14 +21,18 @@ _ATTRIBUTES_BYTES = 300  # at most, of one message
 def publish_to_topic(events: Sequence[LoggedEvent]) -> None:
     """Tells the topic; a repeat within five minutes is dropped there by its deduplication id.
 
-    An event that is too large for SNS, where it would hold back every event behind it for ever, is told with the small values of its
-    payload, `trimmed` naming those left out and `whole` saying where to read them: the event log has all of it.
+    An event that is too large for SNS, where it would hold back every event behind it for ever, is told with
+    the small values of its
+    payload, `trimmed` naming those left out and `whole` saying where to read them: the event log has all of
+    it.
 
     Raises:
         Retryable: SNS did not take all of them.
     """
     for batch in _batches(events):
-        answer = aws.client("sns").publish_batch(TopicArn=config.topic("events"), PublishBatchRequestEntries=batch)
+        answer = aws.client("sns").publish_batch(
+            TopicArn=config.topic("events"), PublishBatchRequestEntries=batch
+        )
         if failed := answer.get("Failed"):
             raise Retryable(f"SNS refused {len(failed)} of {len(batch)} events: {failed[0].get('Code')}")
 
@@ -40,7 +44,10 @@ def _batches(events: Sequence[LoggedEvent]) -> Iterator[list[dict[str, Any]]]:
         entry = _entry(len(batch), event)
         size = len(entry["Message"].encode()) + _ATTRIBUTES_BYTES
         if size > _BYTES_AT_ONCE:
-            log.error("event trimmed", extra={"event_id": event.event_id, "type": event.type, "stream": event.stream, "bytes": size})
+            log.error(
+                "event trimmed",
+                extra={"event_id": event.event_id, "type": event.type, "stream": event.stream, "bytes": size},
+            )
             measure(Metric.EVENTS_TRIMMED)
             entry = _entry(len(batch), _shortened(event))
             size = len(entry["Message"].encode()) + _ATTRIBUTES_BYTES
@@ -61,7 +68,9 @@ def message(event: LoggedEvent) -> str:
 
 def _shortened(event: LoggedEvent) -> LoggedEvent:
     kept, left_out = oversized.small_values(event.payload)
-    return event.model_copy(update={"payload": kept | {"trimmed": left_out, "whole": oversized.full_event_url(event)}})
+    return event.model_copy(
+        update={"payload": kept | {"trimmed": left_out, "whole": oversized.full_event_url(event)}}
+    )
 
 
 def _entry(index: int, event: LoggedEvent) -> dict[str, Any]:

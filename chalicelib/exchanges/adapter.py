@@ -39,7 +39,9 @@ _UNREADABLE = (KeyError, IndexError, TypeError, ValueError, AttributeError, Deci
 
 Result = TypeVar("Result")
 
-_importing = threading.Lock()  # an untrimmed ccxt imports itself in a circle, in which two threads find it half made
+_importing = (
+    threading.Lock()
+)  # an untrimmed ccxt imports itself in a circle, in which two threads find it half made
 
 
 class CcxtExchange:
@@ -48,8 +50,10 @@ class CcxtExchange:
     Args:
         listings: The stored markets, see markets.py.
         timeout: Seconds to connect and to read; None takes session.py's.
-        polls, pause_s: How often and how far apart an order is fetched after an exchange has merely acknowledged it.
-        settings: What is known of the account's settings. A worker that keeps them per account for a while saves the calls that look.
+        polls, pause_s: How often and how far apart an order is fetched after an exchange has merely
+            acknowledged it.
+        settings: What is known of the account's settings. A worker that keeps them per account for a while
+            saves the calls that look.
 
     Attributes:
         late_arrival_s: Seconds after which a request that was sent can have no effect any more.
@@ -104,7 +108,10 @@ class CcxtExchange:
         return self._api.pacing
 
     def throttle(self, pace: Callable[[int], None]) -> None:
-        """Has every call wait for its turn: `pace` is told what it weighs before it leaves. Raises what `pace` raises; nothing was sent."""
+        """Has every call wait for its turn: `pace` is told what it weighs before it leaves.
+
+        Raises what `pace` raises; nothing was sent.
+        """
         self._api.pace = pace
 
     def instrument(self, base: str, quote: str) -> Instrument:
@@ -123,7 +130,9 @@ class CcxtExchange:
         """See protocol.Exchange. On spot each currency held is a position, named by the currency."""
         if self._market_type is MarketType.FUTURES:
             return self._read(lambda: self._particulars.positions(self._api, self._listings))
-        return [Position(each.currency, MarketType.SPOT, each.total) for each in self.balances() if each.total]
+        return [
+            Position(each.currency, MarketType.SPOT, each.total) for each in self.balances() if each.total
+        ]
 
     def permissions(self) -> KeyPermissions:
         """What the key may do, as the exchange says."""
@@ -133,8 +142,8 @@ class CcxtExchange:
         """Checks a key when an account is added.
 
         Raises:
-            NotDoable: `exchange_key_rejected` where the exchange does not know it, `exchange_key_cannot_trade`, and
-                `exchange_key_may_withdraw` unless forced.
+            NotDoable: `exchange_key_rejected` where the exchange does not know it,
+                `exchange_key_cannot_trade`, and `exchange_key_may_withdraw` unless forced.
         """
         permissions = self.permissions()
         if not permissions.trade:
@@ -170,12 +179,13 @@ class CcxtExchange:
     def prepare(self, order: OrderRequest) -> None:
         """Sets position mode, margin mode and leverage as an order wants them, once and where they differ.
 
-        An order that reduces leaves the settings alone: it must not fail for a setting that does not concern it. What holds for the whole
-        account changes only if its owner permits it (`manage_account_modes`).
+        An order that reduces leaves the settings alone: it must not fail for a setting that does not concern
+        it. What holds for the whole account changes only if its owner permits it (`manage_account_modes`).
 
         Raises:
             NotDoable: The exchange refuses a setting, or the account is in another mode than the order needs.
-            Retryable: Also where it is unknown whether a setting has changed; nothing was placed, and setting it again does no harm.
+            Retryable: Also where it is unknown whether a setting has changed; nothing was placed, and setting
+                it again does no harm.
         """
         if order.reduce_only:
             return
@@ -187,7 +197,9 @@ class CcxtExchange:
         try:
             self._change(lambda: self._particulars.set_position_mode(self._api, listing, hedged=order.hedged))
             if any(margin):
-                self._change(lambda: self._particulars.set_margin(self._api, listing, *margin, hedged=order.hedged))
+                self._change(
+                    lambda: self._particulars.set_margin(self._api, listing, *margin, hedged=order.hedged)
+                )
         except OutcomeUnknown as error:
             raise Retryable(f"{error} (while preparing the account)") from None
         # What has just been set may have replaced what was known of this market, or of the whole account.
@@ -198,22 +210,35 @@ class CcxtExchange:
         """See protocol.Exchange. A trigger order that has fired is reported as the order it became."""
         listing = self._listing(instrument)
         try:
-            return self._read(lambda: self._particulars.find(self._api, client_order_id, listing, trigger=trigger), (Absent,))
+            return self._read(
+                lambda: self._particulars.find(self._api, client_order_id, listing, trigger=trigger),
+                (Absent,),
+            )
         except Absent:
             return None
 
-    def find_by_traces(self, sent: OrderState, instrument: Instrument, since: datetime, *, strict: bool) -> OrderState | None:
-        """See traces.find. For an order that `find` does not show. Looks back six days at most, since exchanges limit it to seven."""
+    def find_by_traces(
+        self, sent: OrderState, instrument: Instrument, since: datetime, *, strict: bool
+    ) -> OrderState | None:
+        """See traces.find. For an order that `find` does not show.
+
+        Looks back six days at most, since exchanges limit it to seven.
+        """
         listing = self._listing(instrument)
         since = max(since, datetime.now(UTC) - _LOOKS_BACK)
-        return self._read(lambda: traces.find(self._particulars, self._api, listing, self._listings, sent, since, strict=strict))
+        return self._read(
+            lambda: traces.find(
+                self._particulars, self._api, listing, self._listings, sent, since, strict=strict
+            )
+        )
 
     def cancel(self, order: OrderState, instrument: Instrument) -> OrderState:
         """See protocol.Exchange. Cancelling again does no harm.
 
         Raises:
             NotDoable: `exchange_never_arrived`: nobody knew whether the order was placed, and it was not.
-            Retryable: Also where the exchange knows neither the order nor its end, though it took it a moment ago.
+            Retryable: Also where the exchange knows neither the order nor its end, though it took it a moment
+                ago.
         """
         listing = self._listing(instrument)
         accepted = True
@@ -222,17 +247,28 @@ class CcxtExchange:
         except Absent:
             accepted = False
         polls = self._polls if accepted else 1
-        state = self._poll(order.client_order_id, listing, polls, trigger=order.trigger or _is_conditional(order.order_type), final=True)
+        state = self._poll(
+            order.client_order_id,
+            listing,
+            polls,
+            trigger=order.trigger or _is_conditional(order.order_type),
+            final=True,
+        )
         if state is not None:
             return state
         if accepted and order.trigger:
             # Its query does not show it yet. It was waiting, so it has not traded.
             return replace(order, status=OrderStatus.CANCELLED)
-        if order.updated_at and datetime.now(UTC) - order.updated_at < timedelta(seconds=4 * self.late_arrival_s):
-            raise Retryable(f"{self._particulars.name}: the order is not there to be cancelled, and is too young to have been forgotten")
+        if order.updated_at and datetime.now(UTC) - order.updated_at < timedelta(
+            seconds=4 * self.late_arrival_s
+        ):
+            raise Retryable(
+                f"{self._particulars.name}: the order is not there to be cancelled, and is too young to have been forgotten"
+            )
         if order.status is OrderStatus.UNKNOWN:
             raise NotDoable("exchange_never_arrived")
-        # Exchanges forget unfilled orders after hours or days; nothing is open under this id, and a cancel promises no more.
+        # Exchanges forget unfilled orders after hours or days; nothing is open under this id, and a cancel
+        # promises no more.
         return replace(order, status=OrderStatus.CANCELLED)
 
     def cancel_all(self, instrument: Instrument | None = None) -> None:
@@ -256,24 +292,40 @@ class CcxtExchange:
         """The order that already carries this client id: an earlier try of ours got through after all."""
         trigger = _is_conditional(order.order_type)
         try:
-            state = self._poll(order.client_order_id, listing, self._polls, trigger=trigger, final=order.order_type is OrderType.MARKET)
+            state = self._poll(
+                order.client_order_id,
+                listing,
+                self._polls,
+                trigger=trigger,
+                final=order.order_type is OrderType.MARKET,
+            )
         except (Retryable, Refused):
             state = None
         if state is None:
-            raise OutcomeUnknown(f"{self._particulars.name}: the client order id is taken, and the order does not show")
+            raise OutcomeUnknown(
+                f"{self._particulars.name}: the client order id is taken, and the order does not show"
+            )
         return state
 
     def _follow(self, placed: OrderState, order: OrderRequest, listing: Listing) -> OrderState:
         """The order as it stands once the exchange shows it; as acknowledged, if it does not in time."""
         trigger = _is_conditional(order.order_type)
         try:
-            state = self._poll(order.client_order_id, listing, self._polls, trigger=trigger, final=order.order_type is OrderType.MARKET)
+            state = self._poll(
+                order.client_order_id,
+                listing,
+                self._polls,
+                trigger=trigger,
+                final=order.order_type is OrderType.MARKET,
+            )
         except (Retryable, Refused):
             # It has been placed, whatever became of looking at it.
             return placed
         return state or placed
 
-    def _poll(self, client_order_id: str, listing: Listing, polls: int, *, trigger: bool, final: bool) -> OrderState | None:
+    def _poll(
+        self, client_order_id: str, listing: Listing, polls: int, *, trigger: bool, final: bool
+    ) -> OrderState | None:
         state = None
         for attempt in range(polls):
             if attempt:
@@ -299,7 +351,9 @@ class CcxtExchange:
         except Duplicate as said:
             raise OutcomeUnknown(self._strange(said)) from None
         except ErrorReply as said:
-            raise NotDoable("exchange_refused", exchange=said.exchange, exchange_code=said.code, reason=said.reason) from None
+            raise NotDoable(
+                "exchange_refused", exchange=said.exchange, exchange_code=said.code, reason=said.reason
+            ) from None
         except _UNREADABLE as error:
             raise OutcomeUnknown(self._strange(error)) from None
 
@@ -329,7 +383,11 @@ def connect(particulars: ExchangeDialect, credentials: Credentials | None) -> An
     )
     client.options = client.deep_extend(client.options, particulars.options())
     if credentials is not None:
-        client.apiKey, client.secret, client.password = credentials.api_key, credentials.secret, credentials.passphrase
+        client.apiKey, client.secret, client.password = (
+            credentials.api_key,
+            credentials.secret,
+            credentials.passphrase,
+        )
         if credentials.demo:
             particulars.use_test_environment(client)
     return client

@@ -48,7 +48,14 @@ class Api:
         pace: Waits until a call of this weight may leave; as it comes, it lets every call leave at once.
     """
 
-    def __init__(self, name: str, client: Any, transport: ExchangeTransport, phrases: ErrorRules, credentials: Credentials) -> None:
+    def __init__(
+        self,
+        name: str,
+        client: Any,
+        transport: ExchangeTransport,
+        phrases: ErrorRules,
+        credentials: Credentials,
+    ) -> None:
         self.client = client
         self.pacing = Pacing()
         self.settings = AccountSettings()
@@ -56,13 +63,16 @@ class Api:
         self._name = name
         self._transport = transport
         self._phrases = phrases
-        self._secrets = [secret for secret in (credentials.api_key, credentials.secret, credentials.passphrase) if secret]
+        self._secrets = [
+            secret for secret in (credentials.api_key, credentials.secret, credentials.passphrase) if secret
+        ]
 
     def read(self, method: str, parameters: Parameters | None = None) -> Any:
         """Calls an endpoint that changes nothing, named as ccxt names it, and returns its reply.
 
         Raises:
-            Retryable, NotDoable, outcomes.Absent: As the exchange's code says; Retryable where it says nothing certain.
+            Retryable, NotDoable, outcomes.Absent: As the exchange's code says; Retryable where it says
+                nothing certain.
         """
         return self._call(method, parameters, changes=False)
 
@@ -70,14 +80,18 @@ class Api:
         """Calls an endpoint that changes something, once.
 
         Raises:
-            Retryable, NotDoable, outcomes.Duplicate, Absent, Already: As the exchange's code says; nothing was changed.
-            OutcomeUnknown: No answer, an answer without the exchange's own code, HTTP 500 and above, and codes listed as unknown.
+            Retryable, NotDoable, outcomes.Duplicate, Absent, Already: As the exchange's code says; nothing
+                was changed.
+            OutcomeUnknown: No answer, an answer without the exchange's own code, HTTP 500 and above, and
+                codes listed as unknown.
         """
         return self._call(method, parameters, changes=True)
 
     def _call(self, method: str, parameters: Parameters | None, *, changes: bool) -> Any:
         weight = self._phrases.weight(method, parameters or {})
-        return self.run(lambda: getattr(self.client, method)(_copy(parameters)), changes=changes, weight=weight)
+        return self.run(
+            lambda: getattr(self.client, method)(_copy(parameters)), changes=changes, weight=weight
+        )
 
     def run(self, call: Callable[[], Any], *, changes: bool, weight: int = 1) -> Any:
         """Makes any ccxt call under the rules of `read` and `change`."""
@@ -105,8 +119,13 @@ class Api:
 
     def _count_unlisted(self, failed: Failure) -> None:
         """Counts an answer whose code was never seen, so that the tables can be completed."""
-        if outcomes.is_unlisted(failed, self._phrases.error_rules) and failed.code not in documented.codes(self._name):
-            log.warning("exchange code not listed", extra={"exchange": self._name, "exchange_code": failed.code, "reason": failed.reason})
+        if outcomes.is_unlisted(failed, self._phrases.error_rules) and failed.code not in documented.codes(
+            self._name
+        ):
+            log.warning(
+                "exchange code not listed",
+                extra={"exchange": self._name, "exchange_code": failed.code, "reason": failed.reason},
+            )
             measure(Metric.UNLISTED_EXCHANGE_CODES, 1, {"exchange": self._name})
 
     def _forget(self) -> None:
@@ -128,7 +147,10 @@ class Api:
         )
 
     def _clean(self, reason: str) -> str:
-        """The exchange's message without the key in it: Bybit repeats the signed text when a signature is wrong."""
+        """The exchange's message without the key in it.
+
+        Bybit repeats the signed text when a signature is wrong.
+        """
         for secret in self._secrets:
             reason = reason.replace(secret, "***")
         return reason[:_REASON_LENGTH]

@@ -1,7 +1,7 @@
 """Binance: spot, and USDⓈ-M futures.
 
-Conditional futures orders live in a book of their own (`algoOrder`); on firing they become an ordinary order with an id of its own.
-Rules from developers.binance.com: spot and USDⓈ-M REST API, error codes, filters.
+Conditional futures orders live in a book of their own (`algoOrder`); on firing they become an ordinary order
+with an id of its own. Rules from developers.binance.com: spot and USDⓈ-M REST API, error codes, filters.
 """
 
 import contextlib
@@ -66,7 +66,11 @@ _TAKE_PROFIT = {MarketType.SPOT: OrderType.STOP_MARKET, MarketType.FUTURES: Orde
 
 
 # What calls weigh that do not weigh 1, by ccxt's names; of all symbols, and of one.
-_WEIGHTS_OF_ALL = {"privateGetOpenOrders": 80, "fapiPrivateGetOpenOrders": 40, "fapiPrivateGetOpenAlgoOrders": 40}
+_WEIGHTS_OF_ALL = {
+    "privateGetOpenOrders": 80,
+    "fapiPrivateGetOpenOrders": 40,
+    "fapiPrivateGetOpenAlgoOrders": 40,
+}
 _WEIGHTS = {
     "publicGetTickerPrice": 2,
     "privateGetAccount": 20,
@@ -107,7 +111,10 @@ class Binance:
 
     @property
     def native_oco(self) -> bool:
-        """Spot conditional orders hold what they will sell. Binance.US documents no list of two market orders (docs.binance.us, "OCO")."""
+        """Spot conditional orders hold what they will sell.
+
+        Binance.US documents no list of two market orders (docs.binance.us, "OCO").
+        """
         return not self._futures and self.name == "binance"
 
     def ccxt_name(self) -> str:
@@ -117,10 +124,18 @@ class Binance:
     def options(self) -> dict[str, Any]:
         """See particulars.Particulars."""
         kind = "linear" if self._futures else "spot"
-        return {"recvWindow": RECEIVE_WINDOW_MS, "fetchMarkets": {"types": [kind]}, "fetchMargins": False, "fetchCurrencies": False}
+        return {
+            "recvWindow": RECEIVE_WINDOW_MS,
+            "fetchMarkets": {"types": [kind]},
+            "fetchMargins": False,
+            "fetchCurrencies": False,
+        }
 
     def use_test_environment(self, client: Any) -> None:
-        """Demo trading: Binance's futures test network takes no orders any more. Binance.US has no test environment."""
+        """Demo trading: Binance's futures test network takes no orders any more.
+
+        Binance.US has no test environment.
+        """
         if self.name != "binance":
             raise Refused("not_for_kind", field="api_key", kind="demo")
         client.enable_demo_trading(True)
@@ -134,10 +149,16 @@ class Binance:
     def pacing(self, headers: Mapping[str, str]) -> Pacing:
         """`X-MBX-USED-WEIGHT-1M`, `X-MBX-ORDER-COUNT-10S`, `Retry-After`."""
         named = {name.lower(): value for name, value in headers.items()}
-        counts = {name.rsplit("-", 1)[1]: number(value) for name, value in named.items() if name.startswith("x-mbx-order-count-")}
+        counts = {
+            name.rsplit("-", 1)[1]: number(value)
+            for name, value in named.items()
+            if name.startswith("x-mbx-order-count-")
+        }
         return Pacing(
             used_weight=number(named.get("x-mbx-used-weight-1m")),
-            order_counts=tuple(sorted((interval, count) for interval, count in counts.items() if count is not None)),
+            order_counts=tuple(
+                sorted((interval, count) for interval, count in counts.items() if count is not None)
+            ),
             retry_after=number(named.get("retry-after")),
         )
 
@@ -168,18 +189,29 @@ class Binance:
         if self._futures:
             self._add_position(request, order)
         if self._futures and order.stop_price is not None:
-            request |= {"algoType": "CONDITIONAL", "triggerPrice": text(order.stop_price), "clientAlgoId": order.client_order_id}
+            request |= {
+                "algoType": "CONDITIONAL",
+                "triggerPrice": text(order.stop_price),
+                "clientAlgoId": order.client_order_id,
+            }
             return self._state(api.change("fapiPrivatePostAlgoOrder", request), listing)
         if order.stop_price is not None:
             request["stopPrice"] = text(order.stop_price)
-        request |= {"newClientOrderId": order.client_order_id, "newOrderRespType": "RESULT" if self._futures else "FULL"}
+        request |= {
+            "newClientOrderId": order.client_order_id,
+            "newOrderRespType": "RESULT" if self._futures else "FULL",
+        }
         return self._state(api.change(f"{self._private}PostOrder", request), listing)
 
     def find(self, api: Api, client_order_id: str, listing: Listing, *, trigger: bool) -> OrderState | None:
         """See particulars.Particulars."""
         if not (trigger and self._futures):
             return self._state(
-                api.read(f"{self._private}GetOrder", {"symbol": listing.market_id, "origClientOrderId": client_order_id}), listing
+                api.read(
+                    f"{self._private}GetOrder",
+                    {"symbol": listing.market_id, "origClientOrderId": client_order_id},
+                ),
+                listing,
             )
         # The endpoint of one conditional order needs no symbol; its reply names it.
         conditional = api.read("fapiPrivateGetAlgoOrder", {"clientAlgoId": client_order_id})
@@ -187,7 +219,10 @@ class Binance:
         if not conditional.get("actualOrderId"):
             return state
         became = self._state(
-            api.read("fapiPrivateGetOrder", {"symbol": listing.market_id, "orderId": conditional["actualOrderId"]}), listing
+            api.read(
+                "fapiPrivateGetOrder", {"symbol": listing.market_id, "orderId": conditional["actualOrderId"]}
+            ),
+            listing,
         )
         return _fired_state(state, became)
 
@@ -202,16 +237,24 @@ class Binance:
             conditional = api.read("fapiPrivateGetAlgoOrder", {"clientAlgoId": order.client_order_id})
             if not conditional.get("actualOrderId"):
                 raise Absent(self.name)
-            api.change("fapiPrivateDeleteOrder", {"symbol": listing.market_id, "orderId": conditional["actualOrderId"]})
+            api.change(
+                "fapiPrivateDeleteOrder",
+                {"symbol": listing.market_id, "orderId": conditional["actualOrderId"]},
+            )
             return
-        api.change(f"{self._private}DeleteOrder", {"symbol": listing.market_id, "origClientOrderId": order.client_order_id})
+        api.change(
+            f"{self._private}DeleteOrder",
+            {"symbol": listing.market_id, "origClientOrderId": order.client_order_id},
+        )
 
     def cancel_all(self, api: Api, listing: Listing | None) -> None:
         """Binance cancels by symbol only, so without one the open orders tell which."""
         symbols = [listing.market_id] if listing else sorted({row["symbol"] for row in self._open(api, {})})
         for symbol in symbols:
             methods = (
-                ("fapiPrivateDeleteAllOpenOrders", "fapiPrivateDeleteAlgoOpenOrders") if self._futures else ("privateDeleteOpenOrders",)
+                ("fapiPrivateDeleteAllOpenOrders", "fapiPrivateDeleteAlgoOpenOrders")
+                if self._futures
+                else ("privateDeleteOpenOrders",)
             )
             for method in methods:
                 # Spot answers "Unknown order sent." where there is nothing to cancel.
@@ -228,18 +271,33 @@ class Binance:
         """See particulars.Particulars."""
         order_id = order.exchange_order_id
         if self._futures and order.trigger:
-            order_id = api.read("fapiPrivateGetAlgoOrder", {"clientAlgoId": order.client_order_id}).get("actualOrderId")
+            order_id = api.read("fapiPrivateGetAlgoOrder", {"clientAlgoId": order.client_order_id}).get(
+                "actualOrderId"
+            )
         if not order_id:
             return []
         method = "fapiPrivateGetUserTrades" if self._futures else "privateGetMyTrades"
         return [_fill(row) for row in api.read(method, {"symbol": listing.market_id, "orderId": order_id})]
 
     def trades(self, api: Api, listing: Listing, side: Side, since: datetime) -> Sequence[Trade]:
-        """See particulars.Particulars. Trades carry the exchange's order id only, so each order is asked for its client id."""
+        """See particulars.Particulars.
+
+        Trades carry the exchange's order id only, so each order is asked for its client id.
+        """
         method = "fapiPrivateGetUserTrades" if self._futures else "privateGetMyTrades"
-        rows = api.read(method, {"symbol": listing.market_id, "startTime": str(int(since.timestamp() * 1000)), "limit": "1000"})
-        chosen = [row for row in rows if (flag(row["isBuyer"]) if "isBuyer" in row else row["side"] == "BUY") is (side is Side.BUY)]
-        names = {order_id: self._client_id(api, order_id, listing) for order_id in {str(row["orderId"]) for row in chosen}}
+        rows = api.read(
+            method,
+            {"symbol": listing.market_id, "startTime": str(int(since.timestamp() * 1000)), "limit": "1000"},
+        )
+        chosen = [
+            row
+            for row in rows
+            if (flag(row["isBuyer"]) if "isBuyer" in row else row["side"] == "BUY") is (side is Side.BUY)
+        ]
+        names = {
+            order_id: self._client_id(api, order_id, listing)
+            for order_id in {str(row["orderId"]) for row in chosen}
+        }
         return [Trade(names[str(row["orderId"])], str(row["orderId"]), _fill(row)) for row in chosen]
 
     def _client_id(self, api: Api, order_id: str, listing: Listing) -> str | None:
@@ -254,17 +312,24 @@ class Binance:
         """See particulars.Particulars."""
         if self._futures:
             rows = api.read("fapiPrivateV3GetBalance")
-            found = [Balance(row["asset"], amount(row["availableBalance"]), amount(row["balance"])) for row in rows]
+            found = [
+                Balance(row["asset"], amount(row["availableBalance"]), amount(row["balance"])) for row in rows
+            ]
         else:
-            rows = api.read("privateGetAccount", {"omitZeroBalances": "true"} if self.name == "binance" else {})["balances"]
-            found = [Balance(row["asset"], amount(row["free"]), amount(row["free"]) + amount(row["locked"])) for row in rows]
+            rows = api.read(
+                "privateGetAccount", {"omitZeroBalances": "true"} if self.name == "binance" else {}
+            )["balances"]
+            found = [
+                Balance(row["asset"], amount(row["free"]), amount(row["free"]) + amount(row["locked"]))
+                for row in rows
+            ]
         return [balance for balance in found if balance.total]
 
     def positions(self, api: Api, listings: Listings) -> Sequence[Position]:
         """Short positions have a negative amount in both modes.
 
-        The leverage is part of the symbol's settings, not of this reply. Only an isolated position has an isolated
-        wallet. Source: Binance USDⓈ-M futures, "Position Information V3".
+        The leverage is part of the symbol's settings, not of this reply. Only an isolated position has an
+        isolated wallet. Source: Binance USDⓈ-M futures, "Position Information V3".
         """
         return [
             Position(
@@ -287,14 +352,25 @@ class Binance:
         return str(api.read(method, {"symbol": listing.market_id})["price"])
 
     def set_position_mode(self, api: Api, listing: Listing, *, hedged: bool) -> None:  # noqa: ARG002  account-wide here
-        """See particulars.Particulars. Looked up where it weighs 5; the endpoint that sets it weighs 30 to read."""
+        """See particulars.Particulars. Looked up where it weighs 5.
+
+        The endpoint that sets it weighs 30 to read.
+        """
         if flag(api.read("fapiPrivateGetAccountConfig")["dualSidePosition"]) is not hedged:
             if not api.settings.manage_modes:
                 raise position_mode_differs(self.name, hedged=hedged)
             with contextlib.suppress(Already):
                 api.change("fapiPrivatePostPositionSideDual", {"dualSidePosition": str(hedged).lower()})
 
-    def set_margin(self, api: Api, listing: Listing, margin_mode: str | None, leverage: int | None, *, hedged: bool) -> None:  # noqa: ARG002
+    def set_margin(
+        self,
+        api: Api,
+        listing: Listing,
+        margin_mode: str | None,
+        leverage: int | None,
+        *,
+        hedged: bool,  # noqa: ARG002
+    ) -> None:
         """See particulars.Particulars."""
         symbol = {"symbol": listing.market_id}
         (current,) = api.read("fapiPrivateGetSymbolConfig", symbol)
@@ -306,10 +382,15 @@ class Binance:
             api.change("fapiPrivatePostLeverage", {**symbol, "leverage": str(leverage)})
 
     def permissions(self, api: Api, credentials: Credentials) -> KeyPermissions:
-        """From the restrictions of the key; demo keys have none to show and cannot withdraw, so there the account answers."""
+        """From the restrictions of the key.
+
+        Demo keys have none to show and cannot withdraw, so there the account answers.
+        """
         if credentials.demo or self.name != "binance":
             self.balances(api)
-            return KeyPermissions(read=True, trade=True, withdraw=False if credentials.demo else None, verified=False)
+            return KeyPermissions(
+                read=True, trade=True, withdraw=False if credentials.demo else None, verified=False
+            )
         row = api.read("sapiGetAccountApiRestrictions")
         trade = flag(row.get("enableFutures" if self._futures else "enableSpotAndMarginTrading"))
         return KeyPermissions(flag(row["enableReading"]), trade, flag(row["enableWithdrawals"]))
@@ -319,7 +400,11 @@ class Binance:
 
         Source: Binance spot, "New Order list - OCO".
         """
-        request = {"symbol": listing.market_id, "side": order.side.value.upper(), "quantity": text(order.quantity)}
+        request = {
+            "symbol": listing.market_id,
+            "side": order.side.value.upper(),
+            "quantity": text(order.quantity),
+        }
         for each in (order, other):
             assert each.stop_price is not None
             place = "above" if each.trigger_above else "below"
@@ -337,7 +422,8 @@ class Binance:
                 return "MARKET"
             case OrderType.LIMIT:
                 return "LIMIT_MAKER" if order.post_only and not self._futures else "LIMIT"
-        # A stop runs with the market, a take-profit against it: which one it is says the direction the trigger waits for.
+        # A stop runs with the market, a take-profit against it: which one it is says the direction the
+        # trigger waits for.
         stop = (order.side is Side.BUY) is bool(order.trigger_above)
         market = order.order_type is OrderType.STOP_MARKET
         if self._futures:
@@ -350,8 +436,11 @@ class Binance:
 
     def _add_position(self, request: dict[str, Any], order: OrderRequest) -> None:
         if order.hedged:
-            # Reduce-only does not exist in hedge mode: the side of the position says it, and Binance never flips one there.
-            request["positionSide"] = "LONG" if is_about_long(order.side, reduce_only=order.reduce_only) else "SHORT"
+            # Reduce-only does not exist in hedge mode: the side of the position says it, and Binance never
+            # flips one there.
+            request["positionSide"] = (
+                "LONG" if is_about_long(order.side, reduce_only=order.reduce_only) else "SHORT"
+            )
         elif order.reduce_only:
             request["reduceOnly"] = "true"
 
@@ -373,7 +462,8 @@ class Binance:
             order_type=order_type,
             quantity=Decimal(row.get("quantity") or row["origQty"]),
             filled=filled,
-            average_price=positive(row.get("avgPrice")) or (amount(row.get("cummulativeQuoteQty")) / filled if filled else None),
+            average_price=positive(row.get("avgPrice"))
+            or (amount(row.get("cummulativeQuoteQty")) / filled if filled else None),
             price=positive(row.get("price")),
             stop_price=positive(row.get("triggerPrice") or row.get("stopPrice")),
             fee=fee,
@@ -385,7 +475,14 @@ class Binance:
 
 def _fill(row: Mapping[str, Any]) -> Fill:
     price, quantity = Decimal(row["price"]), Decimal(row["qty"])
-    return Fill(str(row["id"]), price, quantity, amount(row["commission"]), row["commissionAsset"], moment(row["time"]))
+    return Fill(
+        str(row["id"]),
+        price,
+        quantity,
+        amount(row["commission"]),
+        row["commissionAsset"],
+        moment(row["time"]),
+    )
 
 
 def _fired_state(conditional: OrderState, became: OrderState) -> OrderState:

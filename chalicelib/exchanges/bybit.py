@@ -1,7 +1,7 @@
 """Bybit v5, unified account: spot, and USDT perpetuals (`linear`).
 
-Orders are acknowledged first and booked afterwards, so a reply to one says only that it was taken; its state has to be fetched.
-Rules from bybit-exchange.github.io/docs/v5: order, position, account, error codes.
+Orders are acknowledged first and booked afterwards, so a reply to one says only that it was taken; its state
+has to be fetched. Rules from bybit-exchange.github.io/docs/v5: order, position, account, error codes.
 """
 
 import contextlib
@@ -43,7 +43,8 @@ _STATUS = {
     "Deactivated": OrderStatus.CANCELLED,
     "Rejected": OrderStatus.REJECTED,
 }
-# Portfolio margin shares the margin of all positions, as cross margin does: bybit-exchange.github.io/docs/v5/enum#marginmode.
+# Portfolio margin shares the margin of all positions, as cross margin does:
+# bybit-exchange.github.io/docs/v5/enum#marginmode.
 _MARGIN_MODES = {"ISOLATED_MARGIN": "isolated", "REGULAR_MARGIN": "cross", "PORTFOLIO_MARGIN": "cross"}
 _SETTLE_COINS = ("USDT", "USDC")
 _PAGE = "50"
@@ -74,7 +75,10 @@ class Bybit:
         return self.name
 
     def options(self) -> dict[str, Any]:
-        """See particulars.Particulars. The account kind is told to ccxt, which would ask for it before the first private call."""
+        """See particulars.Particulars.
+
+        The account kind is told to ccxt, which would ask for it before the first private call.
+        """
         kind = "linear" if self._futures else "spot"
         known = {"enableUnifiedMargin": False, "enableUnifiedAccount": True}
         return {"recvWindow": RECEIVE_WINDOW_MS, "fetchMarkets": {"types": [kind]}, **known}
@@ -87,12 +91,18 @@ class Bybit:
         """Every reply is `{"retCode": 0, "retMsg": "OK", "result": ...}`."""
         if not isinstance(reply, dict) or "retCode" not in reply:
             return ("", "") if isinstance(reply, dict) else (None, "")
-        return (None, "") if str(reply["retCode"]) == "0" else (str(reply["retCode"]), str(reply.get("retMsg", "")))
+        return (
+            (None, "")
+            if str(reply["retCode"]) == "0"
+            else (str(reply["retCode"]), str(reply.get("retMsg", "")))
+        )
 
     def pacing(self, headers: Mapping[str, str]) -> Pacing:
         """`X-Bapi-Limit-Status` is what is left of this second for this kind of call."""
         named = {name.lower(): value for name, value in headers.items()}
-        return Pacing(remaining=number(named.get("x-bapi-limit-status")), retry_after=number(named.get("retry-after")))
+        return Pacing(
+            remaining=number(named.get("x-bapi-limit-status")), retry_after=number(named.get("retry-after"))
+        )
 
     def weight(self, method: str, parameters: Parameters) -> int:  # noqa: ARG002  every call weighs the same
         """See api.Phrasebook. Calls are counted."""
@@ -100,7 +110,11 @@ class Bybit:
 
     def instrument_name(self, market_id: str) -> str:
         """Bybit's names are ours, but for perpetuals settled in USDC: `BTCPERP`."""
-        return f"{market_id.removesuffix('PERP')}USDC" if self._futures and market_id.endswith("PERP") else market_id
+        return (
+            f"{market_id.removesuffix('PERP')}USDC"
+            if self._futures and market_id.endswith("PERP")
+            else market_id
+        )
 
     def place(self, api: Api, order: OrderRequest, listing: Listing) -> OrderState:
         """See particulars.Particulars."""
@@ -121,10 +135,17 @@ class Bybit:
             request["marketUnit"] = "baseCoin"
         if order.stop_price is not None:
             request["triggerPrice"] = text(order.stop_price)
-            request |= {"triggerDirection": 1 if order.trigger_above else 2} if self._futures else {"orderFilter": "StopOrder"}
+            request |= (
+                {"triggerDirection": 1 if order.trigger_above else 2}
+                if self._futures
+                else {"orderFilter": "StopOrder"}
+            )
         if self._futures:
             long = is_about_long(order.side, reduce_only=order.reduce_only)
-            request |= {"reduceOnly": order.reduce_only, "positionIdx": (1 if long else 2) if order.hedged else 0}
+            request |= {
+                "reduceOnly": order.reduce_only,
+                "positionIdx": (1 if long else 2) if order.hedged else 0,
+            }
         result = api.change("privatePostV5OrderCreate", request)["result"]
         return new_order_state(order, result["orderId"])
 
@@ -147,12 +168,17 @@ class Bybit:
         api.change("privatePostV5OrderCancel", request)
 
     def cancel_all(self, api: Api, listing: Listing | None) -> None:
-        """Futures: everything of a symbol or settlement coin at once; spot: kind by kind, ordinary orders being the default."""
+        """Futures: everything of a symbol or settlement coin at once; spot.
+
+        Kind by kind, ordinary orders being the default.
+        """
         if listing is not None:
             scopes = [{"symbol": listing.market_id}]
         else:
             scopes = [{"settleCoin": coin} for coin in _SETTLE_COINS] if self._futures else [{}]
-        kinds = [{}] if self._futures else [{"orderFilter": kind} for kind in ("Order", "StopOrder", "tpslOrder")]
+        kinds = (
+            [{}] if self._futures else [{"orderFilter": kind} for kind in ("Order", "StopOrder", "tpslOrder")]
+        )
         for scope in scopes:
             for kind in kinds:
                 with contextlib.suppress(Absent):
@@ -164,38 +190,65 @@ class Bybit:
             scopes = [{"symbol": listing.market_id}]
         else:
             scopes = [{"settleCoin": coin} for coin in _SETTLE_COINS] if self._futures else [{}]
-        rows = [row for scope in scopes for row in self._pages(api, "privateGetV5OrderRealtime", {**scope, "openOnly": "0"})]
+        rows = [
+            row
+            for scope in scopes
+            for row in self._pages(api, "privateGetV5OrderRealtime", {**scope, "openOnly": "0"})
+        ]
         known = ((row, listing or listings.get(self.instrument_name(row["symbol"]))) for row in rows)
         # Asked for open orders only, it still shows some that have just ended.
-        return [state for state in (self._state(row, each) for row, each in known if each is not None) if not state.status.final]
+        return [
+            state
+            for state in (self._state(row, each) for row, each in known if each is not None)
+            if not state.status.final
+        ]
 
     def fills(self, api: Api, order: OrderState, listing: Listing) -> Sequence[Fill]:
         """See particulars.Particulars. Newest first there."""
-        rows = self._pages(api, "privateGetV5ExecutionList", {"symbol": listing.market_id, "orderLinkId": order.client_order_id})
+        rows = self._pages(
+            api,
+            "privateGetV5ExecutionList",
+            {"symbol": listing.market_id, "orderLinkId": order.client_order_id},
+        )
         # Funding and settlement are executions too, without an order of ours.
-        trades = [row for row in rows if row.get("execType", "Trade") == "Trade" and row["orderLinkId"] == order.client_order_id]
+        trades = [
+            row
+            for row in rows
+            if row.get("execType", "Trade") == "Trade" and row["orderLinkId"] == order.client_order_id
+        ]
         return [_fill(row, listing) for row in reversed(trades)]
 
     def trades(self, api: Api, listing: Listing, side: Side, since: datetime) -> Sequence[Trade]:
         """See particulars.Particulars."""
         query = {"symbol": listing.market_id, "startTime": str(int(since.timestamp() * 1000))}
         rows = self._pages(api, "privateGetV5ExecutionList", query)
-        chosen = [row for row in rows if row.get("execType", "Trade") == "Trade" and row["side"] == side.value.capitalize()]
+        chosen = [
+            row
+            for row in rows
+            if row.get("execType", "Trade") == "Trade" and row["side"] == side.value.capitalize()
+        ]
         return [Trade(row["orderLinkId"], row["orderId"], _fill(row, listing)) for row in reversed(chosen)]
 
     def balances(self, api: Api) -> Sequence[Balance]:
-        """Free is what neither spot orders nor margin hold; of a settlement coin it is what the account has available.
+        """Free is what neither spot orders nor margin hold.
 
-        All coins of a unified account are margin for its positions. `totalAvailableBalance` is the margin balance in
-        USD, unrealised profit and loss included, less haircut and initial margin. In isolated margin the field is
+        Of a settlement coin it is what the account has available.
+
+        All coins of a unified account are margin for its positions. `totalAvailableBalance` is the margin
+        balance in USD, unrealised profit and loss included, less haircut and initial margin. In isolated
+        margin the field is
         empty: there a position loses its own margin only. Source: Bybit v5, "Get Wallet Balance".
         """
-        (account,) = api.read("privateGetV5AccountWalletBalance", {"accountType": "UNIFIED"})["result"]["list"]
+        (account,) = api.read("privateGetV5AccountWalletBalance", {"accountType": "UNIFIED"})["result"][
+            "list"
+        ]
         available = decimal(account.get("totalAvailableBalance"))
         found = []
         for row in account["coin"]:
             total = amount(row["walletBalance"])
-            held = sum((amount(row.get(name)) for name in ("locked", "totalOrderIM", "totalPositionIM")), Decimal(0))
+            held = sum(
+                (amount(row.get(name)) for name in ("locked", "totalOrderIM", "totalPositionIM")), Decimal(0)
+            )
             free = total - held
             if available is not None and row["coin"] in _SETTLE_COINS:
                 of_account = available / _usd_price(row)
@@ -212,29 +265,56 @@ class Bybit:
                 size, name = amount(row["size"]), self.instrument_name(row["symbol"])
                 if size and listings.get(name):
                     signed = -size if row["side"] == "Sell" else size
-                    prices = positive(row["avgPrice"]), positive(row.get("leverage")), amount(row.get("unrealisedPnl"))
-                    found.append(Position(name, MarketType.FUTURES, signed, *prices, _POSITION_SIDES.get(str(row["positionIdx"]))))
+                    prices = (
+                        positive(row["avgPrice"]),
+                        positive(row.get("leverage")),
+                        amount(row.get("unrealisedPnl")),
+                    )
+                    found.append(
+                        Position(
+                            name,
+                            MarketType.FUTURES,
+                            signed,
+                            *prices,
+                            _POSITION_SIDES.get(str(row["positionIdx"])),
+                        )
+                    )
         return found
 
     def last_price(self, api: Api, listing: Listing) -> str:
         """See particulars.Particulars."""
-        return str(api.read("publicGetV5MarketTickers", self._market(listing))["result"]["list"][0]["lastPrice"])
+        return str(
+            api.read("publicGetV5MarketTickers", self._market(listing))["result"]["list"][0]["lastPrice"]
+        )
 
     def set_position_mode(self, api: Api, listing: Listing, *, hedged: bool) -> None:
         """Per symbol here. In hedge mode the symbol has two positions, 1 and 2, in one-way mode one, 0."""
         rows = api.read("privateGetV5PositionList", self._market(listing))["result"]["list"]
         if any(str(row["positionIdx"]) != "0" for row in rows) is not hedged:
             with contextlib.suppress(Already):
-                api.change("privatePostV5PositionSwitchMode", {**self._market(listing), "mode": _HEDGE if hedged else _ONE_WAY})
+                api.change(
+                    "privatePostV5PositionSwitchMode",
+                    {**self._market(listing), "mode": _HEDGE if hedged else _ONE_WAY},
+                )
 
-    def set_margin(self, api: Api, listing: Listing, margin_mode: str | None, leverage: int | None, *, hedged: bool) -> None:  # noqa: ARG002
+    def set_margin(
+        self,
+        api: Api,
+        listing: Listing,
+        margin_mode: str | None,
+        leverage: int | None,
+        *,
+        hedged: bool,  # noqa: ARG002
+    ) -> None:
         """The margin mode is the whole account's here, the leverage a symbol's."""
         if margin_mode is not None:
             wanted = {"cross": "REGULAR_MARGIN", "isolated": "ISOLATED_MARGIN"}[margin_mode]
             actual = _MARGIN_MODES.get(api.read("privateGetV5AccountInfo")["result"]["marginMode"], "cross")
             if actual != margin_mode:
                 if not api.settings.manage_modes:
-                    raise NotDoable("account_margin_mode_differs", exchange=self.name, actual=actual, wanted=margin_mode)
+                    raise NotDoable(
+                        "account_margin_mode_differs", exchange=self.name, actual=actual, wanted=margin_mode
+                    )
                 with contextlib.suppress(Already):
                     api.change("privatePostV5AccountSetMarginMode", {"setMarginMode": wanted})
         if leverage is not None:
@@ -247,16 +327,21 @@ class Bybit:
     def permissions(self, api: Api, credentials: Credentials) -> KeyPermissions:
         """Permissions are lists by subject: `{"Spot": ["SpotTrade"], "Wallet": ["Withdraw"]}`.
 
-        Demo trading has no key query (bybit-exchange.github.io/docs/v5/demo, "Available API List"), so there the balance is asked for.
+        Demo trading has no key query (bybit-exchange.github.io/docs/v5/demo, "Available API List"), so there
+        the balance is asked for.
         """
         if credentials.demo:
             self.balances(api)
             return KeyPermissions(read=True, trade=True, withdraw=False, verified=False)
         result = api.read("privateGetV5UserQueryApi")["result"]
         granted = result["permissions"]
-        trade = str(result["readOnly"]) == "0" and bool(granted.get("ContractTrade") if self._futures else granted.get("Spot"))
+        trade = str(result["readOnly"]) == "0" and bool(
+            granted.get("ContractTrade") if self._futures else granted.get("Spot")
+        )
         addresses = tuple(address for address in result.get("ips", ()) if address != "*")
-        return KeyPermissions(read=True, trade=trade, withdraw="Withdraw" in granted.get("Wallet", ()), addresses=addresses)
+        return KeyPermissions(
+            read=True, trade=trade, withdraw="Withdraw" in granted.get("Wallet", ()), addresses=addresses
+        )
 
     def _market(self, listing: Listing) -> dict[str, Any]:
         return {**self._category, "symbol": listing.market_id}
@@ -301,7 +386,14 @@ class Bybit:
 
 def _fill(row: Mapping[str, Any], listing: Listing) -> Fill:
     price, quantity = Decimal(row["execPrice"]), Decimal(row["execQty"])
-    return Fill(row["execId"], price, quantity, amount(row["execFee"]), _fee_currency(row, listing), moment(row["execTime"]))
+    return Fill(
+        row["execId"],
+        price,
+        quantity,
+        amount(row["execFee"]),
+        _fee_currency(row, listing),
+        moment(row["execTime"]),
+    )
 
 
 def _fee_currency(row: Mapping[str, Any], listing: Listing) -> str:

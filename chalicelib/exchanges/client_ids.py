@@ -1,4 +1,6 @@
-"""The client order id: ours, the same for every try at an order, within the strictest format the exchanges share.
+"""The client order id.
+
+Ours, the same for every try at an order, within the strictest format the exchanges share.
 
 Binance takes 36 characters of `[.A-Z:/a-z0-9_-]`, Bybit 36 of `[A-Za-z0-9_-]`, OKX 32 of `[A-Za-z0-9]`.
 """

@@ -1,8 +1,11 @@
-"""The codes of each exchange that mean more than "refused", from its documentation and from trying. The first row that applies counts.
+"""The codes of each exchange that mean more than "refused", from its documentation and from trying.
 
-A code that is missing here is a refusal (`exchange_refused`, with the exchange's code and words), so a refusal only stands here where a
-better name is known for it. Two kinds of rows decide about money: `UNKNOWN`, after which the order may be at the exchange, and `PASSING`
-and `LIMITED`, after which it certainly is not and may be sent again. Sources: developers.binance.com (error codes of spot and USDⓈ-M),
+The first row that applies counts.
+
+A code that is missing here is a refusal (`exchange_refused`, with the exchange's code and words), so a
+refusal only stands here where a better name is known for it. Two kinds of rows decide about money: `UNKNOWN`,
+after which the order may be at the exchange, and `PASSING` and `LIMITED`, after which it certainly is not and
+may be sent again. Sources: developers.binance.com (error codes of spot and USDⓈ-M),
 bybit-exchange.github.io/docs/v5/error, okx.com/docs-v5 (error code).
 """
 
@@ -18,7 +21,8 @@ def _refusals(ours: str, *codes: str, message: str = "") -> tuple[Meaning, ...]:
 
 
 BINANCE = (
-    # The code counts first: -1015 comes with HTTP 429 and concerns the account, a bare 429 or 418 the address.
+    # The code counts first: -1015 comes with HTTP 429 and concerns the account, a bare 429 or 418 the
+    # address.
     Meaning("-1015", Kind.LIMITED, seconds=10),
     Meaning("-1003", Kind.LIMITED, seconds=60, scope="address"),
     Meaning("http 429", Kind.LIMITED, seconds=60, scope="address"),
@@ -32,7 +36,8 @@ BINANCE = (
     *_all(Kind.UNKNOWN, "-1000", "-1001", "-1006", "-1007"),
     # The clock, at the gateway (-1021) and before the matching engine (-5028).
     *_all(Kind.PASSING, "-1021", "-5028"),
-    # Overloaded. -1008 comes with HTTP 503 and is documented as "a failure API operation": nothing was executed.
+    # Overloaded. -1008 comes with HTTP 503 and is documented as "a failure API operation": nothing was
+    # executed.
     Meaning("-1008", Kind.PASSING, certain=True),
     Meaning("-1004", Kind.PASSING, message="server is busy"),
     # One code for every rejection of a spot order, told apart by the message.
@@ -61,14 +66,38 @@ BYBIT = (
     Meaning("10009", Kind.LIMITED, seconds=600, scope="address"),
     *(Meaning(code, Kind.LIMITED, seconds=1) for code in ("170005", "170222")),
     # Timeouts and faults inside Bybit: the order may have been created. 10014: the same request once more.
-    *_all(Kind.UNKNOWN, "10000", "10014", "10016", "170001", "170007", "170032", "170035", "170146", "170147", "170234", "3400214", "5004"),
+    *_all(
+        Kind.UNKNOWN,
+        "10000",
+        "10014",
+        "10016",
+        "170001",
+        "170007",
+        "170032",
+        "170035",
+        "170146",
+        "170147",
+        "170234",
+        "3400214",
+        "5004",
+    ),
     # The clock.
     *_all(Kind.PASSING, "10002", "-1021"),
     *_all(Kind.DUPLICATE, "110072", "170141"),
     *_all(Kind.ABSENT, "110001", "110008", "110010", "170213", "170142"),
     *_all(Kind.ALREADY, "110025", "110026", "110043"),
     *_refusals("exchange_key_rejected", "10003", "10004", "10005", "10007", "10010", "33004"),
-    *_refusals("exchange_insufficient_funds", "110004", "110006", "110007", "110012", "110014", "110044", "110045", "110052"),
+    *_refusals(
+        "exchange_insufficient_funds",
+        "110004",
+        "110006",
+        "110007",
+        "110012",
+        "110014",
+        "110044",
+        "110045",
+        "110052",
+    ),
     *_refusals("exchange_insufficient_funds", "170131", "170033"),
     *_refusals("exchange_nothing_to_reduce", "110017"),
     *_refusals("exchange_would_trigger", "110092", "110093"),
@@ -86,13 +115,27 @@ OKX = (
     Meaning("50011", Kind.LIMITED, seconds=2),
     Meaning("50061", Kind.LIMITED, seconds=2),
     Meaning("51113", Kind.LIMITED, seconds=2),
-    # "Does not indicate success or failure of order", timeouts, and a system that is busy or being upgraded. 2: partly done.
+    # "Does not indicate success or failure of order", timeouts, and a system that is busy or being upgraded.
+    # 2: partly done.
     *_all(Kind.UNKNOWN, "2", "50001", "50004", "50005", "50013", "50026", "51054", "51149"),
     # The clock; past the request's own expiry.
     *_all(Kind.PASSING, "50036", "50037", "50102", "50112"),
     *_all(Kind.DUPLICATE, "50071", "51016", "51065"),
     *_all(Kind.ABSENT, "51400", "51401", "51402", "51410", "51603"),
-    *_refusals("exchange_key_rejected", "50100", "50101", "50103", "50104", "50105", "50110", "50111", "50113", "50114", "50119", "50120"),
+    *_refusals(
+        "exchange_key_rejected",
+        "50100",
+        "50101",
+        "50103",
+        "50104",
+        "50105",
+        "50110",
+        "50111",
+        "50113",
+        "50114",
+        "50119",
+        "50120",
+    ),
     *_refusals("exchange_insufficient_funds", "51008", "51119", "51127", "51131", "59103", "59200"),
     *_refusals("exchange_nothing_to_reduce", "51112", "51169", "51170", "51205"),
     *_refusals("exchange_would_trigger", "51277", "51278", "51279", "51280"),

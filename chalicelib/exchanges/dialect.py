@@ -22,7 +22,8 @@ from chalicelib.exchanges.protocol import (
     Trade,
 )
 
-# How long a request may still take effect after it left: the exchange checks its age (5 s) before matching, plus its own time to answer.
+# How long a request may still take effect after it left: the exchange checks its age (5 s) before matching,
+# plus its own time to answer.
 RECEIVE_WINDOW_MS = 5_000
 LATE_ARRIVAL_S = 15.0
 
@@ -45,7 +46,10 @@ class ExchangeDialect(Protocol):
 
     @property
     def answers_at_once(self) -> bool:
-        """The reply to an order tells its state; otherwise it only acknowledges, and the order has to be fetched."""
+        """The reply to an order tells its state.
+
+        Otherwise it only acknowledges, and the order has to be fetched.
+        """
         ...
 
     @property
@@ -99,7 +103,10 @@ class ExchangeDialect(Protocol):
         ...
 
     def cancel_all(self, api: Api, listing: Listing | None) -> None:
-        """Cancels all open orders of the account, or of one instrument; triggers included; nothing open is fine."""
+        """Cancels all open orders of the account, or of one instrument; triggers included.
+
+        Nothing open is fine.
+        """
         ...
 
     def open_orders(self, api: Api, listing: Listing | None, listings: Listings) -> Sequence[OrderState]:
@@ -127,10 +134,15 @@ class ExchangeDialect(Protocol):
         ...
 
     def set_position_mode(self, api: Api, listing: Listing, *, hedged: bool) -> None:
-        """Hedge or one-way, if it differs. Raises `position_mode_differs` where that holds for the whole account and must stay."""
+        """Hedge or one-way, if it differs.
+
+        Raises `position_mode_differs` where that holds for the whole account and must stay.
+        """
         ...
 
-    def set_margin(self, api: Api, listing: Listing, margin_mode: str | None, leverage: int | None, *, hedged: bool) -> None:
+    def set_margin(
+        self, api: Api, listing: Listing, margin_mode: str | None, leverage: int | None, *, hedged: bool
+    ) -> None:
         """Margin mode and leverage of an instrument, where they differ."""
         ...
 
@@ -145,7 +157,10 @@ def number(value: str | None) -> int | None:
 
 
 def is_about_long(side: Side, *, reduce_only: bool) -> bool:
-    """Whether an order on a hedged account concerns the long position: a buy opens it, a reducing sell closes it."""
+    """Whether an order on a hedged account concerns the long position.
+
+    A buy opens it, a reducing sell closes it.
+    """
     return (side is Side.BUY) is not reduce_only
 
 

@@ -1,4 +1,7 @@
-"""Regional sites of an exchange, by the names that ccxt gives them: own accounts and addresses, the family's interface."""
+"""Regional sites of an exchange, by the names that ccxt gives them.
+
+Own accounts and addresses, the family's interface.
+"""
 
 from collections.abc import Mapping
 

@@ -1,7 +1,7 @@
 """An exchange's rules for quantities and prices, kept before anything is sent.
 
-Quantities are base units and rounded toward zero; prices are quote per base and rounded to the side that is safe for whoever asked:
-a buy limit never above, a sell limit never below what was asked.
+Quantities are base units and rounded toward zero; prices are quote per base and rounded to the side that is
+safe for whoever asked: a buy limit never above, a sell limit never below what was asked.
 """
 
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
@@ -25,7 +25,10 @@ def round_price(instrument: Instrument, price: Decimal, side: Side) -> Decimal:
 
 
 def round_trigger(instrument: Instrument, stop_price: Decimal, *, trigger_above: bool) -> Decimal:
-    """The first price on the tick that a market moving there reaches at or after `stop_price`: a stop never fires early."""
+    """The first price on the tick that a market moving there reaches at or after `stop_price`.
+
+    A stop never fires early.
+    """
     return _to_multiple(stop_price, instrument.price_tick, ROUND_CEILING if trigger_above else ROUND_FLOOR)
 
 
@@ -33,7 +36,8 @@ def check(order: OrderRequest, reference_price: Decimal | None = None) -> None:
     """Holds an order against the rules of its instrument.
 
     Args:
-        reference_price: What a market order will trade at, roughly; without it a market order's notional is left to the exchange.
+        reference_price: What a market order will trade at, roughly; without it a market order's notional is
+            left to the exchange.
 
     Raises:
         NotDoable: With the rule as its code, and in its values the limit and the nearest value that would do.
@@ -42,7 +46,9 @@ def check(order: OrderRequest, reference_price: Decimal | None = None) -> None:
     worth = None if order.reduce_only else order.price or order.stop_price or reference_price
     check_quantity(instrument, order.quantity, worth)
     if order.order_type in _AT_MARKET:
-        _check_maximum(instrument, order.quantity, largest_at_market(instrument, order.stop_price or reference_price))
+        _check_maximum(
+            instrument, order.quantity, largest_at_market(instrument, order.stop_price or reference_price)
+        )
     for name, price in (("price", order.price), ("stop_price", order.stop_price)):
         if price is not None:
             _check_price(instrument, name, price, order.side)
@@ -51,33 +57,58 @@ def check(order: OrderRequest, reference_price: Decimal | None = None) -> None:
 
 
 def check_quantity(instrument: Instrument, quantity: Decimal, price: Decimal | None = None) -> None:
-    """Step, minimum and maximum. Raises NotDoable as `check` does; with a price, what would do is worth enough as well."""
+    """Step, minimum and maximum. Raises NotDoable as `check` does.
+
+    With a price, what would do is worth enough as well.
+    """
     name, step = instrument.name, instrument.quantity_step
     minimum = instrument.minimum_quantity or step
     if quantity < minimum:
         nearest = least(instrument, price)
-        raise NotDoable("below_minimum_quantity", symbol=name, quantity=text(quantity), minimum=text(minimum), nearest=text(nearest))
+        raise NotDoable(
+            "below_minimum_quantity",
+            symbol=name,
+            quantity=text(quantity),
+            minimum=text(minimum),
+            nearest=text(nearest),
+        )
     _check_maximum(instrument, quantity, instrument.maximum_quantity)
     if quantity % step:
         nearest = max(round_quantity(instrument, quantity), minimum)
-        raise NotDoable("quantity_off_step", symbol=name, quantity=text(quantity), step=text(step), nearest=text(nearest))
+        raise NotDoable(
+            "quantity_off_step", symbol=name, quantity=text(quantity), step=text(step), nearest=text(nearest)
+        )
 
 
 def check_notional(instrument: Instrument, quantity: Decimal, price: Decimal) -> None:
-    """The least an order must be worth, in quote units; `nearest` is the smallest quantity that is. Raises NotDoable."""
+    """The least an order must be worth, in quote units; `nearest` is the smallest quantity that is.
+
+    Raises NotDoable.
+    """
     minimum = instrument.minimum_notional
     if minimum is None or quantity * price >= minimum:
         return
     nearest = least(instrument, price)
     raise NotDoable(
-        "below_minimum_notional", symbol=instrument.name, notional=text(quantity * price), minimum=text(minimum), nearest=text(nearest)
+        "below_minimum_notional",
+        symbol=instrument.name,
+        notional=text(quantity * price),
+        minimum=text(minimum),
+        nearest=text(nearest),
     )
 
 
 def least(instrument: Instrument, price: Decimal | None) -> Decimal:
-    """The smallest quantity that an order may have at this price, base units; where no price is known, whatever it is worth."""
+    """The smallest quantity that an order may have at this price, base units.
+
+    Where no price is known, whatever it is worth.
+    """
     quantity = instrument.minimum_quantity or instrument.quantity_step
-    if instrument.minimum_notional is None or price is None or quantity * price >= instrument.minimum_notional:
+    if (
+        instrument.minimum_notional is None
+        or price is None
+        or quantity * price >= instrument.minimum_notional
+    ):
         return quantity
     return _to_multiple(instrument.minimum_notional / price, instrument.quantity_step, ROUND_CEILING)
 
@@ -86,9 +117,12 @@ def largest_at_market(instrument: Instrument, price: Decimal | None) -> Decimal 
     """The largest order at market, base units, a multiple of the step; None where there is no maximum.
 
     Args:
-        price: Quote per base, for exchanges that limit the order's value; without it that limit does not count.
+        price: Quote per base, for exchanges that limit the order's value; without it that limit does not
+            count.
     """
-    found = [each for each in (instrument.maximum_quantity, instrument.maximum_market_quantity) if each is not None]
+    found = [
+        each for each in (instrument.maximum_quantity, instrument.maximum_market_quantity) if each is not None
+    ]
     if instrument.maximum_market_value is not None and price:
         found.append(instrument.maximum_market_value / price)
     return round_quantity(instrument, min(found)) if found else None
@@ -104,7 +138,14 @@ def _check_price(instrument: Instrument, field: str, price: Decimal, side: Side)
     tick = instrument.price_tick
     if price <= 0 or price % tick:
         nearest = max(round_price(instrument, price, side), tick)
-        raise NotDoable("price_off_tick", symbol=instrument.name, field=field, price=text(price), tick=text(tick), nearest=text(nearest))
+        raise NotDoable(
+            "price_off_tick",
+            symbol=instrument.name,
+            field=field,
+            price=text(price),
+            tick=text(tick),
+            nearest=text(nearest),
+        )
 
 
 def _to_multiple(value: Decimal, step: Decimal, rounding: str) -> Decimal:

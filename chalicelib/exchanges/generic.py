@@ -1,12 +1,14 @@
 """Any other ccxt exchange, through ccxt's unified methods. Not conformance-tested.
 
-Nothing is known of such an exchange's codes, so only limits and refused keys are told from the rest by HTTP status; every other failure
-of an order is OutcomeUnknown, and is settled by looking the order up. Position mode is left as the account has it.
+Nothing is known of such an exchange's codes, so only limits and refused keys are told from the rest by HTTP
+status; every other failure of an order is OutcomeUnknown, and is settled by looking the order up. Position
+mode is left as the account has it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, ClassVar
 
 from chalicelib.errors import NotDoable
@@ -93,7 +95,10 @@ class Generic:
         client = _with_market(api, listing)
         parameters: dict[str, Any] = {"clientOrderId": order.client_order_id}
         if order.stop_price is not None:
-            parameters |= {"triggerPrice": text(order.stop_price), "triggerDirection": "ascending" if order.trigger_above else "descending"}
+            parameters |= {
+                "triggerPrice": text(order.stop_price),
+                "triggerDirection": "ascending" if order.trigger_above else "descending",
+            }
         if order.reduce_only:
             parameters["reduceOnly"] = True
         if order.post_only:
@@ -105,8 +110,14 @@ class Generic:
         if order.hedged:
             parameters["hedged"] = True
         kind = "market" if order.price is None else "limit"
-        quantity, price = text(order.quantity / listing.contract_size), None if order.price is None else text(order.price)
-        reply = api.run(lambda: client.create_order(listing.symbol, kind, order.side.value, quantity, price, parameters), changes=True)
+        quantity, price = (
+            text(order.quantity / listing.contract_size),
+            None if order.price is None else text(order.price),
+        )
+        reply = api.run(
+            lambda: client.create_order(listing.symbol, kind, order.side.value, quantity, price, parameters),
+            changes=True,
+        )
         return new_order_state(order, str(reply["id"])) if reply.get("id") else _missing()
 
     def find(self, api: Api, client_order_id: str, listing: Listing, *, trigger: bool) -> OrderState | None:
@@ -116,7 +127,7 @@ class Generic:
         methods: list[Callable[..., Any]] = [client.fetch_open_orders]
         methods += [getattr(client, method) for method, has in _CLOSED if client.has.get(has)]
         for method in methods:
-            for row in api.run(lambda method=method: method(listing.symbol, None, None, parameters), changes=False):  # type: ignore[misc]
+            for row in api.run(partial(method, listing.symbol, None, None, parameters), changes=False):
                 if row.get("clientOrderId") == client_order_id:
                     return self._state(row, listing)
         return None
@@ -127,7 +138,9 @@ class Generic:
         if order.exchange_order_id is None:
             raise Absent(self.name)
         parameters = {"trigger": True} if order.trigger else {}
-        api.run(lambda: client.cancel_order(order.exchange_order_id, listing.symbol, parameters), changes=True)
+        api.run(
+            lambda: client.cancel_order(order.exchange_order_id, listing.symbol, parameters), changes=True
+        )
 
     def cancel_all(self, api: Api, listing: Listing | None) -> None:
         """One instrument only: without one there is no telling what an exchange would leave."""
@@ -141,7 +154,10 @@ class Generic:
         if listing is None:
             raise NotDoable("exchange_needs_symbol", exchange=self.name)
         client = _with_market(api, listing)
-        return [self._state(row, listing) for row in api.run(lambda: client.fetch_open_orders(listing.symbol), changes=False)]
+        return [
+            self._state(row, listing)
+            for row in api.run(lambda: client.fetch_open_orders(listing.symbol), changes=False)
+        ]
 
     def fills(self, api: Api, order: OrderState, listing: Listing) -> Sequence[Fill]:
         """See particulars.Particulars."""
@@ -152,13 +168,20 @@ class Generic:
     def trades(self, api: Api, listing: Listing, side: Side, since: datetime) -> Sequence[Trade]:
         """See particulars.Particulars. ccxt's trades name the exchange's order id only."""
         client = _with_market(api, listing)
-        rows = api.run(lambda: client.fetch_my_trades(listing.symbol, int(since.timestamp() * 1000)), changes=False)
-        return [Trade(None, str(row["order"]), _fill(row, listing)) for row in rows if row["side"] == side.value]
+        rows = api.run(
+            lambda: client.fetch_my_trades(listing.symbol, int(since.timestamp() * 1000)), changes=False
+        )
+        return [
+            Trade(None, str(row["order"]), _fill(row, listing)) for row in rows if row["side"] == side.value
+        ]
 
     def balances(self, api: Api) -> Sequence[Balance]:
         """See particulars.Particulars."""
         reply = api.run(api.client.fetch_balance, changes=False)
-        found = [Balance(currency, amount(reply["free"].get(currency)), amount(total)) for currency, total in reply["total"].items()]
+        found = [
+            Balance(currency, amount(reply["free"].get(currency)), amount(total))
+            for currency, total in reply["total"].items()
+        ]
         return [balance for balance in found if balance.total]
 
     def positions(self, api: Api, listings: Listings) -> Sequence[Position]:
@@ -182,7 +205,15 @@ class Generic:
     def set_position_mode(self, api: Api, listing: Listing, *, hedged: bool) -> None:
         """Left as it is."""
 
-    def set_margin(self, api: Api, listing: Listing, margin_mode: str | None, leverage: int | None, *, hedged: bool) -> None:  # noqa: ARG002
+    def set_margin(
+        self,
+        api: Api,
+        listing: Listing,
+        margin_mode: str | None,
+        leverage: int | None,
+        *,
+        hedged: bool,  # noqa: ARG002
+    ) -> None:
         """The leverage only; the margin mode goes with the order where the exchange takes it."""
         client = _with_market(api, listing)
         if leverage is not None and client.has.get("setLeverage"):

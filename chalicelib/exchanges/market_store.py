@@ -1,7 +1,7 @@
 """Market metadata in the table `markets`: one item per instrument of an exchange, market and environment.
 
-The order path reads single instruments, and keeps them for ten minutes; the scheduled refresh writes those that have changed. Item
-`{venue}#` is the venue's own: when it was refreshed, and a digest of each instrument.
+The order path reads single instruments, and keeps them for ten minutes; the scheduled refresh writes those
+that have changed. Item `{venue}#` is the venue's own: when it was refreshed, and a digest of each instrument.
 """
 
 import hashlib
@@ -38,7 +38,9 @@ class StoredMarkets(Mapping[str, StoredMarket]):
         until, kept = _kept.get(key, (0.0, {}))
         if time.monotonic() < until:
             return kept
-        found, refreshed = aws.get_many([("markets", {"listing": key}), ("markets", {"listing": f"{self._venue}#"})])
+        found, refreshed = aws.get_many(
+            [("markets", {"listing": key}), ("markets", {"listing": f"{self._venue}#"})]
+        )
         if refreshed is None:
             raise Retryable(f"no metadata of {self._venue} yet")
         # A listing that is gone keeps its item: what was bought when it was traded must be found and sold.
@@ -69,14 +71,18 @@ def age(venue_name: str, now: datetime) -> timedelta | None:
 
 
 def save(venue_name: str, fetched: Mapping[str, StoredMarket]) -> int:
-    """Writes the instruments that are new or have changed; returns how many. One that is gone becomes inactive.
+    """Writes the instruments that are new or have changed; returns how many.
+
+    One that is gone becomes inactive.
 
     An interrupted save is completed by the next: the digests are written last.
     """
     key = {"listing": f"{venue_name}#"}
     before: dict[str, str] = (aws.get("markets", key) or {}).get("digests", {})
     texts = {name: json.dumps(market, sort_keys=True, default=str) for name, market in fetched.items()}
-    digests = {name: hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH] for name, text in texts.items()}
+    digests = {
+        name: hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH] for name, text in texts.items()
+    }
     changed = [name for name, digest in digests.items() if before.get(name) != digest]
     for name in changed:
         _write(venue_name, name, texts[name])
@@ -84,7 +90,9 @@ def save(venue_name: str, fetched: Mapping[str, StoredMarket]) -> int:
         gone = aws.get("markets", {"listing": f"{venue_name}#{name}"})
         if gone:
             _write(venue_name, name, json.dumps({**json.loads(gone["market"]), "active": False}))
-    aws.write(aws.put_write("markets", {**key, "refreshed_at": datetime.now(UTC).isoformat(), "digests": digests}))
+    aws.write(
+        aws.put_write("markets", {**key, "refreshed_at": datetime.now(UTC).isoformat(), "digests": digests})
+    )
     return len(changed)
 
 

@@ -1,7 +1,7 @@
 """Market metadata: fetched by schedule, stored as plain JSON, read on the order path without a call.
 
-A stored market is a dict of strings, kept under the instrument's name (`BTCUSDT`) per exchange and market type. Quantities are base
-units, whatever the exchange counts in.
+A stored market is a dict of strings, kept under the instrument's name (`BTCUSDT`) per exchange and market
+type. Quantities are base units, whatever the exchange counts in.
 """
 
 from collections.abc import Mapping
@@ -83,7 +83,9 @@ def market_from_item(market_type: MarketType, stored: StoredMarket) -> Listing:
         maximum_market_quantity=decimal(stored.get("maximum_market_quantity")),
         maximum_market_value=decimal(stored.get("maximum_market_value")),
     )
-    return Listing(instrument, stored["market_id"], stored["symbol"], stored.get("active", True), stored.get("ccxt"))
+    return Listing(
+        instrument, stored["market_id"], stored["symbol"], stored.get("active", True), stored.get("ccxt")
+    )
 
 
 def market_items(client: Any, market_type: MarketType, *, whole: bool = False) -> dict[str, dict[str, Any]]:
@@ -137,15 +139,22 @@ def _market_item(precision_mode: int, market: Mapping[str, Any]) -> dict[str, An
 
 
 def _market_maximum(market: Mapping[str, Any]) -> tuple[Any, Decimal | None]:
-    """The largest order at market: in the exchange's own units, and in quote units; None for what it does not say.
+    """The largest order at market: in the exchange's own units, and in quote units.
+
+    None for what it does not say.
 
     ccxt has Binance's from the filter MARKET_LOT_SIZE. Of the others only the reply itself has it: Bybit
     `maxMktOrderQty` ("Get Instruments Info"; spot sends it as `maxMarketOrderQty`), OKX `maxMktSz` ("Get
-    instruments"). The latter counts contracts, but USDT on spot, where `maxMktAmt` limits the value in USD as well.
+    instruments"). The latter counts contracts, but USDT on spot, where `maxMktAmt` limits the value in USD as
+    well.
     """
     info = market.get("info") or {}
     lot = info.get("lotSizeFilter") or {}
-    quantity = (market["limits"].get("market") or {}).get("max") or lot.get("maxMktOrderQty") or lot.get("maxMarketOrderQty")
+    quantity = (
+        (market["limits"].get("market") or {}).get("max")
+        or lot.get("maxMktOrderQty")
+        or lot.get("maxMarketOrderQty")
+    )
     if market["contract"]:
         return quantity or info.get("maxMktSz"), None
     values = [value for value in (decimal(info.get("maxMktSz")), decimal(info.get("maxMktAmt"))) if value]

@@ -1,7 +1,8 @@
 """OKX v5: spot, and USDT perpetuals (`SWAP`).
 
-Swaps are counted in contracts. Trigger orders live in a book of their own (algo orders); on firing they become an ordinary order with
-an id of its own. Orders are acknowledged first, so their state has to be fetched. Rules from okx.com/docs-v5: trade, account, errors.
+Swaps are counted in contracts. Trigger orders live in a book of their own (algo orders); on firing they
+become an ordinary order with an id of its own. Orders are acknowledged first, so their state has to be
+fetched. Rules from okx.com/docs-v5: trade, account, errors.
 """
 
 import contextlib
@@ -16,7 +17,12 @@ from typing import Any, ClassVar
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges import codes
 from chalicelib.exchanges.api import Api, Parameters
-from chalicelib.exchanges.dialect import RECEIVE_WINDOW_MS, is_about_long, new_order_state, position_mode_differs
+from chalicelib.exchanges.dialect import (
+    RECEIVE_WINDOW_MS,
+    is_about_long,
+    new_order_state,
+    position_mode_differs,
+)
 from chalicelib.exchanges.markets import Listing, Listings
 from chalicelib.exchanges.outcomes import Absent, Meaning
 from chalicelib.exchanges.protocol import (
@@ -101,7 +107,11 @@ class Okx:
     def pacing(self, headers: Mapping[str, str]) -> Pacing:
         """OKX sends no figures."""
         named = {name.lower(): value for name, value in headers.items()}
-        return Pacing(retry_after=float(named["retry-after"])) if named.get("retry-after", "").isdigit() else Pacing()
+        return (
+            Pacing(retry_after=float(named["retry-after"]))
+            if named.get("retry-after", "").isdigit()
+            else Pacing()
+        )
 
     def weight(self, method: str, parameters: Parameters) -> int:  # noqa: ARG002
         """See api.Phrasebook. By address public calls are counted alone."""
@@ -112,7 +122,10 @@ class Okx:
         return market_id.removesuffix("-SWAP").replace("-", "")
 
     def place(self, api: Api, order: OrderRequest, listing: Listing) -> OrderState:
-        """See particulars.Particulars. OKX itself drops the request once it is older than the receive window."""
+        """See particulars.Particulars.
+
+        OKX itself drops the request once it is older than the receive window.
+        """
         request: dict[str, Any] = {
             "instId": listing.market_id,
             "tdMode": (order.margin_mode or "cross") if self._futures else self._spot_mode(api),
@@ -121,7 +134,9 @@ class Okx:
         }
         if self._futures and order.hedged:
             # In hedge mode the side of the position says what reduces; `reduceOnly` is ignored there.
-            request["posSide"] = "long" if is_about_long(order.side, reduce_only=order.reduce_only) else "short"
+            request["posSide"] = (
+                "long" if is_about_long(order.side, reduce_only=order.reduce_only) else "short"
+            )
         elif self._futures:
             request["reduceOnly"] = order.reduce_only
         if not self._futures and order.price is None:
@@ -138,7 +153,9 @@ class Okx:
         """See particulars.Particulars."""
         query = {"instId": listing.market_id}
         if not trigger:
-            return self._state(_only(api.read("privateGetTradeOrder", {**query, "clOrdId": client_order_id})), listing)
+            return self._state(
+                _only(api.read("privateGetTradeOrder", {**query, "clOrdId": client_order_id})), listing
+            )
         row = _only(api.read("privateGetTradeOrderAlgo", {"algoClOrdId": client_order_id}))
         state = self._state(row, listing)
         became_id = _triggered_id(row)
@@ -162,10 +179,16 @@ class Okx:
             api.change("privatePostTradeCancelOrder", {**query, "clOrdId": order.client_order_id})
             return
         with contextlib.suppress(Absent):
-            which = {"algoId": order.exchange_order_id} if order.exchange_order_id else {"algoClOrdId": order.client_order_id}
+            which = (
+                {"algoId": order.exchange_order_id}
+                if order.exchange_order_id
+                else {"algoClOrdId": order.client_order_id}
+            )
             api.change("privatePostTradeCancelAlgos", [{**query, **which}])
             return
-        became_id = _triggered_id(_only(api.read("privateGetTradeOrderAlgo", {"algoClOrdId": order.client_order_id})))
+        became_id = _triggered_id(
+            _only(api.read("privateGetTradeOrderAlgo", {"algoClOrdId": order.client_order_id}))
+        )
         if became_id is None:
             raise Absent(self.name)
         api.change("privatePostTradeCancelOrder", {**query, "ordId": became_id})
@@ -185,36 +208,55 @@ class Okx:
     def open_orders(self, api: Api, listing: Listing | None, listings: Listings) -> Sequence[OrderState]:
         """See particulars.Particulars."""
         orders, triggers = self._open(api, listing)
-        known = ((row, listing or listings.get(self.instrument_name(row["instId"]))) for row in (*orders, *triggers))
+        known = (
+            (row, listing or listings.get(self.instrument_name(row["instId"])))
+            for row in (*orders, *triggers)
+        )
         return [self._state(row, each) for row, each in known if each is not None]
 
     def fills(self, api: Api, order: OrderState, listing: Listing) -> Sequence[Fill]:
         """See particulars.Particulars. Newest first there; fees are negative there."""
         order_id = order.exchange_order_id
         if order.trigger:
-            order_id = _triggered_id(_only(api.read("privateGetTradeOrderAlgo", {"algoClOrdId": order.client_order_id})))
+            order_id = _triggered_id(
+                _only(api.read("privateGetTradeOrderAlgo", {"algoClOrdId": order.client_order_id}))
+            )
         if not order_id:
             return []
-        rows = api.read("privateGetTradeFillsHistory", {"instType": self._kind, "instId": listing.market_id, "ordId": order_id})["data"]
+        rows = api.read(
+            "privateGetTradeFillsHistory",
+            {"instType": self._kind, "instId": listing.market_id, "ordId": order_id},
+        )["data"]
         return [_fill(row, listing) for row in reversed(rows)]
 
     def trades(self, api: Api, listing: Listing, side: Side, since: datetime) -> Sequence[Trade]:
         """See particulars.Particulars. At most 100, the newest."""
-        query = {"instType": self._kind, "instId": listing.market_id, "begin": str(int(since.timestamp() * 1000))}
+        query = {
+            "instType": self._kind,
+            "instId": listing.market_id,
+            "begin": str(int(since.timestamp() * 1000)),
+        }
         rows = api.read("privateGetTradeFillsHistory", query)["data"]
-        return [Trade(row["clOrdId"], row["ordId"], _fill(row, listing)) for row in reversed(rows) if row["side"] == side.value]
+        return [
+            Trade(row["clOrdId"], row["ordId"], _fill(row, listing))
+            for row in reversed(rows)
+            if row["side"] == side.value
+        ]
 
     def balances(self, api: Api) -> Sequence[Balance]:
         """See particulars.Particulars."""
         (account,) = api.read("privateGetAccountBalance")["data"]
-        found = [Balance(row["ccy"], amount(row.get("availEq") or row["availBal"]), amount(row["cashBal"])) for row in account["details"]]
+        found = [
+            Balance(row["ccy"], amount(row.get("availEq") or row["availBal"]), amount(row["cashBal"]))
+            for row in account["details"]
+        ]
         return [balance for balance in found if balance.total]
 
     def positions(self, api: Api, listings: Listings) -> Sequence[Position]:
         """Signed in one-way mode; in hedge mode positive, and `posSide` tells a short one.
 
-        A cross and an isolated position of one instrument stand side by side, and an order reduces the one its
-        `tdMode` names. Source: OKX v5, "Get positions" (`mgnMode`) and "Place order" (`tdMode`).
+        A cross and an isolated position of one instrument stand side by side, and an order reduces the one
+        its `tdMode` names. Source: OKX v5, "Get positions" (`mgnMode`) and "Place order" (`tdMode`).
         """
         found = []
         for row in api.read("privateGetAccountPositions", {"instType": self._kind})["data"]:
@@ -239,8 +281,13 @@ class Okx:
                 raise position_mode_differs(self.name, hedged=hedged)
             api.change("privatePostAccountSetPositionMode", {"posMode": wanted})
 
-    def set_margin(self, api: Api, listing: Listing, margin_mode: str | None, leverage: int | None, *, hedged: bool) -> None:
-        """The margin mode goes with each order here; leverage is set per mode, and isolated and hedged per side of the position."""
+    def set_margin(
+        self, api: Api, listing: Listing, margin_mode: str | None, leverage: int | None, *, hedged: bool
+    ) -> None:
+        """The margin mode goes with each order here.
+
+        Leverage is set per mode, and isolated and hedged per side of the position.
+        """
         if leverage is None:
             return
         mode = margin_mode or "cross"
@@ -255,7 +302,9 @@ class Okx:
         row = self._account(api)
         granted = set(row["perm"].split(","))
         addresses = tuple(address for address in row.get("ip", "").split(",") if address)
-        return KeyPermissions(read=True, trade="trade" in granted, withdraw="withdraw" in granted, addresses=addresses)
+        return KeyPermissions(
+            read=True, trade="trade" in granted, withdraw="withdraw" in granted, addresses=addresses
+        )
 
     def _account(self, api: Api) -> Mapping[str, Any]:
         """The account's settings. Its level is kept."""
@@ -264,7 +313,10 @@ class Okx:
         return row
 
     def _spot_mode(self, api: Api) -> str:
-        """`cross` where all currencies share one margin pool, which takes no `cash` orders: okx.com/docs-v5, "Place order", `tdMode`."""
+        """`cross` where all currencies share one margin pool, which takes no `cash` orders.
+
+        Okx.com/docs-v5, "Place order", `tdMode`.
+        """
         level = api.settings.level or self._account(api).get("acctLv")
         return "cross" if level in _POOLED_LEVELS else "cash"
 
@@ -272,7 +324,8 @@ class Okx:
         if order.time_in_force not in {None, "GTC"}:
             raise NotDoable("time_in_force_with_stop", exchange=self.name, time_in_force=order.time_in_force)
         if not self._futures and order.order_type is OrderType.STOP_MARKET and order.side is Side.BUY:
-            # `tgtCcy` is documented for `conditional` and `oco` orders, not for `trigger`. Were it ignored, the size would be an amount of
+            # `tgtCcy` is documented for `conditional` and `oco` orders, not for `trigger`. Were it ignored,
+            # the size would be an amount of
             # quote currency. Lift this when an order in OKX's demo environment has shown which it is.
             raise NotDoable("spot_stop_buy_unsupported", exchange=self.name)
         stop, price = order.stop_price, order.price
@@ -282,17 +335,28 @@ class Okx:
 
     def _send(self, api: Api, method: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
         # ccxt sends `headers` with every request; no other one may expire.
-        api.client.headers = {**(api.client.headers or {}), "expTime": str(int(time.time() * 1000) + RECEIVE_WINDOW_MS)}
+        api.client.headers = {
+            **(api.client.headers or {}),
+            "expTime": str(int(time.time() * 1000) + RECEIVE_WINDOW_MS),
+        }
         try:
             return _only(api.change(method, request))
         finally:
-            api.client.headers = {name: value for name, value in api.client.headers.items() if name != "expTime"}
+            api.client.headers = {
+                name: value for name, value in api.client.headers.items() if name != "expTime"
+            }
 
-    def _open(self, api: Api, listing: Listing | None) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    def _open(
+        self, api: Api, listing: Listing | None
+    ) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
         query = {"instType": self._kind, **({"instId": listing.market_id} if listing else {})}
         orders = self._pages(api, "privateGetTradeOrdersPending", query, "ordId")
         kinds = ({**query, "ordType": kind} for kind in _ALGO_KINDS)
-        return orders, [row for kind in kinds for row in self._pages(api, "privateGetTradeOrdersAlgoPending", kind, "algoId")]
+        return orders, [
+            row
+            for kind in kinds
+            for row in self._pages(api, "privateGetTradeOrdersAlgoPending", kind, "algoId")
+        ]
 
     def _pages(self, api: Api, method: str, query: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
         rows: list[Mapping[str, Any]] = []
@@ -305,7 +369,13 @@ class Okx:
 
     def _state(self, row: Mapping[str, Any], listing: Listing) -> OrderState:
         trigger = bool(row.get("algoId")) and "triggerPx" in row
-        price = positive(row.get("px")) if not trigger else positive(row["orderPx"]) if row["orderPx"] != _AT_MARKET else None
+        price = (
+            positive(row.get("px"))
+            if not trigger
+            else positive(row["orderPx"])
+            if row["orderPx"] != _AT_MARKET
+            else None
+        )
         limit = price is not None and row.get("ordType") != "market"
         size = listing.contract_size
         filled = amount(row.get("accFillSz")) * size
@@ -350,7 +420,14 @@ def _only(reply: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _fill(row: Mapping[str, Any], listing: Listing) -> Fill:
     quantity = Decimal(row["fillSz"]) * listing.contract_size
-    return Fill(row["tradeId"], Decimal(row["fillPx"]), quantity, -amount(row["fee"]), row["feeCcy"], moment(row["ts"]))
+    return Fill(
+        row["tradeId"],
+        Decimal(row["fillPx"]),
+        quantity,
+        -amount(row["fee"]),
+        row["feeCcy"],
+        moment(row["ts"]),
+    )
 
 
 def _triggered_id(row: Mapping[str, Any]) -> str | None:

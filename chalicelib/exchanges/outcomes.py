@@ -1,7 +1,10 @@
-"""What an exchange's error means for the order: it was not placed, it is there already, or its outcome is unknown.
+"""What an exchange's error means for the order.
 
-A well-formed answer below HTTP 500 with the exchange's own code is a refusal. `codes.py` lists the exceptions. Without such a code, a call
-that changes something ends in `OutcomeUnknown`. ccxt's exception classes are not consulted, because several of them mean both.
+It was not placed, it is there already, or its outcome is unknown.
+
+A well-formed answer below HTTP 500 with the exchange's own code is a refusal. `codes.py` lists the
+exceptions. Without such a code, a call that changes something ends in `OutcomeUnknown`. ccxt's exception
+classes are not consulted, because several of them mean both.
 """
 
 import re
@@ -57,7 +60,9 @@ class Meaning:
 
 
 class ErrorReply(TradehookError):
-    """Something an exchange says that is an error only where the caller has not expected it. Does not leave this package.
+    """Something an exchange says that is an error only where the caller has not expected it.
+
+    Does not leave this package.
 
     Args:
         code, reason: The exchange's own, None and empty where it did not say it with a code.
@@ -107,13 +112,19 @@ def reaction(failure: Failure, error_rules: Sequence[Meaning], *, changes: bool)
     """The error a failed call is to be answered with.
 
     Args:
-        changes: The call changes something, so an unknown outcome is OutcomeUnknown. For a call that only reads, it is Retryable.
+        changes: The call changes something, so an unknown outcome is OutcomeUnknown. For a call that only
+            reads, it is Retryable.
     """
     if any(isinstance(cause, _NEVER_SENT) for cause in _causes(failure.error)):
         return Retryable(f"{failure.exchange}: no connection, the request was not sent")
     if not failure.sent:
         # ccxt itself turned it away, and would again.
-        return NotDoable("exchange_refused", exchange=failure.exchange, exchange_code=None, reason=type(failure.error).__name__)
+        return NotDoable(
+            "exchange_refused",
+            exchange=failure.exchange,
+            exchange_code=None,
+            reason=type(failure.error).__name__,
+        )
     meaning = _meaning(failure, error_rules)
     if meaning is None and _well_formed(failure):
         meaning = Meaning(failure.code or "", Kind.REFUSED)
@@ -136,12 +147,22 @@ def _meaning(failure: Failure, error_rules: Sequence[Meaning]) -> Meaning | None
 def _well_formed(failure: Failure) -> bool:
     """The exchange itself has answered: below HTTP 500 and with a code of its own."""
     answered = failure.status is None or failure.status < _SERVER_ERROR
-    return failure.sent and answered and failure.code is not None and _OWN_CODE.fullmatch(failure.code) is not None
+    return (
+        failure.sent
+        and answered
+        and failure.code is not None
+        and _OWN_CODE.fullmatch(failure.code) is not None
+    )
 
 
 def _applies(meaning: Meaning, failure: Failure) -> bool:
     # A gateway's 5xx may carry any body. The order may have gone through behind it.
-    if failure.status is not None and failure.status >= _SERVER_ERROR and meaning.kind is not Kind.DUPLICATE and not meaning.certain:
+    if (
+        failure.status is not None
+        and failure.status >= _SERVER_ERROR
+        and meaning.kind is not Kind.DUPLICATE
+        and not meaning.certain
+    ):
         return False
     if meaning.code == f"http {failure.status}":
         # A gateway's status counts where the exchange says nothing itself. Limits always count.
@@ -152,7 +173,9 @@ def _applies(meaning: Meaning, failure: Failure) -> bool:
 def _error(meaning: Meaning, failure: Failure) -> TradehookError:
     match meaning.kind:
         case Kind.REFUSED:
-            return NotDoable(meaning.ours, exchange=failure.exchange, exchange_code=failure.code, reason=failure.reason)
+            return NotDoable(
+                meaning.ours, exchange=failure.exchange, exchange_code=failure.code, reason=failure.reason
+            )
         case Kind.PASSING:
             return Retryable(f"{failure.exchange}: code {failure.code}")
         case Kind.LIMITED:
@@ -162,7 +185,10 @@ def _error(meaning: Meaning, failure: Failure) -> TradehookError:
 
 
 def _causes(error: Any) -> Iterator[BaseException]:
-    """An error and everything that led to it; requests keeps urllib3's error in `args`, urllib3 its own in `reason`."""
+    """An error and everything that led to it.
+
+    Requests keeps urllib3's error in `args`, urllib3 its own in `reason`.
+    """
     seen: list[Any] = [error]
     for cause in seen:
         if isinstance(cause, BaseException):

@@ -1,13 +1,14 @@
 """How exchanges refuse an order at market for its size: by their own code and a piece of their message.
 
-Listed maxima change between two refreshes of the stored metadata, so an order may be refused although it obeys
-what is stored.
+Listed maxima change between two refreshes of the stored metadata, so an order may be refused although it
+obeys what is stored.
 """
 
 from chalicelib.errors import Refused
 
 _TOO_LARGE = {
-    # Binance spot, "Filters": one code for all of them. USDⓈ-M futures, "Error Codes": QTY_GREATER_THAN_MAX_QTY.
+    # Binance spot, "Filters": one code for all of them. USDⓈ-M futures, "Error Codes":
+    # QTY_GREATER_THAN_MAX_QTY.
     ("binance", "-1013"): "market_lot_size",
     ("binance", "-4005"): "",
     # Bybit: 10001 is every malformed parameter, this message that of pybit#284. 170135 is spot's upper limit.

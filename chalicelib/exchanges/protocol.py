@@ -1,7 +1,9 @@
-"""What tradehook asks of an exchange: one Protocol, and the messages that cross it. All immutable, all quantities Decimal.
+"""What tradehook asks of an exchange: one Protocol, and the messages that cross it.
 
-Quantities are base units everywhere (an adapter converts to contracts where its exchange counts those), prices quote per base,
-times UTC.
+All immutable, all quantities Decimal.
+
+Quantities are base units everywhere (an adapter converts to contracts where its exchange counts those),
+prices quote per base, times UTC.
 """
 
 from collections.abc import Sequence
@@ -83,11 +85,12 @@ class OrderRequest:
         margin_mode: `cross` or `isolated`; futures only.
         hedged: The account keeps long and short positions apart.
         time_in_force: `GTC`, `IOC`, `FOK`; None leaves the exchange's default.
-        take_profit, stop_loss: Where to leave what this order opens, quote per base. Orders of their own, placed once it has traded; no
-            exchange is told of them here.
-        oco_group: Orders of one pair cancel each other: as soon as one trades, the other goes. What a paper book keeps; real exchanges'
-            pairs are kept by the follow-up.
-        oco_sibling: The other order of the pair, to be placed with this one in a single call, where the exchange would not take it alone.
+        take_profit, stop_loss: Where to leave what this order opens, quote per base. Orders of their own,
+            placed once it has traded; no exchange is told of them here.
+        oco_group: Orders of one pair cancel each other: as soon as one trades, the other goes. What a paper
+            book keeps; real exchanges' pairs are kept by the follow-up.
+        oco_sibling: The other order of the pair, to be placed with this one in a single call, where the
+            exchange would not take it alone.
     """
 
     client_order_id: str
@@ -264,12 +267,16 @@ class RateLimited(Retryable):
 class Exchange(Protocol):
     """One account on one exchange and market.
 
-    Every method may raise `Retryable` (nothing happened, try again; `RateLimited` among them), `OutcomeUnknown` (only from
-    methods that change something) and `Refused` (the exchange said no, with its reason under a code of ours).
+    Every method may raise `Retryable` (nothing happened, try again; `RateLimited` among them),
+    `OutcomeUnknown` (only from methods that change something) and `Refused` (the exchange said no, with its
+    reason under a code of ours).
     """
 
     def instrument(self, base: str, quote: str) -> Instrument:
-        """The rules for a pair, from cached metadata, never a call on the order path. Raises NotDoable `symbol_unknown`."""
+        """The rules for a pair, from cached metadata, never a call on the order path.
+
+        Raises NotDoable `symbol_unknown`.
+        """
         ...
 
     def balances(self) -> Sequence[Balance]:
@@ -285,7 +292,10 @@ class Exchange(Protocol):
         ...
 
     def place(self, order: OrderRequest) -> OrderState:
-        """Places an order once. On OutcomeUnknown the caller looks it up by client order id and does not place it again."""
+        """Places an order once.
+
+        On OutcomeUnknown the caller looks it up by client order id and does not place it again.
+        """
         ...
 
     def find(self, client_order_id: str, instrument: Instrument, *, trigger: bool) -> OrderState | None:
@@ -301,7 +311,10 @@ class Exchange(Protocol):
         ...
 
     def cancel_all(self, instrument: Instrument | None = None) -> None:
-        """Cancels every open order, or those of one instrument, conditional ones included. Nothing open is fine."""
+        """Cancels every open order, or those of one instrument, conditional ones included.
+
+        Nothing open is fine.
+        """
         ...
 
     def fills(self, order: OrderState, instrument: Instrument) -> Sequence[Fill]:

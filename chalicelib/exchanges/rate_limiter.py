@@ -1,11 +1,12 @@
 """Keeping within the exchanges' limits, together with all other workers.
 
-A limit is an item of the table `limits` that holds one number, `booked_until`: the moment up to which the limit's capacity is spoken for,
-in microseconds since 1970. Taking tokens moves it on by what they take at the limit's rate (the generic cell rate algorithm); the tokens
-may be used as soon as it is no further ahead than the burst allows. While nobody has to wait tokens are leased several at a time, so
-that the item is not written for every call, and a lease is good for a few seconds; then exactly what is needed is booked.
-What is in use is moved by adding to it, which nobody else's booking can get in the way of. Keeping away for a while is the same number
-moved further.
+A limit is an item of the table `limits` that holds one number, `booked_until`: the moment up to which the
+limit's capacity is spoken for, in microseconds since 1970. Taking tokens moves it on by what they take at the
+limit's rate (the generic cell rate algorithm); the tokens may be used as soon as it is no further ahead than
+the burst allows. While nobody has to wait tokens are leased several at a time, so that the item is not
+written for every call, and a lease is good for a few seconds; then exactly what is needed is booked. What is
+in use is moved by adding to it, which nobody else's booking can get in the way of. Keeping away for a while
+is the same number moved further.
 """
 
 import math
@@ -28,9 +29,12 @@ _SECOND = 1_000_000
 _LEASE_S = 2.0
 _LONGEST_S = 60  # nobody waits for more
 _FORGOTTEN_AFTER_S = 86_400
-# Each writes or learns how far the limit is booked; only in the first booking after a pause can others get ahead.
+# Each writes or learns how far the limit is booked; only in the first booking after a pause can others get
+# ahead.
 _TRIES = 6
-_SAFE_SHARE = 0.85  # of the weight of a minute: what others have under way when it is noticed must fit into the rest
+_SAFE_SHARE = (
+    0.85  # of the weight of a minute: what others have under way when it is noticed must fit into the rest
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,8 @@ class Limits:
     Attributes:
         orders: Orders an account may place.
         weight: Weight an address may use; what a call weighs, the exchange's particulars say.
-        weight_per_minute: As the exchange counts it in its answers' headers; None where it does not. Where it does, the burst may be as
-            large as the minute's weight: what has been used is heeded.
+        weight_per_minute: As the exchange counts it in its answers' headers; None where it does not. Where it
+            does, the burst may be as large as the minute's weight: what has been used is heeded.
         shared: The address's weight is one for spot and futures.
     """
 
@@ -60,10 +64,14 @@ class Limits:
     shared: bool = False
 
 
-# Sources and exact figures: docs/orders.md. Nine tenths of what the exchange allows, and a burst that together with what flows in
-# during the exchange's window (10 s, 1 s, 2 s for orders) does not exceed what it allows in one. Where an address's window is short (Bybit
-# 5 s; OKX 2 s, for prices, the only calls it counts by address) it has room for two bursts, since a lease is used up to some seconds late,
-# and for many workers' calls that arrive closer together than they were let through. Bybit bans an address that oversteps for ten minutes.
+# Sources and exact figures: docs/orders.md. Nine tenths of what the exchange allows, and a burst that
+# together with what flows in
+# during the exchange's window (10 s, 1 s, 2 s for orders) does not exceed what it allows in one. Where an
+# address's window is short (Bybit
+# 5 s; OKX 2 s, for prices, the only calls it counts by address) it has room for two bursts, since a lease is
+# used up to some seconds late,
+# and for many workers' calls that arrive closer together than they were let through. Bybit bans an address
+# that oversteps for ten minutes.
 _LIMITS = {
     ("binance", MarketType.SPOT): Limits(Rate(9, 9), Rate(90, 5000, 40), weight_per_minute=6000),
     ("binance", MarketType.FUTURES): Limits(Rate(18, 60), Rate(36, 2000, 20), weight_per_minute=2400),
@@ -117,21 +125,31 @@ class Patience:
 
 
 def limits_of(exchange: str, market_type: MarketType) -> Limits:
-    """What of a market's limits is ours: all, or the share that the setting `EXCHANGE_SHARES` leaves us. Raises Misconfigured."""
+    """What of a market's limits is ours: all, or the share that the setting `EXCHANGE_SHARES` leaves us.
+
+    Raises Misconfigured.
+    """
     limits = _LIMITS.get((exchange, market_type)) or _LIMITS.get((family(exchange), market_type), _OTHERS)
     percent = _shares().get(exchange, 100)
     return limits if percent == 100 else _part(limits, percent)  # noqa: PLR2004
 
 
 def _shares() -> dict[str, int]:
-    """Percent by exchange, from `binance:50 okx:20`; others use the rest of what is allowed to the accounts or the address."""
+    """Percent by exchange, from `binance:50 okx:20`.
+
+    Others use the rest of what is allowed to the accounts or the address.
+    """
     shares = {}
     for part in config.setting("EXCHANGE_SHARES").split():
         exchange, _, percent = part.partition(":")
         if exchange not in config.exchanges() or exchange in shares:
-            raise Misconfigured(f"TRADEHOOK_EXCHANGE_SHARES: {exchange!r} is named twice, or is no exchange that is traded on")
+            raise Misconfigured(
+                f"TRADEHOOK_EXCHANGE_SHARES: {exchange!r} is named twice, or is no exchange that is traded on"
+            )
         if not (percent.isascii() and percent.isdigit() and 1 <= int(percent) <= 100):  # noqa: PLR2004
-            raise Misconfigured(f"TRADEHOOK_EXCHANGE_SHARES: {part!r} should end in a whole number of percent from 1 to 100")
+            raise Misconfigured(
+                f"TRADEHOOK_EXCHANGE_SHARES: {part!r} should end in a whole number of percent from 1 to 100"
+            )
         shares[exchange] = int(percent)
     return shares
 
@@ -139,7 +157,8 @@ def _shares() -> dict[str, int]:
 def _part(limits: Limits, percent: int) -> Limits:
     weight = limits.weight
     if limits.weight_per_minute:
-        # The exchange's count is everybody's and cannot tell when our own share of a minute is used up: two bursts must fit into it.
+        # The exchange's count is everybody's and cannot tell when our own share of a minute is used up: two
+        # bursts must fit into it.
         weight = replace(weight, burst=int(limits.weight_per_minute - 60 * weight.per_s) // 2)
     return replace(limits, orders=_less(limits.orders, percent), weight=_less(weight, percent))
 
@@ -150,12 +169,16 @@ def _less(rate: Rate, percent: int) -> Rate:
 
 
 class Limiter:
-    """The limits that one account on one market is under: its own, and those of the address its calls come from."""
+    """The limits that one account on one market is under.
+
+    Its own, and those of the address its calls come from.
+    """
 
     def __init__(self, exchange: str, market_type: MarketType, account_id: str) -> None:
         self.limits = limits_of(exchange, market_type)
         place = f"{exchange}#{market_type.value}"
-        # Without a NAT gateway nobody knows which address a call will come from; all of them are then counted as one.
+        # Without a NAT gateway nobody knows which address a call will come from; all of them are then counted
+        # as one.
         address = config.setting("EGRESS_ADDRESS", "any")
         behind = exchange if self.limits.shared else place
         self._buckets = {"account": f"{place}#account#{account_id}", "address": f"{behind}#address#{address}"}
@@ -250,7 +273,11 @@ def _keep(bucket: str, lease: _Lease) -> None:
     with _lock:
         other = _leases.get(bucket)
         if other is not None and other.tokens:
-            lease = _Lease(lease.tokens + other.tokens, max(lease.usable_from, other.usable_from), max(lease.until, other.until))
+            lease = _Lease(
+                lease.tokens + other.tokens,
+                max(lease.usable_from, other.usable_from),
+                max(lease.until, other.until),
+            )
         _leases[bucket] = lease
 
 
@@ -258,12 +285,15 @@ def _book(bucket: str, rate: Rate, tokens: int, generous: int, within: float) ->
     """Moves the booking on; returns the seconds until what was booked may be used, and how many tokens it is.
 
     Args:
-        generous: So many tokens while nobody has to wait; then exactly what is needed, so that nobody waits for what lies idle.
+        generous: So many tokens while nobody has to wait; then exactly what is needed, so that nobody waits
+            for what lies idle.
     """
     burst = _burst_us(rate)
     for _ in range(_TRIES):
         now = _now_us()
-        booked = _booked.get(bucket, 0)  # at least as far as this, and while the limit is in use most often not much further
+        booked = _booked.get(
+            bucket, 0
+        )  # at least as far as this, and while the limit is in use most often not much further
         chosen = generous if max(booked, now) + _cost_us(rate, generous) - now <= burst else tokens
         cost = _cost_us(rate, chosen)
         latest = now + burst + (0 if chosen > tokens else int(within * _SECOND)) - cost
@@ -273,11 +303,18 @@ def _book(bucket: str, rate: Rate, tokens: int, generous: int, within: float) ->
             if booked < now:
                 until = now + cost
                 condition = "attribute_not_exists(booked_until) OR booked_until < :now"
-                _move(bucket, "SET booked_until = :until, forget_at = :forget", condition, until=until, now=now)
+                _move(
+                    bucket, "SET booked_until = :until, forget_at = :forget", condition, until=until, now=now
+                )
             else:
                 condition = "booked_until BETWEEN :now AND :latest"
                 until = _move(
-                    bucket, "SET booked_until = booked_until + :cost, forget_at = :forget", condition, cost=cost, now=now, latest=latest
+                    bucket,
+                    "SET booked_until = booked_until + :cost, forget_at = :forget",
+                    condition,
+                    cost=cost,
+                    now=now,
+                    latest=latest,
                 )
         except aws.WriteRefused as refused:
             _booked[bucket] = int((refused.failed[0] or {}).get("booked_until", 0))
@@ -296,10 +333,14 @@ def _move(bucket: str, expression: str, condition: str, **values: int) -> int:
     forget_at = int(time.time()) + _FORGOTTEN_AFTER_S
     try:
         written = aws.write(
-            aws.update_write("limits", {"bucket": bucket}, expression, condition, forget=forget_at, **values), returning=True
+            aws.update_write("limits", {"bucket": bucket}, expression, condition, forget=forget_at, **values),
+            returning=True,
         )
     except ClientError as error:
-        if error.response["Error"]["Code"] in {"ProvisionedThroughputExceededException", "ThrottlingException"}:
+        if error.response["Error"]["Code"] in {
+            "ProvisionedThroughputExceededException",
+            "ThrottlingException",
+        }:
             raise Retryable("DynamoDB is throttling the limiter") from error
         raise
     return int(written["booked_until"])

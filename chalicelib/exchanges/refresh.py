@@ -11,7 +11,9 @@ _AFTER = timedelta(hours=1)
 
 
 def refresh() -> int:
-    """Fetches the metadata of every venue that has none or whose is older than an hour; returns how many venues.
+    """Fetches the metadata of every venue that has none or whose is older than an hour.
+
+    Returns how many venues.
 
     A venue that cannot be fetched keeps what it has, and is tried again next time.
     """

@@ -26,7 +26,11 @@ def is_conformance_tested(exchange: str) -> bool:
 
 
 def open_exchange(
-    exchange: str, market_type: MarketType, credentials: Credentials, stored: Mapping[str, StoredMarket], **settings: Any
+    exchange: str,
+    market_type: MarketType,
+    credentials: Credentials,
+    stored: Mapping[str, StoredMarket],
+    **settings: Any,
 ) -> CcxtExchange:
     """One account on an exchange, with a fresh session: open it per invocation.
 
@@ -42,7 +46,9 @@ def open_exchange(
 
 
 def fetch_markets(exchange: str, market_type: MarketType, *, demo: bool = False) -> dict[str, dict[str, Any]]:
-    """Every market of an exchange in its stored form, by instrument name. For the scheduled refresh; makes calls.
+    """Every market of an exchange in its stored form, by instrument name. For the scheduled refresh.
+
+    Makes calls.
 
     Args:
         demo: Those of the test environment, which may differ.

@@ -1,4 +1,7 @@
-"""An account's line to one market of its exchange: every call paced, and repeated where repeating does no harm."""
+"""An account's line to one market of its exchange.
+
+Every call paced, and repeated where repeating does no harm.
+"""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -38,7 +41,12 @@ class ExchangeSession:
     """
 
     def __init__(
-        self, exchange: CcxtExchange, markets: StoredMarkets, market_type: MarketType, limiter: Limiter, patience: Patience
+        self,
+        exchange: CcxtExchange,
+        markets: StoredMarkets,
+        market_type: MarketType,
+        limiter: Limiter,
+        patience: Patience,
     ) -> None:
         self._exchange = exchange
         self._markets = markets
@@ -82,7 +90,10 @@ class ExchangeSession:
         return {row.currency: (row.free, row.total) for row in rows}
 
     def positions(self, side: PositionSide | None = None) -> dict[str, Decimal]:
-        """Open futures positions, base units, negative if short; those of one side, or both sides of a hedged account added up."""
+        """Open futures positions, base units, negative if short.
+
+        Those of one side, or both sides of a hedged account added up.
+        """
         return total_positions(((row.instrument_name, row.quantity) for row in self.open_positions()), side)
 
     def open_positions(self) -> Sequence[Position]:
@@ -101,12 +112,18 @@ class ExchangeSession:
         """See protocol.Exchange."""
         return self._repeated(lambda exchange: exchange.open_orders(instrument))
 
-    def find_by_traces(self, sent: OrderState, instrument: Instrument, since: datetime, *, strict: bool) -> OrderState | None:
+    def find_by_traces(
+        self, sent: OrderState, instrument: Instrument, since: datetime, *, strict: bool
+    ) -> OrderState | None:
         """See traces.find. A doubt is Retryable here."""
-        return self._repeated(lambda exchange: exchange.find_by_traces(sent, instrument, since, strict=strict))
+        return self._repeated(
+            lambda exchange: exchange.find_by_traces(sent, instrument, since, strict=strict)
+        )
 
     def prepare(self, order: OrderRequest, *, ahead: int) -> None:
-        """Does whatever an order needs before it is claimed: the account's settings as it wants them, and its turn under the limits.
+        """Does whatever an order needs before it is claimed.
+
+        The account's settings as it wants them, and its turn under the limits.
 
         Args:
             ahead: Orders that will follow.
@@ -127,7 +144,9 @@ class ExchangeSession:
     def place(self, order: OrderRequest) -> OrderState:
         """Sends an order, once. Its turn has been taken before. See protocol.Exchange."""
         self._taken, self._turn = self._turn, 0
-        if self._gap:  # what kept the last order after its turn had come must not bring this one closer to it than the limit allows
+        # What kept the last order after its turn had come must not bring this one closer to it than the limit
+        # allows
+        if self._gap:
             self._patience.wait(self._sent_at + self._gap - time.monotonic(), "rate_limit")
         self._sent_at, self._gap = time.monotonic(), 0.0
         try:
@@ -140,14 +159,19 @@ class ExchangeSession:
         return self._repeated(lambda exchange: exchange.cancel(order, instrument))
 
     def _pace(self, weight: int) -> None:
-        """Waits until a call of this weight may leave; that of an order whose turn has been taken may at once, for it has been claimed."""
+        """Waits until a call of this weight may leave.
+
+        That of an order whose turn has been taken may at once, for it has been claimed.
+        """
         covered = min(self._taken, weight)
         self._taken -= covered
         self._take(weight - covered)
 
     def _take(self, weight: int) -> None:
         if weight:
-            self._patience.wait(self._limiter.take("address", weight, within=self._patience.left), "rate_limit")
+            self._patience.wait(
+                self._limiter.take("address", weight, within=self._patience.left), "rate_limit"
+            )
 
     def _repeated(self, call: Callable[[CcxtExchange], Result]) -> Result:
         for attempt in range(_TRIES):
@@ -179,7 +203,9 @@ class ExchangeSession:
             self._limiter.apply_server_limits(self._exchange.pacing)
 
 
-def total_positions(positions: Iterable[tuple[str, Decimal]], side: PositionSide | None) -> dict[str, Decimal]:
+def total_positions(
+    positions: Iterable[tuple[str, Decimal]], side: PositionSide | None
+) -> dict[str, Decimal]:
     """Positions by instrument name, as `Line.positions` gives them."""
     found: dict[str, Decimal] = {}
     for name, quantity in positions:

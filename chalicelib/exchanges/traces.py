@@ -1,7 +1,7 @@
 """What an order leaves behind at an exchange besides its own record: the list of open orders, and its trades.
 
-An exchange may not show an order by its id for seconds or minutes (freqtrade#12681, hummingbot#493). Both traces come from other tables of
-the exchange, so they are the second proof before an order counts as absent.
+An exchange may not show an order by its id for seconds or minutes (freqtrade#12681, hummingbot#493). Both
+traces come from other tables of the exchange, so they are the second proof before an order counts as absent.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,14 @@ _TRADED_WITHIN = timedelta(seconds=2 * LATE_ARRIVAL_S)  # a market order trades 
 
 
 def find(
-    particulars: ExchangeDialect, api: Api, listing: Listing, listings: Listings, sent: OrderState, since: datetime, *, strict: bool
+    particulars: ExchangeDialect,
+    api: Api,
+    listing: Listing,
+    listings: Listings,
+    sent: OrderState,
+    since: datetime,
+    *,
+    strict: bool,
 ) -> OrderState | None:
     """Returns an order as its traces show it, None if it left none.
 
@@ -46,8 +53,16 @@ def find(
 
 
 def _may_be(trade: Trade, sent: OrderState) -> bool:
-    """Whether a trade may be of the order. A conditional order trades as another order, which need not carry our id."""
-    if sent.order_type is OrderType.MARKET and trade.fill.at and sent.updated_at and trade.fill.at > sent.updated_at + _TRADED_WITHIN:
+    """Whether a trade may be of the order.
+
+    A conditional order trades as another order, which need not carry our id.
+    """
+    if (
+        sent.order_type is OrderType.MARKET
+        and trade.fill.at
+        and sent.updated_at
+        and trade.fill.at > sent.updated_at + _TRADED_WITHIN
+    ):
         return False
     return trade.client_order_id is None or (sent.trigger and not is_ours(trade.client_order_id))
 

@@ -1,7 +1,9 @@
-"""The HTTP session ccxt works with: bounded in time, never repeating a request, and able to point at another server.
+"""The HTTP session ccxt works with.
 
-With the setting `EXCHANGE_ENDPOINT` every call goes there while ccxt keeps the real URL (it picks its error tables by it): path and
-query are kept, and the real host travels in `X-Original-Host`.
+Bounded in time, never repeating a request, and able to point at another server.
+
+With the setting `EXCHANGE_ENDPOINT` every call goes there while ccxt keeps the real URL (it picks its error
+tables by it): path and query are kept, and the real host travels in `X-Original-Host`.
 """
 
 import logging
@@ -54,7 +56,9 @@ class ExchangeTransport(HTTPAdapter):
             request.headers[ORIGINAL_HOST] = parts.netloc
             request.url = self._endpoint + urlunsplit(("", "", parts.path, parts.query, ""))
         self.sent += 1
-        response = super().send(request, stream=stream, timeout=self._timeout, verify=verify, cert=cert, proxies=proxies)
+        response = super().send(
+            request, stream=stream, timeout=self._timeout, verify=verify, cert=cert, proxies=proxies
+        )
         response.url = real
         return response
 
@@ -62,10 +66,12 @@ class ExchangeTransport(HTTPAdapter):
 def mount(client: Any, timeout: tuple[float, float] | None = None) -> ExchangeTransport:
     """Gives a ccxt exchange a session of its own and returns its transport.
 
-    One per invocation: a connection kept from an earlier one may have been closed by the exchange meanwhile, and the reset would
-    leave the order's outcome unknown.
+    One per invocation: a connection kept from an earlier one may have been closed by the exchange meanwhile,
+    and the reset would leave the order's outcome unknown.
     """
-    transport = ExchangeTransport(config.setting("EXCHANGE_ENDPOINT"), timeout or (CONNECT_TIMEOUT_S, READ_TIMEOUT_S))
+    transport = ExchangeTransport(
+        config.setting("EXCHANGE_ENDPOINT"), timeout or (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
+    )
     session = requests.Session()
     session.trust_env = False
     # A redirected request would carry key and signature to wherever it is sent.

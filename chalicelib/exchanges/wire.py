@@ -36,13 +36,18 @@ def text(value: Decimal) -> str:
 
 
 def rounded(quotient: Decimal) -> Decimal:
-    """A quotient, which may have no end, to twelve places and without trailing zeros; never a negative zero."""
+    """A quotient, which may have no end, to twelve places and without trailing zeros.
+
+    Never a negative zero.
+    """
     return round(quotient, 12).normalize() + 0
 
 
 def moment(milliseconds: Any) -> datetime | None:
     """A time in milliseconds since 1970, UTC; None for a missing or zero one."""
-    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC) if milliseconds and int(milliseconds) else None
+    return (
+        datetime.fromtimestamp(int(milliseconds) / 1000, UTC) if milliseconds and int(milliseconds) else None
+    )
 
 
 def flag(value: Any) -> bool:

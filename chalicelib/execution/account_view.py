@@ -1,6 +1,9 @@
-"""What a signal's orders are sized from: the price, and what the account has free and holds, each looked at once per signal.
+"""What a signal's orders are sized from.
 
-What was seen is kept with the orders, so that a repetition comes to the same orders whatever has happened to the balance since.
+The price, and what the account has free and holds, each looked at once per signal.
+
+What was seen is kept with the orders, so that a repetition comes to the same orders whatever has happened to
+the balance since.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,7 +38,9 @@ class AccountView:
         basis: What was seen so far, by name; part of every order that is claimed.
     """
 
-    def __init__(self, sessions: SessionSource, instruction: Instruction, basis: Mapping[str, Decimal]) -> None:
+    def __init__(
+        self, sessions: SessionSource, instruction: Instruction, basis: Mapping[str, Decimal]
+    ) -> None:
         """Starts from what an earlier attempt has seen."""
         self.basis = dict(basis)
         self._sessions = sessions
@@ -53,7 +58,10 @@ class AccountView:
         return self._once("free", lambda: self._balance(instrument, instrument.quote))
 
     def positions(self, instrument: Instrument, position_side: PositionSide | None) -> Sequence[Position]:
-        """The futures positions in an instrument, of one side if it is given; on spot the free holdings, as one."""
+        """The futures positions in an instrument, of one side if it is given.
+
+        On spot the free holdings, as one.
+        """
         if instrument.market_type is MarketType.SPOT:
             held = self._once(_HELD, lambda: self._balance(instrument, instrument.base))
             return [Position(instrument.base, MarketType.SPOT, held)]
@@ -61,14 +69,20 @@ class AccountView:
             found = _of(self._sessions.of(instrument.market_type).open_positions(), instrument, position_side)
             self.basis |= {_name(each): each.quantity for each in found}
             self.basis[_HELD] = _total(found)
-        return [_position(instrument, name, held) for name, held in self.basis.items() if name.startswith(f"{_HELD}_")]
+        return [
+            _position(instrument, name, held)
+            for name, held in self.basis.items()
+            if name.startswith(f"{_HELD}_")
+        ]
 
     def standing(self, instrument: Instrument, position: Position) -> Decimal:
         """What of a position the exchange shows now, base units without sign."""
         session = self._sessions.of(instrument.market_type)
         if instrument.market_type is MarketType.SPOT:
             return session.free_and_total().get(instrument.base, (_ZERO, _ZERO))[0]
-        now = _total(each for each in _of(session.open_positions(), instrument, None) if _name(each) == _name(position))
+        now = _total(
+            each for each in _of(session.open_positions(), instrument, None) if _name(each) == _name(position)
+        )
         return abs(now) if now * position.quantity > 0 else _ZERO
 
     def basis_of(self, request: OrderRequest) -> dict[str, Decimal]:
@@ -77,8 +91,15 @@ class AccountView:
             return dict(self.basis)
         side = None
         if request.hedged:
-            side = PositionSide.LONG if is_about_long(request.side, reduce_only=request.reduce_only) else PositionSide.SHORT
-        return {**self.basis, OWNED: _total(_of(self.positions(request.instrument, None), request.instrument, side))}
+            side = (
+                PositionSide.LONG
+                if is_about_long(request.side, reduce_only=request.reduce_only)
+                else PositionSide.SHORT
+            )
+        return {
+            **self.basis,
+            OWNED: _total(_of(self.positions(request.instrument, None), request.instrument, side)),
+        }
 
     def exposure(self, account_id: str, instrument: Instrument, side: Side) -> tuple[Decimal, int]:
         """Position or holdings of one side, as the exchange has it now, with the ledger's open orders that would add to it."""
@@ -87,16 +108,26 @@ class AccountView:
         if instrument.market_type is MarketType.FUTURES:
             held = [(each.instrument_name, each.quantity) for each in session.open_positions()]
         else:
-            held = [(currency, total) for currency, (_, total) in session.free_and_total().items() if currency not in DOLLARS and total]
+            held = [
+                (currency, total)
+                for currency, (_, total) in session.free_and_total().items()
+                if currency not in DOLLARS and total
+            ]
         name = instrument.name if instrument.market_type is MarketType.FUTURES else instrument.base
         # A long and a short position of hedge mode do not cancel each other out.
         total = sum((max(quantity * direction, _ZERO) for each, quantity in held if each == name), _ZERO)
         there = {each for each, _ in held}
         for order in in_flight.unfinished(account_id):
-            opens = not order.reduce_only and (order.side is Side.BUY or order.market_type is MarketType.FUTURES)
+            opens = not order.reduce_only and (
+                order.side is Side.BUY or order.market_type is MarketType.FUTURES
+            )
             if order.status.final or not opens or order.market_type is not instrument.market_type:
                 continue
-            base = order.symbol if instrument.market_type is MarketType.FUTURES else order.symbol.removesuffix(instrument.quote)
+            base = (
+                order.symbol
+                if instrument.market_type is MarketType.FUTURES
+                else order.symbol.removesuffix(instrument.quote)
+            )
             there.add(base)
             if base == name and order.side is side:
                 total += order.quantity - order.filled
@@ -108,7 +139,11 @@ class AccountView:
         Args:
             seen_later: What an earlier attempt saw after the exit, if it came so far.
         """
-        self.basis = {name: value for name, value in self.basis.items() if name == "price"} if seen_later is None else dict(seen_later)
+        self.basis = (
+            {name: value for name, value in self.basis.items() if name == "price"}
+            if seen_later is None
+            else dict(seen_later)
+        )
 
     def _balance(self, instrument: Instrument, currency: str) -> Decimal:
         """Free balance; a look at one currency of a pair is a look at both."""

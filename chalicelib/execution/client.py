@@ -4,17 +4,18 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
+from chalicelib.accounts.rates import Rates
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, Position, Side
 from chalicelib.execution.reference_price import PriceSource
 from chalicelib.orders.models import Order
-from chalicelib.paper.money import Rates
 from chalicelib.trading import MarketType, PositionSide, Symbol
 
 
 class ExecutionClient(Protocol):
     """One account, while one signal runs on it.
 
-    Every method may raise `Refused` with what the sender should be told, and `Retryable` when nothing has happened yet.
+    Every method may raise `Refused` with what the sender should be told, and `Retryable` when nothing has
+    happened yet.
     """
 
     @property
@@ -44,7 +45,10 @@ class ExecutionClient(Protocol):
         ...
 
     def market_price(self, symbol: Symbol) -> Decimal | None:
-        """The price that market orders are sized by, quote per base; None if none is known or the order has a limit instead."""
+        """The price that market orders are sized by, quote per base.
+
+        None if none is known or the order has a limit instead.
+        """
         ...
 
     def current_price(self, symbol: Symbol) -> Decimal | None:
@@ -66,11 +70,19 @@ class ExecutionClient(Protocol):
 
     @property
     def insists(self) -> bool:
-        """What a closing order leaves open is tried again, and in the end refused. Not so on simulated accounts."""
+        """What a closing order leaves open is tried again, and in the end refused.
+
+        Not so on simulated accounts.
+        """
         ...
 
-    def positions(self, instrument: Instrument, position_side: PositionSide | None = None) -> Sequence[Position]:
-        """The futures positions in an instrument, of one side if it is given; on spot the free holdings, as one."""
+    def positions(
+        self, instrument: Instrument, position_side: PositionSide | None = None
+    ) -> Sequence[Position]:
+        """The futures positions in an instrument, of one side if it is given.
+
+        On spot the free holdings, as one.
+        """
         ...
 
     def standing(self, instrument: Instrument, position: Position) -> Decimal:
@@ -105,13 +117,24 @@ class ExecutionClient(Protocol):
         ...
 
     def protect(self, entry: Order) -> None:
-        """Places take-profit and stop-loss for what an order has opened so far. What cannot be placed is told by an event."""
+        """Places take-profit and stop-loss for what an order has opened so far.
+
+        What cannot be placed is told by an event.
+        """
         ...
 
-    def open_orders(self, group_name: str | None, symbol: Symbol | None, market_type: MarketType | None) -> Sequence[Order]:
-        """The account's open orders: of one strategy or of all, of one symbol or of all, of one market or of both."""
+    def open_orders(
+        self, group_name: str | None, symbol: Symbol | None, market_type: MarketType | None
+    ) -> Sequence[Order]:
+        """The account's open orders.
+
+        Of one strategy or of all, of one symbol or of all, of one market or of both.
+        """
         ...
 
     def cancel(self, order: Order, code: str | None = None) -> bool:
-        """Cancels an open order; False if it had ended already. `code` says why, where nobody asked for it."""
+        """Cancels an open order; False if it had ended already.
+
+        `code` says why, where nobody asked for it.
+        """
         ...

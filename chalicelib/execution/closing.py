@@ -1,8 +1,9 @@
 """Leaving positions: the one place where a position becomes the orders that close or reduce it.
 
-An order at market may trade less than it asks for, and may ask for no more than the exchange's largest order at market. So a position
-is left in parts until nothing of it stands or time is up. Each part is an order with a leg and a client id of its own ("close",
-"close-2"), derived from the signal, so a redelivered message finds the parts that were sent before.
+An order at market may trade less than it asks for, and may ask for no more than the exchange's largest order
+at market. So a position is left in parts until nothing of it stands or time is up. Each part is an order with
+a leg and a client id of its own ("close", "close-2"), derived from the signal, so a redelivered message finds
+the parts that were sent before.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,7 +41,9 @@ def closing_order(position: Position, instrument: Instrument, quantity: Decimal)
 
 
 def parts(instrument: Instrument, quantity: Decimal, price: Decimal | None) -> list[Decimal]:
-    """A quantity as orders at market that the exchange takes: as large as possible, and none below the minimum.
+    """A quantity as orders at market that the exchange takes.
+
+    As large as possible, and none below the minimum.
 
     Args:
         price: Quote per base; None where it is not known.
@@ -49,7 +52,9 @@ def parts(instrument: Instrument, quantity: Decimal, price: Decimal | None) -> l
     largest, least = filters.largest_at_market(instrument, room), filters.least(instrument, price)
     found = []
     while largest and quantity > largest:
-        found.append(largest if quantity - largest >= least else filters.round_quantity(instrument, quantity - least))
+        found.append(
+            largest if quantity - largest >= least else filters.round_quantity(instrument, quantity - least)
+        )
         quantity -= found[-1]
     return [*found, quantity]
 
@@ -103,7 +108,10 @@ def leavings(positions: Sequence[Position], leg: str, wanted: Decimal | None = N
 def _words(position: Position, oco_sibling: Sequence[Position]) -> list[str]:
     """What tells a position from those beside it: side, margin mode, both, or nothing where it is alone."""
     same_side = [each for each in oco_sibling if each.position_side == position.position_side]
-    words = [position.position_side if len(same_side) < len(oco_sibling) else None, position.margin_mode if len(same_side) > 1 else None]
+    words = [
+        position.position_side if len(same_side) < len(oco_sibling) else None,
+        position.margin_mode if len(same_side) > 1 else None,
+    ]
     return [word for word in words if word]
 
 
@@ -116,7 +124,11 @@ class Leave:
     """
 
     def __init__(
-        self, client: ExecutionClient, instrument: Instrument, place: Callable[[str, OrderRequest], Order], price: Decimal | None
+        self,
+        client: ExecutionClient,
+        instrument: Instrument,
+        place: Callable[[str, OrderRequest], Order],
+        price: Decimal | None,
     ) -> None:
         self._client, self._instrument, self._place, self._price = client, instrument, place, price
 
@@ -126,7 +138,8 @@ class Leave:
         Raises:
             Refused: The exchange took no order at all.
             NotDoable: `close_incomplete`: something of them stands when time is up.
-            Retryable: Nothing certain could be done in the time there is; the next delivery of the message goes on from here.
+            Retryable: Nothing certain could be done in the time there is; the next delivery of the message
+                goes on from here.
         """
         for each in all_:
             self._advance(each)
@@ -167,7 +180,10 @@ class Leave:
     def _half(self, quantity: Decimal) -> Decimal:
         """Half of it, rounded up to the step, and no less than the minimum."""
         step = self._instrument.quantity_step
-        return max((quantity / 2 / step).to_integral_value(ROUND_CEILING) * step, filters.least(self._instrument, self._price))
+        return max(
+            (quantity / 2 / step).to_integral_value(ROUND_CEILING) * step,
+            filters.least(self._instrument, self._price),
+        )
 
     def _look(self, leaving: Leaving) -> None:
         """What of it stands now: something else may have closed it, such as its stop-loss."""

@@ -1,8 +1,11 @@
-"""Desks on which a dry run trades: they say what would become of each order, and place, claim and write nothing.
+"""Desks on which a dry run trades.
 
-On a simulated account that is the book itself, in memory. For an account at an exchange it is the account as last seen, see last_seen.py:
-sized like a real run, and held against the exchange's rules and the free balance. The exchange itself is never asked. What only it knows
-(its own risk limits, its answer to a stop that would fire at once) it may still refuse.
+They say what would become of each order, and place, claim and write nothing.
+
+On a simulated account that is the book itself, in memory. For an account at an exchange it is the account as
+last seen, see last_seen.py: sized like a real run, and held against the exchange's rules and the free
+balance. The exchange itself is never asked. What only it knows (its own risk limits, its answer to a stop
+that would fire at once) it may still refuse.
 """
 
 from collections.abc import Sequence
@@ -47,7 +50,9 @@ class PaperDryRun(PaperExecution):
 
 
 class DryRunExecution(LiveExecution):
-    """An account at an exchange, as last seen. One that has not been looked at yet is taken to hold nothing, and to have enough to open.
+    """An account at an exchange, as last seen.
+
+    One that has not been looked at yet is taken to hold nothing, and to have enough to open.
 
     Attributes:
         instrument_used: The instrument that was asked for.
@@ -59,14 +64,22 @@ class DryRunExecution(LiveExecution):
 
     instrument_used: Instrument | None = None
 
-    def __init__(self, account: Account, instruction: Instruction, snapshot: aws.Item | None, price: Decimal | None) -> None:
+    def __init__(
+        self, account: Account, instruction: Instruction, snapshot: aws.Item | None, price: Decimal | None
+    ) -> None:
         """Takes what is stored.
 
         Args:
             snapshot: The account's last one, if there is one.
             price: The last known price of the instruction's symbol, quote per base.
         """
-        super().__init__(account, instruction, Patience(0), SnapshotSessions(account, snapshot, price), ExistingOrders({}, 0))
+        super().__init__(
+            account,
+            instruction,
+            Patience(0),
+            SnapshotSessions(account, snapshot, price),
+            ExistingOrders({}, 0),
+        )
         self.missing = False
         self._looked_at = snapshot is not None
         self._spent: dict[str, Decimal] = {}
@@ -80,7 +93,10 @@ class DryRunExecution(LiveExecution):
         return self.instrument_used
 
     def market_price(self, symbol: Symbol) -> Decimal | None:
-        """The last known price. Without one the signal's own, which a run would not use; so `missing` says that it may differ."""
+        """The last known price. Without one the signal's own, which a run would not use.
+
+        So `missing` says that it may differ.
+        """
         price = super().market_price(symbol)
         if price is None and self._instruction.market_price is not None:
             self.missing = True
@@ -112,7 +128,9 @@ class DryRunExecution(LiveExecution):
             raise self.no_snapshot_yet()
         return super().free(instrument)
 
-    def positions(self, instrument: Instrument, position_side: PositionSide | None = None) -> Sequence[Position]:
+    def positions(
+        self, instrument: Instrument, position_side: PositionSide | None = None
+    ) -> Sequence[Position]:
         """The positions, or the free holdings."""
         self.missing |= not self._looked_at
         return super().positions(instrument, position_side)
@@ -135,14 +153,17 @@ class DryRunExecution(LiveExecution):
         """The order as it would be placed; one at market as it would fill, at the price it was reckoned with.
 
         Raises:
-            NotDoable: The rule of the exchange that it breaks, or `insufficient_funds`, `insufficient_holdings`.
+            NotDoable: The rule of the exchange that it breaks, or `insufficient_funds`,
+                `insufficient_holdings`.
         """
         if order.reduce_only:
             order = replace(order, quantity=filters.round_quantity(order.instrument, order.quantity))
         filters.check(order)
         if order.post_only and order.order_type is not OrderType.LIMIT:
             raise NotDoable("post_only_needs_limit", order_type=order.order_type.value)
-        if not order.reduce_only and not self._sessions.of(order.instrument.market_type).is_traded(order.instrument):
+        if not order.reduce_only and not self._sessions.of(order.instrument.market_type).is_traded(
+            order.instrument
+        ):
             raise NotDoable("symbol_not_traded", symbol=order.instrument.name)
         self._afford(order)
         planned = self._submitter.planned(leg, order, percent)
@@ -167,7 +188,8 @@ class DryRunExecution(LiveExecution):
     def _afford(self, order: OrderRequest) -> None:
         """Holds an order against what is free, with the orders before it.
 
-        A conditional order needs nothing until it fires. After an exit it is not known here what that has set free.
+        A conditional order needs nothing until it fires. After an exit it is not known here what that has set
+        free.
         """
         instrument, exited = order.instrument, any(whole(each.leg) == CLOSING_LEG for each in self.placed)
         if order.reduce_only or exited or order.order_type in _CONDITIONAL:

@@ -1,8 +1,8 @@
 """Executing one signal on one account.
 
-The message may come any number of times and the process may die anywhere: the ledger's conditional write lets exactly one
-attempt settle. On a paper book the orders, their effect on cash and holdings, and their events are one transaction; at a real exchange
-each order has its own, before and after it is sent.
+The message may come any number of times and the process may die anywhere: the ledger's conditional write lets
+exactly one attempt settle. On a paper book the orders, their effect on cash and holdings, and their events
+are one transaction; at a real exchange each order has its own, before and after it is sent.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -42,8 +42,8 @@ def execute_signal(instruction: Instruction, seconds: float = _PATIENCE_S) -> No
         seconds: How long it may wait for an exchange.
 
     Raises:
-        Retryable: Somebody else changed the account's books meanwhile, or the exchange could not be asked in the time there is; the
-            next delivery of the message goes on from what the ledger holds.
+        Retryable: Somebody else changed the account's books meanwhile, or the exchange could not be asked in
+            the time there is; the next delivery of the message goes on from what the ledger holds.
     """
     instruction = _overtaken(instruction)
     for attempt in range(_TRIES):
@@ -82,7 +82,11 @@ def _attempt(instruction: Instruction, seconds: float, *, recheck: bool) -> None
     valued = paper_context.symbols(stored) if stored else []
     symbol = instruction.symbol.name if instruction.symbol else ""
     on_paper = instruction.exchange == "paper"
-    ledger_keys = [] if on_paper else in_flight.item_keys(instruction.signal_id, instruction.account_id, order_legs(instruction))
+    ledger_keys = (
+        []
+        if on_paper
+        else in_flight.item_keys(instruction.signal_id, instruction.account_id, order_legs(instruction))
+    )
     entry_keys = [] if on_paper else _cost_basis_keys(instruction)
     settled, account_item, profile, *more = paper_context.read(
         [
@@ -97,7 +101,9 @@ def _attempt(instruction: Instruction, seconds: float, *, recheck: bool) -> None
         ]
     )
     in_ledger, more = more[: len(ledger_keys)], more[len(ledger_keys) :]
-    positions = cost_basis.CostBasisBook({key["item"]: item for (_, key), item in zip(entry_keys, more, strict=False)})
+    positions = cost_basis.CostBasisBook(
+        {key["item"]: item for (_, key), item in zip(entry_keys, more, strict=False)}
+    )
     more = more[len(entry_keys) :]
     existing_orders = paper_context.prices_of(valued, more, now)
     more = more[paper_context.KEYS * len(valued) :]
@@ -111,20 +117,31 @@ def _attempt(instruction: Instruction, seconds: float, *, recheck: bool) -> None
     account = Account.model_validate(account_item)
     if account.has_exchange:
         try:
-            # Where others may write under the same rules at the same time, the settlement often needs a second try; the order's record
+            # Where others may write under the same rules at the same time, the settlement often needs a
+            # second try; the order's record
             # does not wait for that.
             defer_write = not recheck and not watched.watches_losses
             live = LiveExecution(
-                account, instruction, Patience(seconds), None, in_flight.from_items(in_ledger), positions, defer_write=defer_write
+                account,
+                instruction,
+                Patience(seconds),
+                None,
+                in_flight.from_items(in_ledger),
+                positions,
+                defer_write=defer_write,
             )
         except Refused as refused:
-            execution = _is_untouched(instruction, account, now).model_copy(update={"refused": (_whole_refusal(refused),)})
+            execution = _is_untouched(instruction, account, now).model_copy(
+                update={"refused": (_whole_refusal(refused),)}
+            )
             _settle(instruction, execution, None, watched, now)
             return
         execution = _live(instruction, account, profile, watched, live, now=now)
         _settle(instruction, execution, live, watched, now)
         return
-    price, source = reference_price.of_simulated(instruction, *prices.live_and_last(more[len(watch_keys) :], now))
+    price, source = reference_price.of_simulated(
+        instruction, *prices.live_and_last(more[len(watch_keys) :], now)
+    )
     new_price = price if source is PriceSource.SIGNAL else None
     watched.count_in(account.currency, _rate(account, watched, existing_orders))
     book = paper_store.book(account, stored) if instruction.simulated else paper_store.read_book(account)
@@ -137,16 +154,23 @@ def _attempt(instruction: Instruction, seconds: float, *, recheck: bool) -> None
     risk_check = PreTradeRiskCheck(instruction, client, watched, lambda: watched, now)
     execution = _carry_out(instruction, account, client, profile, risk_check, now=now)
     if new_price and not recheck:
-        prices.queue_price_updates(symbol, new_price, instruction.user_id, instruction.signal_id, now, without=instruction.account_id)
+        prices.queue_price_updates(
+            symbol, new_price, instruction.user_id, instruction.signal_id, now, without=instruction.account_id
+        )
         prices.push_price(symbol, new_price, instruction.user_id)
     _settle(instruction, execution, client, watched, now)
 
 
 def _rate(account: Account, watched: RiskState, existing_orders: dict[str, Decimal]) -> Decimal | None:
-    """US dollars per unit of the account's currency. An account that has never traded is asked about here for the first time."""
+    """US dollars per unit of the account's currency.
+
+    An account that has never traded is asked about here for the first time.
+    """
     rate = paper_context.dollars_per_unit(account, existing_orders)
     if rate is None and watched.watches_losses:
-        found = prices.latest([name for name, _ in paper_context.symbols([], account.currency)], account.user_id)
+        found = prices.latest(
+            [name for name, _ in paper_context.symbols([], account.currency)], account.user_id
+        )
         rate = paper_context.dollars_per_unit(account, {name: item["price"] for name, item in found.items()})
     return rate
 
@@ -159,20 +183,38 @@ def _cost_basis_keys(instruction: Instruction) -> list[tuple[str, aws.Key]]:
 
 
 def _live(
-    instruction: Instruction, account: Account, profile: aws.Item | None, watched: RiskState, client: LiveExecution, *, now: datetime
+    instruction: Instruction,
+    account: Account,
+    profile: aws.Item | None,
+    watched: RiskState,
+    client: LiveExecution,
+    *,
+    now: datetime,
 ) -> AccountResult:
-    """Trades at the exchange; every order is in the ledger when this returns, the record of the last one's end aside."""
+    """Trades at the exchange.
+
+    Every order is in the ledger when this returns, the record of the last one's end aside.
+    """
     active_rules = [each.switch for each in watched.active_rules]
     risk_check = PreTradeRiskCheck(
-        instruction, client, watched, lambda: RiskState(active_rules, aws.get_many(risk_state.item_keys(active_rules))), now
+        instruction,
+        client,
+        watched,
+        lambda: RiskState(active_rules, aws.get_many(risk_state.item_keys(active_rules))),
+        now,
     )
     client.recheck_risk = risk_check.recheck
     execution = _carry_out(instruction, account, client, profile, risk_check, now=now)
     client.leave(next((NotDoable(leg.code, **leg.values) for leg in execution.refused), None))
     placed = {order.leg for order in client.placed if order.status is not OrderStatus.REJECTED}
-    # A leg that an earlier attempt has placed was not refused, whatever keeps it from being placed now; one that never arrived was.
-    refused_legs = tuple(leg for leg in execution.refused if leg.leg not in placed or leg.code == CLOSE_INCOMPLETE)
-    return execution.model_copy(update={"orders": tuple(client.placed), "refused": refused_legs, "delays": tuple(client.delays)})
+    # A leg that an earlier attempt has placed was not refused, whatever keeps it from being placed now; one
+    # that never arrived was.
+    refused_legs = tuple(
+        leg for leg in execution.refused if leg.leg not in placed or leg.code == CLOSE_INCOMPLETE
+    )
+    return execution.model_copy(
+        update={"orders": tuple(client.placed), "refused": refused_legs, "delays": tuple(client.delays)}
+    )
 
 
 def _carry_out(
@@ -193,9 +235,12 @@ def _carry_out(
             raise NotFound("account_not_found", account=account.name)
         outcome = plan_orders.plan_orders(instruction, client, risk_check)
     except Refused as refused:
-        return execution.model_copy(update={"refused": (_whole_refusal(refused),), "orders": tuple(client.placed)})
+        return execution.model_copy(
+            update={"refused": (_whole_refusal(refused),), "orders": tuple(client.placed)}
+        )
     except ArithmeticError:
-        # What cannot be computed now never can be: it is settled at once, or it would hold up its account for hours.
+        # What cannot be computed now never can be: it is settled at once, or it would hold up its account for
+        # hours.
         give_up.alarm("signal could not be computed", instruction.account_id, signal_id=instruction.signal_id)
         if isinstance(client, PaperExecution):
             client.discard()
@@ -252,9 +297,14 @@ def on_price(seen: PriceUpdate) -> None:
     account, now = Account.model_validate(item), datetime.now(UTC)
     active_rules = risk_state.switches(account.user_id, account.account_id, None)
     others = paper_context.other_strategies(stored, account.user_id, None)
-    watch_keys, valued = risk_state.item_keys([*active_rules, *others]), paper_context.symbols(stored, account.currency)
+    watch_keys, valued = (
+        risk_state.item_keys([*active_rules, *others]),
+        paper_context.symbols(stored, account.currency),
+    )
     profile_key = ("users", {"user_id": account.user_id, "part": "profile"})
-    profile, *found = paper_context.read([profile_key, *watch_keys, *paper_context.price_keys(valued, account.user_id, account.exchange)])
+    profile, *found = paper_context.read(
+        [profile_key, *watch_keys, *paper_context.price_keys(valued, account.user_id, account.exchange)]
+    )
     watched = RiskState(active_rules, found[: len(watch_keys)], others)
     book = paper_store.book(account, stored)
     book.prices = paper_context.prices_of(valued, found[len(watch_keys) :], now)
@@ -262,7 +312,9 @@ def on_price(seen: PriceUpdate) -> None:
     client = PaperExecution(book, None, {seen.symbol: seen.price}, now)
     book.permit = paper_context.permit(book, watched, profile, account, lambda: client.profits, now)
     client.on_price(seen.symbol, seen.price)
-    if client.placed or client.changed or client.book.changed or client.profits:  # profits may be of what `see` has written already
+    if (
+        client.placed or client.changed or client.book.changed or client.profits
+    ):  # profits may be of what `see` has written already
         _write_price_effects(client, watched)
     log.info("price seen", extra={"account_id": seen.account_id, "symbol": seen.symbol})
 
@@ -278,9 +330,16 @@ def _write_price_effects(client: PaperExecution, watched: RiskState) -> None:
         try:
             aws.transact(writes)
         except (Retryable, aws.WriteRefused) as fault:
-            if isinstance(fault, aws.WriteRefused) and all(failed is None for failed in fault.failed[len(fault.failed) - len(more) :]):
+            if isinstance(fault, aws.WriteRefused) and all(
+                failed is None for failed in fault.failed[len(fault.failed) - len(more) :]
+            ):
                 raise Retryable("the account's books changed meanwhile") from fault
-            before, watched = watched, RiskState(active_rules, paper_context.read(risk_state.item_keys([*active_rules, *others])), others)
+            before, watched = (
+                watched,
+                RiskState(
+                    active_rules, paper_context.read(risk_state.item_keys([*active_rules, *others])), others
+                ),
+            )
             watched.count_in(before.currency, before.rate)
             continue
         queue_flatten.queue_flatten(flattening)
@@ -289,7 +348,11 @@ def _write_price_effects(client: PaperExecution, watched: RiskState) -> None:
 
 
 def _settle(
-    instruction: Instruction, execution: AccountResult, client: PaperExecution | LiveExecution | None, watched: RiskState, now: datetime
+    instruction: Instruction,
+    execution: AccountResult,
+    client: PaperExecution | LiveExecution | None,
+    watched: RiskState,
+    now: datetime,
 ) -> None:
     told = [events.refusal_event(instruction, execution)] if execution.refused else []
     on_paper = isinstance(client, PaperExecution)
@@ -298,10 +361,21 @@ def _settle(
     effects = client.writes() if client else []
     more, flattening = watched.writes(profits, now, traded=traded, equity=not on_paper)
     effects += more
-    if isinstance(client, PaperExecution) and client.price_source is PriceSource.SIGNAL and instruction.market_price and instruction.symbol:
-        effects.append(prices.price_write(instruction.symbol.name, f"user#{instruction.user_id}", instruction.market_price, now))
+    if (
+        isinstance(client, PaperExecution)
+        and client.price_source is PriceSource.SIGNAL
+        and instruction.market_price
+        and instruction.symbol
+    ):
+        effects.append(
+            prices.price_write(
+                instruction.symbol.name, f"user#{instruction.user_id}", instruction.market_price, now
+            )
+        )
     try:
-        store.record_result(execution, single_account=instruction.single_account, effects=effects, events=told)
+        store.record_result(
+            execution, single_account=instruction.single_account, effects=effects, events=told
+        )
     except aws.WriteRefused:
         if not store.is_settled(instruction.signal_id, instruction.account_id):
             raise _BookChanged from None
@@ -315,8 +389,15 @@ def _settle(
         measure(Metric.ORDERS_SETTLED, len(execution.orders), {"exchange": execution.exchange})
         measure(Metric.SIGNAL_TO_ORDER, took / timedelta(milliseconds=1), {"exchange": execution.exchange})
     codes = [leg.code for leg in execution.refused]
-    log.info("signal settled", extra=_order_of_whom(instruction) | {"refused": codes, "orders": len(execution.orders)})
+    log.info(
+        "signal settled",
+        extra=_order_of_whom(instruction) | {"refused": codes, "orders": len(execution.orders)},
+    )
 
 
 def _order_of_whom(instruction: Instruction) -> dict[str, str]:
-    return {"signal_id": instruction.signal_id, "account_id": instruction.account_id, "user_id": instruction.user_id}
+    return {
+        "signal_id": instruction.signal_id,
+        "account_id": instruction.account_id,
+        "user_id": instruction.user_id,
+    }

@@ -1,7 +1,8 @@
 """Closing what is open on an account, or cancelling what would open more, because of a halt.
 
-Simulated accounts close everything. At an exchange futures positions are closed and open orders cancelled; spot holdings stay, because
-nobody can tell what of them was bought here and what its owner keeps. What could not be closed is noted on the halt.
+Simulated accounts close everything. At an exchange futures positions are closed and open orders cancelled;
+spot holdings stay, because nobody can tell what of them was bought here and what its owner keeps. What could
+not be closed is noted on the halt.
 """
 
 import time
@@ -58,24 +59,36 @@ def close_all(message: Flatten, seconds: float) -> None:
         left_open = _close_at_exchange(message, account, until)
         _note(message, account, left_open)
         if left_open:
-            log.error("account not flat, positions left open", extra={"account_id": account.account_id, "positions": left_open})
+            log.error(
+                "account not flat, positions left open",
+                extra={"account_id": account.account_id, "positions": left_open},
+            )
             return
     elif message.group_name:
         for name, action, more in _owned(message, account):
-            execute_signal(_instruction(message, name, action, group_name=message.group_name, **more), seconds)
+            execute_signal(
+                _instruction(message, name, action, group_name=message.group_name, **more), seconds
+            )
     else:
         _close(message, [each for each in _simulated(account) if _is_meant(message, each[0].name)], until)
     log.info("account flattened", extra={"account_id": account.account_id, "user_id": account.user_id})
 
 
-def _close(message: Flatten, what: Sequence[tuple[Symbol, MarketType]], until: float, round_: str = "") -> None:
-    """Closes one after the other, each with its share of the time. One that has to wait does not keep the others."""
+def _close(
+    message: Flatten, what: Sequence[tuple[Symbol, MarketType]], until: float, round_: str = ""
+) -> None:
+    """Closes one after the other, each with its share of the time.
+
+    One that has to wait does not keep the others.
+    """
     failed: Retryable | None = None
     for index, (symbol, market_type) in enumerate(what):
         name = f"{market_type.value}#{symbol.name}{round_}"
         share = (until - time.monotonic()) / (len(what) - index)
         try:
-            execute_signal(_instruction(message, name, Action.CLOSE, symbol=symbol, market_type=market_type), share)
+            execute_signal(
+                _instruction(message, name, Action.CLOSE, symbol=symbol, market_type=market_type), share
+            )
         except Retryable as fault:
             failed = fault
     if failed:
@@ -83,7 +96,10 @@ def _close(message: Flatten, what: Sequence[tuple[Symbol, MarketType]], until: f
 
 
 def _close_at_exchange(message: Flatten, account: Account, until: float) -> list[dict[str, Any]]:
-    """Closes the futures positions, in rounds while there is time. Returns what is left open, as the halt shows it."""
+    """Closes the futures positions, in rounds while there is time.
+
+    Returns what is left open, as the halt shows it.
+    """
     if MarketType.FUTURES not in account.market_types:
         return []
     try:
@@ -93,9 +109,16 @@ def _close_at_exchange(message: Flatten, account: Account, until: float) -> list
             if not standing or (number and until - time.monotonic() < _ROUND_S):
                 break
             # A close without a position side closes each position of its instrument.
-            instruments = [session.instrument(name) for name in dict.fromkeys(each.instrument_name for each in standing)]
+            instruments = [
+                session.instrument(name) for name in dict.fromkeys(each.instrument_name for each in standing)
+            ]
             symbols = [Symbol(raw=each.name, base=each.base, quote=each.quote) for each in instruments]
-            _close(message, [(each, MarketType.FUTURES) for each in symbols], until, f"#{number + 1}" if number else "")
+            _close(
+                message,
+                [(each, MarketType.FUTURES) for each in symbols],
+                until,
+                f"#{number + 1}" if number else "",
+            )
         else:
             standing = [each for each in session.open_positions() if _is_meant(message, each.instrument_name)]
     except Refused as refused:
@@ -106,7 +129,12 @@ def _close_at_exchange(message: Flatten, account: Account, until: float) -> list
 
 def _note(message: Flatten, account: Account, left_open: list[dict[str, Any]]) -> None:
     if message.halt is not None:
-        about = Switch(Scope(message.halt["scope"] or ""), message.halt["id"], message.halt["owner"], message.halt["name"])
+        about = Switch(
+            Scope(message.halt["scope"] or ""),
+            message.halt["id"],
+            message.halt["owner"],
+            message.halt["name"],
+        )
         halts.note_left_open(about, account.account_id, left_open)
 
 
@@ -131,7 +159,9 @@ def _owned(message: Flatten, account: Account) -> list[tuple[str, Action, dict[s
     """Orders that close what the message's strategy owns of a simulated account, as name, action and further fields."""
     book, found = paper_store.read_book(account), []
     for symbol, market_type in _simulated(account):
-        held = book.positions[symbol.name] if market_type is MarketType.FUTURES else book.holdings[symbol.base]
+        held = (
+            book.positions[symbol.name] if market_type is MarketType.FUTURES else book.holdings[symbol.base]
+        )
         quantity = held.owned.get(message.group_name or "")
         if quantity:
             side = Action.SELL if held.quantity > 0 else Action.BUY
@@ -163,10 +193,19 @@ def _simulated(account: Account) -> Iterator[tuple[Symbol, MarketType]]:
     book = paper_store.read_book(account)
     for name, position in book.positions.items():
         if position.quantity:
-            yield Symbol(raw=name, base=name.removesuffix(position.quote), quote=position.quote), MarketType.FUTURES
+            yield (
+                Symbol(raw=name, base=name.removesuffix(position.quote), quote=position.quote),
+                MarketType.FUTURES,
+            )
     held = [asset for asset, holding in book.holdings.items() if holding.quantity]
-    quotes = [None, account.currency, *(sorted(DOLLARS - {account.currency}) if account.currency in DOLLARS else [])]
-    existing_orders = prices.latest([f"{asset}{quote or ''}" for asset in held for quote in quotes], account.user_id)
+    quotes = [
+        None,
+        account.currency,
+        *(sorted(DOLLARS - {account.currency}) if account.currency in DOLLARS else []),
+    ]
+    existing_orders = prices.latest(
+        [f"{asset}{quote or ''}" for asset in held for quote in quotes], account.user_id
+    )
     for asset in held:
         # A share goes by its own name, a coin by its name and what it is priced in.
         quote = next((each for each in quotes if f"{asset}{each or ''}" in existing_orders), None)

@@ -46,7 +46,10 @@ def alarm(what: str, account_id: str | None, *, signal_id: str | None) -> None:
 
 
 def _settle(body: str) -> None:
-    """Settles the message's signal on its account as refused. Orders that it has placed stay in the order store and are followed."""
+    """Settles the message's signal on its account as refused.
+
+    Orders that it has placed stay in the order store and are followed.
+    """
     instruction = Instruction.model_validate_json(body)
     execution = AccountResult(
         signal_id=instruction.signal_id,

@@ -1,4 +1,7 @@
-"""An exchange key is asked about again: at its first use if the exchange was away when it was stored, and each day."""
+"""An exchange key is asked about again.
+
+At its first use if the exchange was away when it was stored, and each day.
+"""
 
 from datetime import datetime, timedelta
 
@@ -14,7 +17,9 @@ EVERY = timedelta(days=1)
 
 
 def check(account: Account, sessions: Connections, now: datetime) -> None:
-    """Asks the exchange whether the key may still trade and may not withdraw, if that is due; notifies the owner if not.
+    """Asks the exchange whether the key may still trade and may not withdraw, if that is due.
+
+    Notifies the owner if not.
 
     What the exchange cannot say now is asked at the next look.
     """
@@ -24,7 +29,10 @@ def check(account: Account, sessions: Connections, now: datetime) -> None:
     try:
         sessions.of(MarketType(account.market_types[0])).run(lambda exchange: exchange.check_key())
     except Retryable as fault:
-        log.warning("exchange key not checked, asked again later", extra={"account_id": account.account_id, "fault": str(fault)})
+        log.warning(
+            "exchange key not checked, asked again later",
+            extra={"account_id": account.account_id, "fault": str(fault)},
+        )
         return
     except NotDoable as refused:
         code = refused.code

@@ -10,6 +10,7 @@ from typing import Any
 from chalicelib import aws
 from chalicelib.accounts.connections import Connections
 from chalicelib.accounts.model import Account
+from chalicelib.accounts.rates import Rates
 from chalicelib.errors import NotDoable, Refused
 from chalicelib.exchanges import filters
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderStatus, Position, Side
@@ -22,7 +23,6 @@ from chalicelib.execution.submit_order import OrderSubmitter
 from chalicelib.orders import in_flight
 from chalicelib.orders.legs import CLOSING_LEG, is_further_part
 from chalicelib.orders.models import Instruction, Order
-from chalicelib.paper.money import Rates
 from chalicelib.portfolio.cost_basis import CostBasisBook, profits
 from chalicelib.telemetry import log
 from chalicelib.trading import Action, MarketType, OrderType, PositionSide, Symbol
@@ -65,7 +65,8 @@ class LiveExecution:
         Args:
             existing_orders: What the ledger holds of `legs` on the account; None reads it.
             cost_basis: The account's positions by its own fills, as far as they have been read.
-            defer_write: The record of the last order is left to whoever writes how the signal ended; see `writes`.
+            defer_write: The record of the last order is left to whoever writes how the signal ended; see
+                `writes`.
         """
         self.recheck_risk: Callable[[], None] = lambda: None
         self._account = account
@@ -76,7 +77,9 @@ class LiveExecution:
         self._existing_orders = existing_orders or in_flight.read_existing(
             instruction.signal_id, account.account_id, order_legs(instruction)
         )
-        self._view = AccountView(self._sessions, instruction, self._seen_by([CLOSING_LEG, *_opening_legs(instruction)]) or {})
+        self._view = AccountView(
+            self._sessions, instruction, self._seen_by([CLOSING_LEG, *_opening_legs(instruction)]) or {}
+        )
         self._submitter = OrderSubmitter(
             account,
             instruction,
@@ -110,7 +113,10 @@ class LiveExecution:
         return self._patience.delays
 
     def writes(self) -> list[aws.Write]:
-        """The record of the last order, for the transaction that settles the signal. If that fails, the order is looked up again."""
+        """The record of the last order, for the transaction that settles the signal.
+
+        If that fails, the order is looked up again.
+        """
         return self._submitter.writes()
 
     @property
@@ -127,7 +133,10 @@ class LiveExecution:
         return self._sessions.of(market_type).instrument(symbol.name)
 
     def market_price(self, symbol: Symbol) -> Decimal | None:
-        """The exchange's last price; None for a limit order, which is sized by its limit and saves the call."""
+        """The exchange's last price.
+
+        None for a limit order, which is sized by its limit and saves the call.
+        """
         return None if self._instruction.order_type is OrderType.LIMIT else self.current_price(symbol)
 
     def current_price(self, symbol: Symbol) -> Decimal | None:
@@ -152,7 +161,9 @@ class LiveExecution:
         """A position that its owner wants closed must not stand unnoticed."""
         return True
 
-    def positions(self, instrument: Instrument, position_side: PositionSide | None = None) -> Sequence[Position]:
+    def positions(
+        self, instrument: Instrument, position_side: PositionSide | None = None
+    ) -> Sequence[Position]:
         """The positions, or the free holdings, of the signal's one look at them."""
         return self._view.positions(instrument, position_side)
 
@@ -171,7 +182,8 @@ class LiveExecution:
 
         Raises:
             Refused: A filter or the exchange says no; what was claimed is `rejected` in the ledger.
-            Retryable: Nothing certain could be done in the time there is; the next delivery of the message goes on from here.
+            Retryable: Nothing certain could be done in the time there is; the next delivery of the message
+                goes on from here.
         """
         self.claimed(leg)
         return self._submitter.place(leg, order, percent)
@@ -180,12 +192,19 @@ class LiveExecution:
         """Whether an earlier attempt at the same signal has claimed an order under this leg."""
         if is_further_part(leg) and leg not in self._existing_orders.orders:
             self._submitter.write()
-            self._existing_orders.orders |= in_flight.read_existing(self._instruction.signal_id, self._account.account_id, [leg]).orders
+            self._existing_orders.orders |= in_flight.read_existing(
+                self._instruction.signal_id, self._account.account_id, [leg]
+            ).orders
         return leg in self._existing_orders.orders
 
     def until_ended(self, order: Order) -> Order:
-        """Waits for a placed order's end, unless its outcome is unknown. Raises Retryable if there is no time left."""
-        return self._submitter.until_ended(order, self._sessions.of(order.market_type).instrument(order.symbol))
+        """Waits for a placed order's end, unless its outcome is unknown.
+
+        Raises Retryable if there is no time left.
+        """
+        return self._submitter.until_ended(
+            order, self._sessions.of(order.market_type).instrument(order.symbol)
+        )
 
     def wait_for_rest(self, attempt: int) -> bool:
         """Waits before the rest of a position is tried again; False when the signal's time is up."""
@@ -205,8 +224,13 @@ class LiveExecution:
         if entry.unprotected:
             place_protection(entry, self._sessions.of(entry.market_type), self._submitter)
 
-    def open_orders(self, group_name: str | None, symbol: Symbol | None, market_type: MarketType | None) -> Sequence[Order]:
-        """The ledger's unfinished orders that match: those of unknown outcome included, and those written off that are open after all."""
+    def open_orders(
+        self, group_name: str | None, symbol: Symbol | None, market_type: MarketType | None
+    ) -> Sequence[Order]:
+        """The ledger's unfinished orders that match.
+
+        Those of unknown outcome included, and those written off that are open after all.
+        """
         self._submitter.write()
         matching = [
             order
@@ -229,7 +253,11 @@ class LiveExecution:
                 state = listed.get(order.client_order_id)
                 if state is not None:
                     found.append(
-                        in_flight.take_up(order, state, query_order.cost_basis_booking(self._cost_basis, instrument, order, state))
+                        in_flight.take_up(
+                            order,
+                            state,
+                            query_order.cost_basis_booking(self._cost_basis, instrument, order, state),
+                        )
                     )
         return [order for order in found if order.status in _OPEN]
 
@@ -262,7 +290,9 @@ class LiveExecution:
             if order.status in {OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN}:
                 self._submitter.write()
                 session = self._sessions.of(order.market_type)
-                order = query_order.resolve_order(order, session, refusal or NotDoable("exchange_never_arrived"), self._cost_basis)  # noqa: PLW2901
+                order = query_order.resolve_order(  # noqa: PLW2901
+                    order, session, refusal or NotDoable("exchange_never_arrived"), self._cost_basis
+                )
             self.placed.append(order)
 
     def _ask(self) -> None:
@@ -270,4 +300,7 @@ class LiveExecution:
 
     def _seen_by(self, names: Sequence[str]) -> dict[str, Decimal] | None:
         """What the first of these legs was sized from, if an earlier attempt has claimed one."""
-        return next((self._existing_orders.orders[leg].basis for leg in names if leg in self._existing_orders.orders), None)
+        return next(
+            (self._existing_orders.orders[leg].basis for leg in names if leg in self._existing_orders.orders),
+            None,
+        )

@@ -1,4 +1,7 @@
-"""The paper exchange as a desk: everything happens in memory, and `writes` gives it all as one transaction."""
+"""The paper exchange as a desk.
+
+Everything happens in memory, and `writes` gives it all as one transaction.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -7,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib import aws
+from chalicelib.accounts.rates import Rates
 from chalicelib.errors import NotDoable, Refused, Retryable
 from chalicelib.events import outbox
 from chalicelib.events.models import Event, event_id
@@ -21,7 +25,7 @@ from chalicelib.paper import book as paper_book
 from chalicelib.paper import instruments
 from chalicelib.paper import store as paper_store
 from chalicelib.paper.book import Book
-from chalicelib.paper.money import Rates, round_money
+from chalicelib.paper.money import round_money
 from chalicelib.paper.orders import is_marketable
 from chalicelib.portfolio import equity
 from chalicelib.trading import Action, MarketType, OrderType, PositionSide, Symbol
@@ -90,7 +94,9 @@ class PaperExecution:
 
     def instrument(self, symbol: Symbol, market_type: MarketType, near: Decimal | None) -> Instrument:
         """The instrument, by rules usual for its price."""
-        return instruments.assumed_instrument(symbol, market_type, near or Decimal(1), self.book.account.currency)
+        return instruments.assumed_instrument(
+            symbol, market_type, near or Decimal(1), self.book.account.currency
+        )
 
     def market_price(self, symbol: Symbol) -> Decimal | None:
         """The live price, else the price the signal brought, else the last one seen."""
@@ -102,13 +108,17 @@ class PaperExecution:
 
     def execution_price(self, order: OrderRequest, price: Decimal) -> Decimal:
         """What the order fills at: with slippage if it takes, never worse than its limit, on the tick."""
-        return self.book.fill_price(order, price, taking=order.order_type is not OrderType.LIMIT or is_marketable(order, price))
+        return self.book.fill_price(
+            order, price, taking=order.order_type is not OrderType.LIMIT or is_marketable(order, price)
+        )
 
     def free(self, instrument: Instrument) -> Decimal:
         """Free quote balance."""
         return self.book.free(instrument.quote)
 
-    def positions(self, instrument: Instrument, position_side: PositionSide | None = None) -> Sequence[Position]:
+    def positions(
+        self, instrument: Instrument, position_side: PositionSide | None = None
+    ) -> Sequence[Position]:
         """The position, or the free holdings.
 
         Raises:
@@ -172,13 +182,18 @@ class PaperExecution:
                 self.book.waiting[name] = replace(self.book.waiting[name], reference=reference)
 
     def protect(self, entry: Order) -> None:
-        """Places what leaves the filled part of an order; where the price has passed an exit already, it is left at once."""
+        """Places what leaves the filled part of an order.
+
+        Where the price has passed an exit already, it is left at once.
+        """
         if not entry.unprotected:
             return
         price = self._prices.get(entry.symbol)
         failed: Refused | None = None
         missing = "stop_loss"
-        for leg, request in protective_orders.exit_orders(entry, self._instruments[entry.client_order_id], price).items():
+        for leg, request in protective_orders.exit_orders(
+            entry, self._instruments[entry.client_order_id], price
+        ).items():
             missing = "stop_loss" if ".sl" in leg else "take_profit"
             try:
                 self._place(self._exit(entry, leg, request), replace(request, leverage=None))
@@ -190,9 +205,13 @@ class PaperExecution:
         protected = entry.model_copy(update={"protected": entry.received, "exit_round": entry.exit_round + 1})
         self._replace(protected)
         if failed:
-            self._told.append(outbox.event_write(events.protection_failed_event(protected, failed, missing, again=False)))
+            self._told.append(
+                outbox.event_write(events.protection_failed_event(protected, failed, missing, again=False))
+            )
 
-    def open_orders(self, group_name: str | None, symbol: Symbol | None, market_type: MarketType | None) -> Sequence[Order]:
+    def open_orders(
+        self, group_name: str | None, symbol: Symbol | None, market_type: MarketType | None
+    ) -> Sequence[Order]:
         """The waiting orders that match."""
         orders = [Order.model_validate(waiting.reference) for waiting in self.book.waiting.values()]
         return [
@@ -213,7 +232,10 @@ class PaperExecution:
         return cancelled is not None
 
     def on_price(self, symbol: str, price: Decimal) -> None:
-        """Lets the waiting orders of a symbol see its new price. What its positions have lost then may liquidate them."""
+        """Lets the waiting orders of a symbol see its new price.
+
+        What its positions have lost then may liquidate them.
+        """
         for waiting, state in self.book.on_price(symbol, price):
             self._instruments[waiting.order.client_order_id] = waiting.order.instrument
             filled = self._note(Order.model_validate(waiting.reference), state)
@@ -224,15 +246,22 @@ class PaperExecution:
         self.liquidate()
 
     def liquidate(self) -> None:
-        """Closes positions that the account can no longer keep up; their orders have the code `liquidated`."""
+        """Closes positions that the account can no longer keep up.
+
+        Their orders have the code `liquidated`.
+        """
         for order, state in self.book.liquidate(self._closing):
             self._add(self._liquidation(order), state)
             self._note_ended()
 
-    def _closing(self, name: str, position: paper_book.Position, group_name: str, quantity: Decimal) -> OrderRequest:
+    def _closing(
+        self, name: str, position: paper_book.Position, group_name: str, quantity: Decimal
+    ) -> OrderRequest:
         symbol = Symbol(raw=name, base=name.removesuffix(position.quote), quote=position.quote)
         instrument = self.instrument(symbol, MarketType.FUTURES, self.book.mark(name))
-        signal_id = event_id("liquidation", self.book.account.account_id, str(self.book.version), str(self.book.orders))
+        signal_id = event_id(
+            "liquidation", self.book.account.account_id, str(self.book.version), str(self.book.orders)
+        )
         client_id = client_ids.client_order_id(signal_id, self.book.account.account_id, CLOSING_LEG)
         self._groups[client_id], self._signals[client_id] = group_name or None, signal_id
         side = Side.SELL if position.quantity > 0 else Side.BUY
@@ -260,8 +289,13 @@ class PaperExecution:
         new = self.placed[self._written :]
         if not (new or self.changed or self.book.changed):
             return []
-        ledger = [store.order_write(order) for order in new] + [store.order_change_write(order) for order in self.changed]
-        told = [outbox.event_write(event) for event in (*map(events.order_event, (*self.changed, *new)), *self._positions())]
+        ledger = [store.order_write(order) for order in new] + [
+            store.order_change_write(order) for order in self.changed
+        ]
+        told = [
+            outbox.event_write(event)
+            for event in (*map(events.order_event, (*self.changed, *new)), *self._positions())
+        ]
         worth = equity.point_write(self.book.account.account_id, equity.book_equity(self.book), self._now)
         return [*ledger, *told, *self._told, *paper_store.effect_writes(self.book), worth]
 
@@ -279,7 +313,9 @@ class PaperExecution:
                 continue
             version, existing_orders = self.book.version + 1, average if quantity else None
             at = self._now + timedelta(microseconds=1)  # after the order that changed it
-            yield events.position_event(self.book.account, market_type, symbol, quantity, existing_orders, version=version, at=at)
+            yield events.position_event(
+                self.book.account, market_type, symbol, quantity, existing_orders, version=version, at=at
+            )
 
     def discard(self) -> None:
         """Forgets everything that has not been written, for a fault that may have come in the middle of a change."""
@@ -287,7 +323,9 @@ class PaperExecution:
         self.book.changed, self.book.realised = set(), {}
 
     def flush(self) -> None:
-        """Writes what happened to waiting orders so far. A transaction holds a hundred writes, and a cancel may concern more.
+        """Writes what happened to waiting orders so far.
+
+        A transaction holds a hundred writes, and a cancel may concern more.
 
         Raises:
             Retryable: Somebody else changed the book meanwhile; nothing was written.
@@ -307,7 +345,9 @@ class PaperExecution:
         noted = self._as_reported(order, state).model_copy(update={"number": number})
         unwritten = [*self.placed[self._written :], *self.changed]
         if before := next((each for each in unwritten if each.order_id == order.order_id), None):
-            return self._replace(noted.model_copy(update={"version": before.version}))  # one write for both changes
+            return self._replace(
+                noted.model_copy(update={"version": before.version})
+            )  # one write for both changes
         self.changed.append(noted.model_copy(update={"version": order.version + 1}))
         return self.changed[-1]
 
@@ -333,12 +373,24 @@ class PaperExecution:
             "version": 1,
         }
         nothing_yet = dict.fromkeys(
-            ("price", "average_price", "value", "fee", "fee_currency", "realized_profit", "percent", "take_profit", "stop_loss")
+            (
+                "price",
+                "average_price",
+                "value",
+                "fee",
+                "fee_currency",
+                "realized_profit",
+                "percent",
+                "take_profit",
+                "stop_loss",
+            )
         )
         fresh = {"filled": Decimal(0), "protected": Decimal(0), "exit_round": 0}
         return entry.model_copy(update={**own, **nothing_yet, **fresh})
 
-    def _record(self, instruction: Instruction, leg: str, order: OrderRequest, percent: Decimal | None) -> Order:
+    def _record(
+        self, instruction: Instruction, leg: str, order: OrderRequest, percent: Decimal | None
+    ) -> Order:
         account = self.book.account
         return Order(
             signal_id=instruction.signal_id,
@@ -358,7 +410,8 @@ class PaperExecution:
             status=OrderStatus.OPEN,
             quantity=order.quantity,
             filled=Decimal(0),
-            price=order.price or (self._prices.get(order.instrument.name) if order.order_type is OrderType.MARKET else None),
+            price=order.price
+            or (self._prices.get(order.instrument.name) if order.order_type is OrderType.MARKET else None),
             stop_price=order.stop_price,
             take_profit=order.take_profit,
             stop_loss=order.stop_loss,
@@ -372,7 +425,12 @@ class PaperExecution:
 
     def _as_reported(self, order: Order, state: OrderState) -> Order:
         """The order after what the book says of it."""
-        told: dict[str, Any] = {"status": state.status, "updated_at": self._now, "filled": state.filled, "quantity": state.quantity}
+        told: dict[str, Any] = {
+            "status": state.status,
+            "updated_at": self._now,
+            "filled": state.filled,
+            "quantity": state.quantity,
+        }
         if reason := self.book.reasons.pop(order.client_order_id, None):
             told |= {"code": reason.code, "values": reason.values}
         if state.average_price is not None:

@@ -1,4 +1,7 @@
-"""What an execution on a simulated account reads beside its book: prices of what it holds, and the strategies it may trade for."""
+"""What an execution on a simulated account reads beside its book.
+
+Prices of what it holds, and the strategies it may trade for.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -29,7 +32,11 @@ def other_strategies(stored: Sequence[aws.Item], user_id: str, group_name: str |
     """The strategies besides a signal's own whose orders wait on the account, or whose positions may be liquidated."""
     names = {item["reference"].get("group_name") for item in stored if item["item"].startswith("order#")}
     names |= {name for item in stored for name in item.get("owned", {})}
-    return [Switch(Scope.STRATEGY, None, user_id, name) for name in sorted(filter(None, names)) if name != group_name]
+    return [
+        Switch(Scope.STRATEGY, None, user_id, name)
+        for name in sorted(filter(None, names))
+        if name != group_name
+    ]
 
 
 def symbols(stored: Sequence[aws.Item], currency: str | None = None) -> list[Valued]:
@@ -38,26 +45,47 @@ def symbols(stored: Sequence[aws.Item], currency: str | None = None) -> list[Val
     Args:
         currency: The account's; None takes it from what is stored.
     """
-    currency = currency or next((name for item in stored if item["item"] == "ledger" for name in item["cash"]), _USD)
-    found = [(item["item"].removeprefix("position#"), MarketType.FUTURES) for item in stored if item["item"].startswith("position#")]
+    currency = currency or next(
+        (name for item in stored if item["item"] == "ledger" for name in item["cash"]), _USD
+    )
+    found = [
+        (item["item"].removeprefix("position#"), MarketType.FUTURES)
+        for item in stored
+        if item["item"].startswith("position#")
+    ]
     assets = [item["item"].removeprefix("asset#") for item in stored if item["item"].startswith("asset#")]
     assets += [item["order"]["instrument"]["quote"] for item in stored if item["item"].startswith("order#")]
-    names = [name for asset in dict.fromkeys(assets) if asset not in {currency, *DOLLARS} for name in price_names(asset, currency)]
+    names = [
+        name
+        for asset in dict.fromkeys(assets)
+        if asset not in {currency, *DOLLARS}
+        for name in price_names(asset, currency)
+    ]
     names += price_names(currency, _USD) if currency not in DOLLARS else ()
     return [*found, *((name, MarketType.SPOT) for name in dict.fromkeys(names))][:_MOST_SYMBOLS]
 
 
 def read(keys: Sequence[tuple[str, aws.Key]]) -> list[aws.Item | None]:
     """Several items, in one call unless orders of many strategies wait on the account."""
-    return [item for start in range(0, len(keys), _AT_ONCE) for item in aws.get_many(keys[start : start + _AT_ONCE])]
+    return [
+        item
+        for start in range(0, len(keys), _AT_ONCE)
+        for item in aws.get_many(keys[start : start + _AT_ONCE])
+    ]
 
 
 def price_keys(wanted: Sequence[Valued], user_id: str, exchange: str) -> list[tuple[str, aws.Key]]:
     """Where the prices of instruments stand: live ones, and the last ones seen."""
-    return [key for name, market_type in wanted for key in (prices.live_key(name, exchange, market_type), *prices.item_keys(name, user_id))]
+    return [
+        key
+        for name, market_type in wanted
+        for key in (prices.live_key(name, exchange, market_type), *prices.item_keys(name, user_id))
+    ]
 
 
-def prices_of(wanted: Sequence[Valued], found: Sequence[aws.Item | None], now: datetime) -> dict[str, Decimal]:
+def prices_of(
+    wanted: Sequence[Valued], found: Sequence[aws.Item | None], now: datetime
+) -> dict[str, Decimal]:
     """The prices read under `price_keys`."""
     existing_orders: dict[str, Decimal] = {}
     for index, (name, _) in enumerate(wanted):
@@ -71,7 +99,10 @@ def dollars_per_unit(account: Account, existing_orders: Mapping[str, Decimal]) -
     """US dollars per unit of the account's currency; None if no price of it is known."""
     if account.currency in DOLLARS:
         return Decimal(1)
-    return next((existing_orders[name] for name in price_names(account.currency, _USD) if name in existing_orders), None)
+    return next(
+        (existing_orders[name] for name in price_names(account.currency, _USD) if name in existing_orders),
+        None,
+    )
 
 
 def permit(
@@ -82,7 +113,10 @@ def permit(
     profits: Callable[[], Mapping[str | None, Decimal]],
     now: datetime,
 ) -> Callable[[OrderRequest, dict[str, Any], Decimal], None]:
-    """What a waiting order asks before it opens: what permitted it when it was placed must still hold, at the price it fills at."""
+    """What a waiting order asks before it opens.
+
+    What permitted it when it was placed must still hold, at the price it fills at.
+    """
 
     def check(order: OrderRequest, reference: dict[str, Any], price: Decimal) -> None:
         if profile is None or not profile.get("is_active", True):

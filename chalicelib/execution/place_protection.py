@@ -20,7 +20,8 @@ def place_protection(entry: Order, session: ExchangeSession, submitter: OrderSub
     Emits `order.protection_failed` for what is refused, and for what is not known to stand.
 
     Raises:
-        Retryable: Nothing certain could be done in the time there is. The order stays with the follow-up until it is protected.
+        Retryable: Nothing certain could be done in the time there is. The order stays with the follow-up
+            until it is protected.
     """
     submitter.write()
     instrument = session.instrument(entry.symbol)
@@ -41,7 +42,9 @@ def place_protection(entry: Order, session: ExchangeSession, submitter: OrderSub
         gone = refusal.code == "exchange_nothing_to_reduce"
         doubtful = _doubtful(wanted, submitter)
         again = not (placed or gone) and entry.exit_round + 1 < protective_orders.ROUNDS
-        changed = in_flight.mark_protected(entry, failed=refusal, missing=_first_missing(wanted, placed), again=again)
+        changed = in_flight.mark_protected(
+            entry, failed=refusal, missing=_first_missing(wanted, placed), again=again
+        )
         if doubtful is not None:
             in_flight.warn_unprotected(changed, _unknown(entry), _kind(doubtful))
     except Retryable:
@@ -54,10 +57,19 @@ def place_protection(entry: Order, session: ExchangeSession, submitter: OrderSub
 def _record(entry: Order, wanted: Mapping[str, OrderRequest], submitter: OrderSubmitter) -> None:
     """Writes what came of exits that the exchange has taken."""
     doubtful = _doubtful(wanted, submitter)
-    left = sum((each.quantity - each.filled for each in submitter.placed if each.leg in wanted and _fell_short(each)), Decimal(0))
+    left = sum(
+        (
+            each.quantity - each.filled
+            for each in submitter.placed
+            if each.leg in wanted and _fell_short(each)
+        ),
+        Decimal(0),
+    )
     if doubtful is not None:
         # An exit of unknown outcome is looked up each minute. If it is absent, the exits are placed again.
-        in_flight.mark_protected(entry, failed=_unknown(entry), missing=_kind(doubtful), left=left, looked_up=True)
+        in_flight.mark_protected(
+            entry, failed=_unknown(entry), missing=_kind(doubtful), left=left, looked_up=True
+        )
     elif left and entry.exit_round + 1 >= protective_orders.ROUNDS:
         missing = "take_profit" if entry.stop_loss is None else "stop_loss"
         values = {"symbol": entry.symbol, "closed": text(entry.unprotected - left), "left": text(left)}
@@ -74,7 +86,11 @@ def _doubtful(legs: Iterable[str], submitter: OrderSubmitter) -> str | None:
 
 def _first_missing(wanted: Iterable[str], placed: Sequence[str]) -> str:
     """`stop_loss` where a part of it is not placed, else `take_profit`."""
-    return "stop_loss" if any(_kind(leg) == "stop_loss" and leg not in placed for leg in wanted) else "take_profit"
+    return (
+        "stop_loss"
+        if any(_kind(leg) == "stop_loss" and leg not in placed for leg in wanted)
+        else "take_profit"
+    )
 
 
 def _kind(leg: str) -> str:

@@ -1,12 +1,15 @@
 """What an instruction means on an account: which orders, how large, in which sequence.
 
-`buy` and `sell` are order sides: against an opposite futures position they reduce it, at most to flat. `long` and `short` are
-directions: they close an opposite position first, then open. Spot cannot go short: `sell` and `short` sell holdings.
+`buy` and `sell` are order sides: against an opposite futures position they reduce it, at most to flat. `long`
+and `short` are
+directions: they close an opposite position first, then open. Spot cannot go short: `sell` and `short` sell
+holdings.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from typing import Protocol, TypeVar
 
 from chalicelib.errors import NotDoable, Refused
@@ -34,7 +37,10 @@ class PreTradeRiskCheck(Protocol):
         ...
 
     def order(self, order: OrderRequest, price: Decimal) -> None:
-        """Raises Refused if this order is too much; `price` is what it will trade at, roughly, quote per base."""
+        """Raises Refused if this order is too much.
+
+        `price` is what it will trade at, roughly, quote per base.
+        """
         ...
 
     def opened(self) -> None:
@@ -113,10 +119,19 @@ class _Run:
         symbol: Symbol,
         market_type: MarketType,
     ) -> None:
-        self.instruction, self.client, self.risk_check, self.outcome = instruction, client, risk_check, outcome
+        self.instruction, self.client, self.risk_check, self.outcome = (
+            instruction,
+            client,
+            risk_check,
+            outcome,
+        )
         self.symbol = symbol
         self.market_price = client.market_price(symbol)
-        near = self.market_price or instruction.price or next((leg.price or leg.stop_price for leg in instruction.legs), None)
+        near = (
+            self.market_price
+            or instruction.price
+            or next((leg.price or leg.stop_price for leg in instruction.legs), None)
+        )
         self.instrument = client.instrument(symbol, market_type, near or instruction.stop_price)
         self.spot = market_type is MarketType.SPOT
         self.position_side = None if self.spot else instruction.position_side
@@ -146,7 +161,11 @@ class _Run:
         held = sum((abs(each.quantity) for each in positions), _ZERO)
         side = Side.SELL if positions[0].quantity > 0 else Side.BUY
         first = self._legs()[0]
-        if not self._sized() or self._wanted(side, first, sizing.size_of_position(self.instrument, held, self._percent(first))) >= held:
+        if (
+            not self._sized()
+            or self._wanted(side, first, sizing.size_of_position(self.instrument, held, self._percent(first)))
+            >= held
+        ):
             self._leave(positions)
         else:
             self._reduce_legs(side, positions)
@@ -188,7 +207,10 @@ class _Run:
     def _leave(self, positions: list[Position]) -> None:
         """Takes positions away, and on futures their exits after that: until then the exits protect them."""
         if self.spot:
-            positions = [replace(each, quantity=self.client.sellable(self.instrument, each.quantity)) for each in positions]
+            positions = [
+                replace(each, quantity=self.client.sellable(self.instrument, each.quantity))
+                for each in positions
+            ]
             if not any(each.quantity for each in positions):
                 raise self._too_small(None)
         found, refusal = leavings(positions, CLOSING_LEG), None
@@ -217,7 +239,10 @@ class _Run:
         return ended
 
     def _take_back_exits(self, side: Side = Side.SELL) -> None:
-        """Cancels what would have left the position: it is gone, or on spot about to be sold, which the exits' hold would prevent."""
+        """Cancels what would have left the position.
+
+        It is gone, or on spot about to be sold, which the exits' hold would prevent.
+        """
         for order in self._exits(side):
             self.client.cancel(order, "position_left")
 
@@ -240,7 +265,12 @@ class _Run:
             return
         owned = sum((each.quantity for each in self._positions()), _ZERO) + sum(of_entry.values(), _ZERO)
         if wanted is not None and wanted > owned:
-            raise NotDoable("insufficient_holdings", needed=text(wanted), available=text(owned), asset=self.instrument.base)
+            raise NotDoable(
+                "insufficient_holdings",
+                needed=text(wanted),
+                available=text(owned),
+                asset=self.instrument.base,
+            )
         if not filters.round_quantity(self.instrument, owned if wanted is None else wanted):
             raise self._too_small(None)
         self._take_back_exits()
@@ -254,12 +284,21 @@ class _Run:
             return
         with_exits = self.instruction.take_profit is not None or self.instruction.stop_loss is not None
         if with_exits and len(self._legs()) > protective_orders.MOST_ENTRIES:
-            raise NotDoable("too_many_with_exits", count=len(self._legs()), limit=protective_orders.MOST_ENTRIES)
-        free = None if self._fixed_size() and self.instruction.risk_percent is None else self.client.free(self.instrument)
+            raise NotDoable(
+                "too_many_with_exits", count=len(self._legs()), limit=protective_orders.MOST_ENTRIES
+            )
+        free = (
+            None
+            if self._fixed_size() and self.instruction.risk_percent is None
+            else self.client.free(self.instrument)
+        )
         for index, leg in enumerate(self._legs()):
             name = str(index)
-            if self._attempt(name, lambda name=name, leg=leg: self._place(name, self._opening(side, leg, free), leg.percent)):  # type: ignore[misc]
+            if self._attempt(name, partial(self._open, name, side, leg, free)):
                 self.risk_check.opened()
+
+    def _open(self, name: str, side: Side, leg: Leg, free: Decimal | None) -> Order:
+        return self._place(name, self._opening(side, leg, free), leg.percent)
 
     def _reduce_legs(self, side: Side, positions: list[Position]) -> None:
         """Orders that reduce; together at most what is held, unless the sender named the quantity on spot."""
@@ -267,13 +306,15 @@ class _Run:
         percent = _ZERO
         for index, leg in enumerate(self._legs()):
             before, percent = percent, percent + self._percent(leg)
-            share = sizing.size_of_position(self.instrument, held, percent) - sizing.size_of_position(self.instrument, held, before)
-            wanted = self._attempt(str(index), lambda leg=leg, left=left, share=share: self._reduction(side, leg, share, left))  # type: ignore[misc]
+            share = sizing.size_of_position(self.instrument, held, percent) - sizing.size_of_position(
+                self.instrument, held, before
+            )
+            wanted = self._attempt(str(index), partial(self._reduction, side, leg, share, left))
             if not wanted:
                 continue
             of = [Position(self.instrument.base, MarketType.SPOT, wanted)] if self.spot else positions
             found = leavings(of, str(index), wanted)
-            if self._attempt(str(index), lambda leg=leg, found=found: self._reduce(side, leg, found)):  # type: ignore[misc]
+            if self._attempt(str(index), partial(self._reduce, side, leg, found)):
                 left -= wanted
                 positions = _without(positions, wanted)
 
@@ -284,22 +325,31 @@ class _Run:
             return True
         for each in positions:
             like = self._request(side, leg, each.left, reduce_only=not self.spot)
-            self._place(each.leg, as_order(closing_order(each.position, self.instrument, each.left), like), leg.percent)
+            self._place(
+                each.leg,
+                as_order(closing_order(each.position, self.instrument, each.left), like),
+                leg.percent,
+            )
         return True
 
     def _attempt(self, name: str, do: Callable[[], Result]) -> Result | None:
         try:
             return do()
         except Refused as refused:
-            self.outcome.refused.append(RefusedLeg(leg=name, code=refused.code, values=refused.values, status=refused.status))
+            self.outcome.refused.append(
+                RefusedLeg(leg=name, code=refused.code, values=refused.values, status=refused.status)
+            )
             return None
 
     def _opening(self, side: Side, leg: Leg, free: Decimal | None) -> OrderRequest:
         self.risk_check.opening()
         instruction, price = self.instruction, self._sizing_price(leg, side)
         reference_price.check_deviation(instruction, self.market_price, self.client.price_source)
-        # Before sizing: the distance to a stop-loss that passes here is not zero, so a risk can be divided by it.
-        order = protective_orders.with_exits(self._request(side, leg, _ZERO, reduce_only=False), instruction, price)
+        # Before sizing: the distance to a stop-loss that passes here is not zero, so a risk can be divided by
+        # it.
+        order = protective_orders.with_exits(
+            self._request(side, leg, _ZERO, reduce_only=False), instruction, price
+        )
         traded = self.client.execution_price(order, price)
         protective_orders.with_exits(order, instruction, traded)
         if instruction.quantity is not None:
@@ -307,17 +357,23 @@ class _Run:
         elif instruction.quote_amount is not None:
             quantity = sizing.size_of_quote(self.instrument, instruction.quote_amount, price)
         elif instruction.position_percent is not None:
-            quantity = sizing.size_of_position(self.instrument, self._some_position(), instruction.position_percent)
+            quantity = sizing.size_of_position(
+                self.instrument, self._some_position(), instruction.position_percent
+            )
         else:
             assert free is not None
             percent = (leg.percent or sizing.HUNDRED) * instruction.weight / sizing.HUNDRED
             taking = instruction.order_type in (OrderType.MARKET, OrderType.STOP_MARKET)
             leverage = instruction.leverage
             price = price if taking else max(price, traded)
-            quantity = sizing.size_of_free_balance(self.instrument, free, percent, price, self.client.rates, leverage, taking=taking)
+            quantity = sizing.size_of_free_balance(
+                self.instrument, free, percent, price, self.client.rates, leverage, taking=taking
+            )
         if instruction.risk_percent is not None and instruction.stop_loss is not None:
             assert free is not None
-            risked = sizing.size_of_risk(self.instrument, free, instruction.risk_percent, price, instruction.stop_loss)
+            risked = sizing.size_of_risk(
+                self.instrument, free, instruction.risk_percent, price, instruction.stop_loss
+            )
             quantity = min(quantity, risked)
         sizing.check_value(quantity, price)
         order = replace(order, quantity=filters.round_quantity(self.instrument, quantity))
@@ -327,7 +383,8 @@ class _Run:
     def _reduction(self, side: Side, leg: Leg, share: Decimal, left: Decimal) -> Decimal:
         """How much a leg takes away, base units.
 
-        A sale on spot that names its quantity sells that or is refused: how much to sell instead would be a guess.
+        A sale on spot that names its quantity sells that or is refused: how much to sell instead would be a
+        guess.
 
         Args:
             share: What the leg's percentage is of what is held; the legs' shares add up to all of it.
@@ -350,7 +407,9 @@ class _Run:
         if instruction.quantity is not None:
             return instruction.quantity
         if instruction.quote_amount is not None:
-            return sizing.size_of_quote(self.instrument, instruction.quote_amount, self._sizing_price(leg, side))
+            return sizing.size_of_quote(
+                self.instrument, instruction.quote_amount, self._sizing_price(leg, side)
+            )
         return share
 
     def _percent(self, leg: Leg) -> Decimal:
@@ -371,7 +430,11 @@ class _Run:
         target = self.instruction.target_size
         if target is None:
             return quantity
-        counts = not self.spot and not self.position_side and not any(order.leg == CLOSING_LEG for order in self.outcome.orders)
+        counts = (
+            not self.spot
+            and not self.position_side
+            and not any(order.leg == CLOSING_LEG for order in self.outcome.orders)
+        )
         held = max(self._net() * _direction(side), _ZERO) if counts else _ZERO
         if held >= target:
             raise NotDoable("target_reached", symbol=self.instrument.name, size=text(target))
@@ -390,7 +453,11 @@ class _Run:
         instruction, order_type = self.instruction, self.instruction.order_type
         limited = order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT)
         price = filters.round_price(self.instrument, leg.price, side) if limited and leg.price else None
-        above = None if leg.stop_price is None or self.market_price is None else leg.stop_price >= self.market_price
+        above = (
+            None
+            if leg.stop_price is None or self.market_price is None
+            else leg.stop_price >= self.market_price
+        )
         stop = leg.stop_price
         if stop is not None and above is not None:
             stop = filters.round_trigger(self.instrument, stop, trigger_above=above)
@@ -428,7 +495,9 @@ class _Run:
 
     def _sells_all(self, request: OrderRequest) -> bool:
         """Whether an order sells a rest that is no multiple of the step, which only a simulated account can."""
-        return self.spot and request.side is Side.SELL and bool(request.quantity % self.instrument.quantity_step)
+        return (
+            self.spot and request.side is Side.SELL and bool(request.quantity % self.instrument.quantity_step)
+        )
 
     def _legs(self) -> tuple[Leg, ...]:
         """The orders asked for; one, where settings or a quantity size it."""
@@ -437,7 +506,10 @@ class _Run:
 
     def _fixed_size(self) -> bool:
         instruction = self.instruction
-        return any(size is not None for size in (instruction.quantity, instruction.quote_amount, instruction.position_percent))
+        return any(
+            size is not None
+            for size in (instruction.quantity, instruction.quote_amount, instruction.position_percent)
+        )
 
     def _sized(self) -> bool:
         return self._fixed_size() or bool(self.instruction.legs)
@@ -446,18 +518,30 @@ class _Run:
         """What the order will trade at, roughly, quote per base."""
         order_type = self.instruction.order_type
         limited = order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT)
-        price = leg.price if limited else leg.stop_price if order_type is OrderType.STOP_MARKET else self.market_price
+        price = (
+            leg.price
+            if limited
+            else leg.stop_price
+            if order_type is OrderType.STOP_MARKET
+            else self.market_price
+        )
         if price is None:
             raise NotDoable("no_price", symbol=self.instrument.name)
-        if limited and side is Side.SELL:  # it trades at its limit or better, so a low limit says little about the order's worth
+        if (
+            limited and side is Side.SELL
+        ):  # it trades at its limit or better, so a low limit says little about the order's worth
             better = self.client.current_price(self.symbol) if leg.stop_price is None else leg.stop_price
             price = max(price, better or price)
         elif limited and leg.stop_price is None and self.market_price is not None:
-            price = min(price, self.market_price)  # exchanges set the limit aside for a buy, and no market price is asked for there
+            price = min(
+                price, self.market_price
+            )  # exchanges set the limit aside for a buy, and no market price is asked for there
         return price
 
 
-def _cancel(instruction: Instruction, client: ExecutionClient, outcome: Outcome, group_name: str | None) -> None:
+def _cancel(
+    instruction: Instruction, client: ExecutionClient, outcome: Outcome, group_name: str | None
+) -> None:
     """Cancels open orders and counts them."""
     for order in client.open_orders(group_name, instruction.symbol, instruction.market_type):
         if instruction.entries_only and _reduces(order):
@@ -488,5 +572,7 @@ def _without(positions: list[Position], quantity: Decimal) -> list[Position]:
         taken = min(abs(position.quantity), quantity)
         quantity -= taken
         if taken < abs(position.quantity):
-            found.append(replace(position, quantity=position.quantity + taken * _direction(_closing_side(position))))
+            found.append(
+                replace(position, quantity=position.quantity + taken * _direction(_closing_side(position)))
+            )
     return found

@@ -1,7 +1,10 @@
-"""Take-profit and stop-loss of an order that opens: orders of their own, placed once it has traded, of which one cancels the other.
+"""Take-profit and stop-loss of an order that opens.
 
-The stop-loss is placed first, since it is what protects; a take-profit that fails leaves it standing. Both are conditional market
-orders, reduce-only on futures. Whatever has filled is protected at once; what fills later in a round of its own.
+Orders of their own, placed once it has traded, of which one cancels the other.
+
+The stop-loss is placed first, since it is what protects; a take-profit that fails leaves it standing. Both
+are conditional market orders, reduce-only on futures. Whatever has filled is protected at once; what fills
+later in a round of its own.
 """
 
 from dataclasses import replace
@@ -20,16 +23,25 @@ ROUNDS = 10
 """Tries at placing the exits of one order, a minute apart, before it is given up and told so."""
 
 MOST_ENTRIES = 8
-"""Orders with exits in one batch: on a paper account all is one transaction of at most a hundred writes, and each is up to nine."""
+"""Orders with exits in one batch.
+
+On a paper account all is one transaction of at most a hundred writes, and each is up to nine.
+"""
 
 _FURTHEST = Decimal("0.8")
-"""Share of the entry price that a stop-loss may be away from it. A stop beyond that is a percentage or a distance taken for a price."""
+"""Share of the entry price that a stop-loss may be away from it.
+
+A stop beyond that is a percentage or a distance taken for a price.
+"""
 
 _FEE_MARGIN = Decimal("0.998")  # spot exchanges take up to 0.2 % of what was bought, and some tell only later
 
 
 def check_distance(stop_loss: Decimal | None, entry: Decimal | None) -> None:
-    """Raises Refused (`stop_too_far`) if a stop-loss is more than 80 % away from the entry. None is not known, and passes."""
+    """Raises Refused (`stop_too_far`) if a stop-loss is more than 80 % away from the entry.
+
+    None is not known, and passes.
+    """
     if stop_loss is not None and entry is not None and abs(stop_loss - entry) > entry * _FURTHEST:
         raise Refused("stop_too_far", field="stop_loss", price=f"{stop_loss:f}", entry=f"{entry:f}")
 
@@ -51,22 +63,36 @@ def with_exits(order: OrderRequest, instruction: Instruction, price: Decimal) ->
             above = (name == "take_profit") is (order.side is Side.BUY)
             found[name] = filters.round_trigger(order.instrument, wanted, trigger_above=above)
             if found[name] <= 0 or (found[name] > price) is not above or found[name] == price:
-                raise NotDoable("exit_on_wrong_side", symbol=order.instrument.name, field=name, price=f"{wanted:f}", entry=f"{price:f}")
+                raise NotDoable(
+                    "exit_on_wrong_side",
+                    symbol=order.instrument.name,
+                    field=name,
+                    price=f"{wanted:f}",
+                    entry=f"{price:f}",
+                )
     return replace(order, take_profit=found.get("take_profit"), stop_loss=found.get("stop_loss"))
 
 
-def exit_orders(entry: Order, instrument: Instrument, market_price: Decimal | None) -> dict[str, OrderRequest]:
-    """The orders that leave what of an entry is unprotected, by leg, the stop-loss first; in parts, if too large.
+def exit_orders(
+    entry: Order, instrument: Instrument, market_price: Decimal | None
+) -> dict[str, OrderRequest]:
+    """The orders that leave what of an entry is unprotected, by leg, the stop-loss first.
+
+    In parts, if too large.
 
     Args:
-        market_price: Quote per base. Where it has reached one of the exits already, there are orders of that one
+        market_price: Quote per base. Where it has reached one of the exits already, there are orders of that
+            one
             only, at market: a conditional order would be refused, or wait for the price to come back.
     """
     size = entry.unprotected
     if instrument.market_type is MarketType.SPOT and entry.fee is None:
         size *= _FEE_MARGIN
     quantity = filters.round_quantity(instrument, size)
-    highest = max((price for price in (market_price, entry.stop_loss, entry.take_profit) if price is not None), default=None)
+    highest = max(
+        (price for price in (market_price, entry.stop_loss, entry.take_profit) if price is not None),
+        default=None,
+    )
     sizes = closing.parts(instrument, quantity, highest)
     again = str(entry.exit_round or "")
     made: dict[str, OrderRequest] = {}
@@ -97,4 +123,6 @@ def _position(entry: Order, instrument: Instrument) -> Position:
     long = entry.side is Side.BUY
     side = (PositionSide.LONG if long else PositionSide.SHORT) if entry.hedged else None
     quantity = entry.received if long else -entry.received
-    return Position(entry.symbol, instrument.market_type, quantity, position_side=side, margin_mode=entry.margin_mode)
+    return Position(
+        entry.symbol, instrument.market_type, quantity, position_side=side, margin_mode=entry.margin_mode
+    )

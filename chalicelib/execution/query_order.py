@@ -13,11 +13,14 @@ from chalicelib.portfolio.cost_basis import OWNED, CostBasisBook
 from chalicelib.trading import MarketType, PositionSide
 
 _CLOCKS_DIFFER = timedelta(seconds=5)
-# Later the position may have been changed by other signals. Exchanges show an order's trades within seconds to a few minutes.
+# Later the position may have been changed by other signals. Exchanges show an order's trades within seconds
+# to a few minutes.
 _POSITION_COUNTS_FOR = timedelta(minutes=10)
 
 
-def resolve_order(order: Order, session: ExchangeSession, refusal: Refused, cost_basis: CostBasisBook) -> Order:
+def resolve_order(
+    order: Order, session: ExchangeSession, refusal: Refused, cost_basis: CostBasisBook
+) -> Order:
     """Looks a claimed or unknown order up, without ever sending it.
 
     Args:
@@ -36,31 +39,48 @@ def resolve_order(order: Order, session: ExchangeSession, refusal: Refused, cost
         return in_flight.mark_unknown(order)
     if found is not None:
         return in_flight.record(
-            order, found, cost_basis_booking(cost_basis, instrument, order, found), **order_fees(session, found, instrument)
+            order,
+            found,
+            cost_basis_booking(cost_basis, instrument, order, found),
+            **order_fees(session, found, instrument),
         )
     return in_flight.reject(order, refusal, absent=True)
 
 
 def second_proof(order: Order, session: ExchangeSession, traded: Decimal = Decimal(0)) -> OrderState | None:
-    """Looks for an order that its own query does not show, after the late-arrival bound. Returns None if it is absent for certain.
+    """Looks for an order that its own query does not show, after the late-arrival bound.
+
+    Returns None if it is absent for certain.
 
     Args:
-        traded: Base units by which the signal's other orders have changed the position since `order.basis` was read.
+        traded: Base units by which the signal's other orders have changed the position since `order.basis`
+            was read.
 
     Raises:
-        Retryable: There is no certainty: the exchange does not answer, or a trade or the position may be of this order.
+        Retryable: There is no certainty: the exchange does not answer, or a trade or the position may be of
+            this order.
         Refused: The exchange refuses the look.
     """
     instrument = session.instrument(order.symbol)
-    found = session.find_by_traces(order_state(order), instrument, order.created_at - _CLOCKS_DIFFER, strict=True)
+    found = session.find_by_traces(
+        order_state(order), instrument, order.created_at - _CLOCKS_DIFFER, strict=True
+    )
     young = datetime.now(UTC) - order.created_at < _POSITION_COUNTS_FOR
-    if found is None and young and not order.reduce_only and _position_moved(order, session, instrument, traded):
+    if (
+        found is None
+        and young
+        and not order.reduce_only
+        and _position_moved(order, session, instrument, traded)
+    ):
         raise Retryable("the position has changed since the order was sent")
     return found
 
 
 def _position_moved(order: Order, session: ExchangeSession, instrument: Instrument, traded: Decimal) -> bool:
-    """Whether position or holdings have changed in the order's direction. False if it is not known what they were before."""
+    """Whether position or holdings have changed in the order's direction.
+
+    False if it is not known what they were before.
+    """
     before = order.basis.get(OWNED)
     if before is None:
         return False
@@ -75,7 +95,12 @@ def _position_moved(order: Order, session: ExchangeSession, instrument: Instrume
 
 
 def cost_basis_booking(
-    cost_basis: CostBasisBook, instrument: Instrument, order: Order, found: OrderState | None, *, fees_final: bool = False
+    cost_basis: CostBasisBook,
+    instrument: Instrument,
+    order: Order,
+    found: OrderState | None,
+    *,
+    fees_final: bool = False,
 ) -> in_flight.Book:
     """Books an order that was looked up, some time after it was sent.
 
@@ -109,7 +134,10 @@ def order_state(order: Order) -> OrderState:
 
 
 def order_fees(session: ExchangeSession, state: OrderState, instrument: Instrument) -> dict[str, Any]:
-    """The fee of an ended order from its trades, where its state does not tell; nothing while the exchange does not show them."""
+    """The fee of an ended order from its trades, where its state does not tell.
+
+    Nothing while the exchange does not show them.
+    """
     if not state.status.final or not state.filled or state.fee is not None:
         return {}
     try:
@@ -122,4 +150,7 @@ def order_fees(session: ExchangeSession, state: OrderState, instrument: Instrume
     currencies = {fill.fee_currency for fill in fills if fill.fee}
     if len(currencies) > 1:
         return {"fee_currency": in_flight.SEVERAL}
-    return {"fee": sum((fill.fee or Decimal(0) for fill in fills), Decimal(0)), "fee_currency": next(iter(currencies), instrument.quote)}
+    return {
+        "fee": sum((fill.fee or Decimal(0) for fill in fills), Decimal(0)),
+        "fee_currency": next(iter(currencies), instrument.quote),
+    }

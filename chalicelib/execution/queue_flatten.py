@@ -1,4 +1,7 @@
-"""What a halt does to open orders and positions: each account concerned has a message in its own queue, to cancel or to close."""
+"""What a halt does to open orders and positions.
+
+Each account concerned has a message in its own queue, to cancel or to close.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -41,7 +44,9 @@ def cancel_entries_of(user_ids: Iterable[str], since: str) -> None:
 
 def _message(flattening: Flattening, account_id: str, exchange: str, symbols: tuple[str, ...]) -> Flatten:
     return Flatten(
-        flatten_id=event_id("halt" if flattening.entries_only else "flatten", flattening.switch.key["scope"], flattening.since),
+        flatten_id=event_id(
+            "halt" if flattening.entries_only else "flatten", flattening.switch.key["scope"], flattening.since
+        ),
         user_id=flattening.switch.owner or "",
         account_id=account_id,
         exchange=exchange,
@@ -61,7 +66,10 @@ def _accounts(switch: Switch) -> Iterator[tuple[str, str, tuple[str, ...]]]:
             yield item["account_id"], item["exchange"], ()
         return
     strategy = switch.scope is Scope.STRATEGY
-    key = {"user_id": switch.owner or "", **({"group_name": switch.name or ""} if strategy else {"part": "directory"})}
+    key = {
+        "user_id": switch.owner or "",
+        **({"group_name": switch.name or ""} if strategy else {"part": "directory"}),
+    }
     [item] = aws.get_many([("strategies" if strategy else "users", key)])
     found = (item or {}).get("accounts", {})
     symbols = tuple((item or {}).get("symbols", ())) if strategy else ()

@@ -1,7 +1,10 @@
-"""The reference price of an order: the one source for sizing, minimums, risk rules, stop and target checks, and the dry run.
+"""The reference price of an order.
 
-An account at an exchange goes by the exchange's price. A simulated account goes by the live price, else by the signal's own price, else
-by the last price seen. Where the market's price is known, the signal's `price` only refuses an order that is too far from it.
+The one source for sizing, minimums, risk rules, stop and target checks, and the dry run.
+
+An account at an exchange goes by the exchange's price. A simulated account goes by the live price, else by
+the signal's own price, else by the last price seen. Where the market's price is known, the signal's `price`
+only refuses an order that is too far from it.
 """
 
 from decimal import Decimal
@@ -14,7 +17,10 @@ from chalicelib.trading import OrderType
 
 
 class PriceSource(StrEnum):
-    """Where a reference price comes from. `last_seen` is the last known price, which a dry run of an exchange account uses."""
+    """Where a reference price comes from.
+
+    `last_seen` is the last known price, which a dry run of an exchange account uses.
+    """
 
     EXCHANGE = "exchange"
     LIVE = "live"
@@ -25,16 +31,23 @@ class PriceSource(StrEnum):
 def of_simulated(
     instruction: Instruction, live: Decimal | None, last_seen: Decimal | None
 ) -> tuple[Decimal, PriceSource] | tuple[None, None]:
-    """The reference price of a simulated account, quote per base, and its source; None if no price is known."""
-    candidates = ((live, PriceSource.LIVE), (instruction.market_price, PriceSource.SIGNAL), (last_seen, PriceSource.LAST_SEEN))
+    """The reference price of a simulated account, quote per base, and its source.
+
+    None if no price is known.
+    """
+    candidates = (
+        (live, PriceSource.LIVE),
+        (instruction.market_price, PriceSource.SIGNAL),
+        (last_seen, PriceSource.LAST_SEEN),
+    )
     return next(((price, source) for price, source in candidates if price), (None, None))
 
 
 def check_deviation(instruction: Instruction, market: Decimal | None, source: PriceSource | None) -> None:
     """Holds the signal's price of a market order against the market's price.
 
-    A price that stands for another instrument, unit or time shows itself by its distance. Limit and stop prices are not measured: they
-    are meant to be away from the market.
+    A price that stands for another instrument, unit or time shows itself by its distance. Limit and stop
+    prices are not measured: they are meant to be away from the market.
 
     Args:
         market: The reference price, quote per base; None if none is known.
@@ -43,8 +56,20 @@ def check_deviation(instruction: Instruction, market: Decimal | None, source: Pr
         NotDoable: `price_away`.
     """
     limit, given = instruction.max_price_deviation_percent, instruction.market_price
-    if instruction.order_type is not OrderType.MARKET or given is None or market is None or source is PriceSource.SIGNAL or not limit:
+    if (
+        instruction.order_type is not OrderType.MARKET
+        or given is None
+        or market is None
+        or source is PriceSource.SIGNAL
+        or not limit
+    ):
         return
     if abs(given - market) * HUNDRED > market * limit:
         symbol = instruction.symbol.name if instruction.symbol else ""
-        raise NotDoable("price_away", symbol=symbol, price=f"{given:f}", market=f"{market:f}", limit=f"{limit.normalize():f}")
+        raise NotDoable(
+            "price_away",
+            symbol=symbol,
+            price=f"{given:f}",
+            market=f"{market:f}",
+            limit=f"{limit.normalize():f}",
+        )

@@ -1,4 +1,7 @@
-"""What an order that opens must pass: switches and rules, and the signal's age. What closes or reduces passes freely."""
+"""What an order that opens must pass: switches and rules, and the signal's age.
+
+What closes or reduces passes freely.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -26,7 +29,12 @@ class PreTradeRiskCheck:
     """
 
     def __init__(
-        self, instruction: Instruction, client: ExecutionClient, risk_state: RiskState, read: Callable[[], RiskState], now: datetime
+        self,
+        instruction: Instruction,
+        client: ExecutionClient,
+        risk_state: RiskState,
+        read: Callable[[], RiskState],
+        now: datetime,
     ) -> None:
         self.risk_state = risk_state
         self._instruction = instruction
@@ -37,11 +45,16 @@ class PreTradeRiskCheck:
     def opening(self) -> None:
         """Raises Refused if nothing may be opened now, whatever its size."""
         instruction = self._instruction
-        self.risk_state.check(instruction.symbol.name if instruction.symbol else None, self._now, self._client.profits)
+        self.risk_state.check(
+            instruction.symbol.name if instruction.symbol else None, self._now, self._client.profits
+        )
         age.check(instruction.sent_at, instruction.received_at, self._now, instruction.max_age_s)
 
     def order(self, order: OrderRequest, price: Decimal) -> None:
-        """Raises Refused if this order is too much; `price` is what it will trade at, roughly, quote per base."""
+        """Raises Refused if this order is too much.
+
+        `price` is what it will trade at, roughly, quote per base.
+        """
         notional = order.quantity * price
         if not self.risk_state.looks_at_positions:
             self.risk_state.check_order(Opening(notional))
@@ -49,14 +62,18 @@ class PreTradeRiskCheck:
         held, others = self._client.exposure(order.instrument, order.side)
         symbol = self._instruction.symbol
         current = self._client.current_price(symbol) if symbol and held else None
-        self.risk_state.check_order(Opening(notional, position=notional + held * max(price, current or price), positions=others + 1))
+        self.risk_state.check_order(
+            Opening(notional, position=notional + held * max(price, current or price), positions=others + 1)
+        )
 
     def opened(self) -> None:
         """Counts an order that opens."""
         self.risk_state.opened()
 
     def recheck(self) -> None:
-        """Asks once more before an order leaves, if it had to wait: who halted meanwhile did so to keep it back.
+        """Asks once more before an order leaves, if it had to wait.
+
+        Who halted meanwhile did so to keep it back.
 
         Raises:
             Refused: It may not leave any more.

@@ -1,16 +1,23 @@
-"""How much: from an amount of quote currency, a share of the balance or of what is held, to base units. Pure."""
+"""How much: from an amount of quote currency, a share of the balance or of what is held, to base units.
+
+Pure.
+"""
 
 from decimal import ROUND_DOWN, Decimal
 
+from chalicelib.accounts.rates import Rates
 from chalicelib.errors import Refused
 from chalicelib.exchanges.filters import round_quantity
 from chalicelib.exchanges.protocol import Instrument
-from chalicelib.paper.money import BASIS_POINT, Rates
+from chalicelib.paper.money import BASIS_POINT
 from chalicelib.trading import MarketType
 
 HUNDRED = Decimal(100)
 MOST_VALUE = Decimal("1e18")
-"""Quote units that an order may be worth at most: beyond that lies a mistake, and numbers that a store would round."""
+"""Quote units that an order may be worth at most.
+
+Beyond that lies a mistake, and numbers that a store would round.
+"""
 
 _HALF_A_CENT = Decimal("0.005")
 
@@ -32,7 +39,14 @@ def size_of_quote(instrument: Instrument, amount: Decimal, price: Decimal) -> De
 
 
 def size_of_free_balance(
-    instrument: Instrument, free: Decimal, percent: Decimal, price: Decimal, rates: Rates, leverage: int, *, taking: bool
+    instrument: Instrument,
+    free: Decimal,
+    percent: Decimal,
+    price: Decimal,
+    rates: Rates,
+    leverage: int,
+    *,
+    taking: bool,
 ) -> Decimal:
     """What a share of the free quote balance buys, its costs included; on futures times leverage.
 
@@ -54,7 +68,9 @@ def size_of_free_balance(
     return max(quantity, Decimal(0))
 
 
-def size_of_risk(instrument: Instrument, free: Decimal, percent: Decimal, price: Decimal, stop_loss: Decimal) -> Decimal:
+def size_of_risk(
+    instrument: Instrument, free: Decimal, percent: Decimal, price: Decimal, stop_loss: Decimal
+) -> Decimal:
     """So much that leaving it at the stop-loss costs a share of the free quote balance, fees and slippage aside."""
     return round_quantity(instrument, max(free, Decimal(0)) * percent / HUNDRED / abs(price - stop_loss))
 
@@ -62,4 +78,8 @@ def size_of_risk(instrument: Instrument, free: Decimal, percent: Decimal, price:
 def size_of_position(instrument: Instrument, held: Decimal, percent: Decimal) -> Decimal:
     """A share of what is held; all of it is all of it, dust included."""
     held = abs(held)
-    return held if percent >= HUNDRED else round_quantity(instrument, (held * percent / HUNDRED).quantize(Decimal("1E-18"), ROUND_DOWN))
+    return (
+        held
+        if percent >= HUNDRED
+        else round_quantity(instrument, (held * percent / HUNDRED).quantize(Decimal("1E-18"), ROUND_DOWN))
+    )

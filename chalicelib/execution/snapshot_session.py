@@ -1,4 +1,7 @@
-"""An account at an exchange as it was last seen: its snapshot and the stored instruments. Nothing is asked, and nothing can be changed."""
+"""An account at an exchange as it was last seen: its snapshot and the stored instruments.
+
+Nothing is asked, and nothing can be changed.
+"""
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -20,7 +23,8 @@ class SnapshotSessions:
 
     Args:
         snapshot: The account's last snapshot; without one it seems to hold nothing.
-        price: The last known price of whatever is asked for, quote per base; without one it is what the snapshot implies.
+        price: The last known price of whatever is asked for, quote per base; without one it is what the
+            snapshot implies.
     """
 
     def __init__(self, account: Account, snapshot: aws.Item | None, price: Decimal | None) -> None:
@@ -32,15 +36,24 @@ class SnapshotSessions:
 
 
 class SnapshotSession(session.ExchangeSession):
-    """One account on one market, as far as it is stored. What would need the exchange raises AssertionError."""
+    """One account on one market, as far as it is stored.
 
-    def __init__(self, account: Account, market_type: MarketType, snapshot: aws.Item, price: Decimal | None) -> None:
+    What would need the exchange raises AssertionError.
+    """
+
+    def __init__(
+        self, account: Account, market_type: MarketType, snapshot: aws.Item, price: Decimal | None
+    ) -> None:
         self._markets = StoredMarkets(account.exchange, market_type, demo=account.kind == "demo")
         self._market_type = market_type
         self._price = price
         # An account that is one for both markets has balances of no market.
-        self._balances = [row for row in snapshot.get("balances", []) if row.get("market_type") in (None, market_type.value)]
-        self._positions = [row for row in snapshot.get("positions", []) if row["market_type"] == market_type.value]
+        self._balances = [
+            row for row in snapshot.get("balances", []) if row.get("market_type") in (None, market_type.value)
+        ]
+        self._positions = [
+            row for row in snapshot.get("positions", []) if row["market_type"] == market_type.value
+        ]
 
     def last_price(self, instrument: Instrument) -> Decimal:
         """The last known price, quote per base. Raises NotDoable `no_price`."""
@@ -64,10 +77,17 @@ class SnapshotSession(session.ExchangeSession):
     def _implied_price(self, instrument: Instrument) -> Decimal | None:
         """What a balance was valued at, in dollars, or what a position's profit says."""
         for row in self._balances:
-            if row["currency"] == instrument.base and row["value"] and row["total"] and instrument.quote in DOLLARS:
+            if (
+                row["currency"] == instrument.base
+                and row["value"]
+                and row["total"]
+                and instrument.quote in DOLLARS
+            ):
                 return rounded(row["value"] / row["total"])
         for row in self._positions:
-            existing_orders = row["quantity"] and row["entry_price"] is not None and row["unrealized_profit"] is not None
+            existing_orders = (
+                row["quantity"] and row["entry_price"] is not None and row["unrealized_profit"] is not None
+            )
             if row["symbol"] == instrument.name and existing_orders:
                 return rounded(row["entry_price"] + row["unrealized_profit"] / row["quantity"])
         return None

@@ -1,7 +1,7 @@
 """Sending an order to a real exchange: claimed in the ledger, sent once, looked up before it is sent again.
 
-The message of a signal may be delivered any number of times and the process may die between any two steps. What an earlier attempt
-left in the ledger decides what this one does.
+The message of a signal may be delivered any number of times and the process may die between any two steps.
+What an earlier attempt left in the ledger decides what this one does.
 """
 
 from collections.abc import Callable
@@ -57,7 +57,8 @@ class OrderSubmitter:
         Args:
             view: What the orders are sized from, which is kept with them.
             recheck_risk: Asked before an order that opens leaves; raises Refused if it may not any more.
-            defer_write: The record of the last order is left to whoever writes how the signal ended; see `writes`.
+            defer_write: The record of the last order is left to whoever writes how the signal ended; see
+                `writes`.
         """
         self.existing_orders = existing_orders
         self.placed: list[Order] = []
@@ -76,7 +77,8 @@ class OrderSubmitter:
 
         Raises:
             Refused: A filter or the exchange says no; what was claimed is `rejected` in the ledger.
-            Retryable: Nothing certain could be done in the time there is; the next delivery of the message goes on from here.
+            Retryable: Nothing certain could be done in the time there is; the next delivery of the message
+                goes on from here.
         """
         self.write()
         if request.reduce_only:
@@ -111,7 +113,10 @@ class OrderSubmitter:
             self.placed.append(self._recover(other, other_request))
 
     def until_ended(self, order: Order, instrument: Instrument) -> Order:
-        """Waits for a placed order's end; one whose outcome is unknown is not waited for. Raises Retryable if there is no time left."""
+        """Waits for a placed order's end; one whose outcome is unknown is not waited for.
+
+        Raises Retryable if there is no time left.
+        """
         if order.status.final:
             return order
         pause = _PAUSE_S
@@ -170,7 +175,10 @@ class OrderSubmitter:
         return order
 
     def writes(self) -> list[aws.Write]:
-        """The record of the last order, for the transaction that settles the signal. If that fails, the order is looked up again."""
+        """The record of the last order, for the transaction that settles the signal.
+
+        If that fails, the order is looked up again.
+        """
         writes, self._unwritten = self._unwritten, []
         return writes
 
@@ -210,7 +218,8 @@ class OrderSubmitter:
     def _recover(self, order: Order, request: OrderRequest) -> Order:
         """What became of an order that was sent, or may have been.
 
-        It is absent if its own look-up says so after the late-arrival bound, and if a second proof agrees. Without the second proof nothing
+        It is absent if its own look-up says so after the late-arrival bound, and if a second proof agrees.
+        Without the second proof nothing
         that could double is sent again: the order stays unknown, and the follow-up looks after it.
         """
         session = self._session(request.instrument)
@@ -227,7 +236,11 @@ class OrderSubmitter:
             if found is None and not request.reduce_only:
                 found = query_order.second_proof(order, session, self._traded(order))
         except (Retryable, Refused) as fault:
-            if isinstance(fault, Retryable) and order.status is OrderStatus.PENDING_NEW and self._patience.left < session.late_arrival_s:
+            if (
+                isinstance(fault, Retryable)
+                and order.status is OrderStatus.PENDING_NEW
+                and self._patience.left < session.late_arrival_s
+            ):
                 raise
             # The exchange does not say. The order stays unknown, and is looked after by the minute.
             return in_flight.mark_unknown(order)
@@ -235,7 +248,12 @@ class OrderSubmitter:
             return self._record(order, found, request.instrument)
         if not _is_reducing(request):
             try:
-                age.check(self._instruction.sent_at, self._instruction.received_at, datetime.now(UTC), self._instruction.max_age_s)
+                age.check(
+                    self._instruction.sent_at,
+                    self._instruction.received_at,
+                    datetime.now(UTC),
+                    self._instruction.max_age_s,
+                )
             except NotDoable as stale:
                 in_flight.reject(order, stale, absent=True)
                 raise
@@ -248,28 +266,42 @@ class OrderSubmitter:
 
     def _traded(self, order: Order) -> Decimal:
         """Base units by which the signal's other orders have changed the position since this one was sized, negative if sold."""
-        others = [each for each in self.placed if each.leg != order.leg and not each.leg.startswith(CLOSING_LEG)]
+        others = [
+            each for each in self.placed if each.leg != order.leg and not each.leg.startswith(CLOSING_LEG)
+        ]
         return sum((each.received if each.side is Side.BUY else -each.filled for each in others), Decimal(0))
 
     def _record(self, order: Order, state: OrderState, instrument: Instrument) -> Order:
         self.write()
-        more = {**query_order.order_fees(self._session(instrument), state, instrument), "delays": tuple(self._patience.delays)}
-        order, writes = in_flight.record_writes(order, state, lambda changed: self._cost_basis.booked(changed, instrument), **more)
+        more = {
+            **query_order.order_fees(self._session(instrument), state, instrument),
+            "delays": tuple(self._patience.delays),
+        }
+        order, writes = in_flight.record_writes(
+            order, state, lambda changed: self._cost_basis.booked(changed, instrument), **more
+        )
         self._unwritten += writes
         if not self._defer_write:
             self.write()
         return order
 
     def _find(self, order: Order, instrument: Instrument) -> OrderState | None:
-        return self._session(instrument).find(order.client_order_id, instrument, trigger=order.stop_price is not None)
+        return self._session(instrument).find(
+            order.client_order_id, instrument, trigger=order.stop_price is not None
+        )
 
     def _session(self, instrument: Instrument) -> ExchangeSession:
         return self._sessions.of(instrument.market_type)
 
 
 def _is_reducing(request: OrderRequest) -> bool:
-    """Closing and reducing are held back by nothing and never go stale; on spot every sale is that, since there are no short positions."""
-    return request.reduce_only or (request.side is Side.SELL and request.instrument.market_type is MarketType.SPOT)
+    """Closing and reducing are held back by nothing and never go stale.
+
+    On spot every sale is that, since there are no short positions.
+    """
+    return request.reduce_only or (
+        request.side is Side.SELL and request.instrument.market_type is MarketType.SPOT
+    )
 
 
 def _claimed_request(existing_orders: Order, request: OrderRequest) -> OrderRequest:
@@ -277,5 +309,10 @@ def _claimed_request(existing_orders: Order, request: OrderRequest) -> OrderRequ
     price = existing_orders.price if request.price is not None else None
     kind, quantity = existing_orders.order_type, existing_orders.quantity
     return replace(
-        request, side=existing_orders.side, order_type=kind, quantity=quantity, price=price, stop_price=existing_orders.stop_price
+        request,
+        side=existing_orders.side,
+        order_type=kind,
+        quantity=quantity,
+        price=price,
+        stop_price=existing_orders.stop_price,
     )

@@ -14,16 +14,23 @@ _FILTERS = ("entity", "action", "by")
 
 
 def list_changes(request: Request) -> Answer:
-    """Who changed what, newest first: for an admin everything or what concerns `?user_id=`, else what concerns the caller."""
+    """Who changed what, newest first.
+
+    For an admin everything or what concerns `?user_id=`, else what concerns the caller.
+    """
     who, page = caller(request), paging.page_request(request)
     filters = {name: request.query[name] for name in _FILTERS if request.query.get(name)}
     expression = " AND ".join(f"#{name} = :{name}" for name in filters)
     only: dict[str, Any] = filters | ({"filter_expression": expression} if filters else {})
     if who.role is Role.ADMIN and not request.query.get("user_id"):
         trail = record.EVERYTHING
-        return paging.answer("audit", "trail = :trail", page, _view, index="trail", trail=trail, newest_first=True, **only)
+        return paging.answer(
+            "audit", "trail = :trail", page, _view, index="trail", trail=trail, newest_first=True, **only
+        )
     user_id = who.whose(request)
-    return paging.answer("audit", "user_id = :user", page, _view, index="by_user", user=user_id, newest_first=True, **only)
+    return paging.answer(
+        "audit", "user_id = :user", page, _view, index="by_user", user=user_id, newest_first=True, **only
+    )
 
 
 def verify_chain(request: Request) -> Answer:
@@ -33,7 +40,9 @@ def verify_chain(request: Request) -> Answer:
     if not _MONTH.fullmatch(month):
         raise Refused("invalid_time", field="month")
     found = chain.verify(month, request.received_at)
-    return Answer(200, found | {"intact": not found["problems"], "problems": found["problems"][:_SHOWN_PROBLEMS]})
+    return Answer(
+        200, found | {"intact": not found["problems"], "problems": found["problems"][:_SHOWN_PROBLEMS]}
+    )
 
 
 def _view(item: aws.Item) -> dict[str, Any]:

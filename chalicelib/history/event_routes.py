@@ -14,7 +14,10 @@ _LONGEST_SEQUENCE = 15  # digits
 
 
 def list_events(request: Request) -> Answer:
-    """The events of the caller's stream after a sequence, oldest first: an admin's is everybody's. `next` is the next `after`."""
+    """The events of the caller's stream after a sequence, oldest first: an admin's is everybody's.
+
+    `next` is the next `after`.
+    """
     who = caller(request)
     limit = paging.page_request(replace(request, query=_without_cursor(request.query))).limit
     stream = entitlement.stream_of(who.role, who.user_id)

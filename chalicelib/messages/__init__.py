@@ -1,4 +1,7 @@
-"""Sentences for people, by code and language. A catalogue is `{language}.json` beside this file: code to sentence, values in braces."""
+"""Sentences for people, by code and language. A catalogue is `{language}.json` beside this file.
+
+Code to sentence, values in braces.
+"""
 
 import json
 from collections.abc import Mapping
@@ -34,14 +37,18 @@ def preferred(accept_language: str) -> str:
         except ValueError:
             continue
         ranked.append((-quality, position, tag.strip().lower().partition("-")[0]))
-    return next((language for quality, _, language in sorted(ranked) if quality < 0 and language in LANGUAGES), "en")
+    return next(
+        (language for quality, _, language in sorted(ranked) if quality < 0 and language in LANGUAGES), "en"
+    )
 
 
 @cache
 def catalogue(language: str) -> dict[str, str]:
     """All sentences of one language."""
     path = Path(__file__).parent / f"{language}.json"
-    loaded: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if language in LANGUAGES and path.exists() else {}
+    loaded: dict[str, str] = (
+        json.loads(path.read_text(encoding="utf-8")) if language in LANGUAGES and path.exists() else {}
+    )
     return loaded
 
 

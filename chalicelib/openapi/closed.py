@@ -2,7 +2,8 @@
 
 So is a body where none is taken. Bodies that are taken are closed by their models.
 
-A filter that nothing reads would look like one that works: a client that takes the first item of the answer takes a wrong record.
+A filter that nothing reads would look like one that works: a client that takes the first item of the answer
+takes a wrong record.
 """
 
 import json
@@ -22,8 +23,8 @@ def check(request: Request, route: Route) -> None:
     Inbound webhooks and the dashboard's files are exempt.
 
     Raises:
-        Refused: `unknown_field`; `not_a_json_object` for a body that is something else on a route that takes none;
-            `idempotency_key_not_taken`, because a client that sends the header relies on it.
+        Refused: `unknown_field`; `not_a_json_object` for a body that is something else on a route that takes
+            none; `idempotency_key_not_taken`, because a client that sends the header relies on it.
     """
     has_body = route.method in _WITH_BODY and bool(request.body.strip())
     has_key = route.method == "POST" and "idempotency-key" in request.headers

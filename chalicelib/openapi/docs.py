@@ -24,8 +24,8 @@ class Docs:
         bodies: Further examples of it, by name.
         query: Query parameters by name.
         paged: It is a list, with `limit`, `offset` and `cursor`.
-        errors: Statuses beside those that follow from the rest: 400, as unknown names are refused, 413 with a body, 401 and 403 with a
-            token, 404 with a path parameter.
+        errors: Statuses beside those that follow from the rest: 400, as unknown names are refused, 413 with a
+            body, 401 and 403 with a token, 404 with a path parameter.
         idempotency_key: It takes an `Idempotency-Key`; every other POST refuses the header.
         also: Further successes by status, with their schemas.
     """
@@ -45,13 +45,24 @@ class Docs:
     content_type: str = "application/json"
 
 
-OWNER: Mapping[str, Schema] = {"user_id": {**ID, "description": "For admins: whose; without it the caller's own"}}
+OWNER: Mapping[str, Schema] = {
+    "user_id": {**ID, "description": "For admins: whose; without it the caller's own"}
+}
 WINDOW: Mapping[str, Schema] = {"since": TIME, "until": TIME}
 ACTIVE: Mapping[str, Schema] = {"is_active": FLAG}
-WAIT: Mapping[str, Schema] = {"wait": {"type": "integer", "minimum": 0, "maximum": 25, "description": "Seconds to wait for the result"}}
-TOKEN: Mapping[str, Schema] = {"token": {**TEXT, "description": "The webhook token, where neither header nor body carries it"}}
+WAIT: Mapping[str, Schema] = {
+    "wait": {"type": "integer", "minimum": 0, "maximum": 25, "description": "Seconds to wait for the result"}
+}
+TOKEN: Mapping[str, Schema] = {
+    "token": {**TEXT, "description": "The webhook token, where neither header nor body carries it"}
+}
 PAGING: Mapping[str, Schema] = {
-    "limit": {**WHOLE, "minimum": 1, "maximum": request_limits.PAGE_ITEMS, "default": request_limits.PAGE_ITEMS_USUAL},
+    "limit": {
+        **WHOLE,
+        "minimum": 1,
+        "maximum": request_limits.PAGE_ITEMS,
+        "default": request_limits.PAGE_ITEMS_USUAL,
+    },
     "offset": {**WHOLE, "minimum": 0, "maximum": request_limits.COUNTED},
     "cursor": {**TEXT, "description": "The `next` of the page before"},
 }

@@ -23,7 +23,12 @@ _ERRORS: dict[int, tuple[str, dict[str, Any]]] = {
     429: ("too_many_requests", {"retry_after": 60}),
     500: ("internal", {}),
 }
-_IDEMPOTENCY_KEY = {"name": "Idempotency-Key", "in": "header", "required": False, "schema": {**TEXT, "maxLength": 255}}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {**TEXT, "maxLength": 255},
+}
 _UNAVAILABLE = {"error": "Try again in a moment", "code": "unavailable"}
 _ABOUT = """Webhooks in, trades out, webhooks out.
 
@@ -69,7 +74,12 @@ def make(served: Sequence[Route]) -> dict[str, Any]:
             "schemas": {"Error": error},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "An API token"},
-                "webhook": {"type": "apiKey", "in": "header", "name": "X-Webhook-Token", "description": "Also as `?token=` or in the body"},
+                "webhook": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "X-Webhook-Token",
+                    "description": "Also as `?token=` or in the body",
+                },
                 "telegram": {"type": "apiKey", "in": "header", "name": "X-Telegram-Bot-Api-Secret-Token"},
             },
         },
@@ -82,7 +92,11 @@ def _operation(route: Route, docs: Docs) -> dict[str, Any]:
         "operationId": f"{route.method.lower()}_{re.sub(r'[^a-z0-9]+', '_', route.path.lower()).strip('_')}",
         "tags": [route.path.split("/")[1] or "dashboard"],
         "summary": summary,
-        "parameters": [*_path_parameters(route), *_query_parameters(docs), *([_IDEMPOTENCY_KEY] if docs.idempotency_key else [])],
+        "parameters": [
+            *_path_parameters(route),
+            *_query_parameters(docs),
+            *([_IDEMPOTENCY_KEY] if docs.idempotency_key else []),
+        ],
         "responses": _responses(route, docs),
         "security": {"none": [], "webhook": [{"webhook": []}, {}]}.get(docs.security, [{docs.security: []}]),
     }
@@ -91,7 +105,10 @@ def _operation(route: Route, docs: Docs) -> dict[str, Any]:
     if docs.body is not None:
         schema = request(docs.body) if isinstance(docs.body, type) else docs.body
         shown = {"usual": docs.given, **docs.bodies}
-        content = {"schema": schema, "examples": {name: {"value": value} for name, value in shown.items() if value is not None}}
+        content = {
+            "schema": schema,
+            "examples": {name: {"value": value} for name, value in shown.items() if value is not None},
+        }
         operation["requestBody"] = {"required": True, "content": {"application/json": content}}
     return operation
 
@@ -99,13 +116,22 @@ def _operation(route: Route, docs: Docs) -> dict[str, Any]:
 def _path_parameters(route: Route) -> list[dict[str, Any]]:
     names = re.findall(r"\{(\w+)\}", route.path)
     return [
-        {"name": name, "in": "path", "required": True, "schema": {**TEXT, "minLength": 1}, "example": examples.PATH[name]} for name in names
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {**TEXT, "minLength": 1},
+            "example": examples.PATH[name],
+        }
+        for name in names
     ]
 
 
 def _query_parameters(docs: Docs) -> list[dict[str, Any]]:
     wanted: Mapping[str, Schema] = {**docs.query, **(PAGING if docs.paged else {})}
-    return [{"name": name, "in": "query", "required": False, "schema": schema} for name, schema in wanted.items()]
+    return [
+        {"name": name, "in": "query", "required": False, "schema": schema} for name, schema in wanted.items()
+    ]
 
 
 def _responses(route: Route, docs: Docs) -> dict[str, Any]:
@@ -118,7 +144,10 @@ def _responses(route: Route, docs: Docs) -> dict[str, Any]:
         else:
             example = _UNAVAILABLE
         answers[status] = _content({"$ref": "#/components/schemas/Error"}, example, "application/json")
-    return {str(status): {"description": HTTPStatus(status).phrase, **content} for status, content in sorted(answers.items())}
+    return {
+        str(status): {"description": HTTPStatus(status).phrase, **content}
+        for status, content in sorted(answers.items())
+    }
 
 
 def _error_statuses(route: Route, docs: Docs) -> set[int]:

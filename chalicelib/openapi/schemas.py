@@ -61,7 +61,9 @@ def page(item: Schema) -> Schema:
 def record(model: type[BaseModel], without: Sequence[str] = (), **others: Schema) -> Schema:
     """A model as it is shown; `others` are fields that are shown otherwise, or beside it."""
     shown = _of(model, "serialization")
-    properties = {name: schema for name, schema in shown["properties"].items() if name not in without} | dict(others)
+    properties = {name: schema for name, schema in shown["properties"].items() if name not in without} | dict(
+        others
+    )
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
@@ -84,7 +86,9 @@ def _plain(schema: Any, definitions: Mapping[str, Any]) -> Any:
         return copy.copy(schema)
     if "$ref" in schema:
         target = definitions[schema["$ref"].rpartition("/")[2]]
-        return _plain({**target, **{name: value for name, value in schema.items() if name != "$ref"}}, definitions)
+        return _plain(
+            {**target, **{name: value for name, value in schema.items() if name != "$ref"}}, definitions
+        )
     plain = {}
     for name, value in schema.items():
         if name == "properties":

@@ -1,4 +1,7 @@
-"""The documentation of every subject, together. Read when the document is asked for: nothing on a signal's way pays for it."""
+"""The documentation of every subject, together. Read when the document is asked for.
+
+Nothing on a signal's way pays for it.
+"""
 
 from collections.abc import Mapping
 from functools import cache
@@ -7,7 +10,18 @@ from importlib import import_module
 from chalicelib.openapi.docs import Docs
 
 _SUBJECTS = (
-    *("accounts", "audit", "events", "openapi", "payments", "portfolio", "realtime", "risk", "signals", "strategies"),
+    *(
+        "accounts",
+        "audit",
+        "events",
+        "openapi",
+        "payments",
+        "portfolio",
+        "realtime",
+        "risk",
+        "signals",
+        "strategies",
+    ),
     *("telegram", "support", "users", "webhooks"),
 )
 
@@ -15,7 +29,9 @@ _SUBJECTS = (
 @cache
 def docs() -> Mapping[str, Docs]:
     """Every route's documentation, by method and path."""
-    return {name: about for subject in _SUBJECTS for name, about in import_module(_place(subject)).DOCS.items()}
+    return {
+        name: about for subject in _SUBJECTS for name, about in import_module(_place(subject)).DOCS.items()
+    }
 
 
 def _place(subject: str) -> str:

@@ -6,7 +6,10 @@ from chalicelib.errors import NotDoable
 
 
 def age(sent_at: datetime | None, received_at: datetime, now: datetime) -> timedelta:
-    """The time since the earlier of receipt and what the sender says. A timestamp in the future makes no signal younger."""
+    """The time since the earlier of receipt and what the sender says.
+
+    A timestamp in the future makes no signal younger.
+    """
     return now - min(sent_at or received_at, received_at)
 
 

@@ -11,8 +11,32 @@ from chalicelib.orders.models import AccountResult, Instruction, Order
 from chalicelib.trading import MarketType
 
 _SHOWN = (
-    *("signal_id", "account_id", "number", "exchange", "market_type", "symbol", "side", "order_type", "status", "quantity", "filled"),
-    *("price", "stop_price", "average_price", "value", "fee", "fee_currency", "realized_profit", "group_name", "code", "values", "exit_of"),
+    *(
+        "signal_id",
+        "account_id",
+        "number",
+        "exchange",
+        "market_type",
+        "symbol",
+        "side",
+        "order_type",
+        "status",
+        "quantity",
+        "filled",
+    ),
+    *(
+        "price",
+        "stop_price",
+        "average_price",
+        "value",
+        "fee",
+        "fee_currency",
+        "realized_profit",
+        "group_name",
+        "code",
+        "values",
+        "exit_of",
+    ),
 )
 
 
@@ -22,7 +46,11 @@ def order_event(order: Order) -> Event:
     return Event(
         event_id=event_id(type_, order.order_id, str(order.version)),
         type=type_,
-        payload={"order_id": order.order_id, "version": order.version, **{name: getattr(order, name) for name in _SHOWN}},
+        payload={
+            "order_id": order.order_id,
+            "version": order.version,
+            **{name: getattr(order, name) for name in _SHOWN},
+        },
         entity=order.entity,
         user_id=order.user_id,
         created_at=order.updated_at,
@@ -52,7 +80,12 @@ def position_event(
     """
     apart = [word for word in (position_side, margin_mode) if word]
     entity = "#".join([f"position#{account.account_id}#{market_type.value}#{symbol}", *apart])
-    names = {"account_id": account.account_id, "exchange": account.exchange, "market_type": market_type, "symbol": symbol}
+    names = {
+        "account_id": account.account_id,
+        "exchange": account.exchange,
+        "market_type": market_type,
+        "symbol": symbol,
+    }
     return Event(
         event_id=event_id("position.changed", entity, str(version)),
         type="position.changed",
@@ -81,7 +114,12 @@ def protection_failed_event(order: Order, refusal: Refused, missing: str, *, aga
     return Event(
         event_id=event_id("order.protection_failed", order.order_id, str(order.version)),
         type="order.protection_failed",
-        payload={"order_id": order.order_id, "version": order.version, **{name: getattr(order, name) for name in _SHOWN}, **why},
+        payload={
+            "order_id": order.order_id,
+            "version": order.version,
+            **{name: getattr(order, name) for name in _SHOWN},
+            **why,
+        },
         entity=order.entity,
         user_id=order.user_id,
         created_at=order.updated_at,
@@ -103,7 +141,10 @@ def refusal_event(instruction: Instruction, execution: AccountResult) -> Event:
         "status": execution.refused[0].status,
         "field": None if (field := execution.refused[0].values.get("field")) is None else str(field),
         "count": 1,
-        "refused": [leg.model_dump() | {"values": {name: str(value) for name, value in leg.values.items()}} for leg in execution.refused],
+        "refused": [
+            leg.model_dump() | {"values": {name: str(value) for name, value in leg.values.items()}}
+            for leg in execution.refused
+        ],
     }
     return Event(
         event_id=event_id("signal.refused", execution.signal_id, execution.account_id),

@@ -1,7 +1,8 @@
 """Orders at real exchanges in the ledger: claimed before they are sent, then followed until they have ended.
 
-Beside the order stands an item in the table `in_flight_orders` for as long as anything can still happen to it: the account's unfinished orders
-are one consistent query, and what is due to be looked at is found by the sparse index `due`. Item `#account` counts the account's orders.
+Beside the order stands an item in the table `in_flight_orders` for as long as anything can still happen to
+it: the account's unfinished orders are one consistent query, and what is due to be looked at is found by the
+sparse index `due`. Item `#account` counts the account's orders.
 """
 
 import zlib
@@ -27,7 +28,10 @@ _CLAIM_OVERDUE = timedelta(minutes=3)  # by then its message has been settled, o
 
 
 Book = Callable[[Order], tuple[Order, list[aws.Write]]]
-"""Reckons what an ended order realised, see entries.py: the order with that, and the write that goes with it."""
+"""Reckons what an ended order realised, see entries.py.
+
+The order with that, and the write that goes with it.
+"""
 
 
 class ExistingOrders:
@@ -50,7 +54,9 @@ def read_existing(signal_id: str, account_id: str, legs: list[str]) -> ExistingO
 
 def item_keys(signal_id: str, account_id: str, legs: list[str]) -> list[tuple[str, aws.Key]]:
     """Where that stands, for whoever reads other things along with it."""
-    orders: list[tuple[str, aws.Key]] = [("orders", {"signal_id": signal_id, "leg": f"{account_id}#{leg}"}) for leg in legs]
+    orders: list[tuple[str, aws.Key]] = [
+        ("orders", {"signal_id": signal_id, "leg": f"{account_id}#{leg}"}) for leg in legs
+    ]
     return [*orders, ("in_flight_orders", {"account_id": account_id, "order_id": ACCOUNT_ITEM})]
 
 
@@ -68,7 +74,13 @@ def claim(order: Order) -> None:
         Retryable: Another attempt has it; the next delivery of the message reads how far that came.
     """
     try:
-        aws.transact([store.order_write(order), _in_flight_write(order, order.created_at + _CLAIM_OVERDUE), _count_write(order)])
+        aws.transact(
+            [
+                store.order_write(order),
+                _in_flight_write(order, order.created_at + _CLAIM_OVERDUE),
+                _count_write(order),
+            ]
+        )
     except aws.WriteRefused as refused:
         raise Retryable("the order has been claimed by another attempt") from refused
 
@@ -77,7 +89,8 @@ def send_again(order: Order, *, limited: bool = False) -> Order:
     """Notes that an order known not to be at the exchange is about to be sent once more.
 
     Args:
-        limited: It was only turned away by a limit, which does not count: such an order waits for as long as it takes.
+        limited: It was only turned away by a limit, which does not count: such an order waits for as long as
+            it takes.
     """
     now = datetime.now(UTC)
     changed = order.model_copy(
@@ -105,7 +118,9 @@ def record(order: Order, state: OrderState, book: Book | None = None, **more: An
     return changed
 
 
-def record_writes(order: Order, state: OrderState, book: Book | None = None, **more: Any) -> tuple[Order, list[aws.Write]]:
+def record_writes(
+    order: Order, state: OrderState, book: Book | None = None, **more: Any
+) -> tuple[Order, list[aws.Write]]:
     """What `record` writes, for whoever has more to write with it."""
     told = {**_reported_fields(order, state), **more}
     if all(getattr(order, name) == value for name, value in told.items()):
@@ -117,23 +132,30 @@ def mark_unknown(order: Order, *, sent_now: bool = False) -> Order:
     """Writes that nobody knows what became of an order."""
     if order.status is OrderStatus.UNKNOWN and not sent_now:
         return order
-    return _record(order, {"status": OrderStatus.UNKNOWN, **({"sent_at": datetime.now(UTC)} if sent_now else {})})
+    return _record(
+        order, {"status": OrderStatus.UNKNOWN, **({"sent_at": datetime.now(UTC)} if sent_now else {})}
+    )
 
 
 def mark_cancelled(order: Order, code: str) -> Order:
     """Writes that an order is gone from the exchange. It is watched for a while, should it show up again."""
-    return _record(order, {"status": OrderStatus.CANCELLED, "code": code, "written_off_at": datetime.now(UTC)})
+    return _record(
+        order, {"status": OrderStatus.CANCELLED, "code": code, "written_off_at": datetime.now(UTC)}
+    )
 
 
 def reject(order: Order, refusal: Refused, *, absent: bool = False) -> Order:
     """Writes that an order was not placed, and why.
 
     Args:
-        absent: It was sent, and the exchange does not have it. It is watched for a while, should it show up late.
+        absent: It was sent, and the exchange does not have it. It is watched for a while, should it show up
+            late.
     """
     values = {name: str(value) for name, value in refusal.values.items() if value is not None}
     written_off = {"written_off_at": datetime.now(UTC)} if absent else {}
-    return _record(order, {"status": OrderStatus.REJECTED, "code": refusal.code, "values": values, **written_off})
+    return _record(
+        order, {"status": OrderStatus.REJECTED, "code": refusal.code, "values": values, **written_off}
+    )
 
 
 def take_up(order: Order, state: OrderState, book: Book | None = None, **more: Any) -> Order:
@@ -150,7 +172,11 @@ def complete(order: Order, book: Book, **fees: Any) -> Order:
     """Writes an ended order's fees, which were the last thing to be learnt of it."""
     changed = order.model_copy(update={**fees, "updated_at": datetime.now(UTC), "version": order.version + 1})
     changed, booked = book(changed)
-    follow = _in_flight_write(changed, changed.updated_at + _LOOK_AGAIN) if changed.unprotected else _ended_write(changed)
+    follow = (
+        _in_flight_write(changed, changed.updated_at + _LOOK_AGAIN)
+        if changed.unprotected
+        else _ended_write(changed)
+    )
     _transact([store.order_change_write(changed), follow, *booked])
     return changed
 
@@ -174,9 +200,19 @@ def mark_protected(
     """
     done = {} if again else {"protected": order.received - left}
     now = datetime.now(UTC)
-    changed = order.model_copy(update={**done, "exit_round": order.exit_round + 1, "updated_at": now, "version": order.version + 1})
+    changed = order.model_copy(
+        update={**done, "exit_round": order.exit_round + 1, "updated_at": now, "version": order.version + 1}
+    )
     follow = _ended_write(changed) if _is_complete(changed) else _in_flight_write(changed, now + _LOOK_AGAIN)
-    told = [outbox.event_write(events.protection_failed_event(changed, failed, missing, again=again or looked_up))] if failed else []
+    told = (
+        [
+            outbox.event_write(
+                events.protection_failed_event(changed, failed, missing, again=again or looked_up)
+            )
+        ]
+        if failed
+        else []
+    )
     _transact([store.order_change_write(changed), follow, *told])
     return changed
 
@@ -198,12 +234,16 @@ def mark_unprotected(exit_: Order) -> None:
 
 def exposing(exit_: Order) -> list[aws.Write]:
     """The writes that have the rest of an exit protected again; none where the stop-loss stands."""
-    entry = read_existing(exit_.signal_id, exit_.account_id, [exit_.exit_of or ""]).orders[exit_.exit_of or ""]
+    entry = read_existing(exit_.signal_id, exit_.account_id, [exit_.exit_of or ""]).orders[
+        exit_.exit_of or ""
+    ]
     if entry.stop_loss is not None and ".sl" not in exit_.leg and not exit_.filled:
         return []  # a take-profit that has traded takes the stop-loss with it
     now = datetime.now(UTC)
     uncovered = max(entry.protected - (exit_.quantity - exit_.filled), Decimal(0))
-    changed = entry.model_copy(update={"protected": uncovered, "updated_at": now, "version": entry.version + 1})
+    changed = entry.model_copy(
+        update={"protected": uncovered, "updated_at": now, "version": entry.version + 1}
+    )
     return [store.order_change_write(changed), _in_flight_write(changed, now)]
 
 
@@ -224,7 +264,9 @@ def unfinished(account_id: str, *, due_by: datetime | None = None) -> list[Order
     """The account's orders that have not ended, read consistently; only those due, if a time is given."""
     items = [
         item
-        for item in aws.query_all("in_flight_orders", "account_id = :account", account=account_id, consistent=True)
+        for item in aws.query_all(
+            "in_flight_orders", "account_id = :account", account=account_id, consistent=True
+        )
         if item["order_id"] != ACCOUNT_ITEM and (due_by is None or item["due_at"] <= due_by.isoformat())
     ]
     orders: list[Order] = []
@@ -235,16 +277,33 @@ def unfinished(account_id: str, *, due_by: datetime | None = None) -> list[Order
 
 
 def due_items(now: datetime) -> Iterator[Mapping[str, Any]]:
-    """The items of `in_flight_orders` that are due, of all accounts, shard after shard; each names its account and exchange."""
+    """The items of `in_flight_orders` that are due, of all accounts, shard after shard.
+
+    Each names its account and exchange.
+    """
     for shard in range(SHARDS):
         condition = "#shard = :shard AND due_at <= :now"
-        yield from aws.query_all("in_flight_orders", condition, index="due", shard=str(shard), now=now.isoformat())
+        yield from aws.query_all(
+            "in_flight_orders", condition, index="due", shard=str(shard), now=now.isoformat()
+        )
 
 
 def unknown_outcomes() -> int:
-    """How many orders there are, of all accounts, of which nobody knows yet what became of them. Reads what is open, not what is stored."""
+    """How many orders there are, of all accounts, of which nobody knows yet what became of them.
+
+    Reads what is open, not what is stored.
+    """
     return sum(
-        sum(1 for _ in aws.query_all("in_flight_orders", "#shard = :shard", index="due", filter_expression="#status = :unknown", **of))
+        sum(
+            1
+            for _ in aws.query_all(
+                "in_flight_orders",
+                "#shard = :shard",
+                index="due",
+                filter_expression="#status = :unknown",
+                **of,
+            )
+        )
         for of in ({"shard": str(shard), "unknown": OrderStatus.UNKNOWN.value} for shard in range(SHARDS))
     )
 
@@ -253,17 +312,32 @@ def schedule_account(account_id: str, exchange: str, at: datetime) -> None:
     """Has the account itself looked at again at some time, for a snapshot."""
     expression = "SET #shard = :shard, due_at = :due, exchange = :exchange"
     values = {"shard": _shard(account_id), "due": at.isoformat(), "exchange": exchange}
-    aws.write(aws.update_write("in_flight_orders", {"account_id": account_id, "order_id": ACCOUNT_ITEM}, expression, **values))
+    aws.write(
+        aws.update_write(
+            "in_flight_orders", {"account_id": account_id, "order_id": ACCOUNT_ITEM}, expression, **values
+        )
+    )
 
 
 def mark_doubtful(account_id: str, exchange: str, at: datetime) -> None:
     """Notes that an account's positions are not what the books say, and has it looked at again."""
     expression = "SET doubted = :doubted, #shard = :shard, due_at = :due, exchange = :exchange"
-    values: dict[str, Any] = {"doubted": True, "shard": _shard(account_id), "due": at.isoformat(), "exchange": exchange}
-    aws.write(aws.update_write("in_flight_orders", {"account_id": account_id, "order_id": ACCOUNT_ITEM}, expression, **values))
+    values: dict[str, Any] = {
+        "doubted": True,
+        "shard": _shard(account_id),
+        "due": at.isoformat(),
+        "exchange": exchange,
+    }
+    aws.write(
+        aws.update_write(
+            "in_flight_orders", {"account_id": account_id, "order_id": ACCOUNT_ITEM}, expression, **values
+        )
+    )
 
 
-def write_books(account_id: str, before: Mapping[str, Any] | None, books: Mapping[str, Any], told: list[aws.Write]) -> None:
+def write_books(
+    account_id: str, before: Mapping[str, Any] | None, books: Mapping[str, Any], told: list[aws.Write]
+) -> None:
     """Writes what an account holds by the books from now on, with what is to be told of it.
 
     Args:
@@ -273,8 +347,17 @@ def write_books(account_id: str, before: Mapping[str, Any] | None, books: Mappin
         Retryable: Somebody else has written them meanwhile; nothing is told.
     """
     key = {"account_id": account_id, "order_id": ACCOUNT_ITEM}
-    unchanged, values = ("books = :before", {"before": before}) if before else ("attribute_not_exists(books)", {})
-    _transact([aws.update_write("in_flight_orders", key, "SET books = :books REMOVE doubted", unchanged, books=books, **values), *told])
+    unchanged, values = (
+        ("books = :before", {"before": before}) if before else ("attribute_not_exists(books)", {})
+    )
+    _transact(
+        [
+            aws.update_write(
+                "in_flight_orders", key, "SET books = :books REMOVE doubted", unchanged, books=books, **values
+            ),
+            *told,
+        ]
+    )
 
 
 def account_item(account_id: str) -> aws.Item | None:
@@ -291,12 +374,24 @@ def _record(order: Order, told: dict[str, Any]) -> Order:
 def _record_writes(order: Order, told: dict[str, Any], book: Book | None) -> tuple[Order, list[aws.Write]]:
     changed = order.model_copy(update={**told, "updated_at": datetime.now(UTC), "version": order.version + 1})
     changed, booked = book(changed) if book else (changed, [])
-    follow = _ended_write(changed) if _is_complete(changed) else _in_flight_write(changed, changed.updated_at + _LOOK_AGAIN)
-    return changed, [store.order_change_write(changed), outbox.event_write(events.order_event(changed)), follow, *booked]
+    follow = (
+        _ended_write(changed)
+        if _is_complete(changed)
+        else _in_flight_write(changed, changed.updated_at + _LOOK_AGAIN)
+    )
+    return changed, [
+        store.order_change_write(changed),
+        outbox.event_write(events.order_event(changed)),
+        follow,
+        *booked,
+    ]
 
 
 def _is_complete(order: Order) -> bool:
-    """Nothing more can be learnt of an order, or is to be done for it: it has ended, what it cost is known, and its exits are placed."""
+    """Nothing more can be learnt of an order, or is to be done for it.
+
+    It has ended, what it cost is known, and its exits are placed.
+    """
     fees_known = order.fee is not None or order.fee_currency is not None or not order.filled
     return order.status.final and fees_known and not order.unprotected and order.written_off_at is None
 

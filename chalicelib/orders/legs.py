@@ -1,4 +1,6 @@
-"""The names of a signal's orders on one account: "0", "1", … as asked for, "close", and "0.sl", "0.tp" for exits.
+"""The names of a signal's orders on one account.
+
+"0", "1", … as asked for, "close", and "0.sl", "0.tp" for exits.
 
 Further parts of an order have a hyphen, "close-2", and so has the order for a second position, "close-short".
 """

@@ -19,31 +19,39 @@ CLOSE_INCOMPLETE = "close_incomplete"
 
 
 class Instruction(BaseModel):
-    """One signal on one account: the message in an order queue, with everything needed to size and place its orders.
+    """One signal on one account.
+
+    The message in an order queue, with everything needed to size and place its orders.
 
     Attributes:
         variant: Which webhook it came by; the answer's form depends on it.
         quantity: Base units, where the sender says how much.
-        quote_amount: Quote units, where the owner's settings say how much; on futures leverage is in it already.
+        quote_amount: Quote units, where the owner's settings say how much; on futures leverage is in it
+            already.
         position_percent: Percent of the position, where the sender sizes the order by that.
-        legs: Where percent says how much: one order each. Of a close a size is the most that is closed; without one all of it is.
-        target_size: Base units that the position shall have at most after an order sized by `quantity`; None sets no bound.
+        legs: Where percent says how much: one order each. Of a close a size is the most that is closed;
+            without one all of it is.
+        target_size: Base units that the position shall have at most after an order sized by `quantity`; None
+            sets no bound.
         shrinks: A `long` or `short` that leaves its position smaller: it reduces.
         came_late: An exit that the entry after it has overtaken; it does nothing.
-        overtaken_by: The signal that has probably overtaken it: it has, if it closed the account's opposite position.
+        overtaken_by: The signal that has probably overtaken it: it has, if it closed the account's opposite
+            position.
         price: Market price as the sender saw it, or the limit price where `order_type` says so.
-        take_profit: Where to leave what the order opens, quote per base; likewise `stop_loss`. An order that opens is never placed
-            without them.
-        risk_percent: What may be lost at the stop-loss, percent of the free quote balance; the order is no larger than that.
+        take_profit: Where to leave what the order opens, quote per base; likewise `stop_loss`. An order that
+            opens is never placed without them.
+        risk_percent: What may be lost at the stop-loss, percent of the free quote balance; the order is no
+            larger than that.
         position_side: Which position of an account in hedge mode is meant; None is one-way mode.
-        close_same_side: The order takes something off a position on the other side; should there be one on its own side instead, that
-            one is closed.
+        close_same_side: The order takes something off a position on the other side; should there be one on
+            its own side instead, that one is closed.
         weight: The account's share of each percentage, percent.
         group_name: The strategy its orders belong to.
         single_account: The signal goes to this account only, so settling it settles the signal.
         simulated: The account has no exchange, as far as acceptance knows, so its book is read first.
         entries_only: A cancel spares what closes or reduces, because a halt is its reason.
-        max_price_deviation_percent: How far the price of a market order may be from the market; 0 allows any price.
+        max_price_deviation_percent: How far the price of a market order may be from the market; 0 allows any
+            price.
         max_age_s: Older than this, it opens nothing any more.
     """
 
@@ -91,7 +99,9 @@ class Instruction(BaseModel):
 
     @property
     def market_price(self) -> Decimal | None:
-        """The market price as the sender saw it, quote per base; None for an order whose `price` is its limit.
+        """The market price as the sender saw it, quote per base.
+
+        None for an order whose `price` is its limit.
 
         It sizes orders on simulated accounts without a live price only, see `reference_price`.
         """
@@ -99,7 +109,10 @@ class Instruction(BaseModel):
 
 
 class PriceUpdate(BaseModel):
-    """A message in an order queue: a new market price, for an account with orders waiting for one, or a futures position."""
+    """A message in an order queue.
+
+    A new market price, for an account with orders waiting for one, or a futures position.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -122,7 +135,9 @@ class ReconcileAccount(BaseModel):
 
 
 class Flatten(BaseModel):
-    """A message in an order queue: close what is open on an account, or cancel what would open more, because of a halt.
+    """A message in an order queue.
+
+    Close what is open on an account, or cancel what would open more, because of a halt.
 
     Attributes:
         symbols: Only these, by their plain names; empty for everything.
@@ -148,8 +163,8 @@ class Order(BaseModel):
     """An order in the ledger.
 
     Attributes:
-        leg: Its place within the signal on this account: "0", "1", ... for what was asked for, "close" for what had to go first, "0.sl"
-            and "0.tp" for the stop-loss and the take-profit of what "0" opened.
+        leg: Its place within the signal on this account: "0", "1", ... for what was asked for, "close" for
+            what had to go first, "0.sl" and "0.tp" for the stop-loss and the take-profit of what "0" opened.
         number: Its number on the account, from 1; what people call the order.
         exchange_order_id: The exchange's own id.
         base: The base currency; `symbol` does not say where it ends.
@@ -158,17 +173,22 @@ class Order(BaseModel):
         value: Quote units, filled times average price; `fee` in `fee_currency`.
         percent: The share it was sized by, if it was.
         group_name: The strategy it belongs to.
-        code: Why it was rejected or cancelled, if it was not asked for; `values` are what the code's sentence mentions.
-        sent_at: When it was last sent to the exchange, or claimed to be sent. Likewise `tries`, how often, limits aside.
+        code: Why it was rejected or cancelled, if it was not asked for; `values` are what the code's sentence
+            mentions.
+        sent_at: When it was last sent to the exchange, or claimed to be sent. Likewise `tries`, how often,
+            limits aside.
         take_profit: Where to leave what it opens, quote per base; likewise `stop_loss`.
         protected: Base units of what it has filled that its exits have been placed for.
-        margin_mode, hedged: The position it concerns: `cross` or `isolated`, and whether long and short ones are kept apart.
-        written_off_at: When it was found to be absent from the exchange. It is looked up for a while after that, should it show up late.
+        margin_mode, hedged: The position it concerns: `cross` or `isolated`, and whether long and short ones
+            are kept apart.
+        written_off_at: When it was found to be absent from the exchange. It is looked up for a while after
+            that, should it show up late.
         exit_round: Counts the tries at its exits, a further one for each part that fills later.
-        realized_profit: Quote units won by what it closed, against the position's average entry price, less its own fee (see entries.py);
-            None until it has ended, and where it is not known. `booked` says that it has been reckoned.
-        basis: What it was sized from: `price`, `held` in base units and `free` in quote units, as far as they were looked at; and what was
-            `owned`, on spot that which orders hold included.
+        realized_profit: Quote units won by what it closed, against the position's average entry price, less
+            its own fee (see entries.py); None until it has ended, and where it is not known. `booked` says
+            that it has been reckoned.
+        basis: What it was sized from: `price`, `held` in base units and `free` in quote units, as far as they
+            were looked at; and what was `owned`, on spot that which orders hold included.
         delays: What it had to wait for.
     """
 
@@ -232,7 +252,12 @@ class Order(BaseModel):
     def received(self) -> Decimal:
         """Base units that its fills brought, less a fee that was taken from them."""
         taken_from_base = self.fee_currency is not None and self.fee_currency == self.base
-        if self.side is Side.SELL or self.market_type is MarketType.FUTURES or not self.fee or not taken_from_base:
+        if (
+            self.side is Side.SELL
+            or self.market_type is MarketType.FUTURES
+            or not self.fee
+            or not taken_from_base
+        ):
             return self.filled
         return max(self.filled - self.fee, Decimal(0))
 
@@ -288,7 +313,10 @@ class AccountResult(BaseModel):
 
     @property
     def succeeded(self) -> bool:
-        """Something was done: an order placed, or a cancel carried out in full. No close that leaves something."""
+        """Something was done: an order placed, or a cancel carried out in full.
+
+        No close that leaves something.
+        """
         if any(leg.code == CLOSE_INCOMPLETE for leg in self.refused):
             return False
         return not self.refused or any(order.status is not OrderStatus.REJECTED for order in self.orders)

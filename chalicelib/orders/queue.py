@@ -19,7 +19,9 @@ _THREADS = 8
 
 
 def send_messages(messages: Sequence[Message]) -> None:
-    """Queues messages. Sending them again changes nothing: SQS drops repeats for five minutes, the ledger for ever.
+    """Queues messages. Sending them again changes nothing.
+
+    SQS drops repeats for five minutes, the ledger for ever.
 
     Raises:
         Retryable: SQS did not take all of them.
@@ -41,7 +43,9 @@ def send_messages(messages: Sequence[Message]) -> None:
 
 def _send_batch(exchange: str, batch: Sequence[Message]) -> None:
     url = config.queue(f"orders-{exchange}")
-    answer = aws.client("sqs").send_message_batch(QueueUrl=url, Entries=[_entry(index, message) for index, message in enumerate(batch)])
+    answer = aws.client("sqs").send_message_batch(
+        QueueUrl=url, Entries=[_entry(index, message) for index, message in enumerate(batch)]
+    )
     if failed := answer.get("Failed"):
         raise Retryable(f"SQS refused {len(failed)} of {len(batch)} messages: {failed[0].get('Code')}")
 
@@ -65,9 +69,12 @@ def _entry(index: int, message: Message) -> dict[str, Any]:
 
 
 def delete(records: Sequence[Mapping[str, Any]]) -> None:
-    """Deletes messages that have been handled, so that their group's next messages are delivered at once. Best effort.
+    """Deletes messages that have been handled, so that their group's next messages are delivered at once.
 
-    Lambda deletes the messages of a batch only when the whole batch is done, which one slow account would delay for the others.
+    Best effort.
+
+    Lambda deletes the messages of a batch only when the whole batch is done, which one slow account would
+    delay for the others.
     """
     for record in records:
         name = record["eventSourceARN"].rpartition(":")[2]

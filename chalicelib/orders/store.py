@@ -8,7 +8,9 @@ from chalicelib.events.models import Event
 from chalicelib.orders.models import AccountResult, Order
 
 
-def record_result(execution: AccountResult, *, single_account: bool, effects: Sequence[aws.Write], events: Sequence[Event]) -> None:
+def record_result(
+    execution: AccountResult, *, single_account: bool, effects: Sequence[aws.Write], events: Sequence[Event]
+) -> None:
     """Writes how a signal ended on an account, with everything it did there and the events that tell of it, all or none.
 
     Args:
@@ -48,7 +50,14 @@ def results_of(signal_id: str) -> tuple[list[AccountResult], list[Order]]:
     orders = [order_from_item(item) for item in items if "#" in item["leg"]]
     executions = [
         AccountResult.model_validate(
-            item | {"orders": tuple(order for order in orders if order.account_id == item["account_id"] and order.exit_of is None)}
+            item
+            | {
+                "orders": tuple(
+                    order
+                    for order in orders
+                    if order.account_id == item["account_id"] and order.exit_of is None
+                )
+            }
         )
         for item in items
         if "#" not in item["leg"]

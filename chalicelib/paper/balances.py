@@ -1,8 +1,8 @@
 """What a paper account owns: cash, holdings, futures positions, and how much of it is free. Pure.
 
-There is one balance per asset. The account's own currency is `cash`; dollars of every kind are that one purse on a dollar account.
-Everything else is a holding, whether it was bought as the base of one pair or received as the quote of another. What a holding cost is
-counted in the account's currency.
+There is one balance per asset. The account's own currency is `cash`; dollars of every kind are that one purse
+on a dollar account. Everything else is a holding, whether it was bought as the base of one pair or received
+as the quote of another. What a holding cost is counted in the account's currency.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,9 @@ DOLLARS = frozenset({"USD", "USDT", "USDC", "BUSD", "FDUSD"})
 """Counted at par with each other: a paper account has one purse of them."""
 
 MAINTENANCE = Decimal("0.005")
-"""Maintenance margin as a share of a position's value, of the lowest tier for BTCUSDT at Bybit; Binance and OKX ask 0.4 %.
+"""Maintenance margin as a share of a position's value, of the lowest tier for BTCUSDT at Bybit.
+
+Binance and OKX ask 0.4 %.
 
 https://www.bybit.com/en/help-center/article/Maintenance-Margin-USDT-Contract
 """
@@ -93,11 +95,16 @@ class Balances:
         return self.holdings[purse].quantity if purse in self.holdings else _ZERO
 
     def rate(self, asset: str) -> Decimal | None:
-        """What a unit of an asset is worth in the account's currency: by its last price, else by what it cost. None if unknown."""
+        """What a unit of an asset is worth in the account's currency.
+
+        By its last price, else by what it cost. None if unknown.
+        """
         purse, currency = self.purse(asset), self.account.currency
         if purse == currency:
             return Decimal(1)
-        known = next((self.prices[name] for name in price_names(purse, currency) if name in self.prices), None)
+        known = next(
+            (self.prices[name] for name in price_names(purse, currency) if name in self.prices), None
+        )
         held = self.holdings.get(purse)
         return known or (held.average_price if held and held.quantity else None)
 
@@ -118,9 +125,14 @@ class Balances:
                 yield name, position
 
     def below_maintenance(self, asset: str) -> bool:
-        """Whether the positions that settle in an asset have to be liquidated: its balance and their profit do not cover their upkeep."""
+        """Whether the positions that settle in an asset have to be liquidated.
+
+        Its balance and their profit do not cover their upkeep.
+        """
         found = list(self.settling_in(asset))
-        upkeep = sum((abs(position.quantity) * self.mark(name) * MAINTENANCE for name, position in found), _ZERO)
+        upkeep = sum(
+            (abs(position.quantity) * self.mark(name) * MAINTENANCE for name, position in found), _ZERO
+        )
         return bool(found) and self.balance(asset) + self.unrealised(asset) <= upkeep
 
     def take(self, asset: str, amount: Decimal, group: str) -> Decimal:
@@ -158,8 +170,8 @@ class Balances:
     def add_profit(self, asset: str, profit: Decimal, group: str) -> Decimal:
         """Settles a futures profit or loss, fee included; returns it in the account's currency.
 
-        A loss beyond the balance is first paid from the unrealised profit of other positions. What is then still missing the exchange
-        bears, as its insurance fund does.
+        A loss beyond the balance is first paid from the unrealised profit of other positions. What is then
+        still missing the exchange bears, as its insurance fund does.
         """
         rate = self.rate(asset) or _ZERO
         missing = -(self.balance(asset) + profit)
@@ -177,7 +189,9 @@ class Balances:
 
 
 def owners(owned: dict[str, Decimal], group: str, before: Decimal, change: Decimal) -> dict[str, Decimal]:
-    """Whose a quantity is after a change of it, by strategy. What leaves is first the strategy's own, then of no strategy, then others'.
+    """Whose a quantity is after a change of it, by strategy.
+
+    What leaves is first the strategy's own, then of no strategy, then others'.
 
     Args:
         before: The quantity, negative if short; `change` likewise.
@@ -205,7 +219,10 @@ def shares(owned: dict[str, Decimal], quantity: Decimal) -> dict[str, Decimal]:
 
 
 def price_names(asset: str, currency: str) -> tuple[str, ...]:
-    """The instruments whose price is an asset's price in a currency, best first. Dollars of every kind count alike."""
+    """The instruments whose price is an asset's price in a currency, best first.
+
+    Dollars of every kind count alike.
+    """
     at_par = ("USDT", "USDC", "USD", *sorted(DOLLARS - {"USDT", "USDC", "USD"}))
     quotes = (currency, *at_par) if currency in DOLLARS else (currency,)
     return (asset, *(f"{asset}{quote}" for quote in dict.fromkeys(quotes)))

@@ -1,12 +1,16 @@
-"""The paper exchange: orders fill at the prices it is given. Pure; its books are read and written by `paper_store`.
+"""The paper exchange: orders fill at the prices it is given. Pure.
 
-It stands in for real exchanges on demo accounts too: spot with cash and holdings, futures with one-way positions, cross margin,
-leverage and liquidation, market orders at once, limit and stop orders that wait for a price. It does not simulate funding.
+Its books are read and written by `paper_store`.
 
-A market order trades at the market price moved by the account's slippage. A limit order that the market has already reached
-trades like a market order but never worse than its limit; one that waited trades at its limit. Cash, margin and holdings that
-a waiting order will need are set aside when it is placed. Exits set nothing aside: they leave what is there when they trigger, end with
-the position they protect, and never cover more than their strategy still owns.
+It stands in for real exchanges on demo accounts too: spot with cash and holdings, futures with one-way
+positions, cross margin, leverage and liquidation, market orders at once, limit and stop orders that wait for
+a price. It does not simulate funding.
+
+A market order trades at the market price moved by the account's slippage. A limit order that the market has
+already reached trades like a market order but never worse than its limit; one that waited trades at its
+limit. Cash, margin and holdings that a waiting order will need are set aside when it is placed. Exits set
+nothing aside: they leave what is there when they trigger, end with the position they protect, and never cover
+more than their strategy still owns.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,10 +20,11 @@ from decimal import ROUND_CEILING, ROUND_DOWN, Decimal
 from typing import Any
 
 from chalicelib.accounts.model import Account
+from chalicelib.accounts.rates import Rates
 from chalicelib.errors import NotDoable, Refused
 from chalicelib.exchanges.protocol import OrderRequest, OrderState, OrderStatus, Side
 from chalicelib.paper.balances import DOLLARS, NO_STRATEGY, Holding, Position, owners, price_names, shares
-from chalicelib.paper.money import Fill, Rates, fill, places, round_money
+from chalicelib.paper.money import Fill, fill, places, round_money
 from chalicelib.paper.orders import (
     STOPS,
     Waiting,
@@ -52,8 +57,10 @@ class Book(Resting):
     Attributes:
         orders: How many orders the account has had.
         version: Of the ledger item that was read; 0 if there was none.
-        realised: What its fills have won since it was read, costs taken off, by client order id. In the account's currency.
-        permit: Asked before a waiting order opens, with its reference and the price it would fill at; raises Refused.
+        realised: What its fills have won since it was read, costs taken off, by client order id. In the
+            account's currency.
+        permit: Asked before a waiting order opens, with its reference and the price it would fill at; raises
+            Refused.
     """
 
     orders: int = 0
@@ -62,14 +69,18 @@ class Book(Resting):
     realised: dict[str, Decimal] = field(default_factory=dict)
     permit: Permit | None = None
 
-    def place(self, order: OrderRequest, price: Decimal | None, reference: dict[str, Any], now: datetime) -> OrderState:
+    def place(
+        self, order: OrderRequest, price: Decimal | None, reference: dict[str, Any], now: datetime
+    ) -> OrderState:
         """Places an order: fills it, or lets it wait.
 
         Args:
-            price: The market price, quote per base; None if none is known, which a waiting limit order does not mind.
+            price: The market price, quote per base; None if none is known, which a waiting limit order does
+                not mind.
 
         Raises:
-            NotDoable: `no_price`, `insufficient_funds`, `insufficient_holdings`, `post_only_would_fill`, `below_minimum_notional`; nothing changed.
+            NotDoable: `no_price`, `insufficient_funds`, `insufficient_holdings`, `post_only_would_fill`,
+                `below_minimum_notional`; nothing changed.
         """
         if price is not None:
             self.prices[order.instrument.name] = price
@@ -133,7 +144,9 @@ class Book(Resting):
         self.reasons[order.client_order_id] = NotDoable("not_filled_at_once", symbol=order.instrument.name)
         return state_of(order, OrderStatus.CANCELLED)
 
-    def _let_wait(self, order: OrderRequest, price: Decimal | None, reference: dict[str, Any], now: datetime) -> OrderState:
+    def _let_wait(
+        self, order: OrderRequest, price: Decimal | None, reference: dict[str, Any], now: datetime
+    ) -> OrderState:
         if order.order_type in STOPS and order.trigger_above is None:
             if price is None or order.stop_price is None:
                 raise NotDoable("no_price", symbol=order.instrument.name)
@@ -174,7 +187,9 @@ class Book(Resting):
         self.last_fill = done
         self.end_exits(order.instrument)
         return replace(
-            state_of(order, OrderStatus.FILLED if done.quantity == order.quantity else OrderStatus.PARTIALLY_FILLED),
+            state_of(
+                order, OrderStatus.FILLED if done.quantity == order.quantity else OrderStatus.PARTIALLY_FILLED
+            ),
             filled=done.quantity,
             average_price=done.price,
             fee=done.commission,
@@ -185,7 +200,9 @@ class Book(Resting):
         """What an order would fill at while the market stands at `price`, quote per base."""
         return self._fill(order, price, order.quantity, taking=taking, checked=False).price
 
-    def _fill(self, order: OrderRequest, price: Decimal, quantity: Decimal, *, taking: bool, checked: bool = True) -> Fill:
+    def _fill(
+        self, order: OrderRequest, price: Decimal, quantity: Decimal, *, taking: bool, checked: bool = True
+    ) -> Fill:
         instrument, buying = order.instrument, order.side is Side.BUY
         free_of_slippage = Rates(_ZERO, self.account.commission_bps)
 
@@ -194,7 +211,11 @@ class Book(Resting):
             return fill(buying=buying, price=at, quantity=quantity, rates=rates, tick=tick, currency=currency)
 
         done = filled(price, self.account.rates if taking else free_of_slippage)
-        if order.price is not None and order.order_type is not OrderType.MARKET and (done.price > order.price) is buying:
+        if (
+            order.price is not None
+            and order.order_type is not OrderType.MARKET
+            and (done.price > order.price) is buying
+        ):
             done = filled(order.price, free_of_slippage)
         futures = instrument.market_type is MarketType.FUTURES
         if not done.price and futures:
@@ -206,7 +227,9 @@ class Book(Resting):
     @staticmethod
     def _refuse_worthless(order: OrderRequest, price: Decimal, quantity: Decimal) -> None:
         instrument, least = order.instrument, Decimal(1).scaleb(-places(order.instrument.quote))
-        nearest = (least / price / instrument.quantity_step).to_integral_value(ROUND_CEILING) * instrument.quantity_step
+        nearest = (least / price / instrument.quantity_step).to_integral_value(
+            ROUND_CEILING
+        ) * instrument.quantity_step
         values = {"notional": _plain(price * quantity), "minimum": _plain(least), "nearest": _plain(nearest)}
         raise NotDoable("below_minimum_notional", symbol=instrument.name, **values)
 
@@ -226,9 +249,14 @@ class Book(Resting):
             held = self.held(order.instrument)
             return self._some(order, held if order.side is Side.SELL else -held)
         if is_spot_sale(order):
-            return self._some(order, self.balance(order.instrument.base)) if is_exit(order) else order.quantity
+            return (
+                self._some(order, self.balance(order.instrument.base)) if is_exit(order) else order.quantity
+            )
         futures = order.instrument.market_type is MarketType.FUTURES
-        opening, step = self._opening(order, order.quantity) if futures else order.quantity, order.instrument.quantity_step
+        opening, step = (
+            self._opening(order, order.quantity) if futures else order.quantity,
+            order.instrument.quantity_step,
+        )
         if self.account.fill_rate == 1:
             return order.quantity
         filling = (opening * self.account.fill_rate / step).quantize(Decimal(1), ROUND_DOWN) * step
@@ -261,7 +289,10 @@ class Book(Resting):
         self._realise(order, worth - cost, self.holdings.get(self.purse(base)))
 
     def _move_position(self, order: OrderRequest, done: Fill, group: str) -> None:
-        """A futures fill: what is opposite closes and realises its profit, the rest opens and ties up margin."""
+        """A futures fill.
+
+        What is opposite closes and realises its profit, the rest opens and ties up margin.
+        """
         before, position, profit = self._moved(order, done, group)
         if self._opening(order, done.quantity):
             self._need_funds(order, self._margin_needed(order, done))
@@ -276,7 +307,11 @@ class Book(Resting):
         signed = done.quantity if order.side is Side.BUY else -done.quantity
         opening = self._opening(order, done.quantity)
         closing = done.quantity - opening
-        won = round_money(before.profit(done.price) * closing / abs(before.quantity), self.purse(before.quote)) if closing else _ZERO
+        won = (
+            round_money(before.profit(done.price) * closing / abs(before.quantity), self.purse(before.quote))
+            if closing
+            else _ZERO
+        )
         entry, leverage = before.entry_price, before.leverage
         if opening:
             stays = abs(before.quantity) if not closing else _ZERO
@@ -286,10 +321,15 @@ class Book(Resting):
         return before, Position(before.quote, before.quantity + signed, entry, leverage, owned), won
 
     def _margin_needed(self, order: OrderRequest, done: Fill) -> Decimal:
-        """Free quote units that a futures fill needs: the whole position's margin after it, less what closing sets free and wins."""
+        """Free quote units that a futures fill needs.
+
+        The whole position's margin after it, less what closing sets free and wins.
+        """
         name = order.instrument.name
         before, after, won = self._moved(order, done, NO_STRATEGY)
-        others = self.unrealised(before.quote) - (before.profit(self.mark(name)) if name in self.positions else _ZERO)
+        others = self.unrealised(before.quote) - (
+            before.profit(self.mark(name)) if name in self.positions else _ZERO
+        )
         loss_before = min(self.unrealised(before.quote), _ZERO)
         loss_after = min(others + after.profit(done.price), _ZERO)
         return after.margin - before.margin + done.commission - won - (loss_after - loss_before)
@@ -305,7 +345,9 @@ class Book(Resting):
         for purse in sorted({self.purse(position.quote) for position in self.positions.values()}):
             while self.below_maintenance(purse):
                 self._cancel_entries(purse)
-                name, position = min(self.settling_in(purse), key=lambda each: each[1].profit(self.mark(each[0])))
+                name, position = min(
+                    self.settling_in(purse), key=lambda each: each[1].profit(self.mark(each[0]))
+                )
                 owned = shares(position.owned, position.quantity)
                 group, quantity = min((name, share) for name, share in owned.items() if share)
                 order = closing(name, position, group, quantity)
@@ -319,7 +361,9 @@ class Book(Resting):
             order = waiting.order
             futures = order.instrument.market_type is MarketType.FUTURES
             if futures and not order.reduce_only and self.purse(order.instrument.quote) == purse:
-                self.cancel_because(order.client_order_id, NotDoable("liquidated", symbol=order.instrument.name))
+                self.cancel_because(
+                    order.client_order_id, NotDoable("liquidated", symbol=order.instrument.name)
+                )
 
     def _realise(self, order: OrderRequest, profit: Decimal, holding: Holding | None) -> None:
         """Notes what a fill won, in money; a holding keeps what is less until it is sold."""
@@ -333,12 +377,19 @@ class Book(Resting):
         available = self._available(order.instrument.quote)
         if needed > max(available, _ZERO):
             shown = round_money(needed, order.instrument.quote)
-            raise NotDoable("insufficient_funds", needed=f"{shown:f}", available=_plain(self.free(order.instrument.quote)))
+            raise NotDoable(
+                "insufficient_funds", needed=f"{shown:f}", available=_plain(self.free(order.instrument.quote))
+            )
 
     def _need_holdings(self, order: OrderRequest, quantity: Decimal) -> None:
         available = self.held(order.instrument)
         if quantity > available:
-            raise NotDoable("insufficient_holdings", needed=_plain(quantity), available=_plain(available), asset=order.instrument.base)
+            raise NotDoable(
+                "insufficient_holdings",
+                needed=_plain(quantity),
+                available=_plain(available),
+                asset=order.instrument.base,
+            )
 
 
 def _plain(amount: Decimal) -> str:

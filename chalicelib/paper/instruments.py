@@ -15,8 +15,8 @@ _DOLLARS = {"BTC": 5, "ETH": 3, "BNB": 2, "JPY": -2, "KRW": -3}
 def assumed_instrument(symbol: Symbol, market_type: MarketType, price: Decimal, currency: str) -> Instrument:
     """An instrument with a tick and a step such as exchanges have for prices of this size.
 
-    Shares tick in cents and divide to a ten-thousandth. Crypto has five significant digits of price, at most a cent, and steps
-    worth about a tenth of a dollar.
+    Shares tick in cents and divide to a ten-thousandth. Crypto has five significant digits of price, at most
+    a cent, and steps worth about a tenth of a dollar.
 
     Args:
         price: Quote per base, to tell the size.

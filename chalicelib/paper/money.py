@@ -3,24 +3,11 @@
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
+from chalicelib.accounts.rates import Rates
+
 BASIS_POINT = Decimal("0.0001")
 _CURRENCY_PLACES = {"BTC": 8, "ETH": 8, "BNB": 8, "JPY": 0, "KRW": 0}
 """Decimal places of currencies that are not counted in cents."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """What an account's simulated trades cost.
-
-    Attributes:
-        slippage_bps: The price moves so many basis points against the taker.
-        commission_bps: Basis points of the value.
-        fill_rate: The share of the quantity that fills, 0 to 1.
-    """
-
-    slippage_bps: Decimal = Decimal(5)
-    commission_bps: Decimal = Decimal(10)
-    fill_rate: Decimal = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +26,9 @@ class Fill:
     total: Decimal
 
 
-def fill(*, buying: bool, price: Decimal, quantity: Decimal, rates: Rates, tick: Decimal, currency: str) -> Fill:
+def fill(
+    *, buying: bool, price: Decimal, quantity: Decimal, rates: Rates, tick: Decimal, currency: str
+) -> Fill:
     """What taking liquidity at `price` gives.
 
     Args:
@@ -64,7 +53,10 @@ def fill(*, buying: bool, price: Decimal, quantity: Decimal, rates: Rates, tick:
 
 
 def round_price(price: Decimal, tick: Decimal, *, buying: bool = True) -> Decimal:
-    """The multiple of `tick` next to `price`, half to even; never zero for a buy. A sale at zero brings in nothing, and is refused."""
+    """The multiple of `tick` next to `price`, half to even; never zero for a buy.
+
+    A sale at zero brings in nothing, and is refused.
+    """
     rounded = (price / tick).quantize(Decimal(1), ROUND_HALF_EVEN) * tick
     return max(rounded, tick) if buying else rounded
 

@@ -18,7 +18,8 @@ class Waiting:
     """An open order.
 
     Attributes:
-        reserved: Quote units set aside for it; on a spot sale it is holdings that are set aside, its quantity.
+        reserved: Quote units set aside for it; on a spot sale it is holdings that are set aside, its
+            quantity.
         triggered: A stop-limit order whose stop has been reached, and which now waits for its limit.
         reference: What the caller wants back when something happens to the order.
         number: Of the order on the account. Orders placed at the same moment are looked at in this order.
@@ -63,7 +64,10 @@ def is_reducing(order: OrderRequest) -> bool:
 
 
 def is_exit(order: OrderRequest) -> bool:
-    """Whether an order is a take-profit or stop-loss: it leaves what is there, and holds nothing until then."""
+    """Whether an order is a take-profit or stop-loss.
+
+    It leaves what is there, and holds nothing until then.
+    """
     return order.oco_group is not None
 
 

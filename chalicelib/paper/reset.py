@@ -47,7 +47,15 @@ def _reset_some(account: Account, by: str) -> bool:
     before = {"cash": dict(book.cash), "holdings": len(book.holdings), "positions": len(book.positions)}
     items = [*(f"asset#{name}" for name in book.holdings), *(f"position#{name}" for name in book.positions)]
     _empty(book, items[:_AT_ONCE])
-    change = record.Change(by, "account.reset", f"account#{account.account_id}", account.user_id, now, before, {"cash": book.cash})
+    change = record.Change(
+        by,
+        "account.reset",
+        f"account#{account.account_id}",
+        account.user_id,
+        now,
+        before,
+        {"cash": book.cash},
+    )
     told = store.event("account.reset", account, {"cash": book.cash}, book.version + 1, now)
     whole = len(items) <= _AT_ONCE
     points = [point_write(account.account_id, account.starting_cash, now)] if whole else []

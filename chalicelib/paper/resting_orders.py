@@ -1,4 +1,7 @@
-"""Orders that wait on a simulated account: what they set aside, and how they end with what they would leave. Pure."""
+"""Orders that wait on a simulated account: what they set aside, and how they end with what they would leave.
+
+Pure.
+"""
 
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -18,7 +21,8 @@ class Resting(Balances):
 
     Attributes:
         reasons: Why orders ended, by client order id, where nobody asked for it.
-        ended: Orders that ended, or shrank, because the position they would leave did. The caller takes them from here.
+        ended: Orders that ended, or shrank, because the position they would leave did. The caller takes them
+            from here.
     """
 
     waiting: dict[str, Waiting] = field(default_factory=dict)
@@ -26,7 +30,10 @@ class Resting(Balances):
     ended: list[tuple[Waiting, OrderState]] = field(default_factory=list)
 
     def free(self, quote: str) -> Decimal:
-        """Units of an asset that neither margin, nor waiting orders, nor unrealised losses hold. Never negative."""
+        """Units of an asset that neither margin, nor waiting orders, nor unrealised losses hold.
+
+        Never negative.
+        """
         return floor_money(self._available(quote), self.purse(quote))
 
     def _available(self, asset: str) -> Decimal:
@@ -84,12 +91,18 @@ class Resting(Balances):
         """The waiting orders that go as soon as this one trades."""
         if order.oco_group is None:
             return []
-        return [name for name, other in self.waiting.items() if other.order.oco_group == order.oco_group and name != order.client_order_id]
+        return [
+            name
+            for name, other in self.waiting.items()
+            if other.order.oco_group == order.oco_group and name != order.client_order_id
+        ]
 
     def end_exits(self, instrument: Instrument) -> None:
         """Ends what would leave a position that is gone, and lets exits cover no more than their strategy owns, the oldest first."""
         spot, place = instrument.market_type is MarketType.SPOT, place_of(instrument)
-        found = (self.holdings.get(instrument.base) if spot else self.positions.get(instrument.name)) or Holding()
+        found = (
+            self.holdings.get(instrument.base) if spot else self.positions.get(instrument.name)
+        ) or Holding()
         left = shares(found.owned, found.quantity)
         cover: dict[str, Decimal] = {}
         for waiting in sorted(self.waiting.values(), key=lambda each: each.age, reverse=True):
@@ -104,7 +117,9 @@ class Resting(Balances):
                 left[waiting.group] = own - cover[key]
             covered = cover.get(key, order.quantity)
             if not leaves or not covered:
-                self.cancel_because(order.client_order_id, NotDoable("position_left", symbol=order.instrument.name))
+                self.cancel_because(
+                    order.client_order_id, NotDoable("position_left", symbol=order.instrument.name)
+                )
             elif covered < order.quantity:
                 self._shrink(waiting, covered)
         if spot:
@@ -117,7 +132,9 @@ class Resting(Balances):
             if self._available(instrument.base) >= 0:
                 return
             if is_spot_sale(order) and not is_exit(order) and order.instrument.base == instrument.base:
-                self.cancel_because(order.client_order_id, NotDoable("position_left", symbol=order.instrument.name))
+                self.cancel_because(
+                    order.client_order_id, NotDoable("position_left", symbol=order.instrument.name)
+                )
 
     def _shrink(self, waiting: Waiting, quantity: Decimal) -> None:
         smaller = replace(waiting, order=replace(waiting.order, quantity=quantity))

@@ -1,7 +1,8 @@
 """The paper exchange's books, as items of the table `portfolios`.
 
-Because the books are ours, an order's effect is written in the same transaction as the order itself: `effects` gives the writes.
-The ledger item carries a version that every change moves on, so a book that somebody else changed meanwhile refuses them all.
+Because the books are ours, an order's effect is written in the same transaction as the order itself:
+`effects` gives the writes. The ledger item carries a version that every change moves on, so a book that
+somebody else changed meanwhile refuses them all.
 """
 
 from collections.abc import Iterable, Iterator
@@ -70,7 +71,10 @@ def _write(book: Book, account_id: str, item: str) -> aws.Write:
 
 
 def _owned(owned: dict[str, Decimal]) -> dict[str, Decimal]:
-    """The shares of strategies. The rest belongs to none, which has no name that DynamoDB would take for a key."""
+    """The shares of strategies.
+
+    The rest belongs to none, which has no name that DynamoDB would take for a key.
+    """
     return {name: quantity for name, quantity in owned.items() if name}
 
 
@@ -103,10 +107,14 @@ def book(account: Account, stored: Iterable[aws.Item]) -> Book:
             found.orders = int(item["orders"])
             found.version = int(item["version"])
         elif kind == "asset":
-            found.holdings[name] = Holding(item["quantity"], item["average_price"], dict(item.get("owned", {})), item.get("carry", _ZERO))
+            found.holdings[name] = Holding(
+                item["quantity"], item["average_price"], dict(item.get("owned", {})), item.get("carry", _ZERO)
+            )
         elif kind == "position":
             leverage, owned = int(item["leverage"]), dict(item.get("owned", {}))
-            found.positions[name] = Position(item["quote"], item["quantity"], item["entry_price"], leverage, owned)
+            found.positions[name] = Position(
+                item["quote"], item["quantity"], item["entry_price"], leverage, owned
+            )
         elif kind == "order":
             found.waiting[name] = _waiting(item)
     return found
@@ -114,7 +122,9 @@ def book(account: Account, stored: Iterable[aws.Item]) -> Book:
 
 def _waiting(item: aws.Item) -> Waiting:
     stored = item["order"]
-    instrument = Instrument(**stored["instrument"] | {"market_type": MarketType(stored["instrument"]["market_type"])})
+    instrument = Instrument(
+        **stored["instrument"] | {"market_type": MarketType(stored["instrument"]["market_type"])}
+    )
     leverage = stored["leverage"]
     order = OrderRequest(
         **stored
@@ -132,7 +142,9 @@ def _waiting(item: aws.Item) -> Waiting:
 def _attributes(value: Any) -> dict[str, Any]:
     """A dataclass as a flat map; enumerated values as their text."""
     return {
-        attribute.name: str(inner) if isinstance(inner := getattr(value, attribute.name), (Side, OrderType, MarketType)) else inner
+        attribute.name: str(inner)
+        if isinstance(inner := getattr(value, attribute.name), (Side, OrderType, MarketType))
+        else inner
         for attribute in fields(value)
         if attribute.name not in {"instrument", "beside"}
     }

@@ -1,4 +1,7 @@
-"""Making a payment, and changing one: completing it moves the balance, exactly once however often it is asked for."""
+"""Making a payment, and changing one.
+
+Completing it moves the balance, exactly once however often it is asked for.
+"""
 
 from datetime import datetime
 from random import uniform
@@ -40,12 +43,24 @@ def create(asked: NewPayment, *, by: str, now: datetime, once: IdempotentRequest
         created_at=now,
         updated_at=now,
     )
-    told = record.Change(by, "payment.created", _entity(payment), payment.user_id, now, after=set_fields(asked))
+    told = record.Change(
+        by, "payment.created", _entity(payment), payment.user_id, now, after=set_fields(asked)
+    )
     for attempt in range(_TRIES):
-        made, writes = _completed(payment, now) if payment.status is PaymentStatus.COMPLETED else (payment, [])
+        made, writes = (
+            _completed(payment, now) if payment.status is PaymentStatus.COMPLETED else (payment, [])
+        )
         last = [once.write(made.view())] if once else []
         try:
-            aws.transact([store.user_exists_write(payment.user_id), store.new_payment_write(made), *writes, record.write(told), *last])
+            aws.transact(
+                [
+                    store.user_exists_write(payment.user_id),
+                    store.new_payment_write(made),
+                    *writes,
+                    record.write(told),
+                    *last,
+                ]
+            )
         except aws.WriteRefused as refused:
             if once:
                 once.check(refused)
@@ -59,17 +74,24 @@ def create(asked: NewPayment, *, by: str, now: datetime, once: IdempotentRequest
 
 
 def change(payment_id: int, asked: PaymentChange, *, by: str, now: datetime) -> Payment:
-    """Changes a payment. What it is already is no change, so completing a completed one answers the same and does nothing.
+    """Changes a payment.
+
+    What it is already is no change, so completing a completed one answers the same and does nothing.
 
     Args:
         by: The user who does this, for the audit trail.
 
     Raises:
         NotFound: There is no such payment.
-        Conflict: `version_conflict`; `payment_settled` if it is no longer pending, so amount and status stand.
+        Conflict: `version_conflict`; `payment_settled` if it is no longer pending, so amount and status
+            stand.
         Retryable: Others moved the balance at the same time, again and again.
     """
-    wanted = {name: value for name, value in set_fields(asked, "version").items() if value is not None or name == "description"}
+    wanted = {
+        name: value
+        for name, value in set_fields(asked, "version").items()
+        if value is not None or name == "description"
+    }
 
     def plan(item: aws.Item, _version: int) -> versions.Edit:
         before = Payment.model_validate(item)
@@ -84,7 +106,9 @@ def change(payment_id: int, asked: PaymentChange, *, by: str, now: datetime) -> 
             after, writes = _completed(after, now)
         old = {name: getattr(before, name) for name in fields}
         told = record.Change(by, "payment.updated", _entity(before), before.user_id, now, old, fields)
-        also: list[tuple[aws.Write, Refused | None]] = [(write, None) for write in [*writes, record.write(told)]]
+        also: list[tuple[aws.Write, Refused | None]] = [
+            (write, None) for write in [*writes, record.write(told)]
+        ]
         return versions.Edit(_stored(after, fields), also)
 
     return Payment.model_validate(versions.edit("payments", {"payment_id": payment_id}, asked.version, plan))
@@ -99,7 +123,9 @@ def _completed(payment: Payment, now: datetime) -> tuple[Payment, list[aws.Write
 
 def _stored(payment: Payment, fields: dict[str, Any]) -> dict[str, Any]:
     """What of a changed payment is to be written."""
-    stored = {name: getattr(payment, name) for name in fields} | {"updated_at": payment.updated_at.isoformat()}
+    stored = {name: getattr(payment, name) for name in fields} | {
+        "updated_at": payment.updated_at.isoformat()
+    }
     if "status" in fields:
         stored["status"] = payment.status.value
     if payment.transaction_id is not None:

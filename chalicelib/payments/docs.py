@@ -3,7 +3,15 @@
 from chalicelib.openapi.docs import OWNER, Docs, listing
 from chalicelib.openapi.examples import AT, USER_ID
 from chalicelib.openapi.schemas import ID, NUMBER, TEXT, WHOLE, obj, one_of, page, record
-from chalicelib.payments.models import NewPayment, NewTransaction, Payment, PaymentChange, PaymentStatus, Transaction, TransactionType
+from chalicelib.payments.models import (
+    NewPayment,
+    NewTransaction,
+    Payment,
+    PaymentChange,
+    PaymentStatus,
+    Transaction,
+    TransactionType,
+)
 
 _PAYMENT = record(Payment, user_id=ID)
 _TRANSACTION = record(Transaction, user_id=ID)
@@ -34,18 +42,31 @@ _IDS = {"payment_id": WHOLE, "transaction_id": WHOLE}
 _given = {"user_id": USER_ID, "amount": 25.5, "currency": "USDT"}
 
 DOCS = {
-    "POST /payments": Docs(_PAYMENT, _payment, 201, NewPayment, _given, errors=(404, 409, 422), idempotency_key=True),
+    "POST /payments": Docs(
+        _PAYMENT, _payment, 201, NewPayment, _given, errors=(404, 409, 422), idempotency_key=True
+    ),
     "GET /payments": Docs(
-        page(_PAYMENT), listing(_payment), query={**OWNER, **_IDS, "status": one_of(*PaymentStatus), "currency": TEXT}, paged=True
+        page(_PAYMENT),
+        listing(_payment),
+        query={**OWNER, **_IDS, "status": one_of(*PaymentStatus), "currency": TEXT},
+        paged=True,
     ),
     "GET /payments/{payment_id}": Docs(_PAYMENT, _payment),
-    "PATCH /payments/{payment_id}": Docs(_PAYMENT, _payment, body=PaymentChange, given={"status": "completed"}, errors=(409, 422)),
-    "POST /transactions": Docs(_TRANSACTION, _transaction, 201, NewTransaction, _given, errors=(404, 409, 422), idempotency_key=True),
+    "PATCH /payments/{payment_id}": Docs(
+        _PAYMENT, _payment, body=PaymentChange, given={"status": "completed"}, errors=(409, 422)
+    ),
+    "POST /transactions": Docs(
+        _TRANSACTION, _transaction, 201, NewTransaction, _given, errors=(404, 409, 422), idempotency_key=True
+    ),
     "GET /transactions": Docs(
-        page(_TRANSACTION), listing(_transaction), query={**OWNER, **_IDS, "type": one_of(*TransactionType), "currency": TEXT}, paged=True
+        page(_TRANSACTION),
+        listing(_transaction),
+        query={**OWNER, **_IDS, "type": one_of(*TransactionType), "currency": TEXT},
+        paged=True,
     ),
     "GET /transactions/{transaction_id}": Docs(_TRANSACTION, _transaction),
     "GET /users/{user_id}/balance": Docs(
-        obj(user_id=ID, balances={"type": "object", "additionalProperties": NUMBER}), {"user_id": USER_ID, "balances": {"USDT": 25.5}}
+        obj(user_id=ID, balances={"type": "object", "additionalProperties": NUMBER}),
+        {"user_id": USER_ID, "balances": {"USDT": 25.5}},
     ),
 }

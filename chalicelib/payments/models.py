@@ -27,7 +27,9 @@ def _currency(text: str) -> str:
 
 Currency = Annotated[ShortText, Field(min_length=2, max_length=12), AfterValidator(_currency)]
 Positive = Annotated[Money, Field(gt=0)]
-Signed = Annotated[Decimal, Field(ge=-_LARGEST, le=_LARGEST, max_digits=30, decimal_places=12), AfterValidator(_something)]
+Signed = Annotated[
+    Decimal, Field(ge=-_LARGEST, le=_LARGEST, max_digits=30, decimal_places=12), AfterValidator(_something)
+]
 
 
 class PaymentStatus(StrEnum):
@@ -105,7 +107,10 @@ class NewPayment(Input):
 
 
 class PaymentChange(Input):
-    """The body of `PATCH /payments/{payment_id}`; `version`, where given, is the one the change was made to."""
+    """The body of `PATCH /payments/{payment_id}`.
+
+    `version`, where given, is the one the change was made to.
+    """
 
     amount: Positive | None = None
     status: Annotated[PaymentStatus, Caseless] | None = None

@@ -17,7 +17,9 @@ from chalicelib.payments.models import NewTransaction, Payment, Transaction, Tra
 _TRIES = 8
 
 
-def adjust(asked: NewTransaction, *, by: str, now: datetime, once: IdempotentRequest | None = None) -> Transaction:
+def adjust(
+    asked: NewTransaction, *, by: str, now: datetime, once: IdempotentRequest | None = None
+) -> Transaction:
     """Adjusts a user's balance by hand.
 
     Args:
@@ -33,10 +35,18 @@ def adjust(asked: NewTransaction, *, by: str, now: datetime, once: IdempotentReq
     """
     user_id = str(asked.user_id)
     number = counters.next_value("transaction")
-    told = record.Change(by, "transaction.created", f"transaction#{number}", user_id, now, after=set_fields(asked))
+    told = record.Change(
+        by, "transaction.created", f"transaction#{number}", user_id, now, after=set_fields(asked)
+    )
     for attempt in range(_TRIES):
         transaction, writes = move(
-            number, user_id, asked.amount, asked.currency, now, type_=TransactionType.ADJUSTMENT, description=asked.description
+            number,
+            user_id,
+            asked.amount,
+            asked.currency,
+            now,
+            type_=TransactionType.ADJUSTMENT,
+            description=asked.description,
         )
         last = [once.write(transaction.view())] if once else []
         try:
@@ -78,7 +88,9 @@ def move(
     description: str | None,
     payment_id: int | None = None,
 ) -> tuple[Transaction, list[aws.Write]]:
-    """A transaction on the balance as it stands, with its writes: they are refused if the balance has moved since.
+    """A transaction on the balance as it stands, with its writes.
+
+    They are refused if the balance has moved since.
 
     Raises:
         NotDoable: `insufficient_funds`: the balance would fall below zero.
@@ -86,7 +98,9 @@ def move(
     before = store.balance(user_id, currency)
     after = (before or Decimal(0)) + amount
     if amount < 0 and after < 0:
-        raise NotDoable("insufficient_funds", needed=format(-amount, "f"), available=format(before or Decimal(0), "f"))
+        raise NotDoable(
+            "insufficient_funds", needed=format(-amount, "f"), available=format(before or Decimal(0), "f")
+        )
     transaction = Transaction(
         transaction_id=number,
         user_id=user_id,
@@ -98,4 +112,7 @@ def move(
         payment_id=payment_id,
         created_at=now,
     )
-    return transaction, [*store.move_writes(transaction, before), outbox.event_write(events.transaction_created_write(transaction))]
+    return transaction, [
+        *store.move_writes(transaction, before),
+        outbox.event_write(events.transaction_created_write(transaction)),
+    ]

@@ -8,7 +8,15 @@ from chalicelib import aws, idempotency, inputs, paging
 from chalicelib.errors import NotFound
 from chalicelib.http import Answer, Request, Route
 from chalicelib.payments import change, move, store
-from chalicelib.payments.models import NewPayment, NewTransaction, Payment, PaymentChange, PaymentStatus, Transaction, TransactionType
+from chalicelib.payments.models import (
+    NewPayment,
+    NewTransaction,
+    Payment,
+    PaymentChange,
+    PaymentStatus,
+    Transaction,
+    TransactionType,
+)
 from chalicelib.users.access import caller
 from chalicelib.users.models import shown_id
 from chalicelib.versions import answering_conflicts
@@ -22,12 +30,17 @@ def create_payment(request: Request) -> Answer:
     who.require_admin()
     asked = inputs.body(request, NewPayment)
     now = datetime.now(UTC)
-    return idempotency.answer_once(request, who.user_id, now, lambda key: change.create(asked, by=who.user_id, now=now, once=key).view())
+    return idempotency.answer_once(
+        request, who.user_id, now, lambda key: change.create(asked, by=who.user_id, now=now, once=key).view()
+    )
 
 
 def list_payments(request: Request) -> Answer:
     """Payments, newest first: for an admin everybody's or those of `?user_id=`, else the caller's own."""
-    filters = {"status": inputs.choice(request, "status", tuple(PaymentStatus)), "currency": request.query.get("currency")}
+    filters = {
+        "status": inputs.choice(request, "status", tuple(PaymentStatus)),
+        "currency": request.query.get("currency"),
+    }
     return _listed(request, "payments", filters, lambda item: Payment.model_validate(item).view())
 
 
@@ -57,12 +70,17 @@ def create_transaction(request: Request) -> Answer:
     who.require_admin()
     asked = inputs.body(request, NewTransaction)
     now = datetime.now(UTC)
-    return idempotency.answer_once(request, who.user_id, now, lambda key: move.adjust(asked, by=who.user_id, now=now, once=key).view())
+    return idempotency.answer_once(
+        request, who.user_id, now, lambda key: move.adjust(asked, by=who.user_id, now=now, once=key).view()
+    )
 
 
 def list_transactions(request: Request) -> Answer:
     """Transactions, newest first: for an admin everybody's or those of `?user_id=`, else the caller's own."""
-    filters = {"type": inputs.choice(request, "type", tuple(TransactionType)), "currency": request.query.get("currency")}
+    filters = {
+        "type": inputs.choice(request, "type", tuple(TransactionType)),
+        "currency": request.query.get("currency"),
+    }
     return _listed(request, "transactions", filters, lambda item: Transaction.model_validate(item).view())
 
 
@@ -83,23 +101,44 @@ def get_balance(request: Request) -> Answer:
     return Answer(200, {"user_id": shown_id(user_id), "balances": store.balances(user_id)})
 
 
-def _listed(request: Request, table: str, filters: dict[str, str | None], view: Callable[[aws.Item], Any]) -> Answer:
+def _listed(
+    request: Request, table: str, filters: dict[str, str | None], view: Callable[[aws.Item], Any]
+) -> Answer:
     who, page = caller(request), paging.page_request(request)
     user_id = who.whose_or_all(request)
     ids = {name: inputs.number(request, name) for name in ("payment_id", "transaction_id")}
     given: dict[str, Any] = {**filters, **ids}
-    wanted = {name: value.upper() if name == "currency" else value for name, value in given.items() if value not in (None, "")}
+    wanted = {
+        name: value.upper() if name == "currency" else value
+        for name, value in given.items()
+        if value not in (None, "")
+    }
     own_id = wanted.pop(_IDS[table], None)
     if own_id is not None:  # at most one record: found by its key, however many others there are
         item = aws.get(table, {_IDS[table]: own_id}) or {}
-        found = bool(item) and user_id in (None, item["user_id"]) and all(item.get(name) == value for name, value in wanted.items())
+        found = (
+            bool(item)
+            and user_id in (None, item["user_id"])
+            and all(item.get(name) == value for name, value in wanted.items())
+        )
         return paging.list_response([view(item)] if found else [], int(found), None)
     arguments: dict[str, Any] = dict(wanted)
     if wanted:
         arguments["filter_expression"] = " AND ".join(f"#{name} = :{name}" for name in wanted)
     if user_id is None:
-        return paging.answer(table, "listed = :all", page, view, index="listed", newest_first=True, all=store.LISTED, **arguments)
-    return paging.answer(table, "user_id = :user", page, view, index="by_user", newest_first=True, user=user_id, **arguments)
+        return paging.answer(
+            table,
+            "listed = :all",
+            page,
+            view,
+            index="listed",
+            newest_first=True,
+            all=store.LISTED,
+            **arguments,
+        )
+    return paging.answer(
+        table, "user_id = :user", page, view, index="by_user", newest_first=True, user=user_id, **arguments
+    )
 
 
 def _number(request: Request, name: str) -> int:

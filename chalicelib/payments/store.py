@@ -47,7 +47,10 @@ def move_writes(transaction: Transaction, before: Decimal | None) -> list[aws.Wr
         "type": transaction.type.value,
         "listed": LISTED,
     }
-    return [_balance(transaction, before), aws.put_write("transactions", item, "attribute_not_exists(transaction_id)")]
+    return [
+        _balance(transaction, before),
+        aws.put_write("transactions", item, "attribute_not_exists(transaction_id)"),
+    ]
 
 
 def user_exists_write(user_id: str) -> aws.Write:
@@ -56,7 +59,11 @@ def user_exists_write(user_id: str) -> aws.Write:
 
 
 def _balance(transaction: Transaction, before: Decimal | None) -> aws.Write:
-    item = {"user_id": transaction.user_id, "currency": transaction.currency, "amount": transaction.balance_after}
+    item = {
+        "user_id": transaction.user_id,
+        "currency": transaction.currency,
+        "amount": transaction.balance_after,
+    }
     if before is None:
         return aws.put_write("balances", item, "attribute_not_exists(amount)")
     return aws.put_write("balances", item, "amount = :before", before=before)

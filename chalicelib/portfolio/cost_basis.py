@@ -1,9 +1,11 @@
 """What an account's own fills at an exchange amount to, position by position, and what each order realised.
 
-An order is booked once, when it has ended and its fee is known. It realises what the part that closes has won against the average entry
-price, less its own fee: an order that only opens realises its fee. Where the books do not explain what the exchange shows (a position
-older than the books, a trade by hand, a deposit), the entry price is unknown, and what is closed realises nobody knows what (None) until
-the position has been seen flat. The table `portfolios` has an item per position: "cost_basis#futures#BTCUSDT".
+An order is booked once, when it has ended and its fee is known. It realises what the part that closes has won
+against the average entry
+price, less its own fee: an order that only opens realises its fee. Where the books do not explain what the
+exchange shows (a position older than the books, a trade by hand, a deposit), the entry price is unknown, and
+what is closed realises nobody knows what (None) until the position has been seen flat. The table `portfolios`
+has an item per position: "cost_basis#futures#BTCUSDT".
 """
 
 from collections.abc import Sequence
@@ -48,7 +50,9 @@ class CostBasis(BaseModel):
     version: int = 0
 
 
-def key(account_id: str, market_type: MarketType, symbol: str, position_side: PositionSide | None) -> tuple[str, aws.Key]:
+def key(
+    account_id: str, market_type: MarketType, symbol: str, position_side: PositionSide | None
+) -> tuple[str, aws.Key]:
     """Where a position's entry stands; the two of an account in hedge mode each have one."""
     parts = ["entry", market_type.value, symbol, *([position_side.value] if position_side else [])]
     return ("portfolios", {"account_id": account_id, "item": "#".join(parts)})
@@ -62,16 +66,25 @@ class CostBasisBook:
     """
 
     def __init__(self, known: dict[str, aws.Item | None] | None = None) -> None:
-        self._known = {name: CostBasis.model_validate(item) if item else None for name, item in (known or {}).items()}
+        self._known = {
+            name: CostBasis.model_validate(item) if item else None for name, item in (known or {}).items()
+        }
 
     def booked(
-        self, order: Order, instrument: Instrument, *, traded_at: datetime | None = None, fees_final: bool = False
+        self,
+        order: Order,
+        instrument: Instrument,
+        *,
+        traded_at: datetime | None = None,
+        fees_final: bool = False,
     ) -> tuple[Order, list[aws.Write]]:
-        """An order as its record says what it realised, and the write that books it; unchanged while there is something to learn.
+        """An order as its record says what it realised, and the write that books it.
+
+        Unchanged while there is something to learn.
 
         Args:
-            traded_at: When it last traded, by the exchange's clock. None for an order of this message's own signal, which came after the
-                look at the position that it was sized from.
+            traded_at: When it last traded, by the exchange's clock. None for an order of this message's own
+                signal, which came after the look at the position that it was sized from.
             fees_final: A fee that is not known by now never will be.
         """
         fee_known = order.fee is not None or order.fee_currency is not None or fees_final
@@ -88,24 +101,41 @@ class CostBasisBook:
         after = after.model_copy(update={"signal_id": order.signal_id, "version": entry.version + 1})
         self._known[name] = after
         item = {**place, **after.model_dump(), "since": after.since.isoformat()}
-        condition = ("version = :before", {"before": before.version}) if before else ("attribute_not_exists(version)", {})
+        condition = (
+            ("version = :before", {"before": before.version})
+            if before
+            else ("attribute_not_exists(version)", {})
+        )
         write = aws.put_write(table, item, condition[0], **condition[1])
         return order.model_copy(update={"realized_profit": profit, "booked": True}), [write]
 
 
-def _basis_before(before: CostBasis | None, order: Order, step: Decimal, traded_at: datetime | None) -> CostBasis:
+def _basis_before(
+    before: CostBasis | None, order: Order, step: Decimal, traded_at: datetime | None
+) -> CostBasis:
     """The entry as it was when the order traded."""
     owned = order.basis.get(OWNED)
-    flat = owned is not None and abs(owned) < step  # what is less than one step can be neither sold nor closed
+    flat = (
+        owned is not None and abs(owned) < step
+    )  # what is less than one step can be neither sold nor closed
     if before is None:
-        return CostBasis(quantity=_ZERO if owned is None or flat else owned, known=flat, since=order.created_at)
+        return CostBasis(
+            quantity=_ZERO if owned is None or flat else owned, known=flat, since=order.created_at
+        )
     if traded_at is not None:
-        # Whether it is in the books already nobody knows if it may have traded before they were taken from the exchange.
+        # Whether it is in the books already nobody knows if it may have traded before they were taken from
+        # the exchange.
         doubtful = order.created_at < before.since and traded_at < before.since + _CLOCKS
         return before.model_copy(update={"known": before.known and not doubtful})
-    if owned is None or before.signal_id == order.signal_id or (before.known and abs(before.quantity - owned) < step):
+    if (
+        owned is None
+        or before.signal_id == order.signal_id
+        or (before.known and abs(before.quantity - owned) < step)
+    ):
         return before
-    return CostBasis(quantity=_ZERO if flat else owned, known=flat, since=order.created_at, version=before.version)
+    return CostBasis(
+        quantity=_ZERO if flat else owned, known=flat, since=order.created_at, version=before.version
+    )
 
 
 def _basis_after(entry: CostBasis, order: Order, instrument: Instrument) -> tuple[CostBasis, Decimal | None]:
@@ -118,10 +148,14 @@ def _basis_after(entry: CostBasis, order: Order, instrument: Instrument) -> tupl
     if abs(left) < instrument.quantity_step:
         left = _ZERO
     # An order that can only close has closed something, which the books must have.
-    beyond = (order.reduce_only or (spot and signed < 0)) and abs(signed) - closing >= instrument.quantity_step
+    beyond = (order.reduce_only or (spot and signed < 0)) and abs(
+        signed
+    ) - closing >= instrument.quantity_step
     if not entry.known or price is None or beyond:
         only_opens = spot and signed > 0
-        unknown = entry.model_copy(update={"quantity": _ZERO if beyond else left, "average_price": None, "known": False})
+        unknown = entry.model_copy(
+            update={"quantity": _ZERO if beyond else left, "average_price": None, "known": False}
+        )
         return unknown, -fee if only_opens and fee is not None else None
     won, average = _ZERO, price
     if closing:
@@ -136,22 +170,34 @@ def _basis_after(entry: CostBasis, order: Order, instrument: Instrument) -> tupl
 
 
 def _fee_in_quote(order: Order, instrument: Instrument) -> Decimal | None:
-    """The order's fee in quote currency; None where it is unknown, or was taken in a third currency, whose price is unknown here."""
+    """The order's fee in quote currency.
+
+    None where it is unknown, or was taken in a third currency, whose price is unknown here.
+    """
     if order.fee is None:
         return None
     if not order.fee or order.fee_currency == instrument.quote:
         return order.fee
-    return order.fee * order.average_price if order.fee_currency == instrument.base and order.average_price else None
+    return (
+        order.fee * order.average_price
+        if order.fee_currency == instrument.base and order.average_price
+        else None
+    )
 
 
 def _position_side(order: Order) -> PositionSide | None:
     if not order.hedged:
         return None
-    return PositionSide.LONG if is_about_long(order.side, reduce_only=order.reduce_only) else PositionSide.SHORT
+    return (
+        PositionSide.LONG if is_about_long(order.side, reduce_only=order.reduce_only) else PositionSide.SHORT
+    )
 
 
 def profits(orders: Sequence[Order]) -> dict[str | None, Decimal]:
-    """What orders realised in dollars, as far as it is known, by the strategy they belong to; None for orders of none."""
+    """What orders realised in dollars, as far as it is known, by the strategy they belong to.
+
+    None for orders of none.
+    """
     found: dict[str | None, Decimal] = {}
     for order in orders:
         if order.realized_profit is not None and order.symbol.endswith(tuple(DOLLARS)):

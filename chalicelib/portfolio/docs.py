@@ -47,12 +47,21 @@ _PRICE = obj({"waiting_accounts": WHOLE}, symbol=TEXT, price=NUMBER, scope=ID, a
 _price = {"symbol": "BTCUSDT", "price": 95000, "scope": "everybody", "at": AT}
 
 DOCS = {
-    "GET /positions": Docs(page(_POSITION), listing(_position), query={**OWNER, "account_id": ID}, paged=True),
+    "GET /positions": Docs(
+        page(_POSITION), listing(_position), query={**OWNER, "account_id": ID}, paged=True
+    ),
     "GET /accounts/{account_id}/equity": Docs(
-        page(obj(at=TIME, equity=NUMBER)), listing({"at": AT, "equity": 100_441}), query={"since": TIME}, paged=True, errors=(404,)
+        page(obj(at=TIME, equity=NUMBER)),
+        listing({"at": AT, "equity": 100_441}),
+        query={"since": TIME},
+        paged=True,
+        errors=(404,),
     ),
     "GET /paper/prices": Docs(
-        page(_PRICE), listing(_price), query={**OWNER, "scope": one_of("own", "everybody"), "symbol": TEXT}, paged=True
+        page(_PRICE),
+        listing(_price),
+        query={**OWNER, "scope": one_of("own", "everybody"), "symbol": TEXT},
+        paged=True,
     ),
     "POST /paper/prices": Docs(
         page(_PRICE),
@@ -60,7 +69,11 @@ DOCS = {
         201,
         NewPrices,
         {"symbol": "BTCUSDT", "price": 95000},
-        {"several": {"prices": [{"symbol": "BTCUSDT", "price": 95000}, {"symbol": "AAPL", "price": "185.50"}]}},
+        {
+            "several": {
+                "prices": [{"symbol": "BTCUSDT", "price": 95000}, {"symbol": "AAPL", "price": "185.50"}]
+            }
+        },
         errors=(404,),
     ),
 }

@@ -1,4 +1,7 @@
-"""What an account is worth over time: a point with each change of a paper account's book, and with each look at a real account."""
+"""What an account is worth over time.
+
+A point with each change of a paper account's book, and with each look at a real account.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,7 +15,9 @@ __all__ = ["book_equity", "point_write", "price_symbols"]
 
 
 def book_equity(book: Book, known: Mapping[str, Decimal] | None = None) -> Decimal:
-    """A paper account's cash and what it holds, in its currency; what no price is known of counts at its cost.
+    """A paper account's cash and what it holds, in its currency.
+
+    What no price is known of counts at its cost.
 
     Args:
         known: Prices by instrument; None for those that the book knows.
@@ -28,5 +33,8 @@ def book_equity(book: Book, known: Mapping[str, Decimal] | None = None) -> Decim
 
 
 def price_symbols(asset: str, currency: str) -> tuple[str, ...]:
-    """The instruments whose price is an asset's price in a currency, best first. Dollars of every kind count alike."""
+    """The instruments whose price is an asset's price in a currency, best first.
+
+    Dollars of every kind count alike.
+    """
     return price_names(asset, currency)

@@ -18,7 +18,9 @@ _LAST = "9"  # sorts behind every time, and before the item "latest"
 
 
 def list_equity(request: Request) -> Answer:
-    """An account's equity over time, oldest first: the newest `limit` points since `?since=`, and as the last one what it is worth now.
+    """An account's equity over time, oldest first.
+
+    The newest `limit` points since `?since=`, and as the last one what it is worth now.
 
     In the account's currency if it is simulated here, else in US dollars, as its exchange said.
     """
@@ -31,7 +33,13 @@ def list_equity(request: Request) -> Answer:
     condition = "account_id = :account AND #at BETWEEN :since AND :last"
     since = _since(request)
     found, _ = aws.query_page(
-        "snapshots", condition, newest_first=True, limit=page.limit, account=account.account_id, since=since.isoformat(), last=_LAST
+        "snapshots",
+        condition,
+        newest_first=True,
+        limit=page.limit,
+        account=account.account_id,
+        since=since.isoformat(),
+        last=_LAST,
     )
     points: list[dict[str, Any]] = [{"at": each["at"], "equity": each["equity"]} for each in reversed(found)]
     if not account.has_exchange:
@@ -44,8 +52,13 @@ def list_equity(request: Request) -> Answer:
 
 def _now(account: Account) -> Decimal:
     book = paper_store.read_book(account)
-    names = [*book.positions, *(name for asset in book.holdings for name in equity.price_symbols(asset, account.currency))]
-    return equity.book_equity(book, {name: item["price"] for name, item in prices.latest(names, account.user_id).items()})
+    names = [
+        *book.positions,
+        *(name for asset in book.holdings for name in equity.price_symbols(asset, account.currency)),
+    ]
+    return equity.book_equity(
+        book, {name: item["price"] for name, item in prices.latest(names, account.user_id).items()}
+    )
 
 
 def _since(request: Request) -> datetime:

@@ -13,9 +13,9 @@ from chalicelib.trading import MarketType
 def positions_of(account: Account) -> list[dict[str, Any]]:
     """The account's positions: futures positions, and on spot what it holds, cash aside.
 
-    Each has `account_id`, `symbol`, `market_type`, `quantity` (base units, negative if short), `entry_price` (quote per base, None where
-    nobody knows), `leverage`, `unrealized_profit` and `at`: when the exchange was asked, None for a simulated account's books, which
-    are always current.
+    Each has `account_id`, `symbol`, `market_type`, `quantity` (base units, negative if short), `entry_price`
+    (quote per base, None where nobody knows), `leverage`, `unrealized_profit` and `at`: when the exchange was
+    asked, None for a simulated account's books, which are always current.
     """
     found = _exchange_positions(account) if account.has_exchange else _paper_positions(account)
     return [{"account_id": account.account_id, **position} for position in found]
@@ -25,9 +25,15 @@ def balances_of(account: Account) -> list[dict[str, Any]]:
     """The account's balances by `currency`: `free` and `total`."""
     if account.has_exchange:
         snapshot = snapshots.latest_snapshot(account.account_id) or {}
-        return [{name: row[name] for name in ("currency", "free", "total")} for row in snapshot.get("balances", [])]
+        return [
+            {name: row[name] for name in ("currency", "free", "total")}
+            for row in snapshot.get("balances", [])
+        ]
     book = paper_store.read_book(account)
-    return [{"currency": currency, "free": book.free(currency), "total": total} for currency, total in sorted(book.cash.items())]
+    return [
+        {"currency": currency, "free": book.free(currency), "total": total}
+        for currency, total in sorted(book.cash.items())
+    ]
 
 
 def _exchange_positions(account: Account) -> list[dict[str, Any]]:
@@ -45,9 +51,18 @@ def _exchange_positions(account: Account) -> list[dict[str, Any]]:
 
 def _paper_positions(account: Account) -> list[dict[str, Any]]:
     book = paper_store.read_book(account)
-    held = [_position(name, MarketType.SPOT, holding.quantity, holding.average_price) for name, holding in sorted(book.holdings.items())]
+    held = [
+        _position(name, MarketType.SPOT, holding.quantity, holding.average_price)
+        for name, holding in sorted(book.holdings.items())
+    ]
     positions = [
-        _position(name, MarketType.FUTURES, position.quantity, position.entry_price, leverage=Decimal(position.leverage))
+        _position(
+            name,
+            MarketType.FUTURES,
+            position.quantity,
+            position.entry_price,
+            leverage=Decimal(position.leverage),
+        )
         for name, position in sorted(book.positions.items())
     ]
     return [position for position in positions + held if position["quantity"]]

@@ -22,7 +22,9 @@ Held = tuple[Account, dict[str, Any]]
 
 
 def list_positions(request: Request) -> Answer:
-    """What a user holds, account by account: the caller, or for an admin `?user_id=`; `?account_id=` narrows it.
+    """What a user holds, account by account: the caller, or for an admin `?user_id=`.
+
+    `?account_id=` narrows it.
 
     Accounts simulated here show their books, others what their exchange said when it was last asked, `as_of`.
     """
@@ -45,18 +47,25 @@ def _accounts(user_id: str, only: str | None) -> list[Account]:
         raise NotFound("account_not_found", account=only[:64])
     found: list[aws.Item | None] = []
     for start in range(0, len(wanted), _ACCOUNTS_AT_ONCE):
-        found += aws.get_many([("accounts", {"account_id": each}) for each in wanted[start : start + _ACCOUNTS_AT_ONCE]])
+        found += aws.get_many(
+            [("accounts", {"account_id": each}) for each in wanted[start : start + _ACCOUNTS_AT_ONCE]]
+        )
     return [Account.model_validate(item) for item in found if item]
 
 
 def _holdings(accounts: Sequence[Account]) -> list[Held]:
     with ThreadPoolExecutor(_THREADS) as pool:
         found = pool.map(positions.positions_of, accounts)
-        return [(account, position) for account, held in zip(accounts, found, strict=True) for position in held]
+        return [
+            (account, position) for account, held in zip(accounts, found, strict=True) for position in held
+        ]
 
 
 def _price_symbols(held: Held) -> tuple[str, ...]:
-    """The symbols its price may be known under, best first: a holding is an asset, which its currency makes a pair."""
+    """The symbols its price may be known under, best first.
+
+    A holding is an asset, which its currency makes a pair.
+    """
     account, position = held
     symbol = str(position["symbol"])
     if position["market_type"] == "futures":
@@ -88,7 +97,9 @@ def _view(held: Held, known: dict[str, aws.Item]) -> dict[str, Any]:
         "unrealized_pnl": profit,
         "currency": account.currency,
         "leverage": leverage,
-        "margin": round_money(abs(quantity) * entry / Decimal(leverage), account.currency) if leverage and entry else None,
+        "margin": round_money(abs(quantity) * entry / Decimal(leverage), account.currency)
+        if leverage and entry
+        else None,
         "as_of": position["at"],
     }
 

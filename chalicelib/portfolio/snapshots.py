@@ -1,4 +1,6 @@
-"""What an account with exchange keys holds, as last looked at, and its equity over time: the table `snapshots`.
+"""What an account with exchange keys holds, as last looked at, and its equity over time.
+
+The table `snapshots`.
 
 Item `latest` has balances and positions; the others, named by their time, the equity alone.
 """
@@ -38,7 +40,13 @@ def take_snapshot(account: Account, sessions: Connections, now: datetime) -> dic
             value = _worth(sessions, market_type, currency, total, len(balances))
             key = f"{name}#{currency}" if not unified else currency
             market = None if unified else name
-            balances[key] = {"currency": currency, "market_type": market, "free": free, "total": total, "value": value}
+            balances[key] = {
+                "currency": currency,
+                "market_type": market,
+                "free": free,
+                "total": total,
+                "value": value,
+            }
             worth += value or Decimal(0)
         if market_type is MarketType.FUTURES:
             for position in session.run(lambda exchange: exchange.positions()):
@@ -65,7 +73,9 @@ def take_snapshot(account: Account, sessions: Connections, now: datetime) -> dic
     }
     aws.write(aws.put_write("snapshots", snapshot))
     aws.write(equity.point_write(account.account_id, worth, now))
-    in_flight.schedule_account(account.account_id, account.exchange, now + (_AGAIN_WITH_POSITIONS if positions else _AGAIN))
+    in_flight.schedule_account(
+        account.account_id, account.exchange, now + (_AGAIN_WITH_POSITIONS if positions else _AGAIN)
+    )
     return snapshot
 
 
@@ -76,10 +86,18 @@ def latest_snapshot(account_id: str) -> aws.Item | None:
 
 def stop_snapshots(account_id: str) -> None:
     """Takes no further snapshots of an account until it trades again."""
-    aws.write(aws.update_write("in_flight_orders", {"account_id": account_id, "order_id": in_flight.ACCOUNT_ITEM}, "REMOVE #shard, due_at"))
+    aws.write(
+        aws.update_write(
+            "in_flight_orders",
+            {"account_id": account_id, "order_id": in_flight.ACCOUNT_ITEM},
+            "REMOVE #shard, due_at",
+        )
+    )
 
 
-def _worth(sessions: Connections, market_type: MarketType, currency: str, total: Decimal, priced: int) -> Decimal | None:
+def _worth(
+    sessions: Connections, market_type: MarketType, currency: str, total: Decimal, priced: int
+) -> Decimal | None:
     """What a balance is worth in US dollars; None where no price is known."""
     if currency in _DOLLARS:
         return total

@@ -1,4 +1,7 @@
-"""The prices that paper orders fill at: telling and reading them. A user's are that user's only, an admin's everybody's."""
+"""The prices that paper orders fill at: telling and reading them.
+
+A user's are that user's only, an admin's everybody's.
+"""
 
 import uuid
 from dataclasses import replace
@@ -54,24 +57,40 @@ def post_prices(request: Request) -> Answer:
     named = {symbols.resolve(each.symbol).name: each.price for each in (*given.prices, *one)}
     now, scope = datetime.now(UTC), f"user#{user_id}" if user_id else prices.EVERYBODY
     told = []
-    change = record.Change(who.user_id, "prices.told", f"prices#{scope}", user_id, now, after={"symbols": sorted(named)})
+    change = record.Change(
+        who.user_id, "prices.told", f"prices#{scope}", user_id, now, after={"symbols": sorted(named)}
+    )
     writes = [prices.price_write(symbol, scope, price, now) for symbol, price in named.items()]
     aws.transact([*writes, record.write(change)])
     for symbol, price in named.items():
         accounts = prices.queue_price_updates(symbol, price, user_id, uuid.uuid4().hex, now)
         prices.push_price(symbol, price, user_id)
-        told.append({"symbol": symbol, "price": price, "scope": _scope(scope), "at": now, "waiting_accounts": accounts})
+        told.append(
+            {
+                "symbol": symbol,
+                "price": price,
+                "scope": _scope(scope),
+                "at": now,
+                "waiting_accounts": accounts,
+            }
+        )
     return Answer(201, {"items": told, "total": len(told), "next": None})
 
 
 def list_prices(request: Request) -> Answer:
-    """The last prices seen, by symbol: the caller's own, or with `?scope=everybody` those that serve everybody."""
+    """The last prices seen, by symbol.
+
+    The caller's own, or with `?scope=everybody` those that serve everybody.
+    """
     who, page = caller(request), paging.page_request(request)
     everybody = inputs.choice(request, "scope", ("own", prices.EVERYBODY)) == prices.EVERYBODY
     scope = prices.EVERYBODY if everybody else f"user#{who.whose(request)}"
     condition, values = "#scope = :scope", {"scope": scope}
     if wanted := request.query.get("symbol"):
-        condition, values = f"{condition} AND symbol = :symbol", values | {"symbol": symbols.resolve(wanted).name}
+        condition, values = (
+            f"{condition} AND symbol = :symbol",
+            values | {"symbol": symbols.resolve(wanted).name},
+        )
     return paging.answer("prices", condition, page, _view, index="by_scope", **values)
 
 
@@ -85,7 +104,12 @@ def _price_owner(who: Caller, named: str | None) -> str | None:
 
 
 def _view(item: aws.Item) -> dict[str, Any]:
-    return {"symbol": item["symbol"], "price": item["price"], "scope": _scope(item["scope"]), "at": item["at"]}
+    return {
+        "symbol": item["symbol"],
+        "price": item["price"],
+        "scope": _scope(item["scope"]),
+        "at": item["at"],
+    }
 
 
 def _scope(scope: str) -> str | int | None:

@@ -15,7 +15,9 @@ from chalicelib.telemetry import log
 from chalicelib.trading import MarketType
 
 _SYMBOLS_AT_ONCE = 50  # two keys each, and a batch of reads holds a hundred
-_LIVE_FOR = timedelta(minutes=5)  # a ticker is read each minute; after some failures the market may be elsewhere
+_LIVE_FOR = timedelta(
+    minutes=5
+)  # a ticker is read each minute; after some failures the market may be elsewhere
 EVERYBODY = "everybody"
 """The scope of prices an admin set; a user's own come first for that user."""
 
@@ -39,7 +41,9 @@ def keys_for(instruction: Instruction) -> list[tuple[str, aws.Key]]:
 
 
 def live_and_last(found: Sequence[aws.Item | None], now: datetime) -> tuple[Decimal | None, Decimal | None]:
-    """The live price and the last price seen, of what was read under `keys_for`; each is None where there is none.
+    """The live price and the last price seen, of what was read under `keys_for`.
+
+    Each is None where there is none.
 
     A live price that has not been renewed for some time is not the market's any more, and does not count.
     """
@@ -60,7 +64,13 @@ def price_write(symbol: str, scope: str, price: Decimal, at: datetime) -> aws.Wr
 
 
 def queue_price_updates(
-    symbol: str, price: Decimal, user_id: str | None, update_id: str, at: datetime, *, without: str | None = None
+    symbol: str,
+    price: Decimal,
+    user_id: str | None,
+    update_id: str,
+    at: datetime,
+    *,
+    without: str | None = None,
 ) -> int:
     """Queues a price for the paper accounts that have an order waiting for it; returns how many.
 
@@ -75,7 +85,9 @@ def queue_price_updates(
         if user_id in (None, reference["user_id"]) and reference["account_id"] != without
     }
     messages = [
-        PriceUpdate(update_id=update_id, account_id=account_id, exchange=exchange, symbol=symbol, price=price, at=at)
+        PriceUpdate(
+            update_id=update_id, account_id=account_id, exchange=exchange, symbol=symbol, price=price, at=at
+        )
         for account_id, exchange in waiting.items()
     ]
     queue.send_messages(messages)
@@ -83,7 +95,10 @@ def queue_price_updates(
 
 
 def push_price(symbol: str, price: Decimal, user_id: str | None) -> None:
-    """Has a price pushed to who subscribed to prices; None for one that everybody may see. Failing at that fails nothing else."""
+    """Has a price pushed to who subscribed to prices; None for one that everybody may see.
+
+    Failing at that fails nothing else.
+    """
     try:
         realtime_queue.push_price(symbol, price, user_id)
     except (BotoCoreError, ClientError) as fault:
@@ -91,7 +106,10 @@ def push_price(symbol: str, price: Decimal, user_id: str | None) -> None:
 
 
 def latest(wanted: Sequence[str], user_id: str) -> dict[str, aws.Item]:
-    """The newest price of each symbol for a user, as stored; symbols nobody has seen a price of are missing."""
+    """The newest price of each symbol for a user, as stored.
+
+    Symbols nobody has seen a price of are missing.
+    """
     found: dict[str, aws.Item] = {}
     symbols = list(dict.fromkeys(wanted))
     for start in range(0, len(symbols), _SYMBOLS_AT_ONCE):

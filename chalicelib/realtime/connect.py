@@ -19,12 +19,14 @@ _DEVICE_SHOWN = 200  # characters
 def open_connection(connection_id: str, event: dict[str, Any]) -> None:
     """Admits a client with `?token=` or `?api_key=`, an API token, or with `?ticket=`.
 
-    Its first message follows by the realtime queue: API Gateway takes none for a connection that is still being opened. Events follow
-    that message, from where the stream stands now. With `?after=N` they go on from there, or with `?after=last` from now, and
-    `resumed` says when it has those of the past; `?batch=true` and `?types=order.*,user.created` are as in `subscribe`.
+    Its first message follows by the realtime queue: API Gateway takes none for a connection that is still
+    being opened. Events follow that message, from where the stream stands now. With `?after=N` they go on
+    from there, or with `?after=last` from now, and `resumed` says when it has those of the past;
+    `?batch=true` and `?types=order.*,user.created` are as in `subscribe`.
 
-    A refusal before the upgrade is about the credential alone, because a browser's client cannot read why. A parameter that makes no
-    sense is named by an `error` message after the upgrade, and the connection is closed.
+    A refusal before the upgrade is about the credential alone, because a browser's client cannot read why. A
+    parameter that makes no sense is named by an `error` message after the upgrade, and the connection is
+    closed.
 
     Raises:
         Unauthorized: No token, or one that does not open the API.
@@ -39,7 +41,10 @@ def open_connection(connection_id: str, event: dict[str, Any]) -> None:
         wishes = _wishes(query, stream)
     except Refused as refused:
         queue.refuse(connection_id, {"type": "error", **dict(refusal(refused, "en").body)})  # type: ignore[arg-type]
-        log.info("connection refused", extra={"connection_id": connection_id, "user_id": caller.user_id, "code": refused.code})
+        log.info(
+            "connection refused",
+            extra={"connection_id": connection_id, "user_id": caller.user_id, "code": refused.code},
+        )
         return
     store.add(
         store.Connection(
@@ -81,7 +86,9 @@ def _wishes(query: dict[str, str], stream: str) -> dict[str, Any]:
     return {
         "after": _after(query, stream),
         "resuming": "after" in query,
-        "types": patterns.validate_patterns(query["types"].split(",")) if "types" in query else (patterns.EVERYTHING,),
+        "types": patterns.validate_patterns(query["types"].split(","))
+        if "types" in query
+        else (patterns.EVERYTHING,),
         "batch": _flag(query, "batch"),
     }
 
@@ -103,4 +110,6 @@ def _flag(query: dict[str, str], name: str) -> bool:
 
 
 def _header(event: dict[str, Any], name: str) -> str:
-    return next((str(value) for header, value in (event.get("headers") or {}).items() if header.lower() == name), "")
+    return next(
+        (str(value) for header, value in (event.get("headers") or {}).items() if header.lower() == name), ""
+    )

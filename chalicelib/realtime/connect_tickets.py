@@ -1,4 +1,7 @@
-"""Connect tickets: good for one connection within a minute, so that no long-lived token need stand in a URL."""
+"""Connect tickets.
+
+Good for one connection within a minute, so that no long-lived token need stand in a URL.
+"""
 
 import hashlib
 import secrets
@@ -14,7 +17,10 @@ GOOD_FOR = timedelta(seconds=60)
 
 
 def issue_ticket(caller: Caller, now: datetime) -> str:
-    """A ticket for a caller, shown once; only its hash is stored. What it opens ends with the token it was asked for with."""
+    """A ticket for a caller, shown once; only its hash is stored.
+
+    What it opens ends with the token it was asked for with.
+    """
     ticket = f"wst_{secrets.token_urlsafe(32)}"
     item = {
         "ticket_hash": _digest(ticket),
@@ -22,7 +28,9 @@ def issue_ticket(caller: Caller, now: datetime) -> str:
         "token_hash": caller.token_hash,
         "forget_at": int((now + GOOD_FOR).timestamp()),
     }
-    change = record.Change(caller.user_id, "realtime.ticket_made", f"user#{caller.user_id}", caller.user_id, now)
+    change = record.Change(
+        caller.user_id, "realtime.ticket_made", f"user#{caller.user_id}", caller.user_id, now
+    )
     aws.transact([aws.put_write("connect_tickets", item), record.write(change)])
     return ticket
 
@@ -31,7 +39,8 @@ def use_ticket(ticket: str, now: datetime) -> Caller:
     """The user whom a ticket lets in, this once.
 
     Raises:
-        Unauthorized: Nobody issued it, or it was used, or its minute is over, or the token it was asked for with holds no more.
+        Unauthorized: Nobody issued it, or it was used, or its minute is over, or the token it was asked for
+            with holds no more.
         Forbidden: The user is not active any more.
     """
     key = {"ticket_hash": _digest(ticket)}

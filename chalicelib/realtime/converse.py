@@ -20,7 +20,10 @@ _HINT_BEFORE = timedelta(minutes=10)
 
 
 def answer_message(connection_id: str, body: str) -> None:
-    """Answers one message of a client. A message nobody understands is answered by an error, and the connection stays open."""
+    """Answers one message of a client.
+
+    A message nobody understands is answered by an error, and the connection stays open.
+    """
     connection = store.get(connection_id)
     now = datetime.now(UTC)
     if connection is None or connection.ends_at <= now:
@@ -83,7 +86,11 @@ def _subscribe(connection: store.Connection, message: dict[str, Any]) -> None:
 def _unsubscribe(connection: store.Connection, message: dict[str, Any]) -> None:
     """Without `types`, back to what a new connection hears."""
     types = _types(message)
-    left = (patterns.EVERYTHING,) if types is None else tuple(pattern for pattern in connection.types if pattern not in types)
+    left = (
+        (patterns.EVERYTHING,)
+        if types is None
+        else tuple(pattern for pattern in connection.types if pattern not in types)
+    )
     _hear_only(connection, left, batch=connection.batch)
 
 
@@ -109,7 +116,10 @@ def _resume(connection: store.Connection, message: dict[str, Any]) -> None:
 
 _LONGEST_UUID = 100
 _FIELDS = {"subscribe": ("types", "batch"), "unsubscribe": ("types",), "resume": ("after",)}
-"""What the messages that choose events may say. A field that nothing reads in the others changes nothing that a client hears."""
+"""What the messages that choose events may say.
+
+A field that nothing reads in the others changes nothing that a client hears.
+"""
 _ANSWERS: dict[str, Callable[[store.Connection, dict[str, Any]], None]] = {
     "ping": _ping,
     "register": _register,

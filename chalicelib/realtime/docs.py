@@ -8,7 +8,12 @@ from chalicelib.realtime.store import INTERNAL, Connection
 
 _TICKET = obj(ticket=TEXT, expires_in=WHOLE, expires_at=TIME, url=TEXT)
 _CONNECTION = record(Connection, INTERNAL, ends_at=TIME)
-_ticket = {"ticket": "rt_…", "expires_in": 60, "expires_at": AT, "url": "wss://your-domain.com/ws?ticket=rt_…"}
+_ticket = {
+    "ticket": "rt_…",
+    "expires_in": 60,
+    "expires_at": AT,
+    "url": "wss://your-domain.com/ws?ticket=rt_…",
+}
 _connection = {
     "connection_id": "L0SM9cOFvHcCIhw=",
     "user_id": str(USER_ID),

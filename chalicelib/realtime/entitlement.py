@@ -20,8 +20,12 @@ def permitted(connections: Sequence[_Heard]) -> list[_Heard]:
     allowed: list[_Heard] = []
     for start in range(0, len(connections), _AT_ONCE):
         part = connections[start : start + _AT_ONCE]
-        tokens: list[tuple[str, aws.Key]] = [("credentials", {"token_hash": each.token_hash}) for each in part]
-        users: list[tuple[str, aws.Key]] = [("users", {"user_id": each.user_id, "part": "profile"}) for each in part]
+        tokens: list[tuple[str, aws.Key]] = [
+            ("credentials", {"token_hash": each.token_hash}) for each in part
+        ]
+        users: list[tuple[str, aws.Key]] = [
+            ("users", {"user_id": each.user_id, "part": "profile"}) for each in part
+        ]
         found = aws.get_many([*tokens, *users])
         for connection, credential, profile in zip(part, found[: len(part)], found[len(part) :], strict=True):
             if _permits(connection, credential, User.model_validate(profile) if profile else None):
@@ -30,13 +34,19 @@ def permitted(connections: Sequence[_Heard]) -> list[_Heard]:
 
 
 def is_still_entitled(connection: store.Connection) -> bool:
-    """Looks at token and user; closes the connection, and is False, if one of them does not open it any more."""
+    """Looks at token and user.
+
+    Closes the connection, and is False, if one of them does not open it any more.
+    """
     return bool(permitted([connection]))
 
 
 def _permits(connection: store.Listener, credential: aws.Item | None, user: User | None) -> bool:
     if not is_valid(credential, datetime.now(UTC)) or not entitled(user, connection.stream):
-        log.info("connection closed by us", extra={"connection_id": connection.connection_id, "user_id": connection.user_id})
+        log.info(
+            "connection closed by us",
+            extra={"connection_id": connection.connection_id, "user_id": connection.user_id},
+        )
         close(connection.connection_id)
         store.remove(connection.connection_id)
         return False

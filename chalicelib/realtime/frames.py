@@ -19,7 +19,10 @@ def encode(message: dict[str, Any]) -> bytes:
 
 
 def frames(listener: Listener, events: Sequence[LoggedEvent]) -> list[bytes]:
-    """What to send to a connection: those of the events that it hears, in order, each by itself or as many together as fit."""
+    """What to send to a connection.
+
+    Those of the events that it hears, in order, each by itself or as many together as fit.
+    """
     heard = [_event(event) for event in events if is_heard(listener.types, event.type)]
     return list(_packed(heard)) if listener.batch else heard
 

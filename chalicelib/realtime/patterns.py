@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from chalicelib.errors import Refused
-from chalicelib.webhooks import event_types
+from chalicelib.events import event_types
 
 PRICE = "market.price"
 EVERYTHING = "*"
@@ -20,7 +20,10 @@ def is_pattern(text: object) -> bool:
 
 
 def validate_patterns(types: object) -> tuple[str, ...]:
-    """A client's list of patterns, none twice. Raises Refused for anything else, a type that there is not included."""
+    """A client's list of patterns, none twice.
+
+    Raises Refused for anything else, a type that there is not included.
+    """
     if not isinstance(types, list) or not all(is_pattern(pattern) for pattern in types):
         raise Refused("invalid_choice", field="types", allowed="*, order.*, order.filled, …")
     if len(types) > MOST:

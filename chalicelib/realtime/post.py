@@ -26,7 +26,8 @@ _PASSED_OVER_S = 5.0
 _TIMEOUT_S = 1
 _CONFIG = Config(connect_timeout=_TIMEOUT_S, read_timeout=_TIMEOUT_S, retries={"total_max_attempts": 1})
 
-# Until when a connection that did not take a message in time is passed over. Its client notices the gap, and gets what it missed
+# Until when a connection that did not take a message in time is passed over. Its client notices the gap, and
+# gets what it missed
 # together by `resume`; meanwhile it holds no thread that others need.
 _slow: dict[str, float] = {}
 
@@ -37,7 +38,10 @@ def post(connection_id: str, message: dict[str, Any]) -> bool:
 
 
 def send(connection_id: str, frames: Sequence[bytes]) -> bool:
-    """Sends messages to a connection, one after the other, up to the first that it does not take; False if it is gone."""
+    """Sends messages to a connection, one after the other, up to the first that it does not take.
+
+    False if it is gone.
+    """
     return _send(client(), connection_id, frames)
 
 
@@ -46,7 +50,9 @@ def _send(by: Any, connection_id: str, frames: Sequence[bytes]) -> bool:
         try:
             by.post_to_connection(ConnectionId=connection_id, Data=frame)
         except (ClientError, BotoCoreError) as error:
-            fault = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+            fault = (
+                error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+            )
             if fault == "GoneException":
                 return False
             _slow[connection_id] = time.monotonic() + _PASSED_OVER_S
@@ -60,7 +66,9 @@ def fan_out(messages: Sequence[tuple[str, Sequence[bytes]]]) -> list[str]:
     now = time.monotonic()
     for connection_id in [connection_id for connection_id, until in _slow.items() if until <= now]:
         _slow.pop(connection_id, None)
-    wanted = [(connection_id, frames) for connection_id, frames in messages if frames and connection_id not in _slow]
+    wanted = [
+        (connection_id, frames) for connection_id, frames in messages if frames and connection_id not in _slow
+    ]
     if len(wanted) == 1:
         [(connection_id, frames)] = wanted
         return [] if send(connection_id, frames) else [connection_id]
@@ -80,8 +88,8 @@ def close(connection_id: str) -> None:
 class SwiftClient:
     """PostToConnection out of botocore's own parts, for many posts at once.
 
-    What its client does around them, the same for each post, takes more than half as much processor time again, and the last of two
-    hundred connections waits for all of it.
+    What its client does around them, the same for each post, takes more than half as much processor time
+    again, and the last of two hundred connections waits for all of it.
     """
 
     def __init__(self, endpoint: str) -> None:
@@ -96,7 +104,8 @@ class SwiftClient:
         """Sends `Data` to a connection.
 
         Raises:
-            ClientError: The management API refused it, with GoneException as the code where the connection is gone.
+            ClientError: The management API refused it, with GoneException as the code where the connection is
+                gone.
             BotoCoreError: It did not answer in time.
         """
         request = AWSRequest("POST", self._connections + quote(ConnectionId, safe="-_.~"), data=Data)

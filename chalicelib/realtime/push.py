@@ -71,11 +71,17 @@ def _events(stream: str, events: Sequence[LoggedEvent]) -> None:
 def _prices(prices: Sequence[dict[str, Any]]) -> None:
     connections = entitlement.permitted(store.price_listeners(datetime.now(UTC)))
     messages = [
-        (connection.connection_id, [_price(price) for price in prices if store.may_see_price(connection, price["user_id"])])
+        (
+            connection.connection_id,
+            [_price(price) for price in prices if store.may_see_price(connection, price["user_id"])],
+        )
         for connection in connections
     ]
     _remove_gone(fan_out(messages))
-    log.info("prices pushed", extra={"symbols": sorted({price["symbol"] for price in prices}), "connections": len(connections)})
+    log.info(
+        "prices pushed",
+        extra={"symbols": sorted({price["symbol"] for price in prices}), "connections": len(connections)},
+    )
 
 
 def _price(price: dict[str, Any]) -> bytes:
@@ -107,7 +113,10 @@ def _welcome(connection_id: str, tries: int) -> None:
 
 
 def _refuse(connection_id: str, error: dict[str, Any], tries: int) -> None:
-    """Names what was wrong with the address, and closes. A connection that is still being opened counts as gone, as for `_welcome`."""
+    """Names what was wrong with the address, and closes.
+
+    A connection that is still being opened counts as gone, as for `_welcome`.
+    """
     for pause in (*_OPENING_S, None):
         if post(connection_id, error):
             close(connection_id)
@@ -121,7 +130,8 @@ def _refuse(connection_id: str, error: dict[str, Any], tries: int) -> None:
 def _join(connection_id: str) -> None:
     """Gives a welcomed connection what happened since it was opened, and has it told of what follows.
 
-    The stream's events are pushed in turn with this, one message group after the other, so none of them comes between.
+    The stream's events are pushed in turn with this, one message group after the other, so none of them comes
+    between.
     """
     connection = store.get(connection_id)
     if connection is None or connection.joined is not None or not entitlement.is_still_entitled(connection):

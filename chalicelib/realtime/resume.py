@@ -34,7 +34,10 @@ class Missed:
 
 
 def missed_events(stream: str, after: int) -> Missed:
-    """Everything that followed `after`, or that it cannot be had: too much, too long ago, or a sequence this stream never had."""
+    """Everything that followed `after`, or that it cannot be had.
+
+    Too much, too long ago, or a sequence this stream never had.
+    """
     last = event_log.last(stream)
     if not 0 <= last - after <= MOST:
         return Missed((), recovered=False, last=last)
@@ -64,4 +67,6 @@ def resumed_message(found: Missed) -> dict[str, Any]:
 
 def event_at(stream: str, sequence: int) -> LoggedEvent | None:
     """The event at a place in a stream; None if there is none, or none any more."""
-    return next((event for event in event_log.after(stream, sequence - 1, 1) if event.sequence == sequence), None)
+    return next(
+        (event for event in event_log.after(stream, sequence - 1, 1) if event.sequence == sequence), None
+    )

@@ -1,4 +1,7 @@
-"""Realtime over HTTP: tickets to connect with, who is connected, and events too large for a WebSocket message."""
+"""Realtime over HTTP.
+
+Tickets to connect with, who is connected, and events too large for a WebSocket message.
+"""
 
 from typing import Any
 
@@ -31,14 +34,27 @@ def list_connections(request: Request) -> Answer:
     now = {"since": (request.received_at - store.LIFETIME).isoformat()}
     only: dict[str, Any] = {"filter_expression": "user_id = :user", "user": user_id} if user_id else {}
     return paging.answer(
-        "connections", "#open = :yes AND connected_at > :since", page, _view, index="open", newest_first=True, yes="1", **now, **only
+        "connections",
+        "#open = :yes AND connected_at > :since",
+        page,
+        _view,
+        index="open",
+        newest_first=True,
+        yes="1",
+        **now,
+        **only,
     )
 
 
 def get_event(request: Request) -> Answer:
     """The whole of an event of the caller's own stream; a message that had to be trimmed links here."""
     sequence = request.path["sequence"]
-    if not sequence.isascii() or not sequence.isdigit() or len(sequence) > _LONGEST_SEQUENCE or int(sequence) == 0:
+    if (
+        not sequence.isascii()
+        or not sequence.isdigit()
+        or len(sequence) > _LONGEST_SEQUENCE
+        or int(sequence) == 0
+    ):
         raise NotFound("not_found")
     event = resume.event_at(_stream(caller(request)), int(sequence))
     if event is None:

@@ -21,7 +21,8 @@ class Listener(BaseModel):
     Attributes:
         types: Patterns of the types it hears.
         batch: It takes several events in one message.
-        joined: The sequence from which on it is told of events as they come; None until it has been welcomed and given those before.
+        joined: The sequence from which on it is told of events as they come; None until it has been welcomed
+            and given those before.
         stream: What it hears: the admins' stream, or its user's.
         token_hash: The digest of the token it was opened with, itself or by a ticket.
         token_expires_at: When the time of the token it was opened with is over; None for one without an end.
@@ -116,22 +117,40 @@ def token_ends(connection_id: str, expires_at: datetime) -> None:
 def listeners(stream: str, now: datetime) -> Sequence[Listener]:
     """The connections that have joined a stream, those aside that have ended without our being told."""
     condition = "#stream = :stream AND #connected_at > :since"
-    items = aws.query_all("connections", condition, index="by_stream", only=Listener.model_fields, stream=stream, since=_oldest(now))
+    items = aws.query_all(
+        "connections",
+        condition,
+        index="by_stream",
+        only=Listener.model_fields,
+        stream=stream,
+        since=_oldest(now),
+    )
     found = [Listener.model_validate(item) for item in items]
     # An index follows its table a moment later, so one that has not joined there is looked up.
-    current = [connection if connection.joined is not None else get(connection.connection_id) for connection in found]
-    return [connection for connection in current if connection and connection.joined is not None and connection.ends_at > now]
+    current = [
+        connection if connection.joined is not None else get(connection.connection_id) for connection in found
+    ]
+    return [
+        connection
+        for connection in current
+        if connection and connection.joined is not None and connection.ends_at > now
+    ]
 
 
 def price_listeners(now: datetime) -> Sequence[Connection]:
     """The connections that hear prices, whoever's."""
-    items = aws.query_all("connections", "prices = :yes AND connected_at > :since", index="prices", yes="1", since=_oldest(now))
+    items = aws.query_all(
+        "connections", "prices = :yes AND connected_at > :since", index="prices", yes="1", since=_oldest(now)
+    )
     found = [Connection.model_validate(item) for item in items]
     return [connection for connection in found if connection.joined is not None and connection.ends_at > now]
 
 
 def may_see_price(connection: Connection, user_id: str | None) -> bool:
-    """Whether a price is for a connection: one without a user is for everybody, a user's for that user and the admins."""
+    """Whether a price is for a connection.
+
+    One without a user is for everybody, a user's for that user and the admins.
+    """
     return user_id is None or connection.stream == ADMIN_STREAM or connection.user_id == user_id
 
 
@@ -142,6 +161,14 @@ def _oldest(now: datetime) -> str:
 def _change(connection_id: str, change: str, **values: object) -> None:
     """A change to a recorded connection; one that is gone by now needs none."""
     try:
-        aws.write(aws.update_write("connections", {"connection_id": connection_id}, change, "attribute_exists(connection_id)", **values))
+        aws.write(
+            aws.update_write(
+                "connections",
+                {"connection_id": connection_id},
+                change,
+                "attribute_exists(connection_id)",
+                **values,
+            )
+        )
     except aws.WriteRefused:
         return

@@ -1,8 +1,11 @@
-"""Whether an exchange and the books disagree: futures positions that changed although none of our orders traded.
+"""Whether an exchange and the books disagree.
 
-Somebody traded by hand, or the exchange liquidated. The books of an account are its positions as last looked at and what its orders had
-filled by then, on its own item in `in_flight_orders`. A difference counts when it is still there a minute later: an order that fills between the
-look at the orders and the look at the positions is none. Whatever changed the positions, the change of the books is told.
+Futures positions that changed although none of our orders traded.
+
+Somebody traded by hand, or the exchange liquidated. The books of an account are its positions as last looked
+at and what its orders had filled by then, on its own item in `in_flight_orders`. A difference counts when it
+is still there a minute later: an order that fills between the look at the orders and the look at the
+positions is none. Whatever changed the positions, the change of the books is told.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +25,13 @@ _LOOK_AGAIN = timedelta(minutes=1)
 _ZERO = Decimal(0)
 
 
-def check(account: Account, own: Mapping[str, Any], unfinished: Sequence[Order], snapshot: Mapping[str, Any], now: datetime) -> None:
+def check(
+    account: Account,
+    own: Mapping[str, Any],
+    unfinished: Sequence[Order],
+    snapshot: Mapping[str, Any],
+    now: datetime,
+) -> None:
     """Holds a snapshot against the books, and keeps it as the books for the next time.
 
     Args:
@@ -36,13 +45,21 @@ def check(account: Account, own: Mapping[str, Any], unfinished: Sequence[Order],
         # The books stay as they were, so that the next look is held against the same.
         in_flight.mark_doubtful(account.account_id, account.exchange, now + _LOOK_AGAIN)
         return
-    told = [*_changes(account, books, found, snapshot, now), *([_event(account, differences, now)] if differences else [])]
+    told = [
+        *_changes(account, books, found, snapshot, now),
+        *([_event(account, differences, now)] if differences else []),
+    ]
     in_flight.write_books(account.account_id, books, found, [outbox.event_write(event) for event in told])
     if differences:
-        log.warning("positions differ from the books", extra={"account_id": account.account_id, "differences": differences})
+        log.warning(
+            "positions differ from the books",
+            extra={"account_id": account.account_id, "differences": differences},
+        )
 
 
-def _found(own: Mapping[str, Any], unfinished: Sequence[Order], snapshot: Mapping[str, Any]) -> dict[str, Any]:
+def _found(
+    own: Mapping[str, Any], unfinished: Sequence[Order], snapshot: Mapping[str, Any]
+) -> dict[str, Any]:
     positions = {_name(position): position["quantity"] for position in snapshot["positions"]}
     filled = {order.order_id: order.filled for order in unfinished if not order.status.final}
     return {"positions": positions, "traded": {"orders": own.get("orders", _ZERO), "filled": filled}}
@@ -50,12 +67,20 @@ def _found(own: Mapping[str, Any], unfinished: Sequence[Order], snapshot: Mappin
 
 def _differences(books: Mapping[str, Any], found: Mapping[str, Any]) -> list[dict[str, Any]]:
     names = sorted(books["positions"].keys() | found["positions"].keys())
-    pairs = [(name, books["positions"].get(name, _ZERO), found["positions"].get(name, _ZERO)) for name in names]
-    return [_parts(name) | {"books": before, "exchange": after} for name, before, after in pairs if before != after]
+    pairs = [
+        (name, books["positions"].get(name, _ZERO), found["positions"].get(name, _ZERO)) for name in names
+    ]
+    return [
+        _parts(name) | {"books": before, "exchange": after}
+        for name, before, after in pairs
+        if before != after
+    ]
 
 
 def _name(position: Mapping[str, Any]) -> str:
-    """A position's name in the books: `BTCUSDT`, in hedge mode `BTCUSDT#long`, in isolated margin `BTCUSDT##isolated`.
+    """A position's name in the books.
+
+    `BTCUSDT`, in hedge mode `BTCUSDT#long`, in isolated margin `BTCUSDT##isolated`.
 
     So two positions in one instrument never add up to what looks like none.
     """
@@ -65,11 +90,19 @@ def _name(position: Mapping[str, Any]) -> str:
 
 def _parts(name: str) -> dict[str, str]:
     symbol, side, mode, *_ = [*name.split("#"), "", ""]
-    return {"symbol": symbol, **({"position_side": side} if side else {}), **({"margin_mode": mode} if mode else {})}
+    return {
+        "symbol": symbol,
+        **({"position_side": side} if side else {}),
+        **({"margin_mode": mode} if mode else {}),
+    }
 
 
 def _changes(
-    account: Account, books: Mapping[str, Any] | None, found: Mapping[str, Any], snapshot: Mapping[str, Any], now: datetime
+    account: Account,
+    books: Mapping[str, Any] | None,
+    found: Mapping[str, Any],
+    snapshot: Mapping[str, Any],
+    now: datetime,
 ) -> list[Event]:
     """`position.changed` of each position that differs from the books, in hedge mode of each side by itself."""
     before = books["positions"] if books else {}
@@ -81,7 +114,14 @@ def _changes(
             which, version = _parts(name), int(now.timestamp() * 1_000_000)
             told.append(
                 events.position_event(
-                    account, MarketType.FUTURES, which.pop("symbol"), quantity, prices.get(name), version=version, at=now, **which
+                    account,
+                    MarketType.FUTURES,
+                    which.pop("symbol"),
+                    quantity,
+                    prices.get(name),
+                    version=version,
+                    at=now,
+                    **which,
                 )
             )
     return told

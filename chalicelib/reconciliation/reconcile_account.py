@@ -48,7 +48,9 @@ def reconcile_account(message: ReconcileAccount, seconds: float = _PATIENCE_S) -
     try:
         sessions = Connections(account, patience)
     except Refused as refused:
-        log.warning("account cannot be followed", extra={"account_id": account.account_id, "code": refused.code})
+        log.warning(
+            "account cannot be followed", extra={"account_id": account.account_id, "code": refused.code}
+        )
         for order in orders:
             in_flight.schedule_order(order, now + _REFUSED_AGAIN)
         if "deleted_at" in item or not orders:
@@ -62,7 +64,9 @@ def reconcile_account(message: ReconcileAccount, seconds: float = _PATIENCE_S) -
     return len(orders)
 
 
-def _query_orders(orders: Sequence[Order], account: Account, patience: Patience, sessions: Connections, now: datetime) -> list[Order]:
+def _query_orders(
+    orders: Sequence[Order], account: Account, patience: Patience, sessions: Connections, now: datetime
+) -> list[Order]:
     """Looks at orders; gives those that have been booked by that."""
     waiting, booked = [], []
     for order in orders:
@@ -101,7 +105,9 @@ def _query_order(order: Order, session: ExchangeSession, cost_basis: CostBasisBo
     return after
 
 
-def _execution_client(account: Account, order: Order, patience: Patience, sessions: Connections) -> LiveExecution:
+def _execution_client(
+    account: Account, order: Order, patience: Patience, sessions: Connections
+) -> LiveExecution:
     """A desk that places orders beside one of the ledger."""
     instrument = sessions.of(order.market_type).instrument(order.symbol)
     instruction = Instruction(
@@ -142,13 +148,16 @@ def _current_state(order: Order, session: ExchangeSession, cost_basis: CostBasis
         )
         after, writes = in_flight.record_writes(order, state, book, **fees)
         if writes:
-            in_flight.write([*writes, *(in_flight.exposing(after) if _left_something(after, session) else [])])
+            in_flight.write(
+                [*writes, *(in_flight.exposing(after) if _left_something(after, session) else [])]
+            )
         return after
     if order.sent_at is not None and now - order.sent_at < 4 * timedelta(seconds=session.late_arrival_s):
         return order  # too young to have been forgotten; it will show
     state = session.find_by_traces(query_order.order_state(order), instrument, order.created_at, strict=False)
     if state is None:
-        # Its own look-up and the list of open orders may both lag. A cancel by its id makes sure that nothing stays live.
+        # Its own look-up and the list of open orders may both lag. A cancel by its id makes sure that nothing
+        # stays live.
         state = session.cancel(query_order.order_state(order), instrument)
         if not state.filled:
             # Exchanges forget cancelled orders that have not traded, within hours or days.
@@ -161,7 +170,9 @@ def _current_state(order: Order, session: ExchangeSession, cost_basis: CostBasis
     )
 
 
-def _watch(order: Order, written_off_at: datetime, session: ExchangeSession, cost_basis: CostBasisBook, now: datetime) -> Order:
+def _watch(
+    order: Order, written_off_at: datetime, session: ExchangeSession, cost_basis: CostBasisBook, now: datetime
+) -> Order:
     """Looks whether an order that was written off has shown up, at growing intervals."""
     instrument = session.instrument(order.symbol)
     state = session.find(order.client_order_id, instrument, trigger=order.stop_price is not None)
@@ -181,12 +192,19 @@ def _left_something(order: Order, session: ExchangeSession) -> bool:
 
     One that has not traded at all may have been cancelled by the account's owner, which is left as it is.
     """
-    if order.exit_of is None or order.status is not OrderStatus.CANCELLED or not 0 < order.filled < order.quantity:
+    if (
+        order.exit_of is None
+        or order.status is not OrderStatus.CANCELLED
+        or not 0 < order.filled < order.quantity
+    ):
         return False
     if order.market_type is MarketType.SPOT:
         return True
     direction = 1 if order.side is Side.SELL else -1
-    return any(each.instrument_name == order.symbol and each.quantity * direction > 0 for each in session.open_positions())
+    return any(
+        each.instrument_name == order.symbol and each.quantity * direction > 0
+        for each in session.open_positions()
+    )
 
 
 def _learn_fees(order: Order, session: ExchangeSession, cost_basis: CostBasisBook, now: datetime) -> Order:
@@ -194,17 +212,29 @@ def _learn_fees(order: Order, session: ExchangeSession, cost_basis: CostBasisBoo
     instrument = session.instrument(order.symbol)
     found = query_order.order_fees(session, query_order.order_state(order), instrument)
     if found or now - order.updated_at > _FEES_WITHIN:
-        return in_flight.complete(order, query_order.cost_basis_booking(cost_basis, instrument, order, None, fees_final=True), **found)
+        return in_flight.complete(
+            order,
+            query_order.cost_basis_booking(cost_basis, instrument, order, None, fees_final=True),
+            **found,
+        )
     in_flight.schedule_order(order, now + _AGAIN)
     return order
 
 
-def _take_snapshot(account: Account, sessions: Connections, own: aws.Item, realized: Mapping[str | None, Decimal], now: datetime) -> None:
+def _take_snapshot(
+    account: Account,
+    sessions: Connections,
+    own: aws.Item,
+    realized: Mapping[str | None, Decimal],
+    now: datetime,
+) -> None:
     try:
         unfinished = in_flight.unfinished(account.account_id)
         seen = snapshots.take_snapshot(account, sessions, now)
         position_drift.check(account, own, unfinished, seen, now)
-        queue_flatten.queue_flatten(risk_state.add_equity_change(account.user_id, account.account_id, seen["equity"], now, realized))
+        queue_flatten.queue_flatten(
+            risk_state.add_equity_change(account.user_id, account.account_id, seen["equity"], now, realized)
+        )
     except (Refused, Retryable) as fault:
         log.warning("no snapshot", extra={"account_id": account.account_id, "fault": str(fault)})
         in_flight.schedule_account(account.account_id, account.exchange, now + _REFUSED_AGAIN)

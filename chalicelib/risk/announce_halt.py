@@ -1,7 +1,10 @@
-"""Telling every user that trading is halted for everybody, or goes on: by the minute sweep, since nobody's request can wait for that.
+"""Telling every user that trading is halted for everybody, or goes on.
 
-The switch itself is thrown at once and refuses from then on. How far the telling has come stands in the switch's item and moves on in the
-transaction of the events, so each user is told once, however often the sweep dies. Throwing the switch again begins anew.
+By the minute sweep, since nobody's request can wait for that.
+
+The switch itself is thrown at once and refuses from then on. How far the telling has come stands in the
+switch's item and moves on in the transaction of the events, so each user is told once, however often the
+sweep dies. Throwing the switch again begins anew.
 """
 
 import time
@@ -20,11 +23,14 @@ _PATIENCE_S = 20.0
 _GLOBAL = Switch(Scope.GLOBAL)
 
 
-def announce_halt(now: datetime, cancel_entries: Callable[[list[str], str], None], seconds: float = _PATIENCE_S) -> int:
+def announce_halt(
+    now: datetime, cancel_entries: Callable[[list[str], str], None], seconds: float = _PATIENCE_S
+) -> int:
     """Goes on telling for so long, and returns how many users were told; the next sweep goes on from there.
 
     Args:
-        cancel_entries: Has the resting entries of users cancelled, since a time; called for each part of the users while halted.
+        cancel_entries: Has the resting entries of users cancelled, since a time; called for each part of the
+            users while halted.
     """
     ends, told = time.monotonic() + seconds, 0
     while time.monotonic() < ends:
@@ -32,7 +38,12 @@ def announce_halt(now: datetime, cancel_entries: Callable[[list[str], str], None
         if item is None or "telling" not in item:
             break
         users, following = aws.query_page(
-            "users", "listed = :all", index="listed", limit=_AT_ONCE, start=item["telling"] or None, all=LISTED
+            "users",
+            "listed = :all",
+            index="listed",
+            limit=_AT_ONCE,
+            start=item["telling"] or None,
+            all=LISTED,
         )
         active = [user["user_id"] for user in users if user.get("is_active", True)]
         writes = [outbox.event_write(halts.event(_GLOBAL, item, now, told_to=user_id)) for user_id in active]

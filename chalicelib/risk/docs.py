@@ -2,12 +2,31 @@
 
 from chalicelib.openapi.docs import OWNER, Docs, listing
 from chalicelib.openapi.examples import AT, USER_ID
-from chalicelib.openapi.schemas import FLAG, ID, NUMBER, TEXT, TIME, WHOLE, listed, maybe, obj, one_of, page, record
+from chalicelib.openapi.schemas import (
+    FLAG,
+    ID,
+    NUMBER,
+    TEXT,
+    TIME,
+    WHOLE,
+    listed,
+    maybe,
+    obj,
+    one_of,
+    page,
+    record,
+)
 from chalicelib.risk.routes import HaltInput, RulesInput
 from chalicelib.risk.rules import Rules
 
 _LEFT_OPEN = obj(
-    {"code": TEXT, "symbol": TEXT, "side": one_of("long", "short"), "quantity": NUMBER, "margin_mode": maybe(TEXT)},
+    {
+        "code": TEXT,
+        "symbol": TEXT,
+        "side": one_of("long", "short"),
+        "quantity": NUMBER,
+        "margin_mode": maybe(TEXT),
+    },
     account_id=ID,
 )
 _SWITCH = obj(
@@ -19,7 +38,15 @@ _SWITCH = obj(
     at=maybe(TIME),
     left_open=listed(_LEFT_OPEN),
 )
-_switch = {"scope": "user", "id": USER_ID, "halted": True, "reason": "on holiday", "by": USER_ID, "at": AT, "left_open": []}
+_switch = {
+    "scope": "user",
+    "id": USER_ID,
+    "halted": True,
+    "reason": "on holiday",
+    "by": USER_ID,
+    "at": AT,
+    "left_open": [],
+}
 _RULES = record(Rules, scope=one_of("user", "account", "strategy"), id=ID, name=maybe(TEXT), version=WHOLE)
 _rules = {
     "scope": "user",
@@ -41,7 +68,11 @@ _rules = {
 DOCS = {
     "GET /halt": Docs(page(_SWITCH), listing(_switch), query=OWNER, paged=True),
     "POST /halt": Docs(
-        _SWITCH, _switch, body=HaltInput, given={"scope": "user", "id": USER_ID, "halted": True, "reason": "on holiday"}, errors=(404, 409)
+        _SWITCH,
+        _switch,
+        body=HaltInput,
+        given={"scope": "user", "id": USER_ID, "halted": True, "reason": "on holiday"},
+        errors=(404, 409),
     ),
     "GET /risk-rules": Docs(page(_RULES), listing(_rules), query=OWNER, paged=True),
     "PATCH /risk-rules": Docs(

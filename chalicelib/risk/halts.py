@@ -48,7 +48,9 @@ class Switch:
         return {"scope": "#".join([self.scope.value, *(part for part in parts if part is not None)])}
 
 
-def set_switch(switch: Switch, *, halted: bool, by: str, admin: bool = True, reason: str | None = None) -> dict[str, Any]:
+def set_switch(
+    switch: Switch, *, halted: bool, by: str, admin: bool = True, reason: str | None = None
+) -> dict[str, Any]:
     """Sets a switch, and tells `trading.halted` or `trading.resumed`, for an account `account.halted` or `account.resumed`.
 
     Setting it as it is already changes and tells nothing.
@@ -92,15 +94,29 @@ def switch_writes(
     reason: str | None = None,
     flatten: bool = False,
 ) -> tuple[aws.Item, list[aws.Write]]:
-    """A switch as it will be, and the writes that make it so, its event among them; they hold only if it is still as it was read.
+    """A switch as it will be, and the writes that make it so, its event among them.
+
+    They hold only if it is still as it was read.
 
     Args:
         flatten: What is open is closed too, and the event says so.
     """
     everybody: dict[str, Any] = {"telling": {}} if switch.scope is Scope.GLOBAL else {}
-    thrown_ = {"halted": halted, "reason": reason, "by": by, "by_admin": admin, "at": now.isoformat(), "left_open": {}, **everybody}
+    thrown_ = {
+        "halted": halted,
+        "reason": reason,
+        "by": by,
+        "by_admin": admin,
+        "at": now.isoformat(),
+        "left_open": {},
+        **everybody,
+    }
     item, put = switch_write(switch, stored, now, **thrown_)
-    return item, [put, record.write(_change(switch, stored, item, now)), outbox.event_write(event(switch, item, now, flatten=flatten))]
+    return item, [
+        put,
+        record.write(_change(switch, stored, item, now)),
+        outbox.event_write(event(switch, item, now, flatten=flatten)),
+    ]
 
 
 def note_left_open(switch: Switch, account_id: str, positions: Sequence[Mapping[str, Any]]) -> None:
@@ -131,7 +147,9 @@ def note_left_open(switch: Switch, account_id: str, positions: Sequence[Mapping[
     raise Retryable("the switch is being changed by others")
 
 
-def switch_write(switch: Switch, stored: aws.Item, now: datetime, **fields: Any) -> tuple[aws.Item, aws.Write]:
+def switch_write(
+    switch: Switch, stored: aws.Item, now: datetime, **fields: Any
+) -> tuple[aws.Item, aws.Write]:
     """The item of the table `risk` with other fields, and the write of it."""
     version = int(stored.get("version", 0))
     item = {**stored, **switch.key, **fields, "version": version + 1, "updated_at": now.isoformat()}
@@ -175,10 +193,14 @@ def _left_open(item: aws.Item) -> list[dict[str, Any]]:
 def _change(switch: Switch, before: aws.Item, after: aws.Item, now: datetime) -> record.Change:
     was, is_ = ({name: item.get(name) for name in ("halted", "reason")} for item in (before, after))
     entity = "trading" if switch.scope is Scope.GLOBAL else switch.key["scope"]
-    return record.Change(after["by"], _type(switch, halted=after["halted"]), entity, switch.owner, now, was, is_)
+    return record.Change(
+        after["by"], _type(switch, halted=after["halted"]), entity, switch.owner, now, was, is_
+    )
 
 
-def event(switch: Switch, item: aws.Item, now: datetime, *, told_to: str | None = None, flatten: bool = False) -> Event:
+def event(
+    switch: Switch, item: aws.Item, now: datetime, *, told_to: str | None = None, flatten: bool = False
+) -> Event:
     """What is told of a switch as it stands: to its owner, or of the global one to a user, else to admins."""
     type_ = _type(switch, halted=item["halted"])
     told: dict[str, Any] = {"reason": item["reason"] or ""}

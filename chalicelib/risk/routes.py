@@ -7,7 +7,6 @@ from pydantic import AfterValidator, Field
 from chalicelib import aws, inputs, paging, symbols
 from chalicelib.accounts import store as accounts
 from chalicelib.errors import NotFound, Refused
-from chalicelib.execution import queue_flatten
 from chalicelib.http import Answer, Request, Route
 from chalicelib.inputs import Caseless, Input, Money, Note, ShortText, UserId, Whole
 from chalicelib.risk import halts, rules, update_rules
@@ -34,11 +33,16 @@ class HaltInput(Input):
 
 
 class HoursInput(Input):
-    """A stretch of the week, UTC; without `days` every day. Where `end` is at or before `start` it is on the next day."""
+    """A stretch of the week, UTC; without `days` every day.
 
-    days: Annotated[tuple[Day, ...], Field(min_length=1, max_length=7), AfterValidator(lambda days: tuple(dict.fromkeys(days)))] = (
-        _EVERY_DAY
-    )
+    Where `end` is at or before `start` it is on the next day.
+    """
+
+    days: Annotated[
+        tuple[Day, ...],
+        Field(min_length=1, max_length=7),
+        AfterValidator(lambda days: tuple(dict.fromkeys(days))),
+    ] = _EVERY_DAY
     start: Clock
     end: Clock
 
@@ -62,24 +66,15 @@ class RulesInput(Input):
 
 
 def list_switches(request: Request) -> Answer:
-    """The switches that concern a user: the global one, the user's, those of the user's accounts and strategies."""
+    """The switches that concern a user.
+
+    The global one, the user's, those of the user's accounts and strategies.
+    """
     who = caller(request)
     user_id, page = who.whose(request), paging.page_request(request)
     switches = [Switch(Scope.GLOBAL), *_of_user(user_id)]
     shown = halts.read_switches(switches[page.offset : page.offset + page.limit])
     return paging.list_response(shown, len(switches), None)
-
-
-def post_switch(request: Request) -> Answer:
-    """Halts, or resumes."""
-    who = caller(request)
-    given = inputs.body(request, HaltInput)
-    switch = _switch(who, given.scope, given.id)
-    admin = who.role is Role.ADMIN
-    shown = halts.set_switch(switch, halted=given.halted, by=who.user_id, admin=admin, reason=given.reason)
-    if given.halted:  # also if it was halted before: the messages of that time may have been lost
-        queue_flatten.cancel_entries(switch, shown["at"])
-    return Answer(200, shown)
 
 
 def list_rules(request: Request) -> Answer:
@@ -89,7 +84,9 @@ def list_rules(request: Request) -> Answer:
     about = _of_user(user_id)
     part = about[page.offset : page.offset + page.limit]
     return paging.list_response(
-        [update_rules.view(each, item) for each, item in zip(part, halts.stored_parts(part), strict=True)], len(about), None
+        [update_rules.view(each, item) for each, item in zip(part, halts.stored_parts(part), strict=True)],
+        len(about),
+        None,
     )
 
 
@@ -97,25 +94,34 @@ def patch_rules(request: Request) -> Answer:
     """Changes risk rules."""
     who = caller(request)
     given = inputs.body(request, RulesInput)
-    about = _switch(who, given.scope, given.id)
+    about = named_switch(who, given.scope, given.id)
     wanted: dict[str, Any] = inputs.set_fields(given, "scope", "id", "version")
     if wanted.get("allowed_symbols"):
-        wanted["allowed_symbols"] = tuple(dict.fromkeys(symbols.resolve(each).name for each in wanted["allowed_symbols"]))
+        wanted["allowed_symbols"] = tuple(
+            dict.fromkeys(symbols.resolve(each).name for each in wanted["allowed_symbols"])
+        )
     if wanted.get("trading_hours"):
         wanted["trading_hours"] = tuple(rules.Hours(**each.model_dump()) for each in wanted["trading_hours"])
     admin = who.role is Role.ADMIN
-    return Answer(200, update_rules.update_rules(about, wanted, by=who.user_id, admin=admin, version=given.version))
+    return Answer(
+        200, update_rules.update_rules(about, wanted, by=who.user_id, admin=admin, version=given.version)
+    )
 
 
 def _of_user(user_id: str) -> list[Switch]:
     """Everything of a user that can be halted and have rules."""
     accounts_of = users.directory(user_id).accounts.values()
-    found = [Switch(Scope.USER, user_id, user_id), *(Switch(Scope.ACCOUNT, entry.account_id, user_id) for entry in accounts_of)]
+    found = [
+        Switch(Scope.USER, user_id, user_id),
+        *(Switch(Scope.ACCOUNT, entry.account_id, user_id) for entry in accounts_of),
+    ]
     strategies = aws.query_all("strategies", "user_id = :user", user=user_id)
-    return found + [Switch(Scope.STRATEGY, item["strategy_id"], user_id, item["group_name"]) for item in strategies]
+    return found + [
+        Switch(Scope.STRATEGY, item["strategy_id"], user_id, item["group_name"]) for item in strategies
+    ]
 
 
-def _switch(who: Caller, scope: Scope, id_: int | None) -> Switch:
+def named_switch(who: Caller, scope: Scope, id_: int | None) -> Switch:
     """What a request names, if the caller may change it."""
     if scope is Scope.GLOBAL:
         who.require_admin()
@@ -144,7 +150,6 @@ def _switch(who: Caller, scope: Scope, id_: int | None) -> Switch:
 
 HALT = [
     Route("GET", "/halt", list_switches),
-    Route("POST", "/halt", post_switch),
     Route("GET", "/risk-rules", list_rules),
     Route("PATCH", "/risk-rules", answering_conflicts(patch_rules)),
 ]

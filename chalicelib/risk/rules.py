@@ -1,7 +1,7 @@
 """Risk rules: what an owner never wants their orders to do, whatever a signal says. Pure.
 
-A rule only ever holds back what opens or adds. Closing, reducing and cancelling are always allowed: a rule that kept somebody in a
-position would be a risk of its own.
+A rule only ever holds back what opens or adds. Closing, reducing and cancelling are always allowed: a rule
+that kept somebody in a position would be a risk of its own.
 """
 
 from collections.abc import Iterable, Sequence
@@ -50,8 +50,8 @@ class Rules(Record):
         max_position_notional: Of a position with the open orders that would add to it, in its quote currency.
         max_open_positions: Positions and holdings of one account, with open orders that would make new ones.
         max_orders_per_minute: Orders that open, on one account.
-        max_daily_loss: Of an account in its currency, else in US dollars, since midnight UTC, of all the accounts together that the rule is
-            about. Reaching it halts the user, account or strategy.
+        max_daily_loss: Of an account in its currency, else in US dollars, since midnight UTC, of all the
+            accounts together that the rule is about. Reaching it halts the user, account or strategy.
         flatten: A daily loss also closes what is open.
         cancel_on_halt: A halt also cancels open orders that would open or add.
         trading_hours: When orders may open.

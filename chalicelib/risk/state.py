@@ -1,9 +1,13 @@
-"""The halt switches and risk rules over one signal on one account: read with everything else, asked before each order that opens.
+"""The halt switches and risk rules over one signal on one account.
 
-A daily loss is added up in an item of its own, "daily_totals#user#7", and each execution that trades under such a rule moves that item's version
-on in its own transaction. So what reaches the limit halts, and whatever was decided before it knew of that is not written: it is decided
-again. On an account with exchange keys, where an order is out of our hands once it is sent, two sums are kept: what its orders realised,
-as soon as that is known, and what its equity lost, which has fees, funding and open positions in it. The larger loss of the two counts.
+Read with everything else, asked before each order that opens.
+
+A daily loss is added up in an item of its own, "daily_totals#user#7", and each execution that trades under
+such a rule moves that item's version on in its own transaction. So what reaches the limit halts, and whatever
+was decided before it knew of that is not written: it is decided again. On an account with exchange keys,
+where an order is out of our hands once it is sent, two sums are kept: what its orders realised, as soon as
+that is known, and what its equity lost, which has fees, funding and open positions in it. The larger loss of
+the two counts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +37,11 @@ _TRIES = 8
 
 def switches(user_id: str, account_id: str, group_name: str | None) -> list[Switch]:
     """What governs an account's orders; the strategy if they are one's."""
-    found = [Switch(Scope.GLOBAL), Switch(Scope.USER, user_id, user_id), Switch(Scope.ACCOUNT, account_id, user_id)]
+    found = [
+        Switch(Scope.GLOBAL),
+        Switch(Scope.USER, user_id, user_id),
+        Switch(Scope.ACCOUNT, account_id, user_id),
+    ]
     return [*found, Switch(Scope.STRATEGY, None, user_id, group_name)] if group_name else found
 
 
@@ -66,9 +74,14 @@ class _ActiveRules:
         """What of these profits by strategy counts here: of an account in its currency, else in US dollars.
 
         Args:
-            rate: US dollars per unit of the account's currency; None if unknown. What cannot be counted is left out, and nothing opens.
+            rate: US dollars per unit of the account's currency; None if unknown. What cannot be counted is
+                left out, and nothing opens.
         """
-        part = profits.get(self.switch.name, _ZERO) if self.switch.scope is Scope.STRATEGY else sum(profits.values(), _ZERO)
+        part = (
+            profits.get(self.switch.name, _ZERO)
+            if self.switch.scope is Scope.STRATEGY
+            else sum(profits.values(), _ZERO)
+        )
         return part if self.switch.scope is Scope.ACCOUNT else part * (rate or _ZERO)
 
     def sums(self, at: datetime) -> tuple[Decimal, Decimal]:
@@ -94,7 +107,8 @@ class RiskState:
 
     Attributes:
         active_rules: What governs, with its items.
-        others: Strategies whose orders wait on the account. A price that the signal brings may fill them, so their losses count too.
+        others: Strategies whose orders wait on the account. A price that the signal brings may fill them, so
+            their losses count too.
         currency: The account's.
         rate: US dollars per unit of it; None if unknown.
 
@@ -102,10 +116,15 @@ class RiskState:
         found: The items under `keys` of both, in that order.
     """
 
-    def __init__(self, active_rules: Sequence[Switch], found: Sequence[aws.Item | None], others: Sequence[Switch] = ()) -> None:
+    def __init__(
+        self, active_rules: Sequence[Switch], found: Sequence[aws.Item | None], others: Sequence[Switch] = ()
+    ) -> None:
         items = [item or {} for item in found]
         pairs = zip([*active_rules, *others], items[::2], items[1::2], strict=True)
-        every = [_ActiveRules(switch, control, daily_totals, rules.rules_from_item(control)) for switch, control, daily_totals in pairs]
+        every = [
+            _ActiveRules(switch, control, daily_totals, rules.rules_from_item(control))
+            for switch, control, daily_totals in pairs
+        ]
         self.active_rules, self.others = every[: len(active_rules)], every[len(active_rules) :]
         self.currency = "USD"
         self.rate: Decimal | None = Decimal(1)
@@ -119,7 +138,11 @@ class RiskState:
         """The switches and rules that govern a waiting order of a strategy, or of none."""
         found = copy(self)
         every = (*self.active_rules, *self.others)
-        found.active_rules = [each for each in every if each.switch.scope is not Scope.STRATEGY or each.switch.name == group_name]
+        found.active_rules = [
+            each
+            for each in every
+            if each.switch.scope is not Scope.STRATEGY or each.switch.name == group_name
+        ]
         return found
 
     @property
@@ -141,10 +164,16 @@ class RiskState:
     def flattening(self) -> list[Flattening]:
         """What a daily loss has halted without its accounts having the message that closes or cancels."""
         marked = [each for each in self.active_rules if each.control.get("flattening")]
-        return [Flattening(each.switch, each.control["flattening"], entries_only=not each.rules.flatten) for each in marked]
+        return [
+            Flattening(each.switch, each.control["flattening"], entries_only=not each.rules.flatten)
+            for each in marked
+        ]
 
     def check(self, symbol: str | None, at: datetime, profits: Mapping[str | None, Decimal]) -> None:
-        """Raises Refused if nothing of this symbol may be opened now; `profits` are this signal's so far, as in `writes`."""
+        """Raises Refused if nothing of this symbol may be opened now.
+
+        `profits` are this signal's so far, as in `writes`.
+        """
         if self.halted:
             raise Forbidden("halted")
         rules.check_signal(self.rules, symbol, at)
@@ -152,9 +181,12 @@ class RiskState:
         self._check_loss(at, profits)
 
     def check_fill(self, symbol: str, at: datetime, profits: Mapping[str | None, Decimal]) -> None:
-        """Raises Refused if a waiting order of this symbol may not open now. Pace and hours hold when an order is placed.
+        """Raises Refused if a waiting order of this symbol may not open now.
 
-        Where a rule keeps resting orders through a halt, neither a halt nor the daily loss that caused it holds them back.
+        Pace and hours hold when an order is placed.
+
+        Where a rule keeps resting orders through a halt, neither a halt nor the daily loss that caused it
+        holds them back.
         """
         if not self.keeps_resting:
             if self.halted:
@@ -174,7 +206,11 @@ class RiskState:
 
     def _check_loss(self, at: datetime, profits: Mapping[str | None, Decimal]) -> None:
         for each in self.active_rules:
-            if each.rules.max_daily_loss is not None and self.rate is None and each.switch.scope is not Scope.ACCOUNT:
+            if (
+                each.rules.max_daily_loss is not None
+                and self.rate is None
+                and each.switch.scope is not Scope.ACCOUNT
+            ):
                 raise NotDoable("rule_cannot_count", currency=self.currency, unit="USD")
             mine = each.part_of(profits, self.rate)
             if each.over(at, mine):
@@ -224,7 +260,9 @@ class RiskState:
         """What is remembered of the orders that opened, as far as a rule asks for it."""
         fields: dict[str, Any] = {}
         if any(each.about_pace for each in self.rules):
-            fields["opened"] = [moment.isoformat() for moment in [*self._before(), *[at] * self._placed]][-_MOST_REMEMBERED:]
+            fields["opened"] = [moment.isoformat() for moment in [*self._before(), *[at] * self._placed]][
+                -_MOST_REMEMBERED:
+            ]
         strategy = next((each for each in self.active_rules if each.switch.scope is Scope.STRATEGY), None)
         if equity and strategy and strategy.rules.max_daily_loss is not None:
             others = [name for name in daily_totals.get("strategies", []) if name != strategy.switch.name]
@@ -233,12 +271,18 @@ class RiskState:
 
     def _before(self) -> list[datetime]:
         """When earlier signals' orders opened on this account, as far back as matters."""
-        daily_totals = next(each.daily_totals for each in self.active_rules if each.switch.scope is Scope.ACCOUNT)
+        daily_totals = next(
+            each.daily_totals for each in self.active_rules if each.switch.scope is Scope.ACCOUNT
+        )
         return [datetime.fromisoformat(moment) for moment in daily_totals.get("opened", [])]
 
 
 def add_equity_change(
-    user_id: str, account_id: str, equity: Decimal, at: datetime, realized: Mapping[str | None, Decimal] | None = None
+    user_id: str,
+    account_id: str,
+    equity: Decimal,
+    at: datetime,
+    realized: Mapping[str | None, Decimal] | None = None,
 ) -> list[Flattening]:
     """Adds what an account's equity has lost since it was last looked at to the day's loss, and halts what has reached its limit.
 
@@ -311,7 +355,9 @@ def _add_loss_writes(
     since, flatten = at.isoformat(), each.rules.flatten
     acts = flatten or each.rules.cancel_on_halt
     control = each.control | ({"flattening": since} if acts else {})
-    _, writes = halts.switch_writes(each.switch, control, at, halted=True, by=BY, admin=False, reason=DAILY_LOSS, flatten=flatten)
+    _, writes = halts.switch_writes(
+        each.switch, control, at, halted=True, by=BY, admin=False, reason=DAILY_LOSS, flatten=flatten
+    )
     return fields, writes, [Flattening(each.switch, since, entries_only=not flatten)] if acts else []
 
 

@@ -16,7 +16,9 @@ from chalicelib.users.models import shown_id
 _TRIES = 5
 
 
-def update_rules(about: Switch, wanted: Mapping[str, Any], *, by: str, admin: bool, version: int | None = None) -> dict[str, Any]:
+def update_rules(
+    about: Switch, wanted: Mapping[str, Any], *, by: str, admin: bool, version: int | None = None
+) -> dict[str, Any]:
     """Changes rules, and tells `trading.rules_changed`; what it is already is no change.
 
     Args:
@@ -41,19 +43,27 @@ def update_rules(about: Switch, wanted: Mapping[str, Any], *, by: str, admin: bo
             raise Conflict("version_conflict", version=current)
         before = rules.rules_from_item(stored)
         # A rule taken away is the rule of somebody who has set none.
-        given = {name: getattr(rules.NONE, name) if value is None else value for name, value in wanted.items()}
+        given = {
+            name: getattr(rules.NONE, name) if value is None else value for name, value in wanted.items()
+        }
         fields = {name: value for name, value in given.items() if getattr(before, name) != value}
         if not fields:
             return view(about, stored)
         if stored.get("rules_by_admin") and not admin:
             raise Forbidden("admin_only")
         after = rules.Rules.model_validate(before.model_dump() | fields)
-        kept = {"rules": after.model_dump(exclude_defaults=True), "rules_by_admin": admin, "rules_version": current + 1}
+        kept = {
+            "rules": after.model_dump(exclude_defaults=True),
+            "rules_by_admin": admin,
+            "rules_version": current + 1,
+        }
         item, put = halts.switch_write(about, stored, now, **kept)
         was, is_ = before.model_dump(include=set(fields)), after.model_dump(include=set(fields))
         change = record.Change(by, "trading.rules_changed", about.key["scope"], about.owner, now, was, is_)
         try:
-            aws.transact([put, record.write(change), outbox.event_write(_event(about, is_, current + 1, now))])
+            aws.transact(
+                [put, record.write(change), outbox.event_write(_event(about, is_, current + 1, now))]
+            )
         except (aws.WriteRefused, Retryable):
             continue
         return view(about, item)
@@ -62,7 +72,11 @@ def update_rules(about: Switch, wanted: Mapping[str, Any], *, by: str, admin: bo
 
 def view(about: Switch, item: aws.Item) -> dict[str, Any]:
     """Rules as they are shown."""
-    return {**scope_fields(about), **rules.rules_from_item(item).model_dump(), "version": int(item.get("rules_version", 0))}
+    return {
+        **scope_fields(about),
+        **rules.rules_from_item(item).model_dump(),
+        "version": int(item.get("rules_version", 0)),
+    }
 
 
 def scope_fields(about: Switch) -> dict[str, Any]:
@@ -71,7 +85,12 @@ def scope_fields(about: Switch) -> dict[str, Any]:
 
 
 def _event(about: Switch, changed: Mapping[str, Any], version: int, now: datetime) -> Event:
-    told = {"scope": about.scope.value, "user_id": shown_id(about.owner), "id": shown_id(about.id), "rules": dict(changed)}
+    told = {
+        "scope": about.scope.value,
+        "user_id": shown_id(about.owner),
+        "id": shown_id(about.id),
+        "rules": dict(changed),
+    }
     if about.scope is Scope.STRATEGY:
         told["group_name"] = about.name
     return Event(

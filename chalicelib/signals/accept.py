@@ -1,8 +1,9 @@
 """Accepting a signal: read it, check it, store it, queue it. The sender is answered only after it is stored.
 
-For one account that is three calls to AWS: one read of everything that permits the signal, one transaction that stores it
-with its idempotency keys, its event and its log entry, one message to the order queue. If the process dies after the second,
-the minute sweep sends the message; if it dies before, nothing was acknowledged and the sender tries again.
+For one account that is three calls to AWS: one read of everything that permits the signal, one transaction
+that stores it with its idempotency keys, its event and its log entry, one message to the order queue. If the
+process dies after the second, the minute sweep sends the message; if it dies before, nothing was acknowledged
+and the sender tries again.
 """
 
 import uuid
@@ -33,7 +34,10 @@ _LOGGED_BODY_CHARACTERS = 4096
 _SAVE_FOR_S = 2.0  # TradingView waits for 3
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.16
 _OURS = frozenset({"x-webhook-event", "x-webhook-id", "x-webhook-signature"})
-"""Headers of our own outgoing webhooks: a delivery to a webhook of ours would make orders of orders, without end."""
+"""Headers of our own outgoing webhooks.
+
+A delivery to a webhook of ours would make orders of orders, without end.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class InboundRoute:
-    """A way in: who a request's sender is (the body is None if it could not be read), and what the body asks for."""
+    """A way in.
+
+    Who a request's sender is (the body is None if it could not be read), and what the body asks for.
+    """
 
     sender: Callable[[Request, Fields | None], SignalSource]
     signal: Callable[[Fields, SignalSource], Signal]
@@ -134,7 +141,9 @@ class _Attempt:
         closing = is_closing(signal, self.fields)
         check_age(signal, plan, request.received_at, self.sender, closes=closing)
         accepted = self._accepted(signal, self.sender, plan)
-        earlier, accepted = _save(accepted, _guard(request, signal, self.sender, plan, closing=closing), self.sender.usage)
+        earlier, accepted = _save(
+            accepted, _guard(request, signal, self.sender, plan, closing=closing), self.sender.usage
+        )
         if earlier:
             return self._replay(earlier, signal)
         queue.send_messages(accepted.instructions)
@@ -142,8 +151,13 @@ class _Attempt:
             store.mark_queued(self.signal_id)  # a single message says so itself, when it is settled
         expected_signals.note_signal(self.sender.strategy, request.received_at)
         measure(Metric.SIGNALS_ACCEPTED)
-        log.info("signal accepted", extra={"signal_id": self.signal_id, "user_id": accepted.user_id, "variant": signal.variant.value})
-        return Receipt(self.signal_id, accepted.user_id, signal, len(plan.targets), plan.accounts, replayed=False)
+        log.info(
+            "signal accepted",
+            extra={"signal_id": self.signal_id, "user_id": accepted.user_id, "variant": signal.variant.value},
+        )
+        return Receipt(
+            self.signal_id, accepted.user_id, signal, len(plan.targets), plan.accounts, replayed=False
+        )
 
     def _accepted(self, signal: Signal, sender: SignalSource, plan: plans.Plan) -> store.Accepted:
         received_at = self.request.received_at
@@ -175,7 +189,14 @@ class _Attempt:
         else:
             aws.write(store.log_write(item["user_id"], self.request.received_at, self.signal_id, entry))
         log.info("signal repeated", extra={"signal_id": earlier.signal_id, "user_id": item["user_id"]})
-        return Receipt(earlier.signal_id, item["user_id"], signal, len(item["targets"]), int(item["accounts"]), replayed=True)
+        return Receipt(
+            earlier.signal_id,
+            item["user_id"],
+            signal,
+            len(item["targets"]),
+            int(item["accounts"]),
+            replayed=True,
+        )
 
     def record(self, refused: Refused) -> None:
         """Logs a refusal and tells the owner. What the sender reads of it holds no credential then.
@@ -188,9 +209,13 @@ class _Attempt:
         if refusal_limit.is_full(self.owner or self.request.source_ip, received_at):
             raise TooMany("too_many_requests", retry_after=60 - received_at.second)
         refused.values = masking.mask_values(refused.values, self.secrets)
-        refusals.record(self._attempt(self._log_entry("refused", code=refused.code, status=refused.status)), refused)
+        refusals.record(
+            self._attempt(self._log_entry("refused", code=refused.code, status=refused.status)), refused
+        )
         route = masking.mask_values(self.request.route, self.secrets)
-        log.info("signal refused", extra={"code": refused.code, "user_id": self.owner or "unknown", "route": route})
+        log.info(
+            "signal refused", extra={"code": refused.code, "user_id": self.owner or "unknown", "route": route}
+        )
 
     def _attempt(self, log_entry: dict[str, Any]) -> refusals.Attempt:
         symbol, action = (self.fields.text(name) if self.fields else None for name in ("symbol", "side"))
@@ -205,22 +230,37 @@ class _Attempt:
         )
 
     def _log_entry(self, outcome: str, **more: Any) -> dict[str, Any]:
-        """The request as the log keeps it; the body with its credentials masked, as far as it could be read."""
+        """The request as the log keeps it.
+
+        The body with its credentials masked, as far as it could be read.
+        """
         limit = _LOGGED_BODY_CHARACTERS
         secrets = self.secrets
-        body = self.fields.masked(secrets)[:limit] if self.fields else masking.mask_text(self.request.body, limit, secrets)
+        body = (
+            self.fields.masked(secrets)[:limit]
+            if self.fields
+            else masking.mask_text(self.request.body, limit, secrets)
+        )
         route = masking.mask_values(self.request.route, secrets)
         return {"outcome": outcome, "route": route, "source_ip": self.request.source_ip, "body": body, **more}
 
 
-def _guard(request: Request, signal: Signal, sender: SignalSource, plan: plans.Plan, *, closing: bool) -> store.IdempotencyKeys:
-    """What makes a repeat recognisable. Its scope names the strategy or account: two that send in turn hide no repeat of each other's."""
+def _guard(
+    request: Request, signal: Signal, sender: SignalSource, plan: plans.Plan, *, closing: bool
+) -> store.IdempotencyKeys:
+    """What makes a repeat recognisable. Its scope names the strategy or account.
+
+    Two that send in turn hide no repeat of each other's.
+    """
     where = signal.group_name or "".join(target.account_id for target in plan.targets)
-    # A cancel of every symbol repeats none: orders of any symbol may have come between, and cancelling twice does no harm.
+    # A cancel of every symbol repeats none: orders of any symbol may have come between, and cancelling twice
+    # does no harm.
     window = sender.owner.settings.repeat_window_s if signal.symbol else 0
     return store.IdempotencyKeys(
         key=request.headers.get("idempotency-key") or signal.idempotency_key,
-        scope="#".join((sender.user_id, signal.variant.value, where, signal.symbol.name if signal.symbol else "")),
+        scope="#".join(
+            (sender.user_id, signal.variant.value, where, signal.symbol.name if signal.symbol else "")
+        ),
         credential=sender.credential,
         fingerprint=store.fingerprint(request.body, sender.credential),
         window=timedelta(seconds=window) if window else None,
@@ -228,8 +268,13 @@ def _guard(request: Request, signal: Signal, sender: SignalSource, plan: plans.P
     )
 
 
-def _save(accepted: store.Accepted, guard: store.IdempotencyKeys, usage: Usage | None) -> tuple[store.Earlier | None, store.Accepted]:
-    """Stores the signal, and returns it as it was stored; alerts for one symbol that arrive in the same instant take turns."""
+def _save(
+    accepted: store.Accepted, guard: store.IdempotencyKeys, usage: Usage | None
+) -> tuple[store.Earlier | None, store.Accepted]:
+    """Stores the signal, and returns it as it was stored.
+
+    Alerts for one symbol that arrive in the same instant take turns.
+    """
     until, pause = monotonic() + _SAVE_FOR_S, _SHORTEST_PAUSE_S
     while True:
         try:
@@ -238,7 +283,11 @@ def _save(accepted: store.Accepted, guard: store.IdempotencyKeys, usage: Usage |
             if monotonic() > until:
                 raise
             if isinstance(fault, store.Overtaken):
-                accepted = replace(accepted, missed=fault.missed, instructions=plans.overtaken(accepted.instructions, fault.missed))
+                accepted = replace(
+                    accepted,
+                    missed=fault.missed,
+                    instructions=plans.overtaken(accepted.instructions, fault.missed),
+                )
                 continue
             sleep(uniform(pause / 4, pause))  # noqa: S311 - jitter, not a secret
             pause = min(2 * pause, _LONGEST_PAUSE_S)

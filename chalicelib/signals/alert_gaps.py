@@ -1,12 +1,13 @@
 """Alerts that never arrived.
 
-Each alert of a TradingView strategy says which position its order makes out of which (`market_position`, `prev_market_position`); where
-the one before made another, an alert between them is missing.
+Each alert of a TradingView strategy says which position its order makes out of which (`market_position`,
+`prev_market_position`); where the one before made another, an alert between them is missing.
 
-The two alerts of one reversal may arrive swapped, the entry before the exit. The exit then does nothing: it would close the new position.
+The two alerts of one reversal may arrive swapped, the entry before the exit. The exit then does nothing: it
+would close the new position.
 
-The position of a scope is the one that its last accepted alert named: a refused alert counts as missed too, because the strategy went
-on without us. The order is that of arrival.
+The position of a scope is the one that its last accepted alert named: a refused alert counts as missed too,
+because the strategy went on without us. The order is that of arrival.
 """
 
 from datetime import datetime, timedelta
@@ -19,7 +20,10 @@ from chalicelib.trading import Action, Frozen
 _KEPT = timedelta(days=90)
 
 _SWAPPED_WITHIN = timedelta(seconds=60)
-"""How far apart the two alerts of one reversal may arrive. TradingView sends both at once, and each up to four times 5 s apart."""
+"""How far apart the two alerts of one reversal may arrive.
+
+TradingView sends both at once, and each up to four times 5 s apart.
+"""
 
 _UNKNOWN = "unknown"
 """A position that no alert has named."""
@@ -32,8 +36,10 @@ class AlertGap(Frozen):
         known_position: What the last alert made of the position: `long`, `short` or `flat`.
         prev_market_position: What this alert says that it was before it.
         last_signal_id: The last alert, received at `last_received_at`, ISO 8601 in UTC.
-        came_late: Nothing is missing. The last alert is the entry of a reversal, this one the exit that should have come before it.
-        may_be_late: The same, but no alert has named the position before the entry. Execution knows whether the entry closed it.
+        came_late: Nothing is missing. The last alert is the entry of a reversal, this one the exit that
+            should have come before it.
+        may_be_late: The same, but no alert has named the position before the entry. Execution knows whether
+            the entry closed it.
     """
 
     known_position: str
@@ -44,12 +50,24 @@ class AlertGap(Frozen):
     may_be_late: bool = False
 
 
-def position_write(signal: Signal, scope: str, signal_id: str, at: datetime, missed: AlertGap | None) -> aws.Write:
-    """The write of a scope's position; refused, with the item as it stands, where an alert is missing that `missed` does not tell of."""
+def position_write(
+    signal: Signal, scope: str, signal_id: str, at: datetime, missed: AlertGap | None
+) -> aws.Write:
+    """The write of a scope's position.
+
+    Refused, with the item as it stands, where an alert is missing that `missed` does not tell of.
+    """
     key = {"key": f"position#{scope}"}
     if missed and missed.came_late:  # the position stays what the entry made of it
         forget_at = int((at + _KEPT).timestamp())
-        return aws.update_write("idempotency", key, "SET forget_at = :at", "signal_id = :last", at=forget_at, last=missed.last_signal_id)
+        return aws.update_write(
+            "idempotency",
+            key,
+            "SET forget_at = :at",
+            "signal_id = :last",
+            at=forget_at,
+            last=missed.last_signal_id,
+        )
     condition, values = None, {}
     if missed:
         condition, values = "signal_id = :last", {"last": missed.last_signal_id}
@@ -98,7 +116,9 @@ def gap_of(signal: Signal, last: aws.Item, at: datetime) -> AlertGap | None:
 def _are_swapped(signal: Signal, last: aws.Item, at: datetime) -> bool:
     """Whether an exit looks like the first half of a reversal whose second half, the entry, was the last alert."""
     closes = signal.action in (Action.CLOSE, Action.STOP) or signal.market_position == "flat"
-    follows = signal.market_position is not None and signal.market_position == last.get("prev_market_position")
+    follows = signal.market_position is not None and signal.market_position == last.get(
+        "prev_market_position"
+    )
     return closes and follows and at - datetime.fromisoformat(last["received_at"]) <= _SWAPPED_WITHIN
 
 

@@ -23,20 +23,31 @@ _SYNCHRONOUS = (Variant.GROUP, Variant.PAPER, Variant.MANUAL)
 
 
 def answer(request: Request, receipt: Receipt) -> Answer:
-    """The answer to an accepted signal: the seed's body if it has settled in time, else 202 and where to look."""
-    headers = {"X-Signal-Id": receipt.signal_id} | ({"Idempotent-Replayed": "true"} if receipt.replayed else {})
+    """The answer to an accepted signal.
+
+    The seed's body if it has settled in time, else 202 and where to look.
+    """
+    headers = {"X-Signal-Id": receipt.signal_id} | (
+        {"Idempotent-Replayed": "true"} if receipt.replayed else {}
+    )
     synchronous = receipt.signal.variant in _SYNCHRONOUS
     patience = preference_wait(request.headers, request.query, DEFAULT_WAIT_S) if synchronous else 0.0
     executions = _wait(receipt, until=_front_receipt(request) + patience) if patience else []
     if len(executions) < receipt.accounts or not synchronous:
         return Answer(202, accepted_body(receipt.signal_id), headers)
-    status, body = settled_response(receipt.signal.model_dump(mode="json"), receipt.strategy_accounts, executions, request.language)
+    status, body = settled_response(
+        receipt.signal.model_dump(mode="json"), receipt.strategy_accounts, executions, request.language
+    )
     return Answer(status, body, headers)
 
 
 def accepted_body(signal_id: str) -> dict[str, Any]:
     """The body of a 202."""
-    return {"status": "accepted", "signal_id": signal_id, "status_url": f"{config.setting('PUBLIC_URL')}/signals/{signal_id}"}
+    return {
+        "status": "accepted",
+        "signal_id": signal_id,
+        "status_url": f"{config.setting('PUBLIC_URL')}/signals/{signal_id}",
+    }
 
 
 def settled_response(
@@ -54,14 +65,29 @@ def settled_response(
 
 
 def _paper(execution: AccountResult, variant: str, language: str) -> tuple[int, dict[str, Any]]:
-    """The paper seed's body; an order by hand has the same, without `simulation` where nothing was simulated."""
+    """The paper seed's body.
+
+    An order by hand has the same, without `simulation` where nothing was simulated.
+    """
     if execution.refused:
         refused = execution.refused[0]
-        return refused.status, {"error": messages.render(refused.code, refused.values, language), "code": refused.code}
+        return refused.status, {
+            "error": messages.render(refused.code, refused.values, language),
+            "code": refused.code,
+        }
     if execution.note:
-        return 200, {"status": "ok", "order": None, "code": execution.note, "message": messages.render(execution.note, {}, language)}
+        return 200, {
+            "status": "ok",
+            "order": None,
+            "code": execution.note,
+            "message": messages.render(execution.note, {}, language),
+        }
     if not execution.orders:
-        return 200, {"status": "ok", "order": None, "cancelled_orders": execution.cancelled}  # a stop that found nothing to close
+        return 200, {
+            "status": "ok",
+            "order": None,
+            "cancelled_orders": execution.cancelled,
+        }  # a stop that found nothing to close
     order = in_one(execution.orders)[-1]
     body = {
         "id": order.number,
@@ -102,8 +128,8 @@ def _wait(receipt: Receipt, until: float) -> list[AccountResult]:
 def _front_receipt(request: Request) -> float:
     """When the request reached the outermost door, epoch seconds.
 
-    A proxy in front says so in `X-Request-Start: t=...`; a value later than API Gateway's own is not believed, an earlier one can only
-    shorten the wait.
+    A proxy in front says so in `X-Request-Start: t=...`; a value later than API Gateway's own is not
+    believed, an earlier one can only shorten the wait.
     """
     received = request.received_at.timestamp()
     told = request.headers.get("x-request-start", "").removeprefix("t=")

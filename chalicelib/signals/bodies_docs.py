@@ -1,4 +1,7 @@
-"""The bodies of the webhooks, as the OpenAPI document shows them. Every key has more spellings: see `docs/signals.md`."""
+"""The bodies of the webhooks, as the OpenAPI document shows them. Every key has more spellings.
+
+See `docs/signals.md`.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +24,9 @@ def _known(variant: Variant) -> dict[str, Schema]:
     for field in FIELDS:
         if variant in field.variants and field.name != "orders":
             type_ = _NUMBER["type"] if field.kind in _NUMBERS else ["string", "number", "boolean"]
-            found |= {name: {"type": type_, "description": field.meaning} for name in (field.name, *field.aliases)}
+            found |= {
+                name: {"type": type_, "description": field.meaning} for name in (field.name, *field.aliases)
+            }
     return found
 
 
@@ -48,9 +53,15 @@ _GROUP_SHARED: Mapping[str, Schema] = {
     "order_type": _TYPE,
     "side": _SIDE,
 }
-_GROUP = obj({**_known(Variant.GROUP), **_PRICES, "qty_per": _NUMBER, "orders": listed(_LEG)}, **_GROUP_SHARED)
+_GROUP = obj(
+    {**_known(Variant.GROUP), **_PRICES, "qty_per": _NUMBER, "orders": listed(_LEG)}, **_GROUP_SHARED
+)
 _CANCEL = obj(
-    {**dict.fromkeys(("token", "alert_id", "timestamp", "exchange", "market_type", "symbol", "account"), TEXT)},
+    {
+        **dict.fromkeys(
+            ("token", "alert_id", "timestamp", "exchange", "market_type", "symbol", "account"), TEXT
+        )
+    },
     group_name=TEXT,
     order_type={"enum": ["CANCEL_ALL_ORDER"]},
 )
@@ -91,7 +102,14 @@ xc = {
     "coinmarket": "BTCUSDT",
     "amount": 0.05,
 }
-manual = {"user_id": USER_ID, "account": "策略A", "symbol": "AAPL", "side": "buy", "quantity": 100, "price": 185.50}
+manual = {
+    "user_id": USER_ID,
+    "account": "策略A",
+    "symbol": "AAPL",
+    "side": "buy",
+    "quantity": 100,
+    "price": 185.50,
+}
 _group = {
     "group_name": "my_strategy",
     "token": "your_webhook_token",
@@ -100,7 +118,10 @@ _group = {
     "currency": "USDT",
     "symbol": "BTCUSDT",
 }
-_stops = [{"price": 105000, "stop_price": 104000, "qty_per": 10}, {"price": 107000, "stop_price": 106000, "qty_per": 15}]
+_stops = [
+    {"price": 105000, "stop_price": 104000, "qty_per": 10},
+    {"price": 107000, "stop_price": 106000, "qty_per": 15},
+]
 examples: Mapping[str, Any] = {
     "tradingview": {"ticker": "AAPL", "action": "buy", "contracts": 100, "price": 185.50},
     "account": {**paper, "account": "策略A"},

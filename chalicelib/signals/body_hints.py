@@ -16,7 +16,10 @@ _REPLACED = "\ufffd".encode()
 
 
 def of_bytes(body: bytes) -> dict[str, str]:
-    """The encoding of a body, where its first bytes tell that it is not UTF-8; a gateway may have replaced some of them."""
+    """The encoding of a body, where its first bytes tell that it is not UTF-8.
+
+    A gateway may have replaced some of them.
+    """
     if body.startswith((b"\x1f\x8b", b"\x1f" + _REPLACED)):
         return {"hint": "hint_gzip"}
     if body.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in body[:8]:

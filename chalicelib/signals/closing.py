@@ -1,6 +1,7 @@
 """Closing signals, read by a reader of their own that reads only what names the position. Pure.
 
-A lost exit costs more than a sloppy field: whatever else a closing signal carries, however broken, is kept and never refuses it.
+A lost exit costs more than a sloppy field: whatever else a closing signal carries, however broken, is kept
+and never refuses it.
 """
 
 from decimal import Decimal
@@ -21,7 +22,19 @@ DEFAULT_PAPER_SIZE = Size(amount=Decimal(100))
 FLAT = "flat"
 
 _NAMING = frozenset(
-    ("symbol", "market_type", "account", "account_id", "user_id", "group_name", "exchange", "demo", "position_side", "token", "code")
+    (
+        "symbol",
+        "market_type",
+        "account",
+        "account_id",
+        "user_id",
+        "group_name",
+        "exchange",
+        "demo",
+        "position_side",
+        "token",
+        "code",
+    )
 )
 """What names the position, and whose it is. Two values for one of these are a 400 here too."""
 
@@ -45,7 +58,8 @@ def read(variant: Variant, fields: Fields, account: str | None = None) -> Signal
         account: The account's name where it is known from elsewhere; None reads it.
 
     Raises:
-        Refused: What names the position is missing or cannot be read. `wrong_url` for a body that names another position.
+        Refused: What names the position is missing or cannot be read. `wrong_url` for a body that names
+            another position.
     """
     opening.check_url(fields, variant, ("group_name",))
     fields.check(_NAMING)
@@ -121,7 +135,10 @@ def _paper_close(reader: Reader) -> dict[str, Any]:
 
 
 def _size(reader: Reader, variant: Variant) -> Size | None:
-    """The most an order to `flat` reduces by; None where no size can be read, which closes the whole position."""
+    """The most an order to `flat` reduces by.
+
+    None where no size can be read, which closes the whole position.
+    """
     if variant in _SETTINGS_SIZED:
         return None
     if variant is Variant.GROUP and reader.sent("qty_per"):
@@ -152,4 +169,6 @@ def _by_word(variant: Variant, fields: Fields) -> bool:
 
 def _to_flat(fields: Fields) -> bool:
     value = fields.values.get("market_position")
-    return isinstance(value, str) and squash(value.strip()) == FLAT and "market_position" not in fields.problems
+    return (
+        isinstance(value, str) and squash(value.strip()) == FLAT and "market_position" not in fields.problems
+    )

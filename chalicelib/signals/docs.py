@@ -5,14 +5,32 @@ from typing import Any
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.openapi.docs import OWNER, TOKEN, WAIT, WINDOW, Docs, listing
 from chalicelib.openapi.examples import ACCOUNT_ID, AT, ORDER_ID, SIGNAL_ID, USER_ID
-from chalicelib.openapi.schemas import FLAG, ID, NUMBER, OBJECT, TEXT, TIME, WHOLE, listed, maybe, obj, one_of, page, record
+from chalicelib.openapi.schemas import (
+    FLAG,
+    ID,
+    NUMBER,
+    OBJECT,
+    TEXT,
+    TIME,
+    WHOLE,
+    listed,
+    maybe,
+    obj,
+    one_of,
+    page,
+    record,
+)
 from chalicelib.orders.models import Order
 from chalicelib.signals import bodies_docs as given
 from chalicelib.signals.read_routes import OUTCOMES
 from chalicelib.trading import Variant
 
 _ACCEPTED = obj(status=one_of("accepted"), signal_id=TEXT, status_url=TEXT)
-_accepted = {"status": "accepted", "signal_id": SIGNAL_ID, "status_url": f"https://your-domain.com/signals/{SIGNAL_ID}"}
+_accepted = {
+    "status": "accepted",
+    "signal_id": SIGNAL_ID,
+    "status_url": f"https://your-domain.com/signals/{SIGNAL_ID}",
+}
 _PAPER_ORDER = obj(
     id=WHOLE,
     symbol=TEXT,
@@ -27,7 +45,9 @@ _PAPER_ORDER = obj(
     source=one_of("webhook", "manual"),
 )
 _SIMULATION = obj(slippage=NUMBER, commission=NUMBER, fill_rate=NUMBER, total_cost=NUMBER)
-_FILLED = obj({"simulation": _SIMULATION, "cancelled_orders": WHOLE}, status=one_of("ok"), order=maybe(_PAPER_ORDER))
+_FILLED = obj(
+    {"simulation": _SIMULATION, "cancelled_orders": WHOLE}, status=one_of("ok"), order=maybe(_PAPER_ORDER)
+)
 _filled = {
     "status": "ok",
     "order": {
@@ -126,9 +146,24 @@ _trace = {
     "missed": None,
     "queued": True,
     "targets": [{"account_id": str(ACCOUNT_ID), "exchange": "paper", "weight": "100"}],
-    "executions": [{"account_id": str(ACCOUNT_ID), "account_name": "策略A", "exchange": "paper", "refused": [], "settled_at": AT}],
+    "executions": [
+        {
+            "account_id": str(ACCOUNT_ID),
+            "account_name": "策略A",
+            "exchange": "paper",
+            "refused": [],
+            "settled_at": AT,
+        }
+    ],
     "orders": [_order],
-    "events": [{"at": AT, "type": "order.filled", "entity": f"order#{ORDER_ID}", "event_id": "00a1e897a25a102a2941938e880bc829"}],
+    "events": [
+        {
+            "at": AT,
+            "type": "order.filled",
+            "entity": f"order#{ORDER_ID}",
+            "event_id": "00a1e897a25a102a2941938e880bc829",
+        }
+    ],
     "deliveries": [],
     "result": _filled,
 }
@@ -171,7 +206,17 @@ _explained = {
     "fee": 18.56,
     "price": 185.50,
     "price_source": "signal",
-    "orders": [{"leg": "0", "side": "buy", "quantity": 100, "price": 185.59, "value": 18559, "fee": 18.56, "cost": 18577.56}],
+    "orders": [
+        {
+            "leg": "0",
+            "side": "buy",
+            "quantity": 100,
+            "price": 185.59,
+            "value": 18559,
+            "fee": 18.56,
+            "cost": 18577.56,
+        }
+    ],
 }
 _PLAN = obj(
     variant=TEXT,
@@ -187,13 +232,22 @@ _plan = {
     "variant": "paper",
     "user_id": USER_ID,
     "signal": {"action": "buy"},
-    "fields": [{"field": "note", "name": None, "code": "field_unknown", "explanation": "Unknown; kept and not used"}],
+    "fields": [
+        {"field": "note", "name": None, "code": "field_unknown", "explanation": "Unknown; kept and not used"}
+    ],
     "settings": {"leverage": 1},
     "market_type": "spot",
     "total_accounts": 1,
     "accounts": [_explained],
 }
-_LOG = obj({"code": TEXT, "status": WHOLE, "signal_id": TEXT}, owner=TEXT, received_at=TIME, outcome=TEXT, route=TEXT, body=TEXT)
+_LOG = obj(
+    {"code": TEXT, "status": WHOLE, "signal_id": TEXT},
+    owner=TEXT,
+    received_at=TIME,
+    outcome=TEXT,
+    route=TEXT,
+    body=TEXT,
+)
 _log = {
     "owner": str(USER_ID),
     "received_at": AT,
@@ -208,7 +262,15 @@ _REFUSED = (403, 404, 409, 422, 429)
 
 def _webhook(body: Any, example: Any, **more: Any) -> Docs:
     return Docs(
-        _ACCEPTED, _accepted, 202, body, example, errors=_REFUSED, security="webhook", query={**TOKEN, **more.pop("query", {})}, **more
+        _ACCEPTED,
+        _accepted,
+        202,
+        body,
+        example,
+        errors=_REFUSED,
+        security="webhook",
+        query={**TOKEN, **more.pop("query", {})},
+        **more,
     )
 
 
@@ -262,5 +324,7 @@ DOCS = {
         paged=True,
     ),
     "GET /orders/{order_id}": Docs(_ORDER, _order),
-    "GET /webhook-logs": Docs(page(_LOG), listing(_log), query={**OWNER, "outcome": one_of(*OUTCOMES), "code": TEXT}, paged=True),
+    "GET /webhook-logs": Docs(
+        page(_LOG), listing(_log), query={**OWNER, "outcome": one_of(*OUTCOMES), "code": TEXT}, paged=True
+    ),
 }

@@ -47,11 +47,14 @@ Desk = PaperDryRun | DryRunExecution
 
 
 def explain(request: Request) -> Answer:
-    """Says what a webhook body would do: as the webhook would refuse it, or for each account what would be traded and why not.
+    """Says what a webhook body would do.
 
-    The body is a webhook's, in any form; `?variant=` names the webhook where it is not `/api/webhook`. It is read as the caller's, or
-    for an admin as that of `?user_id=`. A token in the body is checked, a missing one is not missed. A simulated account is sized by its
-    books and the last known price, one with exchange keys by its last snapshot, of which `balances_at` says how old it is.
+    As the webhook would refuse it, or for each account what would be traded and why not.
+
+    The body is a webhook's, in any form; `?variant=` names the webhook where it is not `/api/webhook`. It is
+    read as the caller's, or for an admin as that of `?user_id=`. A token in the body is checked, a missing
+    one is not missed. A simulated account is sized by its books and the last known price, one with exchange
+    keys by its last snapshot, of which `balances_at` says how old it is.
     """
     who = caller(request)
     user_id = who.whose(request)
@@ -67,7 +70,9 @@ def explain(request: Request) -> Answer:
         "variant": variant.value,
         "user_id": shown_id(user_id),
         "signal": signal.model_dump(),
-        "fields": unused.explained(signal, fields, closing=plans.is_closing(signal), language=request.language),
+        "fields": unused.explained(
+            signal, fields, closing=plans.is_closing(signal), language=request.language
+        ),
         "settings": sender.owner.settings.model_dump(),
         "market_type": plan.market_type,
         "total_accounts": len(plan.targets),
@@ -77,7 +82,9 @@ def explain(request: Request) -> Answer:
 
 
 def _sender(user_id: str, fields: Fields) -> SignalSource:
-    """The user as sender, with the strategy the body names; a token or code in the body has to be this user's.
+    """The user as sender, with the strategy the body names.
+
+    A token or code in the body has to be this user's.
 
     Raises:
         Unauthorized: It is not.
@@ -90,12 +97,19 @@ def _sender(user_id: str, fields: Fields) -> SignalSource:
     ours = [each for each in presented.of_body(fields) if credentials.owner(each)]
     for credential in dict.fromkeys([*named, *ours]):
         stored = aws.get("credentials", {"token_hash": credentials.digest(credential)})
-        credentials.verify(credential, stored if stored and stored["user_id"] == user_id else None, _INBOUND, datetime.now(UTC))
+        credentials.verify(
+            credential,
+            stored if stored and stored["user_id"] == user_id else None,
+            _INBOUND,
+            datetime.now(UTC),
+        )
     group_name = fields.text("group_name")
     strategy = aws.get("strategies", {"user_id": user_id, "group_name": group_name}) if group_name else None
     control = aws.get("risk", strategy_switch(user_id, group_name).key) if group_name else None
     halted = sender.halted or bool((control or {}).get("halted"))
-    return SignalSource(sender.owner, sender.authenticated, halted, strategy, (*sender.rules, rules.rules_from_item(control)))
+    return SignalSource(
+        sender.owner, sender.authenticated, halted, strategy, (*sender.rules, rules.rules_from_item(control))
+    )
 
 
 class _Dry:
@@ -108,12 +122,16 @@ class _Dry:
         """What would come of it."""
         instruction = self.instruction
         symbol = instruction.symbol.name if instruction.symbol else ""
-        active_rules = risk_state.switches(instruction.user_id, instruction.account_id, instruction.group_name)
+        active_rules = risk_state.switches(
+            instruction.user_id, instruction.account_id, instruction.group_name
+        )
         keys = risk_state.item_keys(active_rules)
         account_key: tuple[str, aws.Key] = ("accounts", {"account_id": instruction.account_id})
         item, *more = aws.get_many([account_key, *keys, *prices.keys_for(instruction)])
         if item is None:
-            return self._shown(None) | self._why(NotFound("account_not_found", account=instruction.account_id))
+            return self._shown(None) | self._why(
+                NotFound("account_not_found", account=instruction.account_id)
+            )
         account = Account.model_validate(item)
         watched = RiskState(active_rules, more[: len(keys)])
         live, last_seen = prices.live_and_last(more[len(keys) :], self.now)
@@ -122,7 +140,11 @@ class _Dry:
         price, source = reference_price.of_simulated(instruction, live, last_seen)
         stored = paper_store.items(account.account_id)
         valued = paper_context.symbols(stored, account.currency)
-        found = paper_context.read(paper_context.price_keys(valued, account.user_id, account.exchange)) if valued else []
+        found = (
+            paper_context.read(paper_context.price_keys(valued, account.user_id, account.exchange))
+            if valued
+            else []
+        )
         book = paper_store.book(account, stored)
         book.prices = paper_context.prices_of(valued, found, self.now)
         watched.count_in(account.currency, paper_context.dollars_per_unit(account, book.prices))
@@ -133,7 +155,9 @@ class _Dry:
 
     def _at_exchange(self, account: Account, watched: RiskState, price: Decimal | None) -> dict[str, Any]:
         if account.sealed_keys is None:
-            return self._shown(account) | self._why(NotDoable("exchange_key_missing", exchange=account.exchange))
+            return self._shown(account) | self._why(
+                NotDoable("exchange_key_missing", exchange=account.exchange)
+            )
         snapshot = snapshots.latest_snapshot(account.account_id)
         client = DryRunExecution(account, self.instruction, snapshot, price)
         risk_check = self._risk_check(client, watched)
@@ -142,8 +166,12 @@ class _Dry:
         if snapshot:
             told |= {"balances_known": True, "balances_at": snapshot["taken_at"]}
         if client.missing:
-            unseen = client.price_source is not PriceSource.SIGNAL  # else only the price is missing, and `price_source` says so
-            if unseen and told.get("code", "no_position") == "no_position":  # nothing held, as far as is known
+            unseen = (
+                client.price_source is not PriceSource.SIGNAL
+            )  # else only the price is missing, and `price_source` says so
+            if (
+                unseen and told.get("code", "no_position") == "no_position"
+            ):  # nothing held, as far as is known
                 told |= self._why(client.no_snapshot_yet())
             told["would_trade"] = None
         return told
@@ -158,12 +186,21 @@ class _Dry:
                 raise NotFound("account_not_found", account=account.name)
             outcome = plan_orders.plan_orders(instruction, client, risk_check)
         except Refused as refused:
-            return shown | self._rules(client) | {"orders": self._orders(client.placed, account, client)} | self._why(refused)
+            return (
+                shown
+                | self._rules(client)
+                | {"orders": self._orders(client.placed, account, client)}
+                | self._why(refused)
+            )
         orders = self._orders(outcome.orders, account, client)
         refused_legs = [self._why_of(leg.code, leg.values) | {"leg": leg.leg} for leg in outcome.refused]
         first = orders[-1] if orders else {}
         told = {name: first[name] for name in ("side", "quantity", "fee", "margin", "cost") if name in first}
-        reason = {name: refused_legs[0][name] for name in ("code", "error", "nearest") if name in refused_legs[0]} if refused_legs else {}
+        reason = (
+            {name: refused_legs[0][name] for name in ("code", "error", "nearest") if name in refused_legs[0]}
+            if refused_legs
+            else {}
+        )
         counts = {"would_cancel": outcome.cancelled, "orders": orders, "refused": refused_legs}
         return shown | self._rules(client) | told | counts | reason | {"would_trade": bool(orders)}
 
@@ -215,7 +252,11 @@ def _order(order: Order, account: Account, instrument: Instrument | None, levera
     quote = instrument.quote if instrument else account.currency
     price = order.average_price or order.price or order.stop_price or Decimal(0)
     value = order.value if order.value is not None else round_money(price * order.quantity, quote)
-    fee = order.fee if order.fee is not None else round_money(value * account.commission_bps * BASIS_POINT, quote)
+    fee = (
+        order.fee
+        if order.fee is not None
+        else round_money(value * account.commission_bps * BASIS_POINT, quote)
+    )
     futures = order.market_type is MarketType.FUTURES
     margin = round_money(value / leverage, quote) if futures and not order.reduce_only else None
     spent = margin if futures else value if order.side is Side.BUY else None

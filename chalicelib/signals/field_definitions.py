@@ -1,7 +1,9 @@
-"""The fields of a webhook body: names, aliases, kind, the webhooks that read each one, and what each one means.
+"""The fields of a webhook body.
 
-Parser, documentation, OpenAPI document and `POST /signals/explain` all read this table. `trade_words.py` has the words by which an unknown
-key is recognised as one that would change the trade.
+Names, aliases, kind, the webhooks that read each one, and what each one means.
+
+Parser, documentation, OpenAPI document and `POST /signals/explain` all read this table. `trade_words.py` has
+the words by which an unknown key is recognised as one that would change the trade.
 """
 
 import re
@@ -35,7 +37,8 @@ class Field:
 
     Attributes:
         aliases: Other names. Every spelling of each name counts.
-        variants: The webhooks that read the field. Elsewhere it is kept and not used, or refused with the right URL.
+        variants: The webhooks that read the field. Elsewhere it is kept and not used, or refused with the
+            right URL.
         meaning: One line for the documentation.
     """
 
@@ -58,7 +61,13 @@ TYPE_NAMES = frozenset({"type", "ordtype"})
 """Squashed names that mean `order_type` only where the value is an order type."""
 
 FIELDS = (
-    Field("symbol", Kind.INSTRUMENT, EVERY, "the instrument, see [Symbols](#symbols)", ("ticker", "coinmarket", "pair")),
+    Field(
+        "symbol",
+        Kind.INSTRUMENT,
+        EVERY,
+        "the instrument, see [Symbols](#symbols)",
+        ("ticker", "coinmarket", "pair"),
+    ),
     Field("side", Kind.DIRECTION, EVERY, "what to do, see [Actions](#actions)", ("action", "command")),
     Field(
         "quantity",
@@ -73,11 +82,25 @@ FIELDS = (
         SIZED,
         "the unit of `quantity`, see [Sizes](#sizes)",
         (
-            *("qty_type", "amount_type", "size_type", "units_type", "contracts_type", "shares_type", "currency_type"),
+            *(
+                "qty_type",
+                "amount_type",
+                "size_type",
+                "units_type",
+                "contracts_type",
+                "shares_type",
+                "currency_type",
+            ),
             *("investment_type", "quantity_unit", "qty_unit", "amount_unit", "size_unit"),
         ),
     ),
-    Field("qty_per", Kind.SIZE, BY_PERCENT, "how much, in percent", ("percent", "qty_percent", "quantity_percent")),
+    Field(
+        "qty_per",
+        Kind.SIZE,
+        BY_PERCENT,
+        "how much, in percent",
+        ("percent", "qty_percent", "quantity_percent"),
+    ),
     Field("orders", Kind.SIZE, frozenset({Variant.GROUP}), "the orders of a batch"),
     Field(
         "order_type",
@@ -91,7 +114,13 @@ FIELDS = (
     Field("time_in_force", Kind.ORDER_TYPE, EVERY, "`GTC`, `IOC`, `FOK`", ("tif",)),
     Field("post_only", Kind.ORDER_TYPE, EVERY, "yes or no: a limit order that never takes liquidity"),
     Field("reduce_only", Kind.REDUCE, EVERY, "yes or no: the order opens nothing"),
-    Field("take_profit", Kind.PROTECTION, EVERY, "price at which to leave with a profit what the order opens", ("tp",)),
+    Field(
+        "take_profit",
+        Kind.PROTECTION,
+        EVERY,
+        "price at which to leave with a profit what the order opens",
+        ("tp",),
+    ),
     Field(
         "stop_loss",
         Kind.PROTECTION,
@@ -107,15 +136,34 @@ FIELDS = (
         ("risk",),
     ),
     Field("leverage", Kind.LEVERAGE, EVERY, "whole number, at most the user's setting `leverage`"),
-    Field("position_side", Kind.DIRECTION, EVERY, "`long` or `short`: the position of an account in hedge mode"),
-    Field("market_position", Kind.DIRECTION, EVERY, "TradingView's `long`, `short` or `flat` after the order"),
-    Field("market_position_size", Kind.SIZE, EVERY, "TradingView's size of the position after the order, in base units"),
+    Field(
+        "position_side", Kind.DIRECTION, EVERY, "`long` or `short`: the position of an account in hedge mode"
+    ),
+    Field(
+        "market_position", Kind.DIRECTION, EVERY, "TradingView's `long`, `short` or `flat` after the order"
+    ),
+    Field(
+        "market_position_size",
+        Kind.SIZE,
+        EVERY,
+        "TradingView's size of the position after the order, in base units",
+    ),
     Field("prev_market_position", Kind.DIRECTION, EVERY, "TradingView's position before the order"),
-    Field("prev_market_position_size", Kind.SIZE, EVERY, "TradingView's size of the position before the order"),
-    Field("account", Kind.ACCOUNT, EVERY, "the account by name. On group, only this account of the strategy", ("account_name",)),
+    Field(
+        "prev_market_position_size", Kind.SIZE, EVERY, "TradingView's size of the position before the order"
+    ),
+    Field(
+        "account",
+        Kind.ACCOUNT,
+        EVERY,
+        "the account by name. On group, only this account of the strategy",
+        ("account_name",),
+    ),
     Field("account_id", Kind.ACCOUNT, frozenset({Variant.MANUAL}), "the account by its id"),
     Field("user_id", Kind.ACCOUNT, frozenset({Variant.MANUAL}), "whose account"),
-    Field("demo", Kind.ACCOUNT, EVERY, "yes: on demo and paper accounts only. No changes nothing, except for xc"),
+    Field(
+        "demo", Kind.ACCOUNT, EVERY, "yes: on demo and paper accounts only. No changes nothing, except for xc"
+    ),
     Field("exchange", Kind.ACCOUNT, frozenset({Variant.XC, Variant.GROUP}), "the exchange"),
     Field("market_type", Kind.INSTRUMENT, EVERY - {Variant.PAPER}, "`spot` or `futures`"),
     Field("currency", Kind.INSTRUMENT, frozenset({Variant.GROUP}), "the quote currency"),
@@ -137,7 +185,12 @@ FIELDS = (
         "your own key for this signal; a repeat within 24 h trades nothing. At most 256 characters",
         ("alert_id",),
     ),
-    Field("timestamp", Kind.LABEL, EVERY, "when the signal was sent: ISO 8601 (UTC unless it names an offset), or epoch (milli)seconds"),
+    Field(
+        "timestamp",
+        Kind.LABEL,
+        EVERY,
+        "when the signal was sent: ISO 8601 (UTC unless it names an offset), or epoch (milli)seconds",
+    ),
     Field("timenow", Kind.LABEL, EVERY, "the same. Of two times the older counts"),
     Field("max_lag", Kind.LABEL, EVERY, "seconds after which the signal opens nothing"),
     Field("max_age", Kind.LABEL, EVERY, "the same. Of two limits the shorter counts"),
@@ -153,7 +206,10 @@ _SEPARATORS = re.compile(r"[\s_\-]+")
 
 
 def squash(name: str) -> str:
-    """A name without the differences in spelling that do not matter: `Group-Name`, `groupName`, `group_name` are `groupname`."""
+    """A name without the differences in spelling that do not matter.
+
+    `Group-Name`, `groupName`, `group_name` are `groupname`.
+    """
     return _SEPARATORS.sub("", name).lower()
 
 
@@ -178,7 +234,9 @@ def table() -> str:
 
 def _where(field: Field) -> str:
     webhooks = [variant.value for variant in Variant if variant is not Variant.MANUAL]
-    read = [variant.value for variant in Variant if variant in field.variants and variant is not Variant.MANUAL]
+    read = [
+        variant.value for variant in Variant if variant in field.variants and variant is not Variant.MANUAL
+    ]
     if len(read) == len(webhooks):
         return "all"
     if len(read) == len(webhooks) - 1:

@@ -1,7 +1,9 @@
-"""The body of a webhook as named values, whatever it was written in. Pure: bytes in, `Fields` or a refusal out.
+"""The body of a webhook as named values, whatever it was written in. Pure.
 
-A body is a JSON object, or a connection string such as `code=… command=sell amount=0.05`. The content type never decides: senders
-set it wrongly (TradingView calls JSON with a trailing newline `text/plain`).
+Bytes in, `Fields` or a refusal out.
+
+A body is a JSON object, or a connection string such as `code=… command=sell amount=0.05`. The content type
+never decides: senders set it wrongly (TradingView calls JSON with a trailing newline `text/plain`).
 """
 
 import json
@@ -23,7 +25,10 @@ MAX_TEXT = 256
 """Characters of a name, an id or a key."""
 
 MAX_DEPTH = 8
-"""Nesting of lists and objects. `orders` needs three levels; stores and renderers further down recurse, so it has to end somewhere."""
+"""Nesting of lists and objects. `orders` needs three levels.
+
+Stores and renderers further down recurse, so it has to end somewhere.
+"""
 
 PLACEHOLDER = re.compile(r"\{\{[^{}]{1,80}\}\}")
 """A TradingView placeholder that TradingView did not fill, `{{close}}`."""
@@ -39,13 +44,16 @@ class Fields:
     """The named values of one body.
 
     Attributes:
-        values: By canonical name, such as `symbol` for `ticker`; a key nobody knows under its own spelling. Numbers are Decimal. A
-            field that was sent empty is there as None, one that was not sent is absent. Neither `token` nor `code` is in here.
+        values: By canonical name, such as `symbol` for `ticker`; a key nobody knows under its own spelling.
+            Numbers are Decimal. A field that was sent empty is there as None, one that was not sent is
+            absent. Neither `token` nor `code` is in here.
         spelling: How the sender spelled each name, for messages.
         keys: Every known name as it was spelled, squashed: tells `qty_per` from its alias `percent`.
-        problems: By name, what is wrong with a key: given twice, or an alias that disagrees. Which of them matter depends on the signal.
+        problems: By name, what is wrong with a key: given twice, or an alias that disagrees. Which of them
+            matter depends on the signal.
         in_pairs: The body was a connection string.
-        odd_keys: Keys with a backslash or beyond printable ASCII, with their positions from 1. They name nothing.
+        odd_keys: Keys with a backslash or beyond printable ASCII, with their positions from 1. They name
+            nothing.
         token: The webhook token, if the body carries one.
         code: The xc code, if the body carries one.
     """
@@ -70,7 +78,9 @@ class Fields:
 
     def _add(self, key: str, value: Any) -> None:
         squashed = squash(key)
-        name = "order_type" if squashed in TYPE_NAMES and _is_order_type(value) else CANONICAL.get(squashed, key)
+        name = (
+            "order_type" if squashed in TYPE_NAMES and _is_order_type(value) else CANONICAL.get(squashed, key)
+        )
         if squashed in self.keys:
             self.problems.setdefault(name, Refused("duplicate_field", field=key[:_SHOWN_KEY]))
             return
@@ -81,7 +91,9 @@ class Fields:
             self.values[name] = value
             self.spelling[name] = key
         elif value is not None and not _same(name, self.values[name], value):
-            self.problems.setdefault(name, Refused("conflicting_fields", field=self.spelling[name], other=key))
+            self.problems.setdefault(
+                name, Refused("conflicting_fields", field=self.spelling[name], other=key)
+            )
 
     def check(self, names: Collection[str] | None = None) -> None:
         """Raises the first of the problems.
@@ -94,7 +106,10 @@ class Fields:
                 raise problem
 
     def spelled(self, name: str) -> bool:
-        """Whether the field was sent, with a value or empty, under this very name in any spelling. Its aliases do not count."""
+        """Whether the field was sent, with a value or empty, under this very name in any spelling.
+
+        Its aliases do not count.
+        """
         return squash(name) in self.keys
 
     def __contains__(self, name: str) -> bool:
@@ -108,9 +123,14 @@ class Fields:
         return self.spelling.get(name, name)[:_SHOWN_KEY]
 
     def text(self, name: str) -> str | None:
-        """A text value for looking something up before the signal is parsed; None if it is missing or no text of sane length."""
+        """A text value for looking something up before the signal is parsed.
+
+        None if it is missing or no text of sane length.
+        """
         value = self.values.get(name)
-        shown = str(value).strip() if isinstance(value, (str, Decimal)) else ""  # an odd one is refused by name when it is parsed
+        shown = (
+            str(value).strip() if isinstance(value, (str, Decimal)) else ""
+        )  # an odd one is refused by name when it is parsed
         return shown if 0 < len(shown) <= MAX_TEXT else None
 
     def masked(self, others: tuple[str, ...] = ()) -> str:
@@ -119,7 +139,9 @@ class Fields:
         Args:
             others: Credentials that the request presents elsewhere.
         """
-        credentials = {name: masking.MASK for name, value in (("token", self.token), ("code", self.code)) if value}
+        credentials = {
+            name: masking.MASK for name, value in (("token", self.token), ("code", self.code)) if value
+        }
         shown = {self.spelling[name]: value for name, value in {**self.values, **credentials}.items()}
         return json.dumps(masking.mask(shown, (*self.secrets, *others)), ensure_ascii=False, default=str)
 
@@ -136,8 +158,9 @@ def read(body: bytes) -> Fields:
         body: As received, in UTF-8; a byte order mark, CRLF and blank ends are tolerated.
 
     Raises:
-        Refused: `no_data`, `not_utf8`, `not_an_object`, `broken_body`, `broken_pair`, `placeholder`, `too_deep`, `too_many_fields`,
-            `invalid_text` for a token that is no text. Keys given twice stand in `Fields.problems`.
+        Refused: `no_data`, `not_utf8`, `not_an_object`, `broken_body`, `broken_pair`, `placeholder`,
+            `too_deep`, `too_many_fields`, `invalid_text` for a token that is no text. Keys given twice stand
+            in `Fields.problems`.
         TooLarge: `too_large`.
     """
     if len(body) > request_limits.SIGNAL_BYTES:
@@ -175,7 +198,9 @@ def _from_json(text: str) -> list[tuple[str, Any]]:
             json.dumps(loaded, ensure_ascii=False, default=str).encode()
     except json.JSONDecodeError as broken:
         _refuse_placeholder(text)
-        raise Refused("broken_body", line=broken.lineno, column=broken.colno, **body_hints.of_json(text, broken.pos)) from None
+        raise Refused(
+            "broken_body", line=broken.lineno, column=broken.colno, **body_hints.of_json(text, broken.pos)
+        ) from None
     except RecursionError:
         raise Refused("too_deep", limit=MAX_DEPTH) from None
     except UnicodeEncodeError:
@@ -194,7 +219,9 @@ def _from_connection_string(text: str) -> list[tuple[str, Any]]:
             # The part itself is not shown: it may hold a credential.
             raise Refused("broken_pair", position=len(pairs) + 1, **body_hints.of_pairs(text))
         key, double_quoted, single_quoted, bare = found.groups()
-        pairs.append((key, next((value for value in (double_quoted, single_quoted, bare) if value is not None), "")))
+        pairs.append(
+            (key, next((value for value in (double_quoted, single_quoted, bare) if value is not None), ""))
+        )
         position = _skip(text, found.end())
     return pairs
 
@@ -232,7 +259,9 @@ class _Object(dict[str, Any]):
     def twice(self) -> str | None:
         """A key that the object has twice; None if there is none."""
         names = [name for name, _ in self.pairs]
-        return next((name for name in names if names.count(name) > 1), None) if len(self) != len(names) else None
+        return (
+            next((name for name in names if names.count(name) > 1), None) if len(self) != len(names) else None
+        )
 
 
 def _twice_within(value: Any) -> str | None:
@@ -244,7 +273,10 @@ def _twice_within(value: Any) -> str | None:
 
 
 def _is_order_type(value: Any) -> bool:
-    """Whether the value of `type` makes it the order type. An empty one counts: the default would change the order."""
+    """Whether the value of `type` makes it the order type. An empty one counts.
+
+    The default would change the order.
+    """
     return value is None or (isinstance(value, str) and squash(value.strip()) in _ORDER_TYPES)
 
 
@@ -256,7 +288,12 @@ def _decimal(text: str) -> Decimal | str:
 
 
 def _same(name: str, one: Any, other: Any) -> bool:
-    if isinstance(one, bool) or isinstance(other, bool) or not isinstance(one, (str, Decimal)) or not isinstance(other, (str, Decimal)):
+    if (
+        isinstance(one, bool)
+        or isinstance(other, bool)
+        or not isinstance(one, (str, Decimal))
+        or not isinstance(other, (str, Decimal))
+    ):
         return bool(type(one) is type(other) and one == other)
     if str(one) == str(other):
         return True

@@ -19,7 +19,9 @@ WHOLE = Decimal(100)
 """Percent, and what `qty_per` is when it is not sent."""
 
 _FILTERS = ("exchange", "market_type", "symbol", "account")
-_CANCEL_FIELDS = frozenset({"group_name", "order_type", "idempotency_key", "timestamp", "timenow", "max_lag", "max_age", *_FILTERS})
+_CANCEL_FIELDS = frozenset(
+    {"group_name", "order_type", "idempotency_key", "timestamp", "timenow", "max_lag", "max_age", *_FILTERS}
+)
 _PERCENT_UNIT = dict.fromkeys(("percent", "percent_of_equity", "percent_of_balance"), True)
 _LEG_FIELDS = frozenset({"price", "stop_price", "qty_per"})
 
@@ -99,7 +101,9 @@ def _legs(reader: Reader, order_type: OrderType) -> tuple[Leg, ...]:
     for name in ("price", "stop_price", "qty_per"):
         if reader.given(name):
             raise Refused("not_beside_orders", field=reader.shown(name))
-    return tuple(_leg(Fields(order.items()), f"orders[{index}].", order_type) for index, order in enumerate(orders))
+    return tuple(
+        _leg(Fields(order.items()), f"orders[{index}].", order_type) for index, order in enumerate(orders)
+    )
 
 
 def _leg(fields: Fields, prefix: str, order_type: OrderType) -> Leg:
@@ -141,7 +145,8 @@ def read_cancel(fields: Fields) -> Signal:
         if name not in _CANCEL_FIELDS:
             raise Refused("unknown_filter", field=reader.shown(name), allowed=", ".join(_FILTERS))
         if name in _FILTERS and not reader.given(name):
-            # An empty filter may be a template that was not filled: cancelling everything instead would be too much.
+            # An empty filter may be a template that was not filled: cancelling everything instead would be
+            # too much.
             raise Refused("empty_filter", field=reader.shown(name))
     exchange = terms.exchange(reader)
     market_type = reader.choice("market_type", terms.MARKET_TYPES)

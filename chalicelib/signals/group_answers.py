@@ -11,13 +11,19 @@ from chalicelib.orders.models import CLOSE_INCOMPLETE, AccountResult, Order, Ref
 from chalicelib.trading import Action
 
 _STATUS = {OrderStatus.OPEN: "PENDING", OrderStatus.PENDING_NEW: "PENDING"}
-"""How the seed calls an order the exchange has taken and not filled; the other states carry their own names."""
+"""How the seed calls an order the exchange has taken and not filled.
+
+The other states carry their own names.
+"""
 
 
 def settled_response(
     signal: dict[str, Any], strategy_accounts: int, executions: Sequence[AccountResult], language: str
 ) -> tuple[int, dict[str, Any]]:
-    """Status and body once every account has settled: 200 if any account succeeded, else 422 with the first reason."""
+    """Status and body once every account has settled.
+
+    200 if any account succeeded, else 422 with the first reason.
+    """
     executions = sorted(executions, key=lambda execution: (len(execution.account_id), execution.account_id))
     if signal["action"] == Action.CANCEL_ALL:
         result = _cancel(signal, executions)
@@ -26,12 +32,23 @@ def settled_response(
     else:
         result = _single(signal, strategy_accounts, executions, language)
     if any(execution.succeeded for execution in executions):
-        return 200, {"success": True, "message": messages.render("webhook_success", {}, language), "result": result}
+        return 200, {
+            "success": True,
+            "message": messages.render("webhook_success", {}, language),
+            "result": result,
+        }
     why = executions[0].refused[0]
-    return 422, {"success": False, "error": messages.render(why.code, why.values, language), "code": why.code, "result": result}
+    return 422, {
+        "success": False,
+        "error": messages.render(why.code, why.values, language),
+        "code": why.code,
+        "result": result,
+    }
 
 
-def _single(signal: dict[str, Any], strategy_accounts: int, executions: Sequence[AccountResult], language: str) -> dict[str, Any]:
+def _single(
+    signal: dict[str, Any], strategy_accounts: int, executions: Sequence[AccountResult], language: str
+) -> dict[str, Any]:
     successes = sum(execution.succeeded for execution in executions)
     return {
         "action": "trading_signal",
@@ -46,7 +63,9 @@ def _single(signal: dict[str, Any], strategy_accounts: int, executions: Sequence
     }
 
 
-def _batch(signal: dict[str, Any], strategy_accounts: int, executions: Sequence[AccountResult], language: str) -> dict[str, Any]:
+def _batch(
+    signal: dict[str, Any], strategy_accounts: int, executions: Sequence[AccountResult], language: str
+) -> dict[str, Any]:
     accounts = [_batch_account(signal, execution, language) for execution in executions]
     return {
         "action": "batch_trading_signal",
@@ -69,15 +88,24 @@ def _batch_account(signal: dict[str, Any], execution: AccountResult, language: s
     for index, leg in enumerate(signal["legs"]):
         outcome = _outcome(execution, str(index), language)
         shown = {name: outcome[name] for name in ("order_id", "success", "error", "code") if name in outcome}
-        asked = {"order_index": index, "requested_price": _number(leg["price"]), "requested_qty_per": _number(leg["percent"])}
+        asked = {
+            "order_index": index,
+            "requested_price": _number(leg["price"]),
+            "requested_qty_per": _number(leg["percent"]),
+        }
         orders.append(asked | shown)
     good = sum(order["success"] for order in orders)
-    return _account(execution) | {"successful_orders": good, "failed_orders": len(orders) - good, "orders": orders}
+    return _account(execution) | {
+        "successful_orders": good,
+        "failed_orders": len(orders) - good,
+        "orders": orders,
+    }
 
 
 def _cancel(signal: dict[str, Any], executions: Sequence[AccountResult]) -> dict[str, Any]:
     accounts = [
-        _account(execution) | {"cancelled_orders": execution.cancelled, "failed_orders": execution.not_cancelled}
+        _account(execution)
+        | {"cancelled_orders": execution.cancelled, "failed_orders": execution.not_cancelled}
         for execution in executions
     ]
     return {
@@ -104,15 +132,25 @@ def _account(execution: AccountResult) -> dict[str, Any]:
 def _outcome(execution: AccountResult, leg: str, language: str) -> dict[str, Any]:
     """What became of a leg; of a position that was to be closed, of the closing order."""
     if execution.note:
-        return {"success": True, "code": execution.note, "message": messages.render(execution.note, {}, language)}
+        return {
+            "success": True,
+            "code": execution.note,
+            "message": messages.render(execution.note, {}, language),
+        }
     orders = {order.leg: order for order in in_one(execution.orders)}
     order = orders.get(leg) or (orders.get(CLOSING_LEG) if leg == "0" else None)
     incomplete = any(each.code == CLOSE_INCOMPLETE and each.leg == leg for each in execution.refused)
     if order is not None and order.status is not OrderStatus.REJECTED and not incomplete:
         return _has_traded(order)
-    refused = next((each for each in execution.refused if each.leg == leg), None) or next(iter(execution.refused), None)
+    refused = next((each for each in execution.refused if each.leg == leg), None) or next(
+        iter(execution.refused), None
+    )
     refused = refused or RefusedLeg(leg=leg, code=order.code if order and order.code else "rejected")
-    return {"success": False, "error": messages.render(refused.code, refused.values, language), "code": refused.code}
+    return {
+        "success": False,
+        "error": messages.render(refused.code, refused.values, language),
+        "code": refused.code,
+    }
 
 
 def _has_traded(order: Order) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Orders placed by hand, by a signed-in admin. They go the way of every signal: stored, queued, executed, traced."""
+"""Orders placed by hand, by a signed-in admin. They go the way of every signal.
+
+Stored, queued, executed, traced.
+"""
 
 from chalicelib import aws, symbols
 from chalicelib.errors import NotFound, Refused, Unauthorized
@@ -18,7 +21,10 @@ from chalicelib.users.models import AccountKind, user_context_from_items
 
 _LONGEST_ID = 64
 _NULLABLE = ("account", "account_id", "user_id", "quantity", "quantity_type", "qty_per")
-"""Fields of which a client sends null for the one of two that it does not use. One of each two is required."""
+"""Fields of which a client sends null for the one of two that it does not use.
+
+One of each two is required.
+"""
 
 
 def place_order(request: Request) -> Answer:
@@ -33,21 +39,31 @@ def sender_of(user_id: str) -> SignalSource:
     Raises:
         NotFound: There is no such user.
     """
-    wanted: list[tuple[str, aws.Key]] = [("users", {"user_id": user_id, "part": part}) for part in ("profile", "settings", "directory")]
+    wanted: list[tuple[str, aws.Key]] = [
+        ("users", {"user_id": user_id, "part": part}) for part in ("profile", "settings", "directory")
+    ]
     wanted += [("risk", {"scope": scope}) for scope in ("global", f"user#{user_id}")]
     profile, settings, directory, *controls = aws.get_many(wanted)
     owner = user_context_from_items(profile, settings, directory)
     if owner is None:
         raise NotFound("user_not_found")
     halted = any(bool((control or {}).get("halted")) for control in controls)
-    return SignalSource(owner, authenticated=True, halted=halted, strategy=None, rules=tuple(map(rules.rules_from_item, controls)))
+    return SignalSource(
+        owner,
+        authenticated=True,
+        halted=halted,
+        strategy=None,
+        rules=tuple(map(rules.rules_from_item, controls)),
+    )
 
 
 def _sender(request: Request, fields: Fields | None) -> SignalSource:
     who = access.caller(request)
     who.require_admin()
     if fields and fields.token:
-        raise Unauthorized("token_wrong")  # a webhook token in the body: it is checked as any token, and opens nothing here
+        raise Unauthorized(
+            "token_wrong"
+        )  # a webhook token in the body: it is checked as any token, and opens nothing here
     named = fields.text("user_id") if fields else None
     if named and len(named) > _LONGEST_ID:
         raise NotFound("user_not_found")
@@ -55,10 +71,17 @@ def _sender(request: Request, fields: Fields | None) -> SignalSource:
 
 
 def _signal(fields: Fields, sender: SignalSource) -> Signal:
-    """What the body asks for. A field nobody reads is refused: a person who sends one means something by it."""
+    """What the body asks for. A field nobody reads is refused.
+
+    A person who sends one means something by it.
+    """
     reader = Reader(fields)
     reader.text("user_id")
-    reader.require(*(() if reader.given("account_id") else ("account",)), "symbol", *(() if reader.given("market_position") else ("side",)))
+    reader.require(
+        *(() if reader.given("account_id") else ("account",)),
+        "symbol",
+        *(() if reader.given("market_position") else ("side",)),
+    )
     account = _account(reader, sender)
     if closing.is_closing(Variant.MANUAL, fields):
         return closing.read(Variant.MANUAL, fields, account)
@@ -109,7 +132,10 @@ def _account(reader: Reader, sender: SignalSource) -> str | None:
     name, account_id = reader.text("account"), reader.text("account_id")
     if account_id is None:
         return name
-    found = next((known for known, entry in sender.owner.directory.accounts.items() if entry.account_id == account_id), None)
+    found = next(
+        (known for known, entry in sender.owner.directory.accounts.items() if entry.account_id == account_id),
+        None,
+    )
     if found is None:
         raise NotFound("account_not_found", account=account_id)
     if name not in (None, found):

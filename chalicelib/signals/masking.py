@@ -6,7 +6,9 @@ from typing import Any
 
 MASK = "***"
 
-_SENSITIVE = re.compile(r"token|secret|pass(?:phrase|word|wd)|api_?key|private_?key|credential|authorization|code$|^(?:pin|pwd|key|auth)$")
+_SENSITIVE = re.compile(
+    r"token|secret|pass(?:phrase|word|wd)|api_?key|private_?key|credential|authorization|code$|^(?:pin|pwd|key|auth)$"
+)
 _SEPARATORS = re.compile(r"[\s\-]+")
 _IN_TEXT = re.compile(
     r"""((?:token|secret|pass(?:phrase|word|wd)|api[_\s-]?key|private[_\s-]?key|code|pin|pwd)["']?\s*[:=]\s*)("[^"]*"?|'[^']*'?|[^\s"';&,}]+)""",
@@ -20,7 +22,10 @@ _SHORTEST_SECRET = 6
 
 
 def is_sensitive(name: str) -> bool:
-    """Whether a value of this name is a credential, by its name alone: `token`, `apiKey`, `xc_code`, `passphrase` are."""
+    """Whether a value of this name is a credential, by its name alone.
+
+    `token`, `apiKey`, `xc_code`, `passphrase` are.
+    """
     return bool(_SENSITIVE.search(_SEPARATORS.sub("_", name).lower()))
 
 
@@ -29,11 +34,14 @@ def mask(value: Any, secrets: tuple[str, ...] = ()) -> Any:
 
     Args:
         value: JSON-like; objects and lists are gone through.
-        secrets: Known credentials, replaced wherever they appear inside a text or a key (a token repeated in a comment).
+        secrets: Known credentials, replaced wherever they appear inside a text or a key (a token repeated in
+            a comment).
     """
     if isinstance(value, Mapping):
         return {
-            mask_values(key, secrets): MASK if is_sensitive(key) and inner is not None else mask(inner, secrets)
+            mask_values(key, secrets): MASK
+            if is_sensitive(key) and inner is not None
+            else mask(inner, secrets)
             for key, inner in value.items()
         }
     if isinstance(value, (list, tuple)):
@@ -42,7 +50,10 @@ def mask(value: Any, secrets: tuple[str, ...] = ()) -> Any:
 
 
 def mask_values(value: Any, secrets: tuple[str, ...] = ()) -> Any:
-    """A copy of a value without the credentials that are in it, whatever its keys are called: known ones, and all of our own making."""
+    """A copy of a value without the credentials that are in it, whatever its keys are called.
+
+    Known ones, and all of our own making.
+    """
     if isinstance(value, Mapping):
         return {mask_values(key, secrets): mask_values(inner, secrets) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
@@ -56,6 +67,11 @@ def mask_values(value: Any, secrets: tuple[str, ...] = ()) -> Any:
 
 
 def mask_text(body: bytes, limit: int = 4096, secrets: tuple[str, ...] = ()) -> str:
-    """A body that could not be read, for the log: what looks like a credential masked, cut to `limit` characters."""
-    text = body[: 8 * limit].decode("utf-8", "replace")  # a credential that the cut would halve is masked before it
+    """A body that could not be read, for the log.
+
+    What looks like a credential masked, cut to `limit` characters.
+    """
+    text = body[: 8 * limit].decode(
+        "utf-8", "replace"
+    )  # a credential that the cut would halve is masked before it
     return str(mask_values(_IN_TEXT.sub(rf"\1{MASK}", text), secrets))[:limit]

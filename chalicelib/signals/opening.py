@@ -1,6 +1,9 @@
-"""What an opening signal may not carry: keys that would change the trade and that its webhook would ignore. Pure.
+"""What an opening signal may not carry: keys that would change the trade and that its webhook would ignore.
 
-A default applies only where the sender said nothing, so an empty field is refused where its default would change the trade.
+Pure.
+
+A default applies only where the sender said nothing, so an empty field is refused where its default would
+change the trade.
 """
 
 from collections.abc import Iterator
@@ -18,11 +21,37 @@ GROUP_URL, XC_URL = "/api/webhook", "/xc"
 _SETTINGS_SIZED = (Variant.LEGACY, Variant.PERSONAL)
 _NOT_BY_GROUP = ("qty_per", "orders", "group_name")
 _MAY_BE_EMPTY = frozenset(
-    ("price", "timestamp", "timenow", "max_lag", "max_age", "idempotency_key", "strategy_id", "chat_id", "token", "code")
+    (
+        "price",
+        "timestamp",
+        "timenow",
+        "max_lag",
+        "max_age",
+        "idempotency_key",
+        "strategy_id",
+        "chat_id",
+        "token",
+        "code",
+    )
 )
 """Read fields whose default changes nothing about the trade. An empty required field is a missing one."""
 
-_TYPE_WORDS = ("lim", "lmt", "market", "mkt", "stop", "trail", "ioc", "fok", "gtc", "oco", "bracket", "iceberg", "twap", "post")
+_TYPE_WORDS = (
+    "lim",
+    "lmt",
+    "market",
+    "mkt",
+    "stop",
+    "trail",
+    "ioc",
+    "fok",
+    "gtc",
+    "oco",
+    "bracket",
+    "iceberg",
+    "twap",
+    "post",
+)
 
 _MARKETS = frozenset(("spot", "future", "futures", "perp", "perpetual", "swap", "linear", "margin"))
 """Values that make an unknown `market` a market type; it is often the exchange or a label."""
@@ -53,8 +82,9 @@ def check_fields(fields: Fields, variant: Variant, besides: tuple[str, ...] = ()
         besides: Read fields with a check of their own for an empty value.
 
     Raises:
-        Refused: `duplicate_field`, `conflicting_fields`; `empty_field`; `unknown_field`, with the nearest known key as `nearest`;
-            `broken_pair` for a backslash in a key of a connection string; `invalid_choice` for a `type` that is no order type.
+        Refused: `duplicate_field`, `conflicting_fields`; `empty_field`; `unknown_field`, with the nearest
+            known key as `nearest`; `broken_pair` for a backslash in a key of a connection string;
+            `invalid_choice` for a `type` that is no order type.
     """
     fields.check()
     for position, key in fields.odd_keys:
@@ -87,7 +117,12 @@ def check_unknown(fields: Fields, variant: Variant, name: str, prefix: str = "")
 
 def _check_known(fields: Fields, variant: Variant, name: str, value: Any) -> None:
     read = reads(variant, name)
-    if read and value is None and name not in _MAY_BE_EMPTY and not (name == "demo" and variant is Variant.XC):
+    if (
+        read
+        and value is None
+        and name not in _MAY_BE_EMPTY
+        and not (name == "demo" and variant is Variant.XC)
+    ):
         raise Refused("empty_field", field=fields.shown(name))
     if not read and BY_NAME[name].kind is Kind.ACCOUNT and not trade_words.is_chart(name):
         raise _unknown(fields.shown(name), "account")
@@ -103,7 +138,10 @@ def _check_type(fields: Fields, variant: Variant, name: str, value: Any) -> None
 
 
 def _check_inner(fields: Fields, variant: Variant, outer: str, key: str) -> None:
-    """A key inside an object: what would change the trade at the top must not be passed over one level down."""
+    """A key inside an object.
+
+    What would change the trade at the top must not be passed over one level down.
+    """
     known = CANONICAL.get(squash(key))
     if known:
         changes = trade_words.changes_trade(known) and reads(variant, known)

@@ -1,7 +1,8 @@
 """Every path that no other route has: webhooks in another spelling, and requests that miss one.
 
-A trailing slash and the case of a webhook's path do not matter. What stands below a webhook and is none is logged like every request to
-one, because its sender most probably meant to trade. API Gateway gives this route also the methods that a webhook does not have.
+A trailing slash and the case of a webhook's path do not matter. What stands below a webhook and is none is
+logged like every request to one, because its sender most probably meant to trade. API Gateway gives this
+route also the methods that a webhook does not have.
 """
 
 import re

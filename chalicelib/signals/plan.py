@@ -91,7 +91,8 @@ def check_rules(signal: Signal, sender: SignalSource, now: datetime) -> None:
     rules.check_signal(sender.rules, signal.symbol.name if signal.symbol else None, now)
     if signal.size and signal.size.unit is Unit.QUOTE:
         rules.check_notional(sender.rules, signal.size.amount)
-    # A purchase trades at its limit at most. What a market order is worth says the market's price, at execution, not the signal's.
+    # A purchase trades at its limit at most. What a market order is worth says the market's price, at
+    # execution, not the signal's.
     if signal.quantity is not None and signal.price is not None and signal.order_type in terms.WITH_LIMIT:
         rules.check_notional(sender.rules, signal.quantity * signal.price)
 
@@ -110,21 +111,32 @@ def leverage_of(signal: Signal, sender: SignalSource, market_type: MarketType | 
 
 def is_closing(signal: Signal) -> bool:
     """Whether it was read as a closing signal."""
-    return signal.action in _SIZED_BY_WORD or (signal.variant is Variant.PAPER and signal.market_position == "flat")
+    return signal.action in _SIZED_BY_WORD or (
+        signal.variant is Variant.PAPER and signal.market_position == "flat"
+    )
 
 
 def only_opens(signal: Signal, market_type: MarketType | None) -> bool:
-    """Whether all the signal can do is open or add. On futures an order may reduce what is opposite; that is known at execution."""
-    return market_type is MarketType.SPOT and signal.action in (Action.BUY, Action.LONG) and not signal.shrinks
+    """Whether all the signal can do is open or add. On futures an order may reduce what is opposite.
+
+    That is known at execution.
+    """
+    return (
+        market_type is MarketType.SPOT and signal.action in (Action.BUY, Action.LONG) and not signal.shrinks
+    )
 
 
 def only_closes(signal: Signal, market_type: MarketType | None) -> bool:
     """Whether the signal can only close, reduce or cancel."""
-    selling = market_type is MarketType.SPOT and (signal.action in (Action.SELL, Action.SHORT) or signal.shrinks)
+    selling = market_type is MarketType.SPOT and (
+        signal.action in (Action.SELL, Action.SHORT) or signal.shrinks
+    )
     return selling or signal.reduce_only or signal.action in (Action.CLOSE, Action.STOP, Action.CANCEL_ALL)
 
 
-def instructions(signal_id: str, signal: Signal, sender: SignalSource, plan: Plan, received_at: datetime) -> tuple[Instruction, ...]:
+def instructions(
+    signal_id: str, signal: Signal, sender: SignalSource, plan: Plan, received_at: datetime
+) -> tuple[Instruction, ...]:
     """What each account is told."""
     settings = sender.owner.settings
     leverage = leverage_of(signal, sender, plan.market_type)
@@ -174,7 +186,10 @@ def instructions(signal_id: str, signal: Signal, sender: SignalSource, plan: Pla
 
 
 def max_age_s(signal: Signal, sender: SignalSource) -> int:
-    """Seconds after which the signal opens nothing: the owner's setting, or what the signal itself says, if that is less."""
+    """Seconds after which the signal opens nothing.
+
+    The owner's setting, or what the signal itself says, if that is less.
+    """
     limit = sender.owner.settings.max_age_s
     return limit if signal.max_age_s is None else min(limit, ceil(signal.max_age_s))
 
@@ -186,8 +201,13 @@ def _max_price_deviation(sender: SignalSource) -> Decimal:
 
 
 def overtaken(given: tuple[Instruction, ...], missed: AlertGap | None) -> tuple[Instruction, ...]:
-    """The instructions of a signal that came after another one: an exit that its entry has overtaken does nothing."""
-    late, entry = (missed.came_late, missed.last_signal_id if missed.may_be_late else None) if missed else (False, None)
+    """The instructions of a signal that came after another one.
+
+    An exit that its entry has overtaken does nothing.
+    """
+    late, entry = (
+        (missed.came_late, missed.last_signal_id if missed.may_be_late else None) if missed else (False, None)
+    )
     return tuple(each.model_copy(update={"came_late": late, "overtaken_by": entry}) for each in given)
 
 
@@ -202,7 +222,10 @@ def _size(signal: Signal, trade_amount: Decimal) -> dict[str, Any]:
 
 
 def _to_flat(signal: Signal, market_type: MarketType | None) -> dict[str, Any]:
-    """What becomes of an order that leads to flat: on spot a purchase buys nothing, since there is no short position to buy back."""
+    """What becomes of an order that leads to flat.
+
+    On spot a purchase buys nothing, since there is no short position to buy back.
+    """
     if market_type is MarketType.SPOT and signal.ordered in (Action.BUY, Action.LONG):
         return {"action": Action.BUY, "reduce_only": True}
     return {}
@@ -250,15 +273,23 @@ def _by_settings(signal: Signal, sender: SignalSource) -> Plan:
 
 
 def _xc(signal: Signal, sender: SignalSource) -> Plan:
-    """xc: the account on the exchange named; a perpetual's name asks for futures, else the settings decide the market."""
+    """xc: the account on the exchange named.
+
+    A perpetual's name asks for futures, else the settings decide the market.
+    """
     perpetual = signal.symbol is not None and signal.symbol.perpetual
-    market_type = signal.market_type or (MarketType.FUTURES if perpetual else sender.owner.settings.market_type)
+    market_type = signal.market_type or (
+        MarketType.FUTURES if perpetual else sender.owner.settings.market_type
+    )
     kind = AccountKind.LIVE if signal.demo is False else AccountKind.DEMO
     return _one(signal, sender, signal.exchange or "", kind, market_type)
 
 
 def _manual(signal: Signal, sender: SignalSource) -> Plan:
-    """By hand: the account named, of whatever kind. Paper accounts trade spot, others what the symbol or the settings say."""
+    """By hand: the account named, of whatever kind.
+
+    Paper accounts trade spot, others what the symbol or the settings say.
+    """
     entry = sender.owner.directory.accounts.get(signal.account or "")
     if signal.account is None or entry is None:
         raise NotFound("account_not_found", account=signal.account)
@@ -269,8 +300,13 @@ def _manual(signal: Signal, sender: SignalSource) -> Plan:
     return _plan({signal.account: entry}, signal.market_type or (MarketType.FUTURES if perpetual else usual))
 
 
-def _one(signal: Signal, sender: SignalSource, exchange: str, kind: AccountKind, market_type: MarketType) -> Plan:
-    """The account named, else the only one on the exchange; with several of them, choosing would be a guess about somebody's money."""
+def _one(
+    signal: Signal, sender: SignalSource, exchange: str, kind: AccountKind, market_type: MarketType
+) -> Plan:
+    """The account named, else the only one on the exchange.
+
+    With several of them, choosing would be a guess about somebody's money.
+    """
     if market_type is MarketType.SPOT and signal.symbol is not None and signal.symbol.perpetual:
         raise NotDoable("perpetual_on_spot", symbol=signal.symbol.raw)
     fitting = {
@@ -291,7 +327,10 @@ def _one(signal: Signal, sender: SignalSource, exchange: str, kind: AccountKind,
 
 
 def _group(signal: Signal, sender: SignalSource) -> Plan:
-    """The strategy's active accounts on the exchange and market; an inactive strategy is answered like an unknown one."""
+    """The strategy's active accounts on the exchange and market.
+
+    An inactive strategy is answered like an unknown one.
+    """
     strategy = sender.strategy
     if not strategy or not strategy.get("is_active", True):
         raise NotFound("strategy_not_found")
@@ -302,13 +341,22 @@ def _group(signal: Signal, sender: SignalSource) -> Plan:
     if signal.account is not None and all(member["name"] != signal.account for member in members.values()):
         raise NotFound("account_not_found", account=signal.account)
     chosen = tuple(
-        Target(account_id, member["name"], member["exchange"], AccountKind(member["kind"]), member.get("weight", Decimal(100)))
+        Target(
+            account_id,
+            member["name"],
+            member["exchange"],
+            AccountKind(member["kind"]),
+            member.get("weight", Decimal(100)),
+        )
         for account_id, member in sorted(members.items(), key=lambda pair: (len(pair[0]), pair[0]))
         if member.get("active", True)
         and not (signal.demo and AccountKind(member["kind"]).real_money)
         and signal.exchange in (None, member["exchange"])
         and signal.account in (None, member["name"])
-        and (signal.market_type is None or signal.market_type.value in member.get("market_types", ("spot", "futures")))
+        and (
+            signal.market_type is None
+            or signal.market_type.value in member.get("market_types", ("spot", "futures"))
+        )
     )
     return Plan(chosen, signal.market_type, len(members))
 
@@ -316,7 +364,9 @@ def _group(signal: Signal, sender: SignalSource) -> Plan:
 def _plan(entries: Mapping[str, AccountEntry], market_type: MarketType) -> Plan:
     active = {name: entry for name, entry in entries.items() if entry.is_active}
     return Plan(
-        tuple(Target(entry.account_id, name, entry.exchange, entry.kind) for name, entry in active.items()), market_type, len(entries)
+        tuple(Target(entry.account_id, name, entry.exchange, entry.kind) for name, entry in active.items()),
+        market_type,
+        len(entries),
     )
 
 

@@ -1,4 +1,7 @@
-"""The credentials that a request presents, wherever they stand: header, `Authorization: Bearer`, query, body. Pure."""
+"""The credentials that a request presents, wherever they stand: header, `Authorization: Bearer`, query, body.
+
+Pure.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +24,8 @@ class Presented:
 
     Attributes:
         checked: Those that must be right, without repetition. The first one says whose signal it is.
-        secrets: All of them, to be masked: also another product's secret, which a body may hold beside a token in header or URL.
+        secrets: All of them, to be masked: also another product's secret, which a body may hold beside a
+            token in header or URL.
     """
 
     checked: tuple[str, ...]

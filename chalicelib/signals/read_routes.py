@@ -53,9 +53,14 @@ def list_signals(request: Request) -> Answer:
     if "since" in request.query or "until" in request.query:
         condition += " AND received_at BETWEEN :since AND :until"
         since = _moment(request, "since", _EARLIEST)
-        filters |= {"since": since, "until": max(since, _moment(request, "until", _LATEST))}  # DynamoDB takes no range that runs backwards
+        filters |= {
+            "since": since,
+            "until": max(since, _moment(request, "until", _LATEST)),
+        }  # DynamoDB takes no range that runs backwards
     only = filters | ({"filter_expression": " AND ".join(parts)} if parts else {})
-    return paging.answer("signals", condition, page, trace.summary, index="by_user", user=user_id, newest_first=True, **only)
+    return paging.answer(
+        "signals", condition, page, trace.summary, index="by_user", user=user_id, newest_first=True, **only
+    )
 
 
 def list_orders(request: Request) -> Answer:
@@ -69,7 +74,9 @@ def list_orders(request: Request) -> Answer:
     filters |= {name: value for name in ("account_id", "signal_id") if (value := request.query.get(name))}
     expression = " AND ".join(f"#{name} = :{name}" for name in filters)
     only = filters | ({"filter_expression": expression} if filters else {})
-    return paging.answer("orders", "user_id = :user", page, _order, index="by_user", user=user_id, newest_first=True, **only)
+    return paging.answer(
+        "orders", "user_id = :user", page, _order, index="by_user", user=user_id, newest_first=True, **only
+    )
 
 
 def get_order(request: Request) -> Answer:
@@ -92,7 +99,11 @@ def list_logs(request: Request) -> Answer:
     Admins see those of nobody as `unknown`.
     """
     who, page = caller(request), paging.page_request(request)
-    user_id = _UNKNOWN if who.role is Role.ADMIN and request.query.get("user_id") == _UNKNOWN else who.whose(request)
+    user_id = (
+        _UNKNOWN
+        if who.role is Role.ADMIN and request.query.get("user_id") == _UNKNOWN
+        else who.whose(request)
+    )
     filters: dict[str, Any] = {}
     if outcome := inputs.choice(request, "outcome", OUTCOMES):
         filters["outcome"] = outcome
@@ -100,7 +111,9 @@ def list_logs(request: Request) -> Answer:
         filters["code"] = code
     expression = " AND ".join(f"#{name} = :{name}" for name in filters)
     only = filters | ({"filter_expression": expression} if filters else {})
-    return paging.answer("webhook_logs", "#owner = :owner", page, _log_view, owner=user_id, newest_first=True, **only)
+    return paging.answer(
+        "webhook_logs", "#owner = :owner", page, _log_view, owner=user_id, newest_first=True, **only
+    )
 
 
 def _order(item: aws.Item) -> dict[str, Any]:

@@ -1,6 +1,9 @@
-"""How many refused requests of one source are recorded in a minute: a broken or hostile sender must not fill log and outbox.
+"""How many refused requests of one source are recorded in a minute.
 
-Counted in each process, so it costs no call, and a burst that AWS spreads over several processes is recorded by each of them. A signal
+A broken or hostile sender must not fill log and outbox.
+
+Counted in each process, so it costs no call, and a burst that AWS spreads over several processes is recorded
+by each of them. A signal
 that is accepted is never held back by it: `users/signal_quota.py` counts those.
 """
 
@@ -14,7 +17,10 @@ _minute = ""
 
 
 def is_full(source: str, at: datetime) -> bool:
-    """Counts one refusal of a source, a user or an address; True if enough of them are recorded in this minute."""
+    """Counts one refusal of a source, a user or an address.
+
+    True if enough of them are recorded in this minute.
+    """
     global _minute  # noqa: PLW0603 - the process's own count
     minute = at.strftime("%Y-%m-%dT%H:%M")
     if minute > _minute:

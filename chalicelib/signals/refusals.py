@@ -1,7 +1,9 @@
-"""Refusals at acceptance: each is an entry of the webhook log and, where the owner is known, an event, in one transaction.
+"""Refusals at acceptance.
 
-The same code of the same webhook is an event once a minute, since a broken alert fires again and again. What was held back in between is
-counted, and the next event of the code tells how many there were.
+Each is an entry of the webhook log and, where the owner is known, an event, in one transaction.
+
+The same code of the same webhook is an event once a minute, since a broken alert fires again and again. What
+was held back in between is counted, and the next event of the code tells how many there were.
 """
 
 import hashlib
@@ -47,7 +49,10 @@ class Attempt:
 
 
 def record(attempt: Attempt, refused: Refused) -> None:
-    """Logs a refusal and raises `signal.refused` for its owner. An event about a loop would go round in that loop: it is logged only."""
+    """Logs a refusal and raises `signal.refused` for its owner.
+
+    An event about a loop would go round in that loop: it is logged only.
+    """
     if attempt.owner is None:
         aws.write(store.log_write("unknown", attempt.received_at, attempt.request_id, attempt.log_entry))
     elif refused.code == LOOP:
@@ -55,12 +60,25 @@ def record(attempt: Attempt, refused: Refused) -> None:
     else:
         values = {name: str(value) for name, value in refused.values.items()}
         told = {"code": refused.code, "status": refused.status, "field": values.get("field")}
-        _once_a_minute(attempt, "signal.refused", refused.code, told | {"refused": [{"leg": None, "code": refused.code, "values": values}]})
+        _once_a_minute(
+            attempt,
+            "signal.refused",
+            refused.code,
+            told | {"refused": [{"leg": None, "code": refused.code, "values": values}]},
+        )
 
 
 def record_repeat(attempt: Attempt, signal_id: str, first_received_at: str) -> None:
-    """Logs a signal that its key held back long after the first one, and raises `signal.repeated`: the key is probably not unique."""
-    _once_a_minute(attempt, "signal.repeated", "repeated", {"signal_id": signal_id, "first_received_at": first_received_at})
+    """Logs a signal that its key held back long after the first one, and raises `signal.repeated`.
+
+    The key is probably not unique.
+    """
+    _once_a_minute(
+        attempt,
+        "signal.repeated",
+        "repeated",
+        {"signal_id": signal_id, "first_received_at": first_received_at},
+    )
 
 
 def _once_a_minute(attempt: Attempt, type_: str, code: str, told: Mapping[str, Any]) -> None:
@@ -81,16 +99,24 @@ def _once_a_minute(attempt: Attempt, type_: str, code: str, told: Mapping[str, A
             "forget_at": int((attempt.received_at + _KEPT).timestamp()),
         }
         condition = "version = :read" if known else "attribute_not_exists(version)"
-        counted = aws.put_write("idempotency", item, condition, **({"read": known["version"]} if known else {}))
+        counted = aws.put_write(
+            "idempotency", item, condition, **({"read": known["version"]} if known else {})
+        )
         try:
-            aws.transact([counted, log] if held_back else [counted, log, outbox.event_write(_event(attempt, type_, count, told))])
+            aws.transact(
+                [counted, log]
+                if held_back
+                else [counted, log, outbox.event_write(_event(attempt, type_, count, told))]
+            )
         except aws.WriteRefused as refused:
             known = refused.failed[0] or {}
         except Retryable:
             sleep(uniform(0.005, 0.02) * 2**attempt_number)  # noqa: S311 - jitter, not a secret
         else:
             return
-    aws.write(log)  # many of the same arrive in this instant: they are told of already, and the log misses none
+    aws.write(
+        log
+    )  # many of the same arrive in this instant: they are told of already, and the log misses none
 
 
 def _event(attempt: Attempt, type_: str, count: int, told: Mapping[str, Any]) -> Event:

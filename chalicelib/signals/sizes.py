@@ -11,7 +11,9 @@ from chalicelib.trading import Leg, Size, Unit
 HUNDRED = Decimal(100)
 
 UNITS = {
-    **dict.fromkeys(("base", "units", "coins", "contracts", "shares", "fixed", "fixed_quantity", "absolute"), Unit.BASE),
+    **dict.fromkeys(
+        ("base", "units", "coins", "contracts", "shares", "fixed", "fixed_quantity", "absolute"), Unit.BASE
+    ),
     **dict.fromkeys(("quote", "usd", "usdt", "cash", "dollar_amount", "notional", "cost"), Unit.QUOTE),
     **dict.fromkeys(("percent", "percent_of_equity", "percent_of_balance"), Unit.BALANCE_PERCENT),
     "percent_of_position": Unit.POSITION_PERCENT,
@@ -29,8 +31,9 @@ def read(reader: Reader, default: Size | None = None) -> Size | None:
         default: What holds where no sizing field was sent at all.
 
     Raises:
-        Refused: `missing_field` for a unit without a quantity; `invalid_choice` for a unit that is not certain; `conflicting_fields` for
-            two sizes, or a percentage in a unit that is none; as `Reader.number` does.
+        Refused: `missing_field` for a unit without a quantity; `invalid_choice` for a unit that is not
+            certain; `conflicting_fields` for two sizes, or a percentage in a unit that is none; as
+            `Reader.number` does.
     """
     unit = reader.choice("quantity_type", UNITS)
     if reader.given("qty_per"):
@@ -42,7 +45,9 @@ def read(reader: Reader, default: Size | None = None) -> Size | None:
     percentage = reader.percentage("quantity")
     if percentage is not None:
         if unit not in (None, *_PERCENT):
-            raise Refused("conflicting_fields", field=reader.shown("quantity"), other=reader.shown("quantity_type"))
+            raise Refused(
+                "conflicting_fields", field=reader.shown("quantity"), other=reader.shown("quantity_type")
+            )
         return Size(amount=percentage, unit=unit or Unit.BALANCE_PERCENT)
     amount = reader.number("quantity", HUNDRED if unit in _PERCENT else LARGEST)
     return None if amount is None else Size(amount=amount, unit=unit or Unit.BASE)
@@ -52,7 +57,9 @@ def _of_percent(reader: Reader, unit: Unit | None) -> Size | None:
     if reader.given("quantity"):
         raise Refused("conflicting_fields", field=reader.shown("quantity"), other=reader.shown("qty_per"))
     if unit not in (None, *_PERCENT):
-        raise Refused("conflicting_fields", field=reader.shown("qty_per"), other=reader.shown("quantity_type"))
+        raise Refused(
+            "conflicting_fields", field=reader.shown("qty_per"), other=reader.shown("quantity_type")
+        )
     amount = reader.number("qty_per", HUNDRED)
     return None if amount is None else Size(amount=amount, unit=unit or Unit.BALANCE_PERCENT)
 

@@ -33,8 +33,10 @@ class SignalSource:
         authenticated: A token or code came with the signal, and was right.
         halted: A halt switch, of everybody, of this user or of the strategy, is on.
         strategy: The strategy the signal names, as stored; None if it names none or there is none.
-        credential: Digest of the credential it came with; `tokenless` if it came with none, empty for orders by hand.
-        rules: The risk rules of the user and of the strategy. Those of the account are asked at execution, as these are again.
+        credential: Digest of the credential it came with; `tokenless` if it came with none, empty for orders
+            by hand.
+        rules: The risk rules of the user and of the strategy. Those of the account are asked at execution, as
+            these are again.
         usage: How often its token has been used; None for orders by hand, which are not counted.
     """
 
@@ -52,7 +54,9 @@ class SignalSource:
         return self.owner.user.user_id
 
     def check(self, source_ip: str) -> None:
-        """Refuses what the user may not send. An order by hand is permitted by its API token, from any address.
+        """Refuses what the user may not send.
+
+        An order by hand is permitted by its API token, from any address.
 
         Raises:
             Unauthorized: There is no credential, and the user requires one.
@@ -68,7 +72,10 @@ class SignalSource:
 
     @property
     def is_known(self) -> bool:
-        """Whether the signal is the user's for certain: by its credential, or because the user takes signals without one."""
+        """Whether the signal is the user's for certain.
+
+        By its credential, or because the user takes signals without one.
+        """
         return self.authenticated or not self.owner.settings.require_token
 
 
@@ -77,7 +84,8 @@ def identify(request: Request, fields: Fields | None, user_id: str | None, now: 
 
     Args:
         fields: The body; None if it could not be read, in which case only header and query can carry a token.
-        user_id: Whose it is if no credential says otherwise: the user in the path, or the deployment's default user.
+        user_id: Whose it is if no credential says otherwise: the user in the path, or the deployment's
+            default user.
 
     Raises:
         Unauthorized: One of the credentials presented is wrong, or nothing says whose signal it is.
@@ -119,11 +127,16 @@ def identify(request: Request, fields: Fields | None, user_id: str | None, now: 
     halted = any(bool((control or {}).get("halted")) for control in controls)
     limit = int((credential or {}).get("signals_per_minute") or owner.settings.signals_per_minute)
     used = signal_quota.Usage(claimed, counter, list(found), limit)
-    return SignalSource(owner, bool(first), halted, strategy, tuple(map(rules.rules_from_item, controls)), used, counter)
+    return SignalSource(
+        owner, bool(first), halted, strategy, tuple(map(rules.rules_from_item, controls)), used, counter
+    )
 
 
 def _named(claimed: str | None) -> str:
-    """The user whose signal this claims to be. Raises Unauthorized if it claims nobody, NotFound if that is no id."""
+    """The user whose signal this claims to be.
+
+    Raises Unauthorized if it claims nobody, NotFound if that is no id.
+    """
     if claimed is None:
         raise Unauthorized("token_missing")
     if not is_id(claimed):
@@ -155,8 +168,14 @@ def _check_credentials(stored: Mapping[str, aws.Item | None], claimed: str, now:
 
 
 def _check_address(source_ip: str, allowed: tuple[str, ...], *, authenticated: bool) -> None:
-    networks = [network for entry in allowed for network in (TRADINGVIEW if entry.lower() == "tradingview" else (entry,))]
-    if not networks or any(ip_address(source_ip) in ip_network(network, strict=False) for network in networks):
+    networks = [
+        network
+        for entry in allowed
+        for network in (TRADINGVIEW if entry.lower() == "tradingview" else (entry,))
+    ]
+    if not networks or any(
+        ip_address(source_ip) in ip_network(network, strict=False) for network in networks
+    ):
         return
     if authenticated:  # somebody else may have the token
         measure(Metric.TOKEN_FROM_UNKNOWN_ADDRESS)

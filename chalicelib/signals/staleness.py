@@ -1,4 +1,7 @@
-"""What a signal's age means at acceptance: closing signals have none, all others must be neither old nor of the future."""
+"""What a signal's age means at acceptance.
+
+Closing signals have none, all others must be neither old nor of the future.
+"""
 
 from datetime import datetime, timedelta
 
@@ -15,12 +18,19 @@ _MOST_AHEAD = timedelta(seconds=60)
 
 
 def is_closing(signal: Signal, fields: Fields) -> bool:
-    """Whether it is a closing signal: `close`, `exit`, `stop`, a cancel, or an order that leads to flat. Paper's `close` is a sale."""
+    """Whether it is a closing signal: `close`, `exit`, `stop`, a cancel, or an order that leads to flat.
+
+    Paper's `close` is a sale.
+    """
     return signal.action is Action.CANCEL_ALL or closing.is_closing(signal.variant, fields)
 
 
-def check_age(signal: Signal, plan: plans.Plan, received_at: datetime, sender: SignalSource, *, closes: bool) -> None:
-    """Refuses a signal that is too old to open anything, or of the future; closing, reducing and cancelling never go stale.
+def check_age(
+    signal: Signal, plan: plans.Plan, received_at: datetime, sender: SignalSource, *, closes: bool
+) -> None:
+    """Refuses a signal that is too old to open anything, or of the future.
+
+    Closing, reducing and cancelling never go stale.
 
     On futures an order may turn out to reduce, so execution decides whether it is too old.
 

@@ -34,9 +34,10 @@ class IdempotencyKeys:
         scope: Whose repeats count: the user, the webhook, the strategy or account and the symbol.
         fingerprint: Hash of credential and body.
         window: How long the same bytes count as a repeat; None turns that off.
-        credential: What the signal came with, see `Sender`. Keys and repeats are of one credential only, so that no sender uses up
-            the key of another one.
-        closing: It is a closing signal, which a key holds back within `key_window` only, and never with another body.
+        credential: What the signal came with, see `Sender`. Keys and repeats are of one credential only, so
+            that no sender uses up the key of another one.
+        closing: It is a closing signal, which a key holds back within `key_window` only, and never with
+            another body.
     """
 
     key: str | None
@@ -48,7 +49,10 @@ class IdempotencyKeys:
 
     @property
     def key_window(self) -> timedelta:
-        """How long the same key with the same body is certainly the same signal: a re-send, never the exit of a later trade."""
+        """How long the same key with the same body is certainly the same signal.
+
+        A re-send, never the exit of a later trade.
+        """
         return min(self.window or KEY_WINDOW, KEY_WINDOW)
 
 
@@ -57,7 +61,8 @@ class Earlier:
     """The signal a repeat repeats, or contradicts by another body under the same key.
 
     Attributes:
-        late: Its key came again after the window, so the later signal is probably another one with the same key.
+        late: Its key came again after the window, so the later signal is probably another one with the same
+            key.
     """
 
     signal_id: str
@@ -103,14 +108,17 @@ class Overtaken(Retryable):
 
 
 def save(accepted: Accepted, guard: IdempotencyKeys, usage: Usage | None) -> Earlier | None:
-    """Stores a signal, its keys, its event and its log entry, all or none; returns the earlier signal if this one repeats it.
+    """Stores a signal, its keys, its event and its log entry, all or none.
+
+    Returns the earlier signal if this one repeats it.
 
     Args:
         usage: Of the token it came with, which it is counted for; None counts nothing.
 
     Raises:
         TooMany: The token has sent as many as it may in this minute.
-        Overtaken: Another signal changed what this one was to be stored upon; save it again with what was learnt.
+        Overtaken: Another signal changed what this one was to be stored upon; save it again with what was
+            learnt.
         Retryable: Another transaction was at the same keys.
     """
     writes = {
@@ -127,7 +135,9 @@ def save(accepted: Accepted, guard: IdempotencyKeys, usage: Usage | None) -> Ear
         )
     if accepted.missed and not accepted.missed.came_late:
         writes["missed"] = outbox.event_write(
-            alert_gaps.gap_event(accepted.signal, accepted.missed, accepted.signal_id, accepted.user_id, accepted.received_at)
+            alert_gaps.gap_event(
+                accepted.signal, accepted.missed, accepted.signal_id, accepted.user_id, accepted.received_at
+            )
         )
     part = 0
     if usage:
@@ -138,21 +148,34 @@ def save(accepted: Accepted, guard: IdempotencyKeys, usage: Usage | None) -> Ear
         failed = {name: item for name, item in zip(writes, refused.failed, strict=True) if item is not None}
         earlier = failed.get("key") or failed.get("last")
         if earlier:
-            late = "key" in failed and earlier["received_at"] < (accepted.received_at - guard.key_window).isoformat()
-            return Earlier(str(earlier["signal_id"]), earlier["received_at"], earlier["fingerprint"] == guard.fingerprint, late)
+            late = (
+                "key" in failed
+                and earlier["received_at"] < (accepted.received_at - guard.key_window).isoformat()
+            )
+            return Earlier(
+                str(earlier["signal_id"]),
+                earlier["received_at"],
+                earlier["fingerprint"] == guard.fingerprint,
+                late,
+            )
         if usage and "usage" in failed:
             usage.learn(part, failed["usage"])
             if usage.full(accepted.received_at, closing=accepted.closes):
                 raise TooMany("too_many_requests", retry_after=60 - accepted.received_at.second) from None
         known = (
-            accepted.missed if "position" not in failed else alert_gaps.gap_of(accepted.signal, failed["position"], accepted.received_at)
+            accepted.missed
+            if "position" not in failed
+            else alert_gaps.gap_of(accepted.signal, failed["position"], accepted.received_at)
         )
         raise Overtaken(known) from None
     return None
 
 
 def _last_write(accepted: Accepted, guard: IdempotencyKeys) -> aws.Write:
-    """Remembers the scope's last signal. Without a key, the same bytes within the window are refused; a key alone decides else."""
+    """Remembers the scope's last signal. Without a key, the same bytes within the window are refused.
+
+    A key alone decides else.
+    """
     item = {
         "key": f"last#{guard.scope}",
         "signal_id": accepted.signal_id,
@@ -172,7 +195,10 @@ def _last_write(accepted: Accepted, guard: IdempotencyKeys) -> aws.Write:
 
 
 def _key_write(accepted: Accepted, guard: IdempotencyKeys) -> aws.Write:
-    """Remembers the sender's key. It refuses whatever comes under it again; a closing signal only where that is its own re-send."""
+    """Remembers the sender's key. It refuses whatever comes under it again.
+
+    A closing signal only where that is its own re-send.
+    """
     item = {
         "key": _key_of(guard),
         "signal_id": accepted.signal_id,
@@ -182,9 +208,17 @@ def _key_write(accepted: Accepted, guard: IdempotencyKeys) -> aws.Write:
     }
     condition = "attribute_not_exists(signal_id) OR received_at < :since"
     if not guard.closing:
-        return aws.put_write("idempotency", item, condition, since=(accepted.received_at - KEY_KEPT).isoformat())
+        return aws.put_write(
+            "idempotency", item, condition, since=(accepted.received_at - KEY_KEPT).isoformat()
+        )
     since = (accepted.received_at - guard.key_window).isoformat()
-    return aws.put_write("idempotency", item, f"{condition} OR fingerprint <> :fingerprint", since=since, fingerprint=guard.fingerprint)
+    return aws.put_write(
+        "idempotency",
+        item,
+        f"{condition} OR fingerprint <> :fingerprint",
+        since=since,
+        fingerprint=guard.fingerprint,
+    )
 
 
 def _key_of(guard: IdempotencyKeys) -> str:
@@ -203,7 +237,11 @@ def _item(accepted: Accepted) -> aws.Item:
         "settings": accepted.settings.model_dump(mode="json"),
         "accounts": accepted.accounts,
         **_stored_instructions(accepted.instructions),
-        **({"missed": accepted.missed.model_dump(mode="json", exclude_defaults=True)} if accepted.missed else {}),
+        **(
+            {"missed": accepted.missed.model_dump(mode="json", exclude_defaults=True)}
+            if accepted.missed
+            else {}
+        ),
         "unqueued": aws.index_shard(accepted.signal_id),
         "forget_at": int((accepted.received_at + _SIGNALS_KEPT).timestamp()),
     }
@@ -249,13 +287,17 @@ def get(signal_id: str) -> aws.Item | None:
 def _stored_instructions(instructions: Sequence[Instruction]) -> dict[str, Any]:
     """The instructions of a signal differ by account only, and there may be a thousand of them in one item."""
     shared = instructions[0].model_dump(mode="json", exclude_none=True, exclude=set(_BY_ACCOUNT))
-    return {"instruction": shared, "targets": [[str(getattr(each, name)) for name in _BY_ACCOUNT] for each in instructions]}
+    return {
+        "instruction": shared,
+        "targets": [[str(getattr(each, name)) for name in _BY_ACCOUNT] for each in instructions],
+    }
 
 
 def instructions_of(item: aws.Item) -> tuple[Instruction, ...]:
     """The instructions of a stored signal, as they were first sent."""
     return tuple(
-        Instruction.model_validate(item["instruction"] | dict(zip(_BY_ACCOUNT, target, strict=True))) for target in item["targets"]
+        Instruction.model_validate(item["instruction"] | dict(zip(_BY_ACCOUNT, target, strict=True)))
+        for target in item["targets"]
     )
 
 
@@ -263,8 +305,12 @@ def unqueued_signals(before: datetime) -> Iterator[aws.Item]:
     """Signals received before a moment and not known to have reached their queues, oldest first within a shard."""
     condition = "unqueued = :shard AND received_at < :before"
     for shard in aws.SHARDS:
-        for found in aws.query_all("signals", condition, index="unqueued", shard=shard, before=before.isoformat()):
-            item = aws.get("signals", {"signal_id": found["signal_id"]})  # the index holds keys alone, and may be a moment behind
+        for found in aws.query_all(
+            "signals", condition, index="unqueued", shard=shard, before=before.isoformat()
+        ):
+            item = aws.get(
+                "signals", {"signal_id": found["signal_id"]}
+            )  # the index holds keys alone, and may be a moment behind
             if item and "unqueued" in item:
                 yield item
 

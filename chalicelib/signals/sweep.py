@@ -9,11 +9,16 @@ from chalicelib.telemetry import log
 
 
 def requeue(older_than: timedelta, now: datetime) -> int:
-    """Sends the messages of such signals again, as far as their accounts have not settled; returns how many signals."""
+    """Sends the messages of such signals again, as far as their accounts have not settled.
+
+    Returns how many signals.
+    """
     swept = 0
     for item in store.unqueued_signals(now - older_than):
         done = {execution.account_id for execution in ledger.results_of(item["signal_id"])[0]}
-        missing = [instruction for instruction in store.instructions_of(item) if instruction.account_id not in done]
+        missing = [
+            instruction for instruction in store.instructions_of(item) if instruction.account_id not in done
+        ]
         queue.send_messages(missing)
         if not missing:
             store.mark_queued(item["signal_id"])

@@ -27,7 +27,9 @@ PAPER_ACTIONS = {
 }
 """The paper seed's own table: `close` sells, and there is no position to be told apart from the order."""
 
-DIRECTIONS = {word: Action(word) if word in ("long", "short") else None for word in (*ACTIONS, *PAPER_ACTIONS)}
+DIRECTIONS = {
+    word: Action(word) if word in ("long", "short") else None for word in (*ACTIONS, *PAPER_ACTIONS)
+}
 """The directions among the words of either table; None for a word that is an order side."""
 
 MARKET_TYPES = {"spot": MarketType.SPOT, "futures": MarketType.FUTURES}
@@ -44,7 +46,10 @@ _DELAYED = re.compile(r"_dly?$")
 
 
 def common(reader: Reader) -> dict[str, Any]:
-    """What an opening signal may say about itself: when it was sent, how long it holds, its key, TradingView's positions and sizes."""
+    """What an opening signal may say about itself.
+
+    When it was sent, how long it holds, its key, TradingView's positions and sizes.
+    """
     return {
         "sent_at": _sent_at(reader),
         "max_age_s": min(filter(None, (reader.number("max_lag"), reader.number("max_age"))), default=None),
@@ -100,13 +105,19 @@ def prices(reader: Reader, order_type: OrderType) -> dict[str, Any]:
     """`price` and `stop_price`, as far as the order type needs them.
 
     Raises:
-        Refused: `missing_field`; `not_for_order_type` for a limit or stop price on an order that would not use it.
+        Refused: `missing_field`; `not_for_order_type` for a limit or stop price on an order that would not
+            use it.
     """
     if order_type not in WITH_LIMIT and reader.spelled("limit_price"):
         raise Refused("not_for_order_type", field="limit_price", order_type=order_type.value.upper())
-    reader.require(*(("price",) if order_type in WITH_LIMIT else ()), *(("stop_price",) if order_type in WITH_STOP else ()))
+    reader.require(
+        *(("price",) if order_type in WITH_LIMIT else ()),
+        *(("stop_price",) if order_type in WITH_STOP else ()),
+    )
     if order_type not in WITH_STOP and reader.given("stop_price"):
-        raise Refused("not_for_order_type", field=reader.shown("stop_price"), order_type=order_type.value.upper())
+        raise Refused(
+            "not_for_order_type", field=reader.shown("stop_price"), order_type=order_type.value.upper()
+        )
     return {"price": reader.number("price"), "stop_price": reader.number("stop_price")}
 
 
@@ -121,7 +132,10 @@ def _risk(reader: Reader) -> dict[str, Any]:
 
 
 def check_stop_loss(signal: Signal) -> None:
-    """Raises Refused (`stop_too_far`) if the stop-loss is too far from an entry that is known: a limit, a trigger, or the reference."""
+    """Raises Refused (`stop_too_far`) if the stop-loss is too far from an entry that is known.
+
+    A limit, a trigger, or the reference.
+    """
     entries = [leg.price or leg.stop_price for leg in signal.legs] or [None]
     for entry in entries:
         own = entry if signal.order_type is not OrderType.MARKET else None

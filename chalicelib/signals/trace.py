@@ -1,7 +1,8 @@
 """A signal's whole life, for reading: received, read, planned, executed, told.
 
-Events are not looked up: they follow from the ledger. Their ids are made of what they tell of, and so are those of their deliveries
-to outbound webhooks, which are read by them. An order's earlier states are those its record still shows.
+Events are not looked up: they follow from the ledger. Their ids are made of what they tell of, and so are
+those of their deliveries to outbound webhooks, which are read by them. An order's earlier states are those
+its record still shows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,10 @@ _OF_ITEM = ("signal_id", "user_id", "variant", "received_at")
 
 
 def trace(item: dict[str, Any], language: str) -> dict[str, Any]:
-    """What was received, as what it was read, under which settings, and how it went on each account; `result` is the seed's body."""
+    """What was received, as what it was read, under which settings, and how it went on each account.
+
+    `result` is the seed's body.
+    """
     executions, orders = ledger.results_of(item["signal_id"])
     settled = len(executions) >= len(item["targets"])
     events = list(_events(item, executions, orders))
@@ -32,7 +36,9 @@ def trace(item: dict[str, Any], language: str) -> dict[str, Any]:
         "settings": item["settings"],
         "signal": item["signal"],
         "instruction": item["instruction"],
-        "targets": [dict(zip(("account_id", "exchange", "weight"), target, strict=True)) for target in item["targets"]],
+        "targets": [
+            dict(zip(("account_id", "exchange", "weight"), target, strict=True)) for target in item["targets"]
+        ],
         "missed": item.get("missed"),
         "queued": "unqueued" not in item,
         "executions": [_execution(execution, language) for execution in executions],
@@ -41,7 +47,9 @@ def trace(item: dict[str, Any], language: str) -> dict[str, Any]:
         "deliveries": _deliveries(item["user_id"], [event["event_id"] for event in events]),
     }
     if settled and item["variant"] in _ANSWERED:
-        shown["result"] = answers.settled_response(item["signal"], int(item["accounts"]), executions, language)[1]
+        shown["result"] = answers.settled_response(
+            item["signal"], int(item["accounts"]), executions, language
+        )[1]
     return shown
 
 
@@ -63,23 +71,44 @@ def order_view(order: Order) -> dict[str, Any]:
 
 
 def _received(item: dict[str, Any]) -> dict[str, Any]:
-    """Where it came from and as what, credentials masked; the log forgets sooner than the signal, then nulls."""
+    """Where it came from and as what, credentials masked.
+
+    The log forgets sooner than the signal, then nulls.
+    """
     place = f"{item['received_at']}#{item['signal_id']}"
-    entries, _ = aws.query_page("webhook_logs", "#owner = :owner AND #at = :at", owner=item["user_id"], at=place, limit=1)
+    entries, _ = aws.query_page(
+        "webhook_logs", "#owner = :owner AND #at = :at", owner=item["user_id"], at=place, limit=1
+    )
     entry = entries[0] if entries else {}
     return {name: entry.get(name) for name in ("route", "source_ip", "body")}
 
 
 def _execution(execution: AccountResult, language: str) -> dict[str, Any]:
-    told = {"account_id", "account_name", "exchange", "cancelled", "not_cancelled", "note", "settled_at", "detail"}
+    told = {
+        "account_id",
+        "account_name",
+        "exchange",
+        "cancelled",
+        "not_cancelled",
+        "note",
+        "settled_at",
+        "detail",
+    }
     shown = execution.model_dump(include=told)
-    refused = [leg.model_dump() | {"error": messages.render(leg.code, leg.values, language)} for leg in execution.refused]
+    refused = [
+        leg.model_dump() | {"error": messages.render(leg.code, leg.values, language)}
+        for leg in execution.refused
+    ]
     return shown | {"refused": refused}
 
 
-def _events(item: dict[str, Any], executions: Sequence[AccountResult], orders: Sequence[Order]) -> Iterator[dict[str, Any]]:
+def _events(
+    item: dict[str, Any], executions: Sequence[AccountResult], orders: Sequence[Order]
+) -> Iterator[dict[str, Any]]:
     """What was told of the signal, in its order."""
-    found: list[tuple[str, str, tuple[str, ...]]] = [(item["received_at"], "signal.accepted", (item["signal_id"],))]
+    found: list[tuple[str, str, tuple[str, ...]]] = [
+        (item["received_at"], "signal.accepted", (item["signal_id"],))
+    ]
     if "missed" in item and not item["missed"].get("came_late"):
         found.append((item["received_at"], "signal.missed", (item["signal_id"],)))
     for order in orders:
@@ -90,7 +119,9 @@ def _events(item: dict[str, Any], executions: Sequence[AccountResult], orders: S
             type_ = "order.opened" if status == OrderStatus.OPEN else f"order.{status}"
             found.append((at.isoformat(), type_, (order.order_id, str(version))))
     unhappy = [execution for execution in executions if execution.refused]
-    found += [(each.settled_at.isoformat(), "signal.refused", (each.signal_id, each.account_id)) for each in unhappy]
+    found += [
+        (each.settled_at.isoformat(), "signal.refused", (each.signal_id, each.account_id)) for each in unhappy
+    ]
     for told_at, type_, parts in sorted(found):
         about = f"order#{parts[0]}" if type_.startswith("order.") else f"signal#{parts[0]}"
         yield {"at": told_at, "type": type_, "entity": about, "event_id": event_id(type_, *parts)}
@@ -99,7 +130,9 @@ def _events(item: dict[str, Any], executions: Sequence[AccountResult], orders: S
 def _deliveries(user_id: str, event_ids: Sequence[str]) -> list[dict[str, Any]]:
     """What the user's outbound webhooks were sent of these events."""
     subscribed = webhooks.list_page(f"user#{user_id}")
-    ids = [deliveries.delivery_id(webhook.webhook_id, each) for each in event_ids for webhook in subscribed][:_MOST_DELIVERIES]
+    ids = [deliveries.delivery_id(webhook.webhook_id, each) for each in event_ids for webhook in subscribed][
+        :_MOST_DELIVERIES
+    ]
     if not ids:
         return []
     items = aws.get_many([(deliveries.TABLE, deliveries.key(each)) for each in ids])

@@ -13,7 +13,18 @@ from chalicelib.trading import Variant
 
 CHART_NAMES = frozenset(
     (
-        *("open", "high", "low", "close", "volume", "time", "interval", "exchange", "currency", "basecurrency"),
+        *(
+            "open",
+            "high",
+            "low",
+            "close",
+            "volume",
+            "time",
+            "interval",
+            "exchange",
+            "currency",
+            "basecurrency",
+        ),
         *("comment", "orderid", "orderprice", "ordercomment", "alertmessage"),
     )
 )
@@ -26,31 +37,144 @@ _CHANGES = frozenset(Kind) - {Kind.INSTRUMENT, Kind.LABEL}
 
 WORDS: Mapping[Kind, tuple[str, ...]] = {
     Kind.PROTECTION: (
-        *("stop", "stoploss", "sl", "tp", "takeprofit", "profit", "loss", "target", "tgt", "trail", "trailing", "breakeven"),
+        *(
+            "stop",
+            "stoploss",
+            "sl",
+            "tp",
+            "takeprofit",
+            "profit",
+            "loss",
+            "target",
+            "tgt",
+            "trail",
+            "trailing",
+            "breakeven",
+        ),
         *("protect", "protection", "protective", "bracket", "oco", "risk", "drawdown"),
     ),
     Kind.SIZE: (
-        *("qty", "quantity", "percent", "percentage", "pct", "perc", "size", "sizing", "amount", "amt", "units", "unit", "lot", "lots"),
-        *("share", "shares", "contract", "contracts", "notional", "cost", "usd", "usdt", "usdc", "cash", "dollar", "dollars", "eur"),
-        *("money", "stake", "invest", "investment", "coins", "allocation", "alloc", "exposure", "budget", "capital", "funds", "equity"),
-        *("balance", "fraction", "multiplier", "weight", "ordervalue", "positionvalue", "tradevalue", "ordervolume", "tradevolume"),
+        *(
+            "qty",
+            "quantity",
+            "percent",
+            "percentage",
+            "pct",
+            "perc",
+            "size",
+            "sizing",
+            "amount",
+            "amt",
+            "units",
+            "unit",
+            "lot",
+            "lots",
+        ),
+        *(
+            "share",
+            "shares",
+            "contract",
+            "contracts",
+            "notional",
+            "cost",
+            "usd",
+            "usdt",
+            "usdc",
+            "cash",
+            "dollar",
+            "dollars",
+            "eur",
+        ),
+        *(
+            "money",
+            "stake",
+            "invest",
+            "investment",
+            "coins",
+            "allocation",
+            "alloc",
+            "exposure",
+            "budget",
+            "capital",
+            "funds",
+            "equity",
+        ),
+        *(
+            "balance",
+            "fraction",
+            "multiplier",
+            "weight",
+            "ordervalue",
+            "positionvalue",
+            "tradevalue",
+            "ordervolume",
+            "tradevolume",
+        ),
         *("pyramiding",),
     ),
-    Kind.ORDER_TYPE: ("ordertype", "executiontype", "exectype", "orderkind", "tif", "timeinforce", "postonly", "iceberg", "twap"),
+    Kind.ORDER_TYPE: (
+        "ordertype",
+        "executiontype",
+        "exectype",
+        "orderkind",
+        "tif",
+        "timeinforce",
+        "postonly",
+        "iceberg",
+        "twap",
+    ),
     Kind.PRICE: ("limit", "trigger", "activation", "entryprice"),
     Kind.LEVERAGE: ("leverage", "lev", "margin", "gearing"),
-    Kind.REDUCE: ("reduce", "reduceonly", "close", "closeposition", "closeall", "exit", "flatten", "flat", "reverse", "reversal", "flip"),
+    Kind.REDUCE: (
+        "reduce",
+        "reduceonly",
+        "close",
+        "closeposition",
+        "closeall",
+        "exit",
+        "flatten",
+        "flat",
+        "reverse",
+        "reversal",
+        "flip",
+    ),
     Kind.DIRECTION: ("direction", "side", "action", "command", "hedge", "hedged", "marketposition"),
     Kind.INSTRUMENT: ("markettype",),
     Kind.ACCOUNT: (
-        *("account", "acct", "acc", "subaccount", "portfolio", "wallet", "demo", "testnet", "sandbox", "dryrun", "simulated", "simulation"),
+        *(
+            "account",
+            "acct",
+            "acc",
+            "subaccount",
+            "portfolio",
+            "wallet",
+            "demo",
+            "testnet",
+            "sandbox",
+            "dryrun",
+            "simulated",
+            "simulation",
+        ),
         *("paper", "live", "testmode", "broker"),
     ),
-    Kind.CREDENTIAL: ("token", "secret", "password", "passwd", "pwd", "pin", "passphrase", "credential", "auth", "apikey"),
+    Kind.CREDENTIAL: (
+        "token",
+        "secret",
+        "password",
+        "passwd",
+        "pwd",
+        "pin",
+        "passphrase",
+        "credential",
+        "auth",
+        "apikey",
+    ),
 }
 """Words of keys that would change the trade. A key with one of them is never ignored in an opening signal."""
 
-_BESIDE_CLOSE = frozenset({"time", "price", "prev", "previous", "prior", "last", "bar", "candle", "daily", "day", "date", "at"})
+_BESIDE_CLOSE = frozenset(
+    {"time", "price", "prev", "previous", "prior", "last", "bar", "candle", "daily", "day", "date", "at"}
+)
 """`prev_close` and `close_time` are chart data, not a wish to close."""
 
 _GROUPING = frozenset({"order"})
@@ -58,7 +182,22 @@ _GROUPING = frozenset({"order"})
 
 _WINNING = ("tp", "profit", "takeprofit", "target", "tgt")
 _SHORT = ("sl", "tp", "qty")
-_FILLERS = ("price", "level", "value", "pct", "percent", "pips", "points", "ticks", "type", "distance", "dist", "offset", "loss", "profit")
+_FILLERS = (
+    "price",
+    "level",
+    "value",
+    "pct",
+    "percent",
+    "pips",
+    "points",
+    "ticks",
+    "type",
+    "distance",
+    "dist",
+    "offset",
+    "loss",
+    "profit",
+)
 _LONG_WORD = 6
 """Letters from which a word counts wherever it stands in a key: shorter ones occur inside others."""
 
@@ -77,7 +216,10 @@ def is_chart(key: str) -> bool:
 
 @lru_cache(maxsize=4096)  # alerts of one template have the same keys
 def kind_of(key: str) -> Kind | None:
-    """What an unknown key would decide, by the words in it or its likeness to a known key. None if it changes no trade."""
+    """What an unknown key would decide, by the words in it or its likeness to a known key.
+
+    None if it changes no trade.
+    """
     squashed = squash(key)
     if is_chart(key) or squashed in OTHER_CREDENTIALS or squashed in _GROUPING:
         return None
@@ -95,7 +237,9 @@ def nearest(key: str, variant: Variant) -> str:
     if kind is Kind.SIZE:
         return "qty_per" if variant is Variant.GROUP else "quantity"
     if kind is Kind.PROTECTION:
-        wins = any(_has(word, [token.lower() for token in _TOKEN.findall(key)], squashed) for word in _WINNING)
+        wins = any(
+            _has(word, [token.lower() for token in _TOKEN.findall(key)], squashed) for word in _WINNING
+        )
         return "take_profit" if wins else "risk_percent" if "risk" in squashed else "stop_loss"
     if kind is Kind.CREDENTIAL:
         return "token"
@@ -120,7 +264,9 @@ def _has(word: str, tokens: list[str], squashed: str) -> bool:
 
 
 def _alike(squashed: str, kinds: Collection[Kind], cutoff: float) -> Field | None:
-    named = [field for field in FIELDS if field.kind in kinds or (field.name == "market_type" and len(kinds) > 1)]
+    named = [
+        field for field in FIELDS if field.kind in kinds or (field.name == "market_type" and len(kinds) > 1)
+    ]
     names = {squash(name): field for field in named for name in (field.name, *field.aliases)}
     found = get_close_matches(squashed, names, n=1, cutoff=cutoff)
     return names[found[0]] if found else None

@@ -18,10 +18,17 @@ def explained(signal: Signal, fields: Fields, *, closing: bool, language: str) -
         language: Of the explanations.
     """
     empty = (name for name, value in fields.values.items() if value is None)
-    return [_one(field, closing=closing, language=language) for field in dict.fromkeys((*signal.unknown, *empty))]
+    return [
+        _one(field, closing=closing, language=language) for field in dict.fromkeys((*signal.unknown, *empty))
+    ]
 
 
 def _one(field: str, *, closing: bool, language: str) -> dict[str, Any]:
     known = field if field in BY_NAME else None
     code = "field_not_needed" if closing else "field_not_used_here" if known else "field_unknown"
-    return {"field": field, "name": known, "code": code, "explanation": messages.render(code, {"name": known}, language)}
+    return {
+        "field": field,
+        "name": known,
+        "code": code,
+        "explanation": messages.render(code, {"name": known}, language),
+    }

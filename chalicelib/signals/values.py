@@ -1,4 +1,7 @@
-"""Typed values out of `Fields`: text, choices, numbers, times. Each refusal names the field and says what would be right."""
+"""Typed values out of `Fields`: text, choices, numbers, times.
+
+Each refusal names the field and says what would be right.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -20,7 +23,10 @@ SMALLEST, LARGEST = Decimal("1e-18"), Decimal("1e18")
 FLAGS: Mapping[str, bool] = {"yes": True, "no": False, "true": True, "false": False, "1": True, "0": False}
 
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
-_EPOCH_SECONDS = (Decimal(946_684_800), Decimal(4_102_444_800))  # the years 2000 to 2100; as milliseconds they cannot be confused
+_EPOCH_SECONDS = (
+    Decimal(946_684_800),
+    Decimal(4_102_444_800),
+)  # the years 2000 to 2100; as milliseconds they cannot be confused
 _STORED_DIGITS, _STORED_MAGNITUDE = 38, 100  # DynamoDB: 38 digits, 1e-130 to 9.9e125
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _T = TypeVar("_T")
@@ -179,7 +185,9 @@ class Reader:
         if value <= 0:
             raise Refused("must_be_positive", field=self.shown(name))
         if not SMALLEST <= value <= largest:
-            raise Refused("out_of_range", field=self.shown(name), minimum=_plain(SMALLEST), maximum=_plain(largest))
+            raise Refused(
+                "out_of_range", field=self.shown(name), minimum=_plain(SMALLEST), maximum=_plain(largest)
+            )
         number = _shortest(value)
         if len(number.as_tuple().digits) > MAX_DIGITS:
             raise Refused("too_many_digits", field=self.shown(name), limit=MAX_DIGITS)
@@ -201,10 +209,15 @@ class Reader:
 
     def known_beyond(self, names: frozenset[str]) -> list[str]:
         """The known fields that were sent though only `names` are meant here."""
-        return [name for name in self._fields.values if name in ALIASES and name not in names and self.given(name)]
+        return [
+            name for name in self._fields.values if name in ALIASES and name not in names and self.given(name)
+        ]
 
     def optional(self, read: Callable[[str], _T | None], name: str) -> _T | None:
-        """What a method of this reader makes of a field; None where it refuses. Only for what must never refuse a closing signal."""
+        """What a method of this reader makes of a field; None where it refuses.
+
+        Only for what must never refuse a closing signal.
+        """
         try:
             return read(name)
         except Refused:
@@ -212,7 +225,11 @@ class Reader:
 
     def unknown(self) -> dict[str, Any]:
         """Everything nobody asked for, as it came, credentials masked."""
-        rest = {name: _storable_value(value) for name, value in self._fields.values.items() if name not in self._used and value is not None}
+        rest = {
+            name: _storable_value(value)
+            for name, value in self._fields.values.items()
+            if name not in self._used and value is not None
+        }
         if not rest:
             return rest
         masked: dict[str, Any] = masking.mask(rest, self._fields.secrets)
@@ -220,7 +237,10 @@ class Reader:
 
 
 def _shortest(value: Decimal) -> Decimal:
-    """The same number without trailing zeros or exponent; `normalize` would round to the context's precision."""
+    """The same number without trailing zeros or exponent.
+
+    `normalize` would round to the context's precision.
+    """
     _, digits, exponent = value.as_tuple()
     assert isinstance(exponent, int)
     if exponent > 0:
@@ -263,7 +283,11 @@ def _iso(value: Any) -> datetime:
 def _storable_value(value: Any) -> Any:
     """A value any store takes: a number beyond DynamoDB's 38 digits or range becomes the text it was."""
     if isinstance(value, Decimal):
-        fits = value.is_finite() and len(value.as_tuple().digits) <= _STORED_DIGITS and abs(value.adjusted()) <= _STORED_MAGNITUDE
+        fits = (
+            value.is_finite()
+            and len(value.as_tuple().digits) <= _STORED_DIGITS
+            and abs(value.adjusted()) <= _STORED_MAGNITUDE
+        )
         return value if fits else str(value)
     if isinstance(value, dict):
         return {key: _storable_value(inner) for key, inner in value.items()}

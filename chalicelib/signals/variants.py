@@ -1,4 +1,7 @@
-"""From named values to a `Signal`: which variant a body is, and what each variant's fields mean. Contract §1. Pure."""
+"""From named values to a `Signal`: which variant a body is, and what each variant's fields mean. Contract §1.
+
+Pure.
+"""
 
 from chalicelib import symbols
 from chalicelib.errors import Refused
@@ -10,7 +13,10 @@ from chalicelib.signals.values import Reader
 from chalicelib.trading import Action, OrderType, Variant
 
 GROUP_MARKS = ("group_name", "order_type", "market_type", "qty_per", "orders")
-"""Any of these makes a body on `POST /api/webhook` a group signal. Every spelling counts, an alias does not."""
+"""Any of these makes a body on `POST /api/webhook` a group signal.
+
+Every spelling counts, an alias does not.
+"""
 
 
 def variant_of_api_webhook(fields: Fields) -> Variant:
@@ -19,7 +25,9 @@ def variant_of_api_webhook(fields: Fields) -> Variant:
 
 
 def read_signal(variant: Variant, fields: Fields) -> Signal:
-    """Reads what a body asks for. A signal that only closes is recognised first, and read by a reader of its own.
+    """Reads what a body asks for.
+
+    A signal that only closes is recognised first, and read by a reader of its own.
 
     Whether its token or code is right is not asked here.
 
@@ -46,12 +54,16 @@ def _paper(fields: Fields) -> Signal:
     reader = Reader(fields)
     reader.require("symbol", "side", "price")
     opening.check_fields(fields, Variant.PAPER)
-    reader.choice("order_type", {OrderType.MARKET.value: OrderType.MARKET})  # a limit must not become a market order
+    reader.choice(
+        "order_type", {OrderType.MARKET.value: OrderType.MARKET}
+    )  # a limit must not become a market order
     price = reader.number("price")
     size = sizes.read(reader, DEFAULT_PAPER_SIZE)
     sizes.check_value(size, price)
     if reader.given("stop_price"):
-        raise Refused("not_for_order_type", field=reader.shown("stop_price"), order_type=OrderType.MARKET.value.upper())
+        raise Refused(
+            "not_for_order_type", field=reader.shown("stop_price"), order_type=OrderType.MARKET.value.upper()
+        )
     signal = Signal(
         variant=Variant.PAPER,
         action=reader.needed("side", terms.PAPER_ACTIONS),
@@ -71,19 +83,27 @@ def _paper(fields: Fields) -> Signal:
 def _paper_reduction(signal: Signal, reader: Reader) -> Signal:
     """A `long` that leaves its position smaller sells."""
     directed = signal.model_copy(update={"action": reader.choice("side", terms.DIRECTIONS) or signal.action})
-    return signal.model_copy(update={"action": Action.SELL, "reduce_only": True}) if directed.shrinks else signal
+    return (
+        signal.model_copy(update={"action": Action.SELL, "reduce_only": True}) if directed.shrinks else signal
+    )
 
 
 def _plain(variant: Variant, fields: Fields) -> Signal:
     """Legacy, personal and xc: one order, sized by the owner's settings or by a quantity."""
     reader = Reader(fields)
     xc, sized = variant is Variant.XC, variant in (Variant.XC, Variant.MANUAL)
-    reader.require(*(("exchange",) if xc else ()), "symbol", "side", *(("quantity",) if sized and not reader.sent("quantity") else ()))
+    reader.require(
+        *(("exchange",) if xc else ()),
+        "symbol",
+        "side",
+        *(("quantity",) if sized and not reader.sent("quantity") else ()),
+    )
     opening.check_fields(fields, variant)
     action = reader.needed("side", terms.ACTIONS)
     order_type = terms.order_type(reader)
     market_type = reader.choice("market_type", terms.MARKET_TYPES)
-    # Legacy and personal signals go where the owner's settings say; their `exchange` is often TradingView's, of the chart.
+    # Legacy and personal signals go where the owner's settings say; their `exchange` is often TradingView's,
+    # of the chart.
     exchange = terms.exchange(reader) if sized else None
     symbol = symbols.resolve(reader.text("symbol") or "", market_type)
     symbols.check_exchange(symbol, exchange)

@@ -1,8 +1,9 @@
 """What to paste into TradingView's alert so that it reaches a strategy: one text per webhook variant.
 
-TradingView fills `{{placeholders}}` when the alert fires, and re-sends the same text when it gets no answer; so an `alert_id`
-out of placeholders is the same in a repeat and another one in the next alert. `strategy.position_size` tells two orders of the
-same second apart. Tokens and codes are not stored in clear, so their owner puts them in.
+TradingView fills `{{placeholders}}` when the alert fires, and re-sends the same text when it gets no answer;
+so an `alert_id` out of placeholders is the same in a repeat and another one in the next alert.
+`strategy.position_size` tells two orders of the same second apart. Tokens and codes are not stored in clear,
+so their owner puts them in.
 """
 
 import json
@@ -16,14 +17,25 @@ VARIANTS = ("group", "batch", "cancel", "paper", "legacy", "personal", "xc")
 TOKEN = "YOUR_WEBHOOK_TOKEN"  # noqa: S105 - stands where the user's own goes
 CODE = "YOUR_XC_CODE"
 _ID = "{{ticker}}-{{interval}}-{{timenow}}-{{strategy.order.action}}-{{strategy.position_size}}"
-_POSITION = {"market_position": "{{strategy.market_position}}", "prev_market_position": "{{strategy.prev_market_position}}"}
-_SIZED = {"market_position": "{{strategy.market_position}}", "market_position_size": "{{strategy.market_position_size}}"}
-"""On a reversal the order's contracts are the old position's and the new one's together; this bounds what is opened."""
+_POSITION = {
+    "market_position": "{{strategy.market_position}}",
+    "prev_market_position": "{{strategy.prev_market_position}}",
+}
+_SIZED = {
+    "market_position": "{{strategy.market_position}}",
+    "market_position_size": "{{strategy.market_position_size}}",
+}
+"""On a reversal the order's contracts are the old position's and the new one's together.
+
+This bounds what is opened.
+"""
 
 __all__ = ["VARIANTS", "build"]
 
 
-def build(strategy: Strategy, variant: str, exchange: str | None = None, market_type: str | None = None) -> dict[str, Any]:
+def build(
+    strategy: Strategy, variant: str, exchange: str | None = None, market_type: str | None = None
+) -> dict[str, Any]:
     """The alert's message for a strategy.
 
     Args:
@@ -32,13 +44,15 @@ def build(strategy: Strategy, variant: str, exchange: str | None = None, market_
         market_type: `spot` or `futures`; likewise.
 
     Returns:
-        `url` and `text`, which go into the alert's two boxes; `message`, the same as JSON (null for xc); `fill_in`, what the owner
-        must replace first.
+        `url` and `text`, which go into the alert's two boxes; `message`, the same as JSON (null for xc);
+        `fill_in`, what the owner must replace first.
     """
     member = next((member for member in strategy.accounts.values() if member.active), None)
     exchange = exchange or (member.exchange if member else config.exchanges()[0])
     market_type = market_type or (member.market_types[0] if member else "spot")
-    paper = next((member.name for member in strategy.accounts.values() if member.kind is AccountKind.PAPER), None)
+    paper = next(
+        (member.name for member in strategy.accounts.values() if member.kind is AccountKind.PAPER), None
+    )
     path, message = _message(strategy, variant, exchange, market_type, paper)
     if variant == "xc":
         text = " ".join(f"{name}={value}" for name, value in message.items())
@@ -53,7 +67,9 @@ def build(strategy: Strategy, variant: str, exchange: str | None = None, market_
     }
 
 
-def _message(strategy: Strategy, variant: str, exchange: str, market_type: str, paper: str | None) -> tuple[str, dict[str, Any]]:
+def _message(
+    strategy: Strategy, variant: str, exchange: str, market_type: str, paper: str | None
+) -> tuple[str, dict[str, Any]]:
     alert_id = f"{strategy.group_name}-{_ID}"
     token: dict[str, Any] = {"token": TOKEN}
     order = {"symbol": "{{ticker}}", "action": "{{strategy.order.action}}", "price": "{{close}}"}
@@ -76,8 +92,14 @@ def _message(strategy: Strategy, variant: str, exchange: str, market_type: str, 
                 "alert_id": f'"{alert_id}"',
             }
         case "paper":
-            traded = {"ticker": "{{ticker}}", "action": "{{strategy.order.action}}", "contracts": "{{strategy.order.contracts}}"}
-            return "/api/webhook", traded | {"price": "{{close}}"} | ({"account": paper} if paper else {}) | token | timed
+            traded = {
+                "ticker": "{{ticker}}",
+                "action": "{{strategy.order.action}}",
+                "contracts": "{{strategy.order.contracts}}",
+            }
+            return "/api/webhook", traded | {"price": "{{close}}"} | (
+                {"account": paper} if paper else {}
+            ) | token | timed
         case "cancel":
             return "/api/webhook", {
                 "group_name": strategy.group_name,
@@ -87,7 +109,9 @@ def _message(strategy: Strategy, variant: str, exchange: str, market_type: str, 
                 **timed,
             }
         case _:
-            return "/api/webhook", _group(strategy, exchange, market_type, batch=variant == "batch") | token | timed
+            return "/api/webhook", _group(
+                strategy, exchange, market_type, batch=variant == "batch"
+            ) | token | timed
 
 
 def _group(strategy: Strategy, exchange: str, market_type: str, *, batch: bool) -> dict[str, Any]:
@@ -101,5 +125,8 @@ def _group(strategy: Strategy, exchange: str, market_type: str, *, batch: bool) 
         **(_POSITION if strategy.resync else {}),
     }
     if batch:
-        return shared | {"order_type": "LIMIT", "orders": [{"price": "{{close}}", "qty_per": 50}, {"price": "{{low}}", "qty_per": 50}]}
+        return shared | {
+            "order_type": "LIMIT",
+            "orders": [{"price": "{{close}}", "qty_per": 50}, {"price": "{{low}}", "qty_per": 50}],
+        }
     return shared | {"order_type": "MARKET", "qty_per": 100}

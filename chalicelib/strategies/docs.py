@@ -47,13 +47,20 @@ _ALERT_FOR = {"variant": one_of(*VARIANTS), "exchange": TEXT, "market_type": one
 DOCS = {
     "GET /strategies": Docs(page(_STRATEGY), listing(_strategy), query={**OWNER, **ACTIVE}, paged=True),
     "POST /strategies": Docs(
-        _STRATEGY, _strategy, 201, NewStrategy, {"group_name": "my_strategy", "symbols": ["BTCUSDT"]}, errors=(404, 409, 422)
+        _STRATEGY,
+        _strategy,
+        201,
+        NewStrategy,
+        {"group_name": "my_strategy", "symbols": ["BTCUSDT"]},
+        errors=(404, 409, 422),
     ),
     "GET /strategies/{strategy_id}": Docs(_STRATEGY, _strategy),
     "PATCH /strategies/{strategy_id}": Docs(
         _STRATEGY, _strategy, body=StrategyChange, given={"is_active": False, "version": 1}, errors=(409, 422)
     ),
-    "DELETE /strategies/{strategy_id}": Docs(obj(strategy_id=ID, deleted=FLAG), {"strategy_id": 1, "deleted": True}, errors=(409,)),
+    "DELETE /strategies/{strategy_id}": Docs(
+        obj(strategy_id=ID, deleted=FLAG), {"strategy_id": 1, "deleted": True}, errors=(409,)
+    ),
     "GET /strategies/{strategy_id}/accounts": Docs(page(_MEMBER), listing(_member), paged=True),
     "POST /strategies/{strategy_id}/accounts": Docs(
         _STRATEGY, _strategy, 201, NewMembers, {"account_id": ACCOUNT_ID, "weight": 50}, errors=(409, 422)

@@ -67,23 +67,34 @@ def create_strategy(
 
 
 def _writes(strategy: Strategy, by: str, now: datetime) -> list[aws.Write]:
-    pointer = {**store.pointer_key(strategy.strategy_id), "owner": strategy.user_id, "points_to": strategy.group_name}
+    pointer = {
+        **store.pointer_key(strategy.strategy_id),
+        "owner": strategy.user_id,
+        "points_to": strategy.group_name,
+    }
     after = strategy.model_dump(exclude={"accounts", "version"})
     told = {"is_active": strategy.is_active, "symbols": list(strategy.symbols)}
-    watched = expected_signals.expecting_attributes(strategy.expect_every_s, now, active=strategy.is_active) or {}
+    watched = (
+        expected_signals.expecting_attributes(strategy.expect_every_s, now, active=strategy.is_active) or {}
+    )
     return [
         aws.put_write("strategies", strategy.model_dump() | watched, "attribute_not_exists(user_id)"),
         aws.put_write("strategies", pointer, "attribute_not_exists(user_id)"),
-        record.write(record.Change(by, "strategy.created", strategy.entity, strategy.user_id, now, after=after)),
+        record.write(
+            record.Change(by, "strategy.created", strategy.entity, strategy.user_id, now, after=after)
+        ),
         store.event("strategy.created", strategy, told, 1, now),
     ]
 
 
-def update_strategy(strategy: Strategy, wanted: Mapping[str, Any], *, by: str, version: int | None = None) -> Strategy:
+def update_strategy(
+    strategy: Strategy, wanted: Mapping[str, Any], *, by: str, version: int | None = None
+) -> Strategy:
     """Changes a strategy; returns it as it is then.
 
     Args:
-        wanted: `description`, `is_active`, `symbols`, `resync`, `expect_every_s`, `max_price_deviation_percent` by name.
+        wanted: `description`, `is_active`, `symbols`, `resync`, `expect_every_s`,
+            `max_price_deviation_percent` by name.
         version: The version the editor saw; None takes whatever is there.
 
     Raises:
@@ -107,7 +118,9 @@ def update_strategy(strategy: Strategy, wanted: Mapping[str, Any], *, by: str, v
         gone: Sequence[str] = ()
         if {"expect_every_s", "is_active"} & fields.keys():
             after = before | fields
-            watched = expected_signals.expecting_attributes(after["expect_every_s"], now, active=after["is_active"])
+            watched = expected_signals.expecting_attributes(
+                after["expect_every_s"], now, active=after["is_active"]
+            )
             more |= watched or {}
             gone = [] if watched else ["watched", "silent_from"]
         return Edit(fields | more, [(record.write(change), None), (told, None)], removed=gone)
@@ -118,11 +131,20 @@ def update_strategy(strategy: Strategy, wanted: Mapping[str, Any], *, by: str, v
 def delete_strategy(strategy: Strategy, *, by: str) -> None:
     """Deletes a strategy; its accounts stay. Its signals are answered like those of an unknown one."""
     now = datetime.now(UTC)
-    change = record.Change(by, "strategy.deleted", strategy.entity, strategy.user_id, now, before=strategy.model_dump(exclude={"version"}))
+    change = record.Change(
+        by,
+        "strategy.deleted",
+        strategy.entity,
+        strategy.user_id,
+        now,
+        before=strategy.model_dump(exclude={"version"}),
+    )
     try:
         aws.transact(
             [
-                aws.delete_write("strategies", store.key(strategy), "strategy_id = :id", id=strategy.strategy_id),
+                aws.delete_write(
+                    "strategies", store.key(strategy), "strategy_id = :id", id=strategy.strategy_id
+                ),
                 aws.delete_write("strategies", store.pointer_key(strategy.strategy_id)),
                 record.write(change),
                 store.event("strategy.deleted", strategy, {}, strategy.version + 1, now),

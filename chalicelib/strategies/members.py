@@ -20,11 +20,14 @@ def check(user_id: str, entries: Sequence[Mapping[str, Any]]) -> None:
     _members(user_id, entries)
 
 
-def add_accounts(strategy: Strategy, entries: Sequence[Mapping[str, Any]], *, by: str, version: int | None = None) -> Strategy:
+def add_accounts(
+    strategy: Strategy, entries: Sequence[Mapping[str, Any]], *, by: str, version: int | None = None
+) -> Strategy:
     """Puts accounts on a strategy.
 
     Args:
-        entries: Each an `account_id` and, if they differ from the defaults, `weight`, `market_types`, `active`.
+        entries: Each an `account_id` and, if they differ from the defaults, `weight`, `market_types`,
+            `active`.
         version: The version of the strategy the editor saw; None takes whatever is there.
 
     Raises:
@@ -43,7 +46,9 @@ def add_accounts(strategy: Strategy, entries: Sequence[Mapping[str, Any]], *, by
     return _edit(strategy, by, version, put_on)
 
 
-def change_account(strategy: Strategy, account_id: str, wanted: Mapping[str, Any], *, by: str, version: int | None = None) -> Strategy:
+def change_account(
+    strategy: Strategy, account_id: str, wanted: Mapping[str, Any], *, by: str, version: int | None = None
+) -> Strategy:
     """Changes an account's `weight`, `market_types` or `active` on a strategy.
 
     Raises:
@@ -70,7 +75,9 @@ def remove_account(strategy: Strategy, account_id: str, *, by: str) -> Strategy:
     return _edit(strategy, by, None, take_off)
 
 
-def _edit(strategy: Strategy, by: str, version: int | None, change: Callable[[dict[str, Member]], dict[str, Member]]) -> Strategy:
+def _edit(
+    strategy: Strategy, by: str, version: int | None, change: Callable[[dict[str, Member]], dict[str, Member]]
+) -> Strategy:
     now = datetime.now(UTC)
 
     def plan(item: aws.Item, following: int) -> Edit:
@@ -80,9 +87,16 @@ def _edit(strategy: Strategy, by: str, version: int | None, change: Callable[[di
         if not touched:
             return Edit({})
         was, is_ = _shown(before, touched), _shown(after, touched)
-        audited = record.Change(by, "strategy.accounts_changed", strategy.entity, strategy.user_id, now, was, is_)
-        told = store.event("strategy.accounts_changed", strategy, {"changed": is_, "accounts": len(after)}, following, now)
-        fields = {"accounts": {id_: member.model_dump() for id_, member in after.items()}, "updated_at": now.isoformat()}
+        audited = record.Change(
+            by, "strategy.accounts_changed", strategy.entity, strategy.user_id, now, was, is_
+        )
+        told = store.event(
+            "strategy.accounts_changed", strategy, {"changed": is_, "accounts": len(after)}, following, now
+        )
+        fields = {
+            "accounts": {id_: member.model_dump() for id_, member in after.items()},
+            "updated_at": now.isoformat(),
+        }
         return Edit(fields, [(record.write(audited), None), (told, None)])
 
     return Strategy.model_validate(edit("strategies", store.key(strategy), version, plan))
@@ -101,12 +115,16 @@ def _members(user_id: str, entries: Sequence[Mapping[str, Any]]) -> dict[str, Me
         raise Conflict("already_exists", field="account_id")
     found: list[aws.Item | None] = []
     for start in range(0, len(ids), _READ_AT_ONCE):
-        found += aws.get_many([("accounts", {"account_id": id_}) for id_ in ids[start : start + _READ_AT_ONCE]])
+        found += aws.get_many(
+            [("accounts", {"account_id": id_}) for id_ in ids[start : start + _READ_AT_ONCE]]
+        )
     members = {}
     for id_, item, entry in zip(ids, found, entries, strict=True):
         if item is None or item["user_id"] != user_id or "deleted_at" in item:
             raise NotDoable("unknown_reference", field="account_id")
         own = {name: item[name] for name in ("name", "exchange", "kind")}
         wanted = {name: value for name, value in entry.items() if name != "account_id"}
-        members[id_] = Member.model_validate({"market_types": item.get("market_types", ("spot", "futures"))} | own | wanted)
+        members[id_] = Member.model_validate(
+            {"market_types": item.get("market_types", ("spot", "futures"))} | own | wanted
+        )
     return members

@@ -28,11 +28,14 @@ class Strategy(Record):
     """A strategy as stored.
 
     Attributes:
-        strategy_id: The number the API knows it by; signals name it by `group_name`, which is unique per user.
+        strategy_id: The number the API knows it by; signals name it by `group_name`, which is unique per
+            user.
         symbols: Names such as `BTCUSDT` that it trades; empty trades all.
         resync: Take `market_position` of a signal as the truth, and make up for a signal that was missed.
-        expect_every_s: Seconds within which it should send a signal; longer silence raises an alarm. None expects nothing.
-        max_price_deviation_percent: Takes the place of its owner's setting of this name; None leaves that setting.
+        expect_every_s: Seconds within which it should send a signal; longer silence raises an alarm. None
+            expects nothing.
+        max_price_deviation_percent: Takes the place of its owner's setting of this name; None leaves that
+            setting.
         accounts: By account id.
     """
 

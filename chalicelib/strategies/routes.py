@@ -17,7 +17,9 @@ def list_strategies(request: Request) -> Answer:
     who = caller(request)
     user_id, page = who.whose(request), paging.page_request(request)
     active = inputs.flag(request, "is_active")
-    only: dict[str, Any] = {} if active is None else {"filter_expression": "is_active = :active", "active": active}
+    only: dict[str, Any] = (
+        {} if active is None else {"filter_expression": "is_active = :active", "active": active}
+    )
     return paging.answer("strategies", "user_id = :user", page, _item_view, user=user_id, **only)
 
 
@@ -29,7 +31,9 @@ def create_strategy(request: Request) -> Answer:
     who.require_owner(owner)
     entries = [inputs.set_fields(entry) for entry in given.accounts]
     members.check(owner, entries)
-    strategy = manage.create_strategy(owner, by=who.user_id, **inputs.set_fields(given, "user_id", "accounts"))
+    strategy = manage.create_strategy(
+        owner, by=who.user_id, **inputs.set_fields(given, "user_id", "accounts")
+    )
     if entries:
         strategy = members.add_accounts(strategy, entries, by=who.user_id)
     return Answer(201, strategy.view())
@@ -44,7 +48,9 @@ def patch_strategy(request: Request) -> Answer:
     """Changes a strategy."""
     who, strategy = _own(request)
     given = inputs.body(request, StrategyChange)
-    changed = manage.update_strategy(strategy, inputs.set_fields(given, "version"), by=who.user_id, version=given.version)
+    changed = manage.update_strategy(
+        strategy, inputs.set_fields(given, "version"), by=who.user_id, version=given.version
+    )
     return Answer(200, changed.view())
 
 

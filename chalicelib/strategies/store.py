@@ -16,7 +16,11 @@ _LONGEST_ID = 64
 def get(strategy_id: str) -> Strategy:
     """A strategy by its id. Raises NotFound if there is none."""
     pointer = aws.get("strategies", pointer_key(strategy_id)) if len(strategy_id) <= _LONGEST_ID else None
-    item = aws.get("strategies", {"user_id": pointer["owner"], "group_name": pointer["points_to"]}) if pointer else None
+    item = (
+        aws.get("strategies", {"user_id": pointer["owner"], "group_name": pointer["points_to"]})
+        if pointer
+        else None
+    )
     if item is None:
         raise NotFound("not_found")
     return Strategy.model_validate(item)
@@ -34,7 +38,11 @@ def pointer_key(strategy_id: str) -> dict[str, str]:
 
 def event(type_: str, strategy: Strategy, payload: dict[str, Any], version: int, at: datetime) -> aws.Write:
     """`strategy.created`, `strategy.updated`, `strategy.deleted`, `strategy.accounts_changed`."""
-    told = {"strategy_id": shown_id(strategy.strategy_id), "user_id": shown_id(strategy.user_id), "group_name": strategy.group_name}
+    told = {
+        "strategy_id": shown_id(strategy.strategy_id),
+        "user_id": shown_id(strategy.user_id),
+        "group_name": strategy.group_name,
+    }
     return outbox.event_write(
         Event(
             event_id=event_id(type_, strategy.strategy_id, str(version)),

@@ -32,9 +32,16 @@ def create(asked: NewTicket, who: Caller, now: datetime) -> Ticket:
         updated_at=now,
     )
     first = Message(
-        ticket_id=ticket.ticket_id, message_id=1, author_id=who.user_id, is_from_admin=from_admin, text=asked.message, created_at=now
+        ticket_id=ticket.ticket_id,
+        message_id=1,
+        author_id=who.user_id,
+        is_from_admin=from_admin,
+        text=asked.message,
+        created_at=now,
     )
-    told = record.Change(who.user_id, "ticket.created", _entity(ticket), user_id, now, after={"title": ticket.title})
+    told = record.Change(
+        who.user_id, "ticket.created", _entity(ticket), user_id, now, after={"title": ticket.title}
+    )
     writes = [
         aws.check_write("users", {"user_id": user_id, "part": "profile"}, "attribute_exists(user_id)"),
         store.new_ticket_write(ticket),
@@ -77,9 +84,18 @@ def add_message(ticket_id: int, text: str, who: Caller, now: datetime) -> Messag
         status = _turn(ticket.status, from_admin=from_admin)
         after = ticket.model_copy(update={"status": status, "version": version})
         told = record.Change(
-            who.user_id, "ticket.message_added", _entity(ticket), ticket.user_id, now, after={"message_id": message.message_id}
+            who.user_id,
+            "ticket.message_added",
+            _entity(ticket),
+            ticket.user_id,
+            now,
+            after={"message_id": message.message_id},
         )
-        writes = [store.new_message_write(message), events.message_added_write(after, message), record.write(told)]
+        writes = [
+            store.new_message_write(message),
+            events.message_added_write(after, message),
+            record.write(told),
+        ]
         if status is not ticket.status:
             writes.append(events.status_changed_write(after, ticket.status, now))
         fields = {"messages": message.message_id, "status": status.value, "updated_at": now.isoformat()}
@@ -106,10 +122,19 @@ def change(ticket_id: int, asked: TicketChange, who: Caller, now: datetime) -> T
             return Edit({})
         after = before.model_copy(update=fields | {"version": version})
         old = {name: getattr(before, name) for name in fields}
-        writes = [record.write(record.Change(who.user_id, "ticket.updated", _entity(before), before.user_id, now, old, fields))]
+        writes = [
+            record.write(
+                record.Change(
+                    who.user_id, "ticket.updated", _entity(before), before.user_id, now, old, fields
+                )
+            )
+        ]
         if after.status is not before.status:
             writes.append(events.status_changed_write(after, before.status, now))
-        return Edit({name: str(value) for name, value in fields.items()} | {"updated_at": now.isoformat()}, _unrefused(writes))
+        return Edit(
+            {name: str(value) for name, value in fields.items()} | {"updated_at": now.isoformat()},
+            _unrefused(writes),
+        )
 
     return Ticket.model_validate(edit("tickets", store.key(ticket_id), asked.version, plan))
 

@@ -17,14 +17,27 @@ _ticket = {
     "updated_at": AT,
     "version": 1,
 }
-_message = {"ticket_id": 1, "message_id": 1, "author_id": USER_ID, "is_from_admin": False, "created_at": AT, "message": "See signal 33eb…"}
+_message = {
+    "ticket_id": 1,
+    "message_id": 1,
+    "author_id": USER_ID,
+    "is_from_admin": False,
+    "created_at": AT,
+    "message": "See signal 33eb…",
+}
 _given = {"title": "An order is missing", "message": "See signal 33eb…"}
 
 DOCS = {
     "POST /tickets": Docs(_TICKET, _ticket, 201, NewTicket, _given, errors=(404, 409, 422)),
-    "GET /tickets": Docs(page(_TICKET), listing(_ticket), query={**OWNER, "status": one_of(*Status)}, paged=True),
+    "GET /tickets": Docs(
+        page(_TICKET), listing(_ticket), query={**OWNER, "status": one_of(*Status)}, paged=True
+    ),
     "GET /tickets/{ticket_id}": Docs(_TICKET, _ticket),
-    "PATCH /tickets/{ticket_id}": Docs(_TICKET, _ticket, body=TicketChange, given={"status": "closed"}, errors=(409, 422)),
+    "PATCH /tickets/{ticket_id}": Docs(
+        _TICKET, _ticket, body=TicketChange, given={"status": "closed"}, errors=(409, 422)
+    ),
     "GET /tickets/{ticket_id}/messages": Docs(page(_MESSAGE), listing(_message), paged=True),
-    "POST /tickets/{ticket_id}/messages": Docs(_MESSAGE, _message, 201, NewMessage, {"message": "See signal 33eb…"}, errors=(409, 422)),
+    "POST /tickets/{ticket_id}/messages": Docs(
+        _MESSAGE, _message, 201, NewMessage, {"message": "See signal 33eb…"}, errors=(409, 422)
+    ),
 }

@@ -16,8 +16,9 @@ LONGEST_TEXT = 4000
 class Status(StrEnum):
     """Whose turn it is.
 
-    A ticket starts open: an admin has to answer. An admin's message makes it pending: the user has to. The user's message makes it
-    open again, also when it was closed; an admin's message to a closed ticket leaves it closed.
+    A ticket starts open: an admin has to answer. An admin's message makes it pending: the user has to. The
+    user's message makes it open again, also when it was closed; an admin's message to a closed ticket leaves
+    it closed.
     """
 
     OPEN = "open"

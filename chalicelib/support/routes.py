@@ -29,8 +29,19 @@ def list_tickets(request: Request) -> Answer:
     status = inputs.choice(request, "status", tuple(Status))
     filters: dict[str, Any] = {"filter_expression": "#status = :status", "status": status} if status else {}
     if user_id is None:
-        return paging.answer("tickets", "listed = :all", page, _view, index="listed", newest_first=True, all=store.LISTED, **filters)
-    return paging.answer("tickets", "user_id = :user", page, _view, index="by_user", newest_first=True, user=user_id, **filters)
+        return paging.answer(
+            "tickets",
+            "listed = :all",
+            page,
+            _view,
+            index="listed",
+            newest_first=True,
+            all=store.LISTED,
+            **filters,
+        )
+    return paging.answer(
+        "tickets", "user_id = :user", page, _view, index="by_user", newest_first=True, user=user_id, **filters
+    )
 
 
 def get_ticket(request: Request) -> Answer:
@@ -59,7 +70,9 @@ def add_message(request: Request) -> Answer:
     """Writes a message into a ticket."""
     who = caller(request)
     asked = inputs.body(request, NewMessage)
-    return Answer(201, _message_shown(change.add_message(_number(request), asked.message, who, datetime.now(UTC))))
+    return Answer(
+        201, _message_shown(change.add_message(_number(request), asked.message, who, datetime.now(UTC)))
+    )
 
 
 def _asked(request: Request) -> tuple[Caller, Ticket]:
@@ -84,7 +97,10 @@ def _message_view(item: aws.Item) -> dict[str, Any]:
 
 
 def _message_shown(message: Message) -> dict[str, Any]:
-    return message.model_dump(exclude={"text"}) | {"author_id": shown_id(message.author_id), "message": message.text}
+    return message.model_dump(exclude={"text"}) | {
+        "author_id": shown_id(message.author_id),
+        "message": message.text,
+    }
 
 
 def _number(request: Request) -> int:

@@ -24,7 +24,9 @@ def new_ticket_write(ticket: Ticket) -> aws.Write:
     """The write of a ticket that was not there before."""
     times = {"created_at": ticket.created_at.isoformat(), "updated_at": ticket.updated_at.isoformat()}
     item: dict[str, Any] = ticket.model_dump() | key(ticket.ticket_id) | times
-    return aws.put_write("tickets", item | {"status": ticket.status.value, "listed": LISTED}, "attribute_not_exists(ticket_id)")
+    return aws.put_write(
+        "tickets", item | {"status": ticket.status.value, "listed": LISTED}, "attribute_not_exists(ticket_id)"
+    )
 
 
 def new_message_write(message: Message) -> aws.Write:

@@ -54,7 +54,9 @@ def send(chat_id: int, text: str) -> None:
         Misconfigured: Telegram does not know the token.
     """
     shown = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-    answer = _post("sendMessage", {"chat_id": chat_id, "text": shown, "link_preview_options": {"is_disabled": True}})
+    answer = _post(
+        "sendMessage", {"chat_id": chat_id, "text": shown, "link_preview_options": {"is_disabled": True}}
+    )
     if answer.status_code == requests.codes.ok:
         return
     description, retry_after = _error_details(answer)
@@ -79,7 +81,9 @@ def _post(method: str, body: dict[str, object]) -> requests.Response:
         return _session().post(url, json=body, timeout=TIMEOUT_S, allow_redirects=False)
     except requests.RequestException as error:
         fault = type(error).__name__
-    raise Retryable(f"Telegram is not to be reached: {fault}")  # out here, so that the error with the URL is not its context
+    raise Retryable(
+        f"Telegram is not to be reached: {fault}"
+    )  # out here, so that the error with the URL is not its context
 
 
 def _error_details(answer: requests.Response) -> tuple[str, int]:

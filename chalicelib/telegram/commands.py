@@ -132,17 +132,26 @@ def _status(owner: UserContext, language: str) -> str:
     words = {
         "user_id": owner.user.user_id,
         "active": text("active" if owner.user.is_active else "inactive", {}, language),
-        "halted": text("is_halted" if any(switch["halted"] for switch in switches) else "running", {}, language),
+        "halted": text(
+            "is_halted" if any(switch["halted"] for switch in switches) else "running", {}, language
+        ),
     }
     return text("status", owner.settings.model_dump(mode="json") | words, language)
 
 
 def _positions(owner: UserContext, language: str) -> str:
-    """What the simulated accounts hold. An account with keys of its own holds its positions at the exchange."""
+    """What the simulated accounts hold.
+
+    An account with keys of its own holds its positions at the exchange.
+    """
     listed = list(owner.directory.accounts.values())
-    found = aws.get_many([("accounts", {"account_id": entry.account_id}) for entry in listed]) if listed else []
+    found = (
+        aws.get_many([("accounts", {"account_id": entry.account_id}) for entry in listed]) if listed else []
+    )
     accounts = [Account.model_validate(item) for item in found if item]
-    blocks = [block for account in accounts if _is_simulated(account) and (block := _holdings(account, language))]
+    blocks = [
+        block for account in accounts if _is_simulated(account) and (block := _holdings(account, language))
+    ]
     if any(not _is_simulated(account) for account in accounts):
         blocks.append(text("live_not_shown", {}, language))
     return "\n\n".join(blocks) or text("no_positions", {}, language)
@@ -158,8 +167,18 @@ def _holdings(account: Account, language: str) -> str:
         {"name": name, "quantity": position.quantity, "average_price": rounded(position.entry_price)}
         for name, position in book.positions.items()
     ]
-    lines = [text("holding", {key: _plain(value) for key, value in each.items()}, language) for each in held if each["quantity"]]
-    return "\n".join([text("positions", {"account": account.name, "exchange": account.exchange}, language), *lines]) if lines else ""
+    lines = [
+        text("holding", {key: _plain(value) for key, value in each.items()}, language)
+        for each in held
+        if each["quantity"]
+    ]
+    return (
+        "\n".join(
+            [text("positions", {"account": account.name, "exchange": account.exchange}, language), *lines]
+        )
+        if lines
+        else ""
+    )
 
 
 def _plain(value: Any) -> str:
@@ -167,7 +186,9 @@ def _plain(value: Any) -> str:
 
 
 def _is_simulated(account: Account) -> bool:
-    return account.kind == AccountKind.PAPER or (account.kind == AccountKind.DEMO and account.sealed_keys is None)
+    return account.kind == AccountKind.PAPER or (
+        account.kind == AccountKind.DEMO and account.sealed_keys is None
+    )
 
 
 def _switch(user_id: str) -> Switch:

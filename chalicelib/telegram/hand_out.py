@@ -1,7 +1,7 @@
 """Handing out the connection string for `/xc` signals: to a chat, by Telegram, and by nothing else.
 
-Anybody may ask for any chat, as seed 000 has it, so what comes of it goes to that chat alone, and a chat is not written to more
-than a few times. Telegram itself lets a bot write only to people who wrote to it first.
+Anybody may ask for any chat, as seed 000 has it, so what comes of it goes to that chat alone, and a chat is
+not written to more than a few times. Telegram itself lets a bot write only to people who wrote to it first.
 """
 
 import uuid
@@ -27,7 +27,9 @@ _LONGEST_ID = 16
 
 
 def hand_out(chat_id: object, request: Request) -> Answer:
-    """`POST /xc` with only `chat_id`: sends the chat its connection string. Neither answer nor log holds the code.
+    """`POST /xc` with only `chat_id`: sends the chat its connection string.
+
+    Neither answer nor log holds the code.
 
     Raises:
         Refused: `chat_id` is not the id of a private chat.
@@ -42,7 +44,13 @@ def hand_out(chat_id: object, request: Request) -> Answer:
         owner = links.owner(chat) or _newcomer(chat, request)
         allow(chat, request.received_at)
     except Refused as refused:
-        _log(request, owner, request_id, chat, {"outcome": "refused", "code": refused.code, "status": refused.status})
+        _log(
+            request,
+            owner,
+            request_id,
+            chat,
+            {"outcome": "refused", "code": refused.code, "status": refused.status},
+        )
         raise
     _log(request, owner, request_id, chat, {"outcome": "accepted"})
     send(chat, owner, request_id)
@@ -62,9 +70,14 @@ def send(chat_id: int, user_id: str, request_id: str) -> None:
 
 
 def join(chat_id: int, **profile: Any) -> str:
-    """The user of a chat, made if it is nobody's: with demo settings, as every new user, and a demo account for the first signal."""
+    """The user of a chat, made if it is nobody's.
+
+    With demo settings, as every new user, and a demo account for the first signal.
+    """
     try:
-        return create_user(by="telegram", telegram_id=chat_id, account=partial(starter_account, by="telegram"), **profile).user_id
+        return create_user(
+            by="telegram", telegram_id=chat_id, account=partial(starter_account, by="telegram"), **profile
+        ).user_id
     except Conflict:
         made_meanwhile = links.owner(chat_id)
         if made_meanwhile is None:
@@ -75,13 +88,21 @@ def join(chat_id: int, **profile: Any) -> str:
 def _newcomer(chat_id: int, request: Request) -> str:
     if _known_chats_only() and store.chat(chat_id) is None:
         raise NotFound("user_not_found")
-    if not store.count_use(f"newcomers#{_network(request.source_ip)}", NEWCOMERS_PER_ADDRESS, NEWCOMERS_WINDOW, request.received_at):
+    if not store.count_use(
+        f"newcomers#{_network(request.source_ip)}",
+        NEWCOMERS_PER_ADDRESS,
+        NEWCOMERS_WINDOW,
+        request.received_at,
+    ):
         raise TooMany("too_many_requests", retry_after=_seconds_left(NEWCOMERS_WINDOW, request.received_at))
     return join(chat_id)
 
 
 def _known_chats_only() -> bool:
-    """Whether a chat must have spoken to the bot first; unless the deployment says otherwise, only the local stack asks for less."""
+    """Whether a chat must have spoken to the bot first.
+
+    Unless the deployment says otherwise, only the local stack asks for less.
+    """
     usual = "false" if config.setting("STAGE", "local") == "local" else "true"
     return config.setting("TELEGRAM_KNOWN_CHATS_ONLY", usual).lower() == "true"
 
@@ -93,7 +114,10 @@ def _network(source_ip: str) -> str:
 
 
 def _private_chat_id(chat_id: object) -> int:
-    """The id of a private chat: a positive number. Groups have negative ones, and a code is not for a group."""
+    """The id of a private chat: a positive number.
+
+    Groups have negative ones, and a code is not for a group.
+    """
     if isinstance(chat_id, str) and chat_id.isascii() and chat_id.isdigit() and len(chat_id) <= _LONGEST_ID:
         chat_id = int(chat_id)
     if not isinstance(chat_id, int) or isinstance(chat_id, bool) or not 0 < chat_id <= _LARGEST_ID:

@@ -22,7 +22,9 @@ def offer(user_id: str, now: datetime, *, by: str) -> dict[str, Any]:
     users.user(user_id)
     code = secrets.token_urlsafe(18)
     expires_at = now + CODE_LASTS
-    change_ = record.Change(by, "telegram.link_offered", f"user#{user_id}", user_id, now, after={"expires_at": expires_at})
+    change_ = record.Change(
+        by, "telegram.link_offered", f"user#{user_id}", user_id, now, after={"expires_at": expires_at}
+    )
     aws.transact([store.code_write(code, user_id, expires_at), record.write(change_)])
     bot = config.setting("TELEGRAM_BOT_NAME").lstrip("@")
     url = f"https://t.me/{bot}?start={code}" if bot else None
@@ -35,7 +37,9 @@ def owner(chat_id: int) -> str | None:
 
 
 def link(code: str, chat_id: int, now: datetime) -> str | None:
-    """Gives a chat to the user a code was made for, taking it from whoever had it; returns the user, None if the code is void.
+    """Gives a chat to the user a code was made for, taking it from whoever had it.
+
+    Returns the user, None if the code is void.
 
     Sending the same code from the same chat again does the same again.
     """
@@ -55,6 +59,9 @@ def unlink(user_id: str, *, by: str) -> None:
 
 
 def preferences(user_id: str) -> aws.Item:
-    """A user's settings as stored, with what they chose to be told. Raises NotFound if there is no such user."""
+    """A user's settings as stored, with what they chose to be told.
+
+    Raises NotFound if there is no such user.
+    """
     users.user(user_id)
     return aws.get("users", users.key(user_id, "settings")) or {}

@@ -42,11 +42,15 @@ def connection_string(code: str) -> str:
 def _notify_user(event: LoggedEvent) -> None:
     if event.stream == ADMIN_STREAM or event.user_id is None:
         return
-    profile, settings = aws.get_many([("users", {"user_id": event.user_id, "part": part}) for part in ("profile", "settings")])
+    profile, settings = aws.get_many(
+        [("users", {"user_id": event.user_id, "part": part}) for part in ("profile", "settings")]
+    )
     if profile is None or not entitled(User.model_validate(profile), event.stream):
         return
     chat_id = int(profile.get("telegram_id") or 0)
-    if not chat_id or not wording.is_wanted(event.type, (settings or {}).get("telegram_events", wording.EVERYTHING)):
+    if not chat_id or not wording.is_wanted(
+        event.type, (settings or {}).get("telegram_events", wording.EVERYTHING)
+    ):
         return
     chat = store.chat(chat_id)
     said = wording.of_event(event, _language(settings, chat))
@@ -74,11 +78,22 @@ def _send_message(message: Message) -> None:
         "tutorial": config.setting("TELEGRAM_TUTORIAL_URL", _TUTORIAL),
     }
     settings = aws.get("users", {"user_id": message.user_id, "part": "settings"})
-    _send_once(message.chat_id, chat, message.message_id, text("hand_out", values, _language(settings, chat)), message.user_id)
+    _send_once(
+        message.chat_id,
+        chat,
+        message.message_id,
+        text("hand_out", values, _language(settings, chat)),
+        message.user_id,
+    )
 
 
 def _send_once(
-    chat_id: int, chat: store.Chat | None, message_id: str, said: str, user_id: str | None, signal_id: str | None = None
+    chat_id: int,
+    chat: store.Chat | None,
+    message_id: str,
+    said: str,
+    user_id: str | None,
+    signal_id: str | None = None,
 ) -> None:
     """Sends a text unless it was sent before, or the chat is closed to the bot."""
     who = {"message_id": message_id, "user_id": user_id, "signal_id": signal_id}

@@ -1,6 +1,7 @@
 """The queue `telegram`: events from the topic, the bot's replies, and connection strings to hand out.
 
-A user's messages share a group with the user's events, so a chat gets everything in order. A connection string is not in the
+A user's messages share a group with the user's events, so a chat gets everything in order. A connection
+string is not in the
 queue: only whom to send it to.
 """
 
@@ -57,7 +58,15 @@ def hold(records: Sequence[Mapping[str, Any]], failed: frozenset[str], pauses: M
             continue
         group = record["attributes"]["MessageGroupId"]
         tries = int(record["attributes"]["ApproximateReceiveCount"])
-        waits.setdefault(group, pauses.get(group) or min(_FIRST_PAUSE_S * 2 ** min(tries - 1, 10), _LONGEST_PAUSE_S))
-        entries.append({"Id": str(len(entries)), "ReceiptHandle": record["receiptHandle"], "VisibilityTimeout": waits[group]})
+        waits.setdefault(
+            group, pauses.get(group) or min(_FIRST_PAUSE_S * 2 ** min(tries - 1, 10), _LONGEST_PAUSE_S)
+        )
+        entries.append(
+            {
+                "Id": str(len(entries)),
+                "ReceiptHandle": record["receiptHandle"],
+                "VisibilityTimeout": waits[group],
+            }
+        )
     if entries:
         aws.client("sqs").change_message_visibility_batch(QueueUrl=config.queue("telegram"), Entries=entries)

@@ -1,7 +1,8 @@
 """The bot's updates, as Telegram posts them: each handled once, answered through the queue.
 
-Telegram posts an update again until it is answered with 200. Whatever a command does is the same when done twice, and its reply
-carries the update's number; so an update is noted as handled only when everything is done.
+Telegram posts an update again until it is answered with 200. Whatever a command does is the same when done
+twice, and its reply carries the update's number; so an update is noted as handled only when everything is
+done.
 """
 
 import hmac
@@ -19,7 +20,9 @@ from chalicelib.telemetry import log
 
 _HEADER = "x-telegram-bot-api-secret-token"
 _Id = Annotated[int, Field(ge=-(2**53), le=2**53)]
-_DEPTH = 32  # replies to polls with formatted options go deeper than our own bodies, and a refused update comes again and again
+# Replies to polls with formatted options go deeper than our own bodies, and a refused update comes again and
+# again
+_DEPTH = 32
 _OK = Answer(200, {"status": "ok"})
 
 
@@ -62,7 +65,10 @@ class _Membership(_Part):
 
 
 class Update(_Part):
-    """What of an update (https://core.telegram.org/bots/api#update) concerns the bot: a message, or that somebody blocked it."""
+    """What of an update (https://core.telegram.org/bots/api#update) concerns the bot.
+
+    A message, or that somebody blocked it.
+    """
 
     update_id: _Id
     message: _Message | None = None
@@ -106,8 +112,17 @@ def _answer(update_id: int, message: _Message, now: datetime) -> None:
     private = chat.type == "private"
     if private:
         store.note_chat(chat.id, sender.language)
-    names = {name: (value or "")[:64] or None for name, value in sender.model_dump(include={"username", "first_name", "last_name"}).items()}
-    said = commands.Command(update_id, chat.id, message.text, private=private, language=sender.language, names=names)
+    names = {
+        name: (value or "")[:64] or None
+        for name, value in sender.model_dump(include={"username", "first_name", "last_name"}).items()
+    }
+    said = commands.Command(
+        update_id, chat.id, message.text, private=private, language=sender.language, names=names
+    )
     reply = commands.answer(said, now)
     if reply is not None:
-        queue.send(queue.Message(chat_id=chat.id, message_id=f"update:{update_id}", user_id=reply.user_id, text=reply.text))
+        queue.send(
+            queue.Message(
+                chat_id=chat.id, message_id=f"update:{update_id}", user_id=reply.user_id, text=reply.text
+            )
+        )

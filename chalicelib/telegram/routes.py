@@ -21,7 +21,10 @@ EventPattern = Annotated[str, Caseless, Field(min_length=1, max_length=64, patte
 
 
 class Preferences(Input):
-    """The body of `PATCH /users/{user_id}/telegram`: types of events or wildcards such as `order.*`, and a language; null for default."""
+    """The body of `PATCH /users/{user_id}/telegram`.
+
+    Types of events or wildcards such as `order.*`, and a language; null for default.
+    """
 
     telegram_events: Annotated[tuple[EventPattern, ...], Field(max_length=50)] | None = None
     language: Annotated[Literal["en", "ko", "zh", "ar", "ru"], Caseless] | None = None
@@ -31,7 +34,11 @@ class Preferences(Input):
 def create_link(request: Request) -> Answer:
     """A one-time code that links a chat to the user: sent to the bot as `/start CODE`."""
     who, user_id = _target(request)
-    return Answer(201, {"user_id": shown_id(user_id), **links.offer(user_id, datetime.now(UTC), by=who.user_id)}, _UNSTORED)
+    return Answer(
+        201,
+        {"user_id": shown_id(user_id), **links.offer(user_id, datetime.now(UTC), by=who.user_id)},
+        _UNSTORED,
+    )
 
 
 def delete_link(request: Request) -> Answer:
@@ -53,7 +60,10 @@ def change_telegram(request: Request) -> Answer:
     who, user_id = _target(request)
     asked = inputs.body(request, Preferences)
     users.user(user_id)
-    given = {name: list(value) if isinstance(value, tuple) else value for name, value in inputs.set_fields(asked, "version").items()}
+    given = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in inputs.set_fields(asked, "version").items()
+    }
     now = datetime.now(UTC)
 
     def plan(item: dict[str, Any], _version: int) -> Edit:
@@ -61,7 +71,9 @@ def change_telegram(request: Request) -> Answer:
         removed = [name for name, value in given.items() if value is None and item.get(name) is not None]
         old = {name: item.get(name) for name in [*fields, *removed]}
         new = fields | dict.fromkeys(removed)
-        change = record.Change(who.user_id, "user.telegram_updated", f"user#{user_id}", user_id, now, old, new)
+        change = record.Change(
+            who.user_id, "user.telegram_updated", f"user#{user_id}", user_id, now, old, new
+        )
         return Edit(fields, [(record.write(change), None)], removed)
 
     edit("users", users.key(user_id, "settings"), asked.version, plan, "user_not_found")

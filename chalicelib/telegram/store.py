@@ -40,7 +40,10 @@ class Chat(Record):
 
 
 class Claim(StrEnum):
-    """What became of the wish to send a message: it is ours to send, was sent already, or somebody is at it."""
+    """What became of the wish to send a message.
+
+    It is ours to send, was sent already, or somebody is at it.
+    """
 
     OURS = "ours"
     SENT = "sent"
@@ -65,7 +68,15 @@ def ensure_chat(chat_id: int) -> None:
 
 def mark_blocked(chat_id: int, now: datetime) -> None:
     """Notes that a chat is closed to the bot."""
-    aws.write(aws.update_write(_TABLE, _key("chat", chat_id), "SET chat_id = :chat, blocked_at = :now", chat=chat_id, now=now.isoformat()))
+    aws.write(
+        aws.update_write(
+            _TABLE,
+            _key("chat", chat_id),
+            "SET chat_id = :chat, blocked_at = :now",
+            chat=chat_id,
+            now=now.isoformat(),
+        )
+    )
 
 
 def code_write(code: str, user_id: str, expires_at: datetime) -> aws.Write:
@@ -75,11 +86,16 @@ def code_write(code: str, user_id: str, expires_at: datetime) -> aws.Write:
 
 
 def use_code(code: str, chat_id: int, now: datetime) -> str | None:
-    """Uses a link code up for a chat; returns whose it is, None if there is none, or it is over, or another chat used it."""
+    """Uses a link code up for a chat.
+
+    Returns whose it is, None if there is none, or it is over, or another chat used it.
+    """
     key = _key("code", credentials.digest(code))
     unused = "expires_at > :now AND (attribute_not_exists(used_by) OR used_by = :chat)"
     try:
-        aws.write(aws.update_write(_TABLE, key, "SET used_by = :chat", unused, chat=chat_id, now=now.isoformat()))
+        aws.write(
+            aws.update_write(_TABLE, key, "SET used_by = :chat", unused, chat=chat_id, now=now.isoformat())
+        )
     except aws.WriteRefused:
         return None
     item = aws.get(_TABLE, key)
@@ -103,7 +119,15 @@ def claim_message(chat_id: int, message_id: str, now: datetime) -> Claim:
     key = _key("sent", chat_id, message_id)
     try:
         aws.write(
-            aws.update_write(_TABLE, key, "SET lease = :lease, forget_at = :then", free, lease=lease, now=now.isoformat(), then=_then(now))
+            aws.update_write(
+                _TABLE,
+                key,
+                "SET lease = :lease, forget_at = :then",
+                free,
+                lease=lease,
+                now=now.isoformat(),
+                then=_then(now),
+            )
         )
     except aws.WriteRefused as refused:
         return Claim.BUSY if "lease" in (refused.failed[0] or {}) else Claim.SENT
@@ -125,7 +149,17 @@ def count_use(what: str, most: int, window: timedelta, now: datetime) -> bool:
     key = _key("rate", what, int(now.timestamp() // window.total_seconds()))
     below = "attribute_not_exists(#count) OR #count < :most"
     try:
-        aws.write(aws.update_write(_TABLE, key, "SET forget_at = :then ADD #count :one", below, one=1, most=most, then=_then(now + window)))
+        aws.write(
+            aws.update_write(
+                _TABLE,
+                key,
+                "SET forget_at = :then ADD #count :one",
+                below,
+                one=1,
+                most=most,
+                then=_then(now + window),
+            )
+        )
     except aws.WriteRefused:
         return False
     return True

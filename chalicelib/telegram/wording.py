@@ -36,7 +36,9 @@ def _name(type_: str, payload: Mapping[str, Any]) -> str | None:
         return None  # their own
     if type_ == "transaction.created" and payload.get("type") == "payment":
         return None  # the payment has told of it
-    if type_ == "ticket.status_changed":  # whose turn it is shows from the messages; its end and its return do not
+    if (
+        type_ == "ticket.status_changed"
+    ):  # whose turn it is shows from the messages; its end and its return do not
         reopened = "ticket.reopened" if payload.get("old_status") == "closed" else None
         return "ticket.closed" if payload.get("new_status") == "closed" else reopened
     if type_ == "signal.refused" and payload.get("webhook"):
@@ -51,15 +53,24 @@ def _name(type_: str, payload: Mapping[str, Any]) -> str | None:
 def _reason(payload: Mapping[str, Any], language: str) -> str:
     """Why, as the end of a sentence: refusals by code, or a reason in somebody's own words."""
     refusals = payload.get("refused") or ([payload] if payload.get("code") else [])
-    sentences = [messages.render(refusal["code"], refusal.get("values") or {}, language) for refusal in refusals if refusal.get("code")]
+    sentences = [
+        messages.render(refusal["code"], refusal.get("values") or {}, language)
+        for refusal in refusals
+        if refusal.get("code")
+    ]
     if payload.get("reason"):
         own = f"reason.{payload['reason']}"  # a rule's name; anything else is in somebody's own words
         sentences.append(text(own, {}, language) if own in catalogue("en") else str(payload["reason"]))
     if payload.get("left_open"):
-        sentences.append(text("reason.left_open", {"positions": ", ".join(map(_position, payload["left_open"]))}, language))
+        sentences.append(
+            text("reason.left_open", {"positions": ", ".join(map(_position, payload["left_open"]))}, language)
+        )
     return f": {'; '.join(dict.fromkeys(sentences))}" if sentences else ""
 
 
 def _position(row: Mapping[str, Any]) -> str:
-    """A position that is left open: `ETHUSDT short 0.3`, or the code of why the account could not be asked."""
+    """A position that is left open.
+
+    `ETHUSDT short 0.3`, or the code of why the account could not be asked.
+    """
     return f"{row['symbol']} {row['side']} {row['quantity']}" if "symbol" in row else str(row["code"])

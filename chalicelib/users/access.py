@@ -24,7 +24,8 @@ class Caller:
     Attributes:
         role: What they act as: an admin only with a token of the scope `admin`.
         token_hash: The digest of the token that let them in.
-        token_family: The id of that token, or of the first it replaces; what it makes carries it as `made_by`.
+        token_family: The id of that token, or of the first it replaces; what it makes carries it as
+            `made_by`.
         scope: What the token may do.
         token_expires_at: When that token's time is over; None for one without an end.
     """
@@ -48,7 +49,10 @@ class Caller:
             raise NotFound("not_found")
 
     def whose(self, request: Request) -> str:
-        """The user whose records a list is to show: the caller, or for an admin `?user_id=`. Raises as `owner_of` does."""
+        """The user whose records a list is to show: the caller, or for an admin `?user_id=`.
+
+        Raises as `owner_of` does.
+        """
         return self.owner_of(request.query.get("user_id"))
 
     def whose_or_all(self, request: Request) -> str | None:
@@ -110,7 +114,9 @@ def by_token(token: str, now: datetime) -> Caller:
 
 def by_token_hash(token_hash: str, claimed: str, now: datetime) -> Caller:
     """The caller an API token with this digest belongs to, of the user claimed; raises as `caller` does."""
-    stored, profile = aws.get_many([("credentials", {"token_hash": token_hash}), ("users", {"user_id": claimed, "part": "profile"})])
+    stored, profile = aws.get_many(
+        [("credentials", {"token_hash": token_hash}), ("users", {"user_id": claimed, "part": "profile"})]
+    )
     credentials.verify_hash(token_hash, stored, (credentials.Kind.API,), now)
     if stored is None or profile is None or stored["user_id"] != claimed:
         raise Unauthorized("token_wrong")
@@ -138,8 +144,15 @@ def _note_use(stored: aws.Item, now: datetime) -> None:
     fresh = "attribute_exists(token_hash) AND (attribute_not_exists(last_used_at) OR last_used_at <= :before)"
     try:
         noted = {"now": now.isoformat(), "before": before}
-        aws.write(aws.update_write("credentials", {"token_hash": stored["token_hash"]}, "SET last_used_at = :now", fresh, **noted))
+        aws.write(
+            aws.update_write(
+                "credentials", {"token_hash": stored["token_hash"]}, "SET last_used_at = :now", fresh, **noted
+            )
+        )
     except aws.WriteRefused:
         return  # another request was faster, or the token has just been forgotten
     except (ClientError, BotoCoreError) as fault:
-        log.warning("last use of a token not noted", extra={"user_id": stored["user_id"], "fault": type(fault).__name__})
+        log.warning(
+            "last use of a token not noted",
+            extra={"user_id": stored["user_id"], "fault": type(fault).__name__},
+        )

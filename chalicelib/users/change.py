@@ -19,13 +19,16 @@ def update_user(user_id: str, wanted: Mapping[str, Any], *, by: str, version: in
     """Changes fields of the profile; returns the user as they are then.
 
     Args:
-        wanted: Fields of `User` by name. `is_active` and `role` are for admins, which is for the caller to check.
+        wanted: Fields of `User` by name. `is_active` and `role` are for admins, which is for the caller to
+            check.
         version: The version the editor saw; None takes whatever is there.
 
     Raises:
         NotFound: There is no such user.
-        Conflict: `version_conflict`; or `already_exists`, if another user has the telegram id or the referral code.
-        NotDoable: `unknown_reference` or `referral_cycle`: the referrer does not exist, or was brought by this user.
+        Conflict: `version_conflict`; or `already_exists`, if another user has the telegram id or the referral
+            code.
+        NotDoable: `unknown_reference` or `referral_cycle`: the referrer does not exist, or was brought by
+            this user.
     """
     now = datetime.now(UTC)
 
@@ -42,7 +45,14 @@ def update_user(user_id: str, wanted: Mapping[str, Any], *, by: str, version: in
         if referrer:
             also += _chain_checks(user_id, referrer)
         old = {name: before[name] for name in fields}
-        also.append((record.write(record.Change(by, _action(fields), f"user#{user_id}", user_id, now, old, fields)), None))
+        also.append(
+            (
+                record.write(
+                    record.Change(by, _action(fields), f"user#{user_id}", user_id, now, old, fields)
+                ),
+                None,
+            )
+        )
         also.append((events.changed_write(_action(fields), user_id, {**fields}, following, now), None))
         removed = ["referred_by_id"] if "referred_by_id" in fields and not referrer else []
         kept = {name: value for name, value in fields.items() if name not in removed}
@@ -52,11 +62,16 @@ def update_user(user_id: str, wanted: Mapping[str, Any], *, by: str, version: in
 
 
 def set_active(user_id: str, *, active: bool, by: str) -> User:
-    """Activates or deactivates a user. A deactivated one's tokens open nothing, and their signals are refused."""
+    """Activates or deactivates a user.
+
+    A deactivated one's tokens open nothing, and their signals are refused.
+    """
     return update_user(user_id, {"is_active": active}, by=by)
 
 
-def update_settings(user_id: str, wanted: Mapping[str, Any], *, by: str, version: int | None = None, audited: bool = True) -> Settings:
+def update_settings(
+    user_id: str, wanted: Mapping[str, Any], *, by: str, version: int | None = None, audited: bool = True
+) -> Settings:
     """Changes settings; returns them as they are then.
 
     Args:
@@ -82,7 +97,9 @@ def update_settings(user_id: str, wanted: Mapping[str, Any], *, by: str, version
         told = events.changed_write("user.settings_updated", user_id, {**fields}, following, now)
         return Edit(fields, [*([(record.write(change), None)] if audited else []), (told, None)])
 
-    return Settings.model_validate(edit("users", store.key(user_id, "settings"), version, plan, "user_not_found"))
+    return Settings.model_validate(
+        edit("users", store.key(user_id, "settings"), version, plan, "user_not_found")
+    )
 
 
 def referral_chain(user_id: str) -> list[str]:
@@ -107,7 +124,9 @@ def _action(fields: Mapping[str, Any]) -> str:
     return "user.updated"
 
 
-def _referral_checks_moved(field: str, old: Any, new: Any, user_id: str) -> list[tuple[aws.Write, Refused | None]]:
+def _referral_checks_moved(
+    field: str, old: Any, new: Any, user_id: str
+) -> list[tuple[aws.Write, Refused | None]]:
     writes: list[tuple[aws.Write, Refused | None]] = []
     if old is not None:
         writes.append((store.release_write(field, old), None))
@@ -131,7 +150,14 @@ def _chain_checks(user_id: str, referrer: str) -> list[tuple[aws.Write, Refused 
         if above:
             checks.append((aws.check_write("users", key, "referred_by_id = :above", above=above), None))
         else:
-            checks.append((aws.check_write("users", key, "attribute_exists(user_id) AND attribute_not_exists(referred_by_id)"), None))
+            checks.append(
+                (
+                    aws.check_write(
+                        "users", key, "attribute_exists(user_id) AND attribute_not_exists(referred_by_id)"
+                    ),
+                    None,
+                )
+            )
     return checks
 
 

@@ -75,29 +75,56 @@ def create_user(
             created_at=now,
             updated_at=now,
         )
-        writes = _writes(user, Settings.model_validate(settings or {}), by, now, account(user.user_id, now) if account else None)
+        writes = _writes(
+            user,
+            Settings.model_validate(settings or {}),
+            by,
+            now,
+            account(user.user_id, now) if account else None,
+        )
         if chosen is not None and chosen == referrer:
             raise NotDoable("unknown_reference", field="referred_by_id")
         try:
             aws.transact([write for write, _ in writes])
         except aws.WriteRefused as refused:
-            reason = next(reason for failed, (_, reason) in zip(refused.failed, writes, strict=True) if failed is not None)
+            reason = next(
+                reason
+                for failed, (_, reason) in zip(refused.failed, writes, strict=True)
+                if failed is not None
+            )
             _raise_unless_another_try_helps(reason, chosen, referral_code)
         else:
             return user
     raise Retryable("no free user id found")
 
 
-def _writes(user: User, settings: Settings, by: str, now: datetime, first: "FirstAccount | None") -> list[tuple[aws.Write, Refused | None]]:
+def _writes(
+    user: User, settings: Settings, by: str, now: datetime, first: "FirstAccount | None"
+) -> list[tuple[aws.Write, Refused | None]]:
     """Every write of the transaction, with what is wrong if its condition does not hold."""
     profile = {"part": "profile", "listed": store.LISTED, **stored_profile(user)}
-    change = record.Change(by, "user.created", f"user#{user.user_id}", user.user_id, now, after=user.model_dump(exclude={"version"}))
+    change = record.Change(
+        by,
+        "user.created",
+        f"user#{user.user_id}",
+        user.user_id,
+        now,
+        after=user.model_dump(exclude={"version"}),
+    )
     writes: list[tuple[aws.Write, Refused | None]] = [
-        (aws.put_write("users", profile, "attribute_not_exists(user_id)"), Conflict("already_exists", field="user_id")),
+        (
+            aws.put_write("users", profile, "attribute_not_exists(user_id)"),
+            Conflict("already_exists", field="user_id"),
+        ),
         (aws.put_write("users", {**store.key(user.user_id, "settings"), **settings.model_dump()}), None),
         (
             aws.put_write(
-                "users", {**store.key(user.user_id, "directory"), "accounts": {first.name: first.entry} if first else {}, "version": 1}
+                "users",
+                {
+                    **store.key(user.user_id, "directory"),
+                    "accounts": {first.name: first.entry} if first else {},
+                    "version": 1,
+                },
             ),
             None,
         ),
@@ -107,9 +134,13 @@ def _writes(user: User, settings: Settings, by: str, now: datetime, first: "Firs
     for field in store.UNIQUE:
         value = getattr(user, field)
         if value is not None:
-            writes.append((store.claim_write(field, value, user.user_id), Conflict("already_exists", field=field)))
+            writes.append(
+                (store.claim_write(field, value, user.user_id), Conflict("already_exists", field=field))
+            )
     if user.referred_by_id:
-        exists = aws.check_write("users", store.key(user.referred_by_id, "profile"), "attribute_exists(user_id)")
+        exists = aws.check_write(
+            "users", store.key(user.referred_by_id, "profile"), "attribute_exists(user_id)"
+        )
         writes.append((exists, NotDoable("unknown_reference", field="referred_by_id")))
     writes += [(write, None) for write in first.writes] if first else []
     return writes
@@ -118,13 +149,21 @@ def _writes(user: User, settings: Settings, by: str, now: datetime, first: "Firs
 def stored_profile(user: User) -> aws.Item:
     """The profile as stored. Without a referrer it lacks that attribute, since an index has it as its key."""
     item = user.model_dump()
-    item |= {name: getattr(user, name).isoformat() for name in ("created_at", "updated_at") if getattr(user, name)}
+    item |= {
+        name: getattr(user, name).isoformat() for name in ("created_at", "updated_at") if getattr(user, name)
+    }
     return {name: value for name, value in item.items() if name != "referred_by_id" or value is not None}
 
 
-def _raise_unless_another_try_helps(reason: Refused | None, chosen_id: str | None, chosen_code: str | None) -> None:
+def _raise_unless_another_try_helps(
+    reason: Refused | None, chosen_id: str | None, chosen_code: str | None
+) -> None:
     field = reason.values["field"] if reason else None
-    if reason and not (field == "user_id" and chosen_id is None) and not (field == "referral_code" and chosen_code is None):
+    if (
+        reason
+        and not (field == "user_id" and chosen_id is None)
+        and not (field == "referral_code" and chosen_code is None)
+    ):
         raise reason
 
 

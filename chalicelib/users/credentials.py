@@ -1,7 +1,8 @@
 """Tokens and codes: how they are made, told apart and checked. Only their SHA-256 is ever stored.
 
-A token names its owner, `whk_{user_id}_{random}`, so that one read can fetch it together with the owner's records. The random
-part has 256 bits, so a plain SHA-256 is as good as a slow hash here: there is nothing to guess.
+A token names its owner, `whk_{user_id}_{random}`, so that one read can fetch it together with the owner's
+records. The random part has 256 bits, so a plain SHA-256 is as good as a slow hash here: there is nothing to
+guess.
 """
 
 import hashlib
@@ -29,8 +30,8 @@ class Kind(StrEnum):
 class Scope(StrEnum):
     """What an API token may do, each as much as the one before and more.
 
-    `read` what its user may read · `trade` orders, prices, halts · `manage` accounts, strategies, webhooks, tokens, settings ·
-    `admin` what only admins may, where its user is one.
+    `read` what its user may read · `trade` orders, prices, halts · `manage` accounts, strategies, webhooks,
+    tokens, settings · `admin` what only admins may, where its user is one.
     """
 
     READ = "read"
@@ -68,7 +69,10 @@ def _shannon(parts: list[str]) -> float:
 
 
 def owner(credential: str) -> str | None:
-    """The user a credential claims to belong to; None for one that was chosen by hand. A claim only: `verify` decides."""
+    """The user a credential claims to belong to; None for one that was chosen by hand. A claim only.
+
+    `verify` decides.
+    """
     found = _NAMES_OWNER.fullmatch(credential)
     return found.group(1) if found else None
 
@@ -81,12 +85,15 @@ def verify(credential: str, stored: Mapping[str, Any] | None, kinds: tuple[Kind,
         kinds: What the credential may be to open this door.
 
     Raises:
-        Unauthorized: `token_wrong` if it is unknown, of another kind or revoked; `token_expired` if its time is over.
+        Unauthorized: `token_wrong` if it is unknown, of another kind or revoked; `token_expired` if its time
+            is over.
     """
     verify_hash(digest(credential), stored, kinds, now)
 
 
-def verify_hash(token_hash: str, stored: Mapping[str, Any] | None, kinds: tuple[Kind, ...], now: datetime) -> None:
+def verify_hash(
+    token_hash: str, stored: Mapping[str, Any] | None, kinds: tuple[Kind, ...], now: datetime
+) -> None:
     """Checks a credential of which only the digest is known, as `verify` does."""
     known = stored is not None and hmac.compare_digest(str(stored["token_hash"]), token_hash)
     if stored is None or not known or stored["kind"] not in kinds or stored.get("revoked_at"):

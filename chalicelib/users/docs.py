@@ -76,27 +76,50 @@ _token = {
 _new_token = _token | {"token": f"whk_{USER_ID}_…"}
 _code = {"user_id": USER_ID, "code": f"xc_{USER_ID}_…"}
 _changed_settings = {"market_type": "futures", "trade_amount": 100.0, "leverage": 10, "account_type": "demo"}
-_FILTERS = {**ACTIVE, "role": one_of("admin", "user"), **dict.fromkeys(("username", "user_uuid", "referral_code"), TEXT)}
+_FILTERS = {
+    **ACTIVE,
+    "role": one_of("admin", "user"),
+    **dict.fromkeys(("username", "user_uuid", "referral_code"), TEXT),
+}
 
 DOCS = {
-    "GET /users": Docs(page(_USER), listing(_user), query={**_FILTERS, "telegram_id": ID, "referred_by_id": ID}, paged=True),
+    "GET /users": Docs(
+        page(_USER), listing(_user), query={**_FILTERS, "telegram_id": ID, "referred_by_id": ID}, paged=True
+    ),
     "POST /users": Docs(_USER, _user, 201, NewUser, {"user_id": USER_ID}, errors=(409, 422)),
     "GET /users/{user_id}": Docs(_USER, _user),
-    "PATCH /users/{user_id}": Docs(_USER, _user, body=Profile, given={"first_name": "Test", "version": 1}, errors=(409, 422)),
+    "PATCH /users/{user_id}": Docs(
+        _USER, _user, body=Profile, given={"first_name": "Test", "version": 1}, errors=(409, 422)
+    ),
     "POST /users/{user_id}/activate": Docs(_USER, _user, errors=(409,)),
     "POST /users/{user_id}/deactivate": Docs(_USER, _user | {"is_active": False}, errors=(409,)),
     "GET /users/{user_id}/referrals": Docs(page(ID), listing(2), paged=True),
     "GET /users/{user_id}/settings": Docs(_SETTINGS, _settings),
-    "PATCH /users/{user_id}/settings": Docs(_SETTINGS, _settings, body=SettingsChange, given=_changed_settings, errors=(409, 422)),
-    "GET /users/{user_id}/tokens": Docs(page(_TOKEN), listing(_token), query={"kind": one_of("webhook", "api")}, paged=True),
+    "PATCH /users/{user_id}/settings": Docs(
+        _SETTINGS, _settings, body=SettingsChange, given=_changed_settings, errors=(409, 422)
+    ),
+    "GET /users/{user_id}/tokens": Docs(
+        page(_TOKEN), listing(_token), query={"kind": one_of("webhook", "api")}, paged=True
+    ),
     "POST /users/{user_id}/tokens": Docs(
-        _NEW_TOKEN, _new_token, 201, NewTokenInput, {"kind": "webhook", "name": "TradingView"}, errors=(409, 422)
+        _NEW_TOKEN,
+        _new_token,
+        201,
+        NewTokenInput,
+        {"kind": "webhook", "name": "TradingView"},
+        errors=(409, 422),
     ),
-    "POST /users/{user_id}/tokens/{token_id}/rotate": Docs(_NEW_TOKEN, _new_token, 201, Rotation, {"overlap_s": 3600}, errors=(409, 422)),
+    "POST /users/{user_id}/tokens/{token_id}/rotate": Docs(
+        _NEW_TOKEN, _new_token, 201, Rotation, {"overlap_s": 3600}, errors=(409, 422)
+    ),
     "DELETE /users/{user_id}/tokens/{token_id}": Docs(
-        obj(token_id=TEXT, is_active=FLAG, revoked=WHOLE), {"token_id": "8cebc8a7922c43f3", "is_active": False, "revoked": 1}, errors=(409,)
+        obj(token_id=TEXT, is_active=FLAG, revoked=WHOLE),
+        {"token_id": "8cebc8a7922c43f3", "is_active": False, "revoked": 1},
+        errors=(409,),
     ),
-    "DELETE /users/{user_id}/tokens": Docs(obj(user_id=ID, revoked=WHOLE), {"user_id": USER_ID, "revoked": 3}, errors=(409,)),
+    "DELETE /users/{user_id}/tokens": Docs(
+        obj(user_id=ID, revoked=WHOLE), {"user_id": USER_ID, "revoked": 3}, errors=(409,)
+    ),
     "GET /users/{user_id}/xc-code": Docs(_CODE, _code, errors=(409,)),
     "POST /users/{user_id}/xc-code": Docs(_CODE, _code, 201, errors=(409,)),
 }

@@ -1,4 +1,7 @@
-"""Who may read what, asked at the time of sending: by API, sockets, resume, connect tickets, Telegram and webhooks alike."""
+"""Who may read what, asked at the time of sending.
+
+By API, sockets, resume, connect tickets, Telegram and webhooks alike.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -27,7 +30,10 @@ def stream_of(role: Role, user_id: str) -> str:
 
 
 def is_valid(credential: aws.Item | None, now: datetime) -> bool:
-    """Whether a token that opened something still holds: it is stored, not revoked, and its time is not over."""
+    """Whether a token that opened something still holds.
+
+    It is stored, not revoked, and its time is not over.
+    """
     if credential is None or credential.get("revoked_at"):
         return False
     expires_at = credential.get("expires_at")

@@ -24,7 +24,10 @@ def created_write(user: User, at: datetime) -> aws.Write:
 
 
 def changed_write(type_: str, user_id: str, payload: dict[str, Any], version: int, at: datetime) -> aws.Write:
-    """`user.updated`, `user.activated`, `user.deactivated`, `user.settings_updated`: the fields that changed, as they are now."""
+    """`user.updated`, `user.activated`, `user.deactivated`, `user.settings_updated`.
+
+    The fields that changed, as they are now.
+    """
     return _write(type_, user_id, {"user_id": shown_id(user_id), **payload}, version, at)
 
 

@@ -96,7 +96,9 @@ class NewUser(Input):
 
 
 class NewTokenInput(Input):
-    """A token to make; `token` is one of the user's own choice, `signals_per_minute` a webhook token's own limit.
+    """A token to make.
+
+    `token` is one of the user's own choice, `signals_per_minute` a webhook token's own limit.
 
     `scope` is an API token's; without it the token may do what the one that makes it may.
     """

@@ -64,16 +64,21 @@ class User(Record):
 
 
 class Settings(Record):
-    """How a user's signals are taken and traded (contract of seed 001). A new user starts with demo, spot, leverage 1.
+    """How a user's signals are taken and traded (contract of seed 001).
+
+    A new user starts with demo, spot, leverage 1.
 
     Attributes:
-        trade_amount: Quote currency per signal of the legacy and personal webhooks; on futures times `leverage`.
+        trade_amount: Quote currency per signal of the legacy and personal webhooks; on futures times
+            `leverage`.
         default_account: Name of the paper account that signals without an `account` go to.
         require_token: False lets tokenless signals reach this user's paper and demo accounts.
         repeat_window_s: The same bytes again within so many seconds are a repeat; 0 turns that off.
         max_age_s: Older signals open nothing.
-        max_price_deviation_percent: How far the `price` of a market order may be from the market; 0 allows any price.
-        signals_per_minute: How many a token may send, unless the token has a limit of its own; tokenless ones count together.
+        max_price_deviation_percent: How far the `price` of a market order may be from the market; 0 allows
+            any price.
+        signals_per_minute: How many a token may send, unless the token has a limit of its own; tokenless ones
+            count together.
         allowed_addresses: CIDRs signals may come from; empty allows all.
     """
 

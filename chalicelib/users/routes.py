@@ -14,7 +14,10 @@ from chalicelib.versions import answering_conflicts
 
 
 def list_users(request: Request) -> Answer:
-    """Every user, newest first, or those that the filters let through; who is no admin sees themselves only."""
+    """Every user, newest first, or those that the filters let through.
+
+    Who is no admin sees themselves only.
+    """
     who, page = caller(request), paging.page_request(request)
     if who.role is not Role.ADMIN:
         return paging.list_response([_view(store.user(who.user_id))], 1, None)
@@ -34,9 +37,25 @@ def list_users(request: Request) -> Answer:
     referrer = inputs.number(request, "referred_by_id")
     if referrer is not None:
         return paging.answer(
-            "users", "referred_by_id = :by", page, _item_view, index="by_referrer", by=str(referrer), newest_first=True, **more
+            "users",
+            "referred_by_id = :by",
+            page,
+            _item_view,
+            index="by_referrer",
+            by=str(referrer),
+            newest_first=True,
+            **more,
         )
-    return paging.answer("users", "listed = :all", page, _item_view, index="listed", all=store.LISTED, newest_first=True, **more)
+    return paging.answer(
+        "users",
+        "listed = :all",
+        page,
+        _item_view,
+        index="listed",
+        all=store.LISTED,
+        newest_first=True,
+        **more,
+    )
 
 
 def create_user(request: Request) -> Answer:
@@ -44,7 +63,11 @@ def create_user(request: Request) -> Answer:
     who = caller(request)
     who.require_admin()
     given = inputs.body(request, NewUser)
-    user = create.create_user(by=who.user_id, settings=inputs.set_fields(given.settings, "version"), **inputs.set_fields(given, "settings"))
+    user = create.create_user(
+        by=who.user_id,
+        settings=inputs.set_fields(given.settings, "version"),
+        **inputs.set_fields(given, "settings"),
+    )
     return Answer(201, _view(user))
 
 
@@ -59,7 +82,9 @@ def patch_user(request: Request) -> Answer:
     who, user_id = _target(request)
     given = inputs.body(request, Profile if who.role is Role.ADMIN else OwnProfile)
     fields = inputs.set_fields(given, "version")
-    if user_id == who.user_id and (fields.get("is_active") is False or fields.get("role", who.role) is not who.role):
+    if user_id == who.user_id and (
+        fields.get("is_active") is False or fields.get("role", who.role) is not who.role
+    ):
         raise Conflict("not_oneself")  # there is always an admin left
     return Answer(200, _view(change.update_user(user_id, fields, by=who.user_id, version=given.version)))
 
@@ -91,7 +116,9 @@ def patch_settings(request: Request) -> Answer:
     """Changes settings."""
     who, user_id = _target(request)
     given = inputs.body(request, SettingsChange)
-    settings = change.update_settings(user_id, inputs.set_fields(given, "version"), by=who.user_id, version=given.version)
+    settings = change.update_settings(
+        user_id, inputs.set_fields(given, "version"), by=who.user_id, version=given.version
+    )
     return Answer(200, _settings_view(user_id, settings))
 
 
@@ -106,7 +133,13 @@ def list_tokens(request: Request) -> Answer:
     last_used = signal_quota.last_used(user_id)
     only = values | {"u": user_id, "filter_expression": wanted}
     return paging.answer(
-        "credentials", "user_id = :u", page, lambda item: tokens.view(item, last_used), index="by_user", newest_first=True, **only
+        "credentials",
+        "user_id = :u",
+        page,
+        lambda item: tokens.view(item, last_used),
+        index="by_user",
+        newest_first=True,
+        **only,
     )
 
 
@@ -155,13 +188,19 @@ def revoke_all_tokens(request: Request) -> Answer:
 def get_xc_code(request: Request) -> Answer:
     """A user's xc code, made if there is none yet."""
     who, user_id = _target(request)
-    return Answer(200, {"user_id": shown_id(user_id), "code": xc_codes.get_or_create(user_id, by=who.user_id)}, _UNSTORED)
+    return Answer(
+        200,
+        {"user_id": shown_id(user_id), "code": xc_codes.get_or_create(user_id, by=who.user_id)},
+        _UNSTORED,
+    )
 
 
 def rotate_xc_code(request: Request) -> Answer:
     """A new xc code; the old one is void at once."""
     who, user_id = _target(request)
-    return Answer(201, {"user_id": shown_id(user_id), "code": xc_codes.rotate(user_id, by=who.user_id)}, _UNSTORED)
+    return Answer(
+        201, {"user_id": shown_id(user_id), "code": xc_codes.rotate(user_id, by=who.user_id)}, _UNSTORED
+    )
 
 
 def _set_active(request: Request, *, active: bool) -> Answer:
@@ -173,7 +212,10 @@ def _set_active(request: Request, *, active: bool) -> Answer:
 
 
 def _target(request: Request) -> tuple[Caller, str]:
-    """The caller, and the user in the path whom they may see; `me` is the caller. Raises NotFound for anybody else."""
+    """The caller, and the user in the path whom they may see; `me` is the caller.
+
+    Raises NotFound for anybody else.
+    """
     who = caller(request)
     user_id = request.path["user_id"]
     if user_id == "me":

@@ -1,4 +1,7 @@
-"""A user's items: profile, settings, directory, and the pointers that find a user by something else than the id."""
+"""A user's items.
+
+Profile, settings, directory, and the pointers that find a user by something else than the id.
+"""
 
 from typing import Any
 
@@ -37,7 +40,9 @@ def directory(user_id: str) -> Directory:
 
 def load_user_context(user_id: str) -> UserContext:
     """A user with settings and accounts. Raises NotFound if there is no such user."""
-    found = user_context_from_items(*aws.get_many([("users", key(user_id, part)) for part in ("profile", "settings", "directory")]))
+    found = user_context_from_items(
+        *aws.get_many([("users", key(user_id, part)) for part in ("profile", "settings", "directory")])
+    )
     if found is None:
         raise NotFound("user_not_found")
     return found
@@ -51,7 +56,9 @@ def lookup(field: str, value: Any) -> str | None:
 
 def claim_write(field: str, value: Any, user_id: str) -> aws.Write:
     """Makes a value of a unique field this user's; refused if it is somebody's already."""
-    return aws.put_write("users", _pointer(field, value) | {"owner": user_id}, "attribute_not_exists(user_id)")
+    return aws.put_write(
+        "users", _pointer(field, value) | {"owner": user_id}, "attribute_not_exists(user_id)"
+    )
 
 
 def release_write(field: str, value: Any) -> aws.Write:

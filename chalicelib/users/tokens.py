@@ -49,7 +49,8 @@ def create_token(
     """Makes a token for a user. It ends no later than the token that makes it, and may do no more.
 
     Args:
-        chosen: The user's own token, a webhook's only, at least `SHORTEST_CHOSEN` characters; None makes a random one.
+        chosen: The user's own token, a webhook's only, at least `SHORTEST_CHOSEN` characters; None makes a
+            random one.
         signals_per_minute: A webhook token's own limit; None leaves it to the user's settings.
         scope: An API token's; None takes the maker's.
         maker: Whose token makes it; None for the deployment itself.
@@ -57,7 +58,8 @@ def create_token(
     Raises:
         Forbidden: `scope_missing`: the scope is wider than the maker's.
         NotFound: There is no such user.
-        Refused: The chosen token is too short, can be guessed, is in use, claims another owner, or is for the API; or `expires_at` is over.
+        Refused: The chosen token is too short, can be guessed, is in use, claims another owner, or is for the
+            API; or `expires_at` is over.
     """
     now = datetime.now(UTC)
     _check(kind, chosen, expires_at, now)
@@ -70,7 +72,9 @@ def create_token(
     if maker is not None and maker.token_expires_at:
         expires_at = min(expires_at or maker.token_expires_at, maker.token_expires_at)
     token = chosen or credentials.new(kind, user_id)
-    item = _item(user_id, token, kind, name=name, expires_at=expires_at, now=now) | {"chosen": chosen is not None}
+    item = _item(user_id, token, kind, name=name, expires_at=expires_at, now=now) | {
+        "chosen": chosen is not None
+    }
     item |= {"made_by": maker.token_family} if maker and maker.token_family else {}
     if kind is Kind.API:
         item |= {"scope": (scope or (maker.scope if maker else Scope.ADMIN)).value}
@@ -79,8 +83,12 @@ def create_token(
     return NewToken(token, item)
 
 
-def rotate_token(user_id: str, token_id: str, *, by: str, overlap: timedelta = OVERLAP, maker: Caller | None = None) -> NewToken:
-    """Makes a token's successor of the same kind, name, scope and duration. The old one is valid for the overlap yet, or until it expires.
+def rotate_token(
+    user_id: str, token_id: str, *, by: str, overlap: timedelta = OVERLAP, maker: Caller | None = None
+) -> NewToken:
+    """Makes a token's successor of the same kind, name, scope and duration.
+
+    The old one is valid for the overlap yet, or until it expires.
 
     Raises:
         NotFound: The user has no such token, or it was revoked.
@@ -92,7 +100,9 @@ def rotate_token(user_id: str, token_id: str, *, by: str, overlap: timedelta = O
         ends = min(ends, datetime.fromisoformat(old["expires_at"]))
     token = credentials.new(Kind(old["kind"]), user_id)
     expires_at = _successor_ends(old, now, maker)
-    item = _item(user_id, token, Kind(old["kind"]), name=old.get("name"), expires_at=expires_at, now=now) | {"chosen": False}
+    item = _item(user_id, token, Kind(old["kind"]), name=old.get("name"), expires_at=expires_at, now=now) | {
+        "chosen": False
+    }
     item |= {name: old[name] for name in ("signals_per_minute", "scope", "made_by", "lasts_s") if name in old}
     item["family"] = family_of(old)
     retired = aws.update_write(
@@ -105,7 +115,9 @@ def rotate_token(user_id: str, token_id: str, *, by: str, overlap: timedelta = O
         new=item["token_id"],
     )
     before, after = {"token_id": token_id}, {"token_id": item["token_id"], "old_expires_at": ends.isoformat()}
-    _save(item, [_audit_and_event_writes("token.rotated", item, by, now, before=before, after=after), [retired]])
+    _save(
+        item, [_audit_and_event_writes("token.rotated", item, by, now, before=before, after=after), [retired]]
+    )
     return NewToken(token, item)
 
 
@@ -120,10 +132,22 @@ def revoke_token(user_id: str, token_id: str, *, by: str) -> int:
 
 
 def revoke_all(user_id: str, *, by: str) -> int:
-    """Ends every token of a user, and everything that was made with them; returns how many ended. Codes of `/xc` stay."""
+    """Ends every token of a user, and everything that was made with them; returns how many ended.
+
+    Codes of `/xc` stay.
+    """
     kinds = [kind.value for kind in KINDS.values()]
-    own = [each for each in aws.query_all("credentials", "user_id = :u", index="by_user", u=user_id) if each["kind"] in kinds]
-    found = {each["token_hash"]: each for item in own for each in (item, *_made_with(item)) if not each.get("revoked_at")}
+    own = [
+        each
+        for each in aws.query_all("credentials", "user_id = :u", index="by_user", u=user_id)
+        if each["kind"] in kinds
+    ]
+    found = {
+        each["token_hash"]: each
+        for item in own
+        for each in (item, *_made_with(item))
+        if not each.get("revoked_at")
+    }
     return _revoke(list(found.values()), by) if found else 0
 
 
@@ -173,7 +197,10 @@ def _revocation(item: aws.Item, now: datetime) -> aws.Write:
 
 
 def _successor_ends(old: aws.Item, now: datetime, maker: Caller | None) -> datetime | None:
-    """When a token's successor ends: after as long as the old one lasted, and no later than another token that makes it."""
+    """When a token's successor ends.
+
+    After as long as the old one lasted, and no later than another token that makes it.
+    """
     lasts_s = old.get("lasts_s")
     ends = now + timedelta(seconds=int(lasts_s)) if lasts_s is not None else None
     if maker is None or maker.token_expires_at is None or maker.token_family == family_of(old):
@@ -185,9 +212,12 @@ def view(item: aws.Item, last_used: Mapping[str, str] | None = None) -> dict[str
     """A token as it is shown: never itself, nor its hash.
 
     Args:
-        last_used: When the user's webhook tokens were used last, by hash; None for a token just made. An API token carries it itself.
+        last_used: When the user's webhook tokens were used last, by hash; None for a token just made. An API
+            token carries it itself.
     """
-    over = item.get("revoked_at") or (item.get("expires_at") and datetime.fromisoformat(item["expires_at"]) <= datetime.now(UTC))
+    over = item.get("revoked_at") or (
+        item.get("expires_at") and datetime.fromisoformat(item["expires_at"]) <= datetime.now(UTC)
+    )
     return {
         "token_id": item.get("token_id"),
         "user_id": shown_id(item["user_id"]),
@@ -220,10 +250,14 @@ def _check(kind: Kind, chosen: str | None, expires_at: datetime | None, now: dat
     if len(chosen) < SHORTEST_CHOSEN:
         raise Refused("too_short", field="token", limit=SHORTEST_CHOSEN)
     if credentials.owner(chosen) is not None or credentials.entropy(chosen) < LEAST_ENTROPY:
-        raise Refused("invalid_value", field="token")  # it can be guessed, or would name its owner, and perhaps another one
+        raise Refused(
+            "invalid_value", field="token"
+        )  # it can be guessed, or would name its owner, and perhaps another one
 
 
-def _item(user_id: str, token: str, kind: Kind, *, name: str | None, expires_at: datetime | None, now: datetime) -> aws.Item:
+def _item(
+    user_id: str, token: str, kind: Kind, *, name: str | None, expires_at: datetime | None, now: datetime
+) -> aws.Item:
     item: aws.Item = {
         "token_hash": credentials.digest(token),
         "token_id": uuid.uuid4().hex[:16],
@@ -234,7 +268,10 @@ def _item(user_id: str, token: str, kind: Kind, *, name: str | None, expires_at:
     }
     if expires_at:
         item["lasts_s"] = int((expires_at - now).total_seconds()) + 1
-        item |= {"expires_at": expires_at.isoformat(), "forget_at": int((expires_at + _REMEMBERED).timestamp())}
+        item |= {
+            "expires_at": expires_at.isoformat(),
+            "forget_at": int((expires_at + _REMEMBERED).timestamp()),
+        }
     return item
 
 
@@ -249,12 +286,16 @@ def _save(item: aws.Item, also: list[list[aws.Write]]) -> None:
         aws.transact(writes)
     except aws.WriteRefused as refused:
         if refused.failed[0] is not None:
-            raise Refused("invalid_value", field="token") from None  # as a weak one: that it is taken would give it away
+            raise Refused(
+                "invalid_value", field="token"
+            ) from None  # as a weak one: that it is taken would give it away
         raise NotFound("not_found") from None  # the user, or the token to replace
 
 
 def _find(user_id: str, token_id: str) -> aws.Item:
-    pointer = aws.get("credentials", {"token_hash": _pointer(token_id)}) if len(token_id) <= _LONGEST_ID else None
+    pointer = (
+        aws.get("credentials", {"token_hash": _pointer(token_id)}) if len(token_id) <= _LONGEST_ID else None
+    )
     item = aws.get("credentials", {"token_hash": pointer["points_to"]}) if pointer else None
     if item is None or item["user_id"] != user_id or item.get("revoked_at"):
         raise NotFound("not_found")
@@ -285,7 +326,10 @@ def _audit_and_event_writes(
     more: dict[str, Any] | None = None,
 ) -> list[aws.Write]:
     """The audit entry and the event; neither holds the token or its hash."""
-    seen = {name: item.get(name) for name in ("name", "expires_at")} | {"token_id": _id(item), "kind": _kind_name(item["kind"])}
+    seen = {name: item.get(name) for name in ("name", "expires_at")} | {
+        "token_id": _id(item),
+        "kind": _kind_name(item["kind"]),
+    }
     entity = f"token#{_id(item)}"
     event = Event(
         event_id=event_id(action, _id(item)),
@@ -295,5 +339,7 @@ def _audit_and_event_writes(
         user_id=item["user_id"],
         created_at=now,
     )
-    change = record.Change(by, action, entity, item["user_id"], now, before or {}, (after or seen) | (more or {}))
+    change = record.Change(
+        by, action, entity, item["user_id"], now, before or {}, (after or seen) | (more or {})
+    )
     return [record.write(change), outbox.event_write(event)]

@@ -1,4 +1,7 @@
-"""The code that `/xc` signals carry: one per user, shown again whenever its owner asks, so kept encrypted beside its hash."""
+"""The code that `/xc` signals carry.
+
+One per user, shown again whenever its owner asks, so kept encrypted beside its hash.
+"""
 
 import base64
 from datetime import UTC, datetime
@@ -49,7 +52,12 @@ def _replace(user_id: str, *, by: str, only_if_none: bool) -> str:
 def _writes(user_id: str, code: str, old: aws.Item | None, by: str) -> list[aws.Write]:
     now = datetime.now(UTC)
     hashed = credentials.digest(code)
-    item = {**store.key(user_id, "xc_code"), "encrypted": _encrypt(user_id, code), "token_hash": hashed, "created_at": now.isoformat()}
+    item = {
+        **store.key(user_id, "xc_code"),
+        "encrypted": _encrypt(user_id, code),
+        "token_hash": hashed,
+        "created_at": now.isoformat(),
+    }
     credential = {
         "token_hash": hashed,
         "kind": credentials.Kind.XC_CODE.value,
@@ -57,7 +65,9 @@ def _writes(user_id: str, code: str, old: aws.Item | None, by: str) -> list[aws.
         "name": "xc",
         "created_at": now.isoformat(timespec="microseconds"),
     }
-    unmoved = ("token_hash = :old", {"old": old["token_hash"]}) if old else ("attribute_not_exists(user_id)", {})
+    unmoved = (
+        ("token_hash = :old", {"old": old["token_hash"]}) if old else ("attribute_not_exists(user_id)", {})
+    )
     action = "xc_code.rotated" if old else "xc_code.created"
     writes = [
         aws.check_write("users", store.key(user_id, "profile"), "attribute_exists(user_id)"),
@@ -66,18 +76,24 @@ def _writes(user_id: str, code: str, old: aws.Item | None, by: str) -> list[aws.
         record.write(record.Change(by, action, f"user#{user_id}", user_id, now)),
     ]
     if old:
-        void = aws.update_write("credentials", {"token_hash": old["token_hash"]}, "SET revoked_at = :now", now=now.isoformat())
+        void = aws.update_write(
+            "credentials", {"token_hash": old["token_hash"]}, "SET revoked_at = :now", now=now.isoformat()
+        )
         writes.append(void)
     return writes
 
 
 def _encrypt(user_id: str, code: str) -> str:
-    answer = aws.client("kms").encrypt(KeyId=config.key("codes"), Plaintext=code.encode(), EncryptionContext={"user_id": user_id})
+    answer = aws.client("kms").encrypt(
+        KeyId=config.key("codes"), Plaintext=code.encode(), EncryptionContext={"user_id": user_id}
+    )
     return base64.b64encode(answer["CiphertextBlob"]).decode()
 
 
 def _decrypt(user_id: str, stored: aws.Item) -> str:
     answer = aws.client("kms").decrypt(
-        KeyId=config.key("codes"), CiphertextBlob=base64.b64decode(stored["encrypted"]), EncryptionContext={"user_id": user_id}
+        KeyId=config.key("codes"),
+        CiphertextBlob=base64.b64decode(stored["encrypted"]),
+        EncryptionContext={"user_id": user_id},
     )
     return bytes(answer["Plaintext"]).decode()

@@ -19,20 +19,34 @@ def write(action: str, by: str, now: datetime, before: Webhook | None, after: We
     was, is_ = _shown(before), _shown(after)
     old = {name: value for name, value in was.items() if name not in is_ or is_[name] != value}
     new = {name: value for name, value in is_.items() if name not in was or was[name] != value}
-    return record.write(record.Change(by, action, f"webhook#{subject.webhook_id}", subject.owner, now, old, new))
+    return record.write(
+        record.Change(by, action, f"webhook#{subject.webhook_id}", subject.owner, now, old, new)
+    )
 
 
 def replayed(webhook: Webhook, by: str, now: datetime, what: dict[str, Any]) -> aws.Write:
     """The entry of deliveries that are sent again."""
-    return record.write(record.Change(by, "webhook.replayed", f"webhook#{webhook.webhook_id}", webhook.owner, now, after=what))
+    return record.write(
+        record.Change(by, "webhook.replayed", f"webhook#{webhook.webhook_id}", webhook.owner, now, after=what)
+    )
 
 
 def created(webhook: Webhook, now: datetime) -> aws.Write:
     """`webhook.created`, to the admins."""
     entity = f"webhook#{webhook.webhook_id}"
-    payload = {"webhook_id": webhook.webhook_id, "name": webhook.name, "scope": webhook.scope.value, "owner": webhook.owner}
+    payload = {
+        "webhook_id": webhook.webhook_id,
+        "name": webhook.name,
+        "scope": webhook.scope.value,
+        "owner": webhook.owner,
+    }
     event = Event(
-        event_id=event_id("webhook.created", entity), type="webhook.created", payload=payload, entity=entity, user_id=None, created_at=now
+        event_id=event_id("webhook.created", entity),
+        type="webhook.created",
+        payload=payload,
+        entity=entity,
+        user_id=None,
+        created_at=now,
     )
     return outbox.event_write(event)
 
@@ -40,5 +54,7 @@ def created(webhook: Webhook, now: datetime) -> aws.Write:
 def _shown(webhook: Webhook | None) -> dict[str, Any]:
     if webhook is None:
         return {}
-    shown = webhook.model_dump(include=set(_SHOWN), mode="json", exclude_none=True) | {"filter": dict(webhook.filter)}
+    shown = webhook.model_dump(include=set(_SHOWN), mode="json", exclude_none=True) | {
+        "filter": dict(webhook.filter)
+    }
     return shown | {"headers": sorted(webhook.headers), "secrets": len(webhook.secrets)}

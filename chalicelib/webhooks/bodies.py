@@ -9,41 +9,81 @@ from pydantic import SecretStr
 
 from chalicelib import inputs
 from chalicelib.errors import Refused
+from chalicelib.events import event_types
 from chalicelib.http import Request, to_json
 from chalicelib.unknown_fields import refuse_unknown
-from chalicelib.webhooks import event_types, filters
+from chalicelib.webhooks import filters
 from chalicelib.webhooks.models import Format, is_usable_secret
 
 _LONGEST = {"name": 100, "description": 500, "secret": 256, "url": 2048}
 _MOST_TYPES = 50
 _MOST_HEADERS = 10
 _LONGEST_FILTER = 4096
-# A token of RFC 9110 §5.6.2, without the characters that some receivers fold onto a hyphen: `x_webhook_signature` would pass for ours.
+# A token of RFC 9110 §5.6.2, without the characters that some receivers fold onto a hyphen:
+# `x_webhook_signature` would pass for ours.
 _HEADER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,1024}")
 _OURS = frozenset(
-    ["host", "user-agent", "accept-encoding", "cookie", "expect", "te", "trailer", "upgrade", "range", "if-range", "via", "forwarded"]
+    [
+        "host",
+        "user-agent",
+        "accept-encoding",
+        "cookie",
+        "expect",
+        "te",
+        "trailer",
+        "upgrade",
+        "range",
+        "if-range",
+        "via",
+        "forwarded",
+    ]
 )
 _OURS_PREFIXES = (
     *("content-", "transfer-", "connection", "keep-alive", "proxy-", "x-webhook-", "webhook-"),
-    *("x-forwarded-", "x-real-", "http2-", "x-http-method", "x-original-", "x-rewrite-", "sec-"),  # read by proxies on the way
+    *(
+        "x-forwarded-",
+        "x-real-",
+        "http2-",
+        "x-http-method",
+        "x-original-",
+        "x-rewrite-",
+        "sec-",
+    ),  # read by proxies on the way
 )
 _LONGEST_OVERLAP = timedelta(days=7)
 
 
-SUBSCRIPTION = ("name", "url", "event_type", "event_types", "description", "filter", "headers", "rate_limit", "format", "is_active")
+SUBSCRIPTION = (
+    "name",
+    "url",
+    "event_type",
+    "event_types",
+    "description",
+    "filter",
+    "headers",
+    "rate_limit",
+    "format",
+    "is_active",
+)
 """What a change of a subscription may name."""
 
 
 def parse_body(request: Request, known: Collection[str]) -> dict[str, Any]:
-    """The JSON object of a request; an empty body is an empty object. Raises Refused for a name that is not known."""
+    """The JSON object of a request; an empty body is an empty object.
+
+    Raises Refused for a name that is not known.
+    """
     body = inputs.json_object(request) if request.body.strip() else {}
     refuse_unknown(body, known)
     return body
 
 
 def changes(body: Mapping[str, Any]) -> dict[str, Any]:
-    """What a body says about a subscription, by attribute; only what is there. The URL is checked by the guard, not here."""
+    """What a body says about a subscription, by attribute; only what is there.
+
+    The URL is checked by the guard, not here.
+    """
     found: dict[str, Any] = {}
     for name in ("name", "url"):
         if name in body:
@@ -108,7 +148,11 @@ def integer(body: Mapping[str, Any], name: str, minimum: int, maximum: int) -> i
 def overlap(body: Mapping[str, Any]) -> timedelta:
     """How long an old secret goes on signing beside the new one; 24 h unless said otherwise."""
     longest = int(_LONGEST_OVERLAP.total_seconds())
-    return timedelta(seconds=integer(body, "overlap_s", 0, longest)) if "overlap_s" in body else timedelta(hours=24)
+    return (
+        timedelta(seconds=integer(body, "overlap_s", 0, longest))
+        if "overlap_s" in body
+        else timedelta(hours=24)
+    )
 
 
 def event_type(body: Mapping[str, Any]) -> str | None:
@@ -149,6 +193,11 @@ def _headers(given: Any) -> dict[str, SecretStr]:
         raise Refused("invalid_headers", field="headers")
     for name, value in given.items():
         reserved = name.lower() in _OURS or name.lower().startswith(_OURS_PREFIXES)
-        if reserved or not _HEADER_NAME.fullmatch(name) or not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
+        if (
+            reserved
+            or not _HEADER_NAME.fullmatch(name)
+            or not isinstance(value, str)
+            or not _HEADER_VALUE.fullmatch(value)
+        ):
             raise Refused("invalid_headers", field=f"headers.{name[:64]}")
     return {name: SecretStr(value) for name, value in given.items()}

@@ -1,7 +1,7 @@
 """Endpoints that are switched off: what they miss is paused, and drains at their own rate when they are back.
 
-A switched-off endpoint is probed with the oldest delivery it missed (half-open); if it takes that, it is switched on again. One
-that answered 410 asked not to be called, so only its owner switches it on.
+A switched-off endpoint is probed with the oldest delivery it missed (half-open); if it takes that, it is
+switched on again. One that answered 410 asked not to be called, so only its owner switches it on.
 """
 
 import math
@@ -40,11 +40,16 @@ def task_key(webhook_id: int, task: Task) -> dict[str, str]:
 def plan_task_write(webhook_id: int, task: Task, look_at: datetime, **values: int) -> aws.Write:
     """Due work of a subscription."""
     key = task_key(webhook_id, task)
-    return aws.put_write(delivery_store.TABLE, {**key, **delivery_store.due_attributes(key["id"], look_at), **values})
+    return aws.put_write(
+        delivery_store.TABLE, {**key, **delivery_store.due_attributes(key["id"], look_at), **values}
+    )
 
 
 def is_permitted(webhook: Webhook, owners: entitlement.Owners, now: datetime) -> bool:
-    """Whether a subscription's owner may read its stream now. If not, it is switched off, and only its owner switches it on again."""
+    """Whether a subscription's owner may read its stream now.
+
+    If not, it is switched off, and only its owner switches it on again.
+    """
     if owners.entitled(webhook.owner, webhook.stream):
         return True
     if webhook.is_active:
@@ -53,11 +58,18 @@ def is_permitted(webhook: Webhook, owners: entitlement.Owners, now: datetime) ->
 
 
 def switch_off(webhook: Webhook, reason: str, now: datetime, jitter: float) -> None:
-    """Switches an endpoint off, tells its owner, and plans the first probe. Nothing happens if somebody else has done so."""
-    disabled = webhook.model_copy(update={"status": Status.DISABLED, "disabled_reason": reason, "updated_at": now})
+    """Switches an endpoint off, tells its owner, and plans the first probe.
+
+    Nothing happens if somebody else has done so.
+    """
+    disabled = webhook.model_copy(
+        update={"status": Status.DISABLED, "disabled_reason": reason, "updated_at": now}
+    )
     also = [outbox.event_write(webhook_event("webhook.disabled", disabled, now, reason=reason))]
     if reason not in _UNPROBED:
-        also.append(plan_task_write(webhook.webhook_id, Task.PROBE, now + schedule.probe_delay(0, jitter), probes=0))
+        also.append(
+            plan_task_write(webhook.webhook_id, Task.PROBE, now + schedule.probe_delay(0, jitter), probes=0)
+        )
     try:
         endpoint_store.put(disabled, *also, seen=webhook.updated_at)
     except aws.WriteRefused:
@@ -96,13 +108,17 @@ def drain(webhook_id: int, now: datetime) -> int:
         return 0
     rate = (webhook.rate_limit if webhook else None) or _DRAIN_RATE
     at_once = max(1, min(_RELEASED_AT_ONCE, rate * _DRAIN_S))
-    paused, _ = aws.query_page(delivery_store.TABLE, "paused_for = :id", index="paused", limit=at_once, id=webhook_id)
+    paused, _ = aws.query_page(
+        delivery_store.TABLE, "paused_for = :id", index="paused", limit=at_once, id=webhook_id
+    )
     ready: list[tuple[Message, datetime]] = []
     for index, item in enumerate(paused):
         at = now + timedelta(seconds=index / rate)
         delivery = _release(item["id"], at, now, give_up=deleted)
         if delivery and not delivery.blocked and delivery.state is State.PENDING:
-            ready.append((Message(task=Task.DELIVER, webhook_id=webhook_id, delivery_id=delivery.delivery_id), at))
+            ready.append(
+                (Message(task=Task.DELIVER, webhook_id=webhook_id, delivery_id=delivery.delivery_id), at)
+            )
     queue.send(ready, now)
     if not paused and endpoint_store.total(endpoint_store.shards([webhook_id])[webhook_id])["paused"] == 0:
         aws.write(aws.delete_write(delivery_store.TABLE, task_key(webhook_id, Task.DRAIN)))
@@ -115,13 +131,20 @@ def drain(webhook_id: int, now: datetime) -> int:
 
 
 def probe(webhook_id: int, dependencies: "Dependencies", attempt: Attempt) -> str:
-    """Tries a switched-off endpoint with the oldest delivery it missed; returns what came of it, in a word for the log."""
+    """Tries a switched-off endpoint with the oldest delivery it missed.
+
+    Returns what came of it, in a word for the log.
+    """
     now = dependencies.clock()
     task = aws.get(delivery_store.TABLE, task_key(webhook_id, Task.PROBE))
     webhook = endpoint_store.get(webhook_id)
     if task is None or task["look_at"] > stamp(now):
         return "nothing_due"
-    if webhook is None or webhook.status is not Status.DISABLED or not is_permitted(webhook, entitlement.Owners(), now):
+    if (
+        webhook is None
+        or webhook.status is not Status.DISABLED
+        or not is_permitted(webhook, entitlement.Owners(), now)
+    ):
         aws.write(aws.delete_write(delivery_store.TABLE, task_key(webhook_id, Task.PROBE)))
         return "nothing_due"
     probes = int(task["probes"]) + 1

@@ -40,14 +40,19 @@ def create_deliveries(events: Sequence[LoggedEvent], webhook: Webhook, now: date
     raise Retryable("deliveries could not be made: their items are contended")
 
 
-def _plan(events: Sequence[LoggedEvent], webhook: Webhook, now: datetime) -> tuple[list[Delivery], list[aws.Write]]:
+def _plan(
+    events: Sequence[LoggedEvent], webhook: Webhook, now: datetime
+) -> tuple[list[Delivery], list[aws.Write]]:
     """All deliveries, and the writes of those that are not there yet.
 
     The condition on the subscription, where there is one, is the last write.
     """
     webhook_id = webhook.webhook_id
     ids = [delivery_store.delivery_id(webhook_id, event.event_id) for event in events]
-    orderings = {event.entity: delivery_store.key(f"ordering#{webhook_id}#{event.entity}", "ordering") for event in events}
+    orderings = {
+        event.entity: delivery_store.key(f"ordering#{webhook_id}#{event.entity}", "ordering")
+        for event in events
+    }
     counter_key = endpoint_store.key(webhook_id, "sequence")
     keys = [
         *((delivery_store.TABLE, delivery_store.key(id_)) for id_ in ids),
@@ -57,7 +62,12 @@ def _plan(events: Sequence[LoggedEvent], webhook: Webhook, now: datetime) -> tup
     existing, tails = found[: len(ids)], [item["tail"] for item in found[len(ids) :] if item]
     stored = map(
         delivery_store.from_item,
-        filter(None, aws.get_many([(delivery_store.TABLE, delivery_store.key(tail)) for tail in tails]) if tails else []),
+        filter(
+            None,
+            aws.get_many([(delivery_store.TABLE, delivery_store.key(tail)) for tail in tails])
+            if tails
+            else [],
+        ),
     )
     newest = {delivery.entity: delivery for delivery in stored}
     first = last = int(counter["last"]) if counter else 0
@@ -71,7 +81,9 @@ def _plan(events: Sequence[LoggedEvent], webhook: Webhook, now: datetime) -> tup
             made[id_] = delivery_store.from_item(item)
             continue
         before = newest.get(event.entity)
-        blocked = before is not None and not before.attempted and before.state in (State.PENDING, State.PAUSED)
+        blocked = (
+            before is not None and not before.attempted and before.state in (State.PENDING, State.PAUSED)
+        )
         if blocked and before and before.delivery_id in new:
             made[before.delivery_id] = before.model_copy(update={"next_delivery_id": id_})
         elif blocked and before:
@@ -84,16 +96,23 @@ def _plan(events: Sequence[LoggedEvent], webhook: Webhook, now: datetime) -> tup
         return deliveries, []
     counted = "#last = :seen" if counter else "attribute_not_exists(#last)"
     seen = {"seen": first} if counter else {}
-    writes = [aws.put_write(delivery_store.TABLE, _item(made[id_], now), "attribute_not_exists(id)") for id_ in made if id_ in new]
+    writes = [
+        aws.put_write(delivery_store.TABLE, _item(made[id_], now), "attribute_not_exists(id)")
+        for id_ in made
+        if id_ in new
+    ]
     writes.append(aws.update_write("webhooks", counter_key, "SET #last = :new", counted, new=last, **seen))
     forget_at = int((now + delivery_store.KEPT).timestamp())
     tail_of = {made[id_].entity: id_ for id_ in made if id_ in new}
     writes += [
-        aws.put_write(delivery_store.TABLE, orderings[entity] | {"tail": id_, "forget_at": forget_at}) for entity, id_ in tail_of.items()
+        aws.put_write(delivery_store.TABLE, orderings[entity] | {"tail": id_, "forget_at": forget_at})
+        for entity, id_ in tail_of.items()
     ]
     state = State.PENDING if webhook.is_active else State.PAUSED
     writes.append(
-        endpoint_store.counters_write(webhook_id, next(iter(tail_of.values())), {"matched": len(new), state.value: len(new)}, now)
+        endpoint_store.counters_write(
+            webhook_id, next(iter(tail_of.values())), {"matched": len(new), state.value: len(new)}, now
+        )
     )
     writes += followed
     if state is State.PAUSED:
@@ -101,7 +120,9 @@ def _plan(events: Sequence[LoggedEvent], webhook: Webhook, now: datetime) -> tup
     return deliveries, writes
 
 
-def _new(id_: str, event: LoggedEvent, webhook: Webhook, sequence: int, now: datetime, *, blocked: bool) -> Delivery:
+def _new(
+    id_: str, event: LoggedEvent, webhook: Webhook, sequence: int, now: datetime, *, blocked: bool
+) -> Delivery:
     return Delivery(
         delivery_id=id_,
         webhook_id=webhook.webhook_id,
@@ -123,4 +144,8 @@ def _item(delivery: Delivery, now: datetime) -> aws.Item:
     item = delivery_store.item_of(delivery)
     if delivery.state is State.PAUSED:
         return item | {"paused_for": delivery.webhook_id}
-    return item if delivery.blocked else item | delivery_store.due_attributes(delivery.delivery_id, now + delivery_store.GRACE)
+    return (
+        item
+        if delivery.blocked
+        else item | delivery_store.due_attributes(delivery.delivery_id, now + delivery_store.GRACE)
+    )

@@ -1,7 +1,8 @@
 """One attempt at one delivery: claim it, send it, record what came of it.
 
-At least once: the queue message is done with only when the outcome is in the ledger; if this process dies before, the message
-comes back, the claim has run out by then, and the attempt is made again under the same `webhook-id`.
+At least once: the queue message is done with only when the outcome is in the ledger; if this process dies
+before, the message comes back, the claim has run out by then, and the attempt is made again under the same
+`webhook-id`.
 """
 
 import random
@@ -26,7 +27,10 @@ from chalicelib.webhooks.notices import delivery_dead
 CLAIM = timedelta(seconds=75)  # longer than the function may run, shorter than its queue's visibility time
 _SOON = timedelta(seconds=1)
 _TRIES = 5
-_INVALID = ("ValidationException", "TransactionCanceledException")  # what DynamoDB says of an item that it cannot store
+_INVALID = (
+    "ValidationException",
+    "TransactionCanceledException",
+)  # what DynamoDB says of an item that it cannot store
 
 
 class Post(Protocol):
@@ -66,7 +70,12 @@ class _Attempted:
 
     def without_answer(self) -> "_Attempted":
         """The same attempt, without the words of the answer."""
-        return replace(self, outcome=self.outcome.model_copy(update={"response_headers": {}, "response_body": "", "truncated": True}))
+        return replace(
+            self,
+            outcome=self.outcome.model_copy(
+                update={"response_headers": {}, "response_body": "", "truncated": True}
+            ),
+        )
 
     def results(self) -> dict[str, Any]:
         """What the delivery keeps of it."""
@@ -83,12 +92,19 @@ class _Attempted:
         """What the history keeps of it."""
         outcome = self.outcome.model_dump(mode="json", exclude={"status", "retry_after"})
         sent = {"request_headers": self.headers, "request_body": self.claimed.body(self.webhook.format)}
-        item = {"number": self.claimed.attempts, "at": stamp(self.began), "response_status": self.outcome.status} | sent | outcome
+        item = (
+            {"number": self.claimed.attempts, "at": stamp(self.began), "response_status": self.outcome.status}
+            | sent
+            | outcome
+        )
         return delivery_store.attempt_write(self.claimed.delivery_id, self.claimed.attempts, item, now)
 
 
 class _GroupCommit:
-    """Writes outcomes that come in side by side: those that come in while one transaction is under way go into the next together."""
+    """Writes outcomes that come in side by side.
+
+    Those that come in while one transaction is under way go into the next together.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -116,14 +132,17 @@ class _GroupCommit:
                 written.append(done)
 
 
-def deliver_all(wanted: Mapping[str, int], dependencies: Dependencies, pool: Executor) -> dict[str, str | Exception]:
+def deliver_all(
+    wanted: Mapping[str, int], dependencies: Dependencies, pool: Executor
+) -> dict[str, str | Exception]:
     """Makes the attempts that are due, side by side, with as few calls to AWS as that takes.
 
     Args:
         wanted: The subscription of each delivery, up to ten.
 
     Returns:
-        By delivery what became of it, in a word for the log, or the fault for which the queue has to bring its message again.
+        By delivery what became of it, in a word for the log, or the fault for which the queue has to bring
+        its message again.
     """
     together = _GroupCommit()
     owners = entitlement.Owners()
@@ -150,7 +169,10 @@ def deliver(delivery_id: str, webhook_id: int, dependencies: Dependencies, owner
     for _ in range(_TRIES):
         now = dependencies.clock()
         item, webhook_item = aws.get_many(
-            [(delivery_store.TABLE, delivery_store.key(delivery_id)), ("webhooks", endpoint_store.key(webhook_id))]
+            [
+                (delivery_store.TABLE, delivery_store.key(delivery_id)),
+                ("webhooks", endpoint_store.key(webhook_id)),
+            ]
         )
         delivery = delivery_store.from_item(item) if item else None
         if delivery is None or not _is_due(delivery, now):
@@ -177,21 +199,44 @@ def attempt(delivery: Delivery, webhook: Webhook, dependencies: Dependencies) ->
 
 
 def _claim_all(wanted: Mapping[str, int], now: datetime, owners: entitlement.Owners) -> dict[str, _Claimed]:
-    """Claims the attempts that can go at once, in one transaction. What is not among the claimed is to be looked at by itself."""
+    """Claims the attempts that can go at once, in one transaction.
+
+    What is not among the claimed is to be looked at by itself.
+    """
     webhook_ids = sorted(set(wanted.values()))
     keys = [(delivery_store.TABLE, delivery_store.key(delivery_id)) for delivery_id in wanted]
-    items = aws.get_many([*keys, *(("webhooks", endpoint_store.key(webhook_id)) for webhook_id in webhook_ids)])
-    webhooks = {id_: endpoint_store.from_item(item) for id_, item in zip(webhook_ids, items[len(wanted) :], strict=True) if item}
+    items = aws.get_many(
+        [*keys, *(("webhooks", endpoint_store.key(webhook_id)) for webhook_id in webhook_ids)]
+    )
+    webhooks = {
+        id_: endpoint_store.from_item(item)
+        for id_, item in zip(webhook_ids, items[len(wanted) :], strict=True)
+        if item
+    }
     owners.prepare(webhook.owner for webhook in webhooks.values() if webhook.is_active)
-    webhooks = {id_: webhook for id_, webhook in webhooks.items() if owners.entitled(webhook.owner, webhook.stream)}
+    webhooks = {
+        id_: webhook for id_, webhook in webhooks.items() if owners.entitled(webhook.owner, webhook.stream)
+    }
     claims: dict[str, tuple[delivery_store.Change, Webhook]] = {}
     for item in items[: len(wanted)]:
         delivery = delivery_store.from_item(item) if item else None
         webhook = webhooks.get(delivery.webhook_id) if delivery else None
-        if delivery and webhook and webhook.is_active and _is_due(delivery, now) and (delivery.slotted or not webhook.rate_limit):
-            claims[delivery.delivery_id] = delivery_store.plan_change(delivery, now, **_claim(delivery, now)), webhook
+        if (
+            delivery
+            and webhook
+            and webhook.is_active
+            and _is_due(delivery, now)
+            and (delivery.slotted or not webhook.rate_limit)
+        ):
+            claims[delivery.delivery_id] = (
+                delivery_store.plan_change(delivery, now, **_claim(delivery, now)),
+                webhook,
+            )
     if len(claims) > 1 and delivery_store.change_together([change for change, _ in claims.values()], now):
-        return {delivery_id: _Claimed(change.after, webhook, now) for delivery_id, (change, webhook) in claims.items()}
+        return {
+            delivery_id: _Claimed(change.after, webhook, now)
+            for delivery_id, (change, webhook) in claims.items()
+        }
     return {}
 
 
@@ -252,7 +297,9 @@ def _is_due(delivery: Delivery, now: datetime) -> bool:
 
 def _proceed(delivery: Delivery, webhook: Webhook | None, dependencies: Dependencies, now: datetime) -> str:
     if webhook is None or webhook.status is Status.DELETED:
-        gone = delivery_store.change(delivery, now, state=State.DEAD, error="webhook_deleted", next_retry_at=None, claimed_until=None)
+        gone = delivery_store.change(
+            delivery, now, state=State.DEAD, error="webhook_deleted", next_retry_at=None, claimed_until=None
+        )
         _wake(gone, now)
         return "dead"
     if not webhook.is_active:
@@ -275,9 +322,14 @@ def _wait_for(delivery: Delivery, place: datetime, now: datetime) -> None:
 
 
 def put_off(delivery: Delivery, at: datetime, now: datetime, *also: aws.Write, **sets: Any) -> Delivery:
-    """Sets a delivery's time. Up to a quarter of an hour off its caller queues it; what is later the sweep finds when it is due."""
+    """Sets a delivery's time. Up to a quarter of an hour off its caller queues it.
+
+    What is later the sweep finds when it is due.
+    """
     look_at = at + delivery_store.GRACE if at - now <= queue.REACH else at
-    return delivery_store.change(delivery, now, *also, look_at=look_at, **{"next_retry_at": at, "claimed_until": None} | sets)
+    return delivery_store.change(
+        delivery, now, *also, look_at=look_at, **{"next_retry_at": at, "claimed_until": None} | sets
+    )
 
 
 def _record(made: _Attempted, dependencies: Dependencies, together: _GroupCommit) -> Delivery:
@@ -288,16 +340,24 @@ def _record(made: _Attempted, dependencies: Dependencies, together: _GroupCommit
                 return _delivered(made, now, None if again else together)
             return _failed(made, now, dependencies.jitter())
         except delivery_store.Changed as changed:
-            # A next delivery has been chained to it meanwhile, or the claim ran out and somebody else took over.
+            # A next delivery has been chained to it meanwhile, or the claim ran out and somebody else took
+            # over.
             current, claimed = changed.now, made.claimed
-            if current is None or current.attempts != claimed.attempts or current.claimed_until != claimed.claimed_until:
+            if (
+                current is None
+                or current.attempts != claimed.attempts
+                or current.claimed_until != claimed.claimed_until
+            ):
                 return claimed
             made = replace(made, claimed=current)
         except ClientError as fault:
             if again == _TRIES - 1 or fault.response["Error"]["Code"] not in _INVALID:
                 raise
             if again:  # the first time others' outcomes were in the same transaction
-                log.error("answer not stored, storing the attempt without it", extra={"delivery_id": made.claimed.delivery_id})
+                log.error(
+                    "answer not stored, storing the attempt without it",
+                    extra={"delivery_id": made.claimed.delivery_id},
+                )
                 made = made.without_answer()
         except aws.WriteRefused:
             # Switched on again while the delivery was to be paused.
@@ -307,7 +367,13 @@ def _record(made: _Attempted, dependencies: Dependencies, together: _GroupCommit
 
 def _delivered(made: _Attempted, now: datetime, together: _GroupCommit | None) -> Delivery:
     change = delivery_store.plan_change(
-        made.claimed, now, made.record(now), state=State.DELIVERED, delivered_at=now, next_retry_at=None, **made.results()
+        made.claimed,
+        now,
+        made.record(now),
+        state=State.DELIVERED,
+        delivered_at=now,
+        next_retry_at=None,
+        **made.results(),
     )
     if together is None or not together.write(change, now):
         delivery_store.write(change, now)
@@ -327,10 +393,14 @@ def _failed(made: _Attempted, now: datetime, jitter: float) -> Delivery:
         circuit_breaker.switch_off(webhook, verdict.switch_off, now, jitter)
     if not webhook.is_active or verdict.next is schedule.Next.HOLD:
         off = endpoint_store.not_active_write(webhook.webhook_id)
-        after = delivery_store.change(claimed, now, made.record(now), off, state=State.PAUSED, next_retry_at=None, **made.results())
+        after = delivery_store.change(
+            claimed, now, made.record(now), off, state=State.PAUSED, next_retry_at=None, **made.results()
+        )
     elif verdict.at is None:
         notice = delivery_dead(webhook, claimed, now, status=made.outcome.status, error=made.outcome.error)
-        after = delivery_store.change(claimed, now, made.record(now), *notice, state=State.DEAD, next_retry_at=None, **made.results())
+        after = delivery_store.change(
+            claimed, now, made.record(now), *notice, state=State.DEAD, next_retry_at=None, **made.results()
+        )
     else:
         tries = claimed.tries - verdict.postponed
         after = put_off(claimed, verdict.at, now, made.record(now), tries=tries, **made.results())
@@ -341,7 +411,10 @@ def _failed(made: _Attempted, now: datetime, jitter: float) -> Delivery:
 
 
 def _verdict(made: _Attempted, now: datetime, jitter: float) -> schedule.Verdict:
-    """What the attempt leads to. An answer that cannot be judged leads to a retry of the schedule, so that it is recorded all the same."""
+    """What the attempt leads to.
+
+    An answer that cannot be judged leads to a retry of the schedule, so that it is recorded all the same.
+    """
     try:
         return schedule.after_failure(
             tries=made.claimed.tries,
@@ -354,11 +427,16 @@ def _verdict(made: _Attempted, now: datetime, jitter: float) -> schedule.Verdict
             postponed=made.claimed.attempts - made.claimed.tries,
         )
     except Exception:  # noqa: BLE001 - a fault in judging must not keep the attempt from being recorded
-        log.exception("answer not judged, retrying by the schedule", extra={"delivery_id": made.claimed.delivery_id})
+        log.exception(
+            "answer not judged, retrying by the schedule", extra={"delivery_id": made.claimed.delivery_id}
+        )
         return schedule.own_retry(made.claimed.tries, now, jitter)
 
 
 def _wake(before: Delivery, now: datetime) -> None:
-    """Queues the next delivery that the change of `before` has let go. Should this fail, the sweep finds it."""
+    """Queues the next delivery that the change of `before` has let go.
+
+    Should this fail, the sweep finds it.
+    """
     if before.next_delivery_id and not before.attempted:
         queue.send([(message(before.model_copy(update={"delivery_id": before.next_delivery_id})), now)], now)

@@ -5,14 +5,15 @@
     ordering#12#order#7 lane          the newest delivery to subscription 12 about order#7
     webhook#12      drain, probe  work that is due for a subscription: release what is paused; try a switched-off endpoint
 
-A change names the version it saw and moves the books in the same transaction, so that of two who change a delivery at once one
-starts over, and matched = delivered + pending + paused + dead at all times.
+A change names the version it saw and moves the books in the same transaction, so that of two who change a
+delivery at once one starts over, and matched = delivered + pending + paused + dead at all times.
 
-Order: the first attempts for one entity form a chain. A delivery placed while the one before it has not had its first attempt
-`blocked`, and is that one's `next_delivery_id`; the change that ends the first attempt lets the next delivery go, in the same transaction.
+Order: the first attempts for one entity form a chain. A delivery placed while the one before it has not had
+its first attempt `blocked`, and is that one's `next_delivery_id`; the change that ends the first attempt lets
+the next delivery go, in the same transaction.
 
-`look_at`, with `due_shard`, is when the minute sweep has to look at an item: at once due where nobody else will send it, some
-minutes after it should have been done where a queue message is under way.
+`look_at`, with `due_shard`, is when the minute sweep has to look at an item: at once due where nobody else
+will send it, some minutes after it should have been done where a queue message is under way.
 """
 
 import hashlib
@@ -51,7 +52,10 @@ class Changed(Exception):
 
 
 def delivery_id(webhook_id: int, event_id: str) -> str:
-    """The id of this event's delivery to this subscription. No dot, which Standard Webhooks forbids in an id."""
+    """The id of this event's delivery to this subscription.
+
+    No dot, which Standard Webhooks forbids in an id.
+    """
     return "msg_" + hashlib.sha256(f"{webhook_id}:{event_id}".encode()).hexdigest()[:32]
 
 
@@ -81,7 +85,9 @@ class Change:
     moved: Mapping[str, int]
 
 
-def plan_change(delivery: Delivery, now: datetime, *also: aws.Write, look_at: datetime | None = None, **sets: Any) -> Change:
+def plan_change(
+    delivery: Delivery, now: datetime, *also: aws.Write, look_at: datetime | None = None, **sets: Any
+) -> Change:
     """A change of a delivery.
 
     Args:
@@ -89,7 +95,9 @@ def plan_change(delivery: Delivery, now: datetime, *also: aws.Write, look_at: da
         also: Writes that belong to the change.
         look_at: When the sweep shall look; None when there is nothing to look for.
     """
-    sets = {name: from_stored(value) if isinstance(value, datetime) else value for name, value in sets.items()}
+    sets = {
+        name: from_stored(value) if isinstance(value, datetime) else value for name, value in sets.items()
+    }
     values = {name: value for name, value in sets.items() if value is not None}
     gone = {name for name, value in sets.items() if value is None}
     after = delivery.model_copy(update=sets | {"version": delivery.version + 1})
@@ -114,7 +122,9 @@ def plan_change(delivery: Delivery, now: datetime, *also: aws.Write, look_at: da
     return Change(after, tuple(writes), moved)
 
 
-def change(delivery: Delivery, now: datetime, *also: aws.Write, look_at: datetime | None = None, **sets: Any) -> Delivery:
+def change(
+    delivery: Delivery, now: datetime, *also: aws.Write, look_at: datetime | None = None, **sets: Any
+) -> Delivery:
     """Changes a delivery, arguments as for `plan`, and moves the books with it.
 
     Raises:
@@ -141,7 +151,10 @@ def write(planned: Change, now: datetime) -> None:
 
 
 def change_together(changes: Sequence[Change], now: datetime) -> bool:
-    """Writes changes of several deliveries in one transaction, up to ten; False, and nothing is written, where it cannot be."""
+    """Writes changes of several deliveries in one transaction, up to ten.
+
+    False, and nothing is written, where it cannot be.
+    """
     try:
         aws.transact(_with_counters(changes, now))
     except (aws.WriteRefused, Retryable):
@@ -151,11 +164,17 @@ def change_together(changes: Sequence[Change], now: datetime) -> bool:
 
 def attempt_write(id_: str, number: int, item: Mapping[str, Any], now: datetime) -> aws.Write:
     """The record of an attempt."""
-    return aws.put_write(TABLE, key(id_, f"attempt#{number:04d}") | dict(item) | {"forget_at": int((now + 3 * KEPT).timestamp())})
+    return aws.put_write(
+        TABLE,
+        key(id_, f"attempt#{number:04d}") | dict(item) | {"forget_at": int((now + 3 * KEPT).timestamp())},
+    )
 
 
 def transact(writes: Sequence[aws.Write]) -> None:
-    """A transaction, tried again while others are at the same items. Raises WriteRefused, or Retryable in the end."""
+    """A transaction, tried again while others are at the same items.
+
+    Raises WriteRefused, or Retryable in the end.
+    """
     for again in range(_TRIES):
         try:
             aws.transact(writes)
@@ -173,13 +192,18 @@ def due_attributes(id_: str, look_at: datetime) -> dict[str, str]:
 
 
 def follow(delivery: Delivery, next_delivery_id: str) -> aws.Write:
-    """Chains a delivery behind one of the same entity that has not had its first attempt. Refused if that one has changed."""
+    """Chains a delivery behind one of the same entity that has not had its first attempt.
+
+    Refused if that one has changed.
+    """
     return _update_write(delivery, {"next_delivery_id": next_delivery_id}, ())
 
 
 def item_of(delivery: Delivery) -> aws.Item:
     """A delivery as it is stored, without what places it into the indexes."""
-    return key(delivery.delivery_id) | _stored(delivery.model_dump(exclude={"delivery_id"}, exclude_none=True))
+    return key(delivery.delivery_id) | _stored(
+        delivery.model_dump(exclude={"delivery_id"}, exclude_none=True)
+    )
 
 
 def from_item(item: Mapping[str, Any]) -> Delivery:
@@ -197,7 +221,9 @@ def _with_counters(changes: Sequence[Change], now: datetime) -> list[aws.Write]:
     writes = [write for each in changes for write in each.writes]
     for webhook_id, columns in moved.items():
         if any(columns.values()):
-            writes.append(endpoint_store.counters_write(webhook_id, first[webhook_id].delivery_id, columns, now))
+            writes.append(
+                endpoint_store.counters_write(webhook_id, first[webhook_id].delivery_id, columns, now)
+            )
     return writes
 
 
@@ -216,7 +242,9 @@ def _update_write(delivery: Delivery, sets: Mapping[str, Any], removes: Iterable
     expression = "SET " + ", ".join(f"#{name} = :{name}" for name in sets)
     if names:
         expression += " REMOVE " + ", ".join(f"#{name}" for name in names)
-    return aws.update_write(TABLE, key(delivery.delivery_id), expression, "#version = :seen", seen=delivery.version, **sets)
+    return aws.update_write(
+        TABLE, key(delivery.delivery_id), expression, "#version = :seen", seen=delivery.version, **sets
+    )
 
 
 def _unblock_write(next_delivery_id: str, now: datetime) -> aws.Write:
@@ -235,6 +263,10 @@ def _unblock_write(next_delivery_id: str, now: datetime) -> aws.Write:
 
 def _stored(values: Mapping[str, Any]) -> aws.Item:
     return {
-        name: stamp(value) if isinstance(value, datetime) else str(value) if isinstance(value, State) else value
+        name: stamp(value)
+        if isinstance(value, datetime)
+        else str(value)
+        if isinstance(value, State)
+        else value
         for name, value in values.items()
     }

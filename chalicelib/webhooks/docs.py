@@ -4,13 +4,29 @@ from typing import Any
 
 from chalicelib.openapi.docs import ACTIVE, WINDOW, Docs, listing
 from chalicelib.openapi.examples import AT
-from chalicelib.openapi.schemas import FLAG, ID, NUMBER, OBJECT, TEXT, TIME, WHOLE, listed, maybe, obj, one_of, page
+from chalicelib.openapi.schemas import (
+    FLAG,
+    ID,
+    NUMBER,
+    OBJECT,
+    TEXT,
+    TIME,
+    WHOLE,
+    listed,
+    maybe,
+    obj,
+    one_of,
+    page,
+)
 
 _NAME = {**TEXT, "minLength": 1, "maxLength": 100}
 _FIELDS: dict[str, Any] = {
     "name": _NAME,
     "url": {**TEXT, "maxLength": 2048},
-    "event_type": {**TEXT, "description": "A type, or a wildcard such as `order.*`; `event_types` takes a list"},
+    "event_type": {
+        **TEXT,
+        "description": "A type, or a wildcard such as `order.*`; `event_types` takes a list",
+    },
     "event_types": listed(TEXT),
     "description": maybe({**TEXT, "maxLength": 500}),
     "filter": maybe(OBJECT),
@@ -77,7 +93,10 @@ _FIGURES = {
     "pending_deliveries": WHOLE,
     "success_rate": NUMBER,
     "ledger": OBJECT,
-    "lag_s": {**NUMBER, "description": "Age of the oldest event of the stream that has not become deliveries yet, seconds"},
+    "lag_s": {
+        **NUMBER,
+        "description": "Age of the oldest event of the stream that has not become deliveries yet, seconds",
+    },
 }
 _TYPE = obj(name=TEXT, description=TEXT, schema=OBJECT, example=OBJECT)
 _webhook = {
@@ -147,20 +166,44 @@ _STATUS = {
 _BUSY = (400, 409)
 
 DOCS = {
-    "POST /webhooks": Docs(_WITH_SECRET, _webhook | {"secret": "optional-secret-for-signing"}, 201, _NEW, _new, errors=(404, 409, 422)),
-    "GET /webhooks": Docs(page(_WEBHOOK), listing(_webhook), query={"event_type": TEXT, **ACTIVE, "status": _STATES}, paged=True),
+    "POST /webhooks": Docs(
+        _WITH_SECRET,
+        _webhook | {"secret": "optional-secret-for-signing"},
+        201,
+        _NEW,
+        _new,
+        errors=(404, 409, 422),
+    ),
+    "GET /webhooks": Docs(
+        page(_WEBHOOK), listing(_webhook), query={"event_type": TEXT, **ACTIVE, "status": _STATES}, paged=True
+    ),
     "GET /webhooks/stats": Docs(
-        obj(total_webhooks=WHOLE, active_webhooks=WHOLE, webhooks=listed(obj(id=WHOLE, **_FIGURES)), **_FIGURES),
+        obj(
+            total_webhooks=WHOLE,
+            active_webhooks=WHOLE,
+            webhooks=listed(obj(id=WHOLE, **_FIGURES)),
+            **_FIGURES,
+        ),
         {"total_webhooks": 1, "active_webhooks": 1, "webhooks": [{"id": 1, **_figures}], **_figures},
     ),
     "GET /webhooks/{webhook_id}": Docs(_WEBHOOK, _webhook),
     "PATCH /webhooks/{webhook_id}": Docs(
-        _WEBHOOK, _webhook, body=_CHANGE, given={"name": "Updated Name", "is_active": False}, errors=(409, 422)
+        _WEBHOOK,
+        _webhook,
+        body=_CHANGE,
+        given={"name": "Updated Name", "is_active": False},
+        errors=(409, 422),
     ),
-    "DELETE /webhooks/{webhook_id}": Docs(obj(id=WHOLE, deleted=FLAG), {"id": 1, "deleted": True}, errors=(409,)),
+    "DELETE /webhooks/{webhook_id}": Docs(
+        obj(id=WHOLE, deleted=FLAG), {"id": 1, "deleted": True}, errors=(409,)
+    ),
     "GET /webhooks/{webhook_id}/stats": Docs(
         obj(id=WHOLE, recent=OBJECT, **_FIGURES),
-        {"id": 1, **_figures, "recent": {"deliveries": 3, "success_rate": 100, "p50_ms": 31, "p95_ms": 40, "p99_ms": 40}},
+        {
+            "id": 1,
+            **_figures,
+            "recent": {"deliveries": 3, "success_rate": 100, "p50_ms": 31, "p95_ms": 40, "p99_ms": 40},
+        },
     ),
     "POST /webhooks/{webhook_id}/pause": Docs(_WEBHOOK, _webhook | {"is_active": False}, errors=_BUSY),
     "POST /webhooks/{webhook_id}/resume": Docs(_WEBHOOK, _webhook, errors=_BUSY),
@@ -186,15 +229,26 @@ DOCS = {
         {"status": "failed"},
         errors=(409, 422),
     ),
-    "GET /webhooks/{webhook_id}/deliveries": Docs(page(_DELIVERY), listing(_delivery), query={**_STATUS, **WINDOW}, paged=True),
+    "GET /webhooks/{webhook_id}/deliveries": Docs(
+        page(_DELIVERY), listing(_delivery), query={**_STATUS, **WINDOW}, paged=True
+    ),
     "GET /webhooks/{webhook_id}/deliveries/{delivery_id}": Docs(
         {"allOf": [_DELIVERY, obj(attempts=listed(OBJECT))]},
         _delivery | {"attempts": [{"number": 1, "response_status": 200}]},
     ),
-    "POST /webhooks/{webhook_id}/deliveries/{delivery_id}/replay": Docs(_DELIVERY, _delivery, 202, errors=_BUSY),
+    "POST /webhooks/{webhook_id}/deliveries/{delivery_id}/replay": Docs(
+        _DELIVERY, _delivery, 202, errors=_BUSY
+    ),
     "GET /event-types": Docs(
         page(_TYPE),
-        listing({"name": "user.created", "description": "A user has been created", "schema": {"type": "object"}, "example": {}}),
+        listing(
+            {
+                "name": "user.created",
+                "description": "A user has been created",
+                "schema": {"type": "object"},
+                "example": {},
+            }
+        ),
         paged=True,
     ),
 }

@@ -1,9 +1,11 @@
-"""The items of the `webhooks` table: subscriptions, and per subscription its books, its counter and its rate limit.
+"""The items of the `webhooks` table.
+
+Subscriptions, and per subscription its books, its counter and its rate limit.
 
 webhook#12     the subscription
 counters#12#3     how many deliveries are in which state, in shards, so that deliveries made side by side do not contend for one
-               item; a move takes from one column what it gives to another, so in each shard the books are equal at any time,
-               while only the sum of the shards says how many there are
+               item; a move takes from one column what it gives to another, so in each shard the books are
+               equal at any time, while only the sum of the shards says how many there are
 sequence#12    how many events it has matched
 rate#12        when the endpoint may be called next
 counter        the last webhook id given
@@ -48,7 +50,11 @@ def next_id() -> int:
         condition = "#last = :last" if counter else "attribute_not_exists(#last)"
         values = {"last": last} if counter else {}
         try:
-            aws.write(aws.update_write(_TABLE, {"id": "counter"}, "SET #last = :new", condition, new=last + 1, **values))
+            aws.write(
+                aws.update_write(
+                    _TABLE, {"id": "counter"}, "SET #last = :new", condition, new=last + 1, **values
+                )
+            )
         except aws.WriteRefused:
             continue
         return last + 1
@@ -64,7 +70,9 @@ def put(webhook: Webhook, *also: aws.Write, seen: datetime | None = None) -> Non
     Raises:
         WriteRefused: It has been changed since.
     """
-    condition, values = ("updated_at = :seen", {"seen": stamp(seen)}) if seen else ("attribute_not_exists(id)", {})
+    condition, values = (
+        ("updated_at = :seen", {"seen": stamp(seen)}) if seen else ("attribute_not_exists(id)", {})
+    )
     aws.transact([aws.put_write(_TABLE, _item(webhook), condition, **values), *also])
 
 
@@ -84,10 +92,17 @@ def list_page(stream: str | None) -> list[Webhook]:
 
 
 def set_failing(webhook: Webhook, since: datetime | None) -> None:
-    """Notes that an endpoint has begun to fail, or that it works again; a subscription deleted meanwhile stays as it is."""
+    """Notes that an endpoint has begun to fail, or that it works again.
+
+    A subscription deleted meanwhile stays as it is.
+    """
     try:
         if since is None:
-            aws.write(aws.update_write(_TABLE, key(webhook.webhook_id), "REMOVE failing_since", "attribute_exists(id)"))
+            aws.write(
+                aws.update_write(
+                    _TABLE, key(webhook.webhook_id), "REMOVE failing_since", "attribute_exists(id)"
+                )
+            )
         else:
             set_ = "SET failing_since = :since"
             none_yet = "attribute_exists(id) AND attribute_not_exists(failing_since)"
@@ -97,7 +112,10 @@ def set_failing(webhook: Webhook, since: datetime | None) -> None:
 
 
 def not_active_write(webhook_id: int) -> aws.Write:
-    """The condition that a subscription is switched off, for a transaction that holds a delivery: else nobody would release it."""
+    """The condition that a subscription is switched off, for a transaction that holds a delivery.
+
+    Else nobody would release it.
+    """
     off = {"paused": Status.PAUSED.value, "disabled": Status.DISABLED.value}
     return aws.check_write(_TABLE, key(webhook_id), "#status IN ( :paused, :disabled )", **off)
 
@@ -140,7 +158,16 @@ def slot_at(webhook: Webhook, now: datetime) -> datetime:
         values = {"taken": item["next"]} if item else {}
         next_slot = (place + spacing).isoformat(timespec="microseconds")
         try:
-            aws.write(aws.update_write(_TABLE, key(webhook.webhook_id, "rate"), "SET #next = :new", condition, new=next_slot, **values))
+            aws.write(
+                aws.update_write(
+                    _TABLE,
+                    key(webhook.webhook_id, "rate"),
+                    "SET #next = :new",
+                    condition,
+                    new=next_slot,
+                    **values,
+                )
+            )
         except aws.WriteRefused as refused:
             item = refused.failed[0] or {}
             continue
@@ -149,27 +176,41 @@ def slot_at(webhook: Webhook, now: datetime) -> datetime:
 
 
 def from_item(item: Mapping[str, Any]) -> Webhook:
-    """A stored subscription. Its secrets and the values of its headers stay sealed until they are asked for."""
+    """A stored subscription.
+
+    Its secrets and the values of its headers stay sealed until they are asked for.
+    """
     webhook_id = int(item["webhook_id"])
     secrets = [{**secret, "value": Sealed(webhook_id, secret["sealed"])} for secret in item["secrets"]]
     headers = {name: Sealed(webhook_id, sealed) for name, sealed in item.get("headers", {}).items()}
     return Webhook.model_validate(
-        {**item, "secrets": secrets, "headers": headers, "filter": json.loads(item.get("filter") or "{}", parse_float=Decimal)}
+        {
+            **item,
+            "secrets": secrets,
+            "headers": headers,
+            "filter": json.loads(item.get("filter") or "{}", parse_float=Decimal),
+        }
     )
 
 
 def _item(webhook: Webhook) -> aws.Item:
-    item: aws.Item = webhook.model_dump(mode="json", exclude={"secrets", "headers", "filter"}, exclude_none=True)
+    item: aws.Item = webhook.model_dump(
+        mode="json", exclude={"secrets", "headers", "filter"}, exclude_none=True
+    )
     item |= key(webhook.webhook_id) | {
         "filter": to_json(webhook.filter),
         "headers": {name: seal(webhook.webhook_id, value) for name, value in webhook.headers.items()},
-        "secrets": [_secret(seal(webhook.webhook_id, secret.value), secret.expires_at) for secret in webhook.secrets],
+        "secrets": [
+            _secret(seal(webhook.webhook_id, secret.value), secret.expires_at) for secret in webhook.secrets
+        ],
         "created_at": stamp(webhook.created_at),
         "updated_at": stamp(webhook.updated_at),
     }
     if webhook.failing_since:
         item["failing_since"] = stamp(webhook.failing_since)
-    if webhook.status is Status.DELETED:  # out of the indexes; kept for the deliveries that are still under way
+    if (
+        webhook.status is Status.DELETED
+    ):  # out of the indexes; kept for the deliveries that are still under way
         return item | {"forget_at": int((webhook.updated_at + _KEPT_DELETED).timestamp())}
     return item | {"kind": _ALL, "stream": webhook.stream}
 
@@ -184,9 +225,14 @@ def total(items: Sequence[aws.Item]) -> dict[str, int]:
 
 
 def is_balanced(shards: Sequence[aws.Item]) -> bool:
-    """Whether a subscription's books are equal: matched = delivered + pending + paused + dead in each shard, no column below zero in all."""
+    """Whether a subscription's books are equal.
+
+    Matched = delivered + pending + paused + dead in each shard, no column below zero in all.
+    """
     return all(_is_balanced(total([shard])) for shard in shards) and min(total(shards).values()) >= 0
 
 
 def _is_balanced(columns: Mapping[str, int]) -> bool:
-    return columns["matched"] == columns["delivered"] + columns["pending"] + columns["paused"] + columns["dead"]
+    return (
+        columns["matched"] == columns["delivered"] + columns["pending"] + columns["paused"] + columns["dead"]
+    )

@@ -26,7 +26,8 @@ def fan_out_all(events: Sequence[LoggedEvent], now: datetime) -> dict[str, int]:
     Returns how many there are, by event.
 
     Called again, it queues only what is still waiting for its first attempt. The events of a stream have to
-    come in order, one batch at a time: that is what makes `X-Webhook-Sequence` and the order within an entity follow the stream.
+    come in order, one batch at a time: that is what makes `X-Webhook-Sequence` and the order within an entity
+    follow the stream.
 
     A subscription hears nothing from before it existed.
 
@@ -35,15 +36,27 @@ def fan_out_all(events: Sequence[LoggedEvent], now: datetime) -> dict[str, int]:
     """
     stream = events[0].stream
     owners = entitlement.Owners()
-    for user_id in {event.user_id for event in events if event.type in entitlement.CHANGES and stream == ADMIN_STREAM and event.user_id}:
+    for user_id in {
+        event.user_id
+        for event in events
+        if event.type in entitlement.CHANGES and stream == ADMIN_STREAM and event.user_id
+    }:
         _switch_off_unentitled(user_id, owners, now)
-    webhooks = [webhook for webhook in endpoint_store.list_page(stream) if circuit_breaker.is_permitted(webhook, owners, now)]
+    webhooks = [
+        webhook
+        for webhook in endpoint_store.list_page(stream)
+        if circuit_breaker.is_permitted(webhook, owners, now)
+    ]
     placed: dict[str, int] = {event.event_id: 0 for event in events}
     for start in range(0, len(events), MOST):
         deliveries = _create(events[start : start + MOST], webhooks, now)
         for delivery in deliveries:
             placed[delivery.event_id] += 1
-        ready = [each for each in deliveries if each.state is State.PENDING and not each.attempts and not each.blocked]
+        ready = [
+            each
+            for each in deliveries
+            if each.state is State.PENDING and not each.attempts and not each.blocked
+        ]
         queue.send([(message(delivery), now) for delivery in ready], now)
     if webhooks:
         lag.note(stream, max(event.sequence for event in events))
@@ -70,8 +83,14 @@ def _create(events: Sequence[LoggedEvent], webhooks: Sequence[Webhook], now: dat
         [(webhook, theirs)] = wanted
         return create_deliveries(theirs, webhook, now)
     with ThreadPoolExecutor(_THREADS) as pool:
-        return [delivery for made in pool.map(lambda pair: create_deliveries(pair[1], pair[0], now), wanted) for delivery in made]
+        return [
+            delivery
+            for made in pool.map(lambda pair: create_deliveries(pair[1], pair[0], now), wanted)
+            for delivery in made
+        ]
 
 
 def _wants(webhook: Webhook, event: LoggedEvent) -> bool:
-    return event.timestamp >= webhook.created_at and is_wanted(webhook.event_types, webhook.filter, event.type, event.payload)
+    return event.timestamp >= webhook.created_at and is_wanted(
+        webhook.event_types, webhook.filter, event.type, event.payload
+    )

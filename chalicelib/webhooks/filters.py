@@ -14,20 +14,19 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from chalicelib.events.event_types import type_matches
+
 _ABSENT = object()
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
-def is_wanted(event_types: tuple[str, ...], conditions: Mapping[str, Any], event_type: str, payload: Any) -> bool:
+def is_wanted(
+    event_types: tuple[str, ...], conditions: Mapping[str, Any], event_type: str, payload: Any
+) -> bool:
     """Whether an event of this type and payload goes to a subscription with these types and this filter."""
     return any(type_matches(pattern, event_type) for pattern in event_types) and all(
         _holds(condition, _at(payload, path)) for path, condition in conditions.items()
     )
-
-
-def type_matches(pattern: str, event_type: str) -> bool:
-    """`order.*` takes every type below `order`, `*` every type, anything else itself."""
-    return pattern in ("*", event_type) or (pattern.endswith(".*") and event_type.startswith(pattern[:-1]))
 
 
 def find_problem(conditions: Any) -> str | None:
@@ -70,7 +69,9 @@ def _equal(value: Any, wanted: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     """Whether a value is a number, or a text that is one: money is text in events."""
-    return isinstance(value, (int, float, Decimal)) or (isinstance(value, str) and _DECIMAL.fullmatch(value) is not None)
+    return isinstance(value, (int, float, Decimal)) or (
+        isinstance(value, str) and _DECIMAL.fullmatch(value) is not None
+    )
 
 
 def _any_of(value: Any, wanted: list[Any]) -> bool:

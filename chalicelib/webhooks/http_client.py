@@ -89,7 +89,10 @@ class _Answer(HTTPResponse):
         self.fp: Any = io.BufferedReader(_InTime(self.fp.detach(), sock))
 
     def _read_status(self) -> tuple[str, int, str]:
-        """The final status. `http.client` skips 100 only; every other 1xx is interim as well (RFC 9110 §15.2), except 101."""
+        """The final status. `http.client` skips 100 only.
+
+        Every other 1xx is interim as well (RFC 9110 §15.2), except 101.
+        """
         while True:
             version, status, reason = super()._read_status()  # type: ignore[misc]
             if status not in _INTERIM or status == SWITCHING_PROTOCOLS:
@@ -154,7 +157,9 @@ class _Adapter(IPFilterAdapter):  # type: ignore[misc]
         host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
         name = str(parts.hostname)
         pinned = ipaddress.ip_address(host["host"].strip("[]"))
-        ssrf_guard.check_addresses(name, [pinned, *ssrf_guard.resolve(name, host["port"] or 443)], self._policy, host["port"] or 443)
+        ssrf_guard.check_addresses(
+            name, [pinned, *ssrf_guard.resolve(name, host["port"] or 443)], self._policy, host["port"] or 443
+        )
         return host, pool
 
 
@@ -166,7 +171,12 @@ class WebhookHttpClient:
     """
 
     def __init__(
-        self, policy: ssrf_guard.Policy, *, timeout_s: float = TIMEOUT_S, body_limit: int = BODY_LIMIT, ca_bundle: str | None = None
+        self,
+        policy: ssrf_guard.Policy,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        body_limit: int = BODY_LIMIT,
+        ca_bundle: str | None = None,
     ) -> None:
         self._timeout_s = timeout_s
         self._body_limit = body_limit
@@ -189,14 +199,17 @@ class WebhookHttpClient:
         return outcome.model_copy(update={"duration_ms": round((time.monotonic() - began) * 1000)})
 
     def _exchange(self, url: str, headers: Mapping[str, str], body: str) -> Outcome:
-        request = requests.Request("POST", url, headers={"Accept-Encoding": "identity", **headers}, data=body.encode()).prepare()
+        request = requests.Request(
+            "POST", url, headers={"Accept-Encoding": "identity", **headers}, data=body.encode()
+        ).prepare()
         adapter = self._adapters["http://" if urlsplit(url).scheme == "http" else "https://"]
         try:
             answer = self._send(adapter, request)
         except (requests.ConnectionError, OSError) as fault:
             if not (_attempt.reused and _attempt.unanswered) or _error(fault) != "connection":
                 raise
-            # The receiver closed an idle connection just as the request went out. Its other idle ones may be closed, too.
+            # The receiver closed an idle connection just as the request went out. Its other idle ones may be
+            # closed, too.
             adapter.poolmanager.clear()
             answer = self._send(adapter, request)
         try:
@@ -205,17 +218,29 @@ class WebhookHttpClient:
             return _outcome(answer, b"", self._body_limit, _error(fault))
         finally:
             answer.close()
-        return _outcome(answer, content, self._body_limit, None if answer.status_code in _SUCCESS else f"http_{answer.status_code}")
+        return _outcome(
+            answer,
+            content,
+            self._body_limit,
+            None if answer.status_code in _SUCCESS else f"http_{answer.status_code}",
+        )
 
     def _send(self, adapter: _Adapter, request: requests.PreparedRequest) -> requests.Response:
         _attempt.reused = _attempt.unanswered = False
-        answer: requests.Response = adapter.send(request, stream=True, timeout=(self._timeout_s, self._timeout_s), verify=self._verify)
+        answer: requests.Response = adapter.send(
+            request, stream=True, timeout=(self._timeout_s, self._timeout_s), verify=self._verify
+        )
         return answer
 
     def _read(self, answer: requests.Response) -> bytes:
-        """The body as it came, to its end or a byte past the limit; that the end was too early shows only on reading past it."""
+        """The body as it came, to its end or a byte past the limit.
+
+        That the end was too early shows only on reading past it.
+        """
         content = b""
-        while len(content) <= self._body_limit and (more := answer.raw.read(self._body_limit + 1 - len(content), decode_content=False)):
+        while len(content) <= self._body_limit and (
+            more := answer.raw.read(self._body_limit + 1 - len(content), decode_content=False)
+        ):
             content += more
         return content
 
@@ -225,7 +250,9 @@ def _outcome(answer: requests.Response, content: bytes, limit: int, error: str |
         status=answer.status_code,
         error=error,
         # A header without a name cannot be stored: a DynamoDB attribute name has at least one character.
-        response_headers={name[:100]: value[:500] for name, value in list(answer.headers.items())[:50] if name},
+        response_headers={
+            name[:100]: value[:500] for name, value in list(answer.headers.items())[:50] if name
+        },
         response_body=content[:limit].decode("utf-8", "replace"),
         truncated=len(content) > limit,
         retry_after=answer.headers.get("Retry-After"),
@@ -242,6 +269,8 @@ def _error(fault: Exception) -> str:
         return "timeout"
     if isinstance(fault, requests.ConnectionError) and "resolve" in str(fault):
         return "dns"
-    if not isinstance(fault, (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError)):
+    if not isinstance(
+        fault, (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError)
+    ):
         log.error("unexpected fault of an attempt", exc_info=fault)
     return "connection"

@@ -11,7 +11,11 @@ def note(stream: str, sequence: int) -> None:
     """Notes up to where a stream has been matched. A repeat of an earlier batch changes nothing."""
     forward = "attribute_not_exists(#sequence) OR #sequence < :sequence"
     try:
-        aws.write(aws.update_write("webhooks", _key(stream), "SET #sequence = :sequence", forward, sequence=sequence))
+        aws.write(
+            aws.update_write(
+                "webhooks", _key(stream), "SET #sequence = :sequence", forward, sequence=sequence
+            )
+        )
     except aws.WriteRefused:
         return
 
@@ -22,7 +26,10 @@ def start(stream: str) -> None:
 
 
 def lags(streams: Collection[str], now: datetime) -> dict[str, float]:
-    """The seconds each stream's matching is behind. 0 if nothing waits, or if the stream was never matched."""
+    """The seconds each stream's matching is behind.
+
+    0 if nothing waits, or if the stream was never matched.
+    """
     names = sorted(set(streams))
     keys: list[tuple[str, aws.Key]] = [("webhooks", _key(name)) for name in names]
     keys += [("events", {"stream": name, "sequence": 0}) for name in names]

@@ -11,12 +11,23 @@ from pydantic import SecretStr
 
 from chalicelib import aws
 from chalicelib.errors import Conflict, Forbidden, NotDoable, NotFound, Refused, TooMany
+from chalicelib.events import event_types
 from chalicelib.http import is_id
 from chalicelib.users import store as users
 from chalicelib.users.access import Caller
 from chalicelib.users.entitlement import entitled
 from chalicelib.users.models import Role
-from chalicelib.webhooks import audit, bodies, circuit_breaker, delivery_store, endpoint_store, event_types, lag, queue, sign, ssrf_guard
+from chalicelib.webhooks import (
+    audit,
+    bodies,
+    circuit_breaker,
+    delivery_store,
+    endpoint_store,
+    lag,
+    queue,
+    sign,
+    ssrf_guard,
+)
 from chalicelib.webhooks.deliver import Dependencies
 from chalicelib.webhooks.models import ADMIN_STREAM, Outcome, Scope, Secret, Status, Webhook, canonical, stamp
 from chalicelib.webhooks.queue import Message, Task
@@ -65,17 +76,24 @@ def create(body: Mapping[str, Any], caller: Caller, now: datetime) -> tuple[Webh
 
 def visible(webhook_id: str, caller: Caller) -> Webhook:
     """The subscription, if the caller may know of it. Raises NotFound otherwise."""
-    webhook = endpoint_store.get(int(webhook_id)) if webhook_id.isascii() and webhook_id.isdigit() and len(webhook_id) < 16 else None  # noqa: PLR2004 - digits of a count
+    webhook = (
+        endpoint_store.get(int(webhook_id))
+        if webhook_id.isascii() and webhook_id.isdigit() and len(webhook_id) < 16  # noqa: PLR2004
+        else None
+    )
     if webhook is None or webhook.status is Status.DELETED:
         raise NotFound("not_found")
     caller.require_owner(webhook.owner if webhook.scope is Scope.USER else None)
     return webhook
 
 
-def update(webhook: Webhook, body: Mapping[str, Any], now: datetime, *, by: str) -> tuple[Webhook, str | None]:
+def update(
+    webhook: Webhook, body: Mapping[str, Any], now: datetime, *, by: str
+) -> tuple[Webhook, str | None]:
     """The subscription with the changes of a PATCH; `is_active` pauses and resumes it.
 
-    Another host gets nothing that was meant for the one before: custom headers go unless they are sent again, and a new secret is made.
+    Another host gets nothing that was meant for the one before: custom headers go unless they are sent again,
+    and a new secret is made.
 
     Returns:
         The subscription, and the new secret if one was made. It is shown this once.
@@ -95,10 +113,15 @@ def update(webhook: Webhook, body: Mapping[str, Any], now: datetime, *, by: str)
 
 
 def switch(webhook: Webhook, now: datetime, *, on: bool, by: str, **changes: Any) -> Webhook:
-    """Pauses or resumes, with other changes; what arrives while it is paused is paused, and goes out when it is resumed."""
+    """Pauses or resumes, with other changes.
+
+    What arrives while it is paused is paused, and goes out when it is resumed.
+    """
     for _ in range(_TRIES):
         changed = webhook.model_copy(update=changes)
-        after = changed.model_copy(update={"status": Status.ACTIVE if on else Status.PAUSED, "updated_at": _after(webhook, now)})
+        after = changed.model_copy(
+            update={"status": Status.ACTIVE if on else Status.PAUSED, "updated_at": _after(webhook, now)}
+        )
         audited = audit.write("webhook.resumed" if on else "webhook.paused", by, now, webhook, after)
         try:
             if on and not webhook.is_active:
@@ -137,7 +160,10 @@ def rotate(webhook: Webhook, body: Mapping[str, Any], now: datetime, *, by: str)
         for old in webhook.active_secrets(now)
         if old.value.get_secret_value() != secret
     ]
-    rotated = (Secret(value=SecretStr(secret)), *(old for old in kept if old.expires_at and old.expires_at > now))
+    rotated = (
+        Secret(value=SecretStr(secret)),
+        *(old for old in kept if old.expires_at and old.expires_at > now),
+    )
     return _store(webhook, now, by, "webhook.secret_rotated", secrets=rotated[:_MOST_SECRETS]), secret
 
 
@@ -157,8 +183,12 @@ def delete(webhook: Webhook, now: datetime, *, by: str) -> None:
     queue.send([(Message(task=Task.DRAIN, webhook_id=webhook.webhook_id), now)], now)
 
 
-def test(webhook: Webhook, event_type: str | None, dependencies: Dependencies) -> tuple[Outcome, dict[str, Any]]:
-    """Sends an example event, now and once, through the same guard and sender as a delivery; it is not in the books.
+def test(
+    webhook: Webhook, event_type: str | None, dependencies: Dependencies
+) -> tuple[Outcome, dict[str, Any]]:
+    """Sends an example event, now and once, through the same guard and sender as a delivery.
+
+    It is not in the books.
 
     Returns what came of it, and the request as the history would show it.
     """
@@ -172,13 +202,25 @@ def test(webhook: Webhook, event_type: str | None, dependencies: Dependencies) -
     body = canonical(_enveloped(webhook, example, message_id, now))
     named = {"event_id": message_id, "message_id": message_id}  # the example is no event of a stream
     headers = sign.headers(webhook, event_type=example.name, sequence=0, body=body, now=now, **named)
-    return dependencies.post(webhook.url, headers, body), {"headers": sign.mask_headers(headers, webhook), "body": body}
+    return dependencies.post(webhook.url, headers, body), {
+        "headers": sign.mask_headers(headers, webhook),
+        "body": body,
+    }
 
 
-def _enveloped(webhook: Webhook, example: event_types.EventType, message_id: str, now: datetime) -> Mapping[str, Any]:
+def _enveloped(
+    webhook: Webhook, example: event_types.EventType, message_id: str, now: datetime
+) -> Mapping[str, Any]:
     if webhook.format.value == "plain":
         return example.example
-    return {"id": message_id, "event_id": message_id, "type": example.name, "timestamp": stamp(now), "sequence": 0, "data": example.example}
+    return {
+        "id": message_id,
+        "event_id": message_id,
+        "type": example.name,
+        "timestamp": stamp(now),
+        "sequence": 0,
+        "data": example.example,
+    }
 
 
 def _scope(body: Mapping[str, Any], caller: Caller) -> tuple[Scope, str]:
@@ -214,5 +256,8 @@ def _store(webhook: Webhook, now: datetime, by: str, action: str, **changes: Any
 
 
 def _after(webhook: Webhook, now: datetime) -> datetime:
-    """Now, or as soon after the last change as tells the two apart: `updated_at` is what a change is checked by."""
+    """Now, or as soon after the last change as tells the two apart.
+
+    `updated_at` is what a change is checked by.
+    """
     return max(now, webhook.updated_at + timedelta(milliseconds=1))

@@ -43,7 +43,10 @@ class Scope(StrEnum):
 
 
 class Format(StrEnum):
-    """The body: the event's payload as it is, or wrapped with `id, event_id, type, timestamp, sequence, data`."""
+    """The body.
+
+    The event's payload as it is, or wrapped with `id, event_id, type, timestamp, sequence, data`.
+    """
 
     PLAIN = "plain"
     ENVELOPE = "envelope"
@@ -61,7 +64,8 @@ class Status(StrEnum):
 class State(StrEnum):
     """Of a delivery; the books count each of them.
 
-    Pending has an attempt coming. Held waits for its endpoint to be back. Dead is given up, and can be replayed.
+    Pending has an attempt coming. Held waits for its endpoint to be back. Dead is given up, and can be
+    replayed.
     """
 
     PENDING = "pending"
@@ -78,7 +82,10 @@ class Secret(Frozen):
 
     @property
     def key(self) -> bytes:
-        """The HMAC key under Standard Webhooks 1.0.0: the decoded part of a `whsec_` secret, else the secret's own bytes."""
+        """The HMAC key under Standard Webhooks 1.0.0.
+
+        The decoded part of a `whsec_` secret, else the secret's own bytes.
+        """
         value = self.value.get_secret_value()
         if not value.startswith("whsec_"):
             return value.encode()
@@ -86,7 +93,10 @@ class Secret(Frozen):
 
 
 def is_usable_secret(secret: str) -> bool:
-    """Whether a key can be made of this secret. `whsec_` promises base64, and a key of that few bytes would be guessed."""
+    """Whether a key can be made of this secret.
+
+    `whsec_` promises base64, and a key of that few bytes would be guessed.
+    """
     try:
         key = Secret(value=SecretStr(secret)).key
     except (binascii.Error, ValueError):
@@ -137,7 +147,9 @@ class Webhook(Frozen):
 
     def active_secrets(self, now: datetime) -> tuple[Secret, ...]:
         """The secrets to sign with, the newest first."""
-        return tuple(secret for secret in self.secrets if secret.expires_at is None or secret.expires_at > now)
+        return tuple(
+            secret for secret in self.secrets if secret.expires_at is None or secret.expires_at > now
+        )
 
 
 class Delivery(Frozen):
@@ -150,7 +162,8 @@ class Delivery(Frozen):
         tries: Attempts since it was placed or last replayed; `attempts` counts all of them.
         attempted: The first attempt is over, so what follows it on its entity may go.
         failed: The last attempt failed.
-        blocked: An earlier delivery for the same entity has not had its first attempt yet; `next_delivery_id` is the other end of that.
+        blocked: An earlier delivery for the same entity has not had its first attempt yet; `next_delivery_id`
+            is the other end of that.
         slotted: It has waited for its place under the endpoint's rate limit.
         claimed_until: Somebody is making an attempt; after that time they are taken for dead.
         version: Counts the changes of the item; every change names the version it saw.
@@ -184,7 +197,10 @@ class Delivery(Frozen):
 
     @property
     def status(self) -> str:
-        """What the API calls `status`: success; failed once an attempt has failed, or none will be made; else pending."""
+        """What the API calls `status`: success; failed once an attempt has failed, or none will be made.
+
+        Else pending.
+        """
         if self.state is State.DELIVERED:
             return "success"
         return "failed" if self.failed or self.state is State.DEAD else "pending"
@@ -220,7 +236,8 @@ class Outcome(Frozen):
 
     Attributes:
         status: The HTTP status, None when there was no answer.
-        error: Why it does not count as delivered: `http_500`, `timeout`, `connection`, `tls`, `dns`, `refused`; None if it does.
+        error: Why it does not count as delivered: `http_500`, `timeout`, `connection`, `tls`, `dns`,
+            `refused`; None if it does.
         retry_after: The `Retry-After` header as it came.
     """
 

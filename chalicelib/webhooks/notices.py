@@ -28,7 +28,9 @@ def webhook_event(type_: str, webhook: Webhook, now: datetime, *parts: str, **mo
     )
 
 
-def delivery_dead(webhook: Webhook, delivery: Delivery, now: datetime, *, status: int | None, error: str | None) -> list[aws.Write]:
+def delivery_dead(
+    webhook: Webhook, delivery: Delivery, now: datetime, *, status: int | None, error: str | None
+) -> list[aws.Write]:
     """The write of the event of a delivery that is given up.
 
     Empty if the delivery is itself such an event: one would follow the other for ever.

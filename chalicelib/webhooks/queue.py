@@ -1,6 +1,7 @@
 """The deliveries queue: what is to be done now or within a quarter of an hour.
 
-A standard queue with the endpoint as message group: SQS's fair queues then keep one endpoint's backlog from delaying the others.
+A standard queue with the endpoint as message group: SQS's fair queues then keep one endpoint's backlog from
+delaying the others.
 """
 
 import math
@@ -48,13 +49,20 @@ def send(messages: Sequence[tuple[Message, datetime]], now: datetime) -> None:
         Retryable: SQS did not take all of them.
     """
     for start in range(0, len(messages), _AT_ONCE):
-        entries = [_entry(index, message, at - now) for index, (message, at) in enumerate(messages[start : start + _AT_ONCE])]
+        entries = [
+            _entry(index, message, at - now)
+            for index, (message, at) in enumerate(messages[start : start + _AT_ONCE])
+        ]
         answer = aws.client("sqs").send_message_batch(QueueUrl=config.queue("deliveries"), Entries=entries)
         if failed := answer.get("Failed"):
             raise Retryable(f"SQS refused {len(failed)} of {len(entries)} messages: {failed[0].get('Code')}")
 
 
 def _entry(index: int, message: Message, delay: timedelta) -> dict[str, Any]:
-    entry = {"Id": str(index), "MessageBody": message.model_dump_json(exclude_none=True), "MessageGroupId": f"webhook-{message.webhook_id}"}
+    entry = {
+        "Id": str(index),
+        "MessageBody": message.model_dump_json(exclude_none=True),
+        "MessageGroupId": f"webhook-{message.webhook_id}",
+    }
     seconds = math.ceil(min(max(delay, timedelta()), REACH).total_seconds())
     return entry | ({"DelaySeconds": seconds} if seconds else {})

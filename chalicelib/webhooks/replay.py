@@ -1,4 +1,7 @@
-"""Sending again on request. A replay is the same delivery under the same `webhook-id`; its retries begin anew."""
+"""Sending again on request. A replay is the same delivery under the same `webhook-id`.
+
+Its retries begin anew.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -22,7 +25,14 @@ def replay(delivery_ids: Iterable[str], webhook: Webhook, now: datetime) -> int:
         except Conflict:
             continue
         ready += [delivery] if delivery else []
-    queue.send([(message(delivery), now) for delivery in ready if delivery.state is State.PENDING and not delivery.blocked], now)
+    queue.send(
+        [
+            (message(delivery), now)
+            for delivery in ready
+            if delivery.state is State.PENDING and not delivery.blocked
+        ],
+        now,
+    )
     return len(ready)
 
 
@@ -59,8 +69,12 @@ def _again(delivery_id: str, webhook: Webhook, now: datetime) -> Delivery | None
         }
         try:
             if webhook.is_active:
-                return delivery_store.change(delivery, now, state=State.PENDING, look_at=now + delivery_store.GRACE, **anew)
-            return delivery_store.change(delivery, now, endpoint_store.not_active_write(webhook.webhook_id), state=State.PAUSED, **anew)
+                return delivery_store.change(
+                    delivery, now, state=State.PENDING, look_at=now + delivery_store.GRACE, **anew
+                )
+            return delivery_store.change(
+                delivery, now, endpoint_store.not_active_write(webhook.webhook_id), state=State.PAUSED, **anew
+            )
         except delivery_store.Changed:
             continue
         except aws.WriteRefused:

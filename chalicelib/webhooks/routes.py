@@ -1,16 +1,31 @@
-"""The webhook API. Every route answers for the caller's own subscriptions; an administrator's for all of them."""
+"""The webhook API. Every route answers for the caller's own subscriptions.
+
+An administrator's for all of them.
+"""
 
 from datetime import datetime
 from typing import Any
 
 from chalicelib import aws, inputs, paging
 from chalicelib.errors import NotFound, Refused
+from chalicelib.events import event_types
+from chalicelib.events.event_types import type_matches
 from chalicelib.http import Answer, Request, Route
 from chalicelib.users import access
 from chalicelib.users.access import Caller
 from chalicelib.users.models import Role
-from chalicelib.webhooks import audit, bodies, delivery_store, endpoint_store, event_types, lag, manage, replay, sweep, views, worker
-from chalicelib.webhooks.filters import type_matches
+from chalicelib.webhooks import (
+    audit,
+    bodies,
+    delivery_store,
+    endpoint_store,
+    lag,
+    manage,
+    replay,
+    sweep,
+    views,
+    worker,
+)
 from chalicelib.webhooks.models import Delivery, State, Status, Webhook, stamp
 
 _RECENT = 200  # deliveries that rate and latency are taken from
@@ -35,7 +50,9 @@ def list_webhooks(request: Request) -> Answer:
     """GET /webhooks?event_type&is_active&status&limit&offset."""
     page = paging.page_request(request)
     event_type, active = request.query.get("event_type"), inputs.flag(request, "is_active")
-    status = inputs.choice(request, "status", (Status.ACTIVE.value, Status.PAUSED.value, Status.DISABLED.value))
+    status = inputs.choice(
+        request, "status", (Status.ACTIVE.value, Status.PAUSED.value, Status.DISABLED.value)
+    )
     found = [
         webhook
         for webhook in _visible(access.caller(request))
@@ -52,7 +69,9 @@ def list_webhooks(request: Request) -> Answer:
         return views.webhook(webhook, counters, endpoint_store.total(counters))
 
     items = [paging.shown(view, webhook) for webhook in part]
-    return paging.list_response(items, len(found), {"offset": offset + page.limit} if offset + page.limit < len(found) else None)
+    return paging.list_response(
+        items, len(found), {"offset": offset + page.limit} if offset + page.limit < len(found) else None
+    )
 
 
 def get_webhook(request: Request) -> Answer:
@@ -82,21 +101,35 @@ def pause_webhook(request: Request) -> Answer:
 
 
 def resume_webhook(request: Request) -> Answer:
-    """POST /webhooks/{webhook_id}/resume: what was paused goes out, also of an endpoint that had been switched off."""
+    """POST /webhooks/{webhook_id}/resume.
+
+    What was paused goes out, also of an endpoint that had been switched off.
+    """
     return Answer(200, _shown(manage.switch(_asked(request), _now(), on=True, by=_by(request))))
 
 
 def rotate_secret(request: Request) -> Answer:
     """POST /webhooks/{webhook_id}/rotate-secret {secret?, overlap_s?}."""
-    webhook, secret = manage.rotate(_asked(request), bodies.parse_body(request, ("secret", "overlap_s")), _now(), by=_by(request))
+    webhook, secret = manage.rotate(
+        _asked(request), bodies.parse_body(request, ("secret", "overlap_s")), _now(), by=_by(request)
+    )
     return Answer(200, _shown(webhook) | {"secret": secret})
 
 
 def test_webhook(request: Request) -> Answer:
     """POST /webhooks/{webhook_id}/test {event_type?}: sends an example and answers what came of it."""
     webhook = _asked(request)
-    outcome, sent = manage.test(webhook, bodies.event_type(bodies.parse_body(request, ("event_type",))), worker.dependencies())
-    return Answer(200, {"status": "failed" if outcome.error else "success", "request": sent, "response": outcome.model_dump(mode="json")})
+    outcome, sent = manage.test(
+        webhook, bodies.event_type(bodies.parse_body(request, ("event_type",))), worker.dependencies()
+    )
+    return Answer(
+        200,
+        {
+            "status": "failed" if outcome.error else "success",
+            "request": sent,
+            "response": outcome.model_dump(mode="json"),
+        },
+    )
 
 
 def all_stats(request: Request) -> Answer:
@@ -129,7 +162,14 @@ def stats(request: Request) -> Answer:
     webhook_id = webhook.webhook_id
     shards = endpoint_store.shards([webhook_id])
     behind = lag.lags([webhook.stream], _now())[webhook.stream]
-    items, _ = aws.query_page(delivery_store.TABLE, "webhook_id = :id", index="by_webhook", newest_first=True, limit=_RECENT, id=webhook_id)
+    items, _ = aws.query_page(
+        delivery_store.TABLE,
+        "webhook_id = :id",
+        index="by_webhook",
+        newest_first=True,
+        limit=_RECENT,
+        id=webhook_id,
+    )
     recent = views.latency([delivery_store.from_item(item) for item in items])
     return Answer(
         200,
@@ -143,7 +183,13 @@ def list_deliveries(request: Request) -> Answer:
     webhook_id = _asked(request).webhook_id
     condition, filters = _chosen(webhook_id, request.query)
     return paging.answer(
-        delivery_store.TABLE, condition, paging.page_request(request), _delivery_view, index="by_webhook", newest_first=True, **filters
+        delivery_store.TABLE,
+        condition,
+        paging.page_request(request),
+        _delivery_view,
+        index="by_webhook",
+        newest_first=True,
+        **filters,
     )
 
 
@@ -151,7 +197,10 @@ def get_delivery(request: Request) -> Answer:
     """GET /webhooks/{webhook_id}/deliveries/{delivery_id}, with its attempts."""
     delivery = _delivery(request, _asked(request))
     attempts = aws.query_all(
-        delivery_store.TABLE, "id = :id AND begins_with( part, :attempts )", id=delivery.delivery_id, attempts="attempt#"
+        delivery_store.TABLE,
+        "id = :id AND begins_with( part, :attempts )",
+        id=delivery.delivery_id,
+        attempts="attempt#",
     )
     return Answer(200, views.delivery(delivery) | {"attempts": [views.attempt(item) for item in attempts]})
 
@@ -166,7 +215,9 @@ def replay_delivery(request: Request) -> Answer:
 
 
 def replay_deliveries(request: Request) -> Answer:
-    """POST /webhooks/{webhook_id}/replay {status?, state?, event_type?, since?, until?, cursor?}: failed ones unless said otherwise.
+    """POST /webhooks/{webhook_id}/replay {status?, state?, event_type?, since?, until?, cursor?}.
+
+    Failed ones unless said otherwise.
 
     A call replays some and gives a cursor for the next call, until `next` is null.
     """
@@ -176,10 +227,17 @@ def replay_deliveries(request: Request) -> Answer:
     if not wanted.keys() & set(_FILTERS):
         wanted["status"] = "failed"
     condition, filters = _chosen(webhook.webhook_id, wanted)
-    page = paging.page_request(Request(**{**{name: getattr(request, name) for name in Request.__slots__}, "query": wanted}))
+    page = paging.page_request(
+        Request(**{**{name: getattr(request, name) for name in Request.__slots__}, "query": wanted})
+    )
     with paging.cursor_checked(page, delivery_store.TABLE, "by_webhook"):
         items, next_key = aws.query_page(
-            delivery_store.TABLE, condition, index="by_webhook", limit=_REPLAYED_AT_ONCE, start=page.start, **filters
+            delivery_store.TABLE,
+            condition,
+            index="by_webhook",
+            limit=_REPLAYED_AT_ONCE,
+            start=page.start,
+            **filters,
         )
     aws.write(audit.replayed(webhook, _by(request), _now(), {**wanted, "deliveries": len(items)}))
     replayed = replay.replay((item["id"] for item in items), webhook, _now())
@@ -194,7 +252,12 @@ def list_event_types(request: Request) -> Answer:
 
 
 def _event_type_view(shown: event_types.EventType) -> dict[str, Any]:
-    return {"name": shown.name, "description": shown.description, "schema": shown.json_schema, "example": dict(shown.example)}
+    return {
+        "name": shown.name,
+        "description": shown.description,
+        "schema": shown.json_schema,
+        "example": dict(shown.example),
+    }
 
 
 def _asked(request: Request) -> Webhook:
@@ -232,14 +295,21 @@ def _chosen(webhook_id: int, query: Any) -> tuple[str, dict[str, Any]]:
     if "since" in query or "until" in query:
         condition += " AND placed BETWEEN :since AND :until"
         since = _moment(query, "since", "0")
-        values |= {"since": since, "until": max(since, _moment(query, "until", "9")) + "~"}  # no range may run backwards
+        values |= {
+            "since": since,
+            "until": max(since, _moment(query, "until", "9")) + "~",
+        }  # no range may run backwards
     conditions = []
     status, state = query.get("status"), query.get("state")
     if status not in (None, "all"):
         if status not in _BY_STATUS:
             raise Refused("invalid_choice", field="status", allowed=", ".join(_BY_STATUS))
         conditions.append(f"({_BY_STATUS[status]})")
-        values |= {name: value for name, value in _VALUES.items() if f":{name} " in f"{_BY_STATUS[status]} ".replace(",", " ")}
+        values |= {
+            name: value
+            for name, value in _VALUES.items()
+            if f":{name} " in f"{_BY_STATUS[status]} ".replace(",", " ")
+        }
     if state is not None:
         if state not in list(State):
             raise Refused("invalid_choice", field="state", allowed=", ".join(State))

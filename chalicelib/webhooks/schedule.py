@@ -1,8 +1,11 @@
-"""When an attempt follows a failed one, and what becomes of an endpoint that keeps failing. Pure functions of time.
+"""When an attempt follows a failed one, and what becomes of an endpoint that keeps failing.
 
-The delays are the example of Standard Webhooks 1.0.0, each moved by up to 20 % so that an endpoint that comes back is not met
-by everything at once. `Retry-After` (RFC 9110 §10.2.3) counts on 429 and 503, and only makes a wait longer. An attempt that the
-receiver postponed uses up no retry. A delivery is given up by time: never before the length of the whole schedule, about 75 h.
+Pure functions of time.
+
+The delays are the example of Standard Webhooks 1.0.0, each moved by up to 20 % so that an endpoint that comes
+back is not met by everything at once. `Retry-After` (RFC 9110 §10.2.3) counts on 429 and 503, and only makes
+a wait longer. An attempt that the receiver postponed uses up no retry. A delivery is given up by time: never
+before the length of the whole schedule, about 75 h.
 """
 
 from bisect import bisect_right
@@ -49,7 +52,8 @@ class Verdict(Frozen):
 
     Attributes:
         at: When to try again; None unless it is a retry.
-        postponed: The receiver asked for a longer wait than the schedule's, so the attempt does not count as a try.
+        postponed: The receiver asked for a longer wait than the schedule's, so the attempt does not count as
+            a try.
         switch_off: Why the endpoint is switched off, `gone` or `failing`; None if it is not.
     """
 
@@ -92,7 +96,8 @@ def after_failure(
     asked = parse_retry_after(retry_after, now) if status in (_TOO_MANY, _UNAVAILABLE) else None
     if asked is None or asked <= own:
         return Verdict(next=Next.RETRY, at=now + own)
-    # A backlog that was postponed together is spread: a receiver with a rate limit takes only some of a burst.
+    # A backlog that was postponed together is spread: a receiver with a rate limit takes only some of a
+    # burst.
     spread = jitter * max(asked * _JITTER, DELAYS[0]) if postponed else timedelta()
     least = with_jitter(_delay(bisect_right(_DUE_AFTER, elapsed)), jitter)
     return Verdict(next=Next.RETRY, at=now + max(asked + spread, least), postponed=True)
@@ -120,7 +125,10 @@ def parse_retry_after(header: str | None, now: datetime) -> timedelta | None:
 
 
 def probe_delay(probes: int, jitter: float) -> timedelta:
-    """How long after the `probes`-th probe of a switched-off endpoint the next one is made: 1 h doubling to 24 h, ±20 %."""
+    """How long after the `probes`-th probe of a switched-off endpoint the next one is made.
+
+    1 h doubling to 24 h, ±20 %.
+    """
     return with_jitter(min(_FIRST_PROBE * 2 ** min(probes, 5), _SLOWEST_PROBE), jitter)
 
 

@@ -1,7 +1,7 @@
 """Signing secrets and values of custom headers, encrypted by KMS with the subscription's id as context.
 
-They are opened where an attempt is signed, and nowhere else: a list or a change of a subscription carries them as they are stored.
-Sealing needs the grant Encrypt on the key "webhooks", opening Decrypt.
+They are opened where an attempt is signed, and nowhere else: a list or a change of a subscription carries
+them as they are stored. Sealing needs the grant Encrypt on the key "webhooks", opening Decrypt.
 """
 
 import base64
@@ -34,14 +34,18 @@ def seal(webhook_id: int, value: SecretStr) -> str:
     if isinstance(value, Sealed) and value.webhook_id == webhook_id:
         return value.sealed
     plain = value.get_secret_value().encode()
-    answer = aws.client("kms").encrypt(KeyId=config.key("webhooks"), Plaintext=plain or _EMPTY, EncryptionContext=_context(webhook_id))
+    answer = aws.client("kms").encrypt(
+        KeyId=config.key("webhooks"), Plaintext=plain or _EMPTY, EncryptionContext=_context(webhook_id)
+    )
     return base64.b64encode(answer["CiphertextBlob"]).decode()
 
 
 @lru_cache(maxsize=4096)
 def _opened(webhook_id: int, sealed: str, _stretch: int) -> str:
     blob = base64.b64decode(sealed)
-    answer = aws.client("kms").decrypt(KeyId=config.key("webhooks"), CiphertextBlob=blob, EncryptionContext=_context(webhook_id))
+    answer = aws.client("kms").decrypt(
+        KeyId=config.key("webhooks"), CiphertextBlob=blob, EncryptionContext=_context(webhook_id)
+    )
     plain = bytes(answer["Plaintext"])
     return "" if plain == _EMPTY else plain.decode()
 

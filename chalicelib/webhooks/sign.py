@@ -1,8 +1,9 @@
 """The headers of an attempt, signatures included.
 
-Two schemes side by side, so that either kind of receiver works: `X-Webhook-Signature`, hex HMAC-SHA256 of the body under the
-newest secret as given; and Standard Webhooks 1.0.0 (github.com/standard-webhooks/standard-webhooks, spec), which signs
-`id.timestamp.body` and carries one `v1` entry per active secret, so that a rotation never breaks a receiver.
+Two schemes side by side, so that either kind of receiver works: `X-Webhook-Signature`, hex HMAC-SHA256 of the
+body under the newest secret as given; and Standard Webhooks 1.0.0
+(github.com/standard-webhooks/standard-webhooks, spec), which signs `id.timestamp.body` and carries one `v1`
+entry per active secret, so that a rotation never breaks a receiver.
 """
 
 import base64
@@ -25,7 +26,14 @@ def standard(key: bytes, message_id: str, timestamp: int, body: str) -> str:
 
 
 def headers(
-    webhook: Webhook, *, event_type: str, event_id: str, message_id: str, sequence: int, body: str, now: datetime
+    webhook: Webhook,
+    *,
+    event_type: str,
+    event_id: str,
+    message_id: str,
+    sequence: int,
+    body: str,
+    now: datetime,
 ) -> dict[str, str]:
     """Every header of an attempt made now; the subscription's own never replace ours.
 
@@ -45,7 +53,9 @@ def headers(
         "X-Webhook-Signature": legacy(secrets[0].value.get_secret_value(), body),
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": " ".join(standard(secret.key, message_id, timestamp, body) for secret in secrets),
+        "webhook-signature": " ".join(
+            standard(secret.key, message_id, timestamp, body) for secret in secrets
+        ),
     }
     if sequence:
         ours["X-Webhook-Sequence"] = str(sequence)

@@ -1,10 +1,11 @@
 """Where a webhook may go. The same guard stands at creation, at the test event and at every delivery.
 
-Server-side request forgery: a subscriber names the URL, so without a guard they could make this system call addresses that
-only it can reach - the cloud's metadata service, a database, itself. Only public unicast addresses are called. The lists follow
-the IANA special-purpose address registries (RFC 6890 and its updates): for IPv4 everything that is listed, for IPv6 everything
-outside 2000::/3 and the special parts of it. An IPv4-mapped or ISATAP address is judged by the IPv4 address in it; the other
-transition forms (NAT64, 6to4, Teredo, IPv4-compatible, IPv4-translated) are refused whatever they embed.
+Server-side request forgery: a subscriber names the URL, so without a guard they could make this system call
+addresses that only it can reach - the cloud's metadata service, a database, itself. Only public unicast
+addresses are called. The lists follow the IANA special-purpose address registries (RFC 6890 and its updates):
+for IPv4 everything that is listed, for IPv6 everything outside 2000::/3 and the special parts of it. An
+IPv4-mapped or ISATAP address is judged by the IPv4 address in it; the other transition forms (NAT64, 6to4,
+Teredo, IPv4-compatible, IPv4-translated) are refused whatever they embed.
 """
 
 import ipaddress
@@ -78,7 +79,8 @@ class Policy:
         allow_http: Plain http. Only the local stack turns this on, and `allow_loopback` likewise.
         hosts: If hosts or networks are listed, nothing else is called: `hooks.example.com`, `*.example.com`.
         networks: Address ranges, all of a name's addresses have to be in them.
-        own: The deployment's own hosts and ports. A delivery to one of them would be the next signal, and so on without end.
+        own: The deployment's own hosts and ports. A delivery to one of them would be the next signal, and so
+            on without end.
         ports: Ports that may be called; None allows any, as the local stack does.
     """
 
@@ -98,7 +100,9 @@ class Policy:
             hosts=tuple(host.lower() for host in _listed("WEBHOOK_HOSTS")),
             networks=tuple(ipaddress.ip_network(network) for network in _listed("WEBHOOK_NETWORKS")),
             own=_own(),
-            ports=None if _is_on("WEBHOOK_ALLOW_LOOPBACK") else frozenset({443, 80, *map(int, _listed("WEBHOOK_PORTS"))}),
+            ports=None
+            if _is_on("WEBHOOK_ALLOW_LOOPBACK")
+            else frozenset({443, 80, *map(int, _listed("WEBHOOK_PORTS"))}),
         )
 
 
@@ -122,7 +126,11 @@ def check_url(url: str, policy: Policy) -> SplitResult:
     Raises:
         Forbidden: It may not.
     """
-    if len(url) > _LONGEST_URL or not url.isascii() or any(character <= " " or character in '\\<>"\x7f' for character in url):
+    if (
+        len(url) > _LONGEST_URL
+        or not url.isascii()
+        or any(character <= " " or character in '\\<>"\x7f' for character in url)
+    ):
         raise Forbidden("URL is too long or has characters that a URL cannot have")
     try:
         parts = urlsplit(url)
@@ -151,18 +159,28 @@ def _is_host(host: str) -> bool:
         ipaddress.ip_address(host)
     except ValueError:
         labels = host.removesuffix(".").split(".")
-        return len(host) <= _LONGEST_HOST and all(map(_LABEL.fullmatch, labels)) and not _NUMERIC.fullmatch(labels[-1])
+        return (
+            len(host) <= _LONGEST_HOST
+            and all(map(_LABEL.fullmatch, labels))
+            and not _NUMERIC.fullmatch(labels[-1])
+        )
     return True
 
 
 def is_own(host: str, port: int, policy: Policy) -> bool:
-    """Whether a host is the deployment's own. A name of its own counts on every port, loopback on the port it listens on."""
+    """Whether a host is the deployment's own.
+
+    A name of its own counts on every port, loopback on the port it listens on.
+    """
     name = _canonical(host)
     return (name, port) in policy.own or (name != _LOOPBACK and any(name == own for own, _ in policy.own))
 
 
 def check_addresses(host: str, addresses: Sequence[Address], policy: Policy, port: int = 443) -> None:
-    """Raises Forbidden unless every one of a name's addresses may be called: one bad answer condemns the name."""
+    """Raises Forbidden unless every one of a name's addresses may be called.
+
+    One bad answer condemns the name.
+    """
     for address in addresses:
         if is_own(str(address), port, policy):
             raise Forbidden("URL is this deployment's own")
@@ -172,7 +190,11 @@ def check_addresses(host: str, addresses: Sequence[Address], policy: Policy, por
             raise Forbidden(reason)
     if not (policy.hosts or policy.networks) or _host_listed(host, policy.hosts):
         return
-    if not addresses or not policy.networks or not all(_in_any(_plain(address), policy.networks) for address in addresses):
+    if (
+        not addresses
+        or not policy.networks
+        or not all(_in_any(_plain(address), policy.networks) for address in addresses)
+    ):
         raise Forbidden("destination is not on this deployment's list")
 
 
@@ -184,7 +206,8 @@ def resolve(host: str, port: int, getaddrinfo: Resolve = socket.getaddrinfo) -> 
 def check(url: str, policy: Policy, getaddrinfo: Resolve = socket.getaddrinfo) -> None:
     """The guard at creation: raises Refused where a delivery would be refused too.
 
-    A name that does not resolve now is let through, since it may by the time of a delivery, which checks again.
+    A name that does not resolve now is let through, since it may by the time of a delivery, which checks
+    again.
     """
     try:
         parts = check_url(url, policy)
@@ -203,10 +226,15 @@ def check(url: str, policy: Policy, getaddrinfo: Resolve = socket.getaddrinfo) -
 def _own() -> frozenset[tuple[str, int]]:
     """The hosts and ports of the deployment's own URLs."""
     found = set()
-    for url in (*map(config.setting, ("PUBLIC_URL", "WS_URL", "API_URL", "DASHBOARD_URL")), config.aws_endpoint() or ""):
+    for url in (
+        *map(config.setting, ("PUBLIC_URL", "WS_URL", "API_URL", "DASHBOARD_URL")),
+        config.aws_endpoint() or "",
+    ):
         parts = urlsplit(url)
         if parts.hostname:
-            found.add((_canonical(parts.hostname), parts.port or (443 if parts.scheme in ("https", "wss") else 80)))
+            found.add(
+                (_canonical(parts.hostname), parts.port or (443 if parts.scheme in ("https", "wss") else 80))
+            )
     return frozenset(found)
 
 

@@ -1,4 +1,7 @@
-"""Each minute: what has become due and nobody else will send, what a crash or a lost message left behind, and the books."""
+"""Each minute.
+
+What has become due and nobody else will send, what a crash or a lost message left behind, and the books.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,19 +22,29 @@ _AUDIT_MINUTES = 60
 def sweep(now: datetime) -> int:
     """Queues everything that is due before the next sweep; returns how much that was."""
     with ThreadPoolExecutor(delivery_store.DUE_SHARDS) as pool:
-        return sum(pool.map(lambda shard: _sweep_shard(f"due#{shard}", now), range(delivery_store.DUE_SHARDS)))
+        return sum(
+            pool.map(lambda shard: _sweep_shard(f"due#{shard}", now), range(delivery_store.DUE_SHARDS))
+        )
 
 
 def audit(now: datetime) -> list[int]:
-    """Checks the books of a sixtieth of the subscriptions, so of each once an hour; returns those whose books are unequal."""
+    """Checks the books of a sixtieth of the subscriptions, so of each once an hour.
+
+    Returns those whose books are unequal.
+    """
     counter = aws.get("webhooks", {"id": "counter"})
     last = int(counter["last"]) if counter else 0
     minute = int(now.timestamp() // 60) % _AUDIT_MINUTES
-    return check_counters(webhook_id for webhook_id in range(1, last + 1) if webhook_id % _AUDIT_MINUTES == minute)
+    return check_counters(
+        webhook_id for webhook_id in range(1, last + 1) if webhook_id % _AUDIT_MINUTES == minute
+    )
 
 
 def check_counters(webhook_ids: Iterable[int]) -> list[int]:
-    """The subscriptions whose books are not equal; one line in the log for each, and their number as the metric that raises an alarm."""
+    """The subscriptions whose books are not equal.
+
+    One line in the log for each, and their number as the metric that raises an alarm.
+    """
     found = unbalanced_endpoints(endpoint_store.shards(webhook_ids))
     if found:  # shards are not read all at one moment: a delivery may have moved between two of them
         found = unbalanced_endpoints(endpoint_store.shards(found))
@@ -60,7 +73,13 @@ def _pages(shard: str, until: datetime) -> Iterator[list[aws.Item]]:
     for _ in range(_PAGES):
         condition = "due_shard = :shard AND look_at <= :until"
         items, start = aws.query_page(
-            delivery_store.TABLE, condition, index="due", limit=_AT_ONCE, start=start, shard=shard, until=stamp(until)
+            delivery_store.TABLE,
+            condition,
+            index="due",
+            limit=_AT_ONCE,
+            start=start,
+            shard=shard,
+            until=stamp(until),
         )
         yield items
         if start is None:
@@ -68,7 +87,10 @@ def _pages(shard: str, until: datetime) -> Iterator[list[aws.Item]]:
 
 
 def _taken_up(item: aws.Item, now: datetime) -> tuple[Message, datetime] | None:
-    """The task of an item that is due, and its time. From here a queue message is under way, so the next look is later."""
+    """The task of an item that is due, and its time.
+
+    From here a queue message is under way, so the next look is later.
+    """
     key = delivery_store.key(item["id"], item["part"])
     if item["part"] != "delivery":
         task = Task(item["part"])
@@ -92,11 +114,24 @@ def _task(delivery: Delivery) -> Message:
 
 def _look_later(key: dict[str, str], item: aws.Item, at: datetime) -> bool:
     later = stamp(at + delivery_store.GRACE)
-    return _write(aws.update_write(delivery_store.TABLE, key, "SET look_at = :later", "look_at = :seen", later=later, seen=item["look_at"]))
+    return _write(
+        aws.update_write(
+            delivery_store.TABLE,
+            key,
+            "SET look_at = :later",
+            "look_at = :seen",
+            later=later,
+            seen=item["look_at"],
+        )
+    )
 
 
 def _look_never(key: dict[str, str], item: aws.Item) -> None:
-    _write(aws.update_write(delivery_store.TABLE, key, "REMOVE due_shard, look_at", "look_at = :seen", seen=item["look_at"]))
+    _write(
+        aws.update_write(
+            delivery_store.TABLE, key, "REMOVE due_shard, look_at", "look_at = :seen", seen=item["look_at"]
+        )
+    )
 
 
 def _write(write: aws.Write) -> bool:

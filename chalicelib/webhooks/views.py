@@ -1,4 +1,7 @@
-"""Subscriptions, deliveries and figures as the API shows them. Secrets and the values of custom headers are not among it."""
+"""Subscriptions, deliveries and figures as the API shows them.
+
+Secrets and the values of custom headers are not among it.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -31,7 +34,9 @@ def webhook(subscription: Webhook, shards: Sequence[aws.Item], counters: Mapping
         "secrets": len(subscription.secrets),
         "success_count": counters["delivered"],
         "failure_count": counters["failing"],
-        "last_triggered_at": max((item["last_triggered_at"] for item in shards if "last_triggered_at" in item), default=None),
+        "last_triggered_at": max(
+            (item["last_triggered_at"] for item in shards if "last_triggered_at" in item), default=None
+        ),
         "created_at": stamp(subscription.created_at),
         "updated_at": stamp(subscription.updated_at),
     }
@@ -77,7 +82,8 @@ def figures(counters: Mapping[str, int], *, equal: bool) -> dict[str, Any]:
         "failed_deliveries": counters["failing"],
         "pending_deliveries": counters["matched"] - counters["delivered"] - counters["failing"],
         "success_rate": round(100 * counters["delivered"] / tried, 2) if tried else 0,
-        "ledger": {name: counters[name] for name in ("matched", "delivered", "pending", "paused", "dead")} | {"equal": equal},
+        "ledger": {name: counters[name] for name in ("matched", "delivered", "pending", "paused", "dead")}
+        | {"equal": equal},
     }
 
 
@@ -86,7 +92,9 @@ def latency(recent: Sequence[Delivery]) -> dict[str, Any]:
     tried = [shown for shown in recent if shown.duration_ms is not None]
     durations = sorted(shown.duration_ms or 0 for shown in tried)
     rate = round(100 * sum(not shown.failed for shown in tried) / len(tried), 2) if tried else None
-    return {"deliveries": len(tried), "success_rate": rate} | {f"p{part}_ms": _percentile(durations, part) for part in (50, 95, 99)}
+    return {"deliveries": len(tried), "success_rate": rate} | {
+        f"p{part}_ms": _percentile(durations, part) for part in (50, 95, 99)
+    }
 
 
 def _percentile(ordered: Sequence[int], percent: int) -> int | None:

@@ -1,4 +1,7 @@
-"""What the functions call: an event to be matched, a task of the deliveries queue, a minute that has passed."""
+"""What the functions call.
+
+An event to be matched, a task of the deliveries queue, a minute that has passed.
+"""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,12 +26,20 @@ def dependencies() -> Dependencies:
 
 
 def match_event(*events: LoggedEvent) -> None:
-    """Creates the deliveries of events of one stream, in its order. Raises Retryable when the queue has to bring them again."""
+    """Creates the deliveries of events of one stream, in its order.
+
+    Raises Retryable when the queue has to bring them again.
+    """
     now = dependencies().clock()
     placed = fan_out.fan_out_all(events, now)
     measure(Metric.MATCHING_LAG, max(0.0, (now - min(event.timestamp for event in events)).total_seconds()))
     for event in events:
-        about = {"event_id": event.event_id, "type": event.type, "stream": event.stream, "signal_id": event.signal_id}
+        about = {
+            "event_id": event.event_id,
+            "type": event.type,
+            "stream": event.stream,
+            "signal_id": event.signal_id,
+        }
         log.info("event matched", extra=about | {"deliveries": placed[event.event_id]})
 
 
@@ -44,7 +55,11 @@ def handle_tasks(bodies: Mapping[str, str]) -> list[str]:
     messages = {id_: message for id_, body in bodies.items() if (message := _parse_task(body))}
     wanted = {message.delivery_id: message.webhook_id for message in messages.values() if message.delivery_id}
     with ThreadPoolExecutor(_THREADS) as pool:
-        others = {id_: pool.submit(_handle_task, message) for id_, message in messages.items() if not message.delivery_id}
+        others = {
+            id_: pool.submit(_handle_task, message)
+            for id_, message in messages.items()
+            if not message.delivery_id
+        }
         made = deliver_all(wanted, dependencies(), pool)
         results = {id_: future.result() for id_, future in others.items()}
     for id_, message in messages.items():
@@ -52,7 +67,10 @@ def handle_tasks(bodies: Mapping[str, str]) -> list[str]:
         if isinstance(result, Exception):
             results[id_] = result
         else:
-            log.info("webhook task", extra={"task": message.task.value, "webhook_id": message.webhook_id, "result": result})
+            log.info(
+                "webhook task",
+                extra={"task": message.task.value, "webhook_id": message.webhook_id, "result": result},
+            )
     return [id_ for id_ in bodies if id_ not in messages or isinstance(results.get(id_), Exception)]
 
 
@@ -60,7 +78,10 @@ def _parse_task(body: str) -> Message | None:
     try:
         return Message.model_validate_json(body)
     except ValidationError as error:
-        log.error("a message of the deliveries queue is broken", extra={"errors": error.errors(include_input=False, include_url=False)})
+        log.error(
+            "a message of the deliveries queue is broken",
+            extra={"errors": error.errors(include_input=False, include_url=False)},
+        )
         return None
 
 
@@ -71,7 +92,9 @@ def _handle_task(message: Message) -> str | Exception:
             return f"released_{circuit_breaker.drain(message.webhook_id, dependencies().clock())}"
         return circuit_breaker.probe(message.webhook_id, dependencies(), attempt)
     except Exception as fault:  # noqa: BLE001 - one task's fault is not the others'
-        log.exception("webhook task failed", extra={"task": message.task.value, "webhook_id": message.webhook_id})
+        log.exception(
+            "webhook task failed", extra={"task": message.task.value, "webhook_id": message.webhook_id}
+        )
         return fault
 
 

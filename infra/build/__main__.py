@@ -1,4 +1,7 @@
-"""`python -m infra.build [--target lambda]`: a second or two for changed code, next to nothing when nothing has changed."""
+"""`python -m infra.build [--target lambda]`.
+
+A second or two for changed code, next to nothing when nothing has changed.
+"""
 
 import argparse
 import sys
@@ -11,7 +14,9 @@ from infra.stack import ROOT, StackError
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m infra.build", description="Makes the deployment zip and the route document.")
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.build", description="Makes the deployment zip and the route document."
+    )
     parser.add_argument("--target", choices=["local", "lambda"], default="local", help="where it will run")
     target = parser.parse_args().target
     started = time.monotonic()

@@ -1,7 +1,7 @@
 """The deployment zip and the route document, made anew only if something they are made from has changed.
 
-For this machine into `build/`, for Lambda into `build/lambda/`; `manifest.json` beside them says what they are, and for Lambda
-`sbom.json` what is in the zip.
+For this machine into `build/`, for Lambda into `build/lambda/`; `manifest.json` beside them says what they
+are, and for Lambda `sbom.json` what is in the zip.
 """
 
 import fcntl
@@ -23,7 +23,10 @@ BUILD = ROOT / "build"
 
 
 def build(target: str = "local", say: Callable[[str], object] = print) -> dict[str, Any]:
-    """Brings zip, route document and manifest up to date; gives the manifest. `say` is told what takes time."""
+    """Brings zip, route document and manifest up to date; gives the manifest.
+
+    `say` is told what takes time.
+    """
     directory = BUILD / "lambda" if target == "lambda" else BUILD
     cache = BUILD / ".cache"
     cache.mkdir(parents=True, exist_ok=True)
@@ -63,7 +66,11 @@ def _sources() -> dict[str, Path]:
     # What is in vendor/ are links, and Chalice follows them.
     for package in (ROOT / "chalicelib", ROOT / "infra" / "build", *(ROOT / "vendor").iterdir()):
         files = zipping.files_of(package)
-        found |= {f"{package.relative_to(ROOT)}/{name}": path for name, path in files.items() if "__pycache__" not in name}
+        found |= {
+            f"{package.relative_to(ROOT)}/{name}": path
+            for name, path in files.items()
+            if "__pycache__" not in name
+        }
     return found
 
 
@@ -77,17 +84,28 @@ def _pack(archive: Path, zipped: Path, routes: Path) -> dict[str, Any]:
         # Two processes: importing the product for its routes takes as long as packing it.
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "AWS_DEFAULT_REGION": "us-east-1"}
         asking = subprocess.Popen(
-            [sys.executable, "-m", "infra.build.routes"], env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [sys.executable, "-m", "infra.build.routes"],
+            env=environment,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         try:
             packing = subprocess.run(
-                [sys.executable, "-m", "infra.build.code", work], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+                [sys.executable, "-m", "infra.build.code", work],
+                env=environment,
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=False,
             )
             if packing.returncode:
                 raise BuildError(f"Chalice could not pack the code:\n{packing.stderr}")
             zipping.compile_tree(Path(work))
             unfinished = archive.with_name("tradehook.part")
-            zipping.write(unfinished, zipping.files_of(Path(work)), onto=archive, compressed=_for_lambda(archive))
+            zipping.write(
+                unfinished, zipping.files_of(Path(work)), onto=archive, compressed=_for_lambda(archive)
+            )
         finally:
             document, complaint = asking.communicate()
         if asking.returncode:

@@ -1,7 +1,7 @@
 """ccxt with the configured exchanges only.
 
-Importing any ccxt module runs `ccxt/__init__.py`, which imports all of its hundred exchanges: 2 seconds and 120 MB without
-need. Every file that is kept is as ccxt made it, except that one.
+Importing any ccxt module runs `ccxt/__init__.py`, which imports all of its hundred exchanges: 2 seconds and
+120 MB without need. Every file that is kept is as ccxt made it, except that one.
 """
 
 import re
@@ -38,18 +38,29 @@ def _with_parents(package: Path, modules: tuple[str, ...]) -> list[str]:
             raise BuildError(f"infra/stack.yaml names the ccxt module {module!r}, which ccxt does not have")
         if module not in kept:
             kept.add(module)
-            waiting += [name for name in _PARENT.findall(path.read_text(encoding="utf-8")) if name not in {"base", "abstract"}]
+            waiting += [
+                name
+                for name in _PARENT.findall(path.read_text(encoding="utf-8"))
+                if name not in {"base", "abstract"}
+            ]
     return sorted(kept)
 
 
 def _init(original: str, modules: list[str]) -> str:
     """The package's own `__init__`, without the exchanges that are not kept."""
     listed = "".join(f"    {module!r},\n" for module in modules)
-    shortened, lists = re.subn(r"^exchanges = \[.*?^\]", f"exchanges = [\n{listed}]", original, flags=re.MULTILINE | re.DOTALL)
+    shortened, lists = re.subn(
+        r"^exchanges = \[.*?^\]", f"exchanges = [\n{listed}]", original, flags=re.MULTILINE | re.DOTALL
+    )
     kept = {"base", *modules}
     shortened, imports = re.subn(
-        r"^from ccxt\.(\w+)\s+import .*\n", lambda line: line[0] if line[1] in kept else "", shortened, flags=re.MULTILINE
+        r"^from ccxt\.(\w+)\s+import .*\n",
+        lambda line: line[0] if line[1] in kept else "",
+        shortened,
+        flags=re.MULTILINE,
     )
     if lists != 1 or not imports:
-        raise BuildError("ccxt/__init__.py has changed its form: infra/build/ccxt_subset.py no longer knows how to trim it")
+        raise BuildError(
+            "ccxt/__init__.py has changed its form: infra/build/ccxt_subset.py no longer knows how to trim it"
+        )
     return shortened

@@ -1,9 +1,14 @@
-"""Chalice's own configuration out of `stack.yaml`: `python -m infra.build.chalice_config` writes it into `.chalice/`.
+"""Chalice's own configuration out of `stack.yaml`.
 
-Stage `local` is for `chalice local` and `chalice.test.Client`, beside the emulated cloud that `make run` starts. The key of that cloud is a
-secret: export `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` from `.local/root.key` before `chalice local`. Stage `prod` is for
-`chalice package`: one function with the HTTP functions' limits and grants. The addresses of what Terraform has made are merged in
-(`chalice package --stage prod --merge-template`), since queues' URLs and keys' ARNs hold the account's number.
+`python -m infra.build.chalice_config` writes it into `.chalice/`.
+
+Stage `local` is for `chalice local` and `chalice.test.Client`, beside the emulated cloud that `make run`
+starts. The key of that cloud is a
+secret: export `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` from `.local/root.key` before `chalice local`.
+Stage `prod` is for
+`chalice package`: one function with the HTTP functions' limits and grants. The addresses of what Terraform
+has made are merged in (`chalice package --stage prod --merge-template`), since queues' URLs and keys' ARNs
+hold the account's number.
 """
 
 import json
@@ -33,13 +38,17 @@ def config(described: Stack) -> dict[str, Any]:
         "automatic_layer": False,
         "stages": {
             "local": limits | {"api_gateway_stage": "v1", "environment_variables": _local(described)},
-            "prod": limits | {"api_gateway_stage": "prod", "environment_variables": {"TRADEHOOK_STAGE": "prod"}},
+            "prod": limits
+            | {"api_gateway_stage": "prod", "environment_variables": {"TRADEHOOK_STAGE": "prod"}},
         },
     }
 
 
 def policy(described: Stack) -> dict[str, Any]:
-    """`policy.json`: what the HTTP functions are granted, on any stage's resources in the account it is deployed to."""
+    """`policy.json`.
+
+    What the HTTP functions are granted, on any stage's resources in the account it is deployed to.
+    """
     granted: dict[str, set[str]] = {}
     for function in described.http_functions:
         for statement in described.statements(function):
@@ -48,13 +57,18 @@ def policy(described: Stack) -> dict[str, Any]:
     statements = [*sorted(granted.items()), ("arn:*:logs:*:*:*", logs)]
     return {
         "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Action": sorted(actions), "Resource": [resource]} for resource, actions in statements],
+        "Statement": [
+            {"Effect": "Allow", "Action": sorted(actions), "Resource": [resource]}
+            for resource, actions in statements
+        ],
     }
 
 
 def _local(described: Stack) -> dict[str, str]:
     place = LocalStackPaths.here({})
-    resources = dict.fromkeys(resource for function in described.http_functions for resource in function.resources)
+    resources = dict.fromkeys(
+        resource for function in described.http_functions for resource in function.resources
+    )
     return {
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ENDPOINT_URL": place.cloud_url,

@@ -22,7 +22,10 @@ class _WithoutDependencies(DependencyBuilder):
 
 
 class _Packager(LambdaDeploymentPackager):
-    """Chalice's packager, which says what goes into the zip: its own runtime, `app.py`, `chalicelib/` and `vendor/`."""
+    """Chalice's packager, which says what goes into the zip.
+
+    Its own runtime, `app.py`, `chalicelib/` and `vendor/`.
+    """
 
     def __init__(self, archive: Path) -> None:
         unread = io.StringIO()

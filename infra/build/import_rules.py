@@ -1,7 +1,10 @@
-"""What API Gateway refuses when it imports a route document; neither Terraform nor the local cloud notices before a deployment.
+"""What API Gateway refuses when it imports a route document.
 
-Quotas and rules: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html and
-https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html (REST APIs).
+Neither Terraform nor the local cloud notices before a deployment.
+
+Quotas and rules:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-execution-service-limits-table.html
+and https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html (REST APIs).
 """
 
 import json
@@ -12,7 +15,9 @@ from typing import Any
 
 _RESOURCES = 300  # of one REST API, the root among them
 _DOCUMENT_BYTES = 6 * 1024 * 1024
-_METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "x-amazon-apigateway-any-method"})
+_METHODS = frozenset(
+    {"get", "put", "post", "delete", "options", "head", "patch", "x-amazon-apigateway-any-method"}
+)
 _PART = re.compile(r"[A-Za-z0-9._\-:]+|\{[A-Za-z0-9._\-:]+\+?\}")
 _VARIABLE = re.compile(r"\{([^}+]+)\+?\}")
 

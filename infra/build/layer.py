@@ -15,7 +15,8 @@ from packaging.utils import canonicalize_name
 
 from infra.build import ccxt_subset, zipping
 
-# ccxt also depends on what its asynchronous half and its on-chain signing need; its synchronous half needs these.
+# ccxt also depends on what its asynchronous half and its on-chain signing need; its synchronous half needs
+# these.
 _CCXT_NEEDS = {"requests", "certifi", "cryptography", "typing-extensions"}
 _IN_LAMBDA_ALREADY = {"boto3", "botocore", "s3transfer"}
 _LAMBDA_PLATFORM = {"uv": "aarch64-manylinux2014", "pip": "manylinux2014_aarch64"}
@@ -25,15 +26,28 @@ _LEFT_OUT = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_build.js
 
 def describe(requirements: bytes, modules: Iterable[str], target: str) -> list[str]:
     """What the layer depends on: the same words, the same layer."""
-    sources = b"".join((Path(__file__).parent / name).read_bytes() for name in ("layer.py", "ccxt_subset.py", "zipping.py"))
+    sources = b"".join(
+        (Path(__file__).parent / name).read_bytes() for name in ("layer.py", "ccxt_subset.py", "zipping.py")
+    )
     machine = "aarch64" if target == "lambda" else f"{sys.platform}-{platform.machine()}"
-    return [target, machine, sys.version, zipping.digest(requirements), zipping.digest(sources), *sorted(modules)]
+    return [
+        target,
+        machine,
+        sys.version,
+        zipping.digest(requirements),
+        zipping.digest(sources),
+        *sorted(modules),
+    ]
 
 
 def build(requirements: Path, modules: tuple[str, ...], target: str, archive: Path) -> None:
     """Installs, cuts down, compiles and zips the dependencies into `archive`."""
     with tempfile.TemporaryDirectory(prefix="layer-", dir=archive.parent) as work:
-        wanted = [line for line in requirements.read_text().splitlines() if line.strip() and not line.startswith("#")]
+        wanted = [
+            line
+            for line in requirements.read_text().splitlines()
+            if line.strip() and not line.startswith("#")
+        ]
         if not modules:
             wanted = [line for line in wanted if Requirement(line).name != "ccxt"]
         listed = Path(work) / "requirements.txt"
@@ -52,12 +66,20 @@ def build(requirements: Path, modules: tuple[str, ...], target: str, archive: Pa
 def _install(listed: Path, site: Path, target: str) -> None:
     """Puts the packages into `site`, by uv where there is one, else by pip."""
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{sys.prefix}/bin") or shutil.which("uv")
-    command = [uv, "pip", "install", "--python", sys.executable] if uv else [sys.executable, "-m", "pip", "install"]
+    command = (
+        [uv, "pip", "install", "--python", sys.executable] if uv else [sys.executable, "-m", "pip", "install"]
+    )
     command += ["--quiet", "--target", str(site), "--requirement", str(listed)]
     if target == "lambda":
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         option = "--python-platform" if uv else "--platform"
-        command += [option, _LAMBDA_PLATFORM["uv" if uv else "pip"], "--python-version", version, "--only-binary=:all:"]
+        command += [
+            option,
+            _LAMBDA_PLATFORM["uv" if uv else "pip"],
+            "--python-version",
+            version,
+            "--only-binary=:all:",
+        ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise zipping.BuildError(f"The dependencies could not be installed:\n{done.stdout}{done.stderr}")
@@ -66,7 +88,8 @@ def _install(listed: Path, site: Path, target: str) -> None:
 def _keep_only(site: Path, roots: set[str]) -> None:
     """Removes the distributions that nothing in `roots` needs, and of the others the traces of their installation."""
     distributions: dict[str, importlib.metadata.Distribution] = {
-        canonicalize_name(found.metadata["Name"]): found for found in importlib.metadata.distributions(path=[str(site)])
+        canonicalize_name(found.metadata["Name"]): found
+        for found in importlib.metadata.distributions(path=[str(site)])
     }
     kept: set[str] = set()
     waiting = set(roots)
@@ -76,7 +99,11 @@ def _keep_only(site: Path, roots: set[str]) -> None:
             continue
         kept.add(name)
         needs = (Requirement(need) for need in distributions[name].requires or [])
-        names = {canonicalize_name(need.name) for need in needs if not need.marker or need.marker.evaluate({"extra": ""})}
+        names = {
+            canonicalize_name(need.name)
+            for need in needs
+            if not need.marker or need.marker.evaluate({"extra": ""})
+        }
         waiting |= names & _CCXT_NEEDS if name == "ccxt" else names
     for installed, distribution in distributions.items():
         for entry in distribution.files or []:

@@ -1,7 +1,7 @@
 """The route document: Chalice's swagger, with each method's function marked.
 
-`x-tradehook-function` names the function, and the integration's `uri` is the placeholder `${name}` of it, which is how
-Terraform's `templatefile` wants it; the local deployment fills it in itself.
+`x-tradehook-function` names the function, and the integration's `uri` is the placeholder `${name}` of it,
+which is how Terraform's `templatefile` wants it; the local deployment fills it in itself.
 """
 
 import json
@@ -28,9 +28,13 @@ class _Generator(SwaggerGenerator):
     def _generate_route_method(self, view: Any) -> Any:
         self._function = self._owners[view.method, view.uri_pattern]
         operation = {**super()._generate_route_method(view), "x-tradehook-function": self._function}
-        # Chalice knows no greedy parameters, and API Gateway's documents declare them by the name without the plus:
+        # Chalice knows no greedy parameters, and API Gateway's documents declare them by the name without the
+        # plus:
         # https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-set-up-simple-proxy.html
-        greedy = [{"name": name, "in": "path", "required": True, "type": "string"} for name in _GREEDY.findall(view.uri_pattern)]
+        greedy = [
+            {"name": name, "in": "path", "required": True, "type": "string"}
+            for name in _GREEDY.findall(view.uri_pattern)
+        ]
         return operation | ({"parameters": [*operation.get("parameters", []), *greedy]} if greedy else {})
 
     def _uri(self, lambda_arn: str | None = None) -> str:  # noqa: ARG002 - the signature is Chalice's

@@ -1,7 +1,9 @@
-"""The bill of materials of the artifact: every distribution in the zip, as CycloneDX (https://cyclonedx.org/docs/1.6/json/).
+"""The bill of materials of the artifact.
 
-It is read from the metadata that lies in the zip, so that it lists what is there and nothing else, and holds no time and no random
-number, so that the same zip has the same bill.
+Every distribution in the zip, as CycloneDX (https://cyclonedx.org/docs/1.6/json/).
+
+It is read from the metadata that lies in the zip, so that it lists what is there and nothing else, and holds
+no time and no random number, so that the same zip has the same bill.
 """
 
 import json
@@ -26,7 +28,9 @@ def write(archive: Path, target: Path) -> None:
         "version": 1,
         "metadata": {"component": {"type": "application", "name": "tradehook", "bom-ref": "tradehook"}},
         "components": components,
-        "dependencies": [{"ref": "tradehook", "dependsOn": [component["bom-ref"] for component in components]}],
+        "dependencies": [
+            {"ref": "tradehook", "dependsOn": [component["bom-ref"] for component in components]}
+        ],
     }
     target.write_text(json.dumps(bill, indent=2, sort_keys=True) + "\n")
 
@@ -41,7 +45,13 @@ def _components(archive: Path) -> Iterator[Component]:
 def _component(metadata: Message) -> Component:
     name, version = canonicalize_name(metadata["Name"]), metadata["Version"]
     url = f"pkg:pypi/{name}@{version}"
-    component: Component = {"type": "library", "name": metadata["Name"], "version": version, "purl": url, "bom-ref": url}
+    component: Component = {
+        "type": "library",
+        "name": metadata["Name"],
+        "version": version,
+        "purl": url,
+        "bom-ref": url,
+    }
     if licence := metadata["License-Expression"]:
         return component | {"licenses": [{"expression": licence}]}
     # Before licence expressions a package had words of its own, at times the whole text.

@@ -35,7 +35,9 @@ def files_of(directory: Path) -> dict[str, Path]:
 
 
 def compile_tree(directory: Path) -> None:
-    """Puts bytecode beside every module: valid whatever date the source has, and naming it where Lambda will have it.
+    """Puts bytecode beside every module.
+
+    Valid whatever date the source has, and naming it where Lambda will have it.
 
     Raises:
         BuildError: A module does not compile.
@@ -47,7 +49,9 @@ def compile_tree(directory: Path) -> None:
         raise BuildError(f"Not everything compiles:\n{done.stdout}{done.stderr}")
 
 
-def write(archive: Path, files: Mapping[str, Path], *, onto: Path | None = None, compressed: bool = True) -> None:
+def write(
+    archive: Path, files: Mapping[str, Path], *, onto: Path | None = None, compressed: bool = True
+) -> None:
     """Writes the files into a zip, sorted, after the entries that the zip `onto` has.
 
     Args:

@@ -1,7 +1,7 @@
 """`python -m infra.lint`: no old name is back, and prose uses the words of the writing rules.
 
-Each line of a list is a regular expression, a tab, what to write instead and, where the word has another meaning elsewhere, a tab
-and a regular expression of the paths in which it is wrong.
+Each line of a list is a regular expression, a tab, what to write instead and, where the word has another
+meaning elsewhere, a tab and a regular expression of the paths in which it is wrong.
 """
 
 import io
@@ -15,7 +15,9 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-EXEMPT = re.compile(r"^(CHANGELOG\.md|infra/lint/.*\.txt|docs/adr/.*|docs/evidence/.*|web/vendor/.*|vendor/.*|LICENSE|.*\.lock|.*lock\.json)$")
+EXEMPT = re.compile(
+    r"^(CHANGELOG\.md|infra/lint/.*\.txt|docs/adr/.*|docs/evidence/.*|web/vendor/.*|vendor/.*|LICENSE|.*\.lock|.*lock\.json)$"
+)
 TEXT = re.compile(r"\.(py|js|mjs|html|css|md|yaml|yml|toml|tf|json|txt|sh)$|^(Makefile|\.ci/run)$")
 PROSE = re.compile(r"\.md$|^web/.*\.js$|^Makefile$|\.yaml$")
 
@@ -72,7 +74,9 @@ def main() -> int:
     """Prints every finding; 1 if there is one."""
     names = read_rules(HERE / "old_names.txt")
     words = read_rules(HERE / "banned_words.txt", re.IGNORECASE)
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True)  # noqa: S607
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
     findings: list[str] = []
     for path in listed.stdout.splitlines():
         file = ROOT / path

@@ -89,7 +89,11 @@ def main() -> None:
     """The command line."""
     commands = {"up": _up, "down": _down, "run": _run, "status": _status}
     parser = argparse.ArgumentParser(prog="python -m infra.local", description="The product on this machine.")
-    parser.add_argument("command", choices=commands, help="; ".join(f"{name}: {command.__doc__}" for name, command in commands.items()))
+    parser.add_argument(
+        "command",
+        choices=commands,
+        help="; ".join(f"{name}: {command.__doc__}" for name, command in commands.items()),
+    )
     command = parser.parse_args().command
     place = LocalStackPaths.here()
     try:

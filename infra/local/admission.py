@@ -1,9 +1,10 @@
 """How many requests a function gets at once, and how long they may stay.
 
-The emulator starts a process for every request that finds none idle, on a machine with few cores; and a webhook that waits for
-its order's result keeps its place while it waits. So there are few places, another one is made only when nobody has left for a
-while, and a request that others stand behind is told that its time for waiting is over: it is answered 202 as soon as it is
-accepted.
+The emulator starts a process for every request that finds none idle, on a machine with few cores; and a
+webhook that waits for its order's result keeps its place while it waits. So there are few places, another one
+is made only when nobody has left for a
+while, and a request that others stand behind is told that its time for waiting is over: it is answered 202 as
+soon as it is accepted.
 """
 
 import asyncio
@@ -13,7 +14,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 AT_FIRST = 2
-"""As many as there are cores: more of them at once are no faster, and a process takes half a second of a core to start."""
+"""As many as there are cores.
+
+More of them at once are no faster, and a process takes half a second of a core to start.
+"""
 
 AT_ONCE = 6
 SLOW_SLOTS = 2
@@ -50,7 +54,9 @@ class AdmissionControl:
         self._inside += 1
         try:
             if self._left == -math.inf or (self._inside > 1 and time.monotonic() - self._since < _A_LOOK_S):
-                await asyncio.sleep(_A_LOOK_S)  # the first ones of a burst cannot know yet that others come behind them
+                await asyncio.sleep(
+                    _A_LOOK_S
+                )  # the first ones of a burst cannot know yet that others come behind them
             yield self._deadline_shift()
         finally:
             self._inside -= 1

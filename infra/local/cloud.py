@@ -1,4 +1,7 @@
-"""The emulated cloud as a process: ministack, in a venv of its own, bound to loopback, its state kept between runs."""
+"""The emulated cloud as a process.
+
+Ministack, in a venv of its own, bound to loopback, its state kept between runs.
+"""
 
 import fcntl
 import json
@@ -18,7 +21,8 @@ from infra.local import loopback_guard, priority, process
 from infra.local.paths import HOST, REGION, STAGE, LocalStackPaths
 from infra.stack import ROOT
 
-# Lambda workers see what the cloud's interpreter sees. So that nothing but the artifact's own dependencies is there to import,
+# Lambda workers see what the cloud's interpreter sees. So that nothing but the artifact's own dependencies is
+# there to import,
 # the cloud gets an interpreter with ministack in it, and with boto3, as Lambda has.
 _VENV = ROOT / ".local" / "cloud-venv"
 _PACKAGES = ("ministack", "boto3")
@@ -26,14 +30,18 @@ _EMULATOR = ROOT / "infra" / "local" / "emulator.py"
 
 
 def start(place: LocalStackPaths) -> None:
-    """Starts the cloud and waits until it answers. Does nothing if it is running; one that runs elsewhere only has to answer.
+    """Starts the cloud and waits until it answers. Does nothing if it is running.
+
+    One that runs elsewhere only has to answer.
 
     Raises:
         ProcessError: Its port is taken, or it does not come up.
     """
     if place.elsewhere:
         if not running(place):
-            raise process.ProcessError(f"no cloud answers at {place.elsewhere}, where CLOUD says there is one")
+            raise process.ProcessError(
+                f"no cloud answers at {place.elsewhere}, where CLOUD says there is one"
+            )
         return
     port = place.directory / "cloud.port"
     if process.running(_pid(place)):
@@ -73,12 +81,17 @@ def start(place: LocalStackPaths) -> None:
         priority.VARIABLE: " ".join(_nobody_waits_for(stack.load(place.stack_yaml))),
     }
     port.write_text(str(place.cloud_port))
-    process.start([str(python), "-P", str(_EMULATOR)], _pid(place), place.log("cloud"), environment, place.scratch)
+    process.start(
+        [str(python), "-P", str(_EMULATOR)], _pid(place), place.log("cloud"), environment, place.scratch
+    )
     _wait(place)
 
 
 def stop(place: LocalStackPaths) -> bool:
-    """Stops the cloud, which writes its state first. False if it was not running, or runs elsewhere and is not ours to stop."""
+    """Stops the cloud, which writes its state first.
+
+    False if it was not running, or runs elsewhere and is not ours to stop.
+    """
     if place.elsewhere:
         return False
     stopped = process.stop(_pid(place))
@@ -119,7 +132,9 @@ def interpreter() -> Path:
     with _VENV.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two stacks of one checkout may want it at once
         python = _interpreter()
-        site_packages = _VENV / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+        site_packages = (
+            _VENV / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+        )
         shutil.copy(priority.__file__, site_packages / "sitecustomize.py")
         shutil.copy(loopback_guard.__file__, site_packages / "loopback_guard.py")
         return python
@@ -134,7 +149,10 @@ def _interpreter() -> Path:
         return python
     shutil.rmtree(_VENV, ignore_errors=True)
     uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
-    steps = [[sys.executable, "-m", "venv", str(_VENV)], [str(python), "-m", "pip", "install", "--quiet", *wanted]]
+    steps = [
+        [sys.executable, "-m", "venv", str(_VENV)],
+        [str(python), "-m", "pip", "install", "--quiet", *wanted],
+    ]
     if uv:
         steps = [
             [uv, "venv", "--quiet", "--python", sys.executable, str(_VENV)],
@@ -143,13 +161,19 @@ def _interpreter() -> Path:
     for step in steps:
         done = subprocess.run(step, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise process.ProcessError(f"the cloud's venv could not be made: {' '.join(step)}\n{done.stdout}{done.stderr}")
+            raise process.ProcessError(
+                f"the cloud's venv could not be made: {' '.join(step)}\n{done.stdout}{done.stderr}"
+            )
     stamp.write_text(made_from)
     return python
 
 
 def _nobody_waits_for(description: stack.Stack) -> list[str]:
-    return [description.full_name(STAGE, name) for name, function in description.functions.items() if not function.definition.http]
+    return [
+        description.full_name(STAGE, name)
+        for name, function in description.functions.items()
+        if not function.definition.http
+    ]
 
 
 def _pid(place: LocalStackPaths) -> Path:
@@ -159,7 +183,9 @@ def _pid(place: LocalStackPaths) -> Path:
 def _must_be_free(port: int) -> None:
     with socket.socket() as probe:
         if probe.connect_ex((HOST, port)) == 0:
-            raise process.ProcessError(f"port {port}, for the local cloud, is taken: choose another PORT (the cloud's follows it)")
+            raise process.ProcessError(
+                f"port {port}, for the local cloud, is taken: choose another PORT (the cloud's follows it)"
+            )
 
 
 def _forget_stream_positions(saved: Path) -> None:
@@ -181,11 +207,18 @@ def _move_saved_state(state: Path, old_port: str, new_port: str) -> None:
 def _wait(place: LocalStackPaths, within_s: float = 30) -> None:
     until = time.monotonic() + within_s
     while time.monotonic() < until:
-        with suppress(OSError), urllib.request.urlopen(f"{place.cloud_url}/_ministack/ready", timeout=2) as answer:
+        with (
+            suppress(OSError),
+            urllib.request.urlopen(f"{place.cloud_url}/_ministack/ready", timeout=2) as answer,
+        ):
             if answer.status == 200:
                 return
         if not process.running(_pid(place)):
             log = place.log("cloud")
-            raise process.ProcessError(f"the local cloud ended at once; {log} ends with:\n{process.tail(log)}")
+            raise process.ProcessError(
+                f"the local cloud ended at once; {log} ends with:\n{process.tail(log)}"
+            )
         time.sleep(0.03)
-    raise process.ProcessError(f"the local cloud does not answer on {place.cloud_url}; see {place.log('cloud')}")
+    raise process.ProcessError(
+        f"the local cloud does not answer on {place.cloud_url}; see {place.log('cloud')}"
+    )

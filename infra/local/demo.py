@@ -46,13 +46,22 @@ def samples(environment: Mapping[str, str]) -> list[Sample]:
             f"/personal/{environment['TRADEHOOK_DEMO_USER_ID']}/webhook",
             {"symbol": "ETHUSDT", "action": "buy", "price": 3200},
         ),
-        Sample("xc", "/xc", f"code={code} strategy_id=MyStrategy demo=YES command=sell exchange=binance coinmarket=BTCUSDT amount=0.05"),
+        Sample(
+            "xc",
+            "/xc",
+            f"code={code} strategy_id=MyStrategy demo=YES command=sell exchange=binance coinmarket=BTCUSDT amount=0.05",
+        ),
         Sample("group", "/api/webhook", group | {"order_type": "MARKET", "side": "buy", "qty_per": 5}),
         Sample("batch", "/api/webhook", group | {"order_type": "LIMIT", "side": "buy", "orders": legs}),
         Sample(
             "cancel",
             "/api/webhook",
-            {"group_name": group["group_name"], "token": group["token"], "order_type": "CANCEL_ALL_ORDER", "symbol": "BTCUSDT"},
+            {
+                "group_name": group["group_name"],
+                "token": group["token"],
+                "order_type": "CANCEL_ALL_ORDER",
+                "symbol": "BTCUSDT",
+            },
         ),
         Sample(
             "paper",
@@ -69,7 +78,9 @@ def main() -> None:
     if not place.stack_env.exists():
         sys.exit("Nothing is running here: `make up` starts it.")
     environment = read_stack_env(place)
-    table = Table("variant", "route", "answer", "ms", "orders", title="One signal of each variant", title_justify="left")
+    table = Table(
+        "variant", "route", "answer", "ms", "orders", title="One signal of each variant", title_justify="left"
+    )
     for sample in samples(environment):
         table.add_row(*_sent(environment, sample))
     Console().print(table)
@@ -80,7 +91,9 @@ def _sent(environment: Mapping[str, str], sample: Sample) -> tuple[str, str, str
     body = {"data": sample.body} if isinstance(sample.body, str) else {"json": sample.body}
     # A key of its own, so that running this twice trades twice instead of being taken for a repeat.
     headers = {**sample.headers, "Idempotency-Key": f"demo-{time.time_ns()}"}
-    answer = requests.post(environment["TRADEHOOK_URL"] + sample.path, headers=headers, timeout=_TIMEOUT_S, **body)
+    answer = requests.post(
+        environment["TRADEHOOK_URL"] + sample.path, headers=headers, timeout=_TIMEOUT_S, **body
+    )
     took = (time.monotonic() - began) * 1000
     signal_id = answer.headers.get("X-Signal-Id")
     orders = _orders(environment, signal_id) if signal_id else answer.json().get("error", "")
@@ -93,7 +106,9 @@ def _orders(environment: Mapping[str, str], signal_id: str) -> str:
     headers = {"Authorization": f"Bearer {environment['TRADEHOOK_ADMIN_TOKEN']}"}
     until = time.monotonic() + _PATIENCE_S
     while True:
-        trace = requests.get(f"{environment['TRADEHOOK_URL']}/signals/{signal_id}", headers=headers, timeout=_TIMEOUT_S).json()
+        trace = requests.get(
+            f"{environment['TRADEHOOK_URL']}/signals/{signal_id}", headers=headers, timeout=_TIMEOUT_S
+        ).json()
         if trace.get("status") == "settled" or time.monotonic() > until:
             break
         time.sleep(0.1)

@@ -1,4 +1,7 @@
-"""Users, accounts and a strategy to try everything with; made once, and the same again on every later start."""
+"""Users, accounts and a strategy to try everything with.
+
+Made once, and the same again on every later start.
+"""
 
 import os
 from collections.abc import Iterator
@@ -29,9 +32,15 @@ PRICES = {"BTCUSDT": Decimal(95_000), "ETHUSDT": Decimal(3_200)}
 
 
 def seed(stack: LocalStack, earlier: dict[str, str]) -> dict[str, str]:
-    """Makes what is not there yet. Returns the demo part of `stack.env`: tokens are taken over from how it was `earlier`."""
+    """Makes what is not there yet. Returns the demo part of `stack.env`.
+
+    Tokens are taken over from how it was `earlier`.
+    """
     with _as_root(stack):
-        if aws.get("users", users.key(DEMO_USER, "profile")) is None or "TRADEHOOK_ADMIN_TOKEN" not in earlier:
+        if (
+            aws.get("users", users.key(DEMO_USER, "profile")) is None
+            or "TRADEHOOK_ADMIN_TOKEN" not in earlier
+        ):
             earlier = _make()
         for symbol, price in PRICES.items():
             aws.write(prices.price_write(symbol, prices.EVERYBODY, price, datetime.now(UTC)))
@@ -53,7 +62,9 @@ _NAMES = (
 
 def _make() -> dict[str, str]:
     busy = {"signals_per_minute": 10_000}  # benchmarks and tests send in seconds what people send in a day
-    any_price = {"max_price_deviation_percent": Decimal(0)}  # the prices that the source documents print are not today's
+    any_price = {
+        "max_price_deviation_percent": Decimal(0)
+    }  # the prices that the source documents print are not today's
     tokenless = {"require_token": False, "default_account": "策略A", **busy, **any_price}
     _user(ADMIN, "Admin", Role.ADMIN, {**any_price})
     _user(DEFAULT_USER, "Default", Role.USER, tokenless)
@@ -77,7 +88,9 @@ def _make() -> dict[str, str]:
 
 def _user(user_id: str, name: str, role: Role, settings: dict[str, object]) -> None:
     try:
-        create_user(by=BY, user_id=user_id, username=name.lower(), first_name=name, role=role, settings=settings)
+        create_user(
+            by=BY, user_id=user_id, username=name.lower(), first_name=name, role=role, settings=settings
+        )
     except Refused as refused:
         if refused.code != "already_exists":
             raise
@@ -86,10 +99,14 @@ def _user(user_id: str, name: str, role: Role, settings: dict[str, object]) -> N
 def _trader_accounts(user_id: str) -> None:
     """Two paper accounts, the second with shares in it, and a demo account on each exchange with some coins."""
     _account(f"{user_id}01", user_id, "策略A", "paper", "paper", "USD")
-    _account(f"{user_id}02", user_id, "策略B", "paper", "paper", "USD", {"TSLA": (Decimal(200), Decimal(240))})
+    _account(
+        f"{user_id}02", user_id, "策略B", "paper", "paper", "USD", {"TSLA": (Decimal(200), Decimal(240))}
+    )
     coins = {"BTC": (Decimal("0.5"), Decimal(90_000)), "ETH": (Decimal(5), Decimal(3_000))}
     for number, exchange in enumerate(EXCHANGES, 3):
-        _account(f"{user_id}0{number}", user_id, f"Demo {exchange.capitalize()}", "demo", exchange, "USDT", coins)
+        _account(
+            f"{user_id}0{number}", user_id, f"Demo {exchange.capitalize()}", "demo", exchange, "USDT", coins
+        )
 
 
 def _strategy() -> None:
@@ -99,10 +116,23 @@ def _strategy() -> None:
         for number in (1, 2, 3):
             account_id, name = str(10 * (place + 1) + number), f"{exchange.capitalize()} {number}"
             _account(account_id, DESK, name, "demo", exchange, "USDT")
-            members[account_id] = {"name": name, "exchange": exchange, "kind": "demo", "market_types": ["spot", "futures"], "active": True}
+            members[account_id] = {
+                "name": name,
+                "exchange": exchange,
+                "kind": "demo",
+                "market_types": ["spot", "futures"],
+                "active": True,
+            }
     with suppress(Conflict):
         create_strategy(DESK, GROUP_NAME, by=BY)
-    aws.write(aws.update_write("strategies", {"user_id": DESK, "group_name": GROUP_NAME}, "SET accounts = :members", members=members))
+    aws.write(
+        aws.update_write(
+            "strategies",
+            {"user_id": DESK, "group_name": GROUP_NAME},
+            "SET accounts = :members",
+            members=members,
+        )
+    )
 
 
 def _account(
@@ -115,7 +145,9 @@ def _account(
     holdings: dict[str, tuple[Decimal, Decimal]] | None = None,
 ) -> None:
     """An account with its place in its owner's directory, and what it holds."""
-    account = Account(account_id=account_id, user_id=user_id, name=name, exchange=exchange, kind=kind, currency=currency)
+    account = Account(
+        account_id=account_id, user_id=user_id, name=name, exchange=exchange, kind=kind, currency=currency
+    )
     aws.write(aws.put_write("accounts", account.model_dump() | {"version": 1}))
     entry = {"account_id": account_id, "exchange": exchange, "kind": kind, "is_active": True}
     key = {"user_id": user_id, "part": "directory"}

@@ -1,4 +1,7 @@
-"""The stack onto the local cloud: zip and template into a bucket, CloudFormation does the rest, in place where it can."""
+"""The stack onto the local cloud.
+
+Zip and template into a bucket, CloudFormation does the rest, in place where it can.
+"""
 
 import json
 import time
@@ -31,7 +34,9 @@ def client(place: LocalStackPaths, service: str, endpoint: str | None = None) ->
         region_name=REGION,
         aws_access_key_id=place.root_key,
         aws_secret_access_key=place.root_key,
-        config=Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=2, read_timeout=60),
+        config=Config(
+            retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=2, read_timeout=60
+        ),
     )
 
 
@@ -45,7 +50,9 @@ def deploy(place: LocalStackPaths, manifest: dict[str, Any]) -> bool:
     described = stack.load(place.stack_yaml)
     routes = json.loads((BUILD / "routes.json").read_text())
     key = f"{manifest['sha256']}.zip"
-    rendered = Template(described, place, routes, (_BUCKET, key), localstack=cloud.has_no_websockets(place)).render()
+    rendered = Template(
+        described, place, routes, (_BUCKET, key), localstack=cloud.has_no_websockets(place)
+    ).render()
     cloudformation = client(place, "cloudformation")
     name = f"{described.name}-{STAGE}"
     existing = _described(cloudformation, name)
@@ -58,7 +65,11 @@ def deploy(place: LocalStackPaths, manifest: dict[str, Any]) -> bool:
     if changed:
         _upload(place, key, rendered)
         apply = cloudformation.update_stack if existing else cloudformation.create_stack
-        apply(StackName=name, TemplateURL=f"{place.cloud_url}/{_BUCKET}/stack.json", Capabilities=["CAPABILITY_NAMED_IAM"])
+        apply(
+            StackName=name,
+            TemplateURL=f"{place.cloud_url}/{_BUCKET}/stack.json",
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+        )
         existing = _wait(cloudformation, name)
         if not existing or any(existing["StackStatus"].endswith(end) for end in _FAILED):
             raise DeployError(_complaint(cloudformation, name))
@@ -69,7 +80,9 @@ def deploy(place: LocalStackPaths, manifest: dict[str, Any]) -> bool:
 
 def outputs(place: LocalStackPaths) -> dict[str, str]:
     """The deployed stack's outputs; nothing if it is not deployed."""
-    return _outputs(_described(client(place, "cloudformation"), f"{stack.load(place.stack_yaml).name}-{STAGE}") or {})
+    return _outputs(
+        _described(client(place, "cloudformation"), f"{stack.load(place.stack_yaml).name}-{STAGE}") or {}
+    )
 
 
 def _make_topics_fifo(place: LocalStackPaths, described: stack.Stack) -> None:
@@ -121,10 +134,14 @@ def _complaint(cloudformation: Any, name: str) -> str:
     ]
     said = "The local cloud could not make the stack:\n" + "\n".join(reversed(reasons))
     # A table's keys cannot be changed in place, here or in AWS.
-    return f"{said}\nRESET=1 forgets what is there and starts afresh." if "requires replacing" in said else said
+    return (
+        f"{said}\nRESET=1 forgets what is there and starts afresh." if "requires replacing" in said else said
+    )
 
 
-def _tell_front_door(place: LocalStackPaths, described: stack.Stack, routes: dict[str, Any], values: dict[str, str]) -> None:
+def _tell_front_door(
+    place: LocalStackPaths, described: stack.Stack, routes: dict[str, Any], values: dict[str, str]
+) -> None:
     """Writes what the front door reads, at one stroke, only when it says something new."""
     api = f"{place.cloud_url}/_aws/execute-api"
     told = {

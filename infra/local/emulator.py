@@ -1,22 +1,29 @@
-"""The emulated cloud's process: ministack, with six things changed. Its own interpreter runs this file; nothing imports it.
+"""The emulated cloud's process: ministack, with six things changed. Its own interpreter runs this file.
 
-Ministack unpacks the artifact for each process of each function, and nobody else is served meanwhile. Here it is unpacked once, and all
-processes of all functions share it, read only as in AWS.
+Nothing imports it.
 
-Ministack hands every WebSocket event of a function to the same one process, one after the other, so that five hundred clients wait for
-each other. In AWS each event has an execution environment to itself; here a few have.
+Ministack unpacks the artifact for each process of each function, and nobody else is served meanwhile. Here it
+is unpacked once, and all processes of all functions share it, read only as in AWS.
 
-Ministack serves everybody with one thread, those who wait for an answer and those whom nobody waits for. In AWS none is in another's
-way; here the event sources stand back, for a moment, while requests crowd at the front door.
+Ministack hands every WebSocket event of a function to the same one process, one after the other, so that five
+hundred clients wait for each other. In AWS each event has an execution environment to itself; here a few
+have.
 
-Ministack keeps back the answer of a function that has logged nothing for 50 ms, and of one that has logged for 5 ms, to see whether more
-comes; and after a look at the event sources that found nothing it rests for 50 ms. In AWS nobody waits for a log. Here these pauses are as
-short as they can be; what a function logs later than that comes with its next answer.
+Ministack serves everybody with one thread, those who wait for an answer and those whom nobody waits for. In
+AWS none is in another's way; here the event sources stand back, for a moment, while requests crowd at the
+front door.
 
-With that one thread it reads the caller's policies anew for every call, twice, and with every message goes through all that the queue or
-the topic took in the last five minutes. Here a policy is read once, and only what is past its time is looked at.
+Ministack keeps back the answer of a function that has logged nothing for 50 ms, and of one that has logged
+for 5 ms, to see whether more comes; and after a look at the event sources that found nothing it rests for 50
+ms. In AWS nobody waits for a log. Here these pauses are as short as they can be; what a function logs later
+than that comes with its next answer.
 
-Ministack answers to every web page, and everybody is root there. Here a guard stands before it (loopback_guard.py).
+With that one thread it reads the caller's policies anew for every call, twice, and with every message goes
+through all that the queue or the topic took in the last five minutes. Here a policy is read once, and only
+what is past its time is looked at.
+
+Ministack answers to every web page, and everybody is root there. Here a guard stands before it
+(loopback_guard.py).
 """
 
 import os
@@ -64,7 +71,10 @@ class _Artifact(zipfile.ZipFile):
     _one_at_a_time = Lock()
 
     def extractall(self, path: str) -> None:  # type: ignore[override]  # ministack gives nothing but the path
-        """Makes `path`, an empty directory, a link to the unpacked code. The zip itself is not needed any more."""
+        """Makes `path`, an empty directory, a link to the unpacked code.
+
+        The zip itself is not needed any more.
+        """
         content = hash(tuple((entry.filename, entry.CRC) for entry in self.infolist()))
         shared = Path(tempfile.gettempdir(), f"code-{content:x}")
         with self._one_at_a_time:
@@ -104,7 +114,10 @@ class _StandBack:
             self._crowded_until = time.monotonic() + self._BETWEEN_S
 
     def poll(self) -> bool:
-        """Polls the queues, once the crowd has gone or has had its time. Says whether there was something in them."""
+        """Polls the queues, once the crowd has gone or has had its time.
+
+        Says whether there was something in them.
+        """
         began = time.monotonic()
         while began > self._not_before and (self._inside or time.monotonic() < self._crowded_until):
             if time.monotonic() - began > self._AT_MOST_S:
@@ -115,7 +128,10 @@ class _StandBack:
 
 
 def _forget_duplicates(queue: dict[str, Any]) -> None:
-    """Drops the deduplication ids past their time, of a queue or a topic. All are kept equally long, so the oldest stand first."""
+    """Drops the deduplication ids past their time, of a queue or a topic.
+
+    All are kept equally long, so the oldest stand first.
+    """
     taken, now = queue.setdefault("dedup_cache", {}), time.time()
     while taken and taken[oldest := next(iter(taken))]["expire"] <= now:
         del taken[oldest]

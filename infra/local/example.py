@@ -1,4 +1,7 @@
-"""One TradingView alert on its way to the fill, step by step with times; then whatever else happens, as it happens."""
+"""One TradingView alert on its way to the fill, step by step with times.
+
+Then whatever else happens, as it happens.
+"""
 
 import asyncio
 import json
@@ -23,25 +26,42 @@ async def show(environment: Mapping[str, str]) -> None:
         environment: What `stack.env` says.
     """
     url, token = environment["TRADEHOOK_URL"], environment["TRADEHOOK_ADMIN_TOKEN"]
-    async with aiohttp.ClientSession() as session, session.ws_connect(f"{environment['TRADEHOOK_WS_URL']}?token={token}") as events:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(f"{environment['TRADEHOOK_WS_URL']}?token={token}") as events,
+    ):
         await events.receive_json(timeout=_PATIENCE_S)
         await _send(session, environment, events)
-        console.print(f"\n[bold]Live events[/] [dim]({url}/dashboard shows them too; Ctrl-C ends everything and keeps the state)[/]")
+        console.print(
+            f"\n[bold]Live events[/] [dim]({url}/dashboard shows them too; Ctrl-C ends everything and keeps the state)[/]"
+        )
         async for message in events:
             _event(json.loads(message.data))
 
 
-async def _send(session: aiohttp.ClientSession, environment: Mapping[str, str], events: aiohttp.ClientWebSocketResponse) -> None:
+async def _send(
+    session: aiohttp.ClientSession, environment: Mapping[str, str], events: aiohttp.ClientWebSocketResponse
+) -> None:
     """Shows the alert, its answer and its events, until it has filled."""
-    alert = ALERT | {"alert_id": f"example-{time.time_ns()}"}  # so that a second start is not taken for a repeat
+    alert = ALERT | {
+        "alert_id": f"example-{time.time_ns()}"
+    }  # so that a second start is not taken for a repeat
     headers = {"X-Webhook-Token": environment["TRADEHOOK_PAPER_TOKEN"]}
-    console.print(f"\n[bold]An alert[/]  POST {environment['TRADEHOOK_URL']}/api/webhook  {json.dumps(alert)}")
+    console.print(
+        f"\n[bold]An alert[/]  POST {environment['TRADEHOOK_URL']}/api/webhook  {json.dumps(alert)}"
+    )
     began = time.monotonic()
 
     async def answered() -> str:
-        async with session.post(f"{environment['TRADEHOOK_URL']}/api/webhook", json=alert, headers=headers) as answer:
+        async with session.post(
+            f"{environment['TRADEHOOK_URL']}/api/webhook", json=alert, headers=headers
+        ) as answer:
             body = await answer.json()
-            _said(began, f"answered {answer.status}", _fill(body) if "order" in body else json.dumps(body, ensure_ascii=False))
+            _said(
+                began,
+                f"answered {answer.status}",
+                _fill(body) if "order" in body else json.dumps(body, ensure_ascii=False),
+            )
             return answer.headers.get("X-Signal-Id", "")
 
     sending = asyncio.create_task(answered())
@@ -65,7 +85,17 @@ def _fill(body: dict[str, Any]) -> str:
 
 def _told(message: dict[str, Any]) -> str:
     payload = message.get("payload", {})
-    shown = ("symbol", "action", "side", "status", "filled", "average_price", "value", "account_id", "signal_id")
+    shown = (
+        "symbol",
+        "action",
+        "side",
+        "status",
+        "filled",
+        "average_price",
+        "value",
+        "account_id",
+        "signal_id",
+    )
     told = ", ".join(f"{name} {payload[name]}" for name in shown if payload.get(name) is not None)
     return f"#{message['sequence']}  {told}" if "sequence" in message else told
 

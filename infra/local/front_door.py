@@ -1,8 +1,10 @@
-"""The front door: the public URLs on loopback, as a custom domain gives them in AWS, in front of the local cloud.
+"""The front door.
 
-It lets through the routes that Chalice knows, and nothing else: behind it, anybody is root. It says who is calling and when
-the request came, whatever the client claims, and holds back all but a few requests per function, because the emulator would
-start a process for each.
+The public URLs on loopback, as a custom domain gives them in AWS, in front of the local cloud.
+
+It lets through the routes that Chalice knows, and nothing else: behind it, anybody is root. It says who is
+calling and when the request came, whatever the client claims, and holds back all but a few requests per
+function, because the emulator would start a process for each.
 """
 
 import logging
@@ -22,13 +24,41 @@ from infra.local.routes import Routes
 from infra.local.websocket_proxy import pass_through
 
 BODY_LIMIT = 2 * 1024 * 1024
-# API Gateway ends a request after 29 s; a little more, so that it is the one to say so. Queueing does not count.
+# API Gateway ends a request after 29 s; a little more, so that it is the one to say so. Queueing does not
+# count.
 _PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=35)
 
-_HOP_BY_HOP = {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"}
+_HOP_BY_HOP = {
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+}
 # Only we, the gateway or the emulator may set these.
-_INTERNAL = {"host", "content-length", "forwarded", "via", "x-real-ip", "x-request-start", "x-original-host", "x-api-key", "origin"}
-_INTERNAL_STARTS = ("x-forwarded-", "x-amz-", "x-amzn-", "x-ministack-", "x-localstack-", "sec-websocket-", "sec-fetch-")
+_INTERNAL = {
+    "host",
+    "content-length",
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-request-start",
+    "x-original-host",
+    "x-api-key",
+    "origin",
+}
+_INTERNAL_STARTS = (
+    "x-forwarded-",
+    "x-amz-",
+    "x-amzn-",
+    "x-ministack-",
+    "x-localstack-",
+    "sec-websocket-",
+    "sec-fetch-",
+)
 
 _PLACE = web.AppKey("place", LocalStackPaths)
 _SESSION = web.AppKey("session", aiohttp.ClientSession)
@@ -57,7 +87,9 @@ async def _guard_headers(_request: web.Request, response: web.StreamResponse) ->
 
 async def _session(app: web.Application) -> AsyncIterator[None]:
     connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(connector=connector, timeout=_PATIENCE, auto_decompress=False) as session:
+    async with aiohttp.ClientSession(
+        connector=connector, timeout=_PATIENCE, auto_decompress=False
+    ) as session:
         app[_SESSION] = session
         yield
 
@@ -127,7 +159,10 @@ def _headers(request: web.Request) -> CIMultiDict[str]:
 
 
 def _refused(request: web.Request) -> web.Response | None:
-    """The answer to a request that is not for this host, from a page of another site, or packed; None if it may go on."""
+    """The answer to a request that is not for this host, from a page of another site, or packed.
+
+    None if it may go on.
+    """
     allowed = _own_hosts(request)
     headers = {name.lower(): value for name, value in request.headers.items()}
     if loopback_guard.foreign_host(headers, allowed):
@@ -141,7 +176,10 @@ def _refused(request: web.Request) -> web.Response | None:
 
 
 def _own_hosts(request: web.Request) -> frozenset[str]:
-    """The hosts by which the front door is asked for: its place's port, and the one it really listens on, which tests choose."""
+    """The hosts by which the front door is asked for.
+
+    Its place's port, and the one it really listens on, which tests choose.
+    """
     listening = request.transport.get_extra_info("sockname") if request.transport else None
     ports = {request.app[_PLACE].port, *([listening[1]] if listening else [])}
     named = loopback_guard.hosts(*ports)
@@ -156,7 +194,15 @@ def main() -> None:
     """Serves until it is told to end."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     place = LocalStackPaths.here()
-    web.run_app(application(place), host=HOST, port=place.port, print=None, access_log=None, shutdown_timeout=2, backlog=1024)
+    web.run_app(
+        application(place),
+        host=HOST,
+        port=place.port,
+        print=None,
+        access_log=None,
+        shutdown_timeout=2,
+        backlog=1024,
+    )
 
 
 if __name__ == "__main__":

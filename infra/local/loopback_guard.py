@@ -1,7 +1,10 @@
-"""Who may speak to what listens on this machine: not web pages of other sites, whatever name they reach it by.
+"""Who may speak to what listens on this machine.
 
-A page cannot choose its `Origin`, `Host` and `Sec-Fetch-*` headers, so they tell it from a tool. The front door, the stand-in of the
-Bot API and the emulated cloud ask here. The cloud's interpreter gets a copy of this file, so it needs the standard library only.
+Not web pages of other sites, whatever name they reach it by.
+
+A page cannot choose its `Origin`, `Host` and `Sec-Fetch-*` headers, so they tell it from a tool. The front
+door, the stand-in of the Bot API and the emulated cloud ask here. The cloud's interpreter gets a copy of this
+file, so it needs the standard library only.
 """
 
 import re
@@ -33,7 +36,10 @@ def foreign_host(headers: Mapping[str, str], allowed: frozenset[str]) -> bool:
 
 
 def foreign_origin(headers: Mapping[str, str], allowed: frozenset[str]) -> bool:
-    """Whether a request comes from a page of another site. Tools send neither `Origin` nor `Sec-Fetch-Site`."""
+    """Whether a request comes from a page of another site.
+
+    Tools send neither `Origin` nor `Sec-Fetch-Site`.
+    """
     origin = headers.get("origin")
     if origin is not None and origin.lower().removeprefix("http://") not in allowed:
         return True
@@ -41,7 +47,9 @@ def foreign_origin(headers: Mapping[str, str], allowed: frozenset[str]) -> bool:
 
 
 class CloudGuard:
-    """Stands before the emulated cloud. No page of a browser has anything to do there, and every call to AWS names its own key.
+    """Stands before the emulated cloud.
+
+    No page of a browser has anything to do there, and every call to AWS names its own key.
 
     Args:
         app: The cloud's ASGI application.
@@ -62,10 +70,15 @@ class CloudGuard:
             await self._app(scope, receive, _without_cors(send))
 
     def _refused(self, scope: Scope) -> bool:
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+        }
         if "origin" in headers or foreign_origin(headers, self._hosts) or foreign_host(headers, self._hosts):
             return True
-        return not scope["path"].startswith(_UNSIGNED) and _ANYBODYS.fullmatch(_key_id(headers, scope)) is not None
+        return (
+            not scope["path"].startswith(_UNSIGNED)
+            and _ANYBODYS.fullmatch(_key_id(headers, scope)) is not None
+        )
 
 
 def _key_id(headers: Mapping[str, str], scope: Scope) -> str:
@@ -79,14 +92,20 @@ async def _refuse(scope: Scope, send: Send) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008})
         return
-    await send({"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"application/json")]})
+    await send(
+        {"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"application/json")]}
+    )
     await send({"type": "http.response.body", "body": b'{"error": "Not from here", "code": "forbidden"}'})
 
 
 def _without_cors(send: Send) -> Send:
     async def sending(message: MutableMapping[str, Any]) -> None:
         if "headers" in message:
-            kept = [pair for pair in message["headers"] if not bytes(pair[0]).lower().startswith(b"access-control-")]
+            kept = [
+                pair
+                for pair in message["headers"]
+                if not bytes(pair[0]).lower().startswith(b"access-control-")
+            ]
             message = {**message, "headers": kept}
         await send(message)
 

@@ -1,4 +1,7 @@
-"""Where a local stack lives: its directory, its ports, its URLs. Two stacks with different directories and ports do not meet."""
+"""Where a local stack lives: its directory, its ports, its URLs.
+
+Two stacks with different directories and ports do not meet.
+"""
 
 import hashlib
 import os
@@ -43,7 +46,8 @@ class LocalStackPaths:
         port: The front door's.
         environment: Settings for the functions.
         stack_yaml: The description it is deployed from.
-        elsewhere: The URL of a cloud that somebody else runs, as `localstack-compose.yml` does; None has one started here.
+        elsewhere: The URL of a cloud that somebody else runs, as `localstack-compose.yml` does; None has one
+            started here.
     """
 
     directory: Path
@@ -54,9 +58,14 @@ class LocalStackPaths:
 
     @classmethod
     def here(cls, environ: Mapping[str, str] = os.environ) -> "LocalStackPaths":
-        """The stack that the environment speaks of: `TRADEHOOK_LOCAL_DIR`, `PORT`, `TRADEHOOK_STACK_YAML`, `CLOUD`."""
+        """The stack that the environment speaks of.
+
+        `TRADEHOOK_LOCAL_DIR`, `PORT`, `TRADEHOOK_STACK_YAML`, `CLOUD`.
+        """
         port = int(environ.get("PORT") or 8080)
-        settings = ENVIRONMENT | {"TRADEHOOK_TELEGRAM_API": f"http://{HOST}:{_away(port, _TELEGRAM_PORT_DISTANCE)}"}
+        settings = ENVIRONMENT | {
+            "TRADEHOOK_TELEGRAM_API": f"http://{HOST}:{_away(port, _TELEGRAM_PORT_DISTANCE)}"
+        }
         return cls(
             directory=Path(environ.get("TRADEHOOK_LOCAL_DIR") or ROOT / ".local").resolve(),
             port=port,
@@ -79,7 +88,10 @@ class LocalStackPaths:
 
     @property
     def cloud_port(self) -> int:
-        """The cloud's port: far enough away that front doors next to each other do not get in each other's way."""
+        """The cloud's port.
+
+        Far enough away that front doors next to each other do not get in each other's way.
+        """
         return _away(self.port, _CLOUD_PORT_DISTANCE)
 
     @property
@@ -105,13 +117,19 @@ class LocalStackPaths:
 
     @property
     def root_key(self) -> str:
-        """The key of the cloud's root, made for this stack: a call signed with it may do anything. LocalStack has one for everybody."""
+        """The key of the cloud's root, made for this stack: a call signed with it may do anything.
+
+        LocalStack has one for everybody.
+        """
         if self.elsewhere:
             return "test"
         file = self.directory / "root.key"
         if not file.exists():
             self.directory.mkdir(parents=True, exist_ok=True)
-            with suppress(FileExistsError), open(file, "x", opener=_private) as made:  # another process may be faster
+            with (
+                suppress(FileExistsError),
+                open(file, "x", opener=_private) as made,
+            ):  # another process may be faster
                 made.write(f"ROOT{secrets.token_hex(16).upper()}")
         return file.read_text()
 
@@ -132,10 +150,16 @@ class LocalStackPaths:
 
     @property
     def scratch(self) -> Path:
-        """Where the workers unpack their code: in memory if the machine has a place for it, since every cold start does it."""
+        """Where the workers unpack their code.
+
+        In memory if the machine has a place for it, since every cold start does it.
+        """
         memory = Path("/dev/shm")
         if memory.is_dir() and os.access(memory, os.W_OK):
-            return memory / f"tradehook-{os.getuid()}-{hashlib.sha256(str(self.directory).encode()).hexdigest()[:12]}"
+            return (
+                memory
+                / f"tradehook-{os.getuid()}-{hashlib.sha256(str(self.directory).encode()).hexdigest()[:12]}"
+            )
         return self.directory / "scratch"
 
     def log(self, process: str) -> Path:

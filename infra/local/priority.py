@@ -1,7 +1,9 @@
-"""Put into the cloud's interpreter as its `sitecustomize`: a function that nobody waits for gives way to those that answer somebody.
+"""Put into the cloud's interpreter as its `sitecustomize`.
 
-In AWS each has a processor of its own. Here all share two, and a burst of alerts is acknowledged in TradingView's time only if its
-orders' execution stands back meanwhile.
+A function that nobody waits for gives way to those that answer somebody.
+
+In AWS each has a processor of its own. Here all share two, and a burst of alerts is acknowledged in
+TradingView's time only if its orders' execution stands back meanwhile.
 """
 
 import os

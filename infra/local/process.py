@@ -1,7 +1,7 @@
 """Background processes that are found again, and stopped without ever hitting a stranger.
 
-A process holds a lock on its pid file for as long as it lives; the kernel releases it however it dies. So a pid is trusted
-only while its file is locked.
+A process holds a lock on its pid file for as long as it lives; the kernel releases it however it dies. So a
+pid is trusted only while its file is locked.
 """
 
 import fcntl
@@ -24,7 +24,9 @@ class ProcessError(Exception):
     """A process did not start, or did not stop."""
 
 
-def start(command: Sequence[str], pid_file: Path, log: Path, environment: Mapping[str, str], directory: Path) -> None:
+def start(
+    command: Sequence[str], pid_file: Path, log: Path, environment: Mapping[str, str], directory: Path
+) -> None:
     """Starts the command in a session of its own, so that Ctrl-C reaches it only through us."""
     pid_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     pid_file.parent.chmod(0o700)
@@ -64,7 +66,9 @@ def running(pid_file: Path) -> int | None:
 
 
 def stop(pid_file: Path, within_s: float = 60, *, kill: bool = False) -> bool:
-    """Asks the process to end and waits until it has; forces it when it does not. False if it was not running.
+    """Asks the process to end and waits until it has; forces it when it does not.
+
+    False if it was not running.
 
     Args:
         pid_file: The process's.

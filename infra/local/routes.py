@@ -29,16 +29,32 @@ class Routes:
         if self._seen != (status.st_mtime_ns, status.st_ino):
             told = json.loads(self._file.read_text())
             self.http, self.websockets = told["http"], told["websockets"]
-            # A plain segment wins over a parameter, a parameter over `{rest+}`: with the braces last in the alphabet, and the
+            # A plain segment wins over a parameter, a parameter over `{rest+}`: with the braces last in the
+            # alphabet, and the
             # greedy ones after them, that is the order of the paths.
-            listed = sorted(told["routes"], key=lambda route: [(part[-2:] == "+}", part[:1] == "{", part) for part in route[1].split("/")])
+            listed = sorted(
+                told["routes"],
+                key=lambda route: [
+                    (part[-2:] == "+}", part[:1] == "{", part) for part in route[1].split("/")
+                ],
+            )
             self._routes = [(method, _pattern(path), function) for method, path, function in listed]
             self._seen = (status.st_mtime_ns, status.st_ino)
 
     def function(self, method: str, path: str) -> str | None:
-        """The function's name ("" where the gateway answers by itself); None if there is no such route. A final slash does not count."""
+        """The function's name ("" where the gateway answers by itself); None if there is no such route.
+
+        A final slash does not count.
+        """
         path = path.rstrip("/") or "/"
-        return next((function for wanted, pattern, function in self._routes if wanted in {method, "ANY"} and pattern.fullmatch(path)), None)
+        return next(
+            (
+                function
+                for wanted, pattern, function in self._routes
+                if wanted in {method, "ANY"} and pattern.fullmatch(path)
+            ),
+            None,
+        )
 
 
 def _pattern(path: str) -> re.Pattern[str]:

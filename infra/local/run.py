@@ -21,7 +21,9 @@ console = Console(highlight=False)
 
 
 def up(place: LocalStackPaths, *, reset: bool = False) -> None:
-    """Builds, starts the cloud, deploys, seeds, opens the front door, writes `stack.env`. What is up already stays up.
+    """Builds, starts the cloud, deploys, seeds, opens the front door, writes `stack.env`.
+
+    What is up already stays up.
 
     Args:
         place: Where.
@@ -71,7 +73,9 @@ def open_front_door(place: LocalStackPaths) -> None:
         return
     with socket.socket() as probe:
         if probe.connect_ex((HOST, place.port)) == 0:
-            raise process.ProcessError(f"port {place.port} is taken: choose another one, PORT=8090 for instance")
+            raise process.ProcessError(
+                f"port {place.port} is taken: choose another one, PORT=8090 for instance"
+            )
     process.start([sys.executable, "-m", "infra.local.front_door"], pid_file, log, place.environ, ROOT)
     until = time.monotonic() + 20
     while time.monotonic() < until:

@@ -56,9 +56,16 @@ class LocalStack:
             "TRADEHOOK_WS_URL": self.place.ws_url,
             **self.place.environment,
         }
-        found |= {stack.Resource("table", name).variable: self.table(name) for name in self.description.source.tables}
-        found |= {stack.Resource("queue", name).variable: self.queue(name) for name in self.description.queues}
-        found |= {stack.Resource("key", name).variable: self.key(name) for name in self.description.source.keys}
+        found |= {
+            stack.Resource("table", name).variable: self.table(name)
+            for name in self.description.source.tables
+        }
+        found |= {
+            stack.Resource("queue", name).variable: self.queue(name) for name in self.description.queues
+        }
+        found |= {
+            stack.Resource("key", name).variable: self.key(name) for name in self.description.source.keys
+        }
         return found
 
 

@@ -17,8 +17,14 @@ def write_stack_env(place: LocalStackPaths, values: dict[str, str]) -> None:
 
 def read_stack_env(place: LocalStackPaths) -> dict[str, str]:
     """What `stack.env` says."""
-    pairs = (line.partition("=") for line in place.stack_env.read_text().splitlines() if line and not line.startswith("#"))
-    return {name: value[1:-1].replace("'\\''", "'") if value[:1] == "'" else value for name, _, value in pairs}
+    pairs = (
+        line.partition("=")
+        for line in place.stack_env.read_text().splitlines()
+        if line and not line.startswith("#")
+    )
+    return {
+        name: value[1:-1].replace("'\\''", "'") if value[:1] == "'" else value for name, _, value in pairs
+    }
 
 
 def _quoted(value: str) -> str:

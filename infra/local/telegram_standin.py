@@ -1,4 +1,6 @@
-"""A stand-in for Telegram's Bot API on loopback, which shows what was sent: `python -m infra.local.telegram_standin PORT`.
+"""A stand-in for Telegram's Bot API on loopback, which shows what was sent.
+
+`python -m infra.local.telegram_standin PORT`.
 
 GET  /            what was sent, newest first, as a page to read
 GET  /messages    the same as JSON, oldest first; `?chat_id=` narrows it
@@ -65,7 +67,9 @@ class StandIn:
             case "sendmessage":
                 return await self._send(values)
             case "getme":
-                return _done({"id": 1, "is_bot": True, "first_name": "tradehook", "username": "tradehook_bot"})
+                return _done(
+                    {"id": 1, "is_bot": True, "first_name": "tradehook", "username": "tradehook_bot"}
+                )
             case "setwebhook" | "deletewebhook":
                 return _done(True)
             case _:
@@ -88,7 +92,12 @@ class StandIn:
             if "status" in fault:
                 return _fault_answer(fault)
         number = self.sent[-1]["message_id"] + 1 if self.sent else 1
-        message = {"message_id": number, "date": int(time.time()), "chat": {"id": chat_id, "type": "private"}, "text": text}
+        message = {
+            "message_id": number,
+            "date": int(time.time()),
+            "chat": {"id": chat_id, "type": "private"},
+            "text": text,
+        }
         self.sent.append(message)
         return _done(message)
 
@@ -109,7 +118,12 @@ class StandIn:
     async def _messages(self, request: web.Request) -> web.Response:
         wanted = request.query.get("chat_id")
         items = [
-            {"message_id": message["message_id"], "chat_id": message["chat"]["id"], "text": message["text"], "date": message["date"]}
+            {
+                "message_id": message["message_id"],
+                "chat_id": message["chat"]["id"],
+                "text": message["text"],
+                "date": message["date"],
+            }
             for message in self.sent
             if wanted is None or str(message["chat"]["id"]) == wanted
         ]
@@ -121,7 +135,9 @@ class StandIn:
             f"<pre>{html.escape(message['text'])}</pre></article>"
             for message in reversed(self.sent)
         )
-        return web.Response(text=_PAGE.replace("{rows}", rows or "<p>Nothing was sent yet.</p>"), content_type="text/html")
+        return web.Response(
+            text=_PAGE.replace("{rows}", rows or "<p>Nothing was sent yet.</p>"), content_type="text/html"
+        )
 
 
 @web.middleware
@@ -150,7 +166,9 @@ def _done(result: Any) -> web.Response:
 
 
 def _failed(status: int, description: str, **parameters: int) -> web.Response:
-    body = {"ok": False, "error_code": status, "description": description} | ({"parameters": parameters} if parameters else {})
+    body = {"ok": False, "error_code": status, "description": description} | (
+        {"parameters": parameters} if parameters else {}
+    )
     return web.json_response(body, status=status)
 
 
@@ -171,7 +189,9 @@ pre{white-space:pre-wrap;overflow-wrap:anywhere;font:inherit;margin:.2rem 0}</st
 def main() -> None:
     """Serves on 127.0.0.1 until it is stopped."""
     # No access log: the bot's token is part of each URL.
-    web.run_app(StandIn().app(), host="127.0.0.1", port=int(sys.argv[1]), access_log=None, print=lambda *_: None)
+    web.run_app(
+        StandIn().app(), host="127.0.0.1", port=int(sys.argv[1]), access_log=None, print=lambda *_: None
+    )
 
 
 if __name__ == "__main__":

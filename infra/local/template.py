@@ -1,7 +1,8 @@
 """The stack as a CloudFormation template for the local cloud.
 
-Only what the emulator knows is in it, and what it does not enforce is left out (Lambda permissions, reserved concurrency).
-Names are spelled out, so that a function's environment holds plain text wherever that is possible.
+Only what the emulator knows is in it, and what it does not enforce is left out (Lambda permissions, reserved
+concurrency). Names are spelled out, so that a function's environment holds plain text wherever that is
+possible.
 """
 
 import hashlib
@@ -33,7 +34,13 @@ class Template:
     """
 
     def __init__(
-        self, stack: Stack, place: LocalStackPaths, routes: Mapping[str, Any], code: tuple[str, str], *, localstack: bool = False
+        self,
+        stack: Stack,
+        place: LocalStackPaths,
+        routes: Mapping[str, Any],
+        code: tuple[str, str],
+        *,
+        localstack: bool = False,
     ) -> None:
         self._stack = stack
         self._place = place
@@ -50,13 +57,23 @@ class Template:
             outputs[identity] = {"Value": {"Ref": identity}}
         for identity in (f"Key{logical_id(name)}" for name in self._stack.source.keys):
             outputs[identity] = {"Value": {"Fn::GetAtt": [identity, "Arn"]}}
-        content: Properties = {"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources, "Outputs": outputs}
-        outputs["Fingerprint"] = {"Value": hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()}
+        content: Properties = {
+            "AWSTemplateFormatVersion": "2010-09-09",
+            "Resources": resources,
+            "Outputs": outputs,
+        }
+        outputs["Fingerprint"] = {
+            "Value": hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        }
         return json.dumps(content)
 
     def environment(self, function: Function) -> Properties:
         """The function's environment variables: settings, then the addresses of what it is granted."""
-        settings = {**self._stack.source.environment, **function.definition.environment, **self._place.environment}
+        settings = {
+            **self._stack.source.environment,
+            **function.definition.environment,
+            **self._place.environment,
+        }
         settings |= {
             "POWERTOOLS_METRICS_NAMESPACE": f"{self._stack.name}-{STAGE}",
             "TRADEHOOK_EXCHANGES": " ".join(self._stack.traded),
@@ -64,7 +81,9 @@ class Template:
             "TRADEHOOK_PUBLIC_URL": self._place.url,
             "TRADEHOOK_WS_URL": self._place.ws_url,
         }
-        if not self._localstack:  # where the functions run beside the cloud, and not in containers that know it by another name
+        if (
+            not self._localstack
+        ):  # where the functions run beside the cloud, and not in containers that know it by another name
             settings["AWS_ENDPOINT_URL"] = self._place.cloud_url
         return {**settings, **{resource.variable: self._address(resource) for resource in function.resources}}
 
@@ -73,22 +92,44 @@ class Template:
         for name, table in source.tables.items():
             yield f"Table{logical_id(name)}", _resource("DynamoDB::Table", _table(self._full(name), table))
         for name, key in source.keys.items():
-            root = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"}
-            properties = {"EnableKeyRotation": key.rotation, "KeyPolicy": _policy([root]), "Description": key.does}
+            root = {
+                "Effect": "Allow",
+                "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+                "Action": "kms:*",
+                "Resource": "*",
+            }
+            properties = {
+                "EnableKeyRotation": key.rotation,
+                "KeyPolicy": _policy([root]),
+                "Description": key.does,
+            }
             yield f"Key{logical_id(name)}", _resource("KMS::Key", properties)
         yield from self._queues()
         yield from self._topics()
         for function in self._stack.functions.values():
             yield from self._function(function)
-        yield from rest_api(self._full("api"), self._routes, {name: f"Function{logical_id(name)}" for name in self._stack.functions})
+        yield from rest_api(
+            self._full("api"),
+            self._routes,
+            {name: f"Function{logical_id(name)}" for name in self._stack.functions},
+        )
         for name in self._websockets:
-            [owner] = [function.name for function in self._stack.functions.values() if function.definition.websocket == name]
-            yield from websocket_api(f"Websocket{logical_id(name)}", self._full(name), f"Function{logical_id(owner)}")
+            [owner] = [
+                function.name
+                for function in self._stack.functions.values()
+                if function.definition.websocket == name
+            ]
+            yield from websocket_api(
+                f"Websocket{logical_id(name)}", self._full(name), f"Function{logical_id(owner)}"
+            )
 
     def _queues(self) -> Iterator[tuple[str, Properties]]:
         for name, queue in self._stack.queues.items():
             common: Properties = {"FifoQueue": True} if queue.definition.fifo else {}
-            dead = {"QueueName": self._stack.queue_name(STAGE, f"{name}-dead"), "MessageRetentionPeriod": 14 * 86_400}
+            dead = {
+                "QueueName": self._stack.queue_name(STAGE, f"{name}-dead"),
+                "MessageRetentionPeriod": 14 * 86_400,
+            }
             yield f"Queue{logical_id(name)}Dead", _resource("SQS::Queue", common | dead)
             properties = {
                 "QueueName": self._stack.queue_name(STAGE, name),
@@ -107,9 +148,18 @@ class Template:
         for name, topic in self._stack.source.topics.items():
             arn = self._arn(Resource("topic", name))
             named: Properties = {"TopicName": self._stack.topic_name(STAGE, name)}
-            yield f"Topic{logical_id(name)}", _resource("SNS::Topic", named | ({"FifoTopic": True} if topic.fifo else {}))
-            # Without a policy of its own the emulator lets everybody publish. This one leaves it to the callers' roles.
-            allowed = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sns:*", "Resource": arn}
+            yield (
+                f"Topic{logical_id(name)}",
+                _resource("SNS::Topic", named | ({"FifoTopic": True} if topic.fifo else {})),
+            )
+            # Without a policy of its own the emulator lets everybody publish. This one leaves it to the
+            # callers' roles.
+            allowed = {
+                "Effect": "Allow",
+                "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+                "Action": "sns:*",
+                "Resource": arn,
+            }
             policy = {"Topics": [{"Ref": f"Topic{logical_id(name)}"}], "PolicyDocument": _policy([allowed])}
             yield f"Topic{logical_id(name)}Policy", _resource("SNS::TopicPolicy", policy)
             for subscription in topic.subscriptions:
@@ -122,8 +172,13 @@ class Template:
                 }
                 if subscription.filter:
                     properties["FilterPolicy"] = subscription.filter
-                    properties["FilterPolicyScope"] = "MessageBody" if subscription.filter_body else "MessageAttributes"
-                yield f"Topic{logical_id(name)}To{logical_id(subscription.queue)}", _resource("SNS::Subscription", properties)
+                    properties["FilterPolicyScope"] = (
+                        "MessageBody" if subscription.filter_body else "MessageAttributes"
+                    )
+                yield (
+                    f"Topic{logical_id(name)}To{logical_id(subscription.queue)}",
+                    _resource("SNS::Subscription", properties),
+                )
         for queue, topics in subscribed.items():
             sending = {
                 "Effect": "Allow",
@@ -132,7 +187,10 @@ class Template:
                 "Resource": self._arn(Resource("queue", queue)),
                 "Condition": {"ArnEquals": {"aws:SourceArn": topics}},
             }
-            properties = {"Queues": [{"Ref": f"Queue{logical_id(queue)}"}], "PolicyDocument": _policy([sending])}
+            properties = {
+                "Queues": [{"Ref": f"Queue{logical_id(queue)}"}],
+                "PolicyDocument": _policy([sending]),
+            }
             yield f"Queue{logical_id(queue)}Policy", _resource("SQS::QueuePolicy", properties)
 
     def _function(self, function: Function) -> Iterator[tuple[str, Properties]]:
@@ -154,8 +212,15 @@ class Template:
         for number, trigger in enumerate(function.triggers):
             if trigger.schedule:
                 target = {"Arn": arn, "RoleArn": {"Fn::GetAtt": [f"{name}Role", "Arn"]}}
-                schedule = {"Name": f"{self._full(function.name)}-{number}", "ScheduleExpression": trigger.schedule, "Target": target}
-                yield f"{name}Schedule{number}", _resource("Scheduler::Schedule", schedule | {"FlexibleTimeWindow": {"Mode": "OFF"}})
+                schedule = {
+                    "Name": f"{self._full(function.name)}-{number}",
+                    "ScheduleExpression": trigger.schedule,
+                    "Target": target,
+                }
+                yield (
+                    f"{name}Schedule{number}",
+                    _resource("Scheduler::Schedule", schedule | {"FlexibleTimeWindow": {"Mode": "OFF"}}),
+                )
                 continue
             mapping: Properties = {
                 "FunctionName": {"Ref": name},
@@ -168,23 +233,35 @@ class Template:
                 mapping["EventSourceArn"] = {"Fn::GetAtt": [f"Queue{logical_id(trigger.queue)}", "Arn"]}
                 mapping["FunctionResponseTypes"] = ["ReportBatchItemFailures"]
             if trigger.stream:
-                mapping["EventSourceArn"] = {"Fn::GetAtt": [f"Table{logical_id(trigger.stream)}", "StreamArn"]}
-                # From the oldest: what is written between the table's creation and the mapping's must not be lost.
+                mapping["EventSourceArn"] = {
+                    "Fn::GetAtt": [f"Table{logical_id(trigger.stream)}", "StreamArn"]
+                }
+                # From the oldest: what is written between the table's creation and the mapping's must not be
+                # lost.
                 mapping["StartingPosition"] = "TRIM_HORIZON"
             yield f"{name}Source{number}", _resource("Lambda::EventSourceMapping", mapping)
 
     def _role(self, function: Function) -> Properties:
         logs = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/{self._full(function.name)}:*"
-        statements: list[Properties] = [{"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": logs}]
+        statements: list[Properties] = [
+            {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": logs}
+        ]
         for statement in self._stack.statements(function):
             if statement.resource.kind == "websocket" and not self._websockets:
                 continue
-            actions = [*statement.actions, *(_BATCH_ACTIONS[action] for action in statement.actions if action in _BATCH_ACTIONS)]
+            actions = [
+                *statement.actions,
+                *(_BATCH_ACTIONS[action] for action in statement.actions if action in _BATCH_ACTIONS),
+            ]
             statements.append({"Effect": "Allow", "Action": actions, "Resource": self._granted(statement)})
         services = ["lambda.amazonaws.com", "scheduler.amazonaws.com"]
         assume = {"Effect": "Allow", "Principal": {"Service": services}, "Action": "sts:AssumeRole"}
         policy = {"PolicyName": "grants", "PolicyDocument": _policy(statements)}
-        return {"RoleName": self._full(function.name), "AssumeRolePolicyDocument": _policy([assume]), "Policies": [policy]}
+        return {
+            "RoleName": self._full(function.name),
+            "AssumeRolePolicyDocument": _policy([assume]),
+            "Policies": [policy],
+        }
 
     def _granted(self, statement: Statement) -> Any:
         """The ARN that a statement is about."""
@@ -194,7 +271,9 @@ class Template:
         if resource.kind == "websocket":
             api = f"${{Websocket{logical_id(resource.name)}}}"
             return {"Fn::Sub": f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{api}/{API_STAGE}/*/@connections/*"}
-        return self._arn(resource) + {"itself": "", "indexes": "/index/*", "stream": "/stream/*"}[statement.part]
+        return (
+            self._arn(resource) + {"itself": "", "indexes": "/index/*", "stream": "/stream/*"}[statement.part]
+        )
 
     def _arn(self, resource: Resource) -> str:
         """The ARN of a table, queue or topic."""
@@ -227,16 +306,24 @@ class Template:
 
 def _table(full_name: str, table: Any) -> Properties:
     keys = [table.key, *table.indexes.values()]
-    attributes = {attribute[0]: attribute[1] for key in keys for attribute in (key.hash, key.range) if attribute}
+    attributes = {
+        attribute[0]: attribute[1] for key in keys for attribute in (key.hash, key.range) if attribute
+    }
     properties: Properties = {
         "TableName": full_name,
         "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": [{"AttributeName": name, "AttributeType": kind} for name, kind in sorted(attributes.items())],
+        "AttributeDefinitions": [
+            {"AttributeName": name, "AttributeType": kind} for name, kind in sorted(attributes.items())
+        ],
         "KeySchema": _key_schema(table.key),
     }
     if table.indexes:
         properties["GlobalSecondaryIndexes"] = [
-            {"IndexName": name, "KeySchema": _key_schema(key), "Projection": {"ProjectionType": "KEYS_ONLY" if key.keys_only else "ALL"}}
+            {
+                "IndexName": name,
+                "KeySchema": _key_schema(key),
+                "Projection": {"ProjectionType": "KEYS_ONLY" if key.keys_only else "ALL"},
+            }
             for name, key in table.indexes.items()
         ]
     if table.stream:

@@ -1,4 +1,7 @@
-"""The two APIs of the template: REST from Chalice's route document, WebSocket with its three routes to one function."""
+"""The two APIs of the template.
+
+REST from Chalice's route document, WebSocket with its three routes to one function.
+"""
 
 import copy
 import hashlib
@@ -11,19 +14,25 @@ from infra.local.paths import API_STAGE, REGION
 
 Properties = dict[str, Any]
 
-# What API Gateway answers by itself, in the form that everything else answers in. An unknown route is 403 there by default.
+# What API Gateway answers by itself, in the form that everything else answers in. An unknown route is 403
+# there by default.
 _ANSWERS = {
     "MISSING_AUTHENTICATION_TOKEN": ("404", '{"error": "There is no such route", "code": "unknown_route"}'),
     "RESOURCE_NOT_FOUND": ("404", '{"error": "There is no such route", "code": "unknown_route"}'),
     "REQUEST_TOO_LARGE": ("413", '{"error": "The body is too large", "code": "too_large"}'),
     "THROTTLED": ("503", '{"error": "Try again in a moment", "code": "unavailable"}'),
-    "UNSUPPORTED_MEDIA_TYPE": ("415", '{"error": "This content type is not understood", "code": "unsupported_media_type"}'),
+    "UNSUPPORTED_MEDIA_TYPE": (
+        "415",
+        '{"error": "This content type is not understood", "code": "unsupported_media_type"}',
+    ),
     "INTEGRATION_TIMEOUT": ("503", '{"error": "Try again in a moment", "code": "unavailable"}'),
     "DEFAULT_5XX": (None, '{"error": "Something went wrong on our side", "code": "internal"}'),
 }
 
 
-def rest_api(name: str, routes: Mapping[str, Any], functions: Mapping[str, str]) -> Iterator[tuple[str, Properties]]:
+def rest_api(
+    name: str, routes: Mapping[str, Any], functions: Mapping[str, str]
+) -> Iterator[tuple[str, Properties]]:
     """The REST API, its own answers, its deployment and stage.
 
     Args:
@@ -38,7 +47,12 @@ def rest_api(name: str, routes: Mapping[str, Any], functions: Mapping[str, str])
         for method in methods.values():
             if owner := method.pop("x-tradehook-function", None):
                 method["x-amazon-apigateway-integration"]["uri"] = _invocation(functions[owner])
-    properties = {"Name": name, "Body": body, "BinaryMediaTypes": binary, "EndpointConfiguration": {"Types": ["REGIONAL"]}}
+    properties = {
+        "Name": name,
+        "Body": body,
+        "BinaryMediaTypes": binary,
+        "EndpointConfiguration": {"Types": ["REGIONAL"]},
+    }
     yield "RestApi", _resource("ApiGateway::RestApi", properties)
     for kind, (status, template) in _ANSWERS.items():
         answer: Properties = {
@@ -46,7 +60,10 @@ def rest_api(name: str, routes: Mapping[str, Any], functions: Mapping[str, str])
             "ResponseType": kind,
             "ResponseTemplates": {"application/json": template},
         }
-        yield f"RestApi{logical_id(kind)}", _resource("ApiGateway::GatewayResponse", answer | ({"StatusCode": status} if status else {}))
+        yield (
+            f"RestApi{logical_id(kind)}",
+            _resource("ApiGateway::GatewayResponse", answer | ({"StatusCode": status} if status else {})),
+        )
     # A deployment is a picture of the API: it takes a new one to show a change, hence the digest in its name.
     deployed = f"RestApiDeployment{hashlib.sha256(json.dumps([properties, _ANSWERS], sort_keys=True).encode()).hexdigest()[:12]}"
     deployment = _resource("ApiGateway::Deployment", {"RestApiId": {"Ref": "RestApi"}})
@@ -58,18 +75,31 @@ def rest_api(name: str, routes: Mapping[str, Any], functions: Mapping[str, str])
 def websocket_api(identity: str, name: str, function: str) -> Iterator[tuple[str, Properties]]:
     """A WebSocket API with all of its routes going to one function. `identity` is its logical id."""
     api = {"Ref": identity}
-    properties = {"Name": name, "ProtocolType": "WEBSOCKET", "RouteSelectionExpression": "$request.body.action"}
+    properties = {
+        "Name": name,
+        "ProtocolType": "WEBSOCKET",
+        "RouteSelectionExpression": "$request.body.action",
+    }
     yield identity, _resource("ApiGatewayV2::Api", properties)
     integration = {"ApiId": api, "IntegrationType": "AWS_PROXY", "IntegrationUri": _invocation(function)}
     yield f"{identity}Integration", _resource("ApiGatewayV2::Integration", integration)
     for route in ("connect", "disconnect", "default"):
-        routed = {"ApiId": api, "RouteKey": f"${route}", "Target": {"Fn::Sub": f"integrations/${{{identity}Integration}}"}}
+        routed = {
+            "ApiId": api,
+            "RouteKey": f"${route}",
+            "Target": {"Fn::Sub": f"integrations/${{{identity}Integration}}"},
+        }
         yield f"{identity}Route{route.capitalize()}", _resource("ApiGatewayV2::Route", routed)
-    yield f"{identity}Stage", _resource("ApiGatewayV2::Stage", {"ApiId": api, "StageName": API_STAGE, "AutoDeploy": True})
+    yield (
+        f"{identity}Stage",
+        _resource("ApiGatewayV2::Stage", {"ApiId": api, "StageName": API_STAGE, "AutoDeploy": True}),
+    )
 
 
 def _invocation(function: str) -> Properties:
-    return {"Fn::Sub": f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/${{{function}.Arn}}/invocations"}
+    return {
+        "Fn::Sub": f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/${{{function}.Arn}}/invocations"
+    }
 
 
 def _resource(kind: str, properties: Properties) -> Properties:

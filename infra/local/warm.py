@@ -14,7 +14,10 @@ _THREADS = 2
 
 
 def up(stack: LocalStack) -> None:
-    """Calls the functions on the way of a signal with an event in which nothing happened; what they say to it does not matter."""
+    """Calls the functions on the way of a signal with an event in which nothing happened.
+
+    What they say to it does not matter.
+    """
     client = stack.client("lambda")
 
     def call(wanted: tuple[str, dict[str, Any]]) -> None:
@@ -29,7 +32,11 @@ def up(stack: LocalStack) -> None:
 
 def _calls(stack: LocalStack) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, function in stack.description.functions.items():
-        waited_for = function.definition.http or function.definition.websocket or any(not trigger.schedule for trigger in function.triggers)
+        waited_for = (
+            function.definition.http
+            or function.definition.websocket
+            or any(not trigger.schedule for trigger in function.triggers)
+        )
         if name != _RECEIVER and waited_for:
             yield name, _nothing(function)
 

@@ -15,19 +15,27 @@ _GOING_AWAY = 1001
 _LARGEST_MESSAGE = 128 * 1024 + 1  # aiohttp closes at this size, not above it
 
 
-async def pass_through(request: web.Request, session: aiohttp.ClientSession, url: URL, headers: CIMultiDict[str]) -> web.StreamResponse:
+async def pass_through(
+    request: web.Request, session: aiohttp.ClientSession, url: URL, headers: CIMultiDict[str]
+) -> web.StreamResponse:
     """Connects the client to the cloud's WebSocket API. A refusal at `$connect` is the client's 403."""
-    protocols = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",") if name.strip()]
+    protocols = [
+        name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",") if name.strip()
+    ]
     try:
         inner = await session.ws_connect(url, headers=headers, protocols=protocols, max_msg_size=0)
     except aiohttp.WSServerHandshakeError as refused:
         status = refused.status if 400 <= refused.status < 500 else 502
         code, error = (
-            ("forbidden", "The token or ticket does not open a connection") if status == 403 else ("bad_gateway", "The connection failed")
+            ("forbidden", "The token or ticket does not open a connection")
+            if status == 403
+            else ("bad_gateway", "The connection failed")
         )
         return web.json_response({"error": error, "code": code}, status=status)
     async with inner:
-        outer = web.WebSocketResponse(protocols=[inner.protocol] if inner.protocol else (), max_msg_size=_LARGEST_MESSAGE)
+        outer = web.WebSocketResponse(
+            protocols=[inner.protocol] if inner.protocol else (), max_msg_size=_LARGEST_MESSAGE
+        )
         await outer.prepare(request)
         inward = asyncio.create_task(_pump(outer, inner))
         outward = asyncio.create_task(_pump(inner, outer))
@@ -44,7 +52,8 @@ async def pass_through(request: web.Request, session: aiohttp.ClientSession, url
 
 
 async def _pump(
-    source: web.WebSocketResponse | aiohttp.ClientWebSocketResponse, target: web.WebSocketResponse | aiohttp.ClientWebSocketResponse
+    source: web.WebSocketResponse | aiohttp.ClientWebSocketResponse,
+    target: web.WebSocketResponse | aiohttp.ClientWebSocketResponse,
 ) -> None:
     """Passes messages on until the source closes."""
     async for message in source:

@@ -21,7 +21,11 @@ def node() -> str:
     if not (HERE / "node_modules" / "ws").is_dir():
         npm = shutil.which("npm")
         done = (
-            subprocess.run([npm, "ci", "--no-fund", "--no-audit"], cwd=HERE, capture_output=True, text=True, check=False) if npm else None
+            subprocess.run(
+                [npm, "ci", "--no-fund", "--no-audit"], cwd=HERE, capture_output=True, text=True, check=False
+            )
+            if npm
+            else None
         )
         if done is None or done.returncode:
             pytest.skip(
@@ -37,7 +41,11 @@ def chromium() -> str:
     found = next(filter(None, map(shutil.which, names)), None)
     if not found and os.geteuid() == 0 and shutil.which("apt-get"):
         subprocess.run(["apt-get", "update"], capture_output=True, check=False)
-        subprocess.run(["apt-get", "install", "-y", "--no-install-recommends", "chromium"], capture_output=True, check=False)
+        subprocess.run(
+            ["apt-get", "install", "-y", "--no-install-recommends", "chromium"],
+            capture_output=True,
+            check=False,
+        )
         found = shutil.which("chromium")
     if not found:
         pytest.skip("Chromium is not installed, and could not be: apt-get install chromium")

@@ -1,8 +1,11 @@
-"""The product's realtime code at full rate: sockets, clients and functions are real, the tables and the queue are in memory.
+"""The product's realtime code at full rate.
 
-The emulated cloud spends some twelve milliseconds of one processor on an event before the first socket hears of it, and so cannot
-show what happens at a hundred a second. Here `handle_realtime` and `push_realtime` run as they are; connections, event log and message
-groups are kept by the stand-ins below, and the management API writes to the sockets.
+Sockets, clients and functions are real, the tables and the queue are in memory.
+
+The emulated cloud spends some twelve milliseconds of one processor on an event before the first socket hears
+of it, and so cannot show what happens at a hundred a second. Here `handle_realtime` and `push_realtime` run
+as they are; connections, event log and message groups are kept by the stand-ins below, and the management API
+writes to the sockets.
 """
 
 import asyncio
@@ -54,7 +57,11 @@ class Tables:
             self.connections[connection_id] = found.model_copy(update=fields)
 
     def hearing(self, stream: str, _now: datetime) -> list[store.Connection]:
-        return [each for each in list(self.connections.values()) if each.stream == stream and each.joined is not None]
+        return [
+            each
+            for each in list(self.connections.values())
+            if each.stream == stream and each.joined is not None
+        ]
 
     def after(self, stream: str, sequence: int, limit: int) -> Iterator[LoggedEvent]:
         return iter(self.log[stream][sequence : sequence + limit])
@@ -93,7 +100,8 @@ class Queue:
                     self._busy.discard(group)
                     return
             records = [
-                {"messageId": str(number), "body": body, "attributes": {"MessageGroupId": group}} for number, body in enumerate(bodies)
+                {"messageId": str(number), "body": body, "attributes": {"MessageGroupId": group}}
+                for number, body in enumerate(bodies)
             ]
             answer = push_realtime.handler({"Records": records}, CONTEXT)
             self.failed += len(answer["batchItemFailures"])
@@ -117,7 +125,9 @@ class Gateway:
         try:
             asyncio.run_coroutine_threadsafe(socket.send_str(Data.decode()), self.loop).result(1)
         except TimeoutError:
-            raise ReadTimeoutError(endpoint_url="the gateway") from None  # a full socket: the connection is passed over for a while
+            raise ReadTimeoutError(
+                endpoint_url="the gateway"
+            ) from None  # a full socket: the connection is passed over for a while
         except ConnectionError:
             raise ClientError({"Error": {"Code": "GoneException"}}, "PostToConnection") from None
 
@@ -126,12 +136,18 @@ class Gateway:
 
     async def _invoke(self, event: dict[str, object]) -> int:
         assert self.loop
-        return (await self.loop.run_in_executor(self._pool, handle_realtime.handler, event, CONTEXT))["statusCode"]
+        return (await self.loop.run_in_executor(self._pool, handle_realtime.handler, event, CONTEXT))[
+            "statusCode"
+        ]
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         connection_id = uuid.uuid4().hex
         context = {"connectionId": connection_id, "identity": {"sourceIp": "127.0.0.1"}}
-        opening = {"requestContext": context | {"eventType": "CONNECT"}, "queryStringParameters": dict(request.query), "headers": {}}
+        opening = {
+            "requestContext": context | {"eventType": "CONNECT"},
+            "queryStringParameters": dict(request.query),
+            "headers": {},
+        }
         if (status := await self._invoke(opening)) != 200:
             return web.Response(status=status)
         socket = web.WebSocketResponse()
@@ -140,7 +156,9 @@ class Gateway:
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
-                    await self._invoke({"requestContext": context | {"eventType": "MESSAGE"}, "body": message.data})
+                    await self._invoke(
+                        {"requestContext": context | {"eventType": "MESSAGE"}, "body": message.data}
+                    )
         finally:
             self._sockets.pop(connection_id, None)
             await self._invoke({"requestContext": context | {"eventType": "DISCONNECT"}})
@@ -156,7 +174,9 @@ def running() -> Iterator[tuple[Tables, Queue, Gateway, str]]:
         patch.object(store, "add", lambda each: tables.connections.update({each.connection_id: each})),
         patch.object(store, "get", tables.connections.get),
         patch.object(store, "remove", lambda connection_id: tables.connections.pop(connection_id, None)),
-        patch.object(store, "join", lambda connection_id, sequence: tables.change(connection_id, joined=sequence)),
+        patch.object(
+            store, "join", lambda connection_id, sequence: tables.change(connection_id, joined=sequence)
+        ),
         patch.object(store, "listeners", tables.hearing),
         patch.object(resuming.event_log, "after", tables.after),
         patch.object(resuming.event_log, "last", tables.last),

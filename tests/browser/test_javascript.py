@@ -15,13 +15,18 @@ def test_client(node):
 
 @pytest.mark.e2e
 def test_dashboard(node, chromium, stack):
-    """In a real browser the dashboard shows a signal within a second, its trace, halts, replays, and speaks Arabic."""
+    """In a real browser the dashboard shows a signal within a second, its trace, halts, replays, and speaks
+    Arabic.
+    """
     _run(node, "dashboard.test.mjs", stack.env | {"CHROMIUM": chromium})
 
 
 @pytest.mark.e2e
 def test_seeds(node, stack):
-    """The seeds' WebSocket snippets run as printed: the admin panel's client, register and login, refusals, tickets."""
+    """The seeds' WebSocket snippets run as printed.
+
+    The admin panel's client, register and login, refusals, tickets.
+    """
     _run(node, "seeds.test.mjs", stack.env)
 
 

@@ -1,7 +1,9 @@
-"""Many clients, many events, connections that break: every client has every event of its own exactly once, in order.
+"""Many clients, many events, connections that break.
 
-`SOAK_SECONDS=60 SOAK_CLIENTS=500 SOAK_RATE=100` is the whole of it; without them a small part is run. Two clients for each user,
-and a few administrators, who hear everything.
+Every client has every event of its own exactly once, in order.
+
+`SOAK_SECONDS=60 SOAK_CLIENTS=500 SOAK_RATE=100` is the whole of it; without them a small part is run. Two
+clients for each user, and a few administrators, who hear everything.
 """
 
 import json
@@ -33,7 +35,9 @@ WITHIN_S = 180 + CLIENTS  # to connect, which one machine does slowly, and to ca
 @pytest.mark.e2e
 @pytest.mark.timeout(SECONDS + WITHIN_S + 120)
 def test_every_event_once_and_in_order(node, stack):
-    """Whatever drops and resumes, every client ends with all of its own stream, nothing of another's, and no reset."""
+    """Whatever drops and resumes, every client ends with all of its own stream, nothing of another's, and no
+    reset.
+    """
     _check(soak(node, stack))
 
 
@@ -44,7 +48,12 @@ def test_full_rate(node):
         users = [f"u{number}" for number in range(USERS)]
         clients = [full_rate.client(tables, user_id) for user_id in users for _ in range(2)]
         clients += [full_rate.client(tables, f"a{number}", admin=True) for number in range(ADMINS)]
-        result = _drive(node, url, clients, lambda: full_rate.happen(tables, messages, users, rate=PER_SECOND, seconds=SECONDS))
+        result = _drive(
+            node,
+            url,
+            clients,
+            lambda: full_rate.happen(tables, messages, users, rate=PER_SECOND, seconds=SECONDS),
+        )
         print({"posts": gateway.posts, "failed": messages.failed})  # noqa: T201
     _check(result)
     assert messages.failed == 0
@@ -65,7 +74,10 @@ def soak(node, stack):
     users = [f"soak{run}x{number}" for number in range(USERS)]
     clients = [_client(dynamodb, cloud, user_id, "user", user_id, 0) for user_id in users for _ in range(2)]
     stood = _admins_stand(dynamodb, cloud)
-    clients += [_client(dynamodb, cloud, f"soak{run}admin{number}", "admin", ADMIN_STREAM, stood) for number in range(ADMINS)]
+    clients += [
+        _client(dynamodb, cloud, f"soak{run}admin{number}", "admin", ADMIN_STREAM, stood)
+        for number in range(ADMINS)
+    ]
 
     def happen():
         told = _happen(dynamodb, cloud.table("outbox"), users)
@@ -76,7 +88,9 @@ def soak(node, stack):
 
 def _drive(node, url, clients, happen):
     """Connects the clients, lets things happen, and returns what the clients found."""
-    node_process = subprocess.Popen([node, "soak.mjs"], cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    node_process = subprocess.Popen(
+        [node, "soak.mjs"], cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     killer = threading.Timer(SECONDS + WITHIN_S, node_process.kill)
     killer.start()
     try:
@@ -96,7 +110,12 @@ def _drive(node, url, clients, happen):
 def _client(dynamodb, cloud, user_id, role, stream, after):
     """One more client: a user with a token."""
     token = credentials.new(credentials.Kind.API, user_id)
-    stored = {"token_hash": credentials.digest(token), "kind": "api", "user_id": user_id, "created_at": "2026-01-01T00:00:00+00:00"}
+    stored = {
+        "token_hash": credentials.digest(token),
+        "kind": "api",
+        "user_id": user_id,
+        "created_at": "2026-01-01T00:00:00+00:00",
+    }
     profile = {"user_id": user_id, "part": "profile", "user_uuid": user_id, "role": role, "is_active": True}
     for table, item in (("credentials", stored), ("users", profile)):
         dynamodb.put_item(TableName=cloud.table(table), Item=aws.to_dynamodb(item))

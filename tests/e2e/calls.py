@@ -20,12 +20,19 @@ def post(stack: Running, path: str, json: Any = None, **more: Any) -> requests.R
 
 def get(stack: Running, path: str, token: str = "TRADEHOOK_ADMIN_TOKEN", **more: Any) -> requests.Response:
     """An API call with one of the demo tokens."""
-    return requests.get(f"{stack.url}{path}", headers={"Authorization": f"Bearer {stack.env[token]}"}, timeout=TIMEOUT_S, **more)
+    return requests.get(
+        f"{stack.url}{path}",
+        headers={"Authorization": f"Bearer {stack.env[token]}"},
+        timeout=TIMEOUT_S,
+        **more,
+    )
 
 
 def paper(stack: Running, json: dict[str, Any], **more: Any) -> requests.Response:
     """A paper signal with the demo user's token."""
-    return post(stack, "/api/webhook", json, headers={"X-Webhook-Token": stack.env["TRADEHOOK_PAPER_TOKEN"], **more})
+    return post(
+        stack, "/api/webhook", json, headers={"X-Webhook-Token": stack.env["TRADEHOOK_PAPER_TOKEN"], **more}
+    )
 
 
 def eventually(check: Callable[[], Any], within_s: float = 30) -> Any:
@@ -50,12 +57,24 @@ def settled(stack: Running, signal_id: str, token: str = "TRADEHOOK_USER_TOKEN")
     return trace
 
 
-def heard(stack: Running, token: str, say: list[dict[str, Any]], until: Callable[[list[Any]], bool], act: Callable[[], Any]) -> list[Any]:
-    """Everything a WebSocket client hears: it connects, says something, something happens, and it listens until it has heard enough."""
+def heard(
+    stack: Running,
+    token: str,
+    say: list[dict[str, Any]],
+    until: Callable[[list[Any]], bool],
+    act: Callable[[], Any],
+) -> list[Any]:
+    """Everything a WebSocket client hears.
+
+    It connects, says something, something happens, and it listens until it has heard enough.
+    """
 
     async def listen() -> list[Any]:
         messages: list[Any] = []
-        async with aiohttp.ClientSession() as session, session.ws_connect(f"{stack.ws_url}?token={stack.env[token]}") as socket:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(f"{stack.ws_url}?token={stack.env[token]}") as socket,
+        ):
             messages.append(await socket.receive_json(timeout=TIMEOUT_S))
             for message in say:
                 await socket.send_json(message)

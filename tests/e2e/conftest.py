@@ -43,12 +43,19 @@ class Running:
 
     @property
     def cloud(self) -> LocalStack:
-        """The deployed stack with root's clients: `cloud.client("dynamodb")`, `cloud.table("orders")`, `cloud.queue("realtime")`."""
+        """The deployed stack with root's clients.
+
+        `cloud.client("dynamodb")`, `cloud.table("orders")`, `cloud.queue("realtime")`.
+        """
         return connect(self.place)
 
     def items(self, table: str) -> list[dict[str, Any]]:
         """Everything in a table, as DynamoDB gives it."""
-        pages = self.cloud.client("dynamodb").get_paginator("scan").paginate(TableName=self.cloud.table(table), ConsistentRead=True)
+        pages = (
+            self.cloud.client("dynamodb")
+            .get_paginator("scan")
+            .paginate(TableName=self.cloud.table(table), ConsistentRead=True)
+        )
         return [item for page in pages for item in page["Items"]]
 
     def restart(self) -> None:
@@ -88,7 +95,9 @@ class Running:
         assert not changes, changes
         changed = self.place.directory / "stack.yaml"
         changed.write_text(yaml.safe_dump(source, sort_keys=False))
-        there = replace(self.place, stack_yaml=changed, environment={**self.place.environment, **(environment or {})})
+        there = replace(
+            self.place, stack_yaml=changed, environment={**self.place.environment, **(environment or {})}
+        )
         deploy.deploy(there, build())
         try:
             yield
@@ -104,7 +113,9 @@ class Running:
             [grant] = [grant for grant in grants if grant.get(kind) == name and action in grant["actions"]]
             grant["actions"].remove(action)
             if not grant["actions"]:
-                grant["actions"] = ["ListTagsOfResource" if kind == "table" else "ListQueueTags"]  # its address must stay
+                grant["actions"] = [
+                    "ListTagsOfResource" if kind == "table" else "ListQueueTags"
+                ]  # its address must stay
 
         return self.deployed_with(edit=edit)
 
@@ -121,7 +132,9 @@ def free_port() -> int:
 
 
 def _impatient(stack_yaml: Path, directory: Path) -> Path:
-    """The same stack, in which the messages of a killed order worker come again after seconds instead of minutes."""
+    """The same stack, in which the messages of a killed order worker come again after seconds instead of
+    minutes.
+    """
     source = yaml.safe_load(stack_yaml.read_text())
     source["functions"]["execute_orders"]["timeout_s"] = 8
     source["queues"]["orders"]["visibility_margin_s"] = 2

@@ -23,14 +23,28 @@ from tests.e2e.conftest import Running
 
 pytestmark = pytest.mark.e2e
 
-EVENTS = ("user.created", "payment.completed", "transaction.created", "ticket.created", "ticket.status_changed", "ticket.message_added")
+EVENTS = (
+    "user.created",
+    "payment.completed",
+    "transaction.created",
+    "ticket.created",
+    "ticket.status_changed",
+    "ticket.message_added",
+)
 SECRET = "optional-secret-for-signing"
 
 
-def api(stack: Running, method: str, path: str, body: Any = None, token: str = "", **more: Any) -> requests.Response:
+def api(
+    stack: Running, method: str, path: str, body: Any = None, token: str = "", **more: Any
+) -> requests.Response:
     """A call of the admin API, by an admin unless told otherwise."""
-    headers = {"Authorization": f"Bearer {token or stack.env['TRADEHOOK_ADMIN_TOKEN']}", **more.pop("headers", {})}
-    return requests.request(method, f"{stack.url}{path}", json=body, headers=headers, timeout=TIMEOUT_S, **more)
+    headers = {
+        "Authorization": f"Bearer {token or stack.env['TRADEHOOK_ADMIN_TOKEN']}",
+        **more.pop("headers", {}),
+    }
+    return requests.request(
+        method, f"{stack.url}{path}", json=body, headers=headers, timeout=TIMEOUT_S, **more
+    )
 
 
 def made(stack: Running, path: str, body: Any, **more: Any) -> dict[str, Any]:
@@ -72,18 +86,34 @@ def receiver() -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 
 def test_the_six_events_of_the_admin_seed_arrive(stack: Running) -> None:
-    """Each of the six, caused through the API, comes to a subscriber: its type in the header, signed as printed, its fields its own."""
+    """Each of the six, caused through the API, comes to a subscriber.
+
+    Its type in the header, signed as printed, its fields its own.
+    """
     user_id, telegram_id = new_id(), new_id()
     with receiver() as (url, got):
         hooks = [
-            made(stack, "/webhooks", {"name": type_, "url": url, "event_type": type_, "secret": SECRET, "description": "six"})
+            made(
+                stack,
+                "/webhooks",
+                {"name": type_, "url": url, "event_type": type_, "secret": SECRET, "description": "six"},
+            )
             for type_ in EVENTS
         ]
         code = f"ref{user_id}"
-        profile = {"telegram_id": telegram_id, "username": "testuser", "first_name": "Test", "last_name": "User", "referral_code": code}
+        profile = {
+            "telegram_id": telegram_id,
+            "username": "testuser",
+            "first_name": "Test",
+            "last_name": "User",
+            "referral_code": code,
+        }
         made(stack, "/users", {"user_id": user_id, **profile})
         payment = made(stack, "/payments", {"user_id": user_id, "amount": 50, "currency": "USDT"})
-        assert api(stack, "PATCH", f"/payments/{payment['payment_id']}", {"status": "completed"}).status_code == 200
+        assert (
+            api(stack, "PATCH", f"/payments/{payment['payment_id']}", {"status": "completed"}).status_code
+            == 200
+        )
         ticket = made(stack, "/tickets", {"user_id": user_id, "title": "A question", "message": "Hello"})
         assert api(stack, "PATCH", f"/tickets/{ticket['ticket_id']}", {"status": "closed"}).status_code == 200
 
@@ -95,24 +125,42 @@ def test_the_six_events_of_the_admin_seed_arrive(stack: Running) -> None:
         told = mine()
         assert told.keys() >= set(EVENTS)
         for each in got:
-            expected = hmac.new(SECRET.encode(), json.dumps(json.loads(each["body"]), sort_keys=True).encode(), hashlib.sha256).hexdigest()
+            expected = hmac.new(
+                SECRET.encode(), json.dumps(json.loads(each["body"]), sort_keys=True).encode(), hashlib.sha256
+            ).hexdigest()
             assert each["headers"]["X-Webhook-Signature"] == f"sha256={expected}"
             assert int(each["headers"]["X-Webhook-Id"]) > 0
     assert told["user.created"] == {"user_id": user_id, **profile, "referred_by_id": None}
     assert (told["payment.completed"]["amount"], told["payment.completed"]["currency"]) == ("50", "USDT")
     assert told["transaction.created"]["transaction_id"] == told["payment.completed"]["transaction_id"]
-    assert told["ticket.created"]["ticket_id"] == told["ticket.status_changed"]["ticket_id"] == ticket["ticket_id"]
+    assert (
+        told["ticket.created"]["ticket_id"]
+        == told["ticket.status_changed"]["ticket_id"]
+        == ticket["ticket_id"]
+    )
     assert told["ticket.status_changed"]["new_status"] == "closed"
-    assert (told["ticket.message_added"]["message"], told["ticket.message_added"]["is_from_admin"]) == ("Hello", True)
+    assert (told["ticket.message_added"]["message"], told["ticket.message_added"]["is_from_admin"]) == (
+        "Hello",
+        True,
+    )
     for hook in hooks:
         api(stack, "DELETE", f"/webhooks/{hook.get('webhook_id', hook.get('id'))}")
 
 
 def test_the_user_set_up_of_the_legacy_seed(stack: Running) -> None:
-    """Create, settings, activate and deactivate as the seed has them; then its 404, 403 and 400, in its words."""
+    """Create, settings, activate and deactivate as the seed has them.
+
+    Then its 404, 403 and 400, in its words.
+    """
     user_id = new_id()
     made(stack, "/users", {"user_id": user_id})
-    settings = {"market_type": "futures", "trade_amount": 100.0, "leverage": 10, "account_type": "demo", "require_token": False}
+    settings = {
+        "market_type": "futures",
+        "trade_amount": 100.0,
+        "leverage": 10,
+        "account_type": "demo",
+        "require_token": False,
+    }
     changed = api(stack, "PATCH", f"/users/{user_id}/settings", settings).json()
     assert {name: changed[name] for name in settings} == settings
     made(stack, "/accounts", {"user_id": user_id, "name": "Demo", "kind": "demo", "exchange": "binance"})
@@ -153,14 +201,20 @@ def test_a_newcomer_by_telegram_trades_with_the_string_they_were_sent(stack: Run
 
     text = eventually(lambda: next(iter(said()), None))
     [string] = [line for line in text.splitlines() if line.startswith("code=")]
-    assert string.endswith("strategy_id=MyStrategy demo=YES command=sell exchange=binance coinmarket=BTCUSDT amount=0.05")
-    bought = requests.post(f"{stack.url}/xc", data=string.replace("command=sell", "command=buy"), timeout=TIMEOUT_S)
+    assert string.endswith(
+        "strategy_id=MyStrategy demo=YES command=sell exchange=binance coinmarket=BTCUSDT amount=0.05"
+    )
+    bought = requests.post(
+        f"{stack.url}/xc", data=string.replace("command=sell", "command=buy"), timeout=TIMEOUT_S
+    )
     assert bought.status_code == 202, bought.text
     assert eventually(lambda: any(each.startswith("Filled: BUY 0.05 BTCUSDT") for each in said())), said()
     sold = requests.post(f"{stack.url}/xc", data=string, timeout=TIMEOUT_S)
     assert sold.status_code == 202
     trace = settled(stack, sold.json()["signal_id"], "TRADEHOOK_ADMIN_TOKEN")
-    assert [(order["side"], order["quantity"], order["status"]) for order in trace["orders"]] == [("sell", 0.05, "filled")]
+    assert [(order["side"], order["quantity"], order["status"]) for order in trace["orders"]] == [
+        ("sell", 0.05, "filled")
+    ]
 
 
 def test_two_admins_at_the_same_settings(stack: Running) -> None:
@@ -169,17 +223,25 @@ def test_two_admins_at_the_same_settings(stack: Running) -> None:
     made(stack, "/users", {"user_id": user_id})
     changes = [{"leverage": 7, "version": 1}, {"trade_amount": 55, "version": 1}]
     with ThreadPoolExecutor(2) as pool:
-        answers = list(pool.map(lambda change: api(stack, "PATCH", f"/users/{user_id}/settings", change), changes))
+        answers = list(
+            pool.map(lambda change: api(stack, "PATCH", f"/users/{user_id}/settings", change), changes)
+        )
     assert sorted(answer.status_code for answer in answers) == [200, 409]
     [lost] = [change for change, answer in zip(changes, answers, strict=True) if answer.status_code == 409]
     [conflict] = [answer.json() for answer in answers if answer.status_code == 409]
-    assert api(stack, "PATCH", f"/users/{user_id}/settings", lost | {"version": conflict["version"]}).status_code == 200
+    assert (
+        api(stack, "PATCH", f"/users/{user_id}/settings", lost | {"version": conflict["version"]}).status_code
+        == 200
+    )
     settings = api(stack, "GET", f"/users/{user_id}/settings").json()
     assert (settings["leverage"], settings["trade_amount"]) == (7, 55)
 
 
 def test_a_payment_completed_twice_at_once(stack: Running) -> None:
-    """One transaction, however often and however much at once; and a repeat under one key makes one payment."""
+    """One transaction, however often and however much at once.
+
+    And a repeat under one key makes one payment.
+    """
     user_id = new_id()
     made(stack, "/users", {"user_id": user_id})
     body = {"user_id": user_id, "amount": 12.5, "currency": "USDT"}
@@ -195,17 +257,36 @@ def test_a_payment_completed_twice_at_once(stack: Running) -> None:
 
 
 def test_a_daily_loss_halts_twenty_accounts_in_the_middle_of_a_signal(stack: Running) -> None:
-    """Costs add up to the limit while the signal runs: no order after it, and the user is told of the halt and of each refusal."""
+    """Costs add up to the limit while the signal runs.
+
+    No order after it, and the user is told of the halt and of each refusal.
+    """
     user_id = new_id()
     made(stack, "/users", {"user_id": user_id})
     owner = made(stack, f"/users/{user_id}/tokens", {"kind": "api"})["token"]
     token = made(stack, f"/users/{user_id}/tokens", {"kind": "webhook"})["token"]
     names = [f"a{number:02}" for number in range(20)]
-    ids = [made(stack, "/accounts", {"name": name, "kind": "demo", "exchange": "bybit"}, token=owner)["account_id"] for name in names]
-    made(stack, "/strategies", {"group_name": "crowd", "accounts": [{"account_id": id_} for id_ in ids]}, token=owner)
+    ids = [
+        made(stack, "/accounts", {"name": name, "kind": "demo", "exchange": "bybit"}, token=owner)[
+            "account_id"
+        ]
+        for name in names
+    ]
+    made(
+        stack,
+        "/strategies",
+        {"group_name": "crowd", "accounts": [{"account_id": id_} for id_ in ids]},
+        token=owner,
+    )
     rule = {"scope": "user", "max_daily_loss": 75}
     assert api(stack, "PATCH", "/risk-rules", rule, token=owner).status_code == 200
-    signal = {"group_name": "crowd", "token": token, "exchange": "BYBIT", "market_type": "FUTURES", "currency": "USDT"}
+    signal = {
+        "group_name": "crowd",
+        "token": token,
+        "exchange": "BYBIT",
+        "market_type": "FUTURES",
+        "currency": "USDT",
+    }
     signal |= {"symbol": "BTCUSDT", "order_type": "MARKET", "side": "buy", "qty_per": 10}
     sent = post(stack, "/api/webhook", signal, headers={"Prefer": "respond-async"})
     assert sent.status_code == 202, sent.text
@@ -216,15 +297,26 @@ def test_a_daily_loss_halts_twenty_accounts_in_the_middle_of_a_signal(stack: Run
     assert refused == ["halted"] * (20 - len(fees))
 
     def told() -> list[str]:
-        return [event["type"] for event in api(stack, "GET", "/events?limit=200", token=owner).json()["items"]]
+        return [
+            event["type"] for event in api(stack, "GET", "/events?limit=200", token=owner).json()["items"]
+        ]
 
-    assert eventually(lambda: told().count("signal.refused") == len(refused) and told().count("trading.halted") == 1), told()
+    assert eventually(
+        lambda: told().count("signal.refused") == len(refused) and told().count("trading.halted") == 1
+    ), told()
 
 
 def run_command(stack: Running, *words: str, **environment: str) -> Any:
     """What a command prints with --json."""
     command = [sys.executable, "-m", "tradehook", "--json", *words]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, **stack.env, **environment}, timeout=60)
+    done = subprocess.run(
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **stack.env, **environment},
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr + done.stdout
     return json.loads(done.stdout)
 
@@ -239,19 +331,30 @@ def test_the_command_line(stack: Running) -> None:
     assert run_command(stack, "tokens", "revoke", token["token_id"], user_id)["is_active"] is False
     account = run_command(stack, "accounts", "create", "Main", "paper", f"user_id={user_id}")
     strategy = run_command(stack, "strategies", "create", "by_hand", f"user_id={user_id}")
-    assert run_command(stack, "strategies", "add", str(strategy["strategy_id"]), str(account["account_id"]))["accounts"] == 1
-    message = run_command(stack, "strategies", "alert-message", str(strategy["strategy_id"]), "--variant", "group")
+    assert (
+        run_command(stack, "strategies", "add", str(strategy["strategy_id"]), str(account["account_id"]))[
+            "accounts"
+        ]
+        == 1
+    )
+    message = run_command(
+        stack, "strategies", "alert-message", str(strategy["strategy_id"]), "--variant", "group"
+    )
     assert json.loads(message["text"])["group_name"] == "by_hand"
     assert run_command(stack, "halt", "user", user_id, "--reason", "test")["halted"] is True
     assert run_command(stack, "resume", "user", user_id)["halted"] is False
     assert run_command(stack, "rules", "--id", user_id, "cooldown_s=5")["cooldown_s"] == 5
     price = str(100 + time.time() % 1000)
     tail = [sys.executable, "-m", "tradehook", "--json", "tail", "--type", "order.*", "--most", "1"]
-    with subprocess.Popen(tail, stdout=subprocess.PIPE, text=True, env={**os.environ, **stack.env}) as listening:
+    with subprocess.Popen(
+        tail, stdout=subprocess.PIPE, text=True, env={**os.environ, **stack.env}
+    ) as listening:
         try:
             for _ in range(5):
                 time.sleep(2)  # until it listens
-                sent = run_command(stack, "send", "paper", "--symbol", "AAPL", "--price", price, "--quantity", "1")
+                sent = run_command(
+                    stack, "send", "paper", "--symbol", "AAPL", "--price", price, "--quantity", "1"
+                )
                 if listening.poll() is not None:
                     break
             out, _ = listening.communicate(timeout=30)

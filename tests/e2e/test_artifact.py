@@ -13,7 +13,10 @@ def test_artifact_is_small() -> None:
 
 
 def test_artifact_carries_what_lambda_lacks_and_no_more() -> None:
-    """boto3 is Lambda's own; of ccxt's hundred exchanges those of infra/stack.yaml are there, and no tests of anybody's."""
+    """boto3 is Lambda's own.
+
+    Of ccxt's hundred exchanges those of infra/stack.yaml are there, and no tests of anybody's.
+    """
     build()
     with zipfile.ZipFile(BUILD / "tradehook.zip") as zipped:
         names = zipped.namelist()

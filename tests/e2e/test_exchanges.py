@@ -1,4 +1,6 @@
-"""The same contract on every exchange and market, real ones simulated, through the public webhook, the queue and the worker."""
+"""The same contract on every exchange and market, real ones simulated, through the public webhook, the queue
+and the worker.
+"""
 
 import json
 import os
@@ -30,7 +32,10 @@ from tests.e2e.conftest import Running
 pytestmark = pytest.mark.e2e
 
 EXCHANGES = ("binance", "bybit", "okx")
-VENUES = [("paper", "spot"), *((exchange, market_type) for exchange in EXCHANGES for market_type in ("spot", "futures"))]
+VENUES = [
+    ("paper", "spot"),
+    *((exchange, market_type) for exchange in EXCHANGES for market_type in ("spot", "futures")),
+]
 GROUP, DESK = "live_strategy", "3"
 HOLDINGS = {"spot": {"USDT": "100000", "BTC": "2"}, "futures": {"USDT": "100000"}}
 OPEN_THERE = {"open", "untriggered"}
@@ -44,16 +49,35 @@ class Desk:
         members = {}
         for number, (exchange, market_type) in enumerate(VENUES, 901):
             account_id, kind = str(number), "paper" if exchange == "paper" else "live"
-            account = {"account_id": account_id, "exchange": exchange, "kind": kind, "is_active": True, "market_types": [market_type]}
+            account = {
+                "account_id": account_id,
+                "exchange": exchange,
+                "kind": kind,
+                "is_active": True,
+                "market_types": [market_type],
+            }
             item = account | {"user_id": DESK, "name": f"{exchange} {market_type}", "version": 1}
             if kind == "live":
                 balances = HOLDINGS if market_type == "spot" else {"futures": HOLDINGS["futures"]}
-                credentials = self.credentials[exchange, market_type] = simulator.account(exchange, balances=balances)
+                credentials = self.credentials[exchange, market_type] = simulator.account(
+                    exchange, balances=balances
+                )
                 item |= {"sealed_keys": key_encryption.seal(account_id, credentials), "key_version": 1}
             aws.write(aws.put_write("accounts", item))
-            member = {"name": item["name"], "exchange": exchange, "kind": kind, "market_types": [market_type], "active": True}
+            member = {
+                "name": item["name"],
+                "exchange": exchange,
+                "kind": kind,
+                "market_types": [market_type],
+                "active": True,
+            }
             members[account_id] = member
-        aws.write(aws.put_write("strategies", {"user_id": DESK, "group_name": GROUP, "is_active": True, "accounts": members, "version": 1}))
+        aws.write(
+            aws.put_write(
+                "strategies",
+                {"user_id": DESK, "group_name": GROUP, "is_active": True, "accounts": members, "version": 1},
+            )
+        )
         self.token = create_token(DESK, Kind.WEBHOOK, by="test", name="live").token
 
     def price(self, venue: tuple[str, str], price: str) -> None:
@@ -75,7 +99,9 @@ class Desk:
     def explain(self, venue: tuple[str, str], side: str, **more: Any) -> dict[str, Any]:
         """What a group signal would do on its one account."""
         headers = {"Authorization": f"Bearer {self.stack.env['TRADEHOOK_ADMIN_TOKEN']}"}
-        answer = post(self.stack, f"/signals/explain?user_id={DESK}", self.body(venue, side, **more), headers=headers)
+        answer = post(
+            self.stack, f"/signals/explain?user_id={DESK}", self.body(venue, side, **more), headers=headers
+        )
         assert answer.status_code == 200, answer.text
         [account] = answer.json()["accounts"]
         return account
@@ -85,8 +111,12 @@ class Desk:
         account_id, began = str(901 + VENUES.index(venue)), datetime.now(UTC)
         if venue[0] != "paper":
             in_flight.schedule_account(account_id, venue[0], began)
-            queue.send_messages([ReconcileAccount(follow_id=uuid.uuid4().hex, account_id=account_id, exchange=venue[0])])
-            assert eventually(lambda: (snapshots.latest_snapshot(account_id) or {}).get("taken_at", "") >= began.isoformat())
+            queue.send_messages(
+                [ReconcileAccount(follow_id=uuid.uuid4().hex, account_id=account_id, exchange=venue[0])]
+            )
+            assert eventually(
+                lambda: (snapshots.latest_snapshot(account_id) or {}).get("taken_at", "") >= began.isoformat()
+            )
 
     def body(self, venue: tuple[str, str], side: str | None, **more: Any) -> dict[str, Any]:
         """A group signal's body."""
@@ -108,16 +138,27 @@ class Desk:
     def orders(self, trace: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """The ledger's orders of a signal, by leg."""
         items = (aws.from_dynamodb(item) for item in self.stack.items("orders") if "client_order_id" in item)
-        return {item["leg"].rpartition("#")[2]: item for item in items if item["signal_id"] == trace["signal_id"]}
+        return {
+            item["leg"].rpartition("#")[2]: item for item in items if item["signal_id"] == trace["signal_id"]
+        }
 
     def there(self, venue: tuple[str, str], order: dict[str, Any]) -> list[str]:
-        """The states in which the exchange has an order; the paper account's book has it if it waits there."""
+        """The states in which the exchange has an order.
+
+        The paper account's book has it if it waits there.
+        """
         if venue[0] == "paper":
             name = f"order#{order['client_order_id']}"
             if any(item["item"]["S"] == name for item in self.stack.items("portfolios")):
                 return ["open"]
-            return [item["status"] for item in map(aws.from_dynamodb, self.stack.items("orders")) if _is_one_of(item, [order])]
-        found = self.simulator.orders(api_key=self.credentials[venue].api_key, client_id=order["client_order_id"])
+            return [
+                item["status"]
+                for item in map(aws.from_dynamodb, self.stack.items("orders"))
+                if _is_one_of(item, [order])
+            ]
+        found = self.simulator.orders(
+            api_key=self.credentials[venue].api_key, client_id=order["client_order_id"]
+        )
         return [each["status"] for each in found]
 
     def follow(self, order: dict[str, Any]) -> None:
@@ -126,8 +167,18 @@ class Desk:
             return
         key = {"account_id": order["account_id"], "order_id": order["order_id"]}
         with suppress(aws.WriteRefused):
-            aws.write(aws.update_write("in_flight_orders", key, "SET due_at = :past", "attribute_exists(account_id)", past="2000"))
-        queue.send_messages([ReconcileAccount(follow_id=uuid.uuid4().hex, account_id=order["account_id"], exchange=order["exchange"])])
+            aws.write(
+                aws.update_write(
+                    "in_flight_orders", key, "SET due_at = :past", "attribute_exists(account_id)", past="2000"
+                )
+            )
+        queue.send_messages(
+            [
+                ReconcileAccount(
+                    follow_id=uuid.uuid4().hex, account_id=order["account_id"], exchange=order["exchange"]
+                )
+            ]
+        )
 
 
 @pytest.fixture(scope="module")
@@ -135,9 +186,14 @@ def desk(own_stack: Running) -> Iterator[Desk]:
     """A stack, its exchanges being the simulator. Its own, because prices move here."""
     stack = own_stack
     server = SimulatorServer(0).start()
-    with stack.deployed_with(environment={"TRADEHOOK_EXCHANGE_ENDPOINT": server.url}), patch.dict(os.environ, stack.cloud.environment()):
+    with (
+        stack.deployed_with(environment={"TRADEHOOK_EXCHANGE_ENDPOINT": server.url}),
+        patch.dict(os.environ, stack.cloud.environment()),
+    ):
         aws.client.cache_clear()
-        stack.cloud.client("lambda").invoke(FunctionName=stack.cloud.function("refresh_markets"), Payload=b"{}")
+        stack.cloud.client("lambda").invoke(
+            FunctionName=stack.cloud.function("refresh_markets"), Payload=b"{}"
+        )
         venue = market_store.venue("okx", MarketType.FUTURES, demo=False)
         assert eventually(lambda: market_store.age(venue, datetime.now(UTC)), within_s=60)
         yield Desk(stack, Simulator(server.url))
@@ -153,7 +209,9 @@ def venue(request: pytest.FixtureRequest, desk: Desk) -> tuple[str, str]:
     """Each exchange and market in turn, BTCUSDT at 50 000."""
     everywhere = request.function.__name__ == "test_buy_and_sell" or os.environ.get("VENUES") == "all"
     if not everywhere and request.param not in ONE_OF_EACH:
-        pytest.skip("to keep `make test` short, one market of each exchange; the others by `VENUES=all make e2e`")
+        pytest.skip(
+            "to keep `make test` short, one market of each exchange; the others by `VENUES=all make e2e`"
+        )
     desk.price(request.param, "50000")
     return request.param
 
@@ -182,7 +240,11 @@ def test_a_dry_run_says_what_is_then_placed(desk: Desk, venue: tuple[str, str]) 
     [told] = desk.explain(venue, "buy", qty_per=10)["orders"]
     assert desk.simulator.orders() == there
     order = one(desk, desk.send(venue, "buy", qty_per=10))
-    assert (told["side"], told["order_type"], Decimal(str(told["quantity"]))) == (order["side"], order["order_type"], order["quantity"])
+    assert (told["side"], told["order_type"], Decimal(str(told["quantity"]))) == (
+        order["side"],
+        order["order_type"],
+        order["quantity"],
+    )
 
 
 def test_a_limit_order_is_followed_to_its_fill(desk: Desk, venue: tuple[str, str]) -> None:
@@ -206,11 +268,17 @@ def test_the_schedule_finds_what_is_due(desk: Desk) -> None:
     key = {"account_id": order["account_id"], "order_id": order["order_id"]}
     aws.write(aws.update_write("in_flight_orders", key, "SET due_at = :past", past="2000"))
     function = desk.stack.cloud.function("track_orders")
-    desk.stack.cloud.client("lambda").invoke(FunctionName=function, Payload=b"{}")  # unless the minute's own run was faster
+    desk.stack.cloud.client("lambda").invoke(
+        FunctionName=function, Payload=b"{}"
+    )  # unless the minute's own run was faster
 
     def filled() -> bool:
         items = map(aws.from_dynamodb, desk.stack.items("orders"))
-        return any(item["status"] == "filled" for item in items if item.get("client_order_id") == order["client_order_id"])
+        return any(
+            item["status"] == "filled"
+            for item in items
+            if item.get("client_order_id") == order["client_order_id"]
+        )
 
     assert eventually(filled, within_s=70)
 
@@ -233,7 +301,11 @@ def test_exits_come_with_the_entry_and_cancel_each_other(desk: Desk, venue: tupl
     """Take-profit and stop-loss wait beside what was bought; the price comes to one, and the other goes."""
     trace = desk.send(venue, "buy", qty_per=5, take_profit=55000, stop_loss=45000)
     orders = desk.orders(trace)
-    assert {leg: order["status"] for leg, order in orders.items()} == {"0": "filled", "0.sl": "open", "0.tp": "open"}, trace
+    assert {leg: order["status"] for leg, order in orders.items()} == {
+        "0": "filled",
+        "0.sl": "open",
+        "0.tp": "open",
+    }, trace
     desk.price(venue, "55100")
 
     def left() -> bool:
@@ -248,12 +320,21 @@ def test_exits_come_with_the_entry_and_cancel_each_other(desk: Desk, venue: tupl
 
 def test_cancel_all(desk: Desk, venue: tuple[str, str]) -> None:
     """Every open order of the strategy goes, conditional ones included; doing it again does no harm."""
-    orders = [one(desk, desk.send(venue, "buy", order_type="LIMIT", price=price, qty_per=2)) for price in (30000, 31000)]
-    orders.append(one(desk, desk.send(venue, "buy", order_type="STOP_LIMIT", stop_price=60000, price=60000, qty_per=2)))
+    orders = [
+        one(desk, desk.send(venue, "buy", order_type="LIMIT", price=price, qty_per=2))
+        for price in (30000, 31000)
+    ]
+    orders.append(
+        one(desk, desk.send(venue, "buy", order_type="STOP_LIMIT", stop_price=60000, price=60000, qty_per=2))
+    )
     for _ in range(2):
         desk.send(venue, order_type="CANCEL_ALL_ORDER")
         assert [desk.there(venue, order) for order in orders] == [["cancelled"]] * 3
-        statuses = {item["status"] for item in map(aws.from_dynamodb, desk.stack.items("orders")) if _is_one_of(item, orders)}
+        statuses = {
+            item["status"]
+            for item in map(aws.from_dynamodb, desk.stack.items("orders"))
+            if _is_one_of(item, orders)
+        }
         assert statuses == {"cancelled"}
 
 
@@ -262,7 +343,9 @@ def _is_one_of(item: dict[str, Any], orders: list[dict[str, Any]]) -> bool:
 
 
 def test_no_key_is_stored_or_logged(desk: Desk) -> None:
-    """No key, secret, passphrase, signature or token is in any table, queue or log of the stack, after all of the above."""
+    """No key, secret, passphrase, signature or token is in any table, queue or log of the stack, after all of
+    the above.
+    """
     tables = json.dumps([desk.stack.items(table) for table in desk.stack.cloud.description.source.tables])
     logs = "".join(path.read_text(errors="replace") for path in desk.stack.place.directory.rglob("*.log"))
     for credentials in desk.credentials.values():

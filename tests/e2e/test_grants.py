@@ -19,7 +19,11 @@ def alert(stack: Running) -> int:
 
 @pytest.mark.parametrize(
     ("resource", "action"),
-    [("table:signals", "PutItem"), ("table:idempotency", "PutItem"), ("queue:orders-{exchange}", "SendMessage")],
+    [
+        ("table:signals", "PutItem"),
+        ("table:idempotency", "PutItem"),
+        ("queue:orders-{exchange}", "SendMessage"),
+    ],
 )
 def test_acceptance_without_a_grant(stack: Running, resource: str, action: str) -> None:
     """Without the grant nothing is acknowledged; with it again, alerts fill."""

@@ -1,4 +1,7 @@
-"""The OpenAPI document against the running system: no server error, and no answer that the document does not know."""
+"""The OpenAPI document against the running system.
+
+No server error, and no answer that the document does not know.
+"""
 
 import os
 from contextlib import suppress
@@ -10,7 +13,11 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 from tests.e2e.conftest import Running
 
@@ -18,7 +25,9 @@ pytestmark = pytest.mark.e2e
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 EXAMPLES = int(os.environ.get("EXAMPLES", "2"))
-"""For each operation and each way of making them: what the document says, and what it does not. Always the same, so that a change is to
+"""For each operation and each way of making them: what the document says, and what it does not.
+
+Always the same, so that a change is to
 blame for a failure, and not chance; a greater number looks further."""
 
 
@@ -49,7 +58,9 @@ def test_every_operation_answers_as_documented(own_stack: Running, document: dic
             try:
                 press(operation, mode, headers)
             except (BaseExceptionGroup, Exception) as problem:  # noqa: BLE001 - each is told, not only the first
-                problems[f"{operation.label} {mode.value}"] = f"{problem} {getattr(problem, 'exceptions', '')}"
+                problems[f"{operation.label} {mode.value}"] = (
+                    f"{problem} {getattr(problem, 'exceptions', '')}"
+                )
     assert not problems, "\n\n".join(f"{label}: {problem}" for label, problem in problems.items())
 
 

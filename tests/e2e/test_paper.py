@@ -53,17 +53,46 @@ def test_the_seeds_figures(stack: Running) -> None:
     body = answer.json()
     assert body["status"] == "ok"
     assert body["order"].keys() == {
-        *("id", "symbol", "side", "requested_qty", "filled_qty", "requested_price", "exec_price", "value", "time", "status", "source")
+        *(
+            "id",
+            "symbol",
+            "side",
+            "requested_qty",
+            "filled_qty",
+            "requested_price",
+            "exec_price",
+            "value",
+            "time",
+            "status",
+            "source",
+        )
     }
-    wanted = {"symbol": "AAPL", "side": "buy", "requested_qty": 100, "filled_qty": 100, "requested_price": 185.50, "exec_price": 185.59}
+    wanted = {
+        "symbol": "AAPL",
+        "side": "buy",
+        "requested_qty": 100,
+        "filled_qty": 100,
+        "requested_price": 185.50,
+        "exec_price": 185.59,
+    }
     assert {name: body["order"][name] for name in wanted} == wanted
-    assert (body["order"]["value"], body["order"]["status"], body["order"]["source"]) == (18559, "filled", "webhook")
-    assert body["simulation"] == {"slippage": 0.09, "commission": 18.56, "fill_rate": 1.0, "total_cost": 18577.56}
+    assert (body["order"]["value"], body["order"]["status"], body["order"]["source"]) == (
+        18559,
+        "filled",
+        "webhook",
+    )
+    assert body["simulation"] == {
+        "slippage": 0.09,
+        "commission": 18.56,
+        "fill_rate": 1.0,
+        "total_cost": 18577.56,
+    }
 
 
 def test_the_seeds_curl_as_printed(stack: Running) -> None:
     """The seed's curl, host and port aside, fills."""
-    command = f"{SEED_CURL.format(url=stack.url)} --include"  # the headers name the signal, whether it has filled yet or not
+    # The headers name the signal, whether it has filled yet or not
+    command = f"{SEED_CURL.format(url=stack.url)} --include"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
     [signal_id] = re.findall(r"(?im)^x-signal-id: (\S+)", done.stdout)
     [order] = settled(stack, signal_id, "TRADEHOOK_ADMIN_TOKEN")["orders"]
@@ -87,26 +116,41 @@ def test_the_seeds_python_as_printed(stack: Running) -> None:
 )
 def test_tradingviews_plain_text(stack: Running, body: str) -> None:
     """TradingView sends text/plain when a newline trails, and some senders send key=value: both fill."""
-    headers = {"Content-Type": "text/plain; charset=utf-8", "X-Webhook-Token": stack.env["TRADEHOOK_PAPER_TOKEN"], "Prefer": "wait=20"}
+    headers = {
+        "Content-Type": "text/plain; charset=utf-8",
+        "X-Webhook-Token": stack.env["TRADEHOOK_PAPER_TOKEN"],
+        "Prefer": "wait=20",
+    }
     answer = post(stack, "/api/webhook", data=body.encode(), headers=headers)
     assert answer.status_code == 200, answer.text
     assert answer.json()["order"]["status"] == "filled"
 
 
 def test_the_fill_reaches_the_dashboard(stack: Running) -> None:
-    """A WebSocket client hears of the signal and of its fill, each once, in the order of their sequence, with money as strings."""
+    """A WebSocket client hears of the signal and of its fill, each once, in the order of their sequence, with
+    money as strings.
+    """
     answers: list[requests.Response] = []
     price = 150 + uuid.uuid4().int % 10_000 / 100
 
     def act() -> None:
-        answers.append(paper(stack, {"symbol": "MSFT", "side": "buy", "qty": 2, "price": price}, Prefer="wait=20"))
+        answers.append(
+            paper(stack, {"symbol": "MSFT", "side": "buy", "qty": 2, "price": price}, Prefer="wait=20")
+        )
 
     def told(messages: list[Any]) -> bool:
-        return any(m["type"] == "order.filled" and m["payload"]["signal_id"] == answers[0].headers["X-Signal-Id"] for m in messages)
+        return any(
+            m["type"] == "order.filled" and m["payload"]["signal_id"] == answers[0].headers["X-Signal-Id"]
+            for m in messages
+        )
 
     messages = heard(stack, "TRADEHOOK_USER_TOKEN", [], told, act)
     # Not necessarily first: an event of an earlier test may still be on its way when the connection opens.
-    assert {"type": "connection", "status": "connected", "message": "WebSocket connection established"} in messages
+    assert {
+        "type": "connection",
+        "status": "connected",
+        "message": "WebSocket connection established",
+    } in messages
     mine = [m for m in messages if m.get("payload", {}).get("signal_id") == answers[0].headers["X-Signal-Id"]]
     assert [m["type"] for m in mine] == ["signal.accepted", "order.filled"]
     assert mine[1]["payload"]["quantity"] == "2"
@@ -127,13 +171,26 @@ def test_the_fill_reaches_the_dashboard(stack: Running) -> None:
         ('{"symbol": "AAPL", "side": "buy", "qty": NaN, "price": 1}', 400, "invalid_number", "qty"),
         ('{"symbol": "AAPL", "side": "buy", "qty": 1e999, "price": 1}', 400, "out_of_range", "qty"),
         ('{"symbol": "AAPL", "side": "buy", "qty": 1}', 400, "missing_field", "price"),
-        ('{"symbol": "AAPL", "side": "buy", "qty": 1, "price": 1, "account": "none"}', 404, "account_not_found", "none"),
+        (
+            '{"symbol": "AAPL", "side": "buy", "qty": 1, "price": 1, "account": "none"}',
+            404,
+            "account_not_found",
+            "none",
+        ),
     ],
 )
 def test_bad_input(stack: Running, body: str, status: int, code: str, named: str) -> None:
-    """Bad input gets its status and a message that names the field; nothing trades, and the attempt is in the webhook log."""
+    """Bad input gets its status and a message that names the field.
+
+    Nothing trades, and the attempt is in the webhook log.
+    """
     before = len(stack.items("orders"))
-    answer = post(stack, "/api/webhook", data=body.encode(), headers={"X-Webhook-Token": stack.env["TRADEHOOK_PAPER_TOKEN"]})
+    answer = post(
+        stack,
+        "/api/webhook",
+        data=body.encode(),
+        headers={"X-Webhook-Token": stack.env["TRADEHOOK_PAPER_TOKEN"]},
+    )
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert named in answer.json()["error"]
     assert len(stack.items("orders")) == before
@@ -143,7 +200,9 @@ def test_bad_input(stack: Running, body: str, status: int, code: str, named: str
 
 def test_a_wrong_token(stack: Running) -> None:
     """A wrong token is a 401, even where tokenless signals are let in; the token is in no log."""
-    answer = post(stack, "/api/webhook", {"symbol": "AAPL", "side": "buy", "price": 1, "token": "whk_1_" + "x" * 30})
+    answer = post(
+        stack, "/api/webhook", {"symbol": "AAPL", "side": "buy", "price": 1, "token": "whk_1_" + "x" * 30}
+    )
     assert (answer.status_code, answer.json()["code"]) == (401, "token_wrong")
     logged = get(stack, "/webhook-logs?user_id=unknown&limit=20").json()["items"]
     assert any(entry["code"] == "token_wrong" for entry in logged)

@@ -135,10 +135,17 @@ ALERT = """{{
 }}"""
 
 
-def curl(stack: Running, printed: str, token: str = "", lookup: str = "TRADEHOOK_USER_TOKEN") -> dict[str, Any]:
-    """What a printed curl prints; where this machine was too slow to wait for, the result under the status URL, which is the same."""
+def curl(
+    stack: Running, printed: str, token: str = "", lookup: str = "TRADEHOOK_USER_TOKEN"
+) -> dict[str, Any]:
+    """What a printed curl prints.
+
+    Where this machine was too slow to wait for, the result under the status URL, which is the same.
+    """
     command = printed.format(url=stack.url, token=token, group=stack.env["TRADEHOOK_GROUP_NAME"])
-    done = subprocess.run(command.replace("curl", "curl -s", 1), shell=True, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command.replace("curl", "curl -s", 1), shell=True, capture_output=True, text=True, check=True
+    )
     return settled_body(stack, json.loads(done.stdout), lookup)
 
 
@@ -153,43 +160,106 @@ def group(stack: Running, printed: str) -> dict[str, Any]:
 
 
 def test_the_groups_single_limit(stack: Running) -> None:
-    """The single LIMIT curl opens an order on each of the strategy's accounts on Binance; the answer has the seed's fields."""
+    """The single LIMIT curl opens an order on each of the strategy's accounts on Binance.
+
+    The answer has the seed's fields.
+    """
     body = group(stack, SINGLE_LIMIT)
     assert body.keys() == {"success", "message", "result"}
     result = body["result"]
     assert result.keys() == {"action", "strategy", "results", "summary"}
-    assert (body["success"], result["action"], result["strategy"]) == (True, "trading_signal", stack.env["TRADEHOOK_GROUP_NAME"])
+    assert (body["success"], result["action"], result["strategy"]) == (
+        True,
+        "trading_signal",
+        stack.env["TRADEHOOK_GROUP_NAME"],
+    )
     assert len(result["results"]) == 3
     for each in result["results"]:
-        names = ("account_id", "account_name", "exchange", "success", "order_id", "quantity", "order_price", "status")
+        names = (
+            "account_id",
+            "account_name",
+            "exchange",
+            "success",
+            "order_id",
+            "quantity",
+            "order_price",
+            "status",
+        )
         assert each.keys() == set(names)
-        assert (each["exchange"], each["success"], each["order_price"], each["status"]) == ("binance", True, 80000, "PENDING")
+        assert (each["exchange"], each["success"], each["order_price"], each["status"]) == (
+            "binance",
+            True,
+            80000,
+            "PENDING",
+        )
         assert each["quantity"] > 0
         assert isinstance(each["account_id"], int)
         assert isinstance(each["order_id"], str)
-    assert result["summary"] == {"total_accounts": 9, "executed_accounts": 3, "successful_trades": 3, "failed_trades": 0}
+    assert result["summary"] == {
+        "total_accounts": 9,
+        "executed_accounts": 3,
+        "successful_trades": 3,
+        "failed_trades": 0,
+    }
 
 
 def test_the_groups_batch_limit_and_cancel(stack: Running) -> None:
-    """The batch curl opens three orders on each account; the cancel curl takes back what the strategy has open, and only then none."""
+    """The batch curl opens three orders on each account.
+
+    The cancel curl takes back what the strategy has open, and only then none.
+    """
     group(stack, CANCEL)
     result = group(stack, BATCH_LIMIT)["result"]
     assert result.keys() == {"action", "strategy", "symbol", "total_orders", "accounts", "summary"}
-    assert (result["action"], result["symbol"], result["total_orders"]) == ("batch_trading_signal", "BTCUSDT", 3)
+    assert (result["action"], result["symbol"], result["total_orders"]) == (
+        "batch_trading_signal",
+        "BTCUSDT",
+        3,
+    )
     for account in result["accounts"]:
-        assert account.keys() == {"account_id", "account_name", "exchange", "successful_orders", "failed_orders", "orders"}
+        assert account.keys() == {
+            "account_id",
+            "account_name",
+            "exchange",
+            "successful_orders",
+            "failed_orders",
+            "orders",
+        }
         assert (account["successful_orders"], account["failed_orders"]) == (3, 0)
         for index, order in enumerate(account["orders"]):
-            assert order.keys() == {"order_index", "order_id", "requested_price", "requested_qty_per", "success"}
-            asked = (order["order_index"], order["requested_price"], order["requested_qty_per"], order["success"])
+            assert order.keys() == {
+                "order_index",
+                "order_id",
+                "requested_price",
+                "requested_qty_per",
+                "success",
+            }
+            asked = (
+                order["order_index"],
+                order["requested_price"],
+                order["requested_qty_per"],
+                order["success"],
+            )
             assert asked == (index, 78000 - 1000 * index, 3 + index, True)
-    names = ("total_accounts", "executed_accounts", "successful_accounts", "total_orders_successful", "total_orders_failed")
+    names = (
+        "total_accounts",
+        "executed_accounts",
+        "successful_accounts",
+        "total_orders_successful",
+        "total_orders_failed",
+    )
     assert result["summary"] == dict(zip(names, (9, 3, 3, 9, 0), strict=True))
     cancelled = group(stack, CANCEL)
     assert (cancelled["success"], cancelled["result"]["action"]) == (True, "cancel_all_orders")
     assert cancelled["result"]["summary"]["cancelled_orders"] == 9
     for account in cancelled["result"]["accounts"]:
-        assert account.keys() == {"account_id", "account_name", "exchange", "cancelled_orders", "failed_orders"}
+        assert account.keys() == {
+            "account_id",
+            "account_name",
+            "exchange",
+            "cancelled_orders",
+            "failed_orders",
+        }
 
 
 def test_the_groups_batch_stop_limit(stack: Running) -> None:
@@ -201,17 +271,30 @@ def test_the_groups_batch_stop_limit(stack: Running) -> None:
 
 
 def test_the_groups_single_bodies(stack: Running) -> None:
-    """The printed bodies of a market, a limit and a stop-limit order, and of the cancel of one symbol, one after the other."""
+    """The printed bodies of a market, a limit and a stop-limit order, and of the cancel of one symbol, one
+    after the other.
+    """
     group(stack, CANCEL)
     body = {"exchange": "BINANCE", "market_type": "FUTURES", "currency": "USDT", "symbol": "BTCUSDT"}
     orders = [
         ({"order_type": "MARKET", "side": "buy", "qty_per": 10}, "FILLED"),
         ({"order_type": "LIMIT", "side": "sell", "price": 105000, "qty_per": 50}, "PENDING"),
-        ({"order_type": "STOP_LIMIT", "side": "sell", "price": 105000, "stop_price": 104000, "qty_per": 25}, "PENDING"),
+        (
+            {
+                "order_type": "STOP_LIMIT",
+                "side": "sell",
+                "price": 105000,
+                "stop_price": 104000,
+                "qty_per": 25,
+            },
+            "PENDING",
+        ),
     ]
     for order, status in orders:
         result = _sent(stack, body | order)["result"]
-        assert [(each["success"], each["status"]) for each in result["results"]] == [(True, status)] * 3, result
+        assert [(each["success"], each["status"]) for each in result["results"]] == [(True, status)] * 3, (
+            result
+        )
     cancelled = _sent(stack, {"order_type": "CANCEL_ALL_ORDER", "symbol": "BTCUSDT"})
     assert cancelled["result"]["summary"]["cancelled_orders"] == 6
     assert _sent(stack, body | {"order_type": "MARKET", "side": "close"})["success"] is True
@@ -226,7 +309,9 @@ def _sent(stack: Running, body: dict[str, Any]) -> dict[str, Any]:
 def test_the_groups_python(stack: Running) -> None:
     """The Python client prints a status of success."""
     group(stack, CANCEL)
-    script = GROUP_CLIENT.format(url=stack.url, group=stack.env["TRADEHOOK_GROUP_NAME"], token=stack.env["TRADEHOOK_GROUP_TOKEN"])
+    script = GROUP_CLIENT.format(
+        url=stack.url, group=stack.env["TRADEHOOK_GROUP_NAME"], token=stack.env["TRADEHOOK_GROUP_TOKEN"]
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.startswith(("Status: 200", "Status: 202")), done.stdout
     assert "Response: {" in done.stdout
@@ -240,7 +325,9 @@ def test_the_groups_python(stack: Running) -> None:
         ({"token": "your_webhook_token"}, 401, "token_wrong", "웹훅 토큰이 유효하지 않습니다"),
     ],
 )
-def test_the_groups_errors(stack: Running, change: dict[str, Any], status: int, code: str, sentence: str) -> None:
+def test_the_groups_errors(
+    stack: Running, change: dict[str, Any], status: int, code: str, sentence: str
+) -> None:
     """The errors the Korean seed lists, in its own words."""
     body = {
         "group_name": stack.env["TRADEHOOK_GROUP_NAME"],
@@ -255,7 +342,10 @@ def test_the_groups_errors(stack: Running, change: dict[str, Any], status: int, 
     }
     sent = {name: value for name, value in {**body, **change}.items() if value is not None}
     answer = post(stack, "/api/webhook", sent, headers={"Accept-Language": "ko"})
-    assert (answer.status_code, answer.json()) == (status, {"success": False, "error": sentence, "code": code})
+    assert (answer.status_code, answer.json()) == (
+        status,
+        {"success": False, "error": sentence, "code": code},
+    )
 
 
 def test_the_legacy_webhook(stack: Running) -> None:
@@ -282,7 +372,12 @@ def test_the_personal_webhook(stack: Running) -> None:
 @pytest.mark.parametrize(
     ("path", "data", "status", "sentence"),
     [
-        ("/personal/999999999/webhook", '{"symbol": "ETHUSDT", "action": "buy", "price": 3000}', 404, "User not found"),
+        (
+            "/personal/999999999/webhook",
+            '{"symbol": "ETHUSDT", "action": "buy", "price": 3000}',
+            404,
+            "User not found",
+        ),
         ("/personal/123456789/webhook", "", 400, "No data received"),
     ],
 )
@@ -299,7 +394,12 @@ def test_the_connection_string(stack: Running) -> None:
     assert answer.status_code == 202
     trace = settled(stack, answer.json()["signal_id"])
     [order] = trace["orders"]
-    assert (order["symbol"], order["side"], order["quantity"], order["exchange"]) == ("BTCUSDT", "sell", 0.05, "binance")
+    assert (order["symbol"], order["side"], order["quantity"], order["exchange"]) == (
+        "BTCUSDT",
+        "sell",
+        0.05,
+        "binance",
+    )
     assert stack.env["TRADEHOOK_XC_CODE"] not in json.dumps(trace)
 
 
@@ -315,19 +415,32 @@ def test_the_papers_tokenless_curls(stack: Running) -> None:
     bought = curl(stack, PAPER_BUY, lookup="TRADEHOOK_ADMIN_TOKEN")
     sold = curl(stack, PAPER_SELL, lookup="TRADEHOOK_ADMIN_TOKEN")
     assert (bought["order"]["side"], sold["order"]["side"]) == ("buy", "sell")
-    assert sold["simulation"]["total_cost"] == pytest.approx(sold["order"]["value"] - sold["simulation"]["commission"])
+    assert sold["simulation"]["total_cost"] == pytest.approx(
+        sold["order"]["value"] - sold["simulation"]["commission"]
+    )
 
 
 def test_the_papers_tradingview_alert(stack: Running) -> None:
-    """The alert's template, as TradingView fills it - numbers without quotes - fills; unfilled, it says which placeholder is not."""
+    """The alert's template, as TradingView fills it - numbers without quotes - fills.
+
+    Unfilled, it says which placeholder is not.
+    """
     headers = {"X-Webhook-Token": stack.env["TRADEHOOK_PAPER_TOKEN"], "Prefer": "wait=20"}
     price = 150 + uuid.uuid4().int % 10_000 / 100
     filled = ALERT.format(ticker="AAPL", action="buy", contracts="1.5", close=price)
-    answer = post(stack, "/api/webhook", data=filled, headers=headers | {"Content-Type": "application/json; charset=utf-8"})
+    answer = post(
+        stack,
+        "/api/webhook",
+        data=filled,
+        headers=headers | {"Content-Type": "application/json; charset=utf-8"},
+    )
     assert answer.status_code == 200, answer.text
     assert answer.json()["order"]["requested_qty"] == 1.5
     template = ALERT.format(
-        ticker="{{ticker}}", action="{{strategy.order.action}}", contracts="{{strategy.order.contracts}}", close="{{close}}"
+        ticker="{{ticker}}",
+        action="{{strategy.order.action}}",
+        contracts="{{strategy.order.contracts}}",
+        close="{{close}}",
     )
     unfilled = post(stack, "/api/webhook", data=template, headers=headers)
     assert (unfilled.status_code, unfilled.json()["code"]) == (400, "placeholder")
@@ -335,12 +448,25 @@ def test_the_papers_tradingview_alert(stack: Running) -> None:
 
 def test_the_papers_order_by_hand(stack: Running) -> None:
     """`POST /api/orders` is for a signed-in admin: nobody gets 401, a user 403, an admin the fill."""
-    order = {"user_id": 123456789, "account": "策略A", "symbol": "AAPL", "side": "buy", "qty": 1, "price": 185.50}
+    order = {
+        "user_id": 123456789,
+        "account": "策略A",
+        "symbol": "AAPL",
+        "side": "buy",
+        "qty": 1,
+        "price": 185.50,
+    }
     assert post(stack, "/api/orders", order).status_code == 401
     mine = {"Authorization": f"Bearer {stack.env['TRADEHOOK_USER_TOKEN']}"}
     assert post(stack, "/api/orders", order, headers=mine).status_code == 403
     admin = {"Authorization": f"Bearer {stack.env['TRADEHOOK_ADMIN_TOKEN']}", "Prefer": "wait=20"}
     answer = post(stack, "/api/orders", order, headers=admin)
-    assert (answer.status_code, answer.json()["order"]["source"], answer.json()["order"]["exec_price"]) == (200, "manual", 185.59)
-    logged = eventually(lambda: get(stack, "/signals?variant=manual&limit=1", "TRADEHOOK_USER_TOKEN").json()["items"])
+    assert (answer.status_code, answer.json()["order"]["source"], answer.json()["order"]["exec_price"]) == (
+        200,
+        "manual",
+        185.59,
+    )
+    logged = eventually(
+        lambda: get(stack, "/signals?variant=manual&limit=1", "TRADEHOOK_USER_TOKEN").json()["items"]
+    )
     assert logged[0]["symbol"] == "AAPL"

@@ -1,4 +1,7 @@
-"""What must not be lost or doubled when things go wrong: bursts, repeats, killed workers, a restart of the cloud."""
+"""What must not be lost or doubled when things go wrong.
+
+Bursts, repeats, killed workers, a restart of the cloud.
+"""
 
 import asyncio
 import json
@@ -22,7 +25,13 @@ def burst(stack: Running, size: int) -> list[tuple[int, str]]:
         async with aiohttp.ClientSession(headers=headers) as session:
 
             async def send(index: int) -> tuple[int, str]:
-                body = {"symbol": "AAPL", "side": "buy", "qty": 1, "price": 10 + index / 100, "alert_id": uuid.uuid4().hex}
+                body = {
+                    "symbol": "AAPL",
+                    "side": "buy",
+                    "qty": 1,
+                    "price": 10 + index / 100,
+                    "alert_id": uuid.uuid4().hex,
+                }
                 async with session.post(f"{stack.url}/api/webhook", json=body) as answer:
                     return answer.status, answer.headers.get("X-Signal-Id", "")
 
@@ -37,7 +46,9 @@ def fills(stack: Running, signal_ids: list[str]) -> list[Any]:
 
 
 def test_a_hundred_alerts_at_once(stack: Running) -> None:
-    """A hundred alerts in the same instant, every function cold, are all acknowledged and all filled, each once."""
+    """A hundred alerts in the same instant, every function cold, are all acknowledged and all filled, each
+    once.
+    """
     stack.restart()
     answers = burst(stack, 100)
     assert {status for status, _ in answers} <= {200, 202}
@@ -61,7 +72,9 @@ def test_the_same_message_twice(stack: Running) -> None:
     signal_id = answer.headers["X-Signal-Id"]
     trace = settled(stack, signal_id)
     account_id = trace["executions"][0]["account_id"]
-    stored = stack.cloud.client("dynamodb").get_item(TableName=stack.cloud.table("signals"), Key={"signal_id": {"S": signal_id}})["Item"]
+    stored = stack.cloud.client("dynamodb").get_item(
+        TableName=stack.cloud.table("signals"), Key={"signal_id": {"S": signal_id}}
+    )["Item"]
     message = _instruction(stored)
     event = {"Records": [_record(message, account_id), _record(message, account_id)]}
     done = stack.cloud.client("lambda").invoke(
@@ -69,7 +82,11 @@ def test_the_same_message_twice(stack: Running) -> None:
     )
     assert json.loads(done["Payload"].read()) == {"batchItemFailures": []}
     assert len(settled(stack, signal_id)["orders"]) == 1
-    told = [item for item in stack.items("events") if signal_id in json.dumps(item) and item["stream"]["S"] == "admin"]
+    told = [
+        item
+        for item in stack.items("events")
+        if signal_id in json.dumps(item) and item["stream"]["S"] == "admin"
+    ]
     assert sorted(item["type"]["S"] for item in told) == ["order.filled", "signal.accepted"]
 
 
@@ -77,7 +94,9 @@ def test_a_restart_of_the_cloud(stack: Running) -> None:
     """After a clean restart everything is still there, and events flow on from where they were."""
     before = paper(stack, _alert(2), Prefer="wait=20").headers["X-Signal-Id"]
     settled(stack, before)
-    assert eventually(lambda: not stack.items("outbox"), within_s=90)  # a hundred alerts may still be on their way
+    assert eventually(
+        lambda: not stack.items("outbox"), within_s=90
+    )  # a hundred alerts may still be on their way
     last = max(int(item["sequence"]["N"]) for item in stack.items("events") if item["stream"]["S"] == "admin")
     stack.restart()
     assert get(stack, f"/signals/{before}").json()["status"] == "settled"
@@ -93,7 +112,13 @@ def test_a_restart_of_the_cloud(stack: Running) -> None:
 
 
 def _alert(index: int) -> dict[str, Any]:
-    return {"symbol": "AAPL", "side": "buy", "qty": 1, "price": 20 + index / 100, "alert_id": uuid.uuid4().hex}
+    return {
+        "symbol": "AAPL",
+        "side": "buy",
+        "qty": 1,
+        "price": 20 + index / 100,
+        "alert_id": uuid.uuid4().hex,
+    }
 
 
 def _instruction(stored: dict[str, Any]) -> str:
@@ -102,7 +127,10 @@ def _instruction(stored: dict[str, Any]) -> str:
 
     item = {name: TypeDeserializer().deserialize(value) for name, value in stored.items()}
     [target] = item["targets"]
-    return json.dumps(item["instruction"] | dict(zip(("account_id", "exchange", "weight"), target, strict=True)), default=str)
+    return json.dumps(
+        item["instruction"] | dict(zip(("account_id", "exchange", "weight"), target, strict=True)),
+        default=str,
+    )
 
 
 def _record(body: str, group: str) -> dict[str, Any]:

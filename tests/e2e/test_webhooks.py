@@ -1,4 +1,7 @@
-"""Outbound webhooks on the local cloud: the published requests, receiver and verifier as printed, and what comes after a failure."""
+"""Outbound webhooks on the local cloud.
+
+The published requests, receiver and verifier as printed, and what comes after a failure.
+"""
 
 import hashlib
 import hmac
@@ -98,8 +101,13 @@ def verify_signature(payload, signature, secret):
 """
 
 
-def printed(stack: Running, request: str, *, token: str = "TRADEHOOK_ADMIN_TOKEN", **secrets: str) -> requests.Response:
-    """A request as it is printed; of it only the host, the token and `secrets` are ours: what stands there, and what to put instead."""
+def printed(
+    stack: Running, request: str, *, token: str = "TRADEHOOK_ADMIN_TOKEN", **secrets: str
+) -> requests.Response:
+    """A request as it is printed; of it only the host, the token and `secrets` are ours.
+
+    What stands there, and what to put instead.
+    """
     for theirs, ours in secrets.items():
         request = request.replace(f"{{{theirs}}}", ours).replace(theirs, ours)
     start, *lines = request.splitlines()
@@ -108,7 +116,9 @@ def printed(stack: Running, request: str, *, token: str = "TRADEHOOK_ADMIN_TOKEN
     while lines and ": " in lines[0] and not lines[0].startswith((" ", "{")):
         name, value = lines.pop(0).split(": ", 1)
         headers[name] = value.replace("YOUR_API_TOKEN", stack.env[token])
-    return requests.request(method, f"{stack.url}{path}", headers=headers, data="\n".join(lines).encode(), timeout=TIMEOUT_S)
+    return requests.request(
+        method, f"{stack.url}{path}", headers=headers, data="\n".join(lines).encode(), timeout=TIMEOUT_S
+    )
 
 
 def call(stack: Running, method: str, path: str, body: Any = None) -> dict[str, Any]:
@@ -121,12 +131,17 @@ def call(stack: Running, method: str, path: str, body: Any = None) -> dict[str, 
 
 @contextmanager
 def published_receiver() -> Iterator[tuple[str, list[dict[str, Any]], list[dict[str, Any]]]]:
-    """The FastAPI receiver as printed, served by uvicorn: its URL, and what it handled of users and of payments."""
+    """The FastAPI receiver as printed, served by uvicorn.
+
+    Its URL, and what it handled of users and of payments.
+    """
     users: list[dict[str, Any]] = []
     payments: list[dict[str, Any]] = []
     names: dict[str, Any] = {"handle_new_user": users.append, "handle_payment": payments.append}
     exec(RECEIVER, names)
-    server = uvicorn.Server(uvicorn.Config(names["app"], host="127.0.0.1", port=0, log_level="warning", lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(names["app"], host="127.0.0.1", port=0, log_level="warning", lifespan="off")
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     assert eventually(lambda: server.started)
@@ -139,7 +154,10 @@ def published_receiver() -> Iterator[tuple[str, list[dict[str, Any]], list[dict[
 
 @contextmanager
 def receiver(answer: Callable[[int], int] = lambda _: 200) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """A receiver that keeps what arrives; `answer` says with which status it answers the n-th request, 0 being the first."""
+    """A receiver that keeps what arrives.
+
+    `answer` says with which status it answers the n-th request, 0 being the first.
+    """
     received: list[dict[str, Any]] = []
     lock = threading.Lock()
 
@@ -192,22 +210,45 @@ def books(stack: Running, webhook_id: int) -> dict[str, Any]:
 
 
 def test_the_published_requests_and_receiver(stack: Running) -> None:
-    """Create, list, read, history, figures, change and delete as printed; the printed receiver verifies and handles what it is sent."""
+    """Create, list, read, history, figures, change and delete as printed.
+
+    The printed receiver verifies and handles what it is sent.
+    """
     with published_receiver() as (url, users, payments):
         ours = {"https://example.com/webhook": url, "optional-secret-for-signing": "your-secret"}
         made = printed(stack, CREATE, **ours)
         assert made.status_code == 201, made.text
         webhook_id = str(made.json()["id"])
-        assert (made.json()["name"], made.json()["event_type"], made.json()["is_active"]) == ("My Webhook", "user.created", True)
+        assert (made.json()["name"], made.json()["event_type"], made.json()["is_active"]) == (
+            "My Webhook",
+            "user.created",
+            True,
+        )
         second = printed(stack, CREATE, **ours | {"user.created": "payment.completed"}).json()
 
-        created = call(stack, "POST", "/users", {"username": "testuser", "first_name": "Test", "last_name": "User"})
-        payment = call(stack, "POST", "/payments", {"user_id": created["user_id"], "amount": "50.00", "currency": "USDT"})
+        created = call(
+            stack, "POST", "/users", {"username": "testuser", "first_name": "Test", "last_name": "User"}
+        )
+        payment = call(
+            stack, "POST", "/payments", {"user_id": created["user_id"], "amount": "50.00", "currency": "USDT"}
+        )
         call(stack, "PATCH", f"/payments/{payment['payment_id']}", {"status": "completed"})
         assert eventually(lambda: users and payments)
         [user] = users
-        names = {"user_id", "telegram_id", "username", "first_name", "last_name", "referral_code", "referred_by_id"}
-        assert (names <= user.keys(), user["user_id"], user["username"]) == (True, created["user_id"], "testuser")
+        names = {
+            "user_id",
+            "telegram_id",
+            "username",
+            "first_name",
+            "last_name",
+            "referral_code",
+            "referred_by_id",
+        }
+        assert (names <= user.keys(), user["user_id"], user["username"]) == (
+            True,
+            created["user_id"],
+            "testuser",
+        )
         assert (payments[0]["payment_id"], payments[0]["amount"]) == (payment["payment_id"], "50")
 
         listed = printed(stack, LIST).json()
@@ -215,8 +256,14 @@ def test_the_published_requests_and_receiver(stack: Running) -> None:
         assert str(second["id"]) not in [str(item["id"]) for item in listed["items"]]
         assert eventually(lambda: printed(stack, READ, webhook_id=webhook_id).json()["success_count"] == 1)
         assert printed(stack, HISTORY, webhook_id=webhook_id).json()["items"] == []
-        [delivery] = printed(stack, HISTORY.replace("failed", "success"), webhook_id=webhook_id).json()["items"]
-        assert (delivery["status"], delivery["response_status"], delivery["payload"]) == ("success", 200, user)
+        [delivery] = printed(stack, HISTORY.replace("failed", "success"), webhook_id=webhook_id).json()[
+            "items"
+        ]
+        assert (delivery["status"], delivery["response_status"], delivery["payload"]) == (
+            "success",
+            200,
+            user,
+        )
         figures = printed(stack, STATS).json()
         assert figures["total_webhooks"] >= 2
         assert figures["successful_deliveries"] >= 2
@@ -229,8 +276,14 @@ def test_the_published_requests_and_receiver(stack: Running) -> None:
 
 
 def test_a_wrong_secret_is_refused_by_the_published_receiver(stack: Running) -> None:
-    """The printed receiver answers 401 to another secret's signature; the history shows its answer, and that a retry is coming."""
-    with published_receiver() as (url, users, _), subscribed(stack, url, event_type="user.created", secret="another") as made:
+    """The printed receiver answers 401 to another secret's signature.
+
+    The history shows its answer, and that a retry is coming.
+    """
+    with (
+        published_receiver() as (url, users, _),
+        subscribed(stack, url, event_type="user.created", secret="another") as made,
+    ):
         call(stack, "POST", "/users", {"username": "nobody"})
         [delivery] = eventually(lambda: printed(stack, HISTORY, webhook_id=str(made["id"])).json()["items"])
         assert (delivery["response_status"], delivery["error_message"], users) == (401, "http_401", [])
@@ -240,11 +293,20 @@ def test_a_wrong_secret_is_refused_by_the_published_receiver(stack: Running) -> 
 
 
 def test_a_paper_trade_arrives_signed_and_again_after_failures(stack: Running) -> None:
-    """A fill reaches its subscriber: the first try fails, the second comes about 5 s later under the same id, signed for its own time."""
+    """A fill reaches its subscriber.
+
+    The first try fails, the second comes about 5 s later under the same id, signed for its own time.
+    """
     filled = {"symbol": "AAPL", "side": "buy", "qty": 1, "price": 77.5, "alert_id": f"hook-{time.time_ns()}"}
     with (
         receiver(lambda number: 500 if number == 0 else 200) as (url, received),
-        subscribed(stack, url, event_type="order.filled", filter={"symbol": "AAPL"}, user_id=stack.env["TRADEHOOK_DEMO_USER_ID"]) as made,
+        subscribed(
+            stack,
+            url,
+            event_type="order.filled",
+            filter={"symbol": "AAPL"},
+            user_id=stack.env["TRADEHOOK_DEMO_USER_ID"],
+        ) as made,
     ):
         signal_id = paper(stack, filled, Prefer="wait=20").headers["X-Signal-Id"]
         assert eventually(lambda: len(received) >= 2, 60)
@@ -255,25 +317,39 @@ def test_a_paper_trade_arrives_signed_and_again_after_failures(stack: Running) -
         for each in received:
             headers, body = each["headers"], each["body"]
             assert body == json.dumps(json.loads(body), sort_keys=True)
-            assert verify_webhook_signature()(json.loads(body), headers["x-webhook-signature"], made["secret"])
+            assert verify_webhook_signature()(
+                json.loads(body), headers["x-webhook-signature"], made["secret"]
+            )
             assert Standard(made["secret"]).verify(body, headers)["signal_id"] == signal_id
             assert (headers["x-webhook-event"], headers["x-webhook-id"]) == ("order.filled", str(made["id"]))
             assert headers["x-webhook-sequence"] == "1"
         assert failed["headers"]["webhook-id"] == taken["headers"]["webhook-id"]
         assert failed["headers"]["webhook-timestamp"] != taken["headers"]["webhook-timestamp"]
         assert eventually(lambda: books(stack, made["id"])["delivered"] == 1)
-        assert books(stack, made["id"]) == {"matched": 1, "delivered": 1, "pending": 0, "held": 0, "dead": 0, "equal": True}
+        assert books(stack, made["id"]) == {
+            "matched": 1,
+            "delivered": 1,
+            "pending": 0,
+            "held": 0,
+            "dead": 0,
+            "equal": True,
+        }
         [traced] = get(stack, f"/signals/{signal_id}", "TRADEHOOK_USER_TOKEN").json()["deliveries"]
         assert traced["delivery_id"] == taken["headers"]["webhook-id"]
 
 
 def test_what_happens_to_one_ticket_arrives_in_order(stack: Running) -> None:
-    """The first tries for one entity come in the order of its events, though one of them fails; a retry holds nothing back."""
+    """The first tries for one entity come in the order of its events, though one of them fails.
+
+    A retry holds nothing back.
+    """
     with (
         receiver(lambda number: 503 if number == 1 else 200) as (url, received),
         subscribed(stack, url, event_type="ticket.*", format="envelope", secret="s3cret") as made,
     ):
-        ticket = call(stack, "POST", "/tickets", {"title": "An order is missing", "message": "See signal 33eb…"})
+        ticket = call(
+            stack, "POST", "/tickets", {"title": "An order is missing", "message": "See signal 33eb…"}
+        )
         for number in range(3):
             call(stack, "POST", f"/tickets/{ticket['ticket_id']}/messages", {"message": f"number {number}"})
         call(stack, "PATCH", f"/tickets/{ticket['ticket_id']}", {"status": "closed"})
@@ -292,7 +368,10 @@ def test_what_happens_to_one_ticket_arrives_in_order(stack: Running) -> None:
 
 
 def test_an_endpoint_that_is_gone_is_switched_off_and_told_of(stack: Running) -> None:
-    """410 switches off at once and the owner's webhook hears of it; what is missed is held, and goes out on resuming."""
+    """410 switches off at once and the owner's webhook hears of it.
+
+    What is missed is held, and goes out on resuming.
+    """
     with (
         receiver(lambda number: 410 if number == 0 else 200) as (url, received),
         receiver() as (watching, heard),
@@ -303,7 +382,9 @@ def test_an_endpoint_that_is_gone_is_switched_off_and_told_of(stack: Running) ->
         assert eventually(lambda: call(stack, "GET", f"/webhooks/{made['id']}")["status"] == "disabled")
         call(stack, "POST", "/users", {"username": "second"})
         assert eventually(lambda: books(stack, made["id"])["held"] == 2)
-        told = eventually(lambda: [each for each in heard if each["headers"]["x-webhook-event"] == "webhook.disabled"])
+        told = eventually(
+            lambda: [each for each in heard if each["headers"]["x-webhook-event"] == "webhook.disabled"]
+        )
         assert json.loads(told[0]["body"]) == {"webhook_id": made["id"], "name": "e2e", "reason": "gone"}
         assert len(received) == 1
         call(stack, "POST", f"/webhooks/{made['id']}/resume")
@@ -312,7 +393,10 @@ def test_an_endpoint_that_is_gone_is_switched_off_and_told_of(stack: Running) ->
 
 
 def test_test_events_replay_and_the_guard(stack: Running) -> None:
-    """A test event goes out at once; a delivery can be sent again under its id; what may not be called is refused."""
+    """A test event goes out at once; a delivery can be sent again under its id.
+
+    What may not be called is refused.
+    """
     with receiver() as (url, received), subscribed(stack, url, event_type="user.created") as made:
         tested = call(stack, "POST", f"/webhooks/{made['id']}/test", {"event_type": "order.filled"})
         assert (tested["status"], tested["response"]["status"], len(received)) == ("success", 200, 1)
@@ -325,7 +409,12 @@ def test_test_events_replay_and_the_guard(stack: Running) -> None:
         types = call(stack, "GET", "/event-types")["items"]
         assert {"user.created", "order.filled", "webhook.disabled"} <= {each["name"] for each in types}
     headers = {"Authorization": f"Bearer {stack.env['TRADEHOOK_ADMIN_TOKEN']}"}
-    for refused in ("http://169.254.169.254/latest/meta-data/", "http://10.0.0.1/", "http://[64:ff9b::a9fe:a9fe]/", "http://0x0a000001/"):
+    for refused in (
+        "http://169.254.169.254/latest/meta-data/",
+        "http://10.0.0.1/",
+        "http://[64:ff9b::a9fe:a9fe]/",
+        "http://0x0a000001/",
+    ):
         body = {"name": "e2e", "url": refused, "event_type": "*"}
         answer = requests.post(f"{stack.url}/webhooks", json=body, headers=headers, timeout=TIMEOUT_S)
         assert (answer.status_code, answer.json()["code"]) == (400, "webhook_url_refused")

@@ -35,10 +35,20 @@ def _planned(work: Path, release: Path, *arguments: str) -> Plan:
 @pytest.fixture(scope="session")
 def local_plan(tmp_path_factory: pytest.TempPathFactory, release: Path) -> Plan:
     """The plan for the stage and region that the local cloud has, so that names and addresses are the same."""
-    return _planned(tmp_path_factory.mktemp("local"), release, "-var=stage=local", "-var=region=us-east-1", "-var=lambda_quota=1000")
+    return _planned(
+        tmp_path_factory.mktemp("local"),
+        release,
+        "-var=stage=local",
+        "-var=region=us-east-1",
+        "-var=lambda_quota=1000",
+    )
 
 
 @pytest.fixture(scope="session", params=EXAMPLES)
-def example_plan(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, release: Path) -> Plan:
+def example_plan(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, release: Path
+) -> Plan:
     """The plan for each example of variables."""
-    return _planned(tmp_path_factory.mktemp(request.param), release, f"-var-file=examples/{request.param}.tfvars")
+    return _planned(
+        tmp_path_factory.mktemp(request.param), release, f"-var-file=examples/{request.param}.tfvars"
+    )

@@ -1,4 +1,7 @@
-"""What a full house does: webhooks keep their share, and what is turned away is answered so that the sender repeats it."""
+"""What a full house does.
+
+Webhooks keep their share, and what is turned away is answered so that the sender repeats it.
+"""
 
 import json
 import re
@@ -17,7 +20,10 @@ def _document(plan: Plan) -> str:
 
 
 def test_overload_is_answered_503(local_plan: Plan) -> None:
-    """The gateway's own answers to overload and lateness are 503 with Retry-After: TradingView never repeats 429 and 504."""
+    """The gateway's own answers to overload and lateness are 503 with Retry-After.
+
+    TradingView never repeats 429 and 504.
+    """
     answers = json.loads(_document(local_plan))["x-amazon-apigateway-gateway-responses"]
     for kind in ("THROTTLED", "QUOTA_EXCEEDED", "INTEGRATION_TIMEOUT", "INTEGRATION_FAILURE"):
         assert answers[kind]["statusCode"] == "503", kind
@@ -36,17 +42,31 @@ def test_firewall_answers_503(example_plan: Plan) -> None:
 def test_webhooks_have_a_throttle_each(example_plan: Plan) -> None:
     """Each method that takes webhooks has a throttle of its own, no lower than that of all other methods."""
     own = example_plan.all("aws_api_gateway_method_settings", "inbound")
-    assert set(own) == {f"{method} {path}" for (method, path), function in OWNERS.items() if function == "receive_signals"}
-    assert own["POST /personal/{user_id}/webhook"].values["method_path"] == "~1personal~1{user_id}~1webhook/POST"
+    assert set(own) == {
+        f"{method} {path}" for (method, path), function in OWNERS.items() if function == "receive_signals"
+    }
+    assert (
+        own["POST /personal/{user_id}/webhook"].values["method_path"] == "~1personal~1{user_id}~1webhook/POST"
+    )
     [others] = example_plan.all("aws_api_gateway_method_settings", "this").values()
     for each in own.values():
-        assert each.values["settings"][0]["throttling_rate_limit"] >= others.values["settings"][0]["throttling_rate_limit"]
-        assert each.values["settings"][0]["throttling_burst_limit"] >= others.values["settings"][0]["throttling_burst_limit"]
+        assert (
+            each.values["settings"][0]["throttling_rate_limit"]
+            >= others.values["settings"][0]["throttling_rate_limit"]
+        )
+        assert (
+            each.values["settings"][0]["throttling_burst_limit"]
+            >= others.values["settings"][0]["throttling_burst_limit"]
+        )
 
 
 def test_no_metrics_that_nothing_uses(example_plan: Plan) -> None:
     """Detailed metrics, by method and route, cost more than a hobbyist's everything and have no alarm."""
-    settings = [one for name in ("this", "inbound") for one in example_plan.all("aws_api_gateway_method_settings", name).values()]
+    settings = [
+        one
+        for name in ("this", "inbound")
+        for one in example_plan.all("aws_api_gateway_method_settings", name).values()
+    ]
     assert not any(one.values["settings"][0]["metrics_enabled"] for one in settings)
     for stage in example_plan.all("aws_apigatewayv2_stage").values():
         assert not stage.values["default_route_settings"][0]["detailed_metrics_enabled"]
@@ -54,7 +74,10 @@ def test_no_metrics_that_nothing_uses(example_plan: Plan) -> None:
 
 def _ceilings(plan: Plan) -> dict[str, int]:
     mappings = plan.all("aws_lambda_event_source_mapping", "queue")
-    return {str(key): mapping.values["scaling_config"][0]["maximum_concurrency"] for key, mapping in mappings.items()}
+    return {
+        str(key): mapping.values["scaling_config"][0]["maximum_concurrency"]
+        for key, mapping in mappings.items()
+    }
 
 
 def _at_quota(work: Path, release: Path, quota: int, *more: str) -> tuple[str, Plan | None]:
@@ -63,7 +86,9 @@ def _at_quota(work: Path, release: Path, quota: int, *more: str) -> tuple[str, P
 
 
 def test_ceilings_are_shares_of_the_quota(tmp_path: Path, release: Path, local_plan: Plan) -> None:
-    """With a tenth of the quota the consumers get a tenth each, two at least, and together leave a quarter to requests."""
+    """With a tenth of the quota the consumers get a tenth each, two at least, and together leave a quarter to
+    requests.
+    """
     _, plan = _at_quota(tmp_path, release, 100)
     assert plan is not None
     small, large = _ceilings(plan), _ceilings(local_plan)
@@ -72,7 +97,10 @@ def test_ceilings_are_shares_of_the_quota(tmp_path: Path, release: Path, local_p
 
 
 def test_a_quota_that_starves_webhooks_is_refused(tmp_path: Path, release: Path) -> None:
-    """A new account's ten runs are too few, and the plan says so with the way out; a deployment for trying out may go on."""
+    """A new account's ten runs are too few, and the plan says so with the way out.
+
+    A deployment for trying out may go on.
+    """
     said, plan = _at_quota(tmp_path / "refused", release, 10)
     assert plan is None
     assert "do not fit into a Lambda quota of 10" in said

@@ -37,7 +37,8 @@ def test_more_accounts_cost_more() -> None:
     figures, described = cost.load(), stack.load()
     size = figures["sizes"]["business"]
     [one, two, three] = [
-        sum(cost.monthly(figures, {**size, "accounts_per_signal": accounts}, described).values()) for accounts in (1, 2, 3)
+        sum(cost.monthly(figures, {**size, "accounts_per_signal": accounts}, described).values())
+        for accounts in (1, 2, 3)
     ]
 
     assert one < two < three
@@ -45,9 +46,14 @@ def test_more_accounts_cost_more() -> None:
 
 
 def _billed(plan: Plan) -> int:
-    """The metrics of the plan's alarms, each of which is billed like an alarm: one without queries has one."""
+    """The metrics of the plan's alarms, each of which is billed like an alarm.
+
+    One without queries has one.
+    """
     alarms = [resource for resource in plan.resources if resource.type == "aws_cloudwatch_metric_alarm"]
-    return sum(max(1, sum(bool(query["metric"]) for query in alarm.values["metric_query"])) for alarm in alarms)
+    return sum(
+        max(1, sum(bool(query["metric"]) for query in alarm.values["metric_query"])) for alarm in alarms
+    )
 
 
 @pytest.mark.parametrize("size", ["hobbyist", "business"])
@@ -61,7 +67,10 @@ def test_alarms_are_those_of_the_plan(tmp_path: Path, release: Path, size: str) 
 
 def test_schedules_are_not_traced(local_plan: Plan) -> None:
     """Their runs alone would exceed the free traces of a month."""
-    modes = {str(key): function.values["tracing_config"][0]["mode"] for key, function in local_plan.all("aws_lambda_function").items()}
+    modes = {
+        str(key): function.values["tracing_config"][0]["mode"]
+        for key, function in local_plan.all("aws_lambda_function").items()
+    }
     scheduled = {str(key).rpartition("-")[0] for key in local_plan.all("aws_scheduler_schedule")}
 
     assert {name for name, mode in modes.items() if mode == "PassThrough"} == scheduled

@@ -11,10 +11,19 @@ KEYS = yaml.safe_load((ROOT / "infra" / "stack.yaml").read_text())["keys"]
 
 
 def test_context_is_what_the_code_gives() -> None:
-    """Each key's context in `stack.yaml`, which the grants demand, is the one under which the code encrypts and decrypts."""
+    """Each key's context in `stack.yaml`, which the grants demand, is the one under which the code encrypts
+    and decrypts.
+    """
     used = {
-        key: set(re.findall(r'EncryptionContext=\{"(\w+)"|return \{"(\w+)": account_id\}', (ROOT / path).read_text()))
-        for key, path in {"secrets": "chalicelib/accounts/key_encryption.py", "codes": "chalicelib/users/xc_codes.py"}.items()
+        key: set(
+            re.findall(
+                r'EncryptionContext=\{"(\w+)"|return \{"(\w+)": account_id\}', (ROOT / path).read_text()
+            )
+        )
+        for key, path in {
+            "secrets": "chalicelib/accounts/key_encryption.py",
+            "codes": "chalicelib/users/xc_codes.py",
+        }.items()
     }
 
     assert {key: {name for pair in found for name in pair if name} for key, found in used.items()} == {

@@ -20,7 +20,8 @@ from tests.infra.terraform import MODULE, Plan
 SOURCES = sorted(MODULE.glob("*.tf"))
 _VARIABLE = re.compile(r'^variable "(\w+)" \{\n(.*?)^\}', re.MULTILINE | re.DOTALL)
 _WAIVER = re.compile(r"#\s*checkov:skip=(\w+)(:?)(.*)")
-# IAM's limits (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html), blanks not counted.
+# IAM's limits (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html), blanks not
+# counted.
 _INLINE_POLICIES_LIMIT = 10_240  # characters of all the inline policies of a role
 _MANAGED_POLICY_LIMIT = 6_144
 _POLICIES_OF_A_ROLE = 10
@@ -42,7 +43,9 @@ def test_validate(tmp_path: Path) -> None:
 
 def test_examples_plan(example_plan: Plan) -> None:
     """Each example of variables gives a plan, in which no check has failed."""
-    failed = [check for check in example_plan.document.get("checks", []) if check["status"] in ("fail", "error")]
+    failed = [
+        check for check in example_plan.document.get("checks", []) if check["status"] in ("fail", "error")
+    ]
 
     assert example_plan.resources
     assert not failed
@@ -55,11 +58,21 @@ def test_there_is_an_example_for_a_hobbyist_and_for_a_business() -> None:
 
 def test_bad_variables_are_refused(tmp_path: Path, release: Path) -> None:
     """A value that AWS would refuse halfway through an apply is refused before a plan, with a sentence."""
-    bad = ["-var=stage=Not-A-Stage", "-var=region=tokyo", "-var=log_retention_days=31", "-var=api_domain=hooks.example.com"]
+    bad = [
+        "-var=stage=Not-A-Stage",
+        "-var=region=tokyo",
+        "-var=log_retention_days=31",
+        "-var=api_domain=hooks.example.com",
+    ]
     done, plan = terraform.plan(tmp_path, release, *bad)
 
     assert plan is None
-    for sentence in ("2 to 16 small letters", "looks like ap-northeast-1", "retention that CloudWatch knows", "needs hosted_zone_id"):
+    for sentence in (
+        "2 to 16 small letters",
+        "looks like ap-northeast-1",
+        "retention that CloudWatch knows",
+        "needs hosted_zone_id",
+    ):
         assert sentence in " ".join((done.stdout + done.stderr).split())
 
 
@@ -88,16 +101,23 @@ def test_policies_fit(example_plan: Plan) -> None:
             inline[function] += size
 
     assert {function: size for function, size in inline.items() if size >= _INLINE_POLICIES_LIMIT} == {}
-    assert {function: sizes for function, sizes in managed.items() if max(sizes) >= _MANAGED_POLICY_LIMIT} == {}
+    assert {
+        function: sizes for function, sizes in managed.items() if max(sizes) >= _MANAGED_POLICY_LIMIT
+    } == {}
     assert {function: sizes for function, sizes in managed.items() if len(sizes) > _POLICIES_OF_A_ROLE} == {}
 
 
 def test_wildcards_are_known(example_plan: Plan) -> None:
-    """A policy names its resources; a wildcard appears only where AWS leaves no other way, and those places are listed here."""
+    """A policy names its resources.
+
+    A wildcard appears only where AWS leaves no other way, and those places are listed here.
+    """
     known = {
         "logs": r":log-group:/aws/lambda/[\w-]+:log-stream:\*$",  # Lambda names its log streams itself
         "traces": r"^\*$",  # X-Ray's actions know no resources
-        "network": r"^\*$",  # Lambda asks for its network permissions on everything, and an explicit denial keeps the code from them
+        # Lambda asks for its network permissions on everything, and an explicit denial keeps the code from
+        # them
+        "network": r"^\*$",
         "stream_trigger": r":table/[\w-]+/stream/\*$",  # a stream is named by the time it was switched on
     }
     wild = [
@@ -147,7 +167,9 @@ def test_tables_are_kept(example_plan: Plan) -> None:
 
 
 def test_dashboard_has_one_content_policy(example_plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CloudFront allows the dashboard what the function that serves it elsewhere allows, and no inline style or script."""
+    """CloudFront allows the dashboard what the function that serves it elsewhere allows, and no inline style
+    or script.
+    """
     policies = [
         content["content_security_policy"]
         for policy in example_plan.all("aws_cloudfront_response_headers_policy").values()
@@ -155,7 +177,9 @@ def test_dashboard_has_one_content_policy(example_plan: Plan, monkeypatch: pytes
         for content in settings["content_security_policy"]
         if "content_security_policy" in content  # without a domain it is known after the API has been made
     ]
-    domains = [domain.values["domain_name"] for domain in example_plan.all("aws_apigatewayv2_domain_name").values()]
+    domains = [
+        domain.values["domain_name"] for domain in example_plan.all("aws_apigatewayv2_domain_name").values()
+    ]
     monkeypatch.setenv("TRADEHOOK_WS_URL", f"wss://{domains[0]}/ws" if domains else "")
     dashboard._policy.cache_clear()
 
@@ -164,14 +188,19 @@ def test_dashboard_has_one_content_policy(example_plan: Plan, monkeypatch: pytes
 
 
 def test_queues_and_topics_are_encrypted_and_ask_for_tls(example_plan: Plan) -> None:
-    """Every queue is encrypted at rest and refuses callers without TLS; topics too, but the alarms', which hold nothing secret."""
+    """Every queue is encrypted at rest and refuses callers without TLS.
+
+    Topics too, but the alarms', which hold nothing secret.
+    """
     queues = [resource for resource in example_plan.resources if resource.type == "aws_sqs_queue"]
     policies = [resource for resource in example_plan.resources if resource.type == "aws_sqs_queue_policy"]
 
     assert all(queue.values["sqs_managed_sse_enabled"] for queue in queues)
     assert len(queues) == len(policies)
     assert all("aws:SecureTransport" in policy.values["policy"] for policy in policies)
-    assert all(topic.values["kms_master_key_id"] for topic in example_plan.all("aws_sns_topic", "this").values())
+    assert all(
+        topic.values["kms_master_key_id"] for topic in example_plan.all("aws_sns_topic", "this").values()
+    )
 
 
 def test_functions_run_on_what_the_release_was_built_for(example_plan: Plan) -> None:
@@ -187,12 +216,18 @@ def test_each_function_has_a_role_and_a_log_of_its_own(example_plan: Plan) -> No
 
     assert functions == set(example_plan.all("aws_iam_role", "function"))
     assert functions == set(example_plan.all("aws_cloudwatch_log_group", "function"))
-    assert all(resource.values["retention_in_days"] for resource in example_plan.resources if resource.type == "aws_cloudwatch_log_group")
+    assert all(
+        resource.values["retention_in_days"]
+        for resource in example_plan.resources
+        if resource.type == "aws_cloudwatch_log_group"
+    )
 
 
 def test_alarms_reach_somebody(example_plan: Plan) -> None:
     """Every alarm has an action, and every one says which section of the runbook is about it."""
-    alarms = [resource for resource in example_plan.resources if resource.type == "aws_cloudwatch_metric_alarm"]
+    alarms = [
+        resource for resource in example_plan.resources if resource.type == "aws_cloudwatch_metric_alarm"
+    ]
     headings = set(re.findall(r"^## (\w+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE))
 
     assert alarms
@@ -200,7 +235,9 @@ def test_alarms_reach_somebody(example_plan: Plan) -> None:
         about = re.search(r"docs/runbook\.md, (\w+)\.$", alarm.values["alarm_description"])
         assert about, alarm.address
         assert about[1] in headings, alarm.address
-        assert any(known_or_not.get("alarm_actions") for known_or_not in (alarm.values, alarm.unknown)), alarm.address
+        assert any(known_or_not.get("alarm_actions") for known_or_not in (alarm.values, alarm.unknown)), (
+            alarm.address
+        )
 
 
 def test_metrics_have_a_runbook() -> None:
@@ -214,7 +251,9 @@ def test_metrics_have_a_runbook() -> None:
 def test_metrics_are_written() -> None:
     """Every metric that Terraform watches or shows is one that the code writes."""
     metrics = yaml.safe_load((MODULE / "metrics.yaml").read_text())
-    code = "\n".join(path.read_text() for package in ("chalicelib", "functions") for path in (ROOT / package).rglob("*.py"))
+    code = "\n".join(
+        path.read_text() for package in ("chalicelib", "functions") for path in (ROOT / package).rglob("*.py")
+    )
     if "aws_lambda_powertools.metrics" not in code and "import Metrics" not in code:
         pytest.skip("no function writes metrics, so the alarms on them stay silent")
 
@@ -226,7 +265,11 @@ def test_resources_come_from_the_stack_file(source: Path) -> None:
     """No function, queue or table is named in Terraform: a new one is added in stack.yaml alone."""
     stack = yaml.safe_load((ROOT / "infra" / "stack.yaml").read_text())
     names = {name for section in ("functions", "queues", "tables", "exchanges") for name in stack[section]}
-    code = "\n".join(re.sub(r"(^|\s)#.*", "", line) for line in source.read_text().splitlines() if "description" not in line)
+    code = "\n".join(
+        re.sub(r"(^|\s)#.*", "", line)
+        for line in source.read_text().splitlines()
+        if "description" not in line
+    )
     literals = set(re.findall(r'"([\w-]+)"', code))
 
     # Two tables are called as things that Terraform has names for too.
@@ -238,7 +281,11 @@ def test_variables_are_described() -> None:
     variables = _VARIABLE.findall((MODULE / "variables.tf").read_text())
 
     assert variables
-    assert [name for name, body in variables if not re.search(r'description = "[A-Za-z].{10,}', body) or "type " not in body] == []
+    assert [
+        name
+        for name, body in variables
+        if not re.search(r'description = "[A-Za-z].{10,}', body) or "type " not in body
+    ] == []
 
 
 def test_waivers_are_explained() -> None:
@@ -255,7 +302,18 @@ def test_checkov() -> None:
         "no checkov: install it, or name it in TRADEHOOK_CHECKOV"
     )
     done = subprocess.run(
-        [checkov, "--directory", str(MODULE), "--framework", "terraform", "--compact", "--quiet", "--output", "json", "--skip-download"],
+        [
+            checkov,
+            "--directory",
+            str(MODULE),
+            "--framework",
+            "terraform",
+            "--compact",
+            "--quiet",
+            "--output",
+            "json",
+            "--skip-download",
+        ],
         text=True,
         capture_output=True,
         check=False,
@@ -269,12 +327,17 @@ def test_checkov() -> None:
 @pytest.mark.parametrize(
     ("variable", "said"),
     [
-        ('secret_settings={"notify_telegram":{"TELEGRAM_TOKEN":"1:x"}}', "what no function reads: TELEGRAM_TOKEN"),
+        (
+            'secret_settings={"notify_telegram":{"TELEGRAM_TOKEN":"1:x"}}',
+            "what no function reads: TELEGRAM_TOKEN",
+        ),
         ('settings={"DEFAULT_USER":"1"}', "what no function reads: DEFAULT_USER"),
         ('settings={"TELEGRAM_BOT_TOKEN":"1:x"}', "belongs into secret_parameters or secret_settings"),
     ],
 )
-def test_a_setting_that_nothing_reads_is_refused(tmp_path: Path, release: Path, variable: str, said: str) -> None:
+def test_a_setting_that_nothing_reads_is_refused(
+    tmp_path: Path, release: Path, variable: str, said: str
+) -> None:
     """A misspelt setting stops the plan with its name, where the functions would run as if it were not there."""
     done, plan = terraform.plan(tmp_path, release, "-var=stage=local", f"-var={variable}")
 
@@ -288,26 +351,50 @@ def test_buckets_ask_for_tls(example_plan: Plan) -> None:
     policies = [resource for resource in example_plan.resources if resource.type == "aws_s3_bucket_policy"]
 
     assert {bucket.name for bucket in buckets} == {policy.name for policy in policies}
-    assert all(source.read_text().count("aws:SecureTransport") for source in (MODULE / "functions.tf", MODULE / "web.tf"))
+    assert all(
+        source.read_text().count("aws:SecureTransport")
+        for source in (MODULE / "functions.tf", MODULE / "web.tf")
+    )
 
 
 def test_indexes_that_throttle_first_have_an_alarm(local_plan: Plan) -> None:
-    """A sparse index whose items come and go has few values and many writes; its throttling does not show in its table's metrics."""
+    """A sparse index whose items come and go has few values and many writes.
+
+    Its throttling does not show in its table's metrics.
+    """
     stack = yaml.safe_load((ROOT / "infra" / "stack.yaml").read_text())
     busy = {
-        (table, index) for table, text in stack["tables"].items() for index, keys in text.get("indexes", {}).items() if keys.get("busy")
+        (table, index)
+        for table, text in stack["tables"].items()
+        for index, keys in text.get("indexes", {}).items()
+        if keys.get("busy")
     }
 
-    assert {("signals", "unqueued"), ("outbox", "unpublished"), ("deliveries", "due"), ("in_flight_orders", "due")} <= busy
+    assert {
+        ("signals", "unqueued"),
+        ("outbox", "unpublished"),
+        ("deliveries", "due"),
+        ("in_flight_orders", "due"),
+    } <= busy
     assert "GlobalSecondaryIndexName" in (MODULE / "alarms.tf").read_text()
 
 
 def test_debug_reaches_the_log(tmp_path: Path, release: Path) -> None:
     """`log_level = DEBUG` is not held back by Lambda's own filter."""
-    _, plan = terraform.plan(tmp_path, release, "-var=stage=local", "-var=lambda_quota=1000", "-var=log_level=DEBUG", "-var=alarms=full")
+    _, plan = terraform.plan(
+        tmp_path,
+        release,
+        "-var=stage=local",
+        "-var=lambda_quota=1000",
+        "-var=log_level=DEBUG",
+        "-var=alarms=full",
+    )
 
     assert plan is not None
-    levels = {function.values["logging_config"][0]["application_log_level"] for function in plan.all("aws_lambda_function").values()}
+    levels = {
+        function.values["logging_config"][0]["application_log_level"]
+        for function in plan.all("aws_lambda_function").values()
+    }
     assert levels == {"DEBUG"}
     alarms = set(plan.all("aws_cloudwatch_metric_alarm", "this"))
     assert {
@@ -320,13 +407,20 @@ def test_debug_reaches_the_log(tmp_path: Path, release: Path) -> None:
 
 
 def test_secrets_by_name(tmp_path: Path, release: Path) -> None:
-    """A secret's function gets the parameter's name and may read that one parameter; no other function gets either."""
+    """A secret's function gets the parameter's name and may read that one parameter.
+
+    No other function gets either.
+    """
     given = '{"notify_telegram":{"TELEGRAM_BOT_TOKEN":"/tradehook/home/telegram-bot-token"}}'
-    _, plan = terraform.plan(tmp_path, release, "-var=stage=local", "-var=lambda_quota=1000", f"-var=secret_parameters={given}")
+    _, plan = terraform.plan(
+        tmp_path, release, "-var=stage=local", "-var=lambda_quota=1000", f"-var=secret_parameters={given}"
+    )
 
     assert plan is not None
     policies = plan.all("aws_iam_role_policy", "secrets")
     assert set(policies) == {"notify_telegram"}
     [statement] = json.loads(policies["notify_telegram"].values["policy"])["Statement"]
     assert statement["Action"] == ["ssm:GetParameter"]
-    assert [arn.rpartition(":")[2] for arn in statement["Resource"]] == ["parameter/tradehook/home/telegram-bot-token"]
+    assert [arn.rpartition(":")[2] for arn in statement["Resource"]] == [
+        "parameter/tradehook/home/telegram-bot-token"
+    ]

@@ -1,15 +1,23 @@
-"""A simulated account in exact fractions, written from the contract and from what exchanges document. It shares no code with the product.
+"""A simulated account in exact fractions, written from the contract and from what exchanges document.
+
+It shares no code with the product.
 
 Rules, each from the contract (C) or from exchange documentation (X):
 
-- C 2.15: a taker's price moves by the slippage and is rounded half-even to the tick, for a buy never to zero. Value and commission are
-  rounded half-even to the currency's places. A limit order never fills worse than its limit, and without slippage where it waited.
+- C 2.15: a taker's price moves by the slippage and is rounded half-even to the tick, for a buy never to zero.
+  Value and commission are
+  rounded half-even to the currency's places. A limit order never fills worse than its limit, and without
+  slippage where it waited.
 - C 2.15: what is refused changes nothing. An order whose value rounds to zero is refused.
-- X (Binance, Bybit): a position ties up quantity × entry price ÷ leverage, and a new leverage holds for the whole position. What closes
-  sets margin free. Cross margin: unrealised losses reduce what is free. Unrealised profit does not add to it here (the safer reading).
-- X: balance + unrealised profit at or below the maintenance margin (0.5 % of the value) liquidates, the greatest loss first, after the
+- X (Binance, Bybit): a position ties up quantity × entry price ÷ leverage, and a new leverage holds for the
+  whole position. What closes
+  sets margin free. Cross margin: unrealised losses reduce what is free. Unrealised profit does not add to it
+  here (the safer reading).
+- X: balance + unrealised profit at or below the maintenance margin (0.5 % of the value) liquidates, the
+  greatest loss first, after the
   account's entries are cancelled. The exchange bears what the balance cannot pay.
-- X: reduce-only orders are carried out in full, at most to flat, and end with their position. OCO: one trades, the other goes.
+- X: reduce-only orders are carried out in full, at most to flat, and end with their position. OCO: one
+  trades, the other goes.
 - X: IOC cancels what does not fill at once, FOK fills in full or not at all.
 """
 
@@ -115,7 +123,12 @@ class Model:
     own = "USDT"
 
     def __init__(self, cash: F, slippage_bps: F = ZERO, commission_bps: F = ZERO, fill_rate: F = ONE) -> None:
-        self.cash, self.slippage, self.commission, self.fill_rate = cash, slippage_bps / 10000, commission_bps / 10000, fill_rate
+        self.cash, self.slippage, self.commission, self.fill_rate = (
+            cash,
+            slippage_bps / 10000,
+            commission_bps / 10000,
+            fill_rate,
+        )
         self.coins: dict[str, Coin] = {}
         self.open: dict[str, Open] = {}
         self.resting: list[Asked] = []
@@ -138,8 +151,13 @@ class Model:
 
     def available(self, asset: str) -> F:
         """What is free, negative where losses have used up what was set aside."""
-        found = self.balance(asset) - sum((each.reserved for each in self.resting if each.quote == asset), ZERO)
-        found -= sum((each.quantity for each in self.resting if each.sells and each.base == asset and not each.pair), ZERO)
+        found = self.balance(asset) - sum(
+            (each.reserved for each in self.resting if each.quote == asset), ZERO
+        )
+        found -= sum(
+            (each.quantity for each in self.resting if each.sells and each.base == asset and not each.pair),
+            ZERO,
+        )
         if asset == self.own:
             found += min(self.gains(), ZERO) - sum((each.margin for each in self.open.values()), ZERO)
         return found
@@ -153,10 +171,16 @@ class Model:
         if asset == self.own:
             return F(1)
         coin = self.coins.get(asset)
-        return self.prices.get(asset + self.own) or (coin.cost / coin.quantity if coin and coin.quantity else None)
+        return self.prices.get(asset + self.own) or (
+            coin.cost / coin.quantity if coin and coin.quantity else None
+        )
 
     def equity(self) -> F:
-        return self.cash + self.gains() + sum((coin.quantity * (self.rate(name) or 0) for name, coin in self.coins.items()), ZERO)
+        return (
+            self.cash
+            + self.gains()
+            + sum((coin.quantity * (self.rate(name) or 0) for name, coin in self.coins.items()), ZERO)
+        )
 
     # Orders
 
@@ -204,7 +228,9 @@ class Model:
             except Refused as refused:
                 done = Done("cancelled", code=str(refused))
             self.happened[order.name] = done
-            for other in [each for each in self.resting if done.filled and order.pair and each.pair == order.pair]:
+            for other in [
+                each for each in self.resting if done.filled and order.pair and each.pair == order.pair
+            ]:
                 self.end(other, None)
         self.liquidate()
 
@@ -228,7 +254,11 @@ class Model:
         executed = to_multiple(moved, order.tick)
         if (order.buy or order.futures) and not executed:
             executed = order.tick
-        if order.limit is not None and order.kind != "market" and (executed > order.limit if order.buy else executed < order.limit):
+        if (
+            order.limit is not None
+            and order.kind != "market"
+            and (executed > order.limit if order.buy else executed < order.limit)
+        ):
             executed = order.limit
         value = money(executed * quantity, order.quote)
         if not value and not (order.futures and not self.opened_by(order, quantity)):
@@ -286,7 +316,11 @@ class Model:
         if order.wait == "FOK" and quantity != order.quantity:
             return Done("cancelled", code="not_filled_at_once")
         executed, value, fee = self.priced(order, price, quantity, taking=taking)
-        won = self.trade_position(order, executed, quantity, fee) if order.futures else self.trade_coins(order, quantity, value, fee)
+        won = (
+            self.trade_position(order, executed, quantity, fee)
+            if order.futures
+            else self.trade_coins(order, quantity, value, fee)
+        )
         self.realised[order.name] = self.realised.get(order.name, ZERO) + won
         self.trim(order)
         return Done("filled" if quantity == order.quantity else "partially_filled", quantity, executed, fee)
@@ -302,7 +336,9 @@ class Model:
             if not order.pair:
                 self.need_coins(order, quantity)
             gone = self.pay(order.base, quantity, order.strategy)
-            came = self.get(order.quote, value - fee, gone if rate is None else (value - fee) * rate, order.strategy)
+            came = self.get(
+                order.quote, value - fee, gone if rate is None else (value - fee) * rate, order.strategy
+            )
         coin = self.coins[order.base]
         exact = came - gone + coin.carry
         won = money(exact, self.own)
@@ -339,12 +375,23 @@ class Model:
         if opens:
             stays = ZERO if closes else abs(before.quantity)
             entry, leverage = (stays * before.entry + opens * price) / (stays + opens), order.leverage
-        return before, Open(after, entry, leverage, shared(before.shares, before.quantity, after, order.strategy)), won
+        return (
+            before,
+            Open(after, entry, leverage, shared(before.shares, before.quantity, after, order.strategy)),
+            won,
+        )
 
     def trade_position(self, order: Asked, price: F, quantity: F, fee: F) -> F:
         before, after, won = self.moved(order, price, quantity)
         if self.opened_by(order, quantity):
-            rest = sum((each.gain(self.mark(symbol)) for symbol, each in self.open.items() if symbol != order.symbol), ZERO)
+            rest = sum(
+                (
+                    each.gain(self.mark(symbol))
+                    for symbol, each in self.open.items()
+                    if symbol != order.symbol
+                ),
+                ZERO,
+            )
             now = rest + (before.gain(self.mark(order.symbol)) if order.symbol in self.open else ZERO)
             deeper = min(now, ZERO) - min(rest + after.gain(price), ZERO)
             if after.margin - before.margin + fee - won + deeper > max(self.available(order.quote), ZERO):
@@ -367,11 +414,16 @@ class Model:
         return profit
 
     def trim(self, order: Asked) -> None:
-        """Exits end with their position, the oldest of a strategy first; so do waiting sales of what is gone."""
+        """Exits end with their position, the oldest of a strategy first.
+
+        So do waiting sales of what is gone.
+        """
         held = self.open.get(order.symbol, Open()) if order.futures else self.coins[order.base]
         left, cover = dict(held.shares), {}
         for each in reversed(list(self.resting)):
-            same = each.futures == order.futures and (each.symbol == order.symbol if order.futures else each.base == order.base)
+            same = each.futures == order.futures and (
+                each.symbol == order.symbol if order.futures else each.base == order.base
+            )
             if not same or not (each.reduce or each.pair):
                 continue
             if each.pair and each.pair not in cover:
@@ -383,7 +435,13 @@ class Model:
             else:
                 each.quantity = min(each.quantity, covered)
         for each in reversed(list(self.resting)):
-            if not order.futures and each.sells and not each.pair and each.base == order.base and self.available(order.base) < 0:
+            if (
+                not order.futures
+                and each.sells
+                and not each.pair
+                and each.base == order.base
+                and self.available(order.base) < 0
+            ):
                 self.end(each, "position_left")
 
     def liquidate(self) -> None:
@@ -413,7 +471,10 @@ class Model:
 
 
 def shared(shares: dict[str, F], before: F, after: F, strategy: str) -> dict[str, F]:
-    """Whose a quantity is. What leaves is the strategy's own first, then nobody's, then the others' by name."""
+    """Whose a quantity is.
+
+    What leaves is the strategy's own first, then nobody's, then the others' by name.
+    """
     if not after:
         return {}
     if not before or (before > 0) is not (after > 0):

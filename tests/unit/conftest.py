@@ -8,11 +8,10 @@ import jsonschema_rs
 import pytest
 
 from chalicelib import aws
-from chalicelib.events import outbox
+from chalicelib.events import event_types, outbox
 from chalicelib.events.models import Event
 from chalicelib.users.create import create_user
 from chalicelib.users.models import Role
-from chalicelib.webhooks import event_types
 from testkit import cloud
 from testkit.api import Api
 from testkit.records import add_user, bearer

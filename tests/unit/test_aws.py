@@ -1,4 +1,6 @@
-"""What DynamoDB refuses for the moment is tried again, and in the end is the caller's to repeat, never an internal error."""
+"""What DynamoDB refuses for the moment is tried again, and in the end is the caller's to repeat, never an
+internal error.
+"""
 
 import pytest
 from botocore.exceptions import ClientError
@@ -19,7 +21,9 @@ class _Faulty:
         self.calls += 1
         if self.left:
             self.left -= 1
-            raise ClientError({"Error": {"Code": self.code, "Message": "Transaction is ongoing for the item"}}, "Write")
+            raise ClientError(
+                {"Error": {"Code": self.code, "Message": "Transaction is ongoing for the item"}}, "Write"
+            )
         return {"Attributes": {"n": {"N": "1"}}} if "ReturnValues" in arguments else {}
 
     put_item = update_item = delete_item = batch_write_item = _call
@@ -41,12 +45,19 @@ def faulty(monkeypatch):
 
 def _writes():
     key = {"id": "webhook#1"}
-    return [aws.put_write("webhooks", key), aws.update_write("webhooks", key, "REMOVE failing_since"), aws.delete_write("webhooks", key)]
+    return [
+        aws.put_write("webhooks", key),
+        aws.update_write("webhooks", key, "REMOVE failing_since"),
+        aws.delete_write("webhooks", key),
+    ]
 
 
 @pytest.mark.parametrize("kind", [0, 1, 2])
 def test_a_conflict_is_tried_again(faulty, kind):
-    """A transaction at the same item holds a single write back for a moment, whatever kind of write it is; pauses grow and differ."""
+    """A transaction at the same item holds a single write back for a moment, whatever kind of write it is.
+
+    Pauses grow and differ.
+    """
     fake, pauses = faulty("TransactionConflictException", 4)
     assert aws.write(_writes()[kind], returning=True) == {"n": 1}
     assert fake.calls == 5
@@ -63,7 +74,9 @@ def test_a_lasting_conflict_is_retryable(faulty, kind):
     assert fake.calls == 5
 
 
-@pytest.mark.parametrize("code", ["ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"])
+@pytest.mark.parametrize(
+    "code", ["ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"]
+)
 def test_throttling_is_retryable(faulty, code):
     """Botocore has tried three times by then, with pauses of its own."""
     fake, _ = faulty(code, 99)

@@ -1,4 +1,7 @@
-"""The process may die after any of its calls to AWS: nothing acknowledged is lost, nothing is traded twice, nothing told twice."""
+"""The process may die after any of its calls to AWS.
+
+Nothing acknowledged is lost, nothing is traded twice, nothing told twice.
+"""
 
 import json
 from contextlib import suppress
@@ -115,7 +118,10 @@ def test_the_same_message_twice() -> None:
 
 @pytest.mark.parametrize("died_after", range(1, 9))
 def test_publishing(died_after: int) -> None:
-    """The publisher dies after each of its calls; the stream delivers its records again, and they keep their sequence."""
+    """The publisher dies after each of its calls.
+
+    The stream delivers its records again, and they keep their sequence.
+    """
     send()
     pump.execute()
     event = stream_event(pump.items("outbox"))
@@ -123,10 +129,15 @@ def test_publishing(died_after: int) -> None:
         publish_events.handler(event, CONTEXT)
     assert len(made) == died_after
     publish_events.handler(event, CONTEXT)
-    told = [message for message in pump.bodies("realtime") if "stream" in message]  # the others are prices seen
+    told = [
+        message for message in pump.bodies("realtime") if "stream" in message
+    ]  # the others are prices seen
     one_trade()
-    # A repeat on the topic within five minutes is dropped by its deduplication id, and carries the same sequence in any case.
-    assert {(message["stream"], message["sequence"]) for message in told} == {(s, n) for s in ("admin", "user#1") for n in (1, 2, 3)}
+    # A repeat on the topic within five minutes is dropped by its deduplication id, and carries the same
+    # sequence in any case.
+    assert {(message["stream"], message["sequence"]) for message in told} == {
+        (s, n) for s in ("admin", "user#1") for n in (1, 2, 3)
+    }
 
 
 def test_an_unpublished_event_is_swept() -> None:
@@ -150,6 +161,8 @@ def test_messages_carry_no_secret() -> None:
     """Neither the order message nor the events contain a token."""
     token = records.add_token("1")
     call(receive_signals.app, "POST", "/api/webhook", ALERT | {"token": token}, query={"wait": "0"})
-    stored = json.dumps([pump.items(table) for table in ("signals", "outbox", "webhook_logs", "orders")], default=str)
+    stored = json.dumps(
+        [pump.items(table) for table in ("signals", "outbox", "webhook_logs", "orders")], default=str
+    )
     queued = json.dumps(pump.bodies("orders-paper"))
     assert token.rpartition("_")[2] not in stored + queued

@@ -27,7 +27,12 @@ def test_transactions_and_writes_of_eight_threads_all_stay() -> None:
 
     def write(thread: int) -> None:
         for number in range(6):
-            aws.transact([aws.put_write("users", {"user_id": f"{thread}-{number}-{each}", "part": "profile"}) for each in range(3)])
+            aws.transact(
+                [
+                    aws.put_write("users", {"user_id": f"{thread}-{number}-{each}", "part": "profile"})
+                    for each in range(3)
+                ]
+            )
             aws.write(aws.put_write("users", {"user_id": f"{thread}-{number}", "part": "settings"}))
 
     with ThreadPoolExecutor(8) as pool:

@@ -27,7 +27,19 @@ def test_a_name_that_people_have_is_taken(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["a\nb", "a\x00b", "a\u2028b", "a\u2029b", "a\u202eb", "a\u2066b", "a\u200bb", "\u200d", "\u3000", "\ufeffa"]
+    "name",
+    [
+        "a\nb",
+        "a\x00b",
+        "a\u2028b",
+        "a\u2029b",
+        "a\u202eb",
+        "a\u2066b",
+        "a\u200bb",
+        "\u200d",
+        "\u3000",
+        "\ufeffa",
+    ],
 )
 def test_what_breaks_or_disguises_a_line_is_refused(name: str) -> None:
     """Controls, line ends, overrides of direction, and a line in which nothing is visible."""

@@ -31,11 +31,18 @@ def looked_at(monkeypatch):
 def store(count: int, every: int) -> None:
     """So many events of one stream, one in `every` of them rare."""
     for number in range(1, count + 1):
-        aws.write(aws.put_write("events", {"stream": "s", "sequence": Decimal(number), "kind": "usual" if number % every else "rare"}))
+        aws.write(
+            aws.put_write(
+                "events",
+                {"stream": "s", "sequence": Decimal(number), "kind": "usual" if number % every else "rare"},
+            )
+        )
 
 
 def read(page: Page, **only: Any) -> tuple[list[int], int | None, aws.Item | None]:
-    answer = paging.answer("events", "#stream = :stream", page, lambda item: int(item["sequence"]), stream="s", **only)
+    answer = paging.answer(
+        "events", "#stream = :stream", page, lambda item: int(item["sequence"]), stream="s", **only
+    )
     following = answer.body["next"]
     return answer.body["items"], answer.body["total"], paging._position(following) if following else None
 
@@ -90,5 +97,9 @@ def test_the_keys_of_cursors_are_the_tables():
 
     tables = stack.load().source.tables
     assert {name: attributes(tables[name].key) for name in table_keys.TABLES} == table_keys.TABLES
-    indexes = {(name, index): attributes(key) for name in table_keys.TABLES for index, key in tables[name].indexes.items()}
+    indexes = {
+        (name, index): attributes(key)
+        for name in table_keys.TABLES
+        for index, key in tables[name].indexes.items()
+    }
     assert indexes == table_keys.INDEXES

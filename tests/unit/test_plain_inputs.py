@@ -18,7 +18,9 @@ class Body(Input):
     note: Note = ""
 
 
-@pytest.mark.parametrize("text", ["1_0", " 5 ", "5\n", "٥", "+-1", "0x10", "1e", "", "Infinity", "nan", "1,5", True])
+@pytest.mark.parametrize(
+    "text", ["1_0", " 5 ", "5\n", "٥", "+-1", "0x10", "1e", "", "Infinity", "nan", "1,5", True]
+)
 def test_what_is_no_number(text):
     """Forms that Python takes for numbers and JSON does not have."""
     for field in ("money", "whole"):
@@ -27,7 +29,9 @@ def test_what_is_no_number(text):
         assert refused.value.values["field"] == field
 
 
-@pytest.mark.parametrize(("text", "value"), [("5", 5), ("0.50", Decimal("0.50")), ("1e3", 1000), (".5", Decimal("0.5")), (7, 7)])
+@pytest.mark.parametrize(
+    ("text", "value"), [("5", 5), ("0.50", Decimal("0.50")), ("1e3", 1000), (".5", Decimal("0.5")), (7, 7)]
+)
 def test_what_is_a_number(text, value):
     """Numbers, and texts as JSON writes them."""
     assert validate({"money": text}, Body).money == value
@@ -48,7 +52,10 @@ def test_marks_that_turn_texts_around(mark):
 
 
 def test_texts_of_several_lines_and_scripts():
-    """Line breaks, emojis that are joined, and Arabic with its marks stay; look-alike letters of a name become one."""
+    """Line breaks, emojis that are joined, and Arabic with its marks stay.
+
+    Look-alike letters of a name become one.
+    """
     text = "one\n\ttwo 👩\u200d💻 \u200fمرحبا"
     assert validate({"note": text}, Body).note == text
     assert validate({"name": "Ａｄａ"}, Body).name == "Ada"
@@ -63,7 +70,11 @@ def test_tokens_that_can_be_guessed(api_world, chosen):
     tokens.create_token("7", credentials.Kind.WEBHOOK, by="test", chosen=taken)
     with pytest.raises(Refused) as again:
         tokens.create_token("8", credentials.Kind.WEBHOOK, by="test", chosen=taken)
-    assert (weak.value.code, weak.value.values, weak.value.status) == (again.value.code, again.value.values, again.value.status)
+    assert (weak.value.code, weak.value.values, weak.value.status) == (
+        again.value.code,
+        again.value.values,
+        again.value.status,
+    )
 
 
 @pytest.fixture
@@ -76,7 +87,19 @@ def api_world(emulated):
 
 
 @pytest.mark.parametrize(
-    "host", ["2130706433", "0x7f000001", "127.1", "0177.0.0.1", "a..b", "-a.com", "a-.com", "a" * 64 + ".com", "1.2.3.4.5", "a;b"]
+    "host",
+    [
+        "2130706433",
+        "0x7f000001",
+        "127.1",
+        "0177.0.0.1",
+        "a..b",
+        "-a.com",
+        "a-.com",
+        "a" * 64 + ".com",
+        "1.2.3.4.5",
+        "a;b",
+    ],
 )
 def test_hosts_that_only_some_resolvers_read(host):
     """A host is a name or an address in its usual form."""
@@ -85,7 +108,15 @@ def test_hosts_that_only_some_resolvers_read(host):
 
 
 @pytest.mark.parametrize(
-    "host", ["example.com", "example.com.", "xn--bcher-kva.example", "a_b.example.com", "93.184.215.14", "[2606:2800::1]"]
+    "host",
+    [
+        "example.com",
+        "example.com.",
+        "xn--bcher-kva.example",
+        "a_b.example.com",
+        "93.184.215.14",
+        "[2606:2800::1]",
+    ],
 )
 def test_hosts(host):
     """Names and addresses as they are usually written."""

@@ -19,7 +19,9 @@ def store(monkeypatch):
         return {"Parameter": {"Value": store.value}}
 
     monkeypatch.delenv("TRADEHOOK_TELEGRAM_BOT_TOKEN", raising=False)
-    monkeypatch.setattr(aws, "client", lambda service: {"ssm": SimpleNamespace(get_parameter=get_parameter)}[service])
+    monkeypatch.setattr(
+        aws, "client", lambda service: {"ssm": SimpleNamespace(get_parameter=get_parameter)}[service]
+    )
     monkeypatch.setattr(secret_settings.time, "time", lambda: store.now)
     secret_settings._read.cache_clear()
     yield store

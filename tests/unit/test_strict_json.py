@@ -50,7 +50,11 @@ def test_what_is_refused(text, code):
 def test_what_is_taken():
     """Eight levels, a whole surrogate pair, numbers as they are written."""
     assert strict_json.read("[" * 8 + "]" * 8) == [[[[[[[[]]]]]]]]
-    assert strict_json.read('{"a": "\\ud83d\\ude00", "b": 0.10, "c": 12}') == {"a": "😀", "b": Decimal("0.10"), "c": 12}
+    assert strict_json.read('{"a": "\\ud83d\\ude00", "b": 0.10, "c": 12}') == {
+        "a": "😀",
+        "b": Decimal("0.10"),
+        "c": 12,
+    }
 
 
 @given(ANY)

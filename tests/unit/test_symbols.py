@@ -44,7 +44,9 @@ def refused(raw: str, **context) -> Refused:
     ],
 )
 def test_complaint_11_every_form_of_one_pair(raw, perpetual, venue):
-    """Each form of a pair that TradingView, ccxt or an exchange uses is the same pair, a perpetual where it says so."""
+    """Each form of a pair that TradingView, ccxt or an exchange uses is the same pair, a perpetual where it
+    says so.
+    """
     assert parts(raw) == ("BTC", "USDT", perpetual, venue)
     assert symbols.resolve(raw).name == "BTCUSDT"
     assert symbols.resolve(raw).raw == raw.strip()
@@ -95,14 +97,21 @@ def test_pairs_by_their_quote(raw, base, quote):
     ],
 )
 def test_shares_have_no_quote(raw, name, venue):
-    """A name that ends in no quote is a share, and so is a ticker of at most five letters that happens to end like one."""
+    """A name that ends in no quote is a share, and so is a ticker of at most five letters that happens to end
+    like one.
+    """
     assert parts(raw) == (name, None, False, venue)
     assert symbols.resolve(raw).name == name
 
 
-@pytest.mark.parametrize("raw", ["BTCUSDT.P", "BTCUSDTPERP", "BTC-USDT-SWAP", "BTC/USDT:USDT", "BYBIT:ETHUSDT.P"])
+@pytest.mark.parametrize(
+    "raw", ["BTCUSDT.P", "BTCUSDTPERP", "BTC-USDT-SWAP", "BTC/USDT:USDT", "BYBIT:ETHUSDT.P"]
+)
 def test_complaint_3_a_perpetual_never_trades_on_spot(raw):
-    """A form that names a perpetual against SPOT is a 400; against FUTURES, or with the market still open, it is read."""
+    """A form that names a perpetual against SPOT is a 400.
+
+    Against FUTURES, or with the market still open, it is read.
+    """
     assert refused(raw, market_type=MarketType.SPOT).code == "perpetual_on_spot"
     assert symbols.resolve(raw, MarketType.FUTURES).perpetual
     assert symbols.resolve(raw).perpetual
@@ -119,7 +128,9 @@ def test_complaint_11_btc_perp_never_becomes_another_pair():
     assert refused("SOL-PERP").code == "unknown_symbol"
 
 
-@pytest.mark.parametrize("raw", ["BTCUSD.P", "BTCUSDPERP", "BTC-USD-SWAP", "BTC/USD:BTC", "BTC/USDT:BTC", "ETHBTC.P"])
+@pytest.mark.parametrize(
+    "raw", ["BTCUSD.P", "BTCUSDPERP", "BTC-USD-SWAP", "BTC/USD:BTC", "BTC/USDT:BTC", "ETHBTC.P"]
+)
 def test_inverse_contracts_are_refused(raw):
     """A contract settled in a coin is not the USDT contract of the same name."""
     assert refused(raw).code == "inverse_contract"
@@ -142,7 +153,9 @@ def test_a_name_with_two_readings_is_refused(raw, choices):
 
 
 def test_a_currency_beside_the_symbol_decides():
-    """The currency a group signal names settles where a joined name is to be split, and a different one is refused."""
+    """The currency a group signal names settles where a joined name is to be split, and a different one is
+    refused.
+    """
     assert parts("BNBUSD", currency="USD")[:2] == ("BNB", "USD")
     assert parts("BTCBUSD", currency="busd")[:2] == ("BTC", "BUSD")
     assert parts("AAPL", currency="USD")[:2] == ("AAPL", None)
@@ -193,8 +206,32 @@ def test_a_share_needs_an_exchange_that_has_shares():
 @pytest.mark.parametrize(
     "raw",
     [
-        *("USDCAD", "OANDA:USDCNH", "USDTRY", "EURUSD", "VOLV_B", "LSE:BP.", "NSE:BAJAJ_AUTO", "M_M", "360ONE", "TSX:BIP.PR.A", "BRK-B"),
-        *("NSE:M&M", "NASDAQ:AAPL", "0700.HK", "SPX500USD", "XAUUSD", "LSE:BATS", "NSE:BSE", "7203", "BAJAJ-AUTO", "BF.B", "USDCHF"),
+        *(
+            "USDCAD",
+            "OANDA:USDCNH",
+            "USDTRY",
+            "EURUSD",
+            "VOLV_B",
+            "LSE:BP.",
+            "NSE:BAJAJ_AUTO",
+            "M_M",
+            "360ONE",
+            "TSX:BIP.PR.A",
+            "BRK-B",
+        ),
+        *(
+            "NSE:M&M",
+            "NASDAQ:AAPL",
+            "0700.HK",
+            "SPX500USD",
+            "XAUUSD",
+            "LSE:BATS",
+            "NSE:BSE",
+            "7203",
+            "BAJAJ-AUTO",
+            "BF.B",
+            "USDCHF",
+        ),
     ],
 )
 def test_paper_takes_every_symbol_of_tradingview(raw):
@@ -206,8 +243,26 @@ def test_paper_takes_every_symbol_of_tradingview(raw):
 @pytest.mark.parametrize(
     "raw",
     [
-        *("BTCUSD_PERP", "BTCUSDT_251226", "BTCUSDT251226", "BTCUSDTM", "ES1!", "BTC1!", "BTCUSDT/ETHUSDT", "ETHUSD_240628", "BTC/XYZ"),
-        *("AAPL:NASDAQ", "BTCUSDT:BINANCE", "BTCUSDT:PERP", "BTCUSDT:SPOT", "ETHUSDT:BTCUSDT", "AAPL:NYSE_DLY", "BTC:USDT:X"),
+        *(
+            "BTCUSD_PERP",
+            "BTCUSDT_251226",
+            "BTCUSDT251226",
+            "BTCUSDTM",
+            "ES1!",
+            "BTC1!",
+            "BTCUSDT/ETHUSDT",
+            "ETHUSD_240628",
+            "BTC/XYZ",
+        ),
+        *(
+            "AAPL:NASDAQ",
+            "BTCUSDT:BINANCE",
+            "BTCUSDT:PERP",
+            "BTCUSDT:SPOT",
+            "ETHUSDT:BTCUSDT",
+            "AAPL:NYSE_DLY",
+            "BTC:USDT:X",
+        ),
         *("KRAKEN:XBTUSDT", "XBTUSD", "XBT/USDT", "BTCUSDT.PS", "AAPL MSFT", "NASDAQ:BTC/USDT"),
     ],
 )

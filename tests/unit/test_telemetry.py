@@ -1,4 +1,6 @@
-"""The metrics that alarms watch are written where the things happen, and one id follows a signal through every log."""
+"""The metrics that alarms watch are written where the things happen, and one id follows a signal through
+every log.
+"""
 
 import json
 import re
@@ -46,7 +48,9 @@ def trader(emulated: None) -> str:
 
 def send(token: str, **more: Any) -> int:
     """A paper alert that waits for nothing; the status of its answer."""
-    return call(receive_signals.app, "POST", "/api/webhook", ALERT | {"token": token}, query={"wait": "0"}, **more)[0]
+    return call(
+        receive_signals.app, "POST", "/api/webhook", ALERT | {"token": token}, query={"wait": "0"}, **more
+    )[0]
 
 
 # The writing itself.
@@ -84,7 +88,10 @@ def test_wrong_dimensions_are_an_error(dimensions: dict[str, str] | None) -> Non
 def test_lines_of_threads_stay_whole(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     """Accounts run in threads, and a line with another one in its middle is no metric."""
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "tradehook-home")
-    threads = [threading.Thread(target=lambda: [measure(Metric.SIGNALS_ACCEPTED) for _ in range(50)]) for _ in range(8)]
+    threads = [
+        threading.Thread(target=lambda: [measure(Metric.SIGNALS_ACCEPTED) for _ in range(50)])
+        for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -110,7 +117,9 @@ def test_every_metric_is_written_by_some_code() -> None:
         for path in (ROOT / package).rglob("*.py")
         if path.name != "telemetry.py"
     )
-    assert {metric.name for metric in Metric if not re.search(rf"measure\(Metric\.{metric.name}\b", code)} == set()
+    assert {
+        metric.name for metric in Metric if not re.search(rf"measure\(Metric\.{metric.name}\b", code)
+    } == set()
 
 
 def test_classes_of_errors_are_those_described() -> None:
@@ -158,7 +167,10 @@ def test_a_refused_execution_is_no_order(trader: str, capsys: Capture) -> None:
 
 
 def test_a_token_from_an_unknown_address(trader: str, capsys: Capture) -> None:
-    """A right token from outside its owner's list raises the alarm; a wrong one there, or a right one inside, does not."""
+    """A right token from outside its owner's list raises the alarm.
+
+    A wrong one there, or a right one inside, does not.
+    """
     records.add_user("1", allowed_addresses=["192.0.2.0/24"])
     records.add_account("1")
     assert send(trader, source_ip="198.51.100.7") == 403
@@ -178,8 +190,13 @@ def test_a_token_from_an_unknown_address(trader: str, capsys: Capture) -> None:
         (Absent("okx"), None),
     ],
 )
-def test_errors_of_exchanges_by_class(error: TradehookError, class_: str | None, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    """A failed call counts by the reaction it calls for; what merely says that an order is not there is no fault."""
+def test_errors_of_exchanges_by_class(
+    error: TradehookError, class_: str | None, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """A failed call counts by the reaction it calls for.
+
+    What merely says that an order is not there is no fault.
+    """
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "tradehook-home")
 
     def place(_order: Any) -> None:
@@ -193,15 +210,27 @@ def test_errors_of_exchanges_by_class(error: TradehookError, class_: str | None,
 
     output = lines(capsys)
     assert values(output, "ExchangeErrors") == ([(1, {"exchange": "okx", "class": class_})] if class_ else [])
-    assert values(output, "ExchangeFaults") == ([(1, {"exchange": "okx"})] if class_ not in {None, "refused"} else [])
+    assert values(output, "ExchangeFaults") == (
+        [(1, {"exchange": "okx"})] if class_ not in {None, "refused"} else []
+    )
 
 
 def test_unknown_outcomes_are_counted_each_minute(emulated: None, capsys: Capture) -> None:
-    """The gauge is written when there are none too, so that the alarm ends; whether they are due does not matter."""
+    """The gauge is written when there are none too, so that the alarm ends.
+
+    Whether they are due does not matter.
+    """
     track_orders.handler({}, CONTEXT)
     assert written(capsys, "UnknownOutcomes") == [(0, {})]
     for number, status in enumerate([OrderStatus.UNKNOWN, OrderStatus.OPEN, OrderStatus.UNKNOWN]):
-        order: Any = SimpleNamespace(account_id=f"a{number}", order_id=f"o{number}", signal_id="s", leg="0", exchange="okx", status=status)
+        order: Any = SimpleNamespace(
+            account_id=f"a{number}",
+            order_id=f"o{number}",
+            signal_id="s",
+            leg="0",
+            exchange="okx",
+            status=status,
+        )
         in_flight.schedule_order(order, datetime.now(UTC) + timedelta(hours=1))
     track_orders.handler({}, CONTEXT)
     assert written(capsys, "UnknownOutcomes") == [(2, {})]
@@ -229,7 +258,10 @@ def test_swept_signals(trader: str, capsys: Capture, monkeypatch: pytest.MonkeyP
 
 
 def test_an_event_too_large_for_the_topic_is_trimmed(emulated: None, capsys: Capture) -> None:
-    """It is told with its small values and where the whole is, in its place, and raises the alarm; the log has all of it."""
+    """It is told with its small values and where the whole is, in its place, and raises the alarm.
+
+    The log has all of it.
+    """
     for name, size in (("a", 10), ("large", 300_000), ("b", 10)):
         event = Event(
             event_id=name,
@@ -254,7 +286,11 @@ def test_an_event_too_large_for_the_topic_is_trimmed(emulated: None, capsys: Cap
     ]
     for each in told:
         left_out = {"trimmed": ["text"], "whole": f"http://localhost:8080/realtime/events/{each.sequence}"}
-        assert each.payload == ({"name": "large"} | left_out if each.event_id == "large" else {"name": each.event_id, "text": "x" * 10})
+        assert each.payload == (
+            {"name": "large"} | left_out
+            if each.event_id == "large"
+            else {"name": each.event_id, "text": "x" * 10}
+        )
 
 
 def test_large_events_go_in_several_batches(emulated: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,7 +310,14 @@ def test_large_events_go_in_several_batches(emulated: None, monkeypatch: pytest.
     names = [f"e{number}" for number in range(10)]
     for number, name in enumerate(names):
         created_at = datetime(2026, 1, 1, 0, 0, number, tzinfo=UTC)
-        event = Event(event_id=name, type="t", payload={"text": "x" * 60_000}, entity="test#1", user_id=None, created_at=created_at)
+        event = Event(
+            event_id=name,
+            type="t",
+            payload={"text": "x" * 60_000},
+            entity="test#1",
+            user_id=None,
+            created_at=created_at,
+        )
         aws.write(outbox.event_write(event))
     publish.publish([(item["owner"], item["event_id"]) for item in pump.items("outbox")])
 
@@ -285,8 +328,12 @@ def test_large_events_go_in_several_batches(emulated: None, monkeypatch: pytest.
 # One id from the webhook to the delivery.
 
 
-def test_one_id_follows_a_signal(trader: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The signal's id is in a line of acceptance, execution, publication, matching and the delivery's attempt, and in its body."""
+def test_one_id_follows_a_signal(
+    trader: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signal's id is in a line of acceptance, execution, publication, matching and the delivery's
+    attempt, and in its body.
+    """
     sent: list[str] = []
 
     def post(_url: str, _headers: dict[str, str], body: str) -> Outcome:
@@ -301,10 +348,21 @@ def test_one_id_follows_a_signal(trader: str, caplog: pytest.LogCaptureFixture, 
     pump.publish()
     [told] = [event for event in pump.events("user#1") if event["type"] == "order.filled"]
     worker.match_event(LoggedEvent.model_validate_json(topic.message(LoggedEvent.model_validate(told))))
-    assert worker.handle_tasks({str(index): json.dumps(body) for index, body in enumerate(pump.bodies("deliveries"))}) == []
+    assert (
+        worker.handle_tasks(
+            {str(index): json.dumps(body) for index, body in enumerate(pump.bodies("deliveries"))}
+        )
+        == []
+    )
     about = {each.message for each in caplog.records if signal_id in repr(vars(each))}
 
-    assert {"signal accepted", "signal settled", "events published", "event matched", "delivery attempted"} <= about
+    assert {
+        "signal accepted",
+        "signal settled",
+        "events published",
+        "event matched",
+        "delivery attempted",
+    } <= about
     assert [signal_id in body for body in sent] == [True]
 
 

@@ -14,7 +14,10 @@ FUTURES = {name: made for name, made in DESKS.items() if name.endswith("futures"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test of `desk` runs on every exchange; with the mark of one kind of market in its name, on that kind."""
+    """A test of `desk` runs on every exchange.
+
+    With the mark of one kind of market in its name, on that kind.
+    """
     for fixture, desks in (("desk", DESKS), ("spot", SPOT), ("futures", FUTURES)):
         if fixture in metafunc.fixturenames:
             metafunc.parametrize(fixture, desks.values(), ids=desks.keys(), indirect=True)

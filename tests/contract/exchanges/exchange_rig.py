@@ -1,6 +1,9 @@
-"""A desk: one account on one exchange, and the market before it. What a test of the contract needs of any exchange.
+"""A desk: one account on one exchange, and the market before it.
 
-To put another exchange under the contract, the paper exchange say, write a desk for it and add it to conftest.DESKS.
+What a test of the contract needs of any exchange.
+
+To put another exchange under the contract, the paper exchange say, write a desk for it and add it to
+conftest.DESKS.
 """
 
 from dataclasses import dataclass, field
@@ -57,13 +60,17 @@ class SimulatedDesk:
         """The account, with a fresh session; timeouts short enough for tests."""
         settings = {"timeout": (1.0, 2.0), "pause_s": 0.02, **settings}
         credentials = settings.pop("credentials", self.credentials)
-        return registry.open_exchange(self.name, self.market_type, credentials, stored_markets(self.name, self.market_type), **settings)
+        return registry.open_exchange(
+            self.name, self.market_type, credentials, stored_markets(self.name, self.market_type), **settings
+        )
 
     def move(self, price: str, size: str | None = None) -> None:
         self.simulator.price("BTCUSDT", price, exchange=self.name, market=self.market_type.value, size=size)
 
     def order(self, side: Side, quantity: str, **fields: Any) -> OrderRequest:
-        return make_order(self.instrument, client_order_id("signal", self.name, next(self.ids)), side, quantity, **fields)
+        return make_order(
+            self.instrument, client_order_id("signal", self.name, next(self.ids)), side, quantity, **fields
+        )
 
     def modes(self, **given: Any) -> None:
         """Changes the account's settings by hand: `hedged`, `margin_mode`, OKX's `level`."""
@@ -74,9 +81,19 @@ class SimulatedDesk:
         return self.simulator.holdings(self.credentials)
 
 
-def make_order(instrument: Instrument, client_id: str, side: Side, quantity: str, **fields: Any) -> OrderRequest:
+def make_order(
+    instrument: Instrument, client_id: str, side: Side, quantity: str, **fields: Any
+) -> OrderRequest:
     """An order of the type its prices make it."""
-    numbers = {name: Decimal(value) if name in {"price", "stop_price"} else value for name, value in fields.items()}
+    numbers = {
+        name: Decimal(value) if name in {"price", "stop_price"} else value for name, value in fields.items()
+    }
     stop, limit = "stop_price" in fields, "price" in fields
-    kind = (OrderType.STOP_LIMIT if limit else OrderType.STOP_MARKET) if stop else OrderType.LIMIT if limit else OrderType.MARKET
+    kind = (
+        (OrderType.STOP_LIMIT if limit else OrderType.STOP_MARKET)
+        if stop
+        else OrderType.LIMIT
+        if limit
+        else OrderType.MARKET
+    )
     return OrderRequest(client_id, instrument, side, kind, Decimal(quantity), **numbers)

@@ -1,6 +1,9 @@
-"""Each fault, before and after its effect, on each call of an order's way, on each exchange: nothing lost, nothing doubled.
+"""Each fault, before and after its effect, on each call of an order's way, on each exchange.
 
-`python -m tests.contract.exchanges.fault_matrix > docs/evidence/fault-matrix.md` runs it and writes the table.
+Nothing lost, nothing doubled.
+
+`python -m tests.contract.exchanges.fault_matrix > docs/evidence/fault-matrix.md` runs it and writes the
+table.
 """
 
 import itertools
@@ -50,8 +53,10 @@ _PATHS = {
     ("okx", "find"): ("GET", "*/trade/order*"),
     ("okx", "cancel"): ("POST", "*/trade/cancel-*"),
 }
-# Where time runs out, the caller gives up after 0.6 s, the late effect comes after 0.8 s, and nobody concludes anything before 1.1 s;
-# those cells mostly wait, so many of them run at once. In the others no call may run out of time, however busy the machine is.
+# Where time runs out, the caller gives up after 0.6 s, the late effect comes after 0.8 s, and nobody
+# concludes anything before 1.1 s;
+# those cells mostly wait, so many of them run at once. In the others no call may run out of time, however
+# busy the machine is.
 _GIVES_UP, _WAITS = (3.0, 0.6), (5.0, 10.0)
 _LATE_EFFECT_S, _LATE_ARRIVAL_S, _SLOW_S = 0.8, 1.1, 0.1
 _TRIES = 6
@@ -76,12 +81,15 @@ class Cell:
 def settle(exchange: Exchange, order: OrderRequest, late_arrival_s: float, course: list[str]) -> OrderState:
     """Sends an order until it is known to be there. What the product's worker does, without its ledger.
 
-    After any try the order is looked up before it is sent again, and after an unknown one not before the late-arrival bound.
+    After any try the order is looked up before it is sent again, and after an unknown one not before the
+    late-arrival bound.
     """
     for attempt in range(_TRIES):
         try:
             if attempt:
-                found = exchange.find(order.client_order_id, order.instrument, trigger=order.stop_price is not None)
+                found = exchange.find(
+                    order.client_order_id, order.instrument, trigger=order.stop_price is not None
+                )
                 if found is not None:
                     course.append("found")
                     return found
@@ -112,7 +120,9 @@ def persist(call: Callable[[], OrderState | None], course: list[str], done: str)
     raise AssertionError(f"never done: {course}")
 
 
-def run_cell(simulator: Simulator, name: str, market_type: MarketType, fault: tuple[str, str], call: str) -> Cell:
+def run_cell(
+    simulator: Simulator, name: str, market_type: MarketType, fault: tuple[str, str], call: str
+) -> Cell:
     """Meets one fault on an account of its own."""
     desk = SimulatedDesk(name, market_type, simulator)
     kind, when = fault
@@ -122,11 +132,21 @@ def run_cell(simulator: Simulator, name: str, market_type: MarketType, fault: tu
     placed = None if call in ORDERS or call == "prepare" else desk.open(timeout=_WAITS).place(order)
     method, path = _PATHS[name, call.partition(" ")[0]]
     seconds = _SLOW_S if kind == "slow" else _LATE_EFFECT_S
-    simulator.fault(exchange=name, method=method, path=path, api_key=desk.credentials.api_key, kind=kind, when=when, seconds=seconds)
+    simulator.fault(
+        exchange=name,
+        method=method,
+        path=path,
+        api_key=desk.credentials.api_key,
+        kind=kind,
+        when=when,
+        seconds=seconds,
+    )
     if placed is None:
         state = settle(exchange, order, _LATE_ARRIVAL_S if kind == "timeout" else 0.0, course)
     elif call == "find":
-        state = persist(lambda: exchange.find(order.client_order_id, order.instrument, trigger=False), course, "found")
+        state = persist(
+            lambda: exchange.find(order.client_order_id, order.instrument, trigger=False), course, "found"
+        )
     else:
         state = persist(lambda: exchange.cancel(placed, order.instrument), course, "cancelled")
     if kind == "timeout" and when == "late":
@@ -158,15 +178,21 @@ def run_matrix(simulator: Simulator) -> list[Cell]:
     ]
     cells: dict[int, Cell] = {}
     for workers, waiting in ((_WORKERS, False), (_WAITERS, True)):
-        chosen = [index for index, (_, _, (kind, _), _) in enumerate(wanted) if (kind == "timeout") is waiting]
+        chosen = [
+            index for index, (_, _, (kind, _), _) in enumerate(wanted) if (kind == "timeout") is waiting
+        ]
         with ThreadPoolExecutor(workers) as pool:
-            cells |= zip(chosen, pool.map(lambda index: run_cell(simulator, *wanted[index]), chosen), strict=True)
+            cells |= zip(
+                chosen, pool.map(lambda index: run_cell(simulator, *wanted[index]), chosen), strict=True
+            )
     return [cells[index] for index in range(len(wanted))]
 
 
 def render(cells: Sequence[Cell]) -> str:
     """The matrix as Markdown."""
-    lost, doubled, other = (sum(getattr(each, what) for each in cells) for what in ("lost", "doubled", "disagrees"))
+    lost, doubled, other = (
+        sum(getattr(each, what) for each in cells) for what in ("lost", "doubled", "disagrees")
+    )
     summary = f"lost {lost}, doubled {doubled}, final state other than the exchange's {other}"
     lines = [
         "# The fault matrix",
@@ -197,7 +223,10 @@ def render(cells: Sequence[Cell]) -> str:
 
 
 def main() -> None:
-    """Runs the matrix on a simulator of its own and prints the table; exits with 1 if an order was lost or doubled."""
+    """Runs the matrix on a simulator of its own and prints the table.
+
+    Exits with 1 if an order was lost or doubled.
+    """
     server = SimulatorServer(0).start()
     os.environ["TRADEHOOK_EXCHANGE_ENDPOINT"] = server.url
     cells = run_matrix(Simulator(server.url))
@@ -213,7 +242,11 @@ def _order(desk: SimulatedDesk, call: str) -> OrderRequest:
 
 
 def _as_said(there: str, status: OrderStatus) -> bool:
-    said = {OrderStatus.OPEN: {"open", "untriggered"}, OrderStatus.FILLED: {"filled"}, OrderStatus.CANCELLED: {"cancelled"}}
+    said = {
+        OrderStatus.OPEN: {"open", "untriggered"},
+        OrderStatus.FILLED: {"filled"},
+        OrderStatus.CANCELLED: {"cancelled"},
+    }
     return there in said.get(status, set())
 
 

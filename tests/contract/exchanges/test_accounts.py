@@ -32,7 +32,9 @@ def test_spot_balances_show_what_orders_hold(spot: ExchangeRig):
 
     assert Decimal(50000) == balance(spot, "USDT").free
     assert Decimal("2.999") == balance(spot, "BTC").total
-    assert {"BTC": Decimal("2.999"), "USDT": 50000} == {each.instrument_name: each.quantity for each in spot.exchange.positions()}
+    assert {"BTC": Decimal("2.999"), "USDT": 50000} == {
+        each.instrument_name: each.quantity for each in spot.exchange.positions()
+    }
 
 
 def test_spot_market_orders_count_base_units(spot: ExchangeRig):
@@ -41,18 +43,26 @@ def test_spot_market_orders_count_base_units(spot: ExchangeRig):
 
 
 def test_futures_positions_are_signed_base_units(futures: ExchangeRig):
-    """A short position is negative, in base units also where the exchange counts contracts, with its entry price and profit."""
+    """A short position is negative, in base units also where the exchange counts contracts, with its entry
+    price and profit.
+    """
     futures.exchange.place(futures.order(SELL, "0.3"))
     futures.move("49000")
 
     found = position(futures)[Decimal("-0.3")]
-    assert ("BTCUSDT", Decimal(50000), Decimal(300)) == (found.instrument_name, found.entry_price, found.unrealized_profit)
+    assert ("BTCUSDT", Decimal(50000), Decimal(300)) == (
+        found.instrument_name,
+        found.entry_price,
+        found.unrealized_profit,
+    )
     assert balance(futures, "USDT").free < balance(futures, "USDT").total
 
 
 @pytest.mark.parametrize(("opening", "closing"), [(BUY, SELL), (SELL, BUY)])
 def test_reduce_only_never_flips(futures: ExchangeRig, opening, closing):
-    """A reduce-only order larger than the position closes it and goes no further, and with no position it is refused."""
+    """A reduce-only order larger than the position closes it and goes no further, and with no position it is
+    refused.
+    """
     futures.exchange.place(futures.order(opening, "0.1"))
     futures.exchange.place(futures.order(closing, "0.5", reduce_only=True))
     assert position(futures) == {}
@@ -66,7 +76,9 @@ def test_reduce_only_never_flips(futures: ExchangeRig, opening, closing):
 def test_reduce_only_stop_closes_the_position(futures: ExchangeRig):
     """A reduce-only stop, as a stop-loss is placed, closes the position when it fires."""
     futures.exchange.place(futures.order(BUY, "0.1"))
-    futures.exchange.place(futures.order(SELL, "0.1", stop_price="49000", trigger_above=False, reduce_only=True))
+    futures.exchange.place(
+        futures.order(SELL, "0.1", stop_price="49000", trigger_above=False, reduce_only=True)
+    )
 
     futures.move("48990")
 
@@ -76,7 +88,9 @@ def test_reduce_only_stop_closes_the_position(futures: ExchangeRig):
 def test_a_reduce_only_stop_without_position_does_nothing(futures: ExchangeRig):
     """A stop-loss left over after its position has gone opens none when it fires."""
     futures.exchange.place(futures.order(BUY, "0.1"))
-    futures.exchange.place(futures.order(SELL, "0.1", stop_price="49000", trigger_above=False, reduce_only=True))
+    futures.exchange.place(
+        futures.order(SELL, "0.1", stop_price="49000", trigger_above=False, reduce_only=True)
+    )
     futures.exchange.place(futures.order(SELL, "0.1", reduce_only=True))
 
     futures.move("48990")
@@ -119,7 +133,9 @@ def test_hedged_accounts_keep_long_and_short_apart(futures: ExchangeRig):
 
 
 def test_position_mode_that_cannot_change_is_a_refusal(futures: ExchangeRig):
-    """With a position open the mode stays as it is, and the order is refused rather than placed in the wrong mode."""
+    """With a position open the mode stays as it is, and the order is refused rather than placed in the wrong
+    mode.
+    """
     futures.exchange.place(futures.order(BUY, "0.1"))
 
     with pytest.raises(NotDoable) as refusal:
@@ -133,17 +149,27 @@ def test_position_mode_that_cannot_change_is_a_refusal(futures: ExchangeRig):
 def test_reducing_leaves_leverage_alone(futures: ExchangeRig):
     """An order that closes must not fail or wait for a setting that does not concern it."""
     futures.exchange.place(futures.order(BUY, "0.1"))
-    placed = futures.open().place(futures.order(SELL, "0.1", reduce_only=True, leverage=20, margin_mode="cross"))
+    placed = futures.open().place(
+        futures.order(SELL, "0.1", reduce_only=True, leverage=20, margin_mode="cross")
+    )
 
     assert OrderStatus.FILLED is placed.status
     assert futures.holdings["leverage"] == {}
 
 
 def test_keys_are_checked(desk: ExchangeRig):
-    """A key that may withdraw is refused unless forced, one that may not trade in any case, and an unknown one too."""
+    """A key that may withdraw is refused unless forced, one that may not trade in any case, and an unknown
+    one too.
+    """
     assert desk.exchange.check_key().trade
-    rich = desk.open(credentials=desk.simulator.account(desk.name, balances=desk.balances, permissions=["read", "trade", "withdraw"]))
-    reader = desk.open(credentials=desk.simulator.account(desk.name, balances=desk.balances, permissions=["read"]))
+    rich = desk.open(
+        credentials=desk.simulator.account(
+            desk.name, balances=desk.balances, permissions=["read", "trade", "withdraw"]
+        )
+    )
+    reader = desk.open(
+        credentials=desk.simulator.account(desk.name, balances=desk.balances, permissions=["read"])
+    )
 
     assert rich.check_key(force=True).withdraw
     for exchange, code in ((rich, "exchange_key_may_withdraw"), (reader, "exchange_key_cannot_trade")):
@@ -177,18 +203,32 @@ def test_binances_order_list_has_our_id(simulator):
 
 @pytest.mark.parametrize("margin_mode", ["cross", "isolated"])
 @pytest.mark.parametrize("sides", [{"net": "0.3"}, {"net": "-0.3"}, {"long": "0.3", "short": "-0.3"}])
-def test_a_position_says_what_it_is_and_is_closed_as_that(futures: ExchangeRig, sides: dict[str, str], margin_mode: str):
-    """It carries its side in hedge mode and its margin mode, and the order made of it closes it, whatever mode that is."""
+def test_a_position_says_what_it_is_and_is_closed_as_that(
+    futures: ExchangeRig, sides: dict[str, str], margin_mode: str
+):
+    """It carries its side in hedge mode and its margin mode, and the order made of it closes it, whatever
+    mode that is.
+    """
     key = futures.credentials.api_key
     futures.simulator.call("POST", "settings", api_key=key, hedged="net" not in sides)
     futures.simulator.call("POST", "settings", api_key=key, symbol="BTCUSDT", margin_mode=margin_mode)
     for side, quantity in sides.items():
-        futures.simulator.call("POST", "trade", api_key=key, symbol="BTCUSDT", quantity=quantity, side=side, margin_mode=margin_mode)
+        futures.simulator.call(
+            "POST",
+            "trade",
+            api_key=key,
+            symbol="BTCUSDT",
+            quantity=quantity,
+            side=side,
+            margin_mode=margin_mode,
+        )
 
     found = futures.exchange.positions()
 
     named = {"net": None, "long": PositionSide.LONG, "short": PositionSide.SHORT}
-    assert {(named[side], Decimal(quantity)) for side, quantity in sides.items()} == {(each.position_side, each.quantity) for each in found}
+    assert {(named[side], Decimal(quantity)) for side, quantity in sides.items()} == {
+        (each.position_side, each.quantity) for each in found
+    }
     # Bybit's margin mode is the whole account's.
     assert {each.margin_mode for each in found} == {None if futures.name == "bybit" else margin_mode}
     for number, each in enumerate(found):
@@ -198,18 +238,29 @@ def test_a_position_says_what_it_is_and_is_closed_as_that(futures: ExchangeRig, 
 
 
 def test_closing_changes_no_setting(futures: ExchangeRig):
-    """An order that reduces leaves position mode, margin mode and leverage as they are, and does not even ask for them."""
+    """An order that reduces leaves position mode, margin mode and leverage as they are, and does not even ask
+    for them.
+    """
     futures.exchange.place(futures.order(BUY, "0.1"))
     (found,) = futures.exchange.positions()
     sent = len(futures.simulator.requests())
-    futures.open().place(replace(closing_order(found, futures.instrument, Decimal("0.1")), client_order_id="thclosing"))
+    futures.open().place(
+        replace(closing_order(found, futures.instrument, Decimal("0.1")), client_order_id="thclosing")
+    )
     paths = [call["path"] for call in futures.simulator.requests()[sent:]]
-    assert not [path for path in paths if any(word in path.lower() for word in ("lever", "margin", "mode", "dual", "config"))]
+    assert not [
+        path
+        for path in paths
+        if any(word in path.lower() for word in ("lever", "margin", "mode", "dual", "config"))
+    ]
 
 
 @pytest.mark.parametrize(("opened", "moved"), [(BUY, "60000"), (BUY, "49000"), (SELL, "51000")])
 def test_the_free_balance_of_a_unified_account(simulator: Simulator, opened, moved):
-    """On Bybit it is what the account has available: profit and loss that are not realised count, less fees and margin."""
+    """On Bybit it is what the account has available.
+
+    Profit and loss that are not realised count, less fees and margin.
+    """
     desk = SimulatedDesk("bybit", MarketType.FUTURES, simulator)
     desk.exchange.place(desk.order(opened, "0.1"))
     before = balance(desk, "USDT")
@@ -218,7 +269,9 @@ def test_the_free_balance_of_a_unified_account(simulator: Simulator, opened, mov
     profit = (Decimal(moved) - 50000) * (Decimal("0.1") if opened is BUY else Decimal("-0.1"))
     assert after.free - before.free == profit
     assert after.total == before.total
-    whole = (after.free / (Decimal(moved) / 10 * (1 + Decimal("0.01")))).quantize(desk.instrument.quantity_step)
+    whole = (after.free / (Decimal(moved) / 10 * (1 + Decimal("0.01")))).quantize(
+        desk.instrument.quantity_step
+    )
     assert OrderStatus.FILLED is desk.exchange.place(desk.order(opened, str(whole))).status
 
 
@@ -254,17 +307,31 @@ def test_more_than_the_largest_order_at_market_is_refused(desk: ExchangeRig):
         desk.simulator.call("POST", "book", symbol="BTCUSDT", market_value="2500", **where)
     with pytest.raises(NotDoable) as refusal:
         desk.exchange.place(desk.order(BUY, "0.1"))
-    codes = {"binance-spot": "-1013", "binance-futures": "-4005", "bybit-spot": "170135", "bybit-futures": "10001"}
-    assert codes.get(f"{desk.name}-{desk.market_type.value}", "51202") == refusal.value.values["exchange_code"]
+    codes = {
+        "binance-spot": "-1013",
+        "binance-futures": "-4005",
+        "bybit-spot": "170135",
+        "bybit-futures": "10001",
+    }
+    assert (
+        codes.get(f"{desk.name}-{desk.market_type.value}", "51202") == refusal.value.values["exchange_code"]
+    )
     assert desk.exchange.place(desk.order(BUY, "0.1", price="40000")).status is OrderStatus.OPEN
 
 
 def test_a_market_order_takes_what_the_book_offers(futures: ExchangeRig):
-    """What it does not offer is cancelled, and the filled part told; the next order finds what has come since."""
+    """What it does not offer is cancelled, and the filled part told.
+
+    The next order finds what has come since.
+    """
     futures.exchange.place(futures.order(BUY, "1"))
     futures.simulator.call("POST", "book", symbol="BTCUSDT", depth=["0.4", None])
     (found,) = futures.exchange.positions()
-    first = futures.exchange.place(replace(closing_order(found, futures.instrument, Decimal(1)), client_order_id="thclosing1"))
+    first = futures.exchange.place(
+        replace(closing_order(found, futures.instrument, Decimal(1)), client_order_id="thclosing1")
+    )
     assert (first.status, first.filled) == (OrderStatus.CANCELLED, Decimal("0.4"))
-    second = futures.exchange.place(replace(closing_order(found, futures.instrument, Decimal("0.6")), client_order_id="thclosing2"))
+    second = futures.exchange.place(
+        replace(closing_order(found, futures.instrument, Decimal("0.6")), client_order_id="thclosing2")
+    )
     assert (second.status, second.filled, position(futures)) == (OrderStatus.FILLED, Decimal("0.6"), {})

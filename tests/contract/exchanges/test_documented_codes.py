@@ -1,7 +1,10 @@
-"""Every documented error code of each exchange, answered to an order: a refusal with that code, or one of the listed exceptions.
+"""Every documented error code of each exchange, answered to an order.
 
-`chalicelib/exchanges/documented_codes/{exchange}.json` has each code with its class and words, and the pages they are from. Classes:
-`refused`, `again` (certainly not executed, may be sent again), `unknown` and `duplicate` (looked up).
+A refusal with that code, or one of the listed exceptions.
+
+`chalicelib/exchanges/documented_codes/{exchange}.json` has each code with its class and words, and the pages
+they are from. Classes: `refused`, `again` (certainly not executed, may be sent again), `unknown` and
+`duplicate` (looked up).
 """
 
 from typing import Any
@@ -26,10 +29,15 @@ EXPECTED: dict[str, type[TradehookError]] = {
 def answer(exchange: str, code: str, words: str) -> dict[str, Any]:
     """The answer to an order, as the exchange's documentation shows it."""
     if exchange == "binance":
-        return {"status": {"-1008": 503, "-1007": 408}.get(code, 400), "body": {"code": int(code), "msg": words}}
+        return {
+            "status": {"-1008": 503, "-1007": 408}.get(code, 400),
+            "body": {"code": int(code), "msg": words},
+        }
     if exchange == "bybit":
         return {"body": {"retCode": int(code), "retMsg": words, "result": {}, "retExtInfo": {}, "time": 1}}
-    return {"body": {"code": "1", "msg": "", "data": [{"ordId": "", "clOrdId": "", "sCode": code, "sMsg": words}]}}
+    return {
+        "body": {"code": "1", "msg": "", "data": [{"ordId": "", "clOrdId": "", "sCode": code, "sMsg": words}]}
+    }
 
 
 @pytest.mark.parametrize("exchange", PLACE)
@@ -42,7 +50,13 @@ def test_every_documented_code_is_understood(simulator: Simulator, exchange: str
     wrong = []
     for code, meant in documented.codes(exchange).items():
         words = meant["words"].replace("phrase", "***")  # the simulated account's passphrase never shows
-        simulator.fault(exchange=exchange, method="POST", path=PLACE[exchange], kind="answer", answer=answer(exchange, code, words))
+        simulator.fault(
+            exchange=exchange,
+            method="POST",
+            path=PLACE[exchange],
+            kind="answer",
+            answer=answer(exchange, code, words),
+        )
         error: TradehookError | None = None
         try:
             account.place(desk.order(BUY, "0.01"))
@@ -50,8 +64,13 @@ def test_every_documented_code_is_understood(simulator: Simulator, exchange: str
             error = raised
         if type(error) not in {EXPECTED[meant["class"]], *EXPECTED[meant["class"]].__subclasses__()}:
             wrong.append(f"{code} {meant['class']}: {error!r}")
-        elif isinstance(error, NotDoable) and (error.values["exchange_code"], error.values["reason"]) != (code, words):
+        elif isinstance(error, NotDoable) and (error.values["exchange_code"], error.values["reason"]) != (
+            code,
+            words,
+        ):
             wrong.append(f"{code}: {error}")
     assert wrong == []
-    sent = [call for call in simulator.requests() if call["method"] == "POST" and call["path"] == PLACE[exchange]]
+    sent = [
+        call for call in simulator.requests() if call["method"] == "POST" and call["path"] == PLACE[exchange]
+    ]
     assert len(sent) == len(documented.codes(exchange)) + 1

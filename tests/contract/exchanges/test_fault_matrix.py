@@ -16,7 +16,9 @@ from tests.contract.exchanges.fault_matrix import FAULTS, render, run_matrix, se
 
 
 def test_every_cell_of_the_matrix(simulator: Simulator):
-    """Each fault on each call of each exchange ends with the order there once, in the state the exchange has it in."""
+    """Each fault on each call of each exchange ends with the order there once, in the state the exchange has
+    it in.
+    """
     cells = run_matrix(simulator)
 
     assert [cell for cell in cells if cell.lost or cell.doubled or cell.disagrees] == []
@@ -27,13 +29,19 @@ def test_every_cell_of_the_matrix(simulator: Simulator):
 
 
 def _outline(line: str) -> str:
-    """A line without the course of each cell, which may differ from run to run: a second look, or one more."""
+    """A line without the course of each cell, which may differ from run to run.
+
+    A second look, or one more.
+    """
     parts = [part.strip() for part in line.split("|")]
     return line if len(parts) < 4 or parts[1] == "fault" else f"{parts[1]} {parts[2]} {len(parts)}"
 
 
 def test_concluding_too_early_doubles(simulator: Simulator):
-    """The matrix would show a double: looked up before the late-arrival bound, an order still on its way is sent again."""
+    """The matrix would show a double.
+
+    Looked up before the late-arrival bound, an order still on its way is sent again.
+    """
     simulator.call("POST", "limits", enabled=False)
     desk = SimulatedDesk("binance", MarketType.SPOT, simulator)
     simulator.fault(kind="timeout", when="late", method="POST", api_key=desk.credentials.api_key, seconds=0.4)
@@ -48,7 +56,9 @@ def test_concluding_too_early_doubles(simulator: Simulator):
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_storm_of_faults(simulator: Simulator, seed: int):
-    """With a third of all calls failing in one way or another, every order of every account still arrives exactly once."""
+    """With a third of all calls failing in one way or another, every order of every account still arrives
+    exactly once.
+    """
     simulator.call("POST", "limits", enabled=False)
     for venue in VENUES:
         stored_markets(*venue)
@@ -58,8 +68,12 @@ def test_a_storm_of_faults(simulator: Simulator, seed: int):
         desk = SimulatedDesk(*VENUES[number % len(VENUES)], simulator)
         exchange = desk.open(timeout=(1.0, 0.4))
         for _ in range(5):
-            kind, when = chance.choice([(kind, when) for kind, when in FAULTS if kind not in {"timeout", "slow"}])
-            simulator.fault(kind=kind, when=when, api_key=desk.credentials.api_key, path=chance.choice(["*", "*rder*"]))
+            kind, when = chance.choice(
+                [(kind, when) for kind, when in FAULTS if kind not in {"timeout", "slow"}]
+            )
+            simulator.fault(
+                kind=kind, when=when, api_key=desk.credentials.api_key, path=chance.choice(["*", "*rder*"])
+            )
             course: list[str] = []
             settle(exchange, desk.order(BUY, "0.01"), 0.0, course)
             simulator.orders(api_key=desk.credentials.api_key)

@@ -11,10 +11,16 @@ from tests.contract.exchanges.exchange_rig import BUY, SELL, ExchangeRig
 
 
 def test_market_order_fills_at_once(desk: ExchangeRig):
-    """A market order comes back filled, with its price, and with the sum of its fills' fees where the exchange tells it."""
+    """A market order comes back filled, with its price, and with the sum of its fills' fees where the
+    exchange tells it.
+    """
     placed = desk.exchange.place(order := desk.order(BUY, "0.1"))
 
-    assert (OrderStatus.FILLED, Decimal("0.1"), Decimal(50000)) == (placed.status, placed.filled, placed.average_price)
+    assert (OrderStatus.FILLED, Decimal("0.1"), Decimal(50000)) == (
+        placed.status,
+        placed.filled,
+        placed.average_price,
+    )
     assert order.client_order_id == placed.client_order_id
     assert placed.exchange_order_id
     (fill,) = desk.exchange.fills(placed, desk.instrument)
@@ -32,7 +38,11 @@ def test_limit_order_waits_and_fills(desk: ExchangeRig):
 
     found = desk.exchange.find(order.client_order_id, desk.instrument, trigger=False)
     assert (OrderStatus.FILLED, Decimal(49000)) == (found.status, found.average_price)
-    assert (OrderType.LIMIT, Decimal(49000), Decimal("0.1")) == (found.order_type, found.price, found.quantity)
+    assert (OrderType.LIMIT, Decimal(49000), Decimal("0.1")) == (
+        found.order_type,
+        found.price,
+        found.quantity,
+    )
 
 
 def test_limit_order_fills_partially(desk: ExchangeRig):
@@ -49,10 +59,13 @@ def test_limit_order_fills_partially(desk: ExchangeRig):
 
 
 @pytest.mark.parametrize(
-    ("side", "stop", "above"), [(SELL, "49000", False), (BUY, "51000", True), (SELL, "51000", True), (BUY, "49000", False)]
+    ("side", "stop", "above"),
+    [(SELL, "49000", False), (BUY, "51000", True), (SELL, "51000", True), (BUY, "49000", False)],
 )
 def test_stop_market_order_fires_at_its_price(desk: ExchangeRig, side, stop, above):
-    """A stop waits on either side of the market, fires when the price reaches it, and is then reported as filled."""
+    """A stop waits on either side of the market, fires when the price reaches it, and is then reported as
+    filled.
+    """
     order = desk.order(side, "0.1", stop_price=stop, trigger_above=above)
     if (desk.name, desk.market_type, side) == ("okx", MarketType.SPOT, BUY):
         # It is not proven in which currency OKX counts the size of such an order.
@@ -60,14 +73,22 @@ def test_stop_market_order_fires_at_its_price(desk: ExchangeRig, side, stop, abo
             desk.exchange.place(order)
         return
     placed = desk.exchange.place(order)
-    assert (placed.status, placed.order_type, placed.trigger) == (OrderStatus.OPEN, OrderType.STOP_MARKET, True)
+    assert (placed.status, placed.order_type, placed.trigger) == (
+        OrderStatus.OPEN,
+        OrderType.STOP_MARKET,
+        True,
+    )
     desk.move("50500" if not above else "49500")
     assert OrderStatus.OPEN is desk.exchange.find(order.client_order_id, desk.instrument, trigger=True).status
 
     desk.move(stop)
 
     found = desk.exchange.find(order.client_order_id, desk.instrument, trigger=True)
-    assert (OrderStatus.FILLED, Decimal("0.1"), Decimal(stop)) == (found.status, found.filled, found.average_price)
+    assert (OrderStatus.FILLED, Decimal("0.1"), Decimal(stop)) == (
+        found.status,
+        found.filled,
+        found.average_price,
+    )
     assert Decimal(stop) == found.stop_price
     assert Decimal("0.1") == sum(fill.quantity for fill in desk.exchange.fills(found, desk.instrument))
 
@@ -78,7 +99,11 @@ def test_stop_limit_order_becomes_a_limit_order(desk: ExchangeRig):
     desk.exchange.place(order)
     desk.move("51200")
     found = desk.exchange.find(order.client_order_id, desk.instrument, trigger=True)
-    assert (OrderStatus.OPEN, OrderType.STOP_LIMIT, Decimal(0)) == (found.status, found.order_type, found.filled)
+    assert (OrderStatus.OPEN, OrderType.STOP_LIMIT, Decimal(0)) == (
+        found.status,
+        found.order_type,
+        found.filled,
+    )
 
     assert OrderStatus.CANCELLED is desk.exchange.cancel(found, desk.instrument).status
     desk.move("50900")
@@ -90,7 +115,9 @@ def test_cancel_is_idempotent(desk: ExchangeRig, fields):
     """A cancelled order is reported cancelled, however often it is cancelled."""
     placed = desk.exchange.place(desk.order(SELL if "stop_price" in fields else BUY, "0.1", **fields))
 
-    assert [desk.exchange.cancel(placed, desk.instrument).status for _ in range(2)] == [OrderStatus.CANCELLED] * 2
+    assert [desk.exchange.cancel(placed, desk.instrument).status for _ in range(2)] == [
+        OrderStatus.CANCELLED
+    ] * 2
     assert list(desk.exchange.open_orders()) == []
 
 
@@ -103,8 +130,12 @@ def test_cancelling_what_has_filled_tells_so(desk: ExchangeRig):
 
 
 def test_cancelling_a_fired_stop_cancels_its_order(desk: ExchangeRig):
-    """A stop that has fired meanwhile is cancelled as the order it became, also with what was known before it fired."""
-    placed = desk.exchange.place(desk.order(BUY, "0.1", stop_price="51000", price="51000", trigger_above=True))
+    """A stop that has fired meanwhile is cancelled as the order it became, also with what was known before it
+    fired.
+    """
+    placed = desk.exchange.place(
+        desk.order(BUY, "0.1", stop_price="51000", price="51000", trigger_above=True)
+    )
     desk.move("51200")
 
     assert OrderStatus.CANCELLED is desk.exchange.cancel(placed, desk.instrument).status
@@ -136,8 +167,16 @@ def test_open_orders_tell_what_they_are(desk: ExchangeRig):
     assert {limit.client_order_id, stop.client_order_id} == set(found)
     for order in (limit, stop):
         state = found[order.client_order_id]
-        assert (order.quantity, order.price, order.stop_price) == (state.quantity, state.price, state.stop_price)
-        assert (order.side, order.order_type, "BTCUSDT") == (state.side, state.order_type, state.instrument_name)
+        assert (order.quantity, order.price, order.stop_price) == (
+            state.quantity,
+            state.price,
+            state.stop_price,
+        )
+        assert (order.side, order.order_type, "BTCUSDT") == (
+            state.side,
+            state.order_type,
+            state.instrument_name,
+        )
         assert (order is stop) is state.trigger
 
 
@@ -183,7 +222,9 @@ def test_immediate_or_cancel_leaves_nothing_open(desk: ExchangeRig):
 
 
 def test_too_little_money_is_refused_by_name(desk: ExchangeRig):
-    """What the account cannot pay is refused under one code on every exchange, with the exchange's own beside it."""
+    """What the account cannot pay is refused under one code on every exchange, with the exchange's own beside
+    it.
+    """
     with pytest.raises(NotDoable) as refusal:
         desk.exchange.place(desk.order(BUY, "100"))
 
@@ -198,7 +239,9 @@ def test_last_price(desk: ExchangeRig):
 
 
 def test_filters_refuse_before_sending(desk: ExchangeRig):
-    """An order against the instrument's rules is refused with the rule and the nearest value that would do, and nothing is sent."""
+    """An order against the instrument's rules is refused with the rule and the nearest value that would do,
+    and nothing is sent.
+    """
     step, tick = desk.instrument.quantity_step, desk.instrument.price_tick
     cases = {
         "quantity_off_step": (desk.order(BUY, str(Decimal("0.1") + step / 2)), "0.1"),
@@ -206,7 +249,10 @@ def test_filters_refuse_before_sending(desk: ExchangeRig):
         "price_off_tick": (desk.order(BUY, "0.1", price=str(Decimal(49000) + tick / 2)), "49000"),
     }
     if desk.instrument.minimum_notional is not None:
-        cases["below_minimum_notional"] = (desk.order(BUY, str(desk.instrument.minimum_quantity), price="1000"), None)
+        cases["below_minimum_notional"] = (
+            desk.order(BUY, str(desk.instrument.minimum_quantity), price="1000"),
+            None,
+        )
     for code, (order, nearest) in cases.items():
         with pytest.raises(NotDoable) as refusal:
             desk.exchange.place(order)

@@ -24,7 +24,9 @@ def unchecked(monkeypatch):
     """The exchange takes every key; the list holds what it was asked."""
     asked = []
     monkeypatch.setattr(
-        key_encryption, "check", lambda exchange, market_type, credentials: asked.append((exchange, credentials.demo)) or True
+        key_encryption,
+        "check",
+        lambda exchange, market_type, credentials: asked.append((exchange, credentials.demo)) or True,
     )
     return asked
 
@@ -38,7 +40,10 @@ def test_paper_account_starts_as_the_contract_says(api):
     """A paper account has the seed's rates and cash; the first one becomes the default."""
     status, account = api("7", "POST", "/accounts", {"name": "策略A", "kind": "paper"})
     assert status == 201
-    shown = {name: account[name] for name in ("exchange", "currency", "starting_cash", "slippage_bps", "commission_bps", "fill_rate")}
+    shown = {
+        name: account[name]
+        for name in ("exchange", "currency", "starting_cash", "slippage_bps", "commission_bps", "fill_rate")
+    }
     assert shown == {
         "exchange": "paper",
         "currency": "USD",
@@ -56,7 +61,12 @@ def test_directory_follows_the_account(api):
     """What acceptance reads of an account is written with it: made, switched off, deleted."""
     account = api("7", "POST", "/accounts", {"name": "my account", "kind": "demo", "exchange": "OKX"})[1]
     entry = users.directory("7").accounts["my account"]
-    assert (entry.account_id, entry.exchange, entry.kind, entry.is_active) == (str(account["account_id"]), "okx", AccountKind.DEMO, True)
+    assert (entry.account_id, entry.exchange, entry.kind, entry.is_active) == (
+        str(account["account_id"]),
+        "okx",
+        AccountKind.DEMO,
+        True,
+    )
     api("7", "PATCH", ONE, {"is_active": False}, account_id=account["account_id"])
     assert users.directory("7").accounts["my account"].is_active is False
     api("7", "DELETE", ONE, account_id=account["account_id"])
@@ -78,7 +88,11 @@ def test_keys_are_encrypted_and_never_shown(api, unchecked):
     status, account = live(api)
     assert (status, account["has_keys"], account["api_key_last4"]) == (201, True, "1234")
     assert unchecked == [("bybit", False)]
-    seen = str(account) + str(api("7", "GET", ONE, account_id=account["account_id"])) + str(api("7", "GET", "/accounts"))
+    seen = (
+        str(account)
+        + str(api("7", "GET", ONE, account_id=account["account_id"]))
+        + str(api("7", "GET", "/accounts"))
+    )
     for secret in (KEY, SECRET):
         assert secret not in seen + everything() + str(outbox()) + str(trail())
     stored = Account.model_validate(aws.get("accounts", {"account_id": str(account["account_id"])}))
@@ -98,7 +112,13 @@ def test_keys_of_one_account_do_not_open_as_anothers(api):
 def test_new_keys_count_up(api, unchecked):
     """A changed key is another version, so a decrypted copy of the old one is known to be stale."""
     account = live(api)[1]
-    changed = api("7", "PATCH", ONE, {"api_key": "another-key-9876", "api_secret": "another-secret"}, account_id=account["account_id"])[1]
+    changed = api(
+        "7",
+        "PATCH",
+        ONE,
+        {"api_key": "another-key-9876", "api_secret": "another-secret"},
+        account_id=account["account_id"],
+    )[1]
     assert changed["api_key_last4"] == "9876"
     assert aws.get("accounts", {"account_id": str(account["account_id"])})["key_version"] == 2
 
@@ -122,12 +142,34 @@ def test_key_the_exchange_refuses_is_not_kept(api, monkeypatch):
         ({"name": "", "kind": "paper"}, 400, "too_short", "name"),
         ({"name": "A", "kind": "demo"}, 400, "missing_field", "exchange"),
         ({"name": "A", "kind": "live", "exchange": "okx"}, 400, "missing_field", "api_key"),
-        ({"name": "A", "kind": "live", "exchange": "okx", "api_key": KEY}, 400, "missing_field", "api_secret"),
-        ({"name": "A", "kind": "live", "exchange": "paper", "api_key": KEY, "api_secret": SECRET}, 400, "not_for_kind", "exchange"),
-        ({"name": "A", "kind": "paper", "exchange": "okx"}, 400, "not_for_kind", "exchange"),
-        ({"name": "A", "kind": "paper", "api_key": KEY, "api_secret": SECRET}, 400, "not_for_kind", "api_key"),
         (
-            {"name": "A", "kind": "live", "exchange": "okx", "api_key": KEY, "api_secret": SECRET, "starting_cash": 5},
+            {"name": "A", "kind": "live", "exchange": "okx", "api_key": KEY},
+            400,
+            "missing_field",
+            "api_secret",
+        ),
+        (
+            {"name": "A", "kind": "live", "exchange": "paper", "api_key": KEY, "api_secret": SECRET},
+            400,
+            "not_for_kind",
+            "exchange",
+        ),
+        ({"name": "A", "kind": "paper", "exchange": "okx"}, 400, "not_for_kind", "exchange"),
+        (
+            {"name": "A", "kind": "paper", "api_key": KEY, "api_secret": SECRET},
+            400,
+            "not_for_kind",
+            "api_key",
+        ),
+        (
+            {
+                "name": "A",
+                "kind": "live",
+                "exchange": "okx",
+                "api_key": KEY,
+                "api_secret": SECRET,
+                "starting_cash": 5,
+            },
             400,
             "not_for_kind",
             "starting_cash",
@@ -166,8 +208,15 @@ def test_name_kind_and_exchange_stay(api):
 def test_versions_are_kept(api):
     """An edit of an old version is told the current one."""
     account = api("7", "POST", "/accounts", {"name": "A", "kind": "paper"})[1]
-    assert api("7", "PATCH", ONE, {"fill_rate": "0.5", "version": 1}, account_id=account["account_id"])[1]["version"] == 2
-    status, answer = api("7", "PATCH", ONE, {"fill_rate": "0.6", "version": 1}, account_id=account["account_id"])
+    assert (
+        api("7", "PATCH", ONE, {"fill_rate": "0.5", "version": 1}, account_id=account["account_id"])[1][
+            "version"
+        ]
+        == 2
+    )
+    status, answer = api(
+        "7", "PATCH", ONE, {"fill_rate": "0.6", "version": 1}, account_id=account["account_id"]
+    )
     assert (status, answer["code"], answer["version"]) == (409, "version_conflict", 2)
 
 
@@ -225,6 +274,11 @@ def test_deleted_account_has_no_keys(api, unchecked):
 
 def test_number_that_is_taken_is_skipped(api):
     """An account id that was written by hand is neither given out again nor overwritten."""
-    aws.write(aws.put_write("accounts", {"account_id": "1", "user_id": "8", "name": "old", "exchange": "paper", "kind": "paper"}))
+    aws.write(
+        aws.put_write(
+            "accounts",
+            {"account_id": "1", "user_id": "8", "name": "old", "exchange": "paper", "kind": "paper"},
+        )
+    )
     assert api("7", "POST", "/accounts", {"name": "A", "kind": "paper"})[1]["account_id"] == 2
     assert aws.get("accounts", {"account_id": "1"})["name"] == "old"

@@ -12,8 +12,13 @@ def test_admin_sees_everything_newest_first(api):
     api("1", "POST", "/users", {"user_id": 20})
     api("7", "POST", "/strategies", {"group_name": "g"})
     items = api("1", "GET", "/audit")[1]["items"]
-    assert [(item["by"], item["action"]) for item in items[:2]] == [(7, "strategy.created"), (1, "user.created")]
-    assert [item["user_id"] for item in api("1", "GET", "/audit", query={"user_id": "20"})[1]["items"]] == [20]
+    assert [(item["by"], item["action"]) for item in items[:2]] == [
+        (7, "strategy.created"),
+        (1, "user.created"),
+    ]
+    assert [item["user_id"] for item in api("1", "GET", "/audit", query={"user_id": "20"})[1]["items"]] == [
+        20
+    ]
 
 
 def test_user_sees_what_concerns_them(api):
@@ -37,7 +42,14 @@ def test_filters_by_entity_and_page(api):
 def test_values_of_every_type_are_kept(api):
     """Times, enumerated values and lists in a change are stored as text and lists."""
     now = datetime.now(UTC)
-    change = record.Change("1", "x", "y", None, now, after={"at": now, "role": Role.ADMIN, "list": (Role.USER,), "map": {"a": None}})
+    change = record.Change(
+        "1",
+        "x",
+        "y",
+        None,
+        now,
+        after={"at": now, "role": Role.ADMIN, "list": (Role.USER,), "map": {"a": None}},
+    )
     aws.write(record.write(change))
     [item] = api("1", "GET", "/audit", query={"action": "x"})[1]["items"]
     assert item["after"] == {"at": now.isoformat(), "role": "admin", "list": ["user"], "map": {"a": None}}

@@ -20,7 +20,15 @@ def trail(emulated):
         if n == 3:
             assert chain.link(AT + timedelta(minutes=12)) == 3
         put = record.write(
-            record.Change("1", "x", "y#1", "7", AT + timedelta(minutes=n * 5), {"n": n}, {"n": Decimal("1.50"), "l": [None, True]})
+            record.Change(
+                "1",
+                "x",
+                "y#1",
+                "7",
+                AT + timedelta(minutes=n * 5),
+                {"n": n},
+                {"n": Decimal("1.50"), "l": [None, True]},
+            )
         )
         aws.write(put)
         ids.append(put["Put"]["Item"]["audit_id"]["S"])
@@ -38,7 +46,13 @@ def test_an_intact_chain(trail):
     found = chain.verify("2026-03", LATER)
     assert (found["entries"], found["links"], found["problems"]) == (5, 2, [])
     assert len(found["head"]) == 64
-    assert chain.verify("2026-04", LATER) == {"month": "2026-04", "entries": 0, "links": 0, "head": None, "problems": []}
+    assert chain.verify("2026-04", LATER) == {
+        "month": "2026-04",
+        "entries": 0,
+        "links": 0,
+        "head": None,
+        "problems": [],
+    }
 
 
 def test_an_altered_entry(trail):
@@ -46,7 +60,9 @@ def test_an_altered_entry(trail):
     key = {"audit_id": trail[1]}
     aws.write(aws.update_write("audit", key, "SET #by = :by", by="2"))
     assert problems() == [f"entry {trail[1]} is not as it was written"]
-    aws.write(aws.update_write("audit", key, "SET #hash = :hash", hash=record.content_hash(aws.get("audit", key))))
+    aws.write(
+        aws.update_write("audit", key, "SET #hash = :hash", hash=record.content_hash(aws.get("audit", key)))
+    )
     assert problems() == [f"entry {trail[1]} is not as it was written"]
 
 

@@ -4,7 +4,15 @@ from bench.harness import Figure, at_least, at_most, cases, interleaved, report,
 
 
 def test_a_limit_is_on_the_ratio_where_there_is_one() -> None:
-    slow = Figure("row", "meaning", spread([10, 20, 30]), "ms", baseline=spread([10]), ratio=spread([1.0, 2.0, 9.0]), limit=at_most(1.5))
+    slow = Figure(
+        "row",
+        "meaning",
+        spread([10, 20, 30]),
+        "ms",
+        baseline=spread([10]),
+        ratio=spread([1.0, 2.0, 9.0]),
+        limit=at_most(1.5),
+    )
     assert slow.kept is False
     assert Figure("row", "meaning", spread([1, 2, 9]), "calls", limit=at_most(3)).kept is True
     assert Figure("row", "meaning", spread([1, 2, 9]), "calls", limit=at_most(3, worst=True)).kept is False
@@ -42,13 +50,24 @@ def test_what_is_timed_is_in_milliseconds() -> None:
 
 
 def test_figures_come_back_from_their_file() -> None:
-    figure = Figure("row", "meaning", spread([1, 2]), "ms", baseline=spread([1]), floor_is="bare", ratio=spread([2]), limit=at_most(1.3))
+    figure = Figure(
+        "row",
+        "meaning",
+        spread([1, 2]),
+        "ms",
+        baseline=spread([1]),
+        floor_is="bare",
+        ratio=spread([2]),
+        limit=at_most(1.3),
+    )
     assert Figure.from_json(figure.as_json()) == figure
 
 
 def test_the_page_takes_the_table_between_its_marks() -> None:
     kept = {"row": {"measured_at": "2026-01-02T03:04:05+00:00", "machine": "a machine", "figures": []}}
-    kept["row"]["figures"] = [Figure("a figure", "It means.", spread([2]), "ms", limit=at_most(1), grows="not.").as_json()]
+    kept["row"]["figures"] = [
+        Figure("a figure", "It means.", spread([2]), "ms", limit=at_most(1), grows="not.").as_json()
+    ]
     page = report.page(f"before\n{report.BEGIN}old\n{report.END}after\n", report.markdown(kept))
     assert "| **a figure** (`row`). It means. *Grows*: not. | 2 ms |  |  | ≤ 1 ms | **no** |" in page
     assert "old" not in page

@@ -19,7 +19,12 @@ def recorded():
             [
                 aws.put_write("signals", signal, "attribute_not_exists(signal_id)"),
                 aws.update_write(
-                    "counters", {"name": "n"}, "SET #last = :one", "attribute_not_exists(#last) OR #last < :most", one=1, most=5
+                    "counters",
+                    {"name": "n"},
+                    "SET #last = :one",
+                    "attribute_not_exists(#last) OR #last < :most",
+                    one=1,
+                    most=5,
                 ),
             ]
         )
@@ -29,7 +34,10 @@ def recorded():
 
 def test_calls_are_watched_in_order_and_not_changed():
     before = BaseClient._make_api_call
-    assert [(call.service, call.operation) for call in recorded()] == [("dynamodb", "TransactWriteItems"), ("dynamodb", "BatchGetItem")]
+    assert [(call.service, call.operation) for call in recorded()] == [
+        ("dynamodb", "TransactWriteItems"),
+        ("dynamodb", "BatchGetItem"),
+    ]
     assert BaseClient._make_api_call is before
 
 

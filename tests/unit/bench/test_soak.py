@@ -1,4 +1,7 @@
-"""The soak's own parts: its faults are really met, its senders really insist, and its traffic is the seed's."""
+"""The soak's own parts.
+
+Its faults are really met, its senders really insist, and its traffic is the seed's.
+"""
 
 import asyncio
 import random
@@ -18,7 +21,9 @@ pytestmark = pytest.mark.cloud
 
 ENV = {"TRADEHOOK_PAPER_TOKEN": "whk_1_x", "TRADEHOOK_XC_CODE": "xc_1_x"}
 DESK = SimpleNamespace(
-    signal=lambda *exchange, **more: {"group_name": "g", "token": "t", "symbol": "BTCUSDT", "order_type": "MARKET"} | {"qty_per": 1} | more
+    signal=lambda *exchange, **more: (
+        {"group_name": "g", "token": "t", "symbol": "BTCUSDT", "order_type": "MARKET"} | {"qty_per": 1} | more
+    )
 )
 
 
@@ -66,7 +71,9 @@ def test_the_proxy_passes_everything_on_unless_told_otherwise() -> None:
     assert through(0, 5)[:2] == (5, 5)
 
 
-def test_the_proxy_fails_calls_before_and_after_they_have_had_their_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_proxy_fails_calls_before_and_after_they_have_had_their_effect(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("bench.soak.proxy._SLOW_S", 0)
     arrived, answered, cloud = through(1, 40)
     kinds = {name.partition(", ")[2]: count for name, count in cloud.met.items()}
@@ -82,7 +89,15 @@ def test_the_same_seed_sends_the_same() -> None:
 
     assert sent(1) == sent(1)
     assert sent(1) != sent(2)
-    assert {alert.kind for alert in sent(1)} == {"paper", "market", "limit", "batch", "cancel", "xc", "broken"}
+    assert {alert.kind for alert in sent(1)} == {
+        "paper",
+        "market",
+        "limit",
+        "batch",
+        "cancel",
+        "xc",
+        "broken",
+    }
 
 
 def test_a_sender_sends_again_until_it_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,7 @@
-"""The command line in this process: its HTTP goes to the API's function, its AWS calls to an emulated cloud."""
+"""The command line in this process.
+
+Its HTTP goes to the API's function, its AWS calls to an emulated cloud.
+"""
 
 import json
 import re
@@ -18,10 +21,17 @@ from tradehook.__main__ import main
 
 
 class Wire:
-    """Stands in for `requests.Session.request`: finds the route and calls the function; keeps what was sent."""
+    """Stands in for `requests.Session.request`: finds the route and calls the function.
+
+    Keeps what was sent.
+    """
 
     def __init__(self, apps):
-        self.routes = [(app, path, re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path) + "$")) for app in apps for path in app.routes]
+        self.routes = [
+            (app, path, re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path) + "$"))
+            for app in apps
+            for path in app.routes
+        ]
         self.sent = []
 
     def request(self, _session, method, url, *, data, params, headers, **_):
@@ -31,7 +41,13 @@ class Wire:
             if (found := pattern.match(path)) and method in app.routes[route]:
                 query = {name: str(value) for name, value in params.items()} or None
                 event = gateway.request(
-                    method, path, data, route=route, path_parameters=found.groupdict() or None, query=query, headers=headers
+                    method,
+                    path,
+                    data,
+                    route=route,
+                    path_parameters=found.groupdict() or None,
+                    query=query,
+                    headers=headers,
                 )
                 answer = app(event, gateway.CONTEXT)
                 return self._response(answer["statusCode"], answer["body"], f"{url}?{urlencode(params)}")
@@ -40,7 +56,12 @@ class Wire:
     @staticmethod
     def _response(status, body, url):
         response = requests.Response()
-        response.status_code, response._content, response.url, response.encoding = status, body.encode(), url, "utf-8"
+        response.status_code, response._content, response.url, response.encoding = (
+            status,
+            body.encode(),
+            url,
+            "utf-8",
+        )
         return response
 
 
@@ -54,10 +75,16 @@ def cloud():
 def wire(cloud, monkeypatch):
     from functions import receive_signals, serve_api
 
-    monkeypatch.delenv("POWERTOOLS_METRICS_NAMESPACE")  # the functions run in this process, and their metrics are no output of a command
+    monkeypatch.delenv(
+        "POWERTOOLS_METRICS_NAMESPACE"
+    )  # the functions run in this process, and their metrics are no output of a command
     wire = Wire([serve_api.app, receive_signals.app])
     # a bound method would not be given the session
-    monkeypatch.setattr(requests.Session, "request", lambda session, *args, **more: wire.request(session, *args, **more))  # noqa: PLW0108
+    monkeypatch.setattr(
+        requests.Session,
+        "request",
+        lambda session, *args, **more: wire.request(session, *args, **more),  # noqa: PLW0108
+    )
     return wire
 
 

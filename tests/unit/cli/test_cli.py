@@ -9,7 +9,12 @@ def test_a_user_from_creation_to_deactivation(told):
     """The commands for users go through their whole life."""
     user = told("users", "create", "user_id=123456789", "username=ann", "telegram_id=5")
     assert (user["user_id"], user["username"]) == (123456789, "ann")
-    assert told("users", "settings", "123456789", "market_type=futures", "trade_amount=100.5", "leverage=10")["trade_amount"] == 100.5
+    assert (
+        told("users", "settings", "123456789", "market_type=futures", "trade_amount=100.5", "leverage=10")[
+            "trade_amount"
+        ]
+        == 100.5
+    )
     assert told("users", "settings", "123456789")["leverage"] == 10
     assert told("users", "update", "123456789", "first_name=Ann", "referred_by_id=1")["referred_by_id"] == 1
     assert told("users", "referrals", "123456789") == [{"user_id": 1}]
@@ -75,7 +80,10 @@ def test_halt_and_resume(told):
     assert told("halt", "global", "--reason", "maintenance")["halted"] is True
     assert told("halts")[0]["reason"] == "maintenance"
     assert told("resume", "global")["halted"] is False
-    assert [item["action"] for item in told("audit", "--entity", "trading")] == ["trading.resumed", "trading.halted"]
+    assert [item["action"] for item in told("audit", "--entity", "trading")] == [
+        "trading.resumed",
+        "trading.halted",
+    ]
 
 
 def test_paper_signal(told, wire, monkeypatch):
@@ -83,7 +91,9 @@ def test_paper_signal(told, wire, monkeypatch):
     told("accounts", "create", "main", "paper")
     token = told("tokens", "create", "1")["token"]
     monkeypatch.setenv("TRADEHOOK_PAPER_TOKEN", token)
-    answer = told("send", "paper", "--symbol", "AAPL", "--price", "185.50", "--quantity", "100", "--wait", "0")
+    answer = told(
+        "send", "paper", "--symbol", "AAPL", "--price", "185.50", "--quantity", "100", "--wait", "0"
+    )
     assert answer["status"] == "accepted"
     sent = wire.sent[-1]
     assert (sent.method, sent.path, sent.headers["X-Webhook-Token"]) == ("POST", "/api/webhook", token)
@@ -104,10 +114,16 @@ def test_refusal_is_told_and_exits_with_1(run, admin):
     refused = run("users", "show", 99)
     assert (refused.code, refused.out) == (1, "")
     assert "User not found" in refused.err
-    assert json.loads(run("users", "show", 99, "--json").err) == {"error": "User not found", "code": "user_not_found", "status": 404}
+    assert json.loads(run("users", "show", 99, "--json").err) == {
+        "error": "User not found",
+        "code": "user_not_found",
+        "status": 404,
+    }
 
 
-@pytest.mark.parametrize("words", [("send", "fax"), ("users", "create", "username"), ("users", "create", "=x")])
+@pytest.mark.parametrize(
+    "words", [("send", "fax"), ("users", "create", "username"), ("users", "create", "=x")]
+)
 def test_bad_words_are_refused_here(run, admin, words):
     """What cannot be meant is refused before anything is sent."""
     assert run(*words).code == 1

@@ -15,16 +15,23 @@ from chalicelib.users.models import Role
 def dead_queue(cloud, monkeypatch):
     """The dead-letter queue of orders-paper, with three messages of two groups."""
     sqs = boto3.client("sqs")
-    url = sqs.create_queue(QueueName="test-orders-paper-dead.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+    url = sqs.create_queue(QueueName="test-orders-paper-dead.fifo", Attributes={"FifoQueue": "true"})[
+        "QueueUrl"
+    ]
     monkeypatch.setenv("QUEUE_ORDERS_PAPER_DEAD", url)
     for number in range(3):
         group = f"account-{number % 2}"
-        sqs.send_message(QueueUrl=url, MessageBody=f"m{number}", MessageGroupId=group, MessageDeduplicationId=f"d{number}")
+        sqs.send_message(
+            QueueUrl=url, MessageBody=f"m{number}", MessageGroupId=group, MessageDeduplicationId=f"d{number}"
+        )
     return url
 
 
 def test_bootstrap_makes_the_first_admin(run, cloud):
-    """On an empty deployment one command gives an admin's token; a second one is refused unless it is meant."""
+    """On an empty deployment one command gives an admin's token.
+
+    A second one is refused unless it is meant.
+    """
     made = run("bootstrap")
     assert made.code == 0
     caller = access.by_token(made.out.strip(), datetime.now(UTC))

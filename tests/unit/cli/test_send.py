@@ -37,7 +37,9 @@ def sent(run, admin, wire):
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("variant", signals.VARIANTS)
 def test_no_option_is_dropped(sent, variant, option):
-    """It stands in the body or in the path, or the command says that the variant does not use it and sends nothing."""
+    """It stands in the body or in the path, or the command says that the variant does not use it and sends
+    nothing.
+    """
     needed = ["--price", "41000"] if variant in ("batch", "paper") and option != "--price" else []
     body, ended = sent(variant, option, OPTIONS[option], *needed, "--wait", "0")
     if body is None:
@@ -62,7 +64,11 @@ def test_no_option_is_dropped(sent, variant, option):
 def test_which_options_a_variant_has(sent, variant, refused):
     """Those that its webhook reads."""
     needed = ["--price", "41000"] if variant == "batch" else []
-    assert {option for option, value in OPTIONS.items() if sent(variant, option, value, *needed, "--wait", "0")[0] is None} == refused
+    assert {
+        option
+        for option, value in OPTIONS.items()
+        if sent(variant, option, value, *needed, "--wait", "0")[0] is None
+    } == refused
 
 
 def test_a_cancel_is_no_wider_than_asked(sent):
@@ -70,7 +76,12 @@ def test_a_cancel_is_no_wider_than_asked(sent):
     body, _ = sent("cancel", "--symbol", "ETHUSDT", "--exchange", "bybit")
     told = json.loads(body.partition(" ")[2])
     del told["alert_id"]
-    assert told == {"group_name": "my_strategy", "order_type": "CANCEL_ALL_ORDER", "symbol": "ETHUSDT", "exchange": "bybit"}
+    assert told == {
+        "group_name": "my_strategy",
+        "order_type": "CANCEL_ALL_ORDER",
+        "symbol": "ETHUSDT",
+        "exchange": "bybit",
+    }
     body, _ = sent("cancel")
     assert set(json.loads(body.partition(" ")[2])) == {"group_name", "order_type", "alert_id"}
 
@@ -87,7 +98,10 @@ class TestWaiting:
 
     @pytest.fixture(autouse=True)
     def trader(self, cloud, monkeypatch):
-        """User 1 takes tokenless signals on a demo account; the order worker runs while the command sleeps."""
+        """User 1 takes tokenless signals on a demo account.
+
+        The order worker runs while the command sleeps.
+        """
         records.add_user("1", role="admin", require_token=False)
         records.add_account("1", "demo", kind="demo", exchange="binance", currency="USDT")
         monkeypatch.setenv("TRADEHOOK_ADMIN_TOKEN", records.add_token("1", records.credentials.Kind.API))

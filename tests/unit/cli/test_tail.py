@@ -12,17 +12,29 @@ pytestmark = pytest.mark.cloud
 
 
 def event(sequence, type_="order.filled"):
-    return json.dumps({"type": type_, "payload": {"order_id": str(sequence)}, "timestamp": "2026-01-01T00:00:00", "sequence": sequence})
+    return json.dumps(
+        {
+            "type": type_,
+            "payload": {"order_id": str(sequence)},
+            "timestamp": "2026-01-01T00:00:00",
+            "sequence": sequence,
+        }
+    )
 
 
 @pytest.fixture
 def server():
-    """Sends events 1 to 3 and breaks off; whoever resumes gets what followed. `heard` is what clients said, `paths` how they came."""
+    """Sends events 1 to 3 and breaks off; whoever resumes gets what followed.
+
+    `heard` is what clients said, `paths` how they came.
+    """
     heard, paths = [], []
 
     def handle(socket):
         paths.append(socket.request.path)
-        socket.send('{"type": "connection", "status": "connected", "message": "WebSocket connection established"}')
+        socket.send(
+            '{"type": "connection", "status": "connected", "message": "WebSocket connection established"}'
+        )
         if len(paths) == 1:
             for sequence in (1, 2, 3):
                 socket.send(event(sequence, "user.created" if sequence == 2 else "order.filled"))

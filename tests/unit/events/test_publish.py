@@ -37,7 +37,9 @@ def test_of_as_many_users_as_there_are_events():
         )
         aws.write(checked_outbox.event_write(event))
     assert publish.publish([(user_stream(str(index)), f"e{index:03}") for index in range(number)]) == number
-    assert [event.event_id for event in log.after(ADMIN_STREAM, 0, 100)] == [f"e{index:03}" for index in range(number)]
+    assert [event.event_id for event in log.after(ADMIN_STREAM, 0, 100)] == [
+        f"e{index:03}" for index in range(number)
+    ]
     assert all(log.last(user_stream(str(index))) == 1 for index in range(number))
 
 
@@ -62,17 +64,29 @@ def _counter(stream=ADMIN_STREAM):
 
 
 def test_versions_of_an_entity_are_told_in_their_order():
-    """Whatever the clocks and the stream's records say: the events of one transaction may stand there in any order."""
-    keys = [_put(_event("order#a", 2, at=1)), _put(_event("order#b", 1, at=2)), _put(_event("order#a", 1, at=3))]
+    """Whatever the clocks and the stream's records say.
+
+    The events of one transaction may stand there in any order.
+    """
+    keys = [
+        _put(_event("order#a", 2, at=1)),
+        _put(_event("order#b", 1, at=2)),
+        _put(_event("order#a", 1, at=3)),
+    ]
     assert publish.publish(keys[:1]) == 3
     told = [(event.entity, event.payload["version"]) for event in log.after(user_stream("1"), 0, 10)]
     assert told == [("order#a", 1), ("order#b", 1), ("order#a", 2)]
 
 
 def test_an_owner_with_very_many_events():
-    """Beyond what is looked at of an owner, the events asked for are published all the same, and no event twice."""
+    """Beyond what is looked at of an owner, the events asked for are published all the same, and no event
+    twice.
+    """
     keys = [_put(_event(f"order#{index:03}", 1, at=index)) for index in range(130)]
-    for some in (keys[100:124], keys):  # the newest first: none of them is among the hundred that are looked at
+    for some in (
+        keys[100:124],
+        keys,
+    ):  # the newest first: none of them is among the hundred that are looked at
         records = [{"owner": owner, "event_id": event_id} for owner, event_id in some]
         publish_events.handler(stream_event(records), CONTEXT)
     assert pump.items("outbox") == []
@@ -87,7 +101,9 @@ def test_counters_keep_no_notes():
 
 
 def test_numbers_of_a_crashed_publisher_are_kept(monkeypatch):
-    """What was numbered and not logged gets the same number from the next publisher, beside an event that is new."""
+    """What was numbered and not logged gets the same number from the next publisher, beside an event that is
+    new.
+    """
     first = _put(_event("order#a", 1))
     monkeypatch.setattr(aws, "put_many", lambda *_: (_ for _ in ()).throw(Retryable("crash")))
     with pytest.raises(Retryable):
@@ -96,12 +112,18 @@ def test_numbers_of_a_crashed_publisher_are_kept(monkeypatch):
     second = _put(_event("order#b", 1, user="2", at=5))
     assert publish.publish([second]) == 1
     assert publish.publish([first]) == 1
-    assert [(event.entity, event.sequence) for event in log.after(ADMIN_STREAM, 0, 10)] == [("order#a", 1), ("order#b", 2)]
+    assert [(event.entity, event.sequence) for event in log.after(ADMIN_STREAM, 0, 10)] == [
+        ("order#a", 1),
+        ("order#b", 2),
+    ]
     assert _counter() == {"stream": ADMIN_STREAM, "sequence": 0, "last": 2}
 
 
 def test_a_replay_waits_for_a_number_that_is_being_logged(monkeypatch):
-    """Between number and log entry a reader waits, and is not told that the event is lost; after a while it goes on without."""
+    """Between number and log entry a reader waits, and is not told that the event is lost.
+
+    After a while it goes on without.
+    """
     publish.publish([_put(_event("order#a", 1))])
     monkeypatch.setattr(resume, "_WAIT_S", 0)
     publish._number(ADMIN_STREAM, ["slow"])
@@ -121,7 +143,9 @@ def test_what_the_log_has_forgotten_is_not_recovered():
 
 
 def _log_entry(event_id, sequence):
-    entry = publish._entry(_event("order#slow", 1).model_copy(update={"event_id": event_id}), ADMIN_STREAM, sequence)
+    entry = publish._entry(
+        _event("order#slow", 1).model_copy(update={"event_id": event_id}), ADMIN_STREAM, sequence
+    )
     return publish._log_item(entry)
 
 
@@ -133,11 +157,16 @@ def _shard(key, shards):
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("shards", [1, 4])
 def test_several_shards_in_random_phase(shards, seed, monkeypatch):
-    """Four shards publish side by side: none fails, no number is missing or given twice, and each entity is told in order."""
+    """Four shards publish side by side.
+
+    None fails, no number is missing or given twice, and each entity is told in order.
+    """
     chance = random.Random(f"{shards}-{seed}")
     pauses = random.Random(seed)
     write = aws.write
-    monkeypatch.setattr(aws, "write", lambda *given, **more: (time.sleep(pauses.uniform(0, 0.003)), write(*given, **more))[1])
+    monkeypatch.setattr(
+        aws, "write", lambda *given, **more: (time.sleep(pauses.uniform(0, 0.003)), write(*given, **more))[1]
+    )
     told = []
     announcing = threading.Lock()
 
@@ -170,7 +199,9 @@ def test_several_shards_in_random_phase(shards, seed, monkeypatch):
     assert len({event.event_id for event in everything}) == 60
     for stream in (ADMIN_STREAM, *(user_stream(str(user)) for user in range(7))):
         for entity in {event.entity for event in told if event.stream == stream}:
-            versions = [event.payload["version"] for event in told if (event.stream, event.entity) == (stream, entity)]
+            versions = [
+                event.payload["version"] for event in told if (event.stream, event.entity) == (stream, entity)
+            ]
             assert versions == [1, 2, 3], (stream, entity)
 
 

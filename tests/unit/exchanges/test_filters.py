@@ -22,12 +22,16 @@ def instrument(tick="0.1", step="0.001", minimum="0.002", maximum="100", notiona
 
 def order(quantity="1", price=None, stop=None, side=Side.BUY, **fields):
     values = (Decimal(value) if value else None for value in (quantity, price, stop))
-    return OrderRequest("a", instrument(), side, OrderType.LIMIT if price else OrderType.MARKET, *values, **fields)
+    return OrderRequest(
+        "a", instrument(), side, OrderType.LIMIT if price else OrderType.MARKET, *values, **fields
+    )
 
 
 @given(numbers, steps)
 def test_quantity_is_rounded_toward_zero(quantity, step):
-    """The rounded quantity is a multiple of the step, not above what was asked, and less than a step below it."""
+    """The rounded quantity is a multiple of the step, not above what was asked, and less than a step below
+    it.
+    """
     rounded = filters.round_quantity(instrument(step=str(step)), quantity)
     assert rounded % step == 0
     assert 0 <= quantity - rounded < step
@@ -47,7 +51,11 @@ def test_price_is_rounded_to_the_safe_side(price, tick):
 def test_a_trigger_is_never_early(price, tick):
     """A stop that waits for a rise is rounded up, one that waits for a fall down."""
     one = instrument(tick=str(tick))
-    assert filters.round_trigger(one, price, trigger_above=True) >= price >= filters.round_trigger(one, price, trigger_above=False)
+    assert (
+        filters.round_trigger(one, price, trigger_above=True)
+        >= price
+        >= filters.round_trigger(one, price, trigger_above=False)
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,7 +79,9 @@ def test_refusals_name_the_rule_and_what_would_do(request_, code, nearest):
 
 
 def test_market_orders_are_worth_the_reference_price():
-    """Without a price of its own an order's worth is judged by the price given for reference, or left to the exchange."""
+    """Without a price of its own an order's worth is judged by the price given for reference, or left to the
+    exchange.
+    """
     filters.check(order("0.002"))
     with pytest.raises(NotDoable, match="below_minimum_notional"):
         filters.check(order("0.002"), Decimal(100))

@@ -11,7 +11,9 @@ def test_ccxt_is_imported_when_an_exchange_is_opened():
 
 
 def test_a_trimmed_ccxt_will_do():
-    """An artifact whose `ccxt/__init__` names nothing but its version opens the exchanges whose modules it carries."""
+    """An artifact whose `ccxt/__init__` names nothing but its version opens the exchanges whose modules it
+    carries.
+    """
     asked = """
 import importlib.util, sys, types
 stub = types.ModuleType("ccxt")

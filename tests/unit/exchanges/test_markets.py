@@ -26,23 +26,47 @@ STEPS = {
 
 @pytest.mark.parametrize(("exchange", "market_type"), VENUES)
 def test_rules_survive_storage(simulator: Simulator, exchange, market_type):
-    """What the exchange lists comes back from JSON as the instrument's rules, in base units also where contracts are counted."""
+    """What the exchange lists comes back from JSON as the instrument's rules, in base units also where
+    contracts are counted.
+    """
     stored = json.loads(json.dumps(stored_markets(exchange, market_type)))
     found = Listings(market_type, stored).of("BTC", "USDT").instrument
 
-    tick, step, minimum, notional, contract = (None if each is None else Decimal(each) for each in STEPS[exchange, market_type.value])
+    tick, step, minimum, notional, contract = (
+        None if each is None else Decimal(each) for each in STEPS[exchange, market_type.value]
+    )
     maximum, at_market = found.maximum_quantity, (found.maximum_market_quantity, found.maximum_market_value)
-    assert Instrument("BTCUSDT", "BTC", "USDT", market_type, tick, step, minimum, maximum, notional, contract, *at_market) == found
+    assert (
+        Instrument(
+            "BTCUSDT",
+            "BTC",
+            "USDT",
+            market_type,
+            tick,
+            step,
+            minimum,
+            maximum,
+            notional,
+            contract,
+            *at_market,
+        )
+        == found
+    )
 
 
 @pytest.mark.parametrize(("exchange", "market_type"), VENUES)
 def test_the_largest_order_at_market(simulator: Simulator, exchange, market_type):
-    """It is smaller than the largest limit order, in base units; of OKX spot an amount of quote currency, by the price."""
+    """It is smaller than the largest limit order, in base units.
+
+    Of OKX spot an amount of quote currency, by the price.
+    """
     simulator.call("POST", "book", symbol="BTCUSDT", market_maximum="120", market_value="5000000")
     found = Listings(market_type, registry.fetch_markets(exchange, market_type)).of("BTC", "USDT").instrument
 
     value = (exchange, market_type) == ("okx", MarketType.SPOT)
-    assert (found.maximum_market_quantity, found.maximum_market_value) == ((None, 5_000_000) if value else (120, None))
+    assert (found.maximum_market_quantity, found.maximum_market_value) == (
+        (None, 5_000_000) if value else (120, None)
+    )
     assert filters.largest_at_market(found, Decimal(50000)) == (100 if value else 120)
 
 
@@ -68,7 +92,9 @@ def test_unknown_markets_are_refused():
 def test_a_suspended_market_can_be_left(simulator: Simulator, exchange, market_type):
     """What is not traded now takes no new order, while open ones are still found and cancelled."""
     stored = stored_markets(exchange, market_type)
-    credentials = simulator.account(exchange, balances={"spot": {"USDT": "10000"}, "futures": {"USDT": "10000"}})
+    credentials = simulator.account(
+        exchange, balances={"spot": {"USDT": "10000"}, "futures": {"USDT": "10000"}}
+    )
     before = registry.open_exchange(exchange, market_type, credentials, stored)
     order = make_order(before.instrument("BTC", "USDT"), "a", BUY, "0.1", price="40000")
     placed = before.place(order)

@@ -25,7 +25,12 @@ REFUSED = {
         ("-2015", "Invalid API-key"),
         ("-4164", "notional"),
     ],
-    "bybit": [("110007", "ab not enough"), ("10003", "API key is invalid."), ("170140", "lower limit"), ("110017", "reduce-only")],
+    "bybit": [
+        ("110007", "ab not enough"),
+        ("10003", "API key is invalid."),
+        ("170140", "lower limit"),
+        ("110017", "reduce-only"),
+    ],
     "okx": [("51008", "Insufficient"), ("50113", "Invalid Sign"), ("51020", "minimum"), ("51121", "lot")],
 }
 LIMITED = {"binance": ["-1015", "-1003"], "bybit": ["10006", "10429"], "okx": ["50011", "50061"]}
@@ -39,11 +44,17 @@ ABSENT = {"binance": ["-2011", "-2013"], "bybit": ["110001", "170213"], "okx": [
 
 
 def meant(exchange, code=None, message="", *, changes=True, status=None, sent=True, error=None):
-    return reaction(Failure(exchange, error, sent, status, code, message), CLASSES[exchange].error_rules, changes=changes)
+    return reaction(
+        Failure(exchange, error, sent, status, code, message), CLASSES[exchange].error_rules, changes=changes
+    )
 
 
 def flat(table):
-    return [(exchange, *((each,) if isinstance(each, str) else each)) for exchange, listed in table.items() for each in listed]
+    return [
+        (exchange, *((each,) if isinstance(each, str) else each))
+        for exchange, listed in table.items()
+        for each in listed
+    ]
 
 
 @pytest.mark.parametrize(("exchange", "code"), flat(UNKNOWN))
@@ -77,7 +88,9 @@ def test_retry_after_counts(exchange):
 
 
 def test_bybits_403_bans_the_address():
-    """Too frequent access is answered with 403 and no code, and lasts ten minutes for everybody behind the address."""
+    """Too frequent access is answered with 403 and no code, and lasts ten minutes for everybody behind the
+    address.
+    """
     limited = meant("bybit", status=403)
     assert (limited.retry_after, limited.scope) == (600, "address")
 

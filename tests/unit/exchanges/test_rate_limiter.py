@@ -1,4 +1,7 @@
-"""The limits that all workers share: in none of an exchange's windows more passes than it allows, and nearly all of it does."""
+"""The limits that all workers share.
+
+In none of an exchange's windows more passes than it allows, and nearly all of it does.
+"""
 
 import heapq
 from collections.abc import Iterator
@@ -49,7 +52,10 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
-    """The table is a dictionary here: these tests make thousands of calls. (That DynamoDB understands them, the orders' tests show.)"""
+    """The table is a dictionary here: these tests make thousands of calls.
+
+    (That DynamoDB understands them, the orders' tests show.)
+    """
     booked: dict[str, int] = {}
 
     def move(bucket: str, _expression: str, condition: str, **values: int) -> int:
@@ -90,16 +96,28 @@ def passed(clock: Clock, limiters: list[Limiter], scope: str, seconds: float, to
 
 @pytest.mark.parametrize("venue", DOCUMENTED, ids="-".join)
 def test_no_window_is_overrun_and_little_is_left(clock: Clock, venue: tuple[str, MarketType]) -> None:
-    """Ten workers of one account ask all the time: in no window more orders than allowed, and nine tenths of what a minute allows."""
+    """Ten workers of one account ask all the time.
+
+    In no window more orders than allowed, and nine tenths of what a minute allows.
+    """
     allowed, window = DOCUMENTED[venue]
     moments = passed(clock, [Limiter(*venue, "1") for _ in range(10)], "account", 60)
-    assert all(later - earlier >= window * 0.999 for earlier, later in zip(moments, moments[allowed:], strict=False))
+    assert all(
+        later - earlier >= window * 0.999 for earlier, later in zip(moments, moments[allowed:], strict=False)
+    )
     assert len(moments) >= 0.9 * A_MINUTE.get(venue, allowed * 60 / window)
 
 
-@pytest.mark.parametrize(("market_type", "allowed", "least"), [(MarketType.SPOT, 6000, 0.8), (MarketType.FUTURES, 2400, 0.8)])
-def test_a_weight_that_the_exchange_counts_is_used_up_at_once(clock: Clock, market_type: MarketType, allowed: int, least: float) -> None:
-    """Two hundred accounts behind one address: most of a minute's weight in its first second, and in no minute more than it allows."""
+@pytest.mark.parametrize(
+    ("market_type", "allowed", "least"), [(MarketType.SPOT, 6000, 0.8), (MarketType.FUTURES, 2400, 0.8)]
+)
+def test_a_weight_that_the_exchange_counts_is_used_up_at_once(
+    clock: Clock, market_type: MarketType, allowed: int, least: float
+) -> None:
+    """Two hundred accounts behind one address.
+
+    Most of a minute's weight in its first second, and in no minute more than it allows.
+    """
     limiters = [Limiter("binance", market_type, str(number)) for number in range(200)]
     clock.now = began = 1_000_020.0  # a whole minute
     used: dict[int, int] = {}
@@ -135,11 +153,15 @@ def test_a_lease_may_not_be_used_before_its_time(clock: Clock) -> None:
     assert waits[-1] > 0.9
 
 
-def test_a_limit_that_is_not_in_use_is_leased_in_one_write(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_limit_that_is_not_in_use_is_leased_in_one_write(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Forty calls of an idle address cost one write."""
     made = []
     move = rate_limiter._move
-    monkeypatch.setattr(rate_limiter, "_move", lambda *arguments, **more: made.append(arguments) or move(*arguments, **more))
+    monkeypatch.setattr(
+        rate_limiter, "_move", lambda *arguments, **more: made.append(arguments) or move(*arguments, **more)
+    )
     one = Limiter("binance", MarketType.SPOT, "1")
     assert [one.take("address", 1) for _ in range(40)] == [0.0] * 40
     assert len(made) == 1
@@ -168,7 +190,9 @@ def test_whoever_is_ahead_stops_nobody(clock: Clock, monkeypatch: pytest.MonkeyP
     """Two hundred workers that know nothing of each other's bookings: each is let in, with few writes."""
     made = []
     move = rate_limiter._move
-    monkeypatch.setattr(rate_limiter, "_move", lambda *arguments, **more: made.append(arguments) or move(*arguments, **more))
+    monkeypatch.setattr(
+        rate_limiter, "_move", lambda *arguments, **more: made.append(arguments) or move(*arguments, **more)
+    )
     waits = []
     for _ in range(200):
         rate_limiter.forget()  # a process of its own
@@ -185,17 +209,33 @@ def test_a_share_of_the_limits_leaves_the_others_theirs(
     monkeypatch.setenv("TRADEHOOK_EXCHANGE_SHARES", "binance:50 bybit:50 okx:50")
     allowed, window = DOCUMENTED[venue]
     moments = passed(clock, [Limiter(*venue, "1") for _ in range(10)], "account", 60)
-    assert all(later - earlier >= window * 0.999 for earlier, later in zip(moments, moments[allowed // 2 :], strict=False))
+    assert all(
+        later - earlier >= window * 0.999
+        for earlier, later in zip(moments, moments[allowed // 2 :], strict=False)
+    )
     assert len(moments) >= 0.45 * A_MINUTE.get(venue, allowed * 60 / window)
     rate_limiter.forget()
     weight, window = WEIGHTS[venue]
     moments = passed(clock, [Limiter(*venue, "1") for _ in range(10)], "address", 120)
-    assert all(later - earlier >= window * 0.999 for earlier, later in zip(moments, moments[weight // 2 :], strict=False))
+    assert all(
+        later - earlier >= window * 0.999
+        for earlier, later in zip(moments, moments[weight // 2 :], strict=False)
+    )
     assert len(moments) >= 0.39 * weight * 120 / window
 
 
 @pytest.mark.parametrize(
-    "shares", ["binance", "binance:", "binance:0", "binance:101", "binance:5.5", "binance:-5", "kraken:50", "okx:5 okx:6"]
+    "shares",
+    [
+        "binance",
+        "binance:",
+        "binance:0",
+        "binance:101",
+        "binance:5.5",
+        "binance:-5",
+        "kraken:50",
+        "okx:5 okx:6",
+    ],
 )
 def test_nonsense_is_no_share(monkeypatch: pytest.MonkeyPatch, shares: str) -> None:
     """A share is a whole number of percent of an exchange that is traded on, named once."""

@@ -23,7 +23,12 @@ def desk(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> SimulatedDesk
 
 def test_what_is_tested_is_marked():
     """The three exchanges with particulars are conformance-tested, any other is not."""
-    assert [registry.is_conformance_tested(each) for each in ("binance", "bybit", "okx", "kraken")] == [True, True, True, False]
+    assert [registry.is_conformance_tested(each) for each in ("binance", "bybit", "okx", "kraken")] == [
+        True,
+        True,
+        True,
+        False,
+    ]
 
 
 def test_other_exchanges_are_reached_by_name(simulator: Simulator):
@@ -34,18 +39,27 @@ def test_other_exchanges_are_reached_by_name(simulator: Simulator):
         registry.open_exchange("nowhere", MarketType.SPOT, credentials, {})
 
 
-SITES = {"binanceus": "api.binance.us", "bybiteu": "api.bybit.eu", "myokx": "eea.okx.com", "okxus": "us.okx.com"}
+SITES = {
+    "binanceus": "api.binance.us",
+    "bybiteu": "api.bybit.eu",
+    "myokx": "eea.okx.com",
+    "okxus": "us.okx.com",
+}
 
 
 @pytest.mark.parametrize(("site", "host"), SITES.items())
 def test_regional_sites_have_their_familys_particulars(simulator: Simulator, site: str, host: str):
-    """Each trades at its own address, by its family's requests and codes, and shows its own name in a refusal."""
+    """Each trades at its own address, by its family's requests and codes, and shows its own name in a
+    refusal.
+    """
     family = families.family(site)
     credentials = simulator.account(family, balances={"spot": {"USDT": "1000"}})
     stored = registry.fetch_markets(site, MarketType.SPOT)
     exchange = registry.open_exchange(site, MarketType.SPOT, credentials, stored, pause_s=0.02)
     instrument = exchange.instrument("BTC", "USDT")
-    assert exchange.place(desks.make_order(instrument, "thregional1", BUY, "0.01")).status is OrderStatus.FILLED
+    assert (
+        exchange.place(desks.make_order(instrument, "thregional1", BUY, "0.01")).status is OrderStatus.FILLED
+    )
     with pytest.raises(NotDoable) as refusal:
         exchange.place(desks.make_order(instrument, "thregional2", BUY, "100"))
     assert (refusal.value.code, refusal.value.values["exchange"]) == ("exchange_insufficient_funds", site)
@@ -65,7 +79,9 @@ def test_generic_orders_fill_and_are_found(desk: SimulatedDesk):
     limit = desk.order(BUY, "0.1", price="49000")
     placed = desk.exchange.place(limit)
     assert (OrderStatus.OPEN, Decimal(49000)) == (placed.status, placed.price)
-    assert [limit.client_order_id] == [each.client_order_id for each in desk.exchange.open_orders(desk.instrument)]
+    assert [limit.client_order_id] == [
+        each.client_order_id for each in desk.exchange.open_orders(desk.instrument)
+    ]
     desk.exchange.cancel_all(desk.instrument)
     assert list(desk.exchange.open_orders(desk.instrument)) == []
     assert Decimal(50000) == desk.exchange.last_price(desk.instrument)

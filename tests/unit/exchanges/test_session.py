@@ -16,15 +16,23 @@ GAP_S = 0.1
 
 @pytest.mark.parametrize(("waits", "least"), [([0.0, 0.05, 0.05], GAP_S), ([0.0, 0.0, 0.0], 0.0)])
 def test_an_order_that_was_late_does_not_come_close_to_the_next(waits: list[float], least: float) -> None:
-    """Where orders wait for the account's limit they leave as far apart as it says, however long one was kept after its turn."""
+    """Where orders wait for the account's limit they leave as far apart as it says, however long one was kept
+    after its turn.
+    """
     sent: list[float] = []
     turns = iter(waits)
     limits = Limits(Rate(1 / GAP_S, 1), Rate(100, 100))
     limiter: Any = SimpleNamespace(
-        limits=limits, take=lambda scope, *_, **__: next(turns) if scope == "account" else 0.0, apply_server_limits=lambda _: None
+        limits=limits,
+        take=lambda scope, *_, **__: next(turns) if scope == "account" else 0.0,
+        apply_server_limits=lambda _: None,
     )
     exchange: Any = SimpleNamespace(
-        name="bybit", place=lambda _: sent.append(time.monotonic()), pacing=None, throttle=lambda _: None, order_weight=2
+        name="bybit",
+        place=lambda _: sent.append(time.monotonic()),
+        pacing=None,
+        throttle=lambda _: None,
+        order_weight=2,
     )
     order: Any = SimpleNamespace(stop_price=None)
     line = ExchangeSession(exchange, None, MarketType.FUTURES, limiter, Patience(5))  # type: ignore[arg-type]  # markets are not needed

@@ -25,7 +25,11 @@ def desk(request, simulator: Simulator) -> SimulatedDesk:
 def test_the_real_host_travels_along(desk: SimulatedDesk):
     """A call that goes elsewhere still says for which exchange it is."""
     desk.exchange.last_price(desk.instrument)
-    hosts = {"binance": {"api.binance.com", "fapi.binance.com"}, "bybit": {"api.bybit.com"}, "okx": {"www.okx.com"}}
+    hosts = {
+        "binance": {"api.binance.com", "fapi.binance.com"},
+        "bybit": {"api.bybit.com"},
+        "okx": {"www.okx.com"},
+    }
     assert desk.simulator.requests()[-1]["host"] in hosts[desk.name]
 
 
@@ -57,7 +61,9 @@ def test_redirects_are_not_followed(simulator: Simulator, monkeypatch: pytest.Mo
             while True:
                 with listener.accept()[0] as connection:
                     asked.append(connection.recv(65536))
-                    connection.sendall(b"HTTP/1.1 307 Elsewhere\r\nLocation: /other\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+                    connection.sendall(
+                        b"HTTP/1.1 307 Elsewhere\r\nLocation: /other\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+                    )
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=serve, args=(listener,), daemon=True).start()
@@ -104,18 +110,26 @@ def test_too_many_orders_are_rate_limited(desk: SimulatedDesk):
     placed = []
     with pytest.raises(RateLimited):
         placed.extend(map(desk.exchange.place, orders))
-    assert [state.client_order_id for state in placed] == [each["client_id"] for each in desk.simulator.orders()]
+    assert [state.client_order_id for state in placed] == [
+        each["client_id"] for each in desk.simulator.orders()
+    ]
     assert desk.simulator.call("GET", "stats")["limited"] >= 1
 
 
 def test_no_secret_shows(desk: SimulatedDesk, caplog: pytest.LogCaptureFixture):
-    """Neither errors with all that led to them, nor reprs, nor logs at any level carry key, secret, passphrase or signature."""
+    """Neither errors with all that led to them, nor reprs, nor logs at any level carry key, secret,
+    passphrase or signature.
+    """
     caplog.set_level("DEBUG")
     wrong = type(desk.credentials)(desk.credentials.api_key, "another-secret", "another-phrase", demo=False)
     texts = [repr(desk.exchange), repr(wrong), str(wrong)]
     for credentials in (wrong, desk.credentials):
         for kind in ("none", "500", "reset", "html"):
-            desk.simulator.fault(kind="500" if kind == "none" else kind, times=0 if kind == "none" else 2, api_key=credentials.api_key)
+            desk.simulator.fault(
+                kind="500" if kind == "none" else kind,
+                times=0 if kind == "none" else 2,
+                api_key=credentials.api_key,
+            )
             exchange = desk.open(credentials=credentials)
             for call in (exchange.balances, lambda exchange=exchange: exchange.place(desk.order(BUY, "0.1"))):
                 try:
@@ -123,6 +137,10 @@ def test_no_secret_shows(desk: SimulatedDesk, caplog: pytest.LogCaptureFixture):
                 except (NotDoable, OutcomeUnknown, Retryable) as error:
                     texts += [repr(error), str(error), *traceback.format_exception(error)]
             desk.simulator.clear_faults()
-    texts += [record.getMessage() for record in caplog.records if record.name.split(".")[0] in {"ccxt", "urllib3", "chalicelib"}]
+    texts += [
+        record.getMessage()
+        for record in caplog.records
+        if record.name.split(".")[0] in {"ccxt", "urllib3", "chalicelib"}
+    ]
     for secret in (wrong.api_key, wrong.secret, desk.credentials.secret, wrong.passphrase, "signature="):
         assert not [each for each in texts if secret and secret in each]

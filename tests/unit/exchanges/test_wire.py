@@ -22,7 +22,9 @@ def test_floats_are_refused():
         wire.decimal(0.1)
 
 
-@pytest.mark.parametrize(("written", "number"), [("", None), (None, None), ("0.10", Decimal("0.10")), (3, Decimal(3))])
+@pytest.mark.parametrize(
+    ("written", "number"), [("", None), (None, None), ("0.10", Decimal("0.10")), (3, Decimal(3))]
+)
 def test_missing_numbers_are_none(written, number):
     """Exchanges write missing numbers as empty text."""
     assert number == wire.decimal(written)

@@ -46,7 +46,9 @@ class Live:
     def signal(self, action: str = "buy", signal_id: str | None = None, **more: Any) -> Instruction:
         """An instruction; a market order for 0.1 BTC unless told otherwise."""
         sized = {"quantity", "quote_amount", "legs"} & more.keys()
-        given = {"quantity": Decimal("0.1")} if not sized and action in {"buy", "sell", "long", "short"} else {}
+        given = (
+            {"quantity": Decimal("0.1")} if not sized and action in {"buy", "sell", "long", "short"} else {}
+        )
         return Instruction(
             signal_id=signal_id or f"signal-{self.account_id}-{next(self.ids)}",
             user_id="1",
@@ -54,7 +56,12 @@ class Live:
             exchange=self.exchange,
             variant="group",
             action=Action(action),
-            **{"symbol": Symbol(raw="BTCUSDT", base="BTC", quote="USDT"), "market_type": self.market_type, **given, **more},
+            **{
+                "symbol": Symbol(raw="BTCUSDT", base="BTC", quote="USDT"),
+                "market_type": self.market_type,
+                **given,
+                **more,
+            },
             received_at=datetime.now(UTC),
             max_age_s=60,
             single_account=False,
@@ -68,7 +75,9 @@ class Live:
             except Retryable:
                 continue
             break
-        [execution] = [each for each in store.results_of(instruction.signal_id)[0] if each.account_id == self.account_id]
+        [execution] = [
+            each for each in store.results_of(instruction.signal_id)[0] if each.account_id == self.account_id
+        ]
         return execution
 
     def run(self, action: str = "buy", **more: Any) -> AccountResult:
@@ -76,7 +85,14 @@ class Live:
 
     def limit(self, price: str = "49000", quantity: str = "0.1", **more: Any) -> AccountResult:
         """A limit order that rests."""
-        return self.run("buy", order_type=OrderType.LIMIT, quantity=Decimal(quantity), legs=(), price=Decimal(price), **more)
+        return self.run(
+            "buy",
+            order_type=OrderType.LIMIT,
+            quantity=Decimal(quantity),
+            legs=(),
+            price=Decimal(price),
+            **more,
+        )
 
     def hedge(self) -> None:
         """Switches the account to hedge mode, as its owner does by hand."""
@@ -86,17 +102,28 @@ class Live:
         """Changes the account's settings at the exchange, see `/_sim/modes`."""
         self.simulator.call("POST", "modes", api_key=self.credentials.api_key, **given)
 
-    def answer(self, method: str, path: str, status: int, body: Any, *, times: int = 1, when: str = "before") -> None:
+    def answer(
+        self, method: str, path: str, status: int, body: Any, *, times: int = 1, when: str = "before"
+    ) -> None:
         """Has the exchange answer the account's next such calls in this way, in place of acting or after it."""
         key, answer = self.credentials.api_key, {"status": status, "body": body}
         self.simulator.fault(
-            exchange=self.exchange, method=method, path=path, api_key=key, kind="answer", when=when, times=times, answer=answer
+            exchange=self.exchange,
+            method=method,
+            path=path,
+            api_key=key,
+            kind="answer",
+            when=when,
+            times=times,
+            answer=answer,
         )
 
     def sent(self, method: str, path: str) -> int:
         """How many such calls of the account the exchange has seen."""
         key = self.credentials.api_key
-        calls = [each for each in self.simulator.requests() if each["api_key"] == key and each["method"] == method]
+        calls = [
+            each for each in self.simulator.requests() if each["api_key"] == key and each["method"] == method
+        ]
         return sum(fnmatchcase(each["path"], path) for each in calls)
 
     def follow(self) -> int:
@@ -119,7 +146,11 @@ class Live:
     def there(self) -> list[dict[str, Any]]:
         """The orders at the exchange; one that has fired with the end of the order it became."""
         orders = self.simulator.orders(api_key=self.credentials.api_key)
-        became = {each["parent"]: {"status": each["status"], "filled": each["filled"]} for each in orders if each["parent"]}
+        became = {
+            each["parent"]: {"status": each["status"], "filled": each["filled"]}
+            for each in orders
+            if each["parent"]
+        }
         return [each | became.get(each["client_id"], {}) for each in orders if each["parent"] is None]
 
     def ledger(self) -> list[Order]:
@@ -149,7 +180,8 @@ class Live:
             "partially_filled": {"open", "partial", "partially_filled"},
         }
         return all(
-            theirs[name]["status"] in as_said.get(order.status.value, set()) and Decimal(theirs[name]["filled"]) == order.filled
+            theirs[name]["status"] in as_said.get(order.status.value, set())
+            and Decimal(theirs[name]["filled"]) == order.filled
             for name, order in mine.items()
         )
 
@@ -178,13 +210,22 @@ def cloud(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Iterator[Non
 
 @pytest.fixture
 def unlimited(cloud: None, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The exchange lets any number of calls pass, and nobody waits for a limit. (Limits have tests of their own.)"""
+    """The exchange lets any number of calls pass, and nobody waits for a limit.
+
+    (Limits have tests of their own.)
+    """
     simulator.call("POST", "limits", enabled=False)
     for place, limits in list(rate_limiter._LIMITS.items()):
         orders, weight = (replace(rate, per_s=rate.per_s * 1000) for rate in (limits.orders, limits.weight))
-        monkeypatch.setitem(rate_limiter._LIMITS, place, replace(limits, orders=orders, weight=weight, weight_per_minute=None))
+        monkeypatch.setitem(
+            rate_limiter._LIMITS, place, replace(limits, orders=orders, weight=weight, weight_per_minute=None)
+        )
     wait = Patience.wait
-    monkeypatch.setattr(Patience, "wait", lambda self, seconds, cause: wait(self, 0 if cause == "rate_limit" else seconds, cause))
+    monkeypatch.setattr(
+        Patience,
+        "wait",
+        lambda self, seconds, cause: wait(self, 0 if cause == "rate_limit" else seconds, cause),
+    )
 
 
 @pytest.fixture
@@ -201,7 +242,16 @@ def open_account(cloud: None, simulator: Simulator):
         box = sealed.seal(account_id, credentials)
         market_types = [market_type.value]
         name = account_id.removeprefix("1-")
-        add_account("1", name, kind="live", exchange=exchange, sealed_keys=box, key_version=1, market_types=market_types, **more)
+        add_account(
+            "1",
+            name,
+            kind="live",
+            exchange=exchange,
+            sealed_keys=box,
+            key_version=1,
+            market_types=market_types,
+            **more,
+        )
         markets = stored_markets(exchange, market_type)
         wanted = {each: markets[each] for each in ("BTCUSDT", "ETHUSDT")}
         market_store.save(market_store.venue(exchange, market_type, demo=False), wanted)
@@ -216,7 +266,10 @@ def live(request: pytest.FixtureRequest, open_account) -> Live:
     return open_account(*request.param)
 
 
-@pytest.fixture(params=[venue for venue in VENUES if venue[1] is MarketType.FUTURES], ids=[each for each in IDS if "futures" in each])
+@pytest.fixture(
+    params=[venue for venue in VENUES if venue[1] is MarketType.FUTURES],
+    ids=[each for each in IDS if "futures" in each],
+)
 def futures(request: pytest.FixtureRequest, open_account) -> Live:
     """A futures account on each exchange in turn."""
     return open_account(*request.param)

@@ -24,17 +24,25 @@ class Cell:
 
 
 class Matrix:
-    """The cells of a run. Each test writes its own part; whoever finishes makes the page anew out of all there are."""
+    """The cells of a run. Each test writes its own part.
+
+    Whoever finishes makes the page anew out of all there are.
+    """
 
     def __init__(self, parts: Path, page: str | None, head: str, columns: tuple[str, ...]) -> None:
-        """`head` begins the page, with `{cells}` and the sums of what went wrong; without a `page` nothing is written."""
+        """`head` begins the page, with `{cells}` and the sums of what went wrong.
+
+        Without a `page` nothing is written.
+        """
         self._parts, self._page, self._head, self._columns = parts, page, head, columns
 
     def add(self, scenario: Scenario, venue: Venue, part: str, cells: list[Cell]) -> None:
         """The cells of one test."""
         if self._page is None:
             return
-        (self._parts / f"{name_of(scenario, venue)}-{part}.json").write_text(json.dumps([asdict(cell) for cell in cells]))
+        (self._parts / f"{name_of(scenario, venue)}-{part}.json").write_text(
+            json.dumps([asdict(cell) for cell in cells])
+        )
         with (self._parts / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             Path(self._page).write_text(self._rendered())
@@ -50,11 +58,19 @@ class Matrix:
             rows: dict[tuple[int, str], dict[str, str]] = {}
             for cell in cells:
                 rows.setdefault((cell.at, cell.row), {})[cell.column] = cell.text
-            lines += [f"## {venue[0].capitalize()} {venue[1].value}: {scenario.name}\n", _line(["", "call", *self._columns])]
+            lines += [
+                f"## {venue[0].capitalize()} {venue[1].value}: {scenario.name}\n",
+                _line(["", "call", *self._columns]),
+            ]
             lines.append(_line(["---"] * (len(self._columns) + 2)))
-            lines += [_line([str(at), row, *(of.get(column, "") for column in self._columns)]) for (at, row), of in sorted(rows.items())]
+            lines += [
+                _line([str(at), row, *(of.get(column, "") for column in self._columns)])
+                for (at, row), of in sorted(rows.items())
+            ]
             lines.append("")
-        sums = {what: sum(getattr(cell, what) for cell in everything) for what in ("lost", "doubled", "differs")}
+        sums = {
+            what: sum(getattr(cell, what) for cell in everything) for what in ("lost", "doubled", "differs")
+        }
         return "\n".join([self._head.format(cells=len(everything), **sums), *lines])
 
 

@@ -1,4 +1,7 @@
-"""The ways of an order, each with what it begins from and how it must end: what the crash and the fault matrix disturb everywhere."""
+"""The ways of an order, each with what it begins from and how it must end.
+
+What the crash and the fault matrix disturb everywhere.
+"""
 
 import re
 from collections import Counter
@@ -26,7 +29,8 @@ Venue = tuple[str, MarketType]
 EXITS = {"take_profit": Decimal(55000), "stop_loss": Decimal(45000)}
 _SECONDS = 20.0
 _DELIVERIES = 4
-_LOOKS = 4  # minutes in which the follow-up looks at what a message has left; fewer, where nothing changes any more
+# Minutes in which the follow-up looks at what a message has left; fewer, where nothing changes any more
+_LOOKS = 4
 _UNCERTAIN = (OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN)
 _SPOT, _FUTURES = MarketType.SPOT, MarketType.FUTURES
 
@@ -54,7 +58,10 @@ class Scenario:
 
 @dataclass(frozen=True)
 class ScenarioResult:
-    """How an account stands against the end of its way: orders lost and doubled, and whether ledger or position are otherwise."""
+    """How an account stands against the end of its way.
+
+    Orders lost and doubled, and whether ledger or position are otherwise.
+    """
 
     lost: int
     doubled: int
@@ -75,7 +82,9 @@ def _stop(live: Live, **more: Any) -> None:
 
 
 def _stop_signal(live: Live, **more: Any) -> Instruction:
-    waiting = (Leg(stop_price=Decimal(51000), price=Decimal(51000)),)  # with a limit price, since OKX spot has no stop-market buys here
+    waiting = (
+        Leg(stop_price=Decimal(51000), price=Decimal(51000)),
+    )  # with a limit price, since OKX spot has no stop-market buys here
     return live.signal("buy", order_type=OrderType.STOP_LIMIT, quantity=Decimal("0.1"), legs=waiting, **more)
 
 
@@ -103,14 +112,27 @@ def _closing(live: Live) -> Message:
 def _flattening(live: Live) -> Message:
     live.run("buy")
     _resting(live)
-    return Flatten(flatten_id="loss", user_id="1", account_id=live.account_id, exchange=live.exchange, at=datetime.now(UTC))
+    return Flatten(
+        flatten_id="loss",
+        user_id="1",
+        account_id=live.account_id,
+        exchange=live.exchange,
+        at=datetime.now(UTC),
+    )
 
 
 def _splitting(live: Live) -> Message:
     """More is held than one order at market may sell."""
     if live.market_type is _FUTURES:
         _by_hand(live, "2")
-    _book(live, **({"market_value": "50000"} if (live.exchange, live.market_type) == ("okx", _SPOT) else {"market_maximum": "0.9"}))
+    _book(
+        live,
+        **(
+            {"market_value": "50000"}
+            if (live.exchange, live.market_type) == ("okx", _SPOT)
+            else {"market_maximum": "0.9"}
+        ),
+    )
     return live.signal("close")
 
 
@@ -130,14 +152,20 @@ def _hedged(live: Live) -> Message:
 
 
 def _by_hand(live: Live, quantity: str, **more: str) -> None:
-    live.simulator.call("POST", "trade", api_key=live.credentials.api_key, symbol="BTCUSDT", quantity=quantity, **more)
+    live.simulator.call(
+        "POST", "trade", api_key=live.credentials.api_key, symbol="BTCUSDT", quantity=quantity, **more
+    )
 
 
 def _book(live: Live, **given: Any) -> None:
     """What the exchange takes and offers, with its metadata as the next refresh stores it."""
-    live.simulator.call("POST", "book", symbol="BTCUSDT", exchange=live.exchange, market=live.market_type.value, **given)
+    live.simulator.call(
+        "POST", "book", symbol="BTCUSDT", exchange=live.exchange, market=live.market_type.value, **given
+    )
     markets = registry.fetch_markets(live.exchange, live.market_type)
-    market_store.save(market_store.venue(live.exchange, live.market_type, demo=False), {"BTCUSDT": markets["BTCUSDT"]})
+    market_store.save(
+        market_store.venue(live.exchange, live.market_type, demo=False), {"BTCUSDT": markets["BTCUSDT"]}
+    )
     market_store.forget()
 
 
@@ -164,12 +192,20 @@ SCENARIOS = (
     Scenario("a market order", lambda live: live.signal("buy"), {"0 filled": 1}, "0.1", opens=True),
     Scenario(
         "a limit order",
-        lambda live: live.signal("buy", order_type=OrderType.LIMIT, quantity=Decimal("0.1"), price=Decimal(49000)),
+        lambda live: live.signal(
+            "buy", order_type=OrderType.LIMIT, quantity=Decimal("0.1"), price=Decimal(49000)
+        ),
         {"0 open": 1},
         opens=True,
     ),
     Scenario("a stop order", _stop_signal, {"0 open": 1}, opens=True),
-    Scenario("an entry with take-profit and stop-loss", lambda live: live.signal("buy", **EXITS), _PROTECTED, "0.1", opens=True),
+    Scenario(
+        "an entry with take-profit and stop-loss",
+        lambda live: live.signal("buy", **EXITS),
+        _PROTECTED,
+        "0.1",
+        opens=True,
+    ),
     Scenario("a reversal", _reversal, {"0 filled": 2, "close filled": 1}, "0.1", (_FUTURES,), opens=True),
     Scenario(
         "two sells of half",
@@ -180,7 +216,9 @@ SCENARIOS = (
     Scenario("a cancel of a limit and a stop order", _cancel, {"0 cancelled": 2}),
     Scenario("a stop: cancels, then closes", _stopping, {"0 filled": 1, "0 cancelled": 2, "close filled": 1}),
     Scenario(
-        "a close with take-profit and stop-loss", _closing, {"0 filled": 1, "0.sl cancelled": 1, "0.tp cancelled": 1, "close filled": 1}
+        "a close with take-profit and stop-loss",
+        _closing,
+        {"0 filled": 1, "0.sl cancelled": 1, "0.tp cancelled": 1, "close filled": 1},
     ),
     Scenario(
         "a daily loss that closes all",
@@ -189,7 +227,13 @@ SCENARIOS = (
         markets=(_FUTURES,),
         message=Flatten,
     ),
-    Scenario("the follow-up of an entry that has filled: places its exits", _entry_fills, _PROTECTED, "0.1", message=ReconcileAccount),
+    Scenario(
+        "the follow-up of an entry that has filled: places its exits",
+        _entry_fills,
+        _PROTECTED,
+        "0.1",
+        message=ReconcileAccount,
+    ),
     Scenario(
         "the follow-up of a stop-loss that has fired: cancels the take-profit",
         _exit_fires,
@@ -201,8 +245,17 @@ SCENARIOS = (
         _splitting,
         {"close filled": 1, "close-2 filled": 1, "close-3 filled": 1},
     ),
-    Scenario("a close that finds too little and is tried again", _partly, {"close cancelled": 1, "close-2 filled": 1}),
-    Scenario("a close of both sides of a hedged account", _hedged, {"close filled": 1, "close-short filled": 1}, markets=(_FUTURES,)),
+    Scenario(
+        "a close that finds too little and is tried again",
+        _partly,
+        {"close cancelled": 1, "close-2 filled": 1},
+    ),
+    Scenario(
+        "a close of both sides of a hedged account",
+        _hedged,
+        {"close filled": 1, "close-short filled": 1},
+        markets=(_FUTURES,),
+    ),
 )
 BY_VENUE = [(scenario, venue) for scenario in SCENARIOS for venue in VENUES if venue[1] in scenario.markets]
 
@@ -230,7 +283,10 @@ def deliver(message: Message) -> None:
 
 
 def finish(live: Live, message: Message) -> None:
-    """What happens by itself after a disturbance: the message comes again, twice, and for some minutes the account is followed."""
+    """What happens by itself after a disturbance.
+
+    The message comes again, twice, and for some minutes the account is followed.
+    """
     settle(message)
     for _ in range(_LOOKS):
         seen = live.ledger()
@@ -240,7 +296,9 @@ def finish(live: Live, message: Message) -> None:
     before = (live.ledger(), live.there())
     if not isinstance(message, ReconcileAccount):
         settle(message)
-        assert (live.ledger(), live.there()) == before, "the message delivered once more has done something more"
+        assert (live.ledger(), live.there()) == before, (
+            "the message delivered once more has done something more"
+        )
 
 
 def settle(message: Message) -> None:
@@ -262,17 +320,26 @@ def compare_records(live: Live, scenario: Scenario) -> ScenarioResult:
     wanted = sum(scenario.ends.values())
     doubled, lost = max(len(there) - wanted, twice), max(wanted - len(there) + twice, 0)
     # An exit that had to be placed anew has the number of its round at the end.
-    legs_ = ((order.leg.rstrip("0123456789") if order.exit_of else order.leg, order.status.value) for order in live.ledger())
+    legs_ = (
+        (order.leg.rstrip("0123456789") if order.exit_of else order.leg, order.status.value)
+        for order in live.ledger()
+    )
     ends = Counter(f"{leg} {status}" for leg, status in legs_ if status != "rejected")
     position = sum((Decimal(each) for each in live.holdings["positions"].values()), Decimal(0))
     other_position = live.market_type is _FUTURES and position != Decimal(scenario.position)
-    return ScenarioResult(lost, doubled, bool(doubled) or ends != Counter(scenario.ends) or other_position or not live.agrees())
+    return ScenarioResult(
+        lost, doubled, bool(doubled) or ends != Counter(scenario.ends) or other_position or not live.agrees()
+    )
 
 
 def told_twice() -> list[tuple[str, str]]:
     """Events of orders that stand in the outbox more than once: the type, and the order."""
-    items = [aws.from_dynamodb(item) for item in aws.client("dynamodb").scan(TableName="test-outbox")["Items"]]
-    told = Counter((item["type"], item["payload"]["order_id"]) for item in items if item["type"].startswith("order."))
+    items = [
+        aws.from_dynamodb(item) for item in aws.client("dynamodb").scan(TableName="test-outbox")["Items"]
+    ]
+    told = Counter(
+        (item["type"], item["payload"]["order_id"]) for item in items if item["type"].startswith("order.")
+    )
     return [what for what, times in told.items() if times > 1]
 
 

@@ -1,4 +1,7 @@
-"""Absence needs a second proof: an order that its own look-up does not show may be at the exchange all the same."""
+"""Absence needs a second proof.
+
+An order that its own look-up does not show may be at the exchange all the same.
+"""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -45,8 +48,13 @@ def hide_trades(live: Live) -> None:
 
 @pytest.mark.parametrize("market_type", [FUTURES, SPOT])
 @pytest.mark.parametrize("exchange", ["bybit", "okx"])
-def test_trades_show_an_order_that_its_query_hides(open_account, exchange: str, market_type: MarketType) -> None:
-    """Done, the connection reset, the query empty: the trades show the order, so it is filled and sent once."""
+def test_trades_show_an_order_that_its_query_hides(
+    open_account, exchange: str, market_type: MarketType
+) -> None:
+    """Done, the connection reset, the query empty.
+
+    The trades show the order, so it is filled and sent once.
+    """
     live = open_account(exchange, market_type)
     inject(live, PLACE, "reset", "after")
     hide(live, QUERY[exchange])
@@ -54,15 +62,24 @@ def test_trades_show_an_order_that_its_query_hides(open_account, exchange: str, 
     live.simulator.clear_faults()
     assert [each["status"] for each in live.there()] == ["filled"]
     [order] = live.ledger()
-    assert (order.status, order.filled, order.average_price) == (OrderStatus.FILLED, Decimal("0.1"), Decimal(50000))
+    assert (order.status, order.filled, order.average_price) == (
+        OrderStatus.FILLED,
+        Decimal("0.1"),
+        Decimal(50000),
+    )
     live.follow()
     assert live.agrees()
 
 
 @pytest.mark.parametrize("market_type", [FUTURES, SPOT])
 @pytest.mark.parametrize("exchange", EXCHANGES)
-def test_a_changed_position_forbids_sending_again(open_account, exchange: str, market_type: MarketType) -> None:
-    """Neither query nor trades show it, and the position has changed: no second order, and it is taken up later."""
+def test_a_changed_position_forbids_sending_again(
+    open_account, exchange: str, market_type: MarketType
+) -> None:
+    """Neither query nor trades show it, and the position has changed.
+
+    No second order, and it is taken up later.
+    """
     live = open_account(exchange, market_type)
     inject(live, PLACE, "reset", "after")
     hide(live, QUERY[exchange])
@@ -100,7 +117,9 @@ def test_without_a_second_proof_nothing_is_sent_again(open_account, exchange: st
     assert [order.status for order in live.ledger()] == [OrderStatus.UNKNOWN]
     live.simulator.clear_faults()
     live.follow()
-    assert [(order.status, order.code) for order in live.ledger()] == [(OrderStatus.REJECTED, "exchange_never_arrived")]
+    assert [(order.status, order.code) for order in live.ledger()] == [
+        (OrderStatus.REJECTED, "exchange_never_arrived")
+    ]
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
@@ -126,7 +145,10 @@ def age(order: Order, seconds: float = 100) -> None:
 @pytest.mark.parametrize("scenario", ["close", "cancel"])
 @pytest.mark.parametrize("exchange", ALGO_QUERY)
 def test_a_stop_that_its_query_hides_stays_ours(open_account, exchange: str, scenario: str) -> None:
-    """The list of open conditional orders shows it: it stays open in the order store, and goes with the position or by a cancel."""
+    """The list of open conditional orders shows it.
+
+    It stays open in the order store, and goes with the position or by a cancel.
+    """
     live = open_account(exchange, FUTURES)
     live.run("buy", stop_loss=Decimal(45000), group_name="mine")
     stop = next(order for order in live.ledger() if order.exit_of is not None)
@@ -144,20 +166,30 @@ def test_a_stop_that_its_query_hides_stays_ours(open_account, exchange: str, sce
 
 @pytest.mark.parametrize("exchange", ALGO_QUERY)
 def test_an_order_is_cancelled_before_it_is_written_off(open_account, exchange: str) -> None:
-    """Neither query nor list shows a stop that is live: the cancel by its id makes sure that it does not fire later."""
+    """Neither query nor list shows a stop that is live.
+
+    The cancel by its id makes sure that it does not fire later.
+    """
     live = open_account(exchange, FUTURES)
     live.run("buy", order_type=OrderType.STOP_MARKET, stop_price=Decimal(52000))
     [stop] = live.ledger()
     age(stop)
     hide(live, ALGO_QUERY[exchange])
-    live.answer("GET", {"binance": "*/openAlgoOrders", "okx": "*/orders-algo-pending"}[exchange], *EMPTY[exchange], times=-1)
+    live.answer(
+        "GET",
+        {"binance": "*/openAlgoOrders", "okx": "*/orders-algo-pending"}[exchange],
+        *EMPTY[exchange],
+        times=-1,
+    )
     live.follow()
     assert [each["status"] for each in live.there()] == ["cancelled"]
     assert live.ledger()[0].status is OrderStatus.CANCELLED
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
-def test_an_order_that_was_written_off_is_taken_up(open_account, exchange: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_order_that_was_written_off_is_taken_up(
+    open_account, exchange: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It shows up as filled afterwards: order store and event say so."""
     live = open_account(exchange, FUTURES)
     inject(live, PLACE, "reset", "after")
@@ -170,7 +202,12 @@ def test_an_order_that_was_written_off_is_taken_up(open_account, exchange: str, 
     live.simulator.clear_faults()
     live.follow()
     [order] = live.ledger()
-    assert (order.status, order.filled, order.code, order.written_off_at) == (OrderStatus.FILLED, Decimal("0.1"), None, None)
+    assert (order.status, order.filled, order.code, order.written_off_at) == (
+        OrderStatus.FILLED,
+        Decimal("0.1"),
+        None,
+        None,
+    )
     assert "order.filled" in live.events()
     assert live.agrees()
 
@@ -186,7 +223,13 @@ def test_the_watch_over_what_was_written_off_ends(open_account, monkeypatch: pyt
     [order] = live.ledger()
     assert order.status is OrderStatus.REJECTED
     past = datetime.now(UTC) - timedelta(hours=25)
-    in_flight.write([store.order_change_write(order.model_copy(update={"written_off_at": past, "version": order.version + 1}))])
+    in_flight.write(
+        [
+            store.order_change_write(
+                order.model_copy(update={"written_off_at": past, "version": order.version + 1})
+            )
+        ]
+    )
     live.follow()
     assert [item["order_id"] for item in live.followed()] == ["#account"]
 

@@ -1,4 +1,7 @@
-"""A close asks the position what it is, and goes on until the position is flat: every row on every exchange where it applies."""
+"""A close asks the position what it is, and goes on until the position is flat.
+
+Every row on every exchange where it applies.
+"""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -29,14 +32,20 @@ def by_hand(live: Live, quantity: str, side: str = "net", margin_mode: str = "cr
         live.simulator.call("POST", "settings", api_key=key, hedged=True)
     if live.exchange == "binance":
         live.simulator.call("POST", "settings", api_key=key, symbol="BTCUSDT", margin_mode=margin_mode)
-    live.simulator.call("POST", "trade", api_key=key, symbol="BTCUSDT", quantity=quantity, side=side, margin_mode=margin_mode)
+    live.simulator.call(
+        "POST", "trade", api_key=key, symbol="BTCUSDT", quantity=quantity, side=side, margin_mode=margin_mode
+    )
 
 
 def book(live: Live, **given: Any) -> None:
     """The exchange's book of BTCUSDT, and its metadata as it is stored by the next refresh."""
-    live.simulator.call("POST", "book", symbol="BTCUSDT", exchange=live.exchange, market=live.market_type.value, **given)
+    live.simulator.call(
+        "POST", "book", symbol="BTCUSDT", exchange=live.exchange, market=live.market_type.value, **given
+    )
     markets = registry.fetch_markets(live.exchange, live.market_type)
-    market_store.save(market_store.venue(live.exchange, live.market_type, demo=False), {"BTCUSDT": markets["BTCUSDT"]})
+    market_store.save(
+        market_store.venue(live.exchange, live.market_type, demo=False), {"BTCUSDT": markets["BTCUSDT"]}
+    )
     market_store.forget()
 
 
@@ -46,7 +55,11 @@ def positions(live: Live) -> dict[str, Decimal]:
 
 def closings(live: Live) -> list[tuple[str, str, Decimal]]:
     """The closing orders in the ledger: leg, status, what has filled."""
-    return [(order.leg, order.status.value, order.filled) for order in live.ledger() if order.leg.startswith("close")]
+    return [
+        (order.leg, order.status.value, order.filled)
+        for order in live.ledger()
+        if order.leg.startswith("close")
+    ]
 
 
 def answered(live: Live, execution: AccountResult) -> tuple[int, dict[str, Any]]:
@@ -57,12 +70,22 @@ def answered(live: Live, execution: AccountResult) -> tuple[int, dict[str, Any]]
 
 def flatten_now(live: Live, seconds: float = 20, **more: Any) -> None:
     flatten.close_all(
-        Flatten(flatten_id="loss", user_id="1", account_id=live.account_id, exchange=live.exchange, at=datetime.now(UTC), **more), seconds
+        Flatten(
+            flatten_id="loss",
+            user_id="1",
+            account_id=live.account_id,
+            exchange=live.exchange,
+            at=datetime.now(UTC),
+            **more,
+        ),
+        seconds,
     )
 
 
 def payloads(type_: str) -> list[dict[str, Any]]:
-    items = [aws.from_dynamodb(item) for item in aws.client("dynamodb").scan(TableName="test-outbox")["Items"]]
+    items = [
+        aws.from_dynamodb(item) for item in aws.client("dynamodb").scan(TableName="test-outbox")["Items"]
+    ]
     return [item["payload"] for item in items if item["type"] == type_]
 
 
@@ -70,9 +93,17 @@ def payloads(type_: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("action", ["close", "stop"])
-@pytest.mark.parametrize("held", [{"short": "-0.2"}, {"long": "0.2"}, {"long": "0.2", "short": "-0.2"}, {"long": "0.1", "short": "-0.3"}])
-def test_a_close_without_a_side_leaves_nothing_of_a_hedged_account(futures: Live, action: str, held: dict[str, str]) -> None:
-    """Each position that stands is closed by an order of its own side; equal ones do not cancel each other out."""
+@pytest.mark.parametrize(
+    "held",
+    [{"short": "-0.2"}, {"long": "0.2"}, {"long": "0.2", "short": "-0.2"}, {"long": "0.1", "short": "-0.3"}],
+)
+def test_a_close_without_a_side_leaves_nothing_of_a_hedged_account(
+    futures: Live, action: str, held: dict[str, str]
+) -> None:
+    """Each position that stands is closed by an order of its own side.
+
+    Equal ones do not cancel each other out.
+    """
     for side, quantity in held.items():
         by_hand(futures, quantity, side)
     execution = futures.run(action)
@@ -92,14 +123,18 @@ def test_a_close_with_a_side_closes_that_one(futures: Live) -> None:
 def test_a_close_with_a_side_on_a_one_way_account(futures: Live) -> None:
     """The position is what its sign says, and it is closed without asking for another mode."""
     by_hand(futures, "0.2")
-    assert [leg.code for leg in futures.run("close", position_side=PositionSide.SHORT).refused] == ["no_position"]
+    assert [leg.code for leg in futures.run("close", position_side=PositionSide.SHORT).refused] == [
+        "no_position"
+    ]
     assert futures.run("close", position_side=PositionSide.LONG).succeeded
     assert positions(futures) == {}
 
 
 @pytest.mark.parametrize(("opened", "setting"), [("isolated", "cross"), ("cross", "isolated")])
 @pytest.mark.parametrize("do", ["close", "stop", "sell"])
-def test_a_position_of_another_margin_mode_than_the_settings(futures: Live, opened: str, setting: str, do: str) -> None:
+def test_a_position_of_another_margin_mode_than_the_settings(
+    futures: Live, opened: str, setting: str, do: str
+) -> None:
     """It is closed in its own mode; half of it can be sold, too."""
     by_hand(futures, "0.2", margin_mode=opened)
     execution = futures.run(do, margin_mode=setting, **({"legs": legs("50")} if do == "sell" else {}))
@@ -130,11 +165,16 @@ def test_a_cross_and_an_isolated_position_side_by_side(open_account, side: str) 
     execution = live.run("close")
     assert execution.succeeded, execution.refused
     assert positions(live) == {}
-    assert {order.margin_mode: order.filled for order in live.ledger()} == {"cross": Decimal("0.2"), "isolated": Decimal("0.3")}
+    assert {order.margin_mode: order.filled for order in live.ledger()} == {
+        "cross": Decimal("0.2"),
+        "isolated": Decimal("0.3"),
+    }
 
 
 def test_exits_are_those_of_their_position(open_account) -> None:
-    """An entry in cross margin is left in cross margin, whatever the settings say when its stop-loss is placed and fires."""
+    """An entry in cross margin is left in cross margin, whatever the settings say when its stop-loss is
+    placed and fires.
+    """
     live = open_account("okx", MarketType.FUTURES)
     live.limit("49000", stop_loss=Decimal(45000), margin_mode="isolated", leverage=5)
     live.simulator.price("BTCUSDT", "48900")
@@ -162,8 +202,13 @@ def test_flatten_closes_isolated_positions(futures: Live) -> None:
 
 
 @pytest.mark.parametrize("sides", [("long", "short"), ("long",)])
-def test_a_daily_loss_flattens_a_hedged_account(futures: Live, monkeypatch: pytest.MonkeyPatch, sides: tuple[str, ...]) -> None:
-    """From the look at the account to flat: the loss halts, and the message that follows closes what stands."""
+def test_a_daily_loss_flattens_a_hedged_account(
+    futures: Live, monkeypatch: pytest.MonkeyPatch, sides: tuple[str, ...]
+) -> None:
+    """From the look at the account to flat.
+
+    The loss halts, and the message that follows closes what stands.
+    """
     sent: list[Flatten] = []
     monkeypatch.setattr(queue, "send_messages", sent.extend)
     about = Switch(_ACCOUNT, futures.account_id, "1")
@@ -211,14 +256,23 @@ def test_more_than_the_largest_order_at_market_is_split(live: Live, parts: str) 
 
 @pytest.mark.parametrize("largest", ["0.3", "0.13"])
 def test_a_maximum_that_is_lower_than_the_stored_one(live: Live, largest: str) -> None:
-    """The exchange refuses the size, so half of it is tried, and so on: the position goes, and the answer tells all of it."""
+    """The exchange refuses the size, so half of it is tried, and so on.
+
+    The position goes, and the answer tells all of it.
+    """
     if live.market_type is MarketType.FUTURES:
         by_hand(live, "0.5")
     else:
         live.run("sell", quantity=Decimal("1.5"))
-    given = {"market_value": str(Decimal(largest) * 50000)} if live.market_type is MarketType.SPOT else {"market_maximum": largest}
+    given = (
+        {"market_value": str(Decimal(largest) * 50000)}
+        if live.market_type is MarketType.SPOT
+        else {"market_maximum": largest}
+    )
     given |= {"market_maximum": largest} if live.exchange != "okx" else {}
-    live.simulator.call("POST", "book", symbol="BTCUSDT", exchange=live.exchange, market=live.market_type.value, **given)
+    live.simulator.call(
+        "POST", "book", symbol="BTCUSDT", exchange=live.exchange, market=live.market_type.value, **given
+    )
     signal = live.signal("close")
     execution = live.execute(signal)
     assert execution.succeeded, execution.refused
@@ -270,13 +324,20 @@ def test_a_purchase_above_it_is_refused_with_what_would_do(live: Live) -> None:
 
 
 def test_exits_of_more_than_the_largest_order(live: Live) -> None:
-    """A stop-loss and a take-profit stand for every part, and when the stop-loss fires all of the position goes."""
+    """A stop-loss and a take-profit stand for every part, and when the stop-loss fires all of the position
+    goes.
+    """
     at_value = (live.exchange, live.market_type) == ("okx", MarketType.SPOT)
     book(live, **({"market_value": "3800"} if at_value else {"market_maximum": "0.06"}))
     live.limit("49000", stop_loss=Decimal(45000), take_profit=Decimal(60000))
     live.simulator.price("BTCUSDT", "48900")
     live.follow()
-    assert sorted(order.leg for order in live.ledger() if order.exit_of) == ["0.sl", "0.sl-2", "0.tp", "0.tp-2"]
+    assert sorted(order.leg for order in live.ledger() if order.exit_of) == [
+        "0.sl",
+        "0.sl-2",
+        "0.tp",
+        "0.tp-2",
+    ]
     live.simulator.price("BTCUSDT", "44900")
     for _ in range(2):
         live.follow()
@@ -288,7 +349,10 @@ def test_exits_of_more_than_the_largest_order(live: Live) -> None:
 
 @pytest.mark.parametrize("price", ["44900", "60100"])
 def test_an_exit_that_finds_too_little_is_followed_by_another(live: Live, price: str) -> None:
-    """A fired stop-loss or take-profit takes two fifths away; the rest follows at market, until nothing of the entry is left."""
+    """A fired stop-loss or take-profit takes two fifths away.
+
+    The rest follows at market, until nothing of the entry is left.
+    """
     live.run("buy", stop_loss=Decimal(45000), take_profit=Decimal(60000))
     book(live, depth=["0.04", "0.03", None])
     live.simulator.price("BTCUSDT", price)
@@ -303,19 +367,30 @@ def test_an_exit_that_finds_too_little_is_followed_by_another(live: Live, price:
 
 @pytest.mark.parametrize("action", ["close", "stop", "sell"])
 def test_what_is_left_is_tried_again(live: Live, action: str) -> None:
-    """The first order finds two fifths of the depth, the next one the rest: a success, told with all that has filled."""
+    """The first order finds two fifths of the depth, the next one the rest.
+
+    A success, told with all that has filled.
+    """
     if live.market_type is MarketType.FUTURES:
         by_hand(live, "1")
     else:
         live.run("sell", quantity=Decimal(1))
     book(live, depth=["0.4", None])
-    execution = live.run(action, **({"legs": legs("100"), "price": Decimal(50000)} if action == "sell" else {}))
+    execution = live.run(
+        action, **({"legs": legs("100"), "price": Decimal(50000)} if action == "sell" else {})
+    )
     assert execution.succeeded, execution.refused
     mine = [order for order in live.ledger() if order.signal_id == execution.signal_id]
     assert [order.filled for order in mine] == [Decimal("0.4"), Decimal("0.6")]
     status, body = answered(live, execution)
     [result] = body["result"]["results"]
-    assert (status, body["success"], result["success"], result["quantity"], result["status"]) == (200, True, True, 1, "FILLED")
+    assert (status, body["success"], result["success"], result["quantity"], result["status"]) == (
+        200,
+        True,
+        True,
+        1,
+        "FILLED",
+    )
     if live.market_type is MarketType.FUTURES:
         assert positions(live) == {}
 
@@ -357,7 +432,9 @@ def test_exits_go_with_their_own_side(futures: Live) -> None:
     futures.simulator.call("POST", "settings", api_key=key, hedged=True)
     for side, stops in ((PositionSide.LONG, ("45000", "60000")), (PositionSide.SHORT, ("60000", "45000"))):
         exits = {"stop_loss": Decimal(stops[0]), "take_profit": Decimal(stops[1])}
-        assert futures.run("buy" if side is PositionSide.LONG else "sell", position_side=side, **exits).succeeded
+        assert futures.run(
+            "buy" if side is PositionSide.LONG else "sell", position_side=side, **exits
+        ).succeeded
     book(futures, depth=["0.04", None])
     futures.simulator.price("BTCUSDT", "50000", size="0")
     execution = futures.execute(futures.signal("close"), seconds=5)
@@ -401,8 +478,13 @@ def test_flatten_says_what_is_left(futures: Live) -> None:
     assert positions(futures) == {}
 
 
-def test_what_is_closed_by_something_else_between_is_not_closed_again(futures: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stop-loss takes the rest while the close waits: the close is a success, and no order goes too far."""
+def test_what_is_closed_by_something_else_between_is_not_closed_again(
+    futures: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stop-loss takes the rest while the close waits.
+
+    The close is a success, and no order goes too far.
+    """
     from chalicelib.execution.live import LiveExecution
 
     by_hand(futures, "1")
@@ -441,7 +523,10 @@ def test_a_limit_order_that_reduces_two_positions(open_account) -> None:
     by_hand(live, "0.3", "net", "isolated")
     limit = (Leg(percent=Decimal(100), price=Decimal(51000)),)
     assert live.run("sell", order_type=OrderType.LIMIT, legs=limit).succeeded
-    assert {(order.margin_mode, order.quantity) for order in live.ledger()} == {("cross", Decimal("0.2")), ("isolated", Decimal("0.3"))}
+    assert {(order.margin_mode, order.quantity) for order in live.ledger()} == {
+        ("cross", Decimal("0.2")),
+        ("isolated", Decimal("0.3")),
+    }
 
 
 def test_a_fee_in_another_currency_is_not_taken_from_the_base(open_account) -> None:
@@ -449,6 +534,8 @@ def test_a_fee_in_another_currency_is_not_taken_from_the_base(open_account) -> N
     live = open_account("binance")
     live.run("buy")
     [order] = live.ledger()
-    other: Order = order.model_copy(update={"symbol": "BNBXUSDT", "base": "BNBX", "fee": Decimal("0.01"), "fee_currency": "BNB"})
+    other: Order = order.model_copy(
+        update={"symbol": "BNBXUSDT", "base": "BNBX", "fee": Decimal("0.01"), "fee_currency": "BNB"}
+    )
     assert other.received == order.filled
     assert order.received == order.filled - (order.fee or 0)

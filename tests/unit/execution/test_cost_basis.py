@@ -1,4 +1,7 @@
-"""What orders at an exchange realised: exact where the account's own fills explain the position, unknown where they do not."""
+"""What orders at an exchange realised.
+
+Exact where the account's own fills explain the position, unknown where they do not.
+"""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -25,14 +28,30 @@ class Books:
     """Books of one position of an account, without a table behind them."""
 
     def __init__(self, market_type: MarketType = MarketType.FUTURES) -> None:
-        self.instrument = Instrument("BTCUSDT", "BTC", "USDT", market_type, price_tick=D("0.1"), quantity_step=D("0.000001"))
+        self.instrument = Instrument(
+            "BTCUSDT", "BTC", "USDT", market_type, price_tick=D("0.1"), quantity_step=D("0.000001")
+        )
         self.item: aws.Item | None = None
         self.signals = 0
 
-    def book(self, side: str, quantity: str, price: str, owned: str | None = None, at: datetime | None = None, **more: Any) -> D | None:
+    def book(
+        self,
+        side: str,
+        quantity: str,
+        price: str,
+        owned: str | None = None,
+        at: datetime | None = None,
+        **more: Any,
+    ) -> D | None:
         """Books an order; `at` is when it traded, of one that a follow-up has found."""
         self.signals += 1
-        given: dict[str, Any] = {"fee": D(0), "fee_currency": "USDT", "created_at": NOW, "signal_id": str(self.signals), **more}
+        given: dict[str, Any] = {
+            "fee": D(0),
+            "fee_currency": "USDT",
+            "created_at": NOW,
+            "signal_id": str(self.signals),
+            **more,
+        }
         order = Order(
             account_id="1",
             user_id="1",
@@ -65,7 +84,10 @@ on_tables = pytest.mark.usefixtures("emulated")
 
 @on_tables
 def test_a_position_is_averaged_reduced_and_turned() -> None:
-    """Two entries average; what reduces is measured against that; what turns the position opens at its own price."""
+    """Two entries average; what reduces is measured against that.
+
+    What turns the position opens at its own price.
+    """
     books = Books()
     assert books.book("buy", "1", "100", "0") == 0
     assert books.book("buy", "3", "200", "1") == 0
@@ -86,7 +108,10 @@ def test_fees_are_taken_off_where_their_worth_is_known() -> None:
 
 @on_tables
 def test_what_is_older_than_the_books_is_unknown_until_it_is_gone() -> None:
-    """A position that was there before: closing it realises nobody knows what. Once flat, all is known again."""
+    """A position that was there before: closing it realises nobody knows what.
+
+    Once flat, all is known again.
+    """
     books = Books()
     assert books.book("buy", "1", "100", "5") is None
     assert books.book("sell", "6", "100", "6", reduce_only=True) is None
@@ -108,12 +133,17 @@ def test_trades_by_hand_are_noticed() -> None:
 
 @on_tables
 def test_an_order_found_late_counts_if_it_traded_after_the_last_look() -> None:
-    """A limit order of before: that it filled after the books were taken from the exchange is certain only some seconds later."""
+    """A limit order of before.
+
+    That it filled after the books were taken from the exchange is certain only some seconds later.
+    """
     for late, profit in ((timedelta(minutes=5), D(10)), (timedelta(seconds=1), None)):
         books = Books()
         books.book("sell", "2", "100", "2", reduce_only=True)  # an old position, closed
         books.book("buy", "1", "100", "0", created_at=NOW + timedelta(minutes=1))
-        found = books.book("sell", "1", "110", at=NOW + timedelta(minutes=1) + late, created_at=NOW, reduce_only=True)
+        found = books.book(
+            "sell", "1", "110", at=NOW + timedelta(minutes=1) + late, created_at=NOW, reduce_only=True
+        )
         assert found == profit
 
 
@@ -128,9 +158,16 @@ def test_closing_more_than_the_books_have_is_unknown() -> None:
 @pytest.mark.usefixtures("unlimited")
 @pytest.mark.parametrize("place", VENUES, ids=IDS)
 def test_what_was_realised_is_what_the_exchange_paid(open_account, place: tuple[str, MarketType]) -> None:
-    """In, more in, half out, all out at other prices: the sum of what the orders realised is the change of the balance."""
+    """In, more in, half out, all out at other prices.
+
+    The sum of what the orders realised is the change of the balance.
+    """
     live: Live = open_account(*place, balances={"spot": {"USDT": "100000"}, "futures": {"USDT": "100000"}})
-    for price, action, quantity in (("50000", "buy", "0.2"), ("52000", "buy", "0.1"), ("51000", "sell", "0.15")):
+    for price, action, quantity in (
+        ("50000", "buy", "0.2"),
+        ("52000", "buy", "0.1"),
+        ("51000", "sell", "0.15"),
+    ):
         live.simulator.price("BTCUSDT", price)
         assert not live.run(action, quantity=D(quantity)).refused
     live.simulator.price("BTCUSDT", "55000")
@@ -161,7 +198,9 @@ def test_an_exit_realises_and_halts(open_account) -> None:
 
 @pytest.mark.usefixtures("unlimited")
 def test_a_loss_counts_with_the_order_that_made_it(open_account) -> None:
-    """What a closing order realised halts in the transaction that settles its signal, before any look at the equity."""
+    """What a closing order realised halts in the transaction that settles its signal, before any look at the
+    equity.
+    """
     live: Live = open_account("okx", MarketType.FUTURES)
     update_rules.update_rules(Switch(Scope.USER, "1", "1"), {"max_daily_loss": D(400)}, by="1", admin=False)
     live.run("buy")

@@ -1,4 +1,7 @@
-"""The dry run of a signal on accounts with exchange keys: what it says is what a run does, and no exchange hears of it."""
+"""The dry run of a signal on accounts with exchange keys.
+
+What it says is what a run does, and no exchange hears of it.
+"""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -24,7 +27,10 @@ CANCEL = {"order_type": "CANCEL_ALL_ORDER", "side": None, "currency": None}
 
 def join(*accounts: Live) -> dict[str, str]:
     """Puts accounts on the strategy; returns the headers its owner asks with."""
-    members = {each.account_id: {"exchange": each.exchange, "kind": "live", "market_types": [each.market_type.value]} for each in accounts}
+    members = {
+        each.account_id: {"exchange": each.exchange, "kind": "live", "market_types": [each.market_type.value]}
+        for each in accounts
+    }
     records.add_strategy("1", GROUP, members)
     return {"Authorization": f"Bearer {records.add_token('1', Kind.API)}"}
 
@@ -45,7 +51,12 @@ def price(told: str) -> None:
 
 def explain(live: Live, headers: dict[str, str], **more: Any) -> list[dict[str, Any]]:
     """What a group signal to buy at market would do, account by account."""
-    signal = {"group_name": GROUP, "exchange": live.exchange, "market_type": live.market_type.value, "currency": "USDT"}
+    signal = {
+        "group_name": GROUP,
+        "exchange": live.exchange,
+        "market_type": live.market_type.value,
+        "currency": "USDT",
+    }
     given = signal | {"symbol": "BTCUSDT", "order_type": "MARKET", "side": "buy"} | more
     body = {name: value for name, value in given.items() if value is not None}
     status, plan, _ = call(serve_api.app, "POST", "/signals/explain", body, headers=headers)
@@ -59,7 +70,10 @@ def stored() -> dict[str, Any]:
 
 
 def test_what_it_says_is_what_a_run_does(live: Live) -> None:
-    """Half of the balance: the order that a run then places, with its worth; then the position that closing would take away."""
+    """Half of the balance: the order that a run then places, with its worth.
+
+    Then the position that closing would take away.
+    """
     headers = join(live)
     taken_at = look(live)
     price("50000")
@@ -68,7 +82,11 @@ def test_what_it_says_is_what_a_run_does(live: Live) -> None:
     [told] = account["orders"]
     live.run("buy", legs=legs("50"))
     [order] = live.ledger()
-    assert (told["side"], told["order_type"], Decimal(str(told["quantity"]))) == ("buy", "market", order.quantity)
+    assert (told["side"], told["order_type"], Decimal(str(told["quantity"]))) == (
+        "buy",
+        "market",
+        order.quantity,
+    )
     assert (account["would_trade"], told["price"]) == (True, 50000)
     assert told["value"] == pytest.approx(float(order.quantity * 50000), abs=0.01)
 
@@ -80,7 +98,10 @@ def test_what_it_says_is_what_a_run_does(live: Live) -> None:
 
 
 def test_no_exchange_hears_of_it_and_nothing_is_written(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An entry, an exit and a cancel: no request reaches the exchange, no key is opened and no table changes."""
+    """An entry, an exit and a cancel.
+
+    No request reaches the exchange, no key is opened and no table changes.
+    """
     headers = join(live)
     look(live)
     live.limit("49000", group_name=GROUP)
@@ -95,7 +116,10 @@ def test_no_exchange_hears_of_it_and_nothing_is_written(live: Live, monkeypatch:
 
 
 def test_the_rule_that_refuses_and_the_nearest_value_that_would_do(live: Live) -> None:
-    """Too little for the exchange: as code and sentence, and the quantity from which on it would take the order."""
+    """Too little for the exchange.
+
+    As code and sentence, and the quantity from which on it would take the order.
+    """
     headers = join(live)
     look(live)
     price("50000")
@@ -109,7 +133,10 @@ def test_the_rule_that_refuses_and_the_nearest_value_that_would_do(live: Live) -
 
 
 def test_the_price_is_the_one_told_else_what_the_snapshot_implies(live: Live) -> None:
-    """Without a price that somebody told: what the balance was valued at, or what the position's profit says; a close needs none."""
+    """Without a price that somebody told: what the balance was valued at, or what the position's profit says.
+
+    A close needs none.
+    """
     headers = join(live)
     look(live)
     spot = live.market_type is MarketType.SPOT
@@ -125,7 +152,10 @@ def test_the_price_is_the_one_told_else_what_the_snapshot_implies(live: Live) ->
 
 
 def test_an_account_never_looked_at_and_the_rules_that_need_no_look(live: Live) -> None:
-    """Its balances are not known, so whether it would trade is not; what would refuse it in any case is told."""
+    """Its balances are not known, so whether it would trade is not.
+
+    What would refuse it in any case is told.
+    """
     headers = join(live)
     price("50000")
 
@@ -144,15 +174,25 @@ def test_an_account_never_looked_at_and_the_rules_that_need_no_look(live: Live) 
 
 
 def test_rules_of_size_without_a_look(open_account) -> None:
-    """A signal that says how much is held against the exchange's minimum and the owner's limit without any balance."""
+    """A signal that says how much is held against the exchange's minimum and the owner's limit without any
+    balance.
+    """
     live = open_account()
     headers = {"Authorization": f"Bearer {records.add_token('1', Kind.API)}"}
     price("50000")
-    signal = {"exchange": live.exchange, "market_type": "SPOT", "symbol": "BTCUSDT", "side": "buy", "demo": "NO"}
+    signal = {
+        "exchange": live.exchange,
+        "market_type": "SPOT",
+        "symbol": "BTCUSDT",
+        "side": "buy",
+        "demo": "NO",
+    }
 
     def told(quantity: str) -> tuple[bool | None, str]:
         body = signal | {"quantity": quantity}
-        _, plan, _ = call(serve_api.app, "POST", "/signals/explain", body, headers=headers, query={"variant": "xc"})
+        _, plan, _ = call(
+            serve_api.app, "POST", "/signals/explain", body, headers=headers, query={"variant": "xc"}
+        )
         [account] = plan["accounts"]
         return account["would_trade"], account["code"]
 
@@ -168,7 +208,11 @@ def test_an_exchange_whose_instruments_were_never_fetched(open_account) -> None:
     headers = join(live)
     look(live)
     price("50000")
-    aws.write(aws.delete_write("markets", {"listing": f"{market_store.venue('binance', MarketType.SPOT, demo=False)}#"}))
+    aws.write(
+        aws.delete_write(
+            "markets", {"listing": f"{market_store.venue('binance', MarketType.SPOT, demo=False)}#"}
+        )
+    )
     market_store.forget()
     [account] = explain(live, headers, qty_per=50)
     assert (account["would_trade"], account["code"]) == (None, "no_snapshot_yet")
@@ -179,7 +223,10 @@ def test_an_account_without_keys(open_account) -> None:
     live, keyless = open_account(), open_account()
     aws.write(aws.update_write("accounts", {"account_id": keyless.account_id}, "REMOVE sealed_keys"))
     look(live)
-    told = {each["account_id"]: (each["would_trade"], each.get("code")) for each in explain(live, join(live, keyless), qty_per=50)}
+    told = {
+        each["account_id"]: (each["would_trade"], each.get("code"))
+        for each in explain(live, join(live, keyless), qty_per=50)
+    }
     assert told == {live.account_id: (True, None), keyless.account_id: (False, "exchange_key_missing")}
 
 
@@ -190,13 +237,19 @@ def test_a_batch_is_held_against_what_its_first_orders_leave(open_account) -> No
     orders = [{"price": 50000, "qty_per": 80}, {"price": 49000, "qty_per": 80}]
     [account] = explain(live, join(live), order_type="LIMIT", orders=orders)
     assert [order["status"] for order in account["orders"]] == ["open"]
-    assert [(refused["leg"], refused["code"]) for refused in account["refused"]] == [("1", "insufficient_funds")]
+    assert [(refused["leg"], refused["code"]) for refused in account["refused"]] == [
+        ("1", "insufficient_funds")
+    ]
 
 
 def test_balances_of_the_market_alone_count(open_account) -> None:
     """Binance keeps spot and futures apart, and so does the snapshot."""
     live = open_account(balances={"spot": {"USDT": "1000"}, "futures": {"USDT": "50000"}})
-    aws.write(aws.update_write("accounts", {"account_id": live.account_id}, "SET market_types = :both", both=["spot", "futures"]))
+    aws.write(
+        aws.update_write(
+            "accounts", {"account_id": live.account_id}, "SET market_types = :both", both=["spot", "futures"]
+        )
+    )
     look(live)
     price("50000")
     [account] = explain(live, join(live), qty_per=100)

@@ -31,13 +31,22 @@ def api():
 
 def trade(**signal):
     """A signal on the paper account, executed."""
-    status, answer, _ = call(receive_signals.app, "POST", "/api/webhook", {"token": records.add_token("1"), **signal}, query={"wait": "0"})
+    status, answer, _ = call(
+        receive_signals.app,
+        "POST",
+        "/api/webhook",
+        {"token": records.add_token("1"), **signal},
+        query={"wait": "0"},
+    )
     assert status == 202, answer
     pump.execute()
 
 
 def test_paper(api):
-    """A paper account begins with its cash; each fill is a point, valued at the prices then; the last point is valued at today's."""
+    """A paper account begins with its cash; each fill is a point, valued at the prices then.
+
+    The last point is valued at today's.
+    """
     trade(symbol="AAPL", side="buy", qty=100, price=185.5)
     assert api("1", "POST", "/paper/prices", {"symbol": "AAPL", "price": 200})[0] == 201
     status, body = api("1", "GET", ROUTE, account_id="1-main")
@@ -50,9 +59,16 @@ def test_paper(api):
 
 
 def test_futures():
-    """A futures position counts by what it has won, a short one when the price falls; without a price it counts for nothing."""
-    account = Account(account_id="1", user_id="1", name="main", exchange="paper", kind="paper", currency="USDT")
-    book = Book(account, {"USDT": Decimal(5000)}, positions={"BTCUSDT": Position("USDT", Decimal(-2), Decimal(1000))})
+    """A futures position counts by what it has won, a short one when the price falls.
+
+    Without a price it counts for nothing.
+    """
+    account = Account(
+        account_id="1", user_id="1", name="main", exchange="paper", kind="paper", currency="USDT"
+    )
+    book = Book(
+        account, {"USDT": Decimal(5000)}, positions={"BTCUSDT": Position("USDT", Decimal(-2), Decimal(1000))}
+    )
     assert equity.book_equity(book, {"BTCUSDT": Decimal(900)}) == Decimal(5200)
     assert equity.book_equity(book, {}) == Decimal(5000)
 
@@ -101,7 +117,10 @@ def test_a_new_starting_cash_leaves_the_past_alone(api):
     """The first point is what the account began with; a reset is a point of its own."""
     trade(symbol="AAPL", side="buy", qty=1, price=100)
     for cash in (500, 700):
-        assert api("1", "PATCH", "/accounts/{account_id}", {"starting_cash": cash}, account_id="1-main")[0] == 200
+        assert (
+            api("1", "PATCH", "/accounts/{account_id}", {"starting_cash": cash}, account_id="1-main")[0]
+            == 200
+        )
     _, body = api("1", "GET", ROUTE, account_id="1-main")
     assert body["items"][0]["equity"] == 100_000
     assert api("1", "POST", "/accounts/{account_id}/reset", account_id="1-main")[0] == 200
@@ -115,7 +134,12 @@ def test_positions_and_equity_know_the_same_prices(api):
     records.add_account("1", "main", currency="USDT", slippage_bps=Decimal(0), commission_bps=Decimal(0))
     trade(symbol="ETHUSDC", side="buy", qty=1, price=2000)
     trade(symbol="ETHBTC", side="sell", qty="0.5", price="0.04")
-    api("1", "POST", "/paper/prices", {"prices": [{"symbol": "BTCUSDT", "price": 50000}, {"symbol": "ETHUSDC", "price": 2100}]})
+    api(
+        "1",
+        "POST",
+        "/paper/prices",
+        {"prices": [{"symbol": "BTCUSDT", "price": 50000}, {"symbol": "ETHUSDC", "price": 2100}]},
+    )
     _, body = api("1", "GET", "/positions")
     shown = {item["symbol"]: (item["quantity"], item["price"], item["value"]) for item in body["items"]}
     assert shown == {"ETH": (0.5, 2100, 1050), "BTC": (0.02, 50000, 1000)}

@@ -1,4 +1,7 @@
-"""A signal that cannot be computed is settled at once; one that a fault in the code ends does not hold up its account."""
+"""A signal that cannot be computed is settled at once.
+
+One that a fault in the code ends does not hold up its account.
+"""
 
 from decimal import Decimal
 from typing import Any
@@ -22,7 +25,10 @@ D = Decimal
 
 @pytest.mark.parametrize("stop_loss", ["49000", "49001"])
 def test_a_risk_without_a_distance_is_refused(market_type: MarketType, stop_loss: str) -> None:
-    """The distance to the stop-loss is zero or on the wrong side: refused before anything is divided by it."""
+    """The distance to the stop-loss is zero or on the wrong side.
+
+    Refused before anything is divided by it.
+    """
     legs = (Leg(percent=D(10), price=D(49000)),)
     more: dict[str, Any] = {"order_type": OrderType.LIMIT, "price": None, "legs": legs}
     execution = run("buy", market_type, stop_loss=D(stop_loss), risk_percent=D(1), **more)
@@ -30,8 +36,12 @@ def test_a_risk_without_a_distance_is_refused(market_type: MarketType, stop_loss
     assert not ledger()
 
 
-def test_what_cannot_be_computed_is_settled_at_once(market_type: MarketType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An arithmetic fault in the middle leaves nothing behind, is settled by the first delivery, and the next signal runs."""
+def test_what_cannot_be_computed_is_settled_at_once(
+    market_type: MarketType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An arithmetic fault in the middle leaves nothing behind, is settled by the first delivery, and the next
+    signal runs.
+    """
     place = PaperExecution.place
 
     def faulty(client: PaperExecution, *of: Any, **more: Any) -> Any:
@@ -57,7 +67,9 @@ def _delivered(instruction: Instruction, times: int) -> list[bool]:
     return found
 
 
-def test_a_fault_in_the_code_ends_after_three_receives(market_type: MarketType, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+def test_a_fault_in_the_code_ends_after_three_receives(
+    market_type: MarketType, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
     """The signal is settled as refused, its owner has the event, and an alarm counts it."""
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "test")
 
@@ -74,7 +86,9 @@ def test_a_fault_in_the_code_ends_after_three_receives(market_type: MarketType, 
 
 
 @pytest.mark.parametrize("fault", [Retryable("busy"), OutcomeUnknown("lost")])
-def test_passing_faults_are_tried_again(market_type: MarketType, monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None:
+def test_passing_faults_are_tried_again(
+    market_type: MarketType, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
     """What may have been done, or can be done later, is never settled as refused."""
 
     def busy(*_: Any, **__: Any) -> None:

@@ -1,4 +1,7 @@
-"""Accounts in hedge mode, where a signal says which position it means; and orders no larger than what may be lost at the stop."""
+"""Accounts in hedge mode, where a signal says which position it means.
+
+And orders no larger than what may be lost at the stop.
+"""
 
 from decimal import Decimal
 
@@ -15,7 +18,10 @@ def positions(live: Live) -> dict[str, Decimal]:
 
 
 def test_both_positions_side_by_side(futures: Live) -> None:
-    """Buying opens the long one and reduces the short one, selling the reverse; closing one leaves the other."""
+    """Buying opens the long one and reduces the short one, selling the reverse.
+
+    Closing one leaves the other.
+    """
     futures.hedge()
     for side, quantity, which in (("buy", "0.2", LONG), ("sell", "0.3", SHORT)):
         execution = futures.run(side, quantity=Decimal(quantity), **which)
@@ -36,7 +42,9 @@ def test_reducing_never_opens_the_other(futures: Live) -> None:
     futures.run("buy", quantity=Decimal("0.1"), **LONG)
     futures.run("sell", quantity=Decimal("0.5"), **LONG)
     assert positions(futures) == {}
-    assert [leg.code for leg in futures.run("sell", quantity=Decimal("0.1"), **LONG).refused] == ["no_position"]
+    assert [leg.code for leg in futures.run("sell", quantity=Decimal("0.1"), **LONG).refused] == [
+        "no_position"
+    ]
 
 
 def test_exits_of_one_position(futures: Live) -> None:
@@ -45,7 +53,11 @@ def test_exits_of_one_position(futures: Live) -> None:
     futures.run("buy", stop_loss=Decimal(45000), take_profit=Decimal(55000), **LONG)
     futures.run("sell", quantity=Decimal("0.3"), **SHORT)
     futures.run("close", **SHORT)
-    assert {order.leg: order.status.value for order in futures.ledger()[:3]} == {"0": "filled", "0.sl": "open", "0.tp": "open"}
+    assert {order.leg: order.status.value for order in futures.ledger()[:3]} == {
+        "0": "filled",
+        "0.sl": "open",
+        "0.tp": "open",
+    }
     futures.simulator.price("BTCUSDT", "44900")
     futures.follow()
     futures.follow()
@@ -56,7 +68,9 @@ def test_exits_of_one_position(futures: Live) -> None:
 @pytest.mark.parametrize("stop", ["49000", "45000"])
 def test_no_more_is_bought_than_the_risk_allows(live: Live, stop: str) -> None:
     """One percent of 100 000 may be lost between 50 000 and the stop."""
-    execution = live.run("buy", legs=legs("100"), price=Decimal(50000), stop_loss=Decimal(stop), risk_percent=Decimal(1))
+    execution = live.run(
+        "buy", legs=legs("100"), price=Decimal(50000), stop_loss=Decimal(stop), risk_percent=Decimal(1)
+    )
     assert not execution.refused, execution.refused
     entry = live.ledger()[0]
     assert entry.quantity * (50000 - Decimal(stop)) <= 1000

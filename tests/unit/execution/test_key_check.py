@@ -27,7 +27,9 @@ def stored(live: Live) -> dict:
 def age(live: Live, by: timedelta) -> None:
     """Moves the last check into the past."""
     at = (datetime.now(UTC) - by).isoformat()
-    aws.write(aws.update_write("accounts", {"account_id": live.account_id}, "SET key_checked_at = :at", at=at))
+    aws.write(
+        aws.update_write("accounts", {"account_id": live.account_id}, "SET key_checked_at = :at", at=at)
+    )
 
 
 def answer(monkeypatch, fault):

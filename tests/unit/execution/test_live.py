@@ -1,4 +1,7 @@
-"""Signals carried out at real exchanges, here simulated: what is placed, what the ledger says, what is told."""
+"""Signals carried out at real exchanges, here simulated.
+
+What is placed, what the ledger says, what is told.
+"""
 
 from decimal import Decimal
 from typing import Any
@@ -52,7 +55,11 @@ def test_a_batch_is_sized_from_one_look(live: Live) -> None:
     assert not execution.refused
     first, second = live.ledger()
     assert first.quantity == second.quantity
-    balances = [each for each in live.simulator.requests() if "alance" in each["path"] or each["path"].endswith("v3/account")]
+    balances = [
+        each
+        for each in live.simulator.requests()
+        if "alance" in each["path"] or each["path"].endswith("v3/account")
+    ]
     assert len(balances) == 1
 
 
@@ -121,7 +128,10 @@ def test_cancel_touches_the_strategys_own_orders_only(live: Live) -> None:
 
 
 def test_the_exchanges_refusal_is_told(live: Live) -> None:
-    """Too little money: the order is rejected in the ledger, the signal refused with the exchange's code, and both are told."""
+    """Too little money.
+
+    The order is rejected in the ledger, the signal refused with the exchange's code, and both are told.
+    """
     execution = live.run("buy", quantity=Decimal(50))
     [refused] = execution.refused
     assert refused.code == "exchange_insufficient_funds"
@@ -148,7 +158,11 @@ def test_an_unknown_symbol(live: Live) -> None:
 def test_a_bad_key_touches_nobody_else(live: Live, open_account) -> None:
     """One account's revoked key is its own refusal; the other account trades."""
     other = open_account(live.exchange, live.market_type)
-    aws.write(aws.update_write("accounts", {"account_id": other.account_id}, "SET sealed_keys = :box", box="bm9uc2Vuc2U="))
+    aws.write(
+        aws.update_write(
+            "accounts", {"account_id": other.account_id}, "SET sealed_keys = :box", box="bm9uc2Vuc2U="
+        )
+    )
     assert [leg.code for leg in other.run().refused] == ["exchange_key_unreadable"]
     assert live.run().succeeded
     assert not other.there()
@@ -175,7 +189,10 @@ def test_a_snapshot_after_trading(live: Live) -> None:
 
 
 def test_an_order_takes_five_calls_to_aws(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a warm worker, limits in use: the read, the order's turn, at times the address's, the claim, the settlement with the record."""
+    """On a warm worker, limits in use.
+
+    The read, the order's turn, at times the address's, the claim, the settlement with the record.
+    """
     made: list[str] = []
     original = BaseClient._make_api_call
 

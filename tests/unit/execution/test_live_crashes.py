@@ -1,7 +1,9 @@
-"""The worker is killed before or after each call it makes, to AWS and to the exchange; the message comes again. Nothing is lost or doubled.
+"""The worker is killed before or after each call it makes, to AWS and to the exchange.
 
-`CRASH_MATRIX=docs/evidence/crash-matrix.md` in the environment kills on every way of every venue, and writes down what became of each order;
-without it a part of them is run.
+The message comes again. Nothing is lost or doubled.
+
+`CRASH_MATRIX=docs/evidence/crash-matrix.md` in the environment kills on every way of every venue, and writes
+down what became of each order; without it a part of them is run.
 """
 
 import os
@@ -45,7 +47,8 @@ more after that, does anything at the exchange or in the ledger, or an order's e
 **{cells} kills: orders lost {lost}, doubled {doubled}, final state other than the exchange's {differs}.**
 """
 
-# In every run: each way somewhere, and an order at market everywhere, killed after each call that changes something. After one that only
+# In every run: each way somewhere, and an order at market everywhere, killed after each call that changes
+# something. After one that only
 # reads, and before any, all is as it was after the last that did.
 _ALWAYS = {
     "a limit order": ("okx", MarketType.FUTURES),
@@ -83,7 +86,10 @@ class Killed(BaseException):
 
 
 class Killer:
-    """Kills the worker after, or before, its n-th call; of those that change something, if it is not to make the whole page."""
+    """Kills the worker after, or before, its n-th call.
+
+    Of those that change something, if it is not to make the whole page.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls, self.at, self.after, self.last = 0, -1, True, ""
@@ -131,10 +137,14 @@ def _named(caller: Any, what: Any, *_: Any) -> str:
 
 
 def _changes(caller: Any, what: Any, arguments: Any = None, *_: Any) -> bool:
-    """Whether a call changes something. A limit that has been booked for a process that is gone is nobody's order."""
+    """Whether a call changes something.
+
+    A limit that has been booked for a process that is gone is nobody's order.
+    """
     if isinstance(caller, BaseClient):
         return (
-            what.startswith(("Transact", "Put", "Update", "Delete", "Send", "BatchWrite")) and arguments.get("TableName") != "test-limits"
+            what.startswith(("Transact", "Put", "Update", "Delete", "Send", "BatchWrite"))
+            and arguments.get("TableName") != "test-limits"
         )
     return what.method != "GET"
 
@@ -150,18 +160,37 @@ def killed(live: Live, scenario: Scenario, killer: Killer, at: int, side: str) -
     message = scenario.begin(live)
     ended = {each["client_id"] for each in live.there() if each["status"] not in {"open", "untriggered"}}
     reached = killer.kills(message, at, after=side == _AFTER)
-    then = Counter("open" if each["status"] == "untriggered" else each["status"] for each in live.there() if each["client_id"] not in ended)
+    then = Counter(
+        "open" if each["status"] == "untriggered" else each["status"]
+        for each in live.there()
+        if each["client_id"] not in ended
+    )
     scenarios.finish(live, message)
     found = scenarios.compare_records(live, scenario)
     if not reached:
         assert not found, (found, live.ledger(), live.there())
         return None
-    now = Counter(order.status.value for order in live.ledger() if order.client_order_id not in ended and order.status != "rejected")
-    return Cell(at, killer.last, side, f"{scenarios.counted(then)} → {scenarios.counted(now)}", found.lost, found.doubled, found.differs)
+    now = Counter(
+        order.status.value
+        for order in live.ledger()
+        if order.client_order_id not in ended and order.status != "rejected"
+    )
+    return Cell(
+        at,
+        killer.last,
+        side,
+        f"{scenarios.counted(then)} → {scenarios.counted(now)}",
+        found.lost,
+        found.doubled,
+        found.differs,
+    )
 
 
 def single_account(open_account, monkeypatch: pytest.MonkeyPatch, venue: Venue) -> Live:
-    """An account that begins as the first did: the price where it was, and an address that nobody has used."""
+    """An account that begins as the first did.
+
+    The price where it was, and an address that nobody has used.
+    """
     live = open_account(*venue)
     live.simulator.price("BTCUSDT", "50000")
     monkeypatch.setenv("TRADEHOOK_EGRESS_ADDRESS", live.account_id)
@@ -175,7 +204,11 @@ def test_killed_anywhere(
     """Whichever call was the last, the orders are those that were asked for."""
     killer = Killer(monkeypatch)
     cells: list[Cell] = []
-    while (cell := killed(single_account(open_account, monkeypatch, venue), scenario, killer, len(cells) + 1, side)) is not None:
+    while (
+        cell := killed(
+            single_account(open_account, monkeypatch, venue), scenario, killer, len(cells) + 1, side
+        )
+    ) is not None:
         cells.append(cell)
     matrix.add(scenario, venue, side.partition(" ")[2], cells)
     assert not wrong(cells)
@@ -185,7 +218,9 @@ def test_killed_anywhere(
 
 def test_every_way_is_killed_somewhere() -> None:
     """The part of the matrix that every run has leaves no way and no venue out."""
-    always = {(scenario.name, venue) for scenario, venue in BY_VENUE if _ALWAYS.get(scenario.name, venue) == venue}
+    always = {
+        (scenario.name, venue) for scenario, venue in BY_VENUE if _ALWAYS.get(scenario.name, venue) == venue
+    }
     assert {name for name, _ in always} == {scenario.name for scenario in scenarios.SCENARIOS}
     assert {venue for _, venue in always} == set(VENUES)
 
@@ -198,8 +233,13 @@ _LATE_CASES = [
 
 
 @pytest.mark.parametrize(("scenario", "venue"), _LATE_CASES)
-def test_killed_anywhere_and_delivered_too_late(open_account, monkeypatch: pytest.MonkeyPatch, scenario: Scenario, venue: Venue) -> None:
-    """The queue gives back a message of a process that died when it is stale: nothing is opened then, and nothing is left half done."""
+def test_killed_anywhere_and_delivered_too_late(
+    open_account, monkeypatch: pytest.MonkeyPatch, scenario: Scenario, venue: Venue
+) -> None:
+    """The queue gives back a message of a process that died when it is stale.
+
+    Nothing is opened then, and nothing is left half done.
+    """
     killer, at, reached = Killer(monkeypatch), 0, True
     while reached:
         at += 1
@@ -207,10 +247,14 @@ def test_killed_anywhere_and_delivered_too_late(open_account, monkeypatch: pytes
         message = scenario.begin(live)
         reached = killer.kills(message, at, after=True)
         time.sleep(LATE_S)
-        scenarios.finish(live, message.model_copy(update={"received_at": message.received_at - timedelta(minutes=10)}))
+        scenarios.finish(
+            live, message.model_copy(update={"received_at": message.received_at - timedelta(minutes=10)})
+        )
         orders = live.ledger()
         assert live.agrees(), at
-        assert not [order for order in orders if order.status in {"pending_new", "unknown"} or order.unprotected], at
+        assert not [
+            order for order in orders if order.status in {"pending_new", "unknown"} or order.unprotected
+        ], at
         if not scenario.opens:
             assert not scenarios.compare_records(live, scenario), at
         [execution], _ = store.results_of(message.signal_id)
@@ -219,8 +263,13 @@ def test_killed_anywhere_and_delivered_too_late(open_account, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("side", ["buy", "sell"])
-def test_a_message_that_comes_again_too_late(open_account, monkeypatch: pytest.MonkeyPatch, side: str) -> None:
-    """The worker died before it sent what it had claimed: a sale of holdings is sent however old the signal, a purchase is not any more."""
+def test_a_message_that_comes_again_too_late(
+    open_account, monkeypatch: pytest.MonkeyPatch, side: str
+) -> None:
+    """The worker died before it sent what it had claimed.
+
+    A sale of holdings is sent however old the signal, a purchase is not any more.
+    """
     live = open_account("bybit", MarketType.SPOT)
     signal = live.signal(side)
 
@@ -235,7 +284,9 @@ def test_a_message_that_comes_again_too_late(open_account, monkeypatch: pytest.M
     [claimed] = live.ledger()
     assert claimed.status == "pending_new"
     time.sleep(LATE_S)
-    execution = live.execute(signal.model_copy(update={"received_at": signal.received_at - timedelta(minutes=10)}))
+    execution = live.execute(
+        signal.model_copy(update={"received_at": signal.received_at - timedelta(minutes=10)})
+    )
     [order] = live.ledger()
     if side == "sell":
         assert not execution.refused

@@ -1,7 +1,10 @@
-"""Each fault on each call that the worker makes to the exchange, on each way of an order: nothing lost, nothing doubled, the ledger right.
+"""Each fault on each call that the worker makes to the exchange, on each way of an order.
 
-`FAULT_MATRIX=docs/evidence/order-fault-matrix.md` in the environment meets every fault on every call, and writes down what it came to; without it
-each way meets, on one market of each exchange, one fault per call that changes something.
+Nothing lost, nothing doubled, the ledger right.
+
+`FAULT_MATRIX=docs/evidence/order-fault-matrix.md` in the environment meets every fault on every call, and
+writes down what it came to; without it each way meets, on one market of each exchange, one fault per call
+that changes something.
 """
 
 import os
@@ -35,14 +38,22 @@ _ON_THE_PAGE = {
 
 
 def _chosen(scenario: Scenario, venue: Venue) -> bool:
-    """Whether this run has the way at the venue: if it is on the page; else on one market of each exchange, the next way on the other."""
+    """Whether this run has the way at the venue: if it is on the page.
+
+    Else on one market of each exchange, the next way on the other.
+    """
     if _PAGE:
         return scenario.name in _ON_THE_PAGE
     return (SCENARIOS.index(scenario) + VENUES.index(venue) + VENUES.index(venue) // 2) % 2 == 0
 
 
-_CASES = [pytest.param(scenario, venue, id=scenarios.name_of(scenario, venue)) for scenario, venue in BY_VENUE if _chosen(scenario, venue)]
-# Where time runs out the caller gives up after 0.5 s, a late effect comes after 0.6 s, and nobody concludes anything before 0.9 s.
+_CASES = [
+    pytest.param(scenario, venue, id=scenarios.name_of(scenario, venue))
+    for scenario, venue in BY_VENUE
+    if _chosen(scenario, venue)
+]
+# Where time runs out the caller gives up after 0.5 s, a late effect comes after 0.6 s, and nobody concludes
+# anything before 0.9 s.
 _GIVES_UP_S, _LATE_EFFECT_S, _LATE_ARRIVAL_S, _SLOW_S = 0.5, 0.6, 0.9, 0.05
 
 _HEAD = """# The fault matrix of orders
@@ -87,7 +98,9 @@ class Faulty:
 @pytest.fixture(scope="module")
 def matrix(tmp_path_factory: pytest.TempPathFactory) -> Matrix:
     """Collects, and writes where it is asked to."""
-    return Matrix(shared(tmp_path_factory, "faults"), _PAGE, _HEAD, tuple(" ".join(fault) for fault in FAULTS))
+    return Matrix(
+        shared(tmp_path_factory, "faults"), _PAGE, _HEAD, tuple(" ".join(fault) for fault in FAULTS)
+    )
 
 
 def met(
@@ -130,7 +143,9 @@ def test_every_call_meets_faults(
             continue
         for fault in FAULTS if _PAGE else [FAULTS[(turn + at) % len(FAULTS)]]:
             calls, found = met(open_account, scenario, venue, faulty, at, fault)
-            cells.append(Cell(at, call, " ".join(fault), str(len(calls)), found.lost, found.doubled, found.differs))
+            cells.append(
+                Cell(at, call, " ".join(fault), str(len(calls)), found.lost, found.doubled, found.differs)
+            )
     matrix.add(scenario, venue, "all", cells)
     assert not wrong(cells)
     assert cells

@@ -25,17 +25,28 @@ FAULTS = [
 ]
 PLACE = {"binance": ("POST", "*rder"), "bybit": ("POST", "*/order/create"), "okx": ("POST", "*/trade/order*")}
 FIND = {"binance": ("GET", "*rder"), "bybit": ("GET", "*/order/realtime"), "okx": ("GET", "*/trade/order*")}
-CANCEL = {"binance": ("DELETE", "*rder"), "bybit": ("POST", "*/order/cancel"), "okx": ("POST", "*/trade/cancel-*")}
-PREPARE = {"binance": ("GET", "*/accountConfig"), "bybit": ("GET", "*/position/list"), "okx": ("GET", "*/account/config")}
+CANCEL = {
+    "binance": ("DELETE", "*rder"),
+    "bybit": ("POST", "*/order/cancel"),
+    "okx": ("POST", "*/trade/cancel-*"),
+}
+PREPARE = {
+    "binance": ("GET", "*/accountConfig"),
+    "bybit": ("GET", "*/position/list"),
+    "okx": ("GET", "*/account/config"),
+}
 
 
 def inject(live: Live, calls: dict[str, tuple[str, str]], kind: str, when: str) -> None:
     """One fault on the next of these calls by the account."""
     method, path = calls[live.exchange]
-    # Where time runs out the caller gives up after 0.5 s, a late effect comes after 0.6 s, and nobody concludes anything before 0.9 s.
+    # Where time runs out the caller gives up after 0.5 s, a late effect comes after 0.6 s, and nobody
+    # concludes anything before 0.9 s.
     seconds = 0.05 if kind == "slow" else 0.6
     key = live.credentials.api_key
-    live.simulator.fault(exchange=live.exchange, method=method, path=path, api_key=key, kind=kind, when=when, seconds=seconds)
+    live.simulator.fault(
+        exchange=live.exchange, method=method, path=path, api_key=key, kind=kind, when=when, seconds=seconds
+    )
 
 
 def each_fault(open_account, venue, faults, meet) -> None:
@@ -84,17 +95,31 @@ def test_looking(open_account, venue) -> None:
         assert len(live.there()) == 1
         assert live.agrees()
 
-    each_fault(open_account, venue, [("timeout", "before"), ("500", "before"), ("html", "after"), ("429", "before")], meet)
+    each_fault(
+        open_account,
+        venue,
+        [("timeout", "before"), ("500", "before"), ("html", "after"), ("429", "before")],
+        meet,
+    )
 
 
 def test_an_exchange_that_does_not_answer(open_account, venue) -> None:
-    """Placed, and then no look succeeds: the order is unknown, is never sent again, and the follow-up finds what became of it."""
+    """Placed, and then no look succeeds.
+
+    The order is unknown, is never sent again, and the follow-up finds what became of it.
+    """
     live = open_account(*venue)
     for calls in (PLACE, FIND):
         method, path = calls[live.exchange]
         many = {"times": 1 if calls is PLACE else 40}
         live.simulator.fault(
-            exchange=live.exchange, method=method, path=path, api_key=live.credentials.api_key, kind="502", when="after", **many
+            exchange=live.exchange,
+            method=method,
+            path=path,
+            api_key=live.credentials.api_key,
+            kind="502",
+            when="after",
+            **many,
         )
     live.run("buy")
     [order] = live.ledger()
@@ -134,12 +159,21 @@ def test_cancelling(open_account, venue) -> None:
 
 
 def test_cancelling_what_never_arrived(open_account, venue) -> None:
-    """An order of unknown outcome that the exchange never saw was not placed: it is rejected, and nothing was cancelled."""
+    """An order of unknown outcome that the exchange never saw was not placed.
+
+    It is rejected, and nothing was cancelled.
+    """
     live = open_account(*venue)
     for calls, kind, when, times in ((PLACE, "reset", "before", 40), (FIND, "502", "before", 40)):
         method, path = calls[live.exchange]
         live.simulator.fault(
-            exchange=live.exchange, method=method, path=path, api_key=live.credentials.api_key, kind=kind, when=when, times=times
+            exchange=live.exchange,
+            method=method,
+            path=path,
+            api_key=live.credentials.api_key,
+            kind=kind,
+            when=when,
+            times=times,
         )
     live.limit("49000", group_name="mine")
     [order] = live.ledger()

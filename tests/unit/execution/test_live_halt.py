@@ -20,7 +20,9 @@ def statuses(live) -> dict[str, str]:
     return {f"{order.leg}.{order.number}": order.status.value for order in live.ledger()}
 
 
-@pytest.mark.parametrize(("quantity", "code"), [(D(50), "insufficient_holdings"), (D("0.0000001"), "below_minimum")])
+@pytest.mark.parametrize(
+    ("quantity", "code"), [(D(50), "insufficient_holdings"), (D("0.0000001"), "below_minimum")]
+)
 def test_a_refused_sale_leaves_the_exits(open_account, unlimited, quantity: D, code: str) -> None:
     """What the exits hold counts as held, so that the size is known before they are cancelled."""
     live = open_account("binance", MarketType.SPOT)
@@ -40,7 +42,12 @@ def test_a_halt_cancels_resting_entries(open_account, unlimited, keep: bool) -> 
     if keep:
         update_rules.update_rules(USER, {"cancel_on_halt": False}, by="1", admin=False)
     message = Flatten(
-        flatten_id="halt", user_id="1", account_id=live.account_id, exchange="bybit", entries_only=True, at="2026-01-01T00:00:00Z"
+        flatten_id="halt",
+        user_id="1",
+        account_id=live.account_id,
+        exchange="bybit",
+        entries_only=True,
+        at="2026-01-01T00:00:00Z",
     )
     close_all(message, 20)
     assert [order.status for order in live.ledger()] == ["filled", "open", "open"], "not halted"

@@ -25,7 +25,14 @@ def everything_stored() -> str:
     items = [client.scan(TableName=table)["Items"] for table in tables]
     urls = queues.list_queues()["QueueUrls"]
     return json.dumps(
-        [items, [queues.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []) for url in urls]], default=str
+        [
+            items,
+            [
+                queues.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+                for url in urls
+            ],
+        ],
+        default=str,
     )
 
 
@@ -37,20 +44,34 @@ class Overheard:
         send = ExchangeTransport.send
 
         def heard(transport, request, *arguments, **more):
-            texts = [request.url or "", request.body.decode() if isinstance(request.body, bytes) else request.body or ""]
+            texts = [
+                request.url or "",
+                request.body.decode() if isinstance(request.body, bytes) else request.body or "",
+            ]
             self.values |= {found for text in texts for found in re.findall(r"signature=([^&]+)", text)}
             names = ("KEY", "SIGN", "PASSPHRASE")
-            self.values |= {str(value) for name, value in request.headers.items() if any(each in name.upper() for each in names)}
+            self.values |= {
+                str(value)
+                for name, value in request.headers.items()
+                if any(each in name.upper() for each in names)
+            }
             return send(transport, request, *arguments, **more)
 
         monkeypatch.setattr(ExchangeTransport, "send", heard)
 
 
 def test_keys_are_nowhere_in_clear(
-    live: Live, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    live: Live,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Fills, refusals, unknown outcomes and a revoked key leave no key, secret, passphrase or signature, though all of ours is logged."""
-    caplog.set_level(logging.DEBUG, logger="tradehook")  # ccxt's and urllib3's own are held at info: at debug they show what they send
+    """Fills, refusals, unknown outcomes and a revoked key leave no key, secret, passphrase or signature,
+    though all of ours is logged.
+    """
+    caplog.set_level(
+        logging.DEBUG, logger="tradehook"
+    )  # ccxt's and urllib3's own are held at info: at debug they show what they send
     overheard = Overheard(monkeypatch)
     live.run("buy", stop_loss=Decimal(45000))
     live.run("buy", quantity=Decimal(50))
@@ -63,7 +84,12 @@ def test_keys_are_nowhere_in_clear(
     live.follow()
     assert refused.refused
 
-    shown = everything_stored() + "".join(capfd.readouterr()) + caplog.text + "".join(str(vars(record)) for record in caplog.records)
+    shown = (
+        everything_stored()
+        + "".join(capfd.readouterr())
+        + caplog.text
+        + "".join(str(vars(record)) for record in caplog.records)
+    )
     key = live.credentials
     told = {key.api_key, key.secret, *overheard.values} - {key.passphrase}
     assert len(told) > 10
@@ -72,7 +98,10 @@ def test_keys_are_nowhere_in_clear(
 
 
 def test_the_limiter_spaces_orders_out(cloud: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the burst each order waits its turn, whichever worker asks; waiting beyond the time there is gives up."""
+    """After the burst each order waits its turn, whichever worker asks.
+
+    Waiting beyond the time there is gives up.
+    """
     now = limiter_module._now_us()
     monkeypatch.setattr(limiter_module, "_now_us", lambda: now)
     limiter = Limiter("bybit", MarketType.FUTURES, "1")
@@ -86,7 +115,9 @@ def test_the_limiter_spaces_orders_out(cloud: None, monkeypatch: pytest.MonkeyPa
         Patience(0.1).wait(waits[-1], "rate_limit")
 
 
-def test_what_is_taken_of_the_address_is_what_the_exchange_counts(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_taken_of_the_address_is_what_the_exchange_counts(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each call takes its own weight, and nothing is taken for a call that is not made."""
     taken = []
     take = Limiter.take
@@ -106,8 +137,14 @@ def test_what_is_taken_of_the_address_is_what_the_exchange_counts(live: Live, mo
 
 
 def test_a_rate_limited_order_waits(live: Live) -> None:
-    """Turned away by the exchange's limit, the order is placed when the limit allows, and the delay is in the ledger."""
-    method, path = {"binance": ("POST", "*rder"), "bybit": ("POST", "*/order/create"), "okx": ("POST", "*/trade/order*")}[live.exchange]
+    """Turned away by the exchange's limit, the order is placed when the limit allows, and the delay is in the
+    ledger.
+    """
+    method, path = {
+        "binance": ("POST", "*rder"),
+        "bybit": ("POST", "*/order/create"),
+        "okx": ("POST", "*/trade/order*"),
+    }[live.exchange]
     live.simulator.fault(exchange=live.exchange, method=method, path=path, kind="429", when="before")
     execution = live.run("buy")
     [order] = live.ledger()
@@ -117,11 +154,18 @@ def test_a_rate_limited_order_waits(live: Live) -> None:
 
 
 def test_the_price_of_an_order(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a warm worker a market order takes at most five calls to AWS, two of them transactions: the claim, and what became of it."""
+    """On a warm worker a market order takes at most five calls to AWS, two of them transactions.
+
+    The claim, and what became of it.
+    """
     live.run("buy", quantity=Decimal("0.01"), price=Decimal(50000))
     made = []
     original = BaseClient._make_api_call
-    monkeypatch.setattr(BaseClient, "_make_api_call", lambda self, name, given: made.append(name) or original(self, name, given))
+    monkeypatch.setattr(
+        BaseClient,
+        "_make_api_call",
+        lambda self, name, given: made.append(name) or original(self, name, given),
+    )
     execute_signal.execute_signal(live.signal("buy", quantity=Decimal("0.01"), price=Decimal(50000)), 20)
     assert len(made) <= 5, made
     assert made.count("TransactWriteItems") == 2

@@ -1,4 +1,7 @@
-"""Leaving positions on a simulated account: exits end with what they protect, a refusal touches nothing, and nothing stays behind."""
+"""Leaving positions on a simulated account.
+
+Exits end with what they protect, a refusal touches nothing, and nothing stays behind.
+"""
 
 from decimal import Decimal
 
@@ -18,14 +21,20 @@ DOGE = Symbol(raw="DOGEUSDT", base="DOGE", quote="USDT")
 
 
 def book() -> Book:
-    return paper_store.read_book(Account.model_validate(test_paper_exits.aws.get("accounts", {"account_id": test_paper_exits.ACCOUNT})))
+    return paper_store.read_book(
+        Account.model_validate(test_paper_exits.aws.get("accounts", {"account_id": test_paper_exits.ACCOUNT}))
+    )
 
 
 def waiting() -> list[tuple[str, Decimal]]:
     """Legs and quantities of what waits, as the book and the order store both have them."""
     in_book = sorted((each.reference["leg"], each.order.quantity) for each in book().waiting.values())
-    stored = test_paper_exits.aws.query_all("orders", "account_id = :account", index="by_account", account=test_paper_exits.ACCOUNT)
-    in_store = sorted((item["leg"].rpartition("#")[2], item["quantity"]) for item in stored if item["status"] == "open")
+    stored = test_paper_exits.aws.query_all(
+        "orders", "account_id = :account", index="by_account", account=test_paper_exits.ACCOUNT
+    )
+    in_store = sorted(
+        (item["leg"].rpartition("#")[2], item["quantity"]) for item in stored if item["status"] == "open"
+    )
     assert in_book == in_store
     return in_book
 
@@ -114,7 +123,12 @@ def test_halves_of_an_odd_number_of_steps(market_type: MarketType) -> None:
 def test_what_reduces_is_carried_out_in_full() -> None:
     """A fill rate below 1 is for what opens; a close leaves nothing."""
     aws = test_paper_exits.aws
-    aws.write(aws.put("accounts", {**(aws.get("accounts", {"account_id": test_paper_exits.ACCOUNT}) or {}), "fill_rate": D("0.5")}))
+    aws.write(
+        aws.put(
+            "accounts",
+            {**(aws.get("accounts", {"account_id": test_paper_exits.ACCOUNT}) or {}), "fill_rate": D("0.5")},
+        )
+    )
     run("short", FUTURES)
     assert held() == D("-0.05")
     run("long", FUTURES, price=D(50100))
@@ -147,6 +161,11 @@ def test_a_liquidation_is_an_order_with_its_events() -> None:
     see("44000")
     assert (held(), waiting()) == (0, [])
     closing = ledger()["close"]
-    assert (closing.code, closing.status, closing.filled, closing.realized_profit) == ("liquidated", "filled", 19, -100_000)
+    assert (closing.code, closing.status, closing.filled, closing.realized_profit) == (
+        "liquidated",
+        "filled",
+        19,
+        -100_000,
+    )
     assert book().cash == {"USD": 0}
     assert events().count("position.changed") == 2

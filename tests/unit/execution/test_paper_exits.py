@@ -1,4 +1,7 @@
-"""Take-profit and stop-loss on a paper account: in the book together with what they leave, one cancels the other."""
+"""Take-profit and stop-loss on a paper account.
+
+In the book together with what they leave, one cancels the other.
+"""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -62,13 +65,18 @@ def run(action: str, market_type: MarketType, **more) -> AccountResult:
 
 def see(price: str) -> None:
     at = datetime.now(UTC)
-    seen = PriceUpdate(update_id=price, account_id=ACCOUNT, exchange="paper", symbol="BTCUSDT", price=Decimal(price), at=at)
+    seen = PriceUpdate(
+        update_id=price, account_id=ACCOUNT, exchange="paper", symbol="BTCUSDT", price=Decimal(price), at=at
+    )
     execute_signal.on_price(seen)
 
 
 def ledger() -> dict[str, Order]:
     items = aws.query_all("orders", "account_id = :account", index="by_account", account=ACCOUNT)
-    return {order.leg: order for order in sorted((store.order_from_item(item) for item in items), key=lambda order: order.number)}
+    return {
+        order.leg: order
+        for order in sorted((store.order_from_item(item) for item in items), key=lambda order: order.number)
+    }
 
 
 def statuses() -> dict[str, str]:
@@ -84,9 +92,14 @@ def events() -> list[str]:
     return [item["type"]["S"] for item in aws.client("dynamodb").scan(TableName="test-outbox")["Items"]]
 
 
-@pytest.mark.parametrize(("price", "filled", "cancelled"), [("55100", "0.tp", "0.sl"), ("44900", "0.sl", "0.tp")])
+@pytest.mark.parametrize(
+    ("price", "filled", "cancelled"), [("55100", "0.tp", "0.sl"), ("44900", "0.sl", "0.tp")]
+)
 def test_one_exit_cancels_the_other(market_type: MarketType, price: str, filled: str, cancelled: str) -> None:
-    """All of what was bought is left at the exit's price, though both orders offered it; the other order goes at once."""
+    """All of what was bought is left at the exit's price, though both orders offered it.
+
+    The other order goes at once.
+    """
     execution = run("buy", market_type, **EXITS)
     assert [order.leg for order in execution.orders] == ["0"]
     assert statuses() == {"0": "filled", "0.sl": "open", "0.tp": "open"}
@@ -99,7 +112,10 @@ def test_one_exit_cancels_the_other(market_type: MarketType, price: str, filled:
 
 
 def test_a_short_position(market_type: MarketType) -> None:
-    """The exits of a short position are on the other sides; on spot nothing is short, so nothing gets exits."""
+    """The exits of a short position are on the other sides.
+
+    On spot nothing is short, so nothing gets exits.
+    """
     execution = run("short", market_type, take_profit=Decimal(45000), stop_loss=Decimal(55000))
     if market_type is MarketType.SPOT:
         assert execution.refused
@@ -111,7 +127,14 @@ def test_a_short_position(market_type: MarketType) -> None:
 
 def test_a_resting_entry_gets_its_exits_when_it_fills(market_type: MarketType) -> None:
     """In the same transaction as the fill."""
-    run("buy", market_type, order_type=OrderType.LIMIT, legs=(Leg(percent=Decimal(10), price=Decimal(49000)),), price=None, **EXITS)
+    run(
+        "buy",
+        market_type,
+        order_type=OrderType.LIMIT,
+        legs=(Leg(percent=Decimal(10), price=Decimal(49000)),),
+        price=None,
+        **EXITS,
+    )
     assert statuses() == {"0": "open"}
     see("48900")
     assert statuses() == {"0": "filled", "0.sl": "open", "0.tp": "open"}
@@ -132,7 +155,9 @@ def test_a_signal_that_leaves_takes_the_exits_along(market_type: MarketType) -> 
     assert {found[leg].code for leg in ("0.sl", "0.tp")} == {"position_left"}
 
 
-@pytest.mark.parametrize("wrong", [{"stop_loss": Decimal(51000)}, {"take_profit": Decimal(49000)}, {"stop_loss": Decimal(50000)}])
+@pytest.mark.parametrize(
+    "wrong", [{"stop_loss": Decimal(51000)}, {"take_profit": Decimal(49000)}, {"stop_loss": Decimal(50000)}]
+)
 def test_exits_on_the_wrong_side_open_nothing(market_type: MarketType, wrong) -> None:
     """What would fire at once is refused, and nothing is opened."""
     execution = run("buy", market_type, **wrong)
@@ -143,7 +168,9 @@ def test_exits_on_the_wrong_side_open_nothing(market_type: MarketType, wrong) ->
 def test_a_batch_that_would_not_fit_into_one_transaction(market_type: MarketType) -> None:
     """Eight entries with both exits do; nine are refused whole."""
     nine = tuple(Leg(percent=Decimal(5)) for _ in range(9))
-    assert [leg.code for leg in run("buy", market_type, legs=nine, **EXITS).refused] == ["too_many_with_exits"]
+    assert [leg.code for leg in run("buy", market_type, legs=nine, **EXITS).refused] == [
+        "too_many_with_exits"
+    ]
     assert not ledger()
     assert not run("buy", market_type, legs=nine[:8], **EXITS).refused
     assert len(ledger()) == 24
@@ -152,7 +179,9 @@ def test_a_batch_that_would_not_fit_into_one_transaction(market_type: MarketType
 def test_every_order_of_a_batch_has_its_own(market_type: MarketType) -> None:
     """Two entries, each with both exits; the exits of one leave the other's alone."""
     run("buy", market_type, legs=(Leg(percent=Decimal(10)), Leg(percent=Decimal(20))), **EXITS)
-    assert statuses() == {leg: "filled" if "." not in leg else "open" for leg in ("0", "0.sl", "0.tp", "1", "1.sl", "1.tp")}
+    assert statuses() == {
+        leg: "filled" if "." not in leg else "open" for leg in ("0", "0.sl", "0.tp", "1", "1.sl", "1.tp")
+    }
     see("56000")
     assert held() == 0
     assert {leg for leg, status in statuses().items() if status == "cancelled"} == {"0.sl", "1.sl"}

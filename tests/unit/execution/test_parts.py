@@ -20,7 +20,16 @@ LONG, SHORT = PositionSide.LONG, PositionSide.SHORT
 
 def instrument(**rules: str) -> Instrument:
     numbers = {name: Decimal(value) for name, value in rules.items()}
-    return Instrument("BTCUSDT", "BTC", "USDT", MarketType.FUTURES, Decimal("0.1"), Decimal("0.001"), Decimal("0.01"), **numbers)
+    return Instrument(
+        "BTCUSDT",
+        "BTC",
+        "USDT",
+        MarketType.FUTURES,
+        Decimal("0.1"),
+        Decimal("0.001"),
+        Decimal("0.01"),
+        **numbers,
+    )
 
 
 def held(quantity: str, side: PositionSide | None = None, mode: str | None = None) -> Position:
@@ -78,12 +87,20 @@ def test_some_of_several_positions() -> None:
 def test_the_closing_order_of_a_short_isolated_position() -> None:
     """It buys, reduces only, and names side and mode."""
     order = closing_order(held("-2", SHORT, "isolated"), instrument(), Decimal(1))
-    assert (order.side, order.quantity, order.reduce_only, order.hedged, order.margin_mode) == ("buy", 1, True, True, "isolated")
+    assert (order.side, order.quantity, order.reduce_only, order.hedged, order.margin_mode) == (
+        "buy",
+        1,
+        True,
+        True,
+        "isolated",
+    )
     assert (order.leverage, order.price) == (None, None)
 
 
 def order(leg: str, status: str, quantity: str, filled: str, price: str | None = None) -> Order:
-    given: dict[str, Any] = {"average_price": price, "value": Decimal(filled) * Decimal(price)} if price else {}
+    given: dict[str, Any] = (
+        {"average_price": price, "value": Decimal(filled) * Decimal(price)} if price else {}
+    )
     now = datetime.now(UTC)
     return Order(
         signal_id="s",
@@ -109,7 +126,10 @@ def order(leg: str, status: str, quantity: str, filled: str, price: str | None =
 
 
 def test_parts_are_told_as_one_order() -> None:
-    """Asked for once, filled together, at the average price; what was refused for its size is no part of it."""
+    """Asked for once, filled together, at the average price.
+
+    What was refused for its size is no part of it.
+    """
     found = in_one(
         [
             order("close", "rejected", "10", "0"),
@@ -138,7 +158,10 @@ def test_parts_are_told_as_one_order() -> None:
 )
 def test_too_large(exchange: str, code: str, reason: str, expected: bool) -> None:
     """Only what is about the size of an order at market."""
-    assert is_too_large(NotDoable("exchange_refused", exchange=exchange, exchange_code=code, reason=reason)) is expected
+    assert (
+        is_too_large(NotDoable("exchange_refused", exchange=exchange, exchange_code=code, reason=reason))
+        is expected
+    )
 
 
 def test_a_halt_tells_what_is_left_open() -> None:
@@ -148,4 +171,7 @@ def test_a_halt_tells_what_is_left_open() -> None:
         {"account_id": "2", "code": "exchange_key_missing"},
     ]
     reason = wording._reason({"reason": "max_daily_loss", "left_open": left}, "en")
-    assert reason == ": the daily loss has reached its limit; still open: ETHUSDT short 0.3, exchange_key_missing"
+    assert (
+        reason
+        == ": the daily loss has reached its limit; still open: ETHUSDT short 0.3, exchange_key_missing"
+    )

@@ -9,8 +9,8 @@ import pytest
 
 from chalicelib import aws
 from chalicelib.errors import Retryable
+from chalicelib.events import event_types
 from chalicelib.orders import in_flight
-from chalicelib.webhooks import event_types
 from tests.unit.execution.conftest import Live
 
 pytestmark = pytest.mark.usefixtures("unlimited")
@@ -18,7 +18,9 @@ pytestmark = pytest.mark.usefixtures("unlimited")
 
 def by_hand(live: Live, quantity: str) -> None:
     """The owner trades at the exchange."""
-    live.simulator.call("POST", "trade", api_key=live.credentials.api_key, symbol="BTCUSDT", quantity=quantity)
+    live.simulator.call(
+        "POST", "trade", api_key=live.credentials.api_key, symbol="BTCUSDT", quantity=quantity
+    )
 
 
 def told(live: Live) -> list[str]:
@@ -27,13 +29,20 @@ def told(live: Live) -> list[str]:
 
 def changes() -> list[tuple[str, Decimal, bool]]:
     """What `position.changed` has told so far: symbol, quantity, whether it has a price."""
-    items = [aws.from_dynamodb(item) for item in aws.client("dynamodb").scan(TableName="test-outbox")["Items"]]
+    items = [
+        aws.from_dynamodb(item) for item in aws.client("dynamodb").scan(TableName="test-outbox")["Items"]
+    ]
     payloads: list[dict[str, Any]] = [
-        item["payload"] for item in sorted(items, key=lambda item: item["created_at"]) if item["type"] == "position.changed"
+        item["payload"]
+        for item in sorted(items, key=lambda item: item["created_at"])
+        if item["type"] == "position.changed"
     ]
     for payload in payloads:
         jsonschema_rs.validator_for(event_types.find("position.changed").json_schema).validate(payload)
-    return [(payload["symbol"], Decimal(payload["quantity"]), payload["average_price"] is not None) for payload in payloads]
+    return [
+        (payload["symbol"], Decimal(payload["quantity"]), payload["average_price"] is not None)
+        for payload in payloads
+    ]
 
 
 def test_whatever_changes_a_position_is_told_once(futures: Live) -> None:
@@ -92,7 +101,11 @@ def test_a_position_changed_by_hand(futures: Live) -> None:
     assert told(futures)
     futures.follow()
     assert len(told(futures)) == 1
-    [event] = [item for item in aws.client("dynamodb").scan(TableName="test-outbox")["Items"] if item["type"]["S"] == "account.drifted"]
+    [event] = [
+        item
+        for item in aws.client("dynamodb").scan(TableName="test-outbox")["Items"]
+        if item["type"]["S"] == "account.drifted"
+    ]
     [difference] = aws.from_dynamodb(event)["payload"]["differences"]
     assert (difference["symbol"], Decimal(difference["books"]), Decimal(difference["exchange"])) == (
         "BTCUSDT",

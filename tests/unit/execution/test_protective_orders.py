@@ -1,4 +1,7 @@
-"""Take-profit and stop-loss of an entry: placed once it has traded, one cancels the other, and none is silently missing."""
+"""Take-profit and stop-loss of an entry.
+
+Placed once it has traded, one cancels the other, and none is silently missing.
+"""
 
 from decimal import Decimal
 
@@ -32,15 +35,23 @@ def test_an_entry_gets_its_exits(live: Live) -> None:
     assert by_leg(live) == {"0": "filled", "0.sl": "open", "0.tp": "open"}
     entry, *left = live.ledger()
     assert {order.stop_price for order in left} == {Decimal(45000), Decimal(55000)}
-    assert all(order.quantity <= entry.received and order.quantity > entry.received * Decimal("0.98") for order in left)
+    assert all(
+        order.quantity <= entry.received and order.quantity > entry.received * Decimal("0.98")
+        for order in left
+    )
     assert [order.leg for order in execution.orders] == ["0"]
     assert not entry.unprotected
     assert live.agrees()
-    followed = {item["order_id"] for item in aws.query_all("in_flight_orders", "account_id = :account", account=live.account_id)}
+    followed = {
+        item["order_id"]
+        for item in aws.query_all("in_flight_orders", "account_id = :account", account=live.account_id)
+    }
     assert entry.order_id not in followed
 
 
-@pytest.mark.parametrize(("price", "filled", "cancelled"), [("55100", "0.tp", "0.sl"), ("44900", "0.sl", "0.tp")])
+@pytest.mark.parametrize(
+    ("price", "filled", "cancelled"), [("55100", "0.tp", "0.sl"), ("44900", "0.sl", "0.tp")]
+)
 def test_one_exit_cancels_the_other(live: Live, price: str, filled: str, cancelled: str) -> None:
     """The price comes to one: the position is left once, and the other order goes."""
     live.run("buy", **EXITS)
@@ -55,8 +66,13 @@ def test_one_exit_cancels_the_other(live: Live, price: str, filled: str, cancell
 @pytest.mark.parametrize("price", ["55100", "44900"])
 @pytest.mark.parametrize("exchange", ["binance", "bybit", "okx"])
 def test_an_account_that_holds_no_more_than_it_bought(open_account, exchange: str, price: str) -> None:
-    """The fee was taken from what was bought: either exit is for what is left, rounded down to the step, and sells it."""
-    live = open_account(exchange, MarketType.SPOT, balances={"spot": {"USDT": "100000"}, "futures": {"USDT": "100000"}})
+    """The fee was taken from what was bought.
+
+    Either exit is for what is left, rounded down to the step, and sells it.
+    """
+    live = open_account(
+        exchange, MarketType.SPOT, balances={"spot": {"USDT": "100000"}, "futures": {"USDT": "100000"}}
+    )
     live.run("buy", quantity=Decimal("0.123456"), **EXITS)
     [entry, stop, _] = live.ledger()
     assert stop.quantity <= Decimal(live.holdings["balances"]["spot"]["BTC"]) < entry.filled
@@ -97,7 +113,10 @@ def test_a_resting_entry_gets_its_exits_when_it_fills(live: Live) -> None:
 
 
 def test_an_exit_that_cannot_be_placed_is_told_and_tried_again(live: Live) -> None:
-    """The exchange turns the stop-loss away: an event says so at once, and the follow-up places it when the exchange takes it."""
+    """The exchange turns the stop-loss away.
+
+    An event says so at once, and the follow-up places it when the exchange takes it.
+    """
     key = live.credentials.api_key
     signal = live.signal("buy", **EXITS)
     live.simulator.call("POST", "refuse", api_key=key, stops=True)
@@ -152,7 +171,10 @@ def test_a_signal_that_closes_takes_the_exits_along(live: Live) -> None:
 
 
 def test_an_order_lost_on_its_way_is_placed_anew(open_account) -> None:
-    """The worker died between claiming the stop-loss and sending it: the follow-up finds that out, and places another."""
+    """The worker died between claiming the stop-loss and sending it.
+
+    The follow-up finds that out, and places another.
+    """
     live = open_account("okx", MarketType.FUTURES)
     live.run("buy", stop_loss=Decimal(45000))
     stop = live.ledger()[1]

@@ -1,4 +1,7 @@
-"""The signal's `price` neither sizes a market order nor passes a rule where the market's price is known. It only refuses."""
+"""The signal's `price` neither sizes a market order nor passes a rule where the market's price is known.
+
+It only refuses.
+"""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -41,7 +44,10 @@ def rule(**rules: Any) -> None:
 
 def worth(live: Live) -> Decimal:
     """Of everything that traded or may still trade, at the market's price."""
-    return sum((order.quantity * MARKET for order in live.ledger() if order.status is not OrderStatus.REJECTED), Decimal(0))
+    return sum(
+        (order.quantity * MARKET for order in live.ledger() if order.status is not OrderStatus.REJECTED),
+        Decimal(0),
+    )
 
 
 def run(live: Live, variant: str, price: Decimal | None, deviation: int = 0, **more: Any) -> AccountResult:
@@ -69,16 +75,24 @@ def test_a_share_of_the_balance_is_of_the_market_price(live: Live, unlimited: No
     assert Decimal(9_800) < worth(live) <= 10_000
 
 
-@pytest.mark.parametrize("rules", [{"max_order_notional": 900}, {"max_position_notional": 900}], ids=lambda rules: next(iter(rules)))
+@pytest.mark.parametrize(
+    "rules",
+    [{"max_order_notional": 900}, {"max_position_notional": 900}],
+    ids=lambda rules: next(iter(rules)),
+)
 @pytest.mark.parametrize("variant", SIZES)
-def test_no_price_in_the_body_passes_a_rule(live: Live, variant: str, rules: dict[str, int], unlimited: None) -> None:
+def test_no_price_in_the_body_passes_a_rule(
+    live: Live, variant: str, rules: dict[str, int], unlimited: None
+) -> None:
     """A rule that refuses the order at the market's price refuses it at each forged one."""
     if live.market_type is MarketType.SPOT and "max_position_notional" in rules:
         rules = {"max_position_notional": 100_900}  # the account holds 2 BTC
     rule(**rules)
     for price in FORGED:
         result = run(live, variant, price)
-        assert [leg.code for leg in result.refused] == [f"above_{next(iter(rules)).removesuffix('_notional')}"]
+        assert [leg.code for leg in result.refused] == [
+            f"above_{next(iter(rules)).removesuffix('_notional')}"
+        ]
     assert worth(live) == 0
 
 
@@ -89,7 +103,10 @@ def test_the_minimum_is_measured_by_the_market_price(live: Live, unlimited: None
 
 
 @pytest.mark.parametrize("variant", SIZES)
-@pytest.mark.parametrize(("price", "refused"), [("44999", True), ("45000", False), ("55000", False), ("55001", True), ("500", True)])
+@pytest.mark.parametrize(
+    ("price", "refused"),
+    [("44999", True), ("45000", False), ("55000", False), ("55001", True), ("500", True)],
+)
 def test_a_price_away_from_the_market_refuses(open_account, variant: str, price: str, refused: bool) -> None:
     """Up to ten percent passes, in either direction; beyond it nothing trades, and the code says why."""
     live = open_account("binance", MarketType.FUTURES)
@@ -116,7 +133,9 @@ def test_limit_and_stop_prices_are_not_measured(live: Live, unlimited: None) -> 
 
 
 @pytest.mark.parametrize("order_type", [OrderType.LIMIT, OrderType.STOP_LIMIT])
-def test_a_low_limit_does_not_make_a_short_small(futures: Live, order_type: OrderType, unlimited: None) -> None:
+def test_a_low_limit_does_not_make_a_short_small(
+    futures: Live, order_type: OrderType, unlimited: None
+) -> None:
     """A sale at a limit below the market trades at the market: it is sized and measured by that."""
     stop = {"stop_price": Decimal(49_000)} if order_type is OrderType.STOP_LIMIT else {}
     given = {"order_type": order_type, "price": Decimal(1_000), **stop}
@@ -139,7 +158,9 @@ def test_the_stop_and_the_risk_are_measured_from_the_market(futures: Live, unlim
     """A forged price puts no stop on the wrong side, and makes no risk larger."""
     protected = {"stop_loss": Decimal(49_000), "risk_percent": Decimal("0.1"), "price": Decimal("49000.1")}
     assert not futures.run("buy", quantity=Decimal(5), **protected).refused
-    assert next(order for order in futures.ledger() if order.leg == "0").quantity == Decimal("0.1")  # 100 USDT over 1000 each
+    assert next(order for order in futures.ledger() if order.leg == "0").quantity == Decimal(
+        "0.1"
+    )  # 100 USDT over 1000 each
     wrong = futures.run("buy", quantity=Decimal("0.02"), price=Decimal(54_000), stop_loss=Decimal(52_000))
     assert [leg.code for leg in wrong.refused] == ["exit_on_wrong_side"]
 
@@ -158,7 +179,12 @@ class TestSimulated:
 
     def run(self, account: str = "demo", **more: Any) -> AccountResult:
         """A purchase on futures."""
-        given = {"action": "buy", "symbol": {"raw": "BTCUSDT", "base": "BTC", "quote": "USDT"}, "market_type": "futures", **more}
+        given = {
+            "action": "buy",
+            "symbol": {"raw": "BTCUSDT", "base": "BTC", "quote": "USDT"},
+            "market_type": "futures",
+            **more,
+        }
         instruction = Instruction.model_validate(
             {
                 "signal_id": f"s{next(self.numbers)}",
@@ -188,7 +214,10 @@ class TestSimulated:
         assert (done.orders[0].quantity, done.orders[0].average_price) == (Decimal("0.02"), 50_000)
         assert aws.get("prices", {"symbol": "BTCUSDT", "scope": "user#1"}) is None
         rule(max_order_notional=900)
-        assert self.run(quantity="0.02", price=500, max_price_deviation_percent=0).refused[0].code == "above_max_order"
+        assert (
+            self.run(quantity="0.02", price=500, max_price_deviation_percent=0).refused[0].code
+            == "above_max_order"
+        )
 
     def test_a_price_away_from_the_live_one_refuses(self) -> None:
         """As on an account at an exchange."""
@@ -208,7 +237,12 @@ class TestSimulated:
 
     def test_paper_rules_measure_by_the_execution_price(self) -> None:
         """100 shares at 185.50 are worth 18559.00 after slippage."""
-        share = {"symbol": {"raw": "AAPL", "base": "AAPL"}, "market_type": "spot", "quantity": 100, "price": "185.50"}
+        share = {
+            "symbol": {"raw": "AAPL", "base": "AAPL"},
+            "market_type": "spot",
+            "quantity": 100,
+            "price": "185.50",
+        }
         rule(max_order_notional="18558.99")
         assert self.run("main", **share).refused[0].code == "above_max_order"
         rule(max_order_notional=18_559)
@@ -224,18 +258,38 @@ class TestSettings:
         records.add_user("1", market_type="futures")
         account_id = records.add_account("1", "demo", kind="demo", exchange="binance", currency="USDT")
         records.add_strategy("1", "grp", {account_id: {"name": "demo"}})
-        item = {"symbol": "BTCUSDT", "scope": "live#binance#futures", "price": MARKET, "at": datetime.now(UTC).isoformat()}
+        item = {
+            "symbol": "BTCUSDT",
+            "scope": "live#binance#futures",
+            "price": MARKET,
+            "at": datetime.now(UTC).isoformat(),
+        }
         aws.write(aws.put_write("prices", item))
         self.token = records.add_token("1")
 
     def send(self, price: int) -> str | None:
         """A group signal; the code it is refused with."""
-        body = {"group_name": "grp", "exchange": "BINANCE", "market_type": "FUTURES", "currency": "USDT", "symbol": "BTCUSDT"}
+        body = {
+            "group_name": "grp",
+            "exchange": "BINANCE",
+            "market_type": "FUTURES",
+            "currency": "USDT",
+            "symbol": "BTCUSDT",
+        }
         order = {"order_type": "MARKET", "side": "buy", "qty_per": 1, "price": price}
-        call(receive_signals.app, "POST", "/api/webhook", body | order, headers={"X-Webhook-Token": self.token}, query={"wait": "0"})
+        call(
+            receive_signals.app,
+            "POST",
+            "/api/webhook",
+            body | order,
+            headers={"X-Webhook-Token": self.token},
+            query={"wait": "0"},
+        )
         pump.execute()
         signal_id = max(pump.items("signals"), key=lambda item: item["received_at"])["signal_id"]
-        return next((leg.code for execution in store.results_of(signal_id)[0] for leg in execution.refused), None)
+        return next(
+            (leg.code for execution in store.results_of(signal_id)[0] for leg in execution.refused), None
+        )
 
     def test_ten_percent_by_default(self) -> None:
         """For whoever has set nothing."""
@@ -244,7 +298,11 @@ class TestSettings:
     def test_the_users_own(self) -> None:
         """Wider, narrower, off."""
         settings = aws.get("users", {"user_id": "1", "part": "settings"}) or {}
-        for percent, codes in ((1, ("price_away", "price_away")), (20, ("price_away", None)), (0, (None, None))):
+        for percent, codes in (
+            (1, ("price_away", "price_away")),
+            (20, ("price_away", None)),
+            (0, (None, None)),
+        ):
             aws.write(aws.put_write("users", settings | {"max_price_deviation_percent": Decimal(percent)}))
             assert (self.send(1_000 + percent), self.send(46_000 + percent)) == codes
 
@@ -254,7 +312,8 @@ class TestSettings:
             aws.write(
                 aws.put_write(
                     "strategies",
-                    (aws.get("strategies", {"user_id": "1", "group_name": "grp"}) or {}) | {"max_price_deviation_percent": percent},
+                    (aws.get("strategies", {"user_id": "1", "group_name": "grp"}) or {})
+                    | {"max_price_deviation_percent": percent},
                 )
             )
             assert self.send(46_000 + int(percent or 7)) == code
@@ -265,20 +324,32 @@ class TestSettings:
 
         def explained(**more: Any) -> dict[str, Any]:
             body = {"symbol": "BTCUSDT", "side": "buy", **more}
-            account = call(serve_api.app, "POST", "/signals/explain", body, headers=headers, query={"variant": "personal"})[1]["accounts"][
-                0
-            ]
+            account = call(
+                serve_api.app,
+                "POST",
+                "/signals/explain",
+                body,
+                headers=headers,
+                query={"variant": "personal"},
+            )[1]["accounts"][0]
             return {name: account.get(name) for name in ("price", "price_source", "code")}
 
         assert explained() == {"price": 50_000, "price_source": "live", "code": None}
         assert explained(price=500) == {"price": 50_000, "price_source": "live", "code": "price_away"}
-        assert explained(symbol="ETHUSDT", price=3_000) == {"price": 3_000, "price_source": "signal", "code": None}
+        assert explained(symbol="ETHUSDT", price=3_000) == {
+            "price": 3_000,
+            "price_source": "signal",
+            "code": None,
+        }
         records.set_price("SOLUSDT", "200")
         assert explained(symbol="SOLUSDT") == {"price": 200, "price_source": "last_seen", "code": None}
 
 
 def test_the_dry_run_of_an_account_at_an_exchange(live: Live, unlimited: None) -> None:
-    """The last known price sizes it, never the signal's. Where none is known, it says so and decides nothing."""
+    """The last known price sizes it, never the signal's.
+
+    Where none is known, it says so and decides nothing.
+    """
     member = {"exchange": live.exchange, "kind": "live", "market_types": [live.market_type.value]}
     records.add_strategy("1", "grp", {live.account_id: member})
     headers = {"Authorization": f"Bearer {records.add_token('1', Kind.API)}"}
@@ -286,12 +357,39 @@ def test_the_dry_run_of_an_account_at_an_exchange(live: Live, unlimited: None) -
     live.follow()
 
     def explained(symbol: str, price: int) -> dict[str, Any]:
-        where = {"group_name": "grp", "exchange": live.exchange, "market_type": live.market_type.value, "currency": "USDT"}
-        body = {**where, "symbol": symbol, "order_type": "MARKET", "side": "buy", "qty_per": 1, "price": price}
+        where = {
+            "group_name": "grp",
+            "exchange": live.exchange,
+            "market_type": live.market_type.value,
+            "currency": "USDT",
+        }
+        body = {
+            **where,
+            "symbol": symbol,
+            "order_type": "MARKET",
+            "side": "buy",
+            "qty_per": 1,
+            "price": price,
+        }
         account = call(serve_api.app, "POST", "/signals/explain", body, headers=headers)[1]["accounts"][0]
         return {name: account.get(name) for name in ("price", "price_source", "would_trade", "code")}
 
-    assert explained("ETHUSDT", 3_000) == {"price": 3_000, "price_source": "signal", "would_trade": None, "code": None}
+    assert explained("ETHUSDT", 3_000) == {
+        "price": 3_000,
+        "price_source": "signal",
+        "would_trade": None,
+        "code": None,
+    }
     records.set_price("BTCUSDT", "50000", "user#1")
-    assert explained("BTCUSDT", 500) == {"price": 50_000, "price_source": "last_seen", "would_trade": False, "code": "price_away"}
-    assert explained("BTCUSDT", 49_000) == {"price": 50_000, "price_source": "last_seen", "would_trade": True, "code": None}
+    assert explained("BTCUSDT", 500) == {
+        "price": 50_000,
+        "price_source": "last_seen",
+        "would_trade": False,
+        "code": "price_away",
+    }
+    assert explained("BTCUSDT", 49_000) == {
+        "price": 50_000,
+        "price_source": "last_seen",
+        "would_trade": True,
+        "code": None,
+    }

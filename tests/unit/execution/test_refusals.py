@@ -1,4 +1,7 @@
-"""What the exchange refuses is refused: told once, with the exchange's code and words, and never sent again."""
+"""What the exchange refuses is refused.
+
+Told once, with the exchange's code and words, and never sent again.
+"""
 
 import json
 import time
@@ -18,14 +21,23 @@ pytestmark = pytest.mark.usefixtures("unlimited")
 SPOT, FUTURES = MarketType.SPOT, MarketType.FUTURES
 
 
-def answered(exchange: str, code: str, text: str = "no", *, call: str = "order") -> tuple[int, dict[str, Any]]:
-    """An answer with the exchange's own code: developers.binance.com, bybit-exchange.github.io/docs/v5, okx.com/docs-v5."""
+def answered(
+    exchange: str, code: str, text: str = "no", *, call: str = "order"
+) -> tuple[int, dict[str, Any]]:
+    """An answer with the exchange's own code.
+
+    Developers.binance.com, bybit-exchange.github.io/docs/v5, okx.com/docs-v5.
+    """
     if exchange == "binance":
         return {"-1008": 503, "-1007": 408}.get(code, 400), {"code": int(code), "msg": text}
     if exchange == "bybit":
         return 200, {"retCode": int(code), "retMsg": text, "result": {}, "retExtInfo": {}, "time": 1}
     if call == "order":
-        return 200, {"code": "1", "msg": "", "data": [{"ordId": "", "clOrdId": "", "sCode": code, "sMsg": text}]}
+        return 200, {
+            "code": "1",
+            "msg": "",
+            "data": [{"ordId": "", "clOrdId": "", "sCode": code, "sMsg": text}],
+        }
     return 200, {"code": code, "msg": text, "data": []}
 
 
@@ -60,8 +72,13 @@ ORDERS = [
 
 
 @pytest.mark.parametrize(("exchange", "market_type", "code"), ORDERS)
-def test_a_refused_order_is_sent_once(open_account, exchange: str, market_type: MarketType, code: str) -> None:
-    """One POST, and the order is rejected with code and words: in the order, the event and the signal's refusal."""
+def test_a_refused_order_is_sent_once(
+    open_account, exchange: str, market_type: MarketType, code: str
+) -> None:
+    """One POST, and the order is rejected with code and words.
+
+    In the order, the event and the signal's refusal.
+    """
     live = open_account(exchange, market_type)
     refuse(live, code, "the words")
     began = time.monotonic()
@@ -70,13 +87,24 @@ def test_a_refused_order_is_sent_once(open_account, exchange: str, market_type: 
 
     assert time.monotonic() - began < 5
     [leg] = execution.refused
-    assert (leg.code, leg.values["exchange_code"], leg.values["reason"]) == ("exchange_refused", code, "the words")
+    assert (leg.code, leg.values["exchange_code"], leg.values["reason"]) == (
+        "exchange_refused",
+        code,
+        "the words",
+    )
     [order] = live.ledger()
-    assert (order.status, order.code, order.values["exchange_code"]) == (OrderStatus.REJECTED, "exchange_refused", code)
+    assert (order.status, order.code, order.values["exchange_code"]) == (
+        OrderStatus.REJECTED,
+        "exchange_refused",
+        code,
+    )
     assert live.sent(*PLACE[exchange]) == 1
     assert live.there() == []
     [event] = payloads("order.rejected")
-    assert (event["values"]["M"]["exchange_code"]["S"], event["values"]["M"]["reason"]["S"]) == (code, "the words")
+    assert (event["values"]["M"]["exchange_code"]["S"], event["values"]["M"]["reason"]["S"]) == (
+        code,
+        "the words",
+    )
     live.follow()
     assert live.sent(*PLACE[exchange]) == 1, "nothing is bought later"
 
@@ -102,7 +130,9 @@ def test_a_code_never_seen_is_counted(open_account, exchange: str, code: str, ca
     live = open_account(exchange, FUTURES)
     refuse(live, code)
     live.run("buy")
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "UnlistedExchangeCodes" in line]
+    lines = [
+        json.loads(line) for line in capsys.readouterr().out.splitlines() if "UnlistedExchangeCodes" in line
+    ]
     assert [line["exchange"] for line in lines] == [exchange]
 
 
@@ -130,7 +160,10 @@ def test_an_unknown_outcome_is_looked_up(open_account, exchange: str, code: str,
 
 
 def test_an_overloaded_exchange_is_asked_again_soon(open_account) -> None:
-    """Binance's -1008 with HTTP 503 says that nothing was executed: sent again after a short pause, not after the late-arrival bound."""
+    """Binance's -1008 with HTTP 503 says that nothing was executed.
+
+    Sent again after a short pause, not after the late-arrival bound.
+    """
     live = open_account("binance", FUTURES)
     refuse(live, "-1008")
     execution = live.run("buy")
@@ -172,12 +205,18 @@ def test_a_refused_take_profit_leaves_the_stop_loss(open_account) -> None:
     live = open_account("binance", FUTURES)
     entry = live.signal(stop_loss=Decimal(45000), take_profit=Decimal(55000))
     # The first of the two passes.
-    live.simulator.fault(exchange="binance", method="POST", path="*/algoOrder", kind="slow", seconds=0.01, times=1)
+    live.simulator.fault(
+        exchange="binance", method="POST", path="*/algoOrder", kind="slow", seconds=0.01, times=1
+    )
     live.answer("POST", "*/algoOrder", *answered("binance", "-4045", "the words"))
     live.execute(entry)
     [event] = payloads("order.protection_failed")
     assert event["missing"]["S"] == "take_profit"
-    assert {order.leg: order.status.value for order in live.ledger()} == {"0": "filled", "0.sl": "open", "0.tp": "rejected"}
+    assert {order.leg: order.status.value for order in live.ledger()} == {
+        "0": "filled",
+        "0.sl": "open",
+        "0.tp": "rejected",
+    }
 
 
 def test_a_stop_loss_of_unknown_outcome_is_told(open_account) -> None:
@@ -222,7 +261,10 @@ def test_okxs_spot_mode_is_told_as_such(open_account) -> None:
 
 
 def test_settings_are_looked_at_again_after_a_refusal(open_account) -> None:
-    """The account was switched by hand: this signal is refused with that reason, and the next one looks again and is filled."""
+    """The account was switched by hand.
+
+    This signal is refused with that reason, and the next one looks again and is filled.
+    """
     live = open_account("bybit", FUTURES)
     live.run("buy")
     live.run("close")

@@ -1,4 +1,7 @@
-"""Rules and halts hold for orders that wait on simulated accounts, by whatever they are filled. docs/risk.md has the same table."""
+"""Rules and halts hold for orders that wait on simulated accounts, by whatever they are filled.
+
+Docs/risk.md has the same table.
+"""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -22,7 +25,11 @@ from testkit.gateway import CONTEXT
 
 D = Decimal
 GLOBAL, USER = Switch(Scope.GLOBAL), Switch(Scope.USER, "1", "1")
-ACCOUNT, A, B = Switch(Scope.ACCOUNT, "1-main", "1"), Switch(Scope.STRATEGY, "1", "1", "a"), Switch(Scope.STRATEGY, "2", "1", "b")
+ACCOUNT, A, B = (
+    Switch(Scope.ACCOUNT, "1-main", "1"),
+    Switch(Scope.STRATEGY, "1", "1", "a"),
+    Switch(Scope.STRATEGY, "2", "1", "b"),
+)
 BTC = Symbol(raw="BTCUSDT", base="BTC", quote="USDT")
 ETH = Symbol(raw="ETHUSDT", base="ETH", quote="USDT")
 
@@ -35,13 +42,17 @@ def trader(emulated: None) -> None:
     aws.write(aws.put_write("users", profile | {"listed": LISTED, "created_at": "2026-01-01T00:00:00+00:00"}))
     records.add_account("1", "main", slippage_bps=D(0), commission_bps=D(0))
     for number, name in enumerate("ab", 1):
-        records.add_strategy(group_name=name, strategy_id=str(number), accounts={"1-main": {"exchange": "paper"}})
+        records.add_strategy(
+            group_name=name, strategy_id=str(number), accounts={"1-main": {"exchange": "paper"}}
+        )
 
 
 _ids = iter(range(10**6))
 
 
-def send(action: str, price: str | None = "50000", group: str | None = None, symbol: Symbol = BTC, **more: Any) -> AccountResult:
+def send(
+    action: str, price: str | None = "50000", group: str | None = None, symbol: Symbol = BTC, **more: Any
+) -> AccountResult:
     """A signal, executed."""
     sized = {} if action == "close" or "legs" in more else {"quantity": D("0.1")}
     limits = {"order_type": OrderType.LIMIT} if more.pop("limit", False) else {}
@@ -66,17 +77,28 @@ def send(action: str, price: str | None = "50000", group: str | None = None, sym
 
 def see(price: str, symbol: str = "BTCUSDT", account_id: str = "1-main") -> None:
     at = datetime.now(UTC)
-    executing.on_price(PriceUpdate(update_id=price, account_id=account_id, exchange="paper", symbol=symbol, price=D(price), at=at))
+    executing.on_price(
+        PriceUpdate(
+            update_id=price, account_id=account_id, exchange="paper", symbol=symbol, price=D(price), at=at
+        )
+    )
 
 
 def orders() -> dict[str, Order]:
     """The orders in the store, by symbol and leg; the newest of each."""
-    found = sorted((store.order_from_item(item) for item in pump.items("orders") if "#" in item["leg"]), key=lambda order: order.number)
+    found = sorted(
+        (store.order_from_item(item) for item in pump.items("orders") if "#" in item["leg"]),
+        key=lambda order: order.number,
+    )
     return {f"{order.symbol}.{order.leg}": order for order in found}
 
 
 def held() -> dict[str, Decimal]:
-    return {item["item"]: item["quantity"] for item in pump.items("portfolios") if item["item"].startswith(("asset", "position"))}
+    return {
+        item["item"]: item["quantity"]
+        for item in pump.items("portfolios")
+        if item["item"].startswith(("asset", "position"))
+    }
 
 
 def halted(switch: Switch) -> bool:
@@ -91,7 +113,10 @@ def rule(about: Switch, **rules: Any) -> None:
 
 
 @pytest.mark.parametrize("switch", [GLOBAL, USER, ACCOUNT, A], ids=lambda switch: switch.scope.value)
-@pytest.mark.parametrize("order", [{"limit": True, "price": "40000"}, {"order_type": OrderType.STOP_MARKET, "stop_price": D(60000)}])
+@pytest.mark.parametrize(
+    "order",
+    [{"limit": True, "price": "40000"}, {"order_type": OrderType.STOP_MARKET, "stop_price": D(60000)}],
+)
 def test_a_resting_entry_does_not_fill_during_a_halt(switch: Switch, order: dict[str, Any]) -> None:
     """Set in the very moment before the price: no message has cancelled the order yet."""
     send("buy", "50000", "a")
@@ -212,7 +237,9 @@ def test_a_strategys_flatten_leaves_the_others_alone() -> None:
 @pytest.mark.parametrize("existing_orders", [False, True])
 def test_losses_in_another_currency_are_converted(existing_orders: bool) -> None:
     """Two bitcoins are not two dollars. Without a price of the currency nothing opens under the rule."""
-    records.add_account("1", "main", currency="BTC", starting_cash=D(10), slippage_bps=D(0), commission_bps=D(0))
+    records.add_account(
+        "1", "main", currency="BTC", starting_cash=D(10), slippage_bps=D(0), commission_bps=D(0)
+    )
     symbol = Symbol(raw="ETHBTC", base="ETH", quote="BTC")
     rule(USER, max_daily_loss=D(500))
     if existing_orders:

@@ -1,4 +1,7 @@
-"""Risk rules at execution: what opens is held back, what closes never is; a daily loss halts in the middle of a signal."""
+"""Risk rules at execution: what opens is held back, what closes never is.
+
+A daily loss halts in the middle of a signal.
+"""
 
 import json
 from collections import Counter
@@ -67,14 +70,23 @@ def group(**changes: Any) -> int:
 
 
 def paper(side: str = "buy", quantity: Any = 1, price: Any = 100, symbol: str = "AAPL", **more: Any) -> Any:
-    """A paper signal and how it ended: the answer's code if refused at once, else the execution's, else None."""
+    """A paper signal and how it ended.
+
+    The answer's code if refused at once, else the execution's, else None.
+    """
     body = {"symbol": symbol, "side": side, "qty": quantity, "price": price, **more}
     headers = {"X-Webhook-Token": records.add_token("1")}
-    status, answer, _ = call(receive_signals.app, "POST", "/api/webhook", body, query={"wait": "0"}, headers=headers)
+    status, answer, _ = call(
+        receive_signals.app, "POST", "/api/webhook", body, query={"wait": "0"}, headers=headers
+    )
     if status != 202:
         return answer["code"]
     pump.execute()
-    [execution] = [item for item in pump.items("orders") if item["leg"] == "1-main" and item["signal_id"] == answer["signal_id"]]
+    [execution] = [
+        item
+        for item in pump.items("orders")
+        if item["leg"] == "1-main" and item["signal_id"] == answer["signal_id"]
+    ]
     return execution["refused"][0]["code"] if execution["refused"] else None
 
 
@@ -83,7 +95,9 @@ def orders() -> list[dict[str, Any]]:
 
 
 def refusals() -> Counter[str]:
-    return Counter(leg["code"] for item in pump.items("orders") if "#" not in item["leg"] for leg in item["refused"])
+    return Counter(
+        leg["code"] for item in pump.items("orders") if "#" not in item["leg"] for leg in item["refused"]
+    )
 
 
 def events() -> list[dict[str, Any]]:
@@ -96,7 +110,9 @@ def drained(queue: str) -> list[dict[str, Any]]:
     while received := pump.messages(queue):
         for message in received:
             found.append(json.loads(message["Body"]))
-            aws.client("sqs").delete_message(QueueUrl=config.queue(queue), ReceiptHandle=message["ReceiptHandle"])
+            aws.client("sqs").delete_message(
+                QueueUrl=config.queue(queue), ReceiptHandle=message["ReceiptHandle"]
+            )
     return found
 
 
@@ -112,19 +128,28 @@ def drained(queue: str) -> list[dict[str, Any]]:
     ],
 )
 @pytest.mark.parametrize("about", [USER, Switch(Scope.ACCOUNT, "1-main", "1")], ids=["user", "account"])
-def test_a_rule_refuses_what_opens_and_lets_out_what_closes(about: Switch, rules: dict[str, Any], code: str) -> None:
-    """Each rule, set on the user or the account, refuses a buy, tells so and logs so; the sale of what is held goes through."""
+def test_a_rule_refuses_what_opens_and_lets_out_what_closes(
+    about: Switch, rules: dict[str, Any], code: str
+) -> None:
+    """Each rule, set on the user or the account, refuses a buy, tells so and logs so.
+
+    The sale of what is held goes through.
+    """
     assert paper() is None
     monday = datetime.now(UTC).weekday() == 0
     rule(
         about,
-        **rules if not (monday and "trading_hours" in rules) else {"trading_hours": (Hours(days=("tue",), start="01:00", end="02:00"),)},
+        **rules
+        if not (monday and "trading_hours" in rules)
+        else {"trading_hours": (Hours(days=("tue",), start="01:00", end="02:00"),)},
     )
     assert paper(symbol="TSLA") == code
     assert paper("sell", price=101) is None
     assert len(orders()) == 2
     told = [event for event in events() if event["type"] == "signal.refused"]
-    assert [event["payload"]["code"] for event in told] == [code], "refused when it came in, or when it was executed"
+    assert [event["payload"]["code"] for event in told] == [code], (
+        "refused when it came in, or when it was executed"
+    )
 
 
 def test_a_refusal_at_the_door_is_in_the_log() -> None:
@@ -139,7 +164,10 @@ def test_a_rule_set_meanwhile_is_kept_at_execution() -> None:
     """A signal that was accepted before a rule was set is refused by it all the same."""
     headers = {"X-Webhook-Token": records.add_token("1")}
     body = {"symbol": "AAPL", "side": "buy", "qty": 1, "price": 100}
-    assert call(receive_signals.app, "POST", "/api/webhook", body, query={"wait": "0"}, headers=headers)[0] == 202
+    assert (
+        call(receive_signals.app, "POST", "/api/webhook", body, query={"wait": "0"}, headers=headers)[0]
+        == 202
+    )
     rule(max_order_notional=D(99))
     pump.execute()
     assert refusals() == {"above_max_order": 1}
@@ -198,12 +226,17 @@ def test_orders_of_a_minute_are_counted_by_account() -> None:
 
 
 def test_a_daily_loss_halts_in_the_middle_of_a_signal() -> None:
-    """The accounts add up to the limit while one signal runs on twenty of them: not one order more, and everybody is told."""
+    """The accounts add up to the limit while one signal runs on twenty of them.
+
+    Not one order more, and everybody is told.
+    """
     many_accounts(20)
     rule(max_daily_loss=D(75))
     group()
     placed, loss = orders(), sum(order["fee"] for order in orders())
-    assert loss >= 75 > loss - max(order["fee"] for order in placed), "the order that reached the limit is the last"
+    assert loss >= 75 > loss - max(order["fee"] for order in placed), (
+        "the order that reached the limit is the last"
+    )
     assert refusals() == {"halted": 20 - len(placed)}
     [halted] = [event for event in events() if event["type"] == "trading.halted"]
     assert halted["payload"] == {"reason": "max_daily_loss", "scope": "user", "user_id": 1}
@@ -211,9 +244,17 @@ def test_a_daily_loss_halts_in_the_middle_of_a_signal() -> None:
     assert sum(event["type"] == "signal.refused" for event in events()) == 20 - len(placed)
     pump.publish()
     types = Counter(event["type"] for event in pump.events("user#1"))
-    assert (types["trading.halted"], types["signal.refused"], types["order.filled"]) == (1, 20 - len(placed), len(placed))
+    assert (types["trading.halted"], types["signal.refused"], types["order.filled"]) == (
+        1,
+        20 - len(placed),
+        len(placed),
+    )
     for queue in ("telegram", "realtime", "webhooks"):
-        told = [body for body in drained(queue) if body.get("type") == "trading.halted" and body["stream"] == "user#1"]
+        told = [
+            body
+            for body in drained(queue)
+            if body.get("type") == "trading.halted" and body["stream"] == "user#1"
+        ]
         assert len(told) == 1, queue
     assert group(qty_per=11) == 202
     assert len(orders()) == len(placed)
@@ -248,7 +289,10 @@ def test_a_loss_of_yesterday_is_forgotten_and_a_resumed_user_is_still_over_it() 
 
 
 def test_a_daily_loss_flattens_every_account_of_its_scope() -> None:
-    """By choice everything is closed: positions, holdings and open orders, on all accounts, told to each in its own queue."""
+    """By choice everything is closed.
+
+    Positions, holdings and open orders, on all accounts, told to each in its own queue.
+    """
     many_accounts(3)
     assert paper(symbol="AAPL", quantity=3) is None
     group(side="long")
@@ -257,7 +301,11 @@ def test_a_daily_loss_flattens_every_account_of_its_scope() -> None:
     assert paper(symbol="TSLA", quantity=50) is None  # costs 5
     pump.execute()
     for account_id in ("1-main", "1-a00", "1-a01", "1-a02"):
-        held = [item for item in pump.items("portfolios") if item["account_id"] == account_id and item["item"] != "ledger"]
+        held = [
+            item
+            for item in pump.items("portfolios")
+            if item["account_id"] == account_id and item["item"] != "ledger"
+        ]
         assert held == [], account_id
     [halted] = [event for event in events() if event["type"] == "trading.halted"]
     assert halted["payload"]["flatten"] is True
@@ -313,7 +361,13 @@ def test_equity_that_falls_halts_an_account_at_an_exchange() -> None:
 
 def test_paper_stays_within_five_calls() -> None:
     """With rules of every kind set, a paper order takes no call to AWS more."""
-    rule(max_order_notional=D(1000), max_position_notional=D(9000), max_open_positions=9, max_orders_per_minute=9, max_daily_loss=D(900))
+    rule(
+        max_order_notional=D(1000),
+        max_position_notional=D(9000),
+        max_open_positions=9,
+        max_orders_per_minute=9,
+        max_daily_loss=D(900),
+    )
     headers = {"X-Webhook-Token": records.add_token("1")}
     body = {"symbol": "AAPL", "side": "buy", "qty": 1, "price": 100}
     call(receive_signals.app, "POST", "/api/webhook", body, query={"wait": "0"}, headers=headers)

@@ -1,4 +1,7 @@
-"""Sizes and rules go by what an order fills at, on simulated accounts: the better of market and limit, with slippage where it takes."""
+"""Sizes and rules go by what an order fills at, on simulated accounts.
+
+The better of market and limit, with slippage where it takes.
+"""
 
 from decimal import Decimal
 
@@ -27,7 +30,9 @@ def test_a_marketable_short_is_sized_by_the_market(limit: str) -> None:
     legs = (Leg(percent=D(1), price=D(limit)),)
     execution = send("sell", None, legs=legs, order_type=OrderType.LIMIT)
     assert not execution.refused
-    assert held() == {"position#BTCUSDT": D("-0.198")} or abs(held()["position#BTCUSDT"] + D("0.198")) < D("0.001")
+    assert held() == {"position#BTCUSDT": D("-0.198")} or abs(held()["position#BTCUSDT"] + D("0.198")) < D(
+        "0.001"
+    )
 
 
 def test_a_marketable_buy_is_sized_by_the_market() -> None:

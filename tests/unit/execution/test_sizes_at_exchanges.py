@@ -14,9 +14,14 @@ def position(live: Live) -> Decimal:
     return sum((Decimal(each) for each in live.holdings["positions"].values()), D(0))
 
 
-@pytest.mark.parametrize("size", [{"quantity": D("0.1")}, {"position_percent": D(50)}, {"quote_amount": D(5000)}])
+@pytest.mark.parametrize(
+    "size", [{"quantity": D("0.1")}, {"position_percent": D(50)}, {"quote_amount": D(5000)}]
+)
 def test_an_exit_in_part(futures: Live, size: dict[str, Decimal]) -> None:
-    """An order to flat takes its size off and leaves the rest with its stop-loss; delivered twice it trades once."""
+    """An order to flat takes its size off and leaves the rest with its stop-loss.
+
+    Delivered twice it trades once.
+    """
     futures.run("buy", quantity=D("0.2"), stop_loss=D(45000))
     instruction = futures.signal("close", **size)
     for _ in range(2):
@@ -36,7 +41,9 @@ def test_a_reversal_leads_to_the_target(futures: Live) -> None:
     assert position(futures) == D("-0.2")
     futures.run("short", quantity=D("0.1"), target_size=D("0.1"), shrinks=True)
     assert position(futures) == D("-0.1")
-    assert [leg.code for leg in futures.run("short", quantity=D("0.1"), target_size=D("0.1")).refused] == ["target_reached"]
+    assert [leg.code for leg in futures.run("short", quantity=D("0.1"), target_size=D("0.1")).refused] == [
+        "target_reached"
+    ]
     assert position(futures) == D("-0.1")
     assert futures.agrees()
 

@@ -38,7 +38,9 @@ def test_events_are_matched_in_the_order_of_their_stream(monkeypatch: pytest.Mon
         matched.append(event.sequence)
 
     monkeypatch.setattr(worker, "match_event", match)
-    records = [record(number, EVENT % (number, number), "tradehook-dev-webhooks.fifo") for number in (1, 2, 3)]
+    records = [
+        record(number, EVENT % (number, number), "tradehook-dev-webhooks.fifo") for number in (1, 2, 3)
+    ]
     answer = deliver_webhooks.handler({"Records": records}, None)
     assert matched == [1]
     assert [failure["itemIdentifier"] for failure in answer["batchItemFailures"]] == ["m-2", "m-3"]
@@ -46,6 +48,13 @@ def test_events_are_matched_in_the_order_of_their_stream(monkeypatch: pytest.Mon
 
 def test_a_batch_of_deliveries_is_done_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole batch is handed on, and what has to come again is named."""
-    monkeypatch.setattr(worker, "handle_tasks", lambda bodies: [id_ for id_, body in bodies.items() if body == "bad"])
-    records = [record(number, body, "tradehook-dev-deliveries") for number, body in enumerate(("good", "bad", "good"))]
-    assert deliver_webhooks.handler({"Records": records}, None) == {"batchItemFailures": [{"itemIdentifier": "m-1"}]}
+    monkeypatch.setattr(
+        worker, "handle_tasks", lambda bodies: [id_ for id_, body in bodies.items() if body == "bad"]
+    )
+    records = [
+        record(number, body, "tradehook-dev-deliveries")
+        for number, body in enumerate(("good", "bad", "good"))
+    ]
+    assert deliver_webhooks.handler({"Records": records}, None) == {
+        "batchItemFailures": [{"itemIdentifier": "m-1"}]
+    }

@@ -35,7 +35,9 @@ def test_a_group_that_is_done_is_released_while_another_goes_on() -> None:
         released.append([each["messageId"] for each in records])
         done.set()
 
-    answer = each_group({"Records": [message(1, "slow"), message(2, "quick"), message(3, "quick")]}, handle, release)
+    answer = each_group(
+        {"Records": [message(1, "slow"), message(2, "quick"), message(3, "quick")]}, handle, release
+    )
 
     assert answer == {"batchItemFailures": []}
     assert released == [["m2", "m3"], ["m1"]]
@@ -50,17 +52,26 @@ def test_a_group_that_failed_is_not_released() -> None:
             raise ValueError
 
     each_group(
-        {"Records": [message(1, "bad"), message(2, "good")]}, handle, lambda records: released.extend(r["messageId"] for r in records)
+        {"Records": [message(1, "bad"), message(2, "good")]},
+        handle,
+        lambda records: released.extend(r["messageId"] for r in records),
     )
     assert released == ["m2"]
 
 
 def test_deleting_lets_the_groups_next_message_through() -> None:
-    """SQS delivers the next message of a group once the one before it is deleted, whatever else the batch does."""
+    """SQS delivers the next message of a group once the one before it is deleted, whatever else the batch
+    does.
+    """
     with emulated():
         sqs, url = aws.client("sqs"), config.queue("orders-okx")
         for number in (1, 2):
-            sqs.send_message(QueueUrl=url, MessageBody=str(number), MessageGroupId="quick", MessageDeduplicationId=str(number))
+            sqs.send_message(
+                QueueUrl=url,
+                MessageBody=str(number),
+                MessageGroupId="quick",
+                MessageDeduplicationId=str(number),
+            )
         [first] = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=1)["Messages"]
         assert "Messages" not in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=1)
 

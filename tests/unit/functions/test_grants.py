@@ -1,4 +1,7 @@
-"""What the other tests leave out of the functions' grants: each of these needs one that would else be needed by no test."""
+"""What the other tests leave out of the functions' grants.
+
+Each of these needs one that would else be needed by no test.
+"""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -13,7 +16,15 @@ from chalicelib.exchanges import registry
 from chalicelib.portfolio import snapshots
 from chalicelib.realtime import post
 from chalicelib.webhooks import fan_out, ssrf_guard
-from functions import handle_realtime, push_realtime, receive_signals, refresh_markets, serve_api, sweep, track_orders
+from functions import (
+    handle_realtime,
+    push_realtime,
+    receive_signals,
+    refresh_markets,
+    serve_api,
+    sweep,
+    track_orders,
+)
 from testkit import pump, records
 from testkit.gateway import CONTEXT, call
 from tests.conftest import grants
@@ -33,13 +44,20 @@ def test_waiting_for_the_result_reads_the_ledger(trader: None) -> None:
     assert call(receive_signals.app, "POST", "/api/webhook", ALERT, query={"wait": "1"})[0] == 202
 
 
-def test_the_sweep_notes_a_signal_that_has_long_settled(trader: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sweep_notes_a_signal_that_has_long_settled(
+    trader: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`signals`, UpdateItem: its messages arrived, only the note of it was lost."""
     call(receive_signals.app, "POST", "/api/webhook", ALERT, query={"wait": "0"})
     pump.execute()
     [signal] = pump.items("signals")
     aws.write(
-        aws.update_write("signals", {"signal_id": signal["signal_id"]}, "SET unqueued = :shard", shard=aws.index_shard(signal["signal_id"]))
+        aws.update_write(
+            "signals",
+            {"signal_id": signal["signal_id"]},
+            "SET unqueued = :shard",
+            shard=aws.index_shard(signal["signal_id"]),
+        )
     )
     monkeypatch.setattr(sweep, "_SETTLED_BY_NOW", timedelta(seconds=-5))
     sweep.handler({}, CONTEXT)
@@ -50,14 +68,20 @@ def test_what_is_due_is_queued(emulated: None) -> None:
     """`orders-{exchange}`, SendMessage: an account on which something is due is told to look after it."""
     due = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
     aws.write(
-        aws.put_write("in_flight_orders", {"account_id": "1", "order_id": "#account", "shard": "0", "due_at": due, "exchange": "okx"})
+        aws.put_write(
+            "in_flight_orders",
+            {"account_id": "1", "order_id": "#account", "shard": "0", "due_at": due, "exchange": "okx"},
+        )
     )
     track_orders.handler({}, CONTEXT)
     assert [message["account_id"] for message in pump.bodies("orders-okx")] == ["1"]
 
 
 def test_markets_are_stored(emulated: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`markets`, GetItem and PutItem: what is missing is fetched and stored, what is fresh is not fetched again."""
+    """`markets`, GetItem and PutItem.
+
+    What is missing is fetched and stored, what is fresh is not fetched again.
+    """
     fetched: list[str] = []
 
     def fetch(exchange: str, *_market: Any, **_environment: Any) -> dict[str, Any]:
@@ -76,14 +100,20 @@ def connected(trader: None) -> str:
     """A connection that API Gateway and the table know."""
     post.client.cache_clear()
     token = records.add_token("1", records.credentials.Kind.API)
-    event = {"requestContext": {"eventType": "CONNECT", "connectionId": "c-1"}, "queryStringParameters": {"token": token}}
+    event = {
+        "requestContext": {"eventType": "CONNECT", "connectionId": "c-1"},
+        "queryStringParameters": {"token": token},
+    }
     assert handle_realtime.handler(event, CONTEXT) == {"statusCode": 200}
     return "c-1"
 
 
 def test_a_connection_is_answered(connected: str) -> None:
     """`realtime`, ManageConnections: a ping is answered by a post to its connection."""
-    event = {"requestContext": {"eventType": "MESSAGE", "connectionId": connected}, "body": json.dumps({"type": "ping"})}
+    event = {
+        "requestContext": {"eventType": "MESSAGE", "connectionId": connected},
+        "body": json.dumps({"type": "ping"}),
+    }
     assert handle_realtime.handler(event, CONTEXT) == {"statusCode": 200}
 
 
@@ -100,15 +130,30 @@ def test_a_connection_is_welcomed(connected: str) -> None:
 def test_a_transaction_by_its_number(trader: None) -> None:
     """`transactions`, GetItem: one that is not there."""
     headers = {"Authorization": f"Bearer {records.add_token('1', records.credentials.Kind.API)}"}
-    where: dict[str, Any] = {"route": "/transactions/{transaction_id}", "path_parameters": {"transaction_id": "7"}}
+    where: dict[str, Any] = {
+        "route": "/transactions/{transaction_id}",
+        "path_parameters": {"transaction_id": "7"},
+    }
     assert call(serve_api.app, "GET", "/transactions/7", headers=headers, **where)[0] == 404
 
 
 def test_what_an_account_at_an_exchange_holds(trader: None) -> None:
     """`snapshots`, GetItem: what its exchange said when it was last asked."""
     account_id = records.add_account("1", "real", exchange="okx", kind="live")
-    position = {"symbol": "BTCUSDT", "market_type": "futures", "quantity": 2, "entry_price": 50000, "leverage": 1, "unrealized_profit": 7}
-    looked = {"account_id": account_id, "at": snapshots.LATEST, "taken_at": "2026-01-01T00:00:00+00:00", "balances": []}
+    position = {
+        "symbol": "BTCUSDT",
+        "market_type": "futures",
+        "quantity": 2,
+        "entry_price": 50000,
+        "leverage": 1,
+        "unrealized_profit": 7,
+    }
+    looked = {
+        "account_id": account_id,
+        "at": snapshots.LATEST,
+        "taken_at": "2026-01-01T00:00:00+00:00",
+        "balances": [],
+    }
     aws.write(aws.put_write("snapshots", looked | {"positions": [position]}))
     headers = {"Authorization": f"Bearer {records.add_token('1', records.credentials.Kind.API)}"}
     status, shown, _ = call(serve_api.app, "GET", "/positions", headers=headers)
@@ -142,7 +187,9 @@ def test_a_signal_tells_of_its_deliveries(trader: None, monkeypatch: pytest.Monk
         ("queue:orders-{exchange}", "SendMessage"),
     ],
 )
-def test_without_its_grant_a_call_is_denied(trader: None, monkeypatch: pytest.MonkeyPatch, resource: str, action: str) -> None:
+def test_without_its_grant_a_call_is_denied(
+    trader: None, monkeypatch: pytest.MonkeyPatch, resource: str, action: str
+) -> None:
     """What holds every other test to the grants: the call fails, and is noted by name."""
     monkeypatch.setattr(grants, "granted", grants.granted - {("receive_signals", resource, action)})
     assert call(receive_signals.app, "POST", "/api/webhook", ALERT, query={"wait": "0"})[0] == 500

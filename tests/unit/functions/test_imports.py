@@ -12,8 +12,14 @@ _TRADERS = {"functions.execute_orders", "functions.refresh_markets"}
 
 
 def test_ccxt_is_imported_by_no_function_but_those_that_call_exchanges() -> None:
-    """Receiving signals, above all, imports nothing of ccxt: TradingView waits 3 s, and ccxt alone takes one of them."""
-    modules = {function["handler"].rpartition(".")[0] for function in yaml.safe_load(STACK_YAML.read_text())["functions"].values()}
+    """Receiving signals, above all, imports nothing of ccxt.
+
+    TradingView waits 3 s, and ccxt alone takes one of them.
+    """
+    modules = {
+        function["handler"].rpartition(".")[0]
+        for function in yaml.safe_load(STACK_YAML.read_text())["functions"].values()
+    }
     others = sorted(modules - _TRADERS)
     load = f"[importlib.import_module(name) for name in {others}]"
     asked = f"import importlib, sys; {load}; print([name for name in sys.modules if name.startswith('ccxt')])"
@@ -24,7 +30,10 @@ def test_ccxt_is_imported_by_no_function_but_those_that_call_exchanges() -> None
 
 
 def test_a_cold_start_does_not_look_for_garbage_and_the_process_does_from_then_on() -> None:
-    """Nothing that importing makes is garbage; the first look after it leaves what is there alone, and the usual ones follow."""
+    """Nothing that importing makes is garbage.
+
+    The first look after it leaves what is there alone, and the usual ones follow.
+    """
     environment = {**os.environ, "AWS_LAMBDA_FUNCTION_NAME": "cold", "AWS_DEFAULT_REGION": "eu-west-1"}
     code = """
 import gc
@@ -36,7 +45,9 @@ print(seen() - began)
 held = [[] for _ in range(200_000)]
 print(gc.get_freeze_count(), gc.get_threshold() == usual, len(gc.callbacks))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
     looks, after = done.stdout.splitlines()
     frozen, restored, callbacks = after.split()
 

@@ -45,5 +45,7 @@ def test_what_it_cannot_read_comes_again(monkeypatch):
     monkeypatch.setenv("TRADEHOOK_TELEGRAM_BOT_TOKEN", "1:x")
     held = []
     monkeypatch.setattr(notify_telegram.queue, "hold", lambda _records, failed, _pauses: held.append(failed))
-    assert notify_telegram.handler(event("nonsense"), CONTEXT) == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+    assert notify_telegram.handler(event("nonsense"), CONTEXT) == {
+        "batchItemFailures": [{"itemIdentifier": "m1"}]
+    }
     assert held == [frozenset(["m1"])]

@@ -1,4 +1,7 @@
-"""The scheduled function that keeps the instruments' rules: every venue once an hour, one that fails not at the others' cost."""
+"""The scheduled function that keeps the instruments' rules.
+
+Every venue once an hour, one that fails not at the others' cost.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +17,12 @@ from testkit.gateway import CONTEXT
 __all__ = ["simulator", "simulator_server"]
 
 EXCHANGES = ("binance", "bybit", "okx")
-VENUES = [market_store.venue(name, each, demo=demo) for name in EXCHANGES for each in MarketType for demo in (False, True)]
+VENUES = [
+    market_store.venue(name, each, demo=demo)
+    for name in EXCHANGES
+    for each in MarketType
+    for demo in (False, True)
+]
 
 
 @pytest.fixture
@@ -46,7 +54,14 @@ def test_one_that_fails_keeps_what_it_has(fetched: list[tuple], monkeypatch: pyt
     """The others are refreshed; the failed one is tried again the next time."""
     refresh_markets.handler({}, CONTEXT)
     for venue in VENUES:
-        aws.write(aws.update_write("markets", {"listing": f"{venue}#"}, "SET refreshed_at = :old", old="2026-01-01T00:00:00+00:00"))
+        aws.write(
+            aws.update_write(
+                "markets",
+                {"listing": f"{venue}#"},
+                "SET refreshed_at = :old",
+                old="2026-01-01T00:00:00+00:00",
+            )
+        )
     fetch = registry.fetch_markets
 
     def failing(exchange: str, market_type: MarketType, *, demo: bool) -> dict:

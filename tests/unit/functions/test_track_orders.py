@@ -1,4 +1,7 @@
-"""The scheduled function that has accounts looked after: one message each, on the account's own group, once a minute."""
+"""The scheduled function that has accounts looked after.
+
+One message each, on the account's own group, once a minute.
+"""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

@@ -37,7 +37,10 @@ class ManyRequests:
 
 
 def test_a_burst_from_cold_starts_no_more_processes_than_there_are_cores():
-    """As long as the first ones may still be starting nobody else is let in; then one after the other, each with time to start."""
+    """As long as the first ones may still be starting nobody else is let in.
+
+    Then one after the other, each with time to start.
+    """
 
     async def check() -> None:
         many_requests = ManyRequests(20)
@@ -83,7 +86,10 @@ def test_a_request_that_others_stand_behind_may_not_wait():
 
 
 def test_of_a_later_burst_all_but_the_first_one_are_told(monkeypatch):
-    """One that comes alone is not held up by a look for others, so the first of many passes for one; those right behind it do not."""
+    """One that comes alone is not held up by a look for others, so the first of many passes for one.
+
+    Those right behind it do not.
+    """
     monkeypatch.setattr(admission, "_A_LOOK_S", 0.1)
 
     async def check() -> None:

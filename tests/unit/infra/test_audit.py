@@ -10,7 +10,9 @@ from infra import audit
 
 def test_a_weakness_in_the_code_is_found(tmp_path: Path) -> None:
     """A shell command made of input, in a tree of its own."""
-    (tmp_path / "weak.py").write_text("import subprocess\n\n\ndef run(name):\n    subprocess.run(f'ls {name}', shell=True)\n")
+    (tmp_path / "weak.py").write_text(
+        "import subprocess\n\n\ndef run(name):\n    subprocess.run(f'ls {name}', shell=True)\n"
+    )
     found = audit.code(["weak.py"], audit.WAIVED, tmp_path)
 
     assert any("B602" in line and "weak.py:5:" in line for line in found), found
@@ -39,7 +41,11 @@ def test_everything_carried_is_looked_up() -> None:
 REPORT = {
     "dependencies": [
         {"name": "good", "version": "1.0", "vulns": []},
-        {"name": "bad", "version": "2.0", "vulns": [{"id": "PYSEC-1", "aliases": ["CVE-1"], "fix_versions": ["2.1"]}]},
+        {
+            "name": "bad",
+            "version": "2.0",
+            "vulns": [{"id": "PYSEC-1", "aliases": ["CVE-1"], "fix_versions": ["2.1"]}],
+        },
         {"name": "unknown", "version": "3.0", "skip_reason": "not found"},
     ]
 }
@@ -64,9 +70,16 @@ def test_an_advisory_is_a_finding_unless_waived(monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_what_was_not_audited_is_said_aloud(
-    advisories: list[str], unknown: list[str], status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    advisories: list[str],
+    unknown: list[str],
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Findings fail, and so does an audit of nothing; what else could not be looked up is not passed over either."""
+    """Findings fail, and so does an audit of nothing.
+
+    What else could not be looked up is not passed over either.
+    """
     monkeypatch.setattr(audit, "code", lambda *_: [])
     monkeypatch.setattr(audit, "carried", lambda: {"a": "1", "b": "2"})
     monkeypatch.setattr(audit, "dependencies", lambda _: (advisories, unknown))

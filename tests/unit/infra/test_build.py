@@ -34,7 +34,11 @@ def ccxt(tmp_path):
     (package / "__init__.py").write_text(INIT)
     (package / "base" / "exchange.py").write_text("class Exchange: ...\n")
     (package / "base" / "errors.py").touch()
-    for name, parent in {"binance": "base.exchange", "binanceusdm": "binance", "kraken": "base.exchange"}.items():
+    for name, parent in {
+        "binance": "base.exchange",
+        "binanceusdm": "binance",
+        "kraken": "base.exchange",
+    }.items():
         (package / f"{name}.py").write_text(
             f"from ccxt.{parent} import {parent.rpartition('.')[2].replace('exchange', 'Exchange')}\nclass {name}: ...\n"
         )
@@ -45,11 +49,23 @@ def ccxt(tmp_path):
 def test_ccxt_keeps_the_asked_and_their_parents(ccxt):
     """`binanceusdm` needs `binance`; `kraken` goes, and what is left still imports."""
     ccxt_subset.trim(ccxt, ("binanceusdm",))
-    assert sorted(path.name for path in ccxt.iterdir()) == ["__init__.py", "abstract", "base", "binance.py", "binanceusdm.py"]
-    assert sorted(path.name for path in (ccxt / "abstract").iterdir()) == ["__init__.py", "binance.py", "binanceusdm.py"]
+    assert sorted(path.name for path in ccxt.iterdir()) == [
+        "__init__.py",
+        "abstract",
+        "base",
+        "binance.py",
+        "binanceusdm.py",
+    ]
+    assert sorted(path.name for path in (ccxt / "abstract").iterdir()) == [
+        "__init__.py",
+        "binance.py",
+        "binanceusdm.py",
+    ]
     # Another process: two packages of one name would mix in this one's `sys.modules`.
     asked = "import ccxt; print(ccxt.__version__, *ccxt.exchanges)"
-    trimmed = subprocess.run([sys.executable, "-c", asked], cwd=ccxt.parent, capture_output=True, text=True, timeout=30, check=True)
+    trimmed = subprocess.run(
+        [sys.executable, "-c", asked], cwd=ccxt.parent, capture_output=True, text=True, timeout=30, check=True
+    )
     assert trimmed.stdout.split() == ["1.2.3", "binance", "binanceusdm"]
 
 

@@ -15,12 +15,18 @@ from infra.stack import ROOT
 
 
 def test_http_functions_are_those_of_the_stack():
-    """`app.py` names the functions that `stack.yaml` marks `http: true`, since it cannot read that file where Chalice packs it."""
+    """`app.py` names the functions that `stack.yaml` marks `http.
+
+    True`, since it cannot read that file where Chalice packs it.
+    """
     assert sorted(root.HTTP_FUNCTIONS) == sorted(function.name for function in stack.load().http_functions)
 
 
 def test_root_app_serves():
-    """Through Chalice's client, which is `chalice local`'s gateway, the root app answers: pages, files, refusals."""
+    """Through Chalice's client, which is `chalice local`'s gateway, the root app answers.
+
+    Pages, files, refusals.
+    """
     with Client(root.app, stage_name="local", project_dir=str(ROOT)) as client:
         health = client.http.get("/health")
         page = client.http.get("/dashboard/vendor/uplot.css")
@@ -30,11 +36,16 @@ def test_root_app_serves():
     assert page.status_code == 200
     assert page.headers["Content-Type"].startswith("text/css")
     assert unknown.status_code in {403, 404}
-    assert [(each.status_code, json.loads(each.body)["code"]) for each in denied] == [(401, "token_missing")] * 2
+    assert [(each.status_code, json.loads(each.body)["code"]) for each in denied] == [
+        (401, "token_missing")
+    ] * 2
 
 
 def test_stages():
-    """Chalice reads both stages: the longest time and most memory of the functions in them, and a written policy."""
+    """Chalice reads both stages.
+
+    The longest time and most memory of the functions in them, and a written policy.
+    """
     described = stack.load()
     http = described.http_functions
     for name in ("local", "prod"):
@@ -51,17 +62,29 @@ def test_stages():
 
 
 def test_files_are_current():
-    """`.chalice/` is what `stack.yaml` comes to: after a change there run `python -m infra.build.chalice_config`."""
+    """`.chalice/` is what `stack.yaml` comes to.
+
+    After a change there run `python -m infra.build.chalice_config`.
+    """
     for name, text in chalice_config.files(stack.load()).items():
         assert (ROOT / ".chalice" / name).read_text() == text, name
 
 
 def test_policy_is_the_grants():
-    """What `chalice package` allows its function is what the HTTP functions are granted, and no action is a star."""
+    """What `chalice package` allows its function is what the HTTP functions are granted, and no action is a
+    star.
+    """
     described = stack.load()
-    actions = {action for statement in chalice_config.policy(described)["Statement"] for action in statement["Action"]}
+    actions = {
+        action
+        for statement in chalice_config.policy(described)["Statement"]
+        for action in statement["Action"]
+    }
     granted = {
-        action for function in described.http_functions for statement in described.statements(function) for action in statement.actions
+        action
+        for function in described.http_functions
+        for statement in described.statements(function)
+        for action in statement.actions
     }
     assert actions - granted == {"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"}
     assert granted <= actions
@@ -78,6 +101,10 @@ def test_packaged_app_imports(tmp_path: Path):
         text=True,
         timeout=60,
         check=False,
-        env={"PATH": "/usr/bin:/bin", "AWS_DEFAULT_REGION": "us-east-1", "PYTHONPYCACHEPREFIX": str(tmp_path / "bytecode")},
+        env={
+            "PATH": "/usr/bin:/bin",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "PYTHONPYCACHEPREFIX": str(tmp_path / "bytecode"),
+        },
     )
     assert (done.returncode, done.stdout.strip()) == (0, str(len(root.OWNERS))), done.stderr

@@ -21,7 +21,14 @@ ALERT = {
     "price": 67250.5,
     "comment": "breakout above the upper band with volume, second entry of the day",
     "interval": "15",
-    "bar": {"time": "2026-03-02T12:15:00Z", "open": 67010.1, "high": 67299.9, "low": 66980.4, "close": 67250.5, "volume": 1843.221},
+    "bar": {
+        "time": "2026-03-02T12:15:00Z",
+        "open": 67010.1,
+        "high": 67299.9,
+        "low": 66980.4,
+        "close": 67250.5,
+        "volume": 1843.221,
+    },
     "strategy": {"position_size": 0.01, "market_position": "long", "prev_market_position": "flat"},
 }
 
@@ -31,7 +38,10 @@ _ROOM = 0.15  # for items a little longer or shorter; a step that gains a call o
 
 @pytest.fixture(scope="module")
 def counted() -> Iterator[dict[str, Counter[str]]]:
-    """What the steps of one alert to one paper account are billed as, by step; a first alert has made what is made once."""
+    """What the steps of one alert to one paper account are billed as, by step.
+
+    A first alert has made what is made once.
+    """
     with cloud.emulated():
         records.add_user("1")
         records.add_account("1")
@@ -44,15 +54,23 @@ def counted() -> Iterator[dict[str, Counter[str]]]:
 def test_a_step_is_billed_as_the_figures_say(counted: dict[str, Counter[str]], step: str) -> None:
     """Requests and units. `counted` in the figures means counted here."""
     figures = cost.load()["steps"][step]
-    priced = {name: amount for name, amount in figures.items() if name.startswith(("dynamodb_", "sqs_", "sns_fifo_publish"))}
+    priced = {
+        name: amount
+        for name, amount in figures.items()
+        if name.startswith(("dynamodb_", "sqs_", "sns_fifo_publish"))
+    }
 
     assert figures["from"] == "counted"
-    assert priced == pytest.approx({name: amount for name, amount in counted[step].items() if amount}, rel=_ROOM)
+    assert priced == pytest.approx(
+        {name: amount for name, amount in counted[step].items() if amount}, rel=_ROOM
+    )
 
 
 def test_what_says_counted_is_counted(counted: dict[str, Counter[str]]) -> None:
     """No other step claims to be."""
-    assert {name for name, step in cost.load()["steps"].items() if step["from"] == "counted"} == counted.keys()
+    assert {
+        name for name, step in cost.load()["steps"].items() if step["from"] == "counted"
+    } == counted.keys()
 
 
 def _everything(token: str, number: int) -> dict[str, Any]:
@@ -65,7 +83,9 @@ def _everything(token: str, number: int) -> dict[str, Any]:
     found["price"] = _queued("realtime", push_realtime.handler)
     waiting = pump.items("outbox")
     with billed() as used:
-        publish_events.handler(stream_event(waiting), CONTEXT)  # all of them are published together, and each bears its share
+        publish_events.handler(
+            stream_event(waiting), CONTEXT
+        )  # all of them are published together, and each bears its share
     found["publish"] = Counter({name: amount / len(waiting) for name, amount in used.items()})
     found["push"] = _queued("realtime", push_realtime.handler)
     found["match"] = _queued("webhooks", deliver_webhooks.handler)
@@ -73,7 +93,10 @@ def _everything(token: str, number: int) -> dict[str, Any]:
 
 
 def _queued(queue: str, handler: Callable[[dict[str, Any], Any], Any]) -> Counter[str]:
-    """The messages of a queue, one invocation each; the last one's bill, in which Lambda receives the message and deletes it."""
+    """The messages of a queue, one invocation each.
+
+    The last one's bill, in which Lambda receives the message and deletes it.
+    """
     for message in pump.messages(queue):
         with billed() as used:
             assert handler(queue_event([message]), CONTEXT) == {"batchItemFailures": []}

@@ -39,7 +39,10 @@ class Cloud:
         self.most_at_once = max(self.most_at_once, self.at_once)
         await asyncio.sleep(self.takes_s)
         self.at_once -= 1
-        told = {"path": request.raw_path, "headers": {name.lower(): value for name, value in request.headers.items()}}
+        told = {
+            "path": request.raw_path,
+            "headers": {name.lower(): value for name, value in request.headers.items()},
+        }
         return web.json_response(told, status=202, headers={"X-Answer": "yes"})
 
     async def websocket(self, request):
@@ -62,7 +65,11 @@ def through_the_door(tmp_path, test):
         cloud = Cloud()
         async with TestServer(cloud.app) as behind:
             place = replace(LocalStackPaths.here({}), directory=tmp_path)
-            told = {"http": str(behind.make_url("/rest/v1")), "websockets": {"/ws": str(behind.make_url("/live/v1"))}, "routes": ROUTES}
+            told = {
+                "http": str(behind.make_url("/rest/v1")),
+                "websockets": {"/ws": str(behind.make_url("/live/v1"))},
+                "routes": ROUTES,
+            }
             place.front_door.write_text(json.dumps(told))
             async with TestClient(TestServer(front_door.application(place))) as client:
                 await test(client, cloud, behind)
@@ -82,7 +89,8 @@ def test_listed_routes_pass_with_their_answer(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/"), ("GET", "/api/webhook"), ("POST", "/_aws/x"), ("GET", "/signals/a/b"), ("PUT", "/x")]
+    ("method", "path"),
+    [("GET", "/"), ("GET", "/api/webhook"), ("POST", "/_aws/x"), ("GET", "/signals/a/b"), ("PUT", "/x")],
 )
 def test_everything_else_is_404_and_stays_outside(tmp_path, method, path):
     """Behind the door anybody is root, so nothing unlisted goes through."""
@@ -100,7 +108,13 @@ def test_the_client_cannot_say_who_or_when_it_is(tmp_path):
     """Address and time are the door's; headers that steer the emulator are dropped; the client's own stay."""
 
     async def test(client, _cloud, _behind):
-        sent = {"X-Forwarded-For": "9.9.9.9", "X-Request-Start": "t=1", "X-Amz-Target": "DynamoDB.Scan", "X-Api-Key": "k", "X-Mine": "1"}
+        sent = {
+            "X-Forwarded-For": "9.9.9.9",
+            "X-Request-Start": "t=1",
+            "X-Amz-Target": "DynamoDB.Scan",
+            "X-Api-Key": "k",
+            "X-Mine": "1",
+        }
         answer = await client.post("/api/webhook", data=b"{}", headers=sent)
         got = (await answer.json())["headers"]
         assert got["x-forwarded-for"] == "127.0.0.1"
@@ -113,7 +127,10 @@ def test_the_client_cannot_say_who_or_when_it_is(tmp_path):
 
 @pytest.mark.parametrize(("takes_s", "at_once"), [(0.01, admission.AT_FIRST), (1.5, admission.AT_ONCE)])
 def test_few_at_once_per_function(tmp_path, monkeypatch, takes_s, at_once):
-    """The others wait their turn, and all are answered; where none leaves for a while, places are added, up to a limit."""
+    """The others wait their turn, and all are answered.
+
+    Where none leaves for a while, places are added, up to a limit.
+    """
     monkeypatch.setattr(admission, "_STUCK_S", 0.2)
 
     async def test(client, cloud, _behind):
@@ -187,12 +204,19 @@ def test_websocket_refused_is_403(tmp_path):
 
 
 def test_routes_prefer_the_plain_segment_and_follow_the_file(tmp_path):
-    """`/signals/newest` is not a signal's id; `{rest+}` takes the rest; a new file counts from the next request."""
+    """`/signals/newest` is not a signal's id; `{rest+}` takes the rest.
+
+    A new file counts from the next request.
+    """
     file = tmp_path / "front_door.json"
     file.write_text(json.dumps({"http": "a", "websockets": {}, "routes": ROUTES}))
     routes = Routes(file)
     routes.refresh()
-    assert [routes.function("GET", path) for path in ("/signals/newest", "/signals/7", "/files/a/b")] == ["other", "serve_api", "serve_api"]
+    assert [routes.function("GET", path) for path in ("/signals/newest", "/signals/7", "/files/a/b")] == [
+        "other",
+        "serve_api",
+        "serve_api",
+    ]
     assert routes.function("DELETE", "/signals/7") is None
     other = tmp_path / "other.json"
     other.write_text(json.dumps({"http": "b", "websockets": {}, "routes": []}))
@@ -218,18 +242,30 @@ def test_routes_prefer_the_plain_segment_and_follow_the_file(tmp_path):
     ],
 )
 def test_pages_of_other_sites(tmp_path, method, headers, status):
-    """Another host is refused, and so is everything but reading from a page of another site; packed bodies too."""
+    """Another host is refused, and so is everything but reading from a page of another site.
+
+    Packed bodies too.
+    """
 
     async def test(client, _cloud, _behind):
         path = "/signals/1" if method == "GET" else "/api/webhook"
-        answer = await client.request(method, path, headers=headers, data=b"x" if method == "POST" else None, skip_auto_headers=["Origin"])
+        answer = await client.request(
+            method,
+            path,
+            headers=headers,
+            data=b"x" if method == "POST" else None,
+            skip_auto_headers=["Origin"],
+        )
         assert answer.status == status
 
     through_the_door(tmp_path, test)
 
 
 def test_its_own_page_may_post_and_connect(tmp_path):
-    """The dashboard's requests carry the front door's own origin, under each of its names; the cloud never sees it."""
+    """The dashboard's requests carry the front door's own origin, under each of its names.
+
+    The cloud never sees it.
+    """
 
     async def test(client, _cloud, _behind):
         for name in ("127.0.0.1", "localhost"):
@@ -246,12 +282,17 @@ def test_its_own_page_may_post_and_connect(tmp_path):
 
 
 def test_every_answer_is_guarded(tmp_path):
-    """Answers of the functions and of the front door itself tell no versions, and are neither guessed at nor cached."""
+    """Answers of the functions and of the front door itself tell no versions, and are neither guessed at nor
+    cached.
+    """
 
     async def test(client, _cloud, _behind):
         for path in ("/signals/1", "/nowhere"):
             answer = await client.get(path)
             assert "Server" not in answer.headers
-            assert (answer.headers["X-Content-Type-Options"], answer.headers["Cache-Control"]) == ("nosniff", "no-store")
+            assert (answer.headers["X-Content-Type-Options"], answer.headers["Cache-Control"]) == (
+                "nosniff",
+                "no-store",
+            )
 
     through_the_door(tmp_path, test)

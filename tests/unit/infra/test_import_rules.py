@@ -42,7 +42,12 @@ def test_paths(paths, said):
 
 def test_what_is_allowed():
     """A variable beside fixed parts, the same variable in several paths, and a greedy one at the end."""
-    assert import_rules.problems(_document("/a/{one}", "/a/fixed", "/a/{one}/b", "/b/{rest+}", "/", "/openapi.json", "/v1:do")) == []
+    assert (
+        import_rules.problems(
+            _document("/a/{one}", "/a/fixed", "/a/{one}/b", "/b/{rest+}", "/", "/openapi.json", "/v1:do")
+        )
+        == []
+    )
     assert import_rules.problems(_document(*(f"/r{number}" for number in range(299)))) == []
 
 
@@ -50,7 +55,9 @@ def test_methods():
     """An unknown method, and a parameter that the path does not have."""
     assert "trace /a" in import_rules.problems(_document("/a", trace={}))[0]
     declared = {"parameters": [{"name": "two", "in": "path"}, {"name": "q", "in": "query"}]}
-    assert import_rules.problems(_document("/a/{one}", post=declared)) == ["post /a/{one}: declares two, which the path does not have"]
+    assert import_rules.problems(_document("/a/{one}", post=declared)) == [
+        "post /a/{one}: declares two, which the path does not have"
+    ]
 
 
 def test_size():

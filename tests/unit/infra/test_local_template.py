@@ -9,12 +9,17 @@ from infra import stack
 from infra.local.paths import LocalStackPaths
 from infra.local.template import Template
 
-PLACE = LocalStackPaths(Path("/nowhere"), 8123, {"TRADEHOOK_TELEGRAM_API": "http://127.0.0.1:1"}, stack.STACK_YAML)
+PLACE = LocalStackPaths(
+    Path("/nowhere"), 8123, {"TRADEHOOK_TELEGRAM_API": "http://127.0.0.1:1"}, stack.STACK_YAML
+)
 ROUTES = {
     "info": {},
     "paths": {
         "/api/webhook": {
-            "post": {"x-tradehook-function": "receive_signals", "x-amazon-apigateway-integration": {"uri": "${receive_signals}"}},
+            "post": {
+                "x-tradehook-function": "receive_signals",
+                "x-amazon-apigateway-integration": {"uri": "${receive_signals}"},
+            },
         },
     },
 }
@@ -56,7 +61,11 @@ def test_no_role_allows_everything(description, template):
 
 def test_batch_actions_follow_the_plain_ones(template):
     """The emulator asks for batch calls by their own names."""
-    sending = [statement["Action"] for statement in statements(template, "ReceiveSignals") if "sqs:SendMessage" in statement["Action"]]
+    sending = [
+        statement["Action"]
+        for statement in statements(template, "ReceiveSignals")
+        if "sqs:SendMessage" in statement["Action"]
+    ]
     assert sending
     assert all("sqs:SendMessageBatch" in actions for actions in sending)
 
@@ -65,7 +74,10 @@ def test_the_environment_holds_settings_and_addresses(template):
     """What a function is granted it can find, and it knows the public URL."""
     variables = template["Resources"]["FunctionReceiveSignals"]["Properties"]["Environment"]["Variables"]
     assert variables["TABLE_SIGNALS"] == "tradehook-local-signals"
-    assert variables["QUEUE_ORDERS_PAPER"] == "http://127.0.0.1:18123/000000000000/tradehook-local-orders-paper.fifo"
+    assert (
+        variables["QUEUE_ORDERS_PAPER"]
+        == "http://127.0.0.1:18123/000000000000/tradehook-local-orders-paper.fifo"
+    )
     assert variables["TRADEHOOK_PUBLIC_URL"] == "http://127.0.0.1:8123"
     assert variables["TRADEHOOK_TELEGRAM_API"] == "http://127.0.0.1:1"
     assert "TABLE_CONNECTIONS" not in variables
@@ -75,11 +87,17 @@ def test_a_change_of_routes_makes_a_new_deployment(description, template):
     """API Gateway shows a change only after a deployment, so its name follows the content."""
 
     def deployment(content):
-        [name] = [name for name, resource in content["Resources"].items() if resource["Type"] == "AWS::ApiGateway::Deployment"]
+        [name] = [
+            name
+            for name, resource in content["Resources"].items()
+            if resource["Type"] == "AWS::ApiGateway::Deployment"
+        ]
         return name
 
     paths = {"/other": ROUTES["paths"]["/api/webhook"]}
-    other = json.loads(Template(description, PLACE, {**ROUTES, "paths": paths}, ("bucket", "code.zip")).render())
+    other = json.loads(
+        Template(description, PLACE, {**ROUTES, "paths": paths}, ("bucket", "code.zip")).render()
+    )
     assert deployment(other) != deployment(template)
     assert other["Outputs"]["Fingerprint"] != template["Outputs"]["Fingerprint"]
 
@@ -91,11 +109,16 @@ def test_the_same_stack_is_the_same_template(description):
 
 
 def test_localstack_gets_all_but_websockets(description):
-    """Its free edition knows no API Gateway v2; the functions find it by themselves, and nothing refers to what is left out."""
+    """Its free edition knows no API Gateway v2.
+
+    The functions find it by themselves, and nothing refers to what is left out.
+    """
     rendered = Template(description, PLACE, ROUTES, ("bucket", "code.zip"), localstack=True).render()
     resources = json.loads(rendered)["Resources"]
     environments = [
-        resource["Properties"]["Environment"]["Variables"] for resource in resources.values() if resource["Type"] == "AWS::Lambda::Function"
+        resource["Properties"]["Environment"]["Variables"]
+        for resource in resources.values()
+        if resource["Type"] == "AWS::Lambda::Function"
     ]
 
     assert "ApiGatewayV2" not in rendered

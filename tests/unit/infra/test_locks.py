@@ -1,4 +1,7 @@
-"""What is installed is what was locked: every package with the hashes of its files, the dashboard's libraries with theirs."""
+"""What is installed is what was locked.
+
+Every package with the hashes of its files, the dashboard's libraries with theirs.
+"""
 
 import hashlib
 import re
@@ -36,7 +39,11 @@ def test_each_lock_holds_its_pins_with_hashes(name: str) -> None:
 
 def test_make_installs_from_the_locks_only() -> None:
     """Neither uv nor pip installs a file that the lock does not know."""
-    installs = [line for line in (ROOT / "Makefile").read_text().splitlines() if "pip install" in line and " -r " in line]
+    installs = [
+        line
+        for line in (ROOT / "Makefile").read_text().splitlines()
+        if "pip install" in line and " -r " in line
+    ]
     assert len(installs) == 4
     assert all("--require-hashes" in line and ".lock" in line for line in installs)
 
@@ -45,5 +52,9 @@ def test_vendored_libraries_are_unchanged() -> None:
     """Every file of `web/vendor` has its checksum, and is what it was."""
     vendor = ROOT / "web" / "vendor"
     listed = dict(line.split(maxsplit=1)[::-1] for line in (vendor / "SHA256SUMS").read_text().splitlines())
-    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in vendor.iterdir() if path.name != "SHA256SUMS"}
+    found = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in vendor.iterdir()
+        if path.name != "SHA256SUMS"
+    }
     assert found == listed

@@ -1,4 +1,7 @@
-"""What listens on a developer's machine serves tools, not pages of other sites; the cloud's root key is its stack's own."""
+"""What listens on a developer's machine serves tools, not pages of other sites.
+
+The cloud's root key is its stack's own.
+"""
 
 import asyncio
 import stat
@@ -31,7 +34,9 @@ def status(headers, path="/", query=b"", kind="http"):
     return sent[0].get("status", sent[0].get("code")), dict(sent[0].get("headers", []))
 
 
-@pytest.mark.parametrize("host", [f"127.0.0.1:{PORT}", f"localhost:{PORT}", f"LOCALHOST:{PORT}", f"[::1]:{PORT}"])
+@pytest.mark.parametrize(
+    "host", [f"127.0.0.1:{PORT}", f"localhost:{PORT}", f"LOCALHOST:{PORT}", f"[::1]:{PORT}"]
+)
 def test_a_tool_is_served_without_cors(host):
     """A signed request of no page gets through, and the answer opens itself to no page."""
     assert status(OWN | {"host": host}) == (200, {b"x-answer": b"yes"})
@@ -87,7 +92,16 @@ def test_what_processes_write_is_this_users_own(tmp_path):
     """Nobody else reads the directory, the logs, or what a started process makes."""
     directory = tmp_path / "local"
     pid = directory / "x.pid"
-    process.start(["sh", "-c", "echo x > made; mkdir sub"], pid, directory / "x.log", {"PATH": "/usr/bin:/bin"}, tmp_path)
+    process.start(
+        ["sh", "-c", "echo x > made; mkdir sub"],
+        pid,
+        directory / "x.log",
+        {"PATH": "/usr/bin:/bin"},
+        tmp_path,
+    )
     process._children[pid].wait()
-    modes = {name: stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("local", "local/x.log", "made", "sub")}
+    modes = {
+        name: stat.S_IMODE((tmp_path / name).stat().st_mode)
+        for name in ("local", "local/x.log", "made", "sub")
+    }
     assert modes == {"local": 0o700, "local/x.log": 0o600, "made": 0o600, "sub": 0o700}

@@ -11,7 +11,9 @@ pytestmark = pytest.mark.cloud
 
 
 def start(tmp_path, code):
-    process.start([sys.executable, "-c", code], tmp_path / "it.pid", tmp_path / "it.log", dict(os.environ), tmp_path)
+    process.start(
+        [sys.executable, "-c", code], tmp_path / "it.pid", tmp_path / "it.log", dict(os.environ), tmp_path
+    )
 
 
 def test_a_process_is_found_and_stopped(tmp_path):
@@ -41,7 +43,10 @@ def test_a_stale_pid_file_is_nobody(tmp_path):
 
 def test_one_that_does_not_listen_is_killed(tmp_path):
     """SIGTERM first; what ignores it is ended all the same."""
-    start(tmp_path, "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)")
+    start(
+        tmp_path,
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)",
+    )
     while "up" not in (tmp_path / "it.log").read_text():
         pass
     assert process.stop(tmp_path / "it.pid", within_s=0.2)

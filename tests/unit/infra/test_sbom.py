@@ -27,9 +27,13 @@ def archive(tmp_path: Path) -> Path:
             ("simplejson", "License: MIT License"),
             ("long", "License: Copyright\n        all of it"),
         ):
-            zipped.writestr(f"{name}-1.0.dist-info/METADATA", METADATA.format(name=name, version="1.0", licence=licence))
+            zipped.writestr(
+                f"{name}-1.0.dist-info/METADATA", METADATA.format(name=name, version="1.0", licence=licence)
+            )
         zipped.writestr("app.py", "")
-        zipped.writestr("vendored/inner-2.0.dist-info/METADATA", METADATA.format(name="inner", version="2.0", licence=""))
+        zipped.writestr(
+            "vendored/inner-2.0.dist-info/METADATA", METADATA.format(name="inner", version="2.0", licence="")
+        )
     return path
 
 
@@ -44,7 +48,9 @@ def test_every_distribution_once(archive: Path, tmp_path: Path) -> None:
         "pkg:pypi/simplejson@1.0": [{"license": {"name": "MIT License"}}],
         "pkg:pypi/typing-extensions@1.0": [{"expression": "PSF-2.0"}],
     }
-    assert bill["dependencies"] == [{"ref": "tradehook", "dependsOn": sorted(component["purl"] for component in bill["components"])}]
+    assert bill["dependencies"] == [
+        {"ref": "tradehook", "dependsOn": sorted(component["purl"] for component in bill["components"])}
+    ]
 
 
 def test_the_same_zip_has_the_same_bill(archive: Path, tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""A setting's name is the same in the code, in `stack.yaml`, in Terraform and in the documentation: another name is read by nobody."""
+"""A setting's name is the same in the code, in `stack.yaml`, in Terraform and in the documentation.
+
+Another name is read by nobody.
+"""
 
 import re
 from pathlib import Path
@@ -26,14 +29,21 @@ def read_by_code() -> set[str]:
 
 
 def unknown(text: str, known: set[str], elsewhere: str) -> set[str]:
-    """The settings that a text names and nothing reads: with TRADEHOOK_ before them, or without but with a known setting's first word."""
+    """The settings that a text names and nothing reads.
+
+    With TRADEHOOK_ before them, or without but with a known setting's first word.
+    """
     words = {name.partition("_")[0] for name in known if "_" in name and name not in _SET_BY_DEPLOYMENTS}
     prefixed = {
         name
         for name in re.findall(r"\bTRADEHOOK_([A-Z][A-Z_]*[A-Z])\b", text)
         if name not in known and f"TRADEHOOK_{name}" not in elsewhere
     }
-    bare = {name for name in re.findall(r"(?<![\w.])[A-Z]+(?:_[A-Z]+)+\b", text) if name.partition("_")[0] in words and name not in known}
+    bare = {
+        name
+        for name in re.findall(r"(?<![\w.])[A-Z]+(?:_[A-Z]+)+\b", text)
+        if name.partition("_")[0] in words and name not in known
+    }
     return prefixed | bare
 
 
@@ -45,12 +55,22 @@ def test_stack_lists_what_the_code_reads():
 @pytest.mark.parametrize("path", _TOLD, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_page_names_a_setting_that_nothing_reads(path: Path):
     """Documentation and Terraform name no setting that the code does not read."""
-    python = "\n".join(file.read_text() for folder in ("infra", "tradehook", "bench", "tests") for file in (ROOT / folder).rglob("*.py"))
+    python = "\n".join(
+        file.read_text()
+        for folder in ("infra", "tradehook", "bench", "tests")
+        for file in (ROOT / folder).rglob("*.py")
+    )
     assert unknown(path.read_text(), read_by_code(), python.replace("TRADEHOOK_TELEGRAM_TOKEN", "")) == set()
 
 
 @pytest.mark.parametrize(
-    "text", ['{"notify_telegram":{"TELEGRAM_TOKEN":"…"}}', "TRADEHOOK_TELEGRAM_TOKEN", "`WEBHOOK_ALLOW_PLAIN`", "TRADEHOOK_NO_SUCH"]
+    "text",
+    [
+        '{"notify_telegram":{"TELEGRAM_TOKEN":"…"}}',
+        "TRADEHOOK_TELEGRAM_TOKEN",
+        "`WEBHOOK_ALLOW_PLAIN`",
+        "TRADEHOOK_NO_SUCH",
+    ],
 )
 def test_a_wrong_name_is_found(text):
     """The search finds a wrong name in either form."""

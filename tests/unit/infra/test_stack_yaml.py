@@ -15,20 +15,29 @@ SMALL = {
         "accept": {
             "handler": "functions.accept.app",
             "http": True,
-            "grants": [{"table": "signals", "actions": ["PutItem", "Query"]}, {"queue": "orders-{exchange}", "actions": ["SendMessage"]}],
+            "grants": [
+                {"table": "signals", "actions": ["PutItem", "Query"]},
+                {"queue": "orders-{exchange}", "actions": ["SendMessage"]},
+            ],
         },
         "execute": {
             "for_each": "exchanges",
             "handler": "functions.execute.handler",
             "timeout_s": 60,
-            "triggers": [{"queue": "orders-{exchange}", "batch_size": 1, "maximum_concurrency": "{concurrency}"}],
+            "triggers": [
+                {"queue": "orders-{exchange}", "batch_size": 1, "maximum_concurrency": "{concurrency}"}
+            ],
             "grants": [{"key": "secrets", "actions": ["Decrypt"]}],
         },
         "publish": {"handler": "functions.publish.handler", "triggers": [{"stream": "signals"}]},
     },
     "queues": {"orders": {"for_each": "exchanges", "fifo": True, "visibility_margin_s": 30}},
     "tables": {
-        "signals": {"key": {"hash": ["id", "S"]}, "indexes": {"by_user": {"hash": ["user", "S"]}}, "stream": "NEW_IMAGE"},
+        "signals": {
+            "key": {"hash": ["id", "S"]},
+            "indexes": {"by_user": {"hash": ["user", "S"]}},
+            "stream": "NEW_IMAGE",
+        },
     },
     "keys": {"secrets": {}},
 }
@@ -73,7 +82,10 @@ def test_visibility_is_the_functions_timeout_and_the_margin():
 def test_statements_are_the_grants_and_what_triggers_need():
     """Query reaches the indexes too; a stream is read by its trigger's right, a queue received from."""
     small = described()
-    accept = {(statement.part, statement.resource.name): statement.actions for statement in small.statements(small.functions["accept"])}
+    accept = {
+        (statement.part, statement.resource.name): statement.actions
+        for statement in small.statements(small.functions["accept"])
+    }
     assert accept == {
         ("itself", "signals"): ("dynamodb:PutItem", "dynamodb:Query"),
         ("indexes", "signals"): ("dynamodb:Query",),
@@ -83,13 +95,19 @@ def test_statements_are_the_grants_and_what_triggers_need():
     [stream] = small.statements(small.functions["publish"])
     assert (stream.resource, stream.part) == (Resource("table", "signals"), "stream")
     assert "dynamodb:GetRecords" in stream.actions
-    execute = {statement.resource: statement.actions for statement in small.statements(small.functions["execute-paper"])}
+    execute = {
+        statement.resource: statement.actions
+        for statement in small.statements(small.functions["execute-paper"])
+    }
     assert "sqs:DeleteMessage" in execute[Resource("queue", "orders-paper")]
 
 
 def test_ccxt_modules_are_the_exchanges_union():
     """The artifact carries what any exchange needs, once."""
-    assert described(exchanges__paper={"ccxt": ["okx", "binance"], "concurrency": 1}).ccxt_modules == ("binance", "okx")
+    assert described(exchanges__paper={"ccxt": ["okx", "binance"], "concurrency": 1}).ccxt_modules == (
+        "binance",
+        "okx",
+    )
 
 
 def test_fifo_is_in_the_full_name():
@@ -105,11 +123,23 @@ def test_fifo_is_in_the_full_name():
             "function publish, triggers: there is no table 'nothing', only signals",
         ),
         ({"tables__signals__stream": None}, "function publish, triggers: table 'signals' has no stream"),
-        ({"functions__publish__grants": [{"topic": "events", "actions": ["Publish"]}]}, "there is no topic 'events', only none at all"),
-        ({"functions__publish__triggers": [{"queue": "orders-{exchange}"}]}, "known only under `for_each: exchanges`"),
-        ({"functions__publish__websocket": "live"}, "function publish, websocket: there is no websocket 'live'"),
+        (
+            {"functions__publish__grants": [{"topic": "events", "actions": ["Publish"]}]},
+            "there is no topic 'events', only none at all",
+        ),
+        (
+            {"functions__publish__triggers": [{"queue": "orders-{exchange}"}]},
+            "known only under `for_each: exchanges`",
+        ),
+        (
+            {"functions__publish__websocket": "live"},
+            "function publish, websocket: there is no websocket 'live'",
+        ),
         ({"websockets": {"live": {"path": "/ws"}}}, "websocket live: exactly one function must have"),
-        ({"topics": {"events": {"subscriptions": [{"queue": "x"}]}}}, "topic events, subscriptions: there is no queue 'x'"),
+        (
+            {"topics": {"events": {"subscriptions": [{"queue": "x"}]}}},
+            "topic events, subscriptions: there is no queue 'x'",
+        ),
     ],
 )
 def test_a_reference_to_nothing_is_an_error_that_says_where(changes, message):
@@ -131,7 +161,9 @@ def test_a_reference_to_nothing_is_an_error_that_says_where(changes, message):
 def test_a_wrong_form_is_an_error_that_says_where(tmp_path, change, message):
     """A misspelt key must not look like a setting that works."""
     source = copy.deepcopy(SMALL)
-    text = yaml.safe_dump(source).replace("    handler: functions.accept.app\n", f"    handler: functions.accept.app\n    {change}\n", 1)
+    text = yaml.safe_dump(source).replace(
+        "    handler: functions.accept.app\n", f"    handler: functions.accept.app\n    {change}\n", 1
+    )
     if change.startswith("grants"):
         del source["functions"]["accept"]["grants"]
         text = yaml.safe_dump(source).replace("    http: true\n", f"    http: true\n    {change}\n", 1)

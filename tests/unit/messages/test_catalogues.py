@@ -11,7 +11,11 @@ import chalicelib
 from chalicelib import errors, messages
 
 PACKAGE = Path(chalicelib.__file__).parent
-REFUSALS = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, errors.Refused)}
+REFUSALS = {
+    name
+    for name, value in vars(errors).items()
+    if isinstance(value, type) and issubclass(value, errors.Refused)
+}
 OTHERS = [language for language in messages.LANGUAGES if language != "en"]
 
 
@@ -21,14 +25,26 @@ def placeholders(sentence: str) -> set[str]:
 
 def imported_refusals(tree: ast.Module) -> set[str]:
     """The names by which a module knows our refusals; its own exceptions may be named alike."""
-    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "chalicelib.errors"]
+    imports = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "chalicelib.errors"
+    ]
     names = {name.asname or name.name for node in imports for name in node.names if name.name in REFUSALS}
-    whole = any(name.name == "errors" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for name in node.names)
+    whole = any(
+        name.name == "errors"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for name in node.names
+    )
     return names | (REFUSALS if whole else set())
 
 
 def raised() -> list[tuple[str, set[str] | None, str, int]]:
-    """Every refusal with a literal code: the code, its values' names (None if some are spread in), where it stands, its status."""
+    """Every refusal with a literal code.
+
+    The code, its values' names (None if some are spread in), where it stands, its status.
+    """
     found = []
     for path in sorted(PACKAGE.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -36,12 +52,21 @@ def raised() -> list[tuple[str, set[str] | None, str, int]]:
         for node in ast.walk(tree):
             if not isinstance(node, ast.Call) or not node.args:
                 continue
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
+            called = (
+                node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
+            )
             code = node.args[0]
             if called in ours and isinstance(code, ast.Constant) and isinstance(code.value, str):
                 names = {keyword.arg for keyword in node.keywords}
                 values = None if None in names else {name for name in names if name}
-                found.append((code.value, values, f"{path.relative_to(PACKAGE)}:{node.lineno}", getattr(errors, called).status))
+                found.append(
+                    (
+                        code.value,
+                        values,
+                        f"{path.relative_to(PACKAGE)}:{node.lineno}",
+                        getattr(errors, called).status,
+                    )
+                )
     return found
 
 
@@ -93,7 +118,12 @@ def test_every_refusal_carries_what_its_sentence_shows():
         ("ko", "token_expired", {}, "웹훅 토큰이 만료되었습니다"),
         ("ko", "no_accounts", {}, "전략에 연결된 계좌가 없습니다"),
         ("ko", "webhook_success", {}, "웹훅 처리 성공"),
-        ("zh", "insufficient_funds", {"needed": "18577.56", "available": "10000"}, "资金不足: 需要 18577.56, 可用 10000"),
+        (
+            "zh",
+            "insufficient_funds",
+            {"needed": "18577.56", "available": "10000"},
+            "资金不足: 需要 18577.56, 可用 10000",
+        ),
         ("en", "no_data", {}, "No data received"),
         ("en", "user_not_found", {}, "User not found"),
         ("en", "user_not_active", {}, "User is not active"),
@@ -129,7 +159,10 @@ def test_the_readers_language(header, language):
 
 def documented() -> dict[str, set[int]]:
     text = (PACKAGE.parent / "docs" / "errors.md").read_text(encoding="utf-8")
-    return {code: set(map(int, statuses.split(","))) for code, statuses in re.findall(r"^\| `(\w+)` \| ([\d, ]+) \|", text, re.MULTILINE)}
+    return {
+        code: set(map(int, statuses.split(",")))
+        for code, statuses in re.findall(r"^\| `(\w+)` \| ([\d, ]+) \|", text, re.MULTILINE)
+    }
 
 
 def test_the_documented_codes_are_the_catalogues():
@@ -140,4 +173,8 @@ def test_the_documented_codes_are_the_catalogues():
 def test_the_documented_status_is_the_one_answered():
     """`docs/errors.md` gives each code every status it is raised with."""
     known = documented()
-    assert not [f"{code} is {status} at {where}" for code, _, where, status in raised() if code in known and status not in known[code]]
+    assert not [
+        f"{code} is {status} at {where}"
+        for code, _, where, status in raised()
+        if code in known and status not in known[code]
+    ]

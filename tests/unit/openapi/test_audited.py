@@ -62,7 +62,11 @@ def world() -> Iterator[tuple[Api, dict[str, str]]]:
 def test_each_change_leaves_exactly_one_entry(world: tuple[Api, dict[str, str]]) -> None:
     """Each mutating route, with a body that changes something: one entry more, by its caller."""
     api, ids = world
-    names = [name for name, docs in subjects.docs().items() if docs.security == "bearer" and not name.startswith("GET")]
+    names = [
+        name
+        for name, docs in subjects.docs().items()
+        if docs.security == "bearer" and not name.startswith("GET")
+    ]
     names = [name for name in names if name not in CHANGES_NOTHING | OWN_RECORD]
     names.sort(key=lambda name: LAST.index(name) + 2 if name in LAST else int(name.startswith("DELETE")))
     assert len(names) > 35
@@ -79,5 +83,7 @@ def test_each_change_leaves_exactly_one_entry(world: tuple[Api, dict[str, str]])
         status, answer = call(api, "1", method, route, body, ids)
         added = trail()[before:]
         if status >= 300 or len(added) != 1 or added[0]["by"] != "1":
-            wrong.append(f"{name}: {status} {json.dumps(answer)[:200]} {[entry['action'] for entry in added]}")
+            wrong.append(
+                f"{name}: {status} {json.dumps(answer)[:200]} {[entry['action'] for entry in added]}"
+            )
     assert not wrong, "\n".join(wrong)

@@ -1,4 +1,7 @@
-"""Every route refuses names it does not know: one walk over the OpenAPI document, in the query and in the body."""
+"""Every route refuses names it does not know.
+
+One walk over the OpenAPI document, in the query and in the body.
+"""
 
 import json
 from collections.abc import Iterator
@@ -35,9 +38,17 @@ def api() -> Iterator[Api]:
         api = Api()
         api.sign_in("1")
         account = made(api, "/accounts", {"name": "Main Account", "kind": "paper"})
-        strategy = made(api, "/strategies", {"group_name": "g", "accounts": [{"account_id": account["account_id"]}]})
-        webhook = made(api, "/webhooks", {"name": "n", "url": "https://93.184.215.14/hook", "event_type": "order.*"})
-        IDS.update(account_id=str(account["account_id"]), strategy_id=str(strategy["strategy_id"]), webhook_id=str(webhook["id"]))
+        strategy = made(
+            api, "/strategies", {"group_name": "g", "accounts": [{"account_id": account["account_id"]}]}
+        )
+        webhook = made(
+            api, "/webhooks", {"name": "n", "url": "https://93.184.215.14/hook", "event_type": "order.*"}
+        )
+        IDS.update(
+            account_id=str(account["account_id"]),
+            strategy_id=str(strategy["strategy_id"]),
+            webhook_id=str(webhook["id"]),
+        )
         yield api
 
 
@@ -48,21 +59,31 @@ def made(api: Api, route: str, body: dict[str, Any]) -> dict[str, Any]:
     return dict(answer)
 
 
-def call(api: Api, name: str, body: Any = None, query: dict[str, str] | None = None, **more: str) -> tuple[int, Any]:
+def call(
+    api: Api, name: str, body: Any = None, query: dict[str, str] | None = None, **more: str
+) -> tuple[int, Any]:
     """A call of a route as an admin; `more` are headers."""
     method, _, route = name.partition(" ")
     path = {key: value for key, value in IDS.items() if f"{{{key}}}" in route}
     path |= {"user_id": "1"} if "user_id" in path else {}
     headers = {"Authorization": f"Bearer {api.tokens['1']}", **more}
     where = {"route": route, "path_parameters": path or None, "query": query, "headers": headers}
-    status, answer, _ = gateway.call(APPS[served.OWNERS[method, route]], method, route.format(**path), body, **where)
+    status, answer, _ = gateway.call(
+        APPS[served.OWNERS[method, route]], method, route.format(**path), body, **where
+    )
     return status, answer
 
 
 def test_the_walk_covers_the_api() -> None:
     """Only inbound webhooks and the dashboard's files are open."""
     assert {name for name in subjects.docs() if name not in CLOSED} == {
-        *("POST /webhook", "POST /personal/{user_id}/webhook", "POST /xc", "POST /api/webhook", "POST /telegram/webhook"),
+        *(
+            "POST /webhook",
+            "POST /personal/{user_id}/webhook",
+            "POST /xc",
+            "POST /api/webhook",
+            "POST /telegram/webhook",
+        ),
         *("GET /dashboard", "GET /dashboard/{file}", "GET /dashboard/{folder}/{file}"),
     }
 
@@ -84,7 +105,9 @@ def test_a_misspelt_query_parameter_names_the_right_one(api: Api, name: str) -> 
         assert answer["error"].endswith(f"the nearest is {known}"), answer
 
 
-@pytest.mark.parametrize("name", [name for name in CLOSED if not name.startswith("GET ") and name not in FREE_BODIES])
+@pytest.mark.parametrize(
+    "name", [name for name in CLOSED if not name.startswith("GET ") and name not in FREE_BODIES]
+)
 def test_an_unknown_field_of_the_body_is_named(api: Api, name: str) -> None:
     """A field that nothing reads is a 400, on routes that take no body, too."""
     given = subjects.docs()[name].given
@@ -97,7 +120,9 @@ def test_an_unknown_field_of_the_body_is_named(api: Api, name: str) -> None:
         assert answer["error"].endswith(f"the nearest is {field[:-1]}"), answer
 
 
-@pytest.mark.parametrize("name", [name for name in CLOSED if not name.startswith("GET ") and subjects.docs()[name].body is None])
+@pytest.mark.parametrize(
+    "name", [name for name in CLOSED if not name.startswith("GET ") and subjects.docs()[name].body is None]
+)
 def test_a_route_without_a_body_takes_an_empty_one(api: Api, name: str) -> None:
     """Clients send `{}` or `null` where nothing is wanted."""
     for body in ("{}", "null", " "):
@@ -114,10 +139,14 @@ def test_the_document_says_that_bodies_are_closed() -> None:
             name = f"{method.upper()} {path}"
             if "requestBody" in operation and name in CLOSED and name not in FREE_BODIES:
                 schema = operation["requestBody"]["content"]["application/json"]["schema"]
-                assert all(each.get("additionalProperties") is False for each in schema.get("anyOf", [schema])), name
+                assert all(
+                    each.get("additionalProperties") is False for each in schema.get("anyOf", [schema])
+                ), name
 
 
-POSTS = [name for name in CLOSED if name.startswith("POST ") and served.OWNERS["POST", name[5:]] == "serve_api"]
+POSTS = [
+    name for name in CLOSED if name.startswith("POST ") and served.OWNERS["POST", name[5:]] == "serve_api"
+]
 
 
 @pytest.mark.parametrize("name", POSTS)
@@ -134,7 +163,10 @@ def test_the_documents_examples_are_known(api: Api) -> None:
         docs = subjects.docs()[name]
         for body in (docs.given, *docs.bodies.values()):
             if body is not None and not name.startswith("GET "):
-                assert call(api, name, json.loads(json.dumps(body, default=str)))[1].get("code") != "unknown_field", name
+                assert (
+                    call(api, name, json.loads(json.dumps(body, default=str)))[1].get("code")
+                    != "unknown_field"
+                ), name
 
 
 @pytest.mark.parametrize(
@@ -146,7 +178,9 @@ def test_the_documents_examples_are_known(api: Api) -> None:
 )
 def test_the_published_queries_work_as_printed(api: Api, name: str, query: dict[str, str]) -> None:
     """The seeds' own query parameters are known."""
-    webhook = made(api, "/webhooks", {"name": "n", "url": "https://93.184.215.14/hook", "event_type": "user.created"})
+    webhook = made(
+        api, "/webhooks", {"name": "n", "url": "https://93.184.215.14/hook", "event_type": "user.created"}
+    )
     IDS["webhook_id"] = str(webhook["id"])
     status, answer = call(api, name, query=query)
     assert (status, answer["next"]) == (200, None)

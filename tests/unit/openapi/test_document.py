@@ -25,11 +25,18 @@ def spec():
 
 def operations(spec):
     """Every operation with its name."""
-    return {f"{method.upper()} {path}": each for path, methods in spec["paths"].items() for method, each in methods.items()}
+    return {
+        f"{method.upper()} {path}": each
+        for path, methods in spec["paths"].items()
+        for method, each in methods.items()
+    }
 
 
 def test_every_route_is_documented(spec):
-    """Each route that Chalice serves stands in the document, and nothing else does. What answers all other paths is no route to call."""
+    """Each route that Chalice serves stands in the document, and nothing else does.
+
+    What answers all other paths is no route to call.
+    """
     import app
 
     assert operations(spec).keys() == {f"{method} {path}" for method, path in app.OWNERS if path != CATCH_ALL}
@@ -72,14 +79,23 @@ def test_examples_fit_their_schemas(spec):
     """Every example, of requests and answers, is what the schema beside it says."""
     error = spec["components"]["schemas"]["Error"]
     for name, operation in operations(spec).items():
-        contents = [content for answer in operation["responses"].values() for content in answer["content"].values()]
+        contents = [
+            content for answer in operation["responses"].values() for content in answer["content"].values()
+        ]
         contents += operation.get("requestBody", {"content": {}})["content"].values()
         for content in contents:
             schema = error if content["schema"].get("$ref") else content["schema"]
             validator = jsonschema_rs.validator_for(schema)
-            examples = [content["example"]] if "example" in content else [each["value"] for each in content.get("examples", {}).values()]
+            examples = (
+                [content["example"]]
+                if "example" in content
+                else [each["value"] for each in content.get("examples", {}).values()]
+            )
             for example in examples:
-                wrong = [f"{each.message} at {each.instance_path}" for each in validator.iter_errors(json.loads(to_json(example)))]
+                wrong = [
+                    f"{each.message} at {each.instance_path}"
+                    for each in validator.iter_errors(json.loads(to_json(example)))
+                ]
                 assert not wrong, (name, wrong)
 
 

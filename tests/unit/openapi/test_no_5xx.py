@@ -1,4 +1,7 @@
-"""No bytes give a 5xx: every route of the OpenAPI document with odd identifiers, queries, cursors, headers and bodies."""
+"""No bytes give a 5xx.
+
+Every route of the OpenAPI document with odd identifiers, queries, cursors, headers and bodies.
+"""
 
 import base64
 import copy
@@ -17,7 +20,23 @@ from testkit.api import Api
 from tests.unit.openapi.test_foreign import records_of
 
 APPS = {"receive_signals": receive_signals.app, "serve_api": serve_api.app}
-ODD = ["x" * 129, "x" * 3000, "é" * 1025, "\x00", "a\nb", "\u202e", "%", "9" * 40, "-1", "NaN", "1e999", "\ud800", "#", "me#", " "]
+ODD = [
+    "x" * 129,
+    "x" * 3000,
+    "é" * 1025,
+    "\x00",
+    "a\nb",
+    "\u202e",
+    "%",
+    "9" * 40,
+    "-1",
+    "NaN",
+    "1e999",
+    "\ud800",
+    "#",
+    "me#",
+    " ",
+]
 
 
 def _cursor(position: Any) -> str:
@@ -29,12 +48,56 @@ CURSORS = [
     "é",
     base64.urlsafe_b64encode(b"\xff").decode(),
     base64.urlsafe_b64encode(b"[" * 2000).decode(),
-    *map(_cursor, ([], {}, {"offset": "x"}, {"offset": -1}, {"offset": 10**40}, {"offset": True}, {"offset": 1.5}, {"offset": [1]})),
-    *map(_cursor, ({"user_id": ""}, {"user_id": "x" * 3000}, {"user_id": 1}, {"a": "b", "c": "d"}, {f"k{n}": "v" for n in range(9)})),
+    *map(
+        _cursor,
+        (
+            [],
+            {},
+            {"offset": "x"},
+            {"offset": -1},
+            {"offset": 10**40},
+            {"offset": True},
+            {"offset": 1.5},
+            {"offset": [1]},
+        ),
+    ),
+    *map(
+        _cursor,
+        (
+            {"user_id": ""},
+            {"user_id": "x" * 3000},
+            {"user_id": 1},
+            {"a": "b", "c": "d"},
+            {f"k{n}": "v" for n in range(9)},
+        ),
+    ),
     _cursor({"payment_id": 10**37, "listed": "x"}),
 ]
-TIMES = ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "9999-12-31", "0001-01-01", "x", "٢٠٢٦-01-01"]
-VALUES: list[Any] = [None, True, [], {}, "", " ", "x" * 5000, 10**38, -1, TIMES[0], "1e999", "\u0000", [[]], [{}], {"a": 1}]
+TIMES = [
+    "9999-12-31T23:59:59-23:59",
+    "0001-01-01T00:00:00+23:59",
+    "9999-12-31",
+    "0001-01-01",
+    "x",
+    "٢٠٢٦-01-01",
+]
+VALUES: list[Any] = [
+    None,
+    True,
+    [],
+    {},
+    "",
+    " ",
+    "x" * 5000,
+    10**38,
+    -1,
+    TIMES[0],
+    "1e999",
+    "\u0000",
+    [[]],
+    [{}],
+    {"a": 1},
+]
 FILES = {"file": "x", "folder": "x"}
 FILTERS = ['{"a": 1e999}', '{"a": "\\ud800"}', '{"a": 1e9}', '{"a": [1, [2]]}']
 
@@ -55,9 +118,19 @@ def world() -> Iterator[tuple[Api, dict[str, str]]]:
         yield api, records_of(api)
 
 
-def call(api: Api, name: str, body: Any = None, *, path: dict[str, str], query: dict[str, str] | None = None, **headers: str) -> int:
+def call(
+    api: Api,
+    name: str,
+    body: Any = None,
+    *,
+    path: dict[str, str],
+    query: dict[str, str] | None = None,
+    **headers: str,
+) -> int:
     method, _, route = name.partition(" ")
-    auth = {"Authorization": f"Bearer {api.tokens['1']}"} if subjects.docs()[name].security == "bearer" else {}
+    auth = (
+        {"Authorization": f"Bearer {api.tokens['1']}"} if subjects.docs()[name].security == "bearer" else {}
+    )
     if subjects.docs()[name].security == "telegram":
         auth = {"X-Telegram-Bot-Api-Secret-Token": "secret"}
     answer = APPS[served.OWNERS[method, route]](
@@ -72,7 +145,12 @@ def call(api: Api, name: str, body: Any = None, *, path: dict[str, str], query: 
         ),
         gateway.CONTEXT,
     )
-    assert answer["headers"].keys() >= {"X-Content-Type-Options", "Cache-Control", "Strict-Transport-Security", "Referrer-Policy"}, name
+    assert answer["headers"].keys() >= {
+        "X-Content-Type-Options",
+        "Cache-Control",
+        "Strict-Transport-Security",
+        "Referrer-Policy",
+    }, name
     if answer["headers"].get("Content-Type") == "application/json":
         answer["body"].encode()
         json.loads(answer["body"], parse_constant=_no_constant)
@@ -121,14 +199,29 @@ def test_odd_queries_and_headers(world):
 
 
 def test_odd_bodies_and_what_they_leave(world, monkeypatch):
-    """Each field of each documented body holds something odd; whatever is taken, every list can be read afterwards."""
+    """Each field of each documented body holds something odd.
+
+    Whatever is taken, every list can be read afterwards.
+    """
     monkeypatch.setenv("TRADEHOOK_TELEGRAM_WEBHOOK_SECRET", "secret")
     api, ids = world
     wrong = []
     inbound = ("/webhook", "/api/webhook", "/xc", "/personal/{user_id}/webhook", "/orders", "/api/orders")
     for name in (name for name in names() if not name.startswith("GET") and name.split()[1] not in inbound):
         given = subjects.docs()[name].given
-        texts = ["[" * 5000, "{", "null", "[]", "1", '"\\ud800"', '{"a": 1e999}', '{"a": NaN}', '{"a": "\\ud800"}', '{"a":1,"a":2}', "\x00"]
+        texts = [
+            "[" * 5000,
+            "{",
+            "null",
+            "[]",
+            "1",
+            '"\\ud800"',
+            '{"a": 1e999}',
+            '{"a": NaN}',
+            '{"a": "\\ud800"}',
+            '{"a":1,"a":2}',
+            "\x00",
+        ]
         if isinstance(given, dict):
             texts += [json.dumps(given | {field: odd}) for field in given for odd in VALUES]
             texts += [json.dumps(given | {field: "\ud800"}) for field in given]

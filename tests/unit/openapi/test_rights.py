@@ -1,6 +1,9 @@
-"""Who may do what: two walks over the OpenAPI document with every kind of caller, and the table in docs/security.md that says so.
+"""Who may do what.
 
-The first walk is of the credentials that open nothing, the second of the scopes; strangers have test_foreign.py.
+Two walks over the OpenAPI document with every kind of caller, and the table in docs/security.md that says so.
+
+The first walk is of the credentials that open nothing, the second of the scopes; strangers have
+test_foreign.py.
 """
 
 import copy
@@ -31,7 +34,9 @@ NOTHING = ("no token", "junk", "webhook token", "expired", "revoked", "deactivat
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[tuple[Api, dict[str, str]]]:
-    """User 7 with one record of every kind, a stranger, an admin, and a token of each kind that opens nothing."""
+    """User 7 with one record of every kind, a stranger, an admin, and a token of each kind that opens
+    nothing.
+    """
     with cloud.emulated():
         create_user(by="test", user_id=1, role=Role.ADMIN)
         create_user(by="test", user_id=2, role=Role.ADMIN)
@@ -68,13 +73,23 @@ def guarded() -> list[str]:
 
 
 def test_what_opens_nothing_opens_nothing(world: tuple[Api, dict[str, str]]) -> None:
-    """No token, junk, a webhook's, an expired, revoked or deactivated user's token: refused before anything is read or written."""
+    """No token, junk, a webhook's, an expired, revoked or deactivated user's token.
+
+    Refused before anything is read or written.
+    """
     api, ids = world
     wrong = []
     for name in guarded():
         method, _, route = name.partition(" ")
         for who in NOTHING:
-            status, answer = call(api, None if who == "no token" else who, method, route, copy.deepcopy(subjects.docs()[name].given), ids)
+            status, answer = call(
+                api,
+                None if who == "no token" else who,
+                method,
+                route,
+                copy.deepcopy(subjects.docs()[name].given),
+                ids,
+            )
             expected = (403, "user_not_active") if who == "deactivated user" else (401, answer.get("code"))
             if (status, answer.get("code")) != expected:
                 wrong.append(f"{name} with {who}: {status} {answer}")
@@ -82,7 +97,10 @@ def test_what_opens_nothing_opens_nothing(world: tuple[Api, dict[str, str]]) -> 
 
 
 def test_each_scope_reaches_its_routes_and_no_others(world: tuple[Api, dict[str, str]]) -> None:
-    """A token of a scope below the route's is refused as such; one of the route's scope is not. Bodies are empty."""
+    """A token of a scope below the route's is refused as such; one of the route's scope is not.
+
+    Bodies are empty.
+    """
     api, ids = world
     wrong = []
     for name in guarded():
@@ -113,16 +131,29 @@ def table(api: Api, ids: dict[str, str]) -> str:
     lines = ["| route | asks for | smallest scope | whose records |", "|---|---|---|---|"]
     for name, docs in sorted(subjects.docs().items(), key=lambda each: (each[0].split()[1], each[0])):
         method, _, route = name.partition(" ")
-        asks = {"bearer": "API token", "none": "nothing", "webhook": "webhook token or code", "telegram": "the bot's secret"}[docs.security]
+        asks = {
+            "bearer": "API token",
+            "none": "nothing",
+            "webhook": "webhook token or code",
+            "telegram": "the bot's secret",
+        }[docs.security]
         if docs.security in OPEN:
-            lines.append(f"| `{name}` | {asks} | – | {'anybody' if docs.security == 'none' else 'the sender'} |")
+            lines.append(
+                f"| `{name}` | {asks} | – | {'anybody' if docs.security == 'none' else 'the sender'} |"
+            )
             continue
-        lines.append(f"| `{name}` | {asks} | {needed_scope(method, route)} | {_whose(api, ids, method, route, docs.given)} |")
+        lines.append(
+            f"| `{name}` | {asks} | {needed_scope(method, route)} | {_whose(api, ids, method, route, docs.given)} |"
+        )
     return "\n".join(lines)
 
 
 def _whose(api: Api, ids: dict[str, str], method: str, route: str, given: object) -> str:
-    status, answer = call(api, "8", method, route, copy.deepcopy(given), ids) if method == "GET" else call(api, "8", method, route, {}, ids)
+    status, answer = (
+        call(api, "8", method, route, copy.deepcopy(given), ids)
+        if method == "GET"
+        else call(api, "8", method, route, {}, ids)
+    )
     if status == 403 and answer.get("code") == "admin_only":
         return "admins"
     return "own; admins: everybody's"

@@ -23,7 +23,9 @@ PERP = Instrument("BTCUSDT", "BTC", "USDT", MarketType.FUTURES, D("0.1"), D("0.0
 def book(cash: str = "100000", **account: Any) -> Book:
     """A fresh account without costs, unless told otherwise."""
     costs = {"slippage_bps": D(0), "commission_bps": D(0)} | account
-    owned = Account(account_id="1", user_id="1", name="main", exchange="binance", kind="demo", currency="USDT", **costs)
+    owned = Account(
+        account_id="1", user_id="1", name="main", exchange="binance", kind="demo", currency="USDT", **costs
+    )
     return Book(owned, {"USDT": D(cash)})
 
 
@@ -52,7 +54,10 @@ def test_what_is_missing_is_refused() -> None:
     on = book("100")
     with pytest.raises(NotDoable) as refused:
         place(on, order(Side.BUY, "1"))
-    assert (refused.value.code, refused.value.values) == ("insufficient_funds", {"needed": "50000.00", "available": "100"})
+    assert (refused.value.code, refused.value.values) == (
+        "insufficient_funds",
+        {"needed": "50000.00", "available": "100"},
+    )
     with pytest.raises(NotDoable) as refused:
         place(on, order(Side.SELL, "1"))
     assert refused.value.code == "insufficient_holdings"
@@ -86,7 +91,9 @@ def test_reduce_only_never_flips() -> None:
 
 
 def test_a_limit_waits_and_sets_funds_aside() -> None:
-    """A limit order away from the market waits, its funds set aside, and fills at its limit when the price comes."""
+    """A limit order away from the market waits, its funds set aside, and fills at its limit when the price
+    comes.
+    """
     on = book()
     place(on, order(Side.BUY, "1", order_type=OrderType.LIMIT, price=D(40000)))
     assert on.free("USDT") == D(60000)
@@ -111,7 +118,11 @@ def test_post_only_does_not_take() -> None:
 
 @pytest.mark.parametrize(
     ("side", "stop", "quiet", "loud"),
-    [(Side.SELL, "45000", "46000", "44000"), (Side.BUY, "55000", "54000", "56000"), (Side.SELL, "55000", "54000", "55000")],
+    [
+        (Side.SELL, "45000", "46000", "44000"),
+        (Side.BUY, "55000", "54000", "56000"),
+        (Side.SELL, "55000", "54000", "55000"),
+    ],
 )
 def test_a_stop_waits_for_the_market_to_come(side: Side, stop: str, quiet: str, loud: str) -> None:
     """A stop below the market waits for the fall, one above it for the rise, whichever side it is."""
@@ -127,7 +138,18 @@ def test_a_stop_limit_becomes_a_limit() -> None:
     """Its stop reached but not its limit, a stop-limit order waits on as a limit order."""
     on = book()
     place(on, order(Side.BUY, "1", PERP, leverage=1))
-    place(on, order(Side.SELL, "1", PERP, order_type=OrderType.STOP_LIMIT, stop_price=D(104000), price=D(105000), leverage=1))
+    place(
+        on,
+        order(
+            Side.SELL,
+            "1",
+            PERP,
+            order_type=OrderType.STOP_LIMIT,
+            stop_price=D(104000),
+            price=D(105000),
+            leverage=1,
+        ),
+    )
     assert list(on.on_price("BTCUSDT", D(104500))) == []
     [waiting] = on.waiting.values()
     assert waiting.triggered
@@ -178,11 +200,21 @@ STEPS = st.tuples(
 
 @given(st.lists(STEPS, max_size=12))
 def test_money_is_neither_made_nor_lost(steps: list[Any]) -> None:
-    """Whatever is traded, without costs and back at one price, equity is what it was plus the profits at that price."""
+    """Whatever is traded, without costs and back at one price, equity is what it was plus the profits at that
+    price.
+    """
     on = book()
     price = D(50000)
     for number, (side, quantity, limit, instrument, type_) in enumerate(steps):
-        what = OrderRequest(str(number), instrument, side, type_, quantity, price=limit if type_ is OrderType.LIMIT else None, leverage=3)
+        what = OrderRequest(
+            str(number),
+            instrument,
+            side,
+            type_,
+            quantity,
+            price=limit if type_ is OrderType.LIMIT else None,
+            leverage=3,
+        )
         try:
             on.place(what, price, {}, NOW)
         except NotDoable:

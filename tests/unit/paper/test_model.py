@@ -1,4 +1,6 @@
-"""The paper exchange beside a reference model in exact fractions: the same fills, fees, balances, margins, profits and refusals.
+"""The paper exchange beside a reference model in exact fractions.
+
+The same fills, fees, balances, margins, profits and refusals.
 
 `REFERENCE_SEQUENCES` in the environment sets how many random sequences run (400).
 """
@@ -71,10 +73,20 @@ class Both:
     """The product's book and the model side by side."""
 
     def __init__(self, cash: D, **rates: D) -> None:
-        owned = Account(account_id="1", user_id="1", name="main", exchange="binance", kind="demo", currency="USDT", **rates)
+        owned = Account(
+            account_id="1",
+            user_id="1",
+            name="main",
+            exchange="binance",
+            kind="demo",
+            currency="USDT",
+            **rates,
+        )
         self.book = Book(owned, {"USDT": cash})
         self.model = Model(F(cash), **{name: F(rate) for name, rate in rates.items()})
-        self.model.ticks = {each.name: F(each.price_tick) for each in INSTRUMENTS if each.market_type is FUTURES}
+        self.model.ticks = {
+            each.name: F(each.price_tick) for each in INSTRUMENTS if each.market_type is FUTURES
+        }
         self.prices = dict(USUAL)
         self.names = (f"o{number}" for number in count())
         self.liquidations = count()
@@ -86,8 +98,16 @@ class Both:
         quantity = asked["quantity"]
         if asked["whole"] and self.book.held(instrument):
             quantity = abs(self.book.held(instrument))
-        limit = _on_tick(price * asked["limit"], instrument) if kind in (OrderType.LIMIT, OrderType.STOP_LIMIT) else None
-        stop = _on_tick(price * asked["stop"], instrument) if kind in (OrderType.STOP_LIMIT, OrderType.STOP_MARKET) else None
+        limit = (
+            _on_tick(price * asked["limit"], instrument)
+            if kind in (OrderType.LIMIT, OrderType.STOP_LIMIT)
+            else None
+        )
+        stop = (
+            _on_tick(price * asked["stop"], instrument)
+            if kind in (OrderType.STOP_LIMIT, OrderType.STOP_MARKET)
+            else None
+        )
         request = OrderRequest(
             next(self.names),
             instrument,
@@ -105,20 +125,36 @@ class Both:
         if filled and asked["exits"] and not request.reduce_only and (futures or request.side is Side.BUY):
             self.protect(request, filled, price, asked["exits"], asked["strategy"])
 
-    def protect(self, entry: OrderRequest, filled: D, price: D, exits: tuple[str, str], strategy: str) -> None:
+    def protect(
+        self, entry: OrderRequest, filled: D, price: D, exits: tuple[str, str], strategy: str
+    ) -> None:
         """A pair of orders that leave what the entry opened."""
         side = Side.SELL if entry.side is Side.BUY else Side.BUY
         for factor in exits:
-            stop, futures = _on_tick(price * D(factor), entry.instrument), entry.instrument.market_type is FUTURES
+            stop, futures = (
+                _on_tick(price * D(factor), entry.instrument),
+                entry.instrument.market_type is FUTURES,
+            )
             name = next(self.names)
-            exit_ = OrderRequest(name, entry.instrument, side, OrderType.STOP_MARKET, filled, stop_price=stop, reduce_only=futures)
+            exit_ = OrderRequest(
+                name,
+                entry.instrument,
+                side,
+                OrderType.STOP_MARKET,
+                filled,
+                stop_price=stop,
+                reduce_only=futures,
+            )
             self.place(OrderRequest(**{**_fields(exit_), "pair": entry.client_order_id}), price, strategy)
         self.book.end_exits(entry.instrument)
         self.model.trim(_asked(entry, strategy))
         self.ended({})
 
     def place(self, request: OrderRequest, price: D, strategy: str) -> D | None:
-        """Places an order with both; what one refuses, the other must refuse alike, and nothing may have changed."""
+        """Places an order with both.
+
+        What one refuses, the other must refuse alike, and nothing may have changed.
+        """
         before = self.state()
         refused = expected = None
         try:
@@ -141,14 +177,20 @@ class Both:
     def on_price(self, symbol: str, factor: D) -> None:
         """A new price: what it fills, cancels and liquidates is the same."""
         price = self.prices[symbol] = USUAL[symbol] * factor
-        happened = {waiting.order.client_order_id: state for waiting, state in self.book.on_price(symbol, price)}
+        happened = {
+            waiting.order.client_order_id: state for waiting, state in self.book.on_price(symbol, price)
+        }
         happened |= {order.client_order_id: state for order, state in self.book.liquidate(self.closing)}
         self.model.on_price(symbol, F(price))
         self.ended(happened)
 
     def ended(self, happened: dict[str, OrderState]) -> None:
         """Orders that ended since the last look are the same, for the same reasons."""
-        happened |= {waiting.order.client_order_id: state for waiting, state in self.book.ended if state.status == "cancelled"}
+        happened |= {
+            waiting.order.client_order_id: state
+            for waiting, state in self.book.ended
+            if state.status == "cancelled"
+        }
         assert len(happened) == len(self.model.happened), (happened, self.model.happened)
         liquidated = [done for name, done in self.model.happened.items() if name.startswith("liquidation")]
         for name, state in happened.items():
@@ -159,7 +201,14 @@ class Both:
     def closing(self, name: str, position: Position, strategy: str, quantity: D) -> OrderRequest:
         instrument = next(each for each in INSTRUMENTS if each.name == name and each.market_type is FUTURES)
         side = Side.SELL if position.quantity > 0 else Side.BUY
-        return OrderRequest(f"liquidation{next(self.liquidations)}", instrument, side, OrderType.MARKET, quantity, reduce_only=True)
+        return OrderRequest(
+            f"liquidation{next(self.liquidations)}",
+            instrument,
+            side,
+            OrderType.MARKET,
+            quantity,
+            reduce_only=True,
+        )
 
     def cancel(self, which: int) -> None:
         waiting = sorted(self.book.waiting)
@@ -170,15 +219,29 @@ class Both:
 
     def compare(self, name: str, state: OrderState, done: Done) -> None:
         reason = self.book.reasons.pop(name, None)
-        found = (state.status.value, F(state.filled), _fraction(state.average_price), _fraction(state.fee), reason.code if reason else None)
+        found = (
+            state.status.value,
+            F(state.filled),
+            _fraction(state.average_price),
+            _fraction(state.fee),
+            reason.code if reason else None,
+        )
         assert found == (done.status, done.filled, done.price, done.fee, done.code), name
         if state.filled and not name.startswith("liquidation"):
             assert F(self.book.realised[name]) == self.model.realised[name], name
 
     def state(self) -> tuple[Any, ...]:
         book = self.book
-        coins = {name: (each.quantity, each.average_price, dict(each.owned)) for name, each in book.holdings.items() if each.quantity}
-        positions = {name: (each.quantity, each.entry_price, each.leverage) for name, each in book.positions.items() if each.quantity}
+        coins = {
+            name: (each.quantity, each.average_price, dict(each.owned))
+            for name, each in book.holdings.items()
+            if each.quantity
+        }
+        positions = {
+            name: (each.quantity, each.entry_price, each.leverage)
+            for name, each in book.positions.items()
+            if each.quantity
+        }
         return dict(book.cash), coins, positions, set(book.waiting), book.orders, dict(book.prices)
 
     def check(self) -> None:
@@ -212,7 +275,9 @@ class Both:
 
 
 def _on_tick(price: D, instrument: Instrument) -> D:
-    return max((price / instrument.price_tick).to_integral_value() * instrument.price_tick, instrument.price_tick)
+    return max(
+        (price / instrument.price_tick).to_integral_value() * instrument.price_tick, instrument.price_tick
+    )
 
 
 def _fields(order: OrderRequest) -> dict[str, Any]:
@@ -255,7 +320,10 @@ def _asked(order: OrderRequest, strategy: str) -> Asked:
 @settings(max_examples=SEQUENCES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(ACCOUNT, st.lists(st.one_of(ORDER, ORDER, SEE, SEE, CANCEL), max_size=25))
 def test_the_product_equals_the_model(account: dict[str, D], steps: list[dict[str, Any]]) -> None:
-    """Random orders, prices and cancels: every fill, fee, balance, margin, average, profit and refusal is the model's."""
+    """Random orders, prices and cancels.
+
+    Every fill, fee, balance, margin, average, profit and refusal is the model's.
+    """
     both = Both(**account)
     for step in steps:
         match step["what"]:

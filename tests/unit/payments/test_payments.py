@@ -13,17 +13,36 @@ from testkit.records import add_user, bearer
 
 
 def make(headers, **fields):
-    return call(app, "POST", "/payments", {"user_id": 2, "amount": "100.50", "currency": "usdt"} | fields, headers=headers)
+    return call(
+        app,
+        "POST",
+        "/payments",
+        {"user_id": 2, "amount": "100.50", "currency": "usdt"} | fields,
+        headers=headers,
+    )
 
 
 def patch(payment_id, headers, **fields):
     path = {"payment_id": str(payment_id)}
-    return call(app, "PATCH", f"/payments/{payment_id}", fields, route="/payments/{payment_id}", path_parameters=path, headers=headers)
+    return call(
+        app,
+        "PATCH",
+        f"/payments/{payment_id}",
+        fields,
+        route="/payments/{payment_id}",
+        path_parameters=path,
+        headers=headers,
+    )
 
 
 def balances(headers, user_id="2"):
     return call(
-        app, "GET", f"/users/{user_id}/balance", route="/users/{user_id}/balance", path_parameters={"user_id": user_id}, headers=headers
+        app,
+        "GET",
+        f"/users/{user_id}/balance",
+        route="/users/{user_id}/balance",
+        path_parameters={"user_id": user_id},
+        headers=headers,
     )[1]
 
 
@@ -51,7 +70,9 @@ def test_a_pending_payment_moves_nothing(admin, user):
 
 
 def test_completing_makes_transaction_balance_and_both_events(admin, user):
-    """A completed payment is on the balance, has its transaction, and both events tell money as text and ids as numbers."""
+    """A completed payment is on the balance, has its transaction, and both events tell money as text and ids
+    as numbers.
+    """
     make(admin)
     status, body, _ = patch(1, admin, status="completed")
     assert (status, body["status"], body["version"]) == (200, "completed", 2)
@@ -67,7 +88,12 @@ def test_completing_makes_transaction_balance_and_both_events(admin, user):
         "transaction_id": body["transaction_id"],
     }
     assert created["transaction_id"] == body["transaction_id"]
-    assert (created["amount"], created["balance_after"], created["type"], created["payment_id"]) == ("100.50", "100.50", "payment", 1)
+    assert (created["amount"], created["balance_after"], created["type"], created["payment_id"]) == (
+        "100.50",
+        "100.50",
+        "payment",
+        1,
+    )
 
 
 def test_completing_again_answers_alike_and_does_nothing(admin, user):
@@ -161,13 +187,24 @@ def test_admins_list_everybody_newest_first(admin, user):
     make(admin)
     make(admin, user_id=1, currency="EUR", status="completed")
     assert [item["payment_id"] for item in call(app, "GET", "/payments", headers=admin)[1]["items"]] == [2, 1]
-    assert [item["payment_id"] for item in call(app, "GET", "/payments", headers=admin, query={"status": "pending"})[1]["items"]] == [1]
-    assert [item["payment_id"] for item in call(app, "GET", "/payments", headers=admin, query={"currency": "eur"})[1]["items"]] == [2]
-    assert call(app, "GET", "/payments", headers=admin, query={"status": "nope"})[1]["code"] == "invalid_choice"
+    assert [
+        item["payment_id"]
+        for item in call(app, "GET", "/payments", headers=admin, query={"status": "pending"})[1]["items"]
+    ] == [1]
+    assert [
+        item["payment_id"]
+        for item in call(app, "GET", "/payments", headers=admin, query={"currency": "eur"})[1]["items"]
+    ] == [2]
+    assert (
+        call(app, "GET", "/payments", headers=admin, query={"status": "nope"})[1]["code"] == "invalid_choice"
+    )
 
 
 def test_one_record_is_found_by_its_ids(admin, user):
-    """`?payment_id=` and `?transaction_id=` give that record and no stranger's; one of somebody else gives nothing."""
+    """`?payment_id=` and `?transaction_id=` give that record and no stranger's.
+
+    One of somebody else gives nothing.
+    """
     for _ in range(3):
         make(admin)
     patch(2, admin, status="completed")
@@ -196,7 +233,10 @@ def test_me_is_the_caller_and_a_stranger_is_not_found(admin, user):
         assert call(app, "GET", path, query={"user_id": "me"}, headers=admin)[1]["items"] == []
         status, body, _ = call(app, "GET", path, query={"user_id": "999999"}, headers=admin)
         assert (status, body["code"]) == (404, "user_not_found")
-    assert [item["payment_id"] for item in call(app, "GET", "/payments", query={"user_id": "me"}, headers=user)[1]["items"]] == [1]
+    assert [
+        item["payment_id"]
+        for item in call(app, "GET", "/payments", query={"user_id": "me"}, headers=user)[1]["items"]
+    ] == [1]
 
 
 def test_pages_of_a_list_meet(admin, user):
@@ -215,17 +255,24 @@ def test_pages_of_a_list_meet(admin, user):
 
 def test_an_adjustment_moves_the_balance_both_ways(admin, user):
     """An admin adds and takes by hand; each transaction tells the balance after it."""
-    adjust = lambda amount: call(app, "POST", "/transactions", {"user_id": 2, "amount": amount, "currency": "USDT"}, headers=admin)  # noqa: E731
+    adjust = lambda amount: call(  # noqa: E731
+        app, "POST", "/transactions", {"user_id": 2, "amount": amount, "currency": "USDT"}, headers=admin
+    )
     assert adjust("10.10")[1]["balance_after"] == 10.1
     status, body, _ = adjust("-0.05")
     assert (status, body["balance_after"], body["type"]) == (201, 10.05, "adjustment")
     assert aws.get("balances", {"user_id": "2", "currency": "USDT"})["amount"] == Decimal("10.05")
-    assert [item["amount"] for item in call(app, "GET", "/transactions", headers=user)[1]["items"]] == [-0.05, 10.1]
+    assert [item["amount"] for item in call(app, "GET", "/transactions", headers=user)[1]["items"]] == [
+        -0.05,
+        10.1,
+    ]
 
 
 def test_a_balance_never_falls_below_zero(admin, user):
     """Taking more than is there is refused with both figures, and changes nothing."""
-    status, body, _ = call(app, "POST", "/transactions", {"user_id": 2, "amount": -5, "currency": "USDT"}, headers=admin)
+    status, body, _ = call(
+        app, "POST", "/transactions", {"user_id": 2, "amount": -5, "currency": "USDT"}, headers=admin
+    )
     assert (status, body["code"]) == (422, "insufficient_funds")
     assert balances(user)["balances"] == {}
 
@@ -233,7 +280,9 @@ def test_a_balance_never_falls_below_zero(admin, user):
 @pytest.mark.parametrize("amount", [True, "NaN", "1e20", "0.0000000000001", [1], 0, "0.00", "-0"])
 def test_bad_amounts_of_an_adjustment(admin, user, amount):
     """An amount is a finite decimal of a sane size."""
-    status, body, _ = call(app, "POST", "/transactions", {"user_id": 2, "amount": amount, "currency": "USDT"}, headers=admin)
+    status, body, _ = call(
+        app, "POST", "/transactions", {"user_id": 2, "amount": amount, "currency": "USDT"}, headers=admin
+    )
     assert status == 400
     assert "amount" in body["error"]
 
@@ -242,6 +291,11 @@ def test_changes_are_in_the_audit_trail(admin, user):
     """Who made, completed and adjusted is written down."""
     make(admin)
     patch(1, admin, status="completed")
-    actions = {item["action"]: item for item in aws.query_all("audit", "user_id = :user", index="by_user", user="2")}
+    actions = {
+        item["action"]: item for item in aws.query_all("audit", "user_id = :user", index="by_user", user="2")
+    }
     assert actions.keys() == {"payment.created", "payment.updated"}
-    assert (actions["payment.updated"]["before"], actions["payment.updated"]["after"]) == ({"status": "pending"}, {"status": "completed"})
+    assert (actions["payment.updated"]["before"], actions["payment.updated"]["after"]) == (
+        {"status": "pending"},
+        {"status": "completed"},
+    )

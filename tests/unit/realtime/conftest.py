@@ -14,7 +14,8 @@ from chalicelib import aws
 from chalicelib.events import publish
 from chalicelib.events.models import Event, event_id
 from chalicelib.events.outbox import (
-    event_write as write_unchecked,  # payloads here are what a test can tell apart, not what the catalogue says
+    # Payloads here are what a test can tell apart, not what the catalogue says
+    event_write as write_unchecked,
 )
 from chalicelib.realtime import post
 from chalicelib.users.credentials import Kind
@@ -61,18 +62,26 @@ class Realtime:
         self.told = 0
 
     def connect(self, connection_id: str, query: dict[str, str] | None, device: str = "Firefox") -> int:
-        context = {"eventType": "CONNECT", "connectionId": connection_id, "identity": {"sourceIp": "192.0.2.1"}}
+        context = {
+            "eventType": "CONNECT",
+            "connectionId": connection_id,
+            "identity": {"sourceIp": "192.0.2.1"},
+        }
         event = {"requestContext": context, "queryStringParameters": query, "headers": {"User-Agent": device}}
         return handle_realtime.handler(event, CONTEXT)["statusCode"]
 
     def say(self, connection_id: str, message: Any) -> Any:
         """Says something; returns the last message the connection got."""
         body = message if isinstance(message, str) else json.dumps(message)
-        handle_realtime.handler({"requestContext": {"eventType": "MESSAGE", "connectionId": connection_id}, "body": body}, CONTEXT)
+        handle_realtime.handler(
+            {"requestContext": {"eventType": "MESSAGE", "connectionId": connection_id}, "body": body}, CONTEXT
+        )
         return self.sockets.last(connection_id) if self.sockets.sent[connection_id] else None
 
     def disconnect(self, connection_id: str) -> None:
-        handle_realtime.handler({"requestContext": {"eventType": "DISCONNECT", "connectionId": connection_id}}, CONTEXT)
+        handle_realtime.handler(
+            {"requestContext": {"eventType": "DISCONNECT", "connectionId": connection_id}}, CONTEXT
+        )
 
     def happen(self, type_: str, user_id: str | None = "1", payload: dict[str, Any] | None = None) -> None:
         """Has an event happen, and published."""
@@ -92,7 +101,9 @@ class Realtime:
         """Takes up to ten messages out of the realtime queue."""
         client = aws.client("sqs")
         url = client.get_queue_url(QueueName="test-realtime.fifo")["QueueUrl"]
-        messages: list[Any] = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"]).get("Messages", [])
+        messages: list[Any] = client.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"]
+        ).get("Messages", [])
         for message in messages:
             client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return messages

@@ -28,7 +28,10 @@ def test_welcome(realtime, tokens, sockets, parameter):
     assert sockets.sent["c"] == [WELCOME]
 
 
-@pytest.mark.parametrize("query", [None, {}, {"token": ""}, {"token": "api_1_" + "x" * 43}, {"token": "nonsense"}, {"ticket": "wst_no"}])
+@pytest.mark.parametrize(
+    "query",
+    [None, {}, {"token": ""}, {"token": "api_1_" + "x" * 43}, {"token": "nonsense"}, {"ticket": "wst_no"}],
+)
 def test_refused(realtime, query):
     """Without a good token nobody is let in, and nothing is recorded."""
     assert realtime.connect("c", query) == 401
@@ -58,19 +61,28 @@ def test_ticket_once(realtime, tokens):
 
 def test_ticket_expires(realtime, tokens, monkeypatch):
     """A ticket is good for a minute, whenever DynamoDB gets round to forgetting it."""
-    status, body, _ = call(app, "POST", "/realtime/tickets", headers={"Authorization": f"Bearer {tokens['1']}"})
+    status, body, _ = call(
+        app, "POST", "/realtime/tickets", headers={"Authorization": f"Bearer {tokens['1']}"}
+    )
     assert (status, body["expires_in"]) == (201, 60)
     [item] = aws.client("dynamodb").scan(TableName="test-connect_tickets")["Items"]
     assert body["ticket"] not in str(item)
     aws.write(
-        aws.update_write("connect_tickets", {"ticket_hash": item["ticket_hash"]["S"]}, "SET forget_at = :then", then=int(time.time()) - 1)
+        aws.update_write(
+            "connect_tickets",
+            {"ticket_hash": item["ticket_hash"]["S"]},
+            "SET forget_at = :then",
+            then=int(time.time()) - 1,
+        )
     )
     assert realtime.connect("c", {"ticket": body["ticket"]}) == 401
 
 
 def test_ticket_url(realtime, tokens):
     """A ticket comes with the address to use it at, and is not to be kept by anything between."""
-    _, body, headers = call(app, "POST", "/realtime/tickets", headers={"Authorization": f"Bearer {tokens['1']}"})
+    _, body, headers = call(
+        app, "POST", "/realtime/tickets", headers={"Authorization": f"Bearer {tokens['1']}"}
+    )
     assert body["url"] == f"ws://localhost:8080/ws?ticket={body['ticket']}"
     assert headers["Cache-Control"] == "no-store"
 
@@ -81,7 +93,10 @@ def test_tickets_want_a_token(realtime):
 
 
 def test_welcome_waits(realtime, tokens, sockets, monkeypatch):
-    """While the connection is still being opened it counts as gone; the welcome is tried again within the same delivery."""
+    """While the connection is still being opened it counts as gone.
+
+    The welcome is tried again within the same delivery.
+    """
     monkeypatch.setattr("chalicelib.realtime.push.time.sleep", lambda _: sockets.gone.clear())
     sockets.gone.add("c")
     realtime.connect("c", {"token": tokens["1"]})
@@ -107,20 +122,32 @@ def test_welcome_comes_again(realtime, tokens, sockets, monkeypatch):
 
 
 def test_welcome_given_up(realtime, tokens, sockets, monkeypatch):
-    """A connection that closed is not welcomed; one that has not opened when API Gateway gave up is forgotten."""
+    """A connection that closed is not welcomed.
+
+    One that has not opened when API Gateway gave up is forgotten.
+    """
     monkeypatch.setattr("chalicelib.realtime.push.time.sleep", lambda _: None)
     sockets.gone |= {"c", "d"}
     realtime.connect("c", {"token": tokens["1"]})
     realtime.disconnect("c")
     realtime.connect("d", {"token": tokens["1"]})
-    aws.write(aws.update_write("connections", {"connection_id": "d"}, "SET connected_at = :then", then="2026-01-01T00:00:00+00:00"))
+    aws.write(
+        aws.update_write(
+            "connections",
+            {"connection_id": "d"},
+            "SET connected_at = :then",
+            then="2026-01-01T00:00:00+00:00",
+        )
+    )
     assert realtime.deliver() == {"batchItemFailures": []}
     assert aws.get("connections", {"connection_id": "d"}) is None
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_welcome_first(realtime, tokens, sockets, seed):
-    """In whatever turn the message groups come, a connection is welcomed first and then told of each event since, once and in order."""
+    """In whatever turn the message groups come, a connection is welcomed first and then told of each event
+    since, once and in order.
+    """
     chance = random.Random(seed)
     realtime.happen("order.placed")
     realtime.connect("c", {"token": tokens["1"]})
@@ -142,11 +169,15 @@ def test_welcome_first(realtime, tokens, sockets, seed):
 
 
 def test_goes_on(realtime, tokens, sockets):
-    """A client that says where it was gets what it missed after the welcome, then that it has it, in the packs it asked for."""
+    """A client that says where it was gets what it missed after the welcome, then that it has it, in the
+    packs it asked for.
+    """
     for _ in range(3):
         realtime.happen("order.filled")
     realtime.happen("signal.settled")
-    realtime.connect("c", {"token": tokens["1"], "after": "1", "batch": "true", "types": "order.*,market.price"})
+    realtime.connect(
+        "c", {"token": tokens["1"], "after": "1", "batch": "true", "types": "order.*,market.price"}
+    )
     realtime.deliver()
     welcome, missed, resumed = sockets.sent["c"]
     assert welcome == WELCOME
@@ -158,7 +189,10 @@ def test_goes_on(realtime, tokens, sockets):
 
 
 def test_begins_now(realtime, tokens, sockets):
-    """A new client asks to begin where the stream stands, and is told where that is; one that knows another past is told so."""
+    """A new client asks to begin where the stream stands, and is told where that is.
+
+    One that knows another past is told so.
+    """
     realtime.happen("order.filled")
     for connection_id, after in (("new", "last"), ("lost", "7")):
         realtime.connect(connection_id, {"token": tokens["1"], "after": after})
@@ -181,7 +215,10 @@ def test_begins_now(realtime, tokens, sockets):
     ],
 )
 def test_nonsense_is_named(realtime, tokens, sockets, wrong, code):
-    """A good token opens the connection; what makes no sense in the address is named by the first message, and the connection closed."""
+    """A good token opens the connection.
+
+    What makes no sense in the address is named by the first message, and the connection closed.
+    """
     assert realtime.connect("c", {"token": tokens["1"], **wrong}) == 200
     realtime.deliver()
     [error] = sockets.sent["c"]
@@ -194,13 +231,20 @@ def test_nonsense_is_named(realtime, tokens, sockets, wrong, code):
 def test_a_refusal_says_why(realtime):
     """Before the upgrade there is the status, and a body for clients that can read it."""
     answer = handle_realtime.handler(
-        {"requestContext": {"connectionId": "c", "eventType": "CONNECT"}, "queryStringParameters": {"token": "x"}}, None
+        {
+            "requestContext": {"connectionId": "c", "eventType": "CONNECT"},
+            "queryStringParameters": {"token": "x"},
+        },
+        None,
     )
     assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (401, "token_wrong")
 
 
 def test_joins_in_turn(realtime, tokens):
-    """What happened meanwhile is given in turn with the stream's events: in their message group, so that neither overtakes the other."""
+    """What happened meanwhile is given in turn with the stream's events.
+
+    In their message group, so that neither overtakes the other.
+    """
     realtime.connect("c", {"token": tokens["1"]})
     realtime.push(realtime.take())
     [join] = realtime.take()
@@ -212,18 +256,25 @@ def test_joining_seen_at_once(realtime, tokens, sockets, monkeypatch):
     realtime.connect("c", {"token": tokens["1"]})
     realtime.deliver()
     original = aws.query_all
-    monkeypatch.setattr(aws, "query_all", lambda *args, **more: [{**item, "joined": None} for item in original(*args, **more)])
+    monkeypatch.setattr(
+        aws, "query_all", lambda *args, **more: [{**item, "joined": None} for item in original(*args, **more)]
+    )
     realtime.happen("order.filled")
     realtime.deliver()
     assert sockets.types("c") == ["connection", "order.filled"]
 
 
 def test_connections_listed(connected, tokens):
-    """Admins see everybody who is connected, or one user; users see themselves, and asking for somebody else is refused."""
+    """Admins see everybody who is connected, or one user.
+
+    Users see themselves, and asking for somebody else is refused.
+    """
     everybody = _listed(tokens["9"])
     assert [item["connection_id"] for item in everybody["items"]] == ["c9", "c2", "c1"]
     assert everybody["total"] == 3
-    assert {"device": "Firefox", "source_ip": "192.0.2.1", "user_uuid": "uuid-1"}.items() <= everybody["items"][2].items()
+    assert {"device": "Firefox", "source_ip": "192.0.2.1", "user_uuid": "uuid-1"}.items() <= everybody[
+        "items"
+    ][2].items()
     assert [item["connection_id"] for item in _listed(tokens["9"], user_id="2")["items"]] == ["c2"]
     assert [item["connection_id"] for item in _listed(tokens["1"])["items"]] == ["c1"]
     assert [item["connection_id"] for item in _listed(tokens["1"], user_id="me")["items"]] == ["c1"]
@@ -238,8 +289,17 @@ def test_disconnect(connected, tokens):
 
 
 def test_expired_not_listed(connected, tokens, sockets):
-    """A connection that API Gateway must have ended is neither listed nor posted to, and told to go if it still speaks."""
-    aws.write(aws.update_write("connections", {"connection_id": "c1"}, "SET connected_at = :then", then="2026-01-01T00:00:00+00:00"))
+    """A connection that API Gateway must have ended is neither listed nor posted to, and told to go if it
+    still speaks.
+    """
+    aws.write(
+        aws.update_write(
+            "connections",
+            {"connection_id": "c1"},
+            "SET connected_at = :then",
+            then="2026-01-01T00:00:00+00:00",
+        )
+    )
     assert _listed(tokens["1"])["items"] == []
     connected.happen("order.filled")
     connected.deliver()
@@ -253,6 +313,8 @@ def _ticket(token):
 
 
 def _listed(token, **query):
-    status, body, _ = call(app, "GET", "/realtime/connections", headers={"Authorization": f"Bearer {token}"}, query=query or None)
+    status, body, _ = call(
+        app, "GET", "/realtime/connections", headers={"Authorization": f"Bearer {token}"}, query=query or None
+    )
     assert status == 200
     return body

@@ -22,7 +22,10 @@ def test_ping_after(connected):
 @pytest.mark.parametrize("words", [("register", "unregister"), ("login", "logout")])
 def test_register(connected, words):
     """A dashboard registers and unregisters under both names; the socket stays open."""
-    assert connected.say("c1", {"type": words[0], "user_uuid": "uuid-1"}) == {"type": "registered", "user_uuid": "uuid-1"}
+    assert connected.say("c1", {"type": words[0], "user_uuid": "uuid-1"}) == {
+        "type": "registered",
+        "user_uuid": "uuid-1",
+    }
     assert aws.get("connections", {"connection_id": "c1"})["registered_as"] == "uuid-1"
     assert connected.say("c1", {"type": words[1]}) == {"type": "unregistered"}
     assert aws.get("connections", {"connection_id": "c1"})["registered_as"] is None
@@ -33,7 +36,10 @@ def test_register_as_another(connected):
     """A user registers as nobody else; an admin as whom they look after."""
     answer = connected.say("c1", {"type": "register", "user_uuid": "uuid-2"})
     assert (answer["type"], answer["code"]) == ("error", "not_your_uuid")
-    assert connected.say("c9", {"type": "register", "user_uuid": "uuid-2"}) == {"type": "registered", "user_uuid": "uuid-2"}
+    assert connected.say("c9", {"type": "register", "user_uuid": "uuid-2"}) == {
+        "type": "registered",
+        "user_uuid": "uuid-2",
+    }
 
 
 @pytest.mark.parametrize(
@@ -89,7 +95,11 @@ def test_unknown_connection_closed(connected, sockets):
 def test_reconnect_hint(connected, sockets):
     """In its last ten minutes a connection that speaks is told to connect anew."""
     since = datetime.now(UTC) - timedelta(minutes=111)
-    aws.write(aws.update_write("connections", {"connection_id": "c1"}, "SET connected_at = :then", then=since.isoformat()))
+    aws.write(
+        aws.update_write(
+            "connections", {"connection_id": "c1"}, "SET connected_at = :then", then=since.isoformat()
+        )
+    )
     hint = connected.say("c1", {"type": "ping"})
     assert sockets.types("c1") == ["pong", "reconnect"]
     assert hint["before"] == (since + timedelta(hours=2)).isoformat()

@@ -14,7 +14,11 @@ WEB = Path(dashboard.__file__).resolve().parent.parent / "web"
 
 def _get(path, route="/dashboard", parameters=None, headers=None):
     answer = app(request("GET", path, route=route, path_parameters=parameters, headers=headers), CONTEXT)
-    return answer["statusCode"], answer["body"], {name.lower(): value for name, value in answer["headers"].items()}
+    return (
+        answer["statusCode"],
+        answer["body"],
+        {name.lower(): value for name, value in answer["headers"].items()},
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +30,9 @@ def _address(monkeypatch):
 
 
 def test_page():
-    """The page comes as HTML, with a policy that allows nothing inline and nothing from elsewhere but the WebSocket."""
+    """The page comes as HTML, with a policy that allows nothing inline and nothing from elsewhere but the
+    WebSocket.
+    """
     status, body, headers = _get("/dashboard")
     assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert body.startswith("<!doctype html>")
@@ -42,14 +48,22 @@ def test_nothing_inline():
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", page)
 
 
-@pytest.mark.parametrize(("folder", "file", "type_"), [("pages", "signals.js", "text/javascript"), ("vendor", "uplot.css", "text/css")])
+@pytest.mark.parametrize(
+    ("folder", "file", "type_"),
+    [("pages", "signals.js", "text/javascript"), ("vendor", "uplot.css", "text/css")],
+)
 def test_file(folder, file, type_):
     """Scripts and styles come with their types, and are not sent again to who has them."""
     parameters = {"name": file, "file": folder}  # in an order of AWS's choice
     status, _, headers = _get(f"/dashboard/{folder}/{file}", "/dashboard/{file}/{name}", parameters)
     assert status == 200
     assert headers["content-type"].startswith(type_)
-    again = _get(f"/dashboard/{folder}/{file}", "/dashboard/{file}/{name}", parameters, {"If-None-Match": headers["etag"]})
+    again = _get(
+        f"/dashboard/{folder}/{file}",
+        "/dashboard/{file}/{name}",
+        parameters,
+        {"If-None-Match": headers["etag"]},
+    )
     assert again[:2] == (304, "")
 
 
@@ -58,22 +72,33 @@ def test_addresses_are_relative():
     absolute = {
         path.name: found
         for path in [*WEB.glob("*.js"), *WEB.glob("pages/*.js"), *WEB.glob("*.css"), *WEB.glob("*.html")]
-        if (found := re.findall(r"""(?:src|href)=["']/[^"']*|url\(["']?/[^)]*|fetch\(path""", path.read_text()))
+        if (
+            found := re.findall(
+                r"""(?:src|href)=["']/[^"']*|url\(["']?/[^)]*|fetch\(path""", path.read_text()
+            )
+        )
     }
     assert absolute == {}
 
 
 @pytest.mark.parametrize("name", ["app.js", "styles.css", "icon.svg"])
 def test_page_with_a_trailing_slash(name):
-    """From "/dashboard/" the page's relative addresses go one level too deep, and are sent back to the right one."""
+    """From "/dashboard/" the page's relative addresses go one level too deep, and are sent back to the right
+    one.
+    """
     assert f'"dashboard/{name}"' in (WEB / "index.html").read_text()
-    status, _, headers = _get(f"/dashboard/dashboard/{name}", "/dashboard/{file}/{name}", {"file": "dashboard", "name": name})
+    status, _, headers = _get(
+        f"/dashboard/dashboard/{name}", "/dashboard/{file}/{name}", {"file": "dashboard", "name": name}
+    )
     assert (status, headers["location"]) == (308, f"../{name}")
 
 
 def test_page_names_no_folder():
     """What the page itself loads lies beside it, where the sending back reaches it."""
-    assert all(address.count("/") == 1 for address in re.findall(r'(?:src|href)="([^"]+)"', (WEB / "index.html").read_text()))
+    assert all(
+        address.count("/") == 1
+        for address in re.findall(r'(?:src|href)="([^"]+)"', (WEB / "index.html").read_text())
+    )
 
 
 @pytest.mark.parametrize("file", ["..", "../stack.yaml", "%2e%2e%2fapp.py", "nothing.js", "/etc/passwd", ""])
@@ -95,7 +120,9 @@ def test_nothing_from_elsewhere():
 def test_every_import_is_there():
     """Every module that a module imports is a file here."""
     for path in WEB.rglob("*.js"):
-        for module in re.findall(r"""(?:^|;|\n)\s*(?:import|export)[^;'"]*?from\s*["']([^"']+)["']""", path.read_text()):
+        for module in re.findall(
+            r"""(?:^|;|\n)\s*(?:import|export)[^;'"]*?from\s*["']([^"']+)["']""", path.read_text()
+        ):
             assert (path.parent / module).resolve().is_file(), f"{path.name} imports {module}"
 
 

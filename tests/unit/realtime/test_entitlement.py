@@ -15,7 +15,12 @@ def _publish(realtime):
     """Publishes what is in the outbox, and pushes it."""
     from chalicelib.events import publish
 
-    publish.publish([(item["owner"]["S"], item["event_id"]["S"]) for item in aws.client("dynamodb").scan(TableName="test-outbox")["Items"]])
+    publish.publish(
+        [
+            (item["owner"]["S"], item["event_id"]["S"])
+            for item in aws.client("dynamodb").scan(TableName="test-outbox")["Items"]
+        ]
+    )
     realtime.deliver()
 
 
@@ -52,7 +57,9 @@ def test_ticket_of_revoked_token(connected, tokens, sockets):
     assert sockets.closed == ["mine"]
 
 
-@pytest.mark.parametrize(("user_id", "wanted"), [("1", {"is_active": False}), ("9", {"is_active": False}), ("9", {"role": "user"})])
+@pytest.mark.parametrize(
+    ("user_id", "wanted"), [("1", {"is_active": False}), ("9", {"is_active": False}), ("9", {"role": "user"})]
+)
 def test_changed_user(connected, sockets, user_id, wanted):
     """Deactivating a user, or changing the role, closes that user's connections."""
     change.update_user(user_id, wanted, by="9")
@@ -88,7 +95,9 @@ def test_expired_token(realtime, sockets):
     realtime.connect("c", {"token": token})
     realtime.deliver()
     past = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
-    aws.write(aws.update_write("connections", {"connection_id": "c"}, "SET token_expires_at = :then", then=past))
+    aws.write(
+        aws.update_write("connections", {"connection_id": "c"}, "SET token_expires_at = :then", then=past)
+    )
     realtime.happen("order.filled")
     realtime.deliver()
     assert sockets.types("c") == ["connection"]
@@ -106,7 +115,9 @@ def test_resume_asks_again(connected, sockets):
 
 @pytest.mark.parametrize("loss", ["inactive", "demoted", "revoked", "expired", "deleted"])
 def test_nothing_is_sent_after_the_loss(connected, tokens, sockets, loss):
-    """An event that is pushed after the loss reaches the connection no more, though no event has told of the loss."""
+    """An event that is pushed after the loss reaches the connection no more, though no event has told of the
+    loss.
+    """
     key = {"token_hash": credentials.digest(tokens["9"])}
     past = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
     if loss in ("inactive", "demoted"):
@@ -114,7 +125,14 @@ def test_nothing_is_sent_after_the_loss(connected, tokens, sockets, loss):
     elif loss == "deleted":
         aws.write(aws.delete_write("credentials", key))
     else:
-        aws.write(aws.update_write("credentials", key, f"SET {'revoked_at' if loss == 'revoked' else 'expires_at'} = :past", past=past))
+        aws.write(
+            aws.update_write(
+                "credentials",
+                key,
+                f"SET {'revoked_at' if loss == 'revoked' else 'expires_at'} = :past",
+                past=past,
+            )
+        )
     connected.happen("payment.completed")
     connected.deliver()
     assert (sockets.types("c9"), sockets.closed) == ([], ["c9"])
@@ -124,7 +142,10 @@ def test_nothing_is_sent_after_the_loss(connected, tokens, sockets, loss):
 @pytest.mark.parametrize("when", ["use", "join"])
 @pytest.mark.parametrize("loss", ["inactive", "revoked", "expired", "deleted"])
 def test_a_ticket_opens_no_more_than_its_token(realtime, tokens, sockets, loss, when):
-    """A ticket whose token or user has ended opens nothing; between its use and the joining the connection is closed."""
+    """A ticket whose token or user has ended opens nothing.
+
+    Between its use and the joining the connection is closed.
+    """
     from tests.unit.realtime.test_connect import _ticket
 
     ticket = _ticket(tokens["1"])
@@ -137,7 +158,14 @@ def test_a_ticket_opens_no_more_than_its_token(realtime, tokens, sockets, loss, 
     elif loss == "deleted":
         aws.write(aws.delete_write("credentials", key))
     else:
-        aws.write(aws.update_write("credentials", key, f"SET {'revoked_at' if loss == 'revoked' else 'expires_at'} = :past", past=past))
+        aws.write(
+            aws.update_write(
+                "credentials",
+                key,
+                f"SET {'revoked_at' if loss == 'revoked' else 'expires_at'} = :past",
+                past=past,
+            )
+        )
     if when == "use":
         assert realtime.connect("mine", {"ticket": ticket}) in (401, 403)
         return

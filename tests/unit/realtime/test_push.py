@@ -1,4 +1,7 @@
-"""How events and prices reach connections: to whom, in which order, how large, and past those that do not take them."""
+"""How events and prices reach connections.
+
+To whom, in which order, how large, and past those that do not take them.
+"""
 
 import json
 import time
@@ -14,14 +17,19 @@ from testkit.gateway import call
 
 
 def test_event(connected, sockets):
-    """An event goes out in the contract's form, to its user and to the admins, each with their stream's sequence."""
+    """An event goes out in the contract's form, to its user and to the admins, each with their stream's
+    sequence.
+    """
     connected.happen("user.created", None, {"user_id": "2"})
     connected.happen("order.filled", "1", {"price": "185.59"})
     connected.deliver()
     [mine] = sockets.sent["c1"]
     assert set(mine) == {"type", "payload", "timestamp", "sequence", "event_id"}
     assert (mine["type"], mine["payload"], mine["sequence"]) == ("order.filled", {"price": "185.59"}, 1)
-    assert [(message["type"], message["sequence"]) for message in sockets.sent["c9"]] == [("user.created", 1), ("order.filled", 2)]
+    assert [(message["type"], message["sequence"]) for message in sockets.sent["c9"]] == [
+        ("user.created", 1),
+        ("order.filled", 2),
+    ]
 
 
 def test_isolation(connected, sockets):
@@ -40,7 +48,9 @@ def test_one_look_per_stream(connected, monkeypatch):
     """However many events of a stream come together, the connections are looked up once."""
     looked = []
     original = store.listeners
-    monkeypatch.setattr(store, "listeners", lambda stream, now: looked.append(stream) or original(stream, now))
+    monkeypatch.setattr(
+        store, "listeners", lambda stream, now: looked.append(stream) or original(stream, now)
+    )
     for _ in range(4):
         connected.happen("order.filled", None)
     connected.deliver()
@@ -57,7 +67,9 @@ def test_gone_forgotten(connected, sockets):
 
 
 def test_slow_passed_over(connected, sockets):
-    """A connection that does not take a message in time is passed over for a while, keeps its place, and resumes what it missed."""
+    """A connection that does not take a message in time is passed over for a while, keeps its place, and
+    resumes what it missed.
+    """
     sockets.slow.add("c1")
     connected.happen("order.placed")
     connected.deliver()
@@ -90,7 +102,10 @@ def test_slow_delays_nobody(sockets, monkeypatch):
 
 
 def test_batch(connected, sockets):
-    """A connection that asked for it gets events that come together in one message, in order; a single one as ever."""
+    """A connection that asked for it gets events that come together in one message, in order.
+
+    A single one as ever.
+    """
     connected.say("c1", {"type": "subscribe", "batch": True})
     sockets.sent["c1"].clear()
     for _ in range(3):
@@ -126,7 +141,8 @@ def test_batch_split(connected, sockets):
     sockets.sent["c1"].clear()
     connected.deliver()
     assert [
-        [event["sequence"] for event in message["events"]] if "events" in message else message["sequence"] for message in sockets.sent["c1"]
+        [event["sequence"] for event in message["events"]] if "events" in message else message["sequence"]
+        for message in sockets.sent["c1"]
     ] == [
         [1, 2],
         [3, 4],
@@ -146,8 +162,12 @@ def test_whole_event_of_own_stream(connected, tokens):
     """An event is read by its place in the reader's own stream, so nobody reads another's."""
     connected.happen("order.filled", "1", {"of": "1"})
     connected.happen("order.filled", "2", {"of": "2"})
-    assert call(app, "GET", "/realtime/events/1", **_event_call(tokens["2"], "1"))[1]["payload"] == {"of": "2"}
-    assert call(app, "GET", "/realtime/events/2", **_event_call(tokens["9"], "2"))[1]["payload"] == {"of": "2"}
+    assert call(app, "GET", "/realtime/events/1", **_event_call(tokens["2"], "1"))[1]["payload"] == {
+        "of": "2"
+    }
+    assert call(app, "GET", "/realtime/events/2", **_event_call(tokens["9"], "2"))[1]["payload"] == {
+        "of": "2"
+    }
     assert call(app, "GET", "/realtime/events/2", **_event_call(tokens["2"], "2"))[0] == 404
 
 
@@ -163,7 +183,9 @@ def test_repeated_delivery(connected, sockets):
     connected.happen("order.filled")
     client = aws.client("sqs")
     url = client.get_queue_url(QueueName="test-realtime.fifo")["QueueUrl"]
-    messages = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"])["Messages"]
+    messages = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"])[
+        "Messages"
+    ]
     from functions import push_realtime
     from testkit.gateway import CONTEXT, queue_event
 
@@ -190,7 +212,10 @@ def test_failed_group_comes_again(connected, sockets, monkeypatch):
 
 
 def test_prices(connected, sockets):
-    """Prices go, unstored, to those who named them: everybody's to all, a user's to that user and the admins."""
+    """Prices go, unstored, to those who named them.
+
+    Everybody's to all, a user's to that user and the admins.
+    """
     queue.push_price("BTC/USDT", Decimal("1E+5"), None)
     connected.deliver()
     assert sockets.types("c1") == []
@@ -201,9 +226,19 @@ def test_prices(connected, sockets):
     queue.push_price("AAPL", Decimal("185.50"), "2")
     connected.deliver()
     [price] = sockets.sent["c1"]
-    assert price == {"type": "market.price", "payload": {"symbol": "BTC/USDT", "price": "100000"}, "timestamp": price["timestamp"]}
-    assert {message["payload"]["symbol"] for message in sockets.sent["c2"]} == {"BTC/USDT", "AAPL"}  # two symbols have no order
-    assert {message["payload"]["symbol"] for message in sockets.sent["c9"]} == {"BTC/USDT", "AAPL"}  # two symbols have no order
+    assert price == {
+        "type": "market.price",
+        "payload": {"symbol": "BTC/USDT", "price": "100000"},
+        "timestamp": price["timestamp"],
+    }
+    assert {message["payload"]["symbol"] for message in sockets.sent["c2"]} == {
+        "BTC/USDT",
+        "AAPL",
+    }  # two symbols have no order
+    assert {message["payload"]["symbol"] for message in sockets.sent["c9"]} == {
+        "BTC/USDT",
+        "AAPL",
+    }  # two symbols have no order
     assert aws.client("dynamodb").scan(TableName="test-events")["Count"] == 0
     connected.say("c1", {"type": "unsubscribe", "types": ["market.price"]})
     queue.push_price("BTC/USDT", Decimal(1), None)

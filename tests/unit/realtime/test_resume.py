@@ -20,14 +20,22 @@ def test_nothing_missed(connected, sockets, happened, after):
     """A client that missed nothing is told so."""
     for _ in range(happened):
         connected.happen("order.filled")
-    assert connected.say("c1", {"type": "resume", "after": after}) == {"type": "resumed", "recovered": True, "last": after}
+    assert connected.say("c1", {"type": "resume", "after": after}) == {
+        "type": "resumed",
+        "recovered": True,
+        "last": after,
+    }
     assert sockets.types("c1") == ["resumed"]
 
 
 def test_from_the_future(connected):
     """A sequence that the stream never had means that the client knows another past."""
     connected.happen("order.filled")
-    assert connected.say("c1", {"type": "resume", "after": 2}) == {"type": "resumed", "recovered": False, "last": 1}
+    assert connected.say("c1", {"type": "resume", "after": 2}) == {
+        "type": "resumed",
+        "recovered": False,
+        "last": 1,
+    }
 
 
 def test_too_much(connected, sockets, monkeypatch):
@@ -35,7 +43,11 @@ def test_too_much(connected, sockets, monkeypatch):
     monkeypatch.setattr(resume, "MOST", 3)
     for _ in range(4):
         connected.happen("order.filled")
-    assert connected.say("c1", {"type": "resume", "after": 0}) == {"type": "resumed", "recovered": False, "last": 4}
+    assert connected.say("c1", {"type": "resume", "after": 0}) == {
+        "type": "resumed",
+        "recovered": False,
+        "last": 4,
+    }
     assert sockets.types("c1") == ["resumed"]
     connected.say("c1", {"type": "resume", "after": 1})
     assert sockets.last("c1") == {"type": "resumed", "recovered": True, "last": 4}
@@ -43,11 +55,18 @@ def test_too_much(connected, sockets, monkeypatch):
 
 @pytest.mark.parametrize("forgotten", [1, 2, 3])
 def test_forgotten(connected, sockets, forgotten):
-    """If the log has forgotten any one of the missed events, none is replayed: a gap would pass for completeness."""
+    """If the log has forgotten any one of the missed events, none is replayed.
+
+    A gap would pass for completeness.
+    """
     for _ in range(3):
         connected.happen("order.filled")
     aws.write(aws.delete_write("events", {"stream": "user#1", "sequence": forgotten}))
-    assert connected.say("c1", {"type": "resume", "after": 0}) == {"type": "resumed", "recovered": False, "last": 3}
+    assert connected.say("c1", {"type": "resume", "after": 0}) == {
+        "type": "resumed",
+        "recovered": False,
+        "last": 3,
+    }
     assert sockets.types("c1") == ["resumed"]
 
 
@@ -85,6 +104,11 @@ def test_large_replay(connected, sockets):
         connected.happen("order.filled", "1", {"notes": "x" * 100_000})
     connected.say("c1", {"type": "subscribe", "batch": True})
     connected.say("c1", {"type": "resume", "after": 0})
-    sequences = [event["sequence"] for message in sockets.sent["c1"] for event in message.get("events", [message]) if "sequence" in event]
+    sequences = [
+        event["sequence"]
+        for message in sockets.sent["c1"]
+        for event in message.get("events", [message])
+        if "sequence" in event
+    ]
     assert sequences == list(range(1, 15))
     assert sockets.last("c1") == {"type": "resumed", "recovered": True, "last": 14}

@@ -31,7 +31,10 @@ def throw(*, halted=True):
 def told():
     """Types by user stream, and those of the admins."""
     pump.publish()
-    return {stream: [event["type"] for event in pump.events(stream)] for stream in ["admin", *(f"user#{n}" for n in range(1, 8))]}
+    return {
+        stream: [event["type"] for event in pump.events(stream)]
+        for stream in ["admin", *(f"user#{n}" for n in range(1, 8))]
+    }
 
 
 def test_every_active_user_is_told_once_and_the_admins_once():
@@ -71,4 +74,6 @@ def test_a_sweep_that_dies_leaves_nobody_out_and_tells_nobody_twice(call):
     told()
     announce_halt.announce_halt(now, cancelled)
     streams = told()
-    assert all(types == ([] if stream == "user#4" else ["trading.halted"]) for stream, types in streams.items())
+    assert all(
+        types == ([] if stream == "user#4" else ["trading.halted"]) for stream, types in streams.items()
+    )

@@ -35,8 +35,15 @@ def test_everybody_concerned_is_told(api, account):
     for _ in range(2):
         throw(api, "7", scope="account", id=account, halted=True, reason="daily_loss")
     throw(api, "7", scope="account", id=account, halted=False)
-    events = [event for event in outbox() if event["type"].startswith("account.") and event["type"] != "account.created"]
-    assert [(event["type"], event["user_id"]) for event in events] == [("account.halted", "7"), ("account.resumed", "7")]
+    events = [
+        event
+        for event in outbox()
+        if event["type"].startswith("account.") and event["type"] != "account.created"
+    ]
+    assert [(event["type"], event["user_id"]) for event in events] == [
+        ("account.halted", "7"),
+        ("account.resumed", "7"),
+    ]
     assert events[0]["payload"] == {"account_id": str(account), "reason": "daily_loss"}
     assert [entry["action"] for entry in trail()[-2:]] == ["account.halted", "account.resumed"]
 
@@ -91,5 +98,7 @@ def test_bad_switch_is_refused(api, body, status, code):
 def test_rules_throw_switches_too(api):
     """A risk rule halts an account without HTTP, and its owner may resume it."""
     switch = Switch(Scope.ACCOUNT, "5", "7")
-    assert halts.set_switch(switch, halted=True, by="risk", admin=False, reason="daily_loss")["halted"] is True
+    assert (
+        halts.set_switch(switch, halted=True, by="risk", admin=False, reason="daily_loss")["halted"] is True
+    )
     assert halts.set_switch(switch, halted=False, by="7", admin=False)["halted"] is False

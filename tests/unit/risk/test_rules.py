@@ -34,11 +34,35 @@ def test_a_page_behind_the_last_is_empty(api):
 def test_rules_of_each_scope_are_kept_and_listed(api, account, strategy):
     """A user, an account and a strategy have rules of their own; the list has them all, set or not."""
     set_(api, "7", scope="user", max_daily_loss="250.5", flatten=True)
-    set_(api, "7", scope="account", id=account, allowed_symbols=["BINANCE:BTCUSDT.P", "btc/usdt"], cooldown_s=30)
-    set_(api, "7", scope="strategy", id=strategy, trading_hours=[{"days": ["Mon"], "start": "22:00", "end": "02:00"}])
+    set_(
+        api,
+        "7",
+        scope="account",
+        id=account,
+        allowed_symbols=["BINANCE:BTCUSDT.P", "btc/usdt"],
+        cooldown_s=30,
+    )
+    set_(
+        api,
+        "7",
+        scope="strategy",
+        id=strategy,
+        trading_hours=[{"days": ["Mon"], "start": "22:00", "end": "02:00"}],
+    )
     user, mine, theirs = api("7", "GET", "/risk-rules")[1]["items"]
-    assert (user["scope"], user["id"], user["max_daily_loss"], user["flatten"], user["version"]) == ("user", 7, 250.5, True, 1)
-    assert (mine["id"], mine["allowed_symbols"], mine["cooldown_s"], mine["max_daily_loss"]) == (account, ["BTCUSDT"], 30, None)
+    assert (user["scope"], user["id"], user["max_daily_loss"], user["flatten"], user["version"]) == (
+        "user",
+        7,
+        250.5,
+        True,
+        1,
+    )
+    assert (mine["id"], mine["allowed_symbols"], mine["cooldown_s"], mine["max_daily_loss"]) == (
+        account,
+        ["BTCUSDT"],
+        30,
+        None,
+    )
     assert (theirs["id"], theirs["name"], theirs["trading_hours"]) == (
         strategy,
         "g",
@@ -47,7 +71,10 @@ def test_rules_of_each_scope_are_kept_and_listed(api, account, strategy):
 
 
 def test_a_change_is_told_and_in_the_trail(api):
-    """A change is an event and an audit entry with the fields that changed; the same again is neither; null takes a rule away."""
+    """A change is an event and an audit entry with the fields that changed; the same again is neither.
+
+    Null takes a rule away.
+    """
     set_(api, "7", scope="user", max_order_notional=500)
     set_(api, "7", scope="user", max_order_notional=500)
     assert set_(api, "7", scope="user", max_order_notional=None)[1]["max_order_notional"] is None
@@ -84,7 +111,9 @@ def test_what_an_admin_has_set_a_user_does_not_change(api):
 
 def test_a_strategy_is_halted_and_resumed(api, strategy):
     """A strategy has a switch as users and accounts have."""
-    assert api("7", "POST", "/halt", {"scope": "strategy", "id": strategy, "halted": True})[1]["halted"] is True
+    assert (
+        api("7", "POST", "/halt", {"scope": "strategy", "id": strategy, "halted": True})[1]["halted"] is True
+    )
     assert api("8", "POST", "/halt", {"scope": "strategy", "id": strategy, "halted": False})[0] == 404
     payload = next(event["payload"] for event in outbox() if event["type"] == "trading.halted")
     assert (payload["scope"], payload["group_name"], payload["user_id"]) == ("strategy", "g", 7)
@@ -100,7 +129,10 @@ def test_a_strategy_is_halted_and_resumed(api, strategy):
         ({"scope": "user", "max_orders_per_minute": 201}, "must_be_at_most"),
         ({"scope": "user", "trading_hours": [{"start": "25:00", "end": "02:00"}]}, "invalid_value"),
         ({"scope": "user", "trading_hours": [{"start": "02:00"}]}, "missing_field"),
-        ({"scope": "user", "trading_hours": [{"days": ["someday"], "start": "02:00", "end": "03:00"}]}, "invalid_choice"),
+        (
+            {"scope": "user", "trading_hours": [{"days": ["someday"], "start": "02:00", "end": "03:00"}]},
+            "invalid_choice",
+        ),
         ({"scope": "account", "cooldown_s": 1}, "missing_field"),
         ({"scope": "user", "max_loss": 1}, "unknown_field"),
     ],

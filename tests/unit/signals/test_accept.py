@@ -66,7 +66,9 @@ def test_a_wrong_token_is_always_checked(where: str) -> None:
 
 def test_two_different_tokens() -> None:
     """Two tokens that differ are refused: which of them counts would be a guess."""
-    status, answer, _ = send(ALERT | {"token": records.add_token("1")}, query={"token": records.add_token("1")})
+    status, answer, _ = send(
+        ALERT | {"token": records.add_token("1")}, query={"token": records.add_token("1")}
+    )
     assert (status, answer["code"]) == (400, "conflicting_tokens")
 
 
@@ -92,7 +94,10 @@ def test_another_users_token() -> None:
     """A token that names one user and is stored for another, or comes to another's personal URL, is refused."""
     token = records.add_token("2")
     path = {"route": "/personal/{user_id}/webhook", "path_parameters": {"user_id": "1"}}
-    assert send(ALERT, "/personal/1/webhook", headers={"X-Webhook-Token": token}, **path)[1]["code"] == "token_wrong"
+    assert (
+        send(ALERT, "/personal/1/webhook", headers={"X-Webhook-Token": token}, **path)[1]["code"]
+        == "token_wrong"
+    )
 
 
 def test_a_token_chosen_by_hand() -> None:
@@ -101,14 +106,22 @@ def test_a_token_chosen_by_hand() -> None:
     from chalicelib.users import credentials
 
     chosen = "correct-horse-battery-staple"
-    item = {"token_hash": credentials.digest(chosen), "kind": "whk", "user_id": "2", "created_at": "2026-01-01T00:00:00+00:00"}
+    item = {
+        "token_hash": credentials.digest(chosen),
+        "kind": "whk",
+        "user_id": "2",
+        "created_at": "2026-01-01T00:00:00+00:00",
+    }
     aws.write(aws.put_write("credentials", item))
     assert send(headers={"X-Webhook-Token": chosen})[0] == 202
     assert pump.items("signals")[0]["user_id"] == "2"
 
 
 def test_an_address_that_is_not_on_the_list() -> None:
-    """With a list of addresses a right token from elsewhere is refused; a forwarded header changes nothing."""
+    """With a list of addresses a right token from elsewhere is refused.
+
+    A forwarded header changes nothing.
+    """
     records.add_user("1", allowed_addresses=["tradingview", "10.0.0.0/8"])
     records.add_account("1")
     token = records.add_token("1")
@@ -233,11 +246,21 @@ def test_the_log_has_every_attempt() -> None:
 
 
 def test_the_log_shows_what_could_not_be_read() -> None:
-    """A broken body is in the log as it came, without the credentials in it, and is found by its outcome and code."""
+    """A broken body is in the log as it came, without the credentials in it, and is found by its outcome and
+    code.
+    """
     token, bearer = records.add_token("1"), {"Authorization": f"Bearer {records.add_token('1', Kind.API)}"}
-    send(f'{{"symbol": "AAPL", "token": "{token}", "note": "mine is {token}", ', headers={"X-Webhook-Token": token})
+    send(
+        f'{{"symbol": "AAPL", "token": "{token}", "note": "mine is {token}", ',
+        headers={"X-Webhook-Token": token},
+    )
     send(ALERT, headers={"X-Webhook-Token": token})
-    for query, found in (({"outcome": "refused"}, 1), ({"code": "broken_body"}, 1), ({"outcome": "accepted"}, 1), ({"code": "stale"}, 0)):
+    for query, found in (
+        ({"outcome": "refused"}, 1),
+        ({"code": "broken_body"}, 1),
+        ({"outcome": "accepted"}, 1),
+        ({"code": "stale"}, 0),
+    ):
         status, answer, _ = call(serve_api.app, "GET", "/webhook-logs", headers=bearer, query=query)
         assert (status, len(answer["items"])) == (200, found)
     [entry] = [entry for entry in pump.items("webhook_logs") if entry["outcome"] == "refused"]
@@ -249,7 +272,18 @@ def test_the_log_shows_what_could_not_be_read() -> None:
 def test_any_bytes_are_answered() -> None:
     """No body whatever makes a 5xx."""
     token = {"X-Webhook-Token": records.add_token("1")}
-    for body in ["", "\x00", "[]", "null", "{" * 5000, '{"a":' * 50, "=", "a=b", "symbol=AAPL side=buy price=1e400", '{"symbol": {}}']:
+    for body in [
+        "",
+        "\x00",
+        "[]",
+        "null",
+        "{" * 5000,
+        '{"a":' * 50,
+        "=",
+        "a=b",
+        "symbol=AAPL side=buy price=1e400",
+        '{"symbol": {}}',
+    ]:
         status, answer, _ = send(body, headers=token)
         assert 400 <= status < 500, (body, answer)
         assert answer["code"]

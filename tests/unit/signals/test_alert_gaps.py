@@ -1,4 +1,7 @@
-"""TradingView's strategy alerts say which position they make out of which: a gap is told, and made up for where the strategy says so."""
+"""TradingView's strategy alerts say which position they make out of which.
+
+A gap is told, and made up for where the strategy says so.
+"""
 
 from decimal import Decimal
 from typing import Any
@@ -13,7 +16,14 @@ from testkit.gateway import call
 
 D = Decimal
 FREE = {"currency": "USDT", "slippage_bps": D(0), "commission_bps": D(0)}
-GROUP = {"group_name": "my_strategy", "exchange": "BINANCE", "currency": "USDT", "symbol": "BTCUSDT", "order_type": "MARKET", "qty_per": 10}
+GROUP = {
+    "group_name": "my_strategy",
+    "exchange": "BINANCE",
+    "currency": "USDT",
+    "symbol": "BTCUSDT",
+    "order_type": "MARKET",
+    "qty_per": 10,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +43,15 @@ def strategy(*, resync: bool) -> None:
 def alert(side: str, before: str | None, after: str, market: str = "FUTURES", **more: Any) -> dict[str, Any]:
     """An alert of the strategy, executed; its trace."""
     positions = {"prev_market_position": before} if before else {}
-    body = {**GROUP, "side": side, "market_type": market, "market_position": after, **positions, **more, "token": records.add_token("1")}
+    body = {
+        **GROUP,
+        "side": side,
+        "market_type": market,
+        "market_position": after,
+        **positions,
+        **more,
+        "token": records.add_token("1"),
+    }
     status, answer, _ = call(receive_signals.app, "POST", "/api/webhook", body, query={"wait": "0"})
     assert status == 202, answer
     pump.execute()
@@ -44,17 +62,26 @@ def alert(side: str, before: str | None, after: str, market: str = "FUTURES", **
 
 def sides(trace: dict[str, Any]) -> list[tuple[str, bool]]:
     """The orders a signal made: side, and whether it may only reduce."""
-    return [(order["side"], order["reduce_only"]) for order in sorted(trace["orders"], key=lambda order: order["number"])]
+    return [
+        (order["side"], order["reduce_only"])
+        for order in sorted(trace["orders"], key=lambda order: order["number"])
+    ]
 
 
 def position() -> Decimal:
     """The futures position held."""
-    return next((item["quantity"] for item in pump.items("portfolios") if item["item"] == "position#BTCUSDT"), D(0))
+    return next(
+        (item["quantity"] for item in pump.items("portfolios") if item["item"] == "position#BTCUSDT"), D(0)
+    )
 
 
 def test_no_gap_no_notice() -> None:
     """Alerts that follow each other tell of nothing missed, the first one neither."""
-    traces = [alert("buy", "flat", "long"), alert("sell", "long", "flat", qty_per=100), alert("sell", "flat", "short")]
+    traces = [
+        alert("buy", "flat", "long"),
+        alert("sell", "long", "flat", qty_per=100),
+        alert("sell", "flat", "short"),
+    ]
     assert [trace["missed"] for trace in traces] == [None] * 3
     pump.publish()
     assert "signal.missed" not in [event["type"] for event in pump.events()]
@@ -107,10 +134,22 @@ def test_noticing_costs_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
         transact(writes)
 
     monkeypatch.setattr(aws, "transact", counted)
-    body = {**GROUP, "side": "buy", "market_type": "FUTURES", "market_position": "long", "token": records.add_token("1")}
+    body = {
+        **GROUP,
+        "side": "buy",
+        "market_type": "FUTURES",
+        "market_position": "long",
+        "token": records.add_token("1"),
+    }
     for before, calls in (("flat", 1), ("short", 2)):
         transactions.clear()
-        call(receive_signals.app, "POST", "/api/webhook", body | {"prev_market_position": before}, query={"wait": "0"})
+        call(
+            receive_signals.app,
+            "POST",
+            "/api/webhook",
+            body | {"prev_market_position": before},
+            query={"wait": "0"},
+        )
         assert len(transactions) == calls
 
 
@@ -181,7 +220,9 @@ class TestResync:
         assert sides(alert("sell", "long", "flat", market="SPOT", qty_per=100)) == [("sell", False)]
 
 
-@pytest.mark.parametrize(("market", "side"), [("FUTURES", "long"), ("FUTURES", "buy"), ("FUTURES", "short"), ("SPOT", "buy")])
+@pytest.mark.parametrize(
+    ("market", "side"), [("FUTURES", "long"), ("FUTURES", "buy"), ("FUTURES", "short"), ("SPOT", "buy")]
+)
 def test_reduce_only_opens_nothing(market: str, side: str) -> None:
     """An order that may only reduce opens nothing, whatever its word is."""
     trace = alert(side, None, "long", market=market, reduce_only=True)

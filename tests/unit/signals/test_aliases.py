@@ -22,8 +22,14 @@ NAMES = st.text("abcXYZ019.-:가策", max_size=12).map("n".__add__)
 PLAIN_NUMBERS = st.decimals("0.00000001", "99999999", places=8).map(lambda number: f"{number.normalize():f}")
 
 BODIES = {
-    Variant.PAPER: {"symbol": st.sampled_from(["AAPL", "BTCUSDT", "BTC/USDT"]), "side": st.sampled_from(["buy", "short", "sell_to_close"])},
-    Variant.PERSONAL: {"symbol": st.sampled_from(["BTCUSDT.P", "ETH-USDT"]), "side": st.sampled_from(["buy", "close", "long"])},
+    Variant.PAPER: {
+        "symbol": st.sampled_from(["AAPL", "BTCUSDT", "BTC/USDT"]),
+        "side": st.sampled_from(["buy", "short", "sell_to_close"]),
+    },
+    Variant.PERSONAL: {
+        "symbol": st.sampled_from(["BTCUSDT.P", "ETH-USDT"]),
+        "side": st.sampled_from(["buy", "close", "long"]),
+    },
     Variant.XC: {
         "symbol": st.just("BINANCE:BTCUSDT"),
         "side": st.sampled_from(["buy", "sell", "stop"]),
@@ -43,7 +49,12 @@ BODIES = {
         "qty_per": st.integers(1, 100).map(str),
     },
 }
-COMMON = {"price": PLAIN_NUMBERS, "idempotency_key": NAMES, "account": NAMES, "timenow": st.just("2026-01-22T15:30:00Z")}
+COMMON = {
+    "price": PLAIN_NUMBERS,
+    "idempotency_key": NAMES,
+    "account": NAMES,
+    "timenow": st.just("2026-01-22T15:30:00Z"),
+}
 NUMERIC = {"price", "stop_price", "quantity", "qty_per"}
 JSON_NUMBER = re.compile(r"(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 CASELESS = {"side", "exchange", "market_type", "currency", "order_type", "demo", "symbol"}
@@ -83,7 +94,11 @@ def respelled(draw, body: dict[str, str]) -> bytes:
             key = key.replace("_", " ")
         value = body[name]
         if name in NUMERIC:
-            value = draw(st.sampled_from([value, f"{Decimal(value):e}", f"{value}0" if "." in value else f"{value}.00"]))
+            value = draw(
+                st.sampled_from(
+                    [value, f"{Decimal(value):e}", f"{value}0" if "." in value else f"{value}.00"]
+                )
+            )
         elif name in CASELESS:
             value = draw(st.sampled_from([value, value.upper(), value.lower()]))
         pairs.append((key, value))
@@ -91,19 +106,29 @@ def respelled(draw, body: dict[str, str]) -> bytes:
     bom = draw(st.sampled_from([b"", b"\xef\xbb\xbf"]))
     if as_json:
         bare = draw(st.booleans())
-        shown = (f"{json.dumps(key)}:{value if bare and JSON_NUMBER.fullmatch(value) else json.dumps(value)}" for key, value in pairs)
+        shown = (
+            f"{json.dumps(key)}:{value if bare and JSON_NUMBER.fullmatch(value) else json.dumps(value)}"
+            for key, value in pairs
+        )
         return bom + ("{" + ", ".join(shown) + "}" + end).encode()
     quote = draw(st.sampled_from(["", "'", '"']))
     return (
         bom
-        + (draw(st.sampled_from([" ", "\n", ";", "&", " ; "])).join(f"{key}={quote}{value}{quote}" for key, value in pairs) + end).encode()
+        + (
+            draw(st.sampled_from([" ", "\n", ";", "&", " ; "])).join(
+                f"{key}={quote}{value}{quote}" for key, value in pairs
+            )
+            + end
+        ).encode()
     )
 
 
 def read(variant: Variant, body: bytes) -> dict:
     """The signal without what keeps the sender's spelling."""
     signal = variants.read_signal(variant, fields.read(body))
-    kept_as_sent = {"unknown": True} if signal.action in (Action.CLOSE, Action.STOP) else {}  # a close reads none of it
+    kept_as_sent = (
+        {"unknown": True} if signal.action in (Action.CLOSE, Action.STOP) else {}
+    )  # a close reads none of it
     return signal.model_dump(exclude={"symbol": {"raw"}, **kept_as_sent})
 
 
@@ -118,9 +143,52 @@ def test_any_spelling_of_a_signal_reads_alike(data):
 SOUP = st.lists(
     st.sampled_from(
         [
-            *("{", "}", "[", "]", ":", ",", "=", ";", "&", " ", "\n", '"', "'", "{{close}}", "\\u0000", "\\ud800", "\ufeff"),
-            *('"symbol"', '"side"', '"price"', '"orders"', '"order_type"', '"CANCEL_ALL_ORDER"', '"qty_per"', '"token"', '"timestamp"'),
-            *("symbol=", "side=", "price=", "command=", "demo=", "code=", "BTCUSDT", "buy", "1", "-1e999", "NaN", "null", "true", "1e400"),
+            *(
+                "{",
+                "}",
+                "[",
+                "]",
+                ":",
+                ",",
+                "=",
+                ";",
+                "&",
+                " ",
+                "\n",
+                '"',
+                "'",
+                "{{close}}",
+                "\\u0000",
+                "\\ud800",
+                "\ufeff",
+            ),
+            *(
+                '"symbol"',
+                '"side"',
+                '"price"',
+                '"orders"',
+                '"order_type"',
+                '"CANCEL_ALL_ORDER"',
+                '"qty_per"',
+                '"token"',
+                '"timestamp"',
+            ),
+            *(
+                "symbol=",
+                "side=",
+                "price=",
+                "command=",
+                "demo=",
+                "code=",
+                "BTCUSDT",
+                "buy",
+                "1",
+                "-1e999",
+                "NaN",
+                "null",
+                "true",
+                "1e400",
+            ),
             *("9" * 40, "0.", "٣", "2026-01-22T15:30:00Z", "group_name", "xc"),
         ]
     ),
@@ -133,14 +201,22 @@ JSON_VALUES = st.recursive(
     | st.integers()
     | st.text(max_size=8)
     | st.sampled_from(["BTCUSDT", "buy", "MARKET", "BINANCE", "SPOT"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(list(ALIASES)) | st.text(max_size=4), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(list(ALIASES)) | st.text(max_size=4), inner, max_size=4)
+    ),
     max_leaves=8,
 )
-JSON_BODIES = st.dictionaries(st.sampled_from([*ALIASES, "ticker", "Order Type", "x"]), JSON_VALUES, max_size=12).map(json.dumps)
+JSON_BODIES = st.dictionaries(
+    st.sampled_from([*ALIASES, "ticker", "Order Type", "x"]), JSON_VALUES, max_size=12
+).map(json.dumps)
 
 
 @settings(deadline=None)
-@given(st.one_of(st.binary(max_size=200), SOUP.map(str.encode), JSON_BODIES.map(str.encode)), st.sampled_from(list(Variant)))
+@given(
+    st.one_of(st.binary(max_size=200), SOUP.map(str.encode), JSON_BODIES.map(str.encode)),
+    st.sampled_from(list(Variant)),
+)
 @example(b'{"a":' + b"[" * 60_000, Variant.PAPER)
 @example(b'{"price":' + b"9" * 60_000 + b',"symbol":"A","side":"buy"}', Variant.PAPER)
 @example(b"price=" + b"9" * 60_000 + b" symbol=A side=buy", Variant.PAPER)
@@ -160,7 +236,12 @@ def test_complaint_13_no_bytes_whatever_are_more_than_refused(body, variant):
 
 
 @settings(deadline=None)
-@given(st.text("0123456789", min_size=1, max_size=40), st.text("0123456789", max_size=40), st.integers(-20, 20), st.booleans())
+@given(
+    st.text("0123456789", min_size=1, max_size=40),
+    st.text("0123456789", max_size=40),
+    st.integers(-20, 20),
+    st.booleans(),
+)
 def test_no_accepted_number_loses_a_digit(whole, fraction, exponent, quoted):
     """A price is exactly the number that was written, or it is refused."""
     number = f"{whole.lstrip('0') or '0'}{'.' if fraction else ''}{fraction}e{exponent}"

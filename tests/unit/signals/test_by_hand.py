@@ -24,7 +24,9 @@ def people(emulated: None) -> None:
     records.add_account("2", "real", kind="live", exchange="okx")
 
 
-def ask(who: str | None, method: str, path: str, body: Any = None, *, app: Any = serve_api.app, **more: Any) -> tuple[int, Any]:
+def ask(
+    who: str | None, method: str, path: str, body: Any = None, *, app: Any = serve_api.app, **more: Any
+) -> tuple[int, Any]:
     """A call with a user's API token."""
     headers = {"Authorization": f"Bearer {records.add_token(who, Kind.API)}"} if who else {}
     status, answer, _ = call(app, method, path, body, headers=headers, **more)
@@ -33,7 +35,9 @@ def ask(who: str | None, method: str, path: str, body: Any = None, *, app: Any =
 
 def order(who: str | None, **changes: Any) -> tuple[int, Any]:
     """An order by hand, not waited for; what became of it instead."""
-    status, answer = ask(who, "POST", "/orders", {**ORDER, **changes}, app=receive_signals.app, query={"wait": "0"})
+    status, answer = ask(
+        who, "POST", "/orders", {**ORDER, **changes}, app=receive_signals.app, query={"wait": "0"}
+    )
     pump.execute()
     if status != 202:
         return status, answer
@@ -45,7 +49,11 @@ def test_an_order_by_hand_fills() -> None:
     """An admin's order goes the way of a signal and is answered like one."""
     status, result = order("1")
     assert status == 202
-    assert (result["order"]["source"], result["order"]["exec_price"], result["simulation"]["total_cost"]) == ("manual", 185.59, 18577.56)
+    assert (result["order"]["source"], result["order"]["exec_price"], result["simulation"]["total_cost"]) == (
+        "manual",
+        185.59,
+        18577.56,
+    )
 
 
 def test_an_order_for_a_users_account_by_its_id() -> None:
@@ -85,7 +93,9 @@ def test_orders_that_cannot_be_meant(changes: dict[str, Any], status: int, code:
 def test_explaining_writes_nothing() -> None:
     """The dry run gives the seed's figures, and no table differs afterwards."""
     headers = {"Authorization": f"Bearer {records.add_token('2', Kind.API)}"}
-    call(serve_api.app, "POST", "/signals/explain", SIGNAL, headers=headers)  # so that the token has been used this minute
+    call(
+        serve_api.app, "POST", "/signals/explain", SIGNAL, headers=headers
+    )  # so that the token has been used this minute
     before = api.everything()
     status, plan, _ = call(serve_api.app, "POST", "/signals/explain", SIGNAL, headers=headers)
     assert status == 200
@@ -138,7 +148,15 @@ def test_a_users_price_is_theirs_and_an_admins_everybodys() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{"symbol": "BTCUSDT"}, {"price": 1}, {}, [], {"symbol": "BTCUSDT", "price": 0}, {"prices": [{"price": 1}]}]
+    "body",
+    [
+        {"symbol": "BTCUSDT"},
+        {"price": 1},
+        {},
+        [],
+        {"symbol": "BTCUSDT", "price": 0},
+        {"prices": [{"price": 1}]},
+    ],
 )
 def test_prices_that_are_none(body: Any) -> None:
     """What lacks a part, or is no price, is a 400."""
@@ -146,7 +164,10 @@ def test_prices_that_are_none(body: Any) -> None:
 
 
 def test_positions_show_their_profit() -> None:
-    """A holding shows its entry, the last price and the profit between them; another user's account is not to be found."""
+    """A holding shows its entry, the last price and the profit between them.
+
+    Another user's account is not to be found.
+    """
     order("1")
     ask("1", "POST", "/paper/prices", {"symbol": "AAPL", "price": 190})
     [held] = ask("1", "GET", "/positions")[1]["items"]
@@ -160,7 +181,9 @@ def test_orders_and_signals_by_their_filters() -> None:
     order("1")
     order("1", symbol="MSFT", quantity=1)
     assert len(ask("1", "GET", "/orders")[1]["items"]) == 2
-    [found] = ask("1", "GET", "/orders", query={"symbol": "MSFT", "status": "filled", "account_id": "1-main"})[1]["items"]
+    [found] = ask(
+        "1", "GET", "/orders", query={"symbol": "MSFT", "status": "filled", "account_id": "1-main"}
+    )[1]["items"]
     where = {"route": "/orders/{order_id}", "path_parameters": {"order_id": found["order_id"]}}
     assert ask("1", "GET", f"/orders/{found['order_id']}", **where)[1] == found
     assert ask("2", "GET", f"/orders/{found['order_id']}", **where)[0] == 404
@@ -181,7 +204,10 @@ def test_events_page_by_page() -> None:
 
 
 def test_an_order_by_hand_comes_from_any_address() -> None:
-    """The list of addresses is for webhooks: an API token permits an order by hand. A refused one is told to its owner."""
+    """The list of addresses is for webhooks: an API token permits an order by hand.
+
+    A refused one is told to its owner.
+    """
     records.add_user("2", allowed_addresses=["10.0.0.1"])
     records.add_account("2", "main")
     assert order("1", user_id=2)[0] == 202

@@ -1,4 +1,7 @@
-"""What users of comparable services complain about, one test each; 3, 7, 10, 11, 12, 13 and 17 stand with the parser's tests."""
+"""What users of comparable services complain about, one test each.
+
+3, 7, 10, 11, 12, 13 and 17 stand with the parser's tests.
+"""
 
 from decimal import Decimal
 from typing import Any
@@ -74,7 +77,10 @@ def test_complaint_2_retries_do_not_multiply_orders() -> None:
 
 
 def test_complaint_4_alerts_of_one_candle_keep_their_order() -> None:
-    """An entry and a close in the same second execute as they came: bought, then sold, nothing opened by the close."""
+    """An entry and a close in the same second execute as they came.
+
+    Bought, then sold, nothing opened by the close.
+    """
     group(side="buy", qty_per=50)
     group(side="close")
     pump.execute()
@@ -89,7 +95,11 @@ def test_complaint_5_a_flip_closes_before_it_opens() -> None:
     group(side="short", qty_per=50)
     pump.execute()
     made = [trade for trade in trades() if trade["account_id"] == "1-one"]
-    assert [(trade["side"], trade["reduce_only"]) for trade in made] == [("buy", False), ("sell", True), ("sell", False)]
+    assert [(trade["side"], trade["reduce_only"]) for trade in made] == [
+        ("buy", False),
+        ("sell", True),
+        ("sell", False),
+    ]
 
 
 def test_complaint_6_a_reversal_does_not_end_flat() -> None:
@@ -107,7 +117,11 @@ def test_complaint_6_a_reversal_does_not_end_flat() -> None:
 @pytest.mark.parametrize(
     ("path", "body", "value"),
     [
-        ("/webhook", {"symbol": "BTCUSDT", "action": "buy", "price": 50000, "exchange": "BINANCE"}, Decimal(100)),
+        (
+            "/webhook",
+            {"symbol": "BTCUSDT", "action": "buy", "price": 50000, "exchange": "BINANCE"},
+            Decimal(100),
+        ),
         ("/api/webhook", GROUP | {"qty_per": 10, "market_type": "SPOT"}, Decimal(10000)),
     ],
 )
@@ -122,9 +136,11 @@ def test_complaint_9_below_the_minimum_says_so() -> None:
     """An order that rounds to nothing is refused by name, and nothing is sent."""
     _, answer = group(qty_per="0.0000001")
     pump.execute()
-    result = read(f"/signals/{answer['signal_id']}", route="/signals/{signal_id}", path_parameters={"signal_id": answer["signal_id"]})[
-        "result"
-    ]
+    result = read(
+        f"/signals/{answer['signal_id']}",
+        route="/signals/{signal_id}",
+        path_parameters={"signal_id": answer["signal_id"]},
+    )["result"]
     assert result["code"].startswith("below_minimum")
     assert not trades()
 
@@ -154,7 +170,12 @@ def test_complaint_14_a_cancel_of_everything_is_never_a_repeat() -> None:
 def test_complaint_15_an_address_is_no_token() -> None:
     """TradingView's own address without the token is refused."""
     records.add_user("2", allowed_addresses=["tradingview"])
-    status, answer = send("/personal/2/webhook", {"symbol": "BTCUSDT", "action": "buy"}, source_ip="52.89.214.238", **_personal("2"))
+    status, answer = send(
+        "/personal/2/webhook",
+        {"symbol": "BTCUSDT", "action": "buy"},
+        source_ip="52.89.214.238",
+        **_personal("2"),
+    )
     assert (status, answer["code"]) == (401, "token_missing")
 
 
@@ -179,7 +200,9 @@ def test_complaint_18_every_alert_comes_with_its_url() -> None:
 
 
 def test_complaint_19_one_signal_reaches_every_account() -> None:
-    """A cancel-free group signal without a filter of accounts trades each account on the exchange it names, and no other."""
+    """A cancel-free group signal without a filter of accounts trades each account on the exchange it names,
+    and no other.
+    """
     group(side="buy", qty_per=10)
     group(side="buy", qty_per=10, exchange="BYBIT")
     pump.execute()

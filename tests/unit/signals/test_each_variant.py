@@ -57,12 +57,19 @@ def group(**changes: Any) -> dict[str, Any]:
 
 def orders() -> list[dict[str, Any]]:
     """The orders in the ledger, oldest first."""
-    return sorted((item for item in pump.items("orders") if "#" in item["leg"]), key=lambda item: (item["account_id"], item["number"]))
+    return sorted(
+        (item for item in pump.items("orders") if "#" in item["leg"]),
+        key=lambda item: (item["account_id"], item["number"]),
+    )
 
 
 def position(account_id: str = "1-binance") -> Decimal:
     """The account's futures position."""
-    found = [item for item in pump.items("portfolios") if item["account_id"] == account_id and item["item"] == "position#BTCUSDT"]
+    found = [
+        item
+        for item in pump.items("portfolios")
+        if item["account_id"] == account_id and item["item"] == "position#BTCUSDT"
+    ]
     return found[0]["quantity"] if found else D(0)
 
 
@@ -79,9 +86,14 @@ def test_personal_with_leverage() -> None:
     records.add_user("1", require_token=False, trade_amount=D(100), leverage=10, market_type="futures")
     records.add_account("1", "binance", kind="demo", exchange="binance", **FREE)
     path = {"route": "/personal/{user_id}/webhook", "path_parameters": {"user_id": "1"}}
-    assert send("/personal/1/webhook", {"symbol": "BTCUSDT", "action": "long", "price": 50000}, **path)[0] == 202
+    assert (
+        send("/personal/1/webhook", {"symbol": "BTCUSDT", "action": "long", "price": 50000}, **path)[0] == 202
+    )
     assert position() == D("0.02")
-    assert send("/personal/1/webhook", {"symbol": "BTCUSDT", "action": "close", "price": 51000}, **path)[0] == 202
+    assert (
+        send("/personal/1/webhook", {"symbol": "BTCUSDT", "action": "close", "price": 51000}, **path)[0]
+        == 202
+    )
     assert position() == 0
 
 
@@ -100,7 +112,10 @@ def test_xc_trades_the_amount() -> None:
     text = f"code={code} strategy_id=MyStrategy demo=YES command={{}} exchange=binance coinmarket=BTCUSDT amount=0.05"
     assert send("/xc", text.format("buy"))[0] == 202
     assert send("/xc", text.format("sell"))[0] == 202
-    assert [(order["side"], order["quantity"]) for order in orders()] == [("buy", D("0.05")), ("sell", D("0.05"))]
+    assert [(order["side"], order["quantity"]) for order in orders()] == [
+        ("buy", D("0.05")),
+        ("sell", D("0.05")),
+    ]
 
 
 def test_xc_without_demo_means_demo() -> None:
@@ -120,7 +135,10 @@ def test_tokenless_signals_reach_no_real_money() -> None:
 
 
 def test_group_single() -> None:
-    """Ten percent of the free balance, on the accounts of the exchange named; the seed's body field for field."""
+    """Ten percent of the free balance, on the accounts of the exchange named.
+
+    The seed's body field for field.
+    """
     result = group(qty_per=10)
     assert result["success"] is True
     assert result["result"]["results"] == [
@@ -135,12 +153,19 @@ def test_group_single() -> None:
             "status": "FILLED",
         }
     ]
-    assert result["result"]["summary"] == {"total_accounts": 2, "executed_accounts": 1, "successful_trades": 1, "failed_trades": 0}
+    assert result["result"]["summary"] == {
+        "total_accounts": 2,
+        "executed_accounts": 1,
+        "successful_trades": 1,
+        "failed_trades": 0,
+    }
 
 
 def test_group_batch_takes_one_snapshot() -> None:
     """All legs of a batch are sized from one look at the balance."""
-    result = group(order_type="LIMIT", orders=[{"price": 40000, "qty_per": 50}, {"price": 40000, "qty_per": 50}])
+    result = group(
+        order_type="LIMIT", orders=[{"price": 40000, "qty_per": 50}, {"price": 40000, "qty_per": 50}]
+    )
     assert [order["quantity"] for order in orders()] == [D("1.25"), D("1.25")]
     account = result["result"]["accounts"][0]
     assert (account["successful_orders"], account["failed_orders"]) == (2, 0)
@@ -195,7 +220,13 @@ def test_cancel_by_filter() -> None:
     """A cancel takes back this strategy's orders that match, and says how many."""
     group(order_type="LIMIT", price=40000, qty_per=10)
     group(order_type="LIMIT", price=40000, qty_per=10, symbol="ETHUSDT")
-    cancel = {"order_type": "CANCEL_ALL_ORDER", "side": None, "market_type": None, "currency": None, "exchange": None}
+    cancel = {
+        "order_type": "CANCEL_ALL_ORDER",
+        "side": None,
+        "market_type": None,
+        "currency": None,
+        "exchange": None,
+    }
     result = group(**cancel, symbol="BTCUSDT")
     assert result["result"]["action"] == "cancel_all_orders"
     assert result["result"]["summary"]["cancelled_orders"] == 1
@@ -225,7 +256,12 @@ def test_a_failing_account_touches_no_other() -> None:
     records.add_strategy(accounts={"1-binance": {}, "1-poor": {}})
     result = group(qty_per=10)
     assert result["success"] is True
-    assert result["result"]["summary"] == {"total_accounts": 2, "executed_accounts": 2, "successful_trades": 1, "failed_trades": 1}
+    assert result["result"]["summary"] == {
+        "total_accounts": 2,
+        "executed_accounts": 2,
+        "successful_trades": 1,
+        "failed_trades": 1,
+    }
 
 
 @pytest.mark.parametrize(
@@ -263,16 +299,27 @@ def test_halted_at_execution() -> None:
 def test_many_accounts() -> None:
     """A strategy of many accounts is stored in one item and queued whole, ten messages at a time."""
     records.add_strategy(accounts={str(number): {} for number in range(95)})
-    status, _, _ = call(receive_signals.app, "POST", "/api/webhook", GROUP | {"token": records.add_token("1")}, query={"wait": "0"})
+    status, _, _ = call(
+        receive_signals.app,
+        "POST",
+        "/api/webhook",
+        GROUP | {"token": records.add_token("1")},
+        query={"wait": "0"},
+    )
     assert status == 202
     [stored] = pump.items("signals")
     assert len(stored["targets"]) == 95
-    queued = aws.client("sqs").get_queue_attributes(QueueUrl=config.queue("orders-binance"), AttributeNames=["All"])["Attributes"]
+    queued = aws.client("sqs").get_queue_attributes(
+        QueueUrl=config.queue("orders-binance"), AttributeNames=["All"]
+    )["Attributes"]
     assert queued["ApproximateNumberOfMessages"] == "95"
 
 
 def test_the_largest_batch() -> None:
-    """A batch of 25 orders with an exit before it is one transaction on a paper account: done whole, or not at all."""
+    """A batch of 25 orders with an exit before it is one transaction on a paper account.
+
+    Done whole, or not at all.
+    """
     group(side="short", qty_per=10)
     batch = [{"stop_price": 60000 + index, "qty_per": 1} for index in range(25)]
     result = group(order_type="STOP_MARKET", side="long", orders=batch)
@@ -286,7 +333,11 @@ def test_an_entry_brings_the_exits_it_came_with(exits: dict[str, Any]) -> None:
     """The exits reach the account's instruction, and wait in its book beside what was entered."""
     result = group(side="long", qty_per=10, **exits)
     [stored] = pump.items("signals")
-    told = {name: stored["instruction"][name] for name in ("take_profit", "stop_loss") if name in stored["instruction"]}
+    told = {
+        name: stored["instruction"][name]
+        for name in ("take_profit", "stop_loss")
+        if name in stored["instruction"]
+    }
     assert set(told.values()) == {str(value) for value in exits.values()}
     assert result["success"] is True
     assert position() > 0
@@ -315,7 +366,11 @@ class TestDemo:
     @pytest.mark.parametrize("path", ["/webhook", "/personal/1/webhook"])
     def test_legacy_and_personal(self, path: str) -> None:
         """A user of live accounts trades on demo once."""
-        more = {"route": "/personal/{user_id}/webhook", "path_parameters": {"user_id": "1"}} if "personal" in path else {}
+        more = (
+            {"route": "/personal/{user_id}/webhook", "path_parameters": {"user_id": "1"}}
+            if "personal" in path
+            else {}
+        )
         body = {"symbol": "BTCUSDT", "action": "buy", "price": 50000}
         assert send(path, body | {"demo": "YES"}, **more)[0] == 202
         assert [order["account_id"] for order in orders()] == ["1-binance"]
@@ -327,7 +382,14 @@ class TestDemo:
         records.add_account("1", "binance", kind="demo", exchange="binance", **FREE)
         records.add_account("1", "real", kind="live", exchange="binance")
         token = {"X-Webhook-Token": records.add_token("1")}
-        assert send("/webhook", {"symbol": "BTCUSDT", "action": "buy", "price": 50000, "demo": "NO"}, headers=token)[0] == 202
+        assert (
+            send(
+                "/webhook",
+                {"symbol": "BTCUSDT", "action": "buy", "price": 50000, "demo": "NO"},
+                headers=token,
+            )[0]
+            == 202
+        )
         assert [order["account_id"] for order in orders()] == ["1-binance"]
 
     def test_group(self) -> None:
@@ -338,7 +400,10 @@ class TestDemo:
 
 
 def test_a_risk_needs_the_stop_it_is_measured_by() -> None:
-    """A share of the balance, lost at the stop, bounds the order; without a stop nothing says how much that is."""
+    """A share of the balance, lost at the stop, bounds the order.
+
+    Without a stop nothing says how much that is.
+    """
     assert group(side="long", risk_percent=1)["code"] == "risk_needs_stop"
     assert group(side="long", risk=1, stop_loss=49000)["success"] is True
 

@@ -36,8 +36,13 @@ def test_one_body_in_every_form(body):
 
 
 def test_complaint_12_trailing_newline_makes_json_text_plain():
-    """A valid JSON message with a newline behind it, which TradingView then calls text/plain, is read as JSON."""
-    assert fields.read(b'{"ticker":"AAPL","price":185.50}\n').values == {"symbol": "AAPL", "price": Decimal("185.50")}
+    """A valid JSON message with a newline behind it, which TradingView then calls text/plain, is read as
+    JSON.
+    """
+    assert fields.read(b'{"ticker":"AAPL","price":185.50}\n').values == {
+        "symbol": "AAPL",
+        "price": Decimal("185.50"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -77,7 +82,11 @@ def test_complaint_13_broken_bodies_say_what_is_wrong(body, code):
 
 def test_a_broken_body_is_located():
     """A sender is told the line and column where the JSON breaks, or which pair is wrong."""
-    assert refusal(b'{"symbol": "BTCUSDT",\n "price": }').values == {"line": 2, "column": 11, "hint": "hint_missing_value"}
+    assert refusal(b'{"symbol": "BTCUSDT",\n "price": }').values == {
+        "line": 2,
+        "column": 11,
+        "hint": "hint_missing_value",
+    }
     assert refusal(b"symbol=BTCUSDT oops").values == {"position": 2}
 
 
@@ -143,7 +152,9 @@ def test_aliases_that_agree_are_one_field(body, name):
     assert fields.read(body).values[name] is not None
 
 
-@pytest.mark.parametrize("key", ["group_name", "groupName", "GroupName", "GROUP_NAME", "group-name", "Group Name", "groupname"])
+@pytest.mark.parametrize(
+    "key", ["group_name", "groupName", "GroupName", "GROUP_NAME", "group-name", "Group Name", "groupname"]
+)
 def test_key_spelling_does_not_matter(key):
     """Case, snake_case, camelCase, kebab-case and blanks name the same field."""
     assert fields.read(json.dumps({key: "g"}).encode()).values == {"group_name": "g"}
@@ -159,16 +170,25 @@ def test_pairs_are_split_at_the_first_equals_sign_and_nothing_is_decoded():
 def test_numbers_keep_every_digit():
     """A JSON number is never a float."""
     read = fields.read(b'{"price":0.123456789012345678901234567890,"qty":12345678901234567890123}')
-    assert read.values == {"price": Decimal("0.123456789012345678901234567890"), "quantity": Decimal(12345678901234567890123)}
+    assert read.values == {
+        "price": Decimal("0.123456789012345678901234567890"),
+        "quantity": Decimal(12345678901234567890123),
+    }
 
 
 def test_unknown_keys_are_kept_as_spelled():
     """A key nobody knows stays, under the sender's own spelling."""
-    assert fields.read(b'{"My-RSI":70,"x":{"y":[1]}}').values == {"My-RSI": Decimal(70), "x": {"y": [Decimal(1)]}}
+    assert fields.read(b'{"My-RSI":70,"x":{"y":[1]}}').values == {
+        "My-RSI": Decimal(70),
+        "x": {"y": [Decimal(1)]},
+    }
 
 
 def test_a_plot_without_a_value_does_not_break_an_alert():
-    """TradingView fills a plot that has no value with NaN; in a field that does not count that refuses nothing."""
+    """TradingView fills a plot that has no value with NaN.
+
+    In a field that does not count that refuses nothing.
+    """
     assert not fields.read(b'{"side":"buy","rsi":NaN}').values["rsi"].is_finite()
 
 
@@ -193,7 +213,9 @@ def test_too_large_a_body_is_refused():
     assert caught.value.code == "too_large"
 
 
-@pytest.mark.parametrize("body", [b'{"token":true}', b'{"code":["x"]}', b'{"secret":1.5}', b'{"token":{"a":1}}'])
+@pytest.mark.parametrize(
+    "body", [b'{"token":true}', b'{"code":["x"]}', b'{"secret":1.5}', b'{"token":{"a":1}}']
+)
 def test_a_token_that_is_no_text_is_refused(body):
     """A credential is a text, or digits."""
     assert refusal(body).code == "invalid_text"
@@ -213,14 +235,22 @@ def test_credentials_are_kept_apart_and_masked():
     assert json.loads(read.masked())["secret"] == masking.MASK
 
 
-@pytest.mark.parametrize("body", [b'{"token":"abc-secret", "side": }', b"token=abc-secret oops", b"{'secret': 'abc-secret'"])
+@pytest.mark.parametrize(
+    "body", [b'{"token":"abc-secret", "side": }', b"token=abc-secret oops", b"{'secret': 'abc-secret'"]
+)
 def test_an_unreadable_body_is_logged_without_its_credentials(body):
     """The log of a body that could not be read masks what looks like a credential."""
     assert "abc-secret" not in masking.mask_text(body)
 
 
 @pytest.mark.parametrize(
-    ("body", "text"), [(b'{"groupName":" g "}', "g"), (b'{"group_name":7}', "7"), (b'{"group_name":[1]}', None), (b"a=1", None)]
+    ("body", "text"),
+    [
+        (b'{"groupName":" g "}', "g"),
+        (b'{"group_name":7}', "7"),
+        (b'{"group_name":[1]}', None),
+        (b"a=1", None),
+    ],
 )
 def test_a_text_can_be_looked_up_before_the_signal_is_read(body, text):
     """What names the sender is there before the rest is judged, and an odd value is no crash."""

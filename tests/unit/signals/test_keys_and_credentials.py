@@ -30,7 +30,10 @@ WRONG = "whk_1_" + "A" * 43
 
 @pytest.fixture(autouse=True)
 def trader(emulated: None, monkeypatch: pytest.MonkeyPatch) -> str:
-    """User 1 trades futures on a demo account, on paper and by two strategies; user 9 is the default user and takes tokenless signals."""
+    """User 1 trades futures on a demo account, on paper and by two strategies.
+
+    User 9 is the default user and takes tokenless signals.
+    """
     for user_id, more in (("1", {}), ("9", {"require_token": False})):
         records.add_user(user_id, market_type="futures", **more)
         records.add_account(user_id)
@@ -42,7 +45,11 @@ def trader(emulated: None, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def send(path: str, body: Any, token: str | None = None, **more: Any) -> tuple[int, Any, dict[str, str]]:
-    route = {"route": "/personal/{user_id}/webhook", "path_parameters": {"user_id": path.split("/")[2]}} if "personal" in path else {}
+    route = (
+        {"route": "/personal/{user_id}/webhook", "path_parameters": {"user_id": path.split("/")[2]}}
+        if "personal" in path
+        else {}
+    )
     headers = {**({"X-Webhook-Token": token} if token else {}), **more.pop("headers", {})}
     query = {"wait": "0", **more.pop("query", {})}
     return call(receive_signals.app, "POST", path, body, headers=headers, query=query, **route, **more)
@@ -64,7 +71,11 @@ class TestKeys:
         for item in pump.items("idempotency"):
             at = datetime.fromisoformat(item["received_at"]) if "received_at" in item else None
             if at:
-                aws.write(aws.put_write("idempotency", item | {"received_at": (at - timedelta(seconds=seconds)).isoformat()}))
+                aws.write(
+                    aws.put_write(
+                        "idempotency", item | {"received_at": (at - timedelta(seconds=seconds)).isoformat()}
+                    )
+                )
 
     def test_two_charts_may_use_the_same_key(self, trader: str) -> None:
         """Keys are of one symbol, as two charts close their bars in the same second."""
@@ -80,7 +91,10 @@ class TestKeys:
         assert send("/personal/1/webhook", PERSONAL | key, trader)[0] == 202
         assert send("/personal/1/webhook", PERSONAL | key, records.add_token("1"))[0] == 202
         assert len(signals()) == 4
-        assert not any("Idempotent-Replayed" in send("/personal/1/webhook", PERSONAL | {"alert_id": each}, trader)[2] for each in "ab")
+        assert not any(
+            "Idempotent-Replayed" in send("/personal/1/webhook", PERSONAL | {"alert_id": each}, trader)[2]
+            for each in "ab"
+        )
 
     def test_a_stranger_uses_up_no_key(self, trader: str) -> None:
         """A tokenless signal and one with a token may use one key, whichever comes first."""
@@ -99,9 +113,12 @@ class TestKeys:
         assert "Idempotent-Replayed" not in send("/webhook", PERSONAL, records.add_token("9"))[2]
 
     @pytest.mark.parametrize(
-        "closing", [{"side": "close"}, {"side": "stop"}, {"side": "exit"}, {"side": "sell", "market_position": "flat"}]
+        "closing",
+        [{"side": "close"}, {"side": "stop"}, {"side": "exit"}, {"side": "sell", "market_position": "flat"}],
     )
-    def test_an_exit_is_never_held_back_by_an_old_key(self, trader: str, closing: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_exit_is_never_held_back_by_an_old_key(
+        self, trader: str, closing: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Within the window it is its own re-send; after it, it is carried out."""
         body = PERSONAL | closing | {"alert_id": "Close"}
         assert send("/personal/1/webhook", body, trader)[0] == 202
@@ -114,11 +131,15 @@ class TestKeys:
     def test_an_exit_with_another_body_is_carried_out(self, trader: str) -> None:
         """The key of an entry does not make its exit a 409."""
         assert send("/personal/1/webhook", PERSONAL | {"alert_id": "7"}, trader)[0] == 202
-        status, _, headers = send("/personal/1/webhook", PERSONAL | {"alert_id": "7", "side": "close"}, trader)
+        status, _, headers = send(
+            "/personal/1/webhook", PERSONAL | {"alert_id": "7", "side": "close"}, trader
+        )
         assert (status, "Idempotent-Replayed" in headers) == (202, False)
         assert len(signals()) == 2
 
-    def test_an_entry_held_back_late_is_told_to_its_owner(self, trader: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_entry_held_back_late_is_told_to_its_owner(
+        self, trader: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """A re-send within the window is nothing to tell; after it the key is probably not unique."""
         body = PERSONAL | {"alert_id": "Long"}
         first = send("/personal/1/webhook", body, trader)
@@ -172,7 +193,9 @@ class TestCarriers:
         """The token's user trades, never the default user; no table holds the token."""
         assert self.send(carrier, trader)[0] == 202
         assert [item["user_id"] for item in signals()] == ["1"]
-        assert trader not in json.dumps([pump.items(each) for each in ("signals", "webhook_logs", "outbox", "idempotency")], default=str)
+        assert trader not in json.dumps(
+            [pump.items(each) for each in ("signals", "webhook_logs", "outbox", "idempotency")], default=str
+        )
 
     def test_a_wrong_one_is_refused_where_none_is_required(self, carrier: str, trader: str) -> None:
         """401 and nothing traded, of our form or not; whose it was is not known, so nobody is told."""
@@ -211,17 +234,32 @@ def test_two_tokens_of_ours(trader: str) -> None:
 def test_a_token_anywhere_in_a_body_is_masked(trader: str) -> None:
     """In a text, as a key, nested, chosen by hand: in no table, answer or event."""
     chosen = "correct-horse-battery-staple"
-    item = {"token_hash": credentials.digest(chosen), "kind": "whk", "user_id": "1", "created_at": "2026-01-01T00:00:00+00:00"}
+    item = {
+        "token_hash": credentials.digest(chosen),
+        "kind": "whk",
+        "user_id": "1",
+        "created_at": "2026-01-01T00:00:00+00:00",
+    }
     aws.write(aws.put_write("credentials", item))
     for token in (trader, chosen):
         url = f"https://h/webhook?token={token}"
-        more = {"comment": url, token: "1", "nested": [{token: token}], "strategy_id": token, "alert_id": token}
+        more = {
+            "comment": url,
+            token: "1",
+            "nested": [{token: token}],
+            "strategy_id": token,
+            "alert_id": token,
+        }
         assert send("/api/webhook", PAPER | more, query={"token": token})[0] == 202
-        status, answer, _ = send("/api/webhook", PAPER | {"symbol": token, "account": token}, query={"token": token})
+        status, answer, _ = send(
+            "/api/webhook", PAPER | {"symbol": token, "account": token}, query={"token": token}
+        )
         assert 400 <= status < 500
         refused = send("/personal/1/webhook", PERSONAL | {"side": token}, query={"token": token})[1]
         unread = send("/api/webhook", f'{{"comment": "{url}", ', query={"token": token})[1]
-        kept = json.dumps([pump.items(each) for each in ("signals", "webhook_logs", "outbox", "idempotency")], default=str)
+        kept = json.dumps(
+            [pump.items(each) for each in ("signals", "webhook_logs", "outbox", "idempotency")], default=str
+        )
         for shown in (kept, *(json.dumps(each) for each in (answer, refused, unread))):
             assert token.upper() not in shown.upper()
 
@@ -259,8 +297,12 @@ class TestTime:
         body = PAPER | {"timestamp": self.at(-20)}
         assert send("/api/webhook", body | {name: 5}, trader)[1]["code"] == "stale"
         assert send("/api/webhook", body | {name: 25}, trader)[0] == 202
-        assert send("/api/webhook", body | {"timestamp": self.at(-90), name: 600}, trader)[1]["code"] == "stale"
-        assert send("/personal/1/webhook", PERSONAL | {"timestamp": self.at(-20), name: "5"}, trader)[0] == 202
+        assert (
+            send("/api/webhook", body | {"timestamp": self.at(-90), name: 600}, trader)[1]["code"] == "stale"
+        )
+        assert (
+            send("/personal/1/webhook", PERSONAL | {"timestamp": self.at(-20), name: "5"}, trader)[0] == 202
+        )
         pump.execute()
         assert [told["code"] for told in events("signal.refused") if told["account_id"]] == ["stale"]
 
@@ -284,9 +326,14 @@ def test_no_share_or_bare_coin_on_an_exchange(trader: str, symbol: str, market_t
     assert send("/xc", body | {"exchange": "binance", "amount": 1}, trader)[1]["code"] == "share_on_exchange"
     api = {"Authorization": f"Bearer {records.add_token('1', Kind.API)}"}
     by_hand = {"symbol": symbol, "side": "buy", "account": "demo", "quantity": 1}
-    assert call(receive_signals.app, "POST", "/orders", by_hand, headers=api)[1]["code"] == "share_on_exchange"
     assert (
-        call(serve_api.app, "POST", "/signals/explain", body, headers=api, query={"variant": "personal"})[1]["code"] == "share_on_exchange"
+        call(receive_signals.app, "POST", "/orders", by_hand, headers=api)[1]["code"] == "share_on_exchange"
+    )
+    assert (
+        call(serve_api.app, "POST", "/signals/explain", body, headers=api, query={"variant": "personal"})[1][
+            "code"
+        ]
+        == "share_on_exchange"
     )
     assert send("/api/webhook", body, trader)[0] == 202
     assert len(signals()) == 1
@@ -294,7 +341,10 @@ def test_no_share_or_bare_coin_on_an_exchange(trader: str, symbol: str, market_t
 
 @pytest.mark.parametrize("header", ["X-Webhook-Event", "X-Webhook-Id", "X-Webhook-Signature"])
 def test_our_own_webhook_is_no_signal(trader: str, header: str) -> None:
-    """A delivery of ours that comes back is refused and logged; an event about it would go the same way again."""
+    """A delivery of ours that comes back is refused and logged.
+
+    An event about it would go the same way again.
+    """
     status, answer, _ = send("/personal/1/webhook", PERSONAL, trader, headers={header: "order.filled"})
     assert (status, answer["code"]) == (400, "loop_detected")
     assert (signals(), pump.items("outbox")) == ([], [])

@@ -1,4 +1,7 @@
-"""Properties: whatever is changed in one place of a body, it is the same order or a refusal; and a close closes."""
+"""Properties: whatever is changed in one place of a body, it is the same order or a refusal.
+
+And a close closes.
+"""
 
 import json
 from typing import Any
@@ -16,11 +19,31 @@ from chalicelib.signals.trade_words import OTHER_CREDENTIALS, WORDS
 from chalicelib.trading import Action, OrderType, Variant
 
 EXAMPLES = 300
-POSITION = {"market_position": "long", "prev_market_position": "flat", "market_position_size": 5, "prev_market_position_size": 0}
-TERMS = {"order_type": "limit", "price": 45000, "stop_loss": 40000, "take_profit": 60000, "leverage": 1, "account": "main", "demo": "yes"}
+POSITION = {
+    "market_position": "long",
+    "prev_market_position": "flat",
+    "market_position_size": 5,
+    "prev_market_position_size": 0,
+}
+TERMS = {
+    "order_type": "limit",
+    "price": 45000,
+    "stop_loss": 40000,
+    "take_profit": 60000,
+    "leverage": 1,
+    "account": "main",
+    "demo": "yes",
+}
 BODIES: dict[Variant, dict[str, Any]] = {
     Variant.LEGACY: {"symbol": "BTCUSDT", "side": "buy", "market_type": "futures", **TERMS},
-    Variant.PERSONAL: {"symbol": "BTCUSDT.P", "side": "long", "contracts": 3, "timenow": "2026-01-22T15:30:00Z", **TERMS, **POSITION},
+    Variant.PERSONAL: {
+        "symbol": "BTCUSDT.P",
+        "side": "long",
+        "contracts": 3,
+        "timenow": "2026-01-22T15:30:00Z",
+        **TERMS,
+        **POSITION,
+    },
     Variant.XC: {
         "symbol": "BTCUSDT",
         "side": "buy",
@@ -42,16 +65,39 @@ BODIES: dict[Variant, dict[str, Any]] = {
         "position_side": "long",
         **TERMS,
     },
-    Variant.PAPER: {"symbol": "AAPL", "side": "buy", "qty": 3, "qty_type": "shares", "price": 185.5, "stop_loss": 170, "type": "market"},
+    Variant.PAPER: {
+        "symbol": "AAPL",
+        "side": "buy",
+        "qty": 3,
+        "qty_type": "shares",
+        "price": 185.5,
+        "stop_loss": 170,
+        "type": "market",
+    },
 }
 CLOSES: dict[Variant, dict[str, Any]] = {
     Variant.LEGACY: {"symbol": "BTCUSDT", "side": "close"},
     Variant.PERSONAL: {"symbol": "BTCUSDT", "side": "stop"},
     Variant.XC: {"symbol": "BTCUSDT", "side": "exit", "exchange": "binance"},
-    Variant.GROUP: {"group_name": "g", "exchange": "BINANCE", "market_type": "FUTURES", "symbol": "BTCUSDT", "side": "close"},
+    Variant.GROUP: {
+        "group_name": "g",
+        "exchange": "BINANCE",
+        "market_type": "FUTURES",
+        "symbol": "BTCUSDT",
+        "side": "close",
+    },
     Variant.PAPER: {"symbol": "AAPL", "side": "close"},
 }
-REFERENCES = {"price", "sent_at", "max_age_s", "idempotency_key", "strategy_id", "prev_market_position", "unknown", "variant"}
+REFERENCES = {
+    "price",
+    "sent_at",
+    "max_age_s",
+    "idempotency_key",
+    "strategy_id",
+    "prev_market_position",
+    "unknown",
+    "variant",
+}
 """What of a signal decides no order by itself."""
 
 SCALARS = st.one_of(
@@ -63,10 +109,14 @@ SCALARS = st.one_of(
     st.sampled_from(["na", "n/a", "5%", "{{plot}}", "BTCUSDT", "short", "long", "LIMIT", "ETHUSDT", "100"]),
 )
 VALUES = (
-    SCALARS | st.lists(SCALARS, max_size=2) | st.dictionaries(st.text(max_size=4) | st.sampled_from(list(ALIASES)), SCALARS, max_size=2)
+    SCALARS
+    | st.lists(SCALARS, max_size=2)
+    | st.dictionaries(st.text(max_size=4) | st.sampled_from(list(ALIASES)), SCALARS, max_size=2)
 )
 EMPTY = st.sampled_from(["", None, "  ", [], {}])
-KEYS = st.text(max_size=8) | st.sampled_from([name for field in FIELDS for name in (field.name, *field.aliases)])
+KEYS = st.text(max_size=8) | st.sampled_from(
+    [name for field in FIELDS for name in (field.name, *field.aliases)]
+)
 
 
 def read(variant: Variant, body: str) -> Signal:
@@ -113,23 +163,61 @@ def test_one_value_empty(data: st.DataObject, variant: Variant) -> None:
 @settings(deadline=None, max_examples=EXAMPLES)
 @given(st.data(), st.sampled_from(list(BODIES)))
 def test_one_value_of_another_type(data: st.DataObject, variant: Variant) -> None:
-    """A value as text, in a list, in an object, in another case or with blanks around is the same value or none."""
+    """A value as text, in a list, in an object, in another case or with blanks around is the same value or
+    none.
+    """
     name = data.draw(st.sampled_from(list(BODIES[variant])))
     value = BODIES[variant][name]
-    upper = value if name in ("account", "group_name") else str(value).upper()  # another account may be called so
-    changes = [str(value), [value], {"value": value}, upper, f" {value} ", f"{value}\n", *([] if name == "reduce_only" else [True])]
+    upper = (
+        value if name in ("account", "group_name") else str(value).upper()
+    )  # another account may be called so
+    changes = [
+        str(value),
+        [value],
+        {"value": value},
+        upper,
+        f" {value} ",
+        f"{value}\n",
+        *([] if name == "reduce_only" else [True]),
+    ]
     same_or_refused(variant, json.dumps(BODIES[variant] | {name: data.draw(st.sampled_from(changes))}))
 
 
 @settings(deadline=None, max_examples=EXAMPLES)
 @given(st.data(), st.sampled_from(list(BODIES)))
 def test_one_key_renamed(data: st.DataObject, variant: Variant) -> None:
-    """A key in another spelling is the same key; with something before or behind it, or a letter less, it is known or refused."""
-    name = data.draw(st.sampled_from([name for name in BODIES[variant] if name not in ("contracts", "timenow", "prev_market_position")]))
-    spellings = [name.upper(), name.title(), name.replace("_", "-"), name.replace("_", " "), f" {name} ", name.replace("_", "")]
-    others = [f"{name}2", f"{name}s", f"my_{name}", f"{name}_value", name[:-1], f"\u200b{name}", f"{name}\u00a0", f"\\n{name}", f"{name}\t"]
+    """A key in another spelling is the same key.
+
+    With something before or behind it, or a letter less, it is known or refused.
+    """
+    name = data.draw(
+        st.sampled_from(
+            [name for name in BODIES[variant] if name not in ("contracts", "timenow", "prev_market_position")]
+        )
+    )
+    spellings = [
+        name.upper(),
+        name.title(),
+        name.replace("_", "-"),
+        name.replace("_", " "),
+        f" {name} ",
+        name.replace("_", ""),
+    ]
+    others = [
+        f"{name}2",
+        f"{name}s",
+        f"my_{name}",
+        f"{name}_value",
+        name[:-1],
+        f"\u200b{name}",
+        f"{name}\u00a0",
+        f"\\n{name}",
+        f"{name}\t",
+    ]
     key = data.draw(st.sampled_from(spellings + others))
-    same_or_refused(variant, pairs([(key if each == name else each, value) for each, value in BODIES[variant].items()]))
+    same_or_refused(
+        variant, pairs([(key if each == name else each, value) for each, value in BODIES[variant].items()])
+    )
 
 
 @settings(deadline=None, max_examples=EXAMPLES)
@@ -161,7 +249,9 @@ def test_one_required_key_dropped(variant: Variant) -> None:
 
 
 @pytest.mark.parametrize("variant", list(BODIES))
-@pytest.mark.parametrize("wrap", [lambda body: {"data": body}, lambda body: [body], lambda body: {"payload": json.dumps(body)}])
+@pytest.mark.parametrize(
+    "wrap", [lambda body: {"data": body}, lambda body: [body], lambda body: {"payload": json.dumps(body)}]
+)
 def test_the_body_wrapped(variant: Variant, wrap: Any) -> None:
     """A relay's wrapping is refused."""
     with pytest.raises(Refused):
@@ -194,7 +284,9 @@ GARBAGE = st.lists(st.tuples(KEYS, VALUES).filter(lambda pair: is_garbage(*pair)
 
 @settings(deadline=None, max_examples=EXAMPLES)
 @given(st.sampled_from(list(CLOSES)), GARBAGE, st.booleans())
-def test_a_close_with_any_garbage_closes(variant: Variant, garbage: list[tuple[str, Any]], twice: bool) -> None:
+def test_a_close_with_any_garbage_closes(
+    variant: Variant, garbage: list[tuple[str, Any]], twice: bool
+) -> None:
     """Any field that does not name the position, with any value, any number of times."""
     body = [*CLOSES[variant].items(), *garbage, *(garbage if twice else [])]
     signal = read(variant, pairs(body))
@@ -202,7 +294,8 @@ def test_a_close_with_any_garbage_closes(variant: Variant, garbage: list[tuple[s
     assert signal.action in closes
     assert signal.symbol == read(variant, json.dumps(CLOSES[variant])).symbol
     assert (signal.market_type, signal.exchange, signal.account, signal.group_name) == tuple(
-        getattr(read(variant, json.dumps(CLOSES[variant])), name) for name in ("market_type", "exchange", "account", "group_name")
+        getattr(read(variant, json.dumps(CLOSES[variant])), name)
+        for name in ("market_type", "exchange", "account", "group_name")
     )
 
 

@@ -29,7 +29,9 @@ CODE: list[str] = []
 
 @pytest.fixture(autouse=True)
 def trader(emulated: None) -> None:
-    """A user with futures settings, a demo account without costs, a paper account with the default costs, and a strategy."""
+    """A user with futures settings, a demo account without costs, a paper account with the default costs, and
+    a strategy.
+    """
     records.add_user("1", trade_amount=D(1000), market_type="futures", default_account="paper")
     records.add_account("1", "Demo 0", kind="demo", exchange="binance", **FREE)
     records.add_account("1", "paper")
@@ -41,12 +43,16 @@ def trader(emulated: None) -> None:
 def send(path: str, body: Any, **more: Any) -> tuple[int, Any]:
     """A signal with the user's token, and its orders done; for group and paper the settled answer."""
     token = {} if path == "/xc" else {"X-Webhook-Token": records.add_token("1")}
-    status, answer, _ = call(receive_signals.app, "POST", path, body, query={"wait": "0"}, headers=token, **more)
+    status, answer, _ = call(
+        receive_signals.app, "POST", path, body, query={"wait": "0"}, headers=token, **more
+    )
     if status != 202:
         return status, answer
     pump.execute()
     trace = traced(answer["signal_id"])
-    return (200, trace["result"] | {"trace": trace}) if "result" in trace else (202, answer | {"trace": trace})
+    return (
+        (200, trace["result"] | {"trace": trace}) if "result" in trace else (202, answer | {"trace": trace})
+    )
 
 
 def traced(signal_id: str) -> dict[str, Any]:
@@ -58,7 +64,9 @@ def traced(signal_id: str) -> dict[str, Any]:
 
 def group(**changes: Any) -> tuple[int, Any]:
     """A complete group body with the change named."""
-    return send("/api/webhook", {name: value for name, value in (GROUP | changes).items() if value is not ABSENT})
+    return send(
+        "/api/webhook", {name: value for name, value in (GROUP | changes).items() if value is not ABSENT}
+    )
 
 
 def paper(**changes: Any) -> tuple[int, Any]:
@@ -73,7 +81,9 @@ def personal(body: Any = None, **changes: Any) -> tuple[int, Any]:
 
 def xc(words: str, command: str = "buy") -> tuple[int, Any]:
     """An xc connection string with these words."""
-    return send("/xc", f"code={CODE[0]} demo=YES command={command} exchange=binance coinmarket=BTCUSDT {words}")
+    return send(
+        "/xc", f"code={CODE[0]} demo=YES command={command} exchange=binance coinmarket=BTCUSDT {words}"
+    )
 
 
 CYRILLIC = {"qty_рer": 5}
@@ -85,7 +95,9 @@ ABSENT = object()
 
 def tokenless(body: str) -> tuple[int, Any]:
     """A personal body without a token of its own: its xc code says who sends it."""
-    status, answer, _ = call(receive_signals.app, "POST", "/personal/1/webhook", body, query={"wait": "0"}, **ROUTE)
+    status, answer, _ = call(
+        receive_signals.app, "POST", "/personal/1/webhook", body, query={"wait": "0"}, **ROUTE
+    )
     return status, answer
 
 
@@ -96,13 +108,21 @@ def trades() -> list[dict[str, Any]]:
 
 def position(symbol: str = "BTCUSDT", account_id: str = "1-Demo 0") -> Decimal:
     """The futures position of the demo account."""
-    found = [item for item in pump.items("portfolios") if item["account_id"] == account_id and item["item"] == f"position#{symbol}"]
+    found = [
+        item
+        for item in pump.items("portfolios")
+        if item["account_id"] == account_id and item["item"] == f"position#{symbol}"
+    ]
     return found[0]["quantity"] if found else D(0)
 
 
 def holding(symbol: str = "AAPL", account_id: str = "1-paper") -> Decimal:
     """The holding of the paper account."""
-    found = [item for item in pump.items("portfolios") if item["account_id"] == account_id and item["item"] == f"asset#{symbol}"]
+    found = [
+        item
+        for item in pump.items("portfolios")
+        if item["account_id"] == account_id and item["item"] == f"asset#{symbol}"
+    ]
     return found[0]["quantity"] if found else D(0)
 
 
@@ -143,7 +163,8 @@ def test_group_sizes_that_cannot_be_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "quantity"), [({}, "2"), ({"qty_percent": 5}, "0.1"), ({"percent": "5"}, "0.1"), ({"qtyPer": 5}, "0.1")]
+    ("change", "quantity"),
+    [({}, "2"), ({"qty_percent": 5}, "0.1"), ({"percent": "5"}, "0.1"), ({"qtyPer": 5}, "0.1")],
 )
 def test_group_sizes_that_are_read(change: dict[str, Any], quantity: str) -> None:
     """The default holds where nothing was said; an alias of `qty_per` sizes the order."""
@@ -237,7 +258,9 @@ def test_a_close_closes(body: Any) -> None:
     assert position() == 0
 
 
-@pytest.mark.parametrize("amount", ["amount=100%", "amount=all", "amount=-0.01", "", "amount=", "amount=0 order_type=trailing"])
+@pytest.mark.parametrize(
+    "amount", ["amount=100%", "amount=all", "amount=-0.01", "", "amount=", "amount=0 order_type=trailing"]
+)
 def test_an_xc_close_closes(amount: str) -> None:
     """A close needs no amount, and none refuses it."""
     hold("0.02")
@@ -297,7 +320,12 @@ def test_what_names_the_position_stays_strict() -> None:
 
 def test_a_body_on_the_wrong_url() -> None:
     """The error names the URL where the body is read."""
-    batch = {"symbol": "BTCUSDT", "side": "buy", "order_type": "limit", "orders": [{"price": 45000, "qty_per": 5}]}
+    batch = {
+        "symbol": "BTCUSDT",
+        "side": "buy",
+        "order_type": "limit",
+        "orders": [{"price": 45000, "qty_per": 5}],
+    }
     for body in (GROUP, {"symbol": "BTCUSDT", "side": "buy", "qty_per": 4}, batch):
         refused(personal(body), "wrong_url", "/api/webhook")
     string = f"code={CODE[0]} command=buy exchange=okx coinmarket=BTCUSDT amount=0.003"
@@ -317,7 +345,9 @@ def test_what_a_webhook_does_not_use_is_kept() -> None:
     assert answer["trace"]["signal"]["unknown"] == {"exchange": "BINANCE", "quantity": "3"}
     headers = {"Authorization": f"Bearer {records.add_token('1', Kind.API)}"}
     body = PERSONAL | {"contracts": 3, "note": "x", "price": ""}
-    plan = call(serve_api.app, "POST", "/signals/explain", body, headers=headers, query={"variant": "personal"})[1]
+    plan = call(
+        serve_api.app, "POST", "/signals/explain", body, headers=headers, query={"variant": "personal"}
+    )[1]
     assert [(each["field"], each["code"]) for each in plan["fields"]] == [
         ("quantity", "field_not_used_here"),
         ("note", "field_unknown"),
@@ -328,7 +358,9 @@ def test_what_a_webhook_does_not_use_is_kept() -> None:
 def test_an_account_narrows_a_group_signal() -> None:
     """Only that account of the strategy trades; orders of the others stay."""
     records.add_account("1", "Demo 1", kind="demo", exchange="binance", **FREE)
-    records.add_strategy(group_name="grp", accounts={"1-Demo 0": {"name": "Demo 0"}, "1-Demo 1": {"name": "Demo 1"}})
+    records.add_strategy(
+        group_name="grp", accounts={"1-Demo 0": {"name": "Demo 0"}, "1-Demo 1": {"name": "Demo 1"}}
+    )
     assert group(account="Demo 0", qty_per=5)[0] == 200
     assert {trade["account_id"] for trade in trades()} == {"1-Demo 0"}
     refused(group(account="Demo 9"), "account_not_found", status=404)
@@ -337,7 +369,10 @@ def test_an_account_narrows_a_group_signal() -> None:
     cancel = {"group_name": "grp", "order_type": "CANCEL_ALL_ORDER", "account": "Demo 0"}
     assert send("/api/webhook", cancel)[1]["result"]["summary"]["cancelled_orders"] == 1
     refused(send("/api/webhook", cancel | {"account": ""}), "empty_filter", "account")
-    assert sorted(trade["status"] for trade in trades() if trade["order_type"] == "limit") == ["cancelled", "open"]
+    assert sorted(trade["status"] for trade in trades() if trade["order_type"] == "limit") == [
+        "cancelled",
+        "open",
+    ]
 
 
 # K7: an order that leads to flat opens nothing
@@ -387,7 +422,9 @@ def test_flat_on_spot_buys_nothing() -> None:
     ],
 )
 def test_flat_reduces_by_its_size_at_most(before: str, words: str, command: str, after: str) -> None:
-    """With a readable size it reduces by that at most, without one it closes the whole position, whatever its side."""
+    """With a readable size it reduces by that at most, without one it closes the whole position, whatever its
+    side.
+    """
     hold(before)
     assert xc(words, command)[0] == 202
     assert position() == D(after)
@@ -463,7 +500,12 @@ def test_a_reversal_in_order() -> None:
     ("before", "words", "command", "after"),
     [
         ("0.1", "amount=0.2 market_position=short market_position_size=0.1", "short", "-0.1"),
-        ("0.2", "amount=0.1 market_position=long market_position_size=0.1 prev_market_position_size=0.2", "long", "0.1"),
+        (
+            "0.2",
+            "amount=0.1 market_position=long market_position_size=0.1 prev_market_position_size=0.2",
+            "long",
+            "0.1",
+        ),
         ("0.2", "amount=0.1 market_position_size=0.3 prev_market_position_size=0.2", "long", "0.3"),
         ("0.1", "amount=0.2", "sell", "0"),
         ("0.1", "amount=0.2 market_position_size=0.1", "long", "0.1"),  # it has that size already
@@ -487,7 +529,11 @@ def test_a_percentage_is_not_bounded_by_a_size() -> None:
 # K10: a limit order stays one
 
 
-LIMITS = [{"ordType": "limit", "price": 45000}, {"type": "limit", "price": 46000}, {"order_type": "LIMIT", "limit_price": 45000}]
+LIMITS = [
+    {"ordType": "limit", "price": 45000},
+    {"type": "limit", "price": 46000},
+    {"order_type": "LIMIT", "limit_price": 45000},
+]
 
 
 @pytest.mark.parametrize("change", LIMITS)
@@ -549,18 +595,32 @@ def test_protection_that_nobody_would_place() -> None:
 def test_protection_on_paper_is_placed() -> None:
     """Paper carries a stop-loss out like any other account."""
     assert paper(qty=10, stop_loss=170)[0] == 200
-    assert {(trade["leg"].partition("#")[2], trade["stop_price"]) for trade in trades() if trade["status"] == "open"} == {("0.sl", D(170))}
+    assert {
+        (trade["leg"].partition("#")[2], trade["stop_price"])
+        for trade in trades()
+        if trade["status"] == "open"
+    } == {("0.sl", D(170))}
     refused(paper(qty=10, stop_loss=2), "stop_too_far", "stop_loss")
 
 
 @pytest.mark.parametrize("price", [{}, {"price": 50000}])
 def test_a_distance_is_no_stop_price(price: dict[str, Any]) -> None:
-    """More than 80 % away from the entry it is a percentage or a distance: refused at acceptance, or before it is sent."""
+    """More than 80 % away from the entry it is a percentage or a distance.
+
+    Refused at acceptance, or before it is sent.
+    """
     for change in ({"sl": 2}, {"action": "short", "sl": 95000}):
         status, answer = personal(**change, **price)
         code = answer["code"] if status == 400 else answer["trace"]["executions"][0]["refused"][0]["code"]
         assert (status, code) == (400 if price else 202, "stop_too_far")
-    refused(group(order_type="LIMIT", sl=9000, orders=[{"price": 40000, "qty_per": 5}, {"price": 50000, "qty_per": 5}]), "stop_too_far")
+    refused(
+        group(
+            order_type="LIMIT",
+            sl=9000,
+            orders=[{"price": 40000, "qty_per": 5}, {"price": 50000, "qty_per": 5}],
+        ),
+        "stop_too_far",
+    )
     assert not trades()
     assert personal(sl=40000, **price)[0] == 202
     assert [trade["stop_price"] for trade in trades() if trade["status"] == "open"] == [D(40000)]

@@ -17,11 +17,15 @@ __all__ = ["trader"]
 XC = {"symbol": "BTCUSDT", "side": "buy", "exchange": "binance", "amount": "0.1"}
 
 
-def send(path: str, body: Any, token: str | None = None, method: str = "POST", **more: Any) -> tuple[int, Any, dict[str, str]]:
+def send(
+    path: str, body: Any, token: str | None = None, method: str = "POST", **more: Any
+) -> tuple[int, Any, dict[str, str]]:
     """A request as API Gateway passes it on where no route has its path."""
     given = {"route": "/{rest+}", "path_parameters": {"rest": path.strip("/")}}
     headers = {"X-Webhook-Token": token} if token else {}
-    return call(receive_signals.app, method, path, body, headers=headers, query={"wait": "0"}, **given, **more)
+    return call(
+        receive_signals.app, method, path, body, headers=headers, query={"wait": "0"}, **given, **more
+    )
 
 
 @pytest.mark.parametrize(
@@ -37,7 +41,9 @@ def send(path: str, body: Any, token: str | None = None, method: str = "POST", *
         ("/XC/", XC, "xc"),
     ],
 )
-def test_slash_and_case_do_not_matter(trader: str, path: str, body: Any, variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slash_and_case_do_not_matter(
+    trader: str, path: str, body: Any, variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Taken as the plain path."""
     monkeypatch.setenv("TRADEHOOK_DEFAULT_USER_ID", "1")
     assert send(path, body, trader)[0] == 202
@@ -62,7 +68,10 @@ def test_what_misses_a_webhook_is_logged(trader: str, method: str, path: str) ->
     """404 and in the log, with or without a token; its owner is told where a token proves who that is."""
     status, answer, _ = send(path, PAPER, method=method)
     assert (status, answer["code"]) == (404, "unknown_route")
-    assert (events("signal.refused"), [entry["owner"] for entry in pump.items("webhook_logs")]) == ([], ["unknown"])
+    assert (events("signal.refused"), [entry["owner"] for entry in pump.items("webhook_logs")]) == (
+        [],
+        ["unknown"],
+    )
     assert send(path, PAPER, trader, method)[1]["code"] == "unknown_route"
     assert [(told["code"], told["webhook"]) for told in events("signal.refused")] == [("unknown_route", path)]
     entries = sorted(pump.items("webhook_logs"), key=lambda entry: entry["owner"])
@@ -94,7 +103,10 @@ def test_elsewhere_nothing_is_logged(trader: str) -> None:
 
 def test_an_order_by_hand_needs_its_own_credential(trader: str) -> None:
     """Another spelling opens no other door."""
-    assert send("/Orders/", {"symbol": "BTCUSDT", "side": "buy", "account": "demo", "quantity": 1}, trader)[0] == 401
+    assert (
+        send("/Orders/", {"symbol": "BTCUSDT", "side": "buy", "account": "demo", "quantity": 1}, trader)[0]
+        == 401
+    )
 
 
 def test_the_catch_all_has_no_sibling_variable() -> None:
@@ -117,7 +129,11 @@ def test_the_front_door_ignores_a_slash_at_the_end(tmp_path: Any) -> None:
     import json
 
     file = tmp_path / "routes.json"
-    routes = [["POST", "/webhook", "receive"], ["GET", "/signals/{id}", "serve"], ["POST", "/{rest+}", "other"]]
+    routes = [
+        ["POST", "/webhook", "receive"],
+        ["GET", "/signals/{id}", "serve"],
+        ["POST", "/{rest+}", "other"],
+    ]
     file.write_text(json.dumps({"http": "", "websockets": {}, "routes": routes}))
     found = Routes(file)
     found.refresh()

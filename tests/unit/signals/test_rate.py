@@ -36,7 +36,14 @@ def trader(emulated: None) -> None:
 def send(price: int, token: str | None = None, **more: Any) -> tuple[int, Any, dict[str, str]]:
     """A signal that waits for nothing; each price is another one."""
     headers = {"X-Webhook-Token": token} if token else {}
-    return call(receive_signals.app, "POST", "/api/webhook", {**ALERT, **more, "price": price}, query={"wait": "0"}, headers=headers)
+    return call(
+        receive_signals.app,
+        "POST",
+        "/api/webhook",
+        {**ALERT, **more, "price": price},
+        query={"wait": "0"},
+        headers=headers,
+    )
 
 
 @pytest.fixture
@@ -46,7 +53,10 @@ def token() -> str:
 
 
 def test_over_the_limit(token: str) -> None:
-    """The fourth is answered 429 with when to come back, is in the log, and is not traded; the first three are."""
+    """The fourth is answered 429 with when to come back, is in the log, and is not traded.
+
+    The first three are.
+    """
     answers = [send(price, token) for price in range(1, 5)]
     assert [status for status, _, _ in answers] == [202, 202, 202, 429]
     _, body, headers = answers[-1]
@@ -60,7 +70,9 @@ def test_over_the_limit(token: str) -> None:
 
 
 def test_each_token_has_its_own(token: str) -> None:
-    """One token at its limit holds up neither the user's other one, nor their tokenless signals, nor another user."""
+    """One token at its limit holds up neither the user's other one, nor their tokenless signals, nor another
+    user.
+    """
     for price in range(1, 5):
         send(price, token)
     assert send(5, token)[0] == 429
@@ -82,7 +94,11 @@ def test_a_repeat_is_answered_at_the_limit_too(token: str) -> None:
     send(3, token, symbol="MSFT")
     assert send(4, token)[0] == 429
     again = send(1, token)
-    assert (again[0], again[1]["signal_id"], again[2]["Idempotent-Replayed"]) == (202, first[1]["signal_id"], "true")
+    assert (again[0], again[1]["signal_id"], again[2]["Idempotent-Replayed"]) == (
+        202,
+        first[1]["signal_id"],
+        "true",
+    )
 
 
 def test_closing_goes_on(token: str) -> None:
@@ -123,10 +139,17 @@ def test_a_limit_of_its_own() -> None:
     asked = {"kind": "webhook", "signals_per_minute": 1}
     made = call(serve_api.app, "POST", "/users/1/tokens", asked, headers=bearer, **tokens)[1]
     assert [send(price, made["token"])[0] for price in (1, 2)] == [202, 429]
-    where = {"route": "/users/{user_id}/tokens/{token_id}/rotate", "path_parameters": {"user_id": "1", "token_id": made["token_id"]}}
-    successor = call(serve_api.app, "POST", f"/users/1/tokens/{made['token_id']}/rotate", headers=bearer, **where)[1]
+    where = {
+        "route": "/users/{user_id}/tokens/{token_id}/rotate",
+        "path_parameters": {"user_id": "1", "token_id": made["token_id"]},
+    }
+    successor = call(
+        serve_api.app, "POST", f"/users/1/tokens/{made['token_id']}/rotate", headers=bearer, **where
+    )[1]
     assert [send(price, successor["token"])[0] for price in (3, 4)] == [202, 429]
-    listed = call(serve_api.app, "GET", "/users/1/tokens", headers=bearer, query={"kind": "webhook"}, **tokens)[1]["items"]
+    listed = call(
+        serve_api.app, "GET", "/users/1/tokens", headers=bearer, query={"kind": "webhook"}, **tokens
+    )[1]["items"]
     assert [item["signals_per_minute"] for item in listed] == [1, 1]
     assert all(item["last_used_at"] >= item["created_at"] for item in listed)
 
@@ -139,7 +162,10 @@ def test_counting_costs_no_call(token: str) -> None:
 
 
 class Meeting:
-    """DynamoDB's way with transactions that meet: one that touches an item of another in flight is cancelled, which moto never does."""
+    """DynamoDB's way with transactions that meet.
+
+    One that touches an item of another in flight is cancelled, which moto never does.
+    """
 
     def __init__(self, in_flight_s: float) -> None:
         self.in_flight_s, self.lock, self.busy, self.cancelled = in_flight_s, threading.Lock(), set[str](), 0
@@ -158,7 +184,10 @@ class Meeting:
 
 
 def _shared(write: aws.Write) -> str | None:
-    """The item a write shares with other signals' writes, if any: the token's part, the symbol's last signal."""
+    """The item a write shares with other signals' writes, if any.
+
+    The token's part, the symbol's last signal.
+    """
     [arguments] = write.values()
     key = arguments.get("Key") or arguments["Item"]
     return next((str(key[name]) for name in ("part", "key") if name in key), None)
@@ -166,14 +195,23 @@ def _shared(write: aws.Write) -> str | None:
 
 @pytest.mark.parametrize(("alerts", "symbols"), [(100, 100), (40, 1)])
 def test_a_burst_meets_at_one_token(alerts: int, symbols: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hundred alerts with one token in one instant, or forty of them for one symbol, are all stored within two seconds."""
+    """A hundred alerts with one token in one instant, or forty of them for one symbol, are all stored within
+    two seconds.
+    """
     cloud, now = Meeting(in_flight_s=0.012), datetime.now(UTC)
     monkeypatch.setattr(aws, "transact", cloud.transact)
 
     def save(number: int) -> store.Earlier | None:
         symbol = f"S{number % symbols}"
         signal = Signal(variant=Variant.PAPER, action=Action.BUY, symbol=Symbol(raw=symbol, base=symbol))
-        shared = {"user_id": "1", "account_id": "1", "exchange": "paper", "variant": "paper", "action": Action.BUY, "max_age_s": 60}
+        shared = {
+            "user_id": "1",
+            "account_id": "1",
+            "exchange": "paper",
+            "variant": "paper",
+            "action": Action.BUY,
+            "max_age_s": 60,
+        }
         instruction = Instruction(signal_id=str(number), received_at=now, single_account=True, **shared)
         accepted = store.Accepted(str(number), "1", signal, Settings(), (instruction,), 1, now, {})
         guard = store.IdempotencyKeys(None, f"1#paper#1#{symbol}", str(number), timedelta(seconds=30))

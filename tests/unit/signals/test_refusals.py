@@ -1,4 +1,7 @@
-"""Refusals at acceptance reach the owner: an event in the transaction of the log entry, once a minute for each code and webhook."""
+"""Refusals at acceptance reach the owner.
+
+An event in the transaction of the log entry, once a minute for each code and webhook.
+"""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,7 +26,12 @@ REFUSED: dict[str, tuple[str, Any, str, str | None]] = {
     "missing": ("/personal/1/webhook", {"symbol": "BTCUSDT"}, "missing_field", "side"),
     "broken JSON": ("/personal/1/webhook", '{"symbol": "BTCUSDT", ', "broken_body", None),
     "empty": ("/personal/1/webhook", "", "no_data", None),
-    "placeholder": ("/personal/1/webhook", {"symbol": "BTCUSDT", "side": "{{strategy.order.action}}"}, "placeholder", "side"),
+    "placeholder": (
+        "/personal/1/webhook",
+        {"symbol": "BTCUSDT", "side": "{{strategy.order.action}}"},
+        "placeholder",
+        "side",
+    ),
     "strategy": ("/api/webhook", GROUP | {"group_name": "none"}, "strategy_not_found", None),
     "account": ("/api/webhook", PAPER | {"account": "none"}, "account_not_found", None),
     "stale": ("/api/webhook", PAPER | {"timestamp": "2026-01-01T00:00:00Z"}, "stale", None),
@@ -48,7 +56,9 @@ def test_each_way_to_be_refused_is_told(trader: str, case: str) -> None:
     assert entry["at"].endswith(told["request_id"])
 
 
-@pytest.mark.parametrize("setting", [{"is_active": False}, {"allowed_addresses": ["10.0.0.1"]}], ids=["inactive", "address"])
+@pytest.mark.parametrize(
+    "setting", [{"is_active": False}, {"allowed_addresses": ["10.0.0.1"]}], ids=["inactive", "address"]
+)
 def test_what_the_owner_may_not_send_is_told(trader: str, setting: dict[str, Any]) -> None:
     """The token was right, so the owner is known."""
     records.add_user("1", **setting)
@@ -72,7 +82,10 @@ def test_whose_it_is_must_be_proved(trader: str) -> None:
 
 
 def test_the_same_is_told_once_a_minute_with_a_count(trader: str) -> None:
-    """Twelve log entries and one event; the next minute's event counts those between. Another code is told at once."""
+    """Twelve log entries and one event; the next minute's event counts those between.
+
+    Another code is told at once.
+    """
     for _ in range(12):
         send("/personal/1/webhook", WORD, trader)
     assert [told["count"] for told in events("signal.refused")] == [1]
@@ -89,7 +102,10 @@ def test_the_same_is_told_once_a_minute_with_a_count(trader: str) -> None:
 
 @pytest.mark.parametrize("conflicts", [2, 100])
 def test_many_at_once(trader: str, conflicts: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Transactions that meet at the count are tried again; if that does not help, the log at least misses none."""
+    """Transactions that meet at the count are tried again.
+
+    If that does not help, the log at least misses none.
+    """
     left, transact = [conflicts], aws.transact
 
     def contended(writes: Any) -> None:
@@ -136,7 +152,10 @@ def test_telegram_says_it(trader: str, language: str) -> None:
 
 
 def test_a_flood_of_refusals_is_recorded_up_to_a_limit(trader: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond it 429 and no record, of this user only; what is right goes through, and the next minute counts anew."""
+    """Beyond it 429 and no record, of this user only.
+
+    What is right goes through, and the next minute counts anew.
+    """
     monkeypatch.setattr(request_limits, "REFUSALS_PER_MINUTE", 3)
     monkeypatch.setattr(refusal_limit, "_minute", "")
     answers = [send("/personal/1/webhook", WORD, trader) for _ in range(5)]

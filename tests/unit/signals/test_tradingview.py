@@ -1,4 +1,7 @@
-"""TradingView's manners: it hangs up after 3 s, and after a 5xx sends the same bytes up to three more times, 5 s apart."""
+"""TradingView's manners.
+
+It hangs up after 3 s, and after a 5xx sends the same bytes up to three more times, 5 s apart.
+"""
 
 import itertools
 import time
@@ -25,7 +28,14 @@ def trader(emulated: None) -> None:
 def send(monkeypatch: pytest.MonkeyPatch, seconds: float) -> tuple[int, Any, dict[str, str]]:
     """The alert, so many seconds after the first."""
     monkeypatch.setattr(gateway, "time", SimpleNamespace(time=lambda: time.time() - 15 + seconds))
-    return gateway.call(receive_signals.app, "POST", "/api/webhook", ALERT, query={"wait": "0"}, headers={"Content-Type": "text/plain"})
+    return gateway.call(
+        receive_signals.app,
+        "POST",
+        "/api/webhook",
+        ALERT,
+        query={"wait": "0"},
+        headers={"Content-Type": "text/plain"},
+    )
 
 
 def trades() -> list[Any]:
@@ -51,7 +61,10 @@ def test_four_sends_each_executed_before_the_next(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("deaths", list(itertools.product(range(CALLS + 1), repeat=2)))
 def test_killed_at_each_send(deaths: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process dies after any of its calls at each of the first two sends, or at none; the third is answered: one trade."""
+    """The process dies after any of its calls at each of the first two sends, or at none.
+
+    The third is answered: one trade.
+    """
     for number, died_after in enumerate(deaths):
         with killed_after(died_after or 99):
             try:
@@ -66,7 +79,10 @@ def test_killed_at_each_send(deaths: tuple[int, ...], monkeypatch: pytest.Monkey
 
 
 def test_a_fault_of_ours_is_a_5xx_and_then_one_trade(monkeypatch: pytest.MonkeyPatch) -> None:
-    """AWS takes nothing at first: the answer is a 503, on which TradingView sends again, and the second send trades."""
+    """AWS takes nothing at first.
+
+    The answer is a 503, on which TradingView sends again, and the second send trades.
+    """
     from chalicelib import aws
     from chalicelib.errors import Retryable
     from chalicelib.signals import accept

@@ -50,12 +50,19 @@ def without(body: dict, *names: str) -> dict:
 @pytest.mark.parametrize("mark", ["group_name", "orderType", "MARKET-TYPE", "qty per", "orders"])
 def test_a_group_field_makes_a_group_signal(mark):
     """Any of the five group fields on /api/webhook, however spelled, makes the body a group signal."""
-    assert variants.variant_of_api_webhook(fields.read(json.dumps({**PAPER, mark: 1}).encode())) is Variant.GROUP
+    assert (
+        variants.variant_of_api_webhook(fields.read(json.dumps({**PAPER, mark: 1}).encode())) is Variant.GROUP
+    )
 
 
 def test_anything_else_is_a_paper_signal():
     """A body without a group field is a paper signal."""
-    assert variants.variant_of_api_webhook(fields.read(json.dumps({**PAPER, "token": "t", "account": "A"}).encode())) is Variant.PAPER
+    assert (
+        variants.variant_of_api_webhook(
+            fields.read(json.dumps({**PAPER, "token": "t", "account": "A"}).encode())
+        )
+        is Variant.PAPER
+    )
 
 
 # Legacy and personal
@@ -89,7 +96,9 @@ def test_every_action(word, action):
 
 
 def test_complaint_7_contracts_do_not_size_a_personal_signal():
-    """`{{strategy.order.contracts}}` counts in the strategy's own equity, so the owner's `trade_amount` decides and it is only kept."""
+    """`{{strategy.order.contracts}}` counts in the strategy's own equity, so the owner's `trade_amount`
+    decides and it is only kept.
+    """
     signal = read(Variant.PERSONAL, PERSONAL, contracts="0.37", exchange="NASDAQ")
     assert signal.quantity is None
     assert signal.exchange is None
@@ -104,7 +113,10 @@ def test_a_limit_is_one_only_where_the_order_type_says_so():
 
 def test_complaint_3_a_perpetual_against_a_spot_market_is_refused():
     """A body that says SPOT beside a perpetual's name trades neither."""
-    assert refused(Variant.PERSONAL, PERSONAL, symbol="BTCUSDT.P", market_type="SPOT").code == "perpetual_on_spot"
+    assert (
+        refused(Variant.PERSONAL, PERSONAL, symbol="BTCUSDT.P", market_type="SPOT").code
+        == "perpetual_on_spot"
+    )
     assert refused(Variant.GROUP, GROUP, symbol="BTCUSDT.P", market_type="SPOT").code == "perpetual_on_spot"
 
 
@@ -130,7 +142,9 @@ def test_tradingviews_positions_are_kept():
 
 def test_terms_of_an_order():
     """Time in force, reduce-only, post-only and exits are read in any spelling, and unset by default."""
-    signal = read(Variant.PERSONAL, PERSONAL, tif="ioc", reduceOnly=True, post_only="no", tp="51000", stopLoss=49000)
+    signal = read(
+        Variant.PERSONAL, PERSONAL, tif="ioc", reduceOnly=True, post_only="no", tp="51000", stopLoss=49000
+    )
     assert (signal.time_in_force, signal.reduce_only, signal.post_only) == (TimeInForce.IOC, True, False)
     assert (signal.take_profit, signal.stop_loss) == (Decimal(51000), Decimal(49000))
     plain = read(Variant.PERSONAL, PERSONAL)
@@ -149,14 +163,24 @@ def test_the_xc_seeds_connection_string():
 
 
 @pytest.mark.parametrize(
-    ("demo", "meant"), [("demo=YES", True), ("", True), ("demo=", True), ("demo=no", False), ("demo=false", False), ("demo=1", True)]
+    ("demo", "meant"),
+    [
+        ("demo=YES", True),
+        ("", True),
+        ("demo=", True),
+        ("demo=no", False),
+        ("demo=false", False),
+        ("demo=1", True),
+    ],
 )
 def test_demo_unless_said_otherwise(demo, meant):
     """Only an explicit NO trades live."""
     assert read(Variant.XC, XC.replace("demo=YES", demo)).demo is meant
 
 
-@pytest.mark.parametrize(("variant", "body"), [(Variant.PERSONAL, PERSONAL), (Variant.LEGACY, PERSONAL), (Variant.GROUP, GROUP)])
+@pytest.mark.parametrize(
+    ("variant", "body"), [(Variant.PERSONAL, PERSONAL), (Variant.LEGACY, PERSONAL), (Variant.GROUP, GROUP)]
+)
 def test_demo_is_heard_everywhere(variant, body):
     """A sender who asks for demo is never taken to mean live because only xc has to say it."""
     assert read(variant, body).demo is None
@@ -176,13 +200,19 @@ def test_xc_needs_its_fields(part):
 
 def test_xc_closes_without_an_amount():
     """A close takes the whole position, whatever amount the template still holds."""
-    assert read(Variant.XC, XC.replace("command=sell", "command=close").replace("amount=0.05", "")).quantity is None
+    assert (
+        read(Variant.XC, XC.replace("command=sell", "command=close").replace("amount=0.05", "")).quantity
+        is None
+    )
     assert read(Variant.XC, XC.replace("command=sell", "command=close")).quantity is None
 
 
 def test_xc_refuses_what_its_exchange_cannot_be():
     """An exchange nobody knows, and a share on a crypto exchange, are told so."""
-    assert refused(Variant.XC, XC.replace("binance", "binnance")).values == {"field": "exchange", "allowed": "binance, bybit, okx, paper"}
+    assert refused(Variant.XC, XC.replace("binance", "binnance")).values == {
+        "field": "exchange",
+        "allowed": "binance, bybit, okx, paper",
+    }
     assert refused(Variant.XC, XC.replace("BTCUSDT", "SOL")).code == "share_on_exchange"
     assert read(Variant.XC, XC.replace("binance", "BYBIT_DL")).exchange == "bybit"
 
@@ -208,7 +238,12 @@ def test_a_further_exchange_is_known_by_configuration(monkeypatch):
 def test_the_paper_seeds_formats(body, quantity):
     """Standard and TradingView format, with 100 as the default quantity."""
     signal = read(Variant.PAPER, body)
-    assert (signal.action, signal.symbol.name, signal.quantity, signal.price) == (Action.BUY, "AAPL", quantity, Decimal("185.5"))
+    assert (signal.action, signal.symbol.name, signal.quantity, signal.price) == (
+        Action.BUY,
+        "AAPL",
+        quantity,
+        Decimal("185.5"),
+    )
     assert signal.order_type is OrderType.MARKET
 
 
@@ -247,7 +282,11 @@ def test_a_market_order_of_the_group_seed():
     """A single order has one leg with its percentage."""
     signal = read(Variant.GROUP, GROUP, qty_per=10)
     assert (signal.exchange, signal.market_type, signal.currency) == ("binance", MarketType.FUTURES, "USDT")
-    assert (signal.group_name, signal.batch, signal.legs) == ("my_strategy", False, (Leg(percent=Decimal(10)),))
+    assert (signal.group_name, signal.batch, signal.legs) == (
+        "my_strategy",
+        False,
+        (Leg(percent=Decimal(10)),),
+    )
 
 
 def test_a_group_order_takes_everything_by_default():
@@ -257,7 +296,15 @@ def test_a_group_order_takes_everything_by_default():
 
 def test_a_stop_limit_order_of_the_group_seed():
     """Price and stop price go into the leg."""
-    signal = read(Variant.GROUP, GROUP, order_type="STOP_LIMIT", side="sell", price=105000, stop_price="104000", qty_per=25)
+    signal = read(
+        Variant.GROUP,
+        GROUP,
+        order_type="STOP_LIMIT",
+        side="sell",
+        price=105000,
+        stop_price="104000",
+        qty_per=25,
+    )
     assert signal.legs == (Leg(percent=Decimal(25), price=Decimal(105000), stop_price=Decimal(104000)),)
 
 
@@ -269,7 +316,10 @@ def test_the_price_of_a_market_order_is_a_reference():
 
 def test_a_batch_of_the_group_seed():
     """Each entry of `orders` is a leg, in order, and even one makes it a batch."""
-    orders = [{"price": 105000, "stop_price": 104000, "qty_per": 10}, {"Price": "107000", "stopPrice": 106000, "qty-per": 15}]
+    orders = [
+        {"price": 105000, "stop_price": 104000, "qty_per": 10},
+        {"Price": "107000", "stopPrice": 106000, "qty-per": 15},
+    ]
     signal = read(Variant.GROUP, GROUP, order_type="STOP_LIMIT", orders=orders)
     assert signal.batch
     assert signal.legs == (
@@ -279,7 +329,9 @@ def test_a_batch_of_the_group_seed():
     assert read(Variant.GROUP, GROUP, order_type="LIMIT", orders=[{"price": 1, "qty_per": 3}]).batch
 
 
-@pytest.mark.parametrize("name", ["group_name", "exchange", "market_type", "currency", "symbol", "order_type", "side"])
+@pytest.mark.parametrize(
+    "name", ["group_name", "exchange", "market_type", "currency", "symbol", "order_type", "side"]
+)
 def test_each_required_group_field_is_named(name):
     """A group signal without a required field names it, in the seed's words."""
     error = refused(Variant.GROUP, without(GROUP, name))
@@ -354,7 +406,15 @@ def test_cancel_everything():
 
 def test_cancel_filters():
     """Exchange, market and symbol narrow a cancel, in any spelling."""
-    signal = read(Variant.GROUP, CANCEL, Exchange="okx", marketType="spot", ticker="BTC-USDT", alert_id="7", timenow="2026-01-22T15:30:00Z")
+    signal = read(
+        Variant.GROUP,
+        CANCEL,
+        Exchange="okx",
+        marketType="spot",
+        ticker="BTC-USDT",
+        alert_id="7",
+        timenow="2026-01-22T15:30:00Z",
+    )
     assert (signal.exchange, signal.market_type, signal.symbol.name) == ("okx", MarketType.SPOT, "BTCUSDT")
     assert signal.idempotency_key == "7"
 
@@ -381,7 +441,9 @@ def test_cancel_filters():
     ],
 )
 def test_a_cancel_is_never_widened(more, code):
-    """A filter that is unknown, empty or misspelled refuses the cancel instead of cancelling more than was meant."""
+    """A filter that is unknown, empty or misspelled refuses the cancel instead of cancelling more than was
+    meant.
+    """
     assert refused(Variant.GROUP, CANCEL, **more).code == code
 
 
@@ -465,7 +527,9 @@ def test_complaint_10_fractions_of_any_size():
 @pytest.mark.parametrize("key", ["timestamp", "timenow", "timeNow"])
 def test_when_a_signal_was_sent(key, value):
     """ISO 8601 and epoch seconds or milliseconds are the same moment in UTC."""
-    assert read(Variant.PERSONAL, PERSONAL, **{key: value}).sent_at == datetime(2026, 1, 22, 15, 30, tzinfo=UTC)
+    assert read(Variant.PERSONAL, PERSONAL, **{key: value}).sent_at == datetime(
+        2026, 1, 22, 15, 30, tzinfo=UTC
+    )
 
 
 def test_fractions_of_a_second_are_kept():
@@ -476,20 +540,37 @@ def test_fractions_of_a_second_are_kept():
 
 def test_the_older_of_two_times_counts():
     """A bar's time beside the time of sending lets nothing stale through."""
-    signal = read(Variant.PERSONAL, PERSONAL, timestamp="2026-01-22T15:00:00Z", timenow="2026-01-22T15:30:00Z")
+    signal = read(
+        Variant.PERSONAL, PERSONAL, timestamp="2026-01-22T15:00:00Z", timenow="2026-01-22T15:30:00Z"
+    )
     assert signal.sent_at == datetime(2026, 1, 22, 15, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
     "value",
-    ["yesterday", "2026-01-22", "2026-13-01T00:00:00Z", 0, -1, 12345, 1e20, True, [1], "0001-01-01T00:00:00+14:00", "١٧٦٩٠٩٥٨٠٠", "NaN"],
+    [
+        "yesterday",
+        "2026-01-22",
+        "2026-13-01T00:00:00Z",
+        0,
+        -1,
+        12345,
+        1e20,
+        True,
+        [1],
+        "0001-01-01T00:00:00+14:00",
+        "١٧٦٩٠٩٥٨٠٠",
+        "NaN",
+    ],
 )
 def test_a_broken_time_is_refused(value):
     """A time that cannot be read must not pass for a fresh one."""
     assert refused(Variant.PERSONAL, PERSONAL, timestamp=value).code == "invalid_time"
 
 
-@pytest.mark.parametrize("body", [{"alert_id": "a-1"}, {"idempotency_key": "a-1"}, {"alertId": "a-1", "idempotencyKey": "a-1"}])
+@pytest.mark.parametrize(
+    "body", [{"alert_id": "a-1"}, {"idempotency_key": "a-1"}, {"alertId": "a-1", "idempotencyKey": "a-1"}]
+)
 def test_the_senders_own_key(body):
     """`alert_id` and `idempotency_key` are one field; `id` is neither."""
     signal = read(Variant.PERSONAL, PERSONAL, **body, id="9")
@@ -497,7 +578,12 @@ def test_the_senders_own_key(body):
 
 
 @pytest.mark.parametrize(
-    ("more", "code"), [({"account": "x" * 257}, "too_long"), ({"account": {"a": 1}}, "invalid_text"), ({"account": True}, "invalid_text")]
+    ("more", "code"),
+    [
+        ({"account": "x" * 257}, "too_long"),
+        ({"account": {"a": 1}}, "invalid_text"),
+        ({"account": True}, "invalid_text"),
+    ],
 )
 def test_names_are_short_texts(more, code):
     """A name is a text of sane length."""
@@ -515,20 +601,31 @@ def test_names_are_short_texts(more, code):
     ],
 )
 def test_an_unfilled_placeholder_is_named(body, field):
-    """A message that TradingView did not fill, as when it is pasted into curl, says which placeholder is left."""
+    """A message that TradingView did not fill, as when it is pasted into curl, says which placeholder is
+    left.
+    """
     error = refused(Variant.PERSONAL, body)
     assert (error.code, error.values["field"]) == ("placeholder", field)
 
 
 def test_an_unfilled_placeholder_elsewhere_does_no_harm():
     """A key nobody uses may hold anything."""
-    assert read(Variant.PERSONAL, PERSONAL, comment="{{strategy.order.comment}}").unknown == {"comment": "{{strategy.order.comment}}"}
+    assert read(Variant.PERSONAL, PERSONAL, comment="{{strategy.order.comment}}").unknown == {
+        "comment": "{{strategy.order.comment}}"
+    }
 
 
 def test_what_is_unknown_is_kept_without_credentials():
     """Unknown keys stay in the signal; credentials among them, or repeated inside a text, do not."""
-    signal = read(Variant.GROUP, GROUP, rsi=70, passphrase="open", note="sent with your_webhook_token", huge=10**60)
-    assert signal.unknown == {"rsi": Decimal(70), "passphrase": "***", "note": "sent with ***", "huge": str(10**60)}
+    signal = read(
+        Variant.GROUP, GROUP, rsi=70, passphrase="open", note="sent with your_webhook_token", huge=10**60
+    )
+    assert signal.unknown == {
+        "rsi": Decimal(70),
+        "passphrase": "***",
+        "note": "sent with ***",
+        "huge": str(10**60),
+    }
     assert "your_webhook_token" not in signal.model_dump_json()
 
 
@@ -537,7 +634,14 @@ def test_what_is_unknown_is_kept_without_credentials():
 
 def test_an_order_by_hand():
     """An admin's order has its own quantity and order type."""
-    body = {"symbol": "ETHUSDT", "side": "sell", "qty": 2, "order_type": "stop_market", "stop_price": 1900, "market_type": "futures"}
+    body = {
+        "symbol": "ETHUSDT",
+        "side": "sell",
+        "qty": 2,
+        "order_type": "stop_market",
+        "stop_price": 1900,
+        "market_type": "futures",
+    }
     signal = read(Variant.MANUAL, body)
     assert (signal.variant, signal.quantity, signal.stop_price) == (Variant.MANUAL, Decimal(2), Decimal(1900))
     assert refused(Variant.MANUAL, without(body, "qty")).values == {"field": "quantity"}

@@ -34,7 +34,9 @@ def strategy(api):
 
 
 def message(api, strategy, **query):
-    status, answer = api("7", "GET", "/strategies/{strategy_id}/alert-message", strategy_id=strategy, query=query)
+    status, answer = api(
+        "7", "GET", "/strategies/{strategy_id}/alert-message", strategy_id=strategy, query=query
+    )
     assert status == 200
     return answer
 
@@ -48,10 +50,14 @@ def as_sent(text):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_message_is_read_by_its_own_webhook(api, strategy, variant):
-    """Each variant's message, once filled by TradingView, is a signal with a key that makes repeats recognisable."""
+    """Each variant's message, once filled by TradingView, is a signal with a key that makes repeats
+    recognisable.
+    """
     built = message(api, strategy, variant=variant)
     read = fields.read(as_sent(built["text"]))
-    kind = {"group": Variant.GROUP, "batch": Variant.GROUP, "cancel": Variant.GROUP}.get(variant) or Variant(variant)
+    kind = {"group": Variant.GROUP, "batch": Variant.GROUP, "cancel": Variant.GROUP}.get(variant) or Variant(
+        variant
+    )
     signal = variants.read_signal(kind, read)
     assert signal.symbol.name == "BTCUSDT"
     assert signal.idempotency_key.startswith("My strategy 1-BTCUSDT-15-2026-01-22T15:30:00Z")
@@ -60,7 +66,9 @@ def test_message_is_read_by_its_own_webhook(api, strategy, variant):
 
 
 def test_message_takes_market_from_the_accounts(api, strategy):
-    """Without being told, a group message names the exchange and market of the strategy's first active account."""
+    """Without being told, a group message names the exchange and market of the strategy's first active
+    account.
+    """
     built = message(api, strategy)
     assert (built["message"]["exchange"], built["message"]["market_type"]) == ("OKX", "FUTURES")
     assert built["message"]["market_position"] == "{{strategy.market_position}}"
@@ -79,5 +87,7 @@ def test_message_urls(api, strategy):
 
 def test_unknown_variant(api, strategy):
     """A variant that does not exist is refused by name."""
-    status, answer = api("7", "GET", "/strategies/{strategy_id}/alert-message", strategy_id=strategy, query={"variant": "fax"})
+    status, answer = api(
+        "7", "GET", "/strategies/{strategy_id}/alert-message", strategy_id=strategy, query={"variant": "fax"}
+    )
     assert (status, answer["code"]) == (400, "invalid_choice")

@@ -13,7 +13,13 @@ from testkit.metrics import written
 
 ONE = "/strategies/{strategy_id}"
 HOUR = timedelta(hours=1)
-ORDER = {"group_name": "watched", "exchange": "BINANCE", "market_type": "FUTURES", "currency": "USDT", "symbol": "BTCUSDT"}
+ORDER = {
+    "group_name": "watched",
+    "exchange": "BINANCE",
+    "market_type": "FUTURES",
+    "currency": "USDT",
+    "symbol": "BTCUSDT",
+}
 ORDER |= {"order_type": "MARKET", "side": "buy", "qty_per": 10}
 
 
@@ -22,7 +28,10 @@ def stored() -> dict:
 
 
 def silent_in(**later: float) -> list[str]:
-    return [each["group_name"] for each in expected_signals.silent_strategies(datetime.now(UTC) + timedelta(**later))]
+    return [
+        each["group_name"]
+        for each in expected_signals.silent_strategies(datetime.now(UTC) + timedelta(**later))
+    ]
 
 
 @pytest.fixture
@@ -42,17 +51,31 @@ def test_silence_is_noticed_after_the_expected_time_and_a_twentieth(strategy_id)
 def test_a_signal_ends_silence(api, strategy_id):
     """An accepted signal moves the time; one that would move it by less than a twentieth writes nothing."""
     account = records.add_account("7", "demo", kind="demo", exchange="binance")
-    aws.write(aws.update_write("strategies", {"user_id": "7", "group_name": "watched"}, "SET accounts = :of", of=member(account)))
+    aws.write(
+        aws.update_write(
+            "strategies", {"user_id": "7", "group_name": "watched"}, "SET accounts = :of", of=member(account)
+        )
+    )
     token = records.add_token("7")
 
     def send(price: str) -> int:
-        return call(receive_signals.app, "POST", "/api/webhook", ORDER | {"price": price, "token": token}, query={"wait": "0"})[0]
+        return call(
+            receive_signals.app,
+            "POST",
+            "/api/webhook",
+            ORDER | {"price": price, "token": token},
+            query={"wait": "0"},
+        )[0]
 
     before = stored()["silent_from"]
     assert send("50000") == 202
     assert stored()["silent_from"] == before
     overdue = (datetime.now(UTC) - HOUR).isoformat()
-    aws.write(aws.update_write("strategies", {"user_id": "7", "group_name": "watched"}, "SET silent_from = :then", then=overdue))
+    aws.write(
+        aws.update_write(
+            "strategies", {"user_id": "7", "group_name": "watched"}, "SET silent_from = :then", then=overdue
+        )
+    )
     assert silent_in() == ["watched"]
     assert send("50001") == 202
     assert silent_in(minutes=62) == []
@@ -60,12 +83,23 @@ def test_a_signal_ends_silence(api, strategy_id):
 
 
 def member(account_id: str) -> dict:
-    return {account_id: {"name": "demo", "exchange": "binance", "kind": "demo", "market_types": ["spot", "futures"], "active": True}}
+    return {
+        account_id: {
+            "name": "demo",
+            "exchange": "binance",
+            "kind": "demo",
+            "market_types": ["spot", "futures"],
+            "active": True,
+        }
+    }
 
 
 @pytest.mark.parametrize("change", [{"expect_every_s": None}, {"is_active": False}])
 def test_a_strategy_that_expects_nothing_is_not_watched(api, strategy_id, change):
-    """Taking the expectation away, or switching the strategy off, ends the watch; the reverse begins it anew."""
+    """Taking the expectation away, or switching the strategy off, ends the watch.
+
+    The reverse begins it anew.
+    """
     assert api("7", "PATCH", ONE, change, strategy_id=strategy_id)[0] == 200
     assert silent_in(days=40) == []
     assert not {"watched", "silent_from"} & stored().keys()
@@ -102,6 +136,10 @@ def test_the_sweep_counts_them(api, strategy_id, capsys):
     sweep.handler({}, CONTEXT)
     assert written(capsys, "SilentStrategies") == [(0, {})]
     past = (datetime.now(UTC) - HOUR).isoformat()
-    aws.write(aws.update_write("strategies", {"user_id": "7", "group_name": "watched"}, "SET silent_from = :then", then=past))
+    aws.write(
+        aws.update_write(
+            "strategies", {"user_id": "7", "group_name": "watched"}, "SET silent_from = :then", then=past
+        )
+    )
     assert sweep.handler({}, CONTEXT)["silent"] == 1
     assert pump.items("strategies")

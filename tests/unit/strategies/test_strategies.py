@@ -29,7 +29,11 @@ def account(name, kind=AccountKind.DEMO, exchange="binance"):
 def test_strategy_is_stored_as_signals_read_it(api):
     """Acceptance reads a strategy by owner and name, with what planning needs of each account."""
     number = account("Main Account")
-    body = {"group_name": "전략1", "symbols": ["BINANCE:BTCUSDT.P", "eth/usdt"], "accounts": [{"account_id": number, "weight": "33.5"}]}
+    body = {
+        "group_name": "전략1",
+        "symbols": ["BINANCE:BTCUSDT.P", "eth/usdt"],
+        "accounts": [{"account_id": number, "weight": "33.5"}],
+    }
     status, made = api("7", "POST", "/strategies", body)
     assert (status, made["accounts"], made["symbols"]) == (201, 1, ["BTCUSDT", "ETHUSDT"])
     stored = aws.get("strategies", {"user_id": "7", "group_name": "전략1"})
@@ -52,7 +56,9 @@ def test_accounts_are_added_changed_and_removed(api, strategy):
     """An account is put on, weighted, paused and taken off; each time the trail and an event say so."""
     number = account("A")
     assert api("7", "POST", ACCOUNTS, {"account_id": number}, strategy_id=strategy)[1]["active_accounts"] == 1
-    changed = api("7", "PATCH", ACCOUNT, {"weight": 50, "active": False}, strategy_id=strategy, account_id=number)[1]
+    changed = api(
+        "7", "PATCH", ACCOUNT, {"weight": 50, "active": False}, strategy_id=strategy, account_id=number
+    )[1]
     assert (changed["weight"], changed["active"], changed["version"]) == (50, False, 3)
     assert api("7", "GET", ACCOUNTS, strategy_id=strategy)[1]["items"][0]["weight"] == 50
     assert api("7", "DELETE", ACCOUNT, strategy_id=strategy, account_id=number)[1]["accounts"] == 0
@@ -63,22 +69,36 @@ def test_accounts_are_added_changed_and_removed(api, strategy):
 
 def test_strategy_switched_off(api, strategy):
     """Switching a strategy off is a versioned edit."""
-    assert api("7", "PATCH", ONE, {"is_active": False, "version": 1}, strategy_id=strategy)[1]["is_active"] is False
+    assert (
+        api("7", "PATCH", ONE, {"is_active": False, "version": 1}, strategy_id=strategy)[1]["is_active"]
+        is False
+    )
     status, answer = api("7", "PATCH", ONE, {"resync": True, "version": 1}, strategy_id=strategy)
     assert (status, answer["version"]) == (409, 2)
-    assert [item["group_name"] for item in api("7", "GET", "/strategies", query={"is_active": "false"})[1]["items"]] == ["my_strategy"]
+    assert [
+        item["group_name"]
+        for item in api("7", "GET", "/strategies", query={"is_active": "false"})[1]["items"]
+    ] == ["my_strategy"]
 
 
 def test_thousand_accounts_fit(api, strategy):
     """A strategy takes a thousand accounts in one call, and not one more."""
     for number in range(10_000, 11_001):
-        item = {"account_id": str(number), "user_id": "7", "name": f"계좌 {number} " + "가" * 50, "exchange": "binance", "kind": "demo"}
+        item = {
+            "account_id": str(number),
+            "user_id": "7",
+            "name": f"계좌 {number} " + "가" * 50,
+            "exchange": "binance",
+            "kind": "demo",
+        }
         aws.write(aws.put_write("accounts", item))
     entries = [{"account_id": number} for number in range(10_000, 11_000)]
     assert api("7", "POST", ACCOUNTS, {"accounts": entries}, strategy_id=strategy)[1]["accounts"] == 1000
     page = api("7", "GET", ACCOUNTS, strategy_id=strategy, query={"limit": "200"})[1]
     assert (len(page["items"]), page["total"]) == (200, 1000)
-    following = api("7", "GET", ACCOUNTS, strategy_id=strategy, query={"limit": "200", "cursor": page["next"]})[1]
+    following = api(
+        "7", "GET", ACCOUNTS, strategy_id=strategy, query={"limit": "200", "cursor": page["next"]}
+    )[1]
     assert following["items"][0]["account_id"] == 10_200
     status, answer = api("7", "POST", ACCOUNTS, {"account_id": 11_000}, strategy_id=strategy)
     assert (status, answer["code"]) == (422, "too_many_accounts")

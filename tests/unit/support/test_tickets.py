@@ -11,7 +11,9 @@ from testkit.records import add_user, bearer
 
 
 def open_ticket(headers, **fields):
-    return call(app, "POST", "/tickets", {"title": "No fill", "message": "My order hangs"} | fields, headers=headers)
+    return call(
+        app, "POST", "/tickets", {"title": "No fill", "message": "My order hangs"} | fields, headers=headers
+    )
 
 
 def on(method, ticket_id, headers, body=None, *, messages=False, **more):
@@ -29,9 +31,21 @@ def test_a_ticket_opens_with_its_first_message(user):
     """Opening a ticket stores its message too, and tells both, ids as numbers."""
     status, body, _ = open_ticket(user)
     assert status == 201
-    assert {"ticket_id": 1, "user_id": 2, "title": "No fill", "status": "open", "messages": 1, "version": 1}.items() <= body.items()
+    assert {
+        "ticket_id": 1,
+        "user_id": 2,
+        "title": "No fill",
+        "status": "open",
+        "messages": 1,
+        "version": 1,
+    }.items() <= body.items()
     [message] = on("GET", 1, user, messages=True)[1]["items"]
-    assert {"message_id": 1, "author_id": 2, "is_from_admin": False, "message": "My order hangs"}.items() <= message.items()
+    assert {
+        "message_id": 1,
+        "author_id": 2,
+        "is_from_admin": False,
+        "message": "My order hangs",
+    }.items() <= message.items()
     payloads = dict(told())
     assert payloads["ticket.created"] == {"ticket_id": 1, "user_id": 2, "title": "No fill", "status": "open"}
     assert payloads["ticket.message_added"] == {
@@ -59,7 +73,9 @@ def test_messages_pass_the_turn(admin, user):
     on("POST", 1, user, {"message": "Not yet"}, messages=True)
     assert on("GET", 1, user)[1]["status"] == "open"
     changes = [(p["old_status"], p["new_status"]) for type_, p in told() if type_ == "ticket.status_changed"]
-    assert sorted(changes) == sorted([("open", "pending"), ("pending", "open"), ("open", "closed"), ("closed", "open")])
+    assert sorted(changes) == sorted(
+        [("open", "pending"), ("pending", "open"), ("open", "closed"), ("closed", "open")]
+    )
 
 
 def test_messages_at_once_all_stay(user):
@@ -124,7 +140,10 @@ def test_lists_and_filters(admin, user):
     open_ticket(user)
     open_ticket(admin)
     on("PATCH", 1, user, {"status": "closed"})
-    ids = lambda **query: [item["ticket_id"] for item in call(app, "GET", "/tickets", headers=admin, query=query or None)[1]["items"]]  # noqa: E731
+    ids = lambda **query: [  # noqa: E731
+        item["ticket_id"]
+        for item in call(app, "GET", "/tickets", headers=admin, query=query or None)[1]["items"]
+    ]
     assert ids() == [2, 1]
     assert ids(user_id="2") == [1]
     assert ids(status="open") == [2]

@@ -46,8 +46,20 @@ def post(update, secret=SECRET):
 
 def write(text, *, update_id=1, chat_id=CHAT, language="en", type_="private"):
     """Somebody writes to the bot."""
-    sender = {"id": chat_id, "first_name": "Ada", "username": "ada", "language_code": language, "is_bot": False}
-    message = {"message_id": 9, "date": 1, "chat": {"id": chat_id, "type": type_}, "from": sender, "text": text}
+    sender = {
+        "id": chat_id,
+        "first_name": "Ada",
+        "username": "ada",
+        "language_code": language,
+        "is_bot": False,
+    }
+    message = {
+        "message_id": 9,
+        "date": 1,
+        "chat": {"id": chat_id, "type": type_},
+        "from": sender,
+        "text": text,
+    }
     return post({"update_id": update_id, "message": message})
 
 
@@ -56,7 +68,9 @@ def drain(*, times=10):
     sqs, failed = boto3.client("sqs"), []
     for _ in range(times):
         url = config.queue("telegram")
-        found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"]).get("Messages", [])
+        found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"]).get(
+            "Messages", []
+        )
         if not found:
             break
         answer = notify_telegram.handler(queue_event(found), CONTEXT)

@@ -25,7 +25,10 @@ def halted(user_id="1"):
     return halts.read_switches([halts.Switch(halts.Scope.USER, user_id, user_id)])[0]["halted"]
 
 
-@pytest.mark.parametrize(("secret", "code"), [(None, "token_missing"), ("wrong", "token_wrong"), ("ключ".encode().decode(), "token_wrong")])
+@pytest.mark.parametrize(
+    ("secret", "code"),
+    [(None, "token_missing"), ("wrong", "token_wrong"), ("ключ".encode().decode(), "token_wrong")],
+)
 def test_a_wrong_secret_is_refused(secret, code):
     """Only Telegram, which was given the secret, may post updates."""
     status, body, _ = post({"update_id": 1}, secret)
@@ -41,7 +44,13 @@ def test_without_a_configured_secret_nobody_may_post(monkeypatch):
 
 @pytest.mark.parametrize(
     ("update", "field"),
-    [({}, "update_id"), ({"update_id": "x"}, "update_id"), ({"update_id": 1, "message": 5}, "message"), ("[1]", ""), ("{", "")],
+    [
+        ({}, "update_id"),
+        ({"update_id": "x"}, "update_id"),
+        ({"update_id": 1, "message": 5}, "message"),
+        ("[1]", ""),
+        ("{", ""),
+    ],
 )
 def test_what_is_no_update_is_a_400(update, field):
     """A body that is no update is refused by the field that is wrong."""
@@ -53,7 +62,15 @@ def test_what_is_no_update_is_a_400(update, field):
 def test_updates_that_do_not_concern_the_bot_are_taken():
     """Telegram need not send an edited message or a photo again."""
     assert post({"update_id": 5, "edited_message": {"text": "x"}})[0] == 200
-    assert post({"update_id": 6, "message": {"chat": {"id": 1, "type": "private"}, "from": {"id": 1}, "photo": []}})[0] == 200
+    assert (
+        post(
+            {
+                "update_id": 6,
+                "message": {"chat": {"id": 1, "type": "private"}, "from": {"id": 1}, "photo": []},
+            }
+        )[0]
+        == 200
+    )
 
 
 def test_a_link_code_links_the_chat_once(telegram, user):
@@ -65,7 +82,9 @@ def test_a_link_code_links_the_chat_once(telegram, user):
     drain()
     assert users.user("1").telegram_id == CHAT
     assert texts(telegram) == ["Done: this chat is now linked to user 1."]
-    assert texts(telegram, 99) == ["This link code is not valid or no longer so. Get a new one and send it as /start CODE."]
+    assert texts(telegram, 99) == [
+        "This link code is not valid or no longer so. Get a new one and send it as /start CODE."
+    ]
     assert on("GET", "/telegram", user)[1]["telegram_id"] == CHAT
 
 
@@ -107,7 +126,10 @@ def test_commands_of_a_stranger(telegram):
     for number, command in enumerate(("/start", "/status", "/halt", "hello")):
         write(command, update_id=number)
     drain()
-    assert [said.partition(".")[0] for said in texts(telegram)] == ["Welcome", *["This chat is not linked to an account yet"] * 3]
+    assert [said.partition(".")[0] for said in texts(telegram)] == [
+        "Welcome",
+        *["This chat is not linked to an account yet"] * 3,
+    ]
     assert list(aws.query_all("audit", "trail = :all", index="trail", all="audit")) == []
 
 
@@ -150,7 +172,9 @@ def test_status_in_the_readers_language(telegram):
     on("PATCH", "/telegram", user, {"language": "zh"})
     write("/status", language="ru", update_id=2)
     drain()
-    assert texts(telegram)[0].startswith("Пользователь 1, активен\nТорговля: идёт\nРынок: spot, demo, плечо 1")
+    assert texts(telegram)[0].startswith(
+        "Пользователь 1, активен\nТорговля: идёт\nРынок: spot, demo, плечо 1"
+    )
     assert texts(telegram)[1].startswith("用户 1")
 
 
@@ -159,10 +183,18 @@ def test_positions_of_simulated_accounts(telegram):
     create_user(by="test", user_id=1, telegram_id=CHAT)
     account_id = add_account("1")
     write("/positions", update_id=1)
-    aws.write(aws.put_write("portfolios", {"account_id": account_id, "item": "asset#BTC", "quantity": 5, "average_price": 65000}))
+    aws.write(
+        aws.put_write(
+            "portfolios",
+            {"account_id": account_id, "item": "asset#BTC", "quantity": 5, "average_price": 65000},
+        )
+    )
     write("/positions", update_id=2)
     drain()
-    assert texts(telegram) == ["Your simulated accounts hold nothing but cash.", "main (paper)\n  BTC: 5 at 65000"]
+    assert texts(telegram) == [
+        "Your simulated accounts hold nothing but cash.",
+        "main (paper)\n  BTC: 5 at 65000",
+    ]
 
 
 def test_groups_get_nothing(telegram):
@@ -176,10 +208,18 @@ def test_groups_get_nothing(telegram):
 
 
 def test_choosing_what_to_be_told(user):
-    """Events and language are chosen, shown and set back; two editors of one version do not overwrite each other."""
+    """Events and language are chosen, shown and set back.
+
+    Two editors of one version do not overwrite each other.
+    """
     chosen = {"telegram_events": ["order.filled", "TICKET.*"], "language": "ko", "version": 1}
     status, body, _ = on("PATCH", "/telegram", user, chosen)
-    assert (status, body["telegram_events"], body["language"], body["version"]) == (200, ["order.filled", "ticket.*"], "ko", 2)
+    assert (status, body["telegram_events"], body["language"], body["version"]) == (
+        200,
+        ["order.filled", "ticket.*"],
+        "ko",
+        2,
+    )
     assert on("PATCH", "/telegram", user, chosen)[1]["code"] == "version_conflict"
     assert on("PATCH", "/telegram", user, {"telegram_events": None})[1]["telegram_events"] == ["*"]
 
@@ -200,7 +240,9 @@ def test_bad_choices_are_named(user, body, field):
     assert field in answer["error"]
 
 
-@pytest.mark.parametrize("command", ["/status", "/positions", "/halt", "/resume", "/start", "/help", "/xc", "hello"])
+@pytest.mark.parametrize(
+    "command", ["/status", "/positions", "/halt", "/resume", "/start", "/help", "/xc", "hello"]
+)
 def test_a_deactivated_user_is_refused_every_command(telegram, user, command):
     """The bot does nothing for a deactivated user, and says nothing but that."""
     change.update_user("1", {"telegram_id": CHAT}, by="test")

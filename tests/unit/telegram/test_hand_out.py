@@ -14,7 +14,12 @@ from functions.chalice_app import Served, build
 from testkit.gateway import call
 from tests.unit.telegram.conftest import CHAT, drain, texts, write
 
-app = build("receive_signals", Served([Route("POST", "/xc", lambda request: hand_out(json.loads(request.body).get("chat_id"), request))]))
+app = build(
+    "receive_signals",
+    Served(
+        [Route("POST", "/xc", lambda request: hand_out(json.loads(request.body).get("chat_id"), request))]
+    ),
+)
 
 
 def ask(chat_id=CHAT):

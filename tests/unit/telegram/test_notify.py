@@ -73,7 +73,9 @@ def queued(*events):
 def test_a_fill_is_told(telegram, linked):
     """A user reads what was filled, at what price and cost."""
     notify(message(event()))
-    assert texts(telegram) == ["Filled: BUY 0.0015 BTC/USDT at 65000.1 on binance\nValue 97.50, fee 0.0975 USDT"]
+    assert texts(telegram) == [
+        "Filled: BUY 0.0015 BTC/USDT at 65000.1 on binance\nValue 97.50, fee 0.0975 USDT"
+    ]
 
 
 def test_what_is_told_of_which_event(linked):
@@ -86,23 +88,36 @@ def test_what_is_told_of_which_event(linked):
     }
     ticket = {"ticket_id": 4, "title": "No fill"}
     expected = {
-        ("signal.refused", json.dumps(refusal)): "Refused: BUY AAPL on paper: Insufficient funds: 5 needed, 1 available",
+        (
+            "signal.refused",
+            json.dumps(refusal),
+        ): "Refused: BUY AAPL on paper: Insufficient funds: 5 needed, 1 available",
         ("signal.accepted", "{}"): None,
         ("order.opened", json.dumps(FILL)): "Order placed: BUY 0.0015 BTC/USDT on binance",
         ("order.rejected", json.dumps(FILL | {"code": "no_price"})): (
             "Rejected: BUY 0.0015 BTC/USDT on binance: No market price is known for the symbol; send one as price"
         ),
         ("order.expired", json.dumps(FILL)): "Order BUY 0.0015 BTC/USDT on binance: filled",
-        ("payment.completed", '{"payment_id": 9, "amount": "50.00", "currency": "USDT"}'): "Payment 9 is completed: 50.00 USDT",
+        (
+            "payment.completed",
+            '{"payment_id": 9, "amount": "50.00", "currency": "USDT"}',
+        ): "Payment 9 is completed: 50.00 USDT",
         ("transaction.created", '{"type": "payment"}'): None,
-        ("transaction.created", '{"type": "adjustment", "amount": "-5", "currency": "EUR", "balance_after": "1"}'): (
-            "Your balance has changed by -5 EUR and is now 1 EUR"
-        ),
+        (
+            "transaction.created",
+            '{"type": "adjustment", "amount": "-5", "currency": "EUR", "balance_after": "1"}',
+        ): ("Your balance has changed by -5 EUR and is now 1 EUR"),
         ("ticket.created", json.dumps(ticket)): "Ticket 4 is open: No fill",
-        ("ticket.message_added", json.dumps(ticket | {"is_from_admin": True, "message": "Which?"})): "Ticket 4, No fill:\nWhich?",
+        (
+            "ticket.message_added",
+            json.dumps(ticket | {"is_from_admin": True, "message": "Which?"}),
+        ): "Ticket 4, No fill:\nWhich?",
         ("ticket.message_added", json.dumps(ticket | {"is_from_admin": False, "message": "x"})): None,
         ("ticket.status_changed", json.dumps(ticket | {"old_status": "open", "new_status": "pending"})): None,
-        ("ticket.status_changed", json.dumps(ticket | {"old_status": "open", "new_status": "closed"})): "Ticket 4 is closed: No fill",
+        (
+            "ticket.status_changed",
+            json.dumps(ticket | {"old_status": "open", "new_status": "closed"}),
+        ): "Ticket 4 is closed: No fill",
         ("trading.halted", '{"reason": "maintenance"}'): (
             "Trading is halted: maintenance. Nothing more is opened; closing, reducing and cancelling still work."
         ),
@@ -115,10 +130,16 @@ def test_what_is_told_of_which_event(linked):
         ("webhook.disabled", '{"webhook_id": 1, "name": "My Webhook", "reason": "failing"}'): (
             "Webhook My Webhook is switched off: failing. What it misses is kept for it."
         ),
-        ("webhook.delivery_dead", '{"webhook_id": 1, "name": "My Webhook", "event_type": "order.filled", "attempts": 10}'): (
+        (
+            "webhook.delivery_dead",
+            '{"webhook_id": 1, "name": "My Webhook", "event_type": "order.filled", "attempts": 10}',
+        ): (
             "Webhook My Webhook did not take an event (order.filled) in 10 attempts. The delivery is given up and can be replayed."
         ),
-        ("webhook.enabled", '{"webhook_id": 1, "name": "My Webhook"}'): "Webhook My Webhook is back; what it missed is on its way.",
+        (
+            "webhook.enabled",
+            '{"webhook_id": 1, "name": "My Webhook"}',
+        ): "Webhook My Webhook is back; what it missed is on its way.",
         ("user.updated", "{}"): None,
     }
     assert {key: of_event(event(key[0], json.loads(key[1])), "en") for key in expected} == expected
@@ -132,13 +153,23 @@ def test_every_language_has_every_text(language):
     assert of_event(event(), language)
 
 
-REFUSAL = {"code": "exchange_refused", "values": {"exchange": "binance", "exchange_code": "-4045", "reason": "Reach max stop order limit."}}
+REFUSAL = {
+    "code": "exchange_refused",
+    "values": {"exchange": "binance", "exchange_code": "-4045", "reason": "Reach max stop order limit."},
+}
 
 
 @pytest.mark.parametrize("type_", ["order.rejected", "order.protection_failed"])
 def test_the_exchanges_code_and_words_are_told(type_):
     """A refused order, and a stop-loss that does not stand, are told with what the exchange said."""
-    order = {"side": "buy", "symbol": "BTCUSDT", "exchange": "binance", "quantity": "0.1", "filled": "0.1", "missing": "stop_loss"}
+    order = {
+        "side": "buy",
+        "symbol": "BTCUSDT",
+        "exchange": "binance",
+        "quantity": "0.1",
+        "filled": "0.1",
+        "missing": "stop_loss",
+    }
     said = of_event(event(type_, order | REFUSAL), "en")
     assert "Reach max stop order limit. (-4045)" in said
 
@@ -147,7 +178,9 @@ def test_the_users_choices(telegram, linked):
     """Only what was chosen is told, in the language chosen."""
     choose(telegram_events=["payment.*"], language="ru")
     notify(message(event()))
-    notify(message(event("payment.completed", {"payment_id": 9, "amount": "50", "currency": "USDT"}, number=2)))
+    notify(
+        message(event("payment.completed", {"payment_id": 9, "amount": "50", "currency": "USDT"}, number=2))
+    )
     assert texts(telegram) == ["Платёж 9 завершён: 50 USDT"]
 
 
@@ -168,7 +201,10 @@ def test_an_event_is_told_once(telegram, linked):
 
 
 def test_somebody_else_is_sending(telegram, linked):
-    """While another worker has a message in hand it is left alone; when that worker died, the message goes out."""
+    """While another worker has a message in hand it is left alone.
+
+    When that worker died, the message goes out.
+    """
     now = datetime.now(UTC)
     store.claim_message(CHAT, "event-1", now)
     with pytest.raises(Retryable):
@@ -179,7 +215,9 @@ def test_somebody_else_is_sending(telegram, linked):
     assert len(texts(telegram)) == 1
 
 
-@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 502}, {"status": 503}, {"status": 429, "retry_after": 3}])
+@pytest.mark.parametrize(
+    "fault", [{"status": 500}, {"status": 502}, {"status": 503}, {"status": 429, "retry_after": 3}]
+)
 def test_a_fault_is_tried_again_until_it_is_gone(telegram, linked, fault):
     """Whatever Telegram answers for a while, the message arrives, once."""
     telegram.faults.append(fault | {"times": 4})
@@ -191,12 +229,19 @@ def test_a_fault_is_tried_again_until_it_is_gone(telegram, linked, fault):
 
 
 def test_a_pause_is_kept_and_the_order_with_it(telegram, linked, monkeypatch):
-    """On 429 the message and those behind it are hidden for as long as Telegram says; another user's are not held up."""
+    """On 429 the message and those behind it are hidden for as long as Telegram says.
+
+    Another user's are not held up.
+    """
     create_user(by="test", user_id=2, telegram_id=99)
     pauses = []
     client = aws.client("sqs")
     real = client.change_message_visibility_batch
-    monkeypatch.setattr(client, "change_message_visibility_batch", lambda **call: (pauses.append(call["Entries"]), real(**call)))
+    monkeypatch.setattr(
+        client,
+        "change_message_visibility_batch",
+        lambda **call: (pauses.append(call["Entries"]), real(**call)),
+    )
     telegram.faults.append({"status": 429, "retry_after": 1, "chat_id": CHAT})
     queued(event(number=1), event(number=2), event(number=3, stream="user#2", user_id="2"))
     assert len(drain(times=1)) == 2
@@ -216,7 +261,9 @@ def test_waits_grow_to_more_than_an_hour_of_tries(telegram, linked, monkeypatch)
 
     waits = []
     monkeypatch.setattr(
-        aws.client("sqs"), "change_message_visibility_batch", lambda **call: waits.append(call["Entries"][0]["VisibilityTimeout"])
+        aws.client("sqs"),
+        "change_message_visibility_batch",
+        lambda **call: waits.append(call["Entries"][0]["VisibilityTimeout"]),
     )
     for receives in range(1, stack.load().queues["telegram"].definition.receive_limit + 1):
         queue.hold([record("{}", receives=receives)], frozenset(["m1"]), {})
@@ -240,7 +287,15 @@ def test_a_block_is_heard_of(telegram, linked):
     """Telegram tells when somebody blocks the bot."""
     from tests.unit.telegram.conftest import post
 
-    post({"update_id": 8, "my_chat_member": {"chat": {"id": CHAT, "type": "private"}, "new_chat_member": {"status": "kicked"}}})
+    post(
+        {
+            "update_id": 8,
+            "my_chat_member": {
+                "chat": {"id": CHAT, "type": "private"},
+                "new_chat_member": {"status": "kicked"},
+            },
+        }
+    )
     notify(message(event()))
     assert telegram.attempts == []
 
@@ -255,7 +310,14 @@ def test_what_telegram_never_takes_holds_up_nothing(telegram, linked):
 
 def test_a_long_text_is_cut(telegram, linked):
     """Telegram takes 4096 characters."""
-    notify(message(event("ticket.message_added", {"ticket_id": 1, "title": "x" * 200, "message": "y" * 4000, "is_from_admin": True})))
+    notify(
+        message(
+            event(
+                "ticket.message_added",
+                {"ticket_id": 1, "title": "x" * 200, "message": "y" * 4000, "is_from_admin": True},
+            )
+        )
+    )
     assert len(texts(telegram)[0]) == 4096
 
 
@@ -269,7 +331,9 @@ def test_slowness_is_a_fault_like_any_other(telegram, linked, monkeypatch):
     assert len(texts(telegram)) == 1
 
 
-@pytest.mark.parametrize("setting", ["http://127.0.0.1:1", "http://no-such-host.invalid", "nonsense", "http://[broken"])
+@pytest.mark.parametrize(
+    "setting", ["http://127.0.0.1:1", "http://no-such-host.invalid", "nonsense", "http://[broken"]
+)
 def test_no_error_shows_the_token(telegram, linked, monkeypatch, setting, caplog):
     """Neither the error nor what led to it nor a log line holds the bot's token."""
     monkeypatch.setenv("TRADEHOOK_TELEGRAM_API", setting)
@@ -278,7 +342,11 @@ def test_no_error_shows_the_token(telegram, linked, monkeypatch, setting, caplog
     monkeypatch.setattr(log.handlers[0], "stream", written)
     with pytest.raises(Retryable) as raised:
         notify(message(event()))
-    shown = "".join(traceback.format_exception(raised.value)) + repr(raised.value.__context__) + repr(raised.value.__cause__)
+    shown = (
+        "".join(traceback.format_exception(raised.value))
+        + repr(raised.value.__context__)
+        + repr(raised.value.__cause__)
+    )
     queued(event(number=2))
     drain(times=1)
     assert "not to be reached" in written.getvalue()

@@ -40,14 +40,20 @@ def test_each_scope_does_what_it_says(api, scope, reads, halts, manages):
 
 
 def test_every_route_has_a_scope():
-    """What changes something needs more than reading, what shows a credential too, and what makes a token more than trading."""
+    """What changes something needs more than reading, what shows a credential too, and what makes a token
+    more than trading.
+    """
     for name, docs in subjects.docs().items():
         method, _, route = name.partition(" ")
         needed = needed_scope(method, route)
         if docs.security == "bearer" and method != "GET":
-            assert (needed is Scope.READ) is (name in ("POST /signals/explain", "POST /realtime/tickets")), name
+            assert (needed is Scope.READ) is (name in ("POST /signals/explain", "POST /realtime/tickets")), (
+                name
+            )
         if "token" in route or "xc-code" in route:
-            assert needed is Scope.READ if name == "GET /users/{user_id}/tokens" else needed is Scope.MANAGE, name
+            assert (
+                needed is Scope.READ if name == "GET /users/{user_id}/tokens" else needed is Scope.MANAGE
+            ), name
 
 
 def test_an_admin_with_a_smaller_scope_is_a_user(api):
@@ -64,7 +70,9 @@ def test_no_token_makes_a_wider_one(api):
     status, answer = api(token, "POST", TOKENS, {"kind": "api", "scope": "admin"}, user_id=7)
     assert (status, answer["code"]) == (403, "scope_missing")
     assert make(api, token)["scope"] == "manage"
-    assert api("7", "POST", TOKENS, {"kind": "webhook", "scope": "read"}, user_id=7)[1]["code"] == "not_for_kind"
+    assert (
+        api("7", "POST", TOKENS, {"kind": "webhook", "scope": "read"}, user_id=7)[1]["code"] == "not_for_kind"
+    )
 
 
 @pytest.mark.parametrize("kind", ["api", "webhook"])
@@ -80,7 +88,10 @@ def test_nothing_outlives_the_token_that_made_it(api, kind, asked):
 
 
 def test_a_successor_inherits_the_duration(api):
-    """A token of a minute is followed by one of a minute, also by its own hand; an endless one by an endless one."""
+    """A token of a minute is followed by one of a minute, also by its own hand.
+
+    An endless one by an endless one.
+    """
     ending = make(api, "7", expires_at=in_a_minute())
     for _ in range(2):
         ending = api(ending["token"], "POST", f"{ONE}/rotate", user_id=7, token_id=ending["token_id"])[1]
@@ -91,7 +102,9 @@ def test_a_successor_inherits_the_duration(api):
 
 
 def test_revoking_revokes_descendants(api):
-    """What was made with a token, with what it made, and with what replaced it, ends with it, for other users too. One entry says so."""
+    """What was made with a token, with what it made, and with what replaced it, ends with it, for other users
+    too. One entry says so.
+    """
     first = make(api, "1", user_id=1)
     child = make(api, first["token"], user_id=1)
     grandchild = make(api, child["token"], user_id=7)
@@ -103,7 +116,9 @@ def test_revoking_revokes_descendants(api):
     assert (status, answer["revoked"]) == (200, 4)
     [entry] = trail()[before:]
     assert set(entry["after"]["also"]) == {child["token_id"], grandchild["token_id"], late["token_id"]}
-    assert [api(each["token"], "GET", "/users/{user_id}", user_id="me")[0] for each in (first, child, grandchild)] == [401, 401, 401]
+    assert [
+        api(each["token"], "GET", "/users/{user_id}", user_id="me")[0] for each in (first, child, grandchild)
+    ] == [401, 401, 401]
     assert api(other["token"], "GET", "/users/{user_id}", user_id=1)[0] == 200
     assert api("8", "GET", TOKENS, user_id=8, query={"kind": "webhook"})[1]["items"][0]["is_active"] is False
 
@@ -114,6 +129,10 @@ def test_revoke_all(api):
         make(api, "7", kind="webhook")
     status, answer = api("7", "DELETE", TOKENS, user_id=7)
     assert (status, answer["revoked"]) == (200, 36)
-    assert not [item for item in api("1", "GET", TOKENS, user_id=7)[1]["items"] if item["is_active"] and item["kind"] == "webhook"]
+    assert not [
+        item
+        for item in api("1", "GET", TOKENS, user_id=7)[1]["items"]
+        if item["is_active"] and item["kind"] == "webhook"
+    ]
     assert [api(who, "GET", "/users/{user_id}", user_id="me")[0] for who in ("7", "8")] == [401, 200]
     assert aws.get("users", {"user_id": "7", "part": "profile"})["is_active"] is True

@@ -35,7 +35,9 @@ def count(token: Usage, at: datetime = NOW, *, closing: bool = False) -> bool:
 
 @pytest.mark.parametrize("limit", [1, 3, 4, 10])
 def test_exactly_the_limit(emulated, limit):
-    """So many are let through in a minute and not one more, whether each reads afresh or all read before any writes."""
+    """So many are let through in a minute and not one more, whether each reads afresh or all read before any
+    writes.
+    """
     assert [count(read(limit)) for _ in range(limit + 3)] == [True] * limit + [False] * 3
     at = NOW + timedelta(minutes=1)
     at_once = [read(limit) for _ in range(limit + 3)]
@@ -49,10 +51,19 @@ def test_what_closes_has_a_reserve(emulated):
 
 
 def test_a_request_of_the_minute_before(emulated):
-    """A request that was overtaken by the turn of the minute counts in the new one, and takes nothing from it."""
+    """A request that was overtaken by the turn of the minute counts in the new one, and takes nothing from
+    it.
+    """
     assert count(read(4), NOW + timedelta(minutes=1))
     assert [count(read(4)) for _ in range(9)].count(True) >= 3
-    assert sum(int(part["used"]) for part in aws.get_many(signal_quota.item_keys("1", "hash")) if part and part["minute"] != MINUTE) <= 4
+    assert (
+        sum(
+            int(part["used"])
+            for part in aws.get_many(signal_quota.item_keys("1", "hash"))
+            if part and part["minute"] != MINUTE
+        )
+        <= 4
+    )
 
 
 def test_last_use(emulated):
@@ -71,12 +82,18 @@ def test_the_parts_share_the_limit(limit, closing):
     room = 0
     for part in range(PARTS):
         used = 0
-        while not Usage("1", "h", [*full[:part], {"minute": MINUTE, "used": used}, *full[part + 1 :]], limit).full(NOW, closing=closing):
+        while not Usage(
+            "1", "h", [*full[:part], {"minute": MINUTE, "used": used}, *full[part + 1 :]], limit
+        ).full(NOW, closing=closing):
             used = used * 2 + 1
         low, high = used // 2, used
         while low < high:
             middle = (low + high) // 2
             known = [*full[:part], {"minute": MINUTE, "used": middle}, *full[part + 1 :]]
-            low, high = (low, middle) if Usage("1", "h", known, limit).full(NOW, closing=closing) else (middle + 1, high)
+            low, high = (
+                (low, middle)
+                if Usage("1", "h", known, limit).full(NOW, closing=closing)
+                else (middle + 1, high)
+            )
         room += low
     assert room == limit * (2 if closing else 1)

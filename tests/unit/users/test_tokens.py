@@ -38,7 +38,11 @@ def last_used(token_id):
     from chalicelib import aws
     from chalicelib.users import signal_quota
 
-    [item] = [each for each in aws.query_all("credentials", "user_id = :u", index="by_user", u="7") if each.get("token_id") == token_id]
+    [item] = [
+        each
+        for each in aws.query_all("credentials", "user_id = :u", index="by_user", u="7")
+        if each.get("token_id") == token_id
+    ]
     return tokens.view(item, signal_quota.last_used("7"))["last_used_at"]
 
 
@@ -86,7 +90,9 @@ def test_rotation_never_prolongs(api):
     ends = datetime.now(UTC) + timedelta(minutes=5)
     old = api("7", "POST", TOKENS, {"kind": "api", "expires_at": ends.isoformat()}, user_id=7)[1]
     api("7", "POST", ONE + "/rotate", user_id=7, token_id=old["token_id"])
-    listed = {item["token_id"]: item for item in api("7", "GET", TOKENS, user_id=7)[1]["items"] if item["token_id"]}
+    listed = {
+        item["token_id"]: item for item in api("7", "GET", TOKENS, user_id=7)[1]["items"] if item["token_id"]
+    }
     assert datetime.fromisoformat(listed[old["token_id"]]["expires_at"]) == ends
 
 
@@ -95,7 +101,10 @@ def test_own_token_is_taken(api):
     chosen = "q1W2e3R4t5Y6u7I8o9P0aSdFgHjKlZxCvBnM1234567="
     status, made = api("7", "POST", TOKENS, {"kind": "webhook", "token": chosen}, user_id=7)
     assert (status, made["token"], made["chosen"]) == (201, chosen, True)
-    assert api("8", "POST", TOKENS, {"kind": "webhook", "token": chosen}, user_id=8)[1]["code"] == "invalid_value"
+    assert (
+        api("8", "POST", TOKENS, {"kind": "webhook", "token": chosen}, user_id=8)[1]["code"]
+        == "invalid_value"
+    )
     assert chosen not in everything()
 
 
@@ -133,7 +142,11 @@ def test_new_token_does_not_print_itself(api):
 def test_xc_code_is_shown_again_and_kept_encrypted(api):
     """The same code comes back, and no table holds it in clear."""
     code = api("7", "GET", "/users/{user_id}/xc-code", user_id=7)[1]["code"]
-    assert api("7", "GET", "/users/{user_id}/xc-code", user_id=7)[1]["code"] == code == xc_codes.get_or_create("7")
+    assert (
+        api("7", "GET", "/users/{user_id}/xc-code", user_id=7)[1]["code"]
+        == code
+        == xc_codes.get_or_create("7")
+    )
     assert code.startswith("xc_7_")
     assert code not in everything()
 
@@ -154,4 +167,7 @@ def test_rotated_xc_code_voids_the_old_one(api):
 
 def test_xc_code_of_nobody(api):
     """There is no code without a user."""
-    assert api("1", "GET", "/users/{user_id}/xc-code", user_id=99) == (404, {"error": "User not found", "code": "user_not_found"})
+    assert api("1", "GET", "/users/{user_id}/xc-code", user_id=99) == (
+        404,
+        {"error": "User not found", "code": "user_not_found"},
+    )

@@ -11,15 +11,31 @@ from testkit.api import outbox, trail
 
 def test_created_user_shows_the_seeds_fields_as_numbers(api):
     """A user created under a chosen id is shown with numeric ids, as the seeds print them."""
-    status, user = api("1", "POST", "/users", {"user_id": 123456789, "telegram_id": 456789, "username": "testuser", "referred_by_id": 7})
+    status, user = api(
+        "1",
+        "POST",
+        "/users",
+        {"user_id": 123456789, "telegram_id": 456789, "username": "testuser", "referred_by_id": 7},
+    )
     assert status == 201
-    assert (user["user_id"], user["telegram_id"], user["referred_by_id"], user["role"]) == (123456789, 456789, 7, "user")
+    assert (user["user_id"], user["telegram_id"], user["referred_by_id"], user["role"]) == (
+        123456789,
+        456789,
+        7,
+        "user",
+    )
     assert user["referral_code"].startswith("ref")
 
 
 def test_user_created_event_has_exactly_the_seeds_payload(api):
     """`user.created` carries the admin seed's seven fields and nothing else."""
-    body = {"telegram_id": 5, "username": "u", "first_name": "T", "last_name": "U", "referral_code": "refABC123"}
+    body = {
+        "telegram_id": 5,
+        "username": "u",
+        "first_name": "T",
+        "last_name": "U",
+        "referral_code": "refABC123",
+    }
     _, user = api("1", "POST", "/users", body)
     payload = outbox()[-1]["payload"]
     assert payload == {"user_id": user["user_id"], **body, "referred_by_id": None}
@@ -108,7 +124,9 @@ def test_list_is_paged_and_filtered(api):
     assert [item["user_id"] for item in first["items"] + second["items"]] == [8, 7, 1]
     assert (first["total"], second["next"]) == (3, None)
     api("1", "POST", "/users/{user_id}/deactivate", user_id=8)
-    assert [item["user_id"] for item in api("1", "GET", "/users", query={"is_active": "false"})[1]["items"]] == [8]
+    assert [
+        item["user_id"] for item in api("1", "GET", "/users", query={"is_active": "false"})[1]["items"]
+    ] == [8]
     assert [item["user_id"] for item in api("1", "GET", "/users", query={"role": "admin"})[1]["items"]] == [1]
     assert api("1", "GET", "/users", query={"role": "king"})[0] == 400
 
@@ -123,15 +141,26 @@ def test_referral_chain_and_cycles(api):
     api("1", "PATCH", "/users/{user_id}", {"referred_by_id": 7}, user_id=8)
     api("1", "POST", "/users", {"user_id": 9, "referred_by_id": 8})
     assert api("1", "GET", "/users/{user_id}/referrals", user_id=9)[1]["items"] == [8, 7]
-    assert [item["user_id"] for item in api("1", "GET", "/users", query={"referred_by_id": "8"})[1]["items"]] == [9]
-    assert api("1", "PATCH", "/users/{user_id}", {"referred_by_id": 9}, user_id=7)[1]["code"] == "referral_cycle"
-    assert api("1", "PATCH", "/users/{user_id}", {"referred_by_id": 7}, user_id=7)[1]["code"] == "referral_cycle"
-    assert api("1", "PATCH", "/users/{user_id}", {"referred_by_id": None}, user_id=9)[1]["referred_by_id"] is None
+    assert [
+        item["user_id"] for item in api("1", "GET", "/users", query={"referred_by_id": "8"})[1]["items"]
+    ] == [9]
+    assert (
+        api("1", "PATCH", "/users/{user_id}", {"referred_by_id": 9}, user_id=7)[1]["code"] == "referral_cycle"
+    )
+    assert (
+        api("1", "PATCH", "/users/{user_id}", {"referred_by_id": 7}, user_id=7)[1]["code"] == "referral_cycle"
+    )
+    assert (
+        api("1", "PATCH", "/users/{user_id}", {"referred_by_id": None}, user_id=9)[1]["referred_by_id"]
+        is None
+    )
 
 
 def test_user_changes_name_but_not_role_or_chat(api):
     """What decides about rights and about whose chat it is, only an admin changes."""
-    assert api("7", "PATCH", "/users/{user_id}", {"first_name": "Ann"}, user_id="me")[1]["first_name"] == "Ann"
+    assert (
+        api("7", "PATCH", "/users/{user_id}", {"first_name": "Ann"}, user_id="me")[1]["first_name"] == "Ann"
+    )
     for field, value in (("role", "admin"), ("is_active", True), ("telegram_id", 1), ("referred_by_id", 8)):
         status, answer = api("7", "PATCH", "/users/{user_id}", {field: value}, user_id=7)
         assert (status, answer["code"]) == (400, "unknown_field")
@@ -141,7 +170,10 @@ def test_user_changes_name_but_not_role_or_chat(api):
 def test_deactivated_user_is_out(api):
     """A deactivated user's API token opens nothing until they are activated again."""
     assert api("1", "POST", "/users/{user_id}/deactivate", user_id=7)[1]["is_active"] is False
-    assert api("7", "GET", "/users/{user_id}", user_id=7) == (403, {"error": "User is not active", "code": "user_not_active"})
+    assert api("7", "GET", "/users/{user_id}", user_id=7) == (
+        403,
+        {"error": "User is not active", "code": "user_not_active"},
+    )
     api("1", "POST", "/users/{user_id}/activate", user_id=7)
     assert api("7", "GET", "/users/{user_id}", user_id=7)[0] == 200
     assert [event["type"] for event in outbox()[-2:]] == ["user.deactivated", "user.activated"]
@@ -170,10 +202,16 @@ def test_edits_without_a_version_keep_each_others_fields(api):
     """Edits of different fields at once all stay."""
     changes = [{"leverage": 5}, {"max_age_s": 90}, {"trade_amount": 250}, {"repeat_window_s": 0}]
     with ThreadPoolExecutor(4) as pool:
-        statuses = list(pool.map(lambda change: api("1", "PATCH", "/users/{user_id}/settings", change, user_id=7)[0], changes))
+        statuses = list(
+            pool.map(
+                lambda change: api("1", "PATCH", "/users/{user_id}/settings", change, user_id=7)[0], changes
+            )
+        )
     assert statuses == [200] * 4
     settings = api("1", "GET", "/users/{user_id}/settings", user_id=7)[1]
-    assert {name: settings[name] for change in changes for name in change} == {name: v for change in changes for name, v in change.items()}
+    assert {name: settings[name] for change in changes for name in change} == {
+        name: v for change in changes for name, v in change.items()
+    }
 
 
 def test_default_account_must_be_a_paper_account(api):

@@ -28,7 +28,10 @@ from testkit import cloud
 from tests.conftest import grants
 
 STACK = yaml.safe_load((Path(__file__).parents[3] / "infra" / "stack.yaml").read_text())
-VISIBILITY = timedelta(seconds=STACK["functions"]["deliver_webhooks"]["timeout_s"] + STACK["queues"]["deliveries"]["visibility_margin_s"])
+VISIBILITY = timedelta(
+    seconds=STACK["functions"]["deliver_webhooks"]["timeout_s"]
+    + STACK["queues"]["deliveries"]["visibility_margin_s"]
+)
 START = datetime(2026, 3, 2, 12, tzinfo=UTC)
 OK = Outcome(status=200, duration_ms=12)
 
@@ -115,12 +118,20 @@ class World:
 
     def user(self, user_id: str, *, role: Role, is_active: bool = True) -> None:
         """A user as stored: new, or changed."""
-        item = {"user_id": user_id, "part": "profile", "user_uuid": f"u-{user_id}", "role": role.value, "is_active": is_active}
+        item = {
+            "user_id": user_id,
+            "part": "profile",
+            "user_uuid": f"u-{user_id}",
+            "role": role.value,
+            "is_active": is_active,
+        }
         times = {"created_at": START.isoformat(), "updated_at": START.isoformat()}
         written = aws.put_write("users", item | times | {"referral_code": f"code{user_id}"})["Put"]
         self.dynamodb.put_item(TableName=written["TableName"], Item=written["Item"])
 
-    def event(self, type_: str = "order.filled", *, stream: str = "admin", entity: str = "order#1", **payload: Any) -> LoggedEvent:
+    def event(
+        self, type_: str = "order.filled", *, stream: str = "admin", entity: str = "order#1", **payload: Any
+    ) -> LoggedEvent:
         self.sequence += 1
         return LoggedEvent(
             stream=stream,
@@ -139,7 +150,9 @@ class World:
         while waiting:
             records = [_record(body, "webhooks.fifo", group) for group, body in waiting[:10]]
             failed = self._deliver_webhooks(records)
-            waiting = [each for each, record in zip(waiting, records, strict=False) if record["messageId"] in failed] + waiting[10:]
+            waiting = [
+                each for each, record in zip(waiting, records, strict=False) if record["messageId"] in failed
+            ] + waiting[10:]
 
     def work(self) -> None:
         """Everything whose time has come, in the queue."""
@@ -153,7 +166,10 @@ class World:
     def _deliver_webhooks(self, records: list[dict[str, Any]]) -> set[str]:
         assert not grants.denied  # else what is denied would be brought again for ever
         try:
-            return {each["itemIdentifier"] for each in deliver_webhooks.handler({"Records": records}, None)["batchItemFailures"]}
+            return {
+                each["itemIdentifier"]
+                for each in deliver_webhooks.handler({"Records": records}, None)["batchItemFailures"]
+            }
         except Crash:
             self.fuse = None  # the next process
             return {record["messageId"] for record in records}
@@ -165,7 +181,10 @@ class World:
             self.fuse = None
 
     def until(self, end: datetime) -> None:
-        """Lets time pass: messages come at their time, and the sweep each minute in which it has something to do."""
+        """Lets time pass.
+
+        Messages come at their time, and the sweep each minute in which it has something to do.
+        """
         self.work()
         while (at := self._next()) is not None and at <= end:
             self.now = max(at, self.now)
@@ -179,14 +198,21 @@ class World:
         self.until(self.now + timedelta(**duration))
 
     def _look(self) -> datetime | None:
-        looks = [item.attrs["look_at"].value for item in self._stored("deliveries") if "look_at" in item.attrs]
+        looks = [
+            item.attrs["look_at"].value for item in self._stored("deliveries") if "look_at" in item.attrs
+        ]
         return datetime.fromisoformat(min(looks)) if looks else None
 
     def _next(self) -> datetime | None:
         times = [at for at, _, _ in self.sqs.waiting]
         if look := self._look():
             minute = look.replace(second=0, microsecond=0)
-            times.append(max(minute if minute == look else minute + timedelta(minutes=1), self.now + timedelta(seconds=30)))
+            times.append(
+                max(
+                    minute if minute == look else minute + timedelta(minutes=1),
+                    self.now + timedelta(seconds=30),
+                )
+            )
         return min(times, default=None)
 
     # What tests look at.
@@ -195,15 +221,25 @@ class World:
         return [aws.from_dynamodb(item.to_json()["Attributes"]) for item in self._stored(table)]
 
     def _stored(self, table: str) -> list[Item]:
-        """Straight from the emulator's memory: the clock asks at every step, and a scan would cost most of a test's time."""
-        return dynamodb_backends[ACCOUNT_ID][self.dynamodb.meta.region_name].tables[config.table(table)].all_items()
+        """Straight from the emulator's memory.
+
+        The clock asks at every step, and a scan would cost most of a test's time.
+        """
+        return (
+            dynamodb_backends[ACCOUNT_ID][self.dynamodb.meta.region_name]
+            .tables[config.table(table)]
+            .all_items()
+        )
 
     def deliveries(self) -> list[Delivery]:
         found = [delivery_store.from_item(row) for row in self.rows() if row["part"] == "delivery"]
         return sorted(found, key=lambda delivery: (delivery.webhook_id, delivery.sequence))
 
     def attempts(self) -> list[dict[str, Any]]:
-        return sorted((row for row in self.rows() if row["part"].startswith("attempt#")), key=lambda row: (row["id"], row["part"]))
+        return sorted(
+            (row for row in self.rows() if row["part"].startswith("attempt#")),
+            key=lambda row: (row["id"], row["part"]),
+        )
 
     def counters(self, webhook_id: int = 1) -> dict[str, int]:
         return endpoint_store.total(endpoint_store.shards([webhook_id])[webhook_id])
@@ -230,10 +266,19 @@ class World:
     def call(self, method: str, path: str, body: Any = None, **query: str) -> Answer:
         route, found = _route(method, path)
         raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        return route.answer(Request(method, route.path, {"authorization": "Bearer t"}, query, found, raw, "127.0.0.1", self.now))
+        return route.answer(
+            Request(
+                method, route.path, {"authorization": "Bearer t"}, query, found, raw, "127.0.0.1", self.now
+            )
+        )
 
     def subscribe(self, event_type: Any = "order.*", **more: Any) -> dict[str, Any]:
-        body = {"name": "My Webhook", "url": "https://example.com/webhook", "event_types": event_type, "secret": "s3cret"} | more
+        body = {
+            "name": "My Webhook",
+            "url": "https://example.com/webhook",
+            "event_types": event_type,
+            "secret": "s3cret",
+        } | more
         if isinstance(event_type, str):
             body["event_type"] = body.pop("event_types")
         answer = self.call("POST", "/webhooks", body)
@@ -278,7 +323,9 @@ def _route(method: str, path: str) -> tuple[Any, dict[str, str]]:
     for route in routes.ROUTES:
         pattern = route.path.strip("/").split("/")
         if route.method == method and len(pattern) == len(parts):
-            found = {name[1:-1]: part for name, part in zip(pattern, parts, strict=True) if name.startswith("{")}
+            found = {
+                name[1:-1]: part for name, part in zip(pattern, parts, strict=True) if name.startswith("{")
+            }
             if all(name.startswith("{") or name == part for name, part in zip(pattern, parts, strict=True)):
                 return route, found
     raise AssertionError(path)

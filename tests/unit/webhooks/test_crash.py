@@ -11,16 +11,32 @@ from .conftest import OK, World
 
 DOWN = Outcome(error="connection", duration_ms=3)
 GONE = Outcome(status=410, error="http_410", duration_ms=3)
-CALLS = {"delivers": 14, "fails_once": 21, "gone": 35, "rate_limited": 18, "paused": 26, "batch": 20, "probed": 50}
-"""How many calls each scenario makes when nobody dies; `batch` at most: outcomes are recorded together as they happen to come in."""
+CALLS = {
+    "delivers": 14,
+    "fails_once": 21,
+    "gone": 35,
+    "rate_limited": 18,
+    "paused": 26,
+    "batch": 20,
+    "probed": 50,
+}
+"""How many calls each scenario makes when nobody dies; `batch` at most.
+
+Outcomes are recorded together as they happen to come in.
+"""
 
 
 def run(world: World, scenario: str, fuse: int | None) -> int:
-    """Two events about one entity, or about two; the functions die after so many calls. Returns how many calls they made."""
+    """Two events about one entity, or about two; the functions die after so many calls.
+
+    Returns how many calls they made.
+    """
     world.subscribe(rate_limit=1 if scenario == "rate_limited" else None)
     if scenario == "paused":
         world.call("POST", "/webhooks/1/pause")
-    if scenario == "probed":  # the first failure from now on switches it off, and the probe an hour later switches it on
+    if (
+        scenario == "probed"
+    ):  # the first failure from now on switches it off, and the probe an hour later switches it on
         endpoint_store.set_failing(world.webhook(), world.now - timedelta(days=6))
 
     def answer(_sent: dict[str, str]) -> Outcome:
@@ -42,15 +58,30 @@ def run(world: World, scenario: str, fuse: int | None) -> int:
     return calls
 
 
-@pytest.mark.parametrize(("scenario", "fuse"), [(scenario, fuse) for scenario, calls in CALLS.items() for fuse in range(1, calls + 1)])
+@pytest.mark.parametrize(
+    ("scenario", "fuse"),
+    [(scenario, fuse) for scenario, calls in CALLS.items() for fuse in range(1, calls + 1)],
+)
 def test_a_crash_after_any_call_loses_nothing(world: World, scenario: str, fuse: int) -> None:
-    """Wherever the functions die, each event arrives at least once, in order if they are about one entity, under one id, and the books
+    """Wherever the functions die, each event arrives at least once, in order if they are about one entity,
+    under one id, and the books
     are equal.
     """
     run(world, scenario, fuse)
-    assert world.counters() == {"matched": 2, "pending": 0, "paused": 0, "delivered": 2, "dead": 0, "failing": 0}
-    assert {sent["body"] for sent in world.sent} == {f'{{"n": {number}, "value": "18559.00"}}' for number in (1, 2)}
-    assert len({(sent["id"], sent["body"], sent["headers"]["X-Webhook-Sequence"]) for sent in world.sent}) == 2
+    assert world.counters() == {
+        "matched": 2,
+        "pending": 0,
+        "paused": 0,
+        "delivered": 2,
+        "dead": 0,
+        "failing": 0,
+    }
+    assert {sent["body"] for sent in world.sent} == {
+        f'{{"n": {number}, "value": "18559.00"}}' for number in (1, 2)
+    }
+    assert (
+        len({(sent["id"], sent["body"], sent["headers"]["X-Webhook-Sequence"]) for sent in world.sent}) == 2
+    )
     order = [sent["headers"]["X-Webhook-Sequence"] for sent in world.sent]
     if scenario != "batch":  # whose events are about two entities
         assert order.index("1") < order.index("2")

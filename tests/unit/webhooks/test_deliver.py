@@ -7,7 +7,8 @@ from datetime import timedelta
 import jsonschema_rs
 import pytest
 
-from chalicelib.webhooks import event_types, schedule
+from chalicelib.events import event_types
+from chalicelib.webhooks import schedule
 from chalicelib.webhooks.models import Outcome
 
 from .conftest import OK, START, World
@@ -29,12 +30,21 @@ def test_an_event_reaches_its_subscriber_once_with_the_published_headers(world: 
     assert sent["headers"]["X-Webhook-Event"] == "order.filled"
     assert sent["headers"]["X-Webhook-Id"] == "1"
     assert sent["headers"]["X-Webhook-Sequence"] == "1"
-    assert world.counters() == {"matched": 1, "pending": 0, "paused": 0, "delivered": 1, "dead": 0, "failing": 0}
+    assert world.counters() == {
+        "matched": 1,
+        "pending": 0,
+        "paused": 0,
+        "delivered": 1,
+        "dead": 0,
+        "failing": 0,
+    }
     assert set(world.sqs.groups) == {"webhook-1"}
 
 
 def test_retries_follow_the_schedule(world: World) -> None:
-    """Failed attempts are repeated after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h, the id staying the same."""
+    """Failed attempts are repeated after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h, the id staying
+    the same.
+    """
     world.subscribe()
     world.answer = lambda _: failing(500)
     world.publish(world.event())
@@ -47,20 +57,31 @@ def test_retries_follow_the_schedule(world: World) -> None:
         *(timedelta(hours=hours) for hours in (2, 5, 10, 14, 20, 24)),
     ]
     assert len(gaps) == len(wanted)
-    assert all(want <= gap <= want + timedelta(minutes=1) for gap, want in zip(gaps, wanted, strict=True)), gaps
+    assert all(want <= gap <= want + timedelta(minutes=1) for gap, want in zip(gaps, wanted, strict=True)), (
+        gaps
+    )
     assert len({sent["id"] for sent in world.sent}) == 1
     assert len({sent["headers"]["webhook-timestamp"] for sent in world.sent}) == len(world.sent)
 
 
 def test_a_delivery_that_alone_fails_is_given_up_in_the_end(world: World) -> None:
-    """When others get through, a delivery whose retries are used up is dead, and can be replayed under the same id."""
+    """When others get through, a delivery whose retries are used up is dead, and can be replayed under the
+    same id.
+    """
     world.subscribe()
     world.answer = lambda sent: failing(400) if '"bad"' in sent["body"] else OK
     world.publish(world.event(entity="order#1", kind="bad"))
     for day in range(5):
         world.publish(world.event(entity=f"order#{day + 2}", kind="good"))
         world.passes(days=1)
-    assert world.counters() | {"failing": 0} == {"matched": 6, "pending": 0, "paused": 0, "delivered": 5, "dead": 1, "failing": 0}
+    assert world.counters() | {"failing": 0} == {
+        "matched": 6,
+        "pending": 0,
+        "paused": 0,
+        "delivered": 5,
+        "dead": 1,
+        "failing": 0,
+    }
     assert world.webhook().is_active
     [dead] = [row for row in world.rows("outbox") if row["type"] == "webhook.delivery_dead"]
     assert dead["user_id"] == "1"
@@ -84,9 +105,13 @@ def test_a_delivery_that_alone_fails_is_given_up_in_the_end(world: World) -> Non
 
 
 def test_the_death_of_such_an_event_is_no_event(world: World) -> None:
-    """A dead delivery of `webhook.delivery_dead` is followed by no further one, or they would follow each other for ever."""
+    """A dead delivery of `webhook.delivery_dead` is followed by no further one, or they would follow each
+    other for ever.
+    """
     world.subscribe("webhook.*")
-    world.answer = lambda sent: failing(400) if sent["headers"]["X-Webhook-Event"] == "webhook.delivery_dead" else OK
+    world.answer = lambda sent: (
+        failing(400) if sent["headers"]["X-Webhook-Event"] == "webhook.delivery_dead" else OK
+    )
     world.publish(world.event("webhook.delivery_dead", entity="webhook#9", delivery_id="msg_1"))
     for day in range(5):
         world.publish(world.event("webhook.enabled", entity=f"webhook#{day}"))
@@ -96,7 +121,9 @@ def test_the_death_of_such_an_event_is_no_event(world: World) -> None:
 
 
 def test_a_receiver_that_limits_gets_everything(world: World) -> None:
-    """A receiver that takes one request in 1.3 s and answers the others 429 loses nothing, and soon has it all."""
+    """A receiver that takes one request in 1.3 s and answers the others 429 loses nothing, and soon has it
+    all.
+    """
     free = [START]
 
     def limited(sent):
@@ -110,12 +137,24 @@ def test_a_receiver_that_limits_gets_everything(world: World) -> None:
     world.jitter = random.Random(1).random
     world.publish(*(world.event(entity=f"order#{number}") for number in range(30)))
     world.passes(minutes=4)
-    assert world.counters() == {"matched": 30, "pending": 0, "paused": 0, "delivered": 30, "dead": 0, "failing": 0}
+    assert world.counters() == {
+        "matched": 30,
+        "pending": 0,
+        "paused": 0,
+        "delivered": 30,
+        "dead": 0,
+        "failing": 0,
+    }
 
 
-@pytest.mark.parametrize("retry_after", ["0", "1", "8", "Mon, 02 Mar 2026 11:00:00 GMT", "Mon, 02 Mar 2026 12:00:00 +9999999999999"])
+@pytest.mark.parametrize(
+    "retry_after",
+    ["0", "1", "8", "Mon, 02 Mar 2026 11:00:00 GMT", "Mon, 02 Mar 2026 12:00:00 +9999999999999"],
+)
 def test_what_a_receiver_asks_for_never_makes_attempts_more_frequent(world: World, retry_after: str) -> None:
-    """However short or absurd `Retry-After` is, every attempt is recorded and a delivery is tried a few dozen times in three days."""
+    """However short or absurd `Retry-After` is, every attempt is recorded and a delivery is tried a few dozen
+    times in three days.
+    """
     world.subscribe()
     world.answer = lambda _: failing(503, retry_after=retry_after)
     world.publish(world.event())
@@ -127,7 +166,9 @@ def test_what_a_receiver_asks_for_never_makes_attempts_more_frequent(world: Worl
     assert world.webhook().status == "disabled"
 
 
-def test_a_verdict_that_fails_is_recorded_and_the_schedule_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_verdict_that_fails_is_recorded_and_the_schedule_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A fault in judging an answer leaves the attempt recorded and the retry at the schedule's time."""
 
     def broken(**_):
@@ -144,7 +185,10 @@ def test_a_verdict_that_fails_is_recorded_and_the_schedule_goes_on(world: World,
 
 @pytest.mark.parametrize("error", [None, "http_500"])
 def test_an_answer_that_cannot_be_stored_leaves_the_attempt_recorded(world: World, error: str | None) -> None:
-    """An answer too large for an item costs its words, not the record: the others of its batch are recorded as well."""
+    """An answer too large for an item costs its words, not the record.
+
+    The others of its batch are recorded as well.
+    """
     world.subscribe()
     huge = Outcome(status=500 if error else 200, error=error, response_body="x" * 500_000)
     world.answer = lambda sent: huge if '"huge"' in sent["body"] else OK
@@ -159,7 +203,10 @@ def test_an_answer_that_cannot_be_stored_leaves_the_attempt_recorded(world: Worl
 
 
 def test_a_pause_costs_no_retry(world: World) -> None:
-    """A delivery that was paused for days starts its schedule over: it is not given up at the first failure after the pause."""
+    """A delivery that was paused for days starts its schedule over.
+
+    It is not given up at the first failure after the pause.
+    """
     world.subscribe()
     world.answer = lambda sent: failing(400) if '"bad"' in sent["body"] else OK
     world.publish(world.event(entity="order#1", kind="bad"))
@@ -173,7 +220,9 @@ def test_a_pause_costs_no_retry(world: World) -> None:
 
 
 def test_a_week_down_loses_nothing(world: World) -> None:
-    """A receiver that is down for a week is switched off after five days, probed, switched on by itself, and gets everything."""
+    """A receiver that is down for a week is switched off after five days, probed, switched on by itself, and
+    gets everything.
+    """
     world.subscribe()
     world.answer = lambda sent: DOWN if sent["at"] < START + timedelta(days=7) else OK
     for hour in range(0, 7 * 24, 12):
@@ -185,18 +234,32 @@ def test_a_week_down_loses_nothing(world: World) -> None:
     assert world.counters()["dead"] == 0
     world.until(START + timedelta(days=10))
     assert world.webhook().is_active
-    assert world.counters() == {"matched": 14, "pending": 0, "paused": 0, "delivered": 14, "dead": 0, "failing": 0}
+    assert world.counters() == {
+        "matched": 14,
+        "pending": 0,
+        "paused": 0,
+        "delivered": 14,
+        "dead": 0,
+        "failing": 0,
+    }
     assert [row["type"] for row in sorted(world.rows("outbox"), key=lambda row: row["created_at"])] == [
         "webhook.created",
         "webhook.disabled",
         "webhook.enabled",
     ]
-    last = {sent["headers"]["X-Webhook-Sequence"] for sent in world.sent if sent["at"] >= START + timedelta(days=7)}
+    last = {
+        sent["headers"]["X-Webhook-Sequence"]
+        for sent in world.sent
+        if sent["at"] >= START + timedelta(days=7)
+    }
     assert last == {str(number) for number in range(1, 15)}
 
 
 def test_410_switches_the_endpoint_off_until_its_owner_is_back(world: World) -> None:
-    """410 Gone ends deliveries at once and no probe follows; what was missed goes out when the owner resumes."""
+    """410 Gone ends deliveries at once and no probe follows.
+
+    What was missed goes out when the owner resumes.
+    """
     world.subscribe()
     world.answer = lambda _: failing(410)
     world.publish(world.event(entity="order#1"))
@@ -214,7 +277,9 @@ def test_410_switches_the_endpoint_off_until_its_owner_is_back(world: World) -> 
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_is_honoured(world: World, status: int) -> None:
-    """On 429 and 503 the next attempt waits exactly as long as the receiver asked, and the API shows until when."""
+    """On 429 and 503 the next attempt waits exactly as long as the receiver asked, and the API shows until
+    when.
+    """
     world.subscribe()
     world.answer = lambda _: failing(status, retry_after="120") if len(world.sent) == 1 else OK
     world.publish(world.event())
@@ -238,7 +303,11 @@ def test_a_paused_endpoint_misses_nothing_and_drains_at_its_own_rate(world: Worl
     world.passes(minutes=10)
     assert world.counters()["delivered"] == 30
     for second in range(20):
-        window = [sent for sent in world.sent if timedelta(seconds=second) <= sent["at"] - resumed < timedelta(seconds=second + 1)]
+        window = [
+            sent
+            for sent in world.sent
+            if timedelta(seconds=second) <= sent["at"] - resumed < timedelta(seconds=second + 1)
+        ]
         assert len(window) <= 4
     assert world.sent[-1]["at"] - resumed >= timedelta(seconds=13)
 
@@ -248,7 +317,9 @@ def test_first_attempts_for_one_entity_go_in_order(world: World) -> None:
     world.subscribe()
     events = [world.event(entity="order#1") for _ in range(4)] + [world.event(entity="order#2")]
     world.publish(*events)
-    world.answer = lambda sent: DOWN if sent["headers"]["X-Webhook-Sequence"] == "2" and len(world.sent) < 5 else OK
+    world.answer = lambda sent: (
+        DOWN if sent["headers"]["X-Webhook-Sequence"] == "2" and len(world.sent) < 5 else OK
+    )
     assert [delivery.blocked for delivery in world.deliveries()] == [False, True, True, True, False]
     world.work()
     order = [sent["headers"]["X-Webhook-Sequence"] for sent in world.sent]
@@ -260,7 +331,9 @@ def test_first_attempts_for_one_entity_go_in_order(world: World) -> None:
 
 @pytest.mark.parametrize("outcome", [OK, DOWN])
 def test_what_is_placed_during_an_attempt_follows_it(world: World, outcome: Outcome) -> None:
-    """An event about the same entity that comes while an attempt is under way goes out right after it, and the attempt is recorded."""
+    """An event about the same entity that comes while an attempt is under way goes out right after it, and
+    the attempt is recorded.
+    """
     world.subscribe()
     world.now += timedelta(microseconds=123_456)
 
@@ -306,17 +379,22 @@ def test_an_event_told_twice_is_delivered_once(world: World) -> None:
 
 
 def test_scope_and_filter_decide_who_hears(world: World) -> None:
-    """Admin subscriptions hear the admin stream, a user's the user's own, and only what their types and filter take."""
+    """Admin subscriptions hear the admin stream, a user's the user's own, and only what their types and
+    filter take.
+    """
     world.subscribe("order.*")
     world.subscribe("order.filled", scope="user", user_id="7")
     world.subscribe("*", filter={"symbol": ["BTCUSDT"], "quantity": {"gte": "0.5"}})
     world.publish(world.event(stream="admin", symbol="BTCUSDT", quantity="0.4"))
     world.publish(
-        world.event(stream="user#7", symbol="BTCUSDT", quantity="0.5"), world.event(stream="user#8", symbol="BTCUSDT", quantity="1")
+        world.event(stream="user#7", symbol="BTCUSDT", quantity="0.5"),
+        world.event(stream="user#8", symbol="BTCUSDT", quantity="1"),
     )
     world.publish(world.event("signal.accepted", stream="admin", symbol="BTCUSDT", quantity="0.50"))
     world.work()
-    assert sorted((sent["headers"]["X-Webhook-Id"], sent["headers"]["X-Webhook-Event"]) for sent in world.sent) == [
+    assert sorted(
+        (sent["headers"]["X-Webhook-Id"], sent["headers"]["X-Webhook-Event"]) for sent in world.sent
+    ) == [
         ("1", "order.filled"),
         ("2", "order.filled"),
         ("3", "signal.accepted"),
@@ -324,7 +402,9 @@ def test_scope_and_filter_decide_who_hears(world: World) -> None:
 
 
 def test_deleting_a_subscription_ends_its_deliveries(world: World) -> None:
-    """Deliveries of a deleted subscription are given up without an attempt, those paused and those pending, and stay in the books."""
+    """Deliveries of a deleted subscription are given up without an attempt, those paused and those pending,
+    and stay in the books.
+    """
     world.subscribe()
     world.publish(*(world.event(entity="order#1") for _ in range(2)))
     world.sqs.waiting.clear()
@@ -353,14 +433,21 @@ def test_the_envelope_wraps_the_payload(world: World) -> None:
 
 
 def test_two_subscriptions_tell_one_event_by_its_id(world: World) -> None:
-    """The event's id is the same for every subscription and format; a plain body is the payload alone, as the published receiver needs."""
+    """The event's id is the same for every subscription and format.
+
+    A plain body is the payload alone, as the published receiver needs.
+    """
     world.subscribe()
     world.subscribe(format="envelope")
     event = world.event(order_id="o-1")
     world.publish(event)
     world.work()
     plain, envelope = sorted(world.sent, key=lambda sent: sent["headers"]["X-Webhook-Id"])
-    assert {sent["headers"]["X-Webhook-Event-Id"] for sent in world.sent} == {"event-1"} == {json.loads(envelope["body"])["event_id"]}
+    assert (
+        {sent["headers"]["X-Webhook-Event-Id"] for sent in world.sent}
+        == {"event-1"}
+        == {json.loads(envelope["body"])["event_id"]}
+    )
     assert plain["id"] != envelope["id"]
     assert plain["body"] == json.dumps({"order_id": "o-1"}, sort_keys=True)
     assert json.loads(envelope["body"])["timestamp"] == event.shown["timestamp"]
@@ -381,16 +468,25 @@ def test_replaying_a_time_range_sends_delivered_ones_again(world: World) -> None
     for number in range(3):
         world.publish(world.event(entity=f"order#{number}"))
         world.passes(minutes=10)
-    answer = world.call("POST", "/webhooks/1/replay", {"since": "2026-03-02T12:05:00Z", "until": "2026-03-02T12:15:00Z"})
+    answer = world.call(
+        "POST", "/webhooks/1/replay", {"since": "2026-03-02T12:05:00Z", "until": "2026-03-02T12:15:00Z"}
+    )
     assert answer.body == {"replayed": 1, "next": None}
     world.work()
     assert [sent["headers"]["X-Webhook-Sequence"] for sent in world.sent] == ["1", "2", "3", "2"]
     assert world.sent[-1]["id"] == world.sent[1]["id"]
 
 
-def test_nothing_secret_is_logged_or_told(world: World, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
-    """Secrets, header values, the URL and the payload are in no log line; secrets in no event, message or history either."""
-    world.subscribe(url="https://example.com/hidden-path", secret="hidden-secret", headers={"X-Key": "hidden-header"})
+def test_nothing_secret_is_logged_or_told(
+    world: World, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Secrets, header values, the URL and the payload are in no log line.
+
+    Secrets in no event, message or history either.
+    """
+    world.subscribe(
+        url="https://example.com/hidden-path", secret="hidden-secret", headers={"X-Key": "hidden-header"}
+    )
     world.answer = lambda _: failing(410)
     world.publish(world.event(amount="hidden-amount"))
     world.passes(minutes=10)

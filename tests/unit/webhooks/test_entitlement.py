@@ -25,7 +25,10 @@ LOSSES = pytest.mark.parametrize("lose", [demote, deactivate])
 
 @LOSSES
 def test_an_event_after_the_loss_is_not_matched(world: World, lose) -> None:
-    """The next event finds the owner without the right: nothing is placed, and the subscription is off with a reason."""
+    """The next event finds the owner without the right.
+
+    Nothing is placed, and the subscription is off with a reason.
+    """
     world.subscribe("payment.*")
     lose(world)
     world.publish(world.event("payment.completed"))
@@ -65,11 +68,21 @@ def test_an_endpoint_that_is_down_is_not_probed(world: World, lose) -> None:
 
 @LOSSES
 def test_the_change_itself_switches_off(world: World, lose) -> None:
-    """The event of the change switches the subscriptions off, of the admins' stream and, for a deactivated user, the own ones."""
+    """The event of the change switches the subscriptions off, of the admins' stream and, for a deactivated
+    user, the own ones.
+    """
     world.subscribe("payment.*")
     world.subscribe("order.*", scope="user", user_id="1")
     lose(world)
-    change = {"stream": "admin", "sequence": 1, "event_id": "e", "payload": {}, "entity": "user#1", "user_id": "1", "timestamp": world.now}
+    change = {
+        "stream": "admin",
+        "sequence": 1,
+        "event_id": "e",
+        "payload": {},
+        "entity": "user#1",
+        "user_id": "1",
+        "timestamp": world.now,
+    }
     type_ = "user.updated" if lose is demote else "user.deactivated"
     world.publish(LoggedEvent(type=type_, **change))
     assert world.webhook(1).disabled_reason == "not_entitled"

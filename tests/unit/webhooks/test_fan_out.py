@@ -49,10 +49,15 @@ def test_a_batch_is_matched_together(world: World, calls: list[str]) -> None:
 
 
 def test_many_events_and_a_slow_endpoint(world: World) -> None:
-    """A burst to five subscriptions, one of which fails all the time: the others have everything at once, in order for each entity."""
+    """A burst to five subscriptions, one of which fails all the time.
+
+    The others have everything at once, in order for each entity.
+    """
     for number in range(5):
         world.subscribe(url=f"https://example.com/{number}")
-    world.answer = lambda sent: OK.model_copy(update={"status": 500, "error": "http_500"}) if sent["url"].endswith("/0") else OK
+    world.answer = lambda sent: (
+        OK.model_copy(update={"status": 500, "error": "http_500"}) if sent["url"].endswith("/0") else OK
+    )
     world.publish(*(world.event(entity=f"order#{number % 15}") for number in range(50)))
     world.work()
     for webhook_id in range(2, 6):
@@ -73,7 +78,9 @@ def test_a_batch_that_was_partly_matched_goes_on(world: World) -> None:
     before = world.deliveries()
     world.publish(*events)
     assert [delivery.event_id for delivery in world.deliveries()] == [event.event_id for event in events]
-    assert [delivery.placed for delivery in world.deliveries()][:3] == [delivery.placed for delivery in before]
+    assert [delivery.placed for delivery in world.deliveries()][:3] == [
+        delivery.placed for delivery in before
+    ]
     world.work()
     assert world.counters()["delivered"] == 6
     order = [int(sent["headers"]["X-Webhook-Sequence"]) for sent in world.sent]
@@ -92,8 +99,18 @@ def test_a_record_that_nobody_understands_holds_back_only_those_behind_it(world:
     """A batch with a broken record is matched up to it."""
     world.subscribe()
     records = [
-        {"messageId": str(number), "body": body, "attributes": {"MessageGroupId": "admin"}, "eventSource": "aws:sqs"}
-        | {"eventSourceARN": "arn:aws:sqs:eu-central-1:1:webhooks.fifo", "messageAttributes": {}, "receiptHandle": "r", "awsRegion": "x"}
+        {
+            "messageId": str(number),
+            "body": body,
+            "attributes": {"MessageGroupId": "admin"},
+            "eventSource": "aws:sqs",
+        }
+        | {
+            "eventSourceARN": "arn:aws:sqs:eu-central-1:1:webhooks.fifo",
+            "messageAttributes": {},
+            "receiptHandle": "r",
+            "awsRegion": "x",
+        }
         for number, body in enumerate([world.event().model_dump_json(), "{", world.event().model_dump_json()])
     ]
     failed = deliver_webhooks.handler({"Records": records}, None)["batchItemFailures"]
@@ -111,8 +128,13 @@ def test_a_subscription_hears_nothing_from_before_it_existed(world: World) -> No
     assert [delivery.event_id for delivery in world.deliveries()] == [late.event_id]
 
 
-def test_a_subscription_that_is_paused_while_a_batch_is_made(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Deliveries made for a paused subscription that has just been resumed go out; for a deleted one there are none."""
+def test_a_subscription_that_is_paused_while_a_batch_is_made(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deliveries made for a paused subscription that has just been resumed go out.
+
+    For a deleted one there are none.
+    """
     world.subscribe()
     world.call("POST", "/webhooks/1/pause")
     stale = world.webhook()
@@ -123,7 +145,9 @@ def test_a_subscription_that_is_paused_while_a_batch_is_made(world: World, monke
     assert create_deliveries.create_deliveries([world.event()], stale, world.now) == []
 
 
-def test_the_lag_is_the_age_of_the_oldest_event_not_yet_matched(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lag_is_the_age_of_the_oldest_event_not_yet_matched(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Statistics and the metric say how far behind a stream is; one that is matched up to its end is not."""
     measured: list[tuple[Metric, float]] = []
     monkeypatch.setattr(worker, "measure", lambda metric, value: measured.append((metric, value)))

@@ -6,7 +6,14 @@ import pytest
 
 from chalicelib.webhooks import filters
 
-PAYLOAD = {"symbol": "BTCUSDT", "quantity": "0.50", "accounts": 3, "demo": False, "values": {"needed": "18577.56"}, "price": None}
+PAYLOAD = {
+    "symbol": "BTCUSDT",
+    "quantity": "0.50",
+    "accounts": 3,
+    "demo": False,
+    "values": {"needed": "18577.56"},
+    "price": None,
+}
 
 
 @pytest.mark.parametrize(

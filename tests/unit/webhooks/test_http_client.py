@@ -95,8 +95,12 @@ class Receiver(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.peers.add(self.client_address)
         payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        expected = hmac.new(b"your-secret", json.dumps(payload, sort_keys=True).encode(), hashlib.sha256).hexdigest()
-        verified = hmac.compare_digest(expected, self.headers.get("X-Webhook-Signature", "").replace("sha256=", ""))
+        expected = hmac.new(
+            b"your-secret", json.dumps(payload, sort_keys=True).encode(), hashlib.sha256
+        ).hexdigest()
+        verified = hmac.compare_digest(
+            expected, self.headers.get("X-Webhook-Signature", "").replace("sha256=", "")
+        )
         body = b'{"status":"ok"}'
         self.send_response(200 if verified else 401)
         self.send_header("Content-Length", str(len(body)))
@@ -119,9 +123,13 @@ def test_the_published_receiver_accepts_and_the_connection_is_kept(sender: Webho
     body = canonical({"user_id": 123, "username": "Тест", "referred_by_id": None})
     with serving(Receiver) as port:
         for _ in range(3):
-            outcome = sender.post(f"http://127.0.0.1:{port}/webhook", {"X-Webhook-Signature": legacy("your-secret", body)}, body)
+            outcome = sender.post(
+                f"http://127.0.0.1:{port}/webhook", {"X-Webhook-Signature": legacy("your-secret", body)}, body
+            )
             assert (outcome.status, outcome.error, outcome.response_body) == (200, None, '{"status":"ok"}')
-        refused = sender.post(f"http://127.0.0.1:{port}/webhook", {"X-Webhook-Signature": legacy("wrong", body)}, body)
+        refused = sender.post(
+            f"http://127.0.0.1:{port}/webhook", {"X-Webhook-Signature": legacy("wrong", body)}, body
+        )
     assert (refused.status, refused.error) == (401, "http_401")
     assert len(Receiver.peers) == 1
 
@@ -134,15 +142,32 @@ def answering(data: bytes) -> Callable[[socket.socket], None]:
     ("data", "status", "error"),
     [
         (b"HTTP/1.1 204 No Content\r\n\r\n", 204, None),
-        (b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200, None),
-        (b"HTTP/1.1 102 Processing\r\n\r\n" * 3 + b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", 204, None),
+        (
+            b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+            200,
+            None,
+        ),
+        (
+            b"HTTP/1.1 102 Processing\r\n\r\n" * 3
+            + b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
+            204,
+            None,
+        ),
         (b"HTTP/1.1 199 Hm\r\n\r\nHTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n", 410, "http_410"),
         (b"HTTP/1.1 103 Early Hints\r\n\r\n", None, "connection"),
         (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", 101, "http_101"),
         (b"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nno", 500, "http_500"),
         (b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n", 410, "http_410"),
-        (b"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n", 302, "http_302"),
-        (b"HTTP/1.1 307 Again\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", 307, "http_307"),
+        (
+            b"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n",
+            302,
+            "http_302",
+        ),
+        (
+            b"HTTP/1.1 307 Again\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
+            307,
+            "http_307",
+        ),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort", 200, "connection"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", 200, "connection"),
         (b"HTTP/1.1 20", None, "connection"),
@@ -174,7 +199,10 @@ def test_endless_interim_answers_run_out_of_time(sender: WebhookHttpClient) -> N
 
 @pytest.mark.parametrize("first", [b"", b"HTTP/1.1 2"])
 def test_a_stale_connection_costs_no_attempt(sender: WebhookHttpClient, first: bytes) -> None:
-    """A kept connection that ends before a byte of the answer is replaced once; one that ends later is a failed attempt."""
+    """A kept connection that ends before a byte of the answer is replaced once.
+
+    One that ends later is a failed attempt.
+    """
     taken = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
     requests_seen = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -201,7 +229,9 @@ def test_a_stale_connection_costs_no_attempt(sender: WebhookHttpClient, first: b
         assert len(requests_seen) == (2 if first else 3)
 
 
-def test_a_fault_that_is_not_foreseen_is_an_outcome(sender: WebhookHttpClient, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+def test_a_fault_that_is_not_foreseen_is_an_outcome(
+    sender: WebhookHttpClient, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
     """The attempt is recorded, and the log says what happened."""
     monkeypatch.setattr(WebhookHttpClient, "_exchange", lambda *_: 1 / 0)
     assert sender.post("http://127.0.0.1:1/", {}, "{}").error == "connection"
@@ -248,7 +278,9 @@ def test_a_silent_receiver_runs_out_of_time(sender: WebhookHttpClient) -> None:
         assert sender.post(url, {}, "{}").error == "timeout"
 
 
-def test_a_name_that_resolves_slowly_runs_out_of_time(sender: WebhookHttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_resolves_slowly_runs_out_of_time(
+    sender: WebhookHttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The attempt's one time limit holds for its look-ups too."""
     import time
 
@@ -274,7 +306,12 @@ def test_of_a_gigabyte_16_kb_are_read(sender: WebhookHttpClient) -> None:
 
     with raw(behave) as url:
         outcome = sender.post(url, {}, "{}")
-    assert (outcome.status, outcome.error, outcome.truncated, len(outcome.response_body)) == (200, None, True, BODY_LIMIT)
+    assert (outcome.status, outcome.error, outcome.truncated, len(outcome.response_body)) == (
+        200,
+        None,
+        True,
+        BODY_LIMIT,
+    )
     assert sent[0] < 64 * 1024 * 1024
 
 
@@ -293,12 +330,22 @@ def test_a_closed_port_and_an_unknown_name_are_failures(sender: WebhookHttpClien
 def test_loopback_is_refused_in_a_deployment() -> None:
     """Without the local stack's settings neither http nor loopback is called."""
     sender = WebhookHttpClient(Policy(), timeout_s=0.5)
-    for url in ("http://127.0.0.1:18499/", "https://127.0.0.1:18499/", "https://localhost:18499/", "https://169.254.169.254/"):
+    for url in (
+        "http://127.0.0.1:18499/",
+        "https://127.0.0.1:18499/",
+        "https://localhost:18499/",
+        "https://169.254.169.254/",
+    ):
         assert sender.post(url, {}, "{}").error == "refused"
 
 
-@pytest.mark.parametrize("answers", [["127.0.0.1", "10.0.0.1"], ["10.0.0.1", "127.0.0.1"], ["127.0.0.1", "fec0::1"], ["::5efe:7f00:1"]])
-def test_any_bad_answer_stops_the_delivery(sender: WebhookHttpClient, monkeypatch: pytest.MonkeyPatch, answers: list[str]) -> None:
+@pytest.mark.parametrize(
+    "answers",
+    [["127.0.0.1", "10.0.0.1"], ["10.0.0.1", "127.0.0.1"], ["127.0.0.1", "fec0::1"], ["::5efe:7f00:1"]],
+)
+def test_any_bad_answer_stops_the_delivery(
+    sender: WebhookHttpClient, monkeypatch: pytest.MonkeyPatch, answers: list[str]
+) -> None:
     """At delivery too, one address that may not be called condemns the name."""
     monkeypatch.setattr(socket, "getaddrinfo", _resolver([answers]))
     monkeypatch.setattr(ssrf_guard, "resolve", lambda _host, _port: _addresses(answers))
@@ -306,7 +353,10 @@ def test_any_bad_answer_stops_the_delivery(sender: WebhookHttpClient, monkeypatc
 
 
 def test_a_name_that_changes_its_answer_gains_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """DNS rebinding: whatever the first answer was, the address that is connected to has itself been checked."""
+    """DNS rebinding.
+
+    Whatever the first answer was, the address that is connected to has itself been checked.
+    """
     connected: list[Any] = []
     sender = WebhookHttpClient(Policy(), timeout_s=0.5)
     monkeypatch.setattr(socket, "getaddrinfo", _resolver([["8.8.8.8"], ["127.0.0.1"]]))
@@ -328,7 +378,10 @@ def _resolver(rounds: list[list[str]]) -> Any:
 
     def getaddrinfo(_host: str, port: int, *_: Any, **__: Any) -> list[Any]:
         answers = left.pop(0) if len(left) > 1 else left[0]
-        return [(socket.AF_INET6 if ":" in each else socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in answers]
+        return [
+            (socket.AF_INET6 if ":" in each else socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port))
+            for each in answers
+        ]
 
     return getaddrinfo
 
@@ -366,6 +419,8 @@ def certificate(folder: Path, name: str) -> Path:
         .sign(key, hashes.SHA256())
     )
     path = folder / f"{name}.pem"
-    secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     path.write_bytes(signed.public_bytes(serialization.Encoding.PEM) + secret)
     return path

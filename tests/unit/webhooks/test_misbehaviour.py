@@ -1,4 +1,7 @@
-"""Receivers that misbehave, over real sockets, while the clock is simulated: what becomes of the delivery, and that nothing is lost."""
+"""Receivers that misbehave, over real sockets, while the clock is simulated.
+
+What becomes of the delivery, and that nothing is lost.
+"""
 
 import contextlib
 import ipaddress
@@ -95,7 +98,10 @@ def serving(behave: Behaviour, context: ssl.SSLContext | None = None) -> Iterato
 
 @dataclass(frozen=True)
 class Case:
-    """How a receiver behaves and what that is taken for: the outcome's status and error, and the seconds until the next attempt."""
+    """How a receiver behaves and what that is taken for.
+
+    The outcome's status and error, and the seconds until the next attempt.
+    """
 
     behave: Behaviour
     status: int | None
@@ -106,16 +112,29 @@ class Case:
 CASES = {
     "fails": Case(answers(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"), 500, "http_500"),
     "times out": Case(says_nothing, None, "timeout"),
-    "asks for a pause": Case(answers(b"HTTP/1.1 429 Slow\r\nRetry-After: 120\r\nContent-Length: 0\r\n\r\n"), 429, "http_429", 120),
-    "is being mended": Case(answers(b"HTTP/1.1 503 Back soon\r\nRetry-After: 7200\r\nContent-Length: 0\r\n\r\n"), 503, "http_503", 7200),
+    "asks for a pause": Case(
+        answers(b"HTTP/1.1 429 Slow\r\nRetry-After: 120\r\nContent-Length: 0\r\n\r\n"), 429, "http_429", 120
+    ),
+    "is being mended": Case(
+        answers(b"HTTP/1.1 503 Back soon\r\nRetry-After: 7200\r\nContent-Length: 0\r\n\r\n"),
+        503,
+        "http_503",
+        7200,
+    ),
     "is gone": Case(answers(b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n"), 410, "http_410", None),
-    "redirects": Case(answers(b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n"), 302, "http_302"),
+    "redirects": Case(
+        answers(b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n"), 302, "http_302"
+    ),
     "redirects for good": Case(
-        answers(b"HTTP/1.1 308 Moved\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n"), 308, "http_308"
+        answers(b"HTTP/1.1 308 Moved\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n"),
+        308,
+        "http_308",
     ),
     "drips": Case(drips, 200, "timeout"),
     "sends a gigabyte": Case(floods, 200, None),
-    "closes mid-answer": Case(answers(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"), 200, "connection"),
+    "closes mid-answer": Case(
+        answers(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"), 200, "connection"
+    ),
     "closes at once": Case(answers(b""), None, "connection"),
     "talks nonsense": Case(answers(b"\x16\x03\x01 not http\r\n\r\n"), None, "connection"),
 }
@@ -142,7 +161,9 @@ def through(world: World, sender: WebhookHttpClient) -> World:
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_nothing_is_lost_to_a_receiver_that_misbehaves(real: World, case: Case) -> None:
-    """Each fault is recorded as what it is and followed by an attempt at its time, under the same id, until the receiver takes it."""
+    """Each fault is recorded as what it is and followed by an attempt at its time, under the same id, until
+    the receiver takes it.
+    """
     with serving(case.behave) as server:
         real.subscribe(url=f"http://127.0.0.1:{server.port}/webhook")
         real.publish(real.event())
@@ -159,13 +180,25 @@ def test_nothing_is_lost_to_a_receiver_that_misbehaves(real: World, case: Case) 
             real.call("POST", "/webhooks/1/resume")
         real.passes(hours=3)
         assert server.requests == (2 if case.error else 1)
-    assert real.counters() == {"matched": 1, "pending": 0, "paused": 0, "delivered": 1, "dead": 0, "failing": 0}
+    assert real.counters() == {
+        "matched": 1,
+        "pending": 0,
+        "paused": 0,
+        "delivered": 1,
+        "dead": 0,
+        "failing": 0,
+    }
     assert len({sent["id"] for sent in real.sent}) == 1
-    assert [attempt.get("error") for attempt in real.attempts()] == ([case.error, None] if case.error else [None])
+    assert [attempt.get("error") for attempt in real.attempts()] == (
+        [case.error, None] if case.error else [None]
+    )
 
 
 def test_nothing_is_lost_to_a_bad_certificate(real: World, tmp_path: Path) -> None:
-    """A certificate that nobody vouches for is a failed attempt; once there is a good one the delivery goes out."""
+    """A certificate that nobody vouches for is a failed attempt.
+
+    Once there is a good one the delivery goes out.
+    """
     pem = certificate(tmp_path, "localhost")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
@@ -198,7 +231,11 @@ def test_nothing_is_lost_to_a_closed_port(real: World) -> None:
 
 TEXTS = st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_size=40)
 STATUS_LINES = st.one_of(
-    st.builds("HTTP/1.1 {} {}".format, st.sampled_from([101, 102, 103, 199, 200, 204, 299, 304, 400, 410, 429, 503, 999]), TEXTS),
+    st.builds(
+        "HTTP/1.1 {} {}".format,
+        st.sampled_from([101, 102, 103, 199, 200, 204, 299, 304, 400, 410, 429, 503, 999]),
+        TEXTS,
+    ),
     st.builds("HTTP/{} {}".format, st.sampled_from(["0.9", "1.0", "1.1", "2", "3.1", ""]), TEXTS),
     TEXTS,
 )
@@ -207,9 +244,31 @@ HEADERS = st.one_of(
     st.builds(
         "{}: {}".format,
         st.sampled_from(
-            ["Retry-After", "Content-Length", "Transfer-Encoding", "Content-Type", "Content-Encoding", "Set-Cookie", "Location", "Date", ""]
+            [
+                "Retry-After",
+                "Content-Length",
+                "Transfer-Encoding",
+                "Content-Type",
+                "Content-Encoding",
+                "Set-Cookie",
+                "Location",
+                "Date",
+                "",
+            ]
         ),
-        st.one_of(TEXTS, st.sampled_from(["0", "-1", "chunked", "gzip", "text/html; charset=\x00", "Mon, 1 Jan 1 0:0:0 +99999999999999"])),
+        st.one_of(
+            TEXTS,
+            st.sampled_from(
+                [
+                    "0",
+                    "-1",
+                    "chunked",
+                    "gzip",
+                    "text/html; charset=\x00",
+                    "Mon, 1 Jan 1 0:0:0 +99999999999999",
+                ]
+            ),
+        ),
     ),
     TEXTS,
 )
@@ -217,8 +276,13 @@ HEADERS = st.one_of(
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=200), st.lists(HEADERS, max_size=6), STATUS_LINES)
-def test_every_attempt_is_recorded_whatever_comes_back(real: World, body: bytes, headers: list[str], status_line: str) -> None:
-    """Random status lines, headers and bodies: the attempt is in the history, and the delivery is delivered, paused or has its next time."""
+def test_every_attempt_is_recorded_whatever_comes_back(
+    real: World, body: bytes, headers: list[str], status_line: str
+) -> None:
+    """Random status lines, headers and bodies.
+
+    The attempt is in the history, and the delivery is delivered, paused or has its next time.
+    """
     head = "\r\n".join([status_line, *headers, "", ""]).encode("latin-1")
     with serving(answers(head + body)) as server:
         webhook_id = real.subscribe(url=f"http://127.0.0.1:{server.port}/webhook")["id"]

@@ -8,9 +8,10 @@ import pytest
 
 from chalicelib import config
 from chalicelib.errors import Conflict, Forbidden, NotFound, Refused
+from chalicelib.events import event_types
 from chalicelib.users.access import Caller
 from chalicelib.users.models import Role
-from chalicelib.webhooks import endpoint_store, event_types, sweep
+from chalicelib.webhooks import endpoint_store, sweep
 from chalicelib.webhooks.filters import is_wanted
 from chalicelib.webhooks.models import Outcome
 from functions import retry_deliveries
@@ -36,11 +37,17 @@ def test_the_published_requests_work_as_printed(world: World) -> None:
     assert made.status == 201
     assert {name: made.body[name] for name in PRINTED} == PRINTED
     assert (made.body["id"], made.body["is_active"]) == (1, True)
-    listed = world.call("GET", "/webhooks", event_type="user.created", is_active="true", limit="50", offset="0")
+    listed = world.call(
+        "GET", "/webhooks", event_type="user.created", is_active="true", limit="50", offset="0"
+    )
     assert (listed.body["total"], listed.body["items"][0]["id"], listed.body["next"]) == (1, 1, None)
     assert world.call("GET", "/webhooks", event_type="ticket.created").body["total"] == 0
     changed = world.call("PATCH", "/webhooks/1", {"name": "Updated Name", "is_active": False})
-    assert (changed.body["name"], changed.body["is_active"], changed.body["status"]) == ("Updated Name", False, "paused")
+    assert (changed.body["name"], changed.body["is_active"], changed.body["status"]) == (
+        "Updated Name",
+        False,
+        "paused",
+    )
     world.call("PATCH", "/webhooks/1", {"is_active": True})
     world.answer = lambda _: Outcome(status=500, error="http_500", response_body="no", duration_ms=4)
     world.publish(world.event("user.created", user_id=123))
@@ -50,13 +57,25 @@ def test_the_published_requests_work_as_printed(world: World) -> None:
     assert (delivery["status"], delivery["response_status"], delivery["attempt_number"]) == ("failed", 500, 1)
     assert delivery["next_retry_at"] == "2026-03-02T12:00:05.000+00:00"
     figures = world.call("GET", "/webhooks/stats").body
-    assert (figures["total_webhooks"], figures["active_webhooks"], figures["total_deliveries"], figures["failed_deliveries"]) == (
+    assert (
+        figures["total_webhooks"],
+        figures["active_webhooks"],
+        figures["total_deliveries"],
+        figures["failed_deliveries"],
+    ) == (
         1,
         1,
         1,
         1,
     )
-    assert figures["ledger"] == {"matched": 1, "delivered": 0, "pending": 1, "paused": 0, "dead": 0, "equal": True}
+    assert figures["ledger"] == {
+        "matched": 1,
+        "delivered": 0,
+        "pending": 1,
+        "paused": 0,
+        "dead": 0,
+        "equal": True,
+    }
     assert world.call("DELETE", "/webhooks/1").status == 200
     with pytest.raises(NotFound):
         world.call("GET", "/webhooks/1")
@@ -65,11 +84,18 @@ def test_the_published_requests_work_as_printed(world: World) -> None:
 
 
 def test_the_success_rate_falls_while_deliveries_fail(world: World) -> None:
-    """One of two fails and waits for its retry: half, in the figures of all and of the one; whole again once it has arrived."""
+    """One of two fails and waits for its retry: half, in the figures of all and of the one.
+
+    Whole again once it has arrived.
+    """
 
     def rates() -> list[float]:
         every = world.call("GET", "/webhooks/stats").body
-        return [every["success_rate"], every["webhooks"][0]["success_rate"], world.call("GET", "/webhooks/1/stats").body["success_rate"]]
+        return [
+            every["success_rate"],
+            every["webhooks"][0]["success_rate"],
+            world.call("GET", "/webhooks/1/stats").body["success_rate"],
+        ]
 
     world.subscribe()
     assert rates() == [0, 0, 0]
@@ -88,12 +114,17 @@ def test_the_success_rate_falls_while_deliveries_fail(world: World) -> None:
 def test_a_secret_is_made_when_none_is_given_and_shown_once(world: World) -> None:
     """The answer to the creation has the secret, no later answer and no stored history has."""
     body = {name: value for name, value in PRINTED.items() if name != "secret"}
-    secret = world.call("POST", "/webhooks", body | {"headers": {"Authorization": "Bearer hush"}}).body["secret"]
+    secret = world.call("POST", "/webhooks", body | {"headers": {"Authorization": "Bearer hush"}}).body[
+        "secret"
+    ]
     assert secret.startswith("whsec_")
     world.publish(world.event("user.created"))
     world.work()
     delivery_id = world.deliveries()[0].delivery_id
-    shown = [world.call("GET", path).body for path in ("/webhooks", "/webhooks/1", f"/webhooks/1/deliveries/{delivery_id}")]
+    shown = [
+        world.call("GET", path).body
+        for path in ("/webhooks", "/webhooks/1", f"/webhooks/1/deliveries/{delivery_id}")
+    ]
     assert secret not in str(shown)
     assert "hush" not in str(shown)
     assert "hush" not in str(world.rows("deliveries"))
@@ -104,7 +135,11 @@ def test_a_secret_is_made_when_none_is_given_and_shown_once(world: World) -> Non
 def test_rotation_overlaps(world: World) -> None:
     """After a rotation both secrets sign, and the old one no longer does when the overlap is over."""
     world.subscribe()
-    assert world.call("POST", "/webhooks/1/rotate-secret", {"overlap_s": 3600}).body["secret"].startswith("whsec_")
+    assert (
+        world.call("POST", "/webhooks/1/rotate-secret", {"overlap_s": 3600})
+        .body["secret"]
+        .startswith("whsec_")
+    )
     world.publish(world.event(entity="order#1"))
     world.work()
     world.passes(hours=2)
@@ -129,12 +164,18 @@ def test_rotation_overlaps(world: World) -> None:
 def test_a_field_that_nothing_reads_is_refused(
     world: World, method: str, path: str, body: dict[str, Any], field: str, nearest: str
 ) -> None:
-    """A setting that looks like one that works is a 400 which names it and the nearest known one; nothing changes."""
+    """A setting that looks like one that works is a 400 which names it and the nearest known one.
+
+    Nothing changes.
+    """
     world.subscribe()
     before = world.webhook()
     with pytest.raises(Refused) as refusal:
         world.call(method, f"/webhooks/1{path}", body)
-    assert (refusal.value.code, refusal.value.values) == ("unknown_field", {"field": field, "nearest": nearest})
+    assert (refusal.value.code, refusal.value.values) == (
+        "unknown_field",
+        {"field": field, "nearest": nearest},
+    )
     assert world.webhook() == before
     assert world.sent == []
 
@@ -184,8 +225,15 @@ def test_a_range_of_deliveries_takes_epoch_times(world: World) -> None:
     def found(**query: str) -> int:
         return len(world.call("GET", "/webhooks/1/deliveries", **query).body["items"])
 
-    assert [found(since=str(at)), found(since=str(at + 1)), found(since=str(at * 1000)), found(until=str(at * 1000 - 1))] == [1, 0, 1, 0]
-    assert found(since="2026-03-02T13:00:00 01:00") == 1  # the plus of an offset, as a URL turns it into a blank
+    assert [
+        found(since=str(at)),
+        found(since=str(at + 1)),
+        found(since=str(at * 1000)),
+        found(until=str(at * 1000 - 1)),
+    ] == [1, 0, 1, 0]
+    assert (
+        found(since="2026-03-02T13:00:00 01:00") == 1
+    )  # the plus of an offset, as a URL turns it into a blank
     for wrong in ("yesterday", "9" * 30, ""):
         with pytest.raises(Refused, match="invalid_time"):
             found(since=wrong)
@@ -200,7 +248,9 @@ def test_deliveries_are_found_by_state_and_type(world: World) -> None:
     world.publish(world.event())
 
     def found(**query: str) -> list[int]:
-        return [item["sequence"] for item in world.call("GET", "/webhooks/1/deliveries", **query).body["items"]]
+        return [
+            item["sequence"] for item in world.call("GET", "/webhooks/1/deliveries", **query).body["items"]
+        ]
 
     assert found(state="paused") == [3]
     assert found(state="delivered", event_type="order.filled") == [1]
@@ -299,9 +349,14 @@ def test_a_broken_body_is_refused(world: World, body: bytes) -> None:
 def test_a_test_event_goes_out_at_once(world: World) -> None:
     """The test answers what the endpoint said, and the books do not change."""
     world.subscribe()
-    world.answer = lambda _: Outcome(status=401, error="http_401", response_body="Invalid signature", duration_ms=4)
+    world.answer = lambda _: Outcome(
+        status=401, error="http_401", response_body="Invalid signature", duration_ms=4
+    )
     answer = world.call("POST", "/webhooks/1/test", {"event_type": "order.filled"})
-    assert (answer.body["status"], answer.body["response"]["response_body"]) == ("failed", "Invalid signature")
+    assert (answer.body["status"], answer.body["response"]["response_body"]) == (
+        "failed",
+        "Invalid signature",
+    )
     assert world.sent[0]["headers"]["X-Webhook-Event"] == "order.filled"
     assert world.counters()["matched"] == 0
     with pytest.raises(NotFound):
@@ -309,14 +364,23 @@ def test_a_test_event_goes_out_at_once(world: World) -> None:
 
 
 def test_a_delivery_shows_every_attempt_and_can_be_replayed(world: World) -> None:
-    """Each attempt with its request and answer; a replay goes out at once under the same id; one under way is a conflict."""
+    """Each attempt with its request and answer; a replay goes out at once under the same id.
+
+    One under way is a conflict.
+    """
     world.subscribe()
-    world.answer = lambda _: OK if len(world.sent) > 1 else Outcome(status=500, error="http_500", response_body="oops", duration_ms=7)
+    world.answer = lambda _: (
+        OK
+        if len(world.sent) > 1
+        else Outcome(status=500, error="http_500", response_body="oops", duration_ms=7)
+    )
     world.publish(world.event())
     world.passes(minutes=1)
     path = f"/webhooks/1/deliveries/{world.deliveries()[0].delivery_id}"
     shown = world.call("GET", path).body
-    assert [(each["number"], each["response_status"], each["response_body"]) for each in shown["attempts"]] == [
+    assert [
+        (each["number"], each["response_status"], each["response_body"]) for each in shown["attempts"]
+    ] == [
         (1, 500, "oops"),
         (2, 200, ""),
     ]
@@ -360,9 +424,17 @@ def test_history_pages_and_filters(world: World) -> None:
     assert [item["sequence"] for item in first.body["items"]] == [6, 5, 4, 3]
     rest = world.call("GET", "/webhooks/1/deliveries", limit="4", cursor=first.body["next"])
     assert [item["sequence"] for item in rest.body["items"]] == [2, 1]
-    assert [item["sequence"] for item in world.call("GET", "/webhooks/1/deliveries", limit="1", offset="2").body["items"]] == [4]
+    assert [
+        item["sequence"]
+        for item in world.call("GET", "/webhooks/1/deliveries", limit="1", offset="2").body["items"]
+    ] == [4]
     assert world.call("GET", "/webhooks/1/deliveries", status="pending").body["total"] == 1
-    assert world.call("GET", "/webhooks/1/deliveries", status="success", since="2026-03-02T12:02:30Z").body["total"] == 2
+    assert (
+        world.call("GET", "/webhooks/1/deliveries", status="success", since="2026-03-02T12:02:30Z").body[
+            "total"
+        ]
+        == 2
+    )
     with pytest.raises(Refused):
         world.call("GET", "/webhooks/1/deliveries", status="lost")
     recent = world.call("GET", "/webhooks/1/stats").body["recent"]
@@ -370,7 +442,10 @@ def test_history_pages_and_filters(world: World) -> None:
 
 
 def test_every_event_type_has_a_schema_that_its_example_meets(world: World) -> None:
-    """The catalogue answers each type with a schema; each example has the required fields, and a wildcard takes it."""
+    """The catalogue answers each type with a schema.
+
+    Each example has the required fields, and a wildcard takes it.
+    """
     types = world.call("GET", "/event-types").body["items"]
     first = world.call("GET", "/event-types", limit="2").body
     after = world.call("GET", "/event-types", limit="2", cursor=first["next"]).body
@@ -391,11 +466,17 @@ def test_unequal_books_raise_an_alarm(world: World, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sweep.log, "error", lambda message, extra: lines.append((message, extra)))
     assert [sweep.audit(world.now + timedelta(minutes=minute)) for minute in range(60)] == [[]] * 60
     key = endpoint_store.counters_key(1, world.deliveries()[0].delivery_id)
-    spoil = {"TableName": config.table("webhooks"), "Key": {"id": {"S": key["id"]}}, "ExpressionAttributeValues": {":n": {"N": "1"}}}
+    spoil = {
+        "TableName": config.table("webhooks"),
+        "Key": {"id": {"S": key["id"]}},
+        "ExpressionAttributeValues": {":n": {"N": "1"}},
+    }
     world.dynamodb.update_item(**spoil, UpdateExpression="ADD matched :n")
     assert world.call("GET", "/webhooks/stats").body["ledger"]["equal"] is False
     for _ in range(60):
         world.passes(minutes=1)
         retry_deliveries.handler({}, None)
     assert lines == [("delivery counters do not balance", {"webhook_id": 1})]
-    world.dynamodb.update_item(**spoil | {"ExpressionAttributeValues": {":n": {"N": "-1"}}}, UpdateExpression="ADD matched :n")
+    world.dynamodb.update_item(
+        **spoil | {"ExpressionAttributeValues": {":n": {"N": "-1"}}}, UpdateExpression="ADD matched :n"
+    )

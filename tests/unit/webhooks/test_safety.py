@@ -1,4 +1,7 @@
-"""What a change of a subscription leaves behind and gives away: audit, sealed secrets, another host, our own hosts, header names."""
+"""What a change of a subscription leaves behind and gives away.
+
+Audit, sealed secrets, another host, our own hosts, header names.
+"""
 
 import json
 from typing import Any
@@ -53,7 +56,9 @@ def test_secrets_and_header_values_are_sealed(world: World) -> None:
     world.subscribe(secret="the-secret", headers={"X-Key": "the-value", "X-Empty": ""})
     world.call("POST", "/webhooks/1/rotate-secret", {"secret": "the-next-secret"})
     world.call("PATCH", "/webhooks/1", {"name": "still readable"})
-    stored = json.dumps([world.rows(table) for table in ("webhooks", "deliveries", "outbox", "audit")], default=str)
+    stored = json.dumps(
+        [world.rows(table) for table in ("webhooks", "deliveries", "outbox", "audit")], default=str
+    )
     assert not [word for word in ("the-secret", "the-value", "the-next-secret") if word in stored]
     world.publish(world.event())
     world.passes(minutes=1)
@@ -82,7 +87,9 @@ def test_another_host_gets_nothing_of_the_one_before(world: World, url: str) -> 
     changed = world.call("PATCH", "/webhooks/1", {"url": url}).body
     assert (changed["headers"], changed["secret"] != "the-secret") == ({}, True)
     assert [secret.value.get_secret_value() for secret in world.webhook().secrets] == [changed["secret"]]
-    changed = world.call("PATCH", "/webhooks/1", {"url": "https://third.example.com/", "headers": {"X-New": "v"}}).body
+    changed = world.call(
+        "PATCH", "/webhooks/1", {"url": "https://third.example.com/", "headers": {"X-New": "v"}}
+    ).body
     assert changed["headers"] == {"X-New": "***"}
 
 
@@ -95,7 +102,17 @@ def test_another_path_keeps_headers_and_secret(world: World) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["x_webhook_signature", "X_Key", "X-Forwarded-For", "Range", "HTTP2-Settings", "Forwarded", "Sec-Fetch-Site", "X-Original-URL", "a.b"],
+    [
+        "x_webhook_signature",
+        "X_Key",
+        "X-Forwarded-For",
+        "Range",
+        "HTTP2-Settings",
+        "Forwarded",
+        "Sec-Fetch-Site",
+        "X-Original-URL",
+        "a.b",
+    ],
 )
 def test_header_names_that_are_read_otherwise(world: World, name: str) -> None:
     """Names that a receiver folds onto ours, or that a proxy on the way reads, are refused."""

@@ -13,7 +13,11 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 def verdict(
-    tries: int = 1, status: int | None = 500, retry_after: str | None = None, failing: timedelta = timedelta(), jitter: float = 0.5
+    tries: int = 1,
+    status: int | None = 500,
+    retry_after: str | None = None,
+    failing: timedelta = timedelta(),
+    jitter: float = 0.5,
 ) -> Verdict:
     return after_failure(
         tries=tries,
@@ -73,12 +77,18 @@ def test_retry_after_is_seconds_or_a_date(header: str | None, wait: int | None) 
     st.timedeltas(timedelta(), timedelta(days=8)),
     st.floats(0, 1),
 )
-def test_no_header_breaks_the_verdict(header: str, status: int | None, tries: int, failing: timedelta, jitter: float) -> None:
-    """Whatever `Retry-After` says there is a verdict, and a retry comes no sooner than the schedule has it and no later than a day."""
+def test_no_header_breaks_the_verdict(
+    header: str, status: int | None, tries: int, failing: timedelta, jitter: float
+) -> None:
+    """Whatever `Retry-After` says there is a verdict, and a retry comes no sooner than the schedule has it
+    and no later than a day.
+    """
     found = verdict(tries, status, header, failing, jitter)
     if found.at:
         assert timedelta(seconds=4) <= found.at - NOW <= timedelta(hours=24) * 1.2
-        assert found.postponed or found.at - NOW == schedule.with_jitter(schedule.DELAYS[min(max(tries, 1), 9) - 1], jitter)
+        assert found.postponed or found.at - NOW == schedule.with_jitter(
+            schedule.DELAYS[min(max(tries, 1), 9) - 1], jitter
+        )
 
 
 @pytest.mark.parametrize("header", ["0", "1", "4", "Mon, 02 Mar 2026 11:00:00 GMT"])
@@ -89,14 +99,27 @@ def test_retry_after_never_shortens_the_schedule(header: str) -> None:
 
 
 def test_a_postponed_attempt_is_no_try_and_slows_down_with_the_schedule() -> None:
-    """A longer wait is kept to and does not count. A receiver that postpones for ever is asked no more often than the schedule allows."""
+    """A longer wait is kept to and does not count.
+
+    A receiver that postpones for ever is asked no more often than the schedule allows.
+    """
     assert verdict(1, 429, "8") == Verdict(next=Next.RETRY, at=NOW + timedelta(seconds=8), postponed=True)
-    assert verdict(1, 429, "8", timedelta(minutes=6)) == Verdict(next=Next.RETRY, at=NOW + timedelta(minutes=5), postponed=True)
-    assert verdict(1, 429, "8", timedelta(hours=20)) == Verdict(next=Next.RETRY, at=NOW + timedelta(hours=10), postponed=True)
+    assert verdict(1, 429, "8", timedelta(minutes=6)) == Verdict(
+        next=Next.RETRY, at=NOW + timedelta(minutes=5), postponed=True
+    )
+    assert verdict(1, 429, "8", timedelta(hours=20)) == Verdict(
+        next=Next.RETRY, at=NOW + timedelta(hours=10), postponed=True
+    )
     again = {"first_attempt_at": NOW, "failing_since": NOW, "now": NOW, "postponed": 1}
-    assert after_failure(tries=1, status=429, retry_after="8", jitter=1, **again).at == NOW + timedelta(seconds=13)
-    assert after_failure(tries=1, status=429, retry_after="3600", jitter=1, **again).at == NOW + timedelta(seconds=4320)
-    assert verdict(1, 429, "80000", timedelta(hours=20)) == Verdict(next=Next.RETRY, at=NOW + timedelta(seconds=80000), postponed=True)
+    assert after_failure(tries=1, status=429, retry_after="8", jitter=1, **again).at == NOW + timedelta(
+        seconds=13
+    )
+    assert after_failure(tries=1, status=429, retry_after="3600", jitter=1, **again).at == NOW + timedelta(
+        seconds=4320
+    )
+    assert verdict(1, 429, "80000", timedelta(hours=20)) == Verdict(
+        next=Next.RETRY, at=NOW + timedelta(seconds=80000), postponed=True
+    )
 
 
 @pytest.mark.parametrize(("status", "seconds"), [(429, 60), (503, 60), (500, 5), (None, 5), (404, 5)])
@@ -114,14 +137,22 @@ def test_410_and_five_days_switch_off() -> None:
 
 @pytest.mark.parametrize("tries", [1, 10, 1000])
 def test_a_delivery_is_given_up_by_time_and_only_when_others_got_through(tries: int) -> None:
-    """When the schedule's length is over and the endpoint has worked since the first attempt, and not a moment before."""
+    """When the schedule's length is over and the endpoint has worked since the first attempt, and not a
+    moment before.
+    """
     common = {"tries": tries, "status": 500, "retry_after": None, "now": NOW, "jitter": 0.5}
     assert timedelta(hours=75) < schedule.LENGTH < timedelta(hours=76)
     first = NOW - schedule.LENGTH
-    assert after_failure(first_attempt_at=first, failing_since=NOW - timedelta(days=1), **common).next is Next.GIVE_UP
+    assert (
+        after_failure(first_attempt_at=first, failing_since=NOW - timedelta(days=1), **common).next
+        is Next.GIVE_UP
+    )
     assert after_failure(first_attempt_at=first, failing_since=first, **common).next is Next.RETRY
     later = first + timedelta(milliseconds=1)
-    assert after_failure(first_attempt_at=later, failing_since=NOW - timedelta(days=1), **common).next is Next.RETRY
+    assert (
+        after_failure(first_attempt_at=later, failing_since=NOW - timedelta(days=1), **common).next
+        is Next.RETRY
+    )
 
 
 def test_probes_slow_down() -> None:

@@ -21,7 +21,9 @@ WHSEC = "whsec_" + base64.b64encode(b"k" * 32).decode()
 def verify_webhook_signature(payload: dict[str, Any], signature_header: str, secret: str) -> bool:
     """The verifier as subscribers were given it."""
     payload_json = json.dumps(payload, sort_keys=True)
-    expected_signature = hmac.new(secret.encode("utf-8"), payload_json.encode("utf-8"), hashlib.sha256).hexdigest()
+    expected_signature = hmac.new(
+        secret.encode("utf-8"), payload_json.encode("utf-8"), hashlib.sha256
+    ).hexdigest()
 
     received_signature = signature_header.replace("sha256=", "")
     return hmac.compare_digest(expected_signature, received_signature)
@@ -50,12 +52,23 @@ def signed(webhook: Webhook, body: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("secret", ["optional-secret-for-signing", "s", "ключ", WHSEC])
 def test_the_published_verifier_accepts(secret: str) -> None:
-    """The published verifier re-serialises the payload and finds the signature right, whatever the secret and the payload."""
-    payload = {"user_id": 123, "username": "Тест ✓", "referred_by_id": None, "b": True, "amount": "18577.56", "a": [1, {"z": 1, "y": 2}]}
+    """The published verifier re-serialises the payload and finds the signature right, whatever the secret and
+    the payload.
+    """
+    payload = {
+        "user_id": 123,
+        "username": "Тест ✓",
+        "referred_by_id": None,
+        "b": True,
+        "amount": "18577.56",
+        "a": [1, {"z": 1, "y": 2}],
+    }
     body = canonical(payload)
     headers = signed(subscription(Secret(value=SecretStr(secret))), body)
     assert verify_webhook_signature(json.loads(body), headers["X-Webhook-Signature"], secret)
-    assert not verify_webhook_signature(json.loads(body) | {"user_id": 124}, headers["X-Webhook-Signature"], secret)
+    assert not verify_webhook_signature(
+        json.loads(body) | {"user_id": 124}, headers["X-Webhook-Signature"], secret
+    )
 
 
 def test_the_standard_webhooks_package_accepts_every_active_secret() -> None:
@@ -80,12 +93,16 @@ def test_the_standard_webhooks_package_accepts_every_active_secret() -> None:
 def test_our_signature_is_the_packages_own() -> None:
     """Entry for entry what the standardwebhooks package would sign."""
     now = datetime.now(UTC)
-    assert sign.standard(b"k" * 32, "msg_1", int(now.timestamp()), "{}") == Standard(WHSEC).sign("msg_1", now, "{}")
+    assert sign.standard(b"k" * 32, "msg_1", int(now.timestamp()), "{}") == Standard(WHSEC).sign(
+        "msg_1", now, "{}"
+    )
 
 
 def test_own_headers_are_sent_and_never_replace_ours() -> None:
     """Custom headers go along; ours win; in the history their values are masked."""
-    webhook = subscription(Secret(value=SecretStr("s")), headers={"Authorization": "Bearer abc", "x-webhook-id": "9"})
+    webhook = subscription(
+        Secret(value=SecretStr("s")), headers={"Authorization": "Bearer abc", "x-webhook-id": "9"}
+    )
     headers = signed(webhook, "{}")
     assert headers["Authorization"] == "Bearer abc"
     assert headers["X-Webhook-Id"] == "1"

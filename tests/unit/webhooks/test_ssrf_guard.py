@@ -67,7 +67,16 @@ NOT_PUBLIC_V6 = (
     "fec0::1",  # site-local
     "ff02::1",
 )
-PUBLIC = ("8.8.8.8", "1.1.1.1", "100.128.0.1", "172.32.0.1", "198.20.0.1", "2606:4700::1111", "2a00:1450:4001:80e::200e", "::ffff:8.8.8.8")
+PUBLIC = (
+    "8.8.8.8",
+    "1.1.1.1",
+    "100.128.0.1",
+    "172.32.0.1",
+    "198.20.0.1",
+    "2606:4700::1111",
+    "2a00:1450:4001:80e::200e",
+    "::ffff:8.8.8.8",
+)
 
 
 def answers(*addresses: str) -> Any:
@@ -90,7 +99,9 @@ def test_a_public_address_is_let_through(address: str) -> None:
 
 
 def test_nothing_that_the_base_refuses_is_let_through() -> None:
-    """Creation refuses whatever the delivery's base adapter would refuse, so a webhook that can be made can be called."""
+    """Creation refuses whatever the delivery's base adapter would refuse, so a webhook that can be made can
+    be called.
+    """
     for network in EXTRA_BLOCKED_NET_RANGES:
         assert why_not_public(network[0])
         assert why_not_public(network[-1])
@@ -133,7 +144,20 @@ def test_a_url_of_the_wrong_form_is_refused(url: str) -> None:
         ssrf_guard.check(url, Policy(), answers("8.8.8.8"))
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "2130706433", "0x7f.1", "0177.0.0.1", "[::1]", "[::ffff:7f00:1]", "0", "localhost"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.1",
+        "2130706433",
+        "0x7f.1",
+        "0177.0.0.1",
+        "[::1]",
+        "[::ffff:7f00:1]",
+        "0",
+        "localhost",
+    ],
+)
 def test_other_spellings_of_loopback_are_refused(host: str) -> None:
     """Loopback is refused however the host spells it."""
     with pytest.raises(Refused):
@@ -152,7 +176,9 @@ def test_http_and_loopback_are_for_the_local_stack() -> None:
 
 def test_a_deployment_may_restrict_destinations() -> None:
     """With hosts or ranges listed nothing else is called; a range does not open what is not public."""
-    listed = Policy(hosts=("hooks.example.com", "*.example.org"), networks=(ipaddress.ip_network("198.20.0.0/16"),))
+    listed = Policy(
+        hosts=("hooks.example.com", "*.example.org"), networks=(ipaddress.ip_network("198.20.0.0/16"),)
+    )
     ssrf_guard.check("https://hooks.example.com/", listed, answers("8.8.8.8"))
     ssrf_guard.check("https://a.example.org/", listed, answers("8.8.8.8"))
     ssrf_guard.check("https://other.example.net/", listed, answers("198.20.0.7"))
@@ -182,5 +208,9 @@ def test_the_policy_comes_from_the_settings(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("TRADEHOOK_WEBHOOK_HOSTS", "A.example.com, *.example.org")
     monkeypatch.setenv("TRADEHOOK_WEBHOOK_NETWORKS", "198.20.0.0/16")
     policy = Policy.of_deployment()
-    assert (policy.allow_http, policy.allow_loopback, policy.hosts) == (True, False, ("a.example.com", "*.example.org"))
+    assert (policy.allow_http, policy.allow_loopback, policy.hosts) == (
+        True,
+        False,
+        ("a.example.com", "*.example.org"),
+    )
     assert policy.networks == (ipaddress.ip_network("198.20.0.0/16"),)

@@ -1,4 +1,7 @@
-"""A week of receivers that limit, fail, lie about `Retry-After` and recover: nothing lost, nothing too often, and the counters balance."""
+"""A week of receivers that limit, fail, lie about `Retry-After` and recover.
+
+Nothing lost, nothing too often, and the counters balance.
+"""
 
 import random
 from bisect import bisect_right
@@ -14,7 +17,16 @@ from chalicelib.webhooks.models import Outcome
 from .conftest import OK, START, World
 
 DUE = list(accumulate(schedule.DELAYS))
-LIES = ("0", "1", "-5", "soon", "Mon, 02 Mar 2020 12:00:00 GMT", "Mon, 02 Mar 2026 12:00:00 +99999999999999999999", "9" * 30, "")
+LIES = (
+    "0",
+    "1",
+    "-5",
+    "soon",
+    "Mon, 02 Mar 2020 12:00:00 GMT",
+    "Mon, 02 Mar 2026 12:00:00 +99999999999999999999",
+    "9" * 30,
+    "",
+)
 Receiver = Callable[[dict[str, Any]], Outcome]
 
 
@@ -55,11 +67,22 @@ def dislikes_some(sent: dict[str, Any]) -> Outcome:
 
 
 def test_a_week(world: World) -> None:
-    """No event that a receiver takes at some time is missing; what it never takes is given up by time, and its owner is notified."""
+    """No event that a receiver takes at some time is missing.
+
+    What it never takes is given up by time, and its owner is notified.
+    """
     dice = random.Random(7)
     world.jitter = dice.random
-    receivers = {"limits": limits(), "down": is_down_for_two_days, "lies": lies(dice), "dislikes": dislikes_some, "fine": lambda _: OK}
-    ids = {name: str(world.subscribe(url=f"https://example.com/{name}", name=name)["id"]) for name in receivers}
+    receivers = {
+        "limits": limits(),
+        "down": is_down_for_two_days,
+        "lies": lies(dice),
+        "dislikes": dislikes_some,
+        "fine": lambda _: OK,
+    }
+    ids = {
+        name: str(world.subscribe(url=f"https://example.com/{name}", name=name)["id"]) for name in receivers
+    }
     made: dict[str, list[tuple[datetime, Outcome]]] = defaultdict(list)
 
     def answer(sent: dict[str, Any]) -> Outcome:
@@ -74,14 +97,26 @@ def test_a_week(world: World) -> None:
             world.until(START + timedelta(days=day, hours=hour))
             burst = 10 if (day, hour) == (0, 13) else 1
             kinds = ["bad" if (day, hour) == (1, 0) else "good"] * burst
-            world.publish(*(world.event(entity=f"order#{events + number}", kind=kind) for number, kind in enumerate(kinds)))
+            world.publish(
+                *(
+                    world.event(entity=f"order#{events + number}", kind=kind)
+                    for number, kind in enumerate(kinds)
+                )
+            )
             events += burst
     world.until(START + timedelta(days=9))
 
     for name, webhook_id in ids.items():
         dead = 1 if name == "dislikes" else 0
         counters = world.counters(int(webhook_id))
-        assert counters == {"matched": events, "delivered": events - dead, "dead": dead, "pending": 0, "paused": 0, "failing": dead}, name
+        assert counters == {
+            "matched": events,
+            "delivered": events - dead,
+            "dead": dead,
+            "pending": 0,
+            "paused": 0,
+            "failing": dead,
+        }, name
         assert world.webhook(int(webhook_id)).is_active
     notices = [row["payload"] for row in world.rows("outbox") if row["type"] == "webhook.delivery_dead"]
     assert [(notice["name"], notice["event_type"]) for notice in notices] == [("dislikes", "order.filled")]
@@ -94,7 +129,9 @@ def test_a_week(world: World) -> None:
 
 
 def check_pace(attempts: list[tuple[datetime, Outcome]]) -> None:
-    """Each wait is the schedule's own, or the longer one the receiver asked for, which grows with the schedule as well."""
+    """Each wait is the schedule's own, or the longer one the receiver asked for, which grows with the
+    schedule as well.
+    """
     tries = 0
     for (at, outcome), (following, _) in pairwise(attempts):
         own = schedule.DELAYS[min(tries, len(schedule.DELAYS) - 1)]

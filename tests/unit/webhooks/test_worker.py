@@ -55,7 +55,9 @@ def test_all_of_a_batch_are_under_way_at_once(world: World) -> None:
 
 
 def test_a_batch_takes_few_calls(world: World, calls: list[str]) -> None:
-    """Ten deliveries are read and claimed by one call each, and outcomes that come in side by side are recorded together."""
+    """Ten deliveries are read and claimed by one call each, and outcomes that come in side by side are
+    recorded together.
+    """
     together = threading.Barrier(10, timeout=10)
     bodies = batch(world)
 
@@ -100,7 +102,9 @@ def test_a_slow_endpoint_holds_up_nobody(world: World) -> None:
 
 
 @pytest.mark.parametrize("stage", [1, 2])
-def test_what_cannot_be_written_together_is_written_alone(world: World, monkeypatch: pytest.MonkeyPatch, stage: int) -> None:
+def test_what_cannot_be_written_together_is_written_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch, stage: int
+) -> None:
     """Should claiming or recording together meet with others at the same items, each is done by itself."""
     bodies = batch(world)
     tried = 0
@@ -138,7 +142,9 @@ def test_a_failing_delivery_fails_alone(world: World, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(delivery_store, "attempt_write", broken)
     failed = worker.handle_tasks(bodies)
-    assert [Message.model_validate_json(bodies[id_]).delivery_id for id_ in failed] == [world.deliveries()[1].delivery_id]
+    assert [Message.model_validate_json(bodies[id_]).delivery_id for id_ in failed] == [
+        world.deliveries()[1].delivery_id
+    ]
     assert world.counters()["delivered"] == 2
 
 
@@ -150,12 +156,20 @@ def test_a_failing_task_fails_alone(world: World, monkeypatch: pytest.MonkeyPatc
         raise Retryable("contended")
 
     monkeypatch.setattr(circuit_breaker, "drain", contended)
-    assert worker.handle_tasks(bodies | {"d": Message(task=Task.DRAIN, webhook_id=1).model_dump_json()}) == ["d"]
+    assert worker.handle_tasks(bodies | {"d": Message(task=Task.DRAIN, webhook_id=1).model_dump_json()}) == [
+        "d"
+    ]
     assert world.counters()["delivered"] == 2
 
 
 @pytest.mark.parametrize(
-    "broken", ["{", "[]", '{"task": "deliver", "webhook_id": 1}', '{"task": "drain", "webhook_id": 1, "delivery_id": "x"}']
+    "broken",
+    [
+        "{",
+        "[]",
+        '{"task": "deliver", "webhook_id": 1}',
+        '{"task": "drain", "webhook_id": 1, "delivery_id": "x"}',
+    ],
 )
 def test_a_message_nobody_understands_fails_alone(world: World, broken: str) -> None:
     """A broken message goes back, and in the end to the dead-letter queue; the rest of the batch is done."""

@@ -1,14 +1,13 @@
 """The types of events there are, each with the JSON Schema (2020-12) of its payload and an example.
 
-Money, prices and quantities are strings, times ISO 8601 in UTC. A schema names what a payload holds; more fields may be added to a
-payload in time, so none forbids others.
+Money, prices and quantities are strings, times ISO 8601 in UTC. A schema names what a payload holds; more
+fields may be added to a payload in time, so none forbids others.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from chalicelib.webhooks.filters import type_matches
-from chalicelib.webhooks.models import Frozen
+from chalicelib.trading import Frozen
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _DECIMAL: dict[str, Any] = {"type": "string", "pattern": r"^-?\d+(\.\d+)?$"}
@@ -35,6 +34,14 @@ class EventType(Frozen):
             "properties": dict(self.fields),
             "required": sorted(self.fields),
         }
+
+
+def type_matches(pattern: str, event_type: str) -> bool:
+    """Whether a pattern takes a type.
+
+    `order.*` every type below `order`, `*` every type, anything else itself.
+    """
+    return pattern in ("*", event_type) or (pattern.endswith(".*") and event_type.startswith(pattern[:-1]))
 
 
 def find(name: str) -> EventType | None:
@@ -104,16 +111,25 @@ def _order(name: str, description: str, filled: str, price: str | None) -> Event
         "realized_profit": "-0.0975" if price else None,
         "group_name": None,
         "code": "exchange_refused" if name == "rejected" else None,
-        "values": {"exchange": "binance", "exchange_code": "-4140", "reason": "Invalid symbol status."} if name == "rejected" else {},
+        "values": {"exchange": "binance", "exchange_code": "-4140", "reason": "Invalid symbol status."}
+        if name == "rejected"
+        else {},
     }
     return EventType(name=f"order.{name}", description=description, fields=fields, example=example)
 
 
 def _changed_schema(
-    record: str, what: str, description: str, fields: Mapping[str, Any], example: Mapping[str, Any], changed: Mapping[str, Any]
+    record: str,
+    what: str,
+    description: str,
+    fields: Mapping[str, Any],
+    example: Mapping[str, Any],
+    changed: Mapping[str, Any],
 ) -> EventType:
     """A change of a record: what names it, and the fields that have changed, as they are now."""
-    return EventType(name=f"{record}.{what}", description=description, fields=fields, example={**example, **changed})
+    return EventType(
+        name=f"{record}.{what}", description=description, fields=fields, example={**example, **changed}
+    )
 
 
 _TICKET = {"ticket_id": _identifier(), "user_id": _identifier(), "title": _TEXT, "status": _TEXT}
@@ -128,7 +144,12 @@ _USER_CHANGES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("deactivated", "A user may neither trade nor sign in", {"is_active": False}),
     ("settings_updated", "A user's settings have been changed", {"leverage": 10}),
 )
-_TOKEN = {"user_id": _identifier(), "token_id": _TEXT, "kind": {"enum": ["webhook", "api"]}, "name": _optional(_TEXT)}
+_TOKEN = {
+    "user_id": _identifier(),
+    "token_id": _TEXT,
+    "kind": {"enum": ["webhook", "api"]},
+    "name": _optional(_TEXT),
+}
 _TOKEN_EXAMPLE = {"user_id": 123, "token_id": "8cebc8a7922c43f3", "kind": "webhook", "name": "TradingView"}
 _TOKEN_CHANGES = (
     ("created", "A token has been made"),
@@ -136,7 +157,13 @@ _TOKEN_CHANGES = (
     ("revoked", "A token is no longer good"),
 )
 _ACCOUNT = {"account_id": _TEXT, "user_id": _identifier(), "name": _TEXT, "exchange": _TEXT, "kind": _TEXT}
-_ACCOUNT_EXAMPLE = {"account_id": "7", "user_id": 123, "name": "Main Account", "exchange": "binance", "kind": "demo"}
+_ACCOUNT_EXAMPLE = {
+    "account_id": "7",
+    "user_id": 123,
+    "name": "Main Account",
+    "exchange": "binance",
+    "kind": "demo",
+}
 _ACCOUNT_CHANGES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("created", "An account has been made", {"is_active": True}),
     ("updated", "An account has been changed", {"is_active": False}),
@@ -192,15 +219,35 @@ EVENT_TYPES: tuple[EventType, ...] = (
             "amount": _DECIMAL,
             "currency": _TEXT,
         },
-        example={"payment_id": 9, "user_id": 123, "transaction_id": 31, "amount": "50.00", "currency": "USDT"},
+        example={
+            "payment_id": 9,
+            "user_id": 123,
+            "transaction_id": 31,
+            "amount": "50.00",
+            "currency": "USDT",
+        },
     ),
     EventType(
         name="transaction.created",
         description="A balance transaction has been made",
-        fields={"transaction_id": _identifier(), "user_id": _identifier(), "type": _TEXT, "amount": _DECIMAL, "currency": _TEXT},
-        example={"transaction_id": 31, "user_id": 123, "type": "deposit", "amount": "50.00", "currency": "USDT"},
+        fields={
+            "transaction_id": _identifier(),
+            "user_id": _identifier(),
+            "type": _TEXT,
+            "amount": _DECIMAL,
+            "currency": _TEXT,
+        },
+        example={
+            "transaction_id": 31,
+            "user_id": 123,
+            "type": "deposit",
+            "amount": "50.00",
+            "currency": "USDT",
+        },
     ),
-    EventType(name="ticket.created", description="A ticket has been opened", fields=_TICKET, example=_TICKET_EXAMPLE),
+    EventType(
+        name="ticket.created", description="A ticket has been opened", fields=_TICKET, example=_TICKET_EXAMPLE
+    ),
     EventType(
         name="ticket.status_changed",
         description="A ticket has another status",
@@ -267,7 +314,11 @@ EVENT_TYPES: tuple[EventType, ...] = (
             "count": _INTEGER,
             "refused": {
                 "type": "array",
-                "items": {"type": "object", "properties": {"code": _TEXT, "values": {"type": "object"}}, "required": ["code", "values"]},
+                "items": {
+                    "type": "object",
+                    "properties": {"code": _TEXT, "values": {"type": "object"}},
+                    "required": ["code", "values"],
+                },
             },
         },
         example={
@@ -283,7 +334,13 @@ EVENT_TYPES: tuple[EventType, ...] = (
             "status": 400,
             "field": "action",
             "count": 1,
-            "refused": [{"leg": None, "code": "invalid_choice", "values": {"field": "action", "allowed": "buy, sell, long, short, close"}}],
+            "refused": [
+                {
+                    "leg": None,
+                    "code": "invalid_choice",
+                    "values": {"field": "action", "allowed": "buy, sell, long, short, close"},
+                }
+            ],
         },
     ),
     EventType(
@@ -366,7 +423,11 @@ EVENT_TYPES: tuple[EventType, ...] = (
             "filled": "0.0015",
             "missing": "stop_loss",
             "code": "exchange_refused",
-            "values": {"exchange": "binance", "exchange_code": "-4045", "reason": "Reach max stop order limit."},
+            "values": {
+                "exchange": "binance",
+                "exchange_code": "-4045",
+                "reason": "Reach max stop order limit.",
+            },
             "again": True,
         },
     ),
@@ -442,8 +503,14 @@ EVENT_TYPES: tuple[EventType, ...] = (
         fields=_SWITCH | {"rules": {"type": "object"}},
         example=_SWITCH_EXAMPLE | {"id": 123, "rules": {"max_open_positions": 10}},
     ),
-    *(_changed_schema("user", what, description, _USER, _USER_EXAMPLE, example) for what, description, example in _USER_CHANGES),
-    *(_changed_schema("token", what, description, _TOKEN, _TOKEN_EXAMPLE, {}) for what, description in _TOKEN_CHANGES),
+    *(
+        _changed_schema("user", what, description, _USER, _USER_EXAMPLE, example)
+        for what, description, example in _USER_CHANGES
+    ),
+    *(
+        _changed_schema("token", what, description, _TOKEN, _TOKEN_EXAMPLE, {})
+        for what, description in _TOKEN_CHANGES
+    ),
     *(
         _changed_schema("account", what, description, _ACCOUNT, _ACCOUNT_EXAMPLE, example)
         for what, description, example in _ACCOUNT_CHANGES
@@ -467,7 +534,12 @@ EVENT_TYPES: tuple[EventType, ...] = (
         fields=_WEBHOOK | {"scope": {"const": "admin"}, "owner": _TEXT},
         example=_WEBHOOK_EXAMPLE | {"scope": "admin", "owner": "1"},
     ),
-    EventType(name="webhook.enabled", description="A switched-off endpoint is back", fields=_WEBHOOK, example=_WEBHOOK_EXAMPLE),
+    EventType(
+        name="webhook.enabled",
+        description="A switched-off endpoint is back",
+        fields=_WEBHOOK,
+        example=_WEBHOOK_EXAMPLE,
+    ),
     EventType(
         name="webhook.delivery_dead",
         description="A delivery has been given up: its retries are over although the endpoint has taken others. It can be replayed",

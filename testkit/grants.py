@@ -26,10 +26,10 @@ Use = tuple[str, str, str]
 # Where a function's work begins below its handler, for tests that begin there: a file under chalicelib, and a
 # function in it ("" for all).
 _ENTRIES: Mapping[tuple[str, str], str] = {
-    ("execution/execute_signal.py", "execute"): "execute_orders",
+    ("execution/execute_signal.py", "execute_signal"): "execute_orders",
     ("execution/execute_signal.py", "on_price"): "execute_orders",
-    ("reconciliation/reconcile_account.py", "follow"): "execute_orders",
-    ("reconciliation/schedule.py", "queue_follow_ups"): "track_orders",
+    ("reconciliation/reconcile_account.py", "reconcile_account"): "execute_orders",
+    ("reconciliation/schedule.py", "queue_due_accounts"): "track_orders",
     ("exchanges/refresh.py", "refresh"): "refresh_markets",
     ("events/publish.py", "publish"): "publish_events",
     ("events/publish.py", "sweep"): "sweep",
@@ -37,10 +37,10 @@ _ENTRIES: Mapping[tuple[str, str], str] = {
     ("audit/chain.py", "link"): "sweep",
     ("realtime/connect.py", "open_connection"): "handle_realtime",
     ("realtime/connect.py", "close_connection"): "handle_realtime",
-    ("realtime/converse.py", "hear"): "handle_realtime",
+    ("realtime/converse.py", "answer_message"): "handle_realtime",
     ("realtime/push.py", "push"): "push_realtime",
     ("telegram/notify.py", "notify"): "notify_telegram",
-    ("webhooks/worker.py", "minute"): "retry_deliveries",
+    ("webhooks/worker.py", "run_minute"): "retry_deliveries",
     ("webhooks/routes.py", ""): "serve_api",
 }
 _HTTP = "whichever Chalice app the view belongs to"
@@ -68,9 +68,20 @@ class Grants:
     def __init__(self) -> None:
         described = stack.load()
         self.granted: set[Use] = set()
+        self._triggers: set[tuple[str, str]] = set()
         self._resources: dict[str, str] = {}
         for function in described.functions.values():
             base = function.name.removesuffix(f"-{function.exchange}") if function.exchange else function.name
+            self._triggers |= {
+                (
+                    base,
+                    "queue:orders-{exchange}"
+                    if trigger.queue.startswith("orders-")
+                    else f"queue:{trigger.queue}",
+                )
+                for trigger in function.triggers
+                if trigger.queue
+            }
             for resource, actions in function.grants:
                 self._resources[resource.variable] = name = _plain(resource.kind, resource.name)
                 self.granted |= {(base, name, action) for action in actions}
@@ -116,6 +127,8 @@ class Grants:
             if use in self.granted:
                 self.used.setdefault(use, self.test)
                 continue
+            if action == "DeleteMessage" and use[:2] in self._triggers:
+                continue  # what a queue's trigger needs, the function's role allows (stack.statements)
             self.denied.append(f"{function} has no grant for {action} on {use[1]}")
             raise ClientError(
                 {"Error": {"Code": "AccessDeniedException", "Message": self.denied[-1]}}, operation

@@ -95,8 +95,12 @@ def _these(keys: Sequence[OutboxKey]) -> list[Event]:
 
 
 def _ordered(events: Sequence[Event]) -> list[Event]:
-    """By the time of their making, but those of one entity among themselves by its versions, whatever the clocks say."""
-    by_time = sorted(events, key=lambda event: event.created_at)
+    """By time, and those of one entity among themselves by its versions, whatever the clocks say.
+
+    The events of one transaction share a time. The names of their types then decide, which puts
+    `ticket.created` before `ticket.message_added` and `payment.completed` before `transaction.created`.
+    """
+    by_time = sorted(events, key=lambda event: (event.created_at, event.type))
     entities: dict[str, list[Event]] = defaultdict(list)
     for event in by_time:
         entities[event.entity].append(event)

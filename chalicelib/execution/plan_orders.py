@@ -67,17 +67,11 @@ def plan_orders(instruction: Instruction, client: ExecutionClient, risk_check: P
     """Carries an instruction out, leg by leg; a leg that is refused leaves the others alone.
 
     Raises:
-        Refused: The instruction as a whole cannot be carried out. `out_of_range` for what cannot be computed.
+        Refused: The instruction as a whole cannot be carried out.
+        ArithmeticError: Something cannot be computed. The caller writes nothing of the attempt.
     """
     if instruction.came_late:
         return Outcome([], [], note="came_late")
-    try:
-        return _run(instruction, client, risk_check)
-    except ArithmeticError:
-        raise sizing.out_of_range() from None
-
-
-def _run(instruction: Instruction, client: ExecutionClient, risk_check: PreTradeRiskCheck) -> Outcome:
     outcome = Outcome([], [])
     if instruction.action is Action.CANCEL_ALL:
         _cancel(instruction, client, outcome, instruction.group_name)
@@ -195,10 +189,11 @@ class _Run:
                 self._make_way(None if self._only_reduces() else self.instruction.quantity)
             self._reduce_legs(side, self._positions())
         elif self.position_side:
+            positions = self._positions()  # refuses a position side on an account that keeps one position
             if (side is Side.BUY) is (self.position_side is PositionSide.LONG):
                 self.open_legs(side)
             else:
-                self._reduce_legs(side, self._positions())
+                self._reduce_legs(side, positions)
         elif opposite := self._opposite(side):
             self._reduce_legs(side, opposite)
         else:

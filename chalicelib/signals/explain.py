@@ -184,7 +184,7 @@ class _Dry:
         try:
             if not account.is_active:
                 raise NotFound("account_not_found", account=account.name)
-            outcome = plan_orders.plan_orders(instruction, client, risk_check)
+            outcome = self._planned(instruction, client, risk_check)
         except Refused as refused:
             return (
                 shown
@@ -203,6 +203,16 @@ class _Dry:
         )
         counts = {"would_cancel": outcome.cancelled, "orders": orders, "refused": refused_legs}
         return shown | self._rules(client) | told | counts | reason | {"would_trade": bool(orders)}
+
+    @staticmethod
+    def _planned(
+        instruction: Instruction, client: Desk, risk_check: PreTradeRiskCheck
+    ) -> plan_orders.Outcome:
+        """What planning gives. Raises Refused (`internal`) for what cannot be computed, as execution settles it."""
+        try:
+            return plan_orders.plan_orders(instruction, client, risk_check)
+        except ArithmeticError:
+            raise NotDoable("internal") from None
 
     def _shown(self, account: Account | None) -> dict[str, Any]:
         instruction = self.instruction

@@ -3,9 +3,7 @@
 Made once, and the same again on every later start.
 """
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -22,7 +20,7 @@ from chalicelib.users.create import create_user
 from chalicelib.users.credentials import Kind
 from chalicelib.users.models import Role
 from chalicelib.users.tokens import create_token
-from infra.local.stack import LocalStack
+from infra.local.stack import LocalStack, as_root
 
 BY = "demo"
 DEFAULT_USER, ADMIN, DESK, DEMO_USER = "1", "2", "3", "123456789"
@@ -36,7 +34,7 @@ def seed(stack: LocalStack, earlier: dict[str, str]) -> dict[str, str]:
 
     Tokens are taken over from how it was `earlier`.
     """
-    with _as_root(stack):
+    with as_root(stack):
         if (
             aws.get("users", users.key(DEMO_USER, "profile")) is None
             or "TRADEHOOK_ADMIN_TOKEN" not in earlier
@@ -164,17 +162,3 @@ def _account(
             book.holdings[asset] = Holding(quantity, price)
             book.changed.add(f"asset#{asset}")
         aws.transact(paper_store.effect_writes(book))
-
-
-@contextmanager
-def _as_root(stack: LocalStack) -> Iterator[None]:
-    """The product's own code, run here on the local cloud with all rights."""
-    before = dict(os.environ)
-    os.environ.update(stack.environment())
-    aws.client.cache_clear()
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-        aws.client.cache_clear()

@@ -1,8 +1,15 @@
 """The running stack, for whoever wants to work with it from outside: demo data, tests, benchmarks."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
+import boto3
+
+from chalicelib import aws
 from infra import stack
 from infra.local import deploy
 from infra.local.naming import logical_id, queue_url
@@ -67,6 +74,24 @@ class LocalStack:
             stack.Resource("key", name).variable: self.key(name) for name in self.description.source.keys
         }
         return found
+
+
+@contextmanager
+def as_root(cloud: LocalStack) -> Iterator[None]:
+    """The product's own code, run in this process on a local cloud with all rights.
+
+    boto3's default session keeps the credentials that it found first, and each stack has a root key of its own.
+    """
+    before = dict(os.environ)
+    os.environ.update(cloud.environment())
+    with patch.object(boto3, "DEFAULT_SESSION", None):
+        aws.client.cache_clear()
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+            aws.client.cache_clear()
 
 
 def connect(place: LocalStackPaths | None = None) -> LocalStack:

@@ -11,7 +11,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 
@@ -24,6 +23,7 @@ from chalicelib.portfolio import snapshots
 from chalicelib.trading import MarketType
 from chalicelib.users.credentials import Kind
 from chalicelib.users.tokens import create_token
+from infra.local.stack import as_root
 from simulator.client import Simulator
 from simulator.server import SimulatorServer
 from tests.e2e.calls import eventually, post, settled
@@ -188,16 +188,14 @@ def desk(own_stack: Running) -> Iterator[Desk]:
     server = SimulatorServer(0).start()
     with (
         stack.deployed_with(environment={"TRADEHOOK_EXCHANGE_ENDPOINT": server.url}),
-        patch.dict(os.environ, stack.cloud.environment()),
+        as_root(stack.cloud),
     ):
-        aws.client.cache_clear()
         stack.cloud.client("lambda").invoke(
             FunctionName=stack.cloud.function("refresh_markets"), Payload=b"{}"
         )
         venue = market_store.venue("okx", MarketType.FUTURES, demo=False)
         assert eventually(lambda: market_store.age(venue, datetime.now(UTC)), within_s=60)
         yield Desk(stack, Simulator(server.url))
-    aws.client.cache_clear()
     server.stop()
 
 

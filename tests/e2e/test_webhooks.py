@@ -330,7 +330,7 @@ def test_a_paper_trade_arrives_signed_and_again_after_failures(stack: Running) -
             "matched": 1,
             "delivered": 1,
             "pending": 0,
-            "held": 0,
+            "paused": 0,
             "dead": 0,
             "equal": True,
         }
@@ -381,7 +381,7 @@ def test_an_endpoint_that_is_gone_is_switched_off_and_told_of(stack: Running) ->
         call(stack, "POST", "/users", {"username": "first"})
         assert eventually(lambda: call(stack, "GET", f"/webhooks/{made['id']}")["status"] == "disabled")
         call(stack, "POST", "/users", {"username": "second"})
-        assert eventually(lambda: books(stack, made["id"])["held"] == 2)
+        assert eventually(lambda: books(stack, made["id"])["paused"] == 2)
         told = eventually(
             lambda: [each for each in heard if each["headers"]["x-webhook-event"] == "webhook.disabled"]
         )

@@ -29,7 +29,7 @@ ALERT = {
         "close": 67250.5,
         "volume": 1843.221,
     },
-    "strategy": {"position_size": 0.01, "market_position": "long", "prev_market_position": "flat"},
+    "strategy": {"name": "trend", "version": 3, "note": "the fields of a chart's alert that trade nothing"},
 }
 
 

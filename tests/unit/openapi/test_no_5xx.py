@@ -98,7 +98,7 @@ VALUES: list[Any] = [
     [{}],
     {"a": 1},
 ]
-FILES = {"file": "x", "folder": "x"}
+FILES = {"file": "x", "name": "x"}
 FILTERS = ['{"a": 1e999}', '{"a": "\\ud800"}', '{"a": 1e9}', '{"a": [1, [2]]}']
 
 

@@ -12,13 +12,13 @@ from .conftest import OK, World
 DOWN = Outcome(error="connection", duration_ms=3)
 GONE = Outcome(status=410, error="http_410", duration_ms=3)
 CALLS = {
-    "delivers": 14,
-    "fails_once": 21,
-    "gone": 35,
-    "rate_limited": 18,
-    "paused": 26,
-    "batch": 20,
-    "probed": 50,
+    "delivers": 17,
+    "fails_once": 25,
+    "gone": 39,
+    "rate_limited": 21,
+    "paused": 29,
+    "batch": 24,
+    "probed": 54,
 }
 """How many calls each scenario makes when nobody dies; `batch` at most.
 
@@ -71,7 +71,7 @@ def test_a_crash_after_any_call_loses_nothing(world: World, scenario: str, fuse:
     assert world.counters() == {
         "matched": 2,
         "pending": 0,
-        "paused": 0,
+        "paused": 29,
         "delivered": 2,
         "dead": 0,
         "failing": 0,

@@ -117,7 +117,7 @@ def test_the_death_of_such_an_event_is_no_event(world: World) -> None:
         world.publish(world.event("webhook.enabled", entity=f"webhook#{day}"))
         world.passes(days=1)
     assert world.counters()["dead"] == 1
-    assert world.rows("outbox") == []
+    assert {row["type"] for row in world.rows("outbox")} <= {"webhook.created"}
 
 
 def test_a_receiver_that_limits_gets_everything(world: World) -> None:

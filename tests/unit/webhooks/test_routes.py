@@ -174,7 +174,7 @@ def test_a_field_that_nothing_reads_is_refused(
         world.call(method, f"/webhooks/1{path}", body)
     assert (refusal.value.code, refusal.value.values) == (
         "unknown_field",
-        {"field": field, "nearest": nearest},
+        {"field": field, "nearest": nearest, "hint": "hint_nearest"},
     )
     assert world.webhook() == before
     assert world.sent == []

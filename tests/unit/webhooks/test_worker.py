@@ -68,8 +68,9 @@ def test_a_batch_takes_few_calls(world: World, calls: list[str]) -> None:
     world.answer = answer
     calls.clear()
     assert worker.handle_tasks(bodies) == []
-    assert calls[:2] == ["batch_get_item", "transact_write_items"]
-    assert set(calls[2:]) == {"transact_write_items"}
+    assert calls[:3] == ["batch_get_item", "batch_get_item", "transact_write_items"]  # deliveries, owners, claim
+    assert set(calls[3:]) == {"decrypt", "transact_write_items"}  # the endpoint's secret, once
+    assert calls.count("decrypt") == 1
     assert len(calls) < 10, calls
     assert [delivery.attempts for delivery in world.deliveries()] == [1] * 10
     assert len(world.attempts()) == 10

@@ -1,13 +1,11 @@
 """`python -m tradehook`: one group of commands per kind of record."""
 
 import sys
+from importlib import metadata
 from typing import Annotated
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib import messages
-from chalicelib.errors import Refused
 from tradehook import accounts, deployment, signals, strategies, switches, tail, tokens, users
 from tradehook.client import Client, Failed
 from tradehook.show import Output
@@ -27,7 +25,13 @@ for name, group in (
 for command in (signals.send, tail.tail, switches.halt, switches.resume, switches.halts, switches.rules):
     app.command()(command)
 for operation in (deployment.bootstrap, deployment.dead, deployment.redrive):
-    app.command(rich_help_panel="With AWS credentials")(operation)
+    app.command(rich_help_panel="With AWS credentials, in a checkout")(operation)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(metadata.version("tradehook"))
+        raise typer.Exit
 
 
 @app.callback()
@@ -43,34 +47,24 @@ def prepare(
         ),
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    version: Annotated[  # noqa: ARG001  its callback answers
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
     """Notes whom to talk to, and how to print."""
     context.obj = Client(url, token, Output(as_json=as_json))
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs a command. `--json` may stand anywhere.
-
-    A refusal, or settings of AWS that are missing, is one line and exits with 1.
-    """
+    """Runs a command. `--json` may stand anywhere. A refusal is one line and exits with 1."""
     words = sys.argv[1:] if arguments is None else arguments
     if "--json" in words:
         words = ["--json", *(word for word in words if word != "--json")]
     try:
         app(words)
     except Failed as failed:
-        failure = failed
-    except Refused as refused:
-        failure = Failed(
-            {"error": messages.render(refused.code, refused.values), "code": refused.code}, refused.status
-        )
-    except (BotoCoreError, ClientError) as fault:
-        hint = "Set AWS_REGION and credentials such as AWS_PROFILE, or AWS_ENDPOINT_URL for a local cloud."
-        failure = Failed({"error": f"AWS: {' '.join(str(fault).split())} {hint}", "code": "aws"})
-    else:
-        return
-    Output(as_json="--json" in words).failure(failure)
-    sys.exit(1)
+        Output(as_json="--json" in words).failure(failed)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,22 @@
-"""What needs the deployment's own AWS credentials: the first admin, and the dead-letter queues."""
+"""What needs the deployment's own AWS credentials: the first admin, and the dead-letter queues.
+
+These commands use the product's own code, `infra/stack.yaml` and boto3, so they run in a checkout of the
+repository. All other commands need the API only.
+"""
 
 import os
-from typing import Annotated, Any
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
-import boto3
 import typer
 
-from infra import stack
 from tradehook.client import Failed, of
+
+if TYPE_CHECKING:
+    from infra import stack
+
+Parameters = ParamSpec("Parameters")
 
 Stage = Annotated[
     str, typer.Option(envvar="TRADEHOOK_STAGE", help="The deployment's stage, part of every resource's name.")
@@ -15,6 +24,35 @@ Stage = Annotated[
 _BATCH = 10  # SQS gives at most ten messages in one call
 
 
+def in_checkout(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """A command whose faults with AWS, and whose missing packages, are one line that says what to do."""
+
+    @wraps(command)
+    def run(*arguments: Parameters.args, **named: Parameters.kwargs) -> None:
+        try:
+            from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+            from chalicelib import messages  # noqa: PLC0415
+            from chalicelib.errors import Refused  # noqa: PLC0415
+            from infra import stack  # noqa: F401, PLC0415
+        except ImportError as missing:
+            hint = "Run `python -m tradehook` in a checkout of the repository, after `make check`."
+            raise Failed({"error": f"{missing.name} is missing. {hint}", "code": "no_checkout"}) from None
+        try:
+            command(*arguments, **named)
+        except Refused as refused:
+            error = messages.render(refused.code, refused.values)
+            raise Failed({"error": error, "code": refused.code}, refused.status) from None
+        except (BotoCoreError, ClientError) as fault:
+            hint = (
+                "Set AWS_REGION and credentials such as AWS_PROFILE, or AWS_ENDPOINT_URL for a local cloud."
+            )
+            raise Failed({"error": f"AWS: {' '.join(str(fault).split())} {hint}", "code": "aws"}) from None
+
+    return run
+
+
+@in_checkout
 def bootstrap(
     context: typer.Context,
     stage: Stage = "prod",
@@ -55,9 +93,10 @@ def bootstrap(
     )
 
 
+@in_checkout
 def dead(context: typer.Context, stage: Stage = "prod") -> None:
     """How many messages wait in each dead-letter queue."""
-    sqs, description = _sqs(), stack.load()
+    sqs, description = _sqs(), _description()
     waiting = []
     for queue in description.queues:
         url = _url(sqs, description, stage, f"{queue}-dead")
@@ -68,6 +107,7 @@ def dead(context: typer.Context, stage: Stage = "prod") -> None:
     of(context).output.records(waiting, ("queue", "dead"))
 
 
+@in_checkout
 def redrive(
     context: typer.Context,
     queue: Annotated[str, typer.Argument(help="Such as orders-binance; `tradehook dead` lists them.")],
@@ -79,7 +119,7 @@ def redrive(
     A message leaves the dead-letter queue only once it is in its queue, so an interruption loses none; one
     that is then in both does no harm, since every consumer settles a message once.
     """
-    sqs, description = _sqs(), stack.load()
+    sqs, description = _sqs(), _description()
     if queue not in description.queues:
         raise Failed(
             {
@@ -125,15 +165,27 @@ def _same_place(message: dict[str, Any]) -> dict[str, Any]:
 
 def _point_at(stage: str) -> None:
     """Tells the product's own code where this stage's tables are; what the environment says already stays."""
+    from infra import stack  # noqa: PLC0415
+
     description = stack.load()
     for table in description.source.tables:
         os.environ.setdefault(stack.Resource("table", table).variable, description.full_name(stage, table))
 
 
 def _sqs() -> Any:
+    import boto3  # noqa: PLC0415
+
     return boto3.client("sqs", endpoint_url=os.environ.get("AWS_ENDPOINT_URL") or None)
 
 
-def _url(sqs: Any, description: stack.Stack, stage: str, name: str) -> str:
+def _description() -> "stack.Stack":
+    from infra import stack  # noqa: PLC0415
+
+    return stack.load()
+
+
+def _url(sqs: Any, description: "stack.Stack", stage: str, name: str) -> str:
+    from infra import stack  # noqa: PLC0415
+
     address = os.environ.get(stack.Resource("queue", name).variable)
     return str(address or sqs.get_queue_url(QueueName=description.queue_name(stage, name))["QueueUrl"])

@@ -1,8 +1,9 @@
-"""Executing one signal on one account.
+"""Executes one signal on one account.
 
-The message may come any number of times and the process may die anywhere: the ledger's conditional write lets
-exactly one attempt settle. On a paper book the orders, their effect on cash and holdings, and their events
-are one transaction; at a real exchange each order has its own, before and after it is sent.
+A message may be delivered several times and the process may crash at any point. A conditional write to the
+order store lets exactly one attempt settle. On a paper book, one transaction holds the orders, their effect
+on cash and holdings, and their events. At an exchange, each order is written before it is sent and again
+after.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -32,18 +33,18 @@ from chalicelib.telemetry import Metric, log, measure
 from chalicelib.trading import MarketType, Variant
 
 _PATIENCE_S = 45.0
-_TRIES = 12  # on books, or under a rule, that others change at the same time
+_TRIES = 12  # attempts while other workers change the same account or risk rule
 
 
 def execute_signal(instruction: Instruction, seconds: float = _PATIENCE_S) -> None:
-    """Executes an instruction once; a repeat of one that has settled does nothing.
+    """Executes an instruction once. An instruction that has already settled is skipped.
 
     Args:
-        seconds: How long it may wait for an exchange.
+        seconds: Longest wait for an exchange, seconds.
 
     Raises:
-        Retryable: Somebody else changed the account's books meanwhile, or the exchange could not be asked in
-            the time there is; the next delivery of the message goes on from what the ledger holds.
+        Retryable: The account's records were modified concurrently, or the exchange did not answer in time.
+            The next delivery of the message continues from the order store.
     """
     instruction = _overtaken(instruction)
     for attempt in range(_TRIES):
@@ -57,13 +58,13 @@ def execute_signal(instruction: Instruction, seconds: float = _PATIENCE_S) -> No
 
 
 class _BookChanged(Exception):
-    """What an execution was decided by has changed; nothing was written."""
+    """The records that an execution is based on were modified concurrently. Nothing was written."""
 
 
 def _overtaken(instruction: Instruction) -> Instruction:
-    """The instruction, late if the signal that has probably overtaken it closed the position that it was to close.
+    """Returns the instruction, marked `came_late` if the signal that overtook it closed the position.
 
-    The account's signals run in sequence, so that one has settled.
+    An account's signals run in sequence, so the overtaking signal has settled.
     """
     if instruction.overtaken_by is None:
         return instruction
@@ -117,9 +118,8 @@ def _attempt(instruction: Instruction, seconds: float, *, recheck: bool) -> None
     account = Account.model_validate(account_item)
     if account.has_exchange:
         try:
-            # Where others may write under the same rules at the same time, the settlement often needs a
-            # second try; the order's record
-            # does not wait for that.
+            # Other executions under the same risk rules often force the settling transaction to be retried.
+            # The order's record does not wait for that.
             defer_write = not recheck and not watched.watches_losses
             live = LiveExecution(
                 account,
@@ -162,9 +162,9 @@ def _attempt(instruction: Instruction, seconds: float, *, recheck: bool) -> None
 
 
 def _rate(account: Account, watched: RiskState, existing_orders: dict[str, Decimal]) -> Decimal | None:
-    """US dollars per unit of the account's currency.
+    """Returns US dollars per unit of the account's currency. None if unknown.
 
-    An account that has never traded is asked about here for the first time.
+    Reads the price separately for an account that has never traded.
     """
     rate = paper_context.dollars_per_unit(account, existing_orders)
     if rate is None and watched.watches_losses:
@@ -193,7 +193,7 @@ def _live(
 ) -> AccountResult:
     """Trades at the exchange.
 
-    Every order is in the ledger when this returns, the record of the last one's end aside.
+    On return every order is in the order store. Only the result of the last order may still be unwritten.
     """
     active_rules = [each.switch for each in watched.active_rules]
     risk_check = PreTradeRiskCheck(
@@ -207,8 +207,8 @@ def _live(
     execution = _carry_out(instruction, account, client, profile, risk_check, now=now)
     client.leave(next((NotDoable(leg.code, **leg.values) for leg in execution.refused), None))
     placed = {order.leg for order in client.placed if order.status is not OrderStatus.REJECTED}
-    # A leg that an earlier attempt has placed was not refused, whatever keeps it from being placed now; one
-    # that never arrived was.
+    # An order placed by an earlier attempt was not refused, even if a check refuses it now. An order that
+    # never reached the exchange was refused.
     refused_legs = tuple(
         leg for leg in execution.refused if leg.leg not in placed or leg.code == CLOSE_INCOMPLETE
     )
@@ -226,7 +226,7 @@ def _carry_out(
     *,
     now: datetime,
 ) -> AccountResult:
-    """Trades, and says what came of it. What permitted the signal at acceptance must still hold."""
+    """Trades and returns the account result. The permissions checked at acceptance must still hold."""
     execution = _is_untouched(instruction, account, now)
     try:
         if profile is None or not profile.get("is_active", True):
@@ -239,8 +239,8 @@ def _carry_out(
             update={"refused": (_whole_refusal(refused),), "orders": tuple(client.placed)}
         )
     except ArithmeticError:
-        # What cannot be computed now never can be: it is settled at once, or it would hold up its account for
-        # hours.
+        # A value that cannot be computed now never can be. The signal is settled at once, because retries
+        # would block the account for hours.
         give_up.alarm("signal could not be computed", instruction.account_id, signal_id=instruction.signal_id)
         if isinstance(client, PaperExecution):
             client.discard()
@@ -267,12 +267,12 @@ def _is_untouched(instruction: Instruction, account: Account, now: datetime) -> 
 
 
 def _whole_refusal(refused: Refused) -> RefusedLeg:
-    """The refusal of the instruction as a whole."""
+    """Returns the refusal of the whole instruction."""
     return RefusedLeg(leg="0", code=refused.code, values=refused.values, status=refused.status)
 
 
 def _simulation(instruction: Instruction, client: PaperExecution) -> dict[str, object]:
-    """What the paper seed's answer tells of a fill; an order by hand is answered alike."""
+    """Returns the details of a simulated fill, for the paper webhook's answer and for manual orders."""
     fill = client.book.last_fill
     if instruction.variant not in (Variant.PAPER, Variant.MANUAL) or fill is None:
         return {}
@@ -285,10 +285,10 @@ def _simulation(instruction: Instruction, client: PaperExecution) -> dict[str, o
 
 
 def on_price(seen: PriceUpdate) -> None:
-    """Lets an account's waiting orders see a new price.
+    """Applies a new price to an account's waiting orders.
 
     Raises:
-        Retryable: Somebody else changed the account's books meanwhile; nothing was written.
+        Retryable: The account's records were modified concurrently. Nothing was written.
     """
     stored = paper_store.items(seen.account_id)
     item = aws.get_many([("accounts", {"account_id": seen.account_id})])[0]
@@ -314,13 +314,13 @@ def on_price(seen: PriceUpdate) -> None:
     client.on_price(seen.symbol, seen.price)
     if (
         client.placed or client.changed or client.book.changed or client.profits
-    ):  # profits may be of what `see` has written already
+    ):  # `profits` may come from fills that `on_price` has already stored
         _write_price_effects(client, watched)
     log.info("price seen", extra={"account_id": seen.account_id, "symbol": seen.symbol})
 
 
 def _write_price_effects(client: PaperExecution, watched: RiskState) -> None:
-    """Writes what a price did to the waiting orders, with what that means for the day's loss."""
+    """Writes the effects of a price on waiting orders, and adds realised profit to the daily totals."""
     active_rules, others = ([each.switch for each in part] for part in (watched.active_rules, watched.others))
     for _ in range(_TRIES):
         more, flattening = watched.writes(client.profits, datetime.now(UTC), traded=bool(client.profits))

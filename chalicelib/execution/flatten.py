@@ -1,8 +1,10 @@
-"""Closing what is open on an account, or cancelling what would open more, because of a halt.
+"""Closes an account's positions, or only cancels its entry orders, because of a halt.
 
-Simulated accounts close everything. At an exchange futures positions are closed and open orders cancelled;
-spot holdings stay, because nobody can tell what of them was bought here and what its owner keeps. What could
-not be closed is noted on the halt.
+- A simulated account is closed completely.
+- At an exchange, futures positions are closed and open orders cancelled. Spot holdings stay, because
+  purchases through this service cannot be separated from the owner's other holdings.
+
+Positions that stay open are noted on the halt.
 """
 
 import time
@@ -30,18 +32,18 @@ from chalicelib.telemetry import log
 from chalicelib.trading import Action, MarketType, Symbol
 
 _VARIANT = "risk"
-_ROUNDS = 3  # of closes, each of which tries what is left for as long as it may
-_ROUND_S = 10.0  # seconds that must be left for another round
+_ROUNDS = 3  # of closes. Each round retries the rest until its share of time is up
+_ROUND_S = 10.0  # least time left to start another round
 
 
 def close_all(message: Flatten, seconds: float) -> None:
-    """Cancels an account's open orders and closes its positions, each as an execution of its own that is carried out once.
+    """Cancels an account's open orders and closes its positions, each as its own signal executed once.
 
     Args:
-        seconds: How long all of it may wait for the exchange.
+        seconds: Longest wait for the exchange, seconds in all.
 
     Raises:
-        Retryable: Not everything could be done in the time there is; the next delivery goes on.
+        Retryable: Time is up before everything is done. The next delivery continues.
     """
     [item] = aws.get_many([("accounts", {"account_id": message.account_id})])
     if item is None or "deleted_at" in item:
@@ -77,9 +79,9 @@ def close_all(message: Flatten, seconds: float) -> None:
 def _close(
     message: Flatten, what: Sequence[tuple[Symbol, MarketType]], until: float, round_: str = ""
 ) -> None:
-    """Closes one after the other, each with its share of the time.
+    """Closes instruments one after the other, each with its share of the time.
 
-    One that has to wait does not keep the others.
+    An instrument that has to wait does not block the others.
     """
     failed: Retryable | None = None
     for index, (symbol, market_type) in enumerate(what):
@@ -96,9 +98,9 @@ def _close(
 
 
 def _close_at_exchange(message: Flatten, account: Account, until: float) -> list[dict[str, Any]]:
-    """Closes the futures positions, in rounds while there is time.
+    """Closes the futures positions, in rounds while time is left.
 
-    Returns what is left open, as the halt shows it.
+    Returns the positions left open, in the format of the halt.
     """
     if MarketType.FUTURES not in account.market_types:
         return []
@@ -149,14 +151,14 @@ def _is_meant(message: Flatten, symbol: str) -> bool:
 
 
 def _cancels_entries(message: Flatten) -> bool:
-    """Whether trading is still halted, and no rule keeps resting orders."""
+    """Returns whether trading is still halted and no rule keeps resting orders."""
     active_rules = risk_state.switches(message.user_id, message.account_id, message.group_name)
     watched = risk_state.RiskState(active_rules, aws.get_many(risk_state.item_keys(active_rules)))
     return watched.halted and not watched.keeps_resting
 
 
 def _owned(message: Flatten, account: Account) -> list[tuple[str, Action, dict[str, Any]]]:
-    """Orders that close what the message's strategy owns of a simulated account, as name, action and further fields."""
+    """Returns orders that close the strategy's share of a simulated account: name, action, further fields."""
     book, found = paper_store.read_book(account), []
     for symbol, market_type in _simulated(account):
         held = (
@@ -189,7 +191,7 @@ def _instruction(message: Flatten, what: str, action: Action, **more: Any) -> In
 
 
 def _simulated(account: Account) -> Iterator[tuple[Symbol, MarketType]]:
-    """What a simulated account holds."""
+    """Yields the symbols and markets that a simulated account holds."""
     book = paper_store.read_book(account)
     for name, position in book.positions.items():
         if position.quantity:
@@ -207,6 +209,6 @@ def _simulated(account: Account) -> Iterator[tuple[Symbol, MarketType]]:
         [f"{asset}{quote or ''}" for asset in held for quote in quotes], account.user_id
     )
     for asset in held:
-        # A share goes by its own name, a coin by its name and what it is priced in.
+        # A stock is named by its ticker, a coin by its ticker and quote currency.
         quote = next((each for each in quotes if f"{asset}{each or ''}" in existing_orders), None)
         yield Symbol(raw=asset, base=asset, quote=quote), MarketType.SPOT

@@ -1,4 +1,4 @@
-"""Placing an entry's take-profit and stop-loss at a real exchange, once it has traded."""
+"""Places an entry's take-profit and stop-loss at an exchange, once the entry has traded."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -15,13 +15,12 @@ from chalicelib.telemetry import log
 
 
 def place_protection(entry: Order, session: ExchangeSession, submitter: OrderSubmitter) -> None:
-    """Places what leaves the filled part of an order: the stop-loss first, the take-profit beside it.
+    """Places the exits of an order's filled part: the stop-loss first, then the take-profit.
 
-    Emits `order.protection_failed` for what is refused, and for what is not known to stand.
+    Emits `order.protection_failed` for a refused exit and for an exit of unknown outcome.
 
     Raises:
-        Retryable: Nothing certain could be done in the time there is. The order stays with the follow-up
-            until it is protected.
+        Retryable: The outcome is not certain yet. The order is reconciled until it is protected.
     """
     submitter.write()
     instrument = session.instrument(entry.symbol)
@@ -55,7 +54,7 @@ def place_protection(entry: Order, session: ExchangeSession, submitter: OrderSub
 
 
 def _record(entry: Order, wanted: Mapping[str, OrderRequest], submitter: OrderSubmitter) -> None:
-    """Writes what came of exits that the exchange has taken."""
+    """Records the result of exits that the exchange has taken."""
     doubtful = _doubtful(wanted, submitter)
     left = sum(
         (
@@ -79,13 +78,13 @@ def _record(entry: Order, wanted: Mapping[str, OrderRequest], submitter: OrderSu
 
 
 def _doubtful(legs: Iterable[str], submitter: OrderSubmitter) -> str | None:
-    """The first of these legs whose order is not known to stand, None if all stand."""
+    """Returns the first leg whose order has an unknown outcome. None if there is none."""
     uncertain = {order.leg for order in submitter.placed if order.status is OrderStatus.UNKNOWN}
     return next((leg for leg in legs if leg in uncertain), None)
 
 
 def _first_missing(wanted: Iterable[str], placed: Sequence[str]) -> str:
-    """`stop_loss` where a part of it is not placed, else `take_profit`."""
+    """Returns `stop_loss` if a part of the stop-loss is not placed, else `take_profit`."""
     return (
         "stop_loss"
         if any(_kind(leg) == "stop_loss" and leg not in placed for leg in wanted)
@@ -102,12 +101,12 @@ def _unknown(entry: Order) -> NotDoable:
 
 
 def _fell_short(order: Order) -> bool:
-    """An exit at market that has ended without taking everything away."""
+    """Returns whether an exit at market ended without filling completely."""
     return order.status is OrderStatus.CANCELLED and order.filled < order.quantity
 
 
 def _groups(wanted: Mapping[str, OrderRequest], *, pairs: bool) -> list[list[tuple[str, OrderRequest]]]:
-    """What goes in one call: each order by itself, or the stop-loss with its take-profit."""
+    """Returns the orders of each call: one order, or with `pairs` the stop-loss and its take-profit."""
     found: dict[str, list[tuple[str, OrderRequest]]] = {}
     for leg, request in wanted.items():
         found.setdefault((request.oco_group if pairs else None) or leg, []).append((leg, request))

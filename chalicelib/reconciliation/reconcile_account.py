@@ -1,6 +1,6 @@
-"""Following an account: its unfinished orders until they end, and a snapshot of what it holds.
+"""Reconciles an account: its unfinished orders until they have ended, and a snapshot of its positions.
 
-Runs on the account's message group, after whatever signal was before it, so that an account has one caller.
+Runs in the account's message group after earlier signals, so that an account has one caller at a time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ from chalicelib.telemetry import log
 from chalicelib.trading import Action, MarketType, Symbol
 
 _AGAIN = timedelta(seconds=55)
-_REFUSED_AGAIN = timedelta(minutes=10)  # a key that has been revoked may be replaced
+_REFUSED_AGAIN = timedelta(minutes=10)  # a revoked key may be replaced
 _FEES_WITHIN = timedelta(hours=1)
 _PATIENCE_S = 40.0
 _EXITS_STAY_DUE_S = 86_400
@@ -35,7 +35,11 @@ _WAITS = {OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED}
 
 
 def reconcile_account(message: ReconcileAccount, seconds: float = _PATIENCE_S) -> int:
-    """Looks at what is due on an account; returns how many orders were looked at."""
+    """Reconciles the due orders and snapshot of an account. Returns the number of orders queried.
+
+    Args:
+        seconds: Longest wait for the exchange, seconds.
+    """
     now = datetime.now(UTC)
     item = aws.get_many([("accounts", {"account_id": message.account_id})])[0]
     orders = in_flight.unfinished(message.account_id, due_by=now)
@@ -67,7 +71,7 @@ def reconcile_account(message: ReconcileAccount, seconds: float = _PATIENCE_S) -
 def _query_orders(
     orders: Sequence[Order], account: Account, patience: Patience, sessions: Connections, now: datetime
 ) -> list[Order]:
-    """Looks at orders; gives those that have been booked by that."""
+    """Queries orders. Returns the orders that have been booked as a result."""
     waiting, booked = [], []
     for order in orders:
         cost_basis = CostBasisBook()
@@ -108,7 +112,7 @@ def _query_order(order: Order, session: ExchangeSession, cost_basis: CostBasisBo
 def _execution_client(
     account: Account, order: Order, patience: Patience, sessions: Connections
 ) -> LiveExecution:
-    """A desk that places orders beside one of the ledger."""
+    """Returns an execution client that places orders for the signal of an existing order."""
     instrument = sessions.of(order.market_type).instrument(order.symbol)
     instruction = Instruction(
         signal_id=order.signal_id,
@@ -128,7 +132,7 @@ def _execution_client(
 
 
 def _cancel_sibling_exit(order: Order, account: Account, patience: Patience, sessions: Connections) -> None:
-    """Cancels an exit when the other of its pair has traded."""
+    """Cancels an exit if the other exit of its OCO group has traded."""
     if any(other.filled for other in in_flight.exits_of(order)):
         try:
             _execution_client(account, order, patience, sessions).cancel(order, "position_left")
@@ -138,7 +142,7 @@ def _cancel_sibling_exit(order: Order, account: Account, patience: Patience, ses
 
 
 def _current_state(order: Order, session: ExchangeSession, cost_basis: CostBasisBook, now: datetime) -> Order:
-    """An open order as the exchange shows it now."""
+    """Returns an open order with its current state at the exchange."""
     instrument = session.instrument(order.symbol)
     state = session.find(order.client_order_id, instrument, trigger=order.stop_price is not None)
     if state is not None:
@@ -153,14 +157,14 @@ def _current_state(order: Order, session: ExchangeSession, cost_basis: CostBasis
             )
         return after
     if order.sent_at is not None and now - order.sent_at < 4 * timedelta(seconds=session.late_arrival_s):
-        return order  # too young to have been forgotten; it will show
+        return order  # too young to have been dropped by the exchange: it will appear
     state = session.find_by_traces(query_order.order_state(order), instrument, order.created_at, strict=False)
     if state is None:
-        # Its own look-up and the list of open orders may both lag. A cancel by its id makes sure that nothing
-        # stays live.
+        # The order's own query and the list of open orders may both lag. A cancel by client order id ensures
+        # that no order stays open.
         state = session.cancel(query_order.order_state(order), instrument)
         if not state.filled:
-            # Exchanges forget cancelled orders that have not traded, within hours or days.
+            # Exchanges drop cancelled orders without fills after hours or days.
             return in_flight.mark_cancelled(order, "order_not_found_at_exchange")
     return in_flight.record(
         order,
@@ -173,7 +177,7 @@ def _current_state(order: Order, session: ExchangeSession, cost_basis: CostBasis
 def _watch(
     order: Order, written_off_at: datetime, session: ExchangeSession, cost_basis: CostBasisBook, now: datetime
 ) -> Order:
-    """Looks whether an order that was written off has shown up, at growing intervals."""
+    """Looks up a written-off order, at growing intervals."""
     instrument = session.instrument(order.symbol)
     state = session.find(order.client_order_id, instrument, trigger=order.stop_price is not None)
     if state is not None and (state.filled or not state.status.final):
@@ -188,9 +192,9 @@ def _watch(
 
 
 def _left_something(order: Order, session: ExchangeSession) -> bool:
-    """Whether an exit has fired, has found too little to trade with, and its position still stands.
+    """Returns whether an exit triggered, filled only in part, and its position is still open.
 
-    One that has not traded at all may have been cancelled by the account's owner, which is left as it is.
+    An exit without any fill may have been cancelled by the account's owner and is left as it is.
     """
     if (
         order.exit_of is None
@@ -208,7 +212,7 @@ def _left_something(order: Order, session: ExchangeSession) -> bool:
 
 
 def _learn_fees(order: Order, session: ExchangeSession, cost_basis: CostBasisBook, now: datetime) -> Order:
-    """The fee of an ended order, once the exchange shows all its trades."""
+    """Records an ended order's fee, once the exchange shows all its trades."""
     instrument = session.instrument(order.symbol)
     found = query_order.order_fees(session, query_order.order_state(order), instrument)
     if found or now - order.updated_at > _FEES_WITHIN:

@@ -1,4 +1,4 @@
-"""What a user holds: holdings and futures positions of every account, priced by the last prices seen."""
+"""The route of a user's holdings and futures positions on all accounts, valued at the last known prices."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,11 +22,10 @@ Held = tuple[Account, dict[str, Any]]
 
 
 def list_positions(request: Request) -> Answer:
-    """What a user holds, account by account: the caller, or for an admin `?user_id=`.
+    """Returns a user's positions, account by account. An admin names the user by `?user_id=`.
 
-    `?account_id=` narrows it.
-
-    Accounts simulated here show their books, others what their exchange said when it was last asked, `as_of`.
+    `?account_id=` returns one account. Simulated accounts show their book. Exchange accounts show their last
+    snapshot, taken at `as_of`.
     """
     who = caller(request)
     user_id, page = who.whose(request), paging.page_request(request)
@@ -40,7 +39,11 @@ def list_positions(request: Request) -> Answer:
 
 
 def _accounts(user_id: str, only: str | None) -> list[Account]:
-    """The user's accounts, or the one asked for. Raises NotFound if that one is not the user's."""
+    """Returns the user's accounts, or the requested one.
+
+    Raises:
+        NotFound: The requested account does not belong to the user.
+    """
     entries = users.directory(user_id).accounts.values()
     wanted = [entry.account_id for entry in entries if only in (None, entry.account_id)]
     if only and not wanted:
@@ -62,9 +65,9 @@ def _holdings(accounts: Sequence[Account]) -> list[Held]:
 
 
 def _price_symbols(held: Held) -> tuple[str, ...]:
-    """The symbols its price may be known under, best first.
+    """Returns the symbols that may price a position, best first.
 
-    A holding is an asset, which its currency makes a pair.
+    A holding is an asset, which its currency makes a trading pair.
     """
     account, position = held
     symbol = str(position["symbol"])

@@ -1,12 +1,17 @@
-"""The codes of each exchange that mean more than "refused", from its documentation and from trying.
+"""Each exchange's codes that mean more than "refused", from its documentation and from tests.
 
-The first row that applies counts.
+The first row that matches counts.
 
-A code that is missing here is a refusal (`exchange_refused`, with the exchange's code and words), so a
-refusal only stands here where a better name is known for it. Two kinds of rows decide about money: `UNKNOWN`,
-after which the order may be at the exchange, and `PASSING` and `LIMITED`, after which it certainly is not and
-may be sent again. Sources: developers.binance.com (error codes of spot and USDⓈ-M),
-bybit-exchange.github.io/docs/v5/error, okx.com/docs-v5 (error code).
+A missing code is a refusal (`exchange_refused`, with the exchange's code and message). A refusal is listed
+only if it has a better name.
+
+Two groups of rows decide about money:
+
+- `UNKNOWN`: the order may be at the exchange.
+- `PASSING` and `LIMITED`: the order is certainly not at the exchange and may be sent again.
+
+Sources: developers.binance.com (error codes of spot and USDⓈ-M), bybit-exchange.github.io/docs/v5/error,
+okx.com/docs-v5 (error code).
 """
 
 from chalicelib.exchanges.outcomes import Kind, Meaning
@@ -28,9 +33,9 @@ BINANCE = (
     Meaning("http 429", Kind.LIMITED, seconds=60, scope="address"),
     Meaning("http 418", Kind.LIMITED, seconds=120, scope="address"),
     Meaning("http 403", Kind.LIMITED, seconds=300, scope="address"),
-    # From a country Binance does not serve.
+    # From a country that Binance does not serve.
     Meaning("http 451", Kind.REFUSED),
-    # -1034: too many connections. Sent before the request is looked at.
+    # -1034: too many connections. Sent before the request is processed.
     Meaning("-1034", Kind.LIMITED, seconds=10, scope="address"),
     # "Execution status unknown", and errors inside Binance whose documentation does not exclude an effect.
     *_all(Kind.UNKNOWN, "-1000", "-1001", "-1006", "-1007"),
@@ -40,7 +45,7 @@ BINANCE = (
     # executed.
     Meaning("-1008", Kind.PASSING, certain=True),
     Meaning("-1004", Kind.PASSING, message="server is busy"),
-    # One code for every rejection of a spot order, told apart by the message.
+    # One code for every rejection of a spot order. The message tells them apart.
     Meaning("-2010", Kind.DUPLICATE, message="duplicate order"),
     *_refusals("exchange_insufficient_funds", "-2010", message="insufficient balance"),
     *_refusals("exchange_would_trigger", "-2010", message="trigger immediately"),
@@ -65,7 +70,7 @@ BYBIT = (
     Meaning("10429", Kind.LIMITED, seconds=1),
     Meaning("10009", Kind.LIMITED, seconds=600, scope="address"),
     *(Meaning(code, Kind.LIMITED, seconds=1) for code in ("170005", "170222")),
-    # Timeouts and faults inside Bybit: the order may have been created. 10014: the same request once more.
+    # Timeouts and errors inside Bybit: the order may have been created. 10014: a duplicate of the request.
     *_all(
         Kind.UNKNOWN,
         "10000",
@@ -106,7 +111,7 @@ BYBIT = (
     *_refusals("exchange_leverage_invalid", "110013"),
     *_refusals("exchange_position_mode_differs", "10001", message="position idx"),
     *_refusals("exchange_position_mode_differs", "10001", message="position mode"),
-    # Without a code of Bybit's. "403, access too frequent": the address is banned for ten minutes.
+    # Without Bybit's own code. "403, access too frequent": the address is banned for ten minutes.
     Meaning("http 429", Kind.LIMITED, seconds=1),
     Meaning("http 403", Kind.LIMITED, seconds=600, scope="address"),
 )
@@ -115,10 +120,10 @@ OKX = (
     Meaning("50011", Kind.LIMITED, seconds=2),
     Meaning("50061", Kind.LIMITED, seconds=2),
     Meaning("51113", Kind.LIMITED, seconds=2),
-    # "Does not indicate success or failure of order", timeouts, and a system that is busy or being upgraded.
+    # "Does not indicate success or failure of order", timeouts, and a system that is busy or under upgrade.
     # 2: partly done.
     *_all(Kind.UNKNOWN, "2", "50001", "50004", "50005", "50013", "50026", "51054", "51149"),
-    # The clock; past the request's own expiry.
+    # The clock, and a request past its own expiry.
     *_all(Kind.PASSING, "50036", "50037", "50102", "50112"),
     *_all(Kind.DUPLICATE, "50071", "51016", "51065"),
     *_all(Kind.ABSENT, "51400", "51401", "51402", "51410", "51603"),

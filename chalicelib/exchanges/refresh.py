@@ -11,11 +11,11 @@ _AFTER = timedelta(hours=1)
 
 
 def refresh() -> int:
-    """Fetches the metadata of every venue that has none or whose is older than an hour.
+    """Fetches the metadata of every venue without metadata or with metadata older than an hour.
 
-    Returns how many venues.
+    Returns the number of venues.
 
-    A venue that cannot be fetched keeps what it has, and is tried again next time.
+    If a venue cannot be fetched, it keeps its metadata and the next refresh tries again.
     """
     done = 0
     for exchange in config.exchanges():

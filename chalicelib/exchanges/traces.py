@@ -1,7 +1,7 @@
-"""What an order leaves behind at an exchange besides its own record: the list of open orders, and its trades.
+"""Traces of an order at an exchange besides its own record: the list of open orders, and its trades.
 
 An exchange may not show an order by its id for seconds or minutes (freqtrade#12681, hummingbot#493). Both
-traces come from other tables of the exchange, so they are the second proof before an order counts as absent.
+traces come from other tables of the exchange. They are the second proof before an order counts as absent.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from chalicelib.exchanges.markets import Listing, Listings
 from chalicelib.exchanges.protocol import OrderState, OrderStatus, Trade
 from chalicelib.trading import OrderType
 
-_TRADED_WITHIN = timedelta(seconds=2 * LATE_ARRIVAL_S)  # a market order trades when it arrives, or not at all
+_TRADED_WITHIN = timedelta(seconds=2 * LATE_ARRIVAL_S)  # a market order trades on arrival or never
 
 
 def find(
@@ -30,12 +30,12 @@ def find(
     *,
     strict: bool,
 ) -> OrderState | None:
-    """Returns an order as its traces show it, None if it left none.
+    """Returns an order as its traces show it. None if it has none.
 
     Args:
-        sent: The order as it was sent, `updated_at` being when.
+        sent: The order as it was sent. `updated_at` is the time of sending.
         since: The order was sent at this time or later.
-        strict: A trade whose order cannot be named counts as a doubt.
+        strict: Whether a trade without a known order makes the result uncertain.
 
     Raises:
         OutcomeUnknown: There is such a trade on the order's side.
@@ -53,9 +53,9 @@ def find(
 
 
 def _may_be(trade: Trade, sent: OrderState) -> bool:
-    """Whether a trade may be of the order.
+    """Returns whether a trade may belong to the order.
 
-    A conditional order trades as another order, which need not carry our id.
+    A conditional order trades as another order, which may lack our id.
     """
     if (
         sent.order_type is OrderType.MARKET

@@ -64,7 +64,7 @@ class CcxtExchange:
 
     def __init__(
         self,
-        particulars: ExchangeDialect,
+        dialect: ExchangeDialect,
         market_type: MarketType,
         credentials: Credentials,
         listings: Mapping[str, StoredMarket],
@@ -74,23 +74,23 @@ class CcxtExchange:
         pause_s: float = 0.1,
         settings: AccountSettings | None = None,
     ) -> None:
-        self._particulars = particulars
+        self._dialect = dialect
         self._market_type = market_type
         self._credentials = credentials
         self._listings = Listings(market_type, listings)
         self._polls = polls
         self._pause_s = pause_s
-        client = connect(particulars, credentials)
-        self._api = Api(particulars.name, client, transport.mount(client, timeout), particulars, credentials)
+        client = connect(dialect, credentials)
+        self._api = Api(dialect.name, client, transport.mount(client, timeout), dialect, credentials)
         self._api.settings = AccountSettings() if settings is None else settings
 
     def __repr__(self) -> str:
-        return f"CcxtExchange({self._particulars.name}, {self._market_type.value})"
+        return f"CcxtExchange({self._dialect.name}, {self._market_type.value})"
 
     @property
     def name(self) -> str:
         """The exchange's name, as in `infra/stack.yaml`."""
-        return self._particulars.name
+        return self._dialect.name
 
     @property
     def native_oco(self) -> bool:
@@ -98,12 +98,12 @@ class CcxtExchange:
 
         A conditional order locks what it will sell, so a second order of its own would be refused.
         """
-        return self._particulars.native_oco
+        return self._dialect.native_oco
 
     @property
     def order_weight(self) -> int:
         """Weight of placing an order in the address's limit, including the query for its result."""
-        return self._particulars.order_weight
+        return self._dialect.order_weight
 
     @property
     def pacing(self) -> Pacing:
@@ -123,23 +123,23 @@ class CcxtExchange:
 
     def last_price(self, instrument: Instrument) -> Decimal:
         """See `protocol.Exchange`."""
-        return self._read(lambda: Decimal(self._particulars.last_price(self._api, self._listing(instrument))))
+        return self._read(lambda: Decimal(self._dialect.last_price(self._api, self._listing(instrument))))
 
     def balances(self) -> Sequence[Balance]:
         """See `protocol.Exchange`."""
-        return self._read(lambda: self._particulars.balances(self._api))
+        return self._read(lambda: self._dialect.balances(self._api))
 
     def positions(self) -> Sequence[Position]:
         """See `protocol.Exchange`. On spot each currency held is a position, named by the currency."""
         if self._market_type is MarketType.FUTURES:
-            return self._read(lambda: self._particulars.positions(self._api, self._listings))
+            return self._read(lambda: self._dialect.positions(self._api, self._listings))
         return [
             Position(each.currency, MarketType.SPOT, each.total) for each in self.balances() if each.total
         ]
 
     def permissions(self) -> KeyPermissions:
         """Returns the key's permissions, as the exchange reports them."""
-        return self._read(lambda: self._particulars.permissions(self._api, self._credentials))
+        return self._read(lambda: self._dialect.permissions(self._api, self._credentials))
 
     def check_key(self, *, force: bool = False) -> KeyPermissions:
         """Checks a key when an account is added.
@@ -150,9 +150,9 @@ class CcxtExchange:
         """
         permissions = self.permissions()
         if not permissions.trade:
-            raise NotDoable("exchange_key_cannot_trade", exchange=self._particulars.name)
+            raise NotDoable("exchange_key_cannot_trade", exchange=self._dialect.name)
         if permissions.withdraw and not force:
-            raise NotDoable("exchange_key_may_withdraw", exchange=self._particulars.name)
+            raise NotDoable("exchange_key_may_withdraw", exchange=self._dialect.name)
         return permissions
 
     def place(self, order: OrderRequest) -> OrderState:
@@ -170,14 +170,14 @@ class CcxtExchange:
         if self._market_type is MarketType.FUTURES:
             self.prepare(order)
         try:
-            state = self._change(lambda: self._particulars.place(self._api, order, listing), (Duplicate,))
+            state = self._change(lambda: self._dialect.place(self._api, order, listing), (Duplicate,))
         except Duplicate:
             return self._found_duplicate(order, listing)
         except Refused:
             # The cause may be a setting that was changed by hand. The next order reads the settings again.
             self._api.settings.forget()
             raise
-        return state if self._particulars.answers_at_once else self._follow(state, order, listing)
+        return state if self._dialect.answers_at_once else self._follow(state, order, listing)
 
     def prepare(self, order: OrderRequest) -> None:
         """Sets position mode, margin mode and leverage as an order needs them, if they differ.
@@ -198,10 +198,10 @@ class CcxtExchange:
         if wanted in prepared or (not any(margin) and any(known[:2] == wanted[:2] for known in prepared)):
             return
         try:
-            self._change(lambda: self._particulars.set_position_mode(self._api, listing, hedged=order.hedged))
+            self._change(lambda: self._dialect.set_position_mode(self._api, listing, hedged=order.hedged))
             if any(margin):
                 self._change(
-                    lambda: self._particulars.set_margin(self._api, listing, *margin, hedged=order.hedged)
+                    lambda: self._dialect.set_margin(self._api, listing, *margin, hedged=order.hedged)
                 )
         except OutcomeUnknown as error:
             raise Retryable(f"{error} (while preparing the account)") from None
@@ -214,7 +214,7 @@ class CcxtExchange:
         listing = self._listing(instrument)
         try:
             return self._read(
-                lambda: self._particulars.find(self._api, client_order_id, listing, trigger=trigger),
+                lambda: self._dialect.find(self._api, client_order_id, listing, trigger=trigger),
                 (Absent,),
             )
         except Absent:
@@ -230,9 +230,7 @@ class CcxtExchange:
         listing = self._listing(instrument)
         since = max(since, datetime.now(UTC) - _LOOKS_BACK)
         return self._read(
-            lambda: traces.find(
-                self._particulars, self._api, listing, self._listings, sent, since, strict=strict
-            )
+            lambda: traces.find(self._dialect, self._api, listing, self._listings, sent, since, strict=strict)
         )
 
     def cancel(self, order: OrderState, instrument: Instrument) -> OrderState:
@@ -245,7 +243,7 @@ class CcxtExchange:
         listing = self._listing(instrument)
         accepted = True
         try:
-            self._change(lambda: self._particulars.cancel(self._api, order, listing), (Absent,))
+            self._change(lambda: self._dialect.cancel(self._api, order, listing), (Absent,))
         except Absent:
             accepted = False
         polls = self._polls if accepted else 1
@@ -265,7 +263,7 @@ class CcxtExchange:
             seconds=4 * self.late_arrival_s
         ):
             raise Retryable(
-                f"{self._particulars.name}: order to cancel not found, too young to have been dropped"
+                f"{self._dialect.name}: order to cancel not found, too young to have been dropped"
             )
         if order.status is OrderStatus.UNKNOWN:
             raise NotDoable("exchange_never_arrived")
@@ -280,16 +278,16 @@ class CcxtExchange:
             instrument: Cancels only this instrument's orders. None cancels all.
         """
         listing = None if instrument is None else self._listing(instrument)
-        self._change(lambda: self._particulars.cancel_all(self._api, listing))
+        self._change(lambda: self._dialect.cancel_all(self._api, listing))
 
     def open_orders(self, instrument: Instrument | None = None) -> Sequence[OrderState]:
         """See `protocol.Exchange`."""
         listing = None if instrument is None else self._listing(instrument)
-        return self._read(lambda: self._particulars.open_orders(self._api, listing, self._listings))
+        return self._read(lambda: self._dialect.open_orders(self._api, listing, self._listings))
 
     def fills(self, order: OrderState, instrument: Instrument) -> Sequence[Fill]:
         """Returns the trades of an order with their fees, oldest first. Empty before the first trade."""
-        return self._read(lambda: self._particulars.fills(self._api, order, self._listing(instrument)))
+        return self._read(lambda: self._dialect.fills(self._api, order, self._listing(instrument)))
 
     def _listing(self, instrument: Instrument) -> Listing:
         return self._listings.of(instrument.base, instrument.quote)
@@ -308,7 +306,7 @@ class CcxtExchange:
         except (Retryable, Refused):
             state = None
         if state is None:
-            raise OutcomeUnknown(f"{self._particulars.name}: client order id taken, order not found")
+            raise OutcomeUnknown(f"{self._dialect.name}: client order id taken, order not found")
         return state
 
     def _follow(self, placed: OrderState, order: OrderRequest, listing: Listing) -> OrderState:
@@ -345,30 +343,30 @@ class CcxtExchange:
         except expected:
             raise
         except (ErrorReply, *_UNREADABLE) as error:
-            raise Retryable(self._strange(error)) from None
+            raise Retryable(self._unexpected_reply(error)) from None
 
     def _change(self, call: Callable[[], Result], expected: tuple[type[ErrorReply], ...] = ()) -> Result:
         try:
             return call()
         except expected:
             raise
-        except Duplicate as said:
-            raise OutcomeUnknown(self._strange(said)) from None
-        except ErrorReply as said:
+        except Duplicate as fault:
+            raise OutcomeUnknown(self._unexpected_reply(fault)) from None
+        except ErrorReply as fault:
             raise NotDoable(
-                "exchange_refused", exchange=said.exchange, exchange_code=said.code, reason=said.reason
+                "exchange_refused", exchange=fault.exchange, exchange_code=fault.code, reason=fault.reason
             ) from None
         except _UNREADABLE as error:
-            raise OutcomeUnknown(self._strange(error)) from None
+            raise OutcomeUnknown(self._unexpected_reply(error)) from None
 
-    def _strange(self, error: Exception) -> str:
+    def _unexpected_reply(self, error: Exception) -> str:
         # Only the error's type: its text may repeat the reply.
-        return f"{self._particulars.name}: an unexpected reply, {type(error).__name__}"
+        return f"{self._dialect.name}: unexpected reply, {type(error).__name__}"
 
 
-def connect(particulars: ExchangeDialect, credentials: Credentials | None) -> Any:
+def connect(dialect: ExchangeDialect, credentials: Credentials | None) -> Any:
     """Returns a ccxt exchange, without credentials for public data. Sends no request."""
-    name = particulars.ccxt_name()
+    name = dialect.ccxt_name()
     with _importing:
         # The build contains only the configured exchanges' modules, and importing all of ccxt takes 1.5 s.
         module = importlib.import_module(f"ccxt.{name}")
@@ -385,7 +383,7 @@ def connect(particulars: ExchangeDialect, credentials: Credentials | None) -> An
             "options": {"maxRetriesOnFailure": 0},
         }
     )
-    client.options = client.deep_extend(client.options, particulars.options())
+    client.options = client.deep_extend(client.options, dialect.options())
     if credentials is not None:
         client.apiKey, client.secret, client.password = (
             credentials.api_key,
@@ -393,7 +391,7 @@ def connect(particulars: ExchangeDialect, credentials: Credentials | None) -> An
             credentials.passphrase,
         )
         if credentials.demo:
-            particulars.use_test_environment(client)
+            dialect.use_test_environment(client)
     return client
 
 

@@ -53,7 +53,7 @@ class Api:
         name: str,
         client: Any,
         transport: ExchangeTransport,
-        phrases: ErrorRules,
+        error_rules: ErrorRules,
         credentials: Credentials,
     ) -> None:
         self.client = client
@@ -62,7 +62,7 @@ class Api:
         self.pace: Callable[[int], None] = lambda _weight: None
         self._name = name
         self._transport = transport
-        self._phrases = phrases
+        self._error_rules = error_rules
         self._secrets = [
             secret for secret in (credentials.api_key, credentials.secret, credentials.passphrase) if secret
         ]
@@ -88,7 +88,7 @@ class Api:
         return self._call(method, parameters, changes=True)
 
     def _call(self, method: str, parameters: Parameters | None, *, changes: bool) -> Any:
-        weight = self._phrases.weight(method, parameters or {})
+        weight = self._error_rules.weight(method, parameters or {})
         return self.run(
             lambda: getattr(self.client, method)(_copy(parameters)), changes=changes, weight=weight
         )
@@ -107,23 +107,23 @@ class Api:
         else:
             failure = None
         finally:
-            self.pacing = self._phrases.pacing(self.client.last_response_headers or {})
+            self.pacing = self._error_rules.pacing(self.client.last_response_headers or {})
         if failure is None:
-            code, _ = self._phrases.parse_error(reply)
+            code, _ = self._error_rules.parse_error(reply)
             if isinstance(reply, (dict, list)) and code is None:
                 return reply
         failed = self._failure(failure, sent=self._transport.sent > sent_before)
         self._count_unlisted(failed)
         # Not chained: ccxt puts the URL, with key and signature, into its messages.
-        raise outcomes.reaction(failed, self._phrases.error_rules, changes=changes) from None
+        raise outcomes.reaction(failed, self._error_rules.error_rules, changes=changes) from None
 
     def _count_unlisted(self, failed: Failure) -> None:
         """Counts an answer with an unlisted code, so that the tables can be completed."""
-        if outcomes.is_unlisted(failed, self._phrases.error_rules) and failed.code not in documented.codes(
-            self._name
-        ):
+        if outcomes.is_unlisted(
+            failed, self._error_rules.error_rules
+        ) and failed.code not in documented.codes(self._name):
             log.warning(
-                "exchange code not listed",
+                "unlisted exchange code received",
                 extra={"exchange": self._name, "exchange_code": failed.code, "reason": failed.reason},
             )
             measure(Metric.UNLISTED_EXCHANGE_CODES, 1, {"exchange": self._name})
@@ -134,7 +134,7 @@ class Api:
 
     def _failure(self, error: Exception | None, *, sent: bool) -> Failure:
         client = self.client
-        code, reason = self._phrases.parse_error(client.last_json_response)
+        code, reason = self._error_rules.parse_error(client.last_json_response)
         status = _status(error)
         return Failure(
             exchange=self._name,

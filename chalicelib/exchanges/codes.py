@@ -17,7 +17,7 @@ okx.com/docs-v5 (error code).
 from chalicelib.exchanges.outcomes import Kind, Meaning
 
 
-def _all(kind: Kind, *codes: str) -> tuple[Meaning, ...]:
+def _meanings(kind: Kind, *codes: str) -> tuple[Meaning, ...]:
     return tuple(Meaning(code, kind) for code in codes)
 
 
@@ -38,9 +38,9 @@ BINANCE = (
     # -1034: too many connections. Sent before the request is processed.
     Meaning("-1034", Kind.LIMITED, seconds=10, scope="address"),
     # "Execution status unknown", and errors inside Binance whose documentation does not exclude an effect.
-    *_all(Kind.UNKNOWN, "-1000", "-1001", "-1006", "-1007"),
+    *_meanings(Kind.UNKNOWN, "-1000", "-1001", "-1006", "-1007"),
     # The clock, at the gateway (-1021) and before the matching engine (-5028).
-    *_all(Kind.PASSING, "-1021", "-5028"),
+    *_meanings(Kind.PASSING, "-1021", "-5028"),
     # Overloaded. -1008 comes with HTTP 503 and is documented as "a failure API operation": nothing was
     # executed.
     Meaning("-1008", Kind.PASSING, certain=True),
@@ -50,9 +50,9 @@ BINANCE = (
     *_refusals("exchange_insufficient_funds", "-2010", message="insufficient balance"),
     *_refusals("exchange_would_trigger", "-2010", message="trigger immediately"),
     *_refusals("post_only_would_fill", "-2010", message="match and take"),
-    *_all(Kind.DUPLICATE, "-4116"),
-    *_all(Kind.ABSENT, "-2011", "-2013"),
-    *_all(Kind.ALREADY, "-4046", "-4059"),
+    *_meanings(Kind.DUPLICATE, "-4116"),
+    *_meanings(Kind.ABSENT, "-2011", "-2013"),
+    *_meanings(Kind.ALREADY, "-4046", "-4059"),
     *_refusals("exchange_insufficient_funds", "-2018", "-2019"),
     *_refusals("exchange_would_trigger", "-2021"),
     *_refusals("post_only_would_fill", "-5022"),
@@ -71,7 +71,7 @@ BYBIT = (
     Meaning("10009", Kind.LIMITED, seconds=600, scope="address"),
     *(Meaning(code, Kind.LIMITED, seconds=1) for code in ("170005", "170222")),
     # Timeouts and errors inside Bybit: the order may have been created. 10014: a duplicate of the request.
-    *_all(
+    *_meanings(
         Kind.UNKNOWN,
         "10000",
         "10014",
@@ -87,10 +87,10 @@ BYBIT = (
         "5004",
     ),
     # The clock.
-    *_all(Kind.PASSING, "10002", "-1021"),
-    *_all(Kind.DUPLICATE, "110072", "170141"),
-    *_all(Kind.ABSENT, "110001", "110008", "110010", "170213", "170142"),
-    *_all(Kind.ALREADY, "110025", "110026", "110043"),
+    *_meanings(Kind.PASSING, "10002", "-1021"),
+    *_meanings(Kind.DUPLICATE, "110072", "170141"),
+    *_meanings(Kind.ABSENT, "110001", "110008", "110010", "170213", "170142"),
+    *_meanings(Kind.ALREADY, "110025", "110026", "110043"),
     *_refusals("exchange_key_rejected", "10003", "10004", "10005", "10007", "10010", "33004"),
     *_refusals(
         "exchange_insufficient_funds",
@@ -122,11 +122,11 @@ OKX = (
     Meaning("51113", Kind.LIMITED, seconds=2),
     # "Does not indicate success or failure of order", timeouts, and a system that is busy or under upgrade.
     # 2: partly done.
-    *_all(Kind.UNKNOWN, "2", "50001", "50004", "50005", "50013", "50026", "51054", "51149"),
+    *_meanings(Kind.UNKNOWN, "2", "50001", "50004", "50005", "50013", "50026", "51054", "51149"),
     # The clock, and a request past its own expiry.
-    *_all(Kind.PASSING, "50036", "50037", "50102", "50112"),
-    *_all(Kind.DUPLICATE, "50071", "51016", "51065"),
-    *_all(Kind.ABSENT, "51400", "51401", "51402", "51410", "51603"),
+    *_meanings(Kind.PASSING, "50036", "50037", "50102", "50112"),
+    *_meanings(Kind.DUPLICATE, "50071", "51016", "51065"),
+    *_meanings(Kind.ABSENT, "51400", "51401", "51402", "51410", "51603"),
     *_refusals(
         "exchange_key_rejected",
         "50100",

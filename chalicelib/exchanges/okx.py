@@ -157,14 +157,16 @@ class Okx:
         query = {"instId": listing.market_id}
         if not trigger:
             return self._state(
-                _only(api.read("privateGetTradeOrder", {**query, "clOrdId": client_order_id})), listing
+                _single_item(api.read("privateGetTradeOrder", {**query, "clOrdId": client_order_id})), listing
             )
-        row = _only(api.read("privateGetTradeOrderAlgo", {"algoClOrdId": client_order_id}))
+        row = _single_item(api.read("privateGetTradeOrderAlgo", {"algoClOrdId": client_order_id}))
         state = self._state(row, listing)
         became_id = _triggered_id(row)
         if became_id is None:
             return state
-        became = self._state(_only(api.read("privateGetTradeOrder", {**query, "ordId": became_id})), listing)
+        became = self._state(
+            _single_item(api.read("privateGetTradeOrder", {**query, "ordId": became_id})), listing
+        )
         return replace(
             state,
             status=became.status,
@@ -190,7 +192,7 @@ class Okx:
             api.change("privatePostTradeCancelAlgos", [{**query, **which}])
             return
         became_id = _triggered_id(
-            _only(api.read("privateGetTradeOrderAlgo", {"algoClOrdId": order.client_order_id}))
+            _single_item(api.read("privateGetTradeOrderAlgo", {"algoClOrdId": order.client_order_id}))
         )
         if became_id is None:
             raise Absent(self.name)
@@ -225,7 +227,7 @@ class Okx:
         order_id = order.exchange_order_id
         if order.trigger:
             order_id = _triggered_id(
-                _only(api.read("privateGetTradeOrderAlgo", {"algoClOrdId": order.client_order_id}))
+                _single_item(api.read("privateGetTradeOrderAlgo", {"algoClOrdId": order.client_order_id}))
             )
         if not order_id:
             return []
@@ -277,7 +279,7 @@ class Okx:
 
     def last_price(self, api: Api, listing: Listing) -> str:
         """See `ExchangeDialect`."""
-        return str(_only(api.read("publicGetMarketTicker", {"instId": listing.market_id}))["last"])
+        return str(_single_item(api.read("publicGetMarketTicker", {"instId": listing.market_id}))["last"])
 
     def set_position_mode(self, api: Api, listing: Listing, *, hedged: bool) -> None:  # noqa: ARG002  account-wide here
         """See `ExchangeDialect`."""
@@ -314,7 +316,7 @@ class Okx:
 
     def _account(self, api: Api) -> Mapping[str, Any]:
         """Returns the account's settings and caches its level."""
-        row = _only(api.read("privateGetAccountConfig"))
+        row = _single_item(api.read("privateGetAccountConfig"))
         api.settings.level = row.get("acctLv")
         return row
 
@@ -346,7 +348,7 @@ class Okx:
             "expTime": str(int(time.time() * 1000) + RECEIVE_WINDOW_MS),
         }
         try:
-            return _only(api.change(method, request))
+            return _single_item(api.change(method, request))
         finally:
             api.client.headers = {
                 name: value for name, value in api.client.headers.items() if name != "expTime"
@@ -418,7 +420,7 @@ def _order_kind(order: OrderRequest) -> str:
     return {"IOC": "ioc", "FOK": "fok"}.get(order.time_in_force or "", "limit")
 
 
-def _only(reply: Mapping[str, Any]) -> Mapping[str, Any]:
+def _single_item(reply: Mapping[str, Any]) -> Mapping[str, Any]:
     """Returns the only item of a reply.
 
     Raises:

@@ -191,10 +191,10 @@ def _causes(error: Any) -> Iterator[BaseException]:
 
     Requests stores urllib3's error in `args`, urllib3 its own cause in `reason`.
     """
-    seen: list[Any] = [error]
-    for cause in seen:
+    found: list[Any] = [error]
+    for cause in found:
         if isinstance(cause, BaseException):
             yield cause
             for more in (cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args):
-                if isinstance(more, BaseException) and all(more is not known for known in seen):
-                    seen.append(more)
+                if isinstance(more, BaseException) and all(more is not known for known in found):
+                    found.append(more)

@@ -133,7 +133,7 @@ def limits_of(exchange: str, market_type: MarketType) -> Limits:
     """
     limits = _LIMITS.get((exchange, market_type)) or _LIMITS.get((family(exchange), market_type), _OTHERS)
     percent = _shares().get(exchange, 100)
-    return limits if percent == 100 else _part(limits, percent)  # noqa: PLR2004
+    return limits if percent == 100 else _scaled_limits(limits, percent)  # noqa: PLR2004
 
 
 def _shares() -> dict[str, int]:
@@ -146,26 +146,26 @@ def _shares() -> dict[str, int]:
         exchange, _, percent = part.partition(":")
         if exchange not in config.exchanges() or exchange in shares:
             raise Misconfigured(
-                f"TRADEHOOK_EXCHANGE_SHARES: {exchange!r} is named twice, or is no exchange that is traded on"
+                f"TRADEHOOK_EXCHANGE_SHARES: {exchange!r} is named twice or is not a configured exchange"
             )
         if not (percent.isascii() and percent.isdigit() and 1 <= int(percent) <= 100):  # noqa: PLR2004
             raise Misconfigured(
-                f"TRADEHOOK_EXCHANGE_SHARES: {part!r} should end in a whole number of percent from 1 to 100"
+                f"TRADEHOOK_EXCHANGE_SHARES: {part!r} must end in a whole percentage from 1 to 100"
             )
         shares[exchange] = int(percent)
     return shares
 
 
-def _part(limits: Limits, percent: int) -> Limits:
+def _scaled_limits(limits: Limits, percent: int) -> Limits:
     weight = limits.weight
     if limits.weight_per_minute:
         # The exchange's count covers all users of the address and cannot show when our share is used up. Two
         # bursts must fit into the share.
         weight = replace(weight, burst=int(limits.weight_per_minute - 60 * weight.per_s) // 2)
-    return replace(limits, orders=_less(limits.orders, percent), weight=_less(weight, percent))
+    return replace(limits, orders=_scaled_rate(limits.orders, percent), weight=_scaled_rate(weight, percent))
 
 
-def _less(rate: Rate, percent: int) -> Rate:
+def _scaled_rate(rate: Rate, percent: int) -> Rate:
     burst = max(rate.burst * percent // 100, 1)
     return Rate(rate.per_s * percent / 100, burst, min(rate.lease, burst))
 
@@ -212,7 +212,9 @@ class Limiter:
         with _lock:
             _leases.pop(bucket, None)
         until = _now_us() + int(seconds * _SECOND) + _burst_us(rate)
-        log.info("keeping away", extra={"scope": scope, "bucket": bucket, "seconds": seconds})
+        log.info(
+            "exchange rate limited, backing off", extra={"scope": scope, "bucket": bucket, "seconds": seconds}
+        )
         try:
             _move(
                 bucket,
@@ -294,7 +296,7 @@ def _book(bucket: str, rate: Rate, tokens: int, generous: int, within: float) ->
         cost = _cost_us(rate, chosen)
         latest = now + burst + (0 if chosen > tokens else int(within * _SECOND)) - cost
         if chosen == tokens and booked > latest:
-            raise Retryable(f"the exchange's limit is booked for more than {within:.0f} s ahead")
+            raise Retryable(f"rate limit booked more than {within:.0f} s ahead")
         try:
             if booked < now:
                 until = now + cost
@@ -317,7 +319,7 @@ def _book(bucket: str, rate: Rate, tokens: int, generous: int, within: float) ->
             continue
         _booked[bucket] = until
         return max(until - now - burst, 0) / _SECOND, chosen
-    raise Retryable("the exchange's limit is being booked by too many at once")
+    raise Retryable("rate limit modified concurrently on every attempt")
 
 
 def _cost_us(rate: Rate, tokens: int) -> int:

@@ -33,7 +33,10 @@ def _refresh(exchange: str, market_type: MarketType, *, demo: bool) -> bool:
     try:
         fetched = registry.fetch_markets(exchange, market_type, demo=demo)
     except Exception as fault:  # noqa: BLE001 - ccxt raises its own classes, requests', and now and then a KeyError
-        log.warning("markets not fetched", extra={"venue": venue, "fault": type(fault).__name__})
+        log.warning(
+            "market refresh failed, keeping the stored metadata",
+            extra={"venue": venue, "fault": type(fault).__name__},
+        )
         return False
     changed = market_store.save(venue, fetched)
     log.info("markets refreshed", extra={"venue": venue, "instruments": len(fetched), "changed": changed})

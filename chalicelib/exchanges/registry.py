@@ -58,8 +58,8 @@ def fetch_markets(exchange: str, market_type: MarketType, *, demo: bool = False)
     """
     if market_type is MarketType.FUTURES and exchange in SPOT_ONLY:
         return {}
-    particulars = _dialect(exchange, market_type)
-    client = connect(particulars, Credentials("", "", demo=True) if demo else None)
+    dialect = _dialect(exchange, market_type)
+    client = connect(dialect, Credentials("", "", demo=True) if demo else None)
     transport.mount(client, _FETCH_TIMEOUT)
     client.has["fetchCurrencies"] = False
     client.load_markets()

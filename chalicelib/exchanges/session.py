@@ -83,11 +83,11 @@ class ExchangeSession:
 
     def last_price(self, instrument: Instrument) -> Decimal:
         """See `protocol.Exchange`."""
-        return self._repeated(lambda exchange: exchange.last_price(instrument))
+        return self._call_with_retries(lambda exchange: exchange.last_price(instrument))
 
     def free_and_total(self) -> dict[str, tuple[Decimal, Decimal]]:
         """Returns every currency's free and total balance."""
-        rows = self._repeated(lambda exchange: exchange.balances())
+        rows = self._call_with_retries(lambda exchange: exchange.balances())
         return {row.currency: (row.free, row.total) for row in rows}
 
     def positions(self, side: PositionSide | None = None) -> dict[str, Decimal]:
@@ -100,25 +100,27 @@ class ExchangeSession:
 
     def open_positions(self) -> Sequence[Position]:
         """Returns the open futures positions. In hedge mode each side is a position."""
-        return [row for row in self._repeated(lambda exchange: exchange.positions()) if row.quantity]
+        return [row for row in self._call_with_retries(lambda exchange: exchange.positions()) if row.quantity]
 
     def run(self, call: Callable[[CcxtExchange], Result]) -> Result:
         """Makes a call that only reads or that may be repeated. Retries it if it fails."""
-        return self._repeated(call)
+        return self._call_with_retries(call)
 
     def find(self, client_order_id: str, instrument: Instrument, *, trigger: bool) -> OrderState | None:
         """See `protocol.Exchange`."""
-        return self._repeated(lambda exchange: exchange.find(client_order_id, instrument, trigger=trigger))
+        return self._call_with_retries(
+            lambda exchange: exchange.find(client_order_id, instrument, trigger=trigger)
+        )
 
     def open_orders(self, instrument: Instrument) -> Sequence[OrderState]:
         """See `protocol.Exchange`."""
-        return self._repeated(lambda exchange: exchange.open_orders(instrument))
+        return self._call_with_retries(lambda exchange: exchange.open_orders(instrument))
 
     def find_by_traces(
         self, sent: OrderState, instrument: Instrument, since: datetime, *, strict: bool
     ) -> OrderState | None:
         """See `traces.find`. An uncertain result raises Retryable."""
-        return self._repeated(
+        return self._call_with_retries(
             lambda exchange: exchange.find_by_traces(sent, instrument, since, strict=strict)
         )
 
@@ -129,7 +131,7 @@ class ExchangeSession:
             ahead: Number of orders that will follow.
         """
         if self._market_type is MarketType.FUTURES:
-            self._repeated(lambda exchange: exchange.prepare(order))
+            self._call_with_retries(lambda exchange: exchange.prepare(order))
         self.acquire(order, ahead=ahead)
 
     def acquire(self, order: OrderRequest, *, ahead: int = 0) -> None:
@@ -149,13 +151,13 @@ class ExchangeSession:
             self._patience.wait(self._sent_at + self._gap - time.monotonic(), "rate_limit")
         self._sent_at, self._gap = time.monotonic(), 0.0
         try:
-            return self._once(lambda exchange: exchange.place(order))
+            return self._call_once(lambda exchange: exchange.place(order))
         finally:
             self._taken = 0
 
     def cancel(self, order: OrderState, instrument: Instrument) -> OrderState:
         """See `protocol.Exchange`."""
-        return self._repeated(lambda exchange: exchange.cancel(order, instrument))
+        return self._call_with_retries(lambda exchange: exchange.cancel(order, instrument))
 
     def _pace(self, weight: int) -> None:
         """Waits until a call of this weight may be sent.
@@ -172,10 +174,10 @@ class ExchangeSession:
                 self._limiter.take("address", weight, within=self._patience.left), "rate_limit"
             )
 
-    def _repeated(self, call: Callable[[CcxtExchange], Result]) -> Result:
+    def _call_with_retries(self, call: Callable[[CcxtExchange], Result]) -> Result:
         for attempt in range(_TRIES):
             try:
-                return self._once(call)
+                return self._call_once(call)
             except RateLimited as limited:
                 # The limiter has recorded the back-off, so the next turn comes late enough.
                 if attempt == _TRIES - 1:
@@ -187,7 +189,7 @@ class ExchangeSession:
                 self._patience.wait(_PAUSE_S * 2**attempt, "fault")
         raise AssertionError
 
-    def _once(self, call: Callable[[CcxtExchange], Result]) -> Result:
+    def _call_once(self, call: Callable[[CcxtExchange], Result]) -> Result:
         try:
             return call(self._exchange)
         except TradehookError as error:

@@ -21,7 +21,7 @@ _TRADED_WITHIN = timedelta(seconds=2 * LATE_ARRIVAL_S)  # a market order trades 
 
 
 def find(
-    particulars: ExchangeDialect,
+    dialect: ExchangeDialect,
     api: Api,
     listing: Listing,
     listings: Listings,
@@ -40,15 +40,15 @@ def find(
     Raises:
         OutcomeUnknown: There is such a trade on the order's side.
     """
-    for state in particulars.open_orders(api, listing, listings):
+    for state in dialect.open_orders(api, listing, listings):
         if state.client_order_id == sent.client_order_id:
             return state
-    trades = particulars.trades(api, listing, sent.side, since)
+    trades = dialect.trades(api, listing, sent.side, since)
     own = [trade for trade in trades if trade.client_order_id == sent.client_order_id]
     if own:
         return _from_trades(sent, own)
     if strict and any(_may_be(trade, sent) for trade in trades):
-        raise OutcomeUnknown(f"{particulars.name}: a trade since then may be of the order")
+        raise OutcomeUnknown(f"{dialect.name}: a later trade may belong to the order")
     return None
 
 

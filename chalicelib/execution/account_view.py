@@ -49,11 +49,11 @@ class AccountView:
         market_type = self._instruction.market_type
         assert market_type is not None
         session = self._sessions.of(market_type)
-        return self._once("price", lambda: session.last_price(session.instrument(symbol.name)))
+        return self._read_once("price", lambda: session.last_price(session.instrument(symbol.name)))
 
     def free(self, instrument: Instrument) -> Decimal:
         """Returns the free quote balance, quote units."""
-        return self._once("free", lambda: self._balance(instrument, instrument.quote))
+        return self._read_once("free", lambda: self._balance(instrument, instrument.quote))
 
     def positions(self, instrument: Instrument, position_side: PositionSide | None) -> Sequence[Position]:
         """Returns the futures positions in an instrument, of one side if `position_side` is given.
@@ -61,10 +61,12 @@ class AccountView:
         On spot, returns the free holdings as one position.
         """
         if instrument.market_type is MarketType.SPOT:
-            held = self._once(_HELD, lambda: self._balance(instrument, instrument.base))
+            held = self._read_once(_HELD, lambda: self._balance(instrument, instrument.base))
             return [Position(instrument.base, MarketType.SPOT, held)]
         if _HELD not in self.basis:
-            found = _of(self._sessions.of(instrument.market_type).open_positions(), instrument, position_side)
+            found = _positions_in(
+                self._sessions.of(instrument.market_type).open_positions(), instrument, position_side
+            )
             self.basis |= {_name(each): each.quantity for each in found}
             self.basis[_HELD] = _total(found)
         return [
@@ -79,7 +81,9 @@ class AccountView:
         if instrument.market_type is MarketType.SPOT:
             return session.free_and_total().get(instrument.base, (_ZERO, _ZERO))[0]
         now = _total(
-            each for each in _of(session.open_positions(), instrument, None) if _name(each) == _name(position)
+            each
+            for each in _positions_in(session.open_positions(), instrument, None)
+            if _name(each) == _name(position)
         )
         return abs(now) if now * position.quantity > 0 else _ZERO
 
@@ -96,7 +100,7 @@ class AccountView:
             )
         return {
             **self.basis,
-            OWNED: _total(_of(self.positions(request.instrument, None), request.instrument, side)),
+            OWNED: _total(_positions_in(self.positions(request.instrument, None), request.instrument, side)),
         }
 
     def exposure(self, account_id: str, instrument: Instrument, side: Side) -> tuple[Decimal, int]:
@@ -156,13 +160,15 @@ class AccountView:
             self.basis |= {_HELD: free[instrument.base], "free": free[instrument.quote], OWNED: owned}
         return free[currency]
 
-    def _once(self, what: str, look: Callable[[], Decimal]) -> Decimal:
+    def _read_once(self, what: str, look: Callable[[], Decimal]) -> Decimal:
         if what not in self.basis:
             self.basis[what] = look()
         return self.basis[what]
 
 
-def _of(positions: Sequence[Position], instrument: Instrument, side: PositionSide | None) -> list[Position]:
+def _positions_in(
+    positions: Sequence[Position], instrument: Instrument, side: PositionSide | None
+) -> list[Position]:
     """Returns the positions in an instrument, of one side if given. In one-way mode the sign is the side."""
     mine = [each for each in positions if each.instrument_name == instrument.name]
     if side is None:

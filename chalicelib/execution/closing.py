@@ -113,11 +113,11 @@ def leavings(positions: Sequence[Position], leg: str, wanted: Decimal | None = N
     return found
 
 
-def _words(position: Position, oco_sibling: Sequence[Position]) -> list[str]:
+def _words(position: Position, positions: Sequence[Position]) -> list[str]:
     """Returns the words that distinguish a position from the others: side, margin mode, both or none."""
-    same_side = [each for each in oco_sibling if each.position_side == position.position_side]
+    same_side = [each for each in positions if each.position_side == position.position_side]
     words = [
-        position.position_side if len(same_side) < len(oco_sibling) else None,
+        position.position_side if len(same_side) < len(positions) else None,
         position.margin_mode if len(same_side) > 1 else None,
     ]
     return [word for word in words if word]

@@ -173,10 +173,10 @@ class DryRunExecution(LiveExecution):
         self._afford(order)
         planned = self._submitter.planned(leg, order, percent)
         if order.order_type is OrderType.MARKET:
-            told = {"status": OrderStatus.FILLED, "filled": order.quantity, "average_price": planned.price}
+            result = {"status": OrderStatus.FILLED, "filled": order.quantity, "average_price": planned.price}
         else:
-            told = {"status": OrderStatus.OPEN}
-        self.placed.append(planned.model_copy(update=told))
+            result = {"status": OrderStatus.OPEN}
+        self.placed.append(planned.model_copy(update=result))
         return self.placed[-1]
 
     def protect(self, entry: Order) -> None:
@@ -186,7 +186,7 @@ class DryRunExecution(LiveExecution):
         """Cancels nothing. Returns True, as for a cancel that succeeds."""
         return True
 
-    def _reappeared(self, written_off: Sequence[Order]) -> list[Order]:  # noqa: ARG002
+    def _resume_reappeared(self, written_off: Sequence[Order]) -> list[Order]:  # noqa: ARG002
         """Returns an empty list: the exchange is not called."""
         return []
 

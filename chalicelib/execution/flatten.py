@@ -67,12 +67,16 @@ def close_all(message: Flatten, seconds: float) -> None:
             )
             return
     elif message.group_name:
-        for name, action, more in _owned(message, account):
+        for name, action, more in _strategy_closes(message, account):
             execute_signal(
                 _instruction(message, name, action, group_name=message.group_name, **more), seconds
             )
     else:
-        _close(message, [each for each in _simulated(account) if _is_meant(message, each[0].name)], until)
+        _close(
+            message,
+            [each for each in _simulated_positions(account) if _is_meant(message, each[0].name)],
+            until,
+        )
     log.info("account flattened", extra={"account_id": account.account_id, "user_id": account.user_id})
 
 
@@ -124,9 +128,9 @@ def _close_at_exchange(message: Flatten, account: Account, until: float) -> list
         else:
             standing = [each for each in session.open_positions() if _is_meant(message, each.instrument_name)]
     except Refused as refused:
-        log.error("account not flattened", extra={"account_id": account.account_id, "code": refused.code})
+        log.error("account flattening failed", extra={"account_id": account.account_id, "code": refused.code})
         return [{"account_id": account.account_id, "code": refused.code}]
-    return [_shown(account, each) for each in standing]
+    return [_left_open_row(account, each) for each in standing]
 
 
 def _note(message: Flatten, account: Account, left_open: list[dict[str, Any]]) -> None:
@@ -140,7 +144,7 @@ def _note(message: Flatten, account: Account, left_open: list[dict[str, Any]]) -
         halts.note_left_open(about, account.account_id, left_open)
 
 
-def _shown(account: Account, position: Position) -> dict[str, Any]:
+def _left_open_row(account: Account, position: Position) -> dict[str, Any]:
     side = "short" if position.quantity < 0 else "long"
     names = {"account_id": account.account_id, "symbol": position.instrument_name, "side": side}
     return names | {"quantity": Decimal(text(abs(position.quantity))), "margin_mode": position.margin_mode}
@@ -153,14 +157,14 @@ def _is_meant(message: Flatten, symbol: str) -> bool:
 def _cancels_entries(message: Flatten) -> bool:
     """Returns whether trading is still halted and no rule keeps resting orders."""
     active_rules = risk_state.switches(message.user_id, message.account_id, message.group_name)
-    watched = risk_state.RiskState(active_rules, aws.get_many(risk_state.item_keys(active_rules)))
-    return watched.halted and not watched.keeps_resting
+    risk = risk_state.RiskState(active_rules, aws.get_many(risk_state.item_keys(active_rules)))
+    return risk.halted and not risk.keeps_resting
 
 
-def _owned(message: Flatten, account: Account) -> list[tuple[str, Action, dict[str, Any]]]:
+def _strategy_closes(message: Flatten, account: Account) -> list[tuple[str, Action, dict[str, Any]]]:
     """Returns orders that close the strategy's share of a simulated account: name, action, further fields."""
     book, found = paper_store.read_book(account), []
-    for symbol, market_type in _simulated(account):
+    for symbol, market_type in _simulated_positions(account):
         held = (
             book.positions[symbol.name] if market_type is MarketType.FUTURES else book.holdings[symbol.base]
         )
@@ -190,7 +194,7 @@ def _instruction(message: Flatten, what: str, action: Action, **more: Any) -> In
     )
 
 
-def _simulated(account: Account) -> Iterator[tuple[Symbol, MarketType]]:
+def _simulated_positions(account: Account) -> Iterator[tuple[Symbol, MarketType]]:
     """Yields the symbols and markets that a simulated account holds."""
     book = paper_store.read_book(account)
     for name, position in book.positions.items():
@@ -205,10 +209,10 @@ def _simulated(account: Account) -> Iterator[tuple[Symbol, MarketType]]:
         account.currency,
         *(sorted(DOLLARS - {account.currency}) if account.currency in DOLLARS else []),
     ]
-    existing_orders = prices.latest(
+    known_prices = prices.latest(
         [f"{asset}{quote or ''}" for asset in held for quote in quotes], account.user_id
     )
     for asset in held:
         # A stock is named by its ticker, a coin by its ticker and quote currency.
-        quote = next((each for each in quotes if f"{asset}{each or ''}" in existing_orders), None)
+        quote = next((each for each in quotes if f"{asset}{each or ''}" in known_prices), None)
         yield Symbol(raw=asset, base=asset, quote=quote), MarketType.SPOT

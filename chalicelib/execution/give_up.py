@@ -59,9 +59,11 @@ def _settle(body: str) -> None:
         refused=(INTERNAL,),
         settled_at=datetime.now(UTC),
     )
-    told = [events.refusal_event(instruction, execution)]
+    refusal_events = [events.refusal_event(instruction, execution)]
     try:
-        store.record_result(execution, single_account=instruction.single_account, effects=[], events=told)
+        store.record_result(
+            execution, single_account=instruction.single_account, effects=[], events=refusal_events
+        )
     except aws.WriteRefused:
         if not store.is_settled(instruction.signal_id, instruction.account_id):
             raise

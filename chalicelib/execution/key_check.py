@@ -28,7 +28,7 @@ def check(account: Account, sessions: Connections, now: datetime) -> None:
         sessions.of(MarketType(account.market_types[0])).run(lambda exchange: exchange.check_key())
     except Retryable as fault:
         log.warning(
-            "exchange key not checked, asked again later",
+            "exchange key check failed, retrying later",
             extra={"account_id": account.account_id, "fault": str(fault)},
         )
         return

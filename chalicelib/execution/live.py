@@ -79,7 +79,7 @@ class LiveExecution:
             instruction.signal_id, account.account_id, order_legs(instruction)
         )
         self._view = AccountView(
-            self._sessions, instruction, self._seen_by([CLOSING_LEG, *_opening_legs(instruction)]) or {}
+            self._sessions, instruction, self._basis_of_legs([CLOSING_LEG, *_opening_legs(instruction)]) or {}
         )
         self._submitter = OrderSubmitter(
             account,
@@ -221,7 +221,7 @@ class LiveExecution:
 
     def look_again(self) -> None:
         """Reads balance and positions again, so that orders after an exit are sized by the new values."""
-        self._view.refresh(self._seen_by(_opening_legs(self._instruction)))
+        self._view.refresh(self._basis_of_legs(_opening_legs(self._instruction)))
 
     def protect(self, entry: Order) -> None:
         """Places the exits of an order's filled part.
@@ -247,10 +247,12 @@ class LiveExecution:
             and (symbol is None or order.symbol == symbol.name)
             and (market_type is None or order.market_type is market_type)
         ]
-        reappeared = self._reappeared([order for order in matching if order.written_off_at is not None])
+        reappeared = self._resume_reappeared(
+            [order for order in matching if order.written_off_at is not None]
+        )
         return [order for order in matching if order.status in _OPEN] + reappeared
 
-    def _reappeared(self, written_off: Sequence[Order]) -> list[Order]:
+    def _resume_reappeared(self, written_off: Sequence[Order]) -> list[Order]:
         """Resumes written-off orders that the exchange lists as open."""
         found = []
         for market_type, symbol in sorted({(order.market_type, order.symbol) for order in written_off}):
@@ -279,7 +281,7 @@ class LiveExecution:
         except Refused as refusal:
             if refusal.code == "exchange_never_arrived":
                 query_order.resolve_order(order, session, refusal, self._cost_basis)
-            log.warning("order not cancelled", extra={"order_id": order.order_id, "code": refusal.code})
+            log.warning("order cancel failed", extra={"order_id": order.order_id, "code": refusal.code})
             return False
         why = {"code": code} if code and state.status is OrderStatus.CANCELLED else {}
         book = query_order.cost_basis_booking(self._cost_basis, instrument, order, state)
@@ -292,9 +294,9 @@ class LiveExecution:
             refusal: Why this attempt stopped. An order that never reached the exchange gets the same reason.
                 None if nothing was refused.
         """
-        seen = {order.leg for order in self.placed}
+        placed_legs = {order.leg for order in self.placed}
         for leg, order in self._existing_orders.orders.items():
-            if leg in seen or order.status is OrderStatus.REJECTED:
+            if leg in placed_legs or order.status is OrderStatus.REJECTED:
                 continue
             if order.status in {OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN}:
                 self._submitter.write()
@@ -307,7 +309,7 @@ class LiveExecution:
     def _ask(self) -> None:
         self.recheck_risk()
 
-    def _seen_by(self, names: Sequence[str]) -> dict[str, Decimal] | None:
+    def _basis_of_legs(self, names: Sequence[str]) -> dict[str, Decimal] | None:
         """Returns the values that the first of these legs was sized from. None if no leg is recorded."""
         return next(
             (self._existing_orders.orders[leg].basis for leg in names if leg in self._existing_orders.orders),

@@ -61,7 +61,7 @@ class PaperExecution:
         self._groups: dict[str, str | None] = {}
         self._instruments: dict[str, Instrument] = {}
         self._signals: dict[str, str] = {}
-        self._told: list[aws.Write] = []
+        self._failure_events: list[aws.Write] = []
         self._written = 0  # number of `placed` orders already written
 
     @property
@@ -211,7 +211,7 @@ class PaperExecution:
         protected = entry.model_copy(update={"protected": entry.received, "exit_round": entry.exit_round + 1})
         self._replace(protected)
         if failed:
-            self._told.append(
+            self._failure_events.append(
                 outbox.event_write(events.protection_failed_event(protected, failed, missing, again=False))
             )
 
@@ -273,7 +273,7 @@ class PaperExecution:
     def _liquidation(self, order: OrderRequest) -> Order:
         """Returns the record of a liquidation order."""
         account, name = self.book.account, order.client_order_id
-        nobody = Instruction(
+        instruction = Instruction(
             signal_id=self._signals[name],
             user_id=account.user_id,
             account_id=account.account_id,
@@ -285,7 +285,7 @@ class PaperExecution:
             max_age_s=0,
             single_account=False,
         )
-        return self._record(nobody, CLOSING_LEG, order, None)
+        return self._record(instruction, CLOSING_LEG, order, None)
 
     def writes(self) -> list[aws.Write]:
         """Returns the changes since the last flush as writes, events included.
@@ -295,15 +295,21 @@ class PaperExecution:
         new = self.placed[self._written :]
         if not (new or self.changed or self.book.changed):
             return []
-        ledger = [store.order_write(order) for order in new] + [
+        order_writes = [store.order_write(order) for order in new] + [
             store.order_change_write(order) for order in self.changed
         ]
-        told = [
+        event_writes = [
             outbox.event_write(event)
             for event in (*map(events.order_event, (*self.changed, *new)), *self._positions())
         ]
         worth = equity.point_write(self.book.account.account_id, equity.book_equity(self.book), self._now)
-        return [*ledger, *told, *self._told, *paper_store.effect_writes(self.book), worth]
+        return [
+            *order_writes,
+            *event_writes,
+            *self._failure_events,
+            *paper_store.effect_writes(self.book),
+            worth,
+        ]
 
     def _positions(self) -> Iterator[Event]:
         """Yields the events of the positions and holdings that fills have changed."""
@@ -317,15 +323,15 @@ class PaperExecution:
                 average = self.book.positions[symbol].entry_price
             else:
                 continue
-            version, existing_orders = self.book.version + 1, average if quantity else None
+            version, average_price = self.book.version + 1, average if quantity else None
             at = self._now + timedelta(microseconds=1)  # after the order that changed it
             yield events.position_event(
-                self.book.account, market_type, symbol, quantity, existing_orders, version=version, at=at
+                self.book.account, market_type, symbol, quantity, average_price, version=version, at=at
             )
 
     def discard(self) -> None:
         """Discards all unwritten changes, after an error that may have left a change half done."""
-        self.placed, self.changed, self._told = self.placed[: self._written], [], []
+        self.placed, self.changed, self._failure_events = self.placed[: self._written], [], []
         self.book.changed, self.book.realised = set(), {}
 
     def flush(self) -> None:
@@ -339,8 +345,8 @@ class PaperExecution:
         try:
             aws.transact(self.writes())
         except aws.WriteRefused as refused:
-            raise Retryable("the account's books changed meanwhile") from refused
-        self.changed, self._told = [], []
+            raise Retryable("account records modified concurrently") from refused
+        self.changed, self._failure_events = [], []
         self._written = len(self.placed)
         self.book.changed = set()
         self.book.version += 1
@@ -431,17 +437,17 @@ class PaperExecution:
 
     def _as_reported(self, order: Order, state: OrderState) -> Order:
         """Returns the order updated with the state that the book reports."""
-        told: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "status": state.status,
             "updated_at": self._now,
             "filled": state.filled,
             "quantity": state.quantity,
         }
         if reason := self.book.reasons.pop(order.client_order_id, None):
-            told |= {"code": reason.code, "values": reason.values}
+            fields |= {"code": reason.code, "values": reason.values}
         if state.average_price is not None:
-            told["average_price"] = state.average_price
-            told["value"] = round_money(state.average_price * state.filled, state.fee_currency or "")
-            told["fee"], told["fee_currency"] = state.fee, state.fee_currency
-            told["realized_profit"] = self.book.realised.get(order.client_order_id)
-        return order.model_copy(update=told)
+            fields["average_price"] = state.average_price
+            fields["value"] = round_money(state.average_price * state.filled, state.fee_currency or "")
+            fields["fee"], fields["fee_currency"] = state.fee, state.fee_currency
+            fields["realized_profit"] = self.book.realised.get(order.client_order_id)
+        return order.model_copy(update=fields)

@@ -76,40 +76,40 @@ def read(keys: Sequence[tuple[str, aws.Key]]) -> list[aws.Item | None]:
     ]
 
 
-def price_keys(wanted: Sequence[Valued], user_id: str, exchange: str) -> list[tuple[str, aws.Key]]:
+def price_keys(valued: Sequence[Valued], user_id: str, exchange: str) -> list[tuple[str, aws.Key]]:
     """Returns the keys of instruments' prices: the live price and the last known ones."""
     return [
         key
-        for name, market_type in wanted
+        for name, market_type in valued
         for key in (prices.live_key(name, exchange, market_type), *prices.item_keys(name, user_id))
     ]
 
 
 def prices_of(
-    wanted: Sequence[Valued], found: Sequence[aws.Item | None], now: datetime
+    valued: Sequence[Valued], found: Sequence[aws.Item | None], now: datetime
 ) -> dict[str, Decimal]:
     """Returns the prices read under `price_keys`, by symbol. The live price comes first."""
-    existing_orders: dict[str, Decimal] = {}
-    for index, (name, _) in enumerate(wanted):
+    known_prices: dict[str, Decimal] = {}
+    for index, (name, _) in enumerate(valued):
         live, last = prices.live_and_last(found[KEYS * index : KEYS * (index + 1)], now)
         if price := live or last:
-            existing_orders.setdefault(name, price)
-    return existing_orders
+            known_prices.setdefault(name, price)
+    return known_prices
 
 
-def dollars_per_unit(account: Account, existing_orders: Mapping[str, Decimal]) -> Decimal | None:
+def dollars_per_unit(account: Account, known_prices: Mapping[str, Decimal]) -> Decimal | None:
     """Returns US dollars per unit of the account's currency. None if no price is known."""
     if account.currency in DOLLARS:
         return Decimal(1)
     return next(
-        (existing_orders[name] for name in price_names(account.currency, _USD) if name in existing_orders),
+        (known_prices[name] for name in price_names(account.currency, _USD) if name in known_prices),
         None,
     )
 
 
 def permit(
     book: Book,
-    watched: RiskState,
+    risk: RiskState,
     profile: aws.Item | None,
     account: Account,
     profits: Callable[[], Mapping[str | None, Decimal]],
@@ -125,7 +125,7 @@ def permit(
             raise Forbidden("user_not_active")
         if not account.is_active:
             raise NotFound("account_not_found", account=account.name)
-        rules = watched.of_order(reference.get("group_name"))
+        rules = risk.of_order(reference.get("group_name"))
         rules.check_fill(order.instrument.name, now, profits())
         held, others = book.exposure(order.instrument, order.side, waiting=False)
         notional = order.quantity * price

@@ -37,17 +37,17 @@ def place_protection(entry: Order, session: ExchangeSession, submitter: OrderSub
                 submitter.place(*group[0])
             placed += [leg for leg, _ in group]
     except Refused as refusal:
-        log.warning("exit not placed", extra={"order_id": entry.order_id, "code": refusal.code})
+        log.warning("exit placement failed", extra={"order_id": entry.order_id, "code": refusal.code})
         gone = refusal.code == "exchange_nothing_to_reduce"
-        doubtful = _doubtful(wanted, submitter)
+        doubtful = _first_uncertain_leg(wanted, submitter)
         again = not (placed or gone) and entry.exit_round + 1 < protective_orders.ROUNDS
         changed = in_flight.mark_protected(
             entry, failed=refusal, missing=_first_missing(wanted, placed), again=again
         )
         if doubtful is not None:
-            in_flight.warn_unprotected(changed, _unknown(entry), _kind(doubtful))
+            in_flight.warn_unprotected(changed, _unknown_outcome(entry), _kind(doubtful))
     except Retryable:
-        in_flight.warn_unprotected(entry, _unknown(entry), _first_missing(wanted, placed))
+        in_flight.warn_unprotected(entry, _unknown_outcome(entry), _first_missing(wanted, placed))
         raise
     else:
         _record(entry, wanted, submitter)
@@ -55,19 +55,19 @@ def place_protection(entry: Order, session: ExchangeSession, submitter: OrderSub
 
 def _record(entry: Order, wanted: Mapping[str, OrderRequest], submitter: OrderSubmitter) -> None:
     """Records the result of exits that the exchange has taken."""
-    doubtful = _doubtful(wanted, submitter)
+    doubtful = _first_uncertain_leg(wanted, submitter)
     left = sum(
         (
             each.quantity - each.filled
             for each in submitter.placed
-            if each.leg in wanted and _fell_short(each)
+            if each.leg in wanted and _is_short_fill(each)
         ),
         Decimal(0),
     )
     if doubtful is not None:
         # An exit of unknown outcome is looked up each minute. If it is absent, the exits are placed again.
         in_flight.mark_protected(
-            entry, failed=_unknown(entry), missing=_kind(doubtful), left=left, looked_up=True
+            entry, failed=_unknown_outcome(entry), missing=_kind(doubtful), left=left, looked_up=True
         )
     elif left and entry.exit_round + 1 >= protective_orders.ROUNDS:
         missing = "take_profit" if entry.stop_loss is None else "stop_loss"
@@ -77,7 +77,7 @@ def _record(entry: Order, wanted: Mapping[str, OrderRequest], submitter: OrderSu
         in_flight.mark_protected(entry, left=left)
 
 
-def _doubtful(legs: Iterable[str], submitter: OrderSubmitter) -> str | None:
+def _first_uncertain_leg(legs: Iterable[str], submitter: OrderSubmitter) -> str | None:
     """Returns the first leg whose order has an unknown outcome. None if there is none."""
     uncertain = {order.leg for order in submitter.placed if order.status is OrderStatus.UNKNOWN}
     return next((leg for leg in legs if leg in uncertain), None)
@@ -96,11 +96,11 @@ def _kind(leg: str) -> str:
     return "stop_loss" if ".sl" in leg else "take_profit"
 
 
-def _unknown(entry: Order) -> NotDoable:
+def _unknown_outcome(entry: Order) -> NotDoable:
     return NotDoable("exchange_outcome_unknown", exchange=entry.exchange)
 
 
-def _fell_short(order: Order) -> bool:
+def _is_short_fill(order: Order) -> bool:
     """Returns whether an exit at market ended without filling completely."""
     return order.status is OrderStatus.CANCELLED and order.filled < order.quantity
 

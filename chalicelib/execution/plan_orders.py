@@ -162,8 +162,10 @@ class _Run:
         side = Side.SELL if positions[0].quantity > 0 else Side.BUY
         first = self._legs()[0]
         if (
-            not self._sized()
-            or self._wanted(side, first, sizing.size_of_position(self.instrument, held, self._percent(first)))
+            not self._has_size()
+            or self._requested_quantity(
+                side, first, sizing.size_of_position(self.instrument, held, self._percent(first))
+            )
             >= held
         ):
             self._leave(positions)
@@ -228,11 +230,11 @@ class _Run:
 
     def _run_leave(self, positions: list[Leaving], percent: Decimal | None) -> None:
         def place(name: str, request: OrderRequest) -> Order:
-            return self._ended(self._place(name, request, percent))
+            return self._await_end(self._place(name, request, percent))
 
         Leave(self.client, self.instrument, place, self.market_price).run(positions)
 
-    def _ended(self, order: Order) -> Order:
+    def _await_end(self, order: Order) -> Order:
         """Waits until a closing market order has ended."""
         ended = self.client.until_ended(order)
         self.outcome.orders[:] = [ended if each.leg == ended.leg else each for each in self.outcome.orders]
@@ -289,7 +291,7 @@ class _Run:
             )
         free = (
             None
-            if self._fixed_size() and self.instruction.risk_percent is None
+            if self._has_fixed_size() and self.instruction.risk_percent is None
             else self.client.free(self.instrument)
         )
         for index, leg in enumerate(self._legs()):
@@ -319,7 +321,7 @@ class _Run:
             found = leavings(of, str(index), wanted)
             if self._attempt(str(index), partial(self._reduce, side, leg, found)):
                 left -= wanted
-                positions = _without(positions, wanted)
+                positions = _remaining_positions(positions, wanted)
 
     def _reduce(self, side: Side, leg: Leg, positions: list[Leaving]) -> bool:
         """Reduces positions one after the other. Returns True when done."""
@@ -361,7 +363,7 @@ class _Run:
             quantity = sizing.size_of_quote(self.instrument, instruction.quote_amount, price)
         elif instruction.position_percent is not None:
             quantity = sizing.size_of_position(
-                self.instrument, self._some_position(), instruction.position_percent
+                self.instrument, self._position_size(), instruction.position_percent
             )
         else:
             assert free is not None
@@ -395,7 +397,7 @@ class _Run:
         exact = self.spot and self.instruction.quantity is not None and not self._only_reduces()
         if not left and not exact:
             raise NotDoable("no_position", symbol=self.instrument.name)
-        wanted = self._wanted(side, leg, share)
+        wanted = self._requested_quantity(side, leg, share)
         quantity = wanted if exact else min(wanted, left)
         if self.spot:
             rounded = filters.round_quantity(self.instrument, quantity)
@@ -404,7 +406,7 @@ class _Run:
             raise self._too_small(leg.price or leg.stop_price)
         return quantity
 
-    def _wanted(self, side: Side, leg: Leg, share: Decimal) -> Decimal:
+    def _requested_quantity(self, side: Side, leg: Leg, share: Decimal) -> Decimal:
         """Returns the quantity that a leg asks to take away, base units: `share` if sized by a percentage."""
         instruction = self.instruction
         if instruction.quantity is not None:
@@ -443,7 +445,7 @@ class _Run:
             raise NotDoable("target_reached", symbol=self.instrument.name, size=text(target))
         return min(quantity, target - held)
 
-    def _some_position(self) -> Decimal:
+    def _position_size(self) -> Decimal:
         held = sum((abs(each.quantity) for each in self._positions()), _ZERO)
         if not held:
             raise NotDoable("no_position", symbol=self.instrument.name)
@@ -507,15 +509,15 @@ class _Run:
         instruction = self.instruction
         return instruction.legs or (Leg(price=instruction.price, stop_price=instruction.stop_price),)
 
-    def _fixed_size(self) -> bool:
+    def _has_fixed_size(self) -> bool:
         instruction = self.instruction
         return any(
             size is not None
             for size in (instruction.quantity, instruction.quote_amount, instruction.position_percent)
         )
 
-    def _sized(self) -> bool:
-        return self._fixed_size() or bool(self.instruction.legs)
+    def _has_size(self) -> bool:
+        return self._has_fixed_size() or bool(self.instruction.legs)
 
     def _sizing_price(self, leg: Leg, side: Side) -> Decimal:
         """Returns the approximate execution price of an order, quote per base."""
@@ -568,7 +570,7 @@ def _closing_side(position: Position) -> Side:
     return Side.BUY if position.quantity < 0 else Side.SELL
 
 
-def _without(positions: list[Position], quantity: Decimal) -> list[Position]:
+def _remaining_positions(positions: list[Position], quantity: Decimal) -> list[Position]:
     """Returns the positions minus `quantity` base units, taken from the first position on."""
     found = []
     for position in positions:

@@ -72,7 +72,7 @@ def second_proof(order: Order, session: ExchangeSession, traded: Decimal = Decim
         and not order.reduce_only
         and _position_moved(order, session, instrument, traded)
     ):
-        raise Retryable("the position has changed since the order was sent")
+        raise Retryable("position changed since the order was sent")
     return found
 
 

@@ -88,17 +88,17 @@ class SnapshotSession(session.ExchangeSession):
             ):
                 return rounded(row["value"] / row["total"])
         for row in self._positions:
-            existing_orders = (
+            has_profit = (
                 row["quantity"] and row["entry_price"] is not None and row["unrealized_profit"] is not None
             )
-            if row["symbol"] == instrument.name and existing_orders:
+            if row["symbol"] == instrument.name and has_profit:
                 return rounded(row["entry_price"] + row["unrealized_profit"] / row["quantity"])
         return None
 
-    def _repeated(self, call: Callable[..., Any]) -> NoReturn:
+    def _call_with_retries(self, call: Callable[..., Any]) -> NoReturn:
         raise AssertionError(call)
 
-    def _once(self, call: Callable[..., Any]) -> NoReturn:
+    def _call_once(self, call: Callable[..., Any]) -> NoReturn:
         raise AssertionError(call)
 
 

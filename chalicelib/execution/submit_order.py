@@ -83,18 +83,18 @@ class OrderSubmitter:
         self.write()
         if request.reduce_only:
             request = replace(request, quantity=filters.round_quantity(request.instrument, request.quantity))
-        existing_orders = self.existing_orders.orders.get(leg)
-        if existing_orders is None:
+        existing = self.existing_orders.orders.get(leg)
+        if existing is None:
             filters.check(request)
             ahead = max(len(self._instruction.legs) - 1 - int(leg), 0) if leg.isdigit() else 0
             self._session(request.instrument).prepare(request, ahead=ahead)
             placed = self._send(self.claim(leg, request, percent), request)
-        elif existing_orders.status is OrderStatus.REJECTED:
-            raise NotDoable(existing_orders.code or "exchange_refused", **existing_orders.values)
-        elif existing_orders.status in _UNCERTAIN:
-            placed = self._recover(existing_orders, _claimed_request(existing_orders, request))
+        elif existing.status is OrderStatus.REJECTED:
+            raise NotDoable(existing.code or "exchange_refused", **existing.values)
+        elif existing.status in _UNCERTAIN:
+            placed = self._recover(existing, _claimed_request(existing, request))
         else:
-            placed = existing_orders
+            placed = existing
         self.placed.append(placed)
         return placed
 
@@ -197,10 +197,16 @@ class OrderSubmitter:
                     self._recheck_risk()
                 state = session.place(request)
             except OutcomeUnknown as fault:
-                log.warning("outcome unknown", extra={"order_id": order.order_id, "fault": str(fault)})
+                log.warning(
+                    "order outcome unknown, querying the exchange",
+                    extra={"order_id": order.order_id, "fault": str(fault)},
+                )
                 return self._recover(in_flight.mark_unknown(order, sent_now=True), request)
             except Retryable as fault:
-                log.info("not placed", extra={"order_id": order.order_id, "fault": str(fault)})
+                log.info(
+                    "order placement failed, retrying",
+                    extra={"order_id": order.order_id, "fault": str(fault)},
+                )
                 if order.tries >= _TRIES and not isinstance(fault, RateLimited):
                     raise
                 if not isinstance(fault, RateLimited):
@@ -308,15 +314,15 @@ def _is_reducing(request: OrderRequest) -> bool:
     )
 
 
-def _claimed_request(existing_orders: Order, request: OrderRequest) -> OrderRequest:
+def _claimed_request(existing: Order, request: OrderRequest) -> OrderRequest:
     """Returns the request as recorded earlier, independent of what this attempt planned."""
-    price = existing_orders.price if request.price is not None else None
-    kind, quantity = existing_orders.order_type, existing_orders.quantity
+    price = existing.price if request.price is not None else None
+    kind, quantity = existing.order_type, existing.quantity
     return replace(
         request,
-        side=existing_orders.side,
+        side=existing.side,
         order_type=kind,
         quantity=quantity,
         price=price,
-        stop_price=existing_orders.stop_price,
+        stop_price=existing.stop_price,
     )

@@ -85,7 +85,7 @@ def claim(order: Order) -> None:
             ]
         )
     except aws.WriteRefused as refused:
-        raise Retryable("the order has been claimed by another attempt") from refused
+        raise Retryable("order already recorded by another attempt") from refused
 
 
 def send_again(order: Order, *, limited: bool = False) -> Order:
@@ -124,10 +124,10 @@ def record_writes(
     order: Order, state: OrderState, book: Book | None = None, **more: Any
 ) -> tuple[Order, list[aws.Write]]:
     """Returns the changed order and the writes of `record`, for callers with further writes."""
-    told = {**_reported_fields(order, state), **more}
-    if all(getattr(order, name) == value for name, value in told.items()):
+    fields = {**_reported_fields(order, state), **more}
+    if all(getattr(order, name) == value for name, value in fields.items()):
         return order, []
-    return _record_writes(order, told, book)
+    return _record_writes(order, fields, book)
 
 
 def mark_unknown(order: Order, *, sent_now: bool = False) -> Order:
@@ -211,7 +211,7 @@ def mark_protected(
         update={**done, "exit_round": order.exit_round + 1, "updated_at": now, "version": order.version + 1}
     )
     follow = _ended_write(changed) if _is_complete(changed) else _in_flight_write(changed, now + _LOOK_AGAIN)
-    told = (
+    event_writes = (
         [
             outbox.event_write(
                 events.protection_failed_event(changed, failed, missing, again=again or looked_up)
@@ -220,7 +220,7 @@ def mark_protected(
         if failed
         else []
     )
-    _transact([store.order_change_write(changed), follow, *told])
+    _transact([store.order_change_write(changed), follow, *event_writes])
     return changed
 
 
@@ -228,8 +228,8 @@ def warn_unprotected(order: Order, failed: Refused, missing: str) -> Order:
     """Records that the state of an order's exits is unknown, with an event. Placing them continues."""
     now = datetime.now(UTC)
     changed = order.model_copy(update={"updated_at": now, "version": order.version + 1})
-    told = outbox.event_write(events.protection_failed_event(changed, failed, missing, again=True))
-    _transact([store.order_change_write(changed), _in_flight_write(changed, now + _LOOK_AGAIN), told])
+    event_write = outbox.event_write(events.protection_failed_event(changed, failed, missing, again=True))
+    _transact([store.order_change_write(changed), _in_flight_write(changed, now + _LOOK_AGAIN), event_write])
     return changed
 
 
@@ -377,14 +377,16 @@ def account_item(account_id: str) -> aws.Item | None:
     return aws.get("in_flight_orders", {"account_id": account_id, "order_id": ACCOUNT_ITEM})
 
 
-def _record(order: Order, told: dict[str, Any]) -> Order:
-    changed, writes = _record_writes(order, told, None)
+def _record(order: Order, fields: dict[str, Any]) -> Order:
+    changed, writes = _record_writes(order, fields, None)
     _transact(writes)
     return changed
 
 
-def _record_writes(order: Order, told: dict[str, Any], book: Book | None) -> tuple[Order, list[aws.Write]]:
-    changed = order.model_copy(update={**told, "updated_at": datetime.now(UTC), "version": order.version + 1})
+def _record_writes(order: Order, fields: dict[str, Any], book: Book | None) -> tuple[Order, list[aws.Write]]:
+    changed = order.model_copy(
+        update={**fields, "updated_at": datetime.now(UTC), "version": order.version + 1}
+    )
     changed, booked = book(changed) if book else (changed, [])
     follow = (
         _ended_write(changed)
@@ -412,15 +414,15 @@ def _reported_fields(order: Order, state: OrderState) -> dict[str, Any]:
     status = state.status
     if status is OrderStatus.OPEN and state.filled:
         status = OrderStatus.PARTIALLY_FILLED
-    told: dict[str, Any] = {"status": status, "filled": state.filled}
-    told["exchange_order_id"] = state.exchange_order_id or order.exchange_order_id
+    fields: dict[str, Any] = {"status": status, "filled": state.filled}
+    fields["exchange_order_id"] = state.exchange_order_id or order.exchange_order_id
     if state.average_price is not None and state.filled:
         # Binance spot returns sums and no average.
-        told["average_price"] = rounded(state.average_price)
-        told["value"] = rounded(state.average_price * state.filled)
+        fields["average_price"] = rounded(state.average_price)
+        fields["value"] = rounded(state.average_price * state.filled)
     if state.fee is not None:
-        told |= {"fee": state.fee, "fee_currency": state.fee_currency}
-    return told
+        fields |= {"fee": state.fee, "fee_currency": state.fee_currency}
+    return fields
 
 
 def _in_flight_write(order: Order, at: datetime) -> aws.Write:
@@ -473,4 +475,4 @@ def _transact(writes: list[aws.Write]) -> None:
     try:
         aws.transact(writes)
     except aws.WriteRefused as refused:
-        raise Retryable("the order has changed meanwhile") from refused
+        raise Retryable("order modified concurrently") from refused

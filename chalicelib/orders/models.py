@@ -340,7 +340,7 @@ def _sum(parts: Sequence[Order]) -> Order:
     value = sum((part.value or Decimal(0) for part in parts), Decimal(0))
     taken = [part for part in parts if part.status is not OrderStatus.REJECTED] or list(parts)
     last = taken[-1]
-    told = {
+    fields = {
         "leg": whole(last.leg),
         "exchange_order_id": taken[0].exchange_order_id,
         "quantity": filled + last.quantity - last.filled,
@@ -348,4 +348,4 @@ def _sum(parts: Sequence[Order]) -> Order:
         "value": value if filled else None,
         "average_price": rounded(value / filled) if filled else None,
     }
-    return last.model_copy(update=told)
+    return last.model_copy(update=fields)

@@ -79,4 +79,7 @@ def delete(records: Sequence[Mapping[str, Any]]) -> None:
         try:
             aws.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=record["receiptHandle"])
         except ClientError as error:
-            log.warning("message not deleted early", extra={"fault": error.response["Error"]["Code"]})
+            log.warning(
+                "early message deletion failed, left to the batch",
+                extra={"fault": error.response["Error"]["Code"]},
+            )

@@ -90,7 +90,7 @@ class Book(Resting):
             state = self._execute(order, price, group_of(reference), taking=True)
         elif order.order_type is OrderType.LIMIT and is_immediate(order):
             self._reserve(order)
-            state = self._unfilled(order)
+            state = self._cancel_unfilled(order)
         else:
             state = self._let_wait(order, price, reference, now)
         self.orders += 1
@@ -108,12 +108,12 @@ class Book(Resting):
             if waiting is None:
                 continue  # the other order of its OCO group has traded, or the position is closed
             others = self._in_oco_group(waiting.order)
-            if state := self._tried(waiting, price):
+            if state := self._state_at_price(waiting, price):
                 yield waiting, state
                 if state.filled:
                     yield from [cancelled for other in others if (cancelled := self.cancel(other))]
 
-    def _tried(self, waiting: Waiting, price: Decimal) -> OrderState | None:
+    def _state_at_price(self, waiting: Waiting, price: Decimal) -> OrderState | None:
         """Returns the order's new state at this price. None if it keeps waiting unchanged."""
         order = waiting.order
         if order.order_type in STOPS and not waiting.triggered:
@@ -122,7 +122,7 @@ class Book(Resting):
             if order.order_type is OrderType.STOP_LIMIT and not limit_reached(order, price):
                 if is_immediate(order):
                     self._end(order.client_order_id)
-                    return self._unfilled(order)
+                    return self._cancel_unfilled(order)
                 self.waiting[order.client_order_id] = replace(waiting, triggered=True)
                 self.changed.add(f"order#{order.client_order_id}")
                 return None
@@ -141,7 +141,7 @@ class Book(Resting):
             self.reasons[order.client_order_id] = refused
             return state_of(order, OrderStatus.CANCELLED)
 
-    def _unfilled(self, order: OrderRequest) -> OrderState:
+    def _cancel_unfilled(self, order: OrderRequest) -> OrderState:
         self.reasons[order.client_order_id] = NotDoable("not_filled_at_once", symbol=order.instrument.name)
         return state_of(order, OrderStatus.CANCELLED)
 
@@ -170,7 +170,7 @@ class Book(Resting):
         if order.instrument.market_type is MarketType.SPOT:
             needed = done.total
         else:
-            before, after, won = self._moved(order, done, NO_STRATEGY)
+            before, after, won = self._fill_effect(order, done, NO_STRATEGY)
             needed = after.margin - before.margin + done.commission - won
         self._need_funds(order, needed)
         return max(needed, _ZERO)
@@ -179,7 +179,7 @@ class Book(Resting):
         """Fills an order at a price. A taking order has slippage, a waiting order has none."""
         quantity = self._fillable(order)
         if quantity != order.quantity and order.time_in_force == TimeInForce.FOK.value:
-            return self._unfilled(order)
+            return self._cancel_unfilled(order)
         done = self._fill(order, price, quantity, taking=taking)
         if order.instrument.market_type is MarketType.FUTURES:
             self._move_position(order, done, group)
@@ -250,10 +250,12 @@ class Book(Resting):
         """
         if order.reduce_only:
             held = self.held(order.instrument)
-            return self._some(order, held if order.side is Side.SELL else -held)
+            return self._available_part(order, held if order.side is Side.SELL else -held)
         if is_spot_sale(order):
             return (
-                self._some(order, self.balance(order.instrument.base)) if is_exit(order) else order.quantity
+                self._available_part(order, self.balance(order.instrument.base))
+                if is_exit(order)
+                else order.quantity
             )
         futures = order.instrument.market_type is MarketType.FUTURES
         opening, step = (
@@ -269,7 +271,7 @@ class Book(Resting):
         return order.quantity - opening + filling
 
     @staticmethod
-    def _some(order: OrderRequest, there: Decimal) -> Decimal:
+    def _available_part(order: OrderRequest, there: Decimal) -> Decimal:
         """Returns how much of the available quantity an order takes, base units."""
         if there <= 0:
             raise NotDoable("no_position", symbol=order.instrument.name)
@@ -296,14 +298,14 @@ class Book(Resting):
 
         The opposite part closes and realises its profit. The rest opens and uses margin.
         """
-        before, position, profit = self._moved(order, done, group)
+        before, position, profit = self._fill_effect(order, done, group)
         if self._opening(order, done.quantity):
             self._need_funds(order, self._margin_needed(order, done))
         self.positions[order.instrument.name] = position
         self.changed.add(f"position#{order.instrument.name}")
         self._realise(order, self.add_profit(before.quote, profit - done.commission, group), None)
 
-    def _moved(self, order: OrderRequest, done: Fill, group: str) -> tuple[Position, Position, Decimal]:
+    def _fill_effect(self, order: OrderRequest, done: Fill, group: str) -> tuple[Position, Position, Decimal]:
         """Returns the position before and after a fill, and the closed part's profit, quote units."""
         found = self.positions.get(order.instrument.name)
         before = found if found and found.quantity else Position(order.instrument.quote)
@@ -329,7 +331,7 @@ class Book(Resting):
         The margin of the whole resulting position, less the margin and profit that closing frees.
         """
         name = order.instrument.name
-        before, after, won = self._moved(order, done, NO_STRATEGY)
+        before, after, won = self._fill_effect(order, done, NO_STRATEGY)
         others = self.unrealised(before.quote) - (
             before.profit(self.mark(name)) if name in self.positions else _ZERO
         )

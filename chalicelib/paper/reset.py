@@ -35,7 +35,7 @@ def reset_account(account_id: str, *, by: str) -> Account:
         except aws.WriteRefused:
             continue
         return account
-    raise Retryable("orders are running on the account")
+    raise Retryable("account modified by running orders on every attempt")
 
 
 def _reset_some(account: Account, by: str) -> bool:
@@ -56,10 +56,10 @@ def _reset_some(account: Account, by: str) -> bool:
         before,
         {"cash": book.cash},
     )
-    told = store.event("account.reset", account, {"cash": book.cash}, book.version + 1, now)
+    event_write = store.event("account.reset", account, {"cash": book.cash}, book.version + 1, now)
     whole = len(items) <= _AT_ONCE
     points = [point_write(account.account_id, account.starting_cash, now)] if whole else []
-    aws.transact([*paper_store.effect_writes(book), record.write(change), told, *points])
+    aws.transact([*paper_store.effect_writes(book), record.write(change), event_write, *points])
     return whole
 
 

@@ -39,13 +39,13 @@ class Resting(Balances):
         """Returns the free units unrounded. Negative if a loss exceeds the reserved amounts."""
         purse = self.purse(asset)
         margin = sum((position.margin for _, position in self.settling_in(purse)), _ZERO)
-        held = margin + self._offered(purse)
+        held = margin + self._units_for_sale(purse)
         for waiting in self.waiting.values():
             if self.purse(waiting.order.instrument.quote) == purse:
                 held += waiting.reserved
         return self.balance(purse) + min(self.unrealised(purse), _ZERO) - held
 
-    def _offered(self, asset: str) -> Decimal:
+    def _units_for_sale(self, asset: str) -> Decimal:
         """Returns the units that waiting sales will sell."""
         orders = [waiting.order for waiting in self.waiting.values()]
         offers = [order for order in orders if is_spot_sale(order) and not is_exit(order)]

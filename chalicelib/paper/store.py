@@ -60,17 +60,19 @@ def _write(book: Book, account_id: str, item: str) -> aws.Write:
     values: dict[str, Any] | None
     if kind == "asset":
         holding = book.holdings[name]
-        values = _attributes(holding) | {"owned": _owned(holding.owned)} if holding.quantity else None
+        values = (
+            _attributes(holding) | {"owned": _strategy_shares(holding.owned)} if holding.quantity else None
+        )
     elif kind == "position":
         position = book.positions[name]
-        more = {"owned": _owned(position.owned)} | _watching(book.account, name)
+        more = {"owned": _strategy_shares(position.owned)} | _price_subscription(book.account, name)
         values = _attributes(position) | more if position.quantity else None
     else:
         values = _order_values(book.waiting[name]) if name in book.waiting else None
     return aws.put_write("portfolios", key | values) if values else aws.delete_write("portfolios", key)
 
 
-def _owned(owned: dict[str, Decimal]) -> dict[str, Decimal]:
+def _strategy_shares(owned: dict[str, Decimal]) -> dict[str, Decimal]:
     """Returns the shares of strategies.
 
     The rest belongs to no strategy. DynamoDB permits no empty key for it.
@@ -78,7 +80,7 @@ def _owned(owned: dict[str, Decimal]) -> dict[str, Decimal]:
     return {name: quantity for name, quantity in owned.items() if name}
 
 
-def _watching(account: Account, name: str) -> dict[str, Any]:
+def _price_subscription(account: Account, name: str) -> dict[str, Any]:
     """Returns the attributes that subscribe a position to its prices, because a price may liquidate it."""
     reference = {"account_id": account.account_id, "exchange": account.exchange, "user_id": account.user_id}
     return {"waiting": name, "reference": reference}

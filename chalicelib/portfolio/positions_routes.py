@@ -34,8 +34,8 @@ def list_positions(request: Request) -> Answer:
     end = begin + page.limit
     shown = held[begin:end]
     known = prices.latest([name for each in shown for name in _price_symbols(each)], user_id)
-    following = {"offset": end} if end < len(held) else None
-    return paging.list_response([_view(each, known) for each in shown], len(held), following)
+    next_page = {"offset": end} if end < len(held) else None
+    return paging.list_response([_view(each, known) for each in shown], len(held), next_page)
 
 
 def _accounts(user_id: str, only: str | None) -> list[Account]:
@@ -79,8 +79,8 @@ def _price_symbols(held: Held) -> tuple[str, ...]:
 def _view(held: Held, known: dict[str, aws.Item]) -> dict[str, Any]:
     account, position = held
     quantity, entry, leverage = position["quantity"], position["entry_price"], position["leverage"]
-    seen = next((known[symbol] for symbol in _price_symbols(held) if symbol in known), None)
-    price = seen["price"] if seen else None
+    last_price = next((known[symbol] for symbol in _price_symbols(held) if symbol in known), None)
+    price = last_price["price"] if last_price else None
     profit = position["unrealized_profit"]
     if profit is None and price is not None and entry is not None:
         profit = round_money((price - entry) * quantity, account.currency)
@@ -95,7 +95,7 @@ def _view(held: Held, known: dict[str, aws.Item]) -> dict[str, Any]:
         "quantity": quantity,
         "entry_price": entry,
         "price": price,
-        "price_at": seen["at"] if seen else None,
+        "price_at": last_price["at"] if last_price else None,
         "value": None if price is None else round_money(abs(quantity) * price, account.currency),
         "unrealized_pnl": profit,
         "currency": account.currency,

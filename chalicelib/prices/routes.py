@@ -51,12 +51,12 @@ def post_prices(request: Request) -> Answer:
     who = caller(request)
     if request.body.lstrip()[:1] == b"[":
         request = replace(request, body=b'{"prices":' + request.body + b"}")
-    given = inputs.body(request, NewPrices)
-    user_id = _price_owner(who, None if given.user_id is None else str(given.user_id))
-    one = [NewPrice(symbol=given.symbol, price=given.price)] if given.symbol and given.price else []
-    named = {symbols.resolve(each.symbol).name: each.price for each in (*given.prices, *one)}
+    body = inputs.body(request, NewPrices)
+    user_id = _price_owner(who, None if body.user_id is None else str(body.user_id))
+    one = [NewPrice(symbol=body.symbol, price=body.price)] if body.symbol and body.price else []
+    named = {symbols.resolve(each.symbol).name: each.price for each in (*body.prices, *one)}
     now, scope = datetime.now(UTC), f"user#{user_id}" if user_id else prices.EVERYBODY
-    told = []
+    stored = []
     change = record.Change(
         who.user_id, "prices.told", f"prices#{scope}", user_id, now, after={"symbols": sorted(named)}
     )
@@ -65,7 +65,7 @@ def post_prices(request: Request) -> Answer:
     for symbol, price in named.items():
         accounts = prices.queue_price_updates(symbol, price, user_id, uuid.uuid4().hex, now)
         prices.push_price(symbol, price, user_id)
-        told.append(
+        stored.append(
             {
                 "symbol": symbol,
                 "price": price,
@@ -74,7 +74,7 @@ def post_prices(request: Request) -> Answer:
                 "waiting_accounts": accounts,
             }
         )
-    return Answer(201, {"items": told, "total": len(told), "next": None})
+    return Answer(201, {"items": stored, "total": len(stored), "next": None})
 
 
 def list_prices(request: Request) -> Answer:

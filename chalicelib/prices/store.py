@@ -99,7 +99,7 @@ def push_price(symbol: str, price: Decimal, user_id: str | None) -> None:
     try:
         realtime_queue.push_price(symbol, price, user_id)
     except (BotoCoreError, ClientError) as fault:
-        log.warning("price not pushed", extra={"symbol": symbol, "fault": type(fault).__name__})
+        log.warning("price push failed", extra={"symbol": symbol, "fault": type(fault).__name__})
 
 
 def latest(wanted: Sequence[str], user_id: str) -> dict[str, aws.Item]:

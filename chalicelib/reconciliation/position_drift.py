@@ -36,26 +36,28 @@ def check(
         own: The account's item in `in_flight_orders`, as it was before the snapshot.
         unfinished: The account's unfinished orders, as they were before the snapshot.
     """
-    found = _found(own, unfinished, snapshot)
+    recorded = _recorded_positions(own, unfinished, snapshot)
     books = own.get("books")
-    differences = _differences(books, found) if books and books["traded"] == found["traded"] else []
+    differences = _differences(books, recorded) if books and books["traded"] == recorded["traded"] else []
     if differences and not own.get("doubted"):
         # The recorded positions stay, so that the next check compares with the same values.
         in_flight.mark_doubtful(account.account_id, account.exchange, now + _LOOK_AGAIN)
         return
-    told = [
-        *_changes(account, books, found, snapshot, now),
+    changes = [
+        *_changes(account, books, recorded, snapshot, now),
         *([_event(account, differences, now)] if differences else []),
     ]
-    in_flight.write_books(account.account_id, books, found, [outbox.event_write(event) for event in told])
+    in_flight.write_books(
+        account.account_id, books, recorded, [outbox.event_write(event) for event in changes]
+    )
     if differences:
         log.warning(
-            "positions differ from the books",
+            "position drift detected",
             extra={"account_id": account.account_id, "differences": differences},
         )
 
 
-def _found(
+def _recorded_positions(
     own: Mapping[str, Any], unfinished: Sequence[Order], snapshot: Mapping[str, Any]
 ) -> dict[str, Any]:
     positions = {_name(position): position["quantity"] for position in snapshot["positions"]}
@@ -103,13 +105,13 @@ def _changes(
 ) -> list[Event]:
     """Returns `position.changed` of each changed position. In hedge mode each side counts separately."""
     before = books["positions"] if books else {}
-    told = []
+    changes = []
     prices = {_name(position): position["entry_price"] for position in snapshot["positions"]}
     for name in sorted(before.keys() | found["positions"].keys()):
         quantity = found["positions"].get(name, _ZERO)
         if quantity != before.get(name, _ZERO):
             which, version = _parts(name), int(now.timestamp() * 1_000_000)
-            told.append(
+            changes.append(
                 events.position_event(
                     account,
                     MarketType.FUTURES,
@@ -121,7 +123,7 @@ def _changes(
                     **which,
                 )
             )
-    return told
+    return changes
 
 
 def _event(account: Account, differences: list[dict[str, Any]], now: datetime) -> Event:

@@ -53,18 +53,18 @@ def reconcile_account(message: ReconcileAccount, seconds: float = _PATIENCE_S) -
         sessions = Connections(account, patience)
     except Refused as refused:
         log.warning(
-            "account cannot be followed", extra={"account_id": account.account_id, "code": refused.code}
+            "account reconciliation failed", extra={"account_id": account.account_id, "code": refused.code}
         )
         for order in orders:
             in_flight.schedule_order(order, now + _REFUSED_AGAIN)
         if "deleted_at" in item or not orders:
             snapshots.stop_snapshots(account.account_id)
         return 0
-    seen = _query_orders(orders, account, patience, sessions, now)
+    booked = _query_orders(orders, account, patience, sessions, now)
     if snapshot_due or orders:
-        _take_snapshot(account, sessions, own or {}, profits(seen), now)
+        _take_snapshot(account, sessions, own or {}, profits(booked), now)
     key_check.check(account, sessions, now)
-    log.info("account followed", extra={"account_id": account.account_id, "orders": len(orders)})
+    log.info("account reconciled", extra={"account_id": account.account_id, "orders": len(orders)})
     return len(orders)
 
 
@@ -86,7 +86,10 @@ def _query_orders(
             elif after.exit_of is not None and after.status in _WAITS:
                 waiting.append(after)
         except (Refused, Retryable) as fault:
-            log.warning("order not followed", extra={"order_id": order.order_id, "fault": str(fault)})
+            log.warning(
+                "order reconciliation failed, retrying",
+                extra={"order_id": order.order_id, "fault": str(fault)},
+            )
             in_flight.schedule_order(order, now + (_REFUSED_AGAIN if isinstance(fault, Refused) else _AGAIN))
     for order in waiting:
         _cancel_sibling_exit(order, account, patience, sessions)
@@ -137,7 +140,9 @@ def _cancel_sibling_exit(order: Order, account: Account, patience: Patience, ses
         try:
             _execution_client(account, order, patience, sessions).cancel(order, "position_left")
         except Retryable as fault:
-            log.warning("exit not cancelled", extra={"order_id": order.order_id, "fault": str(fault)})
+            log.warning(
+                "exit cancel failed, retrying", extra={"order_id": order.order_id, "fault": str(fault)}
+            )
             in_flight.schedule_order(order, datetime.now(UTC) + _AGAIN)
 
 
@@ -153,7 +158,7 @@ def _current_state(order: Order, session: ExchangeSession, cost_basis: CostBasis
         after, writes = in_flight.record_writes(order, state, book, **fees)
         if writes:
             in_flight.write(
-                [*writes, *(in_flight.exposing(after) if _left_something(after, session) else [])]
+                [*writes, *(in_flight.exposing(after) if _is_partial_exit(after, session) else [])]
             )
         return after
     if order.sent_at is not None and now - order.sent_at < 4 * timedelta(seconds=session.late_arrival_s):
@@ -181,7 +186,10 @@ def _watch(
     instrument = session.instrument(order.symbol)
     state = session.find(order.client_order_id, instrument, trigger=order.stop_price is not None)
     if state is not None and (state.filled or not state.status.final):
-        log.warning("order shown late", extra={"order_id": order.order_id, "status": state.status.value})
+        log.warning(
+            "written-off order found at the exchange",
+            extra={"order_id": order.order_id, "status": state.status.value},
+        )
         book = query_order.cost_basis_booking(cost_basis, instrument, order, state)
         return in_flight.take_up(order, state, book, **query_order.order_fees(session, state, instrument))
     if state is not None or now - written_off_at > _WATCHED_FOR:
@@ -191,7 +199,7 @@ def _watch(
     return order
 
 
-def _left_something(order: Order, session: ExchangeSession) -> bool:
+def _is_partial_exit(order: Order, session: ExchangeSession) -> bool:
     """Returns whether an exit triggered, filled only in part, and its position is still open.
 
     An exit without any fill may have been cancelled by the account's owner and is left as it is.
@@ -234,11 +242,15 @@ def _take_snapshot(
 ) -> None:
     try:
         unfinished = in_flight.unfinished(account.account_id)
-        seen = snapshots.take_snapshot(account, sessions, now)
-        position_drift.check(account, own, unfinished, seen, now)
+        snapshot = snapshots.take_snapshot(account, sessions, now)
+        position_drift.check(account, own, unfinished, snapshot, now)
         queue_flatten.queue_flatten(
-            risk_state.add_equity_change(account.user_id, account.account_id, seen["equity"], now, realized)
+            risk_state.add_equity_change(
+                account.user_id, account.account_id, snapshot["equity"], now, realized
+            )
         )
     except (Refused, Retryable) as fault:
-        log.warning("no snapshot", extra={"account_id": account.account_id, "fault": str(fault)})
+        log.warning(
+            "snapshot failed, retrying later", extra={"account_id": account.account_id, "fault": str(fault)}
+        )
         in_flight.schedule_account(account.account_id, account.exchange, now + _REFUSED_AGAIN)

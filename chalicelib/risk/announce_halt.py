@@ -34,12 +34,12 @@ def announce_halt(
             part of the users while trading is halted.
         seconds: Longest duration, seconds.
     """
-    ends, told = time.monotonic() + seconds, 0
+    ends, notified = time.monotonic() + seconds, 0
     while time.monotonic() < ends:
         item = aws.get("risk", _GLOBAL.key)
         if item is None or "telling" not in item:
             break
-        users, following = aws.query_page(
+        users, next_key = aws.query_page(
             "users",
             "listed = :all",
             index="listed",
@@ -48,21 +48,23 @@ def announce_halt(
             all=LISTED,
         )
         active = [user["user_id"] for user in users if user.get("is_active", True)]
-        writes = [outbox.event_write(halts.event(_GLOBAL, item, now, told_to=user_id)) for user_id in active]
+        writes = [
+            outbox.event_write(halts.event(_GLOBAL, item, now, recipient=user_id)) for user_id in active
+        ]
         if item["halted"]:
             cancel_entries(active, item["at"])
         try:
-            aws.transact([*writes, _progress_write(item, following)])
+            aws.transact([*writes, _progress_write(item, next_key)])
         except (aws.WriteRefused, Retryable):
             continue  # another sweep was faster, or the switch was set again
-        told += len(active)
-    return told
+        notified += len(active)
+    return notified
 
 
-def _progress_write(item: aws.Item, following: aws.Item | None) -> aws.Write:
+def _progress_write(item: aws.Item, next_key: aws.Item | None) -> aws.Write:
     """Returns the write of the progress. It ends when no user is left."""
     unmoved = "version = :version AND telling = :before"
     values = {"version": item["version"], "before": item["telling"]}
-    if following is None:
+    if next_key is None:
         return aws.update_write("risk", _GLOBAL.key, "REMOVE telling", unmoved, **values)
-    return aws.update_write("risk", _GLOBAL.key, "SET telling = :after", unmoved, **values, after=following)
+    return aws.update_write("risk", _GLOBAL.key, "SET telling = :after", unmoved, **values, after=next_key)

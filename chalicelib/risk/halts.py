@@ -81,7 +81,7 @@ def set_switch(
         except (aws.WriteRefused, Retryable):
             continue
         return view(switch, item)
-    raise Retryable("the switch is being thrown by others")
+    raise Retryable("halt switch modified concurrently on every attempt")
 
 
 def switch_writes(
@@ -143,7 +143,7 @@ def note_left_open(switch: Switch, account_id: str, positions: Sequence[Mapping[
         except (aws.WriteRefused, Retryable):
             continue
         return
-    raise Retryable("the switch is being changed by others")
+    raise Retryable("halt switch modified concurrently on every attempt")
 
 
 def switch_write(
@@ -179,11 +179,11 @@ def view(switch: Switch, item: aws.Item) -> dict[str, Any]:
         "reason": item.get("reason"),
         "by": shown_id(item.get("by")),
         "at": item.get("at"),
-        "left_open": _left_open(item),
+        "left_open": _left_open_rows(item),
     }
 
 
-def _left_open(item: aws.Item) -> list[dict[str, Any]]:
+def _left_open_rows(item: aws.Item) -> list[dict[str, Any]]:
     """Returns the positions, of all accounts, that a daily loss could not close."""
     rows = [row for _, found in sorted((item.get("left_open") or {}).items()) for row in found]
     return [{**row, "account_id": shown_id(row["account_id"])} for row in rows]
@@ -198,31 +198,33 @@ def _change(switch: Switch, before: aws.Item, after: aws.Item, now: datetime) ->
 
 
 def event(
-    switch: Switch, item: aws.Item, now: datetime, *, told_to: str | None = None, flatten: bool = False
+    switch: Switch, item: aws.Item, now: datetime, *, recipient: str | None = None, flatten: bool = False
 ) -> Event:
     """Returns the event of a switch's state.
 
     The event goes to the owner. For the global switch, it goes to the given user or else to the admins.
     """
     type_ = _type(switch, halted=item["halted"])
-    told: dict[str, Any] = {"reason": item["reason"] or ""}
+    payload: dict[str, Any] = {"reason": item["reason"] or ""}
     if switch.scope is Scope.ACCOUNT:
-        told["account_id"] = switch.id
+        payload["account_id"] = switch.id
     else:
-        told |= {"scope": switch.scope.value, "user_id": shown_id(switch.owner)}
+        payload |= {"scope": switch.scope.value, "user_id": shown_id(switch.owner)}
     if switch.scope is Scope.STRATEGY:
-        told["group_name"] = switch.name
+        payload["group_name"] = switch.name
     if flatten:
-        told["flatten"] = True
+        payload["flatten"] = True
     if item["halted"] and item.get("left_open"):
-        told["left_open"] = [row for _, found in sorted(item["left_open"].items()) for row in found]
+        payload["left_open"] = [row for _, found in sorted(item["left_open"].items()) for row in found]
     return Event(
-        event_id=event_id(type_, switch.key["scope"], str(item["version"]), *([told_to] if told_to else [])),
+        event_id=event_id(
+            type_, switch.key["scope"], str(item["version"]), *([recipient] if recipient else [])
+        ),
         type=type_,
-        payload=told,
+        payload=payload,
         entity=switch.key["scope"],
-        user_id=told_to or switch.owner,
-        personal=told_to is not None,
+        user_id=recipient or switch.owner,
+        personal=recipient is not None,
         created_at=now,
     )
 

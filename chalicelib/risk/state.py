@@ -186,7 +186,7 @@ class RiskState:
         if self.halted:
             raise Forbidden("halted")
         rules.check_signal(self.rules, symbol, at)
-        rules.check_pace(self.rules, self._before(), self._placed, at)
+        rules.check_pace(self.rules, self._earlier_openings(), self._placed, at)
         self._check_loss(at, profits)
 
     def check_fill(self, symbol: str, at: datetime, profits: Mapping[str | None, Decimal]) -> None:
@@ -262,25 +262,25 @@ class RiskState:
                 writes += halts
                 flattening += marks
             if each.switch.scope is Scope.ACCOUNT and self._placed:
-                fields |= self._opened(each.daily_totals, at, equity=equity)
+                fields |= self._opening_fields(each.daily_totals, at, equity=equity)
             if fields:
                 writes.append(_daily_totals_write(each, fields))
         return writes, flattening
 
-    def _opened(self, daily_totals: aws.Item, at: datetime, *, equity: bool) -> dict[str, Any]:
+    def _opening_fields(self, daily_totals: aws.Item, at: datetime, *, equity: bool) -> dict[str, Any]:
         """Returns the stored times of opening orders, as far as a rule needs them."""
         fields: dict[str, Any] = {}
         if any(each.about_pace for each in self.rules):
-            fields["opened"] = [moment.isoformat() for moment in [*self._before(), *[at] * self._placed]][
-                -_MOST_REMEMBERED:
-            ]
+            fields["opened"] = [
+                moment.isoformat() for moment in [*self._earlier_openings(), *[at] * self._placed]
+            ][-_MOST_REMEMBERED:]
         strategy = next((each for each in self.active_rules if each.switch.scope is Scope.STRATEGY), None)
         if equity and strategy and strategy.rules.max_daily_loss is not None:
             others = [name for name in daily_totals.get("strategies", []) if name != strategy.switch.name]
             fields["strategies"] = [*others, strategy.switch.name][-_MOST_STRATEGIES:]
         return fields
 
-    def _before(self) -> list[datetime]:
+    def _earlier_openings(self) -> list[datetime]:
         """Returns when orders of earlier signals opened on this account, as far back as rules need."""
         daily_totals = next(
             each.daily_totals for each in self.active_rules if each.switch.scope is Scope.ACCOUNT
@@ -326,7 +326,7 @@ def add_equity_change(
             sleep(uniform(0.005, 0.02) * 2**attempt)  # noqa: S311 - jitter, not a secret
         else:
             return flattening
-    raise Retryable("the day's loss is being added up by others")
+    raise Retryable("daily totals modified concurrently on every attempt")
 
 
 def mark_flattened(switch: Switch) -> None:

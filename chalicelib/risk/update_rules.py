@@ -67,7 +67,7 @@ def update_rules(
         except (aws.WriteRefused, Retryable):
             continue
         return view(about, item)
-    raise Retryable("the rules are being changed by others")
+    raise Retryable("risk rules modified concurrently on every attempt")
 
 
 def view(about: Switch, item: aws.Item) -> dict[str, Any]:
@@ -85,18 +85,18 @@ def scope_fields(about: Switch) -> dict[str, Any]:
 
 
 def _event(about: Switch, changed: Mapping[str, Any], version: int, now: datetime) -> Event:
-    told = {
+    payload = {
         "scope": about.scope.value,
         "user_id": shown_id(about.owner),
         "id": shown_id(about.id),
         "rules": dict(changed),
     }
     if about.scope is Scope.STRATEGY:
-        told["group_name"] = about.name
+        payload["group_name"] = about.name
     return Event(
         event_id=event_id("trading.rules_changed", about.key["scope"], str(version)),
         type="trading.rules_changed",
-        payload=told,
+        payload=payload,
         entity=about.key["scope"],
         user_id=about.owner,
         created_at=now,

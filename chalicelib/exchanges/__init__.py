@@ -1,1 +1,1 @@
-"""Exchanges: one Protocol, the paper exchange, and adapters to the real ones."""
+"""Exchanges: one Protocol, and the ccxt adapters and dialects that implement it."""

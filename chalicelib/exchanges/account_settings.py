@@ -1,4 +1,4 @@
-"""What a worker knows of an account's settings at its exchange."""
+"""The known settings of an account at its exchange."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 
 @dataclass(slots=True)
 class AccountSettings:
-    """One account's settings on one market, kept for a while so that not every order looks at them.
+    """One account's settings on one market, cached so that not every order reads them.
 
     Attributes:
-        manage_modes: The account's owner permits changing settings that hold for the whole account.
-        prepared: Settings that were seen or made: market, hedged, margin mode, leverage.
-        level: OKX's account level, `1` to `4`. None if it has not been read.
+        manage_modes: Whether the owner permits changes of settings that apply to the whole account.
+        prepared: Settings that were read or set: market, hedged, margin mode, leverage.
+        level: OKX's account level, `1` to `4`. None if not read.
     """
 
     manage_modes: bool = False
@@ -19,6 +19,6 @@ class AccountSettings:
     level: str | None = None
 
     def forget(self) -> None:
-        """Forgets what was seen, so that the next order looks again."""
+        """Clears the cached settings, so that the next order reads them again."""
         self.prepared.clear()
         self.level = None

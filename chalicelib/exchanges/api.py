@@ -1,4 +1,4 @@
-"""One account's calls to its exchange: through ccxt, which signs them, with every failure classed."""
+"""One account's calls to its exchange: ccxt signs them, and every failure gets an error class."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -18,34 +18,34 @@ Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
 class ErrorRules(Protocol):
-    """How one exchange words its errors and its limits."""
+    """How one exchange reports errors and limits."""
 
     @property
     def error_rules(self) -> Sequence[Meaning]:
-        """The exchange's codes; the first row that applies counts."""
+        """The exchange's codes. The first row that matches counts."""
         ...
 
     def parse_error(self, reply: Any) -> tuple[str | None, str]:
-        """The code and the message of a reply; code None if it reports no error."""
+        """Returns the code and message of a reply. The code is None if the reply is no error."""
         ...
 
     def pacing(self, headers: Mapping[str, str]) -> Pacing:
-        """What a reply's headers say about the limits."""
+        """Returns what a reply's headers say about the limits."""
         ...
 
     def weight(self, method: str, parameters: Parameters) -> int:
-        """What a call, named as ccxt names it, takes of the address's limit."""
+        """Returns a call's weight in the address's limit. The method is named as in ccxt."""
         ...
 
 
 class Api:
-    """A signed line to an exchange.
+    """Signed calls to an exchange.
 
     Attributes:
         client: The ccxt exchange.
-        pacing: What the last answer said about the limits.
-        settings: What is known of the account's settings.
-        pace: Waits until a call of this weight may leave; as it comes, it lets every call leave at once.
+        pacing: What the last reply said about the limits.
+        settings: The account's known settings.
+        pace: Waits until a call of this weight may be sent. The default sends every call at once.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Api:
         name: str,
         client: Any,
         transport: ExchangeTransport,
-        phrases: ErrorRules,
+        error_rules: ErrorRules,
         credentials: Credentials,
     ) -> None:
         self.client = client
@@ -62,17 +62,17 @@ class Api:
         self.pace: Callable[[int], None] = lambda _weight: None
         self._name = name
         self._transport = transport
-        self._phrases = phrases
+        self._error_rules = error_rules
         self._secrets = [
             secret for secret in (credentials.api_key, credentials.secret, credentials.passphrase) if secret
         ]
 
     def read(self, method: str, parameters: Parameters | None = None) -> Any:
-        """Calls an endpoint that changes nothing, named as ccxt names it, and returns its reply.
+        """Calls an endpoint that changes nothing, named as in ccxt. Returns the reply.
 
         Raises:
-            Retryable, NotDoable, outcomes.Absent: As the exchange's code says; Retryable where it says
-                nothing certain.
+            Retryable, NotDoable, outcomes.Absent: According to the exchange's code. Retryable if the code is
+                not certain.
         """
         return self._call(method, parameters, changes=False)
 
@@ -80,15 +80,15 @@ class Api:
         """Calls an endpoint that changes something, once.
 
         Raises:
-            Retryable, NotDoable, outcomes.Duplicate, Absent, Already: As the exchange's code says; nothing
-                was changed.
+            Retryable, NotDoable, outcomes.Duplicate, Absent, Already: According to the exchange's code.
+                Nothing was changed.
             OutcomeUnknown: No answer, an answer without the exchange's own code, HTTP 500 and above, and
                 codes listed as unknown.
         """
         return self._call(method, parameters, changes=True)
 
     def _call(self, method: str, parameters: Parameters | None, *, changes: bool) -> Any:
-        weight = self._phrases.weight(method, parameters or {})
+        weight = self._error_rules.weight(method, parameters or {})
         return self.run(
             lambda: getattr(self.client, method)(_copy(parameters)), changes=changes, weight=weight
         )
@@ -107,23 +107,23 @@ class Api:
         else:
             failure = None
         finally:
-            self.pacing = self._phrases.pacing(self.client.last_response_headers or {})
+            self.pacing = self._error_rules.pacing(self.client.last_response_headers or {})
         if failure is None:
-            code, _ = self._phrases.parse_error(reply)
+            code, _ = self._error_rules.parse_error(reply)
             if isinstance(reply, (dict, list)) and code is None:
                 return reply
         failed = self._failure(failure, sent=self._transport.sent > sent_before)
         self._count_unlisted(failed)
-        # Not chained: ccxt puts the URL, and so key and signature, into its messages.
-        raise outcomes.reaction(failed, self._phrases.error_rules, changes=changes) from None
+        # Not chained: ccxt puts the URL, with key and signature, into its messages.
+        raise outcomes.reaction(failed, self._error_rules.error_rules, changes=changes) from None
 
     def _count_unlisted(self, failed: Failure) -> None:
-        """Counts an answer whose code was never seen, so that the tables can be completed."""
-        if outcomes.is_unlisted(failed, self._phrases.error_rules) and failed.code not in documented.codes(
-            self._name
-        ):
+        """Counts an answer with an unlisted code, so that the tables can be completed."""
+        if outcomes.is_unlisted(
+            failed, self._error_rules.error_rules
+        ) and failed.code not in documented.codes(self._name):
             log.warning(
-                "exchange code not listed",
+                "unlisted exchange code received",
                 extra={"exchange": self._name, "exchange_code": failed.code, "reason": failed.reason},
             )
             measure(Metric.UNLISTED_EXCHANGE_CODES, 1, {"exchange": self._name})
@@ -134,7 +134,7 @@ class Api:
 
     def _failure(self, error: Exception | None, *, sent: bool) -> Failure:
         client = self.client
-        code, reason = self._phrases.parse_error(client.last_json_response)
+        code, reason = self._error_rules.parse_error(client.last_json_response)
         status = _status(error)
         return Failure(
             exchange=self._name,
@@ -147,9 +147,9 @@ class Api:
         )
 
     def _clean(self, reason: str) -> str:
-        """The exchange's message without the key in it.
+        """Returns the exchange's message without the key.
 
-        Bybit repeats the signed text when a signature is wrong.
+        Bybit repeats the signed text if a signature is wrong.
         """
         for secret in self._secrets:
             reason = reason.replace(secret, "***")
@@ -157,14 +157,14 @@ class Api:
 
 
 def _copy(parameters: Parameters | None) -> Any:
-    # ccxt adds its own fields to what it is given.
+    # ccxt adds its own fields to the parameters.
     if parameters is None:
         return {}
     return dict(parameters) if isinstance(parameters, Mapping) else [dict(each) for each in parameters]
 
 
 def _status(error: BaseException | None) -> int | None:
-    """The HTTP status behind an error, where it was an error status."""
+    """Returns the HTTP status behind an error. None if there is none."""
     while error is not None:
         response = getattr(error, "response", None)
         if response is not None and response.status_code >= _HTTP_ERROR:

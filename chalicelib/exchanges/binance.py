@@ -1,6 +1,6 @@
 """Binance: spot, and USDⓈ-M futures.
 
-Conditional futures orders live in a book of their own (`algoOrder`); on firing they become an ordinary order
+Conditional futures orders are in a separate book (`algoOrder`). Once triggered, they become an ordinary order
 with an id of its own. Rules from developers.binance.com: spot and USDⓈ-M REST API, error codes, filters.
 """
 
@@ -43,7 +43,7 @@ _STATUS = {
     "EXPIRED": OrderStatus.CANCELLED,
     "EXPIRED_IN_MATCH": OrderStatus.CANCELLED,
     "REJECTED": OrderStatus.REJECTED,
-    # Of the book of conditional orders; one that has fired is read from the order it became.
+    # Of the book of conditional orders. A triggered order is read from the order it became.
     "TRIGGERING": OrderStatus.OPEN,
     "TRIGGERED": OrderStatus.OPEN,
     "FINISHED": OrderStatus.OPEN,
@@ -59,13 +59,13 @@ _TYPES = {
     "TAKE_PROFIT_LIMIT": OrderType.STOP_LIMIT,
     "STOP": OrderType.STOP_LIMIT,
 }
-# `BOTH` is the one position of one-way mode.
+# `BOTH` is the single position of one-way mode.
 _POSITION_SIDES = {"LONG": PositionSide.LONG, "SHORT": PositionSide.SHORT}
-# The same word for a market order on spot and a limit order on futures.
+# The same word names a market order on spot and a limit order on futures.
 _TAKE_PROFIT = {MarketType.SPOT: OrderType.STOP_MARKET, MarketType.FUTURES: OrderType.STOP_LIMIT}
 
 
-# What calls weigh that do not weigh 1, by ccxt's names; of all symbols, and of one.
+# Weights of calls that do not weigh 1, by ccxt's names: for all symbols, and for one.
 _WEIGHTS_OF_ALL = {
     "privateGetOpenOrders": 80,
     "fapiPrivateGetOpenOrders": 40,
@@ -88,7 +88,7 @@ _WEIGHTS = {
 
 
 class Binance:
-    """See particulars.Particulars. Also Binance.US, which has spot only and an older interface.
+    """See `ExchangeDialect`. Also Binance.US, which has spot only and an older interface.
 
     Args:
         name: The site, `binance` or `binanceus`.
@@ -106,23 +106,23 @@ class Binance:
 
     @property
     def order_weight(self) -> int:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         return 0 if self._futures else 1
 
     @property
     def native_oco(self) -> bool:
-        """Spot conditional orders hold what they will sell.
+        """Whether an OCO group goes in one call: conditional spot orders lock what they will sell.
 
         Binance.US documents no list of two market orders (docs.binance.us, "OCO").
         """
         return not self._futures and self.name == "binance"
 
     def ccxt_name(self) -> str:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         return "binanceusdm" if self._futures else self.name
 
     def options(self) -> dict[str, Any]:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         kind = "linear" if self._futures else "spot"
         return {
             "recvWindow": RECEIVE_WINDOW_MS,
@@ -132,7 +132,7 @@ class Binance:
         }
 
     def use_test_environment(self, client: Any) -> None:
-        """Demo trading: Binance's futures test network takes no orders any more.
+        """Switches to demo trading: Binance's futures test network no longer takes orders.
 
         Binance.US has no test environment.
         """
@@ -141,13 +141,13 @@ class Binance:
         client.enable_demo_trading(True)
 
     def parse_error(self, reply: Any) -> tuple[str | None, str]:
-        """Errors are `{"code": -1013, "msg": ...}`; some successes carry code 200."""
+        """See `ErrorRules`. Errors are `{"code": -1013, "msg": ...}`. Some successes have code 200."""
         if not isinstance(reply, dict) or str(reply.get("code", "200")) in {"0", "200"}:
             return None, ""
         return str(reply["code"]), str(reply.get("msg", ""))
 
     def pacing(self, headers: Mapping[str, str]) -> Pacing:
-        """`X-MBX-USED-WEIGHT-1M`, `X-MBX-ORDER-COUNT-10S`, `Retry-After`."""
+        """See `ErrorRules`. `X-MBX-USED-WEIGHT-1M`, `X-MBX-ORDER-COUNT-10S`, `Retry-After`."""
         named = {name.lower(): value for name, value in headers.items()}
         counts = {
             name.rsplit("-", 1)[1]: number(value)
@@ -163,17 +163,17 @@ class Binance:
         )
 
     def weight(self, method: str, parameters: Parameters) -> int:
-        """See api.Phrasebook. As documented; orders weigh nothing on futures."""
+        """See `ErrorRules`. Weights as documented. Futures orders weigh nothing."""
         if not parameters and method in _WEIGHTS_OF_ALL:
             return _WEIGHTS_OF_ALL[method]
         return _WEIGHTS.get(method, 1)
 
     def instrument_name(self, market_id: str) -> str:
-        """Binance's names are ours."""
+        """See `ExchangeDialect`. Binance's names equal ours."""
         return market_id
 
     def place(self, api: Api, order: OrderRequest, listing: Listing) -> OrderState:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         request: dict[str, Any] = {
             "symbol": listing.market_id,
             "side": order.side.value.upper(),
@@ -204,7 +204,7 @@ class Binance:
         return self._state(api.change(f"{self._private}PostOrder", request), listing)
 
     def find(self, api: Api, client_order_id: str, listing: Listing, *, trigger: bool) -> OrderState | None:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         if not (trigger and self._futures):
             return self._state(
                 api.read(
@@ -213,7 +213,7 @@ class Binance:
                 ),
                 listing,
             )
-        # The endpoint of one conditional order needs no symbol; its reply names it.
+        # The endpoint of one conditional order needs no symbol. Its reply contains it.
         conditional = api.read("fapiPrivateGetAlgoOrder", {"clientAlgoId": client_order_id})
         state = self._state(conditional, listing)
         if not conditional.get("actualOrderId"):
@@ -227,7 +227,10 @@ class Binance:
         return _fired_state(state, became)
 
     def cancel(self, api: Api, order: OrderState, listing: Listing) -> None:
-        """A conditional order that has fired is cancelled as the order it became, by that order's id."""
+        """See `ExchangeDialect`.
+
+        A triggered conditional order is cancelled by the id of the order it became.
+        """
         if self._futures and order.trigger:
             with contextlib.suppress(Absent):
                 api.change("fapiPrivateDeleteAlgoOrder", {"clientAlgoId": order.client_order_id})
@@ -248,7 +251,10 @@ class Binance:
         )
 
     def cancel_all(self, api: Api, listing: Listing | None) -> None:
-        """Binance cancels by symbol only, so without one the open orders tell which."""
+        """See `ExchangeDialect`.
+
+        Binance cancels per symbol. Without one, the open orders give the symbols.
+        """
         symbols = [listing.market_id] if listing else sorted({row["symbol"] for row in self._open(api, {})})
         for symbol in symbols:
             methods = (
@@ -257,18 +263,18 @@ class Binance:
                 else ("privateDeleteOpenOrders",)
             )
             for method in methods:
-                # Spot answers "Unknown order sent." where there is nothing to cancel.
+                # Spot answers "Unknown order sent." if there is nothing to cancel.
                 with contextlib.suppress(Absent):
                     api.change(method, {"symbol": symbol})
 
     def open_orders(self, api: Api, listing: Listing | None, listings: Listings) -> Sequence[OrderState]:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         rows = self._open(api, {"symbol": listing.market_id} if listing else {})
         known = ((row, listing or listings.get(self.instrument_name(row["symbol"]))) for row in rows)
         return [self._state(row, each) for row, each in known if each is not None]
 
     def fills(self, api: Api, order: OrderState, listing: Listing) -> Sequence[Fill]:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         order_id = order.exchange_order_id
         if self._futures and order.trigger:
             order_id = api.read("fapiPrivateGetAlgoOrder", {"clientAlgoId": order.client_order_id}).get(
@@ -280,9 +286,9 @@ class Binance:
         return [_fill(row) for row in api.read(method, {"symbol": listing.market_id, "orderId": order_id})]
 
     def trades(self, api: Api, listing: Listing, side: Side, since: datetime) -> Sequence[Trade]:
-        """See particulars.Particulars.
+        """See `ExchangeDialect`.
 
-        Trades carry the exchange's order id only, so each order is asked for its client id.
+        Trades contain only the exchange's order id, so each order is queried for its client order id.
         """
         method = "fapiPrivateGetUserTrades" if self._futures else "privateGetMyTrades"
         rows = api.read(
@@ -301,7 +307,7 @@ class Binance:
         return [Trade(names[str(row["orderId"])], str(row["orderId"]), _fill(row)) for row in chosen]
 
     def _client_id(self, api: Api, order_id: str, listing: Listing) -> str | None:
-        """The client id of an order, None while the exchange does not show the order."""
+        """Returns an order's client order id. None while the exchange does not show the order."""
         try:
             row = api.read(f"{self._private}GetOrder", {"symbol": listing.market_id, "orderId": order_id})
         except Absent:
@@ -309,7 +315,7 @@ class Binance:
         return str(row["clientOrderId"])
 
     def balances(self, api: Api) -> Sequence[Balance]:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         if self._futures:
             rows = api.read("fapiPrivateV3GetBalance")
             found = [
@@ -326,7 +332,7 @@ class Binance:
         return [balance for balance in found if balance.total]
 
     def positions(self, api: Api, listings: Listings) -> Sequence[Position]:
-        """Short positions have a negative amount in both modes.
+        """See `ExchangeDialect`. Short positions have a negative amount in both modes.
 
         The leverage is part of the symbol's settings, not of this reply. Only an isolated position has an
         isolated wallet. Source: Binance USDⓈ-M futures, "Position Information V3".
@@ -347,14 +353,14 @@ class Binance:
         ]
 
     def last_price(self, api: Api, listing: Listing) -> str:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         method = "fapiPublicV2GetTickerPrice" if self._futures else "publicGetTickerPrice"
         return str(api.read(method, {"symbol": listing.market_id})["price"])
 
     def set_position_mode(self, api: Api, listing: Listing, *, hedged: bool) -> None:  # noqa: ARG002  account-wide here
-        """See particulars.Particulars. Looked up where it weighs 5.
+        """See `ExchangeDialect`. Reads the mode from an endpoint that weighs 5.
 
-        The endpoint that sets it weighs 30 to read.
+        The endpoint that sets the mode weighs 30 to read.
         """
         if flag(api.read("fapiPrivateGetAccountConfig")["dualSidePosition"]) is not hedged:
             if not api.settings.manage_modes:
@@ -371,7 +377,7 @@ class Binance:
         *,
         hedged: bool,  # noqa: ARG002
     ) -> None:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         symbol = {"symbol": listing.market_id}
         (current,) = api.read("fapiPrivateGetSymbolConfig", symbol)
         wanted = {"cross": "CROSSED", "isolated": "ISOLATED", None: current["marginType"]}[margin_mode]
@@ -382,9 +388,9 @@ class Binance:
             api.change("fapiPrivatePostLeverage", {**symbol, "leverage": str(leverage)})
 
     def permissions(self, api: Api, credentials: Credentials) -> KeyPermissions:
-        """From the restrictions of the key.
+        """See `ExchangeDialect`. Uses the key's restrictions.
 
-        Demo keys have none to show and cannot withdraw, so there the account answers.
+        Demo keys have no restrictions to read and cannot withdraw, so the account is queried instead.
         """
         if credentials.demo or self.name != "binance":
             self.balances(api)
@@ -396,7 +402,7 @@ class Binance:
         return KeyPermissions(flag(row["enableReading"]), trade, flag(row["enableWithdrawals"]))
 
     def _place_oco(self, api: Api, order: OrderRequest, other: OrderRequest, listing: Listing) -> OrderState:
-        """Two conditional market orders of one side, of which the one above the market cancels the one below, or the reverse.
+        """Places an OCO group of two conditional market orders, one above the market and one below.
 
         Source: Binance spot, "New Order list - OCO".
         """
@@ -410,7 +416,7 @@ class Binance:
             place = "above" if each.trigger_above else "below"
             request |= {f"{place}Type": self._type(each), f"{place}StopPrice": text(each.stop_price)}
             request[f"{place}ClientOrderId"] = each.client_order_id
-        # Without a list id ccxt puts its own broker id there.
+        # Without a list id, ccxt sends its own broker id.
         request |= {"listClientOrderId": order.client_order_id, "newOrderRespType": "FULL"}
         reply = api.change("privatePostOrderListOco", request)
         [report] = [row for row in reply["orderReports"] if row["clientOrderId"] == order.client_order_id]
@@ -422,8 +428,8 @@ class Binance:
                 return "MARKET"
             case OrderType.LIMIT:
                 return "LIMIT_MAKER" if order.post_only and not self._futures else "LIMIT"
-        # A stop runs with the market, a take-profit against it: which one it is says the direction the
-        # trigger waits for.
+        # A stop triggers in the order's own direction, a take-profit in the opposite one. The pair of side
+        # and trigger direction tells them apart.
         stop = (order.side is Side.BUY) is bool(order.trigger_above)
         market = order.order_type is OrderType.STOP_MARKET
         if self._futures:
@@ -436,8 +442,8 @@ class Binance:
 
     def _add_position(self, request: dict[str, Any], order: OrderRequest) -> None:
         if order.hedged:
-            # Reduce-only does not exist in hedge mode: the side of the position says it, and Binance never
-            # flips one there.
+            # Hedge mode has no reduce-only. The position side says it, and Binance never reverses a position
+            # there.
             request["positionSide"] = (
                 "LONG" if is_about_long(order.side, reduce_only=order.reduce_only) else "SHORT"
             )
@@ -486,7 +492,7 @@ def _fill(row: Mapping[str, Any]) -> Fill:
 
 
 def _fired_state(conditional: OrderState, became: OrderState) -> OrderState:
-    """A conditional order that has fired: asked for as before, filled as the order it became."""
+    """Returns a triggered conditional order with the fills of the order that it became."""
     return replace(
         conditional,
         status=became.status,
@@ -499,7 +505,7 @@ def _fired_state(conditional: OrderState, became: OrderState) -> OrderState:
 
 
 def _fee(fills: Sequence[Mapping[str, Any]]) -> tuple[Decimal | None, str | None]:
-    """The fee of an order from its fills, where it was taken in one currency."""
+    """Returns an order's fee from its fills, if taken in one currency. None and None otherwise."""
     currencies = {fill["commissionAsset"] for fill in fills}
     if len(currencies) != 1:
         return None, None

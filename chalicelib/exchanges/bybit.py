@@ -1,7 +1,7 @@
 """Bybit v5, unified account: spot, and USDT perpetuals (`linear`).
 
-Orders are acknowledged first and booked afterwards, so a reply to one says only that it was taken; its state
-has to be fetched. Rules from bybit-exchange.github.io/docs/v5: order, position, account, error codes.
+The reply to an order only acknowledges it, so its state must be fetched. Rules from
+bybit-exchange.github.io/docs/v5: order, position, account, error codes.
 """
 
 import contextlib
@@ -49,12 +49,12 @@ _MARGIN_MODES = {"ISOLATED_MARGIN": "isolated", "REGULAR_MARGIN": "cross", "PORT
 _SETTLE_COINS = ("USDT", "USDC")
 _PAGE = "50"
 _ONE_WAY, _HEDGE = 0, 3
-# `positionIdx` 0 is the one position of one-way mode.
+# `positionIdx` 0 is the single position of one-way mode.
 _POSITION_SIDES = {"1": PositionSide.LONG, "2": PositionSide.SHORT}
 
 
 class Bybit:
-    """See particulars.Particulars. Also Bybit EU, which has spot only.
+    """See `ExchangeDialect`. Also Bybit EU, which has spot only.
 
     Args:
         name: The site, `bybit` or `bybiteu`.
@@ -71,24 +71,24 @@ class Bybit:
         self._category = {"category": "linear" if self._futures else "spot"}
 
     def ccxt_name(self) -> str:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         return self.name
 
     def options(self) -> dict[str, Any]:
-        """See particulars.Particulars.
+        """See `ExchangeDialect`.
 
-        The account kind is told to ccxt, which would ask for it before the first private call.
+        Sets the account kind, which ccxt would otherwise query before the first private call.
         """
         kind = "linear" if self._futures else "spot"
         known = {"enableUnifiedMargin": False, "enableUnifiedAccount": True}
         return {"recvWindow": RECEIVE_WINDOW_MS, "fetchMarkets": {"types": [kind]}, **known}
 
     def use_test_environment(self, client: Any) -> None:
-        """Demo trading, api-demo.bybit.com."""
+        """Switches to demo trading, api-demo.bybit.com."""
         client.enable_demo_trading(True)
 
     def parse_error(self, reply: Any) -> tuple[str | None, str]:
-        """Every reply is `{"retCode": 0, "retMsg": "OK", "result": ...}`."""
+        """See `ErrorRules`. Every reply is `{"retCode": 0, "retMsg": "OK", "result": ...}`."""
         if not isinstance(reply, dict) or "retCode" not in reply:
             return ("", "") if isinstance(reply, dict) else (None, "")
         return (
@@ -98,18 +98,18 @@ class Bybit:
         )
 
     def pacing(self, headers: Mapping[str, str]) -> Pacing:
-        """`X-Bapi-Limit-Status` is what is left of this second for this kind of call."""
+        """See `ErrorRules`. `X-Bapi-Limit-Status` is the rest of this second for this kind of call."""
         named = {name.lower(): value for name, value in headers.items()}
         return Pacing(
             remaining=number(named.get("x-bapi-limit-status")), retry_after=number(named.get("retry-after"))
         )
 
     def weight(self, method: str, parameters: Parameters) -> int:  # noqa: ARG002  every call weighs the same
-        """See api.Phrasebook. Calls are counted."""
+        """See `ErrorRules`. Each call counts as one."""
         return 1
 
     def instrument_name(self, market_id: str) -> str:
-        """Bybit's names are ours, but for perpetuals settled in USDC: `BTCPERP`."""
+        """See `ExchangeDialect`. Bybit's names equal ours, except perpetuals settled in USDC: `BTCPERP`."""
         return (
             f"{market_id.removesuffix('PERP')}USDC"
             if self._futures and market_id.endswith("PERP")
@@ -117,7 +117,7 @@ class Bybit:
         )
 
     def place(self, api: Api, order: OrderRequest, listing: Listing) -> OrderState:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         limit = order.order_type in {OrderType.LIMIT, OrderType.STOP_LIMIT}
         request: dict[str, Any] = {
             **self._market(listing),
@@ -131,7 +131,7 @@ class Bybit:
         if limit:
             request["timeInForce"] = "PostOnly" if order.post_only else order.time_in_force or "GTC"
         elif not self._futures:
-            # Without it the quantity of a market buy would be an amount of quote currency.
+            # Without this field the quantity of a market buy would be an amount of quote currency.
             request["marketUnit"] = "baseCoin"
         if order.stop_price is not None:
             request["triggerPrice"] = text(order.stop_price)
@@ -150,7 +150,10 @@ class Bybit:
         return new_order_state(order, result["orderId"])
 
     def find(self, api: Api, client_order_id: str, listing: Listing, *, trigger: bool) -> OrderState | None:  # noqa: ARG002  one book
-        """In the open and recent orders first, then in the history, into which they move minutes later."""
+        """See `ExchangeDialect`. Reads open and recent orders first, then the history.
+
+        Orders move into the history after minutes.
+        """
         query = {**self._market(listing), "orderLinkId": client_order_id}
         for method in ("privateGetV5OrderRealtime", "privateGetV5OrderHistory"):
             rows = api.read(method, query)["result"]["list"]
@@ -159,7 +162,7 @@ class Bybit:
         return None
 
     def cancel(self, api: Api, order: OrderState, listing: Listing) -> None:
-        """A spot trigger order that has fired is an ordinary one, and is then cancelled as such."""
+        """See `ExchangeDialect`. A triggered spot order is an ordinary order and is cancelled as such."""
         request = {**self._market(listing), "orderLinkId": order.client_order_id}
         if not self._futures and order.trigger:
             with contextlib.suppress(Absent):
@@ -168,9 +171,9 @@ class Bybit:
         api.change("privatePostV5OrderCancel", request)
 
     def cancel_all(self, api: Api, listing: Listing | None) -> None:
-        """Futures: everything of a symbol or settlement coin at once; spot.
+        """See `ExchangeDialect`. Futures: all orders of a symbol or settlement coin at once.
 
-        Kind by kind, ordinary orders being the default.
+        Spot: one kind of order after the other, because the default covers ordinary orders only.
         """
         if listing is not None:
             scopes = [{"symbol": listing.market_id}]
@@ -185,7 +188,7 @@ class Bybit:
                     api.change("privatePostV5OrderCancelAll", {**self._category, **scope, **kind})
 
     def open_orders(self, api: Api, listing: Listing | None, listings: Listings) -> Sequence[OrderState]:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         if listing is not None:
             scopes = [{"symbol": listing.market_id}]
         else:
@@ -196,7 +199,7 @@ class Bybit:
             for row in self._pages(api, "privateGetV5OrderRealtime", {**scope, "openOnly": "0"})
         ]
         known = ((row, listing or listings.get(self.instrument_name(row["symbol"]))) for row in rows)
-        # Asked for open orders only, it still shows some that have just ended.
+        # A query for open orders only still returns some that have just ended.
         return [
             state
             for state in (self._state(row, each) for row, each in known if each is not None)
@@ -204,7 +207,7 @@ class Bybit:
         ]
 
     def fills(self, api: Api, order: OrderState, listing: Listing) -> Sequence[Fill]:
-        """See particulars.Particulars. Newest first there."""
+        """See `ExchangeDialect`. Bybit returns the newest first."""
         rows = self._pages(
             api,
             "privateGetV5ExecutionList",
@@ -219,7 +222,7 @@ class Bybit:
         return [_fill(row, listing) for row in reversed(trades)]
 
     def trades(self, api: Api, listing: Listing, side: Side, since: datetime) -> Sequence[Trade]:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         query = {"symbol": listing.market_id, "startTime": str(int(since.timestamp() * 1000))}
         rows = self._pages(api, "privateGetV5ExecutionList", query)
         chosen = [
@@ -230,14 +233,14 @@ class Bybit:
         return [Trade(row["orderLinkId"], row["orderId"], _fill(row, listing)) for row in reversed(chosen)]
 
     def balances(self, api: Api) -> Sequence[Balance]:
-        """Free is what neither spot orders nor margin hold.
+        """See `ExchangeDialect`. Free is the balance without spot orders and margin.
 
-        Of a settlement coin it is what the account has available.
+        For a settlement coin, free is what the account has available.
 
         All coins of a unified account are margin for its positions. `totalAvailableBalance` is the margin
-        balance in USD, unrealised profit and loss included, less haircut and initial margin. In isolated
-        margin the field is
-        empty: there a position loses its own margin only. Source: Bybit v5, "Get Wallet Balance".
+        balance in USD including unrealised profit and loss, less haircut and initial margin. In isolated
+        margin the field is empty, because a position then loses its own margin only. Source: Bybit v5, "Get
+        Wallet Balance".
         """
         (account,) = api.read("privateGetV5AccountWalletBalance", {"accountType": "UNIFIED"})["result"][
             "list"
@@ -252,13 +255,16 @@ class Bybit:
             free = total - held
             if available is not None and row["coin"] in _SETTLE_COINS:
                 of_account = available / _usd_price(row)
-                # Spot pays with the coin itself, of which a profit that is not realised is no part.
+                # Spot pays with the coin itself, which excludes unrealised profit.
                 free = of_account if self._futures else min(free, of_account)
             found.append(Balance(row["coin"], max(rounded(free), Decimal(0)), total))
         return [balance for balance in found if balance.total]
 
     def positions(self, api: Api, listings: Listings) -> Sequence[Position]:
-        """Sizes are positive there; the side tells a short one. The margin mode is the whole account's."""
+        """See `ExchangeDialect`.
+
+        Sizes are positive and the side marks a short. The margin mode is the account's.
+        """
         found = []
         for coin in _SETTLE_COINS:
             for row in self._pages(api, "privateGetV5PositionList", {"settleCoin": coin}):
@@ -282,13 +288,16 @@ class Bybit:
         return found
 
     def last_price(self, api: Api, listing: Listing) -> str:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         return str(
             api.read("publicGetV5MarketTickers", self._market(listing))["result"]["list"][0]["lastPrice"]
         )
 
     def set_position_mode(self, api: Api, listing: Listing, *, hedged: bool) -> None:
-        """Per symbol here. In hedge mode the symbol has two positions, 1 and 2, in one-way mode one, 0."""
+        """See `ExchangeDialect`.
+
+        Set per symbol: two positions (1 and 2) in hedge mode, one (0) in one-way mode.
+        """
         rows = api.read("privateGetV5PositionList", self._market(listing))["result"]["list"]
         if any(str(row["positionIdx"]) != "0" for row in rows) is not hedged:
             with contextlib.suppress(Already):
@@ -306,7 +315,7 @@ class Bybit:
         *,
         hedged: bool,  # noqa: ARG002
     ) -> None:
-        """The margin mode is the whole account's here, the leverage a symbol's."""
+        """See `ExchangeDialect`. The margin mode is the whole account's, the leverage a symbol's."""
         if margin_mode is not None:
             wanted = {"cross": "REGULAR_MARGIN", "isolated": "ISOLATED_MARGIN"}[margin_mode]
             actual = _MARGIN_MODES.get(api.read("privateGetV5AccountInfo")["result"]["marginMode"], "cross")
@@ -325,10 +334,11 @@ class Bybit:
                     api.change("privatePostV5PositionSetLeverage", {**self._market(listing), **both})
 
     def permissions(self, api: Api, credentials: Credentials) -> KeyPermissions:
-        """Permissions are lists by subject: `{"Spot": ["SpotTrade"], "Wallet": ["Withdraw"]}`.
+        """See `ExchangeDialect`.
 
-        Demo trading has no key query (bybit-exchange.github.io/docs/v5/demo, "Available API List"), so there
-        the balance is asked for.
+        Permissions are lists by area: `{"Spot": ["SpotTrade"], "Wallet": ["Withdraw"]}`.
+        Demo trading has no key query (bybit-exchange.github.io/docs/v5/demo, "Available API List"), so the
+        balance is queried instead.
         """
         if credentials.demo:
             self.balances(api)
@@ -397,7 +407,10 @@ def _fill(row: Mapping[str, Any], listing: Listing) -> Fill:
 
 
 def _fee_currency(row: Mapping[str, Any], listing: Listing) -> str:
-    """Taken from what is received: on spot the base of a purchase, else the quote."""
+    """Returns the currency of a fee.
+
+    It is taken from the received asset: the base of a spot buy, else the quote.
+    """
     if row.get("feeCurrency"):
         return str(row["feeCurrency"])
     spot_purchase = listing.instrument.market_type is MarketType.SPOT and row["side"] == "Buy"
@@ -405,6 +418,6 @@ def _fee_currency(row: Mapping[str, Any], listing: Listing) -> str:
 
 
 def _usd_price(row: Mapping[str, Any]) -> Decimal:
-    """What a coin is worth in USD, by what the account has of it; 1 where it has none."""
+    """Returns a coin's price in USD from the account's own balance of it. 1 if the balance is zero."""
     value, equity = positive(row.get("usdValue")), positive(row.get("equity"))
     return value / equity if value and equity else Decimal(1)

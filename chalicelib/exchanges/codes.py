@@ -1,18 +1,23 @@
-"""The codes of each exchange that mean more than "refused", from its documentation and from trying.
+"""Each exchange's codes that mean more than "refused", from its documentation and from tests.
 
-The first row that applies counts.
+The first row that matches counts.
 
-A code that is missing here is a refusal (`exchange_refused`, with the exchange's code and words), so a
-refusal only stands here where a better name is known for it. Two kinds of rows decide about money: `UNKNOWN`,
-after which the order may be at the exchange, and `PASSING` and `LIMITED`, after which it certainly is not and
-may be sent again. Sources: developers.binance.com (error codes of spot and USDⓈ-M),
-bybit-exchange.github.io/docs/v5/error, okx.com/docs-v5 (error code).
+A missing code is a refusal (`exchange_refused`, with the exchange's code and message). A refusal is listed
+only if it has a better name.
+
+Two groups of rows decide about money:
+
+- `UNKNOWN`: the order may be at the exchange.
+- `PASSING` and `LIMITED`: the order is certainly not at the exchange and may be sent again.
+
+Sources: developers.binance.com (error codes of spot and USDⓈ-M), bybit-exchange.github.io/docs/v5/error,
+okx.com/docs-v5 (error code).
 """
 
 from chalicelib.exchanges.outcomes import Kind, Meaning
 
 
-def _all(kind: Kind, *codes: str) -> tuple[Meaning, ...]:
+def _meanings(kind: Kind, *codes: str) -> tuple[Meaning, ...]:
     return tuple(Meaning(code, kind) for code in codes)
 
 
@@ -28,26 +33,26 @@ BINANCE = (
     Meaning("http 429", Kind.LIMITED, seconds=60, scope="address"),
     Meaning("http 418", Kind.LIMITED, seconds=120, scope="address"),
     Meaning("http 403", Kind.LIMITED, seconds=300, scope="address"),
-    # From a country Binance does not serve.
+    # From a country that Binance does not serve.
     Meaning("http 451", Kind.REFUSED),
-    # -1034: too many connections. Sent before the request is looked at.
+    # -1034: too many connections. Sent before the request is processed.
     Meaning("-1034", Kind.LIMITED, seconds=10, scope="address"),
     # "Execution status unknown", and errors inside Binance whose documentation does not exclude an effect.
-    *_all(Kind.UNKNOWN, "-1000", "-1001", "-1006", "-1007"),
+    *_meanings(Kind.UNKNOWN, "-1000", "-1001", "-1006", "-1007"),
     # The clock, at the gateway (-1021) and before the matching engine (-5028).
-    *_all(Kind.PASSING, "-1021", "-5028"),
+    *_meanings(Kind.PASSING, "-1021", "-5028"),
     # Overloaded. -1008 comes with HTTP 503 and is documented as "a failure API operation": nothing was
     # executed.
     Meaning("-1008", Kind.PASSING, certain=True),
     Meaning("-1004", Kind.PASSING, message="server is busy"),
-    # One code for every rejection of a spot order, told apart by the message.
+    # One code for every rejection of a spot order. The message tells them apart.
     Meaning("-2010", Kind.DUPLICATE, message="duplicate order"),
     *_refusals("exchange_insufficient_funds", "-2010", message="insufficient balance"),
     *_refusals("exchange_would_trigger", "-2010", message="trigger immediately"),
     *_refusals("post_only_would_fill", "-2010", message="match and take"),
-    *_all(Kind.DUPLICATE, "-4116"),
-    *_all(Kind.ABSENT, "-2011", "-2013"),
-    *_all(Kind.ALREADY, "-4046", "-4059"),
+    *_meanings(Kind.DUPLICATE, "-4116"),
+    *_meanings(Kind.ABSENT, "-2011", "-2013"),
+    *_meanings(Kind.ALREADY, "-4046", "-4059"),
     *_refusals("exchange_insufficient_funds", "-2018", "-2019"),
     *_refusals("exchange_would_trigger", "-2021"),
     *_refusals("post_only_would_fill", "-5022"),
@@ -65,8 +70,8 @@ BYBIT = (
     Meaning("10429", Kind.LIMITED, seconds=1),
     Meaning("10009", Kind.LIMITED, seconds=600, scope="address"),
     *(Meaning(code, Kind.LIMITED, seconds=1) for code in ("170005", "170222")),
-    # Timeouts and faults inside Bybit: the order may have been created. 10014: the same request once more.
-    *_all(
+    # Timeouts and errors inside Bybit: the order may have been created. 10014: a duplicate of the request.
+    *_meanings(
         Kind.UNKNOWN,
         "10000",
         "10014",
@@ -82,10 +87,10 @@ BYBIT = (
         "5004",
     ),
     # The clock.
-    *_all(Kind.PASSING, "10002", "-1021"),
-    *_all(Kind.DUPLICATE, "110072", "170141"),
-    *_all(Kind.ABSENT, "110001", "110008", "110010", "170213", "170142"),
-    *_all(Kind.ALREADY, "110025", "110026", "110043"),
+    *_meanings(Kind.PASSING, "10002", "-1021"),
+    *_meanings(Kind.DUPLICATE, "110072", "170141"),
+    *_meanings(Kind.ABSENT, "110001", "110008", "110010", "170213", "170142"),
+    *_meanings(Kind.ALREADY, "110025", "110026", "110043"),
     *_refusals("exchange_key_rejected", "10003", "10004", "10005", "10007", "10010", "33004"),
     *_refusals(
         "exchange_insufficient_funds",
@@ -106,7 +111,7 @@ BYBIT = (
     *_refusals("exchange_leverage_invalid", "110013"),
     *_refusals("exchange_position_mode_differs", "10001", message="position idx"),
     *_refusals("exchange_position_mode_differs", "10001", message="position mode"),
-    # Without a code of Bybit's. "403, access too frequent": the address is banned for ten minutes.
+    # Without Bybit's own code. "403, access too frequent": the address is banned for ten minutes.
     Meaning("http 429", Kind.LIMITED, seconds=1),
     Meaning("http 403", Kind.LIMITED, seconds=600, scope="address"),
 )
@@ -115,13 +120,13 @@ OKX = (
     Meaning("50011", Kind.LIMITED, seconds=2),
     Meaning("50061", Kind.LIMITED, seconds=2),
     Meaning("51113", Kind.LIMITED, seconds=2),
-    # "Does not indicate success or failure of order", timeouts, and a system that is busy or being upgraded.
+    # "Does not indicate success or failure of order", timeouts, and a system that is busy or under upgrade.
     # 2: partly done.
-    *_all(Kind.UNKNOWN, "2", "50001", "50004", "50005", "50013", "50026", "51054", "51149"),
-    # The clock; past the request's own expiry.
-    *_all(Kind.PASSING, "50036", "50037", "50102", "50112"),
-    *_all(Kind.DUPLICATE, "50071", "51016", "51065"),
-    *_all(Kind.ABSENT, "51400", "51401", "51402", "51410", "51603"),
+    *_meanings(Kind.UNKNOWN, "2", "50001", "50004", "50005", "50013", "50026", "51054", "51149"),
+    # The clock, and a request past its own expiry.
+    *_meanings(Kind.PASSING, "50036", "50037", "50102", "50112"),
+    *_meanings(Kind.DUPLICATE, "50071", "51016", "51065"),
+    *_meanings(Kind.ABSENT, "51400", "51401", "51402", "51410", "51603"),
     *_refusals(
         "exchange_key_rejected",
         "50100",

@@ -1,4 +1,4 @@
-"""What every exchange's module of particulars provides, under the same names."""
+"""The Protocol of an exchange dialect, which each exchange's module implements."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,14 +22,14 @@ from chalicelib.exchanges.protocol import (
     Trade,
 )
 
-# How long a request may still take effect after it left: the exchange checks its age (5 s) before matching,
-# plus its own time to answer.
+# Time in which a sent request may still take effect: the exchange checks its age (5 s) before matching, plus
+# the exchange's own time to answer.
 RECEIVE_WINDOW_MS = 5_000
 LATE_ARRIVAL_S = 15.0
 
 
 class ExchangeDialect(Protocol):
-    """One exchange and market: the requests it understands, and the reading of its replies.
+    """One exchange and market: builds its requests and parses its replies.
 
     Methods raise what `Api.read` and `Api.change` raise.
     """
@@ -41,25 +41,28 @@ class ExchangeDialect(Protocol):
 
     @property
     def error_rules(self) -> Sequence[Meaning]:
-        """See api.Phrasebook."""
+        """See `api.ErrorRules`."""
         ...
 
     @property
     def answers_at_once(self) -> bool:
-        """The reply to an order tells its state.
+        """Whether the reply to an order contains its state.
 
-        Otherwise it only acknowledges, and the order has to be fetched.
+        If not, the reply only acknowledges the order, and its state must be fetched.
         """
         ...
 
     @property
     def order_weight(self) -> int:
-        """What placing an order weighs, the look at what became of it included."""
+        """Weight of placing an order, including the query for its result."""
         ...
 
     @property
     def native_oco(self) -> bool:
-        """Orders that cancel each other go in one call (`OrderRequest.beside`), or the second would be refused."""
+        """Whether orders of an OCO group go in one call (`OrderRequest.oco_sibling`).
+
+        If so, the exchange would refuse the second order alone.
+        """
         ...
 
     def ccxt_name(self) -> str:
@@ -67,97 +70,105 @@ class ExchangeDialect(Protocol):
         ...
 
     def options(self) -> dict[str, Any]:
-        """The settings ccxt is made with."""
+        """The settings that ccxt is created with."""
         ...
 
     def use_test_environment(self, client: Any) -> None:
-        """Turns a ccxt exchange to the exchange's own test environment."""
+        """Switches a ccxt exchange to the exchange's own test environment."""
         ...
 
     def parse_error(self, reply: Any) -> tuple[str | None, str]:
-        """See api.Phrasebook."""
+        """See `api.ErrorRules`."""
         ...
 
     def pacing(self, headers: Mapping[str, str]) -> Pacing:
-        """See api.Phrasebook."""
+        """See `api.ErrorRules`."""
         ...
 
     def weight(self, method: str, parameters: Parameters) -> int:
-        """See api.Phrasebook."""
+        """See `api.ErrorRules`."""
         ...
 
     def instrument_name(self, market_id: str) -> str:
-        """The instrument's name for the exchange's: `BTC-USDT-SWAP` → `BTCUSDT`."""
+        """Returns our name of the exchange's instrument: `BTC-USDT-SWAP` → `BTCUSDT`."""
         ...
 
     def place(self, api: Api, order: OrderRequest, listing: Listing) -> OrderState:
-        """Places an order, one request. Raises outcomes.Duplicate where the client id is taken."""
+        """Places an order with one request.
+
+        Raises:
+            outcomes.Duplicate: The client order id is taken.
+        """
         ...
 
     def find(self, api: Api, client_order_id: str, listing: Listing, *, trigger: bool) -> OrderState | None:
-        """The order with this client id, None if there is none."""
+        """Returns the order with this client order id. None if there is none."""
         ...
 
     def cancel(self, api: Api, order: OrderState, listing: Listing) -> None:
-        """Asks to cancel. Raises outcomes.Absent where the order is not open any more."""
+        """Requests a cancel.
+
+        Raises:
+            outcomes.Absent: The order is no longer open.
+        """
         ...
 
     def cancel_all(self, api: Api, listing: Listing | None) -> None:
-        """Cancels all open orders of the account, or of one instrument; triggers included.
+        """Cancels all open orders of the account or of one instrument, trigger orders included.
 
-        Nothing open is fine.
+        Idempotent.
         """
         ...
 
     def open_orders(self, api: Api, listing: Listing | None, listings: Listings) -> Sequence[OrderState]:
-        """Open orders, triggers included."""
+        """Returns the open orders, trigger orders included."""
         ...
 
     def fills(self, api: Api, order: OrderState, listing: Listing) -> Sequence[Fill]:
-        """The trades of an order, oldest first."""
+        """Returns the trades of an order, oldest first."""
         ...
 
     def trades(self, api: Api, listing: Listing, side: Side, since: datetime) -> Sequence[Trade]:
-        """The account's trades of one side of an instrument since a time, each with its order."""
+        """Returns the account's trades on one side of an instrument since a time, each with its order."""
         ...
 
     def balances(self, api: Api) -> Sequence[Balance]:
-        """Currencies with something in them."""
+        """Returns the currencies with a balance."""
         ...
 
     def positions(self, api: Api, listings: Listings) -> Sequence[Position]:
-        """Open futures positions."""
+        """Returns the open futures positions."""
         ...
 
     def last_price(self, api: Api, listing: Listing) -> str:
-        """The last traded price, as the exchange writes it."""
+        """Returns the last traded price, as the exchange writes it."""
         ...
 
     def set_position_mode(self, api: Api, listing: Listing, *, hedged: bool) -> None:
-        """Hedge or one-way, if it differs.
+        """Sets hedge or one-way mode if it differs.
 
-        Raises `position_mode_differs` where that holds for the whole account and must stay.
+        Raises `position_mode_differs` if the mode applies to the whole account and may not change.
         """
         ...
 
     def set_margin(
         self, api: Api, listing: Listing, margin_mode: str | None, leverage: int | None, *, hedged: bool
     ) -> None:
-        """Margin mode and leverage of an instrument, where they differ."""
+        """Sets margin mode and leverage of an instrument if they differ."""
         ...
 
     def permissions(self, api: Api, credentials: Credentials) -> KeyPermissions:
-        """What the key may do."""
+        """Returns the key's permissions."""
         ...
 
 
 def number(value: str | None) -> int | None:
-    """A header's whole number, None where it is missing or something else."""
+    """Returns the whole number in a header. None if it is missing or not a number."""
     return int(value) if value is not None and value.isascii() and value.isdigit() else None
 
 
 def is_about_long(side: Side, *, reduce_only: bool) -> bool:
-    """Whether an order on a hedged account concerns the long position.
+    """Returns whether an order on a hedged account concerns the long position.
 
     A buy opens it, a reducing sell closes it.
     """
@@ -165,14 +176,14 @@ def is_about_long(side: Side, *, reduce_only: bool) -> bool:
 
 
 def position_mode_differs(exchange: str, *, hedged: bool) -> NotDoable:
-    """The refusal of an order that needs another position mode than the whole account has."""
+    """Returns the refusal of an order that needs another position mode than the account's."""
     if hedged:
         return NotDoable("account_in_one_way_mode", exchange=exchange)
     return NotDoable("account_in_hedge_mode", exchange=exchange)
 
 
 def new_order_state(order: OrderRequest, exchange_order_id: str) -> OrderState:
-    """An order the exchange has taken and not yet told anything about."""
+    """Returns the state of an order that the exchange has taken without reporting a state yet."""
     return OrderState(
         client_order_id=order.client_order_id,
         exchange_order_id=str(exchange_order_id),

@@ -1,7 +1,4 @@
-"""Regional sites of an exchange, by the names that ccxt gives them.
-
-Own accounts and addresses, the family's interface.
-"""
+"""Regional sites of exchanges, by ccxt's names: own accounts and addresses, the family's interface."""
 
 from collections.abc import Mapping
 
@@ -12,5 +9,8 @@ SPOT_ONLY = frozenset({"binanceus", "bybiteu"})
 
 
 def family(exchange: str) -> str:
-    """The exchange whose interface a site has. An exchange without regional sites is its own family."""
+    """Returns the exchange whose interface a site has.
+
+    An exchange without regional sites is its own family.
+    """
     return _FAMILIES.get(exchange, exchange)

@@ -1,7 +1,7 @@
-"""An exchange's rules for quantities and prices, kept before anything is sent.
+"""An exchange's rules for quantities and prices, checked before an order is sent.
 
-Quantities are base units and rounded toward zero; prices are quote per base and rounded to the side that is
-safe for whoever asked: a buy limit never above, a sell limit never below what was asked.
+Quantities are base units, rounded toward zero. Prices are quote per base, rounded to the sender's advantage:
+a buy limit is never raised, a sell limit never lowered.
 """
 
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
@@ -15,32 +15,32 @@ _AT_MARKET = (OrderType.MARKET, OrderType.STOP_MARKET)
 
 
 def round_quantity(instrument: Instrument, quantity: Decimal) -> Decimal:
-    """The largest multiple of the instrument's step that is not above `quantity`, base units."""
+    """Returns the largest multiple of the quantity step that is not above `quantity`, base units."""
     return _to_multiple(quantity, instrument.quantity_step, ROUND_DOWN)
 
 
 def round_price(instrument: Instrument, price: Decimal, side: Side) -> Decimal:
-    """The nearest price on the tick that is not worse for this side than `price`."""
+    """Returns the nearest price on the tick that is not worse for this side than `price`."""
     return _to_multiple(price, instrument.price_tick, ROUND_FLOOR if side is Side.BUY else ROUND_CEILING)
 
 
 def round_trigger(instrument: Instrument, stop_price: Decimal, *, trigger_above: bool) -> Decimal:
-    """The first price on the tick that a market moving there reaches at or after `stop_price`.
+    """Returns the first price on the tick that a market moving that way reaches at or after `stop_price`.
 
-    A stop never fires early.
+    A stop never triggers early.
     """
     return _to_multiple(stop_price, instrument.price_tick, ROUND_CEILING if trigger_above else ROUND_FLOOR)
 
 
 def check(order: OrderRequest, reference_price: Decimal | None = None) -> None:
-    """Holds an order against the rules of its instrument.
+    """Checks an order against the rules of its instrument.
 
     Args:
-        reference_price: What a market order will trade at, roughly; without it a market order's notional is
-            left to the exchange.
+        reference_price: Approximate execution price of a market order, quote per base. None leaves a market
+            order's value to the exchange.
 
     Raises:
-        NotDoable: With the rule as its code, and in its values the limit and the nearest value that would do.
+        NotDoable: The rule is the code. The values contain the limit and the nearest permitted value.
     """
     instrument = order.instrument
     worth = None if order.reduce_only else order.price or order.stop_price or reference_price
@@ -57,9 +57,9 @@ def check(order: OrderRequest, reference_price: Decimal | None = None) -> None:
 
 
 def check_quantity(instrument: Instrument, quantity: Decimal, price: Decimal | None = None) -> None:
-    """Step, minimum and maximum. Raises NotDoable as `check` does.
+    """Checks step, minimum and maximum of a quantity, base units. Raises NotDoable as `check` does.
 
-    With a price, what would do is worth enough as well.
+    With a price, the nearest permitted value also meets the minimum notional.
     """
     name, step = instrument.name, instrument.quantity_step
     minimum = instrument.minimum_quantity or step
@@ -81,7 +81,7 @@ def check_quantity(instrument: Instrument, quantity: Decimal, price: Decimal | N
 
 
 def check_notional(instrument: Instrument, quantity: Decimal, price: Decimal) -> None:
-    """The least an order must be worth, in quote units; `nearest` is the smallest quantity that is.
+    """Checks the minimum notional, quote units. `nearest` is the smallest quantity that meets it.
 
     Raises NotDoable.
     """
@@ -99,9 +99,9 @@ def check_notional(instrument: Instrument, quantity: Decimal, price: Decimal) ->
 
 
 def least(instrument: Instrument, price: Decimal | None) -> Decimal:
-    """The smallest quantity that an order may have at this price, base units.
+    """Returns the smallest permitted quantity at this price, base units.
 
-    Where no price is known, whatever it is worth.
+    If no price is known, the minimum notional does not count.
     """
     quantity = instrument.minimum_quantity or instrument.quantity_step
     if (
@@ -114,11 +114,10 @@ def least(instrument: Instrument, price: Decimal | None) -> Decimal:
 
 
 def largest_at_market(instrument: Instrument, price: Decimal | None) -> Decimal | None:
-    """The largest order at market, base units, a multiple of the step; None where there is no maximum.
+    """Returns the largest market order, base units on the step. None if there is no maximum.
 
     Args:
-        price: Quote per base, for exchanges that limit the order's value; without it that limit does not
-            count.
+        price: Quote per base, for exchanges that limit the order's value. None ignores that limit.
     """
     found = [
         each for each in (instrument.maximum_quantity, instrument.maximum_market_quantity) if each is not None

@@ -1,8 +1,8 @@
 """Any other ccxt exchange, through ccxt's unified methods. Not conformance-tested.
 
-Nothing is known of such an exchange's codes, so only limits and refused keys are told from the rest by HTTP
-status; every other failure of an order is OutcomeUnknown, and is settled by looking the order up. Position
-mode is left as the account has it.
+The codes of such an exchange are unknown. Only limits and refused keys are recognised, by HTTP status. Every
+other failure of an order is `OutcomeUnknown` and is resolved by looking the order up. The position mode of
+the account is not changed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +43,7 @@ _STATUS = {
 
 
 class Generic:
-    """See particulars.Particulars.
+    """See `ExchangeDialect`.
 
     Args:
         name: ccxt's name of the exchange, `kraken`.
@@ -62,36 +62,36 @@ class Generic:
         self._futures = market_type is MarketType.FUTURES
 
     def ccxt_name(self) -> str:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         return self.name
 
     def options(self) -> dict[str, Any]:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         return {"defaultType": "swap" if self._futures else "spot"}
 
     def use_test_environment(self, client: Any) -> None:
-        """See particulars.Particulars. ccxt refuses where the exchange has none."""
+        """See `ExchangeDialect`. ccxt refuses if the exchange has no test environment."""
         client.set_sandbox_mode(True)
 
     def parse_error(self, reply: Any) -> tuple[str | None, str]:  # noqa: ARG002  every exchange words its errors its own way
-        """See api.Phrasebook."""
+        """See `ErrorRules`."""
         return None, ""
 
     def pacing(self, headers: Mapping[str, str]) -> Pacing:
-        """See api.Phrasebook."""
+        """See `ErrorRules`."""
         named = {name.lower(): value for name, value in headers.items()}
         return Pacing(retry_after=number(named.get("retry-after")))
 
     def weight(self, method: str, parameters: Parameters) -> int:  # noqa: ARG002  nothing is known of them
-        """See api.Phrasebook."""
+        """See `ErrorRules`."""
         return 1
 
     def instrument_name(self, market_id: str) -> str:
-        """From ccxt's symbol, `BTC/USDT:USDT`."""
+        """See `ExchangeDialect`. Derived from ccxt's symbol, `BTC/USDT:USDT`."""
         return market_id.partition(":")[0].replace("/", "")
 
     def place(self, api: Api, order: OrderRequest, listing: Listing) -> OrderState:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         client = _with_market(api, listing)
         parameters: dict[str, Any] = {"clientOrderId": order.client_order_id}
         if order.stop_price is not None:
@@ -121,7 +121,10 @@ class Generic:
         return new_order_state(order, str(reply["id"])) if reply.get("id") else _missing()
 
     def find(self, api: Api, client_order_id: str, listing: Listing, *, trigger: bool) -> OrderState | None:
-        """Among the open orders and then the closed ones, since few exchanges look up by client id."""
+        """See `ExchangeDialect`.
+
+        Searches open, then closed orders: few exchanges query by client order id.
+        """
         client = _with_market(api, listing)
         parameters = {"trigger": True} if trigger else {}
         methods: list[Callable[..., Any]] = [client.fetch_open_orders]
@@ -133,7 +136,7 @@ class Generic:
         return None
 
     def cancel(self, api: Api, order: OrderState, listing: Listing) -> None:
-        """See particulars.Particulars. By the exchange's id, which every exchange takes."""
+        """See `ExchangeDialect`. Uses the exchange's id, which every exchange takes."""
         client = _with_market(api, listing)
         if order.exchange_order_id is None:
             raise Absent(self.name)
@@ -143,14 +146,14 @@ class Generic:
         )
 
     def cancel_all(self, api: Api, listing: Listing | None) -> None:
-        """One instrument only: without one there is no telling what an exchange would leave."""
+        """See `ExchangeDialect`. One instrument only: without one, exchanges may leave orders open."""
         if listing is None:
             raise NotDoable("exchange_needs_symbol", exchange=self.name)
         for order in self.open_orders(api, listing, Listings(listing.instrument.market_type, {})):
             self.cancel(api, order, listing)
 
     def open_orders(self, api: Api, listing: Listing | None, listings: Listings) -> Sequence[OrderState]:  # noqa: ARG002
-        """See particulars.Particulars. One instrument only, as `cancel_all`."""
+        """See `ExchangeDialect`. One instrument only, as `cancel_all`."""
         if listing is None:
             raise NotDoable("exchange_needs_symbol", exchange=self.name)
         client = _with_market(api, listing)
@@ -160,13 +163,13 @@ class Generic:
         ]
 
     def fills(self, api: Api, order: OrderState, listing: Listing) -> Sequence[Fill]:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         client = _with_market(api, listing)
         rows = api.run(lambda: client.fetch_my_trades(listing.symbol), changes=False)
         return [_fill(row, listing) for row in rows if row["order"] == order.exchange_order_id]
 
     def trades(self, api: Api, listing: Listing, side: Side, since: datetime) -> Sequence[Trade]:
-        """See particulars.Particulars. ccxt's trades name the exchange's order id only."""
+        """See `ExchangeDialect`. ccxt's trades contain only the exchange's order id."""
         client = _with_market(api, listing)
         rows = api.run(
             lambda: client.fetch_my_trades(listing.symbol, int(since.timestamp() * 1000)), changes=False
@@ -176,7 +179,7 @@ class Generic:
         ]
 
     def balances(self, api: Api) -> Sequence[Balance]:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         reply = api.run(api.client.fetch_balance, changes=False)
         found = [
             Balance(currency, amount(reply["free"].get(currency)), amount(total))
@@ -185,7 +188,7 @@ class Generic:
         return [balance for balance in found if balance.total]
 
     def positions(self, api: Api, listings: Listings) -> Sequence[Position]:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         found = []
         for row in api.run(api.client.fetch_positions, changes=False):
             listing = listings.get(self.instrument_name(row["symbol"]))
@@ -198,12 +201,12 @@ class Generic:
         return found
 
     def last_price(self, api: Api, listing: Listing) -> str:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         client = _with_market(api, listing)
         return str(api.run(lambda: client.fetch_ticker(listing.symbol), changes=False)["last"])
 
     def set_position_mode(self, api: Api, listing: Listing, *, hedged: bool) -> None:
-        """Left as it is."""
+        """Changes nothing."""
 
     def set_margin(
         self,
@@ -214,14 +217,17 @@ class Generic:
         *,
         hedged: bool,  # noqa: ARG002
     ) -> None:
-        """The leverage only; the margin mode goes with the order where the exchange takes it."""
+        """Sets the leverage. The margin mode is sent with the order if the exchange takes it."""
         client = _with_market(api, listing)
         if leverage is not None and client.has.get("setLeverage"):
             parameters = {"marginMode": margin_mode} if margin_mode else {}
             api.run(lambda: client.set_leverage(leverage, listing.symbol, parameters), changes=True)
 
     def permissions(self, api: Api, credentials: Credentials) -> KeyPermissions:  # noqa: ARG002
-        """There is no common way to ask; that the account answers shows that the key is good."""
+        """See `ExchangeDialect`.
+
+        There is no common query: a readable account proves that the key is valid.
+        """
         self.balances(api)
         return KeyPermissions(read=True, trade=True, withdraw=None, verified=False)
 
@@ -259,7 +265,7 @@ _CLOSED = (("fetch_closed_orders", "fetchClosedOrders"), ("fetch_canceled_orders
 
 
 def _with_market(api: Api, listing: Listing) -> Any:
-    """The ccxt exchange, knowing this market, so that it loads none."""
+    """Returns the ccxt exchange with this market loaded, so that it loads no others."""
     client = api.client
     if listing.ccxt is not None and listing.symbol not in (client.markets or {}):
         client.set_markets([*(client.markets or {}).values(), dict(listing.ccxt)])

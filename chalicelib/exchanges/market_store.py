@@ -1,7 +1,7 @@
 """Market metadata in the table `markets`: one item per instrument of an exchange, market and environment.
 
-The order path reads single instruments, and keeps them for ten minutes; the scheduled refresh writes those
-that have changed. Item `{venue}#` is the venue's own: when it was refreshed, and a digest of each instrument.
+The order path reads single instruments and caches them for ten minutes. The scheduled refresh writes those
+that have changed. The item `{venue}#` holds the time of the last refresh and a digest of each instrument.
 """
 
 import hashlib
@@ -22,17 +22,17 @@ _kept: dict[str, tuple[float, StoredMarket]] = {}
 
 
 class StoredMarkets(Mapping[str, StoredMarket]):
-    """One venue's markets by instrument name; each is read when it is asked for."""
+    """One venue's markets by instrument name, each read on first use."""
 
     def __init__(self, exchange: str, market_type: MarketType, *, demo: bool) -> None:
         self._venue = venue(exchange, market_type, demo=demo)
 
     def __getitem__(self, name: str) -> StoredMarket:
-        """The stored market.
+        """Returns the stored market.
 
         Raises:
             KeyError: The exchange lists no such instrument.
-            Retryable: The venue's metadata has never been fetched; the refresh does so within minutes.
+            Retryable: The venue's metadata has never been fetched. The refresh fetches it within minutes.
         """
         key = f"{self._venue}#{name}"
         until, kept = _kept.get(key, (0.0, {}))
@@ -43,7 +43,7 @@ class StoredMarkets(Mapping[str, StoredMarket]):
         )
         if refreshed is None:
             raise Retryable(f"no metadata of {self._venue} yet")
-        # A listing that is gone keeps its item: what was bought when it was traded must be found and sold.
+        # A delisted instrument keeps its item, so that earlier purchases can be found and sold.
         if found is None:
             raise KeyError(name)
         market: StoredMarket = json.loads(found["market"])
@@ -51,31 +51,31 @@ class StoredMarkets(Mapping[str, StoredMarket]):
         return market
 
     def __iter__(self) -> Iterator[str]:
-        """Not offered: nothing goes through all instruments."""
+        """Not supported: no caller iterates over all instruments."""
         raise NotImplementedError
 
     def __len__(self) -> int:
-        """Not offered, likewise."""
+        """Not supported."""
         raise NotImplementedError
 
 
 def venue(exchange: str, market_type: MarketType, *, demo: bool) -> str:
-    """The name of an exchange's market in one environment, as keys begin with it."""
+    """Returns the key prefix of an exchange's market in one environment."""
     return f"{exchange}#{market_type.value}#{'demo' if demo else 'live'}"
 
 
 def age(venue_name: str, now: datetime) -> timedelta | None:
-    """How old a venue's metadata is; None if there is none."""
+    """Returns the age of a venue's metadata. None if there is none."""
     found = aws.get("markets", {"listing": f"{venue_name}#"})
     return None if found is None else now - datetime.fromisoformat(found["refreshed_at"])
 
 
 def save(venue_name: str, fetched: Mapping[str, StoredMarket]) -> int:
-    """Writes the instruments that are new or have changed; returns how many.
+    """Writes new and changed instruments. Returns their number.
 
-    One that is gone becomes inactive.
+    A delisted instrument becomes inactive.
 
-    An interrupted save is completed by the next: the digests are written last.
+    The next save completes an interrupted one, because the digests are written last.
     """
     key = {"listing": f"{venue_name}#"}
     before: dict[str, str] = (aws.get("markets", key) or {}).get("digests", {})
@@ -97,7 +97,7 @@ def save(venue_name: str, fetched: Mapping[str, StoredMarket]) -> int:
 
 
 def forget() -> None:
-    """Forgets what this process keeps of the metadata; for tests."""
+    """Clears the cached metadata of this process, for tests."""
     _kept.clear()
 
 

@@ -1,7 +1,7 @@
-"""Market metadata: fetched by schedule, stored as plain JSON, read on the order path without a call.
+"""Market metadata: fetched on schedule, stored as plain JSON, read on the order path without a request.
 
-A stored market is a dict of strings, kept under the instrument's name (`BTCUSDT`) per exchange and market
-type. Quantities are base units, whatever the exchange counts in.
+A stored market is a dict of strings under the instrument's name (`BTCUSDT`), per exchange and market type.
+Quantities are base units, also if the exchange counts contracts.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from chalicelib.trading import MarketType
 
 StoredMarket = Mapping[str, Any]
 
-# ccxt's names of the ways a market's precision is written: as the step itself, or as a number of decimals.
+# ccxt's names of the two forms of a market's precision: the step itself, or a number of decimals.
 _DECIMAL_PLACES, _SIGNIFICANT_DIGITS = 2, 3
 
 
@@ -27,8 +27,8 @@ class Listing:
     Attributes:
         market_id: The exchange's name, `BTC-USDT-SWAP`.
         symbol: ccxt's name, `BTC/USDT:USDT`.
-        active: It is traded now.
-        ccxt: ccxt's own market, for exchanges reached through its unified methods.
+        active: Whether the instrument is traded now.
+        ccxt: ccxt's own market, for exchanges used through its unified methods.
     """
 
     instrument: Instrument
@@ -39,7 +39,7 @@ class Listing:
 
     @property
     def contract_size(self) -> Decimal:
-        """Base units per unit the exchange counts in; 1 where it counts base units."""
+        """Base units per unit of the exchange. 1 if the exchange counts base units."""
         return self.instrument.contract_size or Decimal(1)
 
 
@@ -47,7 +47,7 @@ class Listings:
     """The stored markets of one exchange and market type, by instrument name.
 
     Args:
-        stored: Any mapping will do, one that reads from a table included; only the names asked for are read.
+        stored: Any mapping, also one that reads from a table. Only requested names are read.
     """
 
     def __init__(self, market_type: MarketType, stored: Mapping[str, StoredMarket]) -> None:
@@ -55,20 +55,24 @@ class Listings:
         self._stored = stored
 
     def of(self, base: str, quote: str) -> Listing:
-        """The listing of a pair. Raises NotDoable `symbol_unknown`."""
+        """Returns the listing of a trading pair.
+
+        Raises:
+            NotDoable: `symbol_unknown`.
+        """
         listing = self.get(f"{base}{quote}")
         if listing is None:
             raise NotDoable("symbol_unknown", symbol=f"{base}{quote}", market_type=self._market_type.value)
         return listing
 
     def get(self, name: str) -> Listing | None:
-        """The listing of an instrument by its name, None if there is none."""
+        """Returns the listing of an instrument by its name. None if there is none."""
         stored = self._stored.get(name)
         return None if stored is None else market_from_item(self._market_type, stored)
 
 
 def market_from_item(market_type: MarketType, stored: StoredMarket) -> Listing:
-    """A listing from its stored form."""
+    """Returns a listing from its stored form."""
     instrument = Instrument(
         name=stored["name"],
         base=stored["base"],
@@ -89,10 +93,12 @@ def market_from_item(market_type: MarketType, stored: StoredMarket) -> Listing:
 
 
 def market_items(client: Any, market_type: MarketType, *, whole: bool = False) -> dict[str, dict[str, Any]]:
-    """The stored form of every market a ccxt exchange has loaded that is spot, or a perpetual settled in its quote currency.
+    """Returns ccxt's loaded markets of one type in their stored form, by name.
+
+    Of perpetuals, only those settled in their quote currency.
 
     Args:
-        whole: Keep ccxt's own market too, for exchanges reached through its unified methods.
+        whole: Whether to keep ccxt's own market too, for exchanges used through its unified methods.
     """
     stored = {}
     for market in client.markets.values():
@@ -139,14 +145,15 @@ def _market_item(precision_mode: int, market: Mapping[str, Any]) -> dict[str, An
 
 
 def _market_maximum(market: Mapping[str, Any]) -> tuple[Any, Decimal | None]:
-    """The largest order at market: in the exchange's own units, and in quote units.
+    """Returns the largest market order: in the exchange's own units, and in quote units.
 
-    None for what it does not say.
+    None for a limit that the exchange does not report.
 
-    ccxt has Binance's from the filter MARKET_LOT_SIZE. Of the others only the reply itself has it: Bybit
-    `maxMktOrderQty` ("Get Instruments Info"; spot sends it as `maxMarketOrderQty`), OKX `maxMktSz` ("Get
-    instruments"). The latter counts contracts, but USDT on spot, where `maxMktAmt` limits the value in USD as
-    well.
+    For Binance, ccxt takes it from the filter MARKET_LOT_SIZE. For others only the raw reply has it:
+
+    - Bybit `maxMktOrderQty` ("Get Instruments Info"). Spot sends it as `maxMarketOrderQty`.
+    - OKX `maxMktSz` ("Get instruments"). It counts contracts, but USDT on spot, where `maxMktAmt` also limits
+      the value in USD.
     """
     info = market.get("info") or {}
     lot = info.get("lotSizeFilter") or {}

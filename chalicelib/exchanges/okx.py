@@ -1,8 +1,8 @@
 """OKX v5: spot, and USDT perpetuals (`SWAP`).
 
-Swaps are counted in contracts. Trigger orders live in a book of their own (algo orders); on firing they
-become an ordinary order with an id of its own. Orders are acknowledged first, so their state has to be
-fetched. Rules from okx.com/docs-v5: trade, account, errors.
+Swaps are counted in contracts. Trigger orders are in a separate book (algo orders). Once triggered, they
+become an ordinary order with an id of its own. The reply to an order only acknowledges it, so its state must
+be fetched. Rules from okx.com/docs-v5: trade, account, errors.
 """
 
 import contextlib
@@ -47,7 +47,7 @@ _STATUS = {
     "filled": OrderStatus.FILLED,
     "canceled": OrderStatus.CANCELLED,
     "mmp_canceled": OrderStatus.CANCELLED,
-    # Of the book of trigger orders; one that has fired is read from the order it became.
+    # Of the book of trigger orders. A triggered order is read from the order it became.
     "pause": OrderStatus.OPEN,
     "effective": OrderStatus.OPEN,
     "partially_effective": OrderStatus.OPEN,
@@ -56,16 +56,16 @@ _STATUS = {
 }
 _AT_MARKET = "-1"
 _POOLED_LEVELS = ("3", "4")  # account levels: 1 spot, 2 futures, 3 multi-currency margin, 4 portfolio margin
-# `net` is the one position of one-way mode.
+# `net` is the single position of one-way mode.
 _POSITION_SIDES = {"long": PositionSide.LONG, "short": PositionSide.SHORT}
-# Trigger orders are listed by kind, all of them count when everything is to be cancelled.
+# Trigger orders are listed by kind. To cancel everything, all kinds must be listed.
 _ALGO_KINDS = ("trigger", "conditional,oco", "move_order_stop")
 _PAGE = 100
 _CANCELS_AT_ONCE, _ALGO_CANCELS_AT_ONCE = 20, 10
 
 
 class Okx:
-    """See particulars.Particulars. Also OKX's sites for the EEA and the United States.
+    """See `ExchangeDialect`. Also OKX's sites for the EEA and the United States.
 
     Args:
         name: The site, `okx`, `myokx` (EEA) or `okxus`.
@@ -82,19 +82,22 @@ class Okx:
         self._kind = "SWAP" if self._futures else "SPOT"
 
     def ccxt_name(self) -> str:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         return self.name
 
     def options(self) -> dict[str, Any]:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         return {"fetchMarkets": {"types": ["swap" if self._futures else "spot"]}}
 
     def use_test_environment(self, client: Any) -> None:
-        """Demo trading: the same address, told apart by a header."""
+        """Switches to demo trading: the same address with a header."""
         client.set_sandbox_mode(True)
 
     def parse_error(self, reply: Any) -> tuple[str | None, str]:
-        """`{"code": "1", "data": [{"sCode": "51008", "sMsg": ...}]}`: 1 and 2 say that the items tell."""
+        """See `ErrorRules`. `{"code": "1", "data": [{"sCode": "51008", "sMsg": ...}]}`.
+
+        Codes 1 and 2 mean that the items contain the codes.
+        """
         if not isinstance(reply, dict):
             return None, ""
         items = reply.get("data") or []
@@ -105,7 +108,7 @@ class Okx:
         return (None, "") if code == "0" else (code, str(reply.get("msg", "")))
 
     def pacing(self, headers: Mapping[str, str]) -> Pacing:
-        """OKX sends no figures."""
+        """See `ErrorRules`. OKX sends no limit headers."""
         named = {name.lower(): value for name, value in headers.items()}
         return (
             Pacing(retry_after=float(named["retry-after"]))
@@ -114,15 +117,15 @@ class Okx:
         )
 
     def weight(self, method: str, parameters: Parameters) -> int:  # noqa: ARG002
-        """See api.Phrasebook. By address public calls are counted alone."""
+        """See `ErrorRules`. Only public calls count per address."""
         return 1 if method.startswith("public") else 0
 
     def instrument_name(self, market_id: str) -> str:
-        """`BTC-USDT-SWAP` is BTCUSDT."""
+        """See `ExchangeDialect`. `BTC-USDT-SWAP` is BTCUSDT."""
         return market_id.removesuffix("-SWAP").replace("-", "")
 
     def place(self, api: Api, order: OrderRequest, listing: Listing) -> OrderState:
-        """See particulars.Particulars.
+        """See `ExchangeDialect`.
 
         OKX itself drops the request once it is older than the receive window.
         """
@@ -133,14 +136,14 @@ class Okx:
             "sz": text(order.quantity / listing.contract_size),
         }
         if self._futures and order.hedged:
-            # In hedge mode the side of the position says what reduces; `reduceOnly` is ignored there.
+            # In hedge mode the position side says what reduces. `reduceOnly` is ignored there.
             request["posSide"] = (
                 "long" if is_about_long(order.side, reduce_only=order.reduce_only) else "short"
             )
         elif self._futures:
             request["reduceOnly"] = order.reduce_only
         if not self._futures and order.price is None:
-            # Without it the size of a market buy would be an amount of quote currency.
+            # Without this field the size of a market buy would be an amount of quote currency.
             request["tgtCcy"] = "base_ccy"
         if order.stop_price is not None:
             return self._place_trigger(api, order, request)
@@ -150,18 +153,20 @@ class Okx:
         return new_order_state(order, self._send(api, "privatePostTradeOrder", request)["ordId"])
 
     def find(self, api: Api, client_order_id: str, listing: Listing, *, trigger: bool) -> OrderState | None:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         query = {"instId": listing.market_id}
         if not trigger:
             return self._state(
-                _only(api.read("privateGetTradeOrder", {**query, "clOrdId": client_order_id})), listing
+                _single_item(api.read("privateGetTradeOrder", {**query, "clOrdId": client_order_id})), listing
             )
-        row = _only(api.read("privateGetTradeOrderAlgo", {"algoClOrdId": client_order_id}))
+        row = _single_item(api.read("privateGetTradeOrderAlgo", {"algoClOrdId": client_order_id}))
         state = self._state(row, listing)
         became_id = _triggered_id(row)
         if became_id is None:
             return state
-        became = self._state(_only(api.read("privateGetTradeOrder", {**query, "ordId": became_id})), listing)
+        became = self._state(
+            _single_item(api.read("privateGetTradeOrder", {**query, "ordId": became_id})), listing
+        )
         return replace(
             state,
             status=became.status,
@@ -173,7 +178,7 @@ class Okx:
         )
 
     def cancel(self, api: Api, order: OrderState, listing: Listing) -> None:
-        """A trigger order that has fired is cancelled as the order it became."""
+        """See `ExchangeDialect`. A triggered order is cancelled as the order it became."""
         query = {"instId": listing.market_id}
         if not order.trigger:
             api.change("privatePostTradeCancelOrder", {**query, "clOrdId": order.client_order_id})
@@ -187,26 +192,29 @@ class Okx:
             api.change("privatePostTradeCancelAlgos", [{**query, **which}])
             return
         became_id = _triggered_id(
-            _only(api.read("privateGetTradeOrderAlgo", {"algoClOrdId": order.client_order_id}))
+            _single_item(api.read("privateGetTradeOrderAlgo", {"algoClOrdId": order.client_order_id}))
         )
         if became_id is None:
             raise Absent(self.name)
         api.change("privatePostTradeCancelOrder", {**query, "ordId": became_id})
 
     def cancel_all(self, api: Api, listing: Listing | None) -> None:
-        """OKX has no such request: what is open is listed and cancelled in batches."""
+        """See `ExchangeDialect`.
+
+        OKX has no such request, so open orders are listed and cancelled in batches.
+        """
         orders, triggers = self._open(api, listing)
         for method, rows, key, size in (
             ("privatePostTradeCancelBatchOrders", orders, "ordId", _CANCELS_AT_ONCE),
             ("privatePostTradeCancelAlgos", triggers, "algoId", _ALGO_CANCELS_AT_ONCE),
         ):
             for batch in _batches(({"instId": row["instId"], key: row[key]} for row in rows), size):
-                # One that has just ended fails alone, the others of its batch are cancelled all the same.
+                # An order that has just ended fails alone. The others of its batch are still cancelled.
                 with contextlib.suppress(Absent):
                     api.change(method, batch)
 
     def open_orders(self, api: Api, listing: Listing | None, listings: Listings) -> Sequence[OrderState]:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         orders, triggers = self._open(api, listing)
         known = (
             (row, listing or listings.get(self.instrument_name(row["instId"])))
@@ -215,11 +223,11 @@ class Okx:
         return [self._state(row, each) for row, each in known if each is not None]
 
     def fills(self, api: Api, order: OrderState, listing: Listing) -> Sequence[Fill]:
-        """See particulars.Particulars. Newest first there; fees are negative there."""
+        """See `ExchangeDialect`. OKX returns the newest first, with negative fees."""
         order_id = order.exchange_order_id
         if order.trigger:
             order_id = _triggered_id(
-                _only(api.read("privateGetTradeOrderAlgo", {"algoClOrdId": order.client_order_id}))
+                _single_item(api.read("privateGetTradeOrderAlgo", {"algoClOrdId": order.client_order_id}))
             )
         if not order_id:
             return []
@@ -230,7 +238,7 @@ class Okx:
         return [_fill(row, listing) for row in reversed(rows)]
 
     def trades(self, api: Api, listing: Listing, side: Side, since: datetime) -> Sequence[Trade]:
-        """See particulars.Particulars. At most 100, the newest."""
+        """See `ExchangeDialect`. At most 100, the newest."""
         query = {
             "instType": self._kind,
             "instId": listing.market_id,
@@ -244,7 +252,7 @@ class Okx:
         ]
 
     def balances(self, api: Api) -> Sequence[Balance]:
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         (account,) = api.read("privateGetAccountBalance")["data"]
         found = [
             Balance(row["ccy"], amount(row.get("availEq") or row["availBal"]), amount(row["cashBal"]))
@@ -253,10 +261,10 @@ class Okx:
         return [balance for balance in found if balance.total]
 
     def positions(self, api: Api, listings: Listings) -> Sequence[Position]:
-        """Signed in one-way mode; in hedge mode positive, and `posSide` tells a short one.
+        """See `ExchangeDialect`. Signed in one-way mode. In hedge mode positive, and `posSide` marks a short.
 
-        A cross and an isolated position of one instrument stand side by side, and an order reduces the one
-        its `tdMode` names. Source: OKX v5, "Get positions" (`mgnMode`) and "Place order" (`tdMode`).
+        A cross and an isolated position of one instrument may exist at the same time. An order reduces the
+        one that its `tdMode` names. Source: OKX v5, "Get positions" (`mgnMode`) and "Place order" (`tdMode`).
         """
         found = []
         for row in api.read("privateGetAccountPositions", {"instType": self._kind})["data"]:
@@ -270,11 +278,11 @@ class Okx:
         return found
 
     def last_price(self, api: Api, listing: Listing) -> str:
-        """See particulars.Particulars."""
-        return str(_only(api.read("publicGetMarketTicker", {"instId": listing.market_id}))["last"])
+        """See `ExchangeDialect`."""
+        return str(_single_item(api.read("publicGetMarketTicker", {"instId": listing.market_id}))["last"])
 
     def set_position_mode(self, api: Api, listing: Listing, *, hedged: bool) -> None:  # noqa: ARG002  account-wide here
-        """See particulars.Particulars."""
+        """See `ExchangeDialect`."""
         wanted = "long_short_mode" if hedged else "net_mode"
         if self._account(api)["posMode"] != wanted:
             if not api.settings.manage_modes:
@@ -284,9 +292,9 @@ class Okx:
     def set_margin(
         self, api: Api, listing: Listing, margin_mode: str | None, leverage: int | None, *, hedged: bool
     ) -> None:
-        """The margin mode goes with each order here.
+        """See `ExchangeDialect`. The margin mode is sent with each order.
 
-        Leverage is set per mode, and isolated and hedged per side of the position.
+        Leverage is set per margin mode. In isolated hedge mode it is set per position side.
         """
         if leverage is None:
             return
@@ -298,7 +306,7 @@ class Okx:
                 api.change("privatePostAccountSetLeverage", {**query, "lever": str(leverage), **side})
 
     def permissions(self, api: Api, credentials: Credentials) -> KeyPermissions:  # noqa: ARG002  the demo environment answers too
-        """The account's settings name the permissions of the key that asks: `read_only,trade`."""
+        """See `ExchangeDialect`. The account's settings contain the key's permissions: `read_only,trade`."""
         row = self._account(api)
         granted = set(row["perm"].split(","))
         addresses = tuple(address for address in row.get("ip", "").split(",") if address)
@@ -307,15 +315,15 @@ class Okx:
         )
 
     def _account(self, api: Api) -> Mapping[str, Any]:
-        """The account's settings. Its level is kept."""
-        row = _only(api.read("privateGetAccountConfig"))
+        """Returns the account's settings and caches its level."""
+        row = _single_item(api.read("privateGetAccountConfig"))
         api.settings.level = row.get("acctLv")
         return row
 
     def _spot_mode(self, api: Api) -> str:
-        """`cross` where all currencies share one margin pool, which takes no `cash` orders.
+        """Returns `cross` if all currencies share one margin pool, which takes no `cash` orders. Else `cash`.
 
-        Okx.com/docs-v5, "Place order", `tdMode`.
+        Source: okx.com/docs-v5, "Place order", `tdMode`.
         """
         level = api.settings.level or self._account(api).get("acctLv")
         return "cross" if level in _POOLED_LEVELS else "cash"
@@ -324,9 +332,9 @@ class Okx:
         if order.time_in_force not in {None, "GTC"}:
             raise NotDoable("time_in_force_with_stop", exchange=self.name, time_in_force=order.time_in_force)
         if not self._futures and order.order_type is OrderType.STOP_MARKET and order.side is Side.BUY:
-            # `tgtCcy` is documented for `conditional` and `oco` orders, not for `trigger`. Were it ignored,
-            # the size would be an amount of
-            # quote currency. Lift this when an order in OKX's demo environment has shown which it is.
+            # `tgtCcy` is documented for `conditional` and `oco` orders, not for `trigger`. If OKX ignored it,
+            # the size would be an amount of quote currency. Remove this check once an order in OKX's demo
+            # environment has shown the meaning.
             raise NotDoable("spot_stop_buy_unsupported", exchange=self.name)
         stop, price = order.stop_price, order.price
         request |= {"ordType": "trigger", "algoClOrdId": order.client_order_id, "triggerPxType": "last"}
@@ -334,13 +342,13 @@ class Okx:
         return new_order_state(order, self._send(api, "privatePostTradeOrderAlgo", request)["algoId"])
 
     def _send(self, api: Api, method: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        # ccxt sends `headers` with every request; no other one may expire.
+        # ccxt sends `headers` with every request. No other request may expire.
         api.client.headers = {
             **(api.client.headers or {}),
             "expTime": str(int(time.time() * 1000) + RECEIVE_WINDOW_MS),
         }
         try:
-            return _only(api.change(method, request))
+            return _single_item(api.change(method, request))
         finally:
             api.client.headers = {
                 name: value for name, value in api.client.headers.items() if name != "expTime"
@@ -404,7 +412,7 @@ class Okx:
 
 
 def _order_kind(order: OrderRequest) -> str:
-    """OKX puts post-only and time in force into the order's type."""
+    """Returns OKX's order type, which includes post-only and time in force."""
     if order.order_type is OrderType.MARKET:
         return "market"
     if order.post_only:
@@ -412,8 +420,12 @@ def _order_kind(order: OrderRequest) -> str:
     return {"IOC": "ioc", "FOK": "fok"}.get(order.time_in_force or "", "limit")
 
 
-def _only(reply: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The one item of a reply. Raises ValueError where there are more or none."""
+def _single_item(reply: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the only item of a reply.
+
+    Raises:
+        ValueError: The reply has no item or several.
+    """
     (item,) = reply["data"]
     return dict(item)
 
@@ -431,7 +443,7 @@ def _fill(row: Mapping[str, Any], listing: Listing) -> Fill:
 
 
 def _triggered_id(row: Mapping[str, Any]) -> str | None:
-    """The id of the order a trigger order has become, None while it waits."""
+    """Returns the id of the order that a trigger order has become. None while it waits."""
     if row["state"] not in {"effective", "partially_effective"}:
         return None
     listed = row.get("ordIdList") or []

@@ -1,10 +1,8 @@
-"""What an exchange's error means for the order.
-
-It was not placed, it is there already, or its outcome is unknown.
+"""The meaning of an exchange's error for the order: not placed, already there, or outcome unknown.
 
 A well-formed answer below HTTP 500 with the exchange's own code is a refusal. `codes.py` lists the
 exceptions. Without such a code, a call that changes something ends in `OutcomeUnknown`. ccxt's exception
-classes are not consulted, because several of them mean both.
+classes are not used, because several of them mean both.
 """
 
 import re
@@ -22,18 +20,18 @@ from chalicelib.exchanges.protocol import RateLimited
 _NEVER_SENT = (ConnectTimeout, ConnectTimeoutError, NewConnectionError, NameResolutionError)
 _SERVER_ERROR = 500
 _LIMIT_STATUSES = (418, 429)
-_OWN_CODE = re.compile(r"-?[0-9]{1,12}")  # how the exchanges with a table write their codes
+_OWN_CODE = re.compile(r"-?[0-9]{1,12}")  # format of the codes of exchanges with a table
 
 
 class Kind(Enum):
-    """What a code says."""
+    """The meaning of a code."""
 
-    REFUSED = auto()  # no, and not later either
-    PASSING = auto()  # not now: nothing was done, trying again may help
+    REFUSED = auto()  # refused for good
+    PASSING = auto()  # refused for now: nothing was done, a retry may help
     LIMITED = auto()  # too many requests: nothing was done
-    DUPLICATE = auto()  # an order with this client id is or was there
-    ABSENT = auto()  # there is no such order, or not any more
-    ALREADY = auto()  # the setting is as asked
+    DUPLICATE = auto()  # an order with this client order id exists or existed
+    ABSENT = auto()  # the order does not exist or no longer exists
+    ALREADY = auto()  # the setting already has the requested value
     UNKNOWN = auto()  # the exchange itself does not know: it may have acted
 
 
@@ -43,11 +41,12 @@ class Meaning:
 
     Attributes:
         code: The exchange's code, or `http 403`.
-        kind: What it says.
-        ours: The refusal's code in our catalogue.
-        message: The row holds only where the exchange's message contains this, in any case.
-        seconds, scope: For limits, see RateLimited.
-        certain: The code also counts in an answer of HTTP 500 or above.
+        kind: The meaning.
+        ours: Our error code of the refusal.
+        message: The row applies only if the exchange's message contains this text, in any case.
+        seconds: For limits, see `RateLimited`.
+        scope: For limits, see `RateLimited`.
+        certain: Whether the code also counts in an answer of HTTP 500 or above.
     """
 
     code: str
@@ -60,12 +59,13 @@ class Meaning:
 
 
 class ErrorReply(TradehookError):
-    """Something an exchange says that is an error only where the caller has not expected it.
+    """An exchange's answer that is an error only if the caller does not expect it.
 
     Does not leave this package.
 
     Args:
-        code, reason: The exchange's own, None and empty where it did not say it with a code.
+        code: The exchange's code. None if the answer has none.
+        reason: The exchange's message. Empty if the answer has none.
     """
 
     def __init__(self, exchange: str, code: str | None = None, reason: str = "") -> None:
@@ -74,7 +74,7 @@ class ErrorReply(TradehookError):
 
 
 class Duplicate(ErrorReply):
-    """The client order id is taken: the order has to be looked up."""
+    """The client order id is taken: the order must be looked up."""
 
 
 class Absent(ErrorReply):
@@ -82,7 +82,7 @@ class Absent(ErrorReply):
 
 
 class Already(ErrorReply):
-    """The setting already was as asked."""
+    """The setting already has the requested value."""
 
 
 _SAID: dict[Kind, type[ErrorReply]] = {Kind.DUPLICATE: Duplicate, Kind.ABSENT: Absent, Kind.ALREADY: Already}
@@ -90,13 +90,14 @@ _SAID: dict[Kind, type[ErrorReply]] = {Kind.DUPLICATE: Duplicate, Kind.ABSENT: A
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A call that brought no usable answer.
+    """A call without a usable answer.
 
     Attributes:
-        sent: Whether a request left at all.
-        status: HTTP status, None without an answer.
-        code, reason: The exchange's own, where the answer carried them. `reason` is free of credentials.
-        retry_after: Seconds, from the header of that name.
+        sent: Whether a request was sent at all.
+        status: HTTP status. None without an answer.
+        code: The exchange's own code. None if the answer has none.
+        reason: The exchange's own message, free of credentials.
+        retry_after: Seconds, from the header `Retry-After`.
     """
 
     exchange: str
@@ -109,16 +110,16 @@ class Failure:
 
 
 def reaction(failure: Failure, error_rules: Sequence[Meaning], *, changes: bool) -> TradehookError:
-    """The error a failed call is to be answered with.
+    """Returns the error class for a failed call.
 
     Args:
-        changes: The call changes something, so an unknown outcome is OutcomeUnknown. For a call that only
-            reads, it is Retryable.
+        changes: Whether the call changes something, so that an unknown outcome is OutcomeUnknown. For a call
+            that only reads, it is Retryable.
     """
     if any(isinstance(cause, _NEVER_SENT) for cause in _causes(failure.error)):
         return Retryable(f"{failure.exchange}: no connection, the request was not sent")
     if not failure.sent:
-        # ccxt itself turned it away, and would again.
+        # ccxt itself refused the call and would refuse it again.
         return NotDoable(
             "exchange_refused",
             exchange=failure.exchange,
@@ -130,22 +131,23 @@ def reaction(failure: Failure, error_rules: Sequence[Meaning], *, changes: bool)
         meaning = Meaning(failure.code or "", Kind.REFUSED)
     if meaning is not None and meaning.kind is not Kind.UNKNOWN:
         return _error(meaning, failure)
-    said = f"{failure.exchange}: http {failure.status or '-'}, code {failure.code or '-'}, {type(failure.error).__name__}"
-    return OutcomeUnknown(said) if changes else Retryable(said)
+    status, code = failure.status or "-", failure.code or "-"
+    reason = f"{failure.exchange}: http {status}, code {code}, {type(failure.error).__name__}"
+    return OutcomeUnknown(reason) if changes else Retryable(reason)
 
 
 def is_unlisted(failure: Failure, error_rules: Sequence[Meaning]) -> bool:
-    """Whether an answer carries a code that the exchange's table does not have."""
+    """Returns whether an answer has a code that the exchange's table does not contain."""
     return _well_formed(failure) and not any(meaning.code == failure.code for meaning in error_rules)
 
 
 def _meaning(failure: Failure, error_rules: Sequence[Meaning]) -> Meaning | None:
-    """The first row that applies, None if the table does not have the answer."""
+    """Returns the first row that applies. None if the table has none."""
     return next((meaning for meaning in error_rules if _applies(meaning, failure)), None)
 
 
 def _well_formed(failure: Failure) -> bool:
-    """The exchange itself has answered: below HTTP 500 and with a code of its own."""
+    """Returns whether the exchange itself has answered: below HTTP 500 and with its own code."""
     answered = failure.status is None or failure.status < _SERVER_ERROR
     return (
         failure.sent
@@ -156,7 +158,7 @@ def _well_formed(failure: Failure) -> bool:
 
 
 def _applies(meaning: Meaning, failure: Failure) -> bool:
-    # A gateway's 5xx may carry any body. The order may have gone through behind it.
+    # A gateway's 5xx may have any body. The order may still have reached the exchange.
     if (
         failure.status is not None
         and failure.status >= _SERVER_ERROR
@@ -165,7 +167,7 @@ def _applies(meaning: Meaning, failure: Failure) -> bool:
     ):
         return False
     if meaning.code == f"http {failure.status}":
-        # A gateway's status counts where the exchange says nothing itself. Limits always count.
+        # A gateway's status counts if the exchange gives no code. Limits always count.
         return failure.status in _LIMIT_STATUSES or not failure.code
     return meaning.code == failure.code and meaning.message.lower() in failure.reason.lower()
 
@@ -185,14 +187,14 @@ def _error(meaning: Meaning, failure: Failure) -> TradehookError:
 
 
 def _causes(error: Any) -> Iterator[BaseException]:
-    """An error and everything that led to it.
+    """Yields an error and all its causes.
 
-    Requests keeps urllib3's error in `args`, urllib3 its own in `reason`.
+    Requests stores urllib3's error in `args`, urllib3 its own cause in `reason`.
     """
-    seen: list[Any] = [error]
-    for cause in seen:
+    found: list[Any] = [error]
+    for cause in found:
         if isinstance(cause, BaseException):
             yield cause
             for more in (cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args):
-                if isinstance(more, BaseException) and all(more is not known for known in seen):
-                    seen.append(more)
+                if isinstance(more, BaseException) and all(more is not known for known in found):
+                    found.append(more)

@@ -1,7 +1,7 @@
-"""How exchanges refuse an order at market for its size: by their own code and a piece of their message.
+"""Refusals of a market order as too large, by the exchange's code and part of its message.
 
-Listed maxima change between two refreshes of the stored metadata, so an order may be refused although it
-obeys what is stored.
+Listed maxima change between two refreshes of the metadata, so an order within the stored maximum may be
+refused.
 """
 
 from chalicelib.errors import Refused
@@ -20,7 +20,7 @@ _TOO_LARGE = {
 
 
 def is_too_large(refusal: Refused) -> bool:
-    """Whether an exchange has refused an order for its size alone."""
+    """Returns whether an exchange has refused an order only for its size."""
     exchange, code = refusal.values.get("exchange"), refusal.values.get("exchange_code")
     words = _TOO_LARGE.get((str(exchange), str(code)))
     return words is not None and words in str(refusal.values.get("reason", "")).lower()

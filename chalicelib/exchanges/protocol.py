@@ -1,9 +1,9 @@
-"""What tradehook asks of an exchange: one Protocol, and the messages that cross it.
+"""The Protocol of an exchange, and the values passed to it and returned by it.
 
-All immutable, all quantities Decimal.
+All values are immutable, all quantities Decimal.
 
-Quantities are base units everywhere (an adapter converts to contracts where its exchange counts those),
-prices quote per base, times UTC.
+Quantities are base units. The adapter converts to contracts if its exchange counts contracts. Prices are
+quote per base. Times are UTC.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class Side(StrEnum):
 
 
 class OrderStatus(StrEnum):
-    """Where an order stands. `unknown` means: look it up, never send it again."""
+    """State of an order. `unknown` means: look the order up, never send it again."""
 
     PLANNED = "planned"
     PENDING_NEW = "pending_new"
@@ -38,23 +38,23 @@ class OrderStatus(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Nothing more will happen to the order."""
+        """Whether the order has ended and cannot change any more."""
         return self in (OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED)
 
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """What is traded, with the rules an order must obey.
+    """A tradable instrument with the rules for its orders.
 
     Attributes:
         name: `BTCUSDT`.
         price_tick: Prices are multiples of this, quote per base.
         quantity_step: Quantities are multiples of this, base units.
-        minimum_quantity: Base units; None if the exchange sets none. Likewise the others.
+        minimum_quantity: Base units. None if the exchange sets none, as for the other limits.
         minimum_notional: Quote units.
-        contract_size: Base units per contract; None on spot.
-        maximum_market_quantity: The largest order at market, base units; None if the exchange sets none.
-        maximum_market_value: The same in quote units, where the exchange limits what such an order is worth.
+        contract_size: Base units per contract. None on spot.
+        maximum_market_quantity: Largest market order, base units. None if the exchange sets none.
+        maximum_market_value: Largest value of a market order, quote units. None if the exchange sets none.
     """
 
     name: str
@@ -76,21 +76,23 @@ class OrderRequest:
     """An order to place.
 
     Attributes:
-        client_order_id: Ours, `^[A-Za-z0-9]{1,32}$`, the same for every try at this order.
+        client_order_id: Our id, `^[A-Za-z0-9]{1,32}$`, the same for every try at this order.
         quantity: Base units, already a multiple of the step.
-        price: Limit price; None for market orders.
-        stop_price: Trigger price of stop orders.
-        trigger_above: The stop waits for the market to rise to `stop_price` (True) or to fall to it (False).
-        leverage: Futures only.
-        margin_mode: `cross` or `isolated`; futures only.
-        hedged: The account keeps long and short positions apart.
-        time_in_force: `GTC`, `IOC`, `FOK`; None leaves the exchange's default.
-        take_profit, stop_loss: Where to leave what this order opens, quote per base. Orders of their own,
-            placed once it has traded; no exchange is told of them here.
-        oco_group: Orders of one pair cancel each other: as soon as one trades, the other goes. What a paper
-            book keeps; real exchanges' pairs are kept by the follow-up.
-        oco_sibling: The other order of the pair, to be placed with this one in a single call, where the
-            exchange would not take it alone.
+        price: Limit price, quote per base. None for market orders.
+        stop_price: Trigger price of stop orders, quote per base. None for other orders.
+        trigger_above: Whether the stop waits for the market to rise to `stop_price` (True) or to fall to it
+            (False).
+        leverage: Futures only. None keeps the exchange's setting.
+        margin_mode: `cross` or `isolated`, futures only. None keeps the exchange's setting.
+        hedged: Whether the account keeps long and short positions apart.
+        time_in_force: `GTC`, `IOC`, `FOK`. None uses the exchange's default.
+        take_profit: Price of the take-profit, quote per base. A separate order, placed after a fill and not
+            sent with this one.
+        stop_loss: Price of the stop-loss, as `take_profit`.
+        oco_group: Name of orders of which one cancels the others. A paper book applies the group itself. At
+            exchanges the reconciliation does.
+        oco_sibling: The other order of the OCO group, to be placed in the same call. For exchanges that would
+            refuse it alone.
     """
 
     client_order_id: str
@@ -118,11 +120,11 @@ class OrderState:
     """An order as the exchange reports it.
 
     Attributes:
-        exchange_order_id: The exchange's own id; None if it has not given one.
+        exchange_order_id: The exchange's own id. None if not assigned yet.
         filled: Base units.
-        average_price: Quote per base, of what has filled.
-        fee: In `fee_currency`.
-        trigger: It is a conditional order, kept by the exchange in a book of its own.
+        average_price: Average price of the fills, quote per base. None without fills or if unknown.
+        fee: In `fee_currency`. None if unknown.
+        trigger: Whether the order is a conditional order in a separate book of the exchange.
     """
 
     client_order_id: str
@@ -144,13 +146,13 @@ class OrderState:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A futures position, or a spot holding seen as one.
+    """A futures position, or a spot holding in the same form.
 
     Attributes:
-        quantity: Base units; negative for a short position.
+        quantity: Base units, negative for a short position.
         leverage: None on spot.
-        position_side: Which of the two positions of hedge mode it is; None in one-way mode and on spot.
-        margin_mode: `cross` or `isolated`; None on spot, and where the mode is the whole account's.
+        position_side: The side in hedge mode. None in one-way mode and on spot.
+        margin_mode: `cross` or `isolated`. None on spot and if the mode applies to the whole account.
     """
 
     instrument_name: str
@@ -165,7 +167,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """One currency of an account: `total` is `free` plus what orders and margin hold."""
+    """One currency of an account. `total` is `free` plus the amounts in orders and margin."""
 
     currency: str
     free: Decimal
@@ -174,10 +176,10 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An exchange API key. Never logged: its repr shows nothing.
+    """An exchange API key. Never logged: its repr is empty.
 
     Attributes:
-        demo: Use the exchange's own test environment.
+        demo: Whether to use the exchange's own test environment.
     """
 
     api_key: str = field(repr=False)
@@ -193,7 +195,7 @@ class Fill:
     Attributes:
         fill_id: The exchange's id of the trade, unique per instrument.
         quantity: Base units.
-        fee: In `fee_currency`; negative for a rebate.
+        fee: In `fee_currency`, negative for a rebate.
     """
 
     fill_id: str
@@ -206,7 +208,7 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """A fill with the order it belongs to.
+    """A fill with its order.
 
     Attributes:
         client_order_id: Empty if the order has none. None if the exchange does not name the order.
@@ -219,11 +221,11 @@ class Trade:
 
 @dataclass(frozen=True, slots=True)
 class KeyPermissions:
-    """What an API key may do. None where the exchange does not tell.
+    """An API key's permissions. None if the exchange does not report one.
 
     Attributes:
-        addresses: The addresses the key is bound to; empty if to none.
-        verified: The exchange itself names the permissions. Otherwise it only knows the key.
+        addresses: IP addresses that the key is bound to. Empty if unbound.
+        verified: Whether the exchange itself reports the permissions. If not, it only accepts the key.
     """
 
     read: bool
@@ -235,13 +237,13 @@ class KeyPermissions:
 
 @dataclass(frozen=True, slots=True)
 class Pacing:
-    """What an exchange's answer says about its limits, for the limiter to honour. None where it says nothing.
+    """What a reply says about the limits, for the limiter. None if it says nothing.
 
     Attributes:
         used_weight: Request weight used by this address in the current minute.
-        order_counts: Orders placed by the account, by interval as the exchange names it: `10s`, `1m`, `1d`.
-        remaining: Calls of this kind the account has left in the current window.
-        retry_after: Seconds to keep away.
+        order_counts: Orders placed by the account, by the exchange's name of the interval: `10s`, `1m`, `1d`.
+        remaining: Calls of this kind left to the account in the current window.
+        retry_after: Seconds to back off.
     """
 
     used_weight: int | None = None
@@ -251,11 +253,11 @@ class Pacing:
 
 
 class RateLimited(Retryable):
-    """The exchange refused to look at the request because of a limit; nothing was done.
+    """The exchange did not process the request because of a limit. Nothing was done.
 
     Args:
-        retry_after: Seconds until it is worth trying again.
-        scope: Who is limited: the `account`, or the `address` and so every account behind it.
+        retry_after: Seconds until a retry makes sense.
+        scope: What is limited: the `account`, or the `address` and so every account behind it.
     """
 
     def __init__(self, retry_after: float, scope: str) -> None:
@@ -267,56 +269,58 @@ class RateLimited(Retryable):
 class Exchange(Protocol):
     """One account on one exchange and market.
 
-    Every method may raise `Retryable` (nothing happened, try again; `RateLimited` among them),
-    `OutcomeUnknown` (only from methods that change something) and `Refused` (the exchange said no, with its
-    reason under a code of ours).
+    Every method may raise:
+
+    - `Retryable`: nothing happened, a retry is safe. Includes `RateLimited`.
+    - `OutcomeUnknown`: only from methods that change something.
+    - `Refused`: the exchange refused, with one of our codes.
     """
 
     def instrument(self, base: str, quote: str) -> Instrument:
-        """The rules for a pair, from cached metadata, never a call on the order path.
+        """Returns the rules of a trading pair from stored metadata, without a request.
 
         Raises NotDoable `symbol_unknown`.
         """
         ...
 
     def balances(self) -> Sequence[Balance]:
-        """What the account holds."""
+        """Returns the account's balances."""
         ...
 
     def positions(self) -> Sequence[Position]:
-        """Open futures positions; on spot the holdings."""
+        """Returns the open futures positions, or the holdings on spot."""
         ...
 
     def last_price(self, instrument: Instrument) -> Decimal:
-        """The last traded price."""
+        """Returns the last traded price, quote per base."""
         ...
 
     def place(self, order: OrderRequest) -> OrderState:
         """Places an order once.
 
-        On OutcomeUnknown the caller looks it up by client order id and does not place it again.
+        After OutcomeUnknown the caller looks the order up by client order id and does not place it again.
         """
         ...
 
     def find(self, client_order_id: str, instrument: Instrument, *, trigger: bool) -> OrderState | None:
-        """The order with this client id; None if the exchange is certain there is none."""
+        """Returns the order with this client order id. None if the exchange is certain that there is none."""
         ...
 
     def cancel(self, order: OrderState, instrument: Instrument) -> OrderState:
-        """Cancels one order; an order that had already ended is returned as it ended."""
+        """Cancels one order. An order that had already ended is returned in its final state."""
         ...
 
     def open_orders(self, instrument: Instrument | None = None) -> Sequence[OrderState]:
-        """Open orders, conditional ones included."""
+        """Returns the open orders, conditional orders included."""
         ...
 
     def cancel_all(self, instrument: Instrument | None = None) -> None:
-        """Cancels every open order, or those of one instrument, conditional ones included.
+        """Cancels every open order, or those of one instrument, conditional orders included.
 
-        Nothing open is fine.
+        Idempotent.
         """
         ...
 
     def fills(self, order: OrderState, instrument: Instrument) -> Sequence[Fill]:
-        """The trades of an order with their fees, oldest first."""
+        """Returns the trades of an order with their fees, oldest first."""
         ...

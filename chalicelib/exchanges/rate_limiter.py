@@ -1,12 +1,14 @@
-"""Keeping within the exchanges' limits, together with all other workers.
+"""Keeps all workers together within the exchanges' rate limits.
 
-A limit is an item of the table `limits` that holds one number, `booked_until`: the moment up to which the
-limit's capacity is spoken for, in microseconds since 1970. Taking tokens moves it on by what they take at the
-limit's rate (the generic cell rate algorithm); the tokens may be used as soon as it is no further ahead than
-the burst allows. While nobody has to wait tokens are leased several at a time, so that the item is not
-written for every call, and a lease is good for a few seconds; then exactly what is needed is booked. What is
-in use is moved by adding to it, which nobody else's booking can get in the way of. Keeping away for a while
-is the same number moved further.
+A limit is an item of the table `limits` with one number, `booked_until`: the time up to which the limit's
+capacity is booked, in microseconds since 1970. Taking tokens advances `booked_until` by their cost at the
+limit's rate (generic cell rate algorithm). The tokens may be used once `booked_until` is no further ahead
+than the burst allows.
+
+While no caller has to wait, a process leases several tokens at once, so that the item is not written for
+every call. A lease is valid for a few seconds. Under load, exactly the needed tokens are booked. A limit in
+use is advanced by an atomic addition, which concurrent bookings cannot prevent. A back-off advances the same
+number.
 """
 
 import math
@@ -27,19 +29,20 @@ from chalicelib.trading import MarketType
 
 _SECOND = 1_000_000
 _LEASE_S = 2.0
-_LONGEST_S = 60  # nobody waits for more
+_LONGEST_S = 60  # longest wait
 _FORGOTTEN_AFTER_S = 86_400
-# Each writes or learns how far the limit is booked; only in the first booking after a pause can others get
-# ahead.
+# Each try books the limit or learns how far it is booked. Only the first booking after a pause can lose a
+# race.
 _TRIES = 6
 _SAFE_SHARE = (
-    0.85  # of the weight of a minute: what others have under way when it is noticed must fit into the rest
+    # of a minute's weight. The rest must suffice for requests of other workers that are already on their way
+    0.85
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Tokens per second, so many at once after a pause, and how many a lease takes."""
+    """Tokens per second, burst size after a pause in tokens, and tokens per lease."""
 
     per_s: float
     burst: int
@@ -48,14 +51,14 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a market of an exchange allows, some way below what its documentation says.
+    """The limits of an exchange's market, somewhat below the documented ones.
 
     Attributes:
-        orders: Orders an account may place.
-        weight: Weight an address may use; what a call weighs, the exchange's particulars say.
-        weight_per_minute: As the exchange counts it in its answers' headers; None where it does not. Where it
-            does, the burst may be as large as the minute's weight: what has been used is heeded.
-        shared: The address's weight is one for spot and futures.
+        orders: Orders per account.
+        weight: Weight per address. The exchange's dialect knows the weight of each call.
+        weight_per_minute: Weight that the exchange counts in its reply headers. None if it does not. If it
+            does, the burst may be as large as the minute's weight, because the reported use is respected.
+        shared: Whether spot and futures share the address's weight.
     """
 
     orders: Rate
@@ -64,14 +67,12 @@ class Limits:
     shared: bool = False
 
 
-# Sources and exact figures: docs/orders.md. Nine tenths of what the exchange allows, and a burst that
-# together with what flows in
-# during the exchange's window (10 s, 1 s, 2 s for orders) does not exceed what it allows in one. Where an
-# address's window is short (Bybit
-# 5 s; OKX 2 s, for prices, the only calls it counts by address) it has room for two bursts, since a lease is
-# used up to some seconds late,
-# and for many workers' calls that arrive closer together than they were let through. Bybit bans an address
-# that oversteps for ten minutes.
+# Sources and exact figures: docs/orders.md. The rate is nine tenths of the exchange's limit. Burst plus rate
+# times the exchange's window (10 s, 1 s, 2 s for orders) stay within the limit of one window. An address with
+# a short window (Bybit 5 s, OKX 2 s for prices, the only calls it counts by address) has room for two bursts.
+# One reason is that a lease may be used some seconds late, the other that the calls of many workers may
+# arrive closer together than they were permitted. Bybit bans an address that exceeds its limit for ten
+# minutes.
 _LIMITS = {
     ("binance", MarketType.SPOT): Limits(Rate(9, 9), Rate(90, 5000, 40), weight_per_minute=6000),
     ("binance", MarketType.FUTURES): Limits(Rate(18, 60), Rate(36, 2000, 20), weight_per_minute=2400),
@@ -86,10 +87,11 @@ _OTHERS = Limits(Rate(2, 4), Rate(8, 8, 4))
 
 
 class Delay(BaseModel):
-    """A wait on an order's way.
+    """A wait during an order's execution.
 
     Attributes:
         cause: `rate_limit`, `late_arrival`, `fault` or `exit`.
+        seconds: Length of the wait.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -99,7 +101,7 @@ class Delay(BaseModel):
 
 
 class Patience:
-    """How long a message may still take; every wait on its way goes through it and is noted.
+    """The time left for a message. Every wait goes through it and is recorded.
 
     Attributes:
         delays: The waits so far.
@@ -115,7 +117,7 @@ class Patience:
         return self._until - time.monotonic()
 
     def wait(self, seconds: float, cause: str) -> None:
-        """Waits. Raises Retryable, without waiting, if that takes longer than there is time."""
+        """Waits. Raises Retryable, without waiting, if the time left is too short."""
         if seconds <= 0:
             return
         if seconds > self.left:
@@ -125,84 +127,80 @@ class Patience:
 
 
 def limits_of(exchange: str, market_type: MarketType) -> Limits:
-    """What of a market's limits is ours: all, or the share that the setting `EXCHANGE_SHARES` leaves us.
+    """Returns our part of a market's limits: all, or the share in the setting `EXCHANGE_SHARES`.
 
     Raises Misconfigured.
     """
     limits = _LIMITS.get((exchange, market_type)) or _LIMITS.get((family(exchange), market_type), _OTHERS)
     percent = _shares().get(exchange, 100)
-    return limits if percent == 100 else _part(limits, percent)  # noqa: PLR2004
+    return limits if percent == 100 else _scaled_limits(limits, percent)  # noqa: PLR2004
 
 
 def _shares() -> dict[str, int]:
-    """Percent by exchange, from `binance:50 okx:20`.
+    """Returns percent by exchange, from `binance:50 okx:20`.
 
-    Others use the rest of what is allowed to the accounts or the address.
+    Other users of the accounts or the address use the rest.
     """
     shares = {}
     for part in config.setting("EXCHANGE_SHARES").split():
         exchange, _, percent = part.partition(":")
         if exchange not in config.exchanges() or exchange in shares:
             raise Misconfigured(
-                f"TRADEHOOK_EXCHANGE_SHARES: {exchange!r} is named twice, or is no exchange that is traded on"
+                f"TRADEHOOK_EXCHANGE_SHARES: {exchange!r} is named twice or is not a configured exchange"
             )
         if not (percent.isascii() and percent.isdigit() and 1 <= int(percent) <= 100):  # noqa: PLR2004
             raise Misconfigured(
-                f"TRADEHOOK_EXCHANGE_SHARES: {part!r} should end in a whole number of percent from 1 to 100"
+                f"TRADEHOOK_EXCHANGE_SHARES: {part!r} must end in a whole percentage from 1 to 100"
             )
         shares[exchange] = int(percent)
     return shares
 
 
-def _part(limits: Limits, percent: int) -> Limits:
+def _scaled_limits(limits: Limits, percent: int) -> Limits:
     weight = limits.weight
     if limits.weight_per_minute:
-        # The exchange's count is everybody's and cannot tell when our own share of a minute is used up: two
-        # bursts must fit into it.
+        # The exchange's count covers all users of the address and cannot show when our share is used up. Two
+        # bursts must fit into the share.
         weight = replace(weight, burst=int(limits.weight_per_minute - 60 * weight.per_s) // 2)
-    return replace(limits, orders=_less(limits.orders, percent), weight=_less(weight, percent))
+    return replace(limits, orders=_scaled_rate(limits.orders, percent), weight=_scaled_rate(weight, percent))
 
 
-def _less(rate: Rate, percent: int) -> Rate:
+def _scaled_rate(rate: Rate, percent: int) -> Rate:
     burst = max(rate.burst * percent // 100, 1)
     return Rate(rate.per_s * percent / 100, burst, min(rate.lease, burst))
 
 
 class Limiter:
-    """The limits that one account on one market is under.
-
-    Its own, and those of the address its calls come from.
-    """
+    """The limits of one account on one market: its own, and those of the address its calls come from."""
 
     def __init__(self, exchange: str, market_type: MarketType, account_id: str) -> None:
         self.limits = limits_of(exchange, market_type)
         place = f"{exchange}#{market_type.value}"
-        # Without a NAT gateway nobody knows which address a call will come from; all of them are then counted
-        # as one.
+        # Without a NAT gateway the address of a call is unknown, so all addresses count as one.
         address = config.setting("EGRESS_ADDRESS", "any")
         behind = exchange if self.limits.shared else place
         self._buckets = {"account": f"{place}#account#{account_id}", "address": f"{behind}#address#{address}"}
         self._rates = {"account": self.limits.orders, "address": self.limits.weight}
 
     def take(self, scope: str, tokens: int, *, ahead: int = 0, within: float = _LONGEST_S) -> float:
-        """Takes tokens; returns the seconds to wait before they may be used.
+        """Takes tokens. Returns the seconds to wait before they may be used.
 
         Args:
             scope: `account` for orders, `address` for the weight of calls.
-            ahead: Tokens that will be asked for next, to be leased along.
-            within: Seconds that there is time to wait.
+            ahead: Tokens that will be needed next, leased at the same time.
+            within: Seconds that the caller can wait.
 
         Raises:
-            Retryable: Others have booked the limit for longer ahead, or for a minute; nothing was taken.
+            Retryable: The limit is booked for longer than that, or for over a minute. Nothing was taken.
         """
         return _take(self._buckets[scope], self._rates[scope], tokens, ahead, max(min(within, _LONGEST_S), 0))
 
     def back_off(self, limited: RateLimited) -> None:
-        """Keeps everybody under the limit away for as long as the exchange says."""
+        """Stops all calls under the limit for as long as the exchange requires."""
         self._block(limited.scope if limited.scope in self._buckets else "account", limited.retry_after)
 
     def apply_server_limits(self, pacing: Pacing) -> None:
-        """Slows down before the exchange's own count of what was used reaches its limit."""
+        """Slows down before the exchange's own count of used weight reaches its limit."""
         allowed = self.limits.weight_per_minute
         if allowed and pacing.used_weight is not None and pacing.used_weight > allowed * _SAFE_SHARE:
             self._block("address", 60 - time.time() % 60)
@@ -214,7 +212,9 @@ class Limiter:
         with _lock:
             _leases.pop(bucket, None)
         until = _now_us() + int(seconds * _SECOND) + _burst_us(rate)
-        log.info("keeping away", extra={"scope": scope, "bucket": bucket, "seconds": seconds})
+        log.info(
+            "exchange rate limited, backing off", extra={"scope": scope, "bucket": bucket, "seconds": seconds}
+        )
         try:
             _move(
                 bucket,
@@ -223,12 +223,12 @@ class Limiter:
                 until=until,
             )
         except aws.WriteRefused:
-            return  # somebody else keeps away for longer
+            return  # another worker backs off for longer
 
 
 @dataclass(slots=True)
 class _Lease:
-    """Tokens this process has booked and not used; times on the monotonic clock."""
+    """Tokens that this process has booked and not used. Times are on the monotonic clock."""
 
     tokens: int
     usable_from: float
@@ -237,7 +237,7 @@ class _Lease:
 
 _lock = threading.Lock()
 _leases: dict[str, _Lease] = {}
-_booked: dict[str, int] = {}  # what this process last saw of each limit; it only ever grows
+_booked: dict[str, int] = {}  # last known value of each limit. Only ever grows
 
 
 def _take(bucket: str, rate: Rate, tokens: int, ahead: int, within: float) -> float:
@@ -250,10 +250,10 @@ def _take(bucket: str, rate: Rate, tokens: int, ahead: int, within: float) -> fl
         if usable.tokens >= tokens:
             usable.tokens -= tokens
             return max(usable.usable_from - now, 0.0)
-        # What is left of a lease is used first, so that no more is booked than is used.
+        # The rest of a lease is used first, so that no unused tokens are booked.
         _leases.pop(bucket, None)
     lacking = tokens - usable.tokens
-    # More than what flows in at once would be more than the exchange allows at once.
+    # More tokens than one burst would exceed what the exchange permits at once.
     wanted = max(min(lacking + ahead, rate.burst), lacking)
     try:
         wait, booked = _book(bucket, rate, wanted, max(wanted, rate.lease), within)
@@ -267,7 +267,7 @@ def _take(bucket: str, rate: Rate, tokens: int, ahead: int, within: float) -> fl
 
 
 def _keep(bucket: str, lease: _Lease) -> None:
-    """Lays tokens by for the process's next calls, with those that another thread has laid by meanwhile."""
+    """Stores tokens for later calls of the process, together with tokens that another thread has stored."""
     if not lease.tokens:
         return
     with _lock:
@@ -282,23 +282,21 @@ def _keep(bucket: str, lease: _Lease) -> None:
 
 
 def _book(bucket: str, rate: Rate, tokens: int, generous: int, within: float) -> tuple[float, int]:
-    """Moves the booking on; returns the seconds until what was booked may be used, and how many tokens it is.
+    """Books tokens. Returns the seconds until they may be used, and their number.
 
     Args:
-        generous: So many tokens while nobody has to wait; then exactly what is needed, so that nobody waits
-            for what lies idle.
+        generous: Number of tokens to book while no caller has to wait. Under load `tokens` are booked, so
+            that no caller waits for unused tokens.
     """
     burst = _burst_us(rate)
     for _ in range(_TRIES):
         now = _now_us()
-        booked = _booked.get(
-            bucket, 0
-        )  # at least as far as this, and while the limit is in use most often not much further
+        booked = _booked.get(bucket, 0)  # lower bound. In use, the actual value is mostly close to it
         chosen = generous if max(booked, now) + _cost_us(rate, generous) - now <= burst else tokens
         cost = _cost_us(rate, chosen)
         latest = now + burst + (0 if chosen > tokens else int(within * _SECOND)) - cost
         if chosen == tokens and booked > latest:
-            raise Retryable(f"the exchange's limit is booked for more than {within:.0f} s ahead")
+            raise Retryable(f"rate limit booked more than {within:.0f} s ahead")
         try:
             if booked < now:
                 until = now + cost
@@ -321,7 +319,7 @@ def _book(bucket: str, rate: Rate, tokens: int, generous: int, within: float) ->
             continue
         _booked[bucket] = until
         return max(until - now - burst, 0) / _SECOND, chosen
-    raise Retryable("the exchange's limit is being booked by too many at once")
+    raise Retryable("rate limit modified concurrently on every attempt")
 
 
 def _cost_us(rate: Rate, tokens: int) -> int:
@@ -329,7 +327,7 @@ def _cost_us(rate: Rate, tokens: int) -> int:
 
 
 def _move(bucket: str, expression: str, condition: str, **values: int) -> int:
-    """Writes a limit's item; returns how far it is booked now."""
+    """Writes a limit's item. Returns its new `booked_until`."""
     forget_at = int(time.time()) + _FORGOTTEN_AFTER_S
     try:
         written = aws.write(
@@ -355,7 +353,7 @@ def _now_us() -> int:
 
 
 def forget() -> None:
-    """Forgets this process's leases, and what it has seen; for tests."""
+    """Clears this process's leases and known limits, for tests."""
     with _lock:
         _leases.clear()
         _booked.clear()

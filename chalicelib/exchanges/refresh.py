@@ -11,11 +11,11 @@ _AFTER = timedelta(hours=1)
 
 
 def refresh() -> int:
-    """Fetches the metadata of every venue that has none or whose is older than an hour.
+    """Fetches the metadata of every venue without metadata or with metadata older than an hour.
 
-    Returns how many venues.
+    Returns the number of venues.
 
-    A venue that cannot be fetched keeps what it has, and is tried again next time.
+    If a venue cannot be fetched, it keeps its metadata and the next refresh tries again.
     """
     done = 0
     for exchange in config.exchanges():
@@ -33,7 +33,10 @@ def _refresh(exchange: str, market_type: MarketType, *, demo: bool) -> bool:
     try:
         fetched = registry.fetch_markets(exchange, market_type, demo=demo)
     except Exception as fault:  # noqa: BLE001 - ccxt raises its own classes, requests', and now and then a KeyError
-        log.warning("markets not fetched", extra={"venue": venue, "fault": type(fault).__name__})
+        log.warning(
+            "market refresh failed, keeping the stored metadata",
+            extra={"venue": venue, "fault": type(fault).__name__},
+        )
         return False
     changed = market_store.save(venue, fetched)
     log.info("markets refreshed", extra={"venue": venue, "instruments": len(fetched), "changed": changed})

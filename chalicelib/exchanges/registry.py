@@ -1,4 +1,4 @@
-"""Which exchanges there are, and how one is opened."""
+"""The list of exchanges, and the function that opens one."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,12 +16,12 @@ from chalicelib.exchanges.protocol import Credentials
 from chalicelib.trading import MarketType
 
 _TESTED: Mapping[str, type[Binance | Bybit | Okx]] = {"binance": Binance, "bybit": Bybit, "okx": Okx}
-# Metadata is fetched in one large reply, off the order path.
+# Metadata comes in one large reply, outside the order path.
 _FETCH_TIMEOUT = (3.0, 30.0)
 
 
 def is_conformance_tested(exchange: str) -> bool:
-    """Whether an exchange's family has particulars of its own, which the contract suite and the fault matrix run against."""
+    """Returns whether an exchange has a dialect that the contract suite and fault matrix test."""
     return family(exchange) in _TESTED
 
 
@@ -32,34 +32,34 @@ def open_exchange(
     stored: Mapping[str, StoredMarket],
     **settings: Any,
 ) -> CcxtExchange:
-    """One account on an exchange, with a fresh session: open it per invocation.
+    """Returns one account on an exchange, with a new HTTP session. Open one per invocation.
 
     Args:
-        exchange: Its name; one without particulars must be a ccxt exchange the artifact carries.
+        exchange: The exchange's name. Without a dialect, it must be a ccxt exchange in the build.
         stored: The exchange's markets of this type by instrument name, from `fetch_markets`.
-        settings: See CcxtExchange.
+        settings: See `CcxtExchange`.
 
     Raises:
-        ModuleNotFoundError: If the artifact does not carry the exchange.
+        ModuleNotFoundError: The build does not contain the exchange.
     """
     return CcxtExchange(_dialect(exchange, market_type), market_type, credentials, stored, **settings)
 
 
 def fetch_markets(exchange: str, market_type: MarketType, *, demo: bool = False) -> dict[str, dict[str, Any]]:
-    """Every market of an exchange in its stored form, by instrument name. For the scheduled refresh.
+    """Returns every market of an exchange in its stored form, by instrument name. Sends requests.
 
-    Makes calls.
+    For the scheduled refresh.
 
     Args:
-        demo: Those of the test environment, which may differ.
+        demo: Whether to fetch the test environment's markets, which may differ.
 
     Raises:
-        Exception: Whatever ccxt raises; the stored metadata stays good until a later refresh.
+        Exception: Any error of ccxt. The stored metadata stays valid until a later refresh.
     """
     if market_type is MarketType.FUTURES and exchange in SPOT_ONLY:
         return {}
-    particulars = _dialect(exchange, market_type)
-    client = connect(particulars, Credentials("", "", demo=True) if demo else None)
+    dialect = _dialect(exchange, market_type)
+    client = connect(dialect, Credentials("", "", demo=True) if demo else None)
     transport.mount(client, _FETCH_TIMEOUT)
     client.has["fetchCurrencies"] = False
     client.load_markets()

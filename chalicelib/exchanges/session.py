@@ -1,7 +1,4 @@
-"""An account's line to one market of its exchange.
-
-Every call paced, and repeated where repeating does no harm.
-"""
+"""An exchange session: rate-limited calls for one account on one market, retried if a retry is harmless."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +19,7 @@ _TRIES = 4
 _PAUSE_S = 0.25
 _CONDITIONAL_COST = 2  # conditional orders have tighter limits of their own
 
-# What a failed call is counted as; an error of none of these is no fault of the exchange's.
+# Metric class of a failed call. Other errors are not the exchange's fault.
 _REACTIONS: tuple[tuple[type[TradehookError], str], ...] = (
     (RateLimited, "rate_limited"),
     (Refused, "refused"),
@@ -37,7 +34,7 @@ class ExchangeSession:
     """One account on one market.
 
     Attributes:
-        late_arrival_s: Seconds after which a request that was sent can have no effect any more.
+        late_arrival_s: Seconds after which a request can no longer take effect.
     """
 
     def __init__(
@@ -53,83 +50,88 @@ class ExchangeSession:
         self._market_type = market_type
         self._limiter = limiter
         self._patience = patience
-        self._turn = 0  # weight taken for the order that comes next
-        self._taken = 0  # and what is left of it while it is placed
-        self._sent_at = 0.0  # when the last order left, on the monotonic clock
-        self._gap = 0.0  # seconds by which the next one follows it
+        self._turn = 0  # weight taken for the next order
+        self._taken = 0  # rest of that weight while the order is placed
+        self._sent_at = 0.0  # when the last order was sent, on the monotonic clock
+        self._gap = 0.0  # least seconds between the last order and the next
         exchange.throttle(self._pace)
 
     @property
     def late_arrival_s(self) -> float:
-        """See CcxtExchange."""
+        """See `CcxtExchange`."""
         return self._exchange.late_arrival_s
 
     @property
     def native_oco(self) -> bool:
-        """Two orders that cancel each other are placed in one call here, or the second would be refused."""
+        """Whether two orders of an OCO group go in one call, because the second alone would be refused."""
         return self._exchange.native_oco
 
     def instrument(self, name: str) -> Instrument:
-        """The instrument of this name, suspended ones included. Raises NotDoable `symbol_unknown`."""
+        """Returns the instrument of this name, suspended ones included.
+
+        Raises:
+            NotDoable: `symbol_unknown`.
+        """
         stored: StoredMarket | None = self._markets.get(name)
         if stored is None:
             raise NotDoable("symbol_unknown", symbol=name, market_type=self._market_type.value)
         return market_from_item(self._market_type, stored).instrument
 
     def is_traded(self, instrument: Instrument) -> bool:
-        """Whether the exchange takes orders for it that open."""
+        """Returns whether the exchange takes opening orders for the instrument."""
         return market_from_item(self._market_type, self._markets[instrument.name]).active
 
     def last_price(self, instrument: Instrument) -> Decimal:
-        """See protocol.Exchange."""
-        return self._repeated(lambda exchange: exchange.last_price(instrument))
+        """See `protocol.Exchange`."""
+        return self._call_with_retries(lambda exchange: exchange.last_price(instrument))
 
     def free_and_total(self) -> dict[str, tuple[Decimal, Decimal]]:
-        """Every currency's free and total balance."""
-        rows = self._repeated(lambda exchange: exchange.balances())
+        """Returns every currency's free and total balance."""
+        rows = self._call_with_retries(lambda exchange: exchange.balances())
         return {row.currency: (row.free, row.total) for row in rows}
 
     def positions(self, side: PositionSide | None = None) -> dict[str, Decimal]:
-        """Open futures positions, base units, negative if short.
+        """Returns the open futures positions by instrument, base units, negative if short.
 
-        Those of one side, or both sides of a hedged account added up.
+        Args:
+            side: Returns only this side. None adds up both sides of a hedged account.
         """
         return total_positions(((row.instrument_name, row.quantity) for row in self.open_positions()), side)
 
     def open_positions(self) -> Sequence[Position]:
-        """Open futures positions; of an account in hedge mode each side by itself."""
-        return [row for row in self._repeated(lambda exchange: exchange.positions()) if row.quantity]
+        """Returns the open futures positions. In hedge mode each side is a position."""
+        return [row for row in self._call_with_retries(lambda exchange: exchange.positions()) if row.quantity]
 
     def run(self, call: Callable[[CcxtExchange], Result]) -> Result:
-        """Any call that only reads, or that may be repeated."""
-        return self._repeated(call)
+        """Makes a call that only reads or that may be repeated. Retries it if it fails."""
+        return self._call_with_retries(call)
 
     def find(self, client_order_id: str, instrument: Instrument, *, trigger: bool) -> OrderState | None:
-        """See protocol.Exchange."""
-        return self._repeated(lambda exchange: exchange.find(client_order_id, instrument, trigger=trigger))
+        """See `protocol.Exchange`."""
+        return self._call_with_retries(
+            lambda exchange: exchange.find(client_order_id, instrument, trigger=trigger)
+        )
 
     def open_orders(self, instrument: Instrument) -> Sequence[OrderState]:
-        """See protocol.Exchange."""
-        return self._repeated(lambda exchange: exchange.open_orders(instrument))
+        """See `protocol.Exchange`."""
+        return self._call_with_retries(lambda exchange: exchange.open_orders(instrument))
 
     def find_by_traces(
         self, sent: OrderState, instrument: Instrument, since: datetime, *, strict: bool
     ) -> OrderState | None:
-        """See traces.find. A doubt is Retryable here."""
-        return self._repeated(
+        """See `traces.find`. An uncertain result raises Retryable."""
+        return self._call_with_retries(
             lambda exchange: exchange.find_by_traces(sent, instrument, since, strict=strict)
         )
 
     def prepare(self, order: OrderRequest, *, ahead: int) -> None:
-        """Does whatever an order needs before it is claimed.
-
-        The account's settings as it wants them, and its turn under the limits.
+        """Prepares an order before it is recorded: sets the account's settings and takes its rate limit.
 
         Args:
-            ahead: Orders that will follow.
+            ahead: Number of orders that will follow.
         """
         if self._market_type is MarketType.FUTURES:
-            self._repeated(lambda exchange: exchange.prepare(order))
+            self._call_with_retries(lambda exchange: exchange.prepare(order))
         self.acquire(order, ahead=ahead)
 
     def acquire(self, order: OrderRequest, *, ahead: int = 0) -> None:
@@ -142,26 +144,25 @@ class ExchangeSession:
         self._take(self._turn)
 
     def place(self, order: OrderRequest) -> OrderState:
-        """Sends an order, once. Its turn has been taken before. See protocol.Exchange."""
+        """Sends an order once. `acquire` must come first. See `protocol.Exchange`."""
         self._taken, self._turn = self._turn, 0
-        # What kept the last order after its turn had come must not bring this one closer to it than the limit
-        # allows
+        # If the last order was sent late, this order must still keep the limit's distance to it.
         if self._gap:
             self._patience.wait(self._sent_at + self._gap - time.monotonic(), "rate_limit")
         self._sent_at, self._gap = time.monotonic(), 0.0
         try:
-            return self._once(lambda exchange: exchange.place(order))
+            return self._call_once(lambda exchange: exchange.place(order))
         finally:
             self._taken = 0
 
     def cancel(self, order: OrderState, instrument: Instrument) -> OrderState:
-        """See protocol.Exchange."""
-        return self._repeated(lambda exchange: exchange.cancel(order, instrument))
+        """See `protocol.Exchange`."""
+        return self._call_with_retries(lambda exchange: exchange.cancel(order, instrument))
 
     def _pace(self, weight: int) -> None:
-        """Waits until a call of this weight may leave.
+        """Waits until a call of this weight may be sent.
 
-        That of an order whose turn has been taken may at once, for it has been claimed.
+        The calls of an acquired order are sent at once, because the order has been recorded.
         """
         covered = min(self._taken, weight)
         self._taken -= covered
@@ -173,12 +174,12 @@ class ExchangeSession:
                 self._limiter.take("address", weight, within=self._patience.left), "rate_limit"
             )
 
-    def _repeated(self, call: Callable[[CcxtExchange], Result]) -> Result:
+    def _call_with_retries(self, call: Callable[[CcxtExchange], Result]) -> Result:
         for attempt in range(_TRIES):
             try:
-                return self._once(call)
+                return self._call_once(call)
             except RateLimited as limited:
-                # The bucket has been told, so the next turn comes late enough.
+                # The limiter has recorded the back-off, so the next turn comes late enough.
                 if attempt == _TRIES - 1:
                     raise
                 self._patience.wait(limited.retry_after, "rate_limit")
@@ -188,7 +189,7 @@ class ExchangeSession:
                 self._patience.wait(_PAUSE_S * 2**attempt, "fault")
         raise AssertionError
 
-    def _once(self, call: Callable[[CcxtExchange], Result]) -> Result:
+    def _call_once(self, call: Callable[[CcxtExchange], Result]) -> Result:
         try:
             return call(self._exchange)
         except TradehookError as error:
@@ -206,7 +207,7 @@ class ExchangeSession:
 def total_positions(
     positions: Iterable[tuple[str, Decimal]], side: PositionSide | None
 ) -> dict[str, Decimal]:
-    """Positions by instrument name, as `Line.positions` gives them."""
+    """Returns positions by instrument name, as `ExchangeSession.positions` does."""
     found: dict[str, Decimal] = {}
     for name, quantity in positions:
         if side is None or (quantity > 0) is (side is PositionSide.LONG):

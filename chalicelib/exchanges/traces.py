@@ -1,7 +1,7 @@
-"""What an order leaves behind at an exchange besides its own record: the list of open orders, and its trades.
+"""Traces of an order at an exchange besides its own record: the list of open orders, and its trades.
 
 An exchange may not show an order by its id for seconds or minutes (freqtrade#12681, hummingbot#493). Both
-traces come from other tables of the exchange, so they are the second proof before an order counts as absent.
+traces come from other tables of the exchange. They are the second proof before an order counts as absent.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ from chalicelib.exchanges.markets import Listing, Listings
 from chalicelib.exchanges.protocol import OrderState, OrderStatus, Trade
 from chalicelib.trading import OrderType
 
-_TRADED_WITHIN = timedelta(seconds=2 * LATE_ARRIVAL_S)  # a market order trades when it arrives, or not at all
+_TRADED_WITHIN = timedelta(seconds=2 * LATE_ARRIVAL_S)  # a market order trades on arrival or never
 
 
 def find(
-    particulars: ExchangeDialect,
+    dialect: ExchangeDialect,
     api: Api,
     listing: Listing,
     listings: Listings,
@@ -30,32 +30,32 @@ def find(
     *,
     strict: bool,
 ) -> OrderState | None:
-    """Returns an order as its traces show it, None if it left none.
+    """Returns an order as its traces show it. None if it has none.
 
     Args:
-        sent: The order as it was sent, `updated_at` being when.
+        sent: The order as it was sent. `updated_at` is the time of sending.
         since: The order was sent at this time or later.
-        strict: A trade whose order cannot be named counts as a doubt.
+        strict: Whether a trade without a known order makes the result uncertain.
 
     Raises:
         OutcomeUnknown: There is such a trade on the order's side.
     """
-    for state in particulars.open_orders(api, listing, listings):
+    for state in dialect.open_orders(api, listing, listings):
         if state.client_order_id == sent.client_order_id:
             return state
-    trades = particulars.trades(api, listing, sent.side, since)
+    trades = dialect.trades(api, listing, sent.side, since)
     own = [trade for trade in trades if trade.client_order_id == sent.client_order_id]
     if own:
         return _from_trades(sent, own)
     if strict and any(_may_be(trade, sent) for trade in trades):
-        raise OutcomeUnknown(f"{particulars.name}: a trade since then may be of the order")
+        raise OutcomeUnknown(f"{dialect.name}: a later trade may belong to the order")
     return None
 
 
 def _may_be(trade: Trade, sent: OrderState) -> bool:
-    """Whether a trade may be of the order.
+    """Returns whether a trade may belong to the order.
 
-    A conditional order trades as another order, which need not carry our id.
+    A conditional order trades as another order, which may lack our id.
     """
     if (
         sent.order_type is OrderType.MARKET

@@ -1,9 +1,7 @@
-"""The HTTP session ccxt works with.
+"""The HTTP transport under ccxt: bounded in time, without retries, with a configurable endpoint.
 
-Bounded in time, never repeating a request, and able to point at another server.
-
-With the setting `EXCHANGE_ENDPOINT` every call goes there while ccxt keeps the real URL (it picks its error
-tables by it): path and query are kept, and the real host travels in `X-Original-Host`.
+With the setting `EXCHANGE_ENDPOINT` every call goes to that endpoint. ccxt keeps the real URL, by which it
+chooses its error tables. Path and query are kept, and the real host is sent in `X-Original-Host`.
 """
 
 import logging
@@ -17,21 +15,21 @@ from requests.adapters import HTTPAdapter
 from chalicelib import config
 
 CONNECT_TIMEOUT_S = 3.0
-# Binance gives up on a request after 10 s itself, so an answer later than this does not come.
+# Binance itself gives up on a request after 10 s, so no answer comes later than this.
 READ_TIMEOUT_S = 12.0
 
 ORIGINAL_HOST = "X-Original-Host"
 
-# At debug level these log URLs with signatures, and headers with keys.
+# At debug level these libraries log URLs with signatures, and headers with keys.
 for _name in ("ccxt", "urllib3"):
     logging.getLogger(_name).setLevel(logging.INFO)
 
 
 class ExchangeTransport(HTTPAdapter):
-    """Sends requests to the exchange, or to `endpoint` in its place.
+    """Sends requests to the exchange, or to `endpoint` instead.
 
     Attributes:
-        sent: Requests handed to the network so far, whatever became of them.
+        sent: Number of requests handed to the network so far, whatever their outcome.
     """
 
     def __init__(self, endpoint: str, timeout: tuple[float, float]) -> None:
@@ -49,7 +47,7 @@ class ExchangeTransport(HTTPAdapter):
         cert: bytes | str | tuple[bytes | str, bytes | str] | None = None,
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        """Sends one request, with this transport's timeouts in place of the caller's."""
+        """Sends one request, with this transport's timeouts instead of the caller's."""
         real = request.url or ""
         if self._endpoint:
             parts = urlsplit(real)
@@ -64,17 +62,17 @@ class ExchangeTransport(HTTPAdapter):
 
 
 def mount(client: Any, timeout: tuple[float, float] | None = None) -> ExchangeTransport:
-    """Gives a ccxt exchange a session of its own and returns its transport.
+    """Gives a ccxt exchange its own HTTP session and returns the transport.
 
-    One per invocation: a connection kept from an earlier one may have been closed by the exchange meanwhile,
-    and the reset would leave the order's outcome unknown.
+    One per invocation: the exchange may have closed an older connection, and the reset would leave the
+    order's outcome unknown.
     """
     transport = ExchangeTransport(
         config.setting("EXCHANGE_ENDPOINT"), timeout or (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
     )
     session = requests.Session()
     session.trust_env = False
-    # A redirected request would carry key and signature to wherever it is sent.
+    # A redirected request would send key and signature to another host.
     session.max_redirects = 0
     for scheme in ("https://", "http://"):
         session.mount(scheme, transport)

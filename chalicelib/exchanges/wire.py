@@ -1,4 +1,4 @@
-"""Between the text exchanges write and the values this package counts with. No float on either side."""
+"""Conversion between the exchanges' text and this package's values. No floats on either side."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -6,10 +6,10 @@ from typing import Any
 
 
 def decimal(value: Any) -> Decimal | None:
-    """A number of an exchange's reply; None for one that is missing or empty.
+    """Returns a number of an exchange's reply. None if it is missing or empty.
 
     Raises:
-        TypeError: For a float, whose digits have been lost already.
+        TypeError: For a float, which has already lost digits.
         decimal.InvalidOperation: For text that is not a number.
     """
     if value is None or value == "":
@@ -20,23 +20,23 @@ def decimal(value: Any) -> Decimal | None:
 
 
 def amount(value: Any) -> Decimal:
-    """Like `decimal`, with zero for what is missing."""
+    """Returns a number as `decimal` does, and zero if it is missing."""
     return decimal(value) or Decimal(0)
 
 
 def positive(value: Any) -> Decimal | None:
-    """Like `decimal`, with None for zero: exchanges write `0` where there is no price."""
+    """Returns a number as `decimal` does, and None for zero: exchanges write `0` if there is no price."""
     return decimal(value) or None
 
 
 def text(value: Decimal) -> str:
-    """A number as an exchange reads it: no exponent, no trailing zeros."""
+    """Returns a number in the exchanges' format: no exponent, no trailing zeros."""
     plain = format(value, "f")
     return plain.rstrip("0").rstrip(".") if "." in plain else plain
 
 
 def rounded(quotient: Decimal) -> Decimal:
-    """A quotient, which may have no end, to twelve places and without trailing zeros.
+    """Returns a quotient rounded to twelve decimal places, without trailing zeros.
 
     Never a negative zero.
     """
@@ -44,12 +44,12 @@ def rounded(quotient: Decimal) -> Decimal:
 
 
 def moment(milliseconds: Any) -> datetime | None:
-    """A time in milliseconds since 1970, UTC; None for a missing or zero one."""
+    """Returns the UTC time of milliseconds since 1970. None if missing or zero."""
     return (
         datetime.fromtimestamp(int(milliseconds) / 1000, UTC) if milliseconds and int(milliseconds) else None
     )
 
 
 def flag(value: Any) -> bool:
-    """A truth value, which exchanges write as JSON booleans and as text."""
+    """Returns a boolean, which exchanges write as JSON boolean or as text."""
     return str(value).lower() in {"true", "1"}

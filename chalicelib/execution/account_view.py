@@ -1,9 +1,7 @@
-"""What a signal's orders are sized from.
+"""The price, free balance and positions that one signal's orders are sized from.
 
-The price, and what the account has free and holds, each looked at once per signal.
-
-What was seen is kept with the orders, so that a repetition comes to the same orders whatever has happened to
-the balance since.
+Each value is read once per signal and stored with the orders. A redelivered message therefore plans the same
+orders, even if the balance has changed since.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,53 +18,55 @@ from chalicelib.portfolio.cost_basis import OWNED
 from chalicelib.trading import MarketType, PositionSide, Symbol
 
 _ZERO = Decimal(0)
-_HELD = "held"  # in the basis: the sum; beside it "held_long_cross" and the like, one for each position
+_HELD = "held"  # key of the sum in `basis`. Each position has its own key, such as "held_long_cross"
 
 
 class SessionSource(Protocol):
-    """An account's lines, one per market: to its exchange, or to what is stored of it."""
+    """Source of an account's sessions, one per market: at the exchange, or from a stored snapshot."""
 
     def of(self, market_type: MarketType) -> ExchangeSession:
-        """The line to a market."""
+        """Returns the session for a market."""
         ...
 
 
 class AccountView:
-    """One signal's looks at one account.
+    """The account as one signal sees it.
 
     Attributes:
-        basis: What was seen so far, by name; part of every order that is claimed.
+        basis: Values read so far, by name. Stored with every order of the signal.
     """
 
     def __init__(
         self, sessions: SessionSource, instruction: Instruction, basis: Mapping[str, Decimal]
     ) -> None:
-        """Starts from what an earlier attempt has seen."""
+        """Starts from the values that an earlier attempt has read."""
         self.basis = dict(basis)
         self._sessions = sessions
         self._instruction = instruction
 
     def price(self, symbol: Symbol) -> Decimal:
-        """The exchange's last price. The signal's own price is never used."""
+        """Returns the exchange's last price, quote per base. Never the signal's own price."""
         market_type = self._instruction.market_type
         assert market_type is not None
         session = self._sessions.of(market_type)
-        return self._once("price", lambda: session.last_price(session.instrument(symbol.name)))
+        return self._read_once("price", lambda: session.last_price(session.instrument(symbol.name)))
 
     def free(self, instrument: Instrument) -> Decimal:
-        """Free quote balance."""
-        return self._once("free", lambda: self._balance(instrument, instrument.quote))
+        """Returns the free quote balance, quote units."""
+        return self._read_once("free", lambda: self._balance(instrument, instrument.quote))
 
     def positions(self, instrument: Instrument, position_side: PositionSide | None) -> Sequence[Position]:
-        """The futures positions in an instrument, of one side if it is given.
+        """Returns the futures positions in an instrument, of one side if `position_side` is given.
 
-        On spot the free holdings, as one.
+        On spot, returns the free holdings as one position.
         """
         if instrument.market_type is MarketType.SPOT:
-            held = self._once(_HELD, lambda: self._balance(instrument, instrument.base))
+            held = self._read_once(_HELD, lambda: self._balance(instrument, instrument.base))
             return [Position(instrument.base, MarketType.SPOT, held)]
         if _HELD not in self.basis:
-            found = _of(self._sessions.of(instrument.market_type).open_positions(), instrument, position_side)
+            found = _positions_in(
+                self._sessions.of(instrument.market_type).open_positions(), instrument, position_side
+            )
             self.basis |= {_name(each): each.quantity for each in found}
             self.basis[_HELD] = _total(found)
         return [
@@ -76,17 +76,19 @@ class AccountView:
         ]
 
     def standing(self, instrument: Instrument, position: Position) -> Decimal:
-        """What of a position the exchange shows now, base units without sign."""
+        """Returns how much of a position the exchange shows now, base units without sign."""
         session = self._sessions.of(instrument.market_type)
         if instrument.market_type is MarketType.SPOT:
             return session.free_and_total().get(instrument.base, (_ZERO, _ZERO))[0]
         now = _total(
-            each for each in _of(session.open_positions(), instrument, None) if _name(each) == _name(position)
+            each
+            for each in _positions_in(session.open_positions(), instrument, None)
+            if _name(each) == _name(position)
         )
         return abs(now) if now * position.quantity > 0 else _ZERO
 
     def basis_of(self, request: OrderRequest) -> dict[str, Decimal]:
-        """What is kept with an order: the basis, and what was owned of the order's own position."""
+        """Returns the values to store with an order: the basis, and the size of the order's own position."""
         if request.instrument.market_type is MarketType.SPOT or _HELD not in self.basis:
             return dict(self.basis)
         side = None
@@ -98,11 +100,15 @@ class AccountView:
             )
         return {
             **self.basis,
-            OWNED: _total(_of(self.positions(request.instrument, None), request.instrument, side)),
+            OWNED: _total(_positions_in(self.positions(request.instrument, None), request.instrument, side)),
         }
 
     def exposure(self, account_id: str, instrument: Instrument, side: Side) -> tuple[Decimal, int]:
-        """Position or holdings of one side, as the exchange has it now, with the ledger's open orders that would add to it."""
+        """Returns the exposure on one side, base units, and the number of other positions.
+
+        Exposure is the position or holdings at the exchange plus the order store's open orders that would add
+        to it.
+        """
         direction = 1 if side is Side.BUY else -1
         session = self._sessions.of(instrument.market_type)
         if instrument.market_type is MarketType.FUTURES:
@@ -114,7 +120,7 @@ class AccountView:
                 if currency not in DOLLARS and total
             ]
         name = instrument.name if instrument.market_type is MarketType.FUTURES else instrument.base
-        # A long and a short position of hedge mode do not cancel each other out.
+        # In hedge mode a long and a short position do not cancel each other out.
         total = sum((max(quantity * direction, _ZERO) for each, quantity in held if each == name), _ZERO)
         there = {each for each, _ in held}
         for order in in_flight.unfinished(account_id):
@@ -134,10 +140,10 @@ class AccountView:
         return total, len(there - {name})
 
     def refresh(self, seen_later: Mapping[str, Decimal] | None) -> None:
-        """Forgets what an exit has changed.
+        """Drops the values that an exit has changed.
 
         Args:
-            seen_later: What an earlier attempt saw after the exit, if it came so far.
+            seen_later: Values that an earlier attempt read after the exit. None if no attempt read them.
         """
         self.basis = (
             {name: value for name, value in self.basis.items() if name == "price"}
@@ -146,7 +152,7 @@ class AccountView:
         )
 
     def _balance(self, instrument: Instrument, currency: str) -> Decimal:
-        """Free balance; a look at one currency of a pair is a look at both."""
+        """Returns a currency's free balance. One balance request caches both currencies of the pair."""
         balances = self._sessions.of(instrument.market_type).free_and_total()
         free = {name: balances.get(name, (_ZERO, _ZERO))[0] for name in (instrument.base, instrument.quote)}
         if instrument.market_type is MarketType.SPOT:
@@ -154,14 +160,16 @@ class AccountView:
             self.basis |= {_HELD: free[instrument.base], "free": free[instrument.quote], OWNED: owned}
         return free[currency]
 
-    def _once(self, what: str, look: Callable[[], Decimal]) -> Decimal:
+    def _read_once(self, what: str, look: Callable[[], Decimal]) -> Decimal:
         if what not in self.basis:
             self.basis[what] = look()
         return self.basis[what]
 
 
-def _of(positions: Sequence[Position], instrument: Instrument, side: PositionSide | None) -> list[Position]:
-    """The positions in an instrument, of one side if it is given. In one-way mode the sign is the side."""
+def _positions_in(
+    positions: Sequence[Position], instrument: Instrument, side: PositionSide | None
+) -> list[Position]:
+    """Returns the positions in an instrument, of one side if given. In one-way mode the sign is the side."""
     mine = [each for each in positions if each.instrument_name == instrument.name]
     if side is None:
         return mine
@@ -177,12 +185,12 @@ def _total(positions: Iterable[Position]) -> Decimal:
 
 
 def _name(position: Position) -> str:
-    """A position's name in the basis: `held_long_cross`, `held_net_isolated`, `held_net_account`."""
+    """Returns a position's name in the basis: `held_long_cross`, `held_net_isolated`, `held_net_account`."""
     return "_".join([_HELD, position.position_side or "net", position.margin_mode or "account"])
 
 
 def _position(instrument: Instrument, name: str, quantity: Decimal) -> Position:
-    """The position that stands in the basis under this name."""
+    """Returns the position stored in the basis under this name."""
     _, side, mode = name.split("_")
     return Position(
         instrument.name,

@@ -1,4 +1,4 @@
-"""Where an account's orders are placed: what `trade` asks of a paper book and of a real exchange alike."""
+"""The Protocol of an account on which orders are placed: simulated, at an exchange, or a dry run."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -12,129 +12,139 @@ from chalicelib.trading import MarketType, PositionSide, Symbol
 
 
 class ExecutionClient(Protocol):
-    """One account, while one signal runs on it.
+    """One account while one signal runs on it.
 
-    Every method may raise `Refused` with what the sender should be told, and `Retryable` when nothing has
-    happened yet.
+    Every method may raise `Refused` with an error for the sender, and `Retryable` if nothing has happened
+    yet.
     """
 
     @property
     def rates(self) -> Rates:
-        """What trading costs here, for sizing with costs included."""
+        """Trading costs of the account, for sizing with costs included."""
         ...
 
     @property
     def profits(self) -> Mapping[str | None, Decimal]:
-        """What was realised here so far, costs taken off, in the account's currency, by the strategy the orders belong to.
+        """Profit realised by this execution so far, net of costs, by strategy.
 
-        At an exchange as far as it is known.
+        In the account's currency. At an exchange, as far as the profit is known.
         """
         ...
 
     @property
     def exits_hold(self) -> bool:
-        """Whether spot exits hold what they would sell, so that they must go before anything else can sell it."""
+        """Whether spot exits lock the holdings that they would sell.
+
+        If so, exits must be cancelled before another order can sell.
+        """
         ...
 
     def sellable(self, instrument: Instrument, held: Decimal) -> Decimal:
-        """What an order that sells all of a holding may ask for: at an exchange a multiple of the step."""
+        """Returns the quantity of an order that sells a whole holding, base units.
+
+        At an exchange, a multiple of the quantity step.
+        """
         ...
 
     def instrument(self, symbol: Symbol, market_type: MarketType, near: Decimal | None) -> Instrument:
-        """The instrument and its rules; `near` is a price of about its size, quote per base."""
+        """Returns the instrument and its rules. `near` is a price close to the market's, quote per base."""
         ...
 
     def market_price(self, symbol: Symbol) -> Decimal | None:
-        """The price that market orders are sized by, quote per base.
+        """Returns the price that market orders are sized by, quote per base.
 
-        None if none is known or the order has a limit instead.
+        None if no price is known or if the order has a limit price instead.
         """
         ...
 
     def current_price(self, symbol: Symbol) -> Decimal | None:
-        """The market price, quote per base, for a limit order too; None if none is known."""
+        """Returns the market price, quote per base, also for a limit order. None if no price is known."""
         ...
 
     @property
     def price_source(self) -> PriceSource | None:
-        """Where these prices come from; None if none is known."""
+        """Source of the prices. None if no price is known."""
         ...
 
     def execution_price(self, order: OrderRequest, price: Decimal) -> Decimal:
-        """What an order that is sized by `price` will trade at, as far as that is known before it trades."""
+        """Returns the expected execution price of an order that is sized by `price`, quote per base."""
         ...
 
     def free(self, instrument: Instrument) -> Decimal:
-        """Free quote balance."""
+        """Returns the free quote balance, quote units."""
         ...
 
     @property
     def insists(self) -> bool:
-        """What a closing order leaves open is tried again, and in the end refused.
+        """Whether the open rest of a close is retried and, if it stays open, refused.
 
-        Not so on simulated accounts.
+        False on simulated accounts.
         """
         ...
 
     def positions(
         self, instrument: Instrument, position_side: PositionSide | None = None
     ) -> Sequence[Position]:
-        """The futures positions in an instrument, of one side if it is given.
+        """Returns the futures positions in an instrument, of one side if `position_side` is given.
 
-        On spot the free holdings, as one.
+        On spot, returns the free holdings as one position.
         """
         ...
 
     def standing(self, instrument: Instrument, position: Position) -> Decimal:
-        """What of a position stands now, base units without sign."""
+        """Returns how much of a position is open now, base units without sign."""
         ...
 
     def exposure(self, instrument: Instrument, side: Side) -> tuple[Decimal, int]:
-        """What an order of this side would add to, base units, and how many other positions and holdings there are.
+        """Returns what an order of this side would add to, base units, and the number of other positions.
 
-        Open orders count with what they will add or make.
+        Holdings count as positions. Open orders count with the size that they would add.
         """
         ...
 
     def place(self, leg: str, order: OrderRequest, percent: Decimal | None = None) -> Order:
-        """Places an order, once, whatever happens."""
+        """Places an order exactly once, also across redeliveries."""
         ...
 
     def claimed(self, leg: str) -> bool:
-        """Whether an earlier attempt at the same signal has claimed an order under this leg."""
+        """Returns whether an earlier attempt at the same signal has recorded an order under this leg."""
         ...
 
     def until_ended(self, order: Order) -> Order:
-        """Waits for a placed order's end; one whose outcome is unknown is not waited for."""
+        """Waits until a placed order has ended. Does not wait for an order whose outcome is unknown."""
         ...
 
     def wait_for_rest(self, attempt: int) -> bool:
-        """Waits before the rest of a position is tried again; False when there is no time left."""
+        """Waits before the rest of a position is retried. Returns False if no time is left."""
         ...
 
     def look_again(self) -> None:
-        """Has what follows an exit sized by what is free and held then."""
+        """Reads balance and positions again, so that orders after an exit are sized by the new values."""
         ...
 
     def protect(self, entry: Order) -> None:
-        """Places take-profit and stop-loss for what an order has opened so far.
+        """Places take-profit and stop-loss for the filled part of an entry.
 
-        What cannot be placed is told by an event.
+        Emits `order.protection_failed` if an exit cannot be placed.
         """
         ...
 
     def open_orders(
         self, group_name: str | None, symbol: Symbol | None, market_type: MarketType | None
     ) -> Sequence[Order]:
-        """The account's open orders.
+        """Returns the account's open orders that match. None matches all.
 
-        Of one strategy or of all, of one symbol or of all, of one market or of both.
+        Args:
+            group_name: The strategy.
+            symbol: The symbol.
+            market_type: Spot or futures.
         """
         ...
 
     def cancel(self, order: Order, code: str | None = None) -> bool:
-        """Cancels an open order; False if it had ended already.
+        """Cancels an open order. Returns False if the order had already ended.
 
-        `code` says why, where nobody asked for it.
+        Args:
+            code: Reason of a cancel that the user did not request. None for a requested one.
         """
         ...

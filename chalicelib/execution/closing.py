@@ -1,9 +1,9 @@
-"""Leaving positions: the one place where a position becomes the orders that close or reduce it.
+"""Closing positions: the only module that turns a position into orders that close or reduce it.
 
-An order at market may trade less than it asks for, and may ask for no more than the exchange's largest order
-at market. So a position is left in parts until nothing of it stands or time is up. Each part is an order with
-a leg and a client id of its own ("close", "close-2"), derived from the signal, so a redelivered message finds
-the parts that were sent before.
+A market order may fill only in part, and its size is capped by the exchange's largest market order. A
+position is therefore closed in parts until nothing is left or time is up. Each part has its own leg ("close",
+"close-2") and a client order id derived from the signal. A redelivered message finds the parts that were sent
+before.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,12 +22,15 @@ from chalicelib.orders.models import CLOSE_INCOMPLETE, Order
 from chalicelib.trading import MarketType, OrderType
 
 _ZERO = Decimal(0)
-_MOST_PARTS = 200  # of one position, so that no exchange's odd answers keep it going for ever
-_ROOM = Decimal("0.9")  # of a maximum that is a value: the exchange's price may be higher than the last one
+_MOST_PARTS = 200  # per position. Ends the loop if an exchange keeps giving odd answers
+_ROOM = Decimal("0.9")  # margin for a maximum in quote units: the exchange's price may exceed the last price
 
 
 def closing_order(position: Position, instrument: Instrument, quantity: Decimal) -> OrderRequest:
-    """The order at market that takes `quantity` base units of a position away, by the position's side and margin mode."""
+    """Returns the market order that closes `quantity` base units of a position.
+
+    Side and margin mode follow the position.
+    """
     return OrderRequest(
         client_order_id="",
         instrument=instrument,
@@ -41,12 +44,12 @@ def closing_order(position: Position, instrument: Instrument, quantity: Decimal)
 
 
 def parts(instrument: Instrument, quantity: Decimal, price: Decimal | None) -> list[Decimal]:
-    """A quantity as orders at market that the exchange takes.
+    """Splits a quantity into market orders that the exchange accepts, base units.
 
-    As large as possible, and none below the minimum.
+    Each part is as large as possible and none is below the minimum.
 
     Args:
-        price: Quote per base; None where it is not known.
+        price: Quote per base. None if unknown.
     """
     room = price / _ROOM if price else None
     largest, least = filters.largest_at_market(instrument, room), filters.least(instrument, price)
@@ -61,16 +64,18 @@ def parts(instrument: Instrument, quantity: Decimal, price: Decimal | None) -> l
 
 @dataclass(slots=True)
 class Leaving:
-    """A position that is being left.
+    """A position that is being closed.
 
     Attributes:
-        leg: The leg of its first part.
-        wanted: How much of it is to go, base units.
-        left: How much of that stands.
-        number: Parts tried so far; `placed` of them the exchange has taken.
-        largest: What one part may ask for, base units, after the exchange has refused a part for its size.
-        refusal: Why no further part was taken.
-        unknown: What became of the last part is not known, so no further one is sent.
+        leg: Leg of the first part.
+        wanted: Quantity to close, base units.
+        left: Part of `wanted` that is still open, base units.
+        number: Number of parts tried so far.
+        placed: Number of parts that the exchange has taken.
+        largest: Largest size of one part, base units, after the exchange has refused a part as too large.
+            None before.
+        refusal: Why the last part was refused. None if none was.
+        unknown: Whether the last part's outcome is unknown. If so, no further part is sent.
     """
 
     position: Position
@@ -85,14 +90,17 @@ class Leaving:
 
     @property
     def may_go_on(self) -> bool:
-        """Another part may be tried."""
+        """Whether another part may be tried."""
         return self.refusal is None and not self.unknown and self.number < _MOST_PARTS
 
 
 def leavings(positions: Sequence[Position], leg: str, wanted: Decimal | None = None) -> list[Leaving]:
-    """Positions to leave, in their order: whole, or together as much as is wanted, base units.
+    """Returns the positions to close, in their order.
 
-    The legs of further positions say which positions they are.
+    The legs of the second and later positions name side or margin mode.
+
+    Args:
+        wanted: Base units to close in all. None closes every position completely.
     """
     found: list[Leaving] = []
     for position in positions:
@@ -105,22 +113,22 @@ def leavings(positions: Sequence[Position], leg: str, wanted: Decimal | None = N
     return found
 
 
-def _words(position: Position, oco_sibling: Sequence[Position]) -> list[str]:
-    """What tells a position from those beside it: side, margin mode, both, or nothing where it is alone."""
-    same_side = [each for each in oco_sibling if each.position_side == position.position_side]
+def _words(position: Position, positions: Sequence[Position]) -> list[str]:
+    """Returns the words that distinguish a position from the others: side, margin mode, both or none."""
+    same_side = [each for each in positions if each.position_side == position.position_side]
     words = [
-        position.position_side if len(same_side) < len(oco_sibling) else None,
+        position.position_side if len(same_side) < len(positions) else None,
         position.margin_mode if len(same_side) > 1 else None,
     ]
     return [word for word in words if word]
 
 
 class Leave:
-    """Leaves the positions of one instrument.
+    """Closes the positions of one instrument.
 
     Args:
-        place: Places an order under a leg and gives it as it ended.
-        price: Quote per base; None where it is not known.
+        place: Places an order under a leg and returns the order once it has ended.
+        price: Quote per base. None if unknown.
     """
 
     def __init__(
@@ -133,13 +141,12 @@ class Leave:
         self._client, self._instrument, self._place, self._price = client, instrument, place, price
 
     def run(self, all_: Sequence[Leaving]) -> None:
-        """Leaves them: each once, then what is left of each again and again.
+        """Closes each position once, then retries the open rests until time is up.
 
         Raises:
             Refused: The exchange took no order at all.
-            NotDoable: `close_incomplete`: something of them stands when time is up.
-            Retryable: Nothing certain could be done in the time there is; the next delivery of the message
-                goes on from here.
+            NotDoable: `close_incomplete`: a position is still open when time is up.
+            Retryable: The outcome is not certain yet. The next delivery of the message continues from here.
         """
         for each in all_:
             self._advance(each)
@@ -153,7 +160,7 @@ class Leave:
         self._conclude(all_)
 
     def _advance(self, leaving: Leaving) -> None:
-        """Places parts while each fills wholly, and all that an earlier attempt has claimed."""
+        """Places parts while each fills completely, including all parts recorded by an earlier attempt."""
         while leaving.left:
             quantity = parts(self._instrument, leaving.left, self._price)[0]
             quantity = min(quantity, leaving.largest or quantity)
@@ -178,7 +185,7 @@ class Leave:
                 return
 
     def _half(self, quantity: Decimal) -> Decimal:
-        """Half of it, rounded up to the step, and no less than the minimum."""
+        """Returns half of a quantity, rounded up to the step and at least the minimum."""
         step = self._instrument.quantity_step
         return max(
             (quantity / 2 / step).to_integral_value(ROUND_CEILING) * step,
@@ -186,7 +193,7 @@ class Leave:
         )
 
     def _look(self, leaving: Leaving) -> None:
-        """What of it stands now: something else may have closed it, such as its stop-loss."""
+        """Updates the open rest. Another order, such as a stop-loss, may have closed it."""
         standing = self._client.standing(self._instrument, leaving.position)
         leaving.left = filters.round_quantity(self._instrument, min(leaving.left, standing))
 
@@ -209,7 +216,7 @@ class Leave:
 
 
 def as_order(request: OrderRequest, like: OrderRequest) -> OrderRequest:
-    """A closing order of another type: with the prices and conditions of an order that was asked for."""
+    """Returns a closing order with the type, prices and conditions of the requested order."""
     return replace(
         request,
         order_type=like.order_type,

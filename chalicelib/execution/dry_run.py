@@ -1,11 +1,13 @@
-"""Desks on which a dry run trades.
+"""Execution clients for dry runs: they report what each order would do.
 
-They say what would become of each order, and place, claim and write nothing.
+A dry run places, records and writes nothing.
 
-On a simulated account that is the book itself, in memory. For an account at an exchange it is the account as
-last seen, see last_seen.py: sized like a real run, and held against the exchange's rules and the free
-balance. The exchange itself is never asked. What only it knows (its own risk limits, its answer to a stop
-that would fire at once) it may still refuse.
+- A simulated account runs on its own book in memory.
+- An exchange account runs on its last snapshot, see `snapshot_session.py`. Orders are sized as in a real run
+  and checked against the exchange's rules and the free balance.
+
+The exchange is never called. It may still refuse an order for reasons that only the exchange knows, such as
+its own risk limits or a stop that would fire at once.
 """
 
 from collections.abc import Sequence
@@ -32,16 +34,16 @@ _CONDITIONAL = (OrderType.STOP_LIMIT, OrderType.STOP_MARKET)
 
 
 class PaperDryRun(PaperExecution):
-    """A paper book that nothing is ever written to.
+    """A paper book whose changes are never written.
 
     Attributes:
-        instrument_used: The instrument that was asked for.
+        instrument_used: The requested instrument. None before a request.
     """
 
     instrument_used: Instrument | None = None
 
     def instrument(self, symbol: Symbol, market_type: MarketType, near: Decimal | None) -> Instrument:
-        """The instrument."""
+        """Returns the instrument and stores it in `instrument_used`."""
         self.instrument_used = super().instrument(symbol, market_type, near)
         return self.instrument_used
 
@@ -50,16 +52,16 @@ class PaperDryRun(PaperExecution):
 
 
 class DryRunExecution(LiveExecution):
-    """An account at an exchange, as last seen.
+    """An exchange account as of its last snapshot.
 
-    One that has not been looked at yet is taken to hold nothing, and to have enough to open.
+    An account without a snapshot counts as holding no position and as having enough balance to open one.
 
     Attributes:
-        instrument_used: The instrument that was asked for.
-        missing: Something was asked for that is not stored, so what it says is not the whole truth.
+        instrument_used: The requested instrument. None before a request.
+        missing: Whether a needed value is not stored, so that a real run may differ.
 
     Raises:
-        NotDoable: `no_snapshot_yet`, where it cannot go on without that.
+        NotDoable: `no_snapshot_yet` if the dry run cannot continue without a snapshot.
     """
 
     instrument_used: Instrument | None = None
@@ -67,11 +69,11 @@ class DryRunExecution(LiveExecution):
     def __init__(
         self, account: Account, instruction: Instruction, snapshot: aws.Item | None, price: Decimal | None
     ) -> None:
-        """Takes what is stored.
+        """Takes the stored values.
 
         Args:
-            snapshot: The account's last one, if there is one.
-            price: The last known price of the instruction's symbol, quote per base.
+            snapshot: The account's last snapshot. None if there is none.
+            price: The last known price of the instruction's symbol, quote per base. None if unknown.
         """
         super().__init__(
             account,
@@ -85,7 +87,7 @@ class DryRunExecution(LiveExecution):
         self._spent: dict[str, Decimal] = {}
 
     def instrument(self, symbol: Symbol, market_type: MarketType, near: Decimal | None) -> Instrument:
-        """The instrument from the stored metadata."""
+        """Returns the instrument from the stored metadata."""
         try:
             self.instrument_used = super().instrument(symbol, market_type, near)
         except Retryable:  # the market's metadata has never been fetched
@@ -93,9 +95,9 @@ class DryRunExecution(LiveExecution):
         return self.instrument_used
 
     def market_price(self, symbol: Symbol) -> Decimal | None:
-        """The last known price. Without one the signal's own, which a run would not use.
+        """Returns the last known price, else the signal's own price. None if neither is known.
 
-        So `missing` says that it may differ.
+        A real run would not use the signal's own price, so `missing` is set.
         """
         price = super().market_price(symbol)
         if price is None and self._instruction.market_price is not None:
@@ -104,7 +106,7 @@ class DryRunExecution(LiveExecution):
         return price
 
     def current_price(self, symbol: Symbol) -> Decimal | None:
-        """The last known price; None if there is none."""
+        """Returns the last known price, quote per base. None if unknown."""
         try:
             return super().current_price(symbol)
         except NotDoable as refused:
@@ -116,13 +118,16 @@ class DryRunExecution(LiveExecution):
 
     @property
     def price_source(self) -> PriceSource | None:
-        """The last price known, else the signal."""
+        """The last known price, else the signal's price. None if there is neither."""
         if "price" in self._view.basis:
             return PriceSource.LAST_SEEN
         return PriceSource.SIGNAL if self._instruction.market_price is not None else None
 
     def free(self, instrument: Instrument) -> Decimal:
-        """Free quote balance. Without one, first what keeps an order from being opened whatever its size."""
+        """Returns the free quote balance, quote units.
+
+        Without a snapshot, first raises the refusals that hold for any order size.
+        """
         if not self._looked_at:
             self.recheck_risk()
             raise self.no_snapshot_yet()
@@ -131,29 +136,29 @@ class DryRunExecution(LiveExecution):
     def positions(
         self, instrument: Instrument, position_side: PositionSide | None = None
     ) -> Sequence[Position]:
-        """The positions, or the free holdings."""
+        """Returns the positions, or the free holdings on spot."""
         self.missing |= not self._looked_at
         return super().positions(instrument, position_side)
 
     def claimed(self, leg: str) -> bool:  # noqa: ARG002
-        """Never: a dry run has no earlier attempts."""
+        """Returns False: a dry run has no earlier attempts."""
         return False
 
     def exposure(self, instrument: Instrument, side: Side) -> tuple[Decimal, int]:
-        """Position or holdings of one side, with the ledger's open orders that would add to it."""
+        """Returns the exposure on one side, base units, and the number of other positions."""
         self.missing |= not self._looked_at
         return super().exposure(instrument, side)
 
     def no_snapshot_yet(self) -> NotDoable:
-        """The refusal that says so."""
+        """Returns the refusal for a missing snapshot and sets `missing`."""
         self.missing = True
         return NotDoable("no_snapshot_yet", account=self._account.name, exchange=self._account.exchange)
 
     def place(self, leg: str, order: OrderRequest, percent: Decimal | None = None) -> Order:
-        """The order as it would be placed; one at market as it would fill, at the price it was reckoned with.
+        """Returns the order as it would be placed. A market order counts as filled at its sizing price.
 
         Raises:
-            NotDoable: The rule of the exchange that it breaks, or `insufficient_funds`,
+            NotDoable: The exchange's rule that the order breaks, `insufficient_funds` or
                 `insufficient_holdings`.
         """
         if order.reduce_only:
@@ -168,28 +173,28 @@ class DryRunExecution(LiveExecution):
         self._afford(order)
         planned = self._submitter.planned(leg, order, percent)
         if order.order_type is OrderType.MARKET:
-            told = {"status": OrderStatus.FILLED, "filled": order.quantity, "average_price": planned.price}
+            result = {"status": OrderStatus.FILLED, "filled": order.quantity, "average_price": planned.price}
         else:
-            told = {"status": OrderStatus.OPEN}
-        self.placed.append(planned.model_copy(update=told))
+            result = {"status": OrderStatus.OPEN}
+        self.placed.append(planned.model_copy(update=result))
         return self.placed[-1]
 
     def protect(self, entry: Order) -> None:
         """Places nothing."""
 
     def cancel(self, order: Order, code: str | None = None) -> bool:  # noqa: ARG002
-        """Cancels nothing, and takes it that it would succeed."""
+        """Cancels nothing. Returns True, as for a cancel that succeeds."""
         return True
 
-    def _reappeared(self, written_off: Sequence[Order]) -> list[Order]:  # noqa: ARG002
-        """None: the exchange is not asked."""
+    def _resume_reappeared(self, written_off: Sequence[Order]) -> list[Order]:  # noqa: ARG002
+        """Returns an empty list: the exchange is not called."""
         return []
 
     def _afford(self, order: OrderRequest) -> None:
-        """Holds an order against what is free, with the orders before it.
+        """Checks an order, together with the earlier orders, against the free balance.
 
-        A conditional order needs nothing until it fires. After an exit it is not known here what that has set
-        free.
+        A conditional order needs no balance until it triggers. Nothing is checked after an exit, because the
+        balance that the exit frees is unknown here.
         """
         instrument, exited = order.instrument, any(whole(each.leg) == CLOSING_LEG for each in self.placed)
         if order.reduce_only or exited or order.order_type in _CONDITIONAL:

@@ -1,8 +1,9 @@
-"""Executing one signal on one account.
+"""Executes one signal on one account.
 
-The message may come any number of times and the process may die anywhere: the ledger's conditional write lets
-exactly one attempt settle. On a paper book the orders, their effect on cash and holdings, and their events
-are one transaction; at a real exchange each order has its own, before and after it is sent.
+A message may be delivered several times and the process may crash at any point. A conditional write to the
+order store lets exactly one attempt settle. On a paper book, one transaction holds the orders, their effect
+on cash and holdings, and their events. At an exchange, each order is written before it is sent and again
+after.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -32,20 +33,20 @@ from chalicelib.telemetry import Metric, log, measure
 from chalicelib.trading import MarketType, Variant
 
 _PATIENCE_S = 45.0
-_TRIES = 12  # on books, or under a rule, that others change at the same time
+_TRIES = 12  # attempts while other workers change the same account or risk rule
 
 
 def execute_signal(instruction: Instruction, seconds: float = _PATIENCE_S) -> None:
-    """Executes an instruction once; a repeat of one that has settled does nothing.
+    """Executes an instruction once. An instruction that has already settled is skipped.
 
     Args:
-        seconds: How long it may wait for an exchange.
+        seconds: Longest wait for an exchange, seconds.
 
     Raises:
-        Retryable: Somebody else changed the account's books meanwhile, or the exchange could not be asked in
-            the time there is; the next delivery of the message goes on from what the ledger holds.
+        Retryable: The account's records were modified concurrently, or the exchange did not answer in time.
+            The next delivery of the message continues from the order store.
     """
-    instruction = _overtaken(instruction)
+    instruction = _mark_overtaken(instruction)
     for attempt in range(_TRIES):
         try:
             _attempt(instruction, seconds, recheck=attempt > 0)
@@ -53,17 +54,17 @@ def execute_signal(instruction: Instruction, seconds: float = _PATIENCE_S) -> No
             sleep(uniform(0.005, 0.02) * 2 ** min(attempt, 5))  # noqa: S311 - jitter, not a secret
         else:
             return
-    raise Retryable("the account's books changed while the orders ran")
+    raise Retryable("account records modified concurrently on every attempt")
 
 
 class _BookChanged(Exception):
-    """What an execution was decided by has changed; nothing was written."""
+    """The records that an execution is based on were modified concurrently. Nothing was written."""
 
 
-def _overtaken(instruction: Instruction) -> Instruction:
-    """The instruction, late if the signal that has probably overtaken it closed the position that it was to close.
+def _mark_overtaken(instruction: Instruction) -> Instruction:
+    """Returns the instruction, marked `came_late` if the signal that overtook it closed the position.
 
-    The account's signals run in sequence, so that one has settled.
+    An account's signals run in sequence, so the overtaking signal has settled.
     """
     if instruction.overtaken_by is None:
         return instruction
@@ -78,96 +79,95 @@ def _attempt(instruction: Instruction, seconds: float, *, recheck: bool) -> None
     stored = paper_store.items(instruction.account_id) if instruction.simulated else []
     active_rules = risk_state.switches(instruction.user_id, instruction.account_id, instruction.group_name)
     others = paper_context.other_strategies(stored, instruction.user_id, instruction.group_name)
-    watch_keys = risk_state.item_keys([*active_rules, *others])
+    risk_keys = risk_state.item_keys([*active_rules, *others])
     valued = paper_context.symbols(stored) if stored else []
     symbol = instruction.symbol.name if instruction.symbol else ""
     on_paper = instruction.exchange == "paper"
-    ledger_keys = (
+    order_keys = (
         []
         if on_paper
         else in_flight.item_keys(instruction.signal_id, instruction.account_id, order_legs(instruction))
     )
-    entry_keys = [] if on_paper else _cost_basis_keys(instruction)
+    basis_keys = [] if on_paper else _cost_basis_keys(instruction)
     settled, account_item, profile, *more = paper_context.read(
         [
             ("orders", {"signal_id": instruction.signal_id, "leg": instruction.account_id}),
             ("accounts", {"account_id": instruction.account_id}),
             ("users", {"user_id": instruction.user_id, "part": "profile"}),
-            *ledger_keys,
-            *entry_keys,
+            *order_keys,
+            *basis_keys,
             *paper_context.price_keys(valued, instruction.user_id, instruction.exchange),
-            *watch_keys,
+            *risk_keys,
             *prices.keys_for(instruction),
         ]
     )
-    in_ledger, more = more[: len(ledger_keys)], more[len(ledger_keys) :]
+    order_items, more = more[: len(order_keys)], more[len(order_keys) :]
     positions = cost_basis.CostBasisBook(
-        {key["item"]: item for (_, key), item in zip(entry_keys, more, strict=False)}
+        {key["item"]: item for (_, key), item in zip(basis_keys, more, strict=False)}
     )
-    more = more[len(entry_keys) :]
-    existing_orders = paper_context.prices_of(valued, more, now)
+    more = more[len(basis_keys) :]
+    known_prices = paper_context.prices_of(valued, more, now)
     more = more[paper_context.KEYS * len(valued) :]
-    watched = RiskState(active_rules, more[: len(watch_keys)], others)
+    risk = RiskState(active_rules, more[: len(risk_keys)], others)
     if settled:
-        log.info("already settled", extra=_order_of_whom(instruction))
-        queue_flatten.queue_flatten(watched.flattening)
+        log.info("already settled", extra=_log_ids(instruction))
+        queue_flatten.queue_flatten(risk.flattening)
         return
     if account_item is None:
         raise Misconfigured(f"account {instruction.account_id} has no record")
     account = Account.model_validate(account_item)
     if account.has_exchange:
         try:
-            # Where others may write under the same rules at the same time, the settlement often needs a
-            # second try; the order's record
-            # does not wait for that.
-            defer_write = not recheck and not watched.watches_losses
+            # Other executions under the same risk rules often force the settling transaction to be retried.
+            # The order's record does not wait for that.
+            defer_write = not recheck and not risk.watches_losses
             live = LiveExecution(
                 account,
                 instruction,
                 Patience(seconds),
                 None,
-                in_flight.from_items(in_ledger),
+                in_flight.from_items(order_items),
                 positions,
                 defer_write=defer_write,
             )
         except Refused as refused:
-            execution = _is_untouched(instruction, account, now).model_copy(
+            execution = _empty_result(instruction, account, now).model_copy(
                 update={"refused": (_whole_refusal(refused),)}
             )
-            _settle(instruction, execution, None, watched, now)
+            _settle(instruction, execution, None, risk, now)
             return
-        execution = _live(instruction, account, profile, watched, live, now=now)
-        _settle(instruction, execution, live, watched, now)
+        execution = _trade_live(instruction, account, profile, risk, live, now=now)
+        _settle(instruction, execution, live, risk, now)
         return
     price, source = reference_price.of_simulated(
-        instruction, *prices.live_and_last(more[len(watch_keys) :], now)
+        instruction, *prices.live_and_last(more[len(risk_keys) :], now)
     )
     new_price = price if source is PriceSource.SIGNAL else None
-    watched.count_in(account.currency, _rate(account, watched, existing_orders))
+    risk.count_in(account.currency, _rate(account, risk, known_prices))
     book = paper_store.book(account, stored) if instruction.simulated else paper_store.read_book(account)
-    book.prices = existing_orders
+    book.prices = known_prices
     client = PaperExecution(book, instruction, {symbol: price} if price else {}, now, source)
-    book.permit = paper_context.permit(book, watched, profile, account, lambda: client.profits, now)
+    book.permit = paper_context.permit(book, risk, profile, account, lambda: client.profits, now)
     if new_price:
         client.on_price(symbol, new_price)
     client.liquidate()
-    risk_check = PreTradeRiskCheck(instruction, client, watched, lambda: watched, now)
+    risk_check = PreTradeRiskCheck(instruction, client, risk, lambda: risk, now)
     execution = _carry_out(instruction, account, client, profile, risk_check, now=now)
     if new_price and not recheck:
         prices.queue_price_updates(
             symbol, new_price, instruction.user_id, instruction.signal_id, now, without=instruction.account_id
         )
         prices.push_price(symbol, new_price, instruction.user_id)
-    _settle(instruction, execution, client, watched, now)
+    _settle(instruction, execution, client, risk, now)
 
 
-def _rate(account: Account, watched: RiskState, existing_orders: dict[str, Decimal]) -> Decimal | None:
-    """US dollars per unit of the account's currency.
+def _rate(account: Account, risk: RiskState, known_prices: dict[str, Decimal]) -> Decimal | None:
+    """Returns US dollars per unit of the account's currency. None if unknown.
 
-    An account that has never traded is asked about here for the first time.
+    Reads the price separately for an account that has never traded.
     """
-    rate = paper_context.dollars_per_unit(account, existing_orders)
-    if rate is None and watched.watches_losses:
+    rate = paper_context.dollars_per_unit(account, known_prices)
+    if rate is None and risk.watches_losses:
         found = prices.latest(
             [name for name, _ in paper_context.symbols([], account.currency)], account.user_id
         )
@@ -182,24 +182,24 @@ def _cost_basis_keys(instruction: Instruction) -> list[tuple[str, aws.Key]]:
     return [cost_basis.key(instruction.account_id, instruction.market_type, instruction.symbol.name, side)]
 
 
-def _live(
+def _trade_live(
     instruction: Instruction,
     account: Account,
     profile: aws.Item | None,
-    watched: RiskState,
+    risk: RiskState,
     client: LiveExecution,
     *,
     now: datetime,
 ) -> AccountResult:
     """Trades at the exchange.
 
-    Every order is in the ledger when this returns, the record of the last one's end aside.
+    On return every order is in the order store. Only the result of the last order may still be unwritten.
     """
-    active_rules = [each.switch for each in watched.active_rules]
+    active_rules = [each.switch for each in risk.active_rules]
     risk_check = PreTradeRiskCheck(
         instruction,
         client,
-        watched,
+        risk,
         lambda: RiskState(active_rules, aws.get_many(risk_state.item_keys(active_rules))),
         now,
     )
@@ -207,8 +207,8 @@ def _live(
     execution = _carry_out(instruction, account, client, profile, risk_check, now=now)
     client.leave(next((NotDoable(leg.code, **leg.values) for leg in execution.refused), None))
     placed = {order.leg for order in client.placed if order.status is not OrderStatus.REJECTED}
-    # A leg that an earlier attempt has placed was not refused, whatever keeps it from being placed now; one
-    # that never arrived was.
+    # An order placed by an earlier attempt was not refused, even if a check refuses it now. An order that
+    # never reached the exchange was refused.
     refused_legs = tuple(
         leg for leg in execution.refused if leg.leg not in placed or leg.code == CLOSE_INCOMPLETE
     )
@@ -226,8 +226,8 @@ def _carry_out(
     *,
     now: datetime,
 ) -> AccountResult:
-    """Trades, and says what came of it. What permitted the signal at acceptance must still hold."""
-    execution = _is_untouched(instruction, account, now)
+    """Trades and returns the account result. The permissions checked at acceptance must still hold."""
+    execution = _empty_result(instruction, account, now)
     try:
         if profile is None or not profile.get("is_active", True):
             raise Forbidden("user_not_active")
@@ -239,13 +239,13 @@ def _carry_out(
             update={"refused": (_whole_refusal(refused),), "orders": tuple(client.placed)}
         )
     except ArithmeticError:
-        # What cannot be computed now never can be: it is settled at once, or it would hold up its account for
-        # hours.
+        # A value that cannot be computed now never can be. The signal is settled at once, because retries
+        # would block the account for hours.
         give_up.alarm("signal could not be computed", instruction.account_id, signal_id=instruction.signal_id)
         if isinstance(client, PaperExecution):
             client.discard()
         return execution.model_copy(update={"refused": (give_up.INTERNAL,), "orders": tuple(client.placed)})
-    told = {
+    fields = {
         "orders": tuple(outcome.orders),
         "refused": tuple(outcome.refused),
         "cancelled": outcome.cancelled,
@@ -253,10 +253,10 @@ def _carry_out(
         "note": outcome.note,
         "detail": _simulation(instruction, client) if isinstance(client, PaperExecution) else {},
     }
-    return execution.model_copy(update=told)
+    return execution.model_copy(update=fields)
 
 
-def _is_untouched(instruction: Instruction, account: Account, now: datetime) -> AccountResult:
+def _empty_result(instruction: Instruction, account: Account, now: datetime) -> AccountResult:
     return AccountResult(
         signal_id=instruction.signal_id,
         account_id=account.account_id,
@@ -267,12 +267,12 @@ def _is_untouched(instruction: Instruction, account: Account, now: datetime) -> 
 
 
 def _whole_refusal(refused: Refused) -> RefusedLeg:
-    """The refusal of the instruction as a whole."""
+    """Returns the refusal of the whole instruction."""
     return RefusedLeg(leg="0", code=refused.code, values=refused.values, status=refused.status)
 
 
 def _simulation(instruction: Instruction, client: PaperExecution) -> dict[str, object]:
-    """What the paper seed's answer tells of a fill; an order by hand is answered alike."""
+    """Returns the details of a simulated fill, for the paper webhook's answer and for manual orders."""
     fill = client.book.last_fill
     if instruction.variant not in (Variant.PAPER, Variant.MANUAL) or fill is None:
         return {}
@@ -284,46 +284,46 @@ def _simulation(instruction: Instruction, client: PaperExecution) -> dict[str, o
     }
 
 
-def on_price(seen: PriceUpdate) -> None:
-    """Lets an account's waiting orders see a new price.
+def on_price(update: PriceUpdate) -> None:
+    """Applies a new price to an account's waiting orders.
 
     Raises:
-        Retryable: Somebody else changed the account's books meanwhile; nothing was written.
+        Retryable: The account's records were modified concurrently. Nothing was written.
     """
-    stored = paper_store.items(seen.account_id)
-    item = aws.get_many([("accounts", {"account_id": seen.account_id})])[0]
+    stored = paper_store.items(update.account_id)
+    item = aws.get_many([("accounts", {"account_id": update.account_id})])[0]
     if item is None:
         return
     account, now = Account.model_validate(item), datetime.now(UTC)
     active_rules = risk_state.switches(account.user_id, account.account_id, None)
     others = paper_context.other_strategies(stored, account.user_id, None)
-    watch_keys, valued = (
+    risk_keys, valued = (
         risk_state.item_keys([*active_rules, *others]),
         paper_context.symbols(stored, account.currency),
     )
     profile_key = ("users", {"user_id": account.user_id, "part": "profile"})
     profile, *found = paper_context.read(
-        [profile_key, *watch_keys, *paper_context.price_keys(valued, account.user_id, account.exchange)]
+        [profile_key, *risk_keys, *paper_context.price_keys(valued, account.user_id, account.exchange)]
     )
-    watched = RiskState(active_rules, found[: len(watch_keys)], others)
+    risk = RiskState(active_rules, found[: len(risk_keys)], others)
     book = paper_store.book(account, stored)
-    book.prices = paper_context.prices_of(valued, found[len(watch_keys) :], now)
-    watched.count_in(account.currency, paper_context.dollars_per_unit(account, book.prices))
-    client = PaperExecution(book, None, {seen.symbol: seen.price}, now)
-    book.permit = paper_context.permit(book, watched, profile, account, lambda: client.profits, now)
-    client.on_price(seen.symbol, seen.price)
+    book.prices = paper_context.prices_of(valued, found[len(risk_keys) :], now)
+    risk.count_in(account.currency, paper_context.dollars_per_unit(account, book.prices))
+    client = PaperExecution(book, None, {update.symbol: update.price}, now)
+    book.permit = paper_context.permit(book, risk, profile, account, lambda: client.profits, now)
+    client.on_price(update.symbol, update.price)
     if (
         client.placed or client.changed or client.book.changed or client.profits
-    ):  # profits may be of what `see` has written already
-        _write_price_effects(client, watched)
-    log.info("price seen", extra={"account_id": seen.account_id, "symbol": seen.symbol})
+    ):  # `profits` may come from fills that `on_price` has already stored
+        _write_price_effects(client, risk)
+    log.info("price applied", extra={"account_id": update.account_id, "symbol": update.symbol})
 
 
-def _write_price_effects(client: PaperExecution, watched: RiskState) -> None:
-    """Writes what a price did to the waiting orders, with what that means for the day's loss."""
-    active_rules, others = ([each.switch for each in part] for part in (watched.active_rules, watched.others))
+def _write_price_effects(client: PaperExecution, risk: RiskState) -> None:
+    """Writes the effects of a price on waiting orders, and adds realised profit to the daily totals."""
+    active_rules, others = ([each.switch for each in part] for part in (risk.active_rules, risk.others))
     for _ in range(_TRIES):
-        more, flattening = watched.writes(client.profits, datetime.now(UTC), traded=bool(client.profits))
+        more, flattening = risk.writes(client.profits, datetime.now(UTC), traded=bool(client.profits))
         writes = [*client.writes(), *more]
         if not writes:
             return
@@ -333,33 +333,33 @@ def _write_price_effects(client: PaperExecution, watched: RiskState) -> None:
             if isinstance(fault, aws.WriteRefused) and all(
                 failed is None for failed in fault.failed[len(fault.failed) - len(more) :]
             ):
-                raise Retryable("the account's books changed meanwhile") from fault
-            before, watched = (
-                watched,
+                raise Retryable("account records modified concurrently") from fault
+            before, risk = (
+                risk,
                 RiskState(
                     active_rules, paper_context.read(risk_state.item_keys([*active_rules, *others])), others
                 ),
             )
-            watched.count_in(before.currency, before.rate)
+            risk.count_in(before.currency, before.rate)
             continue
         queue_flatten.queue_flatten(flattening)
         return
-    raise Retryable("the day's loss is being added up by others")
+    raise Retryable("daily totals modified concurrently on every attempt")
 
 
 def _settle(
     instruction: Instruction,
     execution: AccountResult,
     client: PaperExecution | LiveExecution | None,
-    watched: RiskState,
+    risk: RiskState,
     now: datetime,
 ) -> None:
-    told = [events.refusal_event(instruction, execution)] if execution.refused else []
+    refusal_events = [events.refusal_event(instruction, execution)] if execution.refused else []
     on_paper = isinstance(client, PaperExecution)
     profits = client.profits if client else {}
     traded = bool(profits or (client and client.placed and on_paper))
     effects = client.writes() if client else []
-    more, flattening = watched.writes(profits, now, traded=traded, equity=not on_paper)
+    more, flattening = risk.writes(profits, now, traded=traded, equity=not on_paper)
     effects += more
     if (
         isinstance(client, PaperExecution)
@@ -374,12 +374,12 @@ def _settle(
         )
     try:
         store.record_result(
-            execution, single_account=instruction.single_account, effects=effects, events=told
+            execution, single_account=instruction.single_account, effects=effects, events=refusal_events
         )
     except aws.WriteRefused:
         if not store.is_settled(instruction.signal_id, instruction.account_id):
             raise _BookChanged from None
-        log.info("already settled", extra=_order_of_whom(instruction))
+        log.info("already settled", extra=_log_ids(instruction))
         return
     except Retryable:
         raise _BookChanged from None
@@ -391,11 +391,11 @@ def _settle(
     codes = [leg.code for leg in execution.refused]
     log.info(
         "signal settled",
-        extra=_order_of_whom(instruction) | {"refused": codes, "orders": len(execution.orders)},
+        extra=_log_ids(instruction) | {"refused": codes, "orders": len(execution.orders)},
     )
 
 
-def _order_of_whom(instruction: Instruction) -> dict[str, str]:
+def _log_ids(instruction: Instruction) -> dict[str, str]:
     return {
         "signal_id": instruction.signal_id,
         "account_id": instruction.account_id,

@@ -1,8 +1,10 @@
-"""Closing what is open on an account, or cancelling what would open more, because of a halt.
+"""Closes an account's positions, or only cancels its entry orders, because of a halt.
 
-Simulated accounts close everything. At an exchange futures positions are closed and open orders cancelled;
-spot holdings stay, because nobody can tell what of them was bought here and what its owner keeps. What could
-not be closed is noted on the halt.
+- A simulated account is closed completely.
+- At an exchange, futures positions are closed and open orders cancelled. Spot holdings stay, because
+  purchases through this service cannot be separated from the owner's other holdings.
+
+Positions that stay open are noted on the halt.
 """
 
 import time
@@ -30,18 +32,18 @@ from chalicelib.telemetry import log
 from chalicelib.trading import Action, MarketType, Symbol
 
 _VARIANT = "risk"
-_ROUNDS = 3  # of closes, each of which tries what is left for as long as it may
-_ROUND_S = 10.0  # seconds that must be left for another round
+_ROUNDS = 3  # of closes. Each round retries the rest until its share of time is up
+_ROUND_S = 10.0  # least time left to start another round
 
 
 def close_all(message: Flatten, seconds: float) -> None:
-    """Cancels an account's open orders and closes its positions, each as an execution of its own that is carried out once.
+    """Cancels an account's open orders and closes its positions, each as its own signal executed once.
 
     Args:
-        seconds: How long all of it may wait for the exchange.
+        seconds: Longest wait for the exchange, seconds in all.
 
     Raises:
-        Retryable: Not everything could be done in the time there is; the next delivery goes on.
+        Retryable: Time is up before everything is done. The next delivery continues.
     """
     [item] = aws.get_many([("accounts", {"account_id": message.account_id})])
     if item is None or "deleted_at" in item:
@@ -65,21 +67,25 @@ def close_all(message: Flatten, seconds: float) -> None:
             )
             return
     elif message.group_name:
-        for name, action, more in _owned(message, account):
+        for name, action, more in _strategy_closes(message, account):
             execute_signal(
                 _instruction(message, name, action, group_name=message.group_name, **more), seconds
             )
     else:
-        _close(message, [each for each in _simulated(account) if _is_meant(message, each[0].name)], until)
+        _close(
+            message,
+            [each for each in _simulated_positions(account) if _is_meant(message, each[0].name)],
+            until,
+        )
     log.info("account flattened", extra={"account_id": account.account_id, "user_id": account.user_id})
 
 
 def _close(
     message: Flatten, what: Sequence[tuple[Symbol, MarketType]], until: float, round_: str = ""
 ) -> None:
-    """Closes one after the other, each with its share of the time.
+    """Closes instruments one after the other, each with its share of the time.
 
-    One that has to wait does not keep the others.
+    An instrument that has to wait does not block the others.
     """
     failed: Retryable | None = None
     for index, (symbol, market_type) in enumerate(what):
@@ -96,9 +102,9 @@ def _close(
 
 
 def _close_at_exchange(message: Flatten, account: Account, until: float) -> list[dict[str, Any]]:
-    """Closes the futures positions, in rounds while there is time.
+    """Closes the futures positions, in rounds while time is left.
 
-    Returns what is left open, as the halt shows it.
+    Returns the positions left open, in the format of the halt.
     """
     if MarketType.FUTURES not in account.market_types:
         return []
@@ -122,9 +128,9 @@ def _close_at_exchange(message: Flatten, account: Account, until: float) -> list
         else:
             standing = [each for each in session.open_positions() if _is_meant(message, each.instrument_name)]
     except Refused as refused:
-        log.error("account not flattened", extra={"account_id": account.account_id, "code": refused.code})
+        log.error("account flattening failed", extra={"account_id": account.account_id, "code": refused.code})
         return [{"account_id": account.account_id, "code": refused.code}]
-    return [_shown(account, each) for each in standing]
+    return [_left_open_row(account, each) for each in standing]
 
 
 def _note(message: Flatten, account: Account, left_open: list[dict[str, Any]]) -> None:
@@ -138,7 +144,7 @@ def _note(message: Flatten, account: Account, left_open: list[dict[str, Any]]) -
         halts.note_left_open(about, account.account_id, left_open)
 
 
-def _shown(account: Account, position: Position) -> dict[str, Any]:
+def _left_open_row(account: Account, position: Position) -> dict[str, Any]:
     side = "short" if position.quantity < 0 else "long"
     names = {"account_id": account.account_id, "symbol": position.instrument_name, "side": side}
     return names | {"quantity": Decimal(text(abs(position.quantity))), "margin_mode": position.margin_mode}
@@ -149,16 +155,16 @@ def _is_meant(message: Flatten, symbol: str) -> bool:
 
 
 def _cancels_entries(message: Flatten) -> bool:
-    """Whether trading is still halted, and no rule keeps resting orders."""
+    """Returns whether trading is still halted and no rule keeps resting orders."""
     active_rules = risk_state.switches(message.user_id, message.account_id, message.group_name)
-    watched = risk_state.RiskState(active_rules, aws.get_many(risk_state.item_keys(active_rules)))
-    return watched.halted and not watched.keeps_resting
+    risk = risk_state.RiskState(active_rules, aws.get_many(risk_state.item_keys(active_rules)))
+    return risk.halted and not risk.keeps_resting
 
 
-def _owned(message: Flatten, account: Account) -> list[tuple[str, Action, dict[str, Any]]]:
-    """Orders that close what the message's strategy owns of a simulated account, as name, action and further fields."""
+def _strategy_closes(message: Flatten, account: Account) -> list[tuple[str, Action, dict[str, Any]]]:
+    """Returns orders that close the strategy's share of a simulated account: name, action, further fields."""
     book, found = paper_store.read_book(account), []
-    for symbol, market_type in _simulated(account):
+    for symbol, market_type in _simulated_positions(account):
         held = (
             book.positions[symbol.name] if market_type is MarketType.FUTURES else book.holdings[symbol.base]
         )
@@ -188,8 +194,8 @@ def _instruction(message: Flatten, what: str, action: Action, **more: Any) -> In
     )
 
 
-def _simulated(account: Account) -> Iterator[tuple[Symbol, MarketType]]:
-    """What a simulated account holds."""
+def _simulated_positions(account: Account) -> Iterator[tuple[Symbol, MarketType]]:
+    """Yields the symbols and markets that a simulated account holds."""
     book = paper_store.read_book(account)
     for name, position in book.positions.items():
         if position.quantity:
@@ -203,10 +209,10 @@ def _simulated(account: Account) -> Iterator[tuple[Symbol, MarketType]]:
         account.currency,
         *(sorted(DOLLARS - {account.currency}) if account.currency in DOLLARS else []),
     ]
-    existing_orders = prices.latest(
+    known_prices = prices.latest(
         [f"{asset}{quote or ''}" for asset in held for quote in quotes], account.user_id
     )
     for asset in held:
-        # A share goes by its own name, a coin by its name and what it is priced in.
-        quote = next((each for each in quotes if f"{asset}{each or ''}" in existing_orders), None)
+        # A stock is named by its ticker, a coin by its ticker and quote currency.
+        quote = next((each for each in quotes if f"{asset}{each or ''}" in known_prices), None)
         yield Symbol(raw=asset, base=asset, quote=quote), MarketType.SPOT

@@ -1,4 +1,4 @@
-"""Ends order messages that fail every time, so that one of them does not hold up its account until the queue gives up."""
+"""Ends order messages that fail on every receive, so that they do not block their account."""
 
 import json
 from collections.abc import Callable
@@ -14,17 +14,17 @@ from chalicelib.orders.models import AccountResult, Instruction, RefusedLeg
 from chalicelib.telemetry import Metric, log, measure
 
 RECEIVES = 3
-"""Receives of a message after which a fault in the code ends it."""
+"""Number of receives after which a message that fails with a code error is ended."""
 
 INTERNAL = RefusedLeg(leg="0", code="internal", status=500)
 _PASSING = (Retryable, OutcomeUnknown, BotoCoreError, ClientError)
 
 
 def guard(record: SQSRecord, handle: Callable[[], None]) -> None:
-    """Handles a message. One that has failed often enough is ended, and its signal is settled as refused.
+    """Handles a message. After `RECEIVES` failures, ends it and settles its signal as refused.
 
     Raises:
-        Exception: Whatever `handle` raised, as long as the message may be tried again.
+        Exception: The exception of `handle`, while the message may be retried.
     """
     try:
         handle()
@@ -40,7 +40,7 @@ def guard(record: SQSRecord, handle: Callable[[], None]) -> None:
 
 
 def alarm(what: str, account_id: str | None, *, signal_id: str | None) -> None:
-    """Logs the exception that is being handled, and counts it for the alarm."""
+    """Logs the current exception and counts it for the alarm."""
     log.exception(what, extra={"account_id": account_id, "signal_id": signal_id})
     measure(Metric.EXECUTIONS_GIVEN_UP)
 
@@ -48,7 +48,7 @@ def alarm(what: str, account_id: str | None, *, signal_id: str | None) -> None:
 def _settle(body: str) -> None:
     """Settles the message's signal on its account as refused.
 
-    Orders that it has placed stay in the order store and are followed.
+    Orders that were already placed stay in the order store and are reconciled.
     """
     instruction = Instruction.model_validate_json(body)
     execution = AccountResult(
@@ -59,9 +59,11 @@ def _settle(body: str) -> None:
         refused=(INTERNAL,),
         settled_at=datetime.now(UTC),
     )
-    told = [events.refusal_event(instruction, execution)]
+    refusal_events = [events.refusal_event(instruction, execution)]
     try:
-        store.record_result(execution, single_account=instruction.single_account, effects=[], events=told)
+        store.record_result(
+            execution, single_account=instruction.single_account, effects=[], events=refusal_events
+        )
     except aws.WriteRefused:
         if not store.is_settled(instruction.signal_id, instruction.account_id):
             raise

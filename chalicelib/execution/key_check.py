@@ -1,6 +1,6 @@
-"""An exchange key is asked about again.
+"""Re-checks exchange keys once a day.
 
-At its first use if the exchange was away when it was stored, and each day.
+A key that could not be checked when it was stored is checked on first use.
 """
 
 from datetime import datetime, timedelta
@@ -17,11 +17,9 @@ EVERY = timedelta(days=1)
 
 
 def check(account: Account, sessions: Connections, now: datetime) -> None:
-    """Asks the exchange whether the key may still trade and may not withdraw, if that is due.
+    """Checks, if due, that the key may trade and may not withdraw. Notifies the owner of a failed check.
 
-    Notifies the owner if not.
-
-    What the exchange cannot say now is asked at the next look.
+    If the exchange does not answer, the next call checks again.
     """
     if account.key_checked_at and now - datetime.fromisoformat(account.key_checked_at) < EVERY:
         return
@@ -30,7 +28,7 @@ def check(account: Account, sessions: Connections, now: datetime) -> None:
         sessions.of(MarketType(account.market_types[0])).run(lambda exchange: exchange.check_key())
     except Retryable as fault:
         log.warning(
-            "exchange key not checked, asked again later",
+            "exchange key check failed, retrying later",
             extra={"account_id": account.account_id, "fault": str(fault)},
         )
         return

@@ -1,6 +1,6 @@
-"""A real exchange as a desk: what `trade` asks of an account with keys, for one signal.
+"""Live execution: the execution client of an account with exchange keys, for one signal.
 
-Orders are sent by sender.py, sized from looks.py, and protected by protect.py.
+`submit_order.py` sends orders, `account_view.py` sizes them, `place_protection.py` places their exits.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,13 +28,13 @@ from chalicelib.telemetry import log
 from chalicelib.trading import Action, MarketType, OrderType, PositionSide, Symbol
 
 _OPEN = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED, OrderStatus.UNKNOWN)
-_REST_PAUSE_S = 0.25  # before the rest of a position is tried again; twice as long each time
+_REST_PAUSE_S = 0.25  # before the first retry of a position's rest. Doubles each time
 _LONGEST_REST_PAUSE_S = 4.0
-_RESERVE_S = 4.0  # kept of the time allowed for the signal: to place one more order and write its end
+_RESERVE_S = 4.0  # of the signal's time, reserved to place one more order and write its result
 
 
 def order_legs(instruction: Instruction) -> list[str]:
-    """What a signal may place on an account, as the ledger names it, further parts aside."""
+    """Returns the legs of the orders that a signal may place on an account, without further parts."""
     return [] if instruction.action is Action.CANCEL_ALL else [CLOSING_LEG, *_opening_legs(instruction)]
 
 
@@ -43,10 +43,11 @@ def _opening_legs(instruction: Instruction) -> list[str]:
 
 
 class LiveExecution:
-    """One account with exchange keys, while one signal runs on it.
+    """One account with exchange keys while one signal runs on it.
 
     Attributes:
-        recheck_risk: Asked before an order that opens leaves; raises Refused if it may not any more.
+        recheck_risk: Called just before an opening order is sent. Raises Refused if the order is no longer
+            permitted.
     """
 
     def __init__(
@@ -60,12 +61,12 @@ class LiveExecution:
         *,
         defer_write: bool = False,
     ) -> None:
-        """Opens the account's lines.
+        """Opens the account's sessions.
 
         Args:
-            existing_orders: What the ledger holds of `legs` on the account; None reads it.
-            cost_basis: The account's positions by its own fills, as far as they have been read.
-            defer_write: The record of the last order is left to whoever writes how the signal ended; see
+            existing_orders: The signal's orders in the order store. None reads them.
+            cost_basis: The account's cost basis as far as it has been read. None starts empty.
+            defer_write: Leaves the record of the last order to the transaction that settles the signal. See
                 `writes`.
         """
         self.recheck_risk: Callable[[], None] = lambda: None
@@ -78,7 +79,7 @@ class LiveExecution:
             instruction.signal_id, account.account_id, order_legs(instruction)
         )
         self._view = AccountView(
-            self._sessions, instruction, self._seen_by([CLOSING_LEG, *_opening_legs(instruction)]) or {}
+            self._sessions, instruction, self._basis_of_legs([CLOSING_LEG, *_opening_legs(instruction)]) or {}
         )
         self._submitter = OrderSubmitter(
             account,
@@ -94,102 +95,104 @@ class LiveExecution:
 
     @property
     def placed(self) -> list[Order]:
-        """The orders of the signal so far, those of earlier attempts included once they have been come by."""
+        """The signal's orders so far, including orders recovered from earlier attempts."""
         return self._submitter.placed
 
     @property
     def rates(self) -> Rates:
-        """What trading costs here, roughly: a share of the balance must leave room for it."""
+        """Approximate trading costs. An order sized as a share of the balance must leave room for them."""
         return self._account.rates
 
     @property
     def profits(self) -> dict[str | None, Decimal]:
-        """What the signal's orders have realised in dollars, fees taken off, as far as it is known."""
+        """Profit realised by the signal's orders, in dollars net of fees, as far as it is known."""
         return profits(self.placed)
 
     @property
     def delays(self) -> Sequence[Any]:
-        """What the signal had to wait for."""
+        """The waits of the signal."""
         return self._patience.delays
 
     def writes(self) -> list[aws.Write]:
-        """The record of the last order, for the transaction that settles the signal.
+        """Returns the last order's record, for the transaction that settles the signal.
 
-        If that fails, the order is looked up again.
+        If that transaction fails, the order is looked up again.
         """
         return self._submitter.writes()
 
     @property
     def exits_hold(self) -> bool:
-        """An exchange holds what a conditional order will sell."""
+        """True: an exchange locks the holdings that a conditional order will sell."""
         return True
 
     def sellable(self, instrument: Instrument, held: Decimal) -> Decimal:
-        """The largest multiple of the step."""
+        """Returns the largest multiple of the quantity step, base units."""
         return filters.round_quantity(instrument, held)
 
     def instrument(self, symbol: Symbol, market_type: MarketType, near: Decimal | None) -> Instrument:  # noqa: ARG002
-        """The instrument from the stored metadata."""
+        """Returns the instrument from the stored metadata."""
         return self._sessions.of(market_type).instrument(symbol.name)
 
     def market_price(self, symbol: Symbol) -> Decimal | None:
-        """The exchange's last price.
+        """Returns the exchange's last price, quote per base.
 
-        None for a limit order, which is sized by its limit and saves the call.
+        None for a limit order: it is sized by its limit price, which saves the request.
         """
         return None if self._instruction.order_type is OrderType.LIMIT else self.current_price(symbol)
 
     def current_price(self, symbol: Symbol) -> Decimal | None:
-        """The exchange's last price."""
+        """Returns the exchange's last price, quote per base."""
         return self._view.price(symbol)
 
     @property
     def price_source(self) -> PriceSource | None:
-        """The exchange."""
+        """Always the exchange."""
         return PriceSource.EXCHANGE
 
     def execution_price(self, order: OrderRequest, price: Decimal) -> Decimal:  # noqa: ARG002
-        """The price itself: what an exchange fills at is known afterwards only."""
+        """Returns `price`: the execution price is known only after the fill."""
         return price
 
     def free(self, instrument: Instrument) -> Decimal:
-        """Free quote balance, of the signal's one look at the balances."""
+        """Returns the free quote balance, read once per signal, quote units."""
         return self._view.free(instrument)
 
     @property
     def insists(self) -> bool:
-        """A position that its owner wants closed must not stand unnoticed."""
+        """True: an unclosed position must not go unnoticed."""
         return True
 
     def positions(
         self, instrument: Instrument, position_side: PositionSide | None = None
     ) -> Sequence[Position]:
-        """The positions, or the free holdings, of the signal's one look at them."""
+        """Returns the positions, or the free holdings on spot, read once per signal."""
         return self._view.positions(instrument, position_side)
 
     def standing(self, instrument: Instrument, position: Position) -> Decimal:
-        """What of a position stands now, base units without sign."""
+        """Returns how much of a position is open now, base units without sign."""
         self._submitter.write()
         return self._view.standing(instrument, position)
 
     def exposure(self, instrument: Instrument, side: Side) -> tuple[Decimal, int]:
-        """Position or holdings of one side, as the exchange has it now, with the ledger's open orders that would add to it."""
+        """Returns the exposure on one side, base units, and the number of other positions.
+
+        Includes the order store's open orders that would add to it.
+        """
         self._submitter.write()
         return self._view.exposure(self._account.account_id, instrument, side)
 
     def place(self, leg: str, order: OrderRequest, percent: Decimal | None = None) -> Order:
-        """Places an order once, or takes up what an earlier attempt left of it.
+        """Places an order once, or recovers the order of an earlier attempt.
 
         Raises:
-            Refused: A filter or the exchange says no; what was claimed is `rejected` in the ledger.
-            Retryable: Nothing certain could be done in the time there is; the next delivery of the message
-                goes on from here.
+            Refused: A filter or the exchange refuses the order. An order already recorded becomes `rejected`.
+            Retryable: The outcome is not certain yet. The next delivery of the message continues from here.
         """
         self.claimed(leg)
         return self._submitter.place(leg, order, percent)
 
     def claimed(self, leg: str) -> bool:
-        """Whether an earlier attempt at the same signal has claimed an order under this leg."""
+        """Returns whether an earlier attempt at the same signal has recorded an order under this leg."""
         if is_further_part(leg) and leg not in self._existing_orders.orders:
             self._submitter.write()
             self._existing_orders.orders |= in_flight.read_existing(
@@ -198,16 +201,17 @@ class LiveExecution:
         return leg in self._existing_orders.orders
 
     def until_ended(self, order: Order) -> Order:
-        """Waits for a placed order's end, unless its outcome is unknown.
+        """Waits until a placed order has ended, unless its outcome is unknown.
 
-        Raises Retryable if there is no time left.
+        Raises:
+            Retryable: No time is left.
         """
         return self._submitter.until_ended(
             order, self._sessions.of(order.market_type).instrument(order.symbol)
         )
 
     def wait_for_rest(self, attempt: int) -> bool:
-        """Waits before the rest of a position is tried again; False when the signal's time is up."""
+        """Waits before the rest of a position is retried. Returns False if the signal's time is up."""
         pause = min(_REST_PAUSE_S * 2**attempt, _LONGEST_REST_PAUSE_S)
         if self._patience.left < pause + _RESERVE_S:
             return False
@@ -216,20 +220,24 @@ class LiveExecution:
         return True
 
     def look_again(self) -> None:
-        """Has what follows an exit sized by what is free and held then."""
-        self._view.refresh(self._seen_by(_opening_legs(self._instruction)))
+        """Reads balance and positions again, so that orders after an exit are sized by the new values."""
+        self._view.refresh(self._basis_of_legs(_opening_legs(self._instruction)))
 
     def protect(self, entry: Order) -> None:
-        """Places what leaves the filled part of an order. Raises Retryable as `protect.protect` does."""
+        """Places the exits of an order's filled part.
+
+        Raises:
+            Retryable: As `place_protection`.
+        """
         if entry.unprotected:
             place_protection(entry, self._sessions.of(entry.market_type), self._submitter)
 
     def open_orders(
         self, group_name: str | None, symbol: Symbol | None, market_type: MarketType | None
     ) -> Sequence[Order]:
-        """The ledger's unfinished orders that match.
+        """Returns the order store's unfinished orders that match.
 
-        Those of unknown outcome included, and those written off that are open after all.
+        Includes orders of unknown outcome, and written-off orders that the exchange lists as open.
         """
         self._submitter.write()
         matching = [
@@ -239,11 +247,13 @@ class LiveExecution:
             and (symbol is None or order.symbol == symbol.name)
             and (market_type is None or order.market_type is market_type)
         ]
-        reappeared = self._reappeared([order for order in matching if order.written_off_at is not None])
+        reappeared = self._resume_reappeared(
+            [order for order in matching if order.written_off_at is not None]
+        )
         return [order for order in matching if order.status in _OPEN] + reappeared
 
-    def _reappeared(self, written_off: Sequence[Order]) -> list[Order]:
-        """Takes up the orders that were written off and that the exchange lists as open."""
+    def _resume_reappeared(self, written_off: Sequence[Order]) -> list[Order]:
+        """Resumes written-off orders that the exchange lists as open."""
         found = []
         for market_type, symbol in sorted({(order.market_type, order.symbol) for order in written_off}):
             session = self._sessions.of(market_type)
@@ -262,7 +272,7 @@ class LiveExecution:
         return [order for order in found if order.status in _OPEN]
 
     def cancel(self, order: Order, code: str | None = None) -> bool:
-        """Cancels an order at the exchange; False if it had ended, or could not be cancelled."""
+        """Cancels an order at the exchange. Returns False if it had ended or cannot be cancelled."""
         self._submitter.write()
         session = self._sessions.of(order.market_type)
         instrument = session.instrument(order.symbol)
@@ -271,21 +281,22 @@ class LiveExecution:
         except Refused as refusal:
             if refusal.code == "exchange_never_arrived":
                 query_order.resolve_order(order, session, refusal, self._cost_basis)
-            log.warning("order not cancelled", extra={"order_id": order.order_id, "code": refusal.code})
+            log.warning("order cancel failed", extra={"order_id": order.order_id, "code": refusal.code})
             return False
         why = {"code": code} if code and state.status is OrderStatus.CANCELLED else {}
         book = query_order.cost_basis_booking(self._cost_basis, instrument, order, state)
         return in_flight.record(order, state, book, **why).status is OrderStatus.CANCELLED
 
     def leave(self, refusal: Refused | None) -> None:
-        """Takes up the orders of an earlier attempt that this one did not come by, because it was refused before.
+        """Recovers orders from an earlier attempt that this attempt never reached.
 
         Args:
-            refusal: Why; an order that turns out never to have reached the exchange was not placed for the same reason.
+            refusal: Why this attempt stopped. An order that never reached the exchange gets the same reason.
+                None if nothing was refused.
         """
-        seen = {order.leg for order in self.placed}
+        placed_legs = {order.leg for order in self.placed}
         for leg, order in self._existing_orders.orders.items():
-            if leg in seen or order.status is OrderStatus.REJECTED:
+            if leg in placed_legs or order.status is OrderStatus.REJECTED:
                 continue
             if order.status in {OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN}:
                 self._submitter.write()
@@ -298,8 +309,8 @@ class LiveExecution:
     def _ask(self) -> None:
         self.recheck_risk()
 
-    def _seen_by(self, names: Sequence[str]) -> dict[str, Decimal] | None:
-        """What the first of these legs was sized from, if an earlier attempt has claimed one."""
+    def _basis_of_legs(self, names: Sequence[str]) -> dict[str, Decimal] | None:
+        """Returns the values that the first of these legs was sized from. None if no leg is recorded."""
         return next(
             (self._existing_orders.orders[leg].basis for leg in names if leg in self._existing_orders.orders),
             None,

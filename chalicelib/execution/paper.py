@@ -1,6 +1,6 @@
-"""The paper exchange as a desk.
+"""Paper execution: the execution client of a simulated account.
 
-Everything happens in memory, and `writes` gives it all as one transaction.
+All changes happen in memory. `writes` returns them for one transaction.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,16 +30,16 @@ from chalicelib.paper.orders import is_marketable
 from chalicelib.portfolio import equity
 from chalicelib.trading import Action, MarketType, OrderType, PositionSide, Symbol
 
-_AT_ONCE = 20  # orders in one transaction: each is three writes
+_AT_ONCE = 20  # orders in one transaction: each takes three writes
 
 
 class PaperExecution:
-    """A paper book while one signal, or one price, runs on it.
+    """A paper book while one signal or one price update runs on it.
 
     Attributes:
-        placed: Orders that are new.
-        changed: Orders that were waiting, and now are not.
-        price_source: Where the price of the instruction's symbol comes from; None if none is known.
+        placed: New orders.
+        changed: Waiting orders that have changed.
+        price_source: Source of the price of the instruction's symbol. None if no price is known.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class PaperExecution:
         self._groups: dict[str, str | None] = {}
         self._instruments: dict[str, Instrument] = {}
         self._signals: dict[str, str] = {}
-        self._told: list[aws.Write] = []
-        self._written = 0  # of the orders placed
+        self._failure_events: list[aws.Write] = []
+        self._written = 0  # number of `placed` orders already written
 
     @property
     def profits(self) -> dict[str | None, Decimal]:
-        """What was realised here so far, costs taken off, in the account's currency, by the strategy the orders belong to."""
+        """Profit realised by this execution, net of costs, by strategy, in the account's currency."""
         found: dict[str | None, Decimal] = {}
         for client_order_id, profit in self.book.realised.items():
             group_name = self._groups.get(client_order_id)
@@ -75,51 +75,54 @@ class PaperExecution:
 
     @property
     def rates(self) -> Rates:
-        """What trading costs here."""
+        """Trading costs of the account."""
         return self.book.account.rates
 
     @property
     def exits_hold(self) -> bool:
-        """Exits hold nothing here: a sale takes what it needs, and they cover the rest."""
+        """False: on a simulated account exits lock no holdings. They shrink when holdings are sold."""
         return False
 
     def sellable(self, instrument: Instrument, held: Decimal) -> Decimal:  # noqa: ARG002
-        """All of it: the step is only assumed by the price of the moment, and no rest may stay behind."""
+        """Returns the whole holding: the step is assumed from the current price and must leave no rest."""
         return held
 
     @property
     def insists(self) -> bool:
-        """The account's owner has set how much of an order fills."""
+        """False: the account's fill rate decides how much of an order fills."""
         return False
 
     def instrument(self, symbol: Symbol, market_type: MarketType, near: Decimal | None) -> Instrument:
-        """The instrument, by rules usual for its price."""
+        """Returns the instrument with the rules usual for its price."""
         return instruments.assumed_instrument(
             symbol, market_type, near or Decimal(1), self.book.account.currency
         )
 
     def market_price(self, symbol: Symbol) -> Decimal | None:
-        """The live price, else the price the signal brought, else the last one seen."""
+        """Returns the live price, else the signal's price, else the last known price, quote per base."""
         return self._prices.get(symbol.name)
 
     def current_price(self, symbol: Symbol) -> Decimal | None:
-        """The same price."""
+        """Returns the same price as `market_price`."""
         return self.market_price(symbol)
 
     def execution_price(self, order: OrderRequest, price: Decimal) -> Decimal:
-        """What the order fills at: with slippage if it takes, never worse than its limit, on the tick."""
+        """Returns the price at which the order fills, quote per base.
+
+        Includes slippage for a taking order. Never worse than the limit price, and rounded to the tick.
+        """
         return self.book.fill_price(
             order, price, taking=order.order_type is not OrderType.LIMIT or is_marketable(order, price)
         )
 
     def free(self, instrument: Instrument) -> Decimal:
-        """Free quote balance."""
+        """Returns the free quote balance, quote units."""
         return self.book.free(instrument.quote)
 
     def positions(
         self, instrument: Instrument, position_side: PositionSide | None = None
     ) -> Sequence[Position]:
-        """The position, or the free holdings.
+        """Returns the position, or the free holdings on spot.
 
         Raises:
             NotDoable: `hedge_unsupported`: a simulated account has one position per symbol.
@@ -129,26 +132,29 @@ class PaperExecution:
         return [Position(instrument.name, instrument.market_type, self.book.held(instrument))]
 
     def standing(self, instrument: Instrument, position: Position) -> Decimal:  # noqa: ARG002  there is one position only
-        """What of the position stands now."""
+        """Returns how much of the position is open now, base units without sign."""
         return abs(self.book.held(instrument))
 
     def claimed(self, leg: str) -> bool:  # noqa: ARG002
-        """Never: what an attempt places is written when the signal is settled."""
+        """Returns False: the orders of an attempt are written only when the signal settles."""
         return False
 
     def until_ended(self, order: Order) -> Order:
-        """An order at market has ended when it has been placed."""
+        """Returns the order: a simulated market order has ended once it is placed."""
         return order
 
     def wait_for_rest(self, attempt: int) -> bool:  # noqa: ARG002
-        """Never: what the account's fill rate leaves, it leaves."""
+        """Returns False: the part that the account's fill rate leaves open is not retried."""
         return False
 
     def look_again(self) -> None:
-        """The book is always as it is now."""
+        """Does nothing: the book is always current."""
 
     def exposure(self, instrument: Instrument, side: Side) -> tuple[Decimal, int]:
-        """Position or holdings of one side, with what waits to add to it; and how many others there are."""
+        """Returns the exposure on one side, base units, and the number of other positions.
+
+        Waiting orders count with the size that they would add.
+        """
         return self.book.exposure(instrument, side)
 
     def place(self, leg: str, order: OrderRequest, percent: Decimal | None = None) -> Order:
@@ -166,13 +172,13 @@ class PaperExecution:
         return placed
 
     def _add(self, record: Order, state: OrderState) -> Order:
-        """A new order, as the book reports it."""
+        """Adds a new order as the book reports it."""
         number = {"number": self.book.orders, "exchange_order_id": state.exchange_order_id, "version": 1}
         self.placed.append(self._as_reported(record, state).model_copy(update=number))
         return self.placed[-1]
 
     def _note_ended(self) -> None:
-        """Records the orders that ended, or shrank, with the position they would have left."""
+        """Records exits that ended or shrank together with their position."""
         ended, self.book.ended = self.book.ended, []
         for waiting, state in ended:
             noted = self._note(Order.model_validate(waiting.reference), state)
@@ -182,9 +188,9 @@ class PaperExecution:
                 self.book.waiting[name] = replace(self.book.waiting[name], reference=reference)
 
     def protect(self, entry: Order) -> None:
-        """Places what leaves the filled part of an order.
+        """Places the exits of an entry's filled part.
 
-        Where the price has passed an exit already, it is left at once.
+        If the price has already passed an exit, the position is closed at once.
         """
         if not entry.unprotected:
             return
@@ -198,21 +204,21 @@ class PaperExecution:
             try:
                 self._place(self._exit(entry, leg, request), replace(request, leverage=None))
             except Refused as refused:
-                failed = None if refused.code == "no_position" else refused  # nothing is left to protect
+                failed = None if refused.code == "no_position" else refused  # no position is left to protect
                 break
         self.book.end_exits(self._instruments[entry.client_order_id])
         self._note_ended()
         protected = entry.model_copy(update={"protected": entry.received, "exit_round": entry.exit_round + 1})
         self._replace(protected)
         if failed:
-            self._told.append(
+            self._failure_events.append(
                 outbox.event_write(events.protection_failed_event(protected, failed, missing, again=False))
             )
 
     def open_orders(
         self, group_name: str | None, symbol: Symbol | None, market_type: MarketType | None
     ) -> Sequence[Order]:
-        """The waiting orders that match."""
+        """Returns the waiting orders that match. None matches all."""
         orders = [Order.model_validate(waiting.reference) for waiting in self.book.waiting.values()]
         return [
             order
@@ -223,7 +229,7 @@ class PaperExecution:
         ]
 
     def cancel(self, order: Order, code: str | None = None) -> bool:
-        """Takes a waiting order back."""
+        """Cancels a waiting order."""
         cancelled = self.book.cancel(order.client_order_id)
         if cancelled:
             self._note(order.model_copy(update={"code": code}), cancelled[1])
@@ -232,10 +238,7 @@ class PaperExecution:
         return cancelled is not None
 
     def on_price(self, symbol: str, price: Decimal) -> None:
-        """Lets the waiting orders of a symbol see its new price.
-
-        What its positions have lost then may liquidate them.
-        """
+        """Applies a new price to the waiting orders of a symbol, and liquidates positions if necessary."""
         for waiting, state in self.book.on_price(symbol, price):
             self._instruments[waiting.order.client_order_id] = waiting.order.instrument
             filled = self._note(Order.model_validate(waiting.reference), state)
@@ -246,7 +249,7 @@ class PaperExecution:
         self.liquidate()
 
     def liquidate(self) -> None:
-        """Closes positions that the account can no longer keep up.
+        """Closes positions whose margin no longer suffices.
 
         Their orders have the code `liquidated`.
         """
@@ -268,9 +271,9 @@ class PaperExecution:
         return OrderRequest(client_id, instrument, side, OrderType.MARKET, quantity, reduce_only=True)
 
     def _liquidation(self, order: OrderRequest) -> Order:
-        """The record of an order that liquidates."""
+        """Returns the record of a liquidation order."""
         account, name = self.book.account, order.client_order_id
-        nobody = Instruction(
+        instruction = Instruction(
             signal_id=self._signals[name],
             user_id=account.user_id,
             account_id=account.account_id,
@@ -282,25 +285,34 @@ class PaperExecution:
             max_age_s=0,
             single_account=False,
         )
-        return self._record(nobody, CLOSING_LEG, order, None)
+        return self._record(instruction, CLOSING_LEG, order, None)
 
     def writes(self) -> list[aws.Write]:
-        """What happened since the last flush, events included, as writes that hold only if the book is as it was read."""
+        """Returns the changes since the last flush as writes, events included.
+
+        The writes succeed only if the book has not changed since it was read.
+        """
         new = self.placed[self._written :]
         if not (new or self.changed or self.book.changed):
             return []
-        ledger = [store.order_write(order) for order in new] + [
+        order_writes = [store.order_write(order) for order in new] + [
             store.order_change_write(order) for order in self.changed
         ]
-        told = [
+        event_writes = [
             outbox.event_write(event)
             for event in (*map(events.order_event, (*self.changed, *new)), *self._positions())
         ]
         worth = equity.point_write(self.book.account.account_id, equity.book_equity(self.book), self._now)
-        return [*ledger, *told, *self._told, *paper_store.effect_writes(self.book), worth]
+        return [
+            *order_writes,
+            *event_writes,
+            *self._failure_events,
+            *paper_store.effect_writes(self.book),
+            worth,
+        ]
 
     def _positions(self) -> Iterator[Event]:
-        """What is told of the positions and holdings that fills have changed."""
+        """Yields the events of the positions and holdings that fills have changed."""
         for name in sorted(self.book.changed):
             kind, _, symbol = name.partition("#")
             if kind == "asset":
@@ -311,30 +323,30 @@ class PaperExecution:
                 average = self.book.positions[symbol].entry_price
             else:
                 continue
-            version, existing_orders = self.book.version + 1, average if quantity else None
+            version, average_price = self.book.version + 1, average if quantity else None
             at = self._now + timedelta(microseconds=1)  # after the order that changed it
             yield events.position_event(
-                self.book.account, market_type, symbol, quantity, existing_orders, version=version, at=at
+                self.book.account, market_type, symbol, quantity, average_price, version=version, at=at
             )
 
     def discard(self) -> None:
-        """Forgets everything that has not been written, for a fault that may have come in the middle of a change."""
-        self.placed, self.changed, self._told = self.placed[: self._written], [], []
+        """Discards all unwritten changes, after an error that may have left a change half done."""
+        self.placed, self.changed, self._failure_events = self.placed[: self._written], [], []
         self.book.changed, self.book.realised = set(), {}
 
     def flush(self) -> None:
-        """Writes what happened to waiting orders so far.
+        """Writes the changes to waiting orders so far.
 
-        A transaction holds a hundred writes, and a cancel may concern more.
+        A transaction holds at most 100 writes, and a cancel may concern more orders.
 
         Raises:
-            Retryable: Somebody else changed the book meanwhile; nothing was written.
+            Retryable: The book was modified concurrently. Nothing was written.
         """
         try:
             aws.transact(self.writes())
         except aws.WriteRefused as refused:
-            raise Retryable("the account's books changed meanwhile") from refused
-        self.changed, self._told = [], []
+            raise Retryable("account records modified concurrently") from refused
+        self.changed, self._failure_events = [], []
         self._written = len(self.placed)
         self.book.changed = set()
         self.book.version += 1
@@ -352,13 +364,13 @@ class PaperExecution:
         return self.changed[-1]
 
     def _replace(self, order: Order) -> Order:
-        """Puts an order in the place of what is known of it so far."""
+        """Replaces an order's record in `placed` and `changed`."""
         for orders in (self.placed, self.changed):
             orders[:] = [order if each.order_id == order.order_id else each for each in orders]
         return order
 
     def _exit(self, entry: Order, leg: str, request: OrderRequest) -> Order:
-        """The record of an entry's exit."""
+        """Returns the record of an entry's exit."""
         own = {
             "leg": leg,
             "number": self.book.orders + 1,
@@ -424,18 +436,18 @@ class PaperExecution:
         )
 
     def _as_reported(self, order: Order, state: OrderState) -> Order:
-        """The order after what the book says of it."""
-        told: dict[str, Any] = {
+        """Returns the order updated with the state that the book reports."""
+        fields: dict[str, Any] = {
             "status": state.status,
             "updated_at": self._now,
             "filled": state.filled,
             "quantity": state.quantity,
         }
         if reason := self.book.reasons.pop(order.client_order_id, None):
-            told |= {"code": reason.code, "values": reason.values}
+            fields |= {"code": reason.code, "values": reason.values}
         if state.average_price is not None:
-            told["average_price"] = state.average_price
-            told["value"] = round_money(state.average_price * state.filled, state.fee_currency or "")
-            told["fee"], told["fee_currency"] = state.fee, state.fee_currency
-            told["realized_profit"] = self.book.realised.get(order.client_order_id)
-        return order.model_copy(update=told)
+            fields["average_price"] = state.average_price
+            fields["value"] = round_money(state.average_price * state.filled, state.fee_currency or "")
+            fields["fee"], fields["fee_currency"] = state.fee, state.fee_currency
+            fields["realized_profit"] = self.book.realised.get(order.client_order_id)
+        return order.model_copy(update=fields)

@@ -1,6 +1,6 @@
-"""What an execution on a simulated account reads beside its book.
+"""The reads of an execution on a simulated account besides its book.
 
-Prices of what it holds, and the strategies it may trade for.
+They are the prices of its holdings and the strategies that it may trade for.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,16 +20,16 @@ from chalicelib.risk.state import RiskState
 from chalicelib.trading import MarketType
 
 KEYS = 3
-"""Keys that the price of one instrument may stand under."""
+"""Number of keys under which one instrument's price may be stored."""
 
-_MOST_SYMBOLS = 15  # beside the keys of a signal; a batch of reads holds a hundred
+_MOST_SYMBOLS = 15  # besides the keys of a signal: a batch read holds 100 keys
 _AT_ONCE = 100
 _USD = "USD"
 Valued = tuple[str, MarketType]
 
 
 def other_strategies(stored: Sequence[aws.Item], user_id: str, group_name: str | None) -> list[Switch]:
-    """The strategies besides a signal's own whose orders wait on the account, or whose positions may be liquidated."""
+    """Returns the other strategies with waiting orders or positions on the account."""
     names = {item["reference"].get("group_name") for item in stored if item["item"].startswith("order#")}
     names |= {name for item in stored for name in item.get("owned", {})}
     return [
@@ -40,10 +40,12 @@ def other_strategies(stored: Sequence[aws.Item], user_id: str, group_name: str |
 
 
 def symbols(stored: Sequence[aws.Item], currency: str | None = None) -> list[Valued]:
-    """The instruments, with their market, whose prices value what an account holds, what its orders are quoted in, and its currency.
+    """Returns the instruments, with their market, whose prices value the account.
+
+    They price the account's holdings, the quote currencies of its orders, and its own currency.
 
     Args:
-        currency: The account's; None takes it from what is stored.
+        currency: The account's currency. None takes it from the stored items.
     """
     currency = currency or next(
         (name for item in stored if item["item"] == "ledger" for name in item["cash"]), _USD
@@ -66,7 +68,7 @@ def symbols(stored: Sequence[aws.Item], currency: str | None = None) -> list[Val
 
 
 def read(keys: Sequence[tuple[str, aws.Key]]) -> list[aws.Item | None]:
-    """Several items, in one call unless orders of many strategies wait on the account."""
+    """Reads items in batches of 100. One batch suffices unless many strategies have waiting orders."""
     return [
         item
         for start in range(0, len(keys), _AT_ONCE)
@@ -74,48 +76,48 @@ def read(keys: Sequence[tuple[str, aws.Key]]) -> list[aws.Item | None]:
     ]
 
 
-def price_keys(wanted: Sequence[Valued], user_id: str, exchange: str) -> list[tuple[str, aws.Key]]:
-    """Where the prices of instruments stand: live ones, and the last ones seen."""
+def price_keys(valued: Sequence[Valued], user_id: str, exchange: str) -> list[tuple[str, aws.Key]]:
+    """Returns the keys of instruments' prices: the live price and the last known ones."""
     return [
         key
-        for name, market_type in wanted
+        for name, market_type in valued
         for key in (prices.live_key(name, exchange, market_type), *prices.item_keys(name, user_id))
     ]
 
 
 def prices_of(
-    wanted: Sequence[Valued], found: Sequence[aws.Item | None], now: datetime
+    valued: Sequence[Valued], found: Sequence[aws.Item | None], now: datetime
 ) -> dict[str, Decimal]:
-    """The prices read under `price_keys`."""
-    existing_orders: dict[str, Decimal] = {}
-    for index, (name, _) in enumerate(wanted):
+    """Returns the prices read under `price_keys`, by symbol. The live price comes first."""
+    known_prices: dict[str, Decimal] = {}
+    for index, (name, _) in enumerate(valued):
         live, last = prices.live_and_last(found[KEYS * index : KEYS * (index + 1)], now)
         if price := live or last:
-            existing_orders.setdefault(name, price)
-    return existing_orders
+            known_prices.setdefault(name, price)
+    return known_prices
 
 
-def dollars_per_unit(account: Account, existing_orders: Mapping[str, Decimal]) -> Decimal | None:
-    """US dollars per unit of the account's currency; None if no price of it is known."""
+def dollars_per_unit(account: Account, known_prices: Mapping[str, Decimal]) -> Decimal | None:
+    """Returns US dollars per unit of the account's currency. None if no price is known."""
     if account.currency in DOLLARS:
         return Decimal(1)
     return next(
-        (existing_orders[name] for name in price_names(account.currency, _USD) if name in existing_orders),
+        (known_prices[name] for name in price_names(account.currency, _USD) if name in known_prices),
         None,
     )
 
 
 def permit(
     book: Book,
-    watched: RiskState,
+    risk: RiskState,
     profile: aws.Item | None,
     account: Account,
     profits: Callable[[], Mapping[str | None, Decimal]],
     now: datetime,
 ) -> Callable[[OrderRequest, dict[str, Any], Decimal], None]:
-    """What a waiting order asks before it opens.
+    """Returns the check of a waiting order before it opens.
 
-    What permitted it when it was placed must still hold, at the price it fills at.
+    The permissions and rules of its placement must still hold at the fill price.
     """
 
     def check(order: OrderRequest, reference: dict[str, Any], price: Decimal) -> None:
@@ -123,7 +125,7 @@ def permit(
             raise Forbidden("user_not_active")
         if not account.is_active:
             raise NotFound("account_not_found", account=account.name)
-        rules = watched.of_order(reference.get("group_name"))
+        rules = risk.of_order(reference.get("group_name"))
         rules.check_fill(order.instrument.name, now, profits())
         held, others = book.exposure(order.instrument, order.side, waiting=False)
         notional = order.quantity * price

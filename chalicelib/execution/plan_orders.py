@@ -1,9 +1,8 @@
-"""What an instruction means on an account: which orders, how large, in which sequence.
+"""Plans an instruction's orders on an account: which orders, their size and their sequence.
 
-`buy` and `sell` are order sides: against an opposite futures position they reduce it, at most to flat. `long`
-and `short` are
-directions: they close an opposite position first, then open. Spot cannot go short: `sell` and `short` sell
-holdings.
+`buy` and `sell` are order sides. Against an opposite futures position they reduce it, at most to flat. `long`
+and `short` are directions. They close an opposite position first, then open. On spot there are no short
+positions: `sell` and `short` sell holdings.
 """
 
 from collections.abc import Callable
@@ -30,30 +29,31 @@ Result = TypeVar("Result")
 
 
 class PreTradeRiskCheck(Protocol):
-    """What an order that opens or adds must pass. What closes or reduces passes freely."""
+    """Checks orders that open or add. Orders that close or reduce are not checked."""
 
     def opening(self) -> None:
-        """Raises Refused if nothing may be opened now: halted, stale, against a rule."""
+        """Raises Refused if no order may open now: trading halted, signal stale or a rule broken."""
         ...
 
     def order(self, order: OrderRequest, price: Decimal) -> None:
-        """Raises Refused if this order is too much.
+        """Raises Refused if this order exceeds a risk rule.
 
-        `price` is what it will trade at, roughly, quote per base.
+        Args:
+            price: Approximate execution price, quote per base.
         """
         ...
 
     def opened(self) -> None:
-        """Counts an order that was placed."""
+        """Counts a placed order."""
         ...
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of an instruction.
+    """The result of an instruction on one account.
 
     Attributes:
-        note: Code of why nothing was done, where that is as it should be.
+        note: Code that explains why nothing had to be done. None otherwise.
     """
 
     orders: list[Order]
@@ -64,11 +64,11 @@ class Outcome:
 
 
 def plan_orders(instruction: Instruction, client: ExecutionClient, risk_check: PreTradeRiskCheck) -> Outcome:
-    """Carries an instruction out, leg by leg; a leg that is refused leaves the others alone.
+    """Executes an instruction leg by leg. A refused leg does not affect the others.
 
     Raises:
-        Refused: The instruction as a whole cannot be carried out.
-        ArithmeticError: Something cannot be computed. The caller writes nothing of the attempt.
+        Refused: The whole instruction is refused.
+        ArithmeticError: A value cannot be computed. The caller writes nothing of the attempt.
     """
     if instruction.came_late:
         return Outcome([], [], note="came_late")
@@ -102,7 +102,7 @@ def plan_orders(instruction: Instruction, client: ExecutionClient, risk_check: P
 
 
 class _Run:
-    """One trading instruction on one desk."""
+    """One trading instruction on one execution client."""
 
     def __init__(
         self,
@@ -131,21 +131,21 @@ class _Run:
         self.position_side = None if self.spot else instruction.position_side
 
     def _positions(self) -> list[Position]:
-        """What stands: on futures the positions of the signal's side, or of both; on spot the holdings."""
+        """Returns the open positions: on futures of the signal's side or both, on spot the holdings."""
         return [each for each in self.client.positions(self.instrument, self.position_side) if each.quantity]
 
     def _opposite(self, side: Side) -> list[Position]:
-        """The positions that an order of this side takes off."""
+        """Returns the positions that an order of this side reduces."""
         return [each for each in self._positions() if each.quantity * _direction(side) < 0]
 
     def holds_something(self) -> bool:
-        """Whether there is a position to close."""
+        """Returns whether there is a position to close."""
         return bool(self._positions())
 
     def close(self) -> None:
-        """Closes what stands by market orders, or at most the size that the instruction names.
+        """Closes positions by market orders, at most the instruction's size.
 
-        Without a position side each position that stands is closed.
+        Without a position side, closes every position of the instrument.
         """
         if self.spot and self.client.exits_hold:
             self._make_way(None)
@@ -156,8 +156,10 @@ class _Run:
         side = Side.SELL if positions[0].quantity > 0 else Side.BUY
         first = self._legs()[0]
         if (
-            not self._sized()
-            or self._wanted(side, first, sizing.size_of_position(self.instrument, held, self._percent(first)))
+            not self._has_size()
+            or self._requested_quantity(
+                side, first, sizing.size_of_position(self.instrument, held, self._percent(first))
+            )
             >= held
         ):
             self._leave(positions)
@@ -165,7 +167,7 @@ class _Run:
             self._reduce_legs(side, positions)
 
     def shrink(self, side: Side) -> None:
-        """Reduces a position of this direction; one that is opposite goes as for any `long` or `short`."""
+        """Reduces a position of this direction. Replaces an opposite position as `long` and `short` do."""
         other = Side.SELL if side is Side.BUY else Side.BUY
         if not self.spot and not self.position_side and self._opposite(side):
             self.close_opposite(side)
@@ -178,12 +180,12 @@ class _Run:
             self._reduce_legs(other, self._opposite(other))
 
     def close_opposite(self, side: Side) -> None:
-        """Closes what stands against this side, if anything does; it has traded when this returns."""
+        """Closes positions opposite to this side and waits until the closing orders have ended."""
         if positions := self._opposite(side):
             self._leave(positions)
 
     def legs(self, side: Side) -> None:
-        """Orders of one side: reducing what is opposite, never beyond flat, else opening."""
+        """Places orders of one side: reduces an opposite position at most to flat, else opens."""
         if self.spot and side is Side.SELL:
             if self.client.exits_hold:
                 self._make_way(None if self._only_reduces() else self.instruction.quantity)
@@ -200,7 +202,7 @@ class _Run:
             self.open_legs(side)
 
     def _leave(self, positions: list[Position]) -> None:
-        """Takes positions away, and on futures their exits after that: until then the exits protect them."""
+        """Closes positions. On futures, cancels their exits afterwards, since they protect until then."""
         if self.spot:
             positions = [
                 replace(each, quantity=self.client.sellable(self.instrument, each.quantity))
@@ -223,34 +225,34 @@ class _Run:
 
     def _run_leave(self, positions: list[Leaving], percent: Decimal | None) -> None:
         def place(name: str, request: OrderRequest) -> Order:
-            return self._ended(self._place(name, request, percent))
+            return self._await_end(self._place(name, request, percent))
 
         Leave(self.client, self.instrument, place, self.market_price).run(positions)
 
-    def _ended(self, order: Order) -> Order:
-        """An order at market that takes something away, once it has ended."""
+    def _await_end(self, order: Order) -> Order:
+        """Waits until a closing market order has ended."""
         ended = self.client.until_ended(order)
         self.outcome.orders[:] = [ended if each.leg == ended.leg else each for each in self.outcome.orders]
         return ended
 
     def _take_back_exits(self, side: Side = Side.SELL) -> None:
-        """Cancels what would have left the position.
+        """Cancels the exits of a position.
 
-        It is gone, or on spot about to be sold, which the exits' hold would prevent.
+        The position is closed. On spot, it is about to be sold, which locked holdings would prevent.
         """
         for order in self._exits(side):
             self.client.cancel(order, "position_left")
 
     def _exits(self, side: Side = Side.SELL) -> list[Order]:
-        """Open orders that leave a position of the symbol."""
+        """Returns the open exits of the symbol."""
         found = self.client.open_orders(None, self.instruction.symbol, self.instruction.market_type)
         return [order for order in found if order.exit_of is not None and order.side is side]
 
     def _make_way(self, wanted: Decimal | None) -> None:
-        """Takes back the exits that hold what a spot sale needs, unless the sale is refused for its size.
+        """Cancels the exits that lock holdings, unless the sale would be refused for its size.
 
         Args:
-            wanted: Base units; None for a share of what is held.
+            wanted: Base units. None for a share of the holdings.
         """
         of_entry: dict[str, Decimal] = {}
         for order in self._exits():
@@ -272,7 +274,7 @@ class _Run:
         self.client.look_again()
 
     def open_legs(self, side: Side) -> None:
-        """Orders that open or add, all sized from one look at the balance."""
+        """Places orders that open or add, all sized from one balance request."""
         if self.instruction.reduce_only:
             if not self.outcome.orders:
                 raise NotDoable("no_position", symbol=self.instrument.name)
@@ -284,7 +286,7 @@ class _Run:
             )
         free = (
             None
-            if self._fixed_size() and self.instruction.risk_percent is None
+            if self._has_fixed_size() and self.instruction.risk_percent is None
             else self.client.free(self.instrument)
         )
         for index, leg in enumerate(self._legs()):
@@ -296,7 +298,10 @@ class _Run:
         return self._place(name, self._opening(side, leg, free), leg.percent)
 
     def _reduce_legs(self, side: Side, positions: list[Position]) -> None:
-        """Orders that reduce; together at most what is held, unless the sender named the quantity on spot."""
+        """Places orders that reduce, in all at most the open position.
+
+        A spot sale with its own quantity may ask for more and is then refused.
+        """
         held = left = sum((abs(each.quantity) for each in positions), _ZERO)
         percent = _ZERO
         for index, leg in enumerate(self._legs()):
@@ -311,10 +316,10 @@ class _Run:
             found = leavings(of, str(index), wanted)
             if self._attempt(str(index), partial(self._reduce, side, leg, found)):
                 left -= wanted
-                positions = _without(positions, wanted)
+                positions = _remaining_positions(positions, wanted)
 
     def _reduce(self, side: Side, leg: Leg, positions: list[Leaving]) -> bool:
-        """Takes something of positions away, one after the other; True when it is done."""
+        """Reduces positions one after the other. Returns True when done."""
         if self.instruction.order_type is OrderType.MARKET:
             self._run_leave(positions, leg.percent)
             return True
@@ -340,8 +345,8 @@ class _Run:
         self.risk_check.opening()
         instruction, price = self.instruction, self._sizing_price(leg, side)
         reference_price.check_deviation(instruction, self.market_price, self.client.price_source)
-        # Before sizing: the distance to a stop-loss that passes here is not zero, so a risk can be divided by
-        # it.
+        # Checked before sizing: a stop-loss that passes has a distance above zero, by which a risk is
+        # divided.
         order = protective_orders.with_exits(
             self._request(side, leg, _ZERO, reduce_only=False), instruction, price
         )
@@ -353,7 +358,7 @@ class _Run:
             quantity = sizing.size_of_quote(self.instrument, instruction.quote_amount, price)
         elif instruction.position_percent is not None:
             quantity = sizing.size_of_position(
-                self.instrument, self._some_position(), instruction.position_percent
+                self.instrument, self._position_size(), instruction.position_percent
             )
         else:
             assert free is not None
@@ -376,18 +381,18 @@ class _Run:
         return order
 
     def _reduction(self, side: Side, leg: Leg, share: Decimal, left: Decimal) -> Decimal:
-        """How much a leg takes away, base units.
+        """Returns the quantity that a leg takes away, base units.
 
-        A sale on spot that names its quantity sells that or is refused: how much to sell instead would be a
-        guess.
+        A spot sale with its own quantity sells exactly that quantity or is refused. Another quantity would be
+        a guess.
 
         Args:
-            share: What the leg's percentage is of what is held; the legs' shares add up to all of it.
+            share: The leg's share of the position, base units. The shares of all legs add up to the total.
         """
         exact = self.spot and self.instruction.quantity is not None and not self._only_reduces()
         if not left and not exact:
             raise NotDoable("no_position", symbol=self.instrument.name)
-        wanted = self._wanted(side, leg, share)
+        wanted = self._requested_quantity(side, leg, share)
         quantity = wanted if exact else min(wanted, left)
         if self.spot:
             rounded = filters.round_quantity(self.instrument, quantity)
@@ -396,8 +401,8 @@ class _Run:
             raise self._too_small(leg.price or leg.stop_price)
         return quantity
 
-    def _wanted(self, side: Side, leg: Leg, share: Decimal) -> Decimal:
-        """Base units that a leg asks to take away; `share` where a percentage does."""
+    def _requested_quantity(self, side: Side, leg: Leg, share: Decimal) -> Decimal:
+        """Returns the quantity that a leg asks to take away, base units: `share` if sized by a percentage."""
         instruction = self.instruction
         if instruction.quantity is not None:
             return instruction.quantity
@@ -411,13 +416,13 @@ class _Run:
         return self.instruction.position_percent or leg.percent or sizing.HUNDRED
 
     def _only_reduces(self) -> bool:
-        """Whether the size is the most that goes, not what must go."""
+        """Returns whether the size is a maximum and not an exact quantity."""
         return self.instruction.shrinks or self.instruction.action is Action.CLOSE
 
     def _within_target(self, side: Side, quantity: Decimal) -> Decimal:
-        """At most what is missing to the size that the position shall have.
+        """Returns `quantity`, at most what is missing to the target position size, base units.
 
-        TradingView's contracts of a reversal are those of the old position and of the new one together.
+        TradingView's `contracts` of a reversal add up the old and the new position.
 
         Raises:
             NotDoable: `target_reached`: nothing is missing.
@@ -435,7 +440,7 @@ class _Run:
             raise NotDoable("target_reached", symbol=self.instrument.name, size=text(target))
         return min(quantity, target - held)
 
-    def _some_position(self) -> Decimal:
+    def _position_size(self) -> Decimal:
         held = sum((abs(each.quantity) for each in self._positions()), _ZERO)
         if not held:
             raise NotDoable("no_position", symbol=self.instrument.name)
@@ -489,28 +494,28 @@ class _Run:
         return order
 
     def _sells_all(self, request: OrderRequest) -> bool:
-        """Whether an order sells a rest that is no multiple of the step, which only a simulated account can."""
+        """Returns whether an order sells a rest below the step. Only a simulated account supports that."""
         return (
             self.spot and request.side is Side.SELL and bool(request.quantity % self.instrument.quantity_step)
         )
 
     def _legs(self) -> tuple[Leg, ...]:
-        """The orders asked for; one, where settings or a quantity size it."""
+        """Returns the requested legs, or one leg if settings or a quantity size the order."""
         instruction = self.instruction
         return instruction.legs or (Leg(price=instruction.price, stop_price=instruction.stop_price),)
 
-    def _fixed_size(self) -> bool:
+    def _has_fixed_size(self) -> bool:
         instruction = self.instruction
         return any(
             size is not None
             for size in (instruction.quantity, instruction.quote_amount, instruction.position_percent)
         )
 
-    def _sized(self) -> bool:
-        return self._fixed_size() or bool(self.instruction.legs)
+    def _has_size(self) -> bool:
+        return self._has_fixed_size() or bool(self.instruction.legs)
 
     def _sizing_price(self, leg: Leg, side: Side) -> Decimal:
-        """What the order will trade at, roughly, quote per base."""
+        """Returns the approximate execution price of an order, quote per base."""
         order_type = self.instruction.order_type
         limited = order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT)
         price = (
@@ -524,13 +529,13 @@ class _Run:
             raise NotDoable("no_price", symbol=self.instrument.name)
         if (
             limited and side is Side.SELL
-        ):  # it trades at its limit or better, so a low limit says little about the order's worth
+        ):  # A sell limit trades at its limit or better, so a low limit understates the order's value.
             better = self.client.current_price(self.symbol) if leg.stop_price is None else leg.stop_price
             price = max(price, better or price)
         elif limited and leg.stop_price is None and self.market_price is not None:
             price = min(
                 price, self.market_price
-            )  # exchanges set the limit aside for a buy, and no market price is asked for there
+            )  # Exchanges lock the limit price for a buy, and no market price is read in that case.
         return price
 
 
@@ -548,7 +553,7 @@ def _cancel(
 
 
 def _reduces(order: Order) -> bool:
-    """Whether an open order can only close or reduce."""
+    """Returns whether an open order can only close or reduce."""
     return order.reduce_only or (order.market_type is MarketType.SPOT and order.side is Side.SELL)
 
 
@@ -560,8 +565,8 @@ def _closing_side(position: Position) -> Side:
     return Side.BUY if position.quantity < 0 else Side.SELL
 
 
-def _without(positions: list[Position], quantity: Decimal) -> list[Position]:
-    """Positions less what has been taken away of them, from the first on."""
+def _remaining_positions(positions: list[Position], quantity: Decimal) -> list[Position]:
+    """Returns the positions minus `quantity` base units, taken from the first position on."""
     found = []
     for position in positions:
         taken = min(abs(position.quantity), quantity)

@@ -1,10 +1,8 @@
-"""Take-profit and stop-loss of an order that opens.
+"""Take-profit and stop-loss of an entry: separate orders, placed after a fill, one cancels the other.
 
-Orders of their own, placed once it has traded, of which one cancels the other.
-
-The stop-loss is placed first, since it is what protects; a take-profit that fails leaves it standing. Both
-are conditional market orders, reduce-only on futures. Whatever has filled is protected at once; what fills
-later in a round of its own.
+The stop-loss is placed first. If the take-profit fails, the stop-loss stays. Both are conditional market
+orders, reduce-only on futures. The filled quantity is protected at once. Later fills are protected in a
+further round.
 """
 
 from dataclasses import replace
@@ -20,40 +18,41 @@ from chalicelib.orders.models import Instruction, Order
 from chalicelib.trading import MarketType, OrderType, PositionSide
 
 ROUNDS = 10
-"""Tries at placing the exits of one order, a minute apart, before it is given up and told so."""
+"""Attempts to place the exits of one order, one minute apart, before the user is notified of the failure."""
 
 MOST_ENTRIES = 8
-"""Orders with exits in one batch.
+"""Largest number of orders with exits in one batch.
 
-On a paper account all is one transaction of at most a hundred writes, and each is up to nine.
+On a paper account the batch is one transaction of at most 100 writes, and an order takes up to nine.
 """
 
 _FURTHEST = Decimal("0.8")
-"""Share of the entry price that a stop-loss may be away from it.
+"""Largest distance of a stop-loss from the entry, as a share of the entry price.
 
-A stop beyond that is a percentage or a distance taken for a price.
+A stop farther away is most likely a percentage or a distance sent as a price.
 """
 
-_FEE_MARGIN = Decimal("0.998")  # spot exchanges take up to 0.2 % of what was bought, and some tell only later
+# spot exchanges take up to 0.2 % of the bought quantity as fee, and some report it only later
+_FEE_MARGIN = Decimal("0.998")
 
 
 def check_distance(stop_loss: Decimal | None, entry: Decimal | None) -> None:
     """Raises Refused (`stop_too_far`) if a stop-loss is more than 80 % away from the entry.
 
-    None is not known, and passes.
+    A price of None is unknown and passes.
     """
     if stop_loss is not None and entry is not None and abs(stop_loss - entry) > entry * _FURTHEST:
         raise Refused("stop_too_far", field="stop_loss", price=f"{stop_loss:f}", entry=f"{entry:f}")
 
 
 def with_exits(order: OrderRequest, instruction: Instruction, price: Decimal) -> OrderRequest:
-    """An order that opens, with the signal's take-profit and stop-loss on it, on the tick.
+    """Returns an opening order with the signal's take-profit and stop-loss, rounded to the tick.
 
     Args:
-        price: What it will trade at, roughly, quote per base.
+        price: Approximate execution price, quote per base.
 
     Raises:
-        NotDoable: `exit_on_wrong_side`: the stop-loss would fire at once, or the take-profit at a loss.
+        NotDoable: `exit_on_wrong_side`: the stop-loss would trigger at once, or the take-profit at a loss.
         Refused: `stop_too_far`.
     """
     check_distance(instruction.stop_loss, price)
@@ -76,14 +75,14 @@ def with_exits(order: OrderRequest, instruction: Instruction, price: Decimal) ->
 def exit_orders(
     entry: Order, instrument: Instrument, market_price: Decimal | None
 ) -> dict[str, OrderRequest]:
-    """The orders that leave what of an entry is unprotected, by leg, the stop-loss first.
+    """Returns the exits of an entry's unprotected quantity, by leg, the stop-loss first.
 
-    In parts, if too large.
+    An exit larger than the exchange permits is split into parts.
 
     Args:
-        market_price: Quote per base. Where it has reached one of the exits already, there are orders of that
-            one
-            only, at market: a conditional order would be refused, or wait for the price to come back.
+        market_price: Quote per base. None if unknown. If the market price has reached an exit, only that exit
+            is returned, as a market order: a conditional order would be refused, or would wait for the price
+            to return.
     """
     size = entry.unprotected
     if instrument.market_type is MarketType.SPOT and entry.fee is None:
@@ -119,7 +118,7 @@ def exit_orders(
 
 
 def _position(entry: Order, instrument: Instrument) -> Position:
-    """The position that an entry has opened or added to."""
+    """Returns the position that an entry has opened or added to."""
     long = entry.side is Side.BUY
     side = (PositionSide.LONG if long else PositionSide.SHORT) if entry.hedged else None
     quantity = entry.received if long else -entry.received

@@ -1,4 +1,4 @@
-"""What an exchange knows of an order that the ledger does not know the end of."""
+"""Looks up orders at the exchange whose result the order store does not have."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,19 +13,19 @@ from chalicelib.portfolio.cost_basis import OWNED, CostBasisBook
 from chalicelib.trading import MarketType, PositionSide
 
 _CLOCKS_DIFFER = timedelta(seconds=5)
-# Later the position may have been changed by other signals. Exchanges show an order's trades within seconds
-# to a few minutes.
+# After 10 minutes other signals may have changed the position. Exchanges show an order's trades within
+# seconds to a few minutes.
 _POSITION_COUNTS_FOR = timedelta(minutes=10)
 
 
 def resolve_order(
     order: Order, session: ExchangeSession, refusal: Refused, cost_basis: CostBasisBook
 ) -> Order:
-    """Looks a claimed or unknown order up, without ever sending it.
+    """Looks up a pending or unknown order and records the result. Never sends the order.
 
     Args:
-        refusal: Why it was not placed, if it is absent for certain.
-        cost_basis: Where it is booked if it has ended.
+        refusal: Why the order was not placed. Recorded if the order is certainly absent.
+        cost_basis: Where fills of an ended order are booked.
     """
     instrument = session.instrument(order.symbol)
     assert order.sent_at is not None
@@ -48,18 +48,18 @@ def resolve_order(
 
 
 def second_proof(order: Order, session: ExchangeSession, traded: Decimal = Decimal(0)) -> OrderState | None:
-    """Looks for an order that its own query does not show, after the late-arrival bound.
+    """Searches an order that its own query does not show, after the late-arrival bound.
 
-    Returns None if it is absent for certain.
+    Returns None if the order is certainly absent.
 
     Args:
         traded: Base units by which the signal's other orders have changed the position since `order.basis`
             was read.
 
     Raises:
-        Retryable: There is no certainty: the exchange does not answer, or a trade or the position may be of
-            this order.
-        Refused: The exchange refuses the look.
+        Retryable: The outcome is uncertain: the exchange does not answer, or the order may explain a trade or
+            a changed position.
+        Refused: The exchange refuses the query.
     """
     instrument = session.instrument(order.symbol)
     found = session.find_by_traces(
@@ -72,14 +72,14 @@ def second_proof(order: Order, session: ExchangeSession, traded: Decimal = Decim
         and not order.reduce_only
         and _position_moved(order, session, instrument, traded)
     ):
-        raise Retryable("the position has changed since the order was sent")
+        raise Retryable("position changed since the order was sent")
     return found
 
 
 def _position_moved(order: Order, session: ExchangeSession, instrument: Instrument, traded: Decimal) -> bool:
-    """Whether position or holdings have changed in the order's direction.
+    """Returns whether position or holdings have changed in the order's direction.
 
-    False if it is not known what they were before.
+    False if their earlier size is unknown.
     """
     before = order.basis.get(OWNED)
     if before is None:
@@ -102,18 +102,18 @@ def cost_basis_booking(
     *,
     fees_final: bool = False,
 ) -> in_flight.Book:
-    """Books an order that was looked up, some time after it was sent.
+    """Returns the booking of an order that was looked up some time after it was sent.
 
     Args:
-        found: As the exchange has it; None where only its fee was looked up.
-        fees_final: A fee that is not known now never will be.
+        found: The exchange's state of the order. None if only the fee was looked up.
+        fees_final: Whether a fee that is unknown now stays unknown.
     """
     traded_at = (found.updated_at if found else None) or order.created_at
     return lambda changed: cost_basis.booked(changed, instrument, traded_at=traded_at, fees_final=fees_final)
 
 
 def order_state(order: Order) -> OrderState:
-    """An order of the ledger as the adapter takes it."""
+    """Returns an order of the order store in the adapter's format."""
     return OrderState(
         client_order_id=order.client_order_id,
         exchange_order_id=order.exchange_order_id,
@@ -134,9 +134,9 @@ def order_state(order: Order) -> OrderState:
 
 
 def order_fees(session: ExchangeSession, state: OrderState, instrument: Instrument) -> dict[str, Any]:
-    """The fee of an ended order from its trades, where its state does not tell.
+    """Returns the fee of an ended order from its trades, if its state does not contain one.
 
-    Nothing while the exchange does not show them.
+    Empty until the exchange shows all trades.
     """
     if not state.status.final or not state.filled or state.fee is not None:
         return {}
@@ -146,7 +146,7 @@ def order_fees(session: ExchangeSession, state: OrderState, instrument: Instrume
         return {}
     if sum((fill.quantity for fill in fills), Decimal(0)) != state.filled:
         return {}
-    # A fee taken in several currencies (a discount token that ran out) is told in none.
+    # A fee in several currencies (a discount token that ran out) has no single currency.
     currencies = {fill.fee_currency for fill in fills if fill.fee}
     if len(currencies) > 1:
         return {"fee_currency": in_flight.SEVERAL}

@@ -1,6 +1,6 @@
-"""What a halt does to open orders and positions.
+"""Queues the effects of a halt on open orders and positions.
 
-Each account concerned has a message in its own queue, to cancel or to close.
+Each account concerned gets one message in its own queue, to cancel or to close.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,19 +17,19 @@ from chalicelib.risk.state import Flattening
 
 
 def queue_flatten(flattening: Iterable[Flattening]) -> None:
-    """Queues the closing for each account; a repeat changes nothing, since its orders have the same names."""
+    """Queues the closing of each account. Idempotent: the orders get the same names again."""
     for each in flattening:
         queue.send_messages([_message(each, *account) for account in _accounts(each.switch)])
         risk_state.mark_flattened(each.switch)
 
 
 def cancel_entries(switch: Switch, since: str) -> None:
-    """Queues the cancelling of resting entries for each account of a halt by hand; a repeat changes nothing.
+    """Queues the cancelling of resting entries for each account of a manual halt. Idempotent.
 
-    A halt of everybody reaches the accounts user by user, in the sweep that notifies them.
+    For a global halt, the sweep that notifies users queues the accounts user by user.
 
     Args:
-        since: When it was halted.
+        since: Start of the halt, ISO 8601.
     """
     if switch.scope is not Scope.GLOBAL:
         halted = Flattening(switch, since, entries_only=True)
@@ -37,7 +37,7 @@ def cancel_entries(switch: Switch, since: str) -> None:
 
 
 def cancel_entries_of(user_ids: Iterable[str], since: str) -> None:
-    """As `cancel_entries`, for the accounts of users while everybody is halted."""
+    """Queues the cancelling of resting entries for users' accounts during a global halt."""
     for user_id in user_ids:
         cancel_entries(Switch(Scope.USER, user_id, user_id), since)
 
@@ -59,7 +59,7 @@ def _message(flattening: Flattening, account_id: str, exchange: str, symbols: tu
 
 
 def _accounts(switch: Switch) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Id and exchange of each account that a halt is about, and the symbols it is about; none means all."""
+    """Yields id, exchange and symbols of each account under a halt. Empty symbols mean all."""
     if switch.scope is Scope.ACCOUNT:
         [item] = aws.get_many([("accounts", {"account_id": switch.id or ""})])
         if item:

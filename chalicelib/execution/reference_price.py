@@ -1,10 +1,9 @@
-"""The reference price of an order.
+"""The reference price of an order: for sizing, minimums, risk rules, exit checks and the dry run.
 
-The one source for sizing, minimums, risk rules, stop and target checks, and the dry run.
+- An exchange account uses the exchange's price.
+- A simulated account uses the live price, else the signal's own price, else the last known price.
 
-An account at an exchange goes by the exchange's price. A simulated account goes by the live price, else by
-the signal's own price, else by the last price seen. Where the market's price is known, the signal's `price`
-only refuses an order that is too far from it.
+If a market price is known, the signal's `price` only refuses an order that is too far from it.
 """
 
 from decimal import Decimal
@@ -17,7 +16,7 @@ from chalicelib.trading import OrderType
 
 
 class PriceSource(StrEnum):
-    """Where a reference price comes from.
+    """Source of a reference price.
 
     `last_seen` is the last known price, which a dry run of an exchange account uses.
     """
@@ -31,9 +30,9 @@ class PriceSource(StrEnum):
 def of_simulated(
     instruction: Instruction, live: Decimal | None, last_seen: Decimal | None
 ) -> tuple[Decimal, PriceSource] | tuple[None, None]:
-    """The reference price of a simulated account, quote per base, and its source.
+    """Returns a simulated account's reference price, quote per base, and its source.
 
-    None if no price is known.
+    Both are None if no price is known.
     """
     candidates = (
         (live, PriceSource.LIVE),
@@ -44,13 +43,13 @@ def of_simulated(
 
 
 def check_deviation(instruction: Instruction, market: Decimal | None, source: PriceSource | None) -> None:
-    """Holds the signal's price of a market order against the market's price.
+    """Checks the signal's price of a market order against the market price.
 
-    A price that stands for another instrument, unit or time shows itself by its distance. Limit and stop
-    prices are not measured: they are meant to be away from the market.
+    A large distance reveals a price of another instrument, unit or time. Limit and stop prices are not
+    checked: they are away from the market by intention.
 
     Args:
-        market: The reference price, quote per base; None if none is known.
+        market: The reference price, quote per base. None if unknown, then nothing is checked.
 
     Raises:
         NotDoable: `price_away`.

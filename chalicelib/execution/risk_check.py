@@ -1,6 +1,6 @@
-"""What an order that opens must pass: switches and rules, and the signal's age.
+"""The check of opening orders: halts, risk rules and the signal's age.
 
-What closes or reduces passes freely.
+Orders that close or reduce are not checked.
 """
 
 from collections.abc import Callable
@@ -18,14 +18,14 @@ _FRESH = timedelta(seconds=1)
 
 
 class PreTradeRiskCheck:
-    """Asked by `trade` before each order that opens.
+    """Checks each opening order, called by `plan_orders`.
 
     Attributes:
-        risk_state: The switches and rules, as last read.
+        risk_state: Halts and risk rules, as last read.
 
     Args:
-        read: Reads them again.
-        now: When they were read.
+        read: Reads the risk state again.
+        now: When `risk_state` was read.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class PreTradeRiskCheck:
         self._now = now
 
     def opening(self) -> None:
-        """Raises Refused if nothing may be opened now, whatever its size."""
+        """Raises Refused if no order may open now, whatever its size."""
         instruction = self._instruction
         self.risk_state.check(
             instruction.symbol.name if instruction.symbol else None, self._now, self._client.profits
@@ -51,9 +51,10 @@ class PreTradeRiskCheck:
         age.check(instruction.sent_at, instruction.received_at, self._now, instruction.max_age_s)
 
     def order(self, order: OrderRequest, price: Decimal) -> None:
-        """Raises Refused if this order is too much.
+        """Raises Refused if this order exceeds a risk rule.
 
-        `price` is what it will trade at, roughly, quote per base.
+        Args:
+            price: Approximate execution price, quote per base.
         """
         notional = order.quantity * price
         if not self.risk_state.looks_at_positions:
@@ -67,16 +68,14 @@ class PreTradeRiskCheck:
         )
 
     def opened(self) -> None:
-        """Counts an order that opens."""
+        """Counts an opening order."""
         self.risk_state.opened()
 
     def recheck(self) -> None:
-        """Asks once more before an order leaves, if it had to wait.
-
-        Who halted meanwhile did so to keep it back.
+        """Checks again, just before an order is sent: trading may have been halted while the order waited.
 
         Raises:
-            Refused: It may not leave any more.
+            Refused: The order is no longer permitted.
         """
         now = datetime.now(UTC)
         if now - self._now > _FRESH:

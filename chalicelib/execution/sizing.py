@@ -1,6 +1,6 @@
-"""How much: from an amount of quote currency, a share of the balance or of what is held, to base units.
+"""Order sizes in base units, from a quote amount, a share of the balance or a share of a position.
 
-Pure.
+Pure functions.
 """
 
 from decimal import ROUND_DOWN, Decimal
@@ -14,27 +14,27 @@ from chalicelib.trading import MarketType
 
 HUNDRED = Decimal(100)
 MOST_VALUE = Decimal("1e18")
-"""Quote units that an order may be worth at most.
+"""Largest value of an order, quote units.
 
-Beyond that lies a mistake, and numbers that a store would round.
+A larger value is a mistake, and the database would round such numbers.
 """
 
 _HALF_A_CENT = Decimal("0.005")
 
 
 def out_of_range() -> Refused:
-    """The refusal of an order whose value is beyond the bound, or cannot be computed."""
+    """Returns the refusal of an order whose value exceeds the bound or cannot be computed."""
     return Refused("out_of_range", field="quantity × price", minimum="0", maximum=f"{MOST_VALUE:e}")
 
 
 def check_value(quantity: Decimal, price: Decimal) -> None:
-    """Raises Refused (`out_of_range`) if base units times quote per base is more than any order may be worth."""
+    """Raises Refused (`out_of_range`) if base units times quote per base exceeds `MOST_VALUE`."""
     if quantity * price > MOST_VALUE:
         raise out_of_range()
 
 
 def size_of_quote(instrument: Instrument, amount: Decimal, price: Decimal) -> Decimal:
-    """So much of the base as `amount` quote units are worth, rounded toward zero."""
+    """Returns the quantity worth `amount` quote units, base units rounded toward zero."""
     return round_quantity(instrument, amount / price)
 
 
@@ -48,12 +48,15 @@ def size_of_free_balance(
     *,
     taking: bool,
 ) -> Decimal:
-    """What a share of the free quote balance buys, its costs included; on futures times leverage.
+    """Returns the quantity that a share of the free quote balance buys, costs included, base units.
+
+    On futures the balance counts times the leverage.
 
     Args:
-        free: Quote units.
-        price: What it will trade at, before slippage, quote per base.
-        taking: The order trades at once, so slippage counts.
+        free: Free balance, quote units.
+        percent: Share of the balance, percent.
+        price: Execution price before slippage, quote per base.
+        taking: Whether the order trades at once, so that slippage counts.
     """
     budget = max(free, Decimal(0)) * percent / HUNDRED
     traded = price * (1 + rates.slippage_bps * BASIS_POINT) if taking else price
@@ -71,12 +74,15 @@ def size_of_free_balance(
 def size_of_risk(
     instrument: Instrument, free: Decimal, percent: Decimal, price: Decimal, stop_loss: Decimal
 ) -> Decimal:
-    """So much that leaving it at the stop-loss costs a share of the free quote balance, fees and slippage aside."""
+    """Returns the quantity whose loss at the stop equals `percent` of the free balance, base units.
+
+    Fees and slippage are not included.
+    """
     return round_quantity(instrument, max(free, Decimal(0)) * percent / HUNDRED / abs(price - stop_loss))
 
 
 def size_of_position(instrument: Instrument, held: Decimal, percent: Decimal) -> Decimal:
-    """A share of what is held; all of it is all of it, dust included."""
+    """Returns a share of a position or holding, base units. 100 percent includes dust."""
     held = abs(held)
     return (
         held

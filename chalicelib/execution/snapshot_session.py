@@ -1,6 +1,6 @@
-"""An account at an exchange as it was last seen: its snapshot and the stored instruments.
+"""An exchange session on stored data: the account's snapshot and the stored instruments.
 
-Nothing is asked, and nothing can be changed.
+No request is sent and nothing can be changed.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,26 +19,25 @@ from chalicelib.trading import MarketType, PositionSide
 
 
 class SnapshotSessions:
-    """An account's lines, for whoever only looks at what is stored.
+    """Snapshot sessions of an account, for callers that only read stored data.
 
     Args:
-        snapshot: The account's last snapshot; without one it seems to hold nothing.
-        price: The last known price of whatever is asked for, quote per base; without one it is what the
-            snapshot implies.
+        snapshot: The account's last snapshot. None counts as an empty account.
+        price: The last known price, quote per base. None uses the price that the snapshot implies.
     """
 
     def __init__(self, account: Account, snapshot: aws.Item | None, price: Decimal | None) -> None:
         self._account, self._snapshot, self._price = account, snapshot or {}, price
 
     def of(self, market_type: MarketType) -> "SnapshotSession":
-        """The line to a market."""
+        """Returns the session for a market."""
         return SnapshotSession(self._account, market_type, self._snapshot, self._price)
 
 
 class SnapshotSession(session.ExchangeSession):
-    """One account on one market, as far as it is stored.
+    """One account on one market, from stored data.
 
-    What would need the exchange raises AssertionError.
+    Calls that need the exchange raise AssertionError.
     """
 
     def __init__(
@@ -47,7 +46,7 @@ class SnapshotSession(session.ExchangeSession):
         self._markets = StoredMarkets(account.exchange, market_type, demo=account.kind == "demo")
         self._market_type = market_type
         self._price = price
-        # An account that is one for both markets has balances of no market.
+        # The balances of a unified account have no market type.
         self._balances = [
             row for row in snapshot.get("balances", []) if row.get("market_type") in (None, market_type.value)
         ]
@@ -56,26 +55,30 @@ class SnapshotSession(session.ExchangeSession):
         ]
 
     def last_price(self, instrument: Instrument) -> Decimal:
-        """The last known price, quote per base. Raises NotDoable `no_price`."""
+        """Returns the last known price, quote per base.
+
+        Raises:
+            NotDoable: `no_price`.
+        """
         price = self._price or self._implied_price(instrument)
         if price is None:
             raise NotDoable("no_price", symbol=instrument.name)
         return price
 
     def free_and_total(self) -> dict[str, tuple[Decimal, Decimal]]:
-        """Every currency's free and total balance."""
+        """Returns every currency's free and total balance."""
         return {row["currency"]: (row["free"], row["total"]) for row in self._balances}
 
     def open_positions(self) -> Sequence[Position]:
-        """See Line."""
+        """Returns the snapshot's positions. See `ExchangeSession`."""
         return [_position(row) for row in self._positions]
 
     def acquire(self, order: OrderRequest, *, ahead: int = 0) -> NoReturn:
-        """Not here."""
+        """Raises AssertionError: not available without an exchange."""
         raise AssertionError(order, ahead)
 
     def _implied_price(self, instrument: Instrument) -> Decimal | None:
-        """What a balance was valued at, in dollars, or what a position's profit says."""
+        """Returns the price that a balance's value or a position's profit implies. None if there is none."""
         for row in self._balances:
             if (
                 row["currency"] == instrument.base
@@ -85,17 +88,17 @@ class SnapshotSession(session.ExchangeSession):
             ):
                 return rounded(row["value"] / row["total"])
         for row in self._positions:
-            existing_orders = (
+            has_profit = (
                 row["quantity"] and row["entry_price"] is not None and row["unrealized_profit"] is not None
             )
-            if row["symbol"] == instrument.name and existing_orders:
+            if row["symbol"] == instrument.name and has_profit:
                 return rounded(row["entry_price"] + row["unrealized_profit"] / row["quantity"])
         return None
 
-    def _repeated(self, call: Callable[..., Any]) -> NoReturn:
+    def _call_with_retries(self, call: Callable[..., Any]) -> NoReturn:
         raise AssertionError(call)
 
-    def _once(self, call: Callable[..., Any]) -> NoReturn:
+    def _call_once(self, call: Callable[..., Any]) -> NoReturn:
         raise AssertionError(call)
 
 

@@ -1,7 +1,7 @@
-"""Sending an order to a real exchange: claimed in the ledger, sent once, looked up before it is sent again.
+"""Submits orders to an exchange: recorded first, sent once, looked up before any second send.
 
-The message of a signal may be delivered any number of times and the process may die between any two steps.
-What an earlier attempt left in the ledger decides what this one does.
+A signal's message may be delivered several times and the process may crash between any two steps. The order
+store's records of earlier attempts decide what this attempt does.
 """
 
 from collections.abc import Callable
@@ -25,18 +25,18 @@ from chalicelib.portfolio.cost_basis import CostBasisBook
 from chalicelib.telemetry import log
 from chalicelib.trading import MarketType
 
-_TRIES = 4  # sendings of one order, each after it was found to be absent
+_TRIES = 4  # sends of one order. Each further send requires that the order is certainly absent
 _PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 2.0
 _UNCERTAIN = (OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN)
 
 
 class OrderSubmitter:
-    """The orders of one signal on one account.
+    """Submits the orders of one signal on one account.
 
     Attributes:
-        existing_orders: What the ledger holds of them.
-        placed: The orders so far, those of earlier attempts included once they have been come by.
+        existing_orders: The signal's orders in the order store.
+        placed: The orders so far, including orders recovered from earlier attempts.
     """
 
     def __init__(
@@ -52,12 +52,13 @@ class OrderSubmitter:
         *,
         defer_write: bool,
     ) -> None:
-        """Has sent nothing yet.
+        """Starts without sending an order.
 
         Args:
-            view: What the orders are sized from, which is kept with them.
-            recheck_risk: Asked before an order that opens leaves; raises Refused if it may not any more.
-            defer_write: The record of the last order is left to whoever writes how the signal ended; see
+            view: The values that orders are sized from. Stored with each order.
+            recheck_risk: Called just before an opening order is sent. Raises Refused if the order is no
+                longer permitted.
+            defer_write: Leaves the record of the last order to the transaction that settles the signal. See
                 `writes`.
         """
         self.existing_orders = existing_orders
@@ -73,33 +74,32 @@ class OrderSubmitter:
         self._unwritten: list[aws.Write] = []
 
     def place(self, leg: str, request: OrderRequest, percent: Decimal | None = None) -> Order:
-        """Places an order once, or takes up what an earlier attempt left of it.
+        """Places an order once, or recovers the order of an earlier attempt.
 
         Raises:
-            Refused: A filter or the exchange says no; what was claimed is `rejected` in the ledger.
-            Retryable: Nothing certain could be done in the time there is; the next delivery of the message
-                goes on from here.
+            Refused: A filter or the exchange refuses the order. An order already recorded becomes `rejected`.
+            Retryable: The outcome is not certain yet. The next delivery of the message continues from here.
         """
         self.write()
         if request.reduce_only:
             request = replace(request, quantity=filters.round_quantity(request.instrument, request.quantity))
-        existing_orders = self.existing_orders.orders.get(leg)
-        if existing_orders is None:
+        existing = self.existing_orders.orders.get(leg)
+        if existing is None:
             filters.check(request)
             ahead = max(len(self._instruction.legs) - 1 - int(leg), 0) if leg.isdigit() else 0
             self._session(request.instrument).prepare(request, ahead=ahead)
             placed = self._send(self.claim(leg, request, percent), request)
-        elif existing_orders.status is OrderStatus.REJECTED:
-            raise NotDoable(existing_orders.code or "exchange_refused", **existing_orders.values)
-        elif existing_orders.status in _UNCERTAIN:
-            placed = self._recover(existing_orders, _claimed_request(existing_orders, request))
+        elif existing.status is OrderStatus.REJECTED:
+            raise NotDoable(existing.code or "exchange_refused", **existing.values)
+        elif existing.status in _UNCERTAIN:
+            placed = self._recover(existing, _claimed_request(existing, request))
         else:
-            placed = existing_orders
+            placed = existing
         self.placed.append(placed)
         return placed
 
     def place_oco(self, first: tuple[str, OrderRequest], second: tuple[str, OrderRequest]) -> None:
-        """Places two orders in one call, where the exchange would not take the second alone."""
+        """Places two orders in one call, for exchanges that would refuse the second order alone."""
         (leg, request), (other_leg, other_request) = first, second
         filters.check(other_request)
         other = self.existing_orders.orders.get(other_leg) or self.claim(other_leg, other_request)
@@ -113,9 +113,10 @@ class OrderSubmitter:
             self.placed.append(self._recover(other, other_request))
 
     def until_ended(self, order: Order, instrument: Instrument) -> Order:
-        """Waits for a placed order's end; one whose outcome is unknown is not waited for.
+        """Waits until a placed order has ended. Does not wait for an order whose outcome is unknown.
 
-        Raises Retryable if there is no time left.
+        Raises:
+            Retryable: No time is left.
         """
         if order.status.final:
             return order
@@ -131,7 +132,7 @@ class OrderSubmitter:
         return order
 
     def planned(self, leg: str, request: OrderRequest, percent: Decimal | None = None) -> Order:
-        """The order as it is claimed."""
+        """Returns the order as it is recorded before it is sent."""
         now = datetime.now(UTC)
         instruction, account, basis = self._instruction, self._account, self._view.basis_of(request)
         return Order(
@@ -168,27 +169,27 @@ class OrderSubmitter:
         )
 
     def claim(self, leg: str, request: OrderRequest, percent: Decimal | None = None) -> Order:
-        """Writes an order that is about to be sent."""
+        """Records an order that is about to be sent."""
         order = self.planned(leg, request, percent)
         in_flight.claim(order)
         self.existing_orders.count += 1
         return order
 
     def writes(self) -> list[aws.Write]:
-        """The record of the last order, for the transaction that settles the signal.
+        """Returns the last order's record, for the transaction that settles the signal.
 
-        If that fails, the order is looked up again.
+        If that transaction fails, the order is looked up again.
         """
         writes, self._unwritten = self._unwritten, []
         return writes
 
     def write(self) -> None:
-        """Writes it now."""
+        """Writes the pending records now."""
         if writes := self.writes():
             in_flight.write(writes)
 
     def _send(self, order: Order, request: OrderRequest) -> Order:
-        """Sends a claimed order; again only when it certainly is not there."""
+        """Sends a recorded order. Sends it again only if it is certainly absent at the exchange."""
         session = self._session(request.instrument)
         while True:
             try:
@@ -196,10 +197,16 @@ class OrderSubmitter:
                     self._recheck_risk()
                 state = session.place(request)
             except OutcomeUnknown as fault:
-                log.warning("outcome unknown", extra={"order_id": order.order_id, "fault": str(fault)})
+                log.warning(
+                    "order outcome unknown, querying the exchange",
+                    extra={"order_id": order.order_id, "fault": str(fault)},
+                )
                 return self._recover(in_flight.mark_unknown(order, sent_now=True), request)
             except Retryable as fault:
-                log.info("not placed", extra={"order_id": order.order_id, "fault": str(fault)})
+                log.info(
+                    "order placement failed, retrying",
+                    extra={"order_id": order.order_id, "fault": str(fault)},
+                )
                 if order.tries >= _TRIES and not isinstance(fault, RateLimited):
                     raise
                 if not isinstance(fault, RateLimited):
@@ -216,11 +223,11 @@ class OrderSubmitter:
                 return self._record(order, state, request.instrument)
 
     def _recover(self, order: Order, request: OrderRequest) -> Order:
-        """What became of an order that was sent, or may have been.
+        """Returns the result of an order that was sent or may have been sent.
 
-        It is absent if its own look-up says so after the late-arrival bound, and if a second proof agrees.
-        Without the second proof nothing
-        that could double is sent again: the order stays unknown, and the follow-up looks after it.
+        The order is absent if its query says so after the late-arrival bound and a second proof agrees.
+        Without a second proof, an order that could double is not sent again: it stays unknown and is
+        reconciled.
         """
         session = self._session(request.instrument)
         assert order.sent_at is not None
@@ -242,7 +249,7 @@ class OrderSubmitter:
                 and self._patience.left < session.late_arrival_s
             ):
                 raise
-            # The exchange does not say. The order stays unknown, and is looked after by the minute.
+            # The exchange gives no answer. The order stays unknown and is reconciled every minute.
             return in_flight.mark_unknown(order)
         if found is not None:
             return self._record(order, found, request.instrument)
@@ -265,7 +272,10 @@ class OrderSubmitter:
         return self._send(in_flight.send_again(order), request)
 
     def _traded(self, order: Order) -> Decimal:
-        """Base units by which the signal's other orders have changed the position since this one was sized, negative if sold."""
+        """Returns the position change by the signal's other orders since this order was sized, base units.
+
+        Negative if sold.
+        """
         others = [
             each for each in self.placed if each.leg != order.leg and not each.leg.startswith(CLOSING_LEG)
         ]
@@ -295,24 +305,24 @@ class OrderSubmitter:
 
 
 def _is_reducing(request: OrderRequest) -> bool:
-    """Closing and reducing are held back by nothing and never go stale.
+    """Returns whether an order closes or reduces. Such orders are never blocked and never stale.
 
-    On spot every sale is that, since there are no short positions.
+    On spot every sale reduces, because there are no short positions.
     """
     return request.reduce_only or (
         request.side is Side.SELL and request.instrument.market_type is MarketType.SPOT
     )
 
 
-def _claimed_request(existing_orders: Order, request: OrderRequest) -> OrderRequest:
-    """The request as it was claimed, whatever planning has come to this time."""
-    price = existing_orders.price if request.price is not None else None
-    kind, quantity = existing_orders.order_type, existing_orders.quantity
+def _claimed_request(existing: Order, request: OrderRequest) -> OrderRequest:
+    """Returns the request as recorded earlier, independent of what this attempt planned."""
+    price = existing.price if request.price is not None else None
+    kind, quantity = existing.order_type, existing.quantity
     return replace(
         request,
-        side=existing_orders.side,
+        side=existing.side,
         order_type=kind,
         quantity=quantity,
         price=price,
-        stop_price=existing_orders.stop_price,
+        stop_price=existing.stop_price,
     )

@@ -1,1 +1,1 @@
-"""Orders out: from one account's message to orders in the ledger, at the exchange, and in the events."""
+"""Orders: from one account's message to orders in the order store, at the exchange, and in the events."""

@@ -1,4 +1,4 @@
-"""How old a signal is: one rule for acceptance, execution and redrive. Pure."""
+"""Age of a signal: one rule for acceptance, execution and redrive. Pure functions."""
 
 from datetime import datetime, timedelta
 
@@ -6,18 +6,19 @@ from chalicelib.errors import NotDoable
 
 
 def age(sent_at: datetime | None, received_at: datetime, now: datetime) -> timedelta:
-    """The time since the earlier of receipt and what the sender says.
+    """Returns the time since receipt or since the sender's timestamp, whichever is earlier.
 
-    A timestamp in the future makes no signal younger.
+    A timestamp in the future does not make a signal younger.
     """
     return now - min(sent_at or received_at, received_at)
 
 
 def check(sent_at: datetime | None, received_at: datetime, now: datetime, limit_s: int) -> None:
-    """Refuses a signal that is too old to open anything.
+    """Raises NotDoable if a signal is too old to open a position.
 
     Args:
-        limit_s: Seconds.
+        sent_at: The sender's timestamp. None if there is none.
+        limit_s: Largest age, seconds.
 
     Raises:
         NotDoable: `stale`.

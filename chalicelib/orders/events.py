@@ -1,4 +1,4 @@
-"""What is told of orders and of signals that could not be carried out."""
+"""Events of orders, of positions and of refused signals."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -41,7 +41,10 @@ _SHOWN = (
 
 
 def order_event(order: Order) -> Event:
-    """`order.opened`, `order.filled`, `order.partially_filled`, `order.cancelled`, `order.rejected` or `order.unknown`."""
+    """Returns the event of an order's status, such as `order.opened`, `order.filled` or `order.unknown`.
+
+    The others are `order.partially_filled`, `order.cancelled` and `order.rejected`.
+    """
     type_ = "order.opened" if order.status == "open" else f"order.{order.status.value}"
     return Event(
         event_id=event_id(type_, order.order_id, str(order.version)),
@@ -69,14 +72,14 @@ def position_event(
     position_side: str | None = None,
     margin_mode: str | None = None,
 ) -> Event:
-    """`position.changed`: a position has changed, or a holding, which goes by its asset.
+    """Returns `position.changed` for a changed futures position or holding. A holding is named by its asset.
 
     Args:
-        quantity: Base units as they are now, negative if short.
-        average_price: Quote per base; None of a flat position, and where it is not known.
-        version: Of the books it stands in; greater each time.
-        position_side: Which of the two positions of hedge mode it is; None in one-way mode.
-        margin_mode: What tells it from another position in the instrument; None where there can be one only.
+        quantity: Current size, base units. Negative if short.
+        average_price: Quote per base. None for a flat position and if unknown.
+        version: Version of the records that hold the position. Grows with each event.
+        position_side: The side in hedge mode. None in one-way mode.
+        margin_mode: Distinguishes positions of one instrument. None if there can be only one.
     """
     apart = [word for word in (position_side, margin_mode) if word]
     entity = "#".join([f"position#{account.account_id}#{market_type.value}#{symbol}", *apart])
@@ -103,7 +106,7 @@ def position_event(
 
 
 def protection_failed_event(order: Order, refusal: Refused, missing: str, *, again: bool) -> Event:
-    """`order.protection_failed`: what an order has opened stands without its take-profit or stop-loss."""
+    """Returns `order.protection_failed`: a position is open without its take-profit or stop-loss."""
     why = {
         "missing": missing,
         "again": again,
@@ -127,7 +130,7 @@ def protection_failed_event(order: Order, refusal: Refused, missing: str, *, aga
 
 
 def refusal_event(instruction: Instruction, execution: AccountResult) -> Event:
-    """`signal.refused`: on this account nothing, or not everything, could be done."""
+    """Returns `signal.refused`: the signal was not or not completely executed on this account."""
     payload = {
         "signal_id": execution.signal_id,
         "request_id": None,

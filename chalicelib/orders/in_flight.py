@@ -1,8 +1,10 @@
-"""Orders at real exchanges in the ledger: claimed before they are sent, then followed until they have ended.
+"""In-flight orders at exchanges: recorded before they are sent, then reconciled until they have ended.
 
-Beside the order stands an item in the table `in_flight_orders` for as long as anything can still happen to
-it: the account's unfinished orders are one consistent query, and what is due to be looked at is found by the
-sparse index `due`. Item `#account` counts the account's orders.
+Each in-flight order has an item in the table `in_flight_orders` while its state can still change.
+
+- An account's unfinished orders are one consistent query.
+- The sparse index `due` finds the orders whose next status check is due.
+- The item `#account` counts the account's orders.
 """
 
 import zlib
@@ -22,24 +24,25 @@ from chalicelib.orders.models import Order
 SHARDS = 8
 ACCOUNT_ITEM = "#account"
 SNAPSHOT_SOON = timedelta(seconds=20)
-SEVERAL = "several"  # the fee currency of an order whose fee was taken in more than one
+SEVERAL = "several"  # fee currency of an order whose fee was taken in several currencies
 _LOOK_AGAIN = timedelta(seconds=55)
-_CLAIM_OVERDUE = timedelta(minutes=3)  # by then its message has been settled, or will not come again
+# after this time the order's message has settled or will not be delivered again
+_CLAIM_OVERDUE = timedelta(minutes=3)
 
 
 Book = Callable[[Order], tuple[Order, list[aws.Write]]]
-"""Reckons what an ended order realised, see entries.py.
+"""Computes what an ended order realised, see `portfolio/cost_basis.py`.
 
-The order with that, and the write that goes with it.
+Returns the order with its realised PnL, and the writes that book it.
 """
 
 
 class ExistingOrders:
-    """What the ledger holds of one signal on one account.
+    """One signal's orders in the order store, on one account.
 
     Attributes:
-        orders: By leg.
-        count: Orders the account has had so far.
+        orders: The orders by leg.
+        count: Number of orders that the account has had so far.
     """
 
     def __init__(self, orders: dict[str, Order], count: int) -> None:
@@ -48,12 +51,12 @@ class ExistingOrders:
 
 
 def read_existing(signal_id: str, account_id: str, legs: list[str]) -> ExistingOrders:
-    """The orders of these legs that there are, and the account's count, in one call."""
+    """Returns the existing orders of these legs and the account's order count, in one batch read."""
     return from_items(aws.get_many(item_keys(signal_id, account_id, legs)))
 
 
 def item_keys(signal_id: str, account_id: str, legs: list[str]) -> list[tuple[str, aws.Key]]:
-    """Where that stands, for whoever reads other things along with it."""
+    """Returns the keys for `from_items`, for callers that batch reads."""
     orders: list[tuple[str, aws.Key]] = [
         ("orders", {"signal_id": signal_id, "leg": f"{account_id}#{leg}"}) for leg in legs
     ]
@@ -61,17 +64,17 @@ def item_keys(signal_id: str, account_id: str, legs: list[str]) -> list[tuple[st
 
 
 def from_items(found: Sequence[aws.Item | None]) -> ExistingOrders:
-    """What was read under `keys`."""
+    """Returns the orders from the items read under `item_keys`."""
     *legs, account = found
     orders = {order.leg: order for order in (store.order_from_item(item) for item in legs if item)}
     return ExistingOrders(orders, int((account or {}).get("orders", 0)))
 
 
 def claim(order: Order) -> None:
-    """Writes a new order before it is sent; of several attempts one succeeds.
+    """Writes a new order before it is sent. Of several attempts one succeeds.
 
     Raises:
-        Retryable: Another attempt has it; the next delivery of the message reads how far that came.
+        Retryable: Another attempt has written the order. The next delivery of the message reads its progress.
     """
     try:
         aws.transact(
@@ -82,15 +85,14 @@ def claim(order: Order) -> None:
             ]
         )
     except aws.WriteRefused as refused:
-        raise Retryable("the order has been claimed by another attempt") from refused
+        raise Retryable("order already recorded by another attempt") from refused
 
 
 def send_again(order: Order, *, limited: bool = False) -> Order:
-    """Notes that an order known not to be at the exchange is about to be sent once more.
+    """Records that an order which is certainly absent at the exchange is about to be sent again.
 
     Args:
-        limited: It was only turned away by a limit, which does not count: such an order waits for as long as
-            it takes.
+        limited: Whether only a rate limit turned the order away. Such a send does not count as a try.
     """
     now = datetime.now(UTC)
     changed = order.model_copy(
@@ -107,10 +109,10 @@ def send_again(order: Order, *, limited: bool = False) -> Order:
 
 
 def record(order: Order, state: OrderState, book: Book | None = None, **more: Any) -> Order:
-    """Writes what the exchange says of an order, with its event; nothing if it says nothing new.
+    """Records an order's state at the exchange, with its event. Writes nothing if nothing is new.
 
     Args:
-        book: Books it once it has ended.
+        book: Books the order once it has ended. None books nothing.
     """
     changed, writes = record_writes(order, state, book, **more)
     if writes:
@@ -121,15 +123,19 @@ def record(order: Order, state: OrderState, book: Book | None = None, **more: An
 def record_writes(
     order: Order, state: OrderState, book: Book | None = None, **more: Any
 ) -> tuple[Order, list[aws.Write]]:
-    """What `record` writes, for whoever has more to write with it."""
-    told = {**_reported_fields(order, state), **more}
-    if all(getattr(order, name) == value for name, value in told.items()):
+    """Returns the changed order and the writes of `record`, for callers with further writes."""
+    fields = {**_reported_fields(order, state), **more}
+    if all(getattr(order, name) == value for name, value in fields.items()):
         return order, []
-    return _record_writes(order, told, book)
+    return _record_writes(order, fields, book)
 
 
 def mark_unknown(order: Order, *, sent_now: bool = False) -> Order:
-    """Writes that nobody knows what became of an order."""
+    """Marks an order's outcome as unknown.
+
+    Args:
+        sent_now: Whether the order was sent again just now.
+    """
     if order.status is OrderStatus.UNKNOWN and not sent_now:
         return order
     return _record(
@@ -138,18 +144,18 @@ def mark_unknown(order: Order, *, sent_now: bool = False) -> Order:
 
 
 def mark_cancelled(order: Order, code: str) -> Order:
-    """Writes that an order is gone from the exchange. It is watched for a while, should it show up again."""
+    """Records that an order is gone from the exchange. It is looked up for a while in case it reappears."""
     return _record(
         order, {"status": OrderStatus.CANCELLED, "code": code, "written_off_at": datetime.now(UTC)}
     )
 
 
 def reject(order: Order, refusal: Refused, *, absent: bool = False) -> Order:
-    """Writes that an order was not placed, and why.
+    """Records that an order was not placed, and the reason.
 
     Args:
-        absent: It was sent, and the exchange does not have it. It is watched for a while, should it show up
-            late.
+        absent: Whether the order was sent and the exchange does not have it. It is then looked up for a while
+            in case it appears late.
     """
     values = {name: str(value) for name, value in refusal.values.items() if value is not None}
     written_off = {"written_off_at": datetime.now(UTC)} if absent else {}
@@ -159,17 +165,17 @@ def reject(order: Order, refusal: Refused, *, absent: bool = False) -> Order:
 
 
 def take_up(order: Order, state: OrderState, book: Book | None = None, **more: Any) -> Order:
-    """Writes that an order that was written off is at the exchange after all, with its event."""
+    """Records that a written-off order is at the exchange after all, with its event."""
     return record(order, state, book, written_off_at=None, code=None, values={}, **more)
 
 
 def stop_watching(order: Order) -> None:
-    """Ends the watch over an order that was written off and has not shown up."""
+    """Ends the look-ups of a written-off order that has not appeared."""
     _transact([_ended_write(order)])
 
 
 def complete(order: Order, book: Book, **fees: Any) -> Order:
-    """Writes an ended order's fees, which were the last thing to be learnt of it."""
+    """Records an ended order's fees, the last fields to become known."""
     changed = order.model_copy(update={**fees, "updated_at": datetime.now(UTC), "version": order.version + 1})
     changed, booked = book(changed)
     follow = (
@@ -190,13 +196,14 @@ def mark_protected(
     left: Decimal = Decimal(0),
     looked_up: bool = False,
 ) -> Order:
-    """Writes that an order's exits are placed, or why one of them is not, with an event that says so.
+    """Records that an order's exits are placed, or the failure of an exit with an event.
 
     Args:
+        failed: Why an exit failed. None if none did.
         missing: `stop_loss` or `take_profit`.
-        again: It is tried again in a minute. Otherwise what is placed is all there will be.
-        looked_up: It was sent, and its outcome is looked up each minute.
-        left: What exits at market have not taken away, base units; that is tried again in a minute.
+        again: Whether the exits are tried again in a minute. If not, no further exit is placed.
+        left: Base units that exits at market left open. They are tried again in a minute.
+        looked_up: Whether the exit was sent and its outcome is looked up each minute.
     """
     done = {} if again else {"protected": order.received - left}
     now = datetime.now(UTC)
@@ -204,7 +211,7 @@ def mark_protected(
         update={**done, "exit_round": order.exit_round + 1, "updated_at": now, "version": order.version + 1}
     )
     follow = _ended_write(changed) if _is_complete(changed) else _in_flight_write(changed, now + _LOOK_AGAIN)
-    told = (
+    event_writes = (
         [
             outbox.event_write(
                 events.protection_failed_event(changed, failed, missing, again=again or looked_up)
@@ -213,32 +220,32 @@ def mark_protected(
         if failed
         else []
     )
-    _transact([store.order_change_write(changed), follow, *told])
+    _transact([store.order_change_write(changed), follow, *event_writes])
     return changed
 
 
 def warn_unprotected(order: Order, failed: Refused, missing: str) -> Order:
-    """Writes that it is not known whether an order's exits stand, with an event. Placing them goes on."""
+    """Records that the state of an order's exits is unknown, with an event. Placing them continues."""
     now = datetime.now(UTC)
     changed = order.model_copy(update={"updated_at": now, "version": order.version + 1})
-    told = outbox.event_write(events.protection_failed_event(changed, failed, missing, again=True))
-    _transact([store.order_change_write(changed), _in_flight_write(changed, now + _LOOK_AGAIN), told])
+    event_write = outbox.event_write(events.protection_failed_event(changed, failed, missing, again=True))
+    _transact([store.order_change_write(changed), _in_flight_write(changed, now + _LOOK_AGAIN), event_write])
     return changed
 
 
 def mark_unprotected(exit_: Order) -> None:
-    """Has an order's exits placed anew, since this one turned out never to have reached the exchange."""
+    """Has an order's exits placed again, because this exit never reached the exchange."""
     if writes := exposing(exit_):
         _transact(writes)
 
 
 def exposing(exit_: Order) -> list[aws.Write]:
-    """The writes that have the rest of an exit protected again; none where the stop-loss stands."""
+    """Returns the writes that have the rest of an exit protected again. Empty if the stop-loss stands."""
     entry = read_existing(exit_.signal_id, exit_.account_id, [exit_.exit_of or ""]).orders[
         exit_.exit_of or ""
     ]
     if entry.stop_loss is not None and ".sl" not in exit_.leg and not exit_.filled:
-        return []  # a take-profit that has traded takes the stop-loss with it
+        return []  # a take-profit that has traded cancels the stop-loss
     now = datetime.now(UTC)
     uncovered = max(entry.protected - (exit_.quantity - exit_.filled), Decimal(0))
     changed = entry.model_copy(
@@ -248,7 +255,7 @@ def exposing(exit_: Order) -> list[aws.Write]:
 
 
 def exits_of(order: Order) -> list[Order]:
-    """The other exits that were placed together with this one."""
+    """Returns the other exits that were placed together with this one."""
     assert order.exit_of is not None
     kind = order.leg.removeprefix(f"{order.exit_of}.")
     others = [f"{order.exit_of}.{name}{kind[2:]}" for name in ("sl", "tp") if name != kind[:2]]
@@ -256,12 +263,16 @@ def exits_of(order: Order) -> list[Order]:
 
 
 def schedule_order(order: Order, until: datetime) -> None:
-    """Has an order looked at again at some time."""
+    """Schedules the next status check."""
     _transact([_in_flight_write(order, until)])
 
 
 def unfinished(account_id: str, *, due_by: datetime | None = None) -> list[Order]:
-    """The account's orders that have not ended, read consistently; only those due, if a time is given."""
+    """Returns the account's unfinished orders, read consistently.
+
+    Args:
+        due_by: Returns only orders whose status check is due by this time. None returns all.
+    """
     items = [
         item
         for item in aws.query_all(
@@ -277,9 +288,9 @@ def unfinished(account_id: str, *, due_by: datetime | None = None) -> list[Order
 
 
 def due_items(now: datetime) -> Iterator[Mapping[str, Any]]:
-    """The items of `in_flight_orders` that are due, of all accounts, shard after shard.
+    """Yields the due items of `in_flight_orders` of all accounts, shard after shard.
 
-    Each names its account and exchange.
+    Each item names its account and exchange.
     """
     for shard in range(SHARDS):
         condition = "#shard = :shard AND due_at <= :now"
@@ -289,9 +300,9 @@ def due_items(now: datetime) -> Iterator[Mapping[str, Any]]:
 
 
 def unknown_outcomes() -> int:
-    """How many orders there are, of all accounts, of which nobody knows yet what became of them.
+    """Returns the number of orders with an unknown outcome, over all accounts.
 
-    Reads what is open, not what is stored.
+    Reads only in-flight orders, not the order store.
     """
     return sum(
         sum(
@@ -309,7 +320,7 @@ def unknown_outcomes() -> int:
 
 
 def schedule_account(account_id: str, exchange: str, at: datetime) -> None:
-    """Has the account itself looked at again at some time, for a snapshot."""
+    """Schedules the account's next snapshot."""
     expression = "SET #shard = :shard, due_at = :due, exchange = :exchange"
     values = {"shard": _shard(account_id), "due": at.isoformat(), "exchange": exchange}
     aws.write(
@@ -320,7 +331,7 @@ def schedule_account(account_id: str, exchange: str, at: datetime) -> None:
 
 
 def mark_doubtful(account_id: str, exchange: str, at: datetime) -> None:
-    """Notes that an account's positions are not what the books say, and has it looked at again."""
+    """Marks an account whose positions differ from its records, and schedules another check."""
     expression = "SET doubted = :doubted, #shard = :shard, due_at = :due, exchange = :exchange"
     values: dict[str, Any] = {
         "doubted": True,
@@ -336,15 +347,16 @@ def mark_doubtful(account_id: str, exchange: str, at: datetime) -> None:
 
 
 def write_books(
-    account_id: str, before: Mapping[str, Any] | None, books: Mapping[str, Any], told: list[aws.Write]
+    account_id: str, before: Mapping[str, Any] | None, books: Mapping[str, Any], event_writes: list[aws.Write]
 ) -> None:
-    """Writes what an account holds by the books from now on, with what is to be told of it.
+    """Writes the account's recorded positions, with the events of their changes.
 
     Args:
-        before: The books as they were read; None if there were none.
+        before: The recorded positions as they were read. None if there were none.
+        event_writes: The writes of the events.
 
     Raises:
-        Retryable: Somebody else has written them meanwhile; nothing is told.
+        Retryable: The positions were recorded concurrently. Nothing was written.
     """
     key = {"account_id": account_id, "order_id": ACCOUNT_ITEM}
     unchanged, values = (
@@ -355,24 +367,26 @@ def write_books(
             aws.update_write(
                 "in_flight_orders", key, "SET books = :books REMOVE doubted", unchanged, books=books, **values
             ),
-            *told,
+            *event_writes,
         ]
     )
 
 
 def account_item(account_id: str) -> aws.Item | None:
-    """The account's own item."""
+    """Returns the account's own item. None if there is none."""
     return aws.get("in_flight_orders", {"account_id": account_id, "order_id": ACCOUNT_ITEM})
 
 
-def _record(order: Order, told: dict[str, Any]) -> Order:
-    changed, writes = _record_writes(order, told, None)
+def _record(order: Order, fields: dict[str, Any]) -> Order:
+    changed, writes = _record_writes(order, fields, None)
     _transact(writes)
     return changed
 
 
-def _record_writes(order: Order, told: dict[str, Any], book: Book | None) -> tuple[Order, list[aws.Write]]:
-    changed = order.model_copy(update={**told, "updated_at": datetime.now(UTC), "version": order.version + 1})
+def _record_writes(order: Order, fields: dict[str, Any], book: Book | None) -> tuple[Order, list[aws.Write]]:
+    changed = order.model_copy(
+        update={**fields, "updated_at": datetime.now(UTC), "version": order.version + 1}
+    )
     changed, booked = book(changed) if book else (changed, [])
     follow = (
         _ended_write(changed)
@@ -388,9 +402,9 @@ def _record_writes(order: Order, told: dict[str, Any], book: Book | None) -> tup
 
 
 def _is_complete(order: Order) -> bool:
-    """Nothing more can be learnt of an order, or is to be done for it.
+    """Returns whether an order needs no further look-up or action.
 
-    It has ended, what it cost is known, and its exits are placed.
+    It has ended, its fee is known, its exits are placed and it is not written off.
     """
     fees_known = order.fee is not None or order.fee_currency is not None or not order.filled
     return order.status.final and fees_known and not order.unprotected and order.written_off_at is None
@@ -400,15 +414,15 @@ def _reported_fields(order: Order, state: OrderState) -> dict[str, Any]:
     status = state.status
     if status is OrderStatus.OPEN and state.filled:
         status = OrderStatus.PARTIALLY_FILLED
-    told: dict[str, Any] = {"status": status, "filled": state.filled}
-    told["exchange_order_id"] = state.exchange_order_id or order.exchange_order_id
+    fields: dict[str, Any] = {"status": status, "filled": state.filled}
+    fields["exchange_order_id"] = state.exchange_order_id or order.exchange_order_id
     if state.average_price is not None and state.filled:
-        # Binance spot gives no average but the sums.
-        told["average_price"] = rounded(state.average_price)
-        told["value"] = rounded(state.average_price * state.filled)
+        # Binance spot returns sums and no average.
+        fields["average_price"] = rounded(state.average_price)
+        fields["value"] = rounded(state.average_price * state.filled)
     if state.fee is not None:
-        told |= {"fee": state.fee, "fee_currency": state.fee_currency}
-    return told
+        fields |= {"fee": state.fee, "fee_currency": state.fee_currency}
+    return fields
 
 
 def _in_flight_write(order: Order, at: datetime) -> aws.Write:
@@ -429,7 +443,7 @@ def _ended_write(order: Order) -> aws.Write:
 
 
 def _count_write(order: Order) -> aws.Write:
-    """Counts the order, and has the account's snapshot taken afresh."""
+    """Returns the write that counts the order and schedules the account's next snapshot."""
     before = order.number - 1
     return aws.update_write(
         "in_flight_orders",
@@ -449,7 +463,11 @@ def _shard(account_id: str) -> str:
 
 
 def write(writes: list[aws.Write]) -> None:
-    """Writes what `recording` gave. Raises Retryable if the order has changed meanwhile."""
+    """Writes what `record_writes` returned.
+
+    Raises:
+        Retryable: The order was modified concurrently.
+    """
     _transact(writes)
 
 
@@ -457,4 +475,4 @@ def _transact(writes: list[aws.Write]) -> None:
     try:
         aws.transact(writes)
     except aws.WriteRefused as refused:
-        raise Retryable("the order has changed meanwhile") from refused
+        raise Retryable("order modified concurrently") from refused

@@ -1,23 +1,25 @@
-"""The names of a signal's orders on one account.
+"""Legs: the names of a signal's orders on one account.
 
-"0", "1", … as asked for, "close", and "0.sl", "0.tp" for exits.
-
-Further parts of an order have a hyphen, "close-2", and so has the order for a second position, "close-short".
+- "0", "1" …: the requested orders
+- "close": the close of a position
+- "0.sl", "0.tp": the exits of "0"
+- "close-2": a further part of an order
+- "close-short": the close of a second position
 """
 
 CLOSING_LEG = "close"
 
 
 def part_of(leg: str, number: int) -> str:
-    """The leg of a part, counted from 1; the first has the leg's own name."""
+    """Returns the leg of a part, counted from 1. The first part has the leg's own name."""
     return leg if number == 1 else f"{leg}-{number}"
 
 
 def whole(leg: str) -> str:
-    """The leg that a part belongs to."""
+    """Returns the leg that a part belongs to."""
     return leg.partition("-")[0]
 
 
 def is_further_part(leg: str) -> bool:
-    """Whether the leg belongs to a further part, so that only its own look-up says whether it exists."""
+    """Returns whether the leg is a further part. Only a read of its own shows whether it exists."""
     return "-" in leg

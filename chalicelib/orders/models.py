@@ -1,4 +1,4 @@
-"""What the order queues carry and the ledger keeps. Immutable, no I/O."""
+"""Messages of the order queues and records of the order store. Immutable, no I/O."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,44 +15,43 @@ from chalicelib.orders.legs import whole
 from chalicelib.trading import Action, Leg, MarketType, OrderType, PositionSide, Symbol
 
 CLOSE_INCOMPLETE = "close_incomplete"
-"""The code of a close that has left something of the position."""
+"""Code of a close that left part of the position open."""
 
 
 class Instruction(BaseModel):
-    """One signal on one account.
+    """One signal on one account: a message of an order queue.
 
-    The message in an order queue, with everything needed to size and place its orders.
+    Holds everything needed to size and place the orders.
 
     Attributes:
-        variant: Which webhook it came by; the answer's form depends on it.
-        quantity: Base units, where the sender says how much.
-        quote_amount: Quote units, where the owner's settings say how much; on futures leverage is in it
-            already.
-        position_percent: Percent of the position, where the sender sizes the order by that.
-        legs: Where percent says how much: one order each. Of a close a size is the most that is closed;
-            without one all of it is.
-        target_size: Base units that the position shall have at most after an order sized by `quantity`; None
-            sets no bound.
-        shrinks: A `long` or `short` that leaves its position smaller: it reduces.
-        came_late: An exit that the entry after it has overtaken; it does nothing.
-        overtaken_by: The signal that has probably overtaken it: it has, if it closed the account's opposite
-            position.
-        price: Market price as the sender saw it, or the limit price where `order_type` says so.
-        take_profit: Where to leave what the order opens, quote per base; likewise `stop_loss`. An order that
-            opens is never placed without them.
-        risk_percent: What may be lost at the stop-loss, percent of the free quote balance; the order is no
-            larger than that.
-        position_side: Which position of an account in hedge mode is meant; None is one-way mode.
-        close_same_side: The order takes something off a position on the other side; should there be one on
-            its own side instead, that one is closed.
+        variant: The webhook variant. The answer's format depends on it.
+        quantity: Size given by the sender, base units. None if sized otherwise.
+        quote_amount: Size given by the owner's settings, quote units. On futures the leverage is included.
+        position_percent: Size as a percent of the position.
+        legs: One order for each percentage. For a close, the size is the most that is closed. Without a size,
+            a close closes everything.
+        target_size: Largest position after an order sized by `quantity`, base units. None sets no bound.
+        shrinks: Whether a `long` or `short` leaves its position smaller, so that the order reduces.
+        came_late: Whether a later entry has overtaken this exit. If so, the exit does nothing.
+        overtaken_by: Id of the signal that may have overtaken this exit. It has if it closed the account's
+            opposite position.
+        price: The sender's market price, or the limit price if `order_type` has one. Quote per base.
+        take_profit: Price of the take-profit, quote per base. An entry is never placed without it.
+        stop_loss: Price of the stop-loss, quote per base. An entry is never placed without it.
+        risk_percent: Largest loss at the stop-loss, percent of the free quote balance. Bounds the order's
+            size.
+        position_side: The position in hedge mode. None in one-way mode.
+        close_same_side: Whether the order reduces a position on the other side. If a position on its own side
+            exists instead, the order closes that position.
         weight: The account's share of each percentage, percent.
-        group_name: The strategy its orders belong to.
-        single_account: The signal goes to this account only, so settling it settles the signal.
-        simulated: The account has no exchange, as far as acceptance knows, so its book is read first.
-        entries_only: A cancel spares what closes or reduces, because a halt is its reason.
-        max_price_deviation_percent: How far the price of a market order may be from the market; 0 allows any
-            price.
-        max_age_s: Older than this, it opens nothing any more.
+        group_name: The strategy of the orders. None for no strategy.
+        single_account: Whether the signal goes to this account only, so that settling the account settles the
+            signal.
+        simulated: Whether the account was simulated at acceptance, so that its book is read first.
+        entries_only: Whether a cancel leaves closing and reducing orders alone, because a halt caused it.
+        max_price_deviation_percent: Largest distance of a market order's price from the market, percent. 0
+            allows any price.
+        max_age_s: Largest age at which the signal may open a position, seconds.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -99,19 +98,17 @@ class Instruction(BaseModel):
 
     @property
     def market_price(self) -> Decimal | None:
-        """The market price as the sender saw it, quote per base.
+        """The sender's market price, quote per base. None if `price` is a limit price.
 
-        None for an order whose `price` is its limit.
-
-        It sizes orders on simulated accounts without a live price only, see `reference_price`.
+        Sizes orders only on simulated accounts without a live price, see `reference_price`.
         """
         return self.price if self.order_type in (OrderType.MARKET, OrderType.STOP_MARKET) else None
 
 
 class PriceUpdate(BaseModel):
-    """A message in an order queue.
+    """A new market price for a simulated account with waiting orders or futures positions.
 
-    A new market price, for an account with orders waiting for one, or a futures position.
+    A message of an order queue.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -125,7 +122,7 @@ class PriceUpdate(BaseModel):
 
 
 class ReconcileAccount(BaseModel):
-    """A message in an order queue: look after what has not ended yet on an account with exchange keys."""
+    """Requests a reconciliation of an account with exchange keys. A message of an order queue."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -135,15 +132,15 @@ class ReconcileAccount(BaseModel):
 
 
 class Flatten(BaseModel):
-    """A message in an order queue.
+    """Closes an account's positions or cancels its entries, because of a halt.
 
-    Close what is open on an account, or cancel what would open more, because of a halt.
+    A message of an order queue.
 
     Attributes:
-        symbols: Only these, by their plain names; empty for everything.
-        group_name: Only what belongs to this strategy; None for everything.
-        entries_only: Cancel the orders that would open or add; positions and what protects them stay.
-        halt: The halt that wants it, by the fields of its switch; None notes nowhere what is left open.
+        symbols: Only these symbols, by plain name. Empty means all.
+        group_name: Only orders and positions of this strategy. None means all.
+        entries_only: Cancels orders that would open or add. Positions and their exits stay.
+        halt: The halt, as the fields of its switch. None records nowhere what is left open.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -160,36 +157,40 @@ class Flatten(BaseModel):
 
 
 class Order(BaseModel):
-    """An order in the ledger.
+    """An order in the order store.
 
     Attributes:
-        leg: Its place within the signal on this account: "0", "1", ... for what was asked for, "close" for
-            what had to go first, "0.sl" and "0.tp" for the stop-loss and the take-profit of what "0" opened.
-        number: Its number on the account, from 1; what people call the order.
-        exchange_order_id: The exchange's own id.
-        base: The base currency; `symbol` does not say where it ends.
-        quantity: Base units asked for; `filled` of them done.
-        price: The limit price; of a market order the market price it was sized by.
-        value: Quote units, filled times average price; `fee` in `fee_currency`.
-        percent: The share it was sized by, if it was.
-        group_name: The strategy it belongs to.
-        code: Why it was rejected or cancelled, if it was not asked for; `values` are what the code's sentence
-            mentions.
-        sent_at: When it was last sent to the exchange, or claimed to be sent. Likewise `tries`, how often,
-            limits aside.
-        take_profit: Where to leave what it opens, quote per base; likewise `stop_loss`.
-        protected: Base units of what it has filled that its exits have been placed for.
-        margin_mode, hedged: The position it concerns: `cross` or `isolated`, and whether long and short ones
-            are kept apart.
-        written_off_at: When it was found to be absent from the exchange. It is looked up for a while after
-            that, should it show up late.
-        exit_round: Counts the tries at its exits, a further one for each part that fills later.
-        realized_profit: Quote units won by what it closed, against the position's average entry price, less
-            its own fee (see entries.py); None until it has ended, and where it is not known. `booked` says
-            that it has been reckoned.
-        basis: What it was sized from: `price`, `held` in base units and `free` in quote units, as far as they
-            were looked at; and what was `owned`, on spot that which orders hold included.
-        delays: What it had to wait for.
+        leg: Name of the order within its signal and account: "0", "1" … for requested orders, "close" for a
+            close before them, "0.sl" and "0.tp" for the exits of "0".
+        number: Number of the order on the account, from 1. Shown to users.
+        exchange_order_id: The exchange's own id. None before it is known.
+        base: The base currency. `symbol` does not separate base and quote.
+        quantity: Requested size, base units.
+        filled: Filled size, base units.
+        price: The limit price, or for a market order the price that sized it. Quote per base.
+        value: Filled size times average price, quote units.
+        fee: Fee in `fee_currency`. None if unknown.
+        percent: The share that sized the order, percent. None if sized otherwise.
+        group_name: The strategy. None for no strategy.
+        code: Why the order was rejected, or cancelled without a request. None otherwise.
+        values: Values for the sentence of `code`.
+        sent_at: When the order was last sent to the exchange, or recorded for sending.
+        tries: Number of sends, without those that a rate limit turned away.
+        take_profit: Price of the take-profit, quote per base. None for none.
+        stop_loss: Price of the stop-loss, quote per base. None for none.
+        protected: Filled base units for which exits have been placed.
+        margin_mode: `cross` or `isolated`. None if not applicable.
+        hedged: Whether the account keeps long and short positions apart.
+        written_off_at: When the order was found to be absent at the exchange. It is looked up for a while in
+            case it appears late.
+        exit_round: Number of rounds of placing exits. Each later fill needs a further round.
+        realized_profit: Profit of the closed part against the average entry price, net of the order's own
+            fee, quote units. None until the order has ended and if unknown. See `portfolio/cost_basis.py`.
+        booked: Whether `realized_profit` has been computed.
+        basis: The values that sized the order, as far as they were read: `price`, `held` in base units,
+            `free` in quote units. `owned` is the position before the order. On spot it includes what open
+            orders lock.
+        delays: The waits of the order.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -240,17 +241,17 @@ class Order(BaseModel):
 
     @property
     def order_id(self) -> str:
-        """The order's address in the ledger."""
+        """Id of the order: its key in the order store."""
         return f"{self.signal_id}-{self.account_id}-{self.leg}"
 
     @property
     def entity(self) -> str:
-        """What its events are about."""
+        """The entity of the order's events."""
         return f"order#{self.order_id}"
 
     @property
     def received(self) -> Decimal:
-        """Base units that its fills brought, less a fee that was taken from them."""
+        """Filled base units, less a fee taken in the base currency."""
         taken_from_base = self.fee_currency is not None and self.fee_currency == self.base
         if (
             self.side is Side.SELL
@@ -263,19 +264,19 @@ class Order(BaseModel):
 
     @property
     def exit_of(self) -> str | None:
-        """The leg whose position this order leaves, if it is a take-profit or a stop-loss."""
+        """The leg whose position this take-profit or stop-loss closes. None for other orders."""
         entry, dot, _ = self.leg.partition(".")
         return entry if dot else None
 
     @property
     def unprotected(self) -> Decimal:
-        """Base units that have filled and whose take-profit or stop-loss is not placed yet."""
+        """Filled base units without take-profit or stop-loss."""
         wanted = self.take_profit is not None or self.stop_loss is not None
         return max(self.received - self.protected, Decimal(0)) if wanted else Decimal(0)
 
 
 class RefusedLeg(BaseModel):
-    """A leg that made no order: why, and the values its message needs."""
+    """A leg without an order: the reason and the values for its sentence."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -286,14 +287,15 @@ class RefusedLeg(BaseModel):
 
 
 class AccountResult(BaseModel):
-    """How one signal ended on one account.
+    """The result of one signal on one account.
 
     Attributes:
-        refused: What could not be done. Without a single order, nothing was traded.
-        cancelled: How many orders a cancel took back; `not_cancelled` how many it could not.
-        note: Code of why nothing was done, where that is as it should be: `came_late`.
-        detail: What the sender's answer tells beside the orders (the paper seed's `simulation`).
-        delays: What the signal had to wait for at the exchange.
+        refused: Refused legs. Without any order, nothing was traded.
+        cancelled: Number of cancelled orders.
+        not_cancelled: Number of orders that could not be cancelled.
+        note: Code that explains why nothing had to be done: `came_late`. None otherwise.
+        detail: Further fields of the sender's answer (`simulation` of the paper webhook).
+        delays: The waits for the exchange.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -313,9 +315,9 @@ class AccountResult(BaseModel):
 
     @property
     def succeeded(self) -> bool:
-        """Something was done: an order placed, or a cancel carried out in full.
+        """Whether an order was placed or every order was cancelled.
 
-        No close that leaves something.
+        False for a close that leaves part of a position open.
         """
         if any(leg.code == CLOSE_INCOMPLETE for leg in self.refused):
             return False
@@ -323,9 +325,9 @@ class AccountResult(BaseModel):
 
 
 def in_one(orders: Sequence[Order]) -> list[Order]:
-    """Orders with the parts of each leg as one order, in their sequence: the sum, at the average price.
+    """Returns the orders with the parts of each leg merged: summed sizes at the average price.
 
-    What a part has left open and a later part has closed was asked for once.
+    A quantity left open by one part and closed by a later part counts once.
     """
     found: dict[str, list[Order]] = {}
     for order in orders:
@@ -338,7 +340,7 @@ def _sum(parts: Sequence[Order]) -> Order:
     value = sum((part.value or Decimal(0) for part in parts), Decimal(0))
     taken = [part for part in parts if part.status is not OrderStatus.REJECTED] or list(parts)
     last = taken[-1]
-    told = {
+    fields = {
         "leg": whole(last.leg),
         "exchange_order_id": taken[0].exchange_order_id,
         "quantity": filled + last.quantity - last.filled,
@@ -346,4 +348,4 @@ def _sum(parts: Sequence[Order]) -> Order:
         "value": value if filled else None,
         "average_price": rounded(value / filled) if filled else None,
     }
-    return last.model_copy(update=told)
+    return last.model_copy(update=fields)

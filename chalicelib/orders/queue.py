@@ -1,4 +1,4 @@
-"""The order queues: one per exchange, one group per account."""
+"""The order queues: one per exchange, one message group per account."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -19,12 +19,12 @@ _THREADS = 8
 
 
 def send_messages(messages: Sequence[Message]) -> None:
-    """Queues messages. Sending them again changes nothing.
+    """Queues messages. Idempotent.
 
-    SQS drops repeats for five minutes, the ledger for ever.
+    SQS drops duplicates for five minutes. The order store detects later ones.
 
     Raises:
-        Retryable: SQS did not take all of them.
+        Retryable: SQS did not take all messages.
     """
     by_exchange: dict[str, list[Message]] = defaultdict(list)
     for message in messages:
@@ -69,12 +69,9 @@ def _entry(index: int, message: Message) -> dict[str, Any]:
 
 
 def delete(records: Sequence[Mapping[str, Any]]) -> None:
-    """Deletes messages that have been handled, so that their group's next messages are delivered at once.
+    """Deletes handled messages, so that the next messages of their groups are delivered at once. Best effort.
 
-    Best effort.
-
-    Lambda deletes the messages of a batch only when the whole batch is done, which one slow account would
-    delay for the others.
+    Lambda deletes a batch only when the whole batch is done. One slow account would delay the others.
     """
     for record in records:
         name = record["eventSourceARN"].rpartition(":")[2]
@@ -82,4 +79,7 @@ def delete(records: Sequence[Mapping[str, Any]]) -> None:
         try:
             aws.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=record["receiptHandle"])
         except ClientError as error:
-            log.warning("message not deleted early", extra={"fault": error.response["Error"]["Code"]})
+            log.warning(
+                "early message deletion failed, left to the batch",
+                extra={"fault": error.response["Error"]["Code"]},
+            )

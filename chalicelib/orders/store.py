@@ -1,4 +1,4 @@
-"""The order ledger: a signal's executions and orders."""
+"""The order store: orders and account results in DynamoDB."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,15 @@ from chalicelib.orders.models import AccountResult, Order
 def record_result(
     execution: AccountResult, *, single_account: bool, effects: Sequence[aws.Write], events: Sequence[Event]
 ) -> None:
-    """Writes how a signal ended on an account, with everything it did there and the events that tell of it, all or none.
+    """Records a signal's result on an account with its effects and events, in one transaction.
 
     Args:
-        single_account: The signal went to this account only, so its message is known to have arrived.
-        effects: What it did, each write with the condition that things were as they were read.
+        single_account: Whether the signal went to this account only, so that its message is known to have
+            arrived.
+        effects: Further writes, each conditional on the records as they were read.
 
     Raises:
-        WriteRefused: The signal had been settled on this account before, or an effect's condition did not hold.
+        WriteRefused: The signal had already settled on this account, or the condition of an effect failed.
     """
     key = {"signal_id": execution.signal_id, "leg": execution.account_id}
     record = execution.model_dump(exclude={"orders"}) | key | {"settled_at": execution.settled_at.isoformat()}
@@ -30,22 +31,22 @@ def record_result(
 
 
 def order_write(order: Order) -> aws.Write:
-    """The write of a new order."""
+    """Returns the write of a new order."""
     return aws.put_write("orders", _item(order), "attribute_not_exists(leg)")
 
 
 def order_change_write(order: Order) -> aws.Write:
-    """The write of an order's next version."""
+    """Returns the write of an order's next version."""
     return aws.put_write("orders", _item(order), "version = :before", before=order.version - 1)
 
 
 def is_settled(signal_id: str, account_id: str) -> bool:
-    """Whether a signal has ended on an account."""
+    """Returns whether a signal has settled on an account."""
     return aws.get_many([("orders", {"signal_id": signal_id, "leg": account_id})])[0] is not None
 
 
 def results_of(signal_id: str) -> tuple[list[AccountResult], list[Order]]:
-    """All executions and orders of a signal so far."""
+    """Returns all account results and orders of a signal so far."""
     items = list(aws.query_all("orders", "signal_id = :signal", signal=signal_id, consistent=True))
     orders = [order_from_item(item) for item in items if "#" in item["leg"]]
     executions = [
@@ -66,7 +67,7 @@ def results_of(signal_id: str) -> tuple[list[AccountResult], list[Order]]:
 
 
 def order_from_item(item: aws.Item) -> Order:
-    """An order out of its ledger item."""
+    """Returns the order stored in an item."""
     return Order.model_validate(item | {"leg": item["leg"].rpartition("#")[2]})
 
 

@@ -1,8 +1,8 @@
-"""What a paper account owns: cash, holdings, futures positions, and how much of it is free. Pure.
+"""A paper account's balances: cash, holdings, futures positions and free amounts. Pure functions.
 
-There is one balance per asset. The account's own currency is `cash`; dollars of every kind are that one purse
-on a dollar account. Everything else is a holding, whether it was bought as the base of one pair or received
-as the quote of another. What a holding cost is counted in the account's currency.
+There is one balance per asset. The account's own currency is `cash`. A dollar account keeps all dollar
+currencies in one cash balance. Every other asset is a holding, whether bought as a base or received as a
+quote currency. A holding's cost is kept in the account's currency.
 """
 
 from collections.abc import Iterator
@@ -13,18 +13,18 @@ from chalicelib.accounts.model import Account
 from chalicelib.paper.money import places, round_money
 
 DOLLARS = frozenset({"USD", "USDT", "USDC", "BUSD", "FDUSD"})
-"""Counted at par with each other: a paper account has one purse of them."""
+"""Currencies counted at par. A paper account keeps them in one cash balance."""
 
 MAINTENANCE = Decimal("0.005")
-"""Maintenance margin as a share of a position's value, of the lowest tier for BTCUSDT at Bybit.
+"""Maintenance margin as a share of a position's value: the lowest tier of BTCUSDT at Bybit.
 
-Binance and OKX ask 0.4 %.
+Binance and OKX require 0.4 %.
 
 https://www.bybit.com/en/help-center/article/Maintenance-Margin-USDT-Contract
 """
 
 NO_STRATEGY = ""
-"""Owner of what was bought by signals of no strategy."""
+"""Owner of quantities bought by signals without a strategy."""
 
 _ZERO = Decimal(0)
 
@@ -35,9 +35,9 @@ class Holding:
 
     Attributes:
         quantity: Base units.
-        average_price: What a unit cost, in the account's currency.
+        average_price: Cost per unit, in the account's currency.
         owned: Base units by the strategy that bought them.
-        carry: Part of what sales realised that was too small for a cent, until the next sale.
+        carry: Realised PnL below one cent, carried over to the next sale.
     """
 
     quantity: Decimal = _ZERO
@@ -48,7 +48,7 @@ class Holding:
 
 @dataclass(slots=True)
 class Position:
-    """A futures position: negative quantities are short. `owned` as of a holding, never negative."""
+    """A futures position. Negative quantities are short. `owned` is as for a holding, never negative."""
 
     quote: str
     quantity: Decimal = _ZERO
@@ -62,7 +62,7 @@ class Position:
         return abs(self.quantity) * self.entry_price / self.leverage
 
     def profit(self, price: Decimal) -> Decimal:
-        """Unrealised profit at a price, quote units."""
+        """Returns the unrealised profit at a price, quote units."""
         return (price - self.entry_price) * self.quantity
 
 
@@ -71,9 +71,9 @@ class Balances:
     """Balances of an account.
 
     Attributes:
-        cash: The account's own currency.
+        cash: Balance in the account's own currency.
         prices: Last known prices by instrument, for unrealised profits and conversions.
-        changed: What has to be written: "asset#…", "position#…", "order#…".
+        changed: Names of items to write: "asset#…", "position#…", "order#…".
     """
 
     account: Account
@@ -84,20 +84,20 @@ class Balances:
     prices: dict[str, Decimal] = field(default_factory=dict)
 
     def purse(self, asset: str) -> str:
-        """The balance an asset is kept in."""
+        """Returns the balance in which an asset is kept."""
         return self.account.currency if asset in DOLLARS and self.account.currency in DOLLARS else asset
 
     def balance(self, asset: str) -> Decimal:
-        """All there is of an asset."""
+        """Returns the total of an asset."""
         purse = self.purse(asset)
         if purse == self.account.currency:
             return self.cash.get(purse, _ZERO)
         return self.holdings[purse].quantity if purse in self.holdings else _ZERO
 
     def rate(self, asset: str) -> Decimal | None:
-        """What a unit of an asset is worth in the account's currency.
+        """Returns the value of one unit of an asset, in the account's currency.
 
-        By its last price, else by what it cost. None if unknown.
+        Uses its last price, else its cost. None if unknown.
         """
         purse, currency = self.purse(asset), self.account.currency
         if purse == currency:
@@ -109,15 +109,15 @@ class Balances:
         return known or (held.average_price if held and held.quantity else None)
 
     def mark(self, name: str) -> Decimal:
-        """The last known price of a position's instrument; where there is none, its entry price."""
+        """Returns the last known price of a position's instrument, else its entry price."""
         return self.prices.get(name, self.positions[name].entry_price)
 
     def unrealised(self, asset: str) -> Decimal:
-        """Profit of the open futures positions that settle in an asset."""
+        """Returns the profit of the open futures positions that settle in an asset."""
         return sum((position.profit(self.mark(name)) for name, position in self.settling_in(asset)), _ZERO)
 
     def settling_in(self, asset: str) -> Iterator[tuple[str, Position]]:
-        """Futures positions that settle in an asset, by name."""
+        """Yields the futures positions that settle in an asset, with their names."""
         purse = self.purse(asset)
         for name in sorted(self.positions):
             position = self.positions[name]
@@ -125,9 +125,9 @@ class Balances:
                 yield name, position
 
     def below_maintenance(self, asset: str) -> bool:
-        """Whether the positions that settle in an asset have to be liquidated.
+        """Returns whether the positions that settle in an asset must be liquidated.
 
-        Its balance and their profit do not cover their upkeep.
+        If so, balance and unrealised profit do not cover the maintenance margin.
         """
         found = list(self.settling_in(asset))
         upkeep = sum(
@@ -136,7 +136,7 @@ class Balances:
         return bool(found) and self.balance(asset) + self.unrealised(asset) <= upkeep
 
     def take(self, asset: str, amount: Decimal, group: str) -> Decimal:
-        """Takes an amount off a balance; returns what it had cost, in the account's currency."""
+        """Takes an amount from a balance. Returns its cost, in the account's currency."""
         purse = self.purse(asset)
         if purse == self.account.currency:
             self.cash[purse] = self.cash.get(purse, _ZERO) - amount
@@ -148,10 +148,10 @@ class Balances:
         return amount * holding.average_price
 
     def give(self, asset: str, amount: Decimal, cost: Decimal, group: str) -> Decimal:
-        """Adds an amount to a balance; returns what it counts as, in the account's currency.
+        """Adds an amount to a balance. Returns its value, in the account's currency.
 
         Args:
-            cost: What the amount is worth in the account's currency; it becomes the cost of a holding.
+            cost: Value of the amount, in the account's currency. It becomes the cost of a holding.
         """
         purse = self.purse(asset)
         if purse == self.account.currency:
@@ -168,10 +168,10 @@ class Balances:
         return cost
 
     def add_profit(self, asset: str, profit: Decimal, group: str) -> Decimal:
-        """Settles a futures profit or loss, fee included; returns it in the account's currency.
+        """Settles a futures profit or loss, fee included. Returns it in the account's currency.
 
-        A loss beyond the balance is first paid from the unrealised profit of other positions. What is then
-        still missing the exchange bears, as its insurance fund does.
+        A loss beyond the balance is first paid from the unrealised profit of other positions. The exchange
+        bears the rest, as its insurance fund does.
         """
         rate = self.rate(asset) or _ZERO
         missing = -(self.balance(asset) + profit)
@@ -189,17 +189,18 @@ class Balances:
 
 
 def owners(owned: dict[str, Decimal], group: str, before: Decimal, change: Decimal) -> dict[str, Decimal]:
-    """Whose a quantity is after a change of it, by strategy.
+    """Returns the shares of strategies in a quantity after a change.
 
-    What leaves is first the strategy's own, then of no strategy, then others'.
+    A reduction takes first from the strategy itself, then from no strategy, then from the others.
 
     Args:
-        before: The quantity, negative if short; `change` likewise.
+        before: The earlier quantity, base units. Negative if short.
+        change: The change, base units. Negative for a sale.
     """
     after = before + change
     if not after:
         return {}
-    if before * after <= 0:  # flipped, or from nothing
+    if before * after <= 0:  # reversed, or opened from zero
         return {group: abs(after)}
     found = shares(owned, before)
     if abs(after) > abs(before):
@@ -213,15 +214,15 @@ def owners(owned: dict[str, Decimal], group: str, before: Decimal, change: Decim
 
 
 def shares(owned: dict[str, Decimal], quantity: Decimal) -> dict[str, Decimal]:
-    """What each strategy owns of a quantity; the rest belongs to none."""
+    """Returns what each strategy owns of a quantity. The rest belongs to no strategy."""
     of_strategies = {name: share for name, share in owned.items() if name != NO_STRATEGY}
     return of_strategies | {NO_STRATEGY: abs(quantity) - sum(of_strategies.values(), _ZERO)}
 
 
 def price_names(asset: str, currency: str) -> tuple[str, ...]:
-    """The instruments whose price is an asset's price in a currency, best first.
+    """Returns the instruments that price an asset in a currency, best first.
 
-    Dollars of every kind count alike.
+    All dollar currencies are treated alike.
     """
     at_par = ("USDT", "USDC", "USD", *sorted(DOLLARS - {"USDT", "USDC", "USD"}))
     quotes = (currency, *at_par) if currency in DOLLARS else (currency,)
@@ -229,5 +230,5 @@ def price_names(asset: str, currency: str) -> tuple[str, ...]:
 
 
 def floor_money(amount: Decimal, currency: str) -> Decimal:
-    """An amount that is not more than there is, in its currency's places; never negative."""
+    """Returns an amount rounded down to its currency's decimal places, never negative."""
     return max(amount.quantize(Decimal(1).scaleb(-places(currency)), ROUND_FLOOR), _ZERO)

@@ -1,16 +1,15 @@
-"""The paper exchange: orders fill at the prices it is given. Pure.
+"""The paper exchange: orders fill at the prices that it is given. Pure, `paper/store.py` reads and writes.
 
-Its books are read and written by `paper_store`.
+It also replaces exchanges on demo accounts without keys. It simulates spot with cash and holdings, and
+futures with one-way positions, cross margin, leverage and liquidation. Market orders fill at once. Limit and
+stop orders wait for a price. Funding is not simulated.
 
-It stands in for real exchanges on demo accounts too: spot with cash and holdings, futures with one-way
-positions, cross margin, leverage and liquidation, market orders at once, limit and stop orders that wait for
-a price. It does not simulate funding.
-
-A market order trades at the market price moved by the account's slippage. A limit order that the market has
-already reached trades like a market order but never worse than its limit; one that waited trades at its
-limit. Cash, margin and holdings that a waiting order will need are set aside when it is placed. Exits set
-nothing aside: they leave what is there when they trigger, end with the position they protect, and never cover
-more than their strategy still owns.
+- A market order trades at the market price moved by the account's slippage.
+- A limit order that the market has already reached trades like a market order, but never worse than its
+  limit. A limit order that waited trades at its limit.
+- A waiting order reserves its cash, margin or holdings when it is placed.
+- Exits reserve nothing: they close what is left when they trigger, end with their position, and never cover
+  more than their strategy still owns.
 """
 
 from collections.abc import Callable, Iterator
@@ -45,7 +44,7 @@ __all__ = ["DOLLARS", "Account", "Book", "Holding", "Position", "Waiting", "pric
 
 _ZERO = Decimal(0)
 Closing = Callable[[str, Position, str, Decimal], OrderRequest]
-"""Name, position, strategy and quantity of what is to be closed."""
+"""Name, position, strategy and quantity of the close."""
 
 Permit = Callable[[OrderRequest, dict[str, Any], Decimal], None]
 
@@ -55,12 +54,12 @@ class Book(Resting):
     """A paper account while the orders of one signal run.
 
     Attributes:
-        orders: How many orders the account has had.
-        version: Of the ledger item that was read; 0 if there was none.
-        realised: What its fills have won since it was read, costs taken off, by client order id. In the
-            account's currency.
-        permit: Asked before a waiting order opens, with its reference and the price it would fill at; raises
-            Refused.
+        orders: Number of orders that the account has had.
+        version: Version of the stored item. 0 if there was none.
+        realised: Realised PnL since the book was read, net of costs, by client order id. In the account's
+            currency.
+        permit: Called before a waiting order opens, with its reference and fill price. Raises Refused to
+            block it.
     """
 
     orders: int = 0
@@ -72,15 +71,14 @@ class Book(Resting):
     def place(
         self, order: OrderRequest, price: Decimal | None, reference: dict[str, Any], now: datetime
     ) -> OrderState:
-        """Places an order: fills it, or lets it wait.
+        """Places an order: fills it or lets it wait.
 
         Args:
-            price: The market price, quote per base; None if none is known, which a waiting limit order does
-                not mind.
+            price: The market price, quote per base. None if unknown. A waiting limit order needs none.
 
         Raises:
             NotDoable: `no_price`, `insufficient_funds`, `insufficient_holdings`, `post_only_would_fill`,
-                `below_minimum_notional`; nothing changed.
+                `below_minimum_notional`. Nothing has changed.
         """
         if price is not None:
             self.prices[order.instrument.name] = price
@@ -92,28 +90,31 @@ class Book(Resting):
             state = self._execute(order, price, group_of(reference), taking=True)
         elif order.order_type is OrderType.LIMIT and is_immediate(order):
             self._reserve(order)
-            state = self._unfilled(order)
+            state = self._cancel_unfilled(order)
         else:
             state = self._let_wait(order, price, reference, now)
         self.orders += 1
         return replace(state, exchange_order_id=str(self.orders))
 
     def on_price(self, instrument_name: str, price: Decimal) -> Iterator[tuple[Waiting, OrderState]]:
-        """What a new market price does to the waiting orders of an instrument, oldest first, one at a time."""
+        """Applies a new market price to an instrument's waiting orders.
+
+        Yields changed orders, oldest first.
+        """
         self.prices[instrument_name] = price
         due = [order for order in self.waiting.values() if order.order.instrument.name == instrument_name]
         for each in sorted(due, key=lambda order: order.age):
             waiting = self.waiting.get(each.order.client_order_id)
             if waiting is None:
-                continue  # the other of its pair has traded, or the position is gone
+                continue  # the other order of its OCO group has traded, or the position is closed
             others = self._in_oco_group(waiting.order)
-            if state := self._tried(waiting, price):
+            if state := self._state_at_price(waiting, price):
                 yield waiting, state
                 if state.filled:
                     yield from [cancelled for other in others if (cancelled := self.cancel(other))]
 
-    def _tried(self, waiting: Waiting, price: Decimal) -> OrderState | None:
-        """The order's new state at this price; None if it goes on waiting as it was."""
+    def _state_at_price(self, waiting: Waiting, price: Decimal) -> OrderState | None:
+        """Returns the order's new state at this price. None if it keeps waiting unchanged."""
         order = waiting.order
         if order.order_type in STOPS and not waiting.triggered:
             if not stop_reached(order, price):
@@ -121,7 +122,7 @@ class Book(Resting):
             if order.order_type is OrderType.STOP_LIMIT and not limit_reached(order, price):
                 if is_immediate(order):
                     self._end(order.client_order_id)
-                    return self._unfilled(order)
+                    return self._cancel_unfilled(order)
                 self.waiting[order.client_order_id] = replace(waiting, triggered=True)
                 self.changed.add(f"order#{order.client_order_id}")
                 return None
@@ -140,7 +141,7 @@ class Book(Resting):
             self.reasons[order.client_order_id] = refused
             return state_of(order, OrderStatus.CANCELLED)
 
-    def _unfilled(self, order: OrderRequest) -> OrderState:
+    def _cancel_unfilled(self, order: OrderRequest) -> OrderState:
         self.reasons[order.client_order_id] = NotDoable("not_filled_at_once", symbol=order.instrument.name)
         return state_of(order, OrderStatus.CANCELLED)
 
@@ -157,7 +158,7 @@ class Book(Resting):
         return state_of(order, OrderStatus.OPEN)
 
     def _reserve(self, order: OrderRequest) -> Decimal:
-        """What has to be set aside until the order fills, quote units."""
+        """Returns the amount to reserve until the order fills, quote units."""
         if order.reduce_only or is_exit(order):
             self._fillable(order)
             return _ZERO
@@ -169,16 +170,16 @@ class Book(Resting):
         if order.instrument.market_type is MarketType.SPOT:
             needed = done.total
         else:
-            before, after, won = self._moved(order, done, NO_STRATEGY)
+            before, after, won = self._fill_effect(order, done, NO_STRATEGY)
             needed = after.margin - before.margin + done.commission - won
         self._need_funds(order, needed)
         return max(needed, _ZERO)
 
     def _execute(self, order: OrderRequest, price: Decimal, group: str, *, taking: bool) -> OrderState:
-        """Fills an order at a price: with slippage if it takes, at the very price if it was waiting there."""
+        """Fills an order at a price. A taking order has slippage, a waiting order has none."""
         quantity = self._fillable(order)
         if quantity != order.quantity and order.time_in_force == TimeInForce.FOK.value:
-            return self._unfilled(order)
+            return self._cancel_unfilled(order)
         done = self._fill(order, price, quantity, taking=taking)
         if order.instrument.market_type is MarketType.FUTURES:
             self._move_position(order, done, group)
@@ -197,7 +198,7 @@ class Book(Resting):
         )
 
     def fill_price(self, order: OrderRequest, price: Decimal, *, taking: bool) -> Decimal:
-        """What an order would fill at while the market stands at `price`, quote per base."""
+        """Returns the price at which an order fills while the market is at `price`, quote per base."""
         return self._fill(order, price, order.quantity, taking=taking, checked=False).price
 
     def _fill(
@@ -234,23 +235,27 @@ class Book(Resting):
         raise NotDoable("below_minimum_notional", symbol=instrument.name, **values)
 
     def _opening(self, order: OrderRequest, quantity: Decimal) -> Decimal:
-        """How much of a futures order opens or adds; the rest closes."""
+        """Returns how much of a futures order opens or adds, base units. The rest closes."""
         held = self.held(order.instrument)
         against = held < 0 if order.side is Side.BUY else held > 0
         return max(quantity - abs(held), _ZERO) if against else quantity
 
     def _fillable(self, order: OrderRequest) -> Decimal:
-        """How much of the order trades: of what reduces all there is, of what opens the account's fill rate.
+        """Returns how much of the order fills, base units.
+
+        An order that reduces fills completely. An order that opens fills by the account's fill rate.
 
         Raises:
-            NotDoable: `no_position`; `below_minimum`: the fill rate leaves less than one step.
+            NotDoable: `no_position`. `below_minimum` if the fill rate leaves less than one step.
         """
         if order.reduce_only:
             held = self.held(order.instrument)
-            return self._some(order, held if order.side is Side.SELL else -held)
+            return self._available_part(order, held if order.side is Side.SELL else -held)
         if is_spot_sale(order):
             return (
-                self._some(order, self.balance(order.instrument.base)) if is_exit(order) else order.quantity
+                self._available_part(order, self.balance(order.instrument.base))
+                if is_exit(order)
+                else order.quantity
             )
         futures = order.instrument.market_type is MarketType.FUTURES
         opening, step = (
@@ -266,14 +271,14 @@ class Book(Resting):
         return order.quantity - opening + filling
 
     @staticmethod
-    def _some(order: OrderRequest, there: Decimal) -> Decimal:
-        """What an order takes of what is there to be left."""
+    def _available_part(order: OrderRequest, there: Decimal) -> Decimal:
+        """Returns how much of the available quantity an order takes, base units."""
         if there <= 0:
             raise NotDoable("no_position", symbol=order.instrument.name)
         return min(order.quantity, there)
 
     def _exchange(self, order: OrderRequest, done: Fill, group: str) -> None:
-        """One asset against another."""
+        """Exchanges one asset for another."""
         base, quote = order.instrument.base, order.instrument.quote
         rate = self.rate(quote)
         if order.side is Side.BUY:
@@ -284,24 +289,24 @@ class Book(Resting):
             if not is_exit(order):
                 self._need_holdings(order, done.quantity)
             cost = self.take(base, done.quantity, group)
-            # Without a price of what comes in, its cost is the cost of what went out.
+            # If the price of the received asset is unknown, its cost is the cost of the asset given.
             worth = self.give(quote, done.total, done.total * rate if rate is not None else cost, group)
         self._realise(order, worth - cost, self.holdings.get(self.purse(base)))
 
     def _move_position(self, order: OrderRequest, done: Fill, group: str) -> None:
-        """A futures fill.
+        """Applies a futures fill to its position.
 
-        What is opposite closes and realises its profit, the rest opens and ties up margin.
+        The opposite part closes and realises its profit. The rest opens and uses margin.
         """
-        before, position, profit = self._moved(order, done, group)
+        before, position, profit = self._fill_effect(order, done, group)
         if self._opening(order, done.quantity):
             self._need_funds(order, self._margin_needed(order, done))
         self.positions[order.instrument.name] = position
         self.changed.add(f"position#{order.instrument.name}")
         self._realise(order, self.add_profit(before.quote, profit - done.commission, group), None)
 
-    def _moved(self, order: OrderRequest, done: Fill, group: str) -> tuple[Position, Position, Decimal]:
-        """The position before and after a fill, and what closing a part of it won, quote units."""
+    def _fill_effect(self, order: OrderRequest, done: Fill, group: str) -> tuple[Position, Position, Decimal]:
+        """Returns the position before and after a fill, and the closed part's profit, quote units."""
         found = self.positions.get(order.instrument.name)
         before = found if found and found.quantity else Position(order.instrument.quote)
         signed = done.quantity if order.side is Side.BUY else -done.quantity
@@ -321,12 +326,12 @@ class Book(Resting):
         return before, Position(before.quote, before.quantity + signed, entry, leverage, owned), won
 
     def _margin_needed(self, order: OrderRequest, done: Fill) -> Decimal:
-        """Free quote units that a futures fill needs.
+        """Returns the free quote units that a futures fill needs.
 
-        The whole position's margin after it, less what closing sets free and wins.
+        The margin of the whole resulting position, less the margin and profit that closing frees.
         """
         name = order.instrument.name
-        before, after, won = self._moved(order, done, NO_STRATEGY)
+        before, after, won = self._fill_effect(order, done, NO_STRATEGY)
         others = self.unrealised(before.quote) - (
             before.profit(self.mark(name)) if name in self.positions else _ZERO
         )
@@ -335,12 +340,12 @@ class Book(Resting):
         return after.margin - before.margin + done.commission - won - (loss_after - loss_before)
 
     def liquidate(self, closing: Closing) -> Iterator[tuple[OrderRequest, OrderState]]:
-        """Closes positions that their balance no longer covers, the greatest loss first, until the others are covered.
+        """Closes positions until their balance covers the rest, the greatest loss first.
 
-        Orders that would open more of them are cancelled first, as exchanges do.
+        Cancels orders that would open more of them first, as exchanges do.
 
         Args:
-            closing: Makes the order that closes a part of a position, for the strategy that owns the part.
+            closing: Returns the order that closes a part of a position, for the strategy that owns the part.
         """
         for purse in sorted({self.purse(position.quote) for position in self.positions.values()}):
             while self.below_maintenance(purse):
@@ -366,7 +371,7 @@ class Book(Resting):
                 )
 
     def _realise(self, order: OrderRequest, profit: Decimal, holding: Holding | None) -> None:
-        """Notes what a fill won, in money; a holding keeps what is less until it is sold."""
+        """Records a fill's realised PnL. A holding carries amounts below one cent until its next sale."""
         exact = profit + (holding.carry if holding else _ZERO)
         won = round_money(exact, self.account.currency)
         if holding:
@@ -393,5 +398,5 @@ class Book(Resting):
 
 
 def _plain(amount: Decimal) -> str:
-    """An amount as people write it: 10000, 0.5."""
+    """Returns an amount in plain decimal notation: 10000, 0.5."""
     return f"{amount.normalize():f}"

@@ -1,4 +1,4 @@
-"""The rules of instruments whose exchange has not told its own: what the paper exchange trades by."""
+"""Assumed instrument rules, used by the paper exchange when an exchange's own rules are unknown."""
 
 from decimal import Decimal
 
@@ -9,18 +9,18 @@ _CENT = Decimal("0.01")
 _FINEST = Decimal("1E-18")
 _SHARE_STEP = Decimal("0.0001")
 _DOLLARS = {"BTC": 5, "ETH": 3, "BNB": 2, "JPY": -2, "KRW": -3}
-"""About what a unit of a quote is worth in dollars, as a power of ten; others are about a dollar."""
+"""Approximate value of a quote unit in dollars, as a power of ten. Other currencies count as one dollar."""
 
 
 def assumed_instrument(symbol: Symbol, market_type: MarketType, price: Decimal, currency: str) -> Instrument:
-    """An instrument with a tick and a step such as exchanges have for prices of this size.
+    """Returns an instrument with the tick and step that exchanges usually have for prices of this size.
 
-    Shares tick in cents and divide to a ten-thousandth. Crypto has five significant digits of price, at most
-    a cent, and steps worth about a tenth of a dollar.
+    Stocks tick in cents and divide into ten-thousandths. Crypto has five significant digits of price, a tick
+    of at most a cent, and a step worth about ten cents.
 
     Args:
-        price: Quote per base, to tell the size.
-        currency: What shares are quoted in.
+        price: Quote per base. Gives the size.
+        currency: Quote currency of stocks.
     """
     if symbol.quote is None:
         return Instrument(symbol.name, symbol.base, currency, market_type, _CENT, _SHARE_STEP)

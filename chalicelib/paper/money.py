@@ -1,4 +1,4 @@
-"""The arithmetic of paper fills, as the paper seed prints it. Decimal throughout, rounded half to even."""
+"""Arithmetic of paper fills, as the paper webhook reports them. Decimal, rounded half to even."""
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -12,10 +12,10 @@ _CURRENCY_PLACES = {"BTC": 8, "ETH": 8, "BNB": 8, "JPY": 0, "KRW": 0}
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """One simulated fill. Money is quote currency.
+    """One simulated fill. Amounts are quote units.
 
     Attributes:
-        total: What a buy costs (value + commission), or what a sale brings in (value - commission).
+        total: Cost of a buy (value + commission), or proceeds of a sale (value - commission).
     """
 
     price: Decimal
@@ -29,13 +29,13 @@ class Fill:
 def fill(
     *, buying: bool, price: Decimal, quantity: Decimal, rates: Rates, tick: Decimal, currency: str
 ) -> Fill:
-    """What taking liquidity at `price` gives.
+    """Returns the fill of an order that takes liquidity at `price`.
 
     Args:
         price: The market price, quote per base.
         quantity: Base units that fill.
-        tick: Prices are multiples of this.
-        currency: The quote currency; its places round the money.
+        tick: Tick size, quote per base.
+        currency: The quote currency. Its decimal places round the amounts.
     """
     direction = 1 if buying else -1
     moved = price * (1 + direction * rates.slippage_bps * BASIS_POINT)
@@ -53,19 +53,19 @@ def fill(
 
 
 def round_price(price: Decimal, tick: Decimal, *, buying: bool = True) -> Decimal:
-    """The multiple of `tick` next to `price`, half to even; never zero for a buy.
+    """Returns the multiple of `tick` nearest to `price`, half to even. Never zero for a buy.
 
-    A sale at zero brings in nothing, and is refused.
+    A sale at zero has no proceeds and is refused.
     """
     rounded = (price / tick).quantize(Decimal(1), ROUND_HALF_EVEN) * tick
     return max(rounded, tick) if buying else rounded
 
 
 def round_money(amount: Decimal, currency: str) -> Decimal:
-    """An amount in its currency's places: 2, or the currency's own."""
+    """Returns an amount rounded to its currency's decimal places, two by default."""
     return amount.quantize(Decimal(1).scaleb(-places(currency)), ROUND_HALF_EVEN)
 
 
 def places(currency: str) -> int:
-    """Decimal places of a currency."""
+    """Returns the decimal places of a currency."""
     return _CURRENCY_PLACES.get(currency, 2)

@@ -1,4 +1,4 @@
-"""Resetting a simulated account: its starting cash, nothing held, the numbers of its orders going on."""
+"""Resets a simulated account to its starting cash without holdings. Order numbers continue."""
 
 from datetime import UTC, datetime
 
@@ -12,18 +12,18 @@ from chalicelib.paper import store as paper_store
 from chalicelib.paper.book import Book
 from chalicelib.users.models import AccountKind
 
-_AT_ONCE = 90  # writes of a transaction that holds a hundred, the ledger, audit entry and event among them
+_AT_ONCE = 90  # writes. A transaction holds 100, including cash, audit entry and event
 _TRIES = 5
 
 
 def reset_account(account_id: str, *, by: str) -> Account:
-    """Sets a paper account, or a demo account that is simulated here, back to its starting cash.
+    """Resets a paper account, or a demo account without keys, to its starting cash.
 
     Raises:
-        NotFound: There is no such account.
-        Refused: It is on a real exchange.
-        Conflict: `open_orders`: cancel them first, so that each of them is told of.
-        Retryable: Orders ran on it meanwhile, again and again.
+        NotFound: The account does not exist.
+        Refused: The account is at an exchange.
+        Conflict: `open_orders`: they must be cancelled first, so that each cancel has its event.
+        Retryable: Orders ran on the account during each attempt.
     """
     account = Account.model_validate(store.item(account_id))
     if account.kind == AccountKind.LIVE or account.sealed_keys:
@@ -35,11 +35,11 @@ def reset_account(account_id: str, *, by: str) -> Account:
         except aws.WriteRefused:
             continue
         return account
-    raise Retryable("orders are running on the account")
+    raise Retryable("account modified by running orders on every attempt")
 
 
 def _reset_some(account: Account, by: str) -> bool:
-    """Empties so much of the book as a transaction holds; True once it was the whole."""
+    """Empties as much of the book as one transaction holds. Returns True once the book is empty."""
     now = datetime.now(UTC)
     book = paper_store.read_book(account)
     if book.waiting:
@@ -56,10 +56,10 @@ def _reset_some(account: Account, by: str) -> bool:
         before,
         {"cash": book.cash},
     )
-    told = store.event("account.reset", account, {"cash": book.cash}, book.version + 1, now)
+    event_write = store.event("account.reset", account, {"cash": book.cash}, book.version + 1, now)
     whole = len(items) <= _AT_ONCE
     points = [point_write(account.account_id, account.starting_cash, now)] if whole else []
-    aws.transact([*paper_store.effect_writes(book), record.write(change), told, *points])
+    aws.transact([*paper_store.effect_writes(book), record.write(change), event_write, *points])
     return whole
 
 

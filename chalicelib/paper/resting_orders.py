@@ -1,6 +1,6 @@
-"""Orders that wait on a simulated account: what they set aside, and how they end with what they would leave.
+"""Resting orders of a simulated account: their reservations, and their end together with their position.
 
-Pure.
+Pure functions.
 """
 
 from dataclasses import dataclass, field, replace
@@ -17,12 +17,11 @@ _ZERO = Decimal(0)
 
 @dataclass(slots=True)
 class Resting(Balances):
-    """Balances with the orders that wait.
+    """Balances with the waiting orders.
 
     Attributes:
-        reasons: Why orders ended, by client order id, where nobody asked for it.
-        ended: Orders that ended, or shrank, because the position they would leave did. The caller takes them
-            from here.
+        reasons: Why orders ended without a request, by client order id.
+        ended: Orders that ended or shrank with their position. The caller removes them.
     """
 
     waiting: dict[str, Waiting] = field(default_factory=dict)
@@ -30,39 +29,39 @@ class Resting(Balances):
     ended: list[tuple[Waiting, OrderState]] = field(default_factory=list)
 
     def free(self, quote: str) -> Decimal:
-        """Units of an asset that neither margin, nor waiting orders, nor unrealised losses hold.
+        """Returns the free units of an asset, never negative.
 
-        Never negative.
+        Margin, waiting orders and unrealised losses reduce the free units.
         """
         return floor_money(self._available(quote), self.purse(quote))
 
     def _available(self, asset: str) -> Decimal:
-        """As `free`, exact, and negative where a loss has used up what was set aside."""
+        """Returns the free units unrounded. Negative if a loss exceeds the reserved amounts."""
         purse = self.purse(asset)
         margin = sum((position.margin for _, position in self.settling_in(purse)), _ZERO)
-        held = margin + self._offered(purse)
+        held = margin + self._units_for_sale(purse)
         for waiting in self.waiting.values():
             if self.purse(waiting.order.instrument.quote) == purse:
                 held += waiting.reserved
         return self.balance(purse) + min(self.unrealised(purse), _ZERO) - held
 
-    def _offered(self, asset: str) -> Decimal:
-        """Units that waiting sales will sell."""
+    def _units_for_sale(self, asset: str) -> Decimal:
+        """Returns the units that waiting sales will sell."""
         orders = [waiting.order for waiting in self.waiting.values()]
         offers = [order for order in orders if is_spot_sale(order) and not is_exit(order)]
         return sum((order.quantity for order in offers if self.purse(order.instrument.base) == asset), _ZERO)
 
     def held(self, instrument: Instrument) -> Decimal:
-        """On spot the free holdings of the base asset; on futures the position, negative if short."""
+        """Returns the free holdings of the base asset on spot, or the futures position, negative if short."""
         if instrument.market_type is MarketType.FUTURES:
             return self.positions[instrument.name].quantity if instrument.name in self.positions else _ZERO
         return max(self._available(instrument.base), _ZERO)
 
     def exposure(self, instrument: Instrument, side: Side, *, waiting: bool = True) -> tuple[Decimal, int]:
-        """What stands on one side of an instrument, and how many others are held.
+        """Returns the exposure on one side of an instrument, base units, and the number of other positions.
 
         Args:
-            waiting: Waiting orders count with what they would add.
+            waiting: Whether waiting orders count with the size that they would add.
         """
         held = {("futures", name): position.quantity for name, position in self.positions.items()}
         held |= {("spot", asset): holding.quantity for asset, holding in self.holdings.items()}
@@ -77,18 +76,18 @@ class Resting(Balances):
         return total, len(there - {place_of(instrument)})
 
     def cancel(self, client_order_id: str) -> tuple[Waiting, OrderState] | None:
-        """Takes a waiting order back; None if it no longer waits."""
+        """Cancels a waiting order. Returns None if it no longer waits."""
         waiting = self._end(client_order_id)
         return (waiting, state_of(waiting.order, OrderStatus.CANCELLED)) if waiting else None
 
     def cancel_because(self, client_order_id: str, reason: Refused) -> None:
-        """Takes a waiting order back for a reason; the caller finds it among `ended`."""
+        """Cancels a waiting order for a reason. The order is added to `ended`."""
         if cancelled := self.cancel(client_order_id):
             self.reasons[client_order_id] = reason
             self.ended.append(cancelled)
 
     def _in_oco_group(self, order: OrderRequest) -> list[str]:
-        """The waiting orders that go as soon as this one trades."""
+        """Returns the waiting orders that are cancelled as soon as this one trades."""
         if order.oco_group is None:
             return []
         return [
@@ -98,7 +97,7 @@ class Resting(Balances):
         ]
 
     def end_exits(self, instrument: Instrument) -> None:
-        """Ends what would leave a position that is gone, and lets exits cover no more than their strategy owns, the oldest first."""
+        """Ends exits of closed positions, and limits exits to what their strategy owns, the oldest first."""
         spot, place = instrument.market_type is MarketType.SPOT, place_of(instrument)
         found = (
             self.holdings.get(instrument.base) if spot else self.positions.get(instrument.name)
@@ -126,7 +125,7 @@ class Resting(Balances):
             self._end_sales(instrument)
 
     def _end_sales(self, instrument: Instrument) -> None:
-        """Ends the newest waiting sales of an asset of which an exit has sold what they offer."""
+        """Cancels the newest waiting sales of an asset if an exit has sold the holdings that they offer."""
         for waiting in sorted(self.waiting.values(), key=lambda each: each.age, reverse=True):
             order = waiting.order
             if self._available(instrument.base) >= 0:

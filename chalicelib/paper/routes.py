@@ -1,4 +1,4 @@
-"""The route of simulated accounts alone. All others are the accounts' own."""
+"""The route that only simulated accounts have. All other routes are the accounts' own."""
 
 from chalicelib.accounts import store
 from chalicelib.accounts.routes import own_account
@@ -7,7 +7,7 @@ from chalicelib.paper import reset
 
 
 def reset_account(request: Request) -> Answer:
-    """Sets a simulated account back to its starting cash."""
+    """Resets a simulated account to its starting cash."""
     who, item = own_account(request)
     reset.reset_account(item["account_id"], by=who.user_id)
     return Answer(200, store.view(item))

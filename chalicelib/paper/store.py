@@ -1,8 +1,8 @@
 """The paper exchange's books, as items of the table `portfolios`.
 
-Because the books are ours, an order's effect is written in the same transaction as the order itself:
-`effects` gives the writes. The ledger item carries a version that every change moves on, so a book that
-somebody else changed meanwhile refuses them all.
+An order's effects are written in the same transaction as the order: `effect_writes` returns the writes. Each
+change increments the version of the item `ledger`. If the book was modified concurrently, all writes are
+refused.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,23 +22,23 @@ _ZERO = Decimal(0)
 
 
 def read_book(account: Account) -> Book:
-    """A paper account's book; a fresh account has its starting cash."""
+    """Returns a paper account's book. A new account has its starting cash."""
     return book(account, items(account.account_id))
 
 
 def items(account_id: str) -> list[aws.Item]:
-    """What is stored of a paper account's book, for `book`."""
+    """Returns the stored items of a paper account's book, for `book`."""
     return list(aws.query_all("portfolios", "account_id = :account", account=account_id, consistent=True))
 
 
 def waiting_for(instrument_name: str) -> Iterator[dict[str, Any]]:
-    """What was noted with the orders and futures positions that a price of this instrument concerns, on any account."""
+    """Yields the references of an instrument's waiting orders and futures positions, on any account."""
     for item in aws.query_all("portfolios", "waiting = :name", index="waiting", name=instrument_name):
         yield item["reference"]
 
 
 def effect_writes(book: Book) -> list[aws.Write]:
-    """What the orders changed, as writes that hold only if the book is still as it was read."""
+    """Returns the book's changes as writes that succeed only if the stored book has not changed."""
     account_id = book.account.account_id
     ledger = {
         "account_id": account_id,
@@ -60,26 +60,28 @@ def _write(book: Book, account_id: str, item: str) -> aws.Write:
     values: dict[str, Any] | None
     if kind == "asset":
         holding = book.holdings[name]
-        values = _attributes(holding) | {"owned": _owned(holding.owned)} if holding.quantity else None
+        values = (
+            _attributes(holding) | {"owned": _strategy_shares(holding.owned)} if holding.quantity else None
+        )
     elif kind == "position":
         position = book.positions[name]
-        more = {"owned": _owned(position.owned)} | _watching(book.account, name)
+        more = {"owned": _strategy_shares(position.owned)} | _price_subscription(book.account, name)
         values = _attributes(position) | more if position.quantity else None
     else:
         values = _order_values(book.waiting[name]) if name in book.waiting else None
     return aws.put_write("portfolios", key | values) if values else aws.delete_write("portfolios", key)
 
 
-def _owned(owned: dict[str, Decimal]) -> dict[str, Decimal]:
-    """The shares of strategies.
+def _strategy_shares(owned: dict[str, Decimal]) -> dict[str, Decimal]:
+    """Returns the shares of strategies.
 
-    The rest belongs to none, which has no name that DynamoDB would take for a key.
+    The rest belongs to no strategy. DynamoDB permits no empty key for it.
     """
     return {name: quantity for name, quantity in owned.items() if name}
 
 
-def _watching(account: Account, name: str) -> dict[str, Any]:
-    """Has a position hear of its prices: a price may liquidate it."""
+def _price_subscription(account: Account, name: str) -> dict[str, Any]:
+    """Returns the attributes that subscribe a position to its prices, because a price may liquidate it."""
     reference = {"account_id": account.account_id, "exchange": account.exchange, "user_id": account.user_id}
     return {"waiting": name, "reference": reference}
 
@@ -98,7 +100,7 @@ def _order_values(waiting: Waiting) -> dict[str, Any]:
 
 
 def book(account: Account, stored: Iterable[aws.Item]) -> Book:
-    """The book as it is stored."""
+    """Returns the book from its stored items."""
     found = Book(account, {account.currency: account.starting_cash})
     for item in stored:
         kind, _, name = item["item"].partition("#")
@@ -140,7 +142,7 @@ def _waiting(item: aws.Item) -> Waiting:
 
 
 def _attributes(value: Any) -> dict[str, Any]:
-    """A dataclass as a flat map; enumerated values as their text."""
+    """Returns a dataclass as a flat map, with enum members as their text."""
     return {
         attribute.name: str(inner)
         if isinstance(inner := getattr(value, attribute.name), (Side, OrderType, MarketType))

@@ -1,1 +1,1 @@
-"""What an account holds, what it cost and what it is worth."""
+"""Portfolio: an account's positions, their cost and their value."""

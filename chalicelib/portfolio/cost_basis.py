@@ -1,11 +1,13 @@
-"""What an account's own fills at an exchange amount to, position by position, and what each order realised.
+"""Cost basis: an account's positions from its own fills at an exchange, and each order's realised PnL.
 
-An order is booked once, when it has ended and its fee is known. It realises what the part that closes has won
-against the average entry
-price, less its own fee: an order that only opens realises its fee. Where the books do not explain what the
-exchange shows (a position older than the books, a trade by hand, a deposit), the entry price is unknown, and
-what is closed realises nobody knows what (None) until the position has been seen flat. The table `portfolios`
-has an item per position: "cost_basis#futures#BTCUSDT".
+An order is booked once, when it has ended and its fee is known. Realised PnL is the closed part's profit
+against the average entry price, less the order's own fee. An order that only opens realises its fee.
+
+If the records do not explain the exchange's position, the average entry price is unknown. Causes are a
+position older than the records, a manual trade or a deposit. Realised PnL is then None until the position has
+been seen flat.
+
+The table `portfolios` has one item per position, such as "cost_basis#futures#BTCUSDT".
 """
 
 from collections.abc import Sequence
@@ -23,21 +25,21 @@ from chalicelib.paper.book import DOLLARS
 from chalicelib.trading import MarketType, PositionSide
 
 OWNED = "owned"
-"""In an order's `basis`: what the account had of the position before, base units, negative if short."""
+"""Key in an order's `basis`: the position before the order, base units. Negative if short."""
 
 _ZERO = Decimal(0)
-_CLOCKS = timedelta(seconds=5)  # the exchange's and ours may differ by so much
+_CLOCKS = timedelta(seconds=5)  # largest difference between the exchange's clock and ours
 
 
 class CostBasis(BaseModel):
-    """A position by the account's own fills.
+    """A position from the account's own fills.
 
     Attributes:
         quantity: Base units, negative if short.
-        average_price: Quote per base, fees aside; None of a flat position, and where it is not known.
-        known: What closing it wins can be told.
-        since: When the books were last taken from the exchange: what traded before is in them already.
-        signal_id: Whose order was booked last.
+        average_price: Quote per base, without fees. None for a flat position and if unknown.
+        known: Whether the profit of a close can be computed.
+        since: When the position was last taken from the exchange. It includes earlier trades.
+        signal_id: Signal of the order that was booked last.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -53,16 +55,16 @@ class CostBasis(BaseModel):
 def key(
     account_id: str, market_type: MarketType, symbol: str, position_side: PositionSide | None
 ) -> tuple[str, aws.Key]:
-    """Where a position's entry stands; the two of an account in hedge mode each have one."""
+    """Returns the key of a position's cost basis. In hedge mode each side has its own."""
     parts = ["entry", market_type.value, symbol, *([position_side.value] if position_side else [])]
     return ("portfolios", {"account_id": account_id, "item": "#".join(parts)})
 
 
 class CostBasisBook:
-    """The positions that one message's orders are about; a message has its account to itself.
+    """The positions of one message's orders. A message has its account to itself.
 
     Args:
-        known: Items that have been read, under the name of each in `portfolios`; None for there is none.
+        known: Items already read, by their name in `portfolios`. None means that there is no item.
     """
 
     def __init__(self, known: dict[str, aws.Item | None] | None = None) -> None:
@@ -78,14 +80,14 @@ class CostBasisBook:
         traded_at: datetime | None = None,
         fees_final: bool = False,
     ) -> tuple[Order, list[aws.Write]]:
-        """An order as its record says what it realised, and the write that books it.
+        """Returns the order with its realised PnL, and the write that books it.
 
-        Unchanged while there is something to learn.
+        Returns the order unchanged and no write while its result or fee is not final.
 
         Args:
-            traded_at: When it last traded, by the exchange's clock. None for an order of this message's own
-                signal, which came after the look at the position that it was sized from.
-            fees_final: A fee that is not known by now never will be.
+            traded_at: Time of the last trade, by the exchange's clock. None for an order of this message's
+                signal, which traded after the position was read.
+            fees_final: Whether a fee that is unknown now stays unknown.
         """
         fee_known = order.fee is not None or order.fee_currency is not None or fees_final
         if order.booked or not order.status.final or not order.filled or not fee_known:
@@ -113,18 +115,16 @@ class CostBasisBook:
 def _basis_before(
     before: CostBasis | None, order: Order, step: Decimal, traded_at: datetime | None
 ) -> CostBasis:
-    """The entry as it was when the order traded."""
+    """Returns the cost basis as it was when the order traded."""
     owned = order.basis.get(OWNED)
-    flat = (
-        owned is not None and abs(owned) < step
-    )  # what is less than one step can be neither sold nor closed
+    flat = owned is not None and abs(owned) < step  # less than one step can be neither sold nor closed
     if before is None:
         return CostBasis(
             quantity=_ZERO if owned is None or flat else owned, known=flat, since=order.created_at
         )
     if traded_at is not None:
-        # Whether it is in the books already nobody knows if it may have traded before they were taken from
-        # the exchange.
+        # If the order may have traded before the position was taken from the exchange, the position may
+        # already include it.
         doubtful = order.created_at < before.since and traded_at < before.since + _CLOCKS
         return before.model_copy(update={"known": before.known and not doubtful})
     if (
@@ -139,7 +139,7 @@ def _basis_before(
 
 
 def _basis_after(entry: CostBasis, order: Order, instrument: Instrument) -> tuple[CostBasis, Decimal | None]:
-    """The entry with the order's fills, and what those realised."""
+    """Returns the cost basis with the order's fills, and the realised PnL. None if unknown."""
     price, fee, held = order.average_price, _fee_in_quote(order, instrument), entry.quantity
     spot = instrument.market_type is MarketType.SPOT
     signed = order.received if order.side is Side.BUY else -order.filled
@@ -147,7 +147,7 @@ def _basis_after(entry: CostBasis, order: Order, instrument: Instrument) -> tupl
     left = held + signed
     if abs(left) < instrument.quantity_step:
         left = _ZERO
-    # An order that can only close has closed something, which the books must have.
+    # An order that can only close has closed a position, which the records must contain.
     beyond = (order.reduce_only or (spot and signed < 0)) and abs(
         signed
     ) - closing >= instrument.quantity_step
@@ -170,9 +170,9 @@ def _basis_after(entry: CostBasis, order: Order, instrument: Instrument) -> tupl
 
 
 def _fee_in_quote(order: Order, instrument: Instrument) -> Decimal | None:
-    """The order's fee in quote currency.
+    """Returns the order's fee, quote units.
 
-    None where it is unknown, or was taken in a third currency, whose price is unknown here.
+    None if the fee is unknown or was taken in a third currency, whose price is unknown here.
     """
     if order.fee is None:
         return None
@@ -194,9 +194,9 @@ def _position_side(order: Order) -> PositionSide | None:
 
 
 def profits(orders: Sequence[Order]) -> dict[str | None, Decimal]:
-    """What orders realised in dollars, as far as it is known, by the strategy they belong to.
+    """Returns the known realised PnL of orders by strategy, in dollars.
 
-    None for orders of none.
+    The key None holds orders without a strategy.
     """
     found: dict[str | None, Decimal] = {}
     for order in orders:

@@ -1,4 +1,4 @@
-"""Documentation of the routes of positions and prices."""
+"""OpenAPI documentation of the routes for positions and prices."""
 
 from chalicelib.openapi.docs import OWNER, Docs, listing
 from chalicelib.openapi.examples import ACCOUNT_ID, AT

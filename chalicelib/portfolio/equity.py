@@ -1,6 +1,6 @@
-"""What an account is worth over time.
+"""An account's equity over time.
 
-A point with each change of a paper account's book, and with each look at a real account.
+Each change of a paper account's book and each snapshot of an exchange account adds a point.
 """
 
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ __all__ = ["book_equity", "point_write", "price_symbols"]
 
 
 def book_equity(book: Book, known: Mapping[str, Decimal] | None = None) -> Decimal:
-    """A paper account's cash and what it holds, in its currency.
+    """Returns a paper account's equity, in its currency.
 
-    What no price is known of counts at its cost.
+    A holding without a known price counts at cost.
 
     Args:
-        known: Prices by instrument; None for those that the book knows.
+        known: Prices by instrument, quote per base. None uses the book's prices.
     """
     currency = book.account.currency
     book = book if known is None else replace(book, prices=dict(known))
@@ -33,8 +33,8 @@ def book_equity(book: Book, known: Mapping[str, Decimal] | None = None) -> Decim
 
 
 def price_symbols(asset: str, currency: str) -> tuple[str, ...]:
-    """The instruments whose price is an asset's price in a currency, best first.
+    """Returns the instruments that price an asset in a currency, best first.
 
-    Dollars of every kind count alike.
+    All dollar currencies are treated alike.
     """
     return price_names(asset, currency)

@@ -1,4 +1,4 @@
-"""What an account was worth, for charts."""
+"""The route of an account's equity over time, for charts."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -14,15 +14,14 @@ from chalicelib.prices import store as prices
 from chalicelib.users.access import caller
 
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-_LAST = "9"  # sorts behind every time, and before the item "latest"
+_LAST = "9"  # sorts after every time and before the item "latest"
 
 
 def list_equity(request: Request) -> Answer:
-    """An account's equity over time, oldest first.
+    """Returns an account's equity over time, oldest first.
 
-    The newest `limit` points since `?since=`, and as the last one what it is worth now.
-
-    In the account's currency if it is simulated here, else in US dollars, as its exchange said.
+    Returns the newest `limit` points since `?since=`, and the current equity as the last point. The currency
+    is the account's own if it is simulated, else US dollars as the exchange reported.
     """
     who, page = caller(request), paging.page_request(request)
     item = aws.get("accounts", {"account_id": request.path["account_id"]})

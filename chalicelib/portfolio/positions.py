@@ -1,4 +1,4 @@
-"""What an account holds, paper and real alike, for the API."""
+"""Positions and balances of an account, simulated or at an exchange, for the API."""
 
 from decimal import Decimal
 from typing import Any
@@ -11,18 +11,18 @@ from chalicelib.trading import MarketType
 
 
 def positions_of(account: Account) -> list[dict[str, Any]]:
-    """The account's positions: futures positions, and on spot what it holds, cash aside.
+    """Returns the account's futures positions and, on spot, its holdings without cash.
 
     Each has `account_id`, `symbol`, `market_type`, `quantity` (base units, negative if short), `entry_price`
-    (quote per base, None where nobody knows), `leverage`, `unrealized_profit` and `at`: when the exchange was
-    asked, None for a simulated account's books, which are always current.
+    (quote per base, None if unknown), `leverage`, `unrealized_profit` and `at`. `at` is when the exchange was
+    queried. It is None for simulated accounts, which are always current.
     """
     found = _exchange_positions(account) if account.has_exchange else _paper_positions(account)
     return [{"account_id": account.account_id, **position} for position in found]
 
 
 def balances_of(account: Account) -> list[dict[str, Any]]:
-    """The account's balances by `currency`: `free` and `total`."""
+    """Returns the account's balances by `currency`, each with `free` and `total`."""
     if account.has_exchange:
         snapshot = snapshots.latest_snapshot(account.account_id) or {}
         return [

@@ -1,4 +1,4 @@
-"""What a user holds: holdings and futures positions of every account, priced by the last prices seen."""
+"""The route of a user's holdings and futures positions on all accounts, valued at the last known prices."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,11 +22,10 @@ Held = tuple[Account, dict[str, Any]]
 
 
 def list_positions(request: Request) -> Answer:
-    """What a user holds, account by account: the caller, or for an admin `?user_id=`.
+    """Returns a user's positions, account by account. An admin names the user by `?user_id=`.
 
-    `?account_id=` narrows it.
-
-    Accounts simulated here show their books, others what their exchange said when it was last asked, `as_of`.
+    `?account_id=` returns one account. Simulated accounts show their book. Exchange accounts show their last
+    snapshot, taken at `as_of`.
     """
     who = caller(request)
     user_id, page = who.whose(request), paging.page_request(request)
@@ -35,12 +34,16 @@ def list_positions(request: Request) -> Answer:
     end = begin + page.limit
     shown = held[begin:end]
     known = prices.latest([name for each in shown for name in _price_symbols(each)], user_id)
-    following = {"offset": end} if end < len(held) else None
-    return paging.list_response([_view(each, known) for each in shown], len(held), following)
+    next_page = {"offset": end} if end < len(held) else None
+    return paging.list_response([_view(each, known) for each in shown], len(held), next_page)
 
 
 def _accounts(user_id: str, only: str | None) -> list[Account]:
-    """The user's accounts, or the one asked for. Raises NotFound if that one is not the user's."""
+    """Returns the user's accounts, or the requested one.
+
+    Raises:
+        NotFound: The requested account does not belong to the user.
+    """
     entries = users.directory(user_id).accounts.values()
     wanted = [entry.account_id for entry in entries if only in (None, entry.account_id)]
     if only and not wanted:
@@ -62,9 +65,9 @@ def _holdings(accounts: Sequence[Account]) -> list[Held]:
 
 
 def _price_symbols(held: Held) -> tuple[str, ...]:
-    """The symbols its price may be known under, best first.
+    """Returns the symbols that may price a position, best first.
 
-    A holding is an asset, which its currency makes a pair.
+    A holding is an asset, which its currency makes a trading pair.
     """
     account, position = held
     symbol = str(position["symbol"])
@@ -76,8 +79,8 @@ def _price_symbols(held: Held) -> tuple[str, ...]:
 def _view(held: Held, known: dict[str, aws.Item]) -> dict[str, Any]:
     account, position = held
     quantity, entry, leverage = position["quantity"], position["entry_price"], position["leverage"]
-    seen = next((known[symbol] for symbol in _price_symbols(held) if symbol in known), None)
-    price = seen["price"] if seen else None
+    last_price = next((known[symbol] for symbol in _price_symbols(held) if symbol in known), None)
+    price = last_price["price"] if last_price else None
     profit = position["unrealized_profit"]
     if profit is None and price is not None and entry is not None:
         profit = round_money((price - entry) * quantity, account.currency)
@@ -92,7 +95,7 @@ def _view(held: Held, known: dict[str, aws.Item]) -> dict[str, Any]:
         "quantity": quantity,
         "entry_price": entry,
         "price": price,
-        "price_at": seen["at"] if seen else None,
+        "price_at": last_price["at"] if last_price else None,
         "value": None if price is None else round_money(abs(quantity) * price, account.currency),
         "unrealized_pnl": profit,
         "currency": account.currency,

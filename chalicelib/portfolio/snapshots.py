@@ -1,8 +1,7 @@
-"""What an account with exchange keys holds, as last looked at, and its equity over time.
+"""Snapshots of accounts with exchange keys, and their equity over time, in the table `snapshots`.
 
-The table `snapshots`.
-
-Item `latest` has balances and positions; the others, named by their time, the equity alone.
+The item `latest` holds balances and positions. The other items are named by their time and hold only the
+equity.
 """
 
 from datetime import datetime, timedelta
@@ -22,15 +21,16 @@ LATEST = "latest"
 _AGAIN_WITH_POSITIONS = timedelta(minutes=5)
 _AGAIN = timedelta(hours=1)
 _DOLLARS = ("USDT", "USDC", "USD", "FDUSD", "BUSD", "DAI")
-_PRICED = 10  # holdings whose price is looked up, largest accounts have a long tail of dust
+_PRICED = 10  # priced holdings per account. Large accounts have many tiny ones
 
 
 def take_snapshot(account: Account, sessions: Connections, now: datetime) -> dict[str, Any]:
-    """Looks at an account's balances and positions on its markets, and stores them."""
+    """Queries an account's balances and positions on its markets and stores them."""
     balances: dict[str, dict[str, Any]] = {}
     positions: list[dict[str, Any]] = []
     worth = Decimal(0)
-    # Bybit's and OKX's accounts are one for both markets; counted twice, its equity would double.
+    # Bybit and OKX have one unified balance for spot and futures. Counting it per market would double the
+    # equity.
     unified = family(account.exchange) in {"bybit", "okx"}
     for name in account.market_types:
         market_type = MarketType(name)
@@ -80,12 +80,12 @@ def take_snapshot(account: Account, sessions: Connections, now: datetime) -> dic
 
 
 def latest_snapshot(account_id: str) -> aws.Item | None:
-    """The last look at an account; None if there was none yet."""
+    """Returns an account's last snapshot. None if there is none yet."""
     return aws.get("snapshots", {"account_id": account_id, "at": LATEST})
 
 
 def stop_snapshots(account_id: str) -> None:
-    """Takes no further snapshots of an account until it trades again."""
+    """Stops the snapshots of an account until it trades again."""
     aws.write(
         aws.update_write(
             "in_flight_orders",
@@ -98,7 +98,7 @@ def stop_snapshots(account_id: str) -> None:
 def _worth(
     sessions: Connections, market_type: MarketType, currency: str, total: Decimal, priced: int
 ) -> Decimal | None:
-    """What a balance is worth in US dollars; None where no price is known."""
+    """Returns a balance's value in US dollars. None if no price is known."""
     if currency in _DOLLARS:
         return total
     if priced >= _PRICED:

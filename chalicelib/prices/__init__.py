@@ -1,1 +1,1 @@
-"""Market prices of simulated accounts: the last one of each symbol."""
+"""Market prices of simulated accounts: the last known price of each symbol."""

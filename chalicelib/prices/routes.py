@@ -1,6 +1,6 @@
-"""The prices that paper orders fill at: telling and reading them.
+"""The routes that set and list the prices at which paper orders fill.
 
-A user's are that user's only, an admin's everybody's.
+A user's prices apply to that user only, an admin's to all users.
 """
 
 import uuid
@@ -31,7 +31,7 @@ class NewPrice(Input):
 
 
 class NewPrices(Input):
-    """One price, or a list of them under `prices`; for admins `user_id` makes it that user's only."""
+    """One price, or a list under `prices`. With `user_id`, an admin sets them for that user only."""
 
     symbol: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     price: Price | None = None
@@ -47,16 +47,16 @@ class NewPrices(Input):
 
 
 def post_prices(request: Request) -> Answer:
-    """Tells market prices: waiting paper orders see them, and who subscribed to prices."""
+    """Sets market prices, applies them to waiting paper orders and pushes them to price subscribers."""
     who = caller(request)
     if request.body.lstrip()[:1] == b"[":
         request = replace(request, body=b'{"prices":' + request.body + b"}")
-    given = inputs.body(request, NewPrices)
-    user_id = _price_owner(who, None if given.user_id is None else str(given.user_id))
-    one = [NewPrice(symbol=given.symbol, price=given.price)] if given.symbol and given.price else []
-    named = {symbols.resolve(each.symbol).name: each.price for each in (*given.prices, *one)}
+    body = inputs.body(request, NewPrices)
+    user_id = _price_owner(who, None if body.user_id is None else str(body.user_id))
+    one = [NewPrice(symbol=body.symbol, price=body.price)] if body.symbol and body.price else []
+    named = {symbols.resolve(each.symbol).name: each.price for each in (*body.prices, *one)}
     now, scope = datetime.now(UTC), f"user#{user_id}" if user_id else prices.EVERYBODY
-    told = []
+    stored = []
     change = record.Change(
         who.user_id, "prices.told", f"prices#{scope}", user_id, now, after={"symbols": sorted(named)}
     )
@@ -65,7 +65,7 @@ def post_prices(request: Request) -> Answer:
     for symbol, price in named.items():
         accounts = prices.queue_price_updates(symbol, price, user_id, uuid.uuid4().hex, now)
         prices.push_price(symbol, price, user_id)
-        told.append(
+        stored.append(
             {
                 "symbol": symbol,
                 "price": price,
@@ -74,13 +74,13 @@ def post_prices(request: Request) -> Answer:
                 "waiting_accounts": accounts,
             }
         )
-    return Answer(201, {"items": told, "total": len(told), "next": None})
+    return Answer(201, {"items": stored, "total": len(stored), "next": None})
 
 
 def list_prices(request: Request) -> Answer:
-    """The last prices seen, by symbol.
+    """Returns the last known prices by symbol.
 
-    The caller's own, or with `?scope=everybody` those that serve everybody.
+    Returns the caller's own prices, or with `?scope=everybody` those for all users.
     """
     who, page = caller(request), paging.page_request(request)
     everybody = inputs.choice(request, "scope", ("own", prices.EVERYBODY)) == prices.EVERYBODY
@@ -95,7 +95,7 @@ def list_prices(request: Request) -> Answer:
 
 
 def _price_owner(who: Caller, named: str | None) -> str | None:
-    """Whose prices they are; None for everybody's."""
+    """Returns the user whose prices are set. None means all users."""
     if named is not None and named != who.user_id:
         who.require_admin()
     if who.role is Role.ADMIN:
@@ -113,7 +113,7 @@ def _view(item: aws.Item) -> dict[str, Any]:
 
 
 def _scope(scope: str) -> str | int | None:
-    """`everybody`, or the user's id."""
+    """Returns `everybody` or the user's id, as shown."""
     return scope if scope == prices.EVERYBODY else shown_id(scope.removeprefix("user#"))
 
 

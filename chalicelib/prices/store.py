@@ -1,4 +1,4 @@
-"""Market prices that paper orders fill at: the last one seen of each symbol, by a user and by everybody."""
+"""Market prices at which paper orders fill: the last known price per symbol, per user and for all users."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -14,26 +14,24 @@ from chalicelib.realtime import queue as realtime_queue
 from chalicelib.telemetry import log
 from chalicelib.trading import MarketType
 
-_SYMBOLS_AT_ONCE = 50  # two keys each, and a batch of reads holds a hundred
-_LIVE_FOR = timedelta(
-    minutes=5
-)  # a ticker is read each minute; after some failures the market may be elsewhere
+_SYMBOLS_AT_ONCE = 50  # each symbol has two keys, and a batch read holds 100
+_LIVE_FOR = timedelta(minutes=5)  # a ticker is read each minute. After some failures its price is stale
 EVERYBODY = "everybody"
-"""The scope of prices an admin set; a user's own come first for that user."""
+"""Scope of prices set by an admin. A user's own prices come first for that user."""
 
 
 def item_keys(symbol: str, user_id: str) -> list[tuple[str, aws.Key]]:
-    """Where a user's last price of a symbol stands, best first."""
+    """Returns the keys of a user's last known prices of a symbol, best first."""
     return [("prices", {"symbol": symbol, "scope": scope}) for scope in (f"user#{user_id}", EVERYBODY)]
 
 
 def live_key(symbol: str, exchange: str, market_type: MarketType) -> tuple[str, aws.Key]:
-    """Where the live price that an exchange's public ticker gave for a symbol stands."""
+    """Returns the key of a symbol's live price from an exchange's public ticker."""
     return ("prices", {"symbol": symbol, "scope": f"live#{exchange}#{market_type.value}"})
 
 
 def keys_for(instruction: Instruction) -> list[tuple[str, aws.Key]]:
-    """Where the instruction's symbol has prices, for `live_and_last`; nowhere without a symbol."""
+    """Returns the price keys of the instruction's symbol, for `live_and_last`. Empty without a symbol."""
     if instruction.symbol is None:
         return []
     name, market_type = instruction.symbol.name, instruction.market_type or MarketType.SPOT
@@ -41,11 +39,9 @@ def keys_for(instruction: Instruction) -> list[tuple[str, aws.Key]]:
 
 
 def live_and_last(found: Sequence[aws.Item | None], now: datetime) -> tuple[Decimal | None, Decimal | None]:
-    """The live price and the last price seen, of what was read under `keys_for`.
+    """Returns the live price and the last known price from the items of `keys_for`, each None if missing.
 
-    Each is None where there is none.
-
-    A live price that has not been renewed for some time is not the market's any more, and does not count.
+    A stale live price does not count.
     """
     live = found[0] if found else None
     fresh = live is not None and now - datetime.fromisoformat(str(live["at"])) <= _LIVE_FOR
@@ -53,13 +49,13 @@ def live_and_last(found: Sequence[aws.Item | None], now: datetime) -> tuple[Deci
 
 
 def newest_price(found: Sequence[aws.Item | None]) -> Decimal | None:
-    """The price to go by among those read under `keys`: the newest."""
+    """Returns the newest price among the items of `item_keys`. None if there is none."""
     prices = [item for item in found if item]
     return max(prices, key=lambda item: str(item["at"]))["price"] if prices else None
 
 
 def price_write(symbol: str, scope: str, price: Decimal, at: datetime) -> aws.Write:
-    """The write that remembers a price."""
+    """Returns the write that stores a price."""
     return aws.put_write("prices", {"symbol": symbol, "scope": scope, "price": price, "at": at.isoformat()})
 
 
@@ -72,12 +68,12 @@ def queue_price_updates(
     *,
     without: str | None = None,
 ) -> int:
-    """Queues a price for the paper accounts that have an order waiting for it; returns how many.
+    """Queues a price for the paper accounts with orders or positions in the symbol. Returns their number.
 
     Args:
-        user_id: Whose accounts; None for everybody's.
-        update_id: Makes a repeat of the same price recognisable.
-        without: An account that sees the price anyway.
+        user_id: Owner of the accounts. None means all users.
+        update_id: Identifies duplicates of the same price.
+        without: An account that applies the price itself. None for none.
     """
     waiting = {
         reference["account_id"]: reference["exchange"]
@@ -95,20 +91,21 @@ def queue_price_updates(
 
 
 def push_price(symbol: str, price: Decimal, user_id: str | None) -> None:
-    """Has a price pushed to who subscribed to prices; None for one that everybody may see.
+    """Pushes a price to subscribers. Best effort.
 
-    Failing at that fails nothing else.
+    Args:
+        user_id: The user who may see the price. None means all users.
     """
     try:
         realtime_queue.push_price(symbol, price, user_id)
     except (BotoCoreError, ClientError) as fault:
-        log.warning("price not pushed", extra={"symbol": symbol, "fault": type(fault).__name__})
+        log.warning("price push failed", extra={"symbol": symbol, "fault": type(fault).__name__})
 
 
 def latest(wanted: Sequence[str], user_id: str) -> dict[str, aws.Item]:
-    """The newest price of each symbol for a user, as stored.
+    """Returns the newest price of each symbol for a user, as stored.
 
-    Symbols nobody has seen a price of are missing.
+    Symbols without a known price are missing.
     """
     found: dict[str, aws.Item] = {}
     symbols = list(dict.fromkeys(wanted))

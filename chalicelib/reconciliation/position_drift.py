@@ -1,11 +1,9 @@
-"""Whether an exchange and the books disagree.
+"""Detects position drift: futures positions that changed without a fill of our orders.
 
-Futures positions that changed although none of our orders traded.
-
-Somebody traded by hand, or the exchange liquidated. The books of an account are its positions as last looked
-at and what its orders had filled by then, on its own item in `in_flight_orders`. A difference counts when it
-is still there a minute later: an order that fills between the look at the orders and the look at the
-positions is none. Whatever changed the positions, the change of the books is told.
+The cause is a manual trade or a liquidation. An account's recorded positions are its last snapshot plus the
+fills of its orders. They are stored in its item of `in_flight_orders`. A difference counts if it still exists
+a minute later, because an order may fill between the queries of orders and of positions. Every change of the
+recorded positions emits an event.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,32 +30,34 @@ def check(
     snapshot: Mapping[str, Any],
     now: datetime,
 ) -> None:
-    """Holds a snapshot against the books, and keeps it as the books for the next time.
+    """Compares a snapshot with the recorded positions and stores it for the next check.
 
     Args:
         own: The account's item in `in_flight_orders`, as it was before the snapshot.
-        unfinished: Its orders that have not ended, as they were before the snapshot.
+        unfinished: The account's unfinished orders, as they were before the snapshot.
     """
-    found = _found(own, unfinished, snapshot)
+    recorded = _recorded_positions(own, unfinished, snapshot)
     books = own.get("books")
-    differences = _differences(books, found) if books and books["traded"] == found["traded"] else []
+    differences = _differences(books, recorded) if books and books["traded"] == recorded["traded"] else []
     if differences and not own.get("doubted"):
-        # The books stay as they were, so that the next look is held against the same.
+        # The recorded positions stay, so that the next check compares with the same values.
         in_flight.mark_doubtful(account.account_id, account.exchange, now + _LOOK_AGAIN)
         return
-    told = [
-        *_changes(account, books, found, snapshot, now),
+    changes = [
+        *_changes(account, books, recorded, snapshot, now),
         *([_event(account, differences, now)] if differences else []),
     ]
-    in_flight.write_books(account.account_id, books, found, [outbox.event_write(event) for event in told])
+    in_flight.write_books(
+        account.account_id, books, recorded, [outbox.event_write(event) for event in changes]
+    )
     if differences:
         log.warning(
-            "positions differ from the books",
+            "position drift detected",
             extra={"account_id": account.account_id, "differences": differences},
         )
 
 
-def _found(
+def _recorded_positions(
     own: Mapping[str, Any], unfinished: Sequence[Order], snapshot: Mapping[str, Any]
 ) -> dict[str, Any]:
     positions = {_name(position): position["quantity"] for position in snapshot["positions"]}
@@ -78,11 +78,10 @@ def _differences(books: Mapping[str, Any], found: Mapping[str, Any]) -> list[dic
 
 
 def _name(position: Mapping[str, Any]) -> str:
-    """A position's name in the books.
+    """Returns a position's name in the records.
 
-    `BTCUSDT`, in hedge mode `BTCUSDT#long`, in isolated margin `BTCUSDT##isolated`.
-
-    So two positions in one instrument never add up to what looks like none.
+    `BTCUSDT`, in hedge mode `BTCUSDT#long`, in isolated margin `BTCUSDT##isolated`. Two opposite positions of
+    one instrument therefore never add up to a flat one.
     """
     mode = "isolated" if position.get("margin_mode") == "isolated" else ""
     return "#".join([position["symbol"], position.get("position_side") or "", mode]).rstrip("#")
@@ -104,15 +103,15 @@ def _changes(
     snapshot: Mapping[str, Any],
     now: datetime,
 ) -> list[Event]:
-    """`position.changed` of each position that differs from the books, in hedge mode of each side by itself."""
+    """Returns `position.changed` of each changed position. In hedge mode each side counts separately."""
     before = books["positions"] if books else {}
-    told = []
+    changes = []
     prices = {_name(position): position["entry_price"] for position in snapshot["positions"]}
     for name in sorted(before.keys() | found["positions"].keys()):
         quantity = found["positions"].get(name, _ZERO)
         if quantity != before.get(name, _ZERO):
             which, version = _parts(name), int(now.timestamp() * 1_000_000)
-            told.append(
+            changes.append(
                 events.position_event(
                     account,
                     MarketType.FUTURES,
@@ -124,7 +123,7 @@ def _changes(
                     **which,
                 )
             )
-    return told
+    return changes
 
 
 def _event(account: Account, differences: list[dict[str, Any]], now: datetime) -> Event:

@@ -1,6 +1,6 @@
-"""Following an account: its unfinished orders until they end, and a snapshot of what it holds.
+"""Reconciles an account: its unfinished orders until they have ended, and a snapshot of its positions.
 
-Runs on the account's message group, after whatever signal was before it, so that an account has one caller.
+Runs in the account's message group after earlier signals, so that an account has one caller at a time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ from chalicelib.telemetry import log
 from chalicelib.trading import Action, MarketType, Symbol
 
 _AGAIN = timedelta(seconds=55)
-_REFUSED_AGAIN = timedelta(minutes=10)  # a key that has been revoked may be replaced
+_REFUSED_AGAIN = timedelta(minutes=10)  # a revoked key may be replaced
 _FEES_WITHIN = timedelta(hours=1)
 _PATIENCE_S = 40.0
 _EXITS_STAY_DUE_S = 86_400
@@ -35,7 +35,11 @@ _WAITS = {OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED}
 
 
 def reconcile_account(message: ReconcileAccount, seconds: float = _PATIENCE_S) -> int:
-    """Looks at what is due on an account; returns how many orders were looked at."""
+    """Reconciles the due orders and snapshot of an account. Returns the number of orders queried.
+
+    Args:
+        seconds: Longest wait for the exchange, seconds.
+    """
     now = datetime.now(UTC)
     item = aws.get_many([("accounts", {"account_id": message.account_id})])[0]
     orders = in_flight.unfinished(message.account_id, due_by=now)
@@ -49,25 +53,25 @@ def reconcile_account(message: ReconcileAccount, seconds: float = _PATIENCE_S) -
         sessions = Connections(account, patience)
     except Refused as refused:
         log.warning(
-            "account cannot be followed", extra={"account_id": account.account_id, "code": refused.code}
+            "account reconciliation failed", extra={"account_id": account.account_id, "code": refused.code}
         )
         for order in orders:
             in_flight.schedule_order(order, now + _REFUSED_AGAIN)
         if "deleted_at" in item or not orders:
             snapshots.stop_snapshots(account.account_id)
         return 0
-    seen = _query_orders(orders, account, patience, sessions, now)
+    booked = _query_orders(orders, account, patience, sessions, now)
     if snapshot_due or orders:
-        _take_snapshot(account, sessions, own or {}, profits(seen), now)
+        _take_snapshot(account, sessions, own or {}, profits(booked), now)
     key_check.check(account, sessions, now)
-    log.info("account followed", extra={"account_id": account.account_id, "orders": len(orders)})
+    log.info("account reconciled", extra={"account_id": account.account_id, "orders": len(orders)})
     return len(orders)
 
 
 def _query_orders(
     orders: Sequence[Order], account: Account, patience: Patience, sessions: Connections, now: datetime
 ) -> list[Order]:
-    """Looks at orders; gives those that have been booked by that."""
+    """Queries orders. Returns the orders that have been booked as a result."""
     waiting, booked = [], []
     for order in orders:
         cost_basis = CostBasisBook()
@@ -82,7 +86,10 @@ def _query_orders(
             elif after.exit_of is not None and after.status in _WAITS:
                 waiting.append(after)
         except (Refused, Retryable) as fault:
-            log.warning("order not followed", extra={"order_id": order.order_id, "fault": str(fault)})
+            log.warning(
+                "order reconciliation failed, retrying",
+                extra={"order_id": order.order_id, "fault": str(fault)},
+            )
             in_flight.schedule_order(order, now + (_REFUSED_AGAIN if isinstance(fault, Refused) else _AGAIN))
     for order in waiting:
         _cancel_sibling_exit(order, account, patience, sessions)
@@ -108,7 +115,7 @@ def _query_order(order: Order, session: ExchangeSession, cost_basis: CostBasisBo
 def _execution_client(
     account: Account, order: Order, patience: Patience, sessions: Connections
 ) -> LiveExecution:
-    """A desk that places orders beside one of the ledger."""
+    """Returns an execution client that places orders for the signal of an existing order."""
     instrument = sessions.of(order.market_type).instrument(order.symbol)
     instruction = Instruction(
         signal_id=order.signal_id,
@@ -128,17 +135,19 @@ def _execution_client(
 
 
 def _cancel_sibling_exit(order: Order, account: Account, patience: Patience, sessions: Connections) -> None:
-    """Cancels an exit when the other of its pair has traded."""
+    """Cancels an exit if the other exit of its OCO group has traded."""
     if any(other.filled for other in in_flight.exits_of(order)):
         try:
             _execution_client(account, order, patience, sessions).cancel(order, "position_left")
         except Retryable as fault:
-            log.warning("exit not cancelled", extra={"order_id": order.order_id, "fault": str(fault)})
+            log.warning(
+                "exit cancel failed, retrying", extra={"order_id": order.order_id, "fault": str(fault)}
+            )
             in_flight.schedule_order(order, datetime.now(UTC) + _AGAIN)
 
 
 def _current_state(order: Order, session: ExchangeSession, cost_basis: CostBasisBook, now: datetime) -> Order:
-    """An open order as the exchange shows it now."""
+    """Returns an open order with its current state at the exchange."""
     instrument = session.instrument(order.symbol)
     state = session.find(order.client_order_id, instrument, trigger=order.stop_price is not None)
     if state is not None:
@@ -149,18 +158,18 @@ def _current_state(order: Order, session: ExchangeSession, cost_basis: CostBasis
         after, writes = in_flight.record_writes(order, state, book, **fees)
         if writes:
             in_flight.write(
-                [*writes, *(in_flight.exposing(after) if _left_something(after, session) else [])]
+                [*writes, *(in_flight.exposing(after) if _is_partial_exit(after, session) else [])]
             )
         return after
     if order.sent_at is not None and now - order.sent_at < 4 * timedelta(seconds=session.late_arrival_s):
-        return order  # too young to have been forgotten; it will show
+        return order  # too young to have been dropped by the exchange: it will appear
     state = session.find_by_traces(query_order.order_state(order), instrument, order.created_at, strict=False)
     if state is None:
-        # Its own look-up and the list of open orders may both lag. A cancel by its id makes sure that nothing
-        # stays live.
+        # The order's own query and the list of open orders may both lag. A cancel by client order id ensures
+        # that no order stays open.
         state = session.cancel(query_order.order_state(order), instrument)
         if not state.filled:
-            # Exchanges forget cancelled orders that have not traded, within hours or days.
+            # Exchanges drop cancelled orders without fills after hours or days.
             return in_flight.mark_cancelled(order, "order_not_found_at_exchange")
     return in_flight.record(
         order,
@@ -173,11 +182,14 @@ def _current_state(order: Order, session: ExchangeSession, cost_basis: CostBasis
 def _watch(
     order: Order, written_off_at: datetime, session: ExchangeSession, cost_basis: CostBasisBook, now: datetime
 ) -> Order:
-    """Looks whether an order that was written off has shown up, at growing intervals."""
+    """Looks up a written-off order, at growing intervals."""
     instrument = session.instrument(order.symbol)
     state = session.find(order.client_order_id, instrument, trigger=order.stop_price is not None)
     if state is not None and (state.filled or not state.status.final):
-        log.warning("order shown late", extra={"order_id": order.order_id, "status": state.status.value})
+        log.warning(
+            "written-off order found at the exchange",
+            extra={"order_id": order.order_id, "status": state.status.value},
+        )
         book = query_order.cost_basis_booking(cost_basis, instrument, order, state)
         return in_flight.take_up(order, state, book, **query_order.order_fees(session, state, instrument))
     if state is not None or now - written_off_at > _WATCHED_FOR:
@@ -187,10 +199,10 @@ def _watch(
     return order
 
 
-def _left_something(order: Order, session: ExchangeSession) -> bool:
-    """Whether an exit has fired, has found too little to trade with, and its position still stands.
+def _is_partial_exit(order: Order, session: ExchangeSession) -> bool:
+    """Returns whether an exit triggered, filled only in part, and its position is still open.
 
-    One that has not traded at all may have been cancelled by the account's owner, which is left as it is.
+    An exit without any fill may have been cancelled by the account's owner and is left as it is.
     """
     if (
         order.exit_of is None
@@ -208,7 +220,7 @@ def _left_something(order: Order, session: ExchangeSession) -> bool:
 
 
 def _learn_fees(order: Order, session: ExchangeSession, cost_basis: CostBasisBook, now: datetime) -> Order:
-    """The fee of an ended order, once the exchange shows all its trades."""
+    """Records an ended order's fee, once the exchange shows all its trades."""
     instrument = session.instrument(order.symbol)
     found = query_order.order_fees(session, query_order.order_state(order), instrument)
     if found or now - order.updated_at > _FEES_WITHIN:
@@ -230,11 +242,15 @@ def _take_snapshot(
 ) -> None:
     try:
         unfinished = in_flight.unfinished(account.account_id)
-        seen = snapshots.take_snapshot(account, sessions, now)
-        position_drift.check(account, own, unfinished, seen, now)
+        snapshot = snapshots.take_snapshot(account, sessions, now)
+        position_drift.check(account, own, unfinished, snapshot, now)
         queue_flatten.queue_flatten(
-            risk_state.add_equity_change(account.user_id, account.account_id, seen["equity"], now, realized)
+            risk_state.add_equity_change(
+                account.user_id, account.account_id, snapshot["equity"], now, realized
+            )
         )
     except (Refused, Retryable) as fault:
-        log.warning("no snapshot", extra={"account_id": account.account_id, "fault": str(fault)})
+        log.warning(
+            "snapshot failed, retrying later", extra={"account_id": account.account_id, "fault": str(fault)}
+        )
         in_flight.schedule_account(account.account_id, account.exchange, now + _REFUSED_AGAIN)

@@ -1,4 +1,4 @@
-"""Each minute: has the accounts followed on which something is due, each on its own message group."""
+"""Each minute, queues the accounts that need reconciliation, each in its own message group."""
 
 from datetime import UTC, datetime
 
@@ -8,7 +8,7 @@ from chalicelib.telemetry import Metric, measure
 
 
 def queue_due_accounts() -> int:
-    """Queues one message per account on which an order or a snapshot is due; returns how many."""
+    """Queues one message per account with a due order or snapshot. Returns their number."""
     now = datetime.now(UTC)
     measure(Metric.UNKNOWN_OUTCOMES, in_flight.unknown_outcomes())
     accounts = {item["account_id"]: item["exchange"] for item in in_flight.due_items(now)}

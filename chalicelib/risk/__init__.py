@@ -1,4 +1,4 @@
-"""Halt switches: of everybody, of one user, of one account. A halt holds back what opens or adds.
+"""Risk: halts and risk rules. A halt blocks orders that open or add.
 
 Closing always works.
 """

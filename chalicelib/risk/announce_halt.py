@@ -1,10 +1,9 @@
-"""Telling every user that trading is halted for everybody, or goes on.
+"""Notifies every user of a global halt or of its end.
 
-By the minute sweep, since nobody's request can wait for that.
-
-The switch itself is thrown at once and refuses from then on. How far the telling has come stands in the
-switch's item and moves on in the transaction of the events, so each user is told once, however often the
-sweep dies. Throwing the switch again begins anew.
+The one-minute sweep does this, because no request can wait for all users. The switch itself is set at once
+and refuses orders from then on. The switch's item holds the progress, which is written in the transaction of
+the events. Each user is therefore notified once, even if the sweep crashes. Setting the switch again restarts
+the notifications.
 """
 
 import time
@@ -18,7 +17,7 @@ from chalicelib.risk import halts
 from chalicelib.risk.halts import Scope, Switch
 from chalicelib.users.store import LISTED
 
-_AT_ONCE = 50  # users; a transaction holds a hundred writes
+_AT_ONCE = 50  # users. A transaction holds 100 writes
 _PATIENCE_S = 20.0
 _GLOBAL = Switch(Scope.GLOBAL)
 
@@ -26,18 +25,21 @@ _GLOBAL = Switch(Scope.GLOBAL)
 def announce_halt(
     now: datetime, cancel_entries: Callable[[list[str], str], None], seconds: float = _PATIENCE_S
 ) -> int:
-    """Goes on telling for so long, and returns how many users were told; the next sweep goes on from there.
+    """Continues the notifications for `seconds`. Returns the number of notified users.
+
+    The next sweep continues from there.
 
     Args:
-        cancel_entries: Has the resting entries of users cancelled, since a time; called for each part of the
-            users while halted.
+        cancel_entries: Cancels the resting entries of users, given the start of the halt. Called for each
+            part of the users while trading is halted.
+        seconds: Longest duration, seconds.
     """
-    ends, told = time.monotonic() + seconds, 0
+    ends, notified = time.monotonic() + seconds, 0
     while time.monotonic() < ends:
         item = aws.get("risk", _GLOBAL.key)
         if item is None or "telling" not in item:
             break
-        users, following = aws.query_page(
+        users, next_key = aws.query_page(
             "users",
             "listed = :all",
             index="listed",
@@ -46,21 +48,23 @@ def announce_halt(
             all=LISTED,
         )
         active = [user["user_id"] for user in users if user.get("is_active", True)]
-        writes = [outbox.event_write(halts.event(_GLOBAL, item, now, told_to=user_id)) for user_id in active]
+        writes = [
+            outbox.event_write(halts.event(_GLOBAL, item, now, recipient=user_id)) for user_id in active
+        ]
         if item["halted"]:
             cancel_entries(active, item["at"])
         try:
-            aws.transact([*writes, _progress_write(item, following)])
+            aws.transact([*writes, _progress_write(item, next_key)])
         except (aws.WriteRefused, Retryable):
-            continue  # another sweep, or the switch was thrown again
-        told += len(active)
-    return told
+            continue  # another sweep was faster, or the switch was set again
+        notified += len(active)
+    return notified
 
 
-def _progress_write(item: aws.Item, following: aws.Item | None) -> aws.Write:
-    """The note of how far it has come; it ends where there is nobody left."""
+def _progress_write(item: aws.Item, next_key: aws.Item | None) -> aws.Write:
+    """Returns the write of the progress. It ends when no user is left."""
     unmoved = "version = :version AND telling = :before"
     values = {"version": item["version"], "before": item["telling"]}
-    if following is None:
+    if next_key is None:
         return aws.update_write("risk", _GLOBAL.key, "REMOVE telling", unmoved, **values)
-    return aws.update_write("risk", _GLOBAL.key, "SET telling = :after", unmoved, **values, after=following)
+    return aws.update_write("risk", _GLOBAL.key, "SET telling = :after", unmoved, **values, after=next_key)

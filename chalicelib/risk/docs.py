@@ -1,4 +1,4 @@
-"""Documentation of the routes of the halt switches and risk rules."""
+"""OpenAPI documentation of the routes for halt switches and risk rules."""
 
 from chalicelib.openapi.docs import OWNER, Docs, listing
 from chalicelib.openapi.examples import AT, USER_ID

@@ -1,4 +1,4 @@
-"""Throwing a halt switch, and reading the switches."""
+"""Sets and reads halt switches."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,12 +28,13 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """What is halted, and what risk rules are about: everybody, a user, an account, a strategy.
+    """The subject of a halt or of risk rules: all users, a user, an account or a strategy.
 
     Attributes:
-        id: The user, account or strategy; None for the global one, and for a strategy that a signal named.
-        owner: Whose it is, who is told and sees it; None for the global one.
-        name: A strategy's name, which signals know it by.
+        id: Id of the user, account or strategy. None for the global switch and for a strategy named by a
+            signal.
+        owner: The user who owns the switch, sees it and is notified. None for the global switch.
+        name: A strategy's name, as signals give it.
     """
 
     scope: Scope
@@ -43,7 +44,7 @@ class Switch:
 
     @property
     def key(self) -> dict[str, str]:
-        """The key of its item: "global", "user#1", "account#1", "strategy#1#name" after its owner."""
+        """The key of the switch's item: "global", "user#1", "account#1" or "strategy#{owner}#{name}"."""
         parts = (self.owner, self.name) if self.scope is Scope.STRATEGY else (self.id,)
         return {"scope": "#".join([self.scope.value, *(part for part in parts if part is not None)])}
 
@@ -51,21 +52,21 @@ class Switch:
 def set_switch(
     switch: Switch, *, halted: bool, by: str, admin: bool = True, reason: str | None = None
 ) -> dict[str, Any]:
-    """Sets a switch, and tells `trading.halted` or `trading.resumed`, for an account `account.halted` or `account.resumed`.
+    """Sets a switch and emits `trading.halted` or `trading.resumed`, or `account.…` for an account.
 
-    Setting it as it is already changes and tells nothing.
+    No-op if the switch is already set so.
 
     Args:
-        by: Who does this: a user's id, or `risk`, `telegram`, `system`.
-        admin: They are an admin, or the system itself. Only an admin lifts what an admin halted.
-        reason: For people; a rule's name where a rule halted.
+        by: The actor: a user's id, or `risk`, `telegram`, `system`.
+        admin: Whether the actor is an admin or the system. Only an admin ends a halt that an admin started.
+        reason: Text for users. The rule's name if a rule halted. None for none.
 
     Returns:
         The switch as it is shown.
 
     Raises:
-        Forbidden: An admin halted it, and an admin must lift that.
-        Retryable: Others set it again and again.
+        Forbidden: An admin started the halt, and only an admin may end it.
+        Retryable: The switch was modified concurrently on each attempt.
     """
     for _ in range(_TRIES):
         now = datetime.now(UTC)
@@ -80,7 +81,7 @@ def set_switch(
         except (aws.WriteRefused, Retryable):
             continue
         return view(switch, item)
-    raise Retryable("the switch is being thrown by others")
+    raise Retryable("halt switch modified concurrently on every attempt")
 
 
 def switch_writes(
@@ -94,12 +95,12 @@ def switch_writes(
     reason: str | None = None,
     flatten: bool = False,
 ) -> tuple[aws.Item, list[aws.Write]]:
-    """A switch as it will be, and the writes that make it so, its event among them.
+    """Returns the changed switch and the writes that change it, event included.
 
-    They hold only if it is still as it was read.
+    The writes succeed only if the switch has not changed since it was read.
 
     Args:
-        flatten: What is open is closed too, and the event says so.
+        flatten: Whether open positions are closed too. The event says so.
     """
     everybody: dict[str, Any] = {"telling": {}} if switch.scope is Scope.GLOBAL else {}
     thrown_ = {
@@ -120,14 +121,12 @@ def switch_writes(
 
 
 def note_left_open(switch: Switch, account_id: str, positions: Sequence[Mapping[str, Any]]) -> None:
-    """Notes on a halt which positions of an account could not be closed, with an event.
+    """Records on a halt which positions of an account could not be closed, with an event.
 
-    An empty list takes an earlier note back.
-
-    A switch that is not halted any more is left alone.
+    An empty list removes an earlier record. A switch that is no longer halted is not changed.
 
     Raises:
-        Retryable: Others change the switch again and again.
+        Retryable: The switch was modified concurrently on each attempt.
     """
     for _ in range(_TRIES):
         now = datetime.now(UTC)
@@ -144,13 +143,13 @@ def note_left_open(switch: Switch, account_id: str, positions: Sequence[Mapping[
         except (aws.WriteRefused, Retryable):
             continue
         return
-    raise Retryable("the switch is being changed by others")
+    raise Retryable("halt switch modified concurrently on every attempt")
 
 
 def switch_write(
     switch: Switch, stored: aws.Item, now: datetime, **fields: Any
 ) -> tuple[aws.Item, aws.Write]:
-    """The item of the table `risk` with other fields, and the write of it."""
+    """Returns the item of the table `risk` with other fields, and the write of that item."""
     version = int(stored.get("version", 0))
     item = {**stored, **switch.key, **fields, "version": version + 1, "updated_at": now.isoformat()}
     if version:
@@ -159,12 +158,12 @@ def switch_write(
 
 
 def read_switches(switches: Sequence[Switch]) -> list[dict[str, Any]]:
-    """Switches as they are shown; one that was never thrown is not halted."""
+    """Returns switches as they are shown. A switch that was never set is not halted."""
     return [view(switch, item) for switch, item in zip(switches, stored_parts(switches), strict=True)]
 
 
 def stored_parts(switches: Sequence[Switch]) -> list[aws.Item]:
-    """What is stored of switches and the rules beside them, empty where that is nothing."""
+    """Returns the stored items of switches and of their rules. Empty items if nothing is stored."""
     items: list[aws.Item | None] = []
     for start in range(0, len(switches), _READ_AT_ONCE):
         items += aws.get_many([("risk", switch.key) for switch in switches[start : start + _READ_AT_ONCE]])
@@ -172,7 +171,7 @@ def stored_parts(switches: Sequence[Switch]) -> list[aws.Item]:
 
 
 def view(switch: Switch, item: aws.Item) -> dict[str, Any]:
-    """A switch as it is shown."""
+    """Returns a switch as it is shown."""
     return {
         "scope": switch.scope.value,
         "id": shown_id(switch.id),
@@ -180,12 +179,12 @@ def view(switch: Switch, item: aws.Item) -> dict[str, Any]:
         "reason": item.get("reason"),
         "by": shown_id(item.get("by")),
         "at": item.get("at"),
-        "left_open": _left_open(item),
+        "left_open": _left_open_rows(item),
     }
 
 
-def _left_open(item: aws.Item) -> list[dict[str, Any]]:
-    """What a daily loss should have closed and could not, of all accounts."""
+def _left_open_rows(item: aws.Item) -> list[dict[str, Any]]:
+    """Returns the positions, of all accounts, that a daily loss could not close."""
     rows = [row for _, found in sorted((item.get("left_open") or {}).items()) for row in found]
     return [{**row, "account_id": shown_id(row["account_id"])} for row in rows]
 
@@ -199,28 +198,33 @@ def _change(switch: Switch, before: aws.Item, after: aws.Item, now: datetime) ->
 
 
 def event(
-    switch: Switch, item: aws.Item, now: datetime, *, told_to: str | None = None, flatten: bool = False
+    switch: Switch, item: aws.Item, now: datetime, *, recipient: str | None = None, flatten: bool = False
 ) -> Event:
-    """What is told of a switch as it stands: to its owner, or of the global one to a user, else to admins."""
+    """Returns the event of a switch's state.
+
+    The event goes to the owner. For the global switch, it goes to the given user or else to the admins.
+    """
     type_ = _type(switch, halted=item["halted"])
-    told: dict[str, Any] = {"reason": item["reason"] or ""}
+    payload: dict[str, Any] = {"reason": item["reason"] or ""}
     if switch.scope is Scope.ACCOUNT:
-        told["account_id"] = switch.id
+        payload["account_id"] = switch.id
     else:
-        told |= {"scope": switch.scope.value, "user_id": shown_id(switch.owner)}
+        payload |= {"scope": switch.scope.value, "user_id": shown_id(switch.owner)}
     if switch.scope is Scope.STRATEGY:
-        told["group_name"] = switch.name
+        payload["group_name"] = switch.name
     if flatten:
-        told["flatten"] = True
+        payload["flatten"] = True
     if item["halted"] and item.get("left_open"):
-        told["left_open"] = [row for _, found in sorted(item["left_open"].items()) for row in found]
+        payload["left_open"] = [row for _, found in sorted(item["left_open"].items()) for row in found]
     return Event(
-        event_id=event_id(type_, switch.key["scope"], str(item["version"]), *([told_to] if told_to else [])),
+        event_id=event_id(
+            type_, switch.key["scope"], str(item["version"]), *([recipient] if recipient else [])
+        ),
         type=type_,
-        payload=told,
+        payload=payload,
         entity=switch.key["scope"],
-        user_id=told_to or switch.owner,
-        personal=told_to is not None,
+        user_id=recipient or switch.owner,
+        personal=recipient is not None,
         created_at=now,
     )
 

@@ -1,4 +1,4 @@
-"""The routes of the halt switches and of the risk rules."""
+"""The routes of halt switches and risk rules."""
 
 from typing import Annotated, Any, Literal
 
@@ -24,7 +24,7 @@ Notional = Annotated[Money, Field(gt=0)]
 
 
 class HaltInput(Input):
-    """A switch to throw; `id` is the user, account or strategy, by default the caller."""
+    """A switch to set. `id` is the user, account or strategy. None means the caller."""
 
     scope: Annotated[Scope, Caseless]
     id: UserId | None = None
@@ -33,9 +33,9 @@ class HaltInput(Input):
 
 
 class HoursInput(Input):
-    """A stretch of the week, UTC; without `days` every day.
+    """A weekly time window, UTC. Without `days` it applies every day.
 
-    Where `end` is at or before `start` it is on the next day.
+    If `end` is at or before `start`, `end` is on the next day.
     """
 
     days: Annotated[
@@ -48,7 +48,10 @@ class HoursInput(Input):
 
 
 class RulesInput(Input):
-    """Rules to set; null takes one away. `id` is the user, account or strategy, by default the caller."""
+    """Risk rules to set. Null removes a rule.
+
+    `id` is the user, account or strategy. None means the caller.
+    """
 
     scope: Annotated[Literal[Scope.USER, Scope.ACCOUNT, Scope.STRATEGY], Caseless]
     id: UserId | None = None
@@ -66,9 +69,9 @@ class RulesInput(Input):
 
 
 def list_switches(request: Request) -> Answer:
-    """The switches that concern a user.
+    """Returns the switches that concern a user.
 
-    The global one, the user's, those of the user's accounts and strategies.
+    They are the global switch and those of the user and of the user's accounts and strategies.
     """
     who = caller(request)
     user_id, page = who.whose(request), paging.page_request(request)
@@ -78,7 +81,7 @@ def list_switches(request: Request) -> Answer:
 
 
 def list_rules(request: Request) -> Answer:
-    """The risk rules of a user, and of the user's accounts and strategies."""
+    """Returns the risk rules of a user and of the user's accounts and strategies."""
     who = caller(request)
     user_id, page = who.whose(request), paging.page_request(request)
     about = _of_user(user_id)
@@ -109,7 +112,7 @@ def patch_rules(request: Request) -> Answer:
 
 
 def _of_user(user_id: str) -> list[Switch]:
-    """Everything of a user that can be halted and have rules."""
+    """Returns the switches of a user and of the user's accounts and strategies."""
     accounts_of = users.directory(user_id).accounts.values()
     found = [
         Switch(Scope.USER, user_id, user_id),
@@ -122,7 +125,7 @@ def _of_user(user_id: str) -> list[Switch]:
 
 
 def named_switch(who: Caller, scope: Scope, id_: int | None) -> Switch:
-    """What a request names, if the caller may change it."""
+    """Returns the switch that a request names, if the caller may change it."""
     if scope is Scope.GLOBAL:
         who.require_admin()
         return Switch(Scope.GLOBAL)
@@ -134,7 +137,7 @@ def named_switch(who: Caller, scope: Scope, id_: int | None) -> Switch:
     if id_ is None:
         raise Refused("missing_field", field="id")
     if scope is Scope.STRATEGY:
-        # By the strategies' own pointer, since a strategy's rules are written below it here.
+        # Reads the strategies' own index item: the package `strategies` is a layer above this one.
         pointer = aws.get("strategies", {"user_id": f"strategy#{id_}", "group_name": "lookup"})
         if pointer is None:
             raise NotFound("not_found")

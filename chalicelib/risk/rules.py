@@ -1,7 +1,7 @@
-"""Risk rules: what an owner never wants their orders to do, whatever a signal says. Pure.
+"""Risk rules: limits that an owner sets for all orders, whatever a signal says. Pure functions.
 
-A rule only ever holds back what opens or adds. Closing, reducing and cancelling are always allowed: a rule
-that kept somebody in a position would be a risk of its own.
+A rule blocks only orders that open or add. Closing, reducing and cancelling are always allowed: a rule that
+kept a user in a position would be a risk of its own.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,12 +18,12 @@ MINUTE = timedelta(minutes=1)
 
 
 class Hours(Record):
-    """A stretch of the week in which orders may open, UTC.
+    """A weekly time window in which orders may open, UTC.
 
     Attributes:
-        days: On which it begins.
-        start: `08:00`.
-        end: `16:30`, not included; at or before `start` it is on the next day.
+        days: Weekdays on which the window starts.
+        start: Time of day, such as `08:00`.
+        end: Time of day, such as `16:30`, exclusive. If it is at or before `start`, it is on the next day.
     """
 
     days: tuple[str, ...] = DAYS
@@ -31,7 +31,7 @@ class Hours(Record):
     end: str = "00:00"
 
     def hold(self, at: datetime) -> bool:
-        """Whether a moment is within it."""
+        """Returns whether a time is within the window."""
         start, end = time.fromisoformat(self.start), time.fromisoformat(self.end)
         now, today, yesterday = at.time().replace(tzinfo=None), DAYS[at.weekday()], DAYS[at.weekday() - 1]
         if start < end:
@@ -40,22 +40,24 @@ class Hours(Record):
 
 
 class Rules(Record):
-    """The rules of one user, account or strategy; None, or nothing listed, is no rule.
+    """The risk rules of one user, account or strategy. None or an empty list means no rule.
 
-    All but the daily loss hold on each account by itself, wherever they are set.
+    All rules except the daily loss apply to each account separately, wherever they are set.
 
     Attributes:
-        allowed_symbols: Plain names such as `BTCUSDT`; only these may be opened.
-        max_order_notional: Of one order, in its quote currency.
-        max_position_notional: Of a position with the open orders that would add to it, in its quote currency.
-        max_open_positions: Positions and holdings of one account, with open orders that would make new ones.
-        max_orders_per_minute: Orders that open, on one account.
-        max_daily_loss: Of an account in its currency, else in US dollars, since midnight UTC, of all the
-            accounts together that the rule is about. Reaching it halts the user, account or strategy.
-        flatten: A daily loss also closes what is open.
-        cancel_on_halt: A halt also cancels open orders that would open or add.
+        allowed_symbols: The only symbols that may be opened, by plain name such as `BTCUSDT`.
+        max_order_notional: Largest value of an order, quote units.
+        max_position_notional: Largest value of a position including open orders that would add to it, quote
+            units.
+        max_open_positions: Largest number of positions and holdings of one account, including open orders
+            that would open new ones.
+        max_orders_per_minute: Largest number of opening orders per minute on one account.
+        max_daily_loss: Largest loss since midnight UTC. For an account in its currency, else in US dollars
+            over all accounts of the user or strategy. Reaching it halts the user, account or strategy.
+        flatten: Whether a daily loss also closes open positions.
+        cancel_on_halt: Whether a halt also cancels open orders that would open or add.
         trading_hours: When orders may open.
-        cooldown_s: Seconds between an order that opens and the signal of the next, on one account.
+        cooldown_s: Seconds between an opening order and the next signal's opening order, on one account.
     """
 
     allowed_symbols: tuple[str, ...] = ()
@@ -71,12 +73,12 @@ class Rules(Record):
 
     @property
     def about_positions(self) -> bool:
-        """Checking them takes a look at what the account holds."""
+        """Whether a check needs the account's positions."""
         return self.max_position_notional is not None or self.max_open_positions is not None
 
     @property
     def about_pace(self) -> bool:
-        """Checking them takes the times of earlier orders."""
+        """Whether a check needs the times of earlier orders."""
         return self.max_orders_per_minute is not None or self.cooldown_s is not None
 
 
@@ -88,9 +90,9 @@ class Opening:
     """An order that would open or add.
 
     Attributes:
-        notional: Quote units.
-        position: Quote units of the position it would make, open orders included; None if nobody looked.
-        positions: How many positions the account would then have; None if nobody looked.
+        notional: Value, quote units.
+        position: Value of the resulting position including open orders, quote units. None if not read.
+        positions: Resulting number of positions on the account. None if not read.
     """
 
     notional: Decimal
@@ -115,14 +117,14 @@ def check_symbol(rules: Iterable[Rules], symbol: str) -> None:
 
 
 def check_notional(rules: Iterable[Rules], notional: Decimal) -> None:
-    """Raises NotDoable if an order of so many quote units is too large."""
+    """Raises NotDoable if an order's value, quote units, is too large."""
     limit = _lowest(each.max_order_notional for each in rules)
     if limit is not None and notional > limit:
         raise NotDoable("above_max_order", notional=plain(notional), limit=plain(limit))
 
 
 def check_opening(rules: Sequence[Rules], opening: Opening) -> None:
-    """Raises NotDoable if an order would be too large, or make too large or too many positions."""
+    """Raises NotDoable if an order, the resulting position or the number of positions is too large."""
     check_notional(rules, opening.notional)
     limit = _lowest(each.max_position_notional for each in rules)
     if limit is not None and opening.position is not None and opening.position > limit:
@@ -133,11 +135,12 @@ def check_opening(rules: Sequence[Rules], opening: Opening) -> None:
 
 
 def check_pace(rules: Sequence[Rules], before: Sequence[datetime], now_placed: int, at: datetime) -> None:
-    """Raises NotDoable if an order that opens would come too soon.
+    """Raises NotDoable if an opening order would come too soon.
 
     Args:
-        before: When earlier signals' orders were placed.
-        now_placed: How many this signal has placed so far; they do not cool each other down.
+        before: When the orders of earlier signals were placed.
+        now_placed: Number of orders that this signal has placed so far. They have no cooldown among each
+            other.
     """
     most = _lowest(each.max_orders_per_minute for each in rules)
     if most is not None and sum(each > at - MINUTE for each in before) + now_placed >= most:
@@ -149,12 +152,12 @@ def check_pace(rules: Sequence[Rules], before: Sequence[datetime], now_placed: i
 
 
 def rules_from_item(control: dict[str, Any] | None) -> Rules:
-    """The rules in an item of the table `risk`."""
+    """Returns the rules in an item of the table `risk`."""
     return Rules.model_validate((control or {}).get("rules") or {})
 
 
 def plain(amount: Decimal) -> str:
-    """An amount as people write it."""
+    """Returns an amount in plain decimal notation."""
     return f"{amount.normalize():f}"
 
 

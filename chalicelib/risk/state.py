@@ -1,13 +1,14 @@
-"""The halt switches and risk rules over one signal on one account.
+"""Risk state: the halts and risk rules for one signal on one account.
 
-Read with everything else, asked before each order that opens.
+Read once with the other records, checked before each opening order.
 
-A daily loss is added up in an item of its own, "daily_totals#user#7", and each execution that trades under
-such a rule moves that item's version on in its own transaction. So what reaches the limit halts, and whatever
-was decided before it knew of that is not written: it is decided again. On an account with exchange keys,
-where an order is out of our hands once it is sent, two sums are kept: what its orders realised, as soon as
-that is known, and what its equity lost, which has fees, funding and open positions in it. The larger loss of
-the two counts.
+The daily totals are items of their own, such as "daily_totals#user#7". Each execution under a daily loss rule
+increments the item's version in its own transaction. If the loss reaches the limit, a halt is written.
+Concurrent executions then fail their condition and are decided again.
+
+An exchange account has two totals, because a sent order cannot be taken back: the realised PnL of its orders,
+and the change of its equity. The equity includes fees, funding and open positions. The larger loss of the two
+counts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,16 +28,20 @@ from chalicelib.risk.rules import Opening, Rules
 
 BY = "risk"
 DAILY_LOSS = "max_daily_loss"
-"""The reason of a halt that a rule threw."""
+"""Reason of a halt that the daily loss rule caused."""
 
 _ZERO = Decimal(0)
-_MOST_REMEMBERED = 200  # orders; no rule allows more of them in a minute
+_MOST_REMEMBERED = 200  # orders. No rule allows more of them in a minute
 _MOST_STRATEGIES = 20
 _TRIES = 8
 
 
 def switches(user_id: str, account_id: str, group_name: str | None) -> list[Switch]:
-    """What governs an account's orders; the strategy if they are one's."""
+    """Returns the switches that apply to an account's orders.
+
+    Args:
+        group_name: The strategy of the orders. None for no strategy.
+    """
     found = [
         Switch(Scope.GLOBAL),
         Switch(Scope.USER, user_id, user_id),
@@ -46,16 +51,16 @@ def switches(user_id: str, account_id: str, group_name: str | None) -> list[Swit
 
 
 def item_keys(active_rules: Sequence[Switch]) -> list[tuple[str, aws.Key]]:
-    """Where the switches with their rules stand, and what was added up under them."""
+    """Returns the keys of the switches with their rules, and of their daily totals."""
     return [("risk", key) for switch in active_rules for key in (switch.key, _daily_totals_key(switch))]
 
 
 @dataclass(frozen=True, slots=True)
 class Flattening:
-    """Something that is halted, and whose accounts close what is open, or with `entries_only` cancel what would open.
+    """A halt whose accounts close their positions, or with `entries_only` cancel their entries.
 
     Attributes:
-        since: Tells one halt from the next.
+        since: Start of the halt. Distinguishes halts of the same switch.
     """
 
     switch: Switch
@@ -71,11 +76,14 @@ class _ActiveRules:
     rules: Rules
 
     def part_of(self, profits: Mapping[str | None, Decimal], rate: Decimal | None) -> Decimal:
-        """What of these profits by strategy counts here: of an account in its currency, else in US dollars.
+        """Returns the part of these profits that counts under the rule.
+
+        For an account in its currency, else in US dollars.
 
         Args:
-            rate: US dollars per unit of the account's currency; None if unknown. What cannot be counted is
-                left out, and nothing opens.
+            profits: Profits by strategy.
+            rate: US dollars per unit of the account's currency. None if unknown: those profits are left out
+                and no order may open.
         """
         part = (
             profits.get(self.switch.name, _ZERO)
@@ -85,35 +93,35 @@ class _ActiveRules:
         return part if self.switch.scope is Scope.ACCOUNT else part * (rate or _ZERO)
 
     def sums(self, at: datetime) -> tuple[Decimal, Decimal]:
-        """The day's profit with the equity of accounts at exchanges, and what all orders realised."""
+        """Returns the day's profit including the equity change, and the realised PnL of all orders."""
         if self.daily_totals.get("date") != at.date().isoformat():
             return _ZERO, _ZERO
         profit = Decimal(self.daily_totals.get("profit", _ZERO))
         return profit, Decimal(self.daily_totals.get("realized", profit))
 
     def loss(self, at: datetime, realized: Decimal = _ZERO) -> Decimal:
-        """What was lost today, with this as well; negative if more was won."""
+        """Returns today's loss including `realized`. Negative for a profit."""
         profit, before = self.sums(at)
         return max(-profit, -(before + realized))
 
     def over(self, at: datetime, realized: Decimal = _ZERO) -> bool:
-        """Whether the day's loss has reached the rule's limit."""
+        """Returns whether the day's loss has reached the rule's limit."""
         limit = self.rules.max_daily_loss
         return limit is not None and self.loss(at, realized) >= limit
 
 
 class RiskState:
-    """The switches and rules that govern one account's orders, as they were read.
+    """The switches and rules that apply to one account's orders, as they were read.
 
     Attributes:
-        active_rules: What governs, with its items.
-        others: Strategies whose orders wait on the account. A price that the signal brings may fill them, so
-            their losses count too.
-        currency: The account's.
-        rate: US dollars per unit of it; None if unknown.
+        active_rules: The switches that apply, with their items.
+        others: Switches of strategies with waiting orders on the account. The signal's price may fill those
+            orders, so their losses count too.
+        currency: The account's currency.
+        rate: US dollars per unit of `currency`. None if unknown.
 
     Args:
-        found: The items under `keys` of both, in that order.
+        found: The items under `item_keys` of both, in that order.
     """
 
     def __init__(
@@ -131,11 +139,11 @@ class RiskState:
         self._placed = 0
 
     def count_in(self, currency: str, rate: Decimal | None) -> None:
-        """Says what currency profits are in, and what it is worth in US dollars."""
+        """Sets the currency of profits and its rate in US dollars per unit."""
         self.currency, self.rate = currency, rate
 
     def of_order(self, group_name: str | None) -> "RiskState":
-        """The switches and rules that govern a waiting order of a strategy, or of none."""
+        """Returns the risk state for a waiting order of a strategy. None means no strategy."""
         found = copy(self)
         every = (*self.active_rules, *self.others)
         found.active_rules = [
@@ -147,22 +155,22 @@ class RiskState:
 
     @property
     def rules(self) -> list[Rules]:
-        """Every rule there is."""
+        """Returns all risk rules."""
         return [each.rules for each in self.active_rules]
 
     @property
     def looks_at_positions(self) -> bool:
-        """Some rule is about positions."""
+        """Whether a rule needs the account's positions."""
         return any(each.about_positions for each in self.rules)
 
     @property
     def watches_losses(self) -> bool:
-        """Some rule is about the day's loss."""
+        """Whether a rule limits the daily loss."""
         return any(each.rules.max_daily_loss is not None for each in (*self.active_rules, *self.others))
 
     @property
     def flattening(self) -> list[Flattening]:
-        """What a daily loss has halted without its accounts having the message that closes or cancels."""
+        """Halts by daily loss whose accounts have not been sent the closing message yet."""
         marked = [each for each in self.active_rules if each.control.get("flattening")]
         return [
             Flattening(each.switch, each.control["flattening"], entries_only=not each.rules.flatten)
@@ -170,23 +178,22 @@ class RiskState:
         ]
 
     def check(self, symbol: str | None, at: datetime, profits: Mapping[str | None, Decimal]) -> None:
-        """Raises Refused if nothing of this symbol may be opened now.
+        """Raises Refused if no order of this symbol may open now.
 
-        `profits` are this signal's so far, as in `writes`.
+        Args:
+            profits: This signal's profits so far, as in `writes`.
         """
         if self.halted:
             raise Forbidden("halted")
         rules.check_signal(self.rules, symbol, at)
-        rules.check_pace(self.rules, self._before(), self._placed, at)
+        rules.check_pace(self.rules, self._earlier_openings(), self._placed, at)
         self._check_loss(at, profits)
 
     def check_fill(self, symbol: str, at: datetime, profits: Mapping[str | None, Decimal]) -> None:
         """Raises Refused if a waiting order of this symbol may not open now.
 
-        Pace and hours hold when an order is placed.
-
-        Where a rule keeps resting orders through a halt, neither a halt nor the daily loss that caused it
-        holds them back.
+        Pace and trading hours are checked only when an order is placed. If a rule keeps resting orders during
+        a halt, neither the halt nor the daily loss that caused it blocks them.
         """
         if not self.keeps_resting:
             if self.halted:
@@ -196,12 +203,12 @@ class RiskState:
 
     @property
     def halted(self) -> bool:
-        """Whether some switch is halted."""
+        """Whether a switch is halted."""
         return any(each.control.get("halted") for each in self.active_rules)
 
     @property
     def keeps_resting(self) -> bool:
-        """Whether some rule has resting orders stay through a halt."""
+        """Whether a rule keeps resting orders during a halt."""
         return any(not each.cancel_on_halt for each in self.rules)
 
     def _check_loss(self, at: datetime, profits: Mapping[str | None, Decimal]) -> None:
@@ -218,27 +225,31 @@ class RiskState:
                 raise NotDoable("daily_loss", loss=rules.plain(each.loss(at, mine)), limit=rules.plain(limit))
 
     def check_order(self, opening: Opening) -> None:
-        """Raises Refused if this order is more than a rule allows."""
+        """Raises Refused if this order exceeds a rule."""
         rules.check_opening(self.rules, opening)
 
     def opened(self) -> None:
-        """Counts an order that opens."""
+        """Counts an opening order."""
         self._placed += 1
 
     def after(self, before: "RiskState") -> "RiskState":
-        """This, read later in the course of the same signal."""
+        """Returns this newer state with the order counts of an earlier state of the same signal."""
         self._placed = before._placed  # noqa: SLF001 - its own kind
         return self
 
     def writes(
         self, profits: Mapping[str | None, Decimal], at: datetime, *, traded: bool, equity: bool = False
     ) -> tuple[list[aws.Write], list[Flattening]]:
-        """The writes that belong into the transaction of what was traded, halts among them, and what is to be flattened after it.
+        """Returns the risk writes for the transaction of the trades, and the accounts to flatten afterwards.
+
+        The writes include halts.
 
         Args:
-            profits: What was realised, costs taken off, by strategy; None for orders of none. In the account's currency.
-            traded: Orders were placed or filled.
-            equity: The account is at an exchange, and `equity_seen` adds up what its equity loses.
+            profits: Realised PnL net of costs by strategy, in the account's currency. The key None holds
+                orders without a strategy.
+            traded: Whether orders were placed or filled.
+            equity: Whether the account is at an exchange, so that `add_equity_change` adds up its equity
+                loss.
         """
         writes: list[aws.Write] = []
         flattening: list[Flattening] = []
@@ -251,26 +262,26 @@ class RiskState:
                 writes += halts
                 flattening += marks
             if each.switch.scope is Scope.ACCOUNT and self._placed:
-                fields |= self._opened(each.daily_totals, at, equity=equity)
+                fields |= self._opening_fields(each.daily_totals, at, equity=equity)
             if fields:
                 writes.append(_daily_totals_write(each, fields))
         return writes, flattening
 
-    def _opened(self, daily_totals: aws.Item, at: datetime, *, equity: bool) -> dict[str, Any]:
-        """What is remembered of the orders that opened, as far as a rule asks for it."""
+    def _opening_fields(self, daily_totals: aws.Item, at: datetime, *, equity: bool) -> dict[str, Any]:
+        """Returns the stored times of opening orders, as far as a rule needs them."""
         fields: dict[str, Any] = {}
         if any(each.about_pace for each in self.rules):
-            fields["opened"] = [moment.isoformat() for moment in [*self._before(), *[at] * self._placed]][
-                -_MOST_REMEMBERED:
-            ]
+            fields["opened"] = [
+                moment.isoformat() for moment in [*self._earlier_openings(), *[at] * self._placed]
+            ][-_MOST_REMEMBERED:]
         strategy = next((each for each in self.active_rules if each.switch.scope is Scope.STRATEGY), None)
         if equity and strategy and strategy.rules.max_daily_loss is not None:
             others = [name for name in daily_totals.get("strategies", []) if name != strategy.switch.name]
             fields["strategies"] = [*others, strategy.switch.name][-_MOST_STRATEGIES:]
         return fields
 
-    def _before(self) -> list[datetime]:
-        """When earlier signals' orders opened on this account, as far back as matters."""
+    def _earlier_openings(self) -> list[datetime]:
+        """Returns when orders of earlier signals opened on this account, as far back as rules need."""
         daily_totals = next(
             each.daily_totals for each in self.active_rules if each.switch.scope is Scope.ACCOUNT
         )
@@ -284,21 +295,21 @@ def add_equity_change(
     at: datetime,
     realized: Mapping[str | None, Decimal] | None = None,
 ) -> list[Flattening]:
-    """Adds what an account's equity has lost since it was last looked at to the day's loss, and halts what has reached its limit.
+    """Adds the account's equity change since the last snapshot to the daily totals, and halts at a limit.
 
-    A strategy that has traded on the account counts the account's whole loss: whose it is cannot be told from equity. Money taken off the
-    account looks like a loss, which errs to the safe side.
+    A strategy that has traded on the account counts the account's whole loss, because equity is not kept per
+    strategy. A withdrawal counts as a loss, which errs on the safe side.
 
     Args:
         equity: In US dollars.
-        realized: What orders that have ended since realised, by strategy. It is only held against the limit beside the equity: a crash
-            before it is written loses it here, and what was lost is in the equity all the same.
+        realized: Realised PnL of orders that have ended since, by strategy. It is compared with the limit in
+            addition to the equity. A crash before the write loses it here, but the equity includes the loss.
 
     Returns:
-        What is to be flattened.
+        The halts whose accounts must be flattened.
 
     Raises:
-        Retryable: Others were adding up again and again.
+        Retryable: The totals were modified concurrently on each attempt.
     """
     for attempt in range(_TRIES):
         active_rules = switches(user_id, account_id, None)
@@ -315,11 +326,11 @@ def add_equity_change(
             sleep(uniform(0.005, 0.02) * 2**attempt)  # noqa: S311 - jitter, not a secret
         else:
             return flattening
-    raise Retryable("the day's loss is being added up by others")
+    raise Retryable("daily totals modified concurrently on every attempt")
 
 
 def mark_flattened(switch: Switch) -> None:
-    """Notes that the accounts a halt is about have been told to close what is open."""
+    """Records that the accounts of a halt have been sent the closing message."""
     aws.write(aws.update_write("risk", switch.key, "REMOVE flattening"))
 
 
@@ -345,7 +356,7 @@ def _equity_writes(
 def _add_loss_writes(
     each: _ActiveRules, profit: Decimal, realized: Decimal, at: datetime
 ) -> tuple[dict[str, Any], list[aws.Write], list[Flattening]]:
-    """The day's two sums with these, and the halt if one reaches the limit."""
+    """Returns the day's totals with these amounts, and the writes of a halt if a total reaches the limit."""
     before, realized_before = each.sums(at)
     sums = {"profit": before + profit, "realized": realized_before + realized}
     fields = {"date": at.date().isoformat(), **sums}

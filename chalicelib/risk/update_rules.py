@@ -1,4 +1,4 @@
-"""Setting risk rules, and reading them."""
+"""Sets and reads risk rules."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -19,21 +19,21 @@ _TRIES = 5
 def update_rules(
     about: Switch, wanted: Mapping[str, Any], *, by: str, admin: bool, version: int | None = None
 ) -> dict[str, Any]:
-    """Changes rules, and tells `trading.rules_changed`; what it is already is no change.
+    """Changes rules and emits `trading.rules_changed`. No-op if nothing differs.
 
     Args:
-        about: Which user, account or strategy they are about.
-        wanted: Fields of `Rules` by name; None takes a rule away.
-        admin: The one who does this is an admin. Only an admin changes what an admin has set.
-        version: The version the editor saw; None takes whatever is there.
+        about: The user, account or strategy of the rules.
+        wanted: Fields of `Rules` by name. None removes a rule.
+        admin: Whether the actor is an admin. Only an admin changes rules that an admin has set.
+        version: The version that the editor read. None skips the check.
 
     Returns:
         The rules as they are shown.
 
     Raises:
         Conflict: `version_conflict`.
-        Forbidden: An admin has set them.
-        Retryable: Others were faster again and again.
+        Forbidden: An admin has set the rules.
+        Retryable: The rules were modified concurrently on each attempt.
     """
     for _ in range(_TRIES):
         now = datetime.now(UTC)
@@ -42,7 +42,7 @@ def update_rules(
         if version is not None and version != current:
             raise Conflict("version_conflict", version=current)
         before = rules.rules_from_item(stored)
-        # A rule taken away is the rule of somebody who has set none.
+        # Removing a rule stores the default value.
         given = {
             name: getattr(rules.NONE, name) if value is None else value for name, value in wanted.items()
         }
@@ -67,11 +67,11 @@ def update_rules(
         except (aws.WriteRefused, Retryable):
             continue
         return view(about, item)
-    raise Retryable("the rules are being changed by others")
+    raise Retryable("risk rules modified concurrently on every attempt")
 
 
 def view(about: Switch, item: aws.Item) -> dict[str, Any]:
-    """Rules as they are shown."""
+    """Returns rules as they are shown."""
     return {
         **scope_fields(about),
         **rules.rules_from_item(item).model_dump(),
@@ -80,23 +80,23 @@ def view(about: Switch, item: aws.Item) -> dict[str, Any]:
 
 
 def scope_fields(about: Switch) -> dict[str, Any]:
-    """What rules are about, as it is shown."""
+    """Returns the subject of rules, as it is shown."""
     return {"scope": about.scope.value, "id": shown_id(about.id), "name": about.name}
 
 
 def _event(about: Switch, changed: Mapping[str, Any], version: int, now: datetime) -> Event:
-    told = {
+    payload = {
         "scope": about.scope.value,
         "user_id": shown_id(about.owner),
         "id": shown_id(about.id),
         "rules": dict(changed),
     }
     if about.scope is Scope.STRATEGY:
-        told["group_name"] = about.name
+        payload["group_name"] = about.name
     return Event(
         event_id=event_id("trading.rules_changed", about.key["scope"], str(version)),
         type="trading.rules_changed",
-        payload=told,
+        payload=payload,
         entity=about.key["scope"],
         user_id=about.owner,
         created_at=now,

@@ -1,6 +1,6 @@
-"""A dry run: what a signal would do on each account, and why not. Nothing is placed, claimed or written.
+"""Dry run: what a signal would do on each account, and why not. Nothing is placed, claimed or written.
 
-No exchange is asked and no key is opened: an account at an exchange is reckoned from its last snapshot.
+No exchange is called and no key is decrypted. An exchange account is computed from its last snapshot.
 """
 
 from collections.abc import Sequence
@@ -47,14 +47,14 @@ Desk = PaperDryRun | DryRunExecution
 
 
 def explain(request: Request) -> Answer:
-    """Says what a webhook body would do.
+    """Returns what a webhook body would do.
 
-    As the webhook would refuse it, or for each account what would be traded and why not.
+    The answer is the webhook's refusal, or for each account what would be traded and why not.
 
-    The body is a webhook's, in any form; `?variant=` names the webhook where it is not `/api/webhook`. It is
-    read as the caller's, or for an admin as that of `?user_id=`. A token in the body is checked, a missing
-    one is not missed. A simulated account is sized by its books and the last known price, one with exchange
-    keys by its last snapshot, of which `balances_at` says how old it is.
+    The body is that of a webhook, in any format. `?variant=` names the webhook if it is not `/api/webhook`.
+    The body is read as the caller's, or for an admin as that of `?user_id=`. A token in the body is checked.
+    None is required. A simulated account is sized by its records and the last known price. An account with
+    exchange keys is sized by its last snapshot. `balances_at` is the time of the snapshot.
     """
     who = caller(request)
     user_id = who.whose(request)
@@ -82,12 +82,12 @@ def explain(request: Request) -> Answer:
 
 
 def _sender(user_id: str, fields: Fields) -> SignalSource:
-    """The user as sender, with the strategy the body names.
+    """Returns the user as signal source, with the strategy that the body names.
 
-    A token or code in the body has to be this user's.
+    A token or code in the body must belong to this user.
 
     Raises:
-        Unauthorized: It is not.
+        Unauthorized: The token or code belongs to another user.
         Forbidden: The user is not active.
     """
     sender = manual.sender_of(user_id)
@@ -113,13 +113,13 @@ def _sender(user_id: str, fields: Fields) -> SignalSource:
 
 
 class _Dry:
-    """One instruction, run on a desk that places nothing."""
+    """One instruction, executed by a client that places nothing."""
 
     def __init__(self, instruction: Instruction, language: str) -> None:
         self.instruction, self.language, self.now = instruction, language, datetime.now(UTC)
 
     def run(self) -> dict[str, Any]:
-        """What would come of it."""
+        """Returns what the instruction would do."""
         instruction = self.instruction
         symbol = instruction.symbol.name if instruction.symbol else ""
         active_rules = risk_state.switches(
@@ -166,12 +166,9 @@ class _Dry:
         if snapshot:
             told |= {"balances_known": True, "balances_at": snapshot["taken_at"]}
         if client.missing:
-            unseen = (
-                client.price_source is not PriceSource.SIGNAL
-            )  # else only the price is missing, and `price_source` says so
-            if (
-                unseen and told.get("code", "no_position") == "no_position"
-            ):  # nothing held, as far as is known
+            # With the signal's price, only a live price is missing, which `price_source` shows.
+            unseen = client.price_source is not PriceSource.SIGNAL
+            if unseen and told.get("code", "no_position") == "no_position":  # no known position
                 told |= self._why(client.no_snapshot_yet())
             told["would_trade"] = None
         return told
@@ -221,7 +218,7 @@ class _Dry:
         }
 
     def _rules(self, client: Desk) -> dict[str, Any]:
-        """What the instrument asks of an order, and the price it was reckoned with."""
+        """Returns the instrument's order rules, and the price used for sizing."""
         instrument = client.instrument_used
         if instrument is None or self.instruction.symbol is None:
             return {}
@@ -248,7 +245,7 @@ class _Dry:
 
 
 def _order(order: Order, account: Account, instrument: Instrument | None, leverage: int) -> dict[str, Any]:
-    """An order as it would be placed. One that would wait is reckoned at its own price."""
+    """Returns an order as it would be placed. A resting order is valued at its own price."""
     quote = instrument.quote if instrument else account.currency
     price = order.average_price or order.price or order.stop_price or Decimal(0)
     value = order.value if order.value is not None else round_money(price * order.quantity, quote)

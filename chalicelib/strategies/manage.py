@@ -1,4 +1,4 @@
-"""Making, changing and deleting strategies. Each change is audited and told in its own transaction."""
+"""Creates, changes and deletes strategies. The change's transaction holds audit entry and event."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from chalicelib.strategies.models import Strategy
 from chalicelib.users import store as users
 from chalicelib.versions import Edit, changed_fields, edit
 
-_TRIES = 50  # numbers of the counter that are taken already
+_TRIES = 50  # numbers of the counter that may already be in use
 
 
 def create_strategy(
@@ -33,12 +33,12 @@ def create_strategy(
     """Creates a strategy without accounts.
 
     Args:
-        symbols: In any form that signals may use; only these are traded. Empty trades all.
+        symbols: The symbols to trade, in any notation of signals. Empty trades all.
 
     Raises:
-        NotFound: There is no such user.
+        NotFound: The user does not exist.
         Conflict: The user has a strategy of this name.
-        Refused: A symbol is in no known form.
+        Refused: A symbol is in no known notation.
     """
     users.user(user_id)
     for _ in range(_TRIES):
@@ -90,17 +90,17 @@ def _writes(strategy: Strategy, by: str, now: datetime) -> list[aws.Write]:
 def update_strategy(
     strategy: Strategy, wanted: Mapping[str, Any], *, by: str, version: int | None = None
 ) -> Strategy:
-    """Changes a strategy; returns it as it is then.
+    """Changes a strategy and returns the new state.
 
     Args:
         wanted: `description`, `is_active`, `symbols`, `resync`, `expect_every_s`,
             `max_price_deviation_percent` by name.
-        version: The version the editor saw; None takes whatever is there.
+        version: The version that the editor saw. None edits the current version.
 
     Raises:
-        NotFound: It is gone.
+        NotFound: The strategy no longer exists.
         Conflict: `version_conflict`.
-        Refused: A symbol is in no known form.
+        Refused: A symbol is in no known notation.
     """
     now = datetime.now(UTC)
     if "symbols" in wanted:
@@ -129,7 +129,7 @@ def update_strategy(
 
 
 def delete_strategy(strategy: Strategy, *, by: str) -> None:
-    """Deletes a strategy; its accounts stay. Its signals are answered like those of an unknown one."""
+    """Deletes a strategy. Its accounts stay. Further signals get the answer for an unknown strategy."""
     now = datetime.now(UTC)
     change = record.Change(
         by,
@@ -151,9 +151,9 @@ def delete_strategy(strategy: Strategy, *, by: str) -> None:
             ]
         )
     except aws.WriteRefused:
-        return  # somebody else has deleted it just now
+        return  # deleted concurrently
 
 
 def plain_symbols(symbols: Sequence[str]) -> tuple[str, ...]:
-    """Symbols by the plain names that planning compares, each once: `BINANCE:BTCUSDT.P` is `BTCUSDT`."""
+    """Returns symbols by their plain names, without duplicates: `BINANCE:BTCUSDT.P` is `BTCUSDT`."""
     return tuple(dict.fromkeys(names.resolve(symbol).name for symbol in symbols))

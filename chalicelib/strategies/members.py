@@ -1,4 +1,4 @@
-"""The accounts on a strategy: put on, weighted, paused, taken off."""
+"""The accounts on a strategy: adds, weights, pauses and removes them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,27 +12,28 @@ from chalicelib.strategies.models import Member, Strategy
 from chalicelib.versions import Edit, edit
 
 _READ_AT_ONCE = 100
-_TOLD = 50  # accounts an audit entry or event names; beyond it says how many
+_TOLD = 50  # accounts listed in an audit entry or event. Above, only their number is given
 
 
 def check(user_id: str, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Raises what `add_accounts` would raise of these entries, whatever strategy they are for."""
+    """Raises what `add_accounts` would raise for these entries, except what depends on the strategy."""
     _members(user_id, entries)
 
 
 def add_accounts(
     strategy: Strategy, entries: Sequence[Mapping[str, Any]], *, by: str, version: int | None = None
 ) -> Strategy:
-    """Puts accounts on a strategy.
+    """Adds accounts to a strategy.
 
     Args:
-        entries: Each an `account_id` and, if they differ from the defaults, `weight`, `market_types`,
-            `active`.
-        version: The version of the strategy the editor saw; None takes whatever is there.
+        entries: Each has an `account_id`, and `weight`, `market_types`, `active` where they differ from the
+            defaults.
+        version: The version of the strategy that the editor saw. None edits the current version.
 
     Raises:
-        NotDoable: `unknown_reference`: an account does not exist, or is another user's. `too_many_accounts`.
-        Conflict: `already_exists`: an account is on the strategy; or `version_conflict`.
+        NotDoable: `unknown_reference`: an account does not exist or belongs to another user.
+            `too_many_accounts`.
+        Conflict: `already_exists`: an account is already on the strategy. `version_conflict`.
     """
     members = _members(strategy.user_id, entries)
 
@@ -52,7 +53,7 @@ def change_account(
     """Changes an account's `weight`, `market_types` or `active` on a strategy.
 
     Raises:
-        NotFound: The account is not on it.
+        NotFound: The account is not on the strategy.
         Conflict: `version_conflict`.
     """
 
@@ -65,7 +66,7 @@ def change_account(
 
 
 def remove_account(strategy: Strategy, account_id: str, *, by: str) -> Strategy:
-    """Takes an account off a strategy; what it holds stays. Raises NotFound if it is not on it."""
+    """Removes an account from a strategy. Its position stays. Raises NotFound if it is not there."""
 
     def take_off(accounts: dict[str, Member]) -> dict[str, Member]:
         if account_id not in accounts:
@@ -103,7 +104,7 @@ def _edit(
 
 
 def _shown(accounts: Mapping[str, Member], touched: Sequence[str]) -> dict[str, Any]:
-    """The touched accounts as they are here; an account that is not here is null."""
+    """Returns the changed accounts as in `accounts`. Null stands for an account that is not there."""
     if len(touched) > _TOLD:
         return {"accounts": sum(id_ in accounts for id_ in touched)}
     return {id_: accounts[id_].model_dump() if id_ in accounts else None for id_ in touched}

@@ -1,7 +1,4 @@
-"""Making, changing and deleting accounts.
-
-Each change is audited and told in its own transaction, and the directory follows.
-"""
+"""Creates, changes and deletes accounts. The change's transaction holds audit entry, event and directory."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,7 +17,7 @@ from chalicelib.users.models import AccountKind
 from chalicelib.versions import Edit, changed_fields, edit
 
 PAPER = "paper"
-_TRIES = 50  # numbers of the counter that are taken already
+_TRIES = 50  # numbers of the counter that may already be in use
 _SIMULATION = ("currency", "starting_cash", "slippage_bps", "commission_bps", "fill_rate")
 
 
@@ -34,20 +31,20 @@ def create_account(
     credentials: Credentials | None = None,
     **more: Any,
 ) -> Account:
-    """Creates an account; a user's first paper account becomes the default one.
+    """Creates an account. A user's first paper account becomes the default account.
 
     Args:
-        exchange: For a paper account always `paper`.
-        credentials: The exchange's API key. A live account needs one; a demo account without one is simulated
-            here.
+        exchange: Always `paper` for a paper account.
+        credentials: The exchange's API key. Required for a live account. A demo account without a key is
+            simulated here.
         more: Other fields of `Account`: `market_types`, `currency`, `starting_cash`, `slippage_bps`,
             `commission_bps`, `fill_rate`, `is_active`.
 
     Raises:
-        NotFound: There is no such user.
+        NotFound: The user does not exist.
         Conflict: The user has an account of this name.
-        Refused: The fields do not go with this kind of account.
-        NotDoable: The exchange says that the key is wrong, may not trade, or may withdraw.
+        Refused: A field is invalid for this kind of account.
+        NotDoable: The exchange reports that the key is wrong, may not trade, or may withdraw.
     """
     _check_fields(
         kind, exchange, {name: value for name, value in more.items() if value is not None}, credentials
@@ -71,15 +68,15 @@ def create_account(
 def update_account(
     account_id: str, wanted: Mapping[str, Any], *, by: str, version: int | None = None
 ) -> aws.Item:
-    """Changes an account; returns it as stored then.
+    """Changes an account and returns the new item.
 
     Args:
-        wanted: Fields of `Account` by name; `credentials` replaces the exchange keys, None takes a demo
-            account's away.
-        version: The version the editor saw; None takes whatever is there.
+        wanted: Fields of `Account` by name. `credentials` replaces the exchange keys. None removes the keys
+            of a demo account.
+        version: The version that the editor saw. None edits the current version.
 
     Raises:
-        NotFound: There is no such account.
+        NotFound: The account does not exist.
         Conflict: `version_conflict`.
         Refused, NotDoable: As `create_account` raises.
     """
@@ -128,12 +125,12 @@ def update_account(
 
 
 def delete_account(account_id: str, *, by: str) -> None:
-    """Deletes an account: its keys are gone, its name is free, its orders stay in the ledger.
+    """Deletes an account. Its keys are deleted, its name is free again, its orders stay in the order store.
 
     Raises:
-        NotFound: There is no such account.
-        Conflict: `account_in_use`: it is on a strategy, which is named; that it stops trading there must be
-            said there.
+        NotFound: The account does not exist.
+        Conflict: `account_in_use`: the account is on a strategy, which the error names. Remove the account
+            from the strategy first.
     """
     now = datetime.now(UTC)
     account = Account.model_validate(store.item(account_id))
@@ -163,7 +160,7 @@ def delete_account(account_id: str, *, by: str) -> None:
 
 
 def _create(template: Account, credentials: Credentials | None, by: str) -> Account:
-    """Stores the account under the next number that is free."""
+    """Stores the account under the next free number."""
     for _ in range(_TRIES):
         now = datetime.now(UTC)
         account = template.model_copy(update={"account_id": str(counters.next_value("account"))})
@@ -202,7 +199,7 @@ def _check_fields(
 
 
 def _sealed(account: Account, credentials: Credentials) -> dict[str, Any]:
-    """The attributes that hold new keys."""
+    """Returns the attributes that hold new keys."""
     sealed = key_encryption.seal(account.account_id, credentials)
     return {
         "sealed_keys": sealed,

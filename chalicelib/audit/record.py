@@ -1,4 +1,4 @@
-"""An entry of the audit trail, written in the transaction of the change it tells of."""
+"""An entry of the audit trail, written in the transaction of the change."""
 
 import hashlib
 import json
@@ -21,11 +21,12 @@ class Change:
     """One change.
 
     Attributes:
-        by: Who made it: a user's id, or `bootstrap`, `telegram`, `system`.
-        action: What was done, `user.updated`.
-        entity: What to, `user#1`.
-        user_id: Whose record it is, so that they can see it; None for what belongs to nobody.
-        before: The fields that changed, as they were. Never a credential; `after` likewise, as they are now.
+        by: The author: a user's id, or `bootstrap`, `telegram`, `system`.
+        action: The kind of change, `user.updated`.
+        entity: The changed record, `user#1`.
+        user_id: The owner of the record, who may see the entry. None if the record belongs to no user.
+        before: The changed fields with their old values. Never a credential.
+        after: The changed fields with their new values. Never a credential.
     """
 
     by: str
@@ -38,7 +39,7 @@ class Change:
 
 
 def write(change: Change) -> aws.Write:
-    """The write that belongs into the transaction of the change."""
+    """Returns the entry's write, for the transaction of the change."""
     item = {
         "audit_id": uuid.uuid4().hex,
         "trail": EVERYTHING,
@@ -54,16 +55,13 @@ def write(change: Change) -> aws.Write:
 
 
 def content_hash(item: Mapping[str, Any]) -> str:
-    """The SHA-256 of an entry's content, the same before and after it is stored."""
+    """Returns the SHA-256 of an entry's content, equal before and after the entry is stored."""
     content = {name: value for name, value in item.items() if name != "hash"}
     return hashlib.sha256(json.dumps(_comparable(content), sort_keys=True).encode()).hexdigest()
 
 
 def _comparable(value: Any) -> Any:
-    """A value with numbers as the store gives them back.
-
-    By their value, whatever their type and trailing zeros.
-    """
+    """Returns a value in which equal numbers are equal texts, whatever their type and trailing zeros."""
     if isinstance(value, Mapping):
         return {name: _comparable(inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):
@@ -74,7 +72,7 @@ def _comparable(value: Any) -> Any:
 
 
 def _stored(value: Any) -> Any:
-    """A value as DynamoDB takes it."""
+    """Returns a value in types that DynamoDB supports."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):

@@ -1,4 +1,4 @@
-"""Tickets over HTTP. Users open, read, answer, close and reopen their own; admins everybody's."""
+"""Tickets over HTTP. Users open, read, answer, close and reopen their own tickets, admins all tickets."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +23,7 @@ def create_ticket(request: Request) -> Answer:
 
 
 def list_tickets(request: Request) -> Answer:
-    """Tickets, newest first: for an admin everybody's or those of `?user_id=`, else the caller's own."""
+    """Lists tickets, newest first: the caller's own. For an admin all, or those of `?user_id=`."""
     who, page = caller(request), paging.page_request(request)
     user_id = who.whose_or_all(request)
     status = inputs.choice(request, "status", tuple(Status))
@@ -45,7 +45,7 @@ def list_tickets(request: Request) -> Answer:
 
 
 def get_ticket(request: Request) -> Answer:
-    """One ticket."""
+    """Returns one ticket."""
     _, ticket = _asked(request)
     return Answer(200, _shown(ticket))
 
@@ -59,7 +59,7 @@ def change_ticket(request: Request) -> Answer:
 
 
 def list_messages(request: Request) -> Answer:
-    """A ticket's messages, oldest first."""
+    """Lists a ticket's messages, oldest first."""
     _, ticket = _asked(request)
     page = paging.page_request(request)
     condition = "ticket_id = :ticket AND message_id > :itself"
@@ -67,7 +67,7 @@ def list_messages(request: Request) -> Answer:
 
 
 def add_message(request: Request) -> Answer:
-    """Writes a message into a ticket."""
+    """Adds a message to a ticket."""
     who = caller(request)
     asked = inputs.body(request, NewMessage)
     return Answer(
@@ -104,7 +104,7 @@ def _message_shown(message: Message) -> dict[str, Any]:
 
 
 def _number(request: Request) -> int:
-    """The number in the path; what is none names no ticket."""
+    """Returns the ticket number in the path. Raises NotFound for other texts."""
     text = request.path["ticket_id"]
     if not text.isascii() or not text.isdigit() or len(text) > len(str(2**53)):
         raise NotFound("not_found")

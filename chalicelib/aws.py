@@ -148,11 +148,11 @@ def write(single: Write, *, returning: bool = False) -> Item:
     """
     [(operation, arguments)] = single.items()
     call = {"Put": "put_item", "Update": "update_item", "Delete": "delete_item"}[operation]
-    asked = {"ReturnValues": "UPDATED_NEW"} if returning else {}
+    options = {"ReturnValues": "UPDATED_NEW"} if returning else {}
     for attempt in range(_TRIES):
         try:
             return from_dynamodb(
-                getattr(client("dynamodb"), call)(**arguments, **asked).get("Attributes", {})
+                getattr(client("dynamodb"), call)(**arguments, **options).get("Attributes", {})
             )
         except ClientError as error:
             code = error.response["Error"]["Code"]
@@ -273,8 +273,8 @@ def query_page(
     if consistent:
         arguments["ConsistentRead"] = True
     answer = client("dynamodb").query(**arguments)
-    following = answer.get("LastEvaluatedKey")
-    return [from_dynamodb(item) for item in answer["Items"]], from_dynamodb(following) if following else None
+    next_key = answer.get("LastEvaluatedKey")
+    return [from_dynamodb(item) for item in answer["Items"]], from_dynamodb(next_key) if next_key else None
 
 
 def index_shard(key: str) -> str:

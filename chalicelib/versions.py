@@ -94,8 +94,8 @@ def answering_conflicts(change: Callable[[Request], Answer]) -> Callable[[Reques
         except Conflict as conflict:
             if conflict.code != "version_conflict":
                 raise
-            answered = refusal(conflict, request.language)
-            return Answer(answered.status, {**_object(answered.body), "version": conflict.values["version"]})
+            response = refusal(conflict, request.language)
+            return Answer(response.status, {**_object(response.body), "version": conflict.values["version"]})
 
     return answer
 

@@ -88,13 +88,13 @@ def update_account(
     _check_fields(AccountKind(old.kind), old.exchange, fields, credentials, has_keys=has_keys)
     if credentials:
         verified = key_encryption.check(old.exchange, MarketType(old.market_types[0]), credentials)
-        fields |= _sealed(old, credentials)
+        fields |= _key_attributes(old, credentials)
         fields |= {"key_checked_at": now.isoformat() if verified else None, "verified": verified}
     elif "credentials" in wanted:
         fields |= {"sealed_keys": None, "api_key_last4": None, "key_version": old.key_version + 1}
         fields |= {"key_checked_at": None, "verified": None}
 
-    def plan(found: aws.Item, following: int) -> Edit:
+    def plan(found: aws.Item, next_version: int) -> Edit:
         if "deleted_at" in found:
             raise NotFound("not_found")
         before = Account.model_validate(found)
@@ -108,7 +108,7 @@ def update_account(
         also: list[tuple[aws.Write, Refused | None]] = [
             (record.write(change), None),
             (
-                store.event("account.updated", after, {name: is_[name] for name in shown}, following, now),
+                store.event("account.updated", after, {name: is_[name] for name in shown}, next_version, now),
                 None,
             ),
         ]
@@ -136,7 +136,7 @@ def delete_account(account_id: str, *, by: str) -> None:
     account = Account.model_validate(store.item(account_id))
     _check_unused(account)
 
-    def plan(found: aws.Item, following: int) -> Edit:
+    def plan(found: aws.Item, next_version: int) -> Edit:
         if "deleted_at" in found:
             raise NotFound("not_found")
         change = record.Change(
@@ -150,7 +150,7 @@ def delete_account(account_id: str, *, by: str) -> None:
         also: list[tuple[aws.Write, Refused | None]] = [
             (store.directory_removal_write(account), None),
             (record.write(change), None),
-            (store.event("account.deleted", account, {}, following, now), None),
+            (store.event("account.deleted", account, {}, next_version, now), None),
         ]
         return Edit({"deleted_at": now.isoformat(), "is_active": False}, also, removed=["sealed_keys"])
 
@@ -165,7 +165,7 @@ def _create(template: Account, credentials: Credentials | None, by: str) -> Acco
         now = datetime.now(UTC)
         account = template.model_copy(update={"account_id": str(counters.next_value("account"))})
         if credentials:
-            account = account.model_copy(update=_sealed(account, credentials))
+            account = account.model_copy(update=_key_attributes(account, credentials))
         listed = store.directory_entry_write(
             account, "attribute_exists(accounts) AND attribute_not_exists(accounts.#entry)"
         )
@@ -198,7 +198,7 @@ def _check_fields(
             raise Refused("missing_field", field="api_key")
 
 
-def _sealed(account: Account, credentials: Credentials) -> dict[str, Any]:
+def _key_attributes(account: Account, credentials: Credentials) -> dict[str, Any]:
     """Returns the attributes that hold new keys."""
     sealed = key_encryption.seal(account.account_id, credentials)
     return {

@@ -66,12 +66,12 @@ def event(type_: str, account: Account, payload: dict[str, Any], version: int, a
 
     `account.created`, `account.updated`, `account.deleted` or `account.reset`.
     """
-    told = {"account_id": account.account_id, "user_id": shown_id(account.user_id), "name": account.name}
+    common = {"account_id": account.account_id, "user_id": shown_id(account.user_id), "name": account.name}
     return outbox.event_write(
         Event(
             event_id=event_id(type_, account.account_id, str(version)),
             type=type_,
-            payload=told | {"exchange": account.exchange, "kind": account.kind, **payload},
+            payload=common | {"exchange": account.exchange, "kind": account.kind, **payload},
             entity=f"account#{account.account_id}",
             user_id=account.user_id,
             created_at=at,

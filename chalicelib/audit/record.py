@@ -47,8 +47,8 @@ def write(change: Change) -> aws.Write:
         "by": change.by,
         "action": change.action,
         "entity": change.entity,
-        "before": _stored(change.before),
-        "after": _stored(change.after),
+        "before": _storable_value(change.before),
+        "after": _storable_value(change.after),
     }
     item |= {"user_id": change.user_id} if change.user_id else {}
     return aws.put_write("audit", item | {"hash": content_hash(item)}, "attribute_not_exists(audit_id)")
@@ -57,28 +57,28 @@ def write(change: Change) -> aws.Write:
 def content_hash(item: Mapping[str, Any]) -> str:
     """Returns the SHA-256 of an entry's content, equal before and after the entry is stored."""
     content = {name: value for name, value in item.items() if name != "hash"}
-    return hashlib.sha256(json.dumps(_comparable(content), sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(_comparable_value(content), sort_keys=True).encode()).hexdigest()
 
 
-def _comparable(value: Any) -> Any:
+def _comparable_value(value: Any) -> Any:
     """Returns a value in which equal numbers are equal texts, whatever their type and trailing zeros."""
     if isinstance(value, Mapping):
-        return {name: _comparable(inner) for name, inner in value.items()}
+        return {name: _comparable_value(inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_comparable(inner) for inner in value]
+        return [_comparable_value(inner) for inner in value]
     if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
         return f"number:{Decimal(value).normalize():f}"
     return value
 
 
-def _stored(value: Any) -> Any:
+def _storable_value(value: Any) -> Any:
     """Returns a value in types that DynamoDB supports."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):
-        return {str(name): _stored(inner) for name, inner in value.items()}
+        return {str(name): _storable_value(inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_stored(inner) for inner in value]
+        return [_storable_value(inner) for inner in value]
     return value

@@ -23,8 +23,8 @@ def list_events(request: Request) -> Answer:
     stream = entitlement.stream_of(who.role, who.user_id)
     found = list(event_log.after(stream, _after(request), limit + 1))
     shown = [event.shown | {"entity": event.entity} for event in found[:limit]]
-    following = str(found[limit - 1].sequence) if len(found) > limit else None
-    return Answer(200, {"items": shown, "total": None, "next": following})
+    next_sequence = str(found[limit - 1].sequence) if len(found) > limit else None
+    return Answer(200, {"items": shown, "total": None, "next": next_sequence})
 
 
 def _after(request: Request) -> int:

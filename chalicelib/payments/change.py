@@ -40,12 +40,12 @@ def create(asked: NewPayment, *, by: str, now: datetime, once: IdempotentRequest
         created_at=now,
         updated_at=now,
     )
-    told = record.Change(
+    audit_change = record.Change(
         by, "payment.created", _entity(payment), payment.user_id, now, after=set_fields(asked)
     )
     for attempt in range(_TRIES):
         made, writes = (
-            _completed(payment, now) if payment.status is PaymentStatus.COMPLETED else (payment, [])
+            _complete_payment(payment, now) if payment.status is PaymentStatus.COMPLETED else (payment, [])
         )
         last = [once.write(made.view())] if once else []
         try:
@@ -54,7 +54,7 @@ def create(asked: NewPayment, *, by: str, now: datetime, once: IdempotentRequest
                     store.user_exists_write(payment.user_id),
                     store.new_payment_write(made),
                     *writes,
-                    record.write(told),
+                    record.write(audit_change),
                     *last,
                 ]
             )
@@ -98,25 +98,25 @@ def change(payment_id: int, asked: PaymentChange, *, by: str, now: datetime) -> 
         after = before.model_copy(update=fields | {"updated_at": now})
         writes: list[aws.Write] = []
         if "status" in fields and after.status is PaymentStatus.COMPLETED:
-            after, writes = _completed(after, now)
+            after, writes = _complete_payment(after, now)
         old = {name: getattr(before, name) for name in fields}
-        told = record.Change(by, "payment.updated", _entity(before), before.user_id, now, old, fields)
+        audit_change = record.Change(by, "payment.updated", _entity(before), before.user_id, now, old, fields)
         also: list[tuple[aws.Write, Refused | None]] = [
-            (write, None) for write in [*writes, record.write(told)]
+            (write, None) for write in [*writes, record.write(audit_change)]
         ]
-        return versions.Edit(_stored(after, fields), also)
+        return versions.Edit(_changed_attributes(after, fields), also)
 
     return Payment.model_validate(versions.edit("payments", {"payment_id": payment_id}, asked.version, plan))
 
 
-def _completed(payment: Payment, now: datetime) -> tuple[Payment, list[aws.Write]]:
+def _complete_payment(payment: Payment, now: datetime) -> tuple[Payment, list[aws.Write]]:
     """Returns the payment with its transaction, and the writes of the transaction and of both events."""
     transaction, writes = move.of_payment(payment, now)
     done = payment.model_copy(update={"transaction_id": transaction.transaction_id})
     return done, [*writes, outbox.event_write(events.payment_completed_write(done, now))]
 
 
-def _stored(payment: Payment, fields: dict[str, Any]) -> dict[str, Any]:
+def _changed_attributes(payment: Payment, fields: dict[str, Any]) -> dict[str, Any]:
     """Returns the attributes of a changed payment that must be written."""
     stored = {name: getattr(payment, name) for name in fields} | {
         "updated_at": payment.updated_at.isoformat()

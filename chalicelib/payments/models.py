@@ -13,7 +13,7 @@ from chalicelib.users.models import Record, shown_id
 _LARGEST = 10**15
 
 
-def _something(amount: Decimal) -> Decimal:
+def _not_zero(amount: Decimal) -> Decimal:
     if not amount:
         raise ValueError("adjustment of zero")
     return amount
@@ -28,7 +28,7 @@ def _currency(text: str) -> str:
 Currency = Annotated[ShortText, Field(min_length=2, max_length=12), AfterValidator(_currency)]
 Positive = Annotated[Money, Field(gt=0)]
 Signed = Annotated[
-    Decimal, Field(ge=-_LARGEST, le=_LARGEST, max_digits=30, decimal_places=12), AfterValidator(_something)
+    Decimal, Field(ge=-_LARGEST, le=_LARGEST, max_digits=30, decimal_places=12), AfterValidator(_not_zero)
 ]
 
 

@@ -35,7 +35,7 @@ def adjust(
     """
     user_id = str(asked.user_id)
     number = counters.next_value("transaction")
-    told = record.Change(
+    audit_change = record.Change(
         by, "transaction.created", f"transaction#{number}", user_id, now, after=set_fields(asked)
     )
     for attempt in range(_TRIES):
@@ -50,7 +50,7 @@ def adjust(
         )
         last = [once.write(transaction.view())] if once else []
         try:
-            aws.transact([store.user_exists_write(user_id), *writes, record.write(told), *last])
+            aws.transact([store.user_exists_write(user_id), *writes, record.write(audit_change), *last])
         except aws.WriteRefused as refused:
             if once:
                 once.check(refused)

@@ -41,7 +41,7 @@ def list_payments(request: Request) -> Answer:
         "status": inputs.choice(request, "status", tuple(PaymentStatus)),
         "currency": request.query.get("currency"),
     }
-    return _listed(request, "payments", filters, lambda item: Payment.model_validate(item).view())
+    return _list_records(request, "payments", filters, lambda item: Payment.model_validate(item).view())
 
 
 def get_payment(request: Request) -> Answer:
@@ -81,7 +81,9 @@ def list_transactions(request: Request) -> Answer:
         "type": inputs.choice(request, "type", tuple(TransactionType)),
         "currency": request.query.get("currency"),
     }
-    return _listed(request, "transactions", filters, lambda item: Transaction.model_validate(item).view())
+    return _list_records(
+        request, "transactions", filters, lambda item: Transaction.model_validate(item).view()
+    )
 
 
 def get_transaction(request: Request) -> Answer:
@@ -101,7 +103,7 @@ def get_balance(request: Request) -> Answer:
     return Answer(200, {"user_id": shown_id(user_id), "balances": store.balances(user_id)})
 
 
-def _listed(
+def _list_records(
     request: Request, table: str, filters: dict[str, str | None], view: Callable[[aws.Item], Any]
 ) -> Answer:
     who, page = caller(request), paging.page_request(request)

@@ -133,8 +133,8 @@ def _front_receipt(request: Request) -> float:
     earlier one can only shorten the wait.
     """
     received = request.received_at.timestamp()
-    told = request.headers.get("x-request-start", "").removeprefix("t=")
+    front_time = request.headers.get("x-request-start", "").removeprefix("t=")
     try:
-        return min(received, float(told))
+        return min(received, float(front_time))
     except ValueError:
         return received

@@ -35,9 +35,9 @@ def note_signal(strategy: Mapping[str, Any] | None, now: datetime) -> None:
     if strategy is None or "watched" not in strategy:
         return
     expected = int(strategy["expect_every_s"])
-    following = _from(expected, now)
+    next_silence = _from(expected, now)
     step = timedelta(seconds=expected * _STEP)
-    if datetime.fromisoformat(following) - datetime.fromisoformat(strategy["silent_from"]) < step:
+    if datetime.fromisoformat(next_silence) - datetime.fromisoformat(strategy["silent_from"]) < step:
         return
     key = {"user_id": strategy["user_id"], "group_name": strategy["group_name"]}
     try:
@@ -47,7 +47,7 @@ def note_signal(strategy: Mapping[str, Any] | None, now: datetime) -> None:
                 key,
                 "SET silent_from = :following",
                 "attribute_exists(watched)",
-                following=following,
+                following=next_silence,
             )
         )
     except aws.WriteRefused:

@@ -43,7 +43,7 @@ _OWN_ROUTE = {variant.value: variant for variant in (Variant.LEGACY, Variant.PER
 _INBOUND = (credentials.Kind.WEBHOOK, credentials.Kind.XC_CODE)
 
 
-Desk = PaperDryRun | DryRunExecution
+_Client = PaperDryRun | DryRunExecution
 
 
 def explain(request: Request) -> Answer:
@@ -76,7 +76,7 @@ def explain(request: Request) -> Answer:
         "settings": sender.owner.settings.model_dump(),
         "market_type": plan.market_type,
         "total_accounts": len(plan.targets),
-        "accounts": [_Dry(each, request.language).run() for each in instructions[:_MOST_ACCOUNTS]],
+        "accounts": [_DryRun(each, request.language).run() for each in instructions[:_MOST_ACCOUNTS]],
     }
     return Answer(200, body)
 
@@ -112,7 +112,7 @@ def _sender(user_id: str, fields: Fields) -> SignalSource:
     )
 
 
-class _Dry:
+class _DryRun:
     """One instruction, executed by a client that places nothing."""
 
     def __init__(self, instruction: Instruction, language: str) -> None:
@@ -129,14 +129,14 @@ class _Dry:
         account_key: tuple[str, aws.Key] = ("accounts", {"account_id": instruction.account_id})
         item, *more = aws.get_many([account_key, *keys, *prices.keys_for(instruction)])
         if item is None:
-            return self._shown(None) | self._why(
+            return self._account_view(None) | self._why(
                 NotFound("account_not_found", account=instruction.account_id)
             )
         account = Account.model_validate(item)
-        watched = RiskState(active_rules, more[: len(keys)])
+        state = RiskState(active_rules, more[: len(keys)])
         live, last_seen = prices.live_and_last(more[len(keys) :], self.now)
         if account.has_exchange:
-            return self._at_exchange(account, watched, live or last_seen)
+            return self._at_exchange(account, state, live or last_seen)
         price, source = reference_price.of_simulated(instruction, live, last_seen)
         stored = paper_store.items(account.account_id)
         valued = paper_context.symbols(stored, account.currency)
@@ -147,37 +147,37 @@ class _Dry:
         )
         book = paper_store.book(account, stored)
         book.prices = paper_context.prices_of(valued, found, self.now)
-        watched.count_in(account.currency, paper_context.dollars_per_unit(account, book.prices))
+        state.count_in(account.currency, paper_context.dollars_per_unit(account, book.prices))
         client = PaperDryRun(book, instruction, {symbol: price} if price else {}, self.now, source)
         if price and source is PriceSource.SIGNAL:
             client.on_price(symbol, price)
-        return self._traded(account, client, self._risk_check(client, watched)) | {"balances_known": True}
+        return self._result(account, client, self._risk_check(client, state)) | {"balances_known": True}
 
-    def _at_exchange(self, account: Account, watched: RiskState, price: Decimal | None) -> dict[str, Any]:
+    def _at_exchange(self, account: Account, state: RiskState, price: Decimal | None) -> dict[str, Any]:
         if account.sealed_keys is None:
-            return self._shown(account) | self._why(
+            return self._account_view(account) | self._why(
                 NotDoable("exchange_key_missing", exchange=account.exchange)
             )
         snapshot = snapshots.latest_snapshot(account.account_id)
         client = DryRunExecution(account, self.instruction, snapshot, price)
-        risk_check = self._risk_check(client, watched)
+        risk_check = self._risk_check(client, state)
         client.recheck_risk = risk_check.opening
-        told = self._traded(account, client, risk_check)
+        result = self._result(account, client, risk_check)
         if snapshot:
-            told |= {"balances_known": True, "balances_at": snapshot["taken_at"]}
+            result |= {"balances_known": True, "balances_at": snapshot["taken_at"]}
         if client.missing:
             # With the signal's price, only a live price is missing, which `price_source` shows.
             unseen = client.price_source is not PriceSource.SIGNAL
-            if unseen and told.get("code", "no_position") == "no_position":  # no known position
-                told |= self._why(client.no_snapshot_yet())
-            told["would_trade"] = None
-        return told
+            if unseen and result.get("code", "no_position") == "no_position":  # no known position
+                result |= self._why(client.no_snapshot_yet())
+            result["would_trade"] = None
+        return result
 
-    def _risk_check(self, client: Desk, watched: RiskState) -> PreTradeRiskCheck:
-        return PreTradeRiskCheck(self.instruction, client, watched, lambda: watched, self.now)
+    def _risk_check(self, client: _Client, state: RiskState) -> PreTradeRiskCheck:
+        return PreTradeRiskCheck(self.instruction, client, state, lambda: state, self.now)
 
-    def _traded(self, account: Account, client: Desk, risk_check: PreTradeRiskCheck) -> dict[str, Any]:
-        instruction, shown = self.instruction, self._shown(account)
+    def _result(self, account: Account, client: _Client, risk_check: PreTradeRiskCheck) -> dict[str, Any]:
+        instruction, shown = self.instruction, self._account_view(account)
         try:
             if not account.is_active:
                 raise NotFound("account_not_found", account=account.name)
@@ -192,16 +192,18 @@ class _Dry:
         orders = self._orders(outcome.orders, account, client)
         refused_legs = [self._why_of(leg.code, leg.values) | {"leg": leg.leg} for leg in outcome.refused]
         first = orders[-1] if orders else {}
-        told = {name: first[name] for name in ("side", "quantity", "fee", "margin", "cost") if name in first}
+        result = {
+            name: first[name] for name in ("side", "quantity", "fee", "margin", "cost") if name in first
+        }
         reason = (
             {name: refused_legs[0][name] for name in ("code", "error", "nearest") if name in refused_legs[0]}
             if refused_legs
             else {}
         )
         counts = {"would_cancel": outcome.cancelled, "orders": orders, "refused": refused_legs}
-        return shown | self._rules(client) | told | counts | reason | {"would_trade": bool(orders)}
+        return shown | self._rules(client) | result | counts | reason | {"would_trade": bool(orders)}
 
-    def _shown(self, account: Account | None) -> dict[str, Any]:
+    def _account_view(self, account: Account | None) -> dict[str, Any]:
         instruction = self.instruction
         return {
             "account_id": shown_id(instruction.account_id),
@@ -217,7 +219,7 @@ class _Dry:
             "refused": [],
         }
 
-    def _rules(self, client: Desk) -> dict[str, Any]:
+    def _rules(self, client: _Client) -> dict[str, Any]:
         """Returns the instrument's order rules, and the price used for sizing."""
         instrument = client.instrument_used
         if instrument is None or self.instruction.symbol is None:
@@ -232,7 +234,7 @@ class _Dry:
             "currency": instrument.quote,
         }
 
-    def _orders(self, orders: Sequence[Order], account: Account, client: Desk) -> list[dict[str, Any]]:
+    def _orders(self, orders: Sequence[Order], account: Account, client: _Client) -> list[dict[str, Any]]:
         return [_order(order, account, client.instrument_used, self.instruction.leverage) for order in orders]
 
     def _why(self, refused: Refused) -> dict[str, Any]:

@@ -60,12 +60,12 @@ def record(attempt: Attempt, refused: Refused) -> None:
         aws.write(store.log_write(attempt.owner, attempt.received_at, attempt.request_id, attempt.log_entry))
     else:
         values = {name: str(value) for name, value in refused.values.items()}
-        told = {"code": refused.code, "status": refused.status, "field": values.get("field")}
+        payload = {"code": refused.code, "status": refused.status, "field": values.get("field")}
         _once_a_minute(
             attempt,
             "signal.refused",
             refused.code,
-            told | {"refused": [{"leg": None, "code": refused.code, "values": values}]},
+            payload | {"refused": [{"leg": None, "code": refused.code, "values": values}]},
         )
 
 
@@ -82,7 +82,7 @@ def record_repeat(attempt: Attempt, signal_id: str, first_received_at: str) -> N
     )
 
 
-def _once_a_minute(attempt: Attempt, type_: str, code: str, told: Mapping[str, Any]) -> None:
+def _once_a_minute(attempt: Attempt, type_: str, code: str, details: Mapping[str, Any]) -> None:
     """Writes the log entry, together with the event or with an increment of the suppressed count."""
     assert attempt.owner is not None
     log = store.log_write(attempt.owner, attempt.received_at, attempt.request_id, attempt.log_entry)
@@ -100,14 +100,14 @@ def _once_a_minute(attempt: Attempt, type_: str, code: str, told: Mapping[str, A
             "forget_at": int((attempt.received_at + _KEPT).timestamp()),
         }
         condition = "version = :read" if known else "attribute_not_exists(version)"
-        counted = aws.put_write(
+        count_write = aws.put_write(
             "idempotency", item, condition, **({"read": known["version"]} if known else {})
         )
         try:
             aws.transact(
-                [counted, log]
+                [count_write, log]
                 if held_back
-                else [counted, log, outbox.event_write(_event(attempt, type_, count, told))]
+                else [count_write, log, outbox.event_write(_event(attempt, type_, count, details))]
             )
         except aws.WriteRefused as refused:
             known = refused.failed[0] or {}
@@ -118,7 +118,7 @@ def _once_a_minute(attempt: Attempt, type_: str, code: str, told: Mapping[str, A
     aws.write(log)  # many concurrent refusals of the same kind: the event exists, and the log stays complete
 
 
-def _event(attempt: Attempt, type_: str, count: int, told: Mapping[str, Any]) -> Event:
+def _event(attempt: Attempt, type_: str, count: int, details: Mapping[str, Any]) -> Event:
     payload = {
         "signal_id": None,
         "request_id": attempt.request_id,
@@ -127,7 +127,7 @@ def _event(attempt: Attempt, type_: str, count: int, told: Mapping[str, Any]) ->
         "action": attempt.action,
         "count": count,
         **({"account_id": None, "account_name": None, "exchange": None} if type_ == "signal.refused" else {}),
-        **told,
+        **details,
     }
     return Event(
         event_id=event_id(type_, attempt.request_id),

@@ -13,10 +13,11 @@ def api_webhook(request: Request) -> Answer:
     try:
         return answer(request, accept(request, inbound_route(variants.variant_of_api_webhook)))
     except Refused as refused:
-        told = refusal(refused, request.language)
+        response = refusal(refused, request.language)
         if not _is_group(request.body):
-            return told
-        return Answer(told.status, {"success": False, **dict(told.body)}, told.headers)  # type: ignore[arg-type]
+            return response
+        body = {"success": False, **dict(response.body)}  # type: ignore[arg-type]
+        return Answer(response.status, body, response.headers)
 
 
 def legacy(request: Request) -> Answer:

@@ -32,7 +32,7 @@ def trace(item: dict[str, Any], language: str) -> dict[str, Any]:
     events = list(_events(item, executions, orders))
     shown = summary(item) | {
         "status": "settled" if settled else "accepted",
-        **_received(item),
+        **_request_fields(item),
         "settings": item["settings"],
         "signal": item["signal"],
         "instruction": item["instruction"],
@@ -70,7 +70,7 @@ def order_view(order: Order) -> dict[str, Any]:
     return order.model_dump() | {"order_id": order.order_id}
 
 
-def _received(item: dict[str, Any]) -> dict[str, Any]:
+def _request_fields(item: dict[str, Any]) -> dict[str, Any]:
     """Returns the route, address and body of the request, credentials masked.
 
     Nulls if the log entry has expired, which happens before the signal expires.
@@ -84,7 +84,7 @@ def _received(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _execution(execution: AccountResult, language: str) -> dict[str, Any]:
-    told = {
+    names = {
         "account_id",
         "account_name",
         "exchange",
@@ -94,7 +94,7 @@ def _execution(execution: AccountResult, language: str) -> dict[str, Any]:
         "settled_at",
         "detail",
     }
-    shown = execution.model_dump(include=told)
+    shown = execution.model_dump(include=names)
     refused = [
         leg.model_dump() | {"error": messages.render(leg.code, leg.values, language)}
         for leg in execution.refused
@@ -122,9 +122,9 @@ def _events(
     found += [
         (each.settled_at.isoformat(), "signal.refused", (each.signal_id, each.account_id)) for each in unhappy
     ]
-    for told_at, type_, parts in sorted(found):
+    for event_at, type_, parts in sorted(found):
         about = f"order#{parts[0]}" if type_.startswith("order.") else f"signal#{parts[0]}"
-        yield {"at": told_at, "type": type_, "entity": about, "event_id": event_id(type_, *parts)}
+        yield {"at": event_at, "type": type_, "entity": about, "event_id": event_id(type_, *parts)}
 
 
 def _deliveries(user_id: str, event_ids: Sequence[str]) -> list[dict[str, Any]]:

@@ -73,7 +73,7 @@ def _writes(strategy: Strategy, by: str, now: datetime) -> list[aws.Write]:
         "points_to": strategy.group_name,
     }
     after = strategy.model_dump(exclude={"accounts", "version"})
-    told = {"is_active": strategy.is_active, "symbols": list(strategy.symbols)}
+    payload = {"is_active": strategy.is_active, "symbols": list(strategy.symbols)}
     watched = (
         expected_signals.expecting_attributes(strategy.expect_every_s, now, active=strategy.is_active) or {}
     )
@@ -83,7 +83,7 @@ def _writes(strategy: Strategy, by: str, now: datetime) -> list[aws.Write]:
         record.write(
             record.Change(by, "strategy.created", strategy.entity, strategy.user_id, now, after=after)
         ),
-        store.event("strategy.created", strategy, told, 1, now),
+        store.event("strategy.created", strategy, payload, 1, now),
     ]
 
 
@@ -106,24 +106,24 @@ def update_strategy(
     if "symbols" in wanted:
         wanted = {**wanted, "symbols": plain_symbols(wanted["symbols"])}
 
-    def plan(item: aws.Item, following: int) -> Edit:
+    def plan(item: aws.Item, next_version: int) -> Edit:
         before = Strategy.model_validate(item).model_dump()
         fields = changed_fields(before, wanted)
         if not fields:
             return Edit({})
         old = {name: before[name] for name in fields}
         change = record.Change(by, "strategy.updated", strategy.entity, strategy.user_id, now, old, fields)
-        told = store.event("strategy.updated", strategy, {**fields}, following, now)
+        event = store.event("strategy.updated", strategy, {**fields}, next_version, now)
         more: dict[str, Any] = {"updated_at": now.isoformat()}
-        gone: Sequence[str] = ()
+        removed: Sequence[str] = ()
         if {"expect_every_s", "is_active"} & fields.keys():
             after = before | fields
             watched = expected_signals.expecting_attributes(
                 after["expect_every_s"], now, active=after["is_active"]
             )
             more |= watched or {}
-            gone = [] if watched else ["watched", "silent_from"]
-        return Edit(fields | more, [(record.write(change), None), (told, None)], removed=gone)
+            removed = [] if watched else ["watched", "silent_from"]
+        return Edit(fields | more, [(record.write(change), None), (event, None)], removed=removed)
 
     return Strategy.model_validate(edit("strategies", store.key(strategy), version, plan))
 

@@ -12,7 +12,7 @@ from chalicelib.strategies.models import Member, Strategy
 from chalicelib.versions import Edit, edit
 
 _READ_AT_ONCE = 100
-_TOLD = 50  # accounts listed in an audit entry or event. Above, only their number is given
+_LISTED_ACCOUNTS = 50  # accounts listed in an audit entry or event. Above, only their number is given
 
 
 def check(user_id: str, entries: Sequence[Mapping[str, Any]]) -> None:
@@ -37,14 +37,14 @@ def add_accounts(
     """
     members = _members(strategy.user_id, entries)
 
-    def put_on(accounts: dict[str, Member]) -> dict[str, Member]:
+    def add(accounts: dict[str, Member]) -> dict[str, Member]:
         if accounts.keys() & members.keys():
             raise Conflict("already_exists", field="account_id")
         if len(accounts) + len(members) > request_limits.STRATEGY_ACCOUNTS:
             raise NotDoable("too_many_accounts", limit=request_limits.STRATEGY_ACCOUNTS)
         return accounts | members
 
-    return _edit(strategy, by, version, put_on)
+    return _edit(strategy, by, version, add)
 
 
 def change_account(
@@ -68,12 +68,12 @@ def change_account(
 def remove_account(strategy: Strategy, account_id: str, *, by: str) -> Strategy:
     """Removes an account from a strategy. Its position stays. Raises NotFound if it is not there."""
 
-    def take_off(accounts: dict[str, Member]) -> dict[str, Member]:
+    def remove(accounts: dict[str, Member]) -> dict[str, Member]:
         if account_id not in accounts:
             raise NotFound("not_found")
         return {id_: member for id_, member in accounts.items() if id_ != account_id}
 
-    return _edit(strategy, by, None, take_off)
+    return _edit(strategy, by, None, remove)
 
 
 def _edit(
@@ -81,31 +81,31 @@ def _edit(
 ) -> Strategy:
     now = datetime.now(UTC)
 
-    def plan(item: aws.Item, following: int) -> Edit:
+    def plan(item: aws.Item, next_version: int) -> Edit:
         before = Strategy.model_validate(item).accounts
         after = change(before)
         touched = [id_ for id_ in {**before, **after} if before.get(id_) != after.get(id_)]
         if not touched:
             return Edit({})
-        was, is_ = _shown(before, touched), _shown(after, touched)
+        was, is_ = _changed_accounts(before, touched), _changed_accounts(after, touched)
         audited = record.Change(
             by, "strategy.accounts_changed", strategy.entity, strategy.user_id, now, was, is_
         )
-        told = store.event(
-            "strategy.accounts_changed", strategy, {"changed": is_, "accounts": len(after)}, following, now
+        event = store.event(
+            "strategy.accounts_changed", strategy, {"changed": is_, "accounts": len(after)}, next_version, now
         )
         fields = {
             "accounts": {id_: member.model_dump() for id_, member in after.items()},
             "updated_at": now.isoformat(),
         }
-        return Edit(fields, [(record.write(audited), None), (told, None)])
+        return Edit(fields, [(record.write(audited), None), (event, None)])
 
     return Strategy.model_validate(edit("strategies", store.key(strategy), version, plan))
 
 
-def _shown(accounts: Mapping[str, Member], touched: Sequence[str]) -> dict[str, Any]:
+def _changed_accounts(accounts: Mapping[str, Member], touched: Sequence[str]) -> dict[str, Any]:
     """Returns the changed accounts as in `accounts`. Null stands for an account that is not there."""
-    if len(touched) > _TOLD:
+    if len(touched) > _LISTED_ACCOUNTS:
         return {"accounts": sum(id_ in accounts for id_ in touched)}
     return {id_: accounts[id_].model_dump() if id_ in accounts else None for id_ in touched}
 

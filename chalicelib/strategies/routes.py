@@ -68,8 +68,10 @@ def list_accounts(request: Request) -> Answer:
     ordered = sorted(strategy.accounts.items(), key=lambda pair: (len(pair[0]), pair[0]))
     begin = paging.start_of(page)
     end = begin + page.limit
-    following = {"offset": end} if end < len(ordered) else None
-    return paging.list_response([member_view(*pair) for pair in ordered[begin:end]], len(ordered), following)
+    next_position = {"offset": end} if end < len(ordered) else None
+    return paging.list_response(
+        [member_view(*pair) for pair in ordered[begin:end]], len(ordered), next_position
+    )
 
 
 def add_accounts(request: Request) -> Answer:

@@ -41,7 +41,7 @@ def event(type_: str, strategy: Strategy, payload: dict[str, Any], version: int,
 
     `strategy.created`, `strategy.updated`, `strategy.deleted` or `strategy.accounts_changed`.
     """
-    told = {
+    common = {
         "strategy_id": shown_id(strategy.strategy_id),
         "user_id": shown_id(strategy.user_id),
         "group_name": strategy.group_name,
@@ -50,7 +50,7 @@ def event(type_: str, strategy: Strategy, payload: dict[str, Any], version: int,
         Event(
             event_id=event_id(type_, strategy.strategy_id, str(version)),
             type=type_,
-            payload=told | payload,
+            payload=common | payload,
             entity=strategy.entity,
             user_id=strategy.user_id,
             created_at=at,

@@ -39,7 +39,7 @@ def create(asked: NewTicket, who: Caller, now: datetime) -> Ticket:
         text=asked.message,
         created_at=now,
     )
-    told = record.Change(
+    audit_change = record.Change(
         who.user_id, "ticket.created", _entity(ticket), user_id, now, after={"title": ticket.title}
     )
     writes = [
@@ -48,7 +48,7 @@ def create(asked: NewTicket, who: Caller, now: datetime) -> Ticket:
         store.new_message_write(first),
         events.created_write(ticket),
         events.message_added_write(ticket, first),
-        record.write(told),
+        record.write(audit_change),
     ]
     try:
         aws.transact(writes)
@@ -83,7 +83,7 @@ def add_message(ticket_id: int, text: str, who: Caller, now: datetime) -> Messag
         added[:] = [message]
         status = _turn(ticket.status, from_admin=from_admin)
         after = ticket.model_copy(update={"status": status, "version": version})
-        told = record.Change(
+        audit_change = record.Change(
             who.user_id,
             "ticket.message_added",
             _entity(ticket),
@@ -94,7 +94,7 @@ def add_message(ticket_id: int, text: str, who: Caller, now: datetime) -> Messag
         writes = [
             store.new_message_write(message),
             events.message_added_write(after, message),
-            record.write(told),
+            record.write(audit_change),
         ]
         if status is not ticket.status:
             writes.append(events.status_changed_write(after, ticket.status, now))

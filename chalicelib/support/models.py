@@ -59,14 +59,14 @@ class Message(Record):
     created_at: datetime
 
 
-def _said(text: str) -> str:
+def _not_blank(text: str) -> str:
     if not text.strip():
         raise ValueError("only blanks")
     return text
 
 
 Title = Annotated[str, Field(min_length=1, max_length=200), OneLine]
-Text = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT), AfterValidator(_said), Readable]
+Text = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT), AfterValidator(_not_blank), Readable]
 
 
 class NewTicket(Input):

@@ -79,10 +79,10 @@ def join(chat_id: int, **profile: Any) -> str:
             by="telegram", telegram_id=chat_id, account=partial(starter_account, by="telegram"), **profile
         ).user_id
     except Conflict:
-        made_meanwhile = links.owner(chat_id)
-        if made_meanwhile is None:
+        existing = links.owner(chat_id)
+        if existing is None:
             raise
-        return made_meanwhile
+        return existing
 
 
 def _newcomer(chat_id: int, request: Request) -> str:

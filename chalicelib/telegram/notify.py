@@ -54,9 +54,9 @@ def _notify_user(event: LoggedEvent) -> None:
     ):
         return
     chat = store.chat(chat_id)
-    said = wording.of_event(event, _language(settings, chat))
-    if said is not None:
-        _send_once(chat_id, chat, event.event_id, said, event.user_id, event.signal_id)
+    message_text = wording.of_event(event, _language(settings, chat))
+    if message_text is not None:
+        _send_once(chat_id, chat, event.event_id, message_text, event.user_id, event.signal_id)
 
 
 def _send_message(message: Message) -> None:
@@ -92,7 +92,7 @@ def _send_once(
     chat_id: int,
     chat: store.Chat | None,
     message_id: str,
-    said: str,
+    message_text: str,
     user_id: str | None,
     signal_id: str | None = None,
 ) -> None:
@@ -108,7 +108,7 @@ def _send_once(
         log.info("message already sent", extra=who)
         return
     try:
-        api.send(chat_id, said)
+        api.send(chat_id, message_text)
     except api.Blocked as blocked:
         store.mark_blocked(chat_id, datetime.now(UTC))
         log.info("chat closed to the bot, message dropped", extra=who | {"reason": str(blocked)})

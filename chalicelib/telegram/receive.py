@@ -115,10 +115,10 @@ def _answer(update_id: int, message: _Message, now: datetime) -> None:
         name: (value or "")[:64] or None
         for name, value in sender.model_dump(include={"username", "first_name", "last_name"}).items()
     }
-    said = commands.Command(
+    command = commands.Command(
         update_id, chat.id, message.text, private=private, language=sender.language, names=names
     )
-    reply = commands.answer(said, now)
+    reply = commands.answer(command, now)
     if reply is not None:
         queue.send(
             queue.Message(

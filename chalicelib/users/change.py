@@ -31,7 +31,7 @@ def update_user(user_id: str, wanted: Mapping[str, Any], *, by: str, version: in
     """
     now = datetime.now(UTC)
 
-    def plan(item: aws.Item, following: int) -> Edit:
+    def plan(item: aws.Item, next_version: int) -> Edit:
         before = User.model_validate(item).model_dump()
         fields = changed_fields(before, _with_text_ids(wanted))
         if not fields:
@@ -52,7 +52,7 @@ def update_user(user_id: str, wanted: Mapping[str, Any], *, by: str, version: in
                 None,
             )
         )
-        also.append((events.changed_write(_action(fields), user_id, {**fields}, following, now), None))
+        also.append((events.changed_write(_action(fields), user_id, {**fields}, next_version, now), None))
         removed = ["referred_by_id"] if "referred_by_id" in fields and not referrer else []
         kept = {name: value for name, value in fields.items() if name not in removed}
         return Edit(kept | {"updated_at": now.isoformat()}, also, removed)
@@ -86,15 +86,15 @@ def update_settings(
     _check_default_account(user_id, wanted.get("default_account"))
     now = datetime.now(UTC)
 
-    def plan(item: aws.Item, following: int) -> Edit:
+    def plan(item: aws.Item, next_version: int) -> Edit:
         before = Settings.model_validate(item).model_dump()
         fields = changed_fields(before, wanted)
         if not fields:
             return Edit({})
         old = {name: before[name] for name in fields}
         change = record.Change(by, "user.settings_updated", f"user#{user_id}", user_id, now, old, fields)
-        told = events.changed_write("user.settings_updated", user_id, {**fields}, following, now)
-        return Edit(fields, [*([(record.write(change), None)] if audited else []), (told, None)])
+        event = events.changed_write("user.settings_updated", user_id, {**fields}, next_version, now)
+        return Edit(fields, [*([(record.write(change), None)] if audited else []), (event, None)])
 
     return Settings.model_validate(
         edit("users", store.key(user_id, "settings"), version, plan, "user_not_found")

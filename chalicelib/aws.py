@@ -313,17 +313,17 @@ def count(
     arguments = _query_arguments(
         table, condition, index, filter_expression, values, newest_first=newest_first
     )
-    counted = looked = 0
+    total = examined = 0
     while True:
-        limit = looked_at - looked if filter_expression else most + 1 - counted
+        limit = looked_at - examined if filter_expression else most + 1 - total
         answer = client("dynamodb").query(**arguments, Select="COUNT", Limit=limit)
-        counted += int(answer["Count"])
-        looked += int(answer["ScannedCount"])
-        if counted > most:
+        total += int(answer["Count"])
+        examined += int(answer["ScannedCount"])
+        if total > most:
             return None
         if "LastEvaluatedKey" not in answer:
-            return counted
-        if looked >= looked_at:
+            return total
+        if examined >= looked_at:
             return None
         arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 

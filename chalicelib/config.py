@@ -10,27 +10,27 @@ from chalicelib.errors import Misconfigured
 
 
 def table(name: str) -> str:
-    """The full name of a DynamoDB table."""
+    """Returns the full name of a DynamoDB table."""
     return _granted("TABLE", name)
 
 
 def queue(name: str) -> str:
-    """The URL of an SQS queue."""
+    """Returns the URL of an SQS queue."""
     return _granted("QUEUE", name)
 
 
 def topic(name: str) -> str:
-    """The ARN of an SNS topic."""
+    """Returns the ARN of an SNS topic."""
     return _granted("TOPIC", name)
 
 
 def key(name: str) -> str:
-    """The ARN of a KMS key."""
+    """Returns the ARN of a KMS key."""
     return _granted("KEY", name)
 
 
 def websocket(name: str) -> str:
-    """The management URL of a WebSocket API."""
+    """Returns the management URL of a WebSocket API."""
     return _granted("WEBSOCKET", name)
 
 

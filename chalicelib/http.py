@@ -118,19 +118,19 @@ def preference_wait(headers: Mapping[str, str], query: Mapping[str, str], defaul
     `?wait=N` comes first, then `Prefer` (RFC 7240), then the default.
     """
     prefer = headers.get("prefer", "")
-    asked = query.get("wait")
-    if asked is None:
+    seconds = query.get("wait")
+    if seconds is None:
         found = re.search(r"(?:^|[,;\s])wait\s*=\s*\"?(\d+)", prefer, re.IGNORECASE)
-        asked = (
+        seconds = (
             found.group(1)
             if found
             else "0"
             if re.search(r"(?:^|[,;\s])respond-async\b", prefer, re.IGNORECASE)
             else None
         )
-    if asked is None or not asked.isascii() or not asked.isdigit():
+    if seconds is None or not seconds.isascii() or not seconds.isdigit():
         return default
-    return float(min(int(asked[:6]), 25))
+    return float(min(int(seconds[:6]), 25))
 
 
 def _plain(value: Any) -> Any:

@@ -55,17 +55,17 @@ def measure(metric: Metric, value: float = 1, dimensions: Mapping[str, str] | No
     Raises:
         ValueError: The dimensions are not those of the metric. No alarm would see the value.
     """
-    given = dict(dimensions or {})
-    if given.keys() != metric.dimensions:
+    values = dict(dimensions or {})
+    if values.keys() != metric.dimensions:
         raise ValueError(
-            f"{metric.title} has the dimensions {sorted(metric.dimensions)}, not {sorted(given)}"
+            f"{metric.title} has the dimensions {sorted(metric.dimensions)}, not {sorted(values)}"
         )
     namespace = config.metrics_namespace()
     if namespace is None:
         return
     metrics = EphemeralMetrics(namespace=namespace, service=_SERVICE)
-    for name, of in given.items():
-        metrics.add_dimension(name, of)
+    for name, dimension in values.items():
+        metrics.add_dimension(name, dimension)
     metrics.add_metric(name=metric.title, unit=metric.unit, value=value)
     # One write per line, as the log does: threads share the stream, and CloudWatch reads whole lines.
     sys.stdout.write(json.dumps(metrics.serialize_metric_set(), separators=(",", ":")) + "\n")

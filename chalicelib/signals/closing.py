@@ -129,7 +129,7 @@ def _order(reader: Reader, variant: Variant, fields: Fields) -> dict[str, Any]:
 
 
 def _paper_close(reader: Reader) -> dict[str, Any]:
-    """The paper seed's `close` sells `qty`. With an unreadable `qty`, the whole holding is sold."""
+    """Returns a sale of `qty`, as the paper seed's `close`. An unreadable `qty` sells the whole holding."""
     size = _readable(reader, DEFAULT_PAPER_SIZE)
     return {"action": Action.SELL, "size": size} if size else {"action": Action.CLOSE}
 

@@ -267,7 +267,7 @@ def _paper(signal: Signal, sender: SignalSource) -> Plan:
 
 
 def _by_settings(signal: Signal, sender: SignalSource) -> Plan:
-    """Legacy and personal: plans for the account that the settings describe."""
+    """Plans legacy and personal signals for the account that the settings describe."""
     settings = sender.owner.settings
     exchange = signal.exchange or settings.exchange
     real = settings.account_type == "real" and not signal.demo  # `demo=NO` never makes a demo user trade live
@@ -276,7 +276,7 @@ def _by_settings(signal: Signal, sender: SignalSource) -> Plan:
 
 
 def _xc(signal: Signal, sender: SignalSource) -> Plan:
-    """xc: plans for the account on the named exchange.
+    """Plans an xc signal for the account on the named exchange.
 
     A perpetual's name selects futures. Otherwise the settings select the market.
     """
@@ -289,7 +289,7 @@ def _xc(signal: Signal, sender: SignalSource) -> Plan:
 
 
 def _manual(signal: Signal, sender: SignalSource) -> Plan:
-    """Manual order: plans for the named account of any kind.
+    """Plans a manual order for the named account of any kind.
 
     Paper accounts trade spot. For others, the symbol or the settings select the market.
     """

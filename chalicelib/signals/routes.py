@@ -9,7 +9,7 @@ from chalicelib.trading import Variant
 
 
 def api_webhook(request: Request) -> Answer:
-    """The webhook of group and paper signals. The fields of the body decide which."""
+    """Accepts group and paper signals. The fields of the body decide which."""
     try:
         return answer(request, accept(request, inbound_route(variants.variant_of_api_webhook)))
     except Refused as refused:
@@ -21,17 +21,17 @@ def api_webhook(request: Request) -> Answer:
 
 
 def legacy(request: Request) -> Answer:
-    """The webhook of the deployment's default user."""
+    """Accepts signals of the deployment's default user."""
     return answer(request, accept(request, inbound_route(lambda _: Variant.LEGACY)))
 
 
 def personal(request: Request) -> Answer:
-    """The webhook of the user in the path."""
+    """Accepts signals of the user in the path."""
     return answer(request, accept(request, inbound_route(lambda _: Variant.PERSONAL)))
 
 
 def xc(request: Request) -> Answer:
-    """The executor webhook of PalmaBot. The code in the body names the user."""
+    """Accepts signals of PalmaBot's executor webhook. The code in the body names the user."""
     return answer(request, accept(request, inbound_route(lambda _: Variant.XC)))
 
 

@@ -87,7 +87,7 @@ def _paper_reduction(signal: Signal, reader: Reader) -> Signal:
 
 
 def _plain(variant: Variant, fields: Fields) -> Signal:
-    """Legacy, personal and xc: parses one order, sized by the user's settings or by a quantity."""
+    """Parses a legacy, personal or xc signal: one order, sized by the user's settings or by a quantity."""
     reader = Reader(fields)
     xc, sized = variant is Variant.XC, variant in (Variant.XC, Variant.MANUAL)
     reader.require(

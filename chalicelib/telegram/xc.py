@@ -9,7 +9,7 @@ from chalicelib.telegram.hand_out import hand_out
 
 
 def xc(request: Request) -> Answer:
-    """The executor webhook of PalmaBot.
+    """Accepts requests of PalmaBot's executor webhook.
 
     A body with a `chat_id` and neither code nor command asks for the connection string. Any other body is a
     signal.

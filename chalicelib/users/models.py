@@ -26,7 +26,7 @@ def shown_id(id_: str | None) -> int | str | None:
 
 
 class Role(StrEnum):
-    """What a user may see and change: an admin all records, a user the own ones."""
+    """What a user may see and change: an admin all records, a user only own records."""
 
     ADMIN = "admin"
     USER = "user"

@@ -1,8 +1,7 @@
-"""AWS clients and DynamoDB writes, as the rest of the package uses them.
+"""AWS clients and DynamoDB writes for the whole package.
 
-Every call has a timeout, and is retried by botocore's standard mode: 3 tries in all, with backoff and jitter,
-for throttling, 5xx and connection errors. That is safe because every write here is idempotent by its key or
-condition.
+Every call has a timeout. botocore's standard mode retries throttling, 5xx and connection errors: 3 tries in
+all, with backoff and jitter. Retries are safe because every write is idempotent by its key or condition.
 """
 
 import random
@@ -26,8 +25,7 @@ Write = dict[str, dict[str, Any]]
 
 SHARDS = tuple("12345678")
 
-# Without botocore's own look at the arguments, which takes as long as all else it does for a call: AWS looks
-# at them too.
+# botocore's own parameter validation takes as long as the rest of a call. AWS validates the parameters too.
 _CONFIG = Config(
     connect_timeout=2,
     read_timeout=8,
@@ -35,9 +33,8 @@ _CONFIG = Config(
     max_pool_connections=32,
     parameter_validation=False,
 )
-# What a single write meets while a transaction is at the same item, and what DynamoDB answers when it is
-# asked too much: nothing was
-# written, so the write is tried again
+# DynamoDB answers so when a transaction holds the item, or when it throttles. The write has had no effect and
+# is tried again
 # (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling).
 _CONFLICT = "TransactionConflictException"
 _THROTTLED = frozenset(
@@ -49,28 +46,28 @@ _deserializer = TypeDeserializer()
 
 
 class WriteRefused(TradehookError):
-    """A condition did not hold, so the transaction wrote nothing.
+    """A condition failed, so the transaction wrote nothing.
 
     Attributes:
-        failed: For each write of the transaction, in order: `None` where its condition held, else the item as
-            it stands (empty if there is none).
+        failed: One entry for each write, in order. `None` if its condition held. Otherwise the item as
+            stored, empty if there is none.
     """
 
     def __init__(self, failed: Sequence[Item | None]) -> None:
-        super().__init__("a condition of the transaction did not hold")
+        super().__init__("condition of the transaction failed")
         self.failed = failed
 
 
 @cache
 def client(service: str, endpoint: str | None = None) -> Any:
-    """A boto3 client, made once per process."""
+    """Returns a boto3 client, created once per process."""
     return boto3.client(service, endpoint_url=endpoint or config.aws_endpoint(), config=_CONFIG)
 
 
 def prepare(*services: str) -> None:
-    """Makes clients while Lambda starts a function, when it has a whole processor to itself.
+    """Creates clients during a function's init phase, when Lambda gives it a full processor.
 
-    Does nothing elsewhere.
+    No-op outside Lambda.
     """
     if config.in_lambda():
         for service in services:
@@ -78,48 +75,48 @@ def prepare(*services: str) -> None:
 
 
 def to_dynamodb(values: Mapping[str, Any]) -> Item:
-    """Python values as DynamoDB attributes. Raises TypeError for a float: money is Decimal."""
+    """Returns Python values as DynamoDB attributes. Raises TypeError for a float: money is Decimal."""
     return {name: _serializer.serialize(value) for name, value in values.items()}
 
 
 def from_dynamodb(item: Mapping[str, Any]) -> Item:
-    """DynamoDB attributes as Python values; numbers are Decimal."""
+    """Returns DynamoDB attributes as Python values. Numbers are Decimal."""
     return {name: _deserializer.deserialize(value) for name, value in item.items()}
 
 
 def put_write(table: str, item: Mapping[str, Any], condition: str | None = None, **values: Any) -> Write:
-    """A put for `transact`; `condition` names its values `:name`, given as keywords."""
+    """Returns a put for `transact`. `condition` refers to its values as `:name`, passed as keywords."""
     write: Item = {"TableName": config.table(table), "Item": to_dynamodb(item)}
     return {"Put": _with_condition(write, condition, values)}
 
 
 def update_write(table: str, key: Key, expression: str, condition: str | None = None, **values: Any) -> Write:
-    """An update for `transact`.
+    """Returns an update for `transact`.
 
-    Attribute names that DynamoDB reserves are written `#name` and need no further mention.
+    Write attribute names that DynamoDB reserves as `#name`. The placeholder is added here.
     """
     write: Item = {"TableName": config.table(table), "Key": to_dynamodb(key), "UpdateExpression": expression}
     return {"Update": _with_condition(write, condition, values, expression)}
 
 
 def delete_write(table: str, key: Key, condition: str | None = None, **values: Any) -> Write:
-    """A delete for `transact`."""
+    """Returns a delete for `transact`."""
     write: Item = {"TableName": config.table(table), "Key": to_dynamodb(key)}
     return {"Delete": _with_condition(write, condition, values)}
 
 
 def check_write(table: str, key: Key, condition: str, **values: Any) -> Write:
-    """A condition on an item that `transact` does not write."""
+    """Returns a condition on an item that `transact` does not write."""
     write: Item = {"TableName": config.table(table), "Key": to_dynamodb(key)}
     return {"ConditionCheck": _with_condition(write, condition, values)}
 
 
 def transact(writes: Sequence[Write]) -> None:
-    """All of the writes or none of them.
+    """Executes all of the writes or none.
 
     Raises:
-        WriteRefused: A condition did not hold.
-        Retryable: Another transaction was at the same items.
+        WriteRefused: A condition failed.
+        Retryable: Another transaction held the same items, or DynamoDB is throttling.
     """
     try:
         client("dynamodb").transact_write_items(TransactItems=list(writes))
@@ -143,42 +140,42 @@ def transact(writes: Sequence[Write]) -> None:
 
 
 def write(single: Write, *, returning: bool = False) -> Item:
-    """One write by itself; returns what an update has set, if it is asked for.
+    """Executes a single write. With `returning`, returns the attributes that an update has set.
 
     Raises:
-        WriteRefused: Its condition did not hold.
-        Retryable: A transaction was at the item in each try, or DynamoDB is throttling.
+        WriteRefused: The condition failed.
+        Retryable: Every try met a transaction on the item, or DynamoDB is throttling.
     """
     [(operation, arguments)] = single.items()
     call = {"Put": "put_item", "Update": "update_item", "Delete": "delete_item"}[operation]
-    asked = {"ReturnValues": "UPDATED_NEW"} if returning else {}
+    options = {"ReturnValues": "UPDATED_NEW"} if returning else {}
     for attempt in range(_TRIES):
         try:
             return from_dynamodb(
-                getattr(client("dynamodb"), call)(**arguments, **asked).get("Attributes", {})
+                getattr(client("dynamodb"), call)(**arguments, **options).get("Attributes", {})
             )
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code == "ConditionalCheckFailedException":
                 raise WriteRefused([from_dynamodb(error.response.get("Item", {}))]) from error
-            if code in _THROTTLED:  # botocore has paused and tried again already
-                raise Retryable(f"not written: {code}") from error
+            if code in _THROTTLED:  # botocore has already backed off and retried
+                raise Retryable(f"write throttled: {code}") from error
             if code != _CONFLICT:
                 raise
         pause(attempt)
-    raise Retryable("a transaction was at the same item in each of several tries")
+    raise Retryable("item held by concurrent transactions in every try")
 
 
 def pause(attempt: int) -> None:
-    """Waits before another try: at most 20, 40, 80 ...
+    """Sleeps before a retry: at most 20, 40, 80, 160, then 320 ms.
 
-    320 ms, evenly spread, so that those who collided do not collide again.
+    The sleep is evenly distributed, so that callers that collided do not collide again.
     """
     time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 4)))  # noqa: S311 - a pause, no secret
 
 
 def get(table: str, key: Key) -> Item | None:
-    """One item, read consistently; None if there is none."""
+    """Returns one item, read consistently. None if it does not exist."""
     answer = client("dynamodb").get_item(
         TableName=config.table(table), Key=to_dynamodb(key), ConsistentRead=True
     )
@@ -186,11 +183,10 @@ def get(table: str, key: Key) -> Item | None:
 
 
 def get_many(wanted: Sequence[tuple[str, Key]]) -> list[Item | None]:
-    """Several items of several tables in one consistent call, in the order asked for.
+    """Returns up to 100 items of several tables in one consistent call, in the order requested.
 
-    None where there is none.
-
-    At most 100. Raises Retryable when DynamoDB has not given all of them after three rounds.
+    None stands for an item that does not exist. Raises Retryable if DynamoDB returns only part of the items
+    in three rounds.
     """
     keys = [(config.table(table), to_dynamodb(key)) for table, key in wanted]
     requests: Item = {}
@@ -217,17 +213,17 @@ def get_many(wanted: Sequence[tuple[str, Key]]) -> list[Item | None]:
 
 
 def delete_many(table: str, keys: Sequence[Key]) -> None:
-    """Deletes items unconditionally, 25 in a call.
+    """Deletes items unconditionally, 25 per call.
 
-    Raises Retryable when DynamoDB has not taken all after several tries.
+    Raises Retryable if DynamoDB leaves items unprocessed after several tries.
     """
     _write_many(config.table(table), [{"DeleteRequest": {"Key": to_dynamodb(key)}} for key in keys])
 
 
 def put_many(table: str, items: Sequence[Mapping[str, Any]]) -> None:
-    """Puts items unconditionally, 25 in a call.
+    """Puts items unconditionally, 25 per call.
 
-    Raises Retryable when DynamoDB has not taken all after several tries.
+    Raises Retryable if DynamoDB leaves items unprocessed after several tries.
     """
     _write_many(config.table(table), [{"PutRequest": {"Item": to_dynamodb(item)}} for item in items])
 
@@ -247,7 +243,7 @@ def _write_many(table: str, writes: Sequence[Item]) -> None:
                 break
             pause(attempt)
         else:
-            raise Retryable("DynamoDB has not taken a batch of writes")
+            raise Retryable("DynamoDB left a batch of writes unprocessed")
 
 
 def query_page(
@@ -263,9 +259,9 @@ def query_page(
     only: Iterable[str] = (),
     **values: Any,
 ) -> tuple[list[Item], Item | None]:
-    """One page of a query.
+    """Returns one page of a query and the key at which the next page starts.
 
-    Its items, or `only` these attributes of them, and where the next page starts (None at the end).
+    The key is None on the last page. `only` limits the attributes that are read.
     """
     arguments = _query_arguments(
         table, condition, index, filter_expression, values, newest_first=newest_first, only=only
@@ -277,20 +273,20 @@ def query_page(
     if consistent:
         arguments["ConsistentRead"] = True
     answer = client("dynamodb").query(**arguments)
-    following = answer.get("LastEvaluatedKey")
-    return [from_dynamodb(item) for item in answer["Items"]], from_dynamodb(following) if following else None
+    next_key = answer.get("LastEvaluatedKey")
+    return [from_dynamodb(item) for item in answer["Items"]], from_dynamodb(next_key) if next_key else None
 
 
 def index_shard(key: str) -> str:
-    """The value by which an item stands in a sparse index whose items come and go, one of `SHARDS`.
+    """Returns an item's partition in a sparse index whose items come and go, one of `SHARDS`.
 
-    A single value would be a single partition, of at most 1,000 writes a second.
+    A single value would be a single partition, with at most 1,000 writes per second.
     """
     return SHARDS[zlib.crc32(key.encode()) % len(SHARDS)]
 
 
 def query_all(table: str, condition: str, **arguments: Any) -> Iterable[Item]:
-    """Every item of a query, page after page."""
+    """Yields every item of a query, page by page."""
     start: Item | None = None
     while True:
         items, start = query_page(table, condition, start=start, **arguments)
@@ -310,24 +306,24 @@ def count(
     newest_first: bool = False,
     **values: Any,
 ) -> int | None:
-    """How many items a query gives.
+    """Returns the number of items that a query matches.
 
-    None if there are more than `most`, or if more than `looked_at` had to be looked at to tell.
+    None if there are more than `most`, or if `looked_at` items were examined before the end.
     """
     arguments = _query_arguments(
         table, condition, index, filter_expression, values, newest_first=newest_first
     )
-    counted = looked = 0
+    total = examined = 0
     while True:
-        limit = looked_at - looked if filter_expression else most + 1 - counted
+        limit = looked_at - examined if filter_expression else most + 1 - total
         answer = client("dynamodb").query(**arguments, Select="COUNT", Limit=limit)
-        counted += int(answer["Count"])
-        looked += int(answer["ScannedCount"])
-        if counted > most:
+        total += int(answer["Count"])
+        examined += int(answer["ScannedCount"])
+        if total > most:
             return None
         if "LastEvaluatedKey" not in answer:
-            return counted
-        if looked >= looked_at:
+            return total
+        if examined >= looked_at:
             return None
         arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
@@ -362,7 +358,7 @@ def _with_condition(write: Item, condition: str | None, values: Mapping[str, Any
 
 
 def _placeholders(values: Mapping[str, Any], *expressions: str | None) -> Item:
-    """The `:value` and `#name` tables that go with the expressions."""
+    """Returns the `:value` and `#name` tables for the expressions."""
     placeholders: Item = {}
     if values:
         placeholders["ExpressionAttributeValues"] = to_dynamodb(

@@ -1,13 +1,13 @@
-"""Numbers people can say aloud: users, accounts, strategies are counted 1, 2, 3 ...
+"""Short numbers for users, accounts and strategies: 1, 2, 3 ...
 
-A number that was handed out and not used leaves a gap; none is handed out twice.
+A number that was allocated and not used leaves a gap. No number is allocated twice.
 """
 
 from chalicelib import aws, config
 
 
 def next_value(name: str) -> int:
-    """The next number of a series, starting at 1."""
+    """Returns the next number of a series, starting at 1."""
     answer = aws.client("dynamodb").update_item(
         TableName=config.table("counters"),
         Key=aws.to_dynamodb({"name": name}),

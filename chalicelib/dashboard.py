@@ -1,6 +1,6 @@
-"""The dashboard's files, out of `web/`. They hold nothing secret.
+"""Serves the dashboard's files from `web/`. The files contain no secrets.
 
-What they show comes from the API, with the reader's token.
+The data on the pages comes from the API, with the user's token.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ _TYPES = {
     ".svg": "image/svg+xml",
 }
 _SAFEGUARDS = {
-    "Cache-Control": "no-cache",  # asked for each time, answered 304: a deployed change is seen at once
+    "Cache-Control": "no-cache",  # revalidated each time (304), so a deployed change is visible at once
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -33,15 +33,15 @@ _SAFEGUARDS = {
 
 
 def get_page(request: Request) -> Answer:
-    """The dashboard itself."""
+    """Returns the dashboard page."""
     return _answer(request, "index.html")
 
 
 def get_file(request: Request) -> Answer:
-    """One of its scripts, styles or pictures: `{file}`, or `{name}` in the folder `{file}`."""
+    """Returns a script, style or picture: `{file}`, or `{name}` in the folder `{file}`."""
     name = "/".join(request.path[part] for part in ("file", "name") if part in request.path)
-    # The page's relative addresses, read from "/dashboard/" with a slash, come here with "dashboard/" in
-    # front.
+    # At "/dashboard/" with a slash, the browser resolves the page's relative addresses to a path that begins
+    # with "dashboard/".
     direct = name.removeprefix("dashboard/")
     if direct != name and direct in _files():
         return Answer(308, "", {"Location": f"../{direct}"})
@@ -61,7 +61,7 @@ def _answer(request: Request, name: str) -> Answer:
 
 @cache
 def _policy() -> str:
-    """Everything from here and nothing inline; the WebSocket may live under a name of its own."""
+    """Returns the policy: this origin only, nothing inline. The WebSocket may have its own host name."""
     websocket = urlsplit(config.setting("WS_URL"))
     elsewhere = f" {websocket.scheme}://{websocket.netloc}" if websocket.netloc else ""
     return (
@@ -72,9 +72,9 @@ def _policy() -> str:
 
 @cache
 def _files() -> dict[str, tuple[str, str, str]]:
-    """Every file by its path under `web/`: text, type and entity tag. Read once.
+    """Returns every file by its path under `web/`: text, type and entity tag. Read once.
 
-    A path from outside only ever looks up here.
+    A path from a request is only a key of this table, so it cannot reach other files.
     """
     found = {}
     for path in sorted(_WEB.rglob("*")):
@@ -91,6 +91,6 @@ def _files() -> dict[str, tuple[str, str, str]]:
 DASHBOARD = [
     Route("GET", "/dashboard", get_page),
     Route("GET", "/dashboard/{file}", get_file),
-    # API Gateway takes one variable name per level, so the folder is a `file` here.
+    # API Gateway permits one variable name per level, so the folder is named `file` here.
     Route("GET", "/dashboard/{file}/{name}", get_file),
 ]

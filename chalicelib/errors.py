@@ -1,27 +1,27 @@
-"""Errors, classed by the reaction they call for.
+"""Errors, classed by how the caller must react.
 
     TradehookError
-    ├── Refused            tell the sender; trying again as it stands will not help
-    │   ├── Unauthorized         401  who are you
-    │   ├── Forbidden            403  not you, not now
+    ├── Refused            answer the sender; a retry of the same request will not help
+    │   ├── Unauthorized         401  credential missing or wrong
+    │   ├── Forbidden            403  not permitted now
     │   ├── NotFound             404
-    │   ├── Conflict             409  same key, different body; somebody else was faster
+    │   ├── Conflict             409  same key with another body; concurrent change
     │   ├── TooLarge             413
-    │   ├── NotDoable            422  understood, but it cannot be done
-    │   └── TooMany              429  later
-    ├── Retryable          nothing has been done; the queue tries again
-    ├── OutcomeUnknown     something may have been done: look it up, never do it again blindly
-    └── Misconfigured      the deployment is wrong; somebody must be told
+    │   ├── NotDoable            422  understood, but impossible
+    │   └── TooMany              429  retry later
+    ├── Retryable          no effect so far; the queue redelivers
+    ├── OutcomeUnknown     perhaps an effect: look it up, never repeat it blindly
+    └── Misconfigured      the deployment is wrong; raise an alarm
 
-A refusal carries a `code`, which never changes, and the values its message needs. The message itself comes
-from the catalogue of the reader's language (`chalicelib/messages`), so nothing here is prose.
+A refusal carries a `code`, which never changes, and the values of its message. The message itself comes
+from `messages`, in the reader's language.
 """
 
 from typing import Any
 
 
 class TradehookError(Exception):
-    """The root of every error this package raises on purpose."""
+    """The base class of every error that this package raises deliberately."""
 
 
 class Refused(TradehookError):
@@ -29,7 +29,7 @@ class Refused(TradehookError):
 
     Args:
         code: What is wrong, a stable name such as `missing_field`.
-        values: What the message in the catalogue mentions: a field, an amount. Never a credential.
+        values: What the message mentions: a field, an amount. Never a credential.
     """
 
     status = 400
@@ -50,19 +50,19 @@ class Unauthorized(Refused):
 
 
 class Forbidden(Refused):
-    """The sender is known, and may not do this now."""
+    """The sender is known but not permitted to do this now."""
 
     status = 403
 
 
 class NotFound(Refused):
-    """What the request names does not exist, or not for this sender."""
+    """What the request names does not exist for this sender."""
 
     status = 404
 
 
 class Conflict(Refused):
-    """The request contradicts something that was there before it."""
+    """The request contradicts an earlier request or the stored state."""
 
     status = 409
 
@@ -74,16 +74,16 @@ class TooLarge(Refused):
 
 
 class NotDoable(Refused):
-    """The request was understood, but cannot be done: no funds, no price, no account."""
+    """The request is valid but impossible: no funds, no price, no account."""
 
     status = 422
 
 
 class TooMany(Refused):
-    """The sender is over a limit.
+    """The sender exceeds a limit.
 
     Args:
-        retry_after: Seconds until it is worth asking again.
+        retry_after: Seconds until a retry can succeed.
     """
 
     status = 429
@@ -94,12 +94,12 @@ class TooMany(Refused):
 
 
 class Retryable(TradehookError):
-    """A passing fault, before anything had an effect: let the queue deliver the message again."""
+    """A temporary fault before any effect. The queue redelivers the message."""
 
 
 class OutcomeUnknown(TradehookError):
-    """The exchange may or may not have acted. It has to be looked up; sending again could double an order."""
+    """The exchange may have acted. The order is looked up: sending it again could double it."""
 
 
 class Misconfigured(TradehookError):
-    """The deployment lacks something the code relies on."""
+    """The deployment lacks something that the code relies on."""

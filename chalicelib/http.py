@@ -1,4 +1,4 @@
-"""Requests and answers as plain values, so that the subjects know nothing of Chalice or API Gateway."""
+"""Requests and answers as plain values. Feature packages know neither Chalice nor API Gateway."""
 
 import math
 import re
@@ -16,12 +16,12 @@ from chalicelib.errors import NotFound, Refused, TooMany
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What arrived.
+    """An HTTP request.
 
     Attributes:
         headers: Names in lower case.
-        source_ip: The sender's address as API Gateway saw it, never from a forwarded header.
-        received_at: When API Gateway got the request, UTC.
+        source_ip: The sender's address as seen by API Gateway, never from a forwarded header.
+        received_at: When API Gateway received the request, UTC.
         path: Path parameters by name.
     """
 
@@ -36,17 +36,15 @@ class Request:
 
     @property
     def language(self) -> str:
-        """The language to answer in, by `Accept-Language`."""
+        """Returns the language of the answer, chosen by `Accept-Language`."""
         return messages.preferred(self.headers.get("accept-language", ""))
 
     def check_values(self) -> None:
-        """Checks what the URL and the headers name.
-
-        It becomes keys and values of the store, which have limits of their own.
+        """Checks the values in the URL and the headers, which become keys and values of the store.
 
         Raises:
-            NotFound: A path parameter that no record is called.
-            Refused: `too_long` or, for control characters, `invalid_value`: a query parameter or an
+            NotFound: A path parameter cannot be an id.
+            Refused: `too_long`, or `invalid_value` for control characters, in a query parameter or the
                 `Idempotency-Key`.
         """
         if not all(is_id(value) for value in self.path.values()):
@@ -59,13 +57,13 @@ class Request:
 
 
 LONGEST_ID = 128
-"""Characters of an id, or of any other value of a URL. In UTF-8 they fit into each key of the store."""
+"""Characters of an id, or of any other value in a URL. The UTF-8 form fits into every key of the store."""
 LONGEST_CURSOR = 4096
 LONGEST_KEY = 255  # of an `Idempotency-Key`
 
 
 def is_id(text: str) -> bool:
-    """Whether a text can be an id: 1 to 128 printable characters."""
+    """Returns whether a text can be an id: 1 to 128 printable characters."""
     return 0 < len(text) <= LONGEST_ID and text.isprintable()
 
 
@@ -78,7 +76,7 @@ def _check_line(name: str, text: str, limit: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back: JSON unless `body` is text already."""
+    """An HTTP answer: JSON, or text if `body` is a text."""
 
     status: int
     body: Mapping[str, Any] | str
@@ -89,7 +87,7 @@ class Answer:
 class Route:
     """One path and method, and the function that answers it.
 
-    Chalice and the OpenAPI document are both made from these.
+    Chalice's routes and the OpenAPI document are built from these.
     """
 
     method: str
@@ -98,41 +96,41 @@ class Route:
 
 
 def to_json(value: Any) -> str:
-    """Strict JSON for people: Decimal as a plain JSON number without trailing zeros, times as ISO 8601.
+    """Returns strict JSON: Decimal as a plain number without trailing zeros, times as ISO 8601.
 
-    What strict JSON cannot hold never fails an answer: a number that is not finite shows as null, half of a
-    surrogate pair as `?`.
+    Values that strict JSON cannot hold do not fail the answer. A number that is not finite becomes null, half
+    of a surrogate pair becomes `?`.
     """
     text = simplejson.dumps(_plain(value), use_decimal=True, ensure_ascii=False)
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def refusal(error: Refused, language: str) -> Answer:
-    """A refusal as HTTP: `{"error", "code"}`, the sentence in the reader's language."""
+    """Returns a refusal as HTTP: `{"error", "code"}`, with the sentence in the reader's language."""
     body = {"error": messages.render(error.code, error.values, language), "code": error.code}
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooMany) else {}
     return Answer(error.status, body, headers)
 
 
 def preference_wait(headers: Mapping[str, str], query: Mapping[str, str], default: float) -> float:
-    """Seconds the sender will wait for the result: `?wait=N`, else `Prefer` (RFC 7240), else the default.
+    """Returns how long the sender waits for the result, in seconds, from 0 to 25.
 
-    0 to 25.
+    `?wait=N` comes first, then `Prefer` (RFC 7240), then the default.
     """
     prefer = headers.get("prefer", "")
-    asked = query.get("wait")
-    if asked is None:
+    seconds = query.get("wait")
+    if seconds is None:
         found = re.search(r"(?:^|[,;\s])wait\s*=\s*\"?(\d+)", prefer, re.IGNORECASE)
-        asked = (
+        seconds = (
             found.group(1)
             if found
             else "0"
             if re.search(r"(?:^|[,;\s])respond-async\b", prefer, re.IGNORECASE)
             else None
         )
-    if asked is None or not asked.isascii() or not asked.isdigit():
+    if seconds is None or not seconds.isascii() or not seconds.isdigit():
         return default
-    return float(min(int(asked[:6]), 25))
+    return float(min(int(seconds[:6]), 25))
 
 
 def _plain(value: Any) -> Any:

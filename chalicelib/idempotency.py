@@ -1,9 +1,7 @@
-"""`Idempotency-Key`.
+"""`Idempotency-Key`: a repeated request that moves money gets the first answer and moves nothing again.
 
-A request that moves money, sent again under the same key, moves it once and gets the first answer.
-
-As https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header describes it, keys being the
-caller's own. Only what was done is remembered; a refusal is judged anew.
+As in https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header. Each caller has a key space
+of its own. Only successful requests are stored. A refused request is evaluated again.
 """
 
 import hashlib
@@ -36,16 +34,16 @@ class Replayed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class IdempotentRequest:
-    """A request under a key."""
+    """A request with an idempotency key."""
 
     key: str
     fingerprint: str
     at: datetime
 
     def write(self, answer: Mapping[str, Any]) -> aws.Write:
-        """The write that belongs into the transaction of what the request does.
+        """Returns the write for the transaction of the request's own changes.
 
-        Refused if it was carried out before.
+        The condition fails if the request was carried out before.
         """
         item = {
             "key": self.key,
@@ -58,16 +56,16 @@ class IdempotentRequest:
         return aws.put_write("idempotency", item, free, since=(self.at - KEPT).isoformat())
 
     def check(self, refused: aws.WriteRefused) -> None:
-        """Says so if a transaction, whose last write was this one's, was refused because the request was carried out before.
+        """Raises if the key's write, the last of a refused transaction, failed because of an earlier request.
 
         Raises:
-            Repeated: It was.
-            Conflict: `idempotency_key_reused`: another request was, under the same key.
+            Replayed: The same request was carried out before.
+            Conflict: `idempotency_key_reused`: another request used the same key.
         """
         self._found(refused.failed[-1])
 
     def look(self) -> None:
-        """Says so if the request was carried out before; raises as `check` does."""
+        """Reads the key and raises as `check` does."""
         item = aws.get("idempotency", {"key": self.key})
         self._found(item if item and item["received_at"] >= (self.at - KEPT).isoformat() else None)
 
@@ -82,15 +80,15 @@ class IdempotentRequest:
 def answer_once(
     request: Request, by: str, now: datetime, do: Callable[[IdempotentRequest | None], Mapping[str, Any]]
 ) -> Answer:
-    """Carries a request out, once where it has a key.
+    """Carries a request out, at most once if the request has a key.
 
     Args:
-        by: Whose key it is.
-        do: Does it, writing the key in its own transaction, and gives the body of the answer.
+        by: The caller, owner of the key.
+        do: Carries the request out, writes the key in its own transaction and returns the answer's body.
 
     Raises:
-        Conflict: `idempotency_key_reused`: another request came before under the same key.
-        Refused: As `do` raises, or the key is none.
+        Conflict: `idempotency_key_reused`: an earlier request used the same key.
+        Refused: `do` raises it, or the key is too long.
     """
     once = requested_key(request, by, now)
     try:
@@ -100,14 +98,14 @@ def answer_once(
             return Answer(201, do(once))
         except Refused:
             if once:
-                once.look()  # what it needed may be gone because its first try, a moment ago, has taken it
+                once.look()  # a concurrent first try of the same request may have caused the refusal
             raise
     except Replayed as repeated:
         return repeated.answer
 
 
 def requested_key(request: Request, by: str, now: datetime) -> IdempotentRequest | None:
-    """The key of a request of a caller; None if it has none. Raises Refused for one that is no key."""
+    """Returns the key of a caller's request. None if it has none. Raises Refused if the key is too long."""
     key = request.headers.get(_HEADER)
     if not key:
         return None

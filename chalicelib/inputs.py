@@ -1,4 +1,4 @@
-"""What the admin API is given: JSON bodies and query values, checked against a model.
+"""Input of the admin API: JSON bodies and query values, validated by a model.
 
 Every refusal names the field.
 """
@@ -30,10 +30,10 @@ _SHOWN_NAME = 64
 _MILLISECONDS = 10**11  # as seconds this is the year 5138
 _BREAKING = ("Cc", "Cs", "Zl", "Zp")
 _INVISIBLE = ("Cf", "Zs")
-# Embeddings, overrides and isolates (Unicode Standard Annex #9, table 4), and what takes no room at all.
+# Embeddings, overrides and isolates (Unicode Standard Annex #9, table 4), and characters of zero width.
 _DISGUISING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u00ad\u200b\u2060\ufeff")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
-# The last four join letters or set the direction of neighbours, as Arabic and emojis need
+# The last four join letters or set the direction of their neighbours, as Arabic and emojis require
 _LAYOUT = "\n\r\t\u200c\u200d\u200e\u200f"
 _FIRST_YEAR, _LAST_YEAR = 2000, 2100
 
@@ -41,7 +41,7 @@ _FIRST_YEAR, _LAST_YEAR = 2000, 2100
 class Input(BaseModel):
     """The base of every body.
 
-    A key it does not know is an error, because a setting that nothing reads looks like one that works.
+    An unknown key is an error: otherwise a misspelled setting would look effective.
     """
 
     model_config = ConfigDict(
@@ -54,62 +54,62 @@ def _lower_case(value: Any) -> Any:
 
 
 def _no_flag(value: Any) -> Any:
-    """`true` is no number, although Python takes it for 1."""
+    """Refuses `true` and `false`, which Python takes for 1 and 0."""
     if isinstance(value, bool):
-        raise ValueError("a number is wanted")  # noqa: TRY004 - pydantic turns only this into a field's error
+        raise ValueError("not a number")  # noqa: TRY004 - pydantic turns only this into a field's error
     return value
 
 
 def _plain_number(value: Any) -> Any:
-    """A number, or a text that is one as JSON writes it: neither `1_0` nor ` 5 `, which Python takes."""
+    """Permits a number, or a text in JSON's number format. Refuses `1_0` and ` 5 `, which Python permits."""
     if isinstance(value, str) and not _NUMBER.fullmatch(value):
-        raise PydanticCustomError("decimal_parsing", "a number is wanted")
+        raise PydanticCustomError("decimal_parsing", "not a number")
     return _no_flag(value)
 
 
 def _readable(text: str) -> str:
-    """A text of several lines without other control characters, and without marks that turn what follows around."""
+    """Permits several lines. Refuses other control characters, marks that reverse the text included."""
     if any(not character.isprintable() and character not in _LAYOUT for character in text):
         raise ValueError("control characters")
     return text
 
 
 def _printable(text: str) -> str:
-    """Refuses what breaks or disguises a line, and a line in which nothing is visible.
+    """Refuses characters that break or disguise a line, and a line without a visible character.
 
-    Format characters that writing needs stay: the joiners of Persian, Indic scripts and emoji, and the marks
-    of Arabic and Hebrew.
+    Format characters that scripts need are permitted: the joiners of Persian, Indic scripts and emoji, and
+    the marks of Arabic and Hebrew.
     """
     kinds = [unicodedata.category(character) for character in text]
     if any(kind in _BREAKING for kind in kinds) or any(character in _DISGUISING for character in text):
         raise ValueError("control characters")
     if text and all(kind in _INVISIBLE for kind in kinds):
-        raise ValueError("nothing visible")
+        raise ValueError("no visible character")
     return text
 
 
 def _in_calendar(moment: datetime) -> datetime:
-    """A time that can be moved by years and to any offset without leaving the calendar."""
+    """Returns a time in UTC, from a range in which adding years or an offset cannot overflow."""
     if not _FIRST_YEAR <= moment.year < _LAST_YEAR:
         raise ValueError("outside the calendar")
     return moment.astimezone(UTC)
 
 
 Caseless = BeforeValidator(_lower_case)
-"""For enumerated values, whose case does not matter."""
+"""For enumerated values. Case does not matter."""
 Whole = Annotated[int, BeforeValidator(_plain_number)]
 Money = Annotated[
     Decimal, BeforeValidator(_plain_number), Field(ge=0, le=10**15, max_digits=30, decimal_places=12)
 ]
 OneLine = AfterValidator(_printable)
 ShortText = Annotated[str, Field(min_length=1, max_length=64), OneLine]
-"""A name or the like: one line without control characters."""
+"""A name or another short text: one line without control characters."""
 Name = Annotated[ShortText, AfterValidator(lambda text: unicodedata.normalize("NFKC", text))]
-"""A person's name: look-alikes of the same characters, such as full-width letters, are one."""
+"""A person's name. Variants of the same characters, such as full-width letters, are equal."""
 Readable = AfterValidator(_readable)
 Note = Annotated[str, Field(max_length=500), Readable]
 UserId = Annotated[int, BeforeValidator(_plain_number), Field(ge=1, le=2**53 - 1)]
-"""Within what every JSON reader keeps exactly."""
+"""Limited to integers that every JSON reader keeps exactly."""
 Version = Annotated[int, BeforeValidator(_plain_number), Field(ge=1, le=10**12)]
 
 Time = Annotated[AwareDatetime, AfterValidator(_in_calendar)]
@@ -119,18 +119,18 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def body(request: Request, model: type[Model], depth: int = strict_json.MAX_DEPTH) -> Model:
-    """The request's JSON body as a model.
+    """Returns the request's JSON body as a model.
 
     Raises:
-        Refused: It is no JSON object, or one of its fields is missing, unknown or wrong; the message names
-            the field.
-        TooLarge: It has more than `limits.API_BYTES` bytes.
+        Refused: The body is no JSON object, or a field is missing, unknown or wrong. The message names the
+            field.
+        TooLarge: The body has more than `request_limits.API_BYTES` bytes.
     """
     return validate(json_object(request, depth), model)
 
 
 def validate(values: Any, model: type[Model]) -> Model:
-    """Values as a model; refused as `body` refuses."""
+    """Returns values as a model. Raises Refused as `body` does."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -141,12 +141,12 @@ def validate(values: Any, model: type[Model]) -> Model:
 
 
 def set_fields(model: BaseModel, *without: str) -> dict[str, Any]:
-    """The fields a body named, by name, a given null included."""
+    """Returns the fields that a body sets, by name. An explicit null counts."""
     return {name: getattr(model, name) for name in model.model_fields_set if name not in without}
 
 
 def flag(request: Request, name: str) -> bool | None:
-    """`?name=true` or `false`; None if it is not asked for. Refused if it is anything else."""
+    """Returns `?name=true` or `false`. None if absent. Raises Refused for any other value."""
     text = request.query.get(name)
     if text is None:
         return None
@@ -156,7 +156,7 @@ def flag(request: Request, name: str) -> bool | None:
 
 
 def choice(request: Request, name: str, allowed: tuple[str, ...]) -> str | None:
-    """`?name=` out of a few words, case apart; None if it is not asked for. Refused if it is another word."""
+    """Returns `?name=`, one of the allowed words in any case. None if absent. Raises Refused otherwise."""
     text = request.query.get(name)
     if text is None:
         return None
@@ -166,7 +166,7 @@ def choice(request: Request, name: str, allowed: tuple[str, ...]) -> str | None:
 
 
 def number(request: Request, name: str) -> int | None:
-    """`?name=` as a whole number; None if it is not asked for. Refused if it is none."""
+    """Returns `?name=` as a whole number. None if absent. Raises Refused for any other value."""
     text = request.query.get(name)
     if text is None:
         return None
@@ -176,10 +176,12 @@ def number(request: Request, name: str) -> int | None:
 
 
 def moment(text: str, field: str) -> datetime:
-    """A time of a query in UTC: ISO 8601 (UTC if it names no offset), or epoch seconds or milliseconds.
+    """Returns a time from a query, in UTC: ISO 8601, or epoch seconds or milliseconds.
+
+    ISO 8601 without an offset is read as UTC.
 
     Raises:
-        Refused: It is neither.
+        Refused: The text is in neither format.
     """
     try:
         if text.isascii() and text.isdigit():
@@ -188,14 +190,14 @@ def moment(text: str, field: str) -> datetime:
         else:
             found = datetime.fromisoformat(
                 text.replace(" ", "+")
-            )  # the plus of an offset, which a URL turns into a blank
+            )  # a URL decodes the plus of an offset to a blank
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         raise Refused("invalid_time", field=field) from None
 
 
 def json_object(request: Request, depth: int = strict_json.MAX_DEPTH) -> dict[str, Any]:
-    """The request's JSON body as an object, read strictly; raises as `body` does."""
+    """Returns the request's JSON body as an object, read strictly. Raises as `body` does."""
     if len(request.body) > request_limits.API_BYTES:
         raise TooLarge("too_large", limit=request_limits.API_BYTES)
     if not request.body.strip():
@@ -207,7 +209,7 @@ def json_object(request: Request, depth: int = strict_json.MAX_DEPTH) -> dict[st
 
 
 def _names(model: type[BaseModel]) -> set[str]:
-    """The names of a model's fields, those of the models inside it included."""
+    """Returns the names of a model's fields, nested models included."""
     names: set[str] = set()
     schemas: list[Any] = [request_schema(model)]
     while schemas:
@@ -221,7 +223,7 @@ def _names(model: type[BaseModel]) -> set[str]:
 
 
 def _field_path(location: tuple[int | str, ...]) -> str:
-    """Where in the body, `accounts.2.weight`; a sender's own key is cut and made printable."""
+    """Returns a field's path in the body, `accounts.2.weight`. A sender's key is cut and made printable."""
     place = ".".join(str(part) for part in location)
     return ascii(place)[1:-1][:_SHOWN_NAME] if not place.isprintable() else place[:_SHOWN_NAME]
 

@@ -1,6 +1,6 @@
-"""Lists, the same everywhere.
+"""Paging, the same for all lists.
 
-`?limit`, and `?cursor` or `?offset`, answered by `{"items", "total", "next"}`.
+Takes `?limit`, and `?cursor` or `?offset`. Answers `{"items", "total", "next"}`.
 """
 
 import base64
@@ -22,15 +22,15 @@ _LONGEST_KEY_BYTES = 1024
 _FURTHEST = 10**6  # offset in a cursor
 
 LOOKED_AT = 5000
-"""About so many items a filter looks at for one page.
+"""About the number of items that a filter examines for one page.
 
-One that lets few of them through gives a short page, and a cursor to go on.
+A filter that few items pass returns a short page with a cursor for the rest.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Which part of a list is wanted."""
+    """The part of a list that a request asks for."""
 
     limit: int
     offset: int
@@ -38,10 +38,10 @@ class Page:
 
 
 def page_request(request: Request) -> Page:
-    """The page a request asks for.
+    """Returns the page that a request asks for.
 
     Raises:
-        Refused: `limit`, `offset` or `cursor` is not what it should be.
+        Refused: `limit`, `offset` or `cursor` is invalid.
     """
     limit = _number(request, "limit", request_limits.PAGE_ITEMS_USUAL, 1, request_limits.PAGE_ITEMS)
     offset = _number(request, "offset", 0, 0, request_limits.COUNTED)
@@ -56,7 +56,7 @@ def answer(
     view: Callable[[aws.Item], Any],
     **arguments: Any,
 ) -> Answer:
-    """A page of a query as an answer; `arguments` are those of `aws.query`."""
+    """Returns a page of a query as an answer. `arguments` are those of `aws.query_page`."""
     with cursor_checked(page, table, arguments.get("index")):
         items, next_value = _read(table, condition, page, arguments)
     total = aws.count(table, condition, most=request_limits.COUNTED, looked_at=LOOKED_AT, **arguments)
@@ -65,10 +65,7 @@ def answer(
 
 @contextmanager
 def cursor_checked(page: Page, table: str, index: str | None) -> Iterator[None]:
-    """Refuses a cursor of another list.
-
-    One with other keys, or one that the store does not take for this query.
-    """
+    """Refuses a cursor of another list: other keys, or keys that the store rejects for this query."""
     keys = {**table_keys.TABLES[table], **(table_keys.INDEXES[table, index] if index else {})}
     start = page.start
     if start is not None and (
@@ -84,16 +81,16 @@ def cursor_checked(page: Page, table: str, index: str | None) -> Iterator[None]:
 
 
 def shown(view: Callable[[Any], Any], item: Any) -> Any:
-    """An item of a list. One that cannot be shown is marked: it hides none of the others."""
+    """Returns the view of one item. An unreadable item is marked, so that the list still shows."""
     try:
         return view(item)
     except (ValueError, TypeError, KeyError, ArithmeticError) as fault:
-        log.error("item of a list not readable, marked", extra={"fault": type(fault).__name__})
+        log.error("list item not readable, marked", extra={"fault": type(fault).__name__})
         return {"unreadable": True}
 
 
 def start_of(page: Page) -> int:
-    """Where a page of a list begins whose cursors hold an offset."""
+    """Returns the first index of a page, for lists whose cursors hold an offset."""
     if page.start is None:
         return page.offset
     offset = page.start.get("offset")
@@ -103,14 +100,14 @@ def start_of(page: Page) -> int:
 
 
 def list_response(items: Sequence[Any], total: int | None, next_value: aws.Item | None) -> Answer:
-    """A list as an answer."""
+    """Returns a list as an answer."""
     return Answer(
         200, {"items": list(items), "total": total, "next": _cursor(next_value) if next_value else None}
     )
 
 
 def part(request: Request, items: Sequence[Any], view: Callable[[Any], Any]) -> Answer:
-    """A list that is known as a whole and short: all of it, or the page that `limit` asks for."""
+    """Returns a short list as an answer: all of it, or the page that `limit` asks for."""
     page = page_request(request)
     start = page.start.get("offset", 0) if page.start else page.offset
     if not isinstance(start, int):
@@ -124,9 +121,9 @@ def part(request: Request, items: Sequence[Any], view: Callable[[Any], Any]) -> 
 def _read(
     table: str, condition: str, page: Page, arguments: dict[str, Any]
 ) -> tuple[list[aws.Item], aws.Item | None]:
-    """So many items as the page holds, as far as they are found by looking at `LOOKED_AT`.
+    """Returns the items of a page and the next key. Examines about `LOOKED_AT` items at most.
 
-    An offset is skipped by reading over it.
+    An offset is skipped by reading the items before it.
     """
     wanted = page.offset + page.limit
     items, start = aws.query_page(table, condition, start=page.start, limit=wanted, **arguments)
@@ -169,9 +166,9 @@ def _position(cursor: str) -> aws.Item:
 
 
 def _is_key_value(value: Any) -> bool:
-    """Whether a value can stand in a key of a table.
+    """Returns whether a value can be part of a table's key.
 
-    A text of up to 1,024 bytes or a whole number of 38 digits.
+    A key is a text of up to 1,024 bytes or a whole number of up to 38 digits.
     """
     if isinstance(value, str):
         return 0 < len(value.encode()) <= _LONGEST_KEY_BYTES

@@ -1,7 +1,7 @@
-"""Secret settings: given to the function as they are, or kept in SSM Parameter Store and read by name.
+"""Secret settings: set directly on the function, or stored in SSM Parameter Store and read by name.
 
-The name stands in the environment and in Terraform's state, the secret in neither. A rotated secret is seen
-within five minutes.
+With Parameter Store, only the name is in the environment and in Terraform's state. A rotated secret takes
+effect within five minutes.
 """
 
 import time
@@ -13,9 +13,9 @@ _KEPT_S = 300
 
 
 def secret(name: str) -> str:
-    """A secret setting; empty if the deployment gives none.
+    """Returns a secret setting. Empty if the deployment sets none.
 
-    Raises botocore's ClientError where the parameter cannot be read.
+    Raises botocore's ClientError if the parameter cannot be read.
     """
     if given := config.setting(name):
         return given
@@ -24,7 +24,7 @@ def secret(name: str) -> str:
 
 
 def is_set(name: str) -> bool:
-    """Whether the deployment gives this secret, in either way."""
+    """Returns whether the deployment sets this secret, directly or by parameter."""
     return bool(config.setting(name) or config.setting(f"{name}_PARAMETER"))
 
 

@@ -1,9 +1,7 @@
-"""The one reader of JSON that comes from outside.
+"""The only reader of JSON from outside. Its values can be stored and read back as strict JSON.
 
-What it returns can be stored, and read back as strict JSON.
-
-`json.loads` alone takes what RFC 8259 does not have or leaves open: NaN and infinities, half of a surrogate
-pair, a key given twice, any depth. Each of them is refused here, with the code that the webhooks use for it.
+`json.loads` accepts what RFC 8259 excludes or leaves open: NaN and infinities, half of a surrogate pair, a
+duplicate key, any depth. Each is refused here, with the code that the webhooks use for it.
 """
 
 import json
@@ -13,14 +11,14 @@ from typing import Any, NoReturn
 from chalicelib.errors import Refused
 
 MAX_DEPTH = 8
-"""Levels of lists and objects. The readers, stores and renderers behind this one are recursive."""
+"""Levels of lists and objects. The readers, stores and renderers of the values are recursive."""
 _LONGEST_NUMBER = 64  # characters
 _LARGEST_EXPONENT = 125  # DynamoDB's numbers end at 10^125
 _SHOWN_KEY = 64
 
 
 def read(data: bytes | str, depth: int = MAX_DEPTH) -> Any:
-    """Returns the JSON value of a text of at most so many levels.
+    """Returns the JSON value of a text of at most `depth` levels.
 
     Numbers with a fraction or an exponent are Decimal.
 
@@ -43,7 +41,7 @@ def read(data: bytes | str, depth: int = MAX_DEPTH) -> Any:
 
 
 def _check(value: Any, limit: int) -> None:
-    """Walks through all levels without recursion. Raises UnicodeError for half of a surrogate pair."""
+    """Checks depth and texts without recursion. Raises UnicodeError for half of a surrogate pair."""
     level = [value]
     depth = 0
     while level:

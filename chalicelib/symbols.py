@@ -1,8 +1,8 @@
-"""Instruments by every name senders use for them. Pure.
+"""Resolves instruments from every notation that senders use. Pure.
 
 `BTCUSDT`, `BTC/USDT`, `BTC-USDT`, `BTC_USDT`, `BINANCE:BTCUSDT`, `BINANCE_DLY:BTCUSDT`, `BTCUSDT.P`,
-`BTCUSDTPERP`, `BTC-USDT-SWAP`, `BTC/USDT:USDT`; shares as `AAPL`, `NASDAQ:AAPL`, `BRK.B`. A name that can be
-read in two ways is refused: a guess trades the wrong market. `docs/signals.md` has the rules in full.
+`BTCUSDTPERP`, `BTC-USDT-SWAP`, `BTC/USDT:USDT`. Shares are `AAPL`, `NASDAQ:AAPL`, `BRK.B`. An ambiguous name
+is refused: a guess would trade the wrong market. `docs/signals.md` has the full rules.
 """
 
 import re
@@ -11,10 +11,10 @@ from chalicelib.errors import Refused
 from chalicelib.trading import MarketType, Symbol
 
 STABLE = ("FDUSD", "USDT", "USDC", "USDE", "USD1", "BUSD", "TUSD")
-"""Quotes that end no share's ticker, so that they are recognised without a separator."""
+"""Quotes at the end of no share's ticker. They are recognised without a separator."""
 
 OTHER_QUOTES = ("USD", "EUR", "GBP", "JPY", "KRW", "TRY", "BRL", "AUD", "BTC", "ETH", "BNB")
-"""Quotes that tickers end in too (ABNB, GBTC, FETH): see `_joined`."""
+"""Quotes that some tickers end in (ABNB, GBTC, FETH): see `_split_joined`."""
 
 QUOTES = frozenset(
     {
@@ -34,28 +34,28 @@ QUOTES = frozenset(
         "USDS",
     }
 )
-"""Quotes a name may have after a separator."""
+"""Quotes that a name may have after a separator."""
 
 CRYPTO_VENUES = re.compile(
     "BINANCE|BINANCEUS|BYBIT|OKX|OKEX|KUCOIN|KRAKEN|COINBASE|BITGET|GATE|GATEIO|MEXC|BITFINEX|BITSTAMP|HTX|HUOBI|GEMINI|CRYPTOCOM|BINGX"
     "|PHEMEX|BITMEX|DERIBIT|UPBIT|BITHUMB|WHITEBIT|POLONIEX|BITMART|LBANK|CRYPTO"
 )
-"""A joined name from one of these is a pair, however it ends."""
+"""A joined name from one of these venues is a pair, whatever its ending."""
 
 SHARE_VENUES = re.compile(
     "NASDAQ|NYSE|AMEX|ARCA|BATS|CBOE|OTC|LSE|LSIN|XETR|FWB|EURONEXT|MIL|BME|SIX|OMXSTO|OMXHEX|OMXCOP|OSL|TSX|TSXV|NSE|BSE|HKEX|TSE|KRX"
     "|SSE|SZSE|TWSE|ASX|NZX|SGX|BIST|JSE|GPW|MOEX|TADAWUL|BMFBOVESPA|BMV"
 )
-"""A name from one of these is a share, however it ends."""
+"""A name from one of these venues is a share, whatever its ending."""
 
 _LONGEST_SHARE = 5
-"""Letters of the longest US ticker: a longer name that ends in a quote is a pair."""
+"""Letters of the longest US ticker. A longer name that ends in a quote is a pair."""
 
 _LONGEST = 40
 _LETTERS = r"A-Z0-9\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-"""Of a base. Binance lists perpetuals such as 币安人生USDT.
+"""Characters of a base. Binance lists perpetuals such as 币安人生USDT.
 
-Scripts with letters that look like Latin ones stay out.
+Scripts with letters that look like Latin ones are excluded.
 """
 
 _VENUE = re.compile(r"([A-Z0-9_]+?)(?:_DLY?)?:(.+)")
@@ -67,29 +67,29 @@ _TRADINGVIEW = re.compile(r"[A-Z0-9][A-Z0-9_.&-]{0,25}")
 """TradingView's own alphabet: `VOLV_B`, `BP.`, `M&M`, `360ONE`, `BIP.PR.A`, `BRK-B`."""
 
 _DATED = re.compile(r"(?:USDT|USDC)(?:[_.-]?\d|M\b|M\d|PERP)|[_-]\d{6}$")
-"""A stable coin inside a name marks a contract nobody here reads where a digit, `M` or `PERP` follows it.
+"""A dated contract, which is not supported: a stable coin followed by a digit, `M` or `PERP`.
 
-USDCAD is forex.
+The stable coin is required because USDCAD is forex.
 """
 
 _SUFFIX_WORDS = frozenset(("P", "PERP", "PERPETUAL", "SWAP", "SPOT", "FUTURES", "FUT", "LINEAR", "INVERSE"))
 _UNUSUAL = {"XBT": "BTC"}
-"""Bases under another name than the exchanges' usual one.
+"""Bases that the exchanges usually name differently.
 
-Refused, since they would be instruments of their own here.
+Refused, because they would be separate instruments here.
 """
 
 
 def resolve(
     raw: str, market_type: MarketType | None = None, currency: str | None = None, *, paper: bool = False
 ) -> Symbol:
-    """The instrument a name stands for.
+    """Returns the instrument that a name stands for.
 
     Args:
         raw: As sent, in any case.
-        market_type: Where it is to be traded, when that is known.
-        currency: The quote the sender named beside the symbol; decides where a name alone does not.
-        paper: It is for a paper account, which takes every symbol that TradingView has.
+        market_type: The market to trade on. None if not known yet.
+        currency: The quote that the sender gave in a separate field. Decides ambiguous names.
+        paper: The instrument is for a paper account, which permits every symbol of TradingView.
 
     Raises:
         Refused: `unknown_symbol`; `ambiguous_symbol` with the readings as `choices`; `perpetual_on_spot`;
@@ -120,28 +120,24 @@ def resolve(
 
 
 def check_market(symbol: Symbol, market_type: MarketType | None) -> None:
-    """Refuses with `perpetual_on_spot` a name that means a perpetual where spot is traded. Contract §1.
-
-    Never a guess.
-    """
+    """Refuses, with `perpetual_on_spot`, the name of a perpetual where spot is traded. Contract §1."""
     if symbol.perpetual and market_type is MarketType.SPOT:
         raise Refused("perpetual_on_spot", symbol=symbol.raw)
 
 
 def check_exchange(symbol: Symbol, exchange: str | None) -> None:
-    """Refuses with `share_on_exchange` a name without a quote (`AAPL`, `SOL`) where only pairs are traded."""
+    """Refuses, with `share_on_exchange`, a name without a quote (`AAPL`, `SOL`) where only pairs trade."""
     if symbol.quote is None and exchange not in (None, "paper"):
         raise Refused("share_on_exchange", symbol=symbol.raw, exchange=exchange)
 
 
 def _venue(text: str) -> tuple[str | None, str]:
-    """Venue and name.
+    """Returns venue and name. The venue is None if the text names none.
 
-    In `BTC/USDT:USDT` the colon names the settlement, so a venue is what has no separator in it.
+    A venue contains no separator: in `BTC/USDT:USDT`, the colon precedes the settlement currency.
 
     Raises:
-        Refused: `unknown_symbol` where the parts before and after the colon do not fit: `AAPL:NASDAQ`,
-            `BTCUSDT:PERP`.
+        Refused: `unknown_symbol` if the parts around the colon do not fit: `AAPL:NASDAQ`, `BTCUSDT:PERP`.
     """
     found = _VENUE.fullmatch(text)
     if found is None:
@@ -162,7 +158,7 @@ def _venue(text: str) -> tuple[str | None, str]:
 def _split(
     name: str, shown: str, venue: str | None, *, perpetual: bool, currency: str | None, paper: bool
 ) -> tuple[str, str | None, str | None]:
-    """Base, quote and settlement currency."""
+    """Returns base, quote and settlement currency. Quote and settlement are None where the name has none."""
     if venue and SHARE_VENUES.fullmatch(venue):
         if perpetual or not _TRADINGVIEW.fullmatch(name):
             raise Refused("unknown_symbol", symbol=shown)
@@ -205,13 +201,13 @@ def _refuse_unreadable(
 
 
 def _split_joined(name: str, shown: str, currency: str | None, *, certain: bool) -> tuple[str, str] | None:
-    """Splits `BTCUSDT`; None if it does not end in a quote, or could be a share's ticker.
+    """Splits `BTCUSDT` into base and quote. None if the name has no quote or could be a share's ticker.
 
     Args:
         name: Without venue and suffix.
         shown: For messages.
-        currency: The quote the sender named beside the symbol.
-        certain: It cannot be a share, since a crypto venue or a perpetual suffix came with it.
+        currency: The quote that the sender gave in a separate field.
+        certain: A crypto venue or a perpetual suffix excludes a share.
     """
     if not _NAME.fullmatch(name):
         return None
@@ -219,7 +215,7 @@ def _split_joined(name: str, shown: str, currency: str | None, *, certain: bool)
         return name.removesuffix(currency), currency
     quote = next((quote for quote in STABLE if name.endswith(quote)), None)
     if quote in ("BUSD", "TUSD"):
-        # BNBUSD is BNB/USD or BN/BUSD, DOTUSD is DOT/USD or DO/TUSD: nothing in the name tells which.
+        # BNBUSD is BNB/USD or BN/BUSD, DOTUSD is DOT/USD or DO/TUSD: the name alone cannot decide.
         choices = f"{name[:-4]}/{quote}, {name[:-3]}/USD"
         raise Refused("ambiguous_symbol", symbol=shown, choices=choices)
     if quote is None and (certain or len(name) > _LONGEST_SHARE):

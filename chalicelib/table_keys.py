@@ -1,14 +1,12 @@
-"""The keys of the tables that lists are read from, as `infra/stack.yaml` has them.
+"""The keys of the tables behind lists, as `infra/stack.yaml` defines them.
 
-What a cursor of such a list holds, and nothing else.
-
-`tests/unit/test_paging.py` compares the two.
+A cursor of such a list holds these attributes only. `tests/unit/test_paging.py` compares both files.
 """
 
 from collections.abc import Mapping
 
 Key = Mapping[str, type]
-"""Each attribute of a key with its type."""
+"""The attributes of a key with their types."""
 
 TABLES: Mapping[str, Key] = {
     "accounts": {"account_id": str},

@@ -1,15 +1,12 @@
-"""One structured log for every function, and the metrics that alarms watch.
+"""One structured log for every function, and the metrics for alarms. Both are JSON lines without secrets.
 
-Both JSON lines, and nothing secret in either.
-
-The code logs identifiers and outcomes, never bodies, headers or credentials; those live masked in the webhook
-log. A line about a signal, or about what came of one, carries its `signal_id`, from the webhook to the last
-delivery.
+The log has identifiers and outcomes, never bodies, headers or credentials. Those are masked in the webhook
+log. A line about a signal or its results carries the `signal_id`, from the webhook to the last delivery.
 
 A metric is a line in CloudWatch's embedded metric format
-(https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html):
-no call to AWS, so that measuring can neither fail nor slow down what it measures.
-`infra/terraform/metrics.yaml` says what each means and which have alarms.
+(https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html).
+A metric calls no AWS API, so it can neither fail nor slow down the measured code.
+`infra/terraform/metrics.yaml` describes each metric and its alarms.
 """
 
 import json
@@ -28,7 +25,7 @@ log = Logger(service=_SERVICE, log_uncaught_exceptions=True, utc=True)
 
 
 class Metric(Enum):
-    """The metrics there are: name, unit, and the dimensions each value must have besides the service."""
+    """The metrics: name, unit, and the dimensions that each value has in addition to the service."""
 
     SIGNALS_ACCEPTED = ("SignalsAccepted", MetricUnit.Count)
     SIGNALS_REFUSED = ("SignalsRefused", MetricUnit.Count)
@@ -53,23 +50,23 @@ class Metric(Enum):
 
 
 def measure(metric: Metric, value: float = 1, dimensions: Mapping[str, str] | None = None) -> None:
-    """Writes one value of a metric; nothing where the deployment names no namespace for them.
+    """Writes one value of a metric. No-op if the deployment sets no namespace.
 
     Raises:
-        ValueError: The dimensions are not those of the metric, so that no alarm would see the value.
+        ValueError: The dimensions are not those of the metric. No alarm would see the value.
     """
-    given = dict(dimensions or {})
-    if given.keys() != metric.dimensions:
+    values = dict(dimensions or {})
+    if values.keys() != metric.dimensions:
         raise ValueError(
-            f"{metric.title} has the dimensions {sorted(metric.dimensions)}, not {sorted(given)}"
+            f"{metric.title} has the dimensions {sorted(metric.dimensions)}, not {sorted(values)}"
         )
     namespace = config.metrics_namespace()
     if namespace is None:
         return
     metrics = EphemeralMetrics(namespace=namespace, service=_SERVICE)
-    for name, of in given.items():
-        metrics.add_dimension(name, of)
+    for name, dimension in values.items():
+        metrics.add_dimension(name, dimension)
     metrics.add_metric(name=metric.title, unit=metric.unit, value=value)
-    # In one write, as the log has it: threads share the stream, and CloudWatch reads whole lines only.
+    # One write per line, as the log does: threads share the stream, and CloudWatch reads whole lines.
     sys.stdout.write(json.dumps(metrics.serialize_metric_set(), separators=(",", ":")) + "\n")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""The words everybody here uses: what to do, where, by which kind of order, on which instrument.
+"""The basic vocabulary of trading: actions, markets, order types, instruments, sizes.
 
 Immutable, no I/O.
 """
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Variant(StrEnum):
-    """Which of the inbound webhooks a signal came by."""
+    """The inbound webhook that received a signal."""
 
     LEGACY = "legacy"
     PERSONAL = "personal"
@@ -21,7 +21,7 @@ class Variant(StrEnum):
 
 
 class Action(StrEnum):
-    """What to do. `buy` and `sell` are order sides and never flip a position.
+    """What a signal does. `buy` and `sell` are order sides and never flip a position.
 
     `long` and `short` are directions.
     """
@@ -43,7 +43,7 @@ class MarketType(StrEnum):
 
 
 class OrderType(StrEnum):
-    """How the order reaches the book."""
+    """How the order enters the order book."""
 
     MARKET = "market"
     LIMIT = "limit"
@@ -52,14 +52,14 @@ class OrderType(StrEnum):
 
 
 class PositionSide(StrEnum):
-    """Which of the two positions of an account in hedge mode an order concerns."""
+    """The position of an account in hedge mode that an order changes."""
 
     LONG = "long"
     SHORT = "short"
 
 
 class TimeInForce(StrEnum):
-    """How long a limit order stays: until cancelled, or filled at once in part, or in full."""
+    """How long a limit order works: until cancelled, or filled immediately in part, or in full."""
 
     GTC = "GTC"
     IOC = "IOC"
@@ -67,7 +67,7 @@ class TimeInForce(StrEnum):
 
 
 class Frozen(BaseModel):
-    """The base of every value here: immutable, and nothing unknown slips in."""
+    """The base of every value here: immutable, without unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -75,7 +75,7 @@ class Frozen(BaseModel):
 class Unit(StrEnum):
     """The unit of a size.
 
-    Base or quote currency, a share of the free balance, or a share of the position, in percent.
+    Base or quote currency, a percentage of the free balance, or a percentage of the position.
     """
 
     BASE = "base"
@@ -85,21 +85,21 @@ class Unit(StrEnum):
 
 
 class Size(Frozen):
-    """How much an order is for. The amount means nothing without its unit."""
+    """How much an order is for. The amount has no meaning without its unit."""
 
     amount: Decimal
     unit: Unit = Unit.BASE
 
 
 class Symbol(Frozen):
-    """An instrument as the sender named it, resolved.
+    """An instrument, resolved from the sender's notation.
 
     Attributes:
         raw: As sent, `BINANCE:BTCUSDT.P`.
-        base: `BTC`; for a share its ticker, `AAPL`.
-        quote: `USDT`; None for a share.
-        perpetual: The form names a perpetual (`.P`, `PERP`, `-SWAP`, `:USDT`).
-        venue: The exchange the form names, lower case, `binance`.
+        base: `BTC`. For a share its ticker, `AAPL`.
+        quote: `USDT`. None for a share.
+        perpetual: The notation names a perpetual (`.P`, `PERP`, `-SWAP`, `:USDT`).
+        venue: The exchange in the notation, lower case, `binance`. None if there is none.
     """
 
     raw: str
@@ -110,7 +110,7 @@ class Symbol(Frozen):
 
     @property
     def name(self) -> str:
-        """The plain name the books use: `BTCUSDT`, `AAPL`."""
+        """The plain name in our records: `BTCUSDT`, `AAPL`."""
         return f"{self.base}{self.quote or ''}"
 
 

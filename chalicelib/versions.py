@@ -1,7 +1,7 @@
-"""Optimistic versions: what two people may edit carries a number, and an edit says which number it saw.
+"""Optimistic locking: a record has a version number, and an edit may name the version it is based on.
 
-An edit that names no version is made on whatever is there, again if somebody was faster; it touches only the
-fields it names, so neither loses the other's.
+An edit without a version applies to the current record and is retried after a concurrent edit. An edit sets
+only the fields it names, so concurrent edits of different fields are all kept.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,13 +20,13 @@ _TRIES = 8
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What an edit does.
+    """The changes of one edit.
 
     Attributes:
-        fields: Attributes to set; none of them leaves everything as it is.
-        removed: Attributes to take away.
-        also: Writes of the same transaction, each with what to say if its own condition does not hold (None:
-            try again).
+        fields: Attributes to set. Empty, with `removed` empty too, leaves the record unchanged.
+        removed: Attributes to remove.
+        also: Further writes of the transaction, each with the refusal to raise if its condition fails. None
+            retries the edit.
     """
 
     fields: Mapping[str, Any]
@@ -41,19 +41,19 @@ def edit(
     plan: Callable[[aws.Item, int], Edit],
     missing: str = "not_found",
 ) -> aws.Item:
-    """Edits an item in one transaction with all that goes with it; returns it as it is afterwards.
+    """Edits an item and everything that depends on it in one transaction. Returns the new item.
 
     Args:
-        asked: The version the editor saw; None takes whatever is there.
-        plan: From the item as read and the version it will have, what to do. Called again if somebody was
-            faster.
-        missing: The code for an item that is not there.
+        asked: The version that the editor saw. None edits the current version.
+        plan: Returns the edit for the item as read and its next version. Called again after a concurrent
+            edit.
+        missing: The error code if the item does not exist.
 
     Raises:
-        NotFound: There is no such item.
-        Conflict: `version_conflict` if the item has moved on since the editor saw it; its `version` says
-            where it is now.
-        Retryable: Others were faster again and again.
+        NotFound: The item does not exist.
+        Conflict: `version_conflict` if the item has changed since the editor read it. `version` holds the
+            current version.
+        Retryable: Concurrent edits won every try.
     """
     for attempt in range(_TRIES):
         item = aws.get(table, key)
@@ -76,16 +76,16 @@ def edit(
         else:
             kept = {name: value for name, value in item.items() if name not in planned.removed}
             return kept | dict(planned.fields) | {"version": version + 1}
-    raise Retryable("the record is being edited by others")
+    raise Retryable("record edited concurrently in every try")
 
 
 def changed_fields(item: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the wanted fields that are not so already."""
+    """Returns the wanted fields whose stored value differs."""
     return {name: value for name, value in wanted.items() if name not in item or item[name] != value}
 
 
 def answering_conflicts(change: Callable[[Request], Answer]) -> Callable[[Request], Answer]:
-    """A route whose 409 for a version conflict also carries the current `version`, to read anew and try again."""
+    """Wraps a route: its 409 for a version conflict also carries the current `version`, for a retry."""
 
     @wraps(change)
     def answer(request: Request) -> Answer:
@@ -94,8 +94,8 @@ def answering_conflicts(change: Callable[[Request], Answer]) -> Callable[[Reques
         except Conflict as conflict:
             if conflict.code != "version_conflict":
                 raise
-            told = refusal(conflict, request.language)
-            return Answer(told.status, {**_object(told.body), "version": conflict.values["version"]})
+            response = refusal(conflict, request.language)
+            return Answer(response.status, {**_object(response.body), "version": conflict.values["version"]})
 
     return answer
 

@@ -1,1 +1,1 @@
-"""Managing accounts: paper, demo and live. What an account is stands in `chalicelib/accounts/model.py`."""
+"""Manages paper, demo and live accounts. `model.py` defines an account."""

@@ -1,4 +1,4 @@
-"""An account's exchange keys in clear, for five minutes and in this process only, and its lines to the exchange."""
+"""Decrypted exchange keys and open sessions. Keys stay in this process, for at most five minutes."""
 
 import time
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ _UNREADABLE = {"InvalidCiphertextException", "IncorrectKeyException"}
 
 @dataclass(slots=True)
 class _Opened:
-    """A decrypted key, and the exchange's settings known to stand for it."""
+    """A decrypted key, and the exchange's settings known for it."""
 
     credentials: Credentials
     until: float
@@ -33,23 +33,21 @@ _opened: dict[tuple[str, int], _Opened] = {}
 
 
 class Connections:
-    """An account's lines, one per market, opened when they are needed.
-
-    With a session of their own, for one message.
+    """An account's exchange sessions for one message: one per market, opened on demand.
 
     Raises:
         NotDoable: `exchange_key_missing`, `exchange_key_unreadable`.
     """
 
     def __init__(self, account: Account, patience: Patience) -> None:
-        """Opens the keys."""
+        """Decrypts the keys."""
         self._account = account
         self._patience = patience
         self._key = _open(account)
         self._sessions: dict[MarketType, ExchangeSession] = {}
 
     def of(self, market_type: MarketType) -> ExchangeSession:
-        """The line to a market."""
+        """Returns the session of a market."""
         if market_type not in self._sessions:
             account = self._account
             markets = StoredMarkets(account.exchange, market_type, demo=self._key.credentials.demo)
@@ -66,7 +64,7 @@ class Connections:
 
 
 def forget() -> None:
-    """Forgets every key; for tests."""
+    """Discards every key. For tests."""
     _opened.clear()
 
 
@@ -87,7 +85,7 @@ def _open(account: Account) -> _Opened:
                 raise
             raise NotDoable("exchange_key_unreadable", exchange=account.exchange) from None
         except (ValueError, KeyError):
-            # The text of the error may hold a piece of the key.
+            # The error's text may contain a part of the key.
             raise NotDoable("exchange_key_unreadable", exchange=account.exchange) from None
         _opened[name] = _Opened(credentials, now + _KEPT_S)
     return _opened[name]

@@ -22,7 +22,7 @@ ExchangeOrPaper = Annotated[
 Currency = Annotated[str, Field(pattern=r"^[A-Z0-9]{2,12}$")]
 Rate = Annotated[Money, Field(le=1000)]
 Share = Annotated[Money, Field(gt=0, le=1)]
-# KMS encrypts at most 4096 bytes: an RSA key and its company fit in.
+# KMS encrypts at most 4096 bytes, enough for an RSA key with passphrase and API key.
 Key = Annotated[SecretStr, Field(min_length=4, max_length=256)]
 LongSecret = Annotated[SecretStr, Field(min_length=4, max_length=3000)]
 
@@ -45,7 +45,7 @@ class _Keys(Input):
         return self
 
     def credentials(self, *, demo: bool) -> Credentials | None:
-        """The exchange keys, if they are given."""
+        """Returns the exchange keys. None if the body has none."""
         if not self.api_key or not self.api_secret:
             return None
         passphrase = self.passphrase.get_secret_value() if self.passphrase else None
@@ -55,9 +55,9 @@ class _Keys(Input):
 
 
 class AccountChange(_Keys):
-    """What may change of an account. Name, kind, exchange and currency stay.
+    """The fields of an account that may change.
 
-    Signals and books refer to them.
+    Name, kind, exchange and currency are fixed, because signals and records refer to them.
     """
 
     market_types: MarketTypes = ("spot", "futures")
@@ -71,7 +71,7 @@ class AccountChange(_Keys):
 
 
 class NewAccount(_Keys):
-    """An account to create; `user_id` is for admins."""
+    """An account to create. Only admins may set `user_id`."""
 
     user_id: UserId | None = None
     name: ShortText

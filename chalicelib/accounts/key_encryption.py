@@ -1,8 +1,7 @@
-"""Exchange keys, encrypted by KMS under the account's id.
+"""Exchange keys, encrypted by KMS with the account's id as context.
 
-What was sealed for one account cannot be opened as another's.
-
-Sealing needs the grant Encrypt on the key "secrets", opening Decrypt.
+Keys sealed for one account cannot be opened as another account's. Sealing needs the grant Encrypt on the key
+"secrets", unsealing needs Decrypt.
 """
 
 import base64
@@ -16,7 +15,7 @@ from chalicelib.trading import MarketType
 
 
 def seal(account_id: str, credentials: Credentials) -> str:
-    """The keys as stored with the account."""
+    """Returns the keys as stored with the account."""
     plain = json.dumps(
         {"api_key": credentials.api_key, "secret": credentials.secret, "passphrase": credentials.passphrase}
     )
@@ -27,10 +26,10 @@ def seal(account_id: str, credentials: Credentials) -> str:
 
 
 def unseal(account_id: str, sealed: str, *, demo: bool) -> Credentials:
-    """The keys of an account.
+    """Returns the keys of an account.
 
     Args:
-        demo: They are for the exchange's own test environment.
+        demo: The keys are for the exchange's own test environment.
     """
     answer = aws.client("kms").decrypt(
         KeyId=config.key("secrets"),
@@ -44,10 +43,10 @@ def unseal(account_id: str, sealed: str, *, demo: bool) -> Credentials:
 def check(exchange: str, market_type: MarketType, credentials: Credentials) -> bool:
     """Asks the exchange whether the keys may trade.
 
-    False if it cannot be asked now, or only says that it knows the key.
+    False if the exchange cannot be asked now, or if it only confirms that the key exists.
 
     Raises:
-        NotDoable: The exchange does not know the key, or it may not trade, or it may withdraw.
+        NotDoable: The exchange does not know the key, the key may not trade, or the key may withdraw.
     """
     try:
         from chalicelib.exchanges import registry  # noqa: PLC0415 - ccxt is large, and only this needs it here

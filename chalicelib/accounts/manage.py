@@ -1,7 +1,4 @@
-"""Making, changing and deleting accounts.
-
-Each change is audited and told in its own transaction, and the directory follows.
-"""
+"""Creates, changes and deletes accounts. The change's transaction holds audit entry, event and directory."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,7 +17,7 @@ from chalicelib.users.models import AccountKind
 from chalicelib.versions import Edit, changed_fields, edit
 
 PAPER = "paper"
-_TRIES = 50  # numbers of the counter that are taken already
+_TRIES = 50  # numbers of the counter that may already be in use
 _SIMULATION = ("currency", "starting_cash", "slippage_bps", "commission_bps", "fill_rate")
 
 
@@ -34,20 +31,20 @@ def create_account(
     credentials: Credentials | None = None,
     **more: Any,
 ) -> Account:
-    """Creates an account; a user's first paper account becomes the default one.
+    """Creates an account. A user's first paper account becomes the default account.
 
     Args:
-        exchange: For a paper account always `paper`.
-        credentials: The exchange's API key. A live account needs one; a demo account without one is simulated
-            here.
+        exchange: Always `paper` for a paper account.
+        credentials: The exchange's API key. Required for a live account. A demo account without a key is
+            simulated here.
         more: Other fields of `Account`: `market_types`, `currency`, `starting_cash`, `slippage_bps`,
             `commission_bps`, `fill_rate`, `is_active`.
 
     Raises:
-        NotFound: There is no such user.
+        NotFound: The user does not exist.
         Conflict: The user has an account of this name.
-        Refused: The fields do not go with this kind of account.
-        NotDoable: The exchange says that the key is wrong, may not trade, or may withdraw.
+        Refused: A field is invalid for this kind of account.
+        NotDoable: The exchange reports that the key is wrong, may not trade, or may withdraw.
     """
     _check_fields(
         kind, exchange, {name: value for name, value in more.items() if value is not None}, credentials
@@ -71,15 +68,15 @@ def create_account(
 def update_account(
     account_id: str, wanted: Mapping[str, Any], *, by: str, version: int | None = None
 ) -> aws.Item:
-    """Changes an account; returns it as stored then.
+    """Changes an account and returns the new item.
 
     Args:
-        wanted: Fields of `Account` by name; `credentials` replaces the exchange keys, None takes a demo
-            account's away.
-        version: The version the editor saw; None takes whatever is there.
+        wanted: Fields of `Account` by name. `credentials` replaces the exchange keys. None removes the keys
+            of a demo account.
+        version: The version that the editor saw. None edits the current version.
 
     Raises:
-        NotFound: There is no such account.
+        NotFound: The account does not exist.
         Conflict: `version_conflict`.
         Refused, NotDoable: As `create_account` raises.
     """
@@ -91,13 +88,13 @@ def update_account(
     _check_fields(AccountKind(old.kind), old.exchange, fields, credentials, has_keys=has_keys)
     if credentials:
         verified = key_encryption.check(old.exchange, MarketType(old.market_types[0]), credentials)
-        fields |= _sealed(old, credentials)
+        fields |= _key_attributes(old, credentials)
         fields |= {"key_checked_at": now.isoformat() if verified else None, "verified": verified}
     elif "credentials" in wanted:
         fields |= {"sealed_keys": None, "api_key_last4": None, "key_version": old.key_version + 1}
         fields |= {"key_checked_at": None, "verified": None}
 
-    def plan(found: aws.Item, following: int) -> Edit:
+    def plan(found: aws.Item, next_version: int) -> Edit:
         if "deleted_at" in found:
             raise NotFound("not_found")
         before = Account.model_validate(found)
@@ -111,7 +108,7 @@ def update_account(
         also: list[tuple[aws.Write, Refused | None]] = [
             (record.write(change), None),
             (
-                store.event("account.updated", after, {name: is_[name] for name in shown}, following, now),
+                store.event("account.updated", after, {name: is_[name] for name in shown}, next_version, now),
                 None,
             ),
         ]
@@ -128,18 +125,18 @@ def update_account(
 
 
 def delete_account(account_id: str, *, by: str) -> None:
-    """Deletes an account: its keys are gone, its name is free, its orders stay in the ledger.
+    """Deletes an account. Its keys are deleted, its name is free again, its orders stay in the order store.
 
     Raises:
-        NotFound: There is no such account.
-        Conflict: `account_in_use`: it is on a strategy, which is named; that it stops trading there must be
-            said there.
+        NotFound: The account does not exist.
+        Conflict: `account_in_use`: the account is on a strategy, which the error names. Remove the account
+            from the strategy first.
     """
     now = datetime.now(UTC)
     account = Account.model_validate(store.item(account_id))
     _check_unused(account)
 
-    def plan(found: aws.Item, following: int) -> Edit:
+    def plan(found: aws.Item, next_version: int) -> Edit:
         if "deleted_at" in found:
             raise NotFound("not_found")
         change = record.Change(
@@ -153,7 +150,7 @@ def delete_account(account_id: str, *, by: str) -> None:
         also: list[tuple[aws.Write, Refused | None]] = [
             (store.directory_removal_write(account), None),
             (record.write(change), None),
-            (store.event("account.deleted", account, {}, following, now), None),
+            (store.event("account.deleted", account, {}, next_version, now), None),
         ]
         return Edit({"deleted_at": now.isoformat(), "is_active": False}, also, removed=["sealed_keys"])
 
@@ -163,12 +160,12 @@ def delete_account(account_id: str, *, by: str) -> None:
 
 
 def _create(template: Account, credentials: Credentials | None, by: str) -> Account:
-    """Stores the account under the next number that is free."""
+    """Stores the account under the next free number."""
     for _ in range(_TRIES):
         now = datetime.now(UTC)
         account = template.model_copy(update={"account_id": str(counters.next_value("account"))})
         if credentials:
-            account = account.model_copy(update=_sealed(account, credentials))
+            account = account.model_copy(update=_key_attributes(account, credentials))
         listed = store.directory_entry_write(
             account, "attribute_exists(accounts) AND attribute_not_exists(accounts.#entry)"
         )
@@ -201,8 +198,8 @@ def _check_fields(
             raise Refused("missing_field", field="api_key")
 
 
-def _sealed(account: Account, credentials: Credentials) -> dict[str, Any]:
-    """The attributes that hold new keys."""
+def _key_attributes(account: Account, credentials: Credentials) -> dict[str, Any]:
+    """Returns the attributes that hold new keys."""
     sealed = key_encryption.seal(account.account_id, credentials)
     return {
         "sealed_keys": sealed,

@@ -1,4 +1,4 @@
-"""An account on an exchange, real or paper."""
+"""An account: on an exchange or simulated."""
 
 from decimal import Decimal
 
@@ -12,21 +12,21 @@ class Account(BaseModel):
 
     Attributes:
         kind: `paper`, `demo` (the exchange's test environment, or simulated here) or `live`.
-        currency: What its cash is counted in; shares settle in it, and dollar stablecoins at par with it.
-        starting_cash: In `currency`; a paper account's cash before its first order and after a reset.
-        slippage_bps: Basis points a simulated fill moves against the taker. Likewise `commission_bps`, of the
-            value.
+        currency: The currency of the cash. Shares settle in it. Dollar stablecoins convert to it at par.
+        starting_cash: In `currency`. A paper account's cash before its first order and after a reset.
+        slippage_bps: By how much a simulated fill is worse for the taker, in basis points of the price.
+        commission_bps: Commission of a simulated fill, in basis points of the value.
         fill_rate: The share of a simulated order that fills, 0 to 1.
-        market_types: Where it trades, `spot`, `futures` or both.
-        manage_account_modes: Signals may change what holds for the whole account at the exchange: the
-            position mode, and on Bybit the margin mode.
-        sealed_keys: Its exchange keys, encrypted (`chalicelib/accounts/key_encryption.py`); None has it
-            simulated here, or is a paper account.
-        key_version: Counts the changes of the keys, so that a decrypted copy can be told from an old one.
-        verified: The exchange has confirmed what the keys may do. None without keys, and for keys stored
-            before this was recorded.
-        api_key_last4: The end of the API key, to tell one key from another.
-        key_checked_at: When the exchange was last asked what the key may do; None before.
+        market_types: The markets of the account: `spot`, `futures` or both.
+        manage_account_modes: Signals may change settings of the whole account at the exchange: the position
+            mode, and on Bybit the margin mode.
+        sealed_keys: The encrypted exchange keys (`chalicelib/accounts/key_encryption.py`). None if the
+            account is simulated.
+        key_version: The number of changes of the keys, which marks a decrypted copy as stale.
+        verified: The exchange has confirmed the permissions of the keys. None without keys, and for keys
+            stored before this was recorded.
+        api_key_last4: The last four characters of the API key. None without keys.
+        key_checked_at: When the exchange last confirmed the permissions. None if it never has.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -52,13 +52,13 @@ class Account(BaseModel):
 
     @property
     def has_exchange(self) -> bool:
-        """It trades at its exchange, in the exchange's test environment if it is a demo account.
+        """Whether the account trades at its exchange, for a demo account in the test environment.
 
-        Else it is simulated here.
+        False if the account is simulated.
         """
         return self.kind == "live" or self.sealed_keys is not None
 
     @property
     def rates(self) -> Rates:
-        """What its simulated trades cost."""
+        """The costs of the account's simulated trades."""
         return Rates(self.slippage_bps, self.commission_bps, self.fill_rate)

@@ -1,4 +1,4 @@
-"""What simulated trades of an account cost."""
+"""Costs of an account's simulated trades."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -6,11 +6,11 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What an account's simulated trades cost.
+    """Costs of simulated trades.
 
     Attributes:
-        slippage_bps: The price moves so many basis points against the taker.
-        commission_bps: Basis points of the value.
+        slippage_bps: By how much the price is worse for the taker, in basis points.
+        commission_bps: Commission in basis points of the value.
         fill_rate: The share of the quantity that fills, 0 to 1.
     """
 

@@ -1,4 +1,4 @@
-"""The accounts' routes. Everybody sees and changes their own; admins everybody's."""
+"""The accounts' routes. Users see and change their own accounts, admins all."""
 
 from chalicelib import aws, inputs, paging
 from chalicelib.accounts import manage, store
@@ -13,7 +13,7 @@ _KEYS = ("api_key", "api_secret", "passphrase")
 
 
 def list_accounts(request: Request) -> Answer:
-    """A user's accounts by name: the caller's, or for an admin those of `?user_id=`."""
+    """Lists a user's accounts by name: the caller's, or for an admin those of `?user_id=`."""
     who = caller(request)
     user_id, page = who.whose(request), paging.page_request(request)
     filters: dict[str, object] = {}
@@ -56,12 +56,12 @@ def create_account(request: Request) -> Answer:
 
 
 def get_account(request: Request) -> Answer:
-    """One account, without its keys."""
+    """Returns one account, without its keys."""
     return Answer(200, store.view(own_account(request)[1]))
 
 
 def patch_account(request: Request) -> Answer:
-    """Changes an account; null keys take a demo account's away."""
+    """Changes an account. Null keys remove the keys of a demo account."""
     who, item = own_account(request)
     given = inputs.body(request, AccountChange)
     fields = inputs.set_fields(given, "version", *_KEYS)
@@ -81,7 +81,7 @@ def delete_account(request: Request) -> Answer:
 
 
 def own_account(request: Request) -> tuple[Caller, aws.Item]:
-    """The caller, and the account in the path if they may see it."""
+    """Returns the caller and the account in the path. Raises unless the caller may see it."""
     who = caller(request)
     item = store.item(request.path["account_id"])
     who.require_owner(item["user_id"])

@@ -1,4 +1,4 @@
-"""The account a newcomer begins with."""
+"""The first account of a new user."""
 
 from datetime import datetime
 
@@ -11,9 +11,9 @@ from chalicelib.users.models import AccountKind, Settings
 
 
 def starter_account(user_id: str, now: datetime, *, by: str) -> FirstAccount:
-    """A demo account, simulated here, for a user who is being made.
+    """Returns a simulated demo account for a user who is being created.
 
-    Without one their first signal would find none.
+    The user's first signal needs an account.
     """
     exchange = Settings().exchange if Settings().exchange in exchanges() else exchanges()[0]
     number = str(counters.next_value("account"))

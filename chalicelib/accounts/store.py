@@ -1,4 +1,4 @@
-"""An account's item, and its entry in the owner's directory, which is written in the same transaction."""
+"""An account's item, and its entry in the user's directory, written in the same transaction."""
 
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ NOT_DELETED = "attribute_not_exists(deleted_at)"
 
 
 def item(account_id: str) -> aws.Item:
-    """An account as stored. Raises NotFound if there is none, or it was deleted."""
+    """Returns an account as stored. Raises NotFound if it does not exist or was deleted."""
     found = aws.get("accounts", {"account_id": account_id}) if len(account_id) <= _LONGEST_ID else None
     if found is None or "deleted_at" in found:
         raise NotFound("not_found")
@@ -25,7 +25,7 @@ def item(account_id: str) -> aws.Item:
 
 
 def view(found: aws.Item) -> dict[str, Any]:
-    """An account as it is shown: never its keys."""
+    """Returns the view of an account, without its keys."""
     account = Account.model_validate(found)
     shown = account.model_dump(exclude={"sealed_keys", "key_version"})
     ids = {"account_id": shown_id(account.account_id), "user_id": shown_id(account.user_id)}
@@ -38,7 +38,7 @@ def view(found: aws.Item) -> dict[str, Any]:
 
 
 def entry(account: Account) -> dict[str, Any]:
-    """What the directory says of an account."""
+    """Returns an account's directory entry."""
     return {
         "account_id": account.account_id,
         "exchange": account.exchange,
@@ -48,27 +48,30 @@ def entry(account: Account) -> dict[str, Any]:
 
 
 def directory_entry_write(account: Account, condition: str) -> aws.Write:
-    """Writes the account's entry in its owner's directory.
+    """Returns the write of the account's entry in the user's directory.
 
     Args:
-        condition: What must hold of the entry there is, which is named `accounts.#entry`.
+        condition: The condition on the stored entry, which is named `accounts.#entry`.
     """
     return _directory_write(account, "SET accounts.#entry = :entry", condition, entry=entry(account))
 
 
 def directory_removal_write(account: Account) -> aws.Write:
-    """Takes the account's entry out of its owner's directory."""
+    """Returns the write that removes the account's entry from the user's directory."""
     return _directory_write(account, "REMOVE accounts.#entry", "attribute_exists(accounts)")
 
 
 def event(type_: str, account: Account, payload: dict[str, Any], version: int, at: datetime) -> aws.Write:
-    """`account.created`, `account.updated`, `account.deleted`, `account.reset`."""
-    told = {"account_id": account.account_id, "user_id": shown_id(account.user_id), "name": account.name}
+    """Returns the write of an account's event.
+
+    `account.created`, `account.updated`, `account.deleted` or `account.reset`.
+    """
+    common = {"account_id": account.account_id, "user_id": shown_id(account.user_id), "name": account.name}
     return outbox.event_write(
         Event(
             event_id=event_id(type_, account.account_id, str(version)),
             type=type_,
-            payload=told | {"exchange": account.exchange, "kind": account.kind, **payload},
+            payload=common | {"exchange": account.exchange, "kind": account.kind, **payload},
             entity=f"account#{account.account_id}",
             user_id=account.user_id,
             created_at=at,
@@ -77,7 +80,7 @@ def event(type_: str, account: Account, payload: dict[str, Any], version: int, a
 
 
 def creation_writes(account: Account, by: str, now: datetime) -> list[aws.Write]:
-    """The writes of a new account, its entry in the directory aside."""
+    """Returns the writes of a new account, without its directory entry."""
     stamps = {"created_at": now.isoformat(), "updated_at": now.isoformat(), "version": 1}
     change = record.Change(
         by,
@@ -95,12 +98,12 @@ def creation_writes(account: Account, by: str, now: datetime) -> list[aws.Write]
 
 
 def audited_fields(account: Account) -> dict[str, Any]:
-    """An account as the audit trail has it: never its keys."""
+    """Returns an account as the audit trail holds it, without its keys."""
     return account.model_dump(exclude={"sealed_keys", "user_id"})
 
 
 def _directory_write(account: Account, expression: str, condition: str, **values: Any) -> aws.Write:
-    """An update of the directory in which `#entry` is the account's name, whatever characters that has."""
+    """Returns an update of the directory. `#entry` stands for the account's name with any characters."""
     write = aws.update_write(
         "users", {"user_id": account.user_id, "part": "directory"}, expression, condition, **values
     )

@@ -1,9 +1,8 @@
-"""The hash chain over the audit trail: what was written can be changed or removed only by breaking it.
+"""The hash chain over the audit trail. Changing or removing an entry breaks the chain.
 
-An entry is written in the transaction of its change and carries a hash of its content. Linking there would
-make all changes take turns, so
-the minute sweep links: each link names entries with their hashes, and the link before by its hash. A month is
-a chain of its own. Links are written once, under a condition.
+An entry is written in the transaction of its change and carries a hash of its content. Linking in that
+transaction would serialise all changes, so the one-minute sweeper links. Each link holds entries with their
+hashes, and the hash of the link before. Each month has its own chain. Links are written once, conditionally.
 """
 
 import hashlib
@@ -16,22 +15,22 @@ from chalicelib import aws
 from chalicelib.audit import record
 
 SETTLED = timedelta(minutes=1)
-"""An entry's time is taken before its transaction, which is over by then."""
-_OVERLAP = timedelta(minutes=15)  # entries of the index that come late are still found
+"""An entry's time is taken before its transaction, which has ended after this time."""
+_OVERLAP = timedelta(minutes=15)  # finds entries that reach the index late
 _ENTRIES = 200  # of one link
 
 
 def link(now: datetime) -> int:
-    """Links the entries that are not linked yet; returns how many.
+    """Links the entries without a link and returns their number.
 
-    The first days of a month finish the month before.
+    The first run of a month also finishes the month before.
     """
     months = dict.fromkeys(month_of(moment) for moment in (now - _OVERLAP - SETTLED, now))
     return sum(_link_month(month, now) for month in months)
 
 
 def month_of(moment: datetime) -> str:
-    """The chain that a time belongs to, `2026-11`."""
+    """Returns the month of the chain that a time belongs to, `2026-11`."""
     return f"{moment:%Y-%m}"
 
 
@@ -39,8 +38,8 @@ def verify(month: str, now: datetime) -> dict[str, Any]:
     """Checks a month's chain against its entries.
 
     Returns:
-        `entries` and `links` counted, `head` (the hash of the last link, None without one), and `problems`,
-        none if nothing was altered.
+        The number of `entries` and `links`, `head` (the hash of the last link, None without one), and
+        `problems`, empty if nothing was altered.
     """
     problems: list[str] = []
     links = _links(month)
@@ -98,7 +97,7 @@ def _link_month(month: str, now: datetime) -> int:
         try:
             aws.write(aws.put_write("audit", item, "attribute_not_exists(audit_id)"))
         except aws.WriteRefused:
-            return start  # another sweep links
+            return start  # another sweeper is linking
     return len(fresh)
 
 

@@ -1,4 +1,4 @@
-"""An entry of the audit trail, written in the transaction of the change it tells of."""
+"""An entry of the audit trail, written in the transaction of the change."""
 
 import hashlib
 import json
@@ -21,11 +21,12 @@ class Change:
     """One change.
 
     Attributes:
-        by: Who made it: a user's id, or `bootstrap`, `telegram`, `system`.
-        action: What was done, `user.updated`.
-        entity: What to, `user#1`.
-        user_id: Whose record it is, so that they can see it; None for what belongs to nobody.
-        before: The fields that changed, as they were. Never a credential; `after` likewise, as they are now.
+        by: The author: a user's id, or `bootstrap`, `telegram`, `system`.
+        action: The kind of change, `user.updated`.
+        entity: The changed record, `user#1`.
+        user_id: The owner of the record, who may see the entry. None if the record belongs to no user.
+        before: The changed fields with their old values. Never a credential.
+        after: The changed fields with their new values. Never a credential.
     """
 
     by: str
@@ -38,7 +39,7 @@ class Change:
 
 
 def write(change: Change) -> aws.Write:
-    """The write that belongs into the transaction of the change."""
+    """Returns the entry's write, for the transaction of the change."""
     item = {
         "audit_id": uuid.uuid4().hex,
         "trail": EVERYTHING,
@@ -46,41 +47,38 @@ def write(change: Change) -> aws.Write:
         "by": change.by,
         "action": change.action,
         "entity": change.entity,
-        "before": _stored(change.before),
-        "after": _stored(change.after),
+        "before": _storable_value(change.before),
+        "after": _storable_value(change.after),
     }
     item |= {"user_id": change.user_id} if change.user_id else {}
     return aws.put_write("audit", item | {"hash": content_hash(item)}, "attribute_not_exists(audit_id)")
 
 
 def content_hash(item: Mapping[str, Any]) -> str:
-    """The SHA-256 of an entry's content, the same before and after it is stored."""
+    """Returns the SHA-256 of an entry's content, equal before and after the entry is stored."""
     content = {name: value for name, value in item.items() if name != "hash"}
-    return hashlib.sha256(json.dumps(_comparable(content), sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(_comparable_value(content), sort_keys=True).encode()).hexdigest()
 
 
-def _comparable(value: Any) -> Any:
-    """A value with numbers as the store gives them back.
-
-    By their value, whatever their type and trailing zeros.
-    """
+def _comparable_value(value: Any) -> Any:
+    """Returns a value in which equal numbers are equal texts, whatever their type and trailing zeros."""
     if isinstance(value, Mapping):
-        return {name: _comparable(inner) for name, inner in value.items()}
+        return {name: _comparable_value(inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_comparable(inner) for inner in value]
+        return [_comparable_value(inner) for inner in value]
     if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
         return f"number:{Decimal(value).normalize():f}"
     return value
 
 
-def _stored(value: Any) -> Any:
-    """A value as DynamoDB takes it."""
+def _storable_value(value: Any) -> Any:
+    """Returns a value in types that DynamoDB supports."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):
-        return {str(name): _stored(inner) for name, inner in value.items()}
+        return {str(name): _storable_value(inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_stored(inner) for inner in value]
+        return [_storable_value(inner) for inner in value]
     return value

@@ -1,1 +1,1 @@
-"""Reading what happened: the audit trail and the event log."""
+"""Routes that read the audit trail and the event log."""

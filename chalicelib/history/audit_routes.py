@@ -1,4 +1,4 @@
-"""Reading the audit trail."""
+"""The routes of the audit trail."""
 
 import re
 from typing import Any
@@ -14,9 +14,9 @@ _FILTERS = ("entity", "action", "by")
 
 
 def list_changes(request: Request) -> Answer:
-    """Who changed what, newest first.
+    """Lists changes with their authors, newest first.
 
-    For an admin everything or what concerns `?user_id=`, else what concerns the caller.
+    An admin gets all changes, or those that concern `?user_id=`. Other callers get those that concern them.
     """
     who, page = caller(request), paging.page_request(request)
     filters = {name: request.query[name] for name in _FILTERS if request.query.get(name)}
@@ -34,7 +34,7 @@ def list_changes(request: Request) -> Answer:
 
 
 def verify_chain(request: Request) -> Answer:
-    """Checks the hash chain of a month, `?month=2026-11`, the present one if none is named. For admins."""
+    """Checks the hash chain of a month, `?month=2026-11`. The default is the current month. For admins."""
     caller(request).require_admin()
     month = request.query.get("month") or chain.month_of(request.received_at)
     if not _MONTH.fullmatch(month):

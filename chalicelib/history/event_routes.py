@@ -1,4 +1,4 @@
-"""The event log over HTTP: what a client that polls reads instead of listening."""
+"""The event log over HTTP, for clients that poll."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,21 +14,21 @@ _LONGEST_SEQUENCE = 15  # digits
 
 
 def list_events(request: Request) -> Answer:
-    """The events of the caller's stream after a sequence, oldest first: an admin's is everybody's.
+    """Lists the events of the caller's stream after a sequence, oldest first.
 
-    `next` is the next `after`.
+    An admin's stream has the events of all users. `next` is the next `after`.
     """
     who = caller(request)
     limit = paging.page_request(replace(request, query=_without_cursor(request.query))).limit
     stream = entitlement.stream_of(who.role, who.user_id)
     found = list(event_log.after(stream, _after(request), limit + 1))
     shown = [event.shown | {"entity": event.entity} for event in found[:limit]]
-    following = str(found[limit - 1].sequence) if len(found) > limit else None
-    return Answer(200, {"items": shown, "total": None, "next": following})
+    next_sequence = str(found[limit - 1].sequence) if len(found) > limit else None
+    return Answer(200, {"items": shown, "total": None, "next": next_sequence})
 
 
 def _after(request: Request) -> int:
-    """The sequence to go on from; `cursor` is another name for `after`, as every list has one."""
+    """Returns the sequence to continue from. `cursor` is an alias of `after`, as every list has a cursor."""
     name = "after" if "after" in request.query else "cursor"
     text = request.query.get(name) or "0"
     if not text.isascii() or not text.isdigit() or len(text) > _LONGEST_SEQUENCE:

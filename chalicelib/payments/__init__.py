@@ -1,6 +1,5 @@
-"""Money between a user and the service: payments, the transactions that move a balance, and the balance.
+"""Money between a user and the service: payments, balance transactions, balances.
 
-A balance changes only by a transaction, and both are written together with the event that tells of them. It
-is the service's own account with the user, in any currency; it has nothing to do with what lies on exchange
-or paper accounts.
+Only a transaction changes a balance. Both are written together with their event. The balance is the user's
+account with the service, in any currency. It is independent of money on exchange or paper accounts.
 """

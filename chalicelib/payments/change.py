@@ -1,7 +1,4 @@
-"""Making a payment, and changing one.
-
-Completing it moves the balance, exactly once however often it is asked for.
-"""
+"""Creates and changes payments. Completing a payment moves the balance exactly once."""
 
 from datetime import datetime
 from random import uniform
@@ -21,17 +18,17 @@ _TRIES = 8
 
 
 def create(asked: NewPayment, *, by: str, now: datetime, once: IdempotentRequest | None = None) -> Payment:
-    """A new payment; one that is created as completed moves the balance at once.
+    """Creates a payment. A payment created as completed moves the balance at once.
 
     Args:
-        by: The user who does this, for the audit trail.
-        once: The key of the request, if it has one.
+        by: The author, for the audit trail.
+        once: The idempotency key of the request. None if it has none.
 
     Raises:
-        Repeated: It was made before, under the same key.
+        Replayed: The payment was created before, under the same key.
         Conflict: `idempotency_key_reused`.
-        NotFound: There is no such user.
-        Retryable: Others moved the balance at the same time, again and again.
+        NotFound: The user does not exist.
+        Retryable: Concurrent moves of the balance won every try.
     """
     payment = Payment(
         payment_id=counters.next_value("payment"),
@@ -43,12 +40,12 @@ def create(asked: NewPayment, *, by: str, now: datetime, once: IdempotentRequest
         created_at=now,
         updated_at=now,
     )
-    told = record.Change(
+    audit_change = record.Change(
         by, "payment.created", _entity(payment), payment.user_id, now, after=set_fields(asked)
     )
     for attempt in range(_TRIES):
         made, writes = (
-            _completed(payment, now) if payment.status is PaymentStatus.COMPLETED else (payment, [])
+            _complete_payment(payment, now) if payment.status is PaymentStatus.COMPLETED else (payment, [])
         )
         last = [once.write(made.view())] if once else []
         try:
@@ -57,7 +54,7 @@ def create(asked: NewPayment, *, by: str, now: datetime, once: IdempotentRequest
                     store.user_exists_write(payment.user_id),
                     store.new_payment_write(made),
                     *writes,
-                    record.write(told),
+                    record.write(audit_change),
                     *last,
                 ]
             )
@@ -70,22 +67,20 @@ def create(asked: NewPayment, *, by: str, now: datetime, once: IdempotentRequest
             sleep(uniform(0.005, 0.02) * 2**attempt)  # noqa: S311 - jitter, not a secret
         else:
             return made
-    raise Retryable("the balance is being moved by others")
+    raise Retryable("balance moved concurrently in every try")
 
 
 def change(payment_id: int, asked: PaymentChange, *, by: str, now: datetime) -> Payment:
-    """Changes a payment.
-
-    What it is already is no change, so completing a completed one answers the same and does nothing.
+    """Changes a payment. No-op if nothing differs, so completing a payment is idempotent.
 
     Args:
-        by: The user who does this, for the audit trail.
+        by: The author, for the audit trail.
 
     Raises:
-        NotFound: There is no such payment.
-        Conflict: `version_conflict`; `payment_settled` if it is no longer pending, so amount and status
-            stand.
-        Retryable: Others moved the balance at the same time, again and again.
+        NotFound: The payment does not exist.
+        Conflict: `version_conflict`. `payment_settled` if amount or status of a payment that is no longer
+            pending would change.
+        Retryable: Concurrent moves of the balance won every try.
     """
     wanted = {
         name: value
@@ -103,26 +98,26 @@ def change(payment_id: int, asked: PaymentChange, *, by: str, now: datetime) -> 
         after = before.model_copy(update=fields | {"updated_at": now})
         writes: list[aws.Write] = []
         if "status" in fields and after.status is PaymentStatus.COMPLETED:
-            after, writes = _completed(after, now)
+            after, writes = _complete_payment(after, now)
         old = {name: getattr(before, name) for name in fields}
-        told = record.Change(by, "payment.updated", _entity(before), before.user_id, now, old, fields)
+        audit_change = record.Change(by, "payment.updated", _entity(before), before.user_id, now, old, fields)
         also: list[tuple[aws.Write, Refused | None]] = [
-            (write, None) for write in [*writes, record.write(told)]
+            (write, None) for write in [*writes, record.write(audit_change)]
         ]
-        return versions.Edit(_stored(after, fields), also)
+        return versions.Edit(_changed_attributes(after, fields), also)
 
     return Payment.model_validate(versions.edit("payments", {"payment_id": payment_id}, asked.version, plan))
 
 
-def _completed(payment: Payment, now: datetime) -> tuple[Payment, list[aws.Write]]:
-    """The payment with the transaction it makes, and the writes of that and of both events."""
+def _complete_payment(payment: Payment, now: datetime) -> tuple[Payment, list[aws.Write]]:
+    """Returns the payment with its transaction, and the writes of the transaction and of both events."""
     transaction, writes = move.of_payment(payment, now)
     done = payment.model_copy(update={"transaction_id": transaction.transaction_id})
     return done, [*writes, outbox.event_write(events.payment_completed_write(done, now))]
 
 
-def _stored(payment: Payment, fields: dict[str, Any]) -> dict[str, Any]:
-    """What of a changed payment is to be written."""
+def _changed_attributes(payment: Payment, fields: dict[str, Any]) -> dict[str, Any]:
+    """Returns the attributes of a changed payment that must be written."""
     stored = {name: getattr(payment, name) for name in fields} | {
         "updated_at": payment.updated_at.isoformat()
     }

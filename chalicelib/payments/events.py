@@ -1,4 +1,4 @@
-"""What is told of payments and transactions: ids as numbers, money as strings."""
+"""Events about payments and transactions, with ids as numbers and money as strings."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from chalicelib.users.models import shown_id
 
 
 def payment_completed_write(payment: Payment, now: datetime) -> Event:
-    """A payment was completed; `transaction.created` tells what that did to the balance."""
+    """Returns the event of a completed payment. `transaction.created` has the new balance."""
     payload = {
         "payment_id": payment.payment_id,
         "user_id": shown_id(payment.user_id),
@@ -29,7 +29,7 @@ def payment_completed_write(payment: Payment, now: datetime) -> Event:
 
 
 def transaction_created_write(transaction: Transaction) -> Event:
-    """A balance moved."""
+    """Returns the event of a moved balance."""
     payload = {
         "transaction_id": transaction.transaction_id,
         "user_id": shown_id(transaction.user_id),

@@ -1,4 +1,4 @@
-"""Payments and balance transactions: what is stored, and what a request may say. Immutable, no I/O."""
+"""Payments and balance transactions: stored records and bodies of requests. Immutable, no I/O."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -13,9 +13,9 @@ from chalicelib.users.models import Record, shown_id
 _LARGEST = 10**15
 
 
-def _something(amount: Decimal) -> Decimal:
+def _not_zero(amount: Decimal) -> Decimal:
     if not amount:
-        raise ValueError("an adjustment of nothing")
+        raise ValueError("adjustment of zero")
     return amount
 
 
@@ -28,12 +28,12 @@ def _currency(text: str) -> str:
 Currency = Annotated[ShortText, Field(min_length=2, max_length=12), AfterValidator(_currency)]
 Positive = Annotated[Money, Field(gt=0)]
 Signed = Annotated[
-    Decimal, Field(ge=-_LARGEST, le=_LARGEST, max_digits=30, decimal_places=12), AfterValidator(_something)
+    Decimal, Field(ge=-_LARGEST, le=_LARGEST, max_digits=30, decimal_places=12), AfterValidator(_not_zero)
 ]
 
 
 class PaymentStatus(StrEnum):
-    """Only a pending payment can change; the others are how it ended."""
+    """The state of a payment. Only a pending payment can change."""
 
     PENDING = "pending"
     COMPLETED = "completed"
@@ -42,7 +42,7 @@ class PaymentStatus(StrEnum):
 
 
 class TransactionType(StrEnum):
-    """Why a balance moved: a payment was completed, or an admin adjusted it by hand."""
+    """Why a balance moved: a completed payment, or an adjustment by an admin."""
 
     PAYMENT = "payment"
     ADJUSTMENT = "adjustment"
@@ -52,8 +52,8 @@ class Payment(Record):
     """A payment of a user to the service.
 
     Attributes:
-        transaction_id: The transaction that completing it made; None until then.
-        version: Counts its changes.
+        transaction_id: The transaction of the completed payment. None before.
+        version: The number of changes.
     """
 
     payment_id: int
@@ -68,17 +68,17 @@ class Payment(Record):
     version: int = 1
 
     def view(self) -> dict[str, Any]:
-        """The payment as it is shown."""
+        """Returns the view of the payment."""
         return self.model_dump() | {"user_id": shown_id(self.user_id)}
 
 
 class Transaction(Record):
-    """One move of a user's balance; it never changes.
+    """One move of a user's balance. Never changes.
 
     Attributes:
-        amount: In `currency`; negative takes from the balance.
-        balance_after: The balance in that currency once it had moved.
-        payment_id: The payment it came of; None for an adjustment.
+        amount: In `currency`. A negative amount reduces the balance.
+        balance_after: The balance in that currency after the move.
+        payment_id: The payment that caused the move. None for an adjustment.
     """
 
     transaction_id: int
@@ -92,7 +92,7 @@ class Transaction(Record):
     created_at: datetime
 
     def view(self) -> dict[str, Any]:
-        """The transaction as it is shown."""
+        """Returns the view of the transaction."""
         return self.model_dump() | {"user_id": shown_id(self.user_id)}
 
 
@@ -107,10 +107,7 @@ class NewPayment(Input):
 
 
 class PaymentChange(Input):
-    """The body of `PATCH /payments/{payment_id}`.
-
-    `version`, where given, is the one the change was made to.
-    """
+    """The body of `PATCH /payments/{payment_id}`. `version` is the version that the editor saw."""
 
     amount: Positive | None = None
     status: Annotated[PaymentStatus, Caseless] | None = None
@@ -119,7 +116,7 @@ class PaymentChange(Input):
 
 
 class NewTransaction(Input):
-    """The body of `POST /transactions`: an adjustment by hand; a negative amount takes from the balance."""
+    """The body of `POST /transactions`: an adjustment. A negative amount reduces the balance."""
 
     user_id: UserId
     amount: Signed

@@ -1,4 +1,4 @@
-"""Moving a balance: one transaction, the balance it leaves, and its event, written together or not at all."""
+"""Moves a balance: the transaction, the new balance and the event are written atomically."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -20,22 +20,22 @@ _TRIES = 8
 def adjust(
     asked: NewTransaction, *, by: str, now: datetime, once: IdempotentRequest | None = None
 ) -> Transaction:
-    """Adjusts a user's balance by hand.
+    """Adjusts a user's balance manually.
 
     Args:
-        by: The user who does this, for the audit trail.
-        once: The key of the request, if it has one.
+        by: The author, for the audit trail.
+        once: The idempotency key of the request. None if it has none.
 
     Raises:
-        Repeated: It was done before, under the same key.
+        Replayed: The adjustment was made before, under the same key.
         Conflict: `idempotency_key_reused`.
-        NotFound: There is no such user.
+        NotFound: The user does not exist.
         NotDoable: `insufficient_funds`: the balance would fall below zero.
-        Retryable: Others moved the balance at the same time, again and again.
+        Retryable: Concurrent moves of the balance won every try.
     """
     user_id = str(asked.user_id)
     number = counters.next_value("transaction")
-    told = record.Change(
+    audit_change = record.Change(
         by, "transaction.created", f"transaction#{number}", user_id, now, after=set_fields(asked)
     )
     for attempt in range(_TRIES):
@@ -50,7 +50,7 @@ def adjust(
         )
         last = [once.write(transaction.view())] if once else []
         try:
-            aws.transact([store.user_exists_write(user_id), *writes, record.write(told), *last])
+            aws.transact([store.user_exists_write(user_id), *writes, record.write(audit_change), *last])
         except aws.WriteRefused as refused:
             if once:
                 once.check(refused)
@@ -60,11 +60,11 @@ def adjust(
             sleep(uniform(0.005, 0.02) * 2**attempt)  # noqa: S311 - jitter, not a secret
         else:
             return transaction
-    raise Retryable("the balance is being moved by others")
+    raise Retryable("balance moved concurrently in every try")
 
 
 def of_payment(payment: Payment, now: datetime) -> tuple[Transaction, list[aws.Write]]:
-    """The transaction that completing a payment makes, with its writes."""
+    """Returns the transaction of a completed payment, with its writes."""
     return move(
         counters.next_value("transaction"),
         payment.user_id,
@@ -88,9 +88,9 @@ def move(
     description: str | None,
     payment_id: int | None = None,
 ) -> tuple[Transaction, list[aws.Write]]:
-    """A transaction on the balance as it stands, with its writes.
+    """Returns a transaction on the current balance, with its writes.
 
-    They are refused if the balance has moved since.
+    The writes' condition fails if the balance has moved since.
 
     Raises:
         NotDoable: `insufficient_funds`: the balance would fall below zero.

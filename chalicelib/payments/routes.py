@@ -1,4 +1,4 @@
-"""Payments, transactions and balances over HTTP. Admins make and change them; users see their own."""
+"""Payments, transactions and balances over HTTP. Admins create and change them, users see their own."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ _IDS = {"payments": "payment_id", "transactions": "transaction_id"}
 
 
 def create_payment(request: Request) -> Answer:
-    """Makes a payment for a user."""
+    """Creates a payment for a user."""
     who = caller(request)
     who.require_admin()
     asked = inputs.body(request, NewPayment)
@@ -36,16 +36,16 @@ def create_payment(request: Request) -> Answer:
 
 
 def list_payments(request: Request) -> Answer:
-    """Payments, newest first: for an admin everybody's or those of `?user_id=`, else the caller's own."""
+    """Lists payments, newest first: the caller's own. For an admin all, or those of `?user_id=`."""
     filters = {
         "status": inputs.choice(request, "status", tuple(PaymentStatus)),
         "currency": request.query.get("currency"),
     }
-    return _listed(request, "payments", filters, lambda item: Payment.model_validate(item).view())
+    return _list_records(request, "payments", filters, lambda item: Payment.model_validate(item).view())
 
 
 def get_payment(request: Request) -> Answer:
-    """One payment."""
+    """Returns one payment."""
     who = caller(request)
     payment = store.get_payment(_number(request, "payment_id"))
     if payment is None:
@@ -56,7 +56,7 @@ def get_payment(request: Request) -> Answer:
 
 @answering_conflicts
 def change_payment(request: Request) -> Answer:
-    """Changes a pending payment; completing it moves the balance."""
+    """Changes a pending payment. Completing it moves the balance."""
     who = caller(request)
     who.require_admin()
     asked = inputs.body(request, PaymentChange)
@@ -65,7 +65,7 @@ def change_payment(request: Request) -> Answer:
 
 
 def create_transaction(request: Request) -> Answer:
-    """Adjusts a user's balance by hand."""
+    """Adjusts a user's balance manually."""
     who = caller(request)
     who.require_admin()
     asked = inputs.body(request, NewTransaction)
@@ -76,16 +76,18 @@ def create_transaction(request: Request) -> Answer:
 
 
 def list_transactions(request: Request) -> Answer:
-    """Transactions, newest first: for an admin everybody's or those of `?user_id=`, else the caller's own."""
+    """Lists transactions, newest first: the caller's own. For an admin all, or those of `?user_id=`."""
     filters = {
         "type": inputs.choice(request, "type", tuple(TransactionType)),
         "currency": request.query.get("currency"),
     }
-    return _listed(request, "transactions", filters, lambda item: Transaction.model_validate(item).view())
+    return _list_records(
+        request, "transactions", filters, lambda item: Transaction.model_validate(item).view()
+    )
 
 
 def get_transaction(request: Request) -> Answer:
-    """One transaction."""
+    """Returns one transaction."""
     who = caller(request)
     transaction = store.get_transaction(_number(request, "transaction_id"))
     if transaction is None:
@@ -95,13 +97,13 @@ def get_transaction(request: Request) -> Answer:
 
 
 def get_balance(request: Request) -> Answer:
-    """A user's balance in every currency that has moved."""
+    """Returns a user's balance in every currency that has moved."""
     user_id = request.path["user_id"]
     caller(request).require_owner(user_id)
     return Answer(200, {"user_id": shown_id(user_id), "balances": store.balances(user_id)})
 
 
-def _listed(
+def _list_records(
     request: Request, table: str, filters: dict[str, str | None], view: Callable[[aws.Item], Any]
 ) -> Answer:
     who, page = caller(request), paging.page_request(request)
@@ -114,7 +116,7 @@ def _listed(
         if value not in (None, "")
     }
     own_id = wanted.pop(_IDS[table], None)
-    if own_id is not None:  # at most one record: found by its key, however many others there are
+    if own_id is not None:  # at most one record, read by its key at constant cost
         item = aws.get(table, {_IDS[table]: own_id}) or {}
         found = (
             bool(item)
@@ -142,7 +144,7 @@ def _listed(
 
 
 def _number(request: Request, name: str) -> int:
-    """The number in the path; what is none names no record."""
+    """Returns the number in the path. Raises NotFound for other texts."""
     text = request.path[name]
     if not text.isascii() or not text.isdigit() or len(text) > len(str(2**53)):
         raise NotFound("not_found")

@@ -1,4 +1,4 @@
-"""Payments, transactions and balances, as they are stored."""
+"""Payments, transactions and balances as items."""
 
 from decimal import Decimal
 
@@ -6,42 +6,45 @@ from chalicelib import aws
 from chalicelib.payments.models import Payment, Transaction
 
 LISTED = "1"
-"""The value of the one partition that index `listed` has: every payment or transaction by its number."""
+"""The only partition of the index `listed`: every payment or transaction by its number."""
 
 
 def get_payment(payment_id: int) -> Payment | None:
-    """A payment; None if there is none."""
+    """Returns a payment. None if it does not exist."""
     item = aws.get("payments", {"payment_id": payment_id})
     return Payment.model_validate(item) if item else None
 
 
 def new_payment_write(payment: Payment) -> aws.Write:
-    """The write of a payment that was not there before."""
+    """Returns the write of a new payment."""
     times = {"created_at": payment.created_at.isoformat(), "updated_at": payment.updated_at.isoformat()}
     item = payment.model_dump(exclude_none=True) | times | {"status": payment.status.value, "listed": LISTED}
     return aws.put_write("payments", item, "attribute_not_exists(payment_id)")
 
 
 def get_transaction(transaction_id: int) -> Transaction | None:
-    """A transaction; None if there is none."""
+    """Returns a transaction. None if it does not exist."""
     item = aws.get("transactions", {"transaction_id": transaction_id})
     return Transaction.model_validate(item) if item else None
 
 
 def balance(user_id: str, currency: str) -> Decimal | None:
-    """A user's balance in a currency, read consistently; None if it never moved."""
+    """Returns a user's balance in a currency, read consistently. None if it never moved."""
     item = aws.get("balances", {"user_id": user_id, "currency": currency})
     return item["amount"] if item else None
 
 
 def balances(user_id: str) -> dict[str, Decimal]:
-    """A user's balances by currency."""
+    """Returns a user's balances by currency."""
     items = aws.query_all("balances", "user_id = :user", user=user_id, consistent=True)
     return {item["currency"]: item["amount"] for item in items}
 
 
 def move_writes(transaction: Transaction, before: Decimal | None) -> list[aws.Write]:
-    """The writes of a transaction and of the balance it moves, holding only while the balance is still what it was before."""
+    """Returns the writes of a transaction and of the new balance.
+
+    The condition fails if the balance is no longer `before`.
+    """
     item = transaction.model_dump(exclude_none=True) | {
         "created_at": transaction.created_at.isoformat(),
         "type": transaction.type.value,
@@ -54,7 +57,7 @@ def move_writes(transaction: Transaction, before: Decimal | None) -> list[aws.Wr
 
 
 def user_exists_write(user_id: str) -> aws.Write:
-    """The condition that there is such a user."""
+    """Returns the condition that the user exists."""
     return aws.check_write("users", {"user_id": user_id, "part": "profile"}, "attribute_exists(user_id)")
 
 

@@ -1,1 +1,1 @@
-"""Signals in: from the bytes of a webhook to stored signals and messages in the order queues."""
+"""Inbound signals: from the bytes of a webhook to stored signals and messages in the order queues."""

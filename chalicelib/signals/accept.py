@@ -1,9 +1,11 @@
-"""Accepting a signal: read it, check it, store it, queue it. The sender is answered only after it is stored.
+"""Accepts a signal: reads, checks, stores and queues it. The sender gets an answer only after the store.
 
-For one account that is three calls to AWS: one read of everything that permits the signal, one transaction
-that stores it with its idempotency keys, its event and its log entry, one message to the order queue. If the
-process dies after the second, the minute sweep sends the message; if it dies before, nothing was acknowledged
-and the sender tries again.
+A signal for one account needs three calls to AWS. One read fetches everything that permits the signal. One
+transaction stores the signal with its idempotency keys, its event and its log entry. One message goes to the
+order queue.
+
+After a crash behind the transaction, the one-minute sweeper sends the message. After a crash before it, the
+sender has no answer and retries.
 """
 
 import uuid
@@ -31,22 +33,22 @@ from chalicelib.trading import Variant
 from chalicelib.users.signal_quota import Usage
 
 _LOGGED_BODY_CHARACTERS = 4096
-_SAVE_FOR_S = 2.0  # TradingView waits for 3
+_SAVE_FOR_S = 2.0  # TradingView's timeout is 3 s
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.16
 _OURS = frozenset({"x-webhook-event", "x-webhook-id", "x-webhook-signature"})
 """Headers of our own outgoing webhooks.
 
-A delivery to a webhook of ours would make orders of orders, without end.
+A delivery to one of our own webhooks would create orders from orders without end.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the sender gets to know at once.
+    """The immediate result of an accepted signal.
 
     Attributes:
-        accounts: How many accounts take part; `strategy_accounts` how many the strategy has.
-        replayed: The signal repeats an earlier one, and traded nothing.
+        accounts: The number of accounts that take part. `strategy_accounts` is the number on the strategy.
+        replayed: The signal is a duplicate and traded nothing.
     """
 
     signal_id: str
@@ -59,9 +61,11 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class InboundRoute:
-    """A way in.
+    """The entry point of one webhook variant.
 
-    Who a request's sender is (the body is None if it could not be read), and what the body asks for.
+    Attributes:
+        sender: Authenticates a request. The fields are None if the body is unreadable.
+        signal: Parses the fields of an authenticated request.
     """
 
     sender: Callable[[Request, Fields | None], SignalSource]
@@ -69,7 +73,7 @@ class InboundRoute:
 
 
 def inbound_route(variant_of: Callable[[Fields], Variant]) -> InboundRoute:
-    """The door of a webhook: a token or code says who it is."""
+    """Returns the inbound route of a webhook, which authenticates by token or code."""
 
     def sender(request: Request, fields: Fields | None) -> SignalSource:
         claimed = request.path.get("user_id") or config.setting("DEFAULT_USER_ID") or None
@@ -79,11 +83,11 @@ def inbound_route(variant_of: Callable[[Fields], Variant]) -> InboundRoute:
 
 
 def accept(request: Request, door: InboundRoute) -> Receipt:
-    """Accepts a signal, or refuses it. Either way the attempt is in the webhook log.
+    """Accepts or refuses a signal. Both outcomes are in the webhook log.
 
     Raises:
-        Refused: Nothing was stored but the log entry, and nothing is traded.
-        Retryable: AWS did not take it; nothing was acknowledged.
+        Refused: Only the log entry was stored. Nothing is traded.
+        Retryable: AWS did not store the signal. Nothing was acknowledged.
     """
     attempt = _Attempt(request)
     try:
@@ -94,7 +98,10 @@ def accept(request: Request, door: InboundRoute) -> Receipt:
 
 
 def refuse(request: Request, refused: Refused) -> None:
-    """Logs a request that no webhook takes, under its sender if a credential proves who that is, and tells the sender."""
+    """Logs a request to an unknown path and notifies its user.
+
+    The log entry belongs to the user that a credential authenticates, or to `unknown`.
+    """
     attempt = _Attempt(request)
     with suppress(Refused):
         attempt.fields = bodies.read(request.body)
@@ -105,7 +112,7 @@ def refuse(request: Request, refused: Refused) -> None:
 
 
 class _Attempt:
-    """One request on its way to acceptance; what is known of it so far goes into the log if it is refused."""
+    """One request during acceptance. A refusal is logged with what is known of the request by then."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
@@ -115,12 +122,12 @@ class _Attempt:
 
     @property
     def owner(self) -> str | None:
-        """Whose signal it is; None while nothing proves it."""
+        """The user of the signal. None until a credential proves the user."""
         return self.sender.user_id if self.sender and self.sender.is_known else None
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The credentials it presents, to be masked everywhere."""
+        """The credentials of the request, to be masked in every record."""
         return presented.of(self.request, self.fields).secrets
 
     def accept(self, door: InboundRoute) -> Receipt:
@@ -129,7 +136,7 @@ class _Attempt:
         try:
             self.fields = bodies.read(request.body)
         except Refused as unreadable:
-            broken = unreadable  # who sent it still matters: a wrong token is told first
+            broken = unreadable  # authentication comes first: a wrong token is refused before a broken body
         self.sender = door.sender(request, self.fields)
         self.sender.check(request.source_ip)
         if _OURS.intersection(request.headers):
@@ -148,7 +155,7 @@ class _Attempt:
             return self._replay(earlier, signal)
         queue.send_messages(accepted.instructions)
         if len(plan.targets) > 1:
-            store.mark_queued(self.signal_id)  # a single message says so itself, when it is settled
+            store.mark_queued(self.signal_id)  # with a single account, settling its message marks the signal
         expected_signals.note_signal(self.sender.strategy, request.received_at)
         measure(Metric.SIGNALS_ACCEPTED)
         log.info(
@@ -175,12 +182,12 @@ class _Attempt:
         )
 
     def _replay(self, earlier: store.Earlier, signal: Signal) -> Receipt:
-        """The earlier signal's receipt. Should its messages never have been sent, they are now."""
+        """Returns the receipt of the earlier signal. Sends its messages if they may never have been sent."""
         if not earlier.same_body:
             raise Conflict("idempotency_key_reused")
         item = store.get(earlier.signal_id)
         if item is None:
-            raise Retryable("the earlier signal is not to be read")
+            raise Retryable("original signal not readable yet")
         if "unqueued" in item:
             queue.send_messages(store.instructions_of(item))
         entry = self._log_entry("replayed", signal_id=earlier.signal_id)
@@ -199,10 +206,10 @@ class _Attempt:
         )
 
     def record(self, refused: Refused) -> None:
-        """Logs a refusal and tells the owner. What the sender reads of it holds no credential then.
+        """Logs a refusal and publishes it for the user. Masks credentials in the refusal's values.
 
         Raises:
-            TooMany: Enough refusals of this user or address are recorded for now.
+            TooMany: The limit of recorded refusals of this user or address is reached.
         """
         measure(Metric.SIGNALS_REFUSED)
         received_at = self.request.received_at
@@ -230,10 +237,7 @@ class _Attempt:
         )
 
     def _log_entry(self, outcome: str, **more: Any) -> dict[str, Any]:
-        """The request as the log keeps it.
-
-        The body with its credentials masked, as far as it could be read.
-        """
+        """Returns the request's log entry, with its body as far as it is readable and credentials masked."""
         limit = _LOGGED_BODY_CHARACTERS
         secrets = self.secrets
         body = (
@@ -248,13 +252,13 @@ class _Attempt:
 def _guard(
     request: Request, signal: Signal, sender: SignalSource, plan: plans.Plan, *, closing: bool
 ) -> store.IdempotencyKeys:
-    """What makes a repeat recognisable. Its scope names the strategy or account.
+    """Returns the keys that identify a duplicate. The scope contains the strategy or the account.
 
-    Two that send in turn hide no repeat of each other's.
+    The scope separates strategies, so that alternating alerts of two strategies do not hide duplicates.
     """
     where = signal.group_name or "".join(target.account_id for target in plan.targets)
-    # A cancel of every symbol repeats none: orders of any symbol may have come between, and cancelling twice
-    # does no harm.
+    # A cancel of all symbols is never a duplicate. New orders of any symbol may have been placed since, and
+    # cancelling is idempotent.
     window = sender.owner.settings.repeat_window_s if signal.symbol else 0
     return store.IdempotencyKeys(
         key=request.headers.get("idempotency-key") or signal.idempotency_key,
@@ -271,9 +275,9 @@ def _guard(
 def _save(
     accepted: store.Accepted, guard: store.IdempotencyKeys, usage: Usage | None
 ) -> tuple[store.Earlier | None, store.Accepted]:
-    """Stores the signal, and returns it as it was stored.
+    """Stores the signal and returns its stored form, with the earlier signal if this one is a duplicate.
 
-    Alerts for one symbol that arrive in the same instant take turns.
+    Retries while concurrent alerts for the same symbol hold the same items.
     """
     until, pause = monotonic() + _SAVE_FOR_S, _SHORTEST_PAUSE_S
     while True:

@@ -1,13 +1,13 @@
-"""Alerts that never arrived.
+"""Detects alerts that never arrived.
 
-Each alert of a TradingView strategy says which position its order makes out of which (`market_position`,
-`prev_market_position`); where the one before made another, an alert between them is missing.
+Each alert of a TradingView strategy names the position after and before its order (`market_position`,
+`prev_market_position`). If the previous alert led to another position, an alert in between is missing.
 
-The two alerts of one reversal may arrive swapped, the entry before the exit. The exit then does nothing: it
-would close the new position.
+The two alerts of a reversal may arrive swapped, the entry before the exit. The late exit must do nothing,
+because it would close the new position.
 
-The position of a scope is the one that its last accepted alert named: a refused alert counts as missed too,
-because the strategy went on without us. The order is that of arrival.
+A scope's position is the one named by its last accepted alert. A refused alert counts as missed too, because
+the strategy continued without us. Alerts are ordered by arrival.
 """
 
 from datetime import datetime, timedelta
@@ -22,24 +22,24 @@ _KEPT = timedelta(days=90)
 _SWAPPED_WITHIN = timedelta(seconds=60)
 """How far apart the two alerts of one reversal may arrive.
 
-TradingView sends both at once, and each up to four times 5 s apart.
+TradingView sends both at once, and each up to four times, 5 s apart.
 """
 
 _UNKNOWN = "unknown"
-"""A position that no alert has named."""
+"""The position before the first alert of a scope."""
 
 
 class AlertGap(Frozen):
-    """What an alert tells of the one that is missing before it.
+    """The gap before an alert.
 
     Attributes:
-        known_position: What the last alert made of the position: `long`, `short` or `flat`.
-        prev_market_position: What this alert says that it was before it.
+        known_position: The position after the last alert: `long`, `short` or `flat`.
+        prev_market_position: The position before this alert, as the alert says.
         last_signal_id: The last alert, received at `last_received_at`, ISO 8601 in UTC.
-        came_late: Nothing is missing. The last alert is the entry of a reversal, this one the exit that
-            should have come before it.
-        may_be_late: The same, but no alert has named the position before the entry. Execution knows whether
-            the entry closed it.
+        came_late: Nothing is missing. The last alert is the entry of a reversal, and this alert is the exit
+            that belongs before it.
+        may_be_late: As `came_late`, but the position before the entry is unknown. Execution knows whether the
+            entry closed it.
     """
 
     known_position: str
@@ -53,12 +53,12 @@ class AlertGap(Frozen):
 def position_write(
     signal: Signal, scope: str, signal_id: str, at: datetime, missed: AlertGap | None
 ) -> aws.Write:
-    """The write of a scope's position.
+    """Returns the write of a scope's position.
 
-    Refused, with the item as it stands, where an alert is missing that `missed` does not tell of.
+    The condition fails if an alert is missing that `missed` does not describe. The error has the stored item.
     """
     key = {"key": f"position#{scope}"}
-    if missed and missed.came_late:  # the position stays what the entry made of it
+    if missed and missed.came_late:  # the position after the entry is still valid
         forget_at = int((at + _KEPT).timestamp())
         return aws.update_write(
             "idempotency",
@@ -77,8 +77,8 @@ def position_write(
     return aws.update_write(
         "idempotency",
         key,
-        "SET position_before = if_not_exists(market_position, :unknown), market_position = :position, prev_market_position = :before, "
-        "signal_id = :signal_id, received_at = :at, forget_at = :forget_at",
+        "SET position_before = if_not_exists(market_position, :unknown), market_position = :position, "
+        "prev_market_position = :before, signal_id = :signal_id, received_at = :at, forget_at = :forget_at",
         condition,
         unknown=_UNKNOWN,
         position=signal.market_position,
@@ -91,11 +91,11 @@ def position_write(
 
 
 def gap_of(signal: Signal, last: aws.Item, at: datetime) -> AlertGap | None:
-    """What follows from a scope's position, which is empty if there is none; None if nothing is missing.
+    """Returns the gap between a scope's stored position and an alert. None if nothing is missing.
 
     Args:
         signal: The alert.
-        last: The stored position.
+        last: The stored position. Empty if there is none.
         at: When the alert was received.
     """
     before = signal.prev_market_position
@@ -114,7 +114,7 @@ def gap_of(signal: Signal, last: aws.Item, at: datetime) -> AlertGap | None:
 
 
 def _are_swapped(signal: Signal, last: aws.Item, at: datetime) -> bool:
-    """Whether an exit looks like the first half of a reversal whose second half, the entry, was the last alert."""
+    """Returns whether an exit may be the first half of a reversal whose entry was the last alert."""
     closes = signal.action in (Action.CLOSE, Action.STOP) or signal.market_position == "flat"
     follows = signal.market_position is not None and signal.market_position == last.get(
         "prev_market_position"
@@ -123,7 +123,7 @@ def _are_swapped(signal: Signal, last: aws.Item, at: datetime) -> bool:
 
 
 def gap_event(signal: Signal, missed: AlertGap, signal_id: str, user_id: str, at: datetime) -> Event:
-    """Tells of it: `signal.missed`."""
+    """Returns the event `signal.missed`."""
     assert signal.symbol is not None
     payload = {
         "signal_id": signal_id,

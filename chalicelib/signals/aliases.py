@@ -1,4 +1,4 @@
-"""The names of fields, in every spelling senders use. The fields themselves are in `field_definitions.py`."""
+"""All accepted spellings of field names. `field_definitions.py` defines the fields."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from chalicelib.signals.field_definitions import ALIASES, TYPE_NAMES, squash
 __all__ = ["ALIASES", "CANONICAL", "CASE_MATTERS", "squash"]
 
 CASE_MATTERS = frozenset({"token", "code", "account", "idempotency_key", "group_name", "strategy_id"})
-"""Fields whose values are names or secrets: two aliases agree only if they are the same to the letter."""
+"""Fields with names or secrets as values. Two aliases agree only if their values are identical."""
 
 CANONICAL: Mapping[str, str] = {
     squash(spelling): name

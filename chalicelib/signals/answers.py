@@ -1,4 +1,4 @@
-"""What a sender reads: the bodies of the seeds, field for field."""
+"""The answers to senders: the bodies of the seeds, field for field."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -16,16 +16,16 @@ from chalicelib.trading import Variant
 _SIMULATED = ("slippage", "commission", "fill_rate", "total_cost")
 
 DEFAULT_WAIT_S = 2.5
-"""TradingView hangs up after 3 s, so an answer that waits for the fill has to come before that."""
+"""TradingView's timeout is 3 s, so an answer that waits for the fill must come earlier."""
 
 _POLLS_S = (0.02, 0.02, 0.03, 0.04, 0.05)
 _SYNCHRONOUS = (Variant.GROUP, Variant.PAPER, Variant.MANUAL)
 
 
 def answer(request: Request, receipt: Receipt) -> Answer:
-    """The answer to an accepted signal.
+    """Returns the answer to an accepted signal.
 
-    The seed's body if it has settled in time, else 202 and where to look.
+    The seed's body if all accounts have settled in time. Otherwise 202 with the status URL.
     """
     headers = {"X-Signal-Id": receipt.signal_id} | (
         {"Idempotent-Replayed": "true"} if receipt.replayed else {}
@@ -42,7 +42,7 @@ def answer(request: Request, receipt: Receipt) -> Answer:
 
 
 def accepted_body(signal_id: str) -> dict[str, Any]:
-    """The body of a 202."""
+    """Returns the body of a 202."""
     return {
         "status": "accepted",
         "signal_id": signal_id,
@@ -53,11 +53,11 @@ def accepted_body(signal_id: str) -> dict[str, Any]:
 def settled_response(
     signal: dict[str, Any], strategy_accounts: int, executions: Sequence[AccountResult], language: str
 ) -> tuple[int, dict[str, Any]]:
-    """Status and body once every account has settled.
+    """Returns status and body after every account has settled.
 
     Args:
-        signal: As it is stored.
-        strategy_accounts: How many accounts the strategy has, taking part or not.
+        signal: The signal as stored.
+        strategy_accounts: The number of accounts on the strategy, whether they take part or not.
     """
     if signal["variant"] == Variant.GROUP:
         return group_answers.settled_response(signal, strategy_accounts, executions, language)
@@ -65,9 +65,9 @@ def settled_response(
 
 
 def _paper(execution: AccountResult, variant: str, language: str) -> tuple[int, dict[str, Any]]:
-    """The paper seed's body.
+    """Returns status and body of the paper seed.
 
-    An order by hand has the same, without `simulation` where nothing was simulated.
+    A manual order has the same body, without `simulation` if the account is not simulated.
     """
     if execution.refused:
         refused = execution.refused[0]
@@ -87,7 +87,7 @@ def _paper(execution: AccountResult, variant: str, language: str) -> tuple[int, 
             "status": "ok",
             "order": None,
             "cancelled_orders": execution.cancelled,
-        }  # a stop that found nothing to close
+        }  # a stop without a position to close
     order = in_one(execution.orders)[-1]
     body = {
         "id": order.number,
@@ -109,9 +109,10 @@ def _paper(execution: AccountResult, variant: str, language: str) -> tuple[int, 
 
 
 def _wait(receipt: Receipt, until: float) -> list[AccountResult]:
-    """The signal's executions, as soon as there is one for each account, or as many as there are at the deadline (epoch seconds).
+    """Returns the signal's results once every account has one, or those that exist at the deadline.
 
-    Of a thousand accounts one look takes a second: the pauses grow with it, and the last look begins early enough to be over in time.
+    The deadline is in epoch seconds. A read of a thousand results takes a second. Pauses therefore grow with
+    the duration of a read, and the last read begins early enough to end in time.
     """
     deadline = monotonic() + (until - time())
     polls = iter(_POLLS_S)
@@ -126,14 +127,14 @@ def _wait(receipt: Receipt, until: float) -> list[AccountResult]:
 
 
 def _front_receipt(request: Request) -> float:
-    """When the request reached the outermost door, epoch seconds.
+    """Returns when the request reached the outermost proxy, in epoch seconds.
 
-    A proxy in front says so in `X-Request-Start: t=...`; a value later than API Gateway's own is not
-    believed, an earlier one can only shorten the wait.
+    The proxy says so in `X-Request-Start: t=...`. A value later than API Gateway's own time is ignored. An
+    earlier one can only shorten the wait.
     """
     received = request.received_at.timestamp()
-    told = request.headers.get("x-request-start", "").removeprefix("t=")
+    front_time = request.headers.get("x-request-start", "").removeprefix("t=")
     try:
-        return min(received, float(told))
+        return min(received, float(front_time))
     except ValueError:
         return received

@@ -1,6 +1,6 @@
-"""The bodies of the webhooks, as the OpenAPI document shows them. Every key has more spellings.
+"""The bodies of the webhooks for the OpenAPI document.
 
-See `docs/signals.md`.
+`docs/signals.md` lists further spellings of the keys.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _NUMBERS = (Kind.SIZE, Kind.PRICE, Kind.PROTECTION, Kind.LEVERAGE)
 
 
 def _known(variant: Variant) -> dict[str, Schema]:
-    """Every field that a webhook reads, under each of its names."""
+    """Returns the schemas of all fields that a webhook reads, under each of their names."""
     found: dict[str, Schema] = {}
     for field in FIELDS:
         if variant in field.variants and field.name != "orders":

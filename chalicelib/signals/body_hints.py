@@ -1,6 +1,6 @@
-"""The likely cause of a body that cannot be read, by what stands at the place of the fault. Pure.
+"""Guesses why a body is unreadable, from the text at the position of the fault. Pure.
 
-A hint is a code of the catalogue (`chalicelib/messages`). Its sentence is appended to the error's own.
+A hint is a code of the catalogue (`chalicelib/messages`). Its sentence follows the error's sentence.
 """
 
 import re
@@ -12,13 +12,13 @@ _MISSING = {"na", "n/a", "nan", "null", "inf", "infinity"}
 
 
 _REPLACED = "\ufffd".encode()
-"""What a gateway that hands bodies on as text puts for bytes that are not UTF-8."""
+"""The replacement for bytes that are not UTF-8, inserted by a gateway that passes bodies as text."""
 
 
 def of_bytes(body: bytes) -> dict[str, str]:
-    """The encoding of a body, where its first bytes tell that it is not UTF-8.
+    """Returns a hint about the encoding if the first bytes are not UTF-8.
 
-    A gateway may have replaced some of them.
+    A gateway may have replaced some of these bytes.
     """
     if body.startswith((b"\x1f\x8b", b"\x1f" + _REPLACED)):
         return {"hint": "hint_gzip"}
@@ -28,7 +28,7 @@ def of_bytes(body: bytes) -> dict[str, str]:
 
 
 def of_json(text: str, position: int) -> dict[str, str]:
-    """Why JSON breaks at a position."""
+    """Returns a hint why JSON breaks at a position."""
     here, before = text[position : position + 12], text[:position].rstrip()
     word = found.group() if (found := _WORD.match(here)) else ""
     causes = (
@@ -48,14 +48,14 @@ def of_json(text: str, position: int) -> dict[str, str]:
         (bool(word), "hint_unquoted_text"),
     )
     hint = next((hint for applies, hint in causes if applies), None)
-    # A comma before the bracket is where Python 3.13 sees the fault, the bracket where earlier versions do.
+    # Python 3.13 reports the comma before the bracket, earlier versions report the bracket.
     if hint is None and here.startswith(",") and text[position + 1 :].lstrip().startswith(("}", "]")):
         hint = "hint_trailing_comma"
     return {"hint": hint} if hint else {}
 
 
 def of_pairs(text: str) -> dict[str, str]:
-    """Why a text is not `key=value` pairs, where it looks like JSON or carries a code fence."""
+    """Returns a hint why a text is not `key=value` pairs: a code fence, a comment, or text before JSON."""
     if text.startswith("```"):
         return {"hint": "hint_code_fence"}
     if text[:1] in _SMART:

@@ -1,7 +1,7 @@
-"""Closing signals, read by a reader of their own that reads only what names the position. Pure.
+"""Reads closing signals, with a reader that uses only the fields that name the position. Pure.
 
-A lost exit costs more than a sloppy field: whatever else a closing signal carries, however broken, is kept
-and never refuses it.
+A lost exit costs more than a sloppy field. Other fields of a closing signal are kept and never refuse it,
+however broken they are.
 """
 
 from decimal import Decimal
@@ -17,7 +17,7 @@ from chalicelib.signals.values import Reader
 from chalicelib.trading import Action, MarketType, Size, Symbol, Unit, Variant
 
 DEFAULT_PAPER_SIZE = Size(amount=Decimal(100))
-"""Base units, or shares: what a paper signal without `qty` trades, by its seed."""
+"""Base units, or shares: the size of a paper signal without `qty`, by the seed."""
 
 FLAT = "flat"
 
@@ -36,7 +36,7 @@ _NAMING = frozenset(
         "code",
     )
 )
-"""What names the position, and whose it is. Two values for one of these are a 400 here too."""
+"""The fields that name the position and its user. Two different values for one of them are a 400."""
 
 _WORDS = dict.fromkeys(Variant, ("close", "exit", "stop")) | {Variant.PAPER: ("close",)}
 _EXCHANGE_NAMED = (Variant.XC, Variant.GROUP)
@@ -45,7 +45,7 @@ _PERCENT = Decimal(100)
 
 
 def is_closing(variant: Variant, fields: Fields) -> bool:
-    """Whether a signal only closes: by its action, or because its order leads to `flat`."""
+    """Returns whether a signal only closes: by its action, or because its order leads to `flat`."""
     return _by_word(variant, fields) or _to_flat(fields)
 
 
@@ -53,13 +53,13 @@ def read(variant: Variant, fields: Fields, account: str | None = None) -> Signal
     """Reads a closing signal.
 
     Args:
-        variant: The webhook it came in on.
+        variant: The webhook that received it.
         fields: The body.
-        account: The account's name where it is known from elsewhere; None reads it.
+        account: The account's name if it is known otherwise. None reads it from the body.
 
     Raises:
-        Refused: What names the position is missing or cannot be read. `wrong_url` for a body that names
-            another position.
+        Refused: A field that names the position is missing or unreadable. `wrong_url` for a body that
+            belongs to another webhook.
     """
     opening.check_url(fields, variant, ("group_name",))
     fields.check(_NAMING)
@@ -102,7 +102,7 @@ def _required(variant: Variant) -> tuple[str, ...]:
 
 
 def _symbol(reader: Reader, variant: Variant, market_type: MarketType | None) -> Symbol:
-    """The instrument; the currency beside it decides only where the name alone does not."""
+    """Returns the instrument. The body's currency decides only if the name alone is ambiguous."""
     named = reader.text("symbol") or ""
     if variant is not Variant.GROUP:
         return symbols.resolve(named, market_type, paper=variant is Variant.PAPER)
@@ -119,7 +119,7 @@ def _demo(reader: Reader, variant: Variant) -> bool | None:
 
 
 def _order(reader: Reader, variant: Variant, fields: Fields) -> dict[str, Any]:
-    """The action and how much of the position goes."""
+    """Returns the action and the size to close."""
     action = reader.optional(lambda name: reader.choice(name, _actions(variant)), "side")
     if variant is Variant.PAPER and not _to_flat(fields):
         return _paper_close(reader)
@@ -129,15 +129,15 @@ def _order(reader: Reader, variant: Variant, fields: Fields) -> dict[str, Any]:
 
 
 def _paper_close(reader: Reader) -> dict[str, Any]:
-    """The paper seed's `close` sells `qty`. One whose `qty` cannot be read sells the whole holding."""
+    """Returns a sale of `qty`, as the paper seed's `close`. An unreadable `qty` sells the whole holding."""
     size = _readable(reader, DEFAULT_PAPER_SIZE)
     return {"action": Action.SELL, "size": size} if size else {"action": Action.CLOSE}
 
 
 def _size(reader: Reader, variant: Variant) -> Size | None:
-    """The most an order to `flat` reduces by.
+    """Returns the maximum size of an order to `flat`.
 
-    None where no size can be read, which closes the whole position.
+    None if the size is unreadable, which closes the whole position.
     """
     if variant in _SETTINGS_SIZED:
         return None
@@ -148,7 +148,7 @@ def _size(reader: Reader, variant: Variant) -> Size | None:
 
 
 def _readable(reader: Reader, default: Size | None) -> Size | None:
-    """The size, or the default where none was sent; None where one was sent that cannot be read."""
+    """Returns the size. The default if none was sent, None if the size is unreadable."""
     if any(reader.sent(name) and not reader.given(name) for name in ("quantity", "quantity_type", "qty_per")):
         return None
     return reader.optional(lambda _: sizes.read(reader, default), "quantity")

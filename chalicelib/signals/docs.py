@@ -1,4 +1,4 @@
-"""Documentation of the webhooks, of orders by hand, and of reading signals and orders back."""
+"""Documentation of the webhooks, of manual orders, and of reading signals and orders."""
 
 from typing import Any
 

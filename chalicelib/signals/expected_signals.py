@@ -1,11 +1,11 @@
-"""Strategies that should have been heard of by now.
+"""Detects strategies that should have sent a signal by now.
 
-TradingView switches an alert off without telling anybody but its owner.
+TradingView tells only the alert's owner when it switches an alert off.
 
-A strategy that says how often it expects a signal (`expect_every_s`) carries `expecting_signals` and
-`silent_from`, by which the minute's sweep finds it once that time has come. A signal moves `silent_from`, but
-only when it has come closer by a twentieth of the expected time: a busy strategy would otherwise be one write
-more with each signal. So silence is noticed up to a twentieth late, never early.
+A strategy that expects a signal every `expect_every_s` seconds has the attributes `watched` and
+`silent_from`. The one-minute sweeper finds it by these in the index `expecting_signals`. A signal moves
+`silent_from` only if that gains at least a twentieth of the expected time, because a write for each signal
+would be expensive. Silence is therefore detected up to a twentieth late, never early.
 """
 
 from collections.abc import Mapping
@@ -19,9 +19,9 @@ _STEP = 0.05
 
 
 def expecting_attributes(expect_every_s: int | None, now: datetime, *, active: bool) -> dict[str, str] | None:
-    """The attributes of a strategy that is watched from now.
+    """Returns the attributes of a strategy that expects signals from now.
 
-    None for one that is not, and must not have them.
+    None for a strategy that expects none and must not have the attributes.
     """
     return (
         {"watched": _WATCHED, "silent_from": _from(int(expect_every_s), now)}
@@ -31,13 +31,13 @@ def expecting_attributes(expect_every_s: int | None, now: datetime, *, active: b
 
 
 def note_signal(strategy: Mapping[str, Any] | None, now: datetime) -> None:
-    """Notes a signal of a strategy, as read at acceptance, if it is watched and that is worth noting."""
+    """Moves a strategy's `silent_from` after a signal, if it expects signals and the step is large."""
     if strategy is None or "watched" not in strategy:
         return
     expected = int(strategy["expect_every_s"])
-    following = _from(expected, now)
+    next_silence = _from(expected, now)
     step = timedelta(seconds=expected * _STEP)
-    if datetime.fromisoformat(following) - datetime.fromisoformat(strategy["silent_from"]) < step:
+    if datetime.fromisoformat(next_silence) - datetime.fromisoformat(strategy["silent_from"]) < step:
         return
     key = {"user_id": strategy["user_id"], "group_name": strategy["group_name"]}
     try:
@@ -47,15 +47,15 @@ def note_signal(strategy: Mapping[str, Any] | None, now: datetime) -> None:
                 key,
                 "SET silent_from = :following",
                 "attribute_exists(watched)",
-                following=following,
+                following=next_silence,
             )
         )
     except aws.WriteRefused:
-        return  # no longer watched, or deleted
+        return  # the strategy was deleted or no longer expects signals
 
 
 def silent_strategies(now: datetime) -> list[dict[str, Any]]:
-    """The strategies that have been silent for longer than they expect."""
+    """Returns the strategies without a signal for longer than expected."""
     return list(
         aws.query_all(
             "strategies",

@@ -1,6 +1,6 @@
-"""A dry run: what a signal would do on each account, and why not. Nothing is placed, claimed or written.
+"""Dry run: what a signal would do on each account, and why not. Nothing is placed, claimed or written.
 
-No exchange is asked and no key is opened: an account at an exchange is reckoned from its last snapshot.
+No exchange is called and no key is decrypted. An exchange account is computed from its last snapshot.
 """
 
 from collections.abc import Sequence
@@ -43,18 +43,18 @@ _OWN_ROUTE = {variant.value: variant for variant in (Variant.LEGACY, Variant.PER
 _INBOUND = (credentials.Kind.WEBHOOK, credentials.Kind.XC_CODE)
 
 
-Desk = PaperDryRun | DryRunExecution
+_Client = PaperDryRun | DryRunExecution
 
 
 def explain(request: Request) -> Answer:
-    """Says what a webhook body would do.
+    """Returns what a webhook body would do.
 
-    As the webhook would refuse it, or for each account what would be traded and why not.
+    The answer is the webhook's refusal, or for each account what would be traded and why not.
 
-    The body is a webhook's, in any form; `?variant=` names the webhook where it is not `/api/webhook`. It is
-    read as the caller's, or for an admin as that of `?user_id=`. A token in the body is checked, a missing
-    one is not missed. A simulated account is sized by its books and the last known price, one with exchange
-    keys by its last snapshot, of which `balances_at` says how old it is.
+    The body is that of a webhook, in any format. `?variant=` names the webhook if it is not `/api/webhook`.
+    The body is read as the caller's, or for an admin as that of `?user_id=`. A token in the body is checked.
+    None is required. A simulated account is sized by its records and the last known price. An account with
+    exchange keys is sized by its last snapshot. `balances_at` is the time of the snapshot.
     """
     who = caller(request)
     user_id = who.whose(request)
@@ -76,18 +76,18 @@ def explain(request: Request) -> Answer:
         "settings": sender.owner.settings.model_dump(),
         "market_type": plan.market_type,
         "total_accounts": len(plan.targets),
-        "accounts": [_Dry(each, request.language).run() for each in instructions[:_MOST_ACCOUNTS]],
+        "accounts": [_DryRun(each, request.language).run() for each in instructions[:_MOST_ACCOUNTS]],
     }
     return Answer(200, body)
 
 
 def _sender(user_id: str, fields: Fields) -> SignalSource:
-    """The user as sender, with the strategy the body names.
+    """Returns the user as signal source, with the strategy that the body names.
 
-    A token or code in the body has to be this user's.
+    A token or code in the body must belong to this user.
 
     Raises:
-        Unauthorized: It is not.
+        Unauthorized: The token or code belongs to another user.
         Forbidden: The user is not active.
     """
     sender = manual.sender_of(user_id)
@@ -112,14 +112,14 @@ def _sender(user_id: str, fields: Fields) -> SignalSource:
     )
 
 
-class _Dry:
-    """One instruction, run on a desk that places nothing."""
+class _DryRun:
+    """One instruction, executed by a client that places nothing."""
 
     def __init__(self, instruction: Instruction, language: str) -> None:
         self.instruction, self.language, self.now = instruction, language, datetime.now(UTC)
 
     def run(self) -> dict[str, Any]:
-        """What would come of it."""
+        """Returns what the instruction would do."""
         instruction = self.instruction
         symbol = instruction.symbol.name if instruction.symbol else ""
         active_rules = risk_state.switches(
@@ -129,14 +129,14 @@ class _Dry:
         account_key: tuple[str, aws.Key] = ("accounts", {"account_id": instruction.account_id})
         item, *more = aws.get_many([account_key, *keys, *prices.keys_for(instruction)])
         if item is None:
-            return self._shown(None) | self._why(
+            return self._account_view(None) | self._why(
                 NotFound("account_not_found", account=instruction.account_id)
             )
         account = Account.model_validate(item)
-        watched = RiskState(active_rules, more[: len(keys)])
+        state = RiskState(active_rules, more[: len(keys)])
         live, last_seen = prices.live_and_last(more[len(keys) :], self.now)
         if account.has_exchange:
-            return self._at_exchange(account, watched, live or last_seen)
+            return self._at_exchange(account, state, live or last_seen)
         price, source = reference_price.of_simulated(instruction, live, last_seen)
         stored = paper_store.items(account.account_id)
         valued = paper_context.symbols(stored, account.currency)
@@ -147,44 +147,41 @@ class _Dry:
         )
         book = paper_store.book(account, stored)
         book.prices = paper_context.prices_of(valued, found, self.now)
-        watched.count_in(account.currency, paper_context.dollars_per_unit(account, book.prices))
+        state.count_in(account.currency, paper_context.dollars_per_unit(account, book.prices))
         client = PaperDryRun(book, instruction, {symbol: price} if price else {}, self.now, source)
         if price and source is PriceSource.SIGNAL:
             client.on_price(symbol, price)
-        return self._traded(account, client, self._risk_check(client, watched)) | {"balances_known": True}
+        return self._result(account, client, self._risk_check(client, state)) | {"balances_known": True}
 
-    def _at_exchange(self, account: Account, watched: RiskState, price: Decimal | None) -> dict[str, Any]:
+    def _at_exchange(self, account: Account, state: RiskState, price: Decimal | None) -> dict[str, Any]:
         if account.sealed_keys is None:
-            return self._shown(account) | self._why(
+            return self._account_view(account) | self._why(
                 NotDoable("exchange_key_missing", exchange=account.exchange)
             )
         snapshot = snapshots.latest_snapshot(account.account_id)
         client = DryRunExecution(account, self.instruction, snapshot, price)
-        risk_check = self._risk_check(client, watched)
+        risk_check = self._risk_check(client, state)
         client.recheck_risk = risk_check.opening
-        told = self._traded(account, client, risk_check)
+        result = self._result(account, client, risk_check)
         if snapshot:
-            told |= {"balances_known": True, "balances_at": snapshot["taken_at"]}
+            result |= {"balances_known": True, "balances_at": snapshot["taken_at"]}
         if client.missing:
-            unseen = (
-                client.price_source is not PriceSource.SIGNAL
-            )  # else only the price is missing, and `price_source` says so
-            if (
-                unseen and told.get("code", "no_position") == "no_position"
-            ):  # nothing held, as far as is known
-                told |= self._why(client.no_snapshot_yet())
-            told["would_trade"] = None
-        return told
+            # With the signal's price, only a live price is missing, which `price_source` shows.
+            unseen = client.price_source is not PriceSource.SIGNAL
+            if unseen and result.get("code", "no_position") == "no_position":  # no known position
+                result |= self._why(client.no_snapshot_yet())
+            result["would_trade"] = None
+        return result
 
-    def _risk_check(self, client: Desk, watched: RiskState) -> PreTradeRiskCheck:
-        return PreTradeRiskCheck(self.instruction, client, watched, lambda: watched, self.now)
+    def _risk_check(self, client: _Client, state: RiskState) -> PreTradeRiskCheck:
+        return PreTradeRiskCheck(self.instruction, client, state, lambda: state, self.now)
 
-    def _traded(self, account: Account, client: Desk, risk_check: PreTradeRiskCheck) -> dict[str, Any]:
-        instruction, shown = self.instruction, self._shown(account)
+    def _result(self, account: Account, client: _Client, risk_check: PreTradeRiskCheck) -> dict[str, Any]:
+        instruction, shown = self.instruction, self._account_view(account)
         try:
             if not account.is_active:
                 raise NotFound("account_not_found", account=account.name)
-            outcome = self._planned(instruction, client, risk_check)
+            outcome = self._plan(instruction, client, risk_check)
         except Refused as refused:
             return (
                 shown
@@ -195,26 +192,28 @@ class _Dry:
         orders = self._orders(outcome.orders, account, client)
         refused_legs = [self._why_of(leg.code, leg.values) | {"leg": leg.leg} for leg in outcome.refused]
         first = orders[-1] if orders else {}
-        told = {name: first[name] for name in ("side", "quantity", "fee", "margin", "cost") if name in first}
+        result = {
+            name: first[name] for name in ("side", "quantity", "fee", "margin", "cost") if name in first
+        }
         reason = (
             {name: refused_legs[0][name] for name in ("code", "error", "nearest") if name in refused_legs[0]}
             if refused_legs
             else {}
         )
         counts = {"would_cancel": outcome.cancelled, "orders": orders, "refused": refused_legs}
-        return shown | self._rules(client) | told | counts | reason | {"would_trade": bool(orders)}
+        return shown | self._rules(client) | result | counts | reason | {"would_trade": bool(orders)}
 
     @staticmethod
-    def _planned(
+    def _plan(
         instruction: Instruction, client: Desk, risk_check: PreTradeRiskCheck
     ) -> plan_orders.Outcome:
-        """What planning gives. Raises Refused (`internal`) for what cannot be computed, as execution settles it."""
+        """Plans the orders. Raises Refused (`internal`) if a value cannot be computed, as execution does."""
         try:
             return plan_orders.plan_orders(instruction, client, risk_check)
         except ArithmeticError:
             raise NotDoable("internal") from None
 
-    def _shown(self, account: Account | None) -> dict[str, Any]:
+    def _account_view(self, account: Account | None) -> dict[str, Any]:
         instruction = self.instruction
         return {
             "account_id": shown_id(instruction.account_id),
@@ -230,8 +229,8 @@ class _Dry:
             "refused": [],
         }
 
-    def _rules(self, client: Desk) -> dict[str, Any]:
-        """What the instrument asks of an order, and the price it was reckoned with."""
+    def _rules(self, client: _Client) -> dict[str, Any]:
+        """Returns the instrument's order rules, and the price used for sizing."""
         instrument = client.instrument_used
         if instrument is None or self.instruction.symbol is None:
             return {}
@@ -245,7 +244,7 @@ class _Dry:
             "currency": instrument.quote,
         }
 
-    def _orders(self, orders: Sequence[Order], account: Account, client: Desk) -> list[dict[str, Any]]:
+    def _orders(self, orders: Sequence[Order], account: Account, client: _Client) -> list[dict[str, Any]]:
         return [_order(order, account, client.instrument_used, self.instruction.leverage) for order in orders]
 
     def _why(self, refused: Refused) -> dict[str, Any]:
@@ -258,7 +257,7 @@ class _Dry:
 
 
 def _order(order: Order, account: Account, instrument: Instrument | None, leverage: int) -> dict[str, Any]:
-    """An order as it would be placed. One that would wait is reckoned at its own price."""
+    """Returns an order as it would be placed. A resting order is valued at its own price."""
     quote = instrument.quote if instrument else account.currency
     price = order.average_price or order.price or order.stop_price or Decimal(0)
     value = order.value if order.value is not None else round_money(price * order.quantity, quote)

@@ -1,9 +1,7 @@
-"""The fields of a webhook body.
+"""The fields of a webhook body: names, aliases, kind, the webhooks that read them, meaning.
 
-Names, aliases, kind, the webhooks that read each one, and what each one means.
-
-Parser, documentation, OpenAPI document and `POST /signals/explain` all read this table. `trade_words.py` has
-the words by which an unknown key is recognised as one that would change the trade.
+The parser, the documentation, the OpenAPI document and `POST /signals/explain` use this table.
+`trade_words.py` recognises unknown keys that would change the trade.
 """
 
 import re
@@ -36,9 +34,9 @@ class Field:
     """A key with a meaning.
 
     Attributes:
-        aliases: Other names. Every spelling of each name counts.
-        variants: The webhooks that read the field. Elsewhere it is kept and not used, or refused with the
-            right URL.
+        aliases: Other names, each in every spelling.
+        variants: The webhooks that read the field. Other webhooks keep the field unused, or refuse it with
+            the right URL.
         meaning: One line for the documentation.
     """
 
@@ -50,7 +48,7 @@ class Field:
 
 
 EVERY = frozenset(Variant)
-"""Every webhook, and orders by hand."""
+"""Every webhook, and manual orders."""
 
 SIZED = frozenset({Variant.XC, Variant.PAPER, Variant.MANUAL})
 """The webhooks whose orders are sized by a quantity."""
@@ -58,7 +56,7 @@ SIZED = frozenset({Variant.XC, Variant.PAPER, Variant.MANUAL})
 BY_PERCENT = frozenset({Variant.GROUP, Variant.PAPER, Variant.MANUAL})
 
 TYPE_NAMES = frozenset({"type", "ordtype"})
-"""Squashed names that mean `order_type` only where the value is an order type."""
+"""Squashed names that mean `order_type` only if the value is an order type."""
 
 FIELDS = (
     Field(
@@ -132,7 +130,8 @@ FIELDS = (
         "risk_percent",
         Kind.PROTECTION,
         EVERY,
-        "percentage of the free balance that the stop-loss may cost. The order is no larger; `stop_loss` is required",
+        "percentage of the free balance that the stop-loss may cost. The order is no larger; "
+        "`stop_loss` is required",
         ("risk",),
     ),
     Field("leverage", Kind.LEVERAGE, EVERY, "whole number, at most the user's setting `leverage`"),
@@ -199,32 +198,32 @@ FIELDS = (
 BY_NAME: Mapping[str, Field] = {field.name: field for field in FIELDS}
 
 ALIASES: Mapping[str, tuple[str, ...]] = {field.name: field.aliases for field in FIELDS}
-"""Every key with a meaning, and the other names it goes by. All spellings of a name count as that name."""
+"""Every key with a meaning, and its other names. All spellings of a name are equal."""
 
 _PRINTABLE = re.compile(r"[\x20-\x5b\x5d-\x7e]*")
 _SEPARATORS = re.compile(r"[\s_\-]+")
 
 
 def squash(name: str) -> str:
-    """A name without the differences in spelling that do not matter.
+    """Returns a name without irrelevant differences in spelling.
 
-    `Group-Name`, `groupName`, `group_name` are `groupname`.
+    `Group-Name`, `groupName`, `group_name` become `groupname`.
     """
     return _SEPARATORS.sub("", name).lower()
 
 
 def is_plain(key: str) -> bool:
-    """Whether a key is printable ASCII without a backslash. Any other key names nothing."""
+    """Returns whether a key is printable ASCII without a backslash. Other keys name no field."""
     return bool(_PRINTABLE.fullmatch(key))
 
 
 def reads(variant: Variant, name: str) -> bool:
-    """Whether a webhook reads a known field."""
+    """Returns whether a webhook reads a known field."""
     return variant in BY_NAME[name].variants
 
 
 def table() -> str:
-    """The fields as the Markdown table of `docs/signals.md`."""
+    """Returns the fields as the Markdown table of `docs/signals.md`."""
     rows = []
     for field in FIELDS:
         also = ", ".join(f"`{alias}`" for alias in field.aliases)

@@ -1,9 +1,7 @@
-"""The body of a webhook as named values, whatever it was written in. Pure.
+"""Parses the body of a webhook into named values, whatever its format. Pure.
 
-Bytes in, `Fields` or a refusal out.
-
-A body is a JSON object, or a connection string such as `code=… command=sell amount=0.05`. The content type
-never decides: senders set it wrongly (TradingView calls JSON with a trailing newline `text/plain`).
+A body is a JSON object, or a connection string such as `code=… command=sell amount=0.05`. The content type is
+ignored because senders set it wrongly: TradingView calls JSON with a trailing newline `text/plain`.
 """
 
 import json
@@ -25,13 +23,13 @@ MAX_TEXT = 256
 """Characters of a name, an id or a key."""
 
 MAX_DEPTH = 8
-"""Nesting of lists and objects. `orders` needs three levels.
+"""Levels of lists and objects. `orders` needs three.
 
-Stores and renderers further down recurse, so it has to end somewhere.
+The limit protects stores and renderers, which are recursive.
 """
 
 PLACEHOLDER = re.compile(r"\{\{[^{}]{1,80}\}\}")
-"""A TradingView placeholder that TradingView did not fill, `{{close}}`."""
+"""A placeholder that TradingView has not filled, `{{close}}`."""
 
 _SCALAR = re.compile(r"-?\d[\d.eE+-]*|true|false|null|NaN|-?Infinity")
 _PAIR = re.compile(r"""([^\s=;&]+)=(?:"([^"]*)"|'([^']*)'|([^\s;&"'][^\s;&]*)?)(?=[\s;&]|\Z)""")
@@ -44,18 +42,18 @@ class Fields:
     """The named values of one body.
 
     Attributes:
-        values: By canonical name, such as `symbol` for `ticker`; a key nobody knows under its own spelling.
-            Numbers are Decimal. A field that was sent empty is there as None, one that was not sent is
-            absent. Neither `token` nor `code` is in here.
-        spelling: How the sender spelled each name, for messages.
-        keys: Every known name as it was spelled, squashed: tells `qty_per` from its alias `percent`.
-        problems: By name, what is wrong with a key: given twice, or an alias that disagrees. Which of them
-            matter depends on the signal.
+        values: By canonical name, such as `symbol` for `ticker`. An unknown key has its own spelling. Numbers
+            are Decimal. An empty field is None, a field that was not sent is absent. Never contains `token`
+            and `code`.
+        spelling: The sender's spelling of each name, for messages.
+        keys: Every known name as spelled, squashed. Distinguishes `qty_per` from its alias `percent`.
+        problems: By name, the refusal of a duplicate key or of aliases that disagree. The signal decides
+            which of them matter.
         in_pairs: The body was a connection string.
-        odd_keys: Keys with a backslash or beyond printable ASCII, with their positions from 1. They name
-            nothing.
-        token: The webhook token, if the body carries one.
-        code: The xc code, if the body carries one.
+        odd_keys: Keys with a backslash or beyond printable ASCII, with their positions from 1. They name no
+            field.
+        token: The webhook token. None if the body has none.
+        code: The xc code. None if the body has none.
     """
 
     __slots__ = ("code", "in_pairs", "keys", "odd_keys", "problems", "spelling", "token", "values")
@@ -99,16 +97,16 @@ class Fields:
         """Raises the first of the problems.
 
         Args:
-            names: Only these matter; None means all.
+            names: The names to check. None checks all.
         """
         for name, problem in self.problems.items():
             if names is None or name in names:
                 raise problem
 
     def spelled(self, name: str) -> bool:
-        """Whether the field was sent, with a value or empty, under this very name in any spelling.
+        """Returns whether the field was sent, even empty, under this name in any spelling.
 
-        Its aliases do not count.
+        Aliases do not count.
         """
         return squash(name) in self.keys
 
@@ -119,22 +117,22 @@ class Fields:
         return f"Fields({self.masked()})"
 
     def shown(self, name: str) -> str:
-        """The name as the sender spelled it, short enough for a message."""
+        """Returns the name as the sender spelled it, cut for a message."""
         return self.spelling.get(name, name)[:_SHOWN_KEY]
 
     def text(self, name: str) -> str | None:
-        """A text value for looking something up before the signal is parsed.
+        """Returns a text value for look-ups before the signal is parsed.
 
-        None if it is missing or no text of sane length.
+        None if the field is missing, or is no text of acceptable length.
         """
         value = self.values.get(name)
         shown = (
             str(value).strip() if isinstance(value, (str, Decimal)) else ""
-        )  # an odd one is refused by name when it is parsed
+        )  # an odd value is refused by name when the signal is parsed
         return shown if 0 < len(shown) <= MAX_TEXT else None
 
     def masked(self, others: tuple[str, ...] = ()) -> str:
-        """The body for a log, as JSON: keys as spelled by the sender, every credential replaced by `***`.
+        """Returns the body for a log, as JSON: keys as spelled, every credential replaced by `***`.
 
         Args:
             others: Credentials that the request presents elsewhere.
@@ -152,15 +150,15 @@ class Fields:
 
 
 def read(body: bytes) -> Fields:
-    """Reads a body.
+    """Parses a body.
 
     Args:
-        body: As received, in UTF-8; a byte order mark, CRLF and blank ends are tolerated.
+        body: As received, in UTF-8. A byte order mark, CRLF and surrounding blanks are permitted.
 
     Raises:
         Refused: `no_data`, `not_utf8`, `not_an_object`, `broken_body`, `broken_pair`, `placeholder`,
-            `too_deep`, `too_many_fields`, `invalid_text` for a token that is no text. Keys given twice stand
-            in `Fields.problems`.
+            `too_deep`, `too_many_fields`, `invalid_text` for a token that is no text. Duplicate keys are in
+            `Fields.problems`.
         TooLarge: `too_large`.
     """
     if len(body) > request_limits.SIGNAL_BYTES:
@@ -185,7 +183,7 @@ def read(body: bytes) -> Fields:
     if len(pairs) > MAX_FIELDS:
         raise Refused("too_many_fields", limit=MAX_FIELDS)
     fields = Fields(pairs, in_pairs=in_pairs)
-    if "\ufffd" in text:  # API Gateway hands a body on as text, with this in place of what was not UTF-8
+    if "\ufffd" in text:  # API Gateway passes the body as text and replaces bytes that are not UTF-8 by this
         fields.problems["body"] = Refused("not_utf8")
     return fields
 
@@ -194,7 +192,7 @@ def _from_json(text: str) -> list[tuple[str, Any]]:
     try:
         loaded: _Object = _DECODER.decode(text)
         if "\\u" in text:
-            # Half a surrogate pair is a legal escape that no store and no answer could encode later.
+            # Half a surrogate pair is a legal escape, but stores and answers could not encode it.
             json.dumps(loaded, ensure_ascii=False, default=str).encode()
     except json.JSONDecodeError as broken:
         _refuse_placeholder(text)
@@ -216,7 +214,7 @@ def _from_connection_string(text: str) -> list[tuple[str, Any]]:
         found = _PAIR.match(text, position)
         if found is None:
             _refuse_placeholder(text)
-            # The part itself is not shown: it may hold a credential.
+            # The message omits the part, which may contain a credential.
             raise Refused("broken_pair", position=len(pairs) + 1, **body_hints.of_pairs(text))
         key, double_quoted, single_quoted, bare = found.groups()
         pairs.append(
@@ -249,7 +247,7 @@ def _refuse_depth(loaded: Mapping[str, Any]) -> None:
 
 
 class _Object(dict[str, Any]):
-    """A JSON object that remembers the pairs it was made of, a key that stands there twice included."""
+    """A JSON object that keeps its pairs, duplicate keys included."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)
@@ -257,7 +255,7 @@ class _Object(dict[str, Any]):
 
     @property
     def twice(self) -> str | None:
-        """A key that the object has twice; None if there is none."""
+        """A key that the object has twice. None if there is none."""
         names = [name for name, _ in self.pairs]
         return (
             next((name for name in names if names.count(name) > 1), None) if len(self) != len(names) else None
@@ -265,7 +263,7 @@ class _Object(dict[str, Any]):
 
 
 def _twice_within(value: Any) -> str | None:
-    """A key that stands twice in one object of a nested value. Depth is bounded before."""
+    """Returns a duplicate key in any object of a nested value. None if there is none. Depth is bounded."""
     if isinstance(value, dict):
         own = value.twice if isinstance(value, _Object) else None
         return own or next(filter(None, map(_twice_within, value.values())), None)
@@ -273,9 +271,9 @@ def _twice_within(value: Any) -> str | None:
 
 
 def _is_order_type(value: Any) -> bool:
-    """Whether the value of `type` makes it the order type. An empty one counts.
+    """Returns whether the value of `type` is an order type. An empty value counts.
 
-    The default would change the order.
+    Otherwise the default would change the order.
     """
     return value is None or (isinstance(value, str) and squash(value.strip()) in _ORDER_TYPES)
 
@@ -284,7 +282,7 @@ def _decimal(text: str) -> Decimal | str:
     try:
         return Decimal(text)
     except InvalidOperation:
-        return text  # An exponent beyond any Decimal: whoever reads the field refuses it by name.
+        return text  # an exponent beyond any Decimal: reading the field refuses it by name
 
 
 def _same(name: str, one: Any, other: Any) -> bool:
@@ -314,9 +312,9 @@ def _credential(name: str, value: Any) -> str | None:
 
 
 _DECODER = json.JSONDecoder(
-    strict=False,  # TradingView passes line breaks inside a comment on as they are
+    strict=False,  # TradingView does not escape line breaks in a comment
     parse_float=_decimal,
     parse_int=_decimal,
-    parse_constant=Decimal,  # a plot without a value is NaN; only a field that counts may be refused for it
+    parse_constant=Decimal,  # a plot without a value is NaN. Only a field that counts may be refused for it
     object_pairs_hook=_Object,
 )

@@ -1,4 +1,7 @@
-"""Group signals: single, batch and cancel, for all of a strategy's accounts. Contract §1 'Group fields'."""
+"""Reads group signals: single, batch and cancel, for all of a strategy's accounts.
+
+Contract §1 'Group fields'.
+"""
 
 from decimal import Decimal
 from typing import Any
@@ -13,10 +16,10 @@ from chalicelib.signals.values import Reader
 from chalicelib.trading import Action, Leg, OrderType, Variant
 
 REQUIRED = ("group_name", "exchange", "market_type", "currency", "symbol", "order_type", "side")
-"""All but `token`: who may send is asked before what is sent, and a token need not be in the body."""
+"""All but `token`: authentication comes first, and a token may be outside the body."""
 
 WHOLE = Decimal(100)
-"""Percent, and what `qty_per` is when it is not sent."""
+"""In percent. Also the default of `qty_per`."""
 
 _FILTERS = ("exchange", "market_type", "symbol", "account")
 _CANCEL_FIELDS = frozenset(
@@ -33,7 +36,7 @@ def read(fields: Fields) -> Signal:
         fields: The body.
 
     Raises:
-        Refused: Naming the field, see `docs/errors.md`.
+        Refused: The error names the field, see `docs/errors.md`.
     """
     reader = Reader(fields)
     _require(reader)
@@ -72,7 +75,7 @@ def read(fields: Fields) -> Signal:
 
 
 def _require(reader: Reader) -> None:
-    """Names what is missing; a paper signal that one field has made a group signal learns which.
+    """Raises for missing fields. A body that may be meant as a paper signal gets the deciding field.
 
     Raises:
         Refused: `missing_field`, `makes_group_signal`.
@@ -115,7 +118,7 @@ def _leg(fields: Fields, prefix: str, order_type: OrderType) -> Leg:
         if name not in BY_NAME:
             opening.check_unknown(fields, Variant.GROUP, name, prefix)
     for name in reader.known_beyond(_LEG_FIELDS):
-        # Ignoring a side or a quantity of its own would trade something else than was asked for.
+        # An ignored side or quantity would lead to another trade than requested.
         raise Refused("not_in_orders", field=reader.shown(name))
     reader.require("qty_per")
     if order_type not in terms.WITH_LIMIT and reader.given("price"):
@@ -124,16 +127,16 @@ def _leg(fields: Fields, prefix: str, order_type: OrderType) -> Leg:
 
 
 def is_cancel(fields: Fields) -> bool:
-    """Whether a body takes orders back."""
+    """Returns whether a body cancels orders."""
     value = fields.values.get("order_type")
     return isinstance(value, str) and squash(value.strip()) == squash(Action.CANCEL_ALL)
 
 
 def read_cancel(fields: Fields) -> Signal:
-    """Reads a cancel. It is stricter than any other signal: what is passed over would widen it.
+    """Reads a cancel. Unknown fields are refused, because ignoring a filter would widen the cancel.
 
     Raises:
-        Refused: `unknown_filter`, `empty_filter`, and what any field may be refused for.
+        Refused: `unknown_filter`, `empty_filter`, and the refusals of any field.
     """
     fields.check()
     reader = Reader(fields)
@@ -141,12 +144,11 @@ def read_cancel(fields: Fields) -> Signal:
     reader.require("group_name")
     for name in reader.names():
         if squash(name) in presented.NAMES:
-            continue  # a credential narrows nothing; it has been checked
+            continue  # a credential is no filter, and it has been verified
         if name not in _CANCEL_FIELDS:
             raise Refused("unknown_filter", field=reader.shown(name), allowed=", ".join(_FILTERS))
         if name in _FILTERS and not reader.given(name):
-            # An empty filter may be a template that was not filled: cancelling everything instead would be
-            # too much.
+            # An empty filter may be an unfilled template. Cancelling everything would go too far.
             raise Refused("empty_filter", field=reader.shown(name))
     exchange = terms.exchange(reader)
     market_type = reader.choice("market_type", terms.MARKET_TYPES)

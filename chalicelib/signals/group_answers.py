@@ -11,18 +11,18 @@ from chalicelib.orders.models import CLOSE_INCOMPLETE, AccountResult, Order, Ref
 from chalicelib.trading import Action
 
 _STATUS = {OrderStatus.OPEN: "PENDING", OrderStatus.PENDING_NEW: "PENDING"}
-"""How the seed calls an order the exchange has taken and not filled.
+"""The seed's name for a resting order.
 
-The other states carry their own names.
+Other states use their own names.
 """
 
 
 def settled_response(
     signal: dict[str, Any], strategy_accounts: int, executions: Sequence[AccountResult], language: str
 ) -> tuple[int, dict[str, Any]]:
-    """Status and body once every account has settled.
+    """Returns status and body after every account has settled.
 
-    200 if any account succeeded, else 422 with the first reason.
+    200 if at least one account succeeded. Otherwise 422 with the first reason.
     """
     executions = sorted(executions, key=lambda execution: (len(execution.account_id), execution.account_id))
     if signal["action"] == Action.CANCEL_ALL:
@@ -130,7 +130,7 @@ def _account(execution: AccountResult) -> dict[str, Any]:
 
 
 def _outcome(execution: AccountResult, leg: str, language: str) -> dict[str, Any]:
-    """What became of a leg; of a position that was to be closed, of the closing order."""
+    """Returns the outcome of a leg. For a close, the outcome of the closing order."""
     if execution.note:
         return {
             "success": True,

@@ -1,7 +1,4 @@
-"""Orders placed by hand, by a signed-in admin. They go the way of every signal.
-
-Stored, queued, executed, traced.
-"""
+"""Manual orders of a signed-in admin. They are stored, queued, executed and traced as any signal."""
 
 from chalicelib import aws, symbols
 from chalicelib.errors import NotFound, Refused, Unauthorized
@@ -21,23 +18,23 @@ from chalicelib.users.models import AccountKind, user_context_from_items
 
 _LONGEST_ID = 64
 _NULLABLE = ("account", "account_id", "user_id", "quantity", "quantity_type", "qty_per")
-"""Fields of which a client sends null for the one of two that it does not use.
+"""Fields in alternative pairs. A client sends null for the field that it does not use.
 
-One of each two is required.
+One field of each pair is required.
 """
 
 
 def place_order(request: Request) -> Answer:
-    """Places an order by hand, on any account. Only admins may."""
+    """Places a manual order on any account. For admins."""
     refuse_unknown(request.query, ("wait",))
     return answer(request, accept(request, InboundRoute(_sender, _signal)))
 
 
 def sender_of(user_id: str) -> SignalSource:
-    """A user as the sender of a signal that needs no token, because an API token vouches for it.
+    """Returns a user as the source of a signal without a webhook token. An API token authenticates it.
 
     Raises:
-        NotFound: There is no such user.
+        NotFound: The user does not exist.
     """
     wanted: list[tuple[str, aws.Key]] = [
         ("users", {"user_id": user_id, "part": part}) for part in ("profile", "settings", "directory")
@@ -61,9 +58,7 @@ def _sender(request: Request, fields: Fields | None) -> SignalSource:
     who = access.caller(request)
     who.require_admin()
     if fields and fields.token:
-        raise Unauthorized(
-            "token_wrong"
-        )  # a webhook token in the body: it is checked as any token, and opens nothing here
+        raise Unauthorized("token_wrong")  # a webhook token in the body never authorises a manual order
     named = fields.text("user_id") if fields else None
     if named and len(named) > _LONGEST_ID:
         raise NotFound("user_not_found")
@@ -71,10 +66,7 @@ def _sender(request: Request, fields: Fields | None) -> SignalSource:
 
 
 def _signal(fields: Fields, sender: SignalSource) -> Signal:
-    """What the body asks for. A field nobody reads is refused.
-
-    A person who sends one means something by it.
-    """
+    """Parses the body. An unknown field is refused, because the admin expects it to have an effect."""
     reader = Reader(fields)
     reader.text("user_id")
     reader.require(
@@ -111,7 +103,7 @@ def _signal(fields: Fields, sender: SignalSource) -> Signal:
 
 
 def _size(reader: Reader) -> Size | None:
-    """A quantity with its unit, or a percentage as group signals have it; closing needs neither."""
+    """Returns a quantity with its unit, or a percentage as in group signals. Closing needs neither."""
     if not reader.given("qty_per"):
         reader.require("quantity")
     return sizes.read(reader)
@@ -123,10 +115,10 @@ def _on_paper(sender: SignalSource, account: str | None) -> bool:
 
 
 def _account(reader: Reader, sender: SignalSource) -> str | None:
-    """The account's name, also where the body gives its id.
+    """Returns the account's name, also if the body gives its id.
 
     Raises:
-        Refused: `conflicting_fields` where it names one account and gives the id of another.
+        Refused: `conflicting_fields` if the name and the id are those of two accounts.
         NotFound: The user has no account of this id.
     """
     name, account_id = reader.text("account"), reader.text("account_id")

@@ -1,4 +1,4 @@
-"""Credentials out of whatever is logged, stored as a trace or shown."""
+"""Masks credentials in everything that is logged, stored as a trace or shown."""
 
 import re
 from collections.abc import Mapping
@@ -15,27 +15,26 @@ _IN_TEXT = re.compile(
     re.IGNORECASE,
 )
 _ISSUED = re.compile(r"(?:whk|(?<![A-Za-z0-9])(?:api|xc))_[A-Za-z0-9]{1,32}_[A-Za-z0-9_-]{20,}")
-"""A token or code of our own making, wherever it stands."""
+"""A token or code that this service has created, anywhere in a text."""
 
 _SHORTEST_SECRET = 6
-"""Characters. A shorter value would be found inside ordinary words and mask those."""
+"""In characters. A shorter value could match parts of ordinary words."""
 
 
 def is_sensitive(name: str) -> bool:
-    """Whether a value of this name is a credential, by its name alone.
+    """Returns whether values of this name are credentials, by the name alone.
 
-    `token`, `apiKey`, `xc_code`, `passphrase` are.
+    True for `token`, `apiKey`, `xc_code`, `passphrase`.
     """
     return bool(_SENSITIVE.search(_SEPARATORS.sub("_", name).lower()))
 
 
 def mask(value: Any, secrets: tuple[str, ...] = ()) -> Any:
-    """A copy of a value with each credential replaced by `***`.
+    """Returns a copy of a value with each credential replaced by `***`.
 
     Args:
-        value: JSON-like; objects and lists are gone through.
-        secrets: Known credentials, replaced wherever they appear inside a text or a key (a token repeated in
-            a comment).
+        value: JSON-like. Objects and lists are processed recursively.
+        secrets: Known credentials, replaced anywhere inside a text or a key (a token repeated in a comment).
     """
     if isinstance(value, Mapping):
         return {
@@ -50,10 +49,7 @@ def mask(value: Any, secrets: tuple[str, ...] = ()) -> Any:
 
 
 def mask_values(value: Any, secrets: tuple[str, ...] = ()) -> Any:
-    """A copy of a value without the credentials that are in it, whatever its keys are called.
-
-    Known ones, and all of our own making.
-    """
+    """Returns a copy of a value with known credentials and our own tokens masked, whatever its keys are."""
     if isinstance(value, Mapping):
         return {mask_values(key, secrets): mask_values(inner, secrets) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
@@ -67,11 +63,7 @@ def mask_values(value: Any, secrets: tuple[str, ...] = ()) -> Any:
 
 
 def mask_text(body: bytes, limit: int = 4096, secrets: tuple[str, ...] = ()) -> str:
-    """A body that could not be read, for the log.
-
-    What looks like a credential masked, cut to `limit` characters.
-    """
-    text = body[: 8 * limit].decode(
-        "utf-8", "replace"
-    )  # a credential that the cut would halve is masked before it
+    """Returns an unreadable body for the log: apparent credentials masked, cut to `limit` characters."""
+    # Masked before the cut, which could halve a credential.
+    text = body[: 8 * limit].decode("utf-8", "replace")
     return str(mask_values(_IN_TEXT.sub(rf"\1{MASK}", text), secrets))[:limit]

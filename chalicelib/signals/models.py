@@ -1,4 +1,4 @@
-"""A signal: what a sender asks for, in one form for every variant. Immutable, no I/O."""
+"""A signal: a request to trade, in one form for every variant. Immutable, no I/O."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -22,40 +22,41 @@ from chalicelib.trading import (
 
 
 class Signal(Frozen):
-    """What a sender asks for.
+    """A request to trade.
 
     Attributes:
-        market_type: Where to trade, if the body says so; else the owner's settings do.
-        size: How much. None where the owner's settings or `legs` size the order. Of a close it is the most
-            that is closed; None closes the whole position.
-        price: Reference price (paper fills, slippage guard), or the limit price where `order_type` says so.
+        market_type: The market. None leaves it to the user's settings.
+        size: How much. None if the user's settings or `legs` size the order. For a close, the maximum size.
+            None closes the whole position.
+        price: Reference price (paper fills, slippage guard), or the limit price if `order_type` has a limit.
         stop_price: Trigger price of stop orders, quote per base.
-        time_in_force: Of the order; None leaves the exchange's default. Likewise `post_only`.
-        reduce_only: The order may only make a position smaller.
-        take_profit: Price at which to close with a profit once the order has filled; `stop_loss` likewise
-            with a loss.
-        risk_percent: The share of the free balance that is lost at the stop-loss, at most; it makes the order
-            smaller, never larger.
-        position_side: In hedge mode, which of the two positions is meant; None is one-way mode.
-        legs: The orders of a group signal: one, or several for a batch. Empty for the other variants.
-        batch: The body had an `orders` list, so the answer is the batch one even for a single leg.
-        exchange: The exchange named in the body, `binance`. For a cancel a filter, as `market_type` and
-            `symbol` are; None means all.
-        currency: The quote currency named in the body, upper case.
-        account: Name of the paper account it is for.
-        demo: Trade on demo accounts only. Always set for xc, where only an explicit NO is False; else None if
-            the body says nothing.
-        sent_at: When the sender says it sent it (`timestamp`, `timenow`), UTC.
-        max_age_s: After so many seconds the sender wants it to open nothing (`max_lag`, `max_age`); None
-            leaves it to the settings.
+        time_in_force: Of the order. None leaves the exchange's default.
+        reduce_only: The order may only reduce a position.
+        post_only: The limit order never takes liquidity.
+        take_profit: Price at which to close with a profit after the entry has filled.
+        stop_loss: Price at which to close with a loss after the entry has filled.
+        risk_percent: Maximum loss at the stop-loss, in percent of the free balance. Only reduces the order.
+        risk_unreadable: The body has a risk that is no number.
+        position_side: The position meant in hedge mode. None is one-way mode.
+        legs: The orders of a group signal: one, or several for a batch. Empty for other variants.
+        batch: The body has an `orders` list, so the answer is that of a batch even for a single leg.
+        exchange: The exchange in the body, `binance`. For a cancel a filter, as `market_type` and `symbol`.
+            None means all.
+        currency: The quote currency in the body, upper case.
+        account: Name of the account that the body names. None if it names none.
+        demo: Trade on demo accounts only. Always set for xc, where only an explicit NO is False. Otherwise
+            None if the body says nothing.
+        sent_at: When the sender sent the signal (`timestamp`, `timenow`), UTC.
+        max_age_s: Age in seconds after which the signal opens nothing (`max_lag`, `max_age`). None leaves it
+            to the settings.
         idempotency_key: The sender's own key for this signal (`alert_id`, `idempotency_key`).
         market_position: TradingView's `strategy.market_position` after the alert's order, `long`, `short` or
-            `flat`; `prev_market_position` the one before it. Their sizes are absolute, in base units.
-        leverage: The leverage the body asks for; None leaves it to the owner's settings.
-        ordered: What the order itself says where `market_position: flat` made the signal a close: on spot a
+            `flat`. `prev_market_position` is the position before. Their sizes are absolute, in base units.
+        leverage: The leverage in the body. None leaves it to the user's settings.
+        ordered: The order's own action if `market_position: flat` made the signal a close. On spot, a
             purchase that leads to flat does nothing. None otherwise.
-        unknown: Keys nobody here knows, and known ones that mean nothing to this variant, kept as they came;
-            credentials masked.
+        unknown: Unknown keys, and known keys without meaning for this variant, as sent with credentials
+            masked.
     """
 
     variant: Variant
@@ -95,7 +96,7 @@ class Signal(Frozen):
 
     @property
     def shrinks(self) -> bool:
-        """Whether a `long` or `short` leaves its position smaller than it was, so that it reduces."""
+        """Whether a `long` or `short` leaves a smaller position than before, so that it reduces."""
         after, before = self.market_position_size, self.prev_market_position_size
         if self.action not in (Action.LONG, Action.SHORT) or after is None or before is None:
             return False
@@ -103,5 +104,5 @@ class Signal(Frozen):
 
     @property
     def quantity(self) -> Decimal | None:
-        """Base units asked for; None where another unit, or something else, sizes the order."""
+        """Base units requested. None if another unit or another field sizes the order."""
         return self.size.amount if self.size and self.size.unit is Unit.BASE else None

@@ -1,9 +1,7 @@
-"""What an opening signal may not carry: keys that would change the trade and that its webhook would ignore.
+"""Refuses opening signals with keys that would change the trade and that the webhook would ignore. Pure.
 
-Pure.
-
-A default applies only where the sender said nothing, so an empty field is refused where its default would
-change the trade.
+A default applies only if the sender sent nothing. An empty field is refused if the default would change the
+trade.
 """
 
 from collections.abc import Iterator
@@ -34,7 +32,7 @@ _MAY_BE_EMPTY = frozenset(
         "code",
     )
 )
-"""Read fields whose default changes nothing about the trade. An empty required field is a missing one."""
+"""Fields whose default leaves the trade unchanged. An empty required field counts as missing."""
 
 _TYPE_WORDS = (
     "lim",
@@ -54,7 +52,7 @@ _TYPE_WORDS = (
 )
 
 _MARKETS = frozenset(("spot", "future", "futures", "perp", "perpetual", "swap", "linear", "margin"))
-"""Values that make an unknown `market` a market type; it is often the exchange or a label."""
+"""Values that make an unknown `market` a market type. Often it is the exchange or a label."""
 
 
 def check_url(fields: Fields, variant: Variant, names: tuple[str, ...] = _NOT_BY_GROUP) -> None:
@@ -62,8 +60,8 @@ def check_url(fields: Fields, variant: Variant, names: tuple[str, ...] = _NOT_BY
 
     Args:
         fields: The body.
-        variant: The webhook it came in on.
-        names: The fields of a group signal that tell.
+        variant: The webhook that received it.
+        names: The fields that identify a group signal.
     """
     if variant in (*_SETTINGS_SIZED, Variant.XC):
         for name in names:
@@ -74,12 +72,12 @@ def check_url(fields: Fields, variant: Variant, names: tuple[str, ...] = _NOT_BY
 
 
 def check_fields(fields: Fields, variant: Variant, besides: tuple[str, ...] = ()) -> None:
-    """Refuses a body that opens and carries what would change the trade unread.
+    """Raises for an opening body with a field that would change the trade and would be ignored.
 
     Args:
         fields: The body.
-        variant: The webhook it came in on.
-        besides: Read fields with a check of their own for an empty value.
+        variant: The webhook that received it.
+        besides: Fields whose empty value is checked elsewhere.
 
     Raises:
         Refused: `duplicate_field`, `conflicting_fields`; `empty_field`; `unknown_field`, with the nearest
@@ -107,7 +105,7 @@ def check_fields(fields: Fields, variant: Variant, besides: tuple[str, ...] = ()
 
 
 def check_unknown(fields: Fields, variant: Variant, name: str, prefix: str = "") -> None:
-    """Raises Refused (`unknown_field`) if a key nobody knows reads like one that would change the trade."""
+    """Raises Refused (`unknown_field`) if an unknown key looks as if it changes the trade."""
     if trade_words.kind_of(name):
         refused = _unknown(prefix + fields.shown(name), trade_words.nearest(name, variant))
         if variant in _SETTINGS_SIZED and trade_words.kind_of(name) is Kind.SIZE:
@@ -129,7 +127,7 @@ def _check_known(fields: Fields, variant: Variant, name: str, value: Any) -> Non
 
 
 def _check_type(fields: Fields, variant: Variant, name: str, value: Any) -> None:
-    """`type` is often a label. It is refused where it could be an order type that nobody reads."""
+    """Checks `type`, which is often a label. Refused if it may be an order type that no field reads."""
     if variant is Variant.PAPER:
         raise Refused("invalid_choice", field=fields.shown(name), allowed=OrderType.MARKET.value)
     text = squash(value) if isinstance(value, str) else None
@@ -138,9 +136,9 @@ def _check_type(fields: Fields, variant: Variant, name: str, value: Any) -> None
 
 
 def _check_inner(fields: Fields, variant: Variant, outer: str, key: str) -> None:
-    """A key inside an object.
+    """Checks a key inside an object.
 
-    What would change the trade at the top must not be passed over one level down.
+    A key that would change the trade at the top level must not be ignored one level below.
     """
     known = CANONICAL.get(squash(key))
     if known:

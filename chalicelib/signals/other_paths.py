@@ -1,8 +1,8 @@
-"""Every path that no other route has: webhooks in another spelling, and requests that miss one.
+"""Handles every path without a route of its own: other spellings of webhooks, and unknown paths.
 
-A trailing slash and the case of a webhook's path do not matter. What stands below a webhook and is none is
-logged like every request to one, because its sender most probably meant to trade. API Gateway gives this
-route also the methods that a webhook does not have.
+A trailing slash and the case of a webhook's path are ignored. An unknown path below a webhook is logged as a
+request to a webhook, because the sender probably meant to trade. API Gateway also sends unsupported methods
+of webhooks to this route.
 """
 
 import re
@@ -21,7 +21,7 @@ _BELOW_WEBHOOKS = re.compile(r"/(?:webhook|xc|personal|api/webhook)(?:/.*)?", re
 
 
 def other_paths(routes: Sequence[Route]) -> list[Route]:
-    """The routes of all other paths, among which those of `routes` in another spelling are found."""
+    """Returns the routes of all other paths. They find the paths of `routes` in other spellings."""
     patterns = [(route, _pattern(route.path)) for route in routes]
 
     def answer(request: Request) -> Answer:
@@ -38,5 +38,5 @@ def other_paths(routes: Sequence[Route]) -> list[Route]:
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    """A path in any case; its parameters are taken to the letter."""
+    """Returns a pattern of a path in any case. Its parameters are case-sensitive."""
     return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path), re.IGNORECASE)

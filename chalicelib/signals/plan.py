@@ -1,4 +1,4 @@
-"""Which accounts a signal goes to, and what each of them is told to do."""
+"""Chooses the accounts of a signal and builds the instruction for each account."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ from chalicelib.trading import Action, MarketType, OrderType, Unit, Variant
 from chalicelib.users.models import AccountEntry, AccountKind
 
 _SIZED_BY_WORD = (Action.CLOSE, Action.STOP, Action.CANCEL_ALL)
-"""Actions whose word says how much; a size beside them is the most that goes."""
+"""Actions that imply the size. A size in the body is the maximum."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An account a signal goes to.
+    """An account that receives the signal.
 
     Attributes:
-        weight: The account's share of each percentage, percent.
+        weight: Factor on each percentage, in percent.
     """
 
     account_id: str
@@ -39,10 +39,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A signal's accounts, and on which market it trades there.
+    """A signal's accounts, and the market to trade on.
 
     Attributes:
-        accounts: How many accounts the strategy has, taking part or not.
+        accounts: The number of accounts on the strategy, whether they take part or not.
     """
 
     targets: tuple[Target, ...]
@@ -51,16 +51,15 @@ class Plan:
 
 
 def make_plan(signal: Signal, sender: SignalSource, now: datetime) -> Plan:
-    """The accounts that take part.
+    """Returns the accounts that take part.
 
     Raises:
-        NotFound: The account or strategy the signal names does not exist.
+        NotFound: The account or strategy that the signal names does not exist.
         NotDoable: No account takes part, or the strategy does not trade the symbol.
-        Unauthorized: The signal came without a token and would reach real money.
-        Refused: The symbol is none that a target's exchange trades.
-        Forbidden: Trading is halted, and the signal could only open.
-        NotDoable: A risk rule forbids it, and the signal could only open. `leverage_too_high`.
-        Refused: `risk_needs_stop`.
+        NotDoable: A risk rule forbids the signal, and the signal can only open. `leverage_too_high`.
+        Unauthorized: A signal without a token would reach real money.
+        Refused: The exchange of an account does not trade the symbol. `risk_needs_stop`.
+        Forbidden: Trading is halted, and the signal can only open.
     """
     plan = _PLANNERS[signal.variant](signal, sender)
     for target in plan.targets:
@@ -81,24 +80,27 @@ def make_plan(signal: Signal, sender: SignalSource, now: datetime) -> Plan:
 
 
 def check_instrument(signal: Signal, target: Target) -> None:
-    """Refuses a symbol that the target's exchange cannot have: a share, or a coin without a quote."""
+    """Refuses a symbol that the target's exchange cannot trade: a share, or a coin without a quote."""
     if signal.symbol is not None and signal.action is not Action.CANCEL_ALL:
         symbols.check_exchange(signal.symbol, target.exchange)
 
 
 def check_rules(signal: Signal, sender: SignalSource, now: datetime) -> None:
-    """Raises NotDoable where a rule of the user or the strategy refuses whatever size, or the size the signal names."""
+    """Checks the risk rules of the user and the strategy, for any size and for the size in the signal.
+
+    Raises:
+        NotDoable: A rule refuses the signal.
+    """
     rules.check_signal(sender.rules, signal.symbol.name if signal.symbol else None, now)
     if signal.size and signal.size.unit is Unit.QUOTE:
         rules.check_notional(sender.rules, signal.size.amount)
-    # A purchase trades at its limit at most. What a market order is worth says the market's price, at
-    # execution, not the signal's.
+    # A purchase trades at its limit at most. A market order is valued at execution, by the market's price.
     if signal.quantity is not None and signal.price is not None and signal.order_type in terms.WITH_LIMIT:
         rules.check_notional(sender.rules, signal.quantity * signal.price)
 
 
 def leverage_of(signal: Signal, sender: SignalSource, market_type: MarketType | None) -> int:
-    """The leverage of a signal: what its body asks for, else the setting.
+    """Returns the leverage of a signal: that of its body, or the setting.
 
     Raises:
         NotDoable: `leverage_too_high`: more than the setting, or more than 1 on spot.
@@ -110,16 +112,16 @@ def leverage_of(signal: Signal, sender: SignalSource, market_type: MarketType | 
 
 
 def is_closing(signal: Signal) -> bool:
-    """Whether it was read as a closing signal."""
+    """Returns whether the signal was read as a closing signal."""
     return signal.action in _SIZED_BY_WORD or (
         signal.variant is Variant.PAPER and signal.market_position == "flat"
     )
 
 
 def only_opens(signal: Signal, market_type: MarketType | None) -> bool:
-    """Whether all the signal can do is open or add. On futures an order may reduce what is opposite.
+    """Returns whether the signal can only open or add.
 
-    That is known at execution.
+    On futures, an order may reduce an opposite position. That is known at execution only.
     """
     return (
         market_type is MarketType.SPOT and signal.action in (Action.BUY, Action.LONG) and not signal.shrinks
@@ -127,7 +129,7 @@ def only_opens(signal: Signal, market_type: MarketType | None) -> bool:
 
 
 def only_closes(signal: Signal, market_type: MarketType | None) -> bool:
-    """Whether the signal can only close, reduce or cancel."""
+    """Returns whether the signal can only close, reduce or cancel."""
     selling = market_type is MarketType.SPOT and (
         signal.action in (Action.SELL, Action.SHORT) or signal.shrinks
     )
@@ -137,7 +139,7 @@ def only_closes(signal: Signal, market_type: MarketType | None) -> bool:
 def instructions(
     signal_id: str, signal: Signal, sender: SignalSource, plan: Plan, received_at: datetime
 ) -> tuple[Instruction, ...]:
-    """What each account is told."""
+    """Returns the instruction for each account."""
     settings = sender.owner.settings
     leverage = leverage_of(signal, sender, plan.market_type)
     shared: dict[str, Any] = {
@@ -186,22 +188,22 @@ def instructions(
 
 
 def max_age_s(signal: Signal, sender: SignalSource) -> int:
-    """Seconds after which the signal opens nothing.
+    """Returns the age in seconds from which the signal opens nothing.
 
-    The owner's setting, or what the signal itself says, if that is less.
+    The shorter of the user's setting and the signal's own limit.
     """
     limit = sender.owner.settings.max_age_s
     return limit if signal.max_age_s is None else min(limit, ceil(signal.max_age_s))
 
 
 def _max_price_deviation(sender: SignalSource) -> Decimal:
-    """The strategy's own limit where it has one, else its owner's."""
+    """Returns the strategy's limit, in percent. The user's limit if the strategy has none."""
     of_strategy = (sender.strategy or {}).get("max_price_deviation_percent")
     return sender.owner.settings.max_price_deviation_percent if of_strategy is None else Decimal(of_strategy)
 
 
 def overtaken(given: tuple[Instruction, ...], missed: AlertGap | None) -> tuple[Instruction, ...]:
-    """The instructions of a signal that came after another one.
+    """Returns the instructions of a signal after another signal was stored first.
 
     An exit that its entry has overtaken does nothing.
     """
@@ -212,7 +214,7 @@ def overtaken(given: tuple[Instruction, ...], missed: AlertGap | None) -> tuple[
 
 
 def _size(signal: Signal, trade_amount: Decimal) -> dict[str, Any]:
-    """How much: what the settings say where the webhook is sized by them, else what the body says."""
+    """Returns the size fields, from the settings if these size the webhook's orders, or from the body."""
     if signal.action in _SIZED_BY_WORD:
         return sizes.instructed(signal.size, None, None)
     if signal.variant in (Variant.LEGACY, Variant.PERSONAL):
@@ -222,9 +224,9 @@ def _size(signal: Signal, trade_amount: Decimal) -> dict[str, Any]:
 
 
 def _to_flat(signal: Signal, market_type: MarketType | None) -> dict[str, Any]:
-    """What becomes of an order that leads to flat.
+    """Returns the changes for an order that leads to flat.
 
-    On spot a purchase buys nothing, since there is no short position to buy back.
+    On spot, a purchase buys nothing, because there is no short position to buy back.
     """
     if market_type is MarketType.SPOT and signal.ordered in (Action.BUY, Action.LONG):
         return {"action": Action.BUY, "reduce_only": True}
@@ -232,9 +234,10 @@ def _to_flat(signal: Signal, market_type: MarketType | None) -> dict[str, Any]:
 
 
 def _resync(signal: Signal, market_type: MarketType | None) -> dict[str, Any]:
-    """What a strategy's order becomes so that it leads to the position the strategy says, whatever was missed before it.
+    """Returns the changes that lead to the strategy's position, whatever alerts were missed before.
 
-    Nothing is opened but toward that position. Spot holdings have no direction, and there is no short position to buy back.
+    Only orders toward that position may open. Spot holdings have no direction, so there is no short position
+    to buy back.
     """
     after = signal.market_position
     if signal.action is Action.CLOSE and signal.variant is Variant.GROUP:
@@ -253,7 +256,7 @@ def _resync(signal: Signal, market_type: MarketType | None) -> dict[str, Any]:
 
 
 def _paper(signal: Signal, sender: SignalSource) -> Plan:
-    """The paper account named, else the owner's default one. Never another kind, whatever its name."""
+    """Plans for the named paper account, or the user's default. Never for an account of another kind."""
     name = signal.account or sender.owner.settings.default_account
     entry = sender.owner.directory.accounts.get(name or "")
     if name is None or entry is None:
@@ -264,18 +267,18 @@ def _paper(signal: Signal, sender: SignalSource) -> Plan:
 
 
 def _by_settings(signal: Signal, sender: SignalSource) -> Plan:
-    """Legacy and personal: the account the settings describe."""
+    """Plans legacy and personal signals for the account that the settings describe."""
     settings = sender.owner.settings
     exchange = signal.exchange or settings.exchange
-    real = settings.account_type == "real" and not signal.demo  # `demo=NO` makes no demo user a live one
+    real = settings.account_type == "real" and not signal.demo  # `demo=NO` never makes a demo user trade live
     kind = AccountKind.LIVE if real else AccountKind.DEMO
     return _one(signal, sender, exchange, kind, signal.market_type or settings.market_type)
 
 
 def _xc(signal: Signal, sender: SignalSource) -> Plan:
-    """xc: the account on the exchange named.
+    """Plans an xc signal for the account on the named exchange.
 
-    A perpetual's name asks for futures, else the settings decide the market.
+    A perpetual's name selects futures. Otherwise the settings select the market.
     """
     perpetual = signal.symbol is not None and signal.symbol.perpetual
     market_type = signal.market_type or (
@@ -286,9 +289,9 @@ def _xc(signal: Signal, sender: SignalSource) -> Plan:
 
 
 def _manual(signal: Signal, sender: SignalSource) -> Plan:
-    """By hand: the account named, of whatever kind.
+    """Plans a manual order for the named account of any kind.
 
-    Paper accounts trade spot, others what the symbol or the settings say.
+    Paper accounts trade spot. For others, the symbol or the settings select the market.
     """
     entry = sender.owner.directory.accounts.get(signal.account or "")
     if signal.account is None or entry is None:
@@ -303,9 +306,9 @@ def _manual(signal: Signal, sender: SignalSource) -> Plan:
 def _one(
     signal: Signal, sender: SignalSource, exchange: str, kind: AccountKind, market_type: MarketType
 ) -> Plan:
-    """The account named, else the only one on the exchange.
+    """Plans for the named account, or for the only one on the exchange.
 
-    With several of them, choosing would be a guess about somebody's money.
+    With several accounts, a choice would be a guess about the user's money.
     """
     if market_type is MarketType.SPOT and signal.symbol is not None and signal.symbol.perpetual:
         raise NotDoable("perpetual_on_spot", symbol=signal.symbol.raw)
@@ -327,9 +330,9 @@ def _one(
 
 
 def _group(signal: Signal, sender: SignalSource) -> Plan:
-    """The strategy's active accounts on the exchange and market.
+    """Plans for the strategy's active accounts on the exchange and market.
 
-    An inactive strategy is answered like an unknown one.
+    An inactive strategy gets the answer for an unknown strategy.
     """
     strategy = sender.strategy
     if not strategy or not strategy.get("is_active", True):

@@ -1,7 +1,4 @@
-"""The credentials that a request presents, wherever they stand: header, `Authorization: Bearer`, query, body.
-
-Pure.
-"""
+"""Finds the credentials of a request in header, `Authorization: Bearer`, query and body. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +10,7 @@ from chalicelib.signals.fields import Fields
 from chalicelib.users import credentials
 
 NAMES = frozenset({"token", "secret", "key", "passphrase", "apikey"})
-"""What a credential is called in query and body, squashed. Case and separators do not matter."""
+"""Names of credentials in query and body, squashed. Case and separators are ignored."""
 
 _HEADER = "x-webhook-token"
 
@@ -23,9 +20,9 @@ class Presented:
     """The credentials of one request.
 
     Attributes:
-        checked: Those that must be right, without repetition. The first one says whose signal it is.
-        secrets: All of them, to be masked: also another product's secret, which a body may hold beside a
-            token in header or URL.
+        checked: The credentials that must be valid, without duplicates. The first one names the user.
+        secrets: All credentials, to be masked. Includes another product's secret in the body next to a token
+            in header or URL.
     """
 
     checked: tuple[str, ...]
@@ -33,7 +30,7 @@ class Presented:
 
 
 def of(request: Request, fields: Fields | None) -> Presented:
-    """What a request presents; `fields` is None if the body could not be read."""
+    """Returns the credentials of a request. `fields` is None if the body is unreadable."""
     outside = [*_of_headers(request), *_of_query(request)]
     inside = list(of_body(fields)) if fields else []
     counting = [value for value in inside if credentials.owner(value)] if outside else inside
@@ -55,7 +52,7 @@ def _of_query(request: Request) -> Iterator[str]:
 
 
 def of_body(fields: Fields) -> Iterator[str]:
-    """The credentials in a body."""
+    """Yields the credentials in a body."""
     yield from filter(None, (fields.token, fields.code))
     for name, value in fields.values.items():
         if squash(name) not in NAMES:

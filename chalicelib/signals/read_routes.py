@@ -1,4 +1,4 @@
-"""Reading signals, orders and the webhook log back."""
+"""Routes that read signals, orders and the webhook log."""
 
 from typing import Any
 
@@ -13,15 +13,15 @@ from chalicelib.users.access import caller
 from chalicelib.users.models import Role
 
 OUTCOMES = ("accepted", "refused", "replayed")
-"""What can become of an inbound request."""
+"""The outcomes of an inbound request."""
 
 _LONGEST = 128
 _EARLIEST, _LATEST = "0", "9"
-_UNKNOWN = "unknown"  # the owner of requests that name nobody we know
+_UNKNOWN = "unknown"  # the owner of requests without an authenticated user
 
 
 def get_signal(request: Request) -> Answer:
-    """One signal, whole: received, read, planned, executed, told."""
+    """Returns one signal with its whole history: request, plan, executions, events, deliveries."""
     who = caller(request)
     signal_id = request.path["signal_id"]
     item = store.get(signal_id) if len(signal_id) <= _LONGEST else None
@@ -32,7 +32,7 @@ def get_signal(request: Request) -> Answer:
 
 
 def list_signals(request: Request) -> Answer:
-    """A user's signals, newest first; filters `variant`, `symbol`, `group_name`, `since`, `until`."""
+    """Lists a user's signals, newest first. Filters: `variant`, `symbol`, `group_name`, `since`, `until`."""
     user_id, page = caller(request).whose(request), paging.page_request(request)
     filters: dict[str, Any] = {}
     parts = []
@@ -56,7 +56,7 @@ def list_signals(request: Request) -> Answer:
         filters |= {
             "since": since,
             "until": max(since, _moment(request, "until", _LATEST)),
-        }  # DynamoDB takes no range that runs backwards
+        }  # DynamoDB refuses a range that runs backwards
     only = filters | ({"filter_expression": " AND ".join(parts)} if parts else {})
     return paging.answer(
         "signals", condition, page, trace.summary, index="by_user", user=user_id, newest_first=True, **only
@@ -64,7 +64,7 @@ def list_signals(request: Request) -> Answer:
 
 
 def list_orders(request: Request) -> Answer:
-    """A user's orders, newest first; filters `status`, `symbol`, `account_id`, `signal_id`."""
+    """Lists a user's orders, newest first. Filters: `status`, `symbol`, `account_id`, `signal_id`."""
     user_id, page = caller(request).whose(request), paging.page_request(request)
     filters: dict[str, Any] = {}
     if status := inputs.choice(request, "status", tuple(OrderStatus)):
@@ -80,7 +80,7 @@ def list_orders(request: Request) -> Answer:
 
 
 def get_order(request: Request) -> Answer:
-    """One order."""
+    """Returns one order."""
     who = caller(request)
     signal_id, _, place = request.path["order_id"].partition("-")
     account_id, _, leg = place.rpartition("-")
@@ -94,9 +94,9 @@ def get_order(request: Request) -> Answer:
 
 
 def list_logs(request: Request) -> Answer:
-    """Every request that came in for a user, refused ones included, newest first; filters `outcome`, `code`.
+    """Lists a user's inbound requests, refused ones included, newest first. Filters: `outcome`, `code`.
 
-    Admins see those of nobody as `unknown`.
+    Admins get requests without an authenticated user by `unknown`.
     """
     who, page = caller(request), paging.page_request(request)
     user_id = (
@@ -125,7 +125,7 @@ def _log_view(item: aws.Item) -> aws.Item:
 
 
 def _moment(request: Request, name: str, default: str) -> str:
-    """`?since=` and `?until=` as they are stored; Refused if one is no time."""
+    """Returns `?since=` or `?until=` in stored form. Raises Refused if the value is no time."""
     text = request.query.get(name)
     return default if text is None else inputs.moment(text, name).isoformat()
 

@@ -1,10 +1,9 @@
-"""How many refused requests of one source are recorded in a minute.
+"""Limits the refused requests of one source that are recorded per minute.
 
 A broken or hostile sender must not fill log and outbox.
 
-Counted in each process, so it costs no call, and a burst that AWS spreads over several processes is recorded
-by each of them. A signal
-that is accepted is never held back by it: `users/signal_quota.py` counts those.
+Each process counts by itself, which needs no call. A burst over several processes is recorded by each of
+them. Accepted signals are not limited here, but in `users/signal_quota.py`.
 """
 
 from collections import Counter
@@ -17,9 +16,9 @@ _minute = ""
 
 
 def is_full(source: str, at: datetime) -> bool:
-    """Counts one refusal of a source, a user or an address.
+    """Counts one refusal of a source (a user or an address).
 
-    True if enough of them are recorded in this minute.
+    True if the limit of recorded refusals in this minute is exceeded.
     """
     global _minute  # noqa: PLW0603 - the process's own count
     minute = at.strftime("%Y-%m-%dT%H:%M")

@@ -1,9 +1,9 @@
-"""Refusals at acceptance.
+"""Records refusals at acceptance.
 
-Each is an entry of the webhook log and, where the owner is known, an event, in one transaction.
+A refusal is an entry of the webhook log. If the user is known, it is also an event in the same transaction.
 
-The same code of the same webhook is an event once a minute, since a broken alert fires again and again. What
-was held back in between is counted, and the next event of the code tells how many there were.
+The same code of the same webhook publishes one event a minute, because a broken alert repeats. Suppressed
+refusals are counted, and the next event of the code has their number.
 """
 
 import hashlib
@@ -33,10 +33,11 @@ class Attempt:
     """A request that was not accepted.
 
     Attributes:
-        owner: Whose signal it would have been; None where no credential proves it.
-        webhook: The route it came by.
-        log_entry: As the webhook log keeps it, credentials masked.
-        symbol: As far as the body could be read, likewise `action`.
+        owner: The user of the signal. None if no credential proves the user.
+        webhook: The route that received the request.
+        log_entry: As stored in the webhook log, credentials masked.
+        symbol: The symbol. None if unreadable.
+        action: The action. None if unreadable.
     """
 
     request_id: str
@@ -49,9 +50,9 @@ class Attempt:
 
 
 def record(attempt: Attempt, refused: Refused) -> None:
-    """Logs a refusal and raises `signal.refused` for its owner.
+    """Logs a refusal and publishes `signal.refused` for the user.
 
-    An event about a loop would go round in that loop: it is logged only.
+    A loop is only logged, because its event would enter the same loop.
     """
     if attempt.owner is None:
         aws.write(store.log_write("unknown", attempt.received_at, attempt.request_id, attempt.log_entry))
@@ -59,19 +60,19 @@ def record(attempt: Attempt, refused: Refused) -> None:
         aws.write(store.log_write(attempt.owner, attempt.received_at, attempt.request_id, attempt.log_entry))
     else:
         values = {name: str(value) for name, value in refused.values.items()}
-        told = {"code": refused.code, "status": refused.status, "field": values.get("field")}
+        payload = {"code": refused.code, "status": refused.status, "field": values.get("field")}
         _once_a_minute(
             attempt,
             "signal.refused",
             refused.code,
-            told | {"refused": [{"leg": None, "code": refused.code, "values": values}]},
+            payload | {"refused": [{"leg": None, "code": refused.code, "values": values}]},
         )
 
 
 def record_repeat(attempt: Attempt, signal_id: str, first_received_at: str) -> None:
-    """Logs a signal that its key held back long after the first one, and raises `signal.repeated`.
+    """Logs a signal whose key was used long before, and publishes `signal.repeated`.
 
-    The key is probably not unique.
+    The sender's key is probably not unique.
     """
     _once_a_minute(
         attempt,
@@ -81,8 +82,8 @@ def record_repeat(attempt: Attempt, signal_id: str, first_received_at: str) -> N
     )
 
 
-def _once_a_minute(attempt: Attempt, type_: str, code: str, told: Mapping[str, Any]) -> None:
-    """Writes the log entry, with the event or one more to its count."""
+def _once_a_minute(attempt: Attempt, type_: str, code: str, details: Mapping[str, Any]) -> None:
+    """Writes the log entry, together with the event or with an increment of the suppressed count."""
     assert attempt.owner is not None
     log = store.log_write(attempt.owner, attempt.received_at, attempt.request_id, attempt.log_entry)
     key = _key(attempt, code)
@@ -99,14 +100,14 @@ def _once_a_minute(attempt: Attempt, type_: str, code: str, told: Mapping[str, A
             "forget_at": int((attempt.received_at + _KEPT).timestamp()),
         }
         condition = "version = :read" if known else "attribute_not_exists(version)"
-        counted = aws.put_write(
+        count_write = aws.put_write(
             "idempotency", item, condition, **({"read": known["version"]} if known else {})
         )
         try:
             aws.transact(
-                [counted, log]
+                [count_write, log]
                 if held_back
-                else [counted, log, outbox.event_write(_event(attempt, type_, count, told))]
+                else [count_write, log, outbox.event_write(_event(attempt, type_, count, details))]
             )
         except aws.WriteRefused as refused:
             known = refused.failed[0] or {}
@@ -114,12 +115,10 @@ def _once_a_minute(attempt: Attempt, type_: str, code: str, told: Mapping[str, A
             sleep(uniform(0.005, 0.02) * 2**attempt_number)  # noqa: S311 - jitter, not a secret
         else:
             return
-    aws.write(
-        log
-    )  # many of the same arrive in this instant: they are told of already, and the log misses none
+    aws.write(log)  # many concurrent refusals of the same kind: the event exists, and the log stays complete
 
 
-def _event(attempt: Attempt, type_: str, count: int, told: Mapping[str, Any]) -> Event:
+def _event(attempt: Attempt, type_: str, count: int, details: Mapping[str, Any]) -> Event:
     payload = {
         "signal_id": None,
         "request_id": attempt.request_id,
@@ -128,7 +127,7 @@ def _event(attempt: Attempt, type_: str, count: int, told: Mapping[str, Any]) ->
         "action": attempt.action,
         "count": count,
         **({"account_id": None, "account_name": None, "exchange": None} if type_ == "signal.refused" else {}),
-        **told,
+        **details,
     }
     return Event(
         event_id=event_id(type_, attempt.request_id),

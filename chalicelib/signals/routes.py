@@ -9,33 +9,34 @@ from chalicelib.trading import Variant
 
 
 def api_webhook(request: Request) -> Answer:
-    """The group and paper webhook; the fields of the body tell which."""
+    """Accepts group and paper signals. The fields of the body decide which."""
     try:
         return answer(request, accept(request, inbound_route(variants.variant_of_api_webhook)))
     except Refused as refused:
-        told = refusal(refused, request.language)
+        response = refusal(refused, request.language)
         if not _is_group(request.body):
-            return told
-        return Answer(told.status, {"success": False, **dict(told.body)}, told.headers)  # type: ignore[arg-type]
+            return response
+        body = {"success": False, **dict(response.body)}  # type: ignore[arg-type]
+        return Answer(response.status, body, response.headers)
 
 
 def legacy(request: Request) -> Answer:
-    """The one webhook of the deployment's default user."""
+    """Accepts signals of the deployment's default user."""
     return answer(request, accept(request, inbound_route(lambda _: Variant.LEGACY)))
 
 
 def personal(request: Request) -> Answer:
-    """A user's own webhook."""
+    """Accepts signals of the user in the path."""
     return answer(request, accept(request, inbound_route(lambda _: Variant.PERSONAL)))
 
 
 def xc(request: Request) -> Answer:
-    """The executor webhook: the code in the body says whose it is."""
+    """Accepts signals of PalmaBot's executor webhook. The code in the body names the user."""
     return answer(request, accept(request, inbound_route(lambda _: Variant.XC)))
 
 
 def _is_group(body: bytes) -> bool:
-    """Whether a refused body was meant for a strategy group, whose errors carry `success`."""
+    """Returns whether a refused body is a group signal, whose errors carry `success`."""
     try:
         return variants.variant_of_api_webhook(fields.read(body)) is Variant.GROUP
     except Refused:

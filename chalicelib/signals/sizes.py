@@ -1,4 +1,4 @@
-"""The size of an order: a quantity and its unit, read together. Pure."""
+"""Reads the size of an order: a quantity with its unit. Pure."""
 
 from decimal import Decimal
 from typing import Any
@@ -18,22 +18,22 @@ UNITS = {
     **dict.fromkeys(("percent", "percent_of_equity", "percent_of_balance"), Unit.BALANCE_PERCENT),
     "percent_of_position": Unit.POSITION_PERCENT,
 }
-"""Words whose unit is certain. `lots` is none: a lot has another size with every broker."""
+"""Words with an unambiguous unit. `lots` is excluded: the size of a lot depends on the broker."""
 
 _PERCENT = (Unit.BALANCE_PERCENT, Unit.POSITION_PERCENT)
 
 
 def read(reader: Reader, default: Size | None = None) -> Size | None:
-    """The size a body names by `quantity` and `quantity_type`, or by `qty_per`.
+    """Returns the size in a body, from `quantity` and `quantity_type` or from `qty_per`.
 
     Args:
         reader: The body.
-        default: What holds where no sizing field was sent at all.
+        default: The size if the body has no sizing field.
 
     Raises:
-        Refused: `missing_field` for a unit without a quantity; `invalid_choice` for a unit that is not
-            certain; `conflicting_fields` for two sizes, or a percentage in a unit that is none; as
-            `Reader.number` does.
+        Refused: `missing_field` for a unit without a quantity; `invalid_choice` for an ambiguous unit;
+            `conflicting_fields` for two sizes, or for a percentage with another unit; as `Reader.number`
+            raises.
     """
     unit = reader.choice("quantity_type", UNITS)
     if reader.given("qty_per"):
@@ -65,18 +65,18 @@ def _of_percent(reader: Reader, unit: Unit | None) -> Size | None:
 
 
 def check_value(size: Size | None, price: Decimal | None) -> None:
-    """Raises Refused (`out_of_range`) if quantity times price is more than any order may be worth."""
+    """Raises Refused (`out_of_range`) if quantity times price exceeds the largest order value."""
     if size and size.unit is Unit.BASE and price is not None:
         sizing.check_value(size.amount, price)
 
 
 def instructed(size: Size | None, limit: Decimal | None, stop_price: Decimal | None) -> dict[str, Any]:
-    """The size as an instruction carries it: each unit in a field of its own.
+    """Returns the size fields of an instruction, one field per unit.
 
     Args:
-        size: None sets none of them.
-        limit: The order's limit price, quote per base; None for an order without one.
-        stop_price: Its trigger price.
+        size: None sets no field.
+        limit: The order's limit price, quote per base. None for an order without limit.
+        stop_price: The order's trigger price, quote per base. None for an order without trigger.
     """
     if size is None:
         return {}

@@ -1,4 +1,4 @@
-"""Who sends a signal, and may they: the one read of the acceptance path, and what follows from it."""
+"""Authenticates the source of a signal and checks its permissions. Contains acceptance's single read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,25 +19,24 @@ from chalicelib.users.models import UserContext, user_context_from_items
 from chalicelib.users.signal_quota import Usage
 
 TRADINGVIEW = ("52.89.214.238/32", "34.212.75.30/32", "54.218.53.128/32", "52.32.178.7/32")
-"""Where TradingView sends from (https://www.tradingview.com/support/solutions/43000529348)."""
+"""TradingView's addresses (https://www.tradingview.com/support/solutions/43000529348)."""
 
-_MOST_CREDENTIALS = 8  # read together; a request with more of them is no signal
+_MOST_CREDENTIALS = 8  # read together. No signal has more
 _INBOUND = (credentials.Kind.WEBHOOK, credentials.Kind.XC_CODE)
 
 
 @dataclass(frozen=True, slots=True)
 class SignalSource:
-    """The user a signal belongs to, as read at acceptance.
+    """The user and webhook of a signal, as read at acceptance.
 
     Attributes:
-        authenticated: A token or code came with the signal, and was right.
-        halted: A halt switch, of everybody, of this user or of the strategy, is on.
-        strategy: The strategy the signal names, as stored; None if it names none or there is none.
-        credential: Digest of the credential it came with; `tokenless` if it came with none, empty for orders
-            by hand.
-        rules: The risk rules of the user and of the strategy. Those of the account are asked at execution, as
-            these are again.
-        usage: How often its token has been used; None for orders by hand, which are not counted.
+        authenticated: The signal carries a valid token or code.
+        halted: A halt is set: global, of this user, or of the strategy.
+        strategy: The strategy that the signal names, as stored. None if it names none or none exists.
+        credential: Digest of the signal's credential. `tokenless` if it has none, empty for manual orders.
+        rules: The risk rules of the user and of the strategy. Execution checks them again, together with
+            those of the account.
+        usage: The token's quota. None for manual orders, which have no quota.
     """
 
     owner: UserContext
@@ -50,17 +49,17 @@ class SignalSource:
 
     @property
     def user_id(self) -> str:
-        """The owner's id."""
+        """The user's id."""
         return self.owner.user.user_id
 
     def check(self, source_ip: str) -> None:
-        """Refuses what the user may not send.
+        """Checks whether the user may send signals from this address.
 
-        An order by hand is permitted by its API token, from any address.
+        A manual order is authorised by its API token and permitted from any address.
 
         Raises:
             Unauthorized: There is no credential, and the user requires one.
-            Forbidden: The user is not active, or the address is not on their list.
+            Forbidden: The user is not active, or the address is not on the user's list.
         """
         if not self.credential:
             return
@@ -72,25 +71,22 @@ class SignalSource:
 
     @property
     def is_known(self) -> bool:
-        """Whether the signal is the user's for certain.
-
-        By its credential, or because the user takes signals without one.
-        """
+        """Whether the user is certain, by a credential or because the user permits signals without one."""
         return self.authenticated or not self.owner.settings.require_token
 
 
 def identify(request: Request, fields: Fields | None, user_id: str | None, now: datetime) -> SignalSource:
-    """Finds out whose signal this is. Whether they may send it, `Sender.check` says.
+    """Identifies the source of a signal. `SignalSource.check` checks its permissions.
 
     Args:
-        fields: The body; None if it could not be read, in which case only header and query can carry a token.
-        user_id: Whose it is if no credential says otherwise: the user in the path, or the deployment's
+        fields: The body. None if it is unreadable, then only header and query can carry a token.
+        user_id: The user if no credential names another one: the user in the path, or the deployment's
             default user.
 
     Raises:
-        Unauthorized: One of the credentials presented is wrong, or nothing says whose signal it is.
-        NotFound: There is no such user.
-        Refused: `conflicting_tokens`: two credentials are right, and which of them counts would be a guess.
+        Unauthorized: A credential is wrong, or nothing names the user.
+        NotFound: The user does not exist.
+        Refused: `conflicting_tokens`: two valid credentials. A choice would be a guess.
     """
     checked = presented.of(request, fields).checked
     first = checked[0] if checked else None
@@ -133,9 +129,9 @@ def identify(request: Request, fields: Fields | None, user_id: str | None, now: 
 
 
 def _named(claimed: str | None) -> str:
-    """The user whose signal this claims to be.
+    """Returns the user that the signal claims to belong to.
 
-    Raises Unauthorized if it claims nobody, NotFound if that is no id.
+    Raises Unauthorized if it names no user, NotFound if the name is no id.
     """
     if claimed is None:
         raise Unauthorized("token_missing")
@@ -145,12 +141,12 @@ def _named(claimed: str | None) -> str:
 
 
 def strategy_switch(user_id: str, group_name: str) -> Switch:
-    """The switch of the strategy that a user's signal names."""
+    """Returns the halt switch of the strategy that a user's signal names."""
     return Switch(Scope.STRATEGY, None, user_id, group_name)
 
 
 def _owner_by_lookup(credential: str) -> str:
-    """The owner of a credential that was chosen by hand and so does not name them."""
+    """Returns the user of a credential that a user chose, which does not contain the user's id."""
     stored = aws.get_many([("credentials", {"token_hash": credentials.digest(credential)})])[0]
     if stored is None:
         raise Unauthorized("token_wrong")
@@ -158,7 +154,7 @@ def _owner_by_lookup(credential: str) -> str:
 
 
 def _check_credentials(stored: Mapping[str, aws.Item | None], claimed: str, now: datetime) -> None:
-    """Checks every credential presented against its record; the first one has to be the user's."""
+    """Verifies every presented credential against its record. The first one must belong to the user."""
     for position, (credential, record) in enumerate(stored.items()):
         credentials.verify(credential, record, _INBOUND, now)
         if position == 0 and (record is None or record["user_id"] != claimed):
@@ -177,6 +173,6 @@ def _check_address(source_ip: str, allowed: tuple[str, ...], *, authenticated: b
         ip_address(source_ip) in ip_network(network, strict=False) for network in networks
     ):
         return
-    if authenticated:  # somebody else may have the token
+    if authenticated:  # the token may have leaked
         measure(Metric.TOKEN_FROM_UNKNOWN_ADDRESS)
     raise Forbidden("address_refused", address=source_ip)

@@ -1,6 +1,6 @@
-"""What a signal's age means at acceptance.
+"""Checks a signal's age at acceptance.
 
-Closing signals have none, all others must be neither old nor of the future.
+Closing signals have no maximum age. Other signals must be neither too old nor dated in the future.
 """
 
 from datetime import datetime, timedelta
@@ -18,9 +18,9 @@ _MOST_AHEAD = timedelta(seconds=60)
 
 
 def is_closing(signal: Signal, fields: Fields) -> bool:
-    """Whether it is a closing signal: `close`, `exit`, `stop`, a cancel, or an order that leads to flat.
+    """Returns whether a signal closes: `close`, `exit`, `stop`, a cancel, or an order that leads to flat.
 
-    Paper's `close` is a sale.
+    For paper, `close` is a sale.
     """
     return signal.action is Action.CANCEL_ALL or closing.is_closing(signal.variant, fields)
 
@@ -28,15 +28,14 @@ def is_closing(signal: Signal, fields: Fields) -> bool:
 def check_age(
     signal: Signal, plan: plans.Plan, received_at: datetime, sender: SignalSource, *, closes: bool
 ) -> None:
-    """Refuses a signal that is too old to open anything, or of the future.
+    """Refuses a signal that is too old to open anything, or dated in the future.
 
-    Closing, reducing and cancelling never go stale.
-
-    On futures an order may turn out to reduce, so execution decides whether it is too old.
+    Signals that close, reduce or cancel never become stale. On futures an order may turn out to reduce, so
+    execution decides.
 
     Raises:
         NotDoable: `stale`.
-        Refused: `invalid_time`: a clock that is so wrong says nothing about the signal's age.
+        Refused: `invalid_time`: with such a wrong clock, the signal's age is unknown.
     """
     if not closes and signal.sent_at and signal.sent_at > received_at + _MOST_AHEAD:
         raise Refused("invalid_time", field="timestamp")

@@ -1,4 +1,4 @@
-"""Signals, the idempotency keys that guard them, and the log of every inbound request."""
+"""Signals, their idempotency keys, and the log of every inbound request."""
 
 import hashlib
 import json
@@ -27,17 +27,17 @@ _BY_ACCOUNT = ("account_id", "exchange", "weight")
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKeys:
-    """What makes a repeat of a signal recognisable.
+    """The keys that identify a duplicate of a signal.
 
     Attributes:
-        key: The sender's own key; None if it sent none.
-        scope: Whose repeats count: the user, the webhook, the strategy or account and the symbol.
+        key: The sender's own key. None if it sent none.
+        scope: The range of duplicates: user, webhook, strategy or account, symbol.
         fingerprint: Hash of credential and body.
-        window: How long the same bytes count as a repeat; None turns that off.
-        credential: What the signal came with, see `Sender`. Keys and repeats are of one credential only, so
-            that no sender uses up the key of another one.
-        closing: It is a closing signal, which a key holds back within `key_window` only, and never with
-            another body.
+        window: How long an identical body is a duplicate. None switches the check off.
+        credential: The signal's credential, see `SignalSource`. Keys belong to one credential, so that no
+            sender uses up another sender's key.
+        closing: The signal is closing. Its key refuses a duplicate within `key_window` only, and never one
+            with another body.
     """
 
     key: str | None
@@ -49,20 +49,19 @@ class IdempotencyKeys:
 
     @property
     def key_window(self) -> timedelta:
-        """How long the same key with the same body is certainly the same signal.
+        """How long the same key with the same body is certainly a re-send.
 
-        A re-send, never the exit of a later trade.
+        Later, it may be the exit of another trade.
         """
         return min(self.window or KEY_WINDOW, KEY_WINDOW)
 
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """The signal a repeat repeats, or contradicts by another body under the same key.
+    """The signal that a duplicate repeats, or that has the same key with another body.
 
     Attributes:
-        late: Its key came again after the window, so the later signal is probably another one with the same
-            key.
+        late: The key came again after the window, so the later signal is probably a different one.
     """
 
     signal_id: str
@@ -73,13 +72,13 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A signal with all that was decided at acceptance.
+    """A signal with everything that was decided at acceptance.
 
     Attributes:
-        accounts: How many accounts its strategy has, taking part or not.
-        closes: It can only close, reduce or cancel.
-        missed: The alert that never came, if this one tells of it.
-        secrets: The credentials of the request, which no record may hold.
+        accounts: The number of accounts on its strategy, whether they take part or not.
+        closes: The signal can only close, reduce or cancel.
+        missed: The gap before this alert. None if no alert is missing.
+        secrets: The credentials of the request, which no record may contain.
     """
 
     signal_id: str
@@ -96,30 +95,29 @@ class Accepted:
 
 
 class Overtaken(Retryable):
-    """Nothing was stored, because another signal came first.
+    """Nothing was stored, because another signal was stored first.
 
     Attributes:
-        missed: What follows from that one's position, see `Accepted`.
+        missed: The gap that results from the other signal's position, see `Accepted`.
     """
 
     def __init__(self, missed: AlertGap | None) -> None:
-        super().__init__("another signal came first")
+        super().__init__("another signal was stored first")
         self.missed = missed
 
 
 def save(accepted: Accepted, guard: IdempotencyKeys, usage: Usage | None) -> Earlier | None:
-    """Stores a signal, its keys, its event and its log entry, all or none.
+    """Stores a signal, its keys, its event and its log entry atomically.
 
-    Returns the earlier signal if this one repeats it.
+    Returns the earlier signal if this one is a duplicate, otherwise None.
 
     Args:
-        usage: Of the token it came with, which it is counted for; None counts nothing.
+        usage: The quota that counts the signal. None counts nothing.
 
     Raises:
-        TooMany: The token has sent as many as it may in this minute.
-        Overtaken: Another signal changed what this one was to be stored upon; save it again with what was
-            learnt.
-        Retryable: Another transaction was at the same keys.
+        TooMany: The token's quota for this minute is used up.
+        Overtaken: Another signal changed the stored state. Save again with the new gap.
+        Retryable: Another transaction held the same keys.
     """
     writes = {
         "signal": aws.put_write("signals", _item(accepted), "attribute_not_exists(signal_id)"),
@@ -172,9 +170,10 @@ def save(accepted: Accepted, guard: IdempotencyKeys, usage: Usage | None) -> Ear
 
 
 def _last_write(accepted: Accepted, guard: IdempotencyKeys) -> aws.Write:
-    """Remembers the scope's last signal. Without a key, the same bytes within the window are refused.
+    """Returns the write of the scope's last signal.
 
-    A key alone decides else.
+    Without a key, the condition refuses an identical body within the window. With a key, only the key
+    decides.
     """
     item = {
         "key": f"last#{guard.scope}",
@@ -195,9 +194,9 @@ def _last_write(accepted: Accepted, guard: IdempotencyKeys) -> aws.Write:
 
 
 def _key_write(accepted: Accepted, guard: IdempotencyKeys) -> aws.Write:
-    """Remembers the sender's key. It refuses whatever comes under it again.
+    """Returns the write of the sender's key, whose condition refuses another signal under the same key.
 
-    A closing signal only where that is its own re-send.
+    For a closing signal, the condition refuses only a re-send.
     """
     item = {
         "key": _key_of(guard),
@@ -222,7 +221,7 @@ def _key_write(accepted: Accepted, guard: IdempotencyKeys) -> aws.Write:
 
 
 def _key_of(guard: IdempotencyKeys) -> str:
-    """Where a sender's key stands. Hashed, because names and keys may be long and hold any character."""
+    """Returns the item key of a sender's key, hashed because keys may be long and contain any character."""
     parts = json.dumps([guard.credential, guard.scope, guard.key])
     return f"key#{hashlib.sha256(parts.encode()).hexdigest()}"
 
@@ -268,7 +267,7 @@ def _accepted_event(accepted: Accepted) -> Event:
 
 
 def log_write(owner: str, at: datetime, request_id: str, entry: Mapping[str, Any]) -> aws.Write:
-    """An entry of the webhook log. `owner` is the user once they are known for sure, else "unknown"."""
+    """Returns the write of a webhook log entry. `owner` is the authenticated user, otherwise "unknown"."""
     item = {
         "owner": owner,
         "at": f"{at.isoformat()}#{request_id}",
@@ -280,12 +279,15 @@ def log_write(owner: str, at: datetime, request_id: str, entry: Mapping[str, Any
 
 
 def get(signal_id: str) -> aws.Item | None:
-    """A stored signal; None if there is none."""
+    """Returns a stored signal. None if it does not exist."""
     return aws.get("signals", {"signal_id": signal_id})
 
 
 def _stored_instructions(instructions: Sequence[Instruction]) -> dict[str, Any]:
-    """The instructions of a signal differ by account only, and there may be a thousand of them in one item."""
+    """Returns the instructions in compact form.
+
+    One item may hold a thousand instructions, which differ by account only.
+    """
     shared = instructions[0].model_dump(mode="json", exclude_none=True, exclude=set(_BY_ACCOUNT))
     return {
         "instruction": shared,
@@ -294,7 +296,7 @@ def _stored_instructions(instructions: Sequence[Instruction]) -> dict[str, Any]:
 
 
 def instructions_of(item: aws.Item) -> tuple[Instruction, ...]:
-    """The instructions of a stored signal, as they were first sent."""
+    """Returns the instructions of a stored signal, as they were first sent."""
     return tuple(
         Instruction.model_validate(item["instruction"] | dict(zip(_BY_ACCOUNT, target, strict=True)))
         for target in item["targets"]
@@ -302,7 +304,10 @@ def instructions_of(item: aws.Item) -> tuple[Instruction, ...]:
 
 
 def unqueued_signals(before: datetime) -> Iterator[aws.Item]:
-    """Signals received before a moment and not known to have reached their queues, oldest first within a shard."""
+    """Yields signals received before a time whose messages may not be in their queues.
+
+    The oldest comes first within a shard.
+    """
     condition = "unqueued = :shard AND received_at < :before"
     for shard in aws.SHARDS:
         for found in aws.query_all(
@@ -310,16 +315,16 @@ def unqueued_signals(before: datetime) -> Iterator[aws.Item]:
         ):
             item = aws.get(
                 "signals", {"signal_id": found["signal_id"]}
-            )  # the index holds keys alone, and may be a moment behind
+            )  # the index holds keys only, and lags behind the table
             if item and "unqueued" in item:
                 yield item
 
 
 def mark_queued(signal_id: str) -> None:
-    """Notes that all of a signal's messages are in their queues."""
+    """Marks a signal whose messages are all in their queues."""
     aws.write(aws.update_write("signals", {"signal_id": signal_id}, "REMOVE unqueued"))
 
 
 def fingerprint(body: bytes, credential: str = "") -> str:
-    """What tells one body of one sender from another."""
+    """Returns a hash that identifies a body of one sender."""
     return hashlib.sha256(credential.encode() + b"\x00" + body).hexdigest()

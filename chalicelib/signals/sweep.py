@@ -1,4 +1,4 @@
-"""Signals that were stored, but perhaps never reached their queues."""
+"""Recovers signals that were stored, but may never have reached their queues."""
 
 from datetime import datetime, timedelta
 
@@ -9,9 +9,9 @@ from chalicelib.telemetry import log
 
 
 def requeue(older_than: timedelta, now: datetime) -> int:
-    """Sends the messages of such signals again, as far as their accounts have not settled.
+    """Sends the messages of these signals again, for accounts that have not settled.
 
-    Returns how many signals.
+    Returns the number of signals.
     """
     swept = 0
     for item in store.unqueued_signals(now - older_than):

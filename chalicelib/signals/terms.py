@@ -1,4 +1,4 @@
-"""The words senders use, and the parts of a signal that every variant shares. Contract §1."""
+"""The senders' vocabulary, and the parts of a signal that all variants share. Contract §1."""
 
 import re
 from datetime import datetime
@@ -25,12 +25,12 @@ PAPER_ACTIONS = {
     **dict.fromkeys(("buy", "long", "buy_to_open"), Action.BUY),
     **dict.fromkeys(("sell", "short", "sell_to_close", "close"), Action.SELL),
 }
-"""The paper seed's own table: `close` sells, and there is no position to be told apart from the order."""
+"""The paper seed's table: `close` sells. Paper signals do not separate position and order."""
 
 DIRECTIONS = {
     word: Action(word) if word in ("long", "short") else None for word in (*ACTIONS, *PAPER_ACTIONS)
 }
-"""The directions among the words of either table; None for a word that is an order side."""
+"""The directions among the words of both tables. None for a word that is an order side."""
 
 MARKET_TYPES = {"spot": MarketType.SPOT, "futures": MarketType.FUTURES}
 ORDER_TYPES = {order_type.value: order_type for order_type in OrderType}
@@ -46,9 +46,9 @@ _DELAYED = re.compile(r"_dly?$")
 
 
 def common(reader: Reader) -> dict[str, Any]:
-    """What an opening signal may say about itself.
+    """Returns the fields of an opening signal about itself.
 
-    When it was sent, how long it holds, its key, TradingView's positions and sizes.
+    Its time, its maximum age, its key, TradingView's positions and their sizes.
     """
     return {
         "sent_at": _sent_at(reader),
@@ -62,7 +62,7 @@ def common(reader: Reader) -> dict[str, Any]:
 
 
 def of_closing(reader: Reader) -> dict[str, Any]:
-    """The same of a closing signal, as far as it can be read: nothing of it refuses the signal."""
+    """Returns the same fields of a closing signal, as far as readable. None of them refuses the signal."""
     read = reader.optional
     return {
         "sent_at": read(lambda _: _sent_at(reader), "timestamp"),
@@ -73,9 +73,9 @@ def of_closing(reader: Reader) -> dict[str, Any]:
 
 
 def order_terms(reader: Reader) -> dict[str, Any]:
-    """Whether it is for demo accounts, how long an order stays, whether it may only reduce, where to leave the position it makes.
+    """Returns the terms of an order: demo only, time in force, reduce only, exits, leverage.
 
-    Whether a risk has the stop-loss it is measured by is asked when the signal is planned: a sale on spot needs none.
+    Planning checks whether a risk has a stop-loss, because a sale on spot needs none.
     """
     return {
         "demo": reader.flag("demo"),
@@ -91,10 +91,10 @@ def order_terms(reader: Reader) -> dict[str, Any]:
 
 
 def order_type(reader: Reader) -> OrderType:
-    """The order type; market where nothing in the body speaks of an order type or of a limit.
+    """Returns the order type. Market if the body has neither an order type nor a limit.
 
     Raises:
-        Refused: `missing_field` for a `limit_price` without an order type, which would be filled at market.
+        Refused: `missing_field` for a `limit_price` without an order type, which would fill at market.
     """
     if reader.spelled("limit_price"):
         reader.require("order_type")
@@ -102,11 +102,11 @@ def order_type(reader: Reader) -> OrderType:
 
 
 def prices(reader: Reader, order_type: OrderType) -> dict[str, Any]:
-    """`price` and `stop_price`, as far as the order type needs them.
+    """Returns `price` and `stop_price`, as the order type requires.
 
     Raises:
-        Refused: `missing_field`; `not_for_order_type` for a limit or stop price on an order that would not
-            use it.
+        Refused: `missing_field`; `not_for_order_type` for a limit or stop price that the order would not
+            use.
     """
     if order_type not in WITH_LIMIT and reader.spelled("limit_price"):
         raise Refused("not_for_order_type", field="limit_price", order_type=order_type.value.upper())
@@ -122,7 +122,7 @@ def prices(reader: Reader, order_type: OrderType) -> dict[str, Any]:
 
 
 def _risk(reader: Reader) -> dict[str, Any]:
-    """The risk; a text that is no number may be a label, and matters only where the signal may open."""
+    """Returns the risk. A text that is no number may be a label, and matters only if the signal may open."""
     try:
         return {"risk_percent": reader.number("risk_percent", largest=_WHOLE)}
     except Refused as refused:
@@ -132,9 +132,9 @@ def _risk(reader: Reader) -> dict[str, Any]:
 
 
 def check_stop_loss(signal: Signal) -> None:
-    """Raises Refused (`stop_too_far`) if the stop-loss is too far from an entry that is known.
+    """Raises Refused (`stop_too_far`) if the stop-loss is too far from a known entry price.
 
-    A limit, a trigger, or the reference.
+    The entry price is a limit, a trigger, or the reference.
     """
     entries = [leg.price or leg.stop_price for leg in signal.legs] or [None]
     for entry in entries:
@@ -147,10 +147,10 @@ def _own_price(signal: Signal) -> Decimal | None:
 
 
 def exchange(reader: Reader) -> str | None:
-    """The exchange the body names: lower case, without TradingView's mark for delayed data.
+    """Returns the exchange in the body: lower case, without TradingView's suffix for delayed data.
 
     Raises:
-        Refused: `invalid_choice` for one that this deployment does not know.
+        Refused: `invalid_choice` for an exchange that this deployment does not know.
     """
     name = reader.text("exchange")
     if name is None:
@@ -163,5 +163,5 @@ def exchange(reader: Reader) -> str | None:
 
 
 def _sent_at(reader: Reader) -> datetime | None:
-    # A bar's time beside the time of sending is common; the older of the two lets nothing stale through.
+    # Many bodies have a bar's time and a sending time. The older of both excludes a stale signal.
     return min(filter(None, (reader.time("timestamp"), reader.time("timenow"))), default=None)

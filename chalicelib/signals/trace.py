@@ -1,8 +1,8 @@
-"""A signal's whole life, for reading: received, read, planned, executed, told.
+"""Builds a signal's history: request, plan, executions, events, deliveries.
 
-Events are not looked up: they follow from the ledger. Their ids are made of what they tell of, and so are
-those of their deliveries to outbound webhooks, which are read by them. An order's earlier states are those
-its record still shows.
+Events are not read but derived from the order store. Their ids are computed from their content, and the ids
+of deliveries to outbound webhooks are computed from the event ids. Earlier states of an order are limited to
+those its record still shows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ _OF_ITEM = ("signal_id", "user_id", "variant", "received_at")
 
 
 def trace(item: dict[str, Any], language: str) -> dict[str, Any]:
-    """What was received, as what it was read, under which settings, and how it went on each account.
+    """Returns the request, its parsed form, the settings, and the results on each account.
 
     `result` is the seed's body.
     """
@@ -32,7 +32,7 @@ def trace(item: dict[str, Any], language: str) -> dict[str, Any]:
     events = list(_events(item, executions, orders))
     shown = summary(item) | {
         "status": "settled" if settled else "accepted",
-        **_received(item),
+        **_request_fields(item),
         "settings": item["settings"],
         "signal": item["signal"],
         "instruction": item["instruction"],
@@ -54,7 +54,7 @@ def trace(item: dict[str, Any], language: str) -> dict[str, Any]:
 
 
 def summary(item: dict[str, Any]) -> dict[str, Any]:
-    """A signal in a list."""
+    """Returns a signal as lists show it."""
     signal = item["signal"]
     symbol = signal.get("symbol") or {}
     read = {
@@ -66,14 +66,14 @@ def summary(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def order_view(order: Order) -> dict[str, Any]:
-    """An order as the API shows it."""
+    """Returns an order as the API shows it."""
     return order.model_dump() | {"order_id": order.order_id}
 
 
-def _received(item: dict[str, Any]) -> dict[str, Any]:
-    """Where it came from and as what, credentials masked.
+def _request_fields(item: dict[str, Any]) -> dict[str, Any]:
+    """Returns the route, address and body of the request, credentials masked.
 
-    The log forgets sooner than the signal, then nulls.
+    Nulls if the log entry has expired, which happens before the signal expires.
     """
     place = f"{item['received_at']}#{item['signal_id']}"
     entries, _ = aws.query_page(
@@ -84,7 +84,7 @@ def _received(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _execution(execution: AccountResult, language: str) -> dict[str, Any]:
-    told = {
+    names = {
         "account_id",
         "account_name",
         "exchange",
@@ -94,7 +94,7 @@ def _execution(execution: AccountResult, language: str) -> dict[str, Any]:
         "settled_at",
         "detail",
     }
-    shown = execution.model_dump(include=told)
+    shown = execution.model_dump(include=names)
     refused = [
         leg.model_dump() | {"error": messages.render(leg.code, leg.values, language)}
         for leg in execution.refused
@@ -105,7 +105,7 @@ def _execution(execution: AccountResult, language: str) -> dict[str, Any]:
 def _events(
     item: dict[str, Any], executions: Sequence[AccountResult], orders: Sequence[Order]
 ) -> Iterator[dict[str, Any]]:
-    """What was told of the signal, in its order."""
+    """Yields the signal's events in order."""
     found: list[tuple[str, str, tuple[str, ...]]] = [
         (item["received_at"], "signal.accepted", (item["signal_id"],))
     ]
@@ -122,13 +122,13 @@ def _events(
     found += [
         (each.settled_at.isoformat(), "signal.refused", (each.signal_id, each.account_id)) for each in unhappy
     ]
-    for told_at, type_, parts in sorted(found):
+    for event_at, type_, parts in sorted(found):
         about = f"order#{parts[0]}" if type_.startswith("order.") else f"signal#{parts[0]}"
-        yield {"at": told_at, "type": type_, "entity": about, "event_id": event_id(type_, *parts)}
+        yield {"at": event_at, "type": type_, "entity": about, "event_id": event_id(type_, *parts)}
 
 
 def _deliveries(user_id: str, event_ids: Sequence[str]) -> list[dict[str, Any]]:
-    """What the user's outbound webhooks were sent of these events."""
+    """Returns the deliveries of these events to the user's outbound webhooks."""
     subscribed = webhooks.list_page(f"user#{user_id}")
     ids = [deliveries.delivery_id(webhook.webhook_id, each) for each in event_ids for webhook in subscribed][
         :_MOST_DELIVERIES

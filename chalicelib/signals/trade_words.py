@@ -1,6 +1,7 @@
-"""The words by which an unknown key is recognised as one that would change the trade.
+"""Recognises unknown keys that would change the trade, by the words in them.
 
-An opening signal with such a key is refused, never traded without it. This is the one list of them.
+An opening signal with such a key is refused, because ignoring the key would change the trade. This is the
+only list of these words.
 """
 
 import re
@@ -28,10 +29,10 @@ CHART_NAMES = frozenset(
         *("comment", "orderid", "orderprice", "ordercomment", "alertmessage"),
     )
 )
-"""Squashed names of TradingView's placeholders that templates carry as information only."""
+"""Squashed names of TradingView's placeholders that templates carry for information."""
 
 OTHER_CREDENTIALS = frozenset({"key", "passphrase", "apikey"})
-"""Squashed names that may hold another product's secret: masked and ignored beside a token of ours."""
+"""Squashed names that may hold another product's secret. Masked and ignored next to one of our tokens."""
 
 _CHANGES = frozenset(Kind) - {Kind.INSTRUMENT, Kind.LABEL}
 
@@ -170,15 +171,15 @@ WORDS: Mapping[Kind, tuple[str, ...]] = {
         "apikey",
     ),
 }
-"""Words of keys that would change the trade. A key with one of them is never ignored in an opening signal."""
+"""Words of keys that would change the trade. An opening signal with such a key is refused."""
 
 _BESIDE_CLOSE = frozenset(
     {"time", "price", "prev", "previous", "prior", "last", "bar", "candle", "daily", "day", "date", "at"}
 )
-"""`prev_close` and `close_time` are chart data, not a wish to close."""
+"""`prev_close` and `close_time` are chart data and do not close."""
 
 _GROUPING = frozenset({"order"})
-"""Names of objects that hold other keys, which are checked themselves."""
+"""Names of objects with other keys, which are checked themselves."""
 
 _WINNING = ("tp", "profit", "takeprofit", "target", "tgt")
 _SHORT = ("sl", "tp", "qty")
@@ -199,26 +200,26 @@ _FILLERS = (
     "profit",
 )
 _LONG_WORD = 6
-"""Letters from which a word counts wherever it stands in a key: shorter ones occur inside others."""
+"""Letters from which a word counts anywhere in a key. Shorter words occur inside others."""
 
 _ALIKE = 0.84
-"""Likeness from which an unknown key counts as a misspelled known one, as `difflib` measures it."""
+"""Similarity by `difflib` from which an unknown key counts as a misspelled known key."""
 
 _PLOT = re.compile(r"plot\d*")
 _TOKEN = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 
 
 def is_chart(key: str) -> bool:
-    """Whether a key is one of TradingView's chart placeholders, which are information only."""
+    """Returns whether a key is a chart placeholder of TradingView, which is for information only."""
     squashed = squash(key)
     return squashed in CHART_NAMES or bool(_PLOT.fullmatch(squashed))
 
 
 @lru_cache(maxsize=4096)  # alerts of one template have the same keys
 def kind_of(key: str) -> Kind | None:
-    """What an unknown key would decide, by the words in it or its likeness to a known key.
+    """Returns what an unknown key would decide, by its words or its similarity to a known key.
 
-    None if it changes no trade.
+    None if the key does not change the trade.
     """
     squashed = squash(key)
     if is_chart(key) or squashed in OTHER_CREDENTIALS or squashed in _GROUPING:
@@ -232,7 +233,7 @@ def kind_of(key: str) -> Kind | None:
 
 
 def nearest(key: str, variant: Variant) -> str:
-    """The known key that an unknown one most probably stands for, of those that the webhook reads."""
+    """Returns the known key that an unknown key probably stands for, among those that the webhook reads."""
     kind, squashed = kind_of(key), squash(key)
     if kind is Kind.SIZE:
         return "qty_per" if variant is Variant.GROUP else "quantity"
@@ -248,7 +249,7 @@ def nearest(key: str, variant: Variant) -> str:
 
 
 def changes_trade(name: str) -> bool:
-    """Whether a known field would change the trade. Chart placeholders and labels would not."""
+    """Returns whether a known field would change the trade. Chart placeholders and labels would not."""
     return BY_NAME[name].kind in _CHANGES and not is_chart(name)
 
 

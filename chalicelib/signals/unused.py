@@ -1,4 +1,4 @@
-"""What was done with each field of a body that the signal does not use."""
+"""Explains the fields of a body that the signal does not use."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from chalicelib.signals.models import Signal
 
 
 def explained(signal: Signal, fields: Fields, *, closing: bool, language: str) -> list[dict[str, Any]]:
-    """The unused fields, each with its meaning if it has one and what was done with it.
+    """Returns the unused fields, each with its known name and an explanation.
 
     Args:
-        signal: As it was read.
-        fields: The body it was read from. A field that was sent empty is never used.
-        closing: A closing signal reads only what names the position.
+        signal: The parsed signal.
+        fields: The body of the signal. An empty field is never used.
+        closing: The signal is closing, so only fields that name the position are used.
         language: Of the explanations.
     """
     empty = (name for name, value in fields.values.items() if value is None)

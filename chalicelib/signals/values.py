@@ -1,6 +1,6 @@
-"""Typed values out of `Fields`: text, choices, numbers, times.
+"""Reads typed values from `Fields`: text, choices, numbers, times.
 
-Each refusal names the field and says what would be right.
+Each refusal names the field and a valid form.
 """
 
 import re
@@ -15,10 +15,10 @@ from chalicelib.signals.aliases import ALIASES, squash
 from chalicelib.signals.fields import MAX_TEXT, PLACEHOLDER, Fields
 
 MAX_DIGITS = 30
-"""Significant digits. DynamoDB keeps 38; arithmetic on the number needs room too."""
+"""Significant digits. DynamoDB keeps 38, and computing with the number needs some of them."""
 
 SMALLEST, LARGEST = Decimal("1e-18"), Decimal("1e18")
-"""Bounds of every price and quantity. Beyond them lies a mistake, and numbers that a store would round."""
+"""Bounds of every price and quantity. Values beyond are mistakes, or would be rounded by the store."""
 
 FLAGS: Mapping[str, bool] = {"yes": True, "no": False, "true": True, "false": False, "1": True, "0": False}
 
@@ -26,18 +26,18 @@ _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?", re.AS
 _EPOCH_SECONDS = (
     Decimal(946_684_800),
     Decimal(4_102_444_800),
-)  # the years 2000 to 2100; as milliseconds they cannot be confused
+)  # the years 2000 to 2100, distinct from milliseconds
 _STORED_DIGITS, _STORED_MAGNITUDE = 38, 100  # DynamoDB: 38 digits, 1e-130 to 9.9e125
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _T = TypeVar("_T")
 
 
 class Reader:
-    """Reads typed values and remembers which names it was asked for, so that the rest can be kept as unknown.
+    """Reads typed values and remembers the names that were read. The rest is kept as unknown.
 
     Args:
-        fields: Where from.
-        prefix: Put before a name in messages, `orders[0].`.
+        fields: The body.
+        prefix: Prefix of a name in messages, `orders[0].`.
     """
 
     def __init__(self, fields: Fields, prefix: str = "") -> None:
@@ -46,38 +46,38 @@ class Reader:
         self._used: set[str] = set()
 
     def given(self, name: str) -> bool:
-        """Whether the field was sent with a value."""
+        """Returns whether the field was sent with a value."""
         return self._fields.values.get(name) is not None
 
     def sent(self, name: str) -> bool:
-        """Whether the field was sent, with a value or empty. A default applies only where it was not."""
+        """Returns whether the field was sent, even empty. A default applies only if it was not."""
         return name in self._fields.values
 
     def spelled(self, name: str) -> bool:
-        """Whether the field was sent under this very name, in any spelling."""
+        """Returns whether the field was sent under this name, in any spelling but not by an alias."""
         return self._fields.spelled(name)
 
     @property
     def names_read(self) -> frozenset[str]:
-        """The names it was asked for."""
+        """The names that were read."""
         return frozenset(self._used)
 
     def names(self) -> list[str]:
-        """Everything that was sent, by canonical name; what nobody knows, as spelled."""
+        """Returns everything that was sent, by canonical name. Unknown keys as spelled."""
         return list(self._fields.values)
 
     def shown(self, name: str) -> str:
-        """The field for a message, as the sender spelled it."""
+        """Returns the field's name for a message, as the sender spelled it."""
         return f"{self._prefix}{self._fields.shown(name)}"
 
     def require(self, *names: str) -> None:
-        """Refuses with `missing_field`, naming all that are missing."""
+        """Raises Refused (`missing_field`) with all names that are missing."""
         missing = [f"{self._prefix}{name}" for name in names if not self.given(name)]
         if missing:
             raise Refused("missing_field", field=", ".join(missing))
 
     def needed(self, name: str, choices: Mapping[str, _T]) -> _T:
-        """One of the named values, for a field that must be there.
+        """Returns one of the named values of a required field.
 
         Raises:
             Refused: `missing_field`, `invalid_choice`.
@@ -88,7 +88,7 @@ class Reader:
         return value
 
     def raw(self, name: str) -> Any:
-        """The value as it came; None if it was not sent."""
+        """Returns the value as sent. None if it was not sent. Raises Refused for a placeholder."""
         self._used.add(name)
         value = self._fields.values.get(name)
         if isinstance(value, str) and (found := PLACEHOLDER.search(value)):
@@ -96,7 +96,7 @@ class Reader:
         return value
 
     def text(self, name: str) -> str | None:
-        """A text, without blank ends; a number counts as its digits.
+        """Returns a text, stripped of blanks. None if missing or empty. A number becomes its digits.
 
         Raises:
             Refused: `invalid_text`, `too_long`, `placeholder`.
@@ -114,11 +114,11 @@ class Reader:
         return value or None
 
     def choice(self, name: str, choices: Mapping[str, _T]) -> _T | None:
-        """One of the named values, whatever the case and the separators.
+        """Returns one of the named values, ignoring case and separators. None if missing or empty.
 
         Args:
             name: The field.
-            choices: What each accepted word means.
+            choices: The accepted words with their meanings.
 
         Raises:
             Refused: `invalid_choice` with the accepted words as `allowed`.
@@ -135,16 +135,16 @@ class Reader:
         raise Refused("invalid_choice", field=self.shown(name), allowed=", ".join(choices))
 
     def flag(self, name: str) -> bool | None:
-        """A yes or no."""
+        """Returns a yes or no. None if missing or empty. Raises as `choice` does."""
         return self.choice(name, FLAGS)
 
     def number(self, name: str, largest: Decimal = LARGEST, *, zero: bool = False) -> Decimal | None:
-        """A positive number with every digit it was sent with.
+        """Returns a positive number with every digit that was sent. None if missing or empty.
 
         Args:
             name: The field.
-            largest: The upper bound, included.
-            zero: Zero counts too.
+            largest: The upper bound, inclusive.
+            zero: Permits zero.
 
         Raises:
             Refused: `invalid_number`, `must_be_positive`, `too_many_digits`, `out_of_range`.
@@ -152,7 +152,7 @@ class Reader:
         return self._number(name, self.raw(name), largest, zero=zero)
 
     def percentage(self, name: str) -> Decimal | None:
-        """The number of a text such as `5%`, at most 100; None if the value has no percent sign.
+        """Returns the number of a text such as `5%`, at most 100. None if the value has no percent sign.
 
         Raises:
             Refused: As `number` does.
@@ -163,10 +163,10 @@ class Reader:
         return self._number(name, value.rstrip().removesuffix("%"), Decimal(100))
 
     def whole(self, name: str, largest: int) -> int | None:
-        """A whole number from 1 to `largest`.
+        """Returns a whole number from 1 to `largest`. None if missing or empty.
 
         Raises:
-            Refused: As `number` does; `invalid_number` for one with a fraction.
+            Refused: As `number` does. `invalid_number` for a number with a fraction.
         """
         value = self.number(name, Decimal(largest))
         if value is not None and value != value.to_integral_value():
@@ -194,7 +194,9 @@ class Reader:
         return number
 
     def time(self, name: str) -> datetime | None:
-        """A moment in UTC, from ISO 8601 (UTC if it names no offset) or epoch seconds or milliseconds.
+        """Returns a time in UTC, from ISO 8601 or epoch seconds or milliseconds. None if missing or empty.
+
+        ISO 8601 without an offset is read as UTC.
 
         Raises:
             Refused: `invalid_time`.
@@ -208,15 +210,15 @@ class Reader:
             raise Refused("invalid_time", field=self.shown(name)) from None
 
     def known_beyond(self, names: frozenset[str]) -> list[str]:
-        """The known fields that were sent though only `names` are meant here."""
+        """Returns the known fields that were sent with a value and are not in `names`."""
         return [
             name for name in self._fields.values if name in ALIASES and name not in names and self.given(name)
         ]
 
     def optional(self, read: Callable[[str], _T | None], name: str) -> _T | None:
-        """What a method of this reader makes of a field; None where it refuses.
+        """Returns the result of a method of this reader for a field. None if the method refuses.
 
-        Only for what must never refuse a closing signal.
+        Only for fields that must never refuse a closing signal.
         """
         try:
             return read(name)
@@ -224,7 +226,7 @@ class Reader:
             return None
 
     def unknown(self) -> dict[str, Any]:
-        """Everything nobody asked for, as it came, credentials masked."""
+        """Returns everything that was not read, as sent, with credentials masked."""
         rest = {
             name: _storable_value(value)
             for name, value in self._fields.values.items()
@@ -237,7 +239,7 @@ class Reader:
 
 
 def _shortest(value: Decimal) -> Decimal:
-    """The same number without trailing zeros or exponent.
+    """Returns the same number without trailing zeros and exponent.
 
     `normalize` would round to the context's precision.
     """
@@ -271,7 +273,7 @@ def _epoch(value: Decimal) -> datetime:
 def _iso(value: Any) -> datetime:
     text = value.strip() if isinstance(value, str) else ""
     if ":" not in text and "T" not in text.upper():
-        raise ValueError  # a day alone says nothing about how old a signal is
+        raise ValueError  # a date without time does not give a signal's age
     parsed = datetime.fromisoformat(text)
     moment = parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
     low, high = _EPOCH_SECONDS
@@ -281,7 +283,7 @@ def _iso(value: Any) -> datetime:
 
 
 def _storable_value(value: Any) -> Any:
-    """A value any store takes: a number beyond DynamoDB's 38 digits or range becomes the text it was."""
+    """Returns a value that the store can hold. A number beyond DynamoDB's range becomes its text."""
     if isinstance(value, Decimal):
         fits = (
             value.is_finite()

@@ -1,6 +1,6 @@
-"""From named values to a `Signal`: which variant a body is, and what each variant's fields mean. Contract §1.
+"""Parses named values into a `Signal`: the variant of a body, and the meaning of its fields. Pure.
 
-Pure.
+Contract §1.
 """
 
 from chalicelib import symbols
@@ -13,30 +13,28 @@ from chalicelib.signals.values import Reader
 from chalicelib.trading import Action, OrderType, Variant
 
 GROUP_MARKS = ("group_name", "order_type", "market_type", "qty_per", "orders")
-"""Any of these makes a body on `POST /api/webhook` a group signal.
+"""Each of these makes a body on `POST /api/webhook` a group signal.
 
-Every spelling counts, an alias does not.
+Every spelling counts, aliases do not.
 """
 
 
 def variant_of_api_webhook(fields: Fields) -> Variant:
-    """Which of the two variants on `POST /api/webhook` a body is."""
+    """Returns which of the two variants on `POST /api/webhook` a body is."""
     return Variant.GROUP if any(fields.spelled(mark) for mark in GROUP_MARKS) else Variant.PAPER
 
 
 def read_signal(variant: Variant, fields: Fields) -> Signal:
-    """Reads what a body asks for.
+    """Parses a body into a signal.
 
-    A signal that only closes is recognised first, and read by a reader of its own.
-
-    Whether its token or code is right is not asked here.
+    Closing signals are recognised first and have a reader of their own. Credentials are not verified here.
 
     Args:
-        variant: By the route it came in on, see `variant_of_api_webhook`.
+        variant: The variant of the route, see `variant_of_api_webhook`.
         fields: The body.
 
     Raises:
-        Refused: A field is missing or cannot be meant so; `docs/errors.md` lists the codes.
+        Refused: A field is missing or invalid. `docs/errors.md` lists the codes.
     """
     if variant is Variant.GROUP and group.is_cancel(fields):
         return group.read_cancel(fields)
@@ -81,7 +79,7 @@ def _paper(fields: Fields) -> Signal:
 
 
 def _paper_reduction(signal: Signal, reader: Reader) -> Signal:
-    """A `long` that leaves its position smaller sells."""
+    """Returns a sale for a `long` that leaves a smaller position. Other signals are unchanged."""
     directed = signal.model_copy(update={"action": reader.choice("side", terms.DIRECTIONS) or signal.action})
     return (
         signal.model_copy(update={"action": Action.SELL, "reduce_only": True}) if directed.shrinks else signal
@@ -89,7 +87,7 @@ def _paper_reduction(signal: Signal, reader: Reader) -> Signal:
 
 
 def _plain(variant: Variant, fields: Fields) -> Signal:
-    """Legacy, personal and xc: one order, sized by the owner's settings or by a quantity."""
+    """Parses a legacy, personal or xc signal: one order, sized by the user's settings or by a quantity."""
     reader = Reader(fields)
     xc, sized = variant is Variant.XC, variant in (Variant.XC, Variant.MANUAL)
     reader.require(
@@ -102,8 +100,8 @@ def _plain(variant: Variant, fields: Fields) -> Signal:
     action = reader.needed("side", terms.ACTIONS)
     order_type = terms.order_type(reader)
     market_type = reader.choice("market_type", terms.MARKET_TYPES)
-    # Legacy and personal signals go where the owner's settings say; their `exchange` is often TradingView's,
-    # of the chart.
+    # Legacy and personal signals trade where the user's settings say. Their `exchange` is often that of the
+    # TradingView chart.
     exchange = terms.exchange(reader) if sized else None
     symbol = symbols.resolve(reader.text("symbol") or "", market_type)
     symbols.check_exchange(symbol, exchange)

@@ -1,9 +1,9 @@
-"""What to paste into TradingView's alert so that it reaches a strategy: one text per webhook variant.
+"""Builds the TradingView alert message for a strategy: one text per webhook variant.
 
-TradingView fills `{{placeholders}}` when the alert fires, and re-sends the same text when it gets no answer;
-so an `alert_id` out of placeholders is the same in a repeat and another one in the next alert.
-`strategy.position_size` tells two orders of the same second apart. Tokens and codes are not stored in clear,
-so their owner puts them in.
+TradingView fills `{{placeholders}}` when the alert fires, and re-sends the same text if the webhook does not
+answer. An `alert_id` made of placeholders is therefore equal in a duplicate and different in the next alert.
+`strategy.position_size` distinguishes two orders of the same second. Tokens and codes are not stored in
+clear, so the user inserts them.
 """
 
 import json
@@ -14,7 +14,7 @@ from chalicelib.strategies.models import Strategy
 from chalicelib.users.models import AccountKind, shown_id
 
 VARIANTS = ("group", "batch", "cancel", "paper", "legacy", "personal", "xc")
-TOKEN = "YOUR_WEBHOOK_TOKEN"  # noqa: S105 - stands where the user's own goes
+TOKEN = "YOUR_WEBHOOK_TOKEN"  # noqa: S105 - a placeholder for the user's token
 CODE = "YOUR_XC_CODE"
 _ID = "{{ticker}}-{{interval}}-{{timenow}}-{{strategy.order.action}}-{{strategy.position_size}}"
 _POSITION = {
@@ -25,9 +25,9 @@ _SIZED = {
     "market_position": "{{strategy.market_position}}",
     "market_position_size": "{{strategy.market_position_size}}",
 }
-"""On a reversal the order's contracts are the old position's and the new one's together.
+"""Bounds what a reversal opens.
 
-This bounds what is opened.
+On a reversal, the order's contracts are the sum of the old and the new position.
 """
 
 __all__ = ["VARIANTS", "build"]
@@ -36,16 +36,16 @@ __all__ = ["VARIANTS", "build"]
 def build(
     strategy: Strategy, variant: str, exchange: str | None = None, market_type: str | None = None
 ) -> dict[str, Any]:
-    """The alert's message for a strategy.
+    """Returns a strategy's alert message.
 
     Args:
         variant: One of `VARIANTS`.
-        exchange: Where to trade; None takes that of the strategy's first active account.
-        market_type: `spot` or `futures`; likewise.
+        exchange: The exchange to trade on. None takes that of the strategy's first active account.
+        market_type: `spot` or `futures`. None takes that of the strategy's first active account.
 
     Returns:
-        `url` and `text`, which go into the alert's two boxes; `message`, the same as JSON (null for xc);
-        `fill_in`, what the owner must replace first.
+        `url` and `text` for the two boxes of the alert; `message`, the text as JSON (null for xc); `fill_in`,
+        the placeholders that the user must replace.
     """
     member = next((member for member in strategy.accounts.values() if member.active), None)
     exchange = exchange or (member.exchange if member else config.exchanges()[0])

@@ -18,7 +18,7 @@ Symbols = Annotated[tuple[ShortText, ...], Field(max_length=500)]
 
 
 class StrategyChange(Input):
-    """What may change of a strategy. Its name stays: signals name it."""
+    """The fields of a strategy that may change. The name is fixed, because signals refer to it."""
 
     description: Note | None = None
     is_active: bool = True
@@ -30,7 +30,7 @@ class StrategyChange(Input):
 
 
 class NewMember(Input):
-    """An account to put on a strategy."""
+    """An account to add to a strategy."""
 
     account_id: AccountId
     weight: Weight = Decimal(100)
@@ -39,7 +39,7 @@ class NewMember(Input):
 
 
 class NewMembers(Input):
-    """One account, or a list of them under `accounts`."""
+    """One account, or a list of accounts under `accounts`."""
 
     account_id: AccountId | None = None
     weight: Weight = Decimal(100)
@@ -56,7 +56,7 @@ class NewMembers(Input):
 
 
 class MemberChange(Input):
-    """What may change of an account on a strategy."""
+    """The fields that may change of an account on a strategy."""
 
     weight: Weight = Decimal(100)
     market_types: MarketTypes = ("spot", "futures")
@@ -65,7 +65,7 @@ class MemberChange(Input):
 
 
 class NewStrategy(Input):
-    """A strategy to create; `user_id` is for admins."""
+    """A strategy to create. Only admins may set `user_id`."""
 
     user_id: UserId | None = None
     group_name: ShortText

@@ -1,4 +1,4 @@
-"""Making, changing and deleting strategies. Each change is audited and told in its own transaction."""
+"""Creates, changes and deletes strategies. The change's transaction holds audit entry and event."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from chalicelib.strategies.models import Strategy
 from chalicelib.users import store as users
 from chalicelib.versions import Edit, changed_fields, edit
 
-_TRIES = 50  # numbers of the counter that are taken already
+_TRIES = 50  # numbers of the counter that may already be in use
 
 
 def create_strategy(
@@ -33,12 +33,12 @@ def create_strategy(
     """Creates a strategy without accounts.
 
     Args:
-        symbols: In any form that signals may use; only these are traded. Empty trades all.
+        symbols: The symbols to trade, in any notation of signals. Empty trades all.
 
     Raises:
-        NotFound: There is no such user.
+        NotFound: The user does not exist.
         Conflict: The user has a strategy of this name.
-        Refused: A symbol is in no known form.
+        Refused: A symbol is in no known notation.
     """
     users.user(user_id)
     for _ in range(_TRIES):
@@ -73,7 +73,7 @@ def _writes(strategy: Strategy, by: str, now: datetime) -> list[aws.Write]:
         "points_to": strategy.group_name,
     }
     after = strategy.model_dump(exclude={"accounts", "version"})
-    told = {"is_active": strategy.is_active, "symbols": list(strategy.symbols)}
+    payload = {"is_active": strategy.is_active, "symbols": list(strategy.symbols)}
     watched = (
         expected_signals.expecting_attributes(strategy.expect_every_s, now, active=strategy.is_active) or {}
     )
@@ -83,53 +83,53 @@ def _writes(strategy: Strategy, by: str, now: datetime) -> list[aws.Write]:
         record.write(
             record.Change(by, "strategy.created", strategy.entity, strategy.user_id, now, after=after)
         ),
-        store.event("strategy.created", strategy, told, 1, now),
+        store.event("strategy.created", strategy, payload, 1, now),
     ]
 
 
 def update_strategy(
     strategy: Strategy, wanted: Mapping[str, Any], *, by: str, version: int | None = None
 ) -> Strategy:
-    """Changes a strategy; returns it as it is then.
+    """Changes a strategy and returns the new state.
 
     Args:
         wanted: `description`, `is_active`, `symbols`, `resync`, `expect_every_s`,
             `max_price_deviation_percent` by name.
-        version: The version the editor saw; None takes whatever is there.
+        version: The version that the editor saw. None edits the current version.
 
     Raises:
-        NotFound: It is gone.
+        NotFound: The strategy no longer exists.
         Conflict: `version_conflict`.
-        Refused: A symbol is in no known form.
+        Refused: A symbol is in no known notation.
     """
     now = datetime.now(UTC)
     if "symbols" in wanted:
         wanted = {**wanted, "symbols": plain_symbols(wanted["symbols"])}
 
-    def plan(item: aws.Item, following: int) -> Edit:
+    def plan(item: aws.Item, next_version: int) -> Edit:
         before = Strategy.model_validate(item).model_dump()
         fields = changed_fields(before, wanted)
         if not fields:
             return Edit({})
         old = {name: before[name] for name in fields}
         change = record.Change(by, "strategy.updated", strategy.entity, strategy.user_id, now, old, fields)
-        told = store.event("strategy.updated", strategy, {**fields}, following, now)
+        event = store.event("strategy.updated", strategy, {**fields}, next_version, now)
         more: dict[str, Any] = {"updated_at": now.isoformat()}
-        gone: Sequence[str] = ()
+        removed: Sequence[str] = ()
         if {"expect_every_s", "is_active"} & fields.keys():
             after = before | fields
             watched = expected_signals.expecting_attributes(
                 after["expect_every_s"], now, active=after["is_active"]
             )
             more |= watched or {}
-            gone = [] if watched else ["watched", "silent_from"]
-        return Edit(fields | more, [(record.write(change), None), (told, None)], removed=gone)
+            removed = [] if watched else ["watched", "silent_from"]
+        return Edit(fields | more, [(record.write(change), None), (event, None)], removed=removed)
 
     return Strategy.model_validate(edit("strategies", store.key(strategy), version, plan))
 
 
 def delete_strategy(strategy: Strategy, *, by: str) -> None:
-    """Deletes a strategy; its accounts stay. Its signals are answered like those of an unknown one."""
+    """Deletes a strategy. Its accounts stay. Further signals get the answer for an unknown strategy."""
     now = datetime.now(UTC)
     change = record.Change(
         by,
@@ -151,9 +151,9 @@ def delete_strategy(strategy: Strategy, *, by: str) -> None:
             ]
         )
     except aws.WriteRefused:
-        return  # somebody else has deleted it just now
+        return  # deleted concurrently
 
 
 def plain_symbols(symbols: Sequence[str]) -> tuple[str, ...]:
-    """Symbols by the plain names that planning compares, each once: `BINANCE:BTCUSDT.P` is `BTCUSDT`."""
+    """Returns symbols by their plain names, without duplicates: `BINANCE:BTCUSDT.P` is `BTCUSDT`."""
     return tuple(dict.fromkeys(names.resolve(symbol).name for symbol in symbols))

@@ -1,4 +1,4 @@
-"""The accounts on a strategy: put on, weighted, paused, taken off."""
+"""The accounts on a strategy: adds, weights, pauses and removes them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,38 +12,39 @@ from chalicelib.strategies.models import Member, Strategy
 from chalicelib.versions import Edit, edit
 
 _READ_AT_ONCE = 100
-_TOLD = 50  # accounts an audit entry or event names; beyond it says how many
+_LISTED_ACCOUNTS = 50  # accounts listed in an audit entry or event. Above, only their number is given
 
 
 def check(user_id: str, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Raises what `add_accounts` would raise of these entries, whatever strategy they are for."""
+    """Raises what `add_accounts` would raise for these entries, except what depends on the strategy."""
     _members(user_id, entries)
 
 
 def add_accounts(
     strategy: Strategy, entries: Sequence[Mapping[str, Any]], *, by: str, version: int | None = None
 ) -> Strategy:
-    """Puts accounts on a strategy.
+    """Adds accounts to a strategy.
 
     Args:
-        entries: Each an `account_id` and, if they differ from the defaults, `weight`, `market_types`,
-            `active`.
-        version: The version of the strategy the editor saw; None takes whatever is there.
+        entries: Each has an `account_id`, and `weight`, `market_types`, `active` where they differ from the
+            defaults.
+        version: The version of the strategy that the editor saw. None edits the current version.
 
     Raises:
-        NotDoable: `unknown_reference`: an account does not exist, or is another user's. `too_many_accounts`.
-        Conflict: `already_exists`: an account is on the strategy; or `version_conflict`.
+        NotDoable: `unknown_reference`: an account does not exist or belongs to another user.
+            `too_many_accounts`.
+        Conflict: `already_exists`: an account is already on the strategy. `version_conflict`.
     """
     members = _members(strategy.user_id, entries)
 
-    def put_on(accounts: dict[str, Member]) -> dict[str, Member]:
+    def add(accounts: dict[str, Member]) -> dict[str, Member]:
         if accounts.keys() & members.keys():
             raise Conflict("already_exists", field="account_id")
         if len(accounts) + len(members) > request_limits.STRATEGY_ACCOUNTS:
             raise NotDoable("too_many_accounts", limit=request_limits.STRATEGY_ACCOUNTS)
         return accounts | members
 
-    return _edit(strategy, by, version, put_on)
+    return _edit(strategy, by, version, add)
 
 
 def change_account(
@@ -52,7 +53,7 @@ def change_account(
     """Changes an account's `weight`, `market_types` or `active` on a strategy.
 
     Raises:
-        NotFound: The account is not on it.
+        NotFound: The account is not on the strategy.
         Conflict: `version_conflict`.
     """
 
@@ -65,14 +66,14 @@ def change_account(
 
 
 def remove_account(strategy: Strategy, account_id: str, *, by: str) -> Strategy:
-    """Takes an account off a strategy; what it holds stays. Raises NotFound if it is not on it."""
+    """Removes an account from a strategy. Its position stays. Raises NotFound if it is not there."""
 
-    def take_off(accounts: dict[str, Member]) -> dict[str, Member]:
+    def remove(accounts: dict[str, Member]) -> dict[str, Member]:
         if account_id not in accounts:
             raise NotFound("not_found")
         return {id_: member for id_, member in accounts.items() if id_ != account_id}
 
-    return _edit(strategy, by, None, take_off)
+    return _edit(strategy, by, None, remove)
 
 
 def _edit(
@@ -80,31 +81,31 @@ def _edit(
 ) -> Strategy:
     now = datetime.now(UTC)
 
-    def plan(item: aws.Item, following: int) -> Edit:
+    def plan(item: aws.Item, next_version: int) -> Edit:
         before = Strategy.model_validate(item).accounts
         after = change(before)
         touched = [id_ for id_ in {**before, **after} if before.get(id_) != after.get(id_)]
         if not touched:
             return Edit({})
-        was, is_ = _shown(before, touched), _shown(after, touched)
+        was, is_ = _changed_accounts(before, touched), _changed_accounts(after, touched)
         audited = record.Change(
             by, "strategy.accounts_changed", strategy.entity, strategy.user_id, now, was, is_
         )
-        told = store.event(
-            "strategy.accounts_changed", strategy, {"changed": is_, "accounts": len(after)}, following, now
+        event = store.event(
+            "strategy.accounts_changed", strategy, {"changed": is_, "accounts": len(after)}, next_version, now
         )
         fields = {
             "accounts": {id_: member.model_dump() for id_, member in after.items()},
             "updated_at": now.isoformat(),
         }
-        return Edit(fields, [(record.write(audited), None), (told, None)])
+        return Edit(fields, [(record.write(audited), None), (event, None)])
 
     return Strategy.model_validate(edit("strategies", store.key(strategy), version, plan))
 
 
-def _shown(accounts: Mapping[str, Member], touched: Sequence[str]) -> dict[str, Any]:
-    """The touched accounts as they are here; an account that is not here is null."""
-    if len(touched) > _TOLD:
+def _changed_accounts(accounts: Mapping[str, Member], touched: Sequence[str]) -> dict[str, Any]:
+    """Returns the changed accounts as in `accounts`. Null stands for an account that is not there."""
+    if len(touched) > _LISTED_ACCOUNTS:
         return {"accounts": sum(id_ in accounts for id_ in touched)}
     return {id_: accounts[id_].model_dump() if id_ in accounts else None for id_ in touched}
 

@@ -9,10 +9,10 @@ from chalicelib.users.models import AccountKind, Record, shown_id
 
 
 class Member(Record):
-    """An account on a strategy, with what planning a signal needs of it.
+    """An account on a strategy, with the data for planning a signal.
 
     Attributes:
-        weight: The account's share of each percentage a signal gives, percent; 100 takes it as it is.
+        weight: Factor on each percentage of a signal, in percent. 100 leaves it unchanged.
         active: False pauses the account on this strategy.
     """
 
@@ -28,14 +28,12 @@ class Strategy(Record):
     """A strategy as stored.
 
     Attributes:
-        strategy_id: The number the API knows it by; signals name it by `group_name`, which is unique per
-            user.
-        symbols: Names such as `BTCUSDT` that it trades; empty trades all.
-        resync: Take `market_position` of a signal as the truth, and make up for a signal that was missed.
-        expect_every_s: Seconds within which it should send a signal; longer silence raises an alarm. None
-            expects nothing.
-        max_price_deviation_percent: Takes the place of its owner's setting of this name; None leaves that
-            setting.
+        strategy_id: The strategy's number in the API. Signals use `group_name`, which is unique per user.
+        symbols: Names such as `BTCUSDT` that the strategy trades. Empty trades all.
+        resync: Treats `market_position` of a signal as the truth, and catches up on a missed signal.
+        expect_every_s: Longest time between two signals, in seconds. A longer gap raises an alarm. None
+            expects no signals.
+        max_price_deviation_percent: Overrides the user's setting of this name. None keeps the user's setting.
         accounts: By account id.
     """
 
@@ -55,11 +53,11 @@ class Strategy(Record):
 
     @property
     def entity(self) -> str:
-        """What its events and audit entries are about."""
+        """The entity of the strategy's events and audit entries."""
         return f"strategy#{self.strategy_id}"
 
     def view(self) -> dict[str, Any]:
-        """The strategy as lists show it: how many accounts, not which."""
+        """Returns the strategy as lists show it: with the number of accounts, without the accounts."""
         shown = self.model_dump(exclude={"accounts"})
         ids = {"strategy_id": shown_id(self.strategy_id), "user_id": shown_id(self.user_id)}
         active = sum(member.active for member in self.accounts.values())
@@ -67,5 +65,5 @@ class Strategy(Record):
 
 
 def member_view(account_id: str, member: Member) -> dict[str, Any]:
-    """An account on a strategy as it is shown."""
+    """Returns the view of an account on a strategy."""
     return {"account_id": shown_id(account_id), **member.model_dump()}

@@ -1,4 +1,4 @@
-"""The strategies' routes. Everybody sees and changes their own; admins everybody's."""
+"""The strategies' routes. Users see and change their own strategies, admins all."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from chalicelib.versions import answering_conflicts
 
 
 def list_strategies(request: Request) -> Answer:
-    """A user's strategies by name: the caller's, or for an admin those of `?user_id=`."""
+    """Lists a user's strategies by name: the caller's, or for an admin those of `?user_id=`."""
     who = caller(request)
     user_id, page = who.whose(request), paging.page_request(request)
     active = inputs.flag(request, "is_active")
@@ -24,7 +24,7 @@ def list_strategies(request: Request) -> Answer:
 
 
 def create_strategy(request: Request) -> Answer:
-    """Creates a strategy, with accounts if some are given."""
+    """Creates a strategy, with accounts if the body has some."""
     who = caller(request)
     given = inputs.body(request, NewStrategy)
     owner = str(given.user_id) if given.user_id is not None else who.user_id
@@ -40,7 +40,7 @@ def create_strategy(request: Request) -> Answer:
 
 
 def get_strategy(request: Request) -> Answer:
-    """One strategy."""
+    """Returns one strategy."""
     return Answer(200, _own(request)[1].view())
 
 
@@ -55,25 +55,27 @@ def patch_strategy(request: Request) -> Answer:
 
 
 def delete_strategy(request: Request) -> Answer:
-    """Deletes a strategy; its accounts stay."""
+    """Deletes a strategy. Its accounts stay."""
     who, strategy = _own(request)
     manage.delete_strategy(strategy, by=who.user_id)
     return Answer(200, {"strategy_id": shown_id(strategy.strategy_id), "deleted": True})
 
 
 def list_accounts(request: Request) -> Answer:
-    """The accounts on a strategy, by id; `?limit` and `?offset`."""
+    """Lists the accounts on a strategy by id. Takes `?limit` and `?offset`."""
     _, strategy = _own(request)
     page = paging.page_request(request)
     ordered = sorted(strategy.accounts.items(), key=lambda pair: (len(pair[0]), pair[0]))
     begin = paging.start_of(page)
     end = begin + page.limit
-    following = {"offset": end} if end < len(ordered) else None
-    return paging.list_response([member_view(*pair) for pair in ordered[begin:end]], len(ordered), following)
+    next_position = {"offset": end} if end < len(ordered) else None
+    return paging.list_response(
+        [member_view(*pair) for pair in ordered[begin:end]], len(ordered), next_position
+    )
 
 
 def add_accounts(request: Request) -> Answer:
-    """Puts one account, or a list of them, on a strategy."""
+    """Adds one account, or a list of accounts, to a strategy."""
     who, strategy = _own(request)
     given = inputs.body(request, NewMembers)
     entries = [inputs.set_fields(entry) for entry in given.accounts]
@@ -83,7 +85,7 @@ def add_accounts(request: Request) -> Answer:
 
 
 def patch_account(request: Request) -> Answer:
-    """Changes an account's weight or markets on a strategy, or pauses it."""
+    """Changes an account's weight or markets on a strategy, or pauses the account."""
     who, strategy = _own(request)
     given = inputs.body(request, MemberChange)
     account_id = request.path["account_id"]
@@ -93,13 +95,13 @@ def patch_account(request: Request) -> Answer:
 
 
 def remove_account(request: Request) -> Answer:
-    """Takes an account off a strategy."""
+    """Removes an account from a strategy."""
     who, strategy = _own(request)
     return Answer(200, members.remove_account(strategy, request.path["account_id"], by=who.user_id).view())
 
 
 def get_alert_message(request: Request) -> Answer:
-    """The text to paste into TradingView's alert, for `?variant=`."""
+    """Returns the text to paste into TradingView's alert, for `?variant=`."""
     _, strategy = _own(request)
     variant = inputs.choice(request, "variant", alert_message.VARIANTS) or "group"
     exchange = inputs.choice(request, "exchange", config.exchanges())
@@ -108,7 +110,7 @@ def get_alert_message(request: Request) -> Answer:
 
 
 def _own(request: Request) -> tuple[Caller, Strategy]:
-    """The caller, and the strategy in the path if they may see it."""
+    """Returns the caller and the strategy in the path. Raises unless the caller may see it."""
     who = caller(request)
     strategy = store.get(request.path["strategy_id"])
     who.require_owner(strategy.user_id)

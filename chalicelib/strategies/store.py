@@ -1,4 +1,4 @@
-"""A strategy's item, and the pointer that finds it by its id."""
+"""A strategy's item, and the pointer from its id to the item."""
 
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ _LONGEST_ID = 64
 
 
 def get(strategy_id: str) -> Strategy:
-    """A strategy by its id. Raises NotFound if there is none."""
+    """Returns a strategy by its id. Raises NotFound if it does not exist."""
     pointer = aws.get("strategies", pointer_key(strategy_id)) if len(strategy_id) <= _LONGEST_ID else None
     item = (
         aws.get("strategies", {"user_id": pointer["owner"], "group_name": pointer["points_to"]})
@@ -27,18 +27,21 @@ def get(strategy_id: str) -> Strategy:
 
 
 def key(strategy: Strategy) -> dict[str, str]:
-    """The key of a strategy's item."""
+    """Returns the key of a strategy's item."""
     return {"user_id": strategy.user_id, "group_name": strategy.group_name}
 
 
 def pointer_key(strategy_id: str) -> dict[str, str]:
-    """The key of the pointer to a strategy."""
+    """Returns the key of the pointer to a strategy."""
     return {"user_id": f"strategy#{strategy_id}", "group_name": "lookup"}
 
 
 def event(type_: str, strategy: Strategy, payload: dict[str, Any], version: int, at: datetime) -> aws.Write:
-    """`strategy.created`, `strategy.updated`, `strategy.deleted`, `strategy.accounts_changed`."""
-    told = {
+    """Returns the write of a strategy's event.
+
+    `strategy.created`, `strategy.updated`, `strategy.deleted` or `strategy.accounts_changed`.
+    """
+    common = {
         "strategy_id": shown_id(strategy.strategy_id),
         "user_id": shown_id(strategy.user_id),
         "group_name": strategy.group_name,
@@ -47,7 +50,7 @@ def event(type_: str, strategy: Strategy, payload: dict[str, Any], version: int,
         Event(
             event_id=event_id(type_, strategy.strategy_id, str(version)),
             type=type_,
-            payload=told | payload,
+            payload=common | payload,
             entity=strategy.entity,
             user_id=strategy.user_id,
             created_at=at,

@@ -1,1 +1,1 @@
-"""Support tickets: a user and the admins write to each other; each ticket knows whose turn it is."""
+"""Support tickets: messages between a user and the admins. The status says who must answer."""

@@ -1,4 +1,4 @@
-"""Opening a ticket, writing into it, changing it: each with its events in one transaction."""
+"""Opens tickets, adds messages, changes tickets. Each change and its events are one transaction."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,10 +15,10 @@ from chalicelib.versions import Edit, edit
 
 
 def create(asked: NewTicket, who: Caller, now: datetime) -> Ticket:
-    """Opens a ticket with its first message; one that an admin opens for a user waits for that user.
+    """Opens a ticket with its first message. A ticket that an admin opens for a user is pending.
 
     Raises:
-        NotFound: There is no such user.
+        NotFound: The user does not exist.
     """
     user_id = who.user_id if asked.user_id is None else str(asked.user_id)
     from_admin = _from_admin(who, user_id)
@@ -39,7 +39,7 @@ def create(asked: NewTicket, who: Caller, now: datetime) -> Ticket:
         text=asked.message,
         created_at=now,
     )
-    told = record.Change(
+    audit_change = record.Change(
         who.user_id, "ticket.created", _entity(ticket), user_id, now, after={"title": ticket.title}
     )
     writes = [
@@ -48,7 +48,7 @@ def create(asked: NewTicket, who: Caller, now: datetime) -> Ticket:
         store.new_message_write(first),
         events.created_write(ticket),
         events.message_added_write(ticket, first),
-        record.write(told),
+        record.write(audit_change),
     ]
     try:
         aws.transact(writes)
@@ -60,11 +60,11 @@ def create(asked: NewTicket, who: Caller, now: datetime) -> Ticket:
 
 
 def add_message(ticket_id: int, text: str, who: Caller, now: datetime) -> Message:
-    """Writes a message into a ticket, and passes the turn.
+    """Adds a message to a ticket and updates the status.
 
     Raises:
-        NotFound: There is no such ticket, or it is another user's.
-        Retryable: Others were writing at the same time, again and again.
+        NotFound: The ticket does not exist or belongs to another user.
+        Retryable: Concurrent changes won every try.
     """
     added: list[Message] = []
 
@@ -83,7 +83,7 @@ def add_message(ticket_id: int, text: str, who: Caller, now: datetime) -> Messag
         added[:] = [message]
         status = _turn(ticket.status, from_admin=from_admin)
         after = ticket.model_copy(update={"status": status, "version": version})
-        told = record.Change(
+        audit_change = record.Change(
             who.user_id,
             "ticket.message_added",
             _entity(ticket),
@@ -94,7 +94,7 @@ def add_message(ticket_id: int, text: str, who: Caller, now: datetime) -> Messag
         writes = [
             store.new_message_write(message),
             events.message_added_write(after, message),
-            record.write(told),
+            record.write(audit_change),
         ]
         if status is not ticket.status:
             writes.append(events.status_changed_write(after, ticket.status, now))
@@ -106,10 +106,10 @@ def add_message(ticket_id: int, text: str, who: Caller, now: datetime) -> Messag
 
 
 def change(ticket_id: int, asked: TicketChange, who: Caller, now: datetime) -> Ticket:
-    """Changes title or status; what it is already is no change.
+    """Changes title or status. No-op if nothing differs.
 
     Raises:
-        NotFound: There is no such ticket, or it is another user's.
+        NotFound: The ticket does not exist or belongs to another user.
         Conflict: `version_conflict`.
     """
     wanted = {name: value for name, value in set_fields(asked, "version").items() if value is not None}
@@ -146,7 +146,7 @@ def _turn(status: Status, *, from_admin: bool) -> Status:
 
 
 def _from_admin(who: Caller, user_id: str) -> bool:
-    """An admin in a ticket of their own is its user."""
+    """Returns whether the caller writes as an admin. In the own ticket, an admin writes as its user."""
     return who.role is Role.ADMIN and who.user_id != user_id
 
 

@@ -1,4 +1,4 @@
-"""What is told of tickets: ids as numbers, as in the admin seed's other events."""
+"""Events about tickets, with ids as numbers as in the admin seed's other events."""
 
 from datetime import datetime
 from typing import Any
@@ -11,18 +11,18 @@ from chalicelib.users.models import shown_id
 
 
 def created_write(ticket: Ticket) -> aws.Write:
-    """`ticket.created`; its first message is told by `ticket.message_added`."""
+    """Returns the write of `ticket.created`. `ticket.message_added` has the first message."""
     return _write("ticket.created", ticket, {"status": ticket.status.value}, ticket.created_at)
 
 
 def status_changed_write(ticket: Ticket, old: Status, at: datetime) -> aws.Write:
-    """`ticket.status_changed`, of the ticket as it is now."""
+    """Returns the write of `ticket.status_changed`, with the ticket's new state."""
     payload = {"status": ticket.status.value, "old_status": old.value, "new_status": ticket.status.value}
     return _write("ticket.status_changed", ticket, payload, at, str(ticket.version))
 
 
 def message_added_write(ticket: Ticket, message: Message) -> aws.Write:
-    """`ticket.message_added`, by the user or by an admin."""
+    """Returns the write of `ticket.message_added`, for a message of the user or of an admin."""
     payload = {
         "message_id": message.message_id,
         "author_id": shown_id(message.author_id),

@@ -1,4 +1,4 @@
-"""A ticket, its messages, and what a request may say of them. Immutable, no I/O."""
+"""A ticket, its messages, and the bodies of requests. Immutable, no I/O."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -10,15 +10,14 @@ from chalicelib.inputs import Caseless, Input, OneLine, Readable, UserId, Versio
 from chalicelib.users.models import Record
 
 LONGEST_TEXT = 4000
-"""Characters of a message; with room to spare in a Telegram message, which holds 4096."""
+"""Characters of a message. A Telegram message has 4096, which leaves room for other text."""
 
 
 class Status(StrEnum):
-    """Whose turn it is.
+    """Who must answer.
 
-    A ticket starts open: an admin has to answer. An admin's message makes it pending: the user has to. The
-    user's message makes it open again, also when it was closed; an admin's message to a closed ticket leaves
-    it closed.
+    A new ticket is open: an admin must answer. An admin's message makes it pending: the user must answer. The
+    user's message opens it again, even if it was closed. An admin's message leaves a closed ticket closed.
     """
 
     OPEN = "open"
@@ -30,8 +29,8 @@ class Ticket(Record):
     """A ticket.
 
     Attributes:
-        messages: How many it has; they are numbered from 1.
-        version: Counts its changes, messages included.
+        messages: The number of messages, numbered from 1.
+        version: The number of changes, messages included.
     """
 
     ticket_id: int
@@ -48,8 +47,8 @@ class Message(Record):
     """A message of a ticket.
 
     Attributes:
-        author_id: The user who wrote it.
-        is_from_admin: They wrote as an admin, and not in a ticket of their own.
+        author_id: The user who wrote the message.
+        is_from_admin: The author wrote as an admin, not in the own ticket.
     """
 
     ticket_id: int
@@ -60,18 +59,18 @@ class Message(Record):
     created_at: datetime
 
 
-def _said(text: str) -> str:
+def _not_blank(text: str) -> str:
     if not text.strip():
-        raise ValueError("nothing but blanks")
+        raise ValueError("only blanks")
     return text
 
 
 Title = Annotated[str, Field(min_length=1, max_length=200), OneLine]
-Text = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT), AfterValidator(_said), Readable]
+Text = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT), AfterValidator(_not_blank), Readable]
 
 
 class NewTicket(Input):
-    """The body of `POST /tickets`; `user_id` is for admins, who may open a ticket for a user."""
+    """The body of `POST /tickets`. Admins may set `user_id` to open a ticket for a user."""
 
     title: Title
     message: Text
@@ -79,7 +78,7 @@ class NewTicket(Input):
 
 
 class TicketChange(Input):
-    """The body of `PATCH /tickets/{ticket_id}`; `version`, where given, is the one the change was made to."""
+    """The body of `PATCH /tickets/{ticket_id}`. `version` is the version that the editor saw."""
 
     title: Title | None = None
     status: Annotated[Status, Caseless] | None = None

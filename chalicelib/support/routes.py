@@ -1,4 +1,4 @@
-"""Tickets over HTTP. Users open, read, answer, close and reopen their own; admins everybody's."""
+"""Tickets over HTTP. Users open, read, answer, close and reopen their own tickets, admins all tickets."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -19,11 +19,11 @@ def create_ticket(request: Request) -> Answer:
     asked = inputs.body(request, NewTicket)
     if asked.user_id is not None and str(asked.user_id) != who.user_id:
         who.require_admin()
-    return Answer(201, _shown(change.create(asked, who, datetime.now(UTC))))
+    return Answer(201, _ticket_view(change.create(asked, who, datetime.now(UTC))))
 
 
 def list_tickets(request: Request) -> Answer:
-    """Tickets, newest first: for an admin everybody's or those of `?user_id=`, else the caller's own."""
+    """Lists tickets, newest first: the caller's own. For an admin all, or those of `?user_id=`."""
     who, page = caller(request), paging.page_request(request)
     user_id = who.whose_or_all(request)
     status = inputs.choice(request, "status", tuple(Status))
@@ -33,21 +33,28 @@ def list_tickets(request: Request) -> Answer:
             "tickets",
             "listed = :all",
             page,
-            _view,
+            _ticket_item_view,
             index="listed",
             newest_first=True,
             all=store.LISTED,
             **filters,
         )
     return paging.answer(
-        "tickets", "user_id = :user", page, _view, index="by_user", newest_first=True, user=user_id, **filters
+        "tickets",
+        "user_id = :user",
+        page,
+        _ticket_item_view,
+        index="by_user",
+        newest_first=True,
+        user=user_id,
+        **filters,
     )
 
 
 def get_ticket(request: Request) -> Answer:
-    """One ticket."""
-    _, ticket = _asked(request)
-    return Answer(200, _shown(ticket))
+    """Returns one ticket."""
+    _, ticket = _target(request)
+    return Answer(200, _ticket_view(ticket))
 
 
 @answering_conflicts
@@ -55,27 +62,27 @@ def change_ticket(request: Request) -> Answer:
     """Changes a ticket's title or status."""
     who = caller(request)
     asked = inputs.body(request, TicketChange)
-    return Answer(200, _shown(change.change(_number(request), asked, who, datetime.now(UTC))))
+    return Answer(200, _ticket_view(change.change(_number(request), asked, who, datetime.now(UTC))))
 
 
 def list_messages(request: Request) -> Answer:
-    """A ticket's messages, oldest first."""
-    _, ticket = _asked(request)
+    """Lists a ticket's messages, oldest first."""
+    _, ticket = _target(request)
     page = paging.page_request(request)
     condition = "ticket_id = :ticket AND message_id > :itself"
-    return paging.answer("tickets", condition, page, _message_view, ticket=ticket.ticket_id, itself=0)
+    return paging.answer("tickets", condition, page, _message_item_view, ticket=ticket.ticket_id, itself=0)
 
 
 def add_message(request: Request) -> Answer:
-    """Writes a message into a ticket."""
+    """Adds a message to a ticket."""
     who = caller(request)
     asked = inputs.body(request, NewMessage)
     return Answer(
-        201, _message_shown(change.add_message(_number(request), asked.message, who, datetime.now(UTC)))
+        201, _message_view(change.add_message(_number(request), asked.message, who, datetime.now(UTC)))
     )
 
 
-def _asked(request: Request) -> tuple[Caller, Ticket]:
+def _target(request: Request) -> tuple[Caller, Ticket]:
     who = caller(request)
     ticket = store.get(_number(request))
     if ticket is None:
@@ -84,19 +91,19 @@ def _asked(request: Request) -> tuple[Caller, Ticket]:
     return who, ticket
 
 
-def _view(item: aws.Item) -> dict[str, Any]:
-    return _shown(Ticket.model_validate(item))
+def _ticket_item_view(item: aws.Item) -> dict[str, Any]:
+    return _ticket_view(Ticket.model_validate(item))
 
 
-def _shown(ticket: Ticket) -> dict[str, Any]:
+def _ticket_view(ticket: Ticket) -> dict[str, Any]:
     return ticket.model_dump() | {"user_id": shown_id(ticket.user_id)}
 
 
-def _message_view(item: aws.Item) -> dict[str, Any]:
-    return _message_shown(Message.model_validate(item))
+def _message_item_view(item: aws.Item) -> dict[str, Any]:
+    return _message_view(Message.model_validate(item))
 
 
-def _message_shown(message: Message) -> dict[str, Any]:
+def _message_view(message: Message) -> dict[str, Any]:
     return message.model_dump(exclude={"text"}) | {
         "author_id": shown_id(message.author_id),
         "message": message.text,
@@ -104,7 +111,7 @@ def _message_shown(message: Message) -> dict[str, Any]:
 
 
 def _number(request: Request) -> int:
-    """The number in the path; what is none names no ticket."""
+    """Returns the ticket number in the path. Raises NotFound for other texts."""
     text = request.path["ticket_id"]
     if not text.isascii() or not text.isdigit() or len(text) > len(str(2**53)):
         raise NotFound("not_found")

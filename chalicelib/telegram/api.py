@@ -1,6 +1,7 @@
-"""The Bot API (https://core.telegram.org/bots/api), as far as it is used: sending a text to a chat.
+"""The part of the Bot API (https://core.telegram.org/bots/api) in use: sending a text to a chat.
 
-The bot's token is part of every URL, so no error of `requests` leaves this module: they carry the URL.
+Every URL contains the bot's token, and errors of `requests` contain the URL. No such error leaves this
+module.
 """
 
 import logging
@@ -15,42 +16,42 @@ TIMEOUT_S = 10
 LONGEST = 4096
 """Characters of a message."""
 
-logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # its warnings and debug lines name the URL
+logging.getLogger("urllib3").setLevel(logging.CRITICAL)  # its warnings and debug lines contain the URL
 
 
 class Limited(Retryable):
-    """Too many messages.
+    """Telegram's rate limit is reached.
 
     Args:
-        retry_after: Seconds until Telegram takes the next one to this chat.
+        retry_after: Seconds until Telegram accepts the next message to this chat.
     """
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(f"Telegram wants a pause of {retry_after} s")
+        super().__init__(f"Telegram rate limit reached, retry after {retry_after} s")
         self.retry_after = retry_after
 
 
 class Blocked(TradehookError):
-    """The bot may not write to this chat: it was blocked, never spoken to, or there is no such chat."""
+    """The chat is closed to the bot: blocked, never opened, or it does not exist."""
 
 
 class Undeliverable(TradehookError):
-    """Telegram will never take this message."""
+    """Telegram will never accept this message."""
 
 
 def configured() -> bool:
-    """Whether this deployment has a bot."""
+    """Returns whether this deployment has a bot."""
     return secret_settings.is_set("TELEGRAM_BOT_TOKEN")
 
 
 def send(chat_id: int, text: str) -> None:
-    """Sends a plain text, cut where it is too long.
+    """Sends a plain text, truncated if it is too long.
 
     Raises:
-        Limited: Later.
-        Retryable: Telegram is down or slow. After a timeout the message may have been sent all the same.
+        Limited: The rate limit is reached.
+        Retryable: Telegram is down or slow. After a timeout, the message may have been sent.
         Blocked: The chat is closed to the bot.
-        Undeliverable: Telegram refuses this message for good.
+        Undeliverable: Telegram refuses this message permanently.
         Misconfigured: Telegram does not know the token.
     """
     shown = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
@@ -68,7 +69,7 @@ def send(chat_id: int, text: str) -> None:
         case 400 if "chat not found" in description.lower():
             raise Blocked(description)
         case 401 | 404:
-            raise Misconfigured("Telegram does not know the bot's token")
+            raise Misconfigured("Telegram rejects the bot's token")
         case status if 400 <= status < 500:  # noqa: PLR2004 - the client errors of HTTP
             raise Undeliverable(f"{status} {description}")
         case status:
@@ -76,18 +77,18 @@ def send(chat_id: int, text: str) -> None:
 
 
 def _post(method: str, body: dict[str, object]) -> requests.Response:
-    url = f"{config.setting('TELEGRAM_API', 'https://api.telegram.org')}/bot{secret_settings.secret('TELEGRAM_BOT_TOKEN')}/{method}"
+    server = config.setting("TELEGRAM_API", "https://api.telegram.org")
+    url = f"{server}/bot{secret_settings.secret('TELEGRAM_BOT_TOKEN')}/{method}"
     try:
         return _session().post(url, json=body, timeout=TIMEOUT_S, allow_redirects=False)
     except requests.RequestException as error:
         fault = type(error).__name__
-    raise Retryable(
-        f"Telegram is not to be reached: {fault}"
-    )  # out here, so that the error with the URL is not its context
+    # Raised outside `except`, so that the error with the URL is not its context.
+    raise Retryable(f"Telegram not reachable: {fault}")
 
 
 def _error_details(answer: requests.Response) -> tuple[str, int]:
-    """Telegram's own words, and the seconds it wants to be left alone (1 if it does not say)."""
+    """Returns Telegram's description and the pause it asks for, in seconds (1 if it gives none)."""
     try:
         body = answer.json()
         description = str(body.get("description", ""))

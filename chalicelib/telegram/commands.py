@@ -1,4 +1,4 @@
-"""The bot's commands: what each does, and what it says."""
+"""The bot's commands and their replies."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ from chalicelib.users.models import AccountKind, UserContext
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What somebody wrote to the bot.
+    """A message to the bot.
 
     Attributes:
-        private: In a private chat, whose id is the person's; elsewhere others would read along.
-        language: Of their Telegram, where it is one of ours.
-        names: Their `username`, `first_name` and `last_name`.
+        private: The chat is private, so its id is the person's. Other chats have further readers.
+        language: The language of the person's Telegram. None if it is not supported.
+        names: The person's `username`, `first_name` and `last_name`.
     """
 
     update_id: int
@@ -38,26 +38,26 @@ class Command:
 
     @property
     def name(self) -> str:
-        """`/xc`, without the bot's name that may follow; empty if it is no command."""
+        """The command, `/xc`, without the bot's name that may follow. Empty if the text is no command."""
         first = self.written.split(maxsplit=1)[0] if self.written.strip() else ""
         return first.partition("@")[0].lower() if first.startswith("/") else ""
 
     @property
     def argument(self) -> str:
-        """What follows the command."""
+        """The text after the command."""
         return self.written.partition(" ")[2].strip()
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the bot says, and the user it says it to, if it is one."""
+    """The bot's reply. `user_id` is None if the chat belongs to no user."""
 
     text: str
     user_id: str | None
 
 
 def answer(command: Command, now: datetime) -> Reply | None:
-    """Carries a command out; returns the reply, None where nothing is to be said."""
+    """Executes a command and returns the reply. None if no reply is needed."""
     if not command.private:
         return Reply(text("private_only", {}, command.language or "en"), None) if command.name else None
     user_id = links.owner(command.chat_id)
@@ -78,7 +78,8 @@ def answer(command: Command, now: datetime) -> Reply | None:
 def _reply(command: Command, owner: UserContext, language: str) -> str:
     does = _COMMANDS.get(command.name)
     if does is None:
-        return f"{text('unknown_command', {'command': command.written[:64]}, language)}\n\n{_help(owner, language)}"
+        unknown = text("unknown_command", {"command": command.written[:64]}, language)
+        return f"{unknown}\n\n{_help(owner, language)}"
     return does(owner, language)
 
 
@@ -140,9 +141,9 @@ def _status(owner: UserContext, language: str) -> str:
 
 
 def _positions(owner: UserContext, language: str) -> str:
-    """What the simulated accounts hold.
+    """Returns the positions of the simulated accounts.
 
-    An account with keys of its own holds its positions at the exchange.
+    The positions of an account with keys are at the exchange.
     """
     listed = list(owner.directory.accounts.values())
     found = (

@@ -1,7 +1,7 @@
-"""Handing out the connection string for `/xc` signals: to a chat, by Telegram, and by nothing else.
+"""Hands out the connection string for `/xc` signals, only by Telegram and only to the chat itself.
 
-Anybody may ask for any chat, as seed 000 has it, so what comes of it goes to that chat alone, and a chat is
-not written to more than a few times. Telegram itself lets a bot write only to people who wrote to it first.
+Anybody may ask for any chat (seed 000). The string therefore goes to that chat only, and only a few times per
+window. Telegram lets a bot write only to people who wrote to it first.
 """
 
 import uuid
@@ -29,12 +29,12 @@ _LONGEST_ID = 16
 def hand_out(chat_id: object, request: Request) -> Answer:
     """`POST /xc` with only `chat_id`: sends the chat its connection string.
 
-    Neither answer nor log holds the code.
+    Neither the answer nor the log contains the code.
 
     Raises:
         Refused: `chat_id` is not the id of a private chat.
-        NotFound: The chat is nobody's, and this deployment takes no newcomers this way.
-        TooMany: The chat was sent enough for now, or the sender brought too many new chats.
+        NotFound: The chat belongs to no user, and this deployment accepts only known chats.
+        TooMany: The chat has reached its limit, or the sender's limit of new chats is reached.
     """
     request_id = uuid.uuid4().hex
     owner = "unknown"
@@ -58,31 +58,31 @@ def hand_out(chat_id: object, request: Request) -> Answer:
 
 
 def allow(chat_id: int, now: datetime) -> None:
-    """Counts a hand-out to a chat. Raises TooMany if there were enough of them for now."""
+    """Counts a hand-out to a chat. Raises TooMany if the chat has reached its limit."""
     if not store.count_use(f"hand_out#{chat_id}", PER_CHAT, WINDOW, now):
         raise TooMany("too_many_requests", retry_after=_seconds_left(WINDOW, now))
 
 
 def send(chat_id: int, user_id: str, request_id: str) -> None:
-    """Queues the connection string of a user for their chat."""
+    """Queues a user's connection string for the user's chat."""
     store.ensure_chat(chat_id)
     queue.send(queue.Message(chat_id=chat_id, message_id=f"hand_out:{request_id}", user_id=user_id))
 
 
 def join(chat_id: int, **profile: Any) -> str:
-    """The user of a chat, made if it is nobody's.
+    """Returns the user of a chat. Creates the user if the chat belongs to none.
 
-    With demo settings, as every new user, and a demo account for the first signal.
+    A new user has demo settings and a demo account for the first signal.
     """
     try:
         return create_user(
             by="telegram", telegram_id=chat_id, account=partial(starter_account, by="telegram"), **profile
         ).user_id
     except Conflict:
-        made_meanwhile = links.owner(chat_id)
-        if made_meanwhile is None:
+        existing = links.owner(chat_id)
+        if existing is None:
             raise
-        return made_meanwhile
+        return existing
 
 
 def _newcomer(chat_id: int, request: Request) -> str:
@@ -99,24 +99,24 @@ def _newcomer(chat_id: int, request: Request) -> str:
 
 
 def _known_chats_only() -> bool:
-    """Whether a chat must have spoken to the bot first.
+    """Returns whether a chat must have written to the bot first.
 
-    Unless the deployment says otherwise, only the local stack asks for less.
+    The default is false on the local stack and true elsewhere.
     """
     usual = "false" if config.setting("STAGE", "local") == "local" else "true"
     return config.setting("TELEGRAM_KNOWN_CHATS_ONLY", usual).lower() == "true"
 
 
 def _network(source_ip: str) -> str:
-    """Whom an address counts for: itself, or its /64, of which everybody with IPv6 has a whole one."""
+    """Returns the network that an address is counted for: the address, or its /64 for IPv6."""
     address = ip_address(source_ip)
     return str(ip_network((address, 64), strict=False)) if isinstance(address, IPv6Address) else source_ip
 
 
 def _private_chat_id(chat_id: object) -> int:
-    """The id of a private chat: a positive number.
+    """Returns the id of a private chat, a positive number.
 
-    Groups have negative ones, and a code is not for a group.
+    Groups have negative ids. A code must not go to a group.
     """
     if isinstance(chat_id, str) and chat_id.isascii() and chat_id.isdigit() and len(chat_id) <= _LONGEST_ID:
         chat_id = int(chat_id)
@@ -131,6 +131,6 @@ def _log(request: Request, owner: str, request_id: str, chat_id: int | None, out
 
 
 def _seconds_left(window: timedelta, now: datetime) -> int:
-    """Seconds until the next stretch of time begins."""
+    """Returns the seconds until the next window begins."""
     seconds = int(window.total_seconds())
     return seconds - int(now.astimezone(UTC).timestamp()) % seconds

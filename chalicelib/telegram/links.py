@@ -1,4 +1,4 @@
-"""Which chat is whose: a user gets a link code, and the chat that sends it to the bot becomes theirs."""
+"""Links chats to users: the chat that sends a user's link code to the bot becomes the user's chat."""
 
 import secrets
 from datetime import datetime, timedelta
@@ -14,10 +14,12 @@ CODE_LASTS = timedelta(minutes=15)
 
 
 def offer(user_id: str, now: datetime, *, by: str) -> dict[str, Any]:
-    """A link code, shown this once; whoever sends it to the bot first is this user to the bot.
+    """Returns a new link code. The first chat that sends it to the bot becomes the user's chat.
+
+    The code is shown only once.
 
     Raises:
-        NotFound: There is no such user.
+        NotFound: The user does not exist.
     """
     users.user(user_id)
     code = secrets.token_urlsafe(18)
@@ -32,16 +34,14 @@ def offer(user_id: str, now: datetime, *, by: str) -> dict[str, Any]:
 
 
 def owner(chat_id: int) -> str | None:
-    """The user a chat belongs to; None if it is nobody's."""
+    """Returns the user of a chat. None if the chat belongs to no user."""
     return users.lookup("telegram_id", chat_id)
 
 
 def link(code: str, chat_id: int, now: datetime) -> str | None:
-    """Gives a chat to the user a code was made for, taking it from whoever had it.
+    """Links a chat to the user of a link code, and unlinks the chat's earlier user.
 
-    Returns the user, None if the code is void.
-
-    Sending the same code from the same chat again does the same again.
+    Returns the user, or None if the code is void. Idempotent for the same code from the same chat.
     """
     user_id = store.use_code(code, chat_id, now)
     if user_id is None or not users.user(user_id).is_active:
@@ -54,14 +54,14 @@ def link(code: str, chat_id: int, now: datetime) -> str | None:
 
 
 def unlink(user_id: str, *, by: str) -> None:
-    """Takes a user's chat away. Raises NotFound if there is no such user."""
+    """Unlinks a user's chat. Raises NotFound if the user does not exist."""
     change.update_user(user_id, {"telegram_id": None}, by=by)
 
 
 def preferences(user_id: str) -> aws.Item:
-    """A user's settings as stored, with what they chose to be told.
+    """Returns a user's settings as stored, with the choice of notifications.
 
-    Raises NotFound if there is no such user.
+    Raises NotFound if the user does not exist.
     """
     users.user(user_id)
     return aws.get("users", users.key(user_id, "settings")) or {}

@@ -1,4 +1,4 @@
-"""From the queue to Telegram: each message once to its chat, again and again until Telegram has taken it."""
+"""Sends messages of the queue to their chats, each once. SQS redelivers until Telegram has accepted it."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -22,10 +22,10 @@ _TUTORIAL = "https://www.tradingview.com/support/solutions/43000529348"
 
 
 def notify(body: str) -> None:
-    """Sends what one message of the queue asks for, if anybody is to be told.
+    """Sends the text of one queue message, if its user wants it.
 
     Raises:
-        Retryable: Telegram did not take it, or not yet.
+        Retryable: Telegram has not accepted the message, or it is not certain.
     """
     message = simplejson.loads(body)
     if "chat_id" in message:
@@ -35,8 +35,9 @@ def notify(body: str) -> None:
 
 
 def connection_string(code: str) -> str:
-    """What a sender of `/xc` signals puts into an alert (seed 000)."""
-    return f"code={code} strategy_id=MyStrategy demo=YES command=sell exchange=binance coinmarket=BTCUSDT amount=0.05"
+    """Returns the connection string that a sender of `/xc` signals pastes into an alert (seed 000)."""
+    order = "command=sell exchange=binance coinmarket=BTCUSDT amount=0.05"
+    return f"code={code} strategy_id=MyStrategy demo=YES {order}"
 
 
 def _notify_user(event: LoggedEvent) -> None:
@@ -53,9 +54,9 @@ def _notify_user(event: LoggedEvent) -> None:
     ):
         return
     chat = store.chat(chat_id)
-    said = wording.of_event(event, _language(settings, chat))
-    if said is not None:
-        _send_once(chat_id, chat, event.event_id, said, event.user_id, event.signal_id)
+    message_text = wording.of_event(event, _language(settings, chat))
+    if message_text is not None:
+        _send_once(chat_id, chat, event.event_id, message_text, event.user_id, event.signal_id)
 
 
 def _send_message(message: Message) -> None:
@@ -70,7 +71,7 @@ def _send_message(message: Message) -> None:
             return
         code = xc_codes.get_or_create(message.user_id, by="telegram")
     except NotFound:
-        log.warning("no user to hand a code to", extra={"user_id": message.user_id})
+        log.warning("user not found, no code handed out", extra={"user_id": message.user_id})
         return
     values = {
         "connection": connection_string(code),
@@ -91,36 +92,36 @@ def _send_once(
     chat_id: int,
     chat: store.Chat | None,
     message_id: str,
-    said: str,
+    message_text: str,
     user_id: str | None,
     signal_id: str | None = None,
 ) -> None:
-    """Sends a text unless it was sent before, or the chat is closed to the bot."""
+    """Sends a text, unless it was sent before or the chat is closed to the bot."""
     who = {"message_id": message_id, "user_id": user_id, "signal_id": signal_id}
     if chat and chat.is_blocked:
-        log.info("chat is closed", extra=who)
+        log.info("chat closed, message dropped", extra=who)
         return
     claim = store.claim_message(chat_id, message_id, datetime.now(UTC))
     if claim is Claim.BUSY:
-        raise Retryable("the message is being sent by somebody else, or was when they died")
+        raise Retryable("send lease held by another worker")
     if claim is Claim.SENT:
-        log.info("sent before", extra=who)
+        log.info("message already sent", extra=who)
         return
     try:
-        api.send(chat_id, said)
+        api.send(chat_id, message_text)
     except api.Blocked as blocked:
         store.mark_blocked(chat_id, datetime.now(UTC))
-        log.info("chat closed to the bot", extra=who | {"reason": str(blocked)})
+        log.info("chat closed to the bot, message dropped", extra=who | {"reason": str(blocked)})
     except api.Undeliverable as refused:
-        log.error("not sent", extra=who | {"reason": str(refused)})
+        log.error("message undeliverable, dropped", extra=who | {"reason": str(refused)})
     except Exception:
         store.release(chat_id, message_id)
         raise
     else:
-        log.info("sent", extra=who)
+        log.info("message sent", extra=who)
     store.set_sent(chat_id, message_id)
 
 
 def _language(settings: dict[str, Any] | None, chat: store.Chat | None) -> str:
-    """The user's own choice, else what their Telegram speaks, else English."""
+    """Returns the user's chosen language, or that of the user's Telegram, or English."""
     return (settings or {}).get("language") or (chat.language if chat else None) or "en"

@@ -1,8 +1,7 @@
 """The queue `telegram`: events from the topic, the bot's replies, and connection strings to hand out.
 
-A user's messages share a group with the user's events, so a chat gets everything in order. A connection
-string is not in the
-queue: only whom to send it to.
+A user's messages and events share a message group, so a chat receives them in order. A connection string is
+never in the queue, only its recipient.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,12 +17,12 @@ _LONGEST_PAUSE_S = 300
 
 
 class Message(BaseModel):
-    """Something to send that is no event.
+    """A text to send that is no event.
 
     Attributes:
-        message_id: The same whenever the same is sent, so sending it twice sends it once.
-        user_id: Whose chat it is; None for a stranger's.
-        text: What to send; None for the user's connection string.
+        message_id: Equal for equal messages, so that a repeated message is sent once.
+        user_id: The user of the chat. None if the chat belongs to no user.
+        text: The text to send. None for the user's connection string.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -45,11 +44,11 @@ def send(message: Message) -> None:
 
 
 def hold(records: Sequence[Mapping[str, Any]], failed: frozenset[str], pauses: Mapping[str, int]) -> None:
-    """Has the failed records come again after a pause, those of a group together, so that they keep their order.
+    """Delays the redelivery of the failed records. A group has one delay, so that its order is kept.
 
     Args:
         failed: Message ids.
-        pauses: Seconds that Telegram asked for, by group; other groups wait longer from try to try.
+        pauses: Seconds that Telegram asked for, by group. Other groups back off exponentially.
     """
     waits: dict[str, int] = {}
     entries: list[dict[str, Any]] = []

@@ -1,8 +1,7 @@
-"""The bot's updates, as Telegram posts them: each handled once, answered through the queue.
+"""Handles the bot's updates, posted by Telegram. Replies pass the queue.
 
-Telegram posts an update again until it is answered with 200. Whatever a command does is the same when done
-twice, and its reply carries the update's number; so an update is noted as handled only when everything is
-done.
+Telegram repeats an update until the answer is 200. Commands are idempotent, and a reply carries the update's
+number. An update is therefore marked as handled only after all its effects.
 """
 
 import hmac
@@ -20,8 +19,8 @@ from chalicelib.telemetry import log
 
 _HEADER = "x-telegram-bot-api-secret-token"
 _Id = Annotated[int, Field(ge=-(2**53), le=2**53)]
-# Replies to polls with formatted options go deeper than our own bodies, and a refused update comes again and
-# again
+# Replies to polls with formatted options are nested deeper than our own bodies. Telegram repeats an update
+# that is refused
 _DEPTH = 32
 _OK = Answer(200, {"status": "ok"})
 
@@ -39,7 +38,7 @@ class _Person(_Part):
 
     @property
     def language(self) -> str | None:
-        """Theirs, if it is one of ours."""
+        """The person's language. None if it is not supported."""
         code = (self.language_code or "").lower().partition("-")[0]
         return code if code in LANGUAGES else None
 
@@ -65,9 +64,9 @@ class _Membership(_Part):
 
 
 class Update(_Part):
-    """What of an update (https://core.telegram.org/bots/api#update) concerns the bot.
+    """The relevant part of an update (https://core.telegram.org/bots/api#update).
 
-    A message, or that somebody blocked it.
+    A message, or a notice that a person blocked the bot.
     """
 
     update_id: _Id
@@ -76,11 +75,11 @@ class Update(_Part):
 
 
 def receive(request: Request) -> Answer:
-    """`POST /telegram/webhook`.
+    """Handles an update: `POST /telegram/webhook`.
 
     Raises:
-        Unauthorized: It does not carry the secret that Telegram was given with the webhook.
-        Refused: It is no update.
+        Unauthorized: The request lacks the secret that was set with the webhook.
+        Refused: The body is no update.
     """
     _check_secret(request.headers.get(_HEADER))
     update = inputs.body(request, Update, _DEPTH)
@@ -116,10 +115,10 @@ def _answer(update_id: int, message: _Message, now: datetime) -> None:
         name: (value or "")[:64] or None
         for name, value in sender.model_dump(include={"username", "first_name", "last_name"}).items()
     }
-    said = commands.Command(
+    command = commands.Command(
         update_id, chat.id, message.text, private=private, language=sender.language, names=names
     )
-    reply = commands.answer(said, now)
+    reply = commands.answer(command, now)
     if reply is not None:
         queue.send(
             queue.Message(

@@ -1,4 +1,4 @@
-"""The bot's webhook, and what users set up of Telegram: their chat, and what they are told."""
+"""The bot's webhook, and a user's Telegram settings: the linked chat, notifications, language."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -23,7 +23,7 @@ EventPattern = Annotated[str, Caseless, Field(min_length=1, max_length=64, patte
 class Preferences(Input):
     """The body of `PATCH /users/{user_id}/telegram`.
 
-    Types of events or wildcards such as `order.*`, and a language; null for default.
+    Event types or wildcards such as `order.*`, and a language. Null restores the default.
     """
 
     telegram_events: Annotated[tuple[EventPattern, ...], Field(max_length=50)] | None = None
@@ -32,7 +32,7 @@ class Preferences(Input):
 
 
 def create_link(request: Request) -> Answer:
-    """A one-time code that links a chat to the user: sent to the bot as `/start CODE`."""
+    """Creates a one-time code that links a chat to the user. The user sends `/start CODE` to the bot."""
     who, user_id = _target(request)
     return Answer(
         201,
@@ -42,21 +42,21 @@ def create_link(request: Request) -> Answer:
 
 
 def delete_link(request: Request) -> Answer:
-    """Takes the user's chat away."""
+    """Unlinks the user's chat."""
     who, user_id = _target(request)
     links.unlink(user_id, by=who.user_id)
     return Answer(200, _shown(user_id))
 
 
 def get_telegram(request: Request) -> Answer:
-    """The user's chat, and what they are told there."""
+    """Returns the user's chat, notifications and language."""
     _, user_id = _target(request)
     return Answer(200, _shown(user_id))
 
 
 @answering_conflicts
 def change_telegram(request: Request) -> Answer:
-    """Chooses what a user is told, and in which language."""
+    """Chooses the user's notifications and their language."""
     who, user_id = _target(request)
     asked = inputs.body(request, Preferences)
     users.user(user_id)
@@ -92,7 +92,7 @@ def _shown(user_id: str) -> dict[str, Any]:
 
 
 def _target(request: Request) -> tuple[Caller, str]:
-    """The caller, and the user in the path; `me` is the caller. Raises NotFound for anybody else's."""
+    """Returns the caller and the user in the path (`me` is the caller). Raises NotFound for other users."""
     who = caller(request)
     user_id = who.user_id if request.path["user_id"] == "me" else request.path["user_id"]
     who.require_owner(user_id)

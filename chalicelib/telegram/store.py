@@ -1,10 +1,10 @@
-"""What the bot remembers, as items of the table `telegram`.
+"""The bot's state, as items of the table `telegram`.
 
-chat#{chat_id}          a chat that spoke to the bot or got something from it; `blocked_at` once it is closed to the bot
-code#{sha256}           a link code: whose, until when, and which chat used it
-update#{update_id}      an update that was handled
+chat#{chat_id}          a chat that wrote to the bot or received a text; `blocked_at` if closed to the bot
+code#{sha256}           a link code: its user, its end, and the chat that used it
+update#{update_id}      a handled update
 sent#{chat_id}#{id}     a message: being sent until `lease`, then sent
-rate#{what}#{stretch}   how often something was done in a stretch of time
+rate#{what}#{window}    number of uses in one window
 """
 
 from datetime import datetime, timedelta
@@ -17,16 +17,16 @@ from chalicelib.users import credentials
 from chalicelib.users.models import Record
 
 _TABLE = "telegram"
-_KEPT = timedelta(days=3)  # longer than the queue keeps a message, and than Telegram keeps an update (24 h)
-_LEASE = timedelta(seconds=90)  # longer than the function runs
+_KEPT = timedelta(days=3)  # longer than the queue keeps a message and Telegram an update (24 h)
+_LEASE = timedelta(seconds=90)  # longer than the function's timeout
 
 
 class Chat(Record):
     """A chat.
 
     Attributes:
-        language: Of the person's Telegram, where it is one of ours.
-        is_blocked: Closed to the bot; nothing is sent until somebody writes from it again.
+        language: The language of the person's Telegram. None if it is not supported.
+        blocked_at: When the chat was closed to the bot. None if it is open.
     """
 
     chat_id: int
@@ -35,14 +35,14 @@ class Chat(Record):
 
     @property
     def is_blocked(self) -> bool:
-        """Closed to the bot."""
+        """Whether the chat is closed to the bot. A new message from the chat opens it again."""
         return self.blocked_at is not None
 
 
 class Claim(StrEnum):
-    """What became of the wish to send a message.
+    """The result of claiming a message.
 
-    It is ours to send, was sent already, or somebody is at it.
+    This worker sends it, it was already sent, or another worker holds the lease.
     """
 
     OURS = "ours"
@@ -51,23 +51,23 @@ class Claim(StrEnum):
 
 
 def chat(chat_id: int) -> Chat | None:
-    """A chat; None if the bot does not know it."""
+    """Returns a chat. None if the bot does not know it."""
     item = aws.get(_TABLE, _key("chat", chat_id))
     return Chat.model_validate(item) if item else None
 
 
 def note_chat(chat_id: int, language: str | None) -> None:
-    """Notes that somebody wrote from a chat, which opens it to the bot again."""
+    """Stores a chat that wrote to the bot. Opens the chat again if it was closed."""
     aws.write(aws.put_write(_TABLE, _key("chat", chat_id) | {"chat_id": chat_id, "language": language}))
 
 
 def ensure_chat(chat_id: int) -> None:
-    """Notes a chat that something is sent to, if it is new."""
+    """Stores a chat that will receive a text. No-op if it is known."""
     aws.write(aws.update_write(_TABLE, _key("chat", chat_id), "SET chat_id = :chat", chat=chat_id))
 
 
 def mark_blocked(chat_id: int, now: datetime) -> None:
-    """Notes that a chat is closed to the bot."""
+    """Marks a chat as closed to the bot."""
     aws.write(
         aws.update_write(
             _TABLE,
@@ -80,15 +80,15 @@ def mark_blocked(chat_id: int, now: datetime) -> None:
 
 
 def code_write(code: str, user_id: str, expires_at: datetime) -> aws.Write:
-    """The write that stores a link code, as its hash."""
+    """Returns the write that stores the hash of a link code."""
     item = _key("code", credentials.digest(code)) | {"user_id": user_id, "expires_at": expires_at.isoformat()}
     return aws.put_write(_TABLE, item | _forget(expires_at))
 
 
 def use_code(code: str, chat_id: int, now: datetime) -> str | None:
-    """Uses a link code up for a chat.
+    """Uses a link code for a chat and returns the code's user.
 
-    Returns whose it is, None if there is none, or it is over, or another chat used it.
+    None if the code does not exist, has expired, or was used by another chat.
     """
     key = _key("code", credentials.digest(code))
     unused = "expires_at > :now AND (attribute_not_exists(used_by) OR used_by = :chat)"
@@ -103,17 +103,17 @@ def use_code(code: str, chat_id: int, now: datetime) -> str | None:
 
 
 def is_handled(update_id: int) -> bool:
-    """Whether an update was handled."""
+    """Returns whether an update was handled."""
     return aws.get(_TABLE, _key("update", update_id)) is not None
 
 
 def set_handled(update_id: int, now: datetime) -> None:
-    """Notes that an update was handled."""
+    """Marks an update as handled."""
     aws.write(aws.put_write(_TABLE, _key("update", update_id) | _forget(now)))
 
 
 def claim_message(chat_id: int, message_id: str, now: datetime) -> Claim:
-    """Claims the sending of a message."""
+    """Claims a message for sending, with a lease."""
     lease = (now + _LEASE).isoformat()
     free = "attribute_not_exists(#item) OR lease < :now"
     key = _key("sent", chat_id, message_id)
@@ -135,17 +135,17 @@ def claim_message(chat_id: int, message_id: str, now: datetime) -> Claim:
 
 
 def set_sent(chat_id: int, message_id: str) -> None:
-    """Notes that a message was sent, or never will be."""
+    """Marks a message as sent, or as permanently undeliverable."""
     aws.write(aws.update_write(_TABLE, _key("sent", chat_id, message_id), "REMOVE lease"))
 
 
 def release(chat_id: int, message_id: str) -> None:
-    """Gives a claim back: the message was not sent."""
+    """Releases a claim: the message was not sent."""
     aws.write(aws.delete_write(_TABLE, _key("sent", chat_id, message_id)))
 
 
 def count_use(what: str, most: int, window: timedelta, now: datetime) -> bool:
-    """Counts one more of something; False if there were `most` of it in this stretch of time already."""
+    """Counts one use in the current window. False if `most` uses have been counted already."""
     key = _key("rate", what, int(now.timestamp() // window.total_seconds()))
     below = "attribute_not_exists(#count) OR #count < :most"
     try:

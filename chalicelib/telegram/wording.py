@@ -1,4 +1,4 @@
-"""Events in a user's words, and which of them a user is told."""
+"""Texts of events for users, and the choice of events that a user wants."""
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -9,16 +9,16 @@ from chalicelib.events.models import LoggedEvent
 from chalicelib.telegram.texts import catalogue, text
 
 EVERYTHING = ("*",)
-"""What a user is told who has chosen nothing."""
+"""The notifications of a user without a choice."""
 
 
 def is_wanted(type_: str, choice: Sequence[str]) -> bool:
-    """Whether a choice of types and wildcards, such as `order.*`, takes a type."""
+    """Returns whether a choice of types and wildcards, such as `order.*`, contains a type."""
     return any(fnmatchcase(type_, pattern) for pattern in choice)
 
 
 def of_event(event: LoggedEvent, language: str) -> str | None:
-    """What to say of an event; None for one that is nothing to its user."""
+    """Returns the text of an event. None if the event does not concern its user."""
     name = _name(event.type, event.payload)
     if name is None:
         return None
@@ -31,14 +31,14 @@ def of_event(event: LoggedEvent, language: str) -> str | None:
 
 
 def _name(type_: str, payload: Mapping[str, Any]) -> str | None:
-    """The text that tells of an event."""
+    """Returns the name of an event's text. None if the user needs no notification."""
     if type_ == "ticket.message_added" and not payload.get("is_from_admin"):
-        return None  # their own
+        return None  # the user's own message
     if type_ == "transaction.created" and payload.get("type") == "payment":
-        return None  # the payment has told of it
+        return None  # the payment's event covers it
     if (
         type_ == "ticket.status_changed"
-    ):  # whose turn it is shows from the messages; its end and its return do not
+    ):  # the messages show other changes of state, but not that a ticket is closed or reopened
         reopened = "ticket.reopened" if payload.get("old_status") == "closed" else None
         return "ticket.closed" if payload.get("new_status") == "closed" else reopened
     if type_ == "signal.refused" and payload.get("webhook"):
@@ -51,7 +51,7 @@ def _name(type_: str, payload: Mapping[str, Any]) -> str | None:
 
 
 def _reason(payload: Mapping[str, Any], language: str) -> str:
-    """Why, as the end of a sentence: refusals by code, or a reason in somebody's own words."""
+    """Returns the reason as the end of a sentence: refusals by code, or a reason in free text."""
     refusals = payload.get("refused") or ([payload] if payload.get("code") else [])
     sentences = [
         messages.render(refusal["code"], refusal.get("values") or {}, language)
@@ -59,7 +59,7 @@ def _reason(payload: Mapping[str, Any], language: str) -> str:
         if refusal.get("code")
     ]
     if payload.get("reason"):
-        own = f"reason.{payload['reason']}"  # a rule's name; anything else is in somebody's own words
+        own = f"reason.{payload['reason']}"  # a rule's name. Any other reason is free text
         sentences.append(text(own, {}, language) if own in catalogue("en") else str(payload["reason"]))
     if payload.get("left_open"):
         sentences.append(
@@ -69,8 +69,8 @@ def _reason(payload: Mapping[str, Any], language: str) -> str:
 
 
 def _position(row: Mapping[str, Any]) -> str:
-    """A position that is left open.
+    """Returns a position that is left open.
 
-    `ETHUSDT short 0.3`, or the code of why the account could not be asked.
+    `ETHUSDT short 0.3`, or the code why the account could not be read.
     """
     return f"{row['symbol']} {row['side']} {row['quantity']}" if "symbol" in row else str(row["code"])

@@ -9,9 +9,10 @@ from chalicelib.telegram.hand_out import hand_out
 
 
 def xc(request: Request) -> Answer:
-    """The executor webhook.
+    """Accepts requests of PalmaBot's executor webhook.
 
-    A body with a `chat_id` and neither code nor command asks for the connection string; all else is a signal.
+    A body with a `chat_id` and neither code nor command asks for the connection string. Any other body is a
+    signal.
     """
     try:
         body = fields.read(request.body)

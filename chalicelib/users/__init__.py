@@ -1,1 +1,1 @@
-"""Who may do what: users, their settings, their credentials."""
+"""Users, their settings, their credentials and their permissions."""

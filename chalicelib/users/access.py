@@ -1,4 +1,4 @@
-"""Who is calling the API: `Authorization: Bearer` with an API token."""
+"""Authenticates API requests: `Authorization: Bearer` with an API token."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,20 +14,20 @@ from chalicelib.users.credentials import Scope
 from chalicelib.users.models import Role, User
 
 _LONGEST_ID = 128
-_NOTED_EVERY = timedelta(minutes=1)  # the last use of a token, so coarse that it costs next to nothing
+_NOTED_EVERY = timedelta(minutes=1)  # resolution of a token's last use, to save writes
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The user behind an API request.
+    """The user who makes an API request.
 
     Attributes:
-        role: What they act as: an admin only with a token of the scope `admin`.
-        token_hash: The digest of the token that let them in.
-        token_family: The id of that token, or of the first it replaces; what it makes carries it as
-            `made_by`.
-        scope: What the token may do.
-        token_expires_at: When that token's time is over; None for one without an end.
+        role: The effective role. An admin has it only with a token of the scope `admin`.
+        token_hash: The digest of the request's token.
+        token_family: The id of the token, or of the first token that it replaces. Tokens made with it carry
+            it as `made_by`.
+        scope: The scope of the token.
+        token_expires_at: When the token expires. None if it never expires.
     """
 
     user_id: str
@@ -44,28 +44,28 @@ class Caller:
             raise Forbidden("admin_only")
 
     def require_owner(self, user_id: str | None) -> None:
-        """Raises NotFound for another user's record: that it exists is not theirs to know."""
+        """Raises NotFound for another user's record, which hides that the record exists."""
         if self.role is not Role.ADMIN and self.user_id != user_id:
             raise NotFound("not_found")
 
     def whose(self, request: Request) -> str:
-        """The user whose records a list is to show: the caller, or for an admin `?user_id=`.
+        """Returns the user whose records a list shows: the caller, or for an admin `?user_id=`.
 
         Raises as `owner_of` does.
         """
         return self.owner_of(request.query.get("user_id"))
 
     def whose_or_all(self, request: Request) -> str | None:
-        """The same, where an admin who names nobody sees everybody's records (None)."""
+        """Returns the same as `whose`. None stands for all users: an admin without `?user_id=`."""
         wanted = request.query.get("user_id")
         return None if not wanted and self.role is Role.ADMIN else self.owner_of(wanted)
 
     def owner_of(self, wanted: object) -> str:
-        """The user a request names; `me` and nothing are the caller.
+        """Returns the user that a request names. `me` and an empty value stand for the caller.
 
         Raises:
-            Forbidden: It is another user, and the caller is no admin.
-            NotFound: There is no such user.
+            Forbidden: The request names another user, and the caller is no admin.
+            NotFound: The user does not exist.
         """
         if wanted in (None, "", "me", self.user_id):
             return self.user_id
@@ -77,10 +77,10 @@ class Caller:
 
 
 def caller(request: Request) -> Caller:
-    """The caller of an API request.
+    """Returns the caller of an API request.
 
     Raises:
-        Unauthorized: No bearer token, or one that does not open the API.
+        Unauthorized: The bearer token is missing or is no valid API token.
         Forbidden: The user is not active, or the token's scope does not cover the route.
     """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -94,7 +94,7 @@ def caller(request: Request) -> Caller:
 
 
 def needed_scope(method: str, route: str) -> Scope:
-    """The scope that a token needs for a route. What shows a credential is no mere reading."""
+    """Returns the scope that a route requires. A route that shows a credential requires `manage`."""
     if (method, route) in _READS or (method == "GET" and not route.endswith("/xc-code")):
         return Scope.READ
     return Scope.TRADE if route in _TRADES else Scope.MANAGE
@@ -105,7 +105,7 @@ _TRADES = {"/orders", "/api/orders", "/paper/prices", "/halt"}
 
 
 def by_token(token: str, now: datetime) -> Caller:
-    """The caller an API token belongs to; raises as `caller` does."""
+    """Returns the caller that an API token belongs to. Raises as `caller` does."""
     claimed = credentials.owner(token)
     if claimed is None:
         raise Unauthorized("token_wrong")
@@ -113,7 +113,10 @@ def by_token(token: str, now: datetime) -> Caller:
 
 
 def by_token_hash(token_hash: str, claimed: str, now: datetime) -> Caller:
-    """The caller an API token with this digest belongs to, of the user claimed; raises as `caller` does."""
+    """Returns the caller that the token with this digest belongs to, of the claimed user.
+
+    Raises as `caller` does.
+    """
     stored, profile = aws.get_many(
         [("credentials", {"token_hash": token_hash}), ("users", {"user_id": claimed, "part": "profile"})]
     )
@@ -132,12 +135,12 @@ def by_token_hash(token_hash: str, claimed: str, now: datetime) -> Caller:
 
 
 def family_of(stored: aws.Item) -> str:
-    """What a token and its successors have in common: the id of the first of them."""
+    """Returns the id that a token shares with its successors: the id of the first of them."""
     return str(stored.get("family") or stored.get("token_id") or "")
 
 
 def _note_use(stored: aws.Item, now: datetime) -> None:
-    """Notes when a token was used last, at most once a minute. A request never fails for it."""
+    """Stores when a token was last used, at most once a minute. Best effort."""
     before = (now - _NOTED_EVERY).isoformat()
     if stored.get("last_used_at", "") > before:
         return
@@ -150,9 +153,9 @@ def _note_use(stored: aws.Item, now: datetime) -> None:
             )
         )
     except aws.WriteRefused:
-        return  # another request was faster, or the token has just been forgotten
+        return  # a concurrent request stored it, or the token has expired from the table
     except (ClientError, BotoCoreError) as fault:
         log.warning(
-            "last use of a token not noted",
+            "last use of a token not stored",
             extra={"user_id": stored["user_id"], "fault": type(fault).__name__},
         )

@@ -1,4 +1,4 @@
-"""Changing a user: profile, activity, settings. Each change is audited and told in its own transaction."""
+"""Changes a user's profile, activity and settings. The change's transaction holds audit entry and event."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,27 +12,26 @@ from chalicelib.users.models import AccountKind, Settings, User
 from chalicelib.versions import Edit, changed_fields, edit
 
 LONGEST_CHAIN = 50
-"""Referrers above a user, at most: a transaction checks that none of them moves while a link is made."""
+"""Maximum number of referrers above a user. The transaction of a new link checks each of them."""
 
 
 def update_user(user_id: str, wanted: Mapping[str, Any], *, by: str, version: int | None = None) -> User:
-    """Changes fields of the profile; returns the user as they are then.
+    """Changes fields of the profile and returns the new state.
 
     Args:
-        wanted: Fields of `User` by name. `is_active` and `role` are for admins, which is for the caller to
-            check.
-        version: The version the editor saw; None takes whatever is there.
+        wanted: Fields of `User` by name. The caller must check that only admins set `is_active` and `role`.
+        version: The version that the editor saw. None edits the current version.
 
     Raises:
-        NotFound: There is no such user.
-        Conflict: `version_conflict`; or `already_exists`, if another user has the telegram id or the referral
+        NotFound: The user does not exist.
+        Conflict: `version_conflict`. `already_exists` if another user has the telegram id or the referral
             code.
-        NotDoable: `unknown_reference` or `referral_cycle`: the referrer does not exist, or was brought by
-            this user.
+        NotDoable: `unknown_reference` if the referrer does not exist. `referral_cycle` if this user is above
+            the referrer.
     """
     now = datetime.now(UTC)
 
-    def plan(item: aws.Item, following: int) -> Edit:
+    def plan(item: aws.Item, next_version: int) -> Edit:
         before = User.model_validate(item).model_dump()
         fields = changed_fields(before, _with_text_ids(wanted))
         if not fields:
@@ -53,7 +52,7 @@ def update_user(user_id: str, wanted: Mapping[str, Any], *, by: str, version: in
                 None,
             )
         )
-        also.append((events.changed_write(_action(fields), user_id, {**fields}, following, now), None))
+        also.append((events.changed_write(_action(fields), user_id, {**fields}, next_version, now), None))
         removed = ["referred_by_id"] if "referred_by_id" in fields and not referrer else []
         kept = {name: value for name, value in fields.items() if name not in removed}
         return Edit(kept | {"updated_at": now.isoformat()}, also, removed)
@@ -64,7 +63,7 @@ def update_user(user_id: str, wanted: Mapping[str, Any], *, by: str, version: in
 def set_active(user_id: str, *, active: bool, by: str) -> User:
     """Activates or deactivates a user.
 
-    A deactivated one's tokens open nothing, and their signals are refused.
+    The tokens of a deactivated user are void, and the user's signals are refused.
     """
     return update_user(user_id, {"is_active": active}, by=by)
 
@@ -72,30 +71,30 @@ def set_active(user_id: str, *, active: bool, by: str) -> User:
 def update_settings(
     user_id: str, wanted: Mapping[str, Any], *, by: str, version: int | None = None, audited: bool = True
 ) -> Settings:
-    """Changes settings; returns them as they are then.
+    """Changes settings and returns the new state.
 
     Args:
         wanted: Fields of `Settings` by name.
-        version: The version the editor saw; None takes whatever is there.
-        audited: False for what follows from another change, whose own entry says so.
+        version: The version that the editor saw. None edits the current version.
+        audited: False for a consequence of another change, which has the audit entry.
 
     Raises:
-        NotFound: There is no such user.
+        NotFound: The user does not exist.
         Conflict: `version_conflict`.
         NotDoable: `unknown_reference`: `default_account` is not the name of a paper account of this user.
     """
     _check_default_account(user_id, wanted.get("default_account"))
     now = datetime.now(UTC)
 
-    def plan(item: aws.Item, following: int) -> Edit:
+    def plan(item: aws.Item, next_version: int) -> Edit:
         before = Settings.model_validate(item).model_dump()
         fields = changed_fields(before, wanted)
         if not fields:
             return Edit({})
         old = {name: before[name] for name in fields}
         change = record.Change(by, "user.settings_updated", f"user#{user_id}", user_id, now, old, fields)
-        told = events.changed_write("user.settings_updated", user_id, {**fields}, following, now)
-        return Edit(fields, [*([(record.write(change), None)] if audited else []), (told, None)])
+        event = events.changed_write("user.settings_updated", user_id, {**fields}, next_version, now)
+        return Edit(fields, [*([(record.write(change), None)] if audited else []), (event, None)])
 
     return Settings.model_validate(
         edit("users", store.key(user_id, "settings"), version, plan, "user_not_found")
@@ -103,7 +102,7 @@ def update_settings(
 
 
 def referral_chain(user_id: str) -> list[str]:
-    """The ids of who brought a user, and who brought them, nearest first."""
+    """Returns the ids of the user's referrer, the referrer's referrer and so on, nearest first."""
     chain: list[str] = []
     above = store.user(user_id).referred_by_id
     while above and len(chain) < LONGEST_CHAIN:
@@ -136,7 +135,7 @@ def _referral_checks_moved(
 
 
 def _chain_checks(user_id: str, referrer: str) -> list[tuple[aws.Write, Refused | None]]:
-    """Checks that the referrer's own chain does not lead back here, and that it stays as it was read."""
+    """Returns checks that the referrer's chain does not contain this user and is still as read."""
     checks: list[tuple[aws.Write, Refused | None]] = []
     above: str | None = referrer
     while above:

@@ -1,4 +1,4 @@
-"""Making a user: profile, settings, an empty directory and the event, in one transaction."""
+"""Creates a user: profile, settings, an empty directory and the event, in one transaction."""
 
 import secrets
 import string
@@ -15,12 +15,12 @@ from chalicelib.users import events, store
 from chalicelib.users.models import Role, Settings, User
 
 _CODE_ALPHABET = string.ascii_letters + string.digits
-_TRIES = 50  # numbers of the counter that are taken already, because somebody chose them
+_TRIES = 50  # numbers of the counter that may be in use, because an admin chose them
 
 
 @dataclass(frozen=True, slots=True)
 class FirstAccount:
-    """An account that is made together with its user: its entry in the directory, and its own writes."""
+    """An account created together with its user: its directory entry, and its own writes."""
 
     name: str
     entry: Mapping[str, Any]
@@ -42,20 +42,20 @@ def create_user(
     settings: Mapping[str, Any] | None = None,
     account: Callable[[str, datetime], "FirstAccount"] | None = None,
 ) -> User:
-    """Creates a user, tells `user.created`, and returns the user.
+    """Creates a user, writes the event `user.created`, and returns the user.
 
     Args:
-        by: Who does this: a user's id, or `bootstrap`, `telegram`, `system`.
-        user_id: Chosen by the caller; None takes the next free number.
-        referral_code: Chosen by the caller; None makes one.
-        referred_by_id: The user who brought this one.
-        settings: Fields of `Settings` that differ from a new user's.
-        account: Makes an account that the user is to have from the beginning, out of the user's id.
+        by: The author: a user's id, or `bootstrap`, `telegram`, `system`.
+        user_id: The id chosen by the caller. None takes the next free number.
+        referral_code: The code chosen by the caller. None creates one.
+        referred_by_id: The user who referred this one. None if there is none.
+        settings: Fields of `Settings` that differ from the defaults.
+        account: Builds the user's first account from the user's id. None creates no account.
 
     Raises:
-        Conflict: `already_exists`: the id, the telegram id or the referral code is another user's.
-        NotDoable: `unknown_reference`: there is no user `referred_by_id`.
-        Retryable: No free number was found in many tries.
+        Conflict: `already_exists`: another user has the id, the telegram id or the referral code.
+        NotDoable: `unknown_reference`: the user `referred_by_id` does not exist.
+        Retryable: Every number tried is in use.
     """
     chosen = str(user_id) if user_id is not None else None
     referrer = str(referred_by_id) if referred_by_id is not None else None
@@ -101,7 +101,7 @@ def create_user(
 def _writes(
     user: User, settings: Settings, by: str, now: datetime, first: "FirstAccount | None"
 ) -> list[tuple[aws.Write, Refused | None]]:
-    """Every write of the transaction, with what is wrong if its condition does not hold."""
+    """Returns the writes of the transaction, each with the error to raise if its condition fails."""
     profile = {"part": "profile", "listed": store.LISTED, **stored_profile(user)}
     change = record.Change(
         by,
@@ -147,7 +147,7 @@ def _writes(
 
 
 def stored_profile(user: User) -> aws.Item:
-    """The profile as stored. Without a referrer it lacks that attribute, since an index has it as its key."""
+    """Returns the profile as stored. An index has the referrer as key, so None is left out."""
     item = user.model_dump()
     item |= {
         name: getattr(user, name).isoformat() for name in ("created_at", "updated_at") if getattr(user, name)

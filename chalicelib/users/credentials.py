@@ -1,8 +1,7 @@
-"""Tokens and codes: how they are made, told apart and checked. Only their SHA-256 is ever stored.
+"""Creates, classifies and verifies tokens and codes. Only their SHA-256 is stored.
 
-A token names its owner, `whk_{user_id}_{random}`, so that one read can fetch it together with the owner's
-records. The random part has 256 bits, so a plain SHA-256 is as good as a slow hash here: there is nothing to
-guess.
+A token names its user, `whk_{user_id}_{random}`, so one read fetches the token together with the user's
+records. The random part has 256 bits. A slow hash would add nothing, because the token cannot be guessed.
 """
 
 import hashlib
@@ -20,7 +19,7 @@ from chalicelib.errors import Unauthorized
 
 
 class Kind(StrEnum):
-    """What a credential opens. A webhook token never opens the API, an API token never posts a signal."""
+    """What a credential gives access to. A webhook token never opens the API, nor an API token a webhook."""
 
     WEBHOOK = "whk"
     API = "api"
@@ -28,10 +27,10 @@ class Kind(StrEnum):
 
 
 class Scope(StrEnum):
-    """What an API token may do, each as much as the one before and more.
+    """The scope of an API token. Each scope includes the ones before.
 
     `read` what its user may read · `trade` orders, prices, halts · `manage` accounts, strategies, webhooks,
-    tokens, settings · `admin` what only admins may, where its user is one.
+    tokens, settings · `admin` what only admins may do, if the user is an admin.
     """
 
     READ = "read"
@@ -40,7 +39,7 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
     def covers(self, other: "Scope") -> bool:
-        """Whether a token of this scope may do what the other scope is needed for."""
+        """Returns whether a token of this scope may do what requires the other scope."""
         ranks = list(Scope)
         return ranks.index(self) >= ranks.index(other)
 
@@ -49,17 +48,17 @@ _NAMES_OWNER = re.compile(r"(?:whk|api|xc)_([A-Za-z0-9]{1,32})_[A-Za-z0-9_-]{20,
 
 
 def new(kind: Kind, user_id: str) -> str:
-    """A fresh random credential. Shown to its owner once; store `digest` of it."""
+    """Returns a new random credential. The user sees it once. Store its `digest`."""
     return f"{kind}_{user_id}_{secrets.token_urlsafe(32)}"
 
 
 def digest(credential: str) -> str:
-    """What is stored instead of the credential."""
+    """Returns the hash that is stored in place of the credential."""
     return hashlib.sha256(credential.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def entropy(text: str) -> float:
-    """At most so many bits a text holds, by how often its characters and its pairs of characters repeat."""
+    """Returns an upper bound of a text's entropy in bits, from repeated characters and pairs."""
     return min(_shannon(list(text)), _shannon([text[n : n + 2] for n in range(len(text) - 1)]))
 
 
@@ -69,24 +68,24 @@ def _shannon(parts: list[str]) -> float:
 
 
 def owner(credential: str) -> str | None:
-    """The user a credential claims to belong to; None for one that was chosen by hand. A claim only.
+    """Returns the user that a credential claims to belong to. Only `verify` confirms the claim.
 
-    `verify` decides.
+    None for a credential that a user chose.
     """
     found = _NAMES_OWNER.fullmatch(credential)
     return found.group(1) if found else None
 
 
 def verify(credential: str, stored: Mapping[str, Any] | None, kinds: tuple[Kind, ...], now: datetime) -> None:
-    """Checks a credential against its record.
+    """Verifies a credential against its record.
 
     Args:
-        stored: The record found under `digest(credential)`; None if there is none.
-        kinds: What the credential may be to open this door.
+        stored: The record found under `digest(credential)`. None if there is none.
+        kinds: The kinds of credential that are valid here.
 
     Raises:
-        Unauthorized: `token_wrong` if it is unknown, of another kind or revoked; `token_expired` if its time
-            is over.
+        Unauthorized: `token_wrong` if the credential is unknown, of another kind or revoked; `token_expired`
+            if it has expired.
     """
     verify_hash(digest(credential), stored, kinds, now)
 
@@ -94,7 +93,7 @@ def verify(credential: str, stored: Mapping[str, Any] | None, kinds: tuple[Kind,
 def verify_hash(
     token_hash: str, stored: Mapping[str, Any] | None, kinds: tuple[Kind, ...], now: datetime
 ) -> None:
-    """Checks a credential of which only the digest is known, as `verify` does."""
+    """Verifies a credential of which only the digest is known, as `verify` does."""
     known = stored is not None and hmac.compare_digest(str(stored["token_hash"]), token_hash)
     if stored is None or not known or stored["kind"] not in kinds or stored.get("revoked_at"):
         raise Unauthorized("token_wrong")

@@ -1,6 +1,6 @@
-"""Who may read what, asked at the time of sending.
+"""Permissions to read streams, checked at the time of sending.
 
-By API, sockets, resume, connect tickets, Telegram and webhooks alike.
+API, WebSocket, resume, connect tickets, Telegram and webhooks share this check.
 """
 
 from collections.abc import Iterable
@@ -13,27 +13,24 @@ from chalicelib.events.models import ADMIN_STREAM, user_stream
 from chalicelib.users.models import Role, User
 
 CHANGES = frozenset({"user.updated", "user.deactivated", "token.revoked", "token.rotated"})
-"""Events after which a user, or what a token opened, may read less than before."""
+"""Events after which a user, or a connection opened with a token, may have lost permissions."""
 _AT_ONCE = 100
 
 
 def entitled(user: User | None, stream: str) -> bool:
-    """Whether a user may read a stream's events now: the own stream, or as an admin everybody's."""
+    """Returns whether a user may read a stream now: the user's own, or as an admin that of all users."""
     if user is None or not user.is_active:
         return False
     return stream == user_stream(user.user_id) or (stream == ADMIN_STREAM and user.role is Role.ADMIN)
 
 
 def stream_of(role: Role, user_id: str) -> str:
-    """The stream that a user of this role reads."""
+    """Returns the stream that a user of this role reads."""
     return ADMIN_STREAM if role is Role.ADMIN else user_stream(user_id)
 
 
 def is_valid(credential: aws.Item | None, now: datetime) -> bool:
-    """Whether a token that opened something still holds.
-
-    It is stored, not revoked, and its time is not over.
-    """
+    """Returns whether a token is still valid: stored, not revoked, not expired."""
     if credential is None or credential.get("revoked_at"):
         return False
     expires_at = credential.get("expires_at")
@@ -41,21 +38,21 @@ def is_valid(credential: aws.Item | None, now: datetime) -> bool:
 
 
 class Owners:
-    """The users behind a batch of work, each read once."""
+    """The users concerned by a batch, each read once."""
 
     def __init__(self) -> None:
         self._known: dict[str, User | None] = {}
         self._lock = Lock()
 
     def entitled(self, user_id: str, stream: str) -> bool:
-        """Whether this user may read the stream now."""
+        """Returns whether this user may read the stream now."""
         with self._lock:
             if user_id not in self._known:
                 self._read([user_id])
             return entitled(self._known[user_id], stream)
 
     def prepare(self, user_ids: Iterable[str]) -> None:
-        """Reads several users with as few calls as that takes."""
+        """Reads several users in as few calls as possible."""
         with self._lock:
             self._read([user_id for user_id in dict.fromkeys(user_ids) if user_id not in self._known])
 

@@ -1,4 +1,4 @@
-"""What is told of a user: the admin seed's `user.created`, and the changes after it."""
+"""Events about users: the admin seed's `user.created`, and the changes after it."""
 
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from chalicelib.users.models import User, shown_id
 
 
 def created_write(user: User, at: datetime) -> aws.Write:
-    """`user.created`, with exactly the fields of the admin seed."""
+    """Returns the write of `user.created`, with exactly the fields of the admin seed."""
     payload = {
         "user_id": shown_id(user.user_id),
         "telegram_id": user.telegram_id,
@@ -24,9 +24,9 @@ def created_write(user: User, at: datetime) -> aws.Write:
 
 
 def changed_write(type_: str, user_id: str, payload: dict[str, Any], version: int, at: datetime) -> aws.Write:
-    """`user.updated`, `user.activated`, `user.deactivated`, `user.settings_updated`.
+    """Returns the write of an event with the changed fields and their new values.
 
-    The fields that changed, as they are now.
+    `user.updated`, `user.activated`, `user.deactivated` or `user.settings_updated`.
     """
     return _write(type_, user_id, {"user_id": shown_id(user_id), **payload}, version, at)
 

@@ -17,7 +17,7 @@ ALLOWED_ADDRESSES = 100
 
 
 def configured(exchange: str) -> str:
-    """The exchange, if this deployment trades on it; refused as a field otherwise."""
+    """Returns the exchange if this deployment trades on it. Raises Refused otherwise."""
     if exchange not in config.exchanges():
         raise Refused("invalid_choice", field="exchange", allowed=", ".join(config.exchanges()))
     return exchange
@@ -43,7 +43,7 @@ _NEW = Settings()
 
 
 class SettingsChange(Input):
-    """Settings as given; the values here are a new user's."""
+    """The settings of a request. The defaults here are a new user's settings."""
 
     market_type: Annotated[MarketType, Caseless] = _NEW.market_type
     account_type: Annotated[Literal["demo", "real"], Caseless] = "demo"
@@ -62,7 +62,7 @@ class SettingsChange(Input):
 
 
 class OwnProfile(Input):
-    """What users may change of their profile themselves."""
+    """The fields of the profile that users may change themselves."""
 
     username: Name | None = None
     first_name: Name | None = None
@@ -71,7 +71,7 @@ class OwnProfile(Input):
 
 
 class Profile(OwnProfile):
-    """What an admin may change of it. A telegram id of one's own choice would be somebody else's chat."""
+    """The fields of the profile that an admin may change. `telegram_id` could claim another user's chat."""
 
     telegram_id: TelegramId | None = None
     referral_code: ReferralCode = ""
@@ -81,7 +81,10 @@ class Profile(OwnProfile):
 
 
 class NewUser(Input):
-    """A user to create; without `user_id` the next number is taken, without `referral_code` one is made."""
+    """A user to create. Without `user_id`, the next number is taken.
+
+    Without `referral_code`, a random code is created.
+    """
 
     user_id: UserId | None = None
     telegram_id: TelegramId | None = None
@@ -96,11 +99,11 @@ class NewUser(Input):
 
 
 class NewTokenInput(Input):
-    """A token to make.
+    """A token to create.
 
-    `token` is one of the user's own choice, `signals_per_minute` a webhook token's own limit.
+    `token` is a token that the user chose, `signals_per_minute` the limit of one webhook token.
 
-    `scope` is an API token's; without it the token may do what the one that makes it may.
+    `scope` is for API tokens. Without it, the new token has the scope of the token that creates it.
     """
 
     kind: Annotated[Literal["webhook", "api"], Caseless]
@@ -112,16 +115,16 @@ class NewTokenInput(Input):
 
     @property
     def chosen(self) -> str | None:
-        """The token in clear."""
+        """The chosen token in clear. None if the user chose none."""
         return self.token.get_secret_value() if self.token else None
 
     @property
     def ends(self) -> datetime | None:
-        """When it expires."""
+        """When the token expires. None if it never expires."""
         return self.expires_at
 
 
 class Rotation(Input):
-    """How long the old token stays valid, seconds."""
+    """The overlap, in seconds, during which the old token stays valid."""
 
     overlap_s: Annotated[Whole, Field(ge=0, le=30 * 86_400)] = 86_400

@@ -12,28 +12,28 @@ from chalicelib.trading import MarketType
 
 
 class Record(BaseModel):
-    """The base of every stored record: immutable, and tolerant of attributes a later version added."""
+    """The base of stored records: immutable, and tolerant of attributes added by a later version."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-_EXACT_DIGITS = 15  # every JSON reader keeps a whole number of so many digits exactly
+_EXACT_DIGITS = 15  # the longest whole number that every JSON reader keeps exactly
 
 
 def shown_id(id_: str | None) -> int | str | None:
-    """An id as JSON shows it: a number, as the seeds have it, wherever it is one."""
+    """Returns an id as JSON shows it: as a number where possible, as in the seeds."""
     return int(id_) if id_ and id_.isascii() and id_.isdigit() and len(id_) <= _EXACT_DIGITS else id_
 
 
 class Role(StrEnum):
-    """What a user may see and change: an admin everything, a user their own."""
+    """What a user may see and change: an admin all records, a user only own records."""
 
     ADMIN = "admin"
     USER = "user"
 
 
 class AccountKind(StrEnum):
-    """Whose money: simulated here, the exchange's test environment, or real."""
+    """The kind of an account's money: simulated here, the exchange's test environment, or real."""
 
     PAPER = "paper"
     DEMO = "demo"
@@ -41,7 +41,7 @@ class AccountKind(StrEnum):
 
     @property
     def real_money(self) -> bool:
-        """Orders on such an account cost real money."""
+        """Whether orders on such an account cost real money."""
         return self is AccountKind.LIVE
 
 
@@ -64,22 +64,21 @@ class User(Record):
 
 
 class Settings(Record):
-    """How a user's signals are taken and traded (contract of seed 001).
+    """How a user's signals are accepted and traded (contract of seed 001).
 
     A new user starts with demo, spot, leverage 1.
 
     Attributes:
-        trade_amount: Quote currency per signal of the legacy and personal webhooks; on futures times
+        trade_amount: Quote currency per signal of the legacy and personal webhooks. On futures, multiplied by
             `leverage`.
-        default_account: Name of the paper account that signals without an `account` go to.
-        require_token: False lets tokenless signals reach this user's paper and demo accounts.
-        repeat_window_s: The same bytes again within so many seconds are a repeat; 0 turns that off.
-        max_age_s: Older signals open nothing.
-        max_price_deviation_percent: How far the `price` of a market order may be from the market; 0 allows
-            any price.
-        signals_per_minute: How many a token may send, unless the token has a limit of its own; tokenless ones
-            count together.
-        allowed_addresses: CIDRs signals may come from; empty allows all.
+        default_account: Name of the paper account for signals without an `account`. None if there is none.
+        require_token: False permits tokenless signals to the user's paper and demo accounts.
+        repeat_window_s: Seconds in which an identical body is a duplicate. 0 switches the check off.
+        max_age_s: Older signals open nothing, in seconds.
+        max_price_deviation_percent: How far the `price` of a market order may be from the market, in percent.
+            0 permits any price.
+        signals_per_minute: Limit of a token without a limit of its own. Tokenless signals share one limit.
+        allowed_addresses: CIDRs from which signals may come. Empty permits all.
     """
 
     market_type: MarketType = MarketType.SPOT
@@ -99,7 +98,7 @@ class Settings(Record):
 
 
 class AccountEntry(Record):
-    """What acceptance must know of an account: enough to choose its queue."""
+    """What acceptance needs to know of an account to choose its queue."""
 
     account_id: str
     exchange: str
@@ -114,7 +113,7 @@ class Directory(Record):
 
 
 class UserContext(Record):
-    """A user as acceptance and execution see them: profile, settings and accounts, read together."""
+    """A user as acceptance and execution need it: profile, settings and accounts, read together."""
 
     user: User
     settings: Settings
@@ -124,7 +123,7 @@ class UserContext(Record):
 def user_context_from_items(
     profile: dict[str, Any] | None, settings: dict[str, Any] | None, directory: dict[str, Any] | None
 ) -> UserContext | None:
-    """An owner out of their stored parts; None if there is no such user."""
+    """Returns a user's context, built from the stored items. None if the user does not exist."""
     if profile is None:
         return None
     return UserContext(

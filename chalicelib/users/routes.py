@@ -1,4 +1,4 @@
-"""The users' routes. Everybody sees and changes their own; admins everybody's."""
+"""The users' routes. Users see and change themselves, admins all users."""
 
 from datetime import timedelta
 from typing import Any
@@ -14,9 +14,9 @@ from chalicelib.versions import answering_conflicts
 
 
 def list_users(request: Request) -> Answer:
-    """Every user, newest first, or those that the filters let through.
+    """Lists all users, newest first, or those that pass the filters.
 
-    Who is no admin sees themselves only.
+    A caller who is no admin gets only the own user.
     """
     who, page = caller(request), paging.page_request(request)
     if who.role is not Role.ADMIN:
@@ -72,7 +72,7 @@ def create_user(request: Request) -> Answer:
 
 
 def get_user(request: Request) -> Answer:
-    """One user."""
+    """Returns one user."""
     _, user_id = _target(request)
     return Answer(200, _view(store.user(user_id)))
 
@@ -85,29 +85,29 @@ def patch_user(request: Request) -> Answer:
     if user_id == who.user_id and (
         fields.get("is_active") is False or fields.get("role", who.role) is not who.role
     ):
-        raise Conflict("not_oneself")  # there is always an admin left
+        raise Conflict("not_oneself")  # so that at least one admin remains
     return Answer(200, _view(change.update_user(user_id, fields, by=who.user_id, version=given.version)))
 
 
 def activate_user(request: Request) -> Answer:
-    """Lets a user trade and sign in again."""
+    """Activates a user: tokens and signals are valid again."""
     return _set_active(request, active=True)
 
 
 def deactivate_user(request: Request) -> Answer:
-    """Stops a user: tokens open nothing, signals are refused."""
+    """Deactivates a user: tokens are void, signals are refused."""
     return _set_active(request, active=False)
 
 
 def get_referrals(request: Request) -> Answer:
-    """Who brought a user, and who brought them, nearest first."""
+    """Lists a user's referrer, the referrer's referrer and so on, nearest first."""
     _, user_id = _target(request)
     chain = change.referral_chain(user_id)
     return paging.part(request, chain, shown_id)
 
 
 def get_settings(request: Request) -> Answer:
-    """A user's settings."""
+    """Returns a user's settings."""
     _, user_id = _target(request)
     return Answer(200, _settings_view(user_id, store.settings(user_id)))
 
@@ -123,7 +123,7 @@ def patch_settings(request: Request) -> Answer:
 
 
 def list_tokens(request: Request) -> Answer:
-    """A user's tokens, newest first, never the tokens themselves."""
+    """Lists a user's tokens, newest first, without the secrets."""
     _, user_id = _target(request)
     page = paging.page_request(request)
     kind = inputs.choice(request, "kind", tuple(tokens.KINDS))
@@ -144,7 +144,7 @@ def list_tokens(request: Request) -> Answer:
 
 
 def create_token(request: Request) -> Answer:
-    """Makes a token, and shows it this once."""
+    """Creates a token. The answer is the only one that shows it."""
     who, user_id = _target(request)
     given = inputs.body(request, NewTokenInput)
     kind = tokens.KINDS[given.kind]
@@ -164,7 +164,7 @@ def create_token(request: Request) -> Answer:
 
 
 def rotate_token(request: Request) -> Answer:
-    """Makes a token's successor, and shows it this once."""
+    """Creates a token's successor. The answer is the only one that shows it."""
     who, user_id = _target(request)
     given = inputs.body(request, Rotation) if request.body.strip() else Rotation()
     overlap = timedelta(seconds=given.overlap_s)
@@ -173,20 +173,20 @@ def rotate_token(request: Request) -> Answer:
 
 
 def revoke_token(request: Request) -> Answer:
-    """Ends a token at once, with every token that was made with it."""
+    """Revokes a token and every token that was made with it."""
     who, user_id = _target(request)
     revoked = tokens.revoke_token(user_id, request.path["token_id"], by=who.user_id)
     return Answer(200, {"token_id": request.path["token_id"], "is_active": False, "revoked": revoked})
 
 
 def revoke_all_tokens(request: Request) -> Answer:
-    """Ends every token of a user, the caller's own too, with every token that was made with them."""
+    """Revokes all tokens of a user, the caller's own included, and every token that was made with them."""
     who, user_id = _target(request)
     return Answer(200, {"user_id": shown_id(user_id), "revoked": tokens.revoke_all(user_id, by=who.user_id)})
 
 
 def get_xc_code(request: Request) -> Answer:
-    """A user's xc code, made if there is none yet."""
+    """Returns a user's xc code. Creates the code if there is none."""
     who, user_id = _target(request)
     return Answer(
         200,
@@ -196,7 +196,7 @@ def get_xc_code(request: Request) -> Answer:
 
 
 def rotate_xc_code(request: Request) -> Answer:
-    """A new xc code; the old one is void at once."""
+    """Replaces the xc code. The old code is void at once."""
     who, user_id = _target(request)
     return Answer(
         201, {"user_id": shown_id(user_id), "code": xc_codes.rotate(user_id, by=who.user_id)}, _UNSTORED
@@ -212,10 +212,7 @@ def _set_active(request: Request, *, active: bool) -> Answer:
 
 
 def _target(request: Request) -> tuple[Caller, str]:
-    """The caller, and the user in the path whom they may see; `me` is the caller.
-
-    Raises NotFound for anybody else.
-    """
+    """Returns the caller and the user in the path (`me` is the caller). Raises NotFound for other users."""
     who = caller(request)
     user_id = request.path["user_id"]
     if user_id == "me":

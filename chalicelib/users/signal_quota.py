@@ -1,11 +1,11 @@
-"""How often a token is used: so many signals a minute and no more, and when it was used last.
+"""A token's quota of signals per minute, and the time of its last use.
 
-The counts of a token stand in a few items, its parts, and each accepted signal writes one of them, in the
-transaction that stores the signal; the parts are read with everything else that acceptance reads, so neither
-counting nor last use costs a call of its own. It is
-several items because DynamoDB cancels transactions that meet at one: of a hundred alerts in one instant most
-would have to try again and again. Each part has its share of the limit and takes no more, so the limit is
-exact, however many arrive at once.
+A token's counts are in several items, its parts. Each accepted signal writes one part, in the transaction
+that stores the signal. Acceptance reads the parts together with its other items. Neither the count nor the
+last use costs an extra call.
+
+DynamoDB cancels transactions that collide on one item, so a single item would make most of a hundred
+concurrent alerts retry. Each part has a fixed share of the limit, so the limit is exact under concurrency.
 """
 
 import random
@@ -15,25 +15,25 @@ from datetime import datetime, timedelta
 from chalicelib import aws
 
 PARTS = 4
-"""A part takes some forty transactions a second when many arrive at once."""
+"""A part takes about 40 transactions a second when many arrive at once."""
 
 TOKENLESS = "tokenless"
-"""Where signals without a token are counted, all of a user's together."""
+"""The counter of a user's signals without a token."""
 
 _TABLE = "usage"
-_KEPT = timedelta(days=400)  # so long last use is remembered
+_KEPT = timedelta(days=400)  # how long the last use is kept
 _RESERVE = 2
 
 
 class Usage:
-    """How often one token has been used, as read at acceptance.
+    """The quota of one token, as read at acceptance.
 
     Args:
-        user_id: Whose it is.
+        user_id: The user of the token.
         counter: The token's hash, or `TOKENLESS`.
-        parts: The stored parts, in the order of `keys`.
-        limit: Signals per minute. What closes or cancels is let through up to twice as many: a runaway sender
-            must not keep its owner in a position.
+        parts: The stored parts, in the order of `item_keys`. None stands for a part not written yet.
+        limit: Signals per minute. Closing and cancelling signals may use twice as many: a runaway sender must
+            not keep the user in a position.
     """
 
     def __init__(self, user_id: str, counter: str, parts: Sequence[aws.Item | None], limit: int) -> None:
@@ -42,13 +42,13 @@ class Usage:
         self._parts = [part or {} for part in parts]
 
     def full(self, at: datetime, *, closing: bool) -> bool:
-        """Whether there is no room in this minute, as far as is known."""
+        """Returns whether the quota of this minute is used up, as far as known."""
         return not self._open(at, closing=closing)
 
     def write(self, at: datetime, *, closing: bool) -> tuple[int, aws.Write]:
-        """The write that counts one signal, refused if its part is full.
+        """Returns a part and the write that counts one signal in it.
 
-        And which part that is, for `learn`.
+        The write's condition fails if the part is full. Pass the part to `learn` in that case.
         """
         candidates = self._open(at, closing=closing) or [
             part for part in range(PARTS) if self._share(part, closing=closing)
@@ -69,7 +69,7 @@ class Usage:
         )
 
     def learn(self, part: int, item: aws.Item) -> None:
-        """Notes a part as it stands: somebody else has written it meanwhile."""
+        """Updates a part with its stored state after a concurrent write."""
         self._parts[part] = item
 
     def _open(self, at: datetime, *, closing: bool) -> list[int]:
@@ -82,9 +82,9 @@ class Usage:
         return limit // PARTS + (part < limit % PARTS)
 
     def _state(self, part: int, at: datetime) -> tuple[str, int]:
-        """The minute a part counts in now, and how often it has.
+        """Returns the minute that a part counts now, and its count.
 
-        A request that overtook this one may have begun the next minute.
+        A concurrent request may have begun the next minute.
         """
         stored, now = self._parts[part], at.strftime("%Y-%m-%dT%H:%M")
         minute = str(stored.get("minute", ""))
@@ -92,12 +92,12 @@ class Usage:
 
 
 def item_keys(user_id: str, counter: str) -> list[tuple[str, aws.Key]]:
-    """Where the parts are, for `aws.get_many`."""
+    """Returns the keys of the parts, for `aws.get_many`."""
     return [(_TABLE, {"user_id": user_id, "part": f"{counter}#{part}"}) for part in range(PARTS)]
 
 
 def last_used(user_id: str) -> dict[str, str]:
-    """When each of a user's tokens that was ever used was used last, ISO 8601 in UTC, by its hash."""
+    """Returns when each of a user's tokens was last used, ISO 8601 in UTC, by token hash."""
     latest: dict[str, str] = {}
     for item in aws.query_all(_TABLE, "user_id = :user", user=user_id):
         counter = item["part"].partition("#")[0]

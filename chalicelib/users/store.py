@@ -1,7 +1,4 @@
-"""A user's items.
-
-Profile, settings, directory, and the pointers that find a user by something else than the id.
-"""
+"""A user's items: profile, settings, directory, and the pointers from unique fields to the user."""
 
 from typing import Any
 
@@ -12,16 +9,16 @@ from chalicelib.users.models import Directory, Settings, User, UserContext, user
 LISTED = "user"
 """The partition of the index that lists every profile."""
 UNIQUE = ("user_uuid", "telegram_id", "referral_code")
-"""The fields that find a user, and so belong to one user only."""
+"""The fields that identify a user and are therefore unique."""
 
 
 def key(user_id: str, part: str) -> dict[str, str]:
-    """The key of one part of a user."""
+    """Returns the key of one part of a user."""
     return {"user_id": user_id, "part": part}
 
 
 def user(user_id: str) -> User:
-    """A user's profile. Raises NotFound if there is no such user."""
+    """Returns a user's profile. Raises NotFound if the user does not exist."""
     item = aws.get("users", key(user_id, "profile"))
     if item is None:
         raise NotFound("user_not_found")
@@ -29,17 +26,17 @@ def user(user_id: str) -> User:
 
 
 def settings(user_id: str) -> Settings:
-    """A user's settings. Raises NotFound if there is no such user."""
+    """Returns a user's settings. Raises NotFound if the user does not exist."""
     return load_user_context(user_id).settings
 
 
 def directory(user_id: str) -> Directory:
-    """The accounts of a user by name; empty if there is no such user."""
+    """Returns a user's accounts by name. Empty if the user does not exist."""
     return Directory.model_validate(aws.get("users", key(user_id, "directory")) or {})
 
 
 def load_user_context(user_id: str) -> UserContext:
-    """A user with settings and accounts. Raises NotFound if there is no such user."""
+    """Returns a user with settings and accounts. Raises NotFound if the user does not exist."""
     found = user_context_from_items(
         *aws.get_many([("users", key(user_id, part)) for part in ("profile", "settings", "directory")])
     )
@@ -49,20 +46,20 @@ def load_user_context(user_id: str) -> UserContext:
 
 
 def lookup(field: str, value: Any) -> str | None:
-    """The id of the user with this `user_uuid`, `telegram_id` or `referral_code`; None if nobody has it."""
+    """Returns the id of the user with this `user_uuid`, `telegram_id` or `referral_code`, or None."""
     item = aws.get("users", _pointer(field, value))
     return str(item["owner"]) if item else None
 
 
 def claim_write(field: str, value: Any, user_id: str) -> aws.Write:
-    """Makes a value of a unique field this user's; refused if it is somebody's already."""
+    """Returns the write that claims a unique value for a user. Its condition fails if the value is taken."""
     return aws.put_write(
         "users", _pointer(field, value) | {"owner": user_id}, "attribute_not_exists(user_id)"
     )
 
 
 def release_write(field: str, value: Any) -> aws.Write:
-    """Gives a value of a unique field back."""
+    """Returns the write that releases a value of a unique field."""
     return aws.delete_write("users", _pointer(field, value))
 
 

@@ -1,4 +1,4 @@
-"""A user's tokens: made and shown once, listed without themselves, rotated with an overlap, revoked."""
+"""A user's tokens: creates them, lists them without secrets, rotates them with an overlap, revokes them."""
 
 import uuid
 from collections.abc import Mapping
@@ -17,18 +17,18 @@ from chalicelib.users.credentials import Kind, Scope
 from chalicelib.users.models import shown_id
 
 KINDS = {"webhook": Kind.WEBHOOK, "api": Kind.API}
-"""What people call a token's kind."""
+"""Kinds of token by their name in the API."""
 SHORTEST_CHOSEN = 20
 LEAST_ENTROPY = 60  # bits
 OVERLAP = timedelta(hours=24)
 _LONGEST_ID = 64
-_REVOKED_AT_ONCE = 30  # two writes each, and a transaction holds 100
-_REMEMBERED = timedelta(days=30)  # so long a token that is over still shows in the list
+_REVOKED_AT_ONCE = 30  # each needs two writes, and a transaction holds 100
+_REMEMBERED = timedelta(days=30)  # how long an ended token remains in the list
 
 
 @dataclass(frozen=True, slots=True)
 class NewToken:
-    """A token just made: the only time it is to be seen."""
+    """A new token in clear. It cannot be shown again."""
 
     token: str = field(repr=False)
     item: aws.Item
@@ -46,20 +46,20 @@ def create_token(
     scope: Scope | None = None,
     maker: Caller | None = None,
 ) -> NewToken:
-    """Makes a token for a user. It ends no later than the token that makes it, and may do no more.
+    """Creates a token for a user. Neither its end nor its scope exceeds those of the token that creates it.
 
     Args:
-        chosen: The user's own token, a webhook's only, at least `SHORTEST_CHOSEN` characters; None makes a
-            random one.
-        signals_per_minute: A webhook token's own limit; None leaves it to the user's settings.
-        scope: An API token's; None takes the maker's.
-        maker: Whose token makes it; None for the deployment itself.
+        chosen: A token that the user chose, only for webhooks, with at least `SHORTEST_CHOSEN` characters.
+            None creates a random one.
+        signals_per_minute: The limit of this webhook token. None applies the user's settings.
+        scope: The scope of an API token. None takes the maker's.
+        maker: The caller whose token creates it. None for the deployment itself.
 
     Raises:
         Forbidden: `scope_missing`: the scope is wider than the maker's.
-        NotFound: There is no such user.
-        Refused: The chosen token is too short, can be guessed, is in use, claims another owner, or is for the
-            API; or `expires_at` is over.
+        NotFound: The user does not exist.
+        Refused: The chosen token is too short, can be guessed, is in use, names a user, or is for the API.
+            Or `expires_at` is in the past.
     """
     now = datetime.now(UTC)
     _check(kind, chosen, expires_at, now)
@@ -86,9 +86,9 @@ def create_token(
 def rotate_token(
     user_id: str, token_id: str, *, by: str, overlap: timedelta = OVERLAP, maker: Caller | None = None
 ) -> NewToken:
-    """Makes a token's successor of the same kind, name, scope and duration.
+    """Creates a token's successor of the same kind, name, scope and duration.
 
-    The old one is valid for the overlap yet, or until it expires.
+    The old token stays valid for the overlap, or until it expires.
 
     Raises:
         NotFound: The user has no such token, or it was revoked.
@@ -122,7 +122,7 @@ def rotate_token(
 
 
 def revoke_token(user_id: str, token_id: str, *, by: str) -> int:
-    """Ends a token at once, with everything that was made with it; returns how many ended.
+    """Revokes a token and every token made with it. Returns the number of revoked tokens.
 
     Raises:
         NotFound: The user has no such token, or it was revoked before.
@@ -132,9 +132,9 @@ def revoke_token(user_id: str, token_id: str, *, by: str) -> int:
 
 
 def revoke_all(user_id: str, *, by: str) -> int:
-    """Ends every token of a user, and everything that was made with them; returns how many ended.
+    """Revokes all tokens of a user and every token made with them. Returns the number of revoked tokens.
 
-    Codes of `/xc` stay.
+    Codes of `/xc` stay valid.
     """
     kinds = [kind.value for kind in KINDS.values()]
     own = [
@@ -152,7 +152,7 @@ def revoke_all(user_id: str, *, by: str) -> int:
 
 
 def _made_with(item: aws.Item) -> list[aws.Item]:
-    """Every token that was made with this one or one of its family, and with those, and so on."""
+    """Returns every token made with this one or its family, recursively."""
     found: dict[str, aws.Item] = {}
     families = [family] if (family := family_of(item)) else []
     while families:
@@ -165,7 +165,7 @@ def _made_with(item: aws.Item) -> list[aws.Item]:
 
 
 def _revoke(items: list[aws.Item], by: str) -> int:
-    """Ends tokens, some in each transaction; what was revoked in between stays as it is."""
+    """Revokes tokens in batches. A token that was revoked concurrently keeps its earlier time."""
     now = datetime.now(UTC)
     for start in range(0, len(items), _REVOKED_AT_ONCE):
         part = items[start : start + _REVOKED_AT_ONCE]
@@ -197,9 +197,9 @@ def _revocation(item: aws.Item, now: datetime) -> aws.Write:
 
 
 def _successor_ends(old: aws.Item, now: datetime, maker: Caller | None) -> datetime | None:
-    """When a token's successor ends.
+    """Returns when a token's successor expires. None if never.
 
-    After as long as the old one lasted, and no later than another token that makes it.
+    The successor lasts as long as the old token, but ends no later than another token that creates it.
     """
     lasts_s = old.get("lasts_s")
     ends = now + timedelta(seconds=int(lasts_s)) if lasts_s is not None else None
@@ -209,11 +209,11 @@ def _successor_ends(old: aws.Item, now: datetime, maker: Caller | None) -> datet
 
 
 def view(item: aws.Item, last_used: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """A token as it is shown: never itself, nor its hash.
+    """Returns the view of a token, without its secret and hash.
 
     Args:
-        last_used: When the user's webhook tokens were used last, by hash; None for a token just made. An API
-            token carries it itself.
+        last_used: When the user's webhook tokens were last used, by hash. None for a new token. An API token
+            stores its last use itself.
     """
     over = item.get("revoked_at") or (
         item.get("expires_at") and datetime.fromisoformat(item["expires_at"]) <= datetime.now(UTC)
@@ -236,7 +236,7 @@ def view(item: aws.Item, last_used: Mapping[str, str] | None = None) -> dict[str
 
 
 def _kind_name(kind: str) -> str:
-    """A stored kind as people call it."""
+    """Returns the API's name of a stored kind."""
     return next((name for name, stored in KINDS.items() if stored.value == kind), kind)
 
 
@@ -252,7 +252,7 @@ def _check(kind: Kind, chosen: str | None, expires_at: datetime | None, now: dat
     if credentials.owner(chosen) is not None or credentials.entropy(chosen) < LEAST_ENTROPY:
         raise Refused(
             "invalid_value", field="token"
-        )  # it can be guessed, or would name its owner, and perhaps another one
+        )  # the token can be guessed, or names a user, perhaps another one
 
 
 def _item(
@@ -288,7 +288,7 @@ def _save(item: aws.Item, also: list[list[aws.Write]]) -> None:
         if refused.failed[0] is not None:
             raise Refused(
                 "invalid_value", field="token"
-            ) from None  # as a weak one: that it is taken would give it away
+            ) from None  # the same error as for a weak token, to hide that the token is in use
         raise NotFound("not_found") from None  # the user, or the token to replace
 
 
@@ -311,7 +311,7 @@ def _user_exists(user_id: str) -> list[list[aws.Write]]:
 
 
 def _id(item: aws.Item) -> str:
-    """The id that people see."""
+    """Returns the id that the API shows."""
     return str(item.get("token_id") or item["token_hash"][:16])
 
 
@@ -325,7 +325,7 @@ def _audit_and_event_writes(
     after: dict[str, Any] | None = None,
     more: dict[str, Any] | None = None,
 ) -> list[aws.Write]:
-    """The audit entry and the event; neither holds the token or its hash."""
+    """Returns the audit entry and the event, both without the token and its hash."""
     seen = {name: item.get(name) for name in ("name", "expires_at")} | {
         "token_id": _id(item),
         "kind": _kind_name(item["kind"]),

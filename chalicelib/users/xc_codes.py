@@ -1,6 +1,6 @@
-"""The code that `/xc` signals carry.
+"""The code of `/xc` signals.
 
-One per user, shown again whenever its owner asks, so kept encrypted beside its hash.
+Each user has one. The user can see it again at any time, so it is stored encrypted, next to its hash.
 """
 
 import base64
@@ -15,20 +15,20 @@ _TRIES = 5
 
 
 def get_or_create(user_id: str, *, by: str = "system") -> str:
-    """The user's code, made if there is none yet.
+    """Returns the user's code. Creates it if there is none.
 
     Raises:
-        NotFound: There is no such user.
+        NotFound: The user does not exist.
     """
     stored = aws.get("users", store.key(user_id, "xc_code"))
     return _decrypt(user_id, stored) if stored else _replace(user_id, by=by, only_if_none=True)
 
 
 def rotate(user_id: str, *, by: str) -> str:
-    """A new code in place of the old one, which is void at once.
+    """Replaces the user's code and returns the new one. The old code is void at once.
 
     Raises:
-        NotFound: There is no such user.
+        NotFound: The user does not exist.
     """
     return _replace(user_id, by=by, only_if_none=False)
 
@@ -46,7 +46,7 @@ def _replace(user_id: str, *, by: str, only_if_none: bool) -> str:
                 raise NotFound("user_not_found") from None
         else:
             return code
-    raise Retryable("the code is being changed by others")
+    raise Retryable("code changed concurrently in every try")
 
 
 def _writes(user_id: str, code: str, old: aws.Item | None, by: str) -> list[aws.Write]:

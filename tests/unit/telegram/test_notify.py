@@ -349,7 +349,7 @@ def test_no_error_shows_the_token(telegram, linked, monkeypatch, setting, caplog
     )
     queued(event(number=2))
     drain(times=1)
-    assert "not to be reached" in written.getvalue()
+    assert "not reachable" in written.getvalue()
     for text in (shown, caplog.text, written.getvalue()):
         assert telegram_api.TOKEN not in text
 

@@ -34,7 +34,7 @@ for operation in (deployment.bootstrap, deployment.dead, deployment.redrive):
 def prepare(
     context: typer.Context,
     url: Annotated[
-        str, typer.Option(envvar="TRADEHOOK_URL", help="Where the API is.")
+        str, typer.Option(envvar="TRADEHOOK_URL", help="The API's URL.")
     ] = "http://localhost:8080",
     token: Annotated[
         str,
@@ -44,14 +44,14 @@ def prepare(
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Notes whom to talk to, and how to print."""
+    """Stores the deployment and the output format for the command."""
     context.obj = Client(url, token, Output(as_json=as_json))
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs a command. `--json` may stand anywhere.
 
-    A refusal, or settings of AWS that are missing, is one line and exits with 1.
+    A refusal, or missing AWS settings, prints one line and exits with 1.
     """
     words = sys.argv[1:] if arguments is None else arguments
     if "--json" in words:

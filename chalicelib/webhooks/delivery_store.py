@@ -9,7 +9,7 @@ Concurrency: a change names the version it read and moves the counters in the sa
 concurrent writers, one starts over. Matched = delivered + pending + paused + dead at all times.
 
 Order: the first attempts of one ordering key form a chain. A delivery that is created before the previous one
-has had its first attempt is `blocked`, and is the previous one's `next_delivery_id`. The change that ends the
+has had its first attempt is `blocked`, and is that delivery's `next_delivery_id`. The change that ends the
 first attempt unblocks the next delivery in the same transaction.
 
 Sweeper: `look_at`, with `due_shard`, is when the sweeper must look at an item. This is the due time if no

@@ -1,10 +1,8 @@
 """The routes of all HTTP functions in one Chalice app, for Chalice's tooling.
 
-`chalice local`, `chalice.test.Client`, `chalice package`.
-
-In the cloud each HTTP function has a Chalice app of its own, which is its Lambda handler; `infra/stack.yaml`
-says which functions those are, and describes the queues' and streams' functions too. Terraform deploys them,
-never Chalice.
+The tools are `chalice local`, `chalice.test.Client` and `chalice package`. In the cloud each HTTP function
+has its own Chalice app, which is its Lambda handler. `infra/stack.yaml` lists all functions. Terraform
+deploys them, never Chalice.
 """
 
 from importlib import import_module
@@ -13,13 +11,13 @@ from chalice.app import Chalice
 
 from functions.chalice_app import add
 
-# Those that `infra/stack.yaml` marks `http: true`. Chalice packs this file without `infra`, so they stand
-# here again; a test compares them.
+# The functions that `infra/stack.yaml` marks `http: true`. Chalice packs this file without `infra`, so the
+# list is repeated here. A test compares the two.
 HTTP_FUNCTIONS = ("receive_signals", "serve_api")
 
 app = Chalice(app_name="tradehook")
 
-# Which function answers a method and path.
+# The function that answers a method and path.
 OWNERS: dict[tuple[str, str], str] = {}
 
 for function in HTTP_FUNCTIONS:
@@ -27,7 +25,7 @@ for function in HTTP_FUNCTIONS:
     for route in served.routes:
         if (route.method, route.path) in OWNERS:
             raise ValueError(
-                f"{route.method} {route.path} belongs to {OWNERS[route.method, route.path]} already, not to {function} too"
+                f"{route.method} {route.path} is in {OWNERS[route.method, route.path]} and {function}"
             )
         OWNERS[route.method, route.path] = function
     add(app, served)

@@ -23,17 +23,15 @@ console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m bench", description="Measures, and says what must be kept to."
+        prog="python -m bench", description="Run benchmarks and check their limits."
     )
-    parser.add_argument("rows", nargs="*", help="which, by name; without, all but the optional ones")
-    parser.add_argument("--list", action="store_true", help="says what rows there are")
+    parser.add_argument("rows", nargs="*", help="cases by name; default: all but the optional ones")
+    parser.add_argument("--list", action="store_true", help="list the cases")
     parser.add_argument(
-        "--write", action="store_true", help="puts the latest figures of every row into docs/benchmarks.md"
+        "--write", action="store_true", help="write the latest figures of every case into docs/benchmarks.md"
     )
-    parser.add_argument(
-        "--keep", action="store_true", help="leaves the local cloud running for the next time"
-    )
-    parser.add_argument("--seed", type=int, default=1, help="another seed, other random choices")
+    parser.add_argument("--keep", action="store_true", help="keep the local cloud running for the next run")
+    parser.add_argument("--seed", type=int, default=1, help="seed of all random choices")
     given = parser.parse_args()
     unknown = set(given.rows) - set(cases.names())
     if unknown:
@@ -43,7 +41,7 @@ def main() -> None:
         for row in wanted:
             console.print(f"  {row.name:<14} {row.about}{' [dim](only by name)[/]' if row.optional else ''}")
         return
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends what was started
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # stops every started process
     failed = False
     if given.rows or not given.write:
         failed = _measure(
@@ -55,10 +53,10 @@ def main() -> None:
 
 
 def _measure(wanted: list[cases.Row], *, seed: int, keep: bool) -> bool:
-    """Measures row after row, keeps and shows the figures. Whether a row failed or a limit was not kept."""
+    """Measures the cases, stores and shows their figures. Returns whether one failed or missed a limit."""
     bench_environment = BenchEnvironment(seed)
     theirs = run.running(bench_environment.place)
-    told = {
+    stack_environ = {
         name: value
         for name, value in bench_environment.place.environ.items()
         if os.environ.get(name) != value
@@ -69,7 +67,7 @@ def _measure(wanted: list[cases.Row], *, seed: int, keep: bool) -> bool:
         for row in wanted:
             console.print(f"[bold]{row.name}[/] [dim]{row.about}[/]")
             try:
-                figures = cases.measured(row, told, seed)
+                figures = cases.measured(row, stack_environ, seed)
             except cases.RowError as error:
                 console.print(f"[red]✗ {error}[/]")
                 failed = True
@@ -84,7 +82,7 @@ def _measure(wanted: list[cases.Row], *, seed: int, keep: bool) -> bool:
     finally:
         if not (
             keep or theirs or all(row.optional for row in wanted)
-        ):  # the optional ones have stands of their own
+        ):  # optional cases have their own environments
             bench_environment.clear()
     missed = [figure.name for figure in shown if figure.kept is False]
     console.print(f"{len(shown)} figures in {time.monotonic() - began:.0f} s; {report.LATEST} keeps them")
@@ -94,7 +92,8 @@ def _measure(wanted: list[cases.Row], *, seed: int, keep: bool) -> bool:
 
 
 def _machine() -> str:
-    return f"{os.cpu_count()} processors, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    system = f"{platform.system()} {platform.machine()}"
+    return f"{os.cpu_count()} processors, {system}, Python {platform.python_version()}"
 
 
 def _commit() -> str:

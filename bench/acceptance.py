@@ -1,4 +1,4 @@
-"""Accepting a signal, beside a bare script that makes the same calls to AWS and nothing else."""
+"""Acceptance of a signal, next to a bare script with the same calls to AWS."""
 
 import json
 import logging
@@ -24,9 +24,9 @@ _ROUNDS = 40
 
 
 def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
-    """A paper signal for one account, its queue and outbox without anybody behind them.
+    """Measures a paper signal for one account, whose queue and outbox have no consumers.
 
-    What is measured is acceptance alone.
+    The figure is acceptance alone.
     """
     token = bench_environment.env["TRADEHOOK_PAPER_TOKEN"]
     logging.disable(logging.INFO)
@@ -45,7 +45,7 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
             rounds=_ROUNDS,
             until=bench_environment.ends_at,
         )
-    mine, bares = processor["ours"][1:], processor["baseline"][1:]  # the first were the warming up
+    mine, bares = processor["ours"][1:], processor["baseline"][1:]  # the first ones were the warm-up
     yield Figure(
         "acceptance",
         "From API Gateway's event to the answer: a paper signal for one account, stored and queued.",
@@ -84,7 +84,7 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
 
 
 def _acceptance(token: str) -> Callable[[], None]:
-    """One alert, as API Gateway hands it on."""
+    """Returns a call that passes one alert on, as API Gateway does."""
     from functions import receive_signals  # noqa: PLC0415 - it makes its clients while it is imported
     from testkit import gateway  # noqa: PLC0415
 
@@ -104,7 +104,10 @@ def _acceptance(token: str) -> Callable[[], None]:
 
 
 def _several(work: Callable[[], None], processor: list[float]) -> Callable[[], float]:
-    """Milliseconds for one, of ten in a row; the processor's milliseconds go into the list."""
+    """Returns the milliseconds of one call, from ten in a row.
+
+    Appends the processor's milliseconds to the list.
+    """
 
     def repeated() -> float:
         began, used = time.perf_counter(), time.process_time()

@@ -1,6 +1,6 @@
-"""A hundred alerts in the same instant at the front door, every function warm and every one cold.
+"""A hundred alerts at the same instant at the front door, with all functions warm and all cold.
 
-And with a slow exchange behind it.
+Also with a slow exchange.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ BUDGET_S = 230
 _SIZE = 100
 _WARM_ROUNDS, _COLD_ROUNDS, _SLOW_ROUNDS = 3, 3, 80
 _TRADINGVIEW_S = 3.0
-_STILL_S = 3.0  # with no event that waits to be published, a burst is over
+_STILL_S = 3.0  # a burst is over when no event has waited for publication for this long
 _STILL_AFTER_ONE_S = 0.25
 _LOOK_S = 0.05
 _PATIENCE_S = 30
@@ -29,7 +29,7 @@ _TIMEOUT = aiohttp.ClientTimeout(total=60)
 
 
 def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
-    """Warm, cold, and with an exchange that answers in ten seconds."""
+    """Measures warm, cold, and with an exchange that answers in ten seconds."""
     yield _burst(bench_environment, "warm", _WARM_ROUNDS, lambda: None)
     yield _burst(bench_environment, "cold", _COLD_ROUNDS, lambda: _chill(bench_environment))
     warm.up(bench_environment.stack)
@@ -59,7 +59,9 @@ def _burst(bench_environment: BenchEnvironment, how: str, rounds: int, before: C
         floor_is=f"{_SIZE} requests for /health",
         ratio=turns.ratio,
         limit=at_most(_TRADINGVIEW_S, worst=True, on_ours=True),
-        grows="with the requests at once, by the two processors here; in AWS each has an instance of its own.",
+        grows=(
+            "with the requests at once, by the two processors here; in AWS each has an instance of its own."
+        ),
     )
 
 
@@ -67,7 +69,7 @@ async def _at_once(
     ask: Callable[[aiohttp.ClientSession, BenchEnvironment], "aiohttp.client._RequestContextManager"],
     bench_environment: BenchEnvironment,
 ) -> tuple[list[int], float]:
-    """The statuses, and the seconds the slowest took."""
+    """Returns the statuses, and the seconds of the slowest request."""
 
     async def one(session: aiohttp.ClientSession) -> tuple[int, float]:
         began = time.perf_counter()
@@ -79,7 +81,7 @@ async def _at_once(
         answers = await asyncio.gather(*(one(session) for _ in range(_SIZE)))
     await asyncio.to_thread(
         _until_quiet
-    )  # what follows from the alerts belongs to this round, not to the next
+    )  # the work that follows from the alerts belongs to this round, not to the next
     return [status for status, _ in answers], max(seconds for _, seconds in answers)
 
 
@@ -109,19 +111,17 @@ def _health(
 
 
 def _chill(bench_environment: BenchEnvironment) -> None:
-    """Stops the cloud, which ends every function's process, and starts it again; nothing is warmed."""
+    """Restarts the cloud, which ends every function's process. No function is warm after it."""
     cloud.stop(bench_environment.place)
     cloud.start(bench_environment.place)
-    time.sleep(2)  # the emulator itself is to be up: what starts cold are the functions
+    time.sleep(2)  # the emulator itself must be up: only the functions start cold
 
 
 def _slow_exchange(bench_environment: BenchEnvironment) -> Iterator[Figure]:
-    """Signals for two live accounts in turns, each when the one before has had its effect.
+    """Measures signals for two live accounts in turn, each after the previous one has settled.
 
-    One's exchange takes ten seconds for every call.
-
-    Without that pause the order and the events of the signal before share the processors with the answer, and
-    the times tell of those.
+    The exchange of one account takes ten seconds per call. Without the pause, the previous signal's order and
+    events would share the processors with the answer and distort the times.
     """
     desk = BenchUser(bench_environment, {"binance": 1, "bybit": 1})
     bench_environment.exchanges.fault(exchange="bybit", kind="slow", seconds=10, times=-1)
@@ -154,7 +154,8 @@ def _slow_exchange(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     desk.settled()
     yield Figure(
         "acknowledgement, slow exchange",
-        "The answer to a signal whose exchange takes 10 s for every call; each is sent when the one before has had its effect.",
+        "The answer to a signal whose exchange takes 10 s for every call; "
+        "each is sent when the one before has had its effect.",
         turns.ours,
         "ms",
         baseline=turns.baseline,

@@ -1,6 +1,4 @@
-"""Cold start of every function from the built artifact, in a fresh process, beside a bare import of what it
-cannot do without.
-"""
+"""Cold start of every function from the built artifact, next to a bare import of its dependencies."""
 
 import json
 import os
@@ -18,7 +16,8 @@ from infra.build.artifact import BUILD, build
 BUDGET_S = 120
 
 _ROUNDS = 7
-# The exchanges' code is loaded with the first account that has keys; a worker that trades is not up before.
+# The exchanges' code is loaded with the first account that has keys. A worker that trades is ready only after
+# that.
 _TRADING = """
 from chalicelib.exchanges import registry
 from chalicelib.exchanges.protocol import Credentials
@@ -33,15 +32,16 @@ began = time.perf_counter()
 {work}
 took = (time.perf_counter() - began) * 1000
 ccxt = sys.modules.get("ccxt")
-held = int(re.search(r"VmHWM:\s+(\d+) kB", open("/proc/self/status").read())[1])  # getrusage counts the process that started it, too
+# getrusage counts the parent process, too
+held = int(re.search(r"VmHWM:\s+(\d+) kB", open("/proc/self/status").read())[1])
 print(json.dumps([took, held / 1024, ccxt.__file__ if ccxt else ""]))
 """
 
 
 def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
-    """Each function's module imported, and with it the clients it prepares.
+    """Measures the import of each function's module, and of the clients that it prepares.
 
-    For those that trade an exchange opened too.
+    For functions that trade, an exchange is opened, too.
     """
     build()
     described = stack.load()
@@ -51,7 +51,7 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
         for name, function in described.functions.items():
             exchange = function.exchange if function.exchange != "paper" else None
             if function.exchange and exchange is None:
-                continue  # the same code as the others', less the exchange
+                continue  # the same code as the others', without the exchange
             work = f"import {function.module}" + (_TRADING.format(exchange=exchange) if exchange else "")
             memory: list[float] = []
             turns = interleaved(
@@ -77,9 +77,9 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
 
 
 def _started(directory: str, work: str, memory: list[float], *, ccxt: bool) -> Callable[[], float]:
-    """A fresh process that does this work.
+    """Returns a measurement of a fresh process that does this work.
 
-    Milliseconds from when its interpreter is up, as Lambda bills them.
+    Milliseconds from the start of its interpreter, as Lambda bills them.
     """
     environment = {
         "PATH": os.environ["PATH"],
@@ -99,7 +99,7 @@ def _started(directory: str, work: str, memory: list[float], *, ccxt: bool) -> C
         if done.returncode:
             raise RuntimeError(done.stderr)
         took, held, origin = json.loads(done.stdout.splitlines()[-1])
-        # Without trading nothing of ccxt is loaded; with it, the artifact's own.
+        # Without trading, no part of ccxt is loaded. With trading, it is the artifact's own.
         assert Path(origin).is_relative_to(directory) if ccxt else not origin, origin
         memory.append(held)
         return float(took)

@@ -1,6 +1,6 @@
-"""Executing an order.
+"""Execution of an order.
 
-The calls to AWS it takes, and its time beside a bare script that makes the same calls.
+Its calls to AWS, and its time next to a bare script with the same calls.
 """
 
 import json
@@ -30,16 +30,16 @@ BUDGET_S = 60
 
 _EACH = 5
 _ROUNDS = 40
-_LIVE_ORDERS = 10  # SQS gives ten messages of one group at once
+_LIVE_ORDERS = 10  # SQS returns ten messages of one group at once
 _EXCHANGES = ("binance", "bybit", "okx")
 _TABLES = ["signals", "orders", "outbox", "webhook_logs", "idempotency"]
 _QUEUES = ["realtime", *(f"orders-{name}" for name in _EXCHANGES)]
 
 
 def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
-    """On paper, where all the work is ours.
+    """Measures paper orders, where all the work is ours.
 
-    Then on accounts at exchanges, where only the calls are counted.
+    Then accounts at exchanges, where only the calls are counted.
     """
     logging.disable(logging.WARNING)
     with isolated_tables(bench_environment, _TABLES, _QUEUES):
@@ -51,7 +51,7 @@ def _on_paper(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     desk = BenchUser(bench_environment, {"binance": 1}, "demo")
     worker = _Worker(desk, "binance", price="95000")
     worker.prepare(2)
-    worker.execute()  # the first order of an account writes a ledger that is not there yet
+    worker.execute()  # an account's first order creates its ledger
     calls = worker.execute()
     bare = script(calls, {desk.accounts[0].account_id: "bench-bare"})
 
@@ -81,7 +81,7 @@ def _at_exchanges(bench_environment: BenchEnvironment) -> Iterator[Figure]:
         with BenchUser(bench_environment, {exchange: 1}) as desk:
             worker = _Worker(desk, exchange, price="50000")
             worker.prepare(_LIVE_ORDERS)
-            # The key is decrypted, the instrument's rules are read: both are kept for minutes
+            # The key is decrypted and the instrument's rules are read once, and both are cached for minutes
             worker.execute()
             made = [worker.execute() for _ in range(_LIVE_ORDERS - 1)]
             yield _calls(f"execution at {exchange}, AWS calls", made)
@@ -111,7 +111,7 @@ class _Worker:
         self._messages: list[dict[str, Any]] = []
 
     def prepare(self, count: int) -> None:
-        """Accepts so many signals; their messages wait."""
+        """Accepts this number of signals. Their messages wait."""
         for _ in range(count):
             body = json.dumps(self._desk.signal(self._exchange, price=self._price))
             request = gateway.request("POST", "/api/webhook", body, headers={"Prefer": "respond-async"})
@@ -125,18 +125,18 @@ class _Worker:
             )
 
     def execute(self) -> list[Call]:
-        """Executes one of them; gives the calls it made."""
+        """Executes one signal and returns its calls."""
         with watched() as calls:
             self._execute(self._event())
         return calls
 
     def several(self) -> float:
-        """Milliseconds for one, of some in a row."""
+        """Returns the milliseconds of one signal, from some in a row."""
         self.prepare(_EACH)
         events = [self._event() for _ in range(_EACH)]
         began = time.perf_counter()
         for event in events:
-            self._execute(event)  # unwatched, as the bare script is
+            self._execute(event)  # not recorded, as for the bare script
         return (time.perf_counter() - began) * 1000 / _EACH
 
     def _event(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """One signal to 1, 10, 100 and 1,000 accounts.
 
-Acknowledged beside the bare calls, and executed on all of them.
+Acknowledgement next to the bare calls, and execution on all accounts.
 """
 
 import json
@@ -29,13 +29,13 @@ BUDGET_S = 140
 
 _ROUNDS = {1: 40, 10: 40, 100: 12, 1_000: 4}
 """By size, so that each takes about as long."""
-_EXCHANGE = "binance"  # a group signal names one
+_EXCHANGE = "binance"  # a group signal names one exchange
 _EXECUTED = (50, 1_000)
 _PATIENCE_S = 150
 
 
 def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
-    """Demo accounts, simulated by our own paper engine."""
+    """Measures demo accounts, simulated by our own paper engine."""
     logging.disable(logging.WARNING)
     desks = {size: BenchUser(bench_environment, {_EXCHANGE: size}, "demo") for size in {*_ROUNDS, *_EXECUTED}}
     with isolated_tables(
@@ -69,14 +69,16 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     )
     yield Figure(
         f"fan-out to {many:,}, executed",
-        f"From the front door to the last of {many:,} settled accounts, per account; every account is served.",
+        f"From the front door to the last of {many:,} settled accounts, per account; "
+        "every account is served.",
         turns.ours,
         "ms an account",
         baseline=turns.baseline,
         floor_is=f"per account with {few}",
         ratio=turns.ratio,
         limit=at_most(1.3),
-        grows="linearly here, where each exchange has one worker; in AWS by the exchange's concurrency in stack.yaml.",
+        grows="linearly here, where each exchange has one worker; "
+        "in AWS by the exchange's concurrency in stack.yaml.",
     )
 
 
@@ -91,7 +93,7 @@ def _acceptance(desk: BenchUser) -> Callable[[], None]:
 
 
 def _execution(bench_environment: BenchEnvironment, desk: BenchUser) -> Callable[[], float]:
-    """Milliseconds per account until all have settled."""
+    """Returns a measurement of the milliseconds per account until all have settled."""
     size = len(desk.accounts)
 
     def execute() -> float:
@@ -107,7 +109,7 @@ def _execution(bench_environment: BenchEnvironment, desk: BenchUser) -> Callable
         signal_id = answer.json()["signal_id"]
         while (settled := _settled(signal_id, size)) < size:
             assert time.perf_counter() - began < _PATIENCE_S, f"{settled} of {size} have settled"
-            time.sleep(size / 1000)  # looking oftener would take the time that is measured
+            time.sleep(size / 1000)  # more frequent checks would use the measured time
         took = time.perf_counter() - began
         executions, orders = ledger.results_of(signal_id)
         assert len(executions) == size
@@ -118,5 +120,5 @@ def _execution(bench_environment: BenchEnvironment, desk: BenchUser) -> Callable
 
 
 def _settled(signal_id: str, size: int) -> int:
-    """On how many accounts: each has an execution and an order then, written together."""
+    """Returns the number of settled accounts: each has an account result and an order, written together."""
     return (aws.count("orders", "signal_id = :id", most=2 * size, looked_at=2 * size, id=signal_id) or 0) // 2

@@ -1,6 +1,6 @@
-"""What reading costs the more signals, orders and deliveries are stored, up to 100,000.
+"""The cost of reads as signals, orders and deliveries grow to 100,000.
 
-Items that DynamoDB has to look at.
+Measured in items that DynamoDB must read.
 """
 
 import json
@@ -30,8 +30,8 @@ from testkit import gateway, pump
 BUDGET_S = 160
 
 SIZES = (1_000, 10_000, 100_000)
-_LOGARITHMIC = 1.25  # what a logarithm grows by from 10,000 to 100,000; from 1,000 to 10,000 it is more
-_OPEN = 5  # orders to follow, deliveries due: the same at every size
+_LOGARITHMIC = 1.25  # the growth of a logarithm from 10,000 to 100,000; from 1,000 to 10,000 it is more
+_OPEN = 5  # in-flight orders and due deliveries: the same at every size
 _BATCH = 25
 _THREADS = 4
 _TYPES = {"S", "N", "B", "BOOL", "NULL", "M", "L"}
@@ -42,7 +42,7 @@ Read = tuple[str, Callable[[], None]]
 
 @dataclass(frozen=True)
 class _Cost:
-    """What a read took: items looked at, calls to AWS, and milliseconds, our process's own and in all."""
+    """The cost of a read: items read, calls to AWS, and milliseconds of our process and in all."""
 
     items: int
     calls: int
@@ -51,23 +51,23 @@ class _Cost:
 
 
 def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
-    """Items looked at: a query's are counted by DynamoDB, filtered ones included.
+    """Measures items read: DynamoDB counts a query's, filtered ones included.
 
-    A key asked for is one, found or not.
+    A read by key counts as one item, found or not.
     """
     logging.disable(logging.WARNING)
-    tables = ["signals", "orders", "deliveries", "webhook_logs", "idempotency", "outbox", "following"]
+    tables = ["signals", "orders", "deliveries", "webhook_logs", "idempotency", "outbox", "in_flight_orders"]
     with isolated_tables(bench_environment, tables, ["orders-binance", "deliveries"]), _one_minute():
         desk = BenchUser(bench_environment, {"binance": 1}, "demo")
         archive = _Archive(desk)
         reads = [*_routes(bench_environment, desk, archive), *_scheduled()]
         for _, read in reads:
-            read()  # what is looked up once and kept for a while is not what is measured
+            read()  # cached values are not part of the measurement
         costs: dict[str, list[_Cost]] = {name: [] for name, _ in reads}
         sizes: list[int] = []
         for size in SIZES:
             if len(sizes) > 1 and time.monotonic() > bench_environment.ends_at - BUDGET_S * 0.7:
-                break  # a machine this slow would not store the most of them in time
+                break  # a machine this slow would not store the largest size in time
             archive.grow(size)
             sizes.append(size)
             for name, read in reads:
@@ -75,7 +75,10 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     for what, means, chosen in (
         (
             "growth, reads",
-            "Every GET of the admin API, by a user and an admin; lists with totals, and by a filter that nothing passes.",
+            (
+                "Every GET of the admin API, by a user and an admin; "
+                "lists with totals, and by a filter that nothing passes."
+            ),
             True,
         ),
         (
@@ -95,8 +98,9 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
         grown = [name for name, ratio in ratios.items() if ratio > _LOGARITHMIC]
         yield Figure(
             what,
-            f"{means} {len(counts)} reads; with {sizes[0]:,} of each stored all of them together look at {few:,} items, with {sizes[-1]:,}"
-            f" none at more than {most:,}." + (f" Grown: {', '.join(grown)}." if grown else ""),
+            f"{means} {len(counts)} reads; with {sizes[0]:,} of each stored "
+            f"all of them together look at {few:,} items, with {sizes[-1]:,} none at more than {most:,}."
+            + (f" Grown: {', '.join(grown)}." if grown else ""),
             spread([many]),
             "items",
             baseline=spread([some]),
@@ -109,7 +113,7 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
 
 
 def _beside(sizes: Sequence[int], costs: Sequence[Sequence[_Cost]]) -> Iterator[Figure]:
-    """What else a read costs, at the two greatest sizes."""
+    """Yields the further costs of reads, at the two largest sizes."""
     for what, means, unit, value, limit in (
         (
             "AWS calls",
@@ -156,9 +160,9 @@ def _cost(read: Callable[[], None]) -> _Cost:
 
 @contextmanager
 def _one_minute() -> Iterator[None]:
-    """Has retry_deliveries see the same minute at every size.
+    """Makes retry_deliveries see the same minute at every size.
 
-    Each minute it audits the books of other subscriptions.
+    Each minute checks the counters of other subscriptions.
     """
     now = datetime.now(UTC)
     means = replace(worker.dependencies(), clock=lambda: now)
@@ -175,10 +179,10 @@ def _items(answer: dict[str, Any], arguments: dict[str, Any]) -> int:
 
 
 class _Archive:
-    """A user's past: one signal, its order and its delivery, made by the product, and copies of them.
+    """A user's history: one signal, its order and its delivery, made by the product, and copies of them.
 
-    The newest thousand, which pages show, are copied whole. What lies behind is passed over unread: of it the
-    attributes of keys and indexes are, and for the rest a text of the same size.
+    The newest thousand, which pages show, are full copies. Older items are only skipped: they have the
+    attributes of keys and indexes, and a text of the same size for the rest.
     """
 
     def __init__(self, desk: BenchUser) -> None:
@@ -192,7 +196,7 @@ class _Archive:
         pump.execute("orders-binance")
         aws.delete_many(
             "outbox", [{"event_id": item["event_id"]} for item in pump.items("outbox")]
-        )  # as publishing them would
+        )  # as their publication would do
         stored = next(desk.signals())
         self.signal_id = stored["signal_id"]
         self._account_id = desk.accounts[0].account_id
@@ -212,7 +216,7 @@ class _Archive:
         }
 
     def grow(self, size: int) -> None:
-        """Has so many of each stored, and as many as ever open."""
+        """Stores this number of each item, with an unchanged number of open ones."""
         wanted = range(self._size, size)
         self._size = size
         batches = [wanted[start : start + _BATCH] for start in range(0, len(wanted), _BATCH)]
@@ -224,7 +228,7 @@ class _Archive:
             _follow(self._desk.accounts[0].account_id, f"open-{number}", since)
 
     def _store(self, numbers: range) -> None:
-        """One batch for each table: the copies differ by their keys and their time."""
+        """Writes one batch per table. The copies differ by their keys and times."""
         copies: dict[str, list[aws.Item]] = {table: [] for table in self._copied}
         now = datetime.now(UTC)
         for number in numbers:
@@ -284,14 +288,14 @@ def _stuffed(table: str, item: aws.Item) -> aws.Item:
 
 
 def _size(value: Any) -> int:
-    """About the bytes that an attribute takes in DynamoDB."""
+    """Returns the approximate bytes of an attribute in DynamoDB."""
     if isinstance(value, dict):
         return sum(_size(inner) + (len(name) if name not in _TYPES else 0) for name, inner in value.items())
     return sum(_size(inner) for inner in value) if isinstance(value, list) else len(str(value))
 
 
 def _follow(account_id: str, order_id: str, at: datetime) -> None:
-    """An order to be followed, due since then; as the ledger writes it."""
+    """Adds an in-flight order, due at that time, as the order store writes it."""
     key = {"account_id": account_id, "order_id": order_id}
     item = {
         "exchange": "binance",
@@ -303,7 +307,7 @@ def _follow(account_id: str, order_id: str, at: datetime) -> None:
 
 
 def _routes(bench_environment: BenchEnvironment, desk: BenchUser, archive: _Archive) -> Iterator[Read]:
-    """Every GET route, by the user and by an admin; those with filters also by one that nothing passes."""
+    """Yields every GET route, by the user and by an admin. Routes with filters also with an empty result."""
     tokens = {"user": desk.api_token, "admin": bench_environment.env["TRADEHOOK_ADMIN_TOKEN"]}
     signal_id, account_id = archive.signal_id, desk.accounts[0].account_id
     known = {

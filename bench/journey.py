@@ -1,6 +1,4 @@
-"""From the signal to the order on the wire and to the dashboard, beside bare functions that are as many hops
-apart.
-"""
+"""From the signal to the exchange and to the dashboard, next to bare functions with as many hops."""
 
 import asyncio
 import json
@@ -27,7 +25,7 @@ _PATIENCE_S = 20
 
 
 def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
-    """Warm; one signal after the other, each followed to its end."""
+    """Measures warm functions, one signal after the other, each to its end."""
     logging.disable(logging.WARNING)
     with BenchUser(bench_environment, {"binance": 1}) as desk:
         wire, screen = asyncio.run(_measured(bench_environment, desk))
@@ -93,7 +91,7 @@ async def _measured(bench_environment: BenchEnvironment, desk: BenchUser) -> tup
 
 
 def _ours(bench_environment: BenchEnvironment, desk: BenchUser, screen: "_Screen") -> tuple[float, float]:
-    """Milliseconds to the wire, and to the screen."""
+    """Returns the milliseconds to the wire, and to the screen."""
     url = json.loads(bench_environment.place.front_door.read_text())["http"]
     body = desk.signal("binance", price="50000")
     began = time.time()
@@ -127,7 +125,7 @@ def _newest_connection() -> str:
 
 
 class _Screen:
-    """What a dashboard is told, and when."""
+    """A dashboard: its messages and their times."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
@@ -137,21 +135,21 @@ class _Screen:
     async def listen(self) -> None:
         """Listens until it is cancelled."""
         async for message in self._socket:
-            told: Any = json.loads(message.data)
-            if told.get("type") in ("order.filled", "bare"):
+            message_body: Any = json.loads(message.data)
+            if message_body.get("type") in ("order.filled", "bare"):
                 with self._more:
                     self._told.append((time.time(), message.data))
                     self._more.notify_all()
 
     def seen(self, word: str) -> float:
-        """When a message with that word came."""
+        """Returns when a message with that word arrived."""
         with self._more:
             self._more.wait_for(lambda: any(word in text for _, text in self._told), _PATIENCE_S)
             return next(at for at, text in self._told if word in text)
 
 
 class _WireServer:
-    """An exchange that answers at once, and notes when it was asked for which order."""
+    """An exchange that answers at once and records the time of each order's request."""
 
     def __init__(self) -> None:
         arrived = self.arrived = dict[str, float]()
@@ -174,6 +172,6 @@ class _WireServer:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def shutdown(self) -> None:
-        """Ends it."""
+        """Stops it."""
         self._server.shutdown()
         self._server.server_close()

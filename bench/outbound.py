@@ -1,4 +1,4 @@
-"""Deliveries of outbound webhooks by one worker, beside django-outbound-webhooks."""
+"""Deliveries of outbound webhooks by one worker, next to django-outbound-webhooks."""
 
 import logging
 import subprocess
@@ -21,15 +21,16 @@ from testkit.gateway import CONTEXT
 BUDGET_S = 120
 
 _EACH = 100
-_BATCH = 10  # what Lambda hands the function at once, as infra/stack.yaml has it
+_BATCH = 10  # the batch size of the function in infra/stack.yaml
 _ROUNDS = 12
 _PEER = ("django-outbound-webhooks==0.4.0", "django==5.2.19")
 _PAYLOAD = {"symbol": "BTC/USDT", "side": "buy", "quantity": "0.0015", "value": "97.50"}
 
 
 def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
-    """The same payload to the same receiver on loopback, a hundred at a time, one process each, everything
-    recorded.
+    """Measures the same payload to the same receiver on loopback, recorded in full.
+
+    A hundred at a time, one process each.
     """
     _ = bench_environment.env
     logging.disable(logging.INFO)
@@ -42,7 +43,8 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
         turns = interleaved(_ours(url, processor), peer, rounds=_ROUNDS, until=bench_environment.ends_at)
     yield Figure(
         "outbound deliveries",
-        "Deliveries per second of one worker: read, claimed, signed, posted, recorded with headers and bodies, the books kept.",
+        "Deliveries per second of one worker: read, claimed, signed, posted, "
+        "recorded with headers and bodies, counted.",
         turns.ours,
         "/s",
         baseline=turns.baseline,
@@ -60,9 +62,9 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
 
 
 def _ours(url: str, processor: list[float]) -> Callable[[], float]:
-    """A round: as many deliveries placed and queued.
+    """Returns a round: deliveries are created and queued.
 
-    Then the function works its batches off, and only that is timed.
+    Then the function handles its batches, and only that is timed.
     """
     from chalicelib import aws, config  # noqa: PLC0415 - with the stand's environment
     from chalicelib.events.models import LoggedEvent  # noqa: PLC0415
@@ -94,7 +96,7 @@ def _ours(url: str, processor: list[float]) -> Callable[[], float]:
             assert fan_out.fan_out(event, datetime.now(UTC)) == 1
 
     def taken() -> list[str]:
-        """The messages, taken from the queue as Lambda takes them before it calls a function."""
+        """Returns messages from the queue, taken as Lambda does before it calls a function."""
         sqs, queue = aws.client("sqs"), config.queue("deliveries")
         bodies: list[str] = []
         while len(bodies) < _EACH:
@@ -126,7 +128,7 @@ def _ours(url: str, processor: list[float]) -> Callable[[], float]:
 
 @contextmanager
 def _peer(url: str) -> Iterator[Callable[[], float]]:
-    """The peer's rounds: its deliveries per second."""
+    """Yields the peer's rounds: its deliveries per second."""
     script = ROOT / "bench" / "harness" / "django_peer.py"
     with TemporaryDirectory() as directory:
         command = [str(_environment()), str(script), url, f"{directory}/peer.sqlite"]
@@ -157,7 +159,7 @@ def _said(process: subprocess.Popen[str]) -> str:
 
 
 def _environment() -> Path:
-    """The peer's interpreter, with the peer and nothing of ours in its environment; made once, from PyPI."""
+    """Returns the peer's interpreter, in an environment with only the peer. Created once, from PyPI."""
     directory = KEPT / "-".join(_PEER)
     python = directory / "bin" / "python"
     done = directory / "installed"
@@ -190,7 +192,7 @@ def _split(bodies: list[str]) -> Iterator[list[str]]:
 
 
 def _event(bodies: list[str]) -> dict[str, Any]:
-    """A batch as Lambda hands it on."""
+    """Returns a batch as Lambda passes it on."""
     about = {"receiptHandle": "-", "attributes": {}, "messageAttributes": {}, "eventSource": "aws:sqs"}
     arn = "arn:aws:sqs:us-east-1:000000000000:deliveries"
     return {

@@ -1,6 +1,6 @@
-"""Signals for 200 live accounts on three exchanges at once: all are served, nobody is turned away.
+"""Signals for 200 live accounts on three exchanges at once: every account is served.
 
-And the pace where limits bind.
+Also the pace if limits bind.
 """
 
 import logging
@@ -32,10 +32,9 @@ BUDGET_S = 150
 
 _ACCOUNTS = {"binance": 67, "bybit": 67, "okx": 66}
 _MARKETS = dict.fromkeys(_ACCOUNTS, MarketType.FUTURES)  # the narrower limits
-# Percent of the exchanges' limits that let two to three accounts a second through, less than half of what
-# this machine can do. The markets
-# are those that are counted by address: Binance's spot account weighs 20, Bybit counts every call, OKX prices
-# only.
+# Percent of the exchanges' limits. They permit two to three accounts a second, less than half of what this
+# machine can do. The limits of these markets count by address: Binance's spot account weighs 20, Bybit counts
+# every call, OKX only prices.
 _SHARED = {"binance": (MarketType.SPOT, 60), "bybit": (MarketType.FUTURES, 20), "okx": (MarketType.SPOT, 30)}
 _SPOILED = 3  # accounts of each exchange whose key is revoked; as many are empty
 _PATIENCE_S = 100
@@ -48,7 +47,7 @@ _SLOWEST_PER_S, _MOST_AT_ONCE = 4.5, 4
 
 
 def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
-    """One signal per exchange in the same instant, since a group signal names one."""
+    """Measures one signal per exchange at the same instant, because a group signal names one exchange."""
     logging.disable(logging.WARNING)
     with BenchUser(bench_environment, _ACCOUNTS) as desk:
         spoiled = _spoil(bench_environment, desk)
@@ -60,10 +59,12 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
         _look_later(desk)
     yield Figure(
         "200 accounts on three exchanges",
-        f"From the front door to the last settled account; {2 * _SPOILED} of each exchange's have a bad key or nothing to trade with.",
+        "From the front door to the last settled account; "
+        f"{2 * _SPOILED} of each exchange's have a bad key or nothing to trade with.",
         spread([took]),
         "s",
-        grows="with the accounts of one exchange, by its concurrency in stack.yaml; exchanges do not hold each other up.",
+        grows="with the accounts of one exchange, by its concurrency in stack.yaml; "
+        "exchanges do not delay each other.",
     )
     yield Figure(
         "200 accounts, turned away by a limit",
@@ -79,9 +80,7 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
 
 
 def _shared(bench_environment: BenchEnvironment) -> Iterator[Figure]:
-    """All accounts again, with so small a share of the exchanges' limits that the limits are the bound and
-    not this machine.
-    """
+    """Measures all accounts again, with a share of the exchanges' limits that binds before this machine."""
     bench_environment.exchanges.reset()
     with BenchUser(bench_environment, _ACCOUNTS) as desk, _shares(bench_environment):
         spoiled = _spoil(bench_environment, desk)
@@ -91,22 +90,25 @@ def _shared(bench_environment: BenchEnvironment) -> Iterator[Figure]:
         settled = _trade(
             bench_environment, desk, {exchange: market for exchange, (market, _) in _SHARED.items()}, tooks
         )
-        told = bench_environment.exchanges.call("GET", "stats")
+        stats = bench_environment.exchanges.call("GET", "stats")
         _check(bench_environment, desk, settled, spoiled)
         _look_later(desk)
         for exchange, (market, percent) in _SHARED.items():
             rate = limits_of(exchange, market).weight
-            weight = told["weight"][exchange]
+            weight = stats["weight"][exchange]
             baseline = (weight - rate.burst) / rate.per_s
             yield Figure(
                 f"{_ACCOUNTS[exchange]} accounts, within {percent} % of {exchange}'s limits",
-                f"From the front door to the last settled account of {sum(_ACCOUNTS.values())}, on three exchanges at once, each with so "
-                f"small a share of its limits by address that they are the bound ({market.value}, {rate.per_s:g} a second; the simulated "
-                f"exchange allows as much less). {2 * _SPOILED} have a bad key or nothing to trade with.",
+                f"From the front door to the last settled account of {sum(_ACCOUNTS.values())}, "
+                "on three exchanges at once, each with so small a share of its limits by address "
+                f"that they are the bound ({market.value}, {rate.per_s:g} a second; "
+                "the simulated exchange allows as much less). "
+                f"{2 * _SPOILED} have a bad key or nothing to trade with.",
                 spread([tooks[exchange]]),
                 "s",
                 baseline=spread([baseline]),
-                floor_is=f"the time that the limit takes for the {weight} that the exchange counted, after a burst of {rate.burst}",
+                floor_is=f"the time that the limit takes for the {weight} that the exchange counted, "
+                f"after a burst of {rate.burst}",
                 ratio=spread([tooks[exchange] / baseline]),
                 limit=at_most(1.1),
                 grows="with the accounts on the exchange.",
@@ -114,7 +116,7 @@ def _shared(bench_environment: BenchEnvironment) -> Iterator[Figure]:
         yield Figure(
             "200 accounts at the limits, turned away by one",
             "Calls that an exchange answered with 429 or its like.",
-            spread([told["limited"]]),
+            spread([stats["limited"]]),
             "calls",
             limit=at_most(0),
         )
@@ -122,9 +124,9 @@ def _shared(bench_environment: BenchEnvironment) -> Iterator[Figure]:
 
 
 def _quiet() -> None:
-    """Waits until the events of what has been done are told.
+    """Waits until all events so far are published.
 
-    Where the limits are to be the bound this machine must be free for them.
+    This machine must be free for a measurement that limits bind.
     """
     until = time.monotonic() + _QUIET_WITHIN_S
     while pump.items("outbox") and time.monotonic() < until:
@@ -133,7 +135,7 @@ def _quiet() -> None:
 
 @contextmanager
 def _shares(bench_environment: BenchEnvironment) -> Iterator[None]:
-    """Leaves the workers, and this process, shares of the exchanges' limits."""
+    """Gives the workers and this process shares of the exchanges' limits."""
     shares = " ".join(f"{exchange}:{percent}" for exchange, (_, percent) in _SHARED.items())
     _tell_workers(bench_environment, shares)
     try:
@@ -154,9 +156,9 @@ def _tell_workers(bench_environment: BenchEnvironment, shares: str) -> None:
 
 
 def _look_later(desk: BenchUser) -> None:
-    """Puts the minute's look at the accounts off.
+    """Delays the accounts' next reconciliation.
 
-    Its calls would be made under the limits that are measured next.
+    Its calls would count towards the limits that are measured next.
     """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         later = datetime.now(UTC) + timedelta(hours=1)
@@ -169,7 +171,7 @@ def _look_later(desk: BenchUser) -> None:
 
 
 def _paced(bench_environment: BenchEnvironment) -> Iterator[Figure]:
-    """An account on each exchange with more orders than its limit lets through at once."""
+    """Measures an account on each exchange with more orders than its limit permits at once."""
     narrow = {place: _narrowed(limits_of(*place)) for place in _PACED}
     with (
         BenchUser(bench_environment, dict.fromkeys(_ACCOUNTS, 1)) as desk,
@@ -187,9 +189,10 @@ def _paced(bench_environment: BenchEnvironment) -> Iterator[Figure]:
         baseline = (_ORDERS - rate.burst) / rate.per_s
         yield Figure(
             f"pace of an account at {place[0]}",
-            f"From the first of {_ORDERS} orders on the wire to the last, at {rate.per_s:g} a second: half of what is kept to at Binance "
-            "and Bybit and a sixth at OKX, with the simulated exchanges' limits halved, so that the pace is the bound and not this "
-            f"machine; {limited} calls turned away.",
+            f"From the first of {_ORDERS} orders on the wire to the last, at {rate.per_s:g} a second: "
+            "half of what is kept to at Binance and Bybit and a sixth at OKX, with the simulated exchanges' "
+            "limits halved, so that the pace is the bound and not this machine; "
+            f"{limited} calls turned away.",
             spread([took]),
             "s",
             baseline=spread([baseline]),
@@ -218,7 +221,7 @@ def _narrowed(limits: rate_limiter.Limits) -> rate_limiter.Limits:
 
 
 def _place_all(desk: BenchUser, exchange: str, market_type: MarketType) -> float:
-    """Seconds from the first order sent to the last."""
+    """Returns the seconds from the first order sent to the last."""
     [account] = [each for each in desk.accounts if each.exchange == exchange]
     legs = tuple(Leg(percent=Decimal("0.1")) for _ in range(_ORDERS))
     signal = Instruction(
@@ -244,7 +247,7 @@ def _place_all(desk: BenchUser, exchange: str, market_type: MarketType) -> float
 
 
 def _spoil(bench_environment: BenchEnvironment, desk: BenchUser) -> dict[str, str]:
-    """Revokes some keys and empties some accounts; what each of them will be refused for."""
+    """Revokes some keys and empties some accounts. Returns the expected refusal of each."""
     spoiled: dict[str, str] = {}
     for exchange in _ACCOUNTS:
         mine = [account.account_id for account in desk.accounts if account.exchange == exchange]
@@ -264,9 +267,9 @@ def _trade(
     markets: dict[str, MarketType],
     tooks: dict[str, float] | None = None,
 ) -> list[AccountResult]:
-    """Has every account buy. What came of it.
+    """Makes every account buy and returns the results.
 
-    Into `tooks`, the seconds from the front door to the last account of each exchange.
+    Stores into `tooks` the seconds from the front door to the last account of each exchange.
     """
     began = time.monotonic()
     sides = {MarketType.SPOT: "buy", MarketType.FUTURES: "long"}
@@ -307,7 +310,7 @@ def _check(
     settled: list[AccountResult],
     spoiled: dict[str, str],
 ) -> None:
-    """Whoever can trade has traded, once; the others are refused, each by a code of their own."""
+    """Checks that every able account traded once, and that the others got the expected refusal."""
     filled = {
         order["api_key"]: order["status"]
         for order in bench_environment.exchanges.orders()

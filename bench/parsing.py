@@ -25,7 +25,10 @@ _BODIES = {
     Variant.PERSONAL: json.dumps(
         {"symbol": "BINANCE:ETHUSDT.P", "action": "buy", "price": "3200.5", "alert_id": "a-1"}
     ),
-    Variant.XC: "code=xc_1_abcdef strategy_id=MyStrategy demo=YES command=sell exchange=binance coinmarket=BTCUSDT amount=0.05",
+    Variant.XC: (
+        "code=xc_1_abcdef strategy_id=MyStrategy demo=YES command=sell "
+        "exchange=binance coinmarket=BTCUSDT amount=0.05"
+    ),
     Variant.GROUP: json.dumps(
         _GROUP | {"symbol": "BTCUSDT", "order_type": "LIMIT", "side": "buy", "orders": _LEGS}
     ),
@@ -35,7 +38,7 @@ _ROUNDS, _EACH = 15, 200
 
 
 def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
-    """For each variant, how many bodies become signals in a second of processor time."""
+    """Measures for each variant the bodies that become signals in a second of processor time."""
     for variant, body in _BODIES.items():
         turns = interleaved(
             partial(_per_second, partial(_read, variant, body)),

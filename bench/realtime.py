@@ -1,4 +1,4 @@
-"""From an event to the last of two hundred subscribers, beside as many bare calls of the management API."""
+"""From an event to the last of two hundred subscribers, next to as many bare calls of the management API."""
 
 import asyncio
 import json
@@ -29,20 +29,21 @@ _PATIENCE_S = 60
 
 
 def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
-    """All of them one user's, straight at the cloud's WebSocket API, without the front door between."""
+    """Measures one user's subscribers, at the cloud's WebSocket API, without the front door."""
     logging.disable(logging.WARNING)
     _ = bench_environment.stack
     turns = asyncio.run(_measured(bench_environment))
     yield Figure(
         "fan-out to subscribers",
-        f"From the change that an event tells of to the last of {_SUBSCRIBERS} WebSocket connections that hear it.",
+        f"From the change to the last of {_SUBSCRIBERS} WebSocket connections that get its event.",
         turns.ours,
         "ms",
         baseline=turns.baseline,
         floor_is=f"{_SUBSCRIBERS} calls of PostToConnection by a bare boto3 script, {THREADS} at once",
         ratio=turns.ratio,
         limit=at_most(1.3),
-        grows="with the connections that hear the event, one call each; events that come together share a call where clients take that.",
+        grows="with the connections that get the event, one call each; "
+        "simultaneous events share a call if the client permits it.",
     )
 
 
@@ -117,7 +118,7 @@ def _poster(endpoint: str, connections: list[str]) -> "subprocess.Popen[str]":
 
 
 class _Screens:
-    """What the subscribers have heard: how many of them, of each event, and when the last one did."""
+    """The subscribers' messages: the number per event, and the time of the last one."""
 
     def __init__(self) -> None:
         self._listening: list[asyncio.Task[None]] = []
@@ -126,12 +127,12 @@ class _Screens:
         self._complete: dict[str, asyncio.Future[float]] = {}
 
     def watch(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        """Listens to one more."""
+        """Listens to one more connection."""
         self._sockets.append(socket)
         self._listening.append(asyncio.create_task(self._listen(socket)))
 
     async def all_heard(self, once: str) -> float:
-        """When the last of them had heard it, on the performance counter."""
+        """Returns when the last of them had the event, on the performance counter."""
         return await asyncio.wait_for(self._completion(once), _PATIENCE_S)
 
     async def close(self) -> None:

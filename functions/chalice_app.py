@@ -1,4 +1,4 @@
-"""Our routes on a Chalice app: what API Gateway sends in, what goes back out."""
+"""Our routes on a Chalice app: API Gateway's event in, response out."""
 
 import traceback
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from chalicelib.telemetry import log
 _ANY_TYPE = ["*/*"]  # TradingView's content type says nothing about the body
 SAFEGUARDS = {
     "X-Content-Type-Options": "nosniff",
-    # Personal data belongs into no cache; the dashboard's files say otherwise themselves
+    # No cache may keep personal data. The dashboard's files set their own header
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "Strict-Transport-Security": "max-age=31536000",  # browsers heed it over TLS only
@@ -28,12 +28,11 @@ Check = Callable[[Request, Route], None]
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What an HTTP function serves.
+    """The routes and checks of an HTTP function.
 
     Attributes:
-        check: Refuses requests before their route sees them.
-        inbound: The routes check URL and headers themselves: a request for a webhook is logged however odd it
-            is.
+        check: Refuses requests before they reach their route.
+        inbound: The routes check URL and headers themselves, because every request for a webhook is logged.
     """
 
     routes: Sequence[Route]
@@ -42,14 +41,14 @@ class Served:
 
 
 def build(name: str, served: Served) -> Chalice:
-    """A Chalice app whose Lambda handler serves these routes."""
+    """Returns a Chalice app whose Lambda handler serves these routes."""
     app = Chalice(app_name=name)
     add(app, served)
     return app
 
 
 def add(app: Chalice, served: Served) -> None:
-    """Has the app serve these routes too."""
+    """Adds these routes to the app."""
     for route in served.routes:
         view = _view(app, route, served.check, inbound=served.inbound)
         types = _ANY_TYPE if route.method in ("POST", "PUT", "PATCH") else ["application/json"]
@@ -84,9 +83,9 @@ def _request(current: Any, route: Route, path: dict[str, str]) -> Request:
 
 
 def _query(params: Any) -> dict[str, str]:
-    """The query by name. One that is given twice with different values holds both.
+    """Returns the query by name. A name with several different values holds all of them.
 
-    Taking either would be a guess.
+    To take one of them would be a guess.
     """
     return {name: ",".join(dict.fromkeys(params.getlist(name))) for name in params} if params else {}
 
@@ -94,7 +93,7 @@ def _query(params: Any) -> dict[str, str]:
 def _response(
     current: Any, route: Route, path: dict[str, str], check: Check | None, *, inbound: bool
 ) -> Response:
-    """The route's answer, written out; every error becomes HTTP here and nowhere else."""
+    """Returns the route's response. This is the only place where errors become HTTP."""
     language = "en"
     try:
         request = _request(current, route, path)
@@ -103,12 +102,12 @@ def _response(
             request.check_values()
         if check:
             check(request, route)
-        return _rendered(route.answer(request))
+        return _chalice_response(route.answer(request))
     except Refused as refused:
-        return _rendered(refusal(refused, language))
+        return _chalice_response(refusal(refused, language))
     except Retryable as fault:
-        log.warning("not done, the sender may try again", extra={"route": route.path, "fault": str(fault)})
-        return _rendered(
+        log.warning("request failed, the client may retry", extra={"route": route.path, "fault": str(fault)})
+        return _chalice_response(
             Answer(503, {"error": "Try again in a moment", "code": "unavailable"}, {"Retry-After": "1"})
         )
     except Exception as fault:  # noqa: BLE001 - the last guard: the sender gets JSON whatever it is, and the log the place
@@ -121,10 +120,10 @@ def _response(
                 "at": f"{place.filename}:{place.lineno}",
             },
         )
-        return _rendered(Answer(500, {"error": "Internal error", "code": "internal"}))
+        return _chalice_response(Answer(500, {"error": "Internal error", "code": "internal"}))
 
 
-def _rendered(answer: Answer) -> Response:
+def _chalice_response(answer: Answer) -> Response:
     body = answer.body if isinstance(answer.body, str) else to_json(answer.body)
     headers: dict[str, str | list[str]] = {**SAFEGUARDS, "Content-Type": "application/json", **answer.headers}
     return Response(body=body, status_code=answer.status, headers=headers)

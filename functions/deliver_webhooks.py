@@ -1,4 +1,4 @@
-"""Events become deliveries (FIFO queue `webhooks`), deliveries are attempted side by side (standard queue `deliveries`)."""
+"""Turns events into deliveries (FIFO queue `webhooks`) and attempts them (standard queue `deliveries`)."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from functions.fifo import each_group_together
 
 
 def handler(event: dict[str, Any], _context: LambdaContext) -> Any:
-    """A batch of one of the two queues."""
+    """Handles a batch of one of the two queues."""
     if event["Records"][0]["eventSourceARN"].endswith(".fifo"):
         return each_group_together(
             event,

@@ -1,6 +1,6 @@
-"""Orders of one signal on one account, per message.
+"""Executes the orders of one signal on one account, per message.
 
-Accounts side by side, each account's messages in order.
+Accounts run concurrently, each account's messages in order.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ aws.prepare("dynamodb", "sqs")
 _MESSAGE: TypeAdapter[Instruction | PriceUpdate | ReconcileAccount | Flatten] = TypeAdapter(
     Instruction | PriceUpdate | ReconcileAccount | Flatten
 )
-_RESERVE_S = 10  # one exchange call may outlast the waiting by its own timeout
+_RESERVE_S = 10  # one exchange call may exceed the wait by its own timeout
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:

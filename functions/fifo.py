@@ -1,6 +1,6 @@
 """FIFO batches.
 
-The groups of a batch side by side, each group in order, a failure holding back its own group only.
+Groups run concurrently, each group in order. A failure blocks only its own group.
 """
 
 from collections import defaultdict
@@ -21,11 +21,11 @@ def each_group(
     handle: Callable[[SQSRecord], Any],
     release: Callable[[list[dict[str, Any]]], None] | None = None,
 ) -> dict[str, Any]:
-    """Handles every record; returns the failed ones and their followers, which SQS then delivers again.
+    """Handles every record. Returns the failed ones and their followers, which SQS then redelivers.
 
     Args:
-        release: Called with the records of a group that has been handled while others of the batch go on, so
-            that the group's next messages need not wait for them.
+        release: Called with the records of a finished group while others of the batch are still running, so
+            that the group's next messages need not wait.
     """
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for record in event["Records"]:
@@ -56,8 +56,7 @@ def each_group_together(
 ) -> dict[str, Any]:
     """Handles the records of each group in one call.
 
-    If that fails, they are handled one after the other: a record that fails then holds back only those behind
-    it.
+    If that fails, handles them one by one, so that a failing record blocks only those behind it.
     """
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for record in event["Records"]:

@@ -1,4 +1,4 @@
-"""WebSocket connections: opened, spoken to, closed."""
+"""Handles WebSocket events: connect, message, disconnect."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ aws.prepare("dynamodb", "sqs")
 
 
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """One WebSocket event. Answers to messages are posted to the connection.
+    """Handles one WebSocket event. Answers to messages are posted to the connection.
 
-    AWS drops what a handler returns.
+    AWS drops a handler's return value.
     """
     context = event["requestContext"]
     try:

@@ -1,6 +1,6 @@
-"""What users are told by Telegram, one message per record.
+"""Sends Telegram notifications, one message per record.
 
-Users side by side, each user's messages in order.
+Users are served concurrently, each user's messages in order.
 """
 
 from functools import cache
@@ -16,9 +16,9 @@ from functions.fifo import each_group
 
 
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Sends a batch; what Telegram did not take comes again after a pause.
+    """Sends a batch. SQS redelivers what Telegram did not take.
 
-    Without a bot there is nothing to do.
+    No-op without a bot.
     """
     if not api.configured():
         _say_once()
@@ -44,5 +44,5 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
 @cache
 def _say_once() -> None:
     log.warning(
-        "no Telegram bot is configured: TRADEHOOK_TELEGRAM_BOT_TOKEN is not set, nobody is told anything"
+        "no Telegram bot configured: TRADEHOOK_TELEGRAM_BOT_TOKEN is not set, notifications are not sent"
     )

@@ -1,7 +1,7 @@
-"""The outbox's stream: each new event gets its place in its streams and goes to the topic.
+"""Publishes new events of the outbox's stream to their event streams and the topic.
 
-A fault is raised, so that the stream's records come again; what is lost even so, the minute sweep finds in
-the outbox.
+An error is raised, so that the records come again. If the stream drops them, the one-minute sweeper finds the
+events in the outbox.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Events to the WebSocket connections they concern, prices, and the first message of a new connection."""
+"""Pushes events, prices and first messages to WebSocket connections."""
 
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -16,26 +16,26 @@ _THREADS = 10
 
 
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Pushes a batch: its groups side by side, each group's messages together."""
+    """Pushes a batch: groups concurrently, each group's messages together."""
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for record in event["Records"]:
         groups[record["attributes"]["MessageGroupId"]].append(record)
     with ThreadPoolExecutor(_THREADS) as pool:
         return {
             "batchItemFailures": [
-                failure for failures in pool.map(_pushed, groups.values()) for failure in failures
+                failure for failures in pool.map(_push_group, groups.values()) for failure in failures
             ]
         }
 
 
-def _pushed(records: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """Pushes one group; returns what SQS has to deliver again.
+def _push_group(records: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """Pushes one group. Returns the records that SQS must redeliver.
 
-    All of it, since clients drop what they have seen.
+    After a failure that is the whole group: clients drop events that they have seen.
     """
     try:
         push([record["body"] for record in records])
     except Exception:  # noqa: BLE001 - whatever befell one group, the others of the batch are served
-        log.exception("group not pushed")
+        log.exception("pushing a group failed, retrying")
         return [{"itemIdentifier": record["messageId"]} for record in records]
     return []

@@ -1,4 +1,4 @@
-"""Every inbound webhook."""
+"""Receives every inbound webhook."""
 
 from chalicelib import aws
 from chalicelib.signals.other_paths import other_paths

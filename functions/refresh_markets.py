@@ -1,4 +1,4 @@
-"""By schedule: fetches the exchanges' instruments and their rules."""
+"""Fetches the exchanges' instruments and their rules, by schedule."""
 
 from typing import Any
 
@@ -8,5 +8,5 @@ from chalicelib.exchanges.refresh import refresh
 
 
 def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
-    """One refresh."""
+    """Runs one refresh."""
     return {"venues": refresh()}

@@ -1,4 +1,4 @@
-"""Each minute: queues the deliveries that have become due, and checks the books."""
+"""Every minute: queues due deliveries and checks the counters."""
 
 from typing import Any
 
@@ -8,5 +8,5 @@ from chalicelib.webhooks import worker
 
 
 def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
-    """One minute."""
+    """Runs one minute's work."""
     worker.run_minute()

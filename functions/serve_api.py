@@ -1,4 +1,4 @@
-"""The API: everything people read and manage."""
+"""Serves the API and the dashboard."""
 
 from chalicelib import aws
 from chalicelib.accounts.routes import ACCOUNTS

@@ -1,4 +1,4 @@
-"""Each minute: what a crash left half done is done, and what should have been heard of by now is told."""
+"""Every minute: completes work that a crash interrupted, and reports missing signals."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ _SETTLED_BY_NOW = timedelta(seconds=30)
 
 
 def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
-    """Sends signals that were stored but not queued, counts silent strategies, publishes events that were written but not published."""
+    """Queues stored signals, checks expected signals, and publishes leftover events."""
     now = datetime.now(UTC)
     signals = sweep.requeue(_SETTLED_BY_NOW, now)
     measure(Metric.SIGNALS_SWEPT, signals)
@@ -27,11 +27,14 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
             "strategies silent",
             extra={"strategies": [f"{each['user_id']}/{each['group_name']}" for each in silent]},
         )
-    told, events = announce_halt(now, queue_flatten.cancel_entries_of), publish.sweep(_SETTLED_BY_NOW, now)
+    notified, events = (
+        announce_halt(now, queue_flatten.cancel_entries_of),
+        publish.sweep(_SETTLED_BY_NOW, now),
+    )
     return {
         "signals": signals,
         "silent": len(silent),
-        "told": told,
+        "notified": notified,
         "events": events,
         "linked": chain.link(now),
     }

@@ -1,4 +1,4 @@
-"""Each minute: queues what is to be followed on accounts with exchange keys."""
+"""Every minute: queues the status checks of accounts with exchange keys."""
 
 from typing import Any
 
@@ -8,5 +8,5 @@ from chalicelib.reconciliation.schedule import queue_due_accounts
 
 
 def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
-    """One minute."""
+    """Runs one minute's work."""
     return {"accounts": queue_due_accounts()}

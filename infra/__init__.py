@@ -1,4 +1,4 @@
 """What the product runs on.
 
-Its description in `stack.yaml`, the build, the local cloud, and Terraform for AWS.
+The stack in `stack.yaml`, the build, the local cloud, and Terraform for AWS.
 """

@@ -1,10 +1,10 @@
 """`python -m infra.audit`.
 
-Known weaknesses, in the code (bandit) and in what the artifact carries (pip-audit).
+Reports known weaknesses in the code (bandit) and in the artifact's dependencies (pip-audit).
 
-Ends with 1 if something is found that is not waived here, in words, or if no dependency could be looked up at
-all: an audit of nothing is no audit. On a machine that reaches package mirrors only,
-`TRADEHOOK_AUDIT_OFFLINE=true make audit` checks the code alone, and says so.
+Exits with 1 for a finding that is not waived here, or if no dependency could be looked up: an audit of
+nothing is no audit. On a machine that reaches only package mirrors, `TRADEHOOK_AUDIT_OFFLINE=true make audit`
+checks the code alone, and says so.
 """
 
 import json
@@ -22,14 +22,17 @@ from packaging.utils import canonicalize_name
 
 from infra.stack import ROOT
 
-# bandit's tests that are switched off, and why.
+# bandit tests that are off, and why.
 WAIVED: Mapping[str, str] = {
     "B101": "asserts state what the type checker cannot know; nothing is decided by them",
-    "B105": "fields and settings are called token and secret, and examples hold made-up ones; ruff's S105 asks at each other place",
+    "B105": (
+        "fields and settings are called token and secret, and examples hold made-up ones; "
+        "ruff's S105 asks at each other place"
+    ),
     "B107": "the empty default of an option is no password; ruff's S107 asks at each other place",
     "B311": "jitter between tries needs no secret randomness; ruff's S311 has each place waived by itself",
 }
-# In what runs on a developer's machine only.
+# bandit tests that are off for code that runs only on a developer's machine.
 WAIVED_IN_TOOLS: Mapping[str, str] = {
     "B108": "memory-backed scratch space of the local cloud, named after its owner and directory",
     "B310": "the URLs are the local stack's own, on loopback",
@@ -46,7 +49,7 @@ _LAMBDA_HAS = {"boto3", "botocore", "s3transfer"}
 
 
 def code(paths: Sequence[str], waived: Mapping[str, str], root: Path = ROOT) -> list[str]:
-    """What bandit finds, one line each."""
+    """Returns bandit's findings, one line each."""
     command = [
         sys.executable,
         "-m",
@@ -68,7 +71,7 @@ def code(paths: Sequence[str], waived: Mapping[str, str], root: Path = ROOT) -> 
 
 
 def carried(requirements: Path = ROOT / "requirements.txt") -> dict[str, str]:
-    """Every distribution that the artifact's requirements bring, and its version as installed here."""
+    """Returns every distribution of the artifact's requirements with its version installed here."""
     lines = requirements.read_text().splitlines()
     waiting = [Requirement(line).name for line in lines if line.strip() and not line.startswith("#")]
     found: dict[str, str] = {}
@@ -87,7 +90,7 @@ def carried(requirements: Path = ROOT / "requirements.txt") -> dict[str, str]:
 
 
 def dependencies(versions: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """What advisories there are on these distributions, one line each, and why some could not be looked up."""
+    """Returns the advisories on these distributions, one line each, and the reasons for failed look-ups."""
     with tempfile.TemporaryDirectory() as work:
         listed = Path(work) / "carried.txt"
         listed.write_text("".join(f"{name}=={version}\n" for name, version in sorted(versions.items())))
@@ -114,7 +117,7 @@ def dependencies(versions: Mapping[str, str]) -> tuple[list[str], list[str]]:
 
 
 def read(report: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """pip-audit's report as findings that are not waived, and the distributions it could not look up."""
+    """Returns the unwaived findings in pip-audit's report, and the distributions without a look-up."""
     found, unknown = [], []
     for each in report["dependencies"]:
         if reason := each.get("skip_reason"):
@@ -131,16 +134,17 @@ def main() -> None:
     findings = code(PRODUCT, WAIVED) + code(TOOLS, {**WAIVED, **WAIVED_IN_TOOLS})
     waived = {*WAIVED, *WAIVED_IN_TOOLS}
     print(
-        f"bandit: {len(findings) or 'no'} findings; {len(waived)} of its tests are waived in infra/audit.py, with reasons"
+        f"bandit: {len(findings) or 'no'} findings; "
+        f"{len(waived)} of its tests are waived in infra/audit.py, with reasons"
     )
     versions = carried()
     advisories, unknown = dependencies(versions)
-    print(
-        f"pip-audit: {len(advisories) or 'no'} findings in {len(versions) - min(len(unknown), len(versions))} distributions"
-    )
+    audited = len(versions) - min(len(unknown), len(versions))
+    print(f"pip-audit: {len(advisories) or 'no'} findings in {audited} distributions")
     if unknown:
         print(
-            f"!! NOT AUDITED: the advisory service could not be asked about {len(unknown)} of {len(versions)} distributions."
+            "!! NOT AUDITED: the advisory service could not be asked about "
+            f"{len(unknown)} of {len(versions)} distributions."
         )
         print(f"!! Run `make audit` again on a machine that reaches the Internet. The first: {unknown[0]}")
     for line in (*findings, *advisories):

@@ -1,8 +1,8 @@
-"""What a deployment costs on AWS.
+"""The cost of a deployment on AWS.
 
-`python -m infra.cost`, from the figures in `cost.yaml` and the memory in `stack.yaml`.
+`python -m infra.cost` computes it from `cost.yaml` and the memory in `stack.yaml`.
 
-It prints the table of docs/cost.md; `--write` puts it there.
+Prints the table of docs/cost.md. `--write` updates the page.
 """
 
 import argparse
@@ -18,13 +18,13 @@ from infra import stack
 SOURCE = Path(__file__).with_name("cost.yaml")
 PAGE = stack.ROOT / "docs" / "cost.md"
 BEGIN, END = "<!-- computed by infra/cost.py -->\n", "<!-- end -->\n"
-_BATCHED = {"event", "message"}  # steps whose invocations take several of theirs at once
+_BATCHED = {"event", "message"}  # steps whose invocations take several items at once
 
 Figures = Mapping[str, Any]
 
 
 def monthly(figures: Figures, size: Figures, described: stack.Stack) -> dict[str, float]:
-    """Dollars a month for one size of deployment, by what is paid for."""
+    """Returns dollars a month for one size of deployment, by price item."""
     prices = figures["prices"]
     used = {
         name: max(0.0, amount - prices["free"].get(name, 0))
@@ -43,12 +43,12 @@ def monthly(figures: Figures, size: Figures, described: stack.Stack) -> dict[str
 
 
 def per_million(figures: Figures, size: Figures, described: stack.Stack) -> dict[str, float]:
-    """Dollars per million signals at that size, idle cost and all."""
+    """Returns dollars per million signals at that size, idle cost included."""
     return {name: cost * 1e6 / size["signals"] for name, cost in monthly(figures, size, described).items()}
 
 
 def _used(figures: Figures, size: Figures, described: stack.Stack) -> dict[str, float]:
-    """How much of each thing that has a price is used in a month."""
+    """Returns the monthly usage of each price item."""
     signals = size["signals"]
     accounts = signals * size["accounts_per_signal"]
     events = signals * figures["events"]["per_signal"] + accounts * figures["events"]["per_account"]
@@ -82,7 +82,7 @@ def _used(figures: Figures, size: Figures, described: stack.Stack) -> dict[str, 
 
 
 def _add_standing(used: dict[str, float], figures: Figures, size: Figures, described: stack.Stack) -> None:
-    """What is used whatever happens, and what lies in the tables."""
+    """Adds the fixed usage, and the storage of the tables."""
     idle, kept = figures["idle"], figures["kept_kb"]
     fifo = sum(queue.definition.fifo for queue in described.queues.values())
     used["sqs_fifo_request"] += fifo * idle["polls_per_queue"]
@@ -129,7 +129,7 @@ GROUPS = {
 
 
 def table(figures: Figures, described: stack.Stack) -> str:
-    """The page's table: dollars per million signals, and per month, at each size."""
+    """Returns the page's table: dollars per million signals and per month, at each size."""
     sizes = figures["sizes"]
     columns = {name: per_million(figures, size, described) for name, size in sizes.items()}
     lines = [
@@ -161,13 +161,13 @@ def table(figures: Figures, described: stack.Stack) -> str:
 
 
 def load() -> Figures:
-    """The figures of cost.yaml."""
+    """Returns the figures of cost.yaml."""
     figures: Figures = yaml.safe_load(SOURCE.read_text())
     return figures
 
 
 def page(text: str, computed: str) -> str:
-    """The page with the computed table in its place."""
+    """Returns the page with the computed table in its place."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return before + BEGIN + computed + END + after
@@ -176,9 +176,9 @@ def page(text: str, computed: str) -> str:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m infra.cost", description="What a deployment costs on AWS."
+        prog="python -m infra.cost", description="Compute the cost of a deployment on AWS."
     )
-    parser.add_argument("--write", action="store_true", help="put the table into docs/cost.md")
+    parser.add_argument("--write", action="store_true", help="write the table into docs/cost.md")
     computed = table(load(), stack.load())
     if parser.parse_args().write:
         PAGE.write_text(page(PAGE.read_text(), computed))

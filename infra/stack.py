@@ -1,11 +1,9 @@
-"""What `infra/stack.yaml` means: read, expanded and checked.
+"""Reads, expands and checks `infra/stack.yaml`.
 
-`load()` gives the stack with every `for_each: exchanges` multiplied out, every placeholder filled in, and
-each function's
-grants resolved to what they yield: environment variables and IAM statements. A reference to something that
-does not exist is a `StackError` that says where it stands. The local deployment is made from this;
-`infra/terraform` does the same in HCL, from the same file, so this module is also the description of what
-Terraform must do.
+`load()` returns the stack with every `for_each: exchanges` expanded, every placeholder filled in, and each
+function's grants resolved to environment variables and IAM statements. A reference to a missing resource is a
+`StackError` that names its place. The local deployment uses this module. `infra/terraform` does the same in
+HCL from the same file, so this module also specifies what Terraform must do.
 """
 
 import re
@@ -30,27 +28,27 @@ Kind = schema.Kind
 
 
 class StackError(Exception):
-    """`stack.yaml` says something that cannot be deployed."""
+    """`stack.yaml` cannot be deployed."""
 
 
 @dataclass(frozen=True)
 class Resource:
-    """Something a function may be granted, by its kind and its short name."""
+    """A resource that a function may be granted, by kind and short name."""
 
     kind: Kind
     name: str
 
     @property
     def variable(self) -> str:
-        """The environment variable that carries its address."""
+        """Returns the environment variable of its address."""
         return f"{self.kind}_{self.name}".upper().replace("-", "_")
 
 
 @dataclass(frozen=True)
 class Statement:
-    """Actions that a function is allowed on a resource.
+    """Actions that a function may perform on a resource.
 
-    `part` is the resource itself, or its "indexes", or its "stream".
+    `part` is the resource itself, its "indexes" or its "stream".
     """
 
     resource: Resource
@@ -71,13 +69,13 @@ class Function:
 
     @property
     def resources(self) -> tuple[Resource, ...]:
-        """What it is granted, each once, in the order of the file."""
+        """Returns the granted resources without duplicates, in the order of the file."""
         return tuple(dict.fromkeys(resource for resource, _ in self.grants))
 
 
 @dataclass(frozen=True)
 class Queue:
-    """One queue, after expansion; its dead-letter queue is `{name}-dead`."""
+    """One queue, after expansion. Its dead-letter queue is `{name}-dead`."""
 
     name: str
     definition: schema.Queue
@@ -88,7 +86,7 @@ class Stack:
     """The stack that `stack.yaml` describes.
 
     Attributes:
-        source: The file as it was read, checked for its form only.
+        source: The file as read, with only its form checked.
         functions: Every function by name, those of `for_each` once per exchange.
         queues: Every queue by name, likewise, without the dead-letter queues.
     """
@@ -101,43 +99,43 @@ class Stack:
 
     @property
     def name(self) -> str:
-        """The product's name, first part of every resource's full name."""
+        """Returns the product's name, the first part of every resource's full name."""
         return self.source.name
 
     @cached_property
     def http_functions(self) -> tuple[Function, ...]:
-        """The functions that answer HTTP requests."""
+        """Returns the functions that answer HTTP requests."""
         return tuple(function for function in self.functions.values() if function.definition.http)
 
     @cached_property
     def ccxt_modules(self) -> tuple[str, ...]:
-        """Every ccxt module that some exchange needs."""
+        """Returns every ccxt module that an exchange needs."""
         return tuple(
             sorted({module for exchange in self.source.exchanges.values() for module in exchange.ccxt})
         )
 
     @cached_property
     def traded(self) -> tuple[str, ...]:
-        """The exchanges that orders are sent to, in the order of their names; every function is told them."""
+        """Returns the exchanges with orders, by name. Every function gets this list."""
         return tuple(sorted(name for name, exchange in self.source.exchanges.items() if exchange.ccxt))
 
     def full_name(self, stage: str, name: str) -> str:
-        """The name a resource has in a deployment. FIFO queues and topics have `.fifo` after it."""
+        """Returns a resource's name in a deployment. FIFO queues and topics end in `.fifo`."""
         return f"{self.name}-{stage}-{name}"
 
     def queue_name(self, stage: str, name: str) -> str:
-        """A queue's full name; `name` may be a dead-letter queue's."""
+        """Returns a queue's full name. `name` may be a dead-letter queue's."""
         suffix = ".fifo" if self.queues[name.removesuffix("-dead")].definition.fifo else ""
         return self.full_name(stage, name) + suffix
 
     def topic_name(self, stage: str, name: str) -> str:
-        """A topic's full name."""
+        """Returns a topic's full name."""
         return self.full_name(stage, name) + (".fifo" if self.source.topics[name].fifo else "")
 
     def statements(self, function: Function) -> Iterator[Statement]:
-        """What the function's role allows: its grants, and what its triggers need.
+        """Yields the statements of the function's role: its grants, and the needs of its triggers.
 
-        Writing logs is not among them.
+        Writing logs is not included.
         """
         for resource, actions in function.grants:
             yield Statement(resource, tuple(f"{_SERVICES[resource.kind]}:{action}" for action in actions))
@@ -179,7 +177,7 @@ class Stack:
     def _grants(
         self, definition: schema.Function, exchange: str | None, where: str
     ) -> Iterator[tuple[Resource, tuple[str, ...]]]:
-        """Its grants; outside `for_each`, one that names `{exchange}` stands for every exchange."""
+        """Yields the grants. Outside `for_each`, a grant with `{exchange}` stands for every exchange."""
         for grant in definition.grants:
             kind, name = grant.resource
             exchanges = (
@@ -206,7 +204,7 @@ class Stack:
         return {"exchange": exchange, **self.source.exchanges[exchange].model_dump()} if exchange else {}
 
     def _check(self) -> None:
-        """Raises StackError for the first reference to something that is not there."""
+        """Raises StackError for the first reference to a missing resource."""
         for function in self.functions.values():
             for resource in function.resources:
                 self._must_know(resource, f"function {function.name}, grants")
@@ -244,7 +242,7 @@ class Stack:
 
 
 def load(path: Path = STACK_YAML) -> Stack:
-    """The stack that the file describes. Raises StackError where it does not hold together."""
+    """Returns the stack that the file describes. Raises StackError if it is inconsistent."""
     try:
         return Stack(schema.Source.model_validate(yaml.safe_load(path.read_text())))
     except ValidationError as error:
@@ -255,9 +253,9 @@ def load(path: Path = STACK_YAML) -> Stack:
 
 
 def _fill(value: Any, values: Mapping[str, Any], where: str) -> Any:
-    """The value with its `{placeholders}` filled in.
+    """Returns the value with its `{placeholders}` filled in.
 
-    One that is nothing but a placeholder keeps the type of what it names.
+    A value that is one placeholder keeps the type of its replacement.
     """
     if not isinstance(value, str):
         return value

@@ -1,9 +1,7 @@
-"""The form of `infra/stack.yaml`, section by section: which keys there are, and of what type.
+"""The form of `infra/stack.yaml`, section by section: allowed keys and their types.
 
-An unknown key is an error, because a setting that nothing reads looks like one that works. Only exchanges,
-and the file's top
-level, may hold more than is named here: limits and settings that the code reads, or that are placeholders for
-`for_each`.
+An unknown key is an error, because an ignored setting looks like a working one. Only exchanges and the file's
+top level may hold further keys: limits and settings that the code reads, or placeholders for `for_each`.
 """
 
 from typing import Any, Literal
@@ -21,14 +19,14 @@ class _Section(BaseModel):
 
 
 class Exchange(_Section):
-    """An exchange. Whatever else it holds is a placeholder under `for_each: exchanges`."""
+    """An exchange. Its further keys are placeholders under `for_each: exchanges`."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     ccxt: list[str] = []
 
 
 class Grant(_Section):
-    """Actions on one resource; exactly one of the kinds is given."""
+    """Actions on one resource, of exactly one kind."""
 
     table: str | None = None
     queue: str | None = None
@@ -39,7 +37,7 @@ class Grant(_Section):
 
     @property
     def resource(self) -> tuple[Kind, str]:
-        """The kind and name of what is granted."""
+        """Returns the kind and name of the granted resource."""
         kinds: tuple[Kind, ...] = ("table", "queue", "topic", "key", "websocket")
         [(kind, name)] = [(kind, name) for kind in kinds if (name := getattr(self, kind))]
         return kind, name
@@ -102,7 +100,7 @@ class Queue(_Section):
 class Subscription(_Section):
     """A queue that gets a topic's messages, raw.
 
-    `filter` is by message attribute, or by body where `filter_body` is true.
+    `filter` is by message attribute, or by body if `filter_body` is true.
     """
 
     queue: str
@@ -118,7 +116,7 @@ class Topic(_Section):
 
 
 class Websocket(_Section):
-    """A WebSocket API; `path` is where the public URL has it."""
+    """A WebSocket API. `path` is its path in the public URL."""
 
     path: str
 
@@ -131,10 +129,9 @@ class Keys(_Section):
 
 
 class Index(Keys):
-    """An index of a table: its key, and whether it holds the keys alone or, by default, all attributes.
+    """An index of a table: its key, and whether it holds only the keys or all attributes (the default).
 
-    `busy`: its items come and go with signals, events or deliveries, at few values; it has an alarm of its
-    own.
+    `busy`: its items come and go with signals, events or deliveries, at few values. It has its own alarm.
     """
 
     keys_only: bool = False
@@ -151,7 +148,7 @@ class Table(_Section):
 
 
 class Key(_Section):
-    """A KMS key; `context` names what every use of it has to say whose secret it is about."""
+    """A KMS key. `context` names the encryption context that every use must give: whose secret it is."""
 
     rotation: bool = True
     context: list[str] = []

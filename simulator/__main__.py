@@ -12,7 +12,7 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     arguments = parser.parse_args()
     server = SimulatorServer(arguments.port, arguments.host)
-    print(f"exchanges simulated at {server.url}, steered at {server.url}/_sim/", flush=True)  # noqa: T201
+    print(f"exchanges simulated at {server.url}, control calls at {server.url}/_sim/", flush=True)  # noqa: T201
     with contextlib.suppress(KeyboardInterrupt):
         server.serve_forever()
 

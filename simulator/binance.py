@@ -62,7 +62,7 @@ _ORDER_COUNTS = {
     FUTURES: ((300, 10, "10S"), (1200, 60, "1M")),
 }
 _WEIGHT = {SPOT: 6000, FUTURES: 2400}
-# What calls weigh that do not weigh 1; without a symbol, and with one.
+# The weights of calls that do not weigh 1: without a symbol, and with one.
 _WEIGHTS_OF_ALL = {
     "GET /api/v3/openOrders": 80,
     "GET /api/v3/ticker/price": 4,
@@ -138,7 +138,7 @@ class Binance:
         given = request.parameters
         if name == "GET exchangeInfo":
             if request.path.startswith("/dapi/"):
-                return {"symbols": []}  # nothing margined in coins
+                return {"symbols": []}  # no instrument has a margin in coins
             books = [
                 book
                 for (exchange, kind, _), book in self._engine.books.items()
@@ -194,7 +194,8 @@ class Binance:
         if market == FUTURES and kind not in {"LIMIT", "MARKET"}:
             raise error(
                 "-4120",
-                "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead.",
+                "Order type not supported for this endpoint. "
+                "Please use the Algo Order API endpoints instead.",
             )
         order = self._order(
             account, market, given, client_id=given.get("newClientOrderId", ""), stop=given.get("stopPrice")
@@ -202,7 +203,7 @@ class Binance:
         return _report(self._engine.place(order), fills=market == SPOT)
 
     def _post_oco(self, account: Account, market: str, given: dict[str, str]) -> Any:
-        """Two orders, of which one cancels the other: both are placed, or neither."""
+        """Places an OCO: both orders, or neither."""
         orders = []
         for place in ("above", "below"):
             kind, stop = given[f"{place}Type"], given.get(f"{place}StopPrice")
@@ -227,7 +228,7 @@ class Binance:
             orders.append(order)
         first, second = orders
         self._engine.place(first)
-        # What the first holds is enough for both.
+        # The funds for the first order suffice for both.
         held, first.quantity = first.quantity, Decimal(0)
         try:
             self._engine.place(second)
@@ -275,7 +276,7 @@ class Binance:
             quantity=Decimal(given["quantity"]),
             price=Decimal(given["price"]) if limit else None,
             stop=number(stop),
-            # A stop runs with the market, a take-profit against it.
+            # A stop triggers with the market, a take-profit against it.
             above=(side == "buy") == kind.startswith("STOP") if stop else None,
             tif="GTC" if tif == "GTX" else tif,
             post_only=tif == "GTX" or kind == "LIMIT_MAKER",
@@ -288,7 +289,7 @@ class Binance:
         return order
 
     def _refuse_duplicate(self, order: Order) -> None:
-        """Client ids are unique among open orders only."""
+        """Refuses a duplicate client id. Ids are unique among open orders only."""
         known = self._engine.by_client(order.account, order.book.market, order.client_id, algo=order.algo)
         if known is not None and known.open:
             raise Reject("duplicate")
@@ -540,7 +541,7 @@ def _trade(fill: Fill) -> dict[str, Any]:
         "time": fill.at,
         "maker": fill.maker,
     }
-    # The two markets name the side in different ways.
+    # The two markets name the field of the side differently.
     return row | (
         {"side": fill.order.side.upper()}
         if fill.order.book.market == FUTURES

@@ -163,7 +163,7 @@ class Bybit:
         book = self._engine.book("bybit", market, given["symbol"])
         client_id = given.get("orderLinkId", "")
         if client_id and self._engine.by_client(account, market, client_id):
-            # Unique for ever, ended orders included.
+            # Client ids are unique for ever, ended orders included.
             raise Reject("duplicate")
         limit = given["orderType"] == "Limit"
         side = given["side"].lower()
@@ -279,7 +279,7 @@ class Bybit:
     def _account_wallet_balance(self, account: Account, market: str, given: dict[str, Any]) -> Any:
         coins = []
         # bybit-exchange.github.io/docs/v5/account/wallet-balance: in USD, empty in isolated margin. Other
-        # coins count nothing here.
+        # coins count as zero here.
         isolated = account.margin_mode == "isolated"
         available = "" if isolated else text(self._engine.free(account, FUTURES, "USDT"))
         for currency, total in account.wallet(SPOT).items():
@@ -425,7 +425,7 @@ def _listed(book: Book) -> dict[str, Any]:
         "priceFilter": {"tickSize": text(book.tick)},
     }
     lot = {"minOrderQty": text(book.minimum), "maxOrderQty": text(book.maximum)}
-    # bybit-exchange.github.io/docs/v5/market/instrument: `maxMktOrderQty` of linear; spot sends the other
+    # bybit-exchange.github.io/docs/v5/market/instrument: `maxMktOrderQty` of linear. Spot uses the other
     # name.
     lot |= {
         "maxMarketOrderQty" if book.market == SPOT else "maxMktOrderQty": text(

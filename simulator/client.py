@@ -1,4 +1,4 @@
-"""Steers a running simulator from a test."""
+"""Controls a running simulator from a test."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +10,12 @@ from chalicelib.exchanges.protocol import Credentials
 
 @dataclass(frozen=True)
 class Simulator:
-    """A simulator at `url`, its control calls as methods."""
+    """The simulator at `url`, with its control calls as methods."""
 
     url: str
 
     def call(self, method: str, path: str, /, **given: Any) -> Any:
-        """Any control call: `call("POST", "price", symbol="BTCUSDT", price="50100")`."""
+        """Makes any control call: `call("POST", "price", symbol="BTCUSDT", price="50100")`."""
         params, body = (given, None) if method in {"GET", "DELETE"} else (None, given)
         answer = requests.request(method, f"{self.url}/_sim/{path}", timeout=10, params=params, json=body)
         answer.raise_for_status()
@@ -25,19 +25,19 @@ class Simulator:
         self.call("POST", "reset")
 
     def account(self, exchange: str, **given: Any) -> Credentials:
-        """A new account: balances `{"spot": {"USDT": "1000"}, "futures".
+        """Creates an account.
 
-        {...}}`, permissions of read, trade, withdraw.
+        Balances: `{"spot": {"USDT": "1000"}, "futures": {...}}`. Permissions: read, trade, withdraw.
         """
         made = self.call("POST", "accounts", exchange=exchange, **given)
         return Credentials(made["api_key"], made["secret"], made["passphrase"], demo=given.get("demo", False))
 
     def price(self, symbol: str, price: str, **given: Any) -> None:
-        """Moves a price; `size` limits what the book offers there, `exchange` and `market` narrow it down."""
+        """Sets a price. `size` limits the book's quantity at it; `exchange` and `market` select the books."""
         self.call("POST", "price", symbol=symbol, price=price, **given)
 
     def fault(self, **given: Any) -> None:
-        """See faults.Fault."""
+        """Injects a fault; see faults.Fault."""
         self.call("POST", "faults", **given)
 
     def clear_faults(self) -> None:
@@ -50,6 +50,6 @@ class Simulator:
         return list(self.call("GET", "requests"))
 
     def holdings(self, credentials: Credentials) -> dict[str, Any]:
-        """What an account holds and how it is set."""
+        """Returns the holdings and settings of an account."""
         (found,) = self.call("GET", "accounts", api_key=credentials.api_key)
         return dict(found)

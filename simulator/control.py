@@ -1,4 +1,4 @@
-"""`/_sim/...`: how tests make accounts, move prices, inject faults and look at what happened."""
+"""`/_sim/...`: tests create accounts, set prices, inject faults and read the calls."""
 
 import secrets
 from decimal import Decimal
@@ -14,7 +14,7 @@ _EXCHANGES = ("binance", "bybit", "okx")
 
 
 class Control:
-    """The state that is not any exchange's own: faults, the request log, latency."""
+    """The shared state of all exchanges: faults, the request log, latency."""
 
     def __init__(self, engine: Engine, limits: Limits) -> None:
         self._engine = engine
@@ -29,7 +29,7 @@ class Control:
         return Answer({"error": f"no {method} {path}"}, 404) if handler is None else Answer(handler(given))
 
     def fault(self, exchange: str, method: str, path: str, api_key: str) -> Fault | None:
-        """The fault a call meets; faults of different `when` are taken one at a time."""
+        """Returns the fault for a call. Faults of different `when` are used one at a time."""
         return next((each for each in self.faults if each.hits(exchange, method, path, api_key)), None)
 
     def _get_health(self, given: dict[str, Any]) -> Any:
@@ -89,7 +89,7 @@ class Control:
         ]
 
     def _post_refuse(self, given: dict[str, Any]) -> Any:
-        """Turns an account's conditional orders away, for lack of funds."""
+        """Cancels an account's conditional orders, for lack of funds."""
         for account in self._accounts(given):
             account.refuses_stops = given["stops"]
         return {}
@@ -105,17 +105,15 @@ class Control:
         return {}
 
     def _post_revoke(self, given: dict[str, Any]) -> Any:
-        """Takes a key back."""
+        """Revokes a key."""
         for account in self._accounts(given):
             del self._engine.accounts[account.exchange, account.key]
         return {}
 
     def _post_trade(self, given: dict[str, Any]) -> Any:
-        """Changes a futures position as if its owner had traded elsewhere, at the last price.
+        """Changes a futures position at the last price, like a trade elsewhere.
 
-        A negative quantity sells.
-
-        `side` is `net`, `long` or `short`; `margin_mode` counts on OKX.
+        A negative quantity sells. `side` is `net`, `long` or `short`. `margin_mode` counts on OKX.
         """
         for account in self._accounts(given):
             name = given["symbol"]
@@ -125,9 +123,9 @@ class Control:
         return {}
 
     def _post_settings(self, given: dict[str, Any]) -> Any:
-        """Changes an account's settings as if its owner had done so by hand.
+        """Changes an account's settings like its owner by hand.
 
-        `hedged`, and the `margin_mode`, of a `symbol` or of all.
+        `hedged`, and the `margin_mode` of a `symbol` or of all.
         """
         for account in self._accounts(given):
             if "hedged" in given:
@@ -139,9 +137,9 @@ class Control:
         return {}
 
     def _post_book(self, given: dict[str, Any]) -> Any:
-        """Sets what a book takes and offers.
+        """Sets the limits and the quantities of a book.
 
-        `market_maximum`, `market_value`, and `depth` for the next orders at market.
+        `market_maximum`, `market_value`, and `depth` for the next market orders.
         """
         for book in self._engine.books.values():
             if book.name == given["symbol"] and all(
@@ -155,14 +153,14 @@ class Control:
         return {}
 
     def _post_empty(self, given: dict[str, Any]) -> Any:
-        """Takes everything from an account."""
+        """Removes all holdings of an account."""
         for account in self._accounts(given):
             for wallet in account.wallets.values():
                 wallet.clear()
         return {}
 
     def _post_forget(self, given: dict[str, Any]) -> Any:
-        """Makes an order one that never came."""
+        """Deletes an order, as if it had never arrived."""
         for account in self._accounts(given):
             for order in [each for each in account.orders if each.client_id == given["client_id"]]:
                 account.orders.remove(order)

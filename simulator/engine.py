@@ -1,6 +1,6 @@
-"""What the exchanges have in common.
+"""The common part of all exchanges.
 
-Accounts, orders, matching by a price that tests move, positions, fees.
+Accounts, orders, matching by a price that tests set, positions, fees.
 """
 
 import itertools
@@ -16,7 +16,7 @@ OPEN = ("untriggered", "open", "partial")
 
 
 class Reject(Exception):
-    """An order or request turned away; `kind` is worded by each exchange in its own way."""
+    """A rejected order or request. Each exchange has its own words for `kind`."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
@@ -37,9 +37,9 @@ class Fill:
 
 @dataclass
 class Order:
-    """`algo` orders live in a book of their own, and on firing become another order, `child`.
+    """An order. `algo` orders have their own book and, when triggered, become another order, `child`.
 
-    `other` goes when this one does.
+    `other` is cancelled with this order.
     """
 
     id: int
@@ -102,7 +102,7 @@ class Account:
     passphrase: str
     permissions: set[str]
     demo: bool | None = None
-    # Binance keeps spot and futures apart; a unified account has one wallet under both names.
+    # Binance separates spot and futures. A unified account has one wallet under both names.
     wallets: dict[str, dict[str, Decimal]] = field(default_factory=dict)
     orders: list[Order] = field(default_factory=list)
     positions: dict[tuple[str, str], Position] = field(default_factory=dict)
@@ -132,15 +132,15 @@ class Account:
         return self.positions.setdefault((name, side), Position())
 
     def slot(self, side: str, margin_mode: str) -> str:
-        """The name of a position beside others of its instrument.
+        """Returns the name of a position among those of its instrument.
 
-        OKX alone keeps a cross and an isolated one apart: okx.com/docs-v5, "Get positions", field `mgnMode`.
+        Only OKX separates a cross and an isolated one: okx.com/docs-v5, "Get positions", field `mgnMode`.
         """
         return f"{side}-isolated" if self.exchange == "okx" and margin_mode == "isolated" else side
 
 
 class Engine:
-    """All exchanges' state. Hold `lock` around every use."""
+    """The state of all exchanges. Every use must hold `lock`."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -178,7 +178,7 @@ class Engine:
     # Money
 
     def held(self, account: Account, market: str, currency: str) -> Decimal:
-        """What spot orders hold of a currency; two of which only one can trade hold once."""
+        """Returns the amount of a currency locked by spot orders. Of two OCO orders only one counts."""
         holding = [each for each in account.open_orders(market) if _hold_currency(each) == currency]
         return sum(
             (
@@ -203,7 +203,7 @@ class Engine:
         return free
 
     def unrealised(self, account: Account) -> Decimal:
-        """Profit and loss of all positions, part of what a unified account has available in cross margin.
+        """Returns the unrealised PnL of all positions, which a unified account may use in cross margin.
 
         bybit-exchange.github.io/docs/v5/account/wallet-balance: totalMarginBalance = totalWalletBalance +
         totalPerpUPL; okx.com/docs-v5, "Get balance": `availEq`.
@@ -232,7 +232,7 @@ class Engine:
     # Orders
 
     def place(self, order: Order) -> Order:
-        """Checks and books an order, and lets it meet the market. Raises Reject."""
+        """Checks and books an order, and matches it with the market. Raises Reject."""
         account, book = order.account, order.book
         if account.refuses_stops and order.stop is not None:
             raise Reject("funds")
@@ -256,14 +256,14 @@ class Engine:
         order.status = "untriggered" if order.stop is not None else "open"
         self.resting[order.id] = order
         if would_take:
-            # The others take such an order and cancel it.
+            # The other exchanges accept such an order and cancel it.
             self._end(order, "cancelled")
         elif order.stop is None:
             self._meet(order, maker=False)
         return order
 
     def by_client(self, account: Account, market: str, client_id: str, *, algo: bool = False) -> Order | None:
-        """The latest order with a client id."""
+        """Returns the latest order with a client id. None without one."""
         found = account.by_client.get((market, algo, client_id))
         return found[-1] if found else None
 
@@ -273,13 +273,13 @@ class Engine:
         )
 
     def cancel(self, order: Order) -> None:
-        """Raises Reject `gone` for an order that is not open."""
+        """Cancels an order. Raises Reject `gone` if it is not open."""
         if not order.open:
             raise Reject("gone")
         self._end(order, "cancelled")
 
     def move(self, book: Book, price: Decimal, size: Decimal | None = None) -> None:
-        """Sets a price, fires the stops it reaches and fills the limits it crosses, oldest first."""
+        """Sets a price, triggers stops and fills crossed limits, oldest first."""
         book.last, book.size = price, size
         for order in [each for each in self.resting.values() if each.book is book]:
             if order.status == "untriggered" and self._fires(order):
@@ -287,7 +287,7 @@ class Engine:
             elif order.status in {"open", "partial"}:
                 self._meet(order, maker=True)
 
-    # Inside
+    # Internal
 
     def _check_filters(self, order: Order) -> None:
         book = order.book
@@ -321,7 +321,7 @@ class Engine:
         reducible = self._reducible(order)
         if reducible <= 0:
             raise Reject("reduce_only")
-        # A reduce-only order larger than the position is cut to it.
+        # A reduce-only order above the position is reduced to it.
         order.quantity = min(order.quantity, reducible) if order.stop is None else order.quantity
 
     def _reducible(self, order: Order) -> Decimal:
@@ -333,7 +333,7 @@ class Engine:
     def _check_funds(self, order: Order) -> None:
         account, book = order.account, order.book
         if book.market == SPOT:
-            own = _hold(order) if order.open else ZERO  # one that is open already holds what it asks for
+            own = _hold(order) if order.open else ZERO  # an open order has already locked its funds
             if _hold_currency(order) and self.free(account, SPOT, _hold_currency(order)) + own < _hold(order):
                 raise Reject("funds")
             return
@@ -458,7 +458,7 @@ def trade_position(position: Position, signed: Decimal, price: Decimal) -> Decim
 
 
 def _hold_currency(order: Order) -> str:
-    """What a spot order holds while it is open; only Binance holds for a stop that waits."""
+    """Returns the currency that an open spot order locks. Only Binance locks for a waiting stop."""
     if order.book.market != SPOT or (
         order.stop is not None
         and order.status in {"new", "untriggered"}

@@ -1,4 +1,4 @@
-"""Faults to inject: which calls, what happens, before or after the effect, and how often."""
+"""Faults to inject: which calls, the effect, before or after the exchange acts, and how often."""
 
 import fnmatch
 from dataclasses import dataclass, field
@@ -13,11 +13,11 @@ class Fault:
 
     Attributes:
         path: With wildcards, `/api/v3/order`, `*order*`.
-        when: `before`: the exchange never sees the call; `after`: it has acted, and the answer is what goes
-            wrong; `late`: it acts when `seconds` have passed, the caller having given up.
-        times: How many more calls it hits; -1 for every one.
-        seconds: How long `timeout` and `slow` take.
-        answer: Of the kind `answer`: `status` and `body`, given in place of the exchange's own answer.
+        when: `before`: the exchange never sees the call. `after`: the exchange has acted, and the answer
+            fails. `late`: the exchange acts after `seconds`, when the caller has given up.
+        times: The number of further calls that it hits. -1 for every call.
+        seconds: The duration of `timeout` and `slow`.
+        answer: Of the kind `answer`: `status` and `body` in place of the exchange's own answer.
     """
 
     exchange: str = "*"
@@ -31,7 +31,7 @@ class Fault:
     answer: dict[str, Any] = field(default_factory=dict)
 
     def hits(self, exchange: str, method: str, path: str, api_key: str) -> bool:
-        """Whether a call is meant; counts it if so."""
+        """Returns whether the fault hits a call, and counts the hit."""
         wanted = (
             (exchange, self.exchange),
             (path, self.path),

@@ -24,9 +24,9 @@ def _shared_server() -> SimulatorServer:
 
 @pytest.fixture(scope="session")
 def simulator_server() -> Iterator[SimulatorServer]:
-    """A simulator on a free port, with the adapter pointed at it.
+    """Yields a simulator on a free port. The adapter points to it.
 
-    The same one for every conftest that imports this fixture.
+    All conftests that import this fixture share one.
     """
     server = _shared_server()
     with pytest.MonkeyPatch.context() as patch:
@@ -36,7 +36,7 @@ def simulator_server() -> Iterator[SimulatorServer]:
 
 @pytest.fixture
 def simulator(simulator_server: SimulatorServer) -> Simulator:
-    """The simulator, as new."""
+    """Returns the simulator in its first state."""
     simulator = Simulator(simulator_server.url)
     simulator.reset()
     return simulator
@@ -44,5 +44,5 @@ def simulator(simulator_server: SimulatorServer) -> Simulator:
 
 @cache
 def stored_markets(exchange: str, market_type: MarketType) -> dict[str, dict[str, Any]]:
-    """The exchange's metadata as the scheduled refresh would store it; needs the simulator running."""
+    """Returns the exchange's metadata as the scheduled refresh would store it. Needs a running simulator."""
     return registry.fetch_markets(exchange, market_type)

@@ -1,4 +1,4 @@
-"""What is traded on each exchange, with the rules as the exchange words them, in base units here."""
+"""The instruments of each exchange, with the exchange's rules in base units."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -10,10 +10,11 @@ SPOT, FUTURES = "spot", "futures"
 class Book:
     """One instrument on one exchange with its market.
 
-    `size` is what the book offers at the price, in base units; None for as much as anyone wants. `depth` is
-    what it offers to the next orders at market, one after the other; None for as much as anyone wants, and
-    after the last one `size` counts again. `market_maximum` is the largest order at market, base units; None
-    for `maximum`. `market_value` is the most it may be worth, quote units, which OKX says of spot.
+    - `size`: the book's quantity at the price, in base units. None for no limit.
+    - `depth`: its quantities for the next market orders, one by one. None for no limit. After the last one,
+      `size` counts again.
+    - `market_maximum`: the largest market order, in base units. None for `maximum`.
+    - `market_value`: the largest value of a market order, in quote units. OKX has it on spot.
     """
 
     exchange: str
@@ -77,7 +78,7 @@ _FEES = {SPOT: ("0.001", "0.001"), FUTURES: ("0.0005", "0.0002")}
 
 
 def books() -> dict[tuple[str, str, str], Book]:
-    """A fresh set of instruments at their first prices, by exchange, market and name."""
+    """Returns new instruments at their first prices, by exchange, market and name."""
     made = {}
     for (exchange, market), rules in _RULES.items():
         for base, rule in rules.items():

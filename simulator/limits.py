@@ -4,11 +4,11 @@ import time
 
 
 class Limits:
-    """Counts calls; `enabled` False lets everything pass, still counting.
+    """Counts calls. With `enabled` False every call passes and is still counted.
 
     Attributes:
-        factors: What the limits are multiplied by, by exchange.
-        weight: What the calls to each exchange have weighed by address so far.
+        factors: Multipliers of the limits, by exchange.
+        weight: The weight of the calls to each exchange so far, by address.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Limits:
     ) -> tuple[bool, int, float]:
         """Counts one call.
 
-        Returns whether it is within the limit, how many there were, and the seconds until the window ends.
+        Returns whether it is within the limit, the number of calls, and the seconds until the window ends.
 
         Args:
             what: Begins with the exchange's name and a dash.

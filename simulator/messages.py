@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 @dataclass
 class Request:
-    """Header names are lower case; `query` and `body` are as they came, since they are signed."""
+    """A request. Header names are lower case. `query` and `body` are raw, because they are signed."""
 
     exchange: str
     host: str
@@ -21,7 +21,7 @@ class Request:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """Query and form fields together."""
+        """Returns query and form fields together."""
         form = "" if self.body.startswith(("{", "[")) else self.body
         return dict(parse_qsl(self.query, keep_blank_values=True)) | dict(
             parse_qsl(form, keep_blank_values=True)
@@ -48,7 +48,7 @@ class ApiError(Exception):
 
 
 def text(value: Decimal | None) -> str:
-    """A number without exponent, empty for none."""
+    """Returns a number without exponent. Empty for None."""
     if value is None:
         return ""
     plain = format(value, "f")

@@ -190,9 +190,8 @@ class Okx:
         book = self._book(given["instId"])
         if account.level == "1" and book.market == FUTURES:
             raise Reject("account_mode")
-        # okx.com/docs-v5, "Place order", tdMode: `cash` is the mode without margin. Where all currencies
-        # share one margin pool
-        # (levels 3 and 4), spot orders are `cross`.
+        # okx.com/docs-v5, "Place order", tdMode: `cash` is the mode without margin. If all currencies share
+        # one margin pool (levels 3 and 4), spot orders are `cross`.
         spot_mode = "cross" if account.level in {"3", "4"} else "cash"
         if given["tdMode"] not in ({spot_mode} if book.market == SPOT else {"cross", "isolated"}):
             raise ApiError(
@@ -223,7 +222,7 @@ class Okx:
         )
 
     def _refuse_duplicate(self, order: Order) -> None:
-        """A client id may come back once its order has ended."""
+        """Refuses a duplicate client id. An id is free again after the end of its order."""
         known = self._engine.by_client(order.account, order.book.market, order.client_id, algo=order.algo)
         if order.client_id and known is not None and known.open:
             raise Reject("duplicate")
@@ -304,7 +303,7 @@ class Okx:
         return account.open_orders(market, self._book(given["instId"]).name if given.get("instId") else None)
 
     def _page(self, rows: list[Any], given: dict[str, str], key: str) -> list[Any]:
-        """Newest first, those after (older than) an id."""
+        """Returns a page, newest first, after (older than) an id."""
         rows = sorted(rows, key=lambda row: -int(row[key]))
         older = [row for row in rows if "after" not in given or int(row[key]) < int(given["after"])]
         return older[: int(given.get("limit", 100))]

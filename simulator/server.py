@@ -1,6 +1,6 @@
 """The HTTP server.
 
-Reads a call, lets a fault have its way, hands it to its exchange, answers in one write.
+Reads a call, applies a fault, passes the call to its exchange, and answers in one write.
 """
 
 import json
@@ -55,11 +55,11 @@ class SimulatorServer(ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hung up is not worth a traceback."""
+        """Ignores a closed connection: it needs no traceback."""
 
 
 class _Reset(Exception):
-    """The connection is to be reset."""
+    """The connection must be reset."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -79,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
         except _Reset:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
-            # The file objects share the socket; shutting it down first would turn the reset into an orderly
+            # The file objects share the socket. To shut it down first would turn the reset into an orderly
             # end.
             self.connection.close()
 
@@ -166,4 +166,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write("\r\n".join([*lines, "", ""]).encode() + raw)
 
     def log_message(self, *arguments: Any) -> None:
-        """Quiet: the request log is at /_sim/requests."""
+        """Logs nothing: the request log is at /_sim/requests."""

@@ -7,7 +7,7 @@ from testkit import gateway, records
 
 
 class Api:
-    """The `serve_api` function with tokens of its users; each call gives status and body."""
+    """The `serve_api` function with its users' tokens. Each call returns status and body."""
 
     def __init__(self) -> None:
         from functions import serve_api
@@ -16,7 +16,7 @@ class Api:
         self.tokens: dict[str, str] = {}
 
     def sign_in(self, user_id: str) -> None:
-        """Gives a user that exists an API token."""
+        """Gives an existing user an API token."""
         self.tokens[user_id] = records.add_token(user_id, Kind.API)
 
     def __call__(
@@ -48,17 +48,17 @@ class Api:
 
 
 def outbox() -> list[dict[str, Any]]:
-    """The events waiting to be published, oldest first."""
+    """Returns the unpublished events, oldest first."""
     return sorted(_all("outbox"), key=lambda item: item["created_at"])
 
 
 def trail() -> list[dict[str, Any]]:
-    """The audit trail, oldest first."""
+    """Returns the audit trail, oldest first."""
     return sorted(_all("audit"), key=lambda item: item["at"])
 
 
 def everything() -> str:
-    """Every item of every table as text, to look for what must not be there."""
+    """Returns every item of every table as text, to search for secrets."""
     from infra import stack
 
     return str([_all(table) for table in stack.load().source.tables])

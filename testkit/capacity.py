@@ -1,9 +1,9 @@
-"""What calls to the emulated AWS would be billed as: requests, and DynamoDB's read and write units.
+"""The billed usage of calls to the emulated AWS: requests, and DynamoDB's read and write units.
 
-The units by AWS's rules:
-https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html; sizes of items:
+Rules for units: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html;
+sizes of items:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html. The emulated
-tables count neither indexes nor sizes, so that is done here.
+tables count neither indexes nor sizes, so this module does.
 """
 
 from collections import Counter
@@ -21,12 +21,12 @@ from chalicelib import config
 from infra import stack
 
 _Item = Mapping[str, Any]
-_READ, _WRITE = 4096, 1024  # bytes to a unit
+_READ, _WRITE = 4096, 1024  # bytes per unit
 
 
 @contextmanager
 def billed() -> Iterator[Counter[str]]:
-    """Adds up what the calls in it are billed as, under the names of prices in infra/cost.yaml."""
+    """Sums the billed usage of the calls in the block, by the price names of infra/cost.yaml."""
     used: Counter[str] = Counter()
     real = BaseClient._make_api_call
 
@@ -49,7 +49,7 @@ def billed() -> Iterator[Counter[str]]:
 
 
 def _requests(service: str, arguments: Mapping[str, Any]) -> dict[str, int]:
-    """Calls to other services: SQS bills a batch once, SNS each message of it."""
+    """Returns the requests to other services. SQS bills a batch once, SNS each message."""
     if service == "sqs":
         return {"sqs_fifo_request" if arguments["QueueUrl"].endswith(".fifo") else "sqs_request": 1}
     if service == "sns":
@@ -58,7 +58,7 @@ def _requests(service: str, arguments: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _reads(arguments: Mapping[str, Any], answer: Mapping[str, Any]) -> float:
-    """Read units; an item that is not there is read like one of the smallest."""
+    """Returns the read units. A missing item costs as much as the smallest."""
     units = 0.0
     for table, wanted in arguments.get("RequestItems", {}).items():
         if isinstance(wanted, list):  # a BatchWriteItem
@@ -78,7 +78,7 @@ def _consistency(arguments: Mapping[str, Any]) -> float:
 
 
 def _writes(operation: str, arguments: Mapping[str, Any]) -> Iterator[tuple[str, _Item, int]]:
-    """The items that a call writes: table, key, and how many times a plain write's price."""
+    """Yields the writes of a call: table, key, and the multiple of a plain write's price."""
     if operation == "TransactWriteItems":
         for each in arguments["TransactItems"]:
             [write] = each.values()
@@ -99,18 +99,18 @@ def _key(write: Mapping[str, Any]) -> _Item:
 
 
 def _stored(client: BaseClient, table: str, key: _Item) -> _Item:
-    """The item as it stands, asked of the emulator itself.
+    """Returns the stored item, read from the emulator directly.
 
-    As a call it would be the function's, and not granted.
+    An AWS call would count as the function's, which has no grant for it.
     """
     item = dynamodb_backends[DEFAULT_ACCOUNT_ID][client.meta.region_name].get_item(table, dict(key))
     return item.to_json()["Attributes"] if item else {}
 
 
 def _written(table: str, old: _Item, new: _Item, factor: int) -> int:
-    """Units of one write.
+    """Returns the units of one write.
 
-    The larger of the item before and after, and each index whose entry changed, never at a transaction's
+    The larger of the item before and after, plus each changed index entry, which never costs a transaction's
     price.
     """
     units = max(1, ceil(max(_size(old), _size(new)) / _WRITE)) * factor
@@ -127,7 +127,7 @@ def _written(table: str, old: _Item, new: _Item, factor: int) -> int:
             continue
         if (
             was is not None and now is not None and was != now
-        ):  # another place in the index: out there, in here
+        ):  # a moved index entry: one deletion, one insertion
             units += ceil(_size(old) / _WRITE) + ceil(_size(new) / _WRITE)
         else:
             units += ceil(max(_size(old if was else {}), _size(new if now else {})) / _WRITE)
@@ -144,7 +144,7 @@ def _attributes(key: Any) -> list[str]:
 
 
 def _size(item: _Item) -> int:
-    """Bytes of an item in DynamoDB's JSON."""
+    """Returns the bytes of an item in DynamoDB's JSON."""
     return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
 
 

@@ -1,10 +1,11 @@
-"""An emulated AWS in this process (moto), with the resources of `infra/stack.yaml` in it and their addresses
-in the environment.
+"""An emulated AWS in this process (moto), with the resources of `infra/stack.yaml`.
 
-The resources are made once per process, which takes longer than most tests. Each test gets them back in their first state: tables,
-queues and topics empty, and nothing there that another test created. One call is emulated at a time, as moto is not thread-safe:
-its transactions copy tables, and undo what other threads write in between. DynamoDB's transactions are atomic, so threads of a test
-still interleave between calls, as they do in AWS.
+The environment has their addresses.
+
+The resources are created once per process, which takes longer than most tests. Each test gets them in their
+first state: tables, queues and topics are empty. One call is emulated at a time, because moto is not
+thread-safe: its transactions copy tables, and undo concurrent writes of other threads. DynamoDB's
+transactions are atomic, so threads of a test still interleave between calls, as in AWS.
 """
 
 import copy
@@ -42,7 +43,7 @@ _CREDENTIALS = {
 
 @contextmanager
 def emulated() -> Iterator[None]:
-    """Tables, queues and topics of the stack, empty; every function's environment at once."""
+    """Yields empty tables, queues and topics of the stack, with every function's environment."""
     assert not botocore_stubber.enabled, (
         "the emulated cloud is in use already, and entering it would empty it"
     )
@@ -67,7 +68,7 @@ def emulated() -> Iterator[None]:
 
 
 class _Session(boto3.session.Session):
-    """Makes each client once: a client takes as long as ten calls."""
+    """Creates each client once: a client takes as long as ten calls."""
 
     @cache  # noqa: B019 - there is one session for the whole run
     def client(self, *arguments: Any, **named: Any) -> Any:
@@ -80,7 +81,7 @@ def _session() -> _Session:
 
 
 class _Resources:
-    """The stack's resources in the emulation, and the state that they are made in.
+    """The stack's resources in the emulation, and their first state.
 
     Attributes:
         environment: The variables that name the resources to functions.
@@ -106,7 +107,7 @@ class _Resources:
         self._first = [(each, _shallow(vars(each))) for each in stateful]
 
     def restore(self) -> None:
-        """Undoes all that has happened since the resources were made."""
+        """Restores the first state of the resources."""
         for each, first in self._first:
             vars(each).clear()
             vars(each).update(_shallow(first))
@@ -114,7 +115,7 @@ class _Resources:
 
 
 def _shallow(state: dict[str, Any]) -> dict[str, Any]:
-    """An object's attributes, with containers of its own."""
+    """Returns an object's attributes, with copies of their containers."""
     return {
         name: copy.copy(value) if isinstance(value, dict | list | set) else value
         for name, value in state.items()
@@ -142,9 +143,9 @@ _serialize_by_model = BaseJSONSerializer._serialize_type_structure
 def _serialize_structure(
     serializer: BaseJSONSerializer, serialized: dict[str, Any], value: Any, shape: Any, key: str
 ) -> None:
-    """Moto's, which tries ten names for each of the ten types that an attribute may have.
+    """Replaces moto's function, which tries ten names for each of the ten types of an attribute.
 
-    Half of what a call takes.
+    That takes half of a call's time.
     """
     if shape.name == "AttributeValue" and _is_wire_form(value):
         serializer._default_serialize(serialized, value, shape, key)
@@ -156,7 +157,7 @@ _SCALARS = {"S": str, "N": str, "BOOL": bool, "NULL": bool}
 
 
 def _is_wire_form(value: Any) -> bool:
-    """Whether an attribute is already what DynamoDB's JSON says it is. Bytes and sets are left to moto."""
+    """Returns whether an attribute already has DynamoDB's JSON form. Moto handles bytes and sets."""
     if not isinstance(value, dict) or len(value) != 1:
         return False
     [(kind, content)] = value.items()
@@ -171,9 +172,9 @@ _touched: ContextVar[frozenset[tuple[str, str]]] = ContextVar("_touched")
 
 
 def _transact(backend: DynamoDBBackend, transact_items: Sequence[dict[str, Any]]) -> None:
-    """Moto's, which copies each table to be able to go back.
+    """Replaces moto's function, which copies each table for the rollback.
 
-    Of the items only those that the transaction touches.
+    This one copies only the items of the transaction.
     """
     _touched.set(
         frozenset(
@@ -196,7 +197,7 @@ def _copied(table: Table, memo: dict[int, Any]) -> Table:
 
 
 def _keys_in(backend: DynamoDBBackend, op: dict[str, Any]) -> list[Any]:
-    """The value of the hash key that an operation of a transaction is about."""
+    """Returns the hash key's value in an operation of a transaction."""
     table = backend.tables.get(op["TableName"])
     key = op.get("Item") or op["Key"]
     return [key[table.hash_key_attr]] if table and table.hash_key_attr in key else []

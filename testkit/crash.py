@@ -1,4 +1,4 @@
-"""Killing the process after its n-th call to AWS: the call has its effect, and nothing after it happens."""
+"""Kills the process after its n-th call to AWS: the call has its effect, and no code runs after it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,12 +9,12 @@ from botocore.client import BaseClient
 
 
 class Killed(BaseException):
-    """The process is gone. Not an Exception, so that no handler of ours can see it."""
+    """The process is gone. Not an Exception, so that no handler of ours can catch it."""
 
 
 @contextmanager
 def killed_after(call: int) -> Iterator[list[str]]:
-    """Raises Killed when the `call`-th call to AWS has returned; gives the names of the calls made."""
+    """Raises Killed when the `call`-th call to AWS has returned. Yields the names of the calls made."""
     made: list[str] = []
     real = BaseClient._make_api_call
 

@@ -1,6 +1,6 @@
-"""Which tests are pure: they need no emulated cloud, no server and no other process.
+"""Marks pure tests: they need no emulated cloud, no server and no other process.
 
-`make fast` runs these only.
+`make fast` runs only these.
 """
 
 import inspect
@@ -24,7 +24,7 @@ def mark(items: list[pytest.Item]) -> None:
 
 
 def forbid(patch: pytest.MonkeyPatch) -> None:
-    """Has a pure test fail that calls a server or starts a process, so that the marks stay right."""
+    """Makes a pure test fail if it calls a server or starts a process, so that the marks stay right."""
 
     def refuse(*_: Any, **__: Any) -> None:
         pytest.fail("this test is not pure: mark it with pytest.mark.cloud")

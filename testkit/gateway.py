@@ -5,7 +5,7 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
-# What functions read of a LambdaContext, whose attributes cannot be set.
+# The attributes of a LambdaContext that functions read. A real one's cannot be set.
 CONTEXT: Any = SimpleNamespace(
     function_name="test",
     memory_limit_in_mb=512,
@@ -26,7 +26,7 @@ def request(
     headers: dict[str, str] | None = None,
     source_ip: str = "127.0.0.1",
 ) -> dict[str, Any]:
-    """A REST API proxy event."""
+    """Returns a REST API proxy event."""
     text = body.decode() if isinstance(body, bytes) else body
     return {
         "resource": route or path,
@@ -56,7 +56,7 @@ def request(
 
 
 def call(app: Any, method: str, path: str, body: Any = None, **more: Any) -> tuple[int, Any, dict[str, str]]:
-    """Calls an HTTP function; returns status, body and headers."""
+    """Calls an HTTP function. Returns status, body and headers."""
     text = json.dumps(body) if isinstance(body, (dict, list)) else body
     answer = app(request(method, path, text, **more), CONTEXT)
     return (
@@ -68,7 +68,7 @@ def call(app: Any, method: str, path: str, body: Any = None, **more: Any) -> tup
 
 
 def queue_event(messages: list[dict[str, Any]], queue: str = "orders-paper") -> dict[str, Any]:
-    """An SQS event out of messages that were received from a queue."""
+    """Returns an SQS event with messages received from a queue."""
     records = [
         {
             "messageId": message["MessageId"],
@@ -89,6 +89,6 @@ def queue_event(messages: list[dict[str, Any]], queue: str = "orders-paper") -> 
 
 
 def stream_event(items: list[dict[str, Any]]) -> dict[str, Any]:
-    """A DynamoDB stream event: these items were put into the outbox."""
+    """Returns a DynamoDB stream event: these items were put into the outbox."""
     keys = [{name: {"S": item[name]} for name in ("owner", "event_id")} for item in items]
     return {"Records": [{"eventName": "INSERT", "dynamodb": {"Keys": key}} for key in keys]}

@@ -1,9 +1,9 @@
-"""The grants of `infra/stack.yaml`, enforced on the functions in unit tests, and what each function really
-uses of them.
+"""The grants of `infra/stack.yaml`, enforced in unit tests, and their use by each function.
 
-While a function runs, whether by its handler or by the entry point that the handler hands on to, each of its calls to the emulated AWS
-must be one it is granted: an ungranted one is denied, as in AWS, and fails the test. So taking out a grant fails the tests that make
-its calls, and a grant whose calls no test makes shows at the end of a whole run (`pytest --grants`).
+A function runs from its handler, or from the entry point that its handler calls. Each of its calls to the
+emulated AWS must be granted: another call is denied, as in AWS, and fails the test. So the removal of a grant
+fails the tests that make its calls, and a grant without a call in any test shows at the end of a whole run
+(`pytest --grants`).
 """
 
 import os
@@ -23,7 +23,7 @@ from infra import stack
 Use = tuple[str, str, str]
 """A function, a resource as `kind:name`, an action."""
 
-# Where a function's work begins below its handler, for tests that begin there: a file under chalicelib, and a
+# A function's entry points below its handler, for tests that start there: a file under chalicelib, and a
 # function in it ("" for all).
 _ENTRIES: Mapping[tuple[str, str], str] = {
     ("execution/execute_signal.py", "execute_signal"): "execute_orders",
@@ -58,11 +58,11 @@ _here = local()
 
 
 class Grants:
-    """The grants, and the uses made of them.
+    """The grants, and their uses.
 
     Attributes:
         used: By grant the first test that used it.
-        denied: What the current test was denied.
+        denied: The calls that the current test was denied.
     """
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class Grants:
         self.test = ""
 
     def install(self) -> None:
-        """Stands between the functions and the emulated AWS from now on."""
+        """Checks every call between the functions and the emulated AWS from now on."""
         call, submit = BaseClient._make_api_call, ThreadPoolExecutor.submit
 
         def checked(client: BaseClient, operation: str, arguments: Any) -> Any:
@@ -111,13 +111,13 @@ class Grants:
         ThreadPoolExecutor.submit = carrying
 
     def unused(self) -> list[Use]:
-        """The grants that nothing has used."""
+        """Returns the unused grants."""
         return sorted(self.granted - self.used.keys())
 
     def check(self, service: str, operation: str, arguments: Mapping[str, Any]) -> None:
-        """Raises ClientError if a function is running that is not granted this call.
+        """Raises ClientError if a running function has no grant for this call.
 
-        Also for fakes, which no client stands before.
+        Fakes call it, too: no client stands before them.
         """
         function = self._acting()
         if function is None:
@@ -135,16 +135,16 @@ class Grants:
             )
 
     def _name(self, address: str) -> str:
-        """The resource whose address the environment gives so."""
+        """Returns the resource with this address in the environment."""
         return next(
             (name for variable, name in self._resources.items() if os.environ.get(variable) == address),
             f"unknown:{address}",
         )
 
     def _acting(self) -> str | None:
-        """The function that is running in this thread.
+        """Returns the function that runs in this thread.
 
-        The outermost, since functions share what lies below.
+        The outermost one, because functions share lower code.
         """
         found = getattr(_here, "function", None)
         frame: Any = sys._getframe(2)
@@ -156,7 +156,7 @@ class Grants:
 
     @cache  # noqa: B019 - there is one for the whole run
     def _begun_by(self, file: str, name: str) -> str | None:
-        """The function that code of this name in this file is the beginning of."""
+        """Returns the function whose entry point is this name in this file. None for other code."""
         path = Path(file)
         if path.parent == _FUNCTIONS and name != "<module>":
             if (path.stem, name) == ("chalice_app", "view"):
@@ -169,7 +169,7 @@ class Grants:
 
 
 def _wanted(service: str, operation: str, arguments: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The addresses and actions that a call needs."""
+    """Yields the addresses and actions that a call needs."""
     if service == "dynamodb":
         if operation == "TransactWriteItems":
             for write in arguments["TransactItems"]:
@@ -187,5 +187,5 @@ def _wanted(service: str, operation: str, arguments: Mapping[str, Any]) -> Itera
 
 
 def _plain(kind: str, name: str) -> str:
-    """A resource's name; the order queues of all exchanges are one, as a grant has it."""
+    """Returns a resource's name. The order queues of all exchanges count as one, as in a grant."""
     return f"{kind}:{'orders-{exchange}' if kind == 'queue' and name.startswith('orders-') else name}"

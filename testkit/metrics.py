@@ -1,4 +1,4 @@
-"""What was written to the log: metrics in CloudWatch's embedded format, and lines about signals."""
+"""Reads the log: metrics in CloudWatch's embedded format, and lines about signals."""
 
 import json
 from typing import Any
@@ -7,17 +7,17 @@ import pytest
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """Every JSON line that has been written since the last look."""
+    """Returns every JSON line since the last read."""
     return [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
 
 
 def written(capsys: pytest.CaptureFixture[str], name: str) -> list[tuple[float, dict[str, str]]]:
-    """The values of a metric since the last look, each with its dimensions besides the service."""
+    """Returns a metric's values since the last read, each with its dimensions besides the service."""
     return values(lines(capsys), name)
 
 
 def values(output: list[dict[str, Any]], name: str) -> list[tuple[float, dict[str, str]]]:
-    """The values of a metric in these lines, each with its dimensions besides the service."""
+    """Returns a metric's values in these lines, each with its dimensions besides the service."""
     found = []
     for line in output:
         if name not in line or "_aws" not in line:

@@ -1,4 +1,4 @@
-"""Runs the queues and streams of the emulated cloud by hand, so that a test decides what happens when."""
+"""Runs the queues and streams of the emulated cloud by hand, so that a test controls the order."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ EXCHANGES = ("paper", "binance", "bybit", "okx")
 
 
 def messages(queue: str) -> list[dict[str, Any]]:
-    """Everything that is to be received from a queue now."""
+    """Returns every message that a queue delivers now."""
     found: list[dict[str, Any]] = []
     while True:
         answer = aws.client("sqs").receive_message(
@@ -24,7 +24,7 @@ def messages(queue: str) -> list[dict[str, Any]]:
 
 
 def execute(*queues: str) -> list[dict[str, Any]]:
-    """Lets the order workers handle what waits for them, as SQS would; returns what they were given."""
+    """Lets the order workers handle their messages, as SQS would. Returns the messages."""
     handled = []
     for queue in queues or [f"orders-{exchange}" for exchange in EXCHANGES]:
         received = messages(queue)
@@ -42,19 +42,19 @@ def execute(*queues: str) -> list[dict[str, Any]]:
 
 
 def publish() -> None:
-    """Lets the publisher see everything that is in the outbox."""
+    """Passes the whole outbox to the publisher."""
     if waiting := items("outbox"):
         publish_events.handler(stream_event(waiting), CONTEXT)
 
 
 def items(table: str) -> list[dict[str, Any]]:
-    """Everything in a table."""
+    """Returns every item of a table."""
     answer = aws.client("dynamodb").scan(TableName=config.table(table), ConsistentRead=True)
     return [aws.from_dynamodb(item) for item in answer["Items"]]
 
 
 def events(stream: str = "admin") -> list[dict[str, Any]]:
-    """The event log of a stream, in order, its counter aside."""
+    """Returns the event log of a stream, in order, without its counter."""
     return sorted(
         (item for item in items("events") if item["stream"] == stream and item["sequence"]),
         key=lambda item: item["sequence"],
@@ -62,5 +62,5 @@ def events(stream: str = "admin") -> list[dict[str, Any]]:
 
 
 def bodies(queue: str) -> list[dict[str, Any]]:
-    """The JSON bodies of what waits in a queue."""
+    """Returns the JSON bodies of a queue's messages."""
     return [json.loads(message["Body"]) for message in messages(queue)]

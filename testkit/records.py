@@ -8,7 +8,7 @@ from chalicelib.users import credentials
 
 
 def add_user(user_id: str = "1", *, role: str = "user", is_active: bool = True, **settings: Any) -> None:
-    """A user who trades on the paper account "main" unless told otherwise."""
+    """Adds a user. Default: active, trading on the paper account "main"."""
     profile = {
         "user_id": user_id,
         "part": "profile",
@@ -28,7 +28,7 @@ def add_user(user_id: str = "1", *, role: str = "user", is_active: bool = True, 
 def add_account(
     user_id: str = "1", name: str = "main", *, kind: str = "paper", exchange: str = "paper", **more: Any
 ) -> str:
-    """An account, listed in its owner's directory; returns its id."""
+    """Adds an account, listed in its owner's directory. Returns its id."""
     account_id = f"{user_id}-{name}"
     entry = {"account_id": account_id, "exchange": exchange, "kind": kind, "is_active": True}
     aws.write(aws.put_write("accounts", {"user_id": user_id, "name": name, **entry, **more}))
@@ -39,7 +39,7 @@ def add_account(
 
 
 def add_token(user_id: str = "1", kind: credentials.Kind = credentials.Kind.WEBHOOK, **more: Any) -> str:
-    """A credential of the user; returns it in clear, as its owner would see it once."""
+    """Adds a credential of the user. Returns its plain text, as its owner sees it once."""
     token = credentials.new(kind, user_id)
     item = {
         "token_hash": credentials.digest(token),
@@ -52,7 +52,7 @@ def add_token(user_id: str = "1", kind: credentials.Kind = credentials.Kind.WEBH
 
 
 def bearer(user_id: str) -> dict[str, str]:
-    """Headers with a new API token of the user."""
+    """Returns headers with a new API token of the user."""
     return {"Authorization": f"Bearer {add_token(user_id, credentials.Kind.API)}"}
 
 
@@ -62,7 +62,7 @@ def add_strategy(
     accounts: dict[str, dict[str, Any]] | None = None,
     **more: Any,
 ) -> None:
-    """A strategy with these accounts, by id."""
+    """Adds a strategy with these accounts, by id."""
     members = {
         account_id: {
             "name": account_id,
@@ -85,7 +85,7 @@ def add_strategy(
 
 
 def set_price(symbol: str, price: str, scope: str = "everybody") -> None:
-    """The last price seen of a symbol."""
+    """Sets the last price of a symbol."""
     aws.write(
         aws.put_write(
             "prices",
@@ -95,5 +95,5 @@ def set_price(symbol: str, price: str, scope: str = "everybody") -> None:
 
 
 def halt(scope: str) -> None:
-    """Turns a halt switch on: "global", "user#1", "account#1"."""
+    """Sets a halt switch: "global", "user#1", "account#1"."""
     aws.write(aws.put_write("risk", {"scope": scope, "halted": True}))

@@ -15,7 +15,7 @@ TOKEN = "123456:a-token-nobody-may-see"
 
 @contextmanager
 def running() -> Iterator[StandIn]:
-    """A stand-in that this process's settings point to."""
+    """Yields a stand-in that this process's settings point to."""
     stand_in = StandIn(TOKEN)
     loop = asyncio.new_event_loop()
     runner = web.AppRunner(stand_in.app(), access_log=None)

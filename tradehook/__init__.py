@@ -1,4 +1,4 @@
-"""`tradehook` on the command line.
+"""The `tradehook` command line.
 
-The admin API for people, and what needs the deployment's own AWS credentials.
+Commands of the admin API, and commands that need the deployment's own AWS credentials.
 """

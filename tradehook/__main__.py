@@ -38,7 +38,7 @@ def _print_version(wanted: bool) -> None:
 def prepare(
     context: typer.Context,
     url: Annotated[
-        str, typer.Option(envvar="TRADEHOOK_URL", help="Where the API is.")
+        str, typer.Option(envvar="TRADEHOOK_URL", help="The API's URL.")
     ] = "http://localhost:8080",
     token: Annotated[
         str,
@@ -51,7 +51,7 @@ def prepare(
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
-    """Notes whom to talk to, and how to print."""
+    """Stores the deployment and the output format for the command."""
     context.obj = Client(url, token, Output(as_json=as_json))
 
 

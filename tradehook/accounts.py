@@ -15,7 +15,7 @@ Keys = Annotated[bool, typer.Option("--keys", help="Ask for the exchange keys.")
 
 
 def _keys() -> dict[str, str]:
-    """Exchange keys, never as words of the command: those stay in the shell's history."""
+    """Asks for exchange keys. Arguments of the command would stay in the shell's history."""
     key = typer.prompt("API key", hide_input=True)
     secret = typer.prompt("API secret", hide_input=True)
     passphrase = typer.prompt("Passphrase (empty for none)", default="", show_default=False, hide_input=True)
@@ -24,15 +24,15 @@ def _keys() -> dict[str, str]:
 
 @app.command("list")
 def list_(
-    context: typer.Context, user: Annotated[str | None, typer.Option(help="For admins: whose.")] = None
+    context: typer.Context, user: Annotated[str | None, typer.Option(help="For admins: the user.")] = None
 ) -> None:
-    """A user's accounts."""
+    """Lists a user's accounts."""
     of(context).output.records(of(context).everything("/accounts", {"user_id": user}), _COLUMNS)
 
 
 @app.command()
 def show(context: typer.Context, account: Account) -> None:
-    """One account, without its keys."""
+    """Shows one account, without its keys."""
     of(context).output.record(of(context)("GET", f"/accounts/{account}"), first=_COLUMNS)
 
 
@@ -52,7 +52,7 @@ def update(context: typer.Context, account: Account, given: Fields = None, keys:
 
 @app.command()
 def reset(context: typer.Context, account: Account) -> None:
-    """Sets a simulated account back to its starting cash."""
+    """Resets a simulated account to its starting cash."""
     of(context).output.record(of(context)("POST", f"/accounts/{account}/reset"), first=_COLUMNS)
 
 

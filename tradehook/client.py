@@ -14,11 +14,11 @@ _PAGE = 200
 
 
 class Failed(Exception):
-    """A command could not be carried out.
+    """A command failed.
 
     Attributes:
-        body: What the API said, or a sentence of ours in the same form.
-        status: The HTTP status; None if there was no answer.
+        body: The API's answer, or our own sentence in the same form.
+        status: The HTTP status. None without an answer.
     """
 
     def __init__(self, body: Mapping[str, Any], status: int | None = None) -> None:
@@ -28,11 +28,11 @@ class Failed(Exception):
 
 
 class Client:
-    """A deployment, and how its answers are printed.
+    """A deployment, and the format of its printed answers.
 
     Args:
-        url: Where the API is.
-        token: An API token; only ever sent as a header.
+        url: The API's URL.
+        token: An API token. It is only sent as a header.
     """
 
     def __init__(self, url: str, token: str, output: Output) -> None:
@@ -44,7 +44,7 @@ class Client:
     def __call__(
         self, method: str, path: str, body: Any = None, query: Mapping[str, Any] | None = None
     ) -> Any:
-        """One call of the API. Raises Failed unless it succeeds."""
+        """Makes one call of the API. Raises Failed unless it succeeds."""
         if not self.token:
             raise Failed(
                 {"error": "No API token: set TRADEHOOK_ADMIN_TOKEN or give --token", "code": "token_missing"}
@@ -59,9 +59,9 @@ class Client:
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, Any] | None = None,
     ) -> Any:
-        """A request with no token of its own, such as a webhook.
+        """Sends a request without the API token, such as a webhook.
 
-        A text goes out as it is, anything else as JSON.
+        A text is sent unchanged, anything else as JSON.
         """
         data = (
             body.encode()
@@ -84,7 +84,7 @@ class Client:
                 allow_redirects=False,
             )
         except requests.RequestException as fault:
-            # The exception's own text may hold the URL with what is in its query.
+            # The exception's own text may hold the URL with its query.
             raise Failed(
                 {"error": f"No answer from {self.url} ({type(fault).__name__})", "code": "no_answer"}
             ) from None
@@ -93,7 +93,7 @@ class Client:
     def everything(
         self, path: str, query: Mapping[str, Any] | None = None, most: int | None = None
     ) -> list[Any]:
-        """The items of a list, page after page, at most so many."""
+        """Returns the items of a list, page by page, at most `most`."""
         items: list[Any] = []
         for page in self._pages(path, query or {}, min(most or _PAGE, _PAGE)):
             items += page
@@ -112,14 +112,14 @@ class Client:
 
 
 def of(context: typer.Context) -> Client:
-    """The client of this run."""
+    """Returns the client of this run."""
     client = context.obj
     assert isinstance(client, Client)
     return client
 
 
 def fields(words: list[str]) -> dict[str, Any]:
-    """`name=value` words as a body: what reads as JSON is taken as that, anything else as text.
+    """Returns `name=value` words as a body. A valid JSON value is JSON, anything else text.
 
     Raises Failed for another form.
     """
@@ -127,7 +127,7 @@ def fields(words: list[str]) -> dict[str, Any]:
     for word in words:
         name, equals, text = word.partition("=")
         if not equals or not name:
-            raise Failed({"error": f"{word} is not of the form field=value", "code": "broken_pair"})
+            raise Failed({"error": f"{word} must have the form field=value", "code": "broken_pair"})
         try:
             values[name] = simplejson.loads(text, use_decimal=True)
         except ValueError:

@@ -21,7 +21,7 @@ Parameters = ParamSpec("Parameters")
 Stage = Annotated[
     str, typer.Option(envvar="TRADEHOOK_STAGE", help="The deployment's stage, part of every resource's name.")
 ]
-_BATCH = 10  # SQS gives at most ten messages in one call
+_BATCH = 10  # SQS returns at most ten messages per call
 
 
 def in_checkout(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
@@ -58,11 +58,11 @@ def bootstrap(
     stage: Stage = "prod",
     user_id: Annotated[int | None, typer.Option(min=1, help="By default the next number.")] = None,
     name: Annotated[str, typer.Option(help="The token's name.")] = "bootstrap",
-    another: Annotated[bool, typer.Option(help="Also where there is an admin already.")] = False,
+    another: Annotated[bool, typer.Option(help="Also if there is an admin already.")] = False,
 ) -> None:
-    """Makes the first admin and prints an API token, this once."""
+    """Creates the first admin and prints an API token, only this once."""
     _point_at(stage)
-    # Only now does the environment name the tables.
+    # The environment names the tables only from here on.
     from chalicelib import aws  # noqa: PLC0415
     from chalicelib.users import store, tokens  # noqa: PLC0415
     from chalicelib.users.create import create_user  # noqa: PLC0415
@@ -81,7 +81,7 @@ def bootstrap(
     if admin and not another:
         raise Failed(
             {
-                "error": f"User {admin['user_id']} is an admin already; --another makes one more",
+                "error": f"User {admin['user_id']} is an admin already; --another creates one more",
                 "code": "already_exists",
             }
         )
@@ -112,12 +112,12 @@ def redrive(
     context: typer.Context,
     queue: Annotated[str, typer.Argument(help="Such as orders-binance; `tradehook dead` lists them.")],
     stage: Stage = "prod",
-    most: Annotated[int, typer.Option(min=1, help="So many messages at most.")] = 10_000,
+    most: Annotated[int, typer.Option(min=1, help="The most messages to send.")] = 10_000,
 ) -> None:
     """Sends the messages of a dead-letter queue to their queue again.
 
-    A message leaves the dead-letter queue only once it is in its queue, so an interruption loses none; one
-    that is then in both does no harm, since every consumer settles a message once.
+    A message leaves the dead-letter queue only after it is in its queue, so an interruption loses none. A
+    message that is then in both is harmless: every consumer settles a message once.
     """
     sqs, description = _sqs(), _description()
     if queue not in description.queues:
@@ -148,9 +148,9 @@ def redrive(
 
 
 def _same_place(message: dict[str, Any]) -> dict[str, Any]:
-    """The group a FIFO message belongs to. Its deduplication id is its own anew.
+    """Returns a FIFO message's group, with a new deduplication id.
 
-    SQS would drop the old one for five minutes.
+    SQS would drop the old id for five minutes.
     """
     attributes = message.get("Attributes", {})
     more: dict[str, Any] = (

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Output:
-    """How a run prints."""
+    """The output format of a run."""
 
     as_json: bool
 
     @property
     def console(self) -> Console:
-        """Where tables and sentences go; made anew so that a redirected stdout is followed."""
+        """Returns the console for tables and sentences. A new one each time follows a redirected stdout."""
         return Console(highlight=False, soft_wrap=True)
 
     def record(self, record: Mapping[str, Any], *, first: Sequence[str] = ()) -> None:
-        """One record, field by field."""
+        """Prints one record, field by field."""
         if self.as_json:
             self._json(record)
             return
@@ -38,7 +38,7 @@ class Output:
         self.console.print(table)
 
     def records(self, records: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
-        """A list as a table of these columns; as JSON with everything."""
+        """Prints a list as a table of these columns, or as JSON with all fields."""
         listed = list(records)
         if self.as_json:
             self._json(listed)
@@ -49,7 +49,7 @@ class Output:
         self.console.print(table if listed else "none")
 
     def secret(self, sentence: str, secret: str, record: Mapping[str, Any]) -> None:
-        """A credential, shown this once: alone on its line, so that it can be copied or piped."""
+        """Prints a credential, shown only this once, alone on its line for copying or piping."""
         if self.as_json:
             self._json(record)
             return
@@ -57,7 +57,7 @@ class Output:
         sys.stdout.write(f"{secret}\n")
 
     def text(self, text: str, record: Any) -> None:
-        """A text as it is."""
+        """Prints a text unchanged."""
         if self.as_json:
             self._json(record)
         else:
@@ -65,14 +65,14 @@ class Output:
         sys.stdout.flush()
 
     def done(self, sentence: str, record: Mapping[str, Any]) -> None:
-        """That something is done."""
+        """Prints that a command succeeded."""
         if self.as_json:
             self._json(record)
         else:
             self.console.print(escape(sentence))
 
     def failure(self, failed: "Failed") -> None:
-        """Why something is not done, on stderr."""
+        """Prints on stderr why a command failed."""
         if self.as_json:
             sys.stderr.write(
                 simplejson.dumps(
@@ -95,7 +95,7 @@ class Output:
 
 
 def _is_event(value: Any) -> bool:
-    """Events come one by one, so each is one line."""
+    """Returns whether a value is an event: events come one by one, each on one line."""
     return isinstance(value, Mapping) and "type" in value and "payload" in value
 
 

@@ -60,19 +60,17 @@ def send(
     context: typer.Context,
     variant: Annotated[str, typer.Argument(help=", ".join(VARIANTS))],
     *,
-    symbol: Annotated[str | None, typer.Option(help="BTCUSDT unless given; for cancel a filter.")] = None,
-    side: Annotated[str | None, typer.Option(help="buy unless given.")] = None,
+    symbol: Annotated[str | None, typer.Option(help="Default: BTCUSDT; for cancel a filter.")] = None,
+    side: Annotated[str | None, typer.Option(help="Default: buy.")] = None,
     price: Annotated[str | None, typer.Option(help="Quote per base; paper and batch need one.")] = None,
-    quantity: Annotated[
-        str | None, typer.Option(help="Base units, for paper and xc; 0.01 unless given.")
-    ] = None,
-    percent: Annotated[str | None, typer.Option(help="qty_per, for group and batch; 5 unless given.")] = None,
+    quantity: Annotated[str | None, typer.Option(help="Base units, for paper and xc; default 0.01.")] = None,
+    percent: Annotated[str | None, typer.Option(help="qty_per, for group and batch; default 5.")] = None,
     group_name: Annotated[str, typer.Option(envvar="TRADEHOOK_GROUP_NAME")] = "my_strategy",
     exchange: Annotated[
-        str | None, typer.Option(help="For xc and group, binance unless given; for cancel a filter.")
+        str | None, typer.Option(help="For xc and group, default binance; for cancel a filter.")
     ] = None,
     market_type: Annotated[
-        str | None, typer.Option(help="For group spot unless given; for cancel a filter.")
+        str | None, typer.Option(help="For group, default spot; for cancel a filter.")
     ] = None,
     account: Annotated[str | None, typer.Option(help="An account's name.")] = None,
     user: Annotated[str, typer.Option(envvar="TRADEHOOK_DEMO_USER_ID", help="For personal.")] = "1",
@@ -81,10 +79,9 @@ def send(
     """Sends a test signal and prints the answer.
 
     The webhook token is read from TRADEHOOK_WEBHOOK_TOKEN, else TRADEHOOK_GROUP_TOKEN or
-    TRADEHOOK_PAPER_TOKEN, the code from
-    TRADEHOOK_XC_CODE: a credential given as a word would stay in the shell's history. legacy, personal and xc
-    answer before they have
-    traded: with --wait the outcome is then read with the API token, and a refusal exits with 1.
+    TRADEHOOK_PAPER_TOKEN, the code from TRADEHOOK_XC_CODE: a credential in the command would stay in the
+    shell's history. legacy, personal and xc answer before the trade. With --wait, the result is then read
+    with the API token, and a refusal exits with 1.
     """
     if variant not in VARIANTS:
         raise Failed({"error": f"variant must be one of: {', '.join(VARIANTS)}", "code": "invalid_choice"})
@@ -120,13 +117,13 @@ def send(
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
-    """Whether an option stands in the command itself, not in the environment."""
+    """Returns whether the command itself has an option, not the environment."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
 
 def _fields(variant: str, options: Mapping[str, str | None], given: set[str]) -> dict[str, str]:
-    """The fields of the body, by name. Raises Failed for an option that the variant does not have."""
+    """Returns the fields of the body. Raises Failed for an option that the variant does not have."""
     known = _FIELDS[variant]
     for name in sorted(given - known.keys()):
         option = f"--{name.replace('_', '-')}"
@@ -157,7 +154,7 @@ def _body(variant: str, values: dict[str, str]) -> Any:
 
 
 def _quoted(value: str) -> str:
-    """A value of a connection string; one with blanks or separators in it needs quotes."""
+    """Returns a value of a connection string. Blanks or separators need quotes."""
     if not any(each.isspace() or each in ";&'\"" for each in value):
         return value
     quote = "'" if '"' in value else '"'
@@ -165,7 +162,7 @@ def _quoted(value: str) -> str:
 
 
 def _outcome(client: Client, answer: Mapping[str, Any], wait: int) -> dict[str, Any]:
-    """What became of an accepted signal. Raises Failed if it was refused, or has not settled in time."""
+    """Returns the result of an accepted signal. Raises Failed if it was refused or is late."""
     until = monotonic() + wait
     path = f"/signals/{answer['signal_id']}"
     while (signal := client("GET", path))["status"] != "settled":

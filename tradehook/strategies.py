@@ -17,9 +17,9 @@ Account = Annotated[int, typer.Argument(help="An account id.")]
 
 @app.command("list")
 def list_(
-    context: typer.Context, user: Annotated[str | None, typer.Option(help="For admins: whose.")] = None
+    context: typer.Context, user: Annotated[str | None, typer.Option(help="For admins: the user.")] = None
 ) -> None:
-    """A user's strategies."""
+    """Lists a user's strategies."""
     of(context).output.records(of(context).everything("/strategies", {"user_id": user}), _COLUMNS)
 
 
@@ -40,7 +40,7 @@ def update(context: typer.Context, strategy: Strategy, given: Fields = None) -> 
 
 @app.command()
 def delete(context: typer.Context, strategy: Strategy) -> None:
-    """Deletes a strategy; its accounts stay."""
+    """Deletes a strategy. Its accounts stay."""
     of(context).output.done(
         f"Strategy {strategy} is deleted", of(context)("DELETE", f"/strategies/{strategy}")
     )
@@ -48,13 +48,13 @@ def delete(context: typer.Context, strategy: Strategy) -> None:
 
 @app.command()
 def accounts(context: typer.Context, strategy: Strategy) -> None:
-    """The accounts on a strategy."""
+    """Lists the accounts on a strategy."""
     of(context).output.records(of(context).everything(f"/strategies/{strategy}/accounts"), _MEMBER_COLUMNS)
 
 
 @app.command()
 def add(context: typer.Context, strategy: Strategy, account: Account, given: Fields = None) -> None:
-    """Puts an account on a strategy: `tradehook strategies add 1 3 weight=50`."""
+    """Adds an account to a strategy: `tradehook strategies add 1 3 weight=50`."""
     body = {"account_id": account, **fields(given or [])}
     of(context).output.record(of(context)("POST", f"/strategies/{strategy}/accounts", body), first=_COLUMNS)
 
@@ -68,7 +68,7 @@ def change(context: typer.Context, strategy: Strategy, account: Account, given: 
 
 @app.command()
 def remove(context: typer.Context, strategy: Strategy, account: Account) -> None:
-    """Takes an account off a strategy."""
+    """Removes an account from a strategy."""
     of(context).output.record(
         of(context)("DELETE", f"/strategies/{strategy}/accounts/{account}"), first=_COLUMNS
     )
@@ -84,7 +84,7 @@ def alert_message(
     exchange: str | None = None,
     market_type: str | None = None,
 ) -> None:
-    """The text to paste into TradingView's alert."""
+    """Prints the text to paste into TradingView's alert."""
     query = {"variant": variant, "exchange": exchange, "market_type": market_type}
     answer = of(context)("GET", f"/strategies/{strategy}/alert-message", query=query)
     fill_in = "".join(f"\nPut yours in place of {word}." for word in answer["fill_in"])

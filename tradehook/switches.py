@@ -9,12 +9,12 @@ from tradehook.users import Fields
 
 Scope = Annotated[str, typer.Argument(help="global, user, account or strategy")]
 Id = Annotated[int | None, typer.Argument(help="The user, account or strategy.", show_default=False)]
-Whose = Annotated[str | None, typer.Option(help="For admins: whose.")]
+Whose = Annotated[str | None, typer.Option(help="For admins: the user.")]
 _COLUMNS = ("scope", "id", "halted", "reason", "by", "at")
 
 
 def halt(context: typer.Context, scope: Scope = "user", id_: Id = None, reason: str | None = None) -> None:
-    """Holds back whatever opens or adds; closing, reducing and cancelling go on."""
+    """Refuses orders that open or add. Closing, reducing and cancelling still work."""
     _throw(context, scope, id_, {"halted": True, "reason": reason})
 
 
@@ -24,7 +24,7 @@ def resume(context: typer.Context, scope: Scope = "user", id_: Id = None) -> Non
 
 
 def halts(context: typer.Context, user: Whose = None) -> None:
-    """The switches that concern a user."""
+    """Lists the halts that concern a user."""
     client = of(context)
     client.output.records(client.everything("/halt", {"user_id": user}), _COLUMNS)
 
@@ -63,7 +63,7 @@ def rules(
 
 audit_app = typer.Typer(
     invoke_without_command=True,
-    help="Who changed what, newest first; `verify` checks that nothing was altered since.",
+    help="The audit trail, newest first; `verify` checks that no entry was altered.",
 )
 
 
@@ -74,7 +74,7 @@ def audit(
     entity: str | None = None,
     most: Annotated[int, typer.Option(min=1)] = 50,
 ) -> None:
-    """Who changed what, newest first; `verify` checks that nothing was altered since."""
+    """Lists changes and their authors, newest first. `verify` checks that no entry was altered."""
     if context.invoked_subcommand:
         return
     client = of(context)

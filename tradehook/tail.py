@@ -1,4 +1,4 @@
-"""`tradehook tail`: events as they happen, over the WebSocket."""
+"""`tradehook tail`: live events over the WebSocket."""
 
 import json
 import time
@@ -12,7 +12,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from tradehook.client import Client, Failed, of
 
-_PING_EVERY_S = 30  # API Gateway closes what is silent for ten minutes
+_PING_EVERY_S = 30  # API Gateway closes a connection after ten silent minutes
 _RETRY_S = (1, 2, 5, 10, 30)
 
 
@@ -20,12 +20,12 @@ def tail(
     context: typer.Context,
     only: Annotated[str, typer.Option("--type", help="Such as order.* or user.created.")] = "*",
     after: Annotated[int | None, typer.Option(help="Replay the events after this sequence first.")] = None,
-    most: Annotated[int | None, typer.Option(min=1, help="Stop after so many events.")] = None,
+    most: Annotated[int | None, typer.Option(min=1, help="Stop after this number of events.")] = None,
     ws_url: Annotated[
         str | None, typer.Option(envvar="TRADEHOOK_WS_URL", help="By default /ws under the API's URL.")
     ] = None,
 ) -> None:
-    """Prints events as they happen; after a broken connection goes on where it was. Ends with Ctrl-C."""
+    """Prints live events and resumes after a broken connection. Ends with Ctrl-C."""
     client = of(context)
     listener = _Listener(client, ws_url or _default_url(client.url), only, most, after)
     try:
@@ -35,10 +35,10 @@ def tail(
 
 
 class _Listener:
-    """Follows one stream over as many connections as it takes.
+    """Follows one stream, over several connections if needed.
 
     Attributes:
-        last: The sequence of the last event seen, where a new connection resumes; None before the first.
+        last: The sequence of the last event, where a new connection resumes. None before the first.
     """
 
     def __init__(self, client: Client, url: str, only: str, most: int | None, after: int | None) -> None:
@@ -61,7 +61,7 @@ class _Listener:
                 ) from None
             except (OSError, ConnectionClosed, InvalidHandshake):
                 if failures == len(_RETRY_S):
-                    # The library's own words may hold the URL, and the token is in it.
+                    # The library's own words may hold the URL with the token.
                     raise Failed({"error": "No connection to the WebSocket", "code": "no_answer"}) from None
                 time.sleep(_RETRY_S[failures])
                 failures += 1
@@ -84,7 +84,8 @@ class _Listener:
             return
         self.seen += 1
         payload = json.dumps(message["payload"], ensure_ascii=False)
-        line = f"{message.get('timestamp', '')}  {message.get('sequence', '')!s:>6}  {message['type']:<22}  {payload}"
+        place = f"{message.get('timestamp', '')}  {message.get('sequence', '')!s:>6}"
+        line = f"{place}  {message['type']:<22}  {payload}"
         self.client.output.text(line, message)
 
     def _enough(self) -> bool:

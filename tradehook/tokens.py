@@ -15,7 +15,7 @@ Token = Annotated[str, typer.Argument(help="A token's id, as `tokens list` shows
 
 @app.command("list")
 def list_(context: typer.Context, user: User = "me") -> None:
-    """A user's tokens, without themselves."""
+    """Lists a user's tokens, without their values."""
     of(context).output.records(of(context).everything(f"/users/{user}/tokens"), _COLUMNS)
 
 
@@ -28,9 +28,9 @@ def create(
     name: str | None = None,
     expires_at: Annotated[str | None, typer.Option(help="Such as 2027-01-01T00:00:00Z.")] = None,
     scope: Annotated[str | None, typer.Option(help="An API token's: read, trade, manage or admin.")] = None,
-    own: Annotated[bool, typer.Option(help="Ask for a webhook token of your own making.")] = False,
+    own: Annotated[bool, typer.Option(help="Ask for your own webhook token.")] = False,
 ) -> None:
-    """Makes a token and prints it, this once."""
+    """Creates a token and prints it, only this once."""
     wanted = {"kind": kind, "name": name, "expires_at": expires_at, "scope": scope}
     if own:
         wanted["token"] = typer.prompt("Token", hide_input=True)
@@ -44,7 +44,7 @@ def create(
 
 @app.command("revoke-all")
 def revoke_all(context: typer.Context, user: User = "me") -> None:
-    """Ends every token of a user at once, with all that was made with them."""
+    """Revokes every token of a user at once, with all tokens made with them."""
     of(context).output.record(of(context)("DELETE", f"/users/{user}/tokens"))
 
 
@@ -55,7 +55,7 @@ def rotate(
     user: User = "me",
     overlap_s: Annotated[int, typer.Option(min=0, help="Seconds the old token stays valid.")] = 86_400,
 ) -> None:
-    """Makes a token's successor and prints it, this once."""
+    """Creates a token's successor and prints it, only this once."""
     made = of(context)("POST", f"/users/{user}/tokens/{token}/rotate", {"overlap_s": overlap_s})
     of(context).output.secret(
         f"Token {made['token_id']} replaces {token}, shown this once:", made["token"], made
@@ -64,7 +64,7 @@ def rotate(
 
 @app.command()
 def revoke(context: typer.Context, token: Token, user: User = "me") -> None:
-    """Ends a token at once."""
+    """Revokes a token at once."""
     of(context).output.done(
         f"Token {token} is revoked", of(context)("DELETE", f"/users/{user}/tokens/{token}")
     )

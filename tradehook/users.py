@@ -26,7 +26,7 @@ Fields = Annotated[list[str] | None, typer.Argument(help="field=value ...", show
 def list_(
     context: typer.Context, most: Annotated[int, typer.Option(min=1)] = 50, active: bool | None = None
 ) -> None:
-    """Users, newest first."""
+    """Lists users, newest first."""
     client = of(context)
     wanted = {} if active is None else {"is_active": str(active).lower()}
     client.output.records(client.everything("/users", wanted, most), _COLUMNS)
@@ -34,7 +34,7 @@ def list_(
 
 @app.command()
 def show(context: typer.Context, user: User) -> None:
-    """One user."""
+    """Shows one user."""
     of(context).output.record(of(context)("GET", f"/users/{user}"), first=_COLUMNS)
 
 
@@ -52,19 +52,19 @@ def update(context: typer.Context, user: User, given: Fields = None) -> None:
 
 @app.command()
 def activate(context: typer.Context, user: User) -> None:
-    """Lets a user trade and sign in again."""
+    """Permits a user to trade and sign in again."""
     of(context).output.record(of(context)("POST", f"/users/{user}/activate"), first=_COLUMNS)
 
 
 @app.command()
 def deactivate(context: typer.Context, user: User) -> None:
-    """Stops a user: tokens open nothing, signals are refused."""
+    """Stops a user: tokens are invalid, signals are refused."""
     of(context).output.record(of(context)("POST", f"/users/{user}/deactivate"), first=_COLUMNS)
 
 
 @app.command()
 def settings(context: typer.Context, user: User, given: Fields = None) -> None:
-    """Shows the settings, or changes them: `tradehook users settings 7 market_type=futures leverage=10`."""
+    """Shows or changes the settings: `tradehook users settings 7 market_type=futures leverage=10`."""
     path = f"/users/{user}/settings"
     client = of(context)
     client.output.record(client("PATCH", path, fields(given)) if given else client("GET", path))
@@ -72,7 +72,7 @@ def settings(context: typer.Context, user: User, given: Fields = None) -> None:
 
 @app.command()
 def referrals(context: typer.Context, user: User) -> None:
-    """Who brought a user, and who brought them, nearest first."""
+    """Lists a user's referrers and referred users, nearest first."""
     chain = of(context)("GET", f"/users/{user}/referrals")["items"]
     of(context).output.records([{"user_id": user_id} for user_id in chain], ("user_id",))
 
@@ -81,7 +81,7 @@ def referrals(context: typer.Context, user: User) -> None:
 def xc_code(
     context: typer.Context,
     user: User,
-    rotate: Annotated[bool, typer.Option(help="Make a new one; the old is void.")] = False,
+    rotate: Annotated[bool, typer.Option(help="Create a new code; the old one becomes invalid.")] = False,
 ) -> None:
     """Shows a user's xc code."""
     answer = of(context)("POST" if rotate else "GET", f"/users/{user}/xc-code")

@@ -1,4 +1,4 @@
-"""What rows are made with."""
+"""The harness of the cases."""
 
 from bench.harness.bench_user import BenchUser
 from bench.harness.calls import Call, watched

@@ -1,6 +1,6 @@
-"""The floor of a signal's way.
+"""The baseline of a signal's path.
 
-Functions of a few lines, as many hops apart as the product's, on the same cloud.
+Functions of a few lines, with as many hops as the product's, on the same cloud.
 """
 
 import io
@@ -22,8 +22,9 @@ _FIFO = {"FifoQueue": "true", "Policy": json.dumps(_OPEN)}
 _CODE = """
 import json, os, urllib.request
 import boto3
-# The emulator's root: what is measured is the way, not the permissions.
-session = boto3.Session(aws_access_key_id=os.environ["ROOT_KEY"], aws_secret_access_key=os.environ["ROOT_KEY"])
+# The emulator's root: the measurement is about the path, not the permissions.
+key = os.environ["ROOT_KEY"]
+session = boto3.Session(aws_access_key_id=key, aws_secret_access_key=key)
 db, sqs, sns = session.client("dynamodb"), session.client("sqs"), session.client("sns")
 posts = session.client("apigatewaymanagementapi", endpoint_url=os.environ["POSTS"])
 table, outbox, queue, topic = (os.environ[name] for name in ("TABLE", "OUTBOX", "QUEUE", "TOPIC"))
@@ -46,24 +47,25 @@ def teller(event, _context):
     for record in event["Records"]:
         one = record["dynamodb"]["Keys"]["id"]["S"]
         sns.publish(TopicArn=topic, Message=one, MessageGroupId="all", MessageDeduplicationId=one)
-    print("told")
+    print("published")
 
 def pusher(event, _context):
     for record in event["Records"]:
-        posts.post_to_connection(ConnectionId=os.environ["CONNECTION"], Data=json.dumps({"type": "bare", "id": record["body"]}).encode())
+        data = json.dumps({"type": "bare", "id": record["body"]}).encode()
+        posts.post_to_connection(ConnectionId=os.environ["CONNECTION"], Data=data)
     print("pushed")
 """
 
 
 class BareFunctions:
-    """Deployed beside the stack; `url` takes `{"id": ...}`."""
+    """The bare functions, deployed next to the stack. `url` takes `{"id": ...}`."""
 
     def __init__(self, bench_environment: BenchEnvironment, wire: str, connection_id: str) -> None:
         """Deploys them.
 
         Args:
-            wire: Where the worker asks for a balance and places an order.
-            connection_id: The WebSocket connection to which the last one posts.
+            wire: The URL where the worker asks for a balance and places an order.
+            connection_id: The WebSocket connection of the last function's posts.
         """
         self._stand = bench_environment
         self._tag = f"bare-{uuid.uuid4().hex[:8]}"
@@ -118,7 +120,7 @@ class BareFunctions:
         time.sleep(1)  # the emulator looks for new sources once a second
 
     def remove(self) -> None:
-        """Takes them away again."""
+        """Removes them."""
         client = self._stand.stack.client
         for source in self._sources:
             client("lambda").delete_event_source_mapping(UUID=source)
@@ -132,7 +134,7 @@ class BareFunctions:
             client("dynamodb").delete_table(TableName=table)
 
     def _posts(self) -> str:
-        """The management URL of the stack's WebSocket API, as the product's own function is told."""
+        """Returns the management URL of the stack's WebSocket API."""
         stack = self._stand.stack
         found = stack.client("lambda").get_function_configuration(
             FunctionName=stack.function("push_realtime")

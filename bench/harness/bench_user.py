@@ -1,4 +1,4 @@
-"""A user of a row's own, with a strategy and accounts on the exchanges."""
+"""A case's own user, with a strategy and accounts on the exchanges."""
 
 import itertools
 import time
@@ -28,21 +28,21 @@ _ids = itertools.count(time.time_ns() // 1_000_000 % 10**10 * 10_000)
 
 
 class BenchUser:
-    """The user; `with` waits at the end until every signal sent by `signal` has settled.
+    """The user. The end of `with` waits until every signal sent by `signal` has settled.
 
     Attributes:
-        token: Of the webhooks.
-        credentials: What the exchanges know each live account by, by account id.
+        token: The webhook token.
+        credentials: Each live account's credentials at its exchange, by account id.
     """
 
     def __init__(
         self, bench_environment: BenchEnvironment, accounts: Mapping[str, int], kind: str = "live"
     ) -> None:
-        """Makes the user.
+        """Creates the user.
 
         Args:
-            accounts: How many on each exchange.
-            kind: `live` accounts trade at the simulator; `demo` and `paper` ones on our own paper engine.
+            accounts: The number of accounts on each exchange.
+            kind: `live` accounts trade at the simulator, `demo` and `paper` ones on our own paper engine.
         """
         self._stand = bench_environment
         _ = bench_environment.stack
@@ -77,7 +77,7 @@ class BenchUser:
         )
 
     def signal(self, exchange: str | None = None, **more: Any) -> dict[str, Any]:
-        """The body of a group signal for a market order, to the accounts on one exchange or on all."""
+        """Returns a group signal's body: a market order on the accounts of one exchange or of all."""
         body = {
             "group_name": GROUP,
             "token": self.token,
@@ -92,7 +92,7 @@ class BenchUser:
         return body | ({"exchange": exchange} if exchange else {}) | more
 
     def signals(self) -> Iterator[aws.Item]:
-        """Every signal of the user."""
+        """Yields every signal of the user."""
         return iter(aws.query_all("signals", "user_id = :user", index="by_user", user=self.user_id))
 
     def settled(self, within_s: float = _PATIENCE_S) -> None:
@@ -137,7 +137,7 @@ class BenchUser:
 
 
 def fetch_markets(bench_environment: BenchEnvironment) -> None:
-    """Has the simulator's instruments stored, if they are not."""
+    """Stores the simulator's instruments, if they are missing."""
     _ = bench_environment.exchanges
 
     def missing() -> list[str]:

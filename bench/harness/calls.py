@@ -1,4 +1,4 @@
-"""Watching the calls to AWS that some work makes, as botocore is asked for them."""
+"""Records the calls to AWS of a piece of work, as botocore gets them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from botocore.client import BaseClient
 
 @dataclass(frozen=True)
 class Call:
-    """One call, and what it was answered."""
+    """One call and its answer."""
 
     service: str
     operation: str
@@ -21,7 +21,7 @@ class Call:
 
 @contextmanager
 def watched(**always: Any) -> Iterator[list[Call]]:
-    """Gives the calls of this process, in order, as they are made.
+    """Yields the calls of this process, in order, while they are made.
 
     Args:
         always: Arguments added to each DynamoDB call, such as `ReturnConsumedCapacity`.

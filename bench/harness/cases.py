@@ -1,4 +1,4 @@
-"""Finding the rows, and running each in a process of its own, bounded in time."""
+"""Finds the cases and runs each in its own process, with a time limit."""
 
 import argparse
 import importlib
@@ -27,8 +27,8 @@ class Row:
     """A module that measures.
 
     Attributes:
-        budget_s: How long it plans to take, at most.
-        optional: Runs only when it is asked for by name.
+        budget_s: Its planned duration, at most.
+        optional: Runs only by name.
     """
 
     name: str
@@ -39,11 +39,11 @@ class Row:
 
 
 class RowError(Exception):
-    """A row that gave no figures."""
+    """A case without figures."""
 
 
 def names() -> list[str]:
-    """Every row there is."""
+    """Returns the names of all cases."""
     return sorted(
         found.name
         for found in pkgutil.iter_modules(bench.__path__)
@@ -52,24 +52,32 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Row:
-    """The row of that name."""
+    """Returns the case of that name."""
     module = importlib.import_module(f"bench.{name}")
     about = (module.__doc__ or "").partition("\n")[0]
     return Row(name, about, module.BUDGET_S, getattr(module, "OPTIONAL", False), module.run)
 
 
 def measured(row: Row, place: dict[str, str], seed: int) -> list[Figure]:
-    """Runs a row in a process of its own.
+    """Runs a case in its own process and returns its figures.
 
     Args:
-        place: The environment that says where the stand is.
+        place: The environment that selects the local stack.
 
     Raises:
         RowError: It failed, or took more than twice its budget and was killed.
     """
     with tempfile.TemporaryDirectory() as directory:
-        told = Path(directory) / "figures.json"
-        command = [sys.executable, "-m", "bench.harness.cases", row.name, str(told), "--seed", str(seed)]
+        figures_path = Path(directory) / "figures.json"
+        command = [
+            sys.executable,
+            "-m",
+            "bench.harness.cases",
+            row.name,
+            str(figures_path),
+            "--seed",
+            str(seed),
+        ]
         child = subprocess.Popen(command, cwd=ROOT, env=os.environ | place, start_new_session=True)
         try:
             child.wait(row.budget_s * 2)
@@ -80,11 +88,11 @@ def measured(row: Row, place: dict[str, str], seed: int) -> list[Figure]:
                 _end(child)
         if child.returncode:
             raise RowError(f"{row.name} failed")
-        return [Figure.from_json(figure) for figure in json.loads(told.read_text())]
+        return [Figure.from_json(figure) for figure in json.loads(figures_path.read_text())]
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """Ends a row that is not done: politely first, so that it can end what it has started."""
+    """Ends an unfinished case: first by a signal, so that it can stop its own processes."""
     child.terminate()
     with suppress(subprocess.TimeoutExpired):
         child.wait(_POLITE_S)
@@ -94,17 +102,17 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 def main() -> None:
-    """The inside of the row's process."""
+    """The main function of the case's process."""
     parser = argparse.ArgumentParser()
     parser.add_argument("row")
-    parser.add_argument("told", type=Path)
+    parser.add_argument("figures_path", type=Path)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     row = load(given.row)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    sys.excepthook = sys.__excepthook__  # a trace for people, not the product's log line
+    sys.excepthook = sys.__excepthook__  # a traceback for people, not the product's log line
     figures = list(row.run(BenchEnvironment(given.seed, row.budget_s)))
-    given.told.write_text(json.dumps([figure.as_json() for figure in figures]))
+    given.figures_path.write_text(json.dumps([figure.as_json() for figure in figures]))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,7 @@
-"""django-outbound-webhooks at work, in an environment of its own: `python django_peer.py URL DATABASE`.
+"""django-outbound-webhooks in its own environment: `python django_peer.py URL DATABASE`.
 
-For each number that comes in, fires so many events, delivers them with one worker, and says how many seconds
-the delivering took. The
-database is SQLite, in this process: no server to ask, so nothing of what is measured is spent on the way to
-one.
+For each number on its input, it fires that many events, delivers them with one worker, and prints the seconds
+of the delivery. The database is SQLite in this process: no time goes to a database server.
 """
 
 import secrets
@@ -55,7 +53,7 @@ class OrderFilled:
 
 
 def main() -> None:
-    """Round after round, until there are no more."""
+    """Runs round after round, until the input ends."""
     call_command("migrate", verbosity=0)
     register_endpoint(name="bench", url=_URL, secret="whsec_" + "a" * 43 + "=", event_names=["order.filled"])
     print("ready", flush=True)

@@ -1,4 +1,4 @@
-"""The stand that rows run on: a local cloud of the benchmarks' own, and the exchange simulator."""
+"""The environment of the cases: the benchmarks' own local cloud, and the exchange simulator."""
 
 import os
 import sys
@@ -22,11 +22,12 @@ _SIMULATOR_PATIENCE_S = 20
 
 
 class BenchEnvironment:
-    """What a row may use; everything is there once it is asked for.
+    """The resources of a case. Each starts on first use.
 
     Attributes:
         seed: The only source of randomness.
-        ends_at: When the row's budget is used up, on the monotonic clock; starting the cloud does not count.
+        ends_at: When the case's budget is used up, on the monotonic clock. The start of the cloud does not
+            count.
     """
 
     def __init__(self, seed: int = 1, budget_s: float = 60) -> None:
@@ -35,7 +36,7 @@ class BenchEnvironment:
 
     @cached_property
     def place(self) -> LocalStackPaths:
-        """Where the cloud is: `TRADEHOOK_LOCAL_DIR` and `PORT`, else a place of the benchmarks' own."""
+        """Returns the cloud's paths: by `TRADEHOOK_LOCAL_DIR` and `PORT`, else the benchmarks' own."""
         own = {
             "PORT": os.environ.get("PORT") or str(_PORT),
             "TRADEHOOK_LOCAL_DIR": os.environ.get("TRADEHOOK_LOCAL_DIR") or str(KEPT / "stack"),
@@ -45,7 +46,7 @@ class BenchEnvironment:
 
     @cached_property
     def stack(self) -> LocalStack:
-        """The running stack; from now on the product's code, called in this process, works on it."""
+        """Returns the running stack. From now on the product's code in this process works on it."""
         if not run.running(self.place):
             began = time.monotonic()
             run.up(self.place, reset=True)
@@ -56,13 +57,13 @@ class BenchEnvironment:
 
     @cached_property
     def env(self) -> dict[str, str]:
-        """The stack's `stack.env`: URLs, demo users, tokens."""
+        """Returns the stack's `stack.env`: URLs, demo users, tokens."""
         _ = self.stack
         return read_stack_env(self.place)
 
     @cached_property
     def exchanges(self) -> Simulator:
-        """Binance, Bybit and OKX, as new."""
+        """Returns Binance, Bybit and OKX, in their first state."""
         simulator = Simulator(self.place.environment["TRADEHOOK_EXCHANGE_ENDPOINT"])
         pid, log = self._simulator_pid, self.place.log("simulator")
         if not process.running(pid):
@@ -88,6 +89,6 @@ class BenchEnvironment:
         return self.place.directory / "simulator.pid"
 
     def clear(self) -> None:
-        """Ends what runs here."""
+        """Stops the processes of the environment."""
         process.stop(self._simulator_pid, within_s=5)
         run.down(self.place)

@@ -1,4 +1,4 @@
-"""A line of the table: a figure, what it is measured against, what it must keep to."""
+"""A line of the table: a figure, its baseline and its limit."""
 
 import statistics
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Spread:
-    """Several measurements of one thing: their median, least and greatest, and how many there were."""
+    """Several measurements: their median, minimum, maximum and number."""
 
     median: float
     low: float
@@ -17,19 +17,19 @@ class Spread:
 
 
 def spread(values: Iterable[float]) -> Spread:
-    """The spread of some measurements, at least one."""
+    """Returns the spread of one or more measurements."""
     measured = list(values)
     return Spread(statistics.median(measured), min(measured), max(measured), len(measured))
 
 
 @dataclass(frozen=True)
 class Limit:
-    """What a figure must keep to.
+    """The limit of a figure.
 
     Attributes:
-        at_most: Whether `value` is its ceiling or its floor.
-        worst: Whether the worst measurement must keep to it, not the median.
-        on_ours: Whether it is on our own figure, though there is a ratio.
+        at_most: Whether `value` is an upper or a lower limit.
+        worst: Whether the worst measurement must keep the limit, not the median.
+        on_ours: Whether the limit is on our own figure, though there is a ratio.
     """
 
     value: float
@@ -38,25 +38,25 @@ class Limit:
     on_ours: bool = False
 
     def kept_by(self, measured: Spread) -> bool:
-        """Whether these measurements keep to it."""
+        """Returns whether these measurements keep the limit."""
         if self.at_most:
             return (measured.high if self.worst else measured.median) <= self.value
         return (measured.low if self.worst else measured.median) >= self.value
 
     def said(self, unit: str) -> str:
-        """The limit as the table says it."""
+        """Returns the limit as the table shows it."""
         return f"{'≤' if self.at_most else '≥'} {number(self.value)} {unit}".strip() + (
             ", each time" if self.worst else ""
         )
 
 
 def at_most(value: float, *, worst: bool = False, on_ours: bool = False) -> Limit:
-    """A ceiling."""
+    """Returns an upper limit."""
     return Limit(value, worst=worst, on_ours=on_ours)
 
 
 def at_least(value: float, *, worst: bool = False, on_ours: bool = False) -> Limit:
-    """A floor."""
+    """Returns a lower limit."""
     return Limit(value, at_most=False, worst=worst, on_ours=on_ours)
 
 
@@ -65,10 +65,10 @@ class Figure:
     """One line of the table.
 
     Attributes:
-        means: What the figure says, in a sentence.
+        means: The meaning of the figure, in a sentence.
         ours: Ours, in `unit`.
-        baseline: What it is measured against, in the same unit; `floor_is` says what that is.
-        ratio: Ours by the floor's, pair by pair.
+        baseline: The baseline, in the same unit; `floor_is` describes it.
+        ratio: Ours divided by the baseline, pair by pair.
         limit: On the ratio, if there is one, else on ours.
         grows: How it grows, and with what.
     """
@@ -85,21 +85,21 @@ class Figure:
 
     @property
     def kept(self) -> bool | None:
-        """Whether the limit is kept; None if there is none."""
+        """Returns whether the limit is kept. None without a limit."""
         return self.limit.kept_by(self.judged) if self.limit else None
 
     @property
     def judged(self) -> Spread:
-        """What the limit is on."""
+        """Returns the spread that the limit applies to."""
         return self.ratio if self.ratio and not (self.limit and self.limit.on_ours) else self.ours
 
     def as_json(self) -> dict[str, Any]:
-        """For the file."""
+        """Returns the figure for the file."""
         return asdict(self) | {"kept": self.kept}
 
     @classmethod
     def from_json(cls, given: dict[str, Any]) -> "Figure":
-        """From the file."""
+        """Returns a figure from the file."""
         spreads = {name: Spread(**given[name]) for name in ("ours", "baseline", "ratio") if given[name]}
         limit = Limit(**given["limit"]) if given["limit"] else None
         return cls(
@@ -108,7 +108,7 @@ class Figure:
 
 
 def number(value: float) -> str:
-    """A figure for people: three digits that count, thousands with commas."""
+    """Returns a figure for people: three significant digits, thousands with commas."""
     if value == int(value) or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.2f}" if abs(value) >= 1 else f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""Measuring two things in turns, so that what disturbs the machine disturbs both."""
+"""Measures two things in turn, so that disturbances of the machine affect both."""
 
 import time
 from collections.abc import Callable
@@ -17,7 +17,7 @@ _FEWEST = 3
 
 @dataclass(frozen=True)
 class Interleaved:
-    """What came of it, the ratio pair by pair."""
+    """The result, with the ratio pair by pair."""
 
     ours: Spread
     baseline: Spread
@@ -25,7 +25,7 @@ class Interleaved:
 
 
 def timed(work: Work) -> float:
-    """The measurement of a piece of work."""
+    """Returns the measurement of a piece of work."""
     began = time.perf_counter()
     own = work()
     return (time.perf_counter() - began) * 1000 if own is None else own
@@ -34,12 +34,12 @@ def timed(work: Work) -> float:
 def interleaved(
     ours: Work, baseline: Work, *, rounds: int, warm_up: int = 1, until: float | None = None
 ) -> Interleaved:
-    """Measures ours and the floor in turns, the order changing from round to round.
+    """Measures ours and the baseline in turn, in an order that changes from round to round.
 
     Args:
-        rounds: How many, if there is time.
-        warm_up: Rounds before that do not count.
-        until: When to stop in any case, on the monotonic clock, though not before three rounds.
+        rounds: The number of rounds, if there is time.
+        warm_up: Earlier rounds that do not count.
+        until: When to stop in any case, on the monotonic clock, but not before three rounds.
     """
     for _ in range(warm_up):
         ours()

@@ -1,4 +1,4 @@
-"""Tables and queues of a row's own, beside the stack's: same keys, empty, and nothing listens to them."""
+"""A case's own tables and queues, next to the stack's: same keys, empty, without consumers."""
 
 import os
 import uuid
@@ -14,7 +14,7 @@ from infra.stack import Resource
 def isolated_tables(
     bench_environment: BenchEnvironment, tables: Sequence[str] = (), queues: Sequence[str] = ()
 ) -> Iterator[None]:
-    """Has the product's code in this process use copies of these tables and queues for a while."""
+    """Makes the product's code in this process use copies of these tables and queues inside the block."""
     tag = f"bench-{uuid.uuid4().hex[:8]}"
     description = bench_environment.stack.description
     dynamodb, sqs = bench_environment.stack.client("dynamodb"), bench_environment.stack.client("sqs")

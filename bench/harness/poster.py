@@ -1,7 +1,7 @@
-"""Posts to WebSocket connections and nothing else: `python -m bench.harness.poster ENDPOINT`.
+"""Posts to WebSocket connections: `python -m bench.harness.poster ENDPOINT`.
 
-The first line of its input is a list of connections, in JSON; each further line goes to all of them, side by
-side.
+The first line of its input is a list of connections, in JSON. Each further line goes to all of them,
+concurrently.
 """
 
 import json
@@ -15,7 +15,7 @@ from chalicelib.realtime.post import THREADS
 
 
 def main() -> None:
-    """Until its input ends."""
+    """Posts until its input ends."""
     config = Config(max_pool_connections=THREADS, retries={"total_max_attempts": 1})
     client = boto3.client("apigatewaymanagementapi", endpoint_url=sys.argv[1], config=config)
     connections = json.loads(sys.stdin.readline())

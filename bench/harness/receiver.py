@@ -1,6 +1,6 @@
-"""A receiver of webhooks that costs as little as a receiver can: `python -m bench.harness.receiver`.
+"""A receiver of webhooks with the least possible cost: `python -m bench.harness.receiver`.
 
-Says its port, answers every POST 200.
+Prints its port and answers every POST with 200.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ _ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length:
 
 
 class _Receiver(asyncio.Protocol):
-    """One connection, kept open: a request is its headers and as many bytes as they say."""
+    """One connection, kept open: a request is its headers and a body of their length."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)

@@ -1,4 +1,4 @@
-"""The table, on the screen and in the docs, and the file that keeps the figures."""
+"""The table, on the screen and in the docs, and the file of the figures."""
 
 import json
 from typing import Any
@@ -18,15 +18,13 @@ Kept = dict[str, Any]
 
 
 def load() -> Kept:
-    """The latest figures of every row measured so far."""
+    """Returns the latest figures of every measured case."""
     kept: Kept = json.loads(LATEST.read_text()) if LATEST.exists() else {}
     return kept
 
 
 def keep(row: str, figures: list[Figure], circumstances: dict[str, str]) -> None:
-    """Puts a row's figures into the file, those of the same row and seed replaced, and into a file of this
-    run's own.
-    """
+    """Writes a case's figures into the file of the latest ones, and into a file of this run."""
     KEPT.mkdir(parents=True, exist_ok=True)
     entry = {**circumstances, "figures": [figure.as_json() for figure in figures]}
     LATEST.write_text(json.dumps(load() | {row: entry}, indent=1, ensure_ascii=False))
@@ -35,7 +33,7 @@ def keep(row: str, figures: list[Figure], circumstances: dict[str, str]) -> None
 
 
 def table(figures: list[Figure]) -> Table:
-    """The table for the screen."""
+    """Returns the table for the screen."""
     shown = Table(Column("what", min_width=36), "ours", "floor or peer", "ratio", "limit", "")
     for figure in figures:
         verdict = {None: "", True: "[green]✓[/]", False: "[red]✗[/]"}[figure.kept]
@@ -46,7 +44,7 @@ def table(figures: list[Figure]) -> Table:
 
 
 def markdown(kept: Kept) -> str:
-    """The table for the docs, row by row."""
+    """Returns the table for the docs, case by case."""
     lines = [
         "| what | ours | floor or peer | ratio | limit | kept |",
         "|---|---:|---:|---:|---:|---|",
@@ -55,9 +53,8 @@ def markdown(kept: Kept) -> str:
         for figure in (Figure.from_json(given) for given in kept[row]["figures"]):
             verdict = {None: "", True: "yes", False: "**no**"}[figure.kept]
             grows = f" *Grows*: {figure.grows}" if figure.grows else ""
-            lines.append(
-                f"| **{figure.name}** (`{row}`). {figure.means}{grows} | {' | '.join(_cells(figure))} | {verdict} |"
-            )
+            cells = " | ".join(_cells(figure))
+            lines.append(f"| **{figure.name}** (`{row}`). {figure.means}{grows} | {cells} | {verdict} |")
     days = sorted({entry["measured_at"][:10] for entry in kept.values()})
     machines = sorted({entry["machine"] for entry in kept.values()})
     return (
@@ -67,7 +64,7 @@ def markdown(kept: Kept) -> str:
 
 
 def page(text: str, computed: str) -> str:
-    """The page with the table in its place."""
+    """Returns the page with the table in its place."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return before + BEGIN + computed + END + after

@@ -1,6 +1,6 @@
-"""The floor of anything that calls AWS.
+"""The baseline of any work that calls AWS.
 
-A bare script that makes the same calls, as they were recorded, and nothing else.
+A bare script that only makes the same recorded calls.
 """
 
 import json
@@ -17,14 +17,13 @@ _NEW_EACH_TIME = {"signal_id", "event_id", "key", "MessageDeduplicationId"}
 
 
 def script(calls: Sequence[Call], instead: Mapping[str, str] | None = None) -> Callable[[], None]:
-    """A function that makes the calls once, with boto3's clients as they come.
+    """Returns a function that makes the calls once, with plain boto3 clients.
 
-    What identifies a signal, an event, a message or an idempotency key is new each time, so that nothing is
-    taken for a repeat; and no conditions are made, since the recorded calls have changed what they were
-    about.
+    Ids of signals, events, messages and idempotency keys are new each time, so that no call counts as a
+    duplicate. Conditions are dropped, because the recorded calls have changed the items.
 
     Args:
-        instead: Other words to be replaced, the same each time.
+        instead: Other words to replace, the same each time.
     """
     clients = {service: boto3.client(service) for service in {call.service for call in calls}}
     steps = [
@@ -45,7 +44,7 @@ def script(calls: Sequence[Call], instead: Mapping[str, str] | None = None) -> C
 
 
 def _named(value: Any, name: str = "") -> Iterator[str]:
-    """The strings, DynamoDB's or plain ones, that stand under a name that must be new each time."""
+    """Yields the strings, in DynamoDB's form or plain, under a name whose value must be new each time."""
     if isinstance(value, dict):
         for inner_name, inner in value.items():
             yield from _named(inner, name if inner_name == "S" else inner_name)
@@ -57,7 +56,7 @@ def _named(value: Any, name: str = "") -> Iterator[str]:
 
 
 def _unconditional(value: Any) -> Any:
-    """The arguments without conditions, and without the values and names that only those mention."""
+    """Returns the arguments without conditions, and without the values and names of only these."""
     if isinstance(value, list):
         return [_unconditional(inner) for inner in value]
     if not isinstance(value, dict):

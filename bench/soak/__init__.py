@@ -1,4 +1,4 @@
-"""An hour's worth of mixed traffic with faults in everything: at the end the books must be equal."""
+"""Mixed traffic of an hour with faults everywhere: at the end all records must agree."""
 
 from bench.soak.run import BUDGET_S, OPTIONAL, run
 

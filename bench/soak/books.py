@@ -1,4 +1,4 @@
-"""Whether everything that was taken in has come out: signals, orders, events."""
+"""Compares input and output: signals, orders, events."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -17,14 +17,14 @@ _AT_EXCHANGE = {"open": "open", "partially_filled": "partial", "filled": "filled
 
 @dataclass
 class Books:
-    """The sums, and every entry that is wrong, in words."""
+    """The sums, and every wrong entry, in words."""
 
     sums: dict[str, int] = field(default_factory=dict)
     wrong: dict[str, list[str]] = field(default_factory=lambda: {"signals": [], "orders": [], "events": []})
 
     @property
     def equal(self) -> bool:
-        """Nothing is wrong."""
+        """Returns whether no entry is wrong."""
         return not any(self.wrong.values())
 
 
@@ -36,10 +36,10 @@ def compare(
     subscribed: Sequence[int],
     since: int,
 ) -> Books:
-    """The books as they stand.
+    """Compares the current records.
 
     Args:
-        subscribed: The subscriptions to everybody's orders and signals, the one that works first; made after
+        subscribed: The subscriptions to all users' orders and signals, the working one first; created after
             event `since`.
     """
     books = Books()
@@ -65,7 +65,8 @@ def _signals(books: Books, senders: Senders, ledger: Iterable[aws.Item]) -> None
         wrong.append(f"{len(senders.acknowledged)} alerts were given {len(acknowledged)} signals")
     if len(stored.keys() - acknowledged) > len(senders.unanswered):
         wrong.append(
-            f"{len(stored.keys() - acknowledged)} signals are stored that no answer told of; {len(senders.unanswered)} had none"
+            f"{len(stored.keys() - acknowledged)} stored signals were never acknowledged; "
+            f"{len(senders.unanswered)} had no answer"
         )
     books.sums |= {
         "acknowledged": len(acknowledged),
@@ -165,9 +166,9 @@ def _events(books: Books, receiver: Receiver, subscribed: Sequence[int], since: 
 
 
 def _behind_held(webhook_id: int) -> int:
-    """How many deliveries wait for an earlier one about the same entity that is held.
+    """Returns the number of deliveries blocked by a paused one of the same ordering key.
 
-    They are let go when that one is.
+    They are unblocked when that one goes out.
     """
     deliveries = {
         item["id"]: item

@@ -1,6 +1,6 @@
-"""Between the functions and the emulated AWS.
+"""A proxy between the functions and the emulated AWS.
 
-Passes calls on, and has some of them fail as AWS's and the network's do.
+It passes calls on, and makes some of them fail like AWS or the network.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ class FaultyCloud:
     """A proxy in front of the cloud.
 
     Attributes:
-        rate: The share of calls that meet a fault; 0 passes all of them on.
+        rate: The share of calls with a fault. 0 passes all of them on.
         met: Faults so far, by service and kind.
     """
 
@@ -31,7 +31,7 @@ class FaultyCloud:
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self, host: str, port: int) -> str:
-        """Listens; returns its URL."""
+        """Listens and returns its URL."""
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), auto_decompress=False)
         app = web.Application(client_max_size=2**24)
         app.router.add_route("*", "/{path:.*}", self._pass)
@@ -41,7 +41,7 @@ class FaultyCloud:
         return f"http://{host}:{port}"
 
     async def stop(self) -> None:
-        """Ends."""
+        """Stops."""
         if self._runner:
             await self._runner.cleanup()
         if self._session:
@@ -50,7 +50,7 @@ class FaultyCloud:
     async def _pass(self, request: web.Request) -> web.StreamResponse:
         try:
             body = await request.read()
-        except ConnectionResetError:  # the function was killed in the middle of its call
+        except ConnectionResetError:  # the function was killed during its call
             return self._reset(request)
         kind = self._dice.choice(_KINDS) if self._dice.random() < self.rate else None
         if kind:
@@ -79,11 +79,11 @@ class FaultyCloud:
 
 
 def _passed_on(request: web.Request) -> dict[str, str]:
-    """The headers without `Host`: the cloud serves requests for itself only."""
+    """Returns the headers without `Host`: the cloud serves only requests for itself."""
     return {name: value for name, value in request.headers.items() if name.lower() != "host"}
 
 
 def _service(request: web.Request) -> str:
-    """By the credential's scope in the signature: .../20260101/us-east-1/dynamodb/aws4_request."""
+    """Returns the service in the credential scope: .../20260101/us-east-1/dynamodb/aws4_request."""
     parts = request.headers.get("Authorization", "").split("/")
     return parts[3] if len(parts) > 3 else "unsigned"

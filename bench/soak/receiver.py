@@ -13,7 +13,7 @@ class Receiver:
 
     Attributes:
         taken: How often each delivery was taken, by its id.
-        failed: Deliveries whose first attempt was made to fail; their second succeeds.
+        failed: Deliveries whose first attempt failed on purpose. Their second succeeds.
     """
 
     def __init__(self, dice: random.Random) -> None:
@@ -23,7 +23,7 @@ class Receiver:
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int) -> str:
-        """Listens; returns its URL."""
+        """Listens and returns its URL."""
         app = web.Application()
         app.router.add_post("/works", self._work)
         app.router.add_post("/gone", self._gone)
@@ -33,7 +33,7 @@ class Receiver:
         return f"http://{host}:{port}"
 
     async def stop(self) -> None:
-        """Ends."""
+        """Stops."""
         if self._runner:
             await self._runner.cleanup()
 

@@ -1,6 +1,6 @@
-"""The soak: traffic for ten minutes, at the rate of an hour's, while everything fails now and then.
+"""The soak: ten minutes of traffic at the volume of an hour, with occasional faults everywhere.
 
-Then the books.
+Then the comparison of all records.
 """
 
 import asyncio
@@ -39,8 +39,8 @@ OPTIONAL = True
 BUDGET_S = 1300
 _SECONDS = int(os.environ.get("SOAK_SECONDS") or 600)
 _EVERY_S = 0.5  # an hour with a signal every three seconds, in ten minutes
-_SETTLING_S = 600  # a delivery that failed twice is tried again after five minutes
-_AWAY = 60  # from the ports of the other rows' stand
+_SETTLING_S = 600  # a delivery that failed twice is retried after five minutes
+_AWAY = 60  # from the ports of the other cases' environment
 _AWS_FAULTS = 0.02
 _KILL_EVERY_S = (4, 12)
 _EXCHANGE_FAULT_EVERY_S = (1, 4)
@@ -72,14 +72,14 @@ _EXCHANGE_FAULTS: tuple[dict[str, Any], ...] = (
 
 @dataclass
 class _Met:
-    """What there was of trouble."""
+    """The faults so far."""
 
     killed: Counter[str]
     exchange: Counter[str]
 
 
 def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
-    """On a stack of its own, whose functions reach AWS through a proxy that fails now and then."""
+    """Runs on its own stack, whose functions reach AWS through a faulty proxy."""
     logging.disable(logging.WARNING)
     own = bench_environment.place.directory.parent / "soak"
     own.mkdir(parents=True, exist_ok=True)
@@ -90,20 +90,23 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
         "TRADEHOOK_STACK_YAML": str(_impatient(own)),
     }
     soaked = BenchEnvironment(bench_environment.seed, BUDGET_S)
-    soaked.clear()  # what an earlier soak may have left; the books are of this one
+    soaked.clear()  # removes the state of an earlier soak; the records are of this one
     try:
-        books, told = asyncio.run(_soak(soaked))
+        books, report = asyncio.run(_soak(soaked))
     finally:
         soaked.clear()
     (KEPT / f"soak-{bench_environment.seed}.json").write_text(
-        json.dumps({"sums": books.sums, "wrong": books.wrong} | told, indent=1)
+        json.dumps({"sums": books.sums, "wrong": books.wrong} | report, indent=1)
     )
     sums = books.sums
     orders = (
-        f"{sums['orders in the ledger']} in the ledger, {sums['orders at the exchanges']} at the exchanges; "
-        f"{sums['orders on paper']} on paper."
+        f"{sums['orders in the ledger']} in the order store, "
+        f"{sums['orders at the exchanges']} at the exchanges; {sums['orders on paper']} on paper."
     )
-    delivered = f"one subscriber was delivered {sums['events delivered']}, for one that is gone {sums['events held']} are held."
+    delivered = (
+        f"{sums['events delivered']} delivered to one subscriber, "
+        f"{sums['events held']} paused for one that is gone."
+    )
     for what, means in {
         "signals": f"{sums['acknowledged']} acknowledged, {sums['settled']} settled.",
         "orders": orders,
@@ -114,7 +117,7 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
             print(f"  {what}: {line}")
         yield Figure(
             f"soak {bench_environment.seed}, {what}",
-            f"{means} Seed {bench_environment.seed}, {_SECONDS} s, {told['faults']} faults.",
+            f"{means} Seed {bench_environment.seed}, {_SECONDS} s, {report['faults']} faults.",
             spread([len(wrong)]),
             "wrong",
             limit=at_most(0),
@@ -146,7 +149,7 @@ async def _soak(bench_environment: BenchEnvironment) -> tuple[Books, dict[str, A
     finally:
         await cloud.stop()
         await receiver.stop()
-    told = {
+    report = {
         "faults": sum(cloud.met.values())
         + sum(met.killed.values())
         + sum(met.exchange.values())
@@ -158,13 +161,13 @@ async def _soak(bench_environment: BenchEnvironment) -> tuple[Books, dict[str, A
         "refused": senders.refused,
         "unanswered": senders.unanswered,
     }
-    return books, told
+    return books, report
 
 
 async def _traffic(
     bench_environment: BenchEnvironment, senders: Senders, cloud: FaultyCloud, met: _Met, dice: random.Random
 ) -> None:
-    """Sends, moves prices and makes trouble, until the time is over and every sender has its answer."""
+    """Sends signals, changes prices and injects faults until the end, and waits for all answers."""
     cloud.rate = _AWS_FAULTS
     troubles = [
         asyncio.create_task(_kill(bench_environment, met, random.Random(dice.random()))),
@@ -202,7 +205,7 @@ async def _kill(bench_environment: BenchEnvironment, met: _Met, dice: random.Ran
 
 
 async def _fail_exchanges(bench_environment: BenchEnvironment, met: _Met, dice: random.Random) -> None:
-    """Has some next call to an exchange fail, in one way or another."""
+    """Makes a next call to an exchange fail in some way."""
     while True:
         await asyncio.sleep(dice.uniform(*_EXCHANGE_FAULT_EVERY_S))
         fault = {
@@ -223,9 +226,9 @@ async def _settle(
     subscribed: list[int],
     since: int,
 ) -> Books:
-    """Lets everything come to its end, the minute's work being done more often than by the minute.
+    """Waits until all work has ended. The minute's work runs more often here.
 
-    Then the books as they stand.
+    Returns the comparison of the records.
     """
     until = time.monotonic() + _SETTLING_S
     while True:
@@ -246,7 +249,7 @@ def _invoke(bench_environment: BenchEnvironment, name: str) -> None:
 
 
 def _impatient(directory: Path) -> Path:
-    """The stack with shorter times, so that what a killed function leaves is taken up within the half minute."""
+    """Returns a stack with shorter times: the work of a killed function resumes within 30 s."""
     source = yaml.safe_load(STACK_YAML.read_text())
     for function in source["functions"].values():
         if any("queue" in trigger for trigger in function.get("triggers", [])):
@@ -259,7 +262,7 @@ def _impatient(directory: Path) -> Path:
 
 
 def _redirect(bench_environment: BenchEnvironment, proxy: str) -> None:
-    """Has every function reach AWS through the proxy."""
+    """Makes every function reach AWS through the proxy."""
     client = bench_environment.stack.client("lambda")
     for name in bench_environment.stack.description.functions:
         full = bench_environment.stack.function(name)
@@ -274,7 +277,7 @@ def _redirect(bench_environment: BenchEnvironment, proxy: str) -> None:
 
 
 def _quiet() -> int:
-    """The last event's number, once no event is on its way any more."""
+    """Returns the last event's number, once no event is on its way."""
     while pump.items("outbox"):
         time.sleep(0.5)
     time.sleep(2)

@@ -1,4 +1,4 @@
-"""Senders of every kind, who send again what was not answered, as TradingView does."""
+"""Senders of every kind that retry unanswered alerts, as TradingView does."""
 
 import asyncio
 import random
@@ -20,7 +20,7 @@ _EXCHANGES = ("BINANCE", "BYBIT", "OKX")
 
 @dataclass(frozen=True)
 class Alert:
-    """What is sent, again and again the same."""
+    """An alert, the same at each retry."""
 
     kind: str
     path: str
@@ -35,7 +35,7 @@ class Senders:
         sent: Alerts by kind.
         acknowledged: Signal ids, by the alert's own id.
         refused: Alerts answered 4xx.
-        unanswered: Alerts that nobody would take, however often they were sent.
+        unanswered: Alerts without an answer after all retries.
     """
 
     def __init__(self, url: str, env: Mapping[str, str], desk: BenchUser, dice: random.Random) -> None:
@@ -47,7 +47,7 @@ class Senders:
         self._url, self._env, self._desk, self._dice = url, env, desk, dice
 
     def next(self, number: int, price: Decimal) -> Alert:
-        """One of the mix; `price` is about what BTCUSDT costs."""
+        """Returns an alert of the mix. `price` is about the price of BTCUSDT."""
         dice, alert_id = self._dice, f"soak-{number}"
         kind = dice.choices(
             ("paper", "market", "limit", "batch", "cancel", "xc", "broken"), (30, 30, 12, 8, 6, 10, 4)
@@ -106,7 +106,7 @@ class Senders:
         return Alert(kind, "/api/webhook", {**body, "alert_id": alert_id}, headers)
 
     async def send(self, session: aiohttp.ClientSession, alert: Alert, *, again: bool) -> None:
-        """Sends an alert until it is answered; `again` once more after that, as one whose answer was lost."""
+        """Sends an alert until it is answered. `again` sends it once more, as if the answer was lost."""
         self.sent[alert.kind] += 1
         own_id = alert.headers.get("Idempotency-Key") or alert.body["alert_id"]
         answered = 0

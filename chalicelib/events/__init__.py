@@ -1,5 +1,5 @@
-"""Events: what happened, told once to everybody concerned.
+"""Events: changes, published once to every subscriber concerned.
 
-`outbox.py` writes an event in the transaction of the change it tells of; `publish.py` gives it its place in
-its streams, keeps it in the event log and hands it to the topic; `log.py` reads the log back.
+`outbox.py` writes an event in the transaction of its change. `publish.py` numbers the event in its streams,
+stores it in the event log and sends it to the topic. `log.py` reads the log.
 """

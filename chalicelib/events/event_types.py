@@ -1,7 +1,7 @@
-"""The types of events there are, each with the JSON Schema (2020-12) of its payload and an example.
+"""All event types, each with the JSON Schema (2020-12) of its payload and an example.
 
-Money, prices and quantities are strings, times ISO 8601 in UTC. A schema names what a payload holds; more
-fields may be added to a payload in time, so none forbids others.
+Money, prices and quantities are strings, times are ISO 8601 in UTC. A schema names the fields of a payload.
+Later versions may add fields, so no schema forbids others.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _FLAG: dict[str, Any] = {"type": "boolean"}
 
 
 class EventType(Frozen):
-    """One type of event."""
+    """One event type."""
 
     name: str
     description: str
@@ -25,7 +25,7 @@ class EventType(Frozen):
 
     @property
     def json_schema(self) -> dict[str, Any]:
-        """The JSON Schema of the payload."""
+        """Returns the JSON Schema of the payload."""
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": self.name,
@@ -37,20 +37,20 @@ class EventType(Frozen):
 
 
 def type_matches(pattern: str, event_type: str) -> bool:
-    """Whether a pattern takes a type.
+    """Returns whether a pattern matches a type.
 
-    `order.*` every type below `order`, `*` every type, anything else itself.
+    `order.*` matches every type below `order`, `*` every type, anything else only itself.
     """
     return pattern in ("*", event_type) or (pattern.endswith(".*") and event_type.startswith(pattern[:-1]))
 
 
 def find(name: str) -> EventType | None:
-    """A type by its name."""
+    """Returns the event type of a name, or None if there is none."""
     return next((event_type for event_type in EVENT_TYPES if event_type.name == name), None)
 
 
 def is_known(pattern: str) -> bool:
-    """Whether a type or wildcard takes anything there is."""
+    """Returns whether a type or wildcard matches at least one type."""
     return any(type_matches(pattern, event_type.name) for event_type in EVENT_TYPES)
 
 
@@ -126,7 +126,7 @@ def _changed_schema(
     example: Mapping[str, Any],
     changed: Mapping[str, Any],
 ) -> EventType:
-    """A change of a record: what names it, and the fields that have changed, as they are now."""
+    """Returns the schema of a changed record: its identity, and the changed fields with their new values."""
     return EventType(
         name=f"{record}.{what}", description=description, fields=fields, example={**example, **changed}
     )
@@ -189,7 +189,7 @@ _WEBHOOK_EXAMPLE = {"webhook_id": 1, "name": "My Webhook"}
 EVENT_TYPES: tuple[EventType, ...] = (
     EventType(
         name="user.created",
-        description="A user has been created",
+        description="A user was created",
         fields={
             "user_id": _identifier(),
             "telegram_id": _optional(_INTEGER),
@@ -246,17 +246,17 @@ EVENT_TYPES: tuple[EventType, ...] = (
         },
     ),
     EventType(
-        name="ticket.created", description="A ticket has been opened", fields=_TICKET, example=_TICKET_EXAMPLE
+        name="ticket.created", description="A ticket was opened", fields=_TICKET, example=_TICKET_EXAMPLE
     ),
     EventType(
         name="ticket.status_changed",
-        description="A ticket has another status",
+        description="The status of a ticket changed",
         fields={**_TICKET, "old_status": _TEXT, "new_status": _TEXT},
         example=_TICKET_EXAMPLE | {"status": "closed", "old_status": "open", "new_status": "closed"},
     ),
     EventType(
         name="ticket.message_added",
-        description="A ticket has a new message, from its user or from an administrator",
+        description="A ticket has a new message from its user or an administrator",
         fields={
             "ticket_id": _identifier(),
             "message_id": _identifier(),
@@ -278,7 +278,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     ),
     EventType(
         name="signal.accepted",
-        description="A signal has been accepted and stored",
+        description="A signal was accepted and stored",
         fields={
             "signal_id": _TEXT,
             "variant": {"enum": ["legacy", "personal", "xc", "group", "paper", "manual"]},
@@ -298,7 +298,9 @@ EVENT_TYPES: tuple[EventType, ...] = (
     ),
     EventType(
         name="signal.refused",
-        description="A signal was refused: by its webhook, which `webhook` then names, or on an account, wholly or in part",
+        description=(
+            "A signal was refused: by its webhook, named in `webhook`, or on an account, wholly or in part"
+        ),
         fields={
             "signal_id": _optional(_TEXT),
             "request_id": _optional(_TEXT),
@@ -345,7 +347,9 @@ EVENT_TYPES: tuple[EventType, ...] = (
     ),
     EventType(
         name="signal.repeated",
-        description="The sender's key paused back a signal long after the first one of that key: the key is probably not unique",
+        description=(
+            "A signal was not executed, because its key was used long before: the key is probably not unique"
+        ),
         fields={
             "signal_id": _TEXT,
             "request_id": _TEXT,
@@ -367,7 +371,9 @@ EVENT_TYPES: tuple[EventType, ...] = (
     ),
     EventType(
         name="signal.missed",
-        description="A signal says of the position before it what none of those received led to: one was lost on the way here",
+        description=(
+            "A signal's previous position does not follow from the signals received: an earlier one was lost"
+        ),
         fields={
             "signal_id": _TEXT,
             "symbol": _TEXT,
@@ -397,7 +403,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     _order("unknown", "What became of an order is being looked up", "0", None),
     EventType(
         name="order.protection_failed",
-        description="What an order has opened stands without its take-profit or stop-loss",
+        description="A position has no take-profit or stop-loss, because its protective order failed",
         fields={
             "order_id": _TEXT,
             "version": _INTEGER,
@@ -433,7 +439,10 @@ EVENT_TYPES: tuple[EventType, ...] = (
     ),
     EventType(
         name="position.changed",
-        description="A position has changed, on a simulated account a holding, too; of an account with keys it is told at the next look",
+        description=(
+            "A position changed. On a simulated account also a holding. "
+            "Of an account with keys, published after the next reconciliation"
+        ),
         fields={
             "account_id": _TEXT,
             "version": _INTEGER,
@@ -457,7 +466,10 @@ EVENT_TYPES: tuple[EventType, ...] = (
     ),
     EventType(
         name="account.drifted",
-        description="What an account holds at its exchange is not what its orders say: somebody traded there by hand",
+        description=(
+            "The position at the exchange differs from the one that the account's orders add up to, "
+            "for example after manual trading"
+        ),
         fields={
             "account_id": _TEXT,
             "account_name": _TEXT,
@@ -470,24 +482,24 @@ EVENT_TYPES: tuple[EventType, ...] = (
             "account_name": "Main Account",
             "exchange": "binance",
             "market_type": "futures",
-            "differences": [{"symbol": "BTCUSDT", "counters": "0.01", "exchange": "0"}],
+            "differences": [{"symbol": "BTCUSDT", "books": "0.01", "exchange": "0"}],
         },
     ),
     EventType(
         name="account.halted",
-        description="Trading on an account has been halted",
+        description="Trading on an account was halted",
         fields={"account_id": _TEXT, "reason": _TEXT},
         example={"account_id": "7", "reason": "daily_loss"},
     ),
     EventType(
         name="account.resumed",
-        description="Trading on an account goes on",
+        description="Trading on an account resumed",
         fields={"account_id": _TEXT, "reason": _TEXT},
         example={"account_id": "7", "reason": ""},
     ),
     EventType(
         name="trading.halted",
-        description="Trading of a user, of a strategy or of everybody has been halted",
+        description="Trading of a user, of a strategy or of all users was halted",
         fields=_SWITCH | {"reason": _TEXT},
         example=_SWITCH_EXAMPLE | {"reason": "holiday"},
     ),
@@ -499,7 +511,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     ),
     EventType(
         name="trading.rules_changed",
-        description="Rules on what may be traded have been changed",
+        description="Risk rules changed",
         fields=_SWITCH | {"rules": {"type": "object"}},
         example=_SWITCH_EXAMPLE | {"id": 123, "rules": {"max_open_positions": 10}},
     ),
@@ -522,7 +534,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     EventType(
         name="webhook.disabled",
         description=(
-            "An endpoint has been switched off: it answered 410 (gone), or failed for five days (failing), "
+            "An endpoint was disabled: it answered 410 (gone), failed for five days (failing), "
             "or its owner may no longer read what it sends (not_entitled)"
         ),
         fields=_WEBHOOK | {"reason": {"enum": ["gone", "failing", "not_entitled"]}},
@@ -530,19 +542,22 @@ EVENT_TYPES: tuple[EventType, ...] = (
     ),
     EventType(
         name="webhook.created",
-        description="A subscription to everybody's events has been made; told to the admins",
+        description="A subscription to the events of all users was created. Only admins get this event",
         fields=_WEBHOOK | {"scope": {"const": "admin"}, "owner": _TEXT},
         example=_WEBHOOK_EXAMPLE | {"scope": "admin", "owner": "1"},
     ),
     EventType(
         name="webhook.enabled",
-        description="A switched-off endpoint is back",
+        description="A disabled endpoint is active again",
         fields=_WEBHOOK,
         example=_WEBHOOK_EXAMPLE,
     ),
     EventType(
         name="webhook.delivery_dead",
-        description="A delivery has been given up: its retries are over although the endpoint has taken others. It can be replayed",
+        description=(
+            "A delivery was given up: its retries are over although the endpoint has taken others. "
+            "It can be replayed"
+        ),
         fields=_WEBHOOK
         | {
             "delivery_id": _TEXT,
@@ -564,7 +579,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     ),
     EventType(
         name="webhook.test",
-        description="Sent on request, to try an endpoint",
+        description="Sent on request to test an endpoint",
         fields={"message": _TEXT},
         example={"message": "This is a test from tradehook."},
     ),

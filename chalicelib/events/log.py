@@ -1,4 +1,4 @@
-"""Reading a stream of the event log."""
+"""Reads a stream of the event log."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from chalicelib.events.publish import NUMBERED
 
 
 def after(stream: str, sequence: int, limit: int) -> Iterator[LoggedEvent]:
-    """The events of a stream that follow `sequence`, in order, at most `limit`."""
+    """Returns the events of a stream after `sequence`, in order, at most `limit`."""
     items, _ = aws.query_page(
         "events",
         "#stream = :stream AND #sequence > :sequence",
@@ -21,12 +21,12 @@ def after(stream: str, sequence: int, limit: int) -> Iterator[LoggedEvent]:
 
 
 def last(stream: str) -> int:
-    """The sequence of a stream's newest event; 0 for a stream that has none."""
+    """Returns the sequence of a stream's newest event. 0 for an empty stream."""
     counter = aws.get("events", {"stream": stream, "sequence": 0})
     return int(counter["last"]) if counter else 0
 
 
 def is_numbered_only(stream: str, sequence: int) -> bool:
-    """Whether an event has this place in the stream but may not be in the log yet: its publisher is at it."""
+    """Returns whether an event has this number in the stream but may not be in the log yet."""
     counter = aws.get("events", {"stream": stream, "sequence": 0}) or {}
     return any(name.startswith(NUMBERED) and number == sequence for name, number in counter.items())

@@ -1,4 +1,4 @@
-"""An event, and an event at its place in a stream."""
+"""An event, and an event with its number in a stream."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -12,16 +12,16 @@ ADMIN_STREAM = "admin"
 
 
 class Event(BaseModel):
-    """Something that happened.
+    """A change that subscribers may want to know.
 
     Attributes:
-        event_id: The same whenever the same change is told, so telling twice changes nothing.
+        event_id: The same for the same change, so a second publication changes nothing.
         type: `order.filled`, `user.created`.
-        payload: What subscribers get. Money and quantities are strings, so that every receiver re-serialises
-            them alike.
-        entity: What it happened to, `order#...`; events of one entity are told in order.
-        user_id: Whose it is; None for what concerns admins only.
-        personal: One of many that tell each user the same, which admins are told by an event of its own.
+        payload: The data for subscribers. Money and quantities are strings, so that every receiver
+            re-serialises them alike.
+        entity: The changed entity, `order#...`. Events of one entity are published in order.
+        user_id: The user concerned. None for events that concern admins only.
+        personal: One of many equal events, one per user. Admins get one event of their own instead.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -36,27 +36,27 @@ class Event(BaseModel):
 
     @property
     def owner(self) -> str:
-        """Whose events are published in order.
+        """Returns the owner, whose events are published in order.
 
-        Its user's stream, or the admins' for what concerns nobody else.
+        The user's stream, or the admins' stream for events without a user.
         """
         return user_stream(self.user_id) if self.user_id else ADMIN_STREAM
 
     @property
     def version(self) -> int:
-        """How many changes of its entity it tells of; 0 where the payload does not say."""
+        """Returns the version of the entity in the payload. 0 without a version."""
         version = self.payload.get("version")
         return int(version) if isinstance(version, (int, Decimal)) else 0
 
     @property
     def streams(self) -> tuple[str, ...]:
-        """The streams it appears in: the admins', and its user's."""
+        """Returns the streams of the event: the admins' stream and the user's."""
         own = (user_stream(self.user_id),) if self.user_id else ()
         return own if self.personal and own else (ADMIN_STREAM, *own)
 
 
 class LoggedEvent(BaseModel):
-    """An event at its place in one stream, as the log keeps it and the topic carries it."""
+    """An event with its number in one stream, as in the log and on the topic."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -71,9 +71,9 @@ class LoggedEvent(BaseModel):
 
     @property
     def shown(self) -> dict[str, Any]:
-        """The event as clients get it, the same by WebSocket and from the event log.
+        """Returns the event as clients get it, by WebSocket and from the event log.
 
-        The time is as in a webhook's envelope.
+        The time has the format of a webhook's envelope.
         """
         return {
             "type": self.type,
@@ -85,20 +85,20 @@ class LoggedEvent(BaseModel):
 
     @property
     def signal_id(self) -> str | None:
-        """The signal that the event is a consequence of; None if it is none's."""
+        """Returns the signal that caused the event. None without one."""
         return self.payload.get("signal_id")
 
 
 def signal_ids(payloads: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The signals that these payloads of events are about, for a line in the log."""
+    """Returns the signals of these payloads, for a log line."""
     return sorted({str(payload["signal_id"]) for payload in payloads if payload.get("signal_id")})
 
 
 def user_stream(user_id: str) -> str:
-    """The name of a user's stream."""
+    """Returns the name of a user's stream."""
     return f"user#{user_id}"
 
 
 def event_id(type_: str, *parts: str) -> str:
-    """A deterministic id for the event of this type about these parts."""
+    """Returns the deterministic id of an event of this type about these parts."""
     return hashlib.sha256("\x00".join((type_, *parts)).encode()).hexdigest()[:32]

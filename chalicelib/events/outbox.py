@@ -1,6 +1,6 @@
 """The outbox.
 
-An event waits here from the transaction that caused it until it is in the log and on the topic.
+An event waits here from the transaction of its change until it is in the log and on the topic.
 """
 
 from datetime import timedelta
@@ -12,11 +12,11 @@ from chalicelib.events.models import Event
 
 _KEPT = timedelta(
     days=7
-)  # only events that could not be published for that long are ever forgotten, and they raise an alarm first
+)  # only events that stayed unpublished for that long are ever deleted, and an alarm comes first
 
 
 def event_write(event: Event) -> aws.Write:
-    """The write that belongs into the transaction of the change the event tells of."""
+    """Returns the write for the transaction of the event's change."""
     item = {
         "owner": event.owner,
         "event_id": event.event_id,
@@ -33,7 +33,7 @@ def event_write(event: Event) -> aws.Write:
 
 
 def _strings(value: Any) -> Any:
-    """Money and quantities as plain strings, `0.0015` and never `1.5E-3`; everything else as it is."""
+    """Returns the value with money and quantities as plain strings: `0.0015`, never `1.5E-3`."""
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Events too large to be sent: their small values, the names of those left out, and where the whole is."""
+"""Oversized events: their small values, the names of the omitted values, and the URL of the full event."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,11 +8,11 @@ from chalicelib.events.models import LoggedEvent
 from chalicelib.http import to_json
 
 _KEPT_VALUE = 1024  # characters of a value that stays
-_KEPT = 64 * 1024  # characters of all of them together
+_KEPT = 64 * 1024  # characters of all values that stay
 
 
 def small_values(payload: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The small values of a payload, and the names of those left out."""
+    """Returns the small values of a payload, and the names of the omitted ones."""
     kept: dict[str, Any] = {}
     room = _KEPT
     for name, value in payload.items():
@@ -24,5 +24,5 @@ def small_values(payload: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]
 
 
 def full_event_url(event: LoggedEvent) -> str:
-    """Where those who may hear the event's stream read the whole of it."""
+    """Returns the URL of the full event, for readers of the event's stream."""
     return f"{config.setting('PUBLIC_URL')}/realtime/events/{event.sequence}"

@@ -1,17 +1,21 @@
-"""From the outbox to the streams: sequence, log, topic.
+"""From the outbox to the streams: number, log, topic.
 
-The outbox is partitioned by owner, so that all events of one owner, and of each of the owner's entities, come
-through one shard of the table's stream, in order, one batch at a time. Several shards, of different owners,
-publish side by side; what they share is the admins' stream. One update of a stream's counter gives a batch
-its numbers and notes in the counter whose they are: updates of one item wait for each other and never
-conflict, as transactions would. Then the log entries are written, the topic is told, the outbox items go, and
-last the counter's notes.
+The outbox is partitioned by owner. All events of one owner, and so of each entity, come through one shard of
+the table's stream, in order, one batch at a time. Several shards, of different owners, publish concurrently
+and share only the admins' stream.
 
-A crash at any point leaves something that says how far it came, so the next try goes on from there: an event
-has one place in each of its streams, is told at least once, and its repeats carry the same sequence. Should
-two publishers have the same event at once and one of
-them be so slow that the other has finished, the event stands in the stream twice, under the same id: there is
-never a gap.
+Steps of a batch:
+
+- One update of a stream's counter reserves the numbers and notes in the counter which event has which.
+  Updates of one item wait for each other and never conflict, unlike transactions.
+- The log entries are written.
+- The events go to the topic.
+- The outbox items are deleted, then the counter's notes.
+
+A crash at any point leaves a mark of the progress, and the next try continues there. An event has one number
+in each stream, is published at least once, and its duplicates carry the same number. If two publishers have
+the same event and one is so slow that the other has finished, the event stands in the stream twice, under the
+same id. A stream never has a gap.
 """
 
 from collections import defaultdict
@@ -26,32 +30,33 @@ from chalicelib.events.models import Event, LoggedEvent, signal_ids
 from chalicelib.telemetry import log
 
 LOG_KEPT = timedelta(days=30)
-BATCH = 24  # numbered in one update, whose expressions may have 4 KB
-# And the event's id: the counter's note of the number it has given to an event that is not published yet
+BATCH = 24  # events numbered in one update, whose expressions may have 4 KB
+# Prefix of the counter's notes. The event id follows. A note keeps the number of an event that is not
+# published yet.
 NUMBERED = "event_"
 
 OutboxKey = tuple[str, str]
 
-_LOOKED_AT = 100  # of an owner's events in the outbox
+_LOOKED_AT = 100  # events of one owner in the outbox
 _TRIES = 12
 
 
 def publish(keys: Sequence[OutboxKey]) -> int:
-    """Publishes the events that are still in the outbox, by owner and id; returns how many.
+    """Publishes the events of these owners and ids that are still in the outbox. Returns their number.
 
-    What else lies there of the same owners goes with them: events of one transaction may stand in the table's
-    stream in any order.
+    The owners' other events are published, too: events of one transaction may stand in the table's stream in
+    any order.
 
     Raises:
-        Retryable: DynamoDB or the topic did not take all.
+        Retryable: DynamoDB or the topic did not take all events.
     """
-    return _publish(keys, _waiting)
+    return _publish(keys, _owner_events)
 
 
 def _publish(keys: Sequence[OutboxKey], find: Callable[[Sequence[OutboxKey]], list[Event]]) -> int:
     published = 0
     for start in range(0, len(keys), BATCH):
-        events = _ordered(find(list(dict.fromkeys(keys[start : start + BATCH]))))
+        events = _publication_order(find(list(dict.fromkeys(keys[start : start + BATCH]))))
         for first in range(0, len(events), BATCH):
             _publish_batch(events[first : first + BATCH])
         published += len(events)
@@ -59,7 +64,7 @@ def _publish(keys: Sequence[OutboxKey], find: Callable[[Sequence[OutboxKey]], li
 
 
 def sweep(older_than: timedelta, now: datetime) -> int:
-    """Publishes what has waited too long: the stream record was lost, or a publisher crashed."""
+    """Publishes overdue events, after a lost stream record or a publisher's crash. Returns their number."""
     before = (now - older_than).isoformat()
     condition = "unpublished = :shard AND created_at < :before"
     waiting = [
@@ -71,11 +76,11 @@ def sweep(older_than: timedelta, now: datetime) -> int:
         (item["owner"], item["event_id"])
         for item in sorted(waiting, key=lambda item: str(item["created_at"]))
     ]
-    return _publish(keys, _these)  # the newer ones are with their own publisher
+    return _publish(keys, _outbox_events)  # newer events are with their own publisher
 
 
-def _waiting(keys: Sequence[OutboxKey]) -> list[Event]:
-    """The events of these keys, and their owners' other ones; where an owner has very many, these alone."""
+def _owner_events(keys: Sequence[OutboxKey]) -> list[Event]:
+    """Returns the events of these keys, and their owners' other events up to a limit."""
     events: dict[str, Event] = {}
     asked_for: list[OutboxKey] = []
     for owner in dict.fromkeys(owner for owner, _ in keys):
@@ -85,20 +90,21 @@ def _waiting(keys: Sequence[OutboxKey]) -> list[Event]:
         events |= {item["event_id"]: Event.model_validate(item) for item in items}
         if more:
             asked_for += [key for key in keys if key[0] == owner and key[1] not in events]
-    return [*events.values(), *_these(asked_for)]
+    return [*events.values(), *_outbox_events(asked_for)]
 
 
-def _these(keys: Sequence[OutboxKey]) -> list[Event]:
-    """The events of these keys that are still in the outbox."""
+def _outbox_events(keys: Sequence[OutboxKey]) -> list[Event]:
+    """Returns the events of these keys that are still in the outbox."""
     items = aws.get_many([("outbox", _key(*key)) for key in keys]) if keys else []
     return [Event.model_validate(item) for item in items if item]
 
 
-def _ordered(events: Sequence[Event]) -> list[Event]:
-    """By time, and those of one entity among themselves by its versions, whatever the clocks say.
+def _publication_order(events: Sequence[Event]) -> list[Event]:
+    """Returns the events by creation time, but those of one entity by version.
 
-    The events of one transaction share a time. The names of their types then decide, which puts
-    `ticket.created` before `ticket.message_added` and `payment.completed` before `transaction.created`.
+    Clocks may disagree. Versions do not. The events of one transaction share a time. The names of their types
+    then decide, which puts `ticket.created` before `ticket.message_added`, and `payment.completed` before
+    `transaction.created`.
     """
     by_time = sorted(events, key=lambda event: (event.created_at, event.type))
     entities: dict[str, list[Event]] = defaultdict(list)
@@ -136,7 +142,7 @@ def _by_stream(events: Sequence[Event]) -> dict[str, list[Event]]:
 
 
 def _numbers(stream: str, events: Sequence[Event]) -> dict[str, int]:
-    """The events' numbers in a stream, given now where they have none yet."""
+    """Returns the events' numbers in a stream. Reserves a number for an event without one."""
     given: dict[str, int] = {}
     for attempt in range(_TRIES):
         wanted = [event.event_id for event in events if event.event_id not in given]
@@ -144,8 +150,10 @@ def _numbers(stream: str, events: Sequence[Event]) -> dict[str, int]:
             return given
         try:
             given |= _number(stream, wanted)
-        except aws.WriteRefused as refused:  # some have numbers: an earlier try of ours, or another publisher
-            given |= _noted(refused.failed[0] or {}, wanted)
+        except (
+            aws.WriteRefused
+        ) as refused:  # some have numbers: from an earlier try, or from another publisher
+            given |= _noted_numbers(refused.failed[0] or {}, wanted)
             if attempt:
                 aws.pause(attempt)
     raise Retryable("the event counters are contended")
@@ -159,16 +167,16 @@ def _number(stream: str, event_ids: Sequence[str]) -> dict[str, int]:
     unnumbered = " AND ".join(f"attribute_not_exists({note})" for note in notes)
     expression = f"SET {given}, #last = {reached} + :number{len(event_ids)}"
     counter = aws.update_write("events", _counter(stream), expression, unnumbered, none=0, **places)
-    return _noted(aws.write(counter, returning=True), event_ids)
+    return _noted_numbers(aws.write(counter, returning=True), event_ids)
 
 
-def _noted(counter: aws.Item, event_ids: Iterable[str]) -> dict[str, int]:
-    """The numbers that a stream's counter has noted, of these events."""
+def _noted_numbers(counter: aws.Item, event_ids: Iterable[str]) -> dict[str, int]:
+    """Returns the numbers that a stream's counter has noted for these events."""
     return {each: int(counter[NUMBERED + each]) for each in event_ids if NUMBERED + each in counter}
 
 
 def _forget(stream: str, event_ids: Iterable[str]) -> None:
-    """Takes the notes out of the counter. One that a crash leaves there takes up 40 bytes and no more."""
+    """Removes the notes from the counter. A note that a crash leaves costs 40 bytes."""
     notes = ", ".join(f"#{NUMBERED}{each}" for each in event_ids)
     aws.write(aws.update_write("events", _counter(stream), f"REMOVE {notes}"))
 
@@ -200,9 +208,9 @@ def _counter(stream: str) -> dict[str, Any]:
 
 
 def from_stream(records: Iterable[dict[str, Any]]) -> list[OutboxKey]:
-    """The keys of the events that DynamoDB stream records tell of.
+    """Returns the outbox keys in DynamoDB stream records.
 
-    What was put into the outbox, not what left it.
+    Insertions count, deletions do not.
     """
     inserted = [record["dynamodb"]["Keys"] for record in records if record["eventName"] == "INSERT"]
     return [(keys["owner"]["S"], keys["event_id"]["S"]) for keys in inserted]

@@ -11,23 +11,21 @@ from chalicelib.events import oversized
 from chalicelib.events.models import LoggedEvent
 from chalicelib.telemetry import Metric, log, measure
 
-# What SNS takes in one PublishBatch, all messages with their attributes together
+# The limit of one PublishBatch, all messages with their attributes together
 # (https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html).
 _AT_ONCE = 10
 _BYTES_AT_ONCE = 262_144
-_ATTRIBUTES_BYTES = 300  # at most, of one message
+_ATTRIBUTES_BYTES = 300  # the most of one message
 
 
 def publish_to_topic(events: Sequence[LoggedEvent]) -> None:
-    """Tells the topic; a repeat within five minutes is dropped there by its deduplication id.
+    """Publishes events to the topic. SNS drops a duplicate within five minutes by its deduplication id.
 
-    An event that is too large for SNS, where it would hold back every event behind it for ever, is told with
-    the small values of its
-    payload, `trimmed` naming those left out and `whole` saying where to read them: the event log has all of
-    it.
+    An event that is too large for SNS would block every later event. It is sent with the small values of its
+    payload: `trimmed` names the omitted ones, and `whole` is the URL of the full event in the event log.
 
     Raises:
-        Retryable: SNS did not take all of them.
+        Retryable: SNS did not take all events.
     """
     for batch in _batches(events):
         answer = aws.client("sns").publish_batch(
@@ -49,7 +47,7 @@ def _batches(events: Sequence[LoggedEvent]) -> Iterator[list[dict[str, Any]]]:
                 extra={"event_id": event.event_id, "type": event.type, "stream": event.stream, "bytes": size},
             )
             measure(Metric.EVENTS_TRIMMED)
-            entry = _entry(len(batch), _shortened(event))
+            entry = _entry(len(batch), _short_form(event))
             size = len(entry["Message"].encode()) + _ATTRIBUTES_BYTES
         if size > room or len(batch) == _AT_ONCE:
             yield batch
@@ -62,11 +60,11 @@ def _batches(events: Sequence[LoggedEvent]) -> Iterator[list[dict[str, Any]]]:
 
 
 def message(event: LoggedEvent) -> str:
-    """The event as the topic carries it."""
+    """Returns the event as the topic carries it."""
     return simplejson.dumps(event.model_dump() | {"timestamp": event.timestamp.isoformat()}, use_decimal=True)
 
 
-def _shortened(event: LoggedEvent) -> LoggedEvent:
+def _short_form(event: LoggedEvent) -> LoggedEvent:
     kept, left_out = oversized.small_values(event.payload)
     return event.model_copy(
         update={"payload": kept | {"trimmed": left_out, "whole": oversized.full_event_url(event)}}

@@ -1,6 +1,6 @@
-"""Sentences for people, by code and language. A catalogue is `{language}.json` beside this file.
+"""Sentences for people, by code and language. `{language}.json` maps code to sentence.
 
-Code to sentence, values in braces.
+Values stand in braces.
 """
 
 import json
@@ -13,9 +13,9 @@ LANGUAGES = ("en", "ko", "zh", "ar", "ru")
 
 
 def render(code: str, values: Mapping[str, Any], language: str = "en") -> str:
-    """The sentence for a code. A language that lacks it falls back to English, English to the code itself.
+    """Returns the sentence for a code. Fallbacks: English, then the code itself.
 
-    A value `hint` is a code of its own, whose sentence follows.
+    A value `hint` is a code of its own, and its sentence follows.
     """
     sentence = _sentence(code, language).format_map(_Shown(values))
     hint = values.get("hint")
@@ -27,7 +27,7 @@ def _sentence(code: str, language: str) -> str:
 
 
 def preferred(accept_language: str) -> str:
-    """The best of our languages for an `Accept-Language` header (RFC 9110 §12.5.4); English if none fits."""
+    """Returns our best language for an `Accept-Language` header (RFC 9110 §12.5.4). Default: English."""
     ranked = []
     for position, part in enumerate(accept_language.split(",")):
         tag, _, parameters = part.partition(";")
@@ -44,7 +44,7 @@ def preferred(accept_language: str) -> str:
 
 @cache
 def catalogue(language: str) -> dict[str, str]:
-    """All sentences of one language."""
+    """Returns all sentences of one language."""
     path = Path(__file__).parent / f"{language}.json"
     loaded: dict[str, str] = (
         json.loads(path.read_text(encoding="utf-8")) if language in LANGUAGES and path.exists() else {}
@@ -53,7 +53,7 @@ def catalogue(language: str) -> dict[str, str]:
 
 
 class _Shown(dict[str, Any]):
-    """Values for a sentence; one that is missing shows as its own name rather than failing the answer."""
+    """Values for a sentence. A missing value shows as its name instead of failing the answer."""
 
     def __missing__(self, name: str) -> str:
         return "{" + name + "}"

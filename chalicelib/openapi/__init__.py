@@ -1,1 +1,1 @@
-"""The OpenAPI document, made from the route tables and what `docs.py` beside them says."""
+"""The OpenAPI document, made from the route tables and each package's `docs.py`."""

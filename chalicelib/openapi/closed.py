@@ -1,9 +1,7 @@
-"""Every route is a closed model: a query parameter that the document does not know is refused.
+"""Refuses query parameters and bodies that a route's documentation does not have.
 
-So is a body where none is taken. Bodies that are taken are closed by their models.
-
-A filter that nothing reads would look like one that works: a client that takes the first item of the answer
-takes a wrong record.
+The models of bodies refuse unknown fields themselves. An ignored filter would look like a working one: a
+client that takes the first item of the answer would take a wrong record.
 """
 
 import json
@@ -18,13 +16,13 @@ _WITH_BODY = ("POST", "PATCH", "PUT", "DELETE")
 
 
 def check(request: Request, route: Route) -> None:
-    """Refuses what the route's documentation does not have.
+    """Refuses every name that the route's documentation does not have.
 
     Inbound webhooks and the dashboard's files are exempt.
 
     Raises:
-        Refused: `unknown_field`; `not_a_json_object` for a body that is something else on a route that takes
-            none; `idempotency_key_not_taken`, because a client that sends the header relies on it.
+        Refused: `unknown_field`; `not_a_json_object` for a body on a route that takes none;
+            `idempotency_key_not_taken`, because a client that sends the header relies on it.
     """
     has_body = route.method in _WITH_BODY and bool(request.body.strip())
     has_key = route.method == "POST" and "idempotency-key" in request.headers
@@ -41,17 +39,17 @@ def check(request: Request, route: Route) -> None:
 
 
 def is_open(docs: Docs) -> bool:
-    """Whether a route takes any name: a webhook, whose sender's fields have rules of their own, or a file."""
+    """Returns whether a route takes any name: a webhook, whose fields have their own rules, or a file."""
     return docs.security in ("webhook", "telegram") or docs.content_type != "application/json"
 
 
 def query_names(docs: Docs) -> set[str]:
-    """The query parameters of a route."""
+    """Returns the query parameters of a route."""
     return {*docs.query, *(PAGING if docs.paged else ())}
 
 
 def _refuse_body(body: bytes) -> None:
-    """Refuses a body on a route that takes none. An empty object and null say nothing."""
+    """Refuses a body on a route that takes none. An empty object and null are allowed."""
     try:
         values = json.loads(body)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of a route beyond its path and its docstring."""
+"""The documentation of a route beyond its path and its docstring."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,14 +19,14 @@ class Docs:
     Attributes:
         answer: The body of a success, with an example.
         status: The status of a success.
-        body: What a request carries, as the model that reads it or as a schema; None for nothing.
-        given: An example of it.
-        bodies: Further examples of it, by name.
+        body: The request body, as its model or as a schema. None for no body.
+        given: An example of the body.
+        bodies: Further examples of the body, by name.
         query: Query parameters by name.
-        paged: It is a list, with `limit`, `offset` and `cursor`.
-        errors: Statuses beside those that follow from the rest: 400, as unknown names are refused, 413 with a
-            body, 401 and 403 with a token, 404 with a path parameter.
-        idempotency_key: It takes an `Idempotency-Key`; every other POST refuses the header.
+        paged: The route returns a list, with `limit`, `offset` and `cursor`.
+        errors: Statuses besides the implied ones: 400 for unknown names, 413 with a body, 401 and 403 with a
+            token, 404 with a path parameter.
+        idempotency_key: The route takes an `Idempotency-Key`. Every other POST refuses the header.
         also: Further successes by status, with their schemas.
     """
 
@@ -69,5 +69,5 @@ PAGING: Mapping[str, Schema] = {
 
 
 def listing(example: Any) -> dict[str, Any]:
-    """An example of a list: one page with one item."""
+    """Returns an example of a list: one page with one item."""
     return {"items": [example], "total": 1, "next": None}

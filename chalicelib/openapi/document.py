@@ -32,16 +32,18 @@ _IDEMPOTENCY_KEY = {
 _UNAVAILABLE = {"error": "Try again in a moment", "code": "unavailable"}
 _ABOUT = """Webhooks in, trades out, webhooks out.
 
-Errors are `{"error", "code"}`: a sentence in the language of `Accept-Language`, and a code that never changes.
+Errors are `{"error", "code"}`: a sentence in the language of `Accept-Language`, and a stable code.
 
-**WebSocket** at `/ws?token=` or `?api_key=` (an API token) or `?ticket=` (`POST /realtime/tickets`): first
-`{"type": "connection", "status": "connected", ...}`, then events `{"type", "payload", "timestamp", "sequence"}`. It takes `ping`,
-`register` or `login`, `unregister` or `logout`, `subscribe` and `resume`. `GET /event-types` has every event with its schema.
+**WebSocket** at `/ws?token=` or `?api_key=` (an API token) or `?ticket=` (`POST /realtime/tickets`):
+first `{"type": "connection", "status": "connected", ...}`, then events
+`{"type", "payload", "timestamp", "sequence"}`.
+Clients send `ping`, `register` or `login`, `unregister` or `logout`, `subscribe` and `resume`.
+`GET /event-types` has every event with its schema.
 """
 
 
 def routes(served: Sequence[Route]) -> list[Route]:
-    """The route that gives the document of these routes, and of itself."""
+    """Returns the route of the document, which covers these routes and itself."""
 
     def get_document(_request: Request) -> Answer:
         """This document."""
@@ -57,7 +59,7 @@ def routes(served: Sequence[Route]) -> list[Route]:
 
 
 def make(served: Sequence[Route]) -> dict[str, Any]:
-    """The document of these routes. Raises KeyError for one that nobody has documented."""
+    """Returns the document of these routes. Raises KeyError for an undocumented route."""
     known = subjects.docs()
     paths: dict[str, dict[str, Any]] = {}
     for route in sorted(served, key=lambda each: (each.path, each.method)):

@@ -1,4 +1,4 @@
-"""Routes that belong to no subject: the dashboard's files, health, this document."""
+"""Routes outside the feature packages: the dashboard's files, health, this document."""
 
 from chalicelib.openapi.docs import Docs
 from chalicelib.openapi.schemas import OBJECT, TEXT, obj, one_of

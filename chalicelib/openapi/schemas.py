@@ -1,4 +1,4 @@
-"""JSON Schemas, briefly: of the models that are shown, and of everything else by hand."""
+"""Short forms of JSON Schemas: from models, and by hand."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -21,15 +21,15 @@ OBJECT: Schema = {"type": "object"}
 
 
 class _Numbers(GenerateJsonSchema):
-    """Decimals are JSON numbers in every answer; in a request they may be strings too."""
+    """Decimals are JSON numbers in every answer. Requests may have them as strings, too."""
 
     def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
-        """A decimal."""
+        """Returns the schema of a decimal."""
         return {"type": "number"} if self.mode == "serialization" else super().decimal_schema(schema)
 
 
 def maybe(schema: Schema) -> Schema:
-    """The same, or null."""
+    """Returns the same schema, or null."""
     if isinstance(schema.get("type"), str):
         return {**schema, "type": [schema["type"], "null"]}
     if isinstance(schema.get("type"), list):
@@ -38,28 +38,28 @@ def maybe(schema: Schema) -> Schema:
 
 
 def one_of(*words: str) -> Schema:
-    """One of these words."""
+    """Returns the schema of one of these words."""
     return {"type": "string", "enum": list(words)}
 
 
 def listed(item: Schema) -> Schema:
-    """A JSON list."""
+    """Returns the schema of a JSON list."""
     return {"type": "array", "items": item}
 
 
 def obj(optional: Mapping[str, Schema] | None = None, /, **fields: Schema) -> Schema:
-    """An object with these fields, and perhaps the optional ones."""
+    """Returns the schema of an object with these fields and the optional ones."""
     properties = {**fields, **(optional or {})}
     return {"type": "object", "properties": properties, "required": list(fields)}
 
 
 def page(item: Schema) -> Schema:
-    """A page of a list."""
+    """Returns the schema of a list's page."""
     return obj(items=listed(item), total=maybe(WHOLE), next=maybe(TEXT))
 
 
 def record(model: type[BaseModel], without: Sequence[str] = (), **others: Schema) -> Schema:
-    """A model as it is shown; `others` are fields that are shown otherwise, or beside it."""
+    """Returns the schema of a shown model. `others` replace or extend its fields."""
     shown = _of(model, "serialization")
     properties = {name: schema for name, schema in shown["properties"].items() if name not in without} | dict(
         others
@@ -68,7 +68,7 @@ def record(model: type[BaseModel], without: Sequence[str] = (), **others: Schema
 
 
 def request(model: type[BaseModel]) -> Schema:
-    """A model as it is asked for."""
+    """Returns the schema of a model in a request."""
     return _of(model, "validation")
 
 
@@ -79,7 +79,7 @@ def _of(model: type[BaseModel], mode: JsonSchemaMode) -> dict[str, Any]:
 
 
 def _plain(schema: Any, definitions: Mapping[str, Any]) -> Any:
-    """Without references, titles and what is no JSON Schema."""
+    """Returns the schema without references, titles and other keys outside JSON Schema."""
     if isinstance(schema, list):
         return [_plain(each, definitions) for each in schema]
     if not isinstance(schema, dict):

@@ -1,6 +1,6 @@
-"""The documentation of every subject, together. Read when the document is asked for.
+"""The documentation of every feature package. Imported only when the document is requested.
 
-Nothing on a signal's way pays for it.
+The path of a signal does not pay for it.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ _SUBJECTS = (
 
 @cache
 def docs() -> Mapping[str, Docs]:
-    """Every route's documentation, by method and path."""
+    """Returns every route's documentation, by method and path."""
     return {
         name: about for subject in _SUBJECTS for name, about in import_module(_place(subject)).DOCS.items()
     }

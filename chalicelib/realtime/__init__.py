@@ -1,5 +1,5 @@
-"""Realtime: WebSocket connections, who hears what, and how events reach them.
+"""Realtime: WebSocket connections, their subscriptions, and the push of events.
 
-`connect.py` opens and closes, `converse.py` answers what clients say, `push.py` brings events and prices to
-those who hear them. What a client may rely on, and what it has to do for it, is in `docs/realtime.md`.
+`connect.py` opens and closes connections, `converse.py` answers client messages, `push.py` sends events and
+prices. `docs/realtime.md` has the guarantees for clients and their duties.
 """

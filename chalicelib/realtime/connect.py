@@ -1,4 +1,4 @@
-"""Opening and closing connections."""
+"""Opens and closes connections."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -19,14 +19,13 @@ _DEVICE_SHOWN = 200  # characters
 def open_connection(connection_id: str, event: dict[str, Any]) -> None:
     """Admits a client with `?token=` or `?api_key=`, an API token, or with `?ticket=`.
 
-    Its first message follows by the realtime queue: API Gateway takes none for a connection that is still
-    being opened. Events follow that message, from where the stream stands now. With `?after=N` they go on
-    from there, or with `?after=last` from now, and `resumed` says when it has those of the past;
-    `?batch=true` and `?types=order.*,user.created` are as in `subscribe`.
+    The first message follows by the realtime queue: API Gateway takes none for a connection that is still
+    opening. Events follow that message, from the stream's current position. With `?after=N` they continue
+    from N. With `?after=last` they continue from now, and `resumed` marks the end of the missed ones.
+    `?batch=true` and `?types=order.*,user.created` work as in `subscribe`.
 
-    A refusal before the upgrade is about the credential alone, because a browser's client cannot read why. A
-    parameter that makes no sense is named by an `error` message after the upgrade, and the connection is
-    closed.
+    A refusal before the upgrade is about the credential alone: a browser's client cannot read the reason. For
+    an invalid parameter, the client gets an `error` message after the upgrade, and the connection is closed.
 
     Raises:
         Unauthorized: No token, or one that does not open the API.
@@ -66,7 +65,7 @@ def open_connection(connection_id: str, event: dict[str, Any]) -> None:
 
 
 def close_connection(connection_id: str) -> None:
-    """Forgets a connection that closed."""
+    """Removes a closed connection."""
     store.remove(connection_id)
     log.info("connection closed", extra={"connection_id": connection_id})
 
@@ -81,7 +80,7 @@ def _caller(query: dict[str, str], now: datetime) -> access.Caller:
 
 
 def _wishes(query: dict[str, str], stream: str) -> dict[str, Any]:
-    """What the address says of the events wanted. Raises Refused for what makes no sense."""
+    """Returns the event options of the query string. Raises Refused for an invalid one."""
     refuse_unknown(query, _PARAMETERS)
     return {
         "after": _after(query, stream),

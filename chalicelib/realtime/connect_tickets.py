@@ -1,6 +1,6 @@
 """Connect tickets.
 
-Good for one connection within a minute, so that no long-lived token need stand in a URL.
+A ticket opens one connection within a minute, so that a URL needs no long-lived token.
 """
 
 import hashlib
@@ -17,9 +17,9 @@ GOOD_FOR = timedelta(seconds=60)
 
 
 def issue_ticket(caller: Caller, now: datetime) -> str:
-    """A ticket for a caller, shown once; only its hash is stored.
+    """Returns a ticket for a caller. Only its hash is stored.
 
-    What it opens ends with the token it was asked for with.
+    Its connection ends when the token of the request for the ticket ends.
     """
     ticket = f"wst_{secrets.token_urlsafe(32)}"
     item = {
@@ -36,12 +36,11 @@ def issue_ticket(caller: Caller, now: datetime) -> str:
 
 
 def use_ticket(ticket: str, now: datetime) -> Caller:
-    """The user whom a ticket lets in, this once.
+    """Consumes a ticket and returns its user.
 
     Raises:
-        Unauthorized: Nobody issued it, or it was used, or its minute is over, or the token it was asked for
-            with holds no more.
-        Forbidden: The user is not active any more.
+        Unauthorized: The ticket is unknown, used or expired, or its token is no longer valid.
+        Forbidden: The user is no longer active.
     """
     key = {"ticket_hash": _digest(ticket)}
     stored = aws.get("connect_tickets", key)

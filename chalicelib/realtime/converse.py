@@ -1,4 +1,4 @@
-"""What clients say, and what they are answered."""
+"""Answers to client messages."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -22,12 +22,12 @@ _HINT_BEFORE = timedelta(minutes=10)
 def answer_message(connection_id: str, body: str) -> None:
     """Answers one message of a client.
 
-    A message nobody understands is answered by an error, and the connection stays open.
+    An unknown message gets an error, and the connection stays open.
     """
     connection = store.get(connection_id)
     now = datetime.now(UTC)
     if connection is None or connection.ends_at <= now:
-        close(connection_id)  # it would hear nothing; closed, its client connects anew
+        close(connection_id)  # it would get no events; its client connects again
         return
     try:
         message = _message(body)
@@ -51,13 +51,17 @@ def _message(body: str) -> dict[str, Any]:
 
 
 def _ping(connection: store.Connection, message: dict[str, Any]) -> None:
-    """With `after`, the client's last sequence, the answer says where the stream stands, so that it sees whether it lacks any."""
+    """Answers a ping.
+
+    With `after`, the client's last sequence, the answer has the stream's position, so that the client notices
+    missing events.
+    """
     told = {"last": event_log.last(connection.stream)} if "after" in message else {}
     post(connection.connection_id, {"type": "pong", **told})
 
 
 def _register(connection: store.Connection, message: dict[str, Any]) -> None:
-    """A user token registers as its own `user_uuid` only."""
+    """Registers a connection. A user token registers only as its own `user_uuid`."""
     user_uuid = message.get("user_uuid")
     if not isinstance(user_uuid, str) or not user_uuid:
         raise Refused("missing_field", field="user_uuid")
@@ -75,7 +79,7 @@ def _unregister(connection: store.Connection, _message: dict[str, Any]) -> None:
 
 
 def _subscribe(connection: store.Connection, message: dict[str, Any]) -> None:
-    """Takes the place of what the connection heard before, so that saying it again after a reconnect changes nothing."""
+    """Replaces the connection's subscriptions, so a repeat after a reconnect changes nothing."""
     types = _types(message)
     batch = message.get("batch", connection.batch)
     if not isinstance(batch, bool):
@@ -84,7 +88,7 @@ def _subscribe(connection: store.Connection, message: dict[str, Any]) -> None:
 
 
 def _unsubscribe(connection: store.Connection, message: dict[str, Any]) -> None:
-    """Without `types`, back to what a new connection hears."""
+    """Removes subscriptions. Without `types`, restores those of a new connection."""
     types = _types(message)
     left = (
         (patterns.EVERYTHING,)
@@ -104,7 +108,7 @@ def _types(message: dict[str, Any]) -> tuple[str, ...] | None:
 
 
 def _resume(connection: store.Connection, message: dict[str, Any]) -> None:
-    """Replays what followed `after`, or says that it cannot."""
+    """Replays the events after `after`, or answers that it cannot."""
     after = message.get("after")
     if not isinstance(after, int) or isinstance(after, bool) or not 0 <= after <= HIGHEST:
         raise Refused("invalid_sequence", field="after")

@@ -1,4 +1,4 @@
-"""Whether connections may go on: their tokens and their users may have changed since they were opened."""
+"""Whether connections may stay open: their tokens and users may have changed since the upgrade."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ _Heard = TypeVar("_Heard", bound=store.Listener)
 
 
 def permitted(connections: Sequence[_Heard]) -> list[_Heard]:
-    """Those of the connections that their tokens and users still open; the others are closed."""
+    """Returns the connections that their tokens and users still permit. Closes the others."""
     allowed: list[_Heard] = []
     for start in range(0, len(connections), _AT_ONCE):
         part = connections[start : start + _AT_ONCE]
@@ -34,10 +34,7 @@ def permitted(connections: Sequence[_Heard]) -> list[_Heard]:
 
 
 def is_still_entitled(connection: store.Connection) -> bool:
-    """Looks at token and user.
-
-    Closes the connection, and is False, if one of them does not open it any more.
-    """
+    """Returns whether token and user still permit the connection. Closes it if not."""
     return bool(permitted([connection]))
 
 

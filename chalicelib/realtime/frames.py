@@ -1,4 +1,4 @@
-"""Events as the messages that clients get, none larger than API Gateway takes."""
+"""Events as client messages, within API Gateway's size limit."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,32 +14,32 @@ LIMIT = 128 * 1024
 
 
 def encode(message: dict[str, Any]) -> bytes:
-    """A message as it is sent."""
+    """Returns a message as sent."""
     return to_json(message).encode()
 
 
 def frames(listener: Listener, events: Sequence[LoggedEvent]) -> list[bytes]:
-    """What to send to a connection.
+    """Returns the messages for a connection.
 
-    Those of the events that it hears, in order, each by itself or as many together as fit.
+    They hold the events that it subscribed to, in order, one by one or as many together as fit.
     """
     heard = [_event(event) for event in events if is_heard(listener.types, event.type)]
-    return list(_packed(heard)) if listener.batch else heard
+    return list(_batches(heard)) if listener.batch else heard
 
 
 def _event(event: LoggedEvent) -> bytes:
     encoded = encode(event.shown)
-    return encoded if len(encoded) <= LIMIT else encode(event.shown | _trimmed(event))
+    return encoded if len(encoded) <= LIMIT else encode(event.shown | _small_event(event))
 
 
-def _trimmed(event: LoggedEvent) -> dict[str, Any]:
-    """The payload's small values, the names of those left out, and where the whole event is."""
+def _small_event(event: LoggedEvent) -> dict[str, Any]:
+    """Returns the payload's small values, the names of the omitted ones, and the URL of the full event."""
     kept, left_out = oversized.small_values(event.payload)
     return {"payload": kept, "trimmed": left_out, "whole": oversized.full_event_url(event)}
 
 
-def _packed(events: Sequence[bytes]) -> Iterator[bytes]:
-    """Several events as one `{"type":"events"}` message; a single one as it is."""
+def _batches(events: Sequence[bytes]) -> Iterator[bytes]:
+    """Returns several events as `{"type":"events"}` messages. A single event stays as it is."""
     start, end = b'{"type":"events","events":[', b"]}"
     pack: list[bytes] = []
     size = 0

@@ -1,4 +1,4 @@
-"""Which types of events a connection hears."""
+"""The event types that a connection subscribes to."""
 
 import re
 from collections.abc import Sequence
@@ -8,21 +8,21 @@ from chalicelib.events import event_types
 
 PRICE = "market.price"
 EVERYTHING = "*"
-"""Every event that is stored. Prices are not: whoever wants them names them."""
+"""Every stored event. Prices are not stored: a client must name them to get them."""
 
 MOST = 20
 _FORM = re.compile(r"\*|[a-z][a-z0-9_]{0,39}(\.[a-z][a-z0-9_]{0,39}){0,3}(\.\*)?")
 
 
 def is_pattern(text: object) -> bool:
-    """Whether a text is a pattern: `*`, `order.filled` or `order.*`."""
+    """Returns whether a text is a pattern: `*`, `order.filled` or `order.*`."""
     return isinstance(text, str) and _FORM.fullmatch(text) is not None
 
 
 def validate_patterns(types: object) -> tuple[str, ...]:
-    """A client's list of patterns, none twice.
+    """Returns a client's list of patterns without duplicates.
 
-    Raises Refused for anything else, a type that there is not included.
+    Raises Refused for anything else, unknown types included.
     """
     if not isinstance(types, list) or not all(is_pattern(pattern) for pattern in types):
         raise Refused("invalid_choice", field="types", allowed="*, order.*, order.filled, …")
@@ -35,7 +35,7 @@ def validate_patterns(types: object) -> tuple[str, ...]:
 
 
 def is_heard(patterns: Sequence[str], type_: str) -> bool:
-    """Whether one of the patterns takes in an event of this type."""
+    """Returns whether one of the patterns matches the type."""
     return any(_is_matching(pattern, type_) for pattern in patterns)
 
 

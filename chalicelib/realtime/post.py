@@ -1,4 +1,4 @@
-"""Posting to WebSocket connections, many side by side, none waiting for another."""
+"""Posts to many WebSocket connections concurrently. No connection waits for another."""
 
 import socket
 import time
@@ -22,25 +22,24 @@ from chalicelib.telemetry import log
 
 THREADS = 32
 _PASSED_OVER_S = 5.0
-# One short try: API Gateway answers a post in milliseconds, and whoever misses a message resumes by itself.
+# One short try: API Gateway answers a post in milliseconds, and a client that misses a message resumes.
 _TIMEOUT_S = 1
 _CONFIG = Config(connect_timeout=_TIMEOUT_S, read_timeout=_TIMEOUT_S, retries={"total_max_attempts": 1})
 
-# Until when a connection that did not take a message in time is passed over. Its client notices the gap, and
-# gets what it missed
-# together by `resume`; meanwhile it holds no thread that others need.
+# When a slow connection may be tried again, by connection id. Its client notices the gap and gets the missed
+# events together by `resume`. Until then it blocks no thread that other connections need.
 _slow: dict[str, float] = {}
 
 
 def post(connection_id: str, message: dict[str, Any]) -> bool:
-    """Sends a message to a connection; False if it is gone."""
+    """Sends a message to a connection. Returns False if the connection is gone."""
     return send(connection_id, [encode(message)])
 
 
 def send(connection_id: str, frames: Sequence[bytes]) -> bool:
-    """Sends messages to a connection, one after the other, up to the first that it does not take.
+    """Sends messages to a connection in order, up to the first failure.
 
-    False if it is gone.
+    Returns False if the connection is gone.
     """
     return _send(client(), connection_id, frames)
 
@@ -56,13 +55,16 @@ def _send(by: Any, connection_id: str, frames: Sequence[bytes]) -> bool:
             if fault == "GoneException":
                 return False
             _slow[connection_id] = time.monotonic() + _PASSED_OVER_S
-            log.warning("connection not reached", extra={"connection_id": connection_id, "fault": fault})
+            log.warning(
+                "connection not reached, skipping it for a while",
+                extra={"connection_id": connection_id, "fault": fault},
+            )
             break
     return True
 
 
 def fan_out(messages: Sequence[tuple[str, Sequence[bytes]]]) -> list[str]:
-    """Sends to each connection its messages, the connections side by side; returns those that are gone."""
+    """Sends each connection its messages, connections concurrently. Returns those that are gone."""
     now = time.monotonic()
     for connection_id in [connection_id for connection_id, until in _slow.items() if until <= now]:
         _slow.pop(connection_id, None)
@@ -78,18 +80,18 @@ def fan_out(messages: Sequence[tuple[str, Sequence[bytes]]]) -> list[str]:
 
 
 def close(connection_id: str) -> None:
-    """Has API Gateway end a connection."""
+    """Makes API Gateway close a connection."""
     try:
         client().delete_connection(ConnectionId=connection_id)
     except (ClientError, BotoCoreError):
-        log.info("connection could not be closed", extra={"connection_id": connection_id})
+        log.info("closing a connection failed", extra={"connection_id": connection_id})
 
 
 class SwiftClient:
-    """PostToConnection out of botocore's own parts, for many posts at once.
+    """PostToConnection made of botocore's own parts, for many concurrent posts.
 
-    What its client does around them, the same for each post, takes more than half as much processor time
-    again, and the last of two hundred connections waits for all of it.
+    The usual client adds more than half as much processor time to each post, and the last of two hundred
+    connections waits for all of it.
     """
 
     def __init__(self, endpoint: str) -> None:
@@ -104,8 +106,7 @@ class SwiftClient:
         """Sends `Data` to a connection.
 
         Raises:
-            ClientError: The management API refused it, with GoneException as the code where the connection is
-                gone.
+            ClientError: The management API refused it. The code is GoneException if the connection is gone.
             BotoCoreError: It did not answer in time.
         """
         request = AWSRequest("POST", self._connections + quote(ConnectionId, safe="-_.~"), data=Data)
@@ -118,13 +119,13 @@ class SwiftClient:
 
 @cache
 def swift_client() -> SwiftClient:
-    """What posts to many connections at once."""
+    """Returns the client for posts to many connections."""
     return SwiftClient(config.websocket("realtime"))
 
 
 @cache
 def client() -> Any:
-    """The management API's client."""
+    """Returns the management API's client."""
     return boto3.client("apigatewaymanagementapi", endpoint_url=config.websocket("realtime"), config=_CONFIG)
 
 

@@ -16,9 +16,9 @@ from chalicelib.realtime.resume import missed_events, resumed_message
 from chalicelib.telemetry import log
 
 WELCOME = {"type": "connection", "status": "connected", "message": "WebSocket connection established"}
-_OPENING_S = (0.02, 0.05, 0.1)  # how long to wait between tries for a connection that is still being opened
+_OPENING_S = (0.02, 0.05, 0.1)  # waits between tries while a connection is still opening
 _REFUSAL_TRIES = 20  # some seconds: a client that has gone by then does not wait for the reason
-_OPENED_WITHIN = timedelta(seconds=30)  # API Gateway gives up opening one after 29
+_OPENED_WITHIN = timedelta(seconds=30)  # API Gateway gives up opening a connection after 29 s
 
 
 def push(bodies: Sequence[str]) -> None:
@@ -33,7 +33,7 @@ def push(bodies: Sequence[str]) -> None:
         elif connection_id := message.get("join"):
             _join(connection_id)
         elif price := message.get("price"):
-            prices[price["symbol"], price["user_id"]] = price  # the newest of each is enough
+            prices[price["symbol"], price["user_id"]] = price  # only the newest price of each counts
         else:
             event = LoggedEvent.model_validate(message)
             events[event.stream].append(event)
@@ -44,14 +44,14 @@ def push(bodies: Sequence[str]) -> None:
 
 
 def _events(stream: str, events: Sequence[LoggedEvent]) -> None:
-    """Sends events of one stream to those who hear it, whom one look into the table gives for all of them."""
+    """Sends events of one stream to its connections. One read finds the connections for all events."""
     connections = entitlement.permitted(store.listeners(stream, datetime.now(UTC)))
     made: dict[tuple[tuple[str, ...], bool, int], list[bytes]] = {}
     messages = []
     for connection in connections:
         new = [event for event in events if event.sequence > (connection.joined or 0)]
         cache_key = (connection.types, connection.batch, len(new))
-        if cache_key not in made:  # most connections want the same: their messages are made once
+        if cache_key not in made:  # most connections subscribe to the same types and share their messages
             made[cache_key] = frames(connection, new)
         messages.append((connection.connection_id, made[cache_key]))
     gone = fan_out(messages)
@@ -95,7 +95,7 @@ def _remove_gone(gone: Sequence[str]) -> None:
 
 
 def _welcome(connection_id: str, tries: int) -> None:
-    """Says hello. Until `$connect` has been answered the connection counts as gone, which takes a moment."""
+    """Sends the first message. Until `$connect` has been answered, the connection counts as gone."""
     for pause in (*_OPENING_S, None):
         if post(connection_id, WELCOME):
             connection = store.get(connection_id)
@@ -107,15 +107,15 @@ def _welcome(connection_id: str, tries: int) -> None:
             time.sleep(pause)
     connection = store.get(connection_id)
     if connection and datetime.now(UTC) < connection.connected_at + _OPENED_WITHIN:
-        queue.welcome(connection_id, tries + 1)  # later, behind what waits for others
+        queue.welcome(connection_id, tries + 1)  # later, behind the group's other messages
     elif connection:
         store.remove(connection_id)
 
 
 def _refuse(connection_id: str, error: dict[str, Any], tries: int) -> None:
-    """Names what was wrong with the address, and closes.
+    """Sends the error in the URL's parameters, and closes the connection.
 
-    A connection that is still being opened counts as gone, as for `_welcome`.
+    A connection that is still opening counts as gone, as for `_welcome`.
     """
     for pause in (*_OPENING_S, None):
         if post(connection_id, error):
@@ -128,10 +128,9 @@ def _refuse(connection_id: str, error: dict[str, Any], tries: int) -> None:
 
 
 def _join(connection_id: str) -> None:
-    """Gives a welcomed connection what happened since it was opened, and has it told of what follows.
+    """Sends a welcomed connection the events since its opening, and subscribes it to later ones.
 
-    The stream's events are pushed in turn with this, one message group after the other, so none of them comes
-    between.
+    The stream's events share the message group of this task, so none arrives in between.
     """
     connection = store.get(connection_id)
     if connection is None or connection.joined is not None or not entitlement.is_still_entitled(connection):

@@ -11,16 +11,16 @@ from chalicelib import aws, config
 
 
 def welcome(connection_id: str, tries: int = 0) -> None:
-    """Has the first message sent to a connection, once it is open.
+    """Queues the first message of a connection, for when it is open.
 
-    `tries` counts how often that was too early.
+    `tries` counts the tries that came too early.
     """
     message = {"welcome": connection_id, "tries": tries}
     _send(message, group=f"connection:{connection_id}", once=f"welcome:{connection_id}:{tries}")
 
 
 def refuse(connection_id: str, error: dict[str, Any], tries: int = 0) -> None:
-    """Has an error sent to a connection once it is open, and the connection closed. `tries` as for `welcome`.
+    """Queues an error for a connection, and its closing. `tries` as for `welcome`.
 
     API Gateway documents no body for a refused `$connect`, only its status
     (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html),
@@ -32,20 +32,20 @@ def refuse(connection_id: str, error: dict[str, Any], tries: int = 0) -> None:
 
 
 def join(connection_id: str, stream: str) -> None:
-    """Has a welcomed connection told of its stream's events, in turn with those events.
+    """Queues the joining of a welcomed connection to its stream, in turn with the stream's events.
 
-    Nothing twice, and nothing left out.
+    The connection gets no event twice and misses none.
     """
     _send({"join": connection_id}, group=stream, once=f"join:{connection_id}")
 
 
 def push_price(symbol: str, price: Decimal, user_id: str | None) -> None:
-    """Has a price sent to whoever subscribed to `market.price`.
+    """Pushes a price to subscribers of `market.price`. Best effort.
 
-    It is stored nowhere, and a newer one may overtake it.
+    The price is not stored, and a newer one may overtake it.
 
     Args:
-        user_id: Whose price it is: that user and the admins see it; None for a price that everybody may see.
+        user_id: That user and the admins see the price. None for a price that everybody may see.
     """
     told = {
         "symbol": symbol,

@@ -1,4 +1,4 @@
-"""What a client missed, out of the event log."""
+"""The events that a client missed, from the event log."""
 
 import time
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from chalicelib.events import log as event_log
 from chalicelib.events.models import LoggedEvent
 
 MOST = 500
-"""So many missed events are replayed; a client that missed more has to read its state anew."""
+"""The most missed events that are replayed. A client that missed more must read its state again."""
 
 HIGHEST = 10**15
-"""A number beyond this is no sequence."""
+"""The upper bound of a sequence."""
 
 
 _WAITS = 10
@@ -19,13 +19,13 @@ _WAIT_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Missed:
-    """What followed the sequence a client saw last.
+class MissedEvents:
+    """The events after the last sequence that a client saw.
 
     Attributes:
-        events: In order and without a gap; none if not all of them could be given.
-        recovered: These are all.
-        last: The sequence the client is at once it has them; if they are not all, where the stream stands.
+        events: In order and without a gap. Empty if not all events are available.
+        recovered: These are all missed events.
+        last: The client's sequence after these events. If `recovered` is false, the stream's position.
     """
 
     events: tuple[LoggedEvent, ...]
@@ -33,14 +33,14 @@ class Missed:
     last: int
 
 
-def missed_events(stream: str, after: int) -> Missed:
-    """Everything that followed `after`, or that it cannot be had.
+def missed_events(stream: str, after: int) -> MissedEvents:
+    """Returns every event after `after`, or none if not all of them are available.
 
-    Too much, too long ago, or a sequence this stream never had.
+    They are unavailable if they are too many or too old, or if the stream never had `after`.
     """
     last = event_log.last(stream)
     if not 0 <= last - after <= MOST:
-        return Missed((), recovered=False, last=last)
+        return MissedEvents((), recovered=False, last=last)
     events: list[LoggedEvent] = []
     waited = 0
     while after + len(events) < last:
@@ -51,22 +51,22 @@ def missed_events(stream: str, after: int) -> Missed:
         if whole:
             continue
         if not event_log.is_numbered_only(stream, position + 1):
-            return Missed((), recovered=False, last=last)  # the log has forgotten some of them
-        # Its publisher is between giving it its number and writing it into the log.
+            return MissedEvents((), recovered=False, last=last)  # some are past the log's retention
+        # The publisher has numbered the event and is about to write it into the log.
         waited += 1
         if waited > _WAITS:
-            return Missed(tuple(events), recovered=True, last=position)  # it is told as it comes
+            return MissedEvents(tuple(events), recovered=True, last=position)  # it follows as a live event
         time.sleep(_WAIT_S)
-    return Missed(tuple(events), recovered=True, last=last)
+    return MissedEvents(tuple(events), recovered=True, last=last)
 
 
-def resumed_message(found: Missed) -> dict[str, Any]:
-    """What ends a replay."""
+def resumed_message(found: MissedEvents) -> dict[str, Any]:
+    """Returns the message that ends a replay."""
     return {"type": "resumed", "recovered": found.recovered, "last": found.last}
 
 
 def event_at(stream: str, sequence: int) -> LoggedEvent | None:
-    """The event at a place in a stream; None if there is none, or none any more."""
+    """Returns the event with this number in the stream. None if there is none, or none any more."""
     return next(
         (event for event in event_log.after(stream, sequence - 1, 1) if event.sequence == sequence), None
     )

@@ -1,6 +1,6 @@
 """Realtime over HTTP.
 
-Tickets to connect with, who is connected, and events too large for a WebSocket message.
+Connect tickets, the list of connections, and events too large for a WebSocket message.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ def make_ticket(request: Request) -> Answer:
 
 
 def list_connections(request: Request) -> Answer:
-    """Who is connected, newest first: to admins everybody or `?user_id=`, to users themselves."""
+    """Open connections, newest first: for admins all or `?user_id=`, for users their own."""
     who, page = caller(request), paging.page_request(request)
     user_id = who.whose_or_all(request)
     now = {"since": (request.received_at - store.LIFETIME).isoformat()}
@@ -47,7 +47,7 @@ def list_connections(request: Request) -> Answer:
 
 
 def get_event(request: Request) -> Answer:
-    """The whole of an event of the caller's own stream; a message that had to be trimmed links here."""
+    """The full event of the caller's own stream. A trimmed message links here."""
     sequence = request.path["sequence"]
     if (
         not sequence.isascii()

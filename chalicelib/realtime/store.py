@@ -1,4 +1,4 @@
-"""Who is connected."""
+"""The store of open connections."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -10,22 +10,22 @@ from chalicelib.events.models import ADMIN_STREAM
 from chalicelib.realtime import patterns
 
 LIFETIME = timedelta(hours=2)  # API Gateway ends every WebSocket connection after two hours
-_MARGIN = timedelta(minutes=10)  # between its end and our forgetting it
+_MARGIN = timedelta(minutes=10)  # between the end of a connection and its deletion here
 INTERNAL = ("stream", "batch", "after", "resuming", "joined", "token_hash", "token_expires_at")
 """Fields that nobody is shown."""
 
 
 class Listener(BaseModel):
-    """What is to be known of an open connection to tell it of an event.
+    """What the push of events needs of an open connection.
 
     Attributes:
-        types: Patterns of the types it hears.
+        types: Patterns of the types that it subscribes to.
         batch: It takes several events in one message.
-        joined: The sequence from which on it is told of events as they come; None until it has been welcomed
-            and given those before.
-        stream: What it hears: the admins' stream, or its user's.
-        token_hash: The digest of the token it was opened with, itself or by a ticket.
-        token_expires_at: When the time of the token it was opened with is over; None for one without an end.
+        joined: The sequence from which it gets live events. None until it has been welcomed and has got the
+            earlier ones.
+        stream: The admins' stream, or its user's.
+        token_hash: The digest of the token that opened it, directly or by a ticket.
+        token_expires_at: When that token expires. None for a token without an end.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -43,7 +43,7 @@ class Listener(BaseModel):
 
     @property
     def ends_at(self) -> datetime:
-        """When it ends at the latest: by API Gateway's limit, or with its token."""
+        """Returns its latest end: by API Gateway's limit, or with its token."""
         end = self.connected_at + LIFETIME
         return min(end, self.token_expires_at) if self.token_expires_at else end
 
@@ -52,9 +52,9 @@ class Connection(Listener):
     """An open connection.
 
     Attributes:
-        registered_as: The `user_uuid` a dashboard registered with; None before and after.
-        after: The newest sequence of its stream when it was opened, or the one it asked to go on from.
-        resuming: It asked, and is told when it has everything since.
+        registered_as: The `user_uuid` that a dashboard registered with. None before and after.
+        after: The newest sequence of its stream at the opening, or the one that it resumes from.
+        resuming: It resumes, and gets a message when it has all missed events.
     """
 
     user_uuid: str
@@ -66,7 +66,7 @@ class Connection(Listener):
 
 
 def add(connection: Connection) -> None:
-    """Records a connection; it is forgotten by itself if nobody says that it closed."""
+    """Records a connection. It expires if no close arrives."""
     item = connection.model_dump(exclude={"joined", "token_expires_at"}) | {
         "connected_at": connection.connected_at.isoformat(),
         "forget_at": int((connection.ends_at + _MARGIN).timestamp()),
@@ -80,23 +80,23 @@ def add(connection: Connection) -> None:
 
 
 def get(connection_id: str) -> Connection | None:
-    """A connection; None if it is not recorded."""
+    """Returns a connection. None if it is not recorded."""
     item = aws.get("connections", {"connection_id": connection_id})
     return Connection.model_validate(item) if item else None
 
 
 def remove(connection_id: str) -> None:
-    """Forgets a connection."""
+    """Deletes a connection."""
     aws.write(aws.delete_write("connections", {"connection_id": connection_id}))
 
 
 def register(connection_id: str, user_uuid: str | None) -> None:
-    """Notes as whom a dashboard registered; None when it unregistered."""
+    """Records the registration of a dashboard. None unregisters."""
     _change(connection_id, "SET registered_as = :uuid", uuid=user_uuid)
 
 
 def subscribe(connection_id: str, types: Sequence[str], *, batch: bool) -> None:
-    """Notes what a connection hears. It stands in the index `prices` only while it hears prices."""
+    """Records subscriptions. The index `prices` holds only connections that subscribe to prices."""
     change = "SET #types = :types, #batch = :batch"
     if patterns.is_heard(types, patterns.PRICE):
         _change(connection_id, f"{change}, prices = :yes", types=list(types), batch=batch, yes="1")
@@ -105,17 +105,17 @@ def subscribe(connection_id: str, types: Sequence[str], *, batch: bool) -> None:
 
 
 def join(connection_id: str, sequence: int) -> None:
-    """Notes that a connection has been welcomed, and told of everything up to a sequence."""
+    """Records that a connection has been welcomed and has every event up to a sequence."""
     _change(connection_id, "SET joined = :sequence", sequence=sequence)
 
 
 def token_ends(connection_id: str, expires_at: datetime) -> None:
-    """Notes when a connection's token ends."""
+    """Records when a connection's token expires."""
     _change(connection_id, "SET token_expires_at = :at", at=expires_at.isoformat())
 
 
 def listeners(stream: str, now: datetime) -> Sequence[Listener]:
-    """The connections that have joined a stream, those aside that have ended without our being told."""
+    """Returns the connections that have joined a stream, without those that have already ended."""
     condition = "#stream = :stream AND #connected_at > :since"
     items = aws.query_all(
         "connections",
@@ -126,7 +126,8 @@ def listeners(stream: str, now: datetime) -> Sequence[Listener]:
         since=_oldest(now),
     )
     found = [Listener.model_validate(item) for item in items]
-    # An index follows its table a moment later, so one that has not joined there is looked up.
+    # An index follows its table a moment later, so a connection that has not joined there is read from the
+    # table.
     current = [
         connection if connection.joined is not None else get(connection.connection_id) for connection in found
     ]
@@ -138,7 +139,7 @@ def listeners(stream: str, now: datetime) -> Sequence[Listener]:
 
 
 def price_listeners(now: datetime) -> Sequence[Connection]:
-    """The connections that hear prices, whoever's."""
+    """Returns all connections that subscribe to prices."""
     items = aws.query_all(
         "connections", "prices = :yes AND connected_at > :since", index="prices", yes="1", since=_oldest(now)
     )
@@ -147,9 +148,9 @@ def price_listeners(now: datetime) -> Sequence[Connection]:
 
 
 def may_see_price(connection: Connection, user_id: str | None) -> bool:
-    """Whether a price is for a connection.
+    """Returns whether a connection may see a price.
 
-    One without a user is for everybody, a user's for that user and the admins.
+    Everybody may see a price without a user. A user's price is for that user and the admins.
     """
     return user_id is None or connection.stream == ADMIN_STREAM or connection.user_id == user_id
 
@@ -159,7 +160,7 @@ def _oldest(now: datetime) -> str:
 
 
 def _change(connection_id: str, change: str, **values: object) -> None:
-    """A change to a recorded connection; one that is gone by now needs none."""
+    """Changes a recorded connection. No-op if it is gone."""
     try:
         aws.write(
             aws.update_write(

@@ -1,7 +1,8 @@
-"""Outbound webhooks: events out to subscribers, signed, retried, accounted for.
+"""Outbound webhooks: events go out to subscribers, signed, retried and counted.
 
-`fan_out.py` turns an event into one delivery per matching subscription, `deliver.py` makes the attempts,
-`hold.py` switches endpoints off, probes them and drains what they missed, `sweep.py` sends on what has become
-due. `ledger.py` is where a delivery changes its state, together with the books that count deliveries by
-state; nothing else writes either.
+`fan_out.py` turns an event into one delivery per matching subscription. `deliver.py` makes the attempts.
+`circuit_breaker.py` pauses failing endpoints, probes them and releases their backlog. `sweep.py` queues
+deliveries that have become due.
+
+Only `delivery_store.py` changes the state of a delivery, together with the counters of deliveries by state.
 """

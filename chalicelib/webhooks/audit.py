@@ -1,4 +1,4 @@
-"""What the audit trail keeps of a change to a subscription, and whom a new one is told to."""
+"""Audit entries for changes of subscriptions, and the notice of a new one to the admins."""
 
 from datetime import datetime
 from typing import Any
@@ -13,10 +13,10 @@ _SHOWN = ("name", "url", "event_types", "scope", "description", "filter", "rate_
 
 
 def write(action: str, by: str, now: datetime, before: Webhook | None, after: Webhook | None) -> aws.Write:
-    """The entry of a change: the fields that differ, without secrets and header values."""
+    """Returns the audit entry of a change: the fields that differ, without secrets and header values."""
     subject = after or before
     assert subject is not None
-    was, is_ = _shown(before), _shown(after)
+    was, is_ = _visible_fields(before), _visible_fields(after)
     old = {name: value for name, value in was.items() if name not in is_ or is_[name] != value}
     new = {name: value for name, value in is_.items() if name not in was or was[name] != value}
     return record.write(
@@ -25,14 +25,14 @@ def write(action: str, by: str, now: datetime, before: Webhook | None, after: We
 
 
 def replayed(webhook: Webhook, by: str, now: datetime, what: dict[str, Any]) -> aws.Write:
-    """The entry of deliveries that are sent again."""
+    """Returns the audit entry of replayed deliveries."""
     return record.write(
         record.Change(by, "webhook.replayed", f"webhook#{webhook.webhook_id}", webhook.owner, now, after=what)
     )
 
 
 def created(webhook: Webhook, now: datetime) -> aws.Write:
-    """`webhook.created`, to the admins."""
+    """Returns the event `webhook.created` for the admins."""
     entity = f"webhook#{webhook.webhook_id}"
     payload = {
         "webhook_id": webhook.webhook_id,
@@ -51,7 +51,7 @@ def created(webhook: Webhook, now: datetime) -> aws.Write:
     return outbox.event_write(event)
 
 
-def _shown(webhook: Webhook | None) -> dict[str, Any]:
+def _visible_fields(webhook: Webhook | None) -> dict[str, Any]:
     if webhook is None:
         return {}
     shown = webhook.model_dump(include=set(_SHOWN), mode="json", exclude_none=True) | {

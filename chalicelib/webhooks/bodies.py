@@ -1,4 +1,4 @@
-"""The bodies of the webhook API, checked. A refusal names the field."""
+"""Validated bodies of the webhook API. A refusal names the field."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -19,8 +19,8 @@ _LONGEST = {"name": 100, "description": 500, "secret": 256, "url": 2048}
 _MOST_TYPES = 50
 _MOST_HEADERS = 10
 _LONGEST_FILTER = 4096
-# A token of RFC 9110 §5.6.2, without the characters that some receivers fold onto a hyphen:
-# `x_webhook_signature` would pass for ours.
+# A token of RFC 9110 §5.6.2. The token has no character that some receivers fold onto a hyphen: otherwise
+# `x_webhook_signature` would pass for our header.
 _HEADER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,1024}")
 _OURS = frozenset(
@@ -49,7 +49,7 @@ _OURS_PREFIXES = (
         "x-original-",
         "x-rewrite-",
         "sec-",
-    ),  # read by proxies on the way
+    ),  # proxies read these headers
 )
 _LONGEST_OVERLAP = timedelta(days=7)
 
@@ -70,9 +70,9 @@ SUBSCRIPTION = (
 
 
 def parse_body(request: Request, known: Collection[str]) -> dict[str, Any]:
-    """The JSON object of a request; an empty body is an empty object.
+    """Returns the JSON object of a request. An empty body is an empty object.
 
-    Raises Refused for a name that is not known.
+    Raises Refused for an unknown name.
     """
     body = inputs.json_object(request) if request.body.strip() else {}
     refuse_unknown(body, known)
@@ -80,9 +80,9 @@ def parse_body(request: Request, known: Collection[str]) -> dict[str, Any]:
 
 
 def changes(body: Mapping[str, Any]) -> dict[str, Any]:
-    """What a body says about a subscription, by attribute; only what is there.
+    """Returns the fields of a subscription that a body sets, by attribute.
 
-    The URL is checked by the guard, not here.
+    The address guard checks the URL, not this function.
     """
     found: dict[str, Any] = {}
     for name in ("name", "url"):
@@ -106,7 +106,7 @@ def changes(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def text(body: Mapping[str, Any], name: str, *, empty: bool = False) -> str:
-    """A text field. Raises Refused when it is missing, no text, or too long."""
+    """Returns a text field. Raises Refused if the field is missing, not a text, or too long."""
     value = body.get(name)
     if value is None or value == "":
         if empty and value == "":
@@ -120,7 +120,7 @@ def text(body: Mapping[str, Any], name: str, *, empty: bool = False) -> str:
 
 
 def secret(body: Mapping[str, Any]) -> str | None:
-    """The secret given, if one is. The refusal does not show it."""
+    """Returns the secret in the body, or None without one. The refusal does not show the secret."""
     if body.get("secret") in (None, ""):
         return None
     value = text(body, "secret").strip()
@@ -130,7 +130,7 @@ def secret(body: Mapping[str, Any]) -> str | None:
 
 
 def flag(body: Mapping[str, Any], name: str) -> bool | None:
-    """A true or false, if it is there."""
+    """Returns a true or false, or None if the field is absent."""
     value = body.get(name)
     if value is not None and not isinstance(value, bool):
         raise Refused("invalid_choice", field=name, allowed="true, false")
@@ -138,7 +138,7 @@ def flag(body: Mapping[str, Any], name: str) -> bool | None:
 
 
 def integer(body: Mapping[str, Any], name: str, minimum: int, maximum: int) -> int:
-    """A whole number within bounds."""
+    """Returns a whole number within the bounds."""
     value = body[name]
     if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
         raise Refused("out_of_range", field=name, minimum=minimum, maximum=maximum)
@@ -146,7 +146,7 @@ def integer(body: Mapping[str, Any], name: str, minimum: int, maximum: int) -> i
 
 
 def overlap(body: Mapping[str, Any]) -> timedelta:
-    """How long an old secret goes on signing beside the new one; 24 h unless said otherwise."""
+    """Returns how long an old secret keeps signing next to the new one. Default: 24 h."""
     longest = int(_LONGEST_OVERLAP.total_seconds())
     return (
         timedelta(seconds=integer(body, "overlap_s", 0, longest))
@@ -156,7 +156,7 @@ def overlap(body: Mapping[str, Any]) -> timedelta:
 
 
 def event_type(body: Mapping[str, Any]) -> str | None:
-    """The type of event a test asks for, if it names one."""
+    """Returns the event type that a test asks for, or None without one."""
     value = body.get("event_type")
     if value is not None and not isinstance(value, str):
         raise Refused("invalid_text", field="event_type")

@@ -1,7 +1,7 @@
-"""Endpoints that are switched off: what they miss is paused, and drains at their own rate when they are back.
+"""Pauses failing endpoints, probes them, and releases their backlog after recovery.
 
-A switched-off endpoint is probed with the oldest delivery it missed (half-open); if it takes that, it is
-switched on again. One that answered 410 asked not to be called, so only its owner switches it on.
+A probe sends the oldest paused delivery (half-open). If the endpoint takes the delivery, the endpoint becomes
+active again. An endpoint that answered 410 asked for no more calls: only its owner can resume it.
 """
 
 import math
@@ -20,7 +20,7 @@ from chalicelib.webhooks.queue import Message, Task
 if TYPE_CHECKING:
     from chalicelib.webhooks.deliver import Dependencies
 
-_DRAIN_RATE = 50  # deliveries per second to an endpoint without a limit of its own
+_DRAIN_RATE = 50  # deliveries per second to an endpoint without a rate limit
 _DRAIN_S = 10  # seconds' worth of deliveries released at a time
 _RELEASED_AT_ONCE = 100
 _CHECK_AGAIN = timedelta(minutes=1)
@@ -33,12 +33,12 @@ Attempt = Callable[[Delivery, Webhook, "Dependencies"], tuple[Delivery, bool]]
 
 
 def task_key(webhook_id: int, task: Task) -> dict[str, str]:
-    """The key of a subscription's due work in the deliveries table."""
+    """Returns the key of a subscription's due work in the deliveries table."""
     return delivery_store.key(f"webhook#{webhook_id}", task.value)
 
 
 def plan_task_write(webhook_id: int, task: Task, look_at: datetime, **values: int) -> aws.Write:
-    """Due work of a subscription."""
+    """Returns the write that plans due work of a subscription."""
     key = task_key(webhook_id, task)
     return aws.put_write(
         delivery_store.TABLE, {**key, **delivery_store.due_attributes(key["id"], look_at), **values}
@@ -46,9 +46,9 @@ def plan_task_write(webhook_id: int, task: Task, look_at: datetime, **values: in
 
 
 def is_permitted(webhook: Webhook, owners: entitlement.Owners, now: datetime) -> bool:
-    """Whether a subscription's owner may read its stream now.
+    """Returns whether a subscription's owner may read its stream now.
 
-    If not, it is switched off, and only its owner switches it on again.
+    If not, disables the endpoint. Only its owner can resume it.
     """
     if owners.entitled(webhook.owner, webhook.stream):
         return True
@@ -58,9 +58,9 @@ def is_permitted(webhook: Webhook, owners: entitlement.Owners, now: datetime) ->
 
 
 def switch_off(webhook: Webhook, reason: str, now: datetime, jitter: float) -> None:
-    """Switches an endpoint off, tells its owner, and plans the first probe.
+    """Disables an endpoint, notifies its owner, and plans the first probe.
 
-    Nothing happens if somebody else has done so.
+    No-op if the endpoint is no longer active.
     """
     disabled = webhook.model_copy(
         update={"status": Status.DISABLED, "disabled_reason": reason, "updated_at": now}
@@ -77,10 +77,10 @@ def switch_off(webhook: Webhook, reason: str, now: datetime, jitter: float) -> N
 
 
 def switch_on(webhook: Webhook, now: datetime, *further: aws.Write) -> Webhook:
-    """Switches an endpoint on and starts to release what it missed.
+    """Activates an endpoint and starts to release its backlog.
 
     Raises:
-        WriteRefused: The subscription has been changed since it was read.
+        WriteRefused: The subscription has changed since it was read.
     """
     update = {"status": Status.ACTIVE, "disabled_reason": None, "failing_since": None, "updated_at": now}
     active = webhook.model_copy(update=update)
@@ -97,9 +97,9 @@ def switch_on(webhook: Webhook, now: datetime, *further: aws.Write) -> Webhook:
 
 
 def drain(webhook_id: int, now: datetime) -> int:
-    """Releases some of what an endpoint missed, the oldest first, and comes back for more; returns how many.
+    """Releases a part of an endpoint's backlog, oldest first, and returns the number released.
 
-    Deliveries of a deleted subscription are given up instead.
+    Plans the next part while deliveries remain. Gives up the deliveries of a deleted subscription.
     """
     webhook = endpoint_store.get(webhook_id)
     deleted = webhook is None or webhook.status is Status.DELETED
@@ -123,7 +123,7 @@ def drain(webhook_id: int, now: datetime) -> int:
     if not paused and endpoint_store.total(endpoint_store.shards([webhook_id])[webhook_id])["paused"] == 0:
         aws.write(aws.delete_write(delivery_store.TABLE, task_key(webhook_id, Task.DRAIN)))
         return 0
-    # With nothing found the index lags behind the books: look again in a while.
+    # The index lags behind the counters if it finds nothing: look again later.
     again = now + (timedelta(seconds=math.ceil(len(paused) / rate)) if paused else _CHECK_AGAIN)
     aws.write(plan_task_write(webhook_id, Task.DRAIN, again + delivery_store.GRACE))
     queue.send([(Message(task=Task.DRAIN, webhook_id=webhook_id), again)], now)
@@ -131,9 +131,9 @@ def drain(webhook_id: int, now: datetime) -> int:
 
 
 def probe(webhook_id: int, dependencies: "Dependencies", attempt: Attempt) -> str:
-    """Tries a switched-off endpoint with the oldest delivery it missed.
+    """Tries a disabled endpoint with its oldest paused delivery.
 
-    Returns what came of it, in a word for the log.
+    Returns the outcome as one word for the log.
     """
     now = dependencies.clock()
     task = aws.get(delivery_store.TABLE, task_key(webhook_id, Task.PROBE))
@@ -153,7 +153,7 @@ def probe(webhook_id: int, dependencies: "Dependencies", attempt: Attempt) -> st
         item = dict(task) | delivery_store.due_attributes(task["id"], next_probe_at) | {"probes": probes}
         aws.write(aws.put_write(delivery_store.TABLE, item, "look_at = :seen", seen=task["look_at"]))
     except aws.WriteRefused:
-        return "nothing_due"  # somebody else makes it
+        return "nothing_due"  # another worker makes this probe
     paused = aws.query_all(delivery_store.TABLE, "paused_for = :id", index="paused", id=webhook_id)
     for item in paused:
         delivery = delivery_store.get(item["id"])
@@ -178,7 +178,7 @@ def _release(delivery_id: str, at: datetime, now: datetime, *, give_up: bool) ->
             if give_up:
                 return delivery_store.change(delivery, now, state=State.DEAD, error="webhook_deleted")
             look_at = None if delivery.blocked else at + delivery_store.GRACE
-            # The schedule starts over: the tries and the time so far were spent on an endpoint that was down.
+            # The schedule starts over: the endpoint was down during the earlier tries and their time.
             return delivery_store.change(delivery, now, state=State.PENDING, look_at=look_at, **_ANEW)
         except delivery_store.Changed:
             continue

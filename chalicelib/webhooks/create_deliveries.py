@@ -1,4 +1,4 @@
-"""Events become deliveries to one subscription: a batch in one transaction, in the order of its stream."""
+"""Turns events into deliveries to one subscription: one transaction per batch, in stream order."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,15 +15,15 @@ _TRIES = 6
 
 
 def create_deliveries(events: Sequence[LoggedEvent], webhook: Webhook, now: datetime) -> list[Delivery]:
-    """Creates the deliveries of these events to this subscription, or returns those created before.
+    """Creates the deliveries of these events to this subscription, or returns the existing ones.
 
-    Empty if the subscription is gone.
+    Returns an empty list if the subscription is gone.
 
     Args:
-        events: At most `MOST`, of one stream and in its order.
+        events: At most `MOST` events of one stream, in stream order.
 
     Raises:
-        Retryable: The items it touches are contended.
+        Retryable: Other writers use the same items.
     """
     for _ in range(_TRIES):
         made, writes = _plan(events, webhook, now)
@@ -37,15 +37,15 @@ def create_deliveries(events: Sequence[LoggedEvent], webhook: Webhook, now: date
                 webhook = endpoint_store.from_item(refused.failed[-1])
             continue
         return made
-    raise Retryable("deliveries could not be made: their items are contended")
+    raise Retryable("deliveries not created: their items are contended")
 
 
 def _plan(
     events: Sequence[LoggedEvent], webhook: Webhook, now: datetime
 ) -> tuple[list[Delivery], list[aws.Write]]:
-    """All deliveries, and the writes of those that are not there yet.
+    """Returns all deliveries, and the writes of those that do not exist yet.
 
-    The condition on the subscription, where there is one, is the last write.
+    If there is a condition on the subscription, it is the last write.
     """
     webhook_id = webhook.webhook_id
     ids = [delivery_store.delivery_id(webhook_id, event.event_id) for event in events]

@@ -1,8 +1,7 @@
-"""One attempt at one delivery: claim it, send it, record what came of it.
+"""One attempt at one delivery: claim the delivery, send the request, record the outcome.
 
-At least once: the queue message is done with only when the outcome is in the ledger; if this process dies
-before, the message comes back, the claim has run out by then, and the attempt is made again under the same
-`webhook-id`.
+At least once: the queue message is deleted only after the outcome is stored. If the process crashes before,
+SQS redelivers the message after the claim has expired. The next attempt has the same `webhook-id`.
 """
 
 import random
@@ -24,25 +23,25 @@ from chalicelib.webhooks.fan_out import message
 from chalicelib.webhooks.models import Delivery, Outcome, State, Status, Webhook, stamp
 from chalicelib.webhooks.notices import delivery_dead
 
-CLAIM = timedelta(seconds=75)  # longer than the function may run, shorter than its queue's visibility time
+CLAIM = timedelta(seconds=75)  # above the function's timeout, below the queue's visibility timeout
 _SOON = timedelta(seconds=1)
 _TRIES = 5
 _INVALID = (
     "ValidationException",
     "TransactionCanceledException",
-)  # what DynamoDB says of an item that it cannot store
+)  # DynamoDB's codes for an item that it cannot store
 
 
 class Post(Protocol):
-    """Makes one HTTP attempt; `send.Sender.post`."""
+    """Makes one HTTP attempt; see `http_client.WebhookHttpClient.post`."""
 
     def __call__(self, url: str, headers: dict[str, str], body: str) -> Outcome:
-        """What came of it."""
+        """Returns the outcome of one attempt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """What a delivery needs of the world."""
+    """What an attempt needs from outside: HTTP client, clock and jitter."""
 
     post: Post
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
@@ -51,7 +50,7 @@ class Dependencies:
 
 @dataclass(frozen=True, slots=True)
 class _Claimed:
-    """A delivery whose attempt nobody else makes now."""
+    """A delivery that this worker has claimed."""
 
     delivery: Delivery
     webhook: Webhook
@@ -60,7 +59,7 @@ class _Claimed:
 
 @dataclass(frozen=True, slots=True)
 class _Attempted:
-    """An attempt that has been made. `headers` are those sent, masked."""
+    """A finished attempt. `headers` are the headers sent, masked."""
 
     claimed: Delivery
     webhook: Webhook
@@ -69,7 +68,7 @@ class _Attempted:
     headers: dict[str, str]
 
     def without_answer(self) -> "_Attempted":
-        """The same attempt, without the words of the answer."""
+        """Returns the same attempt without the text of the answer."""
         return replace(
             self,
             outcome=self.outcome.model_copy(
@@ -78,7 +77,7 @@ class _Attempted:
         )
 
     def results(self) -> dict[str, Any]:
-        """What the delivery keeps of it."""
+        """Returns the fields of the delivery that the attempt sets."""
         return {
             "attempted": True,
             "failed": self.outcome.error is not None,
@@ -89,7 +88,7 @@ class _Attempted:
         }
 
     def record(self, now: datetime) -> aws.Write:
-        """What the history keeps of it."""
+        """Returns the write of the attempt's record."""
         outcome = self.outcome.model_dump(mode="json", exclude={"status", "retry_after"})
         sent = {"request_headers": self.headers, "request_body": self.claimed.body(self.webhook.format)}
         item = (
@@ -101,9 +100,9 @@ class _Attempted:
 
 
 class _GroupCommit:
-    """Writes outcomes that come in side by side.
+    """Writes concurrent outcomes together.
 
-    Those that come in while one transaction is under way go into the next together.
+    Outcomes that arrive during a transaction share the next transaction.
     """
 
     def __init__(self) -> None:
@@ -112,7 +111,7 @@ class _GroupCommit:
         self._waiting: list[tuple[delivery_store.Change, list[bool]]] = []
 
     def write(self, change: delivery_store.Change, now: datetime) -> bool:
-        """Whether the change was written; if not, it is to be written by itself."""
+        """Returns whether the change was written. If not, the caller writes the change alone."""
         written: list[bool] = []
         with self._lock:
             self._waiting.append((change, written))
@@ -135,14 +134,13 @@ class _GroupCommit:
 def deliver_all(
     wanted: Mapping[str, int], dependencies: Dependencies, pool: Executor
 ) -> dict[str, str | Exception]:
-    """Makes the attempts that are due, side by side, with as few calls to AWS as that takes.
+    """Makes the due attempts concurrently, with as few calls to AWS as possible.
 
     Args:
         wanted: The subscription of each delivery, up to ten.
 
     Returns:
-        By delivery what became of it, in a word for the log, or the fault for which the queue has to bring
-        its message again.
+        By delivery its outcome as a word for the log, or the error for which SQS must redeliver the message.
     """
     together = _GroupCommit()
     owners = entitlement.Owners()
@@ -161,10 +159,10 @@ def deliver_all(
 
 
 def deliver(delivery_id: str, webhook_id: int, dependencies: Dependencies, owners: entitlement.Owners) -> str:
-    """Makes the attempt that is due, if one is; returns what became of the delivery, in a word for the log.
+    """Makes the due attempt, if any, and returns the outcome as a word for the log.
 
     Raises:
-        Retryable: The ledger is contended; nothing is lost, let the queue bring the message again.
+        Retryable: The delivery is contended. Nothing is lost: let SQS redeliver the message.
     """
     for _ in range(_TRIES):
         now = dependencies.clock()
@@ -181,17 +179,17 @@ def deliver(delivery_id: str, webhook_id: int, dependencies: Dependencies, owner
         try:
             if webhook and webhook.is_active and not circuit_breaker.is_permitted(webhook, owners, now):
                 webhook = endpoint_store.get(webhook_id)
-            return _proceed(delivery, webhook, dependencies, now)
+            return _claim_or_wait(delivery, webhook, dependencies, now)
         except (delivery_store.Changed, aws.WriteRefused):
-            continue  # somebody changed the delivery or its subscription: look again
+            continue  # the delivery or its subscription was modified concurrently: read both again
     raise Retryable("a delivery is contended")
 
 
 def attempt(delivery: Delivery, webhook: Webhook, dependencies: Dependencies) -> tuple[Delivery, bool]:
-    """Makes an attempt and records it; returns the delivery as it then stands, and whether it was delivered.
+    """Makes an attempt, records it, and returns the new delivery and whether it was delivered.
 
     Raises:
-        ledger.Changed: Somebody else has the delivery; no attempt was made.
+        delivery_store.Changed: Another worker has the delivery. No attempt was made.
     """
     began = dependencies.clock()
     claimed = delivery_store.change(delivery, began, **_claim(delivery, began))
@@ -201,7 +199,7 @@ def attempt(delivery: Delivery, webhook: Webhook, dependencies: Dependencies) ->
 def _claim_all(wanted: Mapping[str, int], now: datetime, owners: entitlement.Owners) -> dict[str, _Claimed]:
     """Claims the attempts that can go at once, in one transaction.
 
-    What is not among the claimed is to be looked at by itself.
+    The caller handles every other delivery alone.
     """
     webhook_ids = sorted(set(wanted.values()))
     keys = [(delivery_store.TABLE, delivery_store.key(delivery_id)) for delivery_id in wanted]
@@ -241,7 +239,7 @@ def _claim_all(wanted: Mapping[str, int], now: datetime, owners: entitlement.Own
 
 
 def _claim(delivery: Delivery, began: datetime) -> dict[str, Any]:
-    """What a claim sets."""
+    """Returns the fields that a claim sets."""
     return {
         "claimed_until": began + CLAIM,
         "attempts": delivery.attempts + 1,
@@ -287,7 +285,7 @@ def _word(made: tuple[Delivery, bool]) -> str:
 
 
 def _is_due(delivery: Delivery, now: datetime) -> bool:
-    """Whether an attempt is due, and nobody is making it."""
+    """Returns whether an attempt is due and unclaimed."""
     if delivery.state is not State.PENDING or delivery.blocked:
         return False
     if delivery.claimed_until and delivery.claimed_until > now:
@@ -295,7 +293,9 @@ def _is_due(delivery: Delivery, now: datetime) -> bool:
     return delivery.next_retry_at is None or delivery.next_retry_at <= now + _SOON
 
 
-def _proceed(delivery: Delivery, webhook: Webhook | None, dependencies: Dependencies, now: datetime) -> str:
+def _claim_or_wait(
+    delivery: Delivery, webhook: Webhook | None, dependencies: Dependencies, now: datetime
+) -> str:
     if webhook is None or webhook.status is Status.DELETED:
         gone = delivery_store.change(
             delivery, now, state=State.DEAD, error="webhook_deleted", next_retry_at=None, claimed_until=None
@@ -315,16 +315,16 @@ def _proceed(delivery: Delivery, webhook: Webhook | None, dependencies: Dependen
 
 
 def _wait_for(delivery: Delivery, place: datetime, now: datetime) -> None:
-    """Puts a delivery off to its place under the rate limit."""
+    """Delays a delivery until its slot under the rate limit."""
     later = put_off(delivery, place, now, slotted=True)
     if place - now <= queue.REACH:
         queue.send([(message(later), place)], now)
 
 
 def put_off(delivery: Delivery, at: datetime, now: datetime, *also: aws.Write, **sets: Any) -> Delivery:
-    """Sets a delivery's time. Up to a quarter of an hour off its caller queues it.
+    """Sets a delivery's next time and returns the changed delivery.
 
-    What is later the sweep finds when it is due.
+    Up to 15 minutes ahead, the caller queues the delivery. Later ones are left to the sweeper.
     """
     look_at = at + delivery_store.GRACE if at - now <= queue.REACH else at
     return delivery_store.change(
@@ -337,11 +337,11 @@ def _record(made: _Attempted, dependencies: Dependencies, together: _GroupCommit
         now = dependencies.clock()
         try:
             if made.outcome.error is None:
-                return _delivered(made, now, None if again else together)
-            return _failed(made, now, dependencies.jitter())
+                return _record_success(made, now, None if again else together)
+            return _record_failure(made, now, dependencies.jitter())
         except delivery_store.Changed as changed:
-            # A next delivery has been chained to it meanwhile, or the claim ran out and somebody else took
-            # over.
+            # Another delivery was chained to this one during the attempt, or the claim expired and another
+            # worker took over.
             current, claimed = changed.now, made.claimed
             if (
                 current is None
@@ -353,19 +353,19 @@ def _record(made: _Attempted, dependencies: Dependencies, together: _GroupCommit
         except ClientError as fault:
             if again == _TRIES - 1 or fault.response["Error"]["Code"] not in _INVALID:
                 raise
-            if again:  # the first time others' outcomes were in the same transaction
+            if again:  # the first try shared its transaction with other outcomes
                 log.error(
                     "answer not stored, storing the attempt without it",
                     extra={"delivery_id": made.claimed.delivery_id},
                 )
                 made = made.without_answer()
         except aws.WriteRefused:
-            # Switched on again while the delivery was to be paused.
+            # The endpoint became active while this worker was pausing the delivery.
             made = replace(made, webhook=endpoint_store.get(made.webhook.webhook_id) or made.webhook)
     return made.claimed
 
 
-def _delivered(made: _Attempted, now: datetime, together: _GroupCommit | None) -> Delivery:
+def _record_success(made: _Attempted, now: datetime, together: _GroupCommit | None) -> Delivery:
     change = delivery_store.plan_change(
         made.claimed,
         now,
@@ -383,37 +383,37 @@ def _delivered(made: _Attempted, now: datetime, together: _GroupCommit | None) -
     return change.after
 
 
-def _failed(made: _Attempted, now: datetime, jitter: float) -> Delivery:
+def _record_failure(made: _Attempted, now: datetime, jitter: float) -> Delivery:
     claimed, webhook = made.claimed, made.webhook
     if webhook.failing_since is None:
         endpoint_store.set_failing(webhook, made.began)
-    verdict = _verdict(made, now, jitter)
-    if verdict.switch_off and webhook.is_active:
-        # Before the delivery is paused: paused deliveries of an active endpoint would wait for nobody.
-        circuit_breaker.switch_off(webhook, verdict.switch_off, now, jitter)
-    if not webhook.is_active or verdict.next is schedule.Next.HOLD:
+    decision = _retry_decision(made, now, jitter)
+    if decision.switch_off and webhook.is_active:
+        # Check before pausing: nothing would release a paused delivery of an active endpoint.
+        circuit_breaker.switch_off(webhook, decision.switch_off, now, jitter)
+    if not webhook.is_active or decision.next is schedule.Next.PAUSE:
         off = endpoint_store.not_active_write(webhook.webhook_id)
         after = delivery_store.change(
             claimed, now, made.record(now), off, state=State.PAUSED, next_retry_at=None, **made.results()
         )
-    elif verdict.at is None:
+    elif decision.at is None:
         notice = delivery_dead(webhook, claimed, now, status=made.outcome.status, error=made.outcome.error)
         after = delivery_store.change(
             claimed, now, made.record(now), *notice, state=State.DEAD, next_retry_at=None, **made.results()
         )
     else:
-        tries = claimed.tries - verdict.postponed
-        after = put_off(claimed, verdict.at, now, made.record(now), tries=tries, **made.results())
-        if verdict.at - now <= queue.REACH:
-            queue.send([(message(after), verdict.at)], now)
+        tries = claimed.tries - decision.postponed
+        after = put_off(claimed, decision.at, now, made.record(now), tries=tries, **made.results())
+        if decision.at - now <= queue.REACH:
+            queue.send([(message(after), decision.at)], now)
     _wake(claimed, now)
     return after
 
 
-def _verdict(made: _Attempted, now: datetime, jitter: float) -> schedule.Verdict:
-    """What the attempt leads to.
+def _retry_decision(made: _Attempted, now: datetime, jitter: float) -> schedule.RetryDecision:
+    """Returns what the attempt leads to.
 
-    An answer that cannot be judged leads to a retry of the schedule, so that it is recorded all the same.
+    If the answer cannot be judged, returns a scheduled retry, so that the attempt is still recorded.
     """
     try:
         return schedule.after_failure(
@@ -434,9 +434,9 @@ def _verdict(made: _Attempted, now: datetime, jitter: float) -> schedule.Verdict
 
 
 def _wake(before: Delivery, now: datetime) -> None:
-    """Queues the next delivery that the change of `before` has let go.
+    """Queues the next delivery that the change of `before` has unblocked.
 
-    Should this fail, the sweep finds it.
+    If this fails, the sweeper queues it.
     """
     if before.next_delivery_id and not before.attempted:
         queue.send([(message(before.model_copy(update={"delivery_id": before.next_delivery_id})), now)], now)

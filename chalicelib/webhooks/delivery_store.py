@@ -1,19 +1,19 @@
-"""The items of the `deliveries` table, and every change a delivery goes through.
+"""The items of the `deliveries` table, and every change of a delivery.
 
-    {delivery_id}   delivery      one event for one subscription
-    {delivery_id}   attempt#0001  one attempt at it
+    {delivery_id}       delivery      one event for one subscription
+    {delivery_id}       attempt#0001  one attempt at the delivery
     ordering#12#order#7 lane          the newest delivery to subscription 12 about order#7
-    webhook#12      drain, probe  work that is due for a subscription: release what is paused; try a switched-off endpoint
+    webhook#12          drain, probe  due work of a subscription: release the backlog; probe the endpoint
 
-A change names the version it saw and moves the books in the same transaction, so that of two who change a
-delivery at once one starts over, and matched = delivered + pending + paused + dead at all times.
+Concurrency: a change names the version it read and moves the counters in the same transaction. Of two
+concurrent writers, one starts over. Matched = delivered + pending + paused + dead at all times.
 
-Order: the first attempts for one entity form a chain. A delivery placed while the one before it has not had
-its first attempt `blocked`, and is that one's `next_delivery_id`; the change that ends the first attempt lets
-the next delivery go, in the same transaction.
+Order: the first attempts of one ordering key form a chain. A delivery that is created before the previous one
+has had its first attempt is `blocked`, and is that delivery's `next_delivery_id`. The change that ends the
+first attempt unblocks the next delivery in the same transaction.
 
-`look_at`, with `due_shard`, is when the minute sweep has to look at an item: at once due where nobody else
-will send it, some minutes after it should have been done where a queue message is under way.
+Sweeper: `look_at`, with `due_shard`, is when the sweeper must look at an item. This is the due time if no
+queue message is under way, else some minutes after the message should have done its work.
 """
 
 import hashlib
@@ -33,17 +33,17 @@ from chalicelib.webhooks.models import Delivery, State, from_stored, stamp
 
 TABLE = "deliveries"
 DUE_SHARDS = 8
-GRACE = timedelta(minutes=3)  # a queue message that has not done its work by then is taken for lost
-QUEUE_REACH = timedelta(minutes=15)  # the longest delay SQS has
+GRACE = timedelta(minutes=3)  # a queue message that has not done its work by then counts as lost
+QUEUE_REACH = timedelta(minutes=15)  # SQS's longest delay
 KEPT = timedelta(days=30)
 _TRIES = 6
 
 
 class Changed(Exception):
-    """The delivery is no longer as it was read.
+    """The delivery was modified concurrently.
 
     Attributes:
-        now: As it stands; None if it has gone.
+        now: The current delivery. None if it no longer exists.
     """
 
     def __init__(self, now: Delivery | None) -> None:
@@ -52,32 +52,32 @@ class Changed(Exception):
 
 
 def delivery_id(webhook_id: int, event_id: str) -> str:
-    """The id of this event's delivery to this subscription.
+    """Returns the id of this event's delivery to this subscription.
 
-    No dot, which Standard Webhooks forbids in an id.
+    The id has no dot: Standard Webhooks forbids dots.
     """
     return "msg_" + hashlib.sha256(f"{webhook_id}:{event_id}".encode()).hexdigest()[:32]
 
 
 def key(id_: str, part: str = "delivery") -> dict[str, str]:
-    """The key of an item."""
+    """Returns the key of an item."""
     return {"id": id_, "part": part}
 
 
 def get(id_: str) -> Delivery | None:
-    """A delivery."""
+    """Returns a delivery, or None if there is none."""
     item = aws.get(TABLE, key(id_))
     return from_item(item) if item else None
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of a delivery that is to be written.
+    """A planned change of a delivery.
 
     Attributes:
-        after: The delivery as it will stand.
-        writes: The delivery's own first, then what belongs to it.
-        moved: What it moves in the books of its subscription.
+        after: The delivery after the change.
+        writes: The delivery's own write first, then the writes that belong to it.
+        moved: The change of the subscription's counters.
     """
 
     after: Delivery
@@ -88,12 +88,12 @@ class Change:
 def plan_change(
     delivery: Delivery, now: datetime, *also: aws.Write, look_at: datetime | None = None, **sets: Any
 ) -> Change:
-    """A change of a delivery.
+    """Plans a change of a delivery.
 
     Args:
-        delivery: As it was read.
+        delivery: The delivery as it was read.
         also: Writes that belong to the change.
-        look_at: When the sweep shall look; None when there is nothing to look for.
+        look_at: When the sweeper must look at the delivery. None if it need not.
     """
     sets = {
         name: from_stored(value) if isinstance(value, datetime) else value for name, value in sets.items()
@@ -101,7 +101,7 @@ def plan_change(
     values = {name: value for name, value in sets.items() if value is not None}
     gone = {name for name, value in sets.items() if value is None}
     after = delivery.model_copy(update=sets | {"version": delivery.version + 1})
-    item = _stored(values)
+    item = _stored_values(values)
     if look_at is None:
         gone |= {"look_at", "due_shard"}
     else:
@@ -118,17 +118,17 @@ def plan_change(
     if _is_unblocking(after) and not _is_unblocking(delivery) and delivery.next_delivery_id:
         writes.append(_unblock_write(delivery.next_delivery_id, now))
     moved = Counter({delivery.state.value: -1})
-    moved.update({after.state.value: 1, "failing": _failing(after) - _failing(delivery)})
+    moved.update({after.state.value: 1, "failing": _failing_count(after) - _failing_count(delivery)})
     return Change(after, tuple(writes), moved)
 
 
 def change(
     delivery: Delivery, now: datetime, *also: aws.Write, look_at: datetime | None = None, **sets: Any
 ) -> Delivery:
-    """Changes a delivery, arguments as for `plan`, and moves the books with it.
+    """Changes a delivery and its counters. Takes the arguments of `plan_change`.
 
     Raises:
-        Changed: Somebody was faster.
+        Changed: The delivery was modified concurrently.
         WriteRefused: A condition among `also` did not hold.
     """
     planned = plan_change(delivery, now, *also, look_at=look_at, **sets)
@@ -137,7 +137,7 @@ def change(
 
 
 def write(planned: Change, now: datetime) -> None:
-    """Writes a change and moves the books with it; raises what `change` does."""
+    """Writes a change and moves the counters. Raises the errors of `change`."""
     writes = _with_counters([planned], now)
     try:
         if len(writes) == 1:
@@ -151,9 +151,9 @@ def write(planned: Change, now: datetime) -> None:
 
 
 def change_together(changes: Sequence[Change], now: datetime) -> bool:
-    """Writes changes of several deliveries in one transaction, up to ten.
+    """Writes changes of up to ten deliveries in one transaction.
 
-    False, and nothing is written, where it cannot be.
+    Returns False, with nothing written, if the transaction fails.
     """
     try:
         aws.transact(_with_counters(changes, now))
@@ -163,7 +163,7 @@ def change_together(changes: Sequence[Change], now: datetime) -> bool:
 
 
 def attempt_write(id_: str, number: int, item: Mapping[str, Any], now: datetime) -> aws.Write:
-    """The record of an attempt."""
+    """Returns the write of an attempt's record."""
     return aws.put_write(
         TABLE,
         key(id_, f"attempt#{number:04d}") | dict(item) | {"forget_at": int((now + 3 * KEPT).timestamp())},
@@ -171,9 +171,9 @@ def attempt_write(id_: str, number: int, item: Mapping[str, Any], now: datetime)
 
 
 def transact(writes: Sequence[aws.Write]) -> None:
-    """A transaction, tried again while others are at the same items.
+    """Runs a transaction and retries it while other writers use the same items.
 
-    Raises WriteRefused, or Retryable in the end.
+    Raises WriteRefused, or Retryable after the last retry.
     """
     for again in range(_TRIES):
         try:
@@ -187,32 +187,32 @@ def transact(writes: Sequence[aws.Write]) -> None:
 
 
 def due_attributes(id_: str, look_at: datetime) -> dict[str, str]:
-    """The attributes that put an item into the due-time index."""
+    """Returns the attributes that put an item into the due-time index."""
     return {"due_shard": f"due#{zlib.crc32(id_.encode()) % DUE_SHARDS}", "look_at": stamp(look_at)}
 
 
 def follow(delivery: Delivery, next_delivery_id: str) -> aws.Write:
-    """Chains a delivery behind one of the same entity that has not had its first attempt.
+    """Returns the write that chains a delivery behind one that has not had its first attempt.
 
-    Refused if that one has changed.
+    The write is refused if the earlier delivery has changed.
     """
     return _update_write(delivery, {"next_delivery_id": next_delivery_id}, ())
 
 
 def item_of(delivery: Delivery) -> aws.Item:
-    """A delivery as it is stored, without what places it into the indexes."""
-    return key(delivery.delivery_id) | _stored(
+    """Returns a delivery as a stored item, without the index attributes."""
+    return key(delivery.delivery_id) | _stored_values(
         delivery.model_dump(exclude={"delivery_id"}, exclude_none=True)
     )
 
 
 def from_item(item: Mapping[str, Any]) -> Delivery:
-    """A stored delivery."""
+    """Returns the delivery in a stored item."""
     return Delivery.model_validate({**item, "delivery_id": item["id"]})
 
 
 def _with_counters(changes: Sequence[Change], now: datetime) -> list[aws.Write]:
-    """The writes of changes, and the books of each subscription moved once for all of them."""
+    """Returns the writes of changes, with one counter write per subscription."""
     first: dict[int, Delivery] = {}
     moved: dict[int, Counter[str]] = {}
     for each in changes:
@@ -228,11 +228,11 @@ def _with_counters(changes: Sequence[Change], now: datetime) -> list[aws.Write]:
 
 
 def _is_unblocking(delivery: Delivery) -> bool:
-    """Whether what follows it on its entity may go."""
+    """Returns whether the next delivery of the same ordering key may go."""
     return delivery.attempted or delivery.state in (State.DELIVERED, State.DEAD)
 
 
-def _failing(delivery: Delivery) -> int:
+def _failing_count(delivery: Delivery) -> int:
     return int(delivery.status == "failed")
 
 
@@ -261,7 +261,7 @@ def _unblock_write(next_delivery_id: str, now: datetime) -> aws.Write:
     )
 
 
-def _stored(values: Mapping[str, Any]) -> aws.Item:
+def _stored_values(values: Mapping[str, Any]) -> aws.Item:
     return {
         name: stamp(value)
         if isinstance(value, datetime)

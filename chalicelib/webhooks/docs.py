@@ -1,4 +1,4 @@
-"""Documentation of the routes of outbound webhooks."""
+"""Documentation of the webhook routes."""
 
 from typing import Any
 

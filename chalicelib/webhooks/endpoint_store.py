@@ -1,12 +1,12 @@
 """The items of the `webhooks` table.
 
-Subscriptions, and per subscription its books, its counter and its rate limit.
+Subscriptions, and per subscription its counters, its sequence and its rate limit.
 
 webhook#12     the subscription
-counters#12#3     how many deliveries are in which state, in shards, so that deliveries made side by side do not contend for one
-               item; a move takes from one column what it gives to another, so in each shard the books are
-               equal at any time, while only the sum of the shards says how many there are
-sequence#12    how many events it has matched
+counters#12#3  number of deliveries by state, in shards, so that deliveries do not contend for one item.
+               A change takes from one column what it adds to another: each shard balances at any time, and
+               the sum of the shards gives the numbers
+sequence#12    number of events that it has matched
 rate#12        when the endpoint may be called next
 counter        the last webhook id given
 """
@@ -33,17 +33,17 @@ _READ_AT_ONCE = 96
 
 
 def key(webhook_id: int, kind: str = "webhook", *parts: object) -> dict[str, str]:
-    """The key of an item about a subscription."""
+    """Returns the key of an item about a subscription."""
     return {"id": "#".join(map(str, (kind, webhook_id, *parts)))}
 
 
 def counters_key(webhook_id: int, delivery_id: str) -> dict[str, str]:
-    """The key of the shard of the books in which a delivery is placed."""
+    """Returns the key of the counter shard that counts a delivery."""
     return key(webhook_id, "counters", zlib.crc32(delivery_id.encode()) % BOOK_SHARDS)
 
 
 def next_id() -> int:
-    """An id never given before. Raises Retryable when many ask at once."""
+    """Returns a new subscription id. Raises Retryable under contention."""
     for _ in range(20):
         counter = aws.get(_TABLE, {"id": "counter"})
         last = int(counter["last"]) if counter else 0
@@ -62,13 +62,13 @@ def next_id() -> int:
 
 
 def put(webhook: Webhook, *also: aws.Write, seen: datetime | None = None) -> None:
-    """Stores a subscription, together with other writes.
+    """Stores a subscription together with other writes.
 
     Args:
-        seen: `updated_at` as it was read, for a change; None for a new subscription.
+        seen: `updated_at` as it was read, for a change. None for a new subscription.
 
     Raises:
-        WriteRefused: It has been changed since.
+        WriteRefused: The subscription has changed since it was read.
     """
     condition, values = (
         ("updated_at = :seen", {"seen": stamp(seen)}) if seen else ("attribute_not_exists(id)", {})
@@ -77,13 +77,13 @@ def put(webhook: Webhook, *also: aws.Write, seen: datetime | None = None) -> Non
 
 
 def get(webhook_id: int) -> Webhook | None:
-    """A subscription, also a deleted one."""
+    """Returns a subscription, even if it is deleted. None if there is none."""
     item = aws.get(_TABLE, key(webhook_id))
     return from_item(item) if item else None
 
 
 def list_page(stream: str | None) -> list[Webhook]:
-    """The subscriptions to a stream, or all of them, by id."""
+    """Returns the subscriptions to a stream, or all of them, by id."""
     if stream is None:
         items = aws.query_all(_TABLE, "kind = :kind", index="all", kind=_ALL)
     else:
@@ -92,9 +92,9 @@ def list_page(stream: str | None) -> list[Webhook]:
 
 
 def set_failing(webhook: Webhook, since: datetime | None) -> None:
-    """Notes that an endpoint has begun to fail, or that it works again.
+    """Records that an endpoint has begun to fail, or that it works again.
 
-    A subscription deleted meanwhile stays as it is.
+    A subscription that was deleted in between stays unchanged.
     """
     try:
         if since is None:
@@ -112,16 +112,16 @@ def set_failing(webhook: Webhook, since: datetime | None) -> None:
 
 
 def not_active_write(webhook_id: int) -> aws.Write:
-    """The condition that a subscription is switched off, for a transaction that holds a delivery.
+    """Returns the condition that a subscription is not active, for a transaction that pauses a delivery.
 
-    Else nobody would release it.
+    Without the condition, nothing would release the delivery.
     """
     off = {"paused": Status.PAUSED.value, "disabled": Status.DISABLED.value}
     return aws.check_write(_TABLE, key(webhook_id), "#status IN ( :paused, :disabled )", **off)
 
 
 def counters_write(webhook_id: int, delivery_id: str, change: Mapping[str, int], at: datetime) -> aws.Write:
-    """Adds to the columns of the books, in the shard of one of the deliveries that move."""
+    """Returns the write that adds to the counters, in the shard of one of the deliveries."""
     columns = {name: by for name, by in change.items() if by}
     adds = ", ".join(f"#{name} :{name}" for name in columns)
     expression = f"SET last_triggered_at = :at ADD {adds}"
@@ -130,7 +130,7 @@ def counters_write(webhook_id: int, delivery_id: str, change: Mapping[str, int],
 
 
 def shards(webhook_ids: Iterable[int]) -> dict[int, list[aws.Item]]:
-    """The books of subscriptions, shard by shard."""
+    """Returns the counters of subscriptions, shard by shard."""
     wanted = [(webhook_id, shard) for webhook_id in webhook_ids for shard in range(BOOK_SHARDS)]
     found: dict[int, list[aws.Item]] = {webhook_id: [] for webhook_id, _ in wanted}
     for start in range(0, len(wanted), _READ_AT_ONCE):
@@ -143,10 +143,12 @@ def shards(webhook_ids: Iterable[int]) -> dict[int, list[aws.Item]]:
 
 
 def slot_at(webhook: Webhook, now: datetime) -> datetime:
-    """The endpoint's next free place under its rate limit; up to a second's worth may go at once.
+    """Returns the endpoint's next free slot under its rate limit.
+
+    Up to one second's worth of attempts may go at once.
 
     Raises:
-        Retryable: Too many ask at once.
+        Retryable: Too many callers compete for slots.
     """
     assert webhook.rate_limit is not None
     spacing = timedelta(seconds=1) / webhook.rate_limit
@@ -176,9 +178,9 @@ def slot_at(webhook: Webhook, now: datetime) -> datetime:
 
 
 def from_item(item: Mapping[str, Any]) -> Webhook:
-    """A stored subscription.
+    """Returns the subscription in a stored item.
 
-    Its secrets and the values of its headers stay sealed until they are asked for.
+    Secrets and header values stay sealed until they are used.
     """
     webhook_id = int(item["webhook_id"])
     secrets = [{**secret, "value": Sealed(webhook_id, secret["sealed"])} for secret in item["secrets"]]
@@ -210,7 +212,7 @@ def _item(webhook: Webhook) -> aws.Item:
         item["failing_since"] = stamp(webhook.failing_since)
     if (
         webhook.status is Status.DELETED
-    ):  # out of the indexes; kept for the deliveries that are still under way
+    ):  # removed from the indexes; kept for deliveries that are still under way
         return item | {"forget_at": int((webhook.updated_at + _KEPT_DELETED).timestamp())}
     return item | {"kind": _ALL, "stream": webhook.stream}
 
@@ -220,14 +222,14 @@ def _secret(sealed: str, expires_at: datetime | None) -> dict[str, str]:
 
 
 def total(items: Sequence[aws.Item]) -> dict[str, int]:
-    """The columns of the books, added up."""
+    """Returns the total of the counters' columns."""
     return {column: sum(int(item.get(column, 0)) for item in items) for column in COLUMNS}
 
 
 def is_balanced(shards: Sequence[aws.Item]) -> bool:
-    """Whether a subscription's books are equal.
+    """Returns whether a subscription's counters balance.
 
-    Matched = delivered + pending + paused + dead in each shard, no column below zero in all.
+    In each shard matched = delivered + pending + paused + dead. No total is below zero.
     """
     return all(_is_balanced(total([shard])) for shard in shards) and min(total(shards).values()) >= 0
 

@@ -1,4 +1,4 @@
-"""An event becomes one delivery for each subscription that wants it."""
+"""Turns an event into one delivery per subscription that wants the event."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,23 +16,21 @@ _THREADS = 8
 
 
 def fan_out(event: LoggedEvent, now: datetime) -> int:
-    """Creates the deliveries of one event and returns how many there are. As `fan_out_all`."""
+    """Creates the deliveries of one event and returns their number. See `fan_out_all`."""
     return fan_out_all([event], now)[event.event_id]
 
 
 def fan_out_all(events: Sequence[LoggedEvent], now: datetime) -> dict[str, int]:
     """Creates the deliveries of events of one stream, and queues those that can go.
 
-    Returns how many there are, by event.
+    Returns the number of deliveries by event.
 
-    Called again, it queues only what is still waiting for its first attempt. The events of a stream have to
-    come in order, one batch at a time: that is what makes `X-Webhook-Sequence` and the order within an entity
-    follow the stream.
-
-    A subscription hears nothing from before it existed.
+    A second call queues only deliveries that still wait for their first attempt. The events of a stream must
+    arrive in order, one batch at a time: `X-Webhook-Sequence` and the order within an ordering key depend on
+    it. A subscription gets no event from before its creation.
 
     Raises:
-        Retryable: Not all could be created; call again.
+        Retryable: Not all deliveries were created. Call again.
     """
     stream = events[0].stream
     owners = entitlement.Owners()
@@ -64,7 +62,7 @@ def fan_out_all(events: Sequence[LoggedEvent], now: datetime) -> dict[str, int]:
 
 
 def _switch_off_unentitled(user_id: str, owners: entitlement.Owners, now: datetime) -> None:
-    """Switches off what a user subscribed to and may no longer read, without waiting for its next event."""
+    """Disables the subscriptions that a user may no longer read, without waiting for the next event."""
     for stream in (ADMIN_STREAM, user_stream(user_id)):
         for webhook in endpoint_store.list_page(stream):
             if webhook.owner == user_id and webhook.is_active:
@@ -72,7 +70,7 @@ def _switch_off_unentitled(user_id: str, owners: entitlement.Owners, now: dateti
 
 
 def message(delivery: Delivery) -> Message:
-    """The task of making an attempt at a delivery."""
+    """Returns the task that makes an attempt at a delivery."""
     return Message(task=Task.DELIVER, webhook_id=delivery.webhook_id, delivery_id=delivery.delivery_id)
 
 

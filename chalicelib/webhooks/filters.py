@@ -1,12 +1,12 @@
 """Whether a subscription wants an event: type, then payload filter.
 
-A filter maps dotted payload paths to conditions, all of which must hold:
+A filter maps dotted payload paths to conditions. All conditions must hold:
 
     {"symbol": "BTCUSDT"}                      equal
     {"status": ["filled", "rejected"]}         any of these
     {"quantity": {"gte": "0.5", "lt": "10"}}   operators: eq ne in gt gte lt lte prefix exists
 
-Numbers compare by value, also where the payload has them as text, as money always is.
+Numbers compare by value, also when the payload has them as text. Money is always text.
 """
 
 import re
@@ -23,14 +23,14 @@ _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 def is_wanted(
     event_types: tuple[str, ...], conditions: Mapping[str, Any], event_type: str, payload: Any
 ) -> bool:
-    """Whether an event of this type and payload goes to a subscription with these types and this filter."""
+    """Returns whether a subscription with these types and this filter wants the event."""
     return any(type_matches(pattern, event_type) for pattern in event_types) and all(
         _holds(condition, _at(payload, path)) for path, condition in conditions.items()
     )
 
 
 def find_problem(conditions: Any) -> str | None:
-    """What is wrong with a filter; None if it can be used."""
+    """Returns what is wrong with a filter, or None if it is valid."""
     if not isinstance(conditions, Mapping):
         return "must be an object"
     for path, condition in conditions.items():
@@ -68,7 +68,7 @@ def _equal(value: Any, wanted: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    """Whether a value is a number, or a text that is one: money is text in events."""
+    """Returns whether a value is a number or a numeric text: money is text in events."""
     return isinstance(value, (int, float, Decimal)) or (
         isinstance(value, str) and _DECIMAL.fullmatch(value) is not None
     )

@@ -1,10 +1,11 @@
-"""One HTTP attempt, over requests-hardened's address-pinning adapter with this package's stricter guard on top.
+"""One HTTP attempt, over requests-hardened's address-pinning adapter plus our stricter guard.
 
-An attempt ends 15 s after it began, name resolution included, whatever the receiver does: the time limits of `requests` count from
-byte to byte, so a receiver that drips would never run into them, and each wait for bytes is given the time that is left instead.
-Redirects are not followed (one could lead where the guard would not), proxies, `.netrc` and cookies are not used, of the answer 16 KB
-are read and kept.
-Connections stay open for the next delivery to the same endpoint.
+An attempt ends 15 s after it began, name resolution included. The timeouts of `requests` count from byte to
+byte, so a slow receiver would never reach them. Each wait for bytes therefore gets the time that is left.
+
+Redirects are not followed: one could lead to an address that the guard refuses. Proxies, `.netrc` and cookies
+are not used. At most 16 KB of the answer are read and kept. Connections stay open for the next delivery to
+the same endpoint.
 """
 
 import io
@@ -32,7 +33,7 @@ from chalicelib.webhooks.models import Outcome
 
 TIMEOUT_S = 15.0
 BODY_LIMIT = 16 * 1024
-_IDLE_S = 50.0  # load balancers close idle connections after 60 s; one closed under us would cost an attempt
+_IDLE_S = 50.0  # load balancers close idle connections after 60 s, which would cost an attempt
 _POOLS = 64  # endpoints with open connections per process
 _SUCCESS = range(200, 300)
 _INTERIM = range(100, 200)
@@ -44,7 +45,7 @@ _attempt = threading.local()
 
 @contextmanager
 def _within(seconds: float) -> Iterator[None]:
-    """What this thread sends and receives meanwhile has so much time in all."""
+    """Limits this thread's sending and receiving inside the block to this many seconds in all."""
     _attempt.ends_at = time.monotonic() + seconds
     try:
         yield
@@ -53,7 +54,7 @@ def _within(seconds: float) -> Iterator[None]:
 
 
 def _left() -> float:
-    """Seconds left of this thread's attempt. Raises TimeoutError when there are none."""
+    """Returns the seconds left of this thread's attempt. Raises TimeoutError when none are left."""
     seconds: float = _attempt.ends_at - time.monotonic()
     if seconds <= 0:
         raise TimeoutError
@@ -61,7 +62,7 @@ def _left() -> float:
 
 
 class _InTime(io.RawIOBase):
-    """What comes in on a socket, each wait for it bounded by the time left."""
+    """A socket's input. Each wait for bytes is bounded by the time left."""
 
     def __init__(self, raw: io.RawIOBase, sock: Any) -> None:
         self._raw = raw
@@ -82,16 +83,16 @@ class _InTime(io.RawIOBase):
 
 
 class _Answer(HTTPResponse):
-    """An answer that is read in time, headers and body."""
+    """An answer whose headers and body are read within the time left."""
 
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.fp: Any = io.BufferedReader(_InTime(self.fp.detach(), sock))
 
     def _read_status(self) -> tuple[str, int, str]:
-        """The final status. `http.client` skips 100 only.
+        """Returns the final status. `http.client` skips 100 only.
 
-        Every other 1xx is interim as well (RFC 9110 §15.2), except 101.
+        Every other 1xx except 101 is interim as well (RFC 9110 §15.2).
         """
         while True:
             version, status, reason = super()._read_status()  # type: ignore[misc]
@@ -101,7 +102,7 @@ class _Answer(HTTPResponse):
 
 
 class _Watched:
-    """Gives connecting, sending and reading only the time that is left."""
+    """A connection that gives connecting, sending and reading only the time left."""
 
     sock: Any
     timeout: Any
@@ -137,7 +138,7 @@ class _HttpsPool(HTTPSConnectionPool):
 
 
 class _Adapter(IPFilterAdapter):  # type: ignore[misc]
-    """Checks every answer of the name and the pinned address by our guard, after the base has checked and pinned it by its own."""
+    """Checks every resolved and pinned address by our guard, after the base class has checked it."""
 
     def __init__(self, policy: ssrf_guard.Policy, *, https: bool) -> None:
         super().__init__(is_https_proto=https, allow_loopback=policy.allow_loopback)
@@ -149,10 +150,10 @@ class _Adapter(IPFilterAdapter):  # type: ignore[misc]
         self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
     def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
-        # Resolving has no time limit of its own: it is left to itself when the attempt's time is over.
-        return _RESOLVERS.submit(self._pinned, request, verify, cert).result(_left())
+        # Name resolution has no timeout: the thread is abandoned when the attempt's time is over.
+        return _RESOLVERS.submit(self._pool_key, request, verify, cert).result(_left())
 
-    def _pinned(self, request: Any, verify: Any, cert: Any) -> Any:
+    def _pool_key(self, request: Any, verify: Any, cert: Any) -> Any:
         parts = ssrf_guard.check_url(request.url, self._policy)
         host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
         name = str(parts.hostname)
@@ -164,10 +165,10 @@ class _Adapter(IPFilterAdapter):  # type: ignore[misc]
 
 
 class WebhookHttpClient:
-    """Makes attempts; one per process, used by several threads.
+    """Makes attempts. One per process, shared by several threads.
 
     Args:
-        ca_bundle: Path of the trusted certificates, where they are not the usual ones.
+        ca_bundle: Path of the trusted certificates. None means the default ones.
     """
 
     def __init__(
@@ -185,7 +186,7 @@ class WebhookHttpClient:
         self._used_at = time.monotonic()
 
     def post(self, url: str, headers: Mapping[str, str], body: str) -> Outcome:
-        """One attempt. Never raises for what a receiver, its name or its certificate does."""
+        """Makes one attempt. Never raises for faults of a receiver, its name or its certificate."""
         began = time.monotonic()
         if began - self._used_at > _IDLE_S:
             for adapter in self._adapters.values():
@@ -208,8 +209,8 @@ class WebhookHttpClient:
         except (requests.ConnectionError, OSError) as fault:
             if not (_attempt.reused and _attempt.unanswered) or _error(fault) != "connection":
                 raise
-            # The receiver closed an idle connection just as the request went out. Its other idle ones may be
-            # closed, too.
+            # The receiver closed an idle connection just as the request went out. Its other idle connections
+            # may be closed, too.
             adapter.poolmanager.clear()
             answer = self._send(adapter, request)
         try:
@@ -233,9 +234,9 @@ class WebhookHttpClient:
         return answer
 
     def _read(self, answer: requests.Response) -> bytes:
-        """The body as it came, to its end or a byte past the limit.
+        """Returns the raw body, to its end or to one byte past the limit.
 
-        That the end was too early shows only on reading past it.
+        A premature end shows only on reading past it.
         """
         content = b""
         while len(content) <= self._body_limit and (
@@ -260,7 +261,7 @@ def _outcome(answer: requests.Response, content: bytes, limit: int, error: str |
 
 
 def _error(fault: Exception) -> str:
-    """What to call a fault. One that is not foreseen is logged with its place."""
+    """Returns the error name of a fault. Logs an unexpected fault with its traceback."""
     if isinstance(fault, (ssrf_guard.Forbidden, InvalidIPAddress, requests.exceptions.InvalidURL)):
         return "refused"
     if isinstance(fault, (requests.exceptions.SSLError, urllib3.exceptions.SSLError)):
@@ -272,5 +273,5 @@ def _error(fault: Exception) -> str:
     if not isinstance(
         fault, (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError)
     ):
-        log.error("unexpected fault of an attempt", exc_info=fault)
+        log.error("attempt failed unexpectedly", exc_info=fault)
     return "connection"

@@ -1,4 +1,4 @@
-"""How far matching is behind: the age of the oldest event of a stream that has not become deliveries yet."""
+"""The lag of matching: the age of a stream's oldest event that has not become deliveries yet."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -8,7 +8,7 @@ from chalicelib.events import log as event_log
 
 
 def note(stream: str, sequence: int) -> None:
-    """Notes up to where a stream has been matched. A repeat of an earlier batch changes nothing."""
+    """Records up to where a stream has been matched. An earlier batch changes nothing."""
     forward = "attribute_not_exists(#sequence) OR #sequence < :sequence"
     try:
         aws.write(
@@ -21,12 +21,12 @@ def note(stream: str, sequence: int) -> None:
 
 
 def start(stream: str) -> None:
-    """Notes that a stream is matched from now on: it has its first subscription."""
+    """Records that a stream is matched from now on: it has its first subscription."""
     note(stream, event_log.last(stream))
 
 
 def lags(streams: Collection[str], now: datetime) -> dict[str, float]:
-    """The seconds each stream's matching is behind.
+    """Returns the seconds that each stream's matching is behind.
 
     0 if nothing waits, or if the stream was never matched.
     """

@@ -1,4 +1,4 @@
-"""Subscriptions made, changed, switched on and off, deleted: the use cases behind the webhook API."""
+"""Use cases of the webhook API: create, change, pause, resume, rotate, test and delete subscriptions."""
 
 import base64
 import secrets
@@ -37,13 +37,13 @@ _MOST_SECRETS = 5
 _TRIES = 5
 
 
-def made_secret() -> str:
-    """A secret as Standard Webhooks 1.0.0 has them: `whsec_` and 32 random bytes in base64."""
+def new_secret() -> str:
+    """Returns a new secret as in Standard Webhooks 1.0.0: `whsec_` and 32 random bytes in base64."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def create(body: Mapping[str, Any], caller: Caller, now: datetime) -> tuple[Webhook, str]:
-    """A new subscription and its secret, which is shown this once."""
+    """Creates a subscription. Returns the subscription and its secret, which is shown only this once."""
     for name in ("name", "url"):
         bodies.text(body, name)
     given = bodies.changes({"event_type": None, **body} if "event_types" not in body else body)
@@ -53,7 +53,7 @@ def create(body: Mapping[str, Any], caller: Caller, now: datetime) -> tuple[Webh
     others = endpoint_store.list_page(stream)
     if scope is Scope.USER and len(others) >= _MOST_PER_USER:
         raise NotDoable("too_many_webhooks", limit=_MOST_PER_USER)
-    secret = bodies.secret(body) or made_secret()
+    secret = bodies.secret(body) or new_secret()
     active = bodies.flag(body, "is_active")
     webhook = Webhook(
         webhook_id=endpoint_store.next_id(),
@@ -66,7 +66,7 @@ def create(body: Mapping[str, Any], caller: Caller, now: datetime) -> tuple[Webh
         **given,
     )
     also = [audit.write("webhook.created", caller.user_id, now, None, webhook)]
-    if scope is Scope.ADMIN:  # one that hears everybody's events is told to all admins
+    if scope is Scope.ADMIN:  # all admins are notified of a subscription to everybody's events
         also.append(audit.created(webhook, now))
     endpoint_store.put(webhook, *also)
     if not others:
@@ -75,7 +75,7 @@ def create(body: Mapping[str, Any], caller: Caller, now: datetime) -> tuple[Webh
 
 
 def visible(webhook_id: str, caller: Caller) -> Webhook:
-    """The subscription, if the caller may know of it. Raises NotFound otherwise."""
+    """Returns the subscription if the caller may see it. Raises NotFound otherwise."""
     webhook = (
         endpoint_store.get(int(webhook_id))
         if webhook_id.isascii() and webhook_id.isdigit() and len(webhook_id) < 16  # noqa: PLR2004
@@ -90,13 +90,13 @@ def visible(webhook_id: str, caller: Caller) -> Webhook:
 def update(
     webhook: Webhook, body: Mapping[str, Any], now: datetime, *, by: str
 ) -> tuple[Webhook, str | None]:
-    """The subscription with the changes of a PATCH; `is_active` pauses and resumes it.
+    """Applies a PATCH to a subscription. `is_active` pauses and resumes.
 
-    Another host gets nothing that was meant for the one before: custom headers go unless they are sent again,
-    and a new secret is made.
+    A new host gets nothing that was meant for the old one: custom headers are dropped unless the request
+    sends them again, and a new secret is made.
 
     Returns:
-        The subscription, and the new secret if one was made. It is shown this once.
+        The subscription, and the new secret if one was made. The secret is shown only this once.
     """
     given = bodies.changes(body)
     active = bodies.flag(body, "is_active")
@@ -104,7 +104,7 @@ def update(
     if "url" in given:
         ssrf_guard.check(given["url"], ssrf_guard.Policy.of_deployment())
         if _origin(given["url"]) != _origin(webhook.url):
-            secret = made_secret()
+            secret = new_secret()
             given = {"headers": {}} | given | {"secrets": (Secret(value=SecretStr(secret)),)}
     if active is not None and active is not webhook.is_active:
         return switch(webhook, now, on=active, by=by, **given), secret
@@ -113,9 +113,9 @@ def update(
 
 
 def switch(webhook: Webhook, now: datetime, *, on: bool, by: str, **changes: Any) -> Webhook:
-    """Pauses or resumes, with other changes.
+    """Pauses or resumes a subscription, with other changes.
 
-    What arrives while it is paused is paused, and goes out when it is resumed.
+    Deliveries wait while the subscription is paused and go out when it is resumed.
     """
     for _ in range(_TRIES):
         changed = webhook.model_copy(update=changes)
@@ -143,7 +143,7 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def _require_entitled(webhook: Webhook) -> None:
-    """Raises Forbidden unless the subscription's owner may read what it sends."""
+    """Raises Forbidden unless the subscription's owner may read its stream."""
     owner = users.user(webhook.owner)
     if not owner.is_active:
         raise Forbidden("user_not_active")
@@ -152,8 +152,8 @@ def _require_entitled(webhook: Webhook) -> None:
 
 
 def rotate(webhook: Webhook, body: Mapping[str, Any], now: datetime, *, by: str) -> tuple[Webhook, str]:
-    """A new secret; the others go on signing beside it until the overlap is over."""
-    secret = bodies.secret(body) or made_secret()
+    """Makes a new secret. The older secrets keep signing until the overlap is over."""
+    secret = bodies.secret(body) or new_secret()
     ends = now + bodies.overlap(body)
     kept = [
         Secret(value=old.value, expires_at=min(old.expires_at or ends, ends))
@@ -168,7 +168,7 @@ def rotate(webhook: Webhook, body: Mapping[str, Any], now: datetime, *, by: str)
 
 
 def delete(webhook: Webhook, now: datetime, *, by: str) -> None:
-    """Deletes a subscription. Its undelivered deliveries are given up; the history stays for a while."""
+    """Deletes a subscription. Gives up its undelivered deliveries; the history stays for a while."""
     deleted = webhook.model_copy(update={"status": Status.DELETED, "updated_at": _after(webhook, now)})
     try:
         audited = audit.write("webhook.deleted", by, now, webhook, None)
@@ -186,11 +186,9 @@ def delete(webhook: Webhook, now: datetime, *, by: str) -> None:
 def test(
     webhook: Webhook, event_type: str | None, dependencies: Dependencies
 ) -> tuple[Outcome, dict[str, Any]]:
-    """Sends an example event, now and once, through the same guard and sender as a delivery.
+    """Sends one example event now, through the same guard and HTTP client as a delivery.
 
-    It is not in the books.
-
-    Returns what came of it, and the request as the history would show it.
+    The counters do not include the test. Returns the outcome, and the request as the history would show it.
     """
     example = event_types.find(event_type or "webhook.test")
     if example is None:
@@ -199,8 +197,8 @@ def test(
     if webhook.rate_limit and endpoint_store.slot_at(webhook, now) > now:
         raise TooMany("too_many_requests", retry_after=1)
     message_id = f"msg_test{secrets.token_hex(12)}"
-    body = canonical(_enveloped(webhook, example, message_id, now))
-    named = {"event_id": message_id, "message_id": message_id}  # the example is no event of a stream
+    body = canonical(_envelope(webhook, example, message_id, now))
+    named = {"event_id": message_id, "message_id": message_id}  # the example is not an event of a stream
     headers = sign.headers(webhook, event_type=example.name, sequence=0, body=body, now=now, **named)
     return dependencies.post(webhook.url, headers, body), {
         "headers": sign.mask_headers(headers, webhook),
@@ -208,7 +206,7 @@ def test(
     }
 
 
-def _enveloped(
+def _envelope(
     webhook: Webhook, example: event_types.EventType, message_id: str, now: datetime
 ) -> Mapping[str, Any]:
     if webhook.format.value == "plain":
@@ -236,7 +234,7 @@ def _scope(body: Mapping[str, Any], caller: Caller) -> tuple[Scope, str]:
 
 
 def _shown_user(user_id: Any) -> str | None:
-    """A user's id as a body gives it: a number or a text."""
+    """Returns a user's id from a body, where it is a number or a text."""
     if user_id is None:
         return None
     if isinstance(user_id, bool) or not isinstance(user_id, (int, str)):
@@ -256,8 +254,8 @@ def _store(webhook: Webhook, now: datetime, by: str, action: str, **changes: Any
 
 
 def _after(webhook: Webhook, now: datetime) -> datetime:
-    """Now, or as soon after the last change as tells the two apart.
+    """Returns now, or the first moment after the last change that differs from it.
 
-    `updated_at` is what a change is checked by.
+    `updated_at` detects concurrent changes.
     """
     return max(now, webhook.updated_at + timedelta(milliseconds=1))

@@ -1,4 +1,4 @@
-"""A subscription, a delivery of one event to it, and one attempt at that delivery. No I/O."""
+"""A subscription, a delivery of one event to a subscription, and one attempt at a delivery. No I/O."""
 
 import base64
 import binascii
@@ -15,37 +15,37 @@ _SHORTEST_KEY = 16  # bytes; Standard Webhooks 1.0.0 recommends 24 to 64
 
 
 def stamp(moment: datetime) -> str:
-    """A time as stored and shown: ISO 8601, UTC, milliseconds, so that stamps sort as text."""
+    """Returns a time as stored and shown: ISO 8601, UTC, milliseconds. Stamps sort as text."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def from_stored(moment: datetime) -> datetime:
-    """A time as it comes back from where it was stored."""
+    """Returns a stored time as a datetime."""
     return datetime.fromisoformat(stamp(moment))
 
 
 def canonical(payload: Any) -> str:
-    """The body of a delivery: exactly what the published receiver re-serialises before it verifies."""
+    """Returns the body of a delivery: exactly what the published receiver verifies."""
     return json.dumps(payload, sort_keys=True)
 
 
 class Frozen(BaseModel):
-    """The base of the values here: immutable; what a newer version has added to an item is ignored."""
+    """Base of the models here: immutable. Ignores fields that a newer version has added to an item."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Scope(StrEnum):
-    """Whose events a subscription hears: everybody's, or its owner's."""
+    """Whose events a subscription gets: everybody's, or its owner's."""
 
     ADMIN = "admin"
     USER = "user"
 
 
 class Format(StrEnum):
-    """The body.
+    """The format of the body.
 
-    The event's payload as it is, or wrapped with `id, event_id, type, timestamp, sequence, data`.
+    The event's payload alone, or wrapped with `id, event_id, type, timestamp, sequence, data`.
     """
 
     PLAIN = "plain"
@@ -53,7 +53,7 @@ class Format(StrEnum):
 
 
 class Status(StrEnum):
-    """Of a subscription. Paused by its owner, disabled by us; either way its deliveries are paused."""
+    """The status of a subscription. The owner pauses, the system disables. Both pause its deliveries."""
 
     ACTIVE = "active"
     PAUSED = "paused"
@@ -62,10 +62,11 @@ class Status(StrEnum):
 
 
 class State(StrEnum):
-    """Of a delivery; the books count each of them.
+    """The state of a delivery. The counters count each state.
 
-    Pending has an attempt coming. Held waits for its endpoint to be back. Dead is given up, and can be
-    replayed.
+    - Pending: an attempt will follow.
+    - Paused: waits until its endpoint is active again.
+    - Dead: given up. It can be replayed.
     """
 
     PENDING = "pending"
@@ -75,14 +76,14 @@ class State(StrEnum):
 
 
 class Secret(Frozen):
-    """A signing secret; the newest has no end, the ones before it end when their overlap is over."""
+    """A signing secret. The newest has no end; older ones end when their overlap is over."""
 
     value: SecretStr
     expires_at: datetime | None = None
 
     @property
     def key(self) -> bytes:
-        """The HMAC key under Standard Webhooks 1.0.0.
+        """Returns the HMAC key under Standard Webhooks 1.0.0.
 
         The decoded part of a `whsec_` secret, else the secret's own bytes.
         """
@@ -93,9 +94,9 @@ class Secret(Frozen):
 
 
 def is_usable_secret(secret: str) -> bool:
-    """Whether a key can be made of this secret.
+    """Returns whether the secret yields a key.
 
-    `whsec_` promises base64, and a key of that few bytes would be guessed.
+    `whsec_` promises base64. A key that is too short could be guessed.
     """
     try:
         key = Secret(value=SecretStr(secret)).key
@@ -108,13 +109,13 @@ class Webhook(Frozen):
     """A subscription.
 
     Attributes:
-        owner: The user who made it, or whom an admin made it for.
+        owner: The user who created it, or for whom an admin created it.
         event_types: Exact types or wildcards, `order.*`.
         secrets: The newest first.
-        headers: Sent with every attempt; their values are treated as secrets.
-        filter: Conditions on the payload, by dotted path; see `match.py`.
-        rate_limit: Attempts per second, at most; None for no limit.
-        failing_since: When the first attempt failed after the last that succeeded.
+        headers: Sent with every attempt. Their values are treated as secrets.
+        filter: Conditions on the payload, by dotted path; see `filters.py`.
+        rate_limit: The most attempts per second. None for no limit.
+        failing_since: When the first attempt failed after the last success.
     """
 
     webhook_id: int
@@ -137,16 +138,16 @@ class Webhook(Frozen):
 
     @property
     def is_active(self) -> bool:
-        """Whether its deliveries go out."""
+        """Returns whether its deliveries go out."""
         return self.status is Status.ACTIVE
 
     @property
     def stream(self) -> str:
-        """The event stream it hears."""
+        """Returns the event stream of the subscription."""
         return ADMIN_STREAM if self.scope is Scope.ADMIN else f"user#{self.owner}"
 
     def active_secrets(self, now: datetime) -> tuple[Secret, ...]:
-        """The secrets to sign with, the newest first."""
+        """Returns the secrets to sign with, the newest first."""
         return tuple(
             secret for secret in self.secrets if secret.expires_at is None or secret.expires_at > now
         )
@@ -156,17 +157,17 @@ class Delivery(Frozen):
     """One event for one subscription.
 
     Attributes:
-        delivery_id: The same whenever the same event meets the same subscription; also its `webhook-id`.
-        sequence: The subscription's own count of matched events, 1, 2, 3 ...: what `X-Webhook-Sequence` says.
+        delivery_id: The same for the same event and subscription. Also its `webhook-id`.
+        sequence: The subscription's count of matched events, 1, 2, 3 ...: the value of `X-Webhook-Sequence`.
         event: The event's payload, as JSON text.
-        tries: Attempts since it was placed or last replayed; `attempts` counts all of them.
-        attempted: The first attempt is over, so what follows it on its entity may go.
+        tries: Attempts since it was created or last replayed; `attempts` counts all of them.
+        attempted: The first attempt is over, so the next delivery of its ordering key may go.
         failed: The last attempt failed.
-        blocked: An earlier delivery for the same entity has not had its first attempt yet; `next_delivery_id`
-            is the other end of that.
-        slotted: It has waited for its place under the endpoint's rate limit.
-        claimed_until: Somebody is making an attempt; after that time they are taken for dead.
-        version: Counts the changes of the item; every change names the version it saw.
+        blocked: An earlier delivery of the same ordering key has not had its first attempt yet. That
+            delivery's `next_delivery_id` names this one.
+        slotted: It has waited for its slot under the endpoint's rate limit.
+        claimed_until: A worker is making an attempt. After this time the worker counts as crashed.
+        version: Counts the changes of the item. Every change names the version it read.
     """
 
     delivery_id: str
@@ -197,9 +198,9 @@ class Delivery(Frozen):
 
     @property
     def status(self) -> str:
-        """What the API calls `status`: success; failed once an attempt has failed, or none will be made.
+        """Returns the API's `status`: success, failed or pending.
 
-        Else pending.
+        Failed once an attempt has failed, or when none will be made.
         """
         if self.state is State.DELIVERED:
             return "success"
@@ -207,17 +208,17 @@ class Delivery(Frozen):
 
     @property
     def payload(self) -> Any:
-        """The event's payload."""
+        """Returns the event's payload."""
         return json.loads(self.event)
 
     @property
     def signal_id(self) -> str | None:
-        """The signal that the event is a consequence of; None if it is none's."""
+        """Returns the signal that caused the event, or None without one."""
         payload = self.payload
         return payload.get("signal_id") if isinstance(payload, dict) else None
 
     def body(self, format_: Format) -> str:
-        """The request body, in the subscription's format."""
+        """Returns the request body in the subscription's format."""
         if format_ is Format.PLAIN:
             return canonical(self.payload)
         envelope = {
@@ -232,13 +233,13 @@ class Delivery(Frozen):
 
 
 class Outcome(Frozen):
-    """What came of one attempt.
+    """The outcome of one attempt.
 
     Attributes:
-        status: The HTTP status, None when there was no answer.
-        error: Why it does not count as delivered: `http_500`, `timeout`, `connection`, `tls`, `dns`,
-            `refused`; None if it does.
-        retry_after: The `Retry-After` header as it came.
+        status: The HTTP status. None without an answer.
+        error: Why the attempt failed: `http_500`, `timeout`, `connection`, `tls`, `dns`, `refused`. None
+            after success.
+        retry_after: The `Retry-After` header as received.
     """
 
     status: int | None = None

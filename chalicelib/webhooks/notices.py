@@ -1,4 +1,4 @@
-"""The events that notify an owner of what became of their endpoint and its deliveries."""
+"""Events that notify an owner about an endpoint and its deliveries."""
 
 from datetime import datetime
 from typing import Any
@@ -12,10 +12,10 @@ DELIVERY_DEAD = "webhook.delivery_dead"
 
 
 def webhook_event(type_: str, webhook: Webhook, now: datetime, *parts: str, **more: Any) -> Event:
-    """An event about an endpoint.
+    """Returns an event about an endpoint.
 
     Args:
-        parts: What distinguishes events of one type about one endpoint. By default the time does.
+        parts: Distinguishes events of one type about one endpoint. Default: the time.
     """
     entity = f"webhook#{webhook.webhook_id}"
     return Event(
@@ -31,9 +31,9 @@ def webhook_event(type_: str, webhook: Webhook, now: datetime, *parts: str, **mo
 def delivery_dead(
     webhook: Webhook, delivery: Delivery, now: datetime, *, status: int | None, error: str | None
 ) -> list[aws.Write]:
-    """The write of the event of a delivery that is given up.
+    """Returns the write of the event that a delivery was given up.
 
-    Empty if the delivery is itself such an event: one would follow the other for ever.
+    Returns an empty list if the delivery carries such an event itself: each would cause the next.
     """
     if delivery.type == DELIVERY_DEAD:
         return []

@@ -1,6 +1,6 @@
-"""The deliveries queue: what is to be done now or within a quarter of an hour.
+"""The deliveries queue: tasks that are due now or within 15 minutes.
 
-A standard queue with the endpoint as message group: SQS's fair queues then keep one endpoint's backlog from
+A standard queue with the endpoint as message group: SQS fair queues then keep one endpoint's backlog from
 delaying the others.
 """
 
@@ -16,12 +16,12 @@ from chalicelib import aws, config
 from chalicelib.errors import Retryable
 from chalicelib.webhooks.models import Frozen
 
-REACH = timedelta(minutes=15)  # the longest delay SQS has
+REACH = timedelta(minutes=15)  # SQS's longest delay
 _AT_ONCE = 10  # SQS takes at most ten messages in one SendMessageBatch
 
 
 class Task(StrEnum):
-    """Make an attempt at a delivery; release what an endpoint missed; try a switched-off endpoint."""
+    """Make an attempt at a delivery, release an endpoint's backlog, or probe a disabled endpoint."""
 
     DELIVER = "deliver"
     DRAIN = "drain"
@@ -29,7 +29,7 @@ class Task(StrEnum):
 
 
 class Message(Frozen):
-    """One task. `delivery_id` is there for `deliver`, and for nothing else."""
+    """One task. Only `deliver` has a `delivery_id`."""
 
     task: Task
     webhook_id: int
@@ -43,7 +43,7 @@ class Message(Frozen):
 
 
 def send(messages: Sequence[tuple[Message, datetime]], now: datetime) -> None:
-    """Queues tasks, each to be done at its time or when SQS's longest delay is over.
+    """Queues tasks for their time, or for SQS's longest delay if that is sooner.
 
     Raises:
         Retryable: SQS did not take all of them.

@@ -1,6 +1,6 @@
-"""Sending again on request. A replay is the same delivery under the same `webhook-id`.
+"""Replays deliveries on request. A replay is the same delivery under the same `webhook-id`.
 
-Its retries begin anew.
+Its retries start over.
 """
 
 from collections.abc import Iterable
@@ -17,11 +17,11 @@ _TRIES = 5
 
 
 def replay(delivery_ids: Iterable[str], webhook: Webhook, now: datetime) -> int:
-    """Sends deliveries again; returns how many. One that is being attempted right now is left alone."""
+    """Replays deliveries and returns their number. Skips a delivery with an attempt in progress."""
     ready = []
     for delivery_id in delivery_ids:
         try:
-            delivery = _again(delivery_id, webhook, now)
+            delivery = _replay_if_idle(delivery_id, webhook, now)
         except Conflict:
             continue
         ready += [delivery] if delivery else []
@@ -37,12 +37,12 @@ def replay(delivery_ids: Iterable[str], webhook: Webhook, now: datetime) -> int:
 
 
 def replay_one(delivery_id: str, webhook: Webhook, now: datetime) -> Delivery:
-    """Sends a delivery again; one of an endpoint that is switched off is paused until it is back.
+    """Replays a delivery. Pauses it if the endpoint is not active.
 
     Raises:
-        Conflict: An attempt is being made right now.
+        Conflict: An attempt is in progress.
     """
-    delivery = _again(delivery_id, webhook, now)
+    delivery = _replay_if_idle(delivery_id, webhook, now)
     if delivery is None:
         raise Conflict("delivery_in_progress")
     if delivery.state is State.PENDING and not delivery.blocked:
@@ -50,7 +50,7 @@ def replay_one(delivery_id: str, webhook: Webhook, now: datetime) -> Delivery:
     return delivery
 
 
-def _again(delivery_id: str, webhook: Webhook, now: datetime) -> Delivery | None:
+def _replay_if_idle(delivery_id: str, webhook: Webhook, now: datetime) -> Delivery | None:
     for _ in range(_TRIES):
         delivery = delivery_store.get(delivery_id)
         if delivery is None:
@@ -59,7 +59,7 @@ def _again(delivery_id: str, webhook: Webhook, now: datetime) -> Delivery | None
             raise Conflict("delivery_in_progress")
         if delivery.state is State.PAUSED or delivery.blocked:
             return delivery
-        anew: dict[str, Any] = {
+        sets: dict[str, Any] = {
             "tries": 0,
             "next_retry_at": None,
             "claimed_until": None,
@@ -70,13 +70,13 @@ def _again(delivery_id: str, webhook: Webhook, now: datetime) -> Delivery | None
         try:
             if webhook.is_active:
                 return delivery_store.change(
-                    delivery, now, state=State.PENDING, look_at=now + delivery_store.GRACE, **anew
+                    delivery, now, state=State.PENDING, look_at=now + delivery_store.GRACE, **sets
                 )
             return delivery_store.change(
-                delivery, now, endpoint_store.not_active_write(webhook.webhook_id), state=State.PAUSED, **anew
+                delivery, now, endpoint_store.not_active_write(webhook.webhook_id), state=State.PAUSED, **sets
             )
         except delivery_store.Changed:
             continue
         except aws.WriteRefused:
-            webhook = endpoint_store.get(webhook.webhook_id) or webhook  # switched on or off meanwhile
+            webhook = endpoint_store.get(webhook.webhook_id) or webhook  # its status may have changed
     raise Conflict("changed_meanwhile")

@@ -1,6 +1,6 @@
-"""The webhook API. Every route answers for the caller's own subscriptions.
+"""The webhook API. Each route covers the caller's own subscriptions.
 
-An administrator's for all of them.
+An administrator's calls cover all subscriptions.
 """
 
 from datetime import datetime
@@ -28,7 +28,7 @@ from chalicelib.webhooks import (
 )
 from chalicelib.webhooks.models import Delivery, State, Status, Webhook, stamp
 
-_RECENT = 200  # deliveries that rate and latency are taken from
+_RECENT = 200  # deliveries that count for success rate and latency
 _REPLAYED_AT_ONCE = 200
 _BY_STATUS = {
     "pending": "#state IN ( :pending, :paused ) AND failed = :no",
@@ -41,9 +41,9 @@ _VALUES: dict[str, Any] = {state.value: state.value for state in State} | {"yes"
 
 
 def create_webhook(request: Request) -> Answer:
-    """POST /webhooks. The secret is in this answer and in no other."""
+    """POST /webhooks. Only this answer shows the secret."""
     webhook, secret = manage.create(bodies.parse_body(request, _NEW), access.caller(request), _now())
-    return Answer(201, _shown(webhook) | {"secret": secret})
+    return Answer(201, _webhook_view(webhook) | {"secret": secret})
 
 
 def list_webhooks(request: Request) -> Answer:
@@ -76,49 +76,56 @@ def list_webhooks(request: Request) -> Answer:
 
 def get_webhook(request: Request) -> Answer:
     """GET /webhooks/{webhook_id}."""
-    return Answer(200, _shown(_asked(request)))
+    return Answer(200, _webhook_view(_requested_webhook(request)))
 
 
 def update_webhook(request: Request) -> Answer:
-    """PATCH /webhooks/{webhook_id}. The answer has the new secret if the URL has another host."""
+    """PATCH /webhooks/{webhook_id}. The answer has a new secret if the URL has another host."""
     if not request.body.strip():
         raise Refused("no_data")
     body = bodies.parse_body(request, bodies.SUBSCRIPTION)
-    webhook, secret = manage.update(_asked(request), body, _now(), by=_by(request))
-    return Answer(200, _shown(webhook) | ({"secret": secret} if secret else {}))
+    webhook, secret = manage.update(_requested_webhook(request), body, _now(), by=_by(request))
+    return Answer(200, _webhook_view(webhook) | ({"secret": secret} if secret else {}))
 
 
 def delete_webhook(request: Request) -> Answer:
     """DELETE /webhooks/{webhook_id}."""
-    webhook = _asked(request)
+    webhook = _requested_webhook(request)
     manage.delete(webhook, _now(), by=_by(request))
     return Answer(200, {"id": webhook.webhook_id, "deleted": True})
 
 
 def pause_webhook(request: Request) -> Answer:
-    """POST /webhooks/{webhook_id}/pause: deliveries are paused from now on."""
-    return Answer(200, _shown(manage.switch(_asked(request), _now(), on=False, by=_by(request))))
+    """POST /webhooks/{webhook_id}/pause: deliveries wait from now on."""
+    return Answer(
+        200, _webhook_view(manage.switch(_requested_webhook(request), _now(), on=False, by=_by(request)))
+    )
 
 
 def resume_webhook(request: Request) -> Answer:
     """POST /webhooks/{webhook_id}/resume.
 
-    What was paused goes out, also of an endpoint that had been switched off.
+    Paused deliveries go out, also those of a disabled endpoint.
     """
-    return Answer(200, _shown(manage.switch(_asked(request), _now(), on=True, by=_by(request))))
+    return Answer(
+        200, _webhook_view(manage.switch(_requested_webhook(request), _now(), on=True, by=_by(request)))
+    )
 
 
 def rotate_secret(request: Request) -> Answer:
     """POST /webhooks/{webhook_id}/rotate-secret {secret?, overlap_s?}."""
     webhook, secret = manage.rotate(
-        _asked(request), bodies.parse_body(request, ("secret", "overlap_s")), _now(), by=_by(request)
+        _requested_webhook(request),
+        bodies.parse_body(request, ("secret", "overlap_s")),
+        _now(),
+        by=_by(request),
     )
-    return Answer(200, _shown(webhook) | {"secret": secret})
+    return Answer(200, _webhook_view(webhook) | {"secret": secret})
 
 
 def test_webhook(request: Request) -> Answer:
-    """POST /webhooks/{webhook_id}/test {event_type?}: sends an example and answers what came of it."""
-    webhook = _asked(request)
+    """POST /webhooks/{webhook_id}/test {event_type?}: sends an example and answers its outcome."""
+    webhook = _requested_webhook(request)
     outcome, sent = manage.test(
         webhook, bodies.event_type(bodies.parse_body(request, ("event_type",))), worker.dependencies()
     )
@@ -133,7 +140,7 @@ def test_webhook(request: Request) -> Answer:
 
 
 def all_stats(request: Request) -> Answer:
-    """GET /webhooks/stats: the figures of everything the caller sees, and of each subscription."""
+    """GET /webhooks/stats: the figures of all the caller's subscriptions, and of each one."""
     webhooks = _visible(access.caller(request))
     shards = endpoint_store.shards(webhook.webhook_id for webhook in webhooks)
     unequal = sweep.unbalanced_endpoints(shards)
@@ -157,8 +164,8 @@ def all_stats(request: Request) -> Answer:
 
 
 def stats(request: Request) -> Answer:
-    """GET /webhooks/{webhook_id}/stats: its figures, and rate and latency over its recent deliveries."""
-    webhook = _asked(request)
+    """GET /webhooks/{webhook_id}/stats: its figures, and rate and latency of its recent deliveries."""
+    webhook = _requested_webhook(request)
     webhook_id = webhook.webhook_id
     shards = endpoint_store.shards([webhook_id])
     behind = lag.lags([webhook.stream], _now())[webhook.stream]
@@ -179,9 +186,12 @@ def stats(request: Request) -> Answer:
 
 
 def list_deliveries(request: Request) -> Answer:
-    """GET /webhooks/{webhook_id}/deliveries?status&state&event_type&since&until&limit&offset&cursor, the newest first."""
-    webhook_id = _asked(request).webhook_id
-    condition, filters = _chosen(webhook_id, request.query)
+    """GET /webhooks/{webhook_id}/deliveries: the newest first.
+
+    Query: status, state, event_type, since, until, limit, offset, cursor.
+    """
+    webhook_id = _requested_webhook(request).webhook_id
+    condition, filters = _delivery_query(webhook_id, request.query)
     return paging.answer(
         delivery_store.TABLE,
         condition,
@@ -195,7 +205,7 @@ def list_deliveries(request: Request) -> Answer:
 
 def get_delivery(request: Request) -> Answer:
     """GET /webhooks/{webhook_id}/deliveries/{delivery_id}, with its attempts."""
-    delivery = _delivery(request, _asked(request))
+    delivery = _delivery(request, _requested_webhook(request))
     attempts = aws.query_all(
         delivery_store.TABLE,
         "id = :id AND begins_with( part, :attempts )",
@@ -207,7 +217,7 @@ def get_delivery(request: Request) -> Answer:
 
 def replay_delivery(request: Request) -> Answer:
     """POST /webhooks/{webhook_id}/deliveries/{delivery_id}/replay."""
-    webhook = _asked(request)
+    webhook = _requested_webhook(request)
     delivery_id = _delivery(request, webhook).delivery_id
     replayed = replay.replay_one(delivery_id, webhook, _now())
     aws.write(audit.replayed(webhook, _by(request), _now(), {"delivery_id": delivery_id}))
@@ -217,16 +227,16 @@ def replay_delivery(request: Request) -> Answer:
 def replay_deliveries(request: Request) -> Answer:
     """POST /webhooks/{webhook_id}/replay {status?, state?, event_type?, since?, until?, cursor?}.
 
-    Failed ones unless said otherwise.
+    Default: failed deliveries.
 
-    A call replays some and gives a cursor for the next call, until `next` is null.
+    Each call replays some deliveries and gives a cursor for the next call, until `next` is null.
     """
-    webhook = _asked(request)
+    webhook = _requested_webhook(request)
     body = bodies.parse_body(request, (*_FILTERS, "cursor"))
     wanted = {name: str(body[name]) for name in (*_FILTERS, "cursor") if body.get(name)}
     if not wanted.keys() & set(_FILTERS):
         wanted["status"] = "failed"
-    condition, filters = _chosen(webhook.webhook_id, wanted)
+    condition, filters = _delivery_query(webhook.webhook_id, wanted)
     page = paging.page_request(
         Request(**{**{name: getattr(request, name) for name in Request.__slots__}, "query": wanted})
     )
@@ -246,7 +256,7 @@ def replay_deliveries(request: Request) -> Answer:
 
 
 def list_event_types(request: Request) -> Answer:
-    """GET /event-types: each with its JSON Schema and an example."""
+    """GET /event-types: each type with its JSON Schema and an example."""
     access.caller(request)
     return paging.part(request, event_types.EVENT_TYPES, _event_type_view)
 
@@ -260,7 +270,7 @@ def _event_type_view(shown: event_types.EventType) -> dict[str, Any]:
     }
 
 
-def _asked(request: Request) -> Webhook:
+def _requested_webhook(request: Request) -> Webhook:
     return manage.visible(request.path["webhook_id"], access.caller(request))
 
 
@@ -272,7 +282,7 @@ def _visible(caller: Caller) -> list[Webhook]:
     return endpoint_store.list_page(None if caller.role is Role.ADMIN else f"user#{caller.user_id}")
 
 
-def _shown(webhook: Webhook) -> dict[str, Any]:
+def _webhook_view(webhook: Webhook) -> dict[str, Any]:
     shards = endpoint_store.shards([webhook.webhook_id])[webhook.webhook_id]
     return views.webhook(webhook, shards, endpoint_store.total(shards))
 
@@ -288,8 +298,8 @@ def _delivery_view(item: aws.Item) -> dict[str, Any]:
     return views.delivery(delivery_store.from_item(item))
 
 
-def _chosen(webhook_id: int, query: Any) -> tuple[str, dict[str, Any]]:
-    """The query for a subscription's deliveries: condition, and filter with its values."""
+def _delivery_query(webhook_id: int, query: Any) -> tuple[str, dict[str, Any]]:
+    """Returns the query for a subscription's deliveries: condition, and filter with its values."""
     condition = "webhook_id = :id"
     values: dict[str, Any] = {"id": webhook_id}
     if "since" in query or "until" in query:
@@ -298,7 +308,7 @@ def _chosen(webhook_id: int, query: Any) -> tuple[str, dict[str, Any]]:
         values |= {
             "since": since,
             "until": max(since, _moment(query, "until", "9")) + "~",
-        }  # no range may run backwards
+        }  # DynamoDB refuses a range that runs backwards
     conditions = []
     status, state = query.get("status"), query.get("state")
     if status not in (None, "all"):

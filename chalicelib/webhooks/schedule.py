@@ -1,11 +1,10 @@
-"""When an attempt follows a failed one, and what becomes of an endpoint that keeps failing.
+"""When an attempt follows a failed one, and when a failing endpoint is disabled. Pure functions.
 
-Pure functions of time.
-
-The delays are the example of Standard Webhooks 1.0.0, each moved by up to 20 % so that an endpoint that comes
-back is not met by everything at once. `Retry-After` (RFC 9110 §10.2.3) counts on 429 and 503, and only makes
-a wait longer. An attempt that the receiver postponed uses up no retry. A delivery is given up by time: never
-before the length of the whole schedule, about 75 h.
+- The delays are the example of Standard Webhooks 1.0.0. Jitter of ±20 % spreads the load on a recovered
+  endpoint.
+- `Retry-After` (RFC 9110 §10.2.3) counts on 429 and 503, and only makes a wait longer.
+- An attempt that the receiver postponed uses up no retry.
+- A delivery is given up by time: never before the length of the whole schedule, about 75 h.
 """
 
 from bisect import bisect_right
@@ -33,28 +32,28 @@ LENGTH = _DUE_AFTER[-1]
 FAILING_LIMIT = timedelta(days=5)
 _JITTER = 0.2
 _LONGEST_RETRY_AFTER = timedelta(hours=24)
-_OVERLAP = timedelta(minutes=2)  # attempts made side by side do not know of each other's outcome
+_OVERLAP = timedelta(minutes=2)  # concurrent attempts do not see each other's outcome
 _FIRST_PROBE = timedelta(hours=1)
 _SLOWEST_PROBE = timedelta(hours=24)
 _GONE, _TOO_MANY, _UNAVAILABLE = 410, 429, 503
 
 
 class Next(StrEnum):
-    """What becomes of a delivery after a failed attempt."""
+    """What happens to a delivery after a failed attempt."""
 
     RETRY = "retry"
-    HOLD = "hold"
+    PAUSE = "pause"
     GIVE_UP = "give_up"
 
 
-class Verdict(Frozen):
-    """What a failed attempt leads to.
+class RetryDecision(Frozen):
+    """The consequence of a failed attempt.
 
     Attributes:
-        at: When to try again; None unless it is a retry.
+        at: When to try again. None unless it is a retry.
         postponed: The receiver asked for a longer wait than the schedule's, so the attempt does not count as
             a try.
-        switch_off: Why the endpoint is switched off, `gone` or `failing`; None if it is not.
+        switch_off: Why the endpoint is disabled, `gone` or `failing`. None if it stays active.
     """
 
     next: Next
@@ -73,12 +72,12 @@ def after_failure(
     now: datetime,
     jitter: float,
     postponed: int = 0,
-) -> Verdict:
-    """What follows a failed attempt at a delivery, the `tries`-th that counts.
+) -> RetryDecision:
+    """Returns the consequence of a failed attempt, the `tries`-th that counts.
 
-    A delivery is given up only when the schedule's length is over and the endpoint has taken something else
-    since its first attempt: then the fault is the delivery's. While nothing gets through the fault is the
-    endpoint's, so the last delay repeats until the endpoint is switched off and the delivery paused.
+    A delivery is given up only if the schedule is over and the endpoint has taken another delivery since its
+    first attempt: then the fault is the delivery's. While every delivery fails, the fault is the endpoint's:
+    the last delay repeats until the endpoint is disabled and the delivery paused.
 
     Args:
         failing_since: When the endpoint began to fail without a success in between.
@@ -86,37 +85,40 @@ def after_failure(
         postponed: How many attempts the receiver postponed before this one.
     """
     if status == _GONE:
-        return Verdict(next=Next.HOLD, switch_off="gone")
+        return RetryDecision(next=Next.PAUSE, switch_off="gone")
     if now - failing_since >= FAILING_LIMIT:
-        return Verdict(next=Next.HOLD, switch_off="failing")
+        return RetryDecision(next=Next.PAUSE, switch_off="failing")
     elapsed = now - first_attempt_at
     if elapsed >= LENGTH and failing_since > first_attempt_at + _OVERLAP:
-        return Verdict(next=Next.GIVE_UP)
+        return RetryDecision(next=Next.GIVE_UP)
     own = with_jitter(_delay(tries), jitter)
     asked = parse_retry_after(retry_after, now) if status in (_TOO_MANY, _UNAVAILABLE) else None
     if asked is None or asked <= own:
-        return Verdict(next=Next.RETRY, at=now + own)
-    # A backlog that was postponed together is spread: a receiver with a rate limit takes only some of a
+        return RetryDecision(next=Next.RETRY, at=now + own)
+    # Jitter spreads a backlog that was postponed together: a receiver with a rate limit takes only some of a
     # burst.
     spread = jitter * max(asked * _JITTER, DELAYS[0]) if postponed else timedelta()
     least = with_jitter(_delay(bisect_right(_DUE_AFTER, elapsed)), jitter)
-    return Verdict(next=Next.RETRY, at=now + max(asked + spread, least), postponed=True)
+    return RetryDecision(next=Next.RETRY, at=now + max(asked + spread, least), postponed=True)
 
 
-def own_retry(tries: int, now: datetime, jitter: float) -> Verdict:
-    """A retry at the schedule's own time, whatever the receiver said."""
-    return Verdict(next=Next.RETRY, at=now + with_jitter(_delay(tries), jitter))
+def own_retry(tries: int, now: datetime, jitter: float) -> RetryDecision:
+    """Returns a retry at the schedule's own time, whatever the receiver asked for."""
+    return RetryDecision(next=Next.RETRY, at=now + with_jitter(_delay(tries), jitter))
 
 
 def parse_retry_after(header: str | None, now: datetime) -> timedelta | None:
-    """How long to wait: seconds or an HTTP date; at most 24 h, None when the header says nothing usable."""
+    """Returns the wait of a `Retry-After` header, seconds or an HTTP date, at most 24 h.
+
+    None if the header has no usable value.
+    """
     if header is None:
         return None
     text = header.strip()
     if text.isascii() and text.isdigit():
         return min(timedelta(seconds=int(text[:9])), _LONGEST_RETRY_AFTER)
     try:
-        # An absurd zone is an OverflowError. A date before year 1 in UTC is one, too.
+        # An absurd zone is an OverflowError. So is a date before year 1 in UTC.
         date = parsedate_to_datetime(text)
         wait = (date if date.tzinfo else date.replace(tzinfo=UTC)) - now
     except (ValueError, OverflowError):
@@ -125,7 +127,7 @@ def parse_retry_after(header: str | None, now: datetime) -> timedelta | None:
 
 
 def probe_delay(probes: int, jitter: float) -> timedelta:
-    """How long after the `probes`-th probe of a switched-off endpoint the next one is made.
+    """Returns the delay between the `probes`-th probe of a disabled endpoint and the next one.
 
     1 h doubling to 24 h, ±20 %.
     """
@@ -133,10 +135,10 @@ def probe_delay(probes: int, jitter: float) -> timedelta:
 
 
 def with_jitter(delay: timedelta, jitter: float) -> timedelta:
-    """The delay ±20 %; `jitter` 0 to 1."""
+    """Returns the delay ±20 %. `jitter` is 0 to 1."""
     return delay * (1 + _JITTER * (2 * jitter - 1))
 
 
 def _delay(tries: int) -> timedelta:
-    """The schedule's delay after this many tries. The last delay repeats."""
+    """Returns the schedule's delay after this many tries. The last delay repeats."""
     return DELAYS[min(max(tries, 1), len(DELAYS)) - 1]

@@ -1,7 +1,7 @@
-"""Signing secrets and values of custom headers, encrypted by KMS with the subscription's id as context.
+"""Signing secrets and custom header values, encrypted by KMS with the subscription's id as context.
 
-They are opened where an attempt is signed, and nowhere else: a list or a change of a subscription carries
-them as they are stored. Sealing needs the grant Encrypt on the key "webhooks", opening Decrypt.
+Only the signing of an attempt opens them. Lists and changes of subscriptions carry the stored values. Sealing
+needs the grant Encrypt on the key "webhooks", opening needs Decrypt.
 """
 
 import base64
@@ -17,7 +17,7 @@ _OPEN_FOR_S = 300
 
 
 class Sealed(SecretStr):
-    """A stored value, opened when it is asked for."""
+    """A stored value that is opened on use."""
 
     def __init__(self, webhook_id: int, sealed: str) -> None:
         super().__init__("")
@@ -25,12 +25,12 @@ class Sealed(SecretStr):
         self.sealed = sealed
 
     def get_secret_value(self) -> str:
-        """The value itself."""
-        return _opened(self.webhook_id, self.sealed, int(monotonic() // _OPEN_FOR_S))
+        """Returns the decrypted value."""
+        return _open(self.webhook_id, self.sealed, int(monotonic() // _OPEN_FOR_S))
 
 
 def seal(webhook_id: int, value: SecretStr) -> str:
-    """A value as stored. One that is stored already stays as it is."""
+    """Returns a value as stored. A stored value stays unchanged."""
     if isinstance(value, Sealed) and value.webhook_id == webhook_id:
         return value.sealed
     plain = value.get_secret_value().encode()
@@ -41,7 +41,7 @@ def seal(webhook_id: int, value: SecretStr) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _opened(webhook_id: int, sealed: str, _stretch: int) -> str:
+def _open(webhook_id: int, sealed: str, _stretch: int) -> str:
     blob = base64.b64decode(sealed)
     answer = aws.client("kms").decrypt(
         KeyId=config.key("webhooks"), CiphertextBlob=blob, EncryptionContext=_context(webhook_id)
@@ -50,7 +50,7 @@ def _opened(webhook_id: int, sealed: str, _stretch: int) -> str:
     return "" if plain == _EMPTY else plain.decode()
 
 
-_EMPTY = b"\x00"  # KMS encrypts at least one byte; no secret or header value has this one
+_EMPTY = b"\x00"  # KMS encrypts at least one byte; no secret or header value is this byte
 
 
 def _context(webhook_id: int) -> dict[str, str]:

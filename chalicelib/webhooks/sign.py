@@ -1,9 +1,10 @@
 """The headers of an attempt, signatures included.
 
-Two schemes side by side, so that either kind of receiver works: `X-Webhook-Signature`, hex HMAC-SHA256 of the
-body under the newest secret as given; and Standard Webhooks 1.0.0
-(github.com/standard-webhooks/standard-webhooks, spec), which signs `id.timestamp.body` and carries one `v1`
-entry per active secret, so that a rotation never breaks a receiver.
+Two schemes, so that both kinds of receiver work:
+
+- `X-Webhook-Signature`: hex HMAC-SHA256 of the body under the newest secret as given.
+- Standard Webhooks 1.0.0 (github.com/standard-webhooks/standard-webhooks, spec): signs `id.timestamp.body`,
+  with one `v1` entry per active secret, so that a rotation never breaks a receiver.
 """
 
 import base64
@@ -15,12 +16,12 @@ from chalicelib.webhooks.models import Webhook
 
 
 def legacy(secret: str, body: str) -> str:
-    """The value of `X-Webhook-Signature`."""
+    """Returns the value of `X-Webhook-Signature`."""
     return "sha256=" + hmac.new(secret.encode(), body.encode(), hashlib.sha256).hexdigest()
 
 
 def standard(key: bytes, message_id: str, timestamp: int, body: str) -> str:
-    """One entry of `webhook-signature`; `timestamp` in Unix seconds."""
+    """Returns one entry of `webhook-signature`. `timestamp` is in Unix seconds."""
     signed = f"{message_id}.{timestamp}.{body}".encode()
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
 
@@ -35,11 +36,11 @@ def headers(
     body: str,
     now: datetime,
 ) -> dict[str, str]:
-    """Every header of an attempt made now; the subscription's own never replace ours.
+    """Returns every header of an attempt made now. The subscription's headers never replace ours.
 
     Args:
-        event_id: The event's, the same for every subscription, on the WebSocket and in the event log.
-        message_id: The delivery's, one per subscription and event.
+        event_id: The event's id: the same for every subscription, on the WebSocket and in the event log.
+        message_id: The delivery's id, one per subscription and event.
     """
     timestamp = int(now.timestamp())
     secrets = webhook.active_secrets(now)
@@ -63,6 +64,6 @@ def headers(
 
 
 def mask_headers(sent: dict[str, str], webhook: Webhook) -> dict[str, str]:
-    """The same headers as the history keeps them: values of the subscription's own headers are secrets."""
+    """Returns the headers for the history: values of the subscription's own headers are masked."""
     hidden = {name.lower() for name in webhook.headers}
     return {name: "***" if name.lower() in hidden else value for name, value in sent.items()}

@@ -1,11 +1,16 @@
-"""Where a webhook may go. The same guard stands at creation, at the test event and at every delivery.
+"""The address guard: which destinations a webhook may call.
 
-Server-side request forgery: a subscriber names the URL, so without a guard they could make this system call
-addresses that only it can reach - the cloud's metadata service, a database, itself. Only public unicast
-addresses are called. The lists follow the IANA special-purpose address registries (RFC 6890 and its updates):
-for IPv4 everything that is listed, for IPv6 everything outside 2000::/3 and the special parts of it. An
-IPv4-mapped or ISATAP address is judged by the IPv4 address in it; the other transition forms (NAT64, 6to4,
-Teredo, IPv4-compatible, IPv4-translated) are refused whatever they embed.
+Creation, test event and every delivery use this guard. A subscriber names the URL. Without a guard, the URL
+could reach addresses that only this system reaches: the cloud's metadata service, a database, the system
+itself (server-side request forgery).
+
+Only public unicast addresses are called. The lists follow the IANA special-purpose address registries (RFC
+6890 and its updates):
+
+- IPv4: everything that is listed.
+- IPv6: everything outside 2000::/3 and its special parts.
+- IPv4-mapped and ISATAP addresses are judged by the IPv4 address inside.
+- NAT64, 6to4, Teredo, IPv4-compatible and IPv4-translated addresses are always refused.
 """
 
 import ipaddress
@@ -29,7 +34,7 @@ _LAST_PORT = 65535
 _LOOPBACK = "loopback"
 _LONGEST_HOST = 253
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
-_NUMERIC = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")  # the end of a name that some take for an IPv4 address
+_NUMERIC = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")  # some resolvers read such a name as an IPv4 address
 _SPECIAL_V4 = tuple(
     IPv4Network(network)
     for network in (
@@ -68,20 +73,20 @@ _ISATAP = (0x00005EFE, 0x02005EFE)  # the upper half of the interface identifier
 
 
 class Forbidden(Exception):
-    """The destination may not be called. The text says why, and names neither path nor query of the URL."""
+    """The destination may not be called. The text says why, without path and query of the URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a deployment allows.
+    """The destinations that a deployment allows.
 
     Attributes:
         allow_http: Plain http. Only the local stack turns this on, and `allow_loopback` likewise.
-        hosts: If hosts or networks are listed, nothing else is called: `hooks.example.com`, `*.example.com`.
-        networks: Address ranges, all of a name's addresses have to be in them.
-        own: The deployment's own hosts and ports. A delivery to one of them would be the next signal, and so
-            on without end.
-        ports: Ports that may be called; None allows any, as the local stack does.
+        hosts: If hosts or networks are listed, only they are called: `hooks.example.com`, `*.example.com`.
+        networks: Address ranges. All addresses of a name must be inside.
+        own: The deployment's own hosts and ports. A delivery to one of them would be the next signal, in an
+            endless loop.
+        ports: Ports that may be called. None allows any, as the local stack does.
     """
 
     allow_http: bool = False
@@ -93,21 +98,25 @@ class Policy:
 
     @classmethod
     def of_deployment(cls) -> "Policy":
-        """The policy by the settings `WEBHOOK_ALLOW_HTTP`, `WEBHOOK_ALLOW_LOOPBACK`, `WEBHOOK_HOSTS` and `WEBHOOK_NETWORKS`."""
+        """Returns the policy of this deployment's settings.
+
+        The settings are `WEBHOOK_ALLOW_HTTP`, `WEBHOOK_ALLOW_LOOPBACK`, `WEBHOOK_HOSTS` and
+        `WEBHOOK_NETWORKS`.
+        """
         return cls(
             allow_http=_is_on("WEBHOOK_ALLOW_HTTP"),
             allow_loopback=_is_on("WEBHOOK_ALLOW_LOOPBACK"),
-            hosts=tuple(host.lower() for host in _listed("WEBHOOK_HOSTS")),
-            networks=tuple(ipaddress.ip_network(network) for network in _listed("WEBHOOK_NETWORKS")),
+            hosts=tuple(host.lower() for host in _setting_list("WEBHOOK_HOSTS")),
+            networks=tuple(ipaddress.ip_network(network) for network in _setting_list("WEBHOOK_NETWORKS")),
             own=_own(),
             ports=None
             if _is_on("WEBHOOK_ALLOW_LOOPBACK")
-            else frozenset({443, 80, *map(int, _listed("WEBHOOK_PORTS"))}),
+            else frozenset({443, 80, *map(int, _setting_list("WEBHOOK_PORTS"))}),
         )
 
 
 def why_not_public(address: Address) -> str | None:
-    """Why this is not the address of a public unicast host; None if it is."""
+    """Returns why this is not a public unicast address, or None if it is one."""
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped is not None:
             return why_not_public(address.ipv4_mapped)
@@ -121,10 +130,10 @@ def why_not_public(address: Address) -> str | None:
 
 
 def check_url(url: str, policy: Policy) -> SplitResult:
-    """The URL's parts, if its form is one that may be called.
+    """Returns the URL's parts if its form is allowed.
 
     Raises:
-        Forbidden: It may not.
+        Forbidden: The form is not allowed.
     """
     if (
         len(url) > _LONGEST_URL
@@ -154,7 +163,10 @@ def check_url(url: str, policy: Policy) -> SplitResult:
 
 
 def _is_host(host: str) -> bool:
-    """Whether a host is a name by RFC 1123 or an address in its usual form, and not one of the forms that only some resolvers read."""
+    """Returns whether a host is a name by RFC 1123 or an address in its usual form.
+
+    Other forms of an address, which only some resolvers read, are no host.
+    """
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -168,18 +180,18 @@ def _is_host(host: str) -> bool:
 
 
 def is_own(host: str, port: int, policy: Policy) -> bool:
-    """Whether a host is the deployment's own.
+    """Returns whether a host is the deployment's own.
 
-    A name of its own counts on every port, loopback on the port it listens on.
+    A name counts on every port, loopback only on the port that the deployment listens on.
     """
     name = _canonical(host)
     return (name, port) in policy.own or (name != _LOOPBACK and any(name == own for own, _ in policy.own))
 
 
 def check_addresses(host: str, addresses: Sequence[Address], policy: Policy, port: int = 443) -> None:
-    """Raises Forbidden unless every one of a name's addresses may be called.
+    """Raises Forbidden unless every address of a name may be called.
 
-    One bad answer condemns the name.
+    One forbidden address forbids the name.
     """
     for address in addresses:
         if is_own(str(address), port, policy):
@@ -199,15 +211,14 @@ def check_addresses(host: str, addresses: Sequence[Address], policy: Policy, por
 
 
 def resolve(host: str, port: int, getaddrinfo: Resolve = socket.getaddrinfo) -> list[Address]:
-    """Every address of a name, in the resolver's order. Raises OSError when it has none."""
+    """Returns every address of a name, in the resolver's order. Raises OSError without one."""
     return [ipaddress.ip_address(answer[4][0]) for answer in getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 def check(url: str, policy: Policy, getaddrinfo: Resolve = socket.getaddrinfo) -> None:
     """The guard at creation: raises Refused where a delivery would be refused too.
 
-    A name that does not resolve now is let through, since it may by the time of a delivery, which checks
-    again.
+    A name that does not resolve now passes: it may resolve at delivery time, and every delivery checks again.
     """
     try:
         parts = check_url(url, policy)
@@ -224,7 +235,7 @@ def check(url: str, policy: Policy, getaddrinfo: Resolve = socket.getaddrinfo) -
 
 
 def _own() -> frozenset[tuple[str, int]]:
-    """The hosts and ports of the deployment's own URLs."""
+    """Returns the hosts and ports of the deployment's own URLs."""
     found = set()
     for url in (
         *map(config.setting, ("PUBLIC_URL", "WS_URL", "API_URL", "DASHBOARD_URL")),
@@ -239,7 +250,7 @@ def _own() -> frozenset[tuple[str, int]]:
 
 
 def _canonical(host: str) -> str:
-    """A host as it is compared: lower case, without the root's dot; every form of loopback is one host."""
+    """Returns a host for comparison: lower case, no root dot, one form for loopback."""
     name = host.lower().rstrip(".").strip("[]")
     if name == "localhost" or name.endswith(".localhost"):
         return _LOOPBACK
@@ -266,5 +277,5 @@ def _is_on(setting: str) -> bool:
     return config.setting(setting).lower() in ("1", "true", "yes", "on")
 
 
-def _listed(setting: str) -> list[str]:
+def _setting_list(setting: str) -> list[str]:
     return [entry.strip() for entry in config.setting(setting).split(",") if entry.strip()]

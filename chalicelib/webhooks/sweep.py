@@ -1,6 +1,7 @@
-"""Each minute.
+"""The one-minute sweeper of deliveries.
 
-What has become due and nobody else will send, what a crash or a lost message left behind, and the books.
+Queues due deliveries that have no queue message, recovers from crashes and lost messages, and checks the
+counters.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,12 +16,12 @@ from chalicelib.webhooks.queue import Message, Task
 
 _AHEAD = timedelta(minutes=1)  # until the next sweep
 _AT_ONCE = 100
-_PAGES = 20  # per shard and sweep; what is left is found a minute later
+_PAGES = 20  # per shard and sweep; the next sweep finds the rest
 _AUDIT_MINUTES = 60
 
 
 def sweep(now: datetime) -> int:
-    """Queues everything that is due before the next sweep; returns how much that was."""
+    """Queues everything that is due before the next sweep and returns the number queued."""
     with ThreadPoolExecutor(delivery_store.DUE_SHARDS) as pool:
         return sum(
             pool.map(lambda shard: _sweep_shard(f"due#{shard}", now), range(delivery_store.DUE_SHARDS))
@@ -28,9 +29,9 @@ def sweep(now: datetime) -> int:
 
 
 def audit(now: datetime) -> list[int]:
-    """Checks the books of a sixtieth of the subscriptions, so of each once an hour.
+    """Checks the counters of a sixtieth of the subscriptions, so each one hourly.
 
-    Returns those whose books are unequal.
+    Returns the subscriptions whose counters do not balance.
     """
     counter = aws.get("webhooks", {"id": "counter"})
     last = int(counter["last"]) if counter else 0
@@ -41,12 +42,12 @@ def audit(now: datetime) -> list[int]:
 
 
 def check_counters(webhook_ids: Iterable[int]) -> list[int]:
-    """The subscriptions whose books are not equal.
+    """Returns the subscriptions whose counters do not balance.
 
-    One line in the log for each, and their number as the metric that raises an alarm.
+    Logs one line for each. Their number is the metric behind an alarm.
     """
     found = unbalanced_endpoints(endpoint_store.shards(webhook_ids))
-    if found:  # shards are not read all at one moment: a delivery may have moved between two of them
+    if found:  # a delivery may have moved between the reads of two shards
         found = unbalanced_endpoints(endpoint_store.shards(found))
     for webhook_id in found:
         log.error("delivery counters do not balance", extra={"webhook_id": webhook_id})
@@ -55,14 +56,14 @@ def check_counters(webhook_ids: Iterable[int]) -> list[int]:
 
 
 def unbalanced_endpoints(shards: Mapping[int, Sequence[aws.Item]]) -> list[int]:
-    """The subscriptions whose books are not equal, of books that have been read."""
+    """Returns the subscriptions whose counters, as read, do not balance."""
     return [webhook_id for webhook_id, items in shards.items() if not endpoint_store.is_balanced(items)]
 
 
 def _sweep_shard(shard: str, now: datetime) -> int:
     sent = 0
     for items in _pages(shard, now + _AHEAD):
-        ready = [task for task in (_taken_up(item, now) for item in items) if task]
+        ready = [task for task in (_due_task(item, now) for item in items) if task]
         queue.send(ready, now)
         sent += len(ready)
     return sent
@@ -86,17 +87,17 @@ def _pages(shard: str, until: datetime) -> Iterator[list[aws.Item]]:
             return
 
 
-def _taken_up(item: aws.Item, now: datetime) -> tuple[Message, datetime] | None:
-    """The task of an item that is due, and its time.
+def _due_task(item: aws.Item, now: datetime) -> tuple[Message, datetime] | None:
+    """Returns the task of a due item, and its time.
 
-    From here a queue message is under way, so the next look is later.
+    A queue message is under way from now on, so the next look is later.
     """
     key = delivery_store.key(item["id"], item["part"])
     if item["part"] != "delivery":
         task = Task(item["part"])
         at = max(datetime.fromisoformat(item["look_at"]), now)
         message = Message(task=task, webhook_id=int(item["id"].partition("#")[2]))
-        # A probe's time is its `look_at`; probing moves it.
+        # A probe's time is its `look_at`. The probe itself moves it.
         return (message, at) if task is Task.PROBE or _look_later(key, item, at) else None
     delivery = delivery_store.from_item(item)
     if delivery.claimed_until and delivery.claimed_until > now:
@@ -138,5 +139,5 @@ def _write(write: aws.Write) -> bool:
     try:
         aws.write(write)
     except aws.WriteRefused:
-        return False  # it has moved on since the index was read
+        return False  # the item has moved on since the index was read
     return True

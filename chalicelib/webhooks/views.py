@@ -1,6 +1,6 @@
 """Subscriptions, deliveries and figures as the API shows them.
 
-Secrets and the values of custom headers are not among it.
+Secrets and the values of custom headers are never shown.
 """
 
 import math
@@ -13,7 +13,7 @@ from chalicelib.webhooks.models import Delivery, Webhook, stamp
 
 
 def webhook(subscription: Webhook, shards: Sequence[aws.Item], counters: Mapping[str, int]) -> dict[str, Any]:
-    """A subscription with its counts."""
+    """Returns a subscription with its counts."""
     return {
         "id": subscription.webhook_id,
         "name": subscription.name,
@@ -43,7 +43,7 @@ def webhook(subscription: Webhook, shards: Sequence[aws.Item], counters: Mapping
 
 
 def delivery(shown: Delivery) -> dict[str, Any]:
-    """A delivery."""
+    """Returns a delivery."""
     return {
         "id": shown.delivery_id,
         "webhook_id": shown.webhook_id,
@@ -65,15 +65,15 @@ def delivery(shown: Delivery) -> dict[str, Any]:
 
 
 def attempt(item: Mapping[str, Any]) -> dict[str, Any]:
-    """One attempt, as it is stored."""
+    """Returns one stored attempt."""
     return {name: value for name, value in item.items() if name not in ("id", "part", "forget_at")}
 
 
 def figures(counters: Mapping[str, int], *, equal: bool) -> dict[str, Any]:
-    """The counts of deliveries, under the names the list of a panel expects, and the ledger of the undelivered.
+    """Returns the counts of deliveries under the names of a panel's list, with the undelivered ones by state.
 
-    As in `status`, a delivery has failed as soon as an attempt at it has, until one succeeds. So has it in the success rate: an endpoint
-    that is down shows at once, not when the last retry has been given up.
+    As in `status`, a delivery has failed as soon as one attempt has, until one succeeds. The success rate
+    counts alike, so an endpoint that is down shows at once, not after the last retry.
     """
     tried = counters["delivered"] + counters["failing"]
     return {
@@ -88,7 +88,7 @@ def figures(counters: Mapping[str, int], *, equal: bool) -> dict[str, Any]:
 
 
 def latency(recent: Sequence[Delivery]) -> dict[str, Any]:
-    """Success rate and latency over the last attempts of recent deliveries, milliseconds."""
+    """Returns success rate and latency in milliseconds over the last attempts of recent deliveries."""
     tried = [shown for shown in recent if shown.duration_ms is not None]
     durations = sorted(shown.duration_ms or 0 for shown in tried)
     rate = round(100 * sum(not shown.failed for shown in tried) / len(tried), 2) if tried else None
@@ -98,7 +98,7 @@ def latency(recent: Sequence[Delivery]) -> dict[str, Any]:
 
 
 def _percentile(ordered: Sequence[int], percent: int) -> int | None:
-    """Nearest rank."""
+    """Returns the percentile by nearest rank, or None without values."""
     return ordered[math.ceil(percent / 100 * len(ordered)) - 1] if ordered else None
 
 

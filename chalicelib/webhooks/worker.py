@@ -1,6 +1,6 @@
-"""What the functions call.
+"""Entry points of the Lambda functions.
 
-An event to be matched, a task of the deliveries queue, a minute that has passed.
+They match an event, do tasks of the deliveries queue, and do the work of a minute.
 """
 
 from collections.abc import Mapping
@@ -21,14 +21,14 @@ _THREADS = 10
 
 @cache
 def dependencies() -> Dependencies:
-    """The world as it is: one sender per process, whose connections stay open between invocations."""
+    """Returns the real dependencies. One HTTP client per process keeps its connections open."""
     return Dependencies(post=WebhookHttpClient(ssrf_guard.Policy.of_deployment()).post)
 
 
 def match_event(*events: LoggedEvent) -> None:
-    """Creates the deliveries of events of one stream, in its order.
+    """Creates the deliveries of events of one stream, in stream order.
 
-    Raises Retryable when the queue has to bring them again.
+    Raises Retryable if SQS must redeliver the events.
     """
     now = dependencies().clock()
     placed = fan_out.fan_out_all(events, now)
@@ -44,13 +44,13 @@ def match_event(*events: LoggedEvent) -> None:
 
 
 def handle_tasks(bodies: Mapping[str, str]) -> list[str]:
-    """Does the tasks of a batch of the deliveries queue side by side, up to ten.
+    """Does the tasks of a batch of the deliveries queue concurrently, up to ten.
 
     Args:
         bodies: The messages, by their ids in the queue.
 
     Returns:
-        The ids of those that the queue has to bring again.
+        The ids of the messages that SQS must redeliver.
     """
     messages = {id_: message for id_, body in bodies.items() if (message := _parse_task(body))}
     wanted = {message.delivery_id: message.webhook_id for message in messages.values() if message.delivery_id}
@@ -79,14 +79,14 @@ def _parse_task(body: str) -> Message | None:
         return Message.model_validate_json(body)
     except ValidationError as error:
         log.error(
-            "a message of the deliveries queue is broken",
+            "malformed message in the deliveries queue",
             extra={"errors": error.errors(include_input=False, include_url=False)},
         )
         return None
 
 
 def _handle_task(message: Message) -> str | Exception:
-    """Releases what an endpoint missed, or tries it."""
+    """Releases an endpoint's backlog, or probes the endpoint."""
     try:
         if message.task is Task.DRAIN:
             return f"released_{circuit_breaker.drain(message.webhook_id, dependencies().clock())}"
@@ -99,6 +99,6 @@ def _handle_task(message: Message) -> str | Exception:
 
 
 def run_minute() -> None:
-    """Queues what has become due, and checks the books."""
+    """Queues due deliveries and checks the counters."""
     now = dependencies().clock()
     log.info("deliveries swept", extra={"queued": sweep.sweep(now), "unequal_books": len(sweep.audit(now))})

@@ -1,6 +1,6 @@
 """The deployment zip and the route document: `python -m infra.build [--target lambda]`.
 
-The dependencies are a layer of their own, kept in `build/.cache`; our own code, as Chalice packs it, is laid
-on top. Everything carries bytecode that Python trusts without looking at the source's date, since the dates
-in the zip are fixed.
+The dependencies form a layer, cached in `build/.cache`. Our own code, as Chalice packs it, is added to the
+layer. All modules carry bytecode that Python trusts without checking the source's date, because the dates in
+the zip are fixed.
 """

@@ -1,6 +1,6 @@
 """`python -m infra.build [--target lambda]`.
 
-A second or two for changed code, next to nothing when nothing has changed.
+Takes a second or two for changed code, and almost no time without changes.
 """
 
 import argparse
@@ -15,9 +15,11 @@ from infra.stack import ROOT, StackError
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m infra.build", description="Makes the deployment zip and the route document."
+        prog="python -m infra.build", description="Build the deployment zip and the route document."
     )
-    parser.add_argument("--target", choices=["local", "lambda"], default="local", help="where it will run")
+    parser.add_argument(
+        "--target", choices=["local", "lambda"], default="local", help="where the artifact will run"
+    )
     target = parser.parse_args().target
     started = time.monotonic()
     try:

@@ -1,7 +1,7 @@
-"""The deployment zip and the route document, made anew only if something they are made from has changed.
+"""The deployment zip and the route document, rebuilt only if one of their sources has changed.
 
-For this machine into `build/`, for Lambda into `build/lambda/`; `manifest.json` beside them says what they
-are, and for Lambda `sbom.json` what is in the zip.
+The target is `build/` for this machine and `build/lambda/` for Lambda. `manifest.json` describes both, and
+for Lambda `sbom.json` lists the contents of the zip.
 """
 
 import fcntl
@@ -23,16 +23,16 @@ BUILD = ROOT / "build"
 
 
 def build(target: str = "local", say: Callable[[str], object] = print) -> dict[str, Any]:
-    """Brings zip, route document and manifest up to date; gives the manifest.
+    """Updates zip, route document and manifest, and returns the manifest.
 
-    `say` is told what takes time.
+    `say` gets a line for each slow step.
     """
     directory = BUILD / "lambda" if target == "lambda" else BUILD
     cache = BUILD / ".cache"
     cache.mkdir(parents=True, exist_ok=True)
     directory.mkdir(exist_ok=True)
     with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two builds of one checkout take turns
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one build per checkout at a time
         described = stack.load()
         requirements = ROOT / "requirements.txt"
         wanted = layer.describe(requirements.read_bytes(), described.ccxt_modules, target)
@@ -61,9 +61,9 @@ def build(target: str = "local", say: Callable[[str], object] = print) -> dict[s
 
 
 def _sources() -> dict[str, Path]:
-    """Everything of ours that the zip and the route document are made from."""
+    """Returns all our sources of the zip and the route document."""
     found = {"app.py": ROOT / "app.py", "infra/stack.py": ROOT / "infra" / "stack.py"}
-    # What is in vendor/ are links, and Chalice follows them.
+    # vendor/ holds links, and Chalice follows them.
     for package in (ROOT / "chalicelib", ROOT / "infra" / "build", *(ROOT / "vendor").iterdir()):
         files = zipping.files_of(package)
         found |= {
@@ -79,7 +79,7 @@ def _for_lambda(archive: Path) -> bool:
 
 
 def _pack(archive: Path, zipped: Path, routes: Path) -> dict[str, Any]:
-    """Lays our code over the dependencies and writes the route document; says what came out."""
+    """Packs our code with the dependencies and writes the route document. Returns the manifest's data."""
     with tempfile.TemporaryDirectory(prefix="code-", dir=archive.parent) as work:
         # Two processes: importing the product for its routes takes as long as packing it.
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "AWS_DEFAULT_REGION": "us-east-1"}

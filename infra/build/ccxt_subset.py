@@ -1,7 +1,7 @@
-"""ccxt with the configured exchanges only.
+"""Reduces ccxt to the configured exchanges.
 
 Importing any ccxt module runs `ccxt/__init__.py`, which imports all of its hundred exchanges: 2 seconds and
-120 MB without need. Every file that is kept is as ccxt made it, except that one.
+120 MB for nothing. Only that file changes. All other kept files stay as ccxt made them.
 """
 
 import re
@@ -14,7 +14,7 @@ _PARENT = re.compile(r"^from ccxt\.(\w+) import", re.MULTILINE)
 
 
 def trim(package: Path, modules: tuple[str, ...]) -> None:
-    """Cuts the installed package down to `modules`, those they are derived from, and the base."""
+    """Reduces the installed package to `modules`, their parent classes and the base."""
     kept = _with_parents(package, modules)
     original = (package / "__init__.py").read_text(encoding="utf-8")
     for path in package.iterdir():
@@ -28,7 +28,7 @@ def trim(package: Path, modules: tuple[str, ...]) -> None:
 
 
 def _with_parents(package: Path, modules: tuple[str, ...]) -> list[str]:
-    """The modules and, since `binanceusdm` is a `binance`, the exchanges they are built on."""
+    """Returns the modules and their parents: `binanceusdm` derives from `binance`."""
     kept: set[str] = set()
     waiting = list(modules)
     while waiting:
@@ -47,7 +47,7 @@ def _with_parents(package: Path, modules: tuple[str, ...]) -> list[str]:
 
 
 def _init(original: str, modules: list[str]) -> str:
-    """The package's own `__init__`, without the exchanges that are not kept."""
+    """Returns the package's `__init__` without the removed exchanges."""
     listed = "".join(f"    {module!r},\n" for module in modules)
     shortened, lists = re.subn(
         r"^exchanges = \[.*?^\]", f"exchanges = [\n{listed}]", original, flags=re.MULTILINE | re.DOTALL
@@ -60,7 +60,5 @@ def _init(original: str, modules: list[str]) -> str:
         flags=re.MULTILINE,
     )
     if lists != 1 or not imports:
-        raise BuildError(
-            "ccxt/__init__.py has changed its form: infra/build/ccxt_subset.py no longer knows how to trim it"
-        )
+        raise BuildError("ccxt/__init__.py has a new form that infra/build/ccxt_subset.py cannot trim")
     return shortened

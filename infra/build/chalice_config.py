@@ -1,14 +1,13 @@
-"""Chalice's own configuration out of `stack.yaml`.
+"""Chalice's own configuration, derived from `stack.yaml`.
 
 `python -m infra.build.chalice_config` writes it into `.chalice/`.
 
-Stage `local` is for `chalice local` and `chalice.test.Client`, beside the emulated cloud that `make run`
-starts. The key of that cloud is a
-secret: export `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` from `.local/root.key` before `chalice local`.
-Stage `prod` is for
-`chalice package`: one function with the HTTP functions' limits and grants. The addresses of what Terraform
-has made are merged in (`chalice package --stage prod --merge-template`), since queues' URLs and keys' ARNs
-hold the account's number.
+- Stage `local` is for `chalice local` and `chalice.test.Client`, beside the emulated cloud of `make run`. The
+  key of that cloud is a secret: export `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` from `.local/root.key`
+  before `chalice local`.
+- Stage `prod` is for `chalice package`: one function with the limits and grants of the HTTP functions. Merge
+  in the addresses of Terraform's resources (`chalice package --stage prod --merge-template`): URLs of queues
+  and ARNs of keys hold the account's number.
 """
 
 import json
@@ -23,7 +22,7 @@ FOLDER = ROOT / ".chalice"
 
 
 def config(described: Stack) -> dict[str, Any]:
-    """`config.json`."""
+    """Returns `config.json`."""
     functions = [function.definition for function in described.http_functions]
     limits = {
         "lambda_memory_size": max(function.memory_mb for function in functions),
@@ -45,9 +44,9 @@ def config(described: Stack) -> dict[str, Any]:
 
 
 def policy(described: Stack) -> dict[str, Any]:
-    """`policy.json`.
+    """Returns `policy.json`.
 
-    What the HTTP functions are granted, on any stage's resources in the account it is deployed to.
+    It holds the grants of the HTTP functions, on the resources of any stage in the deployment's account.
     """
     granted: dict[str, set[str]] = {}
     for function in described.http_functions:
@@ -111,7 +110,7 @@ def _arn(described: Stack, statement: Statement) -> str:
 
 
 def files(described: Stack) -> dict[str, str]:
-    """The files of `.chalice/` by name, as they should be."""
+    """Returns the expected files of `.chalice/` by name."""
     return {
         name: json.dumps(content, indent=2) + "\n"
         for name, content in (("config.json", config(described)), ("policy.json", policy(described)))

@@ -12,19 +12,19 @@ from infra.stack import ROOT
 
 
 class _WithoutDependencies(DependencyBuilder):
-    """In place of Chalice's dependency builder: the dependencies are a layer that is made elsewhere."""
+    """Replaces Chalice's dependency builder: the dependencies are a separate layer."""
 
     def __init__(self) -> None:
         super().__init__(OSUtils())
 
     def build_site_packages(self, abi: str, requirements_filename: str, target_directory: str) -> None:
-        """Builds none."""
+        """Builds nothing."""
 
 
 class _Packager(LambdaDeploymentPackager):
-    """Chalice's packager, which says what goes into the zip.
+    """Chalice's packager, which decides the contents of the zip.
 
-    Its own runtime, `app.py`, `chalicelib/` and `vendor/`.
+    The contents are Chalice's runtime, `app.py`, `chalicelib/` and `vendor/`.
     """
 
     def __init__(self, archive: Path) -> None:
@@ -33,12 +33,12 @@ class _Packager(LambdaDeploymentPackager):
         self._archive = archive
 
     def deployment_package_filename(self, project_dir: str, python_version: str) -> str:  # noqa: ARG002 - the signature is Chalice's
-        """Where we want the zip, not `.chalice/deployments`."""
+        """Returns our path for the zip instead of `.chalice/deployments`."""
         return str(self._archive)
 
 
 def unpack(directory: Path) -> None:
-    """Puts the code into the directory, without bytecode or other leftovers of this machine."""
+    """Unpacks the code into the directory, without bytecode or other local files."""
     archive = directory.with_name(f"{directory.name}.zip")
     try:
         version = f"python{sys.version_info.major}.{sys.version_info.minor}"

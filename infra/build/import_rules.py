@@ -1,4 +1,4 @@
-"""What API Gateway refuses when it imports a route document.
+"""Route documents that API Gateway refuses to import.
 
 Neither Terraform nor the local cloud notices before a deployment.
 
@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_RESOURCES = 300  # of one REST API, the root among them
+_RESOURCES = 300  # of one REST API, the root included
 _DOCUMENT_BYTES = 6 * 1024 * 1024
 _METHODS = frozenset(
     {"get", "put", "post", "delete", "options", "head", "patch", "x-amazon-apigateway-any-method"}
@@ -23,7 +23,7 @@ _VARIABLE = re.compile(r"\{([^}+]+)\+?\}")
 
 
 def problems(document: Mapping[str, Any]) -> list[str]:
-    """What API Gateway would refuse in the document, a sentence each."""
+    """Returns the reasons for which API Gateway would refuse the document, one sentence each."""
     return [*_paths(document["paths"]), *_methods(document["paths"]), *_size(document)]
 
 
@@ -62,7 +62,8 @@ def _methods(paths: Mapping[str, Any]) -> Iterator[str]:
                 continue
             declared = {one["name"] for one in operation.get("parameters", ()) if one.get("in") == "path"}
             if declared - names:
-                yield f"{method} {path}: declares {', '.join(sorted(declared - names))}, which the path does not have"
+                extra = ", ".join(sorted(declared - names))
+                yield f"{method} {path}: declares {extra}, which the path does not have"
 
 
 def _size(document: Mapping[str, Any]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The dependency layer: what `requirements.txt` names, cut down to what is used, with bytecode, as a zip."""
+"""The dependency layer: a zip of the used parts of `requirements.txt`'s packages, with bytecode."""
 
 import importlib.metadata
 import platform
@@ -15,17 +15,16 @@ from packaging.utils import canonicalize_name
 
 from infra.build import ccxt_subset, zipping
 
-# ccxt also depends on what its asynchronous half and its on-chain signing need; its synchronous half needs
-# these.
+# Requirements of ccxt's asynchronous half and its on-chain signing. Its synchronous half needs only these.
 _CCXT_NEEDS = {"requests", "certifi", "cryptography", "typing-extensions"}
 _IN_LAMBDA_ALREADY = {"boto3", "botocore", "s3transfer"}
 _LAMBDA_PLATFORM = {"uv": "aarch64-manylinux2014", "pip": "manylinux2014_aarch64"}
-# Records of the installation, which differ from one to the next. METADATA and licences stay.
+# Records of the installation, which differ between installations. METADATA and licences stay.
 _LEFT_OUT = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_build.json", "uv_cache.json"}
 
 
 def describe(requirements: bytes, modules: Iterable[str], target: str) -> list[str]:
-    """What the layer depends on: the same words, the same layer."""
+    """Returns the inputs of the layer: equal inputs give an equal layer."""
     sources = b"".join(
         (Path(__file__).parent / name).read_bytes() for name in ("layer.py", "ccxt_subset.py", "zipping.py")
     )
@@ -41,7 +40,7 @@ def describe(requirements: bytes, modules: Iterable[str], target: str) -> list[s
 
 
 def build(requirements: Path, modules: tuple[str, ...], target: str, archive: Path) -> None:
-    """Installs, cuts down, compiles and zips the dependencies into `archive`."""
+    """Installs, reduces, compiles and zips the dependencies into `archive`."""
     with tempfile.TemporaryDirectory(prefix="layer-", dir=archive.parent) as work:
         wanted = [
             line
@@ -64,7 +63,7 @@ def build(requirements: Path, modules: tuple[str, ...], target: str, archive: Pa
 
 
 def _install(listed: Path, site: Path, target: str) -> None:
-    """Puts the packages into `site`, by uv where there is one, else by pip."""
+    """Installs the packages into `site`, with uv if available, else with pip."""
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{sys.prefix}/bin") or shutil.which("uv")
     command = (
         [uv, "pip", "install", "--python", sys.executable] if uv else [sys.executable, "-m", "pip", "install"]
@@ -86,7 +85,7 @@ def _install(listed: Path, site: Path, target: str) -> None:
 
 
 def _keep_only(site: Path, roots: set[str]) -> None:
-    """Removes the distributions that nothing in `roots` needs, and of the others the traces of their installation."""
+    """Removes distributions that `roots` does not need, and all installation records."""
     distributions: dict[str, importlib.metadata.Distribution] = {
         canonicalize_name(found.metadata["Name"]): found
         for found in importlib.metadata.distributions(path=[str(site)])

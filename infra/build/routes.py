@@ -1,7 +1,7 @@
 """The route document: Chalice's swagger, with each method's function marked.
 
-`x-tradehook-function` names the function, and the integration's `uri` is the placeholder `${name}` of it,
-which is how Terraform's `templatefile` wants it; the local deployment fills it in itself.
+`x-tradehook-function` names the function. The integration's `uri` is its placeholder `${name}`, as
+Terraform's `templatefile` wants it. The local deployment fills the placeholder in itself.
 """
 
 import json
@@ -18,7 +18,7 @@ _GREEDY = re.compile(r"\{(\w+)\+\}")
 
 
 class _Generator(SwaggerGenerator):
-    """Chalice's generator, with the function's placeholder for the one handler it knows of."""
+    """Chalice's generator, with the function's placeholder for its single handler."""
 
     def __init__(self, owners: dict[tuple[str, str], str]) -> None:
         super().__init__("", {})
@@ -28,7 +28,7 @@ class _Generator(SwaggerGenerator):
     def _generate_route_method(self, view: Any) -> Any:
         self._function = self._owners[view.method, view.uri_pattern]
         operation = {**super()._generate_route_method(view), "x-tradehook-function": self._function}
-        # Chalice knows no greedy parameters, and API Gateway's documents declare them by the name without the
+        # Chalice has no greedy parameters, and API Gateway's documents declare them by the name without the
         # plus:
         # https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-set-up-simple-proxy.html
         greedy = [
@@ -42,7 +42,7 @@ class _Generator(SwaggerGenerator):
 
 
 def document() -> dict[str, Any]:
-    """The route document of the root `app.py`. Raises BuildError if API Gateway would refuse it."""
+    """Returns the route document of the root `app.py`. Raises BuildError if API Gateway would refuse it."""
     import app  # noqa: PLC0415 - it imports the product, which a build that has nothing to do must not
 
     swagger: dict[str, Any] = _Generator(app.OWNERS).generate_swagger(app.app)

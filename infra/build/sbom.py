@@ -1,9 +1,9 @@
 """The bill of materials of the artifact.
 
-Every distribution in the zip, as CycloneDX (https://cyclonedx.org/docs/1.6/json/).
+Lists every distribution in the zip, as CycloneDX (https://cyclonedx.org/docs/1.6/json/).
 
-It is read from the metadata that lies in the zip, so that it lists what is there and nothing else, and holds
-no time and no random number, so that the same zip has the same bill.
+The source is the metadata in the zip, so the bill lists exactly its contents. It holds no time and no random
+number: the same zip has the same bill.
 """
 
 import json
@@ -54,6 +54,6 @@ def _component(metadata: Message) -> Component:
     }
     if licence := metadata["License-Expression"]:
         return component | {"licenses": [{"expression": licence}]}
-    # Before licence expressions a package had words of its own, at times the whole text.
+    # Before licence expressions, a package's own words named the licence, sometimes as the whole text.
     words = (metadata["License"] or "").strip()
     return component | ({"licenses": [{"license": {"name": words}}]} if words and "\n" not in words else {})

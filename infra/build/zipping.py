@@ -1,4 +1,4 @@
-"""Zips and bytecode that come out the same, byte for byte, from the same input."""
+"""Reproducible zips and bytecode: the same input gives the same bytes."""
 
 import hashlib
 import os
@@ -8,51 +8,52 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
+_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip can hold
 _MODE = 0o100644 << 16
 
 _COMPILE = """
 import compileall, py_compile, sys
 ok = compileall.compile_dir(
-    sys.argv[1], maxlevels=50, quiet=1, force=True, stripdir=sys.argv[1], prependdir="/var/task", workers=int(sys.argv[2]),
+    sys.argv[1], maxlevels=50, quiet=1, force=True, stripdir=sys.argv[1], prependdir="/var/task",
+    workers=int(sys.argv[2]),
     invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
 sys.exit(not ok)
 """
 
 
 class BuildError(Exception):
-    """The artifact cannot be made."""
+    """The artifact cannot be built."""
 
 
 def digest(data: bytes) -> str:
-    """SHA-256, in hex."""
+    """Returns SHA-256 in hex."""
     return hashlib.sha256(data).hexdigest()
 
 
 def files_of(directory: Path) -> dict[str, Path]:
-    """Every file under the directory, by its path inside it."""
+    """Returns every file under the directory, by its relative path."""
     return {path.relative_to(directory).as_posix(): path for path in directory.rglob("*") if path.is_file()}
 
 
 def compile_tree(directory: Path) -> None:
-    """Puts bytecode beside every module.
+    """Writes the bytecode of every module.
 
-    Valid whatever date the source has, and naming it where Lambda will have it.
+    The bytecode is valid for any date of the source, and names the module's path in Lambda.
 
     Raises:
         BuildError: A module does not compile.
     """
-    # A process of its own, with a fixed hash seed: bytecode holds sets in the order of their hashes.
+    # A separate process with a fixed hash seed: bytecode holds sets in the order of their hashes.
     command = [sys.executable, "-I", "-c", _COMPILE, str(directory), str(os.cpu_count() or 1)]
     done = subprocess.run(command, env={"PYTHONHASHSEED": "0"}, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise BuildError(f"Not everything compiles:\n{done.stdout}{done.stderr}")
+        raise BuildError(f"A module does not compile:\n{done.stdout}{done.stderr}")
 
 
 def write(
     archive: Path, files: Mapping[str, Path], *, onto: Path | None = None, compressed: bool = True
 ) -> None:
-    """Writes the files into a zip, sorted, after the entries that the zip `onto` has.
+    """Writes the files into a zip, sorted, after the entries of the zip `onto`.
 
     Args:
         compressed: Off for the local cloud, which unpacks the zip at every cold start.
@@ -69,13 +70,13 @@ def write(
 
 
 def unpacked_size(archive: Path) -> int:
-    """How large the zip is when unpacked."""
+    """Returns the unpacked size of a zip in bytes."""
     with zipfile.ZipFile(archive) as content:
         return sum(entry.file_size for entry in content.infolist())
 
 
 def fingerprint(words: Iterable[str], files: Mapping[str, Path]) -> str:
-    """One digest of all the words, and of all the files with their names."""
+    """Returns one digest of all words, and of all files with their names."""
     total = hashlib.sha256("\0".join(words).encode())
     for name in sorted(files):
         total.update(f"\0{name}\0".encode())

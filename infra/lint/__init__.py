@@ -1,1 +1,1 @@
-"""Checks of names and prose that no other linter knows."""
+"""Checks of names and prose that no other linter has."""

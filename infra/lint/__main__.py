@@ -1,7 +1,7 @@
-"""`python -m infra.lint`: no old name is back, and prose uses the words of the writing rules.
+"""`python -m infra.lint`: finds old names, and banned words in prose.
 
-Each line of a list is a regular expression, a tab, what to write instead and, where the word has another
-meaning elsewhere, a tab and a regular expression of the paths in which it is wrong.
+Each line of a list is a regular expression, a tab and the replacement. An optional third column is a regular
+expression of the paths where the word is wrong.
 """
 
 import io
@@ -24,12 +24,12 @@ PROSE = re.compile(r"\.md$|^web/.*\.js$|^Makefile$|\.yaml$")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A word that must not stand somewhere.
+    """A banned word.
 
     Attributes:
         pattern: The word.
-        instead: What to write.
-        paths: The files in which it is wrong.
+        instead: The replacement.
+        paths: The files where the word is wrong.
     """
 
     pattern: re.Pattern[str]
@@ -38,7 +38,7 @@ class Rule:
 
 
 def read_rules(path: Path, flags: int = 0) -> list[Rule]:
-    """The rules of a list; lines that are empty or begin with `#` do not count."""
+    """Returns the rules of a list. Ignores empty lines and lines that begin with `#`."""
     rules = []
     for line in path.read_text().splitlines():
         if not line or line.startswith("#"):
@@ -49,7 +49,7 @@ def read_rules(path: Path, flags: int = 0) -> list[Rule]:
 
 
 def find(rules: list[Rule], path: str, lines: Iterator[tuple[int, str]]) -> list[str]:
-    """What stands in these numbered lines of a file that should not."""
+    """Returns the findings in these numbered lines of a file."""
     here = [rule for rule in rules if rule.paths.search(path)]
     return [
         f"{path}:{number}: {match.group(0)!r}: write {rule.instead}"
@@ -60,7 +60,7 @@ def find(rules: list[Rule], path: str, lines: Iterator[tuple[int, str]]) -> list
 
 
 def prose(path: str, text: str) -> Iterator[tuple[int, str]]:
-    """The lines of a file that people read: all of a page, the docstrings and comments of Python."""
+    """Yields a file's prose lines: all of a page, the docstrings and comments of Python."""
     if PROSE.search(path):
         yield from enumerate(text.splitlines(), 1)
     elif path.endswith(".py"):
@@ -71,7 +71,7 @@ def prose(path: str, text: str) -> Iterator[tuple[int, str]]:
 
 
 def main() -> int:
-    """Prints every finding; 1 if there is one."""
+    """Prints every finding. Returns 1 if there is one."""
     names = read_rules(HERE / "old_names.txt")
     words = read_rules(HERE / "banned_words.txt", re.IGNORECASE)
     listed = subprocess.run(

@@ -1,4 +1,4 @@
-"""`python -m infra.local up | down | run | status`; `RESET=1` forgets the state first."""
+"""`python -m infra.local up | down | run | status`; `RESET=1` deletes the state first."""
 
 import argparse
 import asyncio
@@ -29,15 +29,15 @@ def _up(place: LocalStackPaths) -> None:
 
 
 def _down(place: LocalStackPaths) -> None:
-    """Ends it; the state stays."""
+    """Stops everything. The state stays."""
     console.print("stopped, state kept" if down(place) else "nothing was running")
 
 
 def _run(place: LocalStackPaths) -> None:
-    """Starts everything, shows an example and live events, and ends it all on Ctrl-C."""
+    """Starts everything, shows an example and live events, and stops on Ctrl-C."""
     signal.signal(signal.SIGTERM, _interrupt)
     started = time.monotonic()
-    theirs = running(place)  # `make up` was here before: then its end is not ours to bring about
+    theirs = running(place)  # `make up` started the stack, so Ctrl-C must not stop it
     try:
         up(place, reset=os.environ.get("RESET") == "1")
         _show_urls(place, started)
@@ -45,7 +45,7 @@ def _run(place: LocalStackPaths) -> None:
     except KeyboardInterrupt:
         pass
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not cut the saving short
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the saving
         if theirs:
             console.print("\nstill running in the background: `make down` ends it")
         else:
@@ -55,7 +55,7 @@ def _run(place: LocalStackPaths) -> None:
 
 
 def _status(place: LocalStackPaths) -> None:
-    """Says whether it is running."""
+    """Prints whether the stack is running."""
     console.print(f"running on {place.url}" if running(place) else "not running")
     sys.exit(not running(place))
 
@@ -65,7 +65,7 @@ async def _example(place: LocalStackPaths) -> None:
         await example.show(read_stack_env(place))
         console.print("[yellow]the event stream ended[/]")
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        console.print(f"[yellow]the example did not go through:[/] {error}", markup=True)
+        console.print(f"[yellow]the example failed:[/] {error}", markup=True)
     await asyncio.Event().wait()
 
 
@@ -88,7 +88,9 @@ def _interrupt(*_: object) -> None:
 def main() -> None:
     """The command line."""
     commands = {"up": _up, "down": _down, "run": _run, "status": _status}
-    parser = argparse.ArgumentParser(prog="python -m infra.local", description="The product on this machine.")
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.local", description="Run the product on this machine."
+    )
     parser.add_argument(
         "command",
         choices=commands,

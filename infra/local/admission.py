@@ -1,10 +1,9 @@
-"""How many requests a function gets at once, and how long they may stay.
+"""Limits the concurrent requests of a function, and their waiting time.
 
-The emulator starts a process for every request that finds none idle, on a machine with few cores; and a
-webhook that waits for its order's result keeps its place while it waits. So there are few places, another one
-is made only when nobody has left for a
-while, and a request that others stand behind is told that its time for waiting is over: it is answered 202 as
-soon as it is accepted.
+The emulator starts a process for every request that finds none idle, on a machine with few cores. A webhook
+that waits for its order's result keeps its slot during the wait. So each function has few slots. A slot is
+added only after a while without a free one. A request with others queued behind it loses its waiting time and
+is answered 202 as soon as it is accepted.
 """
 
 import asyncio
@@ -14,14 +13,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 AT_FIRST = 2
-"""As many as there are cores.
+"""The number of cores.
 
-More of them at once are no faster, and a process takes half a second of a core to start.
+More slots are no faster, and a process takes half a second of a core to start.
 """
 
 AT_ONCE = 6
 SLOW_SLOTS = 2
-"""So many may wait for their results at length; those beside them only shortly."""
+"""The number of slots whose requests may wait long for their results. All others wait shortly."""
 
 SHORT_WAIT_S = 2.0
 OVER_S = 30.0
@@ -29,11 +28,11 @@ OVER_S = 30.0
 _A_LOOK_S = 0.02
 _STUCK_S = 0.25
 _STARTING_S = 1.5
-"""After a pause the first processes may have to start, and each further one beside them only makes it longer."""
+"""The start of the first processes after a pause. Each further process makes it longer."""
 
 
 class AdmissionControl:
-    """The gate of one function."""
+    """The admission control of one function."""
 
     def __init__(self) -> None:
         self._inside = 0
@@ -43,12 +42,12 @@ class AdmissionControl:
 
     @asynccontextmanager
     async def enter(self) -> AsyncIterator[float]:
-        """Waits for a place. Gives the seconds by which the request shall count as older than it is."""
+        """Waits for a slot. Yields the seconds by which the request's deadline comes earlier."""
         if not self._inside and not self._outside:
             self._begin()
         self._outside += 1
         try:
-            await self._place()
+            await self._acquire_slot()
         finally:
             self._outside -= 1
         self._inside += 1
@@ -56,7 +55,7 @@ class AdmissionControl:
             if self._left == -math.inf or (self._inside > 1 and time.monotonic() - self._since < _A_LOOK_S):
                 await asyncio.sleep(
                     _A_LOOK_S
-                )  # the first ones of a burst cannot know yet that others come behind them
+                )  # the first requests of a burst cannot know yet that others follow
             yield self._deadline_shift()
         finally:
             self._inside -= 1
@@ -64,12 +63,12 @@ class AdmissionControl:
             self._places.release()
 
     def _begin(self) -> None:
-        """After a pause, in which the processes may have ended, there are as few places as at first."""
+        """Resets the number of slots after a pause, because idle processes may have ended."""
         self._began = self._since = time.monotonic()
         self._open = AT_FIRST
         self._places = asyncio.Semaphore(self._open)
 
-    async def _place(self) -> None:
+    async def _acquire_slot(self) -> None:
         while True:
             try:
                 await asyncio.wait_for(self._places.acquire(), _STUCK_S)

@@ -1,6 +1,6 @@
 """The emulated cloud as a process.
 
-Ministack, in a venv of its own, bound to loopback, its state kept between runs.
+Ministack, in its own venv, bound to loopback. Its state survives restarts.
 """
 
 import fcntl
@@ -21,21 +21,20 @@ from infra.local import loopback_guard, priority, process
 from infra.local.paths import HOST, REGION, STAGE, LocalStackPaths
 from infra.stack import ROOT
 
-# Lambda workers see what the cloud's interpreter sees. So that nothing but the artifact's own dependencies is
-# there to import,
-# the cloud gets an interpreter with ministack in it, and with boto3, as Lambda has.
+# Lambda workers import from the cloud's interpreter. They must find only the artifact's own dependencies, so
+# this interpreter has just ministack and, as in Lambda, boto3.
 _VENV = ROOT / ".local" / "cloud-venv"
 _PACKAGES = ("ministack", "boto3")
 _EMULATOR = ROOT / "infra" / "local" / "emulator.py"
 
 
 def start(place: LocalStackPaths) -> None:
-    """Starts the cloud and waits until it answers. Does nothing if it is running.
+    """Starts the cloud and waits until it answers. No-op if it is running.
 
-    One that runs elsewhere only has to answer.
+    A cloud that runs elsewhere only has to answer.
 
     Raises:
-        ProcessError: Its port is taken, or it does not come up.
+        ProcessError: Its port is taken, or it does not start.
     """
     if place.elsewhere:
         if not running(place):
@@ -88,9 +87,9 @@ def start(place: LocalStackPaths) -> None:
 
 
 def stop(place: LocalStackPaths) -> bool:
-    """Stops the cloud, which writes its state first.
+    """Stops the cloud, which saves its state first.
 
-    False if it was not running, or runs elsewhere and is not ours to stop.
+    Returns False if it was not running, or if it runs elsewhere.
     """
     if place.elsewhere:
         return False
@@ -100,14 +99,17 @@ def stop(place: LocalStackPaths) -> bool:
 
 
 def running(place: LocalStackPaths) -> bool:
-    """Whether it is running."""
+    """Returns whether the cloud is running."""
     if place.elsewhere:
         return _answers(f"{place.elsewhere}/_ministack/ready") or has_no_websockets(place)
     return process.running(_pid(place)) is not None
 
 
 def has_no_websockets(place: LocalStackPaths) -> bool:
-    """Whether it is a LocalStack, whose free edition has no WebSocket APIs, and whose functions have an endpoint of their own."""
+    """Returns whether the cloud is a LocalStack.
+
+    Its free edition has no WebSocket APIs, and its functions have their own endpoint.
+    """
     return (
         place.elsewhere is not None
         and _answers(f"{place.elsewhere}/_localstack/health")
@@ -127,10 +129,10 @@ def forget(place: LocalStackPaths) -> None:
 
 
 def interpreter() -> Path:
-    """The cloud's own interpreter, made when it is missing or other versions are asked for."""
+    """Returns the cloud's own interpreter. Installs it if it is missing or outdated."""
     _VENV.parent.mkdir(exist_ok=True)
     with _VENV.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two stacks of one checkout may want it at once
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two stacks of one checkout may install it at once
         python = _interpreter()
         site_packages = (
             _VENV / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
@@ -162,7 +164,7 @@ def _interpreter() -> Path:
         done = subprocess.run(step, capture_output=True, text=True, check=False)
         if done.returncode:
             raise process.ProcessError(
-                f"the cloud's venv could not be made: {' '.join(step)}\n{done.stdout}{done.stderr}"
+                f"the cloud's venv could not be created: {' '.join(step)}\n{done.stdout}{done.stderr}"
             )
     stamp.write_text(made_from)
     return python
@@ -189,7 +191,7 @@ def _must_be_free(port: int) -> None:
 
 
 def _forget_stream_positions(saved: Path) -> None:
-    """A saved position in a table's stream outlives the stream's records, and then hides every new one."""
+    """Removes saved stream positions: they outlive the stream's records and then hide every new record."""
     if saved.exists():
         content = json.loads(saved.read_text())
         content.get("payload", content).pop("dynamodb_stream_positions", None)
@@ -197,7 +199,7 @@ def _forget_stream_positions(saved: Path) -> None:
 
 
 def _move_saved_state(state: Path, old_port: str, new_port: str) -> None:
-    """Saved queue URLs hold the port, and a queue is looked up by its URL."""
+    """Updates saved queue URLs: they hold the port, and a queue is looked up by its URL."""
     if old_port == new_port:
         return
     for saved in state.glob("*.json"):

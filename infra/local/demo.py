@@ -1,4 +1,4 @@
-"""One signal of each variant: what is sent, what is answered, and what became of it."""
+"""One signal of each variant: request, answer and orders."""
 
 import sys
 import time
@@ -28,7 +28,7 @@ class Sample:
 
 
 def samples(environment: Mapping[str, str]) -> list[Sample]:
-    """One signal of each variant, with the demo users' tokens."""
+    """Returns one signal of each variant, with the demo users' tokens."""
     group = {
         "group_name": environment["TRADEHOOK_GROUP_NAME"],
         "token": environment["TRADEHOOK_GROUP_TOKEN"],
@@ -49,7 +49,8 @@ def samples(environment: Mapping[str, str]) -> list[Sample]:
         Sample(
             "xc",
             "/xc",
-            f"code={code} strategy_id=MyStrategy demo=YES command=sell exchange=binance coinmarket=BTCUSDT amount=0.05",
+            f"code={code} strategy_id=MyStrategy demo=YES command=sell "
+            "exchange=binance coinmarket=BTCUSDT amount=0.05",
         ),
         Sample("group", "/api/webhook", group | {"order_type": "MARKET", "side": "buy", "qty_per": 5}),
         Sample("batch", "/api/webhook", group | {"order_type": "LIMIT", "side": "buy", "orders": legs}),
@@ -73,10 +74,10 @@ def samples(environment: Mapping[str, str]) -> list[Sample]:
 
 
 def main() -> None:
-    """Sends them one after the other and prints a table."""
+    """Sends the signals one by one and prints a table."""
     place = LocalStackPaths.here()
     if not place.stack_env.exists():
-        sys.exit("Nothing is running here: `make up` starts it.")
+        sys.exit("The stack is not running: `make up` starts it.")
     environment = read_stack_env(place)
     table = Table(
         "variant", "route", "answer", "ms", "orders", title="One signal of each variant", title_justify="left"
@@ -89,7 +90,7 @@ def main() -> None:
 def _sent(environment: Mapping[str, str], sample: Sample) -> tuple[str, str, str, str, str]:
     began = time.monotonic()
     body = {"data": sample.body} if isinstance(sample.body, str) else {"json": sample.body}
-    # A key of its own, so that running this twice trades twice instead of being taken for a repeat.
+    # A new key per run, so that a second run trades again and is no duplicate.
     headers = {**sample.headers, "Idempotency-Key": f"demo-{time.time_ns()}"}
     answer = requests.post(
         environment["TRADEHOOK_URL"] + sample.path, headers=headers, timeout=_TIMEOUT_S, **body
@@ -102,7 +103,7 @@ def _sent(environment: Mapping[str, str], sample: Sample) -> tuple[str, str, str
 
 
 def _orders(environment: Mapping[str, str], signal_id: str) -> str:
-    """What became of a signal's orders, once it has settled."""
+    """Returns the state of a signal's orders after the signal has settled."""
     headers = {"Authorization": f"Bearer {environment['TRADEHOOK_ADMIN_TOKEN']}"}
     until = time.monotonic() + _PATIENCE_S
     while True:
@@ -114,7 +115,8 @@ def _orders(environment: Mapping[str, str], signal_id: str) -> str:
         time.sleep(0.1)
     cancelled = sum(int(execution.get("cancelled", 0)) for execution in trace.get("executions", []))
     lines = [
-        f"{order['status']:<9} {order['side']} {order['quantity']} {order['symbol']} at {order['average_price'] or order['price']}"
+        f"{order['status']:<9} {order['side']} {order['quantity']} {order['symbol']} "
+        f"at {order['average_price'] or order['price']}"
         for order in trace.get("orders", [])
     ]
     return "\n".join([*lines, *([f"{cancelled} cancelled"] if cancelled else [])]) or "none"

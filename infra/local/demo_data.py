@@ -1,6 +1,6 @@
-"""Users, accounts and a strategy to try everything with.
+"""Demo users, accounts and a strategy.
 
-Made once, and the same again on every later start.
+Created once. A later start finds the same data.
 """
 
 from contextlib import suppress
@@ -30,9 +30,9 @@ PRICES = {"BTCUSDT": Decimal(95_000), "ETHUSDT": Decimal(3_200)}
 
 
 def seed(stack: LocalStack, earlier: dict[str, str]) -> dict[str, str]:
-    """Makes what is not there yet. Returns the demo part of `stack.env`.
+    """Creates missing demo data. Returns the demo part of `stack.env`.
 
-    Tokens are taken over from how it was `earlier`.
+    Keeps the tokens in `earlier`.
     """
     with as_root(stack):
         if (
@@ -60,9 +60,7 @@ _NAMES = (
 
 def _make() -> dict[str, str]:
     busy = {"signals_per_minute": 10_000}  # benchmarks and tests send in seconds what people send in a day
-    any_price = {
-        "max_price_deviation_percent": Decimal(0)
-    }  # the prices that the source documents print are not today's
+    any_price = {"max_price_deviation_percent": Decimal(0)}  # the prices in the source documents are outdated
     tokenless = {"require_token": False, "default_account": "策略A", **busy, **any_price}
     _user(ADMIN, "Admin", Role.ADMIN, {**any_price})
     _user(DEFAULT_USER, "Default", Role.USER, tokenless)
@@ -95,7 +93,7 @@ def _user(user_id: str, name: str, role: Role, settings: dict[str, object]) -> N
 
 
 def _trader_accounts(user_id: str) -> None:
-    """Two paper accounts, the second with shares in it, and a demo account on each exchange with some coins."""
+    """Creates two paper accounts, the second with shares, and a demo account per exchange with coins."""
     _account(f"{user_id}01", user_id, "策略A", "paper", "paper", "USD")
     _account(
         f"{user_id}02", user_id, "策略B", "paper", "paper", "USD", {"TSLA": (Decimal(200), Decimal(240))}
@@ -108,7 +106,7 @@ def _trader_accounts(user_id: str) -> None:
 
 
 def _strategy() -> None:
-    """A strategy with three demo accounts on each exchange."""
+    """Creates a strategy with three demo accounts on each exchange."""
     members = {}
     for place, exchange in enumerate(EXCHANGES):
         for number in (1, 2, 3):
@@ -142,7 +140,7 @@ def _account(
     currency: str,
     holdings: dict[str, tuple[Decimal, Decimal]] | None = None,
 ) -> None:
-    """An account with its place in its owner's directory, and what it holds."""
+    """Creates an account with its entry in the owner's directory, and its holdings."""
     account = Account(
         account_id=account_id, user_id=user_id, name=name, exchange=exchange, kind=kind, currency=currency
     )

@@ -1,6 +1,6 @@
-"""The stack onto the local cloud.
+"""Deploys the stack to the local cloud.
 
-Zip and template into a bucket, CloudFormation does the rest, in place where it can.
+Uploads zip and template to a bucket. CloudFormation does the rest, in place if possible.
 """
 
 import json
@@ -23,11 +23,11 @@ _FAILED = ("FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_IN_PROGRESS")
 
 
 class DeployError(Exception):
-    """CloudFormation did not accept the stack, or could not make it."""
+    """CloudFormation refused the stack, or could not create it."""
 
 
 def client(place: LocalStackPaths, service: str, endpoint: str | None = None) -> Any:
-    """A boto3 client with root's key."""
+    """Returns a boto3 client with root's key."""
     return boto3.client(
         service,
         endpoint_url=endpoint or place.cloud_url,
@@ -41,10 +41,10 @@ def client(place: LocalStackPaths, service: str, endpoint: str | None = None) ->
 
 
 def deploy(place: LocalStackPaths, manifest: dict[str, Any]) -> bool:
-    """Brings the deployed stack up to date and tells the front door. False if there was nothing to do.
+    """Updates the deployed stack and the front door. Returns False without a change.
 
     Raises:
-        StackError: `stack.yaml` does not hold together.
+        StackError: `stack.yaml` is inconsistent.
         DeployError: The cloud refused.
     """
     described = stack.load(place.stack_yaml)
@@ -55,9 +55,9 @@ def deploy(place: LocalStackPaths, manifest: dict[str, Any]) -> bool:
     ).render()
     cloudformation = client(place, "cloudformation")
     name = f"{described.name}-{STAGE}"
-    existing = _described(cloudformation, name)
+    existing = _describe_stack(cloudformation, name)
     if existing and existing["StackStatus"] in {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}:
-        cloudformation.delete_stack(StackName=name)  # a stack that never came to be cannot be updated
+        cloudformation.delete_stack(StackName=name)  # a stack whose creation failed cannot be updated
         _wait(cloudformation, name)
         existing = None
     wanted = json.loads(rendered)["Outputs"]["Fingerprint"]["Value"]
@@ -74,19 +74,22 @@ def deploy(place: LocalStackPaths, manifest: dict[str, Any]) -> bool:
         if not existing or any(existing["StackStatus"].endswith(end) for end in _FAILED):
             raise DeployError(_complaint(cloudformation, name))
         _make_topics_fifo(place, described)
-    _tell_front_door(place, described, routes, _outputs(existing or {}))
+    _write_front_door(place, described, routes, _outputs(existing or {}))
     return changed
 
 
 def outputs(place: LocalStackPaths) -> dict[str, str]:
-    """The deployed stack's outputs; nothing if it is not deployed."""
+    """Returns the deployed stack's outputs. Empty if it is not deployed."""
     return _outputs(
-        _described(client(place, "cloudformation"), f"{stack.load(place.stack_yaml).name}-{STAGE}") or {}
+        _describe_stack(client(place, "cloudformation"), f"{stack.load(place.stack_yaml).name}-{STAGE}") or {}
     )
 
 
 def _make_topics_fifo(place: LocalStackPaths, described: stack.Stack) -> None:
-    """Ministack's CloudFormation leaves `FifoTopic` out, and then messages lose their group on the way to the queues."""
+    """Makes topics FIFO: ministack's CloudFormation ignores `FifoTopic`.
+
+    Messages would lose their group on the way to the queues.
+    """
     sns = client(place, "sns")
     for name, topic in described.source.topics.items():
         if topic.fifo:
@@ -101,7 +104,7 @@ def _upload(place: LocalStackPaths, key: str, rendered: str) -> None:
     s3.put_object(Bucket=_BUCKET, Key=key, Body=(BUILD / "tradehook.zip").read_bytes())
 
 
-def _described(cloudformation: Any, name: str) -> dict[str, Any] | None:
+def _describe_stack(cloudformation: Any, name: str) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     except ClientError as error:
@@ -114,7 +117,7 @@ def _described(cloudformation: Any, name: str) -> dict[str, Any] | None:
 def _wait(cloudformation: Any, name: str, within_s: float = 120) -> dict[str, Any] | None:
     until = time.monotonic() + within_s
     while time.monotonic() < until:
-        found = _described(cloudformation, name)
+        found = _describe_stack(cloudformation, name)
         if not found or not found["StackStatus"].endswith("_IN_PROGRESS"):
             return found
         time.sleep(0.05)
@@ -134,20 +137,19 @@ def _complaint(cloudformation: Any, name: str) -> str:
     ]
     said = "The local cloud could not make the stack:\n" + "\n".join(reversed(reasons))
     # A table's keys cannot be changed in place, here or in AWS.
-    return (
-        f"{said}\nRESET=1 forgets what is there and starts afresh." if "requires replacing" in said else said
-    )
+    return f"{said}\nRESET=1 deletes the old state and starts over." if "requires replacing" in said else said
 
 
-def _tell_front_door(
+def _write_front_door(
     place: LocalStackPaths, described: stack.Stack, routes: dict[str, Any], values: dict[str, str]
 ) -> None:
-    """Writes what the front door reads, at one stroke, only when it says something new."""
+    """Replaces the front door's file atomically, if its content changed."""
     api = f"{place.cloud_url}/_aws/execute-api"
-    told = {
+    ws_api = api.replace("http", "ws", 1)
+    description = {
         "http": f"{api}/{values['RestApi']}/{API_STAGE}",
         "websockets": {
-            websocket.path: f"{api.replace('http', 'ws', 1)}/{values[f'Websocket{logical_id(name)}']}/{API_STAGE}"
+            websocket.path: f"{ws_api}/{values[f'Websocket{logical_id(name)}']}/{API_STAGE}"
             for name, websocket in described.source.websockets.items()
             if f"Websocket{logical_id(name)}" in values
         },
@@ -157,7 +159,7 @@ def _tell_front_door(
             for method, operation in methods.items()
         ],
     }
-    content = json.dumps(told, indent=1)
+    content = json.dumps(description, indent=1)
     if not place.front_door.exists() or place.front_door.read_text() != content:
         unfinished = place.front_door.with_suffix(".part")
         unfinished.write_text(content)

@@ -1,29 +1,20 @@
-"""The emulated cloud's process: ministack, with six things changed. Its own interpreter runs this file.
+"""The emulated cloud's process: ministack with six changes. Its own interpreter runs this file.
 
-Nothing imports it.
+No module imports it.
 
-Ministack unpacks the artifact for each process of each function, and nobody else is served meanwhile. Here it
-is unpacked once, and all processes of all functions share it, read only as in AWS.
-
-Ministack hands every WebSocket event of a function to the same one process, one after the other, so that five
-hundred clients wait for each other. In AWS each event has an execution environment to itself; here a few
-have.
-
-Ministack serves everybody with one thread, those who wait for an answer and those whom nobody waits for. In
-AWS none is in another's way; here the event sources stand back, for a moment, while requests crowd at the
-front door.
-
-Ministack keeps back the answer of a function that has logged nothing for 50 ms, and of one that has logged
-for 5 ms, to see whether more comes; and after a look at the event sources that found nothing it rests for 50
-ms. In AWS nobody waits for a log. Here these pauses are as short as they can be; what a function logs later
-than that comes with its next answer.
-
-With that one thread it reads the caller's policies anew for every call, twice, and with every message goes
-through all that the queue or the topic took in the last five minutes. Here a policy is read once, and only
-what is past its time is looked at.
-
-Ministack answers to every web page, and everybody is root there. Here a guard stands before it
-(loopback_guard.py).
+- Artifact: ministack unpacks it for each process of each function, and blocks all other requests during that
+  time. Here it is unpacked once, and all processes share it, read only as in AWS.
+- WebSocket events: ministack sends all events of a function to one process, so five hundred clients wait for
+  each other. In AWS each event has an execution environment to itself. Here a few processes share the events.
+- Event sources: ministack has one thread for requests and for event sources. In AWS they are independent.
+  Here the event sources pause for a moment while requests queue at the front door.
+- Logs: ministack delays a function's answer by 50 ms without a log line and by 5 ms with one, to wait for
+  more lines, and rests for 50 ms after an empty poll. In AWS no answer waits for logs. Here the pauses are as
+  short as possible, and later log lines come with the next answer.
+- Policies and duplicates: ministack reads the caller's policies twice per call, and checks all deduplication
+  ids of the last five minutes with every message. Here a policy is read once, and only expired ids are
+  checked.
+- Web pages: ministack answers every page, and every caller is root. Here loopback_guard.py refuses pages.
 """
 
 import os
@@ -41,13 +32,13 @@ from ministack import app as ministack_app
 from ministack.core import iam_evaluator, lambda_runtime
 from ministack.services import apigateway_v1, lambda_svc, sns, sqs
 
-_AT_ONCE = 3  # on two processors more would only take turns
+_AT_ONCE = 3  # more would only take turns on two processors
 _FIRST_LINE_S, _NEXT_LINE_S = 0.002, 0.001
 _BETWEEN_LOOKS_S = 0.005
 
 
 class _Environments:
-    """Stands where ministack expects one worker, and takes a free one for each event."""
+    """Replaces ministack's single worker: takes a free worker for each event."""
 
     _places = BoundedSemaphore(_AT_ONCE)
 
@@ -66,14 +57,14 @@ class _Environments:
 
 
 class _Artifact(zipfile.ZipFile):
-    """Stands where ministack unpacks a function's code."""
+    """Replaces ministack's unpacking of a function's code."""
 
     _one_at_a_time = Lock()
 
     def extractall(self, path: str) -> None:  # type: ignore[override]  # ministack gives nothing but the path
         """Makes `path`, an empty directory, a link to the unpacked code.
 
-        The zip itself is not needed any more.
+        The zip itself is no longer needed.
         """
         content = hash(tuple((entry.filename, entry.CRC) for entry in self.infolist()))
         shared = Path(tempfile.gettempdir(), f"code-{content:x}")
@@ -88,12 +79,12 @@ class _Artifact(zipfile.ZipFile):
 
 
 class _StandBack:
-    """Lets requests that others stand behind go first; the front door marks them."""
+    """Delays the queues while requests queue at the front door, which marks such requests."""
 
-    _MARK = "x-ministack-crowd"
-    _BETWEEN_S = 0.05  # from one request's end to the next one's beginning
+    _MARK = "x-local-busy"
+    _BETWEEN_S = 0.05  # from one request's end to the next one's start
     _AT_MOST_S = 2.5
-    _THEN_NOT_FOR_S = 5.0  # so that a crowd without end does not stop the orders
+    _THEN_NOT_FOR_S = 5.0  # so that an endless stream of requests does not stop the orders
 
     def __init__(self) -> None:
         self._invoke = apigateway_v1._call_lambda_raw
@@ -114,9 +105,9 @@ class _StandBack:
             self._crowded_until = time.monotonic() + self._BETWEEN_S
 
     def poll(self) -> bool:
-        """Polls the queues, once the crowd has gone or has had its time.
+        """Polls the queues after the busy time, or after its limit.
 
-        Says whether there was something in them.
+        Returns whether the queues had messages.
         """
         began = time.monotonic()
         while began > self._not_before and (self._inside or time.monotonic() < self._crowded_until):
@@ -128,7 +119,7 @@ class _StandBack:
 
 
 def _forget_duplicates(queue: dict[str, Any]) -> None:
-    """Drops the deduplication ids past their time, of a queue or a topic.
+    """Drops the expired deduplication ids of a queue or a topic.
 
     All are kept equally long, so the oldest stand first.
     """
@@ -142,7 +133,7 @@ _read_text = lru_cache(maxsize=None)(_read_policy)
 
 
 def _policy(document: str | dict[str, Any]) -> Any:
-    """A policy's statements; they are only looked at, never changed."""
+    """Returns a policy's statements. Callers only read them."""
     return _read_text(document) if isinstance(document, str) else _read_policy(document)
 
 

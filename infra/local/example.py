@@ -1,6 +1,6 @@
-"""One TradingView alert on its way to the fill, step by step with times.
+"""Shows one TradingView alert from request to fill, step by step with times.
 
-Then whatever else happens, as it happens.
+Then shows every further event.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ async def show(environment: Mapping[str, str]) -> None:
     """Sends the alert, follows it, and then streams events until cancelled.
 
     Args:
-        environment: What `stack.env` says.
+        environment: The variables of `stack.env`.
     """
     url, token = environment["TRADEHOOK_URL"], environment["TRADEHOOK_ADMIN_TOKEN"]
     async with (
@@ -33,7 +33,8 @@ async def show(environment: Mapping[str, str]) -> None:
         await events.receive_json(timeout=_PATIENCE_S)
         await _send(session, environment, events)
         console.print(
-            f"\n[bold]Live events[/] [dim]({url}/dashboard shows them too; Ctrl-C ends everything and keeps the state)[/]"
+            f"\n[bold]Live events[/] [dim]({url}/dashboard shows them too; "
+            "Ctrl-C stops everything and keeps the state)[/]"
         )
         async for message in events:
             _event(json.loads(message.data))
@@ -42,10 +43,8 @@ async def show(environment: Mapping[str, str]) -> None:
 async def _send(
     session: aiohttp.ClientSession, environment: Mapping[str, str], events: aiohttp.ClientWebSocketResponse
 ) -> None:
-    """Shows the alert, its answer and its events, until it has filled."""
-    alert = ALERT | {
-        "alert_id": f"example-{time.time_ns()}"
-    }  # so that a second start is not taken for a repeat
+    """Shows the alert, its answer and its events, until the order has filled."""
+    alert = ALERT | {"alert_id": f"example-{time.time_ns()}"}  # so that a second start is no duplicate
     headers = {"X-Webhook-Token": environment["TRADEHOOK_PAPER_TOKEN"]}
     console.print(
         f"\n[bold]An alert[/]  POST {environment['TRADEHOOK_URL']}/api/webhook  {json.dumps(alert)}"
@@ -57,7 +56,7 @@ async def _send(
             f"{environment['TRADEHOOK_URL']}/api/webhook", json=alert, headers=headers
         ) as answer:
             body = await answer.json()
-            _said(
+            _print_step(
                 began,
                 f"answered {answer.status}",
                 _fill(body) if "order" in body else json.dumps(body, ensure_ascii=False),
@@ -69,7 +68,7 @@ async def _send(
     while time.monotonic() - began < _PATIENCE_S:
         message = await events.receive_json(timeout=_PATIENCE_S)
         heard.append(message)
-        _said(began, message["type"], _told(message))
+        _print_step(began, message["type"], _event_text(message))
         if message["type"] in ("order.filled", "signal.refused"):
             break
     await sending
@@ -78,12 +77,12 @@ async def _send(
 def _fill(body: dict[str, Any]) -> str:
     order, simulation = body["order"], body["simulation"]
     return (
-        f"{order['side']} {order['filled_qty']} {order['symbol']} at {order['exec_price']}, commission {simulation['commission']}, "
-        f"total {simulation['total_cost']}"
+        f"{order['side']} {order['filled_qty']} {order['symbol']} at {order['exec_price']}, "
+        f"commission {simulation['commission']}, total {simulation['total_cost']}"
     )
 
 
-def _told(message: dict[str, Any]) -> str:
+def _event_text(message: dict[str, Any]) -> str:
     payload = message.get("payload", {})
     shown = (
         "symbol",
@@ -96,13 +95,15 @@ def _told(message: dict[str, Any]) -> str:
         "account_id",
         "signal_id",
     )
-    told = ", ".join(f"{name} {payload[name]}" for name in shown if payload.get(name) is not None)
-    return f"#{message['sequence']}  {told}" if "sequence" in message else told
+    text = ", ".join(f"{name} {payload[name]}" for name in shown if payload.get(name) is not None)
+    return f"#{message['sequence']}  {text}" if "sequence" in message else text
 
 
 def _event(message: dict[str, Any]) -> None:
-    console.print(f"  [dim]{time.strftime('%H:%M:%S')}[/]  [cyan]{message['type']:<18}[/] {_told(message)}")
+    console.print(
+        f"  [dim]{time.strftime('%H:%M:%S')}[/]  [cyan]{message['type']:<18}[/] {_event_text(message)}"
+    )
 
 
-def _said(began: float, what: str, more: str) -> None:
+def _print_step(began: float, what: str, more: str) -> None:
     console.print(f"  [dim]{(time.monotonic() - began) * 1000:6.0f} ms[/]  [cyan]{what:<18}[/] {more}")

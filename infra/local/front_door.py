@@ -1,10 +1,10 @@
 """The front door.
 
-The public URLs on loopback, as a custom domain gives them in AWS, in front of the local cloud.
+Serves the public URLs on loopback in front of the local cloud, as a custom domain does in AWS.
 
-It lets through the routes that Chalice knows, and nothing else: behind it, anybody is root. It says who is
-calling and when the request came, whatever the client claims, and holds back all but a few requests per
-function, because the emulator would start a process for each.
+It passes only routes that Chalice knows, because behind it every caller is root. It sets the caller's address
+and the request's time, whatever the client claims. It limits the concurrent requests per function, because
+the emulator would start a process for each.
 """
 
 import logging
@@ -24,8 +24,8 @@ from infra.local.routes import Routes
 from infra.local.websocket_proxy import pass_through
 
 BODY_LIMIT = 2 * 1024 * 1024
-# API Gateway ends a request after 29 s; a little more, so that it is the one to say so. Queueing does not
-# count.
+# API Gateway ends a request after 29 s. A little more here, so that the gateway answers first. Queueing does
+# not count.
 _PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=35)
 
 _HOP_BY_HOP = {
@@ -38,7 +38,7 @@ _HOP_BY_HOP = {
     "transfer-encoding",
     "upgrade",
 }
-# Only we, the gateway or the emulator may set these.
+# Only the front door, the gateway or the emulator may set these headers.
 _INTERNAL = {
     "host",
     "content-length",
@@ -67,7 +67,7 @@ _ADMISSIONS = web.AppKey("gates", defaultdict[str, AdmissionControl])
 
 
 def application(place: LocalStackPaths) -> web.Application:
-    """The front door of a place."""
+    """Returns the front door of a local stack."""
     app = web.Application(client_max_size=BODY_LIMIT)
     app[_PLACE] = place
     app[_ROUTES] = Routes(place.front_door)
@@ -79,7 +79,7 @@ def application(place: LocalStackPaths) -> web.Application:
 
 
 async def _guard_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    """Headers of every answer, also of those that no function gives, without the server's versions."""
+    """Sets the headers of every answer, also without a function, and hides the servers' versions."""
     response.headers.popall("Server", None)
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Cache-Control", "no-store")
@@ -95,9 +95,9 @@ async def _session(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _answer(request: web.Request) -> web.StreamResponse:
-    """Passes the request on, and the answer back; where that fails, says how."""
+    """Passes the request and the answer on. Answers an error if that fails."""
     arrived = time.time()
-    if refused := _refused(request):
+    if refused := _check_request(request):
         return refused
     try:
         return await _pass(request, _headers(request), arrived)
@@ -138,7 +138,7 @@ async def _forward(request: web.Request, url: str, headers: CIMultiDict[str], bo
         headers=headers,
         data=body or None,
         allow_redirects=False,
-        skip_auto_headers=("User-Agent", "Accept", "Content-Type"),  # what the client left out stays out
+        skip_auto_headers=("User-Agent", "Accept", "Content-Type"),  # headers left out stay out
     ) as answer:
         kept_back = _HOP_BY_HOP | {"content-length", "server"}
         passed = ((name, value) for name, value in answer.headers.items() if name.lower() not in kept_back)
@@ -146,7 +146,7 @@ async def _forward(request: web.Request, url: str, headers: CIMultiDict[str], bo
 
 
 def _headers(request: web.Request) -> CIMultiDict[str]:
-    """The client's headers without those that it has no say in, and ours."""
+    """Returns the client's headers, without reserved ones, plus ours."""
     headers = CIMultiDict(
         (name, value)
         for name, value in request.headers.items()
@@ -158,27 +158,27 @@ def _headers(request: web.Request) -> CIMultiDict[str]:
     return headers
 
 
-def _refused(request: web.Request) -> web.Response | None:
-    """The answer to a request that is not for this host, from a page of another site, or packed.
+def _check_request(request: web.Request) -> web.Response | None:
+    """Returns the refusal of a request with another host, a foreign origin or an encoded body.
 
-    None if it may go on.
+    None if the request may go on.
     """
     allowed = _own_hosts(request)
     headers = {name.lower(): value for name, value in request.headers.items()}
     if loopback_guard.foreign_host(headers, allowed):
-        return _refusal(403, "foreign_host", "This is not the host that was asked for")
+        return _refusal(403, "foreign_host", "This is not the requested host")
     reads = request.method in loopback_guard.READS and headers.get("upgrade", "").lower() != "websocket"
     if not reads and loopback_guard.foreign_origin(headers, allowed):
         return _refusal(403, "foreign_origin", "Pages of other sites may not do this")
     if headers.get("content-encoding", "identity").lower() != "identity":
-        return _refusal(415, "unsupported_encoding", "Bodies are taken as they are, without Content-Encoding")
+        return _refusal(415, "unsupported_encoding", "Bodies must have no Content-Encoding")
     return None
 
 
 def _own_hosts(request: web.Request) -> frozenset[str]:
-    """The hosts by which the front door is asked for.
+    """Returns the hosts of the front door itself.
 
-    Its place's port, and the one it really listens on, which tests choose.
+    They are the configured port and the port of the request's socket, which tests choose.
     """
     listening = request.transport.get_extra_info("sockname") if request.transport else None
     ports = {request.app[_PLACE].port, *([listening[1]] if listening else [])}
@@ -191,7 +191,7 @@ def _refusal(status: int, code: str, error: str, headers: dict[str, str] | None 
 
 
 def main() -> None:
-    """Serves until it is told to end."""
+    """Serves until a signal stops it."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     place = LocalStackPaths.here()
     web.run_app(

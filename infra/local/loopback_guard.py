@@ -1,10 +1,10 @@
-"""Who may speak to what listens on this machine.
+"""Limits callers of the local servers.
 
-Not web pages of other sites, whatever name they reach it by.
+Web pages of other sites are refused, under any name.
 
-A page cannot choose its `Origin`, `Host` and `Sec-Fetch-*` headers, so they tell it from a tool. The front
-door, the stand-in of the Bot API and the emulated cloud ask here. The cloud's interpreter gets a copy of this
-file, so it needs the standard library only.
+A page cannot choose its `Origin`, `Host` and `Sec-Fetch-*` headers, so they tell a page from a tool. The
+front door, the stand-in of the Bot API and the emulated cloud use this guard. The cloud's interpreter gets a
+copy of this file, so it uses only the standard library.
 """
 
 import re
@@ -18,7 +18,7 @@ _KEY_IN_HEADER = re.compile(r"Credential=([^/,\s]+)/")
 _KEY_IN_QUERY = re.compile(r"(?:^|&)(?:X-Amz-Credential|AWSAccessKeyId)=([^&/%]+)")
 _UNSIGNED = ("/_aws/execute-api/", "/_ministack/ready", "/_ministack/health")
 _ANYBODYS = re.compile(r"test|\d{12}|")
-"""Key ids that ministack takes for root's whoever sends them."""
+"""Key ids that ministack takes for root's from any sender."""
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -26,17 +26,17 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 def hosts(*ports: int) -> frozenset[str]:
-    """Every `Host` that means these ports of this machine."""
+    """Returns every `Host` that means these ports of this machine."""
     return frozenset(f"{name}:{port}" for name in _NAMES for port in ports)
 
 
 def foreign_host(headers: Mapping[str, str], allowed: frozenset[str]) -> bool:
-    """Whether a request is for another host: a name that somebody else has pointed to this machine."""
+    """Returns whether a request is for another host: a foreign name that resolves to this machine."""
     return headers.get("host", "").lower() not in allowed
 
 
 def foreign_origin(headers: Mapping[str, str], allowed: frozenset[str]) -> bool:
-    """Whether a request comes from a page of another site.
+    """Returns whether a request comes from a page of another site.
 
     Tools send neither `Origin` nor `Sec-Fetch-Site`.
     """
@@ -47,13 +47,13 @@ def foreign_origin(headers: Mapping[str, str], allowed: frozenset[str]) -> bool:
 
 
 class CloudGuard:
-    """Stands before the emulated cloud.
+    """Guards the emulated cloud.
 
-    No page of a browser has anything to do there, and every call to AWS names its own key.
+    Refuses every page of a browser. Every call to AWS must name its key.
 
     Args:
         app: The cloud's ASGI application.
-        port: Where it listens.
+        port: Its port.
     """
 
     def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], port: int) -> None:
@@ -82,7 +82,7 @@ class CloudGuard:
 
 
 def _key_id(headers: Mapping[str, str], scope: Scope) -> str:
-    """The id of the key that a request is signed with; empty without one."""
+    """Returns the id of the key that signed a request. Empty without one."""
     query = unquote(bytes(scope.get("query_string", b"")).decode("latin-1"))
     found = _KEY_IN_HEADER.search(headers.get("authorization", "")) or _KEY_IN_QUERY.search(query)
     return found.group(1) if found else ""

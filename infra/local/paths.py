@@ -1,6 +1,6 @@
-"""Where a local stack lives: its directory, its ports, its URLs.
+"""A local stack's directory, ports and URLs.
 
-Two stacks with different directories and ports do not meet.
+Two stacks with different directories and ports do not interfere.
 """
 
 import hashlib
@@ -19,12 +19,12 @@ ACCOUNT = "000000000000"
 API_STAGE = "v1"
 HOST = "127.0.0.1"
 
-# What the developer's environment may tell the functions, and what they are told otherwise.
+# Settings for the functions that the developer's environment may override, with their defaults.
 ENVIRONMENT = {
     "TRADEHOOK_EXCHANGE_ENDPOINT": "",
     "TRADEHOOK_EXCHANGE_SHARES": "",
     "TRADEHOOK_DEFAULT_USER_ID": "1",
-    # Any token and secret will do for the stand-in of the Bot API.
+    # The stand-in of the Bot API takes any token and secret.
     "TRADEHOOK_TELEGRAM_BOT_TOKEN": "local:stand-in",
     "TRADEHOOK_TELEGRAM_WEBHOOK_SECRET": "local-telegram-secret",
     "TRADEHOOK_TELEGRAM_BOT_NAME": "tradehook_local_bot",
@@ -42,12 +42,11 @@ class LocalStackPaths:
     """One local stack.
 
     Attributes:
-        directory: Where it keeps its state, logs and `stack.env`.
-        port: The front door's.
+        directory: The directory of its state, logs and `stack.env`.
+        port: The front door's port.
         environment: Settings for the functions.
-        stack_yaml: The description it is deployed from.
-        elsewhere: The URL of a cloud that somebody else runs, as `localstack-compose.yml` does; None has one
-            started here.
+        stack_yaml: The description that is deployed.
+        elsewhere: The URL of a running cloud, as `localstack-compose.yml` starts one. None starts one here.
     """
 
     directory: Path
@@ -58,9 +57,9 @@ class LocalStackPaths:
 
     @classmethod
     def here(cls, environ: Mapping[str, str] = os.environ) -> "LocalStackPaths":
-        """The stack that the environment speaks of.
+        """Returns the stack that the environment selects.
 
-        `TRADEHOOK_LOCAL_DIR`, `PORT`, `TRADEHOOK_STACK_YAML`, `CLOUD`.
+        The variables are `TRADEHOOK_LOCAL_DIR`, `PORT`, `TRADEHOOK_STACK_YAML` and `CLOUD`.
         """
         port = int(environ.get("PORT") or 8080)
         settings = ENVIRONMENT | {
@@ -76,7 +75,7 @@ class LocalStackPaths:
 
     @property
     def environ(self) -> dict[str, str]:
-        """The environment in which a process finds this same place."""
+        """Returns the environment that selects this stack."""
         return {
             **os.environ,
             **self.environment,
@@ -88,38 +87,38 @@ class LocalStackPaths:
 
     @property
     def cloud_port(self) -> int:
-        """The cloud's port.
+        """Returns the cloud's port.
 
-        Far enough away that front doors next to each other do not get in each other's way.
+        It is far from the front door's port, so that neighbouring front doors do not collide.
         """
         return _away(self.port, _CLOUD_PORT_DISTANCE)
 
     @property
     def telegram_port(self) -> int | None:
-        """Where the stand-in of the Bot API listens; None if the functions are to talk to another one."""
+        """Returns the port of the Bot API's stand-in. None if the functions use another one."""
         port = _away(self.port, _TELEGRAM_PORT_DISTANCE)
         return port if self.environment.get("TRADEHOOK_TELEGRAM_API") == f"http://{HOST}:{port}" else None
 
     @property
     def cloud_url(self) -> str:
-        """Where the AWS APIs are."""
+        """Returns the URL of the AWS APIs."""
         return self.elsewhere or f"http://{HOST}:{self.cloud_port}"
 
     @property
     def url(self) -> str:
-        """The front door."""
+        """Returns the front door's URL."""
         return f"http://{HOST}:{self.port}"
 
     @property
     def ws_url(self) -> str:
-        """The front door's WebSocket."""
+        """Returns the front door's WebSocket URL."""
         return f"ws://{HOST}:{self.port}/ws"
 
     @property
     def root_key(self) -> str:
-        """The key of the cloud's root, made for this stack: a call signed with it may do anything.
+        """Returns the key of the cloud's root, made for this stack. A call signed with it may do anything.
 
-        LocalStack has one for everybody.
+        LocalStack has one key for all stacks.
         """
         if self.elsewhere:
             return "test"
@@ -135,24 +134,24 @@ class LocalStackPaths:
 
     @property
     def state(self) -> Path:
-        """The cloud's saved state."""
+        """Returns the path of the cloud's saved state."""
         return self.directory / "state"
 
     @property
     def stack_env(self) -> Path:
-        """URLs and demo credentials, as a file of shell variables."""
+        """Returns the path of the shell variables with URLs and demo credentials."""
         return self.directory / "stack.env"
 
     @property
     def front_door(self) -> Path:
-        """What the front door must know: routes, and where to send them."""
+        """Returns the path of the front door's file: routes and their targets."""
         return self.directory / "front_door.json"
 
     @property
     def scratch(self) -> Path:
-        """Where the workers unpack their code.
+        """Returns the directory where the workers unpack their code.
 
-        In memory if the machine has a place for it, since every cold start does it.
+        In memory if possible, because every cold start unpacks.
         """
         memory = Path("/dev/shm")
         if memory.is_dir() and os.access(memory, os.W_OK):
@@ -163,7 +162,7 @@ class LocalStackPaths:
         return self.directory / "scratch"
 
     def log(self, process: str) -> Path:
-        """A process's log."""
+        """Returns the path of a process's log."""
         return self.directory / f"{process}.log"
 
 
@@ -172,5 +171,5 @@ def _private(path: str, flags: int) -> int:
 
 
 def _away(port: int, distance: int) -> int:
-    """A port so far from another one, up or, where there is no more room, down."""
+    """Returns a port at that distance from another: above it, or below if there is no room above."""
     return port + distance if port < 50_000 else port - distance

@@ -1,9 +1,7 @@
-"""Put into the cloud's interpreter as its `sitecustomize`.
+"""Lowers the priority of functions without a waiting caller. Installed as the cloud's `sitecustomize`.
 
-A function that nobody waits for gives way to those that answer somebody.
-
-In AWS each has a processor of its own. Here all share two, and a burst of alerts is acknowledged in
-TradingView's time only if its orders' execution stands back meanwhile.
+In AWS each function has a processor of its own. Here all share two. A burst of alerts is acknowledged in
+TradingView's time only if the execution of its orders yields.
 """
 
 import os

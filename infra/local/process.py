@@ -1,7 +1,7 @@
-"""Background processes that are found again, and stopped without ever hitting a stranger.
+"""Background processes that can be found and stopped safely.
 
-A process holds a lock on its pid file for as long as it lives; the kernel releases it however it dies. So a
-pid is trusted only while its file is locked.
+A process holds a lock on its pid file while it lives, and the kernel releases the lock at its end. A pid is
+trusted only while its file is locked, so no other process is ever stopped.
 """
 
 import fcntl
@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-# Our own children, kept so that they can be buried when they have ended.
+# Our own children, kept so that they can be waited for after their end.
 _children: dict[Path, subprocess.Popen[bytes]] = {}
 
 
-_MASK = 0o077  # state, logs and keys are this user's own
+_MASK = 0o077  # state, logs and keys are private to this user
 
 
 class ProcessError(Exception):
@@ -27,7 +27,7 @@ class ProcessError(Exception):
 def start(
     command: Sequence[str], pid_file: Path, log: Path, environment: Mapping[str, str], directory: Path
 ) -> None:
-    """Starts the command in a session of its own, so that Ctrl-C reaches it only through us."""
+    """Starts the command in its own session, so that Ctrl-C reaches it only through this process."""
     pid_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     pid_file.parent.chmod(0o700)
     with pid_file.open("a+") as locked:
@@ -45,7 +45,7 @@ def start(
                 stderr=output,
                 start_new_session=True,
                 umask=_MASK,
-                pass_fds=[locked.fileno()],  # the lock is the open file's, and so becomes the process's
+                pass_fds=[locked.fileno()],  # the lock belongs to the open file, and so passes to the process
             )
         locked.truncate(0)
         locked.write(str(started.pid))
@@ -56,7 +56,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def running(pid_file: Path) -> int | None:
-    """The process's id if it is alive."""
+    """Returns the process's id if it is alive, else None."""
     with suppress(FileNotFoundError), pid_file.open() as locked:
         try:
             fcntl.flock(locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -66,14 +66,14 @@ def running(pid_file: Path) -> int | None:
 
 
 def stop(pid_file: Path, within_s: float = 60, *, kill: bool = False) -> bool:
-    """Asks the process to end and waits until it has; forces it when it does not.
+    """Asks the process to end and waits. Kills it after the limit.
 
-    False if it was not running.
+    Returns False if it was not running.
 
     Args:
-        pid_file: The process's.
-        within_s: How long it may take.
-        kill: Whether not to ask at all.
+        pid_file: The process's pid file.
+        within_s: The limit in seconds.
+        kill: Kill at once.
     """
     pid = running(pid_file)
     if pid is None:
@@ -94,7 +94,7 @@ def stop(pid_file: Path, within_s: float = 60, *, kill: bool = False) -> bool:
 
 
 def tail(log: Path, lines: int = 15) -> str:
-    """The end of a log."""
+    """Returns the end of a log."""
     with suppress(FileNotFoundError):
         return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
     return ""

@@ -1,4 +1,4 @@
-"""Which function answers a method and path, as the deployment last said."""
+"""Which function answers a method and path, according to the last deployment."""
 
 import json
 import re
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class Routes:
-    """The routes in the file that the deployment writes, read again whenever it has changed.
+    """The routes in the deployment's file, read again after every change.
 
     Attributes:
         http: The REST API's URL.
@@ -21,19 +21,18 @@ class Routes:
         self.websockets: dict[str, str] = {}
 
     def refresh(self) -> None:
-        """Reads the file if it is another than before."""
+        """Reads the file if it has changed."""
         try:
             status = self._file.stat()
         except FileNotFoundError:
             return
         if self._seen != (status.st_mtime_ns, status.st_ino):
-            told = json.loads(self._file.read_text())
-            self.http, self.websockets = told["http"], told["websockets"]
-            # A plain segment wins over a parameter, a parameter over `{rest+}`: with the braces last in the
-            # alphabet, and the
-            # greedy ones after them, that is the order of the paths.
+            content = json.loads(self._file.read_text())
+            self.http, self.websockets = content["http"], content["websockets"]
+            # A plain segment wins over a parameter, a parameter over `{rest+}`. Sorted with braces last, and
+            # greedy ones after them, the paths are in that order.
             listed = sorted(
-                told["routes"],
+                content["routes"],
                 key=lambda route: [
                     (part[-2:] == "+}", part[:1] == "{", part) for part in route[1].split("/")
                 ],
@@ -42,7 +41,7 @@ class Routes:
             self._seen = (status.st_mtime_ns, status.st_ino)
 
     def function(self, method: str, path: str) -> str | None:
-        """The function's name ("" where the gateway answers by itself); None if there is no such route.
+        """Returns the function's name, "" for the gateway's own answers, None without such a route.
 
         A final slash does not count.
         """

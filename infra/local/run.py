@@ -1,4 +1,4 @@
-"""The whole stack up, in order, each step with its progress and time; and down again."""
+"""Starts the whole stack in order, with the progress and time of each step, and stops it."""
 
 import socket
 import sys
@@ -21,22 +21,22 @@ console = Console(highlight=False)
 
 
 def up(place: LocalStackPaths, *, reset: bool = False) -> None:
-    """Builds, starts the cloud, deploys, seeds, opens the front door, writes `stack.env`.
+    """Builds, starts the cloud, deploys, seeds, opens the front door, and writes `stack.env`.
 
-    What is up already stays up.
+    Parts that run already stay up.
 
     Args:
-        place: Where.
-        reset: Whether to forget what was there before.
+        place: The stack's paths.
+        reset: Whether to delete the earlier state.
     """
     place.directory.mkdir(parents=True, exist_ok=True)
     if reset:
         with _step("forgetting the old state"):
             down(place)
             cloud.forget(place)
-            place.stack_env.unlink(missing_ok=True)  # its tokens are for users who are gone
+            place.stack_env.unlink(missing_ok=True)  # its tokens belong to deleted users
     if place.stack_env.exists() and read_stack_env(place).get("TRADEHOOK_URL") != place.url:
-        process.stop(place.directory / "front_door.pid", within_s=5)  # PORT has moved
+        process.stop(place.directory / "front_door.pid", within_s=5)  # PORT has changed
     with _step("building"):
         manifest = build(say=console.print)
     with _step("starting the local cloud"):
@@ -54,14 +54,14 @@ def up(place: LocalStackPaths, *, reset: bool = False) -> None:
 
 
 def down(place: LocalStackPaths) -> bool:
-    """Closes the front door and stops the cloud, which keeps its state. False if neither was running."""
+    """Stops the front door and the cloud, whose state stays. Returns False if neither was running."""
     closed = process.stop(place.directory / "front_door.pid", within_s=5)
     process.stop(place.directory / "telegram.pid", within_s=5)
     return cloud.stop(place) or closed
 
 
 def running(place: LocalStackPaths) -> bool:
-    """Whether both the cloud and the front door are running."""
+    """Returns whether both the cloud and the front door are running."""
     return cloud.running(place) and process.running(place.directory / "front_door.pid") is not None
 
 
@@ -91,7 +91,7 @@ def open_front_door(place: LocalStackPaths) -> None:
 
 
 def start_telegram(place: LocalStackPaths) -> None:
-    """Starts the stand-in of Telegram's Bot API, unless the functions were told of another one."""
+    """Starts the stand-in of Telegram's Bot API, unless the functions use another one."""
     pid_file = place.directory / "telegram.pid"
     if place.telegram_port and not process.running(pid_file):
         command = [sys.executable, "-m", "infra.local.telegram_standin", str(place.telegram_port)]
@@ -100,7 +100,7 @@ def start_telegram(place: LocalStackPaths) -> None:
 
 @contextmanager
 def _step(what: str) -> Iterator[None]:
-    """Says what is being done, and then how long it took."""
+    """Prints a step, and its time when it ends."""
     started = time.monotonic()
     with console.status(f"{what} …"):
         yield

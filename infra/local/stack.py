@@ -1,4 +1,4 @@
-"""The running stack, for whoever wants to work with it from outside: demo data, tests, benchmarks."""
+"""The running stack, for demo data, tests and benchmarks."""
 
 import os
 from collections.abc import Iterator
@@ -18,12 +18,12 @@ from infra.local.paths import REGION, STAGE, LocalStackPaths
 
 @dataclass(frozen=True)
 class LocalStack:
-    """A deployed stack: its clients have root's rights.
+    """A deployed stack. Its clients have root's rights.
 
     Attributes:
-        place: Where it is: URLs, ports, files.
-        description: What `stack.yaml` says.
-        outputs: What CloudFormation gave out: `RestApi`, `KeySecrets`, `WebsocketRealtime` ...
+        place: Its URLs, ports and files.
+        description: The content of `stack.yaml`.
+        outputs: CloudFormation's outputs: `RestApi`, `KeySecrets`, `WebsocketRealtime` ...
     """
 
     place: LocalStackPaths
@@ -31,27 +31,27 @@ class LocalStack:
     outputs: dict[str, str]
 
     def client(self, service: str) -> Any:
-        """A boto3 client of any service."""
+        """Returns a boto3 client of any service."""
         return deploy.client(self.place, service)
 
     def table(self, name: str) -> str:
-        """A table's full name."""
+        """Returns a table's full name."""
         return self.description.full_name(STAGE, name)
 
     def queue(self, name: str) -> str:
-        """A queue's URL; also of a dead-letter queue, `orders-paper-dead`."""
+        """Returns a queue's URL, also of a dead-letter queue, `orders-paper-dead`."""
         return queue_url(self.place, self.description, name)
 
     def function(self, name: str) -> str:
-        """A function's full name."""
+        """Returns a function's full name."""
         return self.description.full_name(STAGE, name)
 
     def key(self, name: str) -> str:
-        """A KMS key's ARN."""
+        """Returns a KMS key's ARN."""
         return self.outputs[f"Key{logical_id(name)}"]
 
     def environment(self) -> dict[str, str]:
-        """The environment with which the product's own code, run in this process, works on this stack as root."""
+        """Returns the environment for the product's own code in this process, with root's rights."""
         found = {
             "AWS_ENDPOINT_URL": self.place.cloud_url,
             "AWS_ACCESS_KEY_ID": self.place.root_key,
@@ -95,7 +95,7 @@ def as_root(cloud: LocalStack) -> Iterator[None]:
 
 
 def connect(place: LocalStackPaths | None = None) -> LocalStack:
-    """The stack of this place, which must be deployed and running."""
+    """Returns the stack at these paths, which must be deployed and running."""
     place = place or LocalStackPaths.here()
     found = deploy.outputs(place)
     if not found:

@@ -1,10 +1,10 @@
-"""`stack.env`: the URLs and demo credentials of a running stack, as a file of shell variables."""
+"""`stack.env`: the URLs and demo credentials of a running stack, as shell variables."""
 
 from infra.local.paths import LocalStackPaths
 
 
 def write_stack_env(place: LocalStackPaths, values: dict[str, str]) -> None:
-    """Writes `stack.env`, for this user's eyes only."""
+    """Writes `stack.env`, readable by this user only."""
     values = {"TRADEHOOK_URL": place.url, "TRADEHOOK_WS_URL": place.ws_url, **place.environment, **values}
     values["TRADEHOOK_TELEGRAM_URL"] = place.environment["TRADEHOOK_TELEGRAM_API"]
     content = "".join(f"{name}={_quoted(value)}\n" for name, value in values.items() if value)
@@ -16,7 +16,7 @@ def write_stack_env(place: LocalStackPaths, values: dict[str, str]) -> None:
 
 
 def read_stack_env(place: LocalStackPaths) -> dict[str, str]:
-    """What `stack.env` says."""
+    """Returns the variables of `stack.env`."""
     pairs = (
         line.partition("=")
         for line in place.stack_env.read_text().splitlines()
@@ -28,5 +28,5 @@ def read_stack_env(place: LocalStackPaths) -> dict[str, str]:
 
 
 def _quoted(value: str) -> str:
-    """The value as the shell reads it."""
+    """Returns the value as the shell reads it."""
     return value if value.replace("_", "").isalnum() else "'" + value.replace("'", "'\\''") + "'"

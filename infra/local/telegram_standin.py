@@ -1,11 +1,11 @@
-"""A stand-in for Telegram's Bot API on loopback, which shows what was sent.
+"""A stand-in for Telegram's Bot API on loopback, which shows the sent messages.
 
 `python -m infra.local.telegram_standin PORT`.
 
-GET  /            what was sent, newest first, as a page to read
-GET  /messages    the same as JSON, oldest first; `?chat_id=` narrows it
-POST /faults      what goes wrong next: {"status": 429, "retry_after": 5, "times": 2, "chat_id": 1, "delay_s": 0.5}
-POST /bot{token}/sendMessage, getMe, setWebhook, deleteWebhook, as the real one answers them
+GET  /            the sent messages as a page, newest first
+GET  /messages    the same as JSON, oldest first; `?chat_id=` filters
+POST /faults      the next faults: {"status": 429, "retry_after": 5, "times": 2, "chat_id": 1, "delay_s": 0.5}
+POST /bot{token}/sendMessage, getMe, setWebhook, deleteWebhook, with the answers of the real API
 """
 
 import asyncio
@@ -32,12 +32,12 @@ _WORDS = {
 
 
 class StandIn:
-    """The bot API's state: what was sent, and what is to go wrong.
+    """The bot API's state: sent messages and planned faults.
 
     Attributes:
-        sent: Messages as the real API returns them, with the time it took to come here as `date`.
-        attempts: Calls of sendMessage by chat, those that went wrong included.
-        faults: Each goes wrong `times` times, for one chat or (no `chat_id`) for any.
+        sent: Messages as the real API returns them, with their arrival time as `date`.
+        attempts: Calls of sendMessage by chat, failed ones included.
+        faults: Each applies `times` times, to one chat or, without `chat_id`, to any.
     """
 
     def __init__(self, token: str | None = None) -> None:
@@ -47,7 +47,7 @@ class StandIn:
         self.faults: list[dict[str, Any]] = []
 
     def app(self) -> web.Application:
-        """The HTTP side."""
+        """Returns the HTTP application."""
         app = web.Application(middlewares=[_own_pages_only])
         app.add_routes(
             [
@@ -102,7 +102,7 @@ class StandIn:
         return _done(message)
 
     def _fault(self, chat_id: int) -> dict[str, Any] | None:
-        """The fault that is due, which is one less then."""
+        """Returns the next fault for a chat and uses it up once."""
         for fault in self.faults:
             if fault.get("chat_id", chat_id) == chat_id:
                 fault["times"] = int(fault.get("times", 1)) - 1
@@ -131,18 +131,19 @@ class StandIn:
 
     async def _page(self, _request: web.Request) -> web.Response:
         rows = "".join(
-            f"<article><small>chat {message['chat']['id']} · {time.strftime('%H:%M:%S', time.localtime(message['date']))}</small>"
+            f"<article><small>chat {message['chat']['id']} · "
+            f"{time.strftime('%H:%M:%S', time.localtime(message['date']))}</small>"
             f"<pre>{html.escape(message['text'])}</pre></article>"
             for message in reversed(self.sent)
         )
         return web.Response(
-            text=_PAGE.replace("{rows}", rows or "<p>Nothing was sent yet.</p>"), content_type="text/html"
+            text=_PAGE.replace("{rows}", rows or "<p>No messages yet.</p>"), content_type="text/html"
         )
 
 
 @web.middleware
 async def _own_pages_only(request: web.Request, handler: Any) -> web.StreamResponse:
-    """Refuses what a page of another site sends, and what is for another host."""
+    """Refuses requests from pages of other sites, and requests for another host."""
     listening = request.transport.get_extra_info("sockname") if request.transport else None
     allowed = loopback_guard.hosts(*([listening[1]] if listening else []))
     headers = {name.lower(): value for name, value in request.headers.items()}
@@ -178,7 +179,8 @@ def _fault_answer(fault: dict[str, Any]) -> web.Response:
     return _failed(status, description, **({"retry_after": retry_after} if status == 429 else {}))
 
 
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
 <meta http-equiv="refresh" content="5"><title>Telegram stand-in</title>
 <style>body{font:16px/1.4 system-ui;max-width:44rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}
 article{border:1px solid #8884;border-radius:.6rem;padding:.6rem 1rem;margin:.6rem 0}

@@ -1,8 +1,8 @@
 """The stack as a CloudFormation template for the local cloud.
 
-Only what the emulator knows is in it, and what it does not enforce is left out (Lambda permissions, reserved
-concurrency). Names are spelled out, so that a function's environment holds plain text wherever that is
-possible.
+It holds only resources that the emulator knows, without settings that the emulator does not enforce (Lambda
+permissions, reserved concurrency). Names are written out, so that a function's environment holds plain text
+where possible.
 """
 
 import hashlib
@@ -18,19 +18,19 @@ from infra.stack import Function, Resource, Stack, Statement
 
 Properties = dict[str, Any]
 
-# AWS has no actions for these batch calls; the emulator asks for them by their own names.
+# AWS has no actions for these batch calls. The emulator asks for them by their own names.
 _BATCH_ACTIONS = {"sqs:SendMessage": "sqs:SendMessageBatch", "sns:Publish": "sns:PublishBatch"}
 
 
 class Template:
-    """The CloudFormation template of a stack at a place.
+    """The CloudFormation template of a local stack.
 
     Args:
-        stack: What to deploy.
-        place: Where; gives the URLs and the settings.
+        stack: The stack to deploy.
+        place: Its paths, with the URLs and the settings.
         routes: Chalice's route document.
         code: Bucket and key of the deployment zip.
-        localstack: For LocalStack: without WebSocket APIs, and with the functions' endpoint left to it.
+        localstack: For LocalStack: no WebSocket APIs, and LocalStack sets the functions' endpoint.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Template:
         self._websockets = {} if localstack else stack.source.websockets
 
     def render(self) -> str:
-        """The template as JSON. Its output `Fingerprint` is a digest of all the rest."""
+        """Returns the template as JSON. Its output `Fingerprint` is a digest of the rest."""
         resources = dict(self._resources())
         outputs: Properties = {"RestApi": {"Value": {"Ref": "RestApi"}}}
         for identity in (f"Websocket{logical_id(name)}" for name in self._websockets):
@@ -68,7 +68,7 @@ class Template:
         return json.dumps(content)
 
     def environment(self, function: Function) -> Properties:
-        """The function's environment variables: settings, then the addresses of what it is granted."""
+        """Returns the function's environment variables: settings, then addresses of granted resources."""
         settings = {
             **self._stack.source.environment,
             **function.definition.environment,
@@ -83,7 +83,7 @@ class Template:
         }
         if (
             not self._localstack
-        ):  # where the functions run beside the cloud, and not in containers that know it by another name
+        ):  # the functions run beside the cloud, not in containers that know it by another name
             settings["AWS_ENDPOINT_URL"] = self._place.cloud_url
         return {**settings, **{resource.variable: self._address(resource) for resource in function.resources}}
 
@@ -152,8 +152,7 @@ class Template:
                 f"Topic{logical_id(name)}",
                 _resource("SNS::Topic", named | ({"FifoTopic": True} if topic.fifo else {})),
             )
-            # Without a policy of its own the emulator lets everybody publish. This one leaves it to the
-            # callers' roles.
+            # Without a policy, the emulator lets everybody publish. This one leaves it to the callers' roles.
             allowed = {
                 "Effect": "Allow",
                 "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
@@ -236,8 +235,7 @@ class Template:
                 mapping["EventSourceArn"] = {
                     "Fn::GetAtt": [f"Table{logical_id(trigger.stream)}", "StreamArn"]
                 }
-                # From the oldest: what is written between the table's creation and the mapping's must not be
-                # lost.
+                # From the oldest record: records between the creation of table and mapping must not be lost.
                 mapping["StartingPosition"] = "TRIM_HORIZON"
             yield f"{name}Source{number}", _resource("Lambda::EventSourceMapping", mapping)
 
@@ -253,7 +251,9 @@ class Template:
                 *statement.actions,
                 *(_BATCH_ACTIONS[action] for action in statement.actions if action in _BATCH_ACTIONS),
             ]
-            statements.append({"Effect": "Allow", "Action": actions, "Resource": self._granted(statement)})
+            statements.append(
+                {"Effect": "Allow", "Action": actions, "Resource": self._resource_arn(statement)}
+            )
         services = ["lambda.amazonaws.com", "scheduler.amazonaws.com"]
         assume = {"Effect": "Allow", "Principal": {"Service": services}, "Action": "sts:AssumeRole"}
         policy = {"PolicyName": "grants", "PolicyDocument": _policy(statements)}
@@ -263,8 +263,8 @@ class Template:
             "Policies": [policy],
         }
 
-    def _granted(self, statement: Statement) -> Any:
-        """The ARN that a statement is about."""
+    def _resource_arn(self, statement: Statement) -> Any:
+        """Returns the ARN of a statement's resource."""
         resource = statement.resource
         if resource.kind == "key":
             return {"Fn::GetAtt": [f"Key{logical_id(resource.name)}", "Arn"]}
@@ -276,7 +276,7 @@ class Template:
         )
 
     def _arn(self, resource: Resource) -> str:
-        """The ARN of a table, queue or topic."""
+        """Returns the ARN of the table, queue or topic."""
         if resource.kind == "table":
             return f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{self._full(resource.name)}"
         if resource.kind == "queue":
@@ -284,7 +284,7 @@ class Template:
         return f"arn:aws:sns:{REGION}:{ACCOUNT}:{self._stack.topic_name(STAGE, resource.name)}"
 
     def _address(self, resource: Resource) -> Any:
-        """What the code needs to reach the resource."""
+        """Returns the address by which the code reaches the resource."""
         match resource.kind:
             case "table":
                 return self._full(resource.name)

@@ -14,8 +14,7 @@ from infra.local.paths import API_STAGE, REGION
 
 Properties = dict[str, Any]
 
-# What API Gateway answers by itself, in the form that everything else answers in. An unknown route is 403
-# there by default.
+# API Gateway's own answers, in the format of all other answers. Its default for an unknown route is 403.
 _ANSWERS = {
     "MISSING_AUTHENTICATION_TOKEN": ("404", '{"error": "There is no such route", "code": "unknown_route"}'),
     "RESOURCE_NOT_FOUND": ("404", '{"error": "There is no such route", "code": "unknown_route"}'),
@@ -33,7 +32,7 @@ _ANSWERS = {
 def rest_api(
     name: str, routes: Mapping[str, Any], functions: Mapping[str, str]
 ) -> Iterator[tuple[str, Properties]]:
-    """The REST API, its own answers, its deployment and stage.
+    """Yields the REST API, its own answers, its deployment and stage.
 
     Args:
         name: Its full name.
@@ -64,8 +63,9 @@ def rest_api(
             f"RestApi{logical_id(kind)}",
             _resource("ApiGateway::GatewayResponse", answer | ({"StatusCode": status} if status else {})),
         )
-    # A deployment is a picture of the API: it takes a new one to show a change, hence the digest in its name.
-    deployed = f"RestApiDeployment{hashlib.sha256(json.dumps([properties, _ANSWERS], sort_keys=True).encode()).hexdigest()[:12]}"
+    # A deployment is a snapshot of the API: a change needs a new one, hence the digest in its name.
+    digest = hashlib.sha256(json.dumps([properties, _ANSWERS], sort_keys=True).encode()).hexdigest()
+    deployed = f"RestApiDeployment{digest[:12]}"
     deployment = _resource("ApiGateway::Deployment", {"RestApiId": {"Ref": "RestApi"}})
     yield deployed, deployment | {"DependsOn": [f"RestApi{logical_id(kind)}" for kind in _ANSWERS]}
     stage = {"RestApiId": {"Ref": "RestApi"}, "DeploymentId": {"Ref": deployed}, "StageName": API_STAGE}
@@ -73,7 +73,7 @@ def rest_api(
 
 
 def websocket_api(identity: str, name: str, function: str) -> Iterator[tuple[str, Properties]]:
-    """A WebSocket API with all of its routes going to one function. `identity` is its logical id."""
+    """Yields a WebSocket API whose routes all go to one function. `identity` is its logical id."""
     api = {"Ref": identity}
     properties = {
         "Name": name,
@@ -97,9 +97,8 @@ def websocket_api(identity: str, name: str, function: str) -> Iterator[tuple[str
 
 
 def _invocation(function: str) -> Properties:
-    return {
-        "Fn::Sub": f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/${{{function}.Arn}}/invocations"
-    }
+    path = f"path/2015-03-31/functions/${{{function}.Arn}}/invocations"
+    return {"Fn::Sub": f"arn:aws:apigateway:{REGION}:lambda:{path}"}
 
 
 def _resource(kind: str, properties: Properties) -> Properties:

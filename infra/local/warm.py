@@ -1,4 +1,4 @@
-"""Warm functions, so that the first alert is answered in TradingView's time on a machine of two cores, too."""
+"""Warms functions, so that the first alert is answered in TradingView's time on two cores, too."""
 
 import json
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ _THREADS = 2
 
 
 def up(stack: LocalStack) -> None:
-    """Calls the functions on the way of a signal with an event in which nothing happened.
+    """Calls the functions on a signal's path with an event without effect.
 
-    What they say to it does not matter.
+    Their answers do not matter.
     """
     client = stack.client("lambda")
 
@@ -26,7 +26,7 @@ def up(stack: LocalStack) -> None:
 
     with ThreadPoolExecutor(_THREADS) as pool:
         list(pool.map(call, _calls(stack)))
-    with ThreadPoolExecutor(AT_ONCE) as pool:  # as many of these as the front door lets in
+    with ThreadPoolExecutor(AT_ONCE) as pool:  # as many as the front door admits
         list(pool.map(call, [(_RECEIVER, _request("/"))] * AT_ONCE))
 
 
@@ -50,7 +50,7 @@ def _nothing(function: Function) -> dict[str, Any]:
 
 
 def _request(path: str) -> dict[str, Any]:
-    """A request as API Gateway hands it on."""
+    """Returns a request as API Gateway passes it on."""
     context = {"httpMethod": "GET", "resourcePath": path, "identity": {"sourceIp": "127.0.0.1"}}
     empty: dict[str, Any] = {"headers": {}, "multiValueHeaders": {}, "pathParameters": {}}
     absent = {"multiValueQueryStringParameters": None, "stageVariables": None, "body": None}

@@ -1,4 +1,4 @@
-"""WebSocket connections through the front door: first the cloud's consent, then messages both ways."""
+"""WebSocket connections through the front door: the cloud's consent first, then messages both ways."""
 
 import asyncio
 from contextlib import suppress
@@ -8,7 +8,7 @@ from aiohttp import WSMsgType, web
 from multidict import CIMultiDict
 from yarl import URL
 
-_ABNORMAL = 1006  # what a closure without a close frame is called; may not be sent
+_ABNORMAL = 1006  # the code of a closure without a close frame; it may not be sent
 _GOING_AWAY = 1001
 # API Gateway closes a connection with 1009 over a larger message
 # (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html).
@@ -18,7 +18,7 @@ _LARGEST_MESSAGE = 128 * 1024 + 1  # aiohttp closes at this size, not above it
 async def pass_through(
     request: web.Request, session: aiohttp.ClientSession, url: URL, headers: CIMultiDict[str]
 ) -> web.StreamResponse:
-    """Connects the client to the cloud's WebSocket API. A refusal at `$connect` is the client's 403."""
+    """Connects the client to the cloud's WebSocket API. Answers 403 if `$connect` refuses."""
     protocols = [
         name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",") if name.strip()
     ]

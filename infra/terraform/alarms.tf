@@ -1,12 +1,12 @@
-# The alarms. Each names what is wrong and the section of docs/runbook.md that says what to do; those on the application's own
-# metrics are described in metrics.yaml.
+# The alarms. Each names the fault and its section in docs/runbook.md. metrics.yaml describes those on the
+# application's own metrics.
 
 locals {
   metrics           = yamldecode(file("${path.module}/metrics.yaml"))
   metrics_namespace = trimsuffix(local.prefix, "-")
   alarm_levels      = { none = [], essential = ["essential"], full = ["essential", "full"] }[var.alarms]
 
-  # Those whose items come and go with each signal, event and delivery: few values, many writes.
+  # Indexes whose items come and go with each signal, event and delivery: few values, many writes.
   busy_indexes = flatten([for table, definition in local.stack.tables : [for index, keys in try(definition.indexes, {}) : "${table}.${index}" if try(keys.busy, false)]])
 
   # rate(N minutes) in seconds; other schedules are too rare for a metric to miss them.
@@ -94,7 +94,7 @@ locals {
       }
     },
     {
-      # Schedules call asynchronously, and are not tried again: what Lambda drops was a missed run.
+      # Schedules call asynchronously, without retries: a dropped event is a missed run.
       for name in distinct(values(local.schedule_triggers)[*].function) : "EventsDropped-${name}" => {
         level      = "full", about = "ScheduleMissed", says = "Lambda has dropped runs of ${name}"
         namespace  = "AWS/Lambda", metric = "AsyncEventsDropped", stat = "Sum", dimensions = { FunctionName = local.function_names[name] }
@@ -105,7 +105,7 @@ locals {
       for pair in flatten([
         for table, definition in local.stack.tables : [for index in keys(try(definition.indexes, {})) : { table = table, index = index }]
         ]) : "IndexThrottles-${pair.table}-${pair.index}" => {
-        # An index that cannot keep up holds back its table's writes, and the table's own metrics do not show it.
+        # An index that cannot keep up delays its table's writes, and the table's own metrics do not show it.
         level      = "full", about = "TableThrottles", says = "DynamoDB throttles writes for the index ${pair.index} of ${pair.table}"
         namespace  = "AWS/DynamoDB", metric = "WriteThrottleEvents", stat = "Sum", dimensions = { TableName = local.table_names[pair.table], GlobalSecondaryIndexName = pair.index }
         comparison = "GreaterThanThreshold", threshold = 0, period_s = 60, of = 3, missing = "notBreaching"
@@ -201,7 +201,7 @@ resource "aws_cloudwatch_metric_alarm" "sum" {
   }
 }
 
-# How much of the account's Lambda concurrency is in use: near the end, API Gateway answers 500 and queues fall behind.
+# The share of the account's Lambda concurrency in use. Near the limit, API Gateway answers 500 and queues fall behind.
 resource "aws_cloudwatch_metric_alarm" "concurrency" {
   count = contains(local.alarm_levels, "full") ? 1 : 0
 
@@ -270,8 +270,8 @@ resource "aws_sns_topic_subscription" "alarm_email" {
   endpoint  = each.value
 }
 
-# The whole account's cost: a budget limited to our tags shows nothing until somebody activates them as cost allocation tags, and a
-# budget that shows nothing never warns.
+# The whole account's cost: a budget limited to our tags is empty until they are activated as cost allocation tags, and an
+# empty budget never warns.
 resource "aws_budgets_budget" "monthly" {
   count = var.monthly_budget_usd > 0 ? 1 : 0
 

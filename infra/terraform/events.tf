@@ -18,7 +18,7 @@ resource "aws_lambda_event_source_mapping" "queue" {
     }
   }
 
-  # The ceiling lies here and not in reserved concurrency: messages above it stay in the queue and are not received in vain.
+  # The limit is here, not in reserved concurrency: messages above it stay in the queue and use up no receive.
   dynamic "scaling_config" {
     for_each = try([local.consumer_ceilings[each.key]], [])
     content {
@@ -34,9 +34,9 @@ resource "aws_lambda_event_source_mapping" "stream" {
 
   function_name     = aws_lambda_function.this[each.value.function].function_name
   event_source_arn  = aws_dynamodb_table.this[each.value.source].stream_arn
-  starting_position = "TRIM_HORIZON" # what is written between the table's making and this mapping's is read too
+  starting_position = "TRIM_HORIZON" # items written before this mapping existed are read, too
   batch_size        = try(each.value.batch_size, 10)
-  # A finite number of tries, halving the batch each time: one bad record is set apart and does not hold its shard.
+  # A limited number of tries, halving the batch each time: one bad record is isolated and does not block its shard.
   maximum_retry_attempts             = try(each.value.retries, 10)
   maximum_record_age_in_seconds      = try(each.value.maximum_age_s, 3600)
   maximum_batching_window_in_seconds = try(each.value.window_s, 0) > 0 ? each.value.window_s : null
@@ -76,7 +76,7 @@ resource "aws_scheduler_schedule" "this" {
   target {
     arn      = aws_lambda_function.this[each.value.function].arn
     role_arn = aws_iam_role.schedule[each.key].arn
-    # The next minute makes up for a missed one; a backlog of them would only run into each other.
+    # No retries: the next minute's run does the work of a missed one, and retries would only overlap.
     retry_policy {
       maximum_event_age_in_seconds = 60
       maximum_retry_attempts       = 0

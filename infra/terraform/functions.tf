@@ -7,7 +7,7 @@ locals {
     )
   }
 
-  # What every function is told; the rest of its environment are the addresses its grants yield.
+  # Settings of every function. The rest of its environment are the addresses of its grants.
   environment = merge(
     {
       TRADEHOOK_STAGE              = var.stage
@@ -22,7 +22,7 @@ locals {
   )
 }
 
-# The artifact is uploaded once and shared by all the functions. Each release is a version of one object: the earlier ones stay.
+# The artifact is uploaded once and shared by all the functions. Each release is a version of one object, and earlier versions stay.
 resource "aws_s3_bucket" "artifacts" {
   #checkov:skip=CKV_AWS_18:No access log - only deployments touch the bucket, and CloudTrail records those
   #checkov:skip=CKV_AWS_144:No replication - the build is reproducible, so a lost artifact is built again
@@ -47,7 +47,7 @@ resource "aws_s3_bucket_versioning" "artifacts" {
   }
 }
 
-# Earlier releases are what a rollback needs; nobody rolls back by a year.
+# A rollback needs earlier releases, but none older than a year.
 resource "aws_s3_bucket_lifecycle_configuration" "artifacts" {
   bucket = aws_s3_bucket.artifacts.id
 
@@ -144,7 +144,7 @@ resource "aws_lambda_function" "this" {
   }
 
   tracing_config {
-    # Not those that a schedule starts: 43,200 runs a month each, of which nobody looks up one.
+    # Not for scheduled functions: 43,200 runs a month each, which need no trace.
     mode = var.tracing && !contains(values(local.schedule_triggers)[*].function, each.key) ? "Active" : "PassThrough"
   }
 
@@ -156,7 +156,7 @@ resource "aws_lambda_function" "this" {
     }
   }
 
-  # The grants first, so that no release runs before what it is allowed.
+  # The grants first, so that no release runs without them.
   depends_on = [
     aws_iam_role_policy.logs, aws_iam_role_policy.traces, aws_iam_role_policy.network, aws_iam_role_policy.grant,
     aws_iam_role_policy.queue_trigger, aws_iam_role_policy.stream_trigger, aws_iam_role_policy_attachment.tables, terraform_data.stack_is_sound,
@@ -177,8 +177,8 @@ locals {
 }
 
 # Lambda stops a chain of about 16 runs through a function's own queue
-# (https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html). Draining held deliveries, the lane of an entity, a welcome's
-# tries and following an order are such chains on purpose, each with an end of its own.
+# (https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html). Intended chains with their own end: releasing paused
+# deliveries, deliveries of one ordering key, a welcome's tries and the status checks of an order.
 resource "aws_lambda_function_recursion_config" "this" {
   for_each = toset([
     for t in values(local.queue_triggers) : t.function

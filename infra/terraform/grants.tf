@@ -1,8 +1,8 @@
 # One role per function. Its grants on tables are statements of managed policies, named after the table, since all of a role's inline
-# policies together may have 10,240 characters only; every other grant is an inline policy of its own. A plan names what comes or goes.
+# policies together may have 10,240 characters only; every other grant is an inline policy of its own. A plan names every added or removed grant.
 
 locals {
-  # What stack.yaml calls an action, with the service it belongs to.
+  # The actions of stack.yaml, with their service.
   grant_service = { table = "dynamodb", queue = "sqs", topic = "sns", key = "kms", websocket = "execute-api" }
 
   # A managed policy has 6,144 characters and a role ten of them: a hundred tables.
@@ -103,7 +103,7 @@ resource "aws_iam_role_policy" "grant" {
         Action   = [for action in each.value.actions : "${local.grant_service[each.value.kind]}:${action}"]
         Resource = local.grant_resources[each.key]
       },
-      # A key is used for one named account's or user's secret, never without a name.
+      # A key encrypts the secret of one named account or user. A use without the name is denied.
       length(local.key_context[each.key]) == 0 ? {} : {
         Condition = {
           "ForAllValues:StringEquals" = { "kms:EncryptionContextKeys" = local.key_context[each.key] }
@@ -114,7 +114,7 @@ resource "aws_iam_role_policy" "grant" {
   })
 }
 
-# What a trigger needs follows from the trigger.
+# The grants that a trigger needs follow from the trigger.
 resource "aws_iam_role_policy" "queue_trigger" {
   for_each = local.queue_triggers
 
@@ -146,7 +146,7 @@ resource "aws_iam_role_policy" "stream_trigger" {
       },
       {
         Effect   = "Allow"
-        Action   = ["sqs:SendMessage"] # the batch that was given up goes to the on-failure queue
+        Action   = ["sqs:SendMessage"] # a given-up batch goes to the on-failure queue
         Resource = [local.arn_of_stream_dead[each.key]]
       },
     ]
@@ -211,7 +211,7 @@ resource "aws_iam_role_policy" "network" {
           "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets",
           "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
         ]
-        # The permission is the Lambda service's alone: calls made by the function's own code carry its ARN here and are denied.
+        # Only the Lambda service has this permission: calls of the function's own code carry its ARN here and are denied.
         Resource = ["*"]
         Condition = {
           ArnEquals = { "lambda:SourceFunctionArn" = [local.arn_of.function[each.key]] }

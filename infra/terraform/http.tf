@@ -1,4 +1,4 @@
-# The REST API: Chalice's route document says which paths there are, and `x-tradehook-function` whose each method is.
+# The REST API: Chalice's route document has the paths, and `x-tradehook-function` names each method's function.
 
 locals {
   release_dir = abspath(coalesce(var.release_dir, "${path.module}/../../build/lambda"))
@@ -19,9 +19,9 @@ locals {
     }
   ]...)
 
-  # Gateway responses: what API Gateway answers without asking a function looks like what the functions answer. Where it is overloaded or
-  # late it answers 503: TradingView sends an alert again on 500 to 599 but 504, and on nothing else
-  # (https://www.tradingview.com/support/solutions/43000529348-about-webhooks/). A repeat is safe, since it trades once.
+  # Gateway responses: API Gateway's own answers have the format of the functions' answers. An overloaded or late gateway answers
+  # 503: TradingView retries an alert on 500 to 599 except 504, and on nothing else
+  # (https://www.tradingview.com/support/solutions/43000529348-about-webhooks/). A duplicate is safe, since it trades once.
   gateway_responses = {
     MISSING_AUTHENTICATION_TOKEN = { status = 404, code = "unknown_route", error = "There is no such route" } # AWS's name for an unknown path
     INVALID_SIGNATURE            = { status = 404, code = "unknown_route", error = "There is no such route" } # the same with an Authorization header that is no AWS signature: no route here takes one
@@ -40,7 +40,7 @@ locals {
     DEFAULT_5XX                  = { status = null, code = "internal", error = "Something went wrong on our side" }
   }
 
-  # Built from names and not from resources' attributes: the functions may then be told the API's address without a circle.
+  # Built from names, not from resources' attributes: the functions can then have the API's address without a cycle.
   api_document = {
     swagger  = "2.0"
     info     = { title = "${local.prefix}api", version = "1.0" }
@@ -57,7 +57,7 @@ locals {
           for method, operation in item : method => merge(
             { for key, value in operation : key => value if key != "x-tradehook-function" },
             {
-              # Every content type reaches the function, which answers 415 itself where it minds; bodies arrive as they were sent.
+              # Every content type reaches the function, which answers 415 itself if needed. Bodies arrive unchanged.
               x-amazon-apigateway-integration = {
                 type                = "aws_proxy"
                 httpMethod          = "POST"
@@ -99,7 +99,7 @@ locals {
 
 resource "aws_api_gateway_rest_api" "this" {
   name                         = "${local.prefix}api"
-  description                  = "${local.stack.name}: webhooks in, and everything people read"
+  description                  = "${local.stack.name}: webhooks, and the API for users"
   body                         = jsonencode(local.api_document)
   disable_execute_api_endpoint = var.api_domain != null && var.dashboard == false
 
@@ -181,7 +181,7 @@ resource "aws_api_gateway_method_settings" "this" {
   depends_on = [aws_api_gateway_account.this]
 }
 
-# The methods that take webhooks have a throttle each, which no other method's requests use up.
+# Each webhook method has its own throttle, which no other method's requests use up.
 resource "aws_api_gateway_method_settings" "inbound" {
   #checkov:skip=CKV_AWS_225:No response cache - every answer is somebody's own and must be current
   #checkov:skip=CKV_AWS_308:No response cache, so none to encrypt
@@ -200,7 +200,7 @@ resource "aws_api_gateway_method_settings" "inbound" {
     data_trace_enabled     = false
   }
 
-  # One after the other with the stage's own settings: both are updates of the same stage.
+  # Sequential with the stage's own settings: both update the same stage.
   depends_on = [aws_api_gateway_account.this, aws_api_gateway_method_settings.this]
 }
 
@@ -218,7 +218,7 @@ resource "aws_lambda_permission" "http" {
   statement_id  = "api"
   action        = "lambda:InvokeFunction"
   principal     = "apigateway.amazonaws.com"
-  # Any method and path of this one API and stage: which of them are the function's own is the route document's matter.
+  # Any method and path of this one API and stage: the route document selects the function's own.
   source_arn = "${aws_api_gateway_rest_api.this.execution_arn}/${var.stage}/*"
 }
 

@@ -4,7 +4,7 @@ resource "aws_kms_key" "this" {
 
   description             = "${local.stack.name} ${var.stage}: ${try(each.value.does, each.key)}"
   enable_key_rotation     = try(each.value.rotation, true)
-  deletion_window_in_days = 30 # KMS's longest: what was encrypted with a deleted key is gone
+  deletion_window_in_days = 30 # KMS's longest: data encrypted with a deleted key is lost
 
   policy = jsonencode({
     Version = "2012-10-17"

@@ -1,5 +1,5 @@
-# A fixed address for what goes out to the exchanges, for keys that are bound to an address. Only the functions that call exchanges
-# are moved into the VPC; the others keep Lambda's own network, which is free.
+# A fixed address for calls to the exchanges, for keys that are bound to an address. Only the functions that call exchanges
+# run in the VPC; the others keep Lambda's own network, which is free.
 
 locals {
   egress_functions = !var.fixed_egress ? [] : sort([

@@ -8,11 +8,11 @@ locals {
     ]...)
   }
 
-  # Batches of a stream that are given up: the record here says where in the stream they were; the items are in the table.
+  # Given-up batches of a stream: the message here has their position in the stream, the table has the items.
   stream_dead_names  = { for id, trigger in local.stream_triggers : id => "${local.prefix}${trigger.function}-${trigger.source}-failed" }
   arn_of_stream_dead = { for id, name in local.stream_dead_names : id => "arn:${local.partition}:sqs:${var.region}:${local.account_id}:${name}" }
 
-  # A queue's own policy: who outside the account's IAM may write to it, and that nobody may without TLS.
+  # A queue's own policy: its writers outside the account's IAM, and no access without TLS.
   queue_writers = {
     for name, _ in local.queues : name => [for subscription in values(local.subscriptions) : local.arn_of.topic[subscription.topic] if subscription.queue == name]
   }
@@ -111,7 +111,7 @@ resource "aws_sqs_queue_policy" "dead" {
         Resource  = [local.arn_of.dead[each.key]]
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       }],
-      # What SNS cannot deliver to the queue waits beside what the queue's function could not process.
+      # Messages that SNS cannot deliver wait in the dead-letter queue of the queue's function.
       [for topic in local.queue_writers[each.key] : {
         Sid       = "FromTopic"
         Effect    = "Allow"

@@ -81,7 +81,7 @@ locals {
       max(2, floor(tonumber(t.maximum_concurrency) * var.lambda_quota / 1000))
     ) if try(t.maximum_concurrency, null) != null
   }
-  # What requests do not start can run at once: consumers, one run per schedule, four shards of each stream; and what is reserved.
+  # Concurrency without requests: consumers, one run per schedule, four shards of each stream; and what is reserved.
   stream_shards      = 4 # a new on-demand table's partitions
   background_at_once = sum(concat([0], values(local.consumer_ceilings), [length(local.schedule_triggers), local.stream_shards * length(local.stream_triggers)]))
   reserved_in_all    = sum(concat([0], [for name, value in local.reserved_concurrency : value if value != null && !contains(values(local.schedule_triggers)[*].function, name)]))
@@ -133,7 +133,7 @@ locals {
   misplaced_secrets = sort([for name in keys(var.settings) : upper(name) if try(local.stack.settings[upper(name)].secret, false)])
 }
 
-# A mistake in stack.yaml stops the plan with a sentence, where the expansion above would leave something out in silence.
+# A mistake in stack.yaml stops the plan with a sentence. The expansion above alone would silently drop an entry.
 resource "terraform_data" "stack_is_sound" {
   lifecycle {
     precondition {

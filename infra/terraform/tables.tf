@@ -3,7 +3,7 @@ locals {
   attribute_types = { "false" = "N" }
 }
 
-# The tables that infra/stack.yaml defines: one per aggregate, billed per request, so that nothing is reserved and nothing has to be resized.
+# The tables that infra/stack.yaml defines: one per aggregate, billed per request, without capacity to reserve or resize.
 resource "aws_dynamodb_table" "this" {
   #checkov:skip=CKV_AWS_119:DynamoDB encrypts with its own key; exchange keys are encrypted by the application with a key of ours
   #checkov:skip=CKV_AWS_28:Point-in-time recovery is a variable, on by default
@@ -18,7 +18,7 @@ resource "aws_dynamodb_table" "this" {
   stream_enabled              = try(each.value.stream, null) != null
   stream_view_type            = try(each.value.stream, null)
 
-  # DynamoDB wants to know the types of key attributes, of the table's and of its indexes' keys, and of no others.
+  # DynamoDB needs the types of exactly the key attributes of table and indexes.
   dynamic "attribute" {
     for_each = {
       for attribute in concat(

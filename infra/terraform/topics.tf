@@ -26,7 +26,7 @@ resource "aws_sns_topic_policy" "this" {
   })
 }
 
-# Raw: the queue's message is what was published, not an envelope around it.
+# Raw: the queue's message is the published one, without an envelope.
 resource "aws_sns_topic_subscription" "this" {
   for_each = local.subscriptions
 

@@ -1,4 +1,4 @@
-# Where and under which name
+# Region and name
 
 variable "region" {
   description = "AWS region. Close to the exchanges is best: ap-northeast-1 (Tokyo) for Binance and Bybit, ap-east-1 (Hong Kong) for OKX."
@@ -27,7 +27,7 @@ variable "tags" {
   default     = {}
 }
 
-# What is deployed
+# Artifact
 
 variable "release_dir" {
   description = "Folder with tradehook.zip, manifest.json and routes.json, as `make build` leaves them. Default: build/lambda of this repository."
@@ -84,7 +84,7 @@ variable "throttle" {
 }
 
 variable "webhook_throttle" {
-  description = "Requests per second, steady and in a burst, that each webhook route accepts for itself, whatever the other routes get; more are answered 503, which senders repeat."
+  description = "Requests per second, steady and in a burst, that each webhook route accepts, independent of other routes. More are answered 503, which senders retry."
   type        = object({ rate = number, burst = number })
   default     = { rate = 500, burst = 1000 }
 
@@ -110,7 +110,7 @@ variable "lambda_quota" {
 }
 
 variable "allow_small_quota" {
-  description = "Deploy although the consumers can use up the whole quota, so that webhooks are answered 5xx at such times. For trying out, with no money on it."
+  description = "Deploy although the consumers can use up the whole quota, so that webhooks are answered 5xx at such times. For trials without real money."
   type        = bool
   default     = false
 }
@@ -135,7 +135,7 @@ variable "reserved_concurrency" {
 # Safety
 
 variable "deletion_protection" {
-  description = "Tables, and buckets that hold something, cannot be deleted until this is false and applied. False is for deployments that are meant to be torn down."
+  description = "Tables, and buckets that hold something, cannot be deleted until this is false and applied. False is for deployments that will be destroyed."
   type        = bool
   default     = true
 }
@@ -165,7 +165,7 @@ variable "waf" {
 }
 
 variable "waf_rate_per_5_minutes" {
-  description = "Requests from one address in five minutes before the firewall answers 503. TradingView sends everybody's alerts from four addresses, so not too low."
+  description = "Requests from one address in five minutes before the firewall answers 503. TradingView sends everybody's alerts from four addresses, so do not set it too low."
   type        = number
   default     = 30000
 
@@ -186,7 +186,7 @@ variable "max_body_bytes" {
   }
 }
 
-# Names of our own
+# Domains
 
 variable "hosted_zone_id" {
   description = "Route 53 zone in which the domains below lie."
@@ -269,7 +269,7 @@ variable "egress_cidr" {
   }
 }
 
-# Watching
+# Monitoring
 
 variable "tracing" {
   description = "X-Ray traces, one from the webhook to the order queue and on. 5 dollars per million traces recorded."
@@ -311,7 +311,7 @@ variable "alarms" {
 }
 
 variable "alarm_emails" {
-  description = "Addresses that are told of alarms; each must confirm a subscription once."
+  description = "E-mail addresses for alarms. Each must confirm its subscription once."
   type        = set(string)
   default     = []
 
@@ -322,7 +322,7 @@ variable "alarm_emails" {
 }
 
 variable "monthly_budget_usd" {
-  description = "Budget of the whole AWS account per month; told at 50, 80 and 100 percent and when the forecast exceeds it. 0: none."
+  description = "Monthly budget of the whole AWS account, with alerts at 50, 80 and 100 percent and when the forecast exceeds it. 0: none."
   type        = number
   default     = 0
 

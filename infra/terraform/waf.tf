@@ -1,5 +1,5 @@
 # The firewall in front of the REST API. No rule set that reads bodies for attacks on databases or shells: a trading alert is free
-# text, and one refused in error is a trade not made.
+# text, and one false refusal is a missed trade.
 resource "aws_wafv2_web_acl" "api" {
   count = var.waf ? 1 : 0
 
@@ -11,7 +11,7 @@ resource "aws_wafv2_web_acl" "api" {
     allow {}
   }
 
-  # WAF looks at 16 KB of a body unless told otherwise, and takes the rest for oversized.
+  # WAF inspects 16 KB of a body by default, and treats more as oversized.
   association_config {
     request_body {
       api_gateway {
@@ -143,7 +143,7 @@ resource "aws_wafv2_web_acl_logging_configuration" "api" {
     }
   }
 
-  # What was let through is in the access log already.
+  # The access log already has the permitted requests.
   logging_filter {
     default_behavior = "DROP"
     filter {

@@ -1,5 +1,5 @@
 # The dashboard: static files in S3, served by CloudFront under /dashboard; everything else under its name goes to the APIs, so that
-# the page and what it asks have one origin. Senders use the API's own domain: behind CloudFront their address would be CloudFront's.
+# the page and its requests have one origin. Senders use the API's own domain: behind CloudFront their address would be CloudFront's.
 
 locals {
   web_dir = abspath(coalesce(var.web_dir, "${path.module}/../../web"))
@@ -85,7 +85,7 @@ resource "aws_s3_object" "dashboard" {
   source        = "${local.web_dir}/${each.key}"
   source_hash   = filesha256("${local.web_dir}/${each.key}")
   content_type  = each.value
-  cache_control = "no-cache" # asked for each time, answered 304: a deployed change is seen at once
+  cache_control = "no-cache" # revalidated each time, answered 304: a deployed change shows at once
 }
 
 resource "aws_cloudfront_origin_access_control" "dashboard" {

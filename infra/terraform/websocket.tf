@@ -32,7 +32,7 @@ resource "aws_apigatewayv2_integration" "websocket" {
   integration_uri    = aws_lambda_function.this[local.websocket_function[each.key]].invoke_arn
 }
 
-# No route responses: answers go through the management API, since what a handler returns does not reach the client.
+# No route responses: answers go through the management API, because a handler's return value does not reach the client.
 resource "aws_apigatewayv2_route" "websocket" {
   #checkov:skip=CKV_AWS_309:$connect is authorised by the function, which reads the token that the contract puts in the query string
   for_each = local.websocket_routes

@@ -37,7 +37,7 @@ def test_without_a_bot_it_says_so_once_and_takes_everything(monkeypatch):
     monkeypatch.setattr(notify_telegram.log.handlers[0], "stream", written)
     for _ in range(3):
         assert notify_telegram.handler(event("{}"), CONTEXT) == {"batchItemFailures": []}
-    assert written.getvalue().count("no Telegram bot is configured") == 1
+    assert written.getvalue().count("no Telegram bot configured") == 1
 
 
 def test_what_it_cannot_read_comes_again(monkeypatch):

@@ -41,8 +41,8 @@ def test_every_active_user_is_told_once_and_the_admins_once():
     """Throwing writes one event; the sweep writes one for each active user, into that user's stream only."""
     throw()
     assert len(pump.items("outbox")) == 1
-    assert sweep.handler({}, CONTEXT)["told"] == 6
-    assert sweep.handler({}, CONTEXT)["told"] == 0
+    assert sweep.handler({}, CONTEXT)["notified"] == 6
+    assert sweep.handler({}, CONTEXT)["notified"] == 0
     streams = told()
     assert streams.pop("admin") == ["trading.halted"]
     assert streams.pop("user#4") == []

@@ -235,7 +235,7 @@ def test_a_fault_that_is_not_foreseen_is_an_outcome(
     """The attempt is recorded, and the log says what happened."""
     monkeypatch.setattr(WebhookHttpClient, "_exchange", lambda *_: 1 / 0)
     assert sender.post("http://127.0.0.1:1/", {}, "{}").error == "connection"
-    assert "unexpected fault of an attempt" in caplog.text
+    assert "attempt failed unexpectedly" in caplog.text
 
 
 def test_retry_after_is_handed_on(sender: WebhookHttpClient) -> None:

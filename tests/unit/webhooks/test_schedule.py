@@ -7,18 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.webhooks import schedule
-from chalicelib.webhooks.schedule import Next, Verdict, after_failure, parse_retry_after, probe_delay
+from chalicelib.webhooks.schedule import Next, RetryDecision, after_failure, parse_retry_after, probe_delay
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
-def verdict(
+def decision(
     tries: int = 1,
     status: int | None = 500,
     retry_after: str | None = None,
     failing: timedelta = timedelta(),
     jitter: float = 0.5,
-) -> Verdict:
+) -> RetryDecision:
     return after_failure(
         tries=tries,
         status=status,
@@ -33,7 +33,7 @@ def verdict(
 @given(st.integers(1, 9), st.floats(0, 1))
 def test_delays_stay_within_a_fifth(tries: int, jitter: float) -> None:
     """Each delay is the schedule's, moved by at most 20 %."""
-    at = verdict(tries, jitter=jitter).at
+    at = decision(tries, jitter=jitter).at
     assert at
     assert 0.8 <= (at - NOW) / schedule.DELAYS[tries - 1] <= 1.2
 
@@ -80,10 +80,10 @@ def test_retry_after_is_seconds_or_a_date(header: str | None, wait: int | None) 
 def test_no_header_breaks_the_verdict(
     header: str, status: int | None, tries: int, failing: timedelta, jitter: float
 ) -> None:
-    """Whatever `Retry-After` says there is a verdict, and a retry comes no sooner than the schedule has it
+    """Whatever `Retry-After` says there is a decision, and a retry comes no sooner than the schedule has it
     and no later than a day.
     """
-    found = verdict(tries, status, header, failing, jitter)
+    found = decision(tries, status, header, failing, jitter)
     if found.at:
         assert timedelta(seconds=4) <= found.at - NOW <= timedelta(hours=24) * 1.2
         assert found.postponed or found.at - NOW == schedule.with_jitter(
@@ -95,7 +95,7 @@ def test_no_header_breaks_the_verdict(
 def test_retry_after_never_shortens_the_schedule(header: str) -> None:
     """A wait shorter than the schedule's leaves the schedule as it is, and the attempt counts."""
     for tries, delay in enumerate(schedule.DELAYS, 1):
-        assert verdict(tries, 429, header) == Verdict(next=Next.RETRY, at=NOW + delay)
+        assert decision(tries, 429, header) == RetryDecision(next=Next.RETRY, at=NOW + delay)
 
 
 def test_a_postponed_attempt_is_no_try_and_slows_down_with_the_schedule() -> None:
@@ -103,11 +103,13 @@ def test_a_postponed_attempt_is_no_try_and_slows_down_with_the_schedule() -> Non
 
     A receiver that postpones for ever is asked no more often than the schedule allows.
     """
-    assert verdict(1, 429, "8") == Verdict(next=Next.RETRY, at=NOW + timedelta(seconds=8), postponed=True)
-    assert verdict(1, 429, "8", timedelta(minutes=6)) == Verdict(
+    assert decision(1, 429, "8") == RetryDecision(
+        next=Next.RETRY, at=NOW + timedelta(seconds=8), postponed=True
+    )
+    assert decision(1, 429, "8", timedelta(minutes=6)) == RetryDecision(
         next=Next.RETRY, at=NOW + timedelta(minutes=5), postponed=True
     )
-    assert verdict(1, 429, "8", timedelta(hours=20)) == Verdict(
+    assert decision(1, 429, "8", timedelta(hours=20)) == RetryDecision(
         next=Next.RETRY, at=NOW + timedelta(hours=10), postponed=True
     )
     again = {"first_attempt_at": NOW, "failing_since": NOW, "now": NOW, "postponed": 1}
@@ -117,7 +119,7 @@ def test_a_postponed_attempt_is_no_try_and_slows_down_with_the_schedule() -> Non
     assert after_failure(tries=1, status=429, retry_after="3600", jitter=1, **again).at == NOW + timedelta(
         seconds=4320
     )
-    assert verdict(1, 429, "80000", timedelta(hours=20)) == Verdict(
+    assert decision(1, 429, "80000", timedelta(hours=20)) == RetryDecision(
         next=Next.RETRY, at=NOW + timedelta(seconds=80000), postponed=True
     )
 
@@ -125,14 +127,14 @@ def test_a_postponed_attempt_is_no_try_and_slows_down_with_the_schedule() -> Non
 @pytest.mark.parametrize(("status", "seconds"), [(429, 60), (503, 60), (500, 5), (None, 5), (404, 5)])
 def test_only_429_and_503_may_say_when(status: int | None, seconds: int) -> None:
     """`Retry-After` counts on 429 and 503, nowhere else."""
-    assert verdict(status=status, retry_after="60").at == NOW + timedelta(seconds=seconds)
+    assert decision(status=status, retry_after="60").at == NOW + timedelta(seconds=seconds)
 
 
 def test_410_and_five_days_switch_off() -> None:
     """Gone switches off at once, failing after five days; the delivery is paused either way."""
-    assert verdict(status=410) == Verdict(next=Next.HOLD, switch_off="gone")
-    assert verdict(10, failing=timedelta(days=5)) == Verdict(next=Next.HOLD, switch_off="failing")
-    assert verdict(10, failing=timedelta(days=4, hours=23)).at == NOW + timedelta(hours=24)
+    assert decision(status=410) == RetryDecision(next=Next.PAUSE, switch_off="gone")
+    assert decision(10, failing=timedelta(days=5)) == RetryDecision(next=Next.PAUSE, switch_off="failing")
+    assert decision(10, failing=timedelta(days=4, hours=23)).at == NOW + timedelta(hours=24)
 
 
 @pytest.mark.parametrize("tries", [1, 10, 1000])

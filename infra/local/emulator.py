@@ -90,7 +90,7 @@ class _Artifact(zipfile.ZipFile):
 class _StandBack:
     """Lets requests that others stand behind go first; the front door marks them."""
 
-    _MARK = "x-ministack-crowd"
+    _MARK = "x-local-busy"
     _BETWEEN_S = 0.05  # from one request's end to the next one's beginning
     _AT_MOST_S = 2.5
     _THEN_NOT_FOR_S = 5.0  # so that a crowd without end does not stop the orders

@@ -91,3 +91,13 @@ def test_paths_in_backticks_exist(page: str) -> None:
     text = FENCE.sub("", (ROOT / page).read_text(encoding="utf-8"))
     named = {word for code in CODE.findall(text) for word in code.split() if _is_path(word)}
     assert [name for name in sorted(named) if not _exists(name)] == []
+
+
+def test_evidence_summary_has_the_totals() -> None:
+    """`docs/evidence/README.md` gives each matrix the number of its cells."""
+    folder = ROOT / "docs" / "evidence"
+    summary = (folder / "README.md").read_text(encoding="utf-8")
+    for page in folder.glob("*-matrix.md"):
+        total = re.search(r"\*\*(\d+ \w+): orders lost 0, doubled 0", page.read_text(encoding="utf-8"))
+        assert total, page.name
+        assert f"{total.group(1)}: 0" in summary, page.name

@@ -80,25 +80,32 @@ def plan_orders(instruction: Instruction, client: ExecutionClient, risk_check: P
     if symbol is None or market_type is None:
         raise Refused("missing_field", field="symbol")
     run_ = _Run(instruction, client, risk_check, outcome, symbol, market_type)
+    if instruction.action is Action.STOP:
+        _cancel(instruction, client, outcome, None)
+        if run_.holds_something() or not outcome.cancelled:
+            run_.close()
+    else:
+        _trade(run_)
+    return outcome
+
+
+def _trade(run_: "_Run") -> None:
+    """Closes, opens or reduces, as the action says."""
+    instruction = run_.instruction
     side = Side.BUY if instruction.action in (Action.BUY, Action.LONG) else Side.SELL
     match instruction.action:
-        case Action.STOP:
-            _cancel(instruction, client, outcome, None)
-            if run_.holds_something() or not outcome.cancelled:
-                run_.close()
         case Action.CLOSE:
             run_.close()
         case Action.LONG | Action.SHORT if instruction.shrinks:
             run_.shrink(side)
-        case Action.LONG | Action.SHORT if market_type is MarketType.FUTURES and not run_.position_side:
+        case Action.LONG | Action.SHORT if not run_.spot and not run_.position_side:
             run_.close_opposite(side)
             run_.open_legs(side)
         case _:
             if instruction.close_same_side:
                 run_.close_opposite(Side.SELL if side is Side.BUY else Side.BUY)
-            if not outcome.orders:
+            if not run_.outcome.orders:
                 run_.legs(side)
-    return outcome
 
 
 class _Run:

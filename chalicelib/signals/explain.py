@@ -205,7 +205,7 @@ class _DryRun:
 
     @staticmethod
     def _plan(
-        instruction: Instruction, client: Desk, risk_check: PreTradeRiskCheck
+        instruction: Instruction, client: _Client, risk_check: PreTradeRiskCheck
     ) -> plan_orders.Outcome:
         """Plans the orders. Raises Refused (`internal`) if a value cannot be computed, as execution does."""
         try:

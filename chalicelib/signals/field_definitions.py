@@ -181,7 +181,7 @@ FIELDS = (
         "idempotency_key",
         Kind.LABEL,
         EVERY,
-        "your own key for this signal; a repeat within 24 h trades nothing. At most 256 characters",
+        "your own key for this signal; a duplicate within 24 h trades nothing. At most 256 characters",
         ("alert_id",),
     ),
     Field(

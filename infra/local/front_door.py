@@ -55,6 +55,7 @@ _INTERNAL_STARTS = (
     "x-amz-",
     "x-amzn-",
     "x-ministack-",
+    "x-local-",
     "x-localstack-",
     "sec-websocket-",
     "sec-fetch-",

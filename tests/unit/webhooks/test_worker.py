@@ -68,7 +68,11 @@ def test_a_batch_takes_few_calls(world: World, calls: list[str]) -> None:
     world.answer = answer
     calls.clear()
     assert worker.handle_tasks(bodies) == []
-    assert calls[:3] == ["batch_get_item", "batch_get_item", "transact_write_items"]  # deliveries, owners, claim
+    assert calls[:3] == [
+        "batch_get_item",
+        "batch_get_item",
+        "transact_write_items",
+    ]  # deliveries, owners, claim
     assert set(calls[3:]) == {"decrypt", "transact_write_items"}  # the endpoint's secret, once
     assert calls.count("decrypt") == 1
     assert len(calls) < 10, calls

@@ -37,6 +37,7 @@ check: $(STAMP) ## Check style, types and the layer rules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m infra.lint
 
 audit: $(STAMP) ## Find known weaknesses in code and dependencies (Terraform: checkov, in `make unit`)
 	$(BIN)/python -m infra.audit

@@ -69,7 +69,7 @@ def make(served: Sequence[Route]) -> dict[str, Any]:
     error = obj({"success": {"const": False}}, error=TEXT, code={**TEXT, "examples": codes})
     return {
         "openapi": "3.1.0",
-        "info": {"title": "tradehook", "version": "0.1.0", "description": _ABOUT},
+        "info": {"title": "tradehook", "version": "0.2.0", "description": _ABOUT},
         "servers": [{"url": config.setting("PUBLIC_URL") or "/"}],
         "paths": paths,
         "components": {

@@ -145,7 +145,9 @@ class Both:
                 stop_price=stop,
                 reduce_only=futures,
             )
-            self.place(OrderRequest(**{**_fields(exit_), "pair": entry.client_order_id}), price, strategy)
+            self.place(
+                OrderRequest(**{**_fields(exit_), "oco_group": entry.client_order_id}), price, strategy
+            )
         self.book.end_exits(entry.instrument)
         self.model.trim(_asked(entry, strategy))
         self.ended({})

@@ -62,7 +62,7 @@ def granted(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hands the uses to whoever adds them up; alone, or as that, judges them."""
+    """Passes the uses to the process that sums them. Without one, or in that process, judges them."""
     output = getattr(session.config, "workeroutput", None)
     uses = [[*use, test] for use, test in grants.used.items()]
     if output is not None:

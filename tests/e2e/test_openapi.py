@@ -57,7 +57,7 @@ def test_every_operation_answers_as_documented(own_stack: Running, document: dic
         for mode in schemathesis.GenerationMode:
             try:
                 press(operation, mode, headers)
-            except (BaseExceptionGroup, Exception) as problem:  # noqa: BLE001 - each is told, not only the first
+            except (BaseExceptionGroup, Exception) as problem:  # noqa: BLE001 - each is reported
                 problems[f"{operation.label} {mode.value}"] = (
                     f"{problem} {getattr(problem, 'exceptions', '')}"
                 )

@@ -100,7 +100,7 @@ def test_the_seeds_curl_as_printed(stack: Running) -> None:
 
 
 def test_the_seeds_python_as_printed(stack: Running) -> None:
-    """The seed's Python client, host, port and token aside, buys AAPL and sells TSLA from the second account."""
+    """The seed's Python client buys AAPL and sells TSLA from the second account."""
     script = SEED_CLIENT.format(url=stack.url, token=stack.env["TRADEHOOK_PAPER_TOKEN"])
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.count("'status': 'ok'") == 2, done.stdout

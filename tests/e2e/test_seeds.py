@@ -125,7 +125,10 @@ PAPER_SELL = """curl -X POST {url}/api/webhook \\
   -H "Content-Type: application/json" \\
   -d '{{"symbol":"AAPL","side":"sell","qty":100,"price":190}}'"""
 
-CONNECTION = "code={xc_code} strategy_id=MyStrategy demo=YES command=sell exchange=binance coinmarket=BTCUSDT amount=0.05"
+CONNECTION = (
+    "code={xc_code} strategy_id=MyStrategy demo=YES command=sell "
+    "exchange=binance coinmarket=BTCUSDT amount=0.05"
+)
 
 ALERT = """{{
   "ticker": "{ticker}",

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.e2e
 
 
 def burst(stack: Running, size: int) -> list[tuple[int, str]]:
-    """So many different alerts at once: the status and signal id of each."""
+    """Sends `count` different alerts at once. Returns the status and signal id of each."""
 
     async def send_all() -> list[tuple[int, str]]:
         headers = {"X-Webhook-Token": stack.env["TRADEHOOK_PAPER_TOKEN"]}

@@ -168,7 +168,8 @@ def plan(work: Path, release: Path, *arguments: str) -> tuple[subprocess.Complet
     else:
         if not (os.environ.get("AWS_ACCESS_KEY_ID") or os.environ.get("AWS_PROFILE")):
             pytest.skip(
-                "no plan: set TRADEHOOK_TERRAFORM to a Terraform that answers for AWS, or AWS credentials for a real one"
+                "no plan: set TRADEHOOK_TERRAFORM to a Terraform that answers for AWS, "
+                "or AWS credentials for a real one"
             )
         copy = _initialised(work)
         done = _run(

@@ -77,7 +77,7 @@ def local(stack: Stack, release: Path) -> Local:
 
 
 def test_tables(local: Local, local_plan: Plan) -> None:
-    """Every table has the same keys, indexes, stream and time to live on both sides, and there are no others."""
+    """Every table has the same keys, indexes, stream and time to live on both sides. There are no others."""
 
     def keys(schema: list[Properties]) -> tuple[str | None, ...]:
         names = {key["KeyType"]: key["AttributeName"] for key in schema}

@@ -89,7 +89,7 @@ def test_wrong_artifact_is_refused(tmp_path: Path, release: Path) -> None:
 
 
 def test_policies_fit(example_plan: Plan) -> None:
-    """Each role's policies are shorter and fewer than IAM allows, with room for an ARN that is not known yet."""
+    """Each role's policies are shorter and fewer than IAM's limits, with room for an ARN not known yet."""
     inline: dict[str, int] = defaultdict(int)
     managed: dict[str, list[int]] = defaultdict(list)
     for resource in example_plan.role_policies:
@@ -133,7 +133,7 @@ def test_wildcards_are_known(example_plan: Plan) -> None:
 
 
 def test_wildcards_have_a_written_reason() -> None:
-    """Whoever reads a `*` in a resource finds a comment with the reason at most three lines away."""
+    """A `*` in a resource has a comment with the reason at most three lines away."""
     bare = []
     for source in SOURCES:
         lines = source.read_text().splitlines()
@@ -338,7 +338,7 @@ def test_checkov() -> None:
 def test_a_setting_that_nothing_reads_is_refused(
     tmp_path: Path, release: Path, variable: str, said: str
 ) -> None:
-    """A misspelt setting stops the plan with its name, where the functions would run as if it were not there."""
+    """A misspelt setting stops the plan with its name. The functions would silently ignore it."""
     done, plan = terraform.plan(tmp_path, release, "-var=stage=local", f"-var={variable}")
 
     assert plan is None

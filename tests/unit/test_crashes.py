@@ -1,6 +1,6 @@
 """The process may die after any of its calls to AWS.
 
-Nothing acknowledged is lost, nothing is traded twice, nothing told twice.
+No acknowledged signal is lost, none is traded twice, no event is published twice.
 """
 
 import json
@@ -42,7 +42,7 @@ def settle_everything() -> None:
 
 
 def one_trade() -> None:
-    """Exactly one order and one fill, told once, at the seed's cost."""
+    """Exactly one order and one fill, published once, at the seed's cost."""
     orders = [item for item in pump.items("orders") if "#" in item["leg"]]
     assert [order["status"] for order in orders] == ["filled"]
     [ledger] = [item for item in pump.items("portfolios") if item["item"] == "ledger"]
@@ -141,7 +141,7 @@ def test_publishing(died_after: int) -> None:
 
 
 def test_an_unpublished_event_is_swept() -> None:
-    """Events whose stream record was lost are published by the minute sweep, and only those that have waited."""
+    """The minute sweeper publishes events with a lost stream record, and only those that have waited."""
     send()
     assert publish.sweep(LATER, datetime.now(UTC)) == 0
     assert publish.sweep(timedelta(0), datetime.now(UTC) + LATER) == 1

@@ -29,7 +29,7 @@ def looked_at(monkeypatch):
 
 
 def store(count: int, every: int) -> None:
-    """So many events of one stream, one in `every` of them rare."""
+    """Stores `count` events of one stream, one in `every` of them rare."""
     for number in range(1, count + 1):
         aws.write(
             aws.put_write(

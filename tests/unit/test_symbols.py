@@ -153,9 +153,7 @@ def test_a_name_with_two_readings_is_refused(raw, choices):
 
 
 def test_a_currency_beside_the_symbol_decides():
-    """The currency a group signal names settles where a joined name is to be split, and a different one is
-    refused.
-    """
+    """A group signal's currency decides where a joined name is split. A different one is refused."""
     assert parts("BNBUSD", currency="USD")[:2] == ("BNB", "USD")
     assert parts("BTCBUSD", currency="busd")[:2] == ("BTC", "BUSD")
     assert parts("AAPL", currency="USD")[:2] == ("AAPL", None)

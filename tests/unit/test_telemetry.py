@@ -157,7 +157,7 @@ def test_orders_and_how_long_they_took(trader: str, capsys: Capture) -> None:
 
 
 def test_a_refused_execution_is_no_order(trader: str, capsys: Capture) -> None:
-    """Nothing was traded, so there is nothing whose time could be told."""
+    """Nothing was traded, so there is no time to measure."""
     send(trader)
     records.halt("global")
     capsys.readouterr()
@@ -258,7 +258,7 @@ def test_swept_signals(trader: str, capsys: Capture, monkeypatch: pytest.MonkeyP
 
 
 def test_an_event_too_large_for_the_topic_is_trimmed(emulated: None, capsys: Capture) -> None:
-    """It is told with its small values and where the whole is, in its place, and raises the alarm.
+    """It is published in order with its small values and a link to the full event, and raises the alarm.
 
     The log has all of it.
     """

@@ -1,4 +1,4 @@
-"""The desks the contract is held against."""
+"""The rigs that the contract is checked against."""
 
 import pytest
 

@@ -53,10 +53,9 @@ _PATHS = {
     ("okx", "find"): ("GET", "*/trade/order*"),
     ("okx", "cancel"): ("POST", "*/trade/cancel-*"),
 }
-# Where time runs out, the caller gives up after 0.6 s, the late effect comes after 0.8 s, and nobody
-# concludes anything before 1.1 s;
-# those cells mostly wait, so many of them run at once. In the others no call may run out of time, however
-# busy the machine is.
+# In cells with a timeout, the caller gives up after 0.6 s, the late effect comes after 0.8 s, and the outcome
+# counts as certain only after 1.1 s. Those cells mostly wait, so they run concurrently. In the other cells no call
+# may time out, however busy the machine is.
 _GIVES_UP, _WAITS = (3.0, 0.6), (5.0, 10.0)
 _LATE_EFFECT_S, _LATE_ARRIVAL_S, _SLOW_S = 0.8, 1.1, 0.1
 _TRIES = 6
@@ -197,12 +196,14 @@ def render(cells: Sequence[Cell]) -> str:
     lines = [
         "# The fault matrix",
         "",
-        "Written by `python -m tests.contract.exchanges.fault_matrix > docs/evidence/fault-matrix.md`; not by hand.",
+        "Written by `python -m tests.contract.exchanges.fault_matrix > docs/evidence/fault-matrix.md`.",
         "",
-        "Each cell: an order's call meets the fault once, on the exchange simulator, and is carried on by the rules of docs/exchanges.md:",
-        "what is not placed is tried again, what is unknown is looked up after the late-arrival bound, and whatever has been tried",
-        "before is looked up before it is sent again. `before`: the exchange never saw the call; `after`: it had acted; `late`: it acted",
-        "after the caller had given up. Afterwards the exchange's own books are compared.",
+        "Each cell: an order's call meets the fault once, on the exchange simulator, and continues by the",
+        "rules of docs/exchanges.md. An order that was not placed is retried. An unknown outcome is",
+        "looked up after the late-arrival bound. An order with an earlier try is looked up before it is",
+        "sent again. `before`: the exchange never saw the call. `after`: the exchange had acted. `late`:",
+        "the exchange acted after the caller had given up. At the end the result is compared with the",
+        "exchange's own records.",
         "",
         f"**{len(cells)} cells: orders {summary}.**",
     ]

@@ -38,7 +38,7 @@ def test_spot_balances_show_what_orders_hold(spot: ExchangeRig):
 
 
 def test_spot_market_orders_count_base_units(spot: ExchangeRig):
-    """A market buy of 0.1 buys 0.1, on exchanges too that take the amount of a market buy for quote currency."""
+    """A market buy of 0.1 buys 0.1, also on exchanges whose market buys take a quote amount."""
     assert Decimal("0.1") == spot.exchange.place(spot.order(BUY, "0.1")).filled
 
 
@@ -320,9 +320,9 @@ def test_more_than_the_largest_order_at_market_is_refused(desk: ExchangeRig):
 
 
 def test_a_market_order_takes_what_the_book_offers(futures: ExchangeRig):
-    """What it does not offer is cancelled, and the filled part told.
+    """The unfilled rest of a market order is cancelled, and the filled part is reported.
 
-    The next order finds what has come since.
+    The next order finds the new depth.
     """
     futures.exchange.place(futures.order(BUY, "1"))
     futures.simulator.call("POST", "book", symbol="BTCUSDT", depth=["0.4", None])

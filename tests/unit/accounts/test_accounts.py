@@ -206,7 +206,7 @@ def test_name_kind_and_exchange_stay(api):
 
 
 def test_versions_are_kept(api):
-    """An edit of an old version is told the current one."""
+    """An edit of an old version is answered with the current one."""
     account = api("7", "POST", "/accounts", {"name": "A", "kind": "paper"})[1]
     assert (
         api("7", "PATCH", ONE, {"fill_rate": "0.5", "version": 1}, account_id=account["account_id"])[1][
@@ -234,7 +234,7 @@ def test_reset_gives_the_starting_cash_back(api):
 
 
 def test_account_with_open_orders_is_not_reset(api, monkeypatch):
-    """Open orders have to be cancelled first, so that each of them is told of."""
+    """Open orders must be cancelled first, so that each publishes an event."""
     account = manage.create_account("7", "A", AccountKind.PAPER, by="7")
     read = paper_store.read_book
     monkeypatch.setattr(paper_store, "read_book", lambda account: _waiting(read(account)))

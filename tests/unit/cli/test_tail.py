@@ -24,9 +24,9 @@ def event(sequence, type_="order.filled"):
 
 @pytest.fixture
 def server():
-    """Sends events 1 to 3 and breaks off; whoever resumes gets what followed.
+    """Sends events 1 to 3 and breaks off. A client that resumes gets the later ones.
 
-    `heard` is what clients said, `paths` how they came.
+    `heard` has the clients' messages, `paths` their request paths.
     """
     heard, paths = [], []
 

@@ -120,9 +120,9 @@ def test_numbers_of_a_crashed_publisher_are_kept(monkeypatch):
 
 
 def test_a_replay_waits_for_a_number_that_is_being_logged(monkeypatch):
-    """Between number and log entry a reader waits, and is not told that the event is lost.
+    """Between number and log entry a reader waits, and the event does not count as lost.
 
-    After a while it goes on without.
+    After a while the reader goes on without it.
     """
     publish.publish([_put(_event("order#a", 1))])
     monkeypatch.setattr(resume, "_WAIT_S", 0)
@@ -157,9 +157,9 @@ def _shard(key, shards):
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("shards", [1, 4])
 def test_several_shards_in_random_phase(shards, seed, monkeypatch):
-    """Four shards publish side by side.
+    """Four shards publish concurrently.
 
-    None fails, no number is missing or given twice, and each entity is told in order.
+    None fails, no number is missing or given twice, and each entity's events are in order.
     """
     chance = random.Random(f"{shards}-{seed}")
     pauses = random.Random(seed)

@@ -39,7 +39,7 @@ def test_quantity_is_rounded_toward_zero(quantity, step):
 
 @given(numbers, steps)
 def test_price_is_rounded_to_the_safe_side(price, tick):
-    """A buy limit never goes above, a sell limit never below what was asked, and neither by a tick or more."""
+    """A buy limit never rises, a sell limit never falls, and neither moves by a tick or more."""
     one = instrument(tick=str(tick))
     buy, sell = filters.round_price(one, price, Side.BUY), filters.round_price(one, price, Side.SELL)
     assert 0 == buy % tick == sell % tick

@@ -75,7 +75,7 @@ def test_sites_without_futures_list_none(site: str):
 
 
 def test_generic_orders_fill_and_are_found(desk: SimulatedDesk):
-    """Through ccxt's unified methods alone an order is placed, found by its client id, cancelled and listed."""
+    """With ccxt's unified methods alone an order is placed, found by client id, cancelled and listed."""
     limit = desk.order(BUY, "0.1", price="49000")
     placed = desk.exchange.place(limit)
     assert (OrderStatus.OPEN, Decimal(49000)) == (placed.status, placed.price)

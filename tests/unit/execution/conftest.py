@@ -44,7 +44,7 @@ class Live:
     ids: Any = field(default_factory=count)
 
     def signal(self, action: str = "buy", signal_id: str | None = None, **more: Any) -> Instruction:
-        """An instruction; a market order for 0.1 BTC unless told otherwise."""
+        """Returns an instruction. Default: a market order for 0.1 BTC."""
         sized = {"quantity", "quote_amount", "legs"} & more.keys()
         given = (
             {"quantity": Decimal("0.1")} if not sized and action in {"buy", "sell", "long", "short"} else {}
@@ -105,7 +105,7 @@ class Live:
     def answer(
         self, method: str, path: str, status: int, body: Any, *, times: int = 1, when: str = "before"
     ) -> None:
-        """Has the exchange answer the account's next such calls in this way, in place of acting or after it."""
+        """Makes the exchange answer the account's next such calls this way, instead of acting or after it."""
         key, answer = self.credentials.api_key, {"status": status, "body": body}
         self.simulator.fault(
             exchange=self.exchange,

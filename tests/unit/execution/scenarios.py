@@ -319,7 +319,7 @@ def compare_records(live: Live, scenario: Scenario) -> ScenarioResult:
     twice = len(there) - len({each["client_id"] for each in there})
     wanted = sum(scenario.ends.values())
     doubled, lost = max(len(there) - wanted, twice), max(wanted - len(there) + twice, 0)
-    # An exit that had to be placed anew has the number of its round at the end.
+    # An exit that was placed again ends in the number of its round.
     legs_ = (
         (order.leg.rstrip("0123456789") if order.exit_of else order.leg, order.status.value)
         for order in live.ledger()

@@ -369,7 +369,7 @@ def test_an_exit_that_finds_too_little_is_followed_by_another(live: Live, price:
 def test_what_is_left_is_tried_again(live: Live, action: str) -> None:
     """The first order finds two fifths of the depth, the next one the rest.
 
-    A success, told with all that has filled.
+    A success with the sum of all fills.
     """
     if live.market_type is MarketType.FUTURES:
         by_hand(live, "1")

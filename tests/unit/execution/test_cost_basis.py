@@ -98,7 +98,7 @@ def test_a_position_is_averaged_reduced_and_turned() -> None:
 
 @on_tables
 def test_fees_are_taken_off_where_their_worth_is_known() -> None:
-    """In quote; in base at the price of the fill; in a third currency nobody knows."""
+    """In quote; in base at the price of the fill; in a third currency unknown."""
     books = Books(MarketType.SPOT)
     assert books.book("buy", "1", "100", "0", fee=D("0.01"), fee_currency="BTC") == -1
     assert books.book("sell", "0.5", "200", "0.99", fee=D(2), fee_currency="USDT") == 48
@@ -108,9 +108,9 @@ def test_fees_are_taken_off_where_their_worth_is_known() -> None:
 
 @on_tables
 def test_what_is_older_than_the_books_is_unknown_until_it_is_gone() -> None:
-    """A position that was there before: closing it realises nobody knows what.
+    """A position from before our fills: realised PnL is None.
 
-    Once flat, all is known again.
+    Once flat, PnL is known again.
     """
     books = Books()
     assert books.book("buy", "1", "100", "5") is None

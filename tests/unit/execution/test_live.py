@@ -1,6 +1,6 @@
-"""Signals carried out at real exchanges, here simulated.
+"""Signals executed at simulated live exchanges.
 
-What is placed, what the ledger says, what is told.
+Placed orders, the order store's records, published events.
 """
 
 from decimal import Decimal
@@ -130,7 +130,7 @@ def test_cancel_touches_the_strategys_own_orders_only(live: Live) -> None:
 def test_the_exchanges_refusal_is_told(live: Live) -> None:
     """Too little money.
 
-    The order is rejected in the ledger, the signal refused with the exchange's code, and both are told.
+    The order is stored as rejected, the signal refused with the exchange's code, and both are published.
     """
     execution = live.run("buy", quantity=Decimal(50))
     [refused] = execution.refused

@@ -58,15 +58,22 @@ _GIVES_UP_S, _LATE_EFFECT_S, _LATE_ARRIVAL_S, _SLOW_S = 0.5, 0.6, 0.9, 0.05
 
 _HEAD = """# The fault matrix of orders
 
-Written by `FAULT_MATRIX=docs/evidence/order-fault-matrix.md pytest tests/unit/execution/test_live_fault_matrix.py`; not by hand.
+Written by `FAULT_MATRIX=docs/evidence/order-fault-matrix.md` and
+`pytest tests/unit/execution/test_live_fault_matrix.py`.
 
-The worker carries a message out on the exchange simulator, and one of its calls to the exchange meets a fault, once. `before`: the
-exchange never saw the call; `after`: it had acted; `late`: it acted after the caller had given up. The message comes again if the worker
-asks for it, and the account is followed as in every minute. Each line is a call of the order path; each cell says how many calls to the
-exchange the way took with that fault, where it takes as many as there are lines without one. The run fails unless the ledger's orders
-are the exchange's, one for one, with the same ends, and those that the way must lead to; unless a position is as large as it must be;
-and if the message, delivered once more after that, does anything at the exchange or in the ledger. ([The other matrix](fault-matrix.md)
-is that of the exchanges' adapter alone.)
+The worker executes a message on the exchange simulator, and one of its calls to the exchange meets a fault,
+once. `before`: the exchange never saw the call. `after`: the exchange had acted. `late`: the exchange acted
+after the caller had given up. SQS redelivers the message if the worker asks for it, and the account is
+reconciled as every minute.
+
+Each line is a call of the order path. Each cell has the number of calls to the exchange with that fault; the
+number without a fault is the number of lines. The run fails
+
+- unless the order store has exactly the exchange's orders, in the scenario's end states,
+- unless the position has the right size,
+- if the message, delivered once more after that, has an effect at the exchange or in the order store.
+
+[The other matrix](fault-matrix.md) covers the exchanges' adapter alone.
 
 **{cells} cells: orders lost {lost}, doubled {doubled}, final state other than the exchange's {differs}.**
 """

@@ -37,7 +37,7 @@ def everything_stored() -> str:
 
 
 class Overheard:
-    """What the exchanges are told in confidence: each request's key, signature and passphrase."""
+    """The secrets in requests to the exchanges: each request's key, signature and passphrase."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.values: set[str] = set()

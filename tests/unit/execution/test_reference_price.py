@@ -292,7 +292,7 @@ class TestSettings:
         )
 
     def test_ten_percent_by_default(self) -> None:
-        """For whoever has set nothing."""
+        """For users without a setting."""
         assert (self.send(44_000), self.send(46_000)) == ("price_away", None)
 
     def test_the_users_own(self) -> None:

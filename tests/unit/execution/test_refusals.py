@@ -1,6 +1,6 @@
-"""What the exchange refuses is refused.
+"""The exchange's refusal refuses the signal.
 
-Told once, with the exchange's code and words, and never sent again.
+Published once, with the exchange's code and words, and never sent again.
 """
 
 import json
@@ -111,7 +111,7 @@ def test_a_refused_order_is_sent_once(
 
 @pytest.mark.parametrize(("exchange", "code"), [("bybit", "110090"), ("okx", "51115"), ("binance", "-2024")])
 def test_a_refused_close_is_told(open_account, exchange: str, code: str) -> None:
-    """A close that is refused is told, sent once, and leaves the position."""
+    """A refused close is published, sent once, and leaves the position."""
     live = open_account(exchange, FUTURES)
     live.run("buy")
     sent = live.sent(*PLACE[exchange])

@@ -53,7 +53,7 @@ def rule(about: Switch = USER, **rules: Any) -> None:
 
 
 def many_accounts(accounts: int = 20, **more: Any) -> None:
-    """A strategy with so many demo accounts."""
+    """Adds a strategy with this number of demo accounts."""
     names = [f"a{number:02}" for number in range(accounts)]
     for name in names:
         records.add_account("1", name, kind="demo", exchange="binance", **{**COSTS, **more})
@@ -105,7 +105,7 @@ def events() -> list[dict[str, Any]]:
 
 
 def drained(queue: str) -> list[dict[str, Any]]:
-    """Everything in a queue, taken out: of a group only so many messages are given at once."""
+    """Takes everything out of a queue: SQS returns only a few messages of a group at once."""
     found = []
     while received := pump.messages(queue):
         for message in received:
@@ -228,7 +228,7 @@ def test_orders_of_a_minute_are_counted_by_account() -> None:
 def test_a_daily_loss_halts_in_the_middle_of_a_signal() -> None:
     """The accounts add up to the limit while one signal runs on twenty of them.
 
-    Not one order more, and everybody is told.
+    Not one order more, and every user is notified.
     """
     many_accounts(20)
     rule(max_daily_loss=D(75))
@@ -289,9 +289,9 @@ def test_a_loss_of_yesterday_is_forgotten_and_a_resumed_user_is_still_over_it() 
 
 
 def test_a_daily_loss_flattens_every_account_of_its_scope() -> None:
-    """By choice everything is closed.
+    """If chosen, everything is closed.
 
-    Positions, holdings and open orders, on all accounts, told to each in its own queue.
+    Positions, holdings and open orders, on all accounts, each by its own queue.
     """
     many_accounts(3)
     assert paper(symbol="AAPL", quantity=3) is None

@@ -10,8 +10,8 @@ from chalicelib.webhooks import worker
 from functions import deliver_webhooks
 
 EVENT = (
-    '{"stream": "admin", "sequence": %d, "event_id": "e%d", "type": "order.filled", "payload": {}, "entity": "order#1",'
-    ' "user_id": "7", "timestamp": "2026-03-02T12:00:00+00:00"}'
+    '{"stream": "admin", "sequence": %d, "event_id": "e%d", "type": "order.filled", "payload": {},'
+    ' "entity": "order#1", "user_id": "7", "timestamp": "2026-03-02T12:00:00+00:00"}'
 )
 
 

@@ -1,4 +1,4 @@
-"""What API Gateway refuses at import is refused by the build, and the product's own routes are not among it."""
+"""The build refuses what API Gateway refuses at import, and accepts the product's own routes."""
 
 import pytest
 

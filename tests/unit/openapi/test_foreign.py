@@ -228,7 +228,7 @@ def test_anothers_account_on_ones_own_strategy(victim: tuple[Api, dict[str, str]
 
 
 def test_anothers_token_under_ones_own_path(victim: tuple[Api, dict[str, str]]) -> None:
-    """Another user's token is not to be ended under one's own path."""
+    """A path of the caller's own cannot revoke another user's token."""
     api, ids = victim
     assert (
         api("8", "DELETE", "/users/{user_id}/tokens/{token_id}", user_id=8, token_id=ids["token_id"])[0]

@@ -142,9 +142,8 @@ def table(api: Api, ids: dict[str, str]) -> str:
                 f"| `{name}` | {asks} | – | {'anybody' if docs.security == 'none' else 'the sender'} |"
             )
             continue
-        lines.append(
-            f"| `{name}` | {asks} | {needed_scope(method, route)} | {_whose(api, ids, method, route, docs.given)} |"
-        )
+        whose = _whose(api, ids, method, route, docs.given)
+        lines.append(f"| `{name}` | {asks} | {needed_scope(method, route)} | {whose} |")
     return "\n".join(lines)
 
 

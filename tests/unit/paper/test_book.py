@@ -21,7 +21,7 @@ PERP = Instrument("BTCUSDT", "BTC", "USDT", MarketType.FUTURES, D("0.1"), D("0.0
 
 
 def book(cash: str = "100000", **account: Any) -> Book:
-    """A fresh account without costs, unless told otherwise."""
+    """Returns an account. Default: without costs."""
     costs = {"slippage_bps": D(0), "commission_bps": D(0)} | account
     owned = Account(
         account_id="1", user_id="1", name="main", exchange="binance", kind="demo", currency="USDT", **costs
@@ -30,7 +30,7 @@ def book(cash: str = "100000", **account: Any) -> Book:
 
 
 def order(side: Side, quantity: str, instrument: Instrument = SPOT, **more: Any) -> OrderRequest:
-    """A market order unless told otherwise."""
+    """Returns an order. Default: a market order."""
     name = f"o{side}{quantity}{more.get('price')}{more.get('stop_price')}"
     type_ = more.pop("order_type", OrderType.MARKET)
     return OrderRequest(name, instrument, side, type_, D(quantity), **more)
@@ -50,7 +50,7 @@ def test_spot_exchanges_cash_for_the_asset() -> None:
 
 
 def test_what_is_missing_is_refused() -> None:
-    """Not enough money or holdings is refused with what was needed and what was there, and changes nothing."""
+    """Too little money or holdings is refused with the needed and the available amount, without a change."""
     on = book("100")
     with pytest.raises(NotDoable) as refused:
         place(on, order(Side.BUY, "1"))

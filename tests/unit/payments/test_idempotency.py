@@ -68,7 +68,7 @@ def test_keys_are_the_callers_and_the_routes_own():
 
 
 def test_a_repeat_that_could_no_longer_be_done_is_still_a_repeat():
-    """The first took all there was; its repeat is told so, and not that there is too little."""
+    """The first request took the whole balance. Its duplicate gets the same answer, not a lack of funds."""
     post("/transactions", ADJUSTMENT)
     spent = post("/transactions", ADJUSTMENT | {"amount": "-5"}, "key-1")
     assert post("/transactions", ADJUSTMENT | {"amount": "-5"}, "key-1")[:2] == spent[:2]

@@ -117,7 +117,7 @@ def test_completed_twice_at_once_makes_one_transaction(admin, user):
 
 
 def test_two_editors_of_one_version(admin, user):
-    """Of two changes made to the same version one is told the other was faster."""
+    """Of two concurrent changes of the same version, one is answered with a conflict."""
     make(admin)
     assert patch(1, admin, amount=200, version=1)[0] == 200
     status, body, _ = patch(1, admin, status="completed", version=1)

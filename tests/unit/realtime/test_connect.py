@@ -1,4 +1,4 @@
-"""Who may connect, with what, and who is told to be connected."""
+"""Who may connect, with what, and the first message."""
 
 import json
 import random
@@ -21,7 +21,7 @@ WELCOME = {"type": "connection", "status": "connected", "message": "WebSocket co
 
 @pytest.mark.parametrize("parameter", ["token", "api_key"])
 def test_welcome(realtime, tokens, sockets, parameter):
-    """An API token opens a connection under both of the seed's names, and the seed's first message follows."""
+    """An API token opens a connection under both of the seed's names. The seed's first message follows."""
     assert realtime.connect("c", {parameter: tokens["1"]}) == 200
     assert sockets.sent["c"] == []
     realtime.deliver()
@@ -105,7 +105,7 @@ def test_welcome_waits(realtime, tokens, sockets, monkeypatch):
 
 
 def test_welcome_comes_again(realtime, tokens, sockets, monkeypatch):
-    """A connection that takes longer to open is welcomed by a later message, and holds up nobody meanwhile."""
+    """A connection that opens slowly is welcomed by a later message, and delays no other."""
     paused = []
 
     def pause(seconds):
@@ -145,8 +145,9 @@ def test_welcome_given_up(realtime, tokens, sockets, monkeypatch):
 
 @pytest.mark.parametrize("seed", range(12))
 def test_welcome_first(realtime, tokens, sockets, seed):
-    """In whatever turn the message groups come, a connection is welcomed first and then told of each event
-    since, once and in order.
+    """In any order of the message groups, a connection is welcomed first.
+
+    It then gets each event since, once and in order.
     """
     chance = random.Random(seed)
     realtime.happen("order.placed")
@@ -189,9 +190,9 @@ def test_goes_on(realtime, tokens, sockets):
 
 
 def test_begins_now(realtime, tokens, sockets):
-    """A new client asks to begin where the stream stands, and is told where that is.
+    """A new client asks to begin at the stream's position, and gets it.
 
-    One that knows another past is told so.
+    A client with an impossible sequence gets it, too.
     """
     realtime.happen("order.filled")
     for connection_id, after in (("new", "last"), ("lost", "7")):
@@ -241,9 +242,9 @@ def test_a_refusal_says_why(realtime):
 
 
 def test_joins_in_turn(realtime, tokens):
-    """What happened meanwhile is given in turn with the stream's events.
+    """Missed events are sent in turn with the stream's events.
 
-    In their message group, so that neither overtakes the other.
+    They share the message group, so that neither overtakes the other.
     """
     realtime.connect("c", {"token": tokens["1"]})
     realtime.push(realtime.take())
@@ -289,8 +290,9 @@ def test_disconnect(connected, tokens):
 
 
 def test_expired_not_listed(connected, tokens, sockets):
-    """A connection that API Gateway must have ended is neither listed nor posted to, and told to go if it
-    still speaks.
+    """A connection past API Gateway's limit is neither listed nor posted to.
+
+    It is closed if it still speaks.
     """
     aws.write(
         aws.update_write(

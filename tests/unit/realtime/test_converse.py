@@ -14,7 +14,7 @@ def test_ping(connected):
 
 
 def test_ping_after(connected):
-    """A ping that names a sequence is told where the stream stands."""
+    """A ping with a sequence gets the stream's position."""
     connected.happen("order.filled")
     assert connected.say("c1", {"type": "ping", "after": 0}) == {"type": "pong", "last": 1}
 
@@ -87,13 +87,13 @@ def test_misunderstood(connected, message, code):
 
 
 def test_unknown_connection_closed(connected, sockets):
-    """A connection nobody recorded would hear nothing, so it is closed and its client connects anew."""
+    """An unrecorded connection would get no events, so it is closed and its client connects again."""
     connected.say("stranger", {"type": "ping"})
     assert sockets.closed == ["stranger"]
 
 
 def test_reconnect_hint(connected, sockets):
-    """In its last ten minutes a connection that speaks is told to connect anew."""
+    """In its last ten minutes a connection that speaks is asked to connect again."""
     since = datetime.now(UTC) - timedelta(minutes=111)
     aws.write(
         aws.update_write(

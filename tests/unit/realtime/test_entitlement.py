@@ -32,7 +32,7 @@ def _connected_with(realtime, connection_id, **more):
 
 
 def test_revoked_token(connected, sockets):
-    """Revoking a token closes the connections it opened, before anything else is sent to them, and no others."""
+    """A revoked token closes its connections before anything else is sent to them, and no others."""
     token_id = _connected_with(connected, "mine")
     _publish(connected)
     user_tokens.revoke_token("1", token_id, by="9")
@@ -90,7 +90,7 @@ def test_rotated_token(connected, sockets):
 
 
 def test_expired_token(realtime, sockets):
-    """A connection whose token has expired is told of nothing more, and closed when it speaks."""
+    """A connection with an expired token gets no more events, and is closed when it speaks."""
     token = records.add_token("1", Kind.API, expires_at=(datetime.now(UTC) + timedelta(hours=1)).isoformat())
     realtime.connect("c", {"token": token})
     realtime.deliver()
@@ -115,9 +115,7 @@ def test_resume_asks_again(connected, sockets):
 
 @pytest.mark.parametrize("loss", ["inactive", "demoted", "revoked", "expired", "deleted"])
 def test_nothing_is_sent_after_the_loss(connected, tokens, sockets, loss):
-    """An event that is pushed after the loss reaches the connection no more, though no event has told of the
-    loss.
-    """
+    """An event pushed after the loss does not reach the connection, even before an event about the loss."""
     key = {"token_hash": credentials.digest(tokens["9"])}
     past = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
     if loss in ("inactive", "demoted"):

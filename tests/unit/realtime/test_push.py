@@ -179,7 +179,7 @@ def test_no_such_event(connected, tokens, sequence):
 
 
 def test_repeated_delivery(connected, sockets):
-    """A batch that is delivered twice repeats the same sequences, by which clients know what they have seen."""
+    """A batch that is delivered twice has the same sequences, by which clients drop duplicates."""
     connected.happen("order.filled")
     client = aws.client("sqs")
     url = client.get_queue_url(QueueName="test-realtime.fifo")["QueueUrl"]

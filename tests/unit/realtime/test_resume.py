@@ -17,7 +17,7 @@ def test_missed(connected, sockets):
 
 @pytest.mark.parametrize(("happened", "after"), [(0, 0), (3, 3)])
 def test_nothing_missed(connected, sockets, happened, after):
-    """A client that missed nothing is told so."""
+    """A client that missed nothing gets `recovered`."""
     for _ in range(happened):
         connected.happen("order.filled")
     assert connected.say("c1", {"type": "resume", "after": after}) == {
@@ -39,7 +39,7 @@ def test_from_the_future(connected):
 
 
 def test_too_much(connected, sockets, monkeypatch):
-    """A client that missed too much is replayed nothing, and told where the stream stands."""
+    """A client that missed too much gets no replay, but the stream's position."""
     monkeypatch.setattr(resume, "MOST", 3)
     for _ in range(4):
         connected.happen("order.filled")

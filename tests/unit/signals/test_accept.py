@@ -91,7 +91,7 @@ def test_an_api_token_posts_no_signal() -> None:
 
 
 def test_another_users_token() -> None:
-    """A token that names one user and is stored for another, or comes to another's personal URL, is refused."""
+    """A token that names one user and is stored for another, or is used on another's URL, is refused."""
     token = records.add_token("2")
     path = {"route": "/personal/{user_id}/webhook", "path_parameters": {"user_id": "1"}}
     assert (
@@ -151,7 +151,7 @@ class TestRepeats:
         return send(body, headers=self.headers | headers)
 
     def test_the_same_bytes_within_the_window(self) -> None:
-        """The same bytes within 30 s are one signal: the repeat gets the first one's answer."""
+        """The same bytes within 30 s are one signal: the duplicate gets the first answer."""
         first, again = self.send(), self.send()
         assert again[1] == first[1]
         assert again[2]["Idempotent-Replayed"] == "true"
@@ -197,7 +197,7 @@ class TestRepeats:
         assert signals() == 2
 
     def test_a_refusal_is_not_remembered(self) -> None:
-        """What was refused may be sent again, and is judged anew."""
+        """A refused signal may be sent again, and is checked again."""
         assert self.send(ALERT | {"account": "later"})[0] == 404
         records.add_account("1", "later")
         assert self.send(ALERT | {"account": "later"})[0] == 202

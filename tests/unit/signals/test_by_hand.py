@@ -206,7 +206,7 @@ def test_events_page_by_page() -> None:
 def test_an_order_by_hand_comes_from_any_address() -> None:
     """The list of addresses is for webhooks: an API token permits an order by hand.
 
-    A refused one is told to its owner.
+    A refusal is published to its owner.
     """
     records.add_user("2", allowed_addresses=["10.0.0.1"])
     records.add_account("2", "main")

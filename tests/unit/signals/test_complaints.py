@@ -180,7 +180,7 @@ def test_complaint_15_an_address_is_no_token() -> None:
 
 
 def test_complaint_16_fills_are_told() -> None:
-    """A stop that triggers later is told as an event, with its signal."""
+    """A stop that triggers later publishes an event with its signal."""
     group(side="buy", order_type="STOP_MARKET", stop_price=51000, qty_per=10)
     pump.execute()
     headers = {"Authorization": f"Bearer {records.add_token('1', Kind.API)}"}

@@ -109,7 +109,10 @@ def test_personal_for_nobody() -> None:
 def test_xc_trades_the_amount() -> None:
     """The seed's connection string sells that amount of the base on the exchange it names."""
     code = records.add_token("1", Kind.XC_CODE)
-    text = f"code={code} strategy_id=MyStrategy demo=YES command={{}} exchange=binance coinmarket=BTCUSDT amount=0.05"
+    text = (
+        f"code={code} strategy_id=MyStrategy demo=YES command={{}} "
+        "exchange=binance coinmarket=BTCUSDT amount=0.05"
+    )
     assert send("/xc", text.format("buy"))[0] == 202
     assert send("/xc", text.format("sell"))[0] == 202
     assert [(order["side"], order["quantity"]) for order in orders()] == [

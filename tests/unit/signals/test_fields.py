@@ -81,7 +81,7 @@ def test_complaint_13_broken_bodies_say_what_is_wrong(body, code):
 
 
 def test_a_broken_body_is_located():
-    """A sender is told the line and column where the JSON breaks, or which pair is wrong."""
+    """A sender gets the line and column of the JSON error, or the wrong pair."""
     assert refusal(b'{"symbol": "BTCUSDT",\n "price": }').values == {
         "line": 2,
         "column": 11,
@@ -97,7 +97,7 @@ def test_line_breaks_inside_a_json_string_are_kept():
 
 @pytest.mark.parametrize("body", [b'{"price": {{close}}}', b"side=buy price={{plot x}}"])
 def test_a_placeholder_that_breaks_the_body_is_named(body):
-    """A message sent without TradingView filling it is told the placeholder, not a column number."""
+    """A message with an unfilled TradingView placeholder names the placeholder, not a column number."""
     error = refusal(body)
     assert error.code == "placeholder"
     assert error.values["value"].startswith("{{")
@@ -177,7 +177,7 @@ def test_numbers_keep_every_digit():
 
 
 def test_unknown_keys_are_kept_as_spelled():
-    """A key nobody knows stays, under the sender's own spelling."""
+    """An unknown key stays, under the sender's own spelling."""
     assert fields.read(b'{"My-RSI":70,"x":{"y":[1]}}').values == {
         "My-RSI": Decimal(70),
         "x": {"y": [Decimal(1)]},
@@ -309,6 +309,6 @@ def test_a_broken_body_names_its_likely_cause(body, code, hint):
     ],
 )
 def test_another_encoding_is_named(body, hint):
-    """UTF-16 and gzip are told, also where a gateway has replaced the bytes that are not UTF-8."""
+    """UTF-16 and gzip are named, also if a gateway has replaced the bytes that are not UTF-8."""
     error = refusal(body)
     assert (error.code, error.values.get("hint")) == ("not_utf8", hint)

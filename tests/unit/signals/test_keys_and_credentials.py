@@ -198,7 +198,7 @@ class TestCarriers:
         )
 
     def test_a_wrong_one_is_refused_where_none_is_required(self, carrier: str, trader: str) -> None:
-        """401 and nothing traded, of our form or not; whose it was is not known, so nobody is told."""
+        """401 and no trade, for any form of token. The owner is unknown, so no user is notified."""
         for wrong in (WRONG, "not-a-token-of-ours"):
             status, answer = self.send(carrier, wrong)
             assert (status, answer["code"]) == (401, "token_wrong")

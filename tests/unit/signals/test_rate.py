@@ -1,4 +1,4 @@
-"""So many signals a minute for each token; what is over the limit is answered 429, logged, and not traded."""
+"""The limit of signals a minute per token: more are answered 429, logged, and not traded."""
 
 import threading
 import time

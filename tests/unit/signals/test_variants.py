@@ -208,7 +208,7 @@ def test_xc_closes_without_an_amount():
 
 
 def test_xc_refuses_what_its_exchange_cannot_be():
-    """An exchange nobody knows, and a share on a crypto exchange, are told so."""
+    """An unknown exchange, and a share on a crypto exchange, get an error that names them."""
     assert refused(Variant.XC, XC.replace("binance", "binnance")).values == {
         "field": "exchange",
         "allowed": "binance, bybit, okx, paper",
@@ -271,7 +271,7 @@ def test_other_paper_sides_are_refused(word):
 
 
 def test_all_missing_fields_are_named_at_once():
-    """A sender mends a body in one go."""
+    """One answer names all missing fields, so that a sender can correct the body at once."""
     assert refused(Variant.PAPER, {"qty": 1}).values == {"field": "symbol, side, price"}
 
 

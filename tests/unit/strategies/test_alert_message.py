@@ -66,9 +66,7 @@ def test_message_is_read_by_its_own_webhook(api, strategy, variant):
 
 
 def test_message_takes_market_from_the_accounts(api, strategy):
-    """Without being told, a group message names the exchange and market of the strategy's first active
-    account.
-    """
+    """By default, a group message names exchange and market of the strategy's first active account."""
     built = message(api, strategy)
     assert (built["message"]["exchange"], built["message"]["market_type"]) == ("OKX", "FUTURES")
     assert built["message"]["market_position"] == "{{strategy.market_position}}"

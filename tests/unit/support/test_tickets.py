@@ -106,7 +106,7 @@ def test_a_status_change_is_told_once(user):
 
 
 def test_two_editors_of_one_version(admin, user):
-    """Of two changes made to the same version one is told the other was faster."""
+    """Of two concurrent changes of the same version, one is answered with a conflict."""
     open_ticket(user)
     assert on("PATCH", 1, admin, {"title": "Order hangs", "version": 1})[0] == 200
     status, body, _ = on("PATCH", 1, user, {"status": "closed", "version": 1})

@@ -28,7 +28,10 @@ def ask(chat_id=CHAT):
 
 def connection(user_id):
     code = xc_codes.get_or_create(user_id)
-    return f"code={code} strategy_id=MyStrategy demo=YES command=sell exchange=binance coinmarket=BTCUSDT amount=0.05"
+    return (
+        f"code={code} strategy_id=MyStrategy demo=YES command=sell "
+        "exchange=binance coinmarket=BTCUSDT amount=0.05"
+    )
 
 
 def test_a_known_chat_gets_its_users_string(telegram):

@@ -71,7 +71,7 @@ class Sqs:
 
 
 class World:
-    """Everything the webhooks need, with a clock that only moves when told."""
+    """Everything the webhooks need, with a clock that tests move."""
 
     def __init__(self) -> None:
         self.now = START
@@ -103,7 +103,7 @@ class World:
         return outcome
 
     def burn(self, *, before: bool = False) -> None:
-        """Ends the process after so many calls; a dead process makes none."""
+        """Ends the process after this many calls. A dead process makes none."""
         if before:
             if self.fuse == 0:
                 raise Crash

@@ -27,9 +27,9 @@ Outcomes are recorded together as they happen to come in.
 
 
 def run(world: World, scenario: str, fuse: int | None) -> int:
-    """Two events about one entity, or about two; the functions die after so many calls.
+    """Two events of one ordering key, or of two. The functions die after `fuse` calls.
 
-    Returns how many calls they made.
+    Returns the number of calls.
     """
     world.subscribe(rate_limit=1 if scenario == "rate_limited" else None)
     if scenario == "paused":

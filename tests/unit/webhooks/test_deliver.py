@@ -292,7 +292,7 @@ def test_retry_after_is_honoured(world: World, status: int) -> None:
 
 
 def test_a_paused_endpoint_misses_nothing_and_drains_at_its_own_rate(world: World) -> None:
-    """What arrives during a pause is paused, and after it goes out no faster than the endpoint's rate limit."""
+    """Events during a pause wait, and then go out no faster than the endpoint's rate limit."""
     world.subscribe(rate_limit=2)
     world.call("PATCH", "/webhooks/1", {"is_active": False})
     world.publish(*(world.event(entity=f"order#{number}") for number in range(30)))
@@ -354,7 +354,7 @@ def test_what_is_placed_during_an_attempt_follows_it(world: World, outcome: Outc
 
 
 def test_order_within_an_entity_survives_a_pause(world: World) -> None:
-    """Held deliveries of one entity drain in the order of their events, together with what arrives meanwhile."""
+    """Paused deliveries of one ordering key go out in the order of their events, with later ones."""
     world.subscribe()
     world.publish(world.event())
     world.call("POST", "/webhooks/1/pause")

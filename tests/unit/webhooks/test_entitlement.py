@@ -41,7 +41,7 @@ def test_an_event_after_the_loss_is_not_matched(world: World, lose) -> None:
 
 @LOSSES
 def test_a_delivery_that_waits_is_held(world: World, lose) -> None:
-    """What was matched before the loss is not sent after it, in a batch or by itself, at once or by a retry."""
+    """An event matched before the loss is not sent after it, in a batch or alone, at once or by a retry."""
     world.subscribe("payment.*")
     world.publish(*[world.event("payment.completed", entity=f"payment#{n}") for n in range(3)])
     lose(world)
@@ -52,7 +52,7 @@ def test_a_delivery_that_waits_is_held(world: World, lose) -> None:
 
 @LOSSES
 def test_an_endpoint_that_is_down_is_not_probed(world: World, lose) -> None:
-    """An endpoint that was switched off for its failures is not tried with what its owner may no longer read."""
+    """A failing endpoint is not probed with events that its owner may no longer read."""
     from tests.unit.webhooks.test_deliver import OK
 
     world.subscribe("payment.*")

@@ -33,7 +33,7 @@ PORTS = iter(range(18450, 18500))
 
 @contextlib.contextmanager
 def raw(behave: Callable[[socket.socket], None]) -> Iterator[str]:
-    """A server that reads a request and then behaves as told."""
+    """A server that reads a request and then behaves as configured."""
     listener, port = _listener()
     stop = threading.Event()
 

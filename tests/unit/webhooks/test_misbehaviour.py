@@ -57,7 +57,7 @@ def floods(peer: socket.socket) -> None:
 
 @dataclass
 class Server:
-    """A receiver that behaves as told and counts what it is asked."""
+    """A receiver that behaves as configured and counts requests."""
 
     port: int
     behave: Behaviour

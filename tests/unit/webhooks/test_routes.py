@@ -32,7 +32,7 @@ def as_user(world: World, user_id: str = "7") -> None:
 
 
 def test_the_published_requests_work_as_printed(world: World) -> None:
-    """Create, list, read, change, figures, history and delete, with the published bodies and query strings."""
+    """Create, list, read, change, figures, history and delete, with the published bodies and queries."""
     made = world.call("POST", "/webhooks", PRINTED)
     assert made.status == 201
     assert {name: made.body[name] for name in PRINTED} == PRINTED

@@ -31,7 +31,7 @@ def trail(world: World) -> list[str]:
     ],
 )
 def test_each_change_leaves_one_entry(world: World, method: str, path: str, body: Any, action: str) -> None:
-    """Whoever changes a subscription, the trail says so once, and what nothing changes leaves no entry."""
+    """Any change of a subscription has one audit entry, and a change of nothing has none."""
     world.subscribe()
     world.passes(seconds=1)
     world.call(method, path, body)

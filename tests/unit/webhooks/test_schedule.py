@@ -68,7 +68,8 @@ def test_retry_after_is_seconds_or_a_date(header: str | None, wait: int | None) 
         st.text(),
         st.integers().map(str),
         st.from_regex(
-            r"(Mon, )?[0-9]{1,3} [A-Z][a-z]{2} [0-9]{1,6} [0-9]{1,3}:[0-9]{1,3}(:[0-9]{1,3})? ?([A-Z]{1,4}|[+-][0-9]{1,22})?",
+            r"(Mon, )?[0-9]{1,3} [A-Z][a-z]{2} [0-9]{1,6} "
+            r"[0-9]{1,3}:[0-9]{1,3}(:[0-9]{1,3})? ?([A-Z]{1,4}|[+-][0-9]{1,22})?",
             fullmatch=True,
         ),
     ),

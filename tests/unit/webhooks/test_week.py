@@ -52,7 +52,7 @@ def is_down_for_two_days(sent: dict[str, Any]) -> Outcome:
 
 
 def lies(dice: random.Random) -> Receiver:
-    """Fails half of the time in the first three days, with a `Retry-After` that means nothing or too little."""
+    """Fails half of the time in the first three days, with a useless `Retry-After`."""
 
     def answer(sent: dict[str, Any]) -> Outcome:
         if sent["at"] - START < timedelta(days=3) and dice.random() < 0.5:

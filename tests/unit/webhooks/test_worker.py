@@ -16,7 +16,7 @@ from .conftest import OK, World
 
 
 def batch(world: World, number: int = 10) -> dict[str, str]:
-    """The messages of so many deliveries, taken from the queue."""
+    """Returns the messages of this many deliveries, taken from the queue."""
     world.subscribe()
     world.publish(*(world.event(entity=f"order#{each}") for each in range(number)))
     return {f"m-{index}": body for index, body in enumerate(world.sqs.take())}

@@ -107,7 +107,7 @@ class VenueAccounts:
         return account
 
     def look(self, venue: tuple[str, str]) -> None:
-        """Has what an account holds looked at now, and waits for it."""
+        """Reconciles an account's holdings now, and waits for it."""
         account_id, began = str(901 + VENUES.index(venue)), datetime.now(UTC)
         if venue[0] != "paper":
             in_flight.schedule_account(account_id, venue[0], began)
@@ -136,7 +136,7 @@ class VenueAccounts:
         return body
 
     def orders(self, trace: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        """The ledger's orders of a signal, by leg."""
+        """Returns the stored orders of a signal, by leg."""
         items = (aws.from_dynamodb(item) for item in self.stack.items("orders") if "client_order_id" in item)
         return {
             item["leg"].rpartition("#")[2]: item for item in items if item["signal_id"] == trace["signal_id"]
@@ -162,7 +162,7 @@ class VenueAccounts:
         return [each["status"] for each in found]
 
     def follow(self, order: dict[str, Any]) -> None:
-        """Has an order looked after now: what `track_orders` does when a minute has passed."""
+        """Reconciles an order now, as `track_orders` does each minute."""
         if order["exchange"] == "paper":
             return
         key = {"account_id": order["account_id"], "order_id": order["order_id"]}
@@ -183,7 +183,7 @@ class VenueAccounts:
 
 @pytest.fixture(scope="module")
 def desk(own_stack: Running) -> Iterator[VenueAccounts]:
-    """A stack, its exchanges being the simulator. Its own, because prices move here."""
+    """A stack whose exchanges are the simulator. Its own, because prices move here."""
     stack = own_stack
     server = SimulatorServer(0).start()
     with (
@@ -224,7 +224,7 @@ def one(desk: VenueAccounts, trace: dict[str, Any], leg: str = "0") -> dict[str,
 
 
 def test_buy_and_sell(desk: VenueAccounts, venue: tuple[str, str]) -> None:
-    """A market order each way: once at the exchange, under the ledger's client id, filled in both."""
+    """A market order each way: once at the exchange, under the stored client id, filled in both."""
     for side, share in (("buy", 10), ("sell", 50)):
         order = one(desk, desk.send(venue, side, qty_per=share))
         assert (order["side"], order["status"]) == (side, "filled"), order
@@ -248,7 +248,7 @@ def test_a_dry_run_says_what_is_then_placed(desk: VenueAccounts, venue: tuple[st
 
 
 def test_a_limit_order_is_followed_to_its_fill(desk: VenueAccounts, venue: tuple[str, str]) -> None:
-    """It rests, the price comes to it, and the ledger learns of the fill."""
+    """The order rests, the price reaches it, and the order store gets the fill."""
     trace = desk.send(venue, "buy", order_type="LIMIT", price=40000, qty_per=5)
     order = one(desk, trace)
     assert (order["status"], order["price"]) == ("open", Decimal(40000)), order
@@ -260,7 +260,7 @@ def test_a_limit_order_is_followed_to_its_fill(desk: VenueAccounts, venue: tuple
 
 
 def test_the_schedule_finds_what_is_due(desk: VenueAccounts) -> None:
-    """The scheduled function has each account with something due looked after, by itself."""
+    """The scheduled function reconciles each account with due orders."""
     venue = ("bybit", "spot")
     desk.price(venue, "50000")
     order = one(desk, desk.send(venue, "buy", order_type="LIMIT", price=40000, qty_per=5))

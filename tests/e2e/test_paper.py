@@ -127,9 +127,7 @@ def test_tradingviews_plain_text(stack: Running, body: str) -> None:
 
 
 def test_the_fill_reaches_the_dashboard(stack: Running) -> None:
-    """A WebSocket client hears of the signal and of its fill, each once, in the order of their sequence, with
-    money as strings.
-    """
+    """A WebSocket client gets the signal and its fill, each once, in sequence, with money as strings."""
     answers: list[requests.Response] = []
     price = 150 + uuid.uuid4().int % 10_000 / 100
 

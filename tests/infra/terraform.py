@@ -32,9 +32,9 @@ class Resource:
     """One planned resource.
 
     Attributes:
-        key: Its `for_each` key or `count` index; None if it stands alone.
+        key: Its `for_each` key or `count` index. None for a single resource.
         values: Its arguments as far as the plan knows them.
-        unknown: Which of them only an apply will know.
+        unknown: The arguments that only an apply will know.
     """
 
     type: str

@@ -97,9 +97,9 @@ def test_ceilings_are_shares_of_the_quota(tmp_path: Path, release: Path, local_p
 
 
 def test_a_quota_that_starves_webhooks_is_refused(tmp_path: Path, release: Path) -> None:
-    """A new account's ten runs are too few, and the plan says so with the way out.
+    """A new account's ten runs are too few, and the plan says so with the solution.
 
-    A deployment for trying out may go on.
+    A deployment for trials may continue.
     """
     said, plan = _at_quota(tmp_path / "refused", release, 10)
     assert plan is None

@@ -16,7 +16,7 @@ def test_images_are_pinned() -> None:
 
 
 def test_ministack_is_the_version_that_runs_without_docker() -> None:
-    """The image and the package of the requirements are one version, so that both ways behave alike."""
+    """The image and the package of the requirements are one version, so that both behave alike."""
     assert SERVICES["ministack"]["image"].rpartition(":")[2] == version("ministack")
 
 

@@ -21,7 +21,7 @@ from tests.infra.terraform import Plan
 
 Properties = dict[str, Any]
 
-# What the local deployment adds for its emulator's sake, and what AWS alone has.
+# Resources that only the emulator needs, and resources that only AWS has.
 _LOCAL_ACTIONS = {"sqs:SendMessageBatch", "sns:PublishBatch"}
 _LOCAL_VARIABLES = {
     "AWS_ENDPOINT_URL",

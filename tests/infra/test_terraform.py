@@ -262,7 +262,7 @@ def test_metrics_are_written() -> None:
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
 def test_resources_come_from_the_stack_file(source: Path) -> None:
-    """No function, queue or table is named in Terraform: a new one is added in stack.yaml alone."""
+    """No function, queue or table is named in Terraform: only stack.yaml adds one."""
     stack = yaml.safe_load((ROOT / "infra" / "stack.yaml").read_text())
     names = {name for section in ("functions", "queues", "tables", "exchanges") for name in stack[section]}
     code = "\n".join(
@@ -380,7 +380,7 @@ def test_indexes_that_throttle_first_have_an_alarm(local_plan: Plan) -> None:
 
 
 def test_debug_reaches_the_log(tmp_path: Path, release: Path) -> None:
-    """`log_level = DEBUG` is not held back by Lambda's own filter."""
+    """Lambda's own filter does not drop lines at `log_level = DEBUG`."""
     _, plan = terraform.plan(
         tmp_path,
         release,

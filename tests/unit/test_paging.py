@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("emulated")
 
 @pytest.fixture
 def looked_at(monkeypatch):
-    """How many items each call has looked at."""
+    """The number of items that each call has read."""
     seen: list[int] = []
     real = BaseClient._make_api_call
 

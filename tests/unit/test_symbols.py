@@ -147,7 +147,7 @@ def test_inverse_contracts_are_refused(raw):
     ],
 )
 def test_a_name_with_two_readings_is_refused(raw, choices):
-    """What could be two pairs, or a currency alone, is answered with the forms that are clear."""
+    """A name that could be two pairs, or only a currency, is answered with the clear forms."""
     error = refused(raw)
     assert (error.code, error.values["choices"]) == ("ambiguous_symbol", choices)
 

@@ -237,7 +237,7 @@ def test_unknown_outcomes_are_counted_each_minute(emulated: None, capsys: Captur
 
 
 def test_unequal_books_are_a_number(emulated: None, capsys: Capture) -> None:
-    """The audit of each minute tells how many books it found unequal, none included."""
+    """Each minute's audit reports how many counters do not balance, zero included."""
     retry_deliveries.handler({}, CONTEXT)
     assert written(capsys, "DeliveryImbalance") == [(0, {})]
     aws.write(endpoint_store.counters_write(1, "msg_1", {"matched": 1, "delivered": 1}, datetime.now(UTC)))
@@ -247,7 +247,7 @@ def test_unequal_books_are_a_number(emulated: None, capsys: Capture) -> None:
 
 
 def test_swept_signals(trader: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the sweep had to queue is counted, none included."""
+    """The number of signals that the sweeper had to queue is reported, zero included."""
     monkeypatch.setattr(sweep_function, "_SETTLED_BY_NOW", timedelta(seconds=-5))
     sweep_function.handler({}, CONTEXT)
     assert written(capsys, "SignalsSwept") == [(0, {})]

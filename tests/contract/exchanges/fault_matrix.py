@@ -54,7 +54,7 @@ _PATHS = {
     ("okx", "cancel"): ("POST", "*/trade/cancel-*"),
 }
 # In cells with a timeout, the caller gives up after 0.6 s, the late effect comes after 0.8 s, and the outcome
-# counts as certain only after 1.1 s. Those cells mostly wait, so they run concurrently. In the other cells no call
+# counts as certain only after 1.1 s. Those cells mostly wait, so they run in parallel. Elsewhere no call
 # may time out, however busy the machine is.
 _GIVES_UP, _WAITS = (3.0, 0.6), (5.0, 10.0)
 _LATE_EFFECT_S, _LATE_ARRIVAL_S, _SLOW_S = 0.8, 1.1, 0.1
@@ -78,9 +78,9 @@ class Cell:
 
 
 def settle(exchange: Exchange, order: OrderRequest, late_arrival_s: float, course: list[str]) -> OrderState:
-    """Sends an order until it is known to be there. What the product's worker does, without its ledger.
+    """Sends an order until it is known to be at the exchange, like the worker without its order store.
 
-    After any try the order is looked up before it is sent again, and after an unknown one not before the
+    After any try the order is looked up before it is sent again, and after an unknown outcome not before the
     late-arrival bound.
     """
     for attempt in range(_TRIES):

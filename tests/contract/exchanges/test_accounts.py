@@ -99,7 +99,7 @@ def test_a_reduce_only_stop_without_position_does_nothing(futures: ExchangeRig):
 
 
 def test_leverage_and_margin_mode_are_set_where_they_differ(futures: ExchangeRig):
-    """The first order sets them, further ones leave the settings alone."""
+    """The first order sets them if they differ. Further orders do not change the settings."""
     fields = {"leverage": 7, "margin_mode": "isolated"}
     if futures.name == "bybit":  # there the margin mode is the whole account's
         futures.modes(margin_mode="isolated")

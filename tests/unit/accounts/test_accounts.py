@@ -198,7 +198,7 @@ def test_admin_makes_accounts_for_others(api):
 
 
 def test_name_kind_and_exchange_stay(api):
-    """What signals and books refer to cannot change."""
+    """Fields that signals and records refer to cannot change."""
     account = api("7", "POST", "/accounts", {"name": "A", "kind": "paper"})[1]
     for field in ("name", "kind", "exchange", "currency"):
         status, answer = api("7", "PATCH", ONE, {field: "x"}, account_id=account["account_id"])
@@ -262,7 +262,7 @@ def test_account_on_a_strategy_is_not_deleted(api):
 
 
 def test_deleted_account_has_no_keys(api, unchecked):
-    """Deleting an account deletes its keys; the default account setting lets go of it."""
+    """The deletion of an account deletes its keys, and clears the default account setting."""
     account = live(api)[1]
     api("7", "DELETE", ONE, account_id=account["account_id"])
     assert "sealed_keys" not in aws.get("accounts", {"account_id": str(account["account_id"])})

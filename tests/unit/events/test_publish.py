@@ -79,14 +79,12 @@ def test_versions_of_an_entity_are_told_in_their_order():
 
 
 def test_an_owner_with_very_many_events():
-    """Beyond what is looked at of an owner, the events asked for are published all the same, and no event
-    twice.
-    """
+    """Beyond the read limit of an owner, the requested events are still published, and no event twice."""
     keys = [_put(_event(f"order#{index:03}", 1, at=index)) for index in range(130)]
     for some in (
         keys[100:124],
         keys,
-    ):  # the newest first: none of them is among the hundred that are looked at
+    ):  # the newest first: none of them is among the hundred that are read
         records = [{"owner": owner, "event_id": event_id} for owner, event_id in some]
         publish_events.handler(stream_event(records), CONTEXT)
     assert pump.items("outbox") == []
@@ -95,7 +93,7 @@ def test_an_owner_with_very_many_events():
 
 
 def test_counters_keep_no_notes():
-    """A counter notes numbers only while their events are on the way."""
+    """A counter notes numbers only while their events are being published."""
     publish.publish([_put(_event("order#a", 1)), _put(_event("order#b", 1, user="2"))])
     assert _counter() == {"stream": ADMIN_STREAM, "sequence": 0, "last": 2}
 

@@ -134,13 +134,13 @@ class Live:
         )
 
     def due(self) -> None:
-        """Has everything looked at with the next follow-up."""
+        """Runs the next reconciliation of everything."""
         for item in self.followed():
             key = {"account_id": self.account_id, "order_id": item["order_id"]}
             aws.write(aws.update_write("in_flight_orders", key, "SET due_at = :past", past="2000"))
 
     def followed(self) -> list[aws.Item]:
-        """What is looked at again and again, until it ends."""
+        """Returns the items that are reconciled until they end."""
         return aws.query_all("in_flight_orders", "account_id = :account", account=self.account_id)
 
     def there(self) -> list[dict[str, Any]]:
@@ -154,15 +154,15 @@ class Live:
         return [each | became.get(each["client_id"], {}) for each in orders if each["parent"] is None]
 
     def ledger(self) -> list[Order]:
-        """The account's orders in the ledger, oldest first."""
+        """Returns the account's stored orders, oldest first."""
         items = aws.query_all("orders", "account_id = :account", index="by_account", account=self.account_id)
         return sorted((store.order_from_item(item) for item in items), key=lambda order: order.number)
 
     def agrees(self, signal_id: str | None = None) -> bool:
-        """The ledger's orders are the exchange's, with the same ends; those that never arrived aside.
+        """Compares the stored orders with the exchange's, without orders that never arrived.
 
         Args:
-            signal_id: Looks at this signal's orders, and that all others have at least arrived once.
+            signal_id: Checks this signal's orders, and that all others have at least arrived once.
         """
         there = [each for each in self.there() if each["status"] != "rejected"]
         theirs = {each["client_id"]: each for each in there}

@@ -54,7 +54,7 @@ def positions(live: Live) -> dict[str, Decimal]:
 
 
 def closings(live: Live) -> list[tuple[str, str, Decimal]]:
-    """The closing orders in the ledger: leg, status, what has filled."""
+    """Returns the stored closing orders: leg, status, filled quantity."""
     return [
         (order.leg, order.status.value, order.filled)
         for order in live.ledger()

@@ -121,7 +121,7 @@ def test_what_is_older_than_the_books_is_unknown_until_it_is_gone() -> None:
 
 @on_tables
 def test_trades_by_hand_are_noticed() -> None:
-    """The exchange shows another position than the books: from then on the entry price is unknown."""
+    """The exchange shows another position than our records: from then on the entry price is unknown."""
     books = Books()
     books.book("buy", "1", "100", "0")
     assert books.book("sell", "1", "120", "3", reduce_only=True) is None
@@ -133,9 +133,9 @@ def test_trades_by_hand_are_noticed() -> None:
 
 @on_tables
 def test_an_order_found_late_counts_if_it_traded_after_the_last_look() -> None:
-    """A limit order of before.
+    """A limit order from before.
 
-    That it filled after the books were taken from the exchange is certain only some seconds later.
+    Only some seconds later is it certain that it filled after the position was read from the exchange.
     """
     for late, profit in ((timedelta(minutes=5), D(10)), (timedelta(seconds=1), None)):
         books = Books()
@@ -184,7 +184,7 @@ def test_what_was_realised_is_what_the_exchange_paid(open_account, place: tuple[
 
 @pytest.mark.usefixtures("unlimited")
 def test_an_exit_realises_and_halts(open_account) -> None:
-    """The stop-loss fires: the follow-up books it, and the loss halts the user."""
+    """The stop-loss fires: the reconciliation records it, and the loss halts the user."""
     live: Live = open_account("bybit", MarketType.FUTURES)
     update_rules.update_rules(Switch(Scope.USER, "1", "1"), {"max_daily_loss": D(400)}, by="1", admin=False)
     live.run("buy", stop_loss=D(45000))

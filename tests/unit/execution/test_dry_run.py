@@ -1,6 +1,6 @@
 """The dry run of a signal on accounts with exchange keys.
 
-What it says is what a run does, and no exchange hears of it.
+Its result is a run's result, and it makes no call to the exchange.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -36,7 +36,7 @@ def join(*accounts: Live) -> dict[str, str]:
 
 
 def look(live: Live) -> str:
-    """Has the account looked at now, as the follow-up does; returns when that was."""
+    """Reconciles the account now. Returns when that was."""
     in_flight.schedule_account(live.account_id, live.exchange, datetime.now(UTC) - timedelta(hours=1))
     live.follow()
     snapshot = aws.get("snapshots", {"account_id": live.account_id, "at": "latest"})

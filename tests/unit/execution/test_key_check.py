@@ -1,4 +1,4 @@
-"""Exchange keys are asked about again, daily and at their first use; their owner hears of one that fails."""
+"""Exchange keys are checked daily and at their first use. Their owner is notified of a failing key."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -16,7 +16,7 @@ from tests.unit.execution.conftest import Live, legs
 
 
 def test_a_market_order_fills(live: Live) -> None:
-    """One order at the exchange, filled in the ledger with price, value and fee, and one event of it."""
+    """One order at the exchange, stored as filled with price, value and fee, and one event of it."""
     execution = live.run("buy", quantity=Decimal("0.1"))
     [order] = live.ledger()
     assert (order.status, order.filled, order.number) == ("filled", Decimal("0.1"), 1)
@@ -38,7 +38,7 @@ def test_a_settled_signal_is_not_repeated(live: Live) -> None:
 
 
 def test_a_share_of_the_balance(live: Live) -> None:
-    """Half of the free balance, costs included, rounded to the step; then half of what is held."""
+    """Half of the free balance, costs included, rounded to the step; then half of the holding."""
     live.run("buy", legs=legs("50"), price=Decimal(50000))
     [order] = live.ledger()
     assert Decimal("0.99") < order.quantity < 1
@@ -106,7 +106,7 @@ def test_long_from_short_waits_for_the_exit(futures: Live) -> None:
 
 
 def test_close_closes_everything(live: Live) -> None:
-    """What is held is sold, whatever it is, and nothing remains but dust."""
+    """The whole holding is sold, and only dust remains."""
     live.run("buy")
     execution = live.run("close")
     assert not execution.refused

@@ -1,10 +1,10 @@
-"""Each fault on each call that the worker makes to the exchange, on each way of an order.
+"""Each fault on each call of the worker to the exchange, in each scenario of an order.
 
-Nothing lost, nothing doubled, the ledger right.
+No order lost, none doubled, the order store correct.
 
 `FAULT_MATRIX=docs/evidence/order-fault-matrix.md` in the environment meets every fault on every call, and
-writes down what it came to; without it each way meets, on one market of each exchange, one fault per call
-that changes something.
+writes the result. Without it, each scenario meets, on one market of each exchange, one fault per call that
+changes something.
 """
 
 import os
@@ -26,7 +26,7 @@ _PAGE = os.environ.get("FAULT_MATRIX")
 
 pytestmark = [pytest.mark.usefixtures("unlimited"), pytest.mark.timeout(1800 if _PAGE else 300)]
 
-# On the page stand the ways that differ in the calls they make; the others are made of the same calls.
+# The page has the scenarios that differ in their calls. The others consist of the same calls.
 _ON_THE_PAGE = {
     "a market order",
     "a limit order",
@@ -38,9 +38,9 @@ _ON_THE_PAGE = {
 
 
 def _chosen(scenario: Scenario, venue: Venue) -> bool:
-    """Whether this run has the way at the venue: if it is on the page.
+    """Returns whether this run has the scenario at the venue: always for the page.
 
-    Else on one market of each exchange, the next way on the other.
+    Else on one market of each exchange, the next scenario on the other.
     """
     if _PAGE:
         return scenario.name in _ON_THE_PAGE

@@ -71,7 +71,7 @@ def venue(request: pytest.FixtureRequest):
 
 
 def test_placing(open_account, venue) -> None:
-    """The order is at the exchange once, and the ledger says what the exchange says."""
+    """The order is at the exchange once, and the order store agrees with the exchange."""
 
     def meet(live: Live, kind: str, when: str) -> None:
         inject(live, PLACE, kind, when)

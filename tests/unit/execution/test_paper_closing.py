@@ -75,7 +75,7 @@ def test_a_partial_sale_shortens_the_exits(market_type: MarketType) -> None:
 
 
 def test_exits_cover_what_their_strategy_owns(market_type: MarketType) -> None:
-    """A strategy that sells what it bought leaves another's exits alone, and takes its own along."""
+    """A strategy that sells its holding does not touch another's exits, and cancels its own."""
     run("buy", market_type, stop_loss=D(45000), group_name="a")
     run("buy", market_type, stop_loss=D(44000), group_name="b", price=D(50100))
     run("sell", market_type, group_name="a", price=D(50200))
@@ -105,7 +105,7 @@ def test_a_close_sells_all_that_is_held() -> None:
 
 @pytest.mark.parametrize("how", [{"legs": (Leg(percent=D(100)),)}, {"quantity": D("100.5")}])
 def test_a_sale_of_everything_sells_everything(how) -> None:
-    """By percent or by the very quantity that is held."""
+    """By percent or by exactly the held quantity."""
     run("buy", SPOT, symbol=DOGE, price=D("0.1003"), quantity=D("100.5"))
     run("sell", SPOT, symbol=DOGE, price=D("0.0998"), **how)
     assert held() == 0

@@ -115,7 +115,7 @@ def test_a_position_changed_by_hand(futures: Live) -> None:
 
 
 def test_our_own_orders_are_no_drift(futures: Live) -> None:
-    """Entries, exits that fire and closes change the position, and the books know."""
+    """Entries, exits that fire and closes change the position, and our records have the change."""
     futures.run("buy", take_profit=Decimal(55000), stop_loss=Decimal(45000))
     futures.follow()
     futures.simulator.price("BTCUSDT", "55100")

@@ -220,7 +220,7 @@ def test_a_refused_take_profit_leaves_the_stop_loss(open_account) -> None:
 
 
 def test_a_stop_loss_of_unknown_outcome_is_told(open_account) -> None:
-    """It is not known to stand, so the owner hears of it, and the follow-up goes on looking."""
+    """The stop-loss may be missing, so the owner is notified, and the reconciliation continues."""
     live = open_account("binance", FUTURES)
     live.answer("POST", "*/algoOrder", *answered("binance", "-1007"), times=20)
     live.answer("GET", "*/algoOrder", 500, {}, times=40)

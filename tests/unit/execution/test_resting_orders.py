@@ -291,7 +291,7 @@ def test_a_stop_that_gaps_is_measured_at_the_fill() -> None:
     ],
 )
 def test_a_rule_set_later_holds_at_the_fill(rules: dict[str, Any], code: str) -> None:
-    """Rules about what becomes held are asked again; at exactly the limit the order fills."""
+    """Rules about the resulting holding are checked again; at exactly the limit the order fills."""
     send("buy", "40000", limit=True)
     rule(USER, **rules)
     see("39000")

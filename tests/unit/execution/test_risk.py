@@ -1,4 +1,4 @@
-"""Risk rules at execution: what opens is held back, what closes never is.
+"""Risk rules at execution: orders that open are refused, orders that close never are.
 
 A daily loss halts in the middle of a signal.
 """
@@ -131,9 +131,9 @@ def drained(queue: str) -> list[dict[str, Any]]:
 def test_a_rule_refuses_what_opens_and_lets_out_what_closes(
     about: Switch, rules: dict[str, Any], code: str
 ) -> None:
-    """Each rule, set on the user or the account, refuses a buy, tells so and logs so.
+    """Each rule, set on the user or the account, refuses a buy, with an event and a log line.
 
-    The sale of what is held goes through.
+    The sale of the holding passes.
     """
     assert paper() is None
     monday = datetime.now(UTC).weekday() == 0
@@ -153,7 +153,7 @@ def test_a_rule_refuses_what_opens_and_lets_out_what_closes(
 
 
 def test_a_refusal_at_the_door_is_in_the_log() -> None:
-    """A user's rule that needs no books refuses before anything is stored, and the log says by which code."""
+    """A user's rule that needs no records refuses before anything is stored, and the log has the code."""
     rule(allowed_symbols=("MSFT",))
     assert paper() == "symbol_not_allowed"
     assert [item["code"] for item in pump.items("webhook_logs")] == ["symbol_not_allowed"]

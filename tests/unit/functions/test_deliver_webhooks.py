@@ -29,7 +29,7 @@ def record(number: int, body: str, queue: str, group: str = "admin") -> dict[str
 
 
 def test_events_are_matched_in_the_order_of_their_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A failing event holds back those behind it in its stream; the ones before it are done."""
+    """A failing event blocks those behind it in its stream; earlier ones are done."""
     matched = []
 
     def match(event: LoggedEvent) -> None:

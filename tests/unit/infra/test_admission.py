@@ -86,7 +86,7 @@ def test_a_request_that_others_stand_behind_may_not_wait():
 
 
 def test_of_a_later_burst_all_but_the_first_one_are_told(monkeypatch):
-    """One that comes alone is not held up by a look for others, so the first of many passes for one.
+    """A single request does not wait for others, so the first of many passes for a single one.
 
     Those right behind it do not.
     """

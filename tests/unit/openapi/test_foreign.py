@@ -184,7 +184,7 @@ def test_no_route_shows_or_changes_anything_of_another_users(victim: tuple[Api, 
 
 
 def test_no_list_gives_another_users_records_for_the_asking(victim: tuple[Api, dict[str, str]]) -> None:
-    """`?user_id=` of somebody else is refused on every list, or gives nothing of theirs."""
+    """`?user_id=` of another user is refused on every list, or gives none of that user's records."""
     api, ids = victim
     lists = [name for name, docs in subjects.docs().items() if docs.paged and "{" not in name]
     assert len(lists) > 10

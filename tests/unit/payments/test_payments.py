@@ -201,9 +201,9 @@ def test_admins_list_everybody_newest_first(admin, user):
 
 
 def test_one_record_is_found_by_its_ids(admin, user):
-    """`?payment_id=` and `?transaction_id=` give that record and no stranger's.
+    """`?payment_id=` and `?transaction_id=` return that record, if it is the caller's.
 
-    One of somebody else gives nothing.
+    Another user's id returns nothing.
     """
     for _ in range(3):
         make(admin)

@@ -266,9 +266,9 @@ def test_joining_seen_at_once(realtime, tokens, sockets, monkeypatch):
 
 
 def test_connections_listed(connected, tokens):
-    """Admins see everybody who is connected, or one user.
+    """Admins see all connections, or one user's.
 
-    Users see themselves, and asking for somebody else is refused.
+    Users see their own, and a request for another user is refused.
     """
     everybody = _listed(tokens["9"])
     assert [item["connection_id"] for item in everybody["items"]] == ["c9", "c2", "c1"]

@@ -106,7 +106,7 @@ def test_reconnect_hint(connected, sockets):
 
 
 def test_subscribe(connected, sockets):
-    """A connection hears what it subscribed to, in place of what it heard before."""
+    """A new subscription replaces the earlier one."""
     assert connected.say("c1", {"type": "subscribe", "types": ["order.*", "user.created"]}) == {
         "type": "subscribed",
         "types": ["order.*", "user.created"],
@@ -120,7 +120,7 @@ def test_subscribe(connected, sockets):
 
 
 def test_unsubscribe(connected, sockets):
-    """Unsubscribing takes patterns away, or without any restores what a new connection hears."""
+    """Unsubscribing removes patterns, or without any restores those of a new connection."""
     connected.say("c1", {"type": "subscribe", "types": ["order.*", "signal.*"]})
     assert connected.say("c1", {"type": "unsubscribe", "types": ["order.*"]})["types"] == ["signal.*"]
     assert connected.say("c1", {"type": "unsubscribe", "types": ["signal.*"]})["types"] == []

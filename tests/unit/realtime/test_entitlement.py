@@ -25,7 +25,7 @@ def _publish(realtime):
 
 
 def _connected_with(realtime, connection_id, **more):
-    """A connection of user 1 with a token of its own; returns the token's id."""
+    """Opens a connection of user 1 with its own token; returns the token's id."""
     made = user_tokens.create_token("1", Kind.API, by="9", name=connection_id, **more)
     assert realtime.connect(connection_id, {"token": made.token}) == 200
     return made.item["token_id"]
@@ -46,7 +46,7 @@ def test_revoked_token(connected, sockets):
 
 
 def test_ticket_of_revoked_token(connected, tokens, sockets):
-    """A connection that was opened with a ticket ends with the token that the ticket was asked for with."""
+    """A connection opened with a ticket ends with the token of the ticket's request."""
     from tests.unit.realtime.test_connect import _ticket
 
     made = user_tokens.create_token("1", Kind.API, by="9")
@@ -106,7 +106,7 @@ def test_expired_token(realtime, sockets):
 
 
 def test_resume_asks_again(connected, sockets):
-    """A connection that no event closed gets nothing out of the log either, once its user is not active."""
+    """Without an event about the loss, an inactive user's connection gets no replay either."""
     connected.happen("order.filled")
     records.add_user("1", is_active=False)
     assert connected.say("c1", {"type": "resume", "after": 0})["code"] == "user_not_active"

@@ -89,7 +89,7 @@ def test_register_does_not_widen(connected, sockets):
 
 
 def test_filtered(connected, sockets):
-    """A replay holds what the connection hears; `last` tells how far it went even so."""
+    """A replay has only subscribed events; `last` still is the stream's position."""
     for type_ in ("order.placed", "signal.settled", "order.filled"):
         connected.happen(type_)
     connected.say("c1", {"type": "subscribe", "types": ["signal.*"]})

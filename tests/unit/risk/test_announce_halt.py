@@ -38,7 +38,7 @@ def told():
 
 
 def test_every_active_user_is_told_once_and_the_admins_once():
-    """Throwing writes one event; the sweep writes one for each active user, into that user's stream only."""
+    """A halt writes one event; the sweeper writes one for each active user, into that user's stream only."""
     throw()
     assert len(pump.items("outbox")) == 1
     assert sweep.handler({}, CONTEXT)["notified"] == 6
@@ -52,7 +52,7 @@ def test_every_active_user_is_told_once_and_the_admins_once():
 
 
 def cancelled(users, since):
-    """Where the sweep has resting entries cancelled."""
+    """Returns where the sweeper has resting entries cancelled."""
 
 
 def test_the_newest_state_is_told():

@@ -191,7 +191,7 @@ class TestRepeats:
         assert signals() == 2
 
     def test_different_keys_make_the_same_bytes_two_signals(self) -> None:
-        """Who sends a key of its own decides by it alone."""
+        """With a sender's own key, only the key decides."""
         self.send(ALERT, **{"Idempotency-Key": "k1"})
         self.send(ALERT, **{"Idempotency-Key": "k2"})
         assert signals() == 2
@@ -214,7 +214,7 @@ class TestRepeats:
 
 
 def test_too_old_to_open() -> None:
-    """A signal older than the user's limit opens nothing; a sale of what is held goes through."""
+    """A signal older than the user's limit opens nothing; a sale of the holding passes."""
     token = {"X-Webhook-Token": records.add_token("1")}
     old = (datetime.now(UTC) - timedelta(seconds=90)).isoformat()
     status, answer, _ = send(ALERT | {"timestamp": old}, headers=token)

@@ -69,7 +69,7 @@ def sides(trace: dict[str, Any]) -> list[tuple[str, bool]]:
 
 
 def position() -> Decimal:
-    """The futures position held."""
+    """Returns the futures position."""
     return next(
         (item["quantity"] for item in pump.items("portfolios") if item["item"] == "position#BTCUSDT"), D(0)
     )

@@ -46,7 +46,7 @@ def order(who: str | None, **changes: Any) -> tuple[int, Any]:
 
 
 def test_an_order_by_hand_fills() -> None:
-    """An admin's order goes the way of a signal and is answered like one."""
+    """An admin's order is handled and answered like a signal."""
     status, result = order("1")
     assert status == 202
     assert (result["order"]["source"], result["order"]["exec_price"], result["simulation"]["total_cost"]) == (

@@ -54,7 +54,7 @@ def read(path: str, **more: Any) -> Any:
 
 
 def trades() -> list[dict[str, Any]]:
-    """The orders in the ledger, in the order they were made."""
+    """Returns the stored orders, in the order of their creation."""
     made = [item for item in pump.items("orders") if "#" in item["leg"]]
     return sorted(made, key=lambda item: (item["account_id"], item["number"]))
 

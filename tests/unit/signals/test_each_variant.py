@@ -56,7 +56,7 @@ def group(**changes: Any) -> dict[str, Any]:
 
 
 def orders() -> list[dict[str, Any]]:
-    """The orders in the ledger, oldest first."""
+    """Returns the stored orders, oldest first."""
     return sorted(
         (item for item in pump.items("orders") if "#" in item["leg"]),
         key=lambda item: (item["account_id"], item["number"]),
@@ -254,7 +254,7 @@ def test_no_account_succeeds() -> None:
 
 
 def test_a_failing_account_touches_no_other() -> None:
-    """One account without money fails alone."""
+    """One account without money fails, and no other does."""
     records.add_account("1", "poor", kind="demo", exchange="binance", starting_cash=D(0), **FREE)
     records.add_strategy(accounts={"1-binance": {}, "1-poor": {}})
     result = group(qty_per=10)

@@ -1,4 +1,4 @@
-"""Who a request is from, what its key holds back, and how old it may be."""
+"""The source of a request, duplicates by its key, and its maximum age."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -108,7 +108,7 @@ class TestKeys:
         assert len(signals()) == 4
 
     def test_the_same_bytes_of_another_credential_are_another_signal(self, trader: str) -> None:
-        """Without a key, too: a stranger's copy does not hold back the owner's signal."""
+        """Without a key, too: a stranger's copy does not block the owner's signal."""
         send("/webhook", PERSONAL)
         assert "Idempotent-Replayed" not in send("/webhook", PERSONAL, records.add_token("9"))[2]
 

@@ -120,7 +120,7 @@ KEYS = st.text(max_size=8) | st.sampled_from(
 
 
 def read(variant: Variant, body: str) -> Signal:
-    """The signal of a body, by the way every webhook takes."""
+    """Returns the signal of a body, parsed as by every webhook."""
     return variants.read_signal(variant, fields.read(body.encode()))
 
 

@@ -206,7 +206,7 @@ def test_units_on_paper() -> None:
 
 
 def test_percentages_on_paper() -> None:
-    """Half of the free cash with its costs; a quarter of what is held."""
+    """Half of the free cash with its costs; a quarter of the holding."""
     status, answer = paper(qty=50, qtyType="percent_of_equity")
     assert status == 200
     assert 49_700 < answer["simulation"]["total_cost"] <= 50_000

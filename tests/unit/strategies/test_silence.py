@@ -1,4 +1,4 @@
-"""Strategies that should have been heard of by now."""
+"""Strategies whose expected signal is overdue."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -204,9 +204,9 @@ def test_an_event_is_told_once(telegram, linked):
 
 
 def test_somebody_else_is_sending(telegram, linked):
-    """While another worker has a message in hand it is left alone.
+    """A message that another worker is sending is skipped.
 
-    When that worker died, the message goes out.
+    After that worker's crash, the message goes out.
     """
     now = datetime.now(UTC)
     store.claim_message(CHAT, "event-1", now)
@@ -234,7 +234,7 @@ def test_a_fault_is_tried_again_until_it_is_gone(telegram, linked, fault):
 def test_a_pause_is_kept_and_the_order_with_it(telegram, linked, monkeypatch):
     """On 429 the message and those behind it are hidden for as long as Telegram says.
 
-    Another user's are not held up.
+    Another user's are not delayed.
     """
     create_user(by="test", user_id=2, telegram_id=99)
     pauses = []
@@ -287,7 +287,7 @@ def test_a_chat_that_blocked_the_bot_is_left_alone(telegram, linked):
 
 
 def test_a_block_is_heard_of(telegram, linked):
-    """Telegram tells when somebody blocks the bot."""
+    """Telegram reports that a user blocked the bot."""
     from tests.unit.telegram.conftest import post
 
     post(

@@ -115,7 +115,7 @@ def test_another_path_keeps_headers_and_secret(world: World) -> None:
     ],
 )
 def test_header_names_that_are_read_otherwise(world: World, name: str) -> None:
-    """Names that a receiver folds onto ours, or that a proxy on the way reads, are refused."""
+    """Names that a receiver maps to ours, or that a proxy reads, are refused."""
     with pytest.raises(Refused) as refused:
         world.subscribe(headers={name: "v"})
     assert refused.value.code == "invalid_headers"

@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Marks what is not pure; with `--fast`, leaves it out."""
+    """Marks impure tests. With `--fast`, deselects them."""
     fast.mark(items)
     if config.getoption("--fast"):
         left_out = [item for item in items if item.get_closest_marker("cloud")]

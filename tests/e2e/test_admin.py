@@ -55,13 +55,13 @@ def made(stack: Running, path: str, body: Any, **more: Any) -> dict[str, Any]:
 
 
 def new_id() -> int:
-    """A user id nobody has."""
+    """Returns an unused user id."""
     return 10**9 + uuid.uuid4().int % 10**9
 
 
 @contextmanager
 def receiver() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """An HTTP server on loopback that keeps what is posted to it: headers and body."""
+    """An HTTP server on loopback that records headers and body of every POST."""
     got: list[dict[str, Any]] = []
 
     class Keep(BaseHTTPRequestHandler):
@@ -238,9 +238,9 @@ def test_two_admins_at_the_same_settings(stack: Running) -> None:
 
 
 def test_a_payment_completed_twice_at_once(stack: Running) -> None:
-    """One transaction, however often and however much at once.
+    """One transaction, however many concurrent requests complete the payment.
 
-    And a repeat under one key makes one payment.
+    A duplicate under one key makes one payment.
     """
     user_id = new_id()
     made(stack, "/users", {"user_id": user_id})

@@ -298,7 +298,7 @@ def test_a_stop_rests_and_close_leaves_everything(desk: VenueAccounts, venue: tu
 
 
 def test_exits_come_with_the_entry_and_cancel_each_other(desk: VenueAccounts, venue: tuple[str, str]) -> None:
-    """Take-profit and stop-loss wait beside what was bought; the price comes to one, and the other goes."""
+    """Take-profit and stop-loss protect the entry; the price reaches one, and the other is cancelled."""
     trace = desk.send(venue, "buy", qty_per=5, take_profit=55000, stop_loss=45000)
     orders = desk.orders(trace)
     assert {leg: order["status"] for leg, order in orders.items()} == {

@@ -208,7 +208,7 @@ def test_a_wrong_token(stack: Running) -> None:
 
 
 def test_not_enough_money(stack: Running) -> None:
-    """A refusal says what was needed and what was there, in the seed's words, and changes nothing."""
+    """A refusal has the needed and the available amount, in the seed's words, and changes nothing."""
     body = {"symbol": "AAPL", "side": "buy", "qty": 1_000_000, "price": 185.50}
     answer = paper(stack, body, **{"Accept-Language": "zh", "Prefer": "wait=20"})
     assert answer.status_code == 422

@@ -127,9 +127,9 @@ def test_one_account_in_order(stack: Running) -> None:
 
 
 def test_one_paper_account_in_order(stack: Running) -> None:
-    """Ten orders within a second, each a repeat of the one before the last.
+    """Ten orders within a second, each a duplicate of the one before the last.
 
-    They are numbered as they came.
+    They are numbered in the order of arrival.
     """
     answers = [
         paper(stack, {"symbol": "ORDR", "side": side, "qty": 1, "price": 10}, Prefer="respond-async")

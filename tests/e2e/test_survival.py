@@ -1,6 +1,6 @@
-"""What must not be lost or doubled when things go wrong.
+"""Signals that must be neither lost nor doubled during faults.
 
-Bursts, repeats, killed workers, a restart of the cloud.
+Bursts, duplicates, killed workers, a restart of the cloud.
 """
 
 import asyncio

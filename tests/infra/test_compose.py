@@ -21,7 +21,7 @@ def test_ministack_is_the_version_that_runs_without_docker() -> None:
 
 
 def test_ports_are_open_on_loopback_only() -> None:
-    """Key `test` is root in both clouds: nobody but this machine may reach them."""
+    """Key `test` is root in both clouds: only this machine may reach them."""
     assert all(port.startswith("127.0.0.1:") for service in SERVICES.values() for port in service["ports"])
 
 

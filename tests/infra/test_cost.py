@@ -33,7 +33,7 @@ def test_steps_belong_to_functions_of_the_stack() -> None:
 
 
 def test_more_accounts_cost_more() -> None:
-    """Every account that a signal goes to adds its share, and no more than its share."""
+    """Every account of a signal adds its share, and not more."""
     figures, described = cost.load(), stack.load()
     size = figures["sizes"]["business"]
     [one, two, three] = [

@@ -1,4 +1,4 @@
-"""Terraform accepts what stands in infra/terraform, and what it plans is safe."""
+"""Terraform accepts infra/terraform, and its plan is safe."""
 
 import json
 import os
@@ -297,7 +297,7 @@ def test_waivers_are_explained() -> None:
 
 
 def test_checkov() -> None:
-    """checkov finds nothing but what is waived with a reason."""
+    """checkov finds only what is waived with a reason."""
     checkov = shutil.which(os.environ.get("TRADEHOOK_CHECKOV", "checkov")) or pytest.skip(
         "no checkov: install it, or name it in TRADEHOOK_CHECKOV"
     )

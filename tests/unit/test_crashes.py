@@ -68,7 +68,7 @@ def test_acceptance(died_after: int) -> None:
 
 @pytest.mark.parametrize("died_after", [2, 3])
 def test_acceptance_without_a_second_try(died_after: int) -> None:
-    """Once the signal is stored it is traded, even if nobody ever sends it again."""
+    """A stored signal is traded, even if it is never sent again."""
     with killed_after(died_after), pytest.raises(Killed):
         send()
     settle_everything()
@@ -133,8 +133,8 @@ def test_publishing(died_after: int) -> None:
         message for message in pump.bodies("realtime") if "stream" in message
     ]  # the others are prices seen
     one_trade()
-    # A repeat on the topic within five minutes is dropped by its deduplication id, and carries the same
-    # sequence in any case.
+    # The topic drops a duplicate within five minutes by its deduplication id, and a duplicate carries the
+    # same sequence in any case.
     assert {(message["stream"], message["sequence"]) for message in told} == {
         (s, n) for s in ("admin", "user#1") for n in (1, 2, 3)
     }

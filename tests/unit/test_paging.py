@@ -1,4 +1,4 @@
-"""Pages of lists, filtered ones too: what they hold, where they go on, and how much is read for them."""
+"""Pages of lists, filtered ones too: their items, their cursors, and the cost of their reads."""
 
 from decimal import Decimal
 from typing import Any

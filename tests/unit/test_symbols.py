@@ -1,4 +1,4 @@
-"""Symbols in every form, and what is refused rather than guessed."""
+"""Symbols in every form, and ambiguous ones that are refused."""
 
 import pytest
 
@@ -265,7 +265,7 @@ def test_paper_takes_every_symbol_of_tradingview(raw):
     ],
 )
 def test_what_is_refused_on_every_account(raw, paper):
-    """Contracts that nobody here reads, and a colon whose sides do not fit."""
+    """Contracts that the parser does not know, and a colon whose sides do not fit."""
     with pytest.raises(Refused) as caught:
         symbols.resolve(raw, paper=paper)
     assert caught.value.status == 400

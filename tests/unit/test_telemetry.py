@@ -110,7 +110,7 @@ def test_every_metric_is_described_alike() -> None:
 
 
 def test_every_metric_is_written_by_some_code() -> None:
-    """No alarm watches a metric that nobody writes."""
+    """No alarm watches a metric that no code writes."""
     code = "".join(
         path.read_text()
         for package in ("chalicelib", "functions")
@@ -131,7 +131,7 @@ def test_classes_of_errors_are_those_described() -> None:
 
 
 def test_accepted_and_refused(trader: str, capsys: Capture) -> None:
-    """A stored and queued signal counts as accepted, a refused one as refused, a repeat as neither."""
+    """A stored and queued signal counts as accepted, a refused one as refused, a duplicate as neither."""
     assert send(trader) == 202
     out = capsys.readouterr().out
     assert out.count('"SignalsAccepted"') == 2  # definition and value

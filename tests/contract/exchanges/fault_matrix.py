@@ -38,7 +38,7 @@ ORDERS = {
 }
 CALLS = ("prepare", *ORDERS, "find", "cancel", "cancel stop")
 
-# The calls meant, by exchange: method and path.
+# The faulted calls, by exchange: method and path.
 _PATHS = {
     ("binance", "prepare"): ("GET", "*/accountConfig"),
     ("binance", "place"): ("POST", "*rder"),
@@ -105,7 +105,7 @@ def settle(exchange: Exchange, order: OrderRequest, late_arrival_s: float, cours
 
 
 def persist(call: Callable[[], OrderState | None], course: list[str], done: str) -> OrderState | None:
-    """Repeats a call that may be repeated: looking up, and cancelling, which is idempotent."""
+    """Retries an idempotent call: a query or a cancellation."""
     for _ in range(_TRIES):
         try:
             result = call()

@@ -121,7 +121,7 @@ def test_leverage_and_margin_mode_are_set_where_they_differ(futures: ExchangeRig
 
 
 def test_hedged_accounts_keep_long_and_short_apart(futures: ExchangeRig):
-    """In hedge mode both positions stand side by side, and a reducing order closes its own."""
+    """In hedge mode both positions exist next to each other, and a reducing order closes its own."""
     futures.modes(hedged=True)
     for side in (BUY, SELL):
         futures.exchange.place(futures.order(side, "0.1", hedged=True))
@@ -290,7 +290,7 @@ def test_a_spot_purchase_cannot_be_paid_with_a_profit(simulator: Simulator):
 
 
 def test_isolated_margin_loses_its_own_margin_only(simulator: Simulator):
-    """Bybit tells no available balance of the account there; a loss takes nothing from what is free."""
+    """Bybit reports no available balance of the account there; a loss does not reduce the free balance."""
     desk = SimulatedDesk("bybit", MarketType.FUTURES, simulator)
     simulator.call("POST", "settings", api_key=desk.credentials.api_key, margin_mode="isolated")
     desk.exchange.place(desk.order(BUY, "0.1"))

@@ -213,7 +213,7 @@ def test_post_only_never_takes(desk: ExchangeRig):
 
 
 def test_immediate_or_cancel_leaves_nothing_open(desk: ExchangeRig):
-    """IOC takes what is there and cancels the rest."""
+    """IOC takes the available quantity and cancels the rest."""
     desk.move("50000", size="0.04")
     order = desk.order(BUY, "0.1", price="50000", time_in_force="IOC")
     desk.exchange.place(order)
@@ -223,9 +223,7 @@ def test_immediate_or_cancel_leaves_nothing_open(desk: ExchangeRig):
 
 
 def test_too_little_money_is_refused_by_name(desk: ExchangeRig):
-    """What the account cannot pay is refused under one code on every exchange, with the exchange's own beside
-    it.
-    """
+    """Insufficient funds are refused under one code on every exchange, with the exchange's own code."""
     with pytest.raises(NotDoable) as refusal:
         desk.exchange.place(desk.order(BUY, "100"))
 

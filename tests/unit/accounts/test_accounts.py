@@ -21,7 +21,7 @@ KEY, SECRET = "the-api-key-1234", "the-very-secret-part"
 
 @pytest.fixture
 def unchecked(monkeypatch):
-    """The exchange takes every key; the list holds what it was asked."""
+    """The exchange accepts every key; the list records the checked ones."""
     asked = []
     monkeypatch.setattr(
         key_encryption,
@@ -58,7 +58,7 @@ def test_paper_account_starts_as_the_contract_says(api):
 
 
 def test_directory_follows_the_account(api):
-    """What acceptance reads of an account is written with it: made, switched off, deleted."""
+    """The directory entry for acceptance is written with the account: created, switched off, deleted."""
     account = api("7", "POST", "/accounts", {"name": "my account", "kind": "demo", "exchange": "OKX"})[1]
     entry = users.directory("7").accounts["my account"]
     assert (entry.account_id, entry.exchange, entry.kind, entry.is_active) == (
@@ -221,7 +221,7 @@ def test_versions_are_kept(api):
 
 
 def test_reset_gives_the_starting_cash_back(api):
-    """After a reset the account has its starting cash and holds nothing, and its orders go on counting."""
+    """After a reset the account has its starting cash and holds nothing, and its order count continues."""
     account = manage.create_account("7", "A", AccountKind.PAPER, by="7")
     book = paper_store.read_book(account)
     book.cash, book.orders = {"USD": Decimal(5), "EUR": Decimal(3)}, 4

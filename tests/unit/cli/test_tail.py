@@ -53,7 +53,7 @@ def server():
 
 
 def test_tail_goes_on_where_it_was(run, server, monkeypatch):
-    """After a broken connection the events go on without a gap, of the type asked for."""
+    """After a broken connection the events of the requested type continue without a gap."""
     monkeypatch.setattr(tail, "_RETRY_S", (0, 0, 0))
     monkeypatch.setenv("TRADEHOOK_ADMIN_TOKEN", "api_1_x+y")
     url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}/ws"

@@ -14,7 +14,7 @@ from chalicelib.errors import Retryable
 from chalicelib.events import log, publish
 from chalicelib.events import outbox as checked_outbox
 from chalicelib.events.models import ADMIN_STREAM, Event, user_stream
-from chalicelib.events.outbox import event_write as write_unchecked  # payloads here are versions alone
+from chalicelib.events.outbox import event_write as write_unchecked  # payloads here are versions only
 from chalicelib.realtime import resume
 from functions import publish_events
 from testkit import pump
@@ -99,9 +99,7 @@ def test_counters_keep_no_notes():
 
 
 def test_numbers_of_a_crashed_publisher_are_kept(monkeypatch):
-    """What was numbered and not logged gets the same number from the next publisher, beside an event that is
-    new.
-    """
+    """A numbered but unlogged event gets the same number from the next publisher, next to a new event."""
     first = _put(_event("order#a", 1))
     monkeypatch.setattr(aws, "put_many", lambda *_: (_ for _ in ()).throw(Retryable("crash")))
     with pytest.raises(Retryable):
@@ -204,7 +202,7 @@ def test_several_shards_in_random_phase(shards, seed, monkeypatch):
 
 
 def test_the_sweep_leaves_new_events_to_their_publisher():
-    """Only what has waited is swept, not what else lies there of the same owner."""
+    """Only overdue events are swept, not the owner's newer ones."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
     _put(_event("order#old", 1))
     _put(_event("order#new", 1, at=60_000))

@@ -1,4 +1,4 @@
-"""The registry, and exchanges nobody has written particulars for."""
+"""The registry, and exchanges without a dialect of their own."""
 
 from decimal import Decimal
 
@@ -70,7 +70,7 @@ def test_regional_sites_have_their_familys_particulars(simulator: Simulator, sit
 
 @pytest.mark.parametrize("site", sorted(families.SPOT_ONLY))
 def test_sites_without_futures_list_none(site: str):
-    """They are not asked for what they do not have."""
+    """They get no request for a market that they do not have."""
     assert registry.fetch_markets(site, MarketType.FUTURES) == {}
 
 

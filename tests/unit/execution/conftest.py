@@ -127,7 +127,7 @@ class Live:
         return sum(fnmatchcase(each["path"], path) for each in calls)
 
     def follow(self) -> int:
-        """Looks at everything, due or not."""
+        """Reconciles everything, due or not."""
         self.due()
         return reconcile_account.reconcile_account(
             ReconcileAccount(follow_id="now", account_id=self.account_id, exchange=self.exchange), 20
@@ -210,9 +210,9 @@ def cloud(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Iterator[Non
 
 @pytest.fixture
 def unlimited(cloud: None, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The exchange lets any number of calls pass, and nobody waits for a limit.
+    """The exchange permits any number of calls, and no caller waits for a limit.
 
-    (Limits have tests of their own.)
+    (Other tests cover the limits.)
     """
     simulator.call("POST", "limits", enabled=False)
     for place, limits in list(rate_limiter._LIMITS.items()):

@@ -29,7 +29,7 @@ Venue = tuple[str, MarketType]
 EXITS = {"take_profit": Decimal(55000), "stop_loss": Decimal(45000)}
 _SECONDS = 20.0
 _DELIVERIES = 4
-# Minutes in which the follow-up looks at what a message has left; fewer, where nothing changes any more
+# Minutes of reconciliation after a message; fewer where nothing changes any more
 _LOOKS = 4
 _UNCERTAIN = (OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN)
 _SPOT, _FUTURES = MarketType.SPOT, MarketType.FUTURES
@@ -180,7 +180,7 @@ def _exit_fires(live: Live) -> Message:
 
 
 def _after(live: Live, price: str) -> Message:
-    """The price moves, and the account is due to be followed."""
+    """The price moves, and the account is due for reconciliation."""
     live.simulator.price("BTCUSDT", price)
     live.due()
     return ReconcileAccount(follow_id="now", account_id=live.account_id, exchange=live.exchange)
@@ -283,9 +283,9 @@ def deliver(message: Message) -> None:
 
 
 def finish(live: Live, message: Message) -> None:
-    """What happens by itself after a disturbance.
+    """The normal course after a disturbance.
 
-    The message comes again, twice, and for some minutes the account is followed.
+    The message comes again, twice, and for some minutes the account is reconciled.
     """
     settle(message)
     for _ in range(_LOOKS):

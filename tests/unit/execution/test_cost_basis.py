@@ -149,7 +149,7 @@ def test_an_order_found_late_counts_if_it_traded_after_the_last_look() -> None:
 
 @on_tables
 def test_closing_more_than_the_books_have_is_unknown() -> None:
-    """A sale that nobody's purchase explains."""
+    """A sale without a matching purchase."""
     books = Books(MarketType.SPOT)
     books.book("buy", "1", "100", "0")
     assert books.book("sell", "2", "120") is None
@@ -198,9 +198,7 @@ def test_an_exit_realises_and_halts(open_account) -> None:
 
 @pytest.mark.usefixtures("unlimited")
 def test_a_loss_counts_with_the_order_that_made_it(open_account) -> None:
-    """What a closing order realised halts in the transaction that settles its signal, before any look at the
-    equity.
-    """
+    """A closing order's loss halts in the transaction that settles its signal, before the equity is read."""
     live: Live = open_account("okx", MarketType.FUTURES)
     update_rules.update_rules(Switch(Scope.USER, "1", "1"), {"max_daily_loss": D(400)}, by="1", admin=False)
     live.run("buy")

@@ -217,7 +217,7 @@ def test_an_exchange_whose_instruments_were_never_fetched(open_account) -> None:
 
 
 def test_an_account_without_keys(open_account) -> None:
-    """It would be refused for that, and is; beside it stands one that would trade."""
+    """The account is refused for that; a second one would trade."""
     live, keyless = open_account(), open_account()
     aws.write(aws.update_write("accounts", {"account_id": keyless.account_id}, "REMOVE sealed_keys"))
     look(live)

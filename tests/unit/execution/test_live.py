@@ -94,7 +94,7 @@ def test_a_stop_waits_and_fires(live: Live) -> None:
 
 
 def test_long_from_short_waits_for_the_exit(futures: Live) -> None:
-    """The short position goes first; then the long one opens, sized by what is free after it."""
+    """The short position is closed first; then the long one opens, sized by the free balance after it."""
     futures.run("short", quantity=Decimal("0.5"))
     execution = futures.run("long", legs=legs("50"), price=Decimal(50000))
     assert not execution.refused, execution.refused

@@ -142,9 +142,9 @@ def _named(caller: Any, what: Any, *_: Any) -> str:
 
 
 def _changes(caller: Any, what: Any, arguments: Any = None, *_: Any) -> bool:
-    """Whether a call changes something.
+    """Returns whether a call changes something.
 
-    A limit that has been booked for a process that is gone is nobody's order.
+    A limit booked for a crashed process is not an order.
     """
     if isinstance(caller, BaseClient):
         return (
@@ -192,9 +192,9 @@ def killed(live: Live, scenario: Scenario, killer: Killer, at: int, side: str) -
 
 
 def single_account(open_account, monkeypatch: pytest.MonkeyPatch, venue: Venue) -> Live:
-    """An account that begins as the first did.
+    """Prepares an account like the first one.
 
-    The price where it was, and an address that nobody has used.
+    The first price, and an unused address.
     """
     live = open_account(*venue)
     live.simulator.price("BTCUSDT", "50000")
@@ -271,9 +271,9 @@ def test_killed_anywhere_and_delivered_too_late(
 def test_a_message_that_comes_again_too_late(
     open_account, monkeypatch: pytest.MonkeyPatch, side: str
 ) -> None:
-    """The worker died before it sent what it had claimed.
+    """The worker died before it sent its claimed order.
 
-    A sale of holdings is sent however old the signal, a purchase is not any more.
+    A sale of holdings is sent however old the signal is, a purchase is not.
     """
     live = open_account("bybit", MarketType.SPOT)
     signal = live.signal(side)

@@ -52,8 +52,8 @@ _CASES = [
     for scenario, venue in BY_VENUE
     if _chosen(scenario, venue)
 ]
-# Where time runs out the caller gives up after 0.5 s, a late effect comes after 0.6 s, and nobody concludes
-# anything before 0.9 s.
+# With a timeout the caller gives up after 0.5 s, a late effect comes after 0.6 s, and the outcome counts as
+# certain only after 0.9 s.
 _GIVES_UP_S, _LATE_EFFECT_S, _LATE_ARRIVAL_S, _SLOW_S = 0.5, 0.6, 0.9, 0.05
 
 _HEAD = """# The fault matrix of orders

@@ -131,7 +131,7 @@ def test_our_own_orders_are_no_drift(futures: Live) -> None:
 
 
 def test_a_difference_that_goes_away(futures: Live) -> None:
-    """What is as the books say at the second look was none."""
+    """A difference that is gone at the second reconciliation is no drift."""
     futures.run("buy")
     futures.follow()
     by_hand(futures, "-0.05")

@@ -261,9 +261,9 @@ def test_okxs_spot_mode_is_told_as_such(open_account) -> None:
 
 
 def test_settings_are_looked_at_again_after_a_refusal(open_account) -> None:
-    """The account was switched by hand.
+    """The account's mode was changed by hand.
 
-    This signal is refused with that reason, and the next one looks again and is filled.
+    This signal is refused with that reason, and the next one reads the settings again and is filled.
     """
     live = open_account("bybit", FUTURES)
     live.run("buy")

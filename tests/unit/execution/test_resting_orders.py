@@ -193,7 +193,7 @@ def test_a_daily_loss_cancels_resting_entries() -> None:
 
 @pytest.mark.parametrize("by", ["another's signal", "a price", "a signal of none"])
 def test_a_strategys_loss_counts_whoever_causes_the_fill(by: str) -> None:
-    """The price that triggers its stop may come with anybody's signal."""
+    """The price that triggers its stop may come with another user's signal."""
     rule(A, max_daily_loss=D(500))
     send("buy", "50000", "a", stop_loss=D(45000))
     if by == "a price":
@@ -266,7 +266,7 @@ def test_five_calls_whatever_the_account_holds() -> None:
     with killed_after(99) as made:
         send("buy", "44000", "b", quantity=D("0.01"))
     assert orders()["BTCUSDT.0.sl"].status == "filled"
-    assert len(made) - 1 <= 5, made  # the last call is this test's own look at the signal
+    assert len(made) - 1 <= 5, made  # the last call is this test's own query of the signal
 
 
 # Size at the fill

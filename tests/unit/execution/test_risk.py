@@ -61,7 +61,7 @@ def many_accounts(accounts: int = 20, **more: Any) -> None:
 
 
 def group(**changes: Any) -> int:
-    """A group signal, executed on all its accounts side by side."""
+    """A group signal, executed on all its accounts concurrently."""
     body = {**GROUP, **changes, "token": records.add_token("1")}
     status, answer, _ = call(receive_signals.app, "POST", "/api/webhook", body, query={"wait": "0"})
     pump.execute()
@@ -338,7 +338,7 @@ def test_a_strategys_daily_loss_closes_its_own_symbols_on_its_own_accounts() -> 
 
 
 def test_a_waiting_order_that_fills_at_a_loss_halts_too() -> None:
-    """Nobody sends anything: a price triggers a stop, and its loss reaches the limit."""
+    """Without a signal, a price triggers a stop, and its loss reaches the limit."""
     many_accounts(1, commission_bps=D(0))
     group(side="long")
     group(order_type="STOP_MARKET", side="sell", stop_price=49000, qty_per=100)

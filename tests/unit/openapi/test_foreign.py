@@ -1,4 +1,4 @@
-"""Nobody reads or changes another user's records.
+"""No user reads or changes another user's records.
 
 Every route of the OpenAPI document, with a foreign user's token.
 """

@@ -158,7 +158,7 @@ def test_a_stop_limit_becomes_a_limit() -> None:
 
 
 def test_a_stop_needs_to_know_where_the_market_stands() -> None:
-    """Without a market price nobody can say which way a stop waits: refused."""
+    """Without a market price the direction of a stop is unknown: refused."""
     with pytest.raises(NotDoable) as refused:
         place(book(), order(Side.BUY, "1", order_type=OrderType.STOP_MARKET, stop_price=D(1)), None)
     assert refused.value.code == "no_price"
@@ -200,9 +200,7 @@ STEPS = st.tuples(
 
 @given(st.lists(STEPS, max_size=12))
 def test_money_is_neither_made_nor_lost(steps: list[Any]) -> None:
-    """Whatever is traded, without costs and back at one price, equity is what it was plus the profits at that
-    price.
-    """
+    """Without costs and back at one price, equity is the old equity plus the profits at that price."""
     on = book()
     price = D(50000)
     for number, (side, quantity, limit, instrument, type_) in enumerate(steps):

@@ -107,7 +107,7 @@ def test_completing_again_answers_alike_and_does_nothing(admin, user):
 
 
 def test_completed_twice_at_once_makes_one_transaction(admin, user):
-    """Eight completions side by side leave one transaction and its amount once on the balance."""
+    """Eight concurrent completions leave one transaction and its amount once on the balance."""
     make(admin)
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: patch(1, admin, status="completed"), range(8)))
@@ -134,7 +134,7 @@ def test_a_settled_payment_stays_as_it_ended(admin, user, change):
 
 
 def test_a_settled_payment_takes_a_description(admin, user):
-    """What is said about a payment may be put right at any time."""
+    """A payment's description may be corrected at any time."""
     make(admin, status="completed")
     assert patch(1, admin, description="Invoice 7")[1]["description"] == "Invoice 7"
 

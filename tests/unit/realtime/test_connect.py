@@ -33,7 +33,7 @@ def test_welcome(realtime, tokens, sockets, parameter):
     [None, {}, {"token": ""}, {"token": "api_1_" + "x" * 43}, {"token": "nonsense"}, {"ticket": "wst_no"}],
 )
 def test_refused(realtime, query):
-    """Without a good token nobody is let in, and nothing is recorded."""
+    """Without a valid token no connection opens, and nothing is recorded."""
     assert realtime.connect("c", query) == 401
     assert aws.get("connections", {"connection_id": "c"}) is None
 
@@ -44,7 +44,7 @@ def test_webhook_token_refused(realtime):
 
 
 def test_inactive_refused(realtime, tokens):
-    """A user who is not active is not let in, neither by token nor by a ticket from before."""
+    """An inactive user is not admitted, neither by token nor by an earlier ticket."""
     ticket = _ticket(tokens["1"])
     records.add_user("1", is_active=False)
     assert realtime.connect("c", {"token": tokens["1"]}) == 403
@@ -88,7 +88,7 @@ def test_ticket_url(realtime, tokens):
 
 
 def test_tickets_want_a_token(realtime):
-    """Nobody gets a ticket without an API token."""
+    """A ticket needs an API token."""
     assert call(app, "POST", "/realtime/tickets")[0] == 401
 
 
@@ -170,8 +170,9 @@ def test_welcome_first(realtime, tokens, sockets, seed):
 
 
 def test_goes_on(realtime, tokens, sockets):
-    """A client that says where it was gets what it missed after the welcome, then that it has it, in the
-    packs it asked for.
+    """A client with a sequence gets the missed events after the welcome, then the end of the replay.
+
+    The events come in the requested batches.
     """
     for _ in range(3):
         realtime.happen("order.filled")
@@ -284,7 +285,7 @@ def test_connections_listed(connected, tokens):
 
 
 def test_disconnect(connected, tokens):
-    """A connection that closed is listed no more."""
+    """A closed connection is no longer listed."""
     connected.disconnect("c1")
     assert _listed(tokens["1"])["items"] == []
 

@@ -1,4 +1,4 @@
-"""What clients say and are answered: every message type, and what is none."""
+"""Client messages and their answers: every message type, and unknown ones."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -33,7 +33,7 @@ def test_register(connected, words):
 
 
 def test_register_as_another(connected):
-    """A user registers as nobody else; an admin as whom they look after."""
+    """A user registers only as that user; an admin as any user."""
     answer = connected.say("c1", {"type": "register", "user_uuid": "uuid-2"})
     assert (answer["type"], answer["code"]) == ("error", "not_your_uuid")
     assert connected.say("c9", {"type": "register", "user_uuid": "uuid-2"}) == {

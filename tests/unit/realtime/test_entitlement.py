@@ -12,7 +12,7 @@ from testkit import records
 
 
 def _publish(realtime):
-    """Publishes what is in the outbox, and pushes it."""
+    """Publishes the outbox and pushes its events."""
     from chalicelib.events import publish
 
     publish.publish(

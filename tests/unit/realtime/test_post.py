@@ -18,7 +18,7 @@ _DATE, _SIGNATURE = "X-Amz-Date", re.compile("Signature=([0-9a-f]+)$")
 
 
 class ManagementApi(BaseHTTPRequestHandler):
-    """Keeps what it was asked, and answers `status`."""
+    """Records requests, and answers `status`."""
 
     asked: ClassVar[list[tuple[str, dict[str, str], bytes]]] = []
     status: ClassVar[int] = 200

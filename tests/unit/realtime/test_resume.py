@@ -1,4 +1,4 @@
-"""Resuming: exactly what was missed, or that it cannot be had."""
+"""Resuming: exactly the missed events, or that they are unavailable."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from chalicelib.realtime import resume
 
 
 def test_missed(connected, sockets):
-    """A client gets exactly what followed the sequence it names, in order, and then where it stands."""
+    """A client gets exactly the events after its sequence, in order, and then the stream's position."""
     for _ in range(5):
         connected.happen("order.filled")
     connected.say("c1", {"type": "resume", "after": 2})

@@ -1,4 +1,4 @@
-"""Accepting signals: who may send, what repeats, what is too old or halted."""
+"""Acceptance of signals: senders, duplicates, stale signals, halts."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ ALERT = {"symbol": "AAPL", "side": "buy", "qty": 1, "price": 100}
 
 @pytest.fixture(autouse=True)
 def trader(emulated: None) -> None:
-    """User 1 trades on paper and requires a token; user 2 likewise."""
+    """User 1 trades on paper and requires a token; so does user 2."""
     for user_id in ("1", "2"):
         records.add_user(user_id)
         records.add_account(user_id)
@@ -65,7 +65,7 @@ def test_a_wrong_token_is_always_checked(where: str) -> None:
 
 
 def test_two_different_tokens() -> None:
-    """Two tokens that differ are refused: which of them counts would be a guess."""
+    """Two different tokens are refused: to choose one would be a guess."""
     status, answer, _ = send(
         ALERT | {"token": records.add_token("1")}, query={"token": records.add_token("1")}
     )
@@ -101,7 +101,7 @@ def test_another_users_token() -> None:
 
 
 def test_a_token_chosen_by_hand() -> None:
-    """A token that its owner chose, and that names nobody, works like any other."""
+    """A token that its owner chose, without a user in it, works like any other."""
     from chalicelib import aws
     from chalicelib.users import credentials
 
@@ -165,7 +165,7 @@ class TestRepeats:
         assert signals() == 3
 
     def test_a_signal_for_another_symbol_between(self) -> None:
-        """A signal for another symbol does not make the repeat a new one."""
+        """A signal for another symbol in between does not make the duplicate a new one."""
         self.send()
         self.send(ALERT | {"symbol": "MSFT"})
         assert self.send()[2]["Idempotent-Replayed"] == "true"
@@ -203,7 +203,7 @@ class TestRepeats:
         assert self.send(ALERT | {"account": "later"})[0] == 202
 
     def test_the_repeat_after_a_crash_before_the_queue(self) -> None:
-        """A repeat of a signal that never reached its queue sends it there."""
+        """A duplicate of a signal that never reached its queue sends it there."""
         from testkit.crash import Killed, killed_after
 
         with killed_after(2), pytest.raises(Killed):

@@ -64,7 +64,7 @@ def test_an_order_for_a_users_account_by_its_id() -> None:
 
 @pytest.mark.parametrize(("who", "status", "code"), [(None, 401, "token_missing"), ("2", 403, "admin_only")])
 def test_only_admins_place_orders(who: str | None, status: int, code: str) -> None:
-    """Nobody gets 401, a user 403, and nothing trades."""
+    """Without a token 401, a user 403, and nothing trades."""
     got, answer = order(who)
     assert (got, answer["code"]) == (status, code)
     assert not pump.items("orders")

@@ -156,7 +156,7 @@ def test_complaint_14_cancel_and_entry_at_once() -> None:
 
 
 def test_complaint_14_a_cancel_of_everything_is_never_a_repeat() -> None:
-    """The same cancel within seconds takes back what was placed since."""
+    """The same cancel within seconds cancels the orders placed since."""
     token = records.add_token("1")
     cancel = {"group_name": "my_strategy", "order_type": "CANCEL_ALL_ORDER", "token": token}
     limit = GROUP | {"order_type": "LIMIT", "price": 40000, "qty_per": 10, "token": token}

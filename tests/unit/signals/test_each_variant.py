@@ -165,7 +165,7 @@ def test_group_single() -> None:
 
 
 def test_group_batch_takes_one_snapshot() -> None:
-    """All legs of a batch are sized from one look at the balance."""
+    """All legs of a batch are sized from one read of the balance."""
     result = group(
         order_type="LIMIT", orders=[{"price": 40000, "qty_per": 50}, {"price": 40000, "qty_per": 50}]
     )
@@ -247,7 +247,7 @@ def test_stop_orders_wait_for_a_price() -> None:
 
 
 def test_no_account_succeeds() -> None:
-    """When no account could trade, the answer says why: 422's body, with the result beside it."""
+    """If no account could trade, the answer says why: 422's body, with the result."""
     result = group(symbol="DOGEUSDT")
     assert (result["success"], result["code"]) == (False, "no_price")
     assert result["result"]["summary"]["failed_trades"] == 1
@@ -333,7 +333,7 @@ def test_the_largest_batch() -> None:
 
 @pytest.mark.parametrize("exits", [{"take_profit": 60000}, {"sl": "40000"}, {"tp": 60000, "stopLoss": 40000}])
 def test_an_entry_brings_the_exits_it_came_with(exits: dict[str, Any]) -> None:
-    """The exits reach the account's instruction, and wait in its book beside what was entered."""
+    """The exits reach the account's instruction, and wait in its book with the entry."""
     result = group(side="long", qty_per=10, **exits)
     [stored] = pump.items("signals")
     told = {
@@ -360,7 +360,7 @@ class TestDemo:
 
     @pytest.fixture(autouse=True)
     def live(self, trader: None) -> None:
-        """The user trades live, and has a demo account beside."""
+        """The user trades live, and also has a demo account."""
         records.add_user("1", require_token=False, trade_amount=D(100), account_type="real")
         records.add_account("1", "binance", kind="demo", exchange="binance", **FREE)
         records.add_account("1", "real", kind="live", exchange="binance")

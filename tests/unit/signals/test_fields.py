@@ -116,7 +116,7 @@ def test_a_placeholder_that_breaks_the_body_is_named(body):
     ],
 )
 def test_a_key_given_twice_is_refused(body):
-    """Which of two values counts would be a guess, so neither does."""
+    """To choose one of two values would be a guess, so the body is refused."""
     assert refusal(body).code == "duplicate_field"
 
 
@@ -207,7 +207,7 @@ def test_too_many_fields_are_refused():
 
 
 def test_too_large_a_body_is_refused():
-    """A body over the limit is a 413 before anything looks at it."""
+    """A body over the limit is a 413 before it is parsed."""
     with pytest.raises(TooLarge) as caught:
         fields.read(b"a=" + b"x" * request_limits.SIGNAL_BYTES)
     assert caught.value.code == "too_large"
@@ -222,7 +222,7 @@ def test_a_token_that_is_no_text_is_refused(body):
 
 
 def test_credentials_are_kept_apart_and_masked():
-    """Neither values, repr nor the log's rendering shows a token, a code or what is named like one."""
+    """Neither values, repr nor the log's rendering shows a token, a code or a field with such a name."""
     read = fields.read(
         b'{"secret":"tok-1234567","code":"xc-7654321","passphrase":"open","apiKey":"k","side":"buy",'
         b'"comment":"use tok-1234567","more":{"xc_code":"hidden","list":["xc-7654321"]}}'

@@ -67,7 +67,7 @@ class TestKeys:
     """The sender's own keys."""
 
     def past(self, monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
-        """What has been sent so far was sent so long ago."""
+        """Moves everything sent so far into the past."""
         for item in pump.items("idempotency"):
             at = datetime.fromisoformat(item["received_at"]) if "received_at" in item else None
             if at:
@@ -222,7 +222,7 @@ def test_another_products_secret_beside_a_token_in_the_url(trader: str, name: st
 
 
 def test_two_tokens_of_ours(trader: str) -> None:
-    """Two right ones conflict; a wrong one beside a right one is wrong."""
+    """Two valid tokens conflict; a wrong one next to a valid one is wrong."""
     other = records.add_token("1")
     for given in ({"query": {"token": other}}, {"headers": {"Authorization": f"Bearer {other}"}}):
         assert send("/api/webhook", PAPER, trader, **given)[1]["code"] == "conflicting_tokens"

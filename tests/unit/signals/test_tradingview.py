@@ -53,7 +53,7 @@ def test_four_sends_with_the_answers_dropped(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_four_sends_each_executed_before_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A repeat that comes after the fill changes nothing."""
+    """A duplicate after the fill changes nothing."""
     for number in range(4):
         send(monkeypatch, 5 * number)
         assert trades() == ["filled"]

@@ -1,4 +1,4 @@
-"""The message builder: what it gives is what the webhooks take."""
+"""The message builder: the webhooks accept its messages."""
 
 import pytest
 
@@ -50,9 +50,7 @@ def as_sent(text):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_message_is_read_by_its_own_webhook(api, strategy, variant):
-    """Each variant's message, once filled by TradingView, is a signal with a key that makes repeats
-    recognisable.
-    """
+    """Each variant's message, filled by TradingView, is a signal with a key that identifies duplicates."""
     built = message(api, strategy, variant=variant)
     read = fields.read(as_sent(built["text"]))
     kind = {"group": Variant.GROUP, "batch": Variant.GROUP, "cancel": Variant.GROUP}.get(variant) or Variant(

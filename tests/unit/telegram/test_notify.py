@@ -71,7 +71,7 @@ def queued(*events):
 
 
 def test_a_fill_is_told(telegram, linked):
-    """A user reads what was filled, at what price and cost."""
+    """A user reads the fill, its price and cost."""
     notify(message(event()))
     assert texts(telegram) == [
         "Filled: BUY 0.0015 BTC/USDT at 65000.1 on binance\nValue 97.50, fee 0.0975 USDT"
@@ -79,7 +79,7 @@ def test_a_fill_is_told(telegram, linked):
 
 
 def test_what_is_told_of_which_event(linked):
-    """Each kind of event has its sentence; what is nothing to the user has none."""
+    """Each kind of event has its sentence; an event of no interest to the user has none."""
     refusal = {
         "exchange": "paper",
         "symbol": "AAPL",

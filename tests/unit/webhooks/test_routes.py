@@ -1,4 +1,4 @@
-"""The webhook API: the published requests as printed, and what lies beside them."""
+"""The webhook API: the published requests as printed, and further ones."""
 
 from datetime import timedelta
 from typing import Any
@@ -331,7 +331,7 @@ def test_a_delivery_of_another_webhook_is_not_found(world: World) -> None:
     ],
 )
 def test_a_bad_field_is_named(world: World, change: dict[str, Any], code: str, field: str) -> None:
-    """What is wrong with a body is answered with the field, and nothing is made."""
+    """An invalid body is answered with the field, and nothing is created."""
     with pytest.raises(Refused) as refused:
         world.call("POST", "/webhooks", PRINTED | change)
     assert (refused.value.code, refused.value.values["field"]) == (code, field)

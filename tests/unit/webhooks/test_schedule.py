@@ -1,4 +1,4 @@
-"""When a failed attempt is followed by which."""
+"""The consequences of failed attempts."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -100,9 +100,9 @@ def test_retry_after_never_shortens_the_schedule(header: str) -> None:
 
 
 def test_a_postponed_attempt_is_no_try_and_slows_down_with_the_schedule() -> None:
-    """A longer wait is kept to and does not count.
+    """A longer wait is kept and does not count.
 
-    A receiver that postpones for ever is asked no more often than the schedule allows.
+    A receiver that postpones for ever is called no more often than the schedule permits.
     """
     assert decision(1, 429, "8") == RetryDecision(
         next=Next.RETRY, at=NOW + timedelta(seconds=8), postponed=True

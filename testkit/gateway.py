@@ -5,7 +5,7 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
-# The attributes of a LambdaContext that functions read. A real one's cannot be set.
+# The attributes of a LambdaContext that functions read. Those of a real context cannot be set.
 CONTEXT: Any = SimpleNamespace(
     function_name="test",
     memory_limit_in_mb=512,

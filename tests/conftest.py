@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Marks what is not pure; with `--fast`, leaves it out."""
+    """Marks impure tests. With `--fast`, deselects them."""
     fast.mark(items)
     if config.getoption("--fast"):
         left_out = [item for item in items if item.get_closest_marker("cloud")]
@@ -62,7 +62,7 @@ def granted(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hands the uses to whoever adds them up; alone, or as that, judges them."""
+    """Passes the uses to the process that sums them. Without one, or in that process, judges them."""
     output = getattr(session.config, "workeroutput", None)
     uses = [[*use, test] for use, test in grants.used.items()]
     if output is not None:

@@ -82,7 +82,7 @@ class _StandBack:
     """Delays the queues while requests queue at the front door, which marks such requests."""
 
     _MARK = "x-local-busy"
-    _BETWEEN_S = 0.05  # from one request's end to the next one's start
+    _BETWEEN_S = 0.05  # from one request's end to the start of the next
     _AT_MOST_S = 2.5
     _THEN_NOT_FOR_S = 5.0  # so that an endless stream of requests does not stop the orders
 

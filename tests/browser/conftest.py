@@ -28,9 +28,8 @@ def node() -> str:
             else None
         )
         if done is None or done.returncode:
-            pytest.skip(
-                f"the packages of tests/browser/package.json could not be installed: {done.stderr[-500:] if done else 'npm is missing'}"
-            )
+            reason = done.stderr[-500:] if done else "npm is missing"
+            pytest.skip(f"the packages of tests/browser/package.json could not be installed: {reason}")
     return found
 
 

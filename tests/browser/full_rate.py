@@ -2,10 +2,9 @@
 
 Sockets, clients and functions are real, the tables and the queue are in memory.
 
-The emulated cloud spends some twelve milliseconds of one processor on an event before the first socket hears
-of it, and so cannot show what happens at a hundred a second. Here `handle_realtime` and `push_realtime` run
-as they are; connections, event log and message groups are kept by the stand-ins below, and the management API
-writes to the sockets.
+The emulated cloud spends some twelve milliseconds of one processor on an event before the first post, and so
+cannot show a rate of a hundred a second. Here `handle_realtime` and `push_realtime` run unchanged. The
+stand-ins below have connections, event log and message groups. The management API writes to the sockets.
 """
 
 import asyncio

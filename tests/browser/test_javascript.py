@@ -1,4 +1,4 @@
-"""The tests that are written in JavaScript, because what they test is."""
+"""Runs the tests that are written in JavaScript, like the code under test."""
 
 import os
 import subprocess

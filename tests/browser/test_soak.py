@@ -1,9 +1,9 @@
 """Many clients, many events, connections that break.
 
-Every client has every event of its own exactly once, in order.
+Every client gets each event of its user exactly once, in order.
 
-`SOAK_SECONDS=60 SOAK_CLIENTS=500 SOAK_RATE=100` is the whole of it; without them a small part is run. Two
-clients for each user, and a few administrators, who hear everything.
+`SOAK_SECONDS=60 SOAK_CLIENTS=500 SOAK_RATE=100` is the full test. Without these variables a small part runs.
+Two clients per user, and a few administrators, who get all events.
 """
 
 import json
@@ -43,7 +43,7 @@ def test_every_event_once_and_in_order(node, stack):
 
 @pytest.mark.timeout(SECONDS + WITHIN_S + 120)
 def test_full_rate(node):
-    """The same with the product's realtime code alone, and nobody hears of an event late."""
+    """The same with the product's realtime code alone, and no client gets an event late."""
     with full_rate.running() as (tables, messages, gateway, url):
         users = [f"u{number}" for number in range(USERS)]
         clients = [full_rate.client(tables, user_id) for user_id in users for _ in range(2)]

@@ -37,7 +37,7 @@ SECRET = "optional-secret-for-signing"
 def api(
     stack: Running, method: str, path: str, body: Any = None, token: str = "", **more: Any
 ) -> requests.Response:
-    """A call of the admin API, by an admin unless told otherwise."""
+    """Calls the admin API, by default as an admin."""
     headers = {
         "Authorization": f"Bearer {token or stack.env['TRADEHOOK_ADMIN_TOKEN']}",
         **more.pop("headers", {}),
@@ -55,13 +55,13 @@ def made(stack: Running, path: str, body: Any, **more: Any) -> dict[str, Any]:
 
 
 def new_id() -> int:
-    """A user id nobody has."""
+    """Returns an unused user id."""
     return 10**9 + uuid.uuid4().int % 10**9
 
 
 @contextmanager
 def receiver() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """An HTTP server on loopback that keeps what is posted to it: headers and body."""
+    """An HTTP server on loopback that records headers and body of every POST."""
     got: list[dict[str, Any]] = []
 
     class Keep(BaseHTTPRequestHandler):
@@ -188,7 +188,7 @@ def test_the_user_set_up_of_the_legacy_seed(stack: Running) -> None:
 
 
 def test_a_newcomer_by_telegram_trades_with_the_string_they_were_sent(stack: Running) -> None:
-    """`POST /xc` with a chat id; the string from the chat, sent as printed; the fill, told in the chat."""
+    """`POST /xc` with a chat id: the chat gets the string, which trades, and then the fill."""
     chat_id = new_id()
     answer = post(stack, "/xc", {"chat_id": chat_id})
     assert answer.status_code == 200, answer.text
@@ -218,7 +218,7 @@ def test_a_newcomer_by_telegram_trades_with_the_string_they_were_sent(stack: Run
 
 
 def test_two_admins_at_the_same_settings(stack: Running) -> None:
-    """Both saw version 1: one is done, the other told so with a 409, and neither's change is lost."""
+    """Both saw version 1: one change is stored, the other answered 409, and neither is lost."""
     user_id = new_id()
     made(stack, "/users", {"user_id": user_id})
     changes = [{"leverage": 7, "version": 1}, {"trade_amount": 55, "version": 1}]
@@ -238,9 +238,9 @@ def test_two_admins_at_the_same_settings(stack: Running) -> None:
 
 
 def test_a_payment_completed_twice_at_once(stack: Running) -> None:
-    """One transaction, however often and however much at once.
+    """One transaction, however many concurrent requests complete the payment.
 
-    And a repeat under one key makes one payment.
+    A duplicate under one key makes one payment.
     """
     user_id = new_id()
     made(stack, "/users", {"user_id": user_id})
@@ -259,7 +259,7 @@ def test_a_payment_completed_twice_at_once(stack: Running) -> None:
 def test_a_daily_loss_halts_twenty_accounts_in_the_middle_of_a_signal(stack: Running) -> None:
     """Costs add up to the limit while the signal runs.
 
-    No order after it, and the user is told of the halt and of each refusal.
+    No order follows, and the user is notified of the halt and of each refusal.
     """
     user_id = new_id()
     made(stack, "/users", {"user_id": user_id})

@@ -1,4 +1,4 @@
-"""What is deployed: its size, and what is not in it."""
+"""The deployed artifact: its size, and what it must not contain."""
 
 import zipfile
 
@@ -13,9 +13,9 @@ def test_artifact_is_small() -> None:
 
 
 def test_artifact_carries_what_lambda_lacks_and_no_more() -> None:
-    """boto3 is Lambda's own.
+    """Lambda has its own boto3.
 
-    Of ccxt's hundred exchanges those of infra/stack.yaml are there, and no tests of anybody's.
+    Of ccxt's hundred exchanges it has those of infra/stack.yaml, and no tests of any package.
     """
     build()
     with zipfile.ZipFile(BUILD / "tradehook.zip") as zipped:

@@ -41,7 +41,7 @@ HOLDINGS = {"spot": {"USDT": "100000", "BTC": "2"}, "futures": {"USDT": "100000"
 OPEN_THERE = {"open", "untriggered"}
 
 
-class Desk:
+class VenueAccounts:
     """A strategy with one account per exchange and market, on a stack that reaches the simulator."""
 
     def __init__(self, stack: Running, simulator: Simulator) -> None:
@@ -81,7 +81,7 @@ class Desk:
         self.token = create_token(DESK, Kind.WEBHOOK, by="test", name="live").token
 
     def price(self, venue: tuple[str, str], price: str) -> None:
-        """The market moves: at the simulator, and for the paper account by a price that is told."""
+        """Moves the market: at the simulator, and for the paper account by a reported price."""
         if venue[0] == "paper":
             token = self.stack.env["TRADEHOOK_ADMIN_TOKEN"]
             told = {"symbol": "BTCUSDT", "price": price}
@@ -107,7 +107,7 @@ class Desk:
         return account
 
     def look(self, venue: tuple[str, str]) -> None:
-        """Has what an account holds looked at now, and waits for it."""
+        """Reconciles an account's holdings now, and waits for it."""
         account_id, began = str(901 + VENUES.index(venue)), datetime.now(UTC)
         if venue[0] != "paper":
             in_flight.schedule_account(account_id, venue[0], began)
@@ -136,7 +136,7 @@ class Desk:
         return body
 
     def orders(self, trace: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        """The ledger's orders of a signal, by leg."""
+        """Returns the stored orders of a signal, by leg."""
         items = (aws.from_dynamodb(item) for item in self.stack.items("orders") if "client_order_id" in item)
         return {
             item["leg"].rpartition("#")[2]: item for item in items if item["signal_id"] == trace["signal_id"]
@@ -162,7 +162,7 @@ class Desk:
         return [each["status"] for each in found]
 
     def follow(self, order: dict[str, Any]) -> None:
-        """Has an order looked after now: what `track_orders` does when a minute has passed."""
+        """Reconciles an order now, as `track_orders` does each minute."""
         if order["exchange"] == "paper":
             return
         key = {"account_id": order["account_id"], "order_id": order["order_id"]}
@@ -182,8 +182,8 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def desk(own_stack: Running) -> Iterator[Desk]:
-    """A stack, its exchanges being the simulator. Its own, because prices move here."""
+def desk(own_stack: Running) -> Iterator[VenueAccounts]:
+    """A stack whose exchanges are the simulator. Its own, because prices move here."""
     stack = own_stack
     server = SimulatorServer(0).start()
     with (
@@ -195,7 +195,7 @@ def desk(own_stack: Running) -> Iterator[Desk]:
         )
         venue = market_store.venue("okx", MarketType.FUTURES, demo=False)
         assert eventually(lambda: market_store.age(venue, datetime.now(UTC)), within_s=60)
-        yield Desk(stack, Simulator(server.url))
+        yield VenueAccounts(stack, Simulator(server.url))
     server.stop()
 
 
@@ -203,7 +203,7 @@ ONE_OF_EACH = {("paper", "spot"), ("binance", "spot"), ("bybit", "futures"), ("o
 
 
 @pytest.fixture(params=VENUES, ids=[f"{exchange}-{market_type}" for exchange, market_type in VENUES])
-def venue(request: pytest.FixtureRequest, desk: Desk) -> tuple[str, str]:
+def venue(request: pytest.FixtureRequest, desk: VenueAccounts) -> tuple[str, str]:
     """Each exchange and market in turn, BTCUSDT at 50 000."""
     everywhere = request.function.__name__ == "test_buy_and_sell" or os.environ.get("VENUES") == "all"
     if not everywhere and request.param not in ONE_OF_EACH:
@@ -214,15 +214,15 @@ def venue(request: pytest.FixtureRequest, desk: Desk) -> tuple[str, str]:
     return request.param
 
 
-def one(desk: Desk, trace: dict[str, Any], leg: str = "0") -> dict[str, Any]:
+def one(desk: VenueAccounts, trace: dict[str, Any], leg: str = "0") -> dict[str, Any]:
     """The signal's order of this leg; there must be one."""
     orders = desk.orders(trace)
     assert leg in orders, json.dumps(trace, default=str)
     return orders[leg]
 
 
-def test_buy_and_sell(desk: Desk, venue: tuple[str, str]) -> None:
-    """A market order each way: once at the exchange, under the ledger's client id, filled in both."""
+def test_buy_and_sell(desk: VenueAccounts, venue: tuple[str, str]) -> None:
+    """A market order each way: once at the exchange, under the stored client id, filled in both."""
     for side, share in (("buy", 10), ("sell", 50)):
         order = one(desk, desk.send(venue, side, qty_per=share))
         assert (order["side"], order["status"]) == (side, "filled"), order
@@ -230,7 +230,7 @@ def test_buy_and_sell(desk: Desk, venue: tuple[str, str]) -> None:
         assert order["filled"] == order["quantity"] > 0
 
 
-def test_a_dry_run_says_what_is_then_placed(desk: Desk, venue: tuple[str, str]) -> None:
+def test_a_dry_run_says_what_is_then_placed(desk: VenueAccounts, venue: tuple[str, str]) -> None:
     """Quantity and side are those of the order that follows, and before it there is none."""
     desk.look(venue)
     desk.price(("paper", "spot"), "50000")
@@ -245,8 +245,8 @@ def test_a_dry_run_says_what_is_then_placed(desk: Desk, venue: tuple[str, str]) 
     )
 
 
-def test_a_limit_order_is_followed_to_its_fill(desk: Desk, venue: tuple[str, str]) -> None:
-    """It rests, the price comes to it, and the ledger learns of the fill."""
+def test_a_limit_order_is_followed_to_its_fill(desk: VenueAccounts, venue: tuple[str, str]) -> None:
+    """The order rests, the price reaches it, and the order store gets the fill."""
     trace = desk.send(venue, "buy", order_type="LIMIT", price=40000, qty_per=5)
     order = one(desk, trace)
     assert (order["status"], order["price"]) == ("open", Decimal(40000)), order
@@ -257,8 +257,8 @@ def test_a_limit_order_is_followed_to_its_fill(desk: Desk, venue: tuple[str, str
     assert desk.there(venue, one(desk, trace)) == ["filled"]
 
 
-def test_the_schedule_finds_what_is_due(desk: Desk) -> None:
-    """The scheduled function has each account with something due looked after, by itself."""
+def test_the_schedule_finds_what_is_due(desk: VenueAccounts) -> None:
+    """The scheduled function reconciles each account with due orders."""
     venue = ("bybit", "spot")
     desk.price(venue, "50000")
     order = one(desk, desk.send(venue, "buy", order_type="LIMIT", price=40000, qty_per=5))
@@ -281,7 +281,7 @@ def test_the_schedule_finds_what_is_due(desk: Desk) -> None:
     assert eventually(filled, within_s=70)
 
 
-def test_a_stop_rests_and_close_leaves_everything(desk: Desk, venue: tuple[str, str]) -> None:
+def test_a_stop_rests_and_close_leaves_everything(desk: VenueAccounts, venue: tuple[str, str]) -> None:
     """A stop below the market waits; a stop-limit too; `close` leaves the position whatever it is."""
     desk.send(venue, "buy", qty_per=5)
     for kind in ({"order_type": "STOP_MARKET"}, {"order_type": "STOP_LIMIT", "price": 44000}):
@@ -295,8 +295,8 @@ def test_a_stop_rests_and_close_leaves_everything(desk: Desk, venue: tuple[str, 
     assert not desk.orders(again)
 
 
-def test_exits_come_with_the_entry_and_cancel_each_other(desk: Desk, venue: tuple[str, str]) -> None:
-    """Take-profit and stop-loss wait beside what was bought; the price comes to one, and the other goes."""
+def test_exits_come_with_the_entry_and_cancel_each_other(desk: VenueAccounts, venue: tuple[str, str]) -> None:
+    """Take-profit and stop-loss protect the entry; the price reaches one, and the other is cancelled."""
     trace = desk.send(venue, "buy", qty_per=5, take_profit=55000, stop_loss=45000)
     orders = desk.orders(trace)
     assert {leg: order["status"] for leg, order in orders.items()} == {
@@ -316,7 +316,7 @@ def test_exits_come_with_the_entry_and_cancel_each_other(desk: Desk, venue: tupl
     assert eventually(left), desk.orders(trace)
 
 
-def test_cancel_all(desk: Desk, venue: tuple[str, str]) -> None:
+def test_cancel_all(desk: VenueAccounts, venue: tuple[str, str]) -> None:
     """Every open order of the strategy goes, conditional ones included; doing it again does no harm."""
     orders = [
         one(desk, desk.send(venue, "buy", order_type="LIMIT", price=price, qty_per=2))
@@ -340,7 +340,7 @@ def _is_one_of(item: dict[str, Any], orders: list[dict[str, Any]]) -> bool:
     return item.get("client_order_id") in {order["client_order_id"] for order in orders}
 
 
-def test_no_key_is_stored_or_logged(desk: Desk) -> None:
+def test_no_key_is_stored_or_logged(desk: VenueAccounts) -> None:
     """No key, secret, passphrase, signature or token is in any table, queue or log of the stack, after all of
     the above.
     """

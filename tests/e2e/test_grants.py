@@ -1,4 +1,4 @@
-"""The local cloud enforces the grants of `stack.yaml`: without one, what it is for fails."""
+"""The local cloud enforces the grants of `stack.yaml`: without a grant, its call fails."""
 
 import time
 import uuid

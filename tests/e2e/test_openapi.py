@@ -57,7 +57,7 @@ def test_every_operation_answers_as_documented(own_stack: Running, document: dic
         for mode in schemathesis.GenerationMode:
             try:
                 press(operation, mode, headers)
-            except (BaseExceptionGroup, Exception) as problem:  # noqa: BLE001 - each is told, not only the first
+            except (BaseExceptionGroup, Exception) as problem:  # noqa: BLE001 - each is reported
                 problems[f"{operation.label} {mode.value}"] = (
                     f"{problem} {getattr(problem, 'exceptions', '')}"
                 )
@@ -65,7 +65,7 @@ def test_every_operation_answers_as_documented(own_stack: Running, document: dic
 
 
 def press(operation: Any, mode: schemathesis.GenerationMode, headers: dict[str, str]) -> None:
-    """Calls an operation a few times, with what its documentation allows or with what it does not."""
+    """Calls an operation a few times, with valid or with invalid input."""
 
     @settings(
         max_examples=EXAMPLES,

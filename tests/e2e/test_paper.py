@@ -100,7 +100,7 @@ def test_the_seeds_curl_as_printed(stack: Running) -> None:
 
 
 def test_the_seeds_python_as_printed(stack: Running) -> None:
-    """The seed's Python client, host, port and token aside, buys AAPL and sells TSLA from the second account."""
+    """The seed's Python client buys AAPL and sells TSLA from the second account."""
     script = SEED_CLIENT.format(url=stack.url, token=stack.env["TRADEHOOK_PAPER_TOKEN"])
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.count("'status': 'ok'") == 2, done.stdout
@@ -127,9 +127,7 @@ def test_tradingviews_plain_text(stack: Running, body: str) -> None:
 
 
 def test_the_fill_reaches_the_dashboard(stack: Running) -> None:
-    """A WebSocket client hears of the signal and of its fill, each once, in the order of their sequence, with
-    money as strings.
-    """
+    """A WebSocket client gets the signal and its fill, each once, in sequence, with money as strings."""
     answers: list[requests.Response] = []
     price = 150 + uuid.uuid4().int % 10_000 / 100
 
@@ -210,7 +208,7 @@ def test_a_wrong_token(stack: Running) -> None:
 
 
 def test_not_enough_money(stack: Running) -> None:
-    """A refusal says what was needed and what was there, in the seed's words, and changes nothing."""
+    """A refusal has the needed and the available amount, in the seed's words, and changes nothing."""
     body = {"symbol": "AAPL", "side": "buy", "qty": 1_000_000, "price": 185.50}
     answer = paper(stack, body, **{"Accept-Language": "zh", "Prefer": "wait=20"})
     assert answer.status_code == 422

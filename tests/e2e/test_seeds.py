@@ -125,7 +125,10 @@ PAPER_SELL = """curl -X POST {url}/api/webhook \\
   -H "Content-Type: application/json" \\
   -d '{{"symbol":"AAPL","side":"sell","qty":100,"price":190}}'"""
 
-CONNECTION = "code={xc_code} strategy_id=MyStrategy demo=YES command=sell exchange=binance coinmarket=BTCUSDT amount=0.05"
+CONNECTION = (
+    "code={xc_code} strategy_id=MyStrategy demo=YES command=sell "
+    "exchange=binance coinmarket=BTCUSDT amount=0.05"
+)
 
 ALERT = """{{
   "ticker": "{ticker}",
@@ -301,7 +304,7 @@ def test_the_groups_single_bodies(stack: Running) -> None:
 
 
 def _sent(stack: Running, body: dict[str, Any]) -> dict[str, Any]:
-    """What becomes of a group signal with the demo strategy's token."""
+    """Returns the result of a group signal with the demo strategy's token."""
     named = {"group_name": stack.env["TRADEHOOK_GROUP_NAME"], "token": stack.env["TRADEHOOK_GROUP_TOKEN"]}
     return settled_body(stack, post(stack, "/api/webhook", named | body).json(), "TRADEHOOK_ADMIN_TOKEN")
 
@@ -447,7 +450,7 @@ def test_the_papers_tradingview_alert(stack: Running) -> None:
 
 
 def test_the_papers_order_by_hand(stack: Running) -> None:
-    """`POST /api/orders` is for a signed-in admin: nobody gets 401, a user 403, an admin the fill."""
+    """`POST /api/orders` is for a signed-in admin: without a token 401, a user 403, an admin the fill."""
     order = {
         "user_id": 123456789,
         "account": "策略A",

@@ -74,7 +74,7 @@ def account(account_id: str) -> dict[str, Any]:
 def test_tradingview_sends_four_times_and_hangs_up(stack: Running) -> None:
     """The same bytes four times, the first answers never read.
 
-    One signal, one order, and the last answer is the first one's.
+    One signal, one order, and the last answer is the first signal's.
     """
     symbol = "TV" + uuid.uuid4().hex[:3].translate(str.maketrans("0123456789", "GHIJKLMNOP")).upper()
     body = f'{{"ticker": "{symbol}", "action": "buy", "contracts": 1, "price": 101.25}}\n'.encode()
@@ -127,9 +127,9 @@ def test_one_account_in_order(stack: Running) -> None:
 
 
 def test_one_paper_account_in_order(stack: Running) -> None:
-    """Ten orders within a second, each a repeat of the one before the last.
+    """Ten orders within a second, each a duplicate of the one before the last.
 
-    They are numbered as they came.
+    They are numbered in the order of arrival.
     """
     answers = [
         paper(stack, {"symbol": "ORDR", "side": side, "qty": 1, "price": 10}, Prefer="respond-async")

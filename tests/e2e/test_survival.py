@@ -1,6 +1,6 @@
-"""What must not be lost or doubled when things go wrong.
+"""Signals that must be neither lost nor doubled during faults.
 
-Bursts, repeats, killed workers, a restart of the cloud.
+Bursts, duplicates, killed workers, a restart of the cloud.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.e2e
 
 
 def burst(stack: Running, size: int) -> list[tuple[int, str]]:
-    """So many different alerts at once: the status and signal id of each."""
+    """Sends `count` different alerts at once. Returns the status and signal id of each."""
 
     async def send_all() -> list[tuple[int, str]]:
         headers = {"X-Webhook-Token": stack.env["TRADEHOOK_PAPER_TOKEN"]}

@@ -205,7 +205,7 @@ def verify_webhook_signature() -> FunctionType:
 
 
 def books(stack: Running, webhook_id: int) -> dict[str, Any]:
-    """The ledger of a subscription's deliveries."""
+    """Returns the delivery counters of a subscription."""
     return call(stack, "GET", f"/webhooks/{webhook_id}/stats")["ledger"]
 
 
@@ -368,9 +368,9 @@ def test_what_happens_to_one_ticket_arrives_in_order(stack: Running) -> None:
 
 
 def test_an_endpoint_that_is_gone_is_switched_off_and_told_of(stack: Running) -> None:
-    """410 switches off at once and the owner's webhook hears of it.
+    """410 disables at once and notifies the owner's webhook.
 
-    What is missed is held, and goes out on resuming.
+    Missed deliveries are paused, and go out on resuming.
     """
     with (
         receiver(lambda number: 410 if number == 0 else 200) as (url, received),

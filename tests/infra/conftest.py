@@ -34,7 +34,7 @@ def _planned(work: Path, release: Path, *arguments: str) -> Plan:
 
 @pytest.fixture(scope="session")
 def local_plan(tmp_path_factory: pytest.TempPathFactory, release: Path) -> Plan:
-    """The plan for the stage and region that the local cloud has, so that names and addresses are the same."""
+    """The plan for the local cloud's stage and region, so that names and addresses are the same."""
     return _planned(
         tmp_path_factory.mktemp("local"),
         release,

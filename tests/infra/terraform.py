@@ -32,9 +32,9 @@ class Resource:
     """One planned resource.
 
     Attributes:
-        key: Its `for_each` key or `count` index; None if it stands alone.
+        key: Its `for_each` key or `count` index. None for a single resource.
         values: Its arguments as far as the plan knows them.
-        unknown: Which of them only an apply will know.
+        unknown: The arguments that only an apply will know.
     """
 
     type: str
@@ -168,7 +168,8 @@ def plan(work: Path, release: Path, *arguments: str) -> tuple[subprocess.Complet
     else:
         if not (os.environ.get("AWS_ACCESS_KEY_ID") or os.environ.get("AWS_PROFILE")):
             pytest.skip(
-                "no plan: set TRADEHOOK_TERRAFORM to a Terraform that answers for AWS, or AWS credentials for a real one"
+                "no plan: set TRADEHOOK_TERRAFORM to a Terraform that answers for AWS, "
+                "or AWS credentials for a real one"
             )
         copy = _initialised(work)
         done = _run(

@@ -1,6 +1,6 @@
-"""What a full house does.
+"""Behaviour at full load.
 
-Webhooks keep their share, and what is turned away is answered so that the sender repeats it.
+Webhooks keep their share, and refusals are answered so that the sender retries.
 """
 
 import json
@@ -22,7 +22,7 @@ def _document(plan: Plan) -> str:
 def test_overload_is_answered_503(local_plan: Plan) -> None:
     """The gateway's own answers to overload and lateness are 503 with Retry-After.
 
-    TradingView never repeats 429 and 504.
+    TradingView never retries 429 and 504.
     """
     answers = json.loads(_document(local_plan))["x-amazon-apigateway-gateway-responses"]
     for kind in ("THROTTLED", "QUOTA_EXCEEDED", "INTEGRATION_TIMEOUT", "INTEGRATION_FAILURE"):
@@ -97,9 +97,9 @@ def test_ceilings_are_shares_of_the_quota(tmp_path: Path, release: Path, local_p
 
 
 def test_a_quota_that_starves_webhooks_is_refused(tmp_path: Path, release: Path) -> None:
-    """A new account's ten runs are too few, and the plan says so with the way out.
+    """A new account's ten runs are too few, and the plan says so with the solution.
 
-    A deployment for trying out may go on.
+    A deployment for trials may continue.
     """
     said, plan = _at_quota(tmp_path / "refused", release, 10)
     assert plan is None
@@ -111,7 +111,7 @@ def test_a_quota_that_starves_webhooks_is_refused(tmp_path: Path, release: Path)
 
 
 def test_reserved_runs_count(tmp_path: Path, release: Path) -> None:
-    """What is reserved is taken from the same quota."""
+    """Reserved concurrency is subtracted from the same quota."""
     said, plan = _at_quota(tmp_path, release, 100, '-var=reserved_concurrency={"receive_signals":60}')
     assert plan is None
     assert "60 reserved ones do not fit" in said

@@ -16,12 +16,12 @@ def test_images_are_pinned() -> None:
 
 
 def test_ministack_is_the_version_that_runs_without_docker() -> None:
-    """The image and the package of the requirements are one version, so that both ways behave alike."""
+    """The image and the package of the requirements are one version, so that both behave alike."""
     assert SERVICES["ministack"]["image"].rpartition(":")[2] == version("ministack")
 
 
 def test_ports_are_open_on_loopback_only() -> None:
-    """Key `test` is root in both clouds: nobody but this machine may reach them."""
+    """Key `test` is root in both clouds: only this machine may reach them."""
     assert all(port.startswith("127.0.0.1:") for service in SERVICES.values() for port in service["ports"])
 
 

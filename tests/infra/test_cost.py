@@ -10,7 +10,7 @@ from tests.infra.terraform import Plan
 
 
 def test_page_holds_the_computed_table() -> None:
-    """docs/cost.md is renewed by `python -m infra.cost --write` when prices, steps or the stack have changed."""
+    """`python -m infra.cost --write` updates docs/cost.md after a change of prices, steps or the stack."""
     text = cost.PAGE.read_text()
 
     assert cost.page(text, cost.table(cost.load(), stack.load())) == text
@@ -33,7 +33,7 @@ def test_steps_belong_to_functions_of_the_stack() -> None:
 
 
 def test_more_accounts_cost_more() -> None:
-    """Every account that a signal goes to adds its share, and no more than its share."""
+    """Every account of a signal adds its share, and not more."""
     figures, described = cost.load(), stack.load()
     size = figures["sizes"]["business"]
     [one, two, three] = [
@@ -58,7 +58,7 @@ def _billed(plan: Plan) -> int:
 
 @pytest.mark.parametrize("size", ["hobbyist", "business"])
 def test_alarms_are_those_of_the_plan(tmp_path: Path, release: Path, size: str) -> None:
-    """The page reckons with as many alarms as the example of that size makes."""
+    """The page counts as many alarms as the example of that size creates."""
     _, plan = terraform.plan(tmp_path, release, f"-var-file=examples/{size}.tfvars")
 
     assert plan is not None

@@ -21,7 +21,7 @@ from tests.infra.terraform import Plan
 
 Properties = dict[str, Any]
 
-# What the local deployment adds for its emulator's sake, and what AWS alone has.
+# Resources that only the emulator needs, and resources that only AWS has.
 _LOCAL_ACTIONS = {"sqs:SendMessageBatch", "sns:PublishBatch"}
 _LOCAL_VARIABLES = {
     "AWS_ENDPOINT_URL",
@@ -77,7 +77,7 @@ def local(stack: Stack, release: Path) -> Local:
 
 
 def test_tables(local: Local, local_plan: Plan) -> None:
-    """Every table has the same keys, indexes, stream and time to live on both sides, and there are no others."""
+    """Every table has the same keys, indexes, stream and time to live on both sides. There are no others."""
 
     def keys(schema: list[Properties]) -> tuple[str | None, ...]:
         names = {key["KeyType"]: key["AttributeName"] for key in schema}

@@ -1,4 +1,4 @@
-"""Terraform accepts what stands in infra/terraform, and what it plans is safe."""
+"""Terraform accepts infra/terraform, and its plan is safe."""
 
 import json
 import os
@@ -89,7 +89,7 @@ def test_wrong_artifact_is_refused(tmp_path: Path, release: Path) -> None:
 
 
 def test_policies_fit(example_plan: Plan) -> None:
-    """Each role's policies are shorter and fewer than IAM allows, with room for an ARN that is not known yet."""
+    """Each role's policies are shorter and fewer than IAM's limits, with room for an ARN not known yet."""
     inline: dict[str, int] = defaultdict(int)
     managed: dict[str, list[int]] = defaultdict(list)
     for resource in example_plan.role_policies:
@@ -133,7 +133,7 @@ def test_wildcards_are_known(example_plan: Plan) -> None:
 
 
 def test_wildcards_have_a_written_reason() -> None:
-    """Whoever reads a `*` in a resource finds a comment with the reason at most three lines away."""
+    """A `*` in a resource has a comment with the reason at most three lines away."""
     bare = []
     for source in SOURCES:
         lines = source.read_text().splitlines()
@@ -262,7 +262,7 @@ def test_metrics_are_written() -> None:
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
 def test_resources_come_from_the_stack_file(source: Path) -> None:
-    """No function, queue or table is named in Terraform: a new one is added in stack.yaml alone."""
+    """No function, queue or table is named in Terraform: only stack.yaml adds one."""
     stack = yaml.safe_load((ROOT / "infra" / "stack.yaml").read_text())
     names = {name for section in ("functions", "queues", "tables", "exchanges") for name in stack[section]}
     code = "\n".join(
@@ -297,7 +297,7 @@ def test_waivers_are_explained() -> None:
 
 
 def test_checkov() -> None:
-    """checkov finds nothing but what is waived with a reason."""
+    """checkov finds only what is waived with a reason."""
     checkov = shutil.which(os.environ.get("TRADEHOOK_CHECKOV", "checkov")) or pytest.skip(
         "no checkov: install it, or name it in TRADEHOOK_CHECKOV"
     )
@@ -338,7 +338,7 @@ def test_checkov() -> None:
 def test_a_setting_that_nothing_reads_is_refused(
     tmp_path: Path, release: Path, variable: str, said: str
 ) -> None:
-    """A misspelt setting stops the plan with its name, where the functions would run as if it were not there."""
+    """A misspelt setting stops the plan with its name. The functions would silently ignore it."""
     done, plan = terraform.plan(tmp_path, release, "-var=stage=local", f"-var={variable}")
 
     assert plan is None
@@ -380,7 +380,7 @@ def test_indexes_that_throttle_first_have_an_alarm(local_plan: Plan) -> None:
 
 
 def test_debug_reaches_the_log(tmp_path: Path, release: Path) -> None:
-    """`log_level = DEBUG` is not held back by Lambda's own filter."""
+    """Lambda's own filter does not drop lines at `log_level = DEBUG`."""
     _, plan = terraform.plan(
         tmp_path,
         release,

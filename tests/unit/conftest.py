@@ -52,7 +52,7 @@ def user(emulated: None) -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def _catalogued() -> Iterator[None]:
-    """Every event that any test has the product write is of a type in the catalogue, and as its schema says."""
+    """Every event that a test makes the product write has a known type and fits its schema."""
     write = outbox.event_write
 
     def checked(event: Event) -> aws.Write:

@@ -1,5 +1,6 @@
-"""What DynamoDB refuses for the moment is tried again, and in the end is the caller's to repeat, never an
-internal error.
+"""DynamoDB's temporary refusals are retried.
+
+At last they are the caller's to retry, never an internal error.
 """
 
 import pytest
@@ -67,7 +68,7 @@ def test_a_conflict_is_tried_again(faulty, kind):
 
 @pytest.mark.parametrize("kind", [0, 1, 2])
 def test_a_lasting_conflict_is_retryable(faulty, kind):
-    """After five tries the queue or the sender repeats."""
+    """After five tries the queue or the sender retries."""
     fake, _ = faulty("TransactionConflictException", 99)
     with pytest.raises(Retryable):
         aws.write(_writes()[kind])
@@ -87,7 +88,7 @@ def test_throttling_is_retryable(faulty, code):
 
 @pytest.mark.parametrize("code", ["TransactionConflictException", "ThrottlingException"])
 def test_batches_are_tried_again(faulty, code):
-    """A batch of puts or deletes is repeated, and in the end the caller's to repeat."""
+    """A batch of puts or deletes is retried, and at last the caller's to retry."""
     fake, _ = faulty(code, 4)
     aws.put_many("webhooks", [{"id": "1"}])
     assert fake.calls == 5

@@ -1,6 +1,6 @@
 """The process may die after any of its calls to AWS.
 
-Nothing acknowledged is lost, nothing is traded twice, nothing told twice.
+No acknowledged signal is lost, none is traded twice, no event is published twice.
 """
 
 import json
@@ -42,7 +42,7 @@ def settle_everything() -> None:
 
 
 def one_trade() -> None:
-    """Exactly one order and one fill, told once, at the seed's cost."""
+    """Exactly one order and one fill, published once, at the seed's cost."""
     orders = [item for item in pump.items("orders") if "#" in item["leg"]]
     assert [order["status"] for order in orders] == ["filled"]
     [ledger] = [item for item in pump.items("portfolios") if item["item"] == "ledger"]
@@ -68,7 +68,7 @@ def test_acceptance(died_after: int) -> None:
 
 @pytest.mark.parametrize("died_after", [2, 3])
 def test_acceptance_without_a_second_try(died_after: int) -> None:
-    """Once the signal is stored it is traded, even if nobody ever sends it again."""
+    """A stored signal is traded, even if it is never sent again."""
     with killed_after(died_after), pytest.raises(Killed):
         send()
     settle_everything()
@@ -133,15 +133,15 @@ def test_publishing(died_after: int) -> None:
         message for message in pump.bodies("realtime") if "stream" in message
     ]  # the others are prices seen
     one_trade()
-    # A repeat on the topic within five minutes is dropped by its deduplication id, and carries the same
-    # sequence in any case.
+    # The topic drops a duplicate within five minutes by its deduplication id, and a duplicate carries the
+    # same sequence in any case.
     assert {(message["stream"], message["sequence"]) for message in told} == {
         (s, n) for s in ("admin", "user#1") for n in (1, 2, 3)
     }
 
 
 def test_an_unpublished_event_is_swept() -> None:
-    """Events whose stream record was lost are published by the minute sweep, and only those that have waited."""
+    """The minute sweeper publishes events with a lost stream record, and only those that have waited."""
     send()
     assert publish.sweep(LATER, datetime.now(UTC)) == 0
     assert publish.sweep(timedelta(0), datetime.now(UTC) + LATER) == 1

@@ -1,4 +1,4 @@
-"""Pages of lists, filtered ones too: what they hold, where they go on, and how much is read for them."""
+"""Pages of lists, filtered ones too: their items, their cursors, and the cost of their reads."""
 
 from decimal import Decimal
 from typing import Any
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("emulated")
 
 @pytest.fixture
 def looked_at(monkeypatch):
-    """How many items each call has looked at."""
+    """The number of items that each call has read."""
     seen: list[int] = []
     real = BaseClient._make_api_call
 
@@ -29,7 +29,7 @@ def looked_at(monkeypatch):
 
 
 def store(count: int, every: int) -> None:
-    """So many events of one stream, one in `every` of them rare."""
+    """Stores `count` events of one stream, one in `every` of them rare."""
     for number in range(1, count + 1):
         aws.write(
             aws.put_write(

@@ -1,4 +1,4 @@
-"""Numbers, names and texts of the admin API are what they look like."""
+"""Numbers, names and texts of the admin API are taken literally."""
 
 from decimal import Decimal
 

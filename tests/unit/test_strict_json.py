@@ -1,4 +1,4 @@
-"""The one reader of JSON: what it takes can be stored and read back, and everything else has a code."""
+"""The only JSON reader: accepted values can be stored and read back, and all others have a code."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Symbols in every form, and what is refused rather than guessed."""
+"""Symbols in every form, and ambiguous ones that are refused."""
 
 import pytest
 
@@ -147,15 +147,13 @@ def test_inverse_contracts_are_refused(raw):
     ],
 )
 def test_a_name_with_two_readings_is_refused(raw, choices):
-    """What could be two pairs, or a currency alone, is answered with the forms that are clear."""
+    """A name that could be two pairs, or only a currency, is answered with the clear forms."""
     error = refused(raw)
     assert (error.code, error.values["choices"]) == ("ambiguous_symbol", choices)
 
 
 def test_a_currency_beside_the_symbol_decides():
-    """The currency a group signal names settles where a joined name is to be split, and a different one is
-    refused.
-    """
+    """A group signal's currency decides where a joined name is split. A different one is refused."""
     assert parts("BNBUSD", currency="USD")[:2] == ("BNB", "USD")
     assert parts("BTCBUSD", currency="busd")[:2] == ("BTC", "BUSD")
     assert parts("AAPL", currency="USD")[:2] == ("AAPL", None)
@@ -267,7 +265,7 @@ def test_paper_takes_every_symbol_of_tradingview(raw):
     ],
 )
 def test_what_is_refused_on_every_account(raw, paper):
-    """Contracts that nobody here reads, and a colon whose sides do not fit."""
+    """Contracts that the parser does not know, and a colon whose sides do not fit."""
     with pytest.raises(Refused) as caught:
         symbols.resolve(raw, paper=paper)
     assert caught.value.status == 400

@@ -110,7 +110,7 @@ def test_every_metric_is_described_alike() -> None:
 
 
 def test_every_metric_is_written_by_some_code() -> None:
-    """No alarm watches a metric that nobody writes."""
+    """No alarm watches a metric that no code writes."""
     code = "".join(
         path.read_text()
         for package in ("chalicelib", "functions")
@@ -131,7 +131,7 @@ def test_classes_of_errors_are_those_described() -> None:
 
 
 def test_accepted_and_refused(trader: str, capsys: Capture) -> None:
-    """A stored and queued signal counts as accepted, a refused one as refused, a repeat as neither."""
+    """A stored and queued signal counts as accepted, a refused one as refused, a duplicate as neither."""
     assert send(trader) == 202
     out = capsys.readouterr().out
     assert out.count('"SignalsAccepted"') == 2  # definition and value
@@ -157,7 +157,7 @@ def test_orders_and_how_long_they_took(trader: str, capsys: Capture) -> None:
 
 
 def test_a_refused_execution_is_no_order(trader: str, capsys: Capture) -> None:
-    """Nothing was traded, so there is nothing whose time could be told."""
+    """Nothing was traded, so there is no time to measure."""
     send(trader)
     records.halt("global")
     capsys.readouterr()
@@ -237,7 +237,7 @@ def test_unknown_outcomes_are_counted_each_minute(emulated: None, capsys: Captur
 
 
 def test_unequal_books_are_a_number(emulated: None, capsys: Capture) -> None:
-    """The audit of each minute tells how many books it found unequal, none included."""
+    """Each minute's audit reports how many counters do not balance, zero included."""
     retry_deliveries.handler({}, CONTEXT)
     assert written(capsys, "DeliveryImbalance") == [(0, {})]
     aws.write(endpoint_store.counters_write(1, "msg_1", {"matched": 1, "delivered": 1}, datetime.now(UTC)))
@@ -247,7 +247,7 @@ def test_unequal_books_are_a_number(emulated: None, capsys: Capture) -> None:
 
 
 def test_swept_signals(trader: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the sweep had to queue is counted, none included."""
+    """The number of signals that the sweeper had to queue is reported, zero included."""
     monkeypatch.setattr(sweep_function, "_SETTLED_BY_NOW", timedelta(seconds=-5))
     sweep_function.handler({}, CONTEXT)
     assert written(capsys, "SignalsSwept") == [(0, {})]
@@ -258,7 +258,7 @@ def test_swept_signals(trader: str, capsys: Capture, monkeypatch: pytest.MonkeyP
 
 
 def test_an_event_too_large_for_the_topic_is_trimmed(emulated: None, capsys: Capture) -> None:
-    """It is told with its small values and where the whole is, in its place, and raises the alarm.
+    """It is published in order with its small values and a link to the full event, and raises the alarm.
 
     The log has all of it.
     """

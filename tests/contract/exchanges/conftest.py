@@ -1,4 +1,4 @@
-"""The desks the contract is held against."""
+"""The rigs that the contract is checked against."""
 
 import pytest
 
@@ -14,9 +14,9 @@ FUTURES = {name: made for name, made in DESKS.items() if name.endswith("futures"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test of `desk` runs on every exchange.
+    """Runs a test with `desk` on every exchange.
 
-    With the mark of one kind of market in its name, on that kind.
+    A test marked with one kind of market runs on that kind.
     """
     for fixture, desks in (("desk", DESKS), ("spot", SPOT), ("futures", FUTURES)):
         if fixture in metafunc.fixturenames:

@@ -1,9 +1,7 @@
-"""A desk: one account on one exchange, and the market before it.
+"""A rig: one account on one exchange, and its market.
 
-What a test of the contract needs of any exchange.
-
-To put another exchange under the contract, the paper exchange say, write a desk for it and add it to
-conftest.DESKS.
+The contract's tests need only this of an exchange. To test another exchange, such as the paper exchange,
+write a rig for it and add it to conftest.DESKS.
 """
 
 from dataclasses import dataclass, field
@@ -39,7 +37,7 @@ class ExchangeRig(Protocol):
 
 @dataclass
 class SimulatedDesk:
-    """A desk on one of the simulated exchanges."""
+    """A rig on one of the simulated exchanges."""
 
     name: str
     market_type: MarketType

@@ -38,7 +38,7 @@ ORDERS = {
 }
 CALLS = ("prepare", *ORDERS, "find", "cancel", "cancel stop")
 
-# The calls meant, by exchange: method and path.
+# The faulted calls, by exchange: method and path.
 _PATHS = {
     ("binance", "prepare"): ("GET", "*/accountConfig"),
     ("binance", "place"): ("POST", "*rder"),
@@ -53,10 +53,9 @@ _PATHS = {
     ("okx", "find"): ("GET", "*/trade/order*"),
     ("okx", "cancel"): ("POST", "*/trade/cancel-*"),
 }
-# Where time runs out, the caller gives up after 0.6 s, the late effect comes after 0.8 s, and nobody
-# concludes anything before 1.1 s;
-# those cells mostly wait, so many of them run at once. In the others no call may run out of time, however
-# busy the machine is.
+# In cells with a timeout, the caller gives up after 0.6 s, the late effect comes after 0.8 s, and the outcome
+# counts as certain only after 1.1 s. Those cells mostly wait, so they run in parallel. Elsewhere no call
+# may time out, however busy the machine is.
 _GIVES_UP, _WAITS = (3.0, 0.6), (5.0, 10.0)
 _LATE_EFFECT_S, _LATE_ARRIVAL_S, _SLOW_S = 0.8, 1.1, 0.1
 _TRIES = 6
@@ -79,9 +78,9 @@ class Cell:
 
 
 def settle(exchange: Exchange, order: OrderRequest, late_arrival_s: float, course: list[str]) -> OrderState:
-    """Sends an order until it is known to be there. What the product's worker does, without its ledger.
+    """Sends an order until it is known to be at the exchange, like the worker without its order store.
 
-    After any try the order is looked up before it is sent again, and after an unknown one not before the
+    After any try the order is looked up before it is sent again, and after an unknown outcome not before the
     late-arrival bound.
     """
     for attempt in range(_TRIES):
@@ -106,7 +105,7 @@ def settle(exchange: Exchange, order: OrderRequest, late_arrival_s: float, cours
 
 
 def persist(call: Callable[[], OrderState | None], course: list[str], done: str) -> OrderState | None:
-    """Repeats a call that may be repeated: looking up, and cancelling, which is idempotent."""
+    """Retries an idempotent call: a query or a cancellation."""
     for _ in range(_TRIES):
         try:
             result = call()
@@ -197,12 +196,14 @@ def render(cells: Sequence[Cell]) -> str:
     lines = [
         "# The fault matrix",
         "",
-        "Written by `python -m tests.contract.exchanges.fault_matrix > docs/evidence/fault-matrix.md`; not by hand.",
+        "Written by `python -m tests.contract.exchanges.fault_matrix > docs/evidence/fault-matrix.md`.",
         "",
-        "Each cell: an order's call meets the fault once, on the exchange simulator, and is carried on by the rules of docs/exchanges.md:",
-        "what is not placed is tried again, what is unknown is looked up after the late-arrival bound, and whatever has been tried",
-        "before is looked up before it is sent again. `before`: the exchange never saw the call; `after`: it had acted; `late`: it acted",
-        "after the caller had given up. Afterwards the exchange's own books are compared.",
+        "Each cell: an order's call meets the fault once, on the exchange simulator, and continues by the",
+        "rules of docs/exchanges.md. An order that was not placed is retried. An unknown outcome is",
+        "looked up after the late-arrival bound. An order with an earlier try is looked up before it is",
+        "sent again. `before`: the exchange never saw the call. `after`: the exchange had acted. `late`:",
+        "the exchange acted after the caller had given up. At the end the result is compared with the",
+        "exchange's own records.",
         "",
         f"**{len(cells)} cells: orders {summary}.**",
     ]

@@ -38,7 +38,7 @@ def test_spot_balances_show_what_orders_hold(spot: ExchangeRig):
 
 
 def test_spot_market_orders_count_base_units(spot: ExchangeRig):
-    """A market buy of 0.1 buys 0.1, on exchanges too that take the amount of a market buy for quote currency."""
+    """A market buy of 0.1 buys 0.1, also on exchanges whose market buys take a quote amount."""
     assert Decimal("0.1") == spot.exchange.place(spot.order(BUY, "0.1")).filled
 
 
@@ -99,7 +99,7 @@ def test_a_reduce_only_stop_without_position_does_nothing(futures: ExchangeRig):
 
 
 def test_leverage_and_margin_mode_are_set_where_they_differ(futures: ExchangeRig):
-    """The first order sets them, further ones leave the settings alone."""
+    """The first order sets them if they differ. Further orders do not change the settings."""
     fields = {"leverage": 7, "margin_mode": "isolated"}
     if futures.name == "bybit":  # there the margin mode is the whole account's
         futures.modes(margin_mode="isolated")
@@ -121,7 +121,7 @@ def test_leverage_and_margin_mode_are_set_where_they_differ(futures: ExchangeRig
 
 
 def test_hedged_accounts_keep_long_and_short_apart(futures: ExchangeRig):
-    """In hedge mode both positions stand side by side, and a reducing order closes its own."""
+    """In hedge mode both positions exist next to each other, and a reducing order closes its own."""
     futures.modes(hedged=True)
     for side in (BUY, SELL):
         futures.exchange.place(futures.order(side, "0.1", hedged=True))
@@ -290,7 +290,7 @@ def test_a_spot_purchase_cannot_be_paid_with_a_profit(simulator: Simulator):
 
 
 def test_isolated_margin_loses_its_own_margin_only(simulator: Simulator):
-    """Bybit tells no available balance of the account there; a loss takes nothing from what is free."""
+    """Bybit reports no available balance of the account there; a loss does not reduce the free balance."""
     desk = SimulatedDesk("bybit", MarketType.FUTURES, simulator)
     simulator.call("POST", "settings", api_key=desk.credentials.api_key, margin_mode="isolated")
     desk.exchange.place(desk.order(BUY, "0.1"))
@@ -320,9 +320,9 @@ def test_more_than_the_largest_order_at_market_is_refused(desk: ExchangeRig):
 
 
 def test_a_market_order_takes_what_the_book_offers(futures: ExchangeRig):
-    """What it does not offer is cancelled, and the filled part told.
+    """The unfilled rest of a market order is cancelled, and the filled part is reported.
 
-    The next order finds what has come since.
+    The next order finds the new depth.
     """
     futures.exchange.place(futures.order(BUY, "1"))
     futures.simulator.call("POST", "book", symbol="BTCUSDT", depth=["0.4", None])

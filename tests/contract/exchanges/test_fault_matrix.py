@@ -24,7 +24,7 @@ def test_every_cell_of_the_matrix(simulator: Simulator):
     assert [cell for cell in cells if cell.lost or cell.doubled or cell.disagrees] == []
     written = Path("docs/evidence/fault-matrix.md").read_text().splitlines()
     assert [_outline(line) for line in render(cells).splitlines()] == [_outline(line) for line in written], (
-        "docs/evidence/fault-matrix.md is of another matrix: write it anew by the command it names"
+        "docs/evidence/fault-matrix.md is of another matrix: write it again by the command it names"
     )
 
 

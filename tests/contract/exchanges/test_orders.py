@@ -130,8 +130,9 @@ def test_cancelling_what_has_filled_tells_so(desk: ExchangeRig):
 
 
 def test_cancelling_a_fired_stop_cancels_its_order(desk: ExchangeRig):
-    """A stop that has fired meanwhile is cancelled as the order it became, also with what was known before it
-    fired.
+    """A stop that fires before its cancellation is cancelled as the order it became.
+
+    So is one known only from before it fired.
     """
     placed = desk.exchange.place(
         desk.order(BUY, "0.1", stop_price="51000", price="51000", trigger_above=True)
@@ -156,7 +157,7 @@ def test_cancel_all_takes_triggers_too(desk: ExchangeRig, named):
 
 
 def test_open_orders_tell_what_they_are(desk: ExchangeRig):
-    """Open orders carry client id, prices and quantity in base units, and say whether they are conditional."""
+    """Open orders have client id, prices and quantity in base units, and say whether they are conditional."""
     limit = desk.order(BUY, "0.1", price="49000")
     stop = desk.order(SELL, "0.2", stop_price="48000", trigger_above=False)
     for order in (limit, stop):
@@ -212,7 +213,7 @@ def test_post_only_never_takes(desk: ExchangeRig):
 
 
 def test_immediate_or_cancel_leaves_nothing_open(desk: ExchangeRig):
-    """IOC takes what is there and cancels the rest."""
+    """IOC takes the available quantity and cancels the rest."""
     desk.move("50000", size="0.04")
     order = desk.order(BUY, "0.1", price="50000", time_in_force="IOC")
     desk.exchange.place(order)
@@ -222,9 +223,7 @@ def test_immediate_or_cancel_leaves_nothing_open(desk: ExchangeRig):
 
 
 def test_too_little_money_is_refused_by_name(desk: ExchangeRig):
-    """What the account cannot pay is refused under one code on every exchange, with the exchange's own beside
-    it.
-    """
+    """Insufficient funds are refused under one code on every exchange, with the exchange's own code."""
     with pytest.raises(NotDoable) as refusal:
         desk.exchange.place(desk.order(BUY, "100"))
 

@@ -21,7 +21,7 @@ KEY, SECRET = "the-api-key-1234", "the-very-secret-part"
 
 @pytest.fixture
 def unchecked(monkeypatch):
-    """The exchange takes every key; the list holds what it was asked."""
+    """The exchange accepts every key; the list records the checked ones."""
     asked = []
     monkeypatch.setattr(
         key_encryption,
@@ -58,7 +58,7 @@ def test_paper_account_starts_as_the_contract_says(api):
 
 
 def test_directory_follows_the_account(api):
-    """What acceptance reads of an account is written with it: made, switched off, deleted."""
+    """The directory entry for acceptance is written with the account: created, switched off, deleted."""
     account = api("7", "POST", "/accounts", {"name": "my account", "kind": "demo", "exchange": "OKX"})[1]
     entry = users.directory("7").accounts["my account"]
     assert (entry.account_id, entry.exchange, entry.kind, entry.is_active) == (
@@ -198,7 +198,7 @@ def test_admin_makes_accounts_for_others(api):
 
 
 def test_name_kind_and_exchange_stay(api):
-    """What signals and books refer to cannot change."""
+    """Fields that signals and records refer to cannot change."""
     account = api("7", "POST", "/accounts", {"name": "A", "kind": "paper"})[1]
     for field in ("name", "kind", "exchange", "currency"):
         status, answer = api("7", "PATCH", ONE, {field: "x"}, account_id=account["account_id"])
@@ -206,7 +206,7 @@ def test_name_kind_and_exchange_stay(api):
 
 
 def test_versions_are_kept(api):
-    """An edit of an old version is told the current one."""
+    """An edit of an old version is answered with the current one."""
     account = api("7", "POST", "/accounts", {"name": "A", "kind": "paper"})[1]
     assert (
         api("7", "PATCH", ONE, {"fill_rate": "0.5", "version": 1}, account_id=account["account_id"])[1][
@@ -221,7 +221,7 @@ def test_versions_are_kept(api):
 
 
 def test_reset_gives_the_starting_cash_back(api):
-    """After a reset the account has its starting cash and holds nothing, and its orders go on counting."""
+    """After a reset the account has its starting cash and holds nothing, and its order count continues."""
     account = manage.create_account("7", "A", AccountKind.PAPER, by="7")
     book = paper_store.read_book(account)
     book.cash, book.orders = {"USD": Decimal(5), "EUR": Decimal(3)}, 4
@@ -234,7 +234,7 @@ def test_reset_gives_the_starting_cash_back(api):
 
 
 def test_account_with_open_orders_is_not_reset(api, monkeypatch):
-    """Open orders have to be cancelled first, so that each of them is told of."""
+    """Open orders must be cancelled first, so that each publishes an event."""
     account = manage.create_account("7", "A", AccountKind.PAPER, by="7")
     read = paper_store.read_book
     monkeypatch.setattr(paper_store, "read_book", lambda account: _waiting(read(account)))
@@ -262,7 +262,7 @@ def test_account_on_a_strategy_is_not_deleted(api):
 
 
 def test_deleted_account_has_no_keys(api, unchecked):
-    """Deleting an account deletes its keys; the default account setting lets go of it."""
+    """The deletion of an account deletes its keys, and clears the default account setting."""
     account = live(api)[1]
     api("7", "DELETE", ONE, account_id=account["account_id"])
     assert "sealed_keys" not in aws.get("accounts", {"account_id": str(account["account_id"])})

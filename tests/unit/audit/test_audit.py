@@ -22,7 +22,7 @@ def test_admin_sees_everything_newest_first(api):
 
 
 def test_user_sees_what_concerns_them(api):
-    """A user reads what was changed about them, also by an admin, and nothing else."""
+    """A user reads only changes about that user, also those by an admin."""
     api("1", "PATCH", "/users/{user_id}/settings", {"leverage": 3}, user_id=7)
     items = api("7", "GET", "/audit", query={"action": "user.settings_updated"})[1]["items"]
     assert [(item["by"], item["after"]) for item in items] == [(1, {"leverage": 3})]

@@ -41,7 +41,7 @@ def problems(at=LATER + timedelta(hours=1)):
 
 
 def test_an_intact_chain(trail):
-    """Nothing is wrong with what nobody touched; a second sweep links nothing twice."""
+    """An untouched chain is valid; a second sweep links nothing twice."""
     assert chain.link(LATER) == 0
     found = chain.verify("2026-03", LATER)
     assert (found["entries"], found["links"], found["problems"]) == (5, 2, [])
@@ -74,7 +74,7 @@ def test_a_removed_entry(trail):
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_removed_or_altered_link(trail, number):
-    """A link that is gone or changed, the last one too: what it linked is not linked any more."""
+    """If a link is missing or changed, the last one included, its entries are no longer linked."""
     key = {"audit_id": f"chain#2026-03#{number:08}"}
     aws.write(aws.update_write("audit", key, "SET #before = :before", before="0" * 64))
     assert f"link {number} does not follow from the one before it" in problems()
@@ -106,7 +106,7 @@ def test_the_route_is_for_admins(api):
 
 
 def test_a_month_ends_in_its_own_chain(emulated):
-    """What is written in the last minute of a month is linked in that month's chain."""
+    """An entry from the last minute of a month is linked in that month's chain."""
     aws.write(record.write(record.Change("1", "x", "y", None, datetime(2026, 3, 31, 23, 59, 59, tzinfo=UTC))))
     assert chain.link(datetime(2026, 4, 1, 0, 2, tzinfo=UTC)) == 1
     assert chain.verify("2026-03", datetime(2026, 4, 1, 1, tzinfo=UTC))["links"] == 1

@@ -38,7 +38,7 @@ async def serve(handler) -> tuple[web.AppRunner, str]:
 
 
 def through(rate: float, calls: int) -> tuple[int, int, FaultyCloud]:
-    """So many calls through the proxy: how many arrived, how many were answered."""
+    """Sends `count` calls through the proxy. Returns how many arrived and how many were answered."""
 
     async def go():
         arrived = []

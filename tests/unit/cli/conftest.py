@@ -21,9 +21,9 @@ from tradehook.__main__ import main
 
 
 class Wire:
-    """Stands in for `requests.Session.request`: finds the route and calls the function.
+    """Replaces `requests.Session.request`: finds the route and calls the function.
 
-    Keeps what was sent.
+    Records the requests.
     """
 
     def __init__(self, apps):
@@ -90,7 +90,7 @@ def wire(cloud, monkeypatch):
 
 @pytest.fixture
 def run(capsys, monkeypatch):
-    """Runs a command; gives its exit code, what it printed and what it complained of."""
+    """Runs a command; returns its exit code, its output and its errors."""
     monkeypatch.setenv("COLUMNS", "200")
 
     def run(*words):
@@ -118,7 +118,7 @@ def admin(wire, monkeypatch):
 
 @pytest.fixture
 def told(run, admin):
-    """Runs a command with `--json`; gives what it printed, read."""
+    """Runs a command with `--json`; returns its parsed output."""
 
     def told(*words):
         ended = run(*words, "--json")

@@ -102,7 +102,7 @@ def test_paper_signal(told, wire, monkeypatch):
 
 @pytest.mark.parametrize("variant", ["legacy", "personal", "xc", "group", "batch", "cancel"])
 def test_every_variant_reaches_its_route(run, admin, wire, variant):
-    """Each variant is sent to its own path; here nobody has set it up, so it is refused."""
+    """Each variant is sent to its own path; none is set up here, so each is refused."""
     price = ["--price", "50000"] if variant == "batch" else []
     assert run("send", variant, *price, "--wait", "0").code == 1
     paths = {"legacy": "/webhook", "personal": "/personal/1/webhook", "xc": "/xc"}
@@ -125,7 +125,7 @@ def test_refusal_is_told_and_exits_with_1(run, admin):
     "words", [("send", "fax"), ("users", "create", "username"), ("users", "create", "=x")]
 )
 def test_bad_words_are_refused_here(run, admin, words):
-    """What cannot be meant is refused before anything is sent."""
+    """Invalid input is refused before a request is sent."""
     assert run(*words).code == 1
 
 

@@ -28,9 +28,9 @@ def dead_queue(cloud, monkeypatch):
 
 
 def test_bootstrap_makes_the_first_admin(run, cloud):
-    """On an empty deployment one command gives an admin's token.
+    """On an empty deployment one command returns an admin's token.
 
-    A second one is refused unless it is meant.
+    A second one is refused unless requested.
     """
     made = run("bootstrap")
     assert made.code == 0

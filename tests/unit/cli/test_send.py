@@ -144,7 +144,7 @@ class TestWaiting:
 
 @pytest.mark.parametrize("words", [("dead",), ("redrive", "orders-paper"), ("bootstrap",)])
 def test_without_settings_of_aws(run, monkeypatch, words):
-    """One line that says what is missing, and no traceback."""
+    """One line names the missing setting, without a traceback."""
     import boto3
 
     from chalicelib import aws

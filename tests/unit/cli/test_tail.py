@@ -24,9 +24,9 @@ def event(sequence, type_="order.filled"):
 
 @pytest.fixture
 def server():
-    """Sends events 1 to 3 and breaks off; whoever resumes gets what followed.
+    """Sends events 1 to 3 and breaks off. A client that resumes gets the later ones.
 
-    `heard` is what clients said, `paths` how they came.
+    `heard` has the clients' messages, `paths` their request paths.
     """
     heard, paths = [], []
 
@@ -53,7 +53,7 @@ def server():
 
 
 def test_tail_goes_on_where_it_was(run, server, monkeypatch):
-    """After a broken connection the events go on without a gap, of the type asked for."""
+    """After a broken connection the events of the requested type continue without a gap."""
     monkeypatch.setattr(tail, "_RETRY_S", (0, 0, 0))
     monkeypatch.setenv("TRADEHOOK_ADMIN_TOKEN", "api_1_x+y")
     url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}/ws"

@@ -14,7 +14,7 @@ from chalicelib.errors import Retryable
 from chalicelib.events import log, publish
 from chalicelib.events import outbox as checked_outbox
 from chalicelib.events.models import ADMIN_STREAM, Event, user_stream
-from chalicelib.events.outbox import event_write as write_unchecked  # payloads here are versions alone
+from chalicelib.events.outbox import event_write as write_unchecked  # payloads here are versions only
 from chalicelib.realtime import resume
 from functions import publish_events
 from testkit import pump
@@ -79,14 +79,12 @@ def test_versions_of_an_entity_are_told_in_their_order():
 
 
 def test_an_owner_with_very_many_events():
-    """Beyond what is looked at of an owner, the events asked for are published all the same, and no event
-    twice.
-    """
+    """Beyond the read limit of an owner, the requested events are still published, and no event twice."""
     keys = [_put(_event(f"order#{index:03}", 1, at=index)) for index in range(130)]
     for some in (
         keys[100:124],
         keys,
-    ):  # the newest first: none of them is among the hundred that are looked at
+    ):  # the newest first: none of them is among the hundred that are read
         records = [{"owner": owner, "event_id": event_id} for owner, event_id in some]
         publish_events.handler(stream_event(records), CONTEXT)
     assert pump.items("outbox") == []
@@ -95,15 +93,13 @@ def test_an_owner_with_very_many_events():
 
 
 def test_counters_keep_no_notes():
-    """A counter notes numbers only while their events are on the way."""
+    """A counter notes numbers only while their events are being published."""
     publish.publish([_put(_event("order#a", 1)), _put(_event("order#b", 1, user="2"))])
     assert _counter() == {"stream": ADMIN_STREAM, "sequence": 0, "last": 2}
 
 
 def test_numbers_of_a_crashed_publisher_are_kept(monkeypatch):
-    """What was numbered and not logged gets the same number from the next publisher, beside an event that is
-    new.
-    """
+    """A numbered but unlogged event gets the same number from the next publisher, next to a new event."""
     first = _put(_event("order#a", 1))
     monkeypatch.setattr(aws, "put_many", lambda *_: (_ for _ in ()).throw(Retryable("crash")))
     with pytest.raises(Retryable):
@@ -120,9 +116,9 @@ def test_numbers_of_a_crashed_publisher_are_kept(monkeypatch):
 
 
 def test_a_replay_waits_for_a_number_that_is_being_logged(monkeypatch):
-    """Between number and log entry a reader waits, and is not told that the event is lost.
+    """Between number and log entry a reader waits, and the event does not count as lost.
 
-    After a while it goes on without.
+    After a while the reader goes on without it.
     """
     publish.publish([_put(_event("order#a", 1))])
     monkeypatch.setattr(resume, "_WAIT_S", 0)
@@ -157,9 +153,9 @@ def _shard(key, shards):
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("shards", [1, 4])
 def test_several_shards_in_random_phase(shards, seed, monkeypatch):
-    """Four shards publish side by side.
+    """Four shards publish concurrently.
 
-    None fails, no number is missing or given twice, and each entity is told in order.
+    None fails, no number is missing or given twice, and each entity's events are in order.
     """
     chance = random.Random(f"{shards}-{seed}")
     pauses = random.Random(seed)
@@ -206,7 +202,7 @@ def test_several_shards_in_random_phase(shards, seed, monkeypatch):
 
 
 def test_the_sweep_leaves_new_events_to_their_publisher():
-    """Only what has waited is swept, not what else lies there of the same owner."""
+    """Only overdue events are swept, not the owner's newer ones."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
     _put(_event("order#old", 1))
     _put(_event("order#new", 1, at=60_000))

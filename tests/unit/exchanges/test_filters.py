@@ -29,9 +29,7 @@ def order(quantity="1", price=None, stop=None, side=Side.BUY, **fields):
 
 @given(numbers, steps)
 def test_quantity_is_rounded_toward_zero(quantity, step):
-    """The rounded quantity is a multiple of the step, not above what was asked, and less than a step below
-    it.
-    """
+    """The rounded quantity is a multiple of the step, at most the requested one, by less than a step."""
     rounded = filters.round_quantity(instrument(step=str(step)), quantity)
     assert rounded % step == 0
     assert 0 <= quantity - rounded < step
@@ -39,7 +37,7 @@ def test_quantity_is_rounded_toward_zero(quantity, step):
 
 @given(numbers, steps)
 def test_price_is_rounded_to_the_safe_side(price, tick):
-    """A buy limit never goes above, a sell limit never below what was asked, and neither by a tick or more."""
+    """A buy limit never rises, a sell limit never falls, and neither moves by a tick or more."""
     one = instrument(tick=str(tick))
     buy, sell = filters.round_price(one, price, Side.BUY), filters.round_price(one, price, Side.SELL)
     assert 0 == buy % tick == sell % tick
@@ -88,5 +86,5 @@ def test_market_orders_are_worth_the_reference_price():
 
 
 def test_what_reduces_may_be_small():
-    """Closing what is left of a position must not fail for being worth too little."""
+    """Closing the rest of a position must not fail because of its small value."""
     filters.check(order("0.002", price="1", reduce_only=True))

@@ -90,7 +90,7 @@ def test_unknown_markets_are_refused():
 
 @pytest.mark.parametrize(("exchange", "market_type"), VENUES)
 def test_a_suspended_market_can_be_left(simulator: Simulator, exchange, market_type):
-    """What is not traded now takes no new order, while open ones are still found and cancelled."""
+    """A suspended market takes no new order, while open ones are still found and cancelled."""
     stored = stored_markets(exchange, market_type)
     credentials = simulator.account(
         exchange, balances={"spot": {"USDT": "10000"}, "futures": {"USDT": "10000"}}

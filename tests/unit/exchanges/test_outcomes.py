@@ -109,7 +109,7 @@ def test_settings_that_stand_already(exchange, code):
 
 @pytest.mark.parametrize(("exchange", "code"), flat(ABSENT))
 def test_orders_that_are_not_there(exchange, code):
-    """An order the exchange does not know is told apart from a failure to look."""
+    """An order unknown to the exchange differs from a failed query."""
     assert isinstance(meant(exchange, code), Absent)
 
 

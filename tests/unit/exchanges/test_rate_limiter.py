@@ -23,10 +23,10 @@ DOCUMENTED = {
     ("okx", MarketType.SPOT): (60, 2),
     ("okx", MarketType.FUTURES): (60, 2),
 }
-"""Orders per account: so many in so many seconds."""
+"""Orders per account: number and seconds."""
 
 A_MINUTE = {("binance", MarketType.FUTURES): 1200}
-"""And so many in a minute, where that is less."""
+"""Orders per account and minute, if that is less."""
 
 
 WEIGHTS = {
@@ -37,7 +37,7 @@ WEIGHTS = {
     ("okx", MarketType.SPOT): (20, 2),
     ("okx", MarketType.FUTURES): (20, 2),
 }
-"""Weight per address: so much in so many seconds."""
+"""Weight per address: weight and seconds."""
 
 
 class Clock:
@@ -176,7 +176,7 @@ def test_what_is_left_of_a_lease_is_used_before_more_is_booked(clock: Clock) -> 
 
 
 def test_nothing_is_taken_for_which_there_is_no_time(clock: Clock) -> None:
-    """Whoever cannot wait that long leaves the limit to the others."""
+    """A caller that cannot wait that long leaves the limit to the others."""
     one = Limiter("bybit", MarketType.FUTURES, "1")
     assert one.take("account", 1) == 0.0
     assert one.take("account", 18, within=2) == pytest.approx(2.0)

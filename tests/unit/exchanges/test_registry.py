@@ -1,4 +1,4 @@
-"""The registry, and exchanges nobody has written particulars for."""
+"""The registry, and exchanges without a dialect of their own."""
 
 from decimal import Decimal
 
@@ -70,12 +70,12 @@ def test_regional_sites_have_their_familys_particulars(simulator: Simulator, sit
 
 @pytest.mark.parametrize("site", sorted(families.SPOT_ONLY))
 def test_sites_without_futures_list_none(site: str):
-    """They are not asked for what they do not have."""
+    """They get no request for a market that they do not have."""
     assert registry.fetch_markets(site, MarketType.FUTURES) == {}
 
 
 def test_generic_orders_fill_and_are_found(desk: SimulatedDesk):
-    """Through ccxt's unified methods alone an order is placed, found by its client id, cancelled and listed."""
+    """With ccxt's unified methods alone an order is placed, found by client id, cancelled and listed."""
     limit = desk.order(BUY, "0.1", price="49000")
     placed = desk.exchange.place(limit)
     assert (OrderStatus.OPEN, Decimal(49000)) == (placed.status, placed.price)

@@ -112,7 +112,10 @@ def test_binances_own_example_of_a_signature(simulator: Simulator):
     )
     simulator.account("binance", api_key=key, secret=secret)
     simulator.call("POST", "clock", offset_ms=1499827319559 - now_ms())
-    order = "symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559"
+    order = (
+        "symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1"
+        "&recvWindow=5000&timestamp=1499827319559"
+    )
     signature = "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71"
     headers = {
         "X-MBX-APIKEY": key,

@@ -52,7 +52,7 @@ def test_nobody_there_means_not_placed(desk: SimulatedDesk, monkeypatch: pytest.
 
 
 def test_redirects_are_not_followed(simulator: Simulator, monkeypatch: pytest.MonkeyPatch):
-    """A key and a signature go to no other place than the one they were made for, and the outcome is unknown."""
+    """A key and a signature go only to the place they were made for, and the outcome is unknown."""
     desk = SimulatedDesk("binance", MarketType.SPOT, simulator)
     asked = []
 
@@ -62,7 +62,8 @@ def test_redirects_are_not_followed(simulator: Simulator, monkeypatch: pytest.Mo
                 with listener.accept()[0] as connection:
                     asked.append(connection.recv(65536))
                     connection.sendall(
-                        b"HTTP/1.1 307 Elsewhere\r\nLocation: /other\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+                        b"HTTP/1.1 307 Elsewhere\r\nLocation: /other\r\n"
+                        b"Connection: close\r\nContent-Length: 0\r\n\r\n"
                     )
 
     with socket.create_server(("127.0.0.1", 0)) as listener:

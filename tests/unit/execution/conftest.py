@@ -44,7 +44,7 @@ class Live:
     ids: Any = field(default_factory=count)
 
     def signal(self, action: str = "buy", signal_id: str | None = None, **more: Any) -> Instruction:
-        """An instruction; a market order for 0.1 BTC unless told otherwise."""
+        """Returns an instruction. Default: a market order for 0.1 BTC."""
         sized = {"quantity", "quote_amount", "legs"} & more.keys()
         given = (
             {"quantity": Decimal("0.1")} if not sized and action in {"buy", "sell", "long", "short"} else {}
@@ -105,7 +105,7 @@ class Live:
     def answer(
         self, method: str, path: str, status: int, body: Any, *, times: int = 1, when: str = "before"
     ) -> None:
-        """Has the exchange answer the account's next such calls in this way, in place of acting or after it."""
+        """Makes the exchange answer the account's next such calls this way, instead of acting or after it."""
         key, answer = self.credentials.api_key, {"status": status, "body": body}
         self.simulator.fault(
             exchange=self.exchange,
@@ -127,20 +127,20 @@ class Live:
         return sum(fnmatchcase(each["path"], path) for each in calls)
 
     def follow(self) -> int:
-        """Looks at everything, due or not."""
+        """Reconciles everything, due or not."""
         self.due()
         return reconcile_account.reconcile_account(
             ReconcileAccount(follow_id="now", account_id=self.account_id, exchange=self.exchange), 20
         )
 
     def due(self) -> None:
-        """Has everything looked at with the next follow-up."""
+        """Runs the next reconciliation of everything."""
         for item in self.followed():
             key = {"account_id": self.account_id, "order_id": item["order_id"]}
             aws.write(aws.update_write("in_flight_orders", key, "SET due_at = :past", past="2000"))
 
     def followed(self) -> list[aws.Item]:
-        """What is looked at again and again, until it ends."""
+        """Returns the items that are reconciled until they end."""
         return aws.query_all("in_flight_orders", "account_id = :account", account=self.account_id)
 
     def there(self) -> list[dict[str, Any]]:
@@ -154,15 +154,15 @@ class Live:
         return [each | became.get(each["client_id"], {}) for each in orders if each["parent"] is None]
 
     def ledger(self) -> list[Order]:
-        """The account's orders in the ledger, oldest first."""
+        """Returns the account's stored orders, oldest first."""
         items = aws.query_all("orders", "account_id = :account", index="by_account", account=self.account_id)
         return sorted((store.order_from_item(item) for item in items), key=lambda order: order.number)
 
     def agrees(self, signal_id: str | None = None) -> bool:
-        """The ledger's orders are the exchange's, with the same ends; those that never arrived aside.
+        """Compares the stored orders with the exchange's, without orders that never arrived.
 
         Args:
-            signal_id: Looks at this signal's orders, and that all others have at least arrived once.
+            signal_id: Checks this signal's orders, and that all others have at least arrived once.
         """
         there = [each for each in self.there() if each["status"] != "rejected"]
         theirs = {each["client_id"]: each for each in there}
@@ -210,9 +210,9 @@ def cloud(monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> Iterator[Non
 
 @pytest.fixture
 def unlimited(cloud: None, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The exchange lets any number of calls pass, and nobody waits for a limit.
+    """The exchange permits any number of calls, and no caller waits for a limit.
 
-    (Limits have tests of their own.)
+    (Other tests cover the limits.)
     """
     simulator.call("POST", "limits", enabled=False)
     for place, limits in list(rate_limiter._LIMITS.items()):

@@ -26,7 +26,7 @@ class Cell:
 class Matrix:
     """The cells of a run. Each test writes its own part.
 
-    Whoever finishes makes the page anew out of all there are.
+    Every finished test writes the page again from all parts.
     """
 
     def __init__(self, parts: Path, page: str | None, head: str, columns: tuple[str, ...]) -> None:

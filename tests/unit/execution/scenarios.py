@@ -1,6 +1,6 @@
-"""The ways of an order, each with what it begins from and how it must end.
+"""The scenarios of an order, each with its start and its required end.
 
-What the crash and the fault matrix disturb everywhere.
+The crash and the fault matrix disturb every step of them.
 """
 
 import re
@@ -29,7 +29,7 @@ Venue = tuple[str, MarketType]
 EXITS = {"take_profit": Decimal(55000), "stop_loss": Decimal(45000)}
 _SECONDS = 20.0
 _DELIVERIES = 4
-# Minutes in which the follow-up looks at what a message has left; fewer, where nothing changes any more
+# Minutes of reconciliation after a message; fewer where nothing changes any more
 _LOOKS = 4
 _UNCERTAIN = (OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN)
 _SPOT, _FUTURES = MarketType.SPOT, MarketType.FUTURES
@@ -37,13 +37,13 @@ _SPOT, _FUTURES = MarketType.SPOT, MarketType.FUTURES
 
 @dataclass(frozen=True)
 class Scenario:
-    """A message's way through the worker.
+    """A message's path through the worker.
 
     Attributes:
-        begin: Brings an account to where the way begins, and gives the message.
-        ends: How many orders the account has in the end, those of the beginning included, by leg and status.
-        position: On futures, what the account holds in the end; base units.
-        message: What kind it gives.
+        begin: Brings an account to the start, and returns the message.
+        ends: The account's number of orders at the end, those of the start included, by leg and status.
+        position: On futures, the position at the end, in base units.
+        message: The kind of message.
         opens: It has an order that opens or adds, which a stale signal must not.
     """
 
@@ -58,9 +58,9 @@ class Scenario:
 
 @dataclass(frozen=True)
 class ScenarioResult:
-    """How an account stands against the end of its way.
+    """An account compared with the scenario's end.
 
-    Orders lost and doubled, and whether ledger or position are otherwise.
+    Orders lost and doubled, and whether order store or position differ.
     """
 
     lost: int
@@ -72,7 +72,7 @@ class ScenarioResult:
 
 
 def _resting(live: Live) -> None:
-    """A limit order and a stop order of a strategy, in both books where an exchange has two."""
+    """Places a limit order and a stop order of a strategy, in both books if an exchange has two."""
     live.limit("49000", group_name="mine")
     _stop(live, group_name="mine")
 
@@ -122,7 +122,7 @@ def _flattening(live: Live) -> Message:
 
 
 def _splitting(live: Live) -> Message:
-    """More is held than one order at market may sell."""
+    """Prepares a position larger than one market order may sell."""
     if live.market_type is _FUTURES:
         _by_hand(live, "2")
     _book(
@@ -180,7 +180,7 @@ def _exit_fires(live: Live) -> Message:
 
 
 def _after(live: Live, price: str) -> Message:
-    """The price moves, and the account is due to be followed."""
+    """The price moves, and the account is due for reconciliation."""
     live.simulator.price("BTCUSDT", price)
     live.due()
     return ReconcileAccount(follow_id="now", account_id=live.account_id, exchange=live.exchange)
@@ -283,9 +283,9 @@ def deliver(message: Message) -> None:
 
 
 def finish(live: Live, message: Message) -> None:
-    """What happens by itself after a disturbance.
+    """The normal course after a disturbance.
 
-    The message comes again, twice, and for some minutes the account is followed.
+    The message comes again, twice, and for some minutes the account is reconciled.
     """
     settle(message)
     for _ in range(_LOOKS):
@@ -314,12 +314,12 @@ def settle(message: Message) -> None:
 
 
 def compare_records(live: Live, scenario: Scenario) -> ScenarioResult:
-    """Holds an account against the end of its way: the exchange's orders, the ledger's, and the position."""
+    """Compares an account with the scenario's end: exchange's orders, stored orders, position."""
     there = [each for each in live.there() if each["status"] != "rejected"]
     twice = len(there) - len({each["client_id"] for each in there})
     wanted = sum(scenario.ends.values())
     doubled, lost = max(len(there) - wanted, twice), max(wanted - len(there) + twice, 0)
-    # An exit that had to be placed anew has the number of its round at the end.
+    # An exit that was placed again ends in the number of its round.
     legs_ = (
         (order.leg.rstrip("0123456789") if order.exit_of else order.leg, order.status.value)
         for order in live.ledger()

@@ -76,9 +76,9 @@ def test_trades_show_an_order_that_its_query_hides(
 def test_a_changed_position_forbids_sending_again(
     open_account, exchange: str, market_type: MarketType
 ) -> None:
-    """Neither query nor trades show it, and the position has changed.
+    """Neither query nor trades show the order, and the position has changed.
 
-    No second order, and it is taken up later.
+    No second order, and the order is reconciled later.
     """
     live = open_account(exchange, market_type)
     inject(live, PLACE, "reset", "after")

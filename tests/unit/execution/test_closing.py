@@ -1,4 +1,4 @@
-"""A close asks the position what it is, and goes on until the position is flat.
+"""A close reads the position and continues until the position is flat.
 
 Every row on every exchange where it applies.
 """
@@ -54,7 +54,7 @@ def positions(live: Live) -> dict[str, Decimal]:
 
 
 def closings(live: Live) -> list[tuple[str, str, Decimal]]:
-    """The closing orders in the ledger: leg, status, what has filled."""
+    """Returns the stored closing orders: leg, status, filled quantity."""
     return [
         (order.leg, order.status.value, order.filled)
         for order in live.ledger()
@@ -205,9 +205,9 @@ def test_flatten_closes_isolated_positions(futures: Live) -> None:
 def test_a_daily_loss_flattens_a_hedged_account(
     futures: Live, monkeypatch: pytest.MonkeyPatch, sides: tuple[str, ...]
 ) -> None:
-    """From the look at the account to flat.
+    """From the reconciliation of the account to flat.
 
-    The loss halts, and the message that follows closes what stands.
+    The loss halts, and the message that follows closes the position.
     """
     sent: list[Flatten] = []
     monkeypatch.setattr(queue, "send_messages", sent.extend)
@@ -369,7 +369,7 @@ def test_an_exit_that_finds_too_little_is_followed_by_another(live: Live, price:
 def test_what_is_left_is_tried_again(live: Live, action: str) -> None:
     """The first order finds two fifths of the depth, the next one the rest.
 
-    A success, told with all that has filled.
+    A success with the sum of all fills.
     """
     if live.market_type is MarketType.FUTURES:
         by_hand(live, "1")
@@ -397,7 +397,7 @@ def test_what_is_left_is_tried_again(live: Live, action: str) -> None:
 
 @pytest.mark.parametrize("action", ["close", "sell"])
 def test_what_stays_left_is_no_success(live: Live, action: str) -> None:
-    """Nothing more is found: the answer, the event and Telegram say what is left."""
+    """Without a further fill, the answer, the event and Telegram name the rest."""
     if live.market_type is MarketType.FUTURES:
         by_hand(live, "1")
     else:
@@ -417,7 +417,7 @@ def test_what_stays_left_is_no_success(live: Live, action: str) -> None:
 
 
 def test_a_reversal_that_cannot_close_opens_nothing(futures: Live) -> None:
-    """It says what is left of the opposite position."""
+    """The error names the rest of the opposite position."""
     by_hand(futures, "-1")
     futures.simulator.price("BTCUSDT", "50000", size="0.4")
     execution = futures.execute(futures.signal("long"), seconds=5)
@@ -446,7 +446,7 @@ def test_exits_go_with_their_own_side(futures: Live) -> None:
 
 
 def test_both_sides_are_tried_though_one_stays(futures: Live) -> None:
-    """What is left is named with its side."""
+    """The rest is named with its side."""
     by_hand(futures, "0.5", "long")
     by_hand(futures, "-0.3", "short")
     book(futures, depth=["0.1", None, "0", "0", "0", "0", "0", "0"])
@@ -502,7 +502,7 @@ def test_what_is_closed_by_something_else_between_is_not_closed_again(
 
 
 def test_parts_of_a_close_have_ids_of_their_own(open_account) -> None:
-    """Derived from signal and part, so that a message delivered once more repeats nothing."""
+    """Ids derive from signal and part, so a redelivered message repeats nothing."""
     live = open_account("bybit", MarketType.FUTURES)
     by_hand(live, "0.5")
     book(live, market_maximum="0.2")

@@ -98,7 +98,7 @@ def test_a_position_is_averaged_reduced_and_turned() -> None:
 
 @on_tables
 def test_fees_are_taken_off_where_their_worth_is_known() -> None:
-    """In quote; in base at the price of the fill; in a third currency nobody knows."""
+    """In quote; in base at the price of the fill; in a third currency unknown."""
     books = Books(MarketType.SPOT)
     assert books.book("buy", "1", "100", "0", fee=D("0.01"), fee_currency="BTC") == -1
     assert books.book("sell", "0.5", "200", "0.99", fee=D(2), fee_currency="USDT") == 48
@@ -108,9 +108,9 @@ def test_fees_are_taken_off_where_their_worth_is_known() -> None:
 
 @on_tables
 def test_what_is_older_than_the_books_is_unknown_until_it_is_gone() -> None:
-    """A position that was there before: closing it realises nobody knows what.
+    """A position from before our fills: realised PnL is None.
 
-    Once flat, all is known again.
+    Once flat, PnL is known again.
     """
     books = Books()
     assert books.book("buy", "1", "100", "5") is None
@@ -121,7 +121,7 @@ def test_what_is_older_than_the_books_is_unknown_until_it_is_gone() -> None:
 
 @on_tables
 def test_trades_by_hand_are_noticed() -> None:
-    """The exchange shows another position than the books: from then on the entry price is unknown."""
+    """The exchange shows another position than our records: from then on the entry price is unknown."""
     books = Books()
     books.book("buy", "1", "100", "0")
     assert books.book("sell", "1", "120", "3", reduce_only=True) is None
@@ -133,9 +133,9 @@ def test_trades_by_hand_are_noticed() -> None:
 
 @on_tables
 def test_an_order_found_late_counts_if_it_traded_after_the_last_look() -> None:
-    """A limit order of before.
+    """A limit order from before.
 
-    That it filled after the books were taken from the exchange is certain only some seconds later.
+    Only some seconds later is it certain that it filled after the position was read from the exchange.
     """
     for late, profit in ((timedelta(minutes=5), D(10)), (timedelta(seconds=1), None)):
         books = Books()
@@ -149,7 +149,7 @@ def test_an_order_found_late_counts_if_it_traded_after_the_last_look() -> None:
 
 @on_tables
 def test_closing_more_than_the_books_have_is_unknown() -> None:
-    """A sale that nobody's purchase explains."""
+    """A sale without a matching purchase."""
     books = Books(MarketType.SPOT)
     books.book("buy", "1", "100", "0")
     assert books.book("sell", "2", "120") is None
@@ -184,7 +184,7 @@ def test_what_was_realised_is_what_the_exchange_paid(open_account, place: tuple[
 
 @pytest.mark.usefixtures("unlimited")
 def test_an_exit_realises_and_halts(open_account) -> None:
-    """The stop-loss fires: the follow-up books it, and the loss halts the user."""
+    """The stop-loss fires: the reconciliation records it, and the loss halts the user."""
     live: Live = open_account("bybit", MarketType.FUTURES)
     update_rules.update_rules(Switch(Scope.USER, "1", "1"), {"max_daily_loss": D(400)}, by="1", admin=False)
     live.run("buy", stop_loss=D(45000))
@@ -198,9 +198,7 @@ def test_an_exit_realises_and_halts(open_account) -> None:
 
 @pytest.mark.usefixtures("unlimited")
 def test_a_loss_counts_with_the_order_that_made_it(open_account) -> None:
-    """What a closing order realised halts in the transaction that settles its signal, before any look at the
-    equity.
-    """
+    """A closing order's loss halts in the transaction that settles its signal, before the equity is read."""
     live: Live = open_account("okx", MarketType.FUTURES)
     update_rules.update_rules(Switch(Scope.USER, "1", "1"), {"max_daily_loss": D(400)}, by="1", admin=False)
     live.run("buy")

@@ -1,6 +1,6 @@
 """The dry run of a signal on accounts with exchange keys.
 
-What it says is what a run does, and no exchange hears of it.
+Its result is a run's result, and it makes no call to the exchange.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -36,7 +36,7 @@ def join(*accounts: Live) -> dict[str, str]:
 
 
 def look(live: Live) -> str:
-    """Has the account looked at now, as the follow-up does; returns when that was."""
+    """Reconciles the account now. Returns when that was."""
     in_flight.schedule_account(live.account_id, live.exchange, datetime.now(UTC) - timedelta(hours=1))
     live.follow()
     snapshot = aws.get("snapshots", {"account_id": live.account_id, "at": "latest"})
@@ -45,7 +45,7 @@ def look(live: Live) -> str:
 
 
 def price(told: str) -> None:
-    """The owner has told a price of BTCUSDT."""
+    """The owner has sent a price of BTCUSDT."""
     records.set_price("BTCUSDT", told, "user#1")
 
 
@@ -133,7 +133,7 @@ def test_the_rule_that_refuses_and_the_nearest_value_that_would_do(live: Live) -
 
 
 def test_the_price_is_the_one_told_else_what_the_snapshot_implies(live: Live) -> None:
-    """Without a price that somebody told: what the balance was valued at, or what the position's profit says.
+    """Without a sent price, the snapshot's valuation or the position's profit gives the price.
 
     A close needs none.
     """
@@ -152,9 +152,9 @@ def test_the_price_is_the_one_told_else_what_the_snapshot_implies(live: Live) ->
 
 
 def test_an_account_never_looked_at_and_the_rules_that_need_no_look(live: Live) -> None:
-    """Its balances are not known, so whether it would trade is not.
+    """Without a snapshot the balances are unknown, and so is whether the signal would trade.
 
-    What would refuse it in any case is told.
+    A refusal that does not depend on them is reported.
     """
     headers = join(live)
     price("50000")
@@ -174,9 +174,7 @@ def test_an_account_never_looked_at_and_the_rules_that_need_no_look(live: Live) 
 
 
 def test_rules_of_size_without_a_look(open_account) -> None:
-    """A signal that says how much is held against the exchange's minimum and the owner's limit without any
-    balance.
-    """
+    """A signal with an amount is checked against minimum and owner's limit without a balance."""
     live = open_account()
     headers = {"Authorization": f"Bearer {records.add_token('1', Kind.API)}"}
     price("50000")
@@ -219,7 +217,7 @@ def test_an_exchange_whose_instruments_were_never_fetched(open_account) -> None:
 
 
 def test_an_account_without_keys(open_account) -> None:
-    """It would be refused for that, and is; beside it stands one that would trade."""
+    """The account is refused for that; a second one would trade."""
     live, keyless = open_account(), open_account()
     aws.write(aws.update_write("accounts", {"account_id": keyless.account_id}, "REMOVE sealed_keys"))
     look(live)

@@ -59,9 +59,9 @@ def test_paper(api):
 
 
 def test_futures():
-    """A futures position counts by what it has won, a short one when the price falls.
+    """A futures position counts by its profit, a short one when the price falls.
 
-    Without a price it counts for nothing.
+    Without a price it counts as zero.
     """
     account = Account(
         account_id="1", user_id="1", name="main", exchange="paper", kind="paper", currency="USDT"

@@ -1,4 +1,4 @@
-"""Exchange keys are asked about again, daily and at their first use; their owner hears of one that fails."""
+"""Exchange keys are checked daily and at their first use. Their owner is notified of a failing key."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("unlimited")
 
 @pytest.fixture
 def live(open_account) -> Live:
-    """An account at one exchange, with an open order, so that it is followed."""
+    """An account at one exchange, with an open order, so that it is reconciled."""
     account = open_account("binance")
     account.limit()
     return account
@@ -46,7 +46,7 @@ def answer(monkeypatch, fault):
 
 
 def test_a_key_is_checked_at_first_use_and_daily(live, monkeypatch):
-    """The exchange itself answers the first time; then nobody asks for a day."""
+    """The exchange itself answers the first time; then there is no check for a day."""
     live.follow()
     assert stored(live)["verified"] is True
     asked = answer(monkeypatch, None)

@@ -1,6 +1,6 @@
-"""Signals carried out at real exchanges, here simulated.
+"""Signals executed at simulated live exchanges.
 
-What is placed, what the ledger says, what is told.
+Placed orders, the order store's records, published events.
 """
 
 from decimal import Decimal
@@ -16,7 +16,7 @@ from tests.unit.execution.conftest import Live, legs
 
 
 def test_a_market_order_fills(live: Live) -> None:
-    """One order at the exchange, filled in the ledger with price, value and fee, and one event of it."""
+    """One order at the exchange, stored as filled with price, value and fee, and one event of it."""
     execution = live.run("buy", quantity=Decimal("0.1"))
     [order] = live.ledger()
     assert (order.status, order.filled, order.number) == ("filled", Decimal("0.1"), 1)
@@ -38,7 +38,7 @@ def test_a_settled_signal_is_not_repeated(live: Live) -> None:
 
 
 def test_a_share_of_the_balance(live: Live) -> None:
-    """Half of the free balance, costs included, rounded to the step; then half of what is held."""
+    """Half of the free balance, costs included, rounded to the step; then half of the holding."""
     live.run("buy", legs=legs("50"), price=Decimal(50000))
     [order] = live.ledger()
     assert Decimal("0.99") < order.quantity < 1
@@ -94,7 +94,7 @@ def test_a_stop_waits_and_fires(live: Live) -> None:
 
 
 def test_long_from_short_waits_for_the_exit(futures: Live) -> None:
-    """The short position goes first; then the long one opens, sized by what is free after it."""
+    """The short position is closed first; then the long one opens, sized by the free balance after it."""
     futures.run("short", quantity=Decimal("0.5"))
     execution = futures.run("long", legs=legs("50"), price=Decimal(50000))
     assert not execution.refused, execution.refused
@@ -106,7 +106,7 @@ def test_long_from_short_waits_for_the_exit(futures: Live) -> None:
 
 
 def test_close_closes_everything(live: Live) -> None:
-    """What is held is sold, whatever it is, and nothing remains but dust."""
+    """The whole holding is sold, and only dust remains."""
     live.run("buy")
     execution = live.run("close")
     assert not execution.refused
@@ -130,7 +130,7 @@ def test_cancel_touches_the_strategys_own_orders_only(live: Live) -> None:
 def test_the_exchanges_refusal_is_told(live: Live) -> None:
     """Too little money.
 
-    The order is rejected in the ledger, the signal refused with the exchange's code, and both are told.
+    The order is stored as rejected, the signal refused with the exchange's code, and both are published.
     """
     execution = live.run("buy", quantity=Decimal(50))
     [refused] = execution.refused

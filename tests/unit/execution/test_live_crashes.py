@@ -35,14 +35,19 @@ _BEFORE, _AFTER = "killed before", "killed after"
 
 _HEAD = """# The crash matrix
 
-Written by `CRASH_MATRIX=docs/evidence/crash-matrix.md pytest tests/unit/execution/test_live_crashes.py`; not by hand.
+Written by `CRASH_MATRIX=docs/evidence/crash-matrix.md pytest tests/unit/execution/test_live_crashes.py`.
 
-The worker carries a message out on the exchange simulator and its process ends just before a call, or just after the call took effect
-and before its answer was heard. Then a new process gets the same message, and the account is followed as in every minute. Each line is
-a call of the order path; each cell says how the message's orders, those it cancels or closes included, stood at the exchange when the
-process ended, and how the ledger has them in the end. The run fails unless the ledger's orders are the exchange's, one for one, with
-the same ends, and those that the way must lead to; unless a position is as large as it must be; and if the message, delivered once
-more after that, does anything at the exchange or in the ledger, or an order's event has been told twice.
+The worker executes a message on the exchange simulator. Its process ends just before a call, or just after
+the call took effect and before its answer arrived. Then a new process gets the same message, and the account
+is reconciled as every minute.
+
+Each line is a call of the order path. Each cell has the state of the message's orders, cancelled and closed
+ones included: at the exchange when the process ended, and in the order store at the end. The run fails
+
+- unless the order store has exactly the exchange's orders, in the scenario's end states,
+- unless the position has the right size,
+- if the message, delivered once more after that, has an effect at the exchange or in the order store,
+- if an order's event was published twice.
 
 **{cells} kills: orders lost {lost}, doubled {doubled}, final state other than the exchange's {differs}.**
 """
@@ -137,9 +142,9 @@ def _named(caller: Any, what: Any, *_: Any) -> str:
 
 
 def _changes(caller: Any, what: Any, arguments: Any = None, *_: Any) -> bool:
-    """Whether a call changes something.
+    """Returns whether a call changes something.
 
-    A limit that has been booked for a process that is gone is nobody's order.
+    A limit booked for a crashed process is not an order.
     """
     if isinstance(caller, BaseClient):
         return (
@@ -187,9 +192,9 @@ def killed(live: Live, scenario: Scenario, killer: Killer, at: int, side: str) -
 
 
 def single_account(open_account, monkeypatch: pytest.MonkeyPatch, venue: Venue) -> Live:
-    """An account that begins as the first did.
+    """Prepares an account like the first one.
 
-    The price where it was, and an address that nobody has used.
+    The first price, and an unused address.
     """
     live = open_account(*venue)
     live.simulator.price("BTCUSDT", "50000")
@@ -266,9 +271,9 @@ def test_killed_anywhere_and_delivered_too_late(
 def test_a_message_that_comes_again_too_late(
     open_account, monkeypatch: pytest.MonkeyPatch, side: str
 ) -> None:
-    """The worker died before it sent what it had claimed.
+    """The worker died before it sent its claimed order.
 
-    A sale of holdings is sent however old the signal, a purchase is not any more.
+    A sale of holdings is sent however old the signal is, a purchase is not.
     """
     live = open_account("bybit", MarketType.SPOT)
     signal = live.signal(side)

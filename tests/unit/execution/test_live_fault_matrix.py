@@ -1,10 +1,10 @@
-"""Each fault on each call that the worker makes to the exchange, on each way of an order.
+"""Each fault on each call of the worker to the exchange, in each scenario of an order.
 
-Nothing lost, nothing doubled, the ledger right.
+No order lost, none doubled, the order store correct.
 
 `FAULT_MATRIX=docs/evidence/order-fault-matrix.md` in the environment meets every fault on every call, and
-writes down what it came to; without it each way meets, on one market of each exchange, one fault per call
-that changes something.
+writes the result. Without it, each scenario meets, on one market of each exchange, one fault per call that
+changes something.
 """
 
 import os
@@ -26,7 +26,7 @@ _PAGE = os.environ.get("FAULT_MATRIX")
 
 pytestmark = [pytest.mark.usefixtures("unlimited"), pytest.mark.timeout(1800 if _PAGE else 300)]
 
-# On the page stand the ways that differ in the calls they make; the others are made of the same calls.
+# The page has the scenarios that differ in their calls. The others consist of the same calls.
 _ON_THE_PAGE = {
     "a market order",
     "a limit order",
@@ -38,9 +38,9 @@ _ON_THE_PAGE = {
 
 
 def _chosen(scenario: Scenario, venue: Venue) -> bool:
-    """Whether this run has the way at the venue: if it is on the page.
+    """Returns whether this run has the scenario at the venue: always for the page.
 
-    Else on one market of each exchange, the next way on the other.
+    Else on one market of each exchange, the next scenario on the other.
     """
     if _PAGE:
         return scenario.name in _ON_THE_PAGE
@@ -52,21 +52,28 @@ _CASES = [
     for scenario, venue in BY_VENUE
     if _chosen(scenario, venue)
 ]
-# Where time runs out the caller gives up after 0.5 s, a late effect comes after 0.6 s, and nobody concludes
-# anything before 0.9 s.
+# With a timeout the caller gives up after 0.5 s, a late effect comes after 0.6 s, and the outcome counts as
+# certain only after 0.9 s.
 _GIVES_UP_S, _LATE_EFFECT_S, _LATE_ARRIVAL_S, _SLOW_S = 0.5, 0.6, 0.9, 0.05
 
 _HEAD = """# The fault matrix of orders
 
-Written by `FAULT_MATRIX=docs/evidence/order-fault-matrix.md pytest tests/unit/execution/test_live_fault_matrix.py`; not by hand.
+Written by `FAULT_MATRIX=docs/evidence/order-fault-matrix.md` and
+`pytest tests/unit/execution/test_live_fault_matrix.py`.
 
-The worker carries a message out on the exchange simulator, and one of its calls to the exchange meets a fault, once. `before`: the
-exchange never saw the call; `after`: it had acted; `late`: it acted after the caller had given up. The message comes again if the worker
-asks for it, and the account is followed as in every minute. Each line is a call of the order path; each cell says how many calls to the
-exchange the way took with that fault, where it takes as many as there are lines without one. The run fails unless the ledger's orders
-are the exchange's, one for one, with the same ends, and those that the way must lead to; unless a position is as large as it must be;
-and if the message, delivered once more after that, does anything at the exchange or in the ledger. ([The other matrix](fault-matrix.md)
-is that of the exchanges' adapter alone.)
+The worker executes a message on the exchange simulator, and one of its calls to the exchange meets a fault,
+once. `before`: the exchange never saw the call. `after`: the exchange had acted. `late`: the exchange acted
+after the caller had given up. SQS redelivers the message if the worker asks for it, and the account is
+reconciled as every minute.
+
+Each line is a call of the order path. Each cell has the number of calls to the exchange with that fault; the
+number without a fault is the number of lines. The run fails
+
+- unless the order store has exactly the exchange's orders, in the scenario's end states,
+- unless the position has the right size,
+- if the message, delivered once more after that, has an effect at the exchange or in the order store.
+
+[The other matrix](fault-matrix.md) covers the exchanges' adapter alone.
 
 **{cells} cells: orders lost {lost}, doubled {doubled}, final state other than the exchange's {differs}.**
 """

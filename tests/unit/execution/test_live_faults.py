@@ -40,8 +40,8 @@ PREPARE = {
 def inject(live: Live, calls: dict[str, tuple[str, str]], kind: str, when: str) -> None:
     """One fault on the next of these calls by the account."""
     method, path = calls[live.exchange]
-    # Where time runs out the caller gives up after 0.5 s, a late effect comes after 0.6 s, and nobody
-    # concludes anything before 0.9 s.
+    # With a timeout the caller gives up after 0.5 s, a late effect comes after 0.6 s, and the outcome counts
+    # as certain only after 0.9 s.
     seconds = 0.05 if kind == "slow" else 0.6
     key = live.credentials.api_key
     live.simulator.fault(
@@ -71,7 +71,7 @@ def venue(request: pytest.FixtureRequest):
 
 
 def test_placing(open_account, venue) -> None:
-    """The order is at the exchange once, and the ledger says what the exchange says."""
+    """The order is at the exchange once, and the order store agrees with the exchange."""
 
     def meet(live: Live, kind: str, when: str) -> None:
         inject(live, PLACE, kind, when)
@@ -85,7 +85,7 @@ def test_placing(open_account, venue) -> None:
 
 
 def test_looking(open_account, venue) -> None:
-    """A fault of a look at the order, after its placing became uncertain, changes nothing."""
+    """A failed query of an order whose placing is uncertain changes nothing."""
 
     def meet(live: Live, kind: str, when: str) -> None:
         inject(live, PLACE, "reset", "after")

@@ -24,7 +24,7 @@ def statuses(live) -> dict[str, str]:
     ("quantity", "code"), [(D(50), "insufficient_holdings"), (D("0.0000001"), "below_minimum")]
 )
 def test_a_refused_sale_leaves_the_exits(open_account, unlimited, quantity: D, code: str) -> None:
-    """What the exits hold counts as held, so that the size is known before they are cancelled."""
+    """The quantity in the exits counts as held, so that the size is known before they are cancelled."""
     live = open_account("binance", MarketType.SPOT)
     live.run("buy", stop_loss=D(45000))
     before = statuses(live)

@@ -37,7 +37,7 @@ def everything_stored() -> str:
 
 
 class Overheard:
-    """What the exchanges are told in confidence: each request's key, signature and passphrase."""
+    """The secrets in requests to the exchanges: each request's key, signature and passphrase."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.values: set[str] = set()
@@ -71,7 +71,7 @@ def test_keys_are_nowhere_in_clear(
     """
     caplog.set_level(
         logging.DEBUG, logger="tradehook"
-    )  # ccxt's and urllib3's own are held at info: at debug they show what they send
+    )  # ccxt's and urllib3's loggers are limited to info: at debug they show requests
     overheard = Overheard(monkeypatch)
     live.run("buy", stop_loss=Decimal(45000))
     live.run("buy", quantity=Decimal(50))
@@ -137,9 +137,7 @@ def test_what_is_taken_of_the_address_is_what_the_exchange_counts(
 
 
 def test_a_rate_limited_order_waits(live: Live) -> None:
-    """Turned away by the exchange's limit, the order is placed when the limit allows, and the delay is in the
-    ledger.
-    """
+    """An order refused by the rate limit is placed when the limit permits, with its delay stored."""
     method, path = {
         "binance": ("POST", "*rder"),
         "bybit": ("POST", "*/order/create"),

@@ -1,6 +1,6 @@
-"""Leaving positions on a simulated account.
+"""Closing positions on a simulated account.
 
-Exits end with what they protect, a refusal touches nothing, and nothing stays behind.
+Exits end with their position, a refusal changes nothing, and no order stays behind.
 """
 
 from decimal import Decimal
@@ -54,7 +54,7 @@ def test_exits_end_with_the_position(leave: str) -> None:
 
 
 def test_a_resting_order_that_makes_flat_ends_the_exits() -> None:
-    """Nobody sends anything when it fills."""
+    """Its fill needs no signal."""
     run("buy", FUTURES, stop_loss=D(45000))
     run("sell", FUTURES, order_type=OrderType.LIMIT, price=D(52000))
     see("52000")
@@ -63,7 +63,7 @@ def test_a_resting_order_that_makes_flat_ends_the_exits() -> None:
 
 
 def test_a_partial_sale_shortens_the_exits(market_type: MarketType) -> None:
-    """What is left stays protected; the oldest exits give way first."""
+    """The rest stays protected; the oldest exits are reduced first."""
     run("buy", market_type, stop_loss=D(45000))
     run("buy", market_type, price=D(50100), stop_loss=D(44000), quantity=D("0.2"))
     run("sell", market_type, quantity=D("0.05"))
@@ -75,7 +75,7 @@ def test_a_partial_sale_shortens_the_exits(market_type: MarketType) -> None:
 
 
 def test_exits_cover_what_their_strategy_owns(market_type: MarketType) -> None:
-    """A strategy that sells what it bought leaves another's exits alone, and takes its own along."""
+    """A strategy that sells its holding does not touch another's exits, and cancels its own."""
     run("buy", market_type, stop_loss=D(45000), group_name="a")
     run("buy", market_type, stop_loss=D(44000), group_name="b", price=D(50100))
     run("sell", market_type, group_name="a", price=D(50200))
@@ -105,7 +105,7 @@ def test_a_close_sells_all_that_is_held() -> None:
 
 @pytest.mark.parametrize("how", [{"legs": (Leg(percent=D(100)),)}, {"quantity": D("100.5")}])
 def test_a_sale_of_everything_sells_everything(how) -> None:
-    """By percent or by the very quantity that is held."""
+    """By percent or by exactly the held quantity."""
     run("buy", SPOT, symbol=DOGE, price=D("0.1003"), quantity=D("100.5"))
     run("sell", SPOT, symbol=DOGE, price=D("0.0998"), **how)
     assert held() == 0
@@ -138,7 +138,7 @@ def test_what_reduces_is_carried_out_in_full() -> None:
 
 
 def test_a_cancel_says_why(market_type: MarketType) -> None:
-    """A stop whose price has gapped beyond what was set aside."""
+    """A stop whose price has gapped beyond its reserved funds."""
     run("buy", market_type, order_type=OrderType.STOP_MARKET, stop_price=D(51000), quantity=D("1.9"))
     see("90000")
     assert (ledger()["0"].status, ledger()["0"].code) == ("cancelled", "insufficient_funds")

@@ -96,9 +96,9 @@ def events() -> list[str]:
     ("price", "filled", "cancelled"), [("55100", "0.tp", "0.sl"), ("44900", "0.sl", "0.tp")]
 )
 def test_one_exit_cancels_the_other(market_type: MarketType, price: str, filled: str, cancelled: str) -> None:
-    """All of what was bought is left at the exit's price, though both orders offered it.
+    """The whole entry is sold at the exit's price, though both orders offered it.
 
-    The other order goes at once.
+    The other order is cancelled at once.
     """
     execution = run("buy", market_type, **EXITS)
     assert [order.leg for order in execution.orders] == ["0"]
@@ -177,7 +177,7 @@ def test_a_batch_that_would_not_fit_into_one_transaction(market_type: MarketType
 
 
 def test_every_order_of_a_batch_has_its_own(market_type: MarketType) -> None:
-    """Two entries, each with both exits; the exits of one leave the other's alone."""
+    """Two entries, each with both exits; the exits of one do not affect the other's."""
     run("buy", market_type, legs=(Leg(percent=Decimal(10)), Leg(percent=Decimal(20))), **EXITS)
     assert statuses() == {
         leg: "filled" if "." not in leg else "open" for leg in ("0", "0.sl", "0.tp", "1", "1.sl", "1.tp")

@@ -126,9 +126,9 @@ def order(leg: str, status: str, quantity: str, filled: str, price: str | None =
 
 
 def test_parts_are_told_as_one_order() -> None:
-    """Asked for once, filled together, at the average price.
+    """Requested once, filled together, at the average price.
 
-    What was refused for its size is no part of it.
+    A part refused for its size does not count.
     """
     found = in_one(
         [
@@ -157,7 +157,7 @@ def test_parts_are_told_as_one_order() -> None:
     ],
 )
 def test_too_large(exchange: str, code: str, reason: str, expected: bool) -> None:
-    """Only what is about the size of an order at market."""
+    """Only refusals about the size of a market order."""
     assert (
         is_too_large(NotDoable("exchange_refused", exchange=exchange, exchange_code=code, reason=reason))
         is expected

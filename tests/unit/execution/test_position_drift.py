@@ -1,4 +1,4 @@
-"""Positions that change without an order of ours are told, once, and only if it lasts."""
+"""Position changes without an order of ours are published once, and only if they last."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -28,7 +28,7 @@ def told(live: Live) -> list[str]:
 
 
 def changes() -> list[tuple[str, Decimal, bool]]:
-    """What `position.changed` has told so far: symbol, quantity, whether it has a price."""
+    """Returns symbol, quantity and whether it has a price of each `position.changed` so far."""
     items = [
         aws.from_dynamodb(item) for item in aws.client("dynamodb").scan(TableName="test-outbox")["Items"]
     ]
@@ -64,7 +64,7 @@ def test_whatever_changes_a_position_is_told_once(futures: Live) -> None:
 
 
 def test_two_positions_of_equal_size_are_seen(futures: Live) -> None:
-    """A long and a short one opened by hand do not add up to none: each is told of, and both as a drift."""
+    """A long and a short position opened by hand do not cancel out: both are published as drifts."""
     key = futures.credentials.api_key
     futures.run("buy")
     futures.run("close")
@@ -81,7 +81,7 @@ def test_two_positions_of_equal_size_are_seen(futures: Live) -> None:
 
 
 def test_books_that_somebody_else_has_written_meanwhile(futures: Live) -> None:
-    """Are not written over, and what would have been told of them is not told twice."""
+    """Such positions are not overwritten, and their events are not published twice."""
     futures.run("buy")
     futures.follow()
     books = {"positions": {}, "traded": {"orders": 1, "filled": {}}, "at": datetime.now(UTC).isoformat()}
@@ -115,7 +115,7 @@ def test_a_position_changed_by_hand(futures: Live) -> None:
 
 
 def test_our_own_orders_are_no_drift(futures: Live) -> None:
-    """Entries, exits that fire and closes change the position, and the books know."""
+    """Entries, exits that fire and closes change the position, and our records have the change."""
     futures.run("buy", take_profit=Decimal(55000), stop_loss=Decimal(45000))
     futures.follow()
     futures.simulator.price("BTCUSDT", "55100")
@@ -131,7 +131,7 @@ def test_our_own_orders_are_no_drift(futures: Live) -> None:
 
 
 def test_a_difference_that_goes_away(futures: Live) -> None:
-    """What is as the books say at the second look was none."""
+    """A difference that is gone at the second reconciliation is no drift."""
     futures.run("buy")
     futures.follow()
     by_hand(futures, "-0.05")

@@ -1,4 +1,4 @@
-"""`position.changed`: what a fill made of a position, told once, with the fill."""
+"""`position.changed`: a fill's position, published once, with the fill."""
 
 from decimal import Decimal
 

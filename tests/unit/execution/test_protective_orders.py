@@ -22,7 +22,7 @@ def by_leg(live: Live) -> dict[str, str]:
 
 
 def position(live: Live) -> Decimal:
-    """What the account holds of what it did not hold at first."""
+    """Returns what the account holds beyond its first holdings."""
     if live.market_type is MarketType.FUTURES:
         return sum((Decimal(each) for each in live.holdings["positions"].values()), Decimal(0))
     return Decimal(live.holdings["balances"]["spot"]["BTC"]) - 2
@@ -66,9 +66,9 @@ def test_one_exit_cancels_the_other(live: Live, price: str, filled: str, cancell
 @pytest.mark.parametrize("price", ["55100", "44900"])
 @pytest.mark.parametrize("exchange", ["binance", "bybit", "okx"])
 def test_an_account_that_holds_no_more_than_it_bought(open_account, exchange: str, price: str) -> None:
-    """The fee was taken from what was bought.
+    """The fee was taken from the purchase.
 
-    Either exit is for what is left, rounded down to the step, and sells it.
+    Either exit is for the rest, rounded down to the step, and sells it.
     """
     live = open_account(
         exchange, MarketType.SPOT, balances={"spot": {"USDT": "100000"}, "futures": {"USDT": "100000"}}

@@ -151,7 +151,7 @@ def test_a_low_limit_does_not_make_a_short_small(
 
 
 def test_a_low_limit_does_not_make_a_position_small(futures: Live, unlimited: None) -> None:
-    """What is held counts at the market's price, also beside an order that waits far below it."""
+    """The holding counts at the market's price, also next to an order that waits far below it."""
     futures.run("buy", quantity=Decimal("0.1"))
     rule(max_position_notional=5_000)
     result = futures.run("buy", quantity=Decimal("0.02"), order_type=OrderType.LIMIT, price=Decimal(40_000))
@@ -296,7 +296,7 @@ class TestSettings:
         )
 
     def test_ten_percent_by_default(self) -> None:
-        """For whoever has set nothing."""
+        """For users without a setting."""
         assert (self.send(44_000), self.send(46_000)) == ("price_away", None)
 
     def test_the_users_own(self) -> None:

@@ -1,6 +1,6 @@
-"""What the exchange refuses is refused.
+"""The exchange's refusal refuses the signal.
 
-Told once, with the exchange's code and words, and never sent again.
+Published once, with the exchange's code and words, and never sent again.
 """
 
 import json
@@ -111,7 +111,7 @@ def test_a_refused_order_is_sent_once(
 
 @pytest.mark.parametrize(("exchange", "code"), [("bybit", "110090"), ("okx", "51115"), ("binance", "-2024")])
 def test_a_refused_close_is_told(open_account, exchange: str, code: str) -> None:
-    """A close that is refused is told, sent once, and leaves the position."""
+    """A refused close is published, sent once, and leaves the position."""
     live = open_account(exchange, FUTURES)
     live.run("buy")
     sent = live.sent(*PLACE[exchange])
@@ -220,7 +220,7 @@ def test_a_refused_take_profit_leaves_the_stop_loss(open_account) -> None:
 
 
 def test_a_stop_loss_of_unknown_outcome_is_told(open_account) -> None:
-    """It is not known to stand, so the owner hears of it, and the follow-up goes on looking."""
+    """The stop-loss may be missing, so the owner is notified, and the reconciliation continues."""
     live = open_account("binance", FUTURES)
     live.answer("POST", "*/algoOrder", *answered("binance", "-1007"), times=20)
     live.answer("GET", "*/algoOrder", 500, {}, times=40)
@@ -261,9 +261,9 @@ def test_okxs_spot_mode_is_told_as_such(open_account) -> None:
 
 
 def test_settings_are_looked_at_again_after_a_refusal(open_account) -> None:
-    """The account was switched by hand.
+    """The account's mode was changed by hand.
 
-    This signal is refused with that reason, and the next one looks again and is filled.
+    This signal is refused with that reason, and the next one reads the settings again and is filled.
     """
     live = open_account("bybit", FUTURES)
     live.run("buy")

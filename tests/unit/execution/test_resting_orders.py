@@ -193,7 +193,7 @@ def test_a_daily_loss_cancels_resting_entries() -> None:
 
 @pytest.mark.parametrize("by", ["another's signal", "a price", "a signal of none"])
 def test_a_strategys_loss_counts_whoever_causes_the_fill(by: str) -> None:
-    """The price that triggers its stop may come with anybody's signal."""
+    """The price that triggers its stop may come with another user's signal."""
     rule(A, max_daily_loss=D(500))
     send("buy", "50000", "a", stop_loss=D(45000))
     if by == "a price":
@@ -266,7 +266,7 @@ def test_five_calls_whatever_the_account_holds() -> None:
     with killed_after(99) as made:
         send("buy", "44000", "b", quantity=D("0.01"))
     assert orders()["BTCUSDT.0.sl"].status == "filled"
-    assert len(made) - 1 <= 5, made  # the last call is this test's own look at the signal
+    assert len(made) - 1 <= 5, made  # the last call is this test's own query of the signal
 
 
 # Size at the fill
@@ -291,7 +291,7 @@ def test_a_stop_that_gaps_is_measured_at_the_fill() -> None:
     ],
 )
 def test_a_rule_set_later_holds_at_the_fill(rules: dict[str, Any], code: str) -> None:
-    """Rules about what becomes held are asked again; at exactly the limit the order fills."""
+    """Rules about the resulting holding are checked again; at exactly the limit the order fills."""
     send("buy", "40000", limit=True)
     rule(USER, **rules)
     see("39000")

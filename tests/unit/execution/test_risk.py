@@ -1,4 +1,4 @@
-"""Risk rules at execution: what opens is held back, what closes never is.
+"""Risk rules at execution: orders that open are refused, orders that close never are.
 
 A daily loss halts in the middle of a signal.
 """
@@ -53,7 +53,7 @@ def rule(about: Switch = USER, **rules: Any) -> None:
 
 
 def many_accounts(accounts: int = 20, **more: Any) -> None:
-    """A strategy with so many demo accounts."""
+    """Adds a strategy with this number of demo accounts."""
     names = [f"a{number:02}" for number in range(accounts)]
     for name in names:
         records.add_account("1", name, kind="demo", exchange="binance", **{**COSTS, **more})
@@ -61,7 +61,7 @@ def many_accounts(accounts: int = 20, **more: Any) -> None:
 
 
 def group(**changes: Any) -> int:
-    """A group signal, executed on all its accounts side by side."""
+    """A group signal, executed on all its accounts concurrently."""
     given = {**GROUP, **changes, "token": records.add_token("1")}
     body = {name: value for name, value in given.items() if value is not None}
     status, answer, _ = call(receive_signals.app, "POST", "/api/webhook", body, query={"wait": "0"})
@@ -106,7 +106,7 @@ def events() -> list[dict[str, Any]]:
 
 
 def drained(queue: str) -> list[dict[str, Any]]:
-    """Everything in a queue, taken out: of a group only so many messages are given at once."""
+    """Takes everything out of a queue: SQS returns only a few messages of a group at once."""
     found = []
     while received := pump.messages(queue):
         for message in received:
@@ -132,9 +132,9 @@ def drained(queue: str) -> list[dict[str, Any]]:
 def test_a_rule_refuses_what_opens_and_lets_out_what_closes(
     about: Switch, rules: dict[str, Any], code: str
 ) -> None:
-    """Each rule, set on the user or the account, refuses a buy, tells so and logs so.
+    """Each rule, set on the user or the account, refuses a buy, with an event and a log line.
 
-    The sale of what is held goes through.
+    The sale of the holding passes.
     """
     assert paper() is None
     monday = datetime.now(UTC).weekday() == 0
@@ -154,7 +154,7 @@ def test_a_rule_refuses_what_opens_and_lets_out_what_closes(
 
 
 def test_a_refusal_at_the_door_is_in_the_log() -> None:
-    """A user's rule that needs no books refuses before anything is stored, and the log says by which code."""
+    """A user's rule that needs no records refuses before anything is stored, and the log has the code."""
     rule(allowed_symbols=("MSFT",))
     assert paper() == "symbol_not_allowed"
     assert [item["code"] for item in pump.items("webhook_logs")] == ["symbol_not_allowed"]
@@ -229,7 +229,7 @@ def test_orders_of_a_minute_are_counted_by_account() -> None:
 def test_a_daily_loss_halts_in_the_middle_of_a_signal() -> None:
     """The accounts add up to the limit while one signal runs on twenty of them.
 
-    Not one order more, and everybody is told.
+    Not one order more, and every user is notified.
     """
     many_accounts(20)
     rule(max_daily_loss=D(75))
@@ -290,9 +290,9 @@ def test_a_loss_of_yesterday_is_forgotten_and_a_resumed_user_is_still_over_it() 
 
 
 def test_a_daily_loss_flattens_every_account_of_its_scope() -> None:
-    """By choice everything is closed.
+    """If chosen, everything is closed.
 
-    Positions, holdings and open orders, on all accounts, told to each in its own queue.
+    Positions, holdings and open orders, on all accounts, each by its own queue.
     """
     many_accounts(3)
     assert paper(symbol="AAPL", quantity=3) is None
@@ -339,7 +339,7 @@ def test_a_strategys_daily_loss_closes_its_own_symbols_on_its_own_accounts() -> 
 
 
 def test_a_waiting_order_that_fills_at_a_loss_halts_too() -> None:
-    """Nobody sends anything: a price triggers a stop, and its loss reaches the limit."""
+    """Without a signal, a price triggers a stop, and its loss reaches the limit."""
     many_accounts(1, commission_bps=D(0))
     group(side="long")
     group(order_type="STOP_MARKET", side="sell", stop_price=49000, qty_per=100)

@@ -10,8 +10,8 @@ from chalicelib.webhooks import worker
 from functions import deliver_webhooks
 
 EVENT = (
-    '{"stream": "admin", "sequence": %d, "event_id": "e%d", "type": "order.filled", "payload": {}, "entity": "order#1",'
-    ' "user_id": "7", "timestamp": "2026-03-02T12:00:00+00:00"}'
+    '{"stream": "admin", "sequence": %d, "event_id": "e%d", "type": "order.filled", "payload": {},'
+    ' "entity": "order#1", "user_id": "7", "timestamp": "2026-03-02T12:00:00+00:00"}'
 )
 
 
@@ -29,7 +29,7 @@ def record(number: int, body: str, queue: str, group: str = "admin") -> dict[str
 
 
 def test_events_are_matched_in_the_order_of_their_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A failing event holds back those behind it in its stream; the ones before it are done."""
+    """A failing event blocks those behind it in its stream; earlier ones are done."""
     matched = []
 
     def match(event: LoggedEvent) -> None:

@@ -1,4 +1,4 @@
-"""Batches of FIFO messages: a slow group holds back its own messages only."""
+"""Batches of FIFO messages: a slow group delays only its own messages."""
 
 from threading import Event
 from typing import Any

@@ -40,7 +40,7 @@ def trader(emulated: None) -> None:
 
 
 def test_waiting_for_the_result_reads_the_ledger(trader: None) -> None:
-    """`orders`, Query: a sender who waits is told what has become of the signal by then."""
+    """`orders`, Query: a waiting sender gets the state of the signal."""
     assert call(receive_signals.app, "POST", "/api/webhook", ALERT, query={"wait": "1"})[0] == 202
 
 
@@ -65,7 +65,7 @@ def test_the_sweep_notes_a_signal_that_has_long_settled(
 
 
 def test_what_is_due_is_queued(emulated: None) -> None:
-    """`orders-{exchange}`, SendMessage: an account on which something is due is told to look after it."""
+    """`orders-{exchange}`, SendMessage: an account with due work gets a reconciliation."""
     due = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
     aws.write(
         aws.put_write(

@@ -12,7 +12,7 @@ _TRADERS = {"functions.execute_orders", "functions.refresh_markets"}
 
 
 def test_ccxt_is_imported_by_no_function_but_those_that_call_exchanges() -> None:
-    """Receiving signals, above all, imports nothing of ccxt.
+    """Receiving signals imports no part of ccxt.
 
     TradingView waits 3 s, and ccxt alone takes one of them.
     """
@@ -30,9 +30,9 @@ def test_ccxt_is_imported_by_no_function_but_those_that_call_exchanges() -> None
 
 
 def test_a_cold_start_does_not_look_for_garbage_and_the_process_does_from_then_on() -> None:
-    """Nothing that importing makes is garbage.
+    """Imports make no garbage.
 
-    The first look after it leaves what is there alone, and the usual ones follow.
+    The first collection after them skips their objects, and the usual collections follow.
     """
     environment = {**os.environ, "AWS_LAMBDA_FUNCTION_NAME": "cold", "AWS_DEFAULT_REGION": "eu-west-1"}
     code = """

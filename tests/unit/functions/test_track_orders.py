@@ -1,6 +1,6 @@
-"""The scheduled function that has accounts looked after.
+"""The scheduled function that queues reconciliations.
 
-One message each, on the account's own group, once a minute.
+One message per account, in the account's own group, once a minute.
 """
 
 from datetime import UTC, datetime, timedelta

@@ -17,7 +17,7 @@ def quick(monkeypatch):
 
 
 class ManyRequests:
-    """Requests that enter and stay until they are told to leave."""
+    """Requests that enter and stay until they must leave."""
 
     def __init__(self, size: int, door: AdmissionControl | None = None) -> None:
         self.admission = door or AdmissionControl()
@@ -57,7 +57,7 @@ def test_a_burst_from_cold_starts_no_more_processes_than_there_are_cores():
 
 
 def test_after_a_pause_there_are_as_few_places_as_at_first():
-    """Meanwhile the processes may have ended."""
+    """The processes may have ended during the pause."""
 
     async def check() -> None:
         before = ManyRequests(20)
@@ -74,7 +74,7 @@ def test_after_a_pause_there_are_as_few_places_as_at_first():
 
 
 def test_a_request_that_others_stand_behind_may_not_wait():
-    """The first ones of a burst are told so, too, though they came before the others."""
+    """The first requests of a burst are answered early, too, though they came before the others."""
 
     async def check() -> None:
         many_requests = ManyRequests(AT_FIRST + 1)
@@ -86,7 +86,7 @@ def test_a_request_that_others_stand_behind_may_not_wait():
 
 
 def test_of_a_later_burst_all_but_the_first_one_are_told(monkeypatch):
-    """One that comes alone is not held up by a look for others, so the first of many passes for one.
+    """A single request does not wait for others, so the first of many passes for a single one.
 
     Those right behind it do not.
     """

@@ -39,9 +39,8 @@ def ccxt(tmp_path):
         "binanceusdm": "binance",
         "kraken": "base.exchange",
     }.items():
-        (package / f"{name}.py").write_text(
-            f"from ccxt.{parent} import {parent.rpartition('.')[2].replace('exchange', 'Exchange')}\nclass {name}: ...\n"
-        )
+        imported = parent.rpartition(".")[2].replace("exchange", "Exchange")
+        (package / f"{name}.py").write_text(f"from ccxt.{parent} import {imported}\nclass {name}: ...\n")
         (package / "abstract" / f"{name}.py").touch()
     return package
 
@@ -61,7 +60,7 @@ def test_ccxt_keeps_the_asked_and_their_parents(ccxt):
         "binance.py",
         "binanceusdm.py",
     ]
-    # Another process: two packages of one name would mix in this one's `sys.modules`.
+    # Another process: two packages of one name would mix in `sys.modules` of this process.
     asked = "import ccxt; print(ccxt.__version__, *ccxt.exchanges)"
     trimmed = subprocess.run(
         [sys.executable, "-c", asked], cwd=ccxt.parent, capture_output=True, text=True, timeout=30, check=True

@@ -95,7 +95,7 @@ def _everything(token: str, number: int) -> dict[str, Any]:
 def _queued(queue: str, handler: Callable[[dict[str, Any], Any], Any]) -> Counter[str]:
     """The messages of a queue, one invocation each.
 
-    The last one's bill, in which Lambda receives the message and deletes it.
+    Returns the last invocation's bill, in which Lambda receives and deletes the message.
     """
     for message in pump.messages(queue):
         with billed() as used:

@@ -1,4 +1,4 @@
-"""What API Gateway refuses at import is refused by the build, and the product's own routes are not among it."""
+"""The build refuses what API Gateway refuses at import, and accepts the product's own routes."""
 
 import pytest
 
@@ -66,7 +66,7 @@ def test_size():
 
 
 def test_build_stops(monkeypatch):
-    """The build says what is wrong, where a deployment would fail in its middle."""
+    """The build names the fault. A deployment would fail halfway."""
     monkeypatch.setattr(import_rules, "problems", lambda document: [f"{len(document['paths']) > 0}: wrong"])
     with pytest.raises(BuildError, match="True: wrong"):
         routes.document()

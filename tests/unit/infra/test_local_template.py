@@ -51,7 +51,7 @@ def test_every_function_has_a_role_of_its_own(description, template):
 
 
 def test_no_role_allows_everything(description, template):
-    """Neither every action nor every resource, for anybody."""
+    """No role has every action or every resource."""
     for name in description.functions:
         logical = "".join(part.capitalize() for part in name.replace("_", "-").split("-"))
         for statement in statements(template, logical):
@@ -109,9 +109,9 @@ def test_the_same_stack_is_the_same_template(description):
 
 
 def test_localstack_gets_all_but_websockets(description):
-    """Its free edition knows no API Gateway v2.
+    """Its free edition has no API Gateway v2.
 
-    The functions find it by themselves, and nothing refers to what is left out.
+    The functions find LocalStack's endpoint themselves, and nothing refers to missing resources.
     """
     rendered = Template(description, PLACE, ROUTES, ("bucket", "code.zip"), localstack=True).render()
     resources = json.loads(rendered)["Resources"]

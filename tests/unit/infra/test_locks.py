@@ -1,6 +1,6 @@
-"""What is installed is what was locked.
+"""Only locked packages are installed.
 
-Every package with the hashes of its files, the dashboard's libraries with theirs.
+Every package has the hashes of its files, and so have the dashboard's libraries.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ def test_make_installs_from_the_locks_only() -> None:
 
 
 def test_vendored_libraries_are_unchanged() -> None:
-    """Every file of `web/vendor` has its checksum, and is what it was."""
+    """Every file of `web/vendor` has its checksum and is unchanged."""
     vendor = ROOT / "web" / "vendor"
     listed = dict(line.split(maxsplit=1)[::-1] for line in (vendor / "SHA256SUMS").read_text().splitlines())
     found = {

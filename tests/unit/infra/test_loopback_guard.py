@@ -89,7 +89,7 @@ def test_the_root_key_is_the_stacks_own(tmp_path):
 
 
 def test_what_processes_write_is_this_users_own(tmp_path):
-    """Nobody else reads the directory, the logs, or what a started process makes."""
+    """No other user reads the directory, the logs, or the files of a started process."""
     directory = tmp_path / "local"
     pid = directory / "x.pid"
     process.start(

@@ -45,7 +45,8 @@ def test_one_that_does_not_listen_is_killed(tmp_path):
     """SIGTERM first; what ignores it is ended all the same."""
     start(
         tmp_path,
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)",
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        "print('up', flush=True); time.sleep(60)",
     )
     while "up" not in (tmp_path / "it.log").read_text():
         pass

@@ -1,6 +1,6 @@
-"""A setting's name is the same in the code, in `stack.yaml`, in Terraform and in the documentation.
+"""A setting has the same name in the code, in `stack.yaml`, in Terraform and in the documentation.
 
-Another name is read by nobody.
+No code reads another name.
 """
 
 import re
@@ -78,7 +78,7 @@ def test_a_wrong_name_is_found(text):
 
 
 def test_secrets_are_marked():
-    """What Terraform keeps out of `settings` is what is secret by its name."""
+    """Terraform keeps exactly the settings out of `settings` whose names are secret."""
     settings = stack.load().source.settings
     assert {name for name, setting in settings.items() if setting.secret} == {
         name for name in settings if re.search(r"TOKEN$|SECRET$|KEY$", name)

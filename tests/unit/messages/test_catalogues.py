@@ -85,7 +85,7 @@ def test_every_language_names_the_same_values(language):
 
 @pytest.mark.parametrize("language", messages.LANGUAGES)
 def test_a_catalogue_names_each_code_once(language):
-    """A translator who pastes a code twice is told, instead of the first sentence vanishing."""
+    """A code that stands twice is an error, so that the first sentence cannot vanish."""
     text = (PACKAGE / "messages" / f"{language}.json").read_text(encoding="utf-8")
     pairs = json.loads(text, object_pairs_hook=list)
     assert len(dict(pairs)) == len(pairs)

@@ -50,7 +50,7 @@ def test_every_documentation_has_its_route():
 
 
 def test_a_route_without_documentation_is_an_error():
-    """A route that nobody has documented breaks the document, and so this build."""
+    """An undocumented route breaks the document, and so the build."""
     from chalicelib.http import Route
 
     with pytest.raises(KeyError, match="/undocumented"):
@@ -58,7 +58,7 @@ def test_a_route_without_documentation_is_an_error():
 
 
 def test_every_operation_has_a_summary_and_examples(spec):
-    """Each operation says what it does, shows its answer, and its body if it takes one."""
+    """Each operation has a summary, an example of its answer, and of its body if it takes one."""
     for name, operation in operations(spec).items():
         assert operation.keys() >= _SPEC_KEYS, name
         assert {".", "?"} & set(operation["summary"]), name
@@ -76,7 +76,7 @@ def test_operation_ids_are_unique(spec):
 
 
 def test_examples_fit_their_schemas(spec):
-    """Every example, of requests and answers, is what the schema beside it says."""
+    """Every example of requests and answers fits its schema."""
     error = spec["components"]["schemas"]["Error"]
     for name, operation in operations(spec).items():
         contents = [

@@ -1,4 +1,4 @@
-"""Nobody reads or changes another user's records.
+"""No user reads or changes another user's records.
 
 Every route of the OpenAPI document, with a foreign user's token.
 """
@@ -184,7 +184,7 @@ def test_no_route_shows_or_changes_anything_of_another_users(victim: tuple[Api, 
 
 
 def test_no_list_gives_another_users_records_for_the_asking(victim: tuple[Api, dict[str, str]]) -> None:
-    """`?user_id=` of somebody else is refused on every list, or gives nothing of theirs."""
+    """`?user_id=` of another user is refused on every list, or gives none of that user's records."""
     api, ids = victim
     lists = [name for name, docs in subjects.docs().items() if docs.paged and "{" not in name]
     assert len(lists) > 10
@@ -228,7 +228,7 @@ def test_anothers_account_on_ones_own_strategy(victim: tuple[Api, dict[str, str]
 
 
 def test_anothers_token_under_ones_own_path(victim: tuple[Api, dict[str, str]]) -> None:
-    """Another user's token is not to be ended under one's own path."""
+    """A path of the caller's own cannot revoke another user's token."""
     api, ids = victim
     assert (
         api("8", "DELETE", "/users/{user_id}/tokens/{token_id}", user_id=8, token_id=ids["token_id"])[0]

@@ -127,7 +127,7 @@ def test_only_the_scope_admin_makes_an_admin(world: tuple[Api, dict[str, str]]) 
 
 
 def table(api: Api, ids: dict[str, str]) -> str:
-    """The table, from what the routes answer a stranger to their reads and what they ask for."""
+    """Returns the table, from the routes' answers to a stranger's reads and their required rights."""
     lines = ["| route | asks for | smallest scope | whose records |", "|---|---|---|---|"]
     for name, docs in sorted(subjects.docs().items(), key=lambda each: (each[0].split()[1], each[0])):
         method, _, route = name.partition(" ")
@@ -142,9 +142,8 @@ def table(api: Api, ids: dict[str, str]) -> str:
                 f"| `{name}` | {asks} | – | {'anybody' if docs.security == 'none' else 'the sender'} |"
             )
             continue
-        lines.append(
-            f"| `{name}` | {asks} | {needed_scope(method, route)} | {_whose(api, ids, method, route, docs.given)} |"
-        )
+        whose = _whose(api, ids, method, route, docs.given)
+        lines.append(f"| `{name}` | {asks} | {needed_scope(method, route)} | {whose} |")
     return "\n".join(lines)
 
 

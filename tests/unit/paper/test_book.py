@@ -21,7 +21,7 @@ PERP = Instrument("BTCUSDT", "BTC", "USDT", MarketType.FUTURES, D("0.1"), D("0.0
 
 
 def book(cash: str = "100000", **account: Any) -> Book:
-    """A fresh account without costs, unless told otherwise."""
+    """Returns an account. Default: without costs."""
     costs = {"slippage_bps": D(0), "commission_bps": D(0)} | account
     owned = Account(
         account_id="1", user_id="1", name="main", exchange="binance", kind="demo", currency="USDT", **costs
@@ -30,7 +30,7 @@ def book(cash: str = "100000", **account: Any) -> Book:
 
 
 def order(side: Side, quantity: str, instrument: Instrument = SPOT, **more: Any) -> OrderRequest:
-    """A market order unless told otherwise."""
+    """Returns an order. Default: a market order."""
     name = f"o{side}{quantity}{more.get('price')}{more.get('stop_price')}"
     type_ = more.pop("order_type", OrderType.MARKET)
     return OrderRequest(name, instrument, side, type_, D(quantity), **more)
@@ -50,7 +50,7 @@ def test_spot_exchanges_cash_for_the_asset() -> None:
 
 
 def test_what_is_missing_is_refused() -> None:
-    """Not enough money or holdings is refused with what was needed and what was there, and changes nothing."""
+    """Too little money or holdings is refused with the needed and the available amount, without a change."""
     on = book("100")
     with pytest.raises(NotDoable) as refused:
         place(on, order(Side.BUY, "1"))
@@ -158,7 +158,7 @@ def test_a_stop_limit_becomes_a_limit() -> None:
 
 
 def test_a_stop_needs_to_know_where_the_market_stands() -> None:
-    """Without a market price nobody can say which way a stop waits: refused."""
+    """Without a market price the direction of a stop is unknown: refused."""
     with pytest.raises(NotDoable) as refused:
         place(book(), order(Side.BUY, "1", order_type=OrderType.STOP_MARKET, stop_price=D(1)), None)
     assert refused.value.code == "no_price"
@@ -200,9 +200,7 @@ STEPS = st.tuples(
 
 @given(st.lists(STEPS, max_size=12))
 def test_money_is_neither_made_nor_lost(steps: list[Any]) -> None:
-    """Whatever is traded, without costs and back at one price, equity is what it was plus the profits at that
-    price.
-    """
+    """Without costs and back at one price, equity is the old equity plus the profits at that price."""
     on = book()
     price = D(50000)
     for number, (side, quantity, limit, instrument, type_) in enumerate(steps):

@@ -1,4 +1,4 @@
-"""The paper exchange beside a reference model in exact fractions.
+"""The paper exchange compared with a reference model in exact fractions.
 
 The same fills, fees, balances, margins, profits and refusals.
 
@@ -70,7 +70,7 @@ ACCOUNT = st.fixed_dictionaries(
 
 
 class Both:
-    """The product's book and the model side by side."""
+    """The product's book and the model, in parallel."""
 
     def __init__(self, cash: D, **rates: D) -> None:
         owned = Account(
@@ -177,7 +177,7 @@ class Both:
         return state.filled
 
     def on_price(self, symbol: str, factor: D) -> None:
-        """A new price: what it fills, cancels and liquidates is the same."""
+        """A new price fills, cancels and liquidates the same in both."""
         price = self.prices[symbol] = USUAL[symbol] * factor
         happened = {
             waiting.order.client_order_id: state for waiting, state in self.book.on_price(symbol, price)

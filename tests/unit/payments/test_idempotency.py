@@ -31,7 +31,7 @@ def balance():
 
 @pytest.mark.parametrize(("path", "body"), [("/payments", PAYMENT), ("/transactions", ADJUSTMENT)])
 def test_the_same_key_moves_money_once(path, body):
-    """The second is answered as the first, and says that it is a repeat; nothing is made by it."""
+    """The second request gets the first answer, marked as a duplicate, and creates nothing."""
     first, second = post(path, body, "key-1"), post(path, body, "key-1")
     assert (first[0], second[0], second[1]) == (201, 201, first[1])
     assert "Idempotent-Replayed" not in first[2]
@@ -41,7 +41,7 @@ def test_the_same_key_moves_money_once(path, body):
 
 
 def test_many_at_once_move_it_once():
-    """Eight requests with one key, side by side: one transaction, eight equal answers."""
+    """Eight concurrent requests with one key: one transaction, eight equal answers."""
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: post("/payments", PAYMENT, "key-1"), range(8)))
     assert [status for status, *_ in answers] == [201] * 8
@@ -68,7 +68,7 @@ def test_keys_are_the_callers_and_the_routes_own():
 
 
 def test_a_repeat_that_could_no_longer_be_done_is_still_a_repeat():
-    """The first took all there was; its repeat is told so, and not that there is too little."""
+    """The first request took the whole balance. Its duplicate gets the same answer, not a lack of funds."""
     post("/transactions", ADJUSTMENT)
     spent = post("/transactions", ADJUSTMENT | {"amount": "-5"}, "key-1")
     assert post("/transactions", ADJUSTMENT | {"amount": "-5"}, "key-1")[:2] == spent[:2]
@@ -76,7 +76,7 @@ def test_a_repeat_that_could_no_longer_be_done_is_still_a_repeat():
 
 
 def test_a_refusal_is_judged_anew():
-    """Only what was done is remembered."""
+    """Only successes are remembered."""
     assert post("/transactions", ADJUSTMENT | {"amount": "-5"}, "key-1")[0] == 422
     post("/transactions", ADJUSTMENT)
     assert post("/transactions", ADJUSTMENT | {"amount": "-5"}, "key-1")[0] == 201

@@ -107,7 +107,7 @@ def test_completing_again_answers_alike_and_does_nothing(admin, user):
 
 
 def test_completed_twice_at_once_makes_one_transaction(admin, user):
-    """Eight completions side by side leave one transaction and its amount once on the balance."""
+    """Eight concurrent completions leave one transaction and its amount once on the balance."""
     make(admin)
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: patch(1, admin, status="completed"), range(8)))
@@ -117,7 +117,7 @@ def test_completed_twice_at_once_makes_one_transaction(admin, user):
 
 
 def test_two_editors_of_one_version(admin, user):
-    """Of two changes made to the same version one is told the other was faster."""
+    """Of two concurrent changes of the same version, one is answered with a conflict."""
     make(admin)
     assert patch(1, admin, amount=200, version=1)[0] == 200
     status, body, _ = patch(1, admin, status="completed", version=1)
@@ -134,7 +134,7 @@ def test_a_settled_payment_stays_as_it_ended(admin, user, change):
 
 
 def test_a_settled_payment_takes_a_description(admin, user):
-    """What is said about a payment may be put right at any time."""
+    """A payment's description may be corrected at any time."""
     make(admin, status="completed")
     assert patch(1, admin, description="Invoice 7")[1]["description"] == "Invoice 7"
 
@@ -201,9 +201,9 @@ def test_admins_list_everybody_newest_first(admin, user):
 
 
 def test_one_record_is_found_by_its_ids(admin, user):
-    """`?payment_id=` and `?transaction_id=` give that record and no stranger's.
+    """`?payment_id=` and `?transaction_id=` return that record, if it is the caller's.
 
-    One of somebody else gives nothing.
+    Another user's id returns nothing.
     """
     for _ in range(3):
         make(admin)

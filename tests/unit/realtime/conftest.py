@@ -1,4 +1,4 @@
-"""An emulated cloud with users in it, and sockets that remember what was posted to them."""
+"""An emulated cloud with users, and sockets that record their messages."""
 
 import json
 import threading
@@ -25,7 +25,7 @@ from testkit.gateway import CONTEXT, queue_event
 
 
 class Sockets:
-    """The management API's place in tests: what each connection was sent, and which ones are gone or slow."""
+    """Replaces the management API: the messages of each connection, and which ones are gone or slow."""
 
     def __init__(self) -> None:
         self.sent: dict[str, list[Any]] = defaultdict(list)
@@ -71,7 +71,7 @@ class Realtime:
         return handle_realtime.handler(event, CONTEXT)["statusCode"]
 
     def say(self, connection_id: str, message: Any) -> Any:
-        """Says something; returns the last message the connection got."""
+        """Sends a message; returns the last message the connection got."""
         body = message if isinstance(message, str) else json.dumps(message)
         handle_realtime.handler(
             {"requestContext": {"eventType": "MESSAGE", "connectionId": connection_id}, "body": body}, CONTEXT
@@ -84,7 +84,7 @@ class Realtime:
         )
 
     def happen(self, type_: str, user_id: str | None = "1", payload: dict[str, Any] | None = None) -> None:
-        """Has an event happen, and published."""
+        """Creates and publishes an event."""
         self.told += 1
         event = Event(
             event_id=event_id(type_, str(self.told)),

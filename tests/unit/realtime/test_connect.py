@@ -1,4 +1,4 @@
-"""Who may connect, with what, and who is told to be connected."""
+"""Who may connect, with what, and the first message."""
 
 import json
 import random
@@ -21,7 +21,7 @@ WELCOME = {"type": "connection", "status": "connected", "message": "WebSocket co
 
 @pytest.mark.parametrize("parameter", ["token", "api_key"])
 def test_welcome(realtime, tokens, sockets, parameter):
-    """An API token opens a connection under both of the seed's names, and the seed's first message follows."""
+    """An API token opens a connection under both of the seed's names. The seed's first message follows."""
     assert realtime.connect("c", {parameter: tokens["1"]}) == 200
     assert sockets.sent["c"] == []
     realtime.deliver()
@@ -33,7 +33,7 @@ def test_welcome(realtime, tokens, sockets, parameter):
     [None, {}, {"token": ""}, {"token": "api_1_" + "x" * 43}, {"token": "nonsense"}, {"ticket": "wst_no"}],
 )
 def test_refused(realtime, query):
-    """Without a good token nobody is let in, and nothing is recorded."""
+    """Without a valid token no connection opens, and nothing is recorded."""
     assert realtime.connect("c", query) == 401
     assert aws.get("connections", {"connection_id": "c"}) is None
 
@@ -44,7 +44,7 @@ def test_webhook_token_refused(realtime):
 
 
 def test_inactive_refused(realtime, tokens):
-    """A user who is not active is not let in, neither by token nor by a ticket from before."""
+    """An inactive user is not admitted, neither by token nor by an earlier ticket."""
     ticket = _ticket(tokens["1"])
     records.add_user("1", is_active=False)
     assert realtime.connect("c", {"token": tokens["1"]}) == 403
@@ -88,7 +88,7 @@ def test_ticket_url(realtime, tokens):
 
 
 def test_tickets_want_a_token(realtime):
-    """Nobody gets a ticket without an API token."""
+    """A ticket needs an API token."""
     assert call(app, "POST", "/realtime/tickets")[0] == 401
 
 
@@ -105,7 +105,7 @@ def test_welcome_waits(realtime, tokens, sockets, monkeypatch):
 
 
 def test_welcome_comes_again(realtime, tokens, sockets, monkeypatch):
-    """A connection that takes longer to open is welcomed by a later message, and holds up nobody meanwhile."""
+    """A connection that opens slowly is welcomed by a later message, and delays no other."""
     paused = []
 
     def pause(seconds):
@@ -145,8 +145,9 @@ def test_welcome_given_up(realtime, tokens, sockets, monkeypatch):
 
 @pytest.mark.parametrize("seed", range(12))
 def test_welcome_first(realtime, tokens, sockets, seed):
-    """In whatever turn the message groups come, a connection is welcomed first and then told of each event
-    since, once and in order.
+    """In any order of the message groups, a connection is welcomed first.
+
+    It then gets each event since, once and in order.
     """
     chance = random.Random(seed)
     realtime.happen("order.placed")
@@ -169,8 +170,9 @@ def test_welcome_first(realtime, tokens, sockets, seed):
 
 
 def test_goes_on(realtime, tokens, sockets):
-    """A client that says where it was gets what it missed after the welcome, then that it has it, in the
-    packs it asked for.
+    """A client with a sequence gets the missed events after the welcome, then the end of the replay.
+
+    The events come in the requested batches.
     """
     for _ in range(3):
         realtime.happen("order.filled")
@@ -189,9 +191,9 @@ def test_goes_on(realtime, tokens, sockets):
 
 
 def test_begins_now(realtime, tokens, sockets):
-    """A new client asks to begin where the stream stands, and is told where that is.
+    """A new client asks to begin at the stream's position, and gets it.
 
-    One that knows another past is told so.
+    A client with an impossible sequence gets it, too.
     """
     realtime.happen("order.filled")
     for connection_id, after in (("new", "last"), ("lost", "7")):
@@ -241,9 +243,9 @@ def test_a_refusal_says_why(realtime):
 
 
 def test_joins_in_turn(realtime, tokens):
-    """What happened meanwhile is given in turn with the stream's events.
+    """Missed events are sent in turn with the stream's events.
 
-    In their message group, so that neither overtakes the other.
+    They share the message group, so that neither overtakes the other.
     """
     realtime.connect("c", {"token": tokens["1"]})
     realtime.push(realtime.take())
@@ -265,9 +267,9 @@ def test_joining_seen_at_once(realtime, tokens, sockets, monkeypatch):
 
 
 def test_connections_listed(connected, tokens):
-    """Admins see everybody who is connected, or one user.
+    """Admins see all connections, or one user's.
 
-    Users see themselves, and asking for somebody else is refused.
+    Users see their own, and a request for another user is refused.
     """
     everybody = _listed(tokens["9"])
     assert [item["connection_id"] for item in everybody["items"]] == ["c9", "c2", "c1"]
@@ -283,14 +285,15 @@ def test_connections_listed(connected, tokens):
 
 
 def test_disconnect(connected, tokens):
-    """A connection that closed is listed no more."""
+    """A closed connection is no longer listed."""
     connected.disconnect("c1")
     assert _listed(tokens["1"])["items"] == []
 
 
 def test_expired_not_listed(connected, tokens, sockets):
-    """A connection that API Gateway must have ended is neither listed nor posted to, and told to go if it
-    still speaks.
+    """A connection past API Gateway's limit is neither listed nor posted to.
+
+    It is closed if it still speaks.
     """
     aws.write(
         aws.update_write(

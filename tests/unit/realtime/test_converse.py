@@ -1,4 +1,4 @@
-"""What clients say and are answered: every message type, and what is none."""
+"""Client messages and their answers: every message type, and unknown ones."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +14,7 @@ def test_ping(connected):
 
 
 def test_ping_after(connected):
-    """A ping that names a sequence is told where the stream stands."""
+    """A ping with a sequence gets the stream's position."""
     connected.happen("order.filled")
     assert connected.say("c1", {"type": "ping", "after": 0}) == {"type": "pong", "last": 1}
 
@@ -33,7 +33,7 @@ def test_register(connected, words):
 
 
 def test_register_as_another(connected):
-    """A user registers as nobody else; an admin as whom they look after."""
+    """A user registers only as that user; an admin as any user."""
     answer = connected.say("c1", {"type": "register", "user_uuid": "uuid-2"})
     assert (answer["type"], answer["code"]) == ("error", "not_your_uuid")
     assert connected.say("c9", {"type": "register", "user_uuid": "uuid-2"}) == {
@@ -87,13 +87,13 @@ def test_misunderstood(connected, message, code):
 
 
 def test_unknown_connection_closed(connected, sockets):
-    """A connection nobody recorded would hear nothing, so it is closed and its client connects anew."""
+    """An unrecorded connection would get no events, so it is closed and its client connects again."""
     connected.say("stranger", {"type": "ping"})
     assert sockets.closed == ["stranger"]
 
 
 def test_reconnect_hint(connected, sockets):
-    """In its last ten minutes a connection that speaks is told to connect anew."""
+    """In its last ten minutes a connection that speaks is asked to connect again."""
     since = datetime.now(UTC) - timedelta(minutes=111)
     aws.write(
         aws.update_write(
@@ -106,7 +106,7 @@ def test_reconnect_hint(connected, sockets):
 
 
 def test_subscribe(connected, sockets):
-    """A connection hears what it subscribed to, in place of what it heard before."""
+    """A new subscription replaces the earlier one."""
     assert connected.say("c1", {"type": "subscribe", "types": ["order.*", "user.created"]}) == {
         "type": "subscribed",
         "types": ["order.*", "user.created"],
@@ -120,7 +120,7 @@ def test_subscribe(connected, sockets):
 
 
 def test_unsubscribe(connected, sockets):
-    """Unsubscribing takes patterns away, or without any restores what a new connection hears."""
+    """Unsubscribing removes patterns, or without any restores those of a new connection."""
     connected.say("c1", {"type": "subscribe", "types": ["order.*", "signal.*"]})
     assert connected.say("c1", {"type": "unsubscribe", "types": ["order.*"]})["types"] == ["signal.*"]
     assert connected.say("c1", {"type": "unsubscribe", "types": ["signal.*"]})["types"] == []

@@ -53,7 +53,7 @@ def test_nothing_inline():
     [("pages", "signals.js", "text/javascript"), ("vendor", "uplot.css", "text/css")],
 )
 def test_file(folder, file, type_):
-    """Scripts and styles come with their types, and are not sent again to who has them."""
+    """Scripts and styles have their types, and are not sent again to a client with the same version."""
     parameters = {"name": file, "file": folder}  # in an order of AWS's choice
     status, _, headers = _get(f"/dashboard/{folder}/{file}", "/dashboard/{file}/{name}", parameters)
     assert status == 200
@@ -94,7 +94,7 @@ def test_page_with_a_trailing_slash(name):
 
 
 def test_page_names_no_folder():
-    """What the page itself loads lies beside it, where the sending back reaches it."""
+    """The page's own files are next to it, where the redirect reaches them."""
     assert all(
         address.count("/") == 1
         for address in re.findall(r'(?:src|href)="([^"]+)"', (WEB / "index.html").read_text())

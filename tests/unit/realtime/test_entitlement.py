@@ -12,7 +12,7 @@ from testkit import records
 
 
 def _publish(realtime):
-    """Publishes what is in the outbox, and pushes it."""
+    """Publishes the outbox and pushes its events."""
     from chalicelib.events import publish
 
     publish.publish(
@@ -25,14 +25,14 @@ def _publish(realtime):
 
 
 def _connected_with(realtime, connection_id, **more):
-    """A connection of user 1 with a token of its own; returns the token's id."""
+    """Opens a connection of user 1 with its own token; returns the token's id."""
     made = user_tokens.create_token("1", Kind.API, by="9", name=connection_id, **more)
     assert realtime.connect(connection_id, {"token": made.token}) == 200
     return made.item["token_id"]
 
 
 def test_revoked_token(connected, sockets):
-    """Revoking a token closes the connections it opened, before anything else is sent to them, and no others."""
+    """A revoked token closes its connections before anything else is sent to them, and no others."""
     token_id = _connected_with(connected, "mine")
     _publish(connected)
     user_tokens.revoke_token("1", token_id, by="9")
@@ -46,7 +46,7 @@ def test_revoked_token(connected, sockets):
 
 
 def test_ticket_of_revoked_token(connected, tokens, sockets):
-    """A connection that was opened with a ticket ends with the token that the ticket was asked for with."""
+    """A connection opened with a ticket ends with the token of the ticket's request."""
     from tests.unit.realtime.test_connect import _ticket
 
     made = user_tokens.create_token("1", Kind.API, by="9")
@@ -90,7 +90,7 @@ def test_rotated_token(connected, sockets):
 
 
 def test_expired_token(realtime, sockets):
-    """A connection whose token has expired is told of nothing more, and closed when it speaks."""
+    """A connection with an expired token gets no more events, and is closed when it speaks."""
     token = records.add_token("1", Kind.API, expires_at=(datetime.now(UTC) + timedelta(hours=1)).isoformat())
     realtime.connect("c", {"token": token})
     realtime.deliver()
@@ -106,7 +106,7 @@ def test_expired_token(realtime, sockets):
 
 
 def test_resume_asks_again(connected, sockets):
-    """A connection that no event closed gets nothing out of the log either, once its user is not active."""
+    """Without an event about the loss, an inactive user's connection gets no replay either."""
     connected.happen("order.filled")
     records.add_user("1", is_active=False)
     assert connected.say("c1", {"type": "resume", "after": 0})["code"] == "user_not_active"
@@ -115,9 +115,7 @@ def test_resume_asks_again(connected, sockets):
 
 @pytest.mark.parametrize("loss", ["inactive", "demoted", "revoked", "expired", "deleted"])
 def test_nothing_is_sent_after_the_loss(connected, tokens, sockets, loss):
-    """An event that is pushed after the loss reaches the connection no more, though no event has told of the
-    loss.
-    """
+    """An event pushed after the loss does not reach the connection, even before an event about the loss."""
     key = {"token_hash": credentials.digest(tokens["9"])}
     past = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
     if loss in ("inactive", "demoted"):

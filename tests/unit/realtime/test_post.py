@@ -18,7 +18,7 @@ _DATE, _SIGNATURE = "X-Amz-Date", re.compile("Signature=([0-9a-f]+)$")
 
 
 class ManagementApi(BaseHTTPRequestHandler):
-    """Keeps what it was asked, and answers `status`."""
+    """Records requests, and answers `status`."""
 
     asked: ClassVar[list[tuple[str, dict[str, str], bytes]]] = []
     status: ClassVar[int] = 200
@@ -81,7 +81,7 @@ def test_as_botocores_client(api: type[ManagementApi]) -> None:
 
 @pytest.mark.parametrize(("status", "code"), [(410, "GoneException"), (403, "403"), (500, "500")])
 def test_refused(api: type[ManagementApi], status: int, code: str) -> None:
-    """A connection that is gone is told apart; whatever else is no success is an error too."""
+    """A gone connection differs from other failures, which are errors, too."""
     api.status = status
     with pytest.raises(ClientError) as refused:
         post.swift_client().post_to_connection(ConnectionId="c", Data=b"{}")

@@ -67,8 +67,9 @@ def test_gone_forgotten(connected, sockets):
 
 
 def test_slow_passed_over(connected, sockets):
-    """A connection that does not take a message in time is passed over for a while, keeps its place, and
-    resumes what it missed.
+    """A connection that does not take a message in time is skipped for a while.
+
+    It keeps its position and resumes the missed events.
     """
     sockets.slow.add("c1")
     connected.happen("order.placed")
@@ -120,7 +121,7 @@ def test_batch(connected, sockets):
 
 
 def test_large_trimmed(connected, sockets, tokens):
-    """A message over 128 KB keeps its small values, names what it lacks, and links to the whole of it."""
+    """A message over 128 KB keeps its small values, names the omitted ones, and links to the full event."""
     connected.happen("order.filled", None, {"order_id": "7", "notes": "x" * 150_000})
     connected.deliver()
     [message] = sockets.sent["c9"]
@@ -159,7 +160,7 @@ def test_many_small_values_trimmed(connected, sockets):
 
 
 def test_whole_event_of_own_stream(connected, tokens):
-    """An event is read by its place in the reader's own stream, so nobody reads another's."""
+    """An event is read by its number in the reader's own stream, so no user reads another's."""
     connected.happen("order.filled", "1", {"of": "1"})
     connected.happen("order.filled", "2", {"of": "2"})
     assert call(app, "GET", "/realtime/events/1", **_event_call(tokens["2"], "1"))[1]["payload"] == {
@@ -173,13 +174,13 @@ def test_whole_event_of_own_stream(connected, tokens):
 
 @pytest.mark.parametrize("sequence", ["0", "-1", "x", "1" * 40, "²"])
 def test_no_such_event(connected, tokens, sequence):
-    """What is no place in a stream is not found."""
+    """An invalid number in a stream is not found."""
     connected.happen("order.filled")
     assert call(app, "GET", f"/realtime/events/{sequence}", **_event_call(tokens["1"], sequence))[0] == 404
 
 
 def test_repeated_delivery(connected, sockets):
-    """A batch that is delivered twice repeats the same sequences, by which clients know what they have seen."""
+    """A batch that is delivered twice has the same sequences, by which clients drop duplicates."""
     connected.happen("order.filled")
     client = aws.client("sqs")
     url = client.get_queue_url(QueueName="test-realtime.fifo")["QueueUrl"]
@@ -212,9 +213,9 @@ def test_failed_group_comes_again(connected, sockets, monkeypatch):
 
 
 def test_prices(connected, sockets):
-    """Prices go, unstored, to those who named them.
+    """Prices go, unstored, to connections that named them.
 
-    Everybody's to all, a user's to that user and the admins.
+    Public ones to all, a user's to that user and the admins.
     """
     queue.push_price("BTC/USDT", Decimal("1E+5"), None)
     connected.deliver()

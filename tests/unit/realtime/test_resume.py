@@ -1,4 +1,4 @@
-"""Resuming: exactly what was missed, or that it cannot be had."""
+"""Resuming: exactly the missed events, or that they are unavailable."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from chalicelib.realtime import resume
 
 
 def test_missed(connected, sockets):
-    """A client gets exactly what followed the sequence it names, in order, and then where it stands."""
+    """A client gets exactly the events after its sequence, in order, and then the stream's position."""
     for _ in range(5):
         connected.happen("order.filled")
     connected.say("c1", {"type": "resume", "after": 2})
@@ -17,7 +17,7 @@ def test_missed(connected, sockets):
 
 @pytest.mark.parametrize(("happened", "after"), [(0, 0), (3, 3)])
 def test_nothing_missed(connected, sockets, happened, after):
-    """A client that missed nothing is told so."""
+    """A client that missed nothing gets `recovered`."""
     for _ in range(happened):
         connected.happen("order.filled")
     assert connected.say("c1", {"type": "resume", "after": after}) == {
@@ -39,7 +39,7 @@ def test_from_the_future(connected):
 
 
 def test_too_much(connected, sockets, monkeypatch):
-    """A client that missed too much is replayed nothing, and told where the stream stands."""
+    """A client that missed too much gets no replay, but the stream's position."""
     monkeypatch.setattr(resume, "MOST", 3)
     for _ in range(4):
         connected.happen("order.filled")
@@ -89,7 +89,7 @@ def test_register_does_not_widen(connected, sockets):
 
 
 def test_filtered(connected, sockets):
-    """A replay holds what the connection hears; `last` tells how far it went even so."""
+    """A replay has only subscribed events; `last` still is the stream's position."""
     for type_ in ("order.placed", "signal.settled", "order.filled"):
         connected.happen(type_)
     connected.say("c1", {"type": "subscribe", "types": ["signal.*"]})

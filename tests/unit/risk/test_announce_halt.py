@@ -1,4 +1,4 @@
-"""A halt of everybody is told to everybody, without anybody's request waiting for it."""
+"""A halt of all users notifies every user, and no request waits for it."""
 
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from testkit.gateway import CONTEXT
 
 @pytest.fixture(autouse=True)
 def users(emulated, monkeypatch):
-    """Seven users, one of them not active; three are told at a time."""
+    """Seven users, one of them not active; three are notified at a time."""
     monkeypatch.setattr(announce_halt, "_AT_ONCE", 3)
     for number in range(1, 8):
         records.add_user(str(number), is_active=number != 4)
@@ -38,7 +38,7 @@ def told():
 
 
 def test_every_active_user_is_told_once_and_the_admins_once():
-    """Throwing writes one event; the sweep writes one for each active user, into that user's stream only."""
+    """A halt writes one event; the sweeper writes one for each active user, into that user's stream only."""
     throw()
     assert len(pump.items("outbox")) == 1
     assert sweep.handler({}, CONTEXT)["notified"] == 6
@@ -52,11 +52,11 @@ def test_every_active_user_is_told_once_and_the_admins_once():
 
 
 def cancelled(users, since):
-    """Where the sweep has resting entries cancelled."""
+    """Returns where the sweeper has resting entries cancelled."""
 
 
 def test_the_newest_state_is_told():
-    """Who was not told yet of a halt that is over is told that trading goes on."""
+    """A user not yet notified of a halt that is over gets only the resumption."""
     throw()
     announce_halt.announce_halt(datetime.now(UTC), cancelled, seconds=0)
     throw(halted=False)

@@ -20,7 +20,7 @@ def throw(api, who, **body):
 
 
 def test_switch_is_stored_as_execution_reads_it(api, account):
-    """Each scope's switch is the item that acceptance and execution look at."""
+    """Each scope's switch is the item that acceptance and execution read."""
     throw(api, "1", scope="global", halted=True, reason="maintenance")
     throw(api, "7", scope="user", halted=True)
     throw(api, "7", scope="account", id=account, halted=True)

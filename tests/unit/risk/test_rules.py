@@ -1,4 +1,4 @@
-"""Setting risk rules through the API, and what they mean."""
+"""Setting risk rules through the API, and their effect."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Accepting signals: who may send, what repeats, what is too old or halted."""
+"""Acceptance of signals: senders, duplicates, stale signals, halts."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ ALERT = {"symbol": "AAPL", "side": "buy", "qty": 1, "price": 100}
 
 @pytest.fixture(autouse=True)
 def trader(emulated: None) -> None:
-    """User 1 trades on paper and requires a token; user 2 likewise."""
+    """User 1 trades on paper and requires a token; so does user 2."""
     for user_id in ("1", "2"):
         records.add_user(user_id)
         records.add_account(user_id)
@@ -65,7 +65,7 @@ def test_a_wrong_token_is_always_checked(where: str) -> None:
 
 
 def test_two_different_tokens() -> None:
-    """Two tokens that differ are refused: which of them counts would be a guess."""
+    """Two different tokens are refused: to choose one would be a guess."""
     status, answer, _ = send(
         ALERT | {"token": records.add_token("1")}, query={"token": records.add_token("1")}
     )
@@ -91,7 +91,7 @@ def test_an_api_token_posts_no_signal() -> None:
 
 
 def test_another_users_token() -> None:
-    """A token that names one user and is stored for another, or comes to another's personal URL, is refused."""
+    """A token that names one user and is stored for another, or is used on another's URL, is refused."""
     token = records.add_token("2")
     path = {"route": "/personal/{user_id}/webhook", "path_parameters": {"user_id": "1"}}
     assert (
@@ -101,7 +101,7 @@ def test_another_users_token() -> None:
 
 
 def test_a_token_chosen_by_hand() -> None:
-    """A token that its owner chose, and that names nobody, works like any other."""
+    """A token that its owner chose, without a user in it, works like any other."""
     from chalicelib import aws
     from chalicelib.users import credentials
 
@@ -151,7 +151,7 @@ class TestRepeats:
         return send(body, headers=self.headers | headers)
 
     def test_the_same_bytes_within_the_window(self) -> None:
-        """The same bytes within 30 s are one signal: the repeat gets the first one's answer."""
+        """The same bytes within 30 s are one signal: the duplicate gets the first answer."""
         first, again = self.send(), self.send()
         assert again[1] == first[1]
         assert again[2]["Idempotent-Replayed"] == "true"
@@ -165,7 +165,7 @@ class TestRepeats:
         assert signals() == 3
 
     def test_a_signal_for_another_symbol_between(self) -> None:
-        """A signal for another symbol does not make the repeat a new one."""
+        """A signal for another symbol in between does not make the duplicate a new one."""
         self.send()
         self.send(ALERT | {"symbol": "MSFT"})
         assert self.send()[2]["Idempotent-Replayed"] == "true"
@@ -191,19 +191,19 @@ class TestRepeats:
         assert signals() == 2
 
     def test_different_keys_make_the_same_bytes_two_signals(self) -> None:
-        """Who sends a key of its own decides by it alone."""
+        """With a sender's own key, only the key decides."""
         self.send(ALERT, **{"Idempotency-Key": "k1"})
         self.send(ALERT, **{"Idempotency-Key": "k2"})
         assert signals() == 2
 
     def test_a_refusal_is_not_remembered(self) -> None:
-        """What was refused may be sent again, and is judged anew."""
+        """A refused signal may be sent again, and is checked again."""
         assert self.send(ALERT | {"account": "later"})[0] == 404
         records.add_account("1", "later")
         assert self.send(ALERT | {"account": "later"})[0] == 202
 
     def test_the_repeat_after_a_crash_before_the_queue(self) -> None:
-        """A repeat of a signal that never reached its queue sends it there."""
+        """A duplicate of a signal that never reached its queue sends it there."""
         from testkit.crash import Killed, killed_after
 
         with killed_after(2), pytest.raises(Killed):
@@ -214,7 +214,7 @@ class TestRepeats:
 
 
 def test_too_old_to_open() -> None:
-    """A signal older than the user's limit opens nothing; a sale of what is held goes through."""
+    """A signal older than the user's limit opens nothing; a sale of the holding passes."""
     token = {"X-Webhook-Token": records.add_token("1")}
     old = (datetime.now(UTC) - timedelta(seconds=90)).isoformat()
     status, answer, _ = send(ALERT | {"timestamp": old}, headers=token)

@@ -1,6 +1,6 @@
-"""TradingView's strategy alerts say which position they make out of which.
+"""TradingView's strategy alerts name the position before and after.
 
-A gap is told, and made up for where the strategy says so.
+A gap is published, and repaired if the strategy permits it.
 """
 
 from decimal import Decimal
@@ -69,7 +69,7 @@ def sides(trace: dict[str, Any]) -> list[tuple[str, bool]]:
 
 
 def position() -> Decimal:
-    """The futures position held."""
+    """Returns the futures position."""
     return next(
         (item["quantity"] for item in pump.items("portfolios") if item["item"] == "position#BTCUSDT"), D(0)
     )
@@ -109,7 +109,7 @@ def test_a_gap_is_told() -> None:
 
 
 def test_the_next_alert_follows_the_gap() -> None:
-    """After a gap the position is what its alert says, so it is told once."""
+    """After a gap the position is the alert's, so the gap is published once."""
     alert("buy", "flat", "long")
     assert alert("sell", "short", "short")["missed"]
     assert alert("sell", "short", "short", price=50001)["missed"] is None
@@ -189,7 +189,7 @@ class TestResync:
         assert (trace["orders"], position()) == ([], 0)
 
     def test_a_reduction_against_the_wrong_position(self) -> None:
-        """What is held against the strategy's position goes, and nothing is opened by an alert that reduces."""
+        """A holding against the strategy's position is closed, and an alert that reduces opens nothing."""
         alert("sell", "flat", "short")
         assert sides(alert("sell", "long", "long", qty_per=50)) == [("buy", True)]
         assert position() == 0

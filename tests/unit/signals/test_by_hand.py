@@ -46,7 +46,7 @@ def order(who: str | None, **changes: Any) -> tuple[int, Any]:
 
 
 def test_an_order_by_hand_fills() -> None:
-    """An admin's order goes the way of a signal and is answered like one."""
+    """An admin's order is handled and answered like a signal."""
     status, result = order("1")
     assert status == 202
     assert (result["order"]["source"], result["order"]["exec_price"], result["simulation"]["total_cost"]) == (
@@ -64,7 +64,7 @@ def test_an_order_for_a_users_account_by_its_id() -> None:
 
 @pytest.mark.parametrize(("who", "status", "code"), [(None, 401, "token_missing"), ("2", 403, "admin_only")])
 def test_only_admins_place_orders(who: str | None, status: int, code: str) -> None:
-    """Nobody gets 401, a user 403, and nothing trades."""
+    """Without a token 401, a user 403, and nothing trades."""
     got, answer = order(who)
     assert (got, answer["code"]) == (status, code)
     assert not pump.items("orders")
@@ -206,7 +206,7 @@ def test_events_page_by_page() -> None:
 def test_an_order_by_hand_comes_from_any_address() -> None:
     """The list of addresses is for webhooks: an API token permits an order by hand.
 
-    A refused one is told to its owner.
+    A refusal is published to its owner.
     """
     records.add_user("2", allowed_addresses=["10.0.0.1"])
     records.add_account("2", "main")

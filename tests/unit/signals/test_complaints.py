@@ -54,7 +54,7 @@ def read(path: str, **more: Any) -> Any:
 
 
 def trades() -> list[dict[str, Any]]:
-    """The orders in the ledger, in the order they were made."""
+    """Returns the stored orders, in the order of their creation."""
     made = [item for item in pump.items("orders") if "#" in item["leg"]]
     return sorted(made, key=lambda item: (item["account_id"], item["number"]))
 
@@ -156,7 +156,7 @@ def test_complaint_14_cancel_and_entry_at_once() -> None:
 
 
 def test_complaint_14_a_cancel_of_everything_is_never_a_repeat() -> None:
-    """The same cancel within seconds takes back what was placed since."""
+    """The same cancel within seconds cancels the orders placed since."""
     token = records.add_token("1")
     cancel = {"group_name": "my_strategy", "order_type": "CANCEL_ALL_ORDER", "token": token}
     limit = GROUP | {"order_type": "LIMIT", "price": 40000, "qty_per": 10, "token": token}
@@ -180,7 +180,7 @@ def test_complaint_15_an_address_is_no_token() -> None:
 
 
 def test_complaint_16_fills_are_told() -> None:
-    """A stop that triggers later is told as an event, with its signal."""
+    """A stop that triggers later publishes an event with its signal."""
     group(side="buy", order_type="STOP_MARKET", stop_price=51000, qty_per=10)
     pump.execute()
     headers = {"Authorization": f"Bearer {records.add_token('1', Kind.API)}"}

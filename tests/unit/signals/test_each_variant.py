@@ -56,7 +56,7 @@ def group(**changes: Any) -> dict[str, Any]:
 
 
 def orders() -> list[dict[str, Any]]:
-    """The orders in the ledger, oldest first."""
+    """Returns the stored orders, oldest first."""
     return sorted(
         (item for item in pump.items("orders") if "#" in item["leg"]),
         key=lambda item: (item["account_id"], item["number"]),
@@ -109,7 +109,10 @@ def test_personal_for_nobody() -> None:
 def test_xc_trades_the_amount() -> None:
     """The seed's connection string sells that amount of the base on the exchange it names."""
     code = records.add_token("1", Kind.XC_CODE)
-    text = f"code={code} strategy_id=MyStrategy demo=YES command={{}} exchange=binance coinmarket=BTCUSDT amount=0.05"
+    text = (
+        f"code={code} strategy_id=MyStrategy demo=YES command={{}} "
+        "exchange=binance coinmarket=BTCUSDT amount=0.05"
+    )
     assert send("/xc", text.format("buy"))[0] == 202
     assert send("/xc", text.format("sell"))[0] == 202
     assert [(order["side"], order["quantity"]) for order in orders()] == [
@@ -162,7 +165,7 @@ def test_group_single() -> None:
 
 
 def test_group_batch_takes_one_snapshot() -> None:
-    """All legs of a batch are sized from one look at the balance."""
+    """All legs of a batch are sized from one read of the balance."""
     result = group(
         order_type="LIMIT", orders=[{"price": 40000, "qty_per": 50}, {"price": 40000, "qty_per": 50}]
     )
@@ -244,14 +247,14 @@ def test_stop_orders_wait_for_a_price() -> None:
 
 
 def test_no_account_succeeds() -> None:
-    """When no account could trade, the answer says why: 422's body, with the result beside it."""
+    """If no account could trade, the answer says why: 422's body, with the result."""
     result = group(symbol="DOGEUSDT")
     assert (result["success"], result["code"]) == (False, "no_price")
     assert result["result"]["summary"]["failed_trades"] == 1
 
 
 def test_a_failing_account_touches_no_other() -> None:
-    """One account without money fails alone."""
+    """One account without money fails, and no other does."""
     records.add_account("1", "poor", kind="demo", exchange="binance", starting_cash=D(0), **FREE)
     records.add_strategy(accounts={"1-binance": {}, "1-poor": {}})
     result = group(qty_per=10)
@@ -330,7 +333,7 @@ def test_the_largest_batch() -> None:
 
 @pytest.mark.parametrize("exits", [{"take_profit": 60000}, {"sl": "40000"}, {"tp": 60000, "stopLoss": 40000}])
 def test_an_entry_brings_the_exits_it_came_with(exits: dict[str, Any]) -> None:
-    """The exits reach the account's instruction, and wait in its book beside what was entered."""
+    """The exits reach the account's instruction, and wait in its book with the entry."""
     result = group(side="long", qty_per=10, **exits)
     [stored] = pump.items("signals")
     told = {
@@ -357,7 +360,7 @@ class TestDemo:
 
     @pytest.fixture(autouse=True)
     def live(self, trader: None) -> None:
-        """The user trades live, and has a demo account beside."""
+        """The user trades live, and also has a demo account."""
         records.add_user("1", require_token=False, trade_amount=D(100), account_type="real")
         records.add_account("1", "binance", kind="demo", exchange="binance", **FREE)
         records.add_account("1", "real", kind="live", exchange="binance")

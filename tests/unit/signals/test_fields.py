@@ -81,7 +81,7 @@ def test_complaint_13_broken_bodies_say_what_is_wrong(body, code):
 
 
 def test_a_broken_body_is_located():
-    """A sender is told the line and column where the JSON breaks, or which pair is wrong."""
+    """A sender gets the line and column of the JSON error, or the wrong pair."""
     assert refusal(b'{"symbol": "BTCUSDT",\n "price": }').values == {
         "line": 2,
         "column": 11,
@@ -97,7 +97,7 @@ def test_line_breaks_inside_a_json_string_are_kept():
 
 @pytest.mark.parametrize("body", [b'{"price": {{close}}}', b"side=buy price={{plot x}}"])
 def test_a_placeholder_that_breaks_the_body_is_named(body):
-    """A message sent without TradingView filling it is told the placeholder, not a column number."""
+    """A message with an unfilled TradingView placeholder names the placeholder, not a column number."""
     error = refusal(body)
     assert error.code == "placeholder"
     assert error.values["value"].startswith("{{")
@@ -116,7 +116,7 @@ def test_a_placeholder_that_breaks_the_body_is_named(body):
     ],
 )
 def test_a_key_given_twice_is_refused(body):
-    """Which of two values counts would be a guess, so neither does."""
+    """To choose one of two values would be a guess, so the body is refused."""
     assert refusal(body).code == "duplicate_field"
 
 
@@ -177,7 +177,7 @@ def test_numbers_keep_every_digit():
 
 
 def test_unknown_keys_are_kept_as_spelled():
-    """A key nobody knows stays, under the sender's own spelling."""
+    """An unknown key stays, under the sender's own spelling."""
     assert fields.read(b'{"My-RSI":70,"x":{"y":[1]}}').values == {
         "My-RSI": Decimal(70),
         "x": {"y": [Decimal(1)]},
@@ -207,7 +207,7 @@ def test_too_many_fields_are_refused():
 
 
 def test_too_large_a_body_is_refused():
-    """A body over the limit is a 413 before anything looks at it."""
+    """A body over the limit is a 413 before it is parsed."""
     with pytest.raises(TooLarge) as caught:
         fields.read(b"a=" + b"x" * request_limits.SIGNAL_BYTES)
     assert caught.value.code == "too_large"
@@ -222,7 +222,7 @@ def test_a_token_that_is_no_text_is_refused(body):
 
 
 def test_credentials_are_kept_apart_and_masked():
-    """Neither values, repr nor the log's rendering shows a token, a code or what is named like one."""
+    """Neither values, repr nor the log's rendering shows a token, a code or a field with such a name."""
     read = fields.read(
         b'{"secret":"tok-1234567","code":"xc-7654321","passphrase":"open","apiKey":"k","side":"buy",'
         b'"comment":"use tok-1234567","more":{"xc_code":"hidden","list":["xc-7654321"]}}'
@@ -309,6 +309,6 @@ def test_a_broken_body_names_its_likely_cause(body, code, hint):
     ],
 )
 def test_another_encoding_is_named(body, hint):
-    """UTF-16 and gzip are told, also where a gateway has replaced the bytes that are not UTF-8."""
+    """UTF-16 and gzip are named, also if a gateway has replaced the bytes that are not UTF-8."""
     error = refusal(body)
     assert (error.code, error.values.get("hint")) == ("not_utf8", hint)

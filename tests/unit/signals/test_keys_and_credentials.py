@@ -1,4 +1,4 @@
-"""Who a request is from, what its key holds back, and how old it may be."""
+"""The source of a request, duplicates by its key, and its maximum age."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -67,7 +67,7 @@ class TestKeys:
     """The sender's own keys."""
 
     def past(self, monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
-        """What has been sent so far was sent so long ago."""
+        """Moves everything sent so far into the past."""
         for item in pump.items("idempotency"):
             at = datetime.fromisoformat(item["received_at"]) if "received_at" in item else None
             if at:
@@ -108,7 +108,7 @@ class TestKeys:
         assert len(signals()) == 4
 
     def test_the_same_bytes_of_another_credential_are_another_signal(self, trader: str) -> None:
-        """Without a key, too: a stranger's copy does not hold back the owner's signal."""
+        """Without a key, too: a stranger's copy does not block the owner's signal."""
         send("/webhook", PERSONAL)
         assert "Idempotent-Replayed" not in send("/webhook", PERSONAL, records.add_token("9"))[2]
 
@@ -198,7 +198,7 @@ class TestCarriers:
         )
 
     def test_a_wrong_one_is_refused_where_none_is_required(self, carrier: str, trader: str) -> None:
-        """401 and nothing traded, of our form or not; whose it was is not known, so nobody is told."""
+        """401 and no trade, for any form of token. The owner is unknown, so no user is notified."""
         for wrong in (WRONG, "not-a-token-of-ours"):
             status, answer = self.send(carrier, wrong)
             assert (status, answer["code"]) == (401, "token_wrong")
@@ -222,7 +222,7 @@ def test_another_products_secret_beside_a_token_in_the_url(trader: str, name: st
 
 
 def test_two_tokens_of_ours(trader: str) -> None:
-    """Two right ones conflict; a wrong one beside a right one is wrong."""
+    """Two valid tokens conflict; a wrong one next to a valid one is wrong."""
     other = records.add_token("1")
     for given in ({"query": {"token": other}}, {"headers": {"Authorization": f"Bearer {other}"}}):
         assert send("/api/webhook", PAPER, trader, **given)[1]["code"] == "conflicting_tokens"

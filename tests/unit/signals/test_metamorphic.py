@@ -120,7 +120,7 @@ KEYS = st.text(max_size=8) | st.sampled_from(
 
 
 def read(variant: Variant, body: str) -> Signal:
-    """The signal of a body, by the way every webhook takes."""
+    """Returns the signal of a body, parsed as by every webhook."""
     return variants.read_signal(variant, fields.read(body.encode()))
 
 
@@ -234,7 +234,7 @@ def test_one_key_twice(data: st.DataObject, variant: Variant, value: Any) -> Non
 @settings(deadline=None, max_examples=EXAMPLES)
 @given(st.sampled_from(list(BODIES)), st.text(max_size=10), VALUES)
 def test_one_more_key(variant: Variant, key: str, value: Any) -> None:
-    """A key nobody knows changes nothing, or is refused."""
+    """An unknown key changes nothing, or is refused."""
     assume(squash(key) not in CANONICAL and squash(key) not in TYPE_NAMES)
     same_or_refused(variant, pairs([*BODIES[variant].items(), (key, value)]))
 

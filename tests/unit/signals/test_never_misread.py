@@ -1,4 +1,4 @@
-"""What an alert says is what is traded, or the alert is refused: one row per way of saying it wrong."""
+"""An alert trades exactly what it says, or is refused: one row per mistake."""
 
 from decimal import Decimal
 from typing import Any
@@ -191,7 +191,7 @@ def test_paper_sizes() -> None:
     assert answer["trace"]["signal"]["unknown"].keys() == {"note", "indicator_value", "close", "plot_0"}
 
 
-# K2: a unit beside a size
+# K2: a unit next to a size
 
 
 def test_units_on_paper() -> None:
@@ -206,7 +206,7 @@ def test_units_on_paper() -> None:
 
 
 def test_percentages_on_paper() -> None:
-    """Half of the free cash with its costs; a quarter of what is held."""
+    """Half of the free cash with its costs; a quarter of the holding."""
     status, answer = paper(qty=50, qtyType="percent_of_equity")
     assert status == 200
     assert 49_700 < answer["simulation"]["total_cost"] <= 50_000
@@ -252,7 +252,7 @@ def test_units_on_xc() -> None:
     ],
 )
 def test_a_close_closes(body: Any) -> None:
-    """Whatever it carries beside the position's name."""
+    """Whatever it has besides the position's name."""
     hold("0.02")
     assert personal(body if isinstance(body, str) else {"symbol": "BTCUSDT"} | body)[0] == 202
     assert position() == 0

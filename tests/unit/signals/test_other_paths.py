@@ -65,7 +65,7 @@ def test_slash_and_case_do_not_matter(
     ],
 )
 def test_what_misses_a_webhook_is_logged(trader: str, method: str, path: str) -> None:
-    """404 and in the log, with or without a token; its owner is told where a token proves who that is."""
+    """404 and in the log, with or without a token. A token's owner is notified."""
     status, answer, _ = send(path, PAPER, method=method)
     assert (status, answer["code"]) == (404, "unknown_route")
     assert (events("signal.refused"), [entry["owner"] for entry in pump.items("webhook_logs")]) == (

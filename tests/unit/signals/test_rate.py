@@ -1,4 +1,4 @@
-"""So many signals a minute for each token; what is over the limit is answered 429, logged, and not traded."""
+"""The limit of signals a minute per token: more are answered 429, logged, and not traded."""
 
 import threading
 import time
@@ -108,7 +108,7 @@ def test_closing_goes_on(token: str) -> None:
 
 
 def test_a_refused_signal_counts_for_nothing(token: str) -> None:
-    """What was refused for itself leaves the minute as it was."""
+    """A refused signal does not count towards the minute."""
     for price in range(1, 6):
         assert send(price, token, side="hold")[0] == 400
     assert send(7, token)[0] == 202

@@ -74,7 +74,7 @@ def test_a_halt_and_a_rule_are_told(trader: str) -> None:
 
 
 def test_whose_it_is_must_be_proved(trader: str) -> None:
-    """Without a token, or with a wrong one, nobody is told; the log has it as unknown."""
+    """Without a valid token no user is notified, and the log has the owner as unknown."""
     for token in (None, WRONG):
         assert send("/personal/1/webhook", WORD, token)[0] == 401
     assert events("signal.refused") == []
@@ -84,7 +84,7 @@ def test_whose_it_is_must_be_proved(trader: str) -> None:
 def test_the_same_is_told_once_a_minute_with_a_count(trader: str) -> None:
     """Twelve log entries and one event; the next minute's event counts those between.
 
-    Another code is told at once.
+    Another code is published at once.
     """
     for _ in range(12):
         send("/personal/1/webhook", WORD, trader)
@@ -152,9 +152,9 @@ def test_telegram_says_it(trader: str, language: str) -> None:
 
 
 def test_a_flood_of_refusals_is_recorded_up_to_a_limit(trader: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond it 429 and no record, of this user only.
+    """Above the limit 429 and no record, of this user only.
 
-    What is right goes through, and the next minute counts anew.
+    Valid signals pass, and the next minute counts from zero.
     """
     monkeypatch.setattr(request_limits, "REFUSALS_PER_MINUTE", 3)
     monkeypatch.setattr(refusal_limit, "_minute", "")

@@ -26,7 +26,7 @@ def trader(emulated: None) -> None:
 
 
 def send(monkeypatch: pytest.MonkeyPatch, seconds: float) -> tuple[int, Any, dict[str, str]]:
-    """The alert, so many seconds after the first."""
+    """Sends the alert, this many seconds after the first."""
     monkeypatch.setattr(gateway, "time", SimpleNamespace(time=lambda: time.time() - 15 + seconds))
     return gateway.call(
         receive_signals.app,
@@ -45,7 +45,7 @@ def trades() -> list[Any]:
 
 
 def test_four_sends_with_the_answers_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever never reads the answers, and executes between them or after, has one trade."""
+    """A sender that never reads the answers, with executions between or after, has one trade."""
     answers = [send(monkeypatch, 5 * number) for number in range(4)]
     assert {answer[0] for answer in answers} == {202}
     assert len({answer[1]["signal_id"] for answer in answers}) == 1
@@ -53,7 +53,7 @@ def test_four_sends_with_the_answers_dropped(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_four_sends_each_executed_before_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A repeat that comes after the fill changes nothing."""
+    """A duplicate after the fill changes nothing."""
     for number in range(4):
         send(monkeypatch, 5 * number)
         assert trades() == ["filled"]

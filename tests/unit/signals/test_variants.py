@@ -112,7 +112,7 @@ def test_a_limit_is_one_only_where_the_order_type_says_so():
 
 
 def test_complaint_3_a_perpetual_against_a_spot_market_is_refused():
-    """A body that says SPOT beside a perpetual's name trades neither."""
+    """A body with SPOT next to a perpetual's name trades neither."""
     assert (
         refused(Variant.PERSONAL, PERSONAL, symbol="BTCUSDT.P", market_type="SPOT").code
         == "perpetual_on_spot"
@@ -208,7 +208,7 @@ def test_xc_closes_without_an_amount():
 
 
 def test_xc_refuses_what_its_exchange_cannot_be():
-    """An exchange nobody knows, and a share on a crypto exchange, are told so."""
+    """An unknown exchange, and a share on a crypto exchange, get an error that names them."""
     assert refused(Variant.XC, XC.replace("binance", "binnance")).values == {
         "field": "exchange",
         "allowed": "binance, bybit, okx, paper",
@@ -271,7 +271,7 @@ def test_other_paper_sides_are_refused(word):
 
 
 def test_all_missing_fields_are_named_at_once():
-    """A sender mends a body in one go."""
+    """One answer names all missing fields, so that a sender can correct the body at once."""
     assert refused(Variant.PAPER, {"qty": 1}).values == {"field": "symbol, side, price"}
 
 
@@ -309,7 +309,7 @@ def test_a_stop_limit_order_of_the_group_seed():
 
 
 def test_the_price_of_a_market_order_is_a_reference():
-    """A price beside MARKET never becomes a limit."""
+    """A price next to MARKET never becomes a limit."""
     signal = read(Variant.GROUP, GROUP, price=80000)
     assert (signal.price, signal.legs[0].price) == (Decimal(80000), None)
 
@@ -441,9 +441,7 @@ def test_cancel_filters():
     ],
 )
 def test_a_cancel_is_never_widened(more, code):
-    """A filter that is unknown, empty or misspelled refuses the cancel instead of cancelling more than was
-    meant.
-    """
+    """An unknown, empty or misspelled filter refuses the cancel instead of cancelling more."""
     assert refused(Variant.GROUP, CANCEL, **more).code == code
 
 
@@ -539,7 +537,7 @@ def test_fractions_of_a_second_are_kept():
 
 
 def test_the_older_of_two_times_counts():
-    """A bar's time beside the time of sending lets nothing stale through."""
+    """A bar's time next to the time of sending lets no stale signal pass."""
     signal = read(
         Variant.PERSONAL, PERSONAL, timestamp="2026-01-22T15:00:00Z", timenow="2026-01-22T15:30:00Z"
     )
@@ -609,7 +607,7 @@ def test_an_unfilled_placeholder_is_named(body, field):
 
 
 def test_an_unfilled_placeholder_elsewhere_does_no_harm():
-    """A key nobody uses may hold anything."""
+    """An unused key may hold anything."""
     assert read(Variant.PERSONAL, PERSONAL, comment="{{strategy.order.comment}}").unknown == {
         "comment": "{{strategy.order.comment}}"
     }

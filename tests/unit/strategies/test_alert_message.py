@@ -1,4 +1,4 @@
-"""The message builder: what it gives is what the webhooks take."""
+"""The message builder: the webhooks accept its messages."""
 
 import pytest
 
@@ -50,9 +50,7 @@ def as_sent(text):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_message_is_read_by_its_own_webhook(api, strategy, variant):
-    """Each variant's message, once filled by TradingView, is a signal with a key that makes repeats
-    recognisable.
-    """
+    """Each variant's message, filled by TradingView, is a signal with a key that identifies duplicates."""
     built = message(api, strategy, variant=variant)
     read = fields.read(as_sent(built["text"]))
     kind = {"group": Variant.GROUP, "batch": Variant.GROUP, "cancel": Variant.GROUP}.get(variant) or Variant(
@@ -66,9 +64,7 @@ def test_message_is_read_by_its_own_webhook(api, strategy, variant):
 
 
 def test_message_takes_market_from_the_accounts(api, strategy):
-    """Without being told, a group message names the exchange and market of the strategy's first active
-    account.
-    """
+    """By default, a group message names exchange and market of the strategy's first active account."""
     built = message(api, strategy)
     assert (built["message"]["exchange"], built["message"]["market_type"]) == ("OKX", "FUTURES")
     assert built["message"]["market_position"] == "{{strategy.market_position}}"

@@ -1,4 +1,4 @@
-"""Strategies that should have been heard of by now."""
+"""Strategies whose expected signal is overdue."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -96,9 +96,9 @@ def member(account_id: str) -> dict:
 
 @pytest.mark.parametrize("change", [{"expect_every_s": None}, {"is_active": False}])
 def test_a_strategy_that_expects_nothing_is_not_watched(api, strategy_id, change):
-    """Taking the expectation away, or switching the strategy off, ends the watch.
+    """Without the expectation, or with the strategy off, the watch ends.
 
-    The reverse begins it anew.
+    The reverse starts it again.
     """
     assert api("7", "PATCH", ONE, change, strategy_id=strategy_id)[0] == 200
     assert silent_in(days=40) == []
@@ -116,7 +116,7 @@ def test_another_change_leaves_the_watch_alone(api, strategy_id):
 
 
 def test_a_deleted_strategy_is_not_brought_back_by_its_last_signal(api, strategy_id):
-    """A signal under way while its strategy is deleted does not write a part of it anew."""
+    """A signal in progress while its strategy is deleted does not write a part of the strategy again."""
     item = stored() | {"silent_from": (datetime.now(UTC) - HOUR).isoformat()}
     assert api("7", "DELETE", ONE, strategy_id=strategy_id)[0] == 200
     expected_signals.note_signal(item, datetime.now(UTC))

@@ -79,7 +79,7 @@ def test_messages_pass_the_turn(admin, user):
 
 
 def test_messages_at_once_all_stay(user):
-    """Five messages written side by side are all there, each with a number of its own."""
+    """Five concurrent messages are all stored, each with its own number."""
     open_ticket(user)
     with ThreadPoolExecutor(5) as pool:
         answers = list(pool.map(lambda n: on("POST", 1, user, {"message": f"m{n}"}, messages=True), range(5)))
@@ -106,7 +106,7 @@ def test_a_status_change_is_told_once(user):
 
 
 def test_two_editors_of_one_version(admin, user):
-    """Of two changes made to the same version one is told the other was faster."""
+    """Of two concurrent changes of the same version, one is answered with a conflict."""
     open_ticket(user)
     assert on("PATCH", 1, admin, {"title": "Order hangs", "version": 1})[0] == 200
     status, body, _ = on("PATCH", 1, user, {"status": "closed", "version": 1})
@@ -136,7 +136,7 @@ def test_an_admin_opens_a_ticket_for_a_user(admin, user):
 
 
 def test_lists_and_filters(admin, user):
-    """An admin lists everybody's, newest first, by user and by status."""
+    """An admin lists all users' tickets, newest first, by user and by status."""
     open_ticket(user)
     open_ticket(admin)
     on("PATCH", 1, user, {"status": "closed"})
@@ -171,6 +171,6 @@ def test_bad_fields_are_named(user, fields, code, field):
 
 @pytest.mark.parametrize("ticket_id", ["0", "7", "x", "-1", "9" * 30])
 def test_no_such_ticket(user, ticket_id):
-    """A number nobody has, and what is no number, are both not found."""
+    """An unused number and an invalid one are both not found."""
     assert on("GET", ticket_id, user)[0] == 404
     assert on("PATCH", ticket_id, user, {"status": "closed"})[0] == 404

@@ -45,7 +45,7 @@ def post(update, secret=SECRET):
 
 
 def write(text, *, update_id=1, chat_id=CHAT, language="en", type_="private"):
-    """Somebody writes to the bot."""
+    """Sends a message to the bot."""
     sender = {
         "id": chat_id,
         "first_name": "Ada",
@@ -64,7 +64,7 @@ def write(text, *, update_id=1, chat_id=CHAT, language="en", type_="private"):
 
 
 def drain(*, times=10):
-    """Runs notify_telegram on what is in its queue, as SQS would; returns what it wants again."""
+    """Runs notify_telegram on its queue, as SQS would; returns the messages that must come again."""
     sqs, failed = boto3.client("sqs"), []
     for _ in range(times):
         url = config.queue("telegram")

@@ -122,7 +122,7 @@ def test_nobody_links_another(user):
 
 
 def test_commands_of_a_stranger(telegram):
-    """A chat that is nobody's is told how to link, and can do nothing."""
+    """An unlinked chat gets the way to link, and can do nothing."""
     for number, command in enumerate(("/start", "/status", "/halt", "hello")):
         write(command, update_id=number)
     drain()

@@ -1,4 +1,4 @@
-"""Connection strings: to the chat, and to nobody else."""
+"""Connection strings: only to the chat."""
 
 import json
 
@@ -28,7 +28,10 @@ def ask(chat_id=CHAT):
 
 def connection(user_id):
     code = xc_codes.get_or_create(user_id)
-    return f"code={code} strategy_id=MyStrategy demo=YES command=sell exchange=binance coinmarket=BTCUSDT amount=0.05"
+    return (
+        f"code={code} strategy_id=MyStrategy demo=YES command=sell "
+        "exchange=binance coinmarket=BTCUSDT amount=0.05"
+    )
 
 
 def test_a_known_chat_gets_its_users_string(telegram):
@@ -45,7 +48,7 @@ def test_a_known_chat_gets_its_users_string(telegram):
 
 
 def test_an_unknown_chat_gets_a_user_with_demo_settings(telegram):
-    """Somebody new is made a user, once, and the code stays the same."""
+    """A new chat becomes a user, once, and the code stays the same."""
     ask()
     ask()
     drain()
@@ -98,7 +101,7 @@ def test_a_number_may_be_text(telegram):
 
 
 def test_a_deployment_may_take_known_chats_only(telegram, monkeypatch):
-    """Where it is set so, a chat that never wrote to the bot gets nothing, and nobody is made a user."""
+    """With the setting, a chat that never wrote to the bot gets nothing, and no user is created."""
     monkeypatch.setenv("TRADEHOOK_TELEGRAM_KNOWN_CHATS_ONLY", "true")
     assert ask()[0] == 404
     assert users.lookup("telegram_id", CHAT) is None
@@ -126,7 +129,7 @@ def test_an_inactive_user_gets_no_string(telegram):
 
 
 def test_newcomers_of_one_ipv6_network_count_together():
-    """An address of IPv6 counts by its /64, of which everybody with IPv6 has a whole one."""
+    """An IPv6 address counts by its /64, because each IPv6 customer has a whole one."""
     from chalicelib.telegram.hand_out import _network
 
     assert _network("2001:db8:1:2::1") == _network("2001:db8:1:2:ffff::9") == "2001:db8:1:2::/64"

@@ -71,7 +71,7 @@ def queued(*events):
 
 
 def test_a_fill_is_told(telegram, linked):
-    """A user reads what was filled, at what price and cost."""
+    """A user reads the fill, its price and cost."""
     notify(message(event()))
     assert texts(telegram) == [
         "Filled: BUY 0.0015 BTC/USDT at 65000.1 on binance\nValue 97.50, fee 0.0975 USDT"
@@ -79,7 +79,7 @@ def test_a_fill_is_told(telegram, linked):
 
 
 def test_what_is_told_of_which_event(linked):
-    """Each kind of event has its sentence; what is nothing to the user has none."""
+    """Each kind of event has its sentence; an event of no interest to the user has none."""
     refusal = {
         "exchange": "paper",
         "symbol": "AAPL",
@@ -95,7 +95,8 @@ def test_what_is_told_of_which_event(linked):
         ("signal.accepted", "{}"): None,
         ("order.opened", json.dumps(FILL)): "Order placed: BUY 0.0015 BTC/USDT on binance",
         ("order.rejected", json.dumps(FILL | {"code": "no_price"})): (
-            "Rejected: BUY 0.0015 BTC/USDT on binance: No market price is known for the symbol; send one as price"
+            "Rejected: BUY 0.0015 BTC/USDT on binance: "
+            "No market price is known for the symbol; send one as price"
         ),
         ("order.expired", json.dumps(FILL)): "Order BUY 0.0015 BTC/USDT on binance: filled",
         (
@@ -119,7 +120,8 @@ def test_what_is_told_of_which_event(linked):
             json.dumps(ticket | {"old_status": "open", "new_status": "closed"}),
         ): "Ticket 4 is closed: No fill",
         ("trading.halted", '{"reason": "maintenance"}'): (
-            "Trading is halted: maintenance. Nothing more is opened; closing, reducing and cancelling still work."
+            "Trading is halted: maintenance. Nothing more is opened; "
+            "closing, reducing and cancelling still work."
         ),
         ("trading.halted", '{"scope": "strategy", "group_name": "g", "reason": "max_daily_loss"}'): (
             "Strategy g is halted: the daily loss has reached its limit. Nothing more is opened by it; "
@@ -134,7 +136,8 @@ def test_what_is_told_of_which_event(linked):
             "webhook.delivery_dead",
             '{"webhook_id": 1, "name": "My Webhook", "event_type": "order.filled", "attempts": 10}',
         ): (
-            "Webhook My Webhook did not take an event (order.filled) in 10 attempts. The delivery is given up and can be replayed."
+            "Webhook My Webhook did not take an event (order.filled) in 10 attempts. "
+            "The delivery is given up and can be replayed."
         ),
         (
             "webhook.enabled",
@@ -161,7 +164,7 @@ REFUSAL = {
 
 @pytest.mark.parametrize("type_", ["order.rejected", "order.protection_failed"])
 def test_the_exchanges_code_and_words_are_told(type_):
-    """A refused order, and a stop-loss that does not stand, are told with what the exchange said."""
+    """A refused order and a missing stop-loss are notified with the exchange's words."""
     order = {
         "side": "buy",
         "symbol": "BTCUSDT",
@@ -175,7 +178,7 @@ def test_the_exchanges_code_and_words_are_told(type_):
 
 
 def test_the_users_choices(telegram, linked):
-    """Only what was chosen is told, in the language chosen."""
+    """Only the chosen events are notified, in the chosen language."""
     choose(telegram_events=["payment.*"], language="ru")
     notify(message(event()))
     notify(
@@ -185,7 +188,7 @@ def test_the_users_choices(telegram, linked):
 
 
 def test_nobody_else_is_told(telegram, linked):
-    """Events of the admins' stream, and of users without a chat, are told to nobody."""
+    """Events of the admins' stream, and of users without a chat, notify no user."""
     create_user(by="test", user_id=2)
     notify(message(event(stream="admin")))
     notify(message(event(stream="user#2", user_id="2")))
@@ -201,9 +204,9 @@ def test_an_event_is_told_once(telegram, linked):
 
 
 def test_somebody_else_is_sending(telegram, linked):
-    """While another worker has a message in hand it is left alone.
+    """A message that another worker is sending is skipped.
 
-    When that worker died, the message goes out.
+    After that worker's crash, the message goes out.
     """
     now = datetime.now(UTC)
     store.claim_message(CHAT, "event-1", now)
@@ -231,7 +234,7 @@ def test_a_fault_is_tried_again_until_it_is_gone(telegram, linked, fault):
 def test_a_pause_is_kept_and_the_order_with_it(telegram, linked, monkeypatch):
     """On 429 the message and those behind it are hidden for as long as Telegram says.
 
-    Another user's are not held up.
+    Another user's are not delayed.
     """
     create_user(by="test", user_id=2, telegram_id=99)
     pauses = []
@@ -284,7 +287,7 @@ def test_a_chat_that_blocked_the_bot_is_left_alone(telegram, linked):
 
 
 def test_a_block_is_heard_of(telegram, linked):
-    """Telegram tells when somebody blocks the bot."""
+    """Telegram reports that a user blocked the bot."""
     from tests.unit.telegram.conftest import post
 
     post(

@@ -9,9 +9,7 @@ from testkit.gateway import call
 
 @pytest.mark.parametrize("body", [{"chat_id": 4242}, {"chat_id": "4242"}, "chat_id=4242"])
 def test_a_chat_id_alone_asks_for_the_code(body):
-    """However it is written, a chat id alone has the string sent to the chat, and the answer leaves the code
-    out.
-    """
+    """In any form, a chat id alone sends the string to the chat, and the answer omits the code."""
     status, answer, _ = call(receive_signals.app, "POST", "/xc", body)
     assert (status, answer["chat_id"]) == (200, 4242)
     assert "code" not in str(answer)

@@ -88,7 +88,7 @@ def test_nothing_outlives_the_token_that_made_it(api, kind, asked):
 
 
 def test_a_successor_inherits_the_duration(api):
-    """A token of a minute is followed by one of a minute, also by its own hand.
+    """A token of a minute is followed by one of a minute, also by its own request.
 
     An endless one by an endless one.
     """
@@ -102,8 +102,9 @@ def test_a_successor_inherits_the_duration(api):
 
 
 def test_revoking_revokes_descendants(api):
-    """What was made with a token, with what it made, and with what replaced it, ends with it, for other users
-    too. One entry says so.
+    """A revoked token ends all tokens made with it, directly or not, and its successors.
+
+    Other users' tokens, too. One entry says so.
     """
     first = make(api, "1", user_id=1)
     child = make(api, first["token"], user_id=1)
@@ -124,7 +125,7 @@ def test_revoking_revokes_descendants(api):
 
 
 def test_revoke_all(api):
-    """Every token of a user ends at once, and nobody else's; many of them too."""
+    """Every token of a user ends at once, even if there are many, and no other user's."""
     for _ in range(35):
         make(api, "7", kind="webhook")
     status, answer = api("7", "DELETE", TOKENS, user_id=7)

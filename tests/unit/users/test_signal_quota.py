@@ -35,9 +35,7 @@ def count(token: Usage, at: datetime = NOW, *, closing: bool = False) -> bool:
 
 @pytest.mark.parametrize("limit", [1, 3, 4, 10])
 def test_exactly_the_limit(emulated, limit):
-    """So many are let through in a minute and not one more, whether each reads afresh or all read before any
-    writes.
-    """
+    """Exactly the limit passes in a minute, whether each reads again or all read before any writes."""
     assert [count(read(limit)) for _ in range(limit + 3)] == [True] * limit + [False] * 3
     at = NOW + timedelta(minutes=1)
     at_once = [read(limit) for _ in range(limit + 3)]

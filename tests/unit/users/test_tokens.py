@@ -34,7 +34,7 @@ def test_api_token_opens_the_api_until_it_is_revoked(api):
 
 
 def last_used(token_id):
-    """What the list shows of a token, to whoever asks with another one."""
+    """Returns a token as the list shows it to another one."""
     from chalicelib import aws
     from chalicelib.users import signal_quota
 

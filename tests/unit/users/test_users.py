@@ -51,7 +51,7 @@ def test_seed_settings_are_taken(api):
 
 
 def test_counter_skips_numbers_that_were_chosen(api):
-    """A user without a chosen id gets a number that nobody has."""
+    """A user without a chosen id gets an unused number."""
     api("1", "POST", "/users", {"user_id": 2})
     ids = [api("1", "POST", "/users", {})[1]["user_id"] for _ in range(3)]
     assert len(set(ids)) == 3
@@ -107,7 +107,7 @@ def test_refused_user_leaves_nothing_behind(api):
 
 
 def test_lookups_find_a_user_without_a_scan(api):
-    """Telegram id, uuid and referral code find their user, and a stale one finds nobody."""
+    """Telegram id, uuid and referral code find their user, and a stale one finds none."""
     _, user = api("1", "POST", "/users", {"telegram_id": 99, "referral_code": "mine"})
     for field in ("telegram_id", "user_uuid", "referral_code"):
         _, found = api("1", "GET", "/users", query={field: str(user[field])})
@@ -229,7 +229,7 @@ def test_change_is_audited_with_before_and_after(api):
 
 
 def test_changing_nothing_tells_nothing(api):
-    """A patch to what is there already moves no version and tells no event."""
+    """A patch to the current values changes no version and publishes no event."""
     before = len(outbox())
     assert api("1", "PATCH", "/users/{user_id}", {"username": None}, user_id=7)[1]["version"] == 1
     assert len(outbox()) == before

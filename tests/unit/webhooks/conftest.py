@@ -1,4 +1,4 @@
-"""A world in which time is simulated: DynamoDB by moto; SQS and the schedule by hand."""
+"""A world in simulated time: DynamoDB by moto, SQS and the schedule by hand."""
 
 import json
 import threading
@@ -37,7 +37,7 @@ OK = Outcome(status=200, duration_ms=12)
 
 
 class Crash(BaseException):
-    """The process is gone."""
+    """The process has crashed."""
 
 
 class Sqs:
@@ -64,14 +64,14 @@ class Sqs:
         self.waiting.append((at, self.count, body))
 
     def take(self) -> list[str]:
-        """Up to ten messages whose time has come."""
+        """Returns up to ten due messages."""
         due = sorted(message for message in self.waiting if message[0] <= self.clock())[:10]
         self.waiting = [message for message in self.waiting if message not in due]
         return [body for _, _, body in due]
 
 
 class World:
-    """Everything the webhooks need, with a clock that only moves when told."""
+    """Everything the webhooks need, with a clock that tests move."""
 
     def __init__(self) -> None:
         self.now = START
@@ -87,7 +87,7 @@ class World:
         self.dynamodb = boto3.client("dynamodb")
         self.kms = boto3.client("kms")
 
-    # What the code under test calls.
+    # Calls from the code under test.
 
     def client(self, service: str, endpoint: str | None = None) -> Any:
         if service == "kms":
@@ -103,7 +103,7 @@ class World:
         return outcome
 
     def burn(self, *, before: bool = False) -> None:
-        """Ends the process after so many calls; a dead process makes none."""
+        """Ends the process after this many calls. A dead process makes none."""
         if before:
             if self.fuse == 0:
                 raise Crash
@@ -114,10 +114,10 @@ class World:
             if self.fuse == 0:
                 raise Crash
 
-    # What happens in the world.
+    # Events in the world.
 
     def user(self, user_id: str, *, role: Role, is_active: bool = True) -> None:
-        """A user as stored: new, or changed."""
+        """Stores a user, new or changed."""
         item = {
             "user_id": user_id,
             "part": "profile",
@@ -145,7 +145,7 @@ class World:
         )
 
     def publish(self, *events: LoggedEvent) -> None:
-        """Brings events to the matching function until it has taken them."""
+        """Passes events to the matching function until it has taken them."""
         waiting = [(event.stream, event.model_dump_json()) for event in events]
         while waiting:
             records = [_record(body, "webhooks.fifo", group) for group, body in waiting[:10]]
@@ -155,7 +155,7 @@ class World:
             ] + waiting[10:]
 
     def work(self) -> None:
-        """Everything whose time has come, in the queue."""
+        """Does everything that is due in the queue."""
         while bodies := self.sqs.take():
             records = [_record(body, "deliveries", "") for body in bodies]
             failed = self._deliver_webhooks(records)
@@ -164,7 +164,7 @@ class World:
                     self.sqs.put(record["body"], self.now + VISIBILITY)
 
     def _deliver_webhooks(self, records: list[dict[str, Any]]) -> set[str]:
-        assert not grants.denied  # else what is denied would be brought again for ever
+        assert not grants.denied  # SQS would redeliver denied work for ever
         try:
             return {
                 each["itemIdentifier"]
@@ -183,7 +183,7 @@ class World:
     def until(self, end: datetime) -> None:
         """Lets time pass.
 
-        Messages come at their time, and the sweep each minute in which it has something to do.
+        Messages arrive at their time, and the sweeper runs each minute in which it has work.
         """
         self.work()
         while (at := self._next()) is not None and at <= end:
@@ -215,15 +215,15 @@ class World:
             )
         return min(times, default=None)
 
-    # What tests look at.
+    # What tests read.
 
     def rows(self, table: str = "deliveries") -> list[dict[str, Any]]:
         return [aws.from_dynamodb(item.to_json()["Attributes"]) for item in self._stored(table)]
 
     def _stored(self, table: str) -> list[Item]:
-        """Straight from the emulator's memory.
+        """Returns items straight from the emulator's memory.
 
-        The clock asks at every step, and a scan would cost most of a test's time.
+        The clock asks at every step, and a scan would take most of a test's time.
         """
         return (
             dynamodb_backends[ACCOUNT_ID][self.dynamodb.meta.region_name]
@@ -250,7 +250,7 @@ class World:
         return found
 
     def check(self) -> None:
-        """The books are equal, and count what is there."""
+        """Checks that the counters balance and agree with the stored deliveries."""
         counted: dict[tuple[int, str], int] = {}
         for delivery in self.deliveries():
             columns = ["matched", delivery.state.value] + (["failing"] if delivery.status == "failed" else [])
@@ -288,7 +288,7 @@ class World:
 
 
 class _Counted:
-    """A client whose calls burn the fuse."""
+    """A client whose calls use up the fuse."""
 
     def __init__(self, world: World, inner: Any) -> None:
         self.world, self.inner = world, inner

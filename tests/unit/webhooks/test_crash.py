@@ -27,9 +27,9 @@ Outcomes are recorded together as they happen to come in.
 
 
 def run(world: World, scenario: str, fuse: int | None) -> int:
-    """Two events about one entity, or about two; the functions die after so many calls.
+    """Two events of one ordering key, or of two. The functions die after `fuse` calls.
 
-    Returns how many calls they made.
+    Returns the number of calls.
     """
     world.subscribe(rate_limit=1 if scenario == "rate_limited" else None)
     if scenario == "paused":
@@ -63,9 +63,9 @@ def run(world: World, scenario: str, fuse: int | None) -> int:
     [(scenario, fuse) for scenario, calls in CALLS.items() for fuse in range(1, calls + 1)],
 )
 def test_a_crash_after_any_call_loses_nothing(world: World, scenario: str, fuse: int) -> None:
-    """Wherever the functions die, each event arrives at least once, in order if they are about one entity,
-    under one id, and the books
-    are equal.
+    """After a crash at any call, each event arrives at least once under one id, and the counters balance.
+
+    Events of one ordering key arrive in order.
     """
     run(world, scenario, fuse)
     assert world.counters() == {
@@ -83,7 +83,7 @@ def test_a_crash_after_any_call_loses_nothing(world: World, scenario: str, fuse:
         len({(sent["id"], sent["body"], sent["headers"]["X-Webhook-Sequence"]) for sent in world.sent}) == 2
     )
     order = [sent["headers"]["X-Webhook-Sequence"] for sent in world.sent]
-    if scenario != "batch":  # whose events are about two entities
+    if scenario != "batch":  # its events have two ordering keys
         assert order.index("1") < order.index("2")
     assert len(order) <= 4
 

@@ -1,4 +1,4 @@
-"""Deliveries in simulated time: what is sent when, what is paused, what the books say."""
+"""Deliveries in simulated time: times of attempts, paused deliveries, counters."""
 
 import json
 import random
@@ -42,8 +42,9 @@ def test_an_event_reaches_its_subscriber_once_with_the_published_headers(world: 
 
 
 def test_retries_follow_the_schedule(world: World) -> None:
-    """Failed attempts are repeated after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h, the id staying
-    the same.
+    """Failed attempts are retried after 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h.
+
+    The id stays the same.
     """
     world.subscribe()
     world.answer = lambda _: failing(500)
@@ -65,8 +66,9 @@ def test_retries_follow_the_schedule(world: World) -> None:
 
 
 def test_a_delivery_that_alone_fails_is_given_up_in_the_end(world: World) -> None:
-    """When others get through, a delivery whose retries are used up is dead, and can be replayed under the
-    same id.
+    """A delivery without retries left is dead if others succeed.
+
+    It can be replayed under the same id.
     """
     world.subscribe()
     world.answer = lambda sent: failing(400) if '"bad"' in sent["body"] else OK
@@ -105,9 +107,7 @@ def test_a_delivery_that_alone_fails_is_given_up_in_the_end(world: World) -> Non
 
 
 def test_the_death_of_such_an_event_is_no_event(world: World) -> None:
-    """A dead delivery of `webhook.delivery_dead` is followed by no further one, or they would follow each
-    other for ever.
-    """
+    """A dead delivery of `webhook.delivery_dead` publishes no further such event."""
     world.subscribe("webhook.*")
     world.answer = lambda sent: (
         failing(400) if sent["headers"]["X-Webhook-Event"] == "webhook.delivery_dead" else OK
@@ -121,9 +121,7 @@ def test_the_death_of_such_an_event_is_no_event(world: World) -> None:
 
 
 def test_a_receiver_that_limits_gets_everything(world: World) -> None:
-    """A receiver that takes one request in 1.3 s and answers the others 429 loses nothing, and soon has it
-    all.
-    """
+    """A receiver that takes one request in 1.3 s and answers 429 to the others soon has everything."""
     free = [START]
 
     def limited(sent):
@@ -152,8 +150,9 @@ def test_a_receiver_that_limits_gets_everything(world: World) -> None:
     ["0", "1", "8", "Mon, 02 Mar 2026 11:00:00 GMT", "Mon, 02 Mar 2026 12:00:00 +9999999999999"],
 )
 def test_what_a_receiver_asks_for_never_makes_attempts_more_frequent(world: World, retry_after: str) -> None:
-    """However short or absurd `Retry-After` is, every attempt is recorded and a delivery is tried a few dozen
-    times in three days.
+    """However short or absurd `Retry-After` is, every attempt is recorded.
+
+    A delivery is tried a few dozen times in three days.
     """
     world.subscribe()
     world.answer = lambda _: failing(503, retry_after=retry_after)
@@ -169,7 +168,7 @@ def test_what_a_receiver_asks_for_never_makes_attempts_more_frequent(world: Worl
 def test_a_verdict_that_fails_is_recorded_and_the_schedule_goes_on(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fault in judging an answer leaves the attempt recorded and the retry at the schedule's time."""
+    """If an answer cannot be judged, the attempt is recorded and the retry is at the schedule's time."""
 
     def broken(**_):
         raise ZeroDivisionError
@@ -185,7 +184,7 @@ def test_a_verdict_that_fails_is_recorded_and_the_schedule_goes_on(
 
 @pytest.mark.parametrize("error", [None, "http_500"])
 def test_an_answer_that_cannot_be_stored_leaves_the_attempt_recorded(world: World, error: str | None) -> None:
-    """An answer too large for an item costs its words, not the record.
+    """An answer too large for an item loses its text, not the record.
 
     The others of its batch are recorded as well.
     """
@@ -205,7 +204,7 @@ def test_an_answer_that_cannot_be_stored_leaves_the_attempt_recorded(world: Worl
 def test_a_pause_costs_no_retry(world: World) -> None:
     """A delivery that was paused for days starts its schedule over.
 
-    It is not given up at the first failure after the pause.
+    The first failure after the pause does not end it.
     """
     world.subscribe()
     world.answer = lambda sent: failing(400) if '"bad"' in sent["body"] else OK
@@ -220,9 +219,7 @@ def test_a_pause_costs_no_retry(world: World) -> None:
 
 
 def test_a_week_down_loses_nothing(world: World) -> None:
-    """A receiver that is down for a week is switched off after five days, probed, switched on by itself, and
-    gets everything.
-    """
+    """A receiver down for a week is disabled after five days, probed, activated, and gets everything."""
     world.subscribe()
     world.answer = lambda sent: DOWN if sent["at"] < START + timedelta(days=7) else OK
     for hour in range(0, 7 * 24, 12):
@@ -256,9 +253,9 @@ def test_a_week_down_loses_nothing(world: World) -> None:
 
 
 def test_410_switches_the_endpoint_off_until_its_owner_is_back(world: World) -> None:
-    """410 Gone ends deliveries at once and no probe follows.
+    """410 Gone ends deliveries at once, and no probe follows.
 
-    What was missed goes out when the owner resumes.
+    Missed deliveries go out when the owner resumes.
     """
     world.subscribe()
     world.answer = lambda _: failing(410)
@@ -277,9 +274,7 @@ def test_410_switches_the_endpoint_off_until_its_owner_is_back(world: World) -> 
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_is_honoured(world: World, status: int) -> None:
-    """On 429 and 503 the next attempt waits exactly as long as the receiver asked, and the API shows until
-    when.
-    """
+    """On 429 and 503 the next attempt waits as long as the receiver asked, and the API shows until when."""
     world.subscribe()
     world.answer = lambda _: failing(status, retry_after="120") if len(world.sent) == 1 else OK
     world.publish(world.event())
@@ -292,7 +287,7 @@ def test_retry_after_is_honoured(world: World, status: int) -> None:
 
 
 def test_a_paused_endpoint_misses_nothing_and_drains_at_its_own_rate(world: World) -> None:
-    """What arrives during a pause is paused, and after it goes out no faster than the endpoint's rate limit."""
+    """Events during a pause wait, and then go out no faster than the endpoint's rate limit."""
     world.subscribe(rate_limit=2)
     world.call("PATCH", "/webhooks/1", {"is_active": False})
     world.publish(*(world.event(entity=f"order#{number}") for number in range(30)))
@@ -313,7 +308,7 @@ def test_a_paused_endpoint_misses_nothing_and_drains_at_its_own_rate(world: Worl
 
 
 def test_first_attempts_for_one_entity_go_in_order(world: World) -> None:
-    """A delivery waits for the first attempt of the one before it on its entity, and only for the first."""
+    """A delivery waits for the first attempt of the previous one of its ordering key, and only for that."""
     world.subscribe()
     events = [world.event(entity="order#1") for _ in range(4)] + [world.event(entity="order#2")]
     world.publish(*events)
@@ -331,8 +326,9 @@ def test_first_attempts_for_one_entity_go_in_order(world: World) -> None:
 
 @pytest.mark.parametrize("outcome", [OK, DOWN])
 def test_what_is_placed_during_an_attempt_follows_it(world: World, outcome: Outcome) -> None:
-    """An event about the same entity that comes while an attempt is under way goes out right after it, and
-    the attempt is recorded.
+    """An event of the same ordering key during an attempt goes out right after it.
+
+    The attempt is recorded.
     """
     world.subscribe()
     world.now += timedelta(microseconds=123_456)
@@ -354,7 +350,7 @@ def test_what_is_placed_during_an_attempt_follows_it(world: World, outcome: Outc
 
 
 def test_order_within_an_entity_survives_a_pause(world: World) -> None:
-    """Held deliveries of one entity drain in the order of their events, together with what arrives meanwhile."""
+    """Paused deliveries of one ordering key go out in the order of their events, with later ones."""
     world.subscribe()
     world.publish(world.event())
     world.call("POST", "/webhooks/1/pause")
@@ -367,7 +363,7 @@ def test_order_within_an_entity_survives_a_pause(world: World) -> None:
 
 
 def test_an_event_told_twice_is_delivered_once(world: World) -> None:
-    """The same event again makes no second delivery."""
+    """A duplicate of an event makes no second delivery."""
     world.subscribe()
     event = world.event()
     world.publish(event, event)
@@ -379,9 +375,7 @@ def test_an_event_told_twice_is_delivered_once(world: World) -> None:
 
 
 def test_scope_and_filter_decide_who_hears(world: World) -> None:
-    """Admin subscriptions hear the admin stream, a user's the user's own, and only what their types and
-    filter take.
-    """
+    """Admin subscriptions get the admin stream, a user's the user's own, filtered by types and filter."""
     world.subscribe("order.*")
     world.subscribe("order.filled", scope="user", user_id="7")
     world.subscribe("*", filter={"symbol": ["BTCUSDT"], "quantity": {"gte": "0.5"}})
@@ -402,8 +396,9 @@ def test_scope_and_filter_decide_who_hears(world: World) -> None:
 
 
 def test_deleting_a_subscription_ends_its_deliveries(world: World) -> None:
-    """Deliveries of a deleted subscription are given up without an attempt, those paused and those pending,
-    and stay in the books.
+    """Paused and pending deliveries of a deleted subscription are given up without an attempt.
+
+    The counters keep them.
     """
     world.subscribe()
     world.publish(*(world.event(entity="order#1") for _ in range(2)))
@@ -417,7 +412,7 @@ def test_deleting_a_subscription_ends_its_deliveries(world: World) -> None:
 
 
 def test_the_envelope_wraps_the_payload(world: World) -> None:
-    """With format envelope the body names ids, type, timestamp and sequence beside the data."""
+    """With format envelope the body has ids, type, timestamp and sequence around the data."""
     world.subscribe(format="envelope")
     world.publish(world.event(order_id="o-1"))
     world.work()
@@ -435,7 +430,7 @@ def test_the_envelope_wraps_the_payload(world: World) -> None:
 def test_two_subscriptions_tell_one_event_by_its_id(world: World) -> None:
     """The event's id is the same for every subscription and format.
 
-    A plain body is the payload alone, as the published receiver needs.
+    A plain body is only the payload, as the published receiver needs it.
     """
     world.subscribe()
     world.subscribe(format="envelope")
@@ -454,7 +449,7 @@ def test_two_subscriptions_tell_one_event_by_its_id(world: World) -> None:
 
 
 def test_a_lost_message_is_found_by_the_sweep(world: World) -> None:
-    """A delivery whose queue message has vanished is attempted a few minutes later."""
+    """A delivery with a lost queue message is attempted a few minutes later."""
     world.subscribe()
     world.publish(world.event())
     world.sqs.waiting.clear()
@@ -463,7 +458,7 @@ def test_a_lost_message_is_found_by_the_sweep(world: World) -> None:
 
 
 def test_replaying_a_time_range_sends_delivered_ones_again(world: World) -> None:
-    """A range of deliveries, delivered ones included, is sent again under the same ids."""
+    """A range of deliveries, delivered ones included, is replayed under the same ids."""
     world.subscribe()
     for number in range(3):
         world.publish(world.event(entity=f"order#{number}"))
@@ -482,7 +477,7 @@ def test_nothing_secret_is_logged_or_told(
 ) -> None:
     """Secrets, header values, the URL and the payload are in no log line.
 
-    Secrets in no event, message or history either.
+    Secrets are in no event, message or history either.
     """
     world.subscribe(
         url="https://example.com/hidden-path", secret="hidden-secret", headers={"X-Key": "hidden-header"}
@@ -500,7 +495,7 @@ def test_nothing_secret_is_logged_or_told(
 
 
 def test_a_burst_is_delivered_at_the_endpoints_rate(world: World) -> None:
-    """With a rate limit a burst is spread out, what lies beyond SQS's reach included, and nothing is lost."""
+    """With a rate limit a burst is spread out, beyond SQS's longest delay too, and nothing is lost."""
     world.subscribe(rate_limit=1)
     world.publish(*(world.event(entity=f"order#{number}") for number in range(20)))
     world.passes(minutes=5)

@@ -11,12 +11,12 @@ from tests.unit.webhooks.conftest import World
 
 
 def demote(world: World) -> None:
-    """The admin who subscribed becomes a user."""
+    """Makes the admin who subscribed a user."""
     world.user("1", role=Role.USER)
 
 
 def deactivate(world: World) -> None:
-    """The admin who subscribed is deactivated."""
+    """Deactivates the admin who subscribed."""
     world.user("1", role=Role.ADMIN, is_active=False)
 
 
@@ -25,9 +25,9 @@ LOSSES = pytest.mark.parametrize("lose", [demote, deactivate])
 
 @LOSSES
 def test_an_event_after_the_loss_is_not_matched(world: World, lose) -> None:
-    """The next event finds the owner without the right.
+    """At the next event the owner has no permission.
 
-    Nothing is placed, and the subscription is off with a reason.
+    No delivery is created, and the subscription is disabled with a reason.
     """
     world.subscribe("payment.*")
     lose(world)
@@ -41,7 +41,7 @@ def test_an_event_after_the_loss_is_not_matched(world: World, lose) -> None:
 
 @LOSSES
 def test_a_delivery_that_waits_is_held(world: World, lose) -> None:
-    """What was matched before the loss is not sent after it, in a batch or by itself, at once or by a retry."""
+    """An event matched before the loss is not sent after it, in a batch or alone, at once or by a retry."""
     world.subscribe("payment.*")
     world.publish(*[world.event("payment.completed", entity=f"payment#{n}") for n in range(3)])
     lose(world)
@@ -52,7 +52,7 @@ def test_a_delivery_that_waits_is_held(world: World, lose) -> None:
 
 @LOSSES
 def test_an_endpoint_that_is_down_is_not_probed(world: World, lose) -> None:
-    """An endpoint that was switched off for its failures is not tried with what its owner may no longer read."""
+    """A failing endpoint is not probed with events that its owner may no longer read."""
     from tests.unit.webhooks.test_deliver import OK
 
     world.subscribe("payment.*")
@@ -68,8 +68,9 @@ def test_an_endpoint_that_is_down_is_not_probed(world: World, lose) -> None:
 
 @LOSSES
 def test_the_change_itself_switches_off(world: World, lose) -> None:
-    """The event of the change switches the subscriptions off, of the admins' stream and, for a deactivated
-    user, the own ones.
+    """The event of the change disables the subscriptions to the admins' stream.
+
+    For a deactivated user, it disables the user's own ones, too.
     """
     world.subscribe("payment.*")
     world.subscribe("order.*", scope="user", user_id="1")
@@ -90,7 +91,7 @@ def test_the_change_itself_switches_off(world: World, lose) -> None:
 
 
 def test_it_is_not_switched_on_without_the_right(world: World) -> None:
-    """Neither resuming nor a PATCH switches it on; once the right is back, its owner does."""
+    """Neither resuming nor a PATCH activates it without the permission. With it, the owner can."""
     world.subscribe("payment.*")
     demote(world)
     world.publish(world.event("payment.completed"))
@@ -105,7 +106,7 @@ def test_it_is_not_switched_on_without_the_right(world: World) -> None:
 
 
 def test_a_users_own_subscription_goes_on_for_an_active_user(world: World) -> None:
-    """An admin who becomes a user keeps the subscription to the own events."""
+    """An admin who becomes a user keeps the subscription to the user's own events."""
     world.caller = Caller(user_id="7", user_uuid="u-7", role=Role.USER)
     world.subscribe("order.*")
     world.publish(world.event(stream="user#7"))

@@ -1,4 +1,4 @@
-"""Events become deliveries: in batches, in order, and how far behind that is."""
+"""Events become deliveries: in batches, in order, and the lag of that."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ from .conftest import OK, START, World
 
 @pytest.fixture
 def calls(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The calls to AWS, by name."""
+    """The names of the calls to AWS."""
     made: list[str] = []
     client = world.client
 
@@ -31,7 +31,7 @@ def calls(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_batch_is_matched_together(world: World, calls: list[str]) -> None:
-    """Ten events for five subscriptions take a few calls for each subscription, not for each event."""
+    """Ten events for five subscriptions take a few calls per subscription, not per event."""
     for _ in range(5):
         world.subscribe()
     calls.clear()
@@ -49,9 +49,9 @@ def test_a_batch_is_matched_together(world: World, calls: list[str]) -> None:
 
 
 def test_many_events_and_a_slow_endpoint(world: World) -> None:
-    """A burst to five subscriptions, one of which fails all the time.
+    """A burst to five subscriptions, one of which always fails.
 
-    The others have everything at once, in order for each entity.
+    The others get everything at once, in order within each ordering key.
     """
     for number in range(5):
         world.subscribe(url=f"https://example.com/{number}")
@@ -71,7 +71,7 @@ def test_many_events_and_a_slow_endpoint(world: World) -> None:
 
 
 def test_a_batch_that_was_partly_matched_goes_on(world: World) -> None:
-    """Events that have their deliveries keep them; those behind follow them, also on the same entity."""
+    """Events with deliveries keep them; later ones follow, also within an ordering key."""
     world.subscribe()
     events = [world.event(entity=f"order#{number % 2}") for number in range(6)]
     world.publish(*events[:3])
@@ -88,7 +88,7 @@ def test_a_batch_that_was_partly_matched_goes_on(world: World) -> None:
 
 
 def test_the_same_event_twice_in_a_batch_is_one_delivery(world: World) -> None:
-    """A redelivered record beside its first."""
+    """A redelivered record next to the first one."""
     world.subscribe()
     event = world.event()
     fan_out.fan_out_all([event, event], world.now)
@@ -119,7 +119,7 @@ def test_a_record_that_nobody_understands_holds_back_only_those_behind_it(world:
 
 
 def test_a_subscription_hears_nothing_from_before_it_existed(world: World) -> None:
-    """An event that waited while the subscription was made is not for it."""
+    """A subscription gets no event from before its creation."""
     early = world.event()
     world.now += timedelta(seconds=1)
     world.subscribe()
@@ -131,9 +131,9 @@ def test_a_subscription_hears_nothing_from_before_it_existed(world: World) -> No
 def test_a_subscription_that_is_paused_while_a_batch_is_made(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Deliveries made for a paused subscription that has just been resumed go out.
+    """Deliveries created for a paused subscription that has just been resumed go out.
 
-    For a deleted one there are none.
+    A deleted one gets none.
     """
     world.subscribe()
     world.call("POST", "/webhooks/1/pause")
@@ -148,7 +148,7 @@ def test_a_subscription_that_is_paused_while_a_batch_is_made(
 def test_the_lag_is_the_age_of_the_oldest_event_not_yet_matched(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Statistics and the metric say how far behind a stream is; one that is matched up to its end is not."""
+    """Statistics and the metric have a stream's lag; it is zero at the end of the stream."""
     measured: list[tuple[Metric, float]] = []
     monkeypatch.setattr(worker, "measure", lambda metric, value: measured.append((metric, value)))
     world.subscribe()
@@ -161,7 +161,7 @@ def test_the_lag_is_the_age_of_the_oldest_event_not_yet_matched(
     world.now += timedelta(seconds=10)
     assert world.call("GET", "/webhooks/stats").body["lag_s"] == 40
     assert world.call("GET", "/webhooks/1/stats").body["lag_s"] == 40
-    world.publish(*events[1:], *events[:1])  # a repeat of an earlier batch changes nothing
+    world.publish(*events[1:], *events[:1])  # an earlier batch changes nothing
     assert world.call("GET", "/webhooks/stats").body["webhooks"][0]["lag_s"] == 0
     assert measured == [(Metric.MATCHING_LAG, 30.0), (Metric.MATCHING_LAG, 40.0)]
     assert lag.lags(["user#7"], world.now) == {"user#7": 0}

@@ -29,7 +29,7 @@ PAYLOAD = {
     ],
 )
 def test_types_match_exactly_or_by_wildcard(pattern: str, event_type: str, *, matches: bool) -> None:
-    """A wildcard takes the types below it, anything else only itself."""
+    """A wildcard matches the types below it, anything else only itself."""
     assert filters.type_matches(pattern, event_type) is matches
 
 
@@ -65,7 +65,7 @@ def test_types_match_exactly_or_by_wildcard(pattern: str, event_type: str, *, ma
     ],
 )
 def test_every_condition_of_a_filter_has_to_hold(conditions: dict[str, Any], *, wants: bool) -> None:
-    """Filters compare by value, money given as text included, along dotted paths."""
+    """Filters compare by value along dotted paths, also money given as text."""
     assert filters.find_problem(conditions) is None
     assert filters.is_wanted(("*",), conditions, "order.filled", PAYLOAD) is wants
 

@@ -33,7 +33,7 @@ PORTS = iter(range(18450, 18500))
 
 @contextlib.contextmanager
 def raw(behave: Callable[[socket.socket], None]) -> Iterator[str]:
-    """A server that reads a request and then behaves as told."""
+    """A server that reads a request and then behaves as configured."""
     listener, port = _listener()
     stop = threading.Event()
 
@@ -179,7 +179,7 @@ def answering(data: bytes) -> Callable[[socket.socket], None]:
 def test_an_answer_counts_only_when_it_is_whole_and_2xx(
     sender: WebhookHttpClient, data: bytes, status: int | None, error: str | None
 ) -> None:
-    """2xx is success, a redirect is not followed, an answer that breaks off is a failure."""
+    """2xx is success, a redirect is not followed, a truncated answer is a failure."""
     with raw(answering(data)) as url:
         outcome = sender.post(url, {}, "{}")
     assert (outcome.status, outcome.error) == (status, error)
@@ -387,7 +387,7 @@ def _resolver(rounds: list[list[str]]) -> Any:
 
 
 def test_certificates_are_checked(tmp_path: Path) -> None:
-    """A certificate nobody vouches for, or one for another name, is refused; the right one is accepted."""
+    """An untrusted certificate, or one for another name, is refused; the right one is accepted."""
     for name, good in (("localhost", True), ("elsewhere.example.com", False)):
         pem = certificate(tmp_path, name)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

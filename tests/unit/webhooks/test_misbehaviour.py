@@ -1,6 +1,6 @@
 """Receivers that misbehave, over real sockets, while the clock is simulated.
 
-What becomes of the delivery, and that nothing is lost.
+The tests check the delivery's state, and that nothing is lost.
 """
 
 import contextlib
@@ -31,17 +31,17 @@ TAKEN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 def answers(data: bytes) -> Behaviour:
-    """Answers so, and closes."""
+    """Sends this answer and closes."""
     return lambda peer: peer.sendall(data)
 
 
 def says_nothing(peer: socket.socket) -> None:
-    """Takes the request, and waits for the other side to give up."""
+    """Takes the request, and waits for the client to give up."""
     peer.recv(1)
 
 
 def drips(peer: socket.socket) -> None:
-    """A byte now and then, for ever."""
+    """Sends a byte now and then, for ever."""
     peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
     while True:
         peer.sendall(b"x")
@@ -49,7 +49,7 @@ def drips(peer: socket.socket) -> None:
 
 
 def floods(peer: socket.socket) -> None:
-    """A gigabyte."""
+    """Sends a gigabyte."""
     peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n")
     for _ in range(16_384):
         peer.sendall(b"x" * 65_536)
@@ -57,7 +57,7 @@ def floods(peer: socket.socket) -> None:
 
 @dataclass
 class Server:
-    """A receiver that behaves as told and counts what it is asked."""
+    """A receiver that behaves as configured and counts requests."""
 
     port: int
     behave: Behaviour
@@ -98,7 +98,7 @@ def serving(behave: Behaviour, context: ssl.SSLContext | None = None) -> Iterato
 
 @dataclass(frozen=True)
 class Case:
-    """How a receiver behaves and what that is taken for.
+    """A receiver's behaviour and its expected outcome.
 
     The outcome's status and error, and the seconds until the next attempt.
     """
@@ -142,7 +142,7 @@ CASES = {
 
 @pytest.fixture
 def real(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """The world, whose attempts go over real sockets."""
+    """The world with attempts over real sockets."""
     monkeypatch.setenv("TRADEHOOK_WEBHOOK_ALLOW_HTTP", "true")
     monkeypatch.setenv("TRADEHOOK_WEBHOOK_ALLOW_LOOPBACK", "true")
     monkeypatch.setattr(ssrf_guard, "resolve", lambda *_: [ipaddress.ip_address("127.0.0.1")])
@@ -161,9 +161,7 @@ def through(world: World, sender: WebhookHttpClient) -> World:
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_nothing_is_lost_to_a_receiver_that_misbehaves(real: World, case: Case) -> None:
-    """Each fault is recorded as what it is and followed by an attempt at its time, under the same id, until
-    the receiver takes it.
-    """
+    """Each fault is recorded by name and retried under the same id until the receiver takes it."""
     with serving(case.behave) as server:
         real.subscribe(url=f"http://127.0.0.1:{server.port}/webhook")
         real.publish(real.event())
@@ -195,9 +193,9 @@ def test_nothing_is_lost_to_a_receiver_that_misbehaves(real: World, case: Case) 
 
 
 def test_nothing_is_lost_to_a_bad_certificate(real: World, tmp_path: Path) -> None:
-    """A certificate that nobody vouches for is a failed attempt.
+    """An untrusted certificate is a failed attempt.
 
-    Once there is a good one the delivery goes out.
+    With a good certificate the delivery goes out.
     """
     pem = certificate(tmp_path, "localhost")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -216,7 +214,7 @@ def test_nothing_is_lost_to_a_bad_certificate(real: World, tmp_path: Path) -> No
 
 
 def test_nothing_is_lost_to_a_closed_port(real: World) -> None:
-    """Nobody listening is a failed attempt; once somebody does the delivery goes out."""
+    """A closed port is a failed attempt; once it is open the delivery goes out."""
     with serving(answers(TAKEN)) as server:
         port = server.port
     real.subscribe(url=f"http://127.0.0.1:{port}/webhook")

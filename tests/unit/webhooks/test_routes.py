@@ -1,4 +1,4 @@
-"""The webhook API: the published requests as printed, and what lies beside them."""
+"""The webhook API: the published requests as printed, and further ones."""
 
 from datetime import timedelta
 from typing import Any
@@ -32,7 +32,7 @@ def as_user(world: World, user_id: str = "7") -> None:
 
 
 def test_the_published_requests_work_as_printed(world: World) -> None:
-    """Create, list, read, change, figures, history and delete, with the published bodies and query strings."""
+    """Create, list, read, change, figures, history and delete, with the published bodies and queries."""
     made = world.call("POST", "/webhooks", PRINTED)
     assert made.status == 201
     assert {name: made.body[name] for name in PRINTED} == PRINTED
@@ -240,7 +240,7 @@ def test_a_range_of_deliveries_takes_epoch_times(world: World) -> None:
 
 
 def test_deliveries_are_found_by_state_and_type(world: World) -> None:
-    """The fields of a delivery narrow its list, alone and together; a word that is none of them is a 400."""
+    """The fields of a delivery filter its list, alone and together; an unknown value is a 400."""
     world.subscribe("*")
     world.publish(world.event(), world.event("user.created", entity="user#1"))
     world.work()
@@ -331,7 +331,7 @@ def test_a_delivery_of_another_webhook_is_not_found(world: World) -> None:
     ],
 )
 def test_a_bad_field_is_named(world: World, change: dict[str, Any], code: str, field: str) -> None:
-    """What is wrong with a body is answered with the field, and nothing is made."""
+    """An invalid body is answered with the field, and nothing is created."""
     with pytest.raises(Refused) as refused:
         world.call("POST", "/webhooks", PRINTED | change)
     assert (refused.value.code, refused.value.values["field"]) == (code, field)
@@ -347,7 +347,7 @@ def test_a_broken_body_is_refused(world: World, body: bytes) -> None:
 
 
 def test_a_test_event_goes_out_at_once(world: World) -> None:
-    """The test answers what the endpoint said, and the books do not change."""
+    """The test returns the endpoint's answer, and the counters do not change."""
     world.subscribe()
     world.answer = lambda _: Outcome(
         status=401, error="http_401", response_body="Invalid signature", duration_ms=4
@@ -366,7 +366,7 @@ def test_a_test_event_goes_out_at_once(world: World) -> None:
 def test_a_delivery_shows_every_attempt_and_can_be_replayed(world: World) -> None:
     """Each attempt with its request and answer; a replay goes out at once under the same id.
 
-    One under way is a conflict.
+    A replay during an attempt is a conflict.
     """
     world.subscribe()
     world.answer = lambda _: (

@@ -31,7 +31,7 @@ def trail(world: World) -> list[str]:
     ],
 )
 def test_each_change_leaves_one_entry(world: World, method: str, path: str, body: Any, action: str) -> None:
-    """Whoever changes a subscription, the trail says so once, and what nothing changes leaves no entry."""
+    """Any change of a subscription has one audit entry, and a change of nothing has none."""
     world.subscribe()
     world.passes(seconds=1)
     world.call(method, path, body)
@@ -43,7 +43,7 @@ def test_each_change_leaves_one_entry(world: World, method: str, path: str, body
 
 
 def test_all_admins_are_told_of_a_subscription_with_admin_scope(world: World) -> None:
-    """A new listener to everybody's events is an event of the admins' stream, in the same transaction."""
+    """A new subscription to all users' events is an event of the admins' stream, in the same transaction."""
     world.subscribe(scope="user", user_id="7")
     assert not world.rows("outbox")
     world.subscribe()
@@ -115,7 +115,7 @@ def test_another_path_keeps_headers_and_secret(world: World) -> None:
     ],
 )
 def test_header_names_that_are_read_otherwise(world: World, name: str) -> None:
-    """Names that a receiver folds onto ours, or that a proxy on the way reads, are refused."""
+    """Names that a receiver maps to ours, or that a proxy reads, are refused."""
     with pytest.raises(Refused) as refused:
         world.subscribe(headers={name: "v"})
     assert refused.value.code == "invalid_headers"
@@ -168,7 +168,7 @@ def test_the_deployments_hosts_are_its_own(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_test_event_keeps_to_the_rate_limit(world: World) -> None:
-    """The test route calls the endpoint no more often than its owner allows."""
+    """The test route calls the endpoint no more often than its rate limit."""
     world.subscribe(rate_limit=1)
     world.call("POST", "/webhooks/1/test")
     with pytest.raises(TooMany):

@@ -1,4 +1,4 @@
-"""When a failed attempt is followed by which."""
+"""The consequences of failed attempts."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -68,7 +68,8 @@ def test_retry_after_is_seconds_or_a_date(header: str | None, wait: int | None) 
         st.text(),
         st.integers().map(str),
         st.from_regex(
-            r"(Mon, )?[0-9]{1,3} [A-Z][a-z]{2} [0-9]{1,6} [0-9]{1,3}:[0-9]{1,3}(:[0-9]{1,3})? ?([A-Z]{1,4}|[+-][0-9]{1,22})?",
+            r"(Mon, )?[0-9]{1,3} [A-Z][a-z]{2} [0-9]{1,6} "
+            r"[0-9]{1,3}:[0-9]{1,3}(:[0-9]{1,3})? ?([A-Z]{1,4}|[+-][0-9]{1,22})?",
             fullmatch=True,
         ),
     ),
@@ -99,9 +100,9 @@ def test_retry_after_never_shortens_the_schedule(header: str) -> None:
 
 
 def test_a_postponed_attempt_is_no_try_and_slows_down_with_the_schedule() -> None:
-    """A longer wait is kept to and does not count.
+    """A longer wait is kept and does not count.
 
-    A receiver that postpones for ever is asked no more often than the schedule allows.
+    A receiver that postpones for ever is called no more often than the schedule permits.
     """
     assert decision(1, 429, "8") == RetryDecision(
         next=Next.RETRY, at=NOW + timedelta(seconds=8), postponed=True

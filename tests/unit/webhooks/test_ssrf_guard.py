@@ -165,7 +165,7 @@ def test_other_spellings_of_loopback_are_refused(host: str) -> None:
 
 
 def test_http_and_loopback_are_for_the_local_stack() -> None:
-    """Both settings open exactly what they name and nothing else."""
+    """Both settings permit exactly what they name."""
     local = Policy(allow_http=True, allow_loopback=True)
     ssrf_guard.check("http://localhost:18450/", local, answers("127.0.0.1", "::1"))
     with pytest.raises(Refused):
@@ -175,7 +175,7 @@ def test_http_and_loopback_are_for_the_local_stack() -> None:
 
 
 def test_a_deployment_may_restrict_destinations() -> None:
-    """With hosts or ranges listed nothing else is called; a range does not open what is not public."""
+    """With hosts or ranges listed, only those are called; a range permits no address that is not public."""
     listed = Policy(
         hosts=("hooks.example.com", "*.example.org"), networks=(ipaddress.ip_network("198.20.0.0/16"),)
     )

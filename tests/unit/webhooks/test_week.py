@@ -35,7 +35,7 @@ def failing(status: int, retry_after: str | None = None) -> Outcome:
 
 
 def limits() -> Receiver:
-    """Takes one request in two seconds; the others are to come back in eight."""
+    """Takes one request in two seconds; the others must come back after eight."""
     free = [START]
 
     def answer(sent: dict[str, Any]) -> Outcome:
@@ -52,7 +52,7 @@ def is_down_for_two_days(sent: dict[str, Any]) -> Outcome:
 
 
 def lies(dice: random.Random) -> Receiver:
-    """Fails half of the time in the first three days, with a `Retry-After` that means nothing or too little."""
+    """Fails half of the time in the first three days, with a useless `Retry-After`."""
 
     def answer(sent: dict[str, Any]) -> Outcome:
         if sent["at"] - START < timedelta(days=3) and dice.random() < 0.5:
@@ -67,9 +67,9 @@ def dislikes_some(sent: dict[str, Any]) -> Outcome:
 
 
 def test_a_week(world: World) -> None:
-    """No event that a receiver takes at some time is missing.
+    """Every event that a receiver accepts at some time arrives.
 
-    What it never takes is given up by time, and its owner is notified.
+    An event that it never accepts is given up by time, and its owner is notified.
     """
     dice = random.Random(7)
     world.jitter = dice.random
@@ -129,8 +129,9 @@ def test_a_week(world: World) -> None:
 
 
 def check_pace(attempts: list[tuple[datetime, Outcome]]) -> None:
-    """Each wait is the schedule's own, or the longer one the receiver asked for, which grows with the
-    schedule as well.
+    """Each wait is the schedule's own, or the longer one the receiver asked for.
+
+    The latter grows with the schedule as well.
     """
     tries = 0
     for (at, outcome), (following, _) in pairwise(attempts):

@@ -16,7 +16,7 @@ from .conftest import OK, World
 
 
 def batch(world: World, number: int = 10) -> dict[str, str]:
-    """The messages of so many deliveries, taken from the queue."""
+    """Returns the messages of this many deliveries, taken from the queue."""
     world.subscribe()
     world.publish(*(world.event(entity=f"order#{each}") for each in range(number)))
     return {f"m-{index}": body for index, body in enumerate(world.sqs.take())}
@@ -24,7 +24,7 @@ def batch(world: World, number: int = 10) -> dict[str, str]:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The calls to AWS that are made from now on."""
+    """The calls to AWS from now on."""
     made: list[str] = []
     inner = aws.client
 
@@ -41,7 +41,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 
 def test_all_of_a_batch_are_under_way_at_once(world: World) -> None:
-    """Ten deliveries are posted side by side: each waits for all the others."""
+    """Ten deliveries are posted concurrently: each waits for all the others."""
     together = threading.Barrier(10, timeout=10)
     bodies = batch(world)
 
@@ -55,9 +55,7 @@ def test_all_of_a_batch_are_under_way_at_once(world: World) -> None:
 
 
 def test_a_batch_takes_few_calls(world: World, calls: list[str]) -> None:
-    """Ten deliveries are read and claimed by one call each, and outcomes that come in side by side are
-    recorded together.
-    """
+    """Ten deliveries are read and claimed by one call each, and concurrent outcomes are recorded together."""
     together = threading.Barrier(10, timeout=10)
     bodies = batch(world)
 
@@ -81,7 +79,7 @@ def test_a_batch_takes_few_calls(world: World, calls: list[str]) -> None:
 
 
 def test_a_slow_endpoint_holds_up_nobody(world: World) -> None:
-    """What the others did is recorded while the slow one is still under way."""
+    """The other outcomes are recorded while the slow attempt is still in progress."""
     world.subscribe(url="https://slow.example.com/")
     bodies = batch(world, 4)
     recorded = threading.Event()
@@ -110,7 +108,7 @@ def test_a_slow_endpoint_holds_up_nobody(world: World) -> None:
 def test_what_cannot_be_written_together_is_written_alone(
     world: World, monkeypatch: pytest.MonkeyPatch, stage: int
 ) -> None:
-    """Should claiming or recording together meet with others at the same items, each is done by itself."""
+    """If claiming or recording together conflicts with other writers, each is done alone."""
     bodies = batch(world)
     tried = 0
     inner = delivery_store.change_together
@@ -127,7 +125,7 @@ def test_what_cannot_be_written_together_is_written_alone(
 
 
 def test_a_delivery_that_somebody_else_has_is_left_to_them(world: World) -> None:
-    """A batch with a message that is being worked on elsewhere makes the other attempts only."""
+    """A delivery that another worker has is skipped, and the others of the batch are attempted."""
     bodies = batch(world, 3)
     taken = world.deliveries()[1]
     delivery_store.change(taken, world.now, claimed_until=world.now + delivery_store.GRACE)
@@ -136,7 +134,7 @@ def test_a_delivery_that_somebody_else_has_is_left_to_them(world: World) -> None
 
 
 def test_a_failing_delivery_fails_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fault of ours sends one message back to the queue, whatever the rest of the batch is."""
+    """An error of ours sends one message back to the queue, and no other of the batch."""
     bodies = batch(world, 3)
     inner = delivery_store.attempt_write
 
@@ -154,7 +152,7 @@ def test_a_failing_delivery_fails_alone(world: World, monkeypatch: pytest.Monkey
 
 
 def test_a_failing_task_fails_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draining that fails comes again; the deliveries beside it are made."""
+    """A failed drain comes again; the other deliveries are made."""
     bodies = batch(world, 2)
 
     def contended(*_: Any) -> int:
@@ -177,14 +175,14 @@ def test_a_failing_task_fails_alone(world: World, monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_a_message_nobody_understands_fails_alone(world: World, broken: str) -> None:
-    """A broken message goes back, and in the end to the dead-letter queue; the rest of the batch is done."""
+    """A malformed message goes back, and at last to the dead-letter queue; the rest of the batch is done."""
     bodies = batch(world, 2)
     assert worker.handle_tasks({"b": broken} | bodies) == ["b"]
     assert world.counters()["delivered"] == 2
 
 
 def test_the_same_delivery_twice_in_a_batch_is_made_once(world: World) -> None:
-    """Two messages about one delivery lead to one attempt, and both are done with."""
+    """Two messages about one delivery lead to one attempt, and both are deleted."""
     bodies = batch(world, 1)
     assert worker.handle_tasks(bodies | {"again": bodies["m-0"]}) == []
     assert len(world.sent) == 1

@@ -14,6 +14,7 @@ class Book:
     what it offers to the next orders at market, one after the other; None for as much as anyone wants, and
     after the last one `size` counts again. `market_maximum` is the largest order at market, base units; None
     for `maximum`. `market_value` is the most it may be worth, quote units, which OKX says of spot.
+    `high` and `low` are the extremes since the simulator began. Its tickers give them as those of 24 hours.
     """
 
     exchange: str
@@ -33,6 +34,11 @@ class Book:
     depth: list[Decimal | None] = field(default_factory=list)
     market_maximum: Decimal | None = None
     market_value: Decimal | None = None
+    high: Decimal = Decimal(0)
+    low: Decimal = Decimal(0)
+
+    def __post_init__(self) -> None:
+        self.high = self.low = self.last
 
     @property
     def name(self) -> str:

@@ -311,7 +311,7 @@ def on_price(seen: PriceUpdate) -> None:
     watched.count_in(account.currency, paper_context.dollars_per_unit(account, book.prices))
     client = PaperExecution(book, None, {seen.symbol: seen.price}, now)
     book.permit = paper_context.permit(book, watched, profile, account, lambda: client.profits, now)
-    client.on_price(seen.symbol, seen.price)
+    client.on_price_update(seen)
     if (
         client.placed or client.changed or client.book.changed or client.profits
     ):  # profits may be of what `see` has written already

@@ -112,6 +112,11 @@ class PriceUpdate(BaseModel):
     """A message in an order queue.
 
     A new market price, for an account with orders waiting for one, or a futures position.
+
+    Attributes:
+        market_type: Whose price it is. None lets the orders of both markets see it.
+        high, low: The extremes since the last look, where they are certain and go beyond `price`.
+        since: When that last look was. Orders placed later do not see the extremes.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -122,6 +127,10 @@ class PriceUpdate(BaseModel):
     symbol: str
     price: Decimal
     at: datetime
+    market_type: MarketType | None = None
+    high: Decimal | None = None
+    low: Decimal | None = None
+    since: datetime | None = None
 
 
 class ReconcileAccount(BaseModel):

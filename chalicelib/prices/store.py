@@ -85,7 +85,21 @@ class LivePrice:
     day_low: Decimal | None = None
 
 
-def live_prices(keys: Sequence[tuple[str, str, MarketType]]) -> list[LivePrice | None]:
+LiveKey = tuple[str, str, MarketType]
+"""Symbol, exchange and market."""
+
+
+def fresh_live_prices(keys: Sequence[LiveKey], now: datetime) -> dict[LiveKey, LivePrice]:
+    """The live prices that still are the market's, for those of the keys that have one."""
+    found = live_prices(list(dict.fromkeys(keys)))
+    return {
+        (each.symbol, each.exchange, each.market_type): each
+        for each in found
+        if each and is_fresh(each.at, now)
+    }
+
+
+def live_prices(keys: Sequence[LiveKey]) -> list[LivePrice | None]:
     """The live prices stored for symbol, exchange and market, however old; None where there is none."""
     found: list[LivePrice | None] = []
     for start in range(0, len(keys), _READ_AT_ONCE):
@@ -95,7 +109,7 @@ def live_prices(keys: Sequence[tuple[str, str, MarketType]]) -> list[LivePrice |
     return found
 
 
-def _live_price(key: tuple[str, str, MarketType], item: aws.Item | None) -> LivePrice | None:
+def _live_price(key: LiveKey, item: aws.Item | None) -> LivePrice | None:
     if item is None:
         return None
     at, source = datetime.fromisoformat(str(item["at"])), str(item.get("source", key[1]))

@@ -37,7 +37,7 @@ class Exchanges:
 
     def show(self, price: int, *, exchange: str = "binance", symbol: str = "BTCUSDT", **day: int) -> None:
         ticker = Ticker(
-            Decimal(price), *(Decimalecimal(day[name]) if name in day else None for name in ("high", "low"))
+            Decimal(price), *(Decimal(day[name]) if name in day else None for name in ("high", "low"))
         )
         for market_type in ("spot", "futures"):
             self.lists.setdefault((exchange, market_type), {})[symbol] = ticker

@@ -290,11 +290,18 @@ def on_price(seen: PriceUpdate) -> None:
     Raises:
         Retryable: Somebody else changed the account's books meanwhile; nothing was written.
     """
+    now = datetime.now(UTC)
+    if seen.market_type is not None and not prices.is_fresh(seen.at, now):
+        # A later look has shown what matters since. An old ticker must not liquidate anybody.
+        log.warning(
+            "live price dropped, too old", extra={"account_id": seen.account_id, "symbol": seen.symbol}
+        )
+        return
     stored = paper_store.items(seen.account_id)
     item = aws.get_many([("accounts", {"account_id": seen.account_id})])[0]
     if item is None:
         return
-    account, now = Account.model_validate(item), datetime.now(UTC)
+    account = Account.model_validate(item)
     active_rules = risk_state.switches(account.user_id, account.account_id, None)
     others = paper_context.other_strategies(stored, account.user_id, None)
     watch_keys, valued = (

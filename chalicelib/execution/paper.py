@@ -246,7 +246,8 @@ class PaperExecution:
             worse, better = price_path.extremes(update.price, update.high, update.low, levels, long=long)
             for price in (*worse, *([update.price, *better] if better else [])):
                 self._show_price(name, price, market, update.since)
-        self._show_price(name, update.price, market, None)
+        # A ticker's price is older than an order that was placed after it was fetched.
+        self._show_price(name, update.price, market, None if market is None else update.at)
         self.liquidate()
 
     def on_price(self, symbol: str, price: Decimal) -> None:

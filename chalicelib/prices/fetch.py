@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from chalicelib import config
-from chalicelib.errors import Misconfigured, TradehookError
+from chalicelib.errors import Misconfigured, Retryable, TradehookError
 from chalicelib.exchanges import registry
 from chalicelib.exchanges.protocol import RateLimited, Ticker
 from chalicelib.exchanges.rate_limiter import Limiter, Patience
@@ -71,9 +73,9 @@ def fetch_prices(deadline: float | None = None) -> int:
         for live in _live_prices(each, lists)
     }
     before = store.live_prices(list(found))
-    store.save_live_prices(list(found.values()))
-    for live, earlier in zip(found.values(), before, strict=True):
-        store.queue_live_price(live, *_extremes(live, earlier))
+    # Queued before it is stored: an extreme is found by what is stored, so a crash in between loses none.
+    queued = [live for live, earlier in zip(found.values(), before, strict=True) if _is_queued(live, earlier)]
+    store.save_live_prices(queued)
     for symbol, live in {live.symbol: live for live in reversed(found.values())}.items():
         store.push_price(symbol, live.price, None)
     log.info("live prices fetched", extra={"prices": len(found), "calls": lists.calls})
@@ -100,6 +102,19 @@ def _live_prices(wanted: Wanted, lists: "_Lists") -> Iterator[LivePrice]:
                 ticker.low,
             )
             return
+
+
+def _is_queued(live: LivePrice, earlier: LivePrice | None) -> bool:
+    """Queues a price. False where the queue did not take it: the next look then does it all."""
+    try:
+        store.queue_live_price(live, *_extremes(live, earlier))
+    except (Retryable, BotoCoreError, ClientError) as fault:
+        log.warning(
+            "live price not queued, trying again at the next look",
+            extra={"symbol": live.symbol, "exchange": live.exchange, "fault": type(fault).__name__},
+        )
+        return False
+    return True
 
 
 def _extremes(

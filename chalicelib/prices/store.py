@@ -1,5 +1,6 @@
 """Market prices that paper orders fill at: the last one seen of each symbol, by a user and by everybody."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -158,10 +159,12 @@ def queue_live_price(
         if reference["exchange"] == live.exchange
         and reference.get("market_type", MarketType.FUTURES.value) == live.market_type.value
     }
+    # A hash, because SQS takes ASCII only and symbols may have other letters.
+    update_id = hashlib.sha256(f"{scope}#{live.symbol}#{live.at.isoformat()}".encode()).hexdigest()[:32]
     queue.send_messages(
         [
             PriceUpdate(
-                update_id=f"{scope}#{live.symbol}#{live.at.isoformat()}",
+                update_id=update_id,
                 account_id=account_id,
                 exchange=live.exchange,
                 symbol=live.symbol,

@@ -291,3 +291,67 @@ def test_a_look_that_has_no_time_left_calls_nobody(exchanges: Exchanges) -> None
     buy()
     assert fetch.fetch_prices(deadline=0.0) == 0
     assert exchanges.calls == []
+
+
+def test_a_price_that_comes_late_does_nothing(exchanges: Exchanges) -> None:
+    """A message may wait in a dead-letter queue for days. Neither stops nor liquidations go by it then."""
+    entry = buy(stop_loss=Decimal(45000))
+    now = datetime.now(UTC)
+    for minutes, expected in ((6, "open"), (0, "filled")):
+        at = now + timedelta(seconds=5) - timedelta(minutes=minutes)
+        execute_signal.on_price(
+            PriceUpdate(
+                update_id=str(minutes),
+                account_id="1-main",
+                exchange="paper",
+                symbol="BTCUSDT",
+                price=Decimal(44000),
+                at=at,
+                market_type=SPOT,
+            )
+        )
+        assert statuses(entry)["0.sl"] == expected
+
+
+def test_an_order_does_not_see_a_price_from_before_it(exchanges: Exchanges) -> None:
+    """The ticker was fetched first, the order placed while its message waited."""
+    exchanges.show(50000)
+    buy()
+    fetch.fetch_prices()
+    assert not pump.messages("orders-paper")  # only a holding: nothing waits
+    entry = buy(stop_loss=Decimal(47000))
+    for price in (46500, 49000):
+        exchanges.show(price)
+        fetch.fetch_prices()
+    later = buy(stop_loss=Decimal(47000))
+    for message in pump.messages("orders-paper"):
+        execute_signal.on_price(PriceUpdate.model_validate_json(message["Body"]))
+    assert statuses(entry)["0.sl"] == "filled"
+    assert statuses(later)["0.sl"] == "open"
+
+
+def test_a_queue_that_fails_loses_no_extreme(exchanges: Exchanges, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next look finds the low again, and the other prices have gone out."""
+    exchanges.show(50000, high=51000, low=46000)
+    entry = buy(stop_loss=Decimal(45000))
+    look()
+    exchanges.show(50000, high=51000, low=44000)
+    queue_price = prices.queue_live_price
+
+    def failing(*_: Any) -> int:
+        raise Retryable("SQS refused a message")
+
+    monkeypatch.setattr(prices, "queue_live_price", failing)
+    look()
+    monkeypatch.setattr(prices, "queue_live_price", queue_price)
+    look()
+    assert statuses(entry)["0.sl"] == "filled"
+
+
+def test_a_symbol_in_another_script_is_queued(exchanges: Exchanges) -> None:
+    """SQS takes ids in ASCII only."""
+    name = Symbol(raw="币安人生USDT", base="币安人生", quote="USDT")
+    exchanges.show(44000, symbol=name.name)
+    entry = buy(symbol=name, stop_loss=Decimal(45000))
+    look()
+    assert statuses(entry)["0.sl"] == "filled"

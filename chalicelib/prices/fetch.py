@@ -76,8 +76,14 @@ def fetch_prices(deadline: float | None = None) -> int:
     # Queued before it is stored: an extreme is found by what is stored, so a crash in between loses none.
     queued = [live for live, earlier in zip(found.values(), before, strict=True) if _is_queued(live, earlier)]
     store.save_live_prices(queued)
-    for symbol, live in {live.symbol: live for live in reversed(found.values())}.items():
-        store.push_price(symbol, live.price, None)
+    changed = [
+        live
+        for live, earlier in zip(found.values(), before, strict=True)
+        if earlier is None or earlier.price != live.price
+    ]
+    # One price a symbol for dashboards, whatever the number of exchanges that it is wanted of.
+    for symbol, price in {live.symbol: live.price for live in reversed(changed)}.items():
+        store.push_price(symbol, price, None)
     log.info("live prices fetched", extra={"prices": len(found), "calls": lists.calls})
     return len(found)
 
@@ -174,7 +180,9 @@ class _Lists:
         try:
             tickers, pacing = registry.fetch_tickers(
                 *venue,
-                lambda weight: patience.wait(limiter.take("address", weight, within=patience.left), ""),
+                lambda weight: patience.wait(
+                    limiter.take("address", weight, within=patience.left), "rate_limit"
+                ),
             )
         except Exception as fault:  # an exchange that is away in whatever way stops nothing
             if isinstance(fault, Misconfigured):

@@ -355,3 +355,16 @@ def test_a_symbol_in_another_script_is_queued(exchanges: Exchanges) -> None:
     entry = buy(symbol=name, stop_loss=Decimal(45000))
     look()
     assert statuses(entry)["0.sl"] == "filled"
+
+
+def test_dashboards_see_each_change_once(exchanges: Exchanges) -> None:
+    """Whatever the number of accounts and markets; a price that stands still is not sent again."""
+    exchanges.show(50000)
+    buy()
+    buy("a", "binance", FUTURES)
+    pump.messages("realtime")  # of the signals
+    for price in (50000, 50000, 50100):
+        exchanges.show(price)
+        fetch.fetch_prices()
+    sent = [message["Body"] for message in pump.messages("realtime")]
+    assert len(sent) == 2

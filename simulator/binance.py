@@ -69,10 +69,14 @@ _WEIGHTS_OF_ALL = {
     "GET /fapi/v1/openOrders": 40,
     "GET /fapi/v1/openAlgoOrders": 40,
     "GET /fapi/v2/ticker/price": 2,
+    # developers.binance.com, "24hr Ticker Price Change Statistics", spot and USDⓈ-M futures: all symbols.
+    "GET /api/v3/ticker/24hr": 80,
+    "GET /fapi/v1/ticker/24hr": 40,
 }
 _WEIGHTS = {
     "GET /api/v3/exchangeInfo": 20,
     "GET /api/v3/ticker/price": 2,
+    "GET /api/v3/ticker/24hr": 2,
     "GET /api/v3/account": 20,
     "GET /api/v3/order": 4,
     "GET /api/v3/openOrders": 6,
@@ -145,6 +149,8 @@ class Binance:
                 if (exchange, kind) == ("binance", market)
             ]
             return {"timezone": "UTC", "rateLimits": [], "symbols": [_listed(book) for book in books]}
+        if name == "GET 24hr" and "symbol" not in given:
+            return self._tickers(market, given)
         if name in {"GET price", "GET 24hr"}:
             book = self._engine.book("binance", market, given["symbol"])
             return {
@@ -160,6 +166,33 @@ class Binance:
         if name in {"POST order", "POST algoOrder", "POST oco"}:
             self._count_order(account, market, headers)
         return handler(account, market, given)
+
+    def _tickers(self, market: str, given: dict[str, str]) -> list[dict[str, Any]]:
+        """Every symbol's day: the fields that `type=MINI` of spot has, and futures have among others."""
+        unknown = given.keys() - ({"type"} if market == SPOT else set())
+        if unknown:
+            raise error("-1104", "Not all sent parameters were read.")
+        if given.get("type", "FULL") not in {"FULL", "MINI"}:
+            raise error("-1130", "Invalid data sent for a parameter.")
+        now = self._engine.now()
+        return [
+            {
+                "symbol": book.name,
+                "openPrice": text(book.last),
+                "highPrice": text(book.high),
+                "lowPrice": text(book.low),
+                "lastPrice": text(book.last),
+                "volume": "0",
+                "quoteVolume": "0",
+                "openTime": now - 86_400_000,
+                "closeTime": now,
+                "firstId": -1,
+                "lastId": -1,
+                "count": 0,
+            }
+            for (exchange, kind, _), book in self._engine.books.items()
+            if (exchange, kind) == ("binance", market)
+        ]
 
     def _authenticate(self, request: Request, given: dict[str, str]) -> Account:
         account = self._engine.accounts.get(("binance", self.api_key(request)))

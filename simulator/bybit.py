@@ -109,11 +109,15 @@ class Bybit:
             listed = [] if given.get("status") == "PreLaunch" else [_listed(book) for book in books]
             return {"category": given["category"], "list": listed, "nextPageCursor": ""}
         if request.path == "/v5/market/tickers":
-            book = self._engine.book("bybit", market, given["symbol"])
-            return {
-                "category": given["category"],
-                "list": [{"symbol": book.name, "lastPrice": text(book.last)}],
-            }
+            # bybit-exchange.github.io/docs/v5/market/tickers: `category` is required, `symbol` is not for
+            # spot and linear.
+            if given.get("category") not in {"spot", "linear"}:
+                raise ApiError(failed("10001", "params error: category invalid"))
+            if "symbol" in given:
+                books = [self._engine.book("bybit", market, given["symbol"])]
+            else:
+                books = [book for key, book in self._engine.books.items() if key[:2] == ("bybit", market)]
+            return {"category": given["category"], "list": [_ticker(book) for book in books]}
         account = self._authenticate(request)
         if "demo" in request.host and request.path == "/v5/user/query-api":
             # bybit-exchange.github.io/docs/v5/demo, "Available API List": the key query is not among them.
@@ -413,6 +417,15 @@ def _trade(fill: Fill) -> dict[str, Any]:
         "feeCurrency": fill.fee_currency if fill.order.book.market == SPOT else "",
         "execTime": str(fill.at),
         "isMaker": fill.maker,
+    }
+
+
+def _ticker(book: Book) -> dict[str, str]:
+    return {
+        "symbol": book.name,
+        "lastPrice": text(book.last),
+        "highPrice24h": text(book.high),
+        "lowPrice24h": text(book.low),
     }
 
 

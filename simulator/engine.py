@@ -281,6 +281,7 @@ class Engine:
     def move(self, book: Book, price: Decimal, size: Decimal | None = None) -> None:
         """Sets a price, triggers stops and fills crossed limits, oldest first."""
         book.last, book.size = price, size
+        book.high, book.low = max(book.high, price), min(book.low, price)
         for order in [each for each in self.resting.values() if each.book is book]:
             if order.status == "untriggered" and self._fires(order):
                 self._fire(order)

@@ -15,6 +15,7 @@ class Book:
       `size` counts again.
     - `market_maximum`: the largest market order, in base units. None for `maximum`.
     - `market_value`: the largest value of a market order, in quote units. OKX has it on spot.
+    - `high`, `low`: the extremes since the simulator began. Its tickers give them as those of 24 hours.
     """
 
     exchange: str
@@ -34,6 +35,11 @@ class Book:
     depth: list[Decimal | None] = field(default_factory=list)
     market_maximum: Decimal | None = None
     market_value: Decimal | None = None
+    high: Decimal = Decimal(0)
+    low: Decimal = Decimal(0)
+
+    def __post_init__(self) -> None:
+        self.high = self.low = self.last
 
     @property
     def name(self) -> str:

@@ -97,6 +97,19 @@ class Okx:
                 raise failed("50011", "Too Many Requests", 429)
             book = self._book(given["instId"])
             return [{"instId": given["instId"], "last": text(book.last), "ts": str(self._engine.now())}]
+        if request.path == "/api/v5/market/tickers":
+            # www.okx.com/docs-v5, "Get tickers": 20 calls in 2 s by address, instType required.
+            allowed, _, _ = self._limits.take("address", "okx-tickers", 20, 2)
+            if not allowed:
+                raise failed("50011", "Too Many Requests", 429)
+            if given.get("instType") not in {"SPOT", "SWAP", "FUTURES", "OPTION"}:
+                raise failed("51000", "Parameter instType error", 400)
+            market = {"SPOT": SPOT, "SWAP": FUTURES}.get(given["instType"], "")
+            return [
+                _ticker(book, given["instType"], self._engine.now())
+                for key, book in self._engine.books.items()
+                if key[:2] == ("okx", market)
+            ]
         account = self._authenticate(request)
         self._count(account, request.path, request.method, given)
         if "exptime" in request.headers and int(request.headers["exptime"]) < self._engine.now():
@@ -468,6 +481,17 @@ def _trade(fill: Fill) -> dict[str, Any]:
         "feeCcy": fill.fee_currency,
         "ts": str(fill.at),
         "execType": "M" if fill.maker else "T",
+    }
+
+
+def _ticker(book: Book, kind: str, now: int) -> dict[str, str]:
+    return {
+        "instType": kind,
+        "instId": _listed(book)["instId"],
+        "last": text(book.last),
+        "high24h": text(book.high),
+        "low24h": text(book.low),
+        "ts": str(now),
     }
 
 

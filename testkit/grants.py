@@ -31,6 +31,7 @@ _ENTRIES: Mapping[tuple[str, str], str] = {
     ("reconciliation/reconcile_account.py", "reconcile_account"): "execute_orders",
     ("reconciliation/schedule.py", "queue_due_accounts"): "track_orders",
     ("exchanges/refresh.py", "refresh"): "refresh_markets",
+    ("prices/fetch.py", "fetch_prices"): "fetch_prices",
     ("events/publish.py", "publish"): "publish_events",
     ("events/publish.py", "sweep"): "sweep",
     ("signals/sweep.py", "requeue"): "sweep",

@@ -42,7 +42,9 @@ class BenchEnvironment:
             "TRADEHOOK_LOCAL_DIR": os.environ.get("TRADEHOOK_LOCAL_DIR") or str(KEPT / "stack"),
         }
         endpoint = f"http://{HOST}:{int(own['PORT']) + _SIMULATOR_PORT_DISTANCE}"
-        return LocalStackPaths.here({**os.environ, **own, "TRADEHOOK_EXCHANGE_ENDPOINT": endpoint})
+        # Live prices would be load that no row asked for.
+        quiet = {"TRADEHOOK_LIVE_PRICES": "off", "TRADEHOOK_EXCHANGE_ENDPOINT": endpoint}
+        return LocalStackPaths.here({**os.environ, **own, **quiet})
 
     @cached_property
     def stack(self) -> LocalStack:

@@ -14,7 +14,13 @@ from typing import Any, ClassVar
 from chalicelib.errors import Refused
 from chalicelib.exchanges import codes
 from chalicelib.exchanges.api import Api, Parameters
-from chalicelib.exchanges.dialect import RECEIVE_WINDOW_MS, is_about_long, number, position_mode_differs
+from chalicelib.exchanges.dialect import (
+    RECEIVE_WINDOW_MS,
+    is_about_long,
+    number,
+    position_mode_differs,
+    tickers_by_name,
+)
 from chalicelib.exchanges.markets import Listing, Listings
 from chalicelib.exchanges.outcomes import Absent, Already, Meaning
 from chalicelib.exchanges.protocol import (
@@ -28,6 +34,7 @@ from chalicelib.exchanges.protocol import (
     Pacing,
     Position,
     Side,
+    Ticker,
     Trade,
 )
 from chalicelib.exchanges.wire import amount, flag, moment, positive, text
@@ -67,12 +74,14 @@ _TAKE_PROFIT = {MarketType.SPOT: OrderType.STOP_MARKET, MarketType.FUTURES: Orde
 
 # Weights of calls that do not weigh 1, by ccxt's names: for all symbols, and for one.
 _WEIGHTS_OF_ALL = {
+    "fapiPublicGetTicker24hr": 40,
     "privateGetOpenOrders": 80,
     "fapiPrivateGetOpenOrders": 40,
     "fapiPrivateGetOpenAlgoOrders": 40,
 }
 _WEIGHTS = {
     "publicGetTickerPrice": 2,
+    "publicGetTicker24hr": 80,
     "privateGetAccount": 20,
     "privateGetOrder": 4,
     "privateGetOpenOrders": 6,
@@ -356,6 +365,20 @@ class Binance:
         """See `ExchangeDialect`."""
         method = "fapiPublicV2GetTickerPrice" if self._futures else "publicGetTickerPrice"
         return str(api.read(method, {"symbol": listing.market_id})["price"])
+
+    def tickers(self, api: Api) -> Mapping[str, Ticker]:
+        """See dialect.ExchangeDialect.
+
+        Sources: Binance spot, "24hr Ticker Price Change Statistics": all symbols weigh 80, and `type=MINI` is
+        a shorter form, which Binance.US does not document. USDⓈ-M futures, the page of the same name: 40.
+        """
+        method = "fapiPublicGetTicker24hr" if self._futures else "publicGetTicker24hr"
+        rows = api.read(
+            method, {"type": "MINI"} if method.startswith("public") and self.name == "binance" else {}
+        )
+        return tickers_by_name(
+            rows, lambda row: self.instrument_name(row["symbol"]), "lastPrice", "highPrice", "lowPrice"
+        )
 
     def set_position_mode(self, api: Api, listing: Listing, *, hedged: bool) -> None:  # noqa: ARG002  account-wide here
         """See `ExchangeDialect`. Reads the mode from an endpoint that weighs 5.

@@ -13,7 +13,13 @@ from typing import Any, ClassVar
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges import codes
 from chalicelib.exchanges.api import Api, Parameters
-from chalicelib.exchanges.dialect import RECEIVE_WINDOW_MS, is_about_long, new_order_state, number
+from chalicelib.exchanges.dialect import (
+    RECEIVE_WINDOW_MS,
+    is_about_long,
+    new_order_state,
+    number,
+    tickers_by_name,
+)
 from chalicelib.exchanges.markets import Listing, Listings
 from chalicelib.exchanges.outcomes import Absent, Already, Meaning
 from chalicelib.exchanges.protocol import (
@@ -27,6 +33,7 @@ from chalicelib.exchanges.protocol import (
     Pacing,
     Position,
     Side,
+    Ticker,
     Trade,
 )
 from chalicelib.exchanges.wire import amount, decimal, moment, positive, rounded, text
@@ -291,6 +298,16 @@ class Bybit:
         """See `ExchangeDialect`."""
         return str(
             api.read("publicGetV5MarketTickers", self._market(listing))["result"]["list"][0]["lastPrice"]
+        )
+
+    def tickers(self, api: Api) -> Mapping[str, Ticker]:
+        """See dialect.ExchangeDialect.
+
+        Source: Bybit v5, "Get Tickers"; without `symbol` all of the category.
+        """
+        rows = api.read("publicGetV5MarketTickers", self._category)["result"]["list"]
+        return tickers_by_name(
+            rows, lambda row: self.instrument_name(row["symbol"]), "lastPrice", "highPrice24h", "lowPrice24h"
         )
 
     def set_position_mode(self, api: Api, listing: Listing, *, hedged: bool) -> None:

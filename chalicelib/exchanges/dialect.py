@@ -1,6 +1,6 @@
 """The Protocol of an exchange dialect, which each exchange's module implements."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -19,8 +19,10 @@ from chalicelib.exchanges.protocol import (
     Pacing,
     Position,
     Side,
+    Ticker,
     Trade,
 )
+from chalicelib.exchanges.wire import positive
 
 # Time in which a sent request may still take effect: the exchange checks its age (5 s) before matching, plus
 # the exchange's own time to answer.
@@ -144,6 +146,10 @@ class ExchangeDialect(Protocol):
         """Returns the last traded price, as the exchange writes it."""
         ...
 
+    def tickers(self, api: Api) -> Mapping[str, Ticker]:
+        """The public tickers of the whole market by instrument name, in one call. Empty without such a list."""
+        ...
+
     def set_position_mode(self, api: Api, listing: Listing, *, hedged: bool) -> None:
         """Sets hedge or one-way mode if it differs.
 
@@ -160,6 +166,27 @@ class ExchangeDialect(Protocol):
     def permissions(self, api: Api, credentials: Credentials) -> KeyPermissions:
         """Returns the key's permissions."""
         ...
+
+
+def tickers_by_name(
+    rows: Iterable[Mapping[str, Any]],
+    name: Callable[[Mapping[str, Any]], str],
+    last: str,
+    high: str,
+    low: str,
+) -> dict[str, Ticker]:
+    """Rows of a ticker list by instrument name.
+
+    A row without a last price has never traded, and is left out.
+
+    Args:
+        last, high, low: The fields that hold them.
+    """
+    return {
+        name(row): Ticker(price, positive(row.get(high)), positive(row.get(low)))
+        for row in rows
+        if (price := positive(row.get(last)))
+    }
 
 
 def number(value: str | None) -> int | None:

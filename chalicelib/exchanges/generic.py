@@ -27,6 +27,7 @@ from chalicelib.exchanges.protocol import (
     Pacing,
     Position,
     Side,
+    Ticker,
     Trade,
 )
 from chalicelib.exchanges.wire import amount, decimal, moment, positive, text
@@ -204,6 +205,10 @@ class Generic:
         """See `ExchangeDialect`."""
         client = _with_market(api, listing)
         return str(api.run(lambda: client.fetch_ticker(listing.symbol), changes=False)["last"])
+
+    def tickers(self, api: Api) -> Mapping[str, Ticker]:  # noqa: ARG002
+        """None: ccxt's unified list needs the whole metadata loaded first, at each look."""
+        return {}
 
     def set_position_mode(self, api: Api, listing: Listing, *, hedged: bool) -> None:
         """Changes nothing."""

@@ -220,6 +220,20 @@ class Trade:
 
 
 @dataclass(frozen=True, slots=True)
+class Ticker:
+    """A row of an exchange's public ticker list, quote per base.
+
+    Attributes:
+        price: The last trade's.
+        high, low: The highest and lowest trade of the last 24 hours. None where the list has none.
+    """
+
+    price: Decimal
+    high: Decimal | None = None
+    low: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class KeyPermissions:
     """An API key's permissions. None if the exchange does not report one.
 

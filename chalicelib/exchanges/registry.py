@@ -1,10 +1,13 @@
 """The list of exchanges, and the function that opens one."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from decimal import DecimalException
 from typing import Any
 
+from chalicelib.errors import Retryable
 from chalicelib.exchanges import markets, transport
 from chalicelib.exchanges.adapter import CcxtExchange, connect
+from chalicelib.exchanges.api import Api
 from chalicelib.exchanges.binance import Binance
 from chalicelib.exchanges.bybit import Bybit
 from chalicelib.exchanges.dialect import ExchangeDialect
@@ -12,12 +15,15 @@ from chalicelib.exchanges.families import SPOT_ONLY, family
 from chalicelib.exchanges.generic import Generic
 from chalicelib.exchanges.markets import StoredMarket
 from chalicelib.exchanges.okx import Okx
-from chalicelib.exchanges.protocol import Credentials
+from chalicelib.exchanges.outcomes import ErrorReply
+from chalicelib.exchanges.protocol import Credentials, Pacing, Ticker
 from chalicelib.trading import MarketType
 
 _TESTED: Mapping[str, type[Binance | Bybit | Okx]] = {"binance": Binance, "bybit": Bybit, "okx": Okx}
 # Metadata comes in one large reply, outside the order path.
 _FETCH_TIMEOUT = (3.0, 30.0)
+# Seconds to connect and to read. The next look follows soon, so a slow answer is not worth waiting for.
+_TICKER_TIMEOUT = (2.0, 5.0)
 
 
 def is_conformance_tested(exchange: str) -> bool:
@@ -64,6 +70,31 @@ def fetch_markets(exchange: str, market_type: MarketType, *, demo: bool = False)
     client.has["fetchCurrencies"] = False
     client.load_markets()
     return markets.market_items(client, market_type, whole=not is_conformance_tested(exchange))
+
+
+def fetch_tickers(
+    exchange: str, market_type: MarketType, throttle: Callable[[int], None]
+) -> tuple[Mapping[str, Ticker], Pacing]:
+    """The public tickers of a market by instrument name, in one call, and what the answer says about limits.
+
+    Args:
+        throttle: Waits until a call of this weight may leave.
+
+    Raises:
+        Retryable: The exchange gave no readable answer; RateLimited among them.
+        Refused: The exchange answers nobody here, as Binance does in some countries.
+    """
+    if market_type is MarketType.FUTURES and exchange in SPOT_ONLY:
+        return {}, Pacing()
+    dialect, nobody = _dialect(exchange, market_type), Credentials("", "", demo=False)
+    client = connect(dialect, None)
+    api = Api(exchange, client, transport.mount(client, _TICKER_TIMEOUT), dialect, nobody)
+    api.pace = throttle
+    try:
+        return dialect.tickers(api), api.pacing
+    except (ErrorReply, KeyError, TypeError, ValueError, AttributeError, DecimalException) as fault:
+        # The kind of error only: its text may repeat the reply.
+        raise Retryable(f"{exchange}: an unexpected reply, {type(fault).__name__}") from None
 
 
 def _dialect(exchange: str, market_type: MarketType) -> ExchangeDialect:

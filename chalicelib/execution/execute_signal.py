@@ -290,11 +290,17 @@ def on_price(update: PriceUpdate) -> None:
     Raises:
         Retryable: The account's records were modified concurrently. Nothing was written.
     """
+    now = datetime.now(UTC)
+    if update.market_type is not None and not prices.is_fresh(update.at, now):
+        # A later look has shown what matters since. An old ticker must not liquidate anybody.
+        extra = {"account_id": update.account_id, "symbol": update.symbol}
+        log.warning("live price dropped, too old", extra=extra)
+        return
     stored = paper_store.items(update.account_id)
     item = aws.get_many([("accounts", {"account_id": update.account_id})])[0]
     if item is None:
         return
-    account, now = Account.model_validate(item), datetime.now(UTC)
+    account = Account.model_validate(item)
     active_rules = risk_state.switches(account.user_id, account.account_id, None)
     others = paper_context.other_strategies(stored, account.user_id, None)
     risk_keys, valued = (
@@ -311,7 +317,7 @@ def on_price(update: PriceUpdate) -> None:
     risk.count_in(account.currency, paper_context.dollars_per_unit(account, book.prices))
     client = PaperExecution(book, None, {update.symbol: update.price}, now)
     book.permit = paper_context.permit(book, risk, profile, account, lambda: client.profits, now)
-    client.on_price(update.symbol, update.price)
+    client.on_price_update(update)
     if (
         client.placed or client.changed or client.book.changed or client.profits
     ):  # `profits` may come from fills that `on_price` has already stored

@@ -20,9 +20,9 @@ from chalicelib.execution import protective_orders
 from chalicelib.execution.reference_price import PriceSource
 from chalicelib.orders import events, store
 from chalicelib.orders.legs import CLOSING_LEG
-from chalicelib.orders.models import Instruction, Order
+from chalicelib.orders.models import Instruction, Order, PriceUpdate
 from chalicelib.paper import book as paper_book
-from chalicelib.paper import instruments
+from chalicelib.paper import instruments, price_path
 from chalicelib.paper import store as paper_store
 from chalicelib.paper.book import Book
 from chalicelib.paper.money import round_money
@@ -237,16 +237,40 @@ class PaperExecution:
                 self.flush()
         return cancelled is not None
 
+    def on_price_update(self, update: PriceUpdate) -> None:
+        """Lets the waiting orders of a symbol see a price, and before it the extremes since the last look.
+
+        The order is: the worse extreme, the price, the better extreme, the price. Positions are liquidated by
+        the price alone, because they may be younger than an extreme.
+        """
+        name, market = update.symbol, update.market_type
+        if update.since is not None:
+            seeing = self.book.waiting_orders(name, market, update.since)
+            levels = [each.order.stop_price for each in seeing if each.order.stop_price is not None]
+            position = None if market is MarketType.SPOT else self.book.positions.get(name)
+            long = position is None or position.quantity >= 0
+            worse, better = price_path.extremes(update.price, update.high, update.low, levels, long=long)
+            for price in (*worse, *([update.price, *better] if better else [])):
+                self._show_price(name, price, market, update.since)
+        # A ticker's price is older than an order that was placed after it was fetched.
+        self._show_price(name, update.price, market, None if market is None else update.at)
+        self.liquidate()
+
     def on_price(self, symbol: str, price: Decimal) -> None:
         """Applies a new price to the waiting orders of a symbol, and liquidates positions if necessary."""
-        for waiting, state in self.book.on_price(symbol, price):
+        self._show_price(symbol, price, None, None)
+        self.liquidate()
+
+    def _show_price(
+        self, symbol: str, price: Decimal, market_type: MarketType | None, placed_before: datetime | None
+    ) -> None:
+        for waiting, state in self.book.on_price(symbol, price, market_type, placed_before):
             self._instruments[waiting.order.client_order_id] = waiting.order.instrument
             filled = self._note(Order.model_validate(waiting.reference), state)
             self._note_ended()
             self.protect(filled)
             if len(self.changed) + len(self.placed) - self._written >= _AT_ONCE:
                 self.flush()
-        self.liquidate()
 
     def liquidate(self) -> None:
         """Closes positions whose margin no longer suffices.

@@ -109,6 +109,11 @@ class PriceUpdate(BaseModel):
     """A new market price for a simulated account with waiting orders or futures positions.
 
     A message of an order queue.
+
+    Attributes:
+        market_type: Whose price it is. None lets the orders of both markets see it.
+        high, low: The extremes since the last look, where they are certain and go beyond `price`.
+        since: When that last look was. Orders placed later do not see the extremes.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -119,6 +124,10 @@ class PriceUpdate(BaseModel):
     symbol: str
     price: Decimal
     at: datetime
+    market_type: MarketType | None = None
+    high: Decimal | None = None
+    low: Decimal | None = None
+    since: datetime | None = None
 
 
 class ReconcileAccount(BaseModel):

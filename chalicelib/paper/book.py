@@ -96,13 +96,23 @@ class Book(Resting):
         self.orders += 1
         return replace(state, exchange_order_id=str(self.orders))
 
-    def on_price(self, instrument_name: str, price: Decimal) -> Iterator[tuple[Waiting, OrderState]]:
+    def on_price(
+        self,
+        instrument_name: str,
+        price: Decimal,
+        market_type: MarketType | None = None,
+        placed_before: datetime | None = None,
+    ) -> Iterator[tuple[Waiting, OrderState]]:
         """Applies a new market price to an instrument's waiting orders.
 
         Yields changed orders, oldest first.
+
+        Args:
+            market_type: Only orders of this market see it. None lets both.
+            placed_before: Only orders placed before this time see it. None lets all.
         """
         self.prices[instrument_name] = price
-        due = [order for order in self.waiting.values() if order.order.instrument.name == instrument_name]
+        due = self.waiting_orders(instrument_name, market_type, placed_before)
         for each in sorted(due, key=lambda order: order.age):
             waiting = self.waiting.get(each.order.client_order_id)
             if waiting is None:
@@ -112,6 +122,18 @@ class Book(Resting):
                 yield waiting, state
                 if state.filled:
                     yield from [cancelled for other in others if (cancelled := self.cancel(other))]
+
+    def waiting_orders(
+        self, instrument_name: str, market_type: MarketType | None, placed_before: datetime | None
+    ) -> list[Waiting]:
+        """The waiting orders of an instrument. None as market or time leaves no order out."""
+        return [
+            each
+            for each in self.waiting.values()
+            if each.order.instrument.name == instrument_name
+            and market_type in (None, each.order.instrument.market_type)
+            and (placed_before is None or each.placed_at < placed_before)
+        ]
 
     def _state_at_price(self, waiting: Waiting, price: Decimal) -> OrderState | None:
         """Returns the order's new state at this price. None if it keeps waiting unchanged."""

@@ -6,7 +6,7 @@ refused.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from chalicelib import aws
 from chalicelib.accounts.model import Account
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, Side
-from chalicelib.paper.book import Book, Holding, Position, Waiting
+from chalicelib.paper.book import Book, Holding, Position, Waiting, price_names
 from chalicelib.trading import MarketType, OrderType
 
 _LEDGER = "ledger"
@@ -35,6 +35,37 @@ def waiting_for(instrument_name: str) -> Iterator[dict[str, Any]]:
     """Yields the references of an instrument's waiting orders and futures positions, on any account."""
     for item in aws.query_all("portfolios", "waiting = :name", index="waiting", name=instrument_name):
         yield item["reference"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A price that simulated accounts need.
+
+    Attributes:
+        names: The instruments that have it, best first.
+    """
+
+    exchange: str
+    market_type: MarketType
+    names: tuple[str, ...]
+
+
+def wanted_prices() -> set[Wanted]:
+    """The prices of everything that simulated accounts hold or have orders waiting for."""
+    found = set()
+    for shard in aws.SHARDS:
+        for item in aws.query_all("portfolios", "price_shard = :shard", index="wanted", shard=shard):
+            exchange, market_type, names = str(item["price_of"]).split("#", 2)
+            found.add(Wanted(exchange, MarketType(market_type), tuple(names.split(" "))))
+    return found
+
+
+def _wanting(account: Account, market_type: MarketType, *names: str) -> dict[str, Any]:
+    """Has the prices of an item fetched: see `wanted_prices`."""
+    return {
+        "price_shard": aws.index_shard(account.account_id),
+        "price_of": f"{account.exchange}#{market_type.value}#{' '.join(names)}",
+    }
 
 
 def effect_writes(book: Book) -> list[aws.Write]:
@@ -60,15 +91,19 @@ def _write(book: Book, account_id: str, item: str) -> aws.Write:
     values: dict[str, Any] | None
     if kind == "asset":
         holding = book.holdings[name]
-        values = (
-            _attributes(holding) | {"owned": _strategy_shares(holding.owned)} if holding.quantity else None
-        )
+        more = {"owned": _strategy_shares(holding.owned)}
+        more |= _wanting(book.account, MarketType.SPOT, *price_names(name, book.account.currency))
+        values = _attributes(holding) | more if holding.quantity else None
     elif kind == "position":
         position = book.positions[name]
         more = {"owned": _strategy_shares(position.owned)} | _price_subscription(book.account, name)
+        more |= _wanting(book.account, MarketType.FUTURES, name)
         values = _attributes(position) | more if position.quantity else None
     else:
-        values = _order_values(book.waiting[name]) if name in book.waiting else None
+        values = None
+        if waiting := book.waiting.get(name):
+            instrument = waiting.order.instrument
+            values = _order_values(waiting) | _wanting(book.account, instrument.market_type, instrument.name)
     return aws.put_write("portfolios", key | values) if values else aws.delete_write("portfolios", key)
 
 

@@ -46,6 +46,25 @@ _position = {
 _PRICE = obj({"waiting_accounts": WHOLE}, symbol=TEXT, price=NUMBER, scope=ID, at=TIME)
 _price = {"symbol": "BTCUSDT", "price": 95000, "scope": "everybody", "at": AT}
 
+_SOURCED_PRICE = obj(
+    symbol=TEXT,
+    exchange=TEXT,
+    market_type=one_of("spot", "futures"),
+    price=NUMBER,
+    source=one_of("live", "user", "everybody"),
+    ticker_of=maybe(TEXT),
+    at=TIME,
+)
+_sourced_price = {
+    "symbol": "BTCUSDT",
+    "exchange": "paper",
+    "market_type": "spot",
+    "price": 95000,
+    "source": "live",
+    "ticker_of": "binance",
+    "at": AT,
+}
+
 DOCS = {
     "GET /positions": Docs(
         page(_POSITION), listing(_position), query={**OWNER, "account_id": ID}, paged=True
@@ -56,6 +75,12 @@ DOCS = {
         query={"since": TIME},
         paged=True,
         errors=(404,),
+    ),
+    "GET /prices": Docs(
+        _SOURCED_PRICE,
+        _sourced_price,
+        query={**OWNER, "symbol": TEXT, "exchange": TEXT, "market_type": one_of("spot", "futures")},
+        errors=(404, 422),
     ),
     "GET /paper/prices": Docs(
         page(_PRICE),

@@ -11,6 +11,7 @@ from chalicelib.http import Answer, Request, Route
 from chalicelib.paper import store as paper_store
 from chalicelib.portfolio import equity
 from chalicelib.prices import store as prices
+from chalicelib.trading import MarketType
 from chalicelib.users.access import caller
 
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -51,13 +52,13 @@ def list_equity(request: Request) -> Answer:
 
 def _now(account: Account) -> Decimal:
     book = paper_store.read_book(account)
-    names = [
-        *book.positions,
-        *(name for asset in book.holdings for name in equity.price_symbols(asset, account.currency)),
-    ]
-    return equity.book_equity(
-        book, {name: item["price"] for name, item in prices.latest(names, account.user_id).items()}
-    )
+    assets = [name for asset in book.holdings for name in equity.price_symbols(asset, account.currency)]
+    keys = [(name, account.exchange, MarketType.FUTURES) for name in book.positions]
+    keys = [*((name, account.exchange, MarketType.SPOT) for name in assets), *keys]
+    live = prices.fresh_live_prices(keys, datetime.now(UTC))
+    last = prices.latest([*book.positions, *assets], account.user_id)
+    known = {name: item["price"] for name, item in last.items()}
+    return equity.book_equity(book, known | {symbol: each.price for (symbol, _, _), each in live.items()})
 
 
 def _since(request: Request) -> datetime:

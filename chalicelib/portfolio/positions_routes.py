@@ -1,7 +1,8 @@
 """The route of a user's holdings and futures positions on all accounts, valued at the last known prices."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,7 @@ from chalicelib.http import Answer, Request, Route
 from chalicelib.paper.money import round_money
 from chalicelib.portfolio import equity, positions
 from chalicelib.prices import store as prices
+from chalicelib.trading import MarketType
 from chalicelib.users import store as users
 from chalicelib.users.access import caller
 from chalicelib.users.models import shown_id
@@ -34,8 +36,12 @@ def list_positions(request: Request) -> Answer:
     end = begin + page.limit
     shown = held[begin:end]
     known = prices.latest([name for each in shown for name in _price_symbols(each)], user_id)
+    simulated = [each for each in shown if not each[0].has_exchange]
+    live = prices.fresh_live_prices(
+        [key for each in simulated for key in _live_keys(each)], datetime.now(UTC)
+    )
     next_page = {"offset": end} if end < len(held) else None
-    return paging.list_response([_view(each, known) for each in shown], len(held), next_page)
+    return paging.list_response([_view(each, known, live) for each in shown], len(held), next_page)
 
 
 def _accounts(user_id: str, only: str | None) -> list[Account]:
@@ -76,10 +82,27 @@ def _price_symbols(held: Held) -> tuple[str, ...]:
     return equity.price_symbols(symbol, account.currency)
 
 
-def _view(held: Held, known: dict[str, aws.Item]) -> dict[str, Any]:
+def _live_keys(held: Held) -> list[prices.LiveKey]:
+    account, position = held
+    return [(name, account.exchange, MarketType(position["market_type"])) for name in _price_symbols(held)]
+
+
+def _last_price(
+    held: Held, known: Mapping[str, aws.Item], live: Mapping[prices.LiveKey, prices.LivePrice]
+) -> Mapping[str, Any] | None:
+    """`price` and `at`: the live one, else the newest one seen."""
+    for key in _live_keys(held):
+        if key in live:
+            return {"price": live[key].price, "at": live[key].at}
+    return next((known[symbol] for symbol in _price_symbols(held) if symbol in known), None)
+
+
+def _view(
+    held: Held, known: Mapping[str, aws.Item], live: Mapping[prices.LiveKey, prices.LivePrice]
+) -> dict[str, Any]:
     account, position = held
     quantity, entry, leverage = position["quantity"], position["entry_price"], position["leverage"]
-    last_price = next((known[symbol] for symbol in _price_symbols(held) if symbol in known), None)
+    last_price = _last_price(held, known, live)
     price = last_price["price"] if last_price else None
     profit = position["unrealized_profit"]
     if profit is None and price is not None and entry is not None:

@@ -10,12 +10,13 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from chalicelib import aws, inputs, paging, symbols
+from chalicelib import aws, config, inputs, paging, symbols
 from chalicelib.audit import record
-from chalicelib.errors import Refused
+from chalicelib.errors import NotDoable, Refused
 from chalicelib.http import Answer, Request, Route
 from chalicelib.inputs import Input, Money, UserId
 from chalicelib.prices import store as prices
+from chalicelib.trading import MarketType
 from chalicelib.users.access import Caller, caller
 from chalicelib.users.models import Role, shown_id
 
@@ -94,6 +95,37 @@ def list_prices(request: Request) -> Answer:
     return paging.answer("prices", condition, page, _view, index="by_scope", **values)
 
 
+def get_price(request: Request) -> Answer:
+    """The price that a simulated account would trade a symbol at now, and where it comes from.
+
+    The order is that of execution: the live price while it is fresh, else the newest of the user's own and
+    everybody's.
+
+    Raises:
+        NotDoable: `no_price`.
+    """
+    user_id = caller(request).whose(request)
+    wanted = request.query.get("symbol")
+    if not wanted:
+        raise Refused("missing_field", field="symbol")
+    market_type = MarketType(inputs.choice(request, "market_type", tuple(MarketType)) or MarketType.SPOT)
+    exchange = inputs.choice(request, "exchange", ("paper", *config.exchanges())) or "paper"
+    symbol = symbols.resolve(wanted, market_type, paper=exchange == "paper").name
+    now = datetime.now(UTC)
+    key = (symbol, exchange, market_type)
+    shown: dict[str, Any] = {"symbol": symbol, "exchange": exchange, "market_type": market_type.value}
+    if live := prices.fresh_live_prices([key], now).get(key):
+        more = {"price": live.price, "source": "live", "at": live.at, "ticker_of": live.source}
+        return Answer(200, shown | more)
+    seen = prices.latest([symbol], user_id).get(symbol)
+    if seen is None:
+        raise NotDoable("no_price", symbol=symbol)
+    source = prices.EVERYBODY if seen["scope"] == prices.EVERYBODY else "user"
+    return Answer(
+        200, shown | {"price": seen["price"], "source": source, "at": seen["at"], "ticker_of": None}
+    )
+
+
 def _price_owner(who: Caller, named: str | None) -> str | None:
     """Returns the user whose prices are set. None means all users."""
     if named is not None and named != who.user_id:
@@ -118,6 +150,7 @@ def _scope(scope: str) -> str | int | None:
 
 
 PRICES = [
+    Route("GET", "/prices", get_price),
     Route("GET", "/paper/prices", list_prices),
     Route("POST", "/paper/prices", post_prices),
 ]

@@ -1,6 +1,8 @@
 """Market prices at which paper orders fill: the last known price per symbol, per user and for all users."""
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -15,6 +17,7 @@ from chalicelib.telemetry import log
 from chalicelib.trading import MarketType
 
 _SYMBOLS_AT_ONCE = 50  # each symbol has two keys, and a batch read holds 100
+_READ_AT_ONCE = 100  # keys of a batch read
 _LIVE_FOR = timedelta(minutes=5)  # a ticker is read each minute. After some failures its price is stale
 EVERYBODY = "everybody"
 """Scope of prices set by an admin. A user's own prices come first for that user."""
@@ -44,7 +47,7 @@ def live_and_last(found: Sequence[aws.Item | None], now: datetime) -> tuple[Deci
     A stale live price does not count.
     """
     live = found[0] if found else None
-    fresh = live is not None and now - datetime.fromisoformat(str(live["at"])) <= _LIVE_FOR
+    fresh = live is not None and is_fresh(datetime.fromisoformat(str(live["at"])), now)
     return Decimal(live["price"]) if live and fresh else None, newest_price(found[1:])
 
 
@@ -57,6 +60,121 @@ def newest_price(found: Sequence[aws.Item | None]) -> Decimal | None:
 def price_write(symbol: str, scope: str, price: Decimal, at: datetime) -> aws.Write:
     """Returns the write that stores a price."""
     return aws.put_write("prices", {"symbol": symbol, "scope": scope, "price": price, "at": at.isoformat()})
+
+
+@dataclass(frozen=True)
+class LivePrice:
+    """A price from an exchange's public ticker list.
+
+    Attributes:
+        exchange, market_type: Of the simulated accounts that go by it.
+        source: The exchange whose ticker it is. Another one than `exchange` for paper accounts only.
+        day_high, day_low: The extremes of the last 24 hours; None where the list has none.
+    """
+
+    symbol: str
+    exchange: str
+    market_type: MarketType
+    price: Decimal
+    at: datetime
+    source: str
+    day_high: Decimal | None = None
+    day_low: Decimal | None = None
+
+
+LiveKey = tuple[str, str, MarketType]
+"""Symbol, exchange and market."""
+
+
+def fresh_live_prices(keys: Sequence[LiveKey], now: datetime) -> dict[LiveKey, LivePrice]:
+    """The live prices that still are the market's, for those of the keys that have one."""
+    found = live_prices(list(dict.fromkeys(keys)))
+    return {
+        (each.symbol, each.exchange, each.market_type): each
+        for each in found
+        if each and is_fresh(each.at, now)
+    }
+
+
+def live_prices(keys: Sequence[LiveKey]) -> list[LivePrice | None]:
+    """The live prices stored for symbol, exchange and market, however old; None where there is none."""
+    found: list[LivePrice | None] = []
+    for start in range(0, len(keys), _READ_AT_ONCE):
+        part = keys[start : start + _READ_AT_ONCE]
+        items = aws.get_many([live_key(*key) for key in part])
+        found += [_live_price(key, item) for key, item in zip(part, items, strict=True)]
+    return found
+
+
+def _live_price(key: LiveKey, item: aws.Item | None) -> LivePrice | None:
+    if item is None:
+        return None
+    at, source = datetime.fromisoformat(str(item["at"])), str(item.get("source", key[1]))
+    return LivePrice(*key, item["price"], at, source, item.get("day_high"), item.get("day_low"))
+
+
+def is_fresh(at: datetime, now: datetime) -> bool:
+    """Whether a live price of that time still is the market's."""
+    return now - at <= _LIVE_FOR
+
+
+def save_live_prices(found: Sequence[LivePrice]) -> None:
+    """Stores live prices.
+
+    Raises:
+        Retryable: DynamoDB did not take all of them.
+    """
+    aws.put_many(
+        "prices",
+        [
+            {
+                **live_key(each.symbol, each.exchange, each.market_type)[1],
+                "price": each.price,
+                "at": each.at.isoformat(),
+                "source": each.source,
+                "day_high": each.day_high,
+                "day_low": each.day_low,
+            }
+            for each in found
+        ],
+    )
+
+
+def queue_live_price(
+    live: LivePrice, high: Decimal | None, low: Decimal | None, since: datetime | None
+) -> int:
+    """Queues a live price for the simulated accounts of its exchange that wait for one; returns how many.
+
+    Args:
+        high, low, since: See PriceUpdate.
+    """
+    scope = live_key(live.symbol, live.exchange, live.market_type)[1]["scope"]
+    waiting = {
+        reference["account_id"]
+        for reference in paper_store.waiting_for(live.symbol)
+        if reference["exchange"] == live.exchange
+        and reference.get("market_type", MarketType.FUTURES.value) == live.market_type.value
+    }
+    # A hash, because SQS takes ASCII only and symbols may have other letters.
+    update_id = hashlib.sha256(f"{scope}#{live.symbol}#{live.at.isoformat()}".encode()).hexdigest()[:32]
+    queue.send_messages(
+        [
+            PriceUpdate(
+                update_id=update_id,
+                account_id=account_id,
+                exchange=live.exchange,
+                symbol=live.symbol,
+                price=live.price,
+                at=live.at,
+                market_type=live.market_type,
+                high=high,
+                low=low,
+                since=since,
+            )
+            for account_id in sorted(waiting)
+        ]
+    )
+    return len(waiting)
 
 
 def queue_price_updates(

@@ -23,6 +23,8 @@ HOST = "127.0.0.1"
 ENVIRONMENT = {
     "TRADEHOOK_EXCHANGE_ENDPOINT": "",
     "TRADEHOOK_EXCHANGE_SHARES": "",
+    "TRADEHOOK_LIVE_PRICES": "",
+    "TRADEHOOK_PRICE_INTERVAL_S": "10",
     "TRADEHOOK_DEFAULT_USER_ID": "1",
     # The stand-in of the Bot API takes any token and secret.
     "TRADEHOOK_TELEGRAM_BOT_TOKEN": "local:stand-in",

@@ -151,6 +151,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         "PORT": str(free_port()),
         "TRADEHOOK_LOCAL_DIR": str(directory),
         "TRADEHOOK_STACK_YAML": str(_impatient(LocalStackPaths.here().stack_yaml, directory)),
+        # Tests say what the prices are.
+        "TRADEHOOK_LIVE_PRICES": "off",
     }
     place = LocalStackPaths.here({**os.environ, **own})
     try:

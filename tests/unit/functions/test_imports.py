@@ -8,7 +8,7 @@ import yaml
 
 from infra.stack import STACK_YAML
 
-_TRADERS = {"functions.execute_orders", "functions.refresh_markets"}
+_TRADERS = {"functions.execute_orders", "functions.fetch_prices", "functions.refresh_markets"}
 
 
 def test_ccxt_is_imported_by_no_function_but_those_that_call_exchanges() -> None:

@@ -5,6 +5,7 @@ Ministack, in a venv of its own, bound to loopback, its state kept between runs.
 
 import fcntl
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -17,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from infra import stack
-from infra.local import loopback_guard, priority, process
+from infra.local import loopback_guard, priority, process, state_store
 from infra.local.paths import HOST, REGION, STAGE, LocalStackPaths
 from infra.stack import ROOT
 
@@ -27,6 +28,7 @@ from infra.stack import ROOT
 _VENV = ROOT / ".local" / "cloud-venv"
 _PACKAGES = ("ministack", "boto3")
 _EMULATOR = ROOT / "infra" / "local" / "emulator.py"
+_DURABLE_STATE = _EMULATOR.with_name("durable_state.py")  # imported by the emulator only
 
 
 def start(place: LocalStackPaths) -> None:
@@ -53,7 +55,7 @@ def start(place: LocalStackPaths) -> None:
     python = interpreter()
     shutil.rmtree(place.scratch, ignore_errors=True)  # a killed cloud leaves its workers' directories behind
     place.scratch.mkdir(parents=True)
-    place.state.mkdir(parents=True, exist_ok=True)
+    place.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     _forget_stream_positions(place.state / "lambda.json")
     if port.exists():
         _move_saved_state(place.state, port.read_text(), str(place.cloud_port))
@@ -78,6 +80,7 @@ def start(place: LocalStackPaths) -> None:
         "AWS_ENDPOINT_URL": place.cloud_url,
         "PYTHONUNBUFFERED": "1",
         "LAMBDA_WARM_TTL_SECONDS": "3600",  # a developer's pause is longer than the usual five minutes
+        state_store.SWITCH: os.environ.get(state_store.SWITCH, "1"),
         priority.VARIABLE: " ".join(_nobody_waits_for(stack.load(place.stack_yaml))),
     }
     port.write_text(str(place.cloud_port))
@@ -88,7 +91,7 @@ def start(place: LocalStackPaths) -> None:
 
 
 def stop(place: LocalStackPaths) -> bool:
-    """Stops the cloud, which writes its state first.
+    """Stops the cloud, which folds its write-ahead log into its file first.
 
     False if it was not running, or runs elsewhere and is not ours to stop.
     """
@@ -106,8 +109,19 @@ def running(place: LocalStackPaths) -> bool:
     return process.running(_pid(place)) is not None
 
 
+def notices(place: LocalStackPaths) -> list[str]:
+    """Returns what the running cloud found when it opened its state. Empty for a first start."""
+    with suppress(FileNotFoundError):
+        lines = place.log("cloud").read_text(errors="replace").splitlines()
+        return [line.removeprefix(state_store.MARK) for line in lines if line.startswith(state_store.MARK)]
+    return []
+
+
 def has_no_websockets(place: LocalStackPaths) -> bool:
-    """Whether it is a LocalStack, whose free edition has no WebSocket APIs, and whose functions have an endpoint of their own."""
+    """Whether it is a LocalStack.
+
+    Its free edition has no WebSocket APIs, and its functions have an endpoint of their own.
+    """
     return (
         place.elsewhere is not None
         and _answers(f"{place.elsewhere}/_localstack/health")
@@ -136,7 +150,9 @@ def interpreter() -> Path:
             _VENV / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
         )
         shutil.copy(priority.__file__, site_packages / "sitecustomize.py")
-        shutil.copy(loopback_guard.__file__, site_packages / "loopback_guard.py")
+        for module in (loopback_guard, state_store):
+            shutil.copy(str(module.__file__), site_packages)
+        shutil.copy(_DURABLE_STATE, site_packages)
         return python
 
 

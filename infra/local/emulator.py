@@ -1,4 +1,4 @@
-"""The emulated cloud's process: ministack, with six things changed. Its own interpreter runs this file.
+"""The emulated cloud's process: ministack, with seven things changed. Its own interpreter runs this file.
 
 Nothing imports it.
 
@@ -22,6 +22,8 @@ With that one thread it reads the caller's policies anew for every call, twice, 
 through all that the queue or the topic took in the last five minutes. Here a policy is read once, and only
 what is past its time is looked at.
 
+Ministack keeps its state in memory. Here every change is on disk before the answer leaves (durable_state.py).
+
 Ministack answers to every web page, and everybody is root there. Here a guard stands before it
 (loopback_guard.py).
 """
@@ -36,6 +38,7 @@ from threading import BoundedSemaphore, Lock
 from types import SimpleNamespace
 from typing import Any
 
+import durable_state
 from loopback_guard import CloudGuard
 from ministack import app as ministack_app
 from ministack.core import iam_evaluator, lambda_runtime
@@ -157,5 +160,5 @@ lambda_runtime.Worker._drain_stderr_bounded = partialmethod(
 lambda_svc._poll_sqs = _stand_back.poll
 lambda_runtime.zipfile = SimpleNamespace(**vars(zipfile) | {"ZipFile": _Artifact})
 lambda_runtime.get_or_create_worker = _Environments
-ministack_app.app = CloudGuard(ministack_app.app, int(os.environ["GATEWAY_PORT"]))
+ministack_app.app = CloudGuard(durable_state.install(ministack_app.app), int(os.environ["GATEWAY_PORT"]))
 ministack_app.main()

@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from infra import stack
-from infra.local import loopback_guard, priority, process, state_store
+from infra.local import priority, process, state_store
 from infra.local.paths import HOST, REGION, STAGE, LocalStackPaths
 from infra.stack import ROOT
 
@@ -28,7 +28,7 @@ from infra.stack import ROOT
 _VENV = ROOT / ".local" / "cloud-venv"
 _PACKAGES = ("ministack", "boto3")
 _EMULATOR = ROOT / "infra" / "local" / "emulator.py"
-_DURABLE_STATE = _EMULATOR.with_name("durable_state.py")  # imported by the emulator only
+_MODULES = ("loopback_guard.py", "state_store.py", "durable_state.py")  # imported by the emulator
 
 
 def start(place: LocalStackPaths) -> None:
@@ -59,33 +59,13 @@ def start(place: LocalStackPaths) -> None:
     _forget_stream_positions(place.state / "lambda.json")
     if port.exists():
         _move_saved_state(place.state, port.read_text(), str(place.cloud_port))
-    environment = {
-        "PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin",
-        "HOME": str(place.scratch),
-        "TMPDIR": str(place.scratch),
-        "LANG": "C.UTF-8",
-        "AUTH": "true",
-        "AWS_ACCESS_KEY_ID": place.root_key,
-        "AWS_SECRET_ACCESS_KEY": place.root_key,
-        "BIND_HOST": HOST,
-        "MINISTACK_HOST": HOST,
-        "GATEWAY_PORT": str(place.cloud_port),
-        "MINISTACK_REGION": REGION,
-        "PERSIST_STATE": "1",
-        "STATE_DIR": str(place.state),
-        "S3_DATA_DIR": str(place.scratch / "s3"),
-        "IOT_MTLS_ENABLED": "0",
-        "SFTP_ENABLED": "0",
-        "LOG_LEVEL": "WARNING",
-        "AWS_ENDPOINT_URL": place.cloud_url,
-        "PYTHONUNBUFFERED": "1",
-        "LAMBDA_WARM_TTL_SECONDS": "3600",  # a developer's pause is longer than the usual five minutes
-        state_store.SWITCH: os.environ.get(state_store.SWITCH, "1"),
-        priority.VARIABLE: " ".join(_nobody_waits_for(stack.load(place.stack_yaml))),
-    }
     port.write_text(str(place.cloud_port))
     process.start(
-        [str(python), "-P", str(_EMULATOR)], _pid(place), place.log("cloud"), environment, place.scratch
+        [str(python), "-P", str(_EMULATOR)],
+        _pid(place),
+        place.log("cloud"),
+        _environment(place, python),
+        place.scratch,
     )
     _wait(place)
 
@@ -150,9 +130,8 @@ def interpreter() -> Path:
             _VENV / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
         )
         shutil.copy(priority.__file__, site_packages / "sitecustomize.py")
-        for module in (loopback_guard, state_store):
-            shutil.copy(str(module.__file__), site_packages)
-        shutil.copy(_DURABLE_STATE, site_packages)
+        for module in _MODULES:
+            shutil.copy(_EMULATOR.with_name(module), site_packages)
         return python
 
 
@@ -182,6 +161,33 @@ def _interpreter() -> Path:
             )
     stamp.write_text(made_from)
     return python
+
+
+def _environment(place: LocalStackPaths, python: Path) -> dict[str, str]:
+    return {
+        "PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(place.scratch),
+        "TMPDIR": str(place.scratch),
+        "LANG": "C.UTF-8",
+        "AUTH": "true",
+        "AWS_ACCESS_KEY_ID": place.root_key,
+        "AWS_SECRET_ACCESS_KEY": place.root_key,
+        "BIND_HOST": HOST,
+        "MINISTACK_HOST": HOST,
+        "GATEWAY_PORT": str(place.cloud_port),
+        "MINISTACK_REGION": REGION,
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(place.state),
+        "S3_DATA_DIR": str(place.scratch / "s3"),
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "LOG_LEVEL": "WARNING",
+        "AWS_ENDPOINT_URL": place.cloud_url,
+        "PYTHONUNBUFFERED": "1",
+        "LAMBDA_WARM_TTL_SECONDS": "3600",  # a developer's pause is longer than the usual five minutes
+        state_store.SWITCH: os.environ.get(state_store.SWITCH, "1"),
+        priority.VARIABLE: " ".join(_nobody_waits_for(stack.load(place.stack_yaml))),
+    }
 
 
 def _nobody_waits_for(description: stack.Stack) -> list[str]:

@@ -10,12 +10,14 @@ The cloud's interpreter gets a copy of this file, so it needs the standard libra
 import asyncio
 import json
 import os
+import shutil
 import sqlite3
 import struct
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -260,28 +262,32 @@ class StateStore:
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self._path.exists():
-            try:
+            damage = self._damage()
+            if not damage:
                 self._report_torn_wal()
-                db = self._connected()
-            except sqlite3.DatabaseError as problem:
-                self._set_aside(problem)
-            else:
-                if not (damage := self._damage(db)):
-                    return db
-                db.close()
-                self._set_aside(damage)
+                return self._connected(self._path)
+            self._set_aside(damage)
         os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY, 0o600))
-        return self._connected()
+        return self._connected(self._path)
 
-    def _damage(self, db: sqlite3.Connection) -> str | Exception | None:
-        """Returns what is wrong with the file. None if nothing is."""
-        try:
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
-        except sqlite3.DatabaseError as problem:
-            return problem
+    def _damage(self) -> str | None:
+        """Returns what is wrong with the file. None if nothing is.
+
+        Checks a copy: closing a database folds its WAL into it, and a damaged file stays as it is.
+        """
+        if not self._path.stat().st_size:
+            return "the file is empty"
+        with tempfile.TemporaryDirectory(dir=self._path.parent, prefix="checking-") as place:
+            for end in _FILES[:2]:
+                with suppress(FileNotFoundError):
+                    shutil.copyfile(self._path.with_name(self._path.name + end), Path(place, FILE + end))
+            try:
+                with closing(self._connected(Path(place, FILE))) as db:
+                    version = db.execute("PRAGMA user_version").fetchone()[0]
+                    found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            except sqlite3.DatabaseError as problem:
+                return str(problem)
         if version > FORMAT:
-            db.close()
             raise StateError(
                 f"{self._path} has format {version}, and this version reads up to {FORMAT}. "
                 "Update tradehook, or start with RESET=1 to forget the state."
@@ -290,9 +296,10 @@ class StateStore:
             return "it holds nothing"
         return None if found == "ok" else str(found)
 
-    def _connected(self) -> sqlite3.Connection:
+    @staticmethod
+    def _connected(path: Path) -> sqlite3.Connection:
         # After the start, the writer thread alone uses the connection.
-        db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10)
+        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
         try:
             for setting in ("journal_mode = WAL", "synchronous = FULL", "fullfsync = ON"):
                 db.execute(f"PRAGMA {setting}")
@@ -315,7 +322,7 @@ class StateStore:
                 "Nothing acknowledged is lost, unless the disk lost what it had confirmed."
             )
 
-    def _set_aside(self, problem: str | Exception) -> None:
+    def _set_aside(self, problem: str) -> None:
         """Renames the damaged files. Nothing writes to them any more."""
         aside = self._path.with_name(f"{self._path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}")
         while aside.exists():

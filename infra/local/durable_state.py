@@ -16,6 +16,7 @@ Records of table streams stay in memory. The sweeper publishes the events whose 
 import copy
 import json
 import os
+import time
 import traceback
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -28,7 +29,7 @@ import state_store
 from ministack import app as ministack_app
 from ministack.core import persistence
 from ministack.core.responses import AccountRegionScopedDict
-from ministack.services import dynamodb, lambda_svc, sns, sqs
+from ministack.services import cloudwatch_logs, dynamodb, lambda_svc, sns, sqs
 from state_store import StateError, StateStore
 
 _READS = ("Get", "List", "Describe", "Query", "Scan", "BatchGet", "TransactGet", "Lookup", "Filter", "Search")
@@ -51,10 +52,15 @@ _ELSEWHERE = {  # calls whose changes are noted one by one, or that change nothi
     "monitoring": {"PutMetricData"},
 }
 _REACH_ALL = ("cloudformation", "cloudcontrol")  # they change other services, in the background
+_LOOK_AGAIN_S = 2.0
 _TRIES = 20
 _DYNAMODB_REST = (
     *("tags", "ttl_settings", "pitr_settings", "kinesis_destinations", "contributor_insights", "backups"),
     *("resource_policies", "exports", "imports"),
+)
+_LOGS_REST = (
+    *("destinations", "resource_policies", "log_group_policies", "metric_filters", "queries", "log_records"),
+    *("delivery_sources", "delivery_destinations", "deliveries"),
 )
 _COUNTS = ("ItemCount", "TableSizeBytes")
 _UNSEEN = {"receipt_handle": None, "receive_count": 0, "first_receive_at": None}
@@ -76,6 +82,8 @@ class DurableState:
         self._store = store
         self._waiting = waiting
         self._restoring = False
+        self._looked = 0.0
+        self._deploying = False  # CloudFormation may be changing other services, in the background
         self._stale: set[str] = set()  # services whose row may be out of date
         self._rows: dict[str, str] = {}  # what their rows say
 
@@ -140,17 +148,24 @@ class DurableState:
         async def handling(
             method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
         ) -> Any:
+            answer = None
             try:
-                return await handler(method, path, headers, body, query)
+                answer = await handler(method, path, headers, body, query)
+                return answer
             finally:
-                if service in _REACH_ALL:
-                    self._stale |= set(ministack_app._build_persistence_save_dict())
-                elif _may_change(service, method, path, headers, body, query):
+                if _may_change(service, method, path, headers, body, query):
+                    self._deploying = self._deploying or service in _REACH_ALL
                     self._stale |= names
+                elif service in _REACH_ALL and self._deploying and not _in_progress(answer):
+                    self._deploying = False
+                    self._stale |= set(ministack_app._build_persistence_save_dict())
 
         return handling
 
     def _write_rows(self) -> None:
+        if self._deploying and time.monotonic() > self._looked + _LOOK_AGAIN_S:
+            self._looked = time.monotonic()
+            self._stale |= set(ministack_app._build_persistence_save_dict())
         while self._stale:
             name = self._stale.pop()
             get = ministack_app._build_persistence_save_dict().get(name)
@@ -491,7 +506,7 @@ def _may_change(
 ) -> bool:
     """Whether a call may have changed its service's row."""
     action = headers.get("x-amz-target", "").rpartition(".")[2]
-    if not action and service in ("sqs", "sns", "iam", "sts", "monitoring"):
+    if not action and service in ("sqs", "sns", "iam", "sts", "monitoring", "cloudformation"):
         given = query.get("Action") or parse_qs(body.decode("utf-8", "replace")).get("Action") or [""]
         action = given if isinstance(given, str) else given[0]
     if action:
@@ -499,6 +514,11 @@ def _may_change(
     if service == "lambda" and path.endswith("/invocations"):
         return False
     return method not in ("GET", "HEAD")
+
+
+def _in_progress(answer: Any) -> bool:
+    body = answer[2] if isinstance(answer, tuple) else b""
+    return b"IN_PROGRESS" in (body.encode() if isinstance(body, str) else bytes(body or b""))
 
 
 def _unchanging(get: Callable[[], Any]) -> Any:
@@ -539,7 +559,17 @@ def _sns_state() -> dict[str, Any]:
     return state | {"topics": _without(sns._topics, "dedup_cache", "fifo_seq")}
 
 
+def _logs_state() -> dict[str, Any]:
+    """Log groups without their lines: no caller relies on them after a restart, and they never end."""
+    state = {name: getattr(cloudwatch_logs, f"_{name}") for name in _LOGS_REST}
+    groups = _without(cloudwatch_logs._log_groups, "streams")
+    for group in groups.all_values():
+        group["streams"] = {}
+    return state | {"log_groups": groups}
+
+
 _STATES: dict[str, Callable[[], Any]] = {
+    "cloudwatch_logs": _logs_state,
     "dynamodb": _dynamodb_state,
     "sqs": _sqs_state,
     "sns": _sns_state,

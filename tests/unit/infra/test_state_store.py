@@ -93,7 +93,7 @@ def test_a_change_that_no_answer_waits_for_is_written_soon(file):
 
 
 def test_a_unit_is_written_whole(file):
-    """The writer takes none of its changes before the last one, whoever else waits."""
+    """The writer takes none of its changes before the last one, even if another caller waits."""
     store = StateStore(file)
     inside, go_on = threading.Event(), threading.Event()
 

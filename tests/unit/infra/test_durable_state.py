@@ -18,7 +18,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.local import cloud, process
+from infra.local import backup, cloud, process
 from infra.local.paths import REGION, LocalStackPaths
 from infra.local.state_store import FILE
 
@@ -216,6 +216,33 @@ def test_a_service_that_cannot_be_restored_stops_the_start(emulator):
     db.close()
     with pytest.raises(process.ProcessError, match="dynamodb cannot be restored"):
         emulator.start()
+
+
+def test_a_backup_of_a_running_cloud_is_restored(emulator):
+    """The state of that moment, with what it replaces kept; not under a running cloud, not a damaged one."""
+    place, dynamodb = emulator.place, emulator.client("dynamodb")
+    with pytest.raises(backup.BackupError, match="there is no state"):
+        backup.back_up(place)
+    with pytest.raises(backup.BackupError, match="there is no backup"):
+        backup.restore(place)
+    emulator.start()
+    dynamodb.create_table(TableName="orders", **SCHEMA)
+    dynamodb.put_item(TableName="orders", Item=item("1", 1))
+    made = backup.back_up(place)
+    dynamodb.put_item(TableName="orders", Item=item("1", 2))
+    with pytest.raises(backup.BackupError, match="is running"):
+        backup.restore(place)
+    cloud.stop(place)
+    restored, replaced = backup.restore(place)
+    assert (restored, backup.latest(place)) == (made, made)
+    assert (replaced / FILE).exists()
+    assert {path.stat().st_mode & 0o077 for path in (made, made / FILE, place.state, emulator.state())} == {0}
+    emulator.start()
+    assert dynamodb.scan(TableName="orders")["Items"] == [item("1", 1)]
+    cloud.stop(place)
+    os.truncate(made / FILE, 5000)
+    with pytest.raises(backup.BackupError, match="is damaged"):
+        backup.restore(place, made)
 
 
 class Load:

@@ -1,4 +1,4 @@
-"""`python -m infra.local up | down | run | status | backup | restore`.
+"""`python -m infra.local up | down | run | status | backup | restore | doctor`.
 
 `RESET=1` forgets the state first. `FROM` names the backup to restore.
 """
@@ -16,7 +16,7 @@ import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.build.zipping import BuildError
-from infra.local import backup, example
+from infra.local import backup, doctor, example
 from infra.local.deploy import DeployError
 from infra.local.paths import LocalStackPaths
 from infra.local.process import ProcessError
@@ -73,6 +73,14 @@ def _restore(place: LocalStackPaths) -> None:
         console.print(f"the replaced state is kept at {replaced}", markup=False)
 
 
+def _doctor(place: LocalStackPaths) -> None:
+    """Checks ports, disk, state, clock, backup and Telegram. Fails if one needs attention."""
+    found = list(doctor.examine(place))
+    for each in found:
+        console.print(f"{'[green]✓[/]' if each.good else '[red]✗[/]'} {each.name}: {each.text}")
+    sys.exit(not all(each.good for each in found))
+
+
 def _status(place: LocalStackPaths) -> None:
     """Says whether it is running."""
     console.print(f"running on {place.url}" if running(place) else "not running")
@@ -113,6 +121,7 @@ def main() -> None:
         "status": _status,
         "backup": _backup,
         "restore": _restore,
+        "doctor": _doctor,
     }
     parser = argparse.ArgumentParser(prog="python -m infra.local", description="The product on this machine.")
     parser.add_argument(

@@ -110,9 +110,12 @@ def received(sqs, url):
     """Every message there is, taken out in order."""
     found = []
     while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-        for message in messages:
-            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-            found.append(message["Body"])
+        handles = [
+            {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
+            for number, message in enumerate(messages)
+        ]
+        sqs.delete_message_batch(QueueUrl=url, Entries=handles)
+        found += [message["Body"] for message in messages]
     return found
 
 
@@ -332,7 +335,7 @@ def test_random_kills_lose_nothing_and_repeat_nothing(emulator):
         threads.append(threading.Thread(target=consume, args=(sqs, queue, deleted, unsure)))
         for thread in threads:
             thread.start()
-        time.sleep(chance.uniform(0.05, 0.4))
+        time.sleep(chance.uniform(0.05, 0.3))
         emulator.kill()
         for thread in threads:
             thread.join()

@@ -3,6 +3,7 @@
 `TRADEHOOK_KILLS=200` kills more often than the usual 20 times.
 """
 
+import json
 import os
 import random
 import shutil
@@ -219,6 +220,44 @@ def test_a_service_that_cannot_be_restored_stops_the_start(emulator):
     db.close()
     with pytest.raises(process.ProcessError, match="dynamodb cannot be restored"):
         emulator.start()
+
+
+def test_the_state_of_an_earlier_version_is_taken_over(emulator):
+    """Its JSON files, written at a clean stop, are read once. Later starts read the new file."""
+    emulator.place.state.mkdir()
+    scope = "000000000000\x00us-east-1\x00"
+    table = {
+        "TableName": "orders",
+        "TableStatus": "ACTIVE",
+        "pk_name": "owner",
+        "sk_name": "number",
+        "TableArn": "arn:aws:dynamodb:us-east-1:000000000000:table/orders",
+        **SCHEMA,
+        "items": {"1": {"1": item("1", 1)}},
+    }
+    url = f"{emulator.place.cloud_url}/000000000000/old"
+    queue = {
+        "name": "old",
+        "url": url,
+        "is_fifo": False,
+        "tags": {},
+        "dedup_cache": {},
+        "fifo_seq": 0,
+        "attributes": {"QueueArn": "arn:aws:sqs:us-east-1:000000000000:old"},
+        "messages": [{"id": "1", "body": "hello", "sent_at": time.time() - 9}],
+    }
+    for service, store, name, record in (
+        ("dynamodb", "tables", "orders", table),
+        ("sqs", "queues", url, queue),
+    ):
+        scoped = {"__account_region_scoped__": True, "data": {f"{scope}{name!r}": record}}
+        saved = {"__ministack_format__": 2, "payload": {store: scoped}}
+        (emulator.place.state / f"{service}.json").write_text(json.dumps(saved))
+    emulator.start()
+    emulator.restart()
+    assert not list(emulator.place.state.glob("*.json"))
+    assert emulator.client("dynamodb").scan(TableName="orders")["Items"] == [item("1", 1)]
+    assert received(emulator.client("sqs"), url) == ["hello"]
 
 
 def test_a_backup_of_a_running_cloud_is_restored(emulator):

@@ -2,7 +2,7 @@
 
 An emulated cloud (ministack), the same stack deployed to it, and a front door before it.
 
-`python -m infra.local up | down | run`, usually by way of make. Read in this order: `place` (where everything
-is), `cloud` (the emulator as a process), `template` and `deploy` (the stack onto it), `front_door`, `run`
-(all of it in order).
+`python -m infra.local up | down | run | backup | restore | doctor`, usually by way of make. Reading order:
+`paths` (where everything is), `cloud` (the emulator as a process), `state_store` and `durable_state` (what it
+keeps on disk), `template` and `deploy` (the stack onto it), `front_door`, `run` (all of it in order).
 """

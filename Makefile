@@ -11,7 +11,7 @@ CHECKOV := $(VENV)-checkov/made-from-$(shell cksum < requirements-checkov.lock |
 UNIT := tests --ignore tests/e2e --ignore tests/browser --grants --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down demo test check audit fast unit e2e build bench soak format lock clean
+.PHONY: help run up down backup restore doctor demo test check audit fast unit e2e build bench soak format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -26,6 +26,15 @@ up: $(STAMP) ## Start the same in the background
 
 down: $(STAMP) ## Stop the local cloud; the state stays
 	@$(BIN)/python -m infra.local down
+
+backup: $(STAMP) ## Copy the local state to .local/backups, also while it runs
+	@$(BIN)/python -m infra.local backup
+
+restore: $(STAMP) ## Put the newest backup, or FROM=<directory>, in place of the local state
+	@$(BIN)/python -m infra.local restore
+
+doctor: $(STAMP) ## Check ports, disk, state, clock, backup and Telegram
+	@$(BIN)/python -m infra.local doctor
 
 demo: $(STAMP) ## Send one signal of each variant and show answers and orders (needs `make up` or `make run`)
 	@$(BIN)/python -m infra.local.demo

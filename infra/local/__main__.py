@@ -1,4 +1,7 @@
-"""`python -m infra.local up | down | run | status`; `RESET=1` deletes the state first."""
+"""`python -m infra.local up | down | run | status | backup | restore | doctor`.
+
+`RESET=1` deletes the state first. `FROM` names the backup to restore.
+"""
 
 import argparse
 import asyncio
@@ -7,12 +10,13 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.build.zipping import BuildError
-from infra.local import example
+from infra.local import backup, doctor, example
 from infra.local.deploy import DeployError
 from infra.local.paths import LocalStackPaths
 from infra.local.process import ProcessError
@@ -54,6 +58,29 @@ def _run(place: LocalStackPaths) -> None:
             console.print("stopped, state kept")
 
 
+def _backup(place: LocalStackPaths) -> None:
+    """Copies the state, also while it runs."""
+    made = backup.back_up(place)
+    console.print(f"backup written to {made}. It holds keys and tokens: keep it private", markup=False)
+
+
+def _restore(place: LocalStackPaths) -> None:
+    """Puts the newest backup, or `FROM`, in place of the state."""
+    wanted = os.environ.get("FROM")
+    restored, replaced = backup.restore(place, Path(wanted).resolve() if wanted else None)
+    console.print(f"restored {restored}: `make up` starts with it", markup=False)
+    if replaced:
+        console.print(f"the replaced state is kept at {replaced}", markup=False)
+
+
+def _doctor(place: LocalStackPaths) -> None:
+    """Checks ports, disk, state, clock, backup and Telegram. Fails if one needs attention."""
+    found = list(doctor.examine(place))
+    for each in found:
+        console.print(f"{'[green]✓[/]' if each.good else '[red]✗[/]'} {each.name}: {each.text}")
+    sys.exit(not all(each.good for each in found))
+
+
 def _status(place: LocalStackPaths) -> None:
     """Prints whether the stack is running."""
     console.print(f"running on {place.url}" if running(place) else "not running")
@@ -87,10 +114,16 @@ def _interrupt(*_: object) -> None:
 
 def main() -> None:
     """The command line."""
-    commands = {"up": _up, "down": _down, "run": _run, "status": _status}
-    parser = argparse.ArgumentParser(
-        prog="python -m infra.local", description="Run the product on this machine."
-    )
+    commands = {
+        "up": _up,
+        "down": _down,
+        "run": _run,
+        "status": _status,
+        "backup": _backup,
+        "restore": _restore,
+        "doctor": _doctor,
+    }
+    parser = argparse.ArgumentParser(prog="python -m infra.local", description="The product on this machine.")
     parser.add_argument(
         "command",
         choices=commands,
@@ -101,6 +134,9 @@ def main() -> None:
     try:
         with suppress(KeyboardInterrupt):
             commands[command](place)
+    except backup.BackupError as error:
+        console.print(f"[red]✗[/] {error}", markup=True)
+        sys.exit(1)
     except (BuildError, ProcessError, DeployError, StackError, BotoCoreError, ClientError) as error:
         console.print(f"[red]✗ {type(error).__name__}:[/]", markup=True)
         console.print(str(error), markup=False)

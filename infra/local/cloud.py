@@ -5,6 +5,7 @@ Ministack, in its own venv, bound to loopback. Its state survives restarts.
 
 import fcntl
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -17,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from infra import stack
-from infra.local import loopback_guard, priority, process
+from infra.local import priority, process, state_store
 from infra.local.paths import HOST, REGION, STAGE, LocalStackPaths
 from infra.stack import ROOT
 
@@ -26,6 +27,7 @@ from infra.stack import ROOT
 _VENV = ROOT / ".local" / "cloud-venv"
 _PACKAGES = ("ministack", "boto3")
 _EMULATOR = ROOT / "infra" / "local" / "emulator.py"
+_MODULES = ("loopback_guard.py", "state_store.py", "durable_state.py")  # imported by the emulator
 
 
 def start(place: LocalStackPaths) -> None:
@@ -52,42 +54,23 @@ def start(place: LocalStackPaths) -> None:
     python = interpreter()
     shutil.rmtree(place.scratch, ignore_errors=True)  # a killed cloud leaves its workers' directories behind
     place.scratch.mkdir(parents=True)
-    place.state.mkdir(parents=True, exist_ok=True)
+    place.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     _forget_stream_positions(place.state / "lambda.json")
     if port.exists():
         _move_saved_state(place.state, port.read_text(), str(place.cloud_port))
-    environment = {
-        "PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin",
-        "HOME": str(place.scratch),
-        "TMPDIR": str(place.scratch),
-        "LANG": "C.UTF-8",
-        "AUTH": "true",
-        "AWS_ACCESS_KEY_ID": place.root_key,
-        "AWS_SECRET_ACCESS_KEY": place.root_key,
-        "BIND_HOST": HOST,
-        "MINISTACK_HOST": HOST,
-        "GATEWAY_PORT": str(place.cloud_port),
-        "MINISTACK_REGION": REGION,
-        "PERSIST_STATE": "1",
-        "STATE_DIR": str(place.state),
-        "S3_DATA_DIR": str(place.scratch / "s3"),
-        "IOT_MTLS_ENABLED": "0",
-        "SFTP_ENABLED": "0",
-        "LOG_LEVEL": "WARNING",
-        "AWS_ENDPOINT_URL": place.cloud_url,
-        "PYTHONUNBUFFERED": "1",
-        "LAMBDA_WARM_TTL_SECONDS": "3600",  # a developer's pause is longer than the usual five minutes
-        priority.VARIABLE: " ".join(_nobody_waits_for(stack.load(place.stack_yaml))),
-    }
     port.write_text(str(place.cloud_port))
     process.start(
-        [str(python), "-P", str(_EMULATOR)], _pid(place), place.log("cloud"), environment, place.scratch
+        [str(python), "-P", str(_EMULATOR)],
+        _pid(place),
+        place.log("cloud"),
+        _environment(place, python),
+        place.scratch,
     )
     _wait(place)
 
 
 def stop(place: LocalStackPaths) -> bool:
-    """Stops the cloud, which saves its state first.
+    """Stops the cloud, which folds its write-ahead log into its file first.
 
     Returns False if it was not running, or if it runs elsewhere.
     """
@@ -103,6 +86,14 @@ def running(place: LocalStackPaths) -> bool:
     if place.elsewhere:
         return _answers(f"{place.elsewhere}/_ministack/ready") or has_no_websockets(place)
     return process.running(_pid(place)) is not None
+
+
+def notices(place: LocalStackPaths) -> list[str]:
+    """Returns what the running cloud found when it opened its state. Empty for a first start."""
+    with suppress(FileNotFoundError):
+        lines = place.log("cloud").read_text(errors="replace").splitlines()
+        return [line.removeprefix(state_store.MARK) for line in lines if line.startswith(state_store.MARK)]
+    return []
 
 
 def has_no_websockets(place: LocalStackPaths) -> bool:
@@ -138,7 +129,8 @@ def interpreter() -> Path:
             _VENV / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
         )
         shutil.copy(priority.__file__, site_packages / "sitecustomize.py")
-        shutil.copy(loopback_guard.__file__, site_packages / "loopback_guard.py")
+        for module in _MODULES:
+            shutil.copy(_EMULATOR.with_name(module), site_packages)
         return python
 
 
@@ -168,6 +160,33 @@ def _interpreter() -> Path:
             )
     stamp.write_text(made_from)
     return python
+
+
+def _environment(place: LocalStackPaths, python: Path) -> dict[str, str]:
+    return {
+        "PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(place.scratch),
+        "TMPDIR": str(place.scratch),
+        "LANG": "C.UTF-8",
+        "AUTH": "true",
+        "AWS_ACCESS_KEY_ID": place.root_key,
+        "AWS_SECRET_ACCESS_KEY": place.root_key,
+        "BIND_HOST": HOST,
+        "MINISTACK_HOST": HOST,
+        "GATEWAY_PORT": str(place.cloud_port),
+        "MINISTACK_REGION": REGION,
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(place.state),
+        "S3_DATA_DIR": str(place.scratch / "s3"),
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "LOG_LEVEL": "WARNING",
+        "AWS_ENDPOINT_URL": place.cloud_url,
+        "PYTHONUNBUFFERED": "1",
+        "LAMBDA_WARM_TTL_SECONDS": "3600",  # a developer's pause is longer than the usual five minutes
+        state_store.SWITCH: os.environ.get(state_store.SWITCH, "1"),
+        priority.VARIABLE: " ".join(_nobody_waits_for(stack.load(place.stack_yaml))),
+    }
 
 
 def _nobody_waits_for(description: stack.Stack) -> list[str]:

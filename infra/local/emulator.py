@@ -1,4 +1,4 @@
-"""The emulated cloud's process: ministack with six changes. Its own interpreter runs this file.
+"""The emulated cloud's process: ministack with seven changes. Its own interpreter runs this file.
 
 No module imports it.
 
@@ -14,6 +14,8 @@ No module imports it.
 - Policies and duplicates: ministack reads the caller's policies twice per call, and checks all deduplication
   ids of the last five minutes with every message. Here a policy is read once, and only expired ids are
   checked.
+- State: ministack keeps it in memory. Here every change is on disk before the answer leaves
+  (durable_state.py).
 - Web pages: ministack answers every page, and every caller is root. Here loopback_guard.py refuses pages.
 """
 
@@ -27,6 +29,7 @@ from threading import BoundedSemaphore, Lock
 from types import SimpleNamespace
 from typing import Any
 
+import durable_state
 from loopback_guard import CloudGuard
 from ministack import app as ministack_app
 from ministack.core import iam_evaluator, lambda_runtime
@@ -148,5 +151,5 @@ lambda_runtime.Worker._drain_stderr_bounded = partialmethod(
 lambda_svc._poll_sqs = _stand_back.poll
 lambda_runtime.zipfile = SimpleNamespace(**vars(zipfile) | {"ZipFile": _Artifact})
 lambda_runtime.get_or_create_worker = _Environments
-ministack_app.app = CloudGuard(ministack_app.app, int(os.environ["GATEWAY_PORT"]))
+ministack_app.app = CloudGuard(durable_state.install(ministack_app.app), int(os.environ["GATEWAY_PORT"]))
 ministack_app.main()

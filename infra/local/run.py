@@ -41,6 +41,8 @@ def up(place: LocalStackPaths, *, reset: bool = False) -> None:
         manifest = build(say=console.print)
     with _step("starting the local cloud"):
         cloud.start(place)
+    for notice in cloud.notices(place):
+        console.print(f"  {notice}", markup=False)
     with _step("deploying"):
         deploy.deploy(place, manifest)
     with _step("demo data"):

@@ -110,6 +110,8 @@ def _attempt(instruction: Instruction, seconds: float, *, recheck: bool) -> None
     watched = RiskState(active_rules, more[: len(watch_keys)], others)
     if settled:
         log.info("already settled", extra=_order_of_whom(instruction))
+        if not instruction.single_account:
+            store.count_outcome(settled)
         queue_flatten.queue_flatten(watched.flattening)
         return
     if account_item is None:

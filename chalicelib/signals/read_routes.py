@@ -32,7 +32,7 @@ def get_signal(request: Request) -> Answer:
 
 
 def list_signals(request: Request) -> Answer:
-    """A user's signals, newest first; filters `variant`, `symbol`, `group_name`, `since`, `until`."""
+    """A user's signals, newest first; filters `variant`, `symbol`, `group_name`, `outcome`, `code`, `since`, `until`."""
     user_id, page = caller(request).whose(request), paging.page_request(request)
     filters: dict[str, Any] = {}
     parts = []
@@ -49,6 +49,11 @@ def list_signals(request: Request) -> Answer:
     if group_name := request.query.get("group_name"):
         parts.append("#signal.#group_name = :group")
         filters["group"] = group_name
+    if outcome := inputs.choice(request, "outcome", trace.OUTCOMES):
+        parts.append(trace.outcome_condition(outcome))
+    if code := request.query.get("code"):
+        parts.append("#code = :code")
+        filters["code"] = code
     condition = "user_id = :user"
     if "since" in request.query or "until" in request.query:
         condition += " AND received_at BETWEEN :since AND :until"

@@ -12,13 +12,17 @@ from chalicelib import aws, messages
 from chalicelib.events.models import event_id
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.orders import store as ledger
-from chalicelib.orders.models import AccountResult, Order
+from chalicelib.orders.models import AccountResult, Order, Outcome
 from chalicelib.signals import answers
 from chalicelib.webhooks import delivery_store as deliveries
 from chalicelib.webhooks import endpoint_store as webhooks
 
 _MOST_DELIVERIES = 100  # read in one call
 _ANSWERED = ("paper", "group", "manual")
+ACCEPTED = "accepted"
+OUTCOMES = (ACCEPTED, *(each.value for each in Outcome))
+"""What `outcome` of a signal can be."""
+
 _OF_ITEM = ("signal_id", "user_id", "variant", "received_at")
 
 
@@ -62,7 +66,33 @@ def summary(item: dict[str, Any]) -> dict[str, Any]:
         "symbol": f"{symbol['base']}{symbol.get('quote') or ''}" if symbol else None,
         "group_name": signal.get("group_name"),
     }
-    return {name: item[name] for name in _OF_ITEM} | {"accounts": len(item["targets"])} | read
+    ended = {"outcome": outcome(item), "code": item.get("code"), "counts": _counts(item)}
+    return {name: item[name] for name in _OF_ITEM} | {"accounts": len(item["targets"])} | read | ended
+
+
+def outcome(item: aws.Item) -> str:
+    """How a signal ended on all of its accounts; `accepted` while one of them has not settled."""
+    counts = _counts(item)
+    if sum(counts.values()) < len(item["targets"]):
+        return ACCEPTED
+    return next(iter(counts)) if len(counts) == 1 else Outcome.PARTIAL.value
+
+
+def outcome_condition(wanted: str) -> str:
+    """The filter expression for signals of an outcome. It compares with `n_accounts`."""
+    if wanted == ACCEPTED:
+        return "(attribute_not_exists(n_settled) OR n_settled < n_accounts)"
+    if wanted != Outcome.PARTIAL:
+        return f"n_{wanted} = n_accounts"
+    others = [
+        f"(attribute_not_exists(n_{each}) OR n_{each} < n_accounts)" for each in Outcome if each != wanted
+    ]
+    return " AND ".join(["n_settled = n_accounts", *others])
+
+
+def _counts(item: aws.Item) -> dict[str, int]:
+    """How many accounts ended in which way."""
+    return {each.value: int(item[f"n_{each}"]) for each in Outcome if f"n_{each}" in item}
 
 
 def order_view(order: Order) -> dict[str, Any]:

@@ -137,7 +137,7 @@ test("a delivery is seen, opened and replayed", async () => {
   await page.locator("dialog").waitFor({ state: "detached" });
   const before = receiving.received.length;
   await page.locator("tbody tr", { hasText: "success" }).first().getByRole("button", { name: "Replay", exact: true }).click();
-  await page.locator(".told", { hasText: "on its way again" }).waitFor();
+  await page.locator(".note", { hasText: "on its way again" }).waitFor();
   const again = () => receiving.received.slice(before).find((one) => receiving.received.slice(0, before).some((earlier) => earlier.path === "/good" && earlier.id === one.id));
   for (let tries = 0; !again() && tries < 100; tries++) await page.waitForTimeout(100);
   assert.equal(again()?.path, "/good");
@@ -212,7 +212,7 @@ test("the keyboard reaches a signal, a page and the halt switch", async () => {
   await page.locator(".row-link").first().focus();
   await page.keyboard.press("Enter");
   await page.locator(".trace").waitFor();
-  await page.locator("#nav a").nth(1).focus();
+  await page.locator('#nav a[href="#/orders"]').focus();
   await page.keyboard.press("Enter");
   await page.waitForFunction(() => document.activeElement?.tagName === "H1");
   assert.equal(await page.evaluate(() => document.activeElement.innerText), "Orders");

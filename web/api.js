@@ -15,7 +15,7 @@ export class ApiError extends Error {
 
 const SIGNED_OUT = new Set(["token_missing", "token_wrong", "token_expired", "user_not_active"]);
 
-/** Asks the API, as whoever is signed in. @returns {Promise<object>} The answer's body. @throws {ApiError} */
+/** Asks the API, as the user who is signed in. @returns {Promise<object>} The answer's body. @throws {ApiError} */
 export async function api(method, path, body, token = session.value?.token) {
   const { status, data } = await request(method, path, body, { Authorization: `Bearer ${token}` });
   if (status < 400) return data;

@@ -25,7 +25,7 @@ export function useLive(pattern, handler) {
 }
 
 /**
- * What a GET answers: {data, error, loading, reload}. `again` is a pattern of events that make it be read anew.
+ * What a GET answers: {data, error, loading, reload}. `again` is a pattern of events after which it is read again.
  * A path of null reads nothing.
  */
 export function useData(path, { again, pause = 250 } = {}) {

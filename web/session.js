@@ -57,7 +57,7 @@ export const remembered = () => sessionStorage.getItem(KEY);
 
 /** @param {(method: string, path: string, body: undefined, token: string) => Promise<object>} api */
 export async function signIn(token, api) {
-  const { items } = await api("GET", "/halt", undefined, token); // names the caller, whoever it is
+  const { items } = await api("GET", "/halt", undefined, token); // names the caller
   const id = items.find((item) => item.scope === "user")?.id;
   const user = await api("GET", `/users/${id}`, undefined, token);
   sessionStorage.setItem(KEY, token);

@@ -43,6 +43,12 @@ def test_page():
     assert "connect-src 'self' wss://events.example.com;" in policy
 
 
+def test_root():
+    """The root leads to the dashboard, below a stage's name too."""
+    status, _, headers = _get("/", "/")
+    assert (status, headers["location"]) == (307, "dashboard")
+
+
 def test_nothing_inline():
     """The page keeps to its own policy: no inline script, style or handler."""
     page = (WEB / "index.html").read_text()

@@ -75,7 +75,6 @@ export function useList(path, options) {
   const first = useData(path, options);
   const [rest, setRest] = useState({ items: [], next: undefined });
   useEffect(() => {
-    setRest({ items: [], next: undefined });
     let current = true;
     const again = async () => { // as many pages as were open when this list was left or read again
       let items = [];
@@ -85,9 +84,11 @@ export function useList(path, options) {
         items = [...items, ...page.items];
         next = page.next;
       }
-      if (current) setRest({ items, next });
+      if (current) setRest({ items, next, path });
     };
-    if (first.data?.next && opened.get(path)) again().catch(() => {});
+    const kept = first.data?.next && opened.get(path);
+    if (!kept || rest.path !== path) setRest({ items: [], next: undefined, path }); // else the rows stay until they are read again
+    if (kept) again().catch(() => {});
     return () => void (current = false);
   }, [first.data]);
   const next = rest.next === undefined ? first.data?.next : rest.next;
@@ -95,7 +96,7 @@ export function useList(path, options) {
     ? async () => {
         const page = await api("GET", `${path}${path.includes("?") ? "&" : "?"}cursor=${encodeURIComponent(next)}`);
         opened.set(path, (opened.get(path) ?? 0) + 1);
-        setRest((before) => ({ items: [...before.items, ...page.items], next: page.next }));
+        setRest((before) => ({ items: [...before.items, ...page.items], next: page.next, path }));
       }
     : null;
   return { ...first, items: first.data && [...first.data.items, ...rest.items], total: first.data?.total, more };

@@ -28,11 +28,14 @@ def get_signal(request: Request) -> Answer:
     if item is None:
         raise NotFound("not_found")
     who.require_owner(item["user_id"])
-    return Answer(200, trace.trace(item, request.language))
+    return Answer(200, trace.trace(item, request.language, for_admin=who.role is Role.ADMIN))
 
 
 def list_signals(request: Request) -> Answer:
-    """A user's signals, newest first; filters `variant`, `symbol`, `group_name`, `outcome`, `code`, `since`, `until`."""
+    """A user's signals, newest first.
+
+    Filters: `variant`, `symbol`, `group_name`, `outcome`, `code`, `since`, `until`.
+    """
     user_id, page = caller(request).whose(request), paging.page_request(request)
     filters: dict[str, Any] = {}
     parts = []

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from chalicelib import aws, messages
-from chalicelib.events.models import event_id
+from chalicelib.events.models import ADMIN_STREAM, event_id, user_stream
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.orders import store as ledger
 from chalicelib.orders.models import AccountResult, Order, Outcome
@@ -26,10 +26,10 @@ OUTCOMES = (ACCEPTED, *(each.value for each in Outcome))
 _OF_ITEM = ("signal_id", "user_id", "variant", "received_at")
 
 
-def trace(item: dict[str, Any], language: str) -> dict[str, Any]:
+def trace(item: dict[str, Any], language: str, *, for_admin: bool = False) -> dict[str, Any]:
     """What was received, as what it was read, under which settings, and how it went on each account.
 
-    `result` is the seed's body.
+    `result` is the seed's body. An administrator also gets the deliveries to the administrators' endpoints.
     """
     executions, orders = ledger.results_of(item["signal_id"])
     settled = len(executions) >= len(item["targets"])
@@ -48,7 +48,10 @@ def trace(item: dict[str, Any], language: str) -> dict[str, Any]:
         "executions": [_execution(execution, language) for execution in executions],
         "orders": [order_view(order) for order in orders],
         "events": events,
-        "deliveries": _deliveries(item["user_id"], [event["event_id"] for event in events]),
+        "deliveries": _deliveries(
+            [user_stream(item["user_id"]), *([ADMIN_STREAM] if for_admin else [])],
+            [event["event_id"] for event in events],
+        ),
     }
     if settled and item["variant"] in _ANSWERED:
         shown["result"] = answers.settled_response(
@@ -157,9 +160,9 @@ def _events(
         yield {"at": told_at, "type": type_, "entity": about, "event_id": event_id(type_, *parts)}
 
 
-def _deliveries(user_id: str, event_ids: Sequence[str]) -> list[dict[str, Any]]:
-    """What the user's outbound webhooks were sent of these events."""
-    subscribed = webhooks.list_page(f"user#{user_id}")
+def _deliveries(streams: Sequence[str], event_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """What the outbound webhooks of these streams were sent of these events."""
+    subscribed = [webhook for stream in streams for webhook in webhooks.list_page(stream)]
     ids = [deliveries.delivery_id(webhook.webhook_id, each) for each in event_ids for webhook in subscribed][
         :_MOST_DELIVERIES
     ]

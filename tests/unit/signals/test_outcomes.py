@@ -1,13 +1,17 @@
 """What came of a signal, as the list of signals shows it."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from chalicelib.events import log, topic
+from chalicelib.events.models import LoggedEvent
 from chalicelib.execution.execute_signal import execute_signal
 from chalicelib.orders import store
 from chalicelib.orders.models import Instruction
 from chalicelib.users.credentials import Kind
+from chalicelib.webhooks import fan_out, ssrf_guard
 from functions import receive_signals, serve_api
 from testkit import pump, records
 from testkit.gateway import call
@@ -105,3 +109,26 @@ def test_outcome_of_many_accounts() -> None:
     store.count_outcome(item | {"leg": "another"})
     mixed = listed()[0]
     assert (mixed["outcome"], mixed["code"]) == ("partial", "internal")
+
+
+def test_an_administrator_sees_their_own_deliveries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deliveries to the administrators' endpoints stand in a trace for administrators only."""
+    monkeypatch.setattr(ssrf_guard, "resolve", lambda *_: [])
+    records.add_user("9", role="admin")
+    hook = {"name": "all", "url": "https://example.com/", "event_type": "*", "scope": "admin"}
+    assert call(serve_api.app, "POST", "/webhooks", hook, headers=records.bearer("9"))[0] == 201
+    buy()
+    pump.execute()
+    pump.publish()
+    for event in log.after("admin", 0, 100):
+        fan_out.fan_out(LoggedEvent.model_validate_json(topic.message(event)), datetime.now(UTC))
+    signal_id = listed()[0]["signal_id"]
+    where: dict[str, Any] = {"route": "/signals/{signal_id}", "path_parameters": {"signal_id": signal_id}}
+    found = {
+        user_id: call(
+            serve_api.app, "GET", f"/signals/{signal_id}", headers=records.bearer(user_id), **where
+        )[1]["deliveries"]
+        for user_id in ("9", "1")
+    }
+    assert "signal.accepted" in {delivery["event_type"] for delivery in found["9"]}
+    assert found["1"] == []

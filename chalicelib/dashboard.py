@@ -37,6 +37,11 @@ def get_page(request: Request) -> Answer:
     return _answer(request, "index.html")
 
 
+def get_root(_: Request) -> Answer:
+    """Leads from the root to the dashboard."""
+    return Answer(307, "", {"Location": "dashboard"})
+
+
 def get_file(request: Request) -> Answer:
     """Returns a script, style or picture: `{file}`, or `{name}` in the folder `{file}`."""
     name = "/".join(request.path[part] for part in ("file", "name") if part in request.path)
@@ -89,6 +94,7 @@ def _files() -> dict[str, tuple[str, str, str]]:
 
 
 DASHBOARD = [
+    Route("GET", "/", get_root),
     Route("GET", "/dashboard", get_page),
     Route("GET", "/dashboard/{file}", get_file),
     # API Gateway permits one variable name per level, so the folder is named `file` here.

@@ -1,6 +1,6 @@
 // Talking to the API.
 import { t, language } from "./i18n.js";
-import { session, signOut } from "./session.js";
+import { reachable, session, signOut } from "./session.js";
 
 // The API's root: the folder above this file's, which is below the stage's name where the API has no domain of its own.
 const ROOT = new URL("..", import.meta.url);
@@ -15,7 +15,7 @@ export class ApiError extends Error {
 
 const SIGNED_OUT = new Set(["token_missing", "token_wrong", "token_expired", "user_not_active"]);
 
-/** Asks the API, as whoever is signed in. @returns {Promise<object>} The answer's body. @throws {ApiError} */
+/** Asks the API, as the user who is signed in. @returns {Promise<object>} The answer's body. @throws {ApiError} */
 export async function api(method, path, body, token = session.value?.token) {
   const { status, data } = await request(method, path, body, { Authorization: `Bearer ${token}` });
   if (status < 400) return data;
@@ -24,27 +24,36 @@ export async function api(method, path, body, token = session.value?.token) {
   throw error;
 }
 
-/** Sends a request and gives what came back, whatever its status: {status, data, ms}. @throws {ApiError} Nothing came back. */
-export async function request(method, path, body, headers = {}) {
+const PATIENCE_MS = 10_000;
+
+/**
+ * Sends a request and gives what came back, whatever its status: {status, data, ms, signal}. `signal` is the id in `X-Signal-Id`.
+ * @throws {ApiError} Nothing came back within `patience` milliseconds.
+ */
+export async function request(method, path, body, headers = {}, patience = PATIENCE_MS) {
   const started = performance.now();
-  let answer;
+  let answer, text;
   try {
     answer = await fetch(new URL(path.slice(1), ROOT), {
       method,
       headers: { ...headers, "Accept-Language": language.value, ...(body !== undefined && { "Content-Type": "application/json" }) },
       body: body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body),
+      signal: AbortSignal.timeout(patience),
     });
-  } catch {
-    throw new ApiError(0, "unreachable", t("The server cannot be reached."));
+    text = await answer.text();
+  } catch (fault) {
+    reachable.set(false);
+    const words = fault.name === "TimeoutError" ? t("The server has not answered within {count} seconds.", { count: patience / 1000 }) : t("The server cannot be reached.");
+    throw new ApiError(0, "unreachable", words);
   }
-  const text = await answer.text();
+  reachable.set(true);
   let data;
   try {
     data = JSON.parse(text);
   } catch {
     data = { error: text.slice(0, 200) };
   }
-  return { status: answer.status, data, ms: Math.round(performance.now() - started) };
+  return { status: answer.status, data, ms: Math.round(performance.now() - started), signal: data?.signal_id ?? answer.headers.get("X-Signal-Id") };
 }
 
 /** Every item of a list, at most a thousand. */

@@ -1,14 +1,15 @@
 // The dashboard's frame: sign-in, navigation, halt switch, and the page that the address names.
 import { api, everything } from "./api.js";
 import { Halt } from "./halt.js";
-import { language, LANGUAGES, show, speak, t } from "./i18n.js";
-import { html, render, useAction, useEffect, useRef, useState, useStore } from "./lib.js";
-import { connection, farewell, remembered, session, signIn, signOut, subject } from "./session.js";
-import { Field, Icon, Notice } from "./ui.js";
+import { chooseZone, language, LANGUAGES, ready, s, show, speak, t, word, zone } from "./i18n.js";
+import { html, readAddress, render, setParams, useAction, useEffect, useRef, useState, useStore } from "./lib.js";
+import { connection, farewell, reachable, remembered, session, signIn, signOut, subject } from "./session.js";
+import { Empty, Field, Icon, Notice, Page } from "./ui.js";
 import { Accounts } from "./pages/accounts.js";
 import { Builder } from "./pages/builder.js";
 import { Connections } from "./pages/connections.js";
 import { Equity } from "./pages/equity.js";
+import { Incoming } from "./pages/incoming.js";
 import { Orders } from "./pages/orders.js";
 import { Positions } from "./pages/positions.js";
 import { Send } from "./pages/send.js";
@@ -23,29 +24,63 @@ const ICON = new URL("icon.svg", import.meta.url).href;
 
 // Address, page, page of one record, name.
 const PAGES = [
-  ["signals", Signals, Trace, "Live signals"],
-  ["orders", Orders, null, "Orders"],
-  ["positions", Positions, null, "Positions"],
-  ["equity", Equity, null, "Equity"],
-  ["send", Send, null, "Send a signal"],
-  ["builder", Builder, null, "Alert messages"],
-  ["strategies", Strategies, Strategies, "Strategies"],
-  ["accounts", Accounts, null, "Accounts"],
-  ["webhooks", Webhooks, Webhooks, "Webhooks"],
-  ["users", Users, Users, "Users and tokens"],
-  ["tickets", Tickets, Tickets, "Tickets"],
-  ["connections", Connections, null, "Connections"],
+  ["signals", Signals, Trace, s("Live signals")],
+  ["incoming", Incoming, null, s("Incoming requests")],
+  ["orders", Orders, null, s("Orders")],
+  ["positions", Positions, null, s("Positions")],
+  ["equity", Equity, null, s("Equity")],
+  ["send", Send, null, s("Send a signal")],
+  ["builder", Builder, null, s("Alert messages")],
+  ["strategies", Strategies, Strategies, s("Strategies")],
+  ["accounts", Accounts, null, s("Accounts")],
+  ["webhooks", Webhooks, Webhooks, s("Webhooks")],
+  ["users", Users, Users, s("Users and tokens")],
+  ["tickets", Tickets, Tickets, s("Tickets")],
+  ["connections", Connections, null, s("Connections")],
 ];
 
+const places = new Map(); // how far down each address was scrolled
+
+/** The parts of the address's path. It also keeps each page's place, and the chosen user in every address. */
 function useAddress() {
-  const read = () => location.hash.slice(2).split("/").map(decodeURIComponent);
-  const [address, set] = useState(read);
+  const [address, set] = useState(() => readAddress().parts);
   useEffect(() => {
-    const changed = () => set(read());
+    let here = location.hash;
+    const scrolled = () => here === location.hash && places.set(here, scrollY);
+    const changed = () => {
+      const { parts, params } = readAddress();
+      const { user, admin } = session.value ?? {};
+      if (admin) {
+        const named = params.get("user");
+        if (named) subject.set(Number(named) || named);
+        else if (subject.value !== user.user_id) setParams({ user: subject.value });
+      }
+      history.replaceState({ within: true }, "");
+      here = location.hash;
+      set(parts);
+    };
     addEventListener("hashchange", changed);
-    return () => removeEventListener("hashchange", changed);
+    addEventListener("scroll", scrolled, { passive: true });
+    changed();
+    return () => {
+      removeEventListener("hashchange", changed);
+      removeEventListener("scroll", scrolled);
+    };
   }, []);
   return address;
+}
+
+/** Scrolls to where this address was left, as soon as the page is long enough. */
+function restorePlace() {
+  const wanted = places.get(location.hash) ?? 0;
+  const until = performance.now() + 3000;
+  const address = location.hash;
+  const step = () => {
+    if (location.hash !== address) return;
+    if (document.documentElement.scrollHeight - innerHeight >= wanted || performance.now() > until) scrollTo(0, wanted);
+    else requestAnimationFrame(step);
+  };
+  step();
 }
 
 function SignIn() {
@@ -73,7 +108,13 @@ const Languages = () => html`<label class="pick"><span class="hidden">${t("Langu
     ${Object.entries(LANGUAGES).map(([code, name]) => html`<option value=${code} selected=${code === language.value}>${name}</option>`)}
   </select></label>`;
 
-const THEMES = { "": "As the system", light: "Light", dark: "Dark" };
+const THEMES = { "": s("As the system"), light: s("Light"), dark: s("Dark") };
+
+const ZONES = { "": s("Local time"), UTC: s("UTC") };
+
+const Zones = () => html`<label class="pick"><select aria-label=${t("Time zone")} onInput=${(event) => chooseZone(event.target.value)}>
+    ${Object.entries(ZONES).map(([key, name]) => html`<option value=${key} selected=${key === zone.value}>${t(name)}</option>`)}
+  </select></label>`;
 
 function Themes() {
   const [theme, set] = useState(localStorage.getItem("tradehook-theme") ?? "");
@@ -93,17 +134,25 @@ function Subject() {
   const [users, set] = useState([]);
   useEffect(() => void everything("/users").then(set, () => {}), []);
   if (users.length < 2) return null;
+  const choose = (user) => {
+    setParams({ user });
+    subject.set(user);
+  };
   const named = (user) => [user.first_name, user.last_name].filter(Boolean).join(" ") || user.username || `#${user.user_id}`;
   return html`<label class="pick subject"><span>${t("Viewing user")}</span>
-    <select onInput=${(event) => subject.set(users.find((user) => String(user.user_id) === event.target.value).user_id)}>
+    <select aria-label=${t("Viewing user")} onInput=${(event) => choose(users.find((user) => String(user.user_id) === event.target.value).user_id)}>
       ${users.map((user) => html`<option value=${user.user_id} selected=${user.user_id === chosen}>${named(user)}${user.role === "admin" ? ` (${t("admin")})` : ""}</option>`)}
     </select></label>`;
 }
 
-const LINKS = { open: ["good", "Live"], connecting: ["warn", "Connecting …"], waiting: ["bad", "No connection, trying again"], closed: ["bad", "Signed out"] };
+const LINKS = {
+  open: ["good", s("Live")], connecting: ["warn", s("Connecting …")], waiting: ["bad", s("No connection, trying again")], closed: ["bad", s("Signed out")],
+};
+const SILENT = ["bad", s("The server does not answer")];
 
 function Link() {
-  const [tone, words] = LINKS[useStore(connection)];
+  const status = useStore(connection);
+  const [tone, words] = useStore(reachable) ? LINKS[status] : SILENT;
   return html`<span class="link ${tone}" role="status">${t(words)}</span>`;
 }
 
@@ -113,13 +162,14 @@ function Frame() {
   const [name, id] = useAddress();
   const [open, setOpen] = useState(false);
   const main = useRef();
-  const [path, List, One, title] = PAGES.find(([path]) => path === name) ?? PAGES[0];
-  const Shown = id && One ? One : List;
+  const [path, List, One, title] = name === "" ? PAGES[0] : PAGES.find(([path]) => path === name) ?? ["", NotFound, null, s("Page not found")];
+  const Shown = id && One ? One : id ? NotFound : List;
   const first = useRef(true);
   useEffect(() => {
     setOpen(false);
-    if (!first.current) main.current.querySelector("h1")?.focus(); // a new page is announced, as a page load would be
+    if (!first.current) main.current.querySelector("h1")?.focus({ preventScroll: true }); // a new page is announced, as a page load would be
     first.current = false;
+    restorePlace();
   }, [path, id]);
   return html`<div class="frame ${open ? "nav-open" : ""}">
     <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); main.current.querySelector("h1")?.focus(); }}>${t("Skip to the page")}</a>
@@ -130,29 +180,35 @@ function Frame() {
       ${admin && html`<${Subject} />`}
       <${Halt} />
     </header>
+    ${open && html`<div class="veil" onClick=${() => setOpen(false)}></div>`}
     <nav id="nav" aria-label=${t("Pages")}>
-      <ul>${PAGES.map(([each, , , words]) => html`<li><a href=${`#/${each}`} aria-current=${each === path ? "page" : undefined}><${Icon} name=${each} />${t(words)}</a></li>`)}</ul>
+      <button class="quiet shut" onClick=${() => setOpen(false)}><${Icon} name="menu" />${t("Close")}</button>
+      <ul>${PAGES.map(([each, , , words]) => html`<li><a href=${`#/${each}`} onClick=${() => places.delete(`#/${each}`)} aria-current=${each === path ? "page" : undefined}><${Icon} name=${each} />${t(words)}</a></li>`)}</ul>
       <div class="me">
-        <p><b>${user.first_name ?? user.username ?? `#${user.user_id}`}</b><br /><small>${t(user.role)}</small></p>
-        <${Languages} /><${Themes} />
+        <p><b dir="auto">${user.first_name ?? user.username ?? `#${user.user_id}`}</b><br /><small>${word(user.role)}</small></p>
+        <${Languages} /><${Zones} /><${Themes} />
         <button onClick=${() => signOut()}>${t("Sign out")}</button>
       </div>
     </nav>
-    <main id="main" ref=${main}><${Shown} key=${`${path}/${id ?? ""}/${whose}`} id=${id} user=${whose} title=${t(title)} admin=${admin} /></main>
+    <main id="main" ref=${main}><${Shown} key=${`${path}/${id ?? ""}/${whose}`} id=${id} user=${whose} title=${t(Shown === NotFound ? "Page not found" : title)} admin=${admin} /></main>
   </div>`;
 }
+
+const NotFound = () => html`<${Page} title=${t("Page not found")}><${Empty} icon="signals" title=${t("There is no such page here")}>
+  <a href="#/signals">${t("Live signals")}</a><//><//>`;
 
 function App() {
   useStore(language);
   const signedIn = useStore(session);
-  const [ready, setReady] = useState(!remembered());
+  const [known, setKnown] = useState(!remembered());
   useEffect(() => {
-    if (!ready) signIn(remembered(), api).catch((error) => signOut(error.message)).finally(() => setReady(true));
+    if (!known) signIn(remembered(), api).catch((error) => signOut(error.message)).finally(() => setKnown(true));
   }, []);
-  if (!ready) return html`<div class="loading" role="status">${t("Loading …")}</div>`;
+  if (!known) return html`<div class="loading" role="status">${t("Loading …")}</div>`;
   return signedIn ? html`<${Frame} />` : html`<${SignIn} />`;
 }
 
 document.documentElement.dataset.theme = localStorage.getItem("tradehook-theme") ?? "";
+await ready();
 show();
 render(html`<${App} />`, document.getElementById("app"));

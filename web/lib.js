@@ -3,7 +3,9 @@ import { h, render } from "./vendor/preact.js";
 import { useCallback, useEffect, useMemo, useRef, useState } from "./vendor/preact-hooks.js";
 import htm from "./vendor/htm.js";
 import { api, everything } from "./api.js";
-import { live } from "./session.js";
+import { connection, live } from "./session.js";
+
+const RETRY_MS = 10_000;
 
 export const html = htm.bind(h);
 export { render, useCallback, useEffect, useMemo, useRef, useState };
@@ -23,10 +25,10 @@ export function useLive(pattern, handler) {
 }
 
 /**
- * What a GET answers: {data, error, loading, reload}. `again` is a pattern of events that make it be read anew.
+ * What a GET answers: {data, error, loading, reload}. `again` is a pattern of events after which it is read again.
  * A path of null reads nothing.
  */
-export function useData(path, { again } = {}) {
+export function useData(path, { again, pause = 250 } = {}) {
   const [state, set] = useState({ loading: path !== null });
   const asked = useRef(0);
   const reload = useCallback(async () => {
@@ -45,24 +47,56 @@ export function useData(path, { again } = {}) {
     return () => void asked.current++;
   }, [reload]);
   const timer = useRef();
-  useEffect(() => () => clearTimeout(timer.current), [reload]);
+  useEffect(() => () => { clearTimeout(timer.current); timer.current = undefined; }, [reload]);
   useLive(again ?? "none.none", () => {
-    clearTimeout(timer.current);
-    timer.current = setTimeout(reload, 250); // events come in bursts
+    timer.current ??= setTimeout(() => { // events come in bursts
+      timer.current = undefined;
+      reload();
+    }, pause);
   });
+  // An answer that never came is asked for again, at once when the connection is back.
+  const unanswered = state.error?.status === 0;
+  useEffect(() => {
+    if (!unanswered) return undefined;
+    const timer = setInterval(reload, RETRY_MS);
+    const off = connection.watch((status) => status === "open" && reload());
+    return () => {
+      clearInterval(timer);
+      off();
+    };
+  }, [unanswered, reload]);
   return { ...state, reload };
 }
+
+const opened = new Map(); // pages beyond the first that a list shows, by its path
 
 /** A list, page by page: {items, total, more, error, loading, reload}; `more` is null at the end. */
 export function useList(path, options) {
   const first = useData(path, options);
   const [rest, setRest] = useState({ items: [], next: undefined });
-  useEffect(() => setRest({ items: [], next: undefined }), [first.data]);
+  useEffect(() => {
+    let current = true;
+    const again = async () => { // as many pages as were open when this list was left or read again
+      let items = [];
+      let next = first.data.next;
+      for (let count = opened.get(path) ?? 0; count > 0 && next; count--) {
+        const page = await api("GET", `${path}${path.includes("?") ? "&" : "?"}cursor=${encodeURIComponent(next)}`);
+        items = [...items, ...page.items];
+        next = page.next;
+      }
+      if (current) setRest({ items, next, path });
+    };
+    const kept = first.data?.next && opened.get(path);
+    if (!kept || rest.path !== path) setRest({ items: [], next: undefined, path }); // else the rows stay until they are read again
+    if (kept) again().catch(() => {});
+    return () => void (current = false);
+  }, [first.data]);
   const next = rest.next === undefined ? first.data?.next : rest.next;
   const more = next
     ? async () => {
         const page = await api("GET", `${path}${path.includes("?") ? "&" : "?"}cursor=${encodeURIComponent(next)}`);
-        setRest((before) => ({ items: [...before.items, ...page.items], next: page.next }));
+        opened.set(path, (opened.get(path) ?? 0) + 1);
+        setRest((before) => ({ items: [...before.items, ...page.items], next: page.next, path }));
       }
     : null;
   return { ...first, items: first.data && [...first.data.items, ...rest.items], total: first.data?.total, more };
@@ -82,7 +116,30 @@ export function useEverything(path) {
   return { ...state, reload };
 }
 
-/** Runs an action once at a time: [run, {busy, error, done}]. */
+/** The address: {parts, params}, from "#/orders?status=open". */
+export function readAddress() {
+  const [path, query] = location.hash.slice(2).split("?");
+  return { parts: path.split("/").map(decodeURIComponent), params: new URLSearchParams(query) };
+}
+
+/** Changes parameters of the address in place, so that a reload and the way back keep them. */
+export function setParams(values) {
+  const { params } = readAddress();
+  for (const [name, value] of Object.entries(values)) value === "" || value === null ? params.delete(name) : params.set(name, value);
+  const query = params.toString();
+  history.replaceState(history.state, "", `#/${location.hash.slice(2).split("?")[0]}${query && `?${query}`}`);
+}
+
+/** A value that is kept in the address: [value, set]. */
+export function useParam(name, initial = "") {
+  const [value, set] = useState(() => readAddress().params.get(name) ?? initial);
+  return [value, (next) => {
+    setParams({ [name]: next === initial ? "" : next });
+    set(next);
+  }];
+}
+
+/** Runs an action once at a time: [run, {busy, error, done}, clear]. */
 export function useAction(action) {
   const [state, set] = useState({});
   const run = async (...given) => {
@@ -96,5 +153,5 @@ export function useAction(action) {
       return undefined;
     }
   };
-  return [run, state];
+  return [run, state, () => set({})];
 }

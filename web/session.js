@@ -7,6 +7,7 @@ export function store(initial) {
   return {
     value: initial,
     set(value) {
+      if (value === this.value) return;
       this.value = value;
       watchers.forEach((watcher) => watcher(value));
     },
@@ -25,6 +26,8 @@ export const farewell = store(null);
 export const subject = store(null);
 /** The realtime client's status. */
 export const connection = store("closed");
+/** Whether the API answered the last request. */
+export const reachable = store(true);
 /** The newest events first, for the feed. */
 export const feed = store([]);
 
@@ -46,21 +49,24 @@ export const live = {
   },
 };
 
+/** Whether an event concerns the chosen user; events of no user concern everybody. */
+export const concerns = (event, user) => event.user_id === undefined || event.user_id === null || String(event.user_id) === String(user);
+
 /** The token of this tab's last sign-in. It goes with the tab, and never into storage that outlives it. */
 export const remembered = () => sessionStorage.getItem(KEY);
 
 /** @param {(method: string, path: string, body: undefined, token: string) => Promise<object>} api */
 export async function signIn(token, api) {
-  const { items } = await api("GET", "/halt", undefined, token); // names the caller, whoever it is
+  const { items } = await api("GET", "/halt", undefined, token); // names the caller
   const id = items.find((item) => item.scope === "user")?.id;
   const user = await api("GET", `/users/${id}`, undefined, token);
   sessionStorage.setItem(KEY, token);
   farewell.set(null);
   subject.set(user.user_id);
   session.set({ token, user, admin: user.role === "admin" });
-  client = new TradehookClient({ ticket: () => api("POST", "/realtime/tickets", undefined, token) });
+  client = new TradehookClient({ prices: true, ticket: () => api("POST", "/realtime/tickets", undefined, token) });
   client.on("status", ({ status }) => connection.set(status));
-  client.on("*", (event) => feed.set([event, ...feed.value].slice(0, FEED_LENGTH)));
+  client.on("*", (event) => event.type !== "market.price" && feed.set([event, ...feed.value].slice(0, FEED_LENGTH)));
   for (const [pattern, all] of handlers) for (const handler of all) client.on(pattern, handler);
   client.connect();
 }

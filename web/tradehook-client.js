@@ -35,7 +35,7 @@ export class TradehookClient {
    * @param {object} options
    * @param {string} [options.url] The WebSocket's address, with
    * @param {string} [options.token] an API token. It stands in the URL; in a browser prefer a ticket:
-   * @param {() => Promise<{url: string}>} [options.ticket] Gets the answer of POST /realtime/tickets, anew for each connection.
+   * @param {() => Promise<{url: string}>} [options.ticket] Gets the answer of POST /realtime/tickets, again for each connection.
    * @param {string[]} [options.types] Only these types, such as ["order.*", "market.price"]. Events of other types are not sent then,
    *     so a lost event shows only at the next ping, and what was lost between two that came stays lost. Without it nothing is lost.
    * @param {boolean} [options.prices] Prices too, with everything else.
@@ -59,7 +59,7 @@ export class TradehookClient {
 
   /**
    * Calls a function with every event of a type: "order.filled", "order.*" or "*". Three names are not event types:
-   * "status" (the client's status changed), "reset" (events were missed that nobody has any more: read your state anew),
+   * "status" (the client's status changed), "reset" (events were missed that nobody has any more: read your state again),
    * and "error" (the server did not understand a message).
    * @returns {() => void} Ends it.
    */
@@ -99,7 +99,7 @@ export class TradehookClient {
       if (this.#socket === attempt) this.#retry(error);
       return;
     }
-    if (this.#socket !== attempt) return; // closed, or opened anew, meanwhile
+    if (this.#socket !== attempt) return; // closed, or opened again while the ticket was on its way
     const wanted = types ?? (prices ? ["*", "market.price"] : undefined);
     const query = { ...(!ticket && { token }), after: this.#seen ?? "last", batch: String(batch), ...(wanted && { types: wanted.join(",") }) };
     for (const [name, value] of Object.entries(query)) address.searchParams.set(name, value);
@@ -229,7 +229,7 @@ export class TradehookClient {
     this.#failures = 0;
     if (this.#seen === undefined) return;
     if (last < this.#seen) {
-      this.#resume(); // the stream began anew
+      this.#resume(); // the stream began again
     } else if (last > this.#seen) {
       clearTimeout(this.#timers.grace);
       this.#timers.grace = setTimeout(() => last > this.#seen && this.#resume(), this.#options.grace);

@@ -1,6 +1,6 @@
 // The pieces pages are made of.
-import { exactTime, number, t, time } from "./i18n.js";
-import { html, useAction, useEffect, useRef, useState } from "./lib.js";
+import { exactTime, number, t, time, word, zone } from "./i18n.js";
+import { html, useAction, useEffect, useRef, useState, useStore } from "./lib.js";
 
 const ICONS = {
   signals: "M3 12h4l3-8 4 16 3-8h4",
@@ -16,6 +16,7 @@ const ICONS = {
   send: "M4 12l16-8-6 16-3-7z",
   builder: "M8 7l-5 5 5 5M16 7l5 5-5 5M13 4l-2 16",
   menu: "M4 6h16M4 12h16M4 18h16",
+  incoming: "M12 3v12m-5-5 5 5 5-5M4 20h16",
   halt: "M8 3h8l5 5v8l-5 5H8l-5-5V8zM9 12h6",
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
 };
@@ -27,8 +28,12 @@ export const Ltr = ({ children, mono }) => html`<bdi dir="ltr" class=${mono ? "m
 
 export const Num = ({ value, unit }) => html`<bdi dir="ltr" class="num">${number(value)}${unit ? html` <small>${unit}</small>` : null}</bdi>`;
 
-export const Time = ({ value }) => html`<time datetime=${value} title=${exactTime(value)}>${time(value)}</time>`;
+export function Time({ value }) {
+  useStore(zone);
+  return html`<time datetime=${value} title=${exactTime(value)}>${time(value)}</time>`;
+}
 
+/** @param {string} title Plain text: it is also the browser tab's. */
 export function Page({ title, lead, actions, children }) {
   const heading = useRef();
   useEffect(() => {
@@ -36,7 +41,7 @@ export function Page({ title, lead, actions, children }) {
   }, [title]);
   return html`<section class="page">
     <header class="page-head">
-      <div><h1 ref=${heading} tabindex="-1">${title}</h1>${lead && html`<p class="lead">${lead}</p>`}</div>
+      <div><h1 ref=${heading} tabindex="-1" dir="auto">${title}</h1>${lead && html`<p class="lead">${lead}</p>`}</div>
       ${actions && html`<div class="actions">${actions}</div>`}
     </header>
     ${children}
@@ -48,26 +53,27 @@ export const Card = ({ title, actions, children, ...more }) => html`<section cla
 </section>`;
 
 const TONES = {
-  good: ["filled", "success", "settled", "active", "completed", "open", "healthy", "yes", "buy", "long", "delivered", "enabled"],
-  bad: ["rejected", "failed", "refused", "disabled", "dead", "sell", "short", "halted", "failing"],
-  warn: ["pending", "unknown", "paused", "held", "partially_filled", "live", "accepted", "waiting", "retrying"],
+  good: ["filled", "done", "success", "active", "completed", "healthy", "yes", "buy", "long", "delivered", "enabled", "verified"],
+  bad: ["rejected", "failed", "refused", "unverified", "disabled", "dead", "sell", "short", "halted", "failing"],
+  warn: ["pending", "partial", "replayed", "unknown", "paused", "held", "partially_filled", "live", "accepted", "waiting", "retrying"],
 };
 
 export function Badge({ value, tone }) {
   if (value === null || value === undefined || value === "") return "–";
   const found = tone ?? Object.keys(TONES).find((name) => TONES[name].includes(String(value).toLowerCase())) ?? "plain";
-  return html`<span class="badge ${found}">${t(String(value).replaceAll("_", " "))}</span>`;
+  return html`<span class="badge ${found}">${word(value)}</span>`;
 }
 
 export const Empty = ({ icon, title, children }) => html`<div class="empty"><${Icon} name=${icon} /><h3>${title}</h3><p>${children}</p></div>`;
 
 export const Notice = ({ error, retry }) => html`<div class="notice" role="alert">
-  <p>${error.message}</p>${retry && html`<button onClick=${retry}>${t("Try again")}</button>`}
+  <p dir="auto">${error.message}</p>${retry && html`<button onClick=${retry}>${t("Try again")}</button>`}
 </div>`;
 
 /**
  * A list as a table; on a phone each row is a card.
- * @param columns [title, (row) => cell, "num"?] each; the first one's cell is the row's name.
+ * @param columns [title, (row) => cell, classes?] each; the first cell names the row. "num" aligns numbers, "minor" goes first
+ *     where the window is narrow.
  */
 export function Table({ list, columns, empty, href, label }) {
   const [more, { busy }] = useAction(list.more ?? (() => {}));
@@ -75,7 +81,7 @@ export function Table({ list, columns, empty, href, label }) {
   if (!list.items) return html`<div class="loading" role="status">${t("Loading …")}</div>`;
   if (!list.items.length) return empty;
   return html`<div class="table-box"><table aria-label=${label}>
-      <thead><tr>${columns.map(([title, , kind]) => html`<th scope="col" class=${kind}>${title}</th>`)}</tr></thead>
+      <thead><tr>${columns.map(([title, , kind]) => html`<th scope="col" class=${kind}>${title || html`<span class="hidden">${t("Actions")}</span>`}</th>`)}</tr></thead>
       <tbody>${list.items.map((row) => html`<tr key=${row.key ?? row.id ?? row.signal_id}>
         ${columns.map(([title, cell, kind], index) => html`<td class=${kind} data-label=${title}>
           ${href && index === 0 ? html`<a class="row-link" href=${href(row)}>${cell(row)}</a>` : cell(row)}
@@ -108,12 +114,12 @@ let fields = 0;
 
 export function Field({ label, hint, options, value, onInput, ...more }) {
   const [id] = useState(() => `field-${++fields}`);
-  const told = { id, value: value ?? "", onInput: (event) => onInput(event.target.value), "aria-describedby": hint ? `${id}-hint` : undefined };
+  const given = { id, value: value ?? "", onInput: (event) => onInput(event.target.value), "aria-describedby": hint ? `${id}-hint` : undefined };
   return html`<div class="field"><label for=${id}>${label}</label>
-    ${options ? html`<select ...${told} ...${more}>${options.map((option) => {
+    ${options ? html`<select ...${given} ...${more}>${options.map((option) => {
         const [key, text] = Array.isArray(option) ? option : [option, option];
         return html`<option value=${key} selected=${String(key) === String(value)}>${text}</option>`;
-      })}</select>` : html`<input ...${told} ...${more} />`}
+      })}</select>` : html`<input ...${given} ...${more} />`}
     ${hint && html`<small id=${`${id}-hint`}>${hint}</small>`}
   </div>`;
 }
@@ -121,7 +127,10 @@ export function Field({ label, hint, options, value, onInput, ...more }) {
 /** A dialog; Escape and the backdrop close it. */
 export function Dialog({ title, onClose, children, tone }) {
   const box = useRef();
-  useEffect(() => box.current.showModal(), []);
+  useEffect(() => {
+    box.current.showModal();
+    (box.current.querySelector("[data-first]") ?? box.current.querySelector("input, select, textarea, button"))?.focus();
+  }, []);
   const outside = (event) => event.target === box.current && onClose();
   return html`<dialog ref=${box} class=${tone} onClose=${onClose} onClick=${outside} aria-label=${title}>
     <div class="dialog"><h2>${title}</h2>${children}</div>
@@ -130,22 +139,26 @@ export function Dialog({ title, onClose, children, tone }) {
 
 /**
  * A dialog that fills in fields and does something with them.
- * @param ask [name, label, more] each; `more` are a Field's attributes, `start` its first value.
+ * @param ask [name, label, more] each, or a function of what is filled in that gives them; `more` are a Field's attributes, `start` its
+ *     first value.
+ * @param danger The button is red and Cancel has the focus.
  */
-export function Ask({ title, ask, act, onClose, onDone, button, children }) {
-  const [given, set] = useState(() => Object.fromEntries(ask.map(([name, , more]) => [name, more?.start ?? ""])));
+export function Ask({ title, ask = [], act, onClose, onDone, button, children, danger }) {
+  const [given, set] = useState(() => Object.fromEntries((typeof ask === "function" ? ask({}) : ask).map(([name, , more]) => [name, more?.start ?? ""])));
   const [run, { busy, error }] = useAction(act);
   const submit = async (event) => {
     event.preventDefault();
-    const done = await run(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== "")));
+    const names = new Set(shown.map(([name]) => name));
+    const done = await run(Object.fromEntries(Object.entries(given).filter(([name, value]) => names.has(name) && value !== "")));
     if (done !== undefined) (onDone ?? onClose)(done);
   };
+  const shown = typeof ask === "function" ? ask(given) : ask;
   return html`<${Dialog} title=${title} onClose=${onClose}><form onSubmit=${submit}>
     ${children}
-    ${ask.map(([name, label, { start, ...more } = {}]) => html`<${Field} key=${name} label=${label} value=${given[name]} ...${more}
+    ${shown.map(([name, label, { start, ...more } = {}]) => html`<${Field} key=${name} label=${label} value=${given[name]} ...${more}
       onInput=${(value) => set((before) => ({ ...before, [name]: value }))} />`)}
     ${error && html`<${Notice} error=${error} />`}
-    <p class="buttons"><button type="button" onClick=${onClose}>${t("Cancel")}</button><button class="main" disabled=${busy}>${button}</button></p>
+    <p class="buttons"><button type="button" data-first=${danger && ""} onClick=${onClose}>${t("Cancel")}</button><button class=${danger ? "main red" : "main"} disabled=${busy}>${button}</button></p>
   </form><//>`;
 }
 
@@ -154,3 +167,14 @@ export const Secret = ({ title, value, onClose }) => html`<${Dialog} title=${tit
   <p>${t("Copy it now: it is not shown again.")}</p><${Code}>${value}<//>
   <p class="buttons"><${Copy} text=${value} /><button class="main" onClick=${onClose}>${t("Done")}</button></p>
 <//>`;
+
+/** Asks before something is done: what it is, and what it affects. */
+export const Confirm = ({ title, button, act, onClose, children }) => html`<${Ask} title=${title} button=${button ?? title} act=${async () => (await act()) ?? null}
+  onClose=${onClose} danger>${children}<//>`;
+
+/** Leads back to a list as it was left: its filter, its pages and its place. */
+export const Back = ({ to, children }) => html`<a class="button" href=${to} onClick=${(event) => {
+  if (history.state?.within !== true) return;
+  event.preventDefault();
+  history.back();
+}}>${children}</a>`;

@@ -73,7 +73,7 @@ class LoggedEvent(BaseModel):
     def shown(self) -> dict[str, Any]:
         """Returns the event as clients get it, by WebSocket and from the event log.
 
-        The time has the format of a webhook's envelope.
+        The time has the format of a webhook's envelope. `user_id` is None for administrators' events.
         """
         return {
             "type": self.type,
@@ -81,6 +81,7 @@ class LoggedEvent(BaseModel):
             "timestamp": self.timestamp.astimezone(UTC).isoformat(timespec="milliseconds"),
             "sequence": self.sequence,
             "event_id": self.event_id,
+            "user_id": self.user_id,
         }
 
     @property

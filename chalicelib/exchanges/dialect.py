@@ -147,7 +147,7 @@ class ExchangeDialect(Protocol):
         ...
 
     def tickers(self, api: Api) -> Mapping[str, Ticker]:
-        """The public tickers of the whole market by instrument name, in one call. Empty without such a list."""
+        """Returns the public tickers of the whole market by instrument name, in one call. May be empty."""
         ...
 
     def set_position_mode(self, api: Api, listing: Listing, *, hedged: bool) -> None:

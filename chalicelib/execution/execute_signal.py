@@ -111,6 +111,8 @@ def _attempt(instruction: Instruction, seconds: float, *, recheck: bool) -> None
     risk = RiskState(active_rules, more[: len(risk_keys)], others)
     if settled:
         log.info("already settled", extra=_log_ids(instruction))
+        if not instruction.single_account:
+            store.count_outcome(settled)
         queue_flatten.queue_flatten(risk.flattening)
         return
     if account_item is None:

@@ -4,9 +4,11 @@ from chalicelib.openapi.docs import Docs
 from chalicelib.openapi.schemas import OBJECT, TEXT, obj, one_of
 
 _PAGE = Docs(TEXT, "<!doctype html>", security="none", content_type="text/html")
+_ROOT = Docs(TEXT, "", 307, security="none", content_type="text/html")
 _FILE = Docs(TEXT, "export {};", security="none", content_type="text/javascript")
 
 DOCS = {
+    "GET /": _ROOT,
     "GET /dashboard": _PAGE,
     "GET /dashboard/{file}": _FILE,
     "GET /dashboard/{file}/{name}": _FILE,

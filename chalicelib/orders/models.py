@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -295,6 +296,21 @@ class RefusedLeg(BaseModel):
     status: int = 422
 
 
+class Outcome(StrEnum):
+    """How a signal ended on an account, or on all of its accounts."""
+
+    FILLED = "filled"
+    PLACED = "placed"
+    """Orders are at the exchange. They may fill later."""
+
+    DONE = "done"
+    """Carried out without an order: a cancel, or nothing was to do."""
+
+    PARTIAL = "partial"
+    REFUSED = "refused"
+    REJECTED = "rejected"
+
+
 class AccountResult(BaseModel):
     """The result of one signal on one account.
 
@@ -321,6 +337,30 @@ class AccountResult(BaseModel):
     detail: dict[str, Any] = {}
     delays: tuple[Delay, ...] = ()
     settled_at: datetime
+
+    @property
+    def outcome(self) -> "Outcome":
+        """How it ended, in one word. Protective orders do not count."""
+        entries = [order for order in self.orders if order.exit_of is None]
+        placed = [order for order in entries if order.status is not OrderStatus.REJECTED]
+        if self.refused or self.not_cancelled:
+            if placed or self.cancelled:
+                return Outcome.PARTIAL
+            return Outcome.REJECTED if entries else Outcome.REFUSED
+        if not entries:
+            return Outcome.DONE
+        if len(placed) < len(entries):
+            return Outcome.PARTIAL if placed else Outcome.REJECTED
+        filled = all(order.status is OrderStatus.FILLED for order in placed)
+        return Outcome.FILLED if filled else Outcome.PLACED
+
+    @property
+    def code(self) -> str | None:
+        """Why something was not done; None if everything was."""
+        rejected = [order.code for order in self.orders if order.status is OrderStatus.REJECTED]
+        return next(
+            (code for code in (*(leg.code for leg in self.refused), *rejected, self.note) if code), None
+        )
 
     @property
     def succeeded(self) -> bool:

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from chalicelib import aws
+from chalicelib.errors import Retryable
 from chalicelib.events import outbox
 from chalicelib.events.models import Event
 from chalicelib.orders.models import AccountResult, Order
+from chalicelib.telemetry import log
 
 
 def record_result(
@@ -23,11 +25,50 @@ def record_result(
     """
     key = {"signal_id": execution.signal_id, "leg": execution.account_id}
     record = execution.model_dump(exclude={"orders"}) | key | {"settled_at": execution.settled_at.isoformat()}
+    record |= {"outcome": execution.outcome.value, "code": execution.code}
     writes = [aws.put_write("orders", record, "attribute_not_exists(leg)"), *effects]
     writes += [outbox.event_write(event) for event in events]
     if single_account:
-        writes.append(aws.update_write("signals", {"signal_id": execution.signal_id}, "REMOVE unqueued"))
+        writes.append(_outcome_write(record, "REMOVE unqueued"))
     aws.transact(writes)
+    if not single_account:
+        count_outcome(record)
+
+
+def count_outcome(record: aws.Item) -> None:
+    """Adds an account's outcome to its signal, once per account.
+
+    The signal of many accounts is written outside their transactions: they would conflict on its item. Should
+    the process die in between, the next delivery of the message counts.
+
+    Args:
+        record: The account result as stored.
+    """
+    account_id = record["leg"]
+    try:
+        aws.write(
+            _outcome_write(
+                record,
+                condition="attribute_exists(signal_id) AND NOT contains(settled_on, :account)",
+                add=", settled_on :accounts",
+                accounts={account_id},
+                account=account_id,
+            )
+        )
+    except aws.WriteRefused:
+        return  # counted before, or the signal has been forgotten
+    except Retryable:
+        log.warning("outcome not counted", extra={"signal_id": record["signal_id"], "account_id": account_id})
+
+
+def _outcome_write(
+    record: aws.Item, more: str = "", condition: str | None = None, add: str = "", **values: object
+) -> aws.Write:
+    """Counts an account's outcome on the signal, so that a list of signals reads nothing else."""
+    reason = "SET #code = if_not_exists(#code, :code) " if record["code"] else ""
+    expression = f"{reason}ADD n_settled :one, n_{record['outcome']} :one{add} {more}".rstrip()
+    given = {"one": 1, **({"code": record["code"]} if record["code"] else {}), **values}
+    return aws.update_write("signals", {"signal_id": record["signal_id"]}, expression, condition, **given)
 
 
 def order_write(order: Order) -> aws.Write:

@@ -23,6 +23,7 @@ from chalicelib.openapi.schemas import (
 from chalicelib.orders.models import Order
 from chalicelib.signals import bodies_docs as given
 from chalicelib.signals.read_routes import OUTCOMES
+from chalicelib.signals.trace import OUTCOMES as OUTCOMES_OF_SIGNALS
 from chalicelib.trading import Variant
 
 _ACCEPTED = obj(status=one_of("accepted"), signal_id=TEXT, status_url=TEXT)
@@ -105,6 +106,9 @@ _SIGNAL = {
     "action": TEXT,
     "symbol": maybe(TEXT),
     "group_name": maybe(TEXT),
+    "outcome": one_of(*OUTCOMES_OF_SIGNALS),
+    "code": maybe(TEXT),
+    "counts": OBJECT,
 }
 _signal = {
     "signal_id": SIGNAL_ID,
@@ -115,6 +119,9 @@ _signal = {
     "action": "buy",
     "symbol": "AAPL",
     "group_name": None,
+    "outcome": "filled",
+    "code": None,
+    "counts": {"filled": 1},
 }
 _TRACE = obj(
     {"result": OBJECT},
@@ -313,7 +320,15 @@ DOCS = {
     "GET /signals": Docs(
         page(obj(**_SIGNAL)),
         listing(_signal),
-        query={**OWNER, **WINDOW, "variant": one_of(*Variant), "symbol": TEXT, "group_name": TEXT},
+        query={
+            **OWNER,
+            **WINDOW,
+            "variant": one_of(*Variant),
+            "symbol": TEXT,
+            "group_name": TEXT,
+            "outcome": one_of(*OUTCOMES_OF_SIGNALS),
+            "code": TEXT,
+        },
         paged=True,
     ),
     "GET /signals/{signal_id}": Docs(_TRACE, _trace),

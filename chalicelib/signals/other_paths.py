@@ -16,6 +16,8 @@ from chalicelib.signals.accept import refuse
 CATCH_ALL = "/{rest+}"
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_MOVED = {"/favicon.ico": "dashboard/icon.svg"}
+"""Where a browser finds what it asks for. Relative, because a stage's name may stand in front."""
 _LONGEST_SHOWN = 128  # characters of a path in log and event
 _BELOW_WEBHOOKS = re.compile(r"/(?:webhook|xc|personal|api/webhook)(?:/.*)?", re.IGNORECASE | re.DOTALL)
 
@@ -26,6 +28,8 @@ def other_paths(routes: Sequence[Route]) -> list[Route]:
 
     def answer(request: Request) -> Answer:
         path = "/" + request.path.get("rest", "").strip("/")
+        if request.method == "GET" and path in _MOVED:
+            return Answer(308, "", {"Location": _MOVED[path]})
         for route, pattern in patterns:
             if route.method == request.method and (found := pattern.fullmatch(path)):
                 return route.answer(replace(request, route=route.path, path=found.groupdict()))

@@ -28,11 +28,14 @@ def get_signal(request: Request) -> Answer:
     if item is None:
         raise NotFound("not_found")
     who.require_owner(item["user_id"])
-    return Answer(200, trace.trace(item, request.language))
+    return Answer(200, trace.trace(item, request.language, for_admin=who.role is Role.ADMIN))
 
 
 def list_signals(request: Request) -> Answer:
-    """Lists a user's signals, newest first. Filters: `variant`, `symbol`, `group_name`, `since`, `until`."""
+    """Lists a user's signals, newest first.
+
+    Filters: `variant`, `symbol`, `group_name`, `outcome`, `code`, `since`, `until`.
+    """
     user_id, page = caller(request).whose(request), paging.page_request(request)
     filters: dict[str, Any] = {}
     parts = []
@@ -49,6 +52,11 @@ def list_signals(request: Request) -> Answer:
     if group_name := request.query.get("group_name"):
         parts.append("#signal.#group_name = :group")
         filters["group"] = group_name
+    if outcome := inputs.choice(request, "outcome", trace.OUTCOMES):
+        parts.append(trace.outcome_condition(outcome))
+    if code := request.query.get("code"):
+        parts.append("#code = :code")
+        filters["code"] = code
     condition = "user_id = :user"
     if "since" in request.query or "until" in request.query:
         condition += " AND received_at BETWEEN :since AND :until"

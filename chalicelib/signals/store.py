@@ -235,6 +235,7 @@ def _item(accepted: Accepted) -> aws.Item:
         "signal": masking.mask_values(accepted.signal.model_dump(mode="json"), accepted.secrets),
         "settings": accepted.settings.model_dump(mode="json"),
         "accounts": accepted.accounts,
+        "n_accounts": len(accepted.instructions),
         **_stored_instructions(accepted.instructions),
         **(
             {"missed": accepted.missed.model_dump(mode="json", exclude_defaults=True)}

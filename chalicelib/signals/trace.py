@@ -9,23 +9,27 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from chalicelib import aws, messages
-from chalicelib.events.models import event_id
+from chalicelib.events.models import ADMIN_STREAM, event_id, user_stream
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.orders import store as ledger
-from chalicelib.orders.models import AccountResult, Order
+from chalicelib.orders.models import AccountResult, Order, Outcome
 from chalicelib.signals import answers
 from chalicelib.webhooks import delivery_store as deliveries
 from chalicelib.webhooks import endpoint_store as webhooks
 
 _MOST_DELIVERIES = 100  # read in one call
 _ANSWERED = ("paper", "group", "manual")
+ACCEPTED = "accepted"
+OUTCOMES = (ACCEPTED, *(each.value for each in Outcome))
+"""What `outcome` of a signal can be."""
+
 _OF_ITEM = ("signal_id", "user_id", "variant", "received_at")
 
 
-def trace(item: dict[str, Any], language: str) -> dict[str, Any]:
+def trace(item: dict[str, Any], language: str, *, for_admin: bool = False) -> dict[str, Any]:
     """Returns the request, its parsed form, the settings, and the results on each account.
 
-    `result` is the seed's body.
+    `result` is the seed's body. An administrator also gets the deliveries to the administrators' endpoints.
     """
     executions, orders = ledger.results_of(item["signal_id"])
     settled = len(executions) >= len(item["targets"])
@@ -44,7 +48,10 @@ def trace(item: dict[str, Any], language: str) -> dict[str, Any]:
         "executions": [_execution(execution, language) for execution in executions],
         "orders": [order_view(order) for order in orders],
         "events": events,
-        "deliveries": _deliveries(item["user_id"], [event["event_id"] for event in events]),
+        "deliveries": _deliveries(
+            [user_stream(item["user_id"]), *([ADMIN_STREAM] if for_admin else [])],
+            [event["event_id"] for event in events],
+        ),
     }
     if settled and item["variant"] in _ANSWERED:
         shown["result"] = answers.settled_response(
@@ -62,7 +69,33 @@ def summary(item: dict[str, Any]) -> dict[str, Any]:
         "symbol": f"{symbol['base']}{symbol.get('quote') or ''}" if symbol else None,
         "group_name": signal.get("group_name"),
     }
-    return {name: item[name] for name in _OF_ITEM} | {"accounts": len(item["targets"])} | read
+    ended = {"outcome": outcome(item), "code": item.get("code"), "counts": _counts(item)}
+    return {name: item[name] for name in _OF_ITEM} | {"accounts": len(item["targets"])} | read | ended
+
+
+def outcome(item: aws.Item) -> str:
+    """How a signal ended on all of its accounts; `accepted` while one of them has not settled."""
+    counts = _counts(item)
+    if sum(counts.values()) < len(item["targets"]):
+        return ACCEPTED
+    return next(iter(counts)) if len(counts) == 1 else Outcome.PARTIAL.value
+
+
+def outcome_condition(wanted: str) -> str:
+    """The filter expression for signals of an outcome. It compares with `n_accounts`."""
+    if wanted == ACCEPTED:
+        return "(attribute_not_exists(n_settled) OR n_settled < n_accounts)"
+    if wanted != Outcome.PARTIAL:
+        return f"n_{wanted} = n_accounts"
+    others = [
+        f"(attribute_not_exists(n_{each}) OR n_{each} < n_accounts)" for each in Outcome if each != wanted
+    ]
+    return " AND ".join(["n_settled = n_accounts", *others])
+
+
+def _counts(item: aws.Item) -> dict[str, int]:
+    """How many accounts ended in which way."""
+    return {each.value: int(item[f"n_{each}"]) for each in Outcome if f"n_{each}" in item}
 
 
 def order_view(order: Order) -> dict[str, Any]:
@@ -127,9 +160,9 @@ def _events(
         yield {"at": event_at, "type": type_, "entity": about, "event_id": event_id(type_, *parts)}
 
 
-def _deliveries(user_id: str, event_ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Returns the deliveries of these events to the user's outbound webhooks."""
-    subscribed = webhooks.list_page(f"user#{user_id}")
+def _deliveries(streams: Sequence[str], event_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Returns the deliveries of these events to the outbound webhooks of these streams."""
+    subscribed = [webhook for stream in streams for webhook in webhooks.list_page(stream)]
     ids = [deliveries.delivery_id(webhook.webhook_id, each) for each in event_ids for webhook in subscribed][
         :_MOST_DELIVERIES
     ]

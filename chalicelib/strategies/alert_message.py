@@ -16,6 +16,7 @@ from chalicelib.users.models import AccountKind, shown_id
 VARIANTS = ("group", "batch", "cancel", "paper", "legacy", "personal", "xc")
 TOKEN = "YOUR_WEBHOOK_TOKEN"  # noqa: S105 - a placeholder for the user's token
 CODE = "YOUR_XC_CODE"
+_PERCENT = 5  # of the free balance; the owner raises it
 _ID = "{{ticker}}-{{interval}}-{{timenow}}-{{strategy.order.action}}-{{strategy.position_size}}"
 _POSITION = {
     "market_position": "{{strategy.market_position}}",
@@ -127,6 +128,9 @@ def _group(strategy: Strategy, exchange: str, market_type: str, *, batch: bool) 
     if batch:
         return shared | {
             "order_type": "LIMIT",
-            "orders": [{"price": "{{close}}", "qty_per": 50}, {"price": "{{low}}", "qty_per": 50}],
+            "orders": [
+                {"price": "{{close}}", "qty_per": _PERCENT},
+                {"price": "{{low}}", "qty_per": _PERCENT},
+            ],
         }
-    return shared | {"order_type": "MARKET", "qty_per": 100}
+    return shared | {"order_type": "MARKET", "qty_per": _PERCENT}

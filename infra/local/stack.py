@@ -80,7 +80,7 @@ class LocalStack:
 def as_root(cloud: LocalStack) -> Iterator[None]:
     """The product's own code, run in this process on a local cloud with all rights.
 
-    boto3's default session keeps the credentials that it found first, and each stack has a root key of its own.
+    boto3's default session keeps the first credentials that it finds. Each stack has its own root key.
     """
     before = dict(os.environ)
     os.environ.update(cloud.environment())

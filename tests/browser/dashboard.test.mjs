@@ -7,7 +7,7 @@ import { endpoints, month, receiver, trades } from "./furnish.mjs";
 
 const env = process.env;
 const ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-const PAGES = ["signals", "orders", "positions", "equity", "send", "builder", "strategies", "accounts", "webhooks", "users", "tickets", "connections"];
+const PAGES = ["signals", "incoming", "orders", "positions", "equity", "send", "builder", "strategies", "accounts", "webhooks", "users", "tickets", "connections"];
 // Whose records each page is looked at with, where it is not the demo user's: the strategy belongs to the desk.
 const OWNER = { orders: "Desk", positions: "Desk", builder: "Desk", strategies: "Desk" };
 let browser;
@@ -137,7 +137,7 @@ test("a delivery is seen, opened and replayed", async () => {
   await page.locator("dialog").waitFor({ state: "detached" });
   const before = receiving.received.length;
   await page.locator("tbody tr", { hasText: "success" }).first().getByRole("button", { name: "Replay", exact: true }).click();
-  await page.locator(".told", { hasText: "on its way again" }).waitFor();
+  await page.locator(".note", { hasText: "on its way again" }).waitFor();
   const again = () => receiving.received.slice(before).find((one) => receiving.received.slice(0, before).some((earlier) => earlier.path === "/good" && earlier.id === one.id));
   for (let tries = 0; !again() && tries < 100; tries++) await page.waitForTimeout(100);
   assert.equal(again()?.path, "/good");
@@ -179,6 +179,7 @@ test("every page shows itself without a fault", async () => {
 test("Arabic runs from right to left", async () => {
   const page = await signedIn(env.TRADEHOOK_USER_TOKEN);
   await page.getByLabel("Language").selectOption("ar");
+  await page.locator("html[lang=ar]").waitFor();
   assert.equal(await page.locator("html").getAttribute("dir"), "rtl");
   await page.getByRole("link", { name: "المراكز" }).click();
   await page.locator("tbody tr").first().waitFor();
@@ -212,7 +213,7 @@ test("the keyboard reaches a signal, a page and the halt switch", async () => {
   await page.locator(".row-link").first().focus();
   await page.keyboard.press("Enter");
   await page.locator(".trace").waitFor();
-  await page.locator("#nav a").nth(1).focus();
+  await page.locator('#nav a[href="#/orders"]').focus();
   await page.keyboard.press("Enter");
   await page.waitForFunction(() => document.activeElement?.tagName === "H1");
   assert.equal(await page.evaluate(() => document.activeElement.innerText), "Orders");
@@ -221,5 +222,174 @@ test("the keyboard reaches a signal, a page and the halt switch", async () => {
   await page.locator("dialog").waitFor();
   await page.keyboard.press("Escape");
   await page.locator("dialog").waitFor({ state: "detached" });
+  await page.context().close();
+});
+
+const asAdmin = async (method, path, body) => {
+  const headers = { Authorization: `Bearer ${env.TRADEHOOK_ADMIN_TOKEN}`, "Content-Type": "application/json" };
+  return (await fetch(env.TRADEHOOK_URL + path, { method, headers, body: body && JSON.stringify(body) })).json();
+};
+
+test("a signal is sent only with a token of the chosen user", async () => {
+  const page = await signedIn(env.TRADEHOOK_ADMIN_TOKEN);
+  await go(page, "send");
+  await page.locator(".subject select").selectOption({ label: "Desk" });
+  const posted = [];
+  page.on("request", (request) => request.method() === "POST" && posted.push(new URL(request.url()).pathname));
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  assert.deepEqual(posted, [], "without a token nothing is sent");
+  await page.getByLabel("Webhook token").fill(env.TRADEHOOK_PAPER_TOKEN); // the demo user's
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  await page.locator(".notice", { hasText: "does not belong to the chosen user" }).waitFor();
+  assert.ok(!posted.includes("/api/webhook"), "another user's token is not sent");
+  await page.getByLabel("Quantity").fill("3");
+  assert.equal(await page.locator(".notice").count(), 0, "a change of the form clears the answer");
+  await page.locator(".subject select").selectOption({ label: "Demo" });
+  await page.getByLabel("Webhook token").fill(env.TRADEHOOK_PAPER_TOKEN);
+  await page.getByLabel("Quantity").fill(String(100 + (Date.now() % 97)));
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  await page.locator(".traded", { hasText: "Traded on" }).waitFor();
+  await page.getByRole("link", { name: "Open its trace" }).click();
+  await page.locator(".trace .order").waitFor();
+  assert.match(await page.title(), /^Signal buy AAPL/);
+  await page.context().close();
+});
+
+test("an admin sees the chosen user's signals only, also after a reload", async () => {
+  const page = await signedIn(env.TRADEHOOK_ADMIN_TOKEN);
+  await page.locator(".subject select").selectOption({ label: "Desk" });
+  await page.waitForFunction(() => !document.querySelector("main .loading"));
+  await signal(); // the demo user's
+  await page.waitForTimeout(2000);
+  assert.doesNotMatch(await page.locator("main").innerText(), /AAPL/);
+  await page.reload();
+  await page.locator(".link.good").waitFor({ timeout: 20_000 });
+  assert.equal(await page.locator(".subject select option:checked").innerText(), "Desk");
+  await go(page, "orders");
+  assert.match(page.url(), /user=/);
+  await page.context().close();
+});
+
+test("a refused signal shows its outcome and reason, and a refused request is listed with its body", async () => {
+  const page = await signedIn(env.TRADEHOOK_USER_TOKEN);
+  const post = (body) => fetch(`${env.TRADEHOOK_URL}/api/webhook`, { method: "POST", body: JSON.stringify({ token: env.TRADEHOOK_PAPER_TOKEN, ticker: "AAPL", price: 185.5, ...body }) });
+  await post({ action: "buy", qty: 9_000_000 });
+  await page.locator("tbody tr", { hasText: "insufficient_funds" }).first().waitFor({ timeout: 10_000 });
+  await page.getByLabel("Outcome").selectOption("refused");
+  await page.waitForFunction(() => /outcome=refused/.test(location.hash));
+  await page.locator("tbody tr", { hasText: "refused" }).first().waitFor();
+  await page.locator(".row-link").first().click();
+  await page.locator(".trace").waitFor();
+  await page.getByRole("link", { name: "Back to the signals" }).click();
+  await page.locator("tbody tr").first().waitFor();
+  assert.match(page.url(), /outcome=refused/);
+  await post({ action: "ponder", qty: 1 });
+  await go(page, "incoming");
+  await page.locator("tbody tr", { hasText: "refused" }).first().locator(".as-link").click();
+  await page.locator("dialog pre", { hasText: "ponder" }).waitFor();
+  assert.doesNotMatch(await page.locator("dialog").innerText(), new RegExp(env.TRADEHOOK_PAPER_TOKEN));
+  await picture(page, "incoming");
+  await page.context().close();
+});
+
+test("a dangerous action asks first, and halting begins with the narrowest scope", async () => {
+  const page = await signedIn(env.TRADEHOOK_ADMIN_TOKEN);
+  await page.locator(".subject select").selectOption({ label: "Demo" });
+  await page.getByRole("button", { name: "Halt trading" }).click();
+  await page.locator("dialog").waitFor();
+  assert.doesNotMatch(await page.locator("dialog select").inputValue(), /^global/);
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Cancel");
+  await picture(page, "halt-dialog");
+  await page.keyboard.press("Escape");
+  await go(page, "accounts");
+  await page.getByRole("button", { name: "Pause" }).first().click();
+  await page.locator("dialog", { hasText: "refused until it is activated" }).waitFor();
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await page.getByRole("button", { name: "Add an account" }).click();
+  await page.locator("dialog").waitFor();
+  assert.equal(await page.getByLabel("API key").count(), 0, "a paper account has no key");
+  await page.locator("dialog").getByLabel("Money").selectOption("live");
+  await page.locator("dialog").getByLabel("Exchange").selectOption("okx");
+  assert.equal(await page.getByLabel("Starting cash").count(), 0);
+  await page.getByLabel("Passphrase").waitFor();
+  await picture(page, "add-account");
+  await page.context().close();
+});
+
+test("a server that hangs is named after ten seconds, and the page recovers by itself", async () => {
+  const page = await signedIn(env.TRADEHOOK_USER_TOKEN);
+  let hung = true;
+  await page.route(/\/orders\?/, (route) => (hung ? undefined : route.continue()));
+  await go(page, "orders");
+  await page.locator(".notice", { hasText: "within 10 seconds" }).waitFor({ timeout: 15_000 });
+  await page.locator(".link.bad").waitFor();
+  hung = false;
+  await page.locator("tbody tr").first().waitFor({ timeout: 25_000 });
+  await page.locator(".link.good").waitFor();
+  await page.context().close();
+});
+
+test("unknown addresses are named, and the root leads here", async () => {
+  const page = await signedIn(env.TRADEHOOK_USER_TOKEN);
+  await page.evaluate(() => void (location.hash = "#/nowhere"));
+  await page.getByRole("heading", { name: "Page not found" }).waitFor();
+  const root = await fetch(`${env.TRADEHOOK_URL}/`, { redirect: "manual" });
+  assert.equal(root.headers.get("location"), "dashboard");
+  await page.context().close();
+});
+
+test("a page fits its window, and the status stays visible at 900 px", async () => {
+  const page = await signedIn(env.TRADEHOOK_USER_TOKEN, { viewport: { width: 900, height: 900 } });
+  await go(page, "tickets");
+  await page.waitForFunction(() => !document.querySelector("main .loading"));
+  assert.equal(await page.evaluate(() => document.documentElement.scrollHeight - innerHeight), 0);
+  await go(page, "orders");
+  await page.locator("tbody tr").first().waitFor();
+  const box = await page.locator("tbody tr").first().locator("td .badge").last().boundingBox();
+  assert.ok(box.x + box.width <= 900, `the status ends at ${box.x + box.width} px`);
+  await picture(page, "narrow");
+  await page.context().close();
+});
+
+test("the open menu lies above the halt banner on a phone", async () => {
+  const scope = (await asAdmin("GET", "/halt?limit=50")).items.find((item) => item.scope === "user");
+  const user = await fetch(`${env.TRADEHOOK_URL}/halt`, { headers: { Authorization: `Bearer ${env.TRADEHOOK_USER_TOKEN}` } }).then((answer) => answer.json());
+  const own = user.items.find((item) => item.scope === "user");
+  assert.ok(scope && own);
+  const set = (halted) => fetch(`${env.TRADEHOOK_URL}/halt`, { method: "POST", headers: { Authorization: `Bearer ${env.TRADEHOOK_USER_TOKEN}` }, body: JSON.stringify({ scope: "user", id: own.id, halted }) });
+  await set(true);
+  try {
+    const page = await signedIn(env.TRADEHOOK_USER_TOKEN, { viewport: { width: 390, height: 844 } });
+    await page.locator(".halted").waitFor();
+    await page.getByRole("button", { name: "Menu" }).click();
+    await picture(page, "phone-menu");
+    for (const name of ["Live signals", "Orders"]) {
+      const covered = await page.getByRole("link", { name }).first().evaluate((link) => {
+        const { x, y, width, height } = link.getBoundingClientRect();
+        return !link.contains(document.elementFromPoint(x + width / 2, y + height / 2));
+      });
+      assert.ok(!covered, `${name} is covered`);
+    }
+    await page.context().close();
+  } finally {
+    await set(false);
+  }
+});
+
+test("no page shows a raw value or an English word in another language", async () => {
+  const page = await signedIn(env.TRADEHOOK_ADMIN_TOKEN);
+  await page.locator(".subject select").selectOption({ label: "Desk" });
+  for (const language of ["en", "ar", "ko", "ru", "zh"]) {
+    await page.locator("#nav .me select").first().selectOption(language);
+    await page.locator(`html[lang=${language}]`).waitFor();
+    for (const path of PAGES) {
+      await go(page, path);
+      await page.waitForFunction(() => !document.querySelector("main .loading"));
+      const text = await page.locator("body").innerText();
+      assert.doesNotMatch(text, /undefined|\[object Object\]|NaN/, `${language} ${path}`);
+      assert.doesNotMatch(await page.title(), /undefined|object Object/);
+    }
+    await picture(page, `language-${language}`);
+  }
   await page.context().close();
 });

@@ -14,6 +14,7 @@ def test_client(node):
 
 
 @pytest.mark.e2e
+@pytest.mark.timeout(600)
 def test_dashboard(node, chromium, stack):
     """In a real browser the dashboard shows a signal within a second, its trace, halts, replays, and speaks
     Arabic.
@@ -37,7 +38,7 @@ def _run(node, file, environment=None):
         env={**os.environ, **(environment or {})},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=480,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

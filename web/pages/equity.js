@@ -1,10 +1,9 @@
 // Equity and profit of each account over time.
-import uPlot from "../vendor/uplot.js";
-import { number, t } from "../i18n.js";
+import { number, s, t } from "../i18n.js";
 import { html, useData, useEffect, useEverything, useRef, useState } from "../lib.js";
 import { Badge, Card, Empty, Ltr, Notice, Page, Tiles } from "../ui.js";
 
-const RANGES = [["1", "1 day"], ["7", "7 days"], ["30", "30 days"], ["365", "1 year"]];
+const RANGES = [["1", s("1 day")], ["7", s("7 days")], ["30", s("30 days")], ["365", s("1 year")]];
 const DAY = 86_400_000;
 
 export function Equity({ user, title }) {
@@ -25,7 +24,7 @@ function Account({ account, days }) {
   const points = (data?.items ?? []).map((item) => [new Date(item.at ?? item.taken_at).getTime() / 1000, Number(item.equity)]).filter(([at, value]) => at && Number.isFinite(value)).sort((a, b) => a[0] - b[0]);
   const [first, last] = [points[0]?.[1], points.at(-1)?.[1]];
   const change = last - first;
-  return html`<${Card} title=${html`${account.name} <small>${account.exchange}</small>`} actions=${html`<${Badge} value=${account.kind} />`}>
+  return html`<${Card} title=${html`<bdi dir="auto">${account.name}</bdi> <small>${account.exchange}</small>`} actions=${html`<${Badge} value=${account.kind} />`}>
     ${points.length > 1 ? html`<${Tiles} of=${[
         [t("Now"), html`<${Ltr}>${number(last.toFixed(2))} ${account.currency}<//>`],
         [t("Profit"), html`<${Ltr}>${change >= 0 ? "+" : ""}${number(change.toFixed(2))} (${((100 * change) / first).toFixed(2)} %)<//>`, change < 0 ? "loss" : "gain"],
@@ -48,16 +47,20 @@ function Chart({ points, name }) {
     const [line, grid, text] = [used("--accent"), used("--line"), used("--soft")];
     probe.remove();
     const axis = { stroke: text, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: "12px system-ui" };
-    const chart = new uPlot({
+    let chart;
+    const draw = ({ default: uPlot }) => new uPlot({
       width: element.clientWidth, height: 180, legend: { show: false }, cursor: { y: false },
       axes: [axis, { ...axis, size: 74, values: (_, values) => values.map((value) => number(String(value))) }],
       series: [{}, { stroke: line, width: 2, fill: line.replace("rgb(", "rgba(").replace(")", ", 0.12)"), points: { show: points.length < 3 } }],
     }, [points.map(([at]) => at), points.map(([, value]) => value)], element);
-    const watcher = new ResizeObserver(() => chart.setSize({ width: element.clientWidth, height: 180 }));
+    const watcher = new ResizeObserver(() => chart?.setSize({ width: element.clientWidth, height: 180 }));
     watcher.observe(element);
+    let wanted = true;
+    import("../vendor/uplot.js").then((library) => wanted && (chart = draw(library))).catch(() => {});
     return () => {
+      wanted = false;
       watcher.disconnect();
-      chart.destroy();
+      chart?.destroy();
     };
   }, [points.length, points.at(-1)?.[0]]);
   return html`<div class="chart" dir="ltr" ref=${box} role="img" aria-label=${t("Equity of {name} over time", { name })}></div>`;

@@ -1,28 +1,28 @@
 // Orders, the newest first.
-import { t } from "../i18n.js";
-import { html, useList, useState } from "../lib.js";
+import { t, word } from "../i18n.js";
+import { html, useList, useParam } from "../lib.js";
 import { Badge, Card, Empty, Ltr, Num, Page, Table, Time } from "../ui.js";
 
-const STATES = ["", "open", "filled", "partially_filled", "cancelled", "rejected", "unknown"];
+const STATES = ["", "pending_new", "open", "filled", "partially_filled", "cancelled", "rejected", "unknown"];
 
 export function Orders({ user, title }) {
-  const [status, set] = useState("");
+  const [status, set] = useParam("status");
   const list = useList(`/orders?user_id=${user}&limit=50${status && `&status=${status}`}`, { again: "order.*" });
   // A deployment whose API does not filter gives all of them.
   const items = list.items?.filter((order) => !status || order.status === status).map((order) => ({ ...order, key: order.order_id }));
-  return html`<${Page} title=${title} actions=${html`<label class="pick"><span>${t("Status")}</span><select onInput=${(event) => set(event.target.value)}>
-      ${STATES.map((each) => html`<option value=${each}>${each ? t(each.replaceAll("_", " ")) : t("All")}</option>`)}</select></label>`}>
+  return html`<${Page} title=${title} actions=${html`<label class="pick"><span>${t("Status")}</span><select aria-label=${t("Status")} onInput=${(event) => set(event.target.value)}>
+      ${STATES.map((each) => html`<option value=${each} selected=${each === status}>${each ? word(each) : t("All")}</option>`)}</select></label>`}>
     <${Card}><${Table} label=${title} list=${{ ...list, items }} href=${(order) => `#/signals/${order.signal_id}`} columns=${[
       [t("Placed"), (order) => html`<${Time} value=${order.created_at} />`],
       [t("Side"), (order) => html`<${Badge} value=${order.side} />`],
       [t("Symbol"), (order) => html`<b><${Ltr}>${order.symbol}<//></b>`],
-      [t("Exchange"), (order) => html`${order.exchange} <small>${t(order.market_type)}</small>`],
-      [t("Type"), (order) => t(order.order_type.replaceAll("_", " "))],
+      [t("Exchange"), (order) => html`${order.exchange} <small>${word(order.market_type)}</small>`],
+      [t("Type"), (order) => word(order.order_type), "minor"],
       [t("Quantity"), (order) => html`<${Num} value=${order.quantity} />`, "num"],
       [t("Filled"), (order) => html`<${Num} value=${order.filled} />`, "num"],
       [t("Price"), (order) => html`<${Num} value=${order.average_price ?? order.price} />`, "num"],
-      [t("Fee"), (order) => html`<${Num} value=${order.fee} unit=${order.fee_currency} />`, "num"],
-      [t("Status"), (order) => html`<${Badge} value=${order.status} />`],
+      [t("Fee"), (order) => html`<${Num} value=${order.fee} unit=${order.fee_currency} />`, "num minor"],
+      [t("Status"), (order) => html`<${Badge} value=${order.status} />${order.code && html` <small><${Ltr} mono>${order.code}<//></small>`}`],
     ]} empty=${html`<${Empty} icon="orders" title=${t("No orders")}>${t("Orders stand here as soon as a signal has made one.")}<//>`} /><//>
   <//>`;
 }

@@ -1,7 +1,9 @@
 // What is held, account by account.
 import { t } from "../i18n.js";
-import { html, useList } from "../lib.js";
+import { html, useList, useLive, useRef } from "../lib.js";
 import { Badge, Card, Empty, Ltr, Num, Page, Table } from "../ui.js";
+
+const PRICES_EVERY_MS = 3000; // prices come more often than anybody reads
 
 /** An average price to eight digits: what is beyond them says nothing. */
 const price = (value) => (value === undefined || value === null ? value : Number(Number(value).toPrecision(8)));
@@ -10,15 +12,21 @@ const gain = (value) => (value === undefined || value === null ? "–" : html`<s
 
 export function Positions({ user, title }) {
   const list = useList(`/positions?user_id=${user}&limit=100`, { again: "order.*" });
+  const last = useRef(0);
+  useLive("market.price", ({ payload }) => {
+    if (Date.now() - last.current < PRICES_EVERY_MS || !list.items?.some((item) => item.symbol === payload.symbol)) return;
+    last.current = Date.now();
+    list.reload();
+  });
   const items = list.items?.map((item) => ({ ...item, key: `${item.account_id}/${item.symbol ?? item.asset}/${item.side ?? ""}` }));
   return html`<${Page} title=${title} lead=${t("Holdings and futures positions of every account.")}>
     <${Card}><${Table} label=${title} list=${{ ...list, items }} columns=${[
       [t("Symbol"), (item) => html`<b><${Ltr}>${item.symbol ?? item.asset}<//></b>`],
-      [t("Account"), (item) => item.account_name ?? item.account_id],
-      [t("Exchange"), (item) => item.exchange ?? "–"],
+      [t("Account"), (item) => html`<bdi dir="auto">${item.account_name ?? item.account_id}</bdi>`],
+      [t("Exchange"), (item) => item.exchange ?? "–", "minor"],
       [t("Side"), (item) => html`<${Badge} value=${item.side ?? (String(item.quantity).startsWith("-") ? "short" : "long")} />`],
       [t("Quantity"), (item) => html`<${Num} value=${item.quantity} />`, "num"],
-      [t("Entry"), (item) => html`<${Num} value=${price(item.entry_price)} />`, "num"],
+      [t("Entry"), (item) => html`<${Num} value=${price(item.entry_price)} />`, "num minor"],
       [t("Market price"), (item) => html`<${Num} value=${item.price} />`, "num"],
       [t("Value"), (item) => html`<${Num} value=${item.value} />`, "num"],
       [t("Profit"), (item) => gain(item.unrealized_pnl), "num"],

@@ -1,18 +1,18 @@
 // Tickets: what users ask, and what they are answered.
 import { api } from "../api.js";
-import { t } from "../i18n.js";
+import { t, word } from "../i18n.js";
 import { html, useAction, useData, useList, useState } from "../lib.js";
-import { Ask, Badge, Card, Empty, Ltr, Notice, Page, Table, Time } from "../ui.js";
+import { Ask, Back, Badge, Card, Empty, Ltr, Notice, Page, Table, Time } from "../ui.js";
 
 export const Tickets = ({ id, ...more }) => (id ? html`<${One} id=${id} ...${more} />` : html`<${All} ...${more} />`);
 
-function All({ title }) {
-  const list = useList("/tickets?limit=50", { again: "ticket.*" });
+function All({ user, title }) {
+  const list = useList(`/tickets?user_id=${user}&limit=50`, { again: "ticket.*" });
   const [asking, ask] = useState(false);
   const items = list.items?.map((ticket) => ({ ...ticket, key: ticket.ticket_id }));
   return html`<${Page} title=${title} actions=${html`<button class="main" onClick=${() => ask(true)}>${t("Open a ticket")}</button>`}>
     <${Card}><${Table} label=${title} list=${{ ...list, items }} href=${(ticket) => `#/tickets/${ticket.ticket_id}`} columns=${[
-      [t("Title"), (ticket) => ticket.title],
+      [t("Title"), (ticket) => html`<bdi dir="auto">${ticket.title}</bdi>`],
       [t("Number"), (ticket) => html`<${Ltr}>#${ticket.ticket_id}<//>`],
       [t("User"), (ticket) => html`<${Ltr}>${ticket.user_id}<//>`],
       [t("Last change"), (ticket) => html`<${Time} value=${ticket.updated_at} />`],
@@ -34,7 +34,7 @@ function One({ id, admin }) {
     reload();
     messages.reload();
   });
-  const back = html`<a class="button" href="#/tickets">${t("Back to the tickets")}</a>`;
+  const back = html`<${Back} to="#/tickets">${t("Back to the tickets")}<//>`;
   if (!ticket) return html`<${Page} title=${t("Ticket")} actions=${back}>${error ? html`<${Notice} error=${error} retry=${reload} />` : html`<div class="loading" role="status">${t("Loading …")}</div>`}<//>`;
   const submit = (event) => {
     event.preventDefault();
@@ -42,7 +42,7 @@ function One({ id, admin }) {
   };
   return html`<${Page} title=${ticket.title} lead=${html`<${Ltr}>#${ticket.ticket_id}<//>`} actions=${html`
       ${admin && html`<label class="pick"><span>${t("Status")}</span><select onInput=${(event) => run("PATCH", "", { status: event.target.value })}>
-        ${["open", "pending", "closed"].map((each) => html`<option value=${each} selected=${each === ticket.status}>${t(each)}</option>`)}</select></label>`}${back}`}>
+        ${["open", "pending", "closed"].map((each) => html`<option value=${each} selected=${each === ticket.status}>${word(each)}</option>`)}</select></label>`}${back}`}>
     ${fault && html`<${Notice} error=${fault} />`}
     <${Card}>
       ${messages.error && html`<${Notice} error=${messages.error} />`}

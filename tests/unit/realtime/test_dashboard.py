@@ -1,5 +1,6 @@
 """The dashboard's files as the API serves them."""
 
+import json
 import re
 from pathlib import Path
 
@@ -40,6 +41,12 @@ def test_page():
     assert "unsafe" not in policy
     assert "default-src 'none'" in policy
     assert "connect-src 'self' wss://events.example.com;" in policy
+
+
+def test_root():
+    """The root leads to the dashboard, below a stage's name too."""
+    status, _, headers = _get("/", "/")
+    assert (status, headers["location"]) == (307, "dashboard")
 
 
 def test_nothing_inline():
@@ -126,10 +133,73 @@ def test_every_import_is_there():
             assert (path.parent / module).resolve().is_file(), f"{path.name} imports {module}"
 
 
-def test_arabic_is_whole():
-    """Every sentence of the pages has its Arabic."""
-    known = (WEB / "lang" / "ar.js").read_text()
+LANGUAGES = sorted(path.stem for path in (WEB / "lang").glob("*.js"))
+_LITERAL = r'"(?:[^"\\]|\\.)*"'
+
+
+def _catalogue(language):
+    """A language's sentences by their English."""
+    text = (WEB / "lang" / f"{language}.js").read_text().partition("export default ")[2]
+    pairs = json.loads(text.rstrip().removesuffix(";").replace(",\n}", "\n}"), object_pairs_hook=list)
+    assert len(dict(pairs)) == len(pairs), f"{language} has a sentence twice"
+    return dict(pairs)
+
+
+def _sentences():
+    """Every sentence that the pages show: what stands in `t()` and `s()`, and the words of the API."""
+    found = set()
     for path in [*WEB.glob("*.js"), *WEB.glob("pages/*.js")]:
-        for sentence in re.findall(r"""\bt\("([^"]+)\"""", path.read_text()):
-            key = sentence if re.fullmatch(r"[A-Za-z_]\w*", sentence) else f'"{sentence}"'
-            assert re.search(rf"(?:^|[\s,{{]){re.escape(key)}: ", known), f"{path.name}: {sentence}"
+        text = path.read_text()
+        found |= {json.loads(each) for each in re.findall(rf"(?<![\w.])[ts]\(({_LITERAL})", text)}
+        for pair in re.findall(rf"(?<![\w.])t\([^()\"]*\? ({_LITERAL}) : ({_LITERAL})\)", text):
+            found |= set(map(json.loads, pair))
+    words = (WEB / "words.js").read_text()
+    plain = re.search(r"`(.*?)`", words, re.DOTALL).group(1)
+    labels = words.partition("LABELS = {")[2].partition("};")[0]
+    found |= set(re.split(r",\s*", plain.strip()))
+    return found | {json.loads(each) for each in re.findall(rf": ({_LITERAL}),", labels)}
+
+
+def test_languages():
+    """The dashboard speaks the languages of the API, and offers each of them."""
+    assert {*LANGUAGES, "en"} == {path.stem for path in (WEB.parent / "chalicelib/messages").glob("*.json")}
+    offered = (WEB / "i18n.js").read_text().partition("LANGUAGES = {")[2].partition("}")[0]
+    assert set(re.findall(r"(\w\w): ", offered)) == {*LANGUAGES, "en"}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_language_is_whole(language):
+    """Every sentence of the pages stands in every language, and no language has one that no page shows."""
+    catalogue, sentences = _catalogue(language), _sentences()
+    assert sentences - catalogue.keys() == set()
+    assert catalogue.keys() - sentences == set()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_translations(language):
+    """A translation is not empty, keeps the placeholders, and is not the English sentence itself."""
+    catalogue = _catalogue(language)
+    for sentence, translated in catalogue.items():
+        assert translated.strip(), sentence
+        assert sorted(re.findall(r"{\w+}", translated)) == sorted(re.findall(r"{\w+}", sentence)), sentence
+    same = {sentence for sentence, translated in catalogue.items() if sentence == translated}
+    assert same <= {"API", "Id", "Telegram", "UTC", "Webhook", "Webhook URL", "p95", "the API", "xc"}
+
+
+def _loaded_first(path, seen):
+    """The files that a module loads before the first page is drawn."""
+    if path in seen:
+        return
+    seen.add(path)
+    for module in re.findall(
+        r"""(?:^|;|\n)\s*(?:import|export)\s[^;'"]*?from\s*["']([^"']+)["']""", path.read_text()
+    ):
+        _loaded_first((path.parent / module).resolve(), seen)
+
+
+def test_first_load_is_small():
+    """The first load, with the largest language, stays under 250 KB before compression."""
+    files = {WEB / "index.html", WEB / "styles.css", WEB / "vendor" / "uplot.css", WEB / "icon.svg"}
+    _loaded_first(WEB / "app.js", files)
+    largest = max((WEB / "lang" / f"{each}.js").stat().st_size for each in LANGUAGES)
+    assert sum(path.stat().st_size for path in files) + largest < 250_000

@@ -24,7 +24,7 @@ def test_event(connected, sockets):
     connected.happen("order.filled", "1", {"price": "185.59"})
     connected.deliver()
     [mine] = sockets.sent["c1"]
-    assert set(mine) == {"type", "payload", "timestamp", "sequence", "event_id"}
+    assert set(mine) == {"type", "payload", "timestamp", "sequence", "event_id", "user_id"}
     assert (mine["type"], mine["payload"], mine["sequence"]) == ("order.filled", {"price": "185.59"}, 1)
     assert [(message["type"], message["sequence"]) for message in sockets.sent["c9"]] == [
         ("user.created", 1),

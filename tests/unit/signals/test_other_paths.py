@@ -9,7 +9,7 @@ from functions import receive_signals
 from infra.build.routes import document
 from infra.local.routes import Routes
 from testkit import pump
-from testkit.gateway import call
+from testkit.gateway import CONTEXT, call, request
 from tests.unit.signals.test_keys_and_credentials import GROUP, PAPER, PERSONAL, events, signals, trader
 
 __all__ = ["trader"]
@@ -99,6 +99,13 @@ def test_elsewhere_nothing_is_logged(trader: str) -> None:
     for path in ("/", "/wp-login.php", "/webhooks/x/y/z", "/signals/a/b"):
         assert send(path, "", method="GET")[1]["code"] == "unknown_route"
     assert pump.items("webhook_logs") == []
+
+
+def test_a_browser_finds_the_icon() -> None:
+    """`/favicon.ico` leads to the dashboard's icon, below a stage's name too."""
+    event = request("GET", "/favicon.ico", route="/{rest+}", path_parameters={"rest": "favicon.ico"})
+    answer = receive_signals.app(event, CONTEXT)
+    assert (answer["statusCode"], answer["headers"]["Location"]) == (308, "dashboard/icon.svg")
 
 
 def test_an_order_by_hand_needs_its_own_credential(trader: str) -> None:

@@ -87,3 +87,9 @@ def test_unknown_variant(api, strategy):
         "7", "GET", "/strategies/{strategy_id}/alert-message", strategy_id=strategy, query={"variant": "fax"}
     )
     assert (status, answer["code"]) == (400, "invalid_choice")
+
+
+def test_message_proposes_a_small_size(api, strategy):
+    """A first alert risks 5 percent of the balance, not all of it."""
+    assert message(api, strategy, variant="group")["message"]["qty_per"] == 5
+    assert {leg["qty_per"] for leg in message(api, strategy, variant="batch")["message"]["orders"]} == {5}

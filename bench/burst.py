@@ -12,7 +12,7 @@ import aiohttp
 import requests
 
 from bench.harness import BenchEnvironment, BenchUser, Figure, at_most, interleaved
-from chalicelib.orders import store as ledger
+from chalicelib.orders import store as order_store
 from infra.local import cloud, warm
 from testkit import pump
 
@@ -123,12 +123,12 @@ def _slow_exchange(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     The exchange of one account takes ten seconds per call. Without the pause, the previous signal's order and
     events would share the processors with the answer and distort the times.
     """
-    desk = BenchUser(bench_environment, {"binance": 1, "bybit": 1})
+    bench_user = BenchUser(bench_environment, {"binance": 1, "bybit": 1})
     bench_environment.exchanges.fault(exchange="bybit", kind="slow", seconds=10, times=-1)
     with requests.Session() as session:
 
         def send(exchange: str) -> float:
-            body = desk.signal(exchange, qty_per=1)
+            body = bench_user.signal(exchange, qty_per=1)
             began = time.perf_counter()
             answer = session.post(
                 f"{bench_environment.place.url}/api/webhook",
@@ -151,7 +151,7 @@ def _slow_exchange(bench_environment: BenchEnvironment) -> Iterator[Figure]:
             until=bench_environment.ends_at,
         )
     bench_environment.exchanges.clear_faults()
-    desk.settled()
+    bench_user.settled()
     yield Figure(
         "acknowledgement, slow exchange",
         "The answer to a signal whose exchange takes 10 s for every call; "
@@ -168,6 +168,6 @@ def _slow_exchange(bench_environment: BenchEnvironment) -> Iterator[Figure]:
 
 def _until_settled(signal_id: str) -> None:
     until = time.monotonic() + _PATIENCE_S
-    while not ledger.results_of(signal_id)[0]:
+    while not order_store.results_of(signal_id)[0]:
         assert time.monotonic() < until, f"{signal_id} has not settled"
         time.sleep(_LOOK_S)

@@ -48,12 +48,12 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
 
 
 def _on_paper(bench_environment: BenchEnvironment) -> Iterator[Figure]:
-    desk = BenchUser(bench_environment, {"binance": 1}, "demo")
-    worker = _Worker(desk, "binance", price="95000")
+    bench_user = BenchUser(bench_environment, {"binance": 1}, "demo")
+    worker = _Worker(bench_user, "binance", price="95000")
     worker.prepare(2)
-    worker.execute()  # an account's first order creates its ledger
+    worker.execute()  # an account's first order creates its order store
     calls = worker.execute()
-    bare = script(calls, {desk.accounts[0].account_id: "bench-bare"})
+    bare = script(calls, {bench_user.accounts[0].account_id: "bench-bare"})
 
     def bares() -> float:
         began = time.perf_counter()
@@ -78,8 +78,8 @@ def _on_paper(bench_environment: BenchEnvironment) -> Iterator[Figure]:
 
 def _at_exchanges(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     for exchange in _EXCHANGES:
-        with BenchUser(bench_environment, {exchange: 1}) as desk:
-            worker = _Worker(desk, exchange, price="50000")
+        with BenchUser(bench_environment, {exchange: 1}) as bench_user:
+            worker = _Worker(bench_user, exchange, price="50000")
             worker.prepare(_LIVE_ORDERS)
             # The key is decrypted and the instrument's rules are read once, and both are cached for minutes
             worker.execute()
@@ -104,8 +104,8 @@ def _calls(name: str, made: list[list[Call]]) -> Figure:
 class _Worker:
     """Executes signals for one account, accepted beforehand."""
 
-    def __init__(self, desk: BenchUser, exchange: str, price: str) -> None:
-        self._desk = desk
+    def __init__(self, bench_user: BenchUser, exchange: str, price: str) -> None:
+        self._bench_user = bench_user
         self._exchange = exchange
         self._price = price
         self._messages: list[dict[str, Any]] = []
@@ -113,7 +113,7 @@ class _Worker:
     def prepare(self, count: int) -> None:
         """Accepts this number of signals. Their messages wait."""
         for _ in range(count):
-            body = json.dumps(self._desk.signal(self._exchange, price=self._price))
+            body = json.dumps(self._bench_user.signal(self._exchange, price=self._price))
             request = gateway.request("POST", "/api/webhook", body, headers={"Prefer": "respond-async"})
             answer = receive_signals.app(request, gateway.CONTEXT)
             assert answer["statusCode"] == 202, answer

@@ -21,7 +21,7 @@ from bench.harness import (
     watched,
 )
 from chalicelib import aws
-from chalicelib.orders import store as ledger
+from chalicelib.orders import store as order_store
 from functions import receive_signals
 from testkit import gateway
 
@@ -37,12 +37,14 @@ _PATIENCE_S = 150
 def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     """Measures demo accounts, simulated by our own paper engine."""
     logging.disable(logging.WARNING)
-    desks = {size: BenchUser(bench_environment, {_EXCHANGE: size}, "demo") for size in {*_ROUNDS, *_EXECUTED}}
+    bench_users = {
+        size: BenchUser(bench_environment, {_EXCHANGE: size}, "demo") for size in {*_ROUNDS, *_EXECUTED}
+    }
     with isolated_tables(
         bench_environment, ["outbox", "webhook_logs", "idempotency", "signals"], [f"orders-{_EXCHANGE}"]
     ):
         for size, rounds in _ROUNDS.items():
-            accept = _acceptance(desks[size])
+            accept = _acceptance(bench_users[size])
             accept()
             with watched() as calls:
                 accept()
@@ -62,8 +64,8 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
             )
     few, many = _EXECUTED
     turns = interleaved(
-        _execution(bench_environment, desks[many]),
-        _execution(bench_environment, desks[few]),
+        _execution(bench_environment, bench_users[many]),
+        _execution(bench_environment, bench_users[few]),
         rounds=1,
         warm_up=0,
     )
@@ -82,9 +84,9 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     )
 
 
-def _acceptance(desk: BenchUser) -> Callable[[], None]:
+def _acceptance(bench_user: BenchUser) -> Callable[[], None]:
     def accept() -> None:
-        body = json.dumps(desk.signal(_EXCHANGE, price="95000"))
+        body = json.dumps(bench_user.signal(_EXCHANGE, price="95000"))
         request = gateway.request("POST", "/api/webhook", body, headers={"Prefer": "respond-async"})
         answer = receive_signals.app(request, gateway.CONTEXT)
         assert answer["statusCode"] == 202, answer
@@ -92,13 +94,13 @@ def _acceptance(desk: BenchUser) -> Callable[[], None]:
     return accept
 
 
-def _execution(bench_environment: BenchEnvironment, desk: BenchUser) -> Callable[[], float]:
+def _execution(bench_environment: BenchEnvironment, bench_user: BenchUser) -> Callable[[], float]:
     """Returns a measurement of the milliseconds per account until all have settled."""
-    size = len(desk.accounts)
+    size = len(bench_user.accounts)
 
     def execute() -> float:
         began = time.perf_counter()
-        body = desk.signal(_EXCHANGE, price="95000")
+        body = bench_user.signal(_EXCHANGE, price="95000")
         answer = requests.post(
             f"{bench_environment.place.url}/api/webhook",
             json=body,
@@ -111,7 +113,7 @@ def _execution(bench_environment: BenchEnvironment, desk: BenchUser) -> Callable
             assert time.perf_counter() - began < _PATIENCE_S, f"{settled} of {size} have settled"
             time.sleep(size / 1000)  # more frequent checks would use the measured time
         took = time.perf_counter() - began
-        executions, orders = ledger.results_of(signal_id)
+        executions, orders = order_store.results_of(signal_id)
         assert len(executions) == size
         assert [order.status for order in orders] == ["filled"] * size
         return took * 1000 / size

@@ -58,9 +58,9 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     logging.disable(logging.WARNING)
     tables = ["signals", "orders", "deliveries", "webhook_logs", "idempotency", "outbox", "in_flight_orders"]
     with isolated_tables(bench_environment, tables, ["orders-binance", "deliveries"]), _one_minute():
-        desk = BenchUser(bench_environment, {"binance": 1}, "demo")
-        archive = _Archive(desk)
-        reads = [*_routes(bench_environment, desk, archive), *_scheduled()]
+        bench_user = BenchUser(bench_environment, {"binance": 1}, "demo")
+        archive = _Archive(bench_user)
+        reads = [*_routes(bench_environment, bench_user, archive), *_scheduled()]
         for _, read in reads:
             read()  # cached values are not part of the measurement
         costs: dict[str, list[_Cost]] = {name: [] for name, _ in reads}
@@ -185,11 +185,11 @@ class _Archive:
     attributes of keys and indexes, and a text of the same size for the rest.
     """
 
-    def __init__(self, desk: BenchUser) -> None:
-        self._desk = desk
+    def __init__(self, bench_user: BenchUser) -> None:
+        self._bench_user = bench_user
         self._size = 0
         answer = receive_signals.app(
-            gateway.request("POST", "/api/webhook", json.dumps(desk.signal("binance", price="95000"))),
+            gateway.request("POST", "/api/webhook", json.dumps(bench_user.signal("binance", price="95000"))),
             gateway.CONTEXT,
         )
         assert answer["statusCode"] in {200, 202}, answer
@@ -197,9 +197,9 @@ class _Archive:
         aws.delete_many(
             "outbox", [{"event_id": item["event_id"]} for item in pump.items("outbox")]
         )  # as their publication would do
-        stored = next(desk.signals())
+        stored = next(bench_user.signals())
         self.signal_id = stored["signal_id"]
-        self._account_id = desk.accounts[0].account_id
+        self._account_id = bench_user.accounts[0].account_id
         [order] = [
             item
             for item in aws.query_all("orders", "signal_id = :id", id=self.signal_id)
@@ -225,7 +225,7 @@ class _Archive:
         since = datetime.now(UTC) - timedelta(hours=1)
         for number in range(_OPEN):
             self._deliver(since, State.PENDING)
-            _follow(self._desk.accounts[0].account_id, f"open-{number}", since)
+            _follow(self._bench_user.accounts[0].account_id, f"open-{number}", since)
 
     def _store(self, numbers: range) -> None:
         """Writes one batch per table. The copies differ by their keys and times."""
@@ -250,20 +250,20 @@ class _Archive:
 
     def _subscribe(self) -> int:
         body = {"name": "bench", "url": "http://127.0.0.1:9/", "event_types": ["order.*"]}
-        headers = {"Authorization": f"Bearer {self._desk.api_token}"}
+        headers = {"Authorization": f"Bearer {self._bench_user.api_token}"}
         status, answer, _ = gateway.call(serve_api.app, "POST", "/webhooks", body, headers=headers)
         assert status == 201, answer
         return int(answer["id"])
 
     def _deliver(self, at: datetime, state: State) -> str:
         event = LoggedEvent(
-            stream=f"user#{self._desk.user_id}",
+            stream=f"user#{self._bench_user.user_id}",
             sequence=1,
             event_id=uuid.uuid4().hex,
             type="order.filled",
             payload={"order_id": "1"},
             entity=f"order#{uuid.uuid4().hex}",
-            user_id=self._desk.user_id,
+            user_id=self._bench_user.user_id,
             timestamp=at,
         )
         webhook = endpoint_store.get(self.webhook_id)
@@ -306,12 +306,12 @@ def _follow(account_id: str, order_id: str, at: datetime) -> None:
     aws.write(aws.put_write("in_flight_orders", key | item))
 
 
-def _routes(bench_environment: BenchEnvironment, desk: BenchUser, archive: _Archive) -> Iterator[Read]:
+def _routes(bench_environment: BenchEnvironment, bench_user: BenchUser, archive: _Archive) -> Iterator[Read]:
     """Yields every GET route, by the user and by an admin. Routes with filters also with an empty result."""
-    tokens = {"user": desk.api_token, "admin": bench_environment.env["TRADEHOOK_ADMIN_TOKEN"]}
-    signal_id, account_id = archive.signal_id, desk.accounts[0].account_id
+    tokens = {"user": bench_user.api_token, "admin": bench_environment.env["TRADEHOOK_ADMIN_TOKEN"]}
+    signal_id, account_id = archive.signal_id, bench_user.accounts[0].account_id
     known = {
-        "user_id": desk.user_id,
+        "user_id": bench_user.user_id,
         "account_id": account_id,
         "signal_id": signal_id,
         "order_id": f"{signal_id}-{account_id}-0",
@@ -328,7 +328,7 @@ def _routes(bench_environment: BenchEnvironment, desk: BenchUser, archive: _Arch
             continue
         path = {name: known.get(name, "1") for name in methods["GET"].view_args}
         for query in [None, *filters.get(route, [])]:
-            for who, token in tokens.items() if query is None else [("user", desk.api_token)]:
+            for who, token in tokens.items() if query is None else [("user", bench_user.api_token)]:
                 narrowed = f" by {', '.join(query)}" if query else ""
                 yield (
                     f"GET {route}{narrowed} as {who}",

@@ -27,8 +27,8 @@ _PATIENCE_S = 20
 def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     """Measures warm functions, one signal after the other, each to its end."""
     logging.disable(logging.WARNING)
-    with BenchUser(bench_environment, {"binance": 1}) as desk:
-        wire, screen = asyncio.run(_measured(bench_environment, desk))
+    with BenchUser(bench_environment, {"binance": 1}) as bench_user:
+        wire, screen = asyncio.run(_measured(bench_environment, bench_user))
     yield Figure(
         "signal to wire",
         "From API Gateway to the order's arrival at the exchange.",
@@ -51,7 +51,9 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     )
 
 
-async def _measured(bench_environment: BenchEnvironment, desk: BenchUser) -> tuple[Interleaved, Interleaved]:
+async def _measured(
+    bench_environment: BenchEnvironment, bench_user: BenchUser
+) -> tuple[Interleaved, Interleaved]:
     wire_server = _WireServer()
     token = bench_environment.env["TRADEHOOK_ADMIN_TOKEN"]
     async with (
@@ -66,7 +68,7 @@ async def _measured(bench_environment: BenchEnvironment, desk: BenchUser) -> tup
         arrivals: dict[str, list[tuple[float, float]]] = {"ours": [], "bare": []}
 
         def ours() -> float:
-            arrivals["ours"].append(_ours(bench_environment, desk, screen))
+            arrivals["ours"].append(_ours(bench_environment, bench_user, screen))
             return arrivals["ours"][-1][0]
 
         def baseline() -> float:
@@ -90,10 +92,12 @@ async def _measured(bench_environment: BenchEnvironment, desk: BenchUser) -> tup
     )
 
 
-def _ours(bench_environment: BenchEnvironment, desk: BenchUser, screen: "_Screen") -> tuple[float, float]:
+def _ours(
+    bench_environment: BenchEnvironment, bench_user: BenchUser, screen: "_Screen"
+) -> tuple[float, float]:
     """Returns the milliseconds to the wire, and to the screen."""
     url = json.loads(bench_environment.place.front_door.read_text())["http"]
-    body = desk.signal("binance", price="50000")
+    body = bench_user.signal("binance", price="50000")
     began = time.time()
     answer = requests.post(
         f"{url}/api/webhook", json=body, headers={"Prefer": "respond-async"}, timeout=_PATIENCE_S

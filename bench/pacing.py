@@ -49,14 +49,14 @@ _SLOWEST_PER_S, _MOST_AT_ONCE = 4.5, 4
 def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     """Measures one signal per exchange at the same instant, because a group signal names one exchange."""
     logging.disable(logging.WARNING)
-    with BenchUser(bench_environment, _ACCOUNTS) as desk:
-        spoiled = _spoil(bench_environment, desk)
+    with BenchUser(bench_environment, _ACCOUNTS) as bench_user:
+        spoiled = _spoil(bench_environment, bench_user)
         began = time.monotonic()
-        settled = _trade(bench_environment, desk, _MARKETS)
+        settled = _trade(bench_environment, bench_user, _MARKETS)
         took = time.monotonic() - began
-        _check(bench_environment, desk, settled, spoiled)
+        _check(bench_environment, bench_user, settled, spoiled)
         limited = bench_environment.exchanges.call("GET", "stats")["limited"]
-        _look_later(desk)
+        _look_later(bench_user)
     yield Figure(
         "200 accounts on three exchanges",
         "From the front door to the last settled account; "
@@ -82,17 +82,20 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
 def _shared(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     """Measures all accounts again, with a share of the exchanges' limits that binds before this machine."""
     bench_environment.exchanges.reset()
-    with BenchUser(bench_environment, _ACCOUNTS) as desk, _shares(bench_environment):
-        spoiled = _spoil(bench_environment, desk)
+    with BenchUser(bench_environment, _ACCOUNTS) as bench_user, _shares(bench_environment):
+        spoiled = _spoil(bench_environment, bench_user)
         for exchange, (_, percent) in _SHARED.items():
             bench_environment.exchanges.call("POST", "limits", exchange=exchange, factor=percent / 100)
         tooks: dict[str, float] = {}
         settled = _trade(
-            bench_environment, desk, {exchange: market for exchange, (market, _) in _SHARED.items()}, tooks
+            bench_environment,
+            bench_user,
+            {exchange: market for exchange, (market, _) in _SHARED.items()},
+            tooks,
         )
         stats = bench_environment.exchanges.call("GET", "stats")
-        _check(bench_environment, desk, settled, spoiled)
-        _look_later(desk)
+        _check(bench_environment, bench_user, settled, spoiled)
+        _look_later(bench_user)
         for exchange, (market, percent) in _SHARED.items():
             rate = limits_of(exchange, market).weight
             weight = stats["weight"][exchange]
@@ -155,7 +158,7 @@ def _tell_workers(bench_environment: BenchEnvironment, shares: str) -> None:
     warm.up(bench_environment.stack)
 
 
-def _look_later(desk: BenchUser) -> None:
+def _look_later(bench_user: BenchUser) -> None:
     """Delays the accounts' next reconciliation.
 
     Its calls would count towards the limits that are measured next.
@@ -165,7 +168,7 @@ def _look_later(desk: BenchUser) -> None:
         list(
             pool.map(
                 lambda account: in_flight.schedule_account(account.account_id, account.exchange, later),
-                desk.accounts,
+                bench_user.accounts,
             )
         )
 
@@ -174,13 +177,15 @@ def _paced(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     """Measures an account on each exchange with more orders than its limit permits at once."""
     narrow = {place: _narrowed(limits_of(*place)) for place in _PACED}
     with (
-        BenchUser(bench_environment, dict.fromkeys(_ACCOUNTS, 1)) as desk,
+        BenchUser(bench_environment, dict.fromkeys(_ACCOUNTS, 1)) as bench_user,
         patch.dict(rate_limiter._LIMITS, narrow),  # noqa: SLF001
     ):
         rate_limiter.forget()
         bench_environment.exchanges.call("POST", "limits", factor=_FACTOR)
         with ThreadPoolExecutor(len(_PACED)) as pool:
-            tooks = dict(zip(_PACED, pool.map(lambda place: _place_all(desk, *place), _PACED), strict=True))
+            tooks = dict(
+                zip(_PACED, pool.map(lambda place: _place_all(bench_user, *place), _PACED), strict=True)
+            )
         limited = bench_environment.exchanges.call("GET", "stats")["limited"]
         bench_environment.exchanges.reset()
     rate_limiter.forget()
@@ -220,13 +225,13 @@ def _narrowed(limits: rate_limiter.Limits) -> rate_limiter.Limits:
     )
 
 
-def _place_all(desk: BenchUser, exchange: str, market_type: MarketType) -> float:
+def _place_all(bench_user: BenchUser, exchange: str, market_type: MarketType) -> float:
     """Returns the seconds from the first order sent to the last."""
-    [account] = [each for each in desk.accounts if each.exchange == exchange]
+    [account] = [each for each in bench_user.accounts if each.exchange == exchange]
     legs = tuple(Leg(percent=Decimal("0.1")) for _ in range(_ORDERS))
     signal = Instruction(
         signal_id=uuid.uuid4().hex,
-        user_id=desk.user_id,
+        user_id=bench_user.user_id,
         account_id=account.account_id,
         exchange=exchange,
         variant="group",
@@ -246,15 +251,19 @@ def _place_all(desk: BenchUser, exchange: str, market_type: MarketType) -> float
     return (max(sent) - min(sent)).total_seconds()
 
 
-def _spoil(bench_environment: BenchEnvironment, desk: BenchUser) -> dict[str, str]:
+def _spoil(bench_environment: BenchEnvironment, bench_user: BenchUser) -> dict[str, str]:
     """Revokes some keys and empties some accounts. Returns the expected refusal of each."""
     spoiled: dict[str, str] = {}
     for exchange in _ACCOUNTS:
-        mine = [account.account_id for account in desk.accounts if account.exchange == exchange]
+        mine = [account.account_id for account in bench_user.accounts if account.exchange == exchange]
         for account_id in mine[:_SPOILED]:
-            bench_environment.exchanges.call("POST", "revoke", api_key=desk.credentials[account_id].api_key)
+            bench_environment.exchanges.call(
+                "POST", "revoke", api_key=bench_user.credentials[account_id].api_key
+            )
         for account_id in mine[_SPOILED : 2 * _SPOILED]:
-            bench_environment.exchanges.call("POST", "empty", api_key=desk.credentials[account_id].api_key)
+            bench_environment.exchanges.call(
+                "POST", "empty", api_key=bench_user.credentials[account_id].api_key
+            )
         spoiled |= dict.fromkeys(mine[:_SPOILED], "exchange_key_rejected") | dict.fromkeys(
             mine[_SPOILED : 2 * _SPOILED], "below_minimum"
         )
@@ -263,7 +272,7 @@ def _spoil(bench_environment: BenchEnvironment, desk: BenchUser) -> dict[str, st
 
 def _trade(
     bench_environment: BenchEnvironment,
-    desk: BenchUser,
+    bench_user: BenchUser,
     markets: dict[str, MarketType],
     tooks: dict[str, float] | None = None,
 ) -> list[AccountResult]:
@@ -275,7 +284,7 @@ def _trade(
     sides = {MarketType.SPOT: "buy", MarketType.FUTURES: "long"}
 
     def send(exchange: str) -> str:
-        body = desk.signal(
+        body = bench_user.signal(
             exchange, market_type=markets[exchange].value, side=sides[markets[exchange]], qty_per=1
         )
         answer = requests.post(
@@ -306,7 +315,7 @@ def _trade(
 
 def _check(
     bench_environment: BenchEnvironment,
-    desk: BenchUser,
+    bench_user: BenchUser,
     settled: list[AccountResult],
     spoiled: dict[str, str],
 ) -> None:
@@ -320,7 +329,7 @@ def _check(
         [order for order in bench_environment.exchanges.orders() if order["parent"] is None]
     ), "an order was doubled"
     for execution in settled:
-        key = desk.credentials[execution.account_id].api_key
+        key = bench_user.credentials[execution.account_id].api_key
         if execution.account_id in spoiled:
             assert {leg.code for leg in execution.refused} == {spoiled[execution.account_id]}, execution
             assert key not in filled

@@ -13,7 +13,7 @@ from chalicelib import aws
 from chalicelib.accounts import key_encryption
 from chalicelib.accounts.model import Account
 from chalicelib.exchanges import market_store
-from chalicelib.orders import store as ledger
+from chalicelib.orders import store as order_store
 from chalicelib.strategies.manage import create_strategy
 from chalicelib.trading import MarketType
 from chalicelib.users.create import create_user
@@ -103,7 +103,7 @@ class BenchUser:
             left = {
                 signal_id: count
                 for signal_id, count in left.items()
-                if len(ledger.results_of(signal_id)[0]) < count
+                if len(order_store.results_of(signal_id)[0]) < count
             }
             if left and time.monotonic() > until:
                 raise TimeoutError(f"{len(left)} signals have not settled within {within_s:.0f} s")

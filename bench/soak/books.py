@@ -31,7 +31,7 @@ class Books:
 def compare(
     bench_environment: BenchEnvironment,
     senders: Senders,
-    desk: BenchUser,
+    bench_user: BenchUser,
     receiver: Receiver,
     subscribed: Sequence[int],
     since: int,
@@ -43,16 +43,16 @@ def compare(
             event `since`.
     """
     books = Books()
-    ledger = _everything("orders")
-    _signals(books, senders, ledger)
-    _orders(books, bench_environment, desk, [item for item in ledger if "client_order_id" in item])
+    order_store = _everything("orders")
+    _signals(books, senders, order_store)
+    _orders(books, bench_environment, bench_user, [item for item in order_store if "client_order_id" in item])
     _events(books, receiver, subscribed, since)
     return books
 
 
-def _signals(books: Books, senders: Senders, ledger: Iterable[aws.Item]) -> None:
+def _signals(books: Books, senders: Senders, order_store: Iterable[aws.Item]) -> None:
     wrong, stored = books.wrong["signals"], {item["signal_id"]: item for item in _everything("signals")}
-    settled = Counter(item["signal_id"] for item in ledger if "#" not in item["leg"])
+    settled = Counter(item["signal_id"] for item in order_store if "#" not in item["leg"])
     acknowledged = set(senders.acknowledged.values())
     wrong += [f"{signal_id} was acknowledged and is not stored" for signal_id in acknowledged - stored.keys()]
     wrong += [f"{alert} was given two signals" for alert in senders.contradicted]
@@ -75,50 +75,56 @@ def _signals(books: Books, senders: Senders, ledger: Iterable[aws.Item]) -> None
 
 
 def _orders(
-    books: Books, bench_environment: BenchEnvironment, desk: BenchUser, ledger: Sequence[aws.Item]
+    books: Books, bench_environment: BenchEnvironment, bench_user: BenchUser, order_store: Sequence[aws.Item]
 ) -> None:
     wrong = books.wrong["orders"]
-    for account_id, credentials in desk.credentials.items():
+    for account_id, credentials in bench_user.credentials.items():
         there: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for order in bench_environment.exchanges.orders(api_key=credentials.api_key):
             there[order["client_id"]].append(order)
-        here = {item["client_order_id"]: item for item in ledger if item["account_id"] == account_id}
+        here = {item["client_order_id"]: item for item in order_store if item["account_id"] == account_id}
         wrong += [
             f"{account_id}: {client_id} is there {len(found)} times"
             for client_id, found in there.items()
             if len(found) > 1
         ]
         wrong += [
-            f"{account_id}: {client_id} is there and not in the ledger"
+            f"{account_id}: {client_id} is there and not in the order store"
             for client_id in there.keys() - here.keys()
         ]
         for client_id, item in here.items():
             found = there.get(client_id)
             if item["status"] == "rejected":
-                wrong += [f"{account_id}: {client_id} is rejected in the ledger and there"] if found else []
+                wrong += (
+                    [f"{account_id}: {client_id} is rejected in the order store and there"] if found else []
+                )
             elif not found:
-                wrong.append(f"{account_id}: {client_id} is {item['status']} in the ledger and not there")
+                wrong.append(
+                    f"{account_id}: {client_id} is {item['status']} in the order store and not there"
+                )
             elif (_AT_EXCHANGE.get(item["status"]), item["filled"]) != (
                 found[0]["status"],
                 Decimal(found[0]["filled"]),
             ):
                 wrong.append(
-                    f"{account_id}: {client_id} is {item['status']} {item['filled']} in the ledger, "
+                    f"{account_id}: {client_id} is {item['status']} {item['filled']} in the order store, "
                     f"{found[0]['status']} {found[0]['filled']} there"
                 )
-        books.sums["orders in the ledger"] = books.sums.get("orders in the ledger", 0) + sum(
+        books.sums["orders in the order store"] = books.sums.get("orders in the order store", 0) + sum(
             item["status"] != "rejected" for item in here.values()
         )
         books.sums["orders at the exchanges"] = books.sums.get("orders at the exchanges", 0) + sum(
             map(len, there.values())
         )
-    simulated = Counter(item["account_id"] for item in ledger if item["account_id"] not in desk.credentials)
+    simulated = Counter(
+        item["account_id"] for item in order_store if item["account_id"] not in bench_user.credentials
+    )
     books.sums["orders on paper"] = sum(simulated.values())
     for account_id, count in simulated.items():
         book = aws.get("portfolios", {"account_id": account_id, "item": "ledger"}) or {}
         if book.get("orders") != count:
             wrong.append(
-                f"paper account {account_id} counts {book.get('orders')} orders, the ledger holds {count}"
+                f"paper account {account_id} counts {book.get('orders')} orders, stored are {count}"
             )
 
 

@@ -100,7 +100,7 @@ def run(bench_environment: BenchEnvironment) -> Iterator[Figure]:
     )
     sums = books.sums
     orders = (
-        f"{sums['orders in the ledger']} in the order store, "
+        f"{sums['orders in the order_store']} in the order store, "
         f"{sums['orders at the exchanges']} at the exchanges; {sums['orders on paper']} on paper."
     )
     delivered = (
@@ -128,7 +128,7 @@ async def _soak(bench_environment: BenchEnvironment) -> tuple[Books, dict[str, A
     dice = random.Random(bench_environment.seed)
     _ = await asyncio.to_thread(lambda: bench_environment.stack)
     await asyncio.to_thread(fetch_markets, bench_environment)
-    desk = await asyncio.to_thread(BenchUser, bench_environment, {"binance": 2, "bybit": 2, "okx": 2})
+    bench_user = await asyncio.to_thread(BenchUser, bench_environment, {"binance": 2, "bybit": 2, "okx": 2})
     receiver = Receiver(random.Random(dice.random()))
     endpoint = await receiver.start(HOST, bench_environment.place.port + 3)
     cloud = FaultyCloud(bench_environment.place.cloud_url, random.Random(dice.random()))
@@ -141,11 +141,11 @@ async def _soak(bench_environment: BenchEnvironment) -> tuple[Books, dict[str, A
             for name in ("works", "gone")
         ]
         senders = Senders(
-            bench_environment.place.url, bench_environment.env, desk, random.Random(dice.random())
+            bench_environment.place.url, bench_environment.env, bench_user, random.Random(dice.random())
         )
         met = _Met(Counter(), Counter())
         await _traffic(bench_environment, senders, cloud, met, dice)
-        books = await _settle(bench_environment, senders, desk, receiver, subscribed, since)
+        books = await _settle(bench_environment, senders, bench_user, receiver, subscribed, since)
     finally:
         await cloud.stop()
         await receiver.stop()
@@ -221,7 +221,7 @@ async def _fail_exchanges(bench_environment: BenchEnvironment, met: _Met, dice: 
 async def _settle(
     bench_environment: BenchEnvironment,
     senders: Senders,
-    desk: BenchUser,
+    bench_user: BenchUser,
     receiver: Receiver,
     subscribed: list[int],
     since: int,
@@ -233,7 +233,7 @@ async def _settle(
     until = time.monotonic() + _SETTLING_S
     while True:
         books = await asyncio.to_thread(
-            compare, bench_environment, senders, desk, receiver, subscribed, since
+            compare, bench_environment, senders, bench_user, receiver, subscribed, since
         )
         if books.equal or time.monotonic() > until:
             return books

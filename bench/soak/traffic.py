@@ -38,13 +38,13 @@ class Senders:
         unanswered: Alerts without an answer after all retries.
     """
 
-    def __init__(self, url: str, env: Mapping[str, str], desk: BenchUser, dice: random.Random) -> None:
+    def __init__(self, url: str, env: Mapping[str, str], bench_user: BenchUser, dice: random.Random) -> None:
         self.sent: Counter[str] = Counter()
         self.acknowledged: dict[str, str] = {}
         self.refused: Counter[str] = Counter()
         self.unanswered: list[str] = []
         self.contradicted: list[str] = []
-        self._url, self._env, self._desk, self._dice = url, env, desk, dice
+        self._url, self._env, self._bench_user, self._dice = url, env, bench_user, dice
 
     def next(self, number: int, price: Decimal) -> Alert:
         """Returns an alert of the mix. `price` is about the price of BTCUSDT."""
@@ -81,19 +81,19 @@ class Senders:
                 body = {"symbol": "AAPL", "side": "sideways", "qty": -1}
                 headers["X-Webhook-Token"] = self._env["TRADEHOOK_PAPER_TOKEN"]
             case "cancel":
-                body = self._desk.signal(order_type="CANCEL_ALL_ORDER", symbol="BTCUSDT")
+                body = self._bench_user.signal(order_type="CANCEL_ALL_ORDER", symbol="BTCUSDT")
                 body = {name: body[name] for name in ("group_name", "token", "order_type", "symbol")}
             case "batch":
                 legs = [
                     {"price": near, "qty_per": "0.1"},
                     {"price": str(Decimal(near) - 50), "qty_per": "0.2"},
                 ]
-                body = self._desk.signal(
+                body = self._bench_user.signal(
                     exchange, market_type=market_type, order_type="LIMIT", side=side, orders=legs
                 )
                 del body["qty_per"]
             case "limit":
-                body = self._desk.signal(
+                body = self._bench_user.signal(
                     exchange,
                     market_type=market_type,
                     order_type="LIMIT",
@@ -102,7 +102,7 @@ class Senders:
                     qty_per="0.1",
                 )
             case _:
-                body = self._desk.signal(exchange, market_type=market_type, side=side, qty_per="0.1")
+                body = self._bench_user.signal(exchange, market_type=market_type, side=side, qty_per="0.1")
         return Alert(kind, "/api/webhook", {**body, "alert_id": alert_id}, headers)
 
     async def send(self, session: aiohttp.ClientSession, alert: Alert, *, again: bool) -> None:

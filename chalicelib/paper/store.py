@@ -1,7 +1,7 @@
 """The paper exchange's books, as items of the table `portfolios`.
 
 An order's effects are written in the same transaction as the order: `effect_writes` returns the writes. Each
-change increments the version of the item `ledger`. If the book was modified concurrently, all writes are
+change increments the version of the item `order store`. If the book was modified concurrently, all writes are
 refused.
 """
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from chalicelib import config, messages
 from chalicelib.http import Answer, Request, preference_wait
-from chalicelib.orders import store as ledger
+from chalicelib.orders import store as order_store
 from chalicelib.orders.models import AccountResult, in_one
 from chalicelib.signals import group_answers
 from chalicelib.signals.accept import Receipt
@@ -118,7 +118,7 @@ def _wait(receipt: Receipt, until: float) -> list[AccountResult]:
     polls = iter(_POLLS_S)
     while True:
         began = monotonic()
-        executions, _ = ledger.results_of(receipt.signal_id)
+        executions, _ = order_store.results_of(receipt.signal_id)
         look = monotonic() - began
         pause = max(next(polls, _POLLS_S[-1]), 2 * look)
         if len(executions) >= receipt.accounts or monotonic() + pause + 2 * look >= deadline:

@@ -6,7 +6,7 @@ from chalicelib import aws, inputs, paging, symbols
 from chalicelib.errors import NotFound
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.http import Answer, Request, Route
-from chalicelib.orders import store as ledger
+from chalicelib.orders import store as order_store
 from chalicelib.signals import store, trace
 from chalicelib.trading import Variant
 from chalicelib.users.access import caller
@@ -125,7 +125,7 @@ def list_logs(request: Request) -> Answer:
 
 
 def _order(item: aws.Item) -> dict[str, Any]:
-    return trace.order_view(ledger.order_from_item(item))
+    return trace.order_view(order_store.order_from_item(item))
 
 
 def _log_view(item: aws.Item) -> aws.Item:

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from chalicelib.orders import queue
-from chalicelib.orders import store as ledger
+from chalicelib.orders import store as order_store
 from chalicelib.signals import store
 from chalicelib.telemetry import log
 
@@ -15,7 +15,7 @@ def requeue(older_than: timedelta, now: datetime) -> int:
     """
     swept = 0
     for item in store.unqueued_signals(now - older_than):
-        done = {execution.account_id for execution in ledger.results_of(item["signal_id"])[0]}
+        done = {execution.account_id for execution in order_store.results_of(item["signal_id"])[0]}
         missing = [
             instruction for instruction in store.instructions_of(item) if instruction.account_id not in done
         ]

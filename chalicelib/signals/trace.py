@@ -11,7 +11,7 @@ from typing import Any
 from chalicelib import aws, messages
 from chalicelib.events.models import ADMIN_STREAM, event_id, user_stream
 from chalicelib.exchanges.protocol import OrderStatus
-from chalicelib.orders import store as ledger
+from chalicelib.orders import store as order_store
 from chalicelib.orders.models import AccountResult, Order, Outcome
 from chalicelib.signals import answers
 from chalicelib.webhooks import delivery_store as deliveries
@@ -31,7 +31,7 @@ def trace(item: dict[str, Any], language: str, *, for_admin: bool = False) -> di
 
     `result` is the seed's body. An administrator also gets the deliveries to the administrators' endpoints.
     """
-    executions, orders = ledger.results_of(item["signal_id"])
+    executions, orders = order_store.results_of(item["signal_id"])
     settled = len(executions) >= len(item["targets"])
     events = list(_events(item, executions, orders))
     shown = summary(item) | {

@@ -23,7 +23,7 @@ from chalicelib.users.tokens import create_token
 from infra.local.stack import LocalStack, as_root
 
 BY = "demo"
-DEFAULT_USER, ADMIN, DESK, DEMO_USER = "1", "2", "3", "123456789"
+DEFAULT_USER, ADMIN, TRADER, DEMO_USER = "1", "2", "3", "123456789"
 GROUP_NAME = "my_strategy"
 EXCHANGES = ("binance", "bybit", "okx")
 PRICES = {"BTCUSDT": Decimal(95_000), "ETHUSDT": Decimal(3_200)}
@@ -65,7 +65,7 @@ def _make() -> dict[str, str]:
     _user(ADMIN, "Admin", Role.ADMIN, {**any_price})
     _user(DEFAULT_USER, "Default", Role.USER, tokenless)
     _user(DEMO_USER, "Demo", Role.USER, tokenless)
-    _user(DESK, "Desk", Role.USER, {**busy, **any_price})
+    _user(TRADER, "Desk", Role.USER, {**busy, **any_price})
     for user_id in (DEFAULT_USER, DEMO_USER):
         _trader_accounts(user_id)
     _strategy()
@@ -77,7 +77,7 @@ def _make() -> dict[str, str]:
         "TRADEHOOK_USER_TOKEN": create_token(DEMO_USER, Kind.API, by=BY, name="demo").token,
         "TRADEHOOK_XC_CODE": xc_codes.get_or_create(DEMO_USER, by=BY),
         "TRADEHOOK_GROUP_NAME": GROUP_NAME,
-        "TRADEHOOK_GROUP_TOKEN": create_token(DESK, Kind.WEBHOOK, by=BY, name="demo").token,
+        "TRADEHOOK_GROUP_TOKEN": create_token(TRADER, Kind.WEBHOOK, by=BY, name="demo").token,
         "TRADEHOOK_PAPER_TOKEN": create_token(DEMO_USER, Kind.WEBHOOK, by=BY, name="demo").token,
     }
 
@@ -111,7 +111,7 @@ def _strategy() -> None:
     for place, exchange in enumerate(EXCHANGES):
         for number in (1, 2, 3):
             account_id, name = str(10 * (place + 1) + number), f"{exchange.capitalize()} {number}"
-            _account(account_id, DESK, name, "demo", exchange, "USDT")
+            _account(account_id, TRADER, name, "demo", exchange, "USDT")
             members[account_id] = {
                 "name": name,
                 "exchange": exchange,
@@ -120,11 +120,11 @@ def _strategy() -> None:
                 "active": True,
             }
     with suppress(Conflict):
-        create_strategy(DESK, GROUP_NAME, by=BY)
+        create_strategy(TRADER, GROUP_NAME, by=BY)
     aws.write(
         aws.update_write(
             "strategies",
-            {"user_id": DESK, "group_name": GROUP_NAME},
+            {"user_id": TRADER, "group_name": GROUP_NAME},
             "SET accounts = :members",
             members=members,
         )

@@ -182,7 +182,7 @@ class VenueAccounts:
 
 
 @pytest.fixture(scope="module")
-def desk(own_stack: Running) -> Iterator[VenueAccounts]:
+def exchange_stack(own_stack: Running) -> Iterator[VenueAccounts]:
     """A stack whose exchanges are the simulator. Its own, because prices move here."""
     stack = own_stack
     server = SimulatorServer(0).start()
@@ -203,41 +203,41 @@ ONE_OF_EACH = {("paper", "spot"), ("binance", "spot"), ("bybit", "futures"), ("o
 
 
 @pytest.fixture(params=VENUES, ids=[f"{exchange}-{market_type}" for exchange, market_type in VENUES])
-def venue(request: pytest.FixtureRequest, desk: VenueAccounts) -> tuple[str, str]:
+def venue(request: pytest.FixtureRequest, exchange_stack: VenueAccounts) -> tuple[str, str]:
     """Each exchange and market in turn, BTCUSDT at 50 000."""
     everywhere = request.function.__name__ == "test_buy_and_sell" or os.environ.get("VENUES") == "all"
     if not everywhere and request.param not in ONE_OF_EACH:
         pytest.skip(
             "to keep `make test` short, one market of each exchange; the others by `VENUES=all make e2e`"
         )
-    desk.price(request.param, "50000")
+    exchange_stack.price(request.param, "50000")
     return request.param
 
 
-def one(desk: VenueAccounts, trace: dict[str, Any], leg: str = "0") -> dict[str, Any]:
+def one(exchange_stack: VenueAccounts, trace: dict[str, Any], leg: str = "0") -> dict[str, Any]:
     """The signal's order of this leg; there must be one."""
-    orders = desk.orders(trace)
+    orders = exchange_stack.orders(trace)
     assert leg in orders, json.dumps(trace, default=str)
     return orders[leg]
 
 
-def test_buy_and_sell(desk: VenueAccounts, venue: tuple[str, str]) -> None:
+def test_buy_and_sell(exchange_stack: VenueAccounts, venue: tuple[str, str]) -> None:
     """A market order each way: once at the exchange, under the stored client id, filled in both."""
     for side, share in (("buy", 10), ("sell", 50)):
-        order = one(desk, desk.send(venue, side, qty_per=share))
+        order = one(exchange_stack, exchange_stack.send(venue, side, qty_per=share))
         assert (order["side"], order["status"]) == (side, "filled"), order
-        assert desk.there(venue, order) == ["filled"]
+        assert exchange_stack.there(venue, order) == ["filled"]
         assert order["filled"] == order["quantity"] > 0
 
 
-def test_a_dry_run_says_what_is_then_placed(desk: VenueAccounts, venue: tuple[str, str]) -> None:
+def test_a_dry_run_says_what_is_then_placed(exchange_stack: VenueAccounts, venue: tuple[str, str]) -> None:
     """Quantity and side are those of the order that follows, and before it there is none."""
-    desk.look(venue)
-    desk.price(("paper", "spot"), "50000")
-    there = desk.simulator.orders()
-    [told] = desk.explain(venue, "buy", qty_per=10)["orders"]
-    assert desk.simulator.orders() == there
-    order = one(desk, desk.send(venue, "buy", qty_per=10))
+    exchange_stack.look(venue)
+    exchange_stack.price(("paper", "spot"), "50000")
+    there = exchange_stack.simulator.orders()
+    [told] = exchange_stack.explain(venue, "buy", qty_per=10)["orders"]
+    assert exchange_stack.simulator.orders() == there
+    order = one(exchange_stack, exchange_stack.send(venue, "buy", qty_per=10))
     assert (told["side"], told["order_type"], Decimal(str(told["quantity"]))) == (
         order["side"],
         order["order_type"],
@@ -245,33 +245,33 @@ def test_a_dry_run_says_what_is_then_placed(desk: VenueAccounts, venue: tuple[st
     )
 
 
-def test_a_limit_order_is_followed_to_its_fill(desk: VenueAccounts, venue: tuple[str, str]) -> None:
+def test_a_limit_order_is_followed_to_its_fill(exchange_stack: VenueAccounts, venue: tuple[str, str]) -> None:
     """The order rests, the price reaches it, and the order store gets the fill."""
-    trace = desk.send(venue, "buy", order_type="LIMIT", price=40000, qty_per=5)
-    order = one(desk, trace)
+    trace = exchange_stack.send(venue, "buy", order_type="LIMIT", price=40000, qty_per=5)
+    order = one(exchange_stack, trace)
     assert (order["status"], order["price"]) == ("open", Decimal(40000)), order
-    assert set(desk.there(venue, order)) <= OPEN_THERE
-    desk.price(venue, "39900")
-    desk.follow(order)
-    assert eventually(lambda: one(desk, trace)["status"] == "filled"), one(desk, trace)
-    assert desk.there(venue, one(desk, trace)) == ["filled"]
+    assert set(exchange_stack.there(venue, order)) <= OPEN_THERE
+    exchange_stack.price(venue, "39900")
+    exchange_stack.follow(order)
+    assert eventually(lambda: one(exchange_stack, trace)["status"] == "filled"), one(exchange_stack, trace)
+    assert exchange_stack.there(venue, one(exchange_stack, trace)) == ["filled"]
 
 
-def test_the_schedule_finds_what_is_due(desk: VenueAccounts) -> None:
+def test_the_schedule_finds_what_is_due(exchange_stack: VenueAccounts) -> None:
     """The scheduled function reconciles each account with due orders."""
     venue = ("bybit", "spot")
-    desk.price(venue, "50000")
-    order = one(desk, desk.send(venue, "buy", order_type="LIMIT", price=40000, qty_per=5))
-    desk.price(venue, "39900")
+    exchange_stack.price(venue, "50000")
+    order = one(exchange_stack, exchange_stack.send(venue, "buy", order_type="LIMIT", price=40000, qty_per=5))
+    exchange_stack.price(venue, "39900")
     key = {"account_id": order["account_id"], "order_id": order["order_id"]}
     aws.write(aws.update_write("in_flight_orders", key, "SET due_at = :past", past="2000"))
-    function = desk.stack.cloud.function("track_orders")
-    desk.stack.cloud.client("lambda").invoke(
+    function = exchange_stack.stack.cloud.function("track_orders")
+    exchange_stack.stack.cloud.client("lambda").invoke(
         FunctionName=function, Payload=b"{}"
     )  # unless the minute's own run was faster
 
     def filled() -> bool:
-        items = map(aws.from_dynamodb, desk.stack.items("orders"))
+        items = map(aws.from_dynamodb, exchange_stack.stack.items("orders"))
         return any(
             item["status"] == "filled"
             for item in items
@@ -281,56 +281,65 @@ def test_the_schedule_finds_what_is_due(desk: VenueAccounts) -> None:
     assert eventually(filled, within_s=70)
 
 
-def test_a_stop_rests_and_close_leaves_everything(desk: VenueAccounts, venue: tuple[str, str]) -> None:
+def test_a_stop_rests_and_close_leaves_everything(
+    exchange_stack: VenueAccounts, venue: tuple[str, str]
+) -> None:
     """A stop below the market waits; a stop-limit too; `close` leaves the position whatever it is."""
-    desk.send(venue, "buy", qty_per=5)
+    exchange_stack.send(venue, "buy", qty_per=5)
     for kind in ({"order_type": "STOP_MARKET"}, {"order_type": "STOP_LIMIT", "price": 44000}):
-        order = one(desk, desk.send(venue, "sell", stop_price=45000, qty_per=20, **kind))
+        order = one(exchange_stack, exchange_stack.send(venue, "sell", stop_price=45000, qty_per=20, **kind))
         assert (order["status"], order["stop_price"]) == ("open", Decimal(45000)), order
-        assert set(desk.there(venue, order)) <= OPEN_THERE
-    desk.send(venue, order_type="CANCEL_ALL_ORDER")
-    order = one(desk, desk.send(venue, "close"), "close")
+        assert set(exchange_stack.there(venue, order)) <= OPEN_THERE
+    exchange_stack.send(venue, order_type="CANCEL_ALL_ORDER")
+    order = one(exchange_stack, exchange_stack.send(venue, "close"), "close")
     assert order["status"] == "filled", order
-    again = desk.send(venue, "close")
-    assert not desk.orders(again)
+    again = exchange_stack.send(venue, "close")
+    assert not exchange_stack.orders(again)
 
 
-def test_exits_come_with_the_entry_and_cancel_each_other(desk: VenueAccounts, venue: tuple[str, str]) -> None:
+def test_exits_come_with_the_entry_and_cancel_each_other(
+    exchange_stack: VenueAccounts, venue: tuple[str, str]
+) -> None:
     """Take-profit and stop-loss protect the entry; the price reaches one, and the other is cancelled."""
-    trace = desk.send(venue, "buy", qty_per=5, take_profit=55000, stop_loss=45000)
-    orders = desk.orders(trace)
+    trace = exchange_stack.send(venue, "buy", qty_per=5, take_profit=55000, stop_loss=45000)
+    orders = exchange_stack.orders(trace)
     assert {leg: order["status"] for leg, order in orders.items()} == {
         "0": "filled",
         "0.sl": "open",
         "0.tp": "open",
     }, trace
-    desk.price(venue, "55100")
+    exchange_stack.price(venue, "55100")
 
     def left() -> bool:
         for leg in ("0.tp", "0.sl"):  # what a look finds may need another one to end
-            desk.follow(orders[leg])
+            exchange_stack.follow(orders[leg])
         time.sleep(1)
-        now = desk.orders(trace)
+        now = exchange_stack.orders(trace)
         return (now["0.tp"]["status"], now["0.sl"]["status"]) == ("filled", "cancelled")
 
-    assert eventually(left), desk.orders(trace)
+    assert eventually(left), exchange_stack.orders(trace)
 
 
-def test_cancel_all(desk: VenueAccounts, venue: tuple[str, str]) -> None:
+def test_cancel_all(exchange_stack: VenueAccounts, venue: tuple[str, str]) -> None:
     """Every open order of the strategy goes, conditional ones included; doing it again does no harm."""
     orders = [
-        one(desk, desk.send(venue, "buy", order_type="LIMIT", price=price, qty_per=2))
+        one(exchange_stack, exchange_stack.send(venue, "buy", order_type="LIMIT", price=price, qty_per=2))
         for price in (30000, 31000)
     ]
     orders.append(
-        one(desk, desk.send(venue, "buy", order_type="STOP_LIMIT", stop_price=60000, price=60000, qty_per=2))
+        one(
+            exchange_stack,
+            exchange_stack.send(
+                venue, "buy", order_type="STOP_LIMIT", stop_price=60000, price=60000, qty_per=2
+            ),
+        )
     )
     for _ in range(2):
-        desk.send(venue, order_type="CANCEL_ALL_ORDER")
-        assert [desk.there(venue, order) for order in orders] == [["cancelled"]] * 3
+        exchange_stack.send(venue, order_type="CANCEL_ALL_ORDER")
+        assert [exchange_stack.there(venue, order) for order in orders] == [["cancelled"]] * 3
         statuses = {
             item["status"]
-            for item in map(aws.from_dynamodb, desk.stack.items("orders"))
+            for item in map(aws.from_dynamodb, exchange_stack.stack.items("orders"))
             if _is_one_of(item, orders)
         }
         assert statuses == {"cancelled"}
@@ -340,15 +349,19 @@ def _is_one_of(item: dict[str, Any], orders: list[dict[str, Any]]) -> bool:
     return item.get("client_order_id") in {order["client_order_id"] for order in orders}
 
 
-def test_no_key_is_stored_or_logged(desk: VenueAccounts) -> None:
+def test_no_key_is_stored_or_logged(exchange_stack: VenueAccounts) -> None:
     """No key, secret, passphrase, signature or token is in any table, queue or log of the stack, after all of
     the above.
     """
-    tables = json.dumps([desk.stack.items(table) for table in desk.stack.cloud.description.source.tables])
-    logs = "".join(path.read_text(errors="replace") for path in desk.stack.place.directory.rglob("*.log"))
-    for credentials in desk.credentials.values():
+    tables = json.dumps(
+        [exchange_stack.stack.items(table) for table in exchange_stack.stack.cloud.description.source.tables]
+    )
+    logs = "".join(
+        path.read_text(errors="replace") for path in exchange_stack.stack.place.directory.rglob("*.log")
+    )
+    for credentials in exchange_stack.credentials.values():
         assert credentials.api_key not in tables + logs
         assert credentials.secret not in tables + logs
-    assert desk.token not in tables + logs
+    assert exchange_stack.token not in tables + logs
     for name in ("X-MBX-APIKEY", "X-BAPI-SIGN", "OK-ACCESS-SIGN", "signature="):
         assert name not in tables + logs

@@ -45,8 +45,8 @@ def one_trade() -> None:
     """Exactly one order and one fill, published once, at the seed's cost."""
     orders = [item for item in pump.items("orders") if "#" in item["leg"]]
     assert [order["status"] for order in orders] == ["filled"]
-    [ledger] = [item for item in pump.items("portfolios") if item["item"] == "ledger"]
-    assert f"{ledger['cash']['USD']:.2f}" == "81422.44"
+    [order_store] = [item for item in pump.items("portfolios") if item["item"] == "ledger"]
+    assert f"{order_store['cash']['USD']:.2f}" == "81422.44"
     for stream in ("admin", "user#1"):
         told = pump.events(stream)
         assert [event["type"] for event in told] == ["signal.accepted", "order.filled", "position.changed"]

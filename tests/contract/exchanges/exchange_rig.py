@@ -36,7 +36,7 @@ class ExchangeRig(Protocol):
 
 
 @dataclass
-class SimulatedDesk:
+class SimulatedRig:
     """A rig on one of the simulated exchanges."""
 
     name: str

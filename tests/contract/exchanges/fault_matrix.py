@@ -20,7 +20,7 @@ from chalicelib.trading import MarketType
 from simulator.client import Simulator
 from simulator.fixtures import VENUES, stored_markets
 from simulator.server import SimulatorServer
-from tests.contract.exchanges.exchange_rig import BUY, SELL, SimulatedDesk
+from tests.contract.exchanges.exchange_rig import BUY, SELL, SimulatedRig
 
 FAULTS = [
     *(
@@ -123,19 +123,19 @@ def run_cell(
     simulator: Simulator, name: str, market_type: MarketType, fault: tuple[str, str], call: str
 ) -> Cell:
     """Meets one fault on an account of its own."""
-    desk = SimulatedDesk(name, market_type, simulator)
+    rig = SimulatedRig(name, market_type, simulator)
     kind, when = fault
-    exchange = desk.open(timeout=_GIVES_UP if kind == "timeout" else _WAITS)
-    order = _order(desk, call)
+    exchange = rig.open(timeout=_GIVES_UP if kind == "timeout" else _WAITS)
+    order = _order(rig, call)
     course: list[str] = []
-    placed = None if call in ORDERS or call == "prepare" else desk.open(timeout=_WAITS).place(order)
+    placed = None if call in ORDERS or call == "prepare" else rig.open(timeout=_WAITS).place(order)
     method, path = _PATHS[name, call.partition(" ")[0]]
     seconds = _SLOW_S if kind == "slow" else _LATE_EFFECT_S
     simulator.fault(
         exchange=name,
         method=method,
         path=path,
-        api_key=desk.credentials.api_key,
+        api_key=rig.credentials.api_key,
         kind=kind,
         when=when,
         seconds=seconds,
@@ -150,7 +150,7 @@ def run_cell(
         state = persist(lambda: exchange.cancel(placed, order.instrument), course, "cancelled")
     if kind == "timeout" and when == "late":
         time.sleep(_LATE_ARRIVAL_S)
-    there = [each for each in simulator.orders(api_key=desk.credentials.api_key) if each["parent"] is None]
+    there = [each for each in simulator.orders(api_key=rig.credentials.api_key) if each["parent"] is None]
     disagrees = state is None or not there or not _as_said(there[0]["status"], state.status)
     return Cell(
         name,
@@ -236,10 +236,10 @@ def main() -> None:
     sys.exit(any(each.lost or each.doubled or each.disagrees for each in cells))
 
 
-def _order(desk: SimulatedDesk, call: str) -> OrderRequest:
+def _order(rig: SimulatedRig, call: str) -> OrderRequest:
     fields = ORDERS.get(call, ORDERS["place stop" if call == "cancel stop" else "place limit"])
     side = SELL if "stop_price" in fields else BUY
-    return desk.order(side, "0.1", **fields)
+    return rig.order(side, "0.1", **fields)
 
 
 def _as_said(there: str, status: OrderStatus) -> bool:

@@ -10,15 +10,15 @@ from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.execution.closing import closing_order
 from chalicelib.trading import MarketType, PositionSide
 from simulator.client import Simulator
-from tests.contract.exchanges.exchange_rig import BUY, SELL, ExchangeRig, SimulatedDesk
+from tests.contract.exchanges.exchange_rig import BUY, SELL, ExchangeRig, SimulatedRig
 
 
-def balance(desk: ExchangeRig, currency: str):
-    return next(each for each in desk.exchange.balances() if each.currency == currency)
+def balance(rig: ExchangeRig, currency: str):
+    return next(each for each in rig.exchange.balances() if each.currency == currency)
 
 
-def position(desk: ExchangeRig):
-    return {each.quantity: each for each in desk.exchange.positions()}
+def position(rig: ExchangeRig):
+    return {each.quantity: each for each in rig.exchange.positions()}
 
 
 def test_spot_balances_show_what_orders_hold(spot: ExchangeRig):
@@ -157,18 +157,18 @@ def test_reducing_leaves_leverage_alone(futures: ExchangeRig):
     assert futures.holdings["leverage"] == {}
 
 
-def test_keys_are_checked(desk: ExchangeRig):
+def test_keys_are_checked(rig: ExchangeRig):
     """A key that may withdraw is refused unless forced, one that may not trade in any case, and an unknown
     one too.
     """
-    assert desk.exchange.check_key().trade
-    rich = desk.open(
-        credentials=desk.simulator.account(
-            desk.name, balances=desk.balances, permissions=["read", "trade", "withdraw"]
+    assert rig.exchange.check_key().trade
+    rich = rig.open(
+        credentials=rig.simulator.account(
+            rig.name, balances=rig.balances, permissions=["read", "trade", "withdraw"]
         )
     )
-    reader = desk.open(
-        credentials=desk.simulator.account(desk.name, balances=desk.balances, permissions=["read"])
+    reader = rig.open(
+        credentials=rig.simulator.account(rig.name, balances=rig.balances, permissions=["read"])
     )
 
     assert rich.check_key(force=True).withdraw
@@ -180,24 +180,24 @@ def test_keys_are_checked(desk: ExchangeRig):
 
 def test_bybits_demo_keys_are_checked_by_a_call_that_demo_has(simulator):
     """Demo trading has no key query: a good key is kept as unverified, an unknown one is refused."""
-    desk = SimulatedDesk("bybit", MarketType.SPOT, simulator)
-    demo = replace(desk.credentials, demo=True)
-    assert not desk.open(credentials=demo).check_key().verified
-    assert desk.exchange.check_key().verified
+    rig = SimulatedRig("bybit", MarketType.SPOT, simulator)
+    demo = replace(rig.credentials, demo=True)
+    assert not rig.open(credentials=demo).check_key().verified
+    assert rig.exchange.check_key().verified
     with pytest.raises(NotDoable) as refusal:
-        desk.open(credentials=replace(demo, api_key="another")).check_key()
+        rig.open(credentials=replace(demo, api_key="another")).check_key()
     assert refusal.value.code == "exchange_key_rejected"
 
 
 def test_binances_order_list_has_our_id(simulator):
     """Without one ccxt puts its broker id there."""
-    desk = SimulatedDesk("binance", MarketType.SPOT, simulator)
+    rig = SimulatedRig("binance", MarketType.SPOT, simulator)
     sent = []
-    call = desk.exchange._api.client.privatePostOrderListOco
-    desk.exchange._api.client.privatePostOrderListOco = lambda request: sent.append(request) or call(request)
-    stop = desk.order(SELL, "0.1", stop_price="49000", trigger_above=False)
-    target = desk.order(SELL, "0.1", stop_price="51000", trigger_above=True)
-    desk.exchange.place(replace(stop, oco_sibling=target))
+    call = rig.exchange._api.client.privatePostOrderListOco
+    rig.exchange._api.client.privatePostOrderListOco = lambda request: sent.append(request) or call(request)
+    stop = rig.order(SELL, "0.1", stop_price="49000", trigger_above=False)
+    target = rig.order(SELL, "0.1", stop_price="51000", trigger_above=True)
+    rig.exchange.place(replace(stop, oco_sibling=target))
     assert [each["listClientOrderId"] for each in sent] == [stop.client_order_id]
 
 
@@ -261,62 +261,60 @@ def test_the_free_balance_of_a_unified_account(simulator: Simulator, opened, mov
 
     Profit and loss that are not realised count, less fees and margin.
     """
-    desk = SimulatedDesk("bybit", MarketType.FUTURES, simulator)
-    desk.exchange.place(desk.order(opened, "0.1"))
-    before = balance(desk, "USDT")
-    desk.move(moved)
-    after = balance(desk, "USDT")
+    rig = SimulatedRig("bybit", MarketType.FUTURES, simulator)
+    rig.exchange.place(rig.order(opened, "0.1"))
+    before = balance(rig, "USDT")
+    rig.move(moved)
+    after = balance(rig, "USDT")
     profit = (Decimal(moved) - 50000) * (Decimal("0.1") if opened is BUY else Decimal("-0.1"))
     assert after.free - before.free == profit
     assert after.total == before.total
     whole = (after.free / (Decimal(moved) / 10 * (1 + Decimal("0.01")))).quantize(
-        desk.instrument.quantity_step
+        rig.instrument.quantity_step
     )
-    assert OrderStatus.FILLED is desk.exchange.place(desk.order(opened, str(whole))).status
+    assert OrderStatus.FILLED is rig.exchange.place(rig.order(opened, str(whole))).status
 
 
 def test_a_spot_purchase_cannot_be_paid_with_a_profit(simulator: Simulator):
     """A loss that is not realised takes from the free balance on spot; a profit adds nothing to it."""
-    desk = SimulatedDesk("bybit", MarketType.FUTURES, simulator)
-    desk.exchange.place(desk.order(BUY, "0.1"))
-    spot = SimulatedDesk("bybit", MarketType.SPOT, simulator)
-    spot.credentials = desk.credentials
+    rig = SimulatedRig("bybit", MarketType.FUTURES, simulator)
+    rig.exchange.place(rig.order(BUY, "0.1"))
+    spot = SimulatedRig("bybit", MarketType.SPOT, simulator)
+    spot.credentials = rig.credentials
     spot.exchange = spot.open()
     before = balance(spot, "USDT").free
-    desk.move("60000")
+    rig.move("60000")
     assert balance(spot, "USDT").free == before
-    desk.move("49000")
+    rig.move("49000")
     assert balance(spot, "USDT").free == before - 100
 
 
 def test_isolated_margin_loses_its_own_margin_only(simulator: Simulator):
     """Bybit reports no available balance of the account there; a loss does not reduce the free balance."""
-    desk = SimulatedDesk("bybit", MarketType.FUTURES, simulator)
-    simulator.call("POST", "settings", api_key=desk.credentials.api_key, margin_mode="isolated")
-    desk.exchange.place(desk.order(BUY, "0.1"))
-    before = balance(desk, "USDT").free
-    desk.move("49000")
-    assert balance(desk, "USDT").free == before
+    rig = SimulatedRig("bybit", MarketType.FUTURES, simulator)
+    simulator.call("POST", "settings", api_key=rig.credentials.api_key, margin_mode="isolated")
+    rig.exchange.place(rig.order(BUY, "0.1"))
+    before = balance(rig, "USDT").free
+    rig.move("49000")
+    assert balance(rig, "USDT").free == before
 
 
-def test_more_than_the_largest_order_at_market_is_refused(desk: ExchangeRig):
+def test_more_than_the_largest_order_at_market_is_refused(rig: ExchangeRig):
     """By the exchange too, with its own code, where the stored metadata does not know the maximum yet."""
-    where = {"exchange": desk.name, "market": desk.market_type.value}
-    desk.simulator.call("POST", "book", symbol="BTCUSDT", market_maximum="0.05", **where)
-    if (desk.name, desk.market_type) == ("okx", MarketType.SPOT):
-        desk.simulator.call("POST", "book", symbol="BTCUSDT", market_value="2500", **where)
+    where = {"exchange": rig.name, "market": rig.market_type.value}
+    rig.simulator.call("POST", "book", symbol="BTCUSDT", market_maximum="0.05", **where)
+    if (rig.name, rig.market_type) == ("okx", MarketType.SPOT):
+        rig.simulator.call("POST", "book", symbol="BTCUSDT", market_value="2500", **where)
     with pytest.raises(NotDoable) as refusal:
-        desk.exchange.place(desk.order(BUY, "0.1"))
+        rig.exchange.place(rig.order(BUY, "0.1"))
     codes = {
         "binance-spot": "-1013",
         "binance-futures": "-4005",
         "bybit-spot": "170135",
         "bybit-futures": "10001",
     }
-    assert (
-        codes.get(f"{desk.name}-{desk.market_type.value}", "51202") == refusal.value.values["exchange_code"]
-    )
-    assert desk.exchange.place(desk.order(BUY, "0.1", price="40000")).status is OrderStatus.OPEN
+    assert codes.get(f"{rig.name}-{rig.market_type.value}", "51202") == refusal.value.values["exchange_code"]
+    assert rig.exchange.place(rig.order(BUY, "0.1", price="40000")).status is OrderStatus.OPEN
 
 
 def test_a_market_order_takes_what_the_book_offers(futures: ExchangeRig):

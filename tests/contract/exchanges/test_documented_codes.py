@@ -15,7 +15,7 @@ from chalicelib.errors import NotDoable, OutcomeUnknown, Retryable, TradehookErr
 from chalicelib.exchanges import documented
 from chalicelib.trading import MarketType
 from simulator.client import Simulator
-from tests.contract.exchanges.exchange_rig import BUY, SimulatedDesk
+from tests.contract.exchanges.exchange_rig import BUY, SimulatedRig
 
 PLACE = {"binance": "/fapi/v1/order", "bybit": "/v5/order/create", "okx": "/api/v5/trade/order"}
 EXPECTED: dict[str, type[TradehookError]] = {
@@ -44,9 +44,9 @@ def answer(exchange: str, code: str, words: str) -> dict[str, Any]:
 def test_every_documented_code_is_understood(simulator: Simulator, exchange: str) -> None:
     """Each ends in what its class says, after one sending. A refusal keeps the exchange's code and words."""
     simulator.call("POST", "limits", enabled=False)
-    desk = SimulatedDesk(exchange, MarketType.FUTURES, simulator)
-    account = desk.open(polls=1)
-    account.place(desk.order(BUY, "0.01"))  # makes the settings, so that only the order is sent below
+    rig = SimulatedRig(exchange, MarketType.FUTURES, simulator)
+    account = rig.open(polls=1)
+    account.place(rig.order(BUY, "0.01"))  # makes the settings, so that only the order is sent below
     wrong = []
     for code, meant in documented.codes(exchange).items():
         words = meant["words"].replace("phrase", "***")  # the simulated account's passphrase never shows
@@ -59,7 +59,7 @@ def test_every_documented_code_is_understood(simulator: Simulator, exchange: str
         )
         error: TradehookError | None = None
         try:
-            account.place(desk.order(BUY, "0.01"))
+            account.place(rig.order(BUY, "0.01"))
         except TradehookError as raised:
             error = raised
         if type(error) not in {EXPECTED[meant["class"]], *EXPECTED[meant["class"]].__subclasses__()}:

@@ -11,7 +11,7 @@ import pytest
 from chalicelib.trading import MarketType
 from simulator.client import Simulator
 from simulator.fixtures import VENUES, stored_markets
-from tests.contract.exchanges.exchange_rig import BUY, SimulatedDesk
+from tests.contract.exchanges.exchange_rig import BUY, SimulatedRig
 from tests.contract.exchanges.fault_matrix import FAULTS, render, run_matrix, settle
 
 
@@ -43,13 +43,13 @@ def test_concluding_too_early_doubles(simulator: Simulator):
     Looked up before the late-arrival bound, an order still on its way is sent again.
     """
     simulator.call("POST", "limits", enabled=False)
-    desk = SimulatedDesk("binance", MarketType.SPOT, simulator)
-    simulator.fault(kind="timeout", when="late", method="POST", api_key=desk.credentials.api_key, seconds=0.4)
+    rig = SimulatedRig("binance", MarketType.SPOT, simulator)
+    simulator.fault(kind="timeout", when="late", method="POST", api_key=rig.credentials.api_key, seconds=0.4)
 
-    settle(desk.open(timeout=(1.0, 0.2)), desk.order(BUY, "0.1"), 0.0, [])
+    settle(rig.open(timeout=(1.0, 0.2)), rig.order(BUY, "0.1"), 0.0, [])
 
     deadline = time.monotonic() + 5
-    while len(simulator.orders(api_key=desk.credentials.api_key)) < 2:
+    while len(simulator.orders(api_key=rig.credentials.api_key)) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -65,19 +65,19 @@ def test_a_storm_of_faults(simulator: Simulator, seed: int):
 
     def trade(number: int) -> int:
         chance = random.Random(f"{seed} {number}")
-        desk = SimulatedDesk(*VENUES[number % len(VENUES)], simulator)
-        exchange = desk.open(timeout=(1.0, 0.4))
+        rig = SimulatedRig(*VENUES[number % len(VENUES)], simulator)
+        exchange = rig.open(timeout=(1.0, 0.4))
         for _ in range(5):
             kind, when = chance.choice(
                 [(kind, when) for kind, when in FAULTS if kind not in {"timeout", "slow"}]
             )
             simulator.fault(
-                kind=kind, when=when, api_key=desk.credentials.api_key, path=chance.choice(["*", "*rder*"])
+                kind=kind, when=when, api_key=rig.credentials.api_key, path=chance.choice(["*", "*rder*"])
             )
             course: list[str] = []
-            settle(exchange, desk.order(BUY, "0.01"), 0.0, course)
-            simulator.orders(api_key=desk.credentials.api_key)
-        orders = simulator.orders(api_key=desk.credentials.api_key)
+            settle(exchange, rig.order(BUY, "0.01"), 0.0, course)
+            simulator.orders(api_key=rig.credentials.api_key)
+        orders = simulator.orders(api_key=rig.credentials.api_key)
         assert [each["status"] for each in orders] == ["filled"] * 5
         assert Decimal("0.05") == sum(Decimal(each["filled"]) for each in orders)
         return len(orders)

@@ -14,16 +14,16 @@ from tests.contract.exchanges.exchange_rig import ExchangeRig
 
 
 def test_one_call_without_a_key_gives_every_price_with_the_extremes_of_the_day(
-    desk: ExchangeRig, simulator: Simulator
+    rig: ExchangeRig, simulator: Simulator
 ) -> None:
     """Names are the instruments' own on every exchange, and each list is one market's."""
-    desk.move("52000")
-    desk.move("48000")
-    desk.move("51000")
+    rig.move("52000")
+    rig.move("48000")
+    rig.move("51000")
     before = len(simulator.requests())
     weights: list[int] = []
 
-    found, _ = registry.fetch_tickers(desk.name, desk.market_type, weights.append)
+    found, _ = registry.fetch_tickers(rig.name, rig.market_type, weights.append)
 
     bitcoin = found["BTCUSDT"]
     assert (Decimal(51000), Decimal(52000), Decimal(48000)) == (bitcoin.price, bitcoin.high, bitcoin.low)

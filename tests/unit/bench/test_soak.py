@@ -20,7 +20,7 @@ from infra.local.paths import HOST
 pytestmark = pytest.mark.cloud
 
 ENV = {"TRADEHOOK_PAPER_TOKEN": "whk_1_x", "TRADEHOOK_XC_CODE": "xc_1_x"}
-DESK = SimpleNamespace(
+BENCH_USER = SimpleNamespace(
     signal=lambda *exchange, **more: (
         {"group_name": "g", "token": "t", "symbol": "BTCUSDT", "order_type": "MARKET"} | {"qty_per": 1} | more
     )
@@ -84,7 +84,7 @@ def test_the_proxy_fails_calls_before_and_after_they_have_had_their_effect(
 
 def test_the_same_seed_sends_the_same() -> None:
     def sent(seed: int) -> list[Alert]:
-        senders = Senders("http://x", ENV, DESK, random.Random(seed))
+        senders = Senders("http://x", ENV, BENCH_USER, random.Random(seed))
         return [senders.next(number, Decimal(50_000)) for number in range(60)]
 
     assert sent(1) == sent(1)
@@ -112,7 +112,7 @@ def test_a_sender_sends_again_until_it_is_answered(monkeypatch: pytest.MonkeyPat
 
     async def go():
         backend, url = await serve(handler)
-        senders = Senders(url, ENV, DESK, random.Random(1))
+        senders = Senders(url, ENV, BENCH_USER, random.Random(1))
         async with aiohttp.ClientSession() as session:
             await senders.send(session, Alert("paper", "/api/webhook", {"alert_id": "a"}, {}), again=True)
         await backend.cleanup()

@@ -14,7 +14,7 @@ from tests.contract.exchanges.exchange_rig import BUY, SELL, SimulatedDesk
 
 
 @pytest.fixture
-def desk(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> SimulatedDesk:
+def client(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> SimulatedDesk:
     """Binance spot, as if nothing were known of it."""
     monkeypatch.setattr(registry, "_TESTED", {})
     monkeypatch.setattr(desks, "stored_markets", registry.fetch_markets)
@@ -74,28 +74,28 @@ def test_sites_without_futures_list_none(site: str):
     assert registry.fetch_markets(site, MarketType.FUTURES) == {}
 
 
-def test_generic_orders_fill_and_are_found(desk: SimulatedDesk):
+def test_generic_orders_fill_and_are_found(client: SimulatedDesk):
     """With ccxt's unified methods alone an order is placed, found by client id, cancelled and listed."""
-    limit = desk.order(BUY, "0.1", price="49000")
-    placed = desk.exchange.place(limit)
+    limit = client.order(BUY, "0.1", price="49000")
+    placed = client.exchange.place(limit)
     assert (OrderStatus.OPEN, Decimal(49000)) == (placed.status, placed.price)
     assert [limit.client_order_id] == [
-        each.client_order_id for each in desk.exchange.open_orders(desk.instrument)
+        each.client_order_id for each in client.exchange.open_orders(client.instrument)
     ]
-    desk.exchange.cancel_all(desk.instrument)
-    assert list(desk.exchange.open_orders(desk.instrument)) == []
-    assert Decimal(50000) == desk.exchange.last_price(desk.instrument)
-    assert {"USDT", "BTC"} == {each.currency for each in desk.exchange.balances()}
+    client.exchange.cancel_all(client.instrument)
+    assert list(client.exchange.open_orders(client.instrument)) == []
+    assert Decimal(50000) == client.exchange.last_price(client.instrument)
+    assert {"USDT", "BTC"} == {each.currency for each in client.exchange.balances()}
 
 
-def test_generic_failures_are_unknown(desk: SimulatedDesk):
+def test_generic_failures_are_unknown(client: SimulatedDesk):
     """Nothing is known of the exchange's codes, so a refusal too is unknown, and is settled by looking."""
     with pytest.raises(OutcomeUnknown):
-        desk.exchange.place(desk.order(SELL, "100"))
+        client.exchange.place(client.order(SELL, "100"))
 
 
-def test_generic_cancels_by_symbol_only(desk: SimulatedDesk):
+def test_generic_cancels_by_symbol_only(client: SimulatedDesk):
     """What an unknown exchange would cancel without a symbol is not tried."""
     with pytest.raises((NotDoable, Retryable)) as refusal:
-        desk.exchange.cancel_all()
+        client.exchange.cancel_all()
     assert refusal.value.code == "exchange_needs_symbol"

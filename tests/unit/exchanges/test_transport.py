@@ -17,43 +17,43 @@ from tests.contract.exchanges.exchange_rig import BUY, SimulatedDesk, make_order
 
 
 @pytest.fixture(params=VENUES, ids=str)
-def desk(request, simulator: Simulator) -> SimulatedDesk:
+def client(request, simulator: Simulator) -> SimulatedDesk:
     """Any exchange and market."""
     return SimulatedDesk(*request.param, simulator)
 
 
-def test_the_real_host_travels_along(desk: SimulatedDesk):
+def test_the_real_host_travels_along(client: SimulatedDesk):
     """A call that goes elsewhere still says for which exchange it is."""
-    desk.exchange.last_price(desk.instrument)
+    client.exchange.last_price(client.instrument)
     hosts = {
         "binance": {"api.binance.com", "fapi.binance.com"},
         "bybit": {"api.bybit.com"},
         "okx": {"www.okx.com"},
     }
-    assert desk.simulator.requests()[-1]["host"] in hosts[desk.name]
+    assert client.simulator.requests()[-1]["host"] in hosts[client.name]
 
 
-def test_an_answer_that_does_not_come_is_given_up(desk: SimulatedDesk):
+def test_an_answer_that_does_not_come_is_given_up(client: SimulatedDesk):
     """The read timeout holds, whatever ccxt's own is, and the order's outcome is unknown."""
-    desk.simulator.fault(kind="timeout", method="POST", api_key=desk.credentials.api_key, seconds=2)
+    client.simulator.fault(kind="timeout", method="POST", api_key=client.credentials.api_key, seconds=2)
     started = time.monotonic()
     with pytest.raises(OutcomeUnknown):
-        desk.open(timeout=(1.0, 0.2)).place(desk.order(BUY, "0.1"))
+        client.open(timeout=(1.0, 0.2)).place(client.order(BUY, "0.1"))
     assert time.monotonic() - started < 1.5
 
 
-def test_nobody_there_means_not_placed(desk: SimulatedDesk, monkeypatch: pytest.MonkeyPatch):
+def test_nobody_there_means_not_placed(client: SimulatedDesk, monkeypatch: pytest.MonkeyPatch):
     """Without a connection nothing was sent."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         monkeypatch.setenv("TRADEHOOK_EXCHANGE_ENDPOINT", f"http://127.0.0.1:{unused.getsockname()[1]}")
         with pytest.raises(Retryable):
-            desk.open().place(desk.order(BUY, "0.1"))
+            client.open().place(client.order(BUY, "0.1"))
 
 
 def test_redirects_are_not_followed(simulator: Simulator, monkeypatch: pytest.MonkeyPatch):
     """A key and a signature go only to the place they were made for, and the outcome is unknown."""
-    desk = SimulatedDesk("binance", MarketType.SPOT, simulator)
+    client = SimulatedDesk("binance", MarketType.SPOT, simulator)
     asked = []
 
     def serve(listener: socket.socket) -> None:
@@ -70,25 +70,25 @@ def test_redirects_are_not_followed(simulator: Simulator, monkeypatch: pytest.Mo
         threading.Thread(target=serve, args=(listener,), daemon=True).start()
         monkeypatch.setenv("TRADEHOOK_EXCHANGE_ENDPOINT", f"http://127.0.0.1:{listener.getsockname()[1]}")
         with pytest.raises(OutcomeUnknown):
-            desk.open().place(desk.order(BUY, "0.1"))
+            client.open().place(client.order(BUY, "0.1"))
     assert len(asked) == 1
 
 
 @pytest.mark.parametrize("kind", ["500", "reset", "429"])
-def test_nothing_is_repeated(desk: SimulatedDesk, kind: str):
+def test_nothing_is_repeated(client: SimulatedDesk, kind: str):
     """One order is one request, however it fails."""
-    desk.simulator.fault(kind=kind, method="POST", api_key=desk.credentials.api_key, times=-1)
+    client.simulator.fault(kind=kind, method="POST", api_key=client.credentials.api_key, times=-1)
     with pytest.raises((OutcomeUnknown, Retryable)):
-        desk.exchange.place(desk.order(BUY, "0.1"))
-    assert sum(call["method"] == "POST" for call in desk.simulator.requests()) == 1
+        client.exchange.place(client.order(BUY, "0.1"))
+    assert sum(call["method"] == "POST" for call in client.simulator.requests()) == 1
 
 
-def test_a_wrong_clock_places_nothing(desk: SimulatedDesk):
+def test_a_wrong_clock_places_nothing(client: SimulatedDesk):
     """A request from another time is turned away before it has an effect, and may be tried again."""
-    desk.simulator.call("POST", "clock", offset_ms=60_000)
+    client.simulator.call("POST", "clock", offset_ms=60_000)
     with pytest.raises(Retryable):
-        desk.exchange.place(desk.order(BUY, "0.1"))
-    assert desk.simulator.orders() == []
+        client.exchange.place(client.order(BUY, "0.1"))
+    assert client.simulator.orders() == []
 
 
 def test_limits_are_reported(simulator: Simulator):
@@ -105,43 +105,50 @@ def test_limits_are_reported(simulator: Simulator):
     assert Pacing() == okx.exchange.pacing
 
 
-def test_too_many_orders_are_rate_limited(desk: SimulatedDesk):
+def test_too_many_orders_are_rate_limited(client: SimulatedDesk):
     """Over the limit an exchange refuses orders, which is retryable; none of those refused was placed."""
-    orders = [make_order(desk.instrument, f"x{number}", BUY, "0.003", price="40000") for number in range(400)]
+    orders = [
+        make_order(client.instrument, f"x{number}", BUY, "0.003", price="40000") for number in range(400)
+    ]
     placed = []
     with pytest.raises(RateLimited):
-        placed.extend(map(desk.exchange.place, orders))
+        placed.extend(map(client.exchange.place, orders))
     assert [state.client_order_id for state in placed] == [
-        each["client_id"] for each in desk.simulator.orders()
+        each["client_id"] for each in client.simulator.orders()
     ]
-    assert desk.simulator.call("GET", "stats")["limited"] >= 1
+    assert client.simulator.call("GET", "stats")["limited"] >= 1
 
 
-def test_no_secret_shows(desk: SimulatedDesk, caplog: pytest.LogCaptureFixture):
+def test_no_secret_shows(client: SimulatedDesk, caplog: pytest.LogCaptureFixture):
     """Neither errors with all that led to them, nor reprs, nor logs at any level carry key, secret,
     passphrase or signature.
     """
     caplog.set_level("DEBUG")
-    wrong = type(desk.credentials)(desk.credentials.api_key, "another-secret", "another-phrase", demo=False)
-    texts = [repr(desk.exchange), repr(wrong), str(wrong)]
-    for credentials in (wrong, desk.credentials):
+    wrong = type(client.credentials)(
+        client.credentials.api_key, "another-secret", "another-phrase", demo=False
+    )
+    texts = [repr(client.exchange), repr(wrong), str(wrong)]
+    for credentials in (wrong, client.credentials):
         for kind in ("none", "500", "reset", "html"):
-            desk.simulator.fault(
+            client.simulator.fault(
                 kind="500" if kind == "none" else kind,
                 times=0 if kind == "none" else 2,
                 api_key=credentials.api_key,
             )
-            exchange = desk.open(credentials=credentials)
-            for call in (exchange.balances, lambda exchange=exchange: exchange.place(desk.order(BUY, "0.1"))):
+            exchange = client.open(credentials=credentials)
+            for call in (
+                exchange.balances,
+                lambda exchange=exchange: exchange.place(client.order(BUY, "0.1")),
+            ):
                 try:
                     call()
                 except (NotDoable, OutcomeUnknown, Retryable) as error:
                     texts += [repr(error), str(error), *traceback.format_exception(error)]
-            desk.simulator.clear_faults()
+            client.simulator.clear_faults()
     texts += [
         record.getMessage()
         for record in caplog.records
         if record.name.split(".")[0] in {"ccxt", "urllib3", "chalicelib"}
     ]
-    for secret in (wrong.api_key, wrong.secret, desk.credentials.secret, wrong.passphrase, "signature="):
+    for secret in (wrong.api_key, wrong.secret, client.credentials.secret, wrong.passphrase, "signature="):
         assert not [each for each in texts if secret and secret in each]

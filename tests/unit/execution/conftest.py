@@ -153,7 +153,7 @@ class Live:
         }
         return [each | became.get(each["client_id"], {}) for each in orders if each["parent"] is None]
 
-    def ledger(self) -> list[Order]:
+    def order_store(self) -> list[Order]:
         """Returns the account's stored orders, oldest first."""
         items = aws.query_all("orders", "account_id = :account", index="by_account", account=self.account_id)
         return sorted((store.order_from_item(item) for item in items), key=lambda order: order.number)
@@ -167,8 +167,8 @@ class Live:
         there = [each for each in self.there() if each["status"] != "rejected"]
         theirs = {each["client_id"]: each for each in there}
         assert len(theirs) == len(there), "doubled"
-        ledger = self.ledger() if signal_id is None else store.results_of(signal_id)[1]
-        mine = {each.client_order_id: each for each in ledger if each.status != "rejected"}
+        order_store = self.order_store() if signal_id is None else store.results_of(signal_id)[1]
+        mine = {each.client_order_id: each for each in order_store if each.status != "rejected"}
         if signal_id is not None:
             theirs = {name: each for name, each in theirs.items() if name in mine}
         if mine.keys() != theirs.keys():

@@ -289,14 +289,14 @@ def finish(live: Live, message: Message) -> None:
     """
     settle(message)
     for _ in range(_LOOKS):
-        seen = live.ledger()
+        seen = live.order_store()
         live.follow()
-        if live.ledger() == seen and not any(order.status in _UNCERTAIN for order in seen):
+        if live.order_store() == seen and not any(order.status in _UNCERTAIN for order in seen):
             break
-    before = (live.ledger(), live.there())
+    before = (live.order_store(), live.there())
     if not isinstance(message, ReconcileAccount):
         settle(message)
-        assert (live.ledger(), live.there()) == before, (
+        assert (live.order_store(), live.there()) == before, (
             "the message delivered once more has done something more"
         )
 
@@ -322,7 +322,7 @@ def compare_records(live: Live, scenario: Scenario) -> ScenarioResult:
     # An exit that was placed again ends in the number of its round.
     legs_ = (
         (order.leg.rstrip("0123456789") if order.exit_of else order.leg, order.status.value)
-        for order in live.ledger()
+        for order in live.order_store()
     )
     ends = Counter(f"{leg} {status}" for leg, status in legs_ if status != "rejected")
     position = sum((Decimal(each) for each in live.holdings["positions"].values()), Decimal(0))

@@ -61,7 +61,7 @@ def test_trades_show_an_order_that_its_query_hides(
     live.run("buy")
     live.simulator.clear_faults()
     assert [each["status"] for each in live.there()] == ["filled"]
-    [order] = live.ledger()
+    [order] = live.order_store()
     assert (order.status, order.filled, order.average_price) == (
         OrderStatus.FILLED,
         Decimal("0.1"),
@@ -87,10 +87,10 @@ def test_a_changed_position_forbids_sending_again(
     live.run("buy")
     live.follow()
     assert len(live.there()) == 1
-    assert [order.status for order in live.ledger()] == [OrderStatus.UNKNOWN]
+    assert [order.status for order in live.order_store()] == [OrderStatus.UNKNOWN]
     live.simulator.clear_faults()
     live.follow()
-    assert [order.status for order in live.ledger()] == [OrderStatus.FILLED]
+    assert [order.status for order in live.order_store()] == [OrderStatus.FILLED]
     assert live.agrees()
 
 
@@ -114,10 +114,10 @@ def test_without_a_second_proof_nothing_is_sent_again(open_account, exchange: st
     live.answer("GET", TRADES[exchange], 500, {}, times=-1)
     live.run("buy")
     assert live.sent(*PLACE[exchange]) == 1
-    assert [order.status for order in live.ledger()] == [OrderStatus.UNKNOWN]
+    assert [order.status for order in live.order_store()] == [OrderStatus.UNKNOWN]
     live.simulator.clear_faults()
     live.follow()
-    assert [(order.status, order.code) for order in live.ledger()] == [
+    assert [(order.status, order.code) for order in live.order_store()] == [
         (OrderStatus.REJECTED, "exchange_never_arrived")
     ]
 
@@ -131,7 +131,7 @@ def test_a_resting_order_is_found_in_the_list_of_open_orders(open_account, excha
     inject(live, PLACE, "reset", "after")
     hide(live, QUERY[exchange])
     live.limit()
-    assert [order.status for order in live.ledger()] == [OrderStatus.OPEN]
+    assert [order.status for order in live.order_store()] == [OrderStatus.OPEN]
     assert len(live.there()) == 1
 
 
@@ -151,17 +151,17 @@ def test_a_stop_that_its_query_hides_stays_ours(open_account, exchange: str, sce
     """
     live = open_account(exchange, FUTURES)
     live.run("buy", stop_loss=Decimal(45000), group_name="mine")
-    stop = next(order for order in live.ledger() if order.exit_of is not None)
+    stop = next(order for order in live.order_store() if order.exit_of is not None)
     age(stop)
     hide(live, ALGO_QUERY[exchange])
     live.follow()
-    assert live.ledger()[1].status is OrderStatus.OPEN
+    assert live.order_store()[1].status is OrderStatus.OPEN
     if scenario == "close":
         live.run("close")
     else:
         live.run("cancel_all_order", symbol=None, market_type=None, group_name="mine")
     assert [each["status"] for each in live.there() if each["algo"]] == ["cancelled"]
-    assert live.ledger()[1].status is OrderStatus.CANCELLED
+    assert live.order_store()[1].status is OrderStatus.CANCELLED
 
 
 @pytest.mark.parametrize("exchange", ALGO_QUERY)
@@ -172,7 +172,7 @@ def test_an_order_is_cancelled_before_it_is_written_off(open_account, exchange: 
     """
     live = open_account(exchange, FUTURES)
     live.run("buy", order_type=OrderType.STOP_MARKET, stop_price=Decimal(52000))
-    [stop] = live.ledger()
+    [stop] = live.order_store()
     age(stop)
     hide(live, ALGO_QUERY[exchange])
     live.answer(
@@ -183,7 +183,7 @@ def test_an_order_is_cancelled_before_it_is_written_off(open_account, exchange: 
     )
     live.follow()
     assert [each["status"] for each in live.there()] == ["cancelled"]
-    assert live.ledger()[0].status is OrderStatus.CANCELLED
+    assert live.order_store()[0].status is OrderStatus.CANCELLED
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
@@ -198,10 +198,10 @@ def test_an_order_that_was_written_off_is_taken_up(
     monkeypatch.setattr(query_order, "_POSITION_COUNTS_FOR", timedelta(0))
     monkeypatch.setattr(submit_order, "_TRIES", 1)
     live.run("buy")
-    assert [order.status for order in live.ledger()] == [OrderStatus.REJECTED]
+    assert [order.status for order in live.order_store()] == [OrderStatus.REJECTED]
     live.simulator.clear_faults()
     live.follow()
-    [order] = live.ledger()
+    [order] = live.order_store()
     assert (order.status, order.filled, order.code, order.written_off_at) == (
         OrderStatus.FILLED,
         Decimal("0.1"),
@@ -220,7 +220,7 @@ def test_the_watch_over_what_was_written_off_ends(open_account, monkeypatch: pyt
     live.run("buy")
     live.simulator.clear_faults()
     live.follow()
-    [order] = live.ledger()
+    [order] = live.order_store()
     assert order.status is OrderStatus.REJECTED
     past = datetime.now(UTC) - timedelta(hours=25)
     in_flight.write(
@@ -240,7 +240,7 @@ def test_a_query_that_is_refused_proves_nothing(open_account) -> None:
     inject(live, PLACE, "reset", "after")
     live.answer(FIND["okx"][0], FIND["okx"][1], 200, {"code": "59876", "msg": "no", "data": []}, times=-1)
     live.run("buy")
-    assert [order.status for order in live.ledger()] == [OrderStatus.UNKNOWN]
+    assert [order.status for order in live.order_store()] == [OrderStatus.UNKNOWN]
     live.simulator.clear_faults()
     live.follow()
     assert live.agrees()

@@ -57,7 +57,7 @@ def closings(live: Live) -> list[tuple[str, str, Decimal]]:
     """Returns the stored closing orders: leg, status, filled quantity."""
     return [
         (order.leg, order.status.value, order.filled)
-        for order in live.ledger()
+        for order in live.order_store()
         if order.leg.startswith("close")
     ]
 
@@ -165,7 +165,7 @@ def test_a_cross_and_an_isolated_position_side_by_side(open_account, side: str) 
     execution = live.run("close")
     assert execution.succeeded, execution.refused
     assert positions(live) == {}
-    assert {order.margin_mode: order.filled for order in live.ledger()} == {
+    assert {order.margin_mode: order.filled for order in live.order_store()} == {
         "cross": Decimal("0.2"),
         "isolated": Decimal("0.3"),
     }
@@ -182,7 +182,7 @@ def test_exits_are_those_of_their_position(open_account) -> None:
     live.simulator.price("BTCUSDT", "44900")
     live.follow()
     assert positions(live) == {}
-    assert {order.margin_mode for order in live.ledger()} == {"isolated"}
+    assert {order.margin_mode for order in live.order_store()} == {"isolated"}
 
 
 @pytest.mark.parametrize("held", [{"short": "-0.2"}, {"long": "0.2", "short": "-0.2"}])
@@ -291,7 +291,7 @@ def test_a_reversal_of_more_than_the_largest_order(futures: Live) -> None:
     book(futures, market_maximum="0.2")
     execution = futures.run("long", quantity=Decimal("0.1"))
     assert execution.succeeded, execution.refused
-    assert [order.leg for order in futures.ledger()] == ["close", "close-2", "close-3", "0"]
+    assert [order.leg for order in futures.order_store()] == ["close", "close-2", "close-3", "0"]
     assert positions(futures) == {"net": Decimal("0.1")}
 
 
@@ -308,7 +308,7 @@ def test_a_sale_of_more_than_the_largest_order(futures: Live) -> None:
     by_hand(futures, "0.5")
     book(futures, market_maximum="0.2")
     assert futures.run("sell", legs=legs("100")).succeeded
-    assert [order.leg for order in futures.ledger()] == ["0", "0-2", "0-3"]
+    assert [order.leg for order in futures.order_store()] == ["0", "0-2", "0-3"]
     assert positions(futures) == {}
 
 
@@ -332,7 +332,7 @@ def test_exits_of_more_than_the_largest_order(live: Live) -> None:
     live.limit("49000", stop_loss=Decimal(45000), take_profit=Decimal(60000))
     live.simulator.price("BTCUSDT", "48900")
     live.follow()
-    assert sorted(order.leg for order in live.ledger() if order.exit_of) == [
+    assert sorted(order.leg for order in live.order_store() if order.exit_of) == [
         "0.sl",
         "0.sl-2",
         "0.tp",
@@ -341,7 +341,7 @@ def test_exits_of_more_than_the_largest_order(live: Live) -> None:
     live.simulator.price("BTCUSDT", "44900")
     for _ in range(2):
         live.follow()
-    exits = {order.leg: order.status.value for order in live.ledger() if order.exit_of}
+    exits = {order.leg: order.status.value for order in live.order_store() if order.exit_of}
     assert exits == {"0.sl": "filled", "0.sl-2": "filled", "0.tp": "cancelled", "0.tp-2": "cancelled"}
     if live.market_type is MarketType.FUTURES:
         assert positions(live) == {}
@@ -358,8 +358,8 @@ def test_an_exit_that_finds_too_little_is_followed_by_another(live: Live, price:
     live.simulator.price("BTCUSDT", price)
     for _ in range(5):
         live.follow()
-    left = sum(order.filled for order in live.ledger() if order.exit_of)
-    assert left == live.ledger()[0].received.quantize(left)
+    left = sum(order.filled for order in live.order_store() if order.exit_of)
+    assert left == live.order_store()[0].received.quantize(left)
     assert live.agrees()
     if live.market_type is MarketType.FUTURES:
         assert positions(live) == {}
@@ -380,7 +380,7 @@ def test_what_is_left_is_tried_again(live: Live, action: str) -> None:
         action, **({"legs": legs("100"), "price": Decimal(50000)} if action == "sell" else {})
     )
     assert execution.succeeded, execution.refused
-    mine = [order for order in live.ledger() if order.signal_id == execution.signal_id]
+    mine = [order for order in live.order_store() if order.signal_id == execution.signal_id]
     assert [order.filled for order in mine] == [Decimal("0.4"), Decimal("0.6")]
     status, body = answered(live, execution)
     [result] = body["result"]["results"]
@@ -440,7 +440,7 @@ def test_exits_go_with_their_own_side(futures: Live) -> None:
     execution = futures.execute(futures.signal("close"), seconds=5)
     assert [leg.code for leg in execution.refused] == ["close_incomplete"]
     assert positions(futures) == {"long": Decimal("0.06")}
-    left = {order.side.value for order in futures.ledger() if order.exit_of and order.status == "open"}
+    left = {order.side.value for order in futures.order_store() if order.exit_of and order.status == "open"}
     assert left == {"sell"}
     assert futures.agrees()
 
@@ -508,7 +508,7 @@ def test_parts_of_a_close_have_ids_of_their_own(open_account) -> None:
     book(live, market_maximum="0.2")
     signal = live.signal("close")
     live.execute(signal)
-    ids = [order.client_order_id for order in live.ledger()]
+    ids = [order.client_order_id for order in live.order_store()]
     assert len(set(ids)) == 3
     live.execute(signal)
     _, orders = store.results_of(signal.signal_id)
@@ -523,7 +523,7 @@ def test_a_limit_order_that_reduces_two_positions(open_account) -> None:
     by_hand(live, "0.3", "net", "isolated")
     limit = (Leg(percent=Decimal(100), price=Decimal(51000)),)
     assert live.run("sell", order_type=OrderType.LIMIT, legs=limit).succeeded
-    assert {(order.margin_mode, order.quantity) for order in live.ledger()} == {
+    assert {(order.margin_mode, order.quantity) for order in live.order_store()} == {
         ("cross", Decimal("0.2")),
         ("isolated", Decimal("0.3")),
     }
@@ -533,7 +533,7 @@ def test_a_fee_in_another_currency_is_not_taken_from_the_base(open_account) -> N
     """BNB is no part of BNBXUSDT, although the symbol begins with it."""
     live = open_account("binance")
     live.run("buy")
-    [order] = live.ledger()
+    [order] = live.order_store()
     other: Order = order.model_copy(
         update={"symbol": "BNBXUSDT", "base": "BNBX", "fee": Decimal("0.01"), "fee_currency": "BNB"}
     )

@@ -172,7 +172,7 @@ def test_what_was_realised_is_what_the_exchange_paid(open_account, place: tuple[
         assert not live.run(action, quantity=D(quantity)).refused
     live.simulator.price("BTCUSDT", "55000")
     live.run("close")
-    orders = live.ledger()
+    orders = live.order_store()
     realized = sum(order.realized_profit for order in orders)
     change = D(live.holdings["balances"][live.market_type.value]["USDT"]) - 100000
     dust = D("0.00001") * 55000 if live.market_type is MarketType.SPOT else 0
@@ -190,7 +190,7 @@ def test_an_exit_realises_and_halts(open_account) -> None:
     live.run("buy", stop_loss=D(45000))
     live.simulator.price("BTCUSDT", "44900")
     live.follow()
-    stop = live.ledger()[1]
+    stop = live.order_store()[1]
     assert stop.realized_profit is not None
     assert stop.realized_profit < -500
     assert [leg.code for leg in live.run("buy").refused] == ["halted"]

@@ -81,7 +81,7 @@ def test_what_it_says_is_what_a_run_does(live: Live) -> None:
     assert (account["balances_known"], account["balances_at"]) == (True, taken_at)
     [told] = account["orders"]
     live.run("buy", legs=legs("50"))
-    [order] = live.ledger()
+    [order] = live.order_store()
     assert (told["side"], told["order_type"], Decimal(str(told["quantity"]))) == (
         "buy",
         "market",
@@ -94,7 +94,7 @@ def test_what_it_says_is_what_a_run_does(live: Live) -> None:
     [account] = explain(live, headers, side="close")
     held = Decimal(str(account["quantity"]))
     live.run("close")
-    assert (held, len(live.there())) == (live.ledger()[-1].quantity, 2)
+    assert (held, len(live.there())) == (live.order_store()[-1].quantity, 2)
 
 
 def test_no_exchange_hears_of_it_and_nothing_is_written(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from chalicelib.trading import Leg, MarketType, OrderType
 from functions import execute_orders
 from testkit import pump
 from testkit.gateway import CONTEXT, queue_event
-from tests.unit.execution.test_paper_exits import cloud, ledger, market_type, run, signal
+from tests.unit.execution.test_paper_exits import cloud, market_type, order_store, run, signal
 
 __all__ = ["cloud", "market_type"]
 D = Decimal
@@ -33,7 +33,7 @@ def test_a_risk_without_a_distance_is_refused(market_type: MarketType, stop_loss
     more: dict[str, Any] = {"order_type": OrderType.LIMIT, "price": None, "legs": legs}
     execution = run("buy", market_type, stop_loss=D(stop_loss), risk_percent=D(1), **more)
     assert [leg.code for leg in execution.refused] == ["exit_on_wrong_side"]
-    assert not ledger()
+    assert not order_store()
 
 
 def test_what_cannot_be_computed_is_settled_at_once(
@@ -50,7 +50,7 @@ def test_what_cannot_be_computed_is_settled_at_once(
 
     monkeypatch.setattr(PaperExecution, "place", faulty)
     assert [(leg.code, leg.status) for leg in run("buy", market_type).refused] == [("internal", 500)]
-    assert not ledger()
+    assert not order_store()
     monkeypatch.setattr(PaperExecution, "place", place)
     assert not run("buy", market_type).refused
 

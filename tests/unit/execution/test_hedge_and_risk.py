@@ -53,7 +53,7 @@ def test_exits_of_one_position(futures: Live) -> None:
     futures.run("buy", stop_loss=Decimal(45000), take_profit=Decimal(55000), **LONG)
     futures.run("sell", quantity=Decimal("0.3"), **SHORT)
     futures.run("close", **SHORT)
-    assert {order.leg: order.status.value for order in futures.ledger()[:3]} == {
+    assert {order.leg: order.status.value for order in futures.order_store()[:3]} == {
         "0": "filled",
         "0.sl": "open",
         "0.tp": "open",
@@ -72,7 +72,7 @@ def test_no_more_is_bought_than_the_risk_allows(live: Live, stop: str) -> None:
         "buy", legs=legs("100"), price=Decimal(50000), stop_loss=Decimal(stop), risk_percent=Decimal(1)
     )
     assert not execution.refused, execution.refused
-    entry = live.ledger()[0]
+    entry = live.order_store()[0]
     assert entry.quantity * (50000 - Decimal(stop)) <= 1000
     assert entry.quantity * (50000 - Decimal(stop)) > 990
 
@@ -81,4 +81,4 @@ def test_the_risk_makes_nothing_larger(open_account) -> None:
     """What the share of the balance buys is the most, however little a near stop would lose."""
     live = open_account("bybit", MarketType.SPOT)
     live.run("buy", legs=legs("10"), price=Decimal(50000), stop_loss=Decimal(49900), risk_percent=Decimal(50))
-    assert live.ledger()[0].quantity <= Decimal("0.2")
+    assert live.order_store()[0].quantity <= Decimal("0.2")

@@ -18,7 +18,7 @@ from tests.unit.execution.conftest import Live, legs
 def test_a_market_order_fills(live: Live) -> None:
     """One order at the exchange, stored as filled with price, value and fee, and one event of it."""
     execution = live.run("buy", quantity=Decimal("0.1"))
-    [order] = live.ledger()
+    [order] = live.order_store()
     assert (order.status, order.filled, order.number) == ("filled", Decimal("0.1"), 1)
     assert order.average_price == 50000
     assert order.value == 5000
@@ -40,12 +40,12 @@ def test_a_settled_signal_is_not_repeated(live: Live) -> None:
 def test_a_share_of_the_balance(live: Live) -> None:
     """Half of the free balance, costs included, rounded to the step; then half of the holding."""
     live.run("buy", legs=legs("50"), price=Decimal(50000))
-    [order] = live.ledger()
+    [order] = live.order_store()
     assert Decimal("0.99") < order.quantity < 1
     assert order.basis["free"] == 100000
     live.run("sell", legs=legs("50"), price=Decimal(50000))
     held = order.filled + (2 if live.market_type is MarketType.SPOT else 0)
-    assert abs(live.ledger()[1].quantity - held / 2) < Decimal("0.002")
+    assert abs(live.order_store()[1].quantity - held / 2) < Decimal("0.002")
     assert live.agrees()
 
 
@@ -53,7 +53,7 @@ def test_a_batch_is_sized_from_one_look(live: Live) -> None:
     """Two legs of 40 % are alike: the second is not 40 % of what the first has left."""
     execution = live.run("buy", legs=legs("40", "40"), price=Decimal(50000))
     assert not execution.refused
-    first, second = live.ledger()
+    first, second = live.order_store()
     assert first.quantity == second.quantity
     balances = [
         each
@@ -66,11 +66,11 @@ def test_a_batch_is_sized_from_one_look(live: Live) -> None:
 def test_a_limit_order_rests_and_is_followed_to_its_fill(live: Live) -> None:
     """Open at first; when the price has come, the follow-up records the fill with its fee."""
     live.limit("49000")
-    [order] = live.ledger()
+    [order] = live.order_store()
     assert order.status == "open"
     live.simulator.price("BTCUSDT", "48900")
     assert live.follow() == 1
-    [order] = live.ledger()
+    [order] = live.order_store()
     assert (order.status, order.filled) == ("filled", Decimal("0.1"))
     assert order.fee is not None
     assert live.agrees()
@@ -87,10 +87,10 @@ def test_a_stop_waits_and_fires(live: Live) -> None:
     stop = Leg(stop_price=Decimal(48000))
     execution = live.run("sell", order_type=OrderType.STOP_MARKET, quantity=Decimal("0.1"), legs=(stop,))
     assert not execution.refused, execution.refused
-    assert live.ledger()[-1].status == "open"
+    assert live.order_store()[-1].status == "open"
     live.simulator.price("BTCUSDT", "47900")
     live.follow()
-    assert (live.ledger()[-1].status, live.ledger()[-1].filled) == ("filled", Decimal("0.1"))
+    assert (live.order_store()[-1].status, live.order_store()[-1].filled) == ("filled", Decimal("0.1"))
 
 
 def test_long_from_short_waits_for_the_exit(futures: Live) -> None:
@@ -98,7 +98,7 @@ def test_long_from_short_waits_for_the_exit(futures: Live) -> None:
     futures.run("short", quantity=Decimal("0.5"))
     execution = futures.run("long", legs=legs("50"), price=Decimal(50000))
     assert not execution.refused, execution.refused
-    _, exit_, entry = futures.ledger()
+    _, exit_, entry = futures.order_store()
     assert (exit_.leg, exit_.side, exit_.quantity, exit_.status) == ("close", "buy", Decimal("0.5"), "filled")
     assert exit_.created_at < entry.created_at
     assert [Decimal(each) for each in futures.holdings["positions"].values()] == [entry.filled]
@@ -110,7 +110,7 @@ def test_close_closes_everything(live: Live) -> None:
     live.run("buy")
     execution = live.run("close")
     assert not execution.refused
-    assert live.ledger()[-1].status == "filled"
+    assert live.order_store()[-1].status == "filled"
     if live.market_type is MarketType.FUTURES:
         assert not live.holdings["positions"]
 
@@ -121,7 +121,7 @@ def test_cancel_touches_the_strategys_own_orders_only(live: Live) -> None:
     live.limit("48000", group_name="theirs")
     execution = live.run("cancel_all_order", symbol=None, market_type=None, group_name="mine")
     assert (execution.cancelled, execution.not_cancelled) == (1, 0)
-    assert [order.status for order in live.ledger()] == ["cancelled", "open"]
+    assert [order.status for order in live.order_store()] == ["cancelled", "open"]
     assert live.agrees()
     again = live.run("cancel_all_order", symbol=None, market_type=None, group_name="mine")
     assert (again.cancelled, again.not_cancelled) == (0, 0)
@@ -135,8 +135,8 @@ def test_the_exchanges_refusal_is_told(live: Live) -> None:
     execution = live.run("buy", quantity=Decimal(50))
     [refused] = execution.refused
     assert refused.code == "exchange_insufficient_funds"
-    assert live.ledger()[0].status == "rejected"
-    assert live.ledger()[0].code == "exchange_insufficient_funds"
+    assert live.order_store()[0].status == "rejected"
+    assert live.order_store()[0].code == "exchange_insufficient_funds"
     assert live.events() == ["order.rejected", "signal.refused"]
 
 
@@ -144,7 +144,7 @@ def test_a_filters_refusal_leaves_no_order(live: Live) -> None:
     """Less than the exchange's minimum is refused before anything is claimed."""
     execution = live.run("buy", quantity=Decimal("0.00000001"))
     assert [leg.code for leg in execution.refused] in (["below_minimum"], ["below_minimum_quantity"])
-    assert not live.ledger()
+    assert not live.order_store()
     assert not live.there()
 
 
@@ -207,4 +207,4 @@ def test_an_order_takes_five_calls_to_aws(live: Live, monkeypatch: pytest.Monkey
         made.clear()
         execute_signal.execute_signal(signal, 20)
         assert len(made) <= 5, made
-    assert [order.status for order in live.ledger()] == ["filled"] * 7
+    assert [order.status for order in live.order_store()] == ["filled"] * 7

@@ -173,11 +173,11 @@ def killed(live: Live, scenario: Scenario, killer: Killer, at: int, side: str) -
     scenarios.finish(live, message)
     found = scenarios.compare_records(live, scenario)
     if not reached:
-        assert not found, (found, live.ledger(), live.there())
+        assert not found, (found, live.order_store(), live.there())
         return None
     now = Counter(
         order.status.value
-        for order in live.ledger()
+        for order in live.order_store()
         if order.client_order_id not in ended and order.status != "rejected"
     )
     return Cell(
@@ -255,7 +255,7 @@ def test_killed_anywhere_and_delivered_too_late(
         scenarios.finish(
             live, message.model_copy(update={"received_at": message.received_at - timedelta(minutes=10)})
         )
-        orders = live.ledger()
+        orders = live.order_store()
         assert live.agrees(), at
         assert not [
             order for order in orders if order.status in {"pending_new", "unknown"} or order.unprotected
@@ -286,13 +286,13 @@ def test_a_message_that_comes_again_too_late(
         with pytest.raises(Killed):
             scenarios.deliver(signal)
     scenarios.forget_everything()
-    [claimed] = live.ledger()
+    [claimed] = live.order_store()
     assert claimed.status == "pending_new"
     time.sleep(LATE_S)
     execution = live.execute(
         signal.model_copy(update={"received_at": signal.received_at - timedelta(minutes=10)})
     )
-    [order] = live.ledger()
+    [order] = live.order_store()
     if side == "sell":
         assert not execution.refused
         assert (order.status, len(live.there())) == ("filled", 1)

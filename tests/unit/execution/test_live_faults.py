@@ -122,7 +122,7 @@ def test_an_exchange_that_does_not_answer(open_account, venue) -> None:
             **many,
         )
     live.run("buy")
-    [order] = live.ledger()
+    [order] = live.order_store()
     if order.status != "filled":
         assert order.status == "unknown"
         assert "order.unknown" in live.events()
@@ -176,12 +176,12 @@ def test_cancelling_what_never_arrived(open_account, venue) -> None:
             times=times,
         )
     live.limit("49000", group_name="mine")
-    [order] = live.ledger()
+    [order] = live.order_store()
     assert order.status == "unknown"
     live.simulator.clear_faults()
     time.sleep(4 * LATE_S)
     execution = live.run("cancel_all_order", symbol=None, market_type=None, group_name="mine")
     assert (execution.cancelled, execution.not_cancelled) == (0, 1)
-    [order] = live.ledger()
+    [order] = live.order_store()
     assert (order.status, order.code) == ("rejected", "exchange_never_arrived")
     assert live.there() == []

@@ -17,7 +17,7 @@ USER = Switch(Scope.USER, "1", "1")
 
 
 def statuses(live) -> dict[str, str]:
-    return {f"{order.leg}.{order.number}": order.status.value for order in live.ledger()}
+    return {f"{order.leg}.{order.number}": order.status.value for order in live.order_store()}
 
 
 @pytest.mark.parametrize(
@@ -50,11 +50,15 @@ def test_a_halt_cancels_resting_entries(open_account, unlimited, keep: bool) -> 
         at="2026-01-01T00:00:00Z",
     )
     close_all(message, 20)
-    assert [order.status for order in live.ledger()] == ["filled", "open", "open"], "not halted"
+    assert [order.status for order in live.order_store()] == ["filled", "open", "open"], "not halted"
     shown = halts.set_switch(USER, halted=True, by="1")
     queue_flatten.cancel_entries(USER, shown["at"])
     queued = [body for body in pump.bodies("orders-bybit") if body.get("entries_only")]
     assert [body["account_id"] for body in queued] == [live.account_id]
     close_all(Flatten.model_validate(queued[0]), 20)
-    assert [order.status for order in live.ledger()] == ["filled", "open", "open" if keep else "cancelled"]
-    assert [order.code for order in live.ledger()][2] == (None if keep else "halted")
+    assert [order.status for order in live.order_store()] == [
+        "filled",
+        "open",
+        "open" if keep else "cancelled",
+    ]
+    assert [order.code for order in live.order_store()][2] == (None if keep else "halted")

@@ -145,7 +145,7 @@ def test_a_rate_limited_order_waits(live: Live) -> None:
     }[live.exchange]
     live.simulator.fault(exchange=live.exchange, method=method, path=path, kind="429", when="before")
     execution = live.run("buy")
-    [order] = live.ledger()
+    [order] = live.order_store()
     assert (order.status, order.tries) == ("filled", 1)
     assert any(delay.cause == "rate_limit" for delay in order.delays)
     assert any(delay.cause == "rate_limit" for delay in execution.delays)

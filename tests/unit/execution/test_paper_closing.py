@@ -12,7 +12,7 @@ from chalicelib.paper import store as paper_store
 from chalicelib.paper.book import Book
 from chalicelib.trading import Leg, MarketType, OrderType, Symbol
 from tests.unit.execution import test_paper_exits
-from tests.unit.execution.test_paper_exits import cloud, events, held, ledger, market_type, run, see
+from tests.unit.execution.test_paper_exits import cloud, events, held, market_type, order_store, run, see
 
 __all__ = ["cloud", "market_type"]
 D = Decimal
@@ -59,7 +59,7 @@ def test_a_resting_order_that_makes_flat_ends_the_exits() -> None:
     run("sell", FUTURES, order_type=OrderType.LIMIT, price=D(52000))
     see("52000")
     assert (held(), waiting()) == (0, [])
-    assert ledger()["0.sl"].code == "position_left"
+    assert order_store()["0.sl"].code == "position_left"
 
 
 def test_a_partial_sale_shortens_the_exits(market_type: MarketType) -> None:
@@ -141,7 +141,7 @@ def test_a_cancel_says_why(market_type: MarketType) -> None:
     """A stop whose price has gapped beyond its reserved funds."""
     run("buy", market_type, order_type=OrderType.STOP_MARKET, stop_price=D(51000), quantity=D("1.9"))
     see("90000")
-    assert (ledger()["0"].status, ledger()["0"].code) == ("cancelled", "insufficient_funds")
+    assert (order_store()["0"].status, order_store()["0"].code) == ("cancelled", "insufficient_funds")
 
 
 @pytest.mark.parametrize("time_in_force", ["IOC", "FOK"])
@@ -160,7 +160,7 @@ def test_a_liquidation_is_an_order_with_its_events() -> None:
     run("buy", FUTURES, quantity=D(19), leverage=10, stop_loss=D(30000))
     see("44000")
     assert (held(), waiting()) == (0, [])
-    closing = ledger()["close"]
+    closing = order_store()["close"]
     assert (closing.code, closing.status, closing.filled, closing.realized_profit) == (
         "liquidated",
         "filled",

@@ -71,7 +71,7 @@ def see(price: str) -> None:
     execute_signal.on_price(seen)
 
 
-def ledger() -> dict[str, Order]:
+def order_store() -> dict[str, Order]:
     items = aws.query_all("orders", "account_id = :account", index="by_account", account=ACCOUNT)
     return {
         order.leg: order
@@ -80,7 +80,7 @@ def ledger() -> dict[str, Order]:
 
 
 def statuses() -> dict[str, str]:
-    return {leg: order.status.value for leg, order in ledger().items()}
+    return {leg: order.status.value for leg, order in order_store().items()}
 
 
 def held() -> Decimal:
@@ -106,7 +106,7 @@ def test_one_exit_cancels_the_other(market_type: MarketType, price: str, filled:
     see(price)
     assert statuses() == {"0": "filled", filled: "filled", cancelled: "cancelled"}
     assert held() == 0
-    assert ledger()[filled].average_price == Decimal(price)
+    assert order_store()[filled].average_price == Decimal(price)
     bought = ["order.filled", "order.opened", "order.opened", "position.changed"]
     assert sorted(events()) == sorted([*bought, "order.filled", "order.cancelled", "position.changed"])
 
@@ -138,8 +138,8 @@ def test_a_resting_entry_gets_its_exits_when_it_fills(market_type: MarketType) -
     assert statuses() == {"0": "open"}
     see("48900")
     assert statuses() == {"0": "filled", "0.sl": "open", "0.tp": "open"}
-    assert ledger()["0.sl"].quantity == ledger()["0"].filled
-    assert not ledger()["0"].unprotected
+    assert order_store()["0.sl"].quantity == order_store()["0"].filled
+    assert not order_store()["0"].unprotected
     see("44000")
     assert statuses() == {"0": "filled", "0.sl": "filled", "0.tp": "cancelled"}
 
@@ -150,7 +150,7 @@ def test_a_signal_that_leaves_takes_the_exits_along(market_type: MarketType) -> 
     execution = run("close" if market_type is MarketType.FUTURES else "sell", market_type)
     assert not execution.refused, execution.refused
     assert held() == 0
-    found = ledger()
+    found = order_store()
     assert {found[leg].status.value for leg in ("0.sl", "0.tp")} == {"cancelled"}
     assert {found[leg].code for leg in ("0.sl", "0.tp")} == {"position_left"}
 
@@ -162,7 +162,7 @@ def test_exits_on_the_wrong_side_open_nothing(market_type: MarketType, wrong) ->
     """What would fire at once is refused, and nothing is opened."""
     execution = run("buy", market_type, **wrong)
     assert [leg.code for leg in execution.refused] == ["exit_on_wrong_side"]
-    assert not ledger()
+    assert not order_store()
 
 
 def test_a_batch_that_would_not_fit_into_one_transaction(market_type: MarketType) -> None:
@@ -171,9 +171,9 @@ def test_a_batch_that_would_not_fit_into_one_transaction(market_type: MarketType
     assert [leg.code for leg in run("buy", market_type, legs=nine, **EXITS).refused] == [
         "too_many_with_exits"
     ]
-    assert not ledger()
+    assert not order_store()
     assert not run("buy", market_type, legs=nine[:8], **EXITS).refused
-    assert len(ledger()) == 24
+    assert len(order_store()) == 24
 
 
 def test_every_order_of_a_batch_has_its_own(market_type: MarketType) -> None:

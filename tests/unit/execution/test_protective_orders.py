@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("unlimited")
 
 def by_leg(live: Live) -> dict[str, str]:
     """The status of each of the account's orders by its leg."""
-    return {order.leg: order.status.value for order in live.ledger()}
+    return {order.leg: order.status.value for order in live.order_store()}
 
 
 def position(live: Live) -> Decimal:
@@ -33,7 +33,7 @@ def test_an_entry_gets_its_exits(live: Live) -> None:
     execution = live.run("buy", **EXITS)
     assert not execution.refused, execution.refused
     assert by_leg(live) == {"0": "filled", "0.sl": "open", "0.tp": "open"}
-    entry, *left = live.ledger()
+    entry, *left = live.order_store()
     assert {order.stop_price for order in left} == {Decimal(45000), Decimal(55000)}
     assert all(
         order.quantity <= entry.received and order.quantity > entry.received * Decimal("0.98")
@@ -74,7 +74,7 @@ def test_an_account_that_holds_no_more_than_it_bought(open_account, exchange: st
         exchange, MarketType.SPOT, balances={"spot": {"USDT": "100000"}, "futures": {"USDT": "100000"}}
     )
     live.run("buy", quantity=Decimal("0.123456"), **EXITS)
-    [entry, stop, _] = live.ledger()
+    [entry, stop, _] = live.order_store()
     assert stop.quantity <= Decimal(live.holdings["balances"]["spot"]["BTC"]) < entry.filled
     live.simulator.price("BTCUSDT", price)
     live.follow()
@@ -105,7 +105,7 @@ def test_a_resting_entry_gets_its_exits_when_it_fills(live: Live) -> None:
     live.simulator.price("BTCUSDT", "48900")
     live.follow()
     live.follow()
-    orders = live.ledger()
+    orders = live.order_store()
     stops = [order for order in orders if order.leg.startswith("0.sl")]
     assert len(stops) == 2
     assert Decimal("0.098") < sum(order.quantity for order in stops) <= orders[0].received
@@ -122,12 +122,12 @@ def test_an_exit_that_cannot_be_placed_is_told_and_tried_again(live: Live) -> No
     live.simulator.call("POST", "refuse", api_key=key, stops=True)
     live.execute(signal)
     assert "order.protection_failed" in live.events()
-    assert live.ledger()[0].unprotected
+    assert live.order_store()[0].unprotected
     live.simulator.call("POST", "refuse", api_key=key, stops=False)
     live.follow()
     statuses = by_leg(live)
     assert (statuses["0.sl1"], statuses["0.tp1"]) == ("open", "open")
-    assert not live.ledger()[0].unprotected
+    assert not live.order_store()[0].unprotected
     assert live.agrees()
 
 
@@ -140,7 +140,7 @@ def test_trying_comes_to_an_end(open_account, monkeypatch: pytest.MonkeyPatch) -
     for _ in range(3):
         live.follow()
     assert live.events().count("order.protection_failed") == 2
-    assert not live.ledger()[0].unprotected
+    assert not live.order_store()[0].unprotected
 
 
 def test_a_price_that_has_passed_the_stop_already(live: Live) -> None:
@@ -166,7 +166,7 @@ def test_a_signal_that_closes_takes_the_exits_along(live: Live) -> None:
     execution = live.run("close")
     assert not execution.refused, execution.refused
     assert {status for leg, status in by_leg(live).items() if "." in leg} == {"cancelled"}
-    assert {order.code for order in live.ledger() if order.exit_of} == {"position_left"}
+    assert {order.code for order in live.order_store() if order.exit_of} == {"position_left"}
     assert live.agrees()
 
 
@@ -177,7 +177,7 @@ def test_an_order_lost_on_its_way_is_placed_anew(open_account) -> None:
     """
     live = open_account("okx", MarketType.FUTURES)
     live.run("buy", stop_loss=Decimal(45000))
-    stop = live.ledger()[1]
+    stop = live.order_store()[1]
     live.simulator.call("POST", "forget", api_key=live.credentials.api_key, client_id=stop.client_order_id)
     key = {"signal_id": stop.signal_id, "leg": f"{stop.account_id}#{stop.leg}"}
     aws.write(aws.update_write("orders", key, "SET #status = :claimed", claimed="pending_new"))

@@ -45,7 +45,7 @@ def rule(**rules: Any) -> None:
 def worth(live: Live) -> Decimal:
     """Of everything that traded or may still trade, at the market's price."""
     return sum(
-        (order.quantity * MARKET for order in live.ledger() if order.status is not OrderStatus.REJECTED),
+        (order.quantity * MARKET for order in live.order_store() if order.status is not OrderStatus.REJECTED),
         Decimal(0),
     )
 
@@ -61,11 +61,11 @@ def test_no_price_in_the_body_changes_the_size(live: Live, variant: str, unlimit
     quantities = []
     for price in (None, FORGED[0], FORGED[1], FORGED[-1]):
         assert not run(live, variant, price, legs=(), quote_amount=None, quantity=Decimal("0.02")).refused
-        quantities.append(live.ledger()[-1].quantity)
+        quantities.append(live.order_store()[-1].quantity)
     if variant != "group":
         for price in (None, *FORGED):
             assert not run(live, variant, price).refused
-            quantities.append(live.ledger()[-1].quantity)
+            quantities.append(live.order_store()[-1].quantity)
     assert len(set(quantities)) == 1, quantities
 
 
@@ -162,7 +162,7 @@ def test_the_stop_and_the_risk_are_measured_from_the_market(futures: Live, unlim
     """A forged price puts no stop on the wrong side, and makes no risk larger."""
     protected = {"stop_loss": Decimal(49_000), "risk_percent": Decimal("0.1"), "price": Decimal("49000.1")}
     assert not futures.run("buy", quantity=Decimal(5), **protected).refused
-    assert next(order for order in futures.ledger() if order.leg == "0").quantity == Decimal(
+    assert next(order for order in futures.order_store() if order.leg == "0").quantity == Decimal(
         "0.1"
     )  # 100 USDT over 1000 each
     wrong = futures.run("buy", quantity=Decimal("0.02"), price=Decimal(54_000), stop_loss=Decimal(52_000))

@@ -92,7 +92,7 @@ def test_a_refused_order_is_sent_once(
         code,
         "the words",
     )
-    [order] = live.ledger()
+    [order] = live.order_store()
     assert (order.status, order.code, order.values["exchange_code"]) == (
         OrderStatus.REJECTED,
         "exchange_refused",
@@ -197,7 +197,7 @@ def test_a_refused_stop_loss_is_told_at_once(open_account, exchange: str) -> Non
     [event] = payloads("order.protection_failed")
     assert event["missing"]["S"] == "stop_loss"
     assert event["values"]["M"]["exchange_code"]["S"] == code
-    assert all(order.status is OrderStatus.FILLED for order in live.ledger() if order.exit_of is None)
+    assert all(order.status is OrderStatus.FILLED for order in live.order_store() if order.exit_of is None)
 
 
 def test_a_refused_take_profit_leaves_the_stop_loss(open_account) -> None:
@@ -212,7 +212,7 @@ def test_a_refused_take_profit_leaves_the_stop_loss(open_account) -> None:
     live.execute(entry)
     [event] = payloads("order.protection_failed")
     assert event["missing"]["S"] == "take_profit"
-    assert {order.leg: order.status.value for order in live.ledger()} == {
+    assert {order.leg: order.status.value for order in live.order_store()} == {
         "0": "filled",
         "0.sl": "open",
         "0.tp": "rejected",

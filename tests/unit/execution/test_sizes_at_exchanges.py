@@ -27,7 +27,7 @@ def test_an_exit_in_part(futures: Live, size: dict[str, Decimal]) -> None:
     for _ in range(2):
         assert not futures.execute(instruction).refused
     assert position(futures) == D("0.1")
-    assert [order.status.value for order in futures.ledger() if order.leg == "0.sl"] == ["open"]
+    assert [order.status.value for order in futures.order_store() if order.leg == "0.sl"] == ["open"]
     assert not futures.run("close", quantity=D(5)).refused
     assert position(futures) == 0
     assert [leg.code for leg in futures.run("close", quantity=D(5)).refused] == ["no_position"]

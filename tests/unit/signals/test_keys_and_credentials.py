@@ -286,10 +286,10 @@ class TestTime:
         [instruction] = store.instructions_of(item)
         late = instruction.model_copy(update={"received_at": datetime.now(UTC) - timedelta(seconds=90)})
         from chalicelib.execution import execute_signal
-        from chalicelib.orders import store as ledger
+        from chalicelib.orders import store as order_store
 
         execute_signal.execute_signal(late)
-        assert [leg.code for leg in ledger.results_of(item["signal_id"])[0][0].refused] == ["stale"]
+        assert [leg.code for leg in order_store.results_of(item["signal_id"])[0][0].refused] == ["stale"]
 
     @pytest.mark.parametrize("name", ["max_lag", "maxLag", "max_age", "MAX-AGE"])
     def test_the_senders_own_limit(self, name: str, trader: str) -> None:

@@ -28,7 +28,7 @@ from testkit import gateway
 BUDGET_S = 140
 
 _ROUNDS = {1: 40, 10: 40, 100: 12, 1_000: 4}
-"""By size, so that each takes about as long."""
+"""By size, so that all take about the same time."""
 _EXCHANGE = "binance"  # a group signal names one exchange
 _EXECUTED = (50, 1_000)
 _PATIENCE_S = 150

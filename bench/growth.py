@@ -37,7 +37,7 @@ _THREADS = 4
 _TYPES = {"S", "N", "B", "BOOL", "NULL", "M", "L"}
 
 Read = tuple[str, Callable[[], None]]
-"""What is read, and the reading."""
+"""The name of a read, and the read."""
 
 
 @dataclass(frozen=True)

@@ -133,23 +133,23 @@ class _Screen:
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
-        self._told: list[tuple[float, str]] = []
+        self._messages: list[tuple[float, str]] = []
         self._more = threading.Condition()
 
     async def listen(self) -> None:
         """Listens until it is cancelled."""
         async for message in self._socket:
-            message_body: Any = json.loads(message.data)
-            if message_body.get("type") in ("order.filled", "bare"):
+            content: Any = json.loads(message.data)
+            if content.get("type") in ("order.filled", "bare"):
                 with self._more:
-                    self._told.append((time.time(), message.data))
+                    self._messages.append((time.time(), message.data))
                     self._more.notify_all()
 
     def seen(self, word: str) -> float:
         """Returns when a message with that word arrived."""
         with self._more:
-            self._more.wait_for(lambda: any(word in text for _, text in self._told), _PATIENCE_S)
-            return next(at for at, text in self._told if word in text)
+            self._more.wait_for(lambda: any(word in text for _, text in self._messages), _PATIENCE_S)
+            return next(at for at, text in self._messages if word in text)
 
 
 class _WireServer:

@@ -136,21 +136,21 @@ def _peer(url: str) -> Iterator[Callable[[], float]]:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=directory
         )
         try:
-            _said(process)
-            yield lambda: _EACH / float(_asked(process, _EACH))
+            _next_line(process)
+            yield lambda: _EACH / float(_run_round(process, _EACH))
         finally:
             process.kill()
             process.wait()
 
 
-def _asked(process: subprocess.Popen[str], number: int) -> str:
+def _run_round(process: subprocess.Popen[str], number: int) -> str:
     assert process.stdin
     process.stdin.write(f"{number}\n")
     process.stdin.flush()
-    return _said(process)
+    return _next_line(process)
 
 
-def _said(process: subprocess.Popen[str]) -> str:
+def _next_line(process: subprocess.Popen[str]) -> str:
     assert process.stdout
     line = process.stdout.readline()
     if not line:
@@ -180,7 +180,7 @@ def _receiver() -> Iterator[str]:
         [sys.executable, "-m", "bench.harness.receiver"], stdout=subprocess.PIPE, text=True, cwd=ROOT
     )
     try:
-        yield f"http://127.0.0.1:{_said(process)}/webhook"
+        yield f"http://127.0.0.1:{_next_line(process)}/webhook"
     finally:
         process.kill()
         process.wait()

@@ -50,7 +50,7 @@ _OPTIONAL = {
     "legacy": {"market_type"},
     "personal": {"market_type"},
 }
-"""Options that have no default for a variant: a filter that nobody gave would narrow a cancel."""
+"""Options without a default for a variant: a default filter would narrow a cancel."""
 
 _WAITED_FOR = ("legacy", "personal", "xc")
 _PAUSE_S = 0.5

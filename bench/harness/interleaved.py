@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from bench.harness.figures import Spread, spread
 
 Work = Callable[[], float | None]
-"""A piece of work; what it returns is the measurement, unless that is None.
-
-Then it is the milliseconds it took.
-"""
+"""A piece of work. Its result is the measurement. If that is None, its milliseconds are."""
 
 _FEWEST = 3
 

@@ -120,9 +120,9 @@ def _resume(connection: store.Connection, message: dict[str, Any]) -> None:
 
 _LONGEST_UUID = 100
 _FIELDS = {"subscribe": ("types", "batch"), "unsubscribe": ("types",), "resume": ("after",)}
-"""What the messages that choose events may say.
+"""The fields of the messages that select events.
 
-A field that nothing reads in the others changes nothing that a client hears.
+Other messages may have further fields: those do not change the events of a client.
 """
 _ANSWERS: dict[str, Callable[[store.Connection, dict[str, Any]], None]] = {
     "ping": _ping,

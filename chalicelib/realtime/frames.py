@@ -10,7 +10,7 @@ from chalicelib.realtime.patterns import is_heard
 from chalicelib.realtime.store import Listener
 
 LIMIT = 128 * 1024
-"""Bytes of one message; API Gateway closes the connection over a larger one."""
+"""Largest message in bytes. API Gateway closes the connection over a larger one."""
 
 
 def encode(message: dict[str, Any]) -> bytes:

@@ -12,7 +12,7 @@ from chalicelib.realtime import patterns
 LIFETIME = timedelta(hours=2)  # API Gateway ends every WebSocket connection after two hours
 _MARGIN = timedelta(minutes=10)  # between the end of a connection and its deletion here
 INTERNAL = ("stream", "batch", "after", "resuming", "joined", "token_hash", "token_expires_at")
-"""Fields that nobody is shown."""
+"""Fields that the API never shows."""
 
 
 class Listener(BaseModel):

@@ -66,7 +66,7 @@ SUBSCRIPTION = (
     "format",
     "is_active",
 )
-"""What a change of a subscription may name."""
+"""The fields that a change of a subscription may have."""
 
 
 def parse_body(request: Request, known: Collection[str]) -> dict[str, Any]:

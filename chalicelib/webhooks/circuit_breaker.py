@@ -26,7 +26,7 @@ _RELEASED_AT_ONCE = 100
 _CHECK_AGAIN = timedelta(minutes=1)
 _ANEW: dict[str, Any] = {"tries": 0, "first_attempt_at": None, "next_retry_at": None}
 NOT_ENTITLED = "not_entitled"
-"""Why a subscription is switched off whose owner may no longer read what it sends."""
+"""The reason to disable a subscription whose owner may no longer read its events."""
 _UNPROBED = ("gone", NOT_ENTITLED)
 
 Attempt = Callable[[Delivery, Webhook, "Dependencies"], tuple[Delivery, bool]]

@@ -10,7 +10,7 @@ from chalicelib.webhooks import delivery_store, endpoint_store
 from chalicelib.webhooks.models import Delivery, State, Status, Webhook, canonical, stamp
 
 MOST = 10
-"""Events of one transaction: of at most 256 KB each, while DynamoDB takes 4 MB."""
+"""The most events of one transaction: at most 256 KB each, and DynamoDB takes 4 MB."""
 _TRIES = 6
 
 

@@ -28,7 +28,7 @@ DELAYS = (
 )
 _DUE_AFTER = tuple(accumulate(DELAYS))
 LENGTH = _DUE_AFTER[-1]
-"""From the first attempt to the last of the schedule."""
+"""The time from the first to the last attempt of the schedule."""
 FAILING_LIMIT = timedelta(days=5)
 _JITTER = 0.2
 _LONGEST_RETRY_AFTER = timedelta(hours=24)

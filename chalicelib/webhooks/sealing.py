@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from chalicelib import aws, config
 
 _OPEN_FOR_S = 300
-"""How long an opened value stays in memory, so that not each attempt asks KMS."""
+"""Seconds that a decrypted value stays in memory, so that not every attempt calls KMS."""
 
 
 class Sealed(SecretStr):

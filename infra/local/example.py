@@ -14,7 +14,7 @@ from rich.console import Console
 
 _PATIENCE_S = 20.0
 ALERT = {"ticker": "AAPL", "action": "buy", "contracts": 100, "price": 185.50}
-"""The paper seed's own example, as TradingView spells it."""
+"""The paper seed's own example, in TradingView's spelling."""
 
 console = Console(highlight=False)
 

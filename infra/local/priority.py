@@ -7,7 +7,7 @@ TradingView's time only if the execution of its orders yields.
 import os
 
 VARIABLE = "TRADEHOOK_LOCAL_GIVE_WAY"
-"""The full names of the functions that stand back, in the cloud's environment."""
+"""The cloud's environment variable with the full names of the low-priority functions."""
 
 _NICE = 10
 

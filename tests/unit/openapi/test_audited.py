@@ -15,9 +15,9 @@ from testkit.api import Api, trail
 from tests.unit.openapi.test_foreign import call, records_of
 
 CHANGES_NOTHING = {"POST /signals/explain", "POST /webhooks/{webhook_id}/test"}
-"""A dry run, and an example event that is in no books."""
+"""A dry run, and an example event that no counter includes."""
 OWN_RECORD = {"POST /orders", "POST /api/orders"}
-"""An order by hand is a signal: who sent it, and what came of it, is the signal's own trace."""
+"""An order by hand is a signal: its sender and its result are the signal's own trace."""
 BODIES: dict[str, Any] = {
     "PATCH /users/{user_id}": {"first_name": "Other", "telegram_id": 456},
     "POST /users": {"user_id": 77},
@@ -43,7 +43,7 @@ LAST = (
     "DELETE /strategies/{strategy_id}",
     "DELETE /accounts/{account_id}",
 )
-"""What ends what others need, in this order."""
+"""Routes that end what others need, in this order."""
 
 
 @pytest.fixture

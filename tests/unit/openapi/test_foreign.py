@@ -39,7 +39,7 @@ OWN = {
     "POST /realtime/tickets",
     "POST /signals/explain",
 }
-"""What anybody may do for themselves: their bodies name nobody."""
+"""Routes that every user may call: their bodies name no user."""
 
 
 @pytest.fixture(scope="module")

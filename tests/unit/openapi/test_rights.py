@@ -28,7 +28,7 @@ from tests.unit.openapi.test_foreign import call, records_of
 PAGE = ROOT / "docs" / "security.md"
 BEGIN, END = "<!-- rights: begin -->", "<!-- rights: end -->"
 OPEN = {"none", "webhook", "telegram"}
-"""What a route asks for instead of an API token."""
+"""The credential of a route that takes no API token."""
 NOTHING = ("no token", "junk", "webhook token", "expired", "revoked", "deactivated user")
 
 

@@ -98,7 +98,7 @@ REFERENCES = {
     "unknown",
     "variant",
 }
-"""What of a signal decides no order by itself."""
+"""Fields of a signal that alone decide no order."""
 
 SCALARS = st.one_of(
     st.none(),

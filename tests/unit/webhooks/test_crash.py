@@ -20,9 +20,9 @@ CALLS = {
     "batch": 24,
     "probed": 54,
 }
-"""How many calls each scenario makes when nobody dies; `batch` at most.
+"""The number of calls of each scenario without a crash; for `batch` the most.
 
-Outcomes are recorded together as they happen to come in.
+Outcomes that arrive together are recorded together.
 """
 
 

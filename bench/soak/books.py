@@ -123,9 +123,7 @@ def _orders(
     for account_id, count in simulated.items():
         book = aws.get("portfolios", {"account_id": account_id, "item": "ledger"}) or {}
         if book.get("orders") != count:
-            wrong.append(
-                f"paper account {account_id} counts {book.get('orders')} orders, stored are {count}"
-            )
+            wrong.append(f"paper account {account_id} counts {book.get('orders')} orders, stored are {count}")
 
 
 def _events(books: Books, receiver: Receiver, subscribed: Sequence[int], since: int) -> None:

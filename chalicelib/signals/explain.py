@@ -12,7 +12,7 @@ from chalicelib import aws, inputs, messages
 from chalicelib.accounts.model import Account
 from chalicelib.errors import Forbidden, NotDoable, NotFound, Refused
 from chalicelib.exchanges.protocol import Instrument, Side
-from chalicelib.execution import paper_context, plan_orders, reference_price
+from chalicelib.execution import paper_context, plan_orders, reference_price, sizing
 from chalicelib.execution.dry_run import DryRunExecution, PaperDryRun
 from chalicelib.execution.reference_price import PriceSource
 from chalicelib.execution.risk_check import PreTradeRiskCheck
@@ -207,11 +207,11 @@ class _DryRun:
     def _plan(
         instruction: Instruction, client: _Client, risk_check: PreTradeRiskCheck
     ) -> plan_orders.Outcome:
-        """Plans the orders. Raises Refused (`internal`) if a value cannot be computed, as execution does."""
+        """Plans the orders. Raises Refused (`out_of_range`) if a value cannot be computed, as execution does."""
         try:
             return plan_orders.plan_orders(instruction, client, risk_check)
         except ArithmeticError:
-            raise NotDoable("internal") from None
+            raise sizing.out_of_range() from None
 
     def _account_view(self, account: Account | None) -> dict[str, Any]:
         instruction = self.instruction

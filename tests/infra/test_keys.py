@@ -17,12 +17,14 @@ def test_context_is_what_the_code_gives() -> None:
     used = {
         key: set(
             re.findall(
-                r'EncryptionContext=\{"(\w+)"|return \{"(\w+)": account_id\}', (ROOT / path).read_text()
+                r'EncryptionContext=\{"(\w+)"|return \{"(\w+)": (?:account_id|str\(webhook_id\))\}',
+                (ROOT / path).read_text(),
             )
         )
         for key, path in {
             "secrets": "chalicelib/accounts/key_encryption.py",
             "codes": "chalicelib/users/xc_codes.py",
+            "webhooks": "chalicelib/webhooks/sealing.py",
         }.items()
     }
 

@@ -170,7 +170,7 @@ def test_several_shards_in_random_phase(shards, seed, monkeypatch):
         with announcing:
             told.extend(events)
 
-    monkeypatch.setattr(publish.topic, "announce", announce)
+    monkeypatch.setattr(publish.topic, "publish_to_topic", announce)
     queues = [[] for _ in range(shards)]
     at = 0
     for version in range(1, 4):

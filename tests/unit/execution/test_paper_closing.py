@@ -124,7 +124,7 @@ def test_what_reduces_is_carried_out_in_full() -> None:
     """A fill rate below 1 is for what opens; a close leaves nothing."""
     aws = test_paper_exits.aws
     aws.write(
-        aws.put(
+        aws.put_write(
             "accounts",
             {**(aws.get("accounts", {"account_id": test_paper_exits.ACCOUNT}) or {}), "fill_rate": D("0.5")},
         )

@@ -71,7 +71,7 @@ def test_a_crash_after_any_call_loses_nothing(world: World, scenario: str, fuse:
     assert world.counters() == {
         "matched": 2,
         "pending": 0,
-        "paused": 29,
+        "paused": 0,
         "delivered": 2,
         "dead": 0,
         "failing": 0,

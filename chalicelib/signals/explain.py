@@ -207,7 +207,7 @@ class _DryRun:
     def _plan(
         instruction: Instruction, client: _Client, risk_check: PreTradeRiskCheck
     ) -> plan_orders.Outcome:
-        """Plans the orders. Raises Refused (`out_of_range`) if a value cannot be computed, as execution does."""
+        """Plans the orders. Raises Refused (`out_of_range`) if a value cannot be computed."""
         try:
             return plan_orders.plan_orders(instruction, client, risk_check)
         except ArithmeticError:

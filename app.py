@@ -15,7 +15,8 @@ from functions.chalice_app import add
 # list is repeated here. A test compares the two.
 HTTP_FUNCTIONS = ("receive_signals", "serve_api")
 
-app = Chalice(app_name="tradehook")
+# Chalice would set the level of the logger of this name, which is the product's own.
+app = Chalice(app_name="tradehook", configure_logs=False)
 
 # The function that answers a method and path.
 OWNERS: dict[tuple[str, str], str] = {}

@@ -10,15 +10,15 @@ from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.trading import MarketType
 from simulator.client import Simulator
 from tests.contract.exchanges import exchange_rig as desks
-from tests.contract.exchanges.exchange_rig import BUY, SELL, SimulatedDesk
+from tests.contract.exchanges.exchange_rig import BUY, SELL, SimulatedRig
 
 
 @pytest.fixture
-def client(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> SimulatedDesk:
+def client(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> SimulatedRig:
     """Binance spot, as if nothing were known of it."""
     monkeypatch.setattr(registry, "_TESTED", {})
     monkeypatch.setattr(desks, "stored_markets", registry.fetch_markets)
-    return SimulatedDesk("binance", MarketType.SPOT, simulator)
+    return SimulatedRig("binance", MarketType.SPOT, simulator)
 
 
 def test_what_is_tested_is_marked():
@@ -74,7 +74,7 @@ def test_sites_without_futures_list_none(site: str):
     assert registry.fetch_markets(site, MarketType.FUTURES) == {}
 
 
-def test_generic_orders_fill_and_are_found(client: SimulatedDesk):
+def test_generic_orders_fill_and_are_found(client: SimulatedRig):
     """With ccxt's unified methods alone an order is placed, found by client id, cancelled and listed."""
     limit = client.order(BUY, "0.1", price="49000")
     placed = client.exchange.place(limit)
@@ -88,13 +88,13 @@ def test_generic_orders_fill_and_are_found(client: SimulatedDesk):
     assert {"USDT", "BTC"} == {each.currency for each in client.exchange.balances()}
 
 
-def test_generic_failures_are_unknown(client: SimulatedDesk):
+def test_generic_failures_are_unknown(client: SimulatedRig):
     """Nothing is known of the exchange's codes, so a refusal too is unknown, and is settled by looking."""
     with pytest.raises(OutcomeUnknown):
         client.exchange.place(client.order(SELL, "100"))
 
 
-def test_generic_cancels_by_symbol_only(client: SimulatedDesk):
+def test_generic_cancels_by_symbol_only(client: SimulatedRig):
     """What an unknown exchange would cancel without a symbol is not tried."""
     with pytest.raises((NotDoable, Retryable)) as refusal:
         client.exchange.cancel_all()

@@ -13,16 +13,16 @@ from chalicelib.exchanges.protocol import Pacing, RateLimited
 from chalicelib.trading import MarketType
 from simulator.client import Simulator
 from simulator.fixtures import VENUES
-from tests.contract.exchanges.exchange_rig import BUY, SimulatedDesk, make_order
+from tests.contract.exchanges.exchange_rig import BUY, SimulatedRig, make_order
 
 
 @pytest.fixture(params=VENUES, ids=str)
-def client(request, simulator: Simulator) -> SimulatedDesk:
+def client(request, simulator: Simulator) -> SimulatedRig:
     """Any exchange and market."""
-    return SimulatedDesk(*request.param, simulator)
+    return SimulatedRig(*request.param, simulator)
 
 
-def test_the_real_host_travels_along(client: SimulatedDesk):
+def test_the_real_host_travels_along(client: SimulatedRig):
     """A call that goes elsewhere still says for which exchange it is."""
     client.exchange.last_price(client.instrument)
     hosts = {
@@ -33,7 +33,7 @@ def test_the_real_host_travels_along(client: SimulatedDesk):
     assert client.simulator.requests()[-1]["host"] in hosts[client.name]
 
 
-def test_an_answer_that_does_not_come_is_given_up(client: SimulatedDesk):
+def test_an_answer_that_does_not_come_is_given_up(client: SimulatedRig):
     """The read timeout holds, whatever ccxt's own is, and the order's outcome is unknown."""
     client.simulator.fault(kind="timeout", method="POST", api_key=client.credentials.api_key, seconds=2)
     started = time.monotonic()
@@ -42,7 +42,7 @@ def test_an_answer_that_does_not_come_is_given_up(client: SimulatedDesk):
     assert time.monotonic() - started < 1.5
 
 
-def test_nobody_there_means_not_placed(client: SimulatedDesk, monkeypatch: pytest.MonkeyPatch):
+def test_nobody_there_means_not_placed(client: SimulatedRig, monkeypatch: pytest.MonkeyPatch):
     """Without a connection nothing was sent."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -53,7 +53,7 @@ def test_nobody_there_means_not_placed(client: SimulatedDesk, monkeypatch: pytes
 
 def test_redirects_are_not_followed(simulator: Simulator, monkeypatch: pytest.MonkeyPatch):
     """A key and a signature go only to the place they were made for, and the outcome is unknown."""
-    client = SimulatedDesk("binance", MarketType.SPOT, simulator)
+    client = SimulatedRig("binance", MarketType.SPOT, simulator)
     asked = []
 
     def serve(listener: socket.socket) -> None:
@@ -75,7 +75,7 @@ def test_redirects_are_not_followed(simulator: Simulator, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("kind", ["500", "reset", "429"])
-def test_nothing_is_repeated(client: SimulatedDesk, kind: str):
+def test_nothing_is_repeated(client: SimulatedRig, kind: str):
     """One order is one request, however it fails."""
     client.simulator.fault(kind=kind, method="POST", api_key=client.credentials.api_key, times=-1)
     with pytest.raises((OutcomeUnknown, Retryable)):
@@ -83,7 +83,7 @@ def test_nothing_is_repeated(client: SimulatedDesk, kind: str):
     assert sum(call["method"] == "POST" for call in client.simulator.requests()) == 1
 
 
-def test_a_wrong_clock_places_nothing(client: SimulatedDesk):
+def test_a_wrong_clock_places_nothing(client: SimulatedRig):
     """A request from another time is turned away before it has an effect, and may be tried again."""
     client.simulator.call("POST", "clock", offset_ms=60_000)
     with pytest.raises(Retryable):
@@ -93,19 +93,19 @@ def test_a_wrong_clock_places_nothing(client: SimulatedDesk):
 
 def test_limits_are_reported(simulator: Simulator):
     """What the exchange says of its limits is there after each call, also after one it refused for them."""
-    binance = SimulatedDesk("binance", MarketType.FUTURES, simulator)
+    binance = SimulatedRig("binance", MarketType.FUTURES, simulator)
     binance.exchange.place(binance.order(BUY, "0.1"))
     assert dict(binance.exchange.pacing.order_counts) == {"10s": 1, "1m": 1}
     assert binance.exchange.pacing.used_weight > 0
-    bybit = SimulatedDesk("bybit", MarketType.SPOT, simulator)
+    bybit = SimulatedRig("bybit", MarketType.SPOT, simulator)
     bybit.exchange.balances()
     assert bybit.exchange.pacing.remaining == 49
-    okx = SimulatedDesk("okx", MarketType.SPOT, simulator)
+    okx = SimulatedRig("okx", MarketType.SPOT, simulator)
     okx.exchange.balances()
     assert Pacing() == okx.exchange.pacing
 
 
-def test_too_many_orders_are_rate_limited(client: SimulatedDesk):
+def test_too_many_orders_are_rate_limited(client: SimulatedRig):
     """Over the limit an exchange refuses orders, which is retryable; none of those refused was placed."""
     orders = [
         make_order(client.instrument, f"x{number}", BUY, "0.003", price="40000") for number in range(400)
@@ -119,7 +119,7 @@ def test_too_many_orders_are_rate_limited(client: SimulatedDesk):
     assert client.simulator.call("GET", "stats")["limited"] >= 1
 
 
-def test_no_secret_shows(client: SimulatedDesk, caplog: pytest.LogCaptureFixture):
+def test_no_secret_shows(client: SimulatedRig, caplog: pytest.LogCaptureFixture):
     """Neither errors with all that led to them, nor reprs, nor logs at any level carry key, secret,
     passphrase or signature.
     """

@@ -57,6 +57,7 @@ class Live:
             variant="group",
             action=Action(action),
             **{
+                "single_account": False,
                 "symbol": Symbol(raw="BTCUSDT", base="BTC", quote="USDT"),
                 "market_type": self.market_type,
                 **given,
@@ -64,7 +65,6 @@ class Live:
             },
             received_at=datetime.now(UTC),
             max_age_s=60,
-            single_account=False,
         )
 
     def execute(self, instruction: Instruction, deliveries: int = 4, seconds: float = 20) -> AccountResult:

@@ -203,7 +203,7 @@ def test_an_order_takes_five_calls_to_aws(live: Live, monkeypatch: pytest.Monkey
     live.run("buy", quantity=Decimal("0.01"), price=Decimal(50000))
     monkeypatch.setattr(BaseClient, "_make_api_call", counted)
     for _ in range(6):
-        signal = live.signal("buy", quantity=Decimal("0.01"), price=Decimal(50000))
+        signal = live.signal("buy", quantity=Decimal("0.01"), price=Decimal(50000), single_account=True)
         made.clear()
         execute_signal.execute_signal(signal, 20)
         assert len(made) <= 5, made

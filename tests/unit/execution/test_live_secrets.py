@@ -164,6 +164,7 @@ def test_the_price_of_an_order(live: Live, monkeypatch: pytest.MonkeyPatch) -> N
         "_make_api_call",
         lambda self, name, given: made.append(name) or original(self, name, given),
     )
-    execute_signal.execute_signal(live.signal("buy", quantity=Decimal("0.01"), price=Decimal(50000)), 20)
+    only = live.signal("buy", quantity=Decimal("0.01"), price=Decimal(50000), single_account=True)
+    execute_signal.execute_signal(only, 20)
     assert len(made) <= 5, made
     assert made.count("TransactWriteItems") == 2

@@ -80,6 +80,7 @@ def test_what_was_not_audited_is_said_aloud(
 
     What else could not be looked up is not passed over either.
     """
+    monkeypatch.delenv("TRADEHOOK_AUDIT_OFFLINE", raising=False)
     monkeypatch.setattr(audit, "code", lambda *_: [])
     monkeypatch.setattr(audit, "carried", lambda: {"a": "1", "b": "2"})
     monkeypatch.setattr(audit, "dependencies", lambda _: (advisories, unknown))

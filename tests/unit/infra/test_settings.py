@@ -13,7 +13,7 @@ from infra.stack import ROOT
 
 # What every deployment sets itself: functions.tf, http.tf and the local template.
 _SET_BY_DEPLOYMENTS = {"STAGE", "EXCHANGES", "PUBLIC_URL", "WS_URL"}
-_READS = re.compile(r"""\b(?:setting|secret|is_set|_is_on|_listed)\(["']([A-Z][A-Z_]+)["']""")
+_READS = re.compile(r"""\b(?:setting|secret|is_set|_is_on|_setting_list)\(["']([A-Z][A-Z_]+)["']""")
 _READERS = [path for folder in ("chalicelib", "functions") for path in sorted((ROOT / folder).rglob("*.py"))]
 _TOLD = [
     ROOT / "README.md",

@@ -151,7 +151,7 @@ def call(
         "Strict-Transport-Security",
         "Referrer-Policy",
     }, name
-    if answer["headers"].get("Content-Type") == "application/json":
+    if answer["body"] and answer["headers"].get("Content-Type") == "application/json":
         answer["body"].encode()
         json.loads(answer["body"], parse_constant=_no_constant)
     status: int = answer["statusCode"]

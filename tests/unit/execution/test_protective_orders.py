@@ -3,6 +3,7 @@
 Placed once it has traded, one cancels the other, and none is silently missing.
 """
 
+import time
 from decimal import Decimal
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from chalicelib import aws
 from chalicelib.execution import protective_orders
 from chalicelib.trading import MarketType
-from tests.unit.execution.conftest import Live
+from tests.unit.execution.conftest import LATE_S, Live
 from tests.unit.execution.scenarios import EXITS
 
 pytestmark = pytest.mark.usefixtures("unlimited")
@@ -181,6 +182,7 @@ def test_an_order_lost_on_its_way_is_placed_anew(open_account) -> None:
     live.simulator.call("POST", "forget", api_key=live.credentials.api_key, client_id=stop.client_order_id)
     key = {"signal_id": stop.signal_id, "leg": f"{stop.account_id}#{stop.leg}"}
     aws.write(aws.update_write("orders", key, "SET #status = :claimed", claimed="pending_new"))
+    time.sleep(2 * LATE_S)  # before that bound the exchange may only be slow to show the order
     live.follow()
     assert by_leg(live)["0.sl"] == "rejected"
     live.follow()

@@ -39,7 +39,7 @@ def get_page(request: Request) -> Answer:
 
 def get_root(_: Request) -> Answer:
     """Leads from the root to the dashboard."""
-    return Answer(307, "", {"Location": "dashboard"})
+    return Answer(307, "", {"Location": "dashboard", "Content-Type": _TYPES[".html"]})
 
 
 def get_file(request: Request) -> Answer:
@@ -49,7 +49,7 @@ def get_file(request: Request) -> Answer:
     # with "dashboard/".
     direct = name.removeprefix("dashboard/")
     if direct != name and direct in _files():
-        return Answer(308, "", {"Location": f"../{direct}"})
+        return Answer(308, "", {"Location": f"../{direct}", "Content-Type": _TYPES[Path(direct).suffix]})
     return _answer(request, name)
 
 

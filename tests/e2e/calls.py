@@ -10,7 +10,7 @@ import requests
 
 from tests.e2e.conftest import Running
 
-TIMEOUT_S = 30
+TIMEOUT_S = 60
 
 
 def post(stack: Running, path: str, json: Any = None, **more: Any) -> requests.Response:
@@ -35,7 +35,7 @@ def paper(stack: Running, json: dict[str, Any], **more: Any) -> requests.Respons
     )
 
 
-def eventually(check: Callable[[], Any], within_s: float = 30) -> Any:
+def eventually(check: Callable[[], Any], within_s: float = 60) -> Any:
     """What `check` gives, once it gives something; polled, because the cloud works in its own time."""
     until = time.monotonic() + within_s
     while True:

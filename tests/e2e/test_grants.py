@@ -14,7 +14,7 @@ pytestmark = pytest.mark.e2e
 def alert(stack: Running) -> int:
     """The status of one small paper alert, waited for."""
     body = {"symbol": "AAPL", "side": "buy", "qty": 1, "price": 100, "alert_id": uuid.uuid4().hex}
-    return paper(stack, body, Prefer="wait=4").status_code
+    return paper(stack, body, Prefer="wait=20").status_code
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_acceptance_without_a_grant(stack: Running, resource: str, action: str) 
 
 def test_events_without_a_grant(stack: Running) -> None:
     """Without its grant on the topic no event leaves the outbox; with it again, those that waited do."""
-    assert eventually(lambda: not stack.items("outbox"))
+    assert eventually(lambda: not stack.items("outbox"), within_s=100)
     with stack.without_grant("publish_events", "topic:events", "Publish"):
         assert alert(stack) == 200
         time.sleep(2)

@@ -16,7 +16,7 @@ from chalicelib.errors import NotDoable, OutcomeUnknown, Refused, Retryable
 from chalicelib.exchanges import filters, traces, transport
 from chalicelib.exchanges.account_settings import AccountSettings
 from chalicelib.exchanges.api import Api
-from chalicelib.exchanges.dialect import LATE_ARRIVAL_S, ExchangeDialect
+from chalicelib.exchanges.dialects.dialect import LATE_ARRIVAL_S, ExchangeDialect
 from chalicelib.exchanges.markets import Listing, Listings, StoredMarket
 from chalicelib.exchanges.outcomes import Absent, Duplicate, ErrorReply
 from chalicelib.exchanges.protocol import (

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from chalicelib.errors import TradehookError
-from chalicelib.exchanges import documented, outcomes
+from chalicelib.exchanges import outcomes
 from chalicelib.exchanges.account_settings import AccountSettings
+from chalicelib.exchanges.dialects import documented
 from chalicelib.exchanges.outcomes import Failure, Meaning
 from chalicelib.exchanges.protocol import Credentials, Pacing
 from chalicelib.exchanges.transport import ExchangeTransport

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict
 
 from chalicelib import aws, config
 from chalicelib.errors import Misconfigured, Retryable
-from chalicelib.exchanges.families import family
+from chalicelib.exchanges.dialects.families import family
 from chalicelib.exchanges.protocol import Pacing, RateLimited
 from chalicelib.telemetry import log
 from chalicelib.trading import MarketType

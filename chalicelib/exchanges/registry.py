@@ -8,13 +8,13 @@ from chalicelib.errors import Retryable
 from chalicelib.exchanges import markets, transport
 from chalicelib.exchanges.adapter import CcxtExchange, connect
 from chalicelib.exchanges.api import Api
-from chalicelib.exchanges.binance import Binance
-from chalicelib.exchanges.bybit import Bybit
-from chalicelib.exchanges.dialect import ExchangeDialect
-from chalicelib.exchanges.families import SPOT_ONLY, family
-from chalicelib.exchanges.generic import Generic
+from chalicelib.exchanges.dialects.binance import Binance
+from chalicelib.exchanges.dialects.bybit import Bybit
+from chalicelib.exchanges.dialects.dialect import ExchangeDialect
+from chalicelib.exchanges.dialects.families import SPOT_ONLY, family
+from chalicelib.exchanges.dialects.generic import Generic
+from chalicelib.exchanges.dialects.okx import Okx
 from chalicelib.exchanges.markets import StoredMarket
-from chalicelib.exchanges.okx import Okx
 from chalicelib.exchanges.outcomes import ErrorReply
 from chalicelib.exchanges.protocol import Credentials, Pacing, Ticker
 from chalicelib.trading import MarketType

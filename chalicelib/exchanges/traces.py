@@ -12,7 +12,7 @@ from decimal import Decimal
 from chalicelib.errors import OutcomeUnknown
 from chalicelib.exchanges.api import Api
 from chalicelib.exchanges.client_ids import is_ours
-from chalicelib.exchanges.dialect import LATE_ARRIVAL_S, ExchangeDialect
+from chalicelib.exchanges.dialects.dialect import LATE_ARRIVAL_S, ExchangeDialect
 from chalicelib.exchanges.markets import Listing, Listings
 from chalicelib.exchanges.protocol import OrderState, OrderStatus, Trade
 from chalicelib.trading import OrderType

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
-from chalicelib.exchanges.dialect import is_about_long
+from chalicelib.exchanges.dialects.dialect import is_about_long
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, Position, Side
 from chalicelib.exchanges.session import ExchangeSession
 from chalicelib.orders import in_flight

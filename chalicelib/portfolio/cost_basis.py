@@ -17,7 +17,7 @@ from decimal import Decimal
 from pydantic import BaseModel, ConfigDict
 
 from chalicelib import aws
-from chalicelib.exchanges.dialect import is_about_long
+from chalicelib.exchanges.dialects.dialect import is_about_long
 from chalicelib.exchanges.protocol import Instrument, Side
 from chalicelib.exchanges.wire import rounded
 from chalicelib.orders.models import Order

@@ -12,7 +12,7 @@ from chalicelib import aws
 from chalicelib.accounts.connections import Connections
 from chalicelib.accounts.model import Account
 from chalicelib.errors import Refused
-from chalicelib.exchanges.families import family
+from chalicelib.exchanges.dialects.families import family
 from chalicelib.orders import in_flight
 from chalicelib.portfolio import equity
 from chalicelib.trading import MarketType

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from chalicelib.errors import NotDoable, OutcomeUnknown, Retryable, TradehookError
-from chalicelib.exchanges import documented
+from chalicelib.exchanges.dialects import documented
 from chalicelib.trading import MarketType
 from simulator.client import Simulator
 from tests.contract.exchanges.exchange_rig import BUY, SimulatedRig

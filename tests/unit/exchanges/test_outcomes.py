@@ -5,9 +5,9 @@ import requests
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ReadTimeoutError
 
 from chalicelib.errors import NotDoable, OutcomeUnknown, Retryable
-from chalicelib.exchanges.binance import Binance
-from chalicelib.exchanges.bybit import Bybit
-from chalicelib.exchanges.okx import Okx
+from chalicelib.exchanges.dialects.binance import Binance
+from chalicelib.exchanges.dialects.bybit import Bybit
+from chalicelib.exchanges.dialects.okx import Okx
 from chalicelib.exchanges.outcomes import Absent, Already, Duplicate, Failure, reaction
 from chalicelib.exchanges.protocol import RateLimited
 

@@ -5,7 +5,8 @@ from decimal import Decimal
 import pytest
 
 from chalicelib.errors import NotDoable, OutcomeUnknown, Retryable
-from chalicelib.exchanges import families, rate_limiter, registry
+from chalicelib.exchanges import rate_limiter, registry
+from chalicelib.exchanges.dialects import families
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.trading import MarketType
 from simulator.client import Simulator

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from chalicelib.errors import NotDoable
 from chalicelib.exchanges.api import Api, Parameters
-from chalicelib.exchanges.dialect import new_order_state, number
+from chalicelib.exchanges.dialects.dialect import new_order_state, number
 from chalicelib.exchanges.markets import Listing, Listings
 from chalicelib.exchanges.outcomes import Absent, Kind, Meaning
 from chalicelib.exchanges.protocol import (

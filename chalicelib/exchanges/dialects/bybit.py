@@ -11,9 +11,9 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from chalicelib.errors import NotDoable
-from chalicelib.exchanges import codes
 from chalicelib.exchanges.api import Api, Parameters
-from chalicelib.exchanges.dialect import (
+from chalicelib.exchanges.dialects import codes
+from chalicelib.exchanges.dialects.dialect import (
     RECEIVE_WINDOW_MS,
     is_about_long,
     new_order_state,

@@ -12,9 +12,9 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from chalicelib.errors import Refused
-from chalicelib.exchanges import codes
 from chalicelib.exchanges.api import Api, Parameters
-from chalicelib.exchanges.dialect import (
+from chalicelib.exchanges.dialects import codes
+from chalicelib.exchanges.dialects.dialect import (
     RECEIVE_WINDOW_MS,
     is_about_long,
     number,

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from chalicelib.exchanges.families import family
+from chalicelib.exchanges.dialects.families import family
 
 _FOLDER = Path(__file__).parent / "documented_codes"
 

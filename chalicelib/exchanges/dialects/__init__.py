@@ -1,0 +1,1 @@
+"""What each exchange says in its own words: fields, codes and addresses, one module an exchange."""

@@ -21,8 +21,9 @@ from bench.harness import BenchEnvironment, BenchUser, Figure, at_most, isolated
 from chalicelib import aws, config
 from chalicelib.events.models import LoggedEvent
 from chalicelib.orders import in_flight as order_ledger
-from chalicelib.webhooks import delivery_store, endpoint_store, worker
-from chalicelib.webhooks.create_deliveries import create_deliveries
+from chalicelib.webhooks import endpoint_store
+from chalicelib.webhooks.delivery import delivery_store, worker
+from chalicelib.webhooks.delivery.create_deliveries import create_deliveries
 from chalicelib.webhooks.models import State
 from functions import receive_signals, retry_deliveries, serve_api, sweep, track_orders
 from testkit import gateway, pump

@@ -70,7 +70,8 @@ def _ours(url: str, processor: list[float]) -> Callable[[], float]:
     from chalicelib.events.models import LoggedEvent  # noqa: PLC0415
     from chalicelib.users.access import Caller  # noqa: PLC0415
     from chalicelib.users.models import Role  # noqa: PLC0415
-    from chalicelib.webhooks import endpoint_store, fan_out, manage  # noqa: PLC0415
+    from chalicelib.webhooks import endpoint_store, manage  # noqa: PLC0415
+    from chalicelib.webhooks.delivery import fan_out
     from functions import deliver_webhooks  # noqa: PLC0415
 
     owner = Caller(user_id="1", user_uuid="bench", role=Role.ADMIN)

@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from chalicelib.events.models import LoggedEvent
-from chalicelib.webhooks import worker
+from chalicelib.webhooks.delivery import worker
 from functions.fifo import each_group_together
 
 

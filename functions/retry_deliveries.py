@@ -4,7 +4,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from chalicelib.webhooks import worker
+from chalicelib.webhooks.delivery import worker
 
 
 def handler(_event: dict[str, Any], _context: LambdaContext) -> None:

@@ -41,7 +41,7 @@ _ENTRIES: Mapping[tuple[str, str], str] = {
     ("realtime/converse.py", "answer_message"): "handle_realtime",
     ("realtime/push.py", "push"): "push_realtime",
     ("telegram/notify.py", "notify"): "notify_telegram",
-    ("webhooks/worker.py", "run_minute"): "retry_deliveries",
+    ("webhooks/delivery/worker.py", "run_minute"): "retry_deliveries",
     ("webhooks/routes.py", ""): "serve_api",
 }
 _HTTP = "whichever Chalice app the view belongs to"

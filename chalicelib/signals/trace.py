@@ -14,8 +14,8 @@ from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.orders import store as order_store
 from chalicelib.orders.models import AccountResult, Order, Outcome
 from chalicelib.signals import answers
-from chalicelib.webhooks import delivery_store as deliveries
 from chalicelib.webhooks import endpoint_store as webhooks
+from chalicelib.webhooks.delivery import delivery_store as deliveries
 
 _MOST_DELIVERIES = 100  # read in one call
 _ANSWERED = ("paper", "group", "manual")

@@ -17,20 +17,11 @@ from chalicelib.users import store as users
 from chalicelib.users.access import Caller
 from chalicelib.users.entitlement import entitled
 from chalicelib.users.models import Role
-from chalicelib.webhooks import (
-    audit,
-    bodies,
-    circuit_breaker,
-    delivery_store,
-    endpoint_store,
-    lag,
-    queue,
-    sign,
-    ssrf_guard,
-)
-from chalicelib.webhooks.deliver import Dependencies
+from chalicelib.webhooks import audit, bodies, endpoint_store
+from chalicelib.webhooks.delivery import circuit_breaker, delivery_store, lag, queue, sign, ssrf_guard
+from chalicelib.webhooks.delivery.deliver import Dependencies
+from chalicelib.webhooks.delivery.queue import Message, Task
 from chalicelib.webhooks.models import ADMIN_STREAM, Outcome, Scope, Secret, Status, Webhook, canonical, stamp
-from chalicelib.webhooks.queue import Message, Task
 
 _MOST_PER_USER = 50
 _MOST_SECRETS = 5

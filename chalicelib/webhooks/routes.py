@@ -14,18 +14,8 @@ from chalicelib.http import Answer, Request, Route
 from chalicelib.users import access
 from chalicelib.users.access import Caller
 from chalicelib.users.models import Role
-from chalicelib.webhooks import (
-    audit,
-    bodies,
-    delivery_store,
-    endpoint_store,
-    lag,
-    manage,
-    replay,
-    sweep,
-    views,
-    worker,
-)
+from chalicelib.webhooks import audit, bodies, endpoint_store, manage, views
+from chalicelib.webhooks.delivery import delivery_store, lag, replay, sweep, worker
 from chalicelib.webhooks.models import Delivery, State, Status, Webhook, stamp
 
 _RECENT = 200  # deliveries that count for success rate and latency

@@ -8,7 +8,7 @@ from chalicelib.errors import Refused
 from chalicelib.inputs import Input, Money, Name, Note, Whole, validate
 from chalicelib.support.models import NewTicket
 from chalicelib.users import credentials, tokens
-from chalicelib.webhooks import ssrf_guard
+from chalicelib.webhooks.delivery import ssrf_guard
 
 
 class Body(Input):

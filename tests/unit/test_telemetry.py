@@ -23,8 +23,9 @@ from chalicelib.exchanges.protocol import OrderStatus, RateLimited
 from chalicelib.orders import in_flight
 from chalicelib.telemetry import Metric, measure
 from chalicelib.trading import MarketType
-from chalicelib.webhooks import endpoint_store, sweep, worker
-from chalicelib.webhooks.deliver import Dependencies
+from chalicelib.webhooks import endpoint_store
+from chalicelib.webhooks.delivery import sweep, worker
+from chalicelib.webhooks.delivery.deliver import Dependencies
 from chalicelib.webhooks.models import Outcome, Scope, Secret, Webhook
 from functions import receive_signals, retry_deliveries, track_orders
 from functions import sweep as sweep_function

@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.errors import Retryable
 from chalicelib.events.models import LoggedEvent
-from chalicelib.webhooks import worker
+from chalicelib.webhooks.delivery import worker
 from functions import deliver_webhooks
 
 EVENT = (

@@ -15,7 +15,7 @@ from chalicelib.events.models import LoggedEvent
 from chalicelib.exchanges import registry
 from chalicelib.portfolio import snapshots
 from chalicelib.realtime import post
-from chalicelib.webhooks import fan_out, ssrf_guard
+from chalicelib.webhooks.delivery import fan_out, ssrf_guard
 from functions import (
     handle_realtime,
     push_realtime,

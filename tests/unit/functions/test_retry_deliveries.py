@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.webhooks import worker
+from chalicelib.webhooks.delivery import worker
 from functions import retry_deliveries
 
 

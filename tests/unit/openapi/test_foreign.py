@@ -20,7 +20,7 @@ from chalicelib.openapi import closed, subjects
 from chalicelib.users.create import create_user
 from chalicelib.users.credentials import Kind
 from chalicelib.users.models import Role
-from chalicelib.webhooks import fan_out
+from chalicelib.webhooks.delivery import fan_out
 from functions import receive_signals, serve_api
 from infra import stack
 from testkit import cloud, gateway, pump, records

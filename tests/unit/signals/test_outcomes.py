@@ -11,7 +11,7 @@ from chalicelib.execution.execute_signal import execute_signal
 from chalicelib.orders import store
 from chalicelib.orders.models import Instruction
 from chalicelib.users.credentials import Kind
-from chalicelib.webhooks import fan_out, ssrf_guard
+from chalicelib.webhooks.delivery import fan_out, ssrf_guard
 from functions import receive_signals, serve_api
 from testkit import pump, records
 from testkit.gateway import call

@@ -20,8 +20,9 @@ from chalicelib.http import Answer, Request
 from chalicelib.users import access
 from chalicelib.users.access import Caller
 from chalicelib.users.models import Role
-from chalicelib.webhooks import delivery_store, endpoint_store, routes, ssrf_guard, worker
-from chalicelib.webhooks.deliver import Dependencies
+from chalicelib.webhooks import endpoint_store, routes
+from chalicelib.webhooks.delivery import delivery_store, ssrf_guard, worker
+from chalicelib.webhooks.delivery.deliver import Dependencies
 from chalicelib.webhooks.models import Delivery, Outcome, State, Webhook
 from functions import deliver_webhooks, retry_deliveries
 from testkit import cloud

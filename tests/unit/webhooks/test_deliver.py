@@ -8,7 +8,7 @@ import jsonschema_rs
 import pytest
 
 from chalicelib.events import event_types
-from chalicelib.webhooks import schedule
+from chalicelib.webhooks.delivery import schedule
 from chalicelib.webhooks.models import Outcome
 
 from .conftest import OK, START, World

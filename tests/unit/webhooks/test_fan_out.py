@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib import aws
 from chalicelib.telemetry import Metric
-from chalicelib.webhooks import create_deliveries, fan_out, lag, worker
+from chalicelib.webhooks.delivery import create_deliveries, fan_out, lag, worker
 from functions import deliver_webhooks
 
 from .conftest import OK, START, World

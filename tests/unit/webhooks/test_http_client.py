@@ -21,11 +21,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from chalicelib.webhooks import ssrf_guard
-from chalicelib.webhooks.http_client import BODY_LIMIT, WebhookHttpClient
+from chalicelib.webhooks.delivery import ssrf_guard
+from chalicelib.webhooks.delivery.http_client import BODY_LIMIT, WebhookHttpClient
+from chalicelib.webhooks.delivery.sign import legacy
+from chalicelib.webhooks.delivery.ssrf_guard import Policy
 from chalicelib.webhooks.models import canonical
-from chalicelib.webhooks.sign import legacy
-from chalicelib.webhooks.ssrf_guard import Policy
 
 LOCAL = Policy(allow_http=True, allow_loopback=True)
 PORTS = iter(range(18450, 18500))

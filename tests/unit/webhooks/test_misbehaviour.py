@@ -18,10 +18,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.webhooks import ssrf_guard
-from chalicelib.webhooks.http_client import WebhookHttpClient
+from chalicelib.webhooks.delivery import ssrf_guard
+from chalicelib.webhooks.delivery.http_client import WebhookHttpClient
+from chalicelib.webhooks.delivery.ssrf_guard import Policy
 from chalicelib.webhooks.models import Outcome
-from chalicelib.webhooks.ssrf_guard import Policy
 
 from .conftest import World
 from .test_http_client import certificate

@@ -11,7 +11,8 @@ from chalicelib.errors import Conflict, Forbidden, NotFound, Refused
 from chalicelib.events import event_types
 from chalicelib.users.access import Caller
 from chalicelib.users.models import Role
-from chalicelib.webhooks import endpoint_store, sweep
+from chalicelib.webhooks import endpoint_store
+from chalicelib.webhooks.delivery import sweep
 from chalicelib.webhooks.filters import is_wanted
 from chalicelib.webhooks.models import Outcome
 from functions import retry_deliveries

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chalicelib.errors import Refused, TooMany
-from chalicelib.webhooks import ssrf_guard
+from chalicelib.webhooks.delivery import ssrf_guard
 from tests.unit.webhooks.conftest import World
 
 

@@ -6,8 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.webhooks import schedule
-from chalicelib.webhooks.schedule import Next, RetryDecision, after_failure, parse_retry_after, probe_delay
+from chalicelib.webhooks.delivery import schedule
+from chalicelib.webhooks.delivery.schedule import (
+    Next,
+    RetryDecision,
+    after_failure,
+    parse_retry_after,
+    probe_delay,
+)
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from standardwebhooks import Webhook as Standard
 from standardwebhooks import WebhookVerificationError
 
-from chalicelib.webhooks import sign
+from chalicelib.webhooks.delivery import sign
 from chalicelib.webhooks.models import Scope, Secret, Webhook, canonical
 
 WHSEC = "whsec_" + base64.b64encode(b"k" * 32).decode()

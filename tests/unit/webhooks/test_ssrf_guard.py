@@ -8,8 +8,8 @@ import pytest
 from requests_hardened.ip_filter import EXTRA_BLOCKED_NET_RANGES
 
 from chalicelib.errors import Refused
-from chalicelib.webhooks import ssrf_guard
-from chalicelib.webhooks.ssrf_guard import Policy, why_not_public
+from chalicelib.webhooks.delivery import ssrf_guard
+from chalicelib.webhooks.delivery.ssrf_guard import Policy, why_not_public
 
 NOT_PUBLIC_V4 = (
     "0.0.0.0",

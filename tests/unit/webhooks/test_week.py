@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from itertools import accumulate, pairwise
 from typing import Any
 
-from chalicelib.webhooks import schedule
+from chalicelib.webhooks.delivery import schedule
 from chalicelib.webhooks.models import Outcome
 
 from .conftest import OK, START, World

@@ -8,9 +8,9 @@ import pytest
 
 from chalicelib import aws
 from chalicelib.errors import Retryable
-from chalicelib.webhooks import circuit_breaker, delivery_store, worker
+from chalicelib.webhooks.delivery import circuit_breaker, delivery_store, worker
+from chalicelib.webhooks.delivery.queue import Message, Task
 from chalicelib.webhooks.models import Outcome
-from chalicelib.webhooks.queue import Message, Task
 
 from .conftest import OK, World
 

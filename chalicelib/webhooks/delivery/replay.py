@@ -9,8 +9,9 @@ from typing import Any
 
 from chalicelib import aws
 from chalicelib.errors import Conflict
-from chalicelib.webhooks import delivery_store, endpoint_store, queue
-from chalicelib.webhooks.fan_out import message
+from chalicelib.webhooks import endpoint_store
+from chalicelib.webhooks.delivery import delivery_store, queue
+from chalicelib.webhooks.delivery.fan_out import message
 from chalicelib.webhooks.models import Delivery, State, Webhook
 
 _TRIES = 5

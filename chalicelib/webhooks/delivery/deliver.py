@@ -18,8 +18,9 @@ from chalicelib import aws
 from chalicelib.errors import Retryable
 from chalicelib.telemetry import log
 from chalicelib.users import entitlement
-from chalicelib.webhooks import circuit_breaker, delivery_store, endpoint_store, queue, schedule, sign
-from chalicelib.webhooks.fan_out import message
+from chalicelib.webhooks import endpoint_store
+from chalicelib.webhooks.delivery import circuit_breaker, delivery_store, queue, schedule, sign
+from chalicelib.webhooks.delivery.fan_out import message
 from chalicelib.webhooks.models import Delivery, Outcome, State, Status, Webhook, stamp
 from chalicelib.webhooks.notices import delivery_dead
 

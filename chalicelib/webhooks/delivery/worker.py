@@ -11,10 +11,10 @@ from pydantic import ValidationError
 
 from chalicelib.events.models import LoggedEvent
 from chalicelib.telemetry import Metric, log, measure
-from chalicelib.webhooks import circuit_breaker, fan_out, ssrf_guard, sweep
-from chalicelib.webhooks.deliver import Dependencies, attempt, deliver_all
-from chalicelib.webhooks.http_client import WebhookHttpClient
-from chalicelib.webhooks.queue import Message, Task
+from chalicelib.webhooks.delivery import circuit_breaker, fan_out, ssrf_guard, sweep
+from chalicelib.webhooks.delivery.deliver import Dependencies, attempt, deliver_all
+from chalicelib.webhooks.delivery.http_client import WebhookHttpClient
+from chalicelib.webhooks.delivery.queue import Message, Task
 
 _THREADS = 10
 

@@ -6,11 +6,12 @@ from datetime import datetime
 
 from chalicelib.events.models import ADMIN_STREAM, LoggedEvent, user_stream
 from chalicelib.users import entitlement
-from chalicelib.webhooks import circuit_breaker, endpoint_store, lag, queue
-from chalicelib.webhooks.create_deliveries import MOST, create_deliveries
+from chalicelib.webhooks import endpoint_store
+from chalicelib.webhooks.delivery import circuit_breaker, lag, queue
+from chalicelib.webhooks.delivery.create_deliveries import MOST, create_deliveries
+from chalicelib.webhooks.delivery.queue import Message, Task
 from chalicelib.webhooks.filters import is_wanted
 from chalicelib.webhooks.models import Delivery, State, Webhook
-from chalicelib.webhooks.queue import Message, Task
 
 _THREADS = 8
 

@@ -6,7 +6,8 @@ from datetime import datetime
 from chalicelib import aws
 from chalicelib.errors import Retryable
 from chalicelib.events.models import LoggedEvent
-from chalicelib.webhooks import delivery_store, endpoint_store
+from chalicelib.webhooks import endpoint_store
+from chalicelib.webhooks.delivery import delivery_store
 from chalicelib.webhooks.models import Delivery, State, Status, Webhook, canonical, stamp
 
 MOST = 10

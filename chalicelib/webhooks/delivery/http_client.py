@@ -28,7 +28,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from chalicelib.telemetry import log
-from chalicelib.webhooks import ssrf_guard
+from chalicelib.webhooks.delivery import ssrf_guard
 from chalicelib.webhooks.models import Outcome
 
 TIMEOUT_S = 15.0

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from chalicelib import aws
 from chalicelib.events import outbox
 from chalicelib.users import entitlement
-from chalicelib.webhooks import delivery_store, endpoint_store, queue, schedule
+from chalicelib.webhooks import endpoint_store
+from chalicelib.webhooks.delivery import delivery_store, queue, schedule
+from chalicelib.webhooks.delivery.queue import Message, Task
 from chalicelib.webhooks.models import Delivery, State, Status, Webhook, stamp
 from chalicelib.webhooks.notices import webhook_event
-from chalicelib.webhooks.queue import Message, Task
 
 if TYPE_CHECKING:
-    from chalicelib.webhooks.deliver import Dependencies
+    from chalicelib.webhooks.delivery.deliver import Dependencies
 
 _DRAIN_RATE = 50  # deliveries per second to an endpoint without a rate limit
 _DRAIN_S = 10  # seconds' worth of deliveries released at a time

@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 
 from chalicelib import aws
 from chalicelib.telemetry import Metric, log, measure
-from chalicelib.webhooks import delivery_store, endpoint_store, queue
+from chalicelib.webhooks import endpoint_store
+from chalicelib.webhooks.delivery import delivery_store, queue
+from chalicelib.webhooks.delivery.queue import Message, Task
 from chalicelib.webhooks.models import Delivery, State, stamp
-from chalicelib.webhooks.queue import Message, Task
 
 _AHEAD = timedelta(minutes=1)  # until the next sweep
 _AT_ONCE = 100

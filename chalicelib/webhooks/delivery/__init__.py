@@ -1,0 +1,1 @@
+"""Deliveries of outbound webhooks: make, send, retry, replay."""

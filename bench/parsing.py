@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import partial
 
 from bench.harness import BenchEnvironment, Figure, interleaved
-from chalicelib.signals import fields, variants
+from chalicelib.signals.reading import fields, variants
 from chalicelib.trading import Variant
 
 BUDGET_S = 20

@@ -21,11 +21,12 @@ from chalicelib import aws, config
 from chalicelib.errors import Conflict, Refused, Retryable, TooMany
 from chalicelib.http import Request
 from chalicelib.orders import queue
-from chalicelib.signals import expected_signals, masking, presented, refusal_limit, refusals, store, variants
-from chalicelib.signals import fields as bodies
+from chalicelib.signals import expected_signals, refusal_limit, refusals, store
 from chalicelib.signals import plan as plans
-from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal
+from chalicelib.signals.reading import fields as bodies
+from chalicelib.signals.reading import masking, presented, variants
+from chalicelib.signals.reading.fields import Fields
 from chalicelib.signals.source import SignalSource, identify
 from chalicelib.signals.staleness import check_age, is_closing
 from chalicelib.telemetry import Metric, log, measure

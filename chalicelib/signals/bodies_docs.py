@@ -8,7 +8,7 @@ from typing import Any
 
 from chalicelib.openapi.examples import USER_ID
 from chalicelib.openapi.schemas import TEXT, Schema, listed, obj
-from chalicelib.signals.field_definitions import FIELDS, Kind
+from chalicelib.signals.reading.field_definitions import FIELDS, Kind
 from chalicelib.trading import Variant
 
 _NUMBER: Schema = {"type": ["number", "string"], "description": "A number, or a text that is one"}

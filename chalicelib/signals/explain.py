@@ -25,10 +25,11 @@ from chalicelib.prices import store as prices
 from chalicelib.risk import rules
 from chalicelib.risk import state as risk_state
 from chalicelib.risk.state import RiskState
-from chalicelib.signals import fields as bodies
-from chalicelib.signals import manual, presented, unused, variants
+from chalicelib.signals import manual
 from chalicelib.signals import plan as plans
-from chalicelib.signals.fields import Fields
+from chalicelib.signals.reading import fields as bodies
+from chalicelib.signals.reading import presented, unused, variants
+from chalicelib.signals.reading.fields import Fields
 from chalicelib.signals.source import SignalSource, strategy_switch
 from chalicelib.signals.staleness import check_age, is_closing
 from chalicelib.trading import MarketType, Variant

@@ -4,13 +4,13 @@ from chalicelib import aws, symbols
 from chalicelib.errors import NotFound, Refused, Unauthorized
 from chalicelib.http import Answer, Request
 from chalicelib.risk import rules
-from chalicelib.signals import closing, opening, sizes, terms
 from chalicelib.signals.accept import InboundRoute, accept
 from chalicelib.signals.answers import answer
-from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal
+from chalicelib.signals.reading import closing, opening, sizes, terms
+from chalicelib.signals.reading.fields import Fields
+from chalicelib.signals.reading.values import Reader
 from chalicelib.signals.source import SignalSource
-from chalicelib.signals.values import Reader
 from chalicelib.trading import Size, Variant
 from chalicelib.unknown_fields import refuse_unknown, unknown_field
 from chalicelib.users import access

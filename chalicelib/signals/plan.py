@@ -11,9 +11,9 @@ from chalicelib import symbols
 from chalicelib.errors import Forbidden, NotDoable, NotFound, Refused, Unauthorized
 from chalicelib.orders.models import Instruction
 from chalicelib.risk import rules
-from chalicelib.signals import sizes, terms
 from chalicelib.signals.alert_gaps import AlertGap
 from chalicelib.signals.models import Signal
+from chalicelib.signals.reading import sizes, terms
 from chalicelib.signals.source import SignalSource
 from chalicelib.trading import Action, MarketType, OrderType, Unit, Variant
 from chalicelib.users.models import AccountEntry, AccountKind

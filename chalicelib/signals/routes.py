@@ -2,9 +2,10 @@
 
 from chalicelib.errors import Refused
 from chalicelib.http import Answer, Request, Route, refusal
-from chalicelib.signals import fields, manual, variants
+from chalicelib.signals import manual
 from chalicelib.signals.accept import accept, inbound_route
 from chalicelib.signals.answers import answer
+from chalicelib.signals.reading import fields, variants
 from chalicelib.trading import Variant
 
 

@@ -11,8 +11,8 @@ from chalicelib.http import Request, is_id
 from chalicelib.risk import rules
 from chalicelib.risk.halts import Scope, Switch
 from chalicelib.risk.rules import Rules
-from chalicelib.signals import presented
-from chalicelib.signals.fields import Fields
+from chalicelib.signals.reading import presented
+from chalicelib.signals.reading.fields import Fields
 from chalicelib.telemetry import Metric, measure
 from chalicelib.users import credentials, signal_quota
 from chalicelib.users.models import UserContext, user_context_from_items

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 
 from chalicelib.errors import Refused
 from chalicelib.orders import age
-from chalicelib.signals import closing
 from chalicelib.signals import plan as plans
-from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal
+from chalicelib.signals.reading import closing
+from chalicelib.signals.reading.fields import Fields
 from chalicelib.signals.source import SignalSource
 from chalicelib.trading import Action
 

@@ -12,9 +12,10 @@ from chalicelib.errors import Retryable, TooMany
 from chalicelib.events import outbox
 from chalicelib.events.models import Event, event_id
 from chalicelib.orders.models import Instruction
-from chalicelib.signals import alert_gaps, masking
+from chalicelib.signals import alert_gaps
 from chalicelib.signals.alert_gaps import AlertGap
 from chalicelib.signals.models import Signal
+from chalicelib.signals.reading import masking
 from chalicelib.users.models import Settings
 from chalicelib.users.signal_quota import Usage
 

@@ -4,7 +4,8 @@ from decimal import Decimal
 
 from chalicelib.errors import Refused
 from chalicelib.http import Answer, Request, Route
-from chalicelib.signals import fields, routes
+from chalicelib.signals import routes
+from chalicelib.signals.reading import fields
 from chalicelib.telegram.hand_out import hand_out
 
 

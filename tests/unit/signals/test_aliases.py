@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 import chalicelib
 from chalicelib.errors import Refused
-from chalicelib.signals import field_definitions, fields, variants
-from chalicelib.signals.aliases import ALIASES
 from chalicelib.signals.models import Signal
-from chalicelib.signals.values import LARGEST, MAX_DIGITS, SMALLEST
+from chalicelib.signals.reading import field_definitions, fields, variants
+from chalicelib.signals.reading.aliases import ALIASES
+from chalicelib.signals.reading.values import LARGEST, MAX_DIGITS, SMALLEST
 from chalicelib.trading import Action, Variant
 
 # No digits first: JSON has no other spelling for a text, and 1.0 as a name is not 1.

@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib import messages, request_limits
 from chalicelib.errors import Refused, TooLarge
-from chalicelib.signals import fields, masking
+from chalicelib.signals.reading import fields, masking
 
 
 def refusal(body: bytes) -> Refused:

@@ -11,11 +11,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.errors import Refused
-from chalicelib.signals import closing, fields, variants
-from chalicelib.signals.aliases import CANONICAL
-from chalicelib.signals.field_definitions import ALIASES, BY_NAME, FIELDS, TYPE_NAMES, Kind, squash
 from chalicelib.signals.models import Signal
-from chalicelib.signals.trade_words import OTHER_CREDENTIALS, WORDS
+from chalicelib.signals.reading import closing, fields, variants
+from chalicelib.signals.reading.aliases import CANONICAL
+from chalicelib.signals.reading.field_definitions import ALIASES, BY_NAME, FIELDS, TYPE_NAMES, Kind, squash
+from chalicelib.signals.reading.trade_words import OTHER_CREDENTIALS, WORDS
 from chalicelib.trading import Action, OrderType, Variant
 
 EXAMPLES = 300

@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from chalicelib.errors import Refused
-from chalicelib.signals import fields, variants
 from chalicelib.signals.models import Signal
+from chalicelib.signals.reading import fields, variants
 from chalicelib.trading import Action, Leg, MarketType, OrderType, TimeInForce, Variant
 
 GROUP = {

@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib.accounts.manage import create_account
-from chalicelib.signals import fields, variants
+from chalicelib.signals.reading import fields, variants
 from chalicelib.strategies.alert_message import CODE, TOKEN, VARIANTS
 from chalicelib.strategies.manage import create_strategy
 from chalicelib.strategies.members import add_accounts

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from chalicelib.errors import Refused
-from chalicelib.signals import trade_words
-from chalicelib.signals.aliases import CANONICAL
-from chalicelib.signals.field_definitions import BY_NAME, TYPE_NAMES, Kind, reads, squash
-from chalicelib.signals.fields import Fields
+from chalicelib.signals.reading import trade_words
+from chalicelib.signals.reading.aliases import CANONICAL
+from chalicelib.signals.reading.field_definitions import BY_NAME, TYPE_NAMES, Kind, reads, squash
+from chalicelib.signals.reading.fields import Fields
 from chalicelib.trading import OrderType, Variant
 
 GROUP_URL, XC_URL = "/api/webhook", "/xc"

@@ -9,11 +9,11 @@ from typing import Any
 
 from chalicelib import symbols
 from chalicelib.errors import Refused
-from chalicelib.signals import opening, sizes, terms
-from chalicelib.signals.field_definitions import squash
-from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal
-from chalicelib.signals.values import Reader
+from chalicelib.signals.reading import opening, sizes, terms
+from chalicelib.signals.reading.field_definitions import squash
+from chalicelib.signals.reading.fields import Fields
+from chalicelib.signals.reading.values import Reader
 from chalicelib.trading import Action, MarketType, Size, Symbol, Unit, Variant
 
 DEFAULT_PAPER_SIZE = Size(amount=Decimal(100))

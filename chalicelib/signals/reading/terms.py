@@ -9,7 +9,7 @@ from chalicelib import config
 from chalicelib.errors import Refused
 from chalicelib.execution import protective_orders
 from chalicelib.signals.models import Signal
-from chalicelib.signals.values import Reader
+from chalicelib.signals.reading.values import Reader
 from chalicelib.trading import Action, MarketType, OrderType, PositionSide, TimeInForce
 
 ACTIONS = {

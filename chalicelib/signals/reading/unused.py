@@ -3,9 +3,9 @@
 from typing import Any
 
 from chalicelib import messages
-from chalicelib.signals.field_definitions import BY_NAME
-from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal
+from chalicelib.signals.reading.field_definitions import BY_NAME
+from chalicelib.signals.reading.fields import Fields
 
 
 def explained(signal: Signal, fields: Fields, *, closing: bool, language: str) -> list[dict[str, Any]]:

@@ -8,11 +8,11 @@ from typing import Any
 
 from chalicelib import request_limits, symbols
 from chalicelib.errors import Refused
-from chalicelib.signals import opening, presented, terms
-from chalicelib.signals.field_definitions import BY_NAME, squash
-from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal
-from chalicelib.signals.values import Reader
+from chalicelib.signals.reading import opening, presented, terms
+from chalicelib.signals.reading.field_definitions import BY_NAME, squash
+from chalicelib.signals.reading.fields import Fields
+from chalicelib.signals.reading.values import Reader
 from chalicelib.trading import Action, Leg, OrderType, Variant
 
 REQUIRED = ("group_name", "exchange", "market_type", "currency", "symbol", "order_type", "side")

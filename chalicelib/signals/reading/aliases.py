@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from chalicelib.signals.field_definitions import ALIASES, TYPE_NAMES, squash
+from chalicelib.signals.reading.field_definitions import ALIASES, TYPE_NAMES, squash
 
 __all__ = ["ALIASES", "CANONICAL", "CASE_MATTERS", "squash"]
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from chalicelib import request_limits
 from chalicelib.errors import Refused, TooLarge
-from chalicelib.signals import body_hints, masking
-from chalicelib.signals.aliases import CANONICAL, CASE_MATTERS, squash
-from chalicelib.signals.field_definitions import TYPE_NAMES, is_plain
+from chalicelib.signals.reading import body_hints, masking
+from chalicelib.signals.reading.aliases import CANONICAL, CASE_MATTERS, squash
+from chalicelib.signals.reading.field_definitions import TYPE_NAMES, is_plain
 from chalicelib.trading import Action, OrderType
 
 MAX_FIELDS = 200

@@ -5,7 +5,7 @@ from typing import Any
 
 from chalicelib.errors import Refused
 from chalicelib.execution import sizing
-from chalicelib.signals.values import LARGEST, Reader
+from chalicelib.signals.reading.values import LARGEST, Reader
 from chalicelib.trading import Leg, Size, Unit
 
 HUNDRED = Decimal(100)

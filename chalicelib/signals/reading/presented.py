@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from chalicelib.http import Request
-from chalicelib.signals.aliases import squash
-from chalicelib.signals.fields import Fields
+from chalicelib.signals.reading.aliases import squash
+from chalicelib.signals.reading.fields import Fields
 from chalicelib.users import credentials
 
 NAMES = frozenset({"token", "secret", "key", "passphrase", "apikey"})

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
 
-from chalicelib.signals.field_definitions import BY_NAME, FIELDS, Field, Kind, squash
+from chalicelib.signals.reading.field_definitions import BY_NAME, FIELDS, Field, Kind, squash
 from chalicelib.trading import Variant
 
 CHART_NAMES = frozenset(

@@ -10,9 +10,9 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from chalicelib.errors import Refused
-from chalicelib.signals import masking
-from chalicelib.signals.aliases import ALIASES, squash
-from chalicelib.signals.fields import MAX_TEXT, PLACEHOLDER, Fields
+from chalicelib.signals.reading import masking
+from chalicelib.signals.reading.aliases import ALIASES, squash
+from chalicelib.signals.reading.fields import MAX_TEXT, PLACEHOLDER, Fields
 
 MAX_DIGITS = 30
 """Significant digits. DynamoDB keeps 38, and computing with the number needs some of them."""

@@ -5,11 +5,11 @@ Contract §1.
 
 from chalicelib import symbols
 from chalicelib.errors import Refused
-from chalicelib.signals import closing, group, opening, sizes, terms
-from chalicelib.signals.closing import DEFAULT_PAPER_SIZE
-from chalicelib.signals.fields import Fields
 from chalicelib.signals.models import Signal
-from chalicelib.signals.values import Reader
+from chalicelib.signals.reading import closing, group, opening, sizes, terms
+from chalicelib.signals.reading.closing import DEFAULT_PAPER_SIZE
+from chalicelib.signals.reading.fields import Fields
+from chalicelib.signals.reading.values import Reader
 from chalicelib.trading import Action, OrderType, Variant
 
 GROUP_MARKS = ("group_name", "order_type", "market_type", "qty_per", "orders")

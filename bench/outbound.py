@@ -71,7 +71,7 @@ def _ours(url: str, processor: list[float]) -> Callable[[], float]:
     from chalicelib.users.access import Caller  # noqa: PLC0415
     from chalicelib.users.models import Role  # noqa: PLC0415
     from chalicelib.webhooks import endpoint_store, manage  # noqa: PLC0415
-    from chalicelib.webhooks.delivery import fan_out
+    from chalicelib.webhooks.delivery import fan_out  # noqa: PLC0415
     from functions import deliver_webhooks  # noqa: PLC0415
 
     owner = Caller(user_id="1", user_uuid="bench", role=Role.ADMIN)

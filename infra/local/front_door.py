@@ -122,6 +122,9 @@ async def _pass(request: web.Request, headers: CIMultiDict[str], arrived: float)
         url = URL(f"{routes.websockets[path]}?{request.rel_url.raw_query_string}", encoded=True)
         return await pass_through(request, request.app[_SESSION], url, headers)
     function = routes.function("GET" if request.method == "HEAD" else request.method, path)
+    if function is None and (allowed := ", ".join(routes.allowed(path))):
+        error = f"This path does not take {request.method}. It takes {allowed}"
+        return _refusal(405, "method_not_allowed", error, {"Allow": allowed})
     if function is None:
         return _refusal(404, "unknown_route", "There is no such route")
     body = await request.read()

@@ -90,7 +90,7 @@ def test_listed_routes_pass_with_their_answer(tmp_path):
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/"), ("GET", "/api/webhook"), ("POST", "/_aws/x"), ("GET", "/signals/a/b"), ("PUT", "/x")],
+    [("GET", "/"), ("POST", "/_aws/x"), ("GET", "/signals/a/b"), ("PUT", "/x"), ("PUT", "/files/a")],
 )
 def test_everything_else_is_404_and_stays_outside(tmp_path, method, path):
     """Behind the door anybody is root, so nothing unlisted goes through."""
@@ -99,6 +99,28 @@ def test_everything_else_is_404_and_stays_outside(tmp_path, method, path):
         answer = await client.request(method, path)
         assert answer.status == 404
         assert (await answer.json())["code"] == "unknown_route"
+        assert cloud.most_at_once == 0
+
+    through_the_door(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/api/webhook", "POST"),
+        ("HEAD", "/api/webhook/", "POST"),
+        ("OPTIONS", "/signals/7", "GET"),
+        ("DELETE", "/signals/newest", "GET"),
+    ],
+)
+def test_a_wrong_method_is_405_and_stays_outside(tmp_path, method, path, allowed):
+    """A client learns the methods of a known path, as RFC 9110 15.5.6 asks."""
+
+    async def test(client, cloud, _behind):
+        answer = await client.request(method, path)
+        assert (answer.status, answer.headers["Allow"]) == (405, allowed)
+        if method != "HEAD":
+            assert (await answer.json())["code"] == "method_not_allowed"
         assert cloud.most_at_once == 0
 
     through_the_door(tmp_path, test)

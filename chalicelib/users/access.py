@@ -38,6 +38,11 @@ class Caller:
     token_family: str = ""
     scope: Scope = Scope.ADMIN
 
+    @property
+    def credential(self) -> str:
+        """The credential that idempotency keys belong to: the token with its successors."""
+        return f"{self.user_id}#{self.token_family}"
+
     def require_admin(self) -> None:
         """Raises Forbidden unless the caller is an admin."""
         if self.role is not Role.ADMIN:

@@ -86,7 +86,9 @@ DOCS = {
     "GET /users": Docs(
         page(_USER), listing(_user), query={**_FILTERS, "telegram_id": ID, "referred_by_id": ID}, paged=True
     ),
-    "POST /users": Docs(_USER, _user, 201, NewUser, {"user_id": USER_ID}, errors=(409, 422)),
+    "POST /users": Docs(
+        _USER, _user, 201, NewUser, {"user_id": USER_ID}, errors=(409, 422), idempotency_key=True
+    ),
     "GET /users/{user_id}": Docs(_USER, _user),
     "PATCH /users/{user_id}": Docs(
         _USER, _user, body=Profile, given={"first_name": "Test", "version": 1}, errors=(409, 422)

@@ -1,9 +1,8 @@
 """Authenticates the source of a signal and checks its permissions. Contains acceptance's single read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from ipaddress import ip_address, ip_network
 
 from chalicelib import aws
 from chalicelib.errors import Forbidden, NotFound, Refused, Unauthorized
@@ -14,12 +13,9 @@ from chalicelib.risk.rules import Rules
 from chalicelib.signals.reading import presented
 from chalicelib.signals.reading.fields import Fields
 from chalicelib.telemetry import Metric, measure
-from chalicelib.users import credentials, signal_quota
+from chalicelib.users import addresses, credentials, signal_quota
 from chalicelib.users.models import UserContext, user_context_from_items
 from chalicelib.users.signal_quota import Usage
-
-TRADINGVIEW = ("52.89.214.238/32", "34.212.75.30/32", "54.218.53.128/32", "52.32.178.7/32")
-"""TradingView's addresses (https://www.tradingview.com/support/solutions/43000529348)."""
 
 _MOST_CREDENTIALS = 8  # read together. No signal has more
 _INBOUND = (credentials.Kind.WEBHOOK, credentials.Kind.XC_CODE)
@@ -37,6 +33,7 @@ class SignalSource:
         rules: The risk rules of the user and of the strategy. Execution checks them again, together with
             those of the account.
         usage: The token's quota. None for manual orders, which have no quota.
+        token: The record of the signal's token. None without a token.
     """
 
     owner: UserContext
@@ -46,6 +43,7 @@ class SignalSource:
     rules: tuple[Rules, ...] = ()
     usage: Usage | None = None
     credential: str = ""
+    token: aws.Item | None = field(default=None, repr=False)
 
     @property
     def user_id(self) -> str:
@@ -59,7 +57,7 @@ class SignalSource:
 
         Raises:
             Unauthorized: There is no credential, and the user requires one.
-            Forbidden: The user is not active, or the address is not on the user's list.
+            Forbidden: The user is not active, or the address is not on the list of the user or of the token.
         """
         if not self.credential:
             return
@@ -68,6 +66,7 @@ class SignalSource:
         if not self.is_known:
             raise Unauthorized("token_missing")
         _check_address(source_ip, self.owner.settings.allowed_addresses, authenticated=self.authenticated)
+        addresses.check_token(self.token or {}, source_ip)
 
     @property
     def is_known(self) -> bool:
@@ -124,7 +123,14 @@ def identify(request: Request, fields: Fields | None, user_id: str | None, now: 
     limit = int((credential or {}).get("signals_per_minute") or owner.settings.signals_per_minute)
     used = signal_quota.Usage(claimed, counter, list(found), limit)
     return SignalSource(
-        owner, bool(first), halted, strategy, tuple(map(rules.rules_from_item, controls)), used, counter
+        owner,
+        bool(first),
+        halted,
+        strategy,
+        tuple(map(rules.rules_from_item, controls)),
+        used,
+        counter,
+        credential,
     )
 
 
@@ -164,14 +170,7 @@ def _check_credentials(stored: Mapping[str, aws.Item | None], claimed: str, now:
 
 
 def _check_address(source_ip: str, allowed: tuple[str, ...], *, authenticated: bool) -> None:
-    networks = [
-        network
-        for entry in allowed
-        for network in (TRADINGVIEW if entry.lower() == "tradingview" else (entry,))
-    ]
-    if not networks or any(
-        ip_address(source_ip) in ip_network(network, strict=False) for network in networks
-    ):
+    if addresses.contains(allowed, source_ip):
         return
     if authenticated:  # the token may have leaked
         measure(Metric.TOKEN_FROM_UNKNOWN_ADDRESS)

@@ -2,7 +2,7 @@
 
 from chalicelib.openapi.docs import ACTIVE, Docs, listing
 from chalicelib.openapi.examples import AT, USER_ID
-from chalicelib.openapi.schemas import FLAG, ID, TEXT, TIME, WHOLE, maybe, obj, one_of, page, record
+from chalicelib.openapi.schemas import FLAG, ID, TEXT, TIME, WHOLE, listed, maybe, obj, one_of, page, record
 from chalicelib.users.inputs import NewTokenInput, NewUser, Profile, Rotation, SettingsChange
 from chalicelib.users.models import Settings, User
 
@@ -20,6 +20,7 @@ _TOKEN = obj(
     revoked_at=maybe(TIME),
     signals_per_minute=maybe(WHOLE),
     scope={"enum": ["read", "trade", "manage", "admin", None]},
+    allowed_addresses=listed(TEXT),
     made_by=maybe(TEXT),
     last_used_at=maybe(TIME),
 )
@@ -70,6 +71,7 @@ _token = {
     "revoked_at": None,
     "signals_per_minute": None,
     "scope": None,
+    "allowed_addresses": ["tradingview"],
     "made_by": "51cc7d0a9e2b4f18",
     "last_used_at": AT,
 }

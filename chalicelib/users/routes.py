@@ -159,6 +159,7 @@ def create_token(request: Request) -> Answer:
         chosen=given.chosen,
         signals_per_minute=limit,
         scope=given.scope,
+        allowed_addresses=given.allowed_addresses,
         maker=who,
     )
     return Answer(201, tokens.view(made.item) | {"token": made.token}, _UNSTORED)

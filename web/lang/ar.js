@@ -172,6 +172,7 @@ export default {
   "Only": "فقط",
   "Open a ticket": "فتح تذكرة",
   "Open its trace": "افتح مسارها",
+  "Only from these addresses": "من هذه العناوين فقط",
   "Opens": "يفتح",
   "Order": "أمر",
   "Orders": "الأوامر",

@@ -172,6 +172,7 @@ export default {
   "Only": "필터",
   "Open a ticket": "문의하기",
   "Open its trace": "처리 과정 보기",
+  "Only from these addresses": "이 주소에서만",
   "Opens": "용도",
   "Order": "주문",
   "Orders": "주문",

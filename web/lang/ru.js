@@ -172,6 +172,7 @@ export default {
   "Only": "Только",
   "Open a ticket": "Создать обращение",
   "Open its trace": "Открыть ход обработки",
+  "Only from these addresses": "Только с этих адресов",
   "Opens": "Открывает",
   "Order": "Ордер",
   "Orders": "Ордера",

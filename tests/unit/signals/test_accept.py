@@ -131,6 +131,20 @@ def test_an_address_that_is_not_on_the_list() -> None:
     assert send(ALERT | {"price": 3}, headers=spoofed, source_ip="8.8.8.8")[1]["code"] == "address_refused"
 
 
+def test_an_address_that_is_not_on_the_tokens_list() -> None:
+    """A webhook token with a list of its own works from there alone, in every variant of the user's list."""
+    records.add_user("1")
+    records.add_account("1")
+    bound = {"X-Webhook-Token": records.add_token("1", allowed_addresses=["tradingview", "2001:db8::/32"])}
+    free = {"X-Webhook-Token": records.add_token("1")}
+    assert send(headers=bound, source_ip="52.89.214.238")[0] == 202
+    assert send(ALERT | {"price": 2}, headers=bound, source_ip="2001:db8::7")[0] == 202
+    status, answer, _ = send(ALERT | {"price": 3}, headers=bound, source_ip="8.8.8.8")
+    assert (status, answer["code"]) == (403, "token_address_refused")
+    assert "8.8.8.8" in answer["error"]
+    assert send(ALERT | {"price": 4}, headers=free, source_ip="8.8.8.8")[0] == 202
+
+
 def test_an_inactive_user() -> None:
     """An inactive user's signals are refused in the seed's words."""
     records.add_user("1", is_active=False)

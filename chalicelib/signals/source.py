@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from ipaddress import ip_address
 
-from chalicelib import aws
+from chalicelib import aws, config
 from chalicelib.errors import Forbidden, NotFound, Refused, Unauthorized
 from chalicelib.http import Request, is_id
 from chalicelib.risk import rules
@@ -56,14 +57,15 @@ class SignalSource:
         A manual order is authorised by its API token and permitted from any address.
 
         Raises:
-            Unauthorized: There is no credential, and the user requires one.
+            Unauthorized: There is no credential, and the user requires one, or the deployment does for this
+                address.
             Forbidden: The user is not active, or the address is not on the list of the user or of the token.
         """
         if not self.credential:
             return
         if not self.owner.user.is_active:
             raise Forbidden("user_not_active")
-        if not self.is_known:
+        if not self.is_known or not (self.authenticated or _takes_tokenless(source_ip)):
             raise Unauthorized("token_missing")
         _check_address(source_ip, self.owner.settings.allowed_addresses, authenticated=self.authenticated)
         addresses.check_token(self.token or {}, source_ip)
@@ -167,6 +169,12 @@ def _check_credentials(stored: Mapping[str, aws.Item | None], claimed: str, now:
             raise Unauthorized("token_wrong")
     if len(stored) > 1:
         raise Refused("conflicting_tokens")
+
+
+def _takes_tokenless(source_ip: str) -> bool:
+    """Returns whether the deployment takes signals without a token from this address, if the user does."""
+    permitted = config.setting("TOKENLESS")
+    return not permitted or (permitted == "loopback" and ip_address(source_ip).is_loopback)
 
 
 def _check_address(source_ip: str, allowed: tuple[str, ...], *, authenticated: bool) -> None:

@@ -1,6 +1,7 @@
 """`python -m infra.local up | down | run | status | backup | restore | doctor`.
 
-`RESET=1` deletes the state first. `FROM` names the backup to restore.
+`RESET=1` deletes the state first. `TUNNEL` or `PUBLIC_URL` make it reachable from outside. `FROM` names the
+backup to restore.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from infra.stack import StackError
 def _up(place: LocalStackPaths) -> None:
     """Starts everything in the background."""
     started = time.monotonic()
-    up(place, reset=os.environ.get("RESET") == "1")
+    place = up(place, reset=os.environ.get("RESET") == "1")
     _show_urls(place, started)
 
 
@@ -43,7 +44,7 @@ def _run(place: LocalStackPaths) -> None:
     started = time.monotonic()
     theirs = running(place)  # `make up` started the stack, so Ctrl-C must not stop it
     try:
-        up(place, reset=os.environ.get("RESET") == "1")
+        place = up(place, reset=os.environ.get("RESET") == "1")
         _show_urls(place, started)
         asyncio.run(_example(place))
     except KeyboardInterrupt:
@@ -106,6 +107,10 @@ def _show_urls(place: LocalStackPaths, started: float) -> None:
         "logs": str(place.directory / "*.log"),
     }.items():
         console.print(f"  {name:10} {value}")
+    if place.public:
+        console.print(f"\nreachable from outside at [bold]{place.public.url}[/]. Paste into TradingView:")
+        console.print(f"  {place.public.url}/api/webhook?token=…", markup=False)
+        console.print("Every signal needs a webhook token: the dashboard's alert builder writes the URL")
 
 
 def _interrupt(*_: object) -> None:

@@ -3,8 +3,8 @@
 Serves the public URLs on loopback in front of the local cloud, as a custom domain does in AWS.
 
 It passes only routes that Chalice knows, because behind it every caller is root. It sets the caller's address
-and the request's time, whatever the client claims. It limits the concurrent requests per function, because
-the emulator would start a process for each.
+and the request's time, whatever the client claims. Only the proxy of `public_address` may name another
+client. It limits the concurrent requests per function, because the emulator would start a process for each.
 """
 
 import logging
@@ -20,6 +20,7 @@ from yarl import URL
 from infra.local import loopback_guard
 from infra.local.admission import OVER_S, AdmissionControl
 from infra.local.paths import HOST, LocalStackPaths
+from infra.local.public_address import PublicAddressFile, client_address
 from infra.local.routes import Routes
 from infra.local.websocket_proxy import pass_through
 
@@ -63,6 +64,7 @@ _INTERNAL_STARTS = (
 
 _PLACE = web.AppKey("place", LocalStackPaths)
 _SESSION = web.AppKey("session", aiohttp.ClientSession)
+_PUBLIC = web.AppKey("public", PublicAddressFile)
 _ROUTES = web.AppKey("routes", Routes)
 _ADMISSIONS = web.AppKey("gates", defaultdict[str, AdmissionControl])
 
@@ -71,6 +73,7 @@ def application(place: LocalStackPaths) -> web.Application:
     """Returns the front door of a local stack."""
     app = web.Application(client_max_size=BODY_LIMIT)
     app[_PLACE] = place
+    app[_PUBLIC] = PublicAddressFile(place.public_address)
     app[_ROUTES] = Routes(place.front_door)
     app[_ADMISSIONS] = defaultdict(AdmissionControl)
     app.cleanup_ctx.append(_session)
@@ -156,8 +159,12 @@ def _headers(request: web.Request) -> CIMultiDict[str]:
         for name, value in request.headers.items()
         if name.lower() not in _HOP_BY_HOP | _INTERNAL and not name.lower().startswith(_INTERNAL_STARTS)
     )
-    headers["X-Forwarded-For"] = request.remote or HOST
-    headers["X-Forwarded-Proto"] = "http"
+    public = request.app[_PUBLIC].current
+    given = {name.lower(): value for name, value in request.headers.items()}
+    headers["X-Forwarded-For"] = client_address(given, request.remote or HOST, public)
+    headers["X-Forwarded-Proto"] = (
+        "https" if public and given.get("host", "").lower() == public.host else "http"
+    )
     headers["X-Forwarded-Port"] = str(request.app[_PLACE].port)
     return headers
 
@@ -168,8 +175,11 @@ def _check_request(request: web.Request) -> web.Response | None:
     None if the request may go on.
     """
     allowed = _own_hosts(request)
+    public = request.app[_PUBLIC].current
     headers = {name.lower(): value for name, value in request.headers.items()}
-    if loopback_guard.foreign_host(headers, allowed):
+    if public and headers.get("origin", "").lower() == public.url:
+        del headers["origin"]  # the dashboard, opened at the public URL
+    if loopback_guard.foreign_host(headers, allowed | {public.host} if public else allowed):
         return _refusal(403, "foreign_host", "This is not the requested host")
     reads = request.method in loopback_guard.READS and headers.get("upgrade", "").lower() != "websocket"
     if not reads and loopback_guard.foreign_origin(headers, allowed):

@@ -145,6 +145,32 @@ def test_an_address_that_is_not_on_the_tokens_list() -> None:
     assert send(ALERT | {"price": 4}, headers=free, source_ip="8.8.8.8")[0] == 202
 
 
+@pytest.mark.parametrize(
+    ("permitted", "accepted"),
+    [
+        ("", {"127.0.0.1", "::1", "203.0.113.7", "0.0.0.0"}),
+        ("loopback", {"127.0.0.1", "::1"}),
+        ("off", set()),
+        ("of", set()),
+    ],
+)
+def test_a_deployment_may_take_no_tokenless_signals(
+    permitted: str, accepted: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the user permits, the deployment may still refuse. A token works from everywhere."""
+    monkeypatch.setenv("TRADEHOOK_DEFAULT_USER_ID", "1")
+    monkeypatch.setenv("TRADEHOOK_TOKENLESS", permitted)
+    records.add_user("1", require_token=False)
+    records.add_account("1")
+    token = {"X-Webhook-Token": records.add_token("1")}
+    for number, source_ip in enumerate(("127.0.0.1", "::1", "203.0.113.7", "0.0.0.0")):
+        body = ALERT | {"price": 100 + number}
+        status, answer, _ = send(body, source_ip=source_ip)
+        expected = (202, None) if source_ip in accepted else (401, "token_missing")
+        assert (status, answer.get("code")) == expected, source_ip
+        assert send(body | {"price": 200 + number}, headers=token, source_ip=source_ip)[0] == 202
+
+
 def test_an_inactive_user() -> None:
     """An inactive user's signals are refused in the seed's words."""
     records.add_user("1", is_active=False)

@@ -1,4 +1,4 @@
-"""`python -m infra.local up | down | run | status | backup | restore | doctor`.
+"""`python -m infra.local up | down | run | serve | status | backup | restore | doctor`.
 
 `RESET=1` deletes the state first. `TUNNEL` or `PUBLIC_URL` make it reachable from outside. `FROM` names the
 backup to restore.
@@ -17,13 +17,15 @@ import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.build.zipping import BuildError
-from infra.local import backup, doctor, example
+from infra.local import backup, doctor, example, log_rotation
 from infra.local.deploy import DeployError
 from infra.local.paths import LocalStackPaths
 from infra.local.process import ProcessError
 from infra.local.run import console, down, running, up
 from infra.local.stack_env import read_stack_env
 from infra.stack import StackError
+
+_WATCHED_EVERY_S = 2.0
 
 
 def _up(place: LocalStackPaths) -> None:
@@ -57,6 +59,22 @@ def _run(place: LocalStackPaths) -> None:
             console.print("\nstopping …")
             down(place)
             console.print("stopped, state kept")
+
+
+def _serve(place: LocalStackPaths) -> None:
+    """Starts everything and watches it, for a service manager. Ends with an error if a part has ended."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    started = time.monotonic()
+    try:
+        place = up(place)
+        _show_urls(place, started)
+        while running(place):
+            log_rotation.rotate_logs(place)
+            time.sleep(_WATCHED_EVERY_S)
+        raise ProcessError("the local cloud or the front door has ended")
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not interrupt the saving
+        down(place)
 
 
 def _backup(place: LocalStackPaths) -> None:
@@ -123,6 +141,7 @@ def main() -> None:
         "up": _up,
         "down": _down,
         "run": _run,
+        "serve": _serve,
         "status": _status,
         "backup": _backup,
         "restore": _restore,

@@ -52,7 +52,7 @@ def start(
 
 
 def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+    return os.open(path, flags | os.O_APPEND, 0o600)  # a rotated log continues at its new end
 
 
 def running(pid_file: Path) -> int | None:

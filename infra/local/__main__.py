@@ -17,7 +17,7 @@ import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.build.zipping import BuildError
-from infra.local import backup, doctor, example, log_rotation
+from infra.local import backup, doctor, example, log_rotation, sign_in
 from infra.local.deploy import DeployError
 from infra.local.paths import LocalStackPaths
 from infra.local.process import ProcessError
@@ -33,6 +33,7 @@ def _up(place: LocalStackPaths) -> None:
     started = time.monotonic()
     place = up(place, reset=os.environ.get("RESET") == "1")
     _show_urls(place, started)
+    _show_link(place)
 
 
 def _down(place: LocalStackPaths) -> None:
@@ -48,6 +49,7 @@ def _run(place: LocalStackPaths) -> None:
     try:
         place = up(place, reset=os.environ.get("RESET") == "1")
         _show_urls(place, started)
+        _show_link(place)
         asyncio.run(_example(place))
     except KeyboardInterrupt:
         pass
@@ -113,6 +115,13 @@ async def _example(place: LocalStackPaths) -> None:
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         console.print(f"[yellow]the example failed:[/] {error}", markup=True)
     await asyncio.Event().wait()
+
+
+def _show_link(place: LocalStackPaths) -> None:
+    """Prints the one-time link. Not for a service, whose output is kept."""
+    minutes = round(sign_in.GOOD_FOR_S / 60)
+    console.print(f"\nthe dashboard, signed in, once within {minutes} minutes:")
+    console.print(f"  {sign_in.make_link(place)}", markup=False, soft_wrap=True)
 
 
 def _show_urls(place: LocalStackPaths, started: float) -> None:

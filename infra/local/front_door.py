@@ -7,6 +7,7 @@ and the request's time, whatever the client claims. Only the proxy of `public_ad
 client. It limits the concurrent requests per function, because the emulator would start a process for each.
 """
 
+import json
 import logging
 import time
 from collections import defaultdict
@@ -17,7 +18,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from infra.local import loopback_guard
+from infra.local import loopback_guard, sign_in
 from infra.local.admission import OVER_S, AdmissionControl
 from infra.local.paths import HOST, LocalStackPaths
 from infra.local.public_address import PublicAddressFile, client_address
@@ -78,6 +79,7 @@ def application(place: LocalStackPaths) -> web.Application:
     app[_ADMISSIONS] = defaultdict(AdmissionControl)
     app.cleanup_ctx.append(_session)
     app.on_response_prepare.append(_guard_headers)
+    app.router.add_route("*", sign_in.PATH, _sign_in)
     app.router.add_route("*", r"/{path:[\s\S]*}", _answer)  # a path may hold an encoded line break
     return app
 
@@ -113,6 +115,27 @@ async def _answer(request: web.Request) -> web.StreamResponse:
         return _refusal(503, "unavailable", "The local cloud is not running", {"Retry-After": "2"})
     except aiohttp.ClientError as error:
         return _refusal(502, "bad_gateway", f"The local cloud broke off: {type(error).__name__}")
+
+
+async def _sign_in(request: web.Request) -> web.StreamResponse:
+    """Exchanges the code of a one-time link for a token, for this machine alone.
+
+    A request that a proxy forwarded finds no such route.
+    """
+    if refused := _check_request(request):
+        return refused
+    if _headers(request)["X-Forwarded-For"] != request.remote:
+        return _refusal(404, "unknown_route", "There is no such route")
+    if request.method != "POST":
+        return _refusal(405, "method_not_allowed", "This path takes POST", {"Allow": "POST"})
+    try:
+        code = json.loads(await request.read())["code"]
+    except (ValueError, KeyError, TypeError):
+        return _refusal(400, "missing_field", "code is missing")
+    token = sign_in.redeem(request.app[_PLACE], code) if isinstance(code, str) else None
+    if token is None:
+        return _refusal(401, "link_used", "This link was used or has expired. `make up` prints a new one")
+    return web.json_response({"token": token})
 
 
 async def _pass(request: web.Request, headers: CIMultiDict[str], arrived: float) -> web.StreamResponse:

@@ -11,12 +11,15 @@ CHECKOV := $(VENV)-checkov/made-from-$(shell cksum < requirements-checkov.lock |
 UNIT := tests --ignore tests/e2e --ignore tests/browser --grants --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down backup restore doctor demo test check audit fast unit e2e build bench soak format lock clean
+.PHONY: help venv run up down backup restore doctor demo test check audit fast unit e2e build bench soak format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 	@echo "  PORT=8080 sets the front door's port, RESET=1 deletes the local state,"
+	@echo "  TUNNEL=cloudflared, TUNNEL=ngrok or PUBLIC_URL=https://... makes the local cloud reachable from outside,"
 	@echo "  CLOUD=http://127.0.0.1:4566 uses a running cloud (localstack-compose.yml)"
+
+venv: $(STAMP) ## Make .venv from the lock file, unless it is up to date
 
 run: $(STAMP) ## Build, start a local cloud, deploy, seed demo data, show an example and live events
 	@exec $(BIN)/python -m infra.local run

@@ -5,6 +5,7 @@
     │   ├── Unauthorized         401  credential missing or wrong
     │   ├── Forbidden            403  not permitted now
     │   ├── NotFound             404
+    │   ├── MethodNotAllowed     405  the path is known, this method is not
     │   ├── Conflict             409  same key with another body; concurrent change
     │   ├── TooLarge             413
     │   ├── NotDoable            422  understood, but impossible
@@ -17,6 +18,7 @@ A refusal carries a `code`, which never changes, and the values of its message. 
 from `messages`, in the reader's language.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -59,6 +61,19 @@ class NotFound(Refused):
     """What the request names does not exist for this sender."""
 
     status = 404
+
+
+class MethodNotAllowed(Refused):
+    """The path exists and takes other methods.
+
+    Args:
+        allowed: The methods that the path takes.
+    """
+
+    status = 405
+
+    def __init__(self, method: str, allowed: Sequence[str]) -> None:
+        super().__init__("method_not_allowed", method=method, allowed=", ".join(allowed))
 
 
 class Conflict(Refused):

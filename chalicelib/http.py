@@ -11,7 +11,7 @@ from typing import Any
 import simplejson
 
 from chalicelib import messages
-from chalicelib.errors import NotFound, Refused, TooMany
+from chalicelib.errors import MethodNotAllowed, NotFound, Refused, TooMany
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,11 @@ def to_json(value: Any) -> str:
 def refusal(error: Refused, language: str) -> Answer:
     """Returns a refusal as HTTP: `{"error", "code"}`, with the sentence in the reader's language."""
     body = {"error": messages.render(error.code, error.values, language), "code": error.code}
-    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooMany) else {}
+    headers = {}
+    if isinstance(error, TooMany):
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = error.values["allowed"]
     return Answer(error.status, body, headers)
 
 

@@ -1,11 +1,10 @@
-"""`Idempotency-Key`: a repeated request that moves money gets the first answer and moves nothing again.
+"""`Idempotency-Key`: a repeated request that creates something gets the first answer and creates nothing.
 
-As in https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header. Each caller has a key space
-of its own. Only successful requests are stored. A refused request is evaluated again.
+As in https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header. Each credential has a key
+space of its own. Only successful requests are stored. A refused request is evaluated again.
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -74,7 +73,8 @@ class IdempotentRequest:
             return
         if earlier["fingerprint"] != self.fingerprint:
             raise Conflict("idempotency_key_reused")
-        raise Replayed(Answer(201, json.loads(earlier["answer"]), {"Idempotent-Replayed": "true"}))
+        # The text as stored: numbers of many digits would not survive a second reading.
+        raise Replayed(Answer(201, earlier["answer"], {"Idempotent-Replayed": "true"}))
 
 
 def answer_once(
@@ -83,7 +83,7 @@ def answer_once(
     """Carries a request out, at most once if the request has a key.
 
     Args:
-        by: The caller, owner of the key.
+        by: The credential, owner of the key. A token and its successors are one credential.
         do: Carries the request out, writes the key in its own transaction and returns the answer's body.
 
     Raises:
@@ -105,10 +105,11 @@ def answer_once(
 
 
 def requested_key(request: Request, by: str, now: datetime) -> IdempotentRequest | None:
-    """Returns the key of a caller's request. None if it has none. Raises Refused if the key is too long."""
+    """Returns the key of a request. None if it has none. Raises Refused if the key is too long."""
     key = request.headers.get(_HEADER)
     if not key:
         return None
     if len(key) > LONGEST:
         raise Refused("too_long", field="Idempotency-Key", limit=LONGEST)
-    return IdempotentRequest(f"api#{by}#{request.route}#{key}", hashlib.sha256(request.body).hexdigest(), now)
+    target = "/".join([request.route, *request.path.values()])
+    return IdempotentRequest(f"api#{by}#{target}#{key}", hashlib.sha256(request.body).hexdigest(), now)

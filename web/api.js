@@ -26,6 +26,13 @@ export async function api(method, path, body, token = session.value?.token) {
 
 const PATIENCE_MS = 10_000;
 
+/** Exchanges the code of the local cloud's one-time link for a token. @throws {ApiError} The code was used or has expired. */
+export async function redeem(code) {
+  const { status, data } = await request("POST", "/_local/sign-in", { code });
+  if (status === 200) return data.token;
+  throw new ApiError(status, data?.code, t("This link was used or has expired."));
+}
+
 /**
  * Sends a request and gives what came back, whatever its status: {status, data, ms, signal}. `signal` is the id in `X-Signal-Id`.
  * @throws {ApiError} Nothing came back within `patience` milliseconds.

@@ -1,5 +1,5 @@
 // The dashboard's frame: sign-in, navigation, halt switch, and the page that the address names.
-import { api, everything } from "./api.js";
+import { api, everything, redeem } from "./api.js";
 import { Halt } from "./halt.js";
 import { chooseZone, language, LANGUAGES, ready, s, show, speak, t, word, zone } from "./i18n.js";
 import { html, readAddress, render, setParams, useAction, useEffect, useRef, useState, useStore } from "./lib.js";
@@ -197,12 +197,16 @@ function Frame() {
 const NotFound = () => html`<${Page} title=${t("Page not found")}><${Empty} icon="signals" title=${t("There is no such page here")}>
   <a href="#/signals">${t("Live signals")}</a><//><//>`;
 
+// The code of a one-time link, which the local cloud prints. It leaves the address bar and the history at once.
+const link = /^#sign-in=([\w-]+)$/.exec(location.hash)?.[1];
+if (link) history.replaceState(null, "", location.pathname);
+
 function App() {
   useStore(language);
   const signedIn = useStore(session);
-  const [known, setKnown] = useState(!remembered());
+  const [known, setKnown] = useState(!remembered() && !link);
   useEffect(() => {
-    if (!known) signIn(remembered(), api).catch((error) => signOut(error.message)).finally(() => setKnown(true));
+    if (!known) (link ? redeem(link) : Promise.resolve(remembered())).then((token) => signIn(token, api)).catch((error) => signOut(error.message)).finally(() => setKnown(true));
   }, []);
   if (!known) return html`<div class="loading" role="status">${t("Loading …")}</div>`;
   return signedIn ? html`<${Frame} />` : html`<${SignIn} />`;

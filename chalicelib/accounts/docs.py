@@ -51,7 +51,14 @@ _FILTERS = {**OWNER, **ACTIVE, "kind": one_of("paper", "demo", "live"), "exchang
 DOCS = {
     "GET /accounts": Docs(page(_ACCOUNT), listing(_account), query=_FILTERS, paged=True),
     "POST /accounts": Docs(
-        _ACCOUNT, _account, 201, NewAccount, _new, {"live": _live}, errors=(404, 409, 422)
+        _ACCOUNT,
+        _account,
+        201,
+        NewAccount,
+        _new,
+        {"live": _live},
+        errors=(404, 409, 422),
+        idempotency_key=True,
     ),
     "GET /accounts/{account_id}": Docs(_ACCOUNT, _account),
     "PATCH /accounts/{account_id}": Docs(

@@ -10,6 +10,7 @@ from chalicelib.accounts.model import Account
 from chalicelib.audit import record
 from chalicelib.errors import Conflict, NotFound, Refused, Retryable
 from chalicelib.exchanges.protocol import Credentials
+from chalicelib.idempotency import IdempotentRequest
 from chalicelib.trading import MarketType
 from chalicelib.users import store as users
 from chalicelib.users.change import update_settings
@@ -29,6 +30,7 @@ def create_account(
     by: str,
     exchange: str = PAPER,
     credentials: Credentials | None = None,
+    once: IdempotentRequest | None = None,
     **more: Any,
 ) -> Account:
     """Creates an account. A user's first paper account becomes the default account.
@@ -37,10 +39,12 @@ def create_account(
         exchange: Always `paper` for a paper account.
         credentials: The exchange's API key. Required for a live account. A demo account without a key is
             simulated here.
+        once: The idempotency key of the request. None if it has none.
         more: Other fields of `Account`: `market_types`, `currency`, `starting_cash`, `slippage_bps`,
             `commission_bps`, `fill_rate`, `is_active`.
 
     Raises:
+        Replayed: The account was created before, under the same key.
         NotFound: The user does not exist.
         Conflict: The user has an account of this name.
         Refused: A field is invalid for this kind of account.
@@ -59,6 +63,7 @@ def create_account(
         Account(account_id="", user_id=user_id, name=name, exchange=exchange, kind=kind.value, **more),
         credentials,
         by,
+        once,
     )
     if kind is AccountKind.PAPER and settings.default_account is None:
         update_settings(user_id, {"default_account": name}, by=by, audited=False)
@@ -159,7 +164,9 @@ def delete_account(account_id: str, *, by: str) -> None:
         update_settings(account.user_id, {"default_account": None}, by=by, audited=False)
 
 
-def _create(template: Account, credentials: Credentials | None, by: str) -> Account:
+def _create(
+    template: Account, credentials: Credentials | None, by: str, once: IdempotentRequest | None
+) -> Account:
     """Stores the account under the next free number."""
     for _ in range(_TRIES):
         now = datetime.now(UTC)
@@ -169,9 +176,12 @@ def _create(template: Account, credentials: Credentials | None, by: str) -> Acco
         listed = store.directory_entry_write(
             account, "attribute_exists(accounts) AND attribute_not_exists(accounts.#entry)"
         )
+        last = [once.write(store.view(store.new_item(account, now)))] if once else []
         try:
-            aws.transact([listed, *store.creation_writes(account, by, now)])
+            aws.transact([listed, *store.creation_writes(account, by, now), *last])
         except aws.WriteRefused as refused:
+            if once:
+                once.check(refused)
             if refused.failed[0] is not None:
                 raise Conflict("already_exists", field="name") from None
         else:

@@ -1,6 +1,8 @@
 """The accounts' routes. Users see and change their own accounts, admins all."""
 
-from chalicelib import aws, inputs, paging
+from datetime import UTC, datetime
+
+from chalicelib import aws, idempotency, inputs, paging
 from chalicelib.accounts import manage, store
 from chalicelib.accounts.inputs import AccountChange, NewAccount
 from chalicelib.errors import Refused
@@ -49,10 +51,21 @@ def create_account(request: Request) -> Answer:
     if given.kind is AccountKind.DEMO:
         fields = {"currency": "USDT"} | fields
     keys = given.credentials(demo=given.kind is not AccountKind.LIVE)
-    account = manage.create_account(
-        owner, given.name, given.kind, by=who.user_id, exchange=exchange, credentials=keys, **fields
-    )
-    return Answer(201, store.view(store.item(account.account_id)))
+
+    def create(once: idempotency.IdempotentRequest | None) -> dict[str, object]:
+        account = manage.create_account(
+            owner,
+            given.name,
+            given.kind,
+            by=who.user_id,
+            exchange=exchange,
+            credentials=keys,
+            once=once,
+            **fields,
+        )
+        return store.view(store.item(account.account_id))
+
+    return idempotency.answer_once(request, who.credential, datetime.now(UTC), create)
 
 
 def get_account(request: Request) -> Answer:

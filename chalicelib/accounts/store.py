@@ -81,7 +81,6 @@ def event(type_: str, account: Account, payload: dict[str, Any], version: int, a
 
 def creation_writes(account: Account, by: str, now: datetime) -> list[aws.Write]:
     """Returns the writes of a new account, without its directory entry."""
-    stamps = {"created_at": now.isoformat(), "updated_at": now.isoformat(), "version": 1}
     change = record.Change(
         by,
         "account.created",
@@ -91,10 +90,16 @@ def creation_writes(account: Account, by: str, now: datetime) -> list[aws.Write]
         after=audited_fields(account),
     )
     return [
-        aws.put_write("accounts", account.model_dump() | stamps, "attribute_not_exists(account_id)"),
+        aws.put_write("accounts", new_item(account, now), "attribute_not_exists(account_id)"),
         record.write(change),
         event("account.created", account, {"is_active": account.is_active}, 1, now),
     ]
+
+
+def new_item(account: Account, now: datetime) -> aws.Item:
+    """Returns the item of a new account."""
+    stamps = {"created_at": now.isoformat(), "updated_at": now.isoformat(), "version": 1}
+    return account.model_dump() | stamps
 
 
 def audited_fields(account: Account) -> dict[str, Any]:

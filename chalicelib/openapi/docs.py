@@ -26,7 +26,8 @@ class Docs:
         paged: The route returns a list, with `limit`, `offset` and `cursor`.
         errors: Statuses besides the implied ones: 400 for unknown names, 413 with a body, 401 and 403 with a
             token, 404 with a path parameter.
-        idempotency_key: The route takes an `Idempotency-Key`. Every other POST refuses the header.
+        idempotency_key: The route takes an `Idempotency-Key`. Every other POST refuses the header. A
+            route whose answer shows a secret does not take it, because the answer is stored.
         also: Further successes by status, with their schemas.
     """
 

@@ -31,7 +31,10 @@ def create_payment(request: Request) -> Answer:
     asked = inputs.body(request, NewPayment)
     now = datetime.now(UTC)
     return idempotency.answer_once(
-        request, who.user_id, now, lambda key: change.create(asked, by=who.user_id, now=now, once=key).view()
+        request,
+        who.credential,
+        now,
+        lambda key: change.create(asked, by=who.user_id, now=now, once=key).view(),
     )
 
 
@@ -71,7 +74,7 @@ def create_transaction(request: Request) -> Answer:
     asked = inputs.body(request, NewTransaction)
     now = datetime.now(UTC)
     return idempotency.answer_once(
-        request, who.user_id, now, lambda key: move.adjust(asked, by=who.user_id, now=now, once=key).view()
+        request, who.credential, now, lambda key: move.adjust(asked, by=who.user_id, now=now, once=key).view()
     )
 
 

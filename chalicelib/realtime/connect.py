@@ -29,13 +29,13 @@ def open_connection(connection_id: str, event: dict[str, Any]) -> None:
 
     Raises:
         Unauthorized: No token, or one that does not open the API.
-        Forbidden: The user is not active.
+        Forbidden: The user is not active, or the token may not be used from this address.
     """
     now = datetime.now(UTC)
     query = event.get("queryStringParameters") or {}
-    caller = _caller(query, now)
-    stream = entitlement.stream_of(caller.role, caller.user_id)
     identity = event["requestContext"].get("identity", {})
+    caller = _caller(query, now, identity.get("sourceIp"))
+    stream = entitlement.stream_of(caller.role, caller.user_id)
     try:
         wishes = _wishes(query, stream)
     except Refused as refused:
@@ -70,13 +70,13 @@ def close_connection(connection_id: str) -> None:
     log.info("connection closed", extra={"connection_id": connection_id})
 
 
-def _caller(query: dict[str, str], now: datetime) -> access.Caller:
+def _caller(query: dict[str, str], now: datetime, address: str | None) -> access.Caller:
     if ticket := query.get("ticket"):
-        return connect_tickets.use_ticket(ticket, now)
+        return connect_tickets.use_ticket(ticket, now, address)
     token = query.get("token") or query.get("api_key")
     if not token:
         raise Unauthorized("token_missing")
-    return access.by_token(token, now)
+    return access.by_token(token, now, address)
 
 
 def _wishes(query: dict[str, str], stream: str) -> dict[str, Any]:

@@ -35,12 +35,12 @@ def issue_ticket(caller: Caller, now: datetime) -> str:
     return ticket
 
 
-def use_ticket(ticket: str, now: datetime) -> Caller:
+def use_ticket(ticket: str, now: datetime, address: str | None = None) -> Caller:
     """Consumes a ticket and returns its user.
 
     Raises:
         Unauthorized: The ticket is unknown, used or expired, or its token is no longer valid.
-        Forbidden: The user is no longer active.
+        Forbidden: The user is no longer active, or the token may not be used from this address.
     """
     key = {"ticket_hash": _digest(ticket)}
     stored = aws.get("connect_tickets", key)
@@ -50,7 +50,7 @@ def use_ticket(ticket: str, now: datetime) -> Caller:
         aws.write(aws.delete_write("connect_tickets", key, "attribute_exists(ticket_hash)"))
     except aws.WriteRefused:
         raise Unauthorized("token_wrong") from None  # another connection used it between our read and now
-    return access.by_token_hash(stored["token_hash"], stored["user_id"], now)
+    return access.by_token_hash(stored["token_hash"], stored["user_id"], now, address)
 
 
 def _digest(ticket: str) -> str:

@@ -1,16 +1,19 @@
-"""Handles every path without a route of its own: other spellings of webhooks, and unknown paths.
+"""Handles requests without a route of their own: other spellings of webhooks, wrong methods, unknown paths.
 
 A trailing slash and the case of a webhook's path are ignored. An unknown path below a webhook is logged as a
 request to a webhook, because the sender probably meant to trade. API Gateway also sends unsupported methods
-of webhooks to this route.
+of known paths to this route.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 
-from chalicelib.errors import NotFound
+from chalicelib.errors import MethodNotAllowed, NotFound
 from chalicelib.http import Answer, Request, Route
+from chalicelib.openapi import subjects
 from chalicelib.signals.accept import refuse
 
 CATCH_ALL = "/{rest+}"
@@ -33,7 +36,7 @@ def other_paths(routes: Sequence[Route]) -> list[Route]:
         for route, pattern in patterns:
             if route.method == request.method and (found := pattern.fullmatch(path)):
                 return route.answer(replace(request, route=route.path, path=found.groupdict()))
-        refusal = NotFound("unknown_route")
+        refusal = _refusal(request.method, path)
         if _BELOW_WEBHOOKS.fullmatch(path):
             refuse(replace(request, route=path[:_LONGEST_SHOWN]), refusal)
         raise refusal
@@ -41,6 +44,31 @@ def other_paths(routes: Sequence[Route]) -> list[Route]:
     return [Route(method, CATCH_ALL, answer) for method in _METHODS]
 
 
-def _pattern(path: str) -> re.Pattern[str]:
-    """Returns a pattern of a path in any case. Its parameters are case-sensitive."""
-    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path), re.IGNORECASE)
+def _refusal(method: str, path: str) -> MethodNotAllowed | NotFound:
+    """Returns 405 with the path's methods if the path takes other methods. Otherwise 404."""
+    allowed = next((methods for pattern, methods in _known_paths() if pattern.fullmatch(path)), [])
+    return (
+        MethodNotAllowed(method, allowed) if allowed and method not in allowed else NotFound("unknown_route")
+    )
+
+
+@cache
+def _known_paths() -> list[tuple[re.Pattern[str], list[str]]]:
+    """Returns the pattern and the methods of each documented path. A plain segment comes before a parameter.
+
+    The case of a webhook's path does not matter.
+    """
+    methods = defaultdict[str, list[str]](list)
+    for name in sorted(subjects.docs()):
+        method, _, path = name.partition(" ")
+        methods[path].append(method)
+    paths = sorted(methods, key=lambda path: [part.startswith("{") for part in path.split("/")])
+    return [
+        (_pattern(path, re.IGNORECASE if _BELOW_WEBHOOKS.fullmatch(path) else 0), methods[path])
+        for path in paths
+    ]
+
+
+def _pattern(path: str, flags: int = re.IGNORECASE) -> re.Pattern[str]:
+    """Returns a pattern of a path, in any case by default. Its parameters are case-sensitive."""
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path), flags)

@@ -1,11 +1,11 @@
 """Authenticates the source of a signal and checks its permissions. Contains acceptance's single read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 
-from chalicelib import aws
+from chalicelib import aws, config
 from chalicelib.errors import Forbidden, NotFound, Refused, Unauthorized
 from chalicelib.http import Request, is_id
 from chalicelib.risk import rules
@@ -14,12 +14,9 @@ from chalicelib.risk.rules import Rules
 from chalicelib.signals.reading import presented
 from chalicelib.signals.reading.fields import Fields
 from chalicelib.telemetry import Metric, measure
-from chalicelib.users import credentials, signal_quota
+from chalicelib.users import addresses, credentials, signal_quota
 from chalicelib.users.models import UserContext, user_context_from_items
 from chalicelib.users.signal_quota import Usage
-
-TRADINGVIEW = ("52.89.214.238/32", "34.212.75.30/32", "54.218.53.128/32", "52.32.178.7/32")
-"""TradingView's addresses (https://www.tradingview.com/support/solutions/43000529348)."""
 
 _MOST_CREDENTIALS = 8  # read together. No signal has more
 _INBOUND = (credentials.Kind.WEBHOOK, credentials.Kind.XC_CODE)
@@ -37,6 +34,7 @@ class SignalSource:
         rules: The risk rules of the user and of the strategy. Execution checks them again, together with
             those of the account.
         usage: The token's quota. None for manual orders, which have no quota.
+        token: The record of the signal's token. None without a token.
     """
 
     owner: UserContext
@@ -46,6 +44,7 @@ class SignalSource:
     rules: tuple[Rules, ...] = ()
     usage: Usage | None = None
     credential: str = ""
+    token: aws.Item | None = field(default=None, repr=False)
 
     @property
     def user_id(self) -> str:
@@ -58,16 +57,18 @@ class SignalSource:
         A manual order is authorised by its API token and permitted from any address.
 
         Raises:
-            Unauthorized: There is no credential, and the user requires one.
-            Forbidden: The user is not active, or the address is not on the user's list.
+            Unauthorized: There is no credential, and the user requires one, or the deployment does for this
+                address.
+            Forbidden: The user is not active, or the address is not on the list of the user or of the token.
         """
         if not self.credential:
             return
         if not self.owner.user.is_active:
             raise Forbidden("user_not_active")
-        if not self.is_known:
+        if not self.is_known or not (self.authenticated or _takes_tokenless(source_ip)):
             raise Unauthorized("token_missing")
         _check_address(source_ip, self.owner.settings.allowed_addresses, authenticated=self.authenticated)
+        addresses.check_token(self.token or {}, source_ip)
 
     @property
     def is_known(self) -> bool:
@@ -124,7 +125,14 @@ def identify(request: Request, fields: Fields | None, user_id: str | None, now: 
     limit = int((credential or {}).get("signals_per_minute") or owner.settings.signals_per_minute)
     used = signal_quota.Usage(claimed, counter, list(found), limit)
     return SignalSource(
-        owner, bool(first), halted, strategy, tuple(map(rules.rules_from_item, controls)), used, counter
+        owner,
+        bool(first),
+        halted,
+        strategy,
+        tuple(map(rules.rules_from_item, controls)),
+        used,
+        counter,
+        credential,
     )
 
 
@@ -163,15 +171,14 @@ def _check_credentials(stored: Mapping[str, aws.Item | None], claimed: str, now:
         raise Refused("conflicting_tokens")
 
 
+def _takes_tokenless(source_ip: str) -> bool:
+    """Returns whether the deployment takes signals without a token from this address, if the user does."""
+    permitted = config.setting("TOKENLESS")
+    return not permitted or (permitted == "loopback" and ip_address(source_ip).is_loopback)
+
+
 def _check_address(source_ip: str, allowed: tuple[str, ...], *, authenticated: bool) -> None:
-    networks = [
-        network
-        for entry in allowed
-        for network in (TRADINGVIEW if entry.lower() == "tradingview" else (entry,))
-    ]
-    if not networks or any(
-        ip_address(source_ip) in ip_network(network, strict=False) for network in networks
-    ):
+    if addresses.contains(allowed, source_ip):
         return
     if authenticated:  # the token may have leaked
         measure(Metric.TOKEN_FROM_UNKNOWN_ADDRESS)

@@ -53,6 +53,7 @@ DOCS = {
         NewStrategy,
         {"group_name": "my_strategy", "symbols": ["BTCUSDT"]},
         errors=(404, 409, 422),
+        idempotency_key=True,
     ),
     "GET /strategies/{strategy_id}": Docs(_STRATEGY, _strategy),
     "PATCH /strategies/{strategy_id}": Docs(
@@ -63,7 +64,13 @@ DOCS = {
     ),
     "GET /strategies/{strategy_id}/accounts": Docs(page(_MEMBER), listing(_member), paged=True),
     "POST /strategies/{strategy_id}/accounts": Docs(
-        _STRATEGY, _strategy, 201, NewMembers, {"account_id": ACCOUNT_ID, "weight": 50}, errors=(409, 422)
+        _STRATEGY,
+        _strategy,
+        201,
+        NewMembers,
+        {"account_id": ACCOUNT_ID, "weight": 50},
+        errors=(409, 422),
+        idempotency_key=True,
     ),
     "PATCH /strategies/{strategy_id}/accounts/{account_id}": Docs(
         record(Member, account_id=ID, version=WHOLE),

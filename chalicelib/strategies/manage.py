@@ -9,6 +9,7 @@ from chalicelib import aws, counters
 from chalicelib import symbols as names
 from chalicelib.audit import record
 from chalicelib.errors import Conflict, Retryable
+from chalicelib.idempotency import IdempotentRequest
 from chalicelib.signals import expected_signals
 from chalicelib.strategies import store
 from chalicelib.strategies.models import Strategy
@@ -29,13 +30,16 @@ def create_strategy(
     resync: bool = False,
     expect_every_s: int | None = None,
     max_price_deviation_percent: Decimal | None = None,
+    once: IdempotentRequest | None = None,
 ) -> Strategy:
     """Creates a strategy without accounts.
 
     Args:
         symbols: The symbols to trade, in any notation of signals. Empty trades all.
+        once: The idempotency key of the request. None if it has none.
 
     Raises:
+        Replayed: The strategy was created before, under the same key.
         NotFound: The user does not exist.
         Conflict: The user has a strategy of this name.
         Refused: A symbol is in no known notation.
@@ -57,8 +61,10 @@ def create_strategy(
             updated_at=now.isoformat(),
         )
         try:
-            aws.transact(_writes(strategy, by, now))
+            aws.transact([*_writes(strategy, by, now), *([once.write(strategy.view())] if once else [])])
         except aws.WriteRefused as refused:
+            if once:
+                once.check(refused)
             if refused.failed[0] is not None:
                 raise Conflict("already_exists", field="group_name") from None
         else:

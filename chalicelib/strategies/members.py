@@ -6,7 +6,8 @@ from typing import Any
 
 from chalicelib import aws, request_limits
 from chalicelib.audit import record
-from chalicelib.errors import Conflict, NotDoable, NotFound
+from chalicelib.errors import Conflict, NotDoable, NotFound, Refused
+from chalicelib.idempotency import IdempotentRequest
 from chalicelib.strategies import store
 from chalicelib.strategies.models import Member, Strategy
 from chalicelib.versions import Edit, edit
@@ -21,7 +22,12 @@ def check(user_id: str, entries: Sequence[Mapping[str, Any]]) -> None:
 
 
 def add_accounts(
-    strategy: Strategy, entries: Sequence[Mapping[str, Any]], *, by: str, version: int | None = None
+    strategy: Strategy,
+    entries: Sequence[Mapping[str, Any]],
+    *,
+    by: str,
+    version: int | None = None,
+    once: IdempotentRequest | None = None,
 ) -> Strategy:
     """Adds accounts to a strategy.
 
@@ -29,8 +35,10 @@ def add_accounts(
         entries: Each has an `account_id`, and `weight`, `market_types`, `active` where they differ from the
             defaults.
         version: The version of the strategy that the editor saw. None edits the current version.
+        once: The idempotency key of the request. None if it has none.
 
     Raises:
+        Replayed: The accounts were added before, under the same key.
         NotDoable: `unknown_reference`: an account does not exist or belongs to another user.
             `too_many_accounts`.
         Conflict: `already_exists`: an account is already on the strategy. `version_conflict`.
@@ -44,7 +52,7 @@ def add_accounts(
             raise NotDoable("too_many_accounts", limit=request_limits.STRATEGY_ACCOUNTS)
         return accounts | members
 
-    return _edit(strategy, by, version, add)
+    return _edit(strategy, by, version, add, once)
 
 
 def change_account(
@@ -77,11 +85,17 @@ def remove_account(strategy: Strategy, account_id: str, *, by: str) -> Strategy:
 
 
 def _edit(
-    strategy: Strategy, by: str, version: int | None, change: Callable[[dict[str, Member]], dict[str, Member]]
+    strategy: Strategy,
+    by: str,
+    version: int | None,
+    change: Callable[[dict[str, Member]], dict[str, Member]],
+    once: IdempotentRequest | None = None,
 ) -> Strategy:
     now = datetime.now(UTC)
 
     def plan(item: aws.Item, next_version: int) -> Edit:
+        if once:
+            once.look()
         before = Strategy.model_validate(item).accounts
         after = change(before)
         touched = [id_ for id_ in {**before, **after} if before.get(id_) != after.get(id_)]
@@ -98,7 +112,11 @@ def _edit(
             "accounts": {id_: member.model_dump() for id_, member in after.items()},
             "updated_at": now.isoformat(),
         }
-        return Edit(fields, [(record.write(audited), None), (event, None)])
+        writes: list[tuple[aws.Write, Refused | None]] = [(record.write(audited), None), (event, None)]
+        if once:
+            edited = Strategy.model_validate(item | fields | {"version": next_version})
+            writes.append((once.write(edited.view()), None))
+        return Edit(fields, writes)
 
     return Strategy.model_validate(edit("strategies", store.key(strategy), version, plan))
 

@@ -1,8 +1,9 @@
 """The strategies' routes. Users see and change their own strategies, admins all."""
 
+from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib import aws, config, inputs, paging
+from chalicelib import aws, config, idempotency, inputs, paging
 from chalicelib.http import Answer, Request, Route
 from chalicelib.strategies import alert_message, manage, members, store
 from chalicelib.strategies.inputs import MemberChange, NewMembers, NewStrategy, StrategyChange
@@ -30,13 +31,16 @@ def create_strategy(request: Request) -> Answer:
     owner = str(given.user_id) if given.user_id is not None else who.user_id
     who.require_owner(owner)
     entries = [inputs.set_fields(entry) for entry in given.accounts]
-    members.check(owner, entries)
-    strategy = manage.create_strategy(
-        owner, by=who.user_id, **inputs.set_fields(given, "user_id", "accounts")
-    )
-    if entries:
-        strategy = members.add_accounts(strategy, entries, by=who.user_id)
-    return Answer(201, strategy.view())
+    fields = inputs.set_fields(given, "user_id", "accounts")
+
+    def create(once: idempotency.IdempotentRequest | None) -> dict[str, Any]:
+        members.check(owner, entries)
+        if not entries:
+            return manage.create_strategy(owner, by=who.user_id, once=once, **fields).view()
+        strategy = manage.create_strategy(owner, by=who.user_id, **fields)
+        return members.add_accounts(strategy, entries, by=who.user_id, once=once).view()
+
+    return idempotency.answer_once(request, who.credential, datetime.now(UTC), create)
 
 
 def get_strategy(request: Request) -> Answer:
@@ -81,7 +85,14 @@ def add_accounts(request: Request) -> Answer:
     entries = [inputs.set_fields(entry) for entry in given.accounts]
     if given.account_id is not None:
         entries.append(inputs.set_fields(given, "accounts", "version"))
-    return Answer(201, members.add_accounts(strategy, entries, by=who.user_id, version=given.version).view())
+    return idempotency.answer_once(
+        request,
+        who.credential,
+        datetime.now(UTC),
+        lambda once: members.add_accounts(
+            strategy, entries, by=who.user_id, version=given.version, once=once
+        ).view(),
+    )
 
 
 def patch_account(request: Request) -> Answer:

@@ -6,6 +6,7 @@ from datetime import datetime
 from chalicelib import aws, counters
 from chalicelib.audit import record
 from chalicelib.errors import NotFound, Refused
+from chalicelib.idempotency import IdempotentRequest
 from chalicelib.inputs import set_fields
 from chalicelib.support import events, store
 from chalicelib.support.models import Message, NewTicket, Status, Ticket, TicketChange
@@ -14,10 +15,15 @@ from chalicelib.users.models import Role
 from chalicelib.versions import Edit, edit
 
 
-def create(asked: NewTicket, who: Caller, now: datetime) -> Ticket:
+def create(asked: NewTicket, who: Caller, now: datetime, once: IdempotentRequest | None = None) -> Ticket:
     """Opens a ticket with its first message. A ticket that an admin opens for a user is pending.
 
+    Args:
+        once: The idempotency key of the request. None if it has none.
+
     Raises:
+        Replayed: The ticket was opened before, under the same key.
+        Conflict: `idempotency_key_reused`.
         NotFound: The user does not exist.
     """
     user_id = who.user_id if asked.user_id is None else str(asked.user_id)
@@ -49,26 +55,38 @@ def create(asked: NewTicket, who: Caller, now: datetime) -> Ticket:
         events.created_write(ticket),
         events.message_added_write(ticket, first),
         record.write(audit_change),
+        *([once.write(ticket.view())] if once else []),
     ]
     try:
         aws.transact(writes)
     except aws.WriteRefused as refused:
+        if once:
+            once.check(refused)
         if refused.failed[0] is not None:
             raise NotFound("user_not_found") from None
         raise
     return ticket
 
 
-def add_message(ticket_id: int, text: str, who: Caller, now: datetime) -> Message:
+def add_message(
+    ticket_id: int, text: str, who: Caller, now: datetime, once: IdempotentRequest | None = None
+) -> Message:
     """Adds a message to a ticket and updates the status.
 
+    Args:
+        once: The idempotency key of the request. None if it has none.
+
     Raises:
+        Replayed: The message was added before, under the same key.
+        Conflict: `idempotency_key_reused`.
         NotFound: The ticket does not exist or belongs to another user.
         Retryable: Concurrent changes won every try.
     """
     added: list[Message] = []
 
     def plan(item: aws.Item, version: int) -> Edit:
+        if once:
+            once.look()
         ticket = Ticket.model_validate(item)
         who.require_owner(ticket.user_id)
         from_admin = _from_admin(who, ticket.user_id)
@@ -98,6 +116,8 @@ def add_message(ticket_id: int, text: str, who: Caller, now: datetime) -> Messag
         ]
         if status is not ticket.status:
             writes.append(events.status_changed_write(after, ticket.status, now))
+        if once:
+            writes.append(once.write(message.view()))
         fields = {"messages": message.message_id, "status": status.value, "updated_at": now.isoformat()}
         return Edit(fields, _unrefused(writes))
 

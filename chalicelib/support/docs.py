@@ -28,7 +28,9 @@ _message = {
 _given = {"title": "An order is missing", "message": "See signal 33eb…"}
 
 DOCS = {
-    "POST /tickets": Docs(_TICKET, _ticket, 201, NewTicket, _given, errors=(404, 409, 422)),
+    "POST /tickets": Docs(
+        _TICKET, _ticket, 201, NewTicket, _given, errors=(404, 409, 422), idempotency_key=True
+    ),
     "GET /tickets": Docs(
         page(_TICKET), listing(_ticket), query={**OWNER, "status": one_of(*Status)}, paged=True
     ),
@@ -38,6 +40,12 @@ DOCS = {
     ),
     "GET /tickets/{ticket_id}/messages": Docs(page(_MESSAGE), listing(_message), paged=True),
     "POST /tickets/{ticket_id}/messages": Docs(
-        _MESSAGE, _message, 201, NewMessage, {"message": "See signal 33eb…"}, errors=(409, 422)
+        _MESSAGE,
+        _message,
+        201,
+        NewMessage,
+        {"message": "See signal 33eb…"},
+        errors=(409, 422),
+        idempotency_key=True,
     ),
 }

@@ -2,12 +2,12 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
 from chalicelib.inputs import Caseless, Input, OneLine, Readable, UserId, Version
-from chalicelib.users.models import Record
+from chalicelib.users.models import Record, shown_id
 
 LONGEST_TEXT = 4000
 """Characters of a message. A Telegram message has 4096, which leaves room for other text."""
@@ -42,6 +42,10 @@ class Ticket(Record):
     updated_at: datetime
     version: int = 1
 
+    def view(self) -> dict[str, Any]:
+        """Returns the ticket as the API shows it."""
+        return self.model_dump() | {"user_id": shown_id(self.user_id)}
+
 
 class Message(Record):
     """A message of a ticket.
@@ -57,6 +61,11 @@ class Message(Record):
     is_from_admin: bool
     text: str
     created_at: datetime
+
+    def view(self) -> dict[str, Any]:
+        """Returns the message as the API shows it."""
+        shown = {"author_id": shown_id(self.author_id), "message": self.text}
+        return self.model_dump(exclude={"text"}) | shown
 
 
 def _not_blank(text: str) -> str:

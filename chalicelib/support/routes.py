@@ -3,13 +3,12 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib import aws, inputs, paging
+from chalicelib import aws, idempotency, inputs, paging
 from chalicelib.errors import NotFound
 from chalicelib.http import Answer, Request, Route
 from chalicelib.support import change, store
 from chalicelib.support.models import Message, NewMessage, NewTicket, Status, Ticket, TicketChange
 from chalicelib.users.access import Caller, caller
-from chalicelib.users.models import shown_id
 from chalicelib.versions import answering_conflicts
 
 
@@ -19,7 +18,10 @@ def create_ticket(request: Request) -> Answer:
     asked = inputs.body(request, NewTicket)
     if asked.user_id is not None and str(asked.user_id) != who.user_id:
         who.require_admin()
-    return Answer(201, _ticket_view(change.create(asked, who, datetime.now(UTC))))
+    now = datetime.now(UTC)
+    return idempotency.answer_once(
+        request, who.credential, now, lambda once: change.create(asked, who, now, once).view()
+    )
 
 
 def list_tickets(request: Request) -> Answer:
@@ -54,7 +56,7 @@ def list_tickets(request: Request) -> Answer:
 def get_ticket(request: Request) -> Answer:
     """Returns one ticket."""
     _, ticket = _target(request)
-    return Answer(200, _ticket_view(ticket))
+    return Answer(200, ticket.view())
 
 
 @answering_conflicts
@@ -62,7 +64,7 @@ def change_ticket(request: Request) -> Answer:
     """Changes a ticket's title or status."""
     who = caller(request)
     asked = inputs.body(request, TicketChange)
-    return Answer(200, _ticket_view(change.change(_number(request), asked, who, datetime.now(UTC))))
+    return Answer(200, change.change(_number(request), asked, who, datetime.now(UTC)).view())
 
 
 def list_messages(request: Request) -> Answer:
@@ -77,8 +79,12 @@ def add_message(request: Request) -> Answer:
     """Adds a message to a ticket."""
     who = caller(request)
     asked = inputs.body(request, NewMessage)
-    return Answer(
-        201, _message_view(change.add_message(_number(request), asked.message, who, datetime.now(UTC)))
+    number, now = _number(request), datetime.now(UTC)
+    return idempotency.answer_once(
+        request,
+        who.credential,
+        now,
+        lambda once: change.add_message(number, asked.message, who, now, once).view(),
     )
 
 
@@ -92,22 +98,11 @@ def _target(request: Request) -> tuple[Caller, Ticket]:
 
 
 def _ticket_item_view(item: aws.Item) -> dict[str, Any]:
-    return _ticket_view(Ticket.model_validate(item))
-
-
-def _ticket_view(ticket: Ticket) -> dict[str, Any]:
-    return ticket.model_dump() | {"user_id": shown_id(ticket.user_id)}
+    return Ticket.model_validate(item).view()
 
 
 def _message_item_view(item: aws.Item) -> dict[str, Any]:
-    return _message_view(Message.model_validate(item))
-
-
-def _message_view(message: Message) -> dict[str, Any]:
-    return message.model_dump(exclude={"text"}) | {
-        "author_id": shown_id(message.author_id),
-        "message": message.text,
-    }
+    return Message.model_validate(item).view()
 
 
 def _number(request: Request) -> int:

@@ -9,7 +9,7 @@ from chalicelib import aws
 from chalicelib.errors import Forbidden, NotFound, Unauthorized
 from chalicelib.http import Request
 from chalicelib.telemetry import log
-from chalicelib.users import credentials
+from chalicelib.users import addresses, credentials
 from chalicelib.users.credentials import Scope
 from chalicelib.users.models import Role, User
 
@@ -28,6 +28,7 @@ class Caller:
             it as `made_by`.
         scope: The scope of the token.
         token_expires_at: When the token expires. None if it never expires.
+        allowed_addresses: Where the token may be used. Empty permits every address.
     """
 
     user_id: str
@@ -37,6 +38,12 @@ class Caller:
     token_expires_at: datetime | None = None
     token_family: str = ""
     scope: Scope = Scope.ADMIN
+    allowed_addresses: tuple[str, ...] = ()
+
+    @property
+    def credential(self) -> str:
+        """The credential that idempotency keys belong to: the token with its successors."""
+        return f"{self.user_id}#{self.token_family}"
 
     def require_admin(self) -> None:
         """Raises Forbidden unless the caller is an admin."""
@@ -81,12 +88,13 @@ def caller(request: Request) -> Caller:
 
     Raises:
         Unauthorized: The bearer token is missing or is no valid API token.
-        Forbidden: The user is not active, or the token's scope does not cover the route.
+        Forbidden: The user is not active, the token's scope does not cover the route, or the token may not be
+            used from this address.
     """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthorized("token_missing")
-    found = by_token(token.strip(), datetime.now(UTC))
+    found = by_token(token.strip(), datetime.now(UTC), request.source_ip)
     needed = needed_scope(request.method, request.route)
     if not found.scope.covers(needed):
         raise Forbidden("scope_missing", scope=needed.value)
@@ -104,15 +112,19 @@ _READS = {("POST", "/signals/explain"), ("POST", "/realtime/tickets")}
 _TRADES = {"/orders", "/api/orders", "/paper/prices", "/halt"}
 
 
-def by_token(token: str, now: datetime) -> Caller:
-    """Returns the caller that an API token belongs to. Raises as `caller` does."""
+def by_token(token: str, now: datetime, address: str | None = None) -> Caller:
+    """Returns the caller that an API token belongs to. Raises as `caller` does.
+
+    Args:
+        address: The client's address. None if there is none: a token with a list of addresses is refused.
+    """
     claimed = credentials.owner(token)
     if claimed is None:
         raise Unauthorized("token_wrong")
-    return by_token_hash(credentials.digest(token), claimed, now)
+    return by_token_hash(credentials.digest(token), claimed, now, address)
 
 
-def by_token_hash(token_hash: str, claimed: str, now: datetime) -> Caller:
+def by_token_hash(token_hash: str, claimed: str, now: datetime, address: str | None = None) -> Caller:
     """Returns the caller that the token with this digest belongs to, of the claimed user.
 
     Raises as `caller` does.
@@ -123,6 +135,7 @@ def by_token_hash(token_hash: str, claimed: str, now: datetime) -> Caller:
     credentials.verify_hash(token_hash, stored, (credentials.Kind.API,), now)
     if stored is None or profile is None or stored["user_id"] != claimed:
         raise Unauthorized("token_wrong")
+    addresses.check_token(stored, address)
     user = User.model_validate(profile)
     if not user.is_active:
         raise Forbidden("user_not_active")
@@ -131,7 +144,10 @@ def by_token_hash(token_hash: str, claimed: str, now: datetime) -> Caller:
     ends = datetime.fromisoformat(expires_at) if expires_at else None
     scope = Scope(stored.get("scope", Scope.ADMIN))
     role = user.role if scope is Scope.ADMIN else Role.USER
-    return Caller(user.user_id, user.user_uuid, role, stored["token_hash"], ends, family_of(stored), scope)
+    allowed = tuple(stored.get("allowed_addresses") or ())
+    return Caller(
+        user.user_id, user.user_uuid, role, stored["token_hash"], ends, family_of(stored), scope, allowed
+    )
 
 
 def family_of(stored: aws.Item) -> str:

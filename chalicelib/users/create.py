@@ -11,6 +11,7 @@ from typing import Any
 from chalicelib import aws, counters
 from chalicelib.audit import record
 from chalicelib.errors import Conflict, NotDoable, Refused, Retryable
+from chalicelib.idempotency import IdempotentRequest
 from chalicelib.users import events, store
 from chalicelib.users.models import Role, Settings, User
 
@@ -41,6 +42,7 @@ def create_user(
     is_active: bool = True,
     settings: Mapping[str, Any] | None = None,
     account: Callable[[str, datetime], "FirstAccount"] | None = None,
+    once: IdempotentRequest | None = None,
 ) -> User:
     """Creates a user, writes the event `user.created`, and returns the user.
 
@@ -51,8 +53,10 @@ def create_user(
         referred_by_id: The user who referred this one. None if there is none.
         settings: Fields of `Settings` that differ from the defaults.
         account: Builds the user's first account from the user's id. None creates no account.
+        once: The idempotency key of the request. None if it has none.
 
     Raises:
+        Replayed: The user was created before, under the same key.
         Conflict: `already_exists`: another user has the id, the telegram id or the referral code.
         NotDoable: `unknown_reference`: the user `referred_by_id` does not exist.
         Retryable: Every number tried is in use.
@@ -82,11 +86,15 @@ def create_user(
             now,
             account(user.user_id, now) if account else None,
         )
+        if once:
+            writes.append((once.write(user.view()), None))
         if chosen is not None and chosen == referrer:
             raise NotDoable("unknown_reference", field="referred_by_id")
         try:
             aws.transact([write for write, _ in writes])
         except aws.WriteRefused as refused:
+            if once:
+                once.check(refused)
             reason = next(
                 reason
                 for failed, (_, reason) in zip(refused.failed, writes, strict=True)

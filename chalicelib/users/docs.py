@@ -2,7 +2,7 @@
 
 from chalicelib.openapi.docs import ACTIVE, Docs, listing
 from chalicelib.openapi.examples import AT, USER_ID
-from chalicelib.openapi.schemas import FLAG, ID, TEXT, TIME, WHOLE, maybe, obj, one_of, page, record
+from chalicelib.openapi.schemas import FLAG, ID, TEXT, TIME, WHOLE, listed, maybe, obj, one_of, page, record
 from chalicelib.users.inputs import NewTokenInput, NewUser, Profile, Rotation, SettingsChange
 from chalicelib.users.models import Settings, User
 
@@ -20,6 +20,7 @@ _TOKEN = obj(
     revoked_at=maybe(TIME),
     signals_per_minute=maybe(WHOLE),
     scope={"enum": ["read", "trade", "manage", "admin", None]},
+    allowed_addresses=listed(TEXT),
     made_by=maybe(TEXT),
     last_used_at=maybe(TIME),
 )
@@ -70,6 +71,7 @@ _token = {
     "revoked_at": None,
     "signals_per_minute": None,
     "scope": None,
+    "allowed_addresses": ["tradingview"],
     "made_by": "51cc7d0a9e2b4f18",
     "last_used_at": AT,
 }
@@ -86,7 +88,9 @@ DOCS = {
     "GET /users": Docs(
         page(_USER), listing(_user), query={**_FILTERS, "telegram_id": ID, "referred_by_id": ID}, paged=True
     ),
-    "POST /users": Docs(_USER, _user, 201, NewUser, {"user_id": USER_ID}, errors=(409, 422)),
+    "POST /users": Docs(
+        _USER, _user, 201, NewUser, {"user_id": USER_ID}, errors=(409, 422), idempotency_key=True
+    ),
     "GET /users/{user_id}": Docs(_USER, _user),
     "PATCH /users/{user_id}": Docs(
         _USER, _user, body=Profile, given={"first_name": "Test", "version": 1}, errors=(409, 422)

@@ -104,6 +104,8 @@ class NewTokenInput(Input):
     `token` is a token that the user chose, `signals_per_minute` the limit of one webhook token.
 
     `scope` is for API tokens. Without it, the new token has the scope of the token that creates it.
+
+    `allowed_addresses` are the addresses and networks that may use the token. Empty permits every address.
     """
 
     kind: Annotated[Literal["webhook", "api"], Caseless]
@@ -112,6 +114,7 @@ class NewTokenInput(Input):
     token: SecretStr | None = Field(default=None, min_length=1, max_length=256)
     signals_per_minute: PerMinute | None = None
     scope: Annotated[Scope, Caseless] | None = None
+    allowed_addresses: Annotated[tuple[Network, ...], Field(max_length=ALLOWED_ADDRESSES)] = ()
 
     @property
     def chosen(self) -> str | None:

@@ -62,6 +62,11 @@ class User(Record):
     updated_at: datetime | None = None
     version: int = 1
 
+    def view(self) -> dict[str, Any]:
+        """Returns the profile as the API shows it."""
+        ids = {"user_id": shown_id(self.user_id), "referred_by_id": shown_id(self.referred_by_id)}
+        return self.model_dump() | ids
+
 
 class Settings(Record):
     """How a user's signals are accepted and traded (contract of seed 001).

@@ -1,9 +1,9 @@
 """The users' routes. Users see and change themselves, admins all users."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chalicelib import aws, inputs, paging
+from chalicelib import aws, idempotency, inputs, paging
 from chalicelib.errors import Conflict, NotFound
 from chalicelib.http import Answer, Request, Route
 from chalicelib.users import change, create, signal_quota, store, tokens, xc_codes
@@ -20,11 +20,11 @@ def list_users(request: Request) -> Answer:
     """
     who, page = caller(request), paging.page_request(request)
     if who.role is not Role.ADMIN:
-        return paging.list_response([_view(store.user(who.user_id))], 1, None)
+        return paging.list_response([store.user(who.user_id).view()], 1, None)
     for field in store.UNIQUE:
         if value := request.query.get(field):
             found = store.lookup(field, value) if len(value) <= _LONGEST_VALUE else None
-            return paging.list_response([_view(store.user(found))] if found else [], int(bool(found)), None)
+            return paging.list_response([store.user(found).view()] if found else [], int(bool(found)), None)
     filters: dict[str, Any] = {}
     if (active := inputs.flag(request, "is_active")) is not None:
         filters["is_active"] = active
@@ -63,18 +63,19 @@ def create_user(request: Request) -> Answer:
     who = caller(request)
     who.require_admin()
     given = inputs.body(request, NewUser)
-    user = create.create_user(
-        by=who.user_id,
-        settings=inputs.set_fields(given.settings, "version"),
-        **inputs.set_fields(given, "settings"),
+    settings, profile = inputs.set_fields(given.settings, "version"), inputs.set_fields(given, "settings")
+    return idempotency.answer_once(
+        request,
+        who.credential,
+        datetime.now(UTC),
+        lambda once: create.create_user(by=who.user_id, settings=settings, once=once, **profile).view(),
     )
-    return Answer(201, _view(user))
 
 
 def get_user(request: Request) -> Answer:
     """Returns one user."""
     _, user_id = _target(request)
-    return Answer(200, _view(store.user(user_id)))
+    return Answer(200, store.user(user_id).view())
 
 
 def patch_user(request: Request) -> Answer:
@@ -86,7 +87,7 @@ def patch_user(request: Request) -> Answer:
         fields.get("is_active") is False or fields.get("role", who.role) is not who.role
     ):
         raise Conflict("not_oneself")  # so that at least one admin remains
-    return Answer(200, _view(change.update_user(user_id, fields, by=who.user_id, version=given.version)))
+    return Answer(200, change.update_user(user_id, fields, by=who.user_id, version=given.version).view())
 
 
 def activate_user(request: Request) -> Answer:
@@ -158,6 +159,7 @@ def create_token(request: Request) -> Answer:
         chosen=given.chosen,
         signals_per_minute=limit,
         scope=given.scope,
+        allowed_addresses=given.allowed_addresses,
         maker=who,
     )
     return Answer(201, tokens.view(made.item) | {"token": made.token}, _UNSTORED)
@@ -208,7 +210,7 @@ def _set_active(request: Request, *, active: bool) -> Answer:
     who.require_admin()
     if user_id == who.user_id and not active:
         raise Conflict("not_oneself")
-    return Answer(200, _view(change.set_active(user_id, active=active, by=who.user_id)))
+    return Answer(200, change.set_active(user_id, active=active, by=who.user_id).view())
 
 
 def _target(request: Request) -> tuple[Caller, str]:
@@ -223,13 +225,8 @@ def _target(request: Request) -> tuple[Caller, str]:
     return who, user_id
 
 
-def _view(user: User) -> dict[str, Any]:
-    ids = {"user_id": shown_id(user.user_id), "referred_by_id": shown_id(user.referred_by_id)}
-    return user.model_dump() | ids
-
-
 def _item_view(item: aws.Item) -> dict[str, Any]:
-    return _view(User.model_validate(item))
+    return User.model_validate(item).view()
 
 
 def _settings_view(user_id: str, settings: Settings) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A user's tokens: creates them, lists them without secrets, rotates them with an overlap, revokes them."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from chalicelib.audit import record
 from chalicelib.errors import Forbidden, NotFound, Refused
 from chalicelib.events import outbox
 from chalicelib.events.models import Event, event_id
-from chalicelib.users import credentials, store
+from chalicelib.users import addresses, credentials, store
 from chalicelib.users.access import Caller, family_of
 from chalicelib.users.credentials import Kind, Scope
 from chalicelib.users.models import shown_id
@@ -22,6 +22,7 @@ SHORTEST_CHOSEN = 20
 LEAST_ENTROPY = 60  # bits
 OVERLAP = timedelta(hours=24)
 _LONGEST_ID = 64
+_INHERITED = ("signals_per_minute", "scope", "made_by", "lasts_s", "allowed_addresses")  # by a successor
 _REVOKED_AT_ONCE = 30  # each needs two writes, and a transaction holds 100
 _REMEMBERED = timedelta(days=30)  # how long an ended token remains in the list
 
@@ -44,19 +45,23 @@ def create_token(
     chosen: str | None = None,
     signals_per_minute: int | None = None,
     scope: Scope | None = None,
+    allowed_addresses: Sequence[str] = (),
     maker: Caller | None = None,
 ) -> NewToken:
-    """Creates a token for a user. Neither its end nor its scope exceeds those of the token that creates it.
+    """Creates a token for a user. It may not do more, last longer or be used from elsewhere than its maker.
 
     Args:
         chosen: A token that the user chose, only for webhooks, with at least `SHORTEST_CHOSEN` characters.
             None creates a random one.
         signals_per_minute: The limit of this webhook token. None applies the user's settings.
         scope: The scope of an API token. None takes the maker's.
+        allowed_addresses: Addresses and networks that may use the token. Empty takes the maker's list of an
+            API token. Without one, every address may use the token.
         maker: The caller whose token creates it. None for the deployment itself.
 
     Raises:
-        Forbidden: `scope_missing`: the scope is wider than the maker's.
+        Forbidden: `scope_missing`: the scope is wider than the maker's. `addresses_wider`: an address is not
+            on the maker's list.
         NotFound: The user does not exist.
         Refused: The chosen token is too short, can be guessed, is in use, names a user, or is for the API.
             Or `expires_at` is in the past.
@@ -69,6 +74,9 @@ def create_token(
         raise Refused("not_for_kind", field="scope", kind="webhook")
     if scope is not None and maker is not None and not maker.scope.covers(scope):
         raise Forbidden("scope_missing", scope=scope.value)
+    limits = maker.allowed_addresses if maker and kind is Kind.API else ()
+    if allowed_addresses and not addresses.covers(limits, allowed_addresses):
+        raise Forbidden("addresses_wider", field="allowed_addresses")
     if maker is not None and maker.token_expires_at:
         expires_at = min(expires_at or maker.token_expires_at, maker.token_expires_at)
     token = chosen or credentials.new(kind, user_id)
@@ -79,14 +87,18 @@ def create_token(
     if kind is Kind.API:
         item |= {"scope": (scope or (maker.scope if maker else Scope.ADMIN)).value}
     item |= {"signals_per_minute": signals_per_minute} if signals_per_minute else {}
-    _save(item, [_audit_and_event_writes("token.created", item, by, now), *_user_exists(user_id)])
+    allowed = list(allowed_addresses or limits)
+    item |= {"allowed_addresses": allowed} if allowed else {}
+    more = {"allowed_addresses": allowed} if allowed else {}
+    writes = _audit_and_event_writes("token.created", item, by, now, more=more)
+    _save(item, [writes, *_user_exists(user_id)])
     return NewToken(token, item)
 
 
 def rotate_token(
     user_id: str, token_id: str, *, by: str, overlap: timedelta = OVERLAP, maker: Caller | None = None
 ) -> NewToken:
-    """Creates a token's successor of the same kind, name, scope and duration.
+    """Creates a token's successor of the same kind, name, scope, addresses and duration.
 
     The old token stays valid for the overlap, or until it expires.
 
@@ -103,7 +115,7 @@ def rotate_token(
     item = _item(user_id, token, Kind(old["kind"]), name=old.get("name"), expires_at=expires_at, now=now) | {
         "chosen": False
     }
-    item |= {name: old[name] for name in ("signals_per_minute", "scope", "made_by", "lasts_s") if name in old}
+    item |= {name: old[name] for name in _INHERITED if name in old}
     item["family"] = family_of(old)
     retired = aws.update_write(
         "credentials",
@@ -230,6 +242,7 @@ def view(item: aws.Item, last_used: Mapping[str, str] | None = None) -> dict[str
         "revoked_at": item.get("revoked_at"),
         "signals_per_minute": item.get("signals_per_minute"),
         "scope": item.get("scope", Scope.ADMIN.value) if item["kind"] == Kind.API else None,
+        "allowed_addresses": list(item.get("allowed_addresses") or ()),
         "made_by": item.get("made_by"),
         "last_used_at": item.get("last_used_at") or (last_used or {}).get(item["token_hash"]),
     }

@@ -1,6 +1,7 @@
-"""`python -m infra.local up | down | run | status | backup | restore | doctor`.
+"""`python -m infra.local up | down | run | serve | status | backup | restore | doctor`.
 
-`RESET=1` deletes the state first. `FROM` names the backup to restore.
+`RESET=1` deletes the state first. `TUNNEL` or `PUBLIC_URL` make it reachable from outside. `FROM` names the
+backup to restore.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.build.zipping import BuildError
-from infra.local import backup, doctor, example
+from infra.local import backup, doctor, example, log_rotation, sign_in
 from infra.local.deploy import DeployError
 from infra.local.paths import LocalStackPaths
 from infra.local.process import ProcessError
@@ -24,12 +25,15 @@ from infra.local.run import console, down, running, up
 from infra.local.stack_env import read_stack_env
 from infra.stack import StackError
 
+_WATCHED_EVERY_S = 2.0
+
 
 def _up(place: LocalStackPaths) -> None:
     """Starts everything in the background."""
     started = time.monotonic()
-    up(place, reset=os.environ.get("RESET") == "1")
+    place = up(place, reset=os.environ.get("RESET") == "1")
     _show_urls(place, started)
+    _show_link(place)
 
 
 def _down(place: LocalStackPaths) -> None:
@@ -43,8 +47,9 @@ def _run(place: LocalStackPaths) -> None:
     started = time.monotonic()
     theirs = running(place)  # `make up` started the stack, so Ctrl-C must not stop it
     try:
-        up(place, reset=os.environ.get("RESET") == "1")
+        place = up(place, reset=os.environ.get("RESET") == "1")
         _show_urls(place, started)
+        _show_link(place)
         asyncio.run(_example(place))
     except KeyboardInterrupt:
         pass
@@ -56,6 +61,22 @@ def _run(place: LocalStackPaths) -> None:
             console.print("\nstopping …")
             down(place)
             console.print("stopped, state kept")
+
+
+def _serve(place: LocalStackPaths) -> None:
+    """Starts everything and watches it, for a service manager. Ends with an error if a part has ended."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    started = time.monotonic()
+    try:
+        place = up(place)
+        _show_urls(place, started)
+        while running(place):
+            log_rotation.rotate_logs(place)
+            time.sleep(_WATCHED_EVERY_S)
+        raise ProcessError("the local cloud or the front door has ended")
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not interrupt the saving
+        down(place)
 
 
 def _backup(place: LocalStackPaths) -> None:
@@ -96,6 +117,13 @@ async def _example(place: LocalStackPaths) -> None:
     await asyncio.Event().wait()
 
 
+def _show_link(place: LocalStackPaths) -> None:
+    """Prints the one-time link. Not for a service, whose output is kept."""
+    minutes = round(sign_in.GOOD_FOR_S / 60)
+    console.print(f"\nthe dashboard, signed in, once within {minutes} minutes:")
+    console.print(f"  {sign_in.make_link(place)}", markup=False, soft_wrap=True)
+
+
 def _show_urls(place: LocalStackPaths, started: float) -> None:
     console.print(f"\n[bold]tradehook is up[/] [dim]after {time.monotonic() - started:.1f} s[/]")
     for name, value in {
@@ -106,6 +134,10 @@ def _show_urls(place: LocalStackPaths, started: float) -> None:
         "logs": str(place.directory / "*.log"),
     }.items():
         console.print(f"  {name:10} {value}")
+    if place.public:
+        console.print(f"\nreachable from outside at [bold]{place.public.url}[/]. Paste into TradingView:")
+        console.print(f"  {place.public.url}/api/webhook?token=…", markup=False)
+        console.print("Every signal needs a webhook token: the dashboard's alert builder writes the URL")
 
 
 def _interrupt(*_: object) -> None:
@@ -118,6 +150,7 @@ def main() -> None:
         "up": _up,
         "down": _down,
         "run": _run,
+        "serve": _serve,
         "status": _status,
         "backup": _backup,
         "restore": _restore,

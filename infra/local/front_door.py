@@ -3,10 +3,11 @@
 Serves the public URLs on loopback in front of the local cloud, as a custom domain does in AWS.
 
 It passes only routes that Chalice knows, because behind it every caller is root. It sets the caller's address
-and the request's time, whatever the client claims. It limits the concurrent requests per function, because
-the emulator would start a process for each.
+and the request's time, whatever the client claims. Only the proxy of `public_address` may name another
+client. It limits the concurrent requests per function, because the emulator would start a process for each.
 """
 
+import json
 import logging
 import time
 from collections import defaultdict
@@ -17,9 +18,10 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from infra.local import loopback_guard
+from infra.local import loopback_guard, sign_in
 from infra.local.admission import OVER_S, AdmissionControl
 from infra.local.paths import HOST, LocalStackPaths
+from infra.local.public_address import PublicAddressFile, client_address
 from infra.local.routes import Routes
 from infra.local.websocket_proxy import pass_through
 
@@ -63,6 +65,7 @@ _INTERNAL_STARTS = (
 
 _PLACE = web.AppKey("place", LocalStackPaths)
 _SESSION = web.AppKey("session", aiohttp.ClientSession)
+_PUBLIC = web.AppKey("public", PublicAddressFile)
 _ROUTES = web.AppKey("routes", Routes)
 _ADMISSIONS = web.AppKey("gates", defaultdict[str, AdmissionControl])
 
@@ -71,10 +74,12 @@ def application(place: LocalStackPaths) -> web.Application:
     """Returns the front door of a local stack."""
     app = web.Application(client_max_size=BODY_LIMIT)
     app[_PLACE] = place
+    app[_PUBLIC] = PublicAddressFile(place.public_address)
     app[_ROUTES] = Routes(place.front_door)
     app[_ADMISSIONS] = defaultdict(AdmissionControl)
     app.cleanup_ctx.append(_session)
     app.on_response_prepare.append(_guard_headers)
+    app.router.add_route("*", sign_in.PATH, _sign_in)
     app.router.add_route("*", r"/{path:[\s\S]*}", _answer)  # a path may hold an encoded line break
     return app
 
@@ -112,6 +117,27 @@ async def _answer(request: web.Request) -> web.StreamResponse:
         return _refusal(502, "bad_gateway", f"The local cloud broke off: {type(error).__name__}")
 
 
+async def _sign_in(request: web.Request) -> web.StreamResponse:
+    """Exchanges the code of a one-time link for a token, for this machine alone.
+
+    A request that a proxy forwarded finds no such route.
+    """
+    if refused := _check_request(request):
+        return refused
+    if _headers(request)["X-Forwarded-For"] != request.remote:
+        return _refusal(404, "unknown_route", "There is no such route")
+    if request.method != "POST":
+        return _refusal(405, "method_not_allowed", "This path takes POST", {"Allow": "POST"})
+    try:
+        code = json.loads(await request.read())["code"]
+    except (ValueError, KeyError, TypeError):
+        return _refusal(400, "missing_field", "code is missing")
+    token = sign_in.redeem(request.app[_PLACE], code) if isinstance(code, str) else None
+    if token is None:
+        return _refusal(401, "link_used", "This link was used or has expired. `make up` prints a new one")
+    return web.json_response({"token": token})
+
+
 async def _pass(request: web.Request, headers: CIMultiDict[str], arrived: float) -> web.StreamResponse:
     routes = request.app[_ROUTES]
     routes.refresh()
@@ -122,6 +148,9 @@ async def _pass(request: web.Request, headers: CIMultiDict[str], arrived: float)
         url = URL(f"{routes.websockets[path]}?{request.rel_url.raw_query_string}", encoded=True)
         return await pass_through(request, request.app[_SESSION], url, headers)
     function = routes.function("GET" if request.method == "HEAD" else request.method, path)
+    if function is None and (allowed := ", ".join(routes.allowed(path))):
+        error = f"This path does not take {request.method}. It takes {allowed}"
+        return _refusal(405, "method_not_allowed", error, {"Allow": allowed})
     if function is None:
         return _refusal(404, "unknown_route", "There is no such route")
     body = await request.read()
@@ -153,8 +182,12 @@ def _headers(request: web.Request) -> CIMultiDict[str]:
         for name, value in request.headers.items()
         if name.lower() not in _HOP_BY_HOP | _INTERNAL and not name.lower().startswith(_INTERNAL_STARTS)
     )
-    headers["X-Forwarded-For"] = request.remote or HOST
-    headers["X-Forwarded-Proto"] = "http"
+    public = request.app[_PUBLIC].current
+    given = {name.lower(): value for name, value in request.headers.items()}
+    headers["X-Forwarded-For"] = client_address(given, request.remote or HOST, public)
+    headers["X-Forwarded-Proto"] = (
+        "https" if public and given.get("host", "").lower() == public.host else "http"
+    )
     headers["X-Forwarded-Port"] = str(request.app[_PLACE].port)
     return headers
 
@@ -165,8 +198,11 @@ def _check_request(request: web.Request) -> web.Response | None:
     None if the request may go on.
     """
     allowed = _own_hosts(request)
+    public = request.app[_PUBLIC].current
     headers = {name.lower(): value for name, value in request.headers.items()}
-    if loopback_guard.foreign_host(headers, allowed):
+    if public and headers.get("origin", "").lower() == public.url:
+        del headers["origin"]  # the dashboard, opened at the public URL
+    if loopback_guard.foreign_host(headers, allowed | {public.host} if public else allowed):
         return _refusal(403, "foreign_host", "This is not the requested host")
     reads = request.method in loopback_guard.READS and headers.get("upgrade", "").lower() != "websocket"
     if not reads and loopback_guard.foreign_origin(headers, allowed):

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.local.public_address import PublicAddress
 from infra.stack import ROOT
 
 STAGE = "local"
@@ -26,6 +27,8 @@ ENVIRONMENT = {
     "TRADEHOOK_LIVE_PRICES": "",
     "TRADEHOOK_PRICE_INTERVAL_S": "10",
     "TRADEHOOK_DEFAULT_USER_ID": "1",
+    # The demo users permit signals without a token. They are for this machine alone.
+    "TRADEHOOK_TOKENLESS": "loopback",
     # The stand-in of the Bot API takes any token and secret.
     "TRADEHOOK_TELEGRAM_BOT_TOKEN": "local:stand-in",
     "TRADEHOOK_TELEGRAM_WEBHOOK_SECRET": "local-telegram-secret",
@@ -49,6 +52,7 @@ class LocalStackPaths:
         environment: Settings for the functions.
         stack_yaml: The description that is deployed.
         elsewhere: The URL of a running cloud, as `localstack-compose.yml` starts one. None starts one here.
+        public: The address behind a tunnel or proxy. None if `up` has opened none.
     """
 
     directory: Path
@@ -56,6 +60,7 @@ class LocalStackPaths:
     environment: Mapping[str, str]
     stack_yaml: Path
     elsewhere: str | None = None
+    public: PublicAddress | None = None
 
     @classmethod
     def here(cls, environ: Mapping[str, str] = os.environ) -> "LocalStackPaths":
@@ -115,6 +120,21 @@ class LocalStackPaths:
     def ws_url(self) -> str:
         """Returns the front door's WebSocket URL."""
         return f"ws://{HOST}:{self.port}/ws"
+
+    @property
+    def shown_url(self) -> str:
+        """Returns the URL that others get: in alert messages, connection strings and answers."""
+        return self.public.url if self.public else self.url
+
+    @property
+    def shown_ws_url(self) -> str:
+        """Returns the WebSocket URL that others get."""
+        return self.public.ws_url if self.public else self.ws_url
+
+    @property
+    def public_address(self) -> Path:
+        """Returns the path of the public address, which exists while the stack has one."""
+        return self.directory / "public.json"
 
     @property
     def root_key(self) -> str:

@@ -52,7 +52,7 @@ def start(
 
 
 def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+    return os.open(path, flags | os.O_APPEND, 0o600)  # a rotated log continues at its new end
 
 
 def running(pid_file: Path) -> int | None:
@@ -77,6 +77,9 @@ def stop(pid_file: Path, within_s: float = 60, *, kill: bool = False) -> bool:
     """
     pid = running(pid_file)
     if pid is None:
+        if child := _children.pop(pid_file, None):
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=5)  # it ended on its own
         pid_file.unlink(missing_ok=True)
         return False
     for wanted, patience in ((signal.SIGTERM, within_s), (signal.SIGKILL, 5.0))[kill:]:

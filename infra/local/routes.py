@@ -4,6 +4,8 @@ import json
 import re
 from pathlib import Path
 
+_REST = ".+"  # the pattern of `{rest+}`
+
 
 class Routes:
     """The routes in the deployment's file, read again after every change.
@@ -55,9 +57,16 @@ class Routes:
             None,
         )
 
+    def allowed(self, path: str) -> list[str]:
+        """Returns the methods that a path takes. Empty for an unknown path. Catch-all routes do not count."""
+        path = path.rstrip("/") or "/"
+        named = [route for route in self._routes if not route[1].pattern.endswith(_REST)]
+        nearest = next((pattern for _, pattern, _ in named if pattern.fullmatch(path)), None)
+        return sorted({method for method, pattern, _ in named if pattern == nearest})
+
 
 def _pattern(path: str) -> re.Pattern[str]:
     def matching(part: str) -> str:
-        return ".+" if part.endswith("+}") else "[^/]+" if part.startswith("{") else re.escape(part)
+        return _REST if part.endswith("+}") else "[^/]+" if part.startswith("{") else re.escape(part)
 
     return re.compile("/".join(matching(part) for part in path.split("/")))

@@ -1,17 +1,18 @@
 """Starts the whole stack in order, with the progress and time of each step, and stops it."""
 
+import os
 import socket
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from rich.console import Console
 
 from infra.build.artifact import build
-from infra.local import cloud, demo_data, deploy, process, warm
+from infra.local import cloud, demo_data, deploy, process, tunnel, warm
 from infra.local.paths import HOST, LocalStackPaths
 from infra.local.stack import connect
 from infra.local.stack_env import read_stack_env, write_stack_env
@@ -20,10 +21,10 @@ from infra.stack import ROOT
 console = Console(highlight=False)
 
 
-def up(place: LocalStackPaths, *, reset: bool = False) -> None:
+def up(place: LocalStackPaths, *, reset: bool = False) -> LocalStackPaths:
     """Builds, starts the cloud, deploys, seeds, opens the front door, and writes `stack.env`.
 
-    Parts that run already stay up.
+    Parts that run already stay up. Returns the paths, with the public address if there is one.
 
     Args:
         place: The stack's paths.
@@ -43,6 +44,8 @@ def up(place: LocalStackPaths, *, reset: bool = False) -> None:
         cloud.start(place)
     for notice in cloud.notices(place):
         console.print(f"  {notice}", markup=False)
+    with _step("opening the tunnel") if os.environ.get("TUNNEL") else nullcontext():
+        place = tunnel.open_public(place)
     with _step("deploying"):
         deploy.deploy(place, manifest)
     with _step("demo data"):
@@ -53,10 +56,12 @@ def up(place: LocalStackPaths, *, reset: bool = False) -> None:
     with _step("warming the functions up"):
         warm.up(connect(place))
     write_stack_env(place, values)
+    return place
 
 
 def down(place: LocalStackPaths) -> bool:
-    """Stops the front door and the cloud, whose state stays. Returns False if neither was running."""
+    """Stops everything. The cloud's state stays. Returns False if nothing was running."""
+    tunnel.close_public(place)
     closed = process.stop(place.directory / "front_door.pid", within_s=5)
     process.stop(place.directory / "telegram.pid", within_s=5)
     return cloud.stop(place) or closed

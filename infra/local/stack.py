@@ -59,8 +59,8 @@ class LocalStack:
             "AWS_DEFAULT_REGION": REGION,
             "TRADEHOOK_EXCHANGES": " ".join(self.description.traded),
             "TRADEHOOK_STAGE": STAGE,
-            "TRADEHOOK_PUBLIC_URL": self.place.url,
-            "TRADEHOOK_WS_URL": self.place.ws_url,
+            "TRADEHOOK_PUBLIC_URL": self.place.shown_url,
+            "TRADEHOOK_WS_URL": self.place.shown_ws_url,
             **self.place.environment,
         }
         found |= {

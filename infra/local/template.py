@@ -78,8 +78,8 @@ class Template:
             "POWERTOOLS_METRICS_NAMESPACE": f"{self._stack.name}-{STAGE}",
             "TRADEHOOK_EXCHANGES": " ".join(self._stack.traded),
             "TRADEHOOK_STAGE": STAGE,
-            "TRADEHOOK_PUBLIC_URL": self._place.url,
-            "TRADEHOOK_WS_URL": self._place.ws_url,
+            "TRADEHOOK_PUBLIC_URL": self._place.shown_url,
+            "TRADEHOOK_WS_URL": self._place.shown_ws_url,
         }
         if (
             not self._localstack

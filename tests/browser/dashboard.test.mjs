@@ -67,6 +67,20 @@ test("nobody gets in with a wrong token, and the page says so", async () => {
   await page.context().close();
 });
 
+test("the one-time link signs in once, and leaves the address bar", async () => {
+  const context = await browser.newContext({ locale: "en" });
+  const page = await context.newPage();
+  await page.goto(env.SIGN_IN_LINK);
+  await page.locator(".link.good").waitFor({ timeout: 20_000 });
+  assert.ok(!page.url().includes("sign-in="), page.url());
+  const second = await (await browser.newContext({ locale: "en" })).newPage();
+  await second.goto(env.SIGN_IN_LINK);
+  await second.getByText("This link was used or has expired.").waitFor();
+  assert.equal(await second.locator(".frame").count(), 0);
+  await second.context().close();
+  await context.close();
+});
+
 test("a signal is seen within a second of being sent, and opens to its trace", async () => {
   const page = await signedIn(env.TRADEHOOK_USER_TOKEN);
   await signal(); // starts the functions

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from infra.local.sign_in import make_link
 from tests.browser.conftest import HERE
 
 
@@ -19,7 +20,8 @@ def test_dashboard(node, chromium, stack):
     """In a real browser the dashboard shows a signal within a second, its trace, halts, replays, and speaks
     Arabic.
     """
-    _run(node, "dashboard.test.mjs", stack.env | {"CHROMIUM": chromium})
+    link = make_link(stack.place)
+    _run(node, "dashboard.test.mjs", stack.env | {"CHROMIUM": chromium, "SIGN_IN_LINK": link})
 
 
 @pytest.mark.e2e

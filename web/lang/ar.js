@@ -172,6 +172,8 @@ export default {
   "Only": "فقط",
   "Open a ticket": "فتح تذكرة",
   "Open its trace": "افتح مسارها",
+  "Only from these addresses": "من هذه العناوين فقط",
+  "This link was used or has expired.": "استُخدم هذا الرابط أو انتهت صلاحيته.",
   "Opens": "يفتح",
   "Order": "أمر",
   "Orders": "الأوامر",

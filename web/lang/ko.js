@@ -172,6 +172,8 @@ export default {
   "Only": "필터",
   "Open a ticket": "문의하기",
   "Open its trace": "처리 과정 보기",
+  "Only from these addresses": "이 주소에서만",
+  "This link was used or has expired.": "이 링크는 이미 사용되었거나 만료되었습니다.",
   "Opens": "용도",
   "Order": "주문",
   "Orders": "주문",

@@ -172,6 +172,8 @@ export default {
   "Only": "Только",
   "Open a ticket": "Создать обращение",
   "Open its trace": "Открыть ход обработки",
+  "Only from these addresses": "Только с этих адресов",
+  "This link was used or has expired.": "Эта ссылка уже использована или истекла.",
   "Opens": "Открывает",
   "Order": "Ордер",
   "Orders": "Ордера",

@@ -172,6 +172,8 @@ export default {
   "Only": "仅显示",
   "Open a ticket": "提交工单",
   "Open its trace": "查看处理过程",
+  "Only from these addresses": "仅限这些地址",
+  "This link was used or has expired.": "此链接已使用或已过期。",
   "Opens": "用途",
   "Order": "订单",
   "Orders": "订单",

@@ -62,6 +62,7 @@ function One({ id, admin }) {
         [t("Opens"), (token) => (token.kind === "api" ? t("the API") : t("webhooks"))],
         [t("Made"), (token) => html`<${Time} value=${token.created_at} />`],
         [t("Expires"), (token) => html`<${Time} value=${token.expires_at} />`],
+        [t("Only from these addresses"), (token) => html`<${Ltr} mono>${token.allowed_addresses.join(", ") || "–"}<//>`, "minor"],
         [t("Last used"), (token) => html`<${Time} value=${token.last_used_at} />`],
         [t("Status"), (token) => html`<${Badge} value=${token.is_active ? "active" : "ended"} />`],
         ["", (token) => token.is_active && html`<div class="buttons">
@@ -70,8 +71,9 @@ function One({ id, admin }) {
       ]} empty=${html`<${Empty} icon="users" title=${t("No tokens")}>${t("A webhook token lets signals in; an API token opens this dashboard.")}<//>`} />
     <//>
     ${asking === "token" && html`<${Ask} title=${t("New token")} button=${t("Make it")} onClose=${() => ask(null)}
-      ask=${[["kind", t("Opens"), { options: [["webhook", t("webhooks")], ["api", t("the API")]], start: "webhook" }], ["name", t("Name")]]}
-      act=${(given) => run("POST", `/users/${id}/tokens`, given)} onDone=${(made) => { ask(null); show(made.token); }} />`}
+      ask=${[["kind", t("Opens"), { options: [["webhook", t("webhooks")], ["api", t("the API")]], start: "webhook" }], ["name", t("Name")],
+        ["allowed_addresses", t("Only from these addresses"), { placeholder: "203.0.113.7, 10.0.0.0/8, tradingview" }]]}
+      act=${({ allowed_addresses: listed = "", ...given }) => run("POST", `/users/${id}/tokens`, { ...given, allowed_addresses: listed.split(/[\s,]+/).filter(Boolean) })} onDone=${(made) => { ask(null); show(made.token); }} />`}
     ${asking === "deactivate" && html`<${Confirm} title=${t("Deactivate {name}?", { name: named(user) })} button=${t("Deactivate")} onClose=${() => ask(null)}
       act=${() => run("POST", `/users/${id}/deactivate`, {})}><p>${t("All tokens of this user stop working, and their signals are refused. Open positions stay open.")}</p><//>`}
     ${asking?.rotate && html`<${Ask} title=${t("Rotate {name}?", { name: asking.rotate.name ?? asking.rotate.token_id })} button=${t("Rotate")} danger onClose=${() => ask(null)}

@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from infra.local import admission, front_door
 from infra.local.paths import LocalStackPaths
+from infra.local.public_address import UNKNOWN, PublicAddress
 from infra.local.routes import Routes
 
 pytestmark = pytest.mark.cloud
@@ -90,7 +91,7 @@ def test_listed_routes_pass_with_their_answer(tmp_path):
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/"), ("GET", "/api/webhook"), ("POST", "/_aws/x"), ("GET", "/signals/a/b"), ("PUT", "/x")],
+    [("GET", "/"), ("POST", "/_aws/x"), ("GET", "/signals/a/b"), ("PUT", "/x"), ("PUT", "/files/a")],
 )
 def test_everything_else_is_404_and_stays_outside(tmp_path, method, path):
     """Behind the door anybody is root, so nothing unlisted goes through."""
@@ -100,6 +101,97 @@ def test_everything_else_is_404_and_stays_outside(tmp_path, method, path):
         assert answer.status == 404
         assert (await answer.json())["code"] == "unknown_route"
         assert cloud.most_at_once == 0
+
+    through_the_door(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/api/webhook", "POST"),
+        ("HEAD", "/api/webhook/", "POST"),
+        ("OPTIONS", "/signals/7", "GET"),
+        ("DELETE", "/signals/newest", "GET"),
+    ],
+)
+def test_a_wrong_method_is_405_and_stays_outside(tmp_path, method, path, allowed):
+    """A client learns the methods of a known path, as RFC 9110 15.5.6 asks."""
+
+    async def test(client, cloud, _behind):
+        answer = await client.request(method, path)
+        assert (answer.status, answer.headers["Allow"]) == (405, allowed)
+        if method != "HEAD":
+            assert (await answer.json())["code"] == "method_not_allowed"
+        assert cloud.most_at_once == 0
+
+    through_the_door(tmp_path, test)
+
+
+PUBLIC = PublicAddress("https://a-b.trycloudflare.com", "cf-connecting-ip", "cloudflared")
+TUNNELLED = {"Host": PUBLIC.host, "CF-Connecting-IP": "203.0.113.7", "X-Forwarded-For": "9.9.9.9"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "address"),
+    [
+        ({}, "127.0.0.1"),
+        (TUNNELLED, "203.0.113.7"),
+        (TUNNELLED | {"CF-Connecting-IP": "127.0.0.1"}, UNKNOWN),
+        (TUNNELLED | {"CF-Connecting-IP": "::ffff:127.0.0.1"}, UNKNOWN),
+        (TUNNELLED | {"CF-Connecting-IP": "nobody"}, UNKNOWN),
+        ({"Host": PUBLIC.host}, UNKNOWN),
+        ({"X-Forwarded-For": "9.9.9.9"}, UNKNOWN),
+        ({"Forwarded": "for=127.0.0.1"}, UNKNOWN),
+        ({"X-Real-IP": "127.0.0.1"}, UNKNOWN),
+    ],
+)
+def test_only_the_proxys_own_header_names_a_client(tmp_path, headers, address):
+    """Any other forwarding header says only that the client is not on this machine."""
+    PUBLIC.save(tmp_path / "public.json")
+
+    async def test(client, _cloud, _behind):
+        answer = await client.post("/api/webhook", data=b"{}", headers=headers)
+        got = (await answer.json())["headers"]
+        assert got["x-forwarded-for"] == address
+        assert got["x-forwarded-proto"] == ("https" if "Host" in headers else "http")
+
+    through_the_door(tmp_path, test)
+
+
+def test_the_last_address_of_a_list_counts(tmp_path):
+    """A proxy appends the address that it saw. What stands before came from the client."""
+    PublicAddress("https://own.example", "x-forwarded-for").save(tmp_path / "public.json")
+
+    async def test(client, _cloud, _behind):
+        headers = {"Host": "own.example", "X-Forwarded-For": "127.0.0.1, 9.9.9.9, 2001:db8::7"}
+        answer = await client.post("/api/webhook", data=b"{}", headers=headers)
+        assert (await answer.json())["headers"]["x-forwarded-for"] == "2001:db8::7"
+
+    through_the_door(tmp_path, test)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 202),
+        ({"Origin": PUBLIC.url}, 202),
+        ({"Origin": f"http://{PUBLIC.host}"}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Host": "evil.trycloudflare.com"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+    ],
+)
+def test_the_public_host_is_one_of_its_own(tmp_path, headers, status):
+    """While there is one, its own pages may post. Those of other sites and other hosts stay refused."""
+
+    async def test(client, _cloud, _behind):
+        for opened in (True, False):
+            if opened:
+                PUBLIC.save(tmp_path / "public.json")
+            else:
+                (tmp_path / "public.json").unlink()
+            answer = await client.post("/api/webhook", data=b"{}", headers=TUNNELLED | headers)
+            assert answer.status == (status if opened else 403)
 
     through_the_door(tmp_path, test)
 
@@ -117,7 +209,9 @@ def test_the_client_cannot_say_who_or_when_it_is(tmp_path):
         }
         answer = await client.post("/api/webhook", data=b"{}", headers=sent)
         got = (await answer.json())["headers"]
-        assert got["x-forwarded-for"] == "127.0.0.1"
+        assert (
+            got["x-forwarded-for"] == "0.0.0.0"
+        )  # some proxy's client, of an address that nobody vouches for
         assert float(got["x-request-start"].removeprefix("t=")) > 10**9
         assert got["x-mine"] == "1"
         assert not {"x-amz-target", "x-api-key"} & set(got)

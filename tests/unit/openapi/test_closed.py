@@ -154,9 +154,11 @@ POSTS = [
 @pytest.mark.parametrize("name", POSTS)
 def test_an_idempotency_key_works_or_is_refused(api: Api, name: str) -> None:
     """A client that sends a key relies on it: a route that does not remember keys says so."""
-    status, answer = call(api, name, "{}", **{"Idempotency-Key": "k"})
-    taken = name in ("POST /payments", "POST /transactions")
-    assert (status, answer["code"]) == (400, "missing_field" if taken else "idempotency_key_not_taken")
+    status, answer = call(api, name, '{"colour": 1}', **{"Idempotency-Key": "k"})
+    taken = subjects.docs()[name].idempotency_key
+    assert status in (400, 404)
+    read = {"missing_field", "unknown_field", "not_found"}  # an earlier step deleted the strategy
+    assert answer["code"] in (read if taken else {"idempotency_key_not_taken"})
 
 
 def test_the_documents_examples_are_known(api: Api) -> None:

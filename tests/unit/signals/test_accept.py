@@ -131,6 +131,46 @@ def test_an_address_that_is_not_on_the_list() -> None:
     assert send(ALERT | {"price": 3}, headers=spoofed, source_ip="8.8.8.8")[1]["code"] == "address_refused"
 
 
+def test_an_address_that_is_not_on_the_tokens_list() -> None:
+    """A webhook token with a list of its own works from there alone, in every variant of the user's list."""
+    records.add_user("1")
+    records.add_account("1")
+    bound = {"X-Webhook-Token": records.add_token("1", allowed_addresses=["tradingview", "2001:db8::/32"])}
+    free = {"X-Webhook-Token": records.add_token("1")}
+    assert send(headers=bound, source_ip="52.89.214.238")[0] == 202
+    assert send(ALERT | {"price": 2}, headers=bound, source_ip="2001:db8::7")[0] == 202
+    status, answer, _ = send(ALERT | {"price": 3}, headers=bound, source_ip="8.8.8.8")
+    assert (status, answer["code"]) == (403, "token_address_refused")
+    assert "8.8.8.8" in answer["error"]
+    assert send(ALERT | {"price": 4}, headers=free, source_ip="8.8.8.8")[0] == 202
+
+
+@pytest.mark.parametrize(
+    ("permitted", "accepted"),
+    [
+        ("", {"127.0.0.1", "::1", "203.0.113.7", "0.0.0.0"}),
+        ("loopback", {"127.0.0.1", "::1"}),
+        ("off", set()),
+        ("of", set()),
+    ],
+)
+def test_a_deployment_may_take_no_tokenless_signals(
+    permitted: str, accepted: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the user permits, the deployment may still refuse. A token works from everywhere."""
+    monkeypatch.setenv("TRADEHOOK_DEFAULT_USER_ID", "1")
+    monkeypatch.setenv("TRADEHOOK_TOKENLESS", permitted)
+    records.add_user("1", require_token=False)
+    records.add_account("1")
+    token = {"X-Webhook-Token": records.add_token("1")}
+    for number, source_ip in enumerate(("127.0.0.1", "::1", "203.0.113.7", "0.0.0.0")):
+        body = ALERT | {"price": 100 + number}
+        status, answer, _ = send(body, source_ip=source_ip)
+        expected = (202, None) if source_ip in accepted else (401, "token_missing")
+        assert (status, answer.get("code")) == expected, source_ip
+        assert send(body | {"price": 200 + number}, headers=token, source_ip=source_ip)[0] == 202
+
+
 def test_an_inactive_user() -> None:
     """An inactive user's signals are refused in the seed's words."""
     records.add_user("1", is_active=False)

@@ -1,5 +1,6 @@
 """Webhooks in another spelling, and requests that miss a webhook."""
 
+import re
 from typing import Any
 
 import pytest
@@ -52,31 +53,36 @@ def test_slash_and_case_do_not_matter(
 
 
 @pytest.mark.parametrize(
-    ("method", "path"),
+    ("method", "path", "refusal"),
     [
-        ("POST", "/webhook/extra"),
-        ("POST", "/personal/1/webhok"),
-        ("POST", "/personal/1"),
-        ("POST", "/personal/1/webhook/extra"),
-        ("POST", "/api/webhook/x"),
-        ("PUT", "/xc"),
-        ("GET", "/webhook"),
-        ("DELETE", "/personal/1/webhook"),
+        ("POST", "/webhook/extra", (404, "unknown_route")),
+        ("POST", "/personal/1/webhok", (404, "unknown_route")),
+        ("POST", "/personal/1", (404, "unknown_route")),
+        ("POST", "/personal/1/webhook/extra", (404, "unknown_route")),
+        ("POST", "/api/webhook/x", (404, "unknown_route")),
+        ("PUT", "/xc", (405, "method_not_allowed")),
+        ("GET", "/webhook", (405, "method_not_allowed")),
+        ("DELETE", "/personal/1/webhook", (405, "method_not_allowed")),
+        ("GET", "/Api/Webhook/", (405, "method_not_allowed")),
     ],
 )
-def test_what_misses_a_webhook_is_logged(trader: str, method: str, path: str) -> None:
-    """404 and in the log, with or without a token. A token's owner is notified."""
+def test_what_misses_a_webhook_is_logged(
+    trader: str, method: str, path: str, refusal: tuple[int, str]
+) -> None:
+    """404 or 405 and in the log, with or without a token. A token's owner is notified."""
+    code = refusal[1]
+    path = path.rstrip("/")
     status, answer, _ = send(path, PAPER, method=method)
-    assert (status, answer["code"]) == (404, "unknown_route")
+    assert (status, answer["code"]) == refusal
     assert (events("signal.refused"), [entry["owner"] for entry in pump.items("webhook_logs")]) == (
         [],
         ["unknown"],
     )
-    assert send(path, PAPER, trader, method)[1]["code"] == "unknown_route"
-    assert [(told["code"], told["webhook"]) for told in events("signal.refused")] == [("unknown_route", path)]
+    assert send(path, PAPER, trader, method)[1]["code"] == code
+    assert [(told["code"], told["webhook"]) for told in events("signal.refused")] == [(code, path)]
     entries = sorted(pump.items("webhook_logs"), key=lambda entry: entry["owner"])
     assert [(entry["owner"], entry["route"], entry["code"]) for entry in entries] == [
-        (each, path, "unknown_route") for each in ("1", "unknown")
+        (each, path, code) for each in ("1", "unknown")
     ]
     assert signals() == []
 
@@ -99,6 +105,17 @@ def test_elsewhere_nothing_is_logged(trader: str) -> None:
     for path in ("/", "/wp-login.php", "/webhooks/x/y/z", "/signals/a/b"):
         assert send(path, "", method="GET")[1]["code"] == "unknown_route"
     assert pump.items("webhook_logs") == []
+
+
+@pytest.mark.parametrize("path", sorted({path for _, path in OWNERS if "+}" not in path}))
+def test_a_wrong_method_is_405_with_the_methods_that_work(path: str) -> None:
+    """Every path of both functions: `Allow` has exactly the methods of its routes."""
+    takes = sorted({method for method, taken in OWNERS if taken == path})
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        if method not in takes:
+            status, answer, headers = send(re.sub(r"\{\w+\}", "7", path), "", method=method)
+            assert (status, answer["code"]) == (405, "method_not_allowed"), path
+            assert headers["Allow"] == ", ".join(takes)
 
 
 def test_a_browser_finds_the_icon() -> None:

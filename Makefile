@@ -50,6 +50,7 @@ check: $(STAMP) ## Check style, types and the layer rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m infra.lint
+	$(BIN)/python -m infra.lint.api_document
 
 audit: $(STAMP) ## Find known weaknesses in code and dependencies (Terraform: checkov, in `make unit`)
 	$(BIN)/python -m infra.audit

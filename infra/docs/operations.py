@@ -186,7 +186,8 @@ def table() -> str:
         shown = f"`tradehook {command}`" if command else f"– ({NO_COMMAND[operation]})"
         rows.append(f"| `{operation}` | {page} | {shown} |")
     return (
-        "# Operations\n\nEvery operation of the API, with the page of the dashboard and the command that do it.\n"
+        "# Operations\n\n"
+        "Every operation of the API, with the page of the dashboard and the command that do it.\n"
         "`python -m infra.docs.operations` writes this page, and a test keeps it up to date.\n\n"
         "| operation | dashboard | command |\n|---|---|---|\n" + "\n".join(rows) + "\n"
     )

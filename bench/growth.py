@@ -20,7 +20,7 @@ from unittest.mock import patch
 from bench.harness import BenchEnvironment, BenchUser, Figure, at_most, isolated_tables, spread, watched
 from chalicelib import aws, config
 from chalicelib.events.models import LoggedEvent
-from chalicelib.orders import in_flight as order_ledger
+from chalicelib.orders import in_flight
 from chalicelib.webhooks import endpoint_store
 from chalicelib.webhooks.delivery import delivery_store, worker
 from chalicelib.webhooks.delivery.create_deliveries import create_deliveries
@@ -300,7 +300,7 @@ def _follow(account_id: str, order_id: str, at: datetime) -> None:
     key = {"account_id": account_id, "order_id": order_id}
     item = {
         "exchange": "binance",
-        "shard": str(int(account_id) % order_ledger.SHARDS),
+        "shard": str(int(account_id) % in_flight.SHARDS),
         "due_at": at.isoformat(),
         "at": {},
     }

@@ -100,7 +100,7 @@ def _connections(user_id: str) -> list[str]:
 def _event(once: str, user_id: str) -> Event:
     return Event(
         event_id=once,
-        type="bench.told",
+        type="bench.sent",
         payload={"once": once},
         entity=f"bench#{once}",
         user_id=user_id,
@@ -146,8 +146,8 @@ class _Screens:
 
     async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         async for message in socket:
-            told = json.loads(message.data)
-            once = told["type"] if told["type"] == "resumed" else told.get("payload", {}).get("once")
+            heard = json.loads(message.data)
+            once = heard["type"] if heard["type"] == "resumed" else heard.get("payload", {}).get("once")
             if once is None:
                 continue
             self._count[once] = self._count.get(once, 0) + 1

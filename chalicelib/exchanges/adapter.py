@@ -6,7 +6,7 @@ This module holds what all exchanges have in common. The dialect builds requests
 import importlib
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, DecimalException
@@ -17,7 +17,7 @@ from chalicelib.exchanges import filters, traces, transport
 from chalicelib.exchanges.account_settings import AccountSettings
 from chalicelib.exchanges.api import Api
 from chalicelib.exchanges.dialects.dialect import LATE_ARRIVAL_S, ExchangeDialect
-from chalicelib.exchanges.markets import Listing, Listings, StoredMarket
+from chalicelib.exchanges.markets import Listing, Listings, MarketLookup
 from chalicelib.exchanges.outcomes import Absent, Duplicate, ErrorReply
 from chalicelib.exchanges.protocol import (
     Balance,
@@ -67,7 +67,7 @@ class CcxtExchange:
         dialect: ExchangeDialect,
         market_type: MarketType,
         credentials: Credentials,
-        listings: Mapping[str, StoredMarket],
+        listings: MarketLookup,
         *,
         timeout: tuple[float, float] | None = None,
         polls: int = 4,
@@ -294,15 +294,8 @@ class CcxtExchange:
 
     def _found_duplicate(self, order: OrderRequest, listing: Listing) -> OrderState:
         """Returns the order that already has this client order id: an earlier send of ours got through."""
-        trigger = _is_conditional(order.order_type)
         try:
-            state = self._poll(
-                order.client_order_id,
-                listing,
-                self._polls,
-                trigger=trigger,
-                final=order.order_type is OrderType.MARKET,
-            )
+            state = self._poll_sent(order, listing)
         except (Retryable, Refused):
             state = None
         if state is None:
@@ -311,19 +304,22 @@ class CcxtExchange:
 
     def _follow(self, placed: OrderState, order: OrderRequest, listing: Listing) -> OrderState:
         """Returns the order as the exchange shows it, or as acknowledged if it does not show it in time."""
-        trigger = _is_conditional(order.order_type)
         try:
-            state = self._poll(
-                order.client_order_id,
-                listing,
-                self._polls,
-                trigger=trigger,
-                final=order.order_type is OrderType.MARKET,
-            )
+            state = self._poll_sent(order, listing)
         except (Retryable, Refused):
             # The order has been placed, even if the query failed.
             return placed
         return state or placed
+
+    def _poll_sent(self, order: OrderRequest, listing: Listing) -> OrderState | None:
+        """Returns an order that was sent. None if the exchange does not show it in time."""
+        return self._poll(
+            order.client_order_id,
+            listing,
+            self._polls,
+            trigger=_is_conditional(order.order_type),
+            final=order.order_type is OrderType.MARKET,
+        )
 
     def _poll(
         self, client_order_id: str, listing: Listing, polls: int, *, trigger: bool, final: bool

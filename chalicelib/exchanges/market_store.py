@@ -7,7 +7,7 @@ that have changed. The item `{venue}#` holds the time of the last refresh and a 
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,17 +21,16 @@ _DIGEST_LENGTH = 8
 _kept: dict[str, tuple[float, StoredMarket]] = {}
 
 
-class StoredMarkets(Mapping[str, StoredMarket]):
+class StoredMarkets:
     """One venue's markets by instrument name, each read on first use."""
 
     def __init__(self, exchange: str, market_type: MarketType, *, demo: bool) -> None:
         self._venue = venue(exchange, market_type, demo=demo)
 
-    def __getitem__(self, name: str) -> StoredMarket:
-        """Returns the stored market.
+    def get(self, name: str, /) -> StoredMarket | None:
+        """Returns the stored market. None if the exchange lists no such instrument.
 
         Raises:
-            KeyError: The exchange lists no such instrument.
             Retryable: The venue's metadata has never been fetched. The refresh fetches it within minutes.
         """
         key = f"{self._venue}#{name}"
@@ -45,18 +44,10 @@ class StoredMarkets(Mapping[str, StoredMarket]):
             raise Retryable(f"no metadata of {self._venue} yet")
         # A delisted instrument keeps its item, so that earlier purchases can be found and sold.
         if found is None:
-            raise KeyError(name)
+            return None
         market: StoredMarket = json.loads(found["market"])
         _kept[key] = (time.monotonic() + _KEPT_S, market)
         return market
-
-    def __iter__(self) -> Iterator[str]:
-        """Not supported: no caller iterates over all instruments."""
-        raise NotImplementedError
-
-    def __len__(self) -> int:
-        """Not supported."""
-        raise NotImplementedError
 
 
 def venue(exchange: str, market_type: MarketType, *, demo: bool) -> str:

@@ -7,7 +7,7 @@ Quantities are base units, also if the exchange counts contracts.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 from chalicelib.errors import Misconfigured, NotDoable
 from chalicelib.exchanges.protocol import Instrument
@@ -43,14 +43,21 @@ class Listing:
         return self.instrument.contract_size or Decimal(1)
 
 
+class MarketLookup(Protocol):
+    """Stored markets by instrument name: a dict, or a table of which single items are read."""
+
+    def get(self, name: str, /) -> StoredMarket | None:
+        """Returns a stored market. None if the exchange lists no such instrument."""
+
+
 class Listings:
     """The stored markets of one exchange and market type, by instrument name.
 
     Args:
-        stored: Any mapping, also one that reads from a table. Only requested names are read.
+        stored: The stored markets. Only requested names are read.
     """
 
-    def __init__(self, market_type: MarketType, stored: Mapping[str, StoredMarket]) -> None:
+    def __init__(self, market_type: MarketType, stored: MarketLookup) -> None:
         self._market_type = market_type
         self._stored = stored
 

@@ -14,7 +14,7 @@ from chalicelib.exchanges.dialects.dialect import ExchangeDialect
 from chalicelib.exchanges.dialects.families import SPOT_ONLY, family
 from chalicelib.exchanges.dialects.generic import Generic
 from chalicelib.exchanges.dialects.okx import Okx
-from chalicelib.exchanges.markets import StoredMarket
+from chalicelib.exchanges.markets import MarketLookup
 from chalicelib.exchanges.outcomes import ErrorReply
 from chalicelib.exchanges.protocol import Credentials, Pacing, Ticker
 from chalicelib.trading import MarketType
@@ -35,7 +35,7 @@ def open_exchange(
     exchange: str,
     market_type: MarketType,
     credentials: Credentials,
-    stored: Mapping[str, StoredMarket],
+    stored: MarketLookup,
     **settings: Any,
 ) -> CcxtExchange:
     """Returns one account on an exchange, with a new HTTP session. Open one per invocation.

@@ -79,7 +79,8 @@ class ExchangeSession:
 
     def is_traded(self, instrument: Instrument) -> bool:
         """Returns whether the exchange takes opening orders for the instrument."""
-        return market_from_item(self._market_type, self._markets[instrument.name]).active
+        stored = self._markets.get(instrument.name)
+        return stored is not None and market_from_item(self._market_type, stored).active
 
     def last_price(self, instrument: Instrument) -> Decimal:
         """See `protocol.Exchange`."""

@@ -59,7 +59,7 @@ def post_prices(request: Request) -> Answer:
     now, scope = datetime.now(UTC), f"user#{user_id}" if user_id else prices.EVERYBODY
     stored = []
     change = record.Change(
-        who.user_id, "prices.told", f"prices#{scope}", user_id, now, after={"symbols": sorted(named)}
+        who.user_id, "prices.reported", f"prices#{scope}", user_id, now, after={"symbols": sorted(named)}
     )
     writes = [prices.price_write(symbol, scope, price, now) for symbol, price in named.items()]
     aws.transact([*writes, record.write(change)])

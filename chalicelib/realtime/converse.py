@@ -56,8 +56,8 @@ def _ping(connection: store.Connection, message: dict[str, Any]) -> None:
     With `after`, the client's last sequence, the answer has the stream's position, so that the client notices
     missing events.
     """
-    told = {"last": event_log.last(connection.stream)} if "after" in message else {}
-    post(connection.connection_id, {"type": "pong", **told})
+    position = {"last": event_log.last(connection.stream)} if "after" in message else {}
+    post(connection.connection_id, {"type": "pong", **position})
 
 
 def _register(connection: store.Connection, message: dict[str, Any]) -> None:

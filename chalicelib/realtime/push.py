@@ -37,8 +37,8 @@ def push(bodies: Sequence[str]) -> None:
         else:
             event = LoggedEvent.model_validate(message)
             events[event.stream].append(event)
-    for stream, told in events.items():
-        _events(stream, told)
+    for stream, stream_events in events.items():
+        _events(stream, stream_events)
     if prices:
         _prices(list(prices.values()))
 
@@ -136,8 +136,8 @@ def _join(connection_id: str) -> None:
     if connection is None or connection.joined is not None or not entitlement.is_still_entitled(connection):
         return
     found = missed_events(connection.stream, connection.after)
-    told = [encode(resumed_message(found))] if connection.resuming else []
-    if send(connection_id, [*frames(connection, found.events), *told]):
+    ending = [encode(resumed_message(found))] if connection.resuming else []
+    if send(connection_id, [*frames(connection, found.events), *ending]):
         store.join(connection_id, found.last)
     else:
         store.remove(connection_id)

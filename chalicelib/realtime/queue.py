@@ -1,5 +1,6 @@
 """The realtime queue: logged events from the topic, the welcome of a new connection, and prices."""
 
+import hashlib
 import uuid
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -47,13 +48,16 @@ def push_price(symbol: str, price: Decimal, user_id: str | None) -> None:
     Args:
         user_id: That user and the admins see the price. None for a price that everybody may see.
     """
-    told = {
+    price_message = {
         "symbol": symbol,
         "price": format(price, "f"),
         "timestamp": datetime.now(UTC).isoformat(),
         "user_id": user_id,
     }
-    _send({"price": told}, group=f"price:{user_id or ''}:{symbol}", once=uuid.uuid4().hex)
+    # A group id may hold only ASCII, up to 128 characters; a symbol may be neither.
+    # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+    group = "price:" + hashlib.sha256(f"{user_id or ''}:{symbol}".encode()).hexdigest()
+    _send({"price": price_message}, group=group, once=uuid.uuid4().hex)
 
 
 def _send(message: dict[str, Any], *, group: str, once: str) -> None:

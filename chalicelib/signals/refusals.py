@@ -90,11 +90,11 @@ def _once_a_minute(attempt: Attempt, type_: str, code: str, details: Mapping[str
     known: aws.Item = {}
     for attempt_number in range(_TRIES):
         at = attempt.received_at.isoformat()
-        held_back = bool(known) and known["told_at"] > (attempt.received_at - _EVERY).isoformat()
+        held_back = bool(known) and known["reported_at"] > (attempt.received_at - _EVERY).isoformat()
         count = int(known.get("held_back", 0)) + 1
         item = {
             "key": key,
-            "told_at": known["told_at"] if held_back else at,
+            "reported_at": known["reported_at"] if held_back else at,
             "held_back": count if held_back else 0,
             "version": int(known.get("version", 0)) + 1,
             "forget_at": int((attempt.received_at + _KEPT).timestamp()),

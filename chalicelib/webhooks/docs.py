@@ -92,7 +92,7 @@ _FIGURES = {
     "failed_deliveries": WHOLE,
     "pending_deliveries": WHOLE,
     "success_rate": NUMBER,
-    "ledger": OBJECT,
+    "totals": OBJECT,
     "lag_s": {
         **NUMBER,
         "description": "Age of the oldest event of the stream that has not become deliveries yet, seconds",
@@ -147,7 +147,7 @@ _figures = {
     "failed_deliveries": 0,
     "pending_deliveries": 0,
     "success_rate": 100,
-    "ledger": {"matched": 3, "delivered": 3, "pending": 0, "paused": 0, "dead": 0, "equal": True},
+    "totals": {"matched": 3, "delivered": 3, "pending": 0, "paused": 0, "dead": 0, "equal": True},
     "lag_s": 0,
 }
 _new = {

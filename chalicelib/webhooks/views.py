@@ -82,7 +82,7 @@ def figures(counters: Mapping[str, int], *, equal: bool) -> dict[str, Any]:
         "failed_deliveries": counters["failing"],
         "pending_deliveries": counters["matched"] - counters["delivered"] - counters["failing"],
         "success_rate": round(100 * counters["delivered"] / tried, 2) if tried else 0,
-        "ledger": {name: counters[name] for name in ("matched", "delivered", "pending", "paused", "dead")}
+        "totals": {name: counters[name] for name in ("matched", "delivered", "pending", "paused", "dead")}
         | {"equal": equal},
     }
 

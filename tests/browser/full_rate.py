@@ -24,7 +24,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from chalicelib.errors import Unauthorized
 from chalicelib.events.models import ADMIN_STREAM, LoggedEvent
-from chalicelib.events.topic import message as as_told
+from chalicelib.events.topic import message as topic_message
 from chalicelib.realtime import connect, push, queue, store
 from chalicelib.realtime import post as posting
 from chalicelib.realtime import resume as resuming
@@ -245,5 +245,5 @@ def happen(tables: Tables, messages: Queue, users: list[str], *, rate: int, seco
                 timestamp=now,
             )
             tables.log[stream].append(event)
-            messages.put(as_told(event), stream)
+            messages.put(topic_message(event), stream)
     return {stream.removeprefix("user#"): len(events) for stream, events in tables.log.items()}

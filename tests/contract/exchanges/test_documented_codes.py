@@ -2,7 +2,7 @@
 
 A refusal with that code, or one of the listed exceptions.
 
-`chalicelib/exchanges/dialects/documented_codes/{exchange}.json` has each code with its class and words, and the pages
+`dialects/documented_codes/{exchange}.json` has each code with its class and words, and the pages
 they are from. Classes: `refused`, `again` (certainly not executed, may be sent again), `unknown` and
 `duplicate` (looked up).
 """

@@ -538,4 +538,5 @@ def test_a_fee_in_another_currency_is_not_taken_from_the_base(open_account) -> N
         update={"symbol": "BNBXUSDT", "base": "BNBX", "fee": Decimal("0.01"), "fee_currency": "BNB"}
     )
     assert other.received == order.filled
-    assert order.received == order.filled - (order.fee or 0)
+    assert order.fee
+    assert order.received == order.filled - order.fee

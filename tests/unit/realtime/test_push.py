@@ -4,6 +4,7 @@ To whom, in which order, how large, and past those that do not take them.
 """
 
 import json
+import re
 import time
 from decimal import Decimal
 
@@ -245,6 +246,22 @@ def test_prices(connected, sockets):
     queue.push_price("BTC/USDT", Decimal(1), None)
     connected.deliver()
     assert sockets.last("c1")["type"] == "subscribed"
+
+
+@pytest.mark.parametrize("symbol", ["比特币/USDT", "A B/USDT", "X" * 200], ids=["letters", "space", "long"])
+def test_prices_of_any_symbol(connected, sockets, monkeypatch, symbol):
+    """Every symbol's price is pushed, in a message group that SQS takes: ASCII, up to 128 characters."""
+    groups = []
+    send = queue._send
+    monkeypatch.setattr(
+        queue, "_send", lambda *args, **more: groups.append(more["group"]) or send(*args, **more)
+    )
+    connected.say("c1", {"type": "subscribe", "types": ["market.*"]})
+    queue.push_price(symbol, Decimal(1), None)
+    connected.deliver()
+    assert sockets.last("c1")["payload"]["symbol"] == symbol
+    assert [group for group in groups if not re.fullmatch(r"[!-~]{1,128}", group)] == []
+    assert groups
 
 
 def test_newest_price_only(connected, sockets):

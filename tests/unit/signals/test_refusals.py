@@ -93,8 +93,8 @@ def test_the_same_is_told_once_a_minute_with_a_count(trader: str) -> None:
     send("/personal/1/webhook", {"symbol": "BTCUSDT"}, trader)
     assert len(events("signal.refused")) == 2
     for item in pump.items("idempotency"):
-        earlier = datetime.fromisoformat(item["told_at"]) - timedelta(seconds=61)
-        aws.write(aws.put_write("idempotency", item | {"told_at": earlier.isoformat()}))
+        earlier = datetime.fromisoformat(item["reported_at"]) - timedelta(seconds=61)
+        aws.write(aws.put_write("idempotency", item | {"reported_at": earlier.isoformat()}))
     send("/personal/1/webhook", WORD, trader)
     assert sorted(told["count"] for told in events("signal.refused")) == [1, 1, 12]
     assert len(pump.items("webhook_logs")) == 14

@@ -69,7 +69,7 @@ def test_the_published_requests_work_as_printed(world: World) -> None:
         1,
         1,
     )
-    assert figures["ledger"] == {
+    assert figures["totals"] == {
         "matched": 1,
         "delivered": 0,
         "pending": 1,
@@ -473,7 +473,7 @@ def test_unequal_books_raise_an_alarm(world: World, monkeypatch: pytest.MonkeyPa
         "ExpressionAttributeValues": {":n": {"N": "1"}},
     }
     world.dynamodb.update_item(**spoil, UpdateExpression="ADD matched :n")
-    assert world.call("GET", "/webhooks/stats").body["ledger"]["equal"] is False
+    assert world.call("GET", "/webhooks/stats").body["totals"]["equal"] is False
     for _ in range(60):
         world.passes(minutes=1)
         retry_deliveries.handler({}, None)

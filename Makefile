@@ -6,12 +6,13 @@ BIN    := $(VENV)/bin
 # The inputs of the venv: a change makes a new venv.
 STAMP  := $(VENV)/made-from-$(shell cat requirements.txt requirements-dev.txt requirements-dev.lock | cksum | cut -d ' ' -f 1)
 CHECKOV := $(VENV)-checkov/made-from-$(shell cksum < requirements-checkov.lock | cut -d ' ' -f 1)
+MKDOCS := $(VENV)-docs/made-from-$(shell cksum < requirements-docs.lock | cut -d ' ' -f 1)
 
 # All unit tests, on both processors. `--grants` fails a grant that no test needs, so it is only for a whole run.
 UNIT := tests --ignore tests/e2e --ignore tests/browser --grants --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run up down backup restore doctor demo test check audit fast unit e2e build bench soak format lock clean
+.PHONY: help venv run up down backup restore doctor demo test check audit fast unit e2e docs build bench soak format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -44,7 +45,7 @@ demo: $(STAMP) ## Send one signal of each variant and show answers and orders (n
 
 # A machine that reaches only package mirrors has no advisories to look up. `make audit` alone fails there.
 test: export TRADEHOOK_AUDIT_OFFLINE ?= true
-test: check audit unit e2e ## Run all checks and tests: what a change must pass
+test: check audit docs unit e2e ## Run all checks and tests: what a change must pass
 
 check: $(STAMP) ## Check style, types and the layer rules
 	$(BIN)/ruff check .
@@ -52,6 +53,7 @@ check: $(STAMP) ## Check style, types and the layer rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m infra.lint
+	$(BIN)/python -m infra.lint.api_document
 
 audit: $(STAMP) ## Find known weaknesses in code and dependencies (Terraform: checkov, in `make unit`)
 	$(BIN)/python -m infra.audit
@@ -64,6 +66,10 @@ unit: $(STAMP) $(CHECKOV) ## Run tests that need no running stack; T=tests/unit/
 
 e2e: $(STAMP) ## Run tests against their own local cloud; VENUES=all for every exchange and market
 	$(BIN)/pytest tests/e2e tests/browser
+
+docs: $(MKDOCS) ## Build the documentation site into build/docs; every link is checked
+	PYTHONPATH=$(CURDIR) NO_MKDOCS_2_WARNING=true $(VENV)-docs/bin/python -m mkdocs build --strict
+	@echo "$(CURDIR)/build/docs/index.html"
 
 build: $(STAMP) ## Build the release artifact for Lambda and the route document into build/lambda
 	$(BIN)/python -m infra.build --target lambda
@@ -79,12 +85,12 @@ format: $(STAMP) ## Format the code
 	$(BIN)/ruff check --fix .
 
 lock: $(STAMP) ## Write the lock files: every installed package with the hashes of its files
-	for name in requirements requirements-dev requirements-checkov; do \
+	for name in requirements requirements-dev requirements-checkov requirements-docs; do \
 	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate $$name.txt -o $$name.lock; done
 
 clean: ## Remove all build output and local state
 	@[ ! -d $(VENV) ] || $(BIN)/python -m infra.local down
-	rm -rf $(VENV) $(VENV)-checkov .local build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VENV)-checkov $(VENV)-docs .local build .mypy_cache .ruff_cache .pytest_cache
 
 # uv takes seconds, pip a minute. Without uv, pip installs.
 $(STAMP): requirements.txt requirements-dev.txt requirements-dev.lock
@@ -101,4 +107,11 @@ $(CHECKOV): requirements-checkov.lock $(STAMP)
 	@$(PYTHON) -m venv --clear $(VENV)-checkov
 	@$(BIN)/uv pip install --quiet --python $(VENV)-checkov/bin/python --require-hashes -r requirements-checkov.lock 2>/dev/null \
 	  || $(VENV)-checkov/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-checkov.lock
+	@touch $@
+
+$(MKDOCS): requirements-docs.lock $(STAMP)
+	@echo "making $(VENV)-docs ..."
+	@$(PYTHON) -m venv --clear $(VENV)-docs
+	@$(BIN)/uv pip install --quiet --python $(VENV)-docs/bin/python --require-hashes -r requirements-docs.lock 2>/dev/null \
+	  || $(VENV)-docs/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.lock
 	@touch $@

@@ -1,4 +1,4 @@
-"""Serves the dashboard's files from `web/`. The files contain no secrets.
+"""Serves the dashboard and the API reference from `web/`. The files contain no secrets.
 
 The data on the pages comes from the API, with the user's token.
 """
@@ -35,6 +35,11 @@ _SAFEGUARDS = {
 def get_page(request: Request) -> Answer:
     """Returns the dashboard page."""
     return _answer(request, "index.html")
+
+
+def get_reference(request: Request) -> Answer:
+    """Returns the API reference, a page that shows the OpenAPI document."""
+    return _answer(request, "docs.html")
 
 
 def get_root(_: Request) -> Answer:
@@ -95,6 +100,7 @@ def _files() -> dict[str, tuple[str, str, str]]:
 
 DASHBOARD = [
     Route("GET", "/", get_root),
+    Route("GET", "/docs", get_reference),
     Route("GET", "/dashboard", get_page),
     Route("GET", "/dashboard/{file}", get_file),
     # API Gateway permits one variable name per level, so the folder is named `file` here.

@@ -1,6 +1,6 @@
 """The API over HTTP, for the commands."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import requests
@@ -46,9 +46,8 @@ class Client:
     ) -> Any:
         """Makes one call of the API. Raises Failed unless it succeeds."""
         if not self.token:
-            raise Failed(
-                {"error": "No API token: set TRADEHOOK_ADMIN_TOKEN or give --token", "code": "token_missing"}
-            )
+            hint = "No API token: set TRADEHOOK_TOKEN or TRADEHOOK_ADMIN_TOKEN, or add a profile"
+            raise Failed({"error": hint, "code": "token_missing"})
         return self.send(method, path, body, {"Authorization": f"Bearer {self.token}"}, query)
 
     def send(
@@ -100,6 +99,15 @@ class Client:
             if most and len(items) >= most:
                 return items[:most]
         return items
+
+    def show_list(self, path: str, query: Mapping[str, Any], columns: Sequence[str], most: int) -> None:
+        """Prints a list of at most `most` records, and says whether there are more."""
+        found = self.everything(path, query, most + 1)
+        self.output.records(found[:most], columns)
+        if len(found) > most:
+            self.output.note(f"There are more than {most}. --most {most * 4} shows more.")
+        elif not found and "user_id" not in query:
+            self.output.note("An admin's lists have their own records. user_id=… names another user.")
 
     def _pages(self, path: str, query: Mapping[str, Any], limit: int) -> Iterator[list[Any]]:
         cursor = None

@@ -71,6 +71,11 @@ class Output:
         else:
             self.console.print(escape(sentence))
 
+    def note(self, sentence: str) -> None:
+        """Prints a remark on stderr. Programs that read JSON do not get it."""
+        if not self.as_json:
+            Console(stderr=True, highlight=False, style="dim").print(escape(sentence))
+
     def failure(self, failed: "Failed") -> None:
         """Prints on stderr why a command failed."""
         if self.as_json:

@@ -78,11 +78,14 @@ def audit(
     if context.invoked_subcommand:
         return
     client = of(context)
-    found = client.everything("/audit", {"user_id": user, "entity": entity}, most)
+    more = client.everything("/audit", {"user_id": user, "entity": entity}, most + 1)
+    found = more[:most]
     shown = [entry | {"changed": sorted({*entry["before"], *entry["after"]})} for entry in found]
     client.output.records(
         found if client.output.as_json else shown, ("at", "by", "action", "entity", "changed")
     )
+    if len(more) > most:
+        client.output.note(f"There are more than {most}. --most {most * 4} shows more.")
 
 
 @audit_app.command()

@@ -29,7 +29,7 @@ def list_(
     """Lists users, newest first."""
     client = of(context)
     wanted = {} if active is None else {"is_active": str(active).lower()}
-    client.output.records(client.everything("/users", wanted, most), _COLUMNS)
+    client.show_list("/users", wanted, _COLUMNS, most)
 
 
 @app.command()

@@ -21,6 +21,7 @@ import { Users } from "./pages/users.js";
 import { Webhooks } from "./pages/webhooks.js";
 
 const ICON = new URL("icon.svg", import.meta.url).href;
+const REFERENCE = new URL("../docs", import.meta.url).href;
 
 // Address, page, page of one record, name.
 const PAGES = [
@@ -187,6 +188,7 @@ function Frame() {
       <div class="me">
         <p><b dir="auto">${user.first_name ?? user.username ?? `#${user.user_id}`}</b><br /><small>${word(user.role)}</small></p>
         <${Languages} /><${Zones} /><${Themes} />
+        <a href=${REFERENCE}>${t("API reference")}</a>
         <button onClick=${() => signOut()}>${t("Sign out")}</button>
       </div>
     </nav>

@@ -11,6 +11,7 @@ from chalicelib.http import Answer, Request, Route
 from chalicelib.openapi import closed, examples, subjects
 from chalicelib.openapi.docs import PAGING, Docs
 from chalicelib.openapi.schemas import TEXT, Schema, obj, request
+from chalicelib.openapi.tags import TAGS, tag_of
 
 _ERRORS: dict[int, tuple[str, dict[str, Any]]] = {
     400: ("missing_field", {"field": "symbol"}),
@@ -69,8 +70,15 @@ def make(served: Sequence[Route]) -> dict[str, Any]:
     error = obj({"success": {"const": False}}, error=TEXT, code={**TEXT, "examples": codes})
     return {
         "openapi": "3.1.0",
-        "info": {"title": "tradehook", "version": "0.2.0", "description": _ABOUT},
+        "info": {
+            "title": "tradehook",
+            "version": "0.2.0",
+            "description": _ABOUT,
+            "license": {"name": "MIT", "identifier": "MIT"},
+            "contact": {"name": "The operator of this deployment"},
+        },
         "servers": [{"url": config.setting("PUBLIC_URL") or "/"}],
+        "tags": [{"name": name, "description": about} for name, (about, _) in TAGS.items()],
         "paths": paths,
         "components": {
             "schemas": {"Error": error},
@@ -92,8 +100,9 @@ def _operation(route: Route, docs: Docs) -> dict[str, Any]:
     summary, _, rest = (route.answer.__doc__ or "").strip().partition("\n")
     operation = {
         "operationId": f"{route.method.lower()}_{re.sub(r'[^a-z0-9]+', '_', route.path.lower()).strip('_')}",
-        "tags": [route.path.split("/")[1] or "dashboard"],
-        "summary": summary,
+        "tags": [tag_of(route.path)],
+        "summary": summary.replace("`", ""),  # readers show summaries as plain text
+        "description": _description(rest, docs),
         "parameters": [
             *_path_parameters(route),
             *_query_parameters(docs),
@@ -102,8 +111,6 @@ def _operation(route: Route, docs: Docs) -> dict[str, Any]:
         "responses": _responses(route, docs),
         "security": {"none": [], "webhook": [{"webhook": []}, {}]}.get(docs.security, [{docs.security: []}]),
     }
-    if rest.strip():
-        operation["description"] = re.sub(r"\n\s+", "\n", rest.strip())
     if docs.body is not None:
         schema = request(docs.body) if isinstance(docs.body, type) else docs.body
         shown = {"usual": docs.given, **docs.bodies}
@@ -113,6 +120,23 @@ def _operation(route: Route, docs: Docs) -> dict[str, Any]:
         }
         operation["requestBody"] = {"required": True, "content": {"application/json": content}}
     return operation
+
+
+def _description(rest: str, docs: Docs) -> str:
+    """Returns what the docstring says beyond its first line, and what the route asks for."""
+    asks = {
+        "bearer": "Needs an API token.",
+        "webhook": "Needs a webhook token, or for `/xc` the user's code.",
+        "telegram": "Needs Telegram's secret.",
+        "none": "Needs no token.",
+    }
+    parts = [
+        re.sub(r"\n[ \t]+", "\n", rest.strip()),
+        asks[docs.security],
+        "The answer is one page of a list." if docs.paged else "",
+        "Takes an `Idempotency-Key`: the same request is carried out once." if docs.idempotency_key else "",
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _path_parameters(route: Route) -> list[dict[str, Any]]:

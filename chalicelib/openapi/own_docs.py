@@ -1,4 +1,4 @@
-"""Routes outside the feature packages: the dashboard's files, health, this document."""
+"""Routes outside the feature packages: the dashboard's files, the API reference, health, this document."""
 
 from chalicelib.openapi.docs import Docs
 from chalicelib.openapi.schemas import OBJECT, TEXT, obj, one_of
@@ -9,6 +9,7 @@ _FILE = Docs(TEXT, "export {};", security="none", content_type="text/javascript"
 
 DOCS = {
     "GET /": _ROOT,
+    "GET /docs": _PAGE,
     "GET /dashboard": _PAGE,
     "GET /dashboard/{file}": _FILE,
     "GET /dashboard/{file}/{name}": _FILE,

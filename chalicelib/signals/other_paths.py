@@ -21,6 +21,8 @@ CATCH_ALL = "/{rest+}"
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _MOVED = {"/favicon.ico": "dashboard/icon.svg"}
 """Where a browser finds what it asks for. Relative, because a stage's name may stand in front."""
+_BESIDE_REFERENCE = re.compile(r"/docs(/dashboard/[\w.-]+(?:/[\w.-]+)?)", re.ASCII)
+"""From `/docs/` with a slash, the browser resolves the page's relative addresses to here."""
 _LONGEST_SHOWN = 128  # characters of a path in log and event
 _BELOW_WEBHOOKS = re.compile(r"/(?:webhook|xc|personal|api/webhook)(?:/.*)?", re.IGNORECASE | re.DOTALL)
 
@@ -33,6 +35,8 @@ def other_paths(routes: Sequence[Route]) -> list[Route]:
         path = "/" + request.path.get("rest", "").strip("/")
         if request.method == "GET" and path in _MOVED:
             return Answer(308, "", {"Location": _MOVED[path]})
+        if request.method == "GET" and (beside := _BESIDE_REFERENCE.fullmatch(path)):
+            return Answer(308, "", {"Location": "../" * (path.count("/") - 1) + beside[1].removeprefix("/")})
         for route, pattern in patterns:
             if route.method == request.method and (found := pattern.fullmatch(path)):
                 return route.answer(replace(request, route=route.path, path=found.groupdict()))

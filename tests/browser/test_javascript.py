@@ -25,6 +25,12 @@ def test_dashboard(node, chromium, stack):
 
 
 @pytest.mark.e2e
+def test_reference(node, chromium, stack):
+    """In a real browser `/docs` shows every operation with samples, within its content policy."""
+    _run(node, "reference.test.mjs", stack.env | {"CHROMIUM": chromium})
+
+
+@pytest.mark.e2e
 def test_seeds(node, stack):
     """The seeds' WebSocket snippets run as printed.
 

@@ -13,6 +13,7 @@ export default {
   "A user's own webhook, sized by the user's settings.": "ويب هوك المستخدم نفسه، بحجم من إعداداته.",
   "A webhook token lets signals in; an API token opens this dashboard.": "رمز الويب هوك يُدخل الإشارات؛ ورمز الواجهة يفتح هذه اللوحة.",
   "API key": "مفتاح API",
+  "API reference": "مرجع الواجهة البرمجية",
   "API secret": "سر API",
   "API token": "رمز الواجهة البرمجية",
   "Account": "الحساب",

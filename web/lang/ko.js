@@ -13,6 +13,7 @@ export default {
   "A user's own webhook, sized by the user's settings.": "사용자 설정에 따라 크기가 정해지는 사용자 전용 웹훅입니다.",
   "A webhook token lets signals in; an API token opens this dashboard.": "웹훅 토큰은 신호를 받고, API 토큰은 이 대시보드를 엽니다.",
   "API key": "API 키",
+  "API reference": "API 레퍼런스",
   "API secret": "API 시크릿",
   "API token": "API 토큰",
   "Account": "계좌",

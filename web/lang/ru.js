@@ -13,6 +13,7 @@ export default {
   "A user's own webhook, sized by the user's settings.": "Личный вебхук пользователя; размер задают его настройки.",
   "A webhook token lets signals in; an API token opens this dashboard.": "Токен вебхука принимает сигналы, API-токен открывает эту панель.",
   "API key": "API-ключ",
+  "API reference": "Справочник API",
   "API secret": "Секрет API",
   "API token": "API-токен",
   "Account": "Счёт",

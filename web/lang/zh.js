@@ -13,6 +13,7 @@ export default {
   "A user's own webhook, sized by the user's settings.": "用户自己的 webhook，数量由用户设置决定。",
   "A webhook token lets signals in; an API token opens this dashboard.": "Webhook 令牌用于接收信号；API 令牌用于打开此面板。",
   "API key": "API 密钥",
+  "API reference": "API 参考",
   "API secret": "API 私钥",
   "API token": "API 令牌",
   "Account": "账户",

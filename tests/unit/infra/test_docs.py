@@ -17,7 +17,7 @@ FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 PATH = re.compile(r"[\w.{}*-]+(/[\w.{}*-]+)*/?")
 SUFFIX = re.compile(r"\.(py|md|json|yaml|yml|toml|tf|tfvars|txt|js|mjs|css|html|png|sh|example|lock)$")
 # A page may leave out these folders: the module's package is clear from the page.
-BASES = ("", "chalicelib", "infra", "infra/terraform", "docs")
+BASES = ("", "chalicelib", "chalicelib/exchanges", "infra", "infra/terraform", "docs")
 # Files that are made: by a build, by a running local stack, or by Terraform.
 MADE = re.compile(
     r"^(\.local|\.venv|build)(/|$)|^(manifest|routes|sbom)\.json$|^\.terraform\.lock\.hcl$|^(home\.tfvars|backend\.tf)$"

@@ -27,7 +27,9 @@ def pinned(name: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-dev", "requirements-checkov"])
+@pytest.mark.parametrize(
+    "name", ["requirements", "requirements-dev", "requirements-checkov", "requirements-docs"]
+)
 def test_each_lock_holds_its_pins_with_hashes(name: str) -> None:
     """A pin that was changed without `make lock` shows here, and so does a package without a hash."""
     text = (ROOT / f"{name}.lock").read_text()
@@ -44,7 +46,7 @@ def test_make_installs_from_the_locks_only() -> None:
         for line in (ROOT / "Makefile").read_text().splitlines()
         if "pip install" in line and " -r " in line
     ]
-    assert len(installs) == 4
+    assert len(installs) == 6
     assert all("--require-hashes" in line and ".lock" in line for line in installs)
 
 

@@ -86,7 +86,7 @@ def test_the_walk_covers_the_api() -> None:
             "POST /api/webhook",
             "POST /telegram/webhook",
         ),
-        *("GET /", "GET /dashboard", "GET /dashboard/{file}", "GET /dashboard/{file}/{name}"),
+        *("GET /", "GET /docs", "GET /dashboard", "GET /dashboard/{file}", "GET /dashboard/{file}/{name}"),
     }
 
 

@@ -49,9 +49,20 @@ def test_root():
     assert (status, headers["location"]) == (307, "dashboard")
 
 
-def test_nothing_inline():
-    """The page keeps to its own policy: no inline script, style or handler."""
-    page = (WEB / "index.html").read_text()
+def test_reference():
+    """`/docs` answers HTML with the dashboard's policy, and names only files that are there."""
+    status, body, headers = _get("/docs", "/docs")
+    assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert headers["content-security-policy"] == _get("/dashboard")[2]["content-security-policy"]
+    named = re.findall(r'(?:src|href)="dashboard/([^"]+)"', body)
+    assert {"docs.css", "docs.js", "vendor/swagger-ui.js"} <= set(named)
+    assert [name for name in named if not (WEB / name).is_file()] == []
+
+
+@pytest.mark.parametrize("page", ["index.html", "docs.html"])
+def test_nothing_inline(page):
+    """The pages keep to their own policy: no inline script, style or handler."""
+    page = (WEB / page).read_text()
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", page)
 
 
@@ -106,6 +117,12 @@ def test_page_names_no_folder():
         address.count("/") == 1
         for address in re.findall(r'(?:src|href)="([^"]+)"', (WEB / "index.html").read_text())
     )
+
+
+def test_dashboard_does_not_load_the_viewer():
+    """The viewer of the API reference is larger than the whole dashboard, so only `/docs` loads it."""
+    pages = [WEB / "index.html", WEB / "styles.css", *WEB.glob("pages/*.js"), *WEB.glob("*.js")]
+    assert [path.name for path in pages if "swagger-ui" in path.read_text()] == []
 
 
 @pytest.mark.parametrize("file", ["..", "../stack.yaml", "%2e%2e%2fapp.py", "nothing.js", "/etc/passwd", ""])

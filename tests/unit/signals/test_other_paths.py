@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 
@@ -123,6 +124,30 @@ def test_a_browser_finds_the_icon() -> None:
     event = request("GET", "/favicon.ico", route="/{rest+}", path_parameters={"rest": "favicon.ico"})
     answer = receive_signals.app(event, CONTEXT)
     assert (answer["statusCode"], answer["headers"]["Location"]) == (308, "dashboard/icon.svg")
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("docs/dashboard/docs.js", "../../dashboard/docs.js"),
+        ("docs/dashboard/vendor/swagger-ui.js", "../../../dashboard/vendor/swagger-ui.js"),
+    ],
+)
+def test_the_reference_works_with_a_trailing_slash(path: str, location: str) -> None:
+    """From `/docs/` the page's relative addresses go one level too deep, and are sent back."""
+    event = request("GET", f"/{path}", route="/{rest+}", path_parameters={"rest": path})
+    answer = receive_signals.app(event, CONTEXT)
+    assert (answer["statusCode"], answer["headers"]["Location"]) == (308, location)
+    assert (
+        urljoin(f"https://host/stage/{path}", location) == f"https://host/stage/{path.removeprefix('docs/')}"
+    )
+
+
+@pytest.mark.parametrize("path", ["docs/dashboard/a\r\nX: y", "docs/dashboard/", "docs/dashboard/a/b/c"])
+def test_only_names_of_files_are_sent_back(path: str) -> None:
+    """Nothing else of a path gets into a header."""
+    event = request("GET", f"/{path}", route="/{rest+}", path_parameters={"rest": path})
+    assert receive_signals.app(event, CONTEXT)["statusCode"] == 404
 
 
 def test_an_order_by_hand_needs_its_own_credential(trader: str) -> None:

@@ -1,0 +1,1 @@
+"""The documentation site: MkDocs on `docs/` with the hooks beside this file."""

@@ -52,7 +52,12 @@ def close_all(message: Flatten, seconds: float) -> None:
     until = time.monotonic() + seconds
     if message.entries_only and not _cancels_entries(message):
         return
-    cancelling = {"group_name": message.group_name, "entries_only": message.entries_only}
+    code = "halted" if message.entries_only else None
+    cancelling = {
+        "group_name": message.group_name,
+        "entries_only": message.entries_only,
+        "cancel_code": code,
+    }
     execute_signal(_instruction(message, "cancel", Action.CANCEL_ALL, **cancelling), seconds)
     if message.entries_only:
         log.info("entries cancelled", extra={"account_id": account.account_id, "user_id": account.user_id})

@@ -49,7 +49,10 @@ class Instruction(BaseModel):
         single_account: Whether the signal goes to this account only, so that settling the account settles the
             signal.
         simulated: Whether the account was simulated at acceptance, so that its book is read first.
-        entries_only: Whether a cancel leaves closing and reducing orders alone, because a halt caused it.
+        entries_only: Whether a cancel leaves closing and reducing orders alone.
+        order_id: The only order that a cancel concerns. None means every matching order.
+        cancel_code: Code of the orders that a cancel ends. None if their owner asked for the cancel.
+        unconditional: Whether inactive users and accounts are no obstacle, because a signed-in user asked.
         max_price_deviation_percent: Largest distance of a market order's price from the market, percent. 0
             allows any price.
         max_age_s: Largest age at which the signal may open a position, seconds.
@@ -89,6 +92,9 @@ class Instruction(BaseModel):
     weight: Decimal = Decimal(100)
     simulated: bool = False
     entries_only: bool = False
+    order_id: str | None = None
+    cancel_code: str | None = None
+    unconditional: bool = False
     batch: bool = False
     group_name: str | None = None
     received_at: datetime
@@ -139,6 +145,23 @@ class ReconcileAccount(BaseModel):
     follow_id: str
     account_id: str
     exchange: str
+
+
+class CancelOrder(BaseModel):
+    """Cancels one resting order because a signed-in user asked. A message of an order queue.
+
+    Attributes:
+        cancel_id: The order store keeps the result under this id, as that of a signal.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    cancel_id: str
+    user_id: str
+    account_id: str
+    exchange: str
+    order_id: str
+    at: datetime
 
 
 class Flatten(BaseModel):

@@ -3,6 +3,7 @@
 from chalicelib import aws
 from chalicelib.accounts.routes import ACCOUNTS
 from chalicelib.dashboard import DASHBOARD
+from chalicelib.execution.close_routes import CLOSE_POSITIONS
 from chalicelib.execution.halt_routes import SET_HALT
 from chalicelib.health import HEALTH
 from chalicelib.history.audit_routes import AUDIT
@@ -32,7 +33,7 @@ aws.prepare("dynamodb")
 
 ROUTES = [
     *(*DASHBOARD, *HEALTH, *READING, *CANCELLING, *EXPLAINING),
-    *(*POSITIONS, *EQUITY, *PRICES, *EVENTS, *REALTIME),
+    *(*POSITIONS, *CLOSE_POSITIONS, *EQUITY, *PRICES, *EVENTS, *REALTIME),
     *(*USERS, *ACCOUNTS, *STRATEGIES, *HALT, *SET_HALT, *PAPER_ACCOUNTS, *AUDIT),
     *(*PAYMENTS, *TICKETS, *TELEGRAM, *WEBHOOKS),
 ]

@@ -165,7 +165,7 @@ class CancelOrder(BaseModel):
 
 
 class Flatten(BaseModel):
-    """Closes an account's positions or cancels its entries, because of a halt.
+    """Closes an account's positions or cancels its entries, because of a halt or because a user asked.
 
     A message of an order queue.
 
@@ -173,7 +173,10 @@ class Flatten(BaseModel):
         symbols: Only these symbols, by plain name. Empty means all.
         group_name: Only orders and positions of this strategy. None means all.
         entries_only: Cancels orders that would open or add. Positions and their exits stay.
-        halt: The halt, as the fields of its switch. None records nowhere what is left open.
+        symbol: The only symbol that a user asked to close. None means all. An asset without quote currency
+            is a holding.
+        market_type: The only market that a user asked to close. None means both.
+        halt: The halt, as the fields of its switch. None if a user asked, without a halt.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -185,8 +188,15 @@ class Flatten(BaseModel):
     symbols: tuple[str, ...] = ()
     group_name: str | None = None
     entries_only: bool = False
+    symbol: Symbol | None = None
+    market_type: MarketType | None = None
     halt: dict[str, str | None] | None = None
     at: datetime
+
+    @property
+    def is_requested(self) -> bool:
+        """Whether a signed-in user asked to close, without a halt."""
+        return self.halt is None
 
 
 class Order(BaseModel):

@@ -37,6 +37,7 @@ BODIES: dict[str, Any] = {
     "PATCH /tickets/{ticket_id}": {"status": "closed"},
     "PATCH /webhooks/{webhook_id}": {"name": "other"},
     "PATCH /risk-rules": {"scope": "user", "id": 7, "max_open_positions": 3},
+    "POST /positions/close": {"user_id": 7},
     "POST /halt": {"scope": "user", "id": 7, "halted": True},
     "PATCH /users/{user_id}/telegram": {"language": "ko"},
 }

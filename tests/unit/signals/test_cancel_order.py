@@ -171,7 +171,7 @@ def test_an_exit_is_cancelled_alone(api: Api, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_cancel_that_the_account_refuses(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reason is the answer. The next request tries anew."""
+    """The reason is the answer. The next request tries again."""
     order_id = rest()
     monkeypatch.setattr(executing.PaperExecution, "cancel", lambda *_: False)
     working(monkeypatch)

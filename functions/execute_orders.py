@@ -13,8 +13,16 @@ from chalicelib.execution import give_up
 from chalicelib.execution.cancel_order import cancel_order
 from chalicelib.execution.execute_signal import execute_signal, on_price
 from chalicelib.execution.flatten import close_all
+from chalicelib.execution.keep_deadline import keep_deadline
 from chalicelib.orders import queue
-from chalicelib.orders.models import CancelOrder, Flatten, Instruction, PriceUpdate, ReconcileAccount
+from chalicelib.orders.models import (
+    CancelOrder,
+    Flatten,
+    Instruction,
+    KeepDeadline,
+    PriceUpdate,
+    ReconcileAccount,
+)
 from chalicelib.reconciliation.reconcile_account import reconcile_account
 from functions.fifo import each_group
 
@@ -43,6 +51,8 @@ def _handle(body: str, context: LambdaContext) -> None:
             reconcile_account(message, seconds)
         case CancelOrder():
             cancel_order(message, seconds)
+        case KeepDeadline():
+            keep_deadline(message, seconds)
         case Flatten():
             close_all(message, seconds)
         case Instruction():

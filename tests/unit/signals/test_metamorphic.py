@@ -4,6 +4,7 @@ And a close closes.
 """
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from chalicelib.signals.reading.field_definitions import ALIASES, BY_NAME, FIELD
 from chalicelib.signals.reading.trade_words import OTHER_CREDENTIALS, WORDS
 from chalicelib.trading import Action, OrderType, Variant
 
-EXAMPLES = 300
+EXAMPLES = int(os.environ.get("METAMORPHIC_EXAMPLES", "300"))
 POSITION = {
     "market_position": "long",
     "prev_market_position": "flat",

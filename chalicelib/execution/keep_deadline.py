@@ -24,8 +24,11 @@ from chalicelib.trading import Action, MarketType, OnExpiry, OrderType, Position
 EXPIRED = "expired"
 """Code of an order that ended because of its `expires_in_s`."""
 
-_AGAIN = timedelta(minutes=1)
-_TRIES = 60  # of a deadline that leaves something, one minute apart
+EXIT_DUE = "exit_due"
+"""Code of the rest of an order that ended because of its `exit_after_s`."""
+
+_AGAIN, _TRIES = timedelta(minutes=1), 60  # of a deadline that leaves something
+_SLOW_AGAIN, _SLOW_TRIES = timedelta(hours=1), 7 * 24  # after that
 _NOTHING_LEFT = {
     None,
     "no_position",
@@ -56,17 +59,24 @@ def keep_deadline(message: KeepDeadline, seconds: float) -> None:
         return
     run = _Run(deadline, Account.model_validate(account), now, seconds)
     until = run.expire() if deadline.kind is Kind.EXPIRY else run.exit()
-    if until is None or deadline.attempt >= _TRIES:
+    if until is None or deadline.attempt >= _TRIES + _SLOW_TRIES:
         deadlines.remove(deadline)
     else:
-        deadlines.postpone(deadline, until)
+        deadlines.postpone(deadline, until, failed=run.failed)
     log.info("deadline kept", extra={**deadline.key, "postponed": until is not None})
+    if until is not None and deadline.attempt >= _TRIES + _SLOW_TRIES:
+        log.error("deadline given up, something is left open", extra=deadline.key)
 
 
 class _Run:
-    """One deadline while it is kept."""
+    """One deadline while it is kept.
+
+    Attributes:
+        failed: Whether something that was due is left.
+    """
 
     def __init__(self, deadline: Deadline, account: Account, now: datetime, seconds: float) -> None:
+        self.failed = False
         self._deadline, self._account, self._now, self._seconds = deadline, account, now, seconds
 
     def expire(self) -> datetime | None:
@@ -85,7 +95,7 @@ class _Run:
             rest = order.quantity - order.filled
             if order.code == EXPIRED and order.on_expiry is OnExpiry.MARKET and rest > _ZERO:
                 self._execute(self._at_market(order, rest))
-        return self._now + _AGAIN if resting else None
+        return self._retry() if resting else None
 
     def exit(self) -> datetime | None:
         """Closes what the orders opened, each after its own time.
@@ -105,8 +115,8 @@ class _Run:
         if due_at > self._now:
             return due_at
         if not order.status.final:
-            self._cancel(order, EXPIRED)
-            order = self._again(order)
+            self._cancel(order, EXIT_DUE)
+            order = next(each for each in self._orders() if each.leg == order.leg)
         open_quantity = self._still_open(order)
         spot = order.market_type is MarketType.SPOT
         if spot and open_quantity and self._account.has_exchange:
@@ -114,7 +124,12 @@ class _Run:
         complete = not open_quantity or self._execute(self._closing(order, open_quantity))
         if complete:
             self._cancel_exits(order)
-        return None if complete and order.status.final else self._now + _AGAIN
+        return None if complete and order.status.final else self._retry()
+
+    def _retry(self) -> datetime:
+        """Returns when to try what is left again."""
+        self.failed = True
+        return self._now + (_AGAIN if self._deadline.attempt < _TRIES else _SLOW_AGAIN)
 
     def _still_open(self, order: Order) -> Decimal:
         """Returns what the position still holds of an order's fills, base units.
@@ -216,7 +231,9 @@ class _Run:
         """Cancels one order. What a failed cancel leaves is tried again by the next attempt."""
         cancel = self._deadline.terms.model_copy(
             update={
-                "signal_id": event_id("deadline", order.order_id, f"cancel#{self._deadline.attempt}"),
+                "signal_id": event_id(
+                    "deadline", order.order_id, f"{self._deadline.kind}#cancel#{self._deadline.attempt}"
+                ),
                 "action": Action.CANCEL_ALL,
                 "symbol": None,
                 "market_type": None,
@@ -235,9 +252,6 @@ class _Run:
         for order in self._all_orders():
             if order.exit_of == entry.leg and not order.status.final:
                 self._cancel(order, "position_left")
-
-    def _again(self, order: Order) -> Order:
-        return next(each for each in self._orders() if each.leg == order.leg)
 
     def _orders(self) -> Sequence[Order]:
         """Returns the orders that the signal asked for on this account."""

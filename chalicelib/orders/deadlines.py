@@ -32,7 +32,7 @@ class Deadline(BaseModel):
 
     Attributes:
         terms: The signal's instruction, from which the orders of the deadline are made.
-        attempt: Number of times that the deadline was postponed because something was left to do.
+        attempt: Number of times that something that was due was left.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -80,9 +80,14 @@ def read(account_id: str, deadline_id: str) -> Deadline | None:
     return None if item is None else _from_item(item)
 
 
-def postpone(deadline: Deadline, until: datetime) -> None:
-    """Sets another due time, because something is left to do."""
-    aws.write(_write(deadline.model_copy(update={"due_at": until, "attempt": deadline.attempt + 1})))
+def postpone(deadline: Deadline, until: datetime, *, failed: bool) -> None:
+    """Sets another due time.
+
+    Args:
+        failed: Whether something that was due is left, so that this was an attempt.
+    """
+    changed = {"due_at": until, "attempt": deadline.attempt + failed}
+    aws.write(_write(deadline.model_copy(update=changed)))
 
 
 def remove(deadline: Deadline) -> None:

@@ -240,6 +240,15 @@ def test_the_time_counts_from_the_fill(trader: None) -> None:
     assert (held(), deadlines()) == (0, {})
 
 
+def test_waiting_for_a_fill_is_no_attempt(trader: None) -> None:
+    """However long an entry rests, what it opens is closed."""
+    rest(exit_after_s=600)
+    for _ in range(3):
+        pass_time()
+        minute()
+    assert _deadline_item()["attempt"] == 0
+
+
 def _deadline_item() -> dict[str, Any]:
     [item] = [each for each in pump.items("in_flight_orders") if each["order_id"].startswith("deadline#")]
     return item
@@ -354,4 +363,20 @@ def test_a_timed_exit_in_hedge_mode(futures: Live) -> None:
     futures.run("buy", position_side="long", exit_after_s=600)
     due(futures)
     assert sorted(map(D, futures.holdings["positions"].values())) in ([D("-0.2")], [D("-0.2"), D(0)])
+    assert deadlines() == {}
+
+
+def test_an_exit_is_no_expiry(live: Live) -> None:
+    """The rest of an entry that the exit cancels is not bought at the market later."""
+    live.limit("49000", quantity="0.2", expires_in_s=7200, on_expiry="market", exit_after_s=60)
+    live.simulator.price("BTCUSDT", "48900", size="0.1")
+    live.follow()
+    assert live.order_store()[0].filled == D("0.1")
+    live.simulator.price("BTCUSDT", "50000")  # with liquidity again
+    due(live)
+    due(live)
+    assert (live.order_store()[0].status, live.order_store()[0].code) == ("cancelled", "exit_due")
+    bought, sold = live.order_store()
+    assert (sold.side, sold.status) == ("sell", "filled")
+    assert D("0.099") < sold.filled <= bought.filled
     assert deadlines() == {}

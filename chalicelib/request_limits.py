@@ -48,3 +48,6 @@ COUNTED = 1000
 
 Offsets end here too.
 """
+
+LONGEST_TIME_LIMIT_S = 30 * 86_400
+"""Of a resting order, and of a position that closes by itself."""

@@ -66,6 +66,13 @@ class TimeInForce(StrEnum):
     FOK = "FOK"
 
 
+class OnExpiry(StrEnum):
+    """What happens with the rest of an order that expires."""
+
+    CANCEL = "cancel"
+    MARKET = "market"
+
+
 class Frozen(BaseModel):
     """The base of every value here: immutable, without unknown fields."""
 

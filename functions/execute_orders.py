@@ -10,18 +10,25 @@ from pydantic import TypeAdapter
 
 from chalicelib import aws
 from chalicelib.execution import give_up
+from chalicelib.execution.cancel_order import cancel_order
 from chalicelib.execution.execute_signal import execute_signal, on_price
 from chalicelib.execution.flatten import close_all
+from chalicelib.execution.keep_deadline import keep_deadline
 from chalicelib.orders import queue
-from chalicelib.orders.models import Flatten, Instruction, PriceUpdate, ReconcileAccount
+from chalicelib.orders.models import (
+    CancelOrder,
+    Flatten,
+    Instruction,
+    KeepDeadline,
+    PriceUpdate,
+    ReconcileAccount,
+)
 from chalicelib.reconciliation.reconcile_account import reconcile_account
 from functions.fifo import each_group
 
 aws.prepare("dynamodb", "sqs")
 
-_MESSAGE: TypeAdapter[Instruction | PriceUpdate | ReconcileAccount | Flatten] = TypeAdapter(
-    Instruction | PriceUpdate | ReconcileAccount | Flatten
-)
+_MESSAGE: TypeAdapter[queue.Message] = TypeAdapter(queue.Message)
 _RESERVE_S = 10  # one exchange call may exceed the wait by its own timeout
 
 
@@ -42,6 +49,10 @@ def _handle(body: str, context: LambdaContext) -> None:
             on_price(message)
         case ReconcileAccount():
             reconcile_account(message, seconds)
+        case CancelOrder():
+            cancel_order(message, seconds)
+        case KeepDeadline():
+            keep_deadline(message, seconds)
         case Flatten():
             close_all(message, seconds)
         case Instruction():

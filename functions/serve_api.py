@@ -3,6 +3,7 @@
 from chalicelib import aws
 from chalicelib.accounts.routes import ACCOUNTS
 from chalicelib.dashboard import DASHBOARD
+from chalicelib.execution.close_routes import CLOSE_POSITIONS
 from chalicelib.execution.halt_routes import SET_HALT
 from chalicelib.health import HEALTH
 from chalicelib.history.audit_routes import AUDIT
@@ -16,6 +17,7 @@ from chalicelib.portfolio.positions_routes import POSITIONS
 from chalicelib.prices.routes import PRICES
 from chalicelib.realtime.routes import REALTIME
 from chalicelib.risk.routes import HALT
+from chalicelib.signals.cancel_order import CANCELLING
 from chalicelib.signals.explain import EXPLAINING
 from chalicelib.signals.read_routes import READING
 from chalicelib.signals.routes import INBOUND
@@ -30,7 +32,8 @@ from functions.chalice_app import Served, build
 aws.prepare("dynamodb")
 
 ROUTES = [
-    *(*DASHBOARD, *HEALTH, *READING, *EXPLAINING, *POSITIONS, *EQUITY, *PRICES, *EVENTS, *REALTIME),
+    *(*DASHBOARD, *HEALTH, *READING, *CANCELLING, *EXPLAINING),
+    *(*POSITIONS, *CLOSE_POSITIONS, *EQUITY, *PRICES, *EVENTS, *REALTIME),
     *(*USERS, *ACCOUNTS, *STRATEGIES, *HALT, *SET_HALT, *PAPER_ACCOUNTS, *AUDIT),
     *(*PAYMENTS, *TICKETS, *TELEGRAM, *WEBHOOKS),
 ]

@@ -231,10 +231,8 @@ def _carry_out(
     """Trades and returns the account result. The permissions checked at acceptance must still hold."""
     execution = _empty_result(instruction, account, now)
     try:
-        if profile is None or not profile.get("is_active", True):
-            raise Forbidden("user_not_active")
-        if not account.is_active:
-            raise NotFound("account_not_found", account=account.name)
+        if not instruction.unconditional:
+            _check_active(profile, account)
         outcome = plan_orders.plan_orders(instruction, client, risk_check)
     except Refused as refused:
         return execution.model_copy(
@@ -256,6 +254,13 @@ def _carry_out(
         "detail": _simulation(instruction, client) if isinstance(client, PaperExecution) else {},
     }
     return execution.model_copy(update=fields)
+
+
+def _check_active(profile: aws.Item | None, account: Account) -> None:
+    if profile is None or not profile.get("is_active", True):
+        raise Forbidden("user_not_active")
+    if not account.is_active:
+        raise NotFound("account_not_found", account=account.name)
 
 
 def _empty_result(instruction: Instruction, account: Account, now: datetime) -> AccountResult:

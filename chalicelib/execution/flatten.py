@@ -1,8 +1,10 @@
-"""Closes an account's positions, or only cancels its entry orders, because of a halt.
+"""Closes an account's positions, or only cancels its entry orders, because of a halt or because a user asked.
 
 - A simulated account is closed completely.
 - At an exchange, futures positions are closed and open orders cancelled. Spot holdings stay, because
-  purchases through this service cannot be separated from the owner's other holdings.
+  purchases through this service cannot be separated from the owner's other holdings. A user who names a
+  symbol of the spot market sells that holding.
+- A halt cancels every order first. For a user, exits stay until the position is closed.
 
 Positions that stay open are noted on the halt.
 """
@@ -52,8 +54,7 @@ def close_all(message: Flatten, seconds: float) -> None:
     until = time.monotonic() + seconds
     if message.entries_only and not _cancels_entries(message):
         return
-    cancelling = {"group_name": message.group_name, "entries_only": message.entries_only}
-    execute_signal(_instruction(message, "cancel", Action.CANCEL_ALL, **cancelling), seconds)
+    _cancel(message, account, "cancel", seconds, entries_only=message.entries_only or message.is_requested)
     if message.entries_only:
         log.info("entries cancelled", extra={"account_id": account.account_id, "user_id": account.user_id})
         return
@@ -72,12 +73,35 @@ def close_all(message: Flatten, seconds: float) -> None:
                 _instruction(message, name, action, group_name=message.group_name, **more), seconds
             )
     else:
-        _close(
-            message,
-            [each for each in _simulated_positions(account) if _is_meant(message, each[0].name)],
-            until,
-        )
+        _close(message, _meant_positions(message, account), until)
+    if message.is_requested:
+        _cancel(message, account, "cancel-rest", seconds, entries_only=False)
     log.info("account flattened", extra={"account_id": account.account_id, "user_id": account.user_id})
+
+
+def _cancel(message: Flatten, account: Account, what: str, seconds: float, *, entries_only: bool) -> None:
+    """Cancels the open orders that the message concerns."""
+    code = "halted" if message.entries_only else None
+    given = {"group_name": message.group_name, "entries_only": entries_only, "cancel_code": code}
+    for symbol in _symbols(message, account):
+        names = {"symbol": symbol, "market_type": message.market_type} if symbol else {}
+        name = f"{what}#{symbol.name}" if symbol else what
+        execute_signal(_instruction(message, name, Action.CANCEL_ALL, **given, **names), seconds)
+
+
+def _symbols(message: Flatten, account: Account) -> list[Symbol | None]:
+    """Returns the symbols whose orders are cancelled. None stands for all."""
+    if message.symbol is None:
+        return [None]
+    if account.has_exchange:
+        return [_with_quote(message.symbol, account)]
+    held = [symbol for symbol, _ in _meant_positions(message, account)]
+    return list({symbol.name: symbol for symbol in (message.symbol, *held)}.values())
+
+
+def _with_quote(symbol: Symbol, account: Account) -> Symbol:
+    """Returns the symbol as an exchange lists it: an asset in the account's currency."""
+    return symbol if symbol.quote else symbol.model_copy(update={"quote": account.currency})
 
 
 def _close(
@@ -104,8 +128,18 @@ def _close(
 def _close_at_exchange(message: Flatten, account: Account, until: float) -> list[dict[str, Any]]:
     """Closes the futures positions, in rounds while time is left.
 
+    A holding is sold only if a user named its symbol and the spot market.
+
     Returns the positions left open, in the format of the halt.
     """
+    if message.symbol is not None and message.market_type is MarketType.SPOT:
+        symbol = _with_quote(message.symbol, account)
+        # STOP cancels the symbol's other orders first: they would lock the holding.
+        selling = {"symbol": symbol, "market_type": MarketType.SPOT}
+        execute_signal(
+            _instruction(message, f"spot#{symbol.name}", Action.STOP, **selling), until - time.monotonic()
+        )
+        return []
     if MarketType.FUTURES not in account.market_types:
         return []
     try:
@@ -151,7 +185,25 @@ def _left_open_row(account: Account, position: Position) -> dict[str, Any]:
 
 
 def _is_meant(message: Flatten, symbol: str) -> bool:
+    """Returns whether a futures position of this symbol is closed."""
+    if message.symbol is not None and symbol != message.symbol.name:
+        return False
     return not message.symbols or symbol in message.symbols
+
+
+def _meant_positions(message: Flatten, account: Account) -> list[tuple[Symbol, MarketType]]:
+    """Returns the symbols and markets to close on a simulated account."""
+    wanted = message.symbol
+    found: list[tuple[Symbol, MarketType]] = []
+    for symbol, market_type in _simulated_positions(account):
+        if message.market_type not in (None, market_type):
+            continue
+        if wanted is not None and market_type is MarketType.SPOT:
+            if symbol.base == wanted.base:
+                found.append((wanted if wanted.quote else symbol, market_type))
+        elif _is_meant(message, symbol.name):
+            found.append((symbol, market_type))
+    return found
 
 
 def _cancels_entries(message: Flatten) -> bool:
@@ -183,7 +235,8 @@ def _instruction(message: Flatten, what: str, action: Action, **more: Any) -> In
             "user_id": message.user_id,
             "account_id": message.account_id,
             "exchange": message.exchange,
-            "variant": _VARIANT,
+            "variant": "close" if message.is_requested else _VARIANT,
+            "unconditional": message.is_requested,
             "action": action,
             "received_at": message.at,
             "max_age_s": 0,

@@ -18,7 +18,7 @@ from chalicelib.exchanges import client_ids
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, OrderState, OrderStatus, Position, Side
 from chalicelib.execution import protective_orders
 from chalicelib.execution.reference_price import PriceSource
-from chalicelib.orders import events, store
+from chalicelib.orders import deadlines, events, store
 from chalicelib.orders.legs import CLOSING_LEG
 from chalicelib.orders.models import Instruction, Order, PriceUpdate
 from chalicelib.paper import book as paper_book
@@ -326,12 +326,19 @@ class PaperExecution:
             outbox.event_write(event)
             for event in (*map(events.order_event, (*self.changed, *new)), *self._positions())
         ]
+        instruction = self._instruction
+        due = {
+            str(write): write
+            for order in new
+            for write in (deadlines.new_deadline_writes(instruction, order) if instruction else ())
+        }
         worth = equity.point_write(self.book.account.account_id, equity.book_equity(self.book), self._now)
         return [
             *order_writes,
             *event_writes,
             *self._failure_events,
             *paper_store.effect_writes(self.book),
+            *due.values(),
             worth,
         ]
 
@@ -419,6 +426,9 @@ class PaperExecution:
                 "percent",
                 "take_profit",
                 "stop_loss",
+                "expires_at",
+                "exit_after_s",
+                "opened_at",
             )
         )
         fresh = {"filled": Decimal(0), "protected": Decimal(0), "exit_round": 0}
@@ -457,6 +467,7 @@ class PaperExecution:
             group_name=instruction.group_name,
             created_at=self._now,
             updated_at=self._now,
+            **deadlines.order_fields(instruction, leg, order, self._now),
         )
 
     def _as_reported(self, order: Order, state: OrderState) -> Order:
@@ -467,6 +478,8 @@ class PaperExecution:
             "filled": state.filled,
             "quantity": state.quantity,
         }
+        if order.exit_after_s and state.filled and not order.filled:
+            fields["opened_at"] = self._now
         if reason := self.book.reasons.pop(order.client_order_id, None):
             fields |= {"code": reason.code, "values": reason.values}
         if state.average_price is not None:

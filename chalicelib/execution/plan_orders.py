@@ -553,7 +553,9 @@ def _cancel(
     for order in client.open_orders(group_name, instruction.symbol, instruction.market_type):
         if instruction.entries_only and _reduces(order):
             continue
-        if client.cancel(order, "halted" if instruction.entries_only else None):
+        if instruction.order_id not in (None, order.order_id):
+            continue
+        if client.cancel(order, instruction.cancel_code):
             outcome.cancelled += 1
         else:
             outcome.not_cancelled += 1

@@ -1,8 +1,9 @@
-"""Queues the effects of a halt on open orders and positions.
+"""Queues the effects of a halt, or of a user's request to close, on open orders and positions.
 
 Each account concerned gets one message in its own queue, to cancel or to close.
 """
 
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import datetime
@@ -14,6 +15,7 @@ from chalicelib.orders.models import Flatten
 from chalicelib.risk import state as risk_state
 from chalicelib.risk.halts import Scope, Switch
 from chalicelib.risk.state import Flattening
+from chalicelib.trading import MarketType, Symbol
 
 
 def queue_flatten(flattening: Iterable[Flattening]) -> None:
@@ -40,6 +42,33 @@ def cancel_entries_of(user_ids: Iterable[str], since: str) -> None:
     """Queues the cancelling of resting entries for users' accounts during a global halt."""
     for user_id in user_ids:
         cancel_entries(Switch(Scope.USER, user_id, user_id), since)
+
+
+def close_messages(
+    switch: Switch, symbol: Symbol | None, market_type: MarketType | None, now: datetime
+) -> list[Flatten]:
+    """Returns the messages that close positions because a signed-in user asked, one for each account.
+
+    Args:
+        switch: The account, strategy or user whose positions are closed.
+        symbol: The only symbol to close. None closes all.
+        market_type: The only market to close. None closes both.
+    """
+    close_id = uuid.uuid4().hex
+    return [
+        Flatten(
+            flatten_id=close_id,
+            user_id=switch.owner or "",
+            account_id=account_id,
+            exchange=exchange,
+            symbols=symbols,
+            group_name=switch.name if switch.scope is Scope.STRATEGY else None,
+            symbol=symbol,
+            market_type=market_type,
+            at=now,
+        )
+        for account_id, exchange, symbols in _accounts(switch)
+    ]
 
 
 def _message(flattening: Flattening, account_id: str, exchange: str, symbols: tuple[str, ...]) -> Flatten:

@@ -18,7 +18,7 @@ from chalicelib.exchanges.rate_limiter import Patience
 from chalicelib.exchanges.session import ExchangeSession
 from chalicelib.execution import query_order
 from chalicelib.execution.account_view import AccountView, SessionSource
-from chalicelib.orders import age, in_flight
+from chalicelib.orders import age, deadlines, in_flight
 from chalicelib.orders.legs import CLOSING_LEG
 from chalicelib.orders.models import Instruction, Order
 from chalicelib.portfolio.cost_basis import CostBasisBook
@@ -166,12 +166,13 @@ class OrderSubmitter:
             delays=tuple(self._patience.delays),
             created_at=now,
             updated_at=now,
+            **deadlines.order_fields(instruction, leg, request, now),
         )
 
     def claim(self, leg: str, request: OrderRequest, percent: Decimal | None = None) -> Order:
         """Records an order that is about to be sent."""
         order = self.planned(leg, request, percent)
-        in_flight.claim(order)
+        in_flight.claim(order, deadlines.new_deadline_writes(self._instruction, order))
         self.existing_orders.count += 1
         return order
 

@@ -5,6 +5,7 @@ Each in-flight order has an item in the table `in_flight_orders` while its state
 - An account's unfinished orders are one consistent query.
 - The sparse index `due` finds the orders whose next status check is due.
 - The item `#account` counts the account's orders.
+- Items of `deadlines.py` say when orders expire and positions are closed.
 """
 
 import zlib
@@ -23,6 +24,7 @@ from chalicelib.orders.models import Order
 
 SHARDS = 8
 ACCOUNT_ITEM = "#account"
+DEADLINE = "deadline#"  # begins the keys of `deadlines.py`
 SNAPSHOT_SOON = timedelta(seconds=20)
 SEVERAL = "several"  # fee currency of an order whose fee was taken in several currencies
 _LOOK_AGAIN = timedelta(seconds=55)
@@ -70,8 +72,11 @@ def from_items(found: Sequence[aws.Item | None]) -> ExistingOrders:
     return ExistingOrders(orders, int((account or {}).get("orders", 0)))
 
 
-def claim(order: Order) -> None:
+def claim(order: Order, deadlines: Sequence[aws.Write] = ()) -> None:
     """Writes a new order before it is sent. Of several attempts one succeeds.
+
+    Args:
+        deadlines: The writes of the order's deadlines.
 
     Raises:
         Retryable: Another attempt has written the order. The next delivery of the message reads its progress.
@@ -82,6 +87,7 @@ def claim(order: Order) -> None:
                 store.order_write(order),
                 _in_flight_write(order, order.created_at + _CLAIM_OVERDUE),
                 _count_write(order),
+                *deadlines,
             ]
         )
     except aws.WriteRefused as refused:
@@ -278,7 +284,9 @@ def unfinished(account_id: str, *, due_by: datetime | None = None) -> list[Order
         for item in aws.query_all(
             "in_flight_orders", "account_id = :account", account=account_id, consistent=True
         )
-        if item["order_id"] != ACCOUNT_ITEM and (due_by is None or item["due_at"] <= due_by.isoformat())
+        if item["order_id"] != ACCOUNT_ITEM
+        and not item["order_id"].startswith(DEADLINE)
+        and (due_by is None or item["due_at"] <= due_by.isoformat())
     ]
     orders: list[Order] = []
     for start in range(0, len(items), 100):
@@ -322,7 +330,7 @@ def unknown_outcomes() -> int:
 def schedule_account(account_id: str, exchange: str, at: datetime) -> None:
     """Schedules the account's next snapshot."""
     expression = "SET #shard = :shard, due_at = :due, exchange = :exchange"
-    values = {"shard": _shard(account_id), "due": at.isoformat(), "exchange": exchange}
+    values = {"shard": shard_of(account_id), "due": at.isoformat(), "exchange": exchange}
     aws.write(
         aws.update_write(
             "in_flight_orders", {"account_id": account_id, "order_id": ACCOUNT_ITEM}, expression, **values
@@ -335,7 +343,7 @@ def mark_doubtful(account_id: str, exchange: str, at: datetime) -> None:
     expression = "SET doubted = :doubted, #shard = :shard, due_at = :due, exchange = :exchange"
     values: dict[str, Any] = {
         "doubted": True,
-        "shard": _shard(account_id),
+        "shard": shard_of(account_id),
         "due": at.isoformat(),
         "exchange": exchange,
     }
@@ -416,6 +424,8 @@ def _reported_fields(order: Order, state: OrderState) -> dict[str, Any]:
         status = OrderStatus.PARTIALLY_FILLED
     fields: dict[str, Any] = {"status": status, "filled": state.filled}
     fields["exchange_order_id"] = state.exchange_order_id or order.exchange_order_id
+    if order.exit_after_s and state.filled and not order.filled:
+        fields["opened_at"] = datetime.now(UTC)
     if state.average_price is not None and state.filled:
         # Binance spot returns sums and no average.
         fields["average_price"] = rounded(state.average_price)
@@ -431,7 +441,7 @@ def _in_flight_write(order: Order, at: datetime) -> aws.Write:
         "order_id": order.order_id,
         "at": {"signal_id": order.signal_id, "leg": f"{order.account_id}#{order.leg}"},
         "exchange": order.exchange,
-        "shard": _shard(order.account_id),
+        "shard": shard_of(order.account_id),
         "due_at": at.isoformat(),
         "status": order.status.value,
     }
@@ -451,14 +461,15 @@ def _count_write(order: Order) -> aws.Write:
         "SET orders = :number, #shard = :shard, due_at = :due, exchange = :exchange",
         "orders = :before" if before else "attribute_not_exists(orders)",
         number=Decimal(order.number),
-        shard=_shard(order.account_id),
+        shard=shard_of(order.account_id),
         due=(order.created_at + SNAPSHOT_SOON).isoformat(),
         exchange=order.exchange,
         **({"before": Decimal(before)} if before else {}),
     )
 
 
-def _shard(account_id: str) -> str:
+def shard_of(account_id: str) -> str:
+    """Returns the shard of an account's items in the index `due`."""
     return str(zlib.crc32(account_id.encode()) % SHARDS)
 
 

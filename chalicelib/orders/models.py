@@ -13,7 +13,7 @@ from chalicelib.exchanges.protocol import OrderStatus, Side
 from chalicelib.exchanges.rate_limiter import Delay
 from chalicelib.exchanges.wire import rounded
 from chalicelib.orders.legs import whole
-from chalicelib.trading import Action, Leg, MarketType, OrderType, PositionSide, Symbol
+from chalicelib.trading import Action, Leg, MarketType, OnExpiry, OrderType, PositionSide, Symbol
 
 CLOSE_INCOMPLETE = "close_incomplete"
 """Code of a close that left part of the position open."""
@@ -41,6 +41,9 @@ class Instruction(BaseModel):
         stop_loss: Price of the stop-loss, quote per base. An entry is never placed without it.
         risk_percent: Largest loss at the stop-loss, percent of the free quote balance. Bounds the order's
             size.
+        expires_in_s: Seconds after which a resting order ends. None for never.
+        on_expiry: What happens with the rest of an order that expires.
+        exit_after_s: Seconds from the first fill to the close of what the order opened. None for never.
         position_side: The position in hedge mode. None in one-way mode.
         close_same_side: Whether the order reduces a position on the other side. If a position on its own side
             exists instead, the order closes that position.
@@ -49,7 +52,10 @@ class Instruction(BaseModel):
         single_account: Whether the signal goes to this account only, so that settling the account settles the
             signal.
         simulated: Whether the account was simulated at acceptance, so that its book is read first.
-        entries_only: Whether a cancel leaves closing and reducing orders alone, because a halt caused it.
+        entries_only: Whether a cancel leaves closing and reducing orders alone.
+        order_id: The only order that a cancel concerns. None means every matching order.
+        cancel_code: Code of the orders that a cancel ends. None if their owner asked for the cancel.
+        unconditional: Whether inactive users and accounts are no obstacle, because a signed-in user asked.
         max_price_deviation_percent: Largest distance of a market order's price from the market, percent. 0
             allows any price.
         max_age_s: Largest age at which the signal may open a position, seconds.
@@ -79,6 +85,9 @@ class Instruction(BaseModel):
     take_profit: Decimal | None = None
     stop_loss: Decimal | None = None
     risk_percent: Decimal | None = None
+    expires_in_s: int | None = None
+    on_expiry: OnExpiry = OnExpiry.CANCEL
+    exit_after_s: int | None = None
     position_side: PositionSide | None = None
     close_same_side: bool = False
     reduce_only: bool = False
@@ -89,6 +98,9 @@ class Instruction(BaseModel):
     weight: Decimal = Decimal(100)
     simulated: bool = False
     entries_only: bool = False
+    order_id: str | None = None
+    cancel_code: str | None = None
+    unconditional: bool = False
     batch: bool = False
     group_name: str | None = None
     received_at: datetime
@@ -141,8 +153,41 @@ class ReconcileAccount(BaseModel):
     exchange: str
 
 
+class CancelOrder(BaseModel):
+    """Cancels one resting order because a signed-in user asked. A message of an order queue.
+
+    Attributes:
+        cancel_id: The order store keeps the result under this id, as that of a signal.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    cancel_id: str
+    user_id: str
+    account_id: str
+    exchange: str
+    order_id: str
+    at: datetime
+
+
+class KeepDeadline(BaseModel):
+    """Ends the expired orders of a signal, or closes what its orders opened. A message of an order queue.
+
+    Attributes:
+        deadline_id: Key of the deadline in `in_flight_orders`, see `orders/deadlines.py`.
+        due_at: The due time that the message is about. A deadline that was postponed has another.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    deadline_id: str
+    account_id: str
+    exchange: str
+    due_at: datetime
+
+
 class Flatten(BaseModel):
-    """Closes an account's positions or cancels its entries, because of a halt.
+    """Closes an account's positions or cancels its entries, because of a halt or because a user asked.
 
     A message of an order queue.
 
@@ -150,7 +195,10 @@ class Flatten(BaseModel):
         symbols: Only these symbols, by plain name. Empty means all.
         group_name: Only orders and positions of this strategy. None means all.
         entries_only: Cancels orders that would open or add. Positions and their exits stay.
-        halt: The halt, as the fields of its switch. None records nowhere what is left open.
+        symbol: The only symbol that a user asked to close. None means all. An asset without quote currency
+            is a holding.
+        market_type: The only market that a user asked to close. None means both.
+        halt: The halt, as the fields of its switch. None if a user asked, without a halt.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -162,8 +210,15 @@ class Flatten(BaseModel):
     symbols: tuple[str, ...] = ()
     group_name: str | None = None
     entries_only: bool = False
+    symbol: Symbol | None = None
+    market_type: MarketType | None = None
     halt: dict[str, str | None] | None = None
     at: datetime
+
+    @property
+    def is_requested(self) -> bool:
+        """Whether a signed-in user asked to close, without a halt."""
+        return self.halt is None
 
 
 class Order(BaseModel):
@@ -188,6 +243,10 @@ class Order(BaseModel):
         tries: Number of sends, without those that a rate limit turned away.
         take_profit: Price of the take-profit, quote per base. None for none.
         stop_loss: Price of the stop-loss, quote per base. None for none.
+        expires_at: When a resting order ends, see `orders/deadlines.py`. None for never.
+        on_expiry: What happens with the rest of an order that expires.
+        exit_after_s: Seconds from the first fill to the close of what the order opened. None for never.
+        opened_at: The first fill of an order with `exit_after_s`. None before.
         protected: Filled base units for which exits have been placed.
         margin_mode: `cross` or `isolated`. None if not applicable.
         hedged: Whether the account keeps long and short positions apart.
@@ -236,6 +295,10 @@ class Order(BaseModel):
     values: dict[str, Any] = {}
     take_profit: Decimal | None = None
     stop_loss: Decimal | None = None
+    expires_at: datetime | None = None
+    on_expiry: OnExpiry = OnExpiry.CANCEL
+    exit_after_s: int | None = None
+    opened_at: datetime | None = None
     protected: Decimal = Decimal(0)
     written_off_at: datetime | None = None
     exit_round: int = 0

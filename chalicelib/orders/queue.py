@@ -9,10 +9,18 @@ from botocore.exceptions import ClientError
 
 from chalicelib import aws, config
 from chalicelib.errors import Retryable
-from chalicelib.orders.models import Flatten, Instruction, PriceUpdate, ReconcileAccount
+from chalicelib.events.models import event_id
+from chalicelib.orders.models import (
+    CancelOrder,
+    Flatten,
+    Instruction,
+    KeepDeadline,
+    PriceUpdate,
+    ReconcileAccount,
+)
 from chalicelib.telemetry import log
 
-Message = Instruction | PriceUpdate | ReconcileAccount | Flatten
+Message = Instruction | PriceUpdate | ReconcileAccount | CancelOrder | KeepDeadline | Flatten
 
 _AT_ONCE = 10  # SQS takes at most ten messages in one SendMessageBatch
 _THREADS = 8
@@ -58,6 +66,10 @@ def _entry(index: int, message: Message) -> dict[str, Any]:
             cause = message.update_id
         case ReconcileAccount():
             cause = message.follow_id
+        case CancelOrder():
+            cause = message.cancel_id
+        case KeepDeadline():
+            cause = event_id(message.deadline_id, message.due_at.isoformat())
         case Flatten():
             cause = message.flatten_id
     return {

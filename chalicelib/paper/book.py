@@ -56,6 +56,7 @@ class Book(Resting):
     Attributes:
         orders: Number of orders that the account has had.
         version: Version of the stored item. 0 if there was none.
+        reset_at_order: `orders` at the last reset. What earlier orders opened is gone.
         realised: Realised PnL since the book was read, net of costs, by client order id. In the account's
             currency.
         permit: Called before a waiting order opens, with its reference and fill price. Raises Refused to
@@ -64,6 +65,7 @@ class Book(Resting):
 
     orders: int = 0
     version: int = 0
+    reset_at_order: int = 0
     last_fill: Fill | None = None
     realised: dict[str, Decimal] = field(default_factory=dict)
     permit: Permit | None = None

@@ -65,6 +65,7 @@ def _reset_some(account: Account, by: str) -> bool:
 
 def _empty(book: Book, items: list[str]) -> None:
     book.cash = {book.account.currency: book.account.starting_cash}
+    book.reset_at_order = book.orders
     for item in items:
         kind, _, name = item.partition("#")
         (book.holdings if kind == "asset" else book.positions)[name].quantity *= 0

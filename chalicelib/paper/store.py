@@ -77,6 +77,7 @@ def effect_writes(book: Book) -> list[aws.Write]:
         "cash": book.cash,
         "orders": book.orders,
         "version": book.version + 1,
+        "reset_at_order": book.reset_at_order,
     }
     if book.version:
         writes = [aws.put_write("portfolios", ledger, "version = :read", read=book.version)]
@@ -143,6 +144,7 @@ def book(account: Account, stored: Iterable[aws.Item]) -> Book:
             found.cash = dict(item["cash"])
             found.orders = int(item["orders"])
             found.version = int(item["version"])
+            found.reset_at_order = int(item.get("reset_at_order", 0))
         elif kind == "asset":
             found.holdings[name] = Holding(
                 item["quantity"], item["average_price"], dict(item.get("owned", {})), item.get("carry", _ZERO)

@@ -2,7 +2,8 @@
 
 from chalicelib.openapi.docs import OWNER, Docs, listing
 from chalicelib.openapi.examples import ACCOUNT_ID, AT
-from chalicelib.openapi.schemas import ID, NUMBER, TEXT, TIME, WHOLE, maybe, obj, one_of, page
+from chalicelib.openapi.schemas import ID, NUMBER, TEXT, TIME, WHOLE, listed, maybe, obj, one_of, page
+from chalicelib.portfolio.positions_routes import CloseInput
 from chalicelib.prices.routes import NewPrices
 
 _POSITION = obj(
@@ -68,6 +69,15 @@ _sourced_price = {
 DOCS = {
     "GET /positions": Docs(
         page(_POSITION), listing(_position), query={**OWNER, "account_id": ID}, paged=True
+    ),
+    "POST /positions/close": Docs(
+        obj(status=one_of("accepted"), accounts=listed(obj(account_id=ID, exchange=TEXT))),
+        {"status": "accepted", "accounts": [{"account_id": ACCOUNT_ID, "exchange": "paper"}]},
+        202,
+        CloseInput,
+        {"account_id": ACCOUNT_ID, "symbol": "BTCUSDT"},
+        {"strategy": {"strategy_id": 1}, "user": {"user_id": 123456789}},
+        errors=(404, 422),
     ),
     "GET /accounts/{account_id}/equity": Docs(
         page(obj(at=TIME, equity=NUMBER)),

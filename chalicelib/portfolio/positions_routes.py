@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 from chalicelib import aws, paging
 from chalicelib.accounts.model import Account
 from chalicelib.errors import NotFound
 from chalicelib.http import Answer, Request, Route
+from chalicelib.inputs import Caseless, Input, ShortText, UserId
 from chalicelib.paper.money import round_money
 from chalicelib.portfolio import equity, positions
 from chalicelib.prices import store as prices
@@ -17,6 +18,18 @@ from chalicelib.trading import MarketType
 from chalicelib.users import store as users
 from chalicelib.users.access import caller
 from chalicelib.users.models import shown_id
+
+
+class CloseInput(Input):
+    """What to close: an account, or one symbol of it, a strategy, or all accounts of a user."""
+
+    account_id: UserId | None = None
+    strategy_id: UserId | None = None
+    user_id: UserId | None = None
+    symbol: ShortText | None = None
+    market_type: Annotated[MarketType, Caseless] | None = None
+    halt: bool = False
+
 
 _THREADS = 8
 _ACCOUNTS_AT_ONCE = 100

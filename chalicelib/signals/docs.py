@@ -339,6 +339,13 @@ DOCS = {
         paged=True,
     ),
     "GET /orders/{order_id}": Docs(_ORDER, _order),
+    "DELETE /orders/{order_id}": Docs(
+        _ORDER,
+        _order | {"status": "cancelled"},
+        query=WAIT,
+        errors=(409, 422),
+        also={202: obj(status=one_of("accepted"), order_id=TEXT, status_url=TEXT)},
+    ),
     "GET /webhook-logs": Docs(
         page(_LOG), listing(_log), query={**OWNER, "outcome": one_of(*OUTCOMES), "code": TEXT}, paged=True
     ),

@@ -11,6 +11,7 @@ from chalicelib.trading import (
     Frozen,
     Leg,
     MarketType,
+    OnExpiry,
     OrderType,
     PositionSide,
     Size,
@@ -37,6 +38,9 @@ class Signal(Frozen):
         stop_loss: Price at which to close with a loss after the entry has filled.
         risk_percent: Maximum loss at the stop-loss, in percent of the free balance. Only reduces the order.
         risk_unreadable: The body has a risk that is no number.
+        expires_in_s: Seconds after which a resting order ends. None for never.
+        on_expiry: What happens with the rest of an order that expires.
+        exit_after_s: Seconds from the first fill to the close of what the order opened. None for never.
         position_side: The position meant in hedge mode. None is one-way mode.
         legs: The orders of a group signal: one, or several for a batch. Empty for other variants.
         batch: The body has an `orders` list, so the answer is that of a batch even for a single leg.
@@ -74,6 +78,9 @@ class Signal(Frozen):
     stop_loss: Decimal | None = None
     risk_percent: Decimal | None = None
     risk_unreadable: bool = False
+    expires_in_s: int | None = None
+    on_expiry: OnExpiry = OnExpiry.CANCEL
+    exit_after_s: int | None = None
     position_side: PositionSide | None = None
     legs: tuple[Leg, ...] = ()
     batch: bool = False

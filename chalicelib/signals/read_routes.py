@@ -7,9 +7,10 @@ from chalicelib.errors import NotFound
 from chalicelib.exchanges.protocol import OrderStatus
 from chalicelib.http import Answer, Request, Route
 from chalicelib.orders import store as order_store
+from chalicelib.orders.models import Order
 from chalicelib.signals import store, trace
 from chalicelib.trading import Variant
-from chalicelib.users.access import caller
+from chalicelib.users.access import Caller, caller
 from chalicelib.users.models import Role
 
 OUTCOMES = ("accepted", "refused", "replayed")
@@ -89,16 +90,24 @@ def list_orders(request: Request) -> Answer:
 
 def get_order(request: Request) -> Answer:
     """Returns one order."""
-    who = caller(request)
-    signal_id, _, place = request.path["order_id"].partition("-")
+    return Answer(200, trace.order_view(readable_order(caller(request), request.path["order_id"])))
+
+
+def readable_order(who: Caller, order_id: str) -> Order:
+    """Returns an order that the caller may see.
+
+    Raises:
+        NotFound: There is no such order, or it belongs to another user.
+    """
+    signal_id, _, place = order_id.partition("-")
     account_id, _, leg = place.rpartition("-")
     item = None
-    if signal_id and account_id and leg and len(request.path["order_id"]) <= _LONGEST:
+    if signal_id and account_id and leg and len(order_id) <= _LONGEST:
         item = aws.get("orders", {"signal_id": signal_id, "leg": f"{account_id}#{leg}"})
     if item is None:
         raise NotFound("not_found")
     who.require_owner(item["user_id"])
-    return Answer(200, _order(item))
+    return order_store.order_from_item(item)
 
 
 def list_logs(request: Request) -> Answer:

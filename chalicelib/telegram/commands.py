@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib import aws
 from chalicelib.accounts.model import Account
 from chalicelib.errors import Forbidden, TooMany
 from chalicelib.exchanges.wire import rounded
-from chalicelib.execution import queue_flatten
+from chalicelib.execution import close_routes, queue_flatten
 from chalicelib.paper import store as paper_store
 from chalicelib.risk import halts
 from chalicelib.risk.halts import Scope, Switch
@@ -76,6 +76,8 @@ def answer(command: Command, now: datetime) -> Reply | None:
 
 
 def _reply(command: Command, owner: UserContext, language: str) -> str:
+    if command.name == "/close":
+        return _close(command, owner, language)
     does = _COMMANDS.get(command.name)
     if does is None:
         unknown = text("unknown_command", {"command": command.written[:64]}, language)
@@ -96,6 +98,15 @@ def _halt(owner: UserContext, language: str) -> str:
     shown = halts.set_switch(_switch(user_id), halted=True, by=user_id, admin=False, reason="Telegram")
     queue_flatten.cancel_entries(_switch(user_id), shown["at"])
     return text("halted", {}, language)
+
+
+def _close(command: Command, owner: UserContext, language: str) -> str:
+    """Closes everything once the user has confirmed. A first `/close` says what will happen."""
+    user_id = owner.user.user_id
+    if command.argument.lower() != "yes":
+        return text("close_asks", {"count": len(owner.directory.accounts)}, language)
+    queued = close_routes.request_close(_switch(user_id), by=user_id, now=datetime.now(UTC))
+    return text("close_queued", {"count": len(queued["accounts"])}, language)
 
 
 def _link(command: Command, before: str | None, now: datetime) -> Reply:

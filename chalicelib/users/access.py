@@ -109,7 +109,7 @@ def needed_scope(method: str, route: str) -> Scope:
 
 
 _READS = {("POST", "/signals/explain"), ("POST", "/realtime/tickets")}
-_TRADES = {"/orders", "/api/orders", "/paper/prices", "/halt"}
+_TRADES = {"/orders", "/orders/{order_id}", "/api/orders", "/paper/prices", "/halt", "/positions/close"}
 
 
 def by_token(token: str, now: datetime, address: str | None = None) -> Caller:

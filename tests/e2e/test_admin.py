@@ -306,6 +306,38 @@ def test_a_daily_loss_halts_twenty_accounts_in_the_middle_of_a_signal(stack: Run
     ), told()
 
 
+def test_orders_and_positions_end_on_request_and_by_time(stack: Running) -> None:
+    """One order is cancelled, one position is closed, and one closes by itself after its time."""
+    user_id = new_id()
+    made(stack, "/users", {"user_id": user_id})
+    owner = made(stack, f"/users/{user_id}/tokens", {"kind": "api"})["token"]
+    account = {"name": "timed", "kind": "demo", "exchange": "okx"}
+    account_id = made(stack, "/accounts", account, token=owner)["account_id"]
+    order = {"user_id": user_id, "account_id": account_id, "symbol": "BTCUSDT", "side": "buy"}
+    order |= {"market_type": "futures", "quantity": "0.01"}
+
+    def placed(**more: Any) -> dict[str, Any]:
+        answer = api(stack, "POST", "/orders", order | more)
+        assert answer.status_code == 200, answer.text
+        [newest, *_] = api(stack, "GET", "/orders?limit=1", token=owner).json()["items"]
+        return dict(newest)
+
+    def held() -> list[Any]:
+        return list(api(stack, "GET", "/positions", token=owner).json()["items"])
+
+    resting = placed(order_type="limit", price=1000)
+    answer = api(stack, "DELETE", f"/orders/{resting['order_id']}?wait=20", token=owner)
+    assert (answer.status_code, answer.json()["status"]) == (200, "cancelled"), answer.text
+    placed()
+    assert len(held()) == 1
+    answer = api(stack, "POST", "/positions/close", {"account_id": account_id}, token=owner)
+    assert answer.status_code == 202, answer.text
+    assert eventually(lambda: not held())
+    placed(exit_after_s=1)
+    assert held()
+    assert eventually(lambda: not held(), 150)
+
+
 def run_command(stack: Running, *words: str, **environment: str) -> Any:
     """What a command prints with --json."""
     command = [sys.executable, "-m", "tradehook", "--json", *words]

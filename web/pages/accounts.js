@@ -62,12 +62,15 @@ export function Accounts({ user, title }) {
       [t("Status"), (item) => html`<${Badge} value=${item.is_active ? "active" : "paused"} />`],
       ["", (item) => html`<div class="buttons">
         ${item.kind !== "paper" && html`<button onClick=${() => ask({ item, what: "key" })}>${item.has_keys ? t("Change the key") : t("Add a key")}</button>`}
+        <button onClick=${() => ask({ item, what: "close" })}>${t("Close everything")}</button>
         <button onClick=${() => flip(item)}>${item.is_active ? t("Pause") : t("Activate")}</button></div>`],
     ]} empty=${html`<${Empty} icon="accounts" title=${t("No accounts")}>${t("A paper account trades with simulated money, at real prices and costs.")}<//>`} /><//>
     ${asking?.what === "add" && html`<${Ask} title=${t("Add an account")} button=${t("Add")} onClose=${close} ask=${newAccount}
       act=${(given) => api("POST", "/accounts", bodyOf(given, user))} onDone=${done}>${KeyHelp()}<//>`}
     ${asking?.what === "key" && html`<${Ask} title=${t("New key for {name}", { name: asking.item.name })} button=${t("Test and save")} onClose=${close}
       ask=${keyFields(asking.item.exchange, true)} act=${(given) => api("PATCH", `/accounts/${asking.item.account_id}`, given)} onDone=${done}>${KeyHelp(asking.item.exchange)}<//>`}
+    ${asking?.what === "close" && html`<${Confirm} title=${t("Close everything on {name}?", { name: asking.item.name })} button=${t("Close everything")} onClose=${close}
+      act=${() => api("POST", "/positions/close", { account_id: asking.item.account_id })}><p>${t("Open orders are cancelled and positions are closed at the market price. Spot holdings at an exchange stay. Trading continues: halt it first if nothing should open again.")}</p><//>`}
     ${asking?.what === "pause" && html`<${Confirm} title=${t("Pause {name}?", { name: asking.item.name })} button=${t("Pause")} onClose=${close}
       act=${() => run("PATCH", `/accounts/${asking.item.account_id}`, { is_active: false })}><p>${t("Signals for this account are refused until it is activated. Open positions stay open.")}</p><//>`}
   <//>`;

@@ -1,12 +1,16 @@
 // Orders, the newest first.
+import { api } from "../api.js";
 import { t, word } from "../i18n.js";
-import { html, useList, useParam } from "../lib.js";
-import { Badge, Card, Empty, Ltr, Num, Page, Table, Time } from "../ui.js";
+import { html, useList, useParam, useState } from "../lib.js";
+import { Badge, Card, Confirm, Empty, Ltr, Num, Page, Table, Time } from "../ui.js";
 
+const RESTING = new Set(["open", "partially_filled", "unknown"]);
 const STATES = ["", "pending_new", "open", "filled", "partially_filled", "cancelled", "rejected", "unknown"];
 
 export function Orders({ user, title }) {
   const [status, set] = useParam("status");
+  const [asking, ask] = useState(null);
+  const [queued, setQueued] = useState(null); // an order whose cancel had not been carried out when it was answered
   const list = useList(`/orders?user_id=${user}&limit=50${status && `&status=${status}`}`, { again: "order.*" });
   // A deployment whose API does not filter gives all of them.
   const items = list.items?.filter((order) => !status || order.status === status).map((order) => ({ ...order, key: order.order_id }));
@@ -23,6 +27,13 @@ export function Orders({ user, title }) {
       [t("Price"), (order) => html`<${Num} value=${order.average_price ?? order.price} />`, "num"],
       [t("Fee"), (order) => html`<${Num} value=${order.fee} unit=${order.fee_currency} />`, "num minor"],
       [t("Status"), (order) => html`<${Badge} value=${order.status} />${order.code && html` <small><${Ltr} mono>${order.code}<//></small>`}`],
+      ["", (order) => RESTING.has(order.status) && (queued === order.order_id ? t("The cancel is queued.") : html`<div class="buttons"><button onClick=${() => ask(order)}>${t("Cancel order")}</button></div>`)],
     ]} empty=${html`<${Empty} icon="orders" title=${t("No orders")}>${t("Orders stand here as soon as a signal has made one.")}<//>`} /><//>
+    ${asking && html`<${Confirm} title=${t("Cancel the {side} order for {symbol}?", { side: word(asking.side), symbol: asking.symbol })} button=${t("Cancel order")} onClose=${() => ask(null)}
+      act=${async () => {
+        const answer = await api("DELETE", `/orders/${asking.order_id}`);
+        if (answer.status === "accepted") setQueued(asking.order_id);
+        list.reload();
+      }}><p>${t("What it has filled so far stays, with its stop-loss and take-profit. The rest is no longer bought or sold.")}</p><//>`}
   <//>`;
 }

@@ -134,6 +134,25 @@ FIELDS = (
         "`stop_loss` is required",
         ("risk",),
     ),
+    Field(
+        "expires_in_s",
+        Kind.ORDER_TYPE,
+        EVERY,
+        "seconds after which a resting order ends, see [Time limits](#time-limits). At most 30 days",
+    ),
+    Field(
+        "on_expiry",
+        Kind.ORDER_TYPE,
+        EVERY,
+        "what happens with the rest of an order that expires: `cancel` (the default) or `market`; "
+        "`expires_in_s` is required",
+    ),
+    Field(
+        "exit_after_s",
+        Kind.PROTECTION,
+        EVERY,
+        "seconds after its first fill at which what the order opened is closed. At most 30 days",
+    ),
     Field("leverage", Kind.LEVERAGE, EVERY, "whole number, at most the user's setting `leverage`"),
     Field(
         "position_side", Kind.DIRECTION, EVERY, "`long` or `short`: the position of an account in hedge mode"

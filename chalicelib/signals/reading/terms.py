@@ -5,12 +5,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from chalicelib import config
+from chalicelib import config, request_limits
 from chalicelib.errors import Refused
 from chalicelib.execution import protective_orders
 from chalicelib.signals.models import Signal
 from chalicelib.signals.reading.values import Reader
-from chalicelib.trading import Action, MarketType, OrderType, PositionSide, TimeInForce
+from chalicelib.trading import Action, MarketType, OnExpiry, OrderType, PositionSide, TimeInForce
 
 ACTIONS = {
     "buy": Action.BUY,
@@ -73,7 +73,7 @@ def of_closing(reader: Reader) -> dict[str, Any]:
 
 
 def order_terms(reader: Reader) -> dict[str, Any]:
-    """Returns the terms of an order: demo only, time in force, reduce only, exits, leverage.
+    """Returns the terms of an order: demo only, time in force, reduce only, exits, time limits, leverage.
 
     Planning checks whether a risk has a stop-loss, because a sale on spot needs none.
     """
@@ -85,6 +85,7 @@ def order_terms(reader: Reader) -> dict[str, Any]:
         "take_profit": reader.number("take_profit"),
         "stop_loss": reader.number("stop_loss"),
         **_risk(reader),
+        **_time_limits(reader),
         "leverage": reader.whole("leverage", MOST_LEVERAGE),
         "position_side": reader.choice("position_side", SIDES),
     }
@@ -119,6 +120,22 @@ def prices(reader: Reader, order_type: OrderType) -> dict[str, Any]:
             "not_for_order_type", field=reader.shown("stop_price"), order_type=order_type.value.upper()
         )
     return {"price": reader.number("price"), "stop_price": reader.number("stop_price")}
+
+
+def _time_limits(reader: Reader) -> dict[str, Any]:
+    """Returns when the order expires and when its position is closed.
+
+    Raises:
+        Refused: `missing_field` for an `on_expiry` without `expires_in_s`.
+    """
+    on_expiry = reader.choice("on_expiry", {each.value: each for each in OnExpiry})
+    if on_expiry is not None:
+        reader.require("expires_in_s")
+    return {
+        "expires_in_s": reader.whole("expires_in_s", request_limits.LONGEST_TIME_LIMIT_S),
+        "on_expiry": on_expiry or OnExpiry.CANCEL,
+        "exit_after_s": reader.whole("exit_after_s", request_limits.LONGEST_TIME_LIMIT_S),
+    }
 
 
 def _risk(reader: Reader) -> dict[str, Any]:

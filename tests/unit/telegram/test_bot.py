@@ -11,6 +11,7 @@ from chalicelib.users import change
 from chalicelib.users import store as users
 from chalicelib.users.create import create_user
 from functions.serve_api import app
+from testkit import pump
 from testkit.gateway import call
 from testkit.records import add_account, bearer
 from tests.unit.telegram.conftest import CHAT, drain, post, texts, write
@@ -142,6 +143,24 @@ def test_halt_and_resume(telegram):
     assert not halted()
     drain()
     assert [said.partition(".")[0] for said in texts(telegram)] == ["Trading is halted", "Trading resumed"]
+
+
+def test_close_asks_first(telegram):
+    """/close says what it would do, and only /close yes does it, for the user's own accounts."""
+    create_user(by="test", user_id=1, telegram_id=CHAT)
+    create_user(by="test", user_id=2)
+    add_account("1", "main")
+    add_account("2", "theirs")
+    write("/close", update_id=1)
+    assert pump.bodies("orders-paper") == []
+    write("/close YES", update_id=2)
+    write("/close YES", update_id=2)
+    assert [message["account_id"] for message in pump.bodies("orders-paper")] == ["1-main"]
+    drain()
+    assert [said.partition(".")[0] for said in texts(telegram)] == [
+        "This cancels all open orders and closes all positions on 1 accounts",
+        "Closing 1 accounts",
+    ]
 
 
 def test_what_an_admin_halted_stays(telegram):

@@ -32,6 +32,11 @@ def round_trigger(instrument: Instrument, stop_price: Decimal, *, trigger_above:
     return _to_multiple(stop_price, instrument.price_tick, ROUND_CEILING if trigger_above else ROUND_FLOOR)
 
 
+def round_stop(instrument: Instrument, stop_price: Decimal, *, trigger_above: bool) -> Decimal:
+    """Returns the nearest price on the tick at which a stop-loss loses no more than at `stop_price`."""
+    return _to_multiple(stop_price, instrument.price_tick, ROUND_FLOOR if trigger_above else ROUND_CEILING)
+
+
 def check(order: OrderRequest, reference_price: Decimal | None = None) -> None:
     """Checks an order against the rules of its instrument.
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from chalicelib.errors import Retryable
-from chalicelib.trading import MarketType, OrderType, PositionSide
+from chalicelib.trading import ExitPlan, MarketType, OrderType, PositionSide
 
 
 class Side(StrEnum):
@@ -86,9 +86,7 @@ class OrderRequest:
         margin_mode: `cross` or `isolated`, futures only. None keeps the exchange's setting.
         hedged: Whether the account keeps long and short positions apart.
         time_in_force: `GTC`, `IOC`, `FOK`. None uses the exchange's default.
-        take_profit: Price of the take-profit, quote per base. A separate order, placed after a fill and not
-            sent with this one.
-        stop_loss: Price of the stop-loss, as `take_profit`.
+        exits: Protective orders of their own, placed after a fill and not sent with this one.
         oco_group: Name of orders of which one cancels the others. A paper book applies the group itself. At
             exchanges the reconciliation does.
         oco_sibling: The other order of the OCO group, to be placed in the same call. For exchanges that would
@@ -109,8 +107,7 @@ class OrderRequest:
     leverage: int | None = None
     margin_mode: str | None = None
     hedged: bool = False
-    take_profit: Decimal | None = None
-    stop_loss: Decimal | None = None
+    exits: ExitPlan | None = None
     oco_group: str | None = None
     oco_sibling: "OrderRequest | None" = None
 

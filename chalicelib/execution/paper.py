@@ -31,6 +31,7 @@ from chalicelib.portfolio import equity
 from chalicelib.trading import Action, MarketType, OrderType, PositionSide, Symbol
 
 _AT_ONCE = 20  # orders in one transaction: each takes three writes
+_PER_PRICE = 10  # the same while a price fills orders: the next entry may bring thirteen exits
 
 
 class PaperExecution:
@@ -82,6 +83,11 @@ class PaperExecution:
     def exits_hold(self) -> bool:
         """False: on a simulated account exits lock no holdings. They shrink when holdings are sold."""
         return False
+
+    @property
+    def manages_exits(self) -> bool:
+        """True: the book moves stops by each price that it sees."""
+        return True
 
     def sellable(self, instrument: Instrument, held: Decimal) -> Decimal:  # noqa: ARG002
         """Returns the whole holding: the step is assumed from the current price and must leave no rest."""
@@ -186,6 +192,35 @@ class PaperExecution:
             if name in self.book.waiting:
                 reference = noted.model_dump(mode="json")
                 self.book.waiting[name] = replace(self.book.waiting[name], reference=reference)
+        if self._pending > _AT_ONCE:
+            self.write_ended_exits()
+
+    @property
+    def _pending(self) -> int:
+        """Number of orders that the next transaction writes."""
+        return len(self.changed) + len(self.placed) - self._written
+
+    def write_ended_exits(self) -> None:
+        """Writes the end of exits ahead of the fill that ended them: one transaction may not hold them all.
+
+        If the fill is never written, its message is delivered again and finds the position without them.
+
+        Raises:
+            Retryable: The book was modified concurrently.
+        """
+        ended = [order for order in self.changed if order.exit_of and order.status is OrderStatus.CANCELLED]
+        for start in range(0, len(ended), _AT_ONCE):
+            some = ended[start : start + _AT_ONCE]
+            names = {f"order#{order.client_order_id}" for order in some}
+            self._transact(
+                [
+                    *map(store.order_change_write, some),
+                    *(outbox.event_write(events.order_event(order)) for order in some),
+                    *paper_store.order_writes(self.book, names),
+                ]
+            )
+            self.book.changed -= names
+        self.changed = [order for order in self.changed if order not in ended]
 
     def protect(self, entry: Order) -> None:
         """Places the exits of an entry's filled part.
@@ -269,7 +304,7 @@ class PaperExecution:
             filled = self._note(Order.model_validate(waiting.reference), state)
             self._note_ended()
             self.protect(filled)
-            if len(self.changed) + len(self.placed) - self._written >= _AT_ONCE:
+            if self._pending >= _PER_PRICE:
                 self.flush()
 
     def liquidate(self) -> None:
@@ -366,13 +401,17 @@ class PaperExecution:
         Raises:
             Retryable: The book was modified concurrently. Nothing was written.
         """
-        try:
-            aws.transact(self.writes())
-        except aws.WriteRefused as refused:
-            raise Retryable("account records modified concurrently") from refused
+        self._transact(self.writes())
         self.changed, self._failure_events = [], []
         self._written = len(self.placed)
         self.book.changed = set()
+
+    def _transact(self, writes: list[aws.Write]) -> None:
+        """Writes changes that count as one version of the book. Raises Retryable as `flush` does."""
+        try:
+            aws.transact(writes)
+        except aws.WriteRefused as refused:
+            raise Retryable("account records modified concurrently") from refused
         self.book.version += 1
 
     def _note(self, order: Order, state: OrderState) -> Order:
@@ -417,8 +456,7 @@ class PaperExecution:
                 "fee_currency",
                 "realized_profit",
                 "percent",
-                "take_profit",
-                "stop_loss",
+                "exits",
             )
         )
         fresh = {"filled": Decimal(0), "protected": Decimal(0), "exit_round": 0}
@@ -449,8 +487,7 @@ class PaperExecution:
             price=order.price
             or (self._prices.get(order.instrument.name) if order.order_type is OrderType.MARKET else None),
             stop_price=order.stop_price,
-            take_profit=order.take_profit,
-            stop_loss=order.stop_loss,
+            exits=order.exits,
             margin_mode=order.margin_mode,
             hedged=order.hedged,
             percent=percent,

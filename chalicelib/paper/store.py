@@ -85,6 +85,15 @@ def effect_writes(book: Book) -> list[aws.Write]:
     return writes + [_write(book, account_id, name) for name in sorted(book.changed)]
 
 
+def order_writes(book: Book, names: Iterable[str]) -> list[aws.Write]:
+    """Returns the changes of these waiting orders alone, with the same condition as `effect_writes`."""
+    account_id = book.account.account_id
+    key = {"account_id": account_id, "item": _LEDGER}
+    values = {"next": book.version + 1, "read": book.version}
+    ledger = aws.update_write("portfolios", key, "SET version = :next", "version = :read", **values)
+    return [ledger, *(_write(book, account_id, name) for name in sorted(names))]
+
+
 def _write(book: Book, account_id: str, item: str) -> aws.Write:
     key = {"account_id": account_id, "item": item}
     kind, _, name = item.partition("#")
@@ -183,5 +192,5 @@ def _attributes(value: Any) -> dict[str, Any]:
         if isinstance(inner := getattr(value, attribute.name), (Side, OrderType, MarketType))
         else inner
         for attribute in fields(value)
-        if attribute.name not in {"instrument", "beside"}
+        if attribute.name not in {"instrument", "oco_sibling", "exits"}  # the reference has the exits
     }

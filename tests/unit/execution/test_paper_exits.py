@@ -16,7 +16,7 @@ from chalicelib.execution import execute_signal
 from chalicelib.orders import store
 from chalicelib.orders.models import AccountResult, Instruction, Order, PriceUpdate
 from chalicelib.paper import store as paper_store
-from chalicelib.trading import Action, Leg, MarketType, OrderType, Symbol
+from chalicelib.trading import Action, ExitLevel, Leg, MarketType, OrderType, Symbol, TakeProfit
 from testkit.cloud import emulated
 from testkit.records import add_account, add_user
 
@@ -185,3 +185,80 @@ def test_every_order_of_a_batch_has_its_own(market_type: MarketType) -> None:
     see("56000")
     assert held() == 0
     assert {leg for leg, status in statuses().items() if status == "cancelled"} == {"0.sl", "1.sl"}
+
+
+SHARES = {
+    "stop_loss": ExitLevel(percent=Decimal(10)),
+    "take_profits": (
+        TakeProfit(percent=Decimal(4), share=Decimal(50)),
+        TakeProfit(distance=Decimal(5000), share=Decimal(30)),
+    ),
+}
+
+
+def test_take_profits_close_their_shares(market_type: MarketType) -> None:
+    """Each take-profit takes its stop-loss along. The stop-losses together cover what is left."""
+    run("buy", market_type, **SHARES)
+    assert {
+        leg: (order.quantity, order.stop_price) for leg, order in order_store().items() if "." in leg
+    } == {
+        "0.sl": (Decimal("0.05"), Decimal(45000)),
+        "0.tp": (Decimal("0.05"), Decimal(52000)),
+        "0.slb": (Decimal("0.03"), Decimal(45000)),
+        "0.tpb": (Decimal("0.03"), Decimal(55000)),
+        "0.slc": (Decimal("0.02"), Decimal(45000)),
+    }
+    see("52000")
+    assert held() == Decimal("0.05")
+    assert {leg for leg, status in statuses().items() if status == "open"} == {"0.slb", "0.tpb", "0.slc"}
+    see("44900")
+    assert held() == 0
+    assert {leg: status for leg, status in statuses().items() if "." in leg} == {
+        "0.sl": "cancelled",
+        "0.tp": "filled",
+        "0.slb": "filled",
+        "0.tpb": "cancelled",
+        "0.slc": "filled",
+    }
+
+
+def test_a_sale_by_hand_takes_the_first_shares(market_type: MarketType) -> None:
+    """What is left keeps its stop-loss, and the exits together cover exactly that."""
+    run("buy", market_type, **SHARES)
+    run("sell", market_type, quantity=Decimal("0.06"))
+    left = {leg: order.quantity for leg, order in order_store().items() if order.status.value == "open"}
+    assert left == {"0.slb": Decimal("0.02"), "0.tpb": Decimal("0.02"), "0.slc": Decimal("0.02")}
+    see("44900")
+    assert held() == 0
+
+
+def test_exits_are_measured_from_the_fill_with_its_slippage() -> None:
+    """Not from the price of the signal."""
+    add_account("1", "main", slippage_bps=Decimal(10), commission_bps=Decimal(0))
+    run("buy", MarketType.SPOT, stop_loss=ExitLevel(percent=Decimal(10)))
+    orders = order_store()
+    assert orders["0"].average_price == Decimal(50050)
+    assert orders["0.sl"].stop_price == Decimal(45045)
+
+
+@pytest.mark.parametrize("side", ["long", "short"])
+def test_the_percentage_is_on_the_losing_side(side: str) -> None:
+    """Of a short position the stop-loss is above the entry."""
+    run(side, MarketType.FUTURES, stop_loss=ExitLevel(percent=Decimal(2)))
+    assert order_store()["0.sl"].stop_price == Decimal(49000 if side == "long" else 51000)
+
+
+def test_twenty_entries_with_six_take_profits_close_together(market_type: MarketType) -> None:
+    """Their exits end with the position, however many there are."""
+    targets = tuple(TakeProfit(percent=Decimal(each), share=Decimal(15)) for each in range(1, 7))
+    for _ in range(20):
+        run(
+            "buy",
+            market_type,
+            quantity=Decimal("0.05"),
+            take_profits=targets,
+            stop_loss=ExitLevel(percent=Decimal(5)),
+        )
+    assert run("close", market_type).succeeded
+    assert held() == 0
+    assert "open" not in statuses().values()

@@ -63,6 +63,7 @@ class PaperExecution:
         self._instruments: dict[str, Instrument] = {}
         self._signals: dict[str, str] = {}
         self._failure_events: list[aws.Write] = []
+        self._silent: set[str] = set()  # ids of `changed` orders whose stop only moved
         self._written = 0  # number of `placed` orders already written
 
     @property
@@ -200,6 +201,22 @@ class PaperExecution:
         """Number of orders that the next transaction writes."""
         return len(self.changed) + len(self.placed) - self._written
 
+    def _note_moved(self) -> None:
+        """Records the new prices of stop-losses that moved. A move is no event."""
+        moved, self.book.moved = self.book.moved, set()
+        for name in sorted(moved & self.book.waiting.keys()):
+            waiting = self.book.waiting[name]
+            order = Order.model_validate(waiting.reference)
+            if order.stop_price == waiting.order.stop_price:
+                continue
+            unwritten = {each.order_id for each in (*self.placed[self._written :], *self.changed)}
+            noted = self._note(
+                order.model_copy(update={"stop_price": waiting.order.stop_price}), waiting.state
+            )
+            if order.order_id not in unwritten:
+                self._silent.add(order.order_id)
+            self.book.waiting[name] = replace(waiting, reference=noted.model_dump(mode="json"))
+
     def write_ended_exits(self) -> None:
         """Writes the end of exits ahead of the fill that ended them: one transaction may not hold them all.
 
@@ -287,6 +304,11 @@ class PaperExecution:
             worse, better = price_path.extremes(update.price, update.high, update.low, levels, long=long)
             for price in (*worse, *([update.price, *better] if better else [])):
                 self._show_price(name, price, market, update.since)
+            if better:  # on the way there, stops may have moved in between
+                seeing = self.book.waiting_orders(name, market, update.since)
+                levels = [each.order.stop_price for each in seeing if each.order.stop_price is not None]
+                for price in price_path.way_back(better[-1], update.price, levels):
+                    self._show_price(name, price, market, update.since)
         # A ticker's price is older than an order that was placed after it was fetched.
         self._show_price(name, update.price, market, None if market is None else update.at)
         self.liquidate()
@@ -300,12 +322,14 @@ class PaperExecution:
         self, symbol: str, price: Decimal, market_type: MarketType | None, placed_before: datetime | None
     ) -> None:
         for waiting, state in self.book.on_price(symbol, price, market_type, placed_before):
+            self._note_moved()
             self._instruments[waiting.order.client_order_id] = waiting.order.instrument
             filled = self._note(Order.model_validate(waiting.reference), state)
             self._note_ended()
             self.protect(filled)
             if self._pending >= _PER_PRICE:
                 self.flush()
+        self._note_moved()
 
     def liquidate(self) -> None:
         """Closes positions whose margin no longer suffices.
@@ -354,12 +378,13 @@ class PaperExecution:
         new = self.placed[self._written :]
         if not (new or self.changed or self.book.changed):
             return []
+        published = [order for order in self.changed if order.order_id not in self._silent]
         order_writes = [store.order_write(order) for order in new] + [
             store.order_change_write(order) for order in self.changed
         ]
         event_writes = [
             outbox.event_write(event)
-            for event in (*map(events.order_event, (*self.changed, *new)), *self._positions())
+            for event in (*map(events.order_event, (*published, *new)), *self._positions())
         ]
         worth = equity.point_write(self.book.account.account_id, equity.book_equity(self.book), self._now)
         return [
@@ -402,7 +427,7 @@ class PaperExecution:
             Retryable: The book was modified concurrently. Nothing was written.
         """
         self._transact(self.writes())
-        self.changed, self._failure_events = [], []
+        self.changed, self._failure_events, self._silent = [], [], set()
         self._written = len(self.placed)
         self.book.changed = set()
 
@@ -417,6 +442,7 @@ class PaperExecution:
     def _note(self, order: Order, state: OrderState) -> Order:
         number = self.book.orders if order.number == 0 else order.number
         self._groups[order.client_order_id] = order.group_name
+        self._silent.discard(order.order_id)
         noted = self._as_reported(order, state).model_copy(update={"number": number})
         unwritten = [*self.placed[self._written :], *self.changed]
         if before := next((each for each in unwritten if each.order_id == order.order_id), None):

@@ -308,12 +308,12 @@ class _Run:
         instruction, most = self.instruction, protective_orders.most_entries(plan)
         if len(self._legs()) > most:
             raise NotDoable("too_many_with_exits", count=len(self._legs()), limit=most)
+        if self.client.manages_exits:
+            return
         exchange, several = instruction.exchange, len(plan.take_profits) > 1
         if plan.moves:
             field = "trailing_stop" if plan.trailing_stop else "break_even_after"
             raise NotDoable("exit_not_managed", field=field, exchange=exchange)
-        if self.client.manages_exits:
-            return
         if several and not permits_several_take_profits(exchange):
             raise NotDoable("exit_not_managed", field="take_profits", exchange=exchange)
         limit = most_conditional_orders(exchange, self.instrument.market_type)

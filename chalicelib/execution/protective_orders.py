@@ -18,12 +18,20 @@ from typing import Any
 from chalicelib.errors import NotDoable, Refused
 from chalicelib.exchanges import filters
 from chalicelib.exchanges.client_ids import client_order_id
-from chalicelib.exchanges.protocol import Instrument, OrderRequest, Position, Side
+from chalicelib.exchanges.protocol import Instrument, OrderRequest, Position, Side, StopMoves
 from chalicelib.exchanges.wire import text
 from chalicelib.execution import closing
 from chalicelib.orders.legs import part_of, share_suffix
 from chalicelib.orders.models import Instruction, Order
-from chalicelib.trading import ExitLevel, ExitPlan, MarketType, OrderType, PositionSide
+from chalicelib.trading import (
+    BreakEven,
+    ExitLevel,
+    ExitPlan,
+    MarketType,
+    OrderType,
+    PositionSide,
+    TrailingStop,
+)
 
 ROUNDS = 10
 """Attempts to place the exits of one order, one minute apart, before the user is notified of the failure."""
@@ -173,27 +181,11 @@ def _first_stop(
     if plan.trailing_stop is not None and plan.trailing_stop.activation is None:
         levels.append(plan.trailing_stop.level)
     found = [
-        stop_price(instrument, level, entry, above=not long)
+        filters.stop_loss_price(instrument, level, entry, trigger_above=not long)
         for level in levels
         if entry is not None or level.price is not None
     ]
     return (max if long else min)(found, default=None)
-
-
-def stop_price(instrument: Instrument, level: ExitLevel, entry: Decimal | None, *, above: bool) -> Decimal:
-    """Returns the price of a stop-loss on the tick, quote per base.
-
-    Args:
-        entry: The average fill price. None if unknown, which only a price permits.
-    """
-    price = filters.round_stop(
-        instrument, level.price_at(entry or Decimal(0), above=above), trigger_above=above
-    )
-    if level.price is None and entry is not None:  # a fill between two ticks, or a distance below one
-        away = entry + instrument.price_tick * (1 if above else -1)
-        nearest = filters.round_trigger(instrument, away, trigger_above=above)
-        price = max(price, nearest) if above else min(price, nearest)
-    return max(price, instrument.price_tick)
 
 
 def _take_profit_price(
@@ -226,7 +218,8 @@ def exit_orders(
     made: dict[str, OrderRequest] = {}
     for share in shares(entry.exits, instrument, entry.side, quantity, average):
         made |= _exits_of_share(entry, instrument, share, market_price)
-    return made
+    # A take-profit at market counts for the stops of the other shares, so they come first.
+    return dict(sorted(made.items(), key=lambda each: each[1].order_type is OrderType.MARKET))
 
 
 def expected_exits(entry: Order, instrument: Instrument, price: Decimal) -> list[dict[str, Any]]:
@@ -276,11 +269,34 @@ def _exits_of_share(
                 stop_price=None if passed else stop,
                 trigger_above=above,
                 oco_group=part_of(f"{entry.client_order_id}{again}", number),
+                exit_group=f"{entry.client_order_id}{entry.exit_round or ''}",
+                moves=_moves(entry) if name == "sl" and not passed else None,
             )
         if passed:
             return of_stop
         made |= of_stop
     return made
+
+
+def _moves(entry: Order) -> StopMoves | None:
+    """Returns how the stop-loss of an entry moves. None if it stays where it is."""
+    plan, average = entry.exits, entry.average_price
+    if plan is None or average is None or not plan.moves:
+        return None
+    long = entry.side is Side.BUY
+    trailing = plan.trailing_stop or TrailingStop()
+    break_even = plan.break_even_after or BreakEven()
+    start = trailing.activation
+    return StopMoves(
+        entry_price=average,
+        trailing_percent=trailing.percent,
+        trailing_distance=trailing.distance,
+        activation=None if start is None else start.price_at(average, above=long),
+        break_even_price=None
+        if break_even.percent is None
+        else ExitLevel(percent=break_even.percent).price_at(average, above=long),
+        take_profits_left=break_even.take_profits,
+    )
 
 
 def _position(entry: Order, instrument: Instrument) -> Position:

@@ -67,6 +67,7 @@ class Book(Resting):
     last_fill: Fill | None = None
     realised: dict[str, Decimal] = field(default_factory=dict)
     permit: Permit | None = None
+    _siblings: list[tuple[Waiting, OrderState]] = field(default_factory=list)
 
     def place(
         self, order: OrderRequest, price: Decimal | None, reference: dict[str, Any], now: datetime
@@ -88,6 +89,7 @@ class Book(Resting):
             if order.post_only:
                 raise NotDoable("post_only_would_fill", symbol=order.instrument.name)
             state = self._execute(order, price, group_of(reference), taking=True)
+            self.count_take_profit(order)
         elif order.order_type is OrderType.LIMIT and is_immediate(order):
             self._reserve(order)
             state = self._cancel_unfilled(order)
@@ -105,7 +107,7 @@ class Book(Resting):
     ) -> Iterator[tuple[Waiting, OrderState]]:
         """Applies a new market price to an instrument's waiting orders.
 
-        Yields changed orders, oldest first.
+        Yields changed orders, oldest first. Then moves the stop-losses that follow the price.
 
         Args:
             market_type: Only orders of this market see it. None lets both.
@@ -117,11 +119,13 @@ class Book(Resting):
             waiting = self.waiting.get(each.order.client_order_id)
             if waiting is None:
                 continue  # the other order of its OCO group has traded, or the position is closed
-            others = self._in_oco_group(waiting.order)
             if state := self._state_at_price(waiting, price):
-                yield waiting, state
                 if state.filled:
-                    yield from [cancelled for other in others if (cancelled := self.cancel(other))]
+                    self.count_take_profit(waiting.order)
+                yield waiting, state
+                siblings, self._siblings = self._siblings, []
+                yield from siblings
+        self.move_stops(due, price)
 
     def waiting_orders(
         self, instrument_name: str, market_type: MarketType | None, placed_before: datetime | None
@@ -208,6 +212,7 @@ class Book(Resting):
         else:
             self._exchange(order, done, group)
         self.last_fill = done
+        self._end_siblings(order)
         self.end_exits(order.instrument)
         return replace(
             state_of(
@@ -218,6 +223,13 @@ class Book(Resting):
             fee=done.commission,
             fee_currency=order.instrument.quote,
         )
+
+    def _end_siblings(self, order: OrderRequest) -> None:
+        """Ends the other exit of an OCO group, before the rest of the exits share what is left."""
+        for name in self._in_oco_group(order):
+            if cancelled := self.cancel(name):
+                self.reasons[name] = NotDoable("position_left", symbol=order.instrument.name)
+                self._siblings.append(cancelled)
 
     def fill_price(self, order: OrderRequest, price: Decimal, *, taking: bool) -> Decimal:
         """Returns the price at which an order fills while the market is at `price`, quote per base."""

@@ -5,7 +5,7 @@ change increments the version of the item `order store`. If the book was modifie
 refused.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +13,7 @@ from typing import Any
 
 from chalicelib import aws
 from chalicelib.accounts.model import Account
-from chalicelib.exchanges.protocol import Instrument, OrderRequest, Side
+from chalicelib.exchanges.protocol import Instrument, OrderRequest, Side, StopMoves
 from chalicelib.paper.book import Book, Holding, Position, Waiting, price_names
 from chalicelib.trading import MarketType, OrderType
 
@@ -132,6 +132,7 @@ def _price_subscription(account: Account, name: str) -> dict[str, Any]:
 
 def _order_values(waiting: Waiting) -> dict[str, Any]:
     order = _attributes(waiting.order) | {"instrument": _attributes(waiting.order.instrument)}
+    order["moves"] = waiting.order.moves and _attributes(waiting.order.moves)
     return {
         "waiting": waiting.order.instrument.name,
         "order": order,
@@ -179,10 +180,18 @@ def _waiting(item: aws.Item) -> Waiting:
             "side": Side(stored["side"]),
             "order_type": OrderType(stored["order_type"]),
             "leverage": None if leverage is None else int(leverage),
+            "moves": _moves(stored.get("moves")),
         }
     )
     placed_at, number = datetime.fromisoformat(item["placed_at"]), int(item.get("number", 0))
     return Waiting(order, item["reserved"], item["triggered"], item["reference"], placed_at, number)
+
+
+def _moves(stored: Mapping[str, Any] | None) -> StopMoves | None:
+    if stored is None:
+        return None
+    left = stored["take_profits_left"]
+    return StopMoves(**{**stored, "take_profits_left": None if left is None else int(left)})
 
 
 def _attributes(value: Any) -> dict[str, Any]:

@@ -285,6 +285,11 @@ class Order(BaseModel):
         return entry if dot else None
 
     @property
+    def is_stop_loss(self) -> bool:
+        """Whether this is a stop-loss that closes what an entry opened."""
+        return self.exit_of is not None and ".sl" in self.leg
+
+    @property
     def unprotected(self) -> Decimal:
         """Filled base units without take-profit or stop-loss."""
         return max(self.received - self.protected, Decimal(0)) if self.exits is not None else Decimal(0)

@@ -157,3 +157,18 @@ def live_plan(count: int) -> ExitPlan:
         stop_loss=ExitLevel(percent=D(1)),
         take_profits=tuple(TakeProfit(percent=D(2), share=share) for _ in range(count)),
     )
+
+
+def test_a_stop_loss_that_never_arrived_takes_its_take_profit_along(open_account) -> None:
+    """Both are placed again. Two take-profits of one share would together exceed the position."""
+    live = open_account("binance", MarketType.FUTURES)
+    live.answer("POST", "*/algoOrder", 400, {"code": -1007, "msg": "Timeout"}, times=1)
+    live.answer("GET", "*/algoOrder", 500, {}, times=40)
+    live.execute(live.signal("buy", stop_loss=D(45000), take_profit=D(55000)))
+    assert by_leg(live)["0.tp"] == "open"
+    live.simulator.clear_faults()
+    for _ in range(4):
+        live.follow()
+    assert open_legs(live) == {"0.sl1", "0.tp1"}
+    assert by_leg(live)["0.tp"] == "cancelled"
+    assert live.agrees()

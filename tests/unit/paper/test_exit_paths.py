@@ -1,6 +1,6 @@
 """Exits on random price paths, compared with a plain reference model in fractions.
 
-`EXIT_PATHS` in the environment sets how many random paths run (300).
+`EXIT_PATHS` in the environment sets how many random paths run (200).
 """
 
 import os
@@ -24,7 +24,7 @@ from chalicelib.paper.moving_stops import is_take_profit
 from chalicelib.trading import Action, BreakEven, ExitLevel, MarketType, Symbol, TakeProfit, TrailingStop
 from tests.reference.exit_path import ExitPath
 
-PATHS = int(os.environ.get("EXIT_PATHS", "300"))
+PATHS = int(os.environ.get("EXIT_PATHS", "200"))
 D, F = Decimal, Fraction
 NOW = datetime(2026, 1, 22, 15, 30, tzinfo=UTC)
 BTC = Symbol(raw="BTCUSDT", base="BTC", quote="USDT")

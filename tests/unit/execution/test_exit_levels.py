@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.errors import NotDoable, Refused
+from chalicelib.exchanges import filters
 from chalicelib.exchanges.protocol import Instrument, OrderRequest, Side
 from chalicelib.execution import protective_orders
 from chalicelib.orders.models import Instruction
@@ -70,7 +71,7 @@ LEVELS = st.one_of(
 def test_rounding_never_makes_a_stop_wider(entry: D, level: ExitLevel, side: Side, tick: str) -> None:
     """In exact fractions: at most as far away as asked, less than a tick closer, and at least a tick away."""
     long = side is Side.BUY
-    stop = protective_orders.stop_price(instrument(tick), level, entry, above=not long)
+    stop = filters.stop_loss_price(instrument(tick), level, entry, trigger_above=not long)
     away = Fraction(entry) - Fraction(stop) if long else Fraction(stop) - Fraction(entry)
     asked = (
         Fraction(level.distance)

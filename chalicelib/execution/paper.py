@@ -3,7 +3,7 @@
 All changes happen in memory. `writes` returns them for one transaction.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -296,32 +296,49 @@ class PaperExecution:
         the price alone, because they may be younger than an extreme.
         """
         name, market = update.symbol, update.market_type
+        self.book.price_time = update.at
         if update.since is not None:
-            seeing = self.book.waiting_orders(name, market, update.since)
-            levels = [each.order.stop_price for each in seeing if each.order.stop_price is not None]
-            position = None if market is MarketType.SPOT else self.book.positions.get(name)
-            long = position is None or position.quantity >= 0
-            worse, better = price_path.extremes(update.price, update.high, update.low, levels, long=long)
-            for price in (*worse, *([update.price, *better] if better else [])):
-                self._show_price(name, price, market, update.since)
-            if better:  # on the way there, stops may have moved in between
-                seeing = self.book.waiting_orders(name, market, update.since)
-                levels = [each.order.stop_price for each in seeing if each.order.stop_price is not None]
-                for price in price_path.way_back(better[-1], update.price, levels):
-                    self._show_price(name, price, market, update.since)
+            self._show_extremes(update, update.since)
         # A ticker's price is older than an order that was placed after it was fetched.
         self._show_price(name, update.price, market, None if market is None else update.at)
         self.liquidate()
 
+    def _show_extremes(self, update: PriceUpdate, since: datetime) -> None:
+        """Lets the orders that waited at the last look see the way of the price since then.
+
+        A redelivered update finds the stops that it moved itself, and these do not see the way once more.
+        """
+        name, market = update.symbol, update.market_type
+        seeing = [each.order.client_order_id for each in self.book.waiting_orders(name, market, since)]
+        position = None if market is MarketType.SPOT else self.book.positions.get(name)
+        long = position is None or position.quantity >= 0
+        levels = self._stop_prices(seeing)
+        worse, better = price_path.extremes(update.price, update.high, update.low, levels, long=long)
+        for price in (*worse, *([update.price, *better] if better else [])):
+            self._show_price(name, price, only=seeing)
+        if better:  # on the way there, stops may have moved in between
+            for price in price_path.way_back(better[-1], update.price, self._stop_prices(seeing)):
+                self._show_price(name, price, only=seeing)
+
+    def _stop_prices(self, names: Iterable[str]) -> list[Decimal]:
+        orders = [self.book.waiting[name].order for name in names if name in self.book.waiting]
+        return [order.stop_price for order in orders if order.stop_price is not None]
+
     def on_price(self, symbol: str, price: Decimal) -> None:
         """Applies a new price to the waiting orders of a symbol, and liquidates positions if necessary."""
-        self._show_price(symbol, price, None, None)
+        self.book.price_time = self._now
+        self._show_price(symbol, price)
         self.liquidate()
 
     def _show_price(
-        self, symbol: str, price: Decimal, market_type: MarketType | None, placed_before: datetime | None
+        self,
+        symbol: str,
+        price: Decimal,
+        market_type: MarketType | None = None,
+        placed_before: datetime | None = None,
+        only: Collection[str] | None = None,
     ) -> None:
-        for waiting, state in self.book.on_price(symbol, price, market_type, placed_before):
+        for waiting, state in self.book.on_price(symbol, price, market_type, placed_before, only):
             self._note_moved()
             self._instruments[waiting.order.client_order_id] = waiting.order.instrument
             filled = self._note(Order.model_validate(waiting.reference), state)

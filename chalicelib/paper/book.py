@@ -12,7 +12,7 @@ stop orders wait for a price. Funding is not simulated.
   more than their strategy still owns.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_DOWN, Decimal
@@ -104,6 +104,7 @@ class Book(Resting):
         price: Decimal,
         market_type: MarketType | None = None,
         placed_before: datetime | None = None,
+        only: Collection[str] | None = None,
     ) -> Iterator[tuple[Waiting, OrderState]]:
         """Applies a new market price to an instrument's waiting orders.
 
@@ -112,9 +113,13 @@ class Book(Resting):
         Args:
             market_type: Only orders of this market see it. None lets both.
             placed_before: Only orders placed before this time see it. None lets all.
+            only: Only these client order ids see it, whatever market and time say. None lets all.
         """
         self.prices[instrument_name] = price
-        due = self.waiting_orders(instrument_name, market_type, placed_before)
+        if only is None:
+            due = self.waiting_orders(instrument_name, market_type, placed_before)
+        else:
+            due = [self.waiting[name] for name in only if name in self.waiting]
         for each in sorted(due, key=lambda order: order.age):
             waiting = self.waiting.get(each.order.client_order_id)
             if waiting is None:
@@ -130,13 +135,17 @@ class Book(Resting):
     def waiting_orders(
         self, instrument_name: str, market_type: MarketType | None, placed_before: datetime | None
     ) -> list[Waiting]:
-        """The waiting orders of an instrument. None as market or time leaves no order out."""
+        """The waiting orders of an instrument. None as market or time leaves no order out.
+
+        A stop-loss that a later price has moved counts as placed after `placed_before`.
+        """
         return [
             each
             for each in self.waiting.values()
             if each.order.instrument.name == instrument_name
             and market_type in (None, each.order.instrument.market_type)
             and (placed_before is None or each.placed_at < placed_before)
+            and (placed_before is None or each.moved_at is None or each.moved_at <= placed_before)
         ]
 
     def _state_at_price(self, waiting: Waiting, price: Decimal) -> OrderState | None:

@@ -5,6 +5,7 @@ Pure functions.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from decimal import Decimal
 
 from chalicelib.errors import NotDoable, Refused
@@ -25,12 +26,14 @@ class Resting(Balances):
         reasons: Why orders ended without a request, by client order id.
         ended: Orders that ended or shrank with their position. The caller removes them.
         moved: Client order ids of the stop-losses that moved. The caller removes them.
+        price_time: Time of the price that is being applied.
     """
 
     waiting: dict[str, Waiting] = field(default_factory=dict)
     reasons: dict[str, Refused] = field(default_factory=dict)
     ended: list[tuple[Waiting, OrderState]] = field(default_factory=list)
     moved: set[str] = field(default_factory=set)
+    price_time: datetime | None = None
 
     def free(self, quote: str) -> Decimal:
         """Returns the free units of an asset, never negative.
@@ -158,7 +161,7 @@ class Resting(Balances):
         if order == waiting.order:
             return
         name = order.client_order_id
-        self.waiting[name] = replace(waiting, order=order)
+        self.waiting[name] = replace(waiting, order=order, moved_at=self.price_time)
         self.changed.add(f"order#{name}")
         self.moved.add(name)
 

@@ -141,6 +141,7 @@ def _order_values(waiting: Waiting) -> dict[str, Any]:
         "reference": waiting.reference,
         "placed_at": waiting.placed_at.isoformat(),
         "number": waiting.number,
+        "moved_at": waiting.moved_at and waiting.moved_at.isoformat(),
     }
 
 
@@ -184,7 +185,8 @@ def _waiting(item: aws.Item) -> Waiting:
         }
     )
     placed_at, number = datetime.fromisoformat(item["placed_at"]), int(item.get("number", 0))
-    return Waiting(order, item["reserved"], item["triggered"], item["reference"], placed_at, number)
+    moved_at = datetime.fromisoformat(item["moved_at"]) if item.get("moved_at") else None
+    return Waiting(order, item["reserved"], item["triggered"], item["reference"], placed_at, number, moved_at)
 
 
 def _moves(stored: Mapping[str, Any] | None) -> StopMoves | None:

@@ -4,7 +4,7 @@ In the book together with what they leave, one cancels the other.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 
@@ -343,6 +343,30 @@ def test_a_trailing_stop_follows_between_two_looks(last, high, low, filled) -> N
     run("buy", MarketType.FUTURES, trailing_stop=TrailingStop(percent=Decimal(10)))
     look(last, high, low)
     assert order_store()["0.sl"].average_price == filled
+
+
+def test_a_price_that_is_delivered_again_moves_and_fires_nothing_more() -> None:
+    """Its low came before its high, and the stop that the high has moved never saw the low."""
+    run("buy", MarketType.FUTURES, trailing_stop=TrailingStop(percent=Decimal(10)))
+    at = datetime.now(UTC)
+    update = PriceUpdate(
+        update_id="1",
+        account_id=ACCOUNT,
+        exchange="paper",
+        symbol="BTCUSDT",
+        price=Decimal(58000),
+        at=at,
+        market_type=MarketType.FUTURES,
+        high=Decimal(60000),
+        low=Decimal(51000),
+        since=at - timedelta(microseconds=1),
+    )
+    for _ in range(2):
+        execute_signal.on_price(update)
+        assert (statuses()["0.sl"], stop_price()) == ("open", Decimal(54000))
+    later = update.model_copy(update={"since": at, "at": at + timedelta(microseconds=1), "high": None})
+    execute_signal.on_price(later)
+    assert order_store()["0.sl"].average_price == Decimal(54000)
 
 
 def test_break_even_after_a_take_profit(market_type: MarketType) -> None:

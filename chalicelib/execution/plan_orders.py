@@ -403,6 +403,7 @@ class _Run:
             quantity = min(quantity, risked)
         sizing.check_value(quantity, price)
         order = replace(order, quantity=filters.round_quantity(self.instrument, quantity))
+        protective_orders.check_shares(order, traded)
         self.risk_check.order(order, traded)
         return order
 

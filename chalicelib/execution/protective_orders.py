@@ -12,7 +12,7 @@ A take-profit is rounded away from it, so that it never triggers early.
 """
 
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from chalicelib.errors import NotDoable, Refused
@@ -147,6 +147,25 @@ def shares(
         closed = upto
     found.append(Share(len(plan.take_profits), quantity - closed, stop, None))
     return _merged(found, instrument, entry)
+
+
+def check_shares(order: OrderRequest, entry: Decimal) -> None:
+    """Raises NotDoable (`below_minimum`) if every take-profit of an order would be lost for its size.
+
+    Args:
+        entry: Approximate execution price, quote per base.
+    """
+    plan = order.exits
+    if plan is None or not plan.take_profits or not order.quantity:
+        return
+    found = shares(plan, order.instrument, order.side, order.quantity, entry)
+    if any(share.take_profit is not None for share in found):
+        return
+    largest = max(each.share for each in plan.take_profits)
+    step = order.instrument.quantity_step
+    steps = _least(found[0], order.instrument, entry) * _HUNDRED / largest / step
+    nearest = steps.to_integral_value(ROUND_CEILING) * step
+    raise NotDoable("below_minimum", symbol=order.instrument.name, nearest=text(nearest))
 
 
 def _merged(found: list[Share], instrument: Instrument, entry: Decimal | None) -> list[Share]:

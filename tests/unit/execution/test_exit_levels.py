@@ -1,5 +1,6 @@
 """Exits as percent, distance and shares: where they stand after the fill, and how the position is split."""
 
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -122,6 +123,17 @@ def test_a_share_below_the_minimum_joins_the_next() -> None:
     assert [(share.number, share.quantity) for share in found] == [(1, D("0.051")), (2, D("0.049"))]
     [only] = split(plan_of("50", "50"), "0.002", market_type=SPOT, minimum_notional=D(100))
     assert only.quantity == D("0.002")
+
+
+def test_a_position_too_small_for_any_take_profit_is_refused() -> None:
+    """It would be opened without the exit that was asked for. The error says how much would do."""
+    small = instrument(minimum_quantity=D("0.002"))
+    order = OrderRequest("", small, Side.BUY, OrderType.MARKET, D("0.019"), exits=plan_of("10"))
+    with pytest.raises(NotDoable) as refused:
+        protective_orders.check_shares(order, D(50000))
+    assert (refused.value.code, refused.value.values["nearest"]) == ("below_minimum", "0.02")
+    protective_orders.check_shares(replace(order, quantity=D("0.02")), D(50000))
+    protective_orders.check_shares(replace(order, exits=plan_of("10", "90")), D(50000))
 
 
 def entry(side: Side = Side.BUY) -> OrderRequest:

@@ -215,13 +215,6 @@ SCENARIOS = (
         "0.1",
         opens=True,
     ),
-    Scenario(
-        "an entry with two take-profits, each with its stop-loss",
-        lambda live: live.signal("buy", **SHARES),
-        _PROTECTED | {"0.slb open": 1, "0.tpb open": 1},
-        "0.1",
-        opens=True,
-    ),
     Scenario("a reversal", _reversal, {"0 filled": 2, "close filled": 1}, "0.1", (_FUTURES,), opens=True),
     Scenario(
         "two sells of half",
@@ -257,13 +250,6 @@ SCENARIOS = (
         message=ReconcileAccount,
     ),
     Scenario(
-        "the follow-up of one of two take-profits: cancels its stop-loss only",
-        _take_profit_fires,
-        {"0 filled": 1, "0.tp filled": 1, "0.sl cancelled": 1, "0.slb open": 1, "0.tpb open": 1},
-        "0.05",
-        message=ReconcileAccount,
-    ),
-    Scenario(
         "a close in parts, each as large as the exchange takes",
         _splitting,
         {"close filled": 1, "close-2 filled": 1, "close-3 filled": 1},
@@ -278,6 +264,21 @@ SCENARIOS = (
         _hedged,
         {"close filled": 1, "close-short filled": 1},
         markets=(_FUTURES,),
+    ),
+    Scenario(
+        "an entry with two take-profits, each with its stop-loss",
+        lambda live: live.signal("buy", **SHARES),
+        _PROTECTED | {"0.slb open": 1, "0.tpb open": 1},
+        "0.1",
+        opens=True,
+    ),
+    Scenario(
+        "the follow-up of one of two take-profits: cancels its stop-loss only",
+        _take_profit_fires,
+        {"0 filled": 1, "0.tp filled": 1, "0.sl cancelled": 1, "0.slb open": 1, "0.tpb open": 1},
+        "0.05",
+        (_FUTURES,),
+        message=ReconcileAccount,
     ),
 )
 BY_VENUE = [(scenario, venue) for scenario in SCENARIOS for venue in VENUES if venue[1] in scenario.markets]

@@ -71,7 +71,7 @@ _ALWAYS = {
     "a daily loss that closes all": ("binance", MarketType.FUTURES),
     "the follow-up of an entry that has filled: places its exits": ("bybit", MarketType.FUTURES),
     "the follow-up of a stop-loss that has fired: cancels the take-profit": ("binance", MarketType.FUTURES),
-    "the follow-up of one of two take-profits: cancels its stop-loss only": ("bybit", MarketType.SPOT),
+    "the follow-up of one of two take-profits: cancels its stop-loss only": ("bybit", MarketType.FUTURES),
 }
 # Likewise where the message comes back too late to open anything.
 _LATE = {
